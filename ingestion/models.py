@@ -1,0 +1,113 @@
+"""Work to do on documents. The tables, not the broker, are the truth about it."""
+
+import uuid
+from datetime import datetime
+
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+from cairn.accounts.models import User
+from cairn.library.models import DocumentVersion
+
+
+class Stage(models.TextChoices):
+    QUEUED = "queued"
+    PARSING = "parsing"
+    CHUNKING = "chunking"
+    EMBEDDING = "embedding"
+    INDEXING = "indexing"
+    READY = "ready"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+ENDED = (Stage.READY, Stage.FAILED, Stage.CANCELLED)
+
+
+class JobQuerySet(models.QuerySet["Job"]):
+    def open(self) -> "JobQuerySet":
+        return self.exclude(stage__in=ENDED)
+
+    def unheld(self, at: datetime) -> "JobQuerySet":
+        """Open jobs that no worker holds and whose time has come."""
+        return self.open().filter(
+            Q(lease_until=None) | Q(lease_until__lt=at), Q(not_before=None) | Q(not_before__lte=at)
+        )
+
+
+class Job(models.Model):
+    """Making one version searchable. `done` of `total` counts pages, chunks or points, by stage.
+
+    A worker holds the job while `lease` is its token and `lease_until` lies ahead.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    version = models.OneToOneField(DocumentVersion, on_delete=models.CASCADE, related_name="job")
+    stage = models.CharField(max_length=9, choices=Stage.choices, default=Stage.QUEUED, db_index=True)
+    done = models.PositiveIntegerField(default=0)
+    total = models.PositiveIntegerField(default=0)
+    attempts = models.PositiveIntegerField(default=0)
+    cancel_requested = models.BooleanField(default=False)
+    lease = models.UUIDField(null=True)
+    lease_until = models.DateTimeField(null=True)
+    not_before = models.DateTimeField(null=True)
+    stage_since = models.DateTimeField(default=timezone.now)
+    started_at = models.DateTimeField(null=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    objects = JobQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["created_at", "id"]
+
+    def __str__(self) -> str:
+        return f"job {self.id} {self.stage}"
+
+    @property
+    def ended(self) -> bool:
+        return self.stage in ENDED
+
+
+class ReceiptState(models.TextChoices):
+    PENDING = "pending"
+    DONE = "done"
+
+
+class Receipt(models.Model):
+    """Proof of an erasure: what was removed, and when a search for it found nothing.
+
+    `object` is "document:ID" or "knowledge-base:ID".
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    object = models.CharField(max_length=80)
+    state = models.CharField(max_length=7, choices=ReceiptState.choices, default=ReceiptState.PENDING)
+    removed = models.JSONField(default=dict)
+    requested_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    verified_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["created_at", "id"]
+
+    def __str__(self) -> str:
+        return f"receipt {self.object} {self.state}"
+
+
+class IdempotencyKey(models.Model):
+    """The answer to an upload, so that the same request sent again is not done again."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="+")
+    key = models.CharField(max_length=255)
+    fingerprint = models.CharField(max_length=64)
+    document = models.UUIDField()
+    job = models.UUIDField(null=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["user", "key"], name="idempotency_key_once")]
+
+    def __str__(self) -> str:
+        return self.key

@@ -1,0 +1,87 @@
+"""One thing or many, for someone: the only ways to get at what others may not see."""
+
+from collections.abc import Collection, Iterable
+from typing import TypeVar
+from uuid import UUID
+
+from django.db import models
+
+from cairn.access.models import Role
+from cairn.access.rules import documents_for, knowledge_bases_for, role_in, roles_in
+from cairn.access.scope import Principal, Scope
+from cairn.errors import Forbidden, NotFound
+from cairn.library.models import Chunk, ChunkQuerySet, Document, KnowledgeBase
+
+M = TypeVar("M", bound=models.Model)
+
+
+def as_id(value: object) -> UUID:
+    """Ids are opaque to callers: one that cannot be an id is an id of nothing."""
+    try:
+        return value if isinstance(value, UUID) else UUID(str(value))
+    except ValueError as error:
+        raise NotFound from error
+
+
+def one_of(rows: "models.QuerySet[M]", value: object) -> M:
+    found: M | None = rows.filter(pk=as_id(value)).first()
+    if found is None:
+        raise NotFound
+    return found
+
+
+def knowledge_base_for(principal: Principal, value: object, *, role: Role = Role.READER) -> KnowledgeBase:
+    """NotFound if the principal may not see it, Forbidden if the role there is too low."""
+    base = one_of(knowledge_bases_for(principal), value)
+    _require(principal, base, role)
+    return base
+
+
+def knowledge_base_named(principal: Principal, slug: str, *, role: Role = Role.READER) -> KnowledgeBase:
+    base = knowledge_bases_for(principal).filter(slug=slug).first()
+    if base is None:
+        raise NotFound
+    _require(principal, base, role)
+    return base
+
+
+def document_for(principal: Principal, value: object, *, role: Role = Role.READER) -> Document:
+    document = one_of(documents_for(principal).with_versions(), value)
+    _require(principal, document.knowledge_base, role)
+    return document
+
+
+def _require(principal: Principal, base: KnowledgeBase, role: Role) -> None:
+    held = role_in(principal, base)
+    if held is None or not held.allows(role):
+        raise Forbidden(f"This takes the role “{role}” in this knowledge base.")
+
+
+def scope_for(principal: Principal, knowledge_bases: Collection[object] | None = None) -> Scope:
+    """What the principal may read now, narrowed to some knowledge bases; None means all of them.
+
+    One that is not there or not theirs narrows to nothing, so an answer does not tell which it was.
+    """
+    roles = roles_in(principal)
+    present = frozenset(knowledge_bases_for(principal).values_list("id", flat=True))
+    wanted = present if knowledge_bases is None else present & frozenset(_ids(knowledge_bases))
+    managed = frozenset(base for base in wanted if roles.get(base) == Role.MANAGER)
+    return Scope(principal, readable=wanted, managed=managed, tokens=principal.tokens)
+
+
+def _ids(values: Iterable[object]) -> Iterable[UUID]:
+    for value in values:
+        try:
+            yield as_id(value)
+        except NotFound:
+            continue
+
+
+def chunks_for(scope: Scope, ids: Collection[UUID]) -> ChunkQuerySet:
+    """Those of the chunks that the principal may read this moment: the last word on every hit."""
+    readable = documents_for(scope.principal).filter(knowledge_base__in=scope.readable)
+    return (
+        Chunk.objects.active()
+        .filter(id__in=ids, version__document__in=readable)
+        .select_related("version__document__knowledge_base")
+    )

@@ -1,0 +1,77 @@
+"""Grants on knowledge bases, and the readers a document is narrowed to."""
+
+from django.db import models
+from django.db.models import Q
+
+from cairn.accounts.models import Group, User
+from cairn.library.models import Document, KnowledgeBase
+
+
+class Role(models.TextChoices):
+    READER = "reader"
+    EDITOR = "editor"
+    MANAGER = "manager"
+
+    @property
+    def rank(self) -> int:
+        return list(Role).index(self)
+
+    def allows(self, wanted: "Role") -> bool:
+        return self.rank >= wanted.rank
+
+
+class Grant(models.Model):
+    """Neither user nor group: everyone who can sign in."""
+
+    knowledge_base = models.ForeignKey(KnowledgeBase, on_delete=models.CASCADE, related_name="grants")
+    user = models.ForeignKey(User, null=True, on_delete=models.CASCADE, related_name="grants")
+    group = models.ForeignKey(Group, null=True, on_delete=models.CASCADE, related_name="grants")
+    role = models.CharField(max_length=7, choices=Role.choices)
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [
+            models.CheckConstraint(condition=Q(user=None) | Q(group=None), name="grant_has_one_subject"),
+            models.UniqueConstraint(
+                fields=["knowledge_base", "user"], condition=Q(user__isnull=False), name="one_grant_per_user"
+            ),
+            models.UniqueConstraint(
+                fields=["knowledge_base", "group"],
+                condition=Q(group__isnull=False),
+                name="one_grant_per_group",
+            ),
+            models.UniqueConstraint(
+                fields=["knowledge_base"], condition=Q(user=None, group=None), name="one_grant_for_everyone"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.subject} {self.role}"
+
+    @property
+    def subject(self) -> str:
+        if self.user_id:
+            return f"user:{self.user_id}"
+        return f"group:{self.group_id}" if self.group_id else "everyone"
+
+
+class DocumentReader(models.Model):
+    document = models.ForeignKey(Document, on_delete=models.CASCADE, related_name="readers")
+    user = models.ForeignKey(User, null=True, on_delete=models.CASCADE, related_name="+")
+    group = models.ForeignKey(Group, null=True, on_delete=models.CASCADE, related_name="+")
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(user=None, group__isnull=False) | Q(user__isnull=False, group=None),
+                name="reader_is_a_user_or_a_group",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.subject
+
+    @property
+    def subject(self) -> str:
+        return f"user:{self.user_id}" if self.user_id else f"group:{self.group_id}"

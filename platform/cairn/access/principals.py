@@ -1,0 +1,42 @@
+"""From a signed-in user or an API key to a Principal."""
+
+from uuid import UUID
+
+from cairn.access.scope import Principal
+from cairn.accounts.models import ApiKey, Group, User
+from cairn.errors import Forbidden, NotSignedIn
+
+
+def _groups_of(user: User) -> frozenset[UUID]:
+    return frozenset(Group.objects.filter(members=user).values_list("id", flat=True))
+
+
+def principal_for_user(user: User) -> Principal:
+    if not user.is_active:
+        raise NotSignedIn
+    return Principal(user.id, user.username, user.is_admin, _groups_of(user))
+
+
+def principal_for_key(key: ApiKey) -> Principal:
+    if not key.user.is_active:
+        raise NotSignedIn
+    return Principal(
+        key.user.id,
+        key.user.username,
+        key.user.is_admin,
+        _groups_of(key.user),
+        key=key.id,
+        key_scopes=frozenset(key.scopes),
+    )
+
+
+def require_key_scope(principal: Principal, *wanted: str) -> None:
+    """A key needs one of the wanted scopes; a signed-in user needs none."""
+    if principal.key_scopes is not None and principal.key_scopes.isdisjoint(wanted):
+        raise Forbidden(f"This key lacks the scope “{wanted[0]}”.")
+
+
+def require_admin(principal: Principal) -> None:
+    require_key_scope(principal, "admin")
+    if not principal.is_admin:
+        raise Forbidden("Only admins may do this.")

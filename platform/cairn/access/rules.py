@@ -1,0 +1,58 @@
+"""Who may read what, as SQL. Every read goes through one of these querysets.
+
+They look the grants up when they run, so what was revoked a moment ago counts.
+"""
+
+from django.db.models import Q, QuerySet
+
+from cairn.access.models import DocumentReader, Grant, Role
+from cairn.access.scope import Principal
+from cairn.library.models import Document, DocumentQuerySet, KnowledgeBase
+
+
+def _grants(principal: Principal, role: Role) -> "QuerySet[Grant]":
+    """Grants that give the principal at least this role."""
+    subject = Q(user=None, group=None) | Q(user=principal.user) | Q(group__in=principal.groups)
+    return Grant.objects.filter(subject, role__in=[r for r in Role if r.allows(role)])
+
+
+def knowledge_bases_for(principal: Principal, *, role: Role = Role.READER) -> "QuerySet[KnowledgeBase]":
+    present = KnowledgeBase.objects.filter(deleted_at=None)
+    if principal.is_admin:
+        return present
+    return present.filter(id__in=_grants(principal, role).values("knowledge_base"))
+
+
+def documents_for(principal: Principal, *, role: Role = Role.READER) -> DocumentQuerySet:
+    """Documents of knowledge bases where the principal has the role, less those narrowed to others."""
+    documents = Document.objects.present().filter(
+        knowledge_base__in=knowledge_bases_for(principal, role=role)
+    )
+    if principal.is_admin:
+        return documents
+    mine = DocumentReader.objects.filter(Q(user=principal.user) | Q(group__in=principal.groups))
+    managed = knowledge_bases_for(principal, role=Role.MANAGER)
+    return documents.filter(
+        Q(narrowed=False) | Q(id__in=mine.values("document")) | Q(knowledge_base__in=managed)
+    )
+
+
+def role_in(principal: Principal, knowledge_base: KnowledgeBase) -> Role | None:
+    """The highest role the principal has there; admins manage everything."""
+    if principal.is_admin:
+        return Role.MANAGER
+    granted = _grants(principal, Role.READER).filter(knowledge_base=knowledge_base)
+    roles = [Role(value) for value in granted.values_list("role", flat=True)]
+    return max(roles, key=lambda role: role.rank, default=None)
+
+
+def roles_in(principal: Principal) -> dict[object, Role]:
+    """The principal's role by knowledge base id, in one query."""
+    if principal.is_admin:
+        present = KnowledgeBase.objects.filter(deleted_at=None)
+        return dict.fromkeys(present.values_list("id", flat=True), Role.MANAGER)
+    roles: dict[object, Role] = {}
+    for base, value in _grants(principal, Role.READER).values_list("knowledge_base", "role"):
+        role = Role(value)
+        roles[base] = max(role, roles.get(base, role), key=lambda r: r.rank)
+    return roles

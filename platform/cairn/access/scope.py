@@ -1,0 +1,52 @@
+"""Who asks, and what part of the library they may read."""
+
+from dataclasses import dataclass, field
+from uuid import UUID
+
+EVERY_READER = "kb"
+"""Access token of a document that is not narrowed: whoever may read the knowledge base may read it."""
+
+
+def user_token(user: UUID) -> str:
+    return f"user:{user}"
+
+
+def group_token(group: UUID) -> str:
+    return f"group:{group}"
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """A user, or an API key acting for one. Group membership is as of the question, never cached.
+
+    `key_scopes` is None for a signed-in user: everything the user may do.
+    """
+
+    user: UUID
+    username: str
+    is_admin: bool
+    groups: frozenset[UUID] = frozenset()
+    key: UUID | None = None
+    key_scopes: frozenset[str] | None = None
+
+    @property
+    def tokens(self) -> frozenset[str]:
+        return frozenset({EVERY_READER, user_token(self.user), *map(group_token, self.groups)})
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What one principal may read now. Only `access.scope_for` makes one.
+
+    A point is in scope when its knowledge base is in `readable` and one of its readers is in
+    `tokens`, or when its knowledge base is in `managed` (managers see narrowed documents too).
+    `managed` is a subset of `readable`. The index filters by this; SQL has the last word.
+    """
+
+    principal: Principal
+    readable: frozenset[UUID] = frozenset()
+    managed: frozenset[UUID] = frozenset()
+    tokens: frozenset[str] = field(default=frozenset())
+
+    def __bool__(self) -> bool:
+        return bool(self.readable)

@@ -1,0 +1,156 @@
+"""Changing who may read what. Takes effect with the commit: the next question sees it."""
+
+from collections.abc import Iterator, Sequence
+from itertools import count
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import Q
+from django.utils.text import slugify
+
+from cairn.access.models import DocumentReader, Grant, Role
+from cairn.access.scope import EVERY_READER, Principal
+from cairn.accounts.models import Group, User
+from cairn.audit.services import record
+from cairn.errors import InvalidInput
+from cairn.library.models import Document, Grounding, KnowledgeBase, Sensitivity
+
+EVERYONE = "everyone"
+
+
+def parse_subject(text: str) -> tuple[UUID | None, UUID | None]:
+    """ "user:ID", "group:ID" or "everyone" as (user, group); raises InvalidInput for anything else."""
+    if text == EVERYONE:
+        return None, None
+    kind, _, value = text.partition(":")
+    try:
+        found = UUID(value)
+    except ValueError as error:
+        raise InvalidInput(f"“{text}” is not user:ID, group:ID or everyone.") from error
+    if kind == "user" and User.objects.filter(pk=found).exists():
+        return found, None
+    if kind == "group" and Group.objects.filter(pk=found).exists():
+        return None, found
+    raise InvalidInput(f"“{text}” names no user or group.")
+
+
+def subject_is(user: UUID | None, group: UUID | None) -> Q:
+    return Q(user=user) if user else Q(group=group, user=None)
+
+
+def grant_give(*, knowledge_base: KnowledgeBase, subject: str, role: Role, actor: UUID | None) -> Grant:
+    user, group = parse_subject(subject)
+    with transaction.atomic():
+        base = KnowledgeBase.objects.select_for_update().get(pk=knowledge_base.pk)
+        Grant.objects.filter(subject_is(user, group), knowledge_base=base).delete()
+        grant = Grant.objects.create(knowledge_base=base, user_id=user, group_id=group, role=role)
+        record("grant.given", actor=actor, subject=f"kb:{knowledge_base.id}", to=subject, role=role)
+    return grant
+
+
+def grants_replace(
+    *, knowledge_base: KnowledgeBase, grants: Sequence[tuple[str, Role]], actor: UUID | None
+) -> None:
+    """The whole list at once; a subject named twice keeps its highest role."""
+    wanted: dict[tuple[UUID | None, UUID | None], Role] = {}
+    for subject, role in grants:
+        parsed = parse_subject(subject)
+        wanted[parsed] = max(role, wanted.get(parsed, role), key=lambda r: r.rank)
+    with transaction.atomic():
+        KnowledgeBase.objects.select_for_update().get(pk=knowledge_base.pk)
+        Grant.objects.filter(knowledge_base=knowledge_base).delete()
+        Grant.objects.bulk_create(
+            Grant(knowledge_base=knowledge_base, user_id=user, group_id=group, role=role)
+            for (user, group), role in wanted.items()
+        )
+        detail = [{"to": subject, "role": role} for subject, role in grants]
+        record("grants.replaced", actor=actor, subject=f"kb:{knowledge_base.id}", grants=detail)
+
+
+def readers_replace(*, document: Document, readers: Sequence[str], actor: UUID | None) -> None:
+    """Narrows a document to some readers; with "everyone" among them it is not narrowed.
+
+    Nobody gains by it who may not read the knowledge base. An empty list leaves its managers.
+    """
+    subjects = [parse_subject(text) for text in dict.fromkeys(readers)]
+    narrowed = (None, None) not in subjects
+    with transaction.atomic():
+        document.readers.all().delete()
+        if narrowed:
+            DocumentReader.objects.bulk_create(
+                DocumentReader(document=document, user_id=user, group_id=group) for user, group in subjects
+            )
+        document.narrowed = narrowed
+        document.index_stale = True
+        document.save(update_fields=["narrowed", "index_stale", "updated_at"])
+        record("readers.replaced", actor=actor, subject=f"document:{document.id}", readers=list(readers))
+
+
+def readers_of(document: Document) -> list[str]:
+    return [reader.subject for reader in document.readers.all()] if document.narrowed else [EVERYONE]
+
+
+def reader_tokens(document: Document) -> tuple[str, ...]:
+    """What the index keeps of it: see `Scope`."""
+    return tuple(readers_of(document)) if document.narrowed else (EVERY_READER,)
+
+
+def _free_slug(name: str) -> str:
+    stem = slugify(name)[:120] or "knowledge-base"
+    taken = set(KnowledgeBase.objects.filter(slug__startswith=stem).values_list("slug", flat=True))
+    return next(slug for slug in _slugs(stem) if slug not in taken)
+
+
+def _slugs(stem: str) -> Iterator[str]:
+    yield stem
+    for number in count(2):
+        yield f"{stem}-{number}"
+
+
+def knowledge_base_create(
+    *,
+    name: str,
+    principal: Principal,
+    description: str = "",
+    sensitivity: str = Sensitivity.INTERNAL,
+    grounding: str = Grounding.STRICT,
+) -> KnowledgeBase:
+    """Who makes it manages it; nobody else sees it until granted."""
+    with transaction.atomic():
+        base = KnowledgeBase.objects.create(
+            name=name,
+            slug=_free_slug(name),
+            description=description,
+            sensitivity=sensitivity,
+            grounding=grounding,
+        )
+        grant_give(
+            knowledge_base=base, subject=f"user:{principal.user}", role=Role.MANAGER, actor=principal.user
+        )
+        record("knowledge_base.created", actor=principal.user, subject=f"kb:{base.id}")
+    return base
+
+
+def knowledge_base_update(
+    *,
+    knowledge_base: KnowledgeBase,
+    principal: Principal,
+    name: str | None = None,
+    description: str | None = None,
+    sensitivity: str | None = None,
+    grounding: str | None = None,
+) -> KnowledgeBase:
+    """None leaves a field as it is. The slug stays: others may have stored it."""
+    sent = {"name": name, "description": description, "sensitivity": sensitivity, "grounding": grounding}
+    changes = {field: value for field, value in sent.items() if value is not None}
+    with transaction.atomic():
+        for field, value in changes.items():
+            setattr(knowledge_base, field, value)
+        knowledge_base.save(update_fields=[*changes, "updated_at"])
+        record(
+            "knowledge_base.changed",
+            actor=principal.user,
+            subject=f"kb:{knowledge_base.id}",
+            fields=sorted(changes),
+        )
+    return knowledge_base

@@ -1,0 +1,176 @@
+"""Writes to people, groups and keys."""
+
+import hashlib
+import secrets
+from collections.abc import Collection
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from cairn.accounts.models import ApiKey, Group, KeyScope, User
+from cairn.errors import Conflict, InvalidInput, NotFound
+
+KEY_PREFIX = "cairn_"
+LAST_USED_EVERY = timedelta(minutes=1)  # one write a minute at most, however busy the key is
+
+
+def _digest(key: str) -> str:
+    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _first_message(error: ValidationError) -> str:
+    return " ".join(error.messages)
+
+
+def _checked_password(password: str | None) -> str | None:
+    if password is not None:
+        try:
+            validate_password(password)
+        except ValidationError as error:
+            raise InvalidInput(_first_message(error)) from error
+    return password
+
+
+def _groups(ids: Collection[UUID]) -> list[Group]:
+    found = list(Group.objects.filter(id__in=ids))
+    if len(found) != len(set(ids)):
+        raise InvalidInput("One of the groups does not exist.")
+    return found
+
+
+def _users(ids: Collection[UUID]) -> list[User]:
+    found = list(User.objects.filter(id__in=ids))
+    if len(found) != len(set(ids)):
+        raise InvalidInput("One of the members does not exist.")
+    return found
+
+
+def user_create(
+    *,
+    username: str,
+    password: str | None = None,
+    is_admin: bool = False,
+    is_active: bool = True,
+    groups: Collection[UUID] = (),
+) -> User:
+    """Without a password the user cannot sign in with one; keys still work."""
+    _checked_password(password)
+    if User.objects.filter(username__iexact=username).exists():
+        raise Conflict(f"There is already a user named “{username}”.")
+    try:
+        with transaction.atomic():
+            user = User.objects.create_user(username, password, is_admin=is_admin, is_active=is_active)
+            user.member_of.set(_groups(groups))
+    except ValidationError as error:
+        raise InvalidInput(_first_message(error)) from error
+    except IntegrityError as error:
+        raise Conflict(f"There is already a user named “{username}”.") from error
+    return user
+
+
+def user_update(
+    user: User,
+    *,
+    username: str | None = None,
+    password: str | None = None,
+    is_admin: bool | None = None,
+    is_active: bool | None = None,
+    groups: Collection[UUID] | None = None,
+) -> User:
+    """None leaves a field as it is. The last active admin cannot be demoted or disabled."""
+    _checked_password(password)
+    with transaction.atomic():
+        user = User.objects.select_for_update().get(pk=user.pk)
+        user.username = username if username is not None else user.username
+        user.is_admin = is_admin if is_admin is not None else user.is_admin
+        user.is_active = is_active if is_active is not None else user.is_active
+        if password is not None:
+            user.set_password(password)
+        _save_unique(user)
+        if groups is not None:
+            user.member_of.set(_groups(groups))
+        _require_an_admin()
+    return user
+
+
+def _save_unique(user: User) -> None:
+    if User.objects.filter(username__iexact=user.username).exclude(pk=user.pk).exists():
+        raise Conflict(f"There is already a user named “{user.username}”.")
+    try:
+        user.full_clean(exclude={"password"})
+    except ValidationError as error:
+        raise InvalidInput(_first_message(error)) from error
+    user.save()
+
+
+def _require_an_admin() -> None:
+    if not User.objects.filter(is_admin=True, is_active=True).exists():
+        raise Conflict("There must be at least one active admin.")
+
+
+def user_delete(user: User) -> None:
+    with transaction.atomic():
+        user.delete()
+        _require_an_admin()
+
+
+def group_create(*, name: str, members: Collection[UUID] = ()) -> Group:
+    if Group.objects.filter(name=name).exists():
+        raise Conflict(f"There is already a group named “{name}”.")
+    with transaction.atomic():
+        group = Group.objects.create(name=name)
+        group.members.set(_users(members))
+    return group
+
+
+def group_update(group: Group, *, name: str | None = None, members: Collection[UUID] | None = None) -> Group:
+    if name is not None and Group.objects.filter(name=name).exclude(pk=group.pk).exists():
+        raise Conflict(f"There is already a group named “{name}”.")
+    with transaction.atomic():
+        if name is not None:
+            group.name = name
+            group.save(update_fields=["name"])
+        if members is not None:
+            group.members.set(_users(members))
+    return group
+
+
+def api_key_create(
+    *,
+    user: User,
+    label: str,
+    scopes: Collection[str] | None = None,
+    expires_at: datetime | None = None,
+) -> tuple[ApiKey, str]:
+    """The row and the key itself, which is kept nowhere. `scopes` None means all."""
+    wanted = [scope.value for scope in KeyScope] if scopes is None else list(dict.fromkeys(scopes))
+    unknown = set(wanted) - set(KeyScope.values)
+    if unknown or not wanted:
+        raise InvalidInput(
+            f"Scopes are {', '.join(KeyScope.values)}; not {', '.join(sorted(unknown)) or 'none'}."
+        )
+    prefix = KEY_PREFIX + secrets.token_hex(4)
+    key = f"{prefix}_{secrets.token_urlsafe(32)}"
+    row = ApiKey.objects.create(
+        user=user, label=label, prefix=prefix, digest=_digest(key), scopes=wanted, expires_at=expires_at
+    )
+    return row, key
+
+
+def api_key_revoke(*, user: User, key_id: UUID) -> None:
+    changed = ApiKey.objects.filter(user=user, id=key_id, revoked_at=None).update(revoked_at=timezone.now())
+    if not changed:
+        raise NotFound
+
+
+def api_key_find(key: str) -> ApiKey | None:
+    """The usable key with this text, marked as used."""
+    now = timezone.now()
+    row = ApiKey.objects.usable(now).select_related("user").filter(digest=_digest(key)).first()
+    if row and (row.last_used_at is None or now - row.last_used_at > LAST_USED_EVERY):
+        ApiKey.objects.filter(pk=row.pk).update(last_used_at=now)
+    return row

@@ -1,0 +1,144 @@
+"""Every error Cairn raises on purpose.
+
+CairnError
+├── PermanentError             trying again changes nothing
+│   ├── InvalidInput           422, or 400/409/412/413/415 by subclass
+│   │   ├── MalformedRequest   400
+│   │   ├── Conflict           409
+│   │   ├── PreconditionFailed 412
+│   │   ├── PayloadTooLarge    413
+│   │   └── UnsupportedMedia   415
+│   ├── NotSignedIn            401
+│   ├── Forbidden              403
+│   ├── NotFound               404
+│   ├── DocumentRejected       a file that cannot become searchable; carries a stable code
+│   └── ConfigurationError     the environment asks for something that cannot work
+└── TransientError             worth another attempt
+    └── Unavailable            503, a dependency is down
+"""
+
+from enum import StrEnum
+from typing import ClassVar
+
+
+class CairnError(Exception):
+    """`status` and `code` are what REST answers; the message is written for the person who reads it."""
+
+    status: ClassVar[int] = 500
+    code: str = "internal_error"
+    title: ClassVar[str] = "Something went wrong"
+
+    def __init__(self, message: str = "", *, code: str | None = None) -> None:
+        super().__init__(message or self.title)
+        if code is not None:
+            self.code = code
+
+    @property
+    def message(self) -> str:
+        return str(self.args[0])
+
+
+class PermanentError(CairnError):
+    pass
+
+
+class TransientError(CairnError):
+    status = 503
+    code = "unavailable"
+    title = "Try again later"
+
+
+class InvalidInput(PermanentError):
+    status = 422
+    code = "invalid"
+    title = "The request has invalid fields"
+
+
+class MalformedRequest(InvalidInput):
+    status = 400
+    code = "malformed"
+    title = "The request could not be read"
+
+
+class Conflict(InvalidInput):
+    status = 409
+    code = "conflict"
+    title = "This does not fit the present state"
+
+
+class PreconditionFailed(InvalidInput):
+    status = 412
+    code = "precondition_failed"
+    title = "The thing has changed since you read it"
+
+
+class PayloadTooLarge(InvalidInput):
+    status = 413
+    code = "too_large"
+    title = "The request is too large"
+
+
+class UnsupportedMedia(InvalidInput):
+    status = 415
+    code = "unsupported_media_type"
+    title = "This media type is not accepted here"
+
+
+class NotSignedIn(PermanentError):
+    status = 401
+    code = "not_signed_in"
+    title = "Sign in or send an API key"
+
+
+class Forbidden(PermanentError):
+    status = 403
+    code = "forbidden"
+    title = "Your role does not allow this"
+
+
+class NotFound(PermanentError):
+    status = 404
+    code = "not_found"
+    title = "There is no such thing, or you may not see it"
+
+
+class ConfigurationError(PermanentError):
+    code = "misconfigured"
+    title = "Cairn is not configured correctly"
+
+
+class Unavailable(TransientError):
+    title = "A part of Cairn is not reachable at the moment"
+
+
+class Rejection(StrEnum):
+    """Why a document failed: stable codes of the REST contract."""
+
+    EMPTY_FILE = "empty_file"
+    UNSUPPORTED_TYPE = "unsupported_type"
+    TYPE_MISMATCH = "type_mismatch"
+    DAMAGED_FILE = "damaged_file"
+    PASSWORD_PROTECTED = "password_protected"  # noqa: S105 - a reason, not a secret
+    NO_TEXT = "no_text"
+    TOO_LARGE = "too_large"
+    TOO_MANY_PAGES = "too_many_pages"
+    ARCHIVE_UNSAFE = "archive_unsafe"
+    TIME_LIMIT = "time_limit"
+    MEMORY_LIMIT = "memory_limit"
+    PARSER_CRASHED = "parser_crashed"
+    EMBEDDING_FAILED = "embedding_failed"
+    INDEX_UNAVAILABLE = "index_unavailable"
+    CANCELLED = "cancelled"
+
+
+class DocumentRejected(PermanentError):
+    """`reason` is the stable code; the message says what the uploader can do about it."""
+
+    status = 422
+
+    def __init__(self, reason: Rejection, message: str) -> None:
+        super().__init__(message, code=reason.value)
+        self.reason = reason
+
+    def __reduce__(self) -> tuple[type["DocumentRejected"], tuple[Rejection, str]]:
+        return type(self), (self.reason, self.message)

@@ -1,0 +1,227 @@
+"""Knowledge bases, their documents, the versions of these, and the chunks that are searched."""
+
+import uuid
+
+from django.db import models
+from django.db.models import F, Q
+from django.utils import timezone
+
+from cairn.accounts.models import User
+
+
+class Sensitivity(models.TextChoices):
+    PUBLIC = "public"
+    INTERNAL = "internal"
+    CONFIDENTIAL = "confidential"
+
+
+class Grounding(models.TextChoices):
+    """strict: sentences without support are dropped; flag: they are shown and marked."""
+
+    STRICT = "strict"
+    FLAG = "flag"
+
+
+class KnowledgeBase(models.Model):
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    name = models.CharField(max_length=120)
+    slug = models.SlugField(max_length=140, unique=True)
+    description = models.TextField(blank=True)
+    sensitivity = models.CharField(max_length=12, choices=Sensitivity.choices, default=Sensitivity.INTERNAL)
+    grounding = models.CharField(max_length=6, choices=Grounding.choices, default=Grounding.STRICT)
+    deleted_at = models.DateTimeField(null=True, editable=False)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        ordering = ["created_at", "id"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class DocumentQuerySet(models.QuerySet["Document"]):
+    def present(self) -> "DocumentQuerySet":
+        return self.filter(deleted_at=None, knowledge_base__deleted_at=None)
+
+    def ready(self) -> "DocumentQuerySet":
+        return self.exclude(active_version=None)
+
+    def with_status(self, status: str) -> "DocumentQuerySet":
+        """The same rule as `Document.status`, in SQL."""
+        match status:
+            case "ready":
+                return self.ready()
+            case "deleted":
+                return self.exclude(deleted_at=None)
+            case _:
+                return self.filter(active_version=None, latest_version__state=status)
+
+    def titled_like(self, text: str) -> "DocumentQuerySet":
+        return self.filter(Q(title__icontains=text) | Q(source_uri__icontains=text))
+
+    def tagged(self, tag: str) -> "DocumentQuerySet":
+        return self.filter(tags__name=tag)
+
+    def with_versions(self) -> "DocumentQuerySet":
+        return self.select_related("active_version", "latest_version", "knowledge_base", "owner")
+
+
+class Document(models.Model):
+    """One source in one knowledge base. `source_key` tells that an upload is a new version of it.
+
+    `active_version` is the one that answers; `latest_version` the one uploaded last. `narrowed`
+    documents are read by their readers and the managers only. `index_stale` says that the index
+    does not know the present readers, tags or source yet.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    knowledge_base = models.ForeignKey(KnowledgeBase, on_delete=models.CASCADE, related_name="documents")
+    source_key = models.CharField(max_length=1000)
+    source_uri = models.CharField(max_length=1000, blank=True)
+    title = models.CharField(max_length=500)
+    title_given = models.BooleanField(default=False)
+    metadata = models.JSONField(default=dict, blank=True)
+    owner = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="owned_documents")
+    review_by = models.DateField(null=True, blank=True)
+    narrowed = models.BooleanField(default=False)
+    active_version = models.ForeignKey(
+        "DocumentVersion", null=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    latest_version = models.ForeignKey(
+        "DocumentVersion", null=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    index_stale = models.BooleanField(default=False)
+    deleted_at = models.DateTimeField(null=True, editable=False)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    objects = DocumentQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["created_at", "id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["knowledge_base", "source_key"],
+                condition=Q(deleted_at=None),
+                name="one_document_per_source",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.title
+
+    @property
+    def status(self) -> str:
+        """queued, processing, ready, failed or deleted."""
+        if self.deleted_at:
+            return "deleted"
+        if self.active_version:
+            return "ready"
+        return self.latest_version.state if self.latest_version else VersionState.QUEUED
+
+    @property
+    def shown_version(self) -> "DocumentVersion | None":
+        return self.active_version or self.latest_version
+
+    @property
+    def pending_version(self) -> "DocumentVersion | None":
+        """A newer version on its way, or failed, while an older one answers."""
+        return (
+            self.latest_version
+            if self.active_version and self.latest_version != self.active_version
+            else None
+        )
+
+
+class Tag(models.Model):
+    """A label from the document's metadata (`tags`), in a table so that it can be filtered on."""
+
+    document = models.ForeignKey(Document, on_delete=models.CASCADE, related_name="tags")
+    name = models.CharField(max_length=100, db_index=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["document", "name"], name="tag_once_per_document")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class VersionState(models.TextChoices):
+    QUEUED = "queued"
+    PROCESSING = "processing"
+    READY = "ready"
+    FAILED = "failed"
+
+
+class VersionQuerySet(models.QuerySet["DocumentVersion"]):
+    def leftovers(self) -> "VersionQuerySet":
+        """Versions that cannot answer any more and still have chunks."""
+        replaced = Q(number__lt=F("document__active_version__number"))
+        return self.filter(replaced | Q(state=VersionState.FAILED), chunks__isnull=False).distinct()
+
+
+class DocumentVersion(models.Model):
+    """The bytes of one upload and what became of them. `original` and `rendition` are storage names."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    document = models.ForeignKey(Document, on_delete=models.CASCADE, related_name="versions")
+    number = models.PositiveIntegerField()
+    filename = models.CharField(max_length=255)
+    original = models.CharField(max_length=200)
+    rendition = models.CharField(max_length=200, blank=True)
+    media_type = models.CharField(max_length=120, blank=True)
+    size = models.BigIntegerField()
+    sha256 = models.CharField(max_length=64)
+    state = models.CharField(max_length=10, choices=VersionState.choices, default=VersionState.QUEUED)
+    error_code = models.CharField(max_length=30, blank=True)
+    error_message = models.TextField(blank=True)
+    pages = models.PositiveIntegerField(null=True)
+    language = models.CharField(max_length=16, null=True)
+    chunk_count = models.PositiveIntegerField(default=0)
+    report = models.JSONField(default=dict)
+    created_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    objects = VersionQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["created_at", "id"]
+        constraints = [models.UniqueConstraint(fields=["document", "number"], name="version_numbered_once")]
+
+    def __str__(self) -> str:
+        return f"{self.filename} v{self.number}"
+
+
+class ChunkQuerySet(models.QuerySet["Chunk"]):
+    def active(self) -> "ChunkQuerySet":
+        """Chunks that may answer: of the active version of a document that is there."""
+        return self.filter(
+            version=F("version__document__active_version"),
+            version__document__deleted_at=None,
+            version__document__knowledge_base__deleted_at=None,
+        )
+
+
+class Chunk(models.Model):
+    """`id` is uuid5(version, ordinal). `context` is embedded with `text` but not shown as its text."""
+
+    id = models.UUIDField(primary_key=True, editable=False)
+    version = models.ForeignKey(DocumentVersion, on_delete=models.CASCADE, related_name="chunks")
+    ordinal = models.PositiveIntegerField()
+    text = models.TextField()
+    context = models.TextField(blank=True)
+    section = models.JSONField(default=list)
+    page = models.PositiveIntegerField(null=True)
+    elements = models.JSONField(default=list)
+    tokens = models.PositiveIntegerField()
+    sha256 = models.CharField(max_length=64)
+
+    objects = ChunkQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["version", "ordinal"]
+        constraints = [models.UniqueConstraint(fields=["version", "ordinal"], name="chunk_numbered_once")]
+
+    def __str__(self) -> str:
+        return f"{self.version_id}#{self.ordinal}"

@@ -1,0 +1,66 @@
+"""What a parser read from a file: a list of elements, in reading order."""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+Box = tuple[float, float, float, float]
+"""Left, top, right, bottom as fractions of the page, origin at its top left corner."""
+
+
+@dataclass(frozen=True, slots=True)
+class Element:
+    """`category` is unstructured's: Title, NarrativeText, ListItem, Table, CodeSnippet, ...
+
+    A table's `text` has a line per row, cells joined by " | "; `header_rows` says how many of those
+    lines are its header. `section` is the path of headings above, outermost first.
+    """
+
+    index: int
+    category: str
+    text: str
+    section: tuple[str, ...] = ()
+    page: int | None = None
+    boxes: tuple[Box, ...] = ()
+    header_rows: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    pages_without_text: tuple[int, ...] = ()
+    ocr_pages: tuple[int, ...] = ()
+    tables: int = 0
+    truncated: bool = False
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Rendition:
+    """`pages` is None for a format without pages; `title` is the document's own, if it names one."""
+
+    elements: tuple[Element, ...]
+    title: str | None = None
+    pages: int | None = None
+    language: str | None = None
+    report: Report = field(default_factory=Report)
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> "Rendition":
+        return cls(
+            elements=tuple(_element(item) for item in data["elements"]),
+            title=data["title"],
+            pages=data["pages"],
+            language=data["language"],
+            report=Report(**{name: _tupled(value) for name, value in data["report"].items()}),
+        )
+
+
+def _element(item: dict[str, Any]) -> Element:
+    boxes = tuple(tuple(box) for box in item["boxes"])
+    return Element(**{**item, "section": tuple(item["section"]), "boxes": boxes})
+
+
+def _tupled(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value

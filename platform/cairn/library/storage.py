@@ -1,0 +1,66 @@
+"""Originals and renditions, under names that Cairn makes up."""
+
+import gzip
+import hashlib
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from uuid import UUID
+
+from django.core.files.base import ContentFile, File
+from django.core.files.storage import default_storage
+
+from cairn.library.rendition import Rendition
+
+_BLOCK = 1 << 20
+
+
+def sha256_of(file: "File[bytes]") -> str:
+    digest = hashlib.sha256()
+    for block in file.chunks(_BLOCK):
+        digest.update(block)
+    file.seek(0)
+    return digest.hexdigest()
+
+
+def original_save(version: UUID, file: "File[bytes]") -> str:
+    return default_storage.save(f"originals/{version.hex[:2]}/{version}", file)
+
+
+def rendition_save(version: UUID, rendition: Rendition) -> str:
+    """Replaces what an earlier attempt wrote."""
+    name = f"renditions/{version.hex[:2]}/{version}.json.gz"
+    default_storage.delete(name)
+    data = json.dumps(rendition.as_json(), ensure_ascii=False).encode("utf-8")
+    return default_storage.save(name, ContentFile(gzip.compress(data, 5)))
+
+
+def rendition_load(name: str) -> Rendition:
+    with default_storage.open(name) as stream:
+        return Rendition.from_json(json.loads(gzip.decompress(stream.read())))
+
+
+@contextmanager
+def as_local_path(name: str) -> Iterator[Path]:
+    """The file on local disk; a temporary copy where the storage is remote."""
+    try:
+        yield Path(default_storage.path(name))
+        return
+    except NotImplementedError:
+        pass
+    with TemporaryDirectory(prefix="cairn-") as folder:
+        path = Path(folder) / "original"
+        with default_storage.open(name) as source, path.open("wb") as target:
+            for block in source.chunks(_BLOCK):
+                target.write(block)
+        yield path
+
+
+def files_delete(*names: str) -> int:
+    """How many of them were there."""
+    present = [name for name in names if name and default_storage.exists(name)]
+    for name in present:
+        default_storage.delete(name)
+    return len(present)

@@ -1,0 +1,96 @@
+"""The one reader of the environment. Names are the environment variables' own, in lower case."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AliasChoices, Field, SecretStr, field_validator, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+class FileVariantSource(EnvSettingsSource):
+    """Reads NAME from the file that NAME_FILE names, for secrets mounted as files."""
+
+    def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:  # noqa: ARG002
+        path = self.env_vars.get(f"{field_name}_file")
+        if not path:
+            return None, field_name, False
+        return Path(path).read_text(encoding="utf-8").strip(), field_name, False
+
+
+class Environment(BaseSettings):
+    model_config = SettingsConfigDict(env_file=ROOT / ".env", extra="ignore", frozen=True)
+
+    data_dir: Path = Field(Path("var"), description="Everything an embedded install keeps")
+    secret_key: SecretStr | None = Field(None, description="Signs sessions; made at first start if absent")
+    cairn_admin_password: SecretStr | None = Field(None, description="Password of the first admin")
+    allowed_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        ("127.0.0.1", "localhost", "[::1]"), description="Host names the web app answers to, comma-separated"
+    )
+    trusted_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Origins behind a TLS proxy that may post forms, such as https://cairn.example.org"
+    )
+    debug: bool = Field(False, validation_alias=AliasChoices("cairn_debug"))
+
+    database_url: str | None = Field(None, description="postgres://…; SQLite in DATA_DIR if absent")
+    celery_broker_url: str = Field("memory://", description="redis:// or amqp://; memory:// is in process")
+    qdrant_url: str | None = Field(None, description="Qdrant server; Qdrant Edge in DATA_DIR if absent")
+    qdrant_api_key: SecretStr | None = None
+
+    embedding_model: str = Field("all-MiniLM-L6-v2", description="sentence-transformers name or path")
+    embedding_base_url: str | None = Field(None, description="OpenAI-compatible /v1 that embeds")
+    embedding_api_key: SecretStr | None = None
+    embedding_backend: str = Field("auto", description="auto, openvino, torch")
+    llm_base_url: str | None = Field(None, description="OpenAI-compatible /v1 that chats (vLLM, Ollama, …)")
+    llm_api_key: SecretStr | None = None
+    llm_model: str | None = Field(None, description="Served model name, or the path of a GGUF file")
+    llm_class: str | None = Field(None, description="Dotted path of a LlamaIndex LLM to use instead")
+    llm_context_tokens: int = Field(8192, ge=512, description="Context window assumed for a served model")
+    answer_max_tokens: int = Field(320, ge=16, description="Longest answer")
+
+    parse_memory_mb: int = Field(2048, ge=256, description="Memory one parser process may take")
+    parse_seconds: int = Field(120, ge=1, description="Wall and CPU time for parsing one file")
+    upload_max_mb: int = Field(200, ge=1, description="Largest file accepted")
+    max_pages: int = Field(3000, ge=1, description="Most pages a document may have")
+    job_max_attempts: int = Field(4, ge=1)
+    worker_threads: int = Field(2, ge=1, description="Documents worked on at once by an in-process worker")
+    log_level: str = "INFO"
+    sample_knowledge_base: bool = Field(True, description="Load docs/ as 'Cairn help' at first start")
+
+    @field_validator("allowed_hosts", "trusted_origins", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        return (
+            tuple(part.strip() for part in value.split(",") if part.strip())
+            if isinstance(value, str)
+            else value
+        )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _drop_empty(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """`NAME=` in a shell or .env file means: not set."""
+        return {name: value for name, value in values.items() if value != ""}
+
+    @field_validator("data_dir")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        return (ROOT / value).resolve()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, FileVariantSource(settings_cls), env_settings, dotenv_settings

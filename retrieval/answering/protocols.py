@@ -1,0 +1,49 @@
+"""What answering asks of its surroundings."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from llama_index.core.llms import ChatMessage
+
+from cairn.library.rendition import Box
+from retrieval.types import Hit
+
+Search = Callable[[str], Sequence[Hit]]
+"""Hits for a query, best first, each already checked against what the asker may read."""
+
+Locate = Callable[[Hit, str], tuple[Box, ...]]
+"""Where a quote of a hit stands on its page; empty when the format has no pages."""
+
+
+class ChatModel(Protocol):
+    """Raises Unavailable when the model cannot be reached, also in the middle of a stream."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def context_tokens(self) -> int: ...
+
+    def count_tokens(self, text: str) -> int: ...
+
+    def stream(self, messages: Sequence[ChatMessage], *, max_tokens: int) -> Iterator[str]:
+        """Pieces of text as they are written. Closing the iterator ends the generation."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """`reason` says what is missing. `strong`: evidence that may stand by itself, word for word."""
+
+    answerable: bool
+    reason: str = ""
+    strong: bool = False
+
+
+class Answerability(Protocol):
+    def judge(self, question: str, evidence: Sequence[Hit]) -> Judgement:
+        """Whether the evidence, best first, can hold an answer. Never names what is not in the question."""
+
+
+def no_boxes(_hit: Hit, _quote: str) -> tuple[Box, ...]:
+    return ()

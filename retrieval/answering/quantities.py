@@ -1,0 +1,202 @@
+"""Numbers, amounts, percentages, times and dates: does a claim say only those that its evidence says?"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from functools import lru_cache
+
+from retrieval.answering.lexicon import MONTHS, NUMBER_WORDS, SCALES, UNITS
+
+_MONTH = "|".join(sorted(MONTHS, key=len, reverse=True))
+_DAY = r"(?P<day>\d{1,2})(?:st|nd|rd|th|\.)?(?:\s?[–-]\s?(?P<until>\d{1,2})(?:st|nd|rd|th)?)?"
+_YEAR = r"(?P<year>(?:1[5-9]|20|21)\d\d)"
+_DATES = tuple(
+    re.compile(pattern, re.IGNORECASE)
+    for pattern in (
+        rf"\b(?P<month>{_MONTH})\.?\s+{_DAY}(?:,?\s+{_YEAR})?(?!\w|[.,]\d)",
+        rf"\b{_DAY}\s+(?:of\s+)?(?P<month>{_MONTH})\b\.?(?:,?\s+{_YEAR})?",
+        rf"\b(?P<month>{_MONTH})\.?,?\s+{_YEAR}\b",
+        rf"\b{_YEAR}-(?P<month>\d\d)-(?P<day>\d\d)\b",
+        r"\b(?P<day>\d{1,2})\.\s?(?P<month>\d{1,2})\.\s?(?P<year>\d{4})\b",
+        r"\b(?P<month>\d{1,2})/(?P<day>\d{1,2})/(?P<year>\d{4})\b",
+    )
+)
+_TIME = re.compile(
+    r"(?<![\w:.])(?P<hour>\d{1,2})(?:[:.](?P<minute>\d\d))?\s*(?:(?P<half>[ap])\.?m\b\.?|(?P<uhr>uhr)\b)"
+    r"|(?<![\w:.])(?P<h24>\d{1,2}):(?P<m24>\d\d)(?![\w:])",
+    re.IGNORECASE,
+)
+_SCALE = "|".join(sorted(SCALES, key=len, reverse=True))
+_NUMBER = re.compile(
+    r"(?<![\w#@/&.,])(?<![A-Za-z]-)(?:(?P<currency>US\$|[$€£]|\b(?:USD|EUR|GBP))\s?)?"
+    rf"(?P<number>\d+(?:[.,'’]\d+)*)(?:st|nd|rd|th)?(?:[\s-]?(?P<scale>{_SCALE})\b\.?)?"
+    r"(?P<rest>[\s-]*(?:(?:business|working|work|calendar|consecutive|full|paid|additional|more|other|pay|per)"
+    r"[\s-]+){0,2}(?P<unit>[^\W\d_]+|[%€$£°]))?",
+    re.IGNORECASE,
+)
+_COMPOUND = re.compile(
+    r"\b(twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety)[\s-](one|two|three|four|five|six|seven|eight|nine)\b",
+    re.IGNORECASE,
+)
+_NUMBER_WORD = re.compile(r"\b(" + "|".join(NUMBER_WORDS) + r")\b", re.IGNORECASE)
+_VAGUE = frozenset({"one", "eins", "null", "zero"})
+"""Mostly pronouns and figures of speech: evidence may mean them as numbers, a claim need not."""
+_GROUPED = re.compile(r"\d{1,3}(?:([.,'’])\d{3})(?:\1\d{3})*")
+
+
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """`readings`: the values that the digits may stand for ("1.500" is 1.5 or 1500)."""
+
+    readings: frozenset[Decimal]
+    unit: str | None
+    written: str
+
+
+@dataclass(frozen=True, slots=True)
+class Date:
+    """Parts that are not written are None. `until` ends a range of days in the same month."""
+
+    year: int | None
+    month: int
+    day: int | None
+    until: int | None
+    written: str
+
+    def tells(self, other: "Date") -> bool:
+        """Whether this date, as evidence, says all that the other one says."""
+        days = {None, self.day, self.until}
+        return self.month == other.month and other.year in (None, self.year) and other.day in days
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    quantities: tuple[Quantity, ...]
+    dates: tuple[Date, ...]
+    times: tuple[tuple[frozenset[int], str], ...]  # minutes after midnight, as written
+
+
+def unsupported_figures(claim: str, evidence: str) -> tuple[str, ...]:
+    """The figures of the claim, as written, that the evidence does not say."""
+    said, told = _figures(claim, is_claim=True), _figures(evidence, is_claim=False)
+    units = frozenset(UNITS.get(word.casefold(), "") for word in re.findall(r"[^\W\d_]+|[%€$£°]", evidence))
+    missing = [date.written for date in said.dates if not any(known.tells(date) for known in told.dates)]
+    missing += [
+        written for minutes, written in said.times if not any(minutes & known for known, _ in told.times)
+    ]
+    missing += [
+        quantity.written
+        for quantity in said.quantities
+        if not any(_agree(quantity, known, units) for known in told.quantities)
+    ]
+    return tuple(missing)
+
+
+def has_quantity(text: str) -> bool:
+    return bool(_figures(text, is_claim=False).quantities)
+
+
+def has_amount(text: str) -> bool:
+    return any(quantity.unit in ("$", "€", "£") for quantity in _figures(text, is_claim=False).quantities)
+
+
+def has_moment(text: str) -> bool:
+    figures = _figures(text, is_claim=False)
+    return bool(figures.dates or figures.times)
+
+
+def _agree(said: Quantity, known: Quantity, units: frozenset[str]) -> bool:
+    """Equal values with equal units; a bare number in a table may take its unit from elsewhere."""
+    if not said.readings & known.readings:
+        return False
+    return said.unit in (None, known.unit) or (known.unit is None and said.unit in units)
+
+
+@lru_cache(maxsize=4096)
+def _figures(text: str, *, is_claim: bool) -> Figures:
+    dates: list[Date] = []
+    times: list[tuple[frozenset[int], str]] = []
+    extra: list[Quantity] = []
+    for pattern in _DATES:
+        text = pattern.sub(lambda match: _keep_date(match, dates), text)
+    text = _TIME.sub(lambda match: _keep_time(match, times), text)
+    if not is_claim:
+        extra = [_bare(part) for date in dates for part in (date.year, date.day, date.until) if part]
+        extra += [_bare(minute // 60) for minutes, _ in times for minute in minutes]
+    return Figures((*_quantities(_digits(text, is_claim=is_claim)), *extra), tuple(dates), tuple(times))
+
+
+def _bare(value: int) -> Quantity:
+    return Quantity(frozenset({Decimal(value)}), None, str(value))
+
+
+def _keep_date(match: re.Match[str], dates: list[Date]) -> str:
+    found = match.groupdict()
+    month = found["month"]
+    date = Date(
+        year=int(found["year"]) if found.get("year") else None,
+        month=MONTHS.get(month.casefold(), 0) or int(month if month.isdigit() else 0),
+        day=int(found["day"]) if found.get("day") else None,
+        until=int(found["until"]) if found.get("until") else None,
+        written=match.group().strip(),
+    )
+    dates.append(date)
+    return " ; "
+
+
+def _keep_time(match: re.Match[str], times: list[tuple[frozenset[int], str]]) -> str:
+    found = match.groupdict()
+    hour, minute = int(found["hour"] or found["h24"]), int(found["minute"] or found["m24"] or 0)
+    if hour > 24 or minute > 59:
+        return match.group()
+    half = (found["half"] or "").casefold()
+    if half:
+        options = {hour % 12 * 60 + minute + (720 if half == "p" else 0)}
+    elif found["uhr"] or hour > 12:
+        options = {hour * 60 + minute}
+    else:
+        options = {hour * 60 + minute, hour % 12 * 60 + minute + 720}
+    times.append((frozenset(options), match.group().strip()))
+    return " ; "
+
+
+def _digits(text: str, *, is_claim: bool) -> str:
+    """Number words as digits."""
+    text = _COMPOUND.sub(lambda m: str(NUMBER_WORDS[m[1].casefold()] + NUMBER_WORDS[m[2].casefold()]), text)
+
+    def digit(match: re.Match[str]) -> str:
+        word = match.group().casefold()
+        return match.group() if is_claim and word in _VAGUE else str(NUMBER_WORDS[word])
+
+    return _NUMBER_WORD.sub(digit, text)
+
+
+def _quantities(text: str) -> Iterator[Quantity]:
+    for match in _NUMBER.finditer(text):
+        unit = UNITS.get((match["currency"] or match["unit"] or "").casefold().replace("us$", "$"))
+        scale = SCALES.get((match["scale"] or "").casefold(), 1)
+        readings = frozenset(value * scale for value in _readings(match["number"]))
+        written = match.group() if unit else match.group()[: match.end("number") - match.start()]
+        if readings:
+            yield Quantity(readings, unit, written.strip())
+
+
+def _readings(digits: str) -> set[Decimal]:
+    found: set[Decimal] = set()
+    grouped = _GROUPED.fullmatch(digits)
+    if grouped:
+        found.add(Decimal(re.sub(r"\D", "", digits)))
+    if not grouped or digits.count(".") == 1:
+        found |= _decimal(digits)
+    return found
+
+
+def _decimal(digits: str) -> set[Decimal]:
+    """The last separator is the decimal point; those before it only group."""
+    whole, _, fraction = re.sub(r"['’]", "", digits).replace(",", ".").rpartition(".")
+    text = f"{whole.replace('.', '')}.{fraction}" if whole else fraction
+    try:
+        return {Decimal(text)} if len(text) < 60 else set()
+    except InvalidOperation:
+        return set()

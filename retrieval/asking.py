@@ -1,0 +1,188 @@
+"""A question asked by someone: in their scope, in their conversation, kept with what it stood on."""
+
+import logging
+import time
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from cairn.access.lookup import chunks_for, scope_for
+from cairn.access.scope import Principal, Scope
+from cairn.errors import InvalidInput
+from cairn.library.models import Grounding, KnowledgeBase
+from cairn.settings import environment
+from retrieval.answering import answer
+from retrieval.conversations import conversation_for, conversation_start, history_for
+from retrieval.engine import Engine, engine
+from retrieval.index.factory import active_generation
+from retrieval.index.protocol import Filters
+from retrieval.models import Citation as CitationRow
+from retrieval.models import Conversation, Message, MessageState
+from retrieval.places import place_of
+from retrieval.search import search
+from retrieval.types import Answer, AnswerEvent, Delta, Done, Failed, Hit, Sources
+
+log = logging.getLogger(__name__)
+
+EVIDENCE_HITS = 8
+STOP_CHECK_SECONDS = 0.5
+NO_FILTERS = Filters()
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """`events` blocks; closing it stops the model. The message's row follows the events."""
+
+    message: Message
+    events: Iterator[AnswerEvent]
+
+
+def ask(
+    *,
+    principal: Principal,
+    question: str,
+    knowledge_bases: Collection[object] | None = None,
+    filters: Filters = NO_FILTERS,
+    conversation: object | None = None,
+) -> Exchange:
+    if not question.strip():
+        raise InvalidInput("The question is empty.")
+    scope = scope_for(principal, knowledge_bases)
+    with transaction.atomic():
+        thread = (
+            conversation_start(principal=principal, question=question)
+            if conversation is None
+            else conversation_for(principal, conversation)
+        )
+        message = Message.objects.create(conversation=thread, question=question)
+        Conversation.objects.filter(pk=thread.pk).update(updated_at=timezone.now())
+    return Exchange(message, _kept(message, scope, _events(message, scope, filters)))
+
+
+def stop(message: Message) -> bool:
+    """Ends a running answer, in whichever process it runs; False if it is not running."""
+    running = Message.objects.filter(pk=message.pk, state=MessageState.RUNNING)
+    return bool(running.update(state=MessageState.STOPPED))
+
+
+def _events(message: Message, scope: Scope, filters: Filters) -> Iterator[AnswerEvent]:
+    parts: Engine = engine()
+
+    def find(query: str) -> list[Hit]:
+        return search(query, scope=scope, filters=filters, limit=EVIDENCE_HITS, parts=parts)
+
+    return answer(
+        message.question,
+        search=find,
+        chat=parts.chat,
+        embedder=parts.embedder,
+        history=history_for(message.conversation, scope.principal),
+        grounding=_grounding(scope),
+        locate=place_of,
+        max_tokens=environment().answer_max_tokens,
+        cancelled=_stopped(message),
+    )
+
+
+def _grounding(scope: Scope) -> str:
+    """The strictest of the knowledge bases asked."""
+    bases = KnowledgeBase.objects.filter(id__in=scope.readable)
+    lenient = bases.exists() and not bases.exclude(grounding=Grounding.FLAG).exists()
+    return Grounding.FLAG if lenient else Grounding.STRICT
+
+
+def _stopped(message: Message) -> Callable[[], bool]:
+    """Looks into the table now and then: the one who stops may be in another process."""
+    running = Message.objects.filter(pk=message.pk, state=MessageState.RUNNING)
+    state = {"looked": time.monotonic(), "stopped": False}
+
+    def look() -> bool:
+        if not state["stopped"] and time.monotonic() - state["looked"] > STOP_CHECK_SECONDS:
+            state["looked"], state["stopped"] = time.monotonic(), not running.exists()
+        return bool(state["stopped"])
+
+    return look
+
+
+def _kept(message: Message, scope: Scope, events: Iterator[AnswerEvent]) -> Iterator[AnswerEvent]:
+    """Passes events on and keeps what they say; what was cut off keeps the text shown so far."""
+    text: list[str] = []
+    hits: Sequence[Hit] = ()
+    ended = False
+    try:
+        for event in events:
+            match event:
+                case Delta():
+                    text.append(event.text)
+                case Sources():
+                    hits = event.hits
+                case Done():
+                    _save(message, event.answer, scope, hits)
+                    ended = True
+                case Failed():
+                    Message.objects.filter(pk=message.pk).update(
+                        state=MessageState.FAILED, reason=event.message
+                    )
+                    ended = True
+            yield event
+    finally:
+        if not ended:
+            Message.objects.filter(pk=message.pk).update(state=MessageState.STOPPED, answer="".join(text))
+
+
+def _save(message: Message, answer: Answer, scope: Scope, hits: Sequence[Hit]) -> None:
+    """Citations of documents that are gone, or no longer readable, by now are not kept."""
+    present = set(
+        chunks_for(scope, [citation.chunk for citation in answer.citations]).values_list("id", flat=True)
+    )
+    with transaction.atomic():
+        stopped = Message.objects.filter(pk=message.pk, state=MessageState.STOPPED).exists()
+        Message.objects.filter(pk=message.pk).update(
+            state=MessageState.STOPPED if stopped else MessageState.DONE,
+            standalone_question=answer.standalone_question,
+            answer=answer.text,
+            verdict=answer.verdict,
+            reason=answer.reason,
+            mode=answer.mode,
+            sentences=[asdict(sentence) for sentence in answer.sentences],
+            nearest=_nearest(answer),
+            model=answer.model,
+            usage=asdict(answer.usage),
+            timings=asdict(answer.timings),
+            trace=_trace(answer, scope, hits),
+        )
+        CitationRow.objects.bulk_create(
+            CitationRow(
+                message=message,
+                marker=citation.marker,
+                document_id=citation.document,
+                version=citation.version,
+                chunk=citation.chunk,
+                title=citation.title,
+                page=citation.page,
+                section=list(citation.section),
+                quote=citation.quote,
+                boxes=[list(box) for box in citation.boxes],
+            )
+            for citation in answer.citations
+            if citation.chunk in present
+        )
+
+
+def _nearest(answer: Answer) -> list[dict[str, str]]:
+    seen = {str(hit.document): hit.title for hit in answer.nearest}
+    return [{"document": document, "title": title} for document, title in seen.items()]
+
+
+def _trace(answer: Answer, scope: Scope, hits: Sequence[Hit]) -> dict[str, Any]:
+    """Ids, scores and settings: with the chunks themselves, enough to replay the answer."""
+    return {
+        "knowledge_bases": sorted(str(base) for base in scope.readable),
+        "generation": active_generation().name,
+        "hits": [{"chunk": str(hit.chunk), "score": hit.score} for hit in hits],
+        "prompt_version": answer.prompt_version,
+        "verdicts": [sentence.supported for sentence in answer.sentences],
+    }

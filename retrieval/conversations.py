@@ -1,0 +1,135 @@
+"""Conversations, for their owner: what was asked, and what may still be shown of the answers."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import Prefetch, QuerySet
+from django.utils import timezone
+
+from cairn.access.lookup import one_of
+from cairn.access.rules import documents_for
+from cairn.access.scope import Principal
+from cairn.errors import InvalidInput
+from retrieval.models import Citation, Conversation, Message, MessageState
+from retrieval.types import Turn
+
+WITHHELD = "This answer quotes a document that you may no longer read, or that has been changed or deleted."
+ERASED = "This answer was removed because a document that it quoted has been deleted."
+ABANDONED_AFTER = timedelta(minutes=15)
+HISTORY_TURNS = 3
+TITLE_LENGTH = 80
+
+
+@dataclass(frozen=True, slots=True)
+class ShownMessage:
+    """A message as its reader may see it now. Withheld: text, quotes and titles stay back."""
+
+    message: Message
+    answer: str
+    sentences: Sequence[dict[str, object]]
+    citations: Sequence[Citation]
+    nearest: Sequence[dict[str, object]]
+    state: str
+    withheld: bool
+
+
+def conversations_for(principal: Principal) -> "QuerySet[Conversation]":
+    return Conversation.objects.filter(user=principal.user)
+
+
+def conversation_for(principal: Principal, value: object) -> Conversation:
+    return one_of(conversations_for(principal), value)
+
+
+def message_for(principal: Principal, value: object) -> Message:
+    return one_of(Message.objects.filter(conversation__user=principal.user), value)
+
+
+def conversation_start(*, principal: Principal, question: str) -> Conversation:
+    first_line = question.strip().splitlines()[0]
+    return Conversation.objects.create(user_id=principal.user, title=_shorten(first_line))
+
+
+def _shorten(text: str) -> str:
+    return text if len(text) <= TITLE_LENGTH else text[: TITLE_LENGTH - 1].rstrip() + "…"
+
+
+def conversation_rename(*, conversation: Conversation, title: str) -> Conversation:
+    if not title.strip():
+        raise InvalidInput("A conversation needs a title.")
+    conversation.title = title.strip()[:200]
+    conversation.save(update_fields=["title"])
+    return conversation
+
+
+def conversation_delete(*, conversation: Conversation) -> None:
+    conversation.delete()
+
+
+def message_feedback(*, message: Message, rating: str, reason: str = "", comment: str = "") -> Message:
+    message.rating, message.rating_reason, message.rating_comment = rating, reason, comment
+    message.save(update_fields=["rating", "rating_reason", "rating_comment"])
+    return message
+
+
+def messages_shown(conversation: Conversation, principal: Principal) -> list[ShownMessage]:
+    citations = Prefetch("citations", Citation.objects.select_related("document__knowledge_base"))
+    messages = list(conversation.messages.prefetch_related(citations))
+    readable = _readable(messages, principal)
+    return [_shown(message, readable) for message in messages]
+
+
+def shown(message: Message, principal: Principal) -> ShownMessage:
+    return _shown(message, _readable([message], principal))
+
+
+def _readable(messages: Sequence[Message], principal: Principal) -> set[UUID]:
+    """Of the documents that these messages name, those that the principal may read now."""
+    cited = {citation.document_id for message in messages for citation in message.citations.all()}
+    near = {UUID(str(item["document"])) for message in messages for item in message.nearest}
+    return set(documents_for(principal).filter(pk__in=cited | near).values_list("pk", flat=True))
+
+
+def _shown(message: Message, readable: set[UUID]) -> ShownMessage:
+    cited = list(message.citations.all())
+    withheld = any(citation.document_id not in readable for citation in cited)
+    return ShownMessage(
+        message,
+        answer=WITHHELD if withheld else message.answer,
+        sentences=[] if withheld else message.sentences,
+        citations=[c for c in cited if c.document_id in readable] if not withheld else [],
+        nearest=[item for item in message.nearest if UUID(str(item["document"])) in readable],
+        state=_state(message),
+        withheld=withheld,
+    )
+
+
+def _state(message: Message) -> str:
+    """A message still running long after it began was left by a process that died."""
+    abandoned = timezone.now() - message.created_at > ABANDONED_AFTER
+    return MessageState.FAILED if message.state == MessageState.RUNNING and abandoned else message.state
+
+
+def history_for(conversation: Conversation, principal: Principal) -> list[Turn]:
+    """The last answered turns, oldest first, without what the principal may no longer read."""
+    said = [item for item in messages_shown(conversation, principal) if not item.withheld]
+    done = [item for item in said if item.message.state == MessageState.DONE]
+    return [Turn(item.message.question, item.answer) for item in done[-HISTORY_TURNS:]]
+
+
+def forget_document(document: UUID) -> int:
+    """Removes from all conversations what was quoted from a document; how many quotes."""
+    with transaction.atomic():
+        citations = Citation.objects.filter(document=document)
+        count = citations.count()
+        messages = Message.objects.filter(citations__document=document)
+        ids = list(messages.values_list("id", flat=True).distinct())
+        Message.objects.filter(id__in=ids).update(answer=ERASED, sentences=[], trace={})
+        Citation.objects.filter(message__in=ids).delete()
+        for message in Message.objects.filter(nearest__icontains=str(document)):
+            message.nearest = [item for item in message.nearest if item["document"] != str(document)]
+            message.save(update_fields=["nearest"])
+    return count

@@ -1,0 +1,86 @@
+"""The vector index as the rest of Cairn sees it: ids, vectors and filter fields, never text."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+from uuid import UUID
+
+from cairn.access.scope import Scope
+from cairn.inference.protocols import Vectors
+
+
+@dataclass(frozen=True, slots=True)
+class Sparse:
+    """A sparse vector: term ids and their weights."""
+
+    indices: tuple[int, ...]
+    values: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One chunk in the index. `readers` are the access tokens of `cairn.access.scope`."""
+
+    id: UUID
+    dense: Vectors
+    sparse: Sparse
+    knowledge_base: UUID
+    document: UUID
+    version: UUID
+    readers: tuple[str, ...]
+    source_uri: str = ""
+    tags: tuple[str, ...] = ()
+    created_at: float = 0.0  # seconds since the epoch
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """What the asker narrows a search to; None means no narrowing."""
+
+    source_uri: str | None = None
+    tags: tuple[str, ...] | None = None  # any of them
+    created_after: float | None = None
+    created_before: float | None = None
+    document_ids: tuple[UUID, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A point one half found; a larger score is nearer. Dense: cosine. Sparse: BM25."""
+
+    id: UUID
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """Each half best first."""
+
+    dense: list[Candidate] = field(default_factory=list)
+    sparse: list[Candidate] = field(default_factory=list)
+
+
+class VectorIndex(Protocol):
+    """Every read takes a Scope. Raises Unavailable when the store cannot be reached.
+
+    Writes are durable when the call returns, and safe to repeat.
+    """
+
+    def upsert(self, points: Sequence[Point]) -> None: ...
+
+    def delete_version(self, version: UUID) -> None: ...
+
+    def delete_document(self, document: UUID) -> None: ...
+
+    def set_fields(self, document: UUID, *, readers: Sequence[str], tags: Sequence[str]) -> None:
+        """Replaces these filter fields on all points of the document."""
+
+    def query(
+        self, dense: Vectors, sparse: Sparse, *, scope: Scope, filters: Filters, limit: int
+    ) -> Candidates:
+        """The best `limit` of each half, both in one call, each with the scope's filter."""
+
+    def count(self, *, document: UUID | None = None, version: UUID | None = None) -> int:
+        """Points of a document, of a version, or all; for receipts and checks, not for users."""
+
+    def close(self) -> None: ...

@@ -1,0 +1,112 @@
+"""Index generations, and conversations with what each answer stood on."""
+
+import uuid
+
+from django.db import models
+from django.utils import timezone
+
+from cairn.accounts.models import User
+from cairn.library.models import Document
+
+
+class GenerationState(models.TextChoices):
+    BUILDING = "building"
+    ACTIVE = "active"
+    RETIRED = "retired"
+
+
+class IndexGeneration(models.Model):
+    """One vector space on disk or server. Vectors of two embedding models never share one."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    name = models.CharField(max_length=60, unique=True)
+    embedding_model = models.CharField(max_length=200)
+    dimension = models.PositiveIntegerField()
+    state = models.CharField(max_length=8, choices=GenerationState.choices, default=GenerationState.BUILDING)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        ordering = ["created_at", "id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["state"], condition=models.Q(state="active"), name="one_active_generation"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.embedding_model})"
+
+
+class Conversation(models.Model):
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="conversations")
+    title = models.CharField(max_length=200)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    updated_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ["-updated_at", "-id"]
+
+    def __str__(self) -> str:
+        return self.title
+
+
+class MessageState(models.TextChoices):
+    RUNNING = "running"
+    DONE = "done"
+    STOPPED = "stopped"
+    FAILED = "failed"
+
+
+class Message(models.Model):
+    """A question and its answer. `trace` holds ids, hashes and numbers enough to replay it, no text."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    conversation = models.ForeignKey(Conversation, on_delete=models.CASCADE, related_name="messages")
+    question = models.TextField()
+    standalone_question = models.TextField(blank=True)
+    answer = models.TextField(blank=True)
+    state = models.CharField(max_length=8, choices=MessageState.choices, default=MessageState.RUNNING)
+    verdict = models.CharField(max_length=10, blank=True)
+    reason = models.TextField(blank=True)
+    mode = models.CharField(max_length=10, blank=True)
+    sentences = models.JSONField(default=list)
+    nearest = models.JSONField(default=list)
+    model = models.CharField(max_length=200, blank=True)
+    usage = models.JSONField(default=dict)
+    timings = models.JSONField(default=dict)
+    trace = models.JSONField(default=dict)
+    rating = models.CharField(max_length=4, blank=True)
+    rating_reason = models.CharField(max_length=100, blank=True)
+    rating_comment = models.TextField(blank=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        ordering = ["created_at", "id"]
+
+    def __str__(self) -> str:
+        return f"message {self.id}"
+
+
+class Citation(models.Model):
+    """`chunk` and `version` are plain ids: chunks of replaced versions go, the citation stays.
+
+    A marker that the answer quotes from a document goes with that document.
+    """
+
+    message = models.ForeignKey(Message, on_delete=models.CASCADE, related_name="citations")
+    marker = models.PositiveIntegerField()
+    document = models.ForeignKey(Document, on_delete=models.CASCADE, related_name="citations")
+    version = models.UUIDField()
+    chunk = models.UUIDField()
+    title = models.CharField(max_length=500)
+    page = models.PositiveIntegerField(null=True)
+    section = models.JSONField(default=list)
+    quote = models.TextField()
+    boxes = models.JSONField(default=list)
+
+    class Meta:
+        ordering = ["message", "marker", "id"]
+
+    def __str__(self) -> str:
+        return f"[{self.marker}]"

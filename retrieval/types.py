@@ -1,0 +1,145 @@
+"""What passes between search, answering and their callers."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from cairn.library.rendition import Box
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """dense: cosine; sparse: BM25; fused: what ranks; rerank: a reranker's, if one ran."""
+
+    dense: float | None
+    sparse: float | None
+    fused: float
+    rerank: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A chunk that the asker may read, found for a query. `elements` index into its rendition."""
+
+    chunk: UUID
+    document: UUID
+    version: UUID
+    knowledge_base: UUID
+    title: str
+    source_uri: str
+    section: tuple[str, ...]
+    page: int | None
+    ordinal: int
+    text: str
+    elements: tuple[int, ...]
+    scores: Scores
+    updated_at: datetime
+
+    @property
+    def score(self) -> float:
+        return self.scores.fused if self.scores.rerank is None else self.scores.rerank
+
+
+@dataclass(frozen=True, slots=True)
+class Citation:
+    """`marker` is the [n] in the answer; `quote` stands word for word in the chunk."""
+
+    marker: int
+    chunk: UUID
+    document: UUID
+    version: UUID
+    title: str
+    page: int | None
+    section: tuple[str, ...]
+    quote: str
+    boxes: tuple[Box, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedSentence:
+    """`reason` says why a sentence does not hold; empty when it does."""
+
+    text: str
+    supported: bool
+    markers: tuple[int, ...] = ()
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """Milliseconds from the question's arrival."""
+
+    retrieval_ms: float = 0.0
+    first_token_ms: float | None = None
+    total_ms: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """An earlier question and its answer in the same conversation."""
+
+    question: str
+    answer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """verdict: supported, partial, refused. mode: generated, extractive, none."""
+
+    question: str
+    standalone_question: str
+    text: str
+    verdict: str
+    reason: str
+    mode: str
+    citations: tuple[Citation, ...] = ()
+    sentences: tuple[CheckedSentence, ...] = ()
+    nearest: tuple[Hit, ...] = ()
+    model: str = ""
+    usage: Usage = field(default_factory=Usage)
+    timings: Timings = field(default_factory=Timings)
+    prompt_version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    standalone_question: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    hits: tuple[Hit, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """Checked text, to be appended to the answer; ends at a sentence."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cited:
+    citation: Citation
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    answer: Answer
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """`code` and `message` as in a problem document."""
+
+    code: str
+    message: str
+
+
+AnswerEvent = Started | Sources | Delta | Cited | Done | Failed

@@ -1,0 +1,47 @@
+"""The first person of a new install."""
+
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+from django.conf import settings
+
+from cairn.accounts.models import User
+from cairn.accounts.services import user_create
+from cairn.errors import ConfigurationError, InvalidInput
+from cairn.settings import environment
+from cairn.settings.secrets import kept_secret
+
+FIRST_ADMIN = "admin"
+
+
+@dataclass(frozen=True, slots=True)
+class FirstAdmin:
+    """`password` is None when it came from the environment: whoever set it knows it."""
+
+    username: str
+    password: str | None
+
+
+def password_file() -> Path:
+    return Path(settings.DATA_DIR) / "admin_password"
+
+
+def first_admin_create() -> FirstAdmin | None:
+    """None if there is an admin already."""
+    if User.objects.filter(is_admin=True).exists():
+        return None
+    given = environment().cairn_admin_password
+    if given is not None:
+        _create(given.get_secret_value())
+        return FirstAdmin(FIRST_ADMIN, None)
+    password, _ = kept_secret(password_file(), make=secrets.token_urlsafe(15))
+    _create(password)
+    return FirstAdmin(FIRST_ADMIN, password)
+
+
+def _create(password: str) -> None:
+    try:
+        user_create(username=FIRST_ADMIN, password=password, is_admin=True)
+    except InvalidInput as error:
+        raise ConfigurationError(f"CAIRN_ADMIN_PASSWORD does not serve: {error.message}") from error

@@ -1,0 +1,62 @@
+"""The web server, in a thread of its own."""
+
+import asyncio
+import ipaddress
+import socket
+import threading
+
+import uvicorn
+
+from cairn.errors import ConfigurationError
+
+_OPEN_STREAMS_SECONDS = 1  # what an open answer gets to end in, once the server stops
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Raises ConfigurationError when the address cannot be had; port 0 takes a free one."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listener = socket.socket(family, kind, protocol)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(2048)
+    except OSError as error:
+        raise ConfigurationError(
+            f"Cannot serve on {host}:{port}: {error.strerror or error}. "
+            "Choose another address with --host and --port."
+        ) from error
+    return listener
+
+
+def url_of(listener: socket.socket) -> str:
+    """Where this machine reaches it."""
+    host, port = listener.getsockname()[:2]
+    address = ipaddress.ip_address(host)
+    if address.is_unspecified:
+        address = ipaddress.ip_address("127.0.0.1" if address.version == 4 else "::1")
+    return f"http://[{address}]:{port}" if address.version == 6 else f"http://{address}:{port}"
+
+
+class WebServer:
+    def __init__(self, listener: socket.socket) -> None:
+        config = uvicorn.Config(
+            "cairn.asgi:application",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=_OPEN_STREAMS_SECONDS,
+        )
+        self._listener = listener
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self._run, name="web", daemon=True)
+
+    def _run(self) -> None:
+        asyncio.run(self._server.serve(sockets=[self._listener]))
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self, timeout: float) -> None:
+        self._server.should_exit = True
+        self._thread.join(timeout)
