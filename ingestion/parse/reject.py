@@ -1,0 +1,102 @@
+"""Sentences for the person who uploaded the file: what is wrong, and what to do."""
+
+from cairn.errors import DocumentRejected, Rejection
+
+SUPPORTED = ".pdf, .docx, .md, .html, .txt or .csv"
+
+
+def empty_file() -> DocumentRejected:
+    return DocumentRejected(
+        Rejection.EMPTY_FILE, "The file is empty (0 bytes). Check that it was saved, then upload it again."
+    )
+
+
+def no_text(message: str = "") -> DocumentRejected:
+    default = "No text was found in the file, so there is nothing to search. Upload a file that holds text."
+    return DocumentRejected(Rejection.NO_TEXT, message or default)
+
+
+def scanned() -> DocumentRejected:
+    return no_text(
+        "None of the pages holds text: this looks like a scan or pictures. "
+        "Run text recognition (OCR) on it and upload the result."
+    )
+
+
+def unsupported(kind: str) -> DocumentRejected:
+    return DocumentRejected(
+        Rejection.UNSUPPORTED_TYPE,
+        f"Files of this kind ({kind}) cannot be read. Save it as {SUPPORTED} and upload that.",
+    )
+
+
+def mismatch(suffix: str, content: str) -> DocumentRejected:
+    return DocumentRejected(
+        Rejection.TYPE_MISMATCH,
+        f"The name ends in {suffix}, but the content is {content}. "
+        "Give the file the ending that fits its content, or export it again, and upload that.",
+    )
+
+
+def damaged(kind: str) -> DocumentRejected:
+    return DocumentRejected(
+        Rejection.DAMAGED_FILE,
+        f"The {kind} is damaged or incomplete and could not be read. "
+        "Open it in its own program, save it again and upload the new copy.",
+    )
+
+
+def protected(kind: str) -> DocumentRejected:
+    return DocumentRejected(
+        Rejection.PASSWORD_PROTECTED,
+        f"The {kind} is protected by a password. Remove the protection and upload it again.",
+    )
+
+
+def unsafe_archive(why: str) -> DocumentRejected:
+    return DocumentRejected(
+        Rejection.ARCHIVE_UNSAFE,
+        f"The file was not opened because {why}. Save the document again in its own program and upload that.",
+    )
+
+
+def too_large(limit: int) -> DocumentRejected:
+    return DocumentRejected(
+        Rejection.TOO_LARGE,
+        f"The file holds more than {limit:,} characters of text. Split it and upload the parts.",
+    )
+
+
+def too_many_pages(pages: int, limit: int) -> DocumentRejected:
+    return DocumentRejected(
+        Rejection.TOO_MANY_PAGES,
+        f"The file has {pages:,} pages; at most {limit:,} are accepted. Split it and upload the parts.",
+    )
+
+
+def time_limit(seconds: int) -> DocumentRejected:
+    return DocumentRejected(
+        Rejection.TIME_LIMIT,
+        f"Reading the file took longer than {seconds} seconds. Split it, or save it in a simpler form, "
+        "and upload that.",
+    )
+
+
+def memory_limit(megabytes: int) -> DocumentRejected:
+    return DocumentRejected(
+        Rejection.MEMORY_LIMIT,
+        f"Reading the file needed more than {megabytes:,} MB of memory. Split it, or save it in a simpler "
+        "form, and upload that.",
+    )
+
+
+def parser_crashed() -> DocumentRejected:
+    return DocumentRejected(
+        Rejection.PARSER_CRASHED,
+        "The program that reads such files broke down on this one. "
+        "Save the file again in its own program, or in another format, and upload that.",
+    )
+
+
+def cancelled() -> DocumentRejected:
+    return DocumentRejected(Rejection.CANCELLED, "Reading the file was cancelled.")

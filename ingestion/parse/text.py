@@ -1,0 +1,82 @@
+"""Bytes to text, and text to what the database and the index can hold."""
+
+from typing import Final
+
+from charset_normalizer import from_bytes
+
+_BOMS: Final = (
+    (b"\xef\xbb\xbf", "utf-8-sig"),
+    (b"\xff\xfe\x00\x00", "utf-32"),
+    (b"\x00\x00\xfe\xff", "utf-32"),
+    (b"\xff\xfe", "utf-16"),
+    (b"\xfe\xff", "utf-16"),
+)
+_SAMPLE: Final = 65_536
+_BINARY_BYTES: Final = bytes(set(range(32)) - set(b"\t\n\v\f\r\x1b"))
+_FOREIGN_SHARE: Final = 0.15  # of bytes over 127; Western European text stays well below
+
+
+def _removed() -> dict[int, str | None]:
+    controls = [*range(32), *range(0x7F, 0xA0)]
+    invisible = [0xAD, 0x200B, 0xFEFF, 0xFFFE, 0xFFFF, *range(0x202A, 0x202F), *range(0x2066, 0x206A)]
+    tags = range(0xE0000, 0xE0080)  # copies of ASCII that no one sees and a model reads
+    surrogates = range(0xD800, 0xE000)
+    table: dict[int, str | None] = dict.fromkeys([*controls, *invisible, *tags, *surrogates])
+    for kept in "\t\n\f":
+        del table[ord(kept)]
+    return table | {0x85: "\n", 0x2028: "\n", 0x2029: "\n", 0xA0: " "}
+
+
+_CLEANED: Final = _removed()
+
+
+def clean(text: str) -> str:
+    """Without NULs, surrogates, control and hidden characters; line ends are `\\n`."""
+    return text.replace("\r\n", "\n").replace("\r", "\n").translate(_CLEANED)
+
+
+def decode(data: bytes) -> str:
+    """The cleaned text of a file of unknown encoding. Never fails: what cannot be read is replaced."""
+    for mark, encoding in _BOMS:
+        if data.startswith(mark) and (text := _strictly(data, encoding)) is not None:
+            return clean(text)
+    return clean(data.decode(_guess(data), errors="replace"))
+
+
+def looks_binary(data: bytes) -> bool:
+    """True for content that no text encoding explains. `data` is the beginning of a file."""
+    if any(data.startswith(mark) for mark, _ in _BOMS) or _wide(data):
+        return False
+    controls = len(data) - len(data.translate(None, _BINARY_BYTES))
+    return controls > len(data) * 0.02
+
+
+def _strictly(data: bytes, encoding: str) -> str | None:
+    try:
+        return data.decode(encoding)
+    except UnicodeDecodeError:
+        return None
+
+
+def _guess(data: bytes) -> str:
+    if encoding := _wide(data):
+        return encoding
+    if _strictly(data, "utf-8") is not None:
+        return "utf-8"
+    sample = data[:_SAMPLE]
+    foreign = sum(byte > 127 for byte in sample)
+    best = from_bytes(sample).best() if foreign > len(sample) * _FOREIGN_SHARE else None
+    return best.encoding if best else "cp1252"
+
+
+def _wide(data: bytes) -> str | None:
+    """UTF-16 without a mark: every other byte of mostly Latin text is NUL."""
+    sample = data[: _SAMPLE // 16]
+    even, odd = sample[::2], sample[1::2]
+    if not odd:
+        return None
+    if odd.count(0) > 0.7 * len(odd) and even.count(0) < 0.05 * len(even):
+        return "utf-16-le"
+    if even.count(0) > 0.7 * len(even) and odd.count(0) < 0.05 * len(odd):
+        return "utf-16-be"
+    return None

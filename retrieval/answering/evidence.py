@@ -1,0 +1,116 @@
+"""From hits to the numbered passages that a model is shown."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+from retrieval.answering.lexicon import Language
+from retrieval.answering.sentences import split
+from retrieval.answering.terms import content_stems
+from retrieval.types import Hit
+
+NEARLY_THE_SAME = 0.9  # Jaccard of content stems: a page kept twice, or a new version beside an old copy
+FENCE_TOKENS = 12  # what the number, heading and quotes around a passage cost
+LEAST_TOKENS = 40  # a cut passage shorter than this is not worth its fence
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """One hit, or neighbouring hits of one document version in reading order.
+
+    `text` is what the model is shown: the hits' texts, cut where the budget ended.
+    """
+
+    number: int
+    hits: tuple[Hit, ...]
+    text: str = field(default="")
+
+    @property
+    def heading(self) -> str:
+        return " > ".join((self.hits[0].title, *self.hits[0].section))
+
+
+def deduplicated(hits: Sequence[Hit], language: Language) -> list[Hit]:
+    """Best first; of hits that say the same, the first."""
+    kept: list[tuple[Hit, frozenset[str]]] = []
+    for hit in hits:
+        stems = content_stems(hit.text, language)
+        if hit.text.strip() and not any(_same(hit, stems, other, seen) for other, seen in kept):
+            kept.append((hit, stems))
+    return [hit for hit, _ in kept]
+
+
+def _same(hit: Hit, stems: frozenset[str], other: Hit, seen: frozenset[str]) -> bool:
+    if hit.chunk == other.chunk or hit.text.strip() == other.text.strip():
+        return True
+    union = len(stems | seen)
+    return union > 0 and len(stems & seen) / union >= NEARLY_THE_SAME
+
+
+def passages(hits: Sequence[Hit], *, budget: int, count_tokens: Callable[[str], int]) -> list[Passage]:
+    """As many as fit, numbered from 1, best first. The first one always gets in, cut if it must be."""
+    found: list[Passage] = []
+    for group in _neighbours(hits):
+        passage = _fitted(_passage(group, len(found) + 1), budget, count_tokens)
+        if passage is None:
+            continue
+        found.append(passage)
+        budget -= _cost(passage, passage.text, count_tokens)
+    return found
+
+
+def _passage(group: Sequence[Hit], number: int) -> Passage:
+    return Passage(number, tuple(group), _joined_text(group))
+
+
+def _neighbours(hits: Sequence[Hit]) -> list[list[Hit]]:
+    """Runs of adjacent chunks, at the rank of the best of them."""
+    groups: list[list[Hit]] = []
+    home: dict[tuple[object, int], list[Hit]] = {}
+    for hit in hits:
+        before, after = (home.get((hit.version, hit.ordinal + step)) for step in (-1, 1))
+        group = before if before is not None else after
+        if group is None:
+            group = []
+            groups.append(group)
+        group.append(hit)
+        if before is not None and after is not None and before is not after:
+            group += after
+            groups[:] = [other for other in groups if other is not after]
+        home.update({(member.version, member.ordinal): group for member in group})
+    return [sorted(group, key=lambda hit: hit.ordinal) for group in groups]
+
+
+def _joined_text(group: Sequence[Hit]) -> str:
+    return "\n".join(hit.text.strip() for hit in group)
+
+
+def _cost(passage: Passage, text: str, count_tokens: Callable[[str], int]) -> int:
+    return count_tokens(f"{passage.heading}\n{text}") + FENCE_TOKENS
+
+
+def _fitted(passage: Passage, budget: int, count_tokens: Callable[[str], int]) -> Passage | None:
+    if _cost(passage, passage.text, count_tokens) <= budget:
+        return passage
+    room = budget - _cost(passage, "", count_tokens)
+    if room < LEAST_TOKENS:
+        return None
+    text = _cut(passage.text, room, count_tokens)
+    return replace(passage, text=text) if text else None
+
+
+def _cut(text: str, room: int, count_tokens: Callable[[str], int]) -> str:
+    """The longest beginning that ends with a sentence; counts a few times, not once per sentence."""
+    ends = list(_ends(text))
+    low, high = 0, len(ends)
+    while low < high:
+        middle = (low + high + 1) // 2
+        if count_tokens(text[: ends[middle - 1]]) <= room:
+            low = middle
+        else:
+            high = middle - 1
+    return text[: ends[low - 1]] if low else ""
+
+
+def _ends(text: str) -> Iterator[int]:
+    for unit in split(text):
+        yield unit.end

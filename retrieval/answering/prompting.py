@@ -1,0 +1,62 @@
+"""What the chat model is told. Passages are data: quoted, numbered, in the user turn, never in the system turn."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from string import Template
+
+from llama_index.core.llms import ChatMessage, MessageRole
+
+from retrieval.answering.evidence import Passage
+
+VERSION = "answer-1"
+FENCE = '"""'
+_INVISIBLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\ud800-\udfff\U000e0000-\U000e0fff]")
+_FENCE = re.compile(r"(?:[\"“”„]\s*){3,}|(?:['’]\s*){3,}")
+_MARKER = re.compile(r"[\[【](\s*\^?\s*\d[\d\s,;–-]*)[\]】]")
+_CONTROL = re.compile(r"<(?=[|/]|<?/?[A-Za-z_][\w]{0,30}\|?>)|\[(?=/?[A-Z_]{2,30}\])")
+"""Openings of the control tokens of chat templates: <|im_start|>, </s>, <start_of_turn>, [INST], <<SYS>>."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    system: str
+    user: Template
+
+    def messages(self, question: str, evidence: Sequence[Passage]) -> list[ChatMessage]:
+        quoted = "\n\n".join(_fenced(passage) for passage in evidence)
+        content = self.user.substitute(passages=quoted, question=neutral(question))
+        return [
+            ChatMessage(role=MessageRole.SYSTEM, content=self.system),
+            ChatMessage(role=MessageRole.USER, content=content),
+        ]
+
+    def overhead(self, question: str) -> str:
+        """All that is sent but the passages; for counting tokens."""
+        return self.system + self.user.substitute(passages="", question=neutral(question))
+
+
+def load_prompt(version: str = VERSION) -> Prompt:
+    folder = files("retrieval.answering") / "prompts"
+    system, user = (
+        (folder / f"{version}.{part}.txt").read_text(encoding="utf-8").strip() for part in ("system", "user")
+    )
+    return Prompt(system=system, user=Template(user))
+
+
+def visible(text: str) -> str:
+    """Without characters that a reader cannot see but a model reads, and without lone surrogates."""
+    return _INVISIBLE.sub("", text)
+
+
+def neutral(text: str) -> str:
+    """The same words, with nothing in it that reads as our fence, our markers or a control token."""
+    text = _FENCE.sub("''", visible(text))
+    text = _MARKER.sub(r"(\1)", text)
+    return _CONTROL.sub(lambda match: "‹" if match.group() == "<" else "(", text)
+
+
+def _fenced(passage: Passage) -> str:
+    heading = " ".join(neutral(passage.heading).split())
+    return f"[{passage.number}] {heading}\n{FENCE}\n{neutral(passage.text)}\n{FENCE}"

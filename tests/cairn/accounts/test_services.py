@@ -1,0 +1,89 @@
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from cairn.accounts.models import ApiKey, User
+from cairn.accounts.services import (
+    api_key_create,
+    api_key_find,
+    api_key_revoke,
+    group_create,
+    group_update,
+    user_create,
+    user_delete,
+    user_update,
+)
+from cairn.errors import Conflict, InvalidInput, NotFound
+
+pytestmark = pytest.mark.django_db
+
+
+def test_a_key_is_kept_as_a_digest_only() -> None:
+    row, key = api_key_create(user=user_create(username="ada"), label="script")
+    assert key.startswith(row.prefix)
+    kept = " ".join(str(value) for value in ApiKey.objects.values().get().values())
+    assert key.removeprefix(row.prefix + "_") not in kept
+    assert api_key_find(key) == row
+    assert api_key_find(key + "x") is None
+
+
+def test_revoked_and_expired_keys_open_nothing() -> None:
+    user = user_create(username="ada")
+    row, key = api_key_create(user=user, label="script")
+    api_key_revoke(user=user, key_id=row.id)
+    assert api_key_find(key) is None
+    _, old = api_key_create(user=user, label="old", expires_at=timezone.now() - timedelta(seconds=1))
+    assert api_key_find(old) is None
+
+
+def test_nobody_revokes_the_key_of_another() -> None:
+    row, key = api_key_create(user=user_create(username="ada"), label="script")
+    with pytest.raises(NotFound):
+        api_key_revoke(user=user_create(username="bob"), key_id=row.id)
+    assert api_key_find(key) == row
+
+
+@pytest.mark.parametrize("scopes", [["rule"], []])
+def test_unknown_scopes_and_none_are_refused(scopes: list[str]) -> None:
+    with pytest.raises(InvalidInput):
+        api_key_create(user=user_create(username="ada"), label="x", scopes=scopes)
+
+
+def test_names_are_unique_whatever_their_case() -> None:
+    user_create(username="Ada")
+    with pytest.raises(Conflict):
+        user_create(username="ada")
+
+
+@pytest.mark.parametrize("name", ["", "a b", "x" * 151, "<b>"])
+def test_bad_names_are_refused(name: str) -> None:
+    with pytest.raises(InvalidInput):
+        user_create(username=name)
+
+
+def test_a_weak_password_is_refused_and_the_user_not_made() -> None:
+    with pytest.raises(InvalidInput):
+        user_create(username="ada", password="password")
+    assert not User.objects.exists()
+
+
+@pytest.mark.parametrize("how", ["demote", "disable", "delete"])
+def test_the_last_admin_stays(how: str) -> None:
+    admin = user_create(username="root", is_admin=True)
+    with pytest.raises(Conflict):
+        if how == "demote":
+            user_update(admin, is_admin=False)
+        elif how == "disable":
+            user_update(admin, is_active=False)
+        else:
+            user_delete(admin)
+    assert User.objects.filter(is_admin=True, is_active=True).count() == 1
+
+
+def test_groups_take_members_that_exist() -> None:
+    user = user_create(username="ada")
+    group = group_create(name="staff", members=[user.id])
+    with pytest.raises(InvalidInput):
+        group_update(group, members=[group.id])
+    assert list(group.members.all()) == [user]

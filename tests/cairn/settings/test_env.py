@@ -1,0 +1,41 @@
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from cairn.settings.env import Environment
+from cairn.settings.secrets import kept_secret
+
+
+def test_a_secret_may_come_from_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "key").write_text("from-a-file\n")
+    monkeypatch.setenv("LLM_API_KEY_FILE", str(tmp_path / "key"))
+    key = Environment().llm_api_key
+    assert key is not None
+    assert key.get_secret_value() == "from-a-file"
+    assert "from-a-file" not in repr(Environment())
+
+
+def test_an_empty_variable_counts_as_absent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QDRANT_URL", "")
+    assert Environment().qdrant_url is None
+
+
+def test_lists_are_split(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALLOWED_HOSTS", "a.example.org, b.example.org")
+    assert Environment().allowed_hosts == ("a.example.org", "b.example.org")
+
+
+def test_nonsense_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UPLOAD_MAX_MB", "many")
+    with pytest.raises(ValidationError):
+        Environment()
+
+
+def test_a_made_secret_is_the_owners_and_stays(tmp_path: Path) -> None:
+    path = tmp_path / "secret"
+    value, made = kept_secret(path)
+    assert made
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert kept_secret(path) == (value, False)
+    assert [item.name for item in tmp_path.iterdir()] == ["secret"]
