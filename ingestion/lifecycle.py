@@ -160,7 +160,7 @@ def _requeue(job: Job) -> None:
 
 
 def activate(lease: Lease, *, title: str) -> DocumentVersion | None:
-    """The flip: from this commit on the new version answers. Returns the one that it replaced.
+    """The flip: from this commit on the new version answers. Returns one that does not answer (any more).
 
     A version that a newer one has overtaken ends as ready without answering.
     """
@@ -174,7 +174,7 @@ def activate(lease: Lease, *, title: str) -> DocumentVersion | None:
         if document.deleted_at:
             raise LeaseLost
         replaced = document.active_version
-        newest = replaced is None or replaced.number < job.version.number
+        newest = replaced is None or replaced.number <= job.version.number
         if newest:
             document.active_version = job.version
             document.title = document.title if document.title_given else title
@@ -187,7 +187,8 @@ def activate(lease: Lease, *, title: str) -> DocumentVersion | None:
         DocumentVersion.objects.filter(pk=job.version_id).update(
             state=VersionState.READY, error_code="", error_message=""
         )
-    return replaced if newest else job.version
+    idle = replaced if newest else job.version
+    return None if idle == document.active_version else idle
 
 
 @contextmanager

@@ -1,5 +1,18 @@
 """All routes: pages at the root, the REST API below api/."""
 
-from django.urls import URLPattern, URLResolver
+from django.urls import URLPattern, URLResolver, include, path
 
-urlpatterns: list[URLPattern | URLResolver] = []
+from web.api.health import healthz, readyz
+from web.api.metrics import metrics
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("healthz", healthz, name="healthz"),
+    path("readyz", readyz, name="readyz"),
+    path("metrics", metrics, name="metrics"),
+    path("api/", include("web.api.urls")),
+    path("", include("web.pages.urls")),
+]
+
+handler400 = "web.api.problems.bad_request"
+handler404 = "web.api.problems.not_found"
+handler500 = "web.api.problems.server_error"

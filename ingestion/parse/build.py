@@ -26,9 +26,7 @@ class RenditionBuilder:
         self._headings: list[tuple[int, str]] = []
         self._characters = 0
 
-    def heading(
-        self, level: int, text: str, *, page: int | None = None, boxes: Sequence[Box] = ()
-    ) -> None:
+    def heading(self, level: int, text: str, *, page: int | None = None, boxes: Sequence[Box] = ()) -> None:
         """`level` 0 is the outermost. A heading ends every section at its level and below."""
         line = " ".join(text.split())
         if not line:
@@ -50,8 +48,8 @@ class RenditionBuilder:
         if not (kept := text.strip("\n").rstrip()).strip():
             return
         self._characters += len(kept)
-        if self._characters > self._limits.max_characters:
-            raise reject.too_large(self._limits.max_characters)
+        if self._characters > self._limits.characters:
+            raise reject.too_large(self._limits.characters)
         section = tuple(line for _, line in self._headings)
         index = len(self._elements)
         self._elements.append(Element(index, category, kept, section, page, tuple(boxes), header_rows))
@@ -63,11 +61,13 @@ class RenditionBuilder:
     def build(
         self, *, title: str | None = None, pages: int | None = None, report: Report | None = None
     ) -> Rendition:
-        """Raises DocumentRejected(NO_TEXT) when nothing was added. The title falls back to the first heading."""
+        """Raises DocumentRejected(NO_TEXT) when nothing was added."""
         if not self._elements:
             raise reject.no_text()
-        name = " ".join((title or self.first_heading or "").split())[:_LONGEST_TITLE]
-        return Rendition(tuple(self._elements), name or None, pages, None, report or Report(tables=self.tables))
+        name = " ".join((title or "").split())[:_LONGEST_TITLE]
+        return Rendition(
+            tuple(self._elements), name or None, pages, None, report or Report(tables=self.tables)
+        )
 
     @property
     def tables(self) -> int:

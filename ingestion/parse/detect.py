@@ -73,7 +73,9 @@ def _is_pdf(head: bytes, suffix: str) -> bool:
 def _zip(path: Path, suffix: str) -> str:
     members = archive.names(path)
     if members is None:
-        raise reject.damaged("Word document") if suffix == ".docx" else _other("a damaged ZIP archive", suffix)
+        raise (
+            reject.damaged("Word document") if suffix == ".docx" else _other("a damaged ZIP archive", suffix)
+        )
     if any(name.startswith("word/document") and name.endswith(".xml") for name in members):
         return _expect(DOCX, suffix)
     raise _other(_zip_kind(members), suffix)
@@ -81,7 +83,11 @@ def _zip(path: Path, suffix: str) -> str:
 
 def _zip_kind(members: list[str]) -> str:
     folders = {name.split("/", 1)[0] for name in members}
-    kinds = {"xl": "an Excel workbook", "ppt": "a PowerPoint presentation", "META-INF": "an e-book or ODF file"}
+    kinds = {
+        "xl": "an Excel workbook",
+        "ppt": "a PowerPoint presentation",
+        "META-INF": "an e-book or ODF file",
+    }
     return next((kind for folder, kind in kinds.items() if folder in folders), "a ZIP archive")
 
 

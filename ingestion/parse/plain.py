@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from textwrap import dedent
 
 from cairn.library.rendition import Rendition
 from ingestion.parse.build import TEXT, RenditionBuilder
@@ -22,6 +23,6 @@ def _paragraphs(text: str) -> Iterator[str]:
         if line.strip():
             lines.append(line.rstrip())
         elif lines:
-            yield "\n".join(lines)
+            yield dedent("\n".join(lines))
             lines = []
-    yield "\n".join(lines)
+    yield dedent("\n".join(lines))

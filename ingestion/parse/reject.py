@@ -67,6 +67,13 @@ def too_large(limit: int) -> DocumentRejected:
     )
 
 
+def too_long(limit: int) -> DocumentRejected:
+    return DocumentRejected(
+        Rejection.TOO_LARGE,
+        f"A single paragraph is longer than {limit:,} characters. Break it up and upload the file again.",
+    )
+
+
 def too_many_pages(pages: int, limit: int) -> DocumentRejected:
     return DocumentRejected(
         Rejection.TOO_MANY_PAGES,

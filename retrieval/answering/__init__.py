@@ -1,0 +1,5 @@
+"""From a question to a cited, checked answer."""
+
+from retrieval.answering.pipeline import answer
+
+__all__ = ["answer"]

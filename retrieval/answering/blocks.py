@@ -1,6 +1,7 @@
 """Cuts a chunk into blocks that stand by themselves: a paragraph, a list with its lead-in, a table.
 
-The text of a chunk is its elements, one under the other; a table has a line per row, cells joined by " | ".
+The text of a chunk is its elements: items of a list on lines under each other and under what leads them in,
+other elements after a blank line. A table has a line per row, its cells joined by " | ".
 """
 
 import re
@@ -51,7 +52,8 @@ def blocks(text: str) -> list[Block]:
     for line in _lines(text):
         shape = _shape(text, line)
         if found and _belongs(text, found[-1], line, shape):
-            found[-1] = replace(found[-1], shape=_joined(found[-1], shape), lines=(*found[-1].lines, line))
+            joined = _joined(text, found[-1], line, shape)
+            found[-1] = replace(found[-1], shape=joined, lines=(*found[-1].lines, line))
         else:
             found.append(Block(shape, (line,)))
     return found
@@ -92,26 +94,30 @@ def _shape(text: str, line: Span) -> Shape:
 
 
 def _belongs(text: str, block: Block, line: Span, shape: Shape) -> bool:
-    last = text[block.lines[-1].start : block.lines[-1].end]
+    """Elements of one list follow each other directly; between others is a blank line."""
+    if (block.shape is Shape.TABLE) != (shape is Shape.TABLE):
+        return False
+    last = block.lines[-1]
+    if "\n" not in text[last.end : line.start].replace("\n", "", 1):
+        return True
     if shape is not Shape.PARAGRAPH:
-        lead_in = block.shape is Shape.PARAGRAPH and last.endswith(":")
-        return block.shape is shape or (lead_in and shape is Shape.LIST)
-    return _goes_on(text, block, line, last)
+        return block.shape is shape or text[last.end - 1] == ":"
+    return _goes_on(text, block, line)
 
 
-def _goes_on(text: str, block: Block, line: Span, last: str) -> bool:
-    """A plain line after a lead-in is an item whose bullet the parser took away; after that, short ones are."""
+def _goes_on(text: str, block: Block, line: Span) -> bool:
+    """After a lead-in, paragraphs are items whose bullets the parser took away, while they are short."""
     written = text[line.start : line.end]
-    if last.endswith(":"):
+    if text[block.end - 1] == ":":
         return True
-    if block.shape is Shape.PARAGRAPH and written[0].islower() and last[-1] not in ".!?":
-        return True
-    led = text[block.lines[0].start : block.lines[0].end].endswith(":") and len(block.lines) > 1
+    led = text[block.lines[0].end - 1] == ":" and len(block.lines) > 1
     bare = not any(is_bulleted(text[item.start : item.end]) for item in block.lines)
     return led and bare and len(written) <= LONGEST_ITEM and not written.endswith(":")
 
 
-def _joined(block: Block, shape: Shape) -> Shape:
-    if block.shape is Shape.PARAGRAPH and shape is Shape.PARAGRAPH and len(block.lines) == 1:
+def _joined(text: str, block: Block, line: Span, shape: Shape) -> Shape:
+    """A wrapped paragraph stays one; other lines under each other are a list."""
+    wrapped = text[line.start].islower() and text[block.end - 1] not in ".!?:"
+    if block.shape is Shape.PARAGRAPH and shape is Shape.PARAGRAPH and wrapped:
         return Shape.PARAGRAPH
     return Shape.LIST if block.shape is Shape.PARAGRAPH else block.shape

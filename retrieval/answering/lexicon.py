@@ -99,17 +99,15 @@ _MONTHS = (
     "november nov",
     "december dezember dec dez",
 )
-MONTHS: dict[str, int] = {
-    word: number for number, words in enumerate(_MONTHS, 1) for word in words.split()
-}
+MONTHS: dict[str, int] = {word: number for number, words in enumerate(_MONTHS, 1) for word in words.split()}
 
-ABBREVIATIONS = frozenset(
-    """dr mr mrs ms prof st vs e.g eg i.e ie cf ed eds approx est dept gen gov sen rep rev hon capt col lt sgt
-    z.b d.h u.a z.t i.d.r o.g bzw ca vgl sog ggf evtl inkl zzgl fr str tel jan feb apr jun jul aug sep sept
-    oct nov dec okt dez mio mrd incl attn""".split()
-)
+_ABBREVIATIONS = """dr mr mrs ms prof st vs e.g eg i.e ie cf ed eds approx est dept gen gov sen rep rev hon
+capt col lt sgt z.b d.h u.a z.t i.d.r o.g bzw ca vgl sog ggf evtl inkl zzgl fr str tel jan feb apr jun jul
+aug sep sept oct nov dec okt dez mio mrd incl attn"""
+ABBREVIATIONS = frozenset(_ABBREVIATIONS.split())
 """Written with a full stop that does not end a sentence; without that last stop, in lower case."""
-NUMBER_ABBREVIATIONS = frozenset("no nos nr nrn fig figs sec art ch vol p pp abs ziff kap s bd mar".split())
+_NUMBER_ABBREVIATIONS = "no nos nr nrn fig figs sec art ch vol p pp abs ziff kap s bd mar"
+NUMBER_ABBREVIATIONS = frozenset(_NUMBER_ABBREVIATIONS.split())
 """The same, but only before a number."""
 
 _UMLAUT = re.compile(r"[äöüß]", re.IGNORECASE)

@@ -47,7 +47,8 @@ def _codes(text: str) -> list[str]:
 def _is_quantity(code: str) -> bool:
     """ "24-hour", "5GB" and "3rd" are figures, checked as such."""
     match = _QUANTITY.fullmatch(code)
-    return bool(match) and (match[1].casefold() in UNITS or match[1].casefold() in _ORDINALS)
+    unit = match[1].casefold() if match else ""
+    return unit in UNITS or unit in _ORDINALS
 
 
 def _names(text: str, language: Language) -> list[str]:

@@ -20,11 +20,10 @@ _IDIOM = re.compile(
     r"whether or not|nicht nur|nicht später als|nicht mehr als|no\.\s*\d)",
     re.IGNORECASE,
 )
-_NEGATORS = frozenset(
-    """not no never none nobody nothing neither nor without cannot prohibited forbidden prohibit prohibits
-    nicht kein keine keinen keinem keiner keines nie niemals nichts niemand niemanden ohne weder verboten
-    untersagt unzulässig""".split()
-)
+_WORDS = """not no never none nobody nothing neither nor without cannot prohibited forbidden prohibit
+prohibits nicht kein keine keinen keinem keiner keines nie niemals nichts niemand niemanden ohne weder
+verboten untersagt unzulässig"""
+_NEGATORS = frozenset(_WORDS.split())
 _PREFIXED = {
     "ineligible": "eligible",
     "unable": "able",
@@ -53,9 +52,10 @@ class Clause:
     negated: bool
 
 
-def contradicts(claim: str, evidence: str, language: Language) -> bool:
+def contradicts(claim: str, evidence: str, language: Language, topic: frozenset[str] = frozenset()) -> bool:
+    """`topic`: stems that the evidence is about throughout, so that sharing them means nothing."""
     known = clauses(evidence, language)
-    return any(_differs(clause, known) for clause in clauses(claim, language))
+    return any(_differs(clause, known, topic) for clause in clauses(claim, language))
 
 
 def clauses(text: str, language: Language) -> list[Clause]:
@@ -73,11 +73,21 @@ def _clause(text: str, language: Language) -> Clause:
     return Clause(stems, negations % 2 == 1)
 
 
-def _differs(clause: Clause, known: list[Clause]) -> bool:
+def _differs(clause: Clause, known: list[Clause], topic: frozenset[str]) -> bool:
     """A denial that nothing in the evidence speaks of counts as a difference."""
     shared = [len(clause.stems & other.stems) for other in known]
     best = max(shared, default=0)
     if best == 0:
         return clause.negated
     nearest = [other for other, count in zip(known, shared, strict=True) if count == best]
-    return all(other.negated != clause.negated for other in nearest)
+    if all(other.negated != clause.negated for other in nearest):
+        return True
+    return not clause.negated and bool(_only_denied(clause, known) - topic)
+
+
+def _only_denied(clause: Clause, known: list[Clause]) -> frozenset[str]:
+    """What an affirmative clause shares with denials alone."""
+    nothing: frozenset[str] = frozenset()
+    denied = nothing.union(*(other.stems for other in known if other.negated))
+    affirmed = nothing.union(*(other.stems for other in known if not other.negated))
+    return (clause.stems & denied) - affirmed

@@ -1,4 +1,4 @@
-"""What the chat model is told. Passages are data: quoted, numbered, in the user turn, never in the system turn."""
+"""What the chat model is told. Passages are data: quoted and numbered in the user turn."""
 
 import re
 from collections.abc import Sequence
@@ -12,7 +12,9 @@ from retrieval.answering.evidence import Passage
 
 VERSION = "answer-1"
 FENCE = '"""'
-_INVISIBLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\ud800-\udfff\U000e0000-\U000e0fff]")
+_INVISIBLE = re.compile(
+    r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\ud800-\udfff\U000e0000-\U000e0fff]"
+)
 _FENCE = re.compile(r"(?:[\"“”„]\s*){3,}|(?:['’]\s*){3,}")
 _MARKER = re.compile(r"[\[【](\s*\^?\s*\d[\d\s,;–-]*)[\]】]")
 _CONTROL = re.compile(r"<(?=[|/]|<?/?[A-Za-z_][\w]{0,30}\|?>)|\[(?=/?[A-Z_]{2,30}\])")

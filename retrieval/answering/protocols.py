@@ -12,8 +12,8 @@ from retrieval.types import Hit
 Search = Callable[[str], Sequence[Hit]]
 """Hits for a query, best first, each already checked against what the asker may read."""
 
-Locate = Callable[[Hit, str], tuple[Box, ...]]
-"""Where a quote of a hit stands on its page; empty when the format has no pages."""
+Locate = Callable[[Hit, str], tuple[int | None, tuple[Box, ...]]]
+"""Page and boxes of a quote of a hit; None and empty when the format has no pages."""
 
 
 class ChatModel(Protocol):
@@ -43,7 +43,3 @@ class Judgement:
 class Answerability(Protocol):
     def judge(self, question: str, evidence: Sequence[Hit]) -> Judgement:
         """Whether the evidence, best first, can hold an answer. Never names what is not in the question."""
-
-
-def no_boxes(_hit: Hit, _quote: str) -> tuple[Box, ...]:
-    return ()

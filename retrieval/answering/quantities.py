@@ -31,8 +31,8 @@ _SCALE = "|".join(sorted(SCALES, key=len, reverse=True))
 _NUMBER = re.compile(
     r"(?<![\w#@/&.,])(?<![A-Za-z]-)(?:(?P<currency>US\$|[$€£]|\b(?:USD|EUR|GBP))\s?)?"
     rf"(?P<number>\d+(?:[.,'’]\d+)*)(?:st|nd|rd|th)?(?:[\s-]?(?P<scale>{_SCALE})\b\.?)?"
-    r"(?P<rest>[ \t-]*(?:(?:business|working|work|calendar|consecutive|full|paid|additional|more|other|pay|per)"
-    r"[ \t-]+){0,2}(?P<unit>[^\W\d_]+|[%€$£°]))?",
+    r"(?P<rest>[ \t-]*(?:(?:business|working|work|calendar|consecutive|full|paid|additional|more|other"
+    r"|pay|per)[ \t-]+){0,2}(?P<unit>[^\W\d_]+|[%€$£°]))?",
     re.IGNORECASE,
 )
 _COMPOUND = re.compile(

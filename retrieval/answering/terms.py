@@ -9,7 +9,7 @@ from retrieval.answering.lexicon import STOPWORDS, Language
 
 WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
 _CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
-_POSSESSIVE = re.compile(r"['’]s?$")
+POSSESSIVE = re.compile(r"['’]s?$")
 _STEMMERS: dict[Language, SnowballStemmer] = {
     "en": SnowballStemmer("english"),
     "de": SnowballStemmer("german"),
@@ -18,12 +18,12 @@ _STEMMERS: dict[Language, SnowballStemmer] = {
 
 @lru_cache(maxsize=50_000)
 def stem(word: str, language: Language) -> str:
-    folded = _POSSESSIVE.sub("", word.casefold())
+    folded = POSSESSIVE.sub("", word.casefold())
     return str(_STEMMERS[language].stem(folded)) if len(folded) < 40 else folded
 
 
 def is_content(word: str, language: Language) -> bool:
-    folded = _POSSESSIVE.sub("", word.casefold())
+    folded = POSSESSIVE.sub("", word.casefold())
     long_enough = len(folded) > 1 or folded.isdigit() or bool(_CJK.match(folded))
     return long_enough and folded not in STOPWORDS[language]
 

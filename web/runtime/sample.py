@@ -4,7 +4,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from django.core.files.base import File
-from django.db.models import QuerySet
 
 from cairn.access.models import Role
 from cairn.access.principals import principal_for_user
@@ -13,7 +12,7 @@ from cairn.access.services import EVERYONE, grant_give, knowledge_base_create
 from cairn.accounts.models import User
 from cairn.audit.models import Event
 from cairn.audit.services import record
-from cairn.library.models import Document, KnowledgeBase, VersionState
+from cairn.library.models import Document, DocumentQuerySet, KnowledgeBase, VersionState
 from cairn.settings import ROOT
 from ingestion.services import document_delete, document_submit
 
@@ -68,7 +67,7 @@ def sample_state() -> SampleState:
     return SampleState(len(documents), ready, failed)
 
 
-def _documents() -> "QuerySet[Document]":
+def _documents() -> DocumentQuerySet:
     """Those that came from docs/, not what people added."""
     return Document.objects.present().filter(knowledge_base__slug=SLUG, source_uri__startswith=PREFIX)
 

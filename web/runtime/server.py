@@ -1,6 +1,7 @@
 """The web server, in a thread of its own."""
 
 import asyncio
+import errno
 import ipaddress
 import socket
 import threading
@@ -15,16 +16,26 @@ _OPEN_STREAMS_SECONDS = 1  # what an open answer gets to end in, once the server
 def listen(host: str, port: int) -> socket.socket:
     """Raises ConfigurationError when the address cannot be had; port 0 takes a free one."""
     try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        listener = socket.socket(family, kind, protocol)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
-        listener.listen(2048)
+        return _listener(host, port)
     except OSError as error:
         raise ConfigurationError(
             f"Cannot serve on {host}:{port}: {error.strerror or error}. "
             "Choose another address with --host and --port."
         ) from error
+
+
+def _listener(host: str, port: int) -> socket.socket:
+    if not 0 <= port < 1 << 16:  # the system would take the remainder
+        raise OSError(errno.EINVAL, "there is no such port")
+    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    listener = socket.socket(family, kind, protocol)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(2048)
+    except BaseException:
+        listener.close()
+        raise
     return listener
 
 
@@ -60,3 +71,7 @@ class WebServer:
     def stop(self, timeout: float) -> None:
         self._server.should_exit = True
         self._thread.join(timeout)
+
+    @property
+    def alive(self) -> bool:
+        return self._thread.is_alive()

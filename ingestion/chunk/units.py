@@ -1,0 +1,78 @@
+"""The smallest parts of a rendition that chunks are made of, each with what it costs."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from cairn.library.rendition import Element
+from ingestion.chunk.sentences import Span, lines, pieces, sentences
+
+CountTokens = Callable[[Sequence[str]], list[int]]
+
+_BY_LINE: Final = frozenset(("Table", "CodeSnippet"))
+_LETTERS_PER_TOKEN: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """Part of an element's text. `cost` is in tokens."""
+
+    element: Element
+    start: int
+    end: int
+    cost: int = 0
+
+    @property
+    def text(self) -> str:
+        return self.element.text[self.start : self.end]
+
+
+def units_of(elements: Sequence[Element], count_tokens: CountTokens, limit: int) -> dict[int, list[Unit]]:
+    """By element index; none costs more than `limit`, however long its sentences are."""
+    cut = [Unit(element, *span) for element in elements for span in _spans(element, limit)]
+    units = _affordable(_counted(cut, count_tokens), count_tokens, limit)
+    found: dict[int, list[Unit]] = {element.index: [] for element in elements}
+    for unit in units:
+        found[unit.element.index].append(unit)
+    return found
+
+
+def _spans(element: Element, limit: int) -> Iterator[Span]:
+    spans = lines(element.text) if element.category in _BY_LINE else sentences(element.text)
+    for span in spans:
+        yield from pieces(element.text, span, limit * _LETTERS_PER_TOKEN)
+
+
+def _counted(units: Sequence[Unit], count_tokens: CountTokens) -> list[Unit]:
+    counts = count_tokens([unit.text for unit in units]) if units else []
+    return [
+        Unit(unit.element, unit.start, unit.end, _cost(count, unit.end - unit.start))
+        for unit, count in zip(units, counts, strict=True)
+    ]
+
+
+def _cost(tokens: int, letters: int) -> int:
+    """Tokenizers take an endless word for one unknown token; no reader does."""
+    return max(tokens, letters // _LETTERS_PER_TOKEN, 1)
+
+
+def _affordable(units: list[Unit], count_tokens: CountTokens, limit: int) -> list[Unit]:
+    """Halves what costs too much until nothing does; a single letter is not cut."""
+    while any(_is_too_much(unit, limit) for unit in units):
+        halves = [part for unit in units if _is_too_much(unit, limit) for part in _halved(unit)]
+        counted = iter(_counted(halves, count_tokens))
+        units = [
+            part
+            for unit in units
+            for part in ((next(counted) for _ in _halved(unit)) if _is_too_much(unit, limit) else (unit,))
+        ]
+    return units
+
+
+def _is_too_much(unit: Unit, limit: int) -> bool:
+    return unit.cost > limit and unit.end - unit.start > 1
+
+
+def _halved(unit: Unit) -> list[Unit]:
+    size = (unit.end - unit.start + 1) // 2
+    return [Unit(unit.element, *span) for span in pieces(unit.element.text, (unit.start, unit.end), size)]

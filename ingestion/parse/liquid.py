@@ -1,0 +1,157 @@
+"""Takes front matter and Liquid (Jekyll) markup out of Markdown.
+
+With front matter the file is a template: tags are markup everywhere, code included, but for what
+stands between raw and endraw. Without it, braces inside code are the author's own.
+"""
+
+import re
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator
+from typing import Final
+
+_FENCES: Final = {"---": ("---", "..."), "+++": ("+++",)}
+_KEY: Final = re.compile(r"^\w[\w .-]*\s*[:=]")
+_TITLE: Final = re.compile(r"^title\s*[:=]\s*(.*)$", re.IGNORECASE)
+_TAG: Final = re.compile(r"\{%-?\s*(\w+)\s*(.*?)\s*-?%\}", re.DOTALL)
+_QUOTED: Final = re.compile(r"""["']([^"']{1,200})["']""")
+_KRAMDOWN: Final = re.compile(r"\{::?/?[^{}\n]{0,200}\}")
+_TOC: Final = re.compile(r"^[*+-] [^\n]{0,80}\n\{:\s?toc[^{}\n]{0,80}\}", re.MULTILINE)
+_BACKTICKS: Final = re.compile(r"`+")
+_OPENING: Final = re.compile(r"\{[%{]")
+_LONGEST_TAG: Final = 2000
+# tags whose argument is a condition, a file or a name in the code: nothing a reader would see
+_SILENT: Final = frozenset(
+    ("include", "include_relative", "render", "layout", "section", "when", "cycle", "highlight", "usa")
+)
+
+
+def split_front_matter(text: str) -> tuple[str | None, str, bool]:
+    """(title, the text below, whether there was front matter)."""
+    text = text.lstrip("\ufeff")
+    opening, _, rest = text.partition("\n")
+    closings = _FENCES.get(opening.rstrip())
+    if not closings:
+        return None, text, False
+    lines = rest.split("\n")
+    end = next((i for i, line in enumerate(lines) if line.rstrip() in closings), None)
+    if end is None or not _is_mapping(lines[:end]):
+        return None, text, False
+    return _title(lines[:end]), "\n".join(lines[end + 1 :]), True
+
+
+def _is_mapping(lines: list[str]) -> bool:
+    filled = [line for line in lines if line.strip()]
+    return not filled or any(_KEY.match(line) for line in filled)
+
+
+def _title(lines: list[str]) -> str | None:
+    for i, line in enumerate(lines):
+        if found := _TITLE.match(line):
+            value = found.group(1).strip()
+            if value[:1] in (">", "|"):
+                value = " ".join(_indented(lines[i + 1 :]))
+            return value.strip("\"' ") or None
+    return None
+
+
+def _indented(lines: list[str]) -> Iterator[str]:
+    for line in lines:
+        if line.strip() and not line.startswith((" ", "\t")):
+            return
+        yield line.strip()
+
+
+def strip(text: str, *, template: bool) -> str:
+    """`template`: the file had front matter, so its generator reads tags inside code as well."""
+    spared = _Spared([]) if template else _Spared(_code_spans(text))
+    without = "".join(_Scanner(text, spared).kept())
+    return _KRAMDOWN.sub("", _TOC.sub("", without)) if template else without
+
+
+class _Spared:
+    """Where braces mean nothing: (start, end) spans, in order."""
+
+    def __init__(self, spans: list[tuple[int, int]]) -> None:
+        self._starts = [start for start, _ in spans]
+        self._ends = [end for _, end in spans]
+
+    def end_at(self, place: int) -> int | None:
+        """The end of the span that `place` lies in."""
+        i = bisect_right(self._starts, place) - 1
+        return self._ends[i] if i >= 0 and place < self._ends[i] else None
+
+
+def _code_spans(text: str) -> list[tuple[int, int]]:
+    """From a run of backticks to the next run of the same length: inline code and fences alike."""
+    runs = list(_BACKTICKS.finditer(text))
+    following: dict[int, int] = {}
+    partner: list[int | None] = [None] * len(runs)
+    for i in range(len(runs) - 1, -1, -1):
+        length = len(runs[i].group())
+        partner[i] = following.get(length)
+        following[length] = i
+    spans, i = [], 0
+    while i < len(runs):
+        mate = partner[i]
+        if mate is not None:
+            spans.append((runs[i].start(), runs[mate].end()))
+        i = (i if mate is None else mate) + 1
+    return spans
+
+
+class _Scanner:
+    """Goes through the text once, however its braces are arranged."""
+
+    def __init__(self, text: str, spared: _Spared) -> None:
+        self._text = text
+        self._spared = spared
+        self._ends = {name: _ends(text, name) for name in ("raw", "comment")}
+
+    def kept(self) -> Iterator[str]:
+        text, place = self._text, 0
+        while found := _OPENING.search(text, place):
+            opening = found.start()
+            if end := self._spared.end_at(opening):
+                yield text[place:end]
+                place = end
+                continue
+            yield text[place:opening]
+            shown, place = self._markup(opening)
+            yield shown
+        yield text[place:]
+
+    def _markup(self, opening: int) -> tuple[str, int]:
+        """What a reader sees of the markup at `opening`, and where the text goes on."""
+        text = self._text
+        closing = "%}" if text[opening + 1] == "%" else "}}"
+        end = text.find(closing, opening + 2, opening + _LONGEST_TAG)
+        if end < 0 or (closing == "%}" and text.find("{%", opening + 2, end) >= 0):
+            return text[opening : opening + 2], opening + 2
+        end += 2
+        found = _TAG.match(text[opening:end]) if closing == "%}" else None
+        if not found:
+            return "", end
+        name, arguments = found.groups()
+        return self._block(name, end) if name in self._ends else (_argument(name, arguments), end)
+
+    def _block(self, name: str, end: int) -> tuple[str, int]:
+        """raw keeps what is inside word for word, comment drops it."""
+        ends = self._ends[name]
+        closing = bisect_left(ends, (end, end))
+        if closing == len(ends):
+            return "", end
+        start, after = ends[closing]
+        return (self._text[end:start] if name == "raw" else ""), after
+
+
+def _ends(text: str, name: str) -> list[tuple[int, int]]:
+    return [found.span() for found in re.finditer(r"\{%-?\s*end" + name + r"\s*-?%\}", text)]
+
+
+def _argument(name: str, arguments: str) -> str:
+    """`{% channel "help-desk" %}` shows its argument; paths, conditions and file names do not show."""
+    quoted = _QUOTED.findall(arguments)
+    if not quoted or name in _SILENT or _QUOTED.sub("", arguments).strip(" ,\n\t"):
+        return ""
+    shown = quoted[-1]
+    return "" if "/" in shown or "." in shown.strip(". ") else shown

@@ -1,0 +1,31 @@
+"""Markdown: front matter and template tags out, then read as HTML."""
+
+import re
+from pathlib import Path
+from typing import Final
+
+from markdown_it import MarkdownIt
+
+from cairn.library.rendition import Rendition
+from ingestion.parse import hypertext, liquid, reject
+from ingestion.parse.limits import Limits
+from ingestion.parse.text import decode
+
+_MARKDOWN: Final = MarkdownIt("commonmark").enable(["table", "strikethrough"])
+_TAG: Final = re.compile(r"<[^<>]{1,200}>")
+
+
+def parse(path: Path, limits: Limits) -> Rendition:
+    title, body, template = liquid.split_front_matter(decode(path.read_bytes()))
+    text = liquid.strip(body, template=template)
+    if not text.strip():
+        raise reject.no_text(
+            "The file holds no text"
+            + (" besides its front matter" if template else "")
+            + ". Add some and upload it again."
+        )
+    return hypertext.read(_MARKDOWN.render(text), limits, title=_plain(title))
+
+
+def _plain(title: str | None) -> str | None:
+    return _TAG.sub("", liquid.strip(title, template=True)) if title else None

@@ -1,0 +1,144 @@
+"""PDF by PDFium: text in reading order, with the page and the place of every line."""
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+import pypdfium2
+from pypdfium2.raw import FPDF_ERR_PASSWORD
+
+from cairn.library.rendition import Rendition, Report
+from ingestion.parse import pdf_tables, reject
+from ingestion.parse.build import LIST_ITEM, TABLE, RenditionBuilder
+from ingestion.parse.limits import Limits
+from ingestion.parse.pdf_furniture import without_furniture
+from ingestion.parse.pdf_layout import Block, blocks_of, measure
+from ingestion.parse.pdf_lines import BROKEN_WORD, Page, read_page
+from ingestion.parse.pdf_spelling import Speller
+from ingestion.parse.text import clean
+
+_KIND: Final = "PDF"
+_PARAGRAPH: Final = "NarrativeText"
+_BULLET: Final = re.compile(r"^[•▪●■◦‣∙·○□➢❖✓*–—\uf000-\uf0ff-]\s+")
+_PARTS: Final = tuple(
+    re.compile(pattern, re.IGNORECASE)
+    for pattern in (
+        r"(part|book|volume|title)\s+([ivxlc]+|\d+)\b",
+        r"(chapter|item|article|appendix|annex)\s+([ivxlc]+|\d+|[a-z])\b",
+        r"(section|note|schedule|exhibit)\s+(\d+|[a-z])\b",
+        r"\d+\.?\s",
+        r"\d+\.\d+\.?\s",
+        r"\d+\.\d+\.\d+",
+    )
+)
+_TITLE_WORD: Final = re.compile(r"[^\W\d_]{2,}")
+_NOT_A_TITLE: Final = re.compile(
+    r"untitled|\.(docx?|pdf|indd|pptx?|xlsx?|tex|dvi)$|^microsoft", re.IGNORECASE
+)
+
+
+def parse(path: Path, limits: Limits) -> Rendition:
+    document = open_document(path)
+    try:
+        if len(document) > limits.pages:
+            raise reject.too_many_pages(len(document), limits.pages)
+        title = _metadata_title(document)
+        pages = list(_pages(document, limits))
+    finally:
+        document.close()
+    return _rendition(pages, title, limits)
+
+
+def open_document(path: Path) -> pypdfium2.PdfDocument:
+    """Raises DocumentRejected when a password is needed or the file is damaged."""
+    try:
+        document = pypdfium2.PdfDocument(path)
+    except pypdfium2.PdfiumError as error:
+        if error.err_code == FPDF_ERR_PASSWORD:
+            raise reject.protected(_KIND) from error
+        raise reject.damaged(_KIND) from error
+    if not len(document):
+        raise reject.damaged(_KIND)
+    return document
+
+
+def _pages(document: pypdfium2.PdfDocument, limits: Limits) -> Iterator[Page]:
+    """A page that cannot be read counts as one without text."""
+    characters = 0
+    for number in range(len(document)):
+        page = _page(document, number)
+        characters += sum(len(line.text) for line in page.lines)
+        if characters > limits.characters:
+            raise reject.too_large(limits.characters)
+        yield page
+
+
+def _page(document: pypdfium2.PdfDocument, number: int) -> Page:
+    try:
+        page = document[number]
+    except pypdfium2.PdfiumError:
+        return Page(1, 1, ())
+    try:
+        return read_page(page)
+    except pypdfium2.PdfiumError:
+        return Page(1, 1, ())
+    finally:
+        page.close()
+
+
+def _rendition(pages: Sequence[Page], title: str | None, limits: Limits) -> Rendition:
+    without_text = tuple(number for number, page in enumerate(pages, 1) if not page.lines)
+    if len(without_text) == len(pages):
+        raise reject.scanned()
+    style = measure(pages)
+    content = without_furniture(pages)
+    blocks = [(number, page, list(blocks_of(page, style))) for number, page in enumerate(content, 1)]
+    reader = _Reader([block for _, _, found in blocks for block in found], limits)
+    for number, page, found in blocks:
+        for block in found:
+            reader.add(block, number, page)
+    report = Report(pages_without_text=without_text, tables=reader.builder.tables)
+    return reader.builder.build(title=title, pages=len(pages), report=report)
+
+
+class _Reader:
+    """Adds blocks to a rendition; knows the whole document's headings and words."""
+
+    def __init__(self, blocks: Sequence[Block], limits: Limits) -> None:
+        self.builder = RenditionBuilder(limits)
+        self._speller = Speller(block.text for block in blocks)
+        self._ranks = sorted({_rank(block) for block in blocks if block.kind == "heading"})
+
+    def add(self, block: Block, number: int, page: Page) -> None:
+        if block.kind == "table":
+            self._table(block, number, page)
+            return
+        boxes = [page.fractions(line.box) for line in block.lines]
+        text = self._speller.joined([line.text for line in block.lines])
+        if block.kind == "heading":
+            self.builder.heading(self._ranks.index(_rank(block)), text, page=number, boxes=boxes)
+        elif block.kind == "item":
+            self.builder.add(LIST_ITEM, _BULLET.sub("", text), page=number, boxes=boxes)
+        else:
+            self.builder.add(_PARAGRAPH, text, page=number, boxes=boxes)
+
+    def _table(self, block: Block, number: int, page: Page) -> None:
+        rows = pdf_tables.rows_of(block.lines)
+        text = "\n".join(pdf_tables.row_texts(rows)).replace(BROKEN_WORD, "-")
+        boxes = [page.fractions(row.box) for row in rows]
+        self.builder.add(TABLE, text, page=number, boxes=boxes, header_rows=pdf_tables.header_rows(rows))
+
+
+def _rank(block: Block) -> tuple[int, int]:
+    """Larger letters stand higher; among equals, what is numbered as the larger part."""
+    order = next((place for place, part in enumerate(_PARTS) if part.match(block.text)), len(_PARTS))
+    return -round(block.lines[0].height), order
+
+
+def _metadata_title(document: pypdfium2.PdfDocument) -> str | None:
+    """The title property, unless a program put a file name or a number there."""
+    title = clean(document.get_metadata_value("Title")).strip()
+    if _NOT_A_TITLE.search(title) or len(_TITLE_WORD.findall(title)) < 2:
+        return None
+    return title

@@ -1,0 +1,36 @@
+"""Words broken at line ends: the rest of the document tells whether the hyphen is part of the word."""
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from ingestion.parse.pdf_lines import BROKEN_WORD
+
+_WORD: Final = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)*")
+_EDGE: Final = re.compile(r"[\w-]+$")
+_START: Final = re.compile(r"^[\w-]+")
+
+
+class Speller:
+    def __init__(self, texts: Iterable[str]) -> None:
+        self._known = {word.lower() for text in texts for word in _WORD.findall(text)}
+
+    def joined(self, lines: Sequence[str]) -> str:
+        """One paragraph of its lines."""
+        text = ""
+        for line in lines:
+            text = self._join(text, line) if text.endswith(BROKEN_WORD) else f"{text} {line}".strip()
+        return text.removesuffix(BROKEN_WORD) + ("-" if text.endswith(BROKEN_WORD) else "")
+
+    def _join(self, text: str, line: str) -> str:
+        head = text.removesuffix(BROKEN_WORD)
+        begun, ended = _EDGE.search(head), _START.search(line)
+        if begun and ended and self._keeps_hyphen(begun.group(), ended.group()):
+            return f"{head}-{line}"
+        return head + line
+
+    def _keeps_hyphen(self, begun: str, ended: str) -> bool:
+        if not (ended[0].islower() and begun[-1].islower()):
+            return True
+        whole, parted = f"{begun}{ended}".lower(), f"{begun}-{ended}".lower()
+        return parted in self._known and whole not in self._known

@@ -1,0 +1,43 @@
+"""Pictures of PDF pages; runs in a child process of its own, so that parsing does not hold them up."""
+
+import io
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any, Final
+
+import pypdfium2
+
+from ingestion.parse import pdf
+from ingestion.parse.limits import Limits
+from ingestion.parse.serve import serve
+
+_WIDEST: Final = 4000
+_HIGHEST: Final = 8000
+
+
+def render(path: Path, page_number: int, width: int) -> bytes | None:
+    """PNG of a page (from 1), `width` pixels wide; None if there is no such page. Raises DocumentRejected."""
+    document = pdf.open_document(path)
+    try:
+        if not 1 <= page_number <= len(document):
+            return None
+        return _png(document[page_number - 1], width)
+    finally:
+        document.close()
+
+
+def _png(page: pypdfium2.PdfPage, width: int) -> bytes:
+    across, down = page.get_size()
+    scale = min(min(width, _WIDEST) / max(across, 1), _HIGHEST / max(down, 1))
+    buffer = io.BytesIO()
+    page.render(scale=scale).to_pil().save(buffer, format="PNG")
+    return buffer.getvalue()
+
+
+def main(connection: Connection) -> None:
+    serve(connection, _handle)
+
+
+def _handle(limits: Limits, path: str, page_number: int, width: int) -> tuple[dict[str, Any], bytes]:  # noqa: ARG001
+    picture = render(Path(path), page_number, width)
+    return {"found": picture is not None}, picture or b""

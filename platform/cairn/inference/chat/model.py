@@ -1,0 +1,77 @@
+"""A chat model as the rest of Cairn uses it."""
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from llama_index.core.llms import LLM, ChatMessage
+
+from cairn.errors import CairnError, Unavailable
+from cairn.inference.chat.stream import Channel, TextStream
+from cairn.inference.estimate import estimated_tokens
+
+logger = logging.getLogger(__name__)
+Opener = Callable[[Sequence[ChatMessage], int], TextStream]
+
+
+@dataclass(frozen=True, slots=True)
+class ChatModel:
+    """`opener` starts an answer of at most so many tokens; `counter` counts a text's tokens.
+
+    `probe` raises Unavailable when the model would not answer now; `closer` ends its threads.
+    """
+
+    name: str
+    context_tokens: int
+    llm: LLM
+    opener: Opener
+    counter: Callable[[str], int] = estimated_tokens
+    probe: Callable[[], None] = lambda: None
+    closer: Callable[[], None] = lambda: None
+
+    @classmethod
+    def of(cls, llm: LLM) -> "ChatModel":
+        """Any LlamaIndex LLM. Its tokens are estimated; closing a stream stops it at its next piece."""
+        metadata = llm.metadata
+        return cls(metadata.model_name, metadata.context_window, llm, opener=pumped(llm))
+
+    def count_tokens(self, text: str) -> int:
+        """Exact for a model in this process, an estimate on the high side for others."""
+        return self.counter(text)
+
+    def stream(self, messages: Sequence[ChatMessage], *, max_tokens: int) -> TextStream:
+        """Raises InvalidInput if the messages do not fit; reading raises Unavailable if the model fails."""
+        return self.opener(messages, max_tokens)
+
+    def close(self) -> None:
+        """Stops what is being written."""
+        self.closer()
+
+
+def pumped(llm: LLM) -> Opener:
+    """Reads `llm.stream_chat` in a thread, so that whoever waits for a piece can be freed by `close`."""
+
+    def pump(channel: Channel, messages: Sequence[ChatMessage], max_tokens: int) -> None:
+        error: BaseException | None = None
+        try:
+            pieces = llm.stream_chat(messages, max_tokens=max_tokens)
+            for piece in pieces:
+                if channel.closed:
+                    break
+                channel.put(piece.delta or "")
+        except CairnError as known:
+            error = known
+        except Exception as unknown:  # noqa: BLE001 - a thread's outermost boundary; the reader gets it
+            logger.warning("%s failed: %r", llm.class_name(), unknown)
+            error = Unavailable(f"The language model failed: {unknown}")
+        channel.end(error)
+
+    def open_stream(messages: Sequence[ChatMessage], max_tokens: int) -> TextStream:
+        channel = Channel()
+        threading.Thread(
+            target=pump, args=(channel, messages, max_tokens), name="chat-stream", daemon=True
+        ).start()
+        return TextStream(channel)
+
+    return open_stream

@@ -1,0 +1,219 @@
+"""Chat models in this process: GGUF files of the Llama family, run by OpenVINO GenAI."""
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import openvino_genai
+from llama_index.core.llms import (
+    ChatMessage,
+    ChatResponse,
+    ChatResponseGen,
+    CompletionResponse,
+    CompletionResponseGen,
+    CustomLLM,
+    LLMMetadata,
+    MessageRole,
+)
+from llama_index.core.llms.callbacks import llm_chat_callback, llm_completion_callback
+from pydantic import PrivateAttr
+
+from cairn.errors import ConfigurationError, InvalidInput, Unavailable
+from cairn.inference.artifacts import built_once, fingerprint
+from cairn.inference.chat.generation import SLICE_TOKENS, Generation, Ids, Order
+from cairn.inference.chat.gguf import GgufHeader, read_header
+from cairn.inference.chat.model import ChatModel
+from cairn.inference.chat.stream import TextStream
+
+_CONVERTER = Path(__file__).with_name("convert.py")
+_HEADER = "header.json"
+
+
+def converted(gguf: Path, models: Path) -> Path:
+    """`gguf` as OpenVINO files under `models`, made in a child process if they are not there.
+
+    They load twice as fast and take a quarter less memory.
+    """
+
+    def convert(draft: Path) -> None:
+        header = read_header(gguf)
+        command = [sys.executable, "-P", str(_CONVERTER), str(gguf), str(draft)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own file
+        if done.returncode:
+            last = done.stderr.strip().rpartition("\n")[2]
+            raise ConfigurationError(
+                f"LLM_MODEL {gguf.name} (architecture {header.architecture}) cannot be run in process: {last}"
+            )
+        (draft / _HEADER).write_text(json.dumps(asdict(header)), encoding="utf-8")
+
+    if not gguf.is_file():
+        raise ConfigurationError(
+            f"LLM_MODEL {gguf} is not there: it must be a GGUF file, or LLM_BASE_URL be set"
+        )
+    return built_once(models / f"{gguf.stem}-{fingerprint([gguf])}", convert)
+
+
+class OpenVinoLLM(CustomLLM):
+    """Greedy decoding. Askers wait in line; the prompt's beginning is remembered from answer to answer."""
+
+    name: str
+    context_tokens: int
+    max_tokens: int = 512
+    _generation: Generation = PrivateAttr()
+    _tokenizer: Any = PrivateAttr()
+    _control: re.Pattern[str] | None = PrivateAttr()
+
+    @classmethod
+    def load(cls, folder: Path, *, name: str) -> "OpenVinoLLM":
+        """`folder`: what `converted` made."""
+        header = GgufHeader(**json.loads((folder / _HEADER).read_text(encoding="utf-8")))
+        scheduler = openvino_genai.SchedulerConfig()
+        scheduler.enable_prefix_caching = True
+        scheduler.max_num_batched_tokens = SLICE_TOKENS
+        pipeline = openvino_genai.LLMPipeline(folder, "CPU", scheduler_config=scheduler)
+        llm = cls(name=name, context_tokens=header.context_tokens)
+        llm._tokenizer = _chat_tokenizer(pipeline, name)
+        llm._control = _any_of(header.control_tokens)
+        llm._generation = Generation(pipeline)
+        return llm
+
+    @property
+    def metadata(self) -> LLMMetadata:
+        return LLMMetadata(
+            context_window=self.context_tokens,
+            num_output=self.max_tokens,
+            is_chat_model=True,
+            model_name=self.name,
+        )
+
+    @property
+    def generation(self) -> Generation:
+        return self._generation
+
+    def count_tokens(self, text: str) -> int:
+        return int(self._encoded(text).shape[1])
+
+    def probe(self) -> None:
+        """No token is asked for: it would wait behind the answers being written."""
+        if not self._generation.alive:
+            raise Unavailable("The language model has stopped")
+
+    def open_stream(self, messages: Sequence[ChatMessage], max_tokens: int) -> TextStream:
+        return self._answer(self._prompt(messages), max_tokens)
+
+    @llm_chat_callback()
+    def stream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponseGen:
+        stream = self.open_stream(messages, kwargs.get("max_tokens", self.max_tokens))
+
+        def responses() -> ChatResponseGen:
+            text = ""
+            with stream:
+                for piece in stream:
+                    text += piece
+                    yield ChatResponse(message=ChatMessage(text, role=MessageRole.ASSISTANT), delta=piece)
+
+        return responses()
+
+    @llm_chat_callback()
+    def chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
+        text = "".join(self.open_stream(messages, kwargs.get("max_tokens", self.max_tokens)))
+        return ChatResponse(message=ChatMessage(text, role=MessageRole.ASSISTANT))
+
+    @llm_completion_callback()
+    def complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:
+        return CompletionResponse(text="".join(self._completion(prompt, formatted, kwargs)))
+
+    @llm_completion_callback()
+    def stream_complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponseGen:
+        stream = self._completion(prompt, formatted, kwargs)
+
+        def responses() -> CompletionResponseGen:
+            text = ""
+            with stream:
+                for piece in stream:
+                    text += piece
+                    yield CompletionResponse(text=text, delta=piece)
+
+        return responses()
+
+    def _completion(self, prompt: str, formatted: bool, options: dict[str, Any]) -> TextStream:
+        max_tokens = options.get("max_tokens", self.max_tokens)
+        if formatted:
+            return self._answer(prompt, max_tokens)
+        return self.open_stream([ChatMessage(prompt, role=MessageRole.USER)], max_tokens)
+
+    def _answer(self, prompt: str, max_tokens: int) -> TextStream:
+        ids = self._encoded(prompt)
+        length = ids.shape[1]
+        if length + max_tokens > self.context_tokens:
+            raise InvalidInput(
+                f"The prompt has {length} tokens, the answer may have {max_tokens}, "
+                f"and the model {self.name} takes {self.context_tokens} in all",
+                code="prompt_too_long",
+            )
+        return self._generation.submit(Order(ids, max_tokens))
+
+    def _prompt(self, messages: Sequence[ChatMessage]) -> str:
+        turns = [
+            {"role": message.role.value, "content": self._harmless(message.content or "")}
+            for message in messages
+        ]
+        try:
+            return str(self._tokenizer.apply_chat_template(turns, add_generation_prompt=True))
+        except RuntimeError:  # older Mistral and Gemma templates refuse a system turn
+            return str(
+                self._tokenizer.apply_chat_template(_without_system(turns), add_generation_prompt=True)
+            )
+
+    def _harmless(self, text: str) -> str:
+        """A passage must not be able to end its turn and begin another."""
+        return (
+            self._control.sub(lambda found: f"{found[0][:1]} {found[0][1:]}", text) if self._control else text
+        )
+
+    def _encoded(self, text: str) -> Ids:
+        """Shape (1, tokens)."""
+        text = text.encode("utf-8", "replace").decode("utf-8")
+        ids: Ids = self._tokenizer.encode(text, add_special_tokens=False).input_ids.data.copy()
+        return ids
+
+
+def local_chat_model(gguf: Path, *, models: Path) -> ChatModel:
+    """`models` keeps what is converted."""
+    llm = OpenVinoLLM.load(converted(gguf, models), name=gguf.stem)
+    return ChatModel(
+        llm.name,
+        llm.context_tokens,
+        llm,
+        opener=llm.open_stream,
+        counter=llm.count_tokens,
+        probe=llm.probe,
+        closer=llm.generation.close,
+    )
+
+
+def _chat_tokenizer(pipeline: Any, name: str) -> Any:
+    tokenizer = pipeline.get_tokenizer()
+    if not tokenizer.chat_template:
+        raise ConfigurationError(
+            f"The model {name} has no chat template; take the -instruct or -chat variant"
+        )
+    return tokenizer
+
+
+def _without_system(turns: list[dict[str, str]]) -> list[dict[str, str]]:
+    """What a first system turn says goes before what the user says."""
+    match turns:
+        case [{"role": "system", "content": rules}, {"role": "user", "content": text}, *rest]:
+            return [{"role": "user", "content": f"{rules}\n\n{text}"}, *rest]
+    return turns
+
+
+def _any_of(tokens: Sequence[str]) -> re.Pattern[str] | None:
+    longest_first = sorted((re.escape(token) for token in tokens if token), key=len, reverse=True)
+    return re.compile("|".join(longest_first)) if longest_first else None

@@ -1,0 +1,88 @@
+"""Text on its way from the thread that generates it to the one that reads it."""
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator
+from queue import SimpleQueue
+from types import TracebackType
+from typing import Self
+
+
+class Channel:
+    """The generating side."""
+
+    def __init__(self) -> None:
+        self._items: SimpleQueue[str | BaseException | None] = SimpleQueue()
+        self._closed = threading.Event()
+        self._on_close: Callable[[], None] | None = None
+        self._lock = threading.Lock()
+
+    @property
+    def closed(self) -> bool:
+        """True when nobody reads any more: stop generating."""
+        return self._closed.is_set()
+
+    def put(self, piece: str) -> None:
+        self._items.put(piece)
+
+    def end(self, error: BaseException | None = None) -> None:
+        self._items.put(error)
+
+    def get(self) -> str | BaseException | None:
+        return self._items.get()
+
+    def on_close(self, action: Callable[[], None]) -> None:
+        """`action` runs in the closing thread; at once, if that has been."""
+        with self._lock:
+            self._on_close = action
+            late = self.closed
+        if late:
+            action()
+
+    def close(self) -> None:
+        with self._lock:
+            if self.closed:
+                return
+            self._closed.set()
+            action = self._on_close
+        self.end()
+        if action:
+            action()
+
+
+class TextStream(Iterator[str]):
+    """Pieces of an answer as the model writes them.
+
+    `close` stops the model; it may be called from any thread, also while another waits for the next
+    piece. A stream that is dropped closes itself.
+    """
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+        self._ended = False
+
+    def __next__(self) -> str:
+        if self._ended or self._channel.closed:
+            raise StopIteration
+        item = self._channel.get()
+        if isinstance(item, str) and not self._channel.closed:
+            return item
+        self._ended = True
+        if isinstance(item, BaseException):
+            raise item
+        raise StopIteration
+
+    def close(self) -> None:
+        self._channel.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        with contextlib.suppress(AttributeError):  # __init__ did not get that far
+            self._channel.close()

@@ -1,0 +1,66 @@
+"""An embedding model in this process."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Protocol
+
+import numpy as np
+
+from cairn.inference.embedding.folder import EncoderFolder
+from cairn.inference.embedding.tokens import Batch, Tokens
+from cairn.inference.protocols import Vectors
+
+
+class Encoder(Protocol):
+    """Runs the network. The two methods do not wait for each other; threads may share both."""
+
+    dimension: int
+    batch_tokens: int
+    batch_texts: int
+
+    def encode(self, batch: Batch) -> Vectors: ...
+
+    def encode_all(self, batches: Iterable[Batch]) -> Iterator[tuple[Batch, Vectors]]:
+        """In any order."""
+
+
+class LocalEmbedder:
+    def __init__(self, folder: EncoderFolder, encoder: Encoder) -> None:
+        self._folder = folder
+        self._encoder = encoder
+        self._tokens = Tokens(folder.tokenizer_file, max_sequence=folder.max_sequence)
+
+    @property
+    def model(self) -> str:
+        return self._folder.identity
+
+    @property
+    def dimension(self) -> int:
+        return self._encoder.dimension
+
+    @property
+    def max_tokens(self) -> int:
+        return self._tokens.max_tokens
+
+    def embed_query(self, text: str) -> Vectors:
+        batch = self._tokens.batch(self._folder.query_prompt + text)
+        vector: Vectors = normalised(self._encoder.encode(batch))[0]
+        return vector
+
+    def embed_documents(self, texts: Sequence[str]) -> Vectors:
+        prompt, encoder = self._folder.document_prompt, self._encoder
+        vectors = np.empty((len(texts), self.dimension), np.float32)
+        batches = self._tokens.batches(
+            [prompt + text for text in texts], budget=encoder.batch_tokens, most=encoder.batch_texts
+        )
+        for batch, found in encoder.encode_all(batches):
+            vectors[batch.rows] = found
+        return normalised(vectors)
+
+    def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        return self._tokens.count(texts)
+
+
+def normalised(vectors: Vectors) -> Vectors:
+    """Rows of length 1; a row of zeros stays one."""
+    lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    return np.asarray(vectors / np.maximum(lengths, np.finfo(np.float32).tiny), np.float32)

@@ -1,0 +1,141 @@
+"""The models of this process: each loaded once, at first use or by `warm`."""
+
+import atexit
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from llama_index.core.llms import ChatMessage
+
+from cairn.errors import CairnError, Unavailable
+from cairn.inference.chat import ChatModel, open_chat_model
+from cairn.inference.embedding import open_embedder
+from cairn.inference.protocols import Embedder
+from cairn.settings import environment
+
+T = TypeVar("T")
+Progress = Callable[[str], None]
+_HEALTH_SECONDS = 10  # a served model is asked no more often than this
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """`detail`: the model's name, or what is wrong."""
+
+    ok: bool
+    detail: str
+
+
+class _Slot(Generic[T]):
+    """Loads at most once, also when threads ask together; what failed to load is tried again."""
+
+    def __init__(self, load: Callable[[], T]) -> None:
+        self._load = load
+        self._lock = threading.Lock()
+        self.loaded: T | None = None
+        self.health: tuple[float, Health] | None = None
+
+    def get(self) -> T:
+        if (model := self.loaded) is not None:
+            return model
+        with self._lock:
+            if self.loaded is None:
+                self.loaded = self._load()
+            return self.loaded
+
+    @contextmanager
+    def replaced(self, model: T | None) -> Iterator[None]:
+        before, self.loaded, self.health = self.loaded, model or self.loaded, None
+        try:
+            yield
+        finally:
+            self.loaded, self.health = before, None
+
+    def checked(self, check: Callable[[T], str]) -> Health:
+        """`check` answers the model's name or raises; a fresh result is given again."""
+        if self.loaded is None:
+            return Health(ok=False, detail="not loaded yet")
+        if self.health and time.monotonic() - self.health[0] < _HEALTH_SECONDS:
+            return self.health[1]
+        try:
+            health = Health(ok=True, detail=check(self.loaded))
+        except CairnError as error:
+            health = Health(ok=False, detail=error.message)
+        self.health = (time.monotonic(), health)
+        return health
+
+
+_embedder: _Slot[Embedder] = _Slot(lambda: open_embedder(environment()))
+_chat: _Slot[ChatModel] = _Slot(lambda: open_chat_model(environment()))
+
+
+def embedder() -> Embedder:
+    return _embedder.get()
+
+
+def chat_model() -> ChatModel:
+    return _chat.get()
+
+
+def warm(progress: Progress = lambda _step: None) -> None:
+    """Loads both at the same time and lets each do its work once. Raises what keeps one from working."""
+    steps: tuple[Callable[[Progress], None], ...] = (_warm_embedder, _warm_chat)
+    with ThreadPoolExecutor(max_workers=len(steps), thread_name_prefix="warm") as pool:
+        for done in [pool.submit(step, progress) for step in steps]:
+            done.result()
+
+
+def embedder_health() -> Health:
+    return _embedder.checked(_embeds)
+
+
+def chat_health() -> Health:
+    return _chat.checked(_chats)
+
+
+@contextmanager
+def use(*, embedder: Embedder | None = None, chat: ChatModel | None = None) -> Iterator[None]:
+    """Other models for a while, in every thread."""
+    with _embedder.replaced(embedder), _chat.replaced(chat):
+        yield
+
+
+def close() -> None:
+    """Stops answers being written; a process that ends in the middle of one would crash."""
+    model, _chat.loaded = _chat.loaded, None
+    if model is not None:
+        model.close()
+
+
+def _warm_embedder(progress: Progress) -> None:
+    progress("loading the embedding model")
+    model = embedder()
+    model.embed_query("warm")
+    progress(f"embedding model {model.model} is ready")
+
+
+def _warm_chat(progress: Progress) -> None:
+    progress("loading the language model")
+    model = chat_model()
+    with model.stream([ChatMessage("Hello")], max_tokens=1) as answer:
+        for _ in answer:
+            pass
+    progress(f"language model {model.name} is ready")
+
+
+def _embeds(model: Embedder) -> str:
+    if not model.embed_query("ping").any():
+        raise Unavailable("The embedding model gives vectors of zeros")
+    return model.model
+
+
+def _chats(model: ChatModel) -> str:
+    model.probe()
+    return model.name
+
+
+atexit.register(close)

@@ -1,0 +1,233 @@
+"""The answer while it grows: what is kept, what is held back, which marker stands for which quote."""
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+from retrieval.answering.extractive import Extract
+from retrieval.answering.lexicon import Language
+from retrieval.answering.markers import marker, take_markers
+from retrieval.answering.protocols import Locate
+from retrieval.answering.remarks import ABSTAINS, INTRODUCTION, META
+from retrieval.answering.sentences import Kind, Unit
+from retrieval.answering.support import Ground, Support
+from retrieval.answering.terms import content_stems, covered
+from retrieval.answering.wording import say
+from retrieval.types import AnswerEvent, CheckedSentence, Citation, Cited, Delta, Hit
+
+Check = Callable[[str, Sequence[int]], Support]
+
+STRICT, FLAG = "strict", "flag"
+REPEATS = 3  # repetitions after which the model is taken to go round in circles
+FAILURES = 3  # unsupported sentences in a row, before any that holds, after which it is not heard on
+TO_THE_POINT = 0.5  # share of the question's content words
+
+_BARE = re.compile(r"[\W_]+")
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """Text ready to be shown, with the citations that appear in it."""
+
+    lead: str
+    text: str
+    citations: tuple[Citation, ...] = ()
+
+
+@dataclass(slots=True)
+class Draft:
+    """Takes the model's units one by one and yields what may be shown.
+
+    Nothing is shown before a sentence holds that says something about the question: what comes before it
+    waits. A heading, or a sentence that ends with a colon, waits for what it announces.
+    """
+
+    question: str
+    check: Check
+    locate: Locate
+    grounding: str
+    language: Language
+    text: str = ""
+    citations: list[Citation] = field(default_factory=list)
+    sentences: list[CheckedSentence] = field(default_factory=list)
+    abstained: bool = False
+    repeats: int = 0
+    failures: int = 0
+    lost: int = 0  # sentences that did not hold, whether left out or flagged
+    _markers: dict[tuple[object, str], int] = field(default_factory=dict)
+    _waiting: list[_Piece] = field(default_factory=list)
+    _announced: list[_Piece] = field(default_factory=list)
+    _said: list[frozenset[str]] = field(default_factory=list)
+    _orphan: tuple[str, str] | None = None  # lead and bullet of an item whose first sentence was dropped
+    _opened: bool = False
+
+    @property
+    def opened(self) -> bool:
+        return self._opened
+
+    @property
+    def hopeless(self) -> bool:
+        return self.repeats >= REPEATS or (not self._opened and self.failures >= FAILURES)
+
+    def take(self, unit: Unit, *, last: bool = False) -> Iterator[AnswerEvent]:
+        """`last`: nothing follows, so that the unit may have been cut short."""
+        body, cited = _body(unit)
+        if not body:
+            return
+        if reason := self._not_worth_checking(unit, body, last=last):
+            self._drop(unit, body, reason)
+        elif _announces(unit, body):
+            self._announced.append(_Piece(unit.lead, f"{unit.prefix}{body}"))
+        else:
+            yield from self._checked(unit, body, cited)
+
+    def quote(self, extracts: Sequence[Extract]) -> Iterator[AnswerEvent]:
+        """Adds blocks word for word, each with its marker."""
+        self._opened = True
+        for extract in extracts:
+            citation = self._citation(Ground(extract.hit, extract.quote))
+            numbers = (citation.marker,)
+            self.sentences.append(CheckedSentence(extract.quote, supported=True, markers=numbers))
+            text = _marked(extract.markdown, numbers)
+            yield from self._show(_Piece("\n\n", text, (citation,)))
+
+    def _not_worth_checking(self, unit: Unit, body: str, *, last: bool) -> str:
+        if ABSTAINS.search(body):
+            self.abstained = True
+            return say("abstained", self.language)
+        if META.fullmatch(body) or not _BARE.sub("", body):
+            self.repeats += 1
+            return say("meta", self.language)
+        if last and self.sentences and unit.kind is Kind.SENTENCE and not unit.prefix and not _ends(body):
+            return say("unfinished", self.language)
+        if self._nothing_new(body):
+            self.repeats += 1
+            return say("repeated", self.language)
+        return ""
+
+    def _nothing_new(self, body: str) -> bool:
+        stems = content_stems(body, self.language) or frozenset({body})
+        known = any(stems <= earlier for earlier in self._said)
+        self._said.append(stems)
+        return known
+
+    def _checked(self, unit: Unit, body: str, cited: tuple[int, ...]) -> Iterator[AnswerEvent]:
+        support = self.check(_plain(unit, body), cited)
+        if not support.grounds:
+            yield from self._unsupported(unit, body, support.reason)
+            return
+        self.failures = 0
+        citations = tuple(self._citation(ground) for ground in support.grounds)
+        numbers = tuple(dict.fromkeys(citation.marker for citation in citations))
+        self.sentences.append(CheckedSentence(body, supported=True, markers=numbers))
+        self._announce()
+        self._waiting.append(self._placed(unit, _marked(body, numbers), citations))
+        if self._opened or self._to_the_point(body, support.grounds):
+            self._opened = True
+            yield from self._release()
+
+    def _unsupported(self, unit: Unit, body: str, reason: str) -> Iterator[AnswerEvent]:
+        self.failures += 1
+        self.lost += 1
+        self._drop(unit, body, reason)
+        if self.grounding == FLAG:
+            self._announce()
+            self._waiting.append(self._placed(unit, body, ()))
+            if self._opened:
+                yield from self._release()
+
+    def _drop(self, unit: Unit, body: str, reason: str) -> None:
+        self.sentences.append(CheckedSentence(body, supported=False, reason=reason))
+        if unit.prefix and self._orphan is None:
+            self._orphan = (unit.lead, unit.prefix)
+
+    def _placed(self, unit: Unit, text: str, citations: tuple[Citation, ...]) -> _Piece:
+        """A later sentence of an item takes over the bullet of one that was dropped."""
+        orphan, self._orphan = self._orphan, None
+        if orphan and not unit.prefix and "\n" not in unit.lead:
+            return _Piece(orphan[0], f"{orphan[1]}{text}", citations)
+        return _Piece(unit.lead, f"{unit.prefix}{text}", citations)
+
+    def _announce(self) -> None:
+        self._waiting += self._announced
+        self._announced.clear()
+
+    def _release(self) -> Iterator[AnswerEvent]:
+        waiting, self._waiting = self._waiting, []
+        for piece in waiting:
+            yield from self._show(piece)
+
+    def _show(self, piece: _Piece) -> Iterator[AnswerEvent]:
+        for citation in piece.citations:
+            if citation not in self.citations:
+                self.citations.append(citation)
+                yield Cited(citation)
+        delta = f"{(piece.lead or ' ') if self.text else ''}{piece.text}"
+        self.text += delta
+        yield Delta(delta)
+
+    def forget_waiting(self) -> None:
+        """What never got shown is no part of the answer; its sentences no longer count as kept."""
+        self._waiting.clear()
+        self._announced.clear()
+        self._markers.clear()
+        self.sentences = [replace(item, supported=False, markers=()) for item in self.sentences]
+
+    def _to_the_point(self, body: str, grounds: Sequence[Ground]) -> bool:
+        """The sentence and what it stands on speak of at least half of what is asked."""
+        around = " ".join(
+            f"{ground.hit.title} {' '.join(ground.hit.section)} {ground.quote}" for ground in grounds
+        )
+        asked = content_stems(self.question, self.language)
+        return not asked or covered(asked, content_stems(f"{body} {around}", self.language)) >= TO_THE_POINT
+
+    def _citation(self, ground: Ground) -> Citation:
+        number = self._markers.setdefault((ground.hit.chunk, ground.quote), len(self._markers) + 1)
+        return _citation(number, ground.hit, ground.quote, self.locate)
+
+
+def _citation(number: int, hit: Hit, quote: str, locate: Locate) -> Citation:
+    page, boxes = locate(hit, quote)
+    return Citation(
+        marker=number,
+        chunk=hit.chunk,
+        document=hit.document,
+        version=hit.version,
+        title=hit.title,
+        page=page if page is not None else hit.page,
+        section=hit.section,
+        quote=quote,
+        boxes=boxes,
+    )
+
+
+def _body(unit: Unit) -> tuple[str, tuple[int, ...]]:
+    if unit.kind is Kind.CODE:
+        return unit.body, ()
+    body, cited = take_markers(unit.body)
+    stripped = INTRODUCTION.sub("", body)
+    if stripped and stripped != body:
+        named = tuple(int(number) for number in re.findall(r"\d+", body[: len(body) - len(stripped)]))
+        body, cited = stripped[0].upper() + stripped[1:], (*cited, *named)
+    return body, cited
+
+
+def _ends(body: str) -> bool:
+    return body.rstrip("\"'”’»)*_ ")[-1:] in set(".!?…:。！？")
+
+
+def _announces(unit: Unit, body: str) -> bool:
+    return unit.kind is Kind.HEADING or body.rstrip("*_ ").endswith(":")
+
+
+def _plain(unit: Unit, body: str) -> str:
+    if unit.kind is Kind.CODE:
+        return "\n".join(body.split("\n")[1:-1]) or body
+    return re.sub(r"\*\*|__", "", body)
+
+
+def _marked(text: str, numbers: tuple[int, ...]) -> str:
+    """Behind a sentence or a quoted paragraph; on a line of its own behind a table, list or code block."""
+    last = text.rpartition("\n")[2]
+    own_line = last.lstrip("> ").startswith(("|", "```", "~~~"))
+    return f"{text}\n\n{marker(numbers)}" if own_line else f"{text} {marker(numbers)}"

@@ -1,0 +1,143 @@
+"""The answer in the documents' own words: the blocks nearest to the question, whole."""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from cairn.inference.protocols import Embedder
+from retrieval.answering.blocks import CELLS, Block, Shape, Span, blocks, is_bulleted, strip_bullet
+from retrieval.answering.lexicon import Language
+from retrieval.answering.terms import content_stems, covered
+from retrieval.types import Hit
+
+HITS = 5
+MOST_BLOCKS = 3
+MOST_CANDIDATES = 60
+MOST_CHARACTERS = 1400  # in all; the first block is shown whatever its length
+MOST_ROWS = 6
+NEARLY_AS_GOOD = 0.35  # how far behind the best block another one may be
+WORDS = 0.4  # weight of shared words beside the cosine
+RANK = 0.15  # what the first hit's blocks have ahead of the last one's
+SHORTEST = 4  # content words
+THE_SAME = 0.85  # share of a block's content words that a better block has
+
+_SPECIAL = re.compile(r"[\\`*\[\]<|~]|(?<!\w)_|_(?!\w)|^#")
+
+
+@dataclass(frozen=True, slots=True)
+class Extract:
+    """`markdown` is the block as a quotation, its marker still to be put behind it."""
+
+    hit: Hit
+    quote: str
+    markdown: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    hit: Hit
+    block: Block
+    own: frozenset[str]
+    stems: frozenset[str]  # with those of its headings
+    rank: float
+
+    @property
+    def text(self) -> str:
+        return self.hit.text[self.block.start : self.block.end]
+
+
+def extracts(question: str, hits: Sequence[Hit], embedder: Embedder, language: Language) -> list[Extract]:
+    """Best first; empty when no block is worth quoting."""
+    candidates = list(_candidates(hits[:HITS], language))[:MOST_CANDIDATES]
+    if not candidates:
+        return []
+    wanted = content_stems(question, language)
+    vectors = embedder.embed_documents([_context(item) for item in candidates])
+    cosines = vectors @ embedder.embed_query(question)
+    scores = [
+        float(cosine) + WORDS * covered(wanted, item.stems) + RANK * item.rank
+        for item, cosine in zip(candidates, cosines, strict=True)
+    ]
+    ranked = sorted(zip(scores, candidates, strict=True), key=lambda pair: pair[0], reverse=True)
+    near = [item for score, item in ranked if score >= ranked[0][0] - NEARLY_AS_GOOD]
+    return [_extract(item, wanted, language) for item in _chosen(near)]
+
+
+def _chosen(ranked: Sequence[_Candidate]) -> list[_Candidate]:
+    chosen: list[_Candidate] = []
+    room = MOST_CHARACTERS
+    for item in ranked:
+        fits = not chosen or len(item.text) <= room
+        if fits and not any(covered(item.own, better.own) >= THE_SAME for better in chosen):
+            chosen.append(item)
+            room -= len(item.text)
+        if len(chosen) == MOST_BLOCKS:
+            break
+    return chosen
+
+
+def _candidates(hits: Sequence[Hit], language: Language) -> Iterator[_Candidate]:
+    for at, hit in enumerate(hits):
+        for block in blocks(hit.text):
+            text = hit.text[block.start : block.end]
+            own = content_stems(text, language)
+            dangling = len(block.lines) == 1 and text.endswith(":")
+            if len(own) >= SHORTEST and not dangling:
+                heading = content_stems(f"{hit.title} {' '.join(hit.section)}", language)
+                yield _Candidate(hit, block, own, own | heading, 1 - at / HITS)
+
+
+def _context(item: _Candidate) -> str:
+    return f"{' > '.join((item.hit.title, *item.hit.section))}\n{item.text}"
+
+
+def _extract(item: _Candidate, wanted: frozenset[str], language: Language) -> Extract:
+    lines = [item.hit.text[line.start : line.end] for line in item.block.lines]
+    match item.block.shape:
+        case Shape.TABLE:
+            rows = _rows(item, wanted, language)
+            quote = item.hit.text[rows[0].start : rows[-1].end] if rows else item.text
+            shown = [lines[0], *(item.hit.text[row.start : row.end] for row in rows)]
+            return Extract(item.hit, quote, _table(shown))
+        case Shape.LIST:
+            return Extract(item.hit, item.text, _list(lines))
+        case _:
+            return Extract(item.hit, item.text, _quoted(escaped(" ".join(lines))))
+
+
+def _rows(item: _Candidate, wanted: frozenset[str], language: Language) -> Sequence[Span]:
+    """The run of rows around the one that shares most words with the question, header left out."""
+    body = [line for line in item.block.lines[1:] if not _is_rule(item.hit.text[line.start : line.end])]
+    if len(body) <= MOST_ROWS:
+        return body
+    shared = [covered(wanted, content_stems(item.hit.text[row.start : row.end], language)) for row in body]
+    best = max(range(len(body)), key=lambda at: sum(shared[at : at + MOST_ROWS]))
+    return body[best : best + MOST_ROWS]
+
+
+def _is_rule(line: str) -> bool:
+    return not line.strip(" |:-+")
+
+
+def _table(lines: Sequence[str]) -> str:
+    rows = [[escaped(cell.strip()) for cell in line.strip("| ").split(CELLS.strip())] for line in lines]
+    width = max(len(row) for row in rows)
+    written = [f"| {' | '.join(row + [''] * (width - len(row)))} |" for row in rows]
+    return _quoted("\n".join([written[0], "|" + " --- |" * width, *written[1:]]))
+
+
+def _list(lines: Sequence[str]) -> str:
+    """The first line leads in if it ends with a colon, or if it alone has no bullet."""
+    bulleted = [is_bulleted(line) for line in lines]
+    leads = lines[0].endswith(":") or (not bulleted[0] and any(bulleted))
+    lead, items = ([escaped(lines[0]), ""], lines[1:]) if leads else ([], lines)
+    return _quoted("\n".join([*lead, *(f"- {escaped(strip_bullet(line))}" for line in items)]))
+
+
+def _quoted(markdown: str) -> str:
+    return "\n".join(f"> {line}".rstrip() for line in markdown.split("\n"))
+
+
+def escaped(text: str) -> str:
+    """Shows as written: nothing in it acts as Markdown or reads as a marker of ours."""
+    return _SPECIAL.sub(lambda match: f"\\{match.group()}", text)

@@ -1,0 +1,91 @@
+"""What Cairn itself says in an answer, in the question's language."""
+
+from collections.abc import Sequence
+
+from retrieval.answering.lexicon import Language
+
+_TEXTS: dict[str, dict[Language, str]] = {
+    "empty": {"en": "The question is empty.", "de": "Die Frage ist leer."},
+    "no_hits": {
+        "en": "Nothing that you may read was found for this question.",
+        "de": "Zu dieser Frage wurde nichts gefunden, das Sie lesen dürfen.",
+    },
+    "far": {
+        "en": "The passages found are about something else.",
+        "de": "Die gefundenen Stellen handeln von etwas anderem.",
+    },
+    "missing": {
+        "en": "The passages found do not mention {terms}.",
+        "de": "Die gefundenen Stellen erwähnen {terms} nicht.",
+    },
+    "apart": {
+        "en": "No passage found deals with all that is asked: {terms}.",
+        "de": "Keine gefundene Stelle behandelt alles, wonach gefragt ist: {terms}.",
+    },
+    "amount": {
+        "en": "The passages found name no amount.",
+        "de": "Die gefundenen Stellen nennen keinen Betrag.",
+    },
+    "number": {"en": "The passages found name no number.", "de": "Die gefundenen Stellen nennen keine Zahl."},
+    "moment": {
+        "en": "The passages found name no date or time.",
+        "de": "Die gefundenen Stellen nennen kein Datum und keine Uhrzeit.",
+    },
+    "contact": {
+        "en": "The passages found name no phone number or address of that kind.",
+        "de": "Die gefundenen Stellen nennen keine solche Telefonnummer oder Adresse.",
+    },
+    "abstained": {
+        "en": "The language model found no answer in the passages.",
+        "de": "Das Sprachmodell fand in den Stellen keine Antwort.",
+    },
+    "nothing_held": {
+        "en": "No sentence of the language model could be traced to the passages found.",
+        "de": "Kein Satz des Sprachmodells ließ sich auf die gefundenen Stellen zurückführen.",
+    },
+    "extractive": {
+        "en": "The passages are quoted word for word, since the language model's own sentences did not hold.",
+        "de": "Die Stellen werden wörtlich zitiert, da die Sätze des Sprachmodells nicht standhielten.",
+    },
+    "model_away": {
+        "en": "The passages are quoted word for word, since the language model cannot be reached.",
+        "de": "Die Stellen werden wörtlich zitiert, da das Sprachmodell nicht erreichbar ist.",
+    },
+    "broken_off": {
+        "en": "The language model broke off; what was written until then is shown.",
+        "de": "Das Sprachmodell brach ab; gezeigt wird, was bis dahin geschrieben war.",
+    },
+    "stopped": {"en": "The answer was stopped.", "de": "Die Antwort wurde angehalten."},
+    "dropped": {
+        "en": "{count} of {total} sentences could not be traced to a passage and were left out.",
+        "de": "{count} von {total} Sätzen ließen sich auf keine Stelle zurückführen und fehlen.",
+    },
+    "flagged": {
+        "en": "{count} of {total} sentences could not be traced to a passage.",
+        "de": "{count} von {total} Sätzen ließen sich auf keine Stelle zurückführen.",
+    },
+    "supported": {
+        "en": "Each sentence could be traced to a passage.",
+        "de": "Jeder Satz ließ sich auf eine Stelle zurückführen.",
+    },
+    "figures": {"en": "Not in the passages: {terms}", "de": "Nicht in den Stellen: {terms}"},
+    "negation": {
+        "en": "A passage says the opposite, or does not deny it.",
+        "de": "Eine Stelle sagt das Gegenteil oder verneint es nicht.",
+    },
+    "meaning": {"en": "No passage says this.", "de": "Keine Stelle sagt das."},
+    "repeated": {"en": "Said before.", "de": "Schon gesagt."},
+    "unfinished": {"en": "Broken off.", "de": "Abgebrochen."},
+    "meta": {"en": "Not about the question.", "de": "Nicht zur Frage."},
+}
+
+
+def say(what: str, language: Language, **values: object) -> str:
+    return _TEXTS[what][language].format(**values)
+
+
+def listed(terms: Sequence[str], language: Language) -> str:
+    """Quoted, at most four of them."""
+    quoted = [f"“{term}”" if language == "en" else f"„{term}“" for term in terms[:4]]
+    word = {"en": "and", "de": "und"}[language]
+    return quoted[0] if len(quoted) == 1 else f"{', '.join(quoted[:-1])} {word} {quoted[-1]}"

@@ -1,0 +1,107 @@
+"""What a point must fulfil to be found, in no store's own words. All permission filtering starts here."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from uuid import UUID
+
+from cairn.access.scope import Scope
+from retrieval.index.protocol import Filters, Point
+
+KNOWLEDGE_BASE, DOCUMENT, VERSION = "knowledge_base", "document", "version"
+READERS, SOURCE_URI, TAGS, CREATED_AT = "readers", "source_uri", "tags", "created_at"
+
+UUID_FIELDS = (DOCUMENT, VERSION)
+KEYWORD_FIELDS = (READERS, SOURCE_URI, TAGS)
+
+
+def payload(point: Point) -> dict[str, object]:
+    return {
+        KNOWLEDGE_BASE: str(point.knowledge_base),
+        DOCUMENT: str(point.document),
+        VERSION: str(point.version),
+        SOURCE_URI: point.source_uri,
+        CREATED_AT: point.created_at,
+        **changeable(point.readers, point.tags),
+    }
+
+
+def changeable(readers: Iterable[str], tags: Iterable[str]) -> dict[str, object]:
+    return {READERS: list(readers), TAGS: list(tags)}
+
+
+@dataclass(frozen=True, slots=True)
+class OneOf:
+    """The field, or one of its values, is one of these. Without values nothing is."""
+
+    field: str
+    values: tuple[str, ...]
+
+    @classmethod
+    def of(cls, field: str, values: Iterable[str | UUID]) -> "OneOf":
+        """Sorted: equal sets give equal requests. No stored text has what UTF-8 cannot hold."""
+        return cls(field, tuple(sorted(text for text in map(str, values) if _is_unicode(text))))
+
+
+@dataclass(frozen=True, slots=True)
+class Between:
+    """From the first moment on, until just before the second."""
+
+    field: str
+    start: float | None
+    end: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """All of `every`, and at least one of `some`, which is never empty: stores take that for "any"."""
+
+    every: tuple[OneOf | Between, ...]
+    some: tuple[OneOf, ...]
+
+
+def readable(scope: Scope) -> Conditions:
+    by_token = OneOf.of(READERS, scope.tokens)
+    by_role = OneOf.of(KNOWLEDGE_BASE, scope.managed & scope.readable)
+    return Conditions(
+        every=(OneOf.of(KNOWLEDGE_BASE, scope.readable),),
+        some=(by_token, by_role) if by_role.values else (by_token,),
+    )
+
+
+def wanted(scope: Scope, filters: Filters) -> Conditions:
+    """What is readable, less what the asker does not want."""
+    allowed = readable(scope)
+    return Conditions(every=(*allowed.every, *_narrowing(filters)), some=allowed.some)
+
+
+def _narrowing(filters: Filters) -> Iterable[OneOf | Between]:
+    if filters.source_uri is not None:
+        yield OneOf.of(SOURCE_URI, [filters.source_uri])
+    if filters.tags is not None:
+        yield OneOf.of(TAGS, filters.tags)
+    if filters.document_ids is not None:
+        yield OneOf.of(DOCUMENT, filters.document_ids)
+    if filters.created_after is not None or filters.created_before is not None:
+        yield Between(CREATED_AT, filters.created_after, filters.created_before)
+
+
+def of_document(document: UUID) -> OneOf:
+    return OneOf.of(DOCUMENT, [document])
+
+
+def of_version(version: UUID) -> OneOf:
+    return OneOf.of(VERSION, [version])
+
+
+def counted(document: UUID | None, version: UUID | None) -> list[OneOf]:
+    """Without both: all points."""
+    by_document = [] if document is None else [of_document(document)]
+    return by_document if version is None else [*by_document, of_version(version)]
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

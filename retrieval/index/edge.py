@@ -1,0 +1,250 @@
+"""The vector index in this process: a Qdrant Edge shard in a folder of its own.
+
+Edge holds the GIL in every call, so calls are kept short. `optimize()` is never called here: it stops
+the whole process for seconds.
+"""
+
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from uuid import UUID
+
+import qdrant_edge as edge
+
+from cairn.access.scope import Scope
+from cairn.errors import ConfigurationError, Unavailable
+from cairn.inference.protocols import Vectors
+from retrieval.index import conditions
+from retrieval.index.conditions import Between, Conditions, OneOf
+from retrieval.index.halves import DENSE, SPARSE, Half, search_halves
+from retrieval.index.protocol import Candidate, Candidates, Filters, Point, Sparse
+
+_Schema = edge.UuidIndexParams | edge.KeywordIndexParams | edge.FloatIndexParams
+
+UPSERT_BATCH = 64  # points in one call: about 3 ms
+FLUSH_AFTER = 4096  # points written: bounds what an unclean end leaves to be replayed to about a second
+
+
+class EdgeIndex:
+    """Safe to use from several threads. Only one process may have a folder open."""
+
+    def __init__(self, folder: Path, shard: edge.EdgeShard) -> None:
+        self._folder = folder
+        self._shard = shard
+        self._writing = threading.Lock()
+        self._unflushed = 0
+        self._closed = False
+
+    @classmethod
+    def create(cls, folder: Path, *, dimension: int) -> "EdgeIndex":
+        """Raises Unavailable if the folder already holds something."""
+        if folder.exists() and any(folder.iterdir()):
+            raise Unavailable(f"The folder for a new vector index is not empty: {folder}")
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with _translated(folder):
+            shard = edge.EdgeShard.create(str(folder), _config(dimension))
+            for field, schema in _payload_indexes():
+                shard.update(edge.UpdateOperation.create_field_index(field, schema))
+            shard.flush()
+        return cls(folder, shard)
+
+    @classmethod
+    def open(cls, folder: Path, *, dimension: int) -> "EdgeIndex":
+        """Raises Unavailable if the data is missing or damaged, ConfigurationError if it is in use."""
+        if not any(folder.glob("segments/*/segment.json")):  # Edge would begin an empty index here
+            raise Unavailable(f"The vector index {folder} has lost its data. Restore DATA_DIR from a backup.")
+        with _translated(folder):
+            return cls(folder, edge.EdgeShard.load(str(folder), _config(dimension)))
+
+    def upsert(self, points: Sequence[Point]) -> None:
+        with self._writes():
+            for start in range(0, len(points), UPSERT_BATCH):
+                batch = [_stored(point) for point in points[start : start + UPSERT_BATCH]]
+                self._update(edge.UpdateOperation.upsert_points(batch), points=len(batch))
+
+    def delete_version(self, version: UUID) -> None:
+        self._delete(conditions.of_version(version))
+
+    def delete_document(self, document: UUID) -> None:
+        self._delete(conditions.of_document(document))
+
+    def _delete(self, named: OneOf) -> None:
+        with self._writes():
+            self._update(edge.UpdateOperation.delete_points_by_filter(_all_of([named])))
+
+    def set_fields(self, document: UUID, *, readers: Sequence[str], tags: Sequence[str]) -> None:
+        found = _all_of([conditions.of_document(document)])
+        fields = conditions.changeable(readers, tags)
+        with self._writes():
+            self._update(edge.UpdateOperation.set_payload_by_filter(found, fields))
+
+    def query(
+        self, dense: Vectors, sparse: Sparse, *, scope: Scope, filters: Filters, limit: int
+    ) -> Candidates:
+        if not scope or limit < 1:
+            return Candidates()
+        asked = _Asked(dense, sparse, scope, filters)
+
+        def run(halves: Sequence[Half]) -> list[list[Candidate]]:
+            batch = edge.QueryBatchRequest([asked.request(half) for half in halves])
+            with self._reads() as shard:
+                found = shard.query_batch(batch)
+            return [[_candidate(point) for point in points] for points in found]
+
+        return search_halves(run, limit=limit, sparse=bool(sparse.indices))
+
+    def count(self, *, document: UUID | None = None, version: UUID | None = None) -> int:
+        named = conditions.counted(document, version)
+        with self._reads() as shard:
+            return shard.count(edge.CountRequest(exact=True, filter=_all_of(named)))
+
+    def close(self) -> None:
+        with self._writing:
+            if self._closed:
+                return
+            self._closed = True
+            with _translated(self._folder):
+                try:
+                    self._shard.flush()
+                finally:
+                    self._shard.close()
+
+    @contextmanager
+    def _reads(self) -> Iterator[edge.EdgeShard]:
+        if self._closed:
+            raise Unavailable("The vector index has been closed.")
+        with _translated(self._folder):
+            yield self._shard
+
+    @contextmanager
+    def _writes(self) -> Iterator[None]:
+        """What was written survives a power failure when this ends."""
+        with self._writing:
+            with self._reads() as shard:
+                yield
+                if self._unflushed >= FLUSH_AFTER:
+                    shard.flush()
+                    self._unflushed = 0
+            self._sync_log()
+
+    def _update(self, operation: edge.UpdateOperation, *, points: int = 1) -> None:
+        self._shard.update(operation)
+        self._unflushed += points
+
+    def _sync_log(self) -> None:
+        """An update is in the write-ahead log, but maybe not on the disk yet.
+
+        `flush()` would write it there as well, and stop every thread for 20 to 300 ms; this stops none.
+        """
+        log = self._folder / "wal"
+        try:
+            for path in (*log.iterdir(), log):
+                _sync(path)
+        except OSError as error:
+            raise Unavailable(f"The vector index {self._folder} cannot be written: {error}") from error
+
+
+def _sync(path: Path) -> None:
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:  # a segment of the log that the store no longer needs
+        return
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _translated(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        if type(error) is not Exception:  # Edge raises nothing more special; anything else is a bug of ours
+            raise
+        raise _known(error, folder) from error
+
+
+def _known(error: Exception, folder: Path) -> Exception:
+    text = str(error)
+    if "WouldBlock" in text:
+        return ConfigurationError(f"The vector index {folder} is in use by another process.")
+    if "incompatible" in text:
+        return ConfigurationError(f"The vector index {folder} holds other vectors than configured: {text}")
+    return Unavailable(f"The vector index {folder} cannot be used, it may be damaged: {text}")
+
+
+def _config(dimension: int) -> edge.EdgeConfig:
+    return edge.EdgeConfig(
+        vectors={DENSE: edge.EdgeVectorParams(size=dimension, distance=edge.Distance.Cosine)},
+        sparse_vectors={SPARSE: edge.EdgeSparseVectorParams(modifier=edge.Modifier.Idf)},
+    )
+
+
+def _payload_indexes() -> Iterator[tuple[str, _Schema]]:
+    """Ids as UUIDs: checking a point against a list of them takes half as long as with keywords."""
+    yield conditions.KNOWLEDGE_BASE, edge.UuidIndexParams(is_tenant=True)
+    for field in conditions.UUID_FIELDS:
+        yield field, edge.UuidIndexParams()
+    for field in conditions.KEYWORD_FIELDS:
+        yield field, edge.KeywordIndexParams()
+    yield conditions.CREATED_AT, edge.FloatIndexParams()
+
+
+def _stored(point: Point) -> edge.Point:
+    vectors: dict[str, edge.NamedVector] = {DENSE: point.dense.tolist()}
+    if point.sparse.indices:
+        vectors[SPARSE] = _sparse(point.sparse)
+    return edge.Point(point.id, vectors, conditions.payload(point))
+
+
+def _sparse(sparse: Sparse) -> edge.SparseVector:
+    return edge.SparseVector(list(sparse.indices), list(sparse.values))
+
+
+def _candidate(point: edge.ScoredPoint) -> Candidate:
+    return Candidate(point.id if isinstance(point.id, UUID) else UUID(str(point.id)), point.score)
+
+
+class _Asked:
+    """One question to the shard. Both halves carry the same filter."""
+
+    def __init__(self, dense: Vectors, sparse: Sparse, scope: Scope, filters: Filters) -> None:
+        self._queries = {
+            DENSE: edge.Query.Nearest(dense.tolist(), using=DENSE),
+            SPARSE: edge.Query.Nearest(_sparse(sparse), using=SPARSE),
+        }
+        self._wanted = _filter(conditions.wanted(scope, filters))
+        # How rare a word is, is counted over what the asker may read: scores say nothing of the rest.
+        corpus = edge.IdfParams(corpus=_filter(conditions.readable(scope)))
+        self._params = {DENSE: None, SPARSE: edge.SearchParams(idf=corpus)}
+
+    def request(self, half: Half) -> edge.QueryRequest:
+        only = self._wanted
+        if half.among is not None:
+            only = edge.Filter(must=[edge.HasIdCondition(set(half.among)), self._wanted])
+        return edge.QueryRequest(
+            limit=half.limit,
+            query=self._queries[half.vector],
+            filter=only,
+            params=self._params[half.vector],
+        )
+
+
+def _filter(wanted: Conditions) -> edge.Filter:
+    return edge.Filter(
+        must=[_condition(each) for each in wanted.every], should=[_condition(each) for each in wanted.some]
+    )
+
+
+def _all_of(named: Sequence[OneOf]) -> edge.Filter:
+    return edge.Filter(must=[_condition(each) for each in named])
+
+
+def _condition(condition: OneOf | Between) -> edge.FieldCondition:
+    if isinstance(condition, OneOf):
+        return edge.FieldCondition(condition.field, match=edge.MatchAny(list(condition.values)))
+    between = edge.RangeFloat(gte=condition.start, lt=condition.end)
+    return edge.FieldCondition(condition.field, range=between)

@@ -1,0 +1,80 @@
+"""Finding passages for a query, of those that the asker may read."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from cairn.access.lookup import chunks_for
+from cairn.access.scope import Scope
+from cairn.errors import InvalidInput
+from cairn.library.models import Chunk
+from retrieval.bm25 import query_sparse
+from retrieval.engine import Engine, engine
+from retrieval.fusion import fuse
+from retrieval.index.protocol import Filters
+from retrieval.types import Hit, Scores
+
+NO_FILTERS = Filters()
+QUERY_CHARACTERS = 8_000  # far beyond what an embedding model reads of a question
+LEAST_CANDIDATES = 50
+CANDIDATES_PER_HIT = 4
+DEEPER = 4
+ROUNDS = 3
+
+
+def search(
+    query: str, *, scope: Scope, filters: Filters = NO_FILTERS, limit: int = 10, parts: Engine | None = None
+) -> list[Hit]:
+    """Best first; of chunks with the same text the first. Raises InvalidInput for a blank query."""
+    text = _cleaned(query)
+    if not scope or limit < 1:
+        return []
+    parts = parts or engine()
+    dense, sparse = parts.embedder.embed_query(text), query_sparse(text)
+    depth, hits = max(LEAST_CANDIDATES, CANDIDATES_PER_HIT * limit), list[Hit]()
+    for _ in range(ROUNDS):
+        found = parts.index.query(dense, sparse, scope=scope, filters=filters, limit=depth)
+        hits = _checked(fuse(found), scope, limit)
+        # Every chunk has a dense vector: fewer than asked for means that these are all.
+        if len(hits) == limit or len(found.dense) < depth:
+            break
+        depth *= DEEPER  # the index was behind, and what SQL dropped may hide what may be read
+    return hits
+
+
+def _cleaned(query: str) -> str:
+    text = query.encode("utf-8", "ignore").decode().replace("\0", " ").strip()
+    if not text:
+        raise InvalidInput("The query is empty.")
+    return text[:QUERY_CHARACTERS]
+
+
+def _checked(ranked: Sequence[tuple[UUID, Scores]], scope: Scope, limit: int) -> list[Hit]:
+    """SQL has the last word on what may be read now; what it does not know is dropped."""
+    rows = chunks_for(scope, [chunk for chunk, _ in ranked]).in_bulk()
+    present = ((rows[chunk], scores) for chunk, scores in ranked if chunk in rows)
+    hits: dict[str, Hit] = {}
+    for row, scores in present:
+        if row.sha256 not in hits:
+            hits[row.sha256] = _hit(row, scores)
+        if len(hits) == limit:
+            break
+    return list(hits.values())
+
+
+def _hit(chunk: Chunk, scores: Scores) -> Hit:
+    document = chunk.version.document
+    return Hit(
+        chunk=chunk.id,
+        document=document.id,
+        version=chunk.version_id,
+        knowledge_base=document.knowledge_base_id,
+        title=document.title,
+        source_uri=document.source_uri,
+        section=tuple(chunk.section),
+        page=chunk.page,
+        ordinal=chunk.ordinal,
+        text=chunk.text,
+        elements=tuple(chunk.elements),
+        scores=scores,
+        updated_at=document.updated_at,
+    )

@@ -1,0 +1,209 @@
+import threading
+from collections.abc import Iterator
+
+import pytest
+from llama_index.core.llms import ChatMessage, MessageRole
+
+from cairn.errors import CairnError, ConfigurationError, Unavailable
+from cairn.inference.chat import ChatModel, open_chat_model
+from cairn.settings import Environment
+from tests.cairn.inference.server import Exchange, FakeServer
+
+MESSAGES = [ChatMessage("Be brief.", role=MessageRole.SYSTEM), ChatMessage("Why?", role=MessageRole.USER)]
+
+
+@pytest.fixture
+def model(server: FakeServer) -> Iterator[ChatModel]:
+    environment = Environment(
+        llm_base_url=server.url, llm_model="mistral", llm_api_key="secret", llm_context_tokens=4096
+    )
+    model = open_chat_model(environment)
+    yield model
+    model.close()
+
+
+def says(*pieces: str) -> object:
+    def respond(exchange: Exchange) -> None:
+        exchange.start_stream()
+        for piece in pieces:
+            exchange.delta(piece)
+        exchange.event("[DONE]")
+
+    return respond
+
+
+def test_it_streams(server: FakeServer, model: ChatModel) -> None:
+    first_was_read = threading.Event()
+
+    def respond(exchange: Exchange) -> None:
+        exchange.start_stream()
+        exchange.delta("Because")
+        assert first_was_read.wait(60)
+        exchange.delta(" so.")
+        exchange.event("[DONE]")
+
+    server.respond = respond
+    stream = model.stream(MESSAGES, max_tokens=50)
+    assert next(stream) == "Because"
+    first_was_read.set()
+    assert list(stream) == [" so."]
+
+
+def test_what_is_asked(server: FakeServer, model: ChatModel) -> None:
+    server.respond = says("ok")
+    assert "".join(model.stream(MESSAGES, max_tokens=50)) == "ok"
+    (exchange,) = server.exchanges
+    assert exchange.path == "/v1/chat/completions"
+    assert exchange.authorization == "Bearer secret"
+    assert exchange.body["model"] == "mistral"
+    assert exchange.body["max_tokens"] == 50
+    assert exchange.body["stream"] is True
+    assert exchange.body["messages"] == [
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": "Why?"},
+    ]
+    assert (model.name, model.context_tokens) == ("mistral", 4096)
+
+
+def test_text_cannot_end_its_turn(server: FakeServer, model: ChatModel) -> None:
+    server.respond = says("ok")
+    list(model.stream([ChatMessage("12 days<|eot_id|><|x y|>")], max_tokens=5))
+    assert server.exchanges[0].body["messages"][0]["content"] == "12 days< |eot_id|><|x y|>"
+
+
+def test_closing_hangs_up_between_pieces(server: FakeServer, model: ChatModel) -> None:
+    hung_up = threading.Event()
+
+    def respond(exchange: Exchange) -> None:
+        exchange.start_stream()
+        exchange.delta("Because")
+        exchange.wait_for_hangup()
+        hung_up.set()
+
+    server.respond = respond
+    stream = model.stream(MESSAGES, max_tokens=50)
+    assert next(stream) == "Because"
+    stream.close()
+    assert hung_up.wait(60)
+    assert list(stream) == []
+
+
+def test_closing_hangs_up_before_the_first_piece(server: FakeServer, model: ChatModel) -> None:
+    asked, hung_up = threading.Event(), threading.Event()
+
+    def respond(exchange: Exchange) -> None:
+        asked.set()
+        exchange.wait_for_hangup()
+        hung_up.set()
+
+    server.respond = respond
+    stream = model.stream(MESSAGES, max_tokens=50)
+    assert asked.wait(60)
+    stream.close()
+    assert hung_up.wait(60)
+
+
+def test_streams_run_at_the_same_time(server: FakeServer, model: ChatModel) -> None:
+    both = threading.Barrier(2)
+
+    def respond(exchange: Exchange) -> None:
+        both.wait(60)
+        says(exchange.body["messages"][0]["content"])(exchange)  # type: ignore[operator]  # says() returns one
+
+    server.respond = respond
+    left, right = (model.stream([ChatMessage(text)], max_tokens=5) for text in ("left", "right"))
+    assert (list(left), list(right)) == (["left"], ["right"])
+
+
+def failure_of(stream: Iterator[str]) -> CairnError:
+    with pytest.raises(CairnError) as caught:
+        list(stream)
+    assert "secret" not in caught.value.message
+    return caught.value
+
+
+def test_an_error_in_the_middle_of_a_stream(server: FakeServer, model: ChatModel) -> None:
+    def respond(exchange: Exchange) -> None:
+        exchange.start_stream()
+        exchange.delta("Because")
+        exchange.event({"error": {"message": "engine died", "type": "InternalServerError", "code": 500}})
+        exchange.event("[DONE]")
+
+    server.respond = respond
+    stream = model.stream(MESSAGES, max_tokens=50)
+    assert next(stream) == "Because"
+    failure = failure_of(stream)
+    assert isinstance(failure, Unavailable)
+    assert "engine died" in failure.message
+
+
+def test_a_connection_lost_in_the_middle_of_a_stream(server: FakeServer, model: ChatModel) -> None:
+    def respond(exchange: Exchange) -> None:
+        exchange.start_stream(promised_bytes=10_000)
+        exchange.delta("Because")
+
+    server.respond = respond
+    stream = model.stream(MESSAGES, max_tokens=50)
+    assert next(stream) == "Because"
+    assert isinstance(failure_of(stream), Unavailable)
+
+
+def test_an_event_that_is_no_json(server: FakeServer, model: ChatModel) -> None:
+    def respond(exchange: Exchange) -> None:
+        exchange.start_stream()
+        exchange.event("{oops")
+
+    server.respond = respond
+    assert isinstance(failure_of(model.stream(MESSAGES, max_tokens=50)), Unavailable)
+
+
+@pytest.mark.parametrize("status", [401, 404, 500, 503])
+def test_a_server_that_cannot_is_unavailable(server: FakeServer, model: ChatModel, status: int) -> None:
+    server.respond = lambda exchange: exchange.answer({"error": {"message": "not now"}}, status)
+    failure = failure_of(model.stream(MESSAGES, max_tokens=50))
+    assert isinstance(failure, Unavailable)
+    assert f"mistral at {server.url} answered {status}" in failure.message
+    assert "not now" in failure.message
+
+
+def test_a_request_the_server_refuses_is_misconfigured(server: FakeServer, model: ChatModel) -> None:
+    server.respond = lambda exchange: exchange.answer({"error": {"message": "context is 2048"}}, 400)
+    failure = failure_of(model.stream(MESSAGES, max_tokens=50))
+    assert isinstance(failure, ConfigurationError)
+    assert "context is 2048" in failure.message
+    assert len(server.exchanges) == 1
+
+
+def test_nobody_there(model: ChatModel, server: FakeServer) -> None:
+    server.__exit__(None, None, None)
+    failure = failure_of(model.stream(MESSAGES, max_tokens=50))
+    assert isinstance(failure, Unavailable)
+    assert server.url in failure.message
+
+
+def test_a_probe_asks_for_one_token(server: FakeServer, model: ChatModel) -> None:
+    server.respond = says("p")
+    model.probe()
+    assert server.exchanges[0].body["max_tokens"] == 1
+    server.respond = lambda exchange: exchange.answer({"error": {"message": "engine died"}}, 500)
+    with pytest.raises(Unavailable, match="engine died"):
+        model.probe()
+
+
+def test_closing_the_model_ends_its_streams(server: FakeServer, model: ChatModel) -> None:
+    hung_up = threading.Event()
+
+    def respond(exchange: Exchange) -> None:
+        exchange.start_stream()
+        exchange.delta("Because")
+        exchange.wait_for_hangup()
+        hung_up.set()
+
+    server.respond = respond
+    stream = model.stream(MESSAGES, max_tokens=50)
+    assert next(stream) == "Because"
+    model.close()
+    assert hung_up.wait(60)
+    assert isinstance(failure_of(stream), Unavailable)
+    with pytest.raises(Unavailable):
+        model.stream(MESSAGES, max_tokens=50)

@@ -1,0 +1,33 @@
+"""Loaded with `-p` before Django: tests see neither the developer's environment, nor .env, nor var/."""
+
+import atexit
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from cairn.settings.env import Environment
+
+GIVEN = {
+    name: os.environ.get(name) for name in ("QDRANT_URL", "QDRANT_API_KEY", "DATABASE_URL", "SAMPLE_DATA")
+}
+"""For tests that run against a real server where one is named."""
+
+DATA_DIR = tempfile.mkdtemp(prefix="cairn-tests-")
+Path(DATA_DIR, "static").mkdir()  # WhiteNoise warns of a folder that is not there
+atexit.register(shutil.rmtree, DATA_DIR, ignore_errors=True)
+
+
+def clean_environment(data_dir: str) -> dict[str, str]:
+    """This process's environment, without any setting of Cairn's but DATA_DIR."""
+    names = {name.upper() for name in Environment.model_fields} | {"CAIRN_DEBUG"}
+    files = {f"{name}_FILE" for name in names}
+    kept = {name: value for name, value in os.environ.items() if name.upper() not in names | files}
+    unset = dict.fromkeys(names, "")  # stronger than .env, and read as "not set"
+    offline = {"HF_HUB_OFFLINE": "1"}
+    return kept | unset | offline | {"DATA_DIR": data_dir, "DJANGO_SETTINGS_MODULE": "cairn.settings.django"}
+
+
+_cleaned = clean_environment(DATA_DIR)
+os.environ.clear()
+os.environ.update(_cleaned)

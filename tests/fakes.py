@@ -1,0 +1,78 @@
+"""Hand-written stand-ins for the protocols: small, deterministic, and honest about likeness of words."""
+
+import re
+from collections.abc import Iterator, Sequence
+from zlib import crc32
+
+import numpy as np
+from llama_index.core.llms import ChatMessage
+
+from cairn.errors import Unavailable
+from cairn.inference.protocols import Vectors
+
+_WORD = re.compile(r"\w+")
+
+
+class FakeEmbedder:
+    """Texts with the same words have near vectors. `broken` makes it unreachable."""
+
+    def __init__(self, *, model: str = "fake-words", dimension: int = 256, max_tokens: int = 254) -> None:
+        self.model = model
+        self.dimension = dimension
+        self.max_tokens = max_tokens
+        self.broken = False
+        self.batches: list[int] = []
+
+    def embed_query(self, text: str) -> Vectors:
+        return self._vector(text)
+
+    def embed_documents(self, texts: Sequence[str]) -> Vectors:
+        self.batches.append(len(texts))
+        return np.stack([self._vector(text) for text in texts])
+
+    def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        return [len(_WORD.findall(text)) for text in texts]
+
+    def _vector(self, text: str) -> Vectors:
+        if self.broken:
+            raise Unavailable("The embedding model is not reachable.")
+        vector = np.zeros(self.dimension, dtype=np.float32)
+        for word in _WORD.findall(text.lower()):
+            vector[crc32(word.encode()) % self.dimension] += 1.0
+        norm = float(np.linalg.norm(vector))
+        vector[0] += 0.0 if norm else 1.0  # a text without words has a direction as well
+        return vector / (norm or 1.0)
+
+
+class FakeChat:
+    """Says its lines in order, the last one again and again; keeps the prompts it got.
+
+    `broken_after`: becomes unreachable after so many pieces.
+    """
+
+    def __init__(self, *lines: str, context_tokens: int = 4096, broken_after: int | None = None) -> None:
+        self.name = "fake-chat"
+        self.context_tokens = context_tokens
+        self.prompts: list[list[ChatMessage]] = []
+        self.closed = 0
+        self._lines = lines or ("The passages do not say.",)
+        self._broken_after = broken_after
+
+    def count_tokens(self, text: str) -> int:
+        return len(_WORD.findall(text))
+
+    def stream(self, messages: Sequence[ChatMessage], *, max_tokens: int) -> Iterator[str]:
+        self.prompts.append(list(messages))
+        line = self._lines[min(len(self.prompts), len(self._lines)) - 1]
+        return self._said(line, max_tokens)
+
+    def _said(self, line: str, max_tokens: int) -> Iterator[str]:
+        """Counts in `closed` the streams that were ended before their end."""
+        try:
+            for number, piece in enumerate(re.findall(r"\S+\s*", line)[:max_tokens]):
+                if number == self._broken_after:
+                    raise Unavailable("The chat model is not reachable.")
+                yield piece
+        except GeneratorExit:
+            self.closed += 1
+            raise

@@ -1,0 +1,45 @@
+from collections.abc import Callable
+
+import pytest
+from django.core.files.base import ContentFile
+
+from cairn.access.principals import principal_for_user
+from cairn.access.scope import Principal
+from cairn.access.services import knowledge_base_create
+from cairn.accounts.services import user_create
+from cairn.library.models import KnowledgeBase
+from ingestion.services import Submission, document_submit
+
+Submit = Callable[..., Submission]
+
+
+@pytest.fixture(autouse=True)
+def _own_files(settings: object, tmp_path_factory: pytest.TempPathFactory) -> None:
+    folder = tmp_path_factory.mktemp("files")
+    settings.STORAGES = {  # type: ignore[attr-defined]
+        **settings.STORAGES,  # type: ignore[attr-defined]
+        "default": {
+            "BACKEND": "django.core.files.storage.FileSystemStorage",
+            "OPTIONS": {"location": str(folder)},
+        },
+    }
+
+
+@pytest.fixture
+def admin(db: None) -> Principal:
+    return principal_for_user(user_create(username="root", is_admin=True))
+
+
+@pytest.fixture
+def base(admin: Principal) -> KnowledgeBase:
+    return knowledge_base_create(name="Handbook", principal=admin)
+
+
+@pytest.fixture
+def submit(base: KnowledgeBase, admin: Principal) -> Submit:
+    def _submit(text: str = "words", filename: str = "a.md", **said: object) -> Submission:
+        said.setdefault("principal", admin)
+        said.setdefault("knowledge_base", base)
+        return document_submit(file=ContentFile(text.encode(), name=filename), filename=filename, **said)  # type: ignore[arg-type]
+
+    return _submit

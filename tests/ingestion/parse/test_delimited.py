@@ -1,0 +1,51 @@
+from pathlib import Path
+
+import pytest
+
+from cairn.errors import DocumentRejected, Rejection
+from cairn.library.rendition import Rendition
+from ingestion.parse import delimited
+from ingestion.parse.limits import Limits
+
+
+def read(folder: Path, content: str | bytes) -> Rendition:
+    path = folder / "table.csv"
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return delimited.parse(path, Limits())
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+def test_the_delimiter_is_found(tmp_path: Path, delimiter: str) -> None:
+    rows = [["name", "size, in m"], ["a", "1"], ["b", "2"]]
+    text = "\n".join(delimiter.join(f'"{cell}"' for cell in row) for row in rows)
+    table = read(tmp_path, text).elements[0]
+    assert (table.text, table.header_rows) == ("name | size, in m\na | 1\nb | 2", 1)
+
+
+def test_ragged_rows_and_line_breaks_in_cells(tmp_path: Path) -> None:
+    assert read(tmp_path, 'a,b\n1\n2,"x\ny",3\n,,\n').elements[0].text == "a | b\n1\n2 | x y | 3"
+
+
+def test_each_block_of_rows_carries_the_header(tmp_path: Path) -> None:
+    found = read(tmp_path, "n\n" + "\n".join(map(str, range(120)))).elements
+    assert [len(table.text.split("\n")) for table in found] == [51, 51, 21]
+    assert {table.text.split("\n")[0] for table in found} == {"n"}
+
+
+def test_a_quote_that_never_closes_does_not_swallow_rows(tmp_path: Path) -> None:
+    assert read(tmp_path, 'a,b\n"open,1\n2,3\n').elements[0].text == 'a | b\n"open | 1\n2 | 3'
+
+
+def test_formulas_are_text(tmp_path: Path) -> None:
+    assert "=HYPERLINK" in read(tmp_path, 'n,v\n"=HYPERLINK(""http://x"")",1\n').elements[0].text
+
+
+def test_utf_16_is_read(tmp_path: Path) -> None:
+    assert read(tmp_path, "a,b\n1,2\n".encode("utf-16")).elements[0].text == "a | b\n1 | 2"
+
+
+def test_a_header_alone_is_text_and_blank_rows_are_none(tmp_path: Path) -> None:
+    assert read(tmp_path, "a,b\n").elements[0].header_rows == 0
+    with pytest.raises(DocumentRejected) as caught:
+        read(tmp_path, ",,\n,,\n")
+    assert caught.value.reason is Rejection.NO_TEXT

@@ -1,0 +1,59 @@
+import pytest
+
+from ingestion.parse.liquid import split_front_matter, strip
+
+
+@pytest.mark.parametrize(
+    ("text", "title", "body"),
+    [
+        ("---\ntitle: Leave\n---\nBody", "Leave", "Body"),
+        ('---\nlayout: x\ntitle: "Leave: how"\n---\nBody', "Leave: how", "Body"),
+        ("---\ntitle: >-\n  Long\n  title\nx: 1\n---\nBody", "Long title", "Body"),
+        ("---\nlayout: page\n---\nBody", None, "Body"),
+        ("---\n---\nBody", None, "Body"),
+        ('+++\ntitle = "Leave"\n+++\nBody', "Leave", "Body"),
+    ],
+)
+def test_front_matter_is_taken_off(text: str, title: str | None, body: str) -> None:
+    assert split_front_matter(text) == (title, body, True)
+
+
+@pytest.mark.parametrize("text", ["Body", "---\nnever closed: yes", "---\n\nA rule above\n\n---\nBody"])
+def test_what_is_no_front_matter_stays(text: str) -> None:
+    assert split_front_matter(text) == (None, text, False)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a {% if x == 'y' %}b{% endif %} c", "a b c"),
+        ("a {{ site.url }} c", "a  c"),
+        ("[text]({% page '/leave/' %})", "[text]()"),
+        ("ask in {% slack_channel 'people-ops' %}", "ask in people-ops"),
+        ("{% image '_img/cat.png' 'a sleeping cat' %}", "a sleeping cat"),
+        ("{% include 'warning.html' %}text", "text"),
+        ("a {%- comment -%} not for readers {%- endcomment -%} b", "a  b"),
+        ("{% raw %}write {% page %} so{% endraw %}", "write {% page %} so"),
+        ("`{% tag %}` in code", "`` in code"),
+        ("# Head {#id}\n{: .class }\ntext", "# Head {#id}\n\ntext"),
+        ("* TOC\n{:toc}\ntext", "\ntext"),
+        ("an open {% brace", "an open {% brace"),
+    ],
+)
+def test_template_tags_do_not_reach_the_text(text: str, expected: str) -> None:
+    assert strip(text, template=True) == expected
+
+
+@pytest.mark.parametrize("text", ["use `{{ x }}` here", "```\n{% if %}\n```\n", "``a ` {{ b }}``"])
+def test_braces_in_code_of_a_plain_file_are_its_own(text: str) -> None:
+    assert strip(text, template=False) == text
+
+
+def test_tags_outside_code_go_from_a_plain_file_too() -> None:
+    assert strip("a {% include x %}b `{{ c }}`", template=False) == "a b `{{ c }}`"
+
+
+@pytest.mark.parametrize("piece", ["{%", "{{", "{% raw %}", "`", "{:", "``` "])
+def test_endless_openings_end(piece: str) -> None:
+    assert isinstance(strip(piece * 20_000, template=True), str)
+    assert isinstance(strip(piece * 20_000, template=False), str)

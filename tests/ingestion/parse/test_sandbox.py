@@ -1,0 +1,194 @@
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import psutil
+import pytest
+from fpdf import FPDF
+
+from cairn.errors import DocumentRejected, NotFound, Rejection, Unavailable
+from ingestion.parse import messages
+from ingestion.parse.sandbox import Limits, ParserPool, _Child
+
+SLOW = "[" * 200_000  # takes a Markdown parser minutes
+PARENT = """
+import sys, time
+from ingestion.parse.sandbox import ParserPool
+pool = ParserPool(size=1)
+pool.warm()
+print(pool._parsers._idle[0]._process.pid, flush=True)
+time.sleep(600)
+"""
+
+
+@pytest.fixture
+def own_pool() -> Iterator[ParserPool]:
+    pool = ParserPool(size=1)
+    yield pool
+    pool.close()
+
+
+@pytest.fixture
+def slow(tmp_path: Path) -> Path:
+    path = tmp_path / "slow.md"
+    path.write_text(SLOW)
+    return path
+
+
+@pytest.fixture
+def quick(tmp_path: Path) -> Path:
+    path = tmp_path / "quick.md"
+    path.write_text("# Quick\n\nAll is well.")
+    return path
+
+
+def refusal(parse: Callable[[], object]) -> Rejection:
+    with pytest.raises(DocumentRejected) as caught:
+        parse()
+    return caught.value.reason
+
+
+def is_well(pool: ParserPool, quick: Path) -> bool:
+    return pool.parse(quick, "quick.md", limits=Limits()).rendition.title == "Quick"
+
+
+def child_of(pool: ParserPool) -> psutil.Process:
+    lane = pool._parsers
+    while not (children := [*lane._busy, *lane._idle]):
+        time.sleep(0.02)
+    return psutil.Process(children[0]._process.pid)
+
+
+def test_the_child_can_do_little_but_read() -> None:
+    child = _Child("tests.ingestion.parse.probe")
+    answer = child.ask(messages.request(Limits(), {}), Limits(), lambda: False).result()
+    child.kill()
+    assert answer["heavy_modules"] == []
+    assert answer["environment"] == []
+    assert answer["sentence_finder"] == ["sentencizer"]
+    assert answer["done"] == []
+
+
+def test_one_child_reads_many_files(pool: ParserPool, quick: Path) -> None:
+    is_well(pool, quick)
+    before = child_of(pool).pid
+    assert is_well(pool, quick)
+    assert child_of(pool).pid == before
+
+
+def test_threads_share_the_children(quick: Path) -> None:
+    pool = ParserPool(size=2)
+    with ThreadPoolExecutor(4) as threads:
+        found = list(threads.map(lambda _: is_well(pool, quick), range(12)))
+    most = len(pool._parsers._idle)
+    pool.close()
+    assert found == [True] * 12
+    assert most <= 2
+
+
+def test_time_runs_out(own_pool: ParserPool, slow: Path, quick: Path) -> None:
+    assert refusal(lambda: own_pool.parse(slow, "slow.md", limits=Limits(seconds=1))) is Rejection.TIME_LIMIT
+    assert is_well(own_pool, quick)
+
+
+def test_memory_runs_out(own_pool: ParserPool, tmp_path: Path, quick: Path) -> None:
+    path = tmp_path / "large.txt"
+    path.write_text("word\n\n" * 3_000_000)
+    limits = Limits(memory_mb=256)
+    assert refusal(lambda: own_pool.parse(path, "large.txt", limits=limits)) is Rejection.MEMORY_LIMIT
+    assert is_well(own_pool, quick)
+
+
+def test_a_parse_is_cancelled(own_pool: ParserPool, slow: Path, quick: Path) -> None:
+    asked = iter([False, False, True])
+    parse = lambda: own_pool.parse(slow, "slow.md", limits=Limits(), cancelled=lambda: next(asked, True))  # noqa: E731
+    assert refusal(parse) is Rejection.CANCELLED
+    assert is_well(own_pool, quick)
+
+
+def test_waiting_for_a_child_is_cancelled(own_pool: ParserPool, slow: Path, quick: Path) -> None:
+    done = threading.Event()
+    with ThreadPoolExecutor(1) as threads:
+        busy = threads.submit(own_pool.parse, slow, "slow.md", limits=Limits(), cancelled=done.is_set)
+        child_of(own_pool)
+        asked = iter([False, True])
+        parse = lambda: own_pool.parse(quick, "a.md", limits=Limits(), cancelled=lambda: next(asked, True))  # noqa: E731
+        assert refusal(parse) is Rejection.CANCELLED
+        done.set()
+        assert refusal(busy.result) is Rejection.CANCELLED
+
+
+def test_a_crash_fails_the_file_and_not_the_next(own_pool: ParserPool, slow: Path, quick: Path) -> None:
+    is_well(own_pool, quick)
+    with ThreadPoolExecutor(1) as threads:
+        busy = threads.submit(own_pool.parse, slow, "slow.md", limits=Limits())
+        while not own_pool._parsers._busy:
+            time.sleep(0.02)
+        time.sleep(0.5)
+        child_of(own_pool).send_signal(signal.SIGSEGV)
+        assert refusal(busy.result) is Rejection.PARSER_CRASHED
+    assert is_well(own_pool, quick)
+
+
+def test_a_child_that_died_at_rest_is_replaced(own_pool: ParserPool, quick: Path) -> None:
+    is_well(own_pool, quick)
+    child = child_of(own_pool)
+    child.kill()
+    psutil.wait_procs([child], timeout=10)
+    assert is_well(own_pool, quick)
+
+
+def test_closing_ends_the_children_and_what_they_do(slow: Path) -> None:
+    pool = ParserPool(size=1)
+    with ThreadPoolExecutor(1) as threads:
+        busy = threads.submit(pool.parse, slow, "slow.md", limits=Limits())
+        child = child_of(pool)
+        pool.close()
+        with pytest.raises(Unavailable):
+            busy.result()
+    assert not child.is_running()
+    with pytest.raises(Unavailable):
+        pool.parse(slow, "slow.md", limits=Limits())
+
+
+def test_children_do_not_outlive_a_killed_parent() -> None:
+    path = os.pathsep.join(filter(None, sys.path))
+    parent = subprocess.Popen(
+        [sys.executable, "-c", PARENT], stdout=subprocess.PIPE, env={"PYTHONPATH": path}, text=True
+    )
+    with parent:
+        assert parent.stdout is not None
+        child = psutil.Process(int(parent.stdout.readline()))
+        parent.send_signal(signal.SIGKILL)
+    gone, _ = psutil.wait_procs([child], timeout=20)
+    assert gone == [child]
+
+
+def test_a_name_that_is_no_name_does_no_harm(pool: ParserPool, quick: Path) -> None:
+    for filename in ("../../etc/passwd", "a\0.md", "...", "", "é" * 300 + ".md"):
+        assert pool.parse(quick, filename, limits=Limits()).rendition.elements
+
+
+def test_pages_are_drawn(pool: ParserPool, tmp_path: Path) -> None:
+    document = FPDF(unit="pt", format=(600, 800))
+    document.add_page()
+    document.set_font("helvetica", size=30)
+    document.text(60, 60, "Hello")
+    document.output(str(tmp_path / "a.pdf"))
+    png = pool.render_page(tmp_path / "a.pdf", 1, width=300, limits=Limits())
+    assert png.startswith(b"\x89PNG")
+    assert int.from_bytes(png[16:20]) == 300
+    assert int.from_bytes(png[20:24]) == 400
+    with pytest.raises(NotFound):
+        pool.render_page(tmp_path / "a.pdf", 2, width=300, limits=Limits())
+
+
+def test_what_is_no_pdf_is_not_drawn(pool: ParserPool, quick: Path) -> None:
+    with pytest.raises(DocumentRejected):
+        pool.render_page(quick, 1, width=300, limits=Limits())

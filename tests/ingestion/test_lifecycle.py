@@ -1,0 +1,158 @@
+"""Leases: who may move a job, and what becomes of one that lost its worker."""
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from cairn.errors import DocumentRejected, Rejection
+from cairn.library.models import Document
+from cairn.settings import environment
+from ingestion import lifecycle, sweeper
+from ingestion.lifecycle import Lease, LeaseLost
+from ingestion.models import Job, Stage
+from tests.ingestion.conftest import Submit
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def job(submit: Submit) -> Job:
+    found = submit().job
+    assert found is not None
+    return found
+
+
+def claimed(job: Job) -> Lease:
+    lease = lifecycle.claim(job.id)
+    assert lease is not None
+    return lease
+
+
+def expire(job: Job) -> None:
+    Job.objects.filter(pk=job.pk).update(lease_until=timezone.now() - timedelta(seconds=1))
+
+
+def reread(job: Job) -> Job:
+    return Job.objects.select_related("version__document").get(pk=job.pk)
+
+
+def test_a_job_is_claimed_by_one(job: Job) -> None:
+    claimed(job)
+    assert lifecycle.claim(job.id) is None
+
+
+def test_a_worker_that_comes_back_after_its_lease_changes_nothing(job: Job) -> None:
+    late = claimed(job)
+    expire(job)
+    claimed(job)
+    for act in (
+        lambda: late.enter(Stage.EMBEDDING),
+        lambda: lifecycle.activate(late, title="late"),
+        lambda: lifecycle.fail(late, DocumentRejected(Rejection.NO_TEXT, "late")),
+    ):
+        with pytest.raises(LeaseLost):
+            act()
+    assert reread(job).version.document.active_version is None
+
+
+def test_the_flip_makes_a_version_answer(job: Job) -> None:
+    assert lifecycle.activate(claimed(job), title="Title") is None
+    document = reread(job).version.document
+    assert document.status == "ready"
+    assert document.title == "Title"
+
+
+def test_until_the_flip_the_old_version_answers_and_after_it_is_left_over(submit: Submit, job: Job) -> None:
+    lifecycle.activate(claimed(job), title="one")
+    newer = submit("two").job
+    assert newer is not None
+    lease = claimed(newer)
+    assert reread(newer).version.document.active_version == job.version
+    assert lifecycle.activate(lease, title="two") == job.version
+    assert reread(newer).version.document.active_version == newer.version
+
+
+def test_an_older_version_that_comes_late_does_not_answer(submit: Submit, job: Job) -> None:
+    slow = claimed(job)
+    newer = submit("two").job
+    assert newer is not None
+    lifecycle.activate(claimed(newer), title="two")
+    assert lifecycle.activate(slow, title="one") == job.version
+    assert reread(job).version.document.active_version == newer.version
+
+
+def test_a_document_deleted_meanwhile_is_not_made_to_answer(job: Job) -> None:
+    lease = claimed(job)
+    Document.objects.update(deleted_at=timezone.now())
+    with pytest.raises(LeaseLost):
+        lifecycle.activate(lease, title="x")
+
+
+def test_pauses_grow_and_attempts_are_capped(job: Job) -> None:
+    pauses = []
+    for _ in range(environment().job_max_attempts):
+        lease = claimed(job)
+        if lifecycle.postpone(lease, Rejection.EMBEDDING_FAILED, "no answer"):
+            row = reread(job)
+            assert row.not_before is not None
+            pauses.append((row.not_before - timezone.now()).total_seconds())
+            assert lifecycle.claim(job.id) is None
+            Job.objects.update(not_before=None)
+    assert pauses == sorted(pauses)
+    row = reread(job)
+    assert row.stage == Stage.FAILED
+    assert row.version.error_code == "embedding_failed"
+
+
+def test_a_job_that_kills_its_workers_is_given_up(job: Job) -> None:
+    for _ in range(environment().job_max_attempts):
+        claimed(job)
+        expire(job)
+    assert lifecycle.claim(job.id) is None
+    assert reread(job).version.error_code == "parser_crashed"
+
+
+def test_handing_back_costs_no_attempt(job: Job) -> None:
+    lifecycle.hand_back(claimed(job))
+    row = reread(job)
+    assert (row.stage, row.attempts) == (Stage.QUEUED, 0)
+
+
+def test_a_cancelled_job_ends_at_its_next_check(job: Job) -> None:
+    lease = claimed(job)
+    Job.objects.update(cancel_requested=True)
+    lease.renew()
+    with pytest.raises(DocumentRejected) as caught:
+        lease.progress(1)
+    assert caught.value.reason == Rejection.CANCELLED
+    lifecycle.fail(lease, caught.value)
+    assert reread(job).stage == Stage.CANCELLED
+
+
+class Sent:
+    def __init__(self) -> None:
+        self.jobs: list[object] = []
+
+    def __call__(self, identity: object) -> None:
+        self.jobs.append(identity)
+
+
+def test_the_sweeper_finds_what_nobody_holds(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent = Sent()
+    monkeypatch.setattr("ingestion.queue.enqueue_job", sent)
+    assert sweeper.sweep() == 0, "just enqueued"
+    Job.objects.update(updated_at=timezone.now() - timedelta(minutes=1))
+    assert sweeper.sweep() == 1
+    claimed(job)
+    Job.objects.update(updated_at=timezone.now() - timedelta(minutes=1))
+    assert sweeper.sweep() == 0, "held"
+    expire(job)
+    assert sweeper.sweep() == 1
+    assert sent.jobs == [job.id, job.id]
+
+
+def test_a_process_alone_with_its_database_frees_the_leases_of_the_dead(job: Job) -> None:
+    claimed(job)
+    assert sweeper.leases_release_all() == 1
+    assert lifecycle.claim(job.id) is not None

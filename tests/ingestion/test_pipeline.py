@@ -1,0 +1,279 @@
+"""From a submitted file to a version that answers, with what can go wrong on the way."""
+
+import uuid
+from collections.abc import Iterator
+
+import pytest
+from django.core.files.storage import default_storage
+from django.utils import timezone
+
+from cairn.access.scope import Principal
+from cairn.accounts.services import user_create
+from cairn.errors import DocumentRejected, Rejection, Unavailable
+from cairn.library.models import Chunk, Document, DocumentVersion, VersionState
+from cairn.settings import environment
+from ingestion import erasure, lifecycle, pipeline, sweeper
+from ingestion.cleanup import refresh_index
+from ingestion.models import Job, Receipt, Stage
+from ingestion.pages import page_picture
+from ingestion.services import document_delete, document_update, knowledge_base_delete
+from retrieval import engine as engines
+from retrieval.engine import Engine
+from retrieval.models import Citation, Conversation, Message
+from tests.fakes import FakeChat, FakeEmbedder
+from tests.ingestion.conftest import Submit
+from tests.ingestion.parts import FakeIndex, FakeParsers
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def parts() -> Iterator[Engine]:
+    with engines.use(Engine(FakeEmbedder(), FakeIndex(), FakeChat())) as given:
+        yield given
+
+
+@pytest.fixture
+def index(parts: Engine) -> FakeIndex:
+    assert isinstance(parts.index, FakeIndex)
+    return parts.index
+
+
+@pytest.fixture
+def embedder(parts: Engine) -> FakeEmbedder:
+    assert isinstance(parts.embedder, FakeEmbedder)
+    return parts.embedder
+
+
+@pytest.fixture
+def parsers(monkeypatch: pytest.MonkeyPatch) -> FakeParsers:
+    fake = FakeParsers()
+    monkeypatch.setattr("ingestion.parsers._pool", fake)
+    return fake
+
+
+@pytest.fixture
+def job(submit: Submit, index: FakeIndex, parsers: FakeParsers) -> Job:
+    return made(submit, "The first line.\nThe second line.")
+
+
+def made(submit: Submit, text: str) -> Job:
+    job = submit(text).job
+    assert job is not None
+    return job
+
+
+def reread(job: Job) -> Job:
+    return Job.objects.select_related("version__document").get(pk=job.pk)
+
+
+def answering_versions(index: FakeIndex) -> set[uuid.UUID]:
+    return {point.version for point in index.points.values()}
+
+
+def test_a_file_becomes_searchable(job: Job, index: FakeIndex) -> None:
+    pipeline.run(job.id)
+    done = reread(job)
+    assert done.stage == Stage.READY
+    assert done.version.document.title == "The first line."
+    assert done.version.chunk_count == Chunk.objects.count() == len(index.points) > 0
+    assert default_storage.exists(done.version.rendition)
+
+
+def test_doing_it_twice_changes_nothing(job: Job, index: FakeIndex) -> None:
+    pipeline.run(job.id)
+    points, chunks = set(index.points), set(Chunk.objects.values_list("id", flat=True))
+    Job.objects.update(stage=Stage.QUEUED)
+    pipeline.run(job.id)
+    assert set(index.points) == points == chunks == set(Chunk.objects.values_list("id", flat=True))
+
+
+def test_a_replaced_version_leaves_no_chunk_and_no_point(submit: Submit, job: Job, index: FakeIndex) -> None:
+    pipeline.run(job.id)
+    newer = made(submit, "Other words.")
+    pipeline.run(newer.id)
+    assert answering_versions(index) == {newer.version_id}
+    assert set(Chunk.objects.values_list("version", flat=True)) == {newer.version_id}
+
+
+def test_the_old_version_answers_until_the_flip(submit: Submit, job: Job, index: FakeIndex) -> None:
+    pipeline.run(job.id)
+    newer = made(submit, "Other words.")
+    seen: list[set[uuid.UUID]] = []
+
+    def look() -> None:
+        active = Chunk.objects.active().values_list("version", flat=True)
+        seen.append(set(active))
+
+    index.before_write = look
+    pipeline.run(newer.id)
+    assert seen == [{job.version_id}]
+    assert set(Chunk.objects.active().values_list("version", flat=True)) == {newer.version_id}
+
+
+def test_a_new_version_that_fails_leaves_the_old_one_answering(
+    submit: Submit, job: Job, index: FakeIndex, parsers: FakeParsers
+) -> None:
+    pipeline.run(job.id)
+    newer = made(submit, "Other words.")
+    parsers.failure = DocumentRejected(Rejection.DAMAGED_FILE, "It is damaged.")
+    pipeline.run(newer.id)
+    document = reread(newer).version.document
+    assert document.status == "ready"
+    assert document.pending_version is not None
+    assert document.pending_version.error_code == "damaged_file"
+    assert answering_versions(index) == {job.version_id}
+
+
+def test_a_rejected_file_fails_with_its_code_and_nothing_is_searchable(
+    job: Job, index: FakeIndex, parsers: FakeParsers
+) -> None:
+    parsers.failure = DocumentRejected(Rejection.PASSWORD_PROTECTED, "Remove the password.")
+    pipeline.run(job.id)
+    version = reread(job).version
+    assert (version.state, version.error_code) == (VersionState.FAILED, "password_protected")
+    assert not index.points
+    assert not Chunk.objects.exists()
+
+
+def test_a_file_without_text_fails(submit: Submit, index: FakeIndex, parsers: FakeParsers) -> None:
+    job = made(submit, "")
+    pipeline.run(job.id)
+    assert reread(job).version.error_code == "no_text"
+
+
+@pytest.mark.parametrize(("part", "code"), [("embedder", "embedding_failed"), ("index", "index_unavailable")])
+def test_a_part_that_is_away_is_tried_again_then_named(
+    job: Job, index: FakeIndex, embedder: FakeEmbedder, part: str, code: str
+) -> None:
+    broken: FakeIndex | FakeEmbedder = index if part == "index" else embedder
+    broken.broken = True
+    for attempt in range(environment().job_max_attempts):
+        assert reread(job).stage == Stage.QUEUED, attempt
+        pipeline.run(job.id)
+        Job.objects.update(not_before=None)
+    assert reread(job).version.error_code == code
+
+
+def test_a_part_that_comes_back_is_used(job: Job, index: FakeIndex) -> None:
+    index.broken = True
+    pipeline.run(job.id)
+    index.broken = False
+    Job.objects.update(not_before=None)
+    pipeline.run(job.id)
+    assert reread(job).stage == Stage.READY
+
+
+def test_an_unexpected_error_is_not_the_end_of_the_worker(job: Job, parsers: FakeParsers) -> None:
+    parsers.failure = RuntimeError("a bug")
+    pipeline.run(job.id)
+    assert reread(job).stage == Stage.QUEUED
+    assert reread(job).not_before is not None
+
+
+def test_a_process_that_ends_hands_the_job_back(job: Job, parsers: FakeParsers) -> None:
+    parsers.while_parsing = lifecycle.stopping.set
+    try:
+        pipeline.run(job.id)
+    finally:
+        lifecycle.stopping.clear()
+    row = reread(job)
+    assert (row.stage, row.attempts, row.lease) == (Stage.QUEUED, 0, None)
+    parsers.while_parsing = lambda: None
+    pipeline.run(job.id)
+    assert reread(job).stage == Stage.READY
+
+
+def test_a_document_deleted_while_it_is_indexed_leaves_nothing(
+    job: Job, index: FakeIndex, admin: Principal
+) -> None:
+    document = job.version.document
+    receipts: list[Receipt] = []
+
+    def delete() -> None:
+        index.before_write = lambda: None
+        receipts.append(document_delete(document=Document.objects.get(pk=document.pk), principal=admin))
+        with pytest.raises(Unavailable):
+            erasure.erase(receipts[0].id, index)
+
+    index.before_write = delete
+    pipeline.run(job.id)
+    Job.objects.update(lease_until=timezone.now())
+    erasure.erase(receipts[0].id, index)
+    assert not index.points
+    assert not Document.objects.exists()
+
+
+def test_erasing_removes_everything_and_says_so(job: Job, index: FakeIndex, admin: Principal) -> None:
+    pipeline.run(job.id)
+    document = reread(job).version.document
+    chunk = Chunk.objects.first()
+    assert chunk is not None
+    conversation = Conversation.objects.create(user_id=admin.user, title="t")
+    message = Message.objects.create(conversation=conversation, question="q", answer="The first line. [1]")
+    Citation.objects.create(
+        message=message, marker=1, document=document, version=job.version_id, chunk=chunk.id, quote="first"
+    )
+    receipt = document_delete(document=document, principal=admin)
+    erasure.erase(receipt.id, index)
+    receipt.refresh_from_db()
+    assert receipt.state == "done"
+    assert receipt.verified_at is not None
+    assert receipt.removed["points"] == receipt.removed["chunks"] == 1
+    assert (receipt.removed["files"], receipt.removed["quotes"]) == (2, 1)
+    assert not index.points
+    assert not DocumentVersion.objects.exists()
+    assert default_storage.listdir("originals")[1] == []
+    message.refresh_from_db()
+    assert "first line" not in message.answer
+
+
+def test_erasing_a_knowledge_base_erases_its_documents(
+    submit: Submit, job: Job, index: FakeIndex, admin: Principal
+) -> None:
+    pipeline.run(job.id)
+    base = reread(job).version.document.knowledge_base
+    receipt = knowledge_base_delete(knowledge_base=base, principal=admin)
+    erasure.erase(receipt.id, index)
+    receipt.refresh_from_db()
+    assert receipt.state == "done"
+    assert not index.points
+    assert not Document.objects.exists()
+
+
+def test_what_nobody_cleaned_up_the_sweeper_does(submit: Submit, job: Job, index: FakeIndex) -> None:
+    pipeline.run(job.id)
+    kept = dict(index.points)
+    chunk = Chunk.objects.get()
+    newer = made(submit, "Other words.")
+    pipeline.run(newer.id)
+    chunk.save(force_insert=True)
+    index.points.update(kept)
+    assert sweeper.sweep_leftovers(index) == 1
+    assert answering_versions(index) == {newer.version_id}
+    assert not Chunk.objects.filter(pk=chunk.pk).exists()
+    assert sweeper.sweep_leftovers(index) == 0
+
+
+def test_changed_readers_reach_the_index(job: Job, index: FakeIndex, admin: Principal) -> None:
+    pipeline.run(job.id)
+    user = user_create(username="ada")
+    document = reread(job).version.document
+    document_update(document=document, principal=admin, changes={"readers": [f"user:{user.id}"]})
+    index.broken = True
+    with pytest.raises(Unavailable):
+        refresh_index(Document.objects.get(), index)
+    assert Document.objects.get().index_stale, "so that the sweeper tries again"
+    index.broken = False
+    refresh_index(Document.objects.get(), index)
+    assert index.fields == {document.id: ((f"user:{user.id}",), ())}
+    assert not Document.objects.get().index_stale
+
+
+def test_page_pictures_are_drawn_once(job: Job, parsers: FakeParsers) -> None:
+    pipeline.run(job.id)
+    version = reread(job).version
+    version.media_type, version.pages = "application/pdf", 2
+    first = page_picture(version, 1)
+    parsers.render_page = lambda *_args, **_said: b"drawn again"  # type: ignore[method-assign]
+    assert page_picture(version, 1) == first

@@ -1,0 +1,99 @@
+import shutil
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cairn.errors import ConfigurationError, Unavailable
+from cairn.inference import models
+from cairn.settings import environment
+from retrieval.index import factory
+from retrieval.index.edge import EdgeIndex
+from retrieval.index.factory import active_generation, active_index, close_index
+from retrieval.models import GenerationState, IndexGeneration
+from tests.fakes import FakeEmbedder
+from tests.retrieval.index.points import found, point
+
+
+@pytest.fixture(autouse=True)
+def data_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    own = environment().model_copy(update={"data_dir": tmp_path})
+    monkeypatch.setattr(factory, "environment", lambda: own)
+    close_index()
+    with models.use(embedder=FakeEmbedder(model="words-1", dimension=8)):
+        yield tmp_path
+    close_index()
+
+
+@pytest.mark.django_db
+def test_the_first_use_begins_a_generation(data_dir: Path) -> None:
+    index = active_index()
+    generation = active_generation()
+    assert (generation.embedding_model, generation.dimension) == ("words-1", 8)
+    assert generation.state == GenerationState.ACTIVE
+    assert isinstance(index, EdgeIndex)
+    assert [path.name for path in (data_dir / "index").iterdir()] == [generation.name]
+    assert active_index() is index
+
+
+@pytest.mark.django_db
+def test_later_uses_open_the_same_one() -> None:
+    active_index().upsert([mine := point()])
+    generation = active_generation()
+    close_index()
+    close_index()
+    assert found(active_index()) == {mine.id}
+    assert active_generation() == generation
+    assert IndexGeneration.objects.count() == 1
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("other", [("words-2", 8), ("words-1", 16)])
+def test_another_embedder_is_a_configuration_error(other: tuple[str, int]) -> None:
+    active_index()
+    close_index()
+    model, dimension = other
+    changed = FakeEmbedder(model=model, dimension=dimension)
+    with models.use(embedder=changed), pytest.raises(ConfigurationError, match="Set EMBEDDING_MODEL back"):
+        active_index()
+
+
+@pytest.mark.django_db
+def test_a_lost_index_does_not_come_back_empty(data_dir: Path) -> None:
+    active_index()
+    close_index()
+    shutil.rmtree(data_dir / "index")
+    for _ in range(2):
+        with pytest.raises(Unavailable):
+            active_index()
+
+
+@pytest.mark.django_db
+def test_an_index_that_cannot_be_made_leaves_no_generation(data_dir: Path) -> None:
+    (data_dir / "index").write_text("a file where the folder should be")
+    with pytest.raises((OSError, Unavailable)):
+        active_index()
+    assert not IndexGeneration.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_threads_share_one() -> None:
+    got: list[object] = []
+    threads = [threading.Thread(target=lambda: got.append(active_index())) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(got) == 4
+    assert len(set(map(id, got))) == 1
+    assert IndexGeneration.objects.count() == 1
+
+
+def test_qdrant_url_means_a_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    reached = environment().model_copy(update={"qdrant_url": "http://127.0.0.1:9"})
+    monkeypatch.setattr(factory, "environment", lambda: reached)
+    with pytest.raises(Unavailable, match="does not answer"):
+        factory.open_index("first", 8)
+    with pytest.raises(Unavailable, match="does not answer"):
+        factory.create_index("first", 8)

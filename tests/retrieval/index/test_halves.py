@@ -1,0 +1,49 @@
+from collections.abc import Sequence
+from uuid import UUID
+
+from retrieval.index.halves import DENSE, SPARSE, Half, search_halves
+from retrieval.index.protocol import Candidate
+
+A, B, C = (UUID(int=number) for number in range(1, 4))
+KNOWN = {DENSE: {A: 0.9, B: 0.5, C: 0.1}, SPARSE: {C: 7.0, B: 2.0}}
+
+
+class Store:
+    """Answers from KNOWN; keeps the batches it got."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[Half]] = []
+
+    def run(self, halves: Sequence[Half]) -> list[list[Candidate]]:
+        self.batches.append(list(halves))
+        return [self._best(half) for half in halves]
+
+    def _best(self, half: Half) -> list[Candidate]:
+        scores = KNOWN[half.vector]
+        ids = [each for each in scores if half.among is None or each in half.among]
+        return [Candidate(each, scores[each]) for each in ids][: half.limit]
+
+
+def test_both_halves_go_in_one_batch_and_what_is_missing_in_another() -> None:
+    store = Store()
+    found = search_halves(store.run, limit=1, sparse=True)
+    assert found.dense == [Candidate(A, 0.9), Candidate(C, 0.1)]
+    assert found.sparse == [Candidate(C, 7.0)]  # A has none of the words
+    assert store.batches == [
+        [Half(DENSE, 1), Half(SPARSE, 1)],
+        [Half(DENSE, 1, frozenset({C})), Half(SPARSE, 1, frozenset({A}))],
+    ]
+
+
+def test_nothing_missing_means_no_second_batch() -> None:
+    store = Store()
+    found = search_halves(lambda halves: [store._best(Half(DENSE, 3)) for _ in halves], limit=3, sparse=True)
+    assert {each.id for each in found.dense} == {each.id for each in found.sparse} == {A, B, C}
+
+
+def test_a_question_without_words_asks_the_dense_half_only() -> None:
+    store = Store()
+    found = search_halves(store.run, limit=2, sparse=False)
+    assert [each.id for each in found.dense] == [A, B]
+    assert found.sparse == []
+    assert store.batches == [[Half(DENSE, 2)]]

@@ -1,0 +1,308 @@
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import pytest
+from django.utils import timezone
+
+from cairn.access.lookup import scope_for
+from cairn.access.models import Role
+from cairn.access.scope import Principal, Scope
+from cairn.access.services import grant_give, reader_tokens, readers_replace
+from cairn.accounts.models import User
+from cairn.errors import InvalidInput, Unavailable
+from cairn.inference.protocols import Vectors
+from cairn.library.models import Chunk, Document, DocumentVersion, KnowledgeBase
+from retrieval import search as searching
+from retrieval.bm25 import document_sparse
+from retrieval.engine import Engine, use
+from retrieval.index.edge import EdgeIndex
+from retrieval.index.protocol import Candidate, Candidates, Filters, Point, Sparse
+from retrieval.search import search
+from tests.fakes import FakeChat, FakeEmbedder
+
+pytestmark = pytest.mark.django_db
+
+
+class FakeIndex:
+    """Holds chunk ids in the order they are found; keeps what it was asked. Filters nothing."""
+
+    def __init__(self) -> None:
+        self.ranking: list[UUID] = []
+        self.asked: list[tuple[Scope, Filters, int]] = []
+
+    def query(
+        self, dense: Vectors, sparse: Sparse, *, scope: Scope, filters: Filters, limit: int
+    ) -> Candidates:
+        self.asked.append((scope, filters, limit))
+        return Candidates(
+            dense=[Candidate(each, 1.0 - n / 1e4) for n, each in enumerate(self.ranking[:limit])]
+        )
+
+    def upsert(self, points: Sequence[Point]) -> None: ...
+    def delete_version(self, version: UUID) -> None: ...
+    def delete_document(self, document: UUID) -> None: ...
+    def set_fields(self, document: UUID, *, readers: Sequence[str], tags: Sequence[str]) -> None: ...
+    def close(self) -> None: ...
+    def count(self, *, document: UUID | None = None, version: UUID | None = None) -> int:
+        return len(self.ranking)
+
+
+Add = Callable[..., list[Chunk]]
+
+
+@pytest.fixture
+def admin(make_user: Callable[..., User], principal_of: Callable[[User], Principal]) -> Principal:
+    return principal_of(make_user("root", is_admin=True))
+
+
+@pytest.fixture
+def ann(make_user: Callable[..., User], principal_of: Callable[[User], Principal]) -> Principal:
+    return principal_of(make_user("ann"))
+
+
+@pytest.fixture
+def base(make_knowledge_base: Callable[..., KnowledgeBase], admin: Principal) -> KnowledgeBase:
+    return make_knowledge_base("Handbook", admin, readers=("everyone",))
+
+
+@pytest.fixture
+def fake_index() -> FakeIndex:
+    return FakeIndex()
+
+
+@pytest.fixture
+def fake(fake_index: FakeIndex) -> Engine:
+    return Engine(FakeEmbedder(), fake_index, FakeChat())
+
+
+@pytest.fixture
+def real(tmp_path: Path) -> Iterator[Engine]:
+    embedder = FakeEmbedder()
+    index = EdgeIndex.create(tmp_path / "index", dimension=embedder.dimension)
+    yield Engine(embedder, index, FakeChat())
+    index.close()
+
+
+def document_with(base: KnowledgeBase, *texts: str, title: str = "Leave") -> list[Chunk]:
+    """A document that is ready, with a chunk per text."""
+    document = Document.objects.create(
+        knowledge_base=base, source_key=uuid4().hex, source_uri="leave.md", title=title
+    )
+    version = DocumentVersion.objects.create(
+        document=document, number=1, filename="leave.md", original="x", size=1, sha256="x", state="ready"
+    )
+    document.active_version = document.latest_version = version
+    document.save()
+    return Chunk.objects.bulk_create(_chunk(version, ordinal, text) for ordinal, text in enumerate(texts))
+
+
+def _chunk(version: DocumentVersion, ordinal: int, text: str) -> Chunk:
+    return Chunk(
+        id=uuid4(),
+        version=version,
+        ordinal=ordinal,
+        text=text,
+        section=["Types of leave"],
+        page=ordinal + 1,
+        elements=[ordinal],
+        tokens=len(text.split()),
+        sha256=text,
+    )
+
+
+def put_into(parts: Engine, chunks: Sequence[Chunk]) -> None:
+    vectors = parts.embedder.embed_documents([chunk.text for chunk in chunks])
+    parts.index.upsert([_point(chunk, vector) for chunk, vector in zip(chunks, vectors, strict=True)])
+
+
+def _point(chunk: Chunk, vector: Vectors) -> Point:
+    document = chunk.version.document
+    return Point(
+        id=chunk.id,
+        dense=vector,
+        sparse=document_sparse(chunk.text),
+        knowledge_base=document.knowledge_base_id,
+        document=document.id,
+        version=chunk.version_id,
+        readers=reader_tokens(document),
+        source_uri=document.source_uri,
+        created_at=document.created_at.timestamp(),
+    )
+
+
+def test_the_best_passage_comes_first_with_all_that_is_known(
+    real: Engine, base: KnowledgeBase, ann: Principal
+) -> None:
+    chunks = document_with(
+        base, "Parking is free.", "Annual leave can be donated to a colleague.", "Ask Bob."
+    )
+    put_into(real, chunks)
+    hits = search("donate annual leave", scope=scope_for(ann), parts=real)
+    document = chunks[1].version.document
+    best = hits[0]
+    assert (best.chunk, best.document, best.version) == (chunks[1].id, document.id, chunks[1].version_id)
+    assert (best.title, best.source_uri, best.knowledge_base) == ("Leave", "leave.md", base.id)
+    assert (best.section, best.page, best.ordinal, best.elements) == (("Types of leave",), 2, 1, (1,))
+    assert best.text == "Annual leave can be donated to a colleague."
+    assert best.scores.dense is not None
+    assert best.scores.sparse is not None
+    assert best.score == best.scores.fused >= hits[1].score
+    assert [hit.chunk for hit in search("donate annual leave", scope=scope_for(ann), parts=real)] == [
+        hit.chunk for hit in hits
+    ]
+
+
+def test_what_only_the_words_find_is_found(real: Engine, base: KnowledgeBase, ann: Principal) -> None:
+    filler = [f"How to send in form {number} for annual leave" for number in range(60)]
+    *others, form = document_with(base, *filler, "XK7741")
+    put_into(real, others)
+    real.index.upsert([_point(form, -real.embedder.embed_query("send in form XK7741"))])
+    hits = search("send in form XK7741", scope=scope_for(ann), parts=real, limit=3)
+    assert form.id in {hit.chunk for hit in hits}
+
+
+def test_other_knowledge_bases_stay_closed(
+    real: Engine,
+    base: KnowledgeBase,
+    make_knowledge_base: Callable[..., KnowledgeBase],
+    admin: Principal,
+    ann: Principal,
+) -> None:
+    closed = make_knowledge_base("Board", admin)
+    put_into(real, document_with(closed, "The merger is in May."))
+    assert search("merger", scope=scope_for(ann), parts=real) == []
+    assert len(search("merger", scope=scope_for(admin), parts=real)) == 1
+    grant = grant_give(knowledge_base=closed, subject=f"user:{ann.user}", role=Role.READER, actor=None)
+    assert len(search("merger", scope=scope_for(ann), parts=real)) == 1
+    grant.delete()
+    assert search("merger", scope=scope_for(ann), parts=real) == []
+
+
+def test_sql_has_the_last_word(
+    fake: Engine, fake_index: FakeIndex, base: KnowledgeBase, admin: Principal, ann: Principal
+) -> None:
+    """The index here finds everything for everyone, as one that is behind might."""
+    narrowed, deleted, replaced, left = (document_with(base, f"text {number}")[0] for number in range(4))
+    readers_replace(document=narrowed.version.document, readers=[], actor=None)
+    Document.objects.filter(pk=deleted.version.document_id).update(deleted_at=timezone.now())
+    Document.objects.filter(pk=replaced.version.document_id).update(active_version=None)
+    fake_index.ranking = [narrowed.id, deleted.id, replaced.id, uuid4(), left.id]
+    assert [hit.chunk for hit in search("text", scope=scope_for(ann), parts=fake)] == [left.id]
+    assert {hit.chunk for hit in search("text", scope=scope_for(admin), parts=fake)} == {narrowed.id, left.id}
+
+
+def test_a_scope_of_some_knowledge_bases_is_kept_in_sql_too(
+    fake: Engine,
+    fake_index: FakeIndex,
+    base: KnowledgeBase,
+    make_knowledge_base: Callable[..., KnowledgeBase],
+    admin: Principal,
+) -> None:
+    elsewhere = document_with(make_knowledge_base("Other", admin), "text")[0]
+    fake_index.ranking = [elsewhere.id]
+    assert search("text", scope=scope_for(admin, [base.id]), parts=fake) == []
+
+
+def test_one_sql_query(
+    fake: Engine,
+    fake_index: FakeIndex,
+    base: KnowledgeBase,
+    ann: Principal,
+    django_assert_num_queries: Callable[[int], Iterator[None]],
+) -> None:
+    fake_index.ranking = [chunk.id for chunk in document_with(base, *map(str, range(20)))]
+    scope = scope_for(ann)
+    with django_assert_num_queries(1):  # type: ignore[attr-defined] # a context manager
+        hits = search("text", scope=scope, parts=fake)
+    assert len(hits) == 10
+
+
+def test_what_was_dropped_does_not_hide_what_may_be_read(
+    fake: Engine, fake_index: FakeIndex, base: KnowledgeBase, ann: Principal
+) -> None:
+    chunks = document_with(base, "one", "two", "three")
+    fake_index.ranking = [*(uuid4() for _ in range(120)), *(chunk.id for chunk in chunks)]
+    hits = search("text", scope=scope_for(ann), parts=fake, limit=2)
+    assert [hit.chunk for hit in hits] == [chunks[0].id, chunks[1].id]
+    assert [limit for _, _, limit in fake_index.asked] == [50, 200]
+
+
+def test_looking_deeper_ends(
+    fake: Engine, fake_index: FakeIndex, base: KnowledgeBase, ann: Principal
+) -> None:
+    fake_index.ranking = [uuid4() for _ in range(5000)]
+    assert search("text", scope=scope_for(ann), parts=fake) == []
+    assert [limit for _, _, limit in fake_index.asked] == [50, 200, 800]
+
+
+def test_a_small_library_is_asked_once(
+    fake: Engine, fake_index: FakeIndex, base: KnowledgeBase, ann: Principal
+) -> None:
+    fake_index.ranking = [chunk.id for chunk in document_with(base, "one", "two")]
+    assert len(search("text", scope=scope_for(ann), parts=fake, limit=10)) == 2
+    assert len(fake_index.asked) == 1
+
+
+def test_the_same_text_comes_once(
+    fake: Engine, fake_index: FakeIndex, base: KnowledgeBase, ann: Principal
+) -> None:
+    first, other = document_with(base, "same text", "other text")
+    (copy,) = document_with(base, "same text", title="A copy")
+    fake_index.ranking = [first.id, copy.id, other.id]
+    hits = search("text", scope=scope_for(ann), parts=fake, limit=2)
+    assert [hit.chunk for hit in hits] == [first.id, other.id]
+
+
+def test_an_empty_scope_reaches_nothing(
+    fake: Engine, fake_index: FakeIndex, base: KnowledgeBase, ann: Principal
+) -> None:
+    nothing = replace(scope_for(ann), readable=frozenset())
+    broken = FakeEmbedder()
+    broken.broken = True
+    assert search("text", scope=nothing, parts=replace(fake, embedder=broken)) == []
+    assert fake_index.asked == []
+
+
+@pytest.mark.parametrize("query", ["", "  \n", "\0", "\ud800"])
+def test_a_blank_query_is_refused(fake: Engine, base: KnowledgeBase, ann: Principal, query: str) -> None:
+    with pytest.raises(InvalidInput):
+        search(query, scope=scope_for(ann), parts=fake)
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["a\0b leave", "\ud800 leave \udfff", "leave " * 100_000, "\u202e \U0001f469\u200d\U0001f680 \ufdfd"],
+)
+def test_strange_queries(real: Engine, base: KnowledgeBase, ann: Principal, query: str) -> None:
+    put_into(real, document_with(base, "Annual leave", "Parking"))
+    assert len(search(query, scope=scope_for(ann), parts=real)) == 2
+
+
+def test_scope_filters_and_depth_reach_the_index(
+    fake: Engine, fake_index: FakeIndex, base: KnowledgeBase, ann: Principal
+) -> None:
+    scope, filters = scope_for(ann), Filters(tags=("hr",))
+    search("text", scope=scope, filters=filters, limit=100, parts=fake)
+    assert fake_index.asked == [(scope, filters, 400)]
+
+
+def test_a_broken_embedder_is_told(fake: Engine, base: KnowledgeBase, ann: Principal) -> None:
+    assert isinstance(fake.embedder, FakeEmbedder)
+    fake.embedder.broken = True
+    with pytest.raises(Unavailable):
+        search("text", scope=scope_for(ann), parts=fake)
+
+
+def test_the_configured_parts_are_used_without_others(
+    fake: Engine, fake_index: FakeIndex, base: KnowledgeBase, ann: Principal
+) -> None:
+    with use(fake):
+        search("text", scope=scope_for(ann))
+    assert len(fake_index.asked) == 1
+
+
+def test_scope_cannot_be_left_out() -> None:
+    with pytest.raises(TypeError):
+        searching.search("text")  # type: ignore[call-arg] # the point of the test

@@ -1,0 +1,179 @@
+"""Asking over HTTP, with a chat model that says what it is told to."""
+
+import json
+import threading
+import time
+from collections.abc import AsyncIterator, Iterator, Sequence
+from itertools import count
+from typing import Any
+
+import pytest
+from asgiref.sync import async_to_sync
+from django.test import Client
+from llama_index.core.llms import ChatMessage
+
+from cairn.access.models import Grant, Role
+from cairn.library.models import Document
+from retrieval.engine import Engine, use
+from retrieval.models import Message
+from tests.fakes import FakeChat, FakeEmbedder
+from tests.web.api.conftest import Caller, assert_problem, events, indexed, streamed
+
+ABSENT = "00000000-0000-0000-0000-000000000001"
+QUESTION = "How many days of leave do employees get a year?"
+ANSWER_FIELDS = {
+    "id", "conversation", "question", "standalone_question", "answer", "verdict", "reason", "mode",
+    "citations", "sentences", "model", "usage", "timings", "nearest", "state",
+}  # fmt: skip
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def leave(document: Document, parts: Engine) -> Document:
+    indexed(
+        document, parts, "Employees get 25 days of leave a year.", "Bicycles are parked behind the house."
+    )
+    return document
+
+
+def asked(caller: Caller, **body: Any) -> dict[str, Any]:
+    response = caller.post("/ask", {"question": QUESTION, **body})
+    assert response.status_code == 200, response.content
+    answer: dict[str, Any] = response.json()
+    return answer
+
+
+def test_an_answer_comes_with_its_sources(mia: Caller, leave: Document) -> None:
+    answer = asked(mia)
+    assert answer.keys() >= ANSWER_FIELDS
+    assert answer["verdict"] == "supported"
+    assert answer["mode"] == "generated"
+    assert answer["model"] == "fake-chat"
+    assert "25 days" in answer["answer"]
+    [citation] = answer["citations"]
+    assert citation["marker"] == 1
+    assert citation["document"] == str(leave.id)
+    assert citation["version"] == 1
+    assert citation["quote"] in "Employees get 25 days of leave a year."
+    assert f"[{citation['marker']}]" in answer["answer"]
+    assert answer["usage"]["completion_tokens"] > 0
+    assert mia.get(f"/conversations/{answer['conversation']}").json()["messages"] == [answer]
+
+
+def test_who_may_not_read_gets_a_refusal_that_names_nothing(
+    mia: Caller, rob: Caller, leave: Document, parts: Engine
+) -> None:
+    answer = asked(rob)
+    assert (answer["verdict"], answer["mode"], answer["citations"]) == ("refused", "none", [])
+    assert answer["nearest"] == []
+    assert isinstance(parts.chat, FakeChat)
+    assert parts.chat.prompts == []
+    Grant.objects.create(knowledge_base=leave.knowledge_base, user=rob.user, role=Role.READER)
+    assert asked(rob)["verdict"] == "supported"
+    Grant.objects.filter(user=rob.user).delete()
+    assert asked(rob)["verdict"] == "refused"
+
+
+def test_a_conversation_goes_on(mia: Caller, rob: Caller, leave: Document) -> None:
+    first = asked(mia)
+    second = asked(mia, conversation=first["conversation"])
+    assert second["conversation"] == first["conversation"]
+    for caller, conversation in [(rob, first["conversation"]), (mia, ABSENT), (mia, "nonsense")]:
+        response = caller.post("/ask", {"question": QUESTION, "conversation": conversation})
+        assert_problem(response, 404, "not_found")
+
+
+def test_a_model_may_be_named_if_it_is_there(mia: Caller, leave: Document) -> None:
+    assert asked(mia, model="fake-chat")["model"] == "fake-chat"
+    assert_problem(mia.post("/ask", {"question": QUESTION, "model": "another"}), 422, "invalid")
+
+
+def test_an_answer_is_streamed(mia: Caller, leave: Document) -> None:
+    response = mia.post("/ask", {"question": QUESTION, "stream": True})
+    assert response["Content-Type"] == "text/event-stream"
+    assert response["Cache-Control"].startswith("no-cache")
+    found = events(streamed(response))
+    names = [name for name, _ in found]
+    assert names[:2] == ["start", "sources"]
+    assert names[-1] == "done"
+    assert set(names) == {"start", "sources", "delta", "citation", "done"}
+    data: dict[str, Any] = dict(found)
+    assert data["sources"][0]["text"] == "Employees get 25 days of leave a year."
+    assert data["start"] == {"id": data["done"]["id"], "conversation": data["done"]["conversation"]}
+    assert (
+        "".join(item["text"] for name, item in found if name == "delta").strip()
+        == data["done"]["answer"].strip()
+    )
+    assert data["citation"] == data["done"]["citations"][0]
+    assert mia.get(f"/conversations/{data['done']['conversation']}").json()["messages"] == [data["done"]]
+
+
+def broken(parts: Engine) -> None:
+    assert isinstance(parts.embedder, FakeEmbedder)
+    parts.embedder.broken = True
+
+
+def test_a_model_that_is_down_is_503(mia: Caller, leave: Document, parts: Engine) -> None:
+    broken(parts)
+    response = mia.post("/ask", {"question": QUESTION})
+    assert_problem(response, 503, "unavailable")
+    assert response["Retry-After"]
+
+
+def test_what_goes_wrong_in_a_stream_is_an_event(mia: Caller, leave: Document, parts: Engine) -> None:
+    broken(parts)
+    found = events(streamed(mia.post("/ask", {"question": QUESTION, "stream": True})))
+    assert [name for name, _ in found] == ["start", "error"]
+    problem = found[-1][1]
+    assert (problem["status"], problem["code"]) == (503, "unavailable")
+    assert problem.keys() >= {"type", "title", "detail"}
+    assert Message.objects.get().state == "failed"
+
+
+class EndlessChat(FakeChat):
+    """A sentence, and then one that does not end until its stream is closed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ended = threading.Event()
+
+    def stream(self, messages: Sequence[ChatMessage], *, max_tokens: int) -> Iterator[str]:
+        try:
+            yield "Employees get 25 days of leave a year [1]. And "
+            for number in count():
+                time.sleep(0.01)
+                yield f"word{number} "
+        finally:
+            self.ended.set()
+
+
+def threads_joined(*names: str) -> None:
+    for thread in threading.enumerate():
+        if thread.name in names:
+            thread.join(30)
+
+
+async def until_first_delta(stream: AsyncIterator[bytes]) -> None:
+    async for part in stream:
+        if part.startswith(b"event: delta"):
+            return
+
+
+def test_a_reader_who_leaves_ends_the_answer(mia: Caller, leave: Document, parts: Engine) -> None:
+    chat = EndlessChat()
+    with use(Engine(parts.embedder, parts.index, chat)):
+        response = mia.post("/ask", {"question": QUESTION, "stream": True})
+        async_to_sync(until_first_delta)(response.streaming_content)
+        assert chat.ended.wait(30)
+        threads_joined("event-stream", "reader-left")
+    assert Message.objects.get().state == "stopped"
+
+
+def test_a_session_may_ask_with_its_csrf_token(mia: Caller, leave: Document, settings: Any) -> None:
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(mia.user)
+    body = json.dumps({"question": QUESTION})
+    assert_problem(client.post("/api/v1/ask", body, "application/json"), 403, "csrf_failed")
+    client.cookies[settings.CSRF_COOKIE_NAME] = "a" * 32
+    answered = client.post("/api/v1/ask", body, "application/json", headers={"X-CSRFToken": "a" * 32})
+    assert answered.status_code == 200

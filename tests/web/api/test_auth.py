@@ -1,0 +1,144 @@
+"""Who is let in."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from cairn.accounts.services import api_key_create, api_key_revoke
+from tests.web.api.conftest import Caller, assert_problem, caller_for
+
+PASSWORD = "correct horse battery"
+
+
+@pytest.fixture
+def browser(rob: Caller) -> Client:
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(rob.user)
+    return client
+
+
+def csrf_token(client: Client) -> str:
+    token = "a" * 32
+    client.cookies["csrftoken"] = token
+    return token
+
+
+@pytest.mark.parametrize("path", ["/api/v1/me", "/api/v1/knowledge-bases", "/api/openapi.json", "/api/docs"])
+def test_nothing_answers_without_key_or_session(db: None, path: str) -> None:
+    response = Client().get(path)
+    assert_problem(response, 401, "not_signed_in")
+    assert response["WWW-Authenticate"] == "Bearer"
+
+
+@pytest.mark.parametrize(
+    "header", ["Bearer nonsense", "Bearer ", "Bearer", "Basic YTpi", "", "Bearer \xff\xfe", "Bearer a b c"]
+)
+def test_a_bad_key_is_refused_even_beside_a_good_session(browser: Client, header: str) -> None:
+    assert browser.get("/api/v1/me").status_code == 200
+    assert_problem(browser.get("/api/v1/me", headers={"Authorization": header}), 401, "not_signed_in")
+
+
+def test_the_scheme_is_not_case_sensitive(rob: Caller) -> None:
+    assert Client().get("/api/v1/me", headers={"Authorization": f"bearer {rob.key}"}).status_code == 200
+
+
+def test_a_revoked_key_is_refused(rob: Caller) -> None:
+    row = rob.user.api_keys.get()
+    api_key_revoke(user=rob.user, key_id=row.id)
+    assert_problem(rob.get("/me"), 401, "not_signed_in")
+
+
+def test_an_expired_key_is_refused(rob: Caller) -> None:
+    _, key = api_key_create(user=rob.user, label="old", expires_at=timezone.now() - timedelta(seconds=1))
+    assert_problem(Caller(rob.user, key).get("/me"), 401, "not_signed_in")
+
+
+def test_a_disabled_user_is_refused(rob: Caller, browser: Client) -> None:
+    rob.user.is_active = False
+    rob.user.save()
+    assert_problem(rob.get("/me"), 401, "not_signed_in")
+    assert_problem(browser.get("/api/v1/me"), 401, "not_signed_in")
+
+
+def test_me_tells_whom_the_key_acts_for(db: None) -> None:
+    caller = caller_for("kim", scopes=["ask", "search"])
+    assert caller.get("/me").json() == {
+        "id": str(caller.user.id),
+        "username": "kim",
+        "is_admin": False,
+        "groups": [],
+        "scopes": ["ask", "search"],
+    }
+
+
+def test_a_session_has_no_scopes(browser: Client) -> None:
+    assert browser.get("/api/v1/me").json()["scopes"] is None
+
+
+def test_a_session_needs_a_csrf_token_to_change_things(browser: Client, settings: Any) -> None:
+    body: dict[str, Any] = {"data": {"name": "Mine"}, "content_type": "application/json"}
+    assert_problem(browser.post("/api/v1/knowledge-bases", **body), 403, "csrf_failed")
+    token = "a" * 32
+    browser.cookies[settings.CSRF_COOKIE_NAME] = token
+    response = browser.post("/api/v1/knowledge-bases", headers={"X-CSRFToken": token}, **body)
+    assert response.status_code == 201
+
+
+def test_without_a_session_a_change_is_401_and_not_a_csrf_matter(db: None) -> None:
+    response = Client(enforce_csrf_checks=True).post("/api/v1/search", {}, content_type="application/json")
+    assert_problem(response, 401, "not_signed_in")
+
+
+def test_a_key_needs_no_csrf_token(rob: Caller) -> None:
+    rob.client = Client(enforce_csrf_checks=True)
+    assert rob.post("/knowledge-bases", {"name": "Mine"}).status_code == 201
+
+
+ID = "00000000-0000-0000-0000-000000000001"
+NEEDED = [
+    ("GET", "/users", {"admin"}),
+    ("GET", "/groups", {"admin"}),
+    ("GET", "/knowledge-bases", {"search", "ask", "ingest", "manage"}),
+    ("POST", "/knowledge-bases", {"manage"}),
+    ("GET", f"/knowledge-bases/{ID}", {"search", "ask", "ingest", "manage"}),
+    ("PATCH", f"/knowledge-bases/{ID}", {"manage"}),
+    ("DELETE", f"/knowledge-bases/{ID}", {"manage"}),
+    ("GET", f"/knowledge-bases/{ID}/grants", {"manage"}),
+    ("PUT", f"/knowledge-bases/{ID}/grants", {"manage"}),
+    ("POST", f"/knowledge-bases/{ID}/documents", {"ingest"}),
+    ("GET", f"/knowledge-bases/{ID}/documents", {"search", "ask", "ingest", "manage"}),
+    ("GET", f"/documents/{ID}", {"search", "ask", "ingest", "manage"}),
+    ("PATCH", f"/documents/{ID}", {"manage"}),
+    ("DELETE", f"/documents/{ID}", {"manage"}),
+    ("GET", f"/documents/{ID}/content", {"search", "ask", "ingest", "manage"}),
+    ("GET", f"/documents/{ID}/rendition", {"search", "ask", "ingest", "manage"}),
+    ("GET", f"/documents/{ID}/pages/1.png", {"search", "ask", "ingest", "manage"}),
+    ("GET", f"/receipts/{ID}", {"manage"}),
+    ("GET", "/jobs", {"search", "ask", "ingest", "manage"}),
+    ("GET", f"/jobs/{ID}/events", {"search", "ask", "ingest", "manage"}),
+    ("POST", f"/jobs/{ID}/retry", {"ingest"}),
+    ("POST", f"/jobs/{ID}/cancel", {"ingest"}),
+    ("POST", "/search", {"search", "ask"}),
+    ("POST", "/ask", {"ask"}),
+    ("GET", "/conversations", {"ask"}),
+    ("GET", f"/conversations/{ID}", {"ask"}),
+    ("PATCH", f"/conversations/{ID}", {"ask"}),
+    ("DELETE", f"/conversations/{ID}", {"ask"}),
+    ("POST", f"/messages/{ID}/feedback", {"ask"}),
+    ("POST", f"/messages/{ID}/stop", {"ask"}),
+]
+
+
+@pytest.mark.parametrize("scope", ["search", "ask", "ingest", "manage", "admin"])
+def test_a_key_does_what_its_scope_allows(db: None, scope: str) -> None:
+    caller = caller_for("kim", is_admin=True, scopes=[scope])
+    refused = {(method, path) for method, path, _ in NEEDED if caller.send(method, path).status_code == 403}
+    assert refused == {(method, path) for method, path, allowed in NEEDED if scope not in allowed}
+
+
+def test_admin_scope_is_not_enough_without_being_admin(db: None) -> None:
+    caller = caller_for("kim", scopes=["admin"])
+    assert_problem(caller.get("/users"), 403, "forbidden")

@@ -1,0 +1,126 @@
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from cairn.access.models import Grant, Role
+from cairn.library.models import Document, KnowledgeBase
+from retrieval.models import Citation, Conversation, Message, MessageState
+from tests.web.api.conftest import Caller, assert_problem
+
+
+@pytest.fixture
+def conversation(rob: Caller) -> Conversation:
+    return Conversation.objects.create(user=rob.user, title="Leave")
+
+
+@pytest.fixture
+def message(conversation: Conversation, document: Document, rob: Caller, grant: Any) -> Message:
+    """An answer to rob, who may read the document, with a citation of it."""
+    grant(rob, Role.READER)
+    row = Message.objects.create(
+        conversation=conversation,
+        question="How many days?",
+        standalone_question="How many days of leave?",
+        answer="25 days a year. [1]",
+        state=MessageState.DONE,
+        verdict="supported",
+        mode="generated",
+        model="tiny",
+        sentences=[{"text": "25 days a year.", "supported": True, "markers": [1], "reason": ""}],
+        nearest=[{"document": str(document.id), "title": "Leave"}],
+        usage={"prompt_tokens": 10, "completion_tokens": 5},
+        timings={"retrieval_ms": 1.5, "first_token_ms": 2.5, "total_ms": 3.5},
+    )
+    assert document.latest_version is not None
+    Citation.objects.create(
+        message=row, marker=1, document=document, version=document.latest_version.id, chunk=uuid4(),
+        title="Leave", page=2, section=["Leave"], quote="25 days a year", boxes=[[0.1, 0.1, 0.9, 0.2]],
+    )  # fmt: skip
+    return row
+
+
+def test_conversations_are_mine_and_the_last_used_comes_first(rob: Caller, mia: Caller) -> None:
+    made = [Conversation.objects.create(user=rob.user, title=str(number)) for number in range(3)]
+    first = rob.get("/conversations?limit=2").json()
+    second = rob.get(f"/conversations?limit=2&cursor={first['next_cursor']}").json()
+    shown = [item["id"] for item in first["items"] + second["items"]]
+    assert shown == [str(row.id) for row in reversed(made)]
+    assert first["items"][0].keys() == {"id", "title", "created_at", "updated_at"}
+    assert mia.get("/conversations").json()["items"] == []
+
+
+def test_a_conversation_holds_its_answers(rob: Caller, document: Document, message: Message) -> None:
+    shown = rob.get(f"/conversations/{message.conversation_id}").json()
+    [answer] = shown["messages"]
+    citation = message.citations.get()
+    url = f"/library/documents/{document.id}"
+    assert answer["citations"] == [
+        {
+            "marker": 1, "chunk": str(citation.chunk), "document": str(document.id),
+            "knowledge_base": str(document.knowledge_base_id), "title": "Leave", "source_uri": "leave.md",
+            "version": 1, "page": 2, "section": ["Leave"], "boxes": [[0.1, 0.1, 0.9, 0.2]],
+            "quote": "25 days a year", "url": f"{url}?chunk={citation.chunk}",
+        }
+    ]  # fmt: skip
+    del answer["citations"], answer["created_at"]
+    assert answer == {
+        "id": str(message.id), "conversation": str(message.conversation_id), "state": "done",
+        "question": "How many days?", "standalone_question": "How many days of leave?",
+        "answer": "25 days a year. [1]", "verdict": "supported", "reason": "", "mode": "generated",
+        "sentences": [{"text": "25 days a year.", "supported": True, "markers": [1], "reason": ""}],
+        "nearest": [{"document": str(document.id), "title": "Leave", "url": url}],
+        "withheld": False, "feedback": None, "model": "tiny",
+        "usage": {"prompt_tokens": 10, "completion_tokens": 5},
+        "timings": {"retrieval_ms": 1.5, "first_token_ms": 2.5, "total_ms": 3.5},
+    }  # fmt: skip
+
+
+def test_what_may_not_be_read_any_more_is_withheld(
+    rob: Caller, base: KnowledgeBase, message: Message
+) -> None:
+    Grant.objects.filter(knowledge_base=base, user=rob.user).delete()
+    response = rob.get(f"/conversations/{message.conversation_id}")
+    [answer] = response.json()["messages"]
+    assert answer["withheld"] is True
+    assert (answer["citations"], answer["sentences"], answer["nearest"]) == ([], [], [])
+    assert "25 days" not in response.content.decode()
+
+
+def test_a_conversation_is_renamed_and_deleted(rob: Caller, conversation: Conversation) -> None:
+    path = f"/conversations/{conversation.id}"
+    assert rob.patch(path, {"title": " Time off "}).json()["title"] == "Time off"
+    for body in [{"title": ""}, {"title": "a" * 201}, {"title": None}, {"user": "x"}]:
+        assert_problem(rob.patch(path, body), 422, "invalid")
+    deleted = rob.delete(path)
+    assert (deleted.status_code, deleted.json()) == (200, {"id": str(conversation.id), "deleted": True})
+    assert_problem(rob.get(path), 404, "not_found")
+
+
+def test_another_persons_conversation_is_not_there(mia: Caller, admin: Caller, message: Message) -> None:
+    for caller in (mia, admin):
+        path = f"/conversations/{message.conversation_id}"
+        assert_problem(caller.get(path), 404, "not_found")
+        assert_problem(caller.patch(path, {"title": "Mine"}), 404, "not_found")
+        assert_problem(caller.delete(path), 404, "not_found")
+        assert_problem(caller.post(f"/messages/{message.id}/feedback", {"rating": "up"}), 404, "not_found")
+        assert_problem(caller.post(f"/messages/{message.id}/stop"), 404, "not_found")
+
+
+def test_feedback_is_kept_and_replaced(rob: Caller, message: Message) -> None:
+    path = f"/messages/{message.id}/feedback"
+    given = {"rating": "down", "reason": "wrong", "comment": "It is 30."}
+    assert rob.post(path, given).json() == given
+    assert rob.post(path, {"rating": "up"}).json() == {"rating": "up", "reason": "", "comment": ""}
+    shown = rob.get(f"/conversations/{message.conversation_id}").json()["messages"][0]
+    assert shown["feedback"] == {"rating": "up", "reason": "", "comment": ""}
+    for body in [{}, {"rating": "meh"}, {"rating": "up", "reason": "a" * 101}, {"rating": "up", "x": 1}]:
+        assert_problem(rob.post(path, body), 422, "invalid")
+
+
+def test_a_running_answer_is_stopped(rob: Caller, message: Message) -> None:
+    path = f"/messages/{message.id}/stop"
+    assert rob.post(path).json() == {"id": str(message.id), "stopped": False}
+    Message.objects.filter(pk=message.pk).update(state=MessageState.RUNNING)
+    response = rob.post(path)
+    assert (response.status_code, response.json()["stopped"]) == (202, True)

@@ -1,0 +1,72 @@
+"""Whether the process is alive, and whether it can work."""
+
+from collections.abc import Callable
+
+import pytest
+from django.test import Client
+
+from cairn.errors import Unavailable
+from tests.web.api.conftest import assert_problem
+from web.api import health
+
+
+def works() -> None:
+    pass
+
+
+def broken() -> None:
+    raise ConnectionError("http://user:secret@qdrant.internal refused")
+
+
+@pytest.fixture
+def parts(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    def put(**checks: Callable[[], None]) -> None:
+        for name, check in checks.items():
+            monkeypatch.setitem(health.CHECKS, name, check)
+
+    put(queue=works, vectors=works, models=works)
+    return put
+
+
+def test_a_living_process_says_so_to_anyone(db: None) -> None:
+    response = Client().get("/healthz")
+    assert (response.status_code, response.json()) == (200, {"status": "ok"})
+
+
+def test_ready_when_every_part_answers(db: None, parts: Callable[..., None]) -> None:
+    response = Client().get("/readyz")
+    assert response.status_code == 200
+    answers = {"ok": True, "detail": "answers"}
+    names = ["database", "queue", "vectors", "models"]
+    assert response.json() == {"status": "ok", "checks": dict.fromkeys(names, answers)}
+
+
+@pytest.mark.parametrize("part", ["queue", "vectors", "models"])
+def test_not_ready_when_one_part_fails_and_nothing_leaks(
+    db: None, parts: Callable[..., None], part: str
+) -> None:
+    parts(**{part: broken})
+    response = Client().get("/readyz")
+    assert response.status_code == 503
+    assert response["Retry-After"]
+    checks = response.json()["checks"]
+    assert {name for name, check in checks.items() if not check["ok"]} == {part}
+    assert "secret" not in response.content.decode()
+    assert "qdrant.internal" not in response.content.decode()
+
+
+def test_an_in_process_queue_needs_its_worker(db: None) -> None:
+    with pytest.raises(Unavailable):
+        health.queue_answers()
+
+
+def test_models_that_are_not_loaded_do_not_answer() -> None:
+    with pytest.raises(Unavailable):
+        health.models_answer()
+
+
+def test_health_is_for_reading(db: None) -> None:
+    for path in ["/healthz", "/readyz", "/metrics"]:
+        assert Client().post(path).status_code == 405
+        assert Client().head(path).status_code in {200, 503}
+    assert_problem(Client().get("/api/healthz"), 404, "not_found")

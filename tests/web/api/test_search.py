@@ -1,0 +1,118 @@
+import json
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from cairn.access.models import Grant, Role
+from cairn.access.services import knowledge_base_create, readers_replace
+from cairn.library.models import Document, KnowledgeBase
+from retrieval.engine import Engine
+from tests.fakes import FakeEmbedder
+from tests.web.api.conftest import Caller, assert_problem, indexed
+
+ABSENT = "00000000-0000-0000-0000-000000000001"
+TEXTS = ("Employees get 25 days of leave a year.", "Bicycles are parked behind the house.")
+
+
+@pytest.fixture
+def leave(document: Document, parts: Engine) -> Document:
+    indexed(document, parts, *TEXTS)
+    return document
+
+
+def found(caller: Caller, **query: Any) -> list[dict[str, Any]]:
+    response = caller.post("/search", {"query": "days of leave a year", **query})
+    assert response.status_code == 200, response.content
+    results: list[dict[str, Any]] = response.json()["results"]
+    return results
+
+
+def test_hits_come_best_first_with_their_scores(mia: Caller, leave: Document) -> None:
+    response = mia.post("/search", {"query": "days of leave a year"})
+    assert response.json().keys() == {"results", "took_ms"}
+    best, other = response.json()["results"]
+    assert best == {
+        "chunk": best["chunk"], "document": str(leave.id), "title": "leave.md",
+        "knowledge_base": str(leave.knowledge_base_id), "source_uri": "leave.md", "page": None,
+        "section": ["Leave"], "text": TEXTS[0], "score": best["score"], "scores": best["scores"],
+        "url": f"/library/documents/{leave.id}?chunk={best['chunk']}",
+    }  # fmt: skip
+    assert best["scores"].keys() == {"dense", "sparse", "fused", "rerank"}
+    assert best["score"] > other["score"]
+
+
+def test_no_more_come_than_asked_for(mia: Caller, leave: Document) -> None:
+    assert len(found(mia, top_k=1)) == 1
+
+
+def test_only_what_may_be_read_is_found_this_moment(
+    mia: Caller, rob: Caller, leave: Document, grant: Callable[[Caller, Role], None]
+) -> None:
+    assert found(rob) == []
+    grant(rob, Role.READER)
+    assert len(found(rob)) == 2
+    readers_replace(document=leave, readers=[f"user:{mia.user.id}"], actor=None)
+    assert found(rob) == []
+    readers_replace(document=leave, readers=["everyone"], actor=None)
+    assert len(found(rob)) == 2
+    Grant.objects.filter(user=rob.user).delete()
+    assert found(rob) == []
+
+
+def test_a_deleted_document_is_not_found_by_the_very_next_search(mia: Caller, leave: Document) -> None:
+    assert found(mia)
+    mia.delete(f"/documents/{leave.id}")
+    assert found(mia) == []
+
+
+def test_knowledge_bases_narrow_and_never_widen(mia: Caller, rob: Caller, leave: Document) -> None:
+    other = knowledge_base_create(name="Other", principal=mia.principal)
+    base = str(leave.knowledge_base_id)
+    assert len(found(mia, knowledge_bases=[base])) == 2
+    assert len(found(mia, knowledge_bases=[base, str(other.id), ABSENT, "nonsense"])) == 2
+    assert found(mia, knowledge_bases=[str(other.id)]) == []
+    assert found(mia, knowledge_bases=["nonsense"]) == []
+    assert found(rob, knowledge_bases=[base]) == []
+
+
+@pytest.mark.parametrize(
+    ("filters", "count"),
+    [
+        ({}, 2), ({"source_uri": "leave.md"}, 2), ({"source_uri": "other.md"}, 0),
+        ({"tags": ["hr", "x"]}, 2), ({"tags": ["x"]}, 0), ({"document_ids": [ABSENT]}, 0),
+        ({"document_ids": ["nonsense"]}, 0), ({"created_after": "2001-01-01"}, 2),
+        ({"created_before": "2001-01-01T00:00:00Z"}, 0), ({"created_after": "2001-01-01T00:00:00"}, 2),
+        ({"created_after": "0001-01-01T00:00:00+14:00"}, 2), ({"created_after": "9999-12-31T23:59:59Z"}, 0),
+        ({"source_uri": None, "tags": None}, 2),
+    ],
+)  # fmt: skip
+def test_filters_narrow(
+    mia: Caller, base: KnowledgeBase, parts: Engine, filters: dict[str, Any], count: int
+) -> None:
+    upload = mia.upload(str(base.id), "leave.md", b"text", metadata=json.dumps({"tags": ["hr"]}))
+    document = Document.objects.with_versions().get(pk=upload.json()["document"]["id"])
+    indexed(document, parts, *TEXTS)
+    assert len(found(mia, filters=filters)) == count
+
+
+def test_a_document_may_be_searched_alone(mia: Caller, leave: Document) -> None:
+    assert len(found(mia, filters={"document_ids": [str(leave.id), "nonsense"]})) == 2
+    after = (leave.created_at + timedelta(hours=1)).isoformat()
+    assert found(mia, filters={"created_after": after}) == []
+
+
+def test_a_part_that_is_down_is_503_and_worth_another_try(
+    mia: Caller, leave: Document, parts: Engine
+) -> None:
+    assert isinstance(parts.embedder, FakeEmbedder)
+    parts.embedder.broken = True
+    response = mia.post("/search", {"query": "leave"})
+    assert_problem(response, 503, "unavailable")
+    assert int(response["Retry-After"]) > 0
+
+
+def test_hostile_queries_are_only_words(mia: Caller, leave: Document) -> None:
+    for query in ["'; DROP TABLE chunk; --", "*", "\u202e%_\\", "🦀" * 500, "?" * 2000, "\x01\x7f"]:
+        assert mia.post("/search", {"query": query}).status_code == 200

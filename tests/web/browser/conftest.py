@@ -1,0 +1,97 @@
+"""A real browser on a real server. What it may not do is checked on every page it opens."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Error, Page, Request, ViewportSize, sync_playwright
+
+from tests.conftest import Server
+
+CHROMIUM = Path("/usr/bin/chromium")
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+WIDE = ViewportSize(width=1280, height=800)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """For one module only: while Playwright runs, its event loop counts as running for every test."""
+    if not CHROMIUM.exists():
+        pytest.skip(f"no browser: {CHROMIUM} is not there (on Debian: apt-get install chromium)")
+    with sync_playwright() as playwright:
+        try:
+            browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        except Error as error:
+            pytest.skip(f"no browser: {CHROMIUM} does not start: {error.message.splitlines()[0]}")
+        yield browser
+        browser.close()
+
+
+@dataclass
+class Watch:
+    """What pages asked for and complained about."""
+
+    origin: str
+    strangers: list[str] = field(default_factory=list)
+    complaints: list[str] = field(default_factory=list)
+
+    def request(self, request: Request) -> None:
+        parts = urlsplit(request.url)
+        if parts.scheme in {"http", "https", "ws", "wss"} and parts.netloc != urlsplit(self.origin).netloc:
+            self.strangers.append(request.url)
+
+    def console(self, message: ConsoleMessage) -> None:
+        """A failed request is no complaint: tests that provoke one look at what the page says of it."""
+        if message.type in {"error", "warning"} and not message.text.startswith("Failed to load resource"):
+            self.complaints.append(message.text)
+
+    def error(self, error: Error) -> None:
+        self.complaints.append(error.message)
+
+
+@pytest.fixture
+def open_page(browser: Browser, cairn_server: Server) -> Iterator[Callable[..., Page]]:
+    watch = Watch(cairn_server.url)
+    contexts = []
+
+    def open_one(*, viewport: ViewportSize = WIDE, touch: bool = False) -> Page:
+        context = browser.new_context(
+            viewport=viewport, has_touch=touch, base_url=cairn_server.url, reduced_motion="reduce"
+        )
+        contexts.append(context)
+        page = context.new_page()
+        page.on("request", watch.request)
+        page.on("console", watch.console)
+        page.on("pageerror", watch.error)
+        return page
+
+    yield open_one
+    for context in contexts:
+        context.close()
+    assert watch.strangers == []
+    assert watch.complaints == []
+
+
+@pytest.fixture
+def sign_in(open_page: Callable[..., Page], cairn_server: Server) -> Callable[..., Page]:
+    def signed_in(
+        username: str = cairn_server.username, password: str | None = None, **options: object
+    ) -> Page:
+        page = open_page(**options)
+        page.goto("/login")
+        page.get_by_label("User name").fill(username)
+        page.get_by_label("Password").fill(password or cairn_server.password)
+        page.get_by_role("button", name="Sign in").click()
+        page.wait_for_url("**/")
+        return page
+
+    return signed_in

@@ -1,0 +1,271 @@
+"""What people come for, in a real browser against a real server with the real models."""
+
+import re
+from collections.abc import Callable
+from uuid import uuid4
+
+import pytest
+from fpdf import FPDF
+from playwright.sync_api import FilePayload, Page, ViewportSize, expect
+
+from tests.conftest import PASSWORD
+
+pytestmark = [pytest.mark.browser, pytest.mark.models]
+
+SignIn = Callable[..., Page]
+PHONE = ViewportSize(width=360, height=740)
+OTHER = "Trains are booked by the travel desk."
+FACT = "Employees may donate at most 42 hours of annual leave to a colleague in each calendar year."
+QUESTION = "How many hours of annual leave may employees donate to a colleague in a year?"
+ANSWERED = re.compile(r"Supported by|Partly supported|Quoted from")
+SLOW = 120_000  # milliseconds: reading a file or answering on a busy machine
+
+
+def markdown(name: str = "leave.md") -> FilePayload:
+    text = f"# Leave rules\n\n## Donating leave\n\n{FACT}\n\n## Travel\n\n{OTHER}\n"
+    return FilePayload(name=name, mimeType="text/markdown", buffer=text.encode())
+
+
+def pdf(name: str = "leave.pdf") -> FilePayload:
+    document = FPDF()
+    document.set_font("Helvetica", size=12)
+    for paragraph in (OTHER, FACT):
+        document.add_page()
+        document.multi_cell(0, 8, paragraph)
+    return FilePayload(name=name, mimeType="application/pdf", buffer=bytes(document.output()))
+
+
+def create_knowledge_base(page: Page) -> str:
+    """Its slug."""
+    name = f"Rules {uuid4().hex[:8]}"
+    page.goto("/admin/knowledge-bases")
+    page.get_by_label("Name", exact=True).fill(name)
+    page.get_by_role("button", name="Create it").click()
+    page.wait_for_url("**/admin/knowledge-bases/rules-*")
+    return page.url.rsplit("/", 1)[1]
+
+
+def upload(page: Page, slug: str, *files: FilePayload) -> None:
+    page.goto(f"/library/{slug}")
+    page.locator("#files").set_input_files(files)
+
+
+def uploaded(page: Page, slug: str, file: FilePayload) -> None:
+    upload(page, slug, file)
+    expect(page.locator('.upload[data-state="ready"]')).to_have_count(1, timeout=SLOW)
+    expect(page.locator("#documents .tag-ready")).to_have_count(1)
+
+
+def ask(page: Page, slug: str, question: str = QUESTION) -> None:
+    page.goto(f"/?kb={slug}")
+    page.get_by_label("Your question").fill(question)
+    page.keyboard.press("Enter")
+    expect(page.locator(".verdict")).to_be_visible(timeout=SLOW)
+
+
+def test_from_sign_in_to_a_cited_answer(sign_in: SignIn) -> None:
+    page = sign_in()
+    slug = create_knowledge_base(page)
+    uploaded(page, slug, markdown())
+    ask(page, slug)
+    expect(page.locator(".verdict")).to_contain_text(ANSWERED)
+    expect(page.locator(".answer-body")).to_contain_text("42")
+    expect(page).to_have_url(re.compile("/conversations/"))
+
+    citation = page.locator(".answer-body button.cite").first
+    citation.click()
+    panel = page.get_by_role("dialog", name="Leave rules")
+    expect(panel.locator("mark").first).to_be_in_viewport()
+    expect(panel.locator("mark").first).to_contain_text("42 hours")
+    expect(panel.get_by_role("heading", name="Leave rules")).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(panel).to_be_hidden()
+    expect(citation).to_be_focused()
+
+    page.reload()
+    expect(page.locator(".verdict")).to_contain_text(ANSWERED)
+    expect(page.locator(".answer-body button.cite").first).to_be_visible()
+
+
+def test_a_citation_of_a_pdf_is_drawn_on_its_page(sign_in: SignIn) -> None:
+    page = sign_in()
+    slug = create_knowledge_base(page)
+    uploaded(page, slug, pdf())
+    ask(page, slug)
+    page.locator(".answer-body button.cite").first.click()
+    panel = page.locator("#panel")
+    expect(panel.get_by_role("img", name="Page 2")).to_be_visible(timeout=SLOW)
+    expect(panel.locator(".sheet-box").first).to_be_in_viewport()
+    expect(panel.locator("#panel-facts")).to_contain_text("Page 2 of 2")
+    panel.get_by_role("button", name="Text").click()
+    expect(panel.locator("mark").first).to_contain_text("42 hours")
+    with page.expect_download() as download:
+        panel.get_by_role("link", name="Open original").click()
+    assert download.value.path().read_bytes().startswith(b"%PDF")
+
+
+def test_what_no_document_says_is_refused_with_a_way_on(sign_in: SignIn) -> None:
+    page = sign_in()
+    slug = create_knowledge_base(page)
+    uploaded(page, slug, markdown())
+    ask(page, slug, "What is the cafeteria's lunch menu on Fridays?")
+    expect(page.locator(".verdict")).to_contain_text("Not in your knowledge bases")
+    expect(page.locator("button.cite, .source")).to_have_count(0)
+    expect(page.locator(".nearest")).to_contain_text("What helps")
+
+
+def test_a_file_that_cannot_be_read_says_why(sign_in: SignIn) -> None:
+    page = sign_in()
+    slug = create_knowledge_base(page)
+    upload(page, slug, FilePayload(name="empty.md", mimeType="text/markdown", buffer=b" \n"), markdown())
+    failed = page.locator('.upload[data-state="failed"]')
+    expect(failed).to_contain_text(re.compile(r"Failed \((empty_file|no_text)\)"), timeout=SLOW)
+    expect(failed.get_by_role("button", name="Try again")).to_be_visible()
+    expect(page.locator("#documents .tag-failed")).to_have_count(1)
+    expect(page.locator('.upload[data-state="ready"]')).to_have_count(1, timeout=SLOW)
+
+
+def test_a_deleted_document_is_gone_from_its_answers(sign_in: SignIn) -> None:
+    page = sign_in()
+    slug = create_knowledge_base(page)
+    uploaded(page, slug, markdown())
+    ask(page, slug)
+    conversation = page.url
+    page.goto(f"/library/{slug}")
+    page.get_by_role("button", name="Options for Leave rules").click()
+    page.get_by_role("button", name="Delete", exact=True).click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    expect(page.locator("#documents")).to_contain_text("No documents yet")
+    page.goto(conversation)
+    expect(page.locator(".verdict")).to_contain_text("No longer shown")
+    expect(page.locator(".answer-body")).not_to_contain_text("42")
+
+
+def test_a_conversation_is_renamed_and_deleted(sign_in: SignIn) -> None:
+    page = sign_in()
+    slug = create_knowledge_base(page)
+    ask(page, slug, "Is anything in here?")
+    page.get_by_role("button", name="Conversation options").click()
+    page.get_by_role("button", name="Rename").click()
+    page.get_by_label("Title").fill("An empty shelf")
+    page.get_by_role("button", name="Save").click()
+    expect(page.locator("#conversations").get_by_role("link", name="An empty shelf")).to_be_visible()
+    expect(page).to_have_title("An empty shelf · Cairn")
+    page.get_by_role("button", name="Conversation options").click()
+    page.get_by_role("button", name="Delete conversation").click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    page.wait_for_url("**/")
+    expect(page.locator("#conversations")).not_to_contain_text("An empty shelf")
+
+
+def test_a_group_is_given_access(sign_in: SignIn) -> None:
+    page = sign_in()
+    slug = create_knowledge_base(page)
+    user, group = f"user-{uuid4().hex[:8]}", f"Team {uuid4().hex[:8]}"
+    page.goto("/admin/groups")
+    page.get_by_role("region", name="New group").get_by_label("Name").fill(group)
+    page.get_by_role("button", name="Create the group").click()
+    expect(page.get_by_text(group)).to_be_visible()
+
+    page.goto("/admin/users")
+    new = page.get_by_role("region", name="New user")
+    new.get_by_label("User name").fill(user)
+    new.get_by_label("Password").fill("short")
+    new.get_by_label(group).check()
+    new.get_by_role("button", name="Create the user").click()
+    expect(new.get_by_role("alert")).to_contain_text("too short")
+    new.get_by_label("Password").fill(PASSWORD)
+    new.get_by_role("button", name="Create the user").click()
+    expect(page.locator("summary", has_text=user)).to_contain_text(group)
+
+    theirs = sign_in(user, PASSWORD)
+    assert theirs.goto(f"/library/{slug}").status == 404
+    page.goto(f"/admin/knowledge-bases/{slug}")
+    page.get_by_label("Give access to").select_option(label=group)
+    page.get_by_label(f"Role of {group}").select_option("editor")
+    page.get_by_role("button", name="Save access").click()
+    expect(page.get_by_text("Saved. It counts from the next question.")).to_be_visible()
+    assert theirs.goto(f"/library/{slug}").status == 200
+    expect(theirs.get_by_role("button", name="Choose files")).to_be_visible()
+
+
+def test_a_knowledge_base_is_deleted_only_with_its_name(sign_in: SignIn) -> None:
+    page = sign_in()
+    slug = create_knowledge_base(page)
+    button = page.get_by_role("button", name="Delete the knowledge base")
+    expect(button).to_be_disabled()
+    name = page.get_by_role("heading", level=1).inner_text()
+    page.get_by_label(f"Type {name} to confirm").fill(name)
+    button.click()
+    page.wait_for_url("**/admin/knowledge-bases")
+    assert page.goto(f"/library/{slug}").status == 404
+
+
+def test_a_phone_has_room_for_everything(sign_in: SignIn) -> None:
+    page = sign_in(viewport=PHONE, touch=True)
+    slug = create_knowledge_base(page)
+    uploaded(page, slug, markdown(f"{'a-name-without-any-place-to-break-it-' * 3}.md"))
+    ask(page, slug)
+    shown, library = page.url, ("/library", f"/library/{slug}")
+    for path in (shown, "/", *library, "/account", "/admin/users", "/admin/groups", "/nowhere"):
+        page.goto(path)
+        assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"], path
+    page.goto(shown)
+    page.locator(".answer-body button.cite").first.tap()
+    panel = page.locator("#panel").bounding_box()
+    assert panel == {"x": 0, "y": 0, "width": PHONE["width"], "height": PHONE["height"]}
+
+
+def test_the_menu_of_a_phone_works_by_keyboard(sign_in: SignIn) -> None:
+    page = sign_in(viewport=PHONE)
+    library = page.get_by_role("link", name="Library", exact=True)
+    expect(library).to_be_hidden()
+    opener = page.get_by_role("button", name="Open the menu")
+    opener.press("Enter")
+    expect(library).to_be_in_viewport()
+    page.keyboard.press("Escape")
+    expect(library).to_be_hidden()
+    expect(opener).to_be_focused()
+
+
+def test_a_theme_is_kept(sign_in: SignIn) -> None:
+    page = sign_in()
+    ground = "getComputedStyle(document.documentElement).backgroundColor"
+    light = page.evaluate(ground)
+    page.get_by_role("button", name="admin").click()
+    page.get_by_role("button", name="Dark").click()
+    dark = page.evaluate(ground)
+    assert dark != light
+    page.reload()
+    assert page.evaluate(ground) == dark
+
+
+def test_a_lost_connection_keeps_the_question(sign_in: SignIn) -> None:
+    page = sign_in()
+    page.context.set_offline(True)
+    expect(page.get_by_text("You are offline.")).to_be_visible()
+    page.get_by_label("Your question").fill(QUESTION)
+    page.keyboard.press("Enter")
+    expect(page.locator(".failure")).to_contain_text("The server could not be reached.")
+    page.context.set_offline(False)
+    expect(page.get_by_text("You are offline.")).to_be_hidden()
+    page.get_by_role("button", name="Ask again").click()
+    expect(page.locator(".verdict")).to_be_visible(timeout=SLOW)
+
+
+def test_one_who_was_signed_out_is_told(sign_in: SignIn) -> None:
+    page = sign_in()
+    page.context.clear_cookies()
+    page.get_by_label("Your question").fill(QUESTION)
+    page.keyboard.press("Enter")
+    expect(page.locator(".failure")).to_contain_text("You have been signed out.")
+
+
+def test_an_answer_is_stopped(sign_in: SignIn) -> None:
+    page = sign_in()
+    page.get_by_label("Your question").fill("How do I upload documents? Say it in every detail.")
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name="Stop writing").wait_for()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("button", name="Ask", exact=True)).to_be_visible(timeout=10_000)
+    expect(page.locator(".verdict")).to_be_visible()

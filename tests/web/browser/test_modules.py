@@ -1,0 +1,111 @@
+"""The scripts that decide what is shown, each by itself in the browser."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page
+
+pytestmark = [pytest.mark.browser, pytest.mark.models]
+
+LOCATE = """async ([elements, quote, hint]) => {
+  const { locate } = await import("/static/js/match.js");
+  const found = [...locate(elements, quote, hint ?? {})];
+  return found.map(([at, [from, to]]) => [at, elements[at].text.slice(from, to)]);
+}"""
+WRITE = """async ([deltas, citations]) => {
+  const { LiveText } = await import("/static/js/live.js");
+  const node = document.createElement("div");
+  const live = new LiveText(node);
+  for (const citation of citations) live.cite(citation);
+  for (const delta of deltas) live.append(delta);
+  return node.innerHTML;
+}"""
+PARSE = """async (chunks) => {
+  const { events } = await import("/static/js/sse.js");
+  const bytes = new TextEncoder();
+  const body = new ReadableStream({ start(controller) {
+    for (const chunk of chunks) controller.enqueue(bytes.encode(chunk));
+    controller.close();
+  } });
+  const found = [];
+  for await (const event of events(new Response(body))) found.push([event.type, event.data]);
+  return found;
+}"""
+CITATION = {"marker": 1, "title": "Rules", "page": None}
+
+
+@pytest.fixture
+def page(open_page: Callable[..., Page]) -> Page:
+    page = open_page()
+    page.goto("/login")
+    return page
+
+
+def elements(*texts: str) -> list[dict[str, Any]]:
+    return [{"text": text, "page": at + 1, "section": [f"Part {at + 1}"]} for at, text in enumerate(texts)]
+
+
+@pytest.mark.parametrize(
+    ("texts", "quote", "found"),
+    [
+        (["One two three."], "two", [[0, "two"]]),
+        (["One two.", "Three four."], "two.\n\nThree", [[0, "two."], [1, "Three"]]),
+        (["One  two\nthree."], "two three", [[0, "two\nthree"]]),
+        (["Who | Limit\nAll | 40"], "| Who | Limit |\n| All | 40 |", [[0, "Who | Limit\nAll | 40"]]),
+        (["Who | Limit\nAll | 40\nNone | 0"], "Who | Limit\nNone of them | 0", [[0, "Who | Limit"]]),
+        (["One two."], "five", []),
+        (["One two."], "", []),
+        (["😀 One two."], "One", [[0, "One"]]),
+    ],
+)
+def test_a_quote_is_found_in_the_text(page: Page, texts: list[str], quote: str, found: list[Any]) -> None:
+    assert page.evaluate(LOCATE, [elements(*texts), quote]) == found
+
+
+def test_of_two_equal_passages_the_cited_one_is_found(page: Page) -> None:
+    twice = elements("Same words.", "Other words.", "Same words.")
+    assert page.evaluate(LOCATE, [twice, "Same words."]) == [[0, "Same words."]]
+    assert page.evaluate(LOCATE, [twice, "Same words.", {"page": 3}]) == [[2, "Same words."]]
+    assert page.evaluate(LOCATE, [twice, "Same words.", {"section": ["Part 3"]}]) == [[2, "Same words."]]
+
+
+@pytest.mark.parametrize(
+    "deltas",
+    [
+        ["<img src=x onerror=alert(1)>"],
+        ["<scr", "ipt>alert(1)</script>"],
+        ["- <b>a</b>\\n- **<i>b</i>**"],
+        ["[x](javascript:alert(1)) ![y](https://evil.example/p.png)"],
+        ["| <svg/onload=alert(1)> | `<u>` |"],
+    ],
+)
+def test_hostile_text_stays_text_while_it_streams(page: Page, deltas: list[str]) -> None:
+    html = page.evaluate(WRITE, [deltas, []])
+    for tag in ("<img", "<script", "<b>", "<i>", "<u>", "<svg", "<a "):
+        assert tag not in html
+
+
+def test_markers_become_buttons_when_their_citation_is_known(page: Page) -> None:
+    html = page.evaluate(WRITE, [["Yes [", "1]", " and [2]."], [CITATION]])
+    assert html.count("<button") == 1
+    assert 'data-marker="1"' in html
+    assert "[2]" in html
+
+
+def test_text_is_laid_out_as_it_comes(page: Page) -> None:
+    text = "So **it** is.\n\n- one\n- two\n\n1. first\n\n> said\n\n| a | b |\n|---|---|\n| c | d |"
+    html = page.evaluate(WRITE, [list(text), []])
+    for part in ("<strong>it</strong>", "<ul><li>one</li><li>two</li></ul>", "<ol><li>first</li></ol>"):
+        assert part in html
+    assert "<blockquote><p>said</p></blockquote>" in html
+    assert "<th>a</th>" in html
+    assert "<td>d</td>" in html
+
+
+def test_events_are_read_however_they_are_cut(page: Page) -> None:
+    delta = 'event: delta\ndata: {"text":\ndata: "ü"}\n\n'
+    stream = f": ping\n\n{delta}event: done\r\ndata: {{}}\r\n\r\ndata: unfinished"
+    expected = [["delta", {"text": "ü"}], ["done", {}]]
+    assert page.evaluate(PARSE, [stream]) == expected
+    assert page.evaluate(PARSE, list(stream)) == expected

@@ -1,0 +1,181 @@
+"""The chat: what is offered to whom, and what may still be shown of earlier answers."""
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from cairn.access.models import Grant, Role
+from cairn.access.principals import principal_for_user
+from cairn.access.services import knowledge_base_create
+from cairn.accounts.models import User
+from cairn.library.models import Document, KnowledgeBase
+from retrieval.models import Conversation, Message
+from tests.web.pages.conftest import SENTENCE, text_of
+
+SignIn = Callable[[User], Client]
+Answered = Callable[..., Message]
+
+
+def citations_in(html: str) -> list[dict[str, Any]]:
+    [data] = re.findall(r'<script type="application/json">(.*?)</script>', html, re.DOTALL)
+    found: list[dict[str, Any]] = json.loads(data)
+    return found
+
+
+def test_only_readable_knowledge_bases_are_offered(
+    signed_in: SignIn, rob: User, base: KnowledgeBase, grant: Callable[[User, Role], None]
+) -> None:
+    before = text_of(signed_in(rob).get("/"))
+    assert "Handbook" not in before
+    assert "No knowledge base is shared with you yet" in before
+    grant(rob, Role.READER)
+    assert f'value="{base.id}"' in text_of(signed_in(rob).get("/"))
+
+
+def test_an_administrator_without_any_is_told_to_create_one(signed_in: SignIn, admin: User) -> None:
+    assert "Create the first knowledge base" in text_of(signed_in(admin).get("/"))
+
+
+def test_a_link_can_choose_a_knowledge_base(signed_in: SignIn, mia: User, base: KnowledgeBase) -> None:
+    box = rf'value="{base.id}" data-name="Handbook" checked'
+    assert not re.search(box, text_of(signed_in(mia).get("/")))
+    assert re.search(box, text_of(signed_in(mia).get("/?kb=handbook")))
+
+
+def test_questions_about_cairn_are_suggested_where_they_have_answers(
+    signed_in: SignIn, mia: User, ready: Document
+) -> None:
+    assert "data-ask" not in text_of(signed_in(mia).get("/"))
+    KnowledgeBase.objects.filter(pk=ready.knowledge_base_id).update(slug="cairn-help")
+    assert text_of(signed_in(mia).get("/")).count("data-ask") == 3
+
+
+def test_a_conversation_shows_its_answers(signed_in: SignIn, mia: User, answered: Answered) -> None:
+    message = answered(mia)
+    html = text_of(signed_in(mia).get(f"/conversations/{message.conversation_id}"))
+    assert "How much may I give?" in html
+    assert 'class="cite" data-marker="1" aria-label="Source 1: Leave rules"' in html
+    assert "Supported by 1 passage<" in html
+    [citation] = citations_in(html)
+    assert citation["quote"] == SENTENCE
+    assert citation["version"] == 1
+
+
+@pytest.mark.parametrize("path", ["/conversations/{conversation}", "/messages/{message}/rendered"])
+def test_other_peoples_conversations_are_not_there(
+    signed_in: SignIn, mia: User, admin: User, answered: Answered, path: str
+) -> None:
+    message = answered(mia)
+    address = path.format(conversation=message.conversation_id, message=message.id)
+    assert signed_in(mia).get(address).status_code == 200
+    theirs = signed_in(admin).get(address)
+    absent = signed_in(admin).get(path.format(conversation=admin.id, message=admin.id))
+    assert theirs.status_code == absent.status_code == 404
+    assert theirs.content == absent.content
+
+
+def test_an_id_that_is_none_is_not_there(signed_in: SignIn, mia: User) -> None:
+    assert signed_in(mia).get("/conversations/%00../x").status_code == 404
+    assert signed_in(mia).get("/messages/1/rendered").status_code == 404
+
+
+def test_the_list_holds_ones_own_conversations(
+    signed_in: SignIn, mia: User, rob: User, answered: Answered
+) -> None:
+    answered(mia, question="About leave")
+    answered(rob, question="About pay")
+    html = text_of(signed_in(mia).get("/conversations"))
+    assert "About leave" in html
+    assert "About pay" not in html
+
+
+def test_conversations_are_found_by_what_was_asked(signed_in: SignIn, mia: User, answered: Answered) -> None:
+    kept = answered(mia, question="About leave")
+    Conversation.objects.filter(pk=kept.conversation_id).update(title="Something else")
+    answered(mia, question="About pay")
+    html = text_of(signed_in(mia).get("/conversations", {"q": "LEAVE"}))
+    assert "Something else" in html
+    assert "About pay" not in html
+    assert "No conversation matches" in text_of(signed_in(mia).get("/conversations", {"q": "zebra"}))
+
+
+def test_an_answer_is_withheld_once_its_source_is_closed(
+    signed_in: SignIn, rob: User, answered: Answered, grant: Callable[[User, Role], None]
+) -> None:
+    grant(rob, Role.READER)
+    message = answered(rob)
+    address = f"/messages/{message.id}/rendered"
+    assert "40 hours" in text_of(signed_in(rob).get(address))
+    Grant.objects.filter(user=rob).delete()
+    html = text_of(signed_in(rob).get(address))
+    assert "40 hours" not in html
+    assert "Leave rules" not in html
+    assert citations_in(html) == []
+
+
+def test_a_refusal_names_the_nearest_documents_that_may_be_opened(
+    signed_in: SignIn, mia: User, rob: User, ready: Document, answered: Answered
+) -> None:
+    nearest = [{"document": str(ready.id), "title": ready.title}]
+    fields = {"answer": "", "verdict": "refused", "reason": "Nothing on lunch.", "nearest": nearest}
+    for user, shown in ((mia, True), (rob, False)):
+        message = answered(user, **fields)
+        message.citations.all().delete()
+        html = text_of(signed_in(user).get(f"/messages/{message.id}/rendered"))
+        assert "Not in your knowledge bases" in html
+        assert "Nothing on lunch." in html
+        assert (f"/library/documents/{ready.id}" in html) is shown
+
+
+def test_sentences_that_are_shown_without_support_are_named(
+    signed_in: SignIn, mia: User, answered: Answered
+) -> None:
+    sentences = [
+        {"text": "The form is green.", "supported": False, "markers": []},
+        {"text": "Left out before.", "supported": False, "markers": []},
+    ]
+    message = answered(
+        mia, answer="Up to 40 hours [1]. The form is green.", verdict="partial", sentences=sentences
+    )
+    html = text_of(signed_in(mia).get(f"/messages/{message.id}/rendered"))
+    assert "<li>The form is green.</li>" in html
+    assert "Left out before." not in html
+
+
+def test_an_answer_that_runs_is_asked_for_again(signed_in: SignIn, mia: User, answered: Answered) -> None:
+    message = answered(mia, state="running", answer="", verdict="")
+    html = text_of(signed_in(mia).get(f"/messages/{message.id}/rendered"))
+    assert f'hx-get="/messages/{message.id}/rendered"' in html
+    assert "answer-foot" not in html
+
+
+@pytest.mark.parametrize(
+    ("fields", "line"),
+    [
+        ({"state": "stopped"}, "Stopped before the end"),
+        ({"verdict": "partial", "mode": "extractive"}, "Quoted from 1 passage"),
+        ({"verdict": "partial", "reason": "1 of 2 sentences."}, "1 of 2 sentences."),
+        ({"state": "failed", "reason": "The model is away."}, "The model is away."),
+    ],
+)
+def test_the_verdict_in_words(
+    signed_in: SignIn, mia: User, answered: Answered, fields: dict[str, str], line: str
+) -> None:
+    message = answered(mia, **fields)
+    assert line in text_of(signed_in(mia).get(f"/messages/{message.id}/rendered"))
+
+
+def test_what_was_written_cannot_leave_its_place(
+    signed_in: SignIn, rob: User, mia: User, answered: Answered
+) -> None:
+    evil = "</script><script>alert(1)</script>"
+    message = answered(mia, question=evil, answer=f"{evil} [1]")
+    message.citations.update(quote=evil, title=evil)
+    knowledge_base_create(name=evil, principal=principal_for_user(mia))
+    html = text_of(signed_in(mia).get(f"/conversations/{message.conversation_id}"))
+    assert "<script>alert" not in html
+    assert citations_in(html)[0]["quote"] == evil

@@ -1,0 +1,80 @@
+"""Administration is for administrators, and a knowledge base's for its managers."""
+
+from collections.abc import Callable
+
+import pytest
+from django.test import Client
+
+from cairn.access.models import Role
+from cairn.access.principals import principal_for_user
+from cairn.access.services import grant_give, knowledge_base_create
+from cairn.accounts.models import User
+from cairn.accounts.services import group_create
+from cairn.library.models import KnowledgeBase
+from tests.web.pages.conftest import text_of
+
+SignIn = Callable[[User], Client]
+
+
+@pytest.mark.parametrize("path", ["/admin/knowledge-bases", "/admin/users", "/admin/groups"])
+def test_others_are_turned_away(signed_in: SignIn, admin: User, rob: User, path: str) -> None:
+    assert signed_in(admin).get(path).status_code == 200
+    response = signed_in(rob).get(path)
+    assert response.status_code == 403
+    assert "This is not open to you" in text_of(response)
+
+
+def test_others_are_not_led_there(
+    signed_in: SignIn, admin: User, rob: User, mia: User, base: KnowledgeBase
+) -> None:
+    assert "Administration" in text_of(signed_in(admin).get("/"))
+    assert "Administration" in text_of(signed_in(mia).get("/"))
+    assert "Administration" not in text_of(signed_in(rob).get("/"))
+
+
+def test_managers_administer_their_own(
+    signed_in: SignIn, mia: User, admin: User, base: KnowledgeBase
+) -> None:
+    knowledge_base_create(name="Secret", principal=principal_for_user(admin))
+    client = signed_in(mia)
+    html = text_of(client.get("/admin/knowledge-bases"))
+    assert "Handbook" in html
+    assert "Secret" not in html
+    assert client.get("/admin/knowledge-bases/handbook").status_code == 200
+    assert client.get("/admin/knowledge-bases/secret").status_code == 404
+    assert client.get("/admin/users").status_code == 403
+
+
+def test_editors_do_not(signed_in: SignIn, rob: User, grant: Callable[[User, Role], None]) -> None:
+    grant(rob, Role.EDITOR)
+    assert signed_in(rob).get("/admin/knowledge-bases/handbook").status_code == 403
+
+
+def test_grants_are_listed_by_name(signed_in: SignIn, mia: User, rob: User, base: KnowledgeBase) -> None:
+    team = group_create(name="Human resources", members=[rob.id])
+    grant_give(knowledge_base=base, subject=f"group:{team.id}", role=Role.EDITOR, actor=None)
+    grant_give(knowledge_base=base, subject="everyone", role=Role.READER, actor=None)
+    html = text_of(signed_in(mia).get("/admin/knowledge-bases/handbook"))
+    for subject in (f"user:{mia.id}", f"group:{team.id}", "everyone"):
+        assert f'data-subject="{subject}"' in html
+    assert 'Role of Human resources"' in html
+    assert f'<option value="user:{rob.id}">rob</option>' in html
+
+
+def test_a_knowledge_base_is_deleted_by_typing_its_name(
+    signed_in: SignIn, mia: User, base: KnowledgeBase
+) -> None:
+    html = text_of(signed_in(mia).get("/admin/knowledge-bases/handbook"))
+    assert 'data-method="DELETE"' in html
+    assert 'data-typed="Handbook"' in html
+
+
+def test_people_and_groups_are_shown_with_their_ties(signed_in: SignIn, admin: User, rob: User) -> None:
+    team = group_create(name="Engineering", members=[rob.id])
+    users = text_of(signed_in(admin).get("/admin/users"))
+    assert f'value="{team.id}" data-list checked' in users
+    assert f'data-remove-api="/api/v1/users/{rob.id}"' in users
+    assert f'data-remove-api="/api/v1/users/{admin.id}"' not in users
+    groups = text_of(signed_in(admin).get("/admin/groups"))
+    assert f'value="{rob.id}" data-list checked' in groups
+    assert f'value="{admin.id}" data-list checked' not in groups

@@ -1,0 +1,169 @@
+"""The library: what is listed, for whom, and what may be done with it."""
+
+import json
+import re
+from collections.abc import Callable
+
+import pytest
+from django.test import Client
+
+from cairn.access.models import Role
+from cairn.access.services import readers_replace
+from cairn.accounts.models import User
+from cairn.library.models import Document, DocumentVersion, KnowledgeBase
+from ingestion.models import Job
+from tests.web.pages.conftest import SENTENCE, text_of
+
+SignIn = Callable[[User], Client]
+Grant = Callable[[User, Role], None]
+
+
+def test_what_one_may_not_read_is_not_there(signed_in: SignIn, rob: User, document: Document) -> None:
+    client = signed_in(rob)
+    absent = client.get("/library/no-such-shelf")
+    assert absent.status_code == 404
+    for path in ("/library/handbook", "/library/handbook/documents", f"/library/documents/{document.id}"):
+        response = client.get(path)
+        assert response.status_code == 404
+        assert response.content == absent.content
+    assert "Handbook" not in text_of(client.get("/library"))
+
+
+def test_readers_see_documents_but_cannot_change_them(
+    signed_in: SignIn, rob: User, document: Document, grant: Grant
+) -> None:
+    grant(rob, Role.READER)
+    html = text_of(signed_in(rob).get("/library/handbook"))
+    assert "Leave rules" in html
+    for control in ('id="drop"', "data-erase", "data-replace"):
+        assert control not in html
+    grant(rob, Role.EDITOR)
+    html = text_of(signed_in(rob).get("/library/handbook"))
+    for control in ('id="drop"', "data-erase", "data-replace"):
+        assert control in html
+
+
+def test_only_managers_are_led_to_its_administration(
+    signed_in: SignIn, rob: User, mia: User, base: KnowledgeBase, grant: Grant
+) -> None:
+    grant(rob, Role.EDITOR)
+    link = "/admin/knowledge-bases/handbook"
+    assert link not in text_of(signed_in(rob).get("/library/handbook"))
+    assert link in text_of(signed_in(mia).get("/library/handbook"))
+
+
+def test_a_narrowed_document_is_neither_listed_nor_counted(
+    signed_in: SignIn, rob: User, document: Document, grant: Grant
+) -> None:
+    grant(rob, Role.READER)
+    assert "1 document," in text_of(signed_in(rob).get("/library/handbook"))
+    readers_replace(document=document, readers=[], actor=None)
+    html = text_of(signed_in(rob).get("/library/handbook"))
+    assert "0 documents," in html
+    assert "Leave rules" not in html
+    assert signed_in(rob).get(f"/library/documents/{document.id}").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        ({}, True),
+        ({"q": "LEAVE"}, True),
+        ({"q": "pay"}, False),
+        ({"status": "queued"}, True),
+        ({"status": "ready"}, False),
+        ({"status": "nonsense"}, True),
+        ({"q": "\0"}, True),
+        ({"page": "2"}, False),
+        ({"page": "-1"}, True),
+        ({"page": "²"}, True),
+    ],
+)
+def test_documents_are_found_by_words_and_status(
+    signed_in: SignIn, mia: User, document: Document, asked: dict[str, str], found: bool
+) -> None:
+    response = signed_in(mia).get("/library/handbook/documents", asked)
+    assert response.status_code == 200
+    assert ("Leave rules" in text_of(response)) is found
+
+
+def test_long_lists_come_in_pages(signed_in: SignIn, mia: User, document: Document) -> None:
+    Document.objects.bulk_create(
+        Document(knowledge_base=document.knowledge_base, source_key=f"{n}", title=f"Chapter {n}")
+        for n in range(130)
+    )
+    first = text_of(signed_in(mia).get("/library/handbook/documents"))
+    assert first.count("data-document=") == 100
+    assert "documents?page=2" in first
+    second = text_of(signed_in(mia).get("/library/handbook/documents", {"page": "2"}))
+    assert second.count("data-document=") == 31
+    assert "<table" not in second
+    assert not set(re.findall(r'data-document="(.*?)"', first)) & set(
+        re.findall(r'data-document="(.*?)"', second)
+    )
+
+
+def test_a_failure_is_told_with_its_code_and_a_way_on(
+    signed_in: SignIn, mia: User, document: Document
+) -> None:
+    job = Job.objects.get(version=document.latest_version)
+    Job.objects.filter(pk=job.pk).update(stage="failed")
+    DocumentVersion.objects.update(
+        state="failed", error_code="no_text", error_message="There is no text in it."
+    )
+    for path in ("/library/handbook", f"/library/documents/{document.id}"):
+        html = text_of(signed_in(mia).get(path))
+        assert "no_text" in html
+        assert "There is no text in it." in html
+        assert f'data-retry-job="{job.id}"' in html
+
+
+def test_a_running_job_is_followed(signed_in: SignIn, mia: User, document: Document) -> None:
+    job = Job.objects.get(version=document.latest_version)
+    followed = rf'data-job="{job.id}"\s+data-moving'
+    assert re.search(followed, text_of(signed_in(mia).get("/library/handbook")))
+    Job.objects.filter(pk=job.pk).update(stage="ready")
+    assert not re.search(followed, text_of(signed_in(mia).get("/library/handbook")))
+
+
+def test_a_new_version_on_its_way_is_told(signed_in: SignIn, mia: User, ready: Document) -> None:
+    ready.latest_version = DocumentVersion.objects.create(
+        document=ready,
+        number=2,
+        filename="leave.md",
+        size=1,
+        sha256="1",
+        state="failed",
+        error_message="Damaged.",
+    )
+    ready.save()
+    html = text_of(signed_in(mia).get("/library/handbook"))
+    assert "Version 2 failed; the one before it still answers. Damaged." in html
+    assert "tag-ready" in html
+
+
+def test_a_document_page_lights_the_passage_of_its_address(
+    signed_in: SignIn, mia: User, ready: Document
+) -> None:
+    client = signed_in(mia)
+    html = text_of(client.get(f"/library/documents/{ready.id}?chunk={ready.active_version_id}"))
+    [data] = re.findall(r'<script id="passage" type="application/json">(.*?)</script>', html)
+    assert json.loads(data) == {"quote": SENTENCE, "page": None, "section": ["Giving leave"]}
+
+
+@pytest.mark.parametrize("chunk", ["", "nonsense", "00000000-0000-0000-0000-000000000000"])
+def test_a_passage_that_is_not_there_is_not_lit(
+    signed_in: SignIn, mia: User, ready: Document, chunk: str
+) -> None:
+    response = signed_in(mia).get(f"/library/documents/{ready.id}?chunk={chunk}")
+    assert response.status_code == 200
+    assert 'id="passage"' not in text_of(response)
+
+
+def test_the_report_is_told_in_sentences(signed_in: SignIn, mia: User, ready: Document) -> None:
+    report = {"pages_without_text": [3, 4], "truncated": True, "warnings": ["Two links were left out."]}
+    DocumentVersion.objects.update(report=report)
+    html = text_of(signed_in(mia).get(f"/library/documents/{ready.id}"))
+    assert "No text was found on pages 3, 4." in html
+    assert "Two links were left out." in html
+    assert "longer than is read" in html

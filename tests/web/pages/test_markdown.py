@@ -1,0 +1,134 @@
+"""What a model or a document wrote reaches the page only as harmless HTML."""
+
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+from web.markdown import LONGEST, render_markdown
+
+LABELS = {1: 'Source 1: "Rules" <b>', 2: "Source 2: Leave"}
+BLOCKS = {"blockquote", "br", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "li", "ol", "p", "pre", "ul"}
+INLINE = {"a", "button", "code", "em", "s", "strong"}
+ALLOWED = BLOCKS | INLINE | {"table", "tbody", "td", "th", "thead", "tr"}
+
+
+class Tags(HTMLParser):
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs)))
+
+
+HOSTILE = [
+    "<script>alert(1)</script>",
+    "<img src=x onerror=alert(1)>",
+    "<svg/onload=alert(1)>",
+    "<a href='javascript:alert(1)'>x</a>",
+    "<style>body{background:url(https://evil.example/x)}</style>",
+    "<iframe srcdoc='<script>alert(1)</script>'></iframe>",
+    '<button class="cite" data-marker="1" onclick="alert(1)">1</button>',
+    "[x](javascript:alert(1))",
+    "[x](JaVaScRiPt:alert(1))",
+    "[x](java\tscript:alert(1))",
+    "[x](&#106;avascript:alert(1))",
+    "[x](data:text/html;base64,PHNjcmlwdD4=)",
+    "[x](vbscript:msgbox)",
+    "<javascript:alert(1)>",
+    '[x](https://ok.example "onmouseover=alert(1) x=\'")',
+    "![pixel](https://evil.example/p.png)",
+    "![pixel][1]\n\n[1]: https://evil.example/p.png",
+    "[![pixel](https://evil.example/p.png)](https://evil.example)",
+    "[1](javascript:alert(1))",
+    "```html\n<script>alert(1)</script>\n```",
+    "| <script>alert(1)</script> |\n|---|\n| <img src=x onerror=y> |",
+    "a\x00b <scr\x00ipt>alert(1)</scr\x00ipt>",
+    "\ud800<script>alert(1)</script>",
+    "<<script>script>alert(1)<</script>/script>",
+]
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_hostile_text_becomes_no_live_element(text: str) -> None:
+    for tag, attributes in Tags(render_markdown(text, LABELS)).found:
+        assert tag in ALLOWED
+        assert not [name for name in attributes if name.startswith(("on", "style", "src"))]
+        href = attributes.get("href")
+        assert href is None or href.startswith(("http://", "https://", "mailto:"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[" * LONGEST,
+        ">" * LONGEST,
+        "*a " * LONGEST,
+        "![" * LONGEST,
+        "- " * LONGEST,
+        "`" * LONGEST,
+        "[](" * LONGEST,
+    ],
+)
+def test_deep_nesting_ends_in_shallow_html(text: str) -> None:
+    html = render_markdown(text)
+    depth = deepest = 0
+    for closing in re.findall(r"<(/?)(?:blockquote|ul|ol|em|strong|li)\b", html):
+        depth += -1 if closing else 1
+        deepest = max(deepest, depth)
+    assert deepest <= 60
+
+
+def test_long_text_is_cut() -> None:
+    assert len(render_markdown("a" * (LONGEST * 3))) < LONGEST * 2
+
+
+def test_a_link_says_nothing_of_where_it_was_followed() -> None:
+    [(_, _), (tag, attributes)] = Tags(render_markdown("[x](https://ok.example/a)")).found
+    assert tag == "a"
+    assert attributes == {"href": "https://ok.example/a", "rel": "nofollow noopener noreferrer"}
+
+
+def test_links_into_this_site_are_no_links() -> None:
+    """They could make a reader sign out or open what the writer wants opened."""
+    assert "href" not in render_markdown("[x](/logout) [y](//evil.example)")
+
+
+def test_a_picture_is_its_description() -> None:
+    assert render_markdown("![a map](https://evil.example/p.png)") == "<p>a map</p>\n"
+
+
+def test_a_marker_with_a_citation_is_a_button() -> None:
+    html = render_markdown("Yes [1][2].", LABELS)
+    buttons = [attributes for tag, attributes in Tags(html).found if tag == "button"]
+    assert [button["data-marker"] for button in buttons] == ["1", "2"]
+    assert buttons[0]["aria-label"] == LABELS[1]
+    assert buttons[0]["type"] == "button"
+
+
+@pytest.mark.parametrize("text", ["Yes [3].", "Yes [0].", "`[1]`", "```\n[1]\n```", "Yes \\[1]."])
+def test_other_brackets_stay_text(text: str) -> None:
+    assert "<button" not in render_markdown(text, LABELS)
+
+
+def test_a_definition_does_not_turn_markers_into_links() -> None:
+    html = render_markdown("Yes [1].\n\n[1]: https://evil.example", LABELS)
+    assert "href" not in html
+    assert html.count("<button") == 2
+
+
+KEPT = {
+    "**a**": "strong",
+    "*a*": "em",
+    "- a": "ul",
+    "1. a": "ol",
+    "> a": "blockquote",
+    "|a|\n|-|\n|b|": "table",
+}
+
+
+@pytest.mark.parametrize(("text", "tag"), KEPT.items())
+def test_what_answers_use_is_kept(text: str, tag: str) -> None:
+    assert f"<{tag}>" in render_markdown(text)

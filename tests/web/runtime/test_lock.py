@@ -1,0 +1,96 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from web.runtime.lock import DataDirHeld, DataDirLock, holder_of
+
+HOLD = """
+import sys
+from pathlib import Path
+from web.runtime.lock import DataDirLock
+lock = DataDirLock(Path(sys.argv[1]))
+lock.acquire("manage.py up")
+lock.announce("http://127.0.0.1:9")
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+def held_elsewhere(folder: Path) -> "subprocess.Popen[str]":
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "held\n"
+    return process
+
+
+def end(process: "subprocess.Popen[str]") -> None:
+    process.kill()
+    process.communicate()
+
+
+def test_nobody_holds_a_new_folder(tmp_path: Path) -> None:
+    assert holder_of(tmp_path / "new") is None
+
+
+def test_the_second_learns_who_was_first(tmp_path: Path) -> None:
+    process = held_elsewhere(tmp_path)
+    try:
+        with pytest.raises(DataDirHeld) as held:
+            DataDirLock(tmp_path).acquire("manage.py ingest")
+        known = holder_of(tmp_path)
+    finally:
+        end(process)
+    assert str(tmp_path) in held.value.message
+    assert f"process {process.pid} (manage.py up)" in held.value.message
+    assert "http://127.0.0.1:9" in held.value.message
+    assert known == held.value.holder
+
+
+def test_a_killed_holder_holds_nothing(tmp_path: Path) -> None:
+    end(held_elsewhere(tmp_path))
+    assert holder_of(tmp_path) is None
+    lock = DataDirLock(tmp_path)
+    lock.acquire("manage.py up")
+    assert holder_of(tmp_path).command == "manage.py up"
+    lock.release()
+
+
+def test_a_released_lock_is_free(tmp_path: Path) -> None:
+    lock = DataDirLock(tmp_path)
+    lock.acquire("manage.py up")
+    lock.release()
+    lock.release()
+    assert holder_of(tmp_path) is None
+
+
+def test_the_address_comes_later_than_the_lock(tmp_path: Path) -> None:
+    lock = DataDirLock(tmp_path)
+    lock.acquire("manage.py up")
+    assert holder_of(tmp_path).url is None
+    lock.announce("http://127.0.0.1:1")
+    assert holder_of(tmp_path).url == "http://127.0.0.1:1"
+    lock.release()
+
+
+def test_a_holder_that_left_no_name_is_still_a_holder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("web.runtime.lock._TRIES", 2)
+    lock = DataDirLock(tmp_path)
+    lock.acquire("manage.py up")
+    (tmp_path / "lock").write_text("not json")
+    assert holder_of(tmp_path).url is None
+    lock.release()
+
+
+def test_only_the_owner_may_read_the_lock(tmp_path: Path) -> None:
+    lock = DataDirLock(tmp_path)
+    lock.acquire("manage.py up")
+    assert (tmp_path / "lock").stat().st_mode & 0o077 == 0
+    assert json.loads((tmp_path / "lock").read_text())["command"] == "manage.py up"
+    lock.release()

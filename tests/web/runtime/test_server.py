@@ -1,0 +1,43 @@
+import socket
+
+import pytest
+
+from cairn.errors import ConfigurationError
+from web.runtime.server import listen, url_of
+
+
+def test_a_free_port() -> None:
+    with listen("127.0.0.1", 0) as listener:
+        port = listener.getsockname()[1]
+        assert url_of(listener) == f"http://127.0.0.1:{port}"
+
+
+def test_all_addresses_are_reached_through_loopback() -> None:
+    with listen("0.0.0.0", 0) as listener:
+        assert url_of(listener).startswith("http://127.0.0.1:")
+
+
+def test_version_6_addresses_stand_in_brackets() -> None:
+    try:
+        listener = listen("::1", 0)
+    except ConfigurationError:
+        pytest.skip("this machine has no IPv6")
+    with listener:
+        assert url_of(listener).startswith("http://[::1]:")
+
+
+def test_a_taken_port() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(ConfigurationError, match=f"127.0.0.1:{port}: Address already in use"):
+            listen("127.0.0.1", port)
+
+
+def test_a_host_that_is_not_ours() -> None:
+    with pytest.raises(ConfigurationError, match="Cannot serve"):
+        listen("192.0.2.1", 0)
+
+
+def test_a_port_that_no_machine_has() -> None:
+    with pytest.raises(ConfigurationError, match="Cannot serve"):
+        listen("127.0.0.1", 99999)

@@ -1,0 +1,146 @@
+import os
+import stat
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from cairn.errors import DocumentRejected, InvalidInput
+from web.runtime import uploads
+from web.runtime.uploads import find_files
+
+
+def tree(root: Path, *names: str) -> Path:
+    for name in names:
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(name)
+    return root
+
+
+def archive(path: Path, *names: str) -> Path:
+    with zipfile.ZipFile(path, "w") as target:
+        for name in names:
+            target.writestr(name, f"text of {name}")
+    return path
+
+
+def uris(*paths: Path) -> list[str]:
+    return [file.source_uri for file in find_files(paths).files]
+
+
+def test_a_folder_is_named_in_its_files(tmp_path: Path) -> None:
+    tree(tmp_path / "handbook", "a.md", "leave/b.md")
+    assert uris(tmp_path / "handbook") == ["handbook/a.md", "handbook/leave/b.md"]
+
+
+def test_the_present_folder_has_a_name_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tree(tmp_path / "handbook", "a.md")
+    monkeypatch.chdir(tmp_path / "handbook")
+    assert uris(Path()) == ["handbook/a.md"]
+
+
+def test_a_file_is_its_name(tmp_path: Path) -> None:
+    tree(tmp_path, "a.md")
+    assert uris(tmp_path / "a.md") == ["a.md"]
+
+
+def test_hidden_files_are_counted_and_left_out(tmp_path: Path) -> None:
+    tree(tmp_path / "docs", "a.md", ".git/config", "b/.DS_Store")
+    found = find_files([tmp_path / "docs"])
+    assert [file.source_uri for file in found.files] == ["docs/a.md"]
+    assert found.hidden == 2
+
+
+def test_a_path_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="no such file"):
+        find_files([tmp_path / "nothing"])
+
+
+def test_two_folders_of_one_name_would_replace_each_other(tmp_path: Path) -> None:
+    tree(tmp_path, "x/docs/a.md", "y/docs/a.md")
+    with pytest.raises(InvalidInput, match=r"docs/a\.md"):
+        find_files([tmp_path / "x/docs", tmp_path / "y/docs"])
+
+
+def test_a_name_that_is_no_utf8(tmp_path: Path) -> None:
+    (tmp_path / "d").mkdir()
+    Path(os.fsdecode(os.fsencode(tmp_path / "d") + b"/\xff.md")).write_text("x")
+    (uri,) = uris(tmp_path / "d")
+    assert uri.encode() == "d/�.md".encode()
+
+
+def test_an_archive_is_a_folder(tmp_path: Path) -> None:
+    found = find_files([archive(tmp_path / "handbook.zip", "a.md", "leave/b.md", "__MACOSX/x", ".hidden")])
+    assert [file.source_uri for file in found.files] == ["handbook/a.md", "handbook/leave/b.md"]
+    assert found.hidden == 2
+    with found.files[1].open() as stream:
+        assert stream.read() == b"text of leave/b.md"
+
+
+def test_an_archive_in_a_folder(tmp_path: Path) -> None:
+    tree(tmp_path / "docs", "a.md")
+    archive(tmp_path / "docs" / "old.ZIP", "b.md")
+    assert uris(tmp_path / "docs") == ["docs/a.md", "docs/old/b.md"]
+
+
+@pytest.mark.parametrize("name", ["../a.md", "x/../../a.md", "/etc/a.md", "..\\a.md", "C:\\a.md"])
+def test_names_that_point_outside(tmp_path: Path, name: str) -> None:
+    found = find_files([archive(tmp_path / "x.zip", "good.md", name)])
+    assert found.files == []
+    ((uri, rejection),) = found.rejected
+    assert (uri, rejection.code) == ("x.zip", "archive_unsafe")
+
+
+def test_links_in_an_archive(tmp_path: Path) -> None:
+    member = zipfile.ZipInfo("a.md")
+    member.external_attr = (stat.S_IFLNK | 0o777) << 16
+    with zipfile.ZipFile(tmp_path / "x.zip", "w") as target:
+        target.writestr(member, "/etc/passwd")
+    ((_, rejection),) = find_files([tmp_path / "x.zip"]).rejected
+    assert rejection.code == "archive_unsafe"
+
+
+def test_a_damaged_archive_does_not_stop_the_others(tmp_path: Path) -> None:
+    (tmp_path / "x.zip").write_bytes(b"PK\x03\x04 but no more")
+    tree(tmp_path, "a.md")
+    found = find_files([tmp_path / "x.zip", tmp_path / "a.md"])
+    assert [file.source_uri for file in found.files] == ["a.md"]
+    assert [rejection.code for _, rejection in found.rejected] == ["damaged_file"]
+
+
+def test_an_archive_with_a_damaged_member(tmp_path: Path) -> None:
+    path = archive(tmp_path / "x.zip", "a.md")
+    data = bytearray(path.read_bytes())
+    data[data.index(b"text of")] ^= 0xFF
+    path.write_bytes(data)
+    (file,) = find_files([path]).files
+    with pytest.raises(DocumentRejected, match="cannot be read"), file.open():
+        pass
+
+
+def test_a_protected_archive(tmp_path: Path) -> None:
+    path = archive(tmp_path / "x.zip", "a.md")
+    data = bytearray(path.read_bytes())
+    data[data.index(b"PK\x01\x02") + 8] |= 1  # the encryption flag in the directory
+    path.write_bytes(data)
+    ((_, rejection),) = find_files([path]).rejected
+    assert rejection.code == "password_protected"
+
+
+def test_too_many_members(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(uploads, "MAX_MEMBERS", 2)
+    ((_, rejection),) = find_files([archive(tmp_path / "x.zip", "a", "b", "c")]).rejected
+    assert rejection.code == "archive_unsafe"
+
+
+def test_what_comes_out_is_counted_and_not_what_the_directory_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(uploads, "MAX_ARCHIVE_BYTES", 20)
+    first, second = find_files([archive(tmp_path / "x.zip", "a.md", "b.md")]).files
+    with first.open() as stream:
+        assert stream.read() == b"text of a.md"
+    with pytest.raises(DocumentRejected) as rejected, second.open():
+        pass
+    assert rejected.value.code == "archive_unsafe"

@@ -1,0 +1,69 @@
+"""The REST API, put together."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+
+from cairn.errors import CairnError, NotSignedIn
+from web.api import (
+    ask,
+    conversations,
+    documents,
+    groups,
+    jobs,
+    knowledge_bases,
+    me,
+    search,
+    users,
+)
+from web.api.describe import DescribedAPI
+from web.api.parser import StrictParser
+from web.api.problems import handlers_add, problem
+from web.auth import needs
+
+DESCRIPTION = """Answers from an organisation's own documents, every sentence traceable to its source.
+
+Send `Authorization: Bearer <key>`, or use the browser's session. Errors are problem documents (RFC 9457)
+with a stable `code`. Lists take `limit` and `cursor`. Ids are opaque strings."""
+
+
+def _let_in(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    """The description is for those with a key or a session, like everything below."""
+
+    @wraps(view)
+    def checked(request: HttpRequest, **parts: Any) -> HttpResponse:
+        try:
+            if not any(check(request) for check in needs()):
+                raise NotSignedIn
+        except CairnError as error:
+            return problem(error)
+        return view(request, **parts)
+
+    return checked
+
+
+api = DescribedAPI(
+    title="Cairn",
+    version="1",
+    description=DESCRIPTION,
+    urls_namespace="api",
+    auth=needs(),
+    parser=StrictParser(),
+    docs_decorator=_let_in,
+)
+handlers_add(api)
+
+api.add_router("v1/me", me.router)
+api.add_router("v1/users", users.router)
+api.add_router("v1/groups", groups.router)
+api.add_router("v1/knowledge-bases", knowledge_bases.router)
+api.add_router("v1/knowledge-bases", documents.in_knowledge_base)
+api.add_router("v1/documents", documents.router)
+api.add_router("v1/receipts", documents.receipts)
+api.add_router("v1/jobs", jobs.router)
+api.add_router("v1/search", search.router)
+api.add_router("v1/ask", ask.router)
+api.add_router("v1/conversations", conversations.router)
+api.add_router("v1/messages", conversations.messages)

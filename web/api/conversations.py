@@ -1,0 +1,97 @@
+"""My conversations, and what I say about the answers."""
+
+from typing import Annotated, Literal
+
+from django.http import HttpRequest
+from ninja import Query, Router, Status
+from pydantic import BaseModel, Field, StringConstraints
+
+from retrieval import asking
+from retrieval.conversations import (
+    conversation_delete,
+    conversation_for,
+    conversation_rename,
+    conversations_for,
+    message_feedback,
+    message_for,
+    messages_shown,
+)
+from web.api.fields import Body, Patch
+from web.api.pagination import Page, PageQuery, page_of
+from web.api.schemas import Conversation, ConversationWithMessages, Feedback, answers_of
+from web.auth import needs, principal_of
+
+router = Router(tags=["Conversations"], auth=needs("ask"))
+messages = Router(tags=["Conversations"], auth=needs("ask"))
+ConversationTitle = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+
+
+class ConversationPatch(Patch):
+    title: ConversationTitle | None = None
+
+
+class Deleted(BaseModel):
+    id: str
+    deleted: bool = True
+
+
+class NewFeedback(Body):
+    rating: Literal["up", "down"]
+    reason: Annotated[str, Field(max_length=100)] = ""
+    comment: Annotated[str, Field(max_length=4000)] = ""
+
+
+class Stopped(BaseModel):
+    """`stopped` is false when the answer was not being written any more."""
+
+    id: str
+    stopped: bool
+
+
+@router.get("", response=Page[Conversation])
+def conversation_list(request: HttpRequest, page: Query[PageQuery]) -> Page[Conversation]:
+    """Mine, the one last used first."""
+    rows = conversations_for(principal_of(request))
+    found = page_of(rows, page, by="updated_at", newest_first=True)
+    return Page(items=[Conversation.of(row) for row in found.rows], next_cursor=found.next_cursor)
+
+
+@router.get("/{conversation_id}", response=ConversationWithMessages)
+def conversation_get(request: HttpRequest, conversation_id: str) -> ConversationWithMessages:
+    """With its answers, oldest first, less what I may not read any more."""
+    principal = principal_of(request)
+    row = conversation_for(principal, conversation_id)
+    answers = answers_of(messages_shown(row, principal))
+    return ConversationWithMessages(**Conversation.of(row).model_dump(), messages=answers)
+
+
+@router.patch("/{conversation_id}", response=Conversation)
+def conversation_change(
+    request: HttpRequest, conversation_id: str, payload: ConversationPatch
+) -> Conversation:
+    row = conversation_for(principal_of(request), conversation_id)
+    if payload.title is not None:
+        row = conversation_rename(conversation=row, title=payload.title)
+    return Conversation.of(row)
+
+
+@router.delete("/{conversation_id}", response=Deleted)
+def conversation_remove(request: HttpRequest, conversation_id: str) -> Deleted:
+    row = conversation_for(principal_of(request), conversation_id)
+    shape = Deleted(id=str(row.id))
+    conversation_delete(conversation=row)
+    return shape
+
+
+@messages.post("/{message_id}/feedback", response=Feedback)
+def feedback_give(request: HttpRequest, message_id: str, payload: NewFeedback) -> Feedback | None:
+    """Replaces what I said before."""
+    row = message_for(principal_of(request), message_id)
+    return Feedback.of(message_feedback(message=row, **payload.model_dump()))
+
+
+@messages.post("/{message_id}/stop", response={202: Stopped})
+def message_stop(request: HttpRequest, message_id: str) -> Status[Stopped]:
+    """The stream ends with what has been written."""
+    row = message_for(principal_of(request), message_id)
+    return Status(202, Stopped(id=str(row.id), stopped=asking.stop(row)))

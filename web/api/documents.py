@@ -1,0 +1,208 @@
+"""Documents, their originals, what was read of them, and receipts of their erasure."""
+
+from datetime import date
+from typing import Annotated, ClassVar, Literal
+
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from ninja import File, Form, Header, Query, Router, Status, UploadedFile
+from pydantic import BaseModel, Field
+
+from cairn.access.lookup import document_for, knowledge_base_for
+from cairn.access.models import Role
+from cairn.access.rules import documents_for
+from cairn.errors import NotFound, PreconditionFailed
+from cairn.library.models import Document as DocumentRow
+from cairn.library.models import DocumentVersion
+from cairn.library.storage import rendition_load
+from ingestion.lookup import receipt_for
+from ingestion.pages import page_picture
+from ingestion.services import document_delete, document_submit, document_update
+from web.api.downloads import attachment, picture
+from web.api.fields import Id, Metadata, Patch, Subjects, Title
+from web.api.pagination import Page, PageQuery, page_of
+from web.api.schemas import (
+    Document,
+    Erasure,
+    Job,
+    Receipt,
+    Rendition,
+    Submitted,
+    documents_shown,
+)
+from web.api.uploads import UploadForm, refuse_unknown_fields
+from web.auth import needs, principal_of
+
+router = Router(tags=["Documents"])
+in_knowledge_base = Router(tags=["Documents"])
+receipts = Router(tags=["Documents"])
+READS = needs("search", "ask", "ingest", "manage")
+Number = Annotated[
+    int | None, Field(ge=1, le=2**31 - 1, description="A version; the one that answers if absent")
+]
+PNG = {
+    200: {"description": "OK", "content": {"image/png": {"schema": {"type": "string", "format": "binary"}}}}
+}
+BYTES = {200: {"description": "OK", "content": {"application/octet-stream": {}}}}
+
+
+class DocumentQuery(PageQuery):
+    status: Literal["queued", "processing", "ready", "failed", "deleted"] | None = None
+    q: str = Field("", max_length=200, description="Part of the title or source")
+    tag: str = Field("", max_length=100)
+
+
+class DocumentPatch(Patch):
+    """`readers` null or with `everyone`: all who may read the knowledge base."""
+
+    erasable: ClassVar[frozenset[str]] = frozenset({"readers", "owner", "review_by"})
+
+    title: Title | None = None
+    metadata: Metadata | None = None
+    readers: Subjects | None = None
+    owner: Id | None = None
+    review_by: date | None = None
+
+
+class VersionQuery(BaseModel):
+    version: Number = None
+
+
+@in_knowledge_base.get("/{knowledge_base_id}/documents", response=Page[Document], auth=READS)
+def document_list(
+    request: HttpRequest, knowledge_base_id: str, query: Query[DocumentQuery]
+) -> Page[Document]:
+    principal = principal_of(request)
+    base = knowledge_base_for(principal, knowledge_base_id)
+    rows = documents_for(principal).filter(knowledge_base=base)
+    rows = rows.with_status(query.status) if query.status else rows
+    rows = rows.titled_like(query.q) if query.q else rows
+    rows = rows.tagged(query.tag) if query.tag else rows
+    found = page_of(documents_shown(rows), query)
+    return Page(items=[Document.of(row) for row in found.rows], next_cursor=found.next_cursor)
+
+
+@in_knowledge_base.post(
+    "/{knowledge_base_id}/documents", response={202: Submitted, 200: Submitted}, auth=needs("ingest")
+)
+def document_add(
+    request: HttpRequest,
+    knowledge_base_id: str,
+    file: File[UploadedFile],
+    form: Form[UploadForm],
+    idempotency_key: Annotated[
+        str | None, Header(alias="Idempotency-Key", min_length=1, max_length=255)
+    ] = None,
+) -> Status[Submitted]:
+    """Takes the role editor. The same `source_uri`, or else file name, makes a new version of what is
+    there; the same bytes answer 200 and make no job."""
+    refuse_unknown_fields(request)
+    principal = principal_of(request)
+    base = knowledge_base_for(principal, knowledge_base_id, role=Role.EDITOR)
+    submission = document_submit(
+        knowledge_base=base,
+        file=file,
+        filename=file.name or "",
+        principal=principal,
+        idempotency_key=idempotency_key,
+        **form.said(),
+    )
+    job = Job.of(submission.job) if submission.job else None
+    shape = Submitted(document=Document.of(submission.document), job=job)
+    return Status(202 if submission.created_job else 200, shape)
+
+
+@router.get("/{document_id}", response=Document, auth=READS)
+def document_get(request: HttpRequest, document_id: str, response: HttpResponse) -> Document:
+    """`ETag` is the version, for `If-Match`."""
+    return _tagged(response, Document.of(document_for(principal_of(request), document_id)))
+
+
+@router.patch("/{document_id}", response=Document, auth=needs("manage"))
+def document_change(
+    request: HttpRequest,
+    document_id: str,
+    payload: DocumentPatch,
+    response: HttpResponse,
+    if_match: Annotated[str | None, Header(alias="If-Match", max_length=200)] = None,
+) -> Document:
+    """Takes the role editor. `If-Match: "<version>"` refuses (412) if another version answers by now."""
+    principal = principal_of(request)
+    row = document_for(principal, document_id, role=Role.EDITOR)
+    with transaction.atomic():
+        _require_match(row, if_match)
+        row = document_update(document=row, principal=principal, changes=payload.sent)
+    return _tagged(response, Document.of(row))
+
+
+@router.delete("/{document_id}", response={202: Erasure}, auth=needs("manage"))
+def document_remove(request: HttpRequest, document_id: str) -> Status[Erasure]:
+    """Takes the role editor. Not found by the very next search; erased everywhere soon after."""
+    principal = principal_of(request)
+    row = document_for(principal, document_id, role=Role.EDITOR)
+    receipt = document_delete(document=row, principal=principal)
+    return Status(202, Erasure(receipt=Receipt.of(receipt)))
+
+
+@receipts.get("/{receipt_id}", response=Receipt, auth=needs("manage"))
+def receipt_get(request: HttpRequest, receipt_id: str) -> Receipt:
+    """For who asked for the erasure, and admins."""
+    return Receipt.of(receipt_for(principal_of(request), receipt_id))
+
+
+@router.get("/{document_id}/content", auth=READS, openapi_extra={"responses": BYTES})
+def document_content(
+    request: HttpRequest, document_id: str, query: Query[VersionQuery]
+) -> StreamingHttpResponse:
+    """The original, as an attachment."""
+    return attachment(_version(request, document_id, query.version))
+
+
+@router.get("/{document_id}/rendition", response=Rendition, auth=READS)
+def document_rendition(request: HttpRequest, document_id: str, query: Query[VersionQuery]) -> Rendition:
+    """What was read of the document; 404 until it has been."""
+    version = _version(request, document_id, query.version)
+    if not version.rendition:
+        raise NotFound
+    try:
+        return Rendition.of(rendition_load(version.rendition))
+    except FileNotFoundError as error:
+        raise NotFound from error
+
+
+@router.get("/{document_id}/pages/{page}.png", auth=READS, openapi_extra={"responses": PNG})
+def document_page(
+    request: HttpRequest, document_id: str, page: str, query: Query[VersionQuery]
+) -> HttpResponse:
+    """A picture of a page, counted from 1; 404 for formats without pages."""
+    version = _version(request, document_id, query.version)
+    if not (page.isdecimal() and page.isascii() and len(page) <= 6):
+        raise NotFound
+    return picture(request, page_picture(version, int(page)), tag=f"{version.id}-{int(page)}")
+
+
+def _version(request: HttpRequest, document_id: str, number: int | None) -> DocumentVersion:
+    document = document_for(principal_of(request), document_id)
+    shown = document.shown_version
+    if number is not None and (shown is None or shown.number != number):
+        shown = document.versions.filter(number=number).first()
+    if shown is None:
+        raise NotFound
+    shown.document = document
+    return shown
+
+
+def _tagged(response: HttpResponse, document: Document) -> Document:
+    response["ETag"] = f'"{document.version}"'
+    return document
+
+
+def _require_match(row: DocumentRow, if_match: str | None) -> None:
+    """Locks the row, so that no other version is flipped in between."""
+    if if_match is None or if_match.strip() == "*":
+        return
+    present = DocumentRow.objects.select_for_update(of=("self",)).with_versions().get(pk=row.pk)
+    version = present.shown_version
+    wanted = {tag.strip().strip('"') for tag in if_match.split(",")}
+    if version is None or str(version.number) not in wanted:
+        raise PreconditionFailed

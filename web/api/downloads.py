@@ -1,0 +1,52 @@
+"""Sending files kept for documents."""
+
+from collections.abc import AsyncIterator
+from pathlib import PurePosixPath
+
+from asgiref.sync import sync_to_async
+from django.core.files.base import File
+from django.core.files.storage import default_storage
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.utils.http import content_disposition_header
+from django.utils.text import slugify
+
+from cairn.errors import NotFound
+from cairn.library.models import DocumentVersion
+
+BLOCK = 1 << 18
+
+
+def attachment(version: DocumentVersion) -> StreamingHttpResponse:
+    """The original under a name made up here: the uploader's own could do harm."""
+    try:
+        file = default_storage.open(version.original)
+    except FileNotFoundError as error:
+        raise NotFound from error
+    media_type = version.media_type or "application/octet-stream"
+    response = StreamingHttpResponse(_blocks(file), content_type=media_type)
+    response["Content-Length"] = str(version.size)
+    response["Content-Disposition"] = content_disposition_header(True, _name(version)) or "attachment"
+    response["Cache-Control"] = "private, no-store"
+    return response
+
+
+def _name(version: DocumentVersion) -> str:
+    suffix = PurePosixPath(version.filename).suffix.lower()
+    known = suffix if suffix[1:].isalnum() and suffix.isascii() and len(suffix) <= 10 else ""
+    return (slugify(version.document.title)[:80] or "document") + known
+
+
+async def _blocks(file: "File[bytes]") -> AsyncIterator[bytes]:
+    with file:
+        while block := await sync_to_async(file.read)(BLOCK):
+            yield block
+
+
+def picture(request: HttpRequest, content: bytes, *, tag: str) -> HttpResponse:
+    """A browser may keep it but asks each time, so that a reader who may not see it any more does not."""
+    etag = f'"{tag}"'
+    fresh = request.headers.get("If-None-Match") == etag
+    response = HttpResponse(status=304) if fresh else HttpResponse(content, content_type="image/png")
+    response["ETag"] = etag
+    response["Cache-Control"] = "private, no-cache"
+    return response

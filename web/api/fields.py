@@ -1,0 +1,86 @@
+"""What fields of a request may hold."""
+
+import json
+from typing import Annotated, Any, ClassVar, Self
+from uuid import UUID
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictInt,
+    StringConstraints,
+    model_validator,
+)
+
+from cairn.access.lookup import as_id
+from cairn.errors import NotFound
+
+
+def _line(longest: int) -> Any:
+    return StringConstraints(strip_whitespace=True, min_length=1, max_length=longest)
+
+
+Id = Annotated[str, StringConstraints(max_length=100)]
+Ids = Annotated[list[Id], Field(max_length=200)]
+SomeIds = Annotated[list[Id], Field(min_length=1, max_length=200)]
+Members = Annotated[list[Id], Field(max_length=5000)]
+Username = Annotated[str, _line(150)]
+Password = Annotated[str, StringConstraints(min_length=1, max_length=1024)]
+Name = Annotated[str, _line(120)]
+GroupName = Annotated[str, _line(150)]
+Description = Annotated[str, StringConstraints(max_length=5000)]
+Title = Annotated[str, _line(500)]
+SourceUri = Annotated[str, StringConstraints(strip_whitespace=True, max_length=1000)]
+Query = Annotated[str, _line(2000)]
+Question = Annotated[str, _line(4000)]
+Tag = Annotated[str, StringConstraints(min_length=1, max_length=100)]
+Subject = Annotated[str, StringConstraints(min_length=1, max_length=100)]
+Subjects = Annotated[list[Subject], Field(max_length=200)]
+METADATA_CHARACTERS = 64_000
+
+
+def _short_enough(metadata: dict[str, Any]) -> dict[str, Any]:
+    if len(json.dumps(metadata, ensure_ascii=False)) > METADATA_CHARACTERS:
+        raise ValueError(f"May have {METADATA_CHARACTERS} characters at most, written as JSON")
+    return metadata
+
+
+Metadata = Annotated[dict[str, Any], AfterValidator(_short_enough)]
+Yes = StrictBool
+Count = StrictInt
+
+NOBODY = UUID(int=0)
+
+
+class Body(BaseModel):
+    """A JSON object from outside: unknown fields are refused."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Patch(Body):
+    """Fields that were not sent stay as they are; only the `erasable` ones may be sent as null."""
+
+    erasable: ClassVar[frozenset[str]] = frozenset()
+
+    @model_validator(mode="after")
+    def _no_nulls(self) -> Self:
+        nulls = [name for name in self.model_fields_set - self.erasable if getattr(self, name) is None]
+        if nulls:
+            raise ValueError(f"May not be null: {', '.join(sorted(nulls))}")
+        return self
+
+    @property
+    def sent(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in self.model_fields_set}
+
+
+def id_or_nobody(value: str) -> UUID:
+    """The id of nothing stands for what cannot be an id, so that it matches nothing."""
+    try:
+        return as_id(value)
+    except NotFound:
+        return NOBODY

@@ -1,0 +1,56 @@
+"""Groups of users, for admins."""
+# ruff: noqa: ARG001 (the framework passes the request by name)
+
+from django.http import HttpRequest
+from ninja import Query, Router, Status
+
+from cairn.access.lookup import one_of
+from cairn.accounts.models import Group as GroupRow
+from cairn.accounts.services import group_create, group_update
+from web.api.fields import Body, GroupName, Members, Patch, id_or_nobody
+from web.api.pagination import Page, PageQuery, page_of
+from web.api.schemas import Group
+from web.auth import needs
+
+router = Router(tags=["Groups"], auth=needs(admin=True))
+
+
+class NewGroup(Body):
+    name: GroupName
+    members: Members = []
+
+
+class GroupPatch(Patch):
+    name: GroupName | None = None
+    members: Members | None = None
+
+
+@router.get("", response=Page[Group])
+def group_list(request: HttpRequest, page: Query[PageQuery]) -> Page[Group]:
+    found = page_of(GroupRow.objects.prefetch_related("members"), page)
+    return Page(items=[Group.of(row) for row in found.rows], next_cursor=found.next_cursor)
+
+
+@router.post("", response={201: Group})
+def group_add(request: HttpRequest, payload: NewGroup) -> Status[Group]:
+    row = group_create(name=payload.name, members=[id_or_nobody(value) for value in payload.members])
+    return Status(201, Group.of(row))
+
+
+@router.get("/{group_id}", response=Group)
+def group_get(request: HttpRequest, group_id: str) -> Group:
+    return Group.of(one_of(GroupRow.objects.all(), group_id))
+
+
+@router.patch("/{group_id}", response=Group)
+def group_change(request: HttpRequest, group_id: str, payload: GroupPatch) -> Group:
+    members = None if payload.members is None else [id_or_nobody(value) for value in payload.members]
+    row = group_update(one_of(GroupRow.objects.all(), group_id), name=payload.name, members=members)
+    return Group.of(row)
+
+
+@router.delete("/{group_id}", response={204: None})
+def group_remove(request: HttpRequest, group_id: str) -> Status[None]:
+    """Whatever was granted to the group goes with it."""
+    one_of(GroupRow.objects.all(), group_id).delete()
+    return Status(204, None)

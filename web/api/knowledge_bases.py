@@ -1,0 +1,138 @@
+"""Knowledge bases and who may do what in them."""
+
+from collections.abc import Sequence
+from typing import Annotated
+
+from django.db.models import Count, Sum
+from django.db.models.functions import Coalesce
+from django.http import HttpRequest
+from ninja import Body as JsonBody
+from ninja import Query, Router, Status
+from pydantic import Field
+
+from cairn.access.lookup import knowledge_base_for
+from cairn.access.models import Role
+from cairn.access.rules import documents_for, knowledge_bases_for, roles_in
+from cairn.access.scope import Principal
+from cairn.access.services import grants_replace, knowledge_base_create, knowledge_base_update
+from cairn.library.models import Grounding, Sensitivity
+from cairn.library.models import KnowledgeBase as KnowledgeBaseRow
+from ingestion.services import knowledge_base_delete
+from web.api.fields import Body, Description, Name, Patch, Subject
+from web.api.pagination import Page, PageQuery, page_of
+from web.api.schemas import Erasure, Grant, KnowledgeBase, Receipt
+from web.auth import needs, principal_of
+
+router = Router(tags=["Knowledge bases"])
+READS = needs("search", "ask", "ingest", "manage")
+MANAGES = needs("manage")
+
+
+class NewKnowledgeBase(Body):
+    name: Name
+    description: Description = ""
+    sensitivity: Sensitivity = Sensitivity.INTERNAL
+    grounding: Grounding = Grounding.STRICT
+
+
+class KnowledgeBasePatch(Patch):
+    name: Name | None = None
+    description: Description | None = None
+    sensitivity: Sensitivity | None = None
+    grounding: Grounding | None = None
+
+
+class NewGrant(Body):
+    """`subject` is `user:ID`, `group:ID` or `everyone`."""
+
+    subject: Subject
+    role: Role
+
+
+NewGrants = Annotated[list[NewGrant], Field(max_length=1000)]
+
+
+@router.get("", response=Page[KnowledgeBase], auth=READS)
+def knowledge_base_list(request: HttpRequest, page: Query[PageQuery]) -> Page[KnowledgeBase]:
+    """Those I may read."""
+    principal = principal_of(request)
+    found = page_of(knowledge_bases_for(principal), page)
+    return Page(items=_shapes(found.rows, principal), next_cursor=found.next_cursor)
+
+
+@router.post("", response={201: KnowledgeBase}, auth=MANAGES)
+def knowledge_base_add(request: HttpRequest, payload: NewKnowledgeBase) -> Status[KnowledgeBase]:
+    """Who makes it manages it; nobody else sees it until granted."""
+    principal = principal_of(request)
+    row = knowledge_base_create(principal=principal, **payload.model_dump())
+    return Status(201, _shape(row, principal))
+
+
+@router.get("/{knowledge_base_id}", response=KnowledgeBase, auth=READS)
+def knowledge_base_get(request: HttpRequest, knowledge_base_id: str) -> KnowledgeBase:
+    principal = principal_of(request)
+    return _shape(knowledge_base_for(principal, knowledge_base_id), principal)
+
+
+@router.patch("/{knowledge_base_id}", response=KnowledgeBase, auth=MANAGES)
+def knowledge_base_change(
+    request: HttpRequest, knowledge_base_id: str, payload: KnowledgeBasePatch
+) -> KnowledgeBase:
+    """Takes the role manager. The slug stays."""
+    principal = principal_of(request)
+    row = knowledge_base_for(principal, knowledge_base_id, role=Role.MANAGER)
+    changed = knowledge_base_update(knowledge_base=row, principal=principal, **payload.sent)
+    return _shape(changed, principal)
+
+
+@router.delete("/{knowledge_base_id}", response={202: Erasure}, auth=MANAGES)
+def knowledge_base_remove(request: HttpRequest, knowledge_base_id: str) -> Status[Erasure]:
+    """Takes the role manager. Out of every answer at once; erased with all its documents soon after."""
+    principal = principal_of(request)
+    row = knowledge_base_for(principal, knowledge_base_id, role=Role.MANAGER)
+    receipt = knowledge_base_delete(knowledge_base=row, principal=principal)
+    return Status(202, Erasure(receipt=Receipt.of(receipt)))
+
+
+@router.get("/{knowledge_base_id}/grants", response=list[Grant], auth=MANAGES)
+def grant_list(request: HttpRequest, knowledge_base_id: str) -> list[Grant]:
+    """Takes the role manager."""
+    row = knowledge_base_for(principal_of(request), knowledge_base_id, role=Role.MANAGER)
+    return [Grant.of(grant) for grant in row.grants.all()]
+
+
+@router.put("/{knowledge_base_id}/grants", response=list[Grant], auth=MANAGES)
+def grant_replace(request: HttpRequest, knowledge_base_id: str, payload: JsonBody[NewGrants]) -> list[Grant]:
+    """Takes the role manager. Replaces the whole list; counts from the next question on."""
+    principal = principal_of(request)
+    row = knowledge_base_for(principal, knowledge_base_id, role=Role.MANAGER)
+    wanted = [(grant.subject, grant.role) for grant in payload]
+    grants_replace(knowledge_base=row, grants=wanted, actor=principal.user)
+    return [Grant.of(grant) for grant in row.grants.all()]
+
+
+def _shape(row: KnowledgeBaseRow, principal: Principal) -> KnowledgeBase:
+    return _shapes([row], principal)[0]
+
+
+def _shapes(rows: Sequence[KnowledgeBaseRow], principal: Principal) -> list[KnowledgeBase]:
+    """In three queries, however many they are."""
+    roles = roles_in(principal)
+    counts = _counts(rows, principal)
+    return [
+        KnowledgeBase.of(row, role=roles.get(row.id, Role.READER), documents=documents, chunks=chunks)
+        for row in rows
+        for documents, chunks in [counts.get(row.id, (0, 0))]
+    ]
+
+
+def _counts(rows: Sequence[KnowledgeBaseRow], principal: Principal) -> dict[object, tuple[int, int]]:
+    """Documents that the principal may read, and their chunks, by knowledge base."""
+    counted = (
+        documents_for(principal)
+        .filter(knowledge_base__in=[row.pk for row in rows])
+        .order_by()
+        .values("knowledge_base")
+        .annotate(documents=Count("id"), chunks=Coalesce(Sum("active_version__chunk_count"), 0))
+    )
+    return {each["knowledge_base"]: (each["documents"], each["chunks"]) for each in counted}

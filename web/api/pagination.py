@@ -1,0 +1,66 @@
+"""Lists in pages: a cursor names the last item seen, so what comes and goes meanwhile shifts nothing."""
+
+import base64
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Generic, TypeVar
+from uuid import UUID
+
+from django.db.models import Model, Q, QuerySet
+from pydantic import BaseModel, Field
+
+from web.api.problems import invalid_field
+
+M = TypeVar("M", bound=Model)
+T = TypeVar("T")
+DEFAULT_LIMIT = 50
+MAX_LIMIT = 200
+
+
+class PageQuery(BaseModel):
+    limit: int = Field(DEFAULT_LIMIT, ge=1, le=MAX_LIMIT, description="Most items in one answer")
+    cursor: str = Field("", max_length=200, description="`next_cursor` of the answer before")
+
+
+class Page(BaseModel, Generic[T]):
+    """`next_cursor` is null on the last page."""
+
+    items: list[T]
+    next_cursor: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Slice(Generic[M]):
+    rows: Sequence[M]
+    next_cursor: str | None
+
+
+def page_of(
+    rows: "QuerySet[M, Any]", query: PageQuery, *, by: str = "created_at", newest_first: bool = False
+) -> Slice[M]:
+    """One page in the order of a time and the id."""
+    if query.cursor:
+        at, identity = _decode(query.cursor)
+        than = "lt" if newest_first else "gt"
+        rows = rows.filter(Q(**{f"{by}__{than}": at}) | Q(**{by: at, f"id__{than}": identity}))
+    sign = "-" if newest_first else ""
+    found = list(rows.order_by(f"{sign}{by}", f"{sign}id")[: query.limit + 1])
+    shown = found[: query.limit]
+    more = len(found) > query.limit
+    return Slice(shown, _encode(getattr(shown[-1], by), shown[-1].pk) if more else None)
+
+
+def _encode(at: datetime, identity: UUID) -> str:
+    text = json.dumps([at.isoformat(), identity.hex])
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def _decode(cursor: str) -> tuple[datetime, UUID]:
+    try:
+        padded = cursor + "=" * (-len(cursor) % 4)
+        at, identity = json.loads(base64.b64decode(padded.encode("ascii"), altchars=b"-_", validate=True))
+        return datetime.fromisoformat(at).astimezone(UTC), UUID(hex=identity)
+    except (ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+        raise invalid_field("query", "cursor", message="This is not a cursor from here") from error

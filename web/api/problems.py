@@ -1,0 +1,172 @@
+"""Errors as RFC 9457 problem documents. Nothing in them repeats what was sent."""
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from django.core.exceptions import (
+    BadRequest,
+    ObjectDoesNotExist,
+    RequestDataTooBig,
+    SuspiciousOperation,
+    ValidationError,
+)
+from django.db import DataError, IntegrityError, InterfaceError, OperationalError
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.http.multipartparser import MultiPartParserError
+from django.http.request import RawPostDataException, UnreadablePostError
+from django.views import defaults
+from ninja import NinjaAPI
+from ninja.errors import AuthenticationError, HttpError
+from ninja.errors import ValidationError as NinjaValidationError
+
+from cairn.errors import (
+    CairnError,
+    Conflict,
+    InvalidInput,
+    MalformedRequest,
+    NotFound,
+    NotSignedIn,
+    PayloadTooLarge,
+    PermanentError,
+    TransientError,
+    Unavailable,
+    UnsupportedMedia,
+)
+
+log = logging.getLogger(__name__)
+
+MEDIA_TYPE = "application/problem+json"
+RETRY_AFTER_SECONDS = 5
+
+
+class MethodNotAllowed(PermanentError):
+    status = 405
+    code = "method_not_allowed"
+    title = "This address does not take that method"
+
+
+class InvalidFields(InvalidInput):
+    """`errors`: what is wrong where, as {"loc": [...], "msg": ..., "type": ...}."""
+
+    def __init__(self, errors: Sequence[dict[str, Any]]) -> None:
+        super().__init__()
+        self.errors = list(errors)
+
+
+def invalid_field(*loc: str | int, message: str, kind: str = "value_error") -> InvalidFields:
+    return InvalidFields([{"loc": list(loc), "msg": message, "type": kind}])
+
+
+_FOREIGN: tuple[tuple[type[Exception], type[CairnError]], ...] = (
+    (AuthenticationError, NotSignedIn),
+    (Http404, NotFound),
+    (ObjectDoesNotExist, NotFound),
+    (RequestDataTooBig, PayloadTooLarge),
+    (RawPostDataException, UnsupportedMedia),
+    (SuspiciousOperation, MalformedRequest),
+    (BadRequest, MalformedRequest),
+    (MultiPartParserError, MalformedRequest),
+    (UnreadablePostError, MalformedRequest),
+    (IntegrityError, Conflict),
+    (DataError, InvalidInput),
+    (OperationalError, Unavailable),
+    (InterfaceError, Unavailable),
+)
+"""What libraries raise, as what it means here; the first that fits counts."""
+
+
+def as_cairn_error(error: BaseException) -> CairnError:
+    """Anything raised while a request was handled; what nobody foresaw is logged and becomes a 500."""
+    if isinstance(error, CairnError):
+        return error
+    if isinstance(error, NinjaValidationError):
+        return InvalidFields([_tidied(item) for item in error.errors])
+    if isinstance(error, ValidationError):
+        return InvalidInput(" ".join(error.messages))
+    if isinstance(error, HttpError) and error.status_code == MalformedRequest.status:
+        return error.__cause__ if isinstance(error.__cause__, CairnError) else MalformedRequest()
+    for foreign, ours in _FOREIGN:
+        if isinstance(error, foreign):
+            return ours()
+    log.error("unexpected error in a request", exc_info=error)
+    return CairnError()
+
+
+_BY_CODE = {
+    kind.code: kind for kind in (NotSignedIn, NotFound, Conflict, InvalidInput, TransientError, Unavailable)
+}
+
+
+def error_coded(code: str, message: str) -> CairnError:
+    """What an event or a row tells of by its code."""
+    return _BY_CODE.get(code, CairnError)(message, code=code)
+
+
+def _tidied(item: dict[str, Any]) -> dict[str, Any]:
+    loc = list(item["loc"])
+    if len(loc) > 1 and loc[0] == "body" and loc[1] in {"payload", "body"}:
+        del loc[1]  # the parameter's name in the code
+    message = str(item["msg"]).removeprefix("Value error, ")
+    return {"loc": loc, "msg": message, "type": item["type"]}
+
+
+def problem_data(error: CairnError) -> dict[str, Any]:
+    data: dict[str, Any] = {
+        "type": f"urn:cairn:problem:{error.code}",
+        "title": error.title,
+        "status": error.status,
+        "detail": error.message,
+        "code": error.code,
+    }
+    if isinstance(error, InvalidFields):
+        data["errors"] = error.errors
+    return data
+
+
+def problem(error: CairnError) -> HttpResponse:
+    response = JsonResponse(problem_data(error), status=error.status, content_type=MEDIA_TYPE)
+    if isinstance(error, NotSignedIn):
+        response["WWW-Authenticate"] = "Bearer"
+    if isinstance(error, TransientError):
+        response["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    return response
+
+
+def handlers_add(api: NinjaAPI) -> None:
+    """One handler for all: ninja's own ones for its errors would win over a general one."""
+
+    def handle(_request: HttpRequest, error: Exception | type[Exception]) -> HttpResponse:
+        return problem(as_cairn_error(error if isinstance(error, Exception) else error()))
+
+    for kind in (Exception, Http404, HttpError, NinjaValidationError, AuthenticationError):
+        api.add_exception_handler(kind, handle)
+
+
+def unknown_route(_request: HttpRequest, **_parts: str) -> HttpResponse:
+    return problem(NotFound())
+
+
+def _is_api(request: HttpRequest) -> bool:
+    return request.path_info.startswith("/api/")
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """handler400: what fails before a view is found."""
+    if _is_api(request):
+        return problem(as_cairn_error(exception))
+    return _page(defaults.bad_request, request, exception)
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return problem(NotFound()) if _is_api(request) else _page(defaults.page_not_found, request, exception)
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    return problem(CairnError()) if _is_api(request) else _page(defaults.server_error, request)
+
+
+def _page(view: Callable[..., Any], *args: Any) -> HttpResponse:
+    response = view(*args)
+    assert isinstance(response, HttpResponse)
+    return response

@@ -1,0 +1,515 @@
+"""The JSON of things, and how it is made from their rows."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime
+from typing import Any, Literal
+from urllib.parse import urlencode
+from uuid import UUID
+
+from django.db.models import QuerySet
+from pydantic import BaseModel, Field
+
+from cairn.access.models import Grant as GrantRow
+from cairn.access.models import Role
+from cairn.access.scope import Principal
+from cairn.access.services import readers_of
+from cairn.accounts.models import Group as GroupRow
+from cairn.accounts.models import User as UserRow
+from cairn.library.models import Document as DocumentRow
+from cairn.library.models import DocumentVersion
+from cairn.library.models import KnowledgeBase as KnowledgeBaseRow
+from cairn.library.rendition import Rendition as ReadRendition
+from ingestion.models import Job as JobRow
+from ingestion.models import Receipt as ReceiptRow
+from ingestion.models import Stage
+from ingestion.progress import eta_seconds, queue_position
+from retrieval import types as found
+from retrieval.conversations import ShownMessage
+from retrieval.models import Citation as CitationRow
+from retrieval.models import Conversation as ConversationRow
+from retrieval.models import Message as MessageRow
+
+Box = tuple[float, float, float, float]
+
+
+class Problem(BaseModel):
+    """RFC 9457. `code` is stable; `errors` tells which fields were invalid."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    errors: list[dict[str, Any]] | None = None
+
+
+class Me(BaseModel):
+    """`scopes` is null for a browser session, which needs none."""
+
+    id: str
+    username: str
+    is_admin: bool
+    groups: list[str]
+    scopes: list[str] | None
+
+    @classmethod
+    def of(cls, principal: Principal) -> "Me":
+        return cls(
+            id=str(principal.user),
+            username=principal.username,
+            is_admin=principal.is_admin,
+            groups=sorted(map(str, principal.groups)),
+            scopes=None if principal.key_scopes is None else sorted(principal.key_scopes),
+        )
+
+
+class User(BaseModel):
+    id: str
+    username: str
+    is_admin: bool
+    is_active: bool
+    groups: list[str]
+
+    @classmethod
+    def of(cls, row: UserRow) -> "User":
+        return cls(
+            id=str(row.id),
+            username=row.username,
+            is_admin=row.is_admin,
+            is_active=row.is_active,
+            groups=[str(group.id) for group in row.member_of.all()],
+        )
+
+
+class Group(BaseModel):
+    id: str
+    name: str
+    members: list[str]
+
+    @classmethod
+    def of(cls, row: GroupRow) -> "Group":
+        return cls(id=str(row.id), name=row.name, members=[str(user.id) for user in row.members.all()])
+
+
+class KnowledgeBase(BaseModel):
+    id: str
+    name: str
+    slug: str
+    description: str
+    sensitivity: str
+    grounding: str
+    my_role: str
+    documents: int
+    chunks: int
+    created_at: datetime
+
+    @classmethod
+    def of(cls, row: KnowledgeBaseRow, *, role: Role, documents: int, chunks: int) -> "KnowledgeBase":
+        return cls(
+            id=str(row.id),
+            name=row.name,
+            slug=row.slug,
+            description=row.description,
+            sensitivity=row.sensitivity,
+            grounding=row.grounding,
+            my_role=role.value,
+            documents=documents,
+            chunks=chunks,
+            created_at=row.created_at,
+        )
+
+
+class Grant(BaseModel):
+    subject: str
+    role: str
+
+    @classmethod
+    def of(cls, row: GrantRow) -> "Grant":
+        return cls(subject=row.subject, role=row.role)
+
+
+class Failure(BaseModel):
+    code: str
+    message: str
+
+    @classmethod
+    def of(cls, version: DocumentVersion | None) -> "Failure | None":
+        if version is None or not version.error_code:
+            return None
+        return cls(code=version.error_code, message=version.error_message)
+
+
+class Report(BaseModel):
+    pages_without_text: list[int] = []
+    ocr_pages: list[int] = []
+    tables: int = 0
+    truncated: bool = False
+    warnings: list[str] = []
+
+
+class Pending(BaseModel):
+    """A newer version on its way, or failed, while the older one answers."""
+
+    version: int
+    status: str
+    error: Failure | None
+
+
+class Document(BaseModel):
+    id: str
+    knowledge_base: str
+    title: str
+    source_uri: str
+    media_type: str
+    size: int
+    sha256: str
+    version: int
+    status: Literal["queued", "processing", "ready", "failed", "deleted"]
+    error: Failure | None
+    pending: Pending | None
+    pages: int | None
+    chunks: int
+    language: str | None
+    metadata: dict[str, Any]
+    readers: list[str]
+    owner: str | None
+    review_by: date | None
+    created_at: datetime
+    updated_at: datetime
+    report: Report
+
+    @classmethod
+    def of(cls, row: DocumentRow) -> "Document":
+        """Cheap for rows of `documents_shown`."""
+        version = row.shown_version
+        return cls(
+            id=str(row.id),
+            knowledge_base=str(row.knowledge_base_id),
+            title=row.title,
+            source_uri=row.source_uri,
+            media_type=version.media_type if version else "",
+            size=version.size if version else 0,
+            sha256=version.sha256 if version else "",
+            version=version.number if version else 0,
+            status=row.status,
+            error=Failure.of(version) if row.status == "failed" else None,
+            pending=_pending(row.pending_version),
+            pages=version.pages if version else None,
+            chunks=version.chunk_count if version else 0,
+            language=version.language if version else None,
+            metadata=row.metadata,
+            readers=readers_of(row),
+            owner=str(row.owner_id) if row.owner_id else None,
+            review_by=row.review_by,
+            created_at=row.created_at,
+            updated_at=row.updated_at,
+            report=Report.model_validate(version.report if version else {}),
+        )
+
+
+def documents_shown(rows: "QuerySet[DocumentRow]") -> "QuerySet[DocumentRow]":
+    """With all that their JSON needs, in a fixed number of queries."""
+    related = ("active_version", "latest_version", "knowledge_base", "owner")
+    return rows.select_related(*related).prefetch_related("readers")
+
+
+def _pending(version: DocumentVersion | None) -> Pending | None:
+    if version is None:
+        return None
+    return Pending(version=version.number, status=version.state, error=Failure.of(version))
+
+
+class Job(BaseModel):
+    id: str
+    document: str
+    stage: str
+    done: int
+    total: int
+    attempts: int
+    queue_position: int | None
+    eta_s: float | None
+    error: Failure | None
+    created_at: datetime
+    updated_at: datetime
+
+    @classmethod
+    def of(cls, row: JobRow) -> "Job":
+        return cls(
+            id=str(row.id),
+            document=str(row.version.document_id),
+            stage=row.stage,
+            done=row.done,
+            total=row.total,
+            attempts=row.attempts,
+            queue_position=queue_position(row),
+            eta_s=eta_seconds(row),
+            error=Failure.of(row.version) if row.stage in {Stage.FAILED, Stage.CANCELLED} else None,
+            created_at=row.created_at,
+            updated_at=row.updated_at,
+        )
+
+
+class Submitted(BaseModel):
+    """`job` is null when these bytes were there already."""
+
+    document: Document
+    job: Job | None
+
+
+class Removed(BaseModel):
+    rows: int = 0
+    chunks: int = 0
+    points: int = 0
+    files: int = 0
+    quotes: int = 0
+
+
+class Receipt(BaseModel):
+    """`object` is `document:ID` or `knowledge-base:ID`."""
+
+    id: str
+    object: str
+    state: str
+    removed: Removed
+    created_at: datetime
+    verified_at: datetime | None
+
+    @classmethod
+    def of(cls, row: ReceiptRow) -> "Receipt":
+        return cls(
+            id=str(row.id),
+            object=row.object,
+            state=row.state,
+            removed=Removed.model_validate(row.removed),
+            created_at=row.created_at,
+            verified_at=row.verified_at,
+        )
+
+
+class Erasure(BaseModel):
+    receipt: Receipt
+
+
+class Element(BaseModel):
+    index: int
+    category: str
+    text: str
+    section: list[str]
+    page: int | None
+    boxes: list[Box]
+    header_rows: int
+
+
+class Rendition(BaseModel):
+    """Boxes are left, top, right, bottom as fractions of the page."""
+
+    pages: int | None
+    elements: list[Element]
+
+    @classmethod
+    def of(cls, read: ReadRendition) -> "Rendition":
+        return cls.model_validate(read, from_attributes=True)
+
+
+class Scores(BaseModel):
+    dense: float | None
+    sparse: float | None
+    fused: float
+    rerank: float | None = None
+
+
+class Hit(BaseModel):
+    chunk: str
+    document: str
+    title: str
+    knowledge_base: str
+    source_uri: str
+    page: int | None
+    section: list[str]
+    text: str
+    score: float
+    scores: Scores
+    url: str
+
+    @classmethod
+    def of(cls, hit: found.Hit) -> "Hit":
+        return cls(
+            chunk=str(hit.chunk),
+            document=str(hit.document),
+            title=hit.title,
+            knowledge_base=str(hit.knowledge_base),
+            source_uri=hit.source_uri,
+            page=hit.page,
+            section=list(hit.section),
+            text=hit.text,
+            score=hit.score,
+            scores=Scores.model_validate(hit.scores, from_attributes=True),
+            url=passage_url(hit.document, hit.chunk),
+        )
+
+
+class Found(BaseModel):
+    results: list[Hit]
+    took_ms: float
+
+
+def passage_url(document: UUID | str, chunk: UUID | str | None = None) -> str:
+    """The page that shows the document, at the passage if one is given."""
+    query = f"?{urlencode({'chunk': str(chunk)})}" if chunk else ""
+    return f"/library/documents/{document}{query}"
+
+
+class Citation(BaseModel):
+    """`version` is the number of the document's version that was quoted."""
+
+    marker: int
+    chunk: str
+    document: str
+    knowledge_base: str
+    title: str
+    source_uri: str
+    version: int
+    page: int | None
+    section: list[str]
+    boxes: list[Box]
+    quote: str
+    url: str
+
+    @classmethod
+    def of(cls, citation: found.Citation | CitationRow, version: DocumentVersion) -> "Citation":
+        document = version.document
+        return cls(
+            marker=citation.marker,
+            chunk=str(citation.chunk),
+            document=str(document.id),
+            knowledge_base=str(document.knowledge_base_id),
+            title=citation.title,
+            source_uri=document.source_uri,
+            version=version.number,
+            page=citation.page,
+            section=list(citation.section),
+            boxes=list(citation.boxes),
+            quote=citation.quote,
+            url=passage_url(document.id, citation.chunk),
+        )
+
+
+Cited = found.Citation | CitationRow
+
+
+def versions_of(citations: Iterable[Cited]) -> dict[UUID, DocumentVersion]:
+    """What the citations quote, in one query."""
+    return DocumentVersion.objects.select_related("document").in_bulk({c.version for c in citations})
+
+
+def citations_of(citations: Iterable[Cited], versions: Mapping[UUID, DocumentVersion]) -> list[Citation]:
+    """One whose document has been erased this moment is left out."""
+    return [Citation.of(each, versions[each.version]) for each in citations if each.version in versions]
+
+
+class Sentence(BaseModel):
+    text: str
+    supported: bool
+    markers: list[int]
+    reason: str = ""
+
+
+class Nearest(BaseModel):
+    document: str
+    title: str
+    url: str
+
+
+class Usage(BaseModel):
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+
+class Timings(BaseModel):
+    retrieval_ms: float = 0.0
+    first_token_ms: float | None = None
+    total_ms: float = 0.0
+
+
+class Feedback(BaseModel):
+    rating: str
+    reason: str
+    comment: str
+
+    @classmethod
+    def of(cls, row: MessageRow) -> "Feedback | None":
+        if not row.rating:
+            return None
+        return cls(rating=row.rating, reason=row.rating_reason, comment=row.rating_comment)
+
+
+class Answer(BaseModel):
+    """`state` is running, done, stopped or failed. What may not be read any more is withheld."""
+
+    id: str
+    conversation: str
+    state: str
+    question: str
+    standalone_question: str
+    answer: str = Field(description="Markdown with [n] for the citation whose marker is n")
+    verdict: str
+    reason: str
+    mode: str
+    citations: list[Citation]
+    sentences: list[Sentence]
+    nearest: list[Nearest]
+    withheld: bool
+    feedback: Feedback | None
+    model: str
+    usage: Usage
+    timings: Timings
+    created_at: datetime
+
+
+def answers_of(messages: Sequence[ShownMessage]) -> list[Answer]:
+    versions = versions_of(citation for shown in messages for citation in shown.citations)
+    return [_answer(shown, citations_of(shown.citations, versions)) for shown in messages]
+
+
+def _answer(shown: ShownMessage, citations: list[Citation]) -> Answer:
+    row = shown.message
+    return Answer(
+        id=str(row.id),
+        conversation=str(row.conversation_id),
+        state=shown.state,
+        question=row.question,
+        standalone_question=row.standalone_question or row.question,
+        answer=shown.answer,
+        verdict=row.verdict,
+        reason=row.reason,
+        mode=row.mode,
+        citations=citations,
+        sentences=[Sentence.model_validate(sentence) for sentence in shown.sentences],
+        nearest=[_nearest(item) for item in shown.nearest],
+        withheld=shown.withheld,
+        feedback=Feedback.of(row),
+        model=row.model,
+        usage=Usage.model_validate(row.usage),
+        timings=Timings.model_validate(row.timings),
+        created_at=row.created_at,
+    )
+
+
+def _nearest(item: dict[str, object]) -> Nearest:
+    document = str(item["document"])
+    return Nearest(document=document, title=str(item["title"]), url=passage_url(document))
+
+
+class Conversation(BaseModel):
+    id: str
+    title: str
+    created_at: datetime
+    updated_at: datetime
+
+    @classmethod
+    def of(cls, row: ConversationRow) -> "Conversation":
+        return cls(id=str(row.id), title=row.title, created_at=row.created_at, updated_at=row.updated_at)
+
+
+class ConversationWithMessages(Conversation):
+    messages: list[Answer]

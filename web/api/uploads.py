@@ -1,0 +1,59 @@
+"""What comes with an uploaded file: form fields, two of which hold JSON."""
+
+from typing import Any
+
+from django.http import HttpRequest
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
+
+from cairn.errors import MalformedRequest
+from web.api.fields import METADATA_CHARACTERS, Metadata, SourceUri, Subjects
+from web.api.parser import check_text, json_load
+from web.api.problems import InvalidFields, invalid_field
+
+_METADATA = TypeAdapter[dict[str, Any]](Metadata)
+_READERS = TypeAdapter[list[str]](Subjects)
+
+
+class UploadForm(BaseModel):
+    """Empty fields count as not sent."""
+
+    title: str = Field("", max_length=500)
+    source_uri: SourceUri = Field("", description="Uploading the same one again makes a new version")
+    metadata: str = Field("", max_length=METADATA_CHARACTERS, description="A JSON object")
+    readers: str = Field("", max_length=METADATA_CHARACTERS, description="A JSON list of subjects")
+
+    def said(self) -> dict[str, Any]:
+        """The arguments of `document_submit`; None for what was not said."""
+        return {
+            "title": self.title.strip() or None,
+            "source_uri": self.source_uri or None,
+            "metadata": _json("metadata", self.metadata, _METADATA),
+            "readers": _json("readers", self.readers, _READERS),
+        }
+
+
+def _json(name: str, text: str, adapter: TypeAdapter[Any]) -> Any:
+    if not text.strip():
+        return None
+    try:
+        value = json_load(text)
+        check_text(value, "form", name)
+        return adapter.validate_python(value)
+    except MalformedRequest as error:
+        raise invalid_field("form", name, message="This is not valid JSON") from error
+    except ValidationError as error:
+        raise InvalidFields(
+            [
+                {"loc": ["form", name, *item["loc"]], "msg": item["msg"], "type": item["type"]}
+                for item in error.errors()
+            ]
+        ) from error
+
+
+def refuse_unknown_fields(request: HttpRequest) -> None:
+    known = {"file", *UploadForm.model_fields}
+    unknown = sorted({*request.POST, *request.FILES} - known)
+    if unknown:
+        raise InvalidFields(
+            [{"loc": ["form", "?"], "msg": f"{len(unknown)} unknown fields", "type": "extra_forbidden"}]
+        )

@@ -1,0 +1,72 @@
+"""Users, for admins."""
+# ruff: noqa: ARG001 (the framework passes the request by name)
+
+from django.http import HttpRequest
+from ninja import Query, Router, Status
+
+from cairn.access.lookup import one_of
+from cairn.accounts.models import User as UserRow
+from cairn.accounts.services import user_create, user_delete, user_update
+from web.api.fields import Body, Members, Password, Patch, Username, Yes, id_or_nobody
+from web.api.pagination import Page, PageQuery, page_of
+from web.api.schemas import User
+from web.auth import needs
+
+router = Router(tags=["Users"], auth=needs(admin=True))
+
+
+class NewUser(Body):
+    """Without a password the user cannot sign in with one; keys still work."""
+
+    username: Username
+    password: Password | None = None
+    is_admin: Yes = False
+    is_active: Yes = True
+    groups: Members = []
+
+
+class UserPatch(Patch):
+    username: Username | None = None
+    password: Password | None = None
+    is_admin: Yes | None = None
+    is_active: Yes | None = None
+    groups: Members | None = None
+
+
+@router.get("", response=Page[User])
+def user_list(request: HttpRequest, page: Query[PageQuery]) -> Page[User]:
+    found = page_of(UserRow.objects.prefetch_related("member_of"), page)
+    return Page(items=[User.of(row) for row in found.rows], next_cursor=found.next_cursor)
+
+
+@router.post("", response={201: User})
+def user_add(request: HttpRequest, payload: NewUser) -> Status[User]:
+    row = user_create(
+        username=payload.username,
+        password=payload.password,
+        is_admin=payload.is_admin,
+        is_active=payload.is_active,
+        groups=[id_or_nobody(value) for value in payload.groups],
+    )
+    return Status(201, User.of(row))
+
+
+@router.get("/{user_id}", response=User)
+def user_get(request: HttpRequest, user_id: str) -> User:
+    return User.of(one_of(UserRow.objects.all(), user_id))
+
+
+@router.patch("/{user_id}", response=User)
+def user_change(request: HttpRequest, user_id: str, payload: UserPatch) -> User:
+    """The last active admin cannot be demoted or disabled."""
+    sent = payload.sent
+    if payload.groups is not None:
+        sent["groups"] = [id_or_nobody(value) for value in payload.groups]
+    return User.of(user_update(one_of(UserRow.objects.all(), user_id), **sent))
+
+
+@router.delete("/{user_id}", response={204: None})
+def user_remove(request: HttpRequest, user_id: str) -> Status[None]:
+    """Their conversations and keys go with them."""
+    user_delete(one_of(UserRow.objects.all(), user_id))
+    return Status(204, None)

@@ -1,0 +1,118 @@
+"""Who sends a request: the bearer of an API key, or someone signed in with a browser."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest
+from django.utils import timezone
+from ninja.security import APIKeyCookie, HttpBearer
+from ninja.utils import check_csrf
+
+from cairn.access.principals import (
+    principal_for_key,
+    principal_for_user,
+    require_admin,
+    require_key_scope,
+)
+from cairn.access.scope import Principal
+from cairn.accounts.models import ApiKey, User
+from cairn.accounts.services import api_key_find
+from cairn.errors import Forbidden, NotSignedIn
+
+_KEPT = "_cairn_principal"
+
+
+def principal_of(request: HttpRequest) -> Principal:
+    """Whom the API let in, else the browser session's user. Raises NotSignedIn.
+
+    A key counts only below the API, which checks its scopes; pages know sessions alone.
+    """
+    kept = getattr(request, _KEPT, None)
+    return kept if isinstance(kept, Principal) else _keep(request, _principal_of_session(request))
+
+
+def principal_again(principal: Principal) -> Principal:
+    """The same principal as of now, for what outlives a request. NotSignedIn if no longer let in."""
+    if principal.key is None:
+        user = User.objects.filter(pk=principal.user).first()
+        if user is None:
+            raise NotSignedIn
+        return principal_for_user(user)
+    key = ApiKey.objects.usable(timezone.now()).select_related("user").filter(pk=principal.key).first()
+    if key is None:
+        raise NotSignedIn
+    return principal_for_key(key)
+
+
+def _keep(request: HttpRequest, principal: Principal) -> Principal:
+    setattr(request, _KEPT, principal)
+    return principal
+
+
+def _principal_of_session(request: HttpRequest) -> Principal:
+    if not isinstance(request.user, User):
+        raise NotSignedIn
+    return principal_for_user(request.user)
+
+
+class BearerKey(HttpBearer):
+    """Lets keys in that hold one of the scopes. A key that is sent counts alone: beside a bad one
+    no session helps."""
+
+    openapi_description = "An API key, sent as `Authorization: Bearer <key>`."
+
+    def __init__(self, *scopes: str, admin: bool = False) -> None:
+        super().__init__()
+        self.scopes = ("admin",) if admin else scopes
+        self.admin = admin
+
+    def __call__(self, request: HttpRequest) -> Principal | None:
+        header = request.headers.get("Authorization")
+        if header is None:
+            return None
+        scheme, _, key = header.strip().partition(" ")
+        if scheme.lower() != self.openapi_scheme:
+            raise NotSignedIn
+        return self.authenticate(request, key.strip())
+
+    def authenticate(self, request: HttpRequest, token: str) -> Principal:
+        key = api_key_find(token)
+        if key is None:
+            raise NotSignedIn
+        principal = _keep(request, principal_for_key(key))
+        _require(principal, self.scopes, admin=self.admin)
+        return principal
+
+
+class BrowserSession(APIKeyCookie):
+    """Lets signed-in people in, with a CSRF token where a request changes something."""
+
+    param_name = settings.SESSION_COOKIE_NAME
+    openapi_description = "The browser's session; requests that change something need `X-CSRFToken`."
+
+    def __init__(self, *, admin: bool = False) -> None:
+        super().__init__(csrf=True)
+        self.admin = admin
+
+    def __call__(self, request: HttpRequest) -> Principal | None:
+        return self.authenticate(request, None) if isinstance(request.user, User) else None
+
+    def authenticate(self, request: HttpRequest, key: str | None) -> Principal:  # noqa: ARG002
+        if check_csrf(request):
+            raise Forbidden("The CSRF token is missing or wrong.", code="csrf_failed")
+        principal = principal_of(request)
+        _require(principal, (), admin=self.admin)
+        return principal
+
+
+def _require(principal: Principal, scopes: Sequence[str], *, admin: bool) -> None:
+    if admin:
+        require_admin(principal)
+    elif scopes:
+        require_key_scope(principal, *scopes)
+
+
+def needs(*scopes: str, admin: bool = False) -> list[Callable[[HttpRequest], Any]]:
+    """For a route's `auth`: a key with one of the scopes (none named: any key), or a session."""
+    return [BearerKey(*scopes, admin=admin), BrowserSession(admin=admin)]

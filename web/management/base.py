@@ -1,0 +1,87 @@
+"""What Cairn's commands have in common: --json, exit codes, and errors as one sentence."""
+
+import argparse
+import json
+import os
+import sys
+from typing import Any, NoReturn
+
+from django.core.management.base import BaseCommand, CommandParser
+
+from cairn.errors import CairnError, InvalidInput
+from web.runtime.api import Api, Json
+from web.runtime.ingesting import knowledge_base_id
+from web.runtime.loading import anything_loaded
+from web.runtime.progress import PlainReporter, Reporter, RichReporter, SilentReporter
+
+FAILED, SOME_FAILED, INTERRUPTED = 1, 3, 130
+_DJANGO_ONLY = {
+    "version",
+    "verbosity",
+    "settings",
+    "pythonpath",
+    "traceback",
+    "no_color",
+    "force_color",
+    "skip_checks",
+}
+
+
+class CairnCommand(BaseCommand):
+    requires_system_checks = []
+
+    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
+        parser = super().create_parser(prog_name, subcommand, **kwargs)
+        for action in parser._actions:  # Django's own options would bury the few of this command
+            if action.dest in _DJANGO_ONLY:
+                action.help = argparse.SUPPRESS
+        parser.add_argument("--json", action="store_true", dest="as_json", help="answer in JSON")
+        return parser
+
+    def run_from_argv(self, argv: list[str]) -> None:
+        try:
+            super().run_from_argv(argv)
+        except SystemExit as leaving:
+            if anything_loaded():
+                leave(leaving.code if isinstance(leaving.code, int) else FAILED)
+            raise
+        if anything_loaded():
+            leave(0)
+
+    def execute(self, *args: Any, **options: Any) -> None:
+        try:
+            super().execute(*args, **options)
+        except CairnError as error:
+            self.fail(error.message)
+        except KeyboardInterrupt:
+            self.fail("Interrupted.", code=INTERRUPTED)
+
+    def fail(self, message: str, *, code: int = FAILED) -> NoReturn:
+        self.stderr.write(self.style.ERROR(f"error: {message}"))
+        sys.exit(code)
+
+    def write_json(self, answer: object) -> None:
+        self.stdout.write(json.dumps(answer, ensure_ascii=False, indent=2))
+
+    def reporter(self, options: dict[str, Any]) -> Reporter:
+        """For a server that starts on the command's behalf: what it says is not the answer."""
+        if options["as_json"]:
+            return SilentReporter()
+        return RichReporter(sys.stderr) if sys.stderr.isatty() else PlainReporter(sys.stderr)
+
+
+def leave(code: int) -> NoReturn:
+    """At once: threads inside the models' libraries cannot be ended from outside, and would crash at exit."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def knowledge_bases(api: Api, slug: str | None) -> Json:
+    """The part of a request that narrows it to one knowledge base; nothing for None."""
+    if slug is None:
+        return {}
+    base = knowledge_base_id(api, slug)
+    if base is None:
+        raise InvalidInput(f"There is no knowledge base “{slug}”.")
+    return {"knowledge_bases": [base]}

@@ -1,0 +1,50 @@
+"""Is everything here that Cairn needs?"""
+
+import sys
+from dataclasses import asdict
+from typing import Any
+
+from cairn.settings import environment
+from web.management.base import FAILED, CairnCommand
+from web.runtime.doctor import Finding, findings, versions
+from web.runtime.settings_list import Setting, settings_list
+
+
+class Command(CairnCommand):
+    help = "Show what is configured, what answers and what is missing."
+
+    def handle(self, *_args: Any, **options: Any) -> None:
+        known = settings_list(environment())
+        found = []
+        for finding in findings():
+            found.append(finding)
+            if not options["as_json"]:
+                self._tell(finding)
+        healthy = all(finding.ok for finding in found)
+        if options["as_json"]:
+            self.write_json(_answer(found, known, healthy=healthy))
+        else:
+            self._list(known)
+        if not healthy:
+            sys.exit(FAILED)
+
+    def _tell(self, finding: Finding) -> None:
+        mark = self.style.SUCCESS("ok     ") if finding.ok else self.style.ERROR("MISSING")
+        self.stdout.write(f"{mark}  {finding.name:<16} {finding.detail}")
+
+    def _list(self, known: list[Setting]) -> None:
+        self.stdout.write("")
+        for name, found in versions().items():
+            self.stdout.write(f"{name:<24} {found}")
+        self.stdout.write("")
+        for setting in known:
+            self.stdout.write(f"{setting.name:<24} {setting.value or '-':<28} {setting.origin}")
+
+
+def _answer(found: list[Finding], known: list[Setting], *, healthy: bool) -> dict[str, Any]:
+    return {
+        "ok": healthy,
+        "checks": [asdict(finding) for finding in found],
+        "versions": versions(),
+        "settings": [asdict(setting) for setting in known],
+    }

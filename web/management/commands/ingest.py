@@ -1,0 +1,61 @@
+"""Files, folders and zip archives into a knowledge base."""
+
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import CommandParser
+
+from web.management.base import INTERRUPTED, SOME_FAILED, CairnCommand
+from web.runtime.bar import progress_bar
+from web.runtime.client import Connected, client
+from web.runtime.ingesting import Summary, Tick, count, knowledge_base_ensure, submit, wait
+from web.runtime.uploads import Found, find_files
+
+
+class Command(CairnCommand):
+    help = "Add files, folders or zip archives to a knowledge base, which is made if it is not there."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="file, folder or zip archive")
+        parser.add_argument("--kb", required=True, metavar="SLUG", help="knowledge base, such as handbook")
+        parser.add_argument("--wait", action="store_true", help="until every document is ready or has failed")
+
+    def handle(self, *_args: Any, **options: Any) -> None:
+        found = find_files(options["paths"])
+        summary = Summary()
+        with client(self.reporter(options), command="manage.py ingest") as connected:
+            try:
+                with progress_bar(sys.stderr, silent=options["as_json"]) as tick:
+                    _ingest(connected, options["kb"], found, summary, tick, wait_for=options["wait"])
+            except KeyboardInterrupt:
+                self.fail(_goes_on(connected), code=INTERRUPTED)
+        self._tell(summary, as_json=options["as_json"])
+        if summary.failed:
+            sys.exit(SOME_FAILED)
+
+    def _tell(self, summary: Summary, *, as_json: bool) -> None:
+        if as_json:
+            self.write_json(asdict(summary))
+            return
+        for failure in summary.failed:
+            self.stdout.write(f"{failure.source_uri}: {failure.code}: {failure.message}")
+        self.stdout.write(str(summary))
+
+
+def _ingest(
+    connected: Connected, slug: str, found: Found, summary: Summary, tick: Tick, *, wait_for: bool
+) -> None:
+    base = knowledge_base_ensure(connected.api, slug)
+    submitted = submit(connected.api, base, found, summary, tick)
+    if wait_for or connected.own:  # a server of our own ends with us
+        wait(connected.api, submitted, summary, tick)
+    else:
+        for one in submitted:
+            count(one, summary)
+
+
+def _goes_on(connected: Connected) -> str:
+    where = "at the next start" if connected.own else f"in the server at {connected.api.url}"
+    return f"Interrupted. What was uploaded is safe, and processing goes on {where}."

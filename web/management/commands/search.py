@@ -1,0 +1,42 @@
+"""Passages for a query."""
+
+from typing import Any
+
+from django.core.management.base import CommandParser
+
+from web.management.base import CairnCommand, knowledge_bases
+from web.runtime.api import Json
+from web.runtime.client import client
+
+_WIDTH = 240
+
+
+class Command(CairnCommand):
+    help = "Find passages."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("query", metavar="QUERY")
+        parser.add_argument("--kb", metavar="SLUG", help="knowledge base; all of them if absent")
+        parser.add_argument("--top", type=int, default=10, metavar="N", help="how many (1-100)")
+
+    def handle(self, *_args: Any, **options: Any) -> None:
+        with client(self.reporter(options), command="manage.py search") as connected:
+            body = {"query": options["query"], "top_k": options["top"]}
+            answer = connected.api.post(
+                "/api/v1/search", body | knowledge_bases(connected.api, options["kb"])
+            )
+        if options["as_json"]:
+            self.write_json(answer)
+            return
+        for number, hit in enumerate(answer["results"], 1):
+            self.stdout.write(_shown(number, hit))
+        if not answer["results"]:
+            self.stdout.write("Nothing was found.")
+
+
+def _shown(number: int, hit: Json) -> str:
+    where = hit["source_uri"] or hit["title"]
+    page = f", page {hit['page']}" if hit.get("page") else ""
+    text = " ".join(hit["text"].split())
+    text = f"{text[:_WIDTH]}…" if len(text) > _WIDTH else text
+    return f"{number}. {hit['title']}  ({where}{page})  {hit['score']:.3f}\n   {text}"

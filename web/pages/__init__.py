@@ -1,0 +1,1 @@
+"""HTML pages. They read through cairn.access and its kin, and leave nearly all writing to the REST API."""

@@ -1,0 +1,83 @@
+"""Knowledge bases as the pages show them."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from uuid import UUID
+
+from django.db.models import Count, Sum
+
+from cairn.access.models import Role
+from cairn.access.rules import documents_for, knowledge_bases_for, role_in, roles_in
+from cairn.access.scope import Principal
+from cairn.library.models import KnowledgeBase
+
+ROLE_LABELS = {
+    Role.READER: "You may read",
+    Role.EDITOR: "You may edit",
+    Role.MANAGER: "You manage it",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class BaseCard:
+    """`documents` and `chunks` count what the asker may read."""
+
+    id: UUID
+    name: str
+    slug: str
+    description: str
+    sensitivity: str
+    grounding: str
+    role: Role
+    documents: int
+    chunks: int
+    chosen: bool = False
+
+    @property
+    def role_label(self) -> str:
+        return ROLE_LABELS[self.role]
+
+    @property
+    def edits(self) -> bool:
+        return self.role.allows(Role.EDITOR)
+
+    @property
+    def manages(self) -> bool:
+        return self.role.allows(Role.MANAGER)
+
+
+def base_cards(principal: Principal, *, role: Role = Role.READER, chosen: str = "") -> list[BaseCard]:
+    """All that the principal has the role in, by name; `chosen` is the slug of one picked already."""
+    bases = knowledge_bases_for(principal, role=role).order_by("name", "id")
+    return _cards(principal, bases, roles_in(principal), chosen)
+
+
+def base_card(principal: Principal, base: KnowledgeBase) -> BaseCard:
+    role = role_in(principal, base) or Role.READER
+    return _cards(principal, [base], {base.id: role}, "")[0]
+
+
+def _cards(
+    principal: Principal, bases: Iterable[KnowledgeBase], roles: dict[object, Role], chosen: str
+) -> list[BaseCard]:
+    counts = _counts(principal)
+    return [
+        BaseCard(
+            base.id,
+            base.name,
+            base.slug,
+            base.description,
+            base.sensitivity,
+            base.grounding,
+            roles.get(base.id, Role.READER),
+            *counts.get(base.id, (0, 0)),
+            chosen=base.slug == chosen,
+        )
+        for base in bases
+    ]
+
+
+def _counts(principal: Principal) -> dict[UUID, tuple[int, int]]:
+    rows = documents_for(principal).order_by().values("knowledge_base")
+    counted = rows.annotate(documents=Count("id"), chunks=Sum("active_version__chunk_count", default=0))
+    return {row["knowledge_base"]: (row["documents"], row["chunks"]) for row in counted}

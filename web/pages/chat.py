@@ -1,0 +1,63 @@
+"""Asking: a new chat, an earlier conversation, and the pieces that scripts fetch."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+
+from cairn.access.scope import Principal
+from retrieval.conversations import conversation_for, message_for, messages_shown, shown
+from web.pages.bases import BaseCard, base_cards
+from web.pages.door import fragment, page, show
+from web.pages.rail import conversation_groups
+from web.pages.turns import turn_views
+
+HELP = "cairn-help"
+QUESTIONS = (
+    "How do I upload documents?",
+    "What happens when my documents do not hold the answer?",
+    "How do I give a group access to a knowledge base?",
+)
+
+
+@require_safe
+@page
+def new(request: HttpRequest, principal: Principal) -> HttpResponse:
+    return _chat(request, principal, {"turns": ()})
+
+
+@require_safe
+@page
+def conversation(request: HttpRequest, principal: Principal, conversation_id: str) -> HttpResponse:
+    found = conversation_for(principal, conversation_id)
+    turns = turn_views(messages_shown(found, principal))
+    return _chat(request, principal, {"conversation": found, "turns": turns})
+
+
+def _chat(request: HttpRequest, principal: Principal, context: dict[str, Any]) -> HttpResponse:
+    bases = base_cards(principal, chosen=request.GET.get("kb", ""))
+    context = {**context, "bases": bases, "suggestions": _suggestions(bases)}
+    return show(request, principal, "pages/chat/chat.html", context, area="chat")
+
+
+def _suggestions(bases: Sequence[BaseCard]) -> Sequence[str]:
+    """Questions that Cairn's own documentation answers, where it may be asked."""
+    return QUESTIONS if any(base.slug == HELP and base.documents for base in bases) else ()
+
+
+@require_safe
+@fragment
+def conversations(request: HttpRequest, principal: Principal) -> HttpResponse:
+    query = request.GET.get("q", "").replace("\0", "").strip()[:200]
+    groups = conversation_groups(principal, query=query, current=request.GET.get("current", ""))
+    return render(request, "pages/_conversations.html", {"conversation_groups": groups, "query": query})
+
+
+@require_safe
+@fragment
+def message(request: HttpRequest, principal: Principal, message_id: str) -> HttpResponse:
+    found = message_for(principal, message_id)
+    [turn] = turn_views([shown(found, principal)])
+    return render(request, "pages/chat/_answer.html", {"turn": turn})

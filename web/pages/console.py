@@ -1,0 +1,142 @@
+"""Administration: knowledge bases and who gets in, users, groups."""
+
+from dataclasses import dataclass
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.views.decorators.http import require_safe
+
+from cairn.access.lookup import knowledge_base_named
+from cairn.access.models import Grant, Role
+from cairn.access.principals import require_admin
+from cairn.access.scope import Principal
+from cairn.accounts.models import Group, User
+from cairn.errors import Forbidden
+from cairn.library.models import Grounding, KnowledgeBase, Sensitivity
+from web.pages.bases import base_card, base_cards
+from web.pages.door import page, show
+
+SENSITIVITIES = tuple((choice.value, choice.value.capitalize()) for choice in Sensitivity)
+GROUNDINGS = (
+    (Grounding.STRICT.value, "Are left out", "Every sentence that is shown can be traced. Right for most."),
+    (Grounding.FLAG.value, "Are shown and marked", "More fluent, and the reader is told what is not backed."),
+)
+ROLES = tuple((role.value, role.value.capitalize()) for role in Role)
+
+
+@dataclass(frozen=True, slots=True)
+class GrantRow:
+    subject: str
+    name: str
+    kind: str
+    role: str
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    id: object
+    username: str
+    is_admin: bool
+    is_active: bool
+    group_ids: frozenset[object]
+    group_names: str
+
+
+@dataclass(frozen=True, slots=True)
+class Team:
+    id: object
+    name: str
+    member_ids: frozenset[object]
+
+
+@require_safe
+@page
+def index(_request: HttpRequest, _principal: Principal) -> HttpResponse:
+    return redirect("pages:console")
+
+
+@require_safe
+@page
+def knowledge_bases(request: HttpRequest, principal: Principal) -> HttpResponse:
+    """Those that the principal manages; everyone else has nothing to do here."""
+    bases = base_cards(principal, role=Role.MANAGER)
+    if not bases and not principal.is_admin:
+        raise Forbidden
+    context = {
+        "bases": bases,
+        "blank": {"sensitivity": Sensitivity.INTERNAL.value, "grounding": Grounding.STRICT.value},
+        "sensitivities": SENSITIVITIES,
+        "groundings": GROUNDINGS,
+        "tab": "bases",
+    }
+    return show(request, principal, "pages/console/knowledge_bases.html", context, area="console")
+
+
+@require_safe
+@page
+def knowledge_base(request: HttpRequest, principal: Principal, slug: str) -> HttpResponse:
+    base = knowledge_base_named(principal, slug, role=Role.MANAGER)
+    context = {
+        "base": base_card(principal, base),
+        "grants": _grants(base),
+        "blank_grant": GrantRow("", "", "", Role.READER.value),
+        "subjects": {
+            "users": User.objects.filter(is_active=True).order_by("username"),
+            "groups": Group.objects.order_by("name"),
+        },
+        "roles": ROLES,
+        "sensitivities": SENSITIVITIES,
+        "groundings": GROUNDINGS,
+    }
+    return show(request, principal, "pages/console/knowledge_base.html", context, area="console")
+
+
+def _grants(base: KnowledgeBase) -> list[GrantRow]:
+    grants = Grant.objects.filter(knowledge_base=base).select_related("user", "group")
+    return [_grant_row(grant) for grant in grants]
+
+
+def _grant_row(grant: Grant) -> GrantRow:
+    if grant.user:
+        return GrantRow(grant.subject, grant.user.username, "user", grant.role)
+    if grant.group:
+        return GrantRow(grant.subject, grant.group.name, "group", grant.role)
+    return GrantRow(grant.subject, "Everyone who can sign in", "", grant.role)
+
+
+@require_safe
+@page
+def users(request: HttpRequest, principal: Principal) -> HttpResponse:
+    require_admin(principal)
+    people = User.objects.order_by("username").prefetch_related("member_of")
+    context = {
+        "users": [_person(user) for user in people],
+        "groups": Group.objects.order_by("name"),
+        "tab": "users",
+    }
+    return show(request, principal, "pages/console/users.html", context, area="console")
+
+
+def _person(user: User) -> Person:
+    groups = sorted(user.member_of.all(), key=lambda group: group.name.casefold())
+    return Person(
+        user.id,
+        user.username,
+        user.is_admin,
+        user.is_active,
+        frozenset(group.id for group in groups),
+        ", ".join(group.name for group in groups),
+    )
+
+
+@require_safe
+@page
+def groups(request: HttpRequest, principal: Principal) -> HttpResponse:
+    require_admin(principal)
+    teams = Group.objects.order_by("name").prefetch_related("members")
+    context = {
+        "groups": [Team(t.id, t.name, frozenset(u.id for u in t.members.all())) for t in teams],
+        "users": User.objects.order_by("username"),
+        "tab": "groups",
+    }
+    return show(request, principal, "pages/console/groups.html", context, area="console")

@@ -1,0 +1,78 @@
+"""What every signed-in page goes through: who asks, what they see around the page, and errors."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec
+
+from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.cache import never_cache
+
+from cairn.access.models import Role
+from cairn.access.rules import knowledge_bases_for
+from cairn.access.scope import Principal
+from cairn.errors import Forbidden, NotFound, NotSignedIn
+from web.auth import principal_of
+from web.pages.rail import conversation_groups
+
+P = ParamSpec("P")
+View = Callable[Concatenate[HttpRequest, Principal, P], HttpResponse]
+Opened = Callable[..., HttpResponse]
+
+
+def page(view: View[P]) -> Opened:
+    """A page of its own: whoever is not signed in is sent to the sign-in page and back."""
+
+    def turned_away(request: HttpRequest) -> HttpResponse:
+        return redirect_to_login(request.get_full_path())
+
+    return _door(view, turned_away)
+
+
+def fragment(view: View[P]) -> Opened:
+    """A piece of a page, fetched by a script: a sign-in page in its place would be nonsense."""
+
+    def turned_away(_request: HttpRequest) -> HttpResponse:
+        return HttpResponse("Sign in again.", status=401, content_type="text/plain; charset=utf-8")
+
+    return _door(view, turned_away)
+
+
+def _door(view: View[P], turned_away: Callable[[HttpRequest], HttpResponse]) -> Opened:
+    @never_cache
+    @wraps(view)
+    def opened(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+        try:
+            return view(request, principal_of(request), *args, **kwargs)
+        except NotSignedIn:
+            return turned_away(request)
+        except NotFound as error:
+            raise Http404 from error
+        except Forbidden as error:
+            raise PermissionDenied(error.message) from error
+
+    return opened
+
+
+def show(
+    request: HttpRequest,
+    principal: Principal,
+    template: str,
+    context: dict[str, Any],
+    *,
+    area: str = "",
+    status: int = 200,
+) -> HttpResponse:
+    """The page inside the shell: navigation and the asker's conversations."""
+    conversation = context.get("conversation")
+    around = {
+        "me": principal,
+        "area": area,
+        "manages": principal.is_admin or knowledge_bases_for(principal, role=Role.MANAGER).exists(),
+        "conversation_groups": conversation_groups(
+            principal, current=str(conversation.id) if conversation else ""
+        ),
+    }
+    return render(request, template, {**around, **context}, status=status)

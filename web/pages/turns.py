@@ -1,0 +1,121 @@
+"""A question and its answer as the chat shows them, to whoever may see them now."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from django.utils.safestring import SafeString
+
+from retrieval.conversations import ERASED, ShownMessage
+from web.api.schemas import Citation, citations_of, versions_of
+from web.markdown import render_markdown
+
+LONG_QUESTION = 160
+ICONS = {"supported": "check", "partial": "info", "refused": "none", "stopped": "stop", "withheld": "info"}
+REASONED = {"partial", "refused"}
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    marker: int
+    title: str
+    where: str
+
+
+@dataclass(frozen=True, slots=True)
+class TurnView:
+    """`tone` is the verdict, or what became of the answer instead; `citations` go to the scripts."""
+
+    id: UUID
+    question: str
+    state: str
+    html: SafeString | None
+    tone: str
+    verdict_line: str
+    reason: str
+    unsupported: tuple[str, ...]
+    sources: tuple[Source, ...]
+    nearest: tuple[dict[str, object], ...]
+    citations: list[dict[str, Any]]
+    rating: str
+
+    @property
+    def long(self) -> bool:
+        return len(self.question) > LONG_QUESTION
+
+    @property
+    def icon(self) -> str:
+        return ICONS[self.tone]
+
+
+def turn_views(messages: Sequence[ShownMessage]) -> list[TurnView]:
+    versions = versions_of(citation for shown in messages for citation in shown.citations)
+    return [_turn_view(shown, _by_marker(citations_of(shown.citations, versions))) for shown in messages]
+
+
+def _turn_view(shown: ShownMessage, citations: list[Citation]) -> TurnView:
+    message = shown.message
+    tone = _tone(shown)
+    return TurnView(
+        id=message.id,
+        question=message.question,
+        state=shown.state,
+        html=_rendered(shown.answer, citations),
+        tone=tone,
+        verdict_line=_verdict_line(tone, message.mode, len(citations)),
+        reason=message.reason if tone in REASONED or shown.state == "failed" else "",
+        unsupported=_unsupported(shown) if tone == "partial" else (),
+        sources=tuple(Source(c.marker, c.title, _where(c)) for c in citations),
+        nearest=tuple(shown.nearest) if tone == "refused" else (),
+        citations=[citation.model_dump(mode="json") for citation in citations],
+        rating=message.rating,
+    )
+
+
+def _unsupported(shown: ShownMessage) -> tuple[str, ...]:
+    """Sentences that are shown although no passage holds them; others were left out of the answer."""
+    texts = (str(item["text"]) for item in shown.sentences if not item["supported"])
+    return tuple(text for text in texts if text in shown.answer)
+
+
+def _rendered(answer: str, citations: Sequence[Citation]) -> SafeString | None:
+    return render_markdown(answer, {c.marker: _label(c) for c in citations}) if answer else None
+
+
+def _by_marker(citations: Sequence[Citation]) -> list[Citation]:
+    return sorted(citations, key=lambda citation: citation.marker)
+
+
+def _tone(shown: ShownMessage) -> str:
+    if shown.withheld or shown.answer == ERASED:
+        return "withheld"
+    if shown.state == "stopped":
+        return "stopped"
+    return shown.message.verdict if shown.message.verdict in ICONS else "stopped"
+
+
+def _verdict_line(tone: str, mode: str, citations: int) -> str:
+    passages = f"{citations} passage{'' if citations == 1 else 's'}"
+    match tone:
+        case "supported":
+            return f"Supported by {passages}"
+        case "partial":
+            return f"Quoted from {passages}" if mode == "extractive" else "Partly supported"
+        case "refused":
+            return "Not in your knowledge bases"
+        case "withheld":
+            return "No longer shown"
+        case _:
+            return "Stopped before the end"
+
+
+def _label(citation: Citation) -> str:
+    return f"Source {citation.marker}: {citation.title}{f', page {citation.page}' if citation.page else ''}"
+
+
+def _where(citation: Citation) -> str:
+    if citation.page:
+        return f"page {citation.page}"
+    section = [part for part in citation.section if part and part != citation.title]
+    return section[-1] if section else ""

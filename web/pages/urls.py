@@ -1,0 +1,28 @@
+"""Addresses of the pages."""
+
+from django.urls import path
+
+from web.pages import account, chat, console, library, session
+
+app_name = "pages"
+
+urlpatterns = [
+    path("login", session.login, name="login"),
+    path("logout", session.logout, name="logout"),
+    path("", chat.new, name="chat"),
+    path("conversations", chat.conversations, name="conversations"),
+    path("conversations/<str:conversation_id>", chat.conversation, name="conversation"),
+    path("messages/<str:message_id>/rendered", chat.message, name="message"),
+    path("library", library.index, name="library"),
+    path("library/documents/<str:document_id>", library.document, name="document"),
+    path("library/<slug:slug>", library.knowledge_base, name="knowledge-base"),
+    path("library/<slug:slug>/documents", library.documents, name="documents"),
+    path("admin", console.index, name="console-index"),
+    path("admin/knowledge-bases", console.knowledge_bases, name="console"),
+    path("admin/knowledge-bases/<slug:slug>", console.knowledge_base, name="console-knowledge-base"),
+    path("admin/users", console.users, name="console-users"),
+    path("admin/groups", console.groups, name="console-groups"),
+    path("account", account.account, name="account"),
+    path("account/keys", account.key_create, name="key-create"),
+    path("account/keys/<str:key_id>/revoke", account.key_revoke, name="key-revoke"),
+]

@@ -1,0 +1,130 @@
+"""A client of Cairn's own REST API."""
+
+import json
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+
+from cairn.errors import CairnError, Unavailable
+
+Json = dict[str, Any]
+
+_TIMEOUT = httpx.Timeout(60.0, read=300.0)  # reading: a question waits for a model
+_PATIENCE = 60.0  # seconds of "try again later" before it counts
+_PAGE = 200
+
+
+class ApiProblem(CairnError):
+    """A problem document."""
+
+    def __init__(self, status: int, problem: Mapping[str, Any]) -> None:
+        message = str(problem.get("detail") or problem.get("title") or f"The server answered {status}.")
+        super().__init__(message, code=str(problem.get("code") or "internal_error"))
+        self.status_code = status
+
+
+class Api:
+    """Raises ApiProblem for what the server refuses, Unavailable when it is not there."""
+
+    def __init__(self, url: str, key: str | None = None) -> None:
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        # Proxies of the environment are for other hosts, not for this machine.
+        self._http = httpx.Client(base_url=url, headers=headers, timeout=_TIMEOUT, trust_env=False)
+        self.url = url
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._http.close()
+
+    def get(self, path: str, **params: Any) -> Json:
+        return self._call("GET", path, params=params)
+
+    def post(self, path: str, body: Json) -> Json:
+        return self._call("POST", path, json=body)
+
+    def upload(self, path: str, *, file: tuple[str, Any], fields: Mapping[str, str]) -> Json:
+        return self._call("POST", path, files={"file": file}, data=dict(fields))
+
+    def pages(self, path: str, **params: Any) -> Iterator[Json]:
+        """Every item of a list."""
+        cursor: str | None = None
+        while True:
+            page = self.get(path, **params, limit=_PAGE, **({"cursor": cursor} if cursor else {}))
+            yield from page["items"]
+            cursor = page["next_cursor"]
+            if not cursor:
+                return
+
+    def events(self, path: str, body: Json) -> Iterator[tuple[str, Any]]:
+        """Server-sent events as (name, data)."""
+        with self._errors(), self._http.stream("POST", path, json=body) as response:
+            if response.status_code >= 400:
+                response.read()
+                raise _problem(response)
+            yield from parse_events(_lines(response.iter_text()))
+
+    def _call(self, method: str, path: str, **request: Any) -> Json:
+        give_up = time.monotonic() + _PATIENCE
+        while True:
+            with self._errors():
+                response = self._http.request(method, path, **request)
+            if response.status_code < 400:
+                answer: Json = response.json()
+                return answer
+            pause = _pause(response)
+            if pause is None or time.monotonic() + pause > give_up:
+                raise _problem(response)
+            time.sleep(pause)
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except httpx.HTTPError as error:
+            raise Unavailable(f"Cairn at {self.url} does not answer ({type(error).__name__}).") from error
+
+
+def _pause(response: httpx.Response) -> float | None:
+    """Seconds to wait before another try; None if there is no use in one."""
+    if response.status_code not in {429, 503}:
+        return None
+    try:
+        return max(0.2, float(response.headers.get("Retry-After", "")))
+    except ValueError:
+        return None
+
+
+def _problem(response: httpx.Response) -> ApiProblem:
+    try:
+        body = response.json()
+    except ValueError:
+        body = {}
+    return ApiProblem(response.status_code, body if isinstance(body, dict) else {})
+
+
+def _lines(texts: Iterable[str]) -> Iterator[str]:
+    """Split at newlines only: to httpx and str.splitlines a U+2028 inside JSON ends a line, too."""
+    rest = ""
+    for text in texts:
+        *lines, rest = (rest + text).split("\n")
+        yield from (line.removesuffix("\r") for line in lines)
+
+
+def parse_events(lines: Iterable[str]) -> Iterator[tuple[str, Any]]:
+    name, data = "message", ""
+    for line in lines:
+        if line.startswith("event:"):
+            name = line.removeprefix("event:").strip()
+        elif line.startswith("data:"):
+            data += line.removeprefix("data:").removeprefix(" ")
+        elif not line and data:
+            yield name, json.loads(data)
+            name, data = "message", ""

@@ -1,0 +1,85 @@
+"""Commands are REST clients: of the server that holds DATA_DIR, or of one of their own."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from django.conf import settings
+from django.utils import timezone
+
+from cairn.accounts.models import User
+from cairn.accounts.services import api_key_create, api_key_revoke
+from cairn.errors import ConfigurationError, Unavailable
+from web.runtime.api import Api
+from web.runtime.lock import DataDirHeld, Holder, holder_of
+from web.runtime.progress import Reporter
+from web.runtime.runtime import Runtime
+
+_KEY_LIFE = timedelta(hours=24)
+_KEY_LABEL = "command line"
+_PATIENCE = 60.0  # seconds for a server that is still starting
+_LOOK_SECONDS = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """`own`: the server lives in this process and ends with it."""
+
+    api: Api
+    own: bool
+
+
+@contextmanager
+def client(reporter: Reporter, *, command: str) -> Iterator[Connected]:
+    """`command` is the name under which a server of our own would hold DATA_DIR."""
+    holder = holder_of(Path(settings.DATA_DIR))
+    if holder is None:
+        runtime = Runtime(command=command, reporter=reporter, sample=False)
+        try:
+            runtime.start()
+        except DataDirHeld as held:  # somebody was faster
+            holder = held.holder
+        else:
+            with _stopping(runtime), _signed_in(runtime.url) as api:
+                yield Connected(api, own=True)
+            return
+    with _signed_in(_url_of(holder)) as api:
+        yield Connected(api, own=False)
+
+
+@contextmanager
+def _stopping(runtime: Runtime) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        runtime.stop()
+
+
+@contextmanager
+def _signed_in(url: str) -> Iterator[Api]:
+    """A key for as long as the command runs. It comes from the database: who may read that, is trusted."""
+    with Api(url) as waiting:
+        waiting.get("/healthz")  # answers once the tables are there
+    user = User.objects.filter(is_admin=True, is_active=True).first()
+    if user is None:
+        raise ConfigurationError("There is no active admin to act for.")
+    row, key = api_key_create(user=user, label=_KEY_LABEL, expires_at=timezone.now() + _KEY_LIFE)
+    try:
+        with Api(url, key) as api:
+            yield api
+    finally:
+        api_key_revoke(user=user, key_id=row.id)
+
+
+def _url_of(holder: Holder | None) -> str:
+    """Waits for a server that is only starting."""
+    give_up = time.monotonic() + _PATIENCE
+    while time.monotonic() < give_up:
+        if holder and holder.url:
+            return holder.url
+        time.sleep(_LOOK_SECONDS)
+        holder = holder_of(Path(settings.DATA_DIR))
+    raise Unavailable(f"{settings.DATA_DIR} is held by {holder or 'nobody'}, but no server answers there.")

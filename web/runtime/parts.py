@@ -1,0 +1,27 @@
+"""What else takes seconds to import or to start. Loaded by name in `web.runtime.loading`."""
+
+import ingestion.tasks  # noqa: F401 - the worker finds its tasks imported
+import web.urls  # noqa: F401 - the first request finds its views imported
+from cairn.inference import models
+from ingestion.parsers import close_parsers, parser_pool
+from retrieval.index.factory import active_index, close_index
+
+
+def vector_index() -> str:
+    return f"{active_index().count()} points"
+
+
+def parser() -> str:
+    """The first file need not wait for a child process to come up."""
+    parser_pool().warm()
+    return ""
+
+
+def close() -> None:
+    """Answers that are being written end first: they may hold what is closed next."""
+    models.close()
+    close_parsers()
+    close_index()
+
+
+LOAD = {"Vector index": vector_index, "Parser": parser}

@@ -1,0 +1,133 @@
+"""Everything Cairn needs, in this process: `start`, `wait_ready`, `stop`."""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+
+from django.conf import settings
+
+from cairn.errors import Unavailable
+from cairn.settings import environment
+from ingestion.lifecycle import stopping
+from ingestion.sweeper import leases_release_all
+from web.runtime.admin import FirstAdmin, first_admin_create, password_file
+from web.runtime.database import migrate
+from web.runtime.loading import Loading
+from web.runtime.lock import DataDirLock
+from web.runtime.progress import Reporter, SilentReporter
+from web.runtime.sample import sample_load, sample_state
+from web.runtime.server import WebServer, listen, url_of
+from web.runtime.workers import Workers, broker_is_in_process
+
+_STOP_SECONDS = 3.0  # of the five that a clean end may take
+_LOOK_SECONDS = 0.2
+_WATCH_SECONDS = 1.0
+
+
+class Runtime:
+    """`sample`: whether docs/ is loaded as a knowledge base, and waited for."""
+
+    def __init__(
+        self,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        command: str = "manage.py up",
+        reporter: Reporter | None = None,
+        sample: bool = True,
+    ) -> None:
+        self._host, self._port, self._command = host, port, command
+        self._report: Reporter = reporter or SilentReporter()
+        self._sample = sample and environment().sample_knowledge_base
+        self._lock = DataDirLock(Path(settings.DATA_DIR))
+        self._began = time.monotonic()
+        self._server: WebServer | None = None
+        self._workers: Workers | None = None
+        self._loading = Loading()
+        self.url = ""
+
+    def start(self) -> None:
+        """Serves when it returns; models may still load. Raises CairnError with nothing left running."""
+        self._lock.acquire(self._command)
+        listener = listen(self._host, self._port)
+        self.url = url_of(listener)
+        self._lock.announce(self.url)
+        stopping.clear()
+        self._loading.start()
+        self._prepare_database()
+        self._server = WebServer(listener)
+        self._report.status("Loading libraries")
+        self._loading.libraries()
+        self._server.start()
+        self._loading.parts()
+        if broker_is_in_process():
+            self._start_workers()
+
+    def _prepare_database(self) -> None:
+        Path(settings.STATIC_ROOT).mkdir(exist_ok=True)  # WhiteNoise warns of a folder that is not there
+        self._report.status("Preparing the database")
+        applied = migrate()
+        self._report.step(f"Database ready{f' ({applied} migrations applied)' if applied else ''}")
+        admin = first_admin_create()
+        if admin is not None:
+            self._report.step(_introduce(admin))
+
+    def _start_workers(self) -> None:
+        # Nobody else works on this database: a lease found at the start belongs to a dead process.
+        leases_release_all()
+        self._workers = Workers()
+        self._workers.start()
+
+    def wait_ready(self) -> None:
+        """Models are warm and, with `sample`, docs/ is searchable. Problems are reported, not raised."""
+        problems = self._loading.wait(self._report)
+        if self._sample:
+            self._wait_for_sample()
+        self._report.ready(self._ready_line(problems), url=self.url, problems=problems)
+
+    def _wait_for_sample(self) -> None:
+        sample_load()
+        while not (state := sample_state()).settled:
+            self._report.status(f"Cairn help: {state.ready}/{state.total} documents")
+            time.sleep(_LOOK_SECONDS)
+        self._report.step(f"Cairn help: {state.ready}/{state.total} documents")
+        for source_uri, message in state.failed:
+            self._report.step(f"  {source_uri}: {message}")
+
+    def _ready_line(self, problems: dict[str, str]) -> str:
+        hint = f", password in {password_file()}" if password_file().exists() else ""
+        seconds = time.monotonic() - self._began
+        line = f"Cairn is ready: {self.url}  (sign in as admin{hint}; started in {seconds:.0f} s)"
+        return f"{line} Not ready: {', '.join(problems)}." if problems else line
+
+    def wait(self) -> None:
+        """For ever; raises Unavailable if the web server ends by itself."""
+        assert self._server is not None
+        while self._server.alive:
+            time.sleep(_WATCH_SECONDS)
+        raise Unavailable("The web server stopped unexpectedly.")
+
+    def stop(self) -> None:
+        """Within a few seconds: open streams end, running jobs go back to the queue."""
+        stopping.set()
+        parts = [part for part in (self._server, self._workers) if part is not None]
+        _together([partial(part.stop, _STOP_SECONDS) for part in parts])
+        self._loading.close()
+        self._report.close()
+        self._lock.release()
+
+
+def _introduce(admin: FirstAdmin) -> str:
+    if admin.password is None:
+        return f"First admin: {admin.username}, with the password from CAIRN_ADMIN_PASSWORD"
+    return f"First admin: {admin.username}, password {admin.password}  (also in {password_file()})"
+
+
+def _together(ends: Sequence[Callable[[], None]]) -> None:
+    threads = [threading.Thread(target=end, daemon=True) for end in ends]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()

@@ -1,0 +1,65 @@
+"""Every setting, what it is now, and where that comes from."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import AliasChoices, SecretStr
+from pydantic.fields import FieldInfo
+from pydantic_settings import DotEnvSettingsSource, EnvSettingsSource
+
+from cairn.settings import Environment
+from cairn.settings.env import FileVariantSource
+
+HIDDEN = "********"
+_CREDENTIALS = re.compile(r"(?<=://)[^/@\s]*@")
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """`origin`: environment, file (NAME_FILE), .env or default."""
+
+    name: str
+    value: str
+    origin: str
+    description: str
+
+
+def settings_list(environment: Environment) -> list[Setting]:
+    sources = {
+        "file": FileVariantSource(Environment)(),
+        "environment": EnvSettingsSource(Environment)(),
+        ".env": DotEnvSettingsSource(Environment)(),
+    }
+    return [
+        Setting(
+            _name(field, info).upper(),
+            _shown(getattr(environment, field)),
+            _origin(_name(field, info), sources),
+            info.description or "",
+        )
+        for field, info in Environment.model_fields.items()
+    ]
+
+
+def _name(field: str, info: FieldInfo) -> str:
+    alias = info.validation_alias
+    return str(alias.choices[0]) if isinstance(alias, AliasChoices) else field
+
+
+def _origin(name: str, sources: Mapping[str, Mapping[str, Any]]) -> str:
+    """The first source that says anything; an empty text there means that it is not set."""
+    for origin, values in sources.items():
+        if name in values:
+            return origin if values[name] != "" else "default"
+    return "default"
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, SecretStr):
+        return HIDDEN
+    text = ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    return _CREDENTIALS.sub(f"{HIDDEN}@", text)

@@ -1,0 +1,178 @@
+"""The files that a person named on the command line; folders and zip archives are opened."""
+
+import stat
+import zipfile
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from tempfile import SpooledTemporaryFile
+from typing import IO
+
+from cairn.errors import DocumentRejected, InvalidInput, Rejection
+
+MAX_MEMBERS = 20_000
+MAX_ARCHIVE_BYTES = 8 << 30
+MAX_MEMBER_BYTES = 1 << 30
+_BLOCK = 1 << 20
+_ENCRYPTED = 0x1
+
+
+@dataclass(slots=True)
+class Archive:
+    """A zip archive whose sizes are not believed: what is really read is counted."""
+
+    path: Path
+    taken: int = 0
+
+    @contextmanager
+    def open(self, member: str) -> Iterator[IO[bytes]]:
+        with SpooledTemporaryFile(max_size=8 * _BLOCK) as unpacked:
+            with zipfile.ZipFile(self.path) as archive, archive.open(member) as packed:
+                self._copy(packed, unpacked)
+            unpacked.seek(0)
+            yield unpacked
+
+    def _copy(self, packed: IO[bytes], unpacked: IO[bytes]) -> None:
+        size = 0
+        while block := packed.read(_BLOCK):
+            size += len(block)
+            self.taken += len(block)
+            if size > MAX_MEMBER_BYTES or self.taken > MAX_ARCHIVE_BYTES:
+                raise _unsafe(f"More bytes come out of {self.path.name} than an honest archive holds.")
+            unpacked.write(block)
+
+
+@dataclass(frozen=True, slots=True)
+class LocalFile:
+    """`member` names a file inside `archive`."""
+
+    path: Path
+    source_uri: str
+    archive: Archive | None = None
+    member: str = ""
+
+    @property
+    def name(self) -> str:
+        return PurePosixPath(self.source_uri).name
+
+    @contextmanager
+    def open(self) -> Iterator[IO[bytes]]:
+        """Raises DocumentRejected for what cannot be taken out of an archive, OSError for other files."""
+        if self.archive is None:
+            with self.path.open("rb") as stream:
+                yield stream
+            return
+        try:
+            with self.archive.open(self.member) as stream:
+                yield stream
+        except (zipfile.BadZipFile, NotImplementedError, EOFError, ValueError) as error:
+            raise _damaged(self.path) from error
+
+
+@dataclass(slots=True)
+class Found:
+    """`hidden` counts names that begin with a dot, left out; `rejected` pairs source_uri and reason."""
+
+    files: list[LocalFile] = field(default_factory=list)
+    hidden: int = 0
+    rejected: list[tuple[str, DocumentRejected]] = field(default_factory=list)
+
+
+def find_files(paths: Iterable[Path]) -> Found:
+    """Raises InvalidInput for a path that is not there, or two files with one source_uri."""
+    found = Found()
+    for path in paths:
+        if path.is_dir():
+            _add_folder(found, path.resolve())
+        elif path.is_file():
+            _add_file(found, path, _text(path.name))
+        else:
+            raise InvalidInput(f"{path}: there is no such file or folder.")
+    _require_distinct(found.files)
+    return found
+
+
+def _add_folder(found: Found, folder: Path) -> None:
+    for path in sorted(folder.rglob("*")):
+        if not path.is_file():
+            continue
+        if _hidden(path.relative_to(folder).parts):
+            found.hidden += 1
+        else:
+            _add_file(found, path, _text(path.relative_to(folder.parent).as_posix()))
+
+
+def _add_file(found: Found, path: Path, source_uri: str) -> None:
+    if path.suffix.lower() != ".zip":
+        found.files.append(LocalFile(path, source_uri))
+        return
+    try:
+        _add_archive(found, path, source_uri[: -len(path.suffix)])
+    except DocumentRejected as rejection:
+        found.rejected.append((source_uri, rejection))
+
+
+def _add_archive(found: Found, path: Path, folder: str) -> None:
+    """The whole archive is refused if one of its names is not safe."""
+    archive = Archive(path)
+    members = _members(path)
+    hidden = [member for member in members if _hidden(PurePosixPath(member.filename).parts)]
+    shown = [member for member in members if member not in hidden]
+    found.hidden += len(hidden)
+    found.files += [
+        LocalFile(path, f"{folder}/{PurePosixPath(member.filename)}", archive, member.filename)
+        for member in shown
+    ]
+
+
+def _members(path: Path) -> list[zipfile.ZipInfo]:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = [member for member in archive.infolist() if not member.is_dir()]
+    except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
+        raise _damaged(path) from error
+    if len(members) > MAX_MEMBERS:
+        raise _unsafe(
+            f"{path.name} holds {len(members)} files; at most {MAX_MEMBERS} are taken from one archive."
+        )
+    for member in members:
+        _check_member(path, member)
+    return members
+
+
+def _check_member(path: Path, member: zipfile.ZipInfo) -> None:
+    name = PurePosixPath(member.filename.replace("\\", "/"))
+    if name.is_absolute() or ".." in name.parts or ":" in name.parts[0]:
+        raise _unsafe(f"“{member.filename}” points outside {path.name}, so nothing was taken from it.")
+    if stat.S_ISLNK(member.external_attr >> 16):
+        raise _unsafe(f"“{member.filename}” in {path.name} is a link, so nothing was taken from it.")
+    if member.flag_bits & _ENCRYPTED:
+        raise DocumentRejected(
+            Rejection.PASSWORD_PROTECTED,
+            f"{path.name} is protected by a password. Unpack it and add the files.",
+        )
+
+
+def _unsafe(message: str) -> DocumentRejected:
+    return DocumentRejected(Rejection.ARCHIVE_UNSAFE, message)
+
+
+def _damaged(path: Path) -> DocumentRejected:
+    return DocumentRejected(Rejection.DAMAGED_FILE, f"{path.name} cannot be read as a zip archive.")
+
+
+def _require_distinct(files: list[LocalFile]) -> None:
+    twice = [uri for uri, count in Counter(file.source_uri for file in files).items() if count > 1]
+    if twice:
+        raise InvalidInput(f"Two of the files would both be “{twice[0]}”. Add their folders one at a time.")
+
+
+def _hidden(parts: tuple[str, ...]) -> bool:
+    return any(part.startswith(".") or part == "__MACOSX" for part in parts)
+
+
+def _text(name: str) -> str:
+    """File names are bytes: those that are no UTF-8 get replacement characters."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

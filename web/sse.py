@@ -1,0 +1,146 @@
+"""Server-sent events: frames, and a bridge from blocking generators to the event loop."""
+
+import asyncio
+import json
+import logging
+import threading
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from django.core.serializers.json import DjangoJSONEncoder
+from django.db import connections
+from django.http import StreamingHttpResponse
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+PING = b": ping\n\n"
+PING_SECONDS = 15.0
+QUEUE_SIZE = 64
+MEDIA_TYPE = "text/event-stream"
+
+
+def frame(event: str, data: Any) -> bytes:
+    """One event; `data` is anything JSON holds. JSON has no line breaks, so one data line does."""
+    return f"event: {event}\ndata: {json.dumps(data, cls=DjangoJSONEncoder)}\n\n".encode()
+
+
+def event_stream(frames: AsyncIterator[bytes]) -> StreamingHttpResponse:
+    """Neither cached nor held back nor compressed on its way."""
+    response = StreamingHttpResponse(frames, content_type=MEDIA_TYPE)
+    response["Cache-Control"] = "no-cache, no-transform"
+    response["X-Accel-Buffering"] = "no"
+    response["Content-Encoding"] = "identity"
+    return response
+
+
+@dataclass(frozen=True, slots=True)
+class _Raised:
+    error: BaseException
+
+
+class _End:
+    pass
+
+
+class _Idle:
+    pass
+
+
+class _Pump(Generic[T]):
+    """Pulls a generator in a thread of its own, at most `size` items ahead of the reader."""
+
+    def __init__(self, items: Generator[T, None, None], size: int) -> None:
+        self._items = items
+        self._loop = asyncio.get_running_loop()
+        self._slots = threading.Semaphore(size)
+        self._gone = threading.Event()
+        self.queue: asyncio.Queue[T | _Raised | _End] = asyncio.Queue()
+
+    def start(self) -> None:
+        threading.Thread(target=self._run, name="event-stream", daemon=True).start()
+
+    def taken(self) -> None:
+        self._slots.release()
+
+    def leave(self) -> None:
+        """The reader has gone: the generator is closed as soon as it yields."""
+        self._gone.set()
+        self._slots.release()
+
+    def _run(self) -> None:
+        try:
+            self._pull()
+        except Exception as error:  # noqa: BLE001 outermost boundary of the thread: the reader raises it
+            self._hand_over(_Raised(error))
+        else:
+            self._hand_over(_End())
+        finally:
+            connections.close_all()
+
+    def _pull(self) -> None:
+        try:
+            for item in self._items:
+                self._slots.acquire()
+                if self._gone.is_set():
+                    return
+                self._hand_over(item)
+        finally:
+            self._items.close()
+
+    def _hand_over(self, item: T | _Raised | _End) -> None:
+        with suppress(RuntimeError):  # the loop has been closed: nobody reads any more
+            self._loop.call_soon_threadsafe(self.queue.put_nowait, item)
+
+
+async def from_thread(
+    items: Generator[T, None, None],
+    *,
+    left: Callable[[], object] = lambda: None,
+    size: int = QUEUE_SIZE,
+    idle_seconds: float = PING_SECONDS,
+) -> AsyncGenerator[T | None, None]:
+    """The items of a blocking generator, and None whenever nothing came for `idle_seconds`.
+
+    A reader who goes away early has `left` called, which may block, in another thread; the generator
+    is closed as soon as it yields. An exception in the generator is raised here.
+    """
+    pump = _Pump(items, size)
+    pump.start()
+    ended = False
+    try:
+        while True:
+            item = await _next_or_idle(pump.queue, idle_seconds)
+            if isinstance(item, _End | _Raised):
+                ended = True
+                if isinstance(item, _Raised):
+                    raise item.error
+                return
+            if isinstance(item, _Idle):
+                yield None
+            else:
+                pump.taken()
+                yield item
+    finally:
+        pump.leave()
+        if not ended:
+            threading.Thread(target=_call, args=(left,), name="reader-left", daemon=True).start()
+
+
+async def _next_or_idle(queue: "asyncio.Queue[T]", seconds: float) -> T | _Idle:
+    try:
+        async with asyncio.timeout(seconds):
+            return await queue.get()
+    except TimeoutError:
+        return _Idle()
+
+
+def _call(left: Callable[[], object]) -> None:
+    try:
+        left()
+    except Exception:
+        log.exception("could not tell that a reader left")
+    finally:
+        connections.close_all()

@@ -1,0 +1,5 @@
+// Copying a new key.
+
+import { $$, copy } from "./dom.js";
+
+for (const button of $$("[data-copy-from]")) button.addEventListener("click", () => copy(document.getElementById(button.dataset.copyFrom).textContent));

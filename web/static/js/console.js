@@ -1,0 +1,128 @@
+// Forms that speak to the REST API, and who may read a knowledge base.
+
+import { $, $$, confirmed, toast } from "./dom.js";
+import { api } from "./http.js";
+
+function valueOf(input) {
+  if (input.hasAttribute("data-bool")) return input.checked;
+  return input.value;
+}
+
+function payload(form) {
+  const data = {};
+  for (const input of $$("[name]", form)) {
+    const { name } = input;
+    if (input.hasAttribute("data-list")) { data[name] ??= []; if (input.checked) data[name].push(input.value); }
+    else if (input.type === "radio") { if (input.checked) data[name] = input.value; }
+    else if (!(input.hasAttribute("data-optional") && input.value === "")) data[name] = valueOf(input);
+  }
+  return data;
+}
+
+function fieldOf(form, error) {
+  const path = error.loc ?? error.field ?? error.pointer ?? error.name ?? "";
+  const name = Array.isArray(path) ? path.at(-1) : String(path).split(/[./]/).at(-1);
+  return name && form.elements.namedItem(String(name));
+}
+
+function showProblem(form, problem) {
+  const lines = [];
+  for (const error of problem.errors ?? []) {
+    const field = fieldOf(form, error);
+    if (field?.setAttribute) field.setAttribute("aria-invalid", "true");
+    lines.push(error.detail ?? error.msg ?? error.message);
+  }
+  const box = $("[data-error]", form);
+  box.textContent = [problem.message, ...lines.filter((line) => line && !problem.message.includes(line))].join(" ");
+  box.hidden = false;
+  $('[aria-invalid="true"]', form)?.focus();
+}
+
+function clearProblem(form) {
+  $("[data-error]", form).hidden = true;
+  for (const input of $$("[aria-invalid]", form)) input.removeAttribute("aria-invalid");
+}
+
+function then(form, answer) {
+  const what = form.dataset.then ?? "reload";
+  if (what.startsWith("go:")) location.assign(what.slice(3).replace("{slug}", answer?.slug ?? ""));
+  else if (what === "reload") location.reload();
+  else toast("Saved.");
+}
+
+async function submit(form) {
+  clearProblem(form);
+  const missing = $$("[required]", form).find((input) => !input.value.trim());
+  if (missing) { missing.setAttribute("aria-invalid", "true"); showProblem(form, { message: "Fill in the marked field." }); return; }
+  const button = $("button:not([type])", form);
+  button.setAttribute("aria-busy", "true");
+  const method = form.dataset.method ?? "POST";
+  try {
+    then(form, await api(method, form.dataset.api, method === "DELETE" ? undefined : payload(form)));
+  } catch (problem) {
+    showProblem(form, problem);
+  } finally {
+    button.removeAttribute("aria-busy");
+  }
+}
+
+async function remove(button) {
+  const { removeApi, title, text } = button.dataset;
+  if (!(await confirmed({ title: `Delete “${title}”?`, text, yes: "Delete" }))) return;
+  try {
+    await api("DELETE", removeApi);
+    location.reload();
+  } catch (error) {
+    toast(error.message);
+  }
+}
+
+function wireGrants(form) {
+  const rows = $("[data-rows]", form);
+  const save = $("button:not([type])", form);
+  const picker = $("[data-add]", form);
+  const changed = () => {
+    save.disabled = false;
+    $("[data-nobody]", form).hidden = rows.children.length > 0;
+    const taken = new Set($$("[data-subject]", rows).map((row) => row.dataset.subject));
+    for (const option of $$("option", picker)) option.disabled = taken.has(option.value);
+  };
+  picker.addEventListener("change", () => {
+    const option = picker.selectedOptions[0];
+    const row = $("template", form).content.firstElementChild.cloneNode(true);
+    row.dataset.subject = option.value;
+    $("[data-name]", row).textContent = option.textContent;
+    $("[data-kind]", row).textContent = option.value.startsWith("group:") ? "group" : option.value.startsWith("user:") ? "user" : "";
+    $("select", row).setAttribute("aria-label", `Role of ${option.textContent}`);
+    $("[data-remove]", row).setAttribute("aria-label", `Take access from ${option.textContent}`);
+    rows.append(row);
+    picker.value = "";
+    changed();
+    $("select", row).focus();
+  });
+  rows.addEventListener("click", (event) => { if (event.target.closest("[data-remove]")) { event.target.closest("[data-subject]").remove(); changed(); picker.focus(); } });
+  rows.addEventListener("change", changed);
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    clearProblem(form);
+    const grants = $$("[data-subject]", rows).map((row) => ({ subject: row.dataset.subject, role: $("select", row).value }));
+    try {
+      await api("PUT", form.dataset.grants, grants);
+      save.disabled = true;
+      toast("Saved. It counts from the next question.");
+    } catch (problem) {
+      showProblem(form, problem);
+    }
+  });
+  changed();
+  save.disabled = true;
+}
+
+for (const form of $$("form[data-api]")) {
+  form.addEventListener("submit", (event) => { event.preventDefault(); submit(form); });
+  const typed = $("[data-typed-input]", form);
+  typed?.addEventListener("input", () => { $("button:not([type])", form).disabled = typed.value.trim() !== form.dataset.typed; });
+}
+for (const button of $$("[data-remove-api]")) button.addEventListener("click", () => remove(button));
+const grants = $("#grants");
+if (grants) wireGrants(grants);

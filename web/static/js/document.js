@@ -1,0 +1,24 @@
+// A document's own page: its text, lit at the passage that the address names.
+
+import { $, el } from "./dom.js";
+import { api } from "./http.js";
+import { wireDocuments } from "./documents.js";
+import { renderWithPassage, showLit } from "./reading.js";
+
+async function read(holder) {
+  const passage = document.getElementById("passage");
+  const { quote = "", ...hint } = passage ? JSON.parse(passage.textContent) : {};
+  try {
+    const { elements } = await api("GET", holder.dataset.rendition);
+    const { reading } = renderWithPassage(elements, quote, hint);
+    holder.replaceChildren(elements.length ? reading : el("p", { class: "quiet", text: "No text could be read from this file." }));
+    if (quote) showLit(reading);
+  } catch (error) {
+    holder.replaceChildren(el("p", { class: "note note-bad", role: "alert", text: error.message }));
+  }
+  holder.removeAttribute("aria-busy");
+}
+
+const holder = $("#reading");
+if (holder) read(holder);
+wireDocuments({ root: null, changed: ({ erased } = {}) => (erased ? location.assign($("#document").dataset.back) : location.reload()) });

@@ -1,0 +1,94 @@
+// Small ways with the document, shared by the modules.
+
+export const $ = (selector, root = document) => root.querySelector(selector);
+export const $$ = (selector, root = document) => [...root.querySelectorAll(selector)];
+
+export function el(tag, props = {}, ...children) {
+  const node = document.createElement(tag);
+  for (const [name, value] of Object.entries(props)) {
+    if (name === "class") node.className = value;
+    else if (name === "text") node.textContent = value;
+    else if (name in node && typeof value !== "string") node[name] = value;
+    else node.setAttribute(name, value);
+  }
+  node.append(...children.filter((child) => child !== null && child !== undefined));
+  return node;
+}
+
+export function icon(name, small = true) {
+  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  svg.setAttribute("class", small ? "icon icon-s" : "icon");
+  svg.setAttribute("aria-hidden", "true");
+  const use = document.createElementNS("http://www.w3.org/2000/svg", "use");
+  use.setAttribute("href", `#i-${name}`);
+  svg.append(use);
+  return svg;
+}
+
+export const clone = (id) => document.getElementById(id).content.firstElementChild.cloneNode(true);
+
+/** Server-made HTML of our own origin as nodes; scripts in it never run. */
+export function fragment(html) {
+  const template = document.createElement("template");
+  template.innerHTML = html;
+  return template.content;
+}
+
+export function toast(text, { action, label } = {}) {
+  const node = el("div", { class: "toast" }, el("span", { text }));
+  if (action) node.append(el("button", { type: "button", class: "button", text: label, onclick: () => { node.remove(); action(); } }));
+  document.getElementById("toasts")?.append(node);
+  setTimeout(() => node.remove(), 8000);
+}
+
+export function confirmed({ title, text, yes }) {
+  const dialog = document.getElementById("confirm");
+  $("[data-title]", dialog).textContent = title;
+  $("[data-text]", dialog).textContent = text ?? "";
+  const accept = $("[data-yes]", dialog);
+  accept.textContent = yes;
+  dialog.returnValue = "";
+  dialog.showModal();
+  return new Promise((resolve) => {
+    accept.onclick = () => dialog.close("yes");
+    $("[data-no]", dialog).onclick = () => dialog.close("");
+    dialog.onclose = () => resolve(dialog.returnValue === "yes");
+  });
+}
+
+export async function copy(text, message = "Copied.") {
+  try {
+    await navigator.clipboard.writeText(text);
+    toast(message);
+  } catch {
+    toast("The browser did not allow copying. Select the text and copy it by hand.");
+  }
+}
+
+export const plural = (n, one, many = `${one}s`) => `${n.toLocaleString()} ${n === 1 ? one : many}`;
+
+export function bytes(n) {
+  const units = ["B", "KB", "MB", "GB"];
+  let unit = 0;
+  while (n >= 1000 && unit < units.length - 1) { n /= 1000; unit += 1; }
+  return `${unit && n < 10 ? n.toFixed(1) : Math.round(n)} ${units[unit]}`;
+}
+
+const AGO = new Intl.RelativeTimeFormat("en", { numeric: "auto" });
+const STEPS = [["minute", 60], ["hour", 3600], ["day", 86400]];
+
+export function ago(iso) {
+  const seconds = (Date.parse(iso) - Date.now()) / 1000;
+  if (Math.abs(seconds) < 45) return "just now";
+  if (Math.abs(seconds) > 6 * 86400) return null;
+  const [unit, size] = STEPS.findLast(([, length]) => Math.abs(seconds) >= length * 0.9) ?? STEPS[0];
+  return AGO.format(Math.round(seconds / size), unit);
+}
+
+export function tellTimes(root = document) {
+  for (const time of $$("time[data-ago]", root)) {
+    const date = new Date(time.dateTime);
+    time.title = date.toLocaleString();
+    time.textContent = ago(time.dateTime) ?? date.toLocaleDateString(undefined, { day: "numeric", month: "short", year: "numeric" });
+  }
+}

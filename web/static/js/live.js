@@ -1,0 +1,114 @@
+// An answer while it is written: the Markdown that answers use, as nodes made here, never as HTML. What
+// the server renders afterwards looks the same, so that nothing jumps.
+
+import { el } from "./dom.js";
+import { citeButton } from "./citations.js";
+
+const INLINE = /\[(\d{1,3})\]|\*\*([^*]+)\*\*|\*([^*\s][^*]*)\*|`([^`]+)`/g;
+const UNFINISHED = /\[\d{0,3}$/;
+const ITEM = /^\s*(?:[-*+]|\d{1,3}[.)])\s+/;
+
+const KINDS = [
+  ["quote", (line) => line.startsWith(">")],
+  ["numbers", (line) => /^\s*\d/.test(line) && ITEM.test(line)],
+  ["bullets", (line) => ITEM.test(line)],
+  ["heading", (line) => /^#{1,6}\s/.test(line)],
+  ["table", (line) => line.startsWith("|")],
+];
+const kindOf = (line) => KINDS.find(([, fits]) => fits(line))?.[0] ?? "text";
+
+const isList = (kind) => kind === "bullets" || kind === "numbers";
+
+/** Runs of lines of one kind; blank lines part them, and what is indented goes on with a list. */
+function blocks(text) {
+  const found = [];
+  let parted = true;
+  for (const line of text.split("\n")) {
+    const last = found.at(-1);
+    const goesOn = isList(last?.kind) && (/^\s+\S/.test(line) || (!parted && kindOf(line) === "text"));
+    const kind = goesOn ? last.kind : kindOf(line);
+    if (!line.trim()) { parted = true; continue; }
+    if (last && last.kind === kind && (!parted || isList(kind) || kind === "quote") && kind !== "heading") last.lines.push(line);
+    else found.push({ kind, lines: [line] });
+    parted = false;
+  }
+  return found;
+}
+
+const cells = (line) => line.replace(/^\||\|\s*$/g, "").split("|").map((cell) => cell.trim());
+
+export class LiveText {
+  #node;
+  #citations = new Map();
+  #drawn = [];
+  text = "";
+
+  constructor(node) { this.#node = node; }
+
+  get citations() { return [...this.#citations.values()]; }
+
+  append(text) {
+    this.text += text;
+    this.#draw();
+  }
+
+  cite(citation) {
+    this.#citations.set(citation.marker, citation);
+    for (const span of this.#node.querySelectorAll(`span[data-pending="${citation.marker}"]`)) span.replaceWith(citeButton(citation));
+  }
+
+  /** Only blocks whose source has changed are made anew: what has been read stays as it is. */
+  #draw() {
+    const wanted = blocks(this.text.replace(UNFINISHED, ""));
+    wanted.forEach((block, at) => {
+      const source = `${block.kind}\n${block.lines.join("\n")}`;
+      if (this.#drawn[at] === source) return;
+      const node = this.#block(block);
+      if (this.#node.children[at]) this.#node.children[at].replaceWith(node);
+      else this.#node.append(node);
+      this.#drawn[at] = source;
+    });
+  }
+
+  #block({ kind, lines }) {
+    if (isList(kind)) return this.#list(kind, lines);
+    if (kind === "heading") return el("h3", {}, ...this.#inline(lines[0].replace(/^#+\s+/, "")));
+    if (kind === "table") return this.#table(lines);
+    if (kind === "quote") return el("blockquote", {}, ...blocks(lines.map((line) => line.replace(/^>\s?/, "")).join("\n")).map((block) => this.#block(block)));
+    return el("p", {}, ...this.#inline(lines.join("\n")));
+  }
+
+  #list(kind, lines) {
+    const items = [];
+    for (const line of lines) {
+      if (ITEM.test(line)) items.push(line.replace(ITEM, ""));
+      else items[items.length - 1] += ` ${line.trim()}`;
+    }
+    return el(kind === "numbers" ? "ol" : "ul", {}, ...items.map((item) => el("li", {}, ...this.#inline(item))));
+  }
+
+  #table(lines) {
+    const rows = lines.filter((line) => !/^[|\s:-]+$/.test(line));
+    return el("table", {}, el("tbody", {}, ...rows.map((line, row) => el("tr", {}, ...cells(line).map((cell) => el(row ? "td" : "th", {}, ...this.#inline(cell)))))));
+  }
+
+  #inline(text) {
+    const nodes = [];
+    let at = 0;
+    for (const match of text.matchAll(INLINE)) {
+      const [whole, marker, strong, em, code] = match;
+      nodes.push(text.slice(at, match.index));
+      at = match.index + whole.length;
+      if (marker) nodes.push(this.#marker(Number(marker)));
+      else if (strong) nodes.push(el("strong", {}, ...this.#inline(strong)));
+      else if (em) nodes.push(el("em", {}, ...this.#inline(em)));
+      else nodes.push(el("code", { text: code }));
+    }
+    return [...nodes, text.slice(at)];
+  }
+
+  #marker(number) {
+    const citation = this.#citations.get(number);
+    return citation ? citeButton(citation) : el("span", { "data-pending": String(number), class: "faint", text: `[${number}]` });
+  }
+}

@@ -1,0 +1,105 @@
+// What every page has: the menu on phones, pop-up menus, the theme, confirmations, being offline.
+
+import { $, $$, confirmed, tellTimes, toast } from "./dom.js";
+
+const rail = $("#rail");
+const stage = $(".stage");
+
+function openRail(open) {
+  rail.toggleAttribute("data-open", open);
+  $("[data-rail-open]").setAttribute("aria-expanded", String(open));
+  stage.inert = open;
+  (open ? $("a, button", rail) : $("[data-rail-open]")).focus();
+}
+
+function closeMenus({ except, refocus = false } = {}) {
+  for (const button of $$('[data-menu][aria-expanded="true"]')) {
+    if (button === except) continue;
+    button.setAttribute("aria-expanded", "false");
+    document.getElementById(button.dataset.menu).hidden = true;
+    if (refocus) button.focus();
+  }
+}
+
+function toggleMenu(button) {
+  const menu = document.getElementById(button.dataset.menu);
+  const open = menu.hidden;
+  closeMenus({ except: button });
+  menu.hidden = !open;
+  button.setAttribute("aria-expanded", String(open));
+  if (!open) return;
+  // Near the lower edge of a scrolling page a menu opens upwards.
+  if (!menu.dataset.placed) menu.dataset.placed = menu.classList.contains("menu-up") ? "up" : "down";
+  if (menu.dataset.placed === "down") {
+    menu.classList.remove("menu-up-right");
+    menu.classList.toggle("menu-up-right", menu.getBoundingClientRect().bottom > window.innerHeight - 8);
+  }
+  $("a, button, input", menu)?.focus({ preventScroll: true });
+}
+
+function walkMenu(event) {
+  const menu = event.target.closest(".menu");
+  const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+  if (!menu || !step) return;
+  const items = $$("a, button, input", menu).filter((item) => !item.disabled);
+  items[(items.indexOf(document.activeElement) + step + items.length) % items.length].focus();
+  event.preventDefault();
+}
+
+function showTheme() {
+  const theme = document.documentElement.dataset.theme ?? "auto";
+  for (const button of $$("[data-theme-choice]")) button.setAttribute("aria-pressed", String(button.dataset.themeChoice === theme));
+}
+
+function chooseTheme(theme) {
+  if (theme === "auto") delete document.documentElement.dataset.theme;
+  else document.documentElement.dataset.theme = theme;
+  try {
+    if (theme === "auto") localStorage.removeItem("cairn-theme");
+    else localStorage.setItem("cairn-theme", theme);
+  } catch { /* the choice then lasts as long as the page */ }
+  showTheme();
+}
+
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("[data-menu]");
+  if (button) toggleMenu(button);
+  else if (!event.target.closest(".menu") || event.target.closest(".menu-item")) closeMenus();
+  if (event.target.closest("[data-rail-open]")) openRail(true);
+  if (event.target.closest("[data-rail-close]")) openRail(false);
+  const theme = event.target.closest("[data-theme-choice]");
+  if (theme) chooseTheme(theme.dataset.themeChoice);
+});
+
+document.addEventListener("keydown", (event) => {
+  walkMenu(event);
+  if (event.key !== "Escape") return;
+  if ($('[data-menu][aria-expanded="true"]')) { closeMenus({ refocus: true }); event.stopPropagation(); }
+  else if (rail.hasAttribute("data-open")) { openRail(false); event.stopPropagation(); }
+}, true);
+
+document.addEventListener("submit", async (event) => {
+  const form = event.target.closest("form[data-confirm]");
+  if (!form || form.dataset.agreed) return;
+  event.preventDefault();
+  const { confirm: title, text, yes } = form.dataset;
+  if (!(await confirmed({ title, text, yes }))) return;
+  form.dataset.agreed = "yes";
+  form.requestSubmit();
+});
+
+const offline = $("#offline");
+const showOnline = () => { offline.hidden = navigator.onLine; };
+window.addEventListener("online", showOnline);
+window.addEventListener("offline", showOnline);
+
+document.body.addEventListener("htmx:sendError", () => toast("The server could not be reached. Check the connection."));
+document.body.addEventListener("htmx:responseError", (event) => {
+  const signedOut = [401, 403].includes(event.detail.xhr.status);
+  toast(signedOut ? "You have been signed out, or this is no longer open to you." : "That did not work. Try again in a moment.");
+});
+document.body.addEventListener("htmx:afterSettle", (event) => tellTimes(event.detail.elt));
+
+showTheme();
+showOnline();
+tellTimes();
