@@ -96,7 +96,6 @@ class _Lane:
         self._changed = threading.Condition()
         self._idle: list[_Child] = []
         self._busy: set[_Child] = set()
-        self._starting = 0
         self._closed = False
 
     def ask(self, arguments: dict[str, Any], limits: Limits, cancelled: Cancelled) -> Answer:
@@ -118,10 +117,12 @@ class _Lane:
     def close(self) -> None:
         with self._changed:
             self._closed = True
-            children = [*self._idle, *self._busy]
+            idle, busy = list(self._idle), list(self._busy)
             self._idle.clear()
             self._changed.notify_all()
-        for child in children:
+        for child in busy:
+            child.stop()  # whoever waits for it sees it end, and cleans up
+        for child in idle:
             child.kill()
 
     def _death(self, error: "_Died", limits: Limits) -> Exception:
@@ -134,24 +135,25 @@ class _Lane:
 
     @contextlib.contextmanager
     def _child(self, cancelled: Cancelled) -> "Iterator[_Child]":
-        child = self._taken(cancelled) or self._started()
+        child = self._taken(cancelled)
         try:
+            child.await_ready()
             yield child
         finally:
             self._give_back(child)
 
-    def _taken(self, cancelled: Cancelled) -> "_Child | None":
-        """An idle child, or None with a place reserved to start one. Waits for either."""
+    def _taken(self, cancelled: Cancelled) -> "_Child":
+        """An idle child, or a new one, which is not ready yet. Waits while there are enough of them."""
         while not cancelled():
             with self._changed:
                 if self._closed:
                     raise Unavailable("Cairn is shutting down")
-                if child := self._living():
+                child = self._living()
+                if child is None and len(self._busy) < self._size:
+                    child = _Child(self._module)
+                if child is not None:
                     self._busy.add(child)
                     return child
-                if len(self._busy) + self._starting < self._size:
-                    self._starting += 1
-                    return None
                 self._changed.wait(_POLL)
         raise reject.cancelled()
 
@@ -163,18 +165,6 @@ class _Lane:
                 return child
             child.kill()
         return None
-
-    def _started(self) -> "_Child":
-        child = None
-        try:
-            child = _Child(self._module)
-        finally:
-            with self._changed:
-                self._starting -= 1
-                if child is not None:
-                    self._busy.add(child)
-                self._changed.notify()
-        return child
 
     def _give_back(self, child: "_Child") -> None:
         with self._changed:
@@ -197,23 +187,31 @@ class _Child:
     """One process and the connection to it. Raises Unavailable when it does not come up."""
 
     def __init__(self, module: str) -> None:
+        self._module = module
         self._connection, theirs = Pipe()
         self._answered = 0
+        self._ready = False
         self._retired = False
         with theirs:
             self._process = _spawn(module, theirs)
-        try:
-            ready = self._connection.poll(_START_SECONDS) and self._connection.recv_bytes() == READY
-        except (EOFError, OSError):
-            ready = False
-        if not ready:
-            self.kill()
-            log.error("parser_did_not_start", module=module, returncode=self._process.returncode)
+
+    def await_ready(self) -> None:
+        if self._ready:
+            return
+        with contextlib.suppress(EOFError, OSError):
+            self._ready = self._connection.poll(_START_SECONDS) and self._connection.recv_bytes() == READY
+        if not self._ready:
+            log.error("parser_did_not_start", module=self._module, returncode=self.kill())
             raise Unavailable("The program that reads documents did not start")
 
     @property
     def usable(self) -> bool:
-        return not self._retired and self._answered < _FILES_PER_CHILD and self._process.poll() is None
+        return (
+            self._ready
+            and not self._retired
+            and self._answered < _FILES_PER_CHILD
+            and self._process.poll() is None
+        )
 
     def ask(self, request: bytes, limits: Limits, cancelled: Cancelled) -> Answer:
         """Kills the child and raises DocumentRejected when time is up or `cancelled` says so."""
@@ -228,6 +226,9 @@ class _Child:
         self._retired = answer.retire
         self._answered += 1
         return answer
+
+    def stop(self) -> None:
+        self._process.kill()
 
     def kill(self) -> int:
         """Return code; the one it died with if it was dead already."""

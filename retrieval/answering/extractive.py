@@ -21,6 +21,7 @@ RANK = 0.15  # what the first hit's blocks have ahead of the last one's
 SHORTEST = 4  # content words
 THE_SAME = 0.85  # share of a block's content words that a better block has
 
+_NUMBERED = re.compile(r"\(?(\d{1,3})[.)]\s")
 _SPECIAL = re.compile(r"[\\`*\[\]<|~]|(?<!\w)_|_(?!\w)|^#")
 
 
@@ -131,7 +132,17 @@ def _list(lines: Sequence[str]) -> str:
     bulleted = [is_bulleted(line) for line in lines]
     leads = lines[0].endswith(":") or (not bulleted[0] and any(bulleted))
     lead, items = ([escaped(lines[0]), ""], lines[1:]) if leads else ([], lines)
-    return _quoted("\n".join([*lead, *(f"- {escaped(strip_bullet(line))}" for line in items)]))
+    return _quoted("\n".join([*lead, *_items(items)]))
+
+
+def _items(lines: Sequence[str]) -> Iterator[str]:
+    """Numbers stay; what has none below a number belongs to it."""
+    numbered = False
+    for line in lines:
+        number = _NUMBERED.match(line)
+        numbered = numbered or number is not None
+        mark = f"{number[1]}. " if number else "   - " if numbered else "- "
+        yield f"{mark}{escaped(strip_bullet(line))}"
 
 
 def _quoted(markdown: str) -> str:

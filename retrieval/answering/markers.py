@@ -10,7 +10,7 @@ MARKER = re.compile(
 UNFINISHED = re.compile(r"[\[【][^\]】\n]{0,40}\Z")
 _CODE = re.compile(r"(`+)[^`\n]*\1")
 _RANGE = re.compile(r"(\d{1,4})\s*[–-]\s*(\d{1,4})")
-_BEFORE = re.compile(r"[ \t]+(?=[.,;:!?]|$)")
+_SPACED = re.compile(rf"[ \t]*{MARKER.pattern}", re.IGNORECASE)
 
 
 def marker(numbers: tuple[int, ...]) -> str:
@@ -26,9 +26,9 @@ def take_markers(text: str) -> tuple[str, tuple[int, ...]]:
         return ""
 
     cleaned = "".join(
-        part if is_code else MARKER.sub(collect, part) for is_code, part in _split_at_code(text)
+        part if is_code else _SPACED.sub(collect, part) for is_code, part in _split_at_code(text)
     )
-    return (_BEFORE.sub("", cleaned).strip() if found else text.strip()), tuple(found)
+    return cleaned.strip(), tuple(found)
 
 
 def _split_at_code(text: str) -> list[tuple[bool, str]]:

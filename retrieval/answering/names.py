@@ -2,7 +2,7 @@
 
 import re
 
-from retrieval.answering.lexicon import MONTHS, NUMBER_WORDS, STOPWORDS, UNITS, Language
+from retrieval.answering.lexicon import IMPERATIVES, MONTHS, NUMBER_WORDS, STOPWORDS, UNITS, Language
 from retrieval.answering.terms import stem
 
 _CODE = re.compile(
@@ -75,6 +75,8 @@ def _is_name(text: str, tokens: list[re.Match[str]], capital: list[bool], at: in
     match = tokens[at]
     if _is_acronym(match.group()) or not _OPENS.search(text, max(0, match.start() - 6), match.start()):
         return True
+    if match.group().casefold() in IMPERATIVES:
+        return False
     following = at + 1 < len(tokens) and capital[at + 1] and not _is_void(tokens[at + 1].group())
     return following and text[match.end() : tokens[at + 1].start()] == " "
 

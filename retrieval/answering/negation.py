@@ -20,6 +20,8 @@ _IDIOM = re.compile(
     r"whether or not|nicht nur|nicht später als|nicht mehr als|no\.\s*\d)",
     re.IGNORECASE,
 )
+_INFINITIVE = re.compile(r",(?=[^,;:.!?]{0,80}\szu\s\w+n\b)", re.IGNORECASE)
+"""German sets off "…, Passwörter zu teilen" by a comma, but what is before denies it."""
 _WORDS = """not no never none nobody nothing neither nor without cannot prohibited forbidden prohibit
 prohibits nicht kein keine keinen keinem keiner keines nie niemals nichts niemand niemanden ohne weder
 verboten untersagt unzulässig"""
@@ -59,7 +61,7 @@ def contradicts(claim: str, evidence: str, language: Language, topic: frozenset[
 
 
 def clauses(text: str, language: Language) -> list[Clause]:
-    cleaned = _IDIOM.sub(" ", text)
+    cleaned = _INFINITIVE.sub(" ", _IDIOM.sub(" ", text))
     found = [_clause(part, language) for part in _CLAUSE.split(cleaned)]
     return [clause for clause in found if clause.stems]
 

@@ -15,7 +15,7 @@ from retrieval.answering.markers import MARKER, UNFINISHED
 MAX_SENTENCE = 1200
 MAX_BLOCK = 6000
 
-_PREFIX = re.compile(r"(?:>[ \t]?)*(?:[-*+•‣◦][ \t]+|\(?\d{1,3}[.)][ \t]+|#{1,6}[ \t]+)?")
+_PREFIX = re.compile(r"(?:>[ \t]?){0,6}(?:[-*+•‣◦][ \t]+|\(?\d{1,3}[.)][ \t]+|#{1,6}[ \t]+)?")
 _BLANK = re.compile(r"\s*")
 _STOP = re.compile(r"[.!?…。！？\n]")
 _RUN = re.compile(r"[.!?…。！？]+[\"'”’»)*_]*")
@@ -80,7 +80,9 @@ class SentenceStream:
             end = self._end(final=final)
             if end is None:
                 return
-            yield self._take(lead, end)
+            unit = self._take(lead, end)
+            if unit.body:
+                yield unit
 
     def _skip_blanks(self) -> str:
         match = _BLANK.match(self._text, self._at)
@@ -208,6 +210,9 @@ def _full_stop(text: str, at: int, end: int, *, final: bool) -> int | None:
         return 0 if "\n\n" not in text[end : end + 3] else end
     if text[at] != "." or "\n" in text[end : end + 2]:
         return end
+    next_word = _NEXT_WORD.match(following)
+    if not final and len(following) < 16 and (next_word.end() if next_word else 1) + 1 >= len(following):
+        return None
     return 0 if _keeps_going(text[max(0, at - 14) : at], following) else end
 
 
@@ -219,7 +224,8 @@ def _keeps_going(before: str, following: str) -> bool:
     next_word = next_match.group().casefold() if next_match else ""
     if word in NUMBER_ABBREVIATIONS:
         return following[0].isdigit()
-    if word in ABBREVIATIONS or (len(word) == 1 and word.isalpha() and before[-1].isupper()):
+    spaced = following[1:2] == "." and following[0].isalpha()  # as in "z. B."
+    if word in ABBREVIATIONS or (len(word) == 1 and word.isalpha() and (before[-1].isupper() or spaced)):
         return True
     if _DOTTED.fullmatch(word):
         return next_word not in STARTERS

@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import ipaddress
+import logging
 import socket
 import threading
 
@@ -69,6 +70,8 @@ class WebServer:
         self._thread.start()
 
     def stop(self, timeout: float) -> None:
+        # It would report each stream that it cuts off, with a trace.
+        logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
         self._server.should_exit = True
         self._thread.join(timeout)
 

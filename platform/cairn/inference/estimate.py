@@ -1,13 +1,14 @@
 """Tokens of a model whose tokenizer is not here."""
 
 import math
+import string
 
 _LETTERS_PER_TOKEN = 2.5  # English has more than four; German in an English vocabulary has fewer than three
-_DIGITS = frozenset(b"0123456789")
+_LETTERS = frozenset(string.ascii_letters.encode() + b" ")
 
 
 def estimated_tokens(text: str) -> int:
-    """On the high side: a token for each digit, for each byte that is not ASCII, for 2.5 other characters."""
+    """On the high side: a token for 2.5 ASCII letters or spaces, and for each byte that is neither."""
     content = text.encode("utf-8", "replace")
-    dense = sum(byte in _DIGITS or byte > 127 for byte in content)
-    return math.ceil((len(content) - dense) / _LETTERS_PER_TOKEN) + dense
+    letters = sum(byte in _LETTERS for byte in content)
+    return math.ceil(letters / _LETTERS_PER_TOKEN) + len(content) - letters

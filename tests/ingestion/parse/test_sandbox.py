@@ -67,6 +67,7 @@ def child_of(pool: ParserPool) -> psutil.Process:
 
 def test_the_child_can_do_little_but_read() -> None:
     child = _Child("tests.ingestion.parse.probe")
+    child.await_ready()
     answer = child.ask(messages.request(Limits(), {}), Limits(), lambda: False).result()
     child.kill()
     assert answer["heavy_modules"] == []
@@ -142,6 +143,12 @@ def test_a_child_that_died_at_rest_is_replaced(own_pool: ParserPool, quick: Path
     child.kill()
     psutil.wait_procs([child], timeout=10)
     assert is_well(own_pool, quick)
+
+
+def test_a_child_that_cannot_start_is_said_to_be_unavailable() -> None:
+    child = _Child("ingestion.parse.no_such_module")
+    with pytest.raises(Unavailable):
+        child.await_ready()
 
 
 def test_closing_ends_the_children_and_what_they_do(slow: Path) -> None:

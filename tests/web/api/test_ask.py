@@ -1,5 +1,6 @@
 """Asking over HTTP, with a chat model that says what it is told to."""
 
+import asyncio
 import json
 import threading
 import time
@@ -9,7 +10,7 @@ from typing import Any
 
 import pytest
 from asgiref.sync import async_to_sync
-from django.test import Client
+from django.test import AsyncClient, Client
 from llama_index.core.llms import ChatMessage
 
 from cairn.access.models import Grant, Role
@@ -135,9 +136,11 @@ class EndlessChat(FakeChat):
 
     def __init__(self) -> None:
         super().__init__()
+        self.began = threading.Event()
         self.ended = threading.Event()
 
     def stream(self, messages: Sequence[ChatMessage], *, max_tokens: int) -> Iterator[str]:
+        self.began.set()
         try:
             yield "Employees get 25 days of leave a year [1]. And "
             for number in count():
@@ -167,6 +170,24 @@ def test_a_reader_who_leaves_ends_the_answer(mia: Caller, leave: Document, parts
         assert chat.ended.wait(30)
         threads_joined("event-stream", "reader-left")
     assert Message.objects.get().state == "stopped"
+
+
+async def test_a_caller_who_leaves_before_the_whole_answer_ends_it_too(
+    mia: Caller, leave: Document, parts: Engine
+) -> None:
+    chat = EndlessChat()
+    headers = {"Authorization": f"Bearer {mia.key}"}
+    body = {"question": QUESTION}
+    with use(Engine(parts.embedder, parts.index, chat)):
+        asking = asyncio.create_task(
+            AsyncClient().post("/api/v1/ask", body, "application/json", headers=headers)
+        )
+        assert await asyncio.to_thread(chat.began.wait, 30)
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+        assert await asyncio.to_thread(chat.ended.wait, 30)
+        await asyncio.to_thread(threads_joined, "event-stream", "reader-left")
 
 
 def test_a_session_may_ask_with_its_csrf_token(mia: Caller, leave: Document, settings: Any) -> None:

@@ -7,10 +7,11 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
+from cairn.accounts.models import Group, User
 from cairn.accounts.services import api_key_create, api_key_revoke
+from cairn.errors import NotSignedIn
 from tests.web.api.conftest import Caller, assert_problem, caller_for
-
-PASSWORD = "correct horse battery"
+from web.auth import principal_again
 
 
 @pytest.fixture
@@ -18,12 +19,6 @@ def browser(rob: Caller) -> Client:
     client = Client(enforce_csrf_checks=True)
     client.force_login(rob.user)
     return client
-
-
-def csrf_token(client: Client) -> str:
-    token = "a" * 32
-    client.cookies["csrftoken"] = token
-    return token
 
 
 @pytest.mark.parametrize("path", ["/api/v1/me", "/api/v1/knowledge-bases", "/api/openapi.json", "/api/docs"])
@@ -95,6 +90,20 @@ def test_without_a_session_a_change_is_401_and_not_a_csrf_matter(db: None) -> No
 def test_a_key_needs_no_csrf_token(rob: Caller) -> None:
     rob.client = Client(enforce_csrf_checks=True)
     assert rob.post("/knowledge-bases", {"name": "Mine"}).status_code == 201
+
+
+def test_what_outlives_a_request_asks_again_who_it_is_for(rob: Caller) -> None:
+    principal = rob.principal
+    assert principal_again(principal) == principal
+    group = Group.objects.create(name="Staff")
+    group.members.add(rob.user)
+    assert principal_again(principal).groups == {group.id}
+    User.objects.filter(pk=rob.user.pk).update(is_active=False)
+    with pytest.raises(NotSignedIn):
+        principal_again(principal)
+    rob.user.delete()
+    with pytest.raises(NotSignedIn):
+        principal_again(principal)
 
 
 ID = "00000000-0000-0000-0000-000000000001"

@@ -2,6 +2,7 @@ import json
 from typing import Any
 
 import pytest
+from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
@@ -10,6 +11,8 @@ from cairn.access.models import Role
 from cairn.library.models import Document, DocumentVersion, KnowledgeBase, VersionState
 from cairn.library.rendition import Element, Rendition
 from cairn.library.storage import rendition_save
+from cairn.settings import environment
+from ingestion.pages import WIDTH
 from tests.web.api.conftest import Caller, assert_problem, streamed
 
 FIELDS = {
@@ -124,8 +127,6 @@ def test_a_file_that_is_too_large_is_413(
     mia: Caller, base: KnowledgeBase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("UPLOAD_MAX_MB", "1")
-    from cairn.settings import environment
-
     environment.cache_clear()
     try:
         assert_problem(mia.upload(str(base.id), "a.txt", b"a" * (1 << 20) + b"a"), 413, "too_large")
@@ -278,10 +279,6 @@ def test_a_format_without_pages_has_no_pictures(mia: Caller, document: Document,
 
 
 def test_a_page_picture_that_was_kept_is_sent(mia: Caller, document: Document) -> None:
-    from django.core.files.base import ContentFile
-
-    from ingestion.pages import WIDTH
-
     version = made_ready(document, media_type="application/pdf", pages=2)
     default_storage.save(f"pages/{version.id}/2-{WIDTH}.png", ContentFile(b"picture"))
     response = mia.get(f"/documents/{document.id}/pages/2.png")

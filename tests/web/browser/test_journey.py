@@ -35,6 +35,12 @@ def pdf(name: str = "leave.pdf") -> FilePayload:
     return FilePayload(name=name, mimeType="application/pdf", buffer=bytes(document.output()))
 
 
+def status(page: Page, path: str) -> int:
+    response = page.goto(path)
+    assert response is not None
+    return response.status
+
+
 def create_knowledge_base(page: Page) -> str:
     """Its slug."""
     name = f"Rules {uuid4().hex[:8]}"
@@ -179,13 +185,13 @@ def test_a_group_is_given_access(sign_in: SignIn) -> None:
     expect(page.locator("summary", has_text=user)).to_contain_text(group)
 
     theirs = sign_in(user, PASSWORD)
-    assert theirs.goto(f"/library/{slug}").status == 404
+    assert status(theirs, f"/library/{slug}") == 404
     page.goto(f"/admin/knowledge-bases/{slug}")
     page.get_by_label("Give access to").select_option(label=group)
     page.get_by_label(f"Role of {group}").select_option("editor")
     page.get_by_role("button", name="Save access").click()
     expect(page.get_by_text("Saved. It counts from the next question.")).to_be_visible()
-    assert theirs.goto(f"/library/{slug}").status == 200
+    assert status(theirs, f"/library/{slug}") == 200
     expect(theirs.get_by_role("button", name="Choose files")).to_be_visible()
 
 
@@ -198,7 +204,7 @@ def test_a_knowledge_base_is_deleted_only_with_its_name(sign_in: SignIn) -> None
     page.get_by_label(f"Type {name} to confirm").fill(name)
     button.click()
     page.wait_for_url("**/admin/knowledge-bases")
-    assert page.goto(f"/library/{slug}").status == 404
+    assert status(page, f"/library/{slug}") == 404
 
 
 def test_a_phone_has_room_for_everything(sign_in: SignIn) -> None:

@@ -113,6 +113,9 @@ def ready(document: Document) -> Document:
 def answered(ready: Document) -> Callable[..., Message]:
     """A question of someone, answered from `ready`."""
 
+    version = ready.active_version_id
+    assert version is not None
+
     def make(user: User, *, question: str = "How much may I give?", **fields: Any) -> Message:
         conversation = conversation_start(principal=principal_for_user(user), question=question)
         given = {"state": "done", "answer": "Up to 40 hours [1].", "verdict": "supported", **fields}
@@ -121,8 +124,8 @@ def answered(ready: Document) -> Callable[..., Message]:
             message=message,
             marker=1,
             document=ready,
-            version=ready.active_version_id,
-            chunk=ready.active_version_id,
+            version=version,
+            chunk=version,
             title=ready.title,
             section=["Giving leave"],
             quote=SENTENCE,

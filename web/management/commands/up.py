@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import threading
 from types import FrameType
 from typing import Any
 
@@ -12,6 +13,8 @@ from cairn.errors import CairnError
 from web.management.base import FAILED, CairnCommand, leave
 from web.runtime.progress import reporter_for
 from web.runtime.runtime import Runtime
+
+_END_SECONDS = 4.5
 
 
 class Stopped(BaseException):
@@ -38,7 +41,7 @@ class Command(CairnCommand):
             runtime.wait_ready()
             runtime.wait()
         except Stopped:
-            pass
+            _end_in_any_case()
         except CairnError as error:
             problem = error.message
         finally:
@@ -46,6 +49,13 @@ class Command(CairnCommand):
         if problem:
             self.stderr.write(self.style.ERROR(f"error: {problem}"))
         return FAILED if problem else 0
+
+
+def _end_in_any_case() -> None:
+    """On a machine that is too busy for a clean end. Nothing is lost: the next start takes up the jobs."""
+    watchdog = threading.Timer(_END_SECONDS, leave, args=(0,))
+    watchdog.daemon = True
+    watchdog.start()
 
 
 def _stop_on_signals() -> None:

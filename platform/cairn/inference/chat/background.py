@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from typing import Any
 
@@ -22,11 +22,12 @@ class BackgroundLoop:
             raise Unavailable("The language model has stopped")
         return asyncio.run_coroutine_threadsafe(work, self._loop)
 
-    def close(self) -> None:
-        """Cancels what still runs, and waits for it to clean up."""
+    def close(self, *, finally_: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Cancels what still runs, waits for it to clean up, and awaits `finally_` in the loop."""
         if self._loop.is_closed():
             return
-        asyncio.run_coroutine_threadsafe(_cancel_others(), self._loop).result()
+        self.start(_cancel_others()).result()
+        self.start(finally_()).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.run_until_complete(self._loop.shutdown_asyncgens())

@@ -163,12 +163,7 @@ class OpenVinoLLM(CustomLLM):
             {"role": message.role.value, "content": self._harmless(message.content or "")}
             for message in messages
         ]
-        try:
-            return str(self._tokenizer.apply_chat_template(turns, add_generation_prompt=True))
-        except RuntimeError:  # older Mistral and Gemma templates refuse a system turn
-            return str(
-                self._tokenizer.apply_chat_template(_without_system(turns), add_generation_prompt=True)
-            )
+        return str(self._tokenizer.apply_chat_template(turns, add_generation_prompt=True))
 
     def _harmless(self, text: str) -> str:
         """A passage must not be able to end its turn and begin another."""
@@ -204,14 +199,6 @@ def _chat_tokenizer(pipeline: Any, name: str) -> Any:
             f"The model {name} has no chat template; take the -instruct or -chat variant"
         )
     return tokenizer
-
-
-def _without_system(turns: list[dict[str, str]]) -> list[dict[str, str]]:
-    """What a first system turn says goes before what the user says."""
-    match turns:
-        case [{"role": "system", "content": rules}, {"role": "user", "content": text}, *rest]:
-            return [{"role": "user", "content": f"{rules}\n\n{text}"}, *rest]
-    return turns
 
 
 def _any_of(tokens: Sequence[str]) -> re.Pattern[str] | None:

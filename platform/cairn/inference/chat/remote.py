@@ -36,6 +36,7 @@ class RemoteChat:
         self._base_url = base_url.rstrip("/")
         self._failure: type[Exception] = openai.OpenAIError
         self._loop = BackgroundLoop("chat-requests")
+        self._http = httpx.AsyncClient()
         self.llm = OpenAILike(
             model=model,
             api_base=self._base_url,
@@ -44,6 +45,7 @@ class RemoteChat:
             is_chat_model=True,
             temperature=0.0,
             max_retries=1,
+            async_http_client=self._http,
         )
 
     @classmethod
@@ -68,7 +70,7 @@ class RemoteChat:
             self.llm,
             opener=self.open_stream,
             probe=self.probe,
-            closer=self._loop.close,
+            closer=self.close,
         )
 
     def open_stream(self, messages: Sequence[ChatMessage], max_tokens: int) -> TextStream:
@@ -79,6 +81,9 @@ class RemoteChat:
         with self._started([ChatMessage("ping")], 1, silence=_PROBE_SECONDS) as answer:
             for _ in answer:
                 pass
+
+    def close(self) -> None:
+        self._loop.close(finally_=self._http.aclose)
 
     def _started(self, messages: Sequence[ChatMessage], max_tokens: int, *, silence: float) -> TextStream:
         channel = Channel()

@@ -1,0 +1,25 @@
+import pytest
+
+from retrieval.answering.markers import take_markers
+
+
+@pytest.mark.parametrize(
+    ("text", "cleaned", "numbers"),
+    [
+        ("Yes [1].", "Yes.", (1,)),
+        ("Yes. [1][2]", "Yes.", (1, 2)),
+        ("Yes [1, 2] and no [3; 1].", "Yes and no.", (1, 2, 3)),
+        ("Yes.[^1]", "Yes.", (1,)),
+        ("Yes [2-4].", "Yes.", (2, 3, 4)),
+        ("Yes [Passage 2].", "Yes.", (2,)),
+        ("Ja [Quellen 1 und 3].", "Ja.", (1, 3)),
+        ("Yes【1】.", "Yes.", (1,)),
+        ("Yes [1](https://evil.example).", "Yes.", (1,)),
+        ("Use `a[0]` [1].", "Use `a[0]`.", (1,)),
+        ("A [link](https://a.example) stays.", "A [link](https://a.example) stays.", ()),
+        ("[x] is no number.", "[x] is no number.", ()),
+        ("", "", ()),
+    ],
+)
+def test_takes_markers(text: str, cleaned: str, numbers: tuple[int, ...]) -> None:
+    assert take_markers(text) == (cleaned, numbers)

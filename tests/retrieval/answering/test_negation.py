@@ -1,0 +1,39 @@
+import pytest
+
+from retrieval.answering.lexicon import Language
+from retrieval.answering.negation import contradicts
+
+
+@pytest.mark.parametrize(
+    ("claim", "evidence", "language"),
+    [
+        ("You may share calendars.", "You must not share passwords. You may share calendars.", "en"),
+        ("You must not share passwords.", "Sharing passwords is prohibited.", "en"),
+        ("They give you a reason.", "They will give you a reason if the request is not approved.", "en"),
+        ("Term employees are ineligible.", "Term employees are not eligible.", "en"),
+        ("You need a badge to enter.", "You cannot enter without a badge.", "en"),
+        ("Reply no later than Friday.", "Reply by Friday.", "en"),
+        ("Passwörter dürfen nicht geteilt werden.", "Es ist verboten, Passwörter zu teilen.", "de"),
+        ("Urlaub kann übertragen werden.", "Urlaub kann übertragen werden.", "de"),
+    ],
+)
+def test_agrees(claim: str, evidence: str, language: Language) -> None:
+    assert not contradicts(claim, evidence, language)
+
+
+@pytest.mark.parametrize(
+    ("claim", "evidence", "language"),
+    [
+        ("You may share passwords.", "You must not share passwords. You may share calendars.", "en"),
+        ("You must not share calendars.", "You must not share passwords. You may share calendars.", "en"),
+        ("Leave can be paid out.", "Leave cannot be paid out.", "en"),
+        ("Leave isn't paid out.", "Leave is paid out.", "en"),
+        ("Term employees are eligible.", "Term employees are ineligible.", "en"),
+        ("A reason is given if the request is approved.", "A reason is given if it is not approved.", "en"),
+        ("Never restart the machine.", "The canteen is on the first floor.", "en"),
+        ("Urlaub wird ausgezahlt.", "Urlaub wird nicht ausgezahlt.", "de"),
+        ("Es gibt keine Vertretung.", "Es gibt eine Vertretung.", "de"),
+    ],
+)
+def test_contradicts(claim: str, evidence: str, language: Language) -> None:
+    assert contradicts(claim, evidence, language)

@@ -1,0 +1,61 @@
+import pytest
+
+from retrieval.answering.quantities import unsupported_figures
+
+
+@pytest.mark.parametrize(
+    ("claim", "evidence"),
+    [
+        ("1,000 dollars", "It is $1000."),
+        ("$1,000", "1.000 US$ oder 1000 USD"),
+        ("four weeks", "4 weeks"),
+        ("4 weeks", "four weeks"),
+        ("twenty-four hours", "a 24-hour period"),
+        ("10 days", "within 10 business days"),
+        ("3 million euros", "€3,000,000"),
+        ("2.5 %", "2,5 Prozent"),
+        ("50 percent", "50%"),
+        ("March 31, 2024", "until 31 March 2024"),
+        ("March 31", "31.03.2024"),
+        ("2024-03-31", "March 31, 2024"),
+        ("in 2024", "on March 31, 2024"),
+        ("on March 5", "March 3-5"),
+        ("9:30 a.m.", "at 9:30am"),
+        ("9 am", "9:00 a.m."),
+        ("24 hours", "Hours | 24"),
+        ("12 items", "12"),
+        ("Only one of them", "Some of them"),
+        ("The 3rd floor", "on floor 3"),
+        ("no figures", ""),
+    ],
+)
+def test_says_the_same_figures(claim: str, evidence: str) -> None:
+    assert unsupported_figures(claim, evidence) == ()
+
+
+@pytest.mark.parametrize(
+    ("claim", "evidence", "missing"),
+    [
+        ("25 days", "24 days", "25 days"),
+        ("25 days x 12 = 250", "25 days a month, 12 months", "250"),
+        ("24 days", "24 hours", "24 days"),
+        ("$5", "5 €", "$5"),
+        ("5%", "5 days", "5%"),
+        ("five weeks", "4 weeks", "5 weeks"),
+        ("March 30", "March 31", "March 30"),
+        ("March 31, 2025", "March 31, 2024", "March 31, 2025"),
+        ("March 31, 2024", "March 31", "March 31, 2024"),
+        ("5 p.m.", "5 a.m.", "5 p.m."),
+        ("1,500 dollars", "150 dollars", "1,500 dollars"),
+        ("3 million dollars", "3 thousand dollars", "3 million dollars"),
+        ("12 items", "", "12"),
+        ("12 items", "GS-12", "12"),
+    ],
+)
+def test_finds_figures_that_the_evidence_lacks(claim: str, evidence: str, missing: str) -> None:
+    assert missing in unsupported_figures(claim, evidence)
+
+
+@pytest.mark.parametrize("digits", ["9" * 50_000, "1,234," * 5_000, "1-" * 5_000, "12:" * 5_000])
+def test_survives_hostile_digits(digits: str) -> None:
+    unsupported_figures(digits, digits)

@@ -1,0 +1,95 @@
+import pytest
+
+from retrieval.answering.sentences import MAX_SENTENCE, Kind, SentenceStream, split
+
+
+def bodies(text: str) -> list[str]:
+    return [f"{unit.prefix}{unit.body}" for unit in split(text)]
+
+
+CASES = [
+    ("One. Two! Three?", ["One.", "Two!", "Three?"]),
+    ("Ask Dr. Smith, e.g. by mail. He knows.", ["Ask Dr. Smith, e.g. by mail.", "He knows."]),
+    ("It costs 3.50 dollars. Or 1.000,50 Euro.", ["It costs 3.50 dollars.", "Or 1.000,50 Euro."]),
+    ("J. R. R. Tolkien wrote it. True.", ["J. R. R. Tolkien wrote it.", "True."]),
+    ("The U.S. Government pays. The U.S. The end.", ["The U.S. Government pays.", "The U.S.", "The end."]),
+    ("See No. 5 for it. The answer is no. Then go.", ["See No. 5 for it.", "The answer is no.", "Then go."]),
+    ("Go to https://a.example/b.c?d=e. Log in.", ["Go to https://a.example/b.c?d=e.", "Log in."]),
+    ("Am 3. Mai beginnt es. Das gilt z. B. hier.", ["Am 3. Mai beginnt es.", "Das gilt z. B. hier."]),
+    ("It began in 2014. Then it grew.", ["It began in 2014.", "Then it grew."]),
+    ("Wait... what? Fine.", ["Wait... what?", "Fine."]),
+    ('He said "stop." Then he left.', ['He said "stop."', "Then he left."]),
+    ("Yes. [1] No [2]. Maybe. [3][4] End", ["Yes. [1]", "No [2].", "Maybe. [3][4]", "End"]),
+    ("今日は晴れ。明日は雨！そう？", ["今日は晴れ。", "明日は雨！", "そう？"]),
+    ("Steps:\n1. Go in.\n2. Come out.", ["Steps:", "1. Go in.", "2. Come out."]),
+    ("- one\n- two\n\nEnd.", ["- one", "- two", "End."]),
+    ("A line that\ngoes on. Next.", ["A line that\ngoes on.", "Next."]),
+    ("# Title\nText.", ["# Title", "Text."]),
+    ("", []),
+    (" \n\n ", []),
+]
+
+
+@pytest.mark.parametrize(("text", "expected"), CASES)
+def test_cuts_into_sentences(text: str, expected: list[str]) -> None:
+    assert bodies(text) == expected
+
+
+@pytest.mark.parametrize("size", [1, 2, 7])
+@pytest.mark.parametrize(("text", "expected"), CASES)
+def test_cuts_the_same_while_text_comes_in(text: str, expected: list[str], size: int) -> None:
+    stream = SentenceStream()
+    units = [unit for at in range(0, len(text), size) for unit in stream.feed(text[at : at + size])]
+    assert [f"{unit.prefix}{unit.body}" for unit in units + stream.close()] == expected
+
+
+def test_gives_a_sentence_before_the_text_ends() -> None:
+    stream = SentenceStream()
+    assert [unit.body for unit in stream.feed("The first one is done. The second")] == [
+        "The first one is done."
+    ]
+    assert stream.pending.strip() == "The second"
+
+
+def test_keeps_tables_and_code_whole() -> None:
+    text = "Look:\n\n| a | b |\n|---|---|\n| 1. | 2 |\n\n```sh\nls. Then\n\ncd ..\n```\nDone."
+    assert [(unit.kind, unit.body[:9]) for unit in split(text)] == [
+        (Kind.SENTENCE, "Look:"),
+        (Kind.TABLE, "| a | b |"),
+        (Kind.CODE, "```sh\nls."),
+        (Kind.SENTENCE, "Done."),
+    ]
+
+
+def test_an_unclosed_code_block_ends_with_the_text() -> None:
+    assert [unit.kind for unit in split("```\nfor ever. And ever.")] == [Kind.CODE]
+
+
+def test_starts_are_offsets_into_the_whole_text() -> None:
+    text = "  First one.\n\n- Second one. Third."
+    assert [text[unit.start : unit.end] for unit in split(text)] == ["First one.", "Second one.", "Third."]
+
+
+@pytest.mark.parametrize("text", ["word " * 2000, "x" * 5000, "no stop, ever, " * 500])
+def test_cuts_a_sentence_without_end(text: str) -> None:
+    units = split(text)
+    assert max(len(unit.body) for unit in units) <= MAX_SENTENCE
+    assert sum(len(unit.body.replace(" ", "")) for unit in units) == len(text.replace(" ", ""))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a. " * 60_000,
+        "\n" * 200_000,
+        "[" * 100_000,
+        "`" * 100_000,
+        "| " * 60_000,
+        "> " * 60_000,
+        "." * 100_000,
+    ],
+)
+def test_hostile_text_is_cut_completely(text: str) -> None:
+    units = split(text)
+    assert all(unit.body for unit in units) or not text.strip()
+    assert sum(len(unit.prefix) + len(unit.body) for unit in units) <= len(text)
