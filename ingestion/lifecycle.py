@@ -122,9 +122,9 @@ def _end(job: Job, reason: Rejection, message: str) -> None:
     job.stage = Stage.CANCELLED if reason == Rejection.CANCELLED else Stage.FAILED
     job.lease, job.lease_until, job.stage_since = None, None, timezone.now()
     job.save()
-    DocumentVersion.objects.filter(pk=job.version_id).update(
-        state=VersionState.FAILED, error_code=reason.value, error_message=message
-    )
+    version = job.version
+    version.state, version.error_code, version.error_message = VersionState.FAILED, reason.value, message
+    version.save(update_fields=["state", "error_code", "error_message"])
 
 
 def fail(lease: Lease, rejection: DocumentRejected) -> None:

@@ -22,7 +22,7 @@ from ingestion import lifecycle
 from ingestion.chunking import ChunkDraft, chunk
 from ingestion.cleanup import remove_chunks
 from ingestion.lifecycle import Interrupted, Lease, LeaseLost
-from ingestion.models import Stage
+from ingestion.models import Job, Stage
 from ingestion.parsers import limits, parser_pool
 from retrieval.index.protocol import Point
 
@@ -72,10 +72,10 @@ def _give_up(lease: Lease, rejection: DocumentRejected) -> None:
 
 def _later(lease: Lease, error: Exception) -> None:
     try:
-        stage = Stage(lifecycle.Job.objects.values_list("stage", flat=True).get(pk=lease.job))
+        stage = Stage(Job.objects.values_list("stage", flat=True).get(pk=lease.job))
         reason, message = _LATER.get(stage, _LATER[Stage.PARSING])
         again = lifecycle.postpone(lease, reason, message)
-    except (LeaseLost, lifecycle.Job.DoesNotExist):
+    except (LeaseLost, Job.DoesNotExist):
         return
     log.warning(
         "job %s: %s in %s, %s", lease.job, type(error).__name__, stage, "again" if again else "failed"

@@ -1,6 +1,9 @@
-"""Where a job stands in the queue, and how long it may take."""
+"""Where jobs stand in the queue, and how long they may take."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import timedelta
+from uuid import UUID
 
 from django.db.models import Avg, DurationField, ExpressionWrapper, F
 from django.utils import timezone
@@ -11,29 +14,42 @@ from ingestion.models import Job, Stage
 _RECENT = timedelta(hours=1)
 
 
-def queue_position(job: Job) -> int | None:
-    """1 is next; None once it is being worked on."""
-    if job.stage != Stage.QUEUED:
-        return None
-    return Job.objects.filter(stage=Stage.QUEUED, created_at__lt=job.created_at).count() + 1
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """`position` 1 is next, None once it is being worked on. `eta` in seconds, None if unknown."""
+
+    position: int | None = None
+    eta: float | None = None
 
 
-def eta_seconds(job: Job) -> float | None:
-    """An estimate from this stage's own rate, or from recent jobs for a queued one; None if unknown."""
-    if job.ended:
-        return None
-    if job.stage == Stage.QUEUED:
+def standing(job: Job) -> Standing:
+    return standings([job])[job.id]
+
+
+def standings(jobs: Sequence[Job]) -> dict[UUID, Standing]:
+    """By job id; at most two queries, however many jobs."""
+    found = {job.id: Standing(eta=_time_left(job)) for job in jobs}
+    queued = [job.id for job in jobs if job.stage == Stage.QUEUED]
+    if queued:
         typical = _typical_seconds()
-        position = queue_position(job)
-        return None if typical is None or position is None else round(typical * position, 1)
-    if not job.done:
+        waiting = Job.objects.filter(stage=Stage.QUEUED).order_by("created_at", "id")
+        positions = {job: place for place, job in enumerate(waiting.values_list("id", flat=True), 1)}
+        for job in queued:
+            place = positions.get(job)
+            found[job] = Standing(place, round(typical * place, 1) if typical and place else None)
+    return found
+
+
+def _time_left(job: Job) -> float | None:
+    """From this stage's own rate."""
+    if job.ended or not job.done:
         return None
     elapsed = (timezone.now() - job.stage_since).total_seconds()
     return round(elapsed / job.done * max(job.total - job.done, 0), 1)
 
 
 def _typical_seconds() -> float | None:
-    """Seconds of one worker's time that a recent job took, shared by the workers."""
+    """Seconds that pass per recent job; None if there was none."""
     ended = Job.objects.filter(
         stage=Stage.READY, updated_at__gt=timezone.now() - _RECENT, started_at__isnull=False
     )

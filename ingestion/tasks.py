@@ -1,9 +1,10 @@
 """Celery's doors to the services."""
 
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
-from celery import shared_task
+from celery import Task, shared_task
 from retrieval.engine import engine
 
 from cairn.errors import Unavailable
@@ -20,7 +21,7 @@ def run(job: str) -> None:
 
 
 @shared_task(name="ingestion.erase", bind=True, max_retries=20)
-def erase(self: "object", receipt: str) -> None:
+def erase(self: "Task[Any, Any]", receipt: str) -> None:
     try:
         erasure.erase(UUID(receipt), engine().index)
     except Unavailable as error:

@@ -17,6 +17,7 @@ NO_FILTERS = Filters()
 QUERY_CHARACTERS = 8_000  # far beyond what an embedding model reads of a question
 LEAST_CANDIDATES = 50
 CANDIDATES_PER_HIT = 4
+ROWS_PER_HIT = 2
 DEEPER = 4
 ROUNDS = 3
 
@@ -49,15 +50,15 @@ def _cleaned(query: str) -> str:
 
 
 def _checked(ranked: Sequence[tuple[UUID, Scores]], scope: Scope, limit: int) -> list[Hit]:
-    """SQL has the last word on what may be read now; what it does not know is dropped."""
-    rows = chunks_for(scope, [chunk for chunk, _ in ranked]).in_bulk()
-    present = ((rows[chunk], scores) for chunk, scores in ranked if chunk in rows)
+    """SQL has the last word on what may be read now. The rest is loaded only if the best do not suffice."""
     hits: dict[str, Hit] = {}
-    for row, scores in present:
-        if row.sha256 not in hits:
-            hits[row.sha256] = _hit(row, scores)
-        if len(hits) == limit:
-            break
+    cut = ROWS_PER_HIT * limit
+    for batch in (ranked[:cut], ranked[cut:]):
+        rows = chunks_for(scope, [chunk for chunk, _ in batch]).order_by().in_bulk() if batch else {}
+        for row, scores in ((rows[chunk], scores) for chunk, scores in batch if chunk in rows):
+            hits.setdefault(row.sha256, _hit(row, scores))
+            if len(hits) == limit:
+                return list(hits.values())
     return list(hits.values())
 
 

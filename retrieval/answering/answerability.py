@@ -92,7 +92,7 @@ class RuleAnswerability:
         candidates = [item for item in named if item.cosine >= FAR]
         near = near or [item for item in self._in_other_words(candidates) if _speaks_of(item)]
         if not near:
-            return Judgement(answerable=False, reason=_words_reason(question, named, speaks))
+            return Judgement(answerable=False, reason=_words_reason(question, read, speaks))
         if lack := _kind_lacking(question, [item.text for item in near]):
             return Judgement(answerable=False, reason=say(lack, speaks))
         strong = any(item.cosine >= STRONG_COSINE and item.words >= STRONG_WORDS for item in named)
@@ -173,23 +173,26 @@ def _missing_names(question: str, text: str, language: Language) -> tuple[str, .
 
 
 def _names_reason(question: str, read: Sequence[_Read], speaks: Language) -> str:
-    """Names that no passage has; or else, that no passage has them all."""
-    everything = "\n".join(item.text for item in read)
-    nowhere = _missing_names(question, everything, speaks)
+    """Names and words that no passage has; or else, that no passage has all the names."""
+    nowhere = _missing_names(question, "\n".join(item.text for item in read), speaks)
     if nowhere:
-        return say("missing", speaks, terms=listed(nowhere, speaks))
+        terms = list(dict.fromkeys([*_nowhere(question, read, speaks), *nowhere]))
+        return say("missing", speaks, terms=listed(terms, speaks))
     return say("apart", speaks, terms=listed(names_of(question, speaks), speaks))
 
 
 def _words_reason(question: str, read: Sequence[_Read], speaks: Language) -> str:
-    nowhere = set.intersection(*(set(item.lacking) for item in read))
-    subject = _subject(question, speaks)
-    if nowhere:
-        terms = [POSSESSIVE.sub("", word) for word in subject if word in nowhere]
-        return say("missing", speaks, terms=listed(terms, speaks))
+    if nowhere := _nowhere(question, read, speaks):
+        return say("missing", speaks, terms=listed(nowhere, speaks))
     if any(item.lacking for item in read):
-        return say("apart", speaks, terms=listed(subject, speaks))
+        return say("apart", speaks, terms=listed(_subject(question, speaks), speaks))
     return say("far", speaks)
+
+
+def _nowhere(question: str, read: Sequence[_Read], speaks: Language) -> list[str]:
+    """Words of the question that no passage has, in its order."""
+    lacking = set.intersection(*(set(item.lacking) for item in read))
+    return [POSSESSIVE.sub("", word) for word in _subject(question, speaks) if word in lacking]
 
 
 def _kind_lacking(question: str, texts: Sequence[str]) -> str:

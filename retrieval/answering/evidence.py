@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import groupby
 
 from retrieval.answering.lexicon import Language
 from retrieval.answering.sentences import split
@@ -64,20 +65,15 @@ def _passage(group: Sequence[Hit], number: int) -> Passage:
 
 def _neighbours(hits: Sequence[Hit]) -> list[list[Hit]]:
     """Runs of adjacent chunks, at the rank of the best of them."""
-    groups: list[list[Hit]] = []
-    home: dict[tuple[object, int], list[Hit]] = {}
-    for hit in hits:
-        before, after = (home.get((hit.version, hit.ordinal + step)) for step in (-1, 1))
-        group = before if before is not None else after
-        if group is None:
-            group = []
-            groups.append(group)
-        group.append(hit)
-        if before is not None and after is not None and before is not after:
-            group += after
-            groups[:] = [other for other in groups if other is not after]
-        home.update({(member.version, member.ordinal): group for member in group})
-    return [sorted(group, key=lambda hit: hit.ordinal) for group in groups]
+    rank = {(hit.version, hit.ordinal): at for at, hit in enumerate(hits)}
+    groups: list[tuple[int, list[Hit]]] = []
+    for _, run in groupby(
+        enumerate(sorted(hits, key=lambda hit: (str(hit.version), hit.ordinal))),
+        key=lambda pair: (pair[1].version, pair[1].ordinal - pair[0]),
+    ):
+        members = [hit for _, hit in run]
+        groups.append((min(rank[hit.version, hit.ordinal] for hit in members), members))
+    return [members for _, members in sorted(groups, key=lambda group: group[0])]
 
 
 def _joined_text(group: Sequence[Hit]) -> str:

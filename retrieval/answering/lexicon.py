@@ -110,9 +110,9 @@ _NUMBER_ABBREVIATIONS = "no nos nr nrn fig figs sec art ch vol p pp abs ziff kap
 NUMBER_ABBREVIATIONS = frozenset(_NUMBER_ABBREVIATIONS.split())
 """The same, but only before a number."""
 
-_IMPERATIVES = """add ask attach bring call check choose click complete contact create download email enter fill
-follow go install join log mail message notify open ping press read register remember request review run see
-select send sign speak submit talk tell upload use visit write"""
+_IMPERATIVES = """add ask attach bring call check choose click complete contact create download email enter
+fill follow go install join log mail message notify open ping press read register remember request review run
+see select send sign speak submit talk tell upload use visit write"""
 IMPERATIVES = frozenset(_IMPERATIVES.split())
 """Begin a sentence with a capital and are followed by a name."""
 

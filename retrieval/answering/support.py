@@ -133,7 +133,12 @@ class SentenceChecker:
             return item.words >= COPIED_WORDS and item.cosine >= ECHO_COSINE
         if item.words >= COPIED_WORDS:
             return item.cosine >= COPIED_COSINE
-        return item.words >= WORDS and item.cosine >= COSINE
+        return item.words >= WORDS and item.cosine >= COSINE and not self._mixes(sentence, item.window)
+
+    def _mixes(self, sentence: str, window: _Window) -> bool:
+        """Has words from elsewhere in the chunk: "senior" beside the days that juniors get."""
+        elsewhere = content_stems(window.hit.text, self._language) - window.stems
+        return bool(content_stems(sentence, self._language) & elsewhere)
 
     def _scored(self, sentence: str) -> list[_Scored]:
         """Best first."""

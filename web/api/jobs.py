@@ -49,7 +49,7 @@ def job_list(request: HttpRequest, query: Query[JobQuery]) -> Page[Job]:
     if query.knowledge_base:
         rows = rows.filter(version__document__knowledge_base=id_or_nobody(query.knowledge_base))
     found = page_of(rows, query, newest_first=True)
-    return Page(items=[Job.of(row) for row in found.rows], next_cursor=found.next_cursor)
+    return Page(items=Job.all_of(found.rows), next_cursor=found.next_cursor)
 
 
 @router.get("/{job_id}", response=Job, auth=READS)
@@ -61,16 +61,16 @@ def job_get(request: HttpRequest, job_id: str) -> Job:
 def job_again(request: HttpRequest, job_id: str) -> Status[Job]:
     """Takes the role editor. 409 unless it failed or was cancelled."""
     principal = principal_of(request)
-    job_retry(job=job_for(principal, job_id), principal=principal)
-    return Status(202, Job.of(job_for(principal, job_id)))
+    job = job_retry(job=job_for(principal, job_id), principal=principal)
+    return Status(202, Job.of(job))
 
 
 @router.post("/{job_id}/cancel", response={202: Job}, auth=WORKS)
 def job_stop(request: HttpRequest, job_id: str) -> Status[Job]:
     """Takes the role editor. 409 if it has ended."""
     principal = principal_of(request)
-    job_cancel(job=job_for(principal, job_id), principal=principal)
-    return Status(202, Job.of(job_for(principal, job_id)))
+    job = job_cancel(job=job_for(principal, job_id), principal=principal)
+    return Status(202, Job.of(job))
 
 
 @router.get("/{job_id}/events", auth=READS, openapi_extra={"responses": EVENTS})

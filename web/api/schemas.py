@@ -22,7 +22,7 @@ from cairn.library.rendition import Rendition as ReadRendition
 from ingestion.models import Job as JobRow
 from ingestion.models import Receipt as ReceiptRow
 from ingestion.models import Stage
-from ingestion.progress import eta_seconds, queue_position
+from ingestion.progress import Standing, standing, standings
 from retrieval import types as found
 from retrieval.conversations import ShownMessage
 from retrieval.models import Citation as CitationRow
@@ -234,6 +234,15 @@ class Job(BaseModel):
 
     @classmethod
     def of(cls, row: JobRow) -> "Job":
+        return cls._of(row, standing(row))
+
+    @classmethod
+    def all_of(cls, rows: Sequence[JobRow]) -> "list[Job]":
+        places = standings(rows)
+        return [cls._of(row, places[row.id]) for row in rows]
+
+    @classmethod
+    def _of(cls, row: JobRow, place: Standing) -> "Job":
         return cls(
             id=str(row.id),
             document=str(row.version.document_id),
@@ -241,8 +250,8 @@ class Job(BaseModel):
             done=row.done,
             total=row.total,
             attempts=row.attempts,
-            queue_position=queue_position(row),
-            eta_s=eta_seconds(row),
+            queue_position=place.position,
+            eta_s=place.eta,
             error=Failure.of(row.version) if row.stage in {Stage.FAILED, Stage.CANCELLED} else None,
             created_at=row.created_at,
             updated_at=row.updated_at,

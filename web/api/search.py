@@ -9,8 +9,8 @@ from ninja import Router
 from pydantic import Field
 
 from cairn.access.lookup import scope_for
-from retrieval import search as searching
 from retrieval.index.protocol import Filters
+from retrieval.search import search as passages_for
 from web.api import fields
 from web.api.fields import Body, Id, SourceUri, Tag, id_or_nobody
 from web.api.schemas import Found, Hit
@@ -58,7 +58,7 @@ class SearchQuery(Body):
 def search(request: HttpRequest, payload: SearchQuery) -> Found:
     """Passages I may read, best first."""
     began = time.perf_counter()
-    hits = searching.search(
+    hits = passages_for(
         payload.query,
         scope=scope_for(principal_of(request), payload.knowledge_bases),
         filters=payload.filters.as_filters(),

@@ -75,6 +75,8 @@ def _turn_view(shown: ShownMessage, citations: list[Citation]) -> TurnView:
 
 def _unsupported(shown: ShownMessage) -> tuple[str, ...]:
     """Sentences that are shown although no passage holds them; others were left out of the answer."""
+    if shown.message.mode == "extractive":
+        return ()
     texts = (str(item["text"]) for item in shown.sentences if not item["supported"])
     return tuple(text for text in texts if text in shown.answer)
 

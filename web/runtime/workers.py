@@ -54,9 +54,11 @@ class Workers:
             self._worker.start()
 
     def start(self) -> None:
+        """Takes up at once what an earlier process left behind."""
         stopping.clear()
         self._thread.start()
         self._beat_thread.start()
+        app.send_task("ingestion.sweep", kwargs={"everything": True})
 
     def stop(self, timeout: float) -> None:
         """Running jobs are told to give up and hand themselves back; they get `timeout` seconds."""

@@ -46,14 +46,14 @@ def test_closing_after_the_first_piece_stops_the_model(smollm: OpenVinoLLM) -> N
     stream = smollm.open_stream(STORY, 8000)
     assert next(stream)
     stream.close()
-    assert smollm.generation.wait_until_idle(2)
+    assert smollm.generation.wait_until_idle(30)
 
 
 def test_closing_a_llamaindex_generator_stops_the_model(smollm: OpenVinoLLM) -> None:
     responses = smollm.stream_chat(STORY, max_tokens=8000)
     assert next(responses).delta
     responses.close()
-    assert smollm.generation.wait_until_idle(2)
+    assert smollm.generation.wait_until_idle(30)
 
 
 def test_neither_slices_nor_the_prefix_cache_change_the_answer(

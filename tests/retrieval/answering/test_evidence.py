@@ -1,0 +1,40 @@
+from retrieval.answering.evidence import FENCE_TOKENS, deduplicated, passages
+from tests.retrieval.answering.builders import LEAVE, TRAVEL, make_hit
+
+
+def count(text: str) -> int:
+    return len(text.split())
+
+
+def test_drops_what_says_the_same() -> None:
+    first = make_hit(LEAVE)
+    copy = make_hit(LEAVE.replace("\n", " "), title="Leave (copy)")
+    other = make_hit(TRAVEL, title="Travel")
+    assert deduplicated([first, copy, other, make_hit("  ", title="Blank")], "en") == [first, other]
+
+
+def test_joins_neighbours_at_the_rank_of_the_best() -> None:
+    second, third = make_hit("Two.", ordinal=1), make_hit("Three.", ordinal=2)
+    elsewhere, first = make_hit("Else.", title="Other", ordinal=1), make_hit("One.", ordinal=0)
+    found = passages([third, elsewhere, first, second], budget=500, count_tokens=count)
+    assert [passage.text for passage in found] == ["One.\nTwo.\nThree.", "Else."]
+    assert [passage.number for passage in found] == [1, 2]
+    assert found[0].hits == (first, second, third)
+
+
+def test_keeps_within_the_budget() -> None:
+    hits = [make_hit(f"Word{n} " * 40, title=f"T{n}", ordinal=9 * n) for n in range(10)]
+    found = passages(hits, budget=130, count_tokens=count)
+    assert 0 < len(found) < 10
+    assert sum(count(f"{passage.heading} {passage.text}") + FENCE_TOKENS for passage in found) <= 130
+
+
+def test_cuts_a_passage_that_is_too_long_at_a_sentence() -> None:
+    found = passages([make_hit("A sentence of six words here. " * 100)], budget=100, count_tokens=count)
+    assert len(found) == 1
+    assert found[0].text.endswith("here.")
+    assert 40 < count(found[0].text) <= 100
+
+
+def test_no_hits_no_passages() -> None:
+    assert passages([], budget=100, count_tokens=count) == []

@@ -1,0 +1,39 @@
+from retrieval.answering.extractive import escaped, extracts
+from tests.fakes import FakeEmbedder
+from tests.retrieval.answering.builders import LEAVE, TRAVEL, make_hit
+
+TABLE = "Prices.\n\nCity | Rate\n" + "\n".join(f"Town{n} | ${100 + n}" for n in range(40))
+
+
+def test_quotes_whole_blocks_word_for_word() -> None:
+    found = extracts("How do I donate leave to a colleague?", [make_hit(LEAVE)], FakeEmbedder(), "en")
+    assert found[0].quote == LEAVE.split("\n\n")[1]
+    assert found[0].quote in found[0].hit.text
+    assert found[0].markdown == (
+        "> To donate leave to a colleague:\n>\n"
+        "> 1. Fill in Form 630.\n> 2. Send it to Dana Whitfield in Payroll."
+    )
+
+
+def test_a_table_keeps_its_header_and_the_rows_asked_for() -> None:
+    found = extracts("What is the rate in Town31?", [make_hit(TABLE, title="Rates")], FakeEmbedder(), "en")
+    assert "| City | Rate |\n> | --- | --- |" in found[0].markdown
+    assert "| Town31 | $131 |" in found[0].markdown
+    assert found[0].markdown.count("\n") < 10
+    assert found[0].quote in TABLE
+
+
+def test_says_nothing_twice() -> None:
+    hits = [make_hit(TRAVEL, title="Travel"), make_hit(f"{TRAVEL} Really.", title="Travel FAQ")]
+    assert len(extracts("What hotel costs are reimbursed?", hits, FakeEmbedder(), "en")) == 1
+
+
+def test_a_lead_in_without_its_list_is_no_answer() -> None:
+    hit = make_hit("The annual leave rules for staff are these:")
+    assert extracts("What are the annual leave rules?", [hit], FakeEmbedder(), "en") == []
+
+
+def test_what_a_document_says_acts_neither_as_markdown_nor_as_marker() -> None:
+    assert escaped("[1] *x* <b> ![i](u) `c` a|b snake_case") == (
+        r"\[1\] \*x\* \<b> !\[i\](u) \`c\` a\|b snake_case"
+    )

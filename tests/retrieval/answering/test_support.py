@@ -1,0 +1,99 @@
+import pytest
+
+from retrieval.answering.evidence import passages
+from retrieval.answering.support import SentenceChecker
+from retrieval.types import Hit
+from tests.fakes import FakeEmbedder
+from tests.retrieval.answering.builders import LEAVE, TRAVEL, make_hit
+
+HITS = [make_hit(LEAVE), make_hit(TRAVEL, title="Travel")]
+
+
+def checker(hits: list[Hit] = HITS, question: str = "What are the rules?") -> SentenceChecker:
+    evidence = passages(hits, budget=10_000, count_tokens=len)
+    return SentenceChecker(evidence, FakeEmbedder(), question=question, speaks="en")
+
+
+@pytest.mark.parametrize(
+    ("sentence", "quote"),
+    [
+        ("Employees earn 25 days of annual leave a year.", "Employees earn 25 days of annual leave a year."),
+        ("Leave must not be paid out.", "Leave must not be paid out."),
+        ("Send it to Dana Whitfield in Payroll.", "Send it to Dana Whitfield in Payroll."),
+    ],
+)
+def test_quotes_the_sentence_that_supports(sentence: str, quote: str) -> None:
+    (ground,) = checker().check(sentence, [1]).grounds
+    assert ground.quote == quote
+    assert ground.quote in ground.hit.text
+
+
+@pytest.mark.parametrize(
+    ("sentence", "reason"),
+    [
+        ("Employees earn 30 days of annual leave a year.", "30 days"),
+        ("Employees earn 25 hours of annual leave a year.", "25 hours"),
+        ("Send it to Alex Whitfield in Payroll.", "Alex"),
+        ("Leave must be paid out.", "opposite"),
+        ("Employees do not earn 25 days of annual leave a year.", "opposite"),
+        ("Unused leave may be carried over until April 30.", "April 30"),
+        ("The canteen serves a hot lunch each day.", "No passage"),
+    ],
+)
+def test_says_why_a_sentence_does_not_hold(sentence: str, reason: str) -> None:
+    support = checker().check(sentence, [1])
+    assert support.grounds == ()
+    assert reason in support.reason
+
+
+def test_a_wrong_citation_is_replaced() -> None:
+    (ground,) = checker().check("Hotel costs are reimbursed up to $180 a night.", [1]).grounds
+    assert ground.hit.title == "Travel"
+
+
+def test_a_citation_that_supports_is_kept_though_another_passage_does_too() -> None:
+    hits = [*HITS, make_hit(f"Summary. {TRAVEL}", title="Summary of rules")]
+    (ground,) = checker(hits).check("Hotel costs are reimbursed up to $180 a night.", [3]).grounds
+    assert ground.hit.title == "Summary of rules"
+
+
+def test_unknown_numbers_cite_nothing() -> None:
+    (ground,) = checker().check("Leave must not be paid out.", [0, 7, 9999]).grounds
+    assert ground.hit.title == "Annual leave"
+
+
+def test_a_fact_spread_over_sentences_is_quoted_with_both() -> None:
+    hit = make_hit("The annual budget is fixed in May. It comes to 40,000 dollars.", title="Budget")
+    (ground,) = checker([hit]).check("The annual budget fixed in May comes to 40,000 dollars.", [1]).grounds
+    assert ground.quote == hit.text
+
+
+def test_figures_must_stand_together() -> None:
+    hit = make_hit(
+        "Junior staff earn 20 days of leave.\n\nParking costs 30 dollars.\n\nRooms have 12 seats.\n\n"
+        "Each floor has 3 kitchens.\n\nSenior staff earn many days of leave.",
+        title="Facts",
+    )
+    assert checker([hit]).check("Senior staff earn 20 days of leave.", [1]).grounds == ()
+
+
+def test_an_echo_of_the_question_needs_more() -> None:
+    question = "May Figma plugins be used with Google Drive?"
+    hit = make_hit("Plugins for Figma are used a lot. Drive is Google storage that may hold other files too.")
+    assert (
+        checker([hit], question).check("Yes, Figma plugins may be used with Google Drive.", [1]).grounds == ()
+    )
+
+
+def test_without_evidence_nothing_holds() -> None:
+    assert checker([]).check("Leave must not be paid out.", [1]).grounds == ()
+
+
+def test_evidence_is_embedded_once() -> None:
+    embedder = FakeEmbedder()
+    evidence = passages(HITS, budget=10_000, count_tokens=len)
+    check = SentenceChecker(evidence, embedder, question="What?", speaks="en").check
+    for _ in range(3):
+        check("Leave must not be paid out.", [1])
+    assert sorted(embedder.batches)[:3] == [1, 1, 1]
+    assert len(embedder.batches) == 4
