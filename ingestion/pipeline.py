@@ -9,8 +9,6 @@ from uuid import UUID, uuid5
 
 import numpy as np
 from django.db import transaction
-from retrieval.bm25 import document_sparse
-from retrieval.engine import Engine, engine
 
 from cairn.access.services import reader_tokens
 from cairn.errors import DocumentRejected, Rejection, TransientError
@@ -24,6 +22,8 @@ from ingestion.cleanup import remove_chunks
 from ingestion.lifecycle import Interrupted, Lease, LeaseLost
 from ingestion.models import Job, Stage
 from ingestion.parsers import limits, parser_pool
+from retrieval.bm25 import document_sparse
+from retrieval.engine import Engine, engine
 from retrieval.index.protocol import Point
 
 log = logging.getLogger(__name__)

@@ -5,12 +5,12 @@ from typing import Any
 from uuid import UUID
 
 from celery import Task, shared_task
-from retrieval.engine import engine
 
 from cairn.errors import Unavailable
 from cairn.library.models import Document
 from ingestion import erasure, pipeline, sweeper
 from ingestion.cleanup import refresh_index
+from retrieval.engine import engine
 
 ERASE_AGAIN_SECONDS = 3
 

@@ -1,8 +1,64 @@
 """The ASGI application, for uvicorn."""
 
+import json
 import os
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
 
 from django.core.asgi import get_asgi_application
 
+from cairn.errors import PayloadTooLarge
+from cairn.settings import environment
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Any, Any, Any], Awaitable[None]]
+
+FORM_BYTES = 1 << 20  # what a form has around its file
+
+
+class BodyLimit:
+    """Turns oversized bodies away while they come: Django would write them to disk before any view runs."""
+
+    def __init__(self, app: App, *, limit: int) -> None:
+        self._app = app
+        self._limit = limit
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and self._announced(scope) > self._limit:
+            await self._refuse(send)
+        else:
+            await self._app(scope, self._counted(receive), send)
+
+    def _announced(self, scope: Message) -> int:
+        length = dict(scope["headers"]).get(b"content-length", b"0")
+        return int(length) if length.isdigit() else 0
+
+    def _counted(self, receive: Receive) -> Receive:
+        """A body that came without a length ends as if its sender had hung up."""
+        seen = 0
+
+        async def count() -> Message:
+            nonlocal seen
+            message = await receive()
+            seen += len(message.get("body", b""))
+            return message if seen <= self._limit else {"type": "http.disconnect"}
+
+        return count
+
+    async def _refuse(self, send: Send) -> None:
+        problem = {
+            "type": "about:blank",
+            "title": PayloadTooLarge.title,
+            "status": PayloadTooLarge.status,
+            "detail": f"A request may have {self._limit >> 20} MB at most.",
+            "code": PayloadTooLarge.code,
+        }
+        headers = [(b"content-type", b"application/problem+json"), (b"connection", b"close")]
+        await send({"type": "http.response.start", "status": PayloadTooLarge.status, "headers": headers})
+        await send({"type": "http.response.body", "body": json.dumps(problem).encode()})
+
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "cairn.settings.django")
-application = get_asgi_application()
+application = BodyLimit(get_asgi_application(), limit=(environment().upload_max_mb << 20) + FORM_BYTES)

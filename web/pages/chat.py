@@ -17,7 +17,7 @@ from web.pages.turns import turn_views
 HELP = "cairn-help"
 QUESTIONS = (
     "How do I upload documents?",
-    "What happens when my documents do not hold the answer?",
+    "Who can see my conversations?",
     "How do I give a group access to a knowledge base?",
 )
 

@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -68,16 +69,19 @@ def test_a_weak_password_is_refused_and_the_user_not_made() -> None:
     assert not User.objects.exists()
 
 
-@pytest.mark.parametrize("how", ["demote", "disable", "delete"])
-def test_the_last_admin_stays(how: str) -> None:
+@pytest.mark.parametrize(
+    "act",
+    [
+        lambda admin: user_update(admin, is_admin=False),
+        lambda admin: user_update(admin, is_active=False),
+        user_delete,
+    ],
+    ids=["demote", "disable", "delete"],
+)
+def test_the_last_admin_stays(act: Callable[[User], object]) -> None:
     admin = user_create(username="root", is_admin=True)
     with pytest.raises(Conflict):
-        if how == "demote":
-            user_update(admin, is_admin=False)
-        elif how == "disable":
-            user_update(admin, is_active=False)
-        else:
-            user_delete(admin)
+        act(admin)
     assert User.objects.filter(is_admin=True, is_active=True).count() == 1
 
 

@@ -4,7 +4,10 @@ import { el } from "./dom.js";
 import { locate } from "./match.js";
 
 const KINDS = { Title: "el-title", Header: "el-title", ListItem: "el-item", CodeSnippet: "el-code" };
+const NUMBERED = /^(?:\d+|[a-z])[.)]\s/i;
 const PER_BLOCK = 60;
+
+const kindOf = ({ category, text }) => (category === "ListItem" && NUMBERED.test(text) ? "el-numbered" : KINDS[category] ?? "");
 
 function marked(text, range) {
   if (!range) return [text];
@@ -27,7 +30,7 @@ function table(element, range) {
 
 function drawn(element, range) {
   if (element.category === "Table") return table(element, range);
-  return el("p", { class: KINDS[element.category] ?? "" }, ...marked(element.text, range));
+  return el("p", { class: kindOf(element) }, ...marked(element.text, range));
 }
 
 /** Elements as nodes, in blocks that the browser may leave unpainted until they are near. */
@@ -42,14 +45,17 @@ export function render(elements, lit = new Map()) {
       block.append(el("p", { class: "page-mark", text: `Page ${page}` }));
     }
     const node = drawn(element, lit.get(at));
-    if (lit.has(at) && !reading.dataset.lit) { reading.dataset.lit = "yes"; node.dataset.first = ""; }
+    if (lit.has(at)) block.classList.add("lit");
     block.append(node);
   }
   return reading;
 }
 
+/** Once more after the first painting: until then blocks that are left unpainted have guessed heights. */
 export function showLit(reading) {
-  reading.querySelector("[data-first] mark, mark")?.scrollIntoView({ block: "center" });
+  const show = () => reading.querySelector("mark")?.scrollIntoView({ block: "center" });
+  show();
+  requestAnimationFrame(() => requestAnimationFrame(show));
 }
 
 export function renderWithPassage(elements, quote, hint) {

@@ -1,0 +1,56 @@
+from typing import Any
+
+from cairn.asgi import BodyLimit
+
+Message = dict[str, Any]
+
+
+class Recorder:
+    """An application that reads the whole body, and the server around it."""
+
+    def __init__(self, *parts: bytes) -> None:
+        self.parts = list(parts)
+        self.read = 0
+        self.hung_up = False
+        self.sent: list[Message] = []
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        while True:
+            message = await receive()
+            self.hung_up = message["type"] == "http.disconnect"
+            self.read += len(message.get("body", b""))
+            if self.hung_up or not message.get("more_body"):
+                return
+
+    async def receive(self) -> Message:
+        part = self.parts.pop(0)
+        return {"type": "http.request", "body": part, "more_body": bool(self.parts)}
+
+    async def send(self, message: Any) -> None:
+        self.sent.append(dict(message))
+
+
+async def run(recorder: Recorder, *headers: tuple[bytes, bytes]) -> None:
+    scope = {"type": "http", "headers": list(headers)}
+    await BodyLimit(recorder, limit=10)(scope, recorder.receive, recorder.send)
+
+
+async def test_a_body_announced_too_large_is_refused_unread() -> None:
+    recorder = Recorder(b"x" * 11)
+    await run(recorder, (b"content-length", b"11"))
+    assert recorder.sent[0]["status"] == 413
+    assert recorder.read == 0
+
+
+async def test_a_body_that_grows_too_large_is_cut_off() -> None:
+    recorder = Recorder(b"x" * 6, b"x" * 6, b"x" * 6)
+    await run(recorder)
+    assert recorder.hung_up
+    assert recorder.read == 6
+
+
+async def test_other_bodies_come_through() -> None:
+    recorder = Recorder(b"x" * 5, b"x" * 5)
+    await run(recorder, (b"content-length", b"10"))
+    assert recorder.read == 10
+    assert not recorder.sent
