@@ -1,5 +1,6 @@
 """Where on its page a quote stands."""
 
+from collections import Counter
 from functools import lru_cache
 from uuid import UUID
 
@@ -19,22 +20,23 @@ def _elements(version: UUID) -> tuple[Element, ...]:
     ).elements
 
 
-def forget_renditions() -> None:
-    _elements.cache_clear()
-
-
 def place_of(hit: Hit, quote: str) -> tuple[int | None, tuple[Box, ...]]:
-    """Page and boxes of the elements that the quote overlaps; boxes of the quote's first page only."""
+    """The page that has most of the quote, and the boxes there of the elements that the quote overlaps."""
     if hit.page is None:
         return None, ()
     elements = _elements(hit.version)
     around = [elements[index] for index in hit.elements if index < len(elements)]
-    touched = [element for element in around if _overlap(element.text, quote)] or around
-    page = touched[0].page if touched else hit.page
-    return page, tuple(box for element in touched if element.page == page for box in element.boxes)
+    quoted = Counter[int | None]()
+    for element in around:
+        quoted[element.page] += _overlap(element.text, quote)
+    page = quoted.most_common(1)[0][0] if quoted.total() else hit.page
+    lit = [
+        item for item in around if item.page == page and (_overlap(item.text, quote) or not quoted.total())
+    ]
+    return page, tuple(box for element in lit for box in element.boxes)
 
 
-def _overlap(text: str, quote: str) -> bool:
-    """Whether one holds the other, or they share a line of some length."""
+def _overlap(text: str, quote: str) -> int:
+    """Characters that stand in both, when one holds the other."""
     text, quote = " ".join(text.split()), " ".join(quote.split())
-    return bool(text) and (text in quote or quote in text)
+    return min(len(text), len(quote)) if text in quote or quote in text else 0

@@ -1,11 +1,7 @@
 """What every test may use. No test talks to anything but this machine."""
 
-import json
-import signal
-import subprocess
-import sys
+import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +17,10 @@ from cairn.accounts.services import user_create
 from cairn.library.models import KnowledgeBase
 from retrieval.engine import Engine, use
 from retrieval.index.edge import EdgeIndex
-from tests.environment import DATA_DIR, clean_environment
+from tests.environment import DATA_DIR
 from tests.fakes import FakeChat, FakeEmbedder
+from tests.servers import Server, start_server, stop_server
 
-ROOT = Path(__file__).resolve().parents[1]
 PASSWORD = "a long enough passphrase"
 
 
@@ -76,77 +72,15 @@ def engine_override(tmp_path: Path) -> Iterator[Engine]:
     index.close()
 
 
-@dataclass(frozen=True, slots=True)
-class Server:
-    """Cairn as people run it, with the real index and models, in a data folder of its own."""
-
-    url: str
-    data_dir: Path
-    process: "subprocess.Popen[str]"
-    username: str = "admin"
-
-    @property
-    def password(self) -> str:
-        return (self.data_dir / "admin_password").read_text(encoding="ascii")
-
-    def environment(self) -> dict[str, str]:
-        return server_environment(self.data_dir)
-
-    def manage(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
-        """A command on the same data folder."""
-        return run_manage(self.data_dir, *arguments)
-
-
-def server_environment(data_dir: Path) -> dict[str, str]:
-    environment = clean_environment(str(data_dir))
-    environment["PYTHONPATH"] = str(ROOT / "tests" / "offline")
-    return environment
-
-
-def run_manage(data_dir: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [sys.executable, str(ROOT / "manage.py"), *arguments],
-        env=server_environment(data_dir),
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
-def start_server(data_dir: Path, *arguments: str) -> Server:
-    """Returns at the ready line."""
-    log = data_dir / "server.log"
-    data_dir.mkdir(parents=True, exist_ok=True)
-    with log.open("a", encoding="utf-8") as stderr:
-        process = subprocess.Popen(
-            [sys.executable, str(ROOT / "manage.py"), "up", "--port", "0", "--json", *arguments],
-            env=server_environment(data_dir),
-            cwd=ROOT,
-            stdout=subprocess.PIPE,
-            stderr=stderr,
-            text=True,
-        )
-    assert process.stdout is not None
-    for line in process.stdout:
-        event = json.loads(line)
-        if event["event"] == "ready":
-            return Server(event["url"], data_dir, process)
-    pytest.fail(f"The server ended before it was ready:\n{log.read_text(encoding='utf-8')}")
-
-
-def stop_server(server: Server) -> int:
-    """Its exit code."""
-    server.process.send_signal(signal.SIGTERM)
-    try:
-        return server.process.wait(20)
-    finally:
-        server.process.kill()
-        server.process.communicate()
-
-
 @pytest.fixture(scope="session")
 def cairn_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     server = start_server(tmp_path_factory.mktemp("cairn"))
     yield server
     stop_server(server)
+
+
+@pytest.fixture
+def own_data_dir(cairn_server: Server, tmp_path: Path) -> Path:
+    """A data folder in which nothing ran yet, but models need not be converted again."""
+    shutil.copytree(cairn_server.data_dir / "models", tmp_path / "models")
+    return tmp_path

@@ -14,7 +14,7 @@ GIVEN = {
 """For tests that run against a real server where one is named."""
 
 DATA_DIR = tempfile.mkdtemp(prefix="cairn-tests-")
-Path(DATA_DIR, "static").mkdir()  # WhiteNoise warns of a folder that is not there
+Path(DATA_DIR, "static").mkdir()  # ServeStatic warns of a folder that is not there
 atexit.register(shutil.rmtree, DATA_DIR, ignore_errors=True)
 
 

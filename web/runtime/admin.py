@@ -27,6 +27,11 @@ def password_file() -> Path:
     return Path(settings.DATA_DIR) / "admin_password"
 
 
+def shown_path(path: Path) -> Path:
+    """As short as it can be said here."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
 def first_admin_create() -> FirstAdmin | None:
     """None if there is an admin already."""
     if User.objects.filter(is_admin=True).exists():

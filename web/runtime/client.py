@@ -40,6 +40,7 @@ def client(reporter: Reporter, *, command: str) -> Iterator[Connected]:
         runtime = Runtime(command=command, reporter=reporter, sample=False)
         try:
             runtime.start()
+            reporter.close()  # the command has the word from here on
         except DataDirHeld as held:  # somebody was faster
             holder = held.holder
         else:

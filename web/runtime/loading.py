@@ -21,6 +21,7 @@ from web.runtime.progress import Reporter
 log = logging.getLogger(__name__)
 
 _MODELS, _PARTS = "web.runtime.models", "web.runtime.parts"
+INGESTION_NEEDS = {"Embedding model", "Vector index", "Parser"}
 
 
 def anything_loaded() -> bool:

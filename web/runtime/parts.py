@@ -1,5 +1,6 @@
 """What else takes seconds to import or to start. Loaded by name in `web.runtime.loading`."""
 
+import cairn.asgi  # noqa: F401 - what is wrong with the middleware shows before anything is served
 import ingestion.tasks  # noqa: F401 - the worker finds its tasks imported
 import web.urls  # noqa: F401 - the first request finds its views imported
 from cairn.inference import models

@@ -9,12 +9,12 @@ from pathlib import Path
 from django.conf import settings
 
 from cairn.errors import Unavailable
-from cairn.settings import environment
+from cairn.settings import Environment, environment
 from ingestion.lifecycle import stopping
 from ingestion.sweeper import leases_release_all
-from web.runtime.admin import FirstAdmin, first_admin_create, password_file
+from web.runtime.admin import FirstAdmin, first_admin_create, password_file, shown_path
 from web.runtime.database import migrate
-from web.runtime.loading import Loading
+from web.runtime.loading import INGESTION_NEEDS, Loading
 from web.runtime.lock import DataDirLock
 from web.runtime.progress import Reporter, SilentReporter
 from web.runtime.sample import sample_load, sample_state
@@ -50,14 +50,20 @@ class Runtime:
 
     def start(self) -> None:
         """Serves when it returns; models may still load. Raises CairnError with nothing left running."""
+        try:
+            self._start()
+        except BaseException:
+            self.stop()
+            raise
+
+    def _start(self) -> None:
         self._lock.acquire(self._command)
         listener = listen(self._host, self._port)
         self.url = url_of(listener)
         self._lock.announce(self.url)
-        stopping.clear()
+        self._server = WebServer(listener)
         self._loading.start()
         self._prepare_database()
-        self._server = WebServer(listener)
         self._report.status("Loading libraries")
         self._loading.libraries()
         self._server.start()
@@ -66,7 +72,7 @@ class Runtime:
             self._start_workers()
 
     def _prepare_database(self) -> None:
-        Path(settings.STATIC_ROOT).mkdir(exist_ok=True)  # WhiteNoise warns of a folder that is not there
+        Path(settings.STATIC_ROOT).mkdir(exist_ok=True)  # ServeStatic warns of a folder that is not there
         self._report.status("Preparing the database")
         applied = migrate()
         self._report.step(f"Database ready{f' ({applied} migrations applied)' if applied else ''}")
@@ -84,11 +90,14 @@ class Runtime:
         """Models are warm and, with `sample`, docs/ is searchable. Problems are reported, not raised."""
         problems = self._loading.wait(self._report)
         if self._sample:
-            self._wait_for_sample()
+            sample_load()
+            if self._workers is not None and problems.keys().isdisjoint(INGESTION_NEEDS):
+                self._wait_for_sample()
+        if unreachable := _unreachable_names(self._host):
+            self._report.step(unreachable)
         self._report.ready(self._ready_line(problems), url=self.url, problems=problems)
 
     def _wait_for_sample(self) -> None:
-        sample_load()
         while not (state := sample_state()).settled:
             self._report.status(f"Cairn help: {state.ready}/{state.total} documents")
             time.sleep(_LOOK_SECONDS)
@@ -97,10 +106,10 @@ class Runtime:
             self._report.step(f"  {source_uri}: {message}")
 
     def _ready_line(self, problems: dict[str, str]) -> str:
-        hint = f", password in {password_file()}" if password_file().exists() else ""
+        hint = f", password in {shown_path(password_file())}" if password_file().exists() else ""
         seconds = time.monotonic() - self._began
         line = f"Cairn is ready: {self.url}  (sign in as admin{hint}; started in {seconds:.0f} s)"
-        return f"{line} Not ready: {', '.join(problems)}." if problems else line
+        return f"{line}  Not working: {', '.join(problems)}." if problems else line
 
     def wait(self) -> None:
         """For ever; raises Unavailable if the web server ends by itself."""
@@ -111,6 +120,7 @@ class Runtime:
 
     def stop(self) -> None:
         """Within a few seconds: open streams end, running jobs go back to the queue."""
+        self._report.status("Stopping")
         stopping.set()
         parts = [part for part in (self._server, self._workers) if part is not None]
         _together([partial(part.stop, _STOP_SECONDS) for part in parts])
@@ -122,7 +132,17 @@ class Runtime:
 def _introduce(admin: FirstAdmin) -> str:
     if admin.password is None:
         return f"First admin: {admin.username}, with the password from CAIRN_ADMIN_PASSWORD"
-    return f"First admin: {admin.username}, password {admin.password}  (also in {password_file()})"
+    return (
+        f"First admin: {admin.username}, password {admin.password}  (also in {shown_path(password_file())})"
+    )
+
+
+def _unreachable_names(host: str) -> str:
+    """A hint for who serves others and has not said under which name."""
+    names = environment().allowed_hosts
+    if host in names or f"[{host}]" in names or names != Environment.model_fields["allowed_hosts"].default:
+        return ""
+    return f"Other machines are refused until ALLOWED_HOSTS names this one (now: {', '.join(names)})"
 
 
 def _together(ends: Sequence[Callable[[], None]]) -> None:

@@ -9,8 +9,9 @@ import threading
 
 import uvicorn
 
-from cairn.errors import ConfigurationError
+from cairn.errors import ConfigurationError, Unavailable
 
+_LOOK_SECONDS = 0.02
 _OPEN_STREAMS_SECONDS = 1  # what an open answer gets to end in, once the server stops
 
 
@@ -67,13 +68,20 @@ class WebServer:
         asyncio.run(self._server.serve(sockets=[self._listener]))
 
     def start(self) -> None:
+        """Serves when it returns. Raises Unavailable if it cannot; the log says why."""
         self._thread.start()
+        while not self._server.started:
+            if not self._thread.is_alive():
+                raise Unavailable("The web server could not start.")
+            self._thread.join(_LOOK_SECONDS)
 
     def stop(self, timeout: float) -> None:
         # It would report each stream that it cuts off, with a trace.
         logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
         self._server.should_exit = True
-        self._thread.join(timeout)
+        if self._thread.is_alive():
+            self._thread.join(timeout)
+        self._listener.close()
 
     @property
     def alive(self) -> bool:

@@ -65,7 +65,8 @@ class Workers:
         give_up = time.monotonic() + timeout
         stopping.set()
         self._beat.stop()
-        app.control.broadcast("shutdown")  # a flag would be seen only after two seconds without a message
-        self._thread.join(timeout)
+        if self._thread.is_alive():
+            app.control.broadcast("shutdown")  # a flag would be seen only after two seconds without a message
+            self._thread.join(timeout)
         while state.active_requests and time.monotonic() < give_up:
             time.sleep(_POLL_SECONDS)

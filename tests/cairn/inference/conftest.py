@@ -12,9 +12,32 @@ from cairn.inference.embedding.openvino import OpenVinoEncoder, exported
 from cairn.inference.packages import package_file
 from tests.cairn.inference.server import FakeServer
 
+WATCH = """
+import sys
+
+def note(event, arguments):
+    if event in {{"socket.connect", "socket.getaddrinfo"}}:
+        with open({log!r}, "a") as log:
+            print(sys.argv, event, arguments, file=log)
+
+sys.addaudithook(note)
+"""
+
 
 @pytest.fixture(scope="session")
-def models_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def outgoing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A file in which child processes note each host they look up and each address they connect to."""
+    folder = tmp_path_factory.mktemp("watch")
+    (folder / "sitecustomize.py").write_text(WATCH.format(log=str(folder / "log")))
+    (folder / "log").touch()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(folder))
+        yield folder / "log"
+
+
+@pytest.fixture(scope="session")
+def models_folder(outgoing: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Holds what the first test that needs it has exported and converted."""
     return tmp_path_factory.mktemp("models")
 
 

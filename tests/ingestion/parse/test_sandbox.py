@@ -18,12 +18,13 @@ from ingestion.parse.sandbox import Limits, ParserPool, _Child
 
 SLOW = "[" * 200_000  # takes a Markdown parser minutes
 PARENT = """
-import sys, time
-from ingestion.parse.sandbox import ParserPool
+import sys
+from pathlib import Path
+from ingestion.parse.sandbox import Limits, ParserPool
 pool = ParserPool(size=1)
 pool.warm()
 print(pool._parsers._idle[0]._process.pid, flush=True)
-time.sleep(600)
+pool.parse(Path(sys.argv[1]), "slow.md", limits=Limits(seconds=600))
 """
 
 
@@ -164,16 +165,19 @@ def test_closing_ends_the_children_and_what_they_do(slow: Path) -> None:
         pool.parse(slow, "slow.md", limits=Limits())
 
 
-def test_children_do_not_outlive_a_killed_parent() -> None:
+def test_a_child_at_work_does_not_outlive_its_killed_parent(slow: Path) -> None:
     path = os.pathsep.join(filter(None, sys.path))
-    parent = subprocess.Popen(
-        [sys.executable, "-c", PARENT], stdout=subprocess.PIPE, env={"PYTHONPATH": path}, text=True
-    )
-    with parent:
+    command = [sys.executable, "-c", PARENT, str(slow)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env={"PYTHONPATH": path}, text=True) as parent:
         assert parent.stdout is not None
         child = psutil.Process(int(parent.stdout.readline()))
+        started = child.cpu_times().user
+        while child.cpu_times().user < started + 0.3:
+            time.sleep(0.05)
         parent.send_signal(signal.SIGKILL)
-    gone, _ = psutil.wait_procs([child], timeout=20)
+    gone, alive = psutil.wait_procs([child], timeout=20)
+    for process in alive:
+        process.kill()
     assert gone == [child]
 
 

@@ -22,7 +22,9 @@ SLOW = 120_000  # milliseconds: reading a file or answering on a busy machine
 
 
 def markdown(name: str = "leave.md") -> FilePayload:
-    text = f"# Leave rules\n\n## Donating leave\n\n{FACT}\n\n## Travel\n\n{OTHER}\n"
+    """Longer than a screen before the fact comes."""
+    travel = "\n\n".join(f"## Journey {number}\n\n{OTHER}" for number in range(1, 25))
+    text = f"# Leave rules\n\n{travel}\n\n## Donating leave\n\n{FACT}\n"
     return FilePayload(name=name, mimeType="text/markdown", buffer=text.encode())
 
 

@@ -2,8 +2,6 @@
 
 import json
 import re
-import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -29,8 +27,9 @@ from cairn.inference.chat.generation import SLICE_TOKENS, Generation, Ids, Order
 from cairn.inference.chat.gguf import GgufHeader, read_header
 from cairn.inference.chat.model import ChatModel
 from cairn.inference.chat.stream import TextStream
+from cairn.inference.child import ChildFailed, run_in_child
 
-_CONVERTER = Path(__file__).with_name("convert.py")
+_CONVERTER = "cairn.inference.chat.convert"
 _HEADER = "header.json"
 
 
@@ -42,13 +41,11 @@ def converted(gguf: Path, models: Path) -> Path:
 
     def convert(draft: Path) -> None:
         header = read_header(gguf)
-        command = [sys.executable, "-P", str(_CONVERTER), str(gguf), str(draft)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own file
-        if done.returncode:
-            last = done.stderr.strip().rpartition("\n")[2]
-            raise ConfigurationError(
-                f"LLM_MODEL {gguf.name} (architecture {header.architecture}) cannot be run in process: {last}"
-            )
+        try:
+            run_in_child(_CONVERTER, gguf, draft)
+        except ChildFailed as error:
+            kind = f"{gguf.name} (architecture {header.architecture})"
+            raise ConfigurationError(f"LLM_MODEL {kind} cannot be run in process: {error.message}") from error
         (draft / _HEADER).write_text(json.dumps(asdict(header)), encoding="utf-8")
 
     if not gguf.is_file():

@@ -3,8 +3,6 @@
 That starts in half a second, where importing sentence-transformers takes five, and needs no PyTorch.
 """
 
-import subprocess
-import sys
 import threading
 from collections.abc import Iterable, Iterator
 from functools import cached_property
@@ -17,11 +15,12 @@ import openvino
 
 from cairn.errors import ConfigurationError
 from cairn.inference.artifacts import built_once
+from cairn.inference.child import ChildFailed, run_in_child
 from cairn.inference.embedding.folder import EncoderFolder
 from cairn.inference.embedding.tokens import Batch
 from cairn.inference.protocols import Vectors
 
-_EXPORTER = Path(__file__).with_name("export.py")
+_EXPORTER = "cairn.inference.embedding.export"
 _GRAPH = Path("openvino", "openvino_model.xml")
 
 
@@ -32,13 +31,12 @@ def exported(folder: EncoderFolder, models: Path) -> Path:
     """
 
     def export(draft: Path) -> None:
-        command = [sys.executable, "-P", str(_EXPORTER), str(folder.path), str(draft)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own file
-        if done.returncode or not (draft / _GRAPH).is_file():
-            last = done.stderr.strip().rpartition("\n")[2]
+        try:
+            run_in_child(_EXPORTER, folder.path, draft)
+        except ChildFailed as error:
             raise ConfigurationError(
-                f"The embedding model {folder.name} cannot be exported to OpenVINO: {last}"
-            )
+                f"The embedding model {folder.name} cannot be exported to OpenVINO: {error.message}"
+            ) from error
 
     return built_once(models / folder.identity, export) / _GRAPH
 

@@ -1,0 +1,23 @@
+"""Work that a process of its own does once: its memory, warnings and crashes are not ours."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import cairn
+from cairn.errors import CairnError
+
+
+class ChildFailed(CairnError):
+    """The message is the last line the child wrote."""
+
+
+def run_in_child(module: str, *arguments: Path) -> None:
+    """`module` as a program, found where this process found Cairn."""
+    command = [sys.executable, "-m", module, *map(str, arguments)]
+    source_root = Path(cairn.__file__).parents[1]
+    done = subprocess.run(  # noqa: S603 - our own code
+        command, cwd=source_root, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise ChildFailed(done.stderr.strip().rpartition("\n")[2] or f"{module} ended with {done.returncode}")

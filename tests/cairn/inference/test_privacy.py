@@ -1,0 +1,33 @@
+"""Nothing in these libraries may call home."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cairn.inference.chat.openvino import OpenVinoLLM
+from cairn.inference.embedding.local import LocalEmbedder
+
+
+def run(program: str) -> None:
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_importing_the_models_calls_nobody(outgoing: Path) -> None:
+    run("import cairn.inference.models")
+    assert outgoing.read_text() == ""
+
+
+@pytest.mark.models
+def test_export_and_conversion_call_nobody(
+    embedder: LocalEmbedder, smollm: OpenVinoLLM, outgoing: Path
+) -> None:
+    assert outgoing.read_text() == ""
+
+
+def test_a_call_would_have_been_noted(outgoing: Path) -> None:
+    run("import socket; socket.getaddrinfo('127.0.0.1', 9)")
+    noted = outgoing.read_text()
+    outgoing.write_text("")
+    assert "socket.getaddrinfo" in noted

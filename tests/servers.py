@@ -1,0 +1,92 @@
+"""Cairn as people run it: in a process of its own, with the real index and the real models."""
+
+import json
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.environment import clean_environment
+
+ROOT = Path(__file__).resolve().parents[1]
+Completed = subprocess.CompletedProcess[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """`stdout` holds the lines up to the ready line."""
+
+    url: str
+    data_dir: Path
+    process: "subprocess.Popen[str]"
+    stdout: tuple[str, ...] = ()
+    username: str = "admin"
+
+    @property
+    def password(self) -> str:
+        return (self.data_dir / "admin_password").read_text(encoding="ascii")
+
+    @property
+    def log(self) -> str:
+        return (self.data_dir / "server.log").read_text(encoding="utf-8")
+
+    def manage(self, *arguments: str) -> Completed:
+        """A command on the same data folder."""
+        return run_manage(self.data_dir, *arguments)
+
+    def key(self) -> str:
+        """An API key of the admin, for everything."""
+        made = self.manage("create_api_key", "--user", self.username, "--name", "tests", "--json")
+        return str(json.loads(made.stdout)["key"])
+
+
+def server_environment(data_dir: Path, **settings: str) -> dict[str, str]:
+    """Without network but loopback, and without any setting of the developer's."""
+    offline = {"PYTHONPATH": str(ROOT / "tests" / "offline")}
+    return clean_environment(str(data_dir)) | offline | settings
+
+
+def run_manage(data_dir: Path, *arguments: str, **settings: str) -> Completed:
+    return subprocess.run(
+        [sys.executable, str(ROOT / "manage.py"), *arguments],
+        env=server_environment(data_dir, **settings),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def start_server(data_dir: Path, **settings: str) -> Server:
+    """Returns at the ready line."""
+    data_dir.mkdir(parents=True, exist_ok=True)
+    with (data_dir / "server.log").open("a", encoding="utf-8") as stderr:
+        process = subprocess.Popen(
+            [sys.executable, str(ROOT / "manage.py"), "up", "--port", "0", "--json"],
+            env=server_environment(data_dir, **settings),
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
+        )
+    assert process.stdout is not None
+    lines = []
+    for line in process.stdout:
+        event = json.loads(line)
+        lines.append(event["text"])
+        if event["event"] == "ready":
+            return Server(event["url"], data_dir, process, tuple(lines))
+    process.wait()
+    log = (data_dir / "server.log").read_text(encoding="utf-8")
+    raise AssertionError(f"The server ended before it was ready:\n{log}")
+
+
+def stop_server(server: Server, number: signal.Signals = signal.SIGTERM) -> int:
+    """Its exit code."""
+    server.process.send_signal(number)
+    try:
+        return server.process.wait(30)
+    finally:
+        server.process.kill()
+        server.process.communicate()

@@ -1,0 +1,140 @@
+"""The commands, with a server that holds the data folder and without one."""
+
+import json
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from tests.servers import Server, run_manage
+
+pytestmark = pytest.mark.models
+
+
+@pytest.fixture
+def zoo(tmp_path: Path) -> Path:
+    folder = tmp_path / "zoo"
+    (folder / "animals").mkdir(parents=True)
+    (folder / "animals" / "zebra.md").write_text(
+        "# Zebras\n\nZebras are fed at noon by the keeper Amara Okafor."
+    )
+    (folder / "empty.txt").write_text("")
+    (folder / "program.exe").write_bytes(b"MZ\x00\x01")
+    (folder / ".hidden.md").write_text("not this")
+    return folder
+
+
+def test_ingest_tells_what_became_of_each_file(cairn_server: Server, zoo: Path) -> None:
+    first = cairn_server.manage("ingest", str(zoo), "--kb", "zoo", "--wait", "--json")
+    summary = json.loads(first.stdout)
+    assert first.returncode == 3
+    assert (summary["ready"], summary["unchanged"], summary["hidden"]) == (1, 0, 1)
+    failed = {failure["source_uri"]: failure["code"] for failure in summary["failed"]}
+    assert failed == {"zoo/empty.txt": "empty_file", "zoo/program.exe": "unsupported_type"}
+
+    second = cairn_server.manage("ingest", str(zoo), "--kb", "zoo", "--wait")
+    assert second.returncode == 3
+    assert second.stdout.splitlines()[-1] == "2 failed, 1 unchanged, 1 hidden left out"
+    assert "zoo/empty.txt: empty_file: " in second.stdout
+    assert "Processing: 3/3" in second.stderr
+
+
+def test_ingest_of_an_archive_succeeds(cairn_server: Server, tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "rules.zip", "w") as archive:
+        archive.writestr("travel/hotel.md", "# Hotels\n\nA hotel in Lisbon costs at most 140 euros.")
+    done = cairn_server.manage("ingest", str(tmp_path / "rules.zip"), "--kb", "travel", "--wait")
+    assert (done.returncode, done.stdout) == (0, "1 ready\n")
+    found = cairn_server.manage("search", "hotel in Lisbon", "--kb", "travel", "--json")
+    assert [hit["source_uri"] for hit in json.loads(found.stdout)["results"]] == ["rules/travel/hotel.md"]
+
+
+def test_ask_streams_an_answer_with_its_sources(cairn_server: Server, tmp_path: Path) -> None:
+    (tmp_path / "parking.md").write_text("# Parking\n\nVisitors park in garage B on Elm Street.")
+    cairn_server.manage("ingest", str(tmp_path / "parking.md"), "--kb", "parking", "--wait")
+    question = ("ask", "Where do visitors park?", "--kb", "parking")
+    said = cairn_server.manage(*question)
+    answer = json.loads(cairn_server.manage(*question, "--json").stdout)
+    assert said.returncode == 0
+    assert "garage B" in said.stdout
+    assert "[1] Parking  (parking.md)" in said.stdout
+    assert f"Verdict: {answer['verdict']}" in said.stdout
+    assert answer["citations"][0]["title"] == "Parking"
+
+
+def test_ask_says_why_it_refuses(cairn_server: Server) -> None:
+    said = cairn_server.manage("ask", "What is the melting point of tungsten?", "--kb", "cairn-help")
+    assert said.returncode == 0
+    assert "Verdict: refused" in said.stdout
+    assert "[1]" not in said.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("search", "x", "--kb", "nowhere"), "There is no knowledge base “nowhere”."),
+        (("ask", "x", "--kb", "nowhere"), "There is no knowledge base “nowhere”."),
+        (("ingest", "/nowhere", "--kb", "x"), "/nowhere: there is no such file or folder."),
+        (("ingest", __file__, "--kb", "No Slug"), "“No Slug” is no slug. Write it like “no-slug”."),
+        (("create_api_key", "--user", "nobody", "--name", "x"), "There is no user named “nobody”."),
+    ],
+)
+def test_an_error_is_one_sentence(cairn_server: Server, arguments: tuple[str, ...], message: str) -> None:
+    ended = cairn_server.manage(*arguments)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (1, "", f"error: {message}\n")
+
+
+def test_a_key_has_the_scopes_it_was_given(cairn_server: Server) -> None:
+    made = cairn_server.manage(
+        "create_api_key", "--user", "ADMIN", "--name", "bot", "--scope", "search", "--scope", "ask", "--json"
+    )
+    answer = json.loads(made.stdout)
+    assert (answer["user"], answer["scopes"]) == ("admin", ["search", "ask"])
+    plain = cairn_server.manage("create_api_key", "--user", "admin", "--name", "bot")
+    assert plain.stdout.startswith("cairn_")
+    assert plain.stdout.strip() != answer["key"]
+
+
+def test_no_key_of_the_command_line_is_left_usable(cairn_server: Server) -> None:
+    cairn_server.manage("search", "x")
+    count = (
+        "from django.utils import timezone; from cairn.accounts.models import ApiKey; "
+        "print(ApiKey.objects.filter(label='command line').count(), "
+        "ApiKey.objects.usable(timezone.now()).filter(label='command line').count())"
+    )
+    made, usable = cairn_server.manage("shell", "-v0", "-c", count).stdout.split()
+    assert int(made) > 0
+    assert int(usable) == 0
+
+
+def test_doctor_with_a_server(cairn_server: Server) -> None:
+    said = cairn_server.manage("doctor", "--json")
+    answer = json.loads(said.stdout)
+    assert (said.returncode, answer["ok"]) == (0, True)
+    checks = {check["name"]: check["detail"] for check in answer["checks"]}
+    assert cairn_server.url in checks["Server"]
+    settings = {setting["name"]: setting for setting in answer["settings"]}
+    assert settings["DATA_DIR"]["origin"] == "environment"
+    assert settings["LLM_MODEL"]["origin"] == "default"
+
+
+def test_doctor_names_what_is_missing(tmp_path: Path) -> None:
+    said = run_manage(
+        tmp_path,
+        "doctor",
+        LLM_BASE_URL="http://127.0.0.1:9/v1",
+        LLM_API_KEY="s3cret",
+        EMBEDDING_MODEL="/nowhere",
+    )
+    missing = [line.split()[1:3] for line in said.stdout.splitlines() if line.startswith("MISSING")]
+    assert said.returncode == 1
+    assert missing == [["Embedding", "model"], ["Language", "model"]]
+    assert "s3cret" not in said.stdout + said.stderr
+
+
+def test_commands_work_without_a_server(own_data_dir: Path) -> None:
+    (own_data_dir / "zebra.md").write_text("# Zebras\n\nZebras are fed at noon.")
+    done = run_manage(own_data_dir, "ingest", str(own_data_dir / "zebra.md"), "--kb", "zoo")
+    assert (done.returncode, done.stdout) == (0, "1 ready\n")
+    found = run_manage(own_data_dir, "search", "When are zebras fed?", "--kb", "zoo", "--json")
+    assert found.returncode == 0
+    assert [hit["source_uri"] for hit in json.loads(found.stdout)["results"]] == ["zebra.md"]

@@ -1,0 +1,126 @@
+"""`manage.py up` as a process: what it says, what it keeps, how it ends."""
+
+import contextlib
+import json
+import signal
+import socket
+import sqlite3
+import threading
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.servers import Server, run_manage, start_server, stop_server
+
+pytestmark = pytest.mark.models
+DOCUMENTS = 24
+
+
+def rows(data_dir: Path, query: str) -> list[tuple[object, ...]]:
+    with contextlib.closing(sqlite3.connect(data_dir / "cairn.sqlite3")) as connection:
+        return connection.execute(query).fetchall()
+
+
+def write_documents(folder: Path) -> Path:
+    folder.mkdir()
+    for number in range(DOCUMENTS):
+        paragraphs = (
+            f"Rule {number}.{part} says that form {part} is sent to office {number}." for part in range(40)
+        )
+        (folder / f"{number}.md").write_text(f"# Rules of office {number}\n\n" + "\n\n".join(paragraphs))
+    return folder
+
+
+def points(data_dir: Path) -> int:
+    """What the index of a server that has ended holds."""
+    count = "from retrieval.index.factory import active_index; print('points', active_index().count())"
+    said = run_manage(data_dir, "shell", "-v0", "-c", count)
+    return int(said.stdout.split()[-1])
+
+
+def test_the_ready_line_names_the_address_and_where_the_password_is(cairn_server: Server) -> None:
+    assert cairn_server.url in cairn_server.stdout[-1]
+    assert str(cairn_server.data_dir / "admin_password") in cairn_server.stdout[-1]
+    assert httpx.get(f"{cairn_server.url}/healthz", trust_env=False).json() == {"status": "ok"}
+
+
+def test_the_first_password_is_said_once_and_kept_for_the_owner(cairn_server: Server) -> None:
+    assert [cairn_server.password in line for line in cairn_server.stdout].count(True) == 1
+    assert (cairn_server.data_dir / "admin_password").stat().st_mode & 0o077 == 0
+    assert cairn_server.password not in cairn_server.log
+
+
+def test_the_help_is_searchable_when_it_is_ready(cairn_server: Server) -> None:
+    found = cairn_server.manage("search", "How do I add documents?", "--kb", "cairn-help", "--json")
+    assert json.loads(found.stdout)["results"]
+
+
+def test_the_second_on_one_folder_says_who_was_first(cairn_server: Server) -> None:
+    second = cairn_server.manage("up", "--port", "0")
+    assert second.returncode == 1
+    assert second.stdout == ""
+    (line,) = second.stderr.splitlines()
+    assert f"process {cairn_server.process.pid} (manage.py up)" in line
+    assert cairn_server.url in line
+
+
+def test_a_taken_port_stops_it_before_any_work(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        ended = run_manage(tmp_path, "up", "--port", port)
+    assert ended.returncode == 1
+    assert f"127.0.0.1:{port}" in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert not (tmp_path / "cairn.sqlite3").exists()
+
+
+def test_a_password_that_does_not_serve(tmp_path: Path) -> None:
+    ended = run_manage(tmp_path, "up", "--port", "0", CAIRN_ADMIN_PASSWORD="admin")
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("error: CAIRN_ADMIN_PASSWORD")
+    assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_work_that_an_end_interrupted_is_done_at_the_next_start(
+    own_data_dir: Path, number: signal.Signals
+) -> None:
+    """With an open stream and half of the documents done; and nothing is there twice."""
+    folder = write_documents(own_data_dir / "rules")
+    server = start_server(own_data_dir, SAMPLE_KNOWLEDGE_BASE="false")
+    assert server.manage("ingest", str(folder), "--kb", "rules").returncode == 0
+    stream = threading.Thread(target=follow_last_job, args=(server,))
+    stream.start()
+    wait_for_some(own_data_dir)
+    code = stop_server(server, number)
+    stream.join()
+    assert code == (0 if number == signal.SIGINT else -signal.SIGKILL)
+    assert rows(own_data_dir, "SELECT 1 FROM ingestion_job WHERE stage != 'ready'")
+
+    ingested = run_manage(own_data_dir, "ingest", str(folder), "--kb", "rules", "--json")
+    summary = json.loads(ingested.stdout)
+    assert (ingested.returncode, summary["ready"] + summary["unchanged"]) == (0, DOCUMENTS)
+    ((chunks, counted),) = rows(
+        own_data_dir,
+        "SELECT (SELECT count(*) FROM library_chunk), sum(chunk_count) FROM library_documentversion",
+    )
+    assert chunks == counted == points(own_data_dir)
+
+
+def follow_last_job(server: Server) -> None:
+    headers = {"Authorization": f"Bearer {server.key()}"}
+    with httpx.Client(base_url=server.url, headers=headers, timeout=60, trust_env=False) as http:
+        jobs = http.get("/api/v1/jobs", params={"limit": 200}).json()["items"]
+        with (
+            contextlib.suppress(httpx.HTTPError),
+            http.stream("GET", f"/api/v1/jobs/{jobs[-1]['id']}/events") as events,
+        ):
+            for _ in events.iter_text():
+                pass
+
+
+def wait_for_some(data_dir: Path) -> None:
+    ready = "SELECT 1 FROM ingestion_job WHERE stage = 'ready'"
+    while len(rows(data_dir, ready)) < 3:
+        pass
