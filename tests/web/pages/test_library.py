@@ -160,6 +160,14 @@ def test_a_passage_that_is_not_there_is_not_lit(
     assert 'id="passage"' not in text_of(response)
 
 
+def test_a_passage_of_another_document_is_not_lit(signed_in: SignIn, mia: User, ready: Document) -> None:
+    chunk = ready.active_version_id
+    other = Document.objects.create(knowledge_base=ready.knowledge_base, source_key="b", title="Other")
+    html = text_of(signed_in(mia).get(f"/library/documents/{other.id}?chunk={chunk}"))
+    assert "Other" in html
+    assert SENTENCE not in html
+
+
 def test_the_report_is_told_in_sentences(signed_in: SignIn, mia: User, ready: Document) -> None:
     report = {"pages_without_text": [3, 4], "truncated": True, "warnings": ["Two links were left out."]}
     DocumentVersion.objects.update(report=report)

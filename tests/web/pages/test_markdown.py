@@ -81,6 +81,13 @@ def test_deep_nesting_ends_in_shallow_html(text: str) -> None:
     assert deepest <= 60
 
 
+def test_tags_are_shown_as_what_they_are() -> None:
+    """A citation's button cannot be forged either."""
+    html = render_markdown('<button class="cite" data-marker="2">2</button> <b>bold</b>', LABELS)
+    assert not [tag for tag, _ in Tags(html).found if tag != "p"]
+    assert "&lt;button" in html
+
+
 def test_long_text_is_cut() -> None:
     assert len(render_markdown("a" * (LONGEST * 3))) < LONGEST * 2
 
