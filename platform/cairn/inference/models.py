@@ -49,7 +49,8 @@ class _Slot(Generic[T]):
 
     @contextmanager
     def replaced(self, model: T | None) -> Iterator[None]:
-        before, self.loaded, self.health = self.loaded, model or self.loaded, None
+        before = self.loaded
+        self.loaded, self.health = (before if model is None else model), None
         try:
             yield
         finally:

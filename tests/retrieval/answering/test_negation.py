@@ -30,6 +30,11 @@ def test_agrees(claim: str, evidence: str, language: Language) -> None:
         ("Leave isn't paid out.", "Leave is paid out.", "en"),
         ("Term employees are eligible.", "Term employees are ineligible.", "en"),
         ("A reason is given if the request is approved.", "A reason is given if it is not approved.", "en"),
+        (
+            "Figma plugins require approval.",
+            "Figma plugins are okay to use and don't require approval.",
+            "en",
+        ),
         ("Never restart the machine.", "The canteen is on the first floor.", "en"),
         ("Urlaub wird ausgezahlt.", "Urlaub wird nicht ausgezahlt.", "de"),
         ("Es gibt keine Vertretung.", "Es gibt eine Vertretung.", "de"),

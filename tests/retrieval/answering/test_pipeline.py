@@ -93,6 +93,15 @@ def test_weak_evidence_is_not_quoted_in_place_of_an_answer() -> None:
     assert final.nearest == tuple(HITS)
 
 
+def test_true_but_beside_the_point_is_no_answer() -> None:
+    final = answered(
+        QUESTION, HITS, Writer(f"Submit the voucher within 5 business days after the trip [2]. {FALSE}")
+    )
+    assert final.mode == "extractive"
+    assert "voucher" not in final.text
+    assert not any(sentence.supported and "voucher" in sentence.text for sentence in final.sentences)
+
+
 def test_unknown_markers_are_dropped_and_wrong_ones_replaced() -> None:
     text = "Employees earn 25 days of annual leave a year [7][99]. Leave must not be paid out [2]."
     final = answered(QUESTION, HITS, Writer(text))

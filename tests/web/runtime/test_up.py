@@ -6,6 +6,7 @@ import signal
 import socket
 import sqlite3
 import threading
+import time
 from pathlib import Path
 
 import httpx
@@ -90,8 +91,10 @@ def test_work_that_an_end_interrupted_is_done_at_the_next_start(
     folder = write_documents(own_data_dir / "rules")
     server = start_server(own_data_dir, SAMPLE_KNOWLEDGE_BASE="false")
     assert server.manage("ingest", str(folder), "--kb", "rules").returncode == 0
-    stream = threading.Thread(target=follow_last_job, args=(server,))
+    watching = threading.Event()
+    stream = threading.Thread(target=watch_last_job, args=(server, server.key(), watching))
     stream.start()
+    watching.wait()
     wait_for_some(own_data_dir)
     code = stop_server(server, number)
     stream.join()
@@ -108,19 +111,20 @@ def test_work_that_an_end_interrupted_is_done_at_the_next_start(
     assert chunks == counted == points(own_data_dir)
 
 
-def follow_last_job(server: Server) -> None:
-    headers = {"Authorization": f"Bearer {server.key()}"}
-    with httpx.Client(base_url=server.url, headers=headers, timeout=60, trust_env=False) as http:
+def watch_last_job(server: Server, key: str, watching: threading.Event) -> None:
+    """Until the server ends the stream, in whatever way."""
+    headers = {"Authorization": f"Bearer {key}"}
+    with (
+        contextlib.suppress(httpx.HTTPError),
+        httpx.Client(base_url=server.url, headers=headers, timeout=60, trust_env=False) as http,
+    ):
         jobs = http.get("/api/v1/jobs", params={"limit": 200}).json()["items"]
-        with (
-            contextlib.suppress(httpx.HTTPError),
-            http.stream("GET", f"/api/v1/jobs/{jobs[-1]['id']}/events") as events,
-        ):
+        with http.stream("GET", f"/api/v1/jobs/{jobs[-1]['id']}/events") as events:
             for _ in events.iter_text():
-                pass
+                watching.set()
+    watching.set()
 
 
 def wait_for_some(data_dir: Path) -> None:
-    ready = "SELECT 1 FROM ingestion_job WHERE stage = 'ready'"
-    while len(rows(data_dir, ready)) < 3:
-        pass
+    while len(rows(data_dir, "SELECT 1 FROM ingestion_job WHERE stage = 'ready'")) < 3:
+        time.sleep(0.05)
