@@ -29,7 +29,8 @@ SAME_MEANING = 0.6  # cosine of two words
 OTHER_WORDS = 0.75  # what a word of the same meaning counts
 MOST_WORDS = 100  # of a passage that are compared so
 STRONG_COSINE = 0.45
-STRONG_WORDS = 0.7
+STRONG_WORDS = 0.6
+STRONG_COSINE_ALONE = 0.6
 
 _ASKING_EN = """long many often far soon early late big good best happen happens look see tell know find want
 make made take takes come comes go goes say says let thing things kind sort way ways work works somebody
@@ -95,7 +96,7 @@ class RuleAnswerability:
             return Judgement(answerable=False, reason=_words_reason(question, read, speaks))
         if lack := _kind_lacking(question, [item.text for item in near]):
             return Judgement(answerable=False, reason=say(lack, speaks))
-        strong = any(item.cosine >= STRONG_COSINE and item.words >= STRONG_WORDS for item in named)
+        strong = any(_stands_alone(item) for item in named)
         return Judgement(answerable=True, strong=strong)
 
     def _in_other_words(self, read: Sequence[_Read]) -> list[_Read]:
@@ -165,6 +166,11 @@ def _speaks_of(item: _Read) -> bool:
     if item.cosine < FAR:
         return item.words >= WORDS_WHEN_FAR
     return item.words >= (WORDS_WHEN_NEAR if item.cosine >= NEAR else WORDS)
+
+
+def _stands_alone(item: _Read) -> bool:
+    near = item.cosine >= STRONG_COSINE and item.words >= STRONG_WORDS
+    return near or item.cosine >= STRONG_COSINE_ALONE
 
 
 def _missing_names(question: str, text: str, language: Language) -> tuple[str, ...]:

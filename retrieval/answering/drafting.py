@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from retrieval.answering.extractive import Extract
-from retrieval.answering.lexicon import Language
+from retrieval.answering.lexicon import Language, language_of
 from retrieval.answering.markers import marker, take_markers
 from retrieval.answering.protocols import Locate
 from retrieval.answering.remarks import ABSTAINS, INTRODUCTION, META
@@ -20,7 +20,11 @@ Check = Callable[[str, Sequence[int]], Support]
 STRICT, FLAG = "strict", "flag"
 REPEATS = 3  # repetitions after which the model is taken to go round in circles
 FAILURES = 3  # unsupported sentences in a row, before any that holds, after which it is not heard on
-TO_THE_POINT = 0.5  # share of the question's content words
+FAILURES_LATER = 5  # the same, after some that held
+RELEVANT = 0.65  # cosine of the question and what is said
+MOST = 0.5  # share of the question's content words in a sentence and its quote
+NEARLY_ALL = 0.8  # the same with the headings
+SHORTEST_ITEM = 3  # content words of a list item that may open an answer
 
 _BARE = re.compile(r"[\W_]+")
 
@@ -67,7 +71,7 @@ class Draft:
 
     @property
     def hopeless(self) -> bool:
-        return self.repeats >= REPEATS or (not self._opened and self.failures >= FAILURES)
+        return self.repeats >= REPEATS or self.failures >= (FAILURES_LATER if self._opened else FAILURES)
 
     def take(self, unit: Unit, *, last: bool = False) -> Iterator[AnswerEvent]:
         """`last`: nothing follows, so that the unit may have been cut short."""
@@ -122,7 +126,7 @@ class Draft:
         self.sentences.append(CheckedSentence(body, supported=True, markers=numbers))
         self._announce()
         self._waiting.append(self._placed(unit, _marked(body, numbers), citations))
-        if self._opened or self._to_the_point(body, support.grounds):
+        if self._opened or self._to_the_point(unit, body, support):
             self._opened = True
             yield from self._release()
 
@@ -173,13 +177,22 @@ class Draft:
         self._markers.clear()
         self.sentences = [replace(item, supported=False, markers=()) for item in self.sentences]
 
-    def _to_the_point(self, body: str, grounds: Sequence[Ground]) -> bool:
-        """The sentence and what it stands on speak of at least half of what is asked."""
-        around = " ".join(
-            f"{ground.hit.title} {' '.join(ground.hit.section)} {ground.quote}" for ground in grounds
+    def _to_the_point(self, unit: Unit, body: str, support: Support) -> bool:
+        """Speaks of most of what is asked, in the question's words or near them in meaning."""
+        quotes = " ".join(ground.quote for ground in support.grounds)
+        headings = " ".join(
+            f"{ground.hit.title} {' '.join(ground.hit.section)}" for ground in support.grounds
         )
+        if language_of(quotes) != self.language or support.relevance >= RELEVANT:
+            return True
         asked = content_stems(self.question, self.language)
-        return not asked or covered(asked, content_stems(f"{body} {around}", self.language)) >= TO_THE_POINT
+        said = content_stems(body, self.language)
+        if unit.prefix and len(said) < SHORTEST_ITEM:
+            return False
+        told = said | content_stems(quotes, self.language)
+        if not asked or covered(asked, told) > MOST:
+            return True
+        return covered(asked, told | content_stems(headings, self.language)) >= NEARLY_ALL
 
     def _citation(self, ground: Ground) -> Citation:
         number = self._markers.setdefault((ground.hit.chunk, ground.quote), len(self._markers) + 1)

@@ -1,7 +1,7 @@
 """Numbers, amounts, percentages, times and dates: does a claim say only those that its evidence says?"""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
@@ -91,6 +91,30 @@ def unsupported_figures(claim: str, evidence: str) -> tuple[str, ...]:
         if not any(_agree(quantity, known, units) for known in told.quantities)
     ]
     return tuple(missing)
+
+
+def other_figures(claim: str, sentence: str) -> tuple[str, ...]:
+    """Figures of the claim in whose place the sentence has others of the same unit."""
+    said = _by_unit(_figures(claim, is_claim=True).quantities)
+    told = _by_unit(_figures(sentence, is_claim=False).quantities)
+    return tuple(
+        quantity.written
+        for unit, quantities in said.items()
+        if unit in told and not any(_share(quantity, told[unit]) for quantity in quantities)
+        for quantity in quantities
+    )
+
+
+def _by_unit(quantities: Sequence[Quantity]) -> dict[str, list[Quantity]]:
+    found: dict[str, list[Quantity]] = {}
+    for quantity in quantities:
+        if quantity.unit:
+            found.setdefault(quantity.unit, []).append(quantity)
+    return found
+
+
+def _share(quantity: Quantity, others: Sequence[Quantity]) -> bool:
+    return any(quantity.readings & other.readings for other in others)
 
 
 def has_quantity(text: str) -> bool:

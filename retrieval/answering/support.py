@@ -18,7 +18,7 @@ from retrieval.answering.evidence import Passage
 from retrieval.answering.lexicon import Language, language_of
 from retrieval.answering.names import unsupported_names
 from retrieval.answering.negation import contradicts
-from retrieval.answering.quantities import unsupported_figures
+from retrieval.answering.quantities import other_figures, unsupported_figures
 from retrieval.answering.terms import content_stems, covered
 from retrieval.answering.wording import say
 from retrieval.types import Hit
@@ -47,10 +47,14 @@ class Ground:
 
 @dataclass(frozen=True, slots=True)
 class Support:
-    """`grounds` is empty when nothing supports the sentence; `reason` then says why."""
+    """`grounds` is empty when nothing supports the sentence; `reason` then says why.
+
+    `relevance`: cosine of the question and the nearest of the sentence and its quotes.
+    """
 
     grounds: tuple[Ground, ...] = ()
     reason: str = ""
+    relevance: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +80,7 @@ class _Scored:
     window: _Window
     words: float
     cosine: float
+    relevance: float
 
     @property
     def score(self) -> float:
@@ -102,29 +107,37 @@ class SentenceChecker:
             for passage in self._evidence
         }
         named = [number for number in cited if number in by_passage]
-        grounds = [ground for number in named if (ground := self._first(sentence, by_passage[number]))]
-        if not grounds and (ground := self._first(sentence, scored)):
-            grounds = [ground]
-        if grounds:
-            return Support(tuple(grounds))
+        found = [item for number in named if (item := self._first(sentence, by_passage[number]))]
+        if not found and (item := self._first(sentence, scored)):
+            found = [item]
+        if found:
+            grounds = tuple(Ground(item.window.hit, item.window.quote) for item in found)
+            return Support(grounds, relevance=max(item.relevance for item in found))
         return Support(reason=self._problem(sentence, scored[0]) if scored else say("meaning", self._speaks))
 
-    def _first(self, sentence: str, scored: Sequence[_Scored]) -> Ground | None:
-        for item in scored[:TRIED]:
-            if not self._problem(sentence, item):
-                return Ground(item.window.hit, item.window.quote)
-        return None
+    def _first(self, sentence: str, scored: Sequence[_Scored]) -> _Scored | None:
+        return next((item for item in scored[:TRIED] if not self._problem(sentence, item)), None)
 
     def _problem(self, sentence: str, item: _Scored) -> str:
         window = item.window
         around = f"{window.passage.heading}\n"
         missing = unsupported_figures(sentence, around + window.quote)
         missing += unsupported_names(sentence, around + window.hit.text, self._language)
+        missing = missing or other_figures(sentence, self._nearest(sentence, window))
         if missing:
             return say("figures", self._speaks, terms=", ".join(missing))
         if contradicts(sentence, window.quote, self._language, window.topic):
             return say("negation", self._speaks)
         return "" if self._near(sentence, item) else say("meaning", self._speaks)
+
+    def _nearest(self, sentence: str, window: _Window) -> str:
+        """The sentence of a window that shares most words: it must not have other figures."""
+        stems = content_stems(sentence, self._language)
+        piece = max(
+            self._pieces[window.pieces.start : window.pieces.stop],
+            key=lambda piece: len(stems & piece.stems),
+        )
+        return piece.hit.text[piece.span.start : piece.span.end]
 
     def _near(self, sentence: str, item: _Scored) -> bool:
         if language_of(sentence) != self._language:
@@ -146,12 +159,15 @@ class SentenceChecker:
             return []
         stems = content_stems(sentence, self._language)
         meant = sentence if len(stems) >= FULL else f"{self._question} {sentence}"
-        cosines = self._vectors @ self._embedder.embed_documents([meant])[0]
+        vector = self._embedder.embed_documents([meant])[0]
+        cosines, relevances = self._vectors @ vector, self._vectors @ self._asked_for
+        own = float(vector @ self._asked_for) if meant == sentence else 0.0
         scored = [
             _Scored(
                 window,
                 covered(stems, window.stems),
-                float(cosines[window.pieces.start : window.pieces.stop].max()),
+                cosine=float(cosines[window.pieces.start : window.pieces.stop].max()),
+                relevance=max(own, float(relevances[window.pieces.start : window.pieces.stop].max())),
             )
             for window in self._windows
         ]
@@ -165,6 +181,10 @@ class SentenceChecker:
     def _vectors(self) -> Vectors:
         texts = [piece.hit.text[piece.span.start : piece.span.end] for piece in self._pieces]
         return np.asarray(self._embedder.embed_documents(texts), dtype=np.float32)
+
+    @cached_property
+    def _asked_for(self) -> Vectors:
+        return self._embedder.embed_query(self._question)
 
     @cached_property
     def _windows(self) -> list[_Window]:

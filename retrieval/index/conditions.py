@@ -38,8 +38,8 @@ class OneOf:
 
     @classmethod
     def of(cls, field: str, values: Iterable[str | UUID]) -> "OneOf":
-        """Sorted: equal sets give equal requests. No stored text has what UTF-8 cannot hold."""
-        return cls(field, tuple(sorted(text for text in map(str, values) if _is_unicode(text))))
+        """What UTF-8 cannot hold is left out: no stored text has it."""
+        return cls(field, tuple(text for text in map(str, values) if _is_unicode(text)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +68,8 @@ def readable(scope: Scope) -> Conditions:
     )
 
 
-def wanted(scope: Scope, filters: Filters) -> Conditions:
-    """What is readable, less what the asker does not want."""
-    allowed = readable(scope)
+def narrowed(allowed: Conditions, filters: Filters) -> Conditions:
+    """What is allowed, less what the asker does not want."""
     return Conditions(every=(*allowed.every, *_narrowing(filters)), some=allowed.some)
 
 

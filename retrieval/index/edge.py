@@ -216,9 +216,10 @@ class _Asked:
             DENSE: edge.Query.Nearest(dense.tolist(), using=DENSE),
             SPARSE: edge.Query.Nearest(_sparse(sparse), using=SPARSE),
         }
-        self._wanted = _filter(conditions.wanted(scope, filters))
+        allowed = conditions.readable(scope)
+        self._wanted = _filter(conditions.narrowed(allowed, filters))
         # How rare a word is, is counted over what the asker may read: scores say nothing of the rest.
-        corpus = edge.IdfParams(corpus=_filter(conditions.readable(scope)))
+        corpus = edge.IdfParams(corpus=_filter(allowed))
         self._params = {DENSE: None, SPARSE: edge.SearchParams(idf=corpus)}
 
     def request(self, half: Half) -> edge.QueryRequest:

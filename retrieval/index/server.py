@@ -166,9 +166,10 @@ class _Asked:
             DENSE: models.NearestQuery(nearest=dense.tolist()),
             SPARSE: models.NearestQuery(nearest=_sparse(sparse)),
         }
-        self._wanted = _filter(conditions.wanted(scope, filters))
+        allowed = conditions.readable(scope)
+        self._wanted = _filter(conditions.narrowed(allowed, filters))
         # How rare a word is, is counted over what the asker may read: scores say nothing of the rest.
-        corpus = models.IdfCorpusParams(corpus=_filter(conditions.readable(scope)))
+        corpus = models.IdfCorpusParams(corpus=_filter(allowed))
         self._params = {DENSE: None, SPARSE: models.SearchParams(idf=corpus)}
 
     def request(self, half: Half) -> models.QueryRequest:

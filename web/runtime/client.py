@@ -37,7 +37,7 @@ def client(reporter: Reporter, *, command: str) -> Iterator[Connected]:
     """`command` is the name under which a server of our own would hold DATA_DIR."""
     holder = holder_of(Path(settings.DATA_DIR))
     if holder is None:
-        runtime = Runtime(command=command, reporter=reporter, sample=False)
+        runtime = Runtime(command=command, reporter=reporter, warm=False)
         try:
             runtime.start()
             reporter.close()  # the command has the word from here on

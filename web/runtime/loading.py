@@ -40,10 +40,12 @@ class Loaded:
 class Loading:
     """One thread imports: two that import the same things at once can see them half done.
 
-    Each part loads in a thread of its own; the models from the moment their libraries are there.
+    `ahead`: each part loads in a thread of its own, the models from the moment their libraries are
+    there. Otherwise each loads when it is first used.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, ahead: bool) -> None:
+        self._ahead = ahead
         self._thread = threading.Thread(target=self._import, name="libraries", daemon=True)
         self._error: BaseException | None = None
         self._results: SimpleQueue[Loaded] = SimpleQueue()
@@ -71,7 +73,7 @@ class Loading:
 
     def _load(self, module: str) -> None:
         loads: dict[str, Callable[[], str]] = import_module(module).LOAD
-        for part, load in loads.items():
+        for part, load in loads.items() if self._ahead else ():
             self._started += 1
             threading.Thread(target=self._run, args=(part, load), name=part, daemon=True).start()
 

@@ -27,7 +27,7 @@ _WATCH_SECONDS = 1.0
 
 
 class Runtime:
-    """`sample`: whether docs/ is loaded as a knowledge base, and waited for."""
+    """`warm`: loads the models ahead, and docs/ as a knowledge base; else each part at its first use."""
 
     def __init__(
         self,
@@ -36,16 +36,16 @@ class Runtime:
         port: int = 0,
         command: str = "manage.py up",
         reporter: Reporter | None = None,
-        sample: bool = True,
+        warm: bool = True,
     ) -> None:
         self._host, self._port, self._command = host, port, command
         self._report: Reporter = reporter or SilentReporter()
-        self._sample = sample and environment().sample_knowledge_base
+        self._warm = warm
         self._lock = DataDirLock(Path(settings.DATA_DIR))
         self._began = time.monotonic()
         self._server: WebServer | None = None
         self._workers: Workers | None = None
-        self._loading = Loading()
+        self._loading = Loading(ahead=warm)
         self.url = ""
 
     def start(self) -> None:
@@ -87,9 +87,9 @@ class Runtime:
         self._workers.start()
 
     def wait_ready(self) -> None:
-        """Models are warm and, with `sample`, docs/ is searchable. Problems are reported, not raised."""
+        """Models are warm and docs/ is searchable. Problems are reported, not raised."""
         problems = self._loading.wait(self._report)
-        if self._sample:
+        if environment().sample_knowledge_base:
             sample_load()
             if self._workers is not None and problems.keys().isdisjoint(INGESTION_NEEDS):
                 self._wait_for_sample()

@@ -1,6 +1,6 @@
 import pytest
 
-from retrieval.answering.quantities import unsupported_figures
+from retrieval.answering.quantities import other_figures, unsupported_figures
 
 
 @pytest.mark.parametrize(
@@ -54,6 +54,19 @@ def test_says_the_same_figures(claim: str, evidence: str) -> None:
 )
 def test_finds_figures_that_the_evidence_lacks(claim: str, evidence: str, missing: str) -> None:
     assert missing in unsupported_figures(claim, evidence)
+
+
+@pytest.mark.parametrize(
+    ("claim", "sentence", "other"),
+    [
+        ("They earn 5 days.", "They earn 25 days.", ("5 days",)),
+        ("They earn 25 days, carry over 5 days.", "They earn 25 days.", ()),
+        ("They earn 5 days.", "They earn 25 hours.", ()),
+        ("They earn 5.", "They earn 25.", ()),
+    ],
+)
+def test_finds_figures_in_whose_place_others_stand(claim: str, sentence: str, other: tuple[str, ...]) -> None:
+    assert other_figures(claim, sentence) == other
 
 
 @pytest.mark.parametrize("digits", ["9" * 50_000, "1,234," * 5_000, "1-" * 5_000, "12:" * 5_000])

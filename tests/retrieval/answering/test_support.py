@@ -33,7 +33,7 @@ def test_quotes_the_sentence_that_supports(sentence: str, quote: str) -> None:
     [
         ("Employees earn 30 days of annual leave a year.", "30 days"),
         ("Employees earn 25 hours of annual leave a year.", "25 hours"),
-        ("Employees earn five days of annual leave a year.", "5 days"),
+        ("Employees earn five days of annual leave.", "5 days"),
         ("Send it to Alex Whitfield in Payroll.", "Alex"),
         ("Leave must be paid out.", "opposite"),
         ("Employees do not earn 25 days of annual leave a year.", "opposite"),
@@ -81,8 +81,8 @@ def test_figures_must_stand_together() -> None:
 def test_an_echo_of_the_question_needs_more() -> None:
     question = "May Figma plugins be used with Google Drive?"
     hit = make_hit(
-        "Plugins that are used in Figma must be reviewed by security before they may exchange any files at all "
-        "with other places where files are kept, such as Google Drive."
+        "Plugins that are used in Figma must be reviewed by security before they may exchange any files at "
+        "all with other places where files are kept, such as Google Drive."
     )
     assert (
         checker([hit], question).check("Yes, Figma plugins may be used with Google Drive.", [1]).grounds == ()

@@ -4,9 +4,9 @@ from uuid import UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retrieval.index.conditions import KNOWLEDGE_BASE, READERS, OneOf, readable, wanted
+from retrieval.index.conditions import KNOWLEDGE_BASE, READERS, OneOf, narrowed, readable
 from retrieval.index.protocol import Filters
-from tests.retrieval.index.points import KB, OTHER_KB, scope
+from tests.retrieval.index.points import scope
 
 bases = st.frozensets(st.builds(UUID, int=st.integers(0, 5)), max_size=4)
 
@@ -17,11 +17,8 @@ def test_there_is_always_something_of_which_one_must_hold(
 ) -> None:
     """Stores take an empty list of alternatives for "everything"."""
     asked = replace(scope(), readable=bases_read, managed=bases_managed, tokens=tokens)
-    for conditions in (readable(asked), wanted(asked, Filters(tags=("x",)))):
+    allowed = readable(asked)
+    for conditions in (allowed, narrowed(allowed, Filters(tags=("x",)))):
         assert conditions.some[0].field == READERS
         assert conditions.every[0] == OneOf.of(KNOWLEDGE_BASE, bases_read)
         assert all(set(each.values) <= set(map(str, bases_read)) for each in conditions.some[1:])
-
-
-def test_equal_scopes_make_equal_conditions() -> None:
-    assert readable(scope(readable=[KB, OTHER_KB])) == readable(scope(readable=[OTHER_KB, KB]))

@@ -89,7 +89,7 @@ def test_both_halves_find_best_first(index: VectorIndex) -> None:
     assert candidates.dense[1].score == pytest.approx(0.5**0.5, abs=1e-5)
 
 
-def test_what_one_half_found_is_scored_by_the_other(index: VectorIndex) -> None:
+def test_what_only_the_words_found_has_its_cosine(index: VectorIndex) -> None:
     near, worded = point(sparse=words(OTHER_WORD)), point(dense=direction(0.2, 1))
     crowd = [point(dense=direction(1, 1), sparse=words(OTHER_WORD)) for _ in range(3)]
     index.upsert([near, worded, *crowd])
