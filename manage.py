@@ -5,14 +5,31 @@ import os
 import sys
 from pathlib import Path
 
+from django.core.exceptions import ImproperlyConfigured
 from django.core.management import execute_from_command_line
+from pydantic import ValidationError
 
 sys.path.append(str(Path(__file__).parent / "platform"))
+
+from cairn.errors import ConfigurationError
 
 
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "cairn.settings.django")
-    execute_from_command_line(sys.argv)
+    try:
+        execute_from_command_line(sys.argv)
+    except ValidationError as error:
+        sys.exit(f"error: {_settings_at_fault(error)}")
+    except (ConfigurationError, ImproperlyConfigured) as error:
+        sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _settings_at_fault(error: ValidationError) -> str:
+    return "; ".join(
+        f"{'.'.join(map(str, problem['loc'])).upper()}: {problem['msg']}" for problem in error.errors()
+    )
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ def fuse(candidates: Candidates) -> list[tuple[UUID, Scores]]:
     lowest, best = min(dense.values(), default=0.0), max(sparse.values(), default=0.0)
 
     def scored(chunk: UUID) -> Scores:
-        """A text without any of the terms has BM25 0; a missing cosine is at most the lowest one known."""
+        """Without a place among the best, BM25 is taken for 0 and the cosine for the lowest one known."""
         near, words = dense.get(chunk), sparse.get(chunk)
         share = words / best if words and best > 0 else 0.0
         return Scores(near, words, (lowest if near is None else near) + SPARSE_WEIGHT * share)

@@ -78,7 +78,10 @@ class VectorIndex(Protocol):
     def query(
         self, dense: Vectors, sparse: Sparse, *, scope: Scope, filters: Filters, limit: int
     ) -> Candidates:
-        """The best `limit` of each half, both in one call, each with the scope's filter."""
+        """The best `limit` of each half, both in one call, each with the scope's filter.
+
+        `dense` also has what only the sparse half found, with its cosine.
+        """
 
     def count(self, *, document: UUID | None = None, version: UUID | None = None) -> int:
         """Points of a document, of a version, or all; for receipts and checks, not for users."""

@@ -40,7 +40,6 @@ class Runtime:
     ) -> None:
         self._host, self._port, self._command = host, port, command
         self._report: Reporter = reporter or SilentReporter()
-        self._warm = warm
         self._lock = DataDirLock(Path(settings.DATA_DIR))
         self._began = time.monotonic()
         self._server: WebServer | None = None

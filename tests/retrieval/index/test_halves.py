@@ -37,8 +37,10 @@ def test_both_halves_go_in_one_batch_and_missing_cosines_in_another() -> None:
 
 def test_nothing_missing_means_no_second_batch() -> None:
     store = Store()
-    found = search_halves(lambda halves: [store._best(Half(DENSE, 3)) for _ in halves], limit=3, sparse=True)
-    assert {each.id for each in found.dense} == {each.id for each in found.sparse} == {A, B, C}
+    found = search_halves(store.run, limit=3, sparse=True)
+    assert [each.id for each in found.dense] == [A, B, C]
+    assert [each.id for each in found.sparse] == [C, B]
+    assert len(store.batches) == 1
 
 
 def test_a_question_without_words_asks_the_dense_half_only() -> None:

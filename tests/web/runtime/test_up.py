@@ -128,3 +128,17 @@ def watch_last_job(server: Server, key: str, watching: threading.Event) -> None:
 def wait_for_some(data_dir: Path) -> None:
     while len(rows(data_dir, "SELECT 1 FROM ingestion_job WHERE stage = 'ready'")) < 3:
         time.sleep(0.05)
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "said"),
+    [
+        ("LLM_CONTEXT_TOKENS", "many", "LLM_CONTEXT_TOKENS: "),
+        ("DATABASE_URL", "mysql://x", "DATABASE_URL must start with"),
+    ],
+)
+def test_a_setting_that_cannot_be(tmp_path: Path, setting: str, value: str, said: str) -> None:
+    ended = run_manage(tmp_path, "up", "--port", "0", **{setting: value})
+    assert ended.returncode == 1
+    assert ended.stderr.startswith(f"error: {said}")
+    assert "Traceback" not in ended.stderr

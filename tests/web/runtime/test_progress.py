@@ -1,0 +1,67 @@
+import io
+import json
+import logging
+
+import pytest
+
+from web.runtime.progress import JsonReporter, PlainReporter, RichReporter, calm_logs, reporter_for
+
+
+def test_a_line_for_each_step() -> None:
+    stream = io.StringIO()
+    report = reporter_for(stream)
+    report.step("Database ready")
+    report.status("Loading models")
+    report.ready("Cairn is ready: http://127.0.0.1:1", url="http://127.0.0.1:1")
+    report.close()
+    assert stream.getvalue() == "Database ready\nCairn is ready: http://127.0.0.1:1\n"
+
+
+def test_a_long_wait_is_not_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr("web.runtime.progress.time.monotonic", lambda: now[0])
+    stream = io.StringIO()
+    report = PlainReporter(stream)
+    for now[0] in (1.0, 6.0, 7.0):
+        report.status("Loading models")
+    assert stream.getvalue() == "Loading models …\n"
+
+
+def test_json_for_programs() -> None:
+    stream = io.StringIO()
+    report = reporter_for(stream, as_json=True)
+    assert isinstance(report, JsonReporter)
+    report.status("Loading models")
+    report.step("Database ready")
+    report.ready("Ready", url="http://x", problems={})
+    assert [json.loads(line) for line in stream.getvalue().splitlines()] == [
+        {"event": "step", "text": "Database ready"},
+        {"event": "ready", "text": "Ready", "url": "http://x", "problems": {}},
+    ]
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_terminal_shows_steps_word_for_word() -> None:
+    stream = Terminal()
+    report = reporter_for(stream)
+    assert isinstance(report, RichReporter)
+    report.status("Loading [models]")
+    report.step("[bold] is no markup here")
+    report.ready("Ready: http://[::1]:80")
+    report.close()
+    assert "[bold] is no markup here" in stream.getvalue()
+    assert "Ready: http://[::1]:80" in stream.getvalue()
+
+
+def test_logs_are_calm_for_a_while(caplog: pytest.LogCaptureFixture) -> None:
+    log = logging.getLogger("ingestion.pipeline")
+    logging.getLogger("ingestion").setLevel(logging.INFO)
+    with calm_logs():
+        log.info("job 1: attempt 1")
+        log.warning("job 1: lease lost")
+    log.info("job 2: attempt 1")
+    assert caplog.messages == ["job 1: lease lost", "job 2: attempt 1"]
