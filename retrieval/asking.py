@@ -84,6 +84,7 @@ def _events(message: Message, scope: Scope, filters: Filters) -> Iterator[Answer
         grounding=_grounding(scope),
         locate=place_of,
         max_tokens=environment().answer_max_tokens,
+        evidence_tokens=environment().answer_evidence_tokens,
         cancelled=_stopped(message),
     )
 

@@ -5,6 +5,7 @@ import sys
 import traceback
 from collections.abc import Callable
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any, Final
 
 from cairn.errors import DocumentRejected
@@ -60,8 +61,16 @@ def _unbound() -> None:
 
 
 def _is_bloated() -> bool:
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak * (1 if sys.platform == "darwin" else 1024) > _RETIRE_ABOVE
+    return _peak_bytes() > _RETIRE_ABOVE
+
+
+def _peak_bytes() -> int:
+    """Most memory this program has had. Linux counts in ru_maxrss what the parent had when it forked."""
+    try:
+        status = Path("/proc/self/status").read_text(encoding="ascii")
+    except OSError:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    return int(status.partition("VmHWM:")[2].split()[0]) << 10
 
 
 def _describe(error: BaseException) -> str:

@@ -2,7 +2,8 @@
 
 A sentence holds when one window of a chunk (one to three neighbouring sentences, or a whole block) has its
 figures, says nothing of the opposite and is near enough in meaning, and the window's passage has its names.
-The thresholds were set on the labelled sentences of SmolLM2-135M over the handbook in tests/bench.
+The thresholds were set by hand on 76 sentences that SmolLM2-135M wrote about a real handbook, each labelled
+as borne out by its best window or not, so that hardly any false one holds; some true ones are lost.
 """
 
 from collections.abc import Iterator, Sequence

@@ -53,6 +53,9 @@ class Environment(BaseSettings):
     llm_model: str | None = Field(None, description="Served model name, or the path of a GGUF file")
     llm_class: str | None = Field(None, description="Dotted path of a LlamaIndex LLM to use instead")
     llm_context_tokens: int = Field(8192, ge=512, description="Context window assumed for a served model")
+    answer_evidence_tokens: int = Field(
+        500, ge=64, description="Passages put before the model; a large one takes 3000 or more"
+    )
     answer_max_tokens: int = Field(320, ge=16, description="Longest answer")
 
     parse_memory_mb: int = Field(2048, ge=256, description="Memory one parser process may take")

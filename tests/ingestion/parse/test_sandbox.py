@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
 from fpdf import FPDF
@@ -61,7 +62,9 @@ def is_well(pool: ParserPool, quick: Path) -> bool:
 
 def child_of(pool: ParserPool) -> psutil.Process:
     lane = pool._parsers
+    give_up = time.monotonic() + 30
     while not (children := [*lane._busy, *lane._idle]):
+        assert time.monotonic() < give_up, "there is no child"
         time.sleep(0.02)
     return psutil.Process(children[0]._process.pid)
 
@@ -77,11 +80,13 @@ def test_the_child_can_do_little_but_read() -> None:
     assert answer["done"] == []
 
 
-def test_one_child_reads_many_files(pool: ParserPool, quick: Path) -> None:
-    is_well(pool, quick)
-    before = child_of(pool).pid
-    assert is_well(pool, quick)
-    assert child_of(pool).pid == before
+def test_one_child_reads_many_files_however_large_its_parent_is(own_pool: ParserPool, quick: Path) -> None:
+    large = np.ones(200_000_000)
+    is_well(own_pool, quick)
+    before = child_of(own_pool).pid
+    assert is_well(own_pool, quick)
+    assert child_of(own_pool).pid == before
+    assert large.all()
 
 
 def test_threads_share_the_children(quick: Path) -> None:

@@ -274,7 +274,8 @@ def test_a_follow_up_is_searched_and_asked_with_its_subject() -> None:
 
 
 def test_the_prompt_fits_the_context_window() -> None:
-    hits = [make_hit(f"Rule {n}. " + LEAVE * 3, title=f"Page {n}", ordinal=5 * n) for n in range(8)]
+    texts = [" ".join(f"Rule{n} word{n}x{m}." for m in range(40)) for n in range(8)]
+    hits = [make_hit(text, title=f"Page {n}") for n, text in enumerate(texts)]
     chat = Writer(TRUE, context_tokens=700)
     list(events(QUESTION, hits, chat))
     assert sum(chat.count_tokens(str(message.content)) for message in chat.prompts[0]) + 320 <= 700

@@ -78,12 +78,19 @@ def test_figures_must_stand_together() -> None:
     assert checker([hit]).check("Senior staff earn 20 days of leave.", [1]).grounds == ()
 
 
+def test_figures_from_far_off_in_the_chunk_do_not_count() -> None:
+    hit = make_hit(
+        "All meeting rooms on the ground floor have comfortable seats.\n\nPlants are watered.\n\n"
+        "Lights go off.\n\nDoors stay shut.\n\nA team has 12 members.",
+        title="Facts",
+    )
+    claim = "All meeting rooms on the ground floor have twelve comfortable seats."
+    assert checker([hit]).check(claim, [1]).grounds == ()
+
+
 def test_an_echo_of_the_question_needs_more() -> None:
     question = "May Figma plugins be used with Google Drive?"
-    hit = make_hit(
-        "Plugins that are used in Figma must be reviewed by security before they may exchange any files at "
-        "all with other places where files are kept, such as Google Drive."
-    )
+    hit = make_hit("Google Drive plugins used in Figma are blocked by default.")
     assert (
         checker([hit], question).check("Yes, Figma plugins may be used with Google Drive.", [1]).grounds == ()
     )
