@@ -71,7 +71,7 @@ def manage(data_dir: Path, *arguments: str, check: bool = True) -> dict[str, Any
     )
     if check and done.returncode not in {0, 3}:
         raise SystemExit(f"{arguments[0]} failed: {done.stderr}")
-    answer: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+    answer: dict[str, Any] = json.loads(done.stdout)
     return answer
 
 
