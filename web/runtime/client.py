@@ -15,7 +15,7 @@ from cairn.accounts.services import api_key_create, api_key_revoke
 from cairn.errors import ConfigurationError, Unavailable
 from web.runtime.api import Api
 from web.runtime.lock import DataDirHeld, Holder, holder_of
-from web.runtime.progress import Reporter, calm_logs
+from web.runtime.progress import Reporter
 from web.runtime.runtime import Runtime
 
 _KEY_LIFE = timedelta(hours=24)
@@ -44,7 +44,7 @@ def client(reporter: Reporter, *, command: str) -> Iterator[Connected]:
         except DataDirHeld as held:  # somebody was faster
             holder = held.holder
         else:
-            with calm_logs(), _stopping(runtime), _signed_in(runtime.url) as api:
+            with _stopping(runtime), _signed_in(runtime.url) as api:
                 yield Connected(api, own=True)
             return
     with _signed_in(_url_of(holder)) as api:

@@ -1,16 +1,12 @@
 """Telling the person, or the program, that waits."""
 
 import json
-import logging
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import IO, Any, Protocol
 
 from rich.console import Console
 from rich.status import Status
 
-_CHATTY = ("cairn", "ingestion", "retrieval", "web")
 _STATUS_EVERY = 5.0  # seconds between lines where no terminal can rewrite one
 
 
@@ -113,20 +109,6 @@ class SilentReporter:
 
 def _escaped(text: str) -> str:
     return text.replace("[", r"\[")
-
-
-@contextmanager
-def calm_logs(*, calm: bool = True) -> Iterator[None]:
-    """Only warnings for a while: a line for each job would bury what a person waits for."""
-    loggers = [logging.getLogger(name) for name in _CHATTY] if calm else []
-    before = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(max(logger.level, logging.WARNING))
-    try:
-        yield
-    finally:
-        for logger, level in zip(loggers, before, strict=True):
-            logger.setLevel(level)
 
 
 def reporter_for(stream: IO[str], *, as_json: bool = False) -> Reporter:

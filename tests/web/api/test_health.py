@@ -6,6 +6,7 @@ import pytest
 from django.test import Client
 
 from cairn.errors import Unavailable
+from cairn.inference import models
 from tests.web.api.conftest import assert_problem
 from web.api import health
 
@@ -60,7 +61,9 @@ def test_an_in_process_queue_needs_its_worker(db: None) -> None:
         health.queue_answers()
 
 
-def test_models_that_are_not_loaded_do_not_answer() -> None:
+def test_models_that_are_not_loaded_do_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(models._chat, "loaded", None)
+    monkeypatch.setattr(models._embedder, "loaded", None)
     with pytest.raises(Unavailable):
         health.models_answer()
 

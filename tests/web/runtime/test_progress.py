@@ -1,10 +1,9 @@
 import io
 import json
-import logging
 
 import pytest
 
-from web.runtime.progress import JsonReporter, PlainReporter, RichReporter, calm_logs, reporter_for
+from web.runtime.progress import JsonReporter, PlainReporter, RichReporter, reporter_for
 
 
 def test_a_line_for_each_step() -> None:
@@ -55,13 +54,3 @@ def test_a_terminal_shows_steps_word_for_word() -> None:
     report.close()
     assert "[bold] is no markup here" in stream.getvalue()
     assert "Ready: http://[::1]:80" in stream.getvalue()
-
-
-def test_logs_are_calm_for_a_while(caplog: pytest.LogCaptureFixture) -> None:
-    log = logging.getLogger("ingestion.pipeline")
-    logging.getLogger("ingestion").setLevel(logging.INFO)
-    with calm_logs():
-        log.info("job 1: attempt 1")
-        log.warning("job 1: lease lost")
-    log.info("job 2: attempt 1")
-    assert caplog.messages == ["job 1: lease lost", "job 2: attempt 1"]

@@ -11,7 +11,7 @@ from django.core.management.base import CommandParser
 
 from cairn.errors import CairnError
 from web.management.base import FAILED, CairnCommand, leave
-from web.runtime.progress import calm_logs, reporter_for
+from web.runtime.progress import reporter_for
 from web.runtime.runtime import Runtime
 
 _END_SECONDS = 4.5
@@ -37,9 +37,8 @@ class Command(CairnCommand):
     def _serve(self, runtime: Runtime) -> int:
         problem = ""
         try:
-            with calm_logs(calm=sys.stdout.isatty()):
-                runtime.start()
-                runtime.wait_ready()
+            runtime.start()
+            runtime.wait_ready()
             runtime.wait()
         except Stopped:
             _end_in_any_case()
