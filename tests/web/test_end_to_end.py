@@ -85,13 +85,18 @@ def base(admin: Api) -> str:
 
 
 @pytest.fixture
-def someone(admin: Api, cairn_server: Server) -> Callable[[], tuple[str, Api]]:
+def someone(admin: Api, cairn_server: Server) -> Iterator[Callable[[], tuple[str, Api]]]:
+    made: list[Api] = []
+
     def make() -> tuple[str, Api]:
         name = f"user-{uuid.uuid4().hex[:6]}"
-        made = admin.ok("POST", "/users", json={"username": name})
-        return made["id"], Api(cairn_server, name)
+        user = admin.ok("POST", "/users", json={"username": name})
+        made.append(Api(cairn_server, name))
+        return user["id"], made[-1]
 
-    return make
+    yield make
+    for api in made:
+        api.http.close()
 
 
 def test_a_question_gets_a_cited_answer(admin: Api, base: str) -> None:
