@@ -1,6 +1,7 @@
 """Reads hostile files in child processes, so that whatever a file does, it does not do it to Cairn."""
 
 import contextlib
+import logging
 import os
 import signal
 import subprocess
@@ -13,8 +14,6 @@ from multiprocessing.connection import Connection, Pipe
 from pathlib import Path
 from typing import Any, Final
 
-import structlog
-
 from cairn.errors import NotFound, Unavailable
 from cairn.library.rendition import Rendition
 from ingestion.parse import messages, reject
@@ -24,7 +23,7 @@ from ingestion.parse.serve import READY
 
 __all__ = ["Limits", "Parsed", "ParserPool"]
 
-log = structlog.get_logger(__name__)
+log = logging.getLogger(__name__)
 
 Cancelled = Callable[[], bool]
 
@@ -104,7 +103,7 @@ class _Lane:
                 answer = child.ask(messages.request(limits, arguments), limits, cancelled)
                 answer.result()
             except ChildFailed as error:
-                log.warning("parser_failed", module=self._module, error=str(error))
+                log.warning("%s failed: %s", self._module, error)
                 raise reject.parser_crashed() from error
             except _Died as error:
                 raise self._death(error, limits) from error
@@ -128,7 +127,7 @@ class _Lane:
     def _death(self, error: "_Died", limits: Limits) -> Exception:
         if self._closed:
             return Unavailable("Cairn is shutting down")
-        log.warning("parser_died", module=self._module, returncode=error.returncode)
+        log.warning("%s died with %d", self._module, error.returncode)
         if error.returncode == -signal.SIGXCPU:
             return reject.time_limit(limits.seconds)
         return reject.parser_crashed()
@@ -201,7 +200,7 @@ class _Child:
         with contextlib.suppress(EOFError, OSError):
             self._ready = self._connection.poll(_START_SECONDS) and self._connection.recv_bytes() == READY
         if not self._ready:
-            log.error("parser_did_not_start", module=self._module, returncode=self.kill())
+            log.error("%s did not start: %d", self._module, self.kill())
             raise Unavailable("The program that reads documents did not start")
 
     @property
