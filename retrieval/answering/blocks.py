@@ -21,6 +21,7 @@ class Shape(StrEnum):
     PARAGRAPH = "paragraph"
     LIST = "list"
     TABLE = "table"
+    CODE = "code"
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +117,9 @@ def _goes_on(text: str, block: Block, line: Span) -> bool:
 
 
 def _joined(text: str, block: Block, line: Span, shape: Shape) -> Shape:
-    """A wrapped paragraph stays one; other lines under each other are a list."""
+    """A wrapped paragraph stays one, a command goes on after a backslash; other lines are a list."""
+    if block.shape is Shape.PARAGRAPH and text[block.end - 1] == "\\":
+        return Shape.CODE
     wrapped = text[line.start].islower() and text[block.end - 1] not in ".!?:"
     if block.shape is Shape.PARAGRAPH and shape is Shape.PARAGRAPH and wrapped:
         return Shape.PARAGRAPH

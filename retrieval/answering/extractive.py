@@ -22,6 +22,7 @@ SHORTEST = 4  # content words
 THE_SAME = 0.85  # share of a block's content words that a better block has
 
 _NUMBERED = re.compile(r"\(?(\d{1,3})[.)]\s")
+_MARKER = re.compile(r"\[\^?\d")
 _SPECIAL = re.compile(r"[\\`*\[\]<|~]|(?<!\w)_|_(?!\w)|^#")
 
 
@@ -102,6 +103,8 @@ def _extract(item: _Candidate, wanted: frozenset[str], language: Language) -> Ex
             return Extract(item.hit, quote, _table(shown))
         case Shape.LIST:
             return Extract(item.hit, item.text, _list(lines))
+        case Shape.CODE:
+            return Extract(item.hit, item.text, _code(item.text))
         case _:
             return Extract(item.hit, item.text, _quoted(escaped(" ".join(lines))))
 
@@ -125,6 +128,18 @@ def _table(lines: Sequence[str]) -> str:
     width = max(len(row) for row in rows)
     written = [f"| {' | '.join(row + [''] * (width - len(row)))} |" for row in rows]
     return _quoted("\n".join([written[0], "|" + " --- |" * width, *written[1:]]))
+
+
+def _code(text: str) -> str:
+    """In a fence longer than any that the text has, so that it cannot close it.
+
+    In a fence nothing can be escaped, so what looks like one of our markers is shown as text instead.
+    """
+    if _MARKER.search(text):
+        return _quoted(escaped(text))
+    longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return _quoted(f"{fence}\n{text}\n{fence}")
 
 
 def _list(lines: Sequence[str]) -> str:

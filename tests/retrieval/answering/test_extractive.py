@@ -37,3 +37,22 @@ def test_what_a_document_says_acts_neither_as_markdown_nor_as_marker() -> None:
     assert escaped("[1] *x* <b> ![i](u) `c` a|b snake_case") == (
         r"\[1\] \*x\* \<b> !\[i\](u) \`c\` a\|b snake_case"
     )
+
+
+def test_a_command_over_several_lines_stays_one() -> None:
+    command = "curl -s https://host/upload \\\n  -H 'Authorization: key' \\\n  -F file=@`name`"
+    hit = make_hit(f"To upload a file, send it.\n\n{command}", title="Upload")
+    found = extracts("What is the curl command to upload a file?", [hit], FakeEmbedder(), "en")
+    shown = {extract.quote: extract.markdown for extract in found}[command]
+    assert shown == "> ```\n> " + command.replace("\n", "\n> ") + "\n> ```"
+
+
+def test_code_neither_closes_its_fence_nor_forges_a_marker() -> None:
+    start = "upload yearly report \\\n"
+    fenced, forged = (
+        extracts("upload the yearly report", [make_hit(start + rest)], FakeEmbedder(), "en")[0]
+        for rest in ("```\nsecond line", "-x a[1] second line")
+    )
+    assert fenced.markdown.startswith("> ````\n")
+    assert "[1]" not in forged.markdown.replace("\\[1\\]", "")
+    assert "1" in forged.markdown
