@@ -251,11 +251,13 @@ def test_a_theme_is_kept(sign_in: SignIn) -> None:
 def test_a_lost_connection_keeps_the_question(sign_in: SignIn) -> None:
     page = sign_in()
     page.context.set_offline(True)
+    page.evaluate("dispatchEvent(new Event('offline'))")  # on a machine without internet none comes
     expect(page.get_by_text("You are offline.")).to_be_visible()
     page.get_by_label("Your question").fill(QUESTION)
     page.keyboard.press("Enter")
     expect(page.locator(".failure")).to_contain_text("The server could not be reached.")
     page.context.set_offline(False)
+    page.evaluate("dispatchEvent(new Event('online'))")
     expect(page.get_by_text("You are offline.")).to_be_hidden()
     page.get_by_role("button", name="Ask again").click()
     expect(page.locator(".verdict")).to_be_visible(timeout=SLOW)

@@ -89,7 +89,11 @@ document.addEventListener("submit", async (event) => {
 });
 
 const offline = $("#offline");
-const showOnline = () => { offline.hidden = navigator.onLine; };
+// A browser without a way to the internet calls itself offline, though Cairn may be right here: ask.
+const showOnline = async () => {
+  const reached = navigator.onLine || await fetch("/healthz", { cache: "no-store" }).then(() => true, () => false);
+  offline.hidden = reached;
+};
 window.addEventListener("online", showOnline);
 window.addEventListener("offline", showOnline);
 
