@@ -12,11 +12,12 @@ def remove_chunks(version: DocumentVersion, index: VectorIndex) -> None:
 
 
 def refresh_index(document: Document, index: VectorIndex) -> None:
-    """Brings the index up to the document's present readers and tags. SQL has them at once."""
-    Document.objects.filter(pk=document.pk).update(index_stale=False)
+    """Brings the index up to the document's readers and tags, which SQL has at once.
+
+    The document stays stale if this is interrupted, or if they change meanwhile.
+    """
+    document.refresh_from_db(fields=["narrowed", "updated_at"])
     tags = tuple(document.tags.values_list("name", flat=True))
-    try:
-        index.set_fields(document.id, readers=reader_tokens(document), tags=tags)
-    except BaseException:
-        Document.objects.filter(pk=document.pk).update(index_stale=True)
-        raise
+    index.set_fields(document.id, readers=reader_tokens(document), tags=tags)
+    unchanged = Document.objects.filter(pk=document.pk, updated_at=document.updated_at)
+    unchanged.update(index_stale=False)

@@ -14,7 +14,7 @@ from retrieval.index.protocol import Candidates, Filters, Point, Sparse
 
 
 class FakeIndex:
-    """Points by id. `broken` makes it unreachable; `before_write` runs before each upsert."""
+    """Points by id. `broken` makes it unreachable; `before_write` runs before each write."""
 
     def __init__(self) -> None:
         self.points: dict[UUID, Point] = {}
@@ -36,6 +36,7 @@ class FakeIndex:
 
     def set_fields(self, document: UUID, *, readers: Sequence[str], tags: Sequence[str]) -> None:
         self._reach()
+        self.before_write()
         self.fields = {document: (tuple(readers), tuple(tags))}
 
     def query(

@@ -270,6 +270,26 @@ def test_changed_readers_reach_the_index(job: Job, index: FakeIndex, admin: Prin
     assert not Document.objects.get().index_stale
 
 
+def test_readers_that_change_while_the_index_learns_them_are_learnt_next_time(
+    job: Job, index: FakeIndex, admin: Principal
+) -> None:
+    pipeline.run(job.id)
+    document = reread(job).version.document
+    document_update(document=document, principal=admin, changes={"readers": []})
+
+    def widen() -> None:
+        index.before_write = lambda: None
+        later = Document.objects.get()
+        document_update(document=later, principal=admin, changes={"readers": ["everyone"]})
+
+    index.before_write = widen
+    refresh_index(Document.objects.get(), index)
+    assert Document.objects.get().index_stale
+    refresh_index(Document.objects.get(), index)
+    assert index.fields == {document.id: (("kb",), ())}
+    assert not Document.objects.get().index_stale
+
+
 def test_page_pictures_are_drawn_once(job: Job, parsers: FakeParsers) -> None:
     pipeline.run(job.id)
     version = reread(job).version
