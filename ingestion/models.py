@@ -8,7 +8,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from cairn.accounts.models import User
-from cairn.library.models import DocumentVersion
+from cairn.library.models import Document, DocumentVersion, KnowledgeBase
 
 
 class Stage(models.TextChoices):
@@ -25,6 +25,13 @@ class Stage(models.TextChoices):
 ENDED = (Stage.READY, Stage.FAILED, Stage.CANCELLED)
 
 
+class Lane(models.TextChoices):
+    """interactive: somebody waits for this file. bulk: one of many, such as a folder's."""
+
+    INTERACTIVE = "interactive"
+    BULK = "bulk"
+
+
 class JobQuerySet(models.QuerySet["Job"]):
     def open(self) -> "JobQuerySet":
         return self.exclude(stage__in=ENDED)
@@ -39,11 +46,14 @@ class JobQuerySet(models.QuerySet["Job"]):
 class Job(models.Model):
     """Making one version searchable. `done` of `total` counts pages, chunks or points, by stage.
 
-    A worker holds the job while `lease` is its token and `lease_until` lies ahead.
+    A worker holds the job while `lease` is its token and `lease_until` lies ahead. `user` is who asked
+    for it: users take turns.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     version = models.OneToOneField(DocumentVersion, on_delete=models.CASCADE, related_name="job")
+    user = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
+    lane = models.CharField(max_length=11, choices=Lane.choices, default=Lane.INTERACTIVE)
     stage = models.CharField(max_length=9, choices=Stage.choices, default=Stage.QUEUED, db_index=True)
     done = models.PositiveIntegerField(default=0)
     total = models.PositiveIntegerField(default=0)
@@ -68,6 +78,91 @@ class Job(models.Model):
     @property
     def ended(self) -> bool:
         return self.stage in ENDED
+
+
+class ImportKind(models.TextChoices):
+    FOLDER = "folder"
+    ARCHIVE = "archive"
+    WATCH = "watch"
+
+
+class Import(models.Model):
+    """Many files that were brought in together. `expected` is how many were announced, if that was said.
+
+    `container` is the archive or mail that the files came out of.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    knowledge_base = models.ForeignKey(KnowledgeBase, on_delete=models.CASCADE, related_name="imports")
+    kind = models.CharField(max_length=7, choices=ImportKind.choices, default=ImportKind.FOLDER)
+    label = models.CharField(max_length=255)
+    expected = models.PositiveIntegerField(null=True)
+    container = models.ForeignKey(DocumentVersion, null=True, on_delete=models.CASCADE, related_name="+")
+    user = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
+    cancelled_at = models.DateTimeField(null=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        ordering = ["created_at", "id"]
+
+    def __str__(self) -> str:
+        return self.label
+
+
+class Outcome(models.TextChoices):
+    """What the door said of a file. accepted: the rest is in its job."""
+
+    ACCEPTED = "accepted"
+    UNCHANGED = "unchanged"
+    REFUSED = "refused"
+    REMOVED = "removed"
+
+
+class ImportItem(models.Model):
+    """One file of an import. `code` and `message` say why it was refused."""
+
+    batch = models.ForeignKey(Import, on_delete=models.CASCADE, related_name="items")
+    source_uri = models.CharField(max_length=1000)
+    outcome = models.CharField(max_length=9, choices=Outcome.choices)
+    code = models.CharField(max_length=30, blank=True)
+    message = models.TextField(blank=True)
+    document = models.ForeignKey(Document, null=True, on_delete=models.SET_NULL, related_name="+")
+    job = models.ForeignKey(Job, null=True, on_delete=models.SET_NULL, related_name="items")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        ordering = ["created_at", "id"]
+
+    def __str__(self) -> str:
+        return f"{self.source_uri} {self.outcome}"
+
+
+class Watch(models.Model):
+    """A folder on the server that is looked at again and again. `result` counts what the last look found.
+
+    `prune`: documents whose files have vanished are deleted.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    knowledge_base = models.ForeignKey(KnowledgeBase, on_delete=models.CASCADE, related_name="watches")
+    path = models.CharField(max_length=1000)
+    prune = models.BooleanField(default=False)
+    every_seconds = models.PositiveIntegerField(default=300)
+    enabled = models.BooleanField(default=True)
+    user = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
+    looked_at = models.DateTimeField(null=True)
+    result = models.JSONField(default=dict)
+    error = models.TextField(blank=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        ordering = ["created_at", "id"]
+        constraints = [
+            models.UniqueConstraint(fields=["knowledge_base", "path"], name="watch_once_per_folder")
+        ]
+
+    def __str__(self) -> str:
+        return self.path
 
 
 class ReceiptState(models.TextChoices):

@@ -19,6 +19,7 @@ from cairn.library.rendition import Rendition
 from ingestion import lifecycle
 from ingestion.chunking import ChunkDraft, chunk
 from ingestion.cleanup import remove_chunks
+from ingestion.faults import Fault, fault_point
 from ingestion.lifecycle import Interrupted, Lease, LeaseLost
 from ingestion.models import Job, Stage
 from ingestion.parsers import limits, parser_pool
@@ -45,6 +46,7 @@ def run(job_id: UUID) -> None:
     if lease is None:
         return
     log.info("job %s: attempt %d", job_id, lease.attempt)
+    fault_point(Fault.AFTER_CLAIM)
     try:
         with lifecycle.heartbeat(lease):
             _work(lease)
@@ -86,14 +88,20 @@ def _work(lease: Lease) -> None:
     parts = engine()
     version = lease.version
     rendition = _parse(lease)
+    fault_point(Fault.AFTER_PARSE)
     title = _title(version, rendition)
     drafts = _chunk(lease, rendition, title, parts.embedder)
     chunks = _save(version, rendition, drafts)
+    fault_point(Fault.AFTER_CHUNK)
     vectors = _embed(lease, drafts, parts.embedder)
+    fault_point(Fault.AFTER_EMBED)
     _index(lease, chunks, drafts, vectors, parts)
+    fault_point(Fault.BEFORE_FLIP)
     replaced = lifecycle.activate(lease, title=title)
+    fault_point(Fault.AFTER_FLIP)
     if replaced is not None:
         remove_chunks(replaced, parts.index)
+    fault_point(Fault.AFTER_CLEANUP)
 
 
 def _parse(lease: Lease) -> Rendition:
@@ -130,7 +138,12 @@ def _save(version: DocumentVersion, rendition: Rendition, drafts: Sequence[Chunk
         Chunk.objects.bulk_create(chunks, batch_size=500)
         version.pages, version.language = rendition.pages, rendition.language
         version.report, version.chunk_count = asdict(rendition.report), len(chunks)
-        version.save(update_fields=["media_type", "rendition", "pages", "language", "report", "chunk_count"])
+        version.properties = rendition.properties
+        version.save(
+            update_fields=[
+                "media_type", "rendition", "pages", "language", "report", "properties", "chunk_count",
+            ]
+        )  # fmt: skip
     return chunks
 
 
@@ -169,6 +182,7 @@ def _index(
     points = _points(document, chunks, drafts, vectors)
     for start in range(0, len(points), INDEX_BATCH):
         parts.index.upsert(points[start : start + INDEX_BATCH])
+        fault_point(Fault.AFTER_UPSERT)
         lease.progress(min(start + INDEX_BATCH, len(points)))
 
 

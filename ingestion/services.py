@@ -236,7 +236,7 @@ def _version_create(
 
 
 def _enqueue(version: DocumentVersion) -> Job:
-    job = Job.objects.create(version=version)
+    job = Job.objects.create(version=version, user_id=version.created_by_id)
     transaction.on_commit(lambda: queue.enqueue_job(job.id))
     return job
 

@@ -1,6 +1,6 @@
 """Collects what a parser reads into a Rendition."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from cairn.library.rendition import Box, Element, Rendition, Report
@@ -44,6 +44,8 @@ class RenditionBuilder:
         page: int | None = None,
         boxes: Sequence[Box] = (),
         header_rows: int = 0,
+        sheet: str | None = None,
+        cells: Sequence[str] = (),
     ) -> None:
         if not (kept := text.strip("\n").rstrip()).strip():
             return
@@ -52,21 +54,29 @@ class RenditionBuilder:
             raise reject.too_large(self._limits.characters)
         section = tuple(line for _, line in self._headings)
         index = len(self._elements)
-        self._elements.append(Element(index, category, kept, section, page, tuple(boxes), header_rows))
+        self._elements.append(
+            Element(index, category, kept, section, page, tuple(boxes), header_rows, sheet, tuple(cells))
+        )
 
     @property
     def first_heading(self) -> str | None:
         return next((element.text for element in self._elements if element.category == TITLE), None)
 
     def build(
-        self, *, title: str | None = None, pages: int | None = None, report: Report | None = None
+        self,
+        *,
+        title: str | None = None,
+        pages: int | None = None,
+        report: Report | None = None,
+        properties: Mapping[str, str] | None = None,
     ) -> Rendition:
         """Raises DocumentRejected(NO_TEXT) when nothing was added."""
         if not self._elements:
             raise reject.no_text()
         name = " ".join((title or "").split())[:_LONGEST_TITLE]
+        found = report or Report(tables=self.tables)
         return Rendition(
-            tuple(self._elements), name or None, pages, None, report or Report(tables=self.tables)
+            tuple(self._elements), name or None, pages, report=found, properties=dict(properties or {})
         )
 
     @property

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from cairn.library.rendition import Rendition
-from ingestion.parse import delimited, detect, hypertext, markdown, pdf, plain, word
+from ingestion.parse import contained, delimited, detect, hypertext, markdown, pdf, plain, word
 from ingestion.parse.limits import Limits
 from ingestion.parse.serve import serve
 
@@ -32,6 +32,11 @@ def main(connection: Connection) -> None:
     serve(connection, _handle)
 
 
-def _handle(limits: Limits, path: str, filename: str) -> tuple[dict[str, Any], bytes]:
+def _handle(
+    limits: Limits, path: str, filename: str, part: int | None = None
+) -> tuple[dict[str, Any], bytes]:
+    if part is not None:
+        return {}, contained.read(Path(path), filename, part, limits)
     media_type, rendition = parse_file(Path(path), filename, limits)
-    return {"media_type": media_type, "rendition": rendition.as_json()}, b""
+    parts = contained.names(Path(path), media_type, limits)
+    return {"media_type": media_type, "rendition": rendition.as_json(), "parts": parts}, b""

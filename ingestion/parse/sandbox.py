@@ -47,8 +47,11 @@ _ENVIRONMENT: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
+    """`parts` name the files inside, such as a mail's attachments; `ParserPool.part` reads one."""
+
     rendition: Rendition
     media_type: str
+    parts: tuple[str, ...] = ()
 
 
 def _never() -> bool:
@@ -66,7 +69,15 @@ class ParserPool:
         """Raises DocumentRejected, also for limits and crashes; Unavailable if no child starts."""
         answer = self._parsers.ask({"path": str(path.resolve()), "filename": filename}, limits, cancelled)
         result = answer.result()
-        return Parsed(Rendition.from_json(result["rendition"]), result["media_type"])
+        rendition = Rendition.from_json(result["rendition"])
+        return Parsed(rendition, result["media_type"], tuple(result["parts"]))
+
+    def part(
+        self, path: Path, filename: str, index: int, *, limits: Limits, cancelled: Cancelled = _never
+    ) -> bytes:
+        """The content of `Parsed.parts[index]`. Raises as `parse` does."""
+        arguments = {"path": str(path.resolve()), "filename": filename, "part": index}
+        return self._parsers.ask(arguments, limits, cancelled).body
 
     def render_page(self, path: Path, page_number: int, *, width: int, limits: Limits) -> bytes:
         """PNG of a page of a PDF, counted from 1. Raises NotFound when there is no such page."""

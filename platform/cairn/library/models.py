@@ -72,11 +72,13 @@ class Document(models.Model):
 
     `active_version` is the one that answers; `latest_version` the one uploaded last. `narrowed`
     documents are read by their readers and the managers only. `index_stale` says that the index
-    does not know the present readers, tags or source yet.
+    does not know the present readers, tags or source yet. `parent` is the mail or archive that it came
+    in: who may read that may read it, nobody else.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     knowledge_base = models.ForeignKey(KnowledgeBase, on_delete=models.CASCADE, related_name="documents")
+    parent = models.ForeignKey("self", null=True, on_delete=models.CASCADE, related_name="children")
     source_key = models.CharField(max_length=1000)
     source_uri = models.CharField(max_length=1000, blank=True)
     title = models.CharField(max_length=500)
@@ -162,7 +164,10 @@ class VersionQuerySet(models.QuerySet["DocumentVersion"]):
 
 
 class DocumentVersion(models.Model):
-    """The bytes of one upload and what became of them. `original` and `rendition` are storage names."""
+    """The bytes of one upload and what became of them. `original` and `rendition` are storage names.
+
+    `properties` are what the file says of itself, such as a mail's `from`, `to`, `date` and `subject`.
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     document = models.ForeignKey(Document, on_delete=models.CASCADE, related_name="versions")
@@ -180,6 +185,7 @@ class DocumentVersion(models.Model):
     language = models.CharField(max_length=16, null=True)
     chunk_count = models.PositiveIntegerField(default=0)
     report = models.JSONField(default=dict)
+    properties = models.JSONField(default=dict)
     created_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 

@@ -12,7 +12,9 @@ class Element:
     """`category` is unstructured's: Title, NarrativeText, ListItem, Table, CodeSnippet, ...
 
     A table's `text` has a line per row, cells joined by " | "; `header_rows` says how many of those
-    lines are its header. `section` is the path of headings above, outermost first.
+    lines are its header. `section` is the path of headings above, outermost first. `page` counts
+    from 1; in a presentation it is the slide. `cells` are the A1 ranges of the text's lines, one for
+    each, in the sheet named `sheet`; empty where there is no spreadsheet.
     """
 
     index: int
@@ -22,12 +24,17 @@ class Element:
     page: int | None = None
     boxes: tuple[Box, ...] = ()
     header_rows: int = 0
+    sheet: str | None = None
+    cells: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
+    """`ocr_confidence` is the mean over the words that were read by OCR, 0 to 1."""
+
     pages_without_text: tuple[int, ...] = ()
     ocr_pages: tuple[int, ...] = ()
+    ocr_confidence: float | None = None
     tables: int = 0
     truncated: bool = False
     warnings: tuple[str, ...] = ()
@@ -35,13 +42,17 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Rendition:
-    """`pages` is None for a format without pages; `title` is the document's own, if it names one."""
+    """`pages` is None for a format without pages; `title` is the document's own, if it names one.
+
+    `properties` are what the file says of itself, such as a mail's `from`, `to`, `date`, `subject`.
+    """
 
     elements: tuple[Element, ...]
     title: str | None = None
     pages: int | None = None
     language: str | None = None
     report: Report = field(default_factory=Report)
+    properties: dict[str, str] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -54,12 +65,14 @@ class Rendition:
             pages=data["pages"],
             language=data["language"],
             report=Report(**{name: _tupled(value) for name, value in data["report"].items()}),
+            properties=data.get("properties", {}),
         )
 
 
 def _element(item: dict[str, Any]) -> Element:
     boxes = tuple(tuple(box) for box in item["boxes"])
-    return Element(**{**item, "section": tuple(item["section"]), "boxes": boxes})
+    cells = tuple(item.get("cells", ()))
+    return Element(**{**item, "section": tuple(item["section"]), "boxes": boxes, "cells": cells})
 
 
 def _tupled(value: Any) -> Any:

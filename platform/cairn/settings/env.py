@@ -64,10 +64,14 @@ class Environment(BaseSettings):
     max_pages: int = Field(3000, ge=1, description="Most pages a document may have")
     job_max_attempts: int = Field(4, ge=1)
     worker_threads: int = Field(2, ge=1, description="Documents worked on at once by an in-process worker")
+    watch_roots: Annotated[tuple[Path, ...], NoDecode] = Field(
+        (), description="Folders of this machine that admins may have watched, comma-separated"
+    )
+    cairn_fault: str = Field("", description="For tests: kill the worker at this point of a job")
     log_level: str = Field("WARNING", description="INFO tells of each job")
     sample_knowledge_base: bool = Field(True, description="Load docs/ as 'Cairn help' at first start")
 
-    @field_validator("allowed_hosts", "trusted_origins", mode="before")
+    @field_validator("allowed_hosts", "trusted_origins", "watch_roots", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         return (

@@ -1,0 +1,26 @@
+"""Places where a test may kill this process, to see that the next one finishes the work."""
+
+import os
+import signal
+from enum import StrEnum
+
+from cairn.settings import environment
+
+
+class Fault(StrEnum):
+    AFTER_SUBMIT = "after_submit"
+    AFTER_CLAIM = "after_claim"
+    AFTER_PARSE = "after_parse"
+    AFTER_CHUNK = "after_chunk"
+    AFTER_EMBED = "after_embed"
+    AFTER_UPSERT = "after_upsert"
+    BEFORE_FLIP = "before_flip"
+    AFTER_FLIP = "after_flip"
+    AFTER_CLEANUP = "after_cleanup"
+    DURING_ERASURE = "during_erasure"
+
+
+def fault_point(here: Fault) -> None:
+    """Ends the process as a power failure would, if CAIRN_FAULT names this place."""
+    if environment().cairn_fault == here:
+        os.kill(os.getpid(), signal.SIGKILL)
