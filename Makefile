@@ -1,14 +1,16 @@
 # make up      install what is missing and start Cairn on http://127.0.0.1:8000
 # make test    the whole test suite
+# make test-postgres  what of it touches the database, on PostgreSQL
 # make lint    ruff, mypy, import rules
 # make bench   speed and memory, as a table and as JSON
+# make bench-ingest   how fast documents become searchable, against the bare encoder
 # make clean   remove what make made; your data in var/ stays
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help up test lint bench clean
+.PHONY: help up test test-postgres lint bench bench-ingest clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -24,6 +26,9 @@ up: $(RUNTIME)
 test: $(DEV)
 	$(BIN)/python -m pytest $(ARGS)
 
+test-postgres: $(DEV)
+	$(BIN)/python -m tests.on_postgres $(ARGS)
+
 lint: $(DEV)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -34,6 +39,9 @@ lint: $(DEV)
 
 bench: $(DEV)
 	$(BIN)/python -m tests.bench $(ARGS)
+
+bench-ingest: $(DEV)
+	$(BIN)/python -m tests.bench.ingest $(ARGS)
 
 clean:
 	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -1,24 +1,30 @@
 """A rendition into chunks: what is embedded, found, shown and cited."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from cairn.library.cells import CellLine, on_sheet
 from cairn.library.rendition import Element, Rendition
-from ingestion.chunk.context import contexts
+from ingestion.chunk.context import Path, fullest, within
 from ingestion.chunk.pack import blocks, pack, sections
-from ingestion.chunk.units import CountTokens, Unit, units_of
+from ingestion.chunk.units import CountTokens, Unit, affordable, by_element, costed, cut
 
 _TARGET: Final = 200
 _CONTEXT_SHARE: Final = 3  # at most a third of the window
 _SMALLEST: Final = 16
 _NARROWER: Final = (1.0, 0.75, 0.5, 0.25)
 _CLOSE: Final = frozenset(("ListItem", "CodeSnippet"))
+_TABLE: Final = "Table"
+_SAFE_SHARE: Final = 0.8  # of the window: a sum of costs below it is believed
 
 
 @dataclass(frozen=True, slots=True)
 class ChunkDraft:
-    """`text` is made of the texts of `elements`, word for word. `tokens` are those of `embedding_text`."""
+    """`text` is made of the texts of `elements`, word for word. `tokens` are those of `embedding_text`.
+
+    `cells` says of each line of `text` where it stands in its sheet; empty where there is none.
+    """
 
     ordinal: int
     text: str
@@ -27,6 +33,7 @@ class ChunkDraft:
     page: int | None
     elements: tuple[int, ...]
     tokens: int
+    cells: tuple[CellLine, ...] = ()
 
     @property
     def embedding_text(self) -> str:
@@ -36,36 +43,70 @@ class ChunkDraft:
 def chunk(
     rendition: Rendition, *, title: str, count_tokens: CountTokens, max_tokens: int
 ) -> list[ChunkDraft]:
-    """Every draft's embedding text fits `max_tokens`, counted as `count_tokens` does."""
+    """Every draft's embedding text fits `max_tokens`, counted as `count_tokens` does.
+
+    Each text is counted once; what comes near the limit, a second time as a whole.
+    """
     window = max(max_tokens, _SMALLEST)
     drafts: list[ChunkDraft] = []
     for share in _NARROWER:  # costs add up exactly for most tokenizers, nearly for the rest
-        drafts = list(_drafts(rendition, title, count_tokens, int(window * share)))
-        counts = count_tokens([draft.embedding_text for draft in drafts]) if drafts else []
-        drafts = [replace(draft, tokens=count) for draft, count in zip(drafts, counts, strict=True)]
-        if all(count <= window for count in counts):
+        drafts = _recounted(
+            list(_drafts(rendition, title, count_tokens, int(window * share))), count_tokens, window
+        )
+        if all(draft.tokens <= window for draft in drafts):
             break
     return drafts
 
 
+def _recounted(drafts: list[ChunkDraft], count_tokens: CountTokens, most: int) -> list[ChunkDraft]:
+    near = [draft for draft in drafts if draft.tokens > most]
+    counts = iter(count_tokens([draft.embedding_text for draft in near]) if near else [])
+    return [replace(draft, tokens=next(counts)) if draft.tokens > most else draft for draft in drafts]
+
+
 def _drafts(rendition: Rendition, title: str, count_tokens: CountTokens, window: int) -> Iterator[ChunkDraft]:
     groups = list(sections(rendition.elements))
-    lines = contexts(title, [group[0].section for group in groups], count_tokens, window // _CONTEXT_SHARE)
-    narrowest = window - max((cost for _, cost in lines.values()), default=0)
-    limit = min(_TARGET, narrowest)
-    units = units_of([element for group in groups for element in group], count_tokens, limit)
+    lines, units, limit = _costed(groups, title, count_tokens, window)
     ordinal = 0
     for group in groups:
         context, cost = lines[group[0].section]
         for members in pack(blocks(group, units, limit), limit, window - cost):
-            yield _draft(ordinal, members, context)
+            yield _draft(ordinal, members, context, cost)
             ordinal += 1
 
 
-def _draft(ordinal: int, units: Sequence[Unit], context: str) -> ChunkDraft:
+def _costed(
+    groups: Sequence[Sequence[Element]], title: str, count_tokens: CountTokens, window: int
+) -> tuple[Mapping[Path, tuple[str, int]], Mapping[int, list[Unit]], int]:
+    """Context lines and units, counted in one call, and how much a chunk may hold."""
+    elements = [element for group in groups for element in group]
+    lines = fullest(title, [group[0].section for group in groups])
+    pieces = cut(elements, min(_TARGET, window))
+    counts = count_tokens([*lines.values(), *(piece.text for piece in pieces)]) if groups else []
+    contexts = within(
+        title,
+        {path: (line, count) for (path, line), count in zip(lines.items(), counts, strict=False)},
+        count_tokens,
+        window // _CONTEXT_SHARE,
+    )
+    limit = min(_TARGET, window - max((cost for _, cost in contexts.values()), default=0))
+    units = affordable(costed(pieces, counts[len(lines) :]), count_tokens, limit)
+    return contexts, by_element(units, elements), limit
+
+
+def _draft(ordinal: int, units: Sequence[Unit], context: str, cost: int) -> ChunkDraft:
     elements = tuple(dict.fromkeys(unit.element.index for unit in units))
     first = units[0].element
-    return ChunkDraft(ordinal, _text(units), context, first.section, first.page, elements, 0)
+    return ChunkDraft(
+        ordinal,
+        _text(units),
+        context,
+        first.section,
+        first.page,
+        elements,
+        cost + sum(unit.tokens for unit in units),
+        _cells(units) if any(unit.element.cells for unit in units) else (),
+    )
 
 
 def _text(units: Sequence[Unit]) -> str:
@@ -73,7 +114,7 @@ def _text(units: Sequence[Unit]) -> str:
     before: Unit | None = None
     for start, end in _runs(units):
         first = units[start]
-        text += "" if before is None else _between(before.element, first.element)
+        text += "" if before is None else _between(before.element, first)
         before = units[end - 1]
         text += first.element.text[first.start : before.end]
     return text
@@ -94,6 +135,29 @@ def _adjoin(unit: Unit, following: Unit) -> bool:
     return not unit.element.text[unit.end : following.start].strip()
 
 
-def _between(above: Element, below: Element) -> str:
-    same = above is below or (above.category in _CLOSE and above.category == below.category)
+def _between(above: Element, unit: Unit) -> str:
+    below = unit.element
+    goes_on = above.category == below.category == _TABLE and unit.start > 0
+    same = above is below or goes_on or (above.category in _CLOSE and above.category == below.category)
     return "\n" if same or below.category == "ListItem" else "\n\n"
+
+
+def _cells(units: Sequence[Unit]) -> tuple[CellLine, ...]:
+    """Of each line that `_text` makes of the units."""
+    found: list[CellLine] = []
+    before: Unit | None = None
+    for start, end in _runs(units):
+        first, last = units[start], units[end - 1]
+        blank = before is not None and _between(before.element, first) == "\n\n"
+        found.extend([CellLine("")] if blank else [])
+        found.extend(_lines_between(first.element, first.start, last.end))
+        before = last
+    return tuple(found)
+
+
+def _lines_between(element: Element, start: int, end: int) -> Iterator[CellLine]:
+    first = element.text.count("\n", 0, start)
+    last = first + element.text.count("\n", start, end)
+    for line in range(first, last + 1):
+        cells = element.cells[line] if line < len(element.cells) else ""
+        yield CellLine(on_sheet(element.sheet, cells) if cells else "", line < element.header_rows)

@@ -11,12 +11,20 @@ def remove_chunks(version: DocumentVersion, index: VectorIndex) -> None:
     Chunk.objects.filter(version=version).delete()
 
 
+def refresh_stale(document: Document, index: VectorIndex) -> None:
+    """With what came in it."""
+    itself = Document.objects.filter(pk=document.pk)
+    for rows in (itself, *Document.objects.levels_in(document)):
+        for row in rows.filter(index_stale=True, deleted_at=None):
+            refresh_index(row, index)
+
+
 def refresh_index(document: Document, index: VectorIndex) -> None:
     """Brings the index up to the document's readers and tags, which SQL has at once.
 
     The document stays stale if this is interrupted, or if they change meanwhile.
     """
-    document.refresh_from_db(fields=["narrowed", "updated_at"])
+    document.refresh_from_db(fields=["narrowed", "updated_at", "parent"])
     tags = tuple(document.tags.values_list("name", flat=True))
     index.set_fields(document.id, readers=reader_tokens(document), tags=tags)
     unchanged = Document.objects.filter(pk=document.pk, updated_at=document.updated_at)

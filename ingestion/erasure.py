@@ -11,6 +11,7 @@ from cairn.audit.services import record
 from cairn.errors import Unavailable
 from cairn.library import storage
 from cairn.library.models import Chunk, Document, KnowledgeBase
+from ingestion.faults import Fault, fault_point
 from ingestion.models import IdempotencyKey, Job, Receipt, ReceiptState
 from ingestion.pages import picture_names
 from retrieval.conversations import forget_document
@@ -33,15 +34,21 @@ def erase(receipt_id: UUID, index: VectorIndex) -> None:
 
 
 def _targets(kind: str, identity: UUID) -> Iterable[Document]:
+    """Those that lie in another go with it."""
     if kind == "document":
         return Document.objects.filter(pk=identity)
-    return Document.objects.filter(knowledge_base=identity).iterator()
+    return Document.objects.filter(knowledge_base=identity, parent=None).iterator()
 
 
 def _erase_document(document: Document, index: VectorIndex, receipt: Receipt) -> None:
+    """What came in it goes first: with its row theirs would go, but not their files and points."""
     _stop_workers(document)
-    points = index.count(document=document.id)
+    for inside in document.children.iterator():
+        _erase_document(inside, index, receipt)
+    identity = document.id  # the row loses it when it is deleted
+    points = index.count(document=identity)
     index.delete_document(document.id)
+    fault_point(Fault.DURING_ERASURE)
     removed = Counter(points=points, files=_erase_files(document))
     with transaction.atomic():
         removed["quotes"] = forget_document(document.id)
@@ -50,7 +57,7 @@ def _erase_document(document: Document, index: VectorIndex, receipt: Receipt) ->
         rows, _ = document.delete()
         removed["rows"] = rows + keys
         _add(receipt, removed)
-    if index.count(document=document.id):
+    if index.count(document=identity):
         raise Unavailable("The index still finds points of a document that was erased.")
 
 
@@ -63,8 +70,9 @@ def _stop_workers(document: Document) -> None:
 
 
 def _erase_files(document: Document) -> int:
+    """Also a rendition that a worker wrote and died before it could say so."""
     return sum(
-        storage.files_delete(version.original, version.rendition, *picture_names(version.id))
+        storage.files_delete(version.original, storage.rendition_name(version.id), *picture_names(version.id))
         for version in document.versions.all()
     )
 

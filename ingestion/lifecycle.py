@@ -6,22 +6,21 @@ dead and comes back changes nothing: it meets LeaseLost.
 
 import threading
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from django.db import connection, transaction
-from django.utils import timezone
+from django.db import transaction
+from django.db.models.functions import Now
 
 from cairn.errors import CairnError, DocumentRejected, Rejection
 from cairn.library.models import Document, DocumentVersion, VersionState
 from cairn.settings import environment
-from ingestion.models import Job, Stage
+from ingestion.models import LEASE, LONGEST_PAUSE, Job, JobQuerySet, Lane, Stage
+from ingestion.turns import front
 
-LEASE = timedelta(seconds=45)
-HEARTBEAT_SECONDS = 2.0
-BACKOFF = timedelta(seconds=5)
+BACKOFF = timedelta(seconds=environment().job_retry_seconds)
+_CANCELLED = "The job was cancelled. Retry it to process the file."
 
 stopping = threading.Event()
 """Set when this process is about to end: running jobs go back to the queue."""
@@ -41,43 +40,39 @@ class Lease:
     version: DocumentVersion
     token: uuid.UUID
     attempt: int
+    lane: Lane = Lane.INTERACTIVE
     cancel: threading.Event = field(default_factory=threading.Event)
+    lost: threading.Event = field(default_factory=threading.Event)
 
     def interrupted(self) -> bool:
-        return self.cancel.is_set() or stopping.is_set()
+        return self.cancel.is_set() or self.lost.is_set() or stopping.is_set()
 
     def check(self) -> None:
-        """Raises Interrupted or DocumentRejected(CANCELLED) when the work should end here."""
+        """Raises Interrupted, LeaseLost or DocumentRejected(CANCELLED) when the work should end here."""
         if stopping.is_set():
             raise Interrupted
+        if self.lost.is_set():
+            raise LeaseLost
         if self.cancel.is_set():
-            raise DocumentRejected(
-                Rejection.CANCELLED, "The job was cancelled. Retry it to process the file."
-            )
+            raise DocumentRejected(Rejection.CANCELLED, _CANCELLED)
 
     def enter(self, stage: Stage, *, total: int = 0) -> None:
         self.check()
-        self._write(stage=stage, done=0, total=total, stage_since=timezone.now())
+        self._write(stage=stage, done=0, total=total, stage_since=Now())
 
-    def progress(self, done: int) -> None:
+    def progress(self, done: int, *, total: int | None = None) -> None:
         self.check()
-        self._write(done=done)
-
-    def renew(self) -> None:
-        self._write()
-        if Job.objects.filter(pk=self.job, cancel_requested=True).exists():
-            self.cancel.set()
+        self._write(done=done, **({} if total is None else {"total": total}))
 
     def _write(self, **changes: object) -> None:
-        now = timezone.now()
         held = Job.objects.filter(pk=self.job, lease=self.token)
-        if not held.update(lease_until=now + LEASE, updated_at=now, **changes):
-            self.cancel.set()
+        if not held.update(lease_until=Now() + LEASE, updated_at=Now(), **changes):
+            self.lost.set()
             raise LeaseLost
 
     def locked(self) -> Job:
         """The job's row for the rest of the transaction."""
-        held = Job.objects.select_for_update().filter(pk=self.job, lease=self.token)
+        held = Job.objects.select_for_update(of=("self",)).filter(pk=self.job, lease=self.token)
         job = held.select_related("version").first()
         if job is None:
             raise LeaseLost
@@ -85,27 +80,49 @@ class Lease:
 
 
 def claim(job_id: uuid.UUID) -> Lease | None:
-    """The right to work on an open job, or None if there is nothing to do for this worker."""
-    now = timezone.now()
+    """The right to work on this open job, or None if there is nothing to do for this worker."""
     with transaction.atomic():
-        rows = Job.objects.select_for_update().unheld(now).filter(pk=job_id)
-        job = rows.select_related("version__document__knowledge_base").first()
-        if job is None or not _worth_doing(job):
-            return None
-        job.lease, job.lease_until = uuid.uuid4(), now + LEASE
-        job.attempts += 1
-        job.started_at = now
-        job.save()
-        DocumentVersion.objects.filter(pk=job.version_id).update(state=VersionState.PROCESSING)
-    return Lease(job.id, job.version, job.lease, job.attempts)
+        free = Job.objects.due() | Job.objects.dropped()
+        job = _locked_first(free.filter(pk=job_id))
+        return _lease(job) if job and _worth_doing(job) else None
+
+
+def claim_next(lane: Lane) -> Lease | None:
+    """The job whose turn it is. Who works on the bulk lane takes interactive jobs first."""
+    for each in (Lane.INTERACTIVE,) if lane == Lane.INTERACTIVE else (Lane.INTERACTIVE, Lane.BULK):
+        queue = Job.objects.due().filter(lane=each).in_order()
+        while queue.exists():  # asked first, since on SQLite a transaction locks everyone out
+            if lease := _claim_first(queue):
+                return lease
+    return None
+
+
+def _claim_first(queue: JobQuerySet) -> Lease | None:
+    with transaction.atomic():
+        job = _locked_first(queue)
+        return _lease(job) if job and _worth_doing(job) else None
+
+
+def _locked_first(rows: JobQuerySet) -> Job | None:
+    """Two workers that come at once get different jobs."""
+    free = rows.select_for_update(of=("self",), skip_locked=True)
+    return free.select_related("version__document__knowledge_base").first()
+
+
+def _lease(job: Job) -> Lease:
+    token = uuid.uuid4()
+    Job.objects.filter(pk=job.pk).update(
+        stage=Stage.PARSING, stage_since=Now(), done=0, total=0, attempts=job.attempts + 1, not_before=None,
+        lease=token, lease_until=Now() + LEASE, started_at=Now(), updated_at=Now(),
+    )  # fmt: skip
+    DocumentVersion.objects.filter(pk=job.version_id).update(state=VersionState.PROCESSING)
+    return Lease(job.id, job.version, token, job.attempts + 1, Lane(job.lane))
 
 
 def _worth_doing(job: Job) -> bool:
     """Ends jobs that were cancelled while queued, or whose workers keep dying."""
     document = job.version.document
-    if document.deleted_at or document.knowledge_base.deleted_at:
-        return False
-    if job.cancel_requested:
+    if job.cancel_requested or document.deleted_at or document.knowledge_base.deleted_at:
         end_cancelled(job)
         return False
     if job.attempts >= environment().job_max_attempts:
@@ -114,17 +131,43 @@ def _worth_doing(job: Job) -> bool:
     return True
 
 
-def end_cancelled(job: Job) -> None:
-    _end(job, Rejection.CANCELLED, "The job was cancelled. Retry it to process the file.")
+def end_cancelled(job: Job, **changes: object) -> None:
+    _end(job, Rejection.CANCELLED, _CANCELLED, **changes)
 
 
-def _end(job: Job, reason: Rejection, message: str) -> None:
-    job.stage = Stage.CANCELLED if reason == Rejection.CANCELLED else Stage.FAILED
-    job.lease, job.lease_until, job.stage_since = None, None, timezone.now()
-    job.save()
+def cancel_all(jobs: JobQuerySet) -> None:
+    """Within a transaction: the queued ones end now, the running ones at their next check."""
+    jobs.open().update(cancel_requested=True)
+    ended = Job.objects.filter(pk__in=jobs.queued().values("pk"))
+    ended.update(stage=Stage.CANCELLED, stage_since=Now(), updated_at=Now())
+    versions = DocumentVersion.objects.filter(
+        job__in=jobs.filter(stage=Stage.CANCELLED), state=VersionState.QUEUED
+    )
+    versions.update(state=VersionState.FAILED, error_code=Rejection.CANCELLED.value, error_message=_CANCELLED)
+
+
+def _move(job: Job, stage: Stage, **changes: object) -> None:
+    """Nobody works on it from now on. The times are the database's: a worker's clock may be wrong."""
+    free = {"stage": stage, "lease": None, "lease_until": None, "stage_since": Now(), "updated_at": Now()}
+    Job.objects.filter(pk=job.pk).update(**free, **changes)
+    job.refresh_from_db(fields=[*free, *changes])
+
+
+def _end(job: Job, reason: Rejection, message: str, **changes: object) -> None:
+    _move(job, Stage.CANCELLED if reason == Rejection.CANCELLED else Stage.FAILED, **changes)
     version = job.version
     version.state, version.error_code, version.error_message = VersionState.FAILED, reason.value, message
     version.save(update_fields=["state", "error_code", "error_message"])
+    _cancel_inside(version)
+
+
+def _cancel_inside(version: DocumentVersion) -> None:
+    """What came in it answers with it or not at all; a retry takes that up as well."""
+    if not version.document.children.exists():
+        return
+    for inside in Document.objects.levels_in(version.document):
+        came = {"version__document__in": inside, "version__created_at__gte": version.created_at}
+        cancel_all(Job.objects.filter(**came))
 
 
 def fail(lease: Lease, rejection: DocumentRejected) -> None:
@@ -136,26 +179,40 @@ def hand_back(lease: Lease) -> None:
     """As if this attempt had not been: the process is ending, the job is not to blame."""
     with transaction.atomic():
         job = lease.locked()
-        job.attempts -= 1
-        _requeue(job)
+        _requeue(job, attempts=job.attempts - 1)
 
 
-def postpone(lease: Lease, reason: Rejection, message: str) -> bool:
+def postpone(lease: Lease, reason: Rejection, message: str, *, error: str = "") -> bool:
     """Another attempt later, with growing pauses; False and `failed` when there were enough."""
     with transaction.atomic():
         job = lease.locked()
         if job.attempts >= environment().job_max_attempts:
-            _end(job, reason, message)
+            _end(job, reason, message, last_error=error[:200])
             return False
-        job.not_before = timezone.now() + BACKOFF * 2 ** (job.attempts - 1)
-        _requeue(job)
+        pause = min(BACKOFF * 2 ** (job.attempts - 1), LONGEST_PAUSE)
+        _requeue(job, last_error=error[:200], not_before=Now() + pause)
         return True
 
 
-def _requeue(job: Job) -> None:
-    job.stage, job.done, job.total = Stage.QUEUED, 0, 0
-    job.lease, job.lease_until, job.stage_since = None, None, timezone.now()
-    job.save()
+def dropped_requeue() -> int:
+    """Puts back what workers have let go of; how many. A cancelled one ends."""
+    ids = list(Job.objects.dropped().values_list("id", flat=True))
+    return sum(map(_dropped_requeue, ids))
+
+
+def _dropped_requeue(job_id: uuid.UUID) -> bool:
+    with transaction.atomic():
+        job = _locked_first(Job.objects.dropped().filter(pk=job_id))
+        if job is None:
+            return False
+        end = end_cancelled if job.cancel_requested else _requeue
+        end(job, last_error="The worker stopped.")
+        return True
+
+
+def _requeue(job: Job, **changes: object) -> None:
+    """To the front of its lane: it has waited for its turn already."""
+    _move(job, Stage.QUEUED, done=0, total=0, turn=front(Lane(job.lane)), **changes)
     DocumentVersion.objects.filter(pk=job.version_id).update(state=VersionState.QUEUED)
 
 
@@ -167,7 +224,7 @@ def activate(lease: Lease, *, title: str) -> DocumentVersion | None:
     with transaction.atomic():
         job = lease.locked()
         document = (
-            Document.objects.select_for_update()
+            Document.objects.select_for_update(of=("self",))
             .select_related("active_version")
             .get(pk=job.version.document_id)
         )
@@ -181,9 +238,7 @@ def activate(lease: Lease, *, title: str) -> DocumentVersion | None:
             # Readers or tags that changed since the claim may have missed the points written meanwhile.
             document.index_stale |= document.updated_at != lease.version.document.updated_at
             document.save(update_fields=["active_version", "title", "index_stale", "updated_at"])
-        job.stage, job.lease, job.lease_until = Stage.READY, None, None
-        job.stage_since = timezone.now()
-        job.save()
+        _move(job, Stage.READY)
         DocumentVersion.objects.filter(pk=job.version_id).update(
             state=VersionState.READY, error_code="", error_message=""
         )
@@ -191,24 +246,8 @@ def activate(lease: Lease, *, title: str) -> DocumentVersion | None:
     return None if idle == document.active_version else idle
 
 
-@contextmanager
-def heartbeat(lease: Lease) -> Iterator[None]:
-    """Renews the lease from a thread of its own while the work runs."""
-    done = threading.Event()
-    thread = threading.Thread(target=_beat, args=(lease.renew, done), daemon=True, name=f"lease-{lease.job}")
-    thread.start()
-    try:
-        yield
-    finally:
-        done.set()
-        thread.join()
-
-
-def _beat(renew: Callable[[], None], done: threading.Event) -> None:
-    try:
-        while not done.wait(HEARTBEAT_SECONDS):
-            renew()
-    except LeaseLost:
-        pass
-    finally:
-        connection.close()
+def renew(tokens: Collection[uuid.UUID]) -> dict[uuid.UUID, bool]:
+    """Of the leases that still hold: whether somebody has asked to cancel the job."""
+    held = Job.objects.filter(lease__in=tokens)
+    held.update(lease_until=Now() + LEASE, updated_at=Now())
+    return {token: asked for token, asked in held.values_list("lease", "cancel_requested") if token}

@@ -1,11 +1,12 @@
-"""Jobs and receipts, for someone."""
+"""Jobs, imports and receipts, for someone."""
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from cairn.access.lookup import one_of
-from cairn.access.rules import documents_for
+from cairn.access.models import Role
+from cairn.access.rules import documents_for, knowledge_bases_for, role_in
 from cairn.access.scope import Principal
-from ingestion.models import Job, JobQuerySet, Receipt
+from ingestion.models import Import, ImportItem, Job, JobQuerySet, Receipt
 
 
 def jobs_for(principal: Principal) -> JobQuerySet:
@@ -17,6 +18,29 @@ def jobs_for(principal: Principal) -> JobQuerySet:
 
 def job_for(principal: Principal, value: object) -> Job:
     return one_of(jobs_for(principal), value)
+
+
+def imports_for(principal: Principal) -> "QuerySet[Import]":
+    """One's own, and those into knowledge bases that one edits. An archive's, if one may read the archive."""
+    edited = Q(knowledge_base__in=knowledge_bases_for(principal, role=Role.EDITOR))
+    own = Q(user=principal.user, knowledge_base__in=knowledge_bases_for(principal))
+    readable = Q(container=None) | Q(container__document__in=documents_for(principal))
+    rows = Import.objects.filter(edited | own, readable)
+    return rows.select_related("knowledge_base", "user", "container")
+
+
+def import_for(principal: Principal, value: object) -> Import:
+    return one_of(imports_for(principal), value)
+
+
+def items_for(principal: Principal, batch: Import) -> "QuerySet[ImportItem]":
+    """Those of documents that the principal may read. Of what has no document (any more) only managers
+    and who brought it in learn the name."""
+    rows = ImportItem.objects.filter(batch=batch).select_related("job__version")
+    if role_in(principal, batch.knowledge_base) == Role.MANAGER:
+        return rows
+    mine = Q(document=None) if batch.user_id == principal.user else Q(pk__in=())
+    return rows.filter(Q(document__in=documents_for(principal)) | mine)
 
 
 def receipts_for(principal: Principal) -> "QuerySet[Receipt]":

@@ -1,14 +1,16 @@
 """Work to do on documents. The tables, not the broker, are the truth about it."""
 
 import uuid
-from datetime import datetime
+from datetime import timedelta
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from cairn.accounts.models import User
 from cairn.library.models import Document, DocumentVersion, KnowledgeBase
+from cairn.settings import environment
 
 
 class Stage(models.TextChoices):
@@ -23,6 +25,7 @@ class Stage(models.TextChoices):
 
 
 ENDED = (Stage.READY, Stage.FAILED, Stage.CANCELLED)
+RUNNING = (Stage.PARSING, Stage.CHUNKING, Stage.EMBEDDING, Stage.INDEXING)
 
 
 class Lane(models.TextChoices):
@@ -32,29 +35,60 @@ class Lane(models.TextChoices):
     BULK = "bulk"
 
 
-class JobQuerySet(models.QuerySet["Job"]):
-    def open(self) -> "JobQuerySet":
-        return self.exclude(stage__in=ENDED)
+LEASE = timedelta(seconds=environment().job_lease_seconds)
+LONGEST_PAUSE = timedelta(minutes=10)
 
-    def unheld(self, at: datetime) -> "JobQuerySet":
-        """Open jobs that no worker holds and whose time has come."""
-        return self.open().filter(
-            Q(lease_until=None) | Q(lease_until__lt=at), Q(not_before=None) | Q(not_before__lte=at)
-        )
+
+class JobQuerySet(models.QuerySet["Job"]):
+    """Times are compared with the database's clock: a worker's own may be wrong. One that lies further
+    ahead than it can was written by a clock that was wrong, and counts as past."""
+
+    def open(self) -> "JobQuerySet":
+        return self.filter(stage__in=(Stage.QUEUED, *RUNNING))
+
+    def queued(self) -> "JobQuerySet":
+        return self.filter(stage=Stage.QUEUED)
+
+    def due(self) -> "JobQuerySet":
+        """Queued, and their pause after a failed attempt is over.
+
+        What came in a mail or an archive waits until that answers or has failed.
+        """
+        paused = Q(not_before__gt=Now(), not_before__lte=Now() + LONGEST_PAUSE)
+        container = Job.objects.open().filter(version__document=OuterRef("version__document__parent"))
+        return self.queued().filter(Q(not_before=None) | ~paused).exclude(Exists(container))
+
+    def dropped(self) -> "JobQuerySet":
+        """Begun by a worker that has let go of them, or died."""
+        held = Q(lease__isnull=False, lease_until__gte=Now(), lease_until__lte=Now() + 2 * LEASE)
+        return self.filter(stage__in=RUNNING).exclude(held)
+
+    def exhausted(self) -> "JobQuerySet":
+        """The dead letters: given up after the last attempt, for a person to look at."""
+        return self.filter(stage=Stage.FAILED, attempts__gte=environment().job_max_attempts)
+
+    def in_order(self) -> "JobQuerySet":
+        """As they are claimed, within a lane."""
+        return self.order_by("turn", "created_at", "id")
+
+
+_QUEUED = Q(stage=Stage.QUEUED)
 
 
 class Job(models.Model):
     """Making one version searchable. `done` of `total` counts pages, chunks or points, by stage.
 
-    A worker holds the job while `lease` is its token and `lease_until` lies ahead. `user` is who asked
-    for it: users take turns.
+    A worker holds the job while `lease` is its token and `lease_until` lies ahead; a queued job has
+    none. `user` is who asked for it: users take turns, see `ingestion.turns`. `last_error` tells what
+    stopped the last attempt that went wrong.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     version = models.OneToOneField(DocumentVersion, on_delete=models.CASCADE, related_name="job")
     user = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
     lane = models.CharField(max_length=11, choices=Lane.choices, default=Lane.INTERACTIVE)
-    stage = models.CharField(max_length=9, choices=Stage.choices, default=Stage.QUEUED, db_index=True)
+    turn = models.PositiveBigIntegerField(default=0)
+    stage = models.CharField(max_length=9, choices=Stage.choices, default=Stage.QUEUED)
     done = models.PositiveIntegerField(default=0)
     total = models.PositiveIntegerField(default=0)
     attempts = models.PositiveIntegerField(default=0)
@@ -62,6 +96,7 @@ class Job(models.Model):
     lease = models.UUIDField(null=True)
     lease_until = models.DateTimeField(null=True)
     not_before = models.DateTimeField(null=True)
+    last_error = models.CharField(max_length=200, blank=True)
     stage_since = models.DateTimeField(default=timezone.now)
     started_at = models.DateTimeField(null=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
@@ -71,6 +106,11 @@ class Job(models.Model):
 
     class Meta:
         ordering = ["created_at", "id"]
+        indexes = [
+            models.Index(fields=["lane", "turn", "created_at"], condition=_QUEUED, name="job_queue"),
+            models.Index(fields=["user", "lane", "turn"], condition=_QUEUED, name="job_queue_of_user"),
+            models.Index(fields=["stage", "updated_at"], name="job_stage"),
+        ]
 
     def __str__(self) -> str:
         return f"job {self.id} {self.stage}"
@@ -89,7 +129,8 @@ class ImportKind(models.TextChoices):
 class Import(models.Model):
     """Many files that were brought in together. `expected` is how many were announced, if that was said.
 
-    `container` is the archive or mail that the files came out of.
+    `container` is the archive or mail that the files came out of. `unchanged` counts files that were
+    not even sent, beside the items. `closed_at`: no more files will come.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -99,6 +140,8 @@ class Import(models.Model):
     expected = models.PositiveIntegerField(null=True)
     container = models.ForeignKey(DocumentVersion, null=True, on_delete=models.CASCADE, related_name="+")
     user = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
+    unchanged = models.PositiveIntegerField(default=0)
+    closed_at = models.DateTimeField(null=True)
     cancelled_at = models.DateTimeField(null=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
@@ -140,7 +183,8 @@ class ImportItem(models.Model):
 class Watch(models.Model):
     """A folder on the server that is looked at again and again. `result` counts what the last look found.
 
-    `prune`: documents whose files have vanished are deleted.
+    `prune`: documents whose files have vanished are deleted. A look is going on while `busy_until` lies
+    ahead.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -151,6 +195,8 @@ class Watch(models.Model):
     enabled = models.BooleanField(default=True)
     user = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
     looked_at = models.DateTimeField(null=True)
+    busy_until = models.DateTimeField(null=True)
+    batch = models.ForeignKey(Import, null=True, on_delete=models.SET_NULL, related_name="+")
     result = models.JSONField(default=dict)
     error = models.TextField(blank=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
@@ -163,6 +209,24 @@ class Watch(models.Model):
 
     def __str__(self) -> str:
         return self.path
+
+
+class WatchedFile(models.Model):
+    """The digest of a file as it was looked at, so that it is read again only when size or time differ."""
+
+    watch = models.ForeignKey(Watch, on_delete=models.CASCADE, related_name="files")
+    source_uri = models.CharField(max_length=1000)
+    size = models.BigIntegerField()
+    mtime_ns = models.BigIntegerField()
+    sha256 = models.CharField(max_length=64)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["watch", "source_uri"], name="watched_file_once"),
+        ]
+
+    def __str__(self) -> str:
+        return self.source_uri
 
 
 class ReceiptState(models.TextChoices):

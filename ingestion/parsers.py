@@ -13,13 +13,21 @@ def parser_pool() -> ParserPool:
     global _pool
     with _lock:
         if _pool is None:
-            _pool = ParserPool(size=environment().worker_threads)
+            env = environment()
+            _pool = ParserPool(size=env.parser_processes, folder=env.data_dir / "tmp")
         return _pool
 
 
 def limits() -> Limits:
     env = environment()
-    return Limits(memory_mb=env.parse_memory_mb, seconds=env.parse_seconds, pages=env.max_pages)
+    return Limits(
+        memory_mb=env.parse_memory_mb,
+        seconds=env.parse_seconds,
+        pages=env.max_pages,
+        part_bytes=env.upload_max_mb << 20,
+        ocr_pages=env.max_ocr_pages,
+        ocr_languages=env.ocr_languages,
+    )
 
 
 def close_parsers() -> None:

@@ -1,13 +1,13 @@
 """From a stored file to a version that answers: parse, chunk, embed, index, flip."""
 
 import logging
+import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from hashlib import sha256
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from uuid import UUID, uuid5
 
-import numpy as np
 from django.db import transaction
 
 from cairn.access.services import reader_tokens
@@ -16,12 +16,16 @@ from cairn.inference.protocols import Embedder, Vectors
 from cairn.library import storage
 from cairn.library.models import Chunk, Document, DocumentVersion
 from cairn.library.rendition import Rendition
-from ingestion import lifecycle
+from ingestion import children, lifecycle
+from ingestion.children import Contents
 from ingestion.chunking import ChunkDraft, chunk
 from ingestion.cleanup import remove_chunks
+from ingestion.embedding import batcher
 from ingestion.faults import Fault, fault_point
+from ingestion.heartbeat import heartbeat
 from ingestion.lifecycle import Interrupted, Lease, LeaseLost
-from ingestion.models import Job, Stage
+from ingestion.models import Job, Lane, Stage
+from ingestion.parse.progress import PagesRead
 from ingestion.parsers import limits, parser_pool
 from retrieval.bm25 import document_sparse
 from retrieval.engine import Engine, engine
@@ -29,8 +33,8 @@ from retrieval.index.protocol import Point
 
 log = logging.getLogger(__name__)
 
-EMBED_BATCH = 64
 INDEX_BATCH = 256
+_WRITE_SECONDS = 1.0
 
 _LATER = {
     Stage.PARSING: (Rejection.PARSER_CRASHED, "The file could not be processed. Retry it, or report it."),
@@ -41,17 +45,21 @@ _LATER = {
 
 
 def run(job_id: UUID) -> None:
-    """Works on a job if it is free. What goes wrong with the file ends in the job's row."""
+    """Works on a job if it is free."""
     lease = lifecycle.claim(job_id)
-    if lease is None:
-        return
-    log.info("job %s: attempt %d", job_id, lease.attempt)
+    if lease is not None:
+        process(lease)
+
+
+def process(lease: Lease) -> None:
+    """What goes wrong with the file ends in the job's row."""
+    log.info("job %s: attempt %d", lease.job, lease.attempt)
     fault_point(Fault.AFTER_CLAIM)
     try:
-        with lifecycle.heartbeat(lease):
+        with heartbeat.keeps(lease):
             _work(lease)
     except LeaseLost:
-        log.warning("job %s: lease lost", job_id)
+        log.warning("job %s: lease lost", lease.job)
     except Interrupted:
         lifecycle.hand_back(lease)
     except DocumentRejected as rejection:
@@ -59,7 +67,7 @@ def run(job_id: UUID) -> None:
     except TransientError as error:
         _later(lease, error)
     except Exception as error:
-        log.exception("job %s failed unexpectedly", job_id)
+        log.exception("job %s failed unexpectedly", lease.job)
         _later(lease, error)
 
 
@@ -76,7 +84,8 @@ def _later(lease: Lease, error: Exception) -> None:
     try:
         stage = Stage(Job.objects.values_list("stage", flat=True).get(pk=lease.job))
         reason, message = _LATER.get(stage, _LATER[Stage.PARSING])
-        again = lifecycle.postpone(lease, reason, message)
+        what = f"{type(error).__name__} while {stage}"
+        again = lifecycle.postpone(lease, reason, message, error=what)
     except (LeaseLost, Job.DoesNotExist):
         return
     log.warning(
@@ -87,7 +96,7 @@ def _later(lease: Lease, error: Exception) -> None:
 def _work(lease: Lease) -> None:
     parts = engine()
     version = lease.version
-    rendition = _parse(lease)
+    rendition, contents = _parse(lease)
     fault_point(Fault.AFTER_PARSE)
     title = _title(version, rendition)
     drafts = _chunk(lease, rendition, title, parts.embedder)
@@ -97,22 +106,60 @@ def _work(lease: Lease) -> None:
     fault_point(Fault.AFTER_EMBED)
     _index(lease, chunks, drafts, vectors, parts)
     fault_point(Fault.BEFORE_FLIP)
-    replaced = lifecycle.activate(lease, title=title)
+    with transaction.atomic():
+        replaced = lifecycle.activate(lease, title=title)
+        children.settle(version, contents)
     fault_point(Fault.AFTER_FLIP)
+    if contents.sources:
+        children.start(version)
     if replaced is not None:
         remove_chunks(replaced, parts.index)
     fault_point(Fault.AFTER_CLEANUP)
 
 
-def _parse(lease: Lease) -> Rendition:
+def _parse(lease: Lease) -> tuple[Rendition, Contents]:
+    """The files inside are on their way before this one answers: if it stops in between, both start again."""
     version = lease.version
-    lease.enter(Stage.PARSING)
-    with storage.as_local_path(version.original) as path:
-        parsed = parser_pool().parse(path, version.filename, limits=limits(), cancelled=lease.interrupted)
     lease.check()
-    version.media_type = parsed.media_type
-    version.rendition = storage.rendition_save(version.id, parsed.rendition)
-    return parsed.rendition
+    with storage.as_local_path(version.original) as path:
+        parsed = parser_pool().parse(
+            path,
+            version.filename,
+            limits=limits(),
+            cancelled=lease.interrupted,
+            progress=_pages(lease),
+            urgent=_urgent(lease),
+        )
+        lease.check()
+        version.media_type = parsed.media_type
+        version.rendition = storage.rendition_save(version.id, parsed.rendition)
+        contents = children.submit(lease, parsed.parts, _reader(lease, path))
+    return children.told(parsed.rendition, contents), contents
+
+
+def _urgent(lease: Lease) -> bool:
+    return lease.lane == Lane.INTERACTIVE
+
+
+def _pages(lease: Lease) -> PagesRead:
+    def tell(done: int, total: int) -> None:
+        lease.progress(done, total=total)
+
+    return tell
+
+
+def _reader(lease: Lease, path: Path) -> children.Read:
+    def read(place: int) -> bytes:
+        return parser_pool().part(
+            path,
+            lease.version.filename,
+            place,
+            limits=limits(),
+            cancelled=lease.interrupted,
+            urgent=_urgent(lease),
+        )
+
+    return read
 
 
 def _title(version: DocumentVersion, rendition: Rendition) -> str:
@@ -157,6 +204,7 @@ def _row(version: DocumentVersion, draft: ChunkDraft) -> Chunk:
         section=list(draft.section),
         page=draft.page,
         elements=list(draft.elements),
+        cells=[line.as_json() for line in draft.cells],
         tokens=draft.tokens,
         sha256=sha256(draft.text.encode()).hexdigest(),
     )
@@ -164,12 +212,27 @@ def _row(version: DocumentVersion, draft: ChunkDraft) -> Chunk:
 
 def _embed(lease: Lease, drafts: Sequence[ChunkDraft], embedder: Embedder) -> Vectors:
     lease.enter(Stage.EMBEDDING, total=len(drafts))
-    batches: list[Vectors] = []
-    for start in range(0, len(drafts), EMBED_BATCH):
-        texts = [draft.embedding_text for draft in drafts[start : start + EMBED_BATCH]]
-        batches.append(embedder.embed_documents(texts))
-        lease.progress(start + len(texts))
-    return np.concatenate(batches)
+    return batcher(embedder).embed(
+        [draft.embedding_text for draft in drafts],
+        tokens=[draft.tokens for draft in drafts],
+        urgent=_urgent(lease),
+        watch=_Paced(lease),
+    )
+
+
+class _Paced:
+    """Looks often whether to go on, and writes down now and then how far the work is."""
+
+    def __init__(self, lease: Lease) -> None:
+        self._lease = lease
+        self._last = time.monotonic()
+
+    def __call__(self, done: int) -> None:
+        self._lease.check()
+        now = time.monotonic()
+        if now - self._last >= _WRITE_SECONDS:
+            self._last = now
+            self._lease.progress(done)
 
 
 def _index(
@@ -183,7 +246,8 @@ def _index(
     for start in range(0, len(points), INDEX_BATCH):
         parts.index.upsert(points[start : start + INDEX_BATCH])
         fault_point(Fault.AFTER_UPSERT)
-        lease.progress(min(start + INDEX_BATCH, len(points)))
+        if start + INDEX_BATCH < len(points):
+            lease.progress(start + INDEX_BATCH)
 
 
 def _points(

@@ -6,27 +6,38 @@ from uuid import UUID
 from kombu.exceptions import OperationalError
 
 from cairn.celery import app
+from ingestion.models import Lane
 
 log = logging.getLogger(__name__)
 
 
-def _send(task: str, identity: UUID) -> None:
+INTERACTIVE, BULK, MAINTENANCE, WATCHES = "interactive", "bulk", "maintenance", "watches"
+"""Maintenance, such as an erasure, is short and must not wait behind an import; looking at a watched folder
+is long, and must wait neither behind one nor hold up anything else."""
+
+
+def _send(task: str, where: str, *args: object) -> None:
     try:
-        app.send_task(task, args=[str(identity)], retry=False)
+        app.send_task(task, args=args, queue=where, retry=False)
     except (OperationalError, OSError) as error:
-        log.warning("%s for %s not sent, the sweeper will: %s", task, identity, type(error).__name__)
+        log.warning("%s%s not sent, the sweeper will: %s", task, args, type(error).__name__)
 
 
-def enqueue_job(job: UUID) -> None:
-    _send("ingestion.run", job)
+def enqueue_work(lane: Lane, *, again: bool = False) -> None:
+    """Wakes a worker, which takes the job whose turn it is. `again`: it wakes the next one in turn."""
+    _send("ingestion.work", lane.value, lane.value, again)
 
 
 def enqueue_erasure(receipt: UUID) -> None:
-    _send("ingestion.erase", receipt)
+    _send("ingestion.erase", MAINTENANCE, str(receipt))
 
 
 def enqueue_refresh(document: UUID) -> None:
-    _send("ingestion.refresh", document)
+    _send("ingestion.refresh", MAINTENANCE, str(document))
+
+
+def enqueue_watch(watch: UUID) -> None:
+    _send("ingestion.watch", WATCHES, str(watch))
 
 
 def ping() -> bool:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import PurePosixPath
@@ -20,25 +20,21 @@ from cairn.access.scope import Principal
 from cairn.access.services import readers_replace
 from cairn.accounts.models import User
 from cairn.audit.services import record
-from cairn.errors import Conflict, Forbidden, InvalidInput, NotFound, PayloadTooLarge, Rejection
+from cairn.errors import Conflict, InvalidInput, NotFound, PayloadTooLarge, PreconditionFailed
 from cairn.library import storage
-from cairn.library.models import Document, DocumentVersion, KnowledgeBase, Tag, VersionState
+from cairn.library.models import Document, DocumentVersion, KnowledgeBase, Tag
 from cairn.settings import environment
 from ingestion import queue
-from ingestion.lifecycle import end_cancelled
-from ingestion.models import IdempotencyKey, Job, Receipt, Stage
+from ingestion.faults import Fault, fault_point
+from ingestion.imports import item_record, item_record_again, item_refused, require_takes_files
+from ingestion.jobs import job_retry
+from ingestion.lifecycle import cancel_all
+from ingestion.models import IdempotencyKey, Import, Job, Lane, Outcome, Receipt
+from ingestion.sources import worth_another_try
+from ingestion.turns import lane_for, next_turn
 
 IDEMPOTENCY_WINDOW = timedelta(hours=24)
 MAX_TAGS = 50
-WORTH_ANOTHER_TRY = {
-    Rejection.CANCELLED,
-    Rejection.EMBEDDING_FAILED,
-    Rejection.INDEX_UNAVAILABLE,
-    Rejection.PARSER_CRASHED,
-    Rejection.TIME_LIMIT,
-    Rejection.MEMORY_LIMIT,
-}
-"""Failures that are not the file's own fault: the same bytes sent again are tried again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +42,24 @@ class Submission:
     document: Document
     job: Job | None
     created_job: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """The latest version of the source when the upload had come; None if there was none."""
+
+    version: uuid.UUID | None = None
+    sha256: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A file that came in another, and takes its lane. `check` raises, within the transaction, where it
+    may not be added any more."""
+
+    parent: Document
+    lane: Lane
+    check: Callable[[], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +73,10 @@ class Upload:
     source_uri: str | None = None
     metadata: Mapping[str, Any] | None = None
     readers: Sequence[str] | None = None
+    if_match: frozenset[str] | None = None
+    batch: Import | None = None
+    part: Part | None = None
+    seen: Seen = Seen()
 
     @property
     def source_key(self) -> str:
@@ -83,24 +101,54 @@ def document_submit(
     metadata: Mapping[str, Any] | None = None,
     readers: Sequence[str] | None = None,
     idempotency_key: str | None = None,
+    if_match: frozenset[str] | None = None,
+    batch: Import | None = None,
+    part: Part | None = None,
 ) -> Submission:
-    """A new document, a new version of one, or nothing new if the bytes are the same."""
-    _check_size(file)
-    upload = Upload(
-        file, clean_filename(filename), storage.sha256_of(file), title, source_uri, metadata, readers
-    )
-    version_id = uuid.uuid4()
-    saved: list[str] = []
+    """A new document, a new version of one, or nothing new if the bytes are the same.
+
+    Conflict if somebody else replaces the document at the same time. `if_match`: numbers one of which
+    the latest version must have, `*` for any. `batch`: the import that the file is an item of.
+    """
+    name = clean_filename(filename)
     try:
+        _check_size(file)
+        seen = _seen(knowledge_base, source_uri or name)
+        upload = Upload(
+            file, name, storage.sha256_of(file), title, source_uri, metadata, readers, if_match, batch,
+            part, seen,
+        )  # fmt: skip
+        return _submit_with_file(knowledge_base, upload, principal, idempotency_key)
+    except InvalidInput as error:
+        if batch is not None and batch.cancelled_at is None:
+            item_refused(batch=batch, source_uri=source_uri or name, error=error)
+        raise
+
+
+def _seen(base: KnowledgeBase, source_key: str) -> Seen:
+    rows = Document.objects.present().filter(knowledge_base=base, source_key=source_key)
+    found = rows.values_list("latest_version", "latest_version__sha256").first()
+    return Seen(*found) if found else Seen()
+
+
+def _submit_with_file(
+    knowledge_base: KnowledgeBase, upload: Upload, principal: Principal, key: str | None
+) -> Submission:
+    """The file is stored before the transaction, so that nobody waits for a disk meanwhile."""
+    version_id, saved, kept = uuid.uuid4(), list[str](), False
+    try:
+        if upload.sha256 != upload.seen.sha256:
+            saved.append(storage.original_save(version_id, upload.file))
         with transaction.atomic():
             base = _locked(knowledge_base)
-            earlier = _earlier(base, upload, principal, idempotency_key)
+            earlier = _earlier(base, upload, principal, key)
             submission = earlier or _submit(base, upload, principal, version_id, saved)
-            if idempotency_key and not earlier:
-                _remember(base, upload, principal, idempotency_key, submission)
-    except BaseException:
-        storage.files_delete(*saved)
-        raise
+            if earlier is None:
+                _remember(base, upload, principal, key, submission)
+        kept = submission.job is not None and submission.job.version_id == version_id
+    finally:
+        if not kept:
+            storage.files_delete(*saved)
     return submission
 
 
@@ -144,8 +192,10 @@ def _earlier(base: KnowledgeBase, upload: Upload, principal: Principal, key: str
 
 
 def _remember(
-    base: KnowledgeBase, upload: Upload, principal: Principal, key: str, submission: Submission
+    base: KnowledgeBase, upload: Upload, principal: Principal, key: str | None, submission: Submission
 ) -> None:
+    if key is None:
+        return
     IdempotencyKey.objects.create(
         user_id=principal.user,
         key=key,
@@ -158,24 +208,56 @@ def _remember(
 def _submit(
     base: KnowledgeBase, upload: Upload, principal: Principal, version_id: uuid.UUID, saved: list[str]
 ) -> Submission:
+    if upload.part:
+        upload.part.check()
+    if upload.batch:
+        require_takes_files(upload.batch)
     present = Document.objects.present().filter(knowledge_base=base)
     document = present.with_versions().filter(source_key=upload.source_key).first()
+    _require_match(document, upload)
     if document:
-        _require_may_replace(document, principal)
+        _require_may_replace(document, upload, principal)
+        _require_no_race(document, upload)
     else:
         document = _document_create(base, upload, principal)
     _apply_said(document, upload, principal)
     latest = document.latest_version
     if latest and latest.sha256 == upload.sha256:
-        return _same_bytes(document, latest, principal)
-    saved.append(storage.original_save(version_id, upload.file))
-    version = _version_create(document, upload, principal, version_id, saved[-1])
-    return Submission(document, _enqueue(version), created_job=True)
+        return _same_bytes(document, latest, upload, principal)
+    if not saved:
+        saved.append(storage.original_save(version_id, upload.file))
+    version = _version_create(document, upload, principal, version_id, saved[0])
+    return Submission(document, _enqueue(version, upload), created_job=True)
 
 
-def _require_may_replace(document: Document, principal: Principal) -> None:
-    """An editor whom a narrowed document leaves out must neither see it nor replace it."""
-    if not document.narrowed or role_in(principal, document.knowledge_base) == Role.MANAGER:
+def _require_match(document: Document | None, upload: Upload) -> None:
+    if upload.if_match is None:
+        return
+    latest = document.latest_version if document else None
+    if latest is None or upload.if_match.isdisjoint({"*", str(latest.number)}):
+        raise PreconditionFailed
+
+
+def _require_no_race(document: Document, upload: Upload) -> None:
+    """Of two people who replace a document at once, the second would undo what they never saw."""
+    latest = document.latest_version
+    if upload.part:
+        if document.parent_id != upload.part.parent.id:
+            raise Conflict("Another document has this source already. Delete that, and retry this one.")
+        return  # whoever is overtaken has been stopped by its check
+    if document.parent_id:
+        raise Conflict("This source is a part of a mail or an archive. Replace that, or choose another name.")
+    if latest and latest.id != upload.seen.version and latest.sha256 != upload.sha256:
+        raise Conflict(
+            "Somebody else replaced this document at the same moment. Look at the new version, and send "
+            "yours again if it should still take its place."
+        )
+
+
+def _require_may_replace(document: Document, upload: Upload, principal: Principal) -> None:
+    """An editor whom a narrowed document leaves out must neither see it nor replace it, but with what it
+    came in."""
+    if not document.narrowed or upload.part or role_in(principal, document.knowledge_base) == Role.MANAGER:
         return
     if document.readers.filter(user=principal.user).exists():
         return
@@ -186,6 +268,7 @@ def _require_may_replace(document: Document, principal: Principal) -> None:
 def _document_create(base: KnowledgeBase, upload: Upload, principal: Principal) -> Document:
     document = Document.objects.create(
         knowledge_base=base,
+        parent=upload.part.parent if upload.part else None,
         source_key=upload.source_key,
         source_uri=upload.source_uri or upload.filename,
         title=upload.title or upload.filename,
@@ -204,11 +287,17 @@ def _apply_said(document: Document, upload: Upload, principal: Principal) -> Non
         _apply(document, changes, principal)
 
 
-def _same_bytes(document: Document, latest: DocumentVersion, principal: Principal) -> Submission:
-    job = latest.job
-    if latest.state == VersionState.FAILED and latest.error_code in WORTH_ANOTHER_TRY:
-        return Submission(document, job_retry(job=job, principal=principal), created_job=True)
-    return Submission(document, None, created_job=False)
+def _same_bytes(
+    document: Document, latest: DocumentVersion, upload: Upload, principal: Principal
+) -> Submission:
+    job = None
+    if worth_another_try(latest):
+        job = job_retry(job=latest.job, principal=principal, lane=Lane.BULK if upload.batch else None)
+    if upload.batch:
+        item_record_again(
+            batch=upload.batch, source_uri=upload.source_key, document=document, job=job or latest.job
+        )
+    return Submission(document, job, created_job=job is not None)
 
 
 def _version_create(
@@ -217,7 +306,7 @@ def _version_create(
     version = DocumentVersion.objects.create(
         id=version_id,
         document=document,
-        number=document.versions.count() + 1,
+        number=document.latest_version.number + 1 if document.latest_version else 1,
         filename=upload.filename,
         original=original,
         size=upload.file.size,
@@ -235,10 +324,26 @@ def _version_create(
     return version
 
 
-def _enqueue(version: DocumentVersion) -> Job:
-    job = Job.objects.create(version=version, user_id=version.created_by_id)
-    transaction.on_commit(lambda: queue.enqueue_job(job.id))
+def _enqueue(version: DocumentVersion, upload: Upload) -> Job:
+    user = version.created_by_id
+    lane = upload.part.lane if upload.part else Lane.BULK if upload.batch else lane_for(user)
+    job = Job.objects.create(version=version, user_id=user, lane=lane, turn=next_turn(lane, user))
+    if upload.batch:
+        item_record(
+            batch=upload.batch,
+            source_uri=upload.source_key,
+            outcome=Outcome.ACCEPTED,
+            document=version.document,
+            job=job,
+        )
+    if upload.part is None:  # else its turn comes with what it came in
+        transaction.on_commit(lambda: _submitted(lane), robust=True)
     return job
+
+
+def _submitted(lane: Lane) -> None:
+    fault_point(Fault.AFTER_SUBMIT)
+    queue.enqueue_work(lane)
 
 
 def document_update(*, document: Document, principal: Principal, changes: Mapping[str, Any]) -> Document:
@@ -271,7 +376,7 @@ def _apply(document: Document, changes: Mapping[str, Any], principal: Principal)
         readers = ["everyone"] if wanted is None else wanted
         readers_replace(document=document, readers=readers, actor=principal.user)
     if document.index_stale:
-        transaction.on_commit(lambda: queue.enqueue_refresh(document.id))
+        transaction.on_commit(lambda: queue.enqueue_refresh(document.id), robust=True)
 
 
 def _user(value: object) -> User | None:
@@ -299,12 +404,19 @@ def _tags_replace(document: Document) -> None:
     Tag.objects.bulk_create(Tag(document=document, name=name) for name in dict.fromkeys(tags))
 
 
-def document_delete(*, document: Document, principal: Principal) -> Receipt:
+def document_delete(*, document: Document, principal: Principal, batch: Import | None = None) -> Receipt:
     """Out of every answer with this commit; the rest is erased by a worker."""
     with transaction.atomic():
         changed = Document.objects.filter(pk=document.pk, deleted_at=None).update(deleted_at=timezone.now())
         if not changed:
             raise NotFound
+        for inside in Document.objects.levels_in(document):
+            inside.filter(deleted_at=None).update(deleted_at=timezone.now())
+            cancel_all(Job.objects.filter(version__document__in=inside))
+        if batch:
+            item_record(
+                batch=batch, source_uri=document.source_uri, outcome=Outcome.REMOVED, document=document
+            )
         return _erasure(f"document:{document.id}", principal)
 
 
@@ -315,53 +427,12 @@ def knowledge_base_delete(*, knowledge_base: KnowledgeBase, principal: Principal
         )
         if not changed:
             raise NotFound
+        cancel_all(Job.objects.filter(version__document__knowledge_base=knowledge_base))
         return _erasure(f"knowledge-base:{knowledge_base.id}", principal)
 
 
 def _erasure(target: str, principal: Principal) -> Receipt:
     receipt = Receipt.objects.create(object=target, requested_by_id=principal.user)
     record("erasure.requested", actor=principal.user, subject=target)
-    transaction.on_commit(lambda: queue.enqueue_erasure(receipt.id))
+    transaction.on_commit(lambda: queue.enqueue_erasure(receipt.id), robust=True)
     return receipt
-
-
-def _require_editor(job: Job, principal: Principal) -> None:
-    role = role_in(principal, job.version.document.knowledge_base)
-    if role is None or not role.allows(Role.EDITOR):
-        raise Forbidden("This takes the role “editor” in this knowledge base.")
-
-
-def job_retry(*, job: Job, principal: Principal) -> Job:
-    """Conflict unless it failed or was cancelled, and no newer version has come since."""
-    _require_editor(job, principal)
-    with transaction.atomic():
-        job = Job.objects.select_for_update().select_related("version__document").get(pk=job.pk)
-        if job.stage not in {Stage.FAILED, Stage.CANCELLED}:
-            raise Conflict("Only a failed or cancelled job can be tried again.")
-        if job.version.document.latest_version_id != job.version_id:
-            raise Conflict("A newer version of this document has been uploaded.")
-        job.stage, job.done, job.total, job.attempts = Stage.QUEUED, 0, 0, 0
-        job.cancel_requested, job.lease, job.lease_until, job.not_before = False, None, None, None
-        job.stage_since = timezone.now()
-        job.save()
-        version = job.version
-        version.state, version.error_code, version.error_message = VersionState.QUEUED, "", ""
-        version.save(update_fields=["state", "error_code", "error_message"])
-        record("job.retried", actor=principal.user, subject=f"job:{job.id}")
-        transaction.on_commit(lambda: queue.enqueue_job(job.id))
-    return job
-
-
-def job_cancel(*, job: Job, principal: Principal) -> Job:
-    """A queued job ends at once, a running one at its next check; Conflict if it has ended."""
-    _require_editor(job, principal)
-    with transaction.atomic():
-        job = Job.objects.select_for_update().select_related("version__document").get(pk=job.pk)
-        if job.ended:
-            raise Conflict("This job has already ended.")
-        job.cancel_requested = True
-        job.save(update_fields=["cancel_requested", "updated_at"])
-        if job.lease is None:
-            end_cancelled(job)
-        record("job.cancelled", actor=principal.user, subject=f"job:{job.id}")
-    return job

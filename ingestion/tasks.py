@@ -8,16 +8,28 @@ from celery import Task, shared_task
 
 from cairn.errors import Unavailable
 from cairn.library.models import Document
-from ingestion import erasure, pipeline, sweeper
-from ingestion.cleanup import refresh_index
+from ingestion import erasure, lifecycle, pipeline, queue, sweeper, watching
+from ingestion.cleanup import refresh_stale
+from ingestion.models import Lane
 from retrieval.engine import engine
 
 ERASE_AGAIN_SECONDS = 3
 
 
-@shared_task(name="ingestion.run")
-def run(job: str) -> None:
-    pipeline.run(UUID(job))
+@shared_task(name="ingestion.work")
+def work(lane: str, again: bool = False) -> None:
+    """One job. A message is passed on if it counted for another job than the one that it led to."""
+    lease = lifecycle.claim_next(Lane(lane))
+    if lease is None:
+        return
+    if again or lease.lane != lane:
+        queue.enqueue_work(Lane(lane), again=again)
+    pipeline.process(lease)
+
+
+@shared_task(name="ingestion.wake")
+def wake() -> None:
+    sweeper.wake()
 
 
 @shared_task(name="ingestion.erase", bind=True, max_retries=20)
@@ -30,14 +42,25 @@ def erase(self: "Task[Any, Any]", receipt: str) -> None:
 
 @shared_task(name="ingestion.refresh")
 def refresh(document: str) -> None:
-    row = Document.objects.filter(pk=document, index_stale=True).first()
+    row = Document.objects.filter(pk=document).first()
     if row is not None:
-        refresh_index(row, engine().index)
+        refresh_stale(row, engine().index)
 
 
 @shared_task(name="ingestion.sweep")
 def sweep(everything: bool = False) -> None:
-    sweeper.sweep(
-        age=timedelta(0) if everything else sweeper.AGE, at_once=None if everything else sweeper.AT_ONCE
-    )
+    age = timedelta(0) if everything else sweeper.AGE
+    sweeper.wake(age=age)
+    sweeper.sweep(age=age, at_once=None if everything else sweeper.AT_ONCE)
     sweeper.sweep_leftovers(engine().index)
+
+
+@shared_task(name="ingestion.watch")
+def watch(watch: str) -> None:
+    watching.look(UUID(watch))
+
+
+@shared_task(name="ingestion.watch_due")
+def watch_due() -> None:
+    for due in watching.watches_due():
+        queue.enqueue_watch(due)

@@ -168,6 +168,7 @@ def _row(message: Message, citation: Citation) -> CitationRow:
         chunk=citation.chunk,
         title=citation.title,
         page=citation.page,
+        location=citation.location,
         section=list(citation.section),
         quote=citation.quote,
         boxes=[list(box) for box in citation.boxes],

@@ -91,6 +91,7 @@ class Message(models.Model):
 class Citation(models.Model):
     """`chunk` and `version` are plain ids: chunks of replaced versions go, the citation stays.
 
+    `location` is where the quote stands, in words, as when it was made.
     A marker that the answer quotes from a document goes with that document.
     """
 
@@ -101,6 +102,7 @@ class Citation(models.Model):
     chunk = models.UUIDField()
     title = models.CharField(max_length=500)
     page = models.PositiveIntegerField(null=True)
+    location = models.TextField(blank=True, default="")
     section = models.JSONField(default=list)
     quote = models.TextField()
     boxes = models.JSONField(default=list)

@@ -1,15 +1,21 @@
-"""Where on its page a quote stands."""
+"""Where in its document a quote stands: the page and its boxes, and in words."""
 
 from collections import Counter
-from functools import lru_cache
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import lru_cache, reduce
+from typing import Final
 from uuid import UUID
 
+from cairn.library.cells import CellLine, Range, merged
 from cairn.library.models import DocumentVersion
-from cairn.library.rendition import Box, Element
+from cairn.library.rendition import Element
 from cairn.library.storage import rendition_load
-from retrieval.types import Hit
+from retrieval.types import Hit, Place
 
-_RENDITIONS_KEPT = 32
+_RENDITIONS_KEPT: Final = 32
+_SLIDES: Final = ("presentationml.", "ms-powerpoint")
+_MOST_RANGES: Final = 3
 
 
 @lru_cache(maxsize=_RENDITIONS_KEPT)
@@ -20,10 +26,10 @@ def _elements(version: UUID) -> tuple[Element, ...]:
     ).elements
 
 
-def place_of(hit: Hit, quote: str) -> tuple[int | None, tuple[Box, ...]]:
+def place_of(hit: Hit, quote: str) -> Place:
     """The page that has most of the quote, and the boxes there of the elements that the quote overlaps."""
     if hit.page is None:
-        return None, ()
+        return Place(location=location_of(hit.media_type, None, _quoted_cells(hit, quote)))
     elements = _elements(hit.version)
     around = [elements[index] for index in hit.elements if index < len(elements)]
     quoted = Counter[int | None]()
@@ -33,10 +39,48 @@ def place_of(hit: Hit, quote: str) -> tuple[int | None, tuple[Box, ...]]:
     lit = [
         item for item in around if item.page == page and (_overlap(item.text, quote) or not quoted.total())
     ]
-    return page, tuple(box for element in lit for box in element.boxes)
+    boxes = tuple(box for element in lit for box in element.boxes)
+    return Place(page, boxes, location_of(hit.media_type, page, ()))
 
 
 def _overlap(text: str, quote: str) -> int:
     """Characters that stand in both, when one holds the other."""
     text, quote = " ".join(text.split()), " ".join(quote.split())
     return min(len(text), len(quote)) if text in quote or quote in text else 0
+
+
+def _quoted_cells(hit: Hit, quote: str) -> Sequence[CellLine]:
+    """Of the lines that the quote touches; of all when it stands nowhere."""
+    start = hit.text.find(quote)
+    if start < 0:
+        return hit.cells
+    first = hit.text.count("\n", 0, start)
+    return hit.cells[first : first + quote.count("\n") + 1]
+
+
+def location_of(media_type: str, page: int | None, cells: Sequence[CellLine]) -> str:
+    """`page 4`, `slide 3`, `Sheet1!A5:D7`, `rows 5-7 (A5:D7)`; nothing where there is nothing to say.
+
+    All words for places are chosen here.
+    """
+    if ranges := _ranges(cells):
+        areas = ", ".join([str(ranges[0]), *(str(replace(one, sheet="")) for one in ranges[1:])])
+        return areas if ranges[0].sheet else f"{_rows(ranges)} ({areas})"
+    if page is None:
+        return ""
+    return f"slide {page}" if any(name in media_type for name in _SLIDES) else f"page {page}"
+
+
+def _ranges(cells: Sequence[CellLine]) -> list[Range]:
+    """As few as there can be. Headers count only where there is nothing else."""
+    given = [line for line in cells if line.cells]
+    body = [line for line in given if not line.is_header]
+    ranges = list(merged([Range.parse(line.cells) for line in body or given]))
+    return ranges if len(ranges) <= _MOST_RANGES else [reduce(Range.joined, ranges)]
+
+
+def _rows(ranges: Sequence[Range]) -> str:
+    runs = [(one.first_row + 1, one.last_row + 1) for one in ranges]
+    several = len(runs) > 1 or runs[0][0] < runs[0][1]
+    told = ", ".join(f"{first}-{last}" if first < last else str(first) for first, last in runs)
+    return f"{'rows' if several else 'row'} {told}"

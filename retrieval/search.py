@@ -6,11 +6,13 @@ from uuid import UUID
 from cairn.access.lookup import chunks_for
 from cairn.access.scope import Scope
 from cairn.errors import InvalidInput
+from cairn.library.cells import CellLine
 from cairn.library.models import Chunk
 from retrieval.bm25 import query_sparse
 from retrieval.engine import Engine, engine
 from retrieval.fusion import fuse
 from retrieval.index.protocol import Filters
+from retrieval.places import location_of
 from retrieval.types import Hit, Scores
 
 NO_FILTERS = Filters()
@@ -63,7 +65,8 @@ def _checked(ranked: Sequence[tuple[UUID, Scores]], scope: Scope, limit: int) ->
 
 
 def _hit(chunk: Chunk, scores: Scores) -> Hit:
-    document = chunk.version.document
+    document, media_type = chunk.version.document, chunk.version.media_type
+    cells = CellLine.all_from_json(chunk.cells)
     return Hit(
         chunk=chunk.id,
         document=document.id,
@@ -78,4 +81,7 @@ def _hit(chunk: Chunk, scores: Scores) -> Hit:
         elements=tuple(chunk.elements),
         scores=scores,
         updated_at=document.updated_at,
+        media_type=media_type,
+        cells=cells,
+        location=location_of(media_type, chunk.page, cells),
     )

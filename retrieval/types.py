@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
+from cairn.library.cells import CellLine
 from cairn.library.rendition import Box
 
 
@@ -19,7 +20,10 @@ class Scores:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A chunk that the asker may read, found for a query. `elements` index into its rendition."""
+    """A chunk that the asker may read, found for a query. `elements` index into its rendition.
+
+    `location` says in words where it stands; `cells` do so for each line of a text from a sheet.
+    """
 
     chunk: UUID
     document: UUID
@@ -34,10 +38,22 @@ class Hit:
     elements: tuple[int, ...]
     scores: Scores
     updated_at: datetime
+    media_type: str = ""
+    cells: tuple[CellLine, ...] = ()
+    location: str = ""
 
     @property
     def score(self) -> float:
         return self.scores.fused if self.scores.rerank is None else self.scores.rerank
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """`location` in words, empty when there is nothing to say; `boxes` are on `page`."""
+
+    page: int | None = None
+    boxes: tuple[Box, ...] = ()
+    location: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +69,7 @@ class Citation:
     section: tuple[str, ...]
     quote: str
     boxes: tuple[Box, ...] = ()
+    location: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,8 @@ from cairn.accounts.services import user_create
 from cairn.library.models import KnowledgeBase
 from retrieval.engine import Engine, use
 from retrieval.index.edge import EdgeIndex
-from tests.environment import DATA_DIR
+from tests.backends import VectorStore
+from tests.environment import DATA_DIR, GIVEN
 from tests.fakes import FakeChat, FakeEmbedder
 from tests.servers import Server, start_server, stop_server
 
@@ -28,12 +29,25 @@ def pytest_runtest_setup() -> None:
     socket_allow_hosts(["127.0.0.1", "::1", "localhost"], allow_unix_socket=True)
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Where DATABASE_URL names a database, only what touches it runs."""
+    if GIVEN["DATABASE_URL"]:
+        config.hook.pytest_deselected(items=[item for item in items if not _touches_database(item)])
+        items[:] = [item for item in items if _touches_database(item)]
+
+
+def _touches_database(item: pytest.Item) -> bool:
+    fixtures = getattr(item, "fixturenames", ())
+    return "db" in fixtures or item.get_closest_marker("django_db") is not None
+
+
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: None) -> None:
     """A file: threads cannot share an SQLite database that lives in memory without meeting its locks."""
     from django.conf import settings
 
-    settings.DATABASES["default"].setdefault("TEST", {})["NAME"] = f"{DATA_DIR}/tests.sqlite3"
+    if settings.DATABASES["default"]["ENGINE"].endswith("sqlite3"):
+        settings.DATABASES["default"].setdefault("TEST", {})["NAME"] = f"{DATA_DIR}/tests.sqlite3"
 
 
 @pytest.fixture
@@ -70,6 +84,18 @@ def engine_override(tmp_path: Path) -> Iterator[Engine]:
     with use(Engine(embedder, index, FakeChat())) as parts:
         yield parts
     index.close()
+
+
+@pytest.fixture(scope="session")
+def qdrant_url() -> Iterator[str]:
+    """A real Qdrant server where QDRANT_URL names one."""
+    if given := GIVEN["QDRANT_URL"]:
+        yield given
+        return
+    store = VectorStore()
+    store.start()
+    yield store.url
+    store.close()
 
 
 @pytest.fixture(scope="session")

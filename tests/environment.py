@@ -11,7 +11,7 @@ from cairn.settings.env import Environment
 GIVEN = {
     name: os.environ.get(name) for name in ("QDRANT_URL", "QDRANT_API_KEY", "DATABASE_URL", "SAMPLE_DATA")
 }
-"""For tests that run against a real server where one is named."""
+"""For tests that run against a real server where one is named. DATABASE_URL: all that use a database do."""
 
 DATA_DIR = tempfile.mkdtemp(prefix="cairn-tests-")
 Path(DATA_DIR, "static").mkdir()  # ServeStatic warns of a folder that is not there
@@ -29,5 +29,6 @@ def clean_environment(data_dir: str) -> dict[str, str]:
 
 
 _cleaned = clean_environment(DATA_DIR)
+_database = {"DATABASE_URL": url} if (url := GIVEN["DATABASE_URL"]) else {}
 os.environ.clear()
-os.environ.update(_cleaned)
+os.environ.update(_cleaned | _database)

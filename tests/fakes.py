@@ -8,7 +8,7 @@ import numpy as np
 from llama_index.core.llms import ChatMessage
 
 from cairn.errors import Unavailable
-from cairn.inference.protocols import Vectors
+from cairn.inference.protocols import Batching, Vectors
 
 _WORD = re.compile(r"\w+")
 
@@ -20,6 +20,7 @@ class FakeEmbedder:
         self.model = model
         self.dimension = dimension
         self.max_tokens = max_tokens
+        self.batching = Batching(texts=32, tokens=8192, at_once=1)
         self.broken = False
         self.batches: list[int] = []
 

@@ -77,7 +77,7 @@ def start_server(data_dir: Path, **settings: str) -> Server:
         lines.append(event["text"])
         if event["event"] == "ready":
             return Server(event["url"], data_dir, process, tuple(lines))
-    process.wait()
+    process.communicate()
     log = (data_dir / "server.log").read_text(encoding="utf-8")
     raise AssertionError(f"The server ended before it was ready:\n{log}")
 

@@ -13,19 +13,24 @@ _TABLE: Final = "Table"
 _TITLE: Final = "Title"
 _SHORT_LEAD: Final = 40  # tokens
 _HEAD_SHARE: Final = 0.4  # of a chunk that a repeated head may take
+_HEADER_SHARE: Final = 0.6  # the same for a table's header: rows mean nothing without it
 _SCRAP: Final = 30  # tokens; less is joined to the chunk before
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """What reads as one: `head` (a table's header, a list's lead-in) is repeated when the body is cut."""
+    """What reads as one: `head` (a table's header, a list's lead-in) is repeated when the body is cut.
+
+    `intro` is a lead-in that is too long to be repeated together with the header.
+    """
 
     head: tuple[Unit, ...]
     body: tuple[Unit, ...]
+    intro: tuple[Unit, ...] = ()
 
     @property
-    def cost(self) -> int:
-        return cost_of(self.head) + cost_of(self.body)
+    def units(self) -> tuple[Unit, ...]:
+        return (*self.intro, *self.head, *self.body)
 
 
 def cost_of(units: Sequence[Unit]) -> int:
@@ -37,6 +42,9 @@ def sections(elements: Sequence[Element]) -> Iterator[list[Element]]:
     group: list[Element] = []
     for place, element in enumerate(elements):
         if element.category != _TITLE:
+            if group and group[0].section != element.section:
+                yield group
+                group = []
             group.append(element)
             continue
         if group:
@@ -60,12 +68,19 @@ def blocks(elements: Sequence[Element], units: Mapping[int, list[Unit]], limit: 
         end = max(_list_end(elements, place), place + 1)
         lead = _take_lead_in(found, elements[place - 1 : place + 1] if place else (), limit)
         body = [unit for element in elements[place:end] for unit in units[element.index]]
-        head = _header(elements[place], body)
-        if cost_of(lead) + cost_of(head) > limit * _HEAD_SHARE:
-            head = []
-        found.append(Block((*lead, *head), tuple(body[len(head) :])))
+        header = _header(elements[place], body)
+        found.append(_block(lead, header, body, limit))
         place = end
     return found
+
+
+def _block(lead: Sequence[Unit], header: Sequence[Unit], body: Sequence[Unit], limit: int) -> Block:
+    """`body` begins with `header`, which is not repeated where it would fill most of each chunk."""
+    if cost_of(lead) + cost_of(header) <= limit * _HEAD_SHARE:
+        return Block((*lead, *header), tuple(body[len(header) :]))
+    if cost_of(header) <= limit * _HEADER_SHARE:
+        return Block(tuple(header), tuple(body[len(header) :]), intro=tuple(lead))
+    return Block(tuple(lead), tuple(body))
 
 
 def _list_end(elements: Sequence[Element], place: int) -> int:
@@ -84,8 +99,8 @@ def _take_lead_in(found: list[Block], pair: Sequence[Element], limit: int) -> tu
         return ()
     before = found.pop()
     announces = pair[0].text.endswith(":")
-    if announces or (pair[1].category == _LIST and before.cost <= _SHORT_LEAD):
-        if before.cost <= limit * _HEAD_SHARE:
+    if announces or (pair[1].category == _LIST and cost_of(before.units) <= _SHORT_LEAD):
+        if cost_of(before.units) <= limit * _HEAD_SHARE:
             return before.body
         if announces and before.body[-1].cost <= limit * _HEAD_SHARE:
             found.append(Block((), before.body[:-1]))
@@ -94,56 +109,105 @@ def _take_lead_in(found: list[Block], pair: Sequence[Element], limit: int) -> tu
     return ()
 
 
-def _header(element: Element, units: Sequence[Unit]) -> list[Unit]:
+def header_end(element: Element) -> int:
+    """Where a table's header ends in its text; 0 without one."""
     if element.category != _TABLE or not element.header_rows:
-        return []
-    end = sum(len(line) + 1 for line in element.text.split("\n")[: element.header_rows])
+        return 0
+    end = 0
+    for _ in range(element.header_rows):
+        end = element.text.find("\n", end) + 1 or len(element.text) + 1
+    return end
+
+
+def _header(element: Element, units: Sequence[Unit]) -> list[Unit]:
+    end = header_end(element)
     head = [unit for unit in units if unit.start < end]
     return head if len(head) < len(units) else []
 
 
 def pack(found: Sequence[Block], limit: int, most: int) -> list[list[Unit]]:
     """Chunks of about `limit` tokens; up to `most` when that saves a scrap."""
-    chunks: list[list[Unit]] = [[]]
+    packing = _Packing(limit)
     for block in found:
-        if cost_of(chunks[-1]) + block.cost <= limit:
-            chunks[-1].extend((*block.head, *block.body))
-        elif block.cost <= limit:
-            chunks.append([*block.head, *block.body])
+        packing.put(block)
+    return _without_scrap([chunk for chunk in packing.chunks if chunk], most)
+
+
+class _Packing:
+    """Chunks so far. `cost` is that of the last one, `head` what its last block stands under."""
+
+    def __init__(self, limit: int) -> None:
+        self.chunks: list[list[Unit]] = [[]]
+        self.cost = 0
+        self._limit = limit
+        self._head = ""
+
+    def put(self, block: Block) -> None:
+        goes_on = _is_table(block) and _text_of(block.head) == self._head
+        units = block.body if goes_on and not block.intro else block.units
+        if self.cost + cost_of(units) <= self._limit:
+            self._add(units)
+        elif cost_of(block.units) <= self._limit:
+            self._open(block.units)
         else:
-            _pack_parts(chunks, block, limit)
-    return _without_scrap([chunk for chunk in chunks if chunk], most)
+            self._put_parts(block)
+        self._head = _text_of(block.head)
+
+    def _add(self, units: Sequence[Unit]) -> None:
+        self.chunks[-1].extend(units)
+        self.cost += cost_of(units)
+
+    def _open(self, units: Sequence[Unit]) -> None:
+        self.chunks.append(list(units))
+        self.cost = cost_of(units)
+
+    def _put_parts(self, block: Block) -> None:
+        """Cuts a block into parts of like size, each under the head."""
+        head, body = cost_of(block.head), cost_of(block.body)
+        if block.head or self.cost > self._limit // 2:
+            self._open(block.intro)
+        parts = math.ceil((body + self.cost) / (self._limit - head))
+        goal = head + math.ceil(body / parts)
+        self._add(block.head)
+        for unit in block.body:
+            full = self.cost + unit.cost > self._limit
+            if full or (self.cost >= goal and len(self.chunks[-1]) > len(block.head)):
+                carried = self._carried(block, unit)
+                self._open((*block.head, *carried))
+            self._add((unit,))
+
+    def _carried(self, block: Block, following: Unit) -> list[Unit]:
+        """An item that announces others goes with them."""
+        chunk = self.chunks[-1]
+        last = chunk[-1]
+        fits = cost_of(block.head) + last.cost + following.cost <= self._limit
+        if last in block.head or len(chunk) < 2 or not last.text.endswith(":") or not fits:
+            return []
+        return [chunk.pop()]
 
 
-def _pack_parts(chunks: list[list[Unit]], block: Block, limit: int) -> None:
-    """Cuts a block into parts of like size, each under the head."""
-    head = cost_of(block.head)
-    body = cost_of(block.body)
-    if block.head or cost_of(chunks[-1]) > limit // 2:
-        chunks.append([])
-    parts = math.ceil((body + cost_of(chunks[-1])) / (limit - head))
-    goal = head + math.ceil(body / parts)
-    chunks[-1].extend(block.head)
-    for unit in block.body:
-        cost = cost_of(chunks[-1])
-        if cost + unit.cost > limit or (cost >= goal and len(chunks[-1]) > len(block.head)):
-            chunks.append([*block.head, *_carried(chunks[-1], block, unit, limit)])
-        chunks[-1].append(unit)
+def _text_of(units: Sequence[Unit]) -> str:
+    return "\n".join(unit.text for unit in units)
 
 
-def _carried(chunk: list[Unit], block: Block, following: Unit, limit: int) -> list[Unit]:
-    """An item that announces others goes with them."""
-    last = chunk[-1]
-    fits = cost_of(block.head) + last.cost + following.cost <= limit
-    if last in block.head or len(chunk) < 2 or not last.text.endswith(":") or not fits:
-        return []
-    return [chunk.pop()]
+def _is_table(block: Block) -> bool:
+    return bool(block.head) and all(_is_header(unit) for unit in block.head)
 
 
 def _without_scrap(chunks: list[list[Unit]], most: int) -> list[list[Unit]]:
     if len(chunks) < 2 or cost_of(chunks[-1]) >= _SCRAP:
         return chunks
-    before, scrap = chunks[-2], [unit for unit in chunks[-1] if unit not in chunks[-2]]
+    before, scrap = chunks[-2], _new_to(chunks[-2], chunks[-1])
     if cost_of(before) + cost_of(scrap) > most:
         return chunks
     return [*chunks[:-2], [*before, *scrap]]
+
+
+def _new_to(before: Sequence[Unit], units: Sequence[Unit]) -> list[Unit]:
+    """Without a head that stands there already."""
+    headers = {unit.text for unit in before if _is_header(unit)}
+    return [unit for unit in units if unit not in before and not (_is_header(unit) and unit.text in headers)]
+
+
+def _is_header(unit: Unit) -> bool:
+    return unit.start < header_end(unit.element)

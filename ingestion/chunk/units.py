@@ -15,11 +15,12 @@ _LETTERS_PER_TOKEN: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """Part of an element's text. `cost` is in tokens."""
+    """Part of an element's text. `cost` is `tokens`, but more where these cannot be believed."""
 
     element: Element
     start: int
     end: int
+    tokens: int = 0
     cost: int = 0
 
     @property
@@ -27,10 +28,32 @@ class Unit:
         return self.element.text[self.start : self.end]
 
 
-def units_of(elements: Sequence[Element], count_tokens: CountTokens, limit: int) -> dict[int, list[Unit]]:
-    """By element index; none costs more than `limit`, however long its sentences are."""
-    cut = [Unit(element, *span) for element in elements for span in _spans(element, limit)]
-    units = _affordable(_counted(cut, count_tokens), count_tokens, limit)
+def cut(elements: Sequence[Element], limit: int) -> list[Unit]:
+    """Rows, lines and sentences, not counted yet."""
+    return [Unit(element, *span) for element in elements for span in _spans(element, limit)]
+
+
+def costed(units: Sequence[Unit], counts: Sequence[int]) -> list[Unit]:
+    return [
+        Unit(unit.element, unit.start, unit.end, count, _cost(count, unit.end - unit.start))
+        for unit, count in zip(units, counts, strict=True)
+    ]
+
+
+def affordable(units: list[Unit], count_tokens: CountTokens, limit: int) -> list[Unit]:
+    """Halves what costs more than `limit` until nothing does; a single letter is not cut."""
+    while any(_is_too_much(unit, limit) for unit in units):
+        halves = [part for unit in units if _is_too_much(unit, limit) for part in _halved(unit)]
+        counted = iter(costed(halves, count_tokens([half.text for half in halves])))
+        units = [
+            part
+            for unit in units
+            for part in ((next(counted) for _ in _halved(unit)) if _is_too_much(unit, limit) else (unit,))
+        ]
+    return units
+
+
+def by_element(units: Sequence[Unit], elements: Sequence[Element]) -> dict[int, list[Unit]]:
     found: dict[int, list[Unit]] = {element.index: [] for element in elements}
     for unit in units:
         found[unit.element.index].append(unit)
@@ -43,30 +66,9 @@ def _spans(element: Element, limit: int) -> Iterator[Span]:
         yield from pieces(element.text, span, limit * _LETTERS_PER_TOKEN)
 
 
-def _counted(units: Sequence[Unit], count_tokens: CountTokens) -> list[Unit]:
-    counts = count_tokens([unit.text for unit in units]) if units else []
-    return [
-        Unit(unit.element, unit.start, unit.end, _cost(count, unit.end - unit.start))
-        for unit, count in zip(units, counts, strict=True)
-    ]
-
-
 def _cost(tokens: int, letters: int) -> int:
     """Tokenizers take an endless word for one unknown token; no reader does."""
     return max(tokens, letters // _LETTERS_PER_TOKEN, 1)
-
-
-def _affordable(units: list[Unit], count_tokens: CountTokens, limit: int) -> list[Unit]:
-    """Halves what costs too much until nothing does; a single letter is not cut."""
-    while any(_is_too_much(unit, limit) for unit in units):
-        halves = [part for unit in units if _is_too_much(unit, limit) for part in _halved(unit)]
-        counted = iter(_counted(halves, count_tokens))
-        units = [
-            part
-            for unit in units
-            for part in ((next(counted) for _ in _halved(unit)) if _is_too_much(unit, limit) else (unit,))
-        ]
-    return units
 
 
 def _is_too_much(unit: Unit, limit: int) -> bool:

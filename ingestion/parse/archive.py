@@ -1,21 +1,36 @@
 """Looks into a zip before a library trusts it: directories lie, so bytes are counted as they inflate."""
 
+import copy
+import stat
 import zipfile
 import zlib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from cairn.errors import DocumentRejected, Rejection
 from ingestion.parse import reject
 
 _MAX_ENTRIES: Final = 10_000
-_MAX_MEMBER: Final = 128 << 20
-_MAX_TOTAL: Final = 512 << 20
 _MAX_RATIO: Final = 200
 _RATIO_FROM: Final = 16 << 20  # small files may compress as well as they like
+_NO_SIZE: Final = 1 << 62
 _BLOCK: Final = 1 << 20
 _ENCRYPTED: Final = 0x1
 
+MEMBER: Final = "file inside the archive"
 BROKEN_ZIP: Final = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError, ValueError)
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """Bytes that one member and all together may unpack to."""
+
+    member: int
+    total: int
+
+
+ONE_DOCUMENT: Final = Bounds(member=128 << 20, total=512 << 20)
 
 
 def names(path: Path) -> list[str] | None:
@@ -28,37 +43,74 @@ def names(path: Path) -> list[str] | None:
 
 
 def check(path: Path, kind: str) -> None:
-    """Raises DocumentRejected unless every member inflates within bounds. Nothing is kept or written."""
+    """For one document: raises DocumentRejected unless all its members can be read, within bounds."""
+    for found in survey(path, kind, ONE_DOCUMENT):
+        if isinstance(found, DocumentRejected):
+            encrypted = found.reason is Rejection.PASSWORD_PROTECTED
+            raise reject.protected(kind) if encrypted else reject.damaged(kind)
+
+
+def survey(path: Path, kind: str, bounds: Bounds) -> list[int | DocumentRejected]:
+    """The true size of each member, in the directory's order, or why it alone cannot be had.
+
+    Nothing is kept or written. Raises DocumentRejected for what makes the whole archive unsafe.
+    """
     try:
         with zipfile.ZipFile(path) as archive:
-            _check_directory(archive, kind)
-            _check_sizes(archive, path.stat().st_size)
+            _check_directory(archive)
+            return _sizes(archive, path.stat().st_size, bounds)
     except BROKEN_ZIP as error:
         raise reject.damaged(kind) from error
 
 
-def _check_directory(archive: zipfile.ZipFile, kind: str) -> None:
+def is_encrypted(member: zipfile.ZipInfo) -> bool:
+    return bool(member.flag_bits & _ENCRYPTED)
+
+
+def _check_directory(archive: zipfile.ZipFile) -> None:
     members = archive.infolist()
     if len(members) > _MAX_ENTRIES:
         raise reject.unsafe_archive(f"it is an archive of more than {_MAX_ENTRIES:,} parts")
-    if any(member.flag_bits & _ENCRYPTED for member in members):
-        raise reject.protected(kind)
     if any(_escapes(member.filename) for member in members):
         raise reject.unsafe_archive("a part of it points outside the file")
+    if any(stat.S_ISLNK(member.external_attr >> 16) for member in members):
+        raise reject.unsafe_archive("a part of it is a link to another file")
 
 
 def _escapes(name: str) -> bool:
     return name.startswith(("/", "\\")) or ".." in name.replace("\\", "/").split("/")
 
 
-def _check_sizes(archive: zipfile.ZipFile, compressed: int) -> None:
-    allowed = min(_MAX_TOTAL, max(_RATIO_FROM, compressed * _MAX_RATIO))
-    total = 0
+def _sizes(archive: zipfile.ZipFile, compressed: int, bounds: Bounds) -> list[int | DocumentRejected]:
+    allowed = min(bounds.total, max(_RATIO_FROM, compressed * _MAX_RATIO))
+    found: list[int | DocumentRejected] = []
     for member in archive.infolist():
-        size = 0
-        with archive.open(member) as stream:
-            while block := stream.read(_BLOCK):
-                size += len(block)
-                if size > _MAX_MEMBER or total + size > allowed:
-                    raise reject.unsafe_archive("it would unpack to far more than its size")
-        total += size
+        size = _tried_size(archive, member, min(bounds.member, allowed))
+        allowed -= size if isinstance(size, int) else 0
+        found.append(size)
+    return found
+
+
+def _tried_size(archive: zipfile.ZipFile, member: zipfile.ZipInfo, allowed: int) -> int | DocumentRejected:
+    if is_encrypted(member):
+        return reject.protected(MEMBER)
+    try:
+        size = _size(archive, member, allowed)
+    except BROKEN_ZIP:
+        return reject.damaged(MEMBER)
+    if size != member.file_size:
+        raise reject.unsafe_archive("it holds something else than it says")
+    return size
+
+
+def _size(archive: zipfile.ZipFile, member: zipfile.ZipInfo, allowed: int) -> int:
+    """Counted to the end of its data, wherever the directory says that this is."""
+    unbelieved = copy.copy(member)
+    unbelieved.file_size = _NO_SIZE
+    size = 0
+    with archive.open(unbelieved) as stream:
+        while block := stream.read(_BLOCK):
+            size += len(block)
+            if size > allowed:
+                raise reject.unsafe_archive("it would unpack to far more than its size")
+    return size

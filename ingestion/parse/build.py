@@ -6,6 +6,7 @@ from typing import Final
 from cairn.library.rendition import Box, Element, Rendition, Report
 from ingestion.parse import reject
 from ingestion.parse.limits import Limits
+from ingestion.parse.text import clean
 
 TITLE: Final = "Title"
 TEXT: Final = "UncategorizedText"
@@ -15,6 +16,7 @@ CODE: Final = "CodeSnippet"
 
 _LONGEST_HEADING: Final = 300
 _LONGEST_TITLE: Final = 200
+_ENDS: Final = ("\n", ". ", "! ", "? ")
 
 
 class RenditionBuilder:
@@ -25,16 +27,21 @@ class RenditionBuilder:
         self._elements: list[Element] = []
         self._headings: list[tuple[int, str]] = []
         self._characters = 0
+        self._pieces = 0
 
     def heading(self, level: int, text: str, *, page: int | None = None, boxes: Sequence[Box] = ()) -> None:
         """`level` 0 is the outermost. A heading ends every section at its level and below."""
-        line = " ".join(text.split())
+        line = " ".join(clean(text).split())
         if not line:
             return
-        while self._headings and self._headings[-1][0] >= level:
-            self._headings.pop()
+        self.close(level)
         self.add(TITLE, line, page=page, boxes=boxes)
         self._headings.append((level, line[:_LONGEST_HEADING]))
+
+    def close(self, level: int) -> None:
+        """Ends every section at `level` and below."""
+        while self._headings and self._headings[-1][0] >= level:
+            self._headings.pop()
 
     def add(
         self,
@@ -47,16 +54,29 @@ class RenditionBuilder:
         sheet: str | None = None,
         cells: Sequence[str] = (),
     ) -> None:
-        if not (kept := text.strip("\n").rstrip()).strip():
+        if not (kept := clean(text).strip("\n").rstrip()).strip():
             return
         self._characters += len(kept)
         if self._characters > self._limits.characters:
             raise reject.too_large(self._limits.characters)
+        self._pieces += 1 + sum(map(kept.count, _ENDS))
+        if self._pieces > self._limits.pieces:
+            raise reject.too_many_pieces(self._limits.pieces)
         section = tuple(line for _, line in self._headings)
         index = len(self._elements)
         self._elements.append(
             Element(index, category, kept, section, page, tuple(boxes), header_rows, sheet, tuple(cells))
         )
+
+    @property
+    def is_empty(self) -> bool:
+        """Headings alone, such as the names of sheets, are no text."""
+        return all(element.category == TITLE for element in self._elements)
+
+    @property
+    def room(self) -> int:
+        """Characters that may still be added."""
+        return self._limits.characters - self._characters
 
     @property
     def first_heading(self) -> str | None:
@@ -73,7 +93,7 @@ class RenditionBuilder:
         """Raises DocumentRejected(NO_TEXT) when nothing was added."""
         if not self._elements:
             raise reject.no_text()
-        name = " ".join((title or "").split())[:_LONGEST_TITLE]
+        name = " ".join(clean(title or "").split())[:_LONGEST_TITLE]
         found = report or Report(tables=self.tables)
         return Rendition(
             tuple(self._elements), name or None, pages, report=found, properties=dict(properties or {})

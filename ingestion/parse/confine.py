@@ -1,21 +1,31 @@
 """Starts a child that may read one file at a time and do little else.
 
-Run as `python -m ingestion.parse.confine MODULE FD`: confines the process, then imports MODULE
-and calls its `main(connection)`. Confining comes first, since a network namespace of one's own can
-only be had while there is one thread, and importing starts others.
+Run as `python -m ingestion.parse.confine MODULE FD TASK`, TASK as `Task.as_argument` writes it:
+confines the process, then imports MODULE and calls its `main(connection)`. Confining comes first,
+since namespaces and filters are had by the thread that asks, and importing starts others.
+
+Several walls stand one behind the other, since not every kernel and container grants each: audit
+hooks for Python's own calls; the kernel's system call filter, Landlock and an empty network
+namespace for what native code may do.
 """
 
 import contextlib
 import ctypes
 import importlib
+import json
 import os
 import resource
 import select
 import signal
 import sys
 import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any, Final
+
+from ingestion.parse import landlock, programs, seccomp
 
 _CLONE_NEWUSER: Final = 0x10000000
 _CLONE_NEWNET: Final = 0x40000000
@@ -30,28 +40,101 @@ _PROCESS_EVENTS: Final = frozenset(
         *("subprocess.Popen", "pty.spawn"),
     )
 )
+_CHANGES: Final = {
+    **dict.fromkeys(("os.mkdir", "os.remove", "os.rmdir", "os.truncate", "os.chmod", "os.chown"), 1),
+    **dict.fromkeys(("os.rename", "os.link", "os.symlink"), 2),
+}
+"""Events that change a file system, and how many paths they begin with."""
+_WRITES: Final = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 # spaCy's machinery imports torch where it finds it: 2 s and 190 MB for nothing
 _UNWANTED: Final = ("torch",)
+_PACKAGES: Final = ("cairn", "ingestion")
+_SYSTEM: Final = tuple(
+    Path(place)
+    for place in (
+        *("/usr", "/lib", "/lib32", "/lib64", "/bin", "/var/cache/fontconfig", "/var/lib/libreoffice"),
+        "/var/spool/libreoffice",
+        *("/proc", "/sys/devices/system", "/dev/null", "/dev/zero", "/dev/random", "/dev/urandom"),
+        *("/etc/fonts", "/etc/ld.so.cache", "/etc/libreoffice", "/etc/localtime", "/etc/mime.types"),
+        *("/etc/alternatives", "/etc/locale.alias", "/etc/nsswitch.conf", "/etc/passwd", "/etc/papersize"),
+    )
+)
+"""Libraries, fonts and what libraries ask of the system; no keys, no data."""
+_LOADERS: Final = tuple(Path(folder) for folder in ("/lib", "/lib64"))
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What a child needs to know; `most_bytes` is the size of the largest file that it may write."""
+
+    inbox: Path
+    work: Path
+    programs: dict[str, Path]
+    most_bytes: int
+
+    def as_argument(self) -> str:
+        paths = {name: str(path) for name, path in self.programs.items()}
+        return json.dumps([str(self.inbox), str(self.work), paths, self.most_bytes])
+
+    @classmethod
+    def from_argument(cls, argument: str) -> "Task":
+        inbox, work, paths, most_bytes = json.loads(argument)
+        return cls(Path(inbox), Path(work), {name: Path(path) for name, path in paths.items()}, most_bytes)
 
 
 def main() -> None:
-    module, descriptor = sys.argv[1], int(sys.argv[2])
+    module, descriptor, task = sys.argv[1], int(sys.argv[2]), Task.from_argument(sys.argv[3])
     connection = Connection(descriptor)
-    _isolate()
+    programs.use(task.programs, task.work)
+    _isolate(module, task)
     threading.Thread(target=_die_with_parent, args=(descriptor,), daemon=True).start()
     entry = importlib.import_module(module).main
     sys.addaudithook(_refuse_processes)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    sys.addaudithook(_refuse_changes_outside(task.work))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, task.most_bytes))
     entry(connection)
 
 
-def _isolate() -> None:
+def _isolate(module: str, task: Task) -> None:
     for name in _UNWANTED:
         sys.modules[name] = None  # type: ignore[assignment]  # how import is told "not installed"
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     _leave_network()
     sys.addaudithook(_refuse_network)
+    with contextlib.suppress(OSError):
+        landlock.restrict(_reach(module, task))
+    seccomp.refuse_sockets()
+
+
+def _reach(module: str, task: Task) -> landlock.Reach:
+    return landlock.Reach(
+        readable=(task.inbox, *_SYSTEM, *_libraries(module), *_homes(task)),
+        listable=tuple(map(Path, sys.path)),
+        writable=(task.work, Path("/dev/null")),
+        executable=(*task.programs.values(), *_loaders()),
+    )
+
+
+def _libraries(module: str) -> Iterator[Path]:
+    """Python, its packages, and ours: not what lies beside them, which may be the data."""
+    yield from (Path(sys.prefix), Path(sys.base_prefix))
+    ours = (*_PACKAGES, module.partition(".")[0])
+    for entry in map(Path, sys.path):
+        if entry.name in ("site-packages", "dist-packages"):
+            yield entry
+        yield from (entry / package for package in ours)
+
+
+def _homes(task: Task) -> Iterator[Path]:
+    """A program outside the system's folders brings its own libraries in a folder beside its own."""
+    yield from (path.parent.parent for path in task.programs.values() if path.is_relative_to("/opt"))
+
+
+def _loaders() -> Iterator[Path]:
+    for folder in _LOADERS:
+        yield from (path.resolve() for path in folder.glob("ld-*.so*"))
+        yield from (path.resolve() for path in folder.glob("*/ld-*.so*"))
 
 
 def _leave_network() -> None:
@@ -69,9 +152,32 @@ def _refuse_network(event: str, _: tuple[Any, ...]) -> None:
         raise PermissionError(f"{event} is not allowed while a document is read")
 
 
-def _refuse_processes(event: str, _: tuple[Any, ...]) -> None:
-    if event in _PROCESS_EVENTS:
+def _refuse_processes(event: str, arguments: tuple[Any, ...]) -> None:
+    if event in _PROCESS_EVENTS and not _is_reading_program(event, arguments):
         raise PermissionError(f"{event} is not allowed while a document is read")
+
+
+def _is_reading_program(event: str, arguments: tuple[Any, ...]) -> bool:
+    return event == "subprocess.Popen" and str(arguments[0]) in map(str, programs.found().values())
+
+
+def _refuse_changes_outside(work: Path) -> Callable[[str, tuple[Any, ...]], None]:
+    inside = (f"{work}{os.sep}", os.devnull)
+
+    def refuse(event: str, arguments: tuple[Any, ...]) -> None:
+        if event == "open":
+            changed = arguments[:1] if arguments[2] & _WRITES else ()
+        else:
+            changed = arguments[: _CHANGES.get(event, 0)]
+        if not all(_is_inside(path, inside) for path in changed):
+            raise PermissionError(f"{event} is not allowed while a document is read")
+
+    return refuse
+
+
+def _is_inside(path: Any, inside: tuple[str, ...]) -> bool:
+    """Descriptors were opened under the same rule."""
+    return isinstance(path, int) or os.path.abspath(os.fsdecode(path)).startswith(inside)  # noqa: PTH100
 
 
 def _die_with_parent(descriptor: int) -> None:

@@ -1,15 +1,50 @@
-"""The files inside a file: a mail's attachments, an archive's members."""
+"""The files inside a file: a mail's attachments, an archive's members. Runs in the child process."""
 
 from pathlib import Path
+from typing import Final
 
-from ingestion.parse import reject
+from ingestion.parse import archive_listing, formats, mime, msg, part_names, reject
 from ingestion.parse.limits import Limits
+from ingestion.parse.mail_parts import Attachment
+
+_ZIP: Final = b"PK"
+_OLE: Final = b"\xd0\xcf\x11\xe0"
 
 
 def names(path: Path, media_type: str, limits: Limits) -> list[str]:  # noqa: ARG001
-    """In the order in which `read` counts them."""
-    return []
+    """In the order in which `read` counts them; no two are the same."""
+    match media_type:
+        case formats.ZIP:
+            return [member.name for member in archive_listing.members(path)]
+        case formats.EML | formats.MSG:
+            return part_names.told_apart([_file_name(each.name) for each in _attachments(path)])
+        case _:
+            return []
 
 
 def read(path: Path, filename: str, part: int, limits: Limits) -> bytes:  # noqa: ARG001
-    raise reject.damaged("file")
+    """Raises DocumentRejected for one that is damaged or larger than `limits.part_bytes`."""
+    if _starts_with(path, _ZIP):
+        return archive_listing.read(path, part, limits.part_bytes)
+    found = _attachments(path)
+    if part >= len(found):
+        raise reject.damaged("mail")
+    content = found[part].read()
+    if len(content) > limits.part_bytes:
+        raise reject.part_too_large(limits.part_bytes)
+    return content
+
+
+def _attachments(path: Path) -> tuple[Attachment, ...]:
+    return (msg.load(path) if _starts_with(path, _OLE) else mime.load(path)).kept
+
+
+def _starts_with(path: Path, start: bytes) -> bool:
+    with path.open("rb") as stream:
+        return stream.read(len(start)) == start
+
+
+def _file_name(name: str) -> str:
+    """What a sender calls it may be a path."""
+    parts = [part.strip() for part in name.replace("\\", "/").split("/")]
+    return next((part for part in reversed(parts) if part.strip(". ")), "attachment")

@@ -1,41 +1,44 @@
 """What a file is, by its content; the name only tells text formats apart."""
 
-import mmap
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Final
 
 import filetype
 
-from ingestion.parse import archive, reject, text
+from ingestion.parse import containers, formats, mail_headers, markup, reject, text
+from ingestion.parse.formats import BY_ENDING
 
-PDF: Final = "application/pdf"
-DOCX: Final = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
-HTML: Final = "text/html"
-MARKDOWN: Final = "text/markdown"
-CSV: Final = "text/csv"
-PLAIN: Final = "text/plain"
-
-BY_SUFFIX: Final = {
-    ".pdf": PDF,
-    ".docx": DOCX,
-    ".html": HTML,
-    ".htm": HTML,
-    ".xhtml": HTML,
-    ".md": MARKDOWN,
-    ".markdown": MARKDOWN,
-    ".csv": CSV,
-    ".tsv": CSV,
-    ".txt": PLAIN,
-    ".text": PLAIN,
-}
-_NAMED: Final = {PDF: "a PDF", DOCX: "a Word document (.docx)", HTML: "a web page (HTML)"}
 _HEAD: Final = 8192
 _PDF_HEADER_WITHIN: Final = 1024
-_ZIP: Final = b"PK\x03\x04"
-_EMPTY_ZIP: Final = b"PK\x05\x06"
+_ZIP: Final = (b"PK\x03\x04", b"PK\x05\x06")
 _OLE: Final = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
-_ENCRYPTED_PACKAGE: Final = "EncryptedPackage".encode("utf-16-le")
-_HTML_STARTS: Final = ("<!doctype html", "<html")
+_PROGRAM: Final = (b"MZ", b"\x7fELF")
+_PICTURES: Final = {
+    b"\x89PNG\r\n\x1a\n": formats.PNG,
+    b"\xff\xd8\xff": formats.JPEG,
+    b"II*\x00": formats.TIFF,
+    b"MM\x00*": formats.TIFF,
+    b"II+\x00": formats.TIFF,
+    b"MM\x00+": formats.TIFF,
+}
+_ZIPPED: Final = frozenset(
+    (formats.DOCX, formats.PPTX, formats.XLSX, formats.ODT, formats.ODS, formats.EPUB, formats.ZIP)
+)
+_OLE_BASED: Final = frozenset((formats.DOC, formats.PPT, formats.XLS, formats.MSG))
+_ENCRYPTABLE: Final = frozenset((formats.DOCX, formats.PPTX, formats.XLSX))
+_TEXTS: Final = frozenset(
+    (
+        *(formats.HTML, formats.MARKDOWN, formats.RST, formats.ORG, formats.PLAIN),
+        *(formats.CSV, formats.TSV),
+    )
+)
+_ALSO_FITS: Final[Mapping[str, frozenset[str]]] = {
+    formats.MARKDOWN: frozenset((formats.HTML, formats.SVG)),  # Markdown may be HTML from end to end
+    formats.HTML: frozenset((formats.SVG,)),
+    formats.XML: frozenset((formats.SVG,)),
+}
+"""By the format that a name claims: what else the content may look like."""
 
 
 def detect(path: Path, filename: str) -> str:
@@ -45,86 +48,105 @@ def detect(path: Path, filename: str) -> str:
     if not head:
         raise reject.empty_file()
     suffix = PurePosixPath(filename.lower()).suffix
-    if head.startswith((_ZIP, _EMPTY_ZIP)):
+    if head.startswith(_ZIP):
         return _zip(path, suffix)
     if head.startswith(_OLE):
-        raise _ole(path, suffix)
+        return _ole(path, suffix)
     if _is_pdf(head, suffix):
-        return _expect(PDF, suffix)
+        return _settled(formats.PDF, suffix)
+    if picture := _starting(head, _PICTURES):
+        return _settled(picture, suffix)
     if text.looks_binary(head):
-        raise _binary(head, suffix)
-    return _text(head, suffix)
+        return _settled(_binary(head), suffix)
+    return _text(path, head, suffix)
 
 
-def _expect(media_type: str, suffix: str) -> str:
+def _settled(media_type: str, suffix: str) -> str:
     """A wrong ending is refused; one that says nothing is not."""
-    if BY_SUFFIX.get(suffix, media_type) != media_type:
-        raise reject.mismatch(suffix, _NAMED[media_type])
+    claimed = BY_ENDING.get(suffix)
+    if claimed and claimed.media_type != media_type:
+        raise reject.mismatch(suffix, formats.name_of(media_type))
+    if media_type not in formats.BY_MEDIA_TYPE:
+        raise reject.unsupported(formats.name_of(media_type), suffix)
     return media_type
+
+
+def _starting(head: bytes, signatures: Mapping[bytes, str]) -> str | None:
+    return next((kind for start, kind in signatures.items() if head.startswith(start)), None)
 
 
 def _is_pdf(head: bytes, suffix: str) -> bool:
     """Readers accept junk before the header; a text about PDF may mention it."""
-    if BY_SUFFIX.get(suffix, PDF) == PDF:
+    claimed = BY_ENDING.get(suffix)
+    if claimed is None or claimed.media_type == formats.PDF:
         return b"%PDF-" in head[:_PDF_HEADER_WITHIN]
     return head.lstrip().startswith(b"%PDF-")
 
 
 def _zip(path: Path, suffix: str) -> str:
-    members = archive.names(path)
-    if members is None:
-        raise (
-            reject.damaged("Word document") if suffix == ".docx" else _other("a damaged ZIP archive", suffix)
-        )
-    if any(name.startswith("word/document") and name.endswith(".xml") for name in members):
-        return _expect(DOCX, suffix)
-    raise _other(_zip_kind(members), suffix)
-
-
-def _zip_kind(members: list[str]) -> str:
-    folders = {name.split("/", 1)[0] for name in members}
-    kinds = {
-        "xl": "an Excel workbook",
-        "ppt": "a PowerPoint presentation",
-        "META-INF": "an e-book or ODF file",
-    }
-    return next((kind for folder, kind in kinds.items() if folder in folders), "a ZIP archive")
-
-
-def _ole(path: Path, suffix: str) -> Exception:
-    """Old Office files, and new ones behind a password, come in the same container."""
-    if suffix == ".docx" and _holds(path, _ENCRYPTED_PACKAGE):
-        return reject.protected("Word document")
-    return _other("an old Office file", suffix)
-
-
-def _holds(path: Path, needle: bytes) -> bool:
-    with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        return content.find(needle) >= 0
-
-
-def _binary(head: bytes, suffix: str) -> Exception:
-    guess = filetype.guess(head)
-    return _other(guess.mime if guess else "binary data", suffix)
-
-
-def _other(content: str, suffix: str) -> Exception:
-    return reject.mismatch(suffix, content) if suffix in BY_SUFFIX else reject.unsupported(suffix or content)
-
-
-def _text(head: bytes, suffix: str) -> str:
-    html = _is_html(head)
-    if not suffix:
-        return HTML if html else PLAIN
-    media_type = BY_SUFFIX.get(suffix)
+    media_type = containers.zip_type(path)
     if media_type is None:
-        raise reject.unsupported(suffix)
-    if media_type in (PDF, DOCX):
-        raise reject.mismatch(suffix, "plain text")
-    if html and media_type in (PLAIN, CSV):
-        raise reject.mismatch(suffix, _NAMED[HTML])
-    return media_type
+        raise _broken(suffix, _ZIPPED, formats.ZIP)
+    return _settled(media_type, suffix)
 
 
-def _is_html(head: bytes) -> bool:
-    return text.decode(head).lstrip().lower().startswith(_HTML_STARTS)
+def _ole(path: Path, suffix: str) -> str:
+    claimed = BY_ENDING.get(suffix)
+    media_type = containers.ole_type(path)
+    may_be_office = claimed is None or claimed.media_type in _ENCRYPTABLE | _OLE_BASED
+    if media_type in (None, formats.OLE) and may_be_office and containers.is_encrypted(path):
+        raise reject.protected(claimed.noun if claimed else "Office file")
+    if media_type is None:
+        raise _broken(suffix, _OLE_BASED, formats.OLE)
+    return _settled(media_type, suffix)
+
+
+def _broken(suffix: str, expected: frozenset[str], container: str) -> Exception:
+    """A container that cannot be opened: what lies in it can only be told from the name."""
+    claimed = BY_ENDING.get(suffix)
+    if claimed is None:
+        return reject.damaged(formats.name_of(container).split(" ", 1)[1])
+    if claimed.media_type in expected:
+        return reject.damaged(claimed.noun)
+    return reject.mismatch(suffix, formats.name_of(container))
+
+
+def _binary(head: bytes) -> str:
+    if head.startswith(_PROGRAM):
+        return "application/x-executable"
+    guess = filetype.guess(head)
+    return str(guess.mime) if guess else formats.BINARY
+
+
+def _text(path: Path, head: bytes, suffix: str) -> str:
+    sample = text.decode(head)
+    seen = markup.kind_of(sample)
+    claimed = BY_ENDING.get(suffix)
+    if claimed is None:
+        return _settled(seen or _unnamed(path, sample), suffix)
+    if seen == claimed.media_type or seen in _ALSO_FITS.get(claimed.media_type, ()):
+        return claimed.media_type
+    if seen == formats.HTML and claimed.media_type == formats.XML:
+        return formats.HTML  # XHTML is both
+    if seen is None and _may_be(claimed.media_type, sample):
+        return claimed.media_type
+    return _settled(seen or formats.PLAIN, suffix)
+
+
+def _may_be(claimed: str, sample: str) -> bool:
+    """Whether text without marks of its own can be what its name claims."""
+    if claimed in (formats.JSON, formats.JSON_LINES):
+        return markup.starts_like_json(sample)
+    if claimed == formats.EML:
+        return mail_headers.are_in(sample)
+    if claimed == formats.XML:
+        return sample.lstrip().startswith("<")
+    return claimed in _TEXTS
+
+
+def _unnamed(path: Path, sample: str) -> str:
+    if mail_headers.are_plain_in(sample):
+        return formats.EML
+    if sample.lstrip().startswith(("{", "[")) and markup.is_json(text.decode(path.read_bytes())):
+        return formats.JSON
+    return formats.PLAIN

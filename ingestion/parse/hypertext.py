@@ -1,5 +1,6 @@
 """HTML: cleared of what is not content, reshaped where unstructured would lose it, then partitioned."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -7,24 +8,15 @@ from typing import Final
 from lxml import etree, html
 from unstructured.partition.html import partition_html
 
-from cairn.library.rendition import Rendition
-from ingestion.parse import partition, reject, tables
+from cairn.library.rendition import Rendition, Report
+from ingestion.parse import notes, page_frame, partition, reject, tables
 from ingestion.parse.build import RenditionBuilder
 from ingestion.parse.limits import Limits
 from ingestion.parse.text import clean, decode
 
 _DEEPEST: Final = 150
 _LONGEST_TEXT: Final = 2_000_000  # libxml2 drops longer ones, and all after them, in unstructured's parser
-_DROPPED_TAGS: Final = frozenset(
-    (
-        *("script", "style", "noscript", "template", "meta", "link", "base"),
-        *("nav", "aside", "dialog", "button", "input", "select", "textarea"),
-        *("embed", "iframe", "object", "svg", "video", "audio", "canvas"),
-    )
-)
-_PAGE_FRAME: Final = frozenset(("header", "footer"))
-_CONTENT: Final = frozenset(("article", "main", "section"))
-_DROPPED_ROLES: Final = frozenset(("navigation", "banner", "contentinfo", "search", "complementary"))
+_EMBEDDED: Final = ("embed", "iframe", "object", "video", "audio")
 # unstructured takes these for boilerplate; in a handbook they hold the answer
 _RENAMED: Final = {
     "details": "div",
@@ -38,25 +30,40 @@ _RENAMED: Final = {
 }
 _LAYOUT: Final = ("table", "h1", "h2", "h3", "h4", "h5", "h6", "article", "section")
 _LAYOUT_PARTS: Final = frozenset(("table", "thead", "tbody", "tfoot", "tr", "td", "th"))
+_BLOCKS: Final = ("p", "div", "table", "ul", "ol")
+_WEIGHT: Final = re.compile(r"font-weight:(bold|[6-9]00)\b")
+_PROPERTIES: Final = {
+    "author": ("author", "dc.creator", "dcterms.creator"),
+    "date": ("date", "dc.date", "dcterms.date", "article:published_time"),
+}
+_CHARSET: Final = re.compile(rb"""<meta[^>]{0,200}charset\s*=\s*["']?\s*([\w-]{2,40})""", re.IGNORECASE)
+_HEAD: Final = 4096
+_LONGEST_PROPERTY: Final = 300
 
 
 def parse(path: Path, limits: Limits) -> Rendition:
-    return read(decode(path.read_bytes()), limits)
+    data = path.read_bytes()
+    declared = _CHARSET.search(data[:_HEAD])
+    return read(decode(data, declared=declared.group(1).decode("ascii") if declared else ""), limits)
 
 
-def read(source: str, limits: Limits, *, title: str | None = None) -> Rendition:
-    """`title` wins over the page's own."""
+def read(
+    source: str, limits: Limits, *, title: str | None = None, first_row_is_header: bool = False
+) -> Rendition:
+    """`title` wins over the page's own; `first_row_is_header` goes for tables that do not mark theirs."""
     root = _tree(source)
     if root is None:
         raise reject.no_text()
     if any(len(text) > _LONGEST_TEXT for text in root.itertext()):
         raise reject.too_long(_LONGEST_TEXT)
-    named = title or _title(root)
-    _reshape(root)
+    named, properties = title or _title(root), _properties(root)
+    unread = _reshape(root)
     builder = RenditionBuilder(limits)
     text = html.tostring(root, encoding="unicode")
-    partition.collect(partition_html(text=text, languages=[""]), builder, first_row_is_header=False)
-    return builder.build(title=named or builder.first_heading)
+    elements = partition_html(text=text, languages=[""])
+    partition.collect(elements, builder, first_row_is_header=first_row_is_header)
+    report = Report(tables=builder.tables, warnings=unread)
+    return builder.build(title=named or builder.first_heading, report=report, properties=properties)
 
 
 def _tree(source: str) -> html.HtmlElement | None:
@@ -80,20 +87,47 @@ def _title(root: html.HtmlElement) -> str | None:
     return clean(found.text_content()) if found is not None else None
 
 
-def _reshape(root: html.HtmlElement) -> None:
+def _properties(root: html.HtmlElement) -> dict[str, str]:
+    """Author, date and language, as far as the page tells."""
+    told = {_meta_name(meta): meta.get("content") for meta in root.iter("meta")}
+    found = {key: next(filter(None, map(told.get, names)), "") for key, names in _PROPERTIES.items()}
+    found["language"] = root.get("lang") or ""
+    cleaned = ((key, clean(value).strip()[:_LONGEST_PROPERTY]) for key, value in found.items())
+    return {key: value for key, value in cleaned if value}
+
+
+def _meta_name(meta: html.HtmlElement) -> str:
+    return (meta.get("name") or meta.get("property") or "").lower()
+
+
+def _reshape(root: html.HtmlElement) -> tuple[str, ...]:
+    """Answers what the report should say was left out."""
     _flatten(root)
-    for element in [node for node in root.iter() if _is_boilerplate(node)]:
+    page_frame.remove(root)
+    unread = _unread(root)
+    for element in list(root.iter(*_EMBEDDED)):
         element.drop_tree()
     for element in list(root.iter(*_RENAMED)):
         element.tag = _RENAMED[element.tag]
     for image in list(root.iter("img")):
         _image(image)
+    _embolden(root)
     for table in list(root.iter("table")):
         _table(table)
     for item in list(root.iter("li")):
         _unwrap_first_paragraph(item)
     for numbered in root.iter("ol"):
         _number(numbered)
+    for mark in root.xpath("//a[@role='doc-noteref']"):
+        _note_mark(mark)
+    return unread
+
+
+def _unread(root: html.HtmlElement) -> tuple[str, ...]:
+    """An empty description says that a picture is decoration."""
+    pictures = sum(image.get("alt") != "" for image in root.iter("img"))
+    embedded = sum(1 for _ in root.iter(*_EMBEDDED))
+    return notes.not_read(pictures, "picture") + notes.not_read(embedded, "embedded object")
 
 
 def _flatten(root: html.HtmlElement) -> None:
@@ -111,26 +145,37 @@ def _depths(root: html.HtmlElement) -> Iterator[tuple[html.HtmlElement, int]]:
             yield node, depth
 
 
-def _is_boilerplate(node: html.HtmlElement) -> bool:
-    if node.tag in ("html", "body"):
-        return False
-    if node.tag in _DROPPED_TAGS or node.get("role") in _DROPPED_ROLES:
-        return True
-    if node.tag in _PAGE_FRAME:
-        return not any(ancestor.tag in _CONTENT for ancestor in node.iterancestors())
-    return _is_hidden(node)
-
-
-def _is_hidden(node: html.HtmlElement) -> bool:
-    style = (node.get("style") or "").replace(" ", "").lower()
-    hidden = "hidden" in node.attrib or node.get("aria-hidden") == "true"
-    return hidden or "display:none" in style or "visibility:hidden" in style
-
-
 def _image(image: html.HtmlElement) -> None:
     """Its description reads on as text; unstructured would cut the paragraph in two."""
     image.tag, description = "span", (image.get("alt") or "").strip()
     image.text = f" {description} " if description else None
+
+
+def _embolden(root: html.HtmlElement) -> None:
+    """Bold by style becomes bold by tag: a line of it may be a heading."""
+    for node in list(root.iter("p", "div", "span", "font")):
+        if not _is_bold(node) or next(node.iterancestors("table", "b", "strong"), None) is not None:
+            continue
+        if node.tag in ("span", "font"):
+            node.tag = "b"
+        elif next(node.iterdescendants(*_BLOCKS), None) is None and not _has_plain_part(node):
+            _wrap_content(node)
+
+
+def _is_bold(node: html.HtmlElement) -> bool:
+    return _WEIGHT.search((node.get("style") or "").replace(" ", "").lower()) is not None
+
+
+def _has_plain_part(node: html.HtmlElement) -> bool:
+    weighed = (part for part in node.iterdescendants() if "font-weight" in (part.get("style") or ""))
+    return not all(map(_is_bold, weighed))
+
+
+def _wrap_content(node: html.HtmlElement) -> None:
+    bold = node.makeelement("b", {})
+    bold.text, node.text = node.text, None
+    bold.extend(list(node))
+    node.append(bold)
 
 
 def _table(table: html.HtmlElement) -> None:
@@ -165,3 +210,11 @@ def _number(numbered: html.HtmlElement) -> None:
     items = [item for item in numbered if item.tag == "li"]
     for number, item in enumerate(items, first):
         item.text = f"{number}. {(item.text or '').lstrip()}"
+
+
+def _note_mark(mark: html.HtmlElement) -> None:
+    """A raised number would run into the word or, worse, the figure before it."""
+    number = " ".join(mark.text_content().split())
+    for child in list(mark):
+        mark.remove(child)
+    mark.text = f" [{number}]"

@@ -4,11 +4,14 @@ A file may take over the program that reads it; what comes back must not take ov
 """
 
 import json
-from dataclasses import asdict
-from typing import Any, Protocol
+from dataclasses import asdict, dataclass
+from typing import Any, Final, Protocol
 
 from cairn.errors import DocumentRejected, Rejection
 from ingestion.parse.limits import Limits
+
+_MOST_PAGES: Final = 1_000_000
+_REASONS: Final = frozenset(Rejection)
 
 
 class Channel(Protocol):
@@ -44,9 +47,21 @@ def send_failure(channel: Channel, what: str) -> None:
     _send(channel, {"failed": what, "retire": True}, b"")
 
 
+def send_progress(channel: Channel, done: int, total: int) -> None:
+    channel.send_bytes(json.dumps({"progress": [done, total]}).encode())
+
+
 def _send(channel: Channel, header: dict[str, Any], body: bytes) -> None:
     channel.send_bytes(json.dumps(header).encode())
     channel.send_bytes(body)
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """On the way to an answer: `done` of `total` pages have been read."""
+
+    done: int
+    total: int
 
 
 class Answer:
@@ -57,17 +72,25 @@ class Answer:
         self.body = body
         self.retire = bool(header.get("retire"))
 
-    @classmethod
-    def receive(cls, channel: Channel, largest: int) -> "Answer":
-        header = json.loads(channel.recv_bytes(largest))
-        return cls(header, channel.recv_bytes(largest))
-
     def result(self) -> dict[str, Any]:
-        """Raises DocumentRejected or ChildFailed if that is what the child answered."""
-        if "rejected" in self._header:
-            reason, message = self._header["rejected"]
-            raise DocumentRejected(Rejection(reason), str(message))
-        if "failed" in self._header:
-            raise ChildFailed(str(self._header["failed"]))
-        found: dict[str, Any] = self._header["result"]
-        return found
+        """Raises DocumentRejected if that is what the child answered, else ChildFailed."""
+        match self._header:
+            case {"rejected": [str(reason), str(message)]} if reason in _REASONS:
+                raise DocumentRejected(Rejection(reason), message)
+            case {"failed": str(what)}:
+                raise ChildFailed(what)
+            case {"result": dict(found)}:
+                return found
+            case _:
+                raise ChildFailed("an answer that makes no sense")
+
+
+def receive(channel: Channel, largest: int) -> Progress | Answer:
+    """Raises ValueError for what makes no sense."""
+    match json.loads(channel.recv_bytes(largest)):
+        case {"progress": [int(done), int(total)]} if 0 <= done <= total <= _MOST_PAGES:
+            return Progress(done, total)
+        case dict(header):
+            return Answer(header, channel.recv_bytes(largest))
+        case _:
+            raise ValueError("neither progress nor an answer")

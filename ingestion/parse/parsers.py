@@ -1,31 +1,75 @@
 """Which parser reads what; runs in the child process."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Final
 
 from cairn.library.rendition import Rendition
-from ingestion.parse import contained, delimited, detect, hypertext, markdown, pdf, plain, word
+from ingestion.parse import (
+    archive_listing,
+    contained,
+    delimited,
+    detect,
+    formats,
+    hypertext,
+    images,
+    json_records,
+    language,
+    mail,
+    markdown,
+    office,
+    outlook,
+    pandoc,
+    pdf,
+    plain,
+    sheets,
+    slides,
+    word,
+    xml_records,
+)
 from ingestion.parse.limits import Limits
 from ingestion.parse.serve import serve
 
 Parser = Callable[[Path, Limits], Rendition]
 
 PARSERS: Final[dict[str, Parser]] = {
-    detect.PDF: pdf.parse,
-    detect.DOCX: word.parse,
-    detect.HTML: hypertext.parse,
-    detect.MARKDOWN: markdown.parse,
-    detect.CSV: delimited.parse,
-    detect.PLAIN: plain.parse,
+    formats.PDF: pdf.parse,
+    formats.DOCX: word.parse,
+    formats.DOC: office.doc,
+    formats.ODT: pandoc.odt,
+    formats.RTF: pandoc.rtf,
+    formats.EPUB: pandoc.epub,
+    formats.HTML: hypertext.parse,
+    formats.XML: xml_records.parse,
+    formats.JSON: json_records.parse,
+    formats.JSON_LINES: json_records.parse_lines,
+    formats.MARKDOWN: markdown.parse,
+    formats.RST: pandoc.rst,
+    formats.ORG: pandoc.org,
+    formats.PPTX: slides.parse,
+    formats.PPT: office.ppt,
+    formats.XLSX: sheets.parse,
+    formats.XLS: sheets.parse,
+    formats.ODS: sheets.parse,
+    formats.CSV: delimited.parse,
+    formats.TSV: delimited.parse,
+    formats.PLAIN: plain.parse,
+    formats.EML: mail.parse,
+    formats.MSG: outlook.parse,
+    formats.PNG: images.parse,
+    formats.JPEG: images.parse,
+    formats.TIFF: images.parse,
+    formats.ZIP: archive_listing.parse,
 }
 
 
 def parse_file(path: Path, filename: str, limits: Limits) -> tuple[str, Rendition]:
     """(media type, what was read). Raises DocumentRejected."""
     media_type = detect.detect(path, filename)
-    return media_type, PARSERS[media_type](path, limits)
+    rendition = PARSERS[media_type](path, limits)
+    return media_type, replace(rendition, language=language.of(rendition.elements))
 
 
 def main(connection: Connection) -> None:

@@ -20,6 +20,7 @@ from ingestion.parse.build import LIST_ITEM, TABLE, RenditionBuilder
 _BELOW_HEADINGS: Final = 9
 _LONGEST_BOLD_LINE: Final = 100
 _BULLET_ROW: Final = re.compile(r"[•▪●■◦‣∙·○□–—*-] \| ([^\n|]+)")
+_BOLD: Final = frozenset(("b", "bi"))
 _DROPPED: Final = (Header, Footer, PageBreak)
 
 
@@ -51,10 +52,10 @@ def _is_bold_line(element: Element) -> bool:
     text = element.text
     if not isinstance(element, Text) or isinstance(element, ListItem) or len(text) > _LONGEST_BOLD_LINE:
         return False
-    bold = element.metadata.emphasized_text_contents or []
-    return (
-        "b" in (element.metadata.emphasized_text_tags or []) and bold == [text] and text[-1] not in ".:;,!?"
-    )
+    contents = element.metadata.emphasized_text_contents or []
+    tags = element.metadata.emphasized_text_tags or []
+    bold = "".join(part for part, tag in zip(contents, tags, strict=False) if tag in _BOLD)
+    return "".join(bold.split()) == "".join(text.split()) and text[0] != "(" and text[-1] not in ".:;,!?"
 
 
 def _table(element: Table, builder: RenditionBuilder, *, first_row_is_header: bool) -> None:

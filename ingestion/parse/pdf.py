@@ -2,20 +2,24 @@
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 import pypdfium2
 from pypdfium2.raw import FPDF_ERR_PASSWORD
 
+from cairn.errors import DocumentRejected
 from cairn.library.rendition import Rendition, Report
-from ingestion.parse import pdf_tables, reject
+from ingestion.parse import pdf_scans, pdf_tables, programs, progress, reject, scans
 from ingestion.parse.build import LIST_ITEM, TABLE, RenditionBuilder
 from ingestion.parse.limits import Limits
 from ingestion.parse.pdf_furniture import without_furniture
 from ingestion.parse.pdf_layout import Block, blocks_of, measure
 from ingestion.parse.pdf_lines import BROKEN_WORD, Page, read_page
 from ingestion.parse.pdf_spelling import Speller
+from ingestion.parse.scans import Scans
 from ingestion.parse.text import clean
 
 _KIND: Final = "PDF"
@@ -39,15 +43,16 @@ _NOT_A_TITLE: Final = re.compile(
 
 
 def parse(path: Path, limits: Limits) -> Rendition:
+    found = Scans(limits)
     document = open_document(path)
     try:
         if len(document) > limits.pages:
             raise reject.too_many_pages(len(document), limits.pages)
         title = _metadata_title(document)
-        pages = list(_pages(document, limits))
+        pages = list(_pages(document, found, limits))
     finally:
         document.close()
-    return _rendition(pages, title, limits)
+    return _rendition(pages, found, title, limits)
 
 
 def open_document(path: Path) -> pypdfium2.PdfDocument:
@@ -63,43 +68,71 @@ def open_document(path: Path) -> pypdfium2.PdfDocument:
     return document
 
 
-def _pages(document: pypdfium2.PdfDocument, limits: Limits) -> Iterator[Page]:
+def _pages(document: pypdfium2.PdfDocument, found: Scans, limits: Limits) -> Iterator[Page]:
     """A page that cannot be read counts as one without text."""
     characters = 0
-    for number in range(len(document)):
-        page = _page(document, number)
-        characters += sum(len(line.text) for line in page.lines)
+    for number in range(1, len(document) + 1):
+        page = _page(document, number, found)
+        characters += page.characters
         if characters > limits.characters:
             raise reject.too_large(limits.characters)
         yield page
+        progress.report(number, len(document))
 
 
-def _page(document: pypdfium2.PdfDocument, number: int) -> Page:
+def _page(document: pypdfium2.PdfDocument, number: int, found: Scans) -> Page:
     try:
-        page = document[number]
+        page = document[number - 1]
     except pypdfium2.PdfiumError:
         return Page(1, 1, ())
     try:
-        return read_page(page)
+        return _text_or_scan(page, number, found)
     except pypdfium2.PdfiumError:
         return Page(1, 1, ())
     finally:
         page.close()
 
 
-def _rendition(pages: Sequence[Page], title: str | None, limits: Limits) -> Rendition:
-    without_text = tuple(number for number, page in enumerate(pages, 1) if not page.lines)
+def _text_or_scan(page: pypdfium2.PdfPage, number: int, found: Scans) -> Page:
+    """A scan's few letters, such as a stamped page number, give way to what is recognised on it."""
+    text = read_page(page)
+    if pdf_scans.is_scan(page, text):
+        found.add(number, partial(pdf_scans.picture, page))
+    return replace(text, lines=()) if number in found.read else text
+
+
+def _rendition(pages: Sequence[Page], found: Scans, title: str | None, limits: Limits) -> Rendition:
+    without_text = tuple(
+        number for number, page in enumerate(pages, 1) if not page.lines and number not in found.read
+    )
     if len(without_text) == len(pages):
-        raise reject.scanned()
+        raise _nothing_read(found, limits)
     style = measure(pages)
     content = without_furniture(pages)
     blocks = [(number, page, list(blocks_of(page, style))) for number, page in enumerate(content, 1)]
-    reader = _Reader([block for _, _, found in blocks for block in found], limits)
-    for number, page, found in blocks:
-        for block in found:
+    reader = _Reader([block for _, _, found_here in blocks for block in found_here], limits)
+    for number, page, found_here in blocks:
+        for block in found_here:
             reader.add(block, number, page)
-    report = Report(pages_without_text=without_text, tables=reader.builder.tables)
+        scans.write(found.read.get(number, ()), number, reader.builder)
+    report = Report(
+        pages_without_text=without_text,
+        ocr_pages=tuple(found.read),
+        ocr_confidence=found.confidence,
+        tables=reader.builder.tables,
+        truncated=found.is_cut_short and not found.is_missing,
+        warnings=tuple(found.warnings()),
+    )
     return reader.builder.build(title=title, pages=len(pages), report=report)
+
+
+def _nothing_read(found: Scans, limits: Limits) -> DocumentRejected:
+    if found.is_cut_short:
+        return programs.missing(programs.TESSERACT) if found.is_missing else reject.time_limit(limits.seconds)
+    return reject.no_text(
+        "No text was found on any page, nor recognised in its pictures. "
+        "If the pages show text, scan them again more sharply and upload that."
+    )
 
 
 class _Reader:

@@ -87,6 +87,10 @@ class Page:
     height: float
     lines: tuple[Line, ...]
 
+    @property
+    def characters(self) -> int:
+        return sum(len(line.text) for line in self.lines)
+
     def fractions(self, box: Box) -> Box:
         left, top, right, bottom = box
         across = (_share(left, self.width), _share(right, self.width))

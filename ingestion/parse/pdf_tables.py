@@ -1,20 +1,17 @@
 """Finds tables among a page's lines, by cells that stand apart, and writes them out row by row."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
 from cairn.library.rendition import Box
+from ingestion.parse.figures import is_figure, leading_rows
 from ingestion.parse.pdf_lines import Cell, Line
 
-_FIGURE: Final = re.compile(r"[-–—(]?[$€£¥]?\s?[-–(]?[\d.,]+\s?%?\)?[%*]?|[—–-]")
-_YEAR: Final = re.compile(r"(19|20)\d\d")
 _MOST_BETWEEN: Final = 2
 _FEWEST_ROWS: Final = 3
 _MOST_HEADER_LINES: Final = 12
-_MOST_HEADER_ROWS: Final = 5
 _SENTENCE: Final = 60
 
 
@@ -60,12 +57,8 @@ def _is_prose(line: Line) -> bool:
 
 
 def _is_table(rows: Sequence[Line]) -> bool:
-    figures = sum(is_figure(cell) for line in rows for cell in line.cells)
+    figures = sum(is_figure(cell.text) for line in rows for cell in line.cells)
     return len(rows) >= _FEWEST_ROWS or (len(rows) > 1 and figures > 2)
-
-
-def is_figure(cell: Cell) -> bool:
-    return bool(_FIGURE.fullmatch(cell.text))
 
 
 def _with_header(lines: Sequence[Line], start: int, end: int, floor: int) -> int:
@@ -124,7 +117,4 @@ def _row_text(row: Row, labels_end: float) -> str:
 
 def header_rows(rows: Sequence[Row]) -> int:
     """Leading rows without figures but years, up to the first row with them."""
-    for count, row in enumerate(rows[: _MOST_HEADER_ROWS + 1]):
-        if any(is_figure(cell) and not _YEAR.fullmatch(cell.text) for cell in row.cells[1:]):
-            return count
-    return 0
+    return leading_rows([[cell.text for cell in row.cells] for row in rows])

@@ -1,20 +1,37 @@
 """Plain text: paragraphs are what blank lines part."""
 
+import base64
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from textwrap import dedent
+from typing import Final
 
-from cairn.library.rendition import Rendition
+from cairn.library.rendition import Rendition, Report
 from ingestion.parse.build import TEXT, RenditionBuilder
 from ingestion.parse.limits import Limits
-from ingestion.parse.text import decode
+from ingestion.parse.text import decode, looks_binary
+
+_BASE64: Final = re.compile(rb"[A-Za-z0-9+/]{20,}={0,2}")
+_DECODED: Final = "The file held its text in base64; it was decoded."
 
 
 def parse(path: Path, limits: Limits) -> Rendition:
+    data = path.read_bytes()
+    packed = _unpacked(data)
     builder = RenditionBuilder(limits)
-    for paragraph in _paragraphs(decode(path.read_bytes())):
+    for paragraph in _paragraphs(decode(data if packed is None else packed)):
         builder.add(TEXT, paragraph)
-    return builder.build()
+    return builder.build(report=Report(warnings=() if packed is None else (_DECODED,)))
+
+
+def _unpacked(data: bytes) -> bytes | None:
+    """The text of a file that is one block of base64 and nothing else."""
+    block = b"".join(data.split())
+    if len(block) % 4 or not _BASE64.fullmatch(block):
+        return None
+    found = base64.b64decode(block)
+    return None if looks_binary(found) or b" " not in found else found
 
 
 def _paragraphs(text: str) -> Iterator[str]:

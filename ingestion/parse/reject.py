@@ -1,8 +1,7 @@
 """Sentences for the person who uploaded the file: what is wrong, and what to do."""
 
 from cairn.errors import DocumentRejected, Rejection
-
-SUPPORTED = ".pdf, .docx, .md, .html, .txt or .csv"
+from ingestion.parse import formats
 
 
 def empty_file() -> DocumentRejected:
@@ -16,17 +15,13 @@ def no_text(message: str = "") -> DocumentRejected:
     return DocumentRejected(Rejection.NO_TEXT, message or default)
 
 
-def scanned() -> DocumentRejected:
-    return no_text(
-        "None of the pages holds text: this looks like a scan or pictures. "
-        "Run text recognition (OCR) on it and upload the result."
-    )
-
-
-def unsupported(kind: str) -> DocumentRejected:
+def unsupported(content: str, suffix: str = "") -> DocumentRejected:
+    """`content` completes "the content is"."""
+    named = f"The name ends in {suffix}, and the content" if suffix else "The content"
     return DocumentRejected(
         Rejection.UNSUPPORTED_TYPE,
-        f"Files of this kind ({kind}) cannot be read. Save it as {SUPPORTED} and upload that.",
+        f"{named} is {content}, which cannot be read. "
+        f"Save it in a format that can, and upload that: {formats.supported()}.",
     )
 
 
@@ -60,6 +55,10 @@ def unsafe_archive(why: str) -> DocumentRejected:
     )
 
 
+def nested_too_deep(limit: int) -> DocumentRejected:
+    return unsafe_archive(f"it lies in more than {limit} archives or mails, each inside another")
+
+
 def too_large(limit: int) -> DocumentRejected:
     return DocumentRejected(
         Rejection.TOO_LARGE,
@@ -67,10 +66,23 @@ def too_large(limit: int) -> DocumentRejected:
     )
 
 
+def too_many_pieces(limit: int) -> DocumentRejected:
+    return DocumentRejected(
+        Rejection.TOO_LARGE,
+        f"The file holds more than {limit:,} lines and sentences. Split it and upload the parts.",
+    )
+
+
 def too_long(limit: int) -> DocumentRejected:
     return DocumentRejected(
         Rejection.TOO_LARGE,
         f"A single paragraph is longer than {limit:,} characters. Break it up and upload the file again.",
+    )
+
+
+def part_too_large(limit: int) -> DocumentRejected:
+    return DocumentRejected(
+        Rejection.TOO_LARGE, f"The file has more than {limit >> 20:,} MB. Split it and upload the parts."
     )
 
 

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -16,12 +17,16 @@ from typing import Any, Final
 
 from cairn.errors import NotFound, Unavailable
 from cairn.library.rendition import Rendition
-from ingestion.parse import messages, reject
+from ingestion.parse import messages, programs, reject, scratch
+from ingestion.parse.confine import Task
 from ingestion.parse.limits import Limits
 from ingestion.parse.messages import Answer, ChildFailed
+from ingestion.parse.progress import PagesRead, Throttled, nobody
+from ingestion.parse.scratch import Scratch
 from ingestion.parse.serve import READY
+from ingestion.parse.walls import Walls, namespace
 
-__all__ = ["Limits", "Parsed", "ParserPool"]
+__all__ = ["Limits", "Parsed", "ParserPool", "walls_tried"]
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +38,8 @@ _RECEIVE_SECONDS: Final = 60
 _REAP_SECONDS: Final = 10
 _FILES_PER_CHILD: Final = 200
 _LARGEST_ANSWER: Final = 512 << 20
+_CONFINE: Final = "ingestion.parse.confine"
+_MEMORY_USED_UP: Final = 0.8
 # nothing of the parent's environment: it holds secrets
 _ENVIRONMENT: Final = {
     "DO_NOT_TRACK": "1",
@@ -59,30 +66,53 @@ def _never() -> bool:
 
 
 class ParserPool:
-    """Safe to use from several threads; children start when first needed and are replaced when they break."""
+    """Safe to use from several threads; children start when first needed and are replaced when they break.
 
-    def __init__(self, size: int = 2) -> None:
-        self._parsers = _Lane("ingestion.parse.parsers", size)
-        self._pictures = _Lane("ingestion.parse.pictures", 1)
+    Each child has a folder of its own in `folder` (by default the system's for temporary files).
+    """
 
-    def parse(self, path: Path, filename: str, *, limits: Limits, cancelled: Cancelled = _never) -> Parsed:
-        """Raises DocumentRejected, also for limits and crashes; Unavailable if no child starts."""
-        answer = self._parsers.ask({"path": str(path.resolve()), "filename": filename}, limits, cancelled)
-        result = answer.result()
-        rendition = Rendition.from_json(result["rendition"])
-        return Parsed(rendition, result["media_type"], tuple(result["parts"]))
+    def __init__(self, size: int = 2, *, folder: Path | None = None) -> None:
+        base = folder or Path(tempfile.gettempdir())
+        scratch.sweep(base)
+        self._parsers = _Lane("ingestion.parse.parsers", size, base)
+        self._pictures = _Lane("ingestion.parse.pictures", 1, base)
+
+    def parse(
+        self,
+        path: Path,
+        filename: str,
+        *,
+        limits: Limits,
+        cancelled: Cancelled = _never,
+        progress: PagesRead = nobody,
+        urgent: bool = False,
+    ) -> Parsed:
+        """Raises DocumentRejected, also for limits and crashes; Unavailable if no child starts.
+
+        `progress` is told of pages at most twice a second. Who is `urgent` gets the next child that is
+        free, before all who are not.
+        """
+        asked = _Request(path, {"filename": filename}, limits, cancelled, progress, urgent)
+        return _parsed(self._parsers.ask(asked).result())
 
     def part(
-        self, path: Path, filename: str, index: int, *, limits: Limits, cancelled: Cancelled = _never
+        self,
+        path: Path,
+        filename: str,
+        index: int,
+        *,
+        limits: Limits,
+        cancelled: Cancelled = _never,
+        urgent: bool = False,
     ) -> bytes:
         """The content of `Parsed.parts[index]`. Raises as `parse` does."""
-        arguments = {"path": str(path.resolve()), "filename": filename, "part": index}
-        return self._parsers.ask(arguments, limits, cancelled).body
+        arguments = {"filename": filename, "part": index}
+        return self._parsers.ask(_Request(path, arguments, limits, cancelled, urgent=urgent)).body
 
     def render_page(self, path: Path, page_number: int, *, width: int, limits: Limits) -> bytes:
         """PNG of a page of a PDF, counted from 1. Raises NotFound when there is no such page."""
-        arguments = {"path": str(path.resolve()), "page_number": page_number, "width": width}
-        answer = self._pictures.ask(arguments, limits, _never)
+        arguments = {"page_number": page_number, "width": width}
+        answer = self._pictures.ask(_Request(path, arguments, limits))
         if not answer.result()["found"]:
             raise NotFound
         return answer.body
@@ -97,27 +127,60 @@ class ParserPool:
         self._pictures.close()
 
 
+def _parsed(result: dict[str, Any]) -> Parsed:
+    """A file may have taken over the child and answer in its stead."""
+    try:
+        rendition = Rendition.from_json(result["rendition"])
+        return Parsed(rendition, str(result["media_type"]), tuple(map(str, result["parts"])))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise reject.parser_crashed() from error
+
+
+def walls_tried(folder: Path) -> Walls:
+    """What the kernel keeps from parser processes here. Raises Unavailable if none starts."""
+    lane = _Lane("ingestion.parse.walls", 1, folder)
+    try:
+        with tempfile.NamedTemporaryFile(dir=folder) as document:
+            request = _Request(Path(document.name), {"namespace_outside": namespace()}, Limits())
+            return Walls(**lane.ask(request).result())
+    finally:
+        lane.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    path: Path
+    arguments: dict[str, Any]
+    limits: Limits
+    cancelled: Cancelled = _never
+    progress: PagesRead = nobody
+    urgent: bool = False
+
+
 class _Lane:
     """At most `size` children that run the same module."""
 
-    def __init__(self, module: str, size: int) -> None:
+    def __init__(self, module: str, size: int, folder: Path) -> None:
         self._module = module
         self._size = size
+        self._folder = folder
         self._changed = threading.Condition()
         self._idle: list[_Child] = []
         self._busy: set[_Child] = set()
+        self._urgent = 0
         self._closed = False
 
-    def ask(self, arguments: dict[str, Any], limits: Limits, cancelled: Cancelled) -> Answer:
-        with self._child(cancelled) as child:
+    def ask(self, request: _Request) -> Answer:
+        with self._child(request.cancelled, urgent=request.urgent) as child:
             try:
-                answer = child.ask(messages.request(limits, arguments), limits, cancelled)
+                answer = child.ask(request)
                 answer.result()
             except ChildFailed as error:
+                child.retire()
                 log.warning("%s failed: %s", self._module, error)
                 raise reject.parser_crashed() from error
             except _Died as error:
-                raise self._death(error, limits) from error
+                raise self._death(error, request.limits) from error
         return answer
 
     def warm(self) -> None:
@@ -138,34 +201,52 @@ class _Lane:
     def _death(self, error: "_Died", limits: Limits) -> Exception:
         if self._closed:
             return Unavailable("Cairn is shutting down")
-        log.warning("%s died with %d", self._module, error.returncode)
+        log.warning("%s died with %s", self._module, error.returncode)
         if error.returncode == -signal.SIGXCPU:
             return reject.time_limit(limits.seconds)
+        if error.returncode == -signal.SIGKILL or error.out_of_memory:
+            return reject.memory_limit(limits.memory_mb)
         return reject.parser_crashed()
 
     @contextlib.contextmanager
-    def _child(self, cancelled: Cancelled) -> "Iterator[_Child]":
-        child = self._taken(cancelled)
+    def _child(self, cancelled: Cancelled, *, urgent: bool = False) -> "Iterator[_Child]":
+        child = self._taken(cancelled, urgent=urgent)
         try:
             child.await_ready()
             yield child
         finally:
             self._give_back(child)
 
-    def _taken(self, cancelled: Cancelled) -> "_Child":
+    def _taken(self, cancelled: Cancelled, *, urgent: bool) -> "_Child":
         """An idle child, or a new one, which is not ready yet. Waits while there are enough of them."""
-        while not cancelled():
-            with self._changed:
-                if self._closed:
-                    raise Unavailable("Cairn is shutting down")
-                child = self._living()
-                if child is None and len(self._busy) < self._size:
-                    child = _Child(self._module)
-                if child is not None:
-                    self._busy.add(child)
-                    return child
-                self._changed.wait(_POLL)
+        with self._waiting(urgent=urgent):
+            while not cancelled():
+                with self._changed:
+                    if self._closed:
+                        raise Unavailable("Cairn is shutting down")
+                    child = self._free() if urgent or not self._urgent else None
+                    if child is not None:
+                        self._busy.add(child)
+                        return child
+                    self._changed.wait(_POLL)
         raise reject.cancelled()
+
+    @contextlib.contextmanager
+    def _waiting(self, *, urgent: bool) -> Iterator[None]:
+        with self._changed:
+            self._urgent += urgent
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._urgent -= urgent
+                self._changed.notify_all()
+
+    def _free(self) -> "_Child | None":
+        child = self._living()
+        if child is None and len(self._busy) < self._size:
+            return _Child(self._module, self._folder)
+        return child
 
     def _living(self) -> "_Child | None":
         """An idle child that has not died at rest."""
@@ -182,28 +263,36 @@ class _Lane:
             keep = child.usable and not self._closed
             if keep:
                 self._idle.append(child)
-            self._changed.notify()
+            self._changed.notify_all()
         if not keep:
             child.kill()
 
 
 class _Died(Exception):
-    def __init__(self, returncode: int) -> None:
+    """`returncode` is None when it had to be killed since it made no sense any more."""
+
+    def __init__(self, returncode: int | None, *, out_of_memory: bool) -> None:
         super().__init__(returncode)
         self.returncode = returncode
+        self.out_of_memory = out_of_memory
 
 
 class _Child:
-    """One process and the connection to it. Raises Unavailable when it does not come up."""
+    """One process, the connection to it and its folder. Raises Unavailable when it does not come up."""
 
-    def __init__(self, module: str) -> None:
+    def __init__(self, module: str, folder: Path) -> None:
         self._module = module
+        self._scratch = Scratch(folder)
         self._connection, theirs = Pipe()
         self._answered = 0
         self._ready = False
         self._retired = False
+        self._data_bytes = 0
+        self._fell_silent = False
+        self._programs = programs.found()
+        task = Task(self._scratch.inbox, self._scratch.work, self._programs, scratch.MOST_BYTES)
         with theirs:
-            self._process = _spawn(module, theirs)
+            self._process = _spawn(module, theirs, task)
 
     def await_ready(self) -> None:
         if self._ready:
@@ -220,48 +309,79 @@ class _Child:
             self._ready
             and not self._retired
             and self._answered < _FILES_PER_CHILD
+            and self._programs == programs.found()  # one may have been installed since
             and self._process.poll() is None
         )
 
-    def ask(self, request: bytes, limits: Limits, cancelled: Cancelled) -> Answer:
-        """Kills the child and raises DocumentRejected when time is up or `cancelled` says so."""
+    def retire(self) -> None:
+        """It is trusted with no other file."""
+        self._retired = True
+
+    def ask(self, request: _Request) -> Answer:
+        """Kills the child and raises DocumentRejected when time is up or the request is cancelled."""
         self._retired = True  # until it has answered in full
-        try:
-            self._connection.send_bytes(request)
-            self._await(limits, cancelled)
-            with self._killed_after(_RECEIVE_SECONDS):
-                answer = Answer.receive(self._connection, _LARGEST_ANSWER)
-        except (EOFError, OSError, ValueError) as error:
-            raise _Died(self.kill()) from error
-        self._retired = answer.retire
+        with self._scratch.lent(request.path.resolve()) as path:
+            try:
+                message = messages.request(request.limits, {"path": str(path), **request.arguments})
+                self._connection.send_bytes(message)
+                answer = self._answer(request)
+                self._retired = answer.retire
+            except (EOFError, OSError, ValueError) as error:
+                raise self._died(request.limits) from error
+            finally:
+                if self._retired:
+                    self.stop()  # nobody may write there while the folder is emptied
         self._answered += 1
         return answer
 
     def stop(self) -> None:
-        self._process.kill()
+        """With the programs that it runs: they are of its process group."""
+        if self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, signal.SIGKILL)
 
     def kill(self) -> int:
-        """Return code; the one it died with if it was dead already."""
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(0.2 if self._retired else 0)
-        self._process.kill()
+        self.stop()
         self._connection.close()
-        return self._process.wait(_REAP_SECONDS)
+        try:
+            return self._process.wait(_REAP_SECONDS)
+        finally:
+            self._scratch.remove()
 
-    def _await(self, limits: Limits, cancelled: Cancelled) -> None:
-        deadline = time.monotonic() + limits.seconds
-        while not self._connection.poll(_POLL):
-            if cancelled():
-                self.kill()
-                raise reject.cancelled()
-            if time.monotonic() > deadline:
-                self.kill()
-                raise reject.time_limit(limits.seconds)
+    def _died(self, limits: Limits) -> _Died:
+        """How it ended, if it has ended by itself."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(1)
+        used_up = self._data_bytes > _MEMORY_USED_UP * (limits.memory_mb << 20)
+        return _Died(None if self._fell_silent else self._process.returncode, out_of_memory=used_up)
+
+    def _answer(self, request: _Request) -> Answer:
+        self._data_bytes = 0
+        deadline = time.monotonic() + request.limits.seconds
+        tell = Throttled(request.progress)
+        while True:
+            if self._connection.poll(_POLL):
+                with self._killed_after(_RECEIVE_SECONDS):
+                    found = messages.receive(self._connection, _LARGEST_ANSWER)
+                if isinstance(found, Answer):
+                    return found
+                tell(found.done, found.total)
+            self._check(request, deadline)
+
+    def _check(self, request: _Request, deadline: float) -> None:
+        if request.cancelled():
+            raise reject.cancelled()
+        if time.monotonic() > deadline:
+            raise reject.time_limit(request.limits.seconds)
+        if self._scratch.is_overfull():
+            raise scratch.overfull()
+        # none is left to see once it is ending, which takes a while when it was much
+        self._data_bytes = _data_bytes(self._process.pid) or self._data_bytes
 
     @contextlib.contextmanager
     def _killed_after(self, seconds: float) -> Iterator[None]:
         """A child that stops in the middle of its answer would hold its reader for ever."""
-        timer = threading.Timer(seconds, self._process.kill)
+        timer = threading.Timer(seconds, self._end_silence)
         timer.daemon = True
         timer.start()
         try:
@@ -269,18 +389,31 @@ class _Child:
         finally:
             timer.cancel()
 
+    def _end_silence(self) -> None:
+        self._fell_silent = True
+        self._process.kill()
 
-def _spawn(module: str, theirs: Connection) -> subprocess.Popen[bytes]:
+
+def _data_bytes(pid: int) -> int:
+    """What RLIMIT_DATA counts; 0 where it is not known."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
+    except OSError:
+        return 0
+    return int((status.partition("VmData:")[2].split() or ["0"])[0]) << 10
+
+
+def _spawn(module: str, theirs: Connection, task: Task) -> subprocess.Popen[bytes]:
     """A new interpreter: forking a process with threads, or importing its main module anew, would not do."""
     descriptor = theirs.fileno()
     path = os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path)
     return subprocess.Popen(  # noqa: S603 our own interpreter and module
-        [sys.executable, "-P", "-m", "ingestion.parse.confine", module, str(descriptor)],
+        [sys.executable, "-P", "-m", _CONFINE, module, str(descriptor), task.as_argument()],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         pass_fds=(descriptor,),
-        env={**_ENVIRONMENT, "PYTHONPATH": path},
+        env={**_ENVIRONMENT, "PYTHONPATH": path, "TMPDIR": str(task.work)},
         cwd="/",
         start_new_session=True,
     )

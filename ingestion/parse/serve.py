@@ -4,12 +4,13 @@ import resource
 import sys
 import traceback
 from collections.abc import Callable
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Final
 
-from cairn.errors import DocumentRejected
-from ingestion.parse import messages, reject
+from cairn.errors import DocumentRejected, Rejection
+from ingestion.parse import messages, progress, reject
 from ingestion.parse.limits import Limits
 
 Handler = Callable[..., tuple[dict[str, Any], bytes]]
@@ -33,9 +34,10 @@ def serve(connection: Connection, handler: Handler) -> None:
 
 def _answer(connection: Connection, handler: Handler, limits: Limits, arguments: dict[str, Any]) -> None:
     try:
-        result, body = handler(limits, **arguments)
+        with progress.reported_to(partial(messages.send_progress, connection)):
+            result, body = handler(limits, **arguments)
     except DocumentRejected as error:
-        messages.send_rejection(connection, error, retire=_is_bloated())
+        messages.send_rejection(connection, error, retire=_is_spent(error))
     except RecursionError:
         messages.send_rejection(connection, reject.damaged("file"))
     except MemoryError:
@@ -58,6 +60,11 @@ def _bound(limits: Limits) -> None:
 def _unbound() -> None:
     """Answering needs some memory of its own."""
     resource.setrlimit(resource.RLIMIT_DATA, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+
+
+def _is_spent(error: DocumentRejected) -> bool:
+    """Whether a limit was met, after which something may be left of what met it."""
+    return error.reason in (Rejection.TIME_LIMIT, Rejection.MEMORY_LIMIT) or _is_bloated()
 
 
 def _is_bloated() -> bool:

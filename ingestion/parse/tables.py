@@ -5,6 +5,8 @@ from typing import Final
 
 from lxml import etree
 
+from ingestion.parse import figures
+
 _MAX_SPAN: Final = 100
 _CELLS: Final = ("td", "th")
 _GROUPS: Final = ("thead", "tbody", "tfoot")
@@ -27,8 +29,10 @@ def read(table: etree._Element) -> tuple[str, int]:
     write_out_spans(table)
     rows = list(rows_of(table))
     grid = [[_text(cell) for cell in row if cell.tag in _CELLS] for row in rows]
-    lines = [_line(row) for row in _compact(grid)]
+    compact = _compact(grid)
+    lines = [_line(row) for row in compact]
     headers = sum(1 for line in lines[: _header_rows(rows)] if line)
+    headers = headers or figures.header_rows([row for row in compact if any(row)])
     caption = _text(found) if (found := table.find("caption")) is not None else ""
     kept = [caption, *lines] if caption else lines
     text = "\n".join(line for line in kept if line)

@@ -1,8 +1,11 @@
 """Bytes to text, and text to what the database and the index can hold."""
 
+import re
 from typing import Final
 
 from charset_normalizer import from_bytes
+
+from ingestion.parse import language_model
 
 _BOMS: Final = (
     (b"\xef\xbb\xbf", "utf-8-sig"),
@@ -13,7 +16,14 @@ _BOMS: Final = (
 )
 _SAMPLE: Final = 65_536
 _BINARY_BYTES: Final = bytes(set(range(32)) - set(b"\t\n\v\f\r\x1b"))
-_FOREIGN_SHARE: Final = 0.15  # of bytes over 127; Western European text stays well below
+_FOREIGN_SHARE: Final = 0.4  # of bytes over 127: letters of no Latin alphabet
+_LATIN: Final = ("cp1252", "cp1250", "iso8859_2", "cp1254", "cp1257")
+_LOOSE: Final = ("iso-8859-1", "latin1", "latin-1", "ascii", "us-ascii")  # says whoever does not know
+_LATIN_SAMPLE: Final = 5_000
+_SURER: Final = 0.02
+_SIGN_IN_WORD: Final = re.compile(r"[^\W\d_][\xa1-\xb9\xbb-\xbf\xd7\xf7][^\W\d_]")
+_HEBREW: Final = frozenset(range(0xE0, 0xFB))
+_FEWEST_HEBREW: Final = 16
 
 
 def _removed() -> dict[int, str | None]:
@@ -35,12 +45,15 @@ def clean(text: str) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n").translate(_CLEANED)
 
 
-def decode(data: bytes) -> str:
-    """The cleaned text of a file of unknown encoding. Never fails: what cannot be read is replaced."""
+def decode(data: bytes, *, declared: str = "") -> str:
+    """The cleaned text of a file of unknown encoding. Never fails: what cannot be read is replaced.
+
+    `declared` is the encoding that the file claims; it is believed where nothing speaks against it.
+    """
     for mark, encoding in _BOMS:
         if data.startswith(mark) and (text := _strictly(data, encoding)) is not None:
             return clean(text)
-    return clean(data.decode(_guess(data), errors="replace"))
+    return clean(data.decode(_guess(data, declared), errors="replace"))
 
 
 def looks_binary(data: bytes) -> bool:
@@ -54,19 +67,39 @@ def looks_binary(data: bytes) -> bool:
 def _strictly(data: bytes, encoding: str) -> str | None:
     try:
         return data.decode(encoding)
-    except UnicodeDecodeError:
+    except (LookupError, ValueError):
         return None
 
 
-def _guess(data: bytes) -> str:
+def _guess(data: bytes, declared: str) -> str:
     if encoding := _wide(data):
         return encoding
     if _strictly(data, "utf-8") is not None:
         return "utf-8"
+    if declared and declared.lower() not in _LOOSE and _strictly(data, declared) is not None:
+        return declared
     sample = data[:_SAMPLE]
-    foreign = sum(byte > 127 for byte in sample)
-    best = from_bytes(sample).best() if foreign > len(sample) * _FOREIGN_SHARE else None
+    high = [byte for byte in sample if byte > 127]
+    if len(high) <= len(sample) * _FOREIGN_SHARE:
+        return _latin(sample[:_LATIN_SAMPLE], high)
+    if len(high) >= _FEWEST_HEBREW and _HEBREW.issuperset(high):
+        return "cp1255"  # one alphabet without capitals; in Cyrillic or Greek these are lower case
+    best = from_bytes(sample).best()
     return best.encoding if best else "cp1252"
+
+
+def _latin(sample: bytes, high: list[int]) -> str:
+    """The one that makes words of a language, and no signs inside words."""
+    if not high:
+        return "cp1252"
+    best, best_signs, best_confidence = "cp1252", len(sample), 0.0
+    for encoding in _LATIN:
+        text = sample.decode(encoding, errors="replace")
+        signs = len(_SIGN_IN_WORD.findall(text)) + text.count("\ufffd")
+        confidence = language_model.identify(text)[1]
+        if signs < best_signs or (signs == best_signs and confidence > best_confidence + _SURER):
+            best, best_signs, best_confidence = encoding, signs, confidence
+    return best
 
 
 def _wide(data: bytes) -> str | None:

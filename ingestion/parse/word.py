@@ -1,21 +1,37 @@
 """Word documents, after their archive has been found safe to open."""
 
+import io
 from pathlib import Path
 from typing import Final
 from zipfile import BadZipFile
 
-from docx import Document
+from docx.document import Document
+from docx.opc.constants import CONTENT_TYPE, RELATIONSHIP_TYPE
 from docx.opc.exceptions import OpcError
+from docx.opc.part import PartFactory
+from docx.package import Package
+from docx.parts.document import DocumentPart
+from docx.parts.image import ImagePart
 from lxml import etree
 from unstructured.partition.docx import partition_docx
 
-from cairn.library.rendition import Rendition
-from ingestion.parse import archive, partition, reject
+from cairn.library.rendition import Rendition, Report
+from ingestion.parse import archive, partition, reject, word_markup
 from ingestion.parse.build import RenditionBuilder
 from ingestion.parse.limits import Limits
 from ingestion.parse.text import clean
 
 _KIND: Final = "Word document"
+_WORD: Final = "application/vnd.ms-word."
+_OPEN_XML: Final = "application/vnd.openxmlformats-officedocument.wordprocessingml."
+_VARIANTS: Final = (
+    f"{_WORD}document.macroEnabled.main+xml",
+    f"{_WORD}template.macroEnabledTemplate.main+xml",
+    f"{_OPEN_XML}template.main+xml",
+)
+"""Documents with macros and templates: the same inside, but python-docx would not take them."""
+_NO_TITLES: Final = ("word document", "document")  # what Word itself puts there
+PartFactory.part_type_for.update(dict.fromkeys(_VARIANTS, DocumentPart))
 # what python-docx and unstructured raise on parts that are missing or not what they should be
 _DAMAGE: Final = (
     OpcError,
@@ -33,15 +49,49 @@ def parse(path: Path, limits: Limits) -> Rendition:
     archive.check(path, _KIND)
     builder = RenditionBuilder(limits)
     try:
-        title = _title(path)
-        elements = partition_docx(str(path), languages=[""])
+        document = _opened(path)
+        unread = word_markup.unfold(document)
+        properties = _properties(document)
+        elements = partition_docx(file=_saved(document), languages=[""])
     except _DAMAGE as error:
         raise reject.damaged(_KIND) from error
     partition.collect(elements, builder, first_row_is_header=True)
-    return builder.build(title=title or builder.first_heading)
+    report = Report(tables=builder.tables, warnings=unread)
+    title = properties.pop("title", builder.first_heading)
+    return builder.build(title=title, report=report, properties=properties)
 
 
-def _title(path: Path) -> str | None:
-    """The title property, but for what Word itself puts there."""
-    title = clean(Document(str(path)).core_properties.title).strip()
-    return None if title.lower() in ("word document", "document") else title
+def _opened(path: Path) -> Document:
+    part = Package.open(str(path)).main_document_part
+    if part.content_type not in (*_VARIANTS, CONTENT_TYPE.WML_DOCUMENT_MAIN):
+        raise ValueError(part.content_type)
+    part._content_type = CONTENT_TYPE.WML_DOCUMENT_MAIN
+    document: Document = part.document
+    return document
+
+
+def _saved(document: Document) -> io.BytesIO:
+    """Without its pictures, which nobody looks at."""
+    for part in document.part.package.iter_parts():
+        if isinstance(part, ImagePart):
+            part._blob = b""
+    buffer = io.BytesIO()
+    document.save(buffer)
+    return buffer
+
+
+def _properties(document: Document) -> dict[str, str]:
+    """title, author and date, as far as the file holds them; python-docx would make some up."""
+    if not any(
+        one.reltype == RELATIONSHIP_TYPE.CORE_PROPERTIES for one in document.part.package.rels.values()
+    ):
+        return {}
+    told = document.core_properties
+    date = told.modified or told.created
+    title = clean(told.title).strip()
+    found = {
+        "title": "" if title.lower() in _NO_TITLES else title,
+        "author": clean(told.author).strip(),
+        "date": date.isoformat() if date else "",
+    }
+    return {key: value for key, value in found.items() if value}

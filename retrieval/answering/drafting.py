@@ -200,17 +200,18 @@ class Draft:
 
 
 def _citation(number: int, hit: Hit, quote: str, locate: Locate) -> Citation:
-    page, boxes = locate(hit, quote)
+    place = locate(hit, quote)
     return Citation(
         marker=number,
         chunk=hit.chunk,
         document=hit.document,
         version=hit.version,
         title=hit.title,
-        page=page if page is not None else hit.page,
+        page=place.page if place.page is not None else hit.page,
         section=hit.section,
         quote=quote,
-        boxes=boxes,
+        boxes=place.boxes,
+        location=place.location,
     )
 
 

@@ -6,14 +6,13 @@ from typing import Protocol
 
 from llama_index.core.llms import ChatMessage
 
-from cairn.library.rendition import Box
-from retrieval.types import Hit
+from retrieval.types import Hit, Place
 
 Search = Callable[[str], Sequence[Hit]]
 """Hits for a query, best first, each already checked against what the asker may read."""
 
-Locate = Callable[[Hit, str], tuple[int | None, tuple[Box, ...]]]
-"""Page and boxes of a quote of a hit; None and empty when the format has no pages."""
+Locate = Callable[[Hit, str], Place]
+"""Where a quote of a hit stands."""
 
 
 class ChatModel(Protocol):

@@ -5,6 +5,7 @@ the whole process for seconds.
 """
 
 import os
+import shutil
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -24,6 +25,9 @@ from retrieval.index.protocol import Candidate, Candidates, Filters, Point, Spar
 _Schema = edge.UuidIndexParams | edge.KeywordIndexParams | edge.FloatIndexParams
 
 UPSERT_BATCH = 64  # points in one call: about 3 ms
+ROOM = (
+    64 << 20
+)  # bytes left free on the disk: Edge writes to mapped files, where a full disk ends the process
 FLUSH_AFTER = 4096  # points written: bounds what an unclean end leaves to be replayed to about a second
 
 
@@ -43,6 +47,7 @@ class EdgeIndex:
         if folder.exists() and any(folder.iterdir()):
             raise Unavailable(f"The folder for a new vector index is not empty: {folder}")
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _require_room(folder)
         with _translated(folder):
             shard = edge.EdgeShard.create(str(folder), _config(dimension))
             for field, schema in _payload_indexes():
@@ -130,6 +135,7 @@ class EdgeIndex:
             self._sync_log()
 
     def _update(self, operation: edge.UpdateOperation, *, points: int = 1) -> None:
+        _require_room(self._folder)
         self._shard.update(operation)
         self._unflushed += points
 
@@ -144,6 +150,11 @@ class EdgeIndex:
                 _sync(path)
         except OSError as error:
             raise Unavailable(f"The vector index {self._folder} cannot be written: {error}") from error
+
+
+def _require_room(folder: Path) -> None:
+    if shutil.disk_usage(folder).free < ROOM:
+        raise Unavailable(f"The disk of the vector index {folder} is full.")
 
 
 def _sync(path: Path) -> None:

@@ -5,46 +5,23 @@ library does with the same work in the same run.
 """
 
 import argparse
-import json
 import os
 import statistics
 import time
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import httpx
 from rich.console import Console
-from rich.table import Table
 
 from tests.bench import server as servers
 from tests.bench.encoders import chunk_texts, our_rate, plain_rate
+from tests.bench.figures import Figure, percentile, show
 from tests.bench.questions import HANDBOOK
 
 SAMPLE_DATA = Path(os.environ.get("SAMPLE_DATA", servers.ROOT.parent / "shared" / "data"))
 SEARCH_ROUNDS = 5
 ASKED = 10
-
-
-@dataclass(frozen=True, slots=True)
-class Figure:
-    name: str
-    value: float
-    unit: str
-    target: float | None = None
-    more_is_better: bool = False
-
-    @property
-    def met(self) -> bool | None:
-        if self.target is None:
-            return None
-        return self.value >= self.target if self.more_is_better else self.value <= self.target
-
-
-def percentile(values: Sequence[float], share: float) -> float:
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, round(share * (len(ordered) - 1)))]
 
 
 def search_times(api: httpx.Client) -> list[float]:
@@ -135,15 +112,6 @@ def measure(data_dir: Path) -> list[Figure]:
     return figures
 
 
-def show(figures: Sequence[Figure], console: Console) -> None:
-    table = Table("what", "figure", "unit", "target", "met")
-    for figure in figures:
-        target = "" if figure.target is None else f"{figure.target:g}"
-        met = {None: "", True: "yes", False: "NO"}[figure.met]
-        table.add_row(figure.name, f"{figure.value:.1f}", figure.unit, target, met)
-    console.print(table)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("--json", type=Path, help="write the figures to this file too")
@@ -154,11 +122,7 @@ def main() -> None:
     with TemporaryDirectory(prefix="cairn-bench-") as folder:
         os.environ["DATA_DIR"] = folder  # for the encoder that this process loads beside the server's
         figures = measure(Path(folder))
-    show(figures, console)
-    text = json.dumps([{**asdict(figure), "met": figure.met} for figure in figures], indent=2)
-    console.print_json(text)
-    if chosen.json:
-        chosen.json.write_text(text, encoding="utf-8")
+    show(figures, console, file=chosen.json)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """A server of its own, started as people start it, in a data folder of its own."""
 
+import contextlib
 import json
 import os
 import signal
@@ -35,6 +36,15 @@ class Server:
         main = psutil.Process(self.process.pid)
         children = main.children(recursive=True)
         return main.memory_info().rss / 2**20, sum(c.memory_info().rss for c in children) / 2**20
+
+    def largest_child_mb(self) -> float:
+        """The most memory that one of its children has had so far."""
+        found = 0.0
+        for child in psutil.Process(self.process.pid).children(recursive=True):
+            with contextlib.suppress(psutil.Error, OSError):
+                status = Path(f"/proc/{child.pid}/status").read_text(encoding="ascii")
+                found = max(found, int(status.partition("VmHWM:")[2].split()[0]) / 1024)
+        return found
 
 
 def environment(data_dir: Path) -> dict[str, str]:

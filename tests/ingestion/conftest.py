@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from django.core.files.base import ContentFile
@@ -8,6 +9,7 @@ from cairn.access.scope import Principal
 from cairn.access.services import knowledge_base_create
 from cairn.accounts.services import user_create
 from cairn.library.models import KnowledgeBase
+from cairn.settings import environment
 from ingestion.services import Submission, document_submit
 
 Submit = Callable[..., Submission]
@@ -23,6 +25,11 @@ def _own_files(settings: object, tmp_path_factory: pytest.TempPathFactory) -> No
             "OPTIONS": {"location": str(folder)},
         },
     }
+
+
+def allow_watching(monkeypatch: pytest.MonkeyPatch, *roots: Path) -> None:
+    allowed = environment().model_copy(update={"watch_roots": roots})
+    monkeypatch.setattr("ingestion.folders.environment", lambda: allowed)
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from cairn.errors import Unavailable
 from cairn.inference.protocols import Vectors
 from cairn.library.rendition import Element, Rendition
 from ingestion.parse.limits import Limits
+from ingestion.parse.progress import PagesRead, nobody
 from ingestion.parse.sandbox import Parsed
 from retrieval.index.protocol import Candidates, Filters, Point, Sparse
 
@@ -66,7 +67,16 @@ class FakeParsers:
         self.failure: Exception | None = None
         self.while_parsing: Callable[[], None] = lambda: None
 
-    def parse(self, path: Path, filename: str, *, limits: Limits, cancelled: Callable[[], bool]) -> Parsed:
+    def parse(
+        self,
+        path: Path,
+        filename: str,
+        *,
+        limits: Limits,
+        cancelled: Callable[[], bool],
+        progress: PagesRead = nobody,
+        urgent: bool = False,
+    ) -> Parsed:
         self.while_parsing()
         if self.failure is not None:
             raise self.failure

@@ -1,6 +1,6 @@
 """Leases: who may move a job, and what becomes of one that lost its worker."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.utils import timezone
@@ -10,7 +10,7 @@ from cairn.library.models import Document
 from cairn.settings import environment
 from ingestion import lifecycle, sweeper
 from ingestion.lifecycle import Lease, LeaseLost
-from ingestion.models import Job, Stage
+from ingestion.models import Job, Lane, Stage
 from tests.ingestion.conftest import Submit
 
 pytestmark = pytest.mark.django_db
@@ -122,7 +122,8 @@ def test_handing_back_costs_no_attempt(job: Job) -> None:
 def test_a_cancelled_job_ends_at_its_next_check(job: Job) -> None:
     lease = claimed(job)
     Job.objects.update(cancel_requested=True)
-    lease.renew()
+    assert lifecycle.renew([lease.token]) == {lease.token: True}
+    lease.cancel.set()
     with pytest.raises(DocumentRejected) as caught:
         lease.progress(1)
     assert caught.value.reason == Rejection.CANCELLED
@@ -130,26 +131,59 @@ def test_a_cancelled_job_ends_at_its_next_check(job: Job) -> None:
     assert reread(job).stage == Stage.CANCELLED
 
 
-class Sent:
-    def __init__(self) -> None:
-        self.jobs: list[object] = []
-
-    def __call__(self, identity: object) -> None:
-        self.jobs.append(identity)
-
-
-def test_the_sweeper_finds_what_nobody_holds(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
-    sent = Sent()
-    monkeypatch.setattr("ingestion.queue.enqueue_job", sent)
-    assert sweeper.sweep() == 0, "just enqueued"
-    Job.objects.update(updated_at=timezone.now() - timedelta(minutes=1))
-    assert sweeper.sweep() == 1
+def test_a_lease_or_a_pause_longer_than_can_be_was_written_by_a_wrong_clock(job: Job) -> None:
     claimed(job)
-    Job.objects.update(updated_at=timezone.now() - timedelta(minutes=1))
-    assert sweeper.sweep() == 0, "held"
+    Job.objects.update(lease_until=timezone.now() + timedelta(days=1))
+    lease = claimed(job)
+    lifecycle.postpone(lease, Rejection.EMBEDDING_FAILED, "no answer")
+    assert lifecycle.claim(job.id) is None
+    Job.objects.update(not_before=timezone.now() + timedelta(days=1))
+    assert lifecycle.claim(job.id) is not None
+
+
+def test_a_worker_whose_clock_is_a_day_ahead_steals_nothing(
+    job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claimed(job)
+    monkeypatch.setattr("django.utils.timezone.now", lambda: datetime.now(UTC) + timedelta(days=1))
+    assert lifecycle.claim(job.id) is None
+    assert lifecycle.dropped_requeue() == 0
+
+
+def test_what_a_worker_dropped_is_queued_again_and_its_attempt_counts(job: Job) -> None:
+    claimed(job)
+    assert lifecycle.dropped_requeue() == 0, "held"
     expire(job)
-    assert sweeper.sweep() == 1
-    assert sent.jobs == [job.id, job.id]
+    assert lifecycle.dropped_requeue() == 1
+    row = reread(job)
+    assert (row.stage, row.attempts, row.lease, row.last_error) == (
+        Stage.QUEUED, 1, None, "The worker stopped.",
+    )  # fmt: skip
+    assert row.version.state == "queued"
+
+
+def test_a_dropped_job_that_was_cancelled_ends(job: Job) -> None:
+    claimed(job)
+    expire(job)
+    Job.objects.update(cancel_requested=True)
+    lifecycle.dropped_requeue()
+    assert reread(job).stage == Stage.CANCELLED
+
+
+def test_the_last_error_is_remembered_through_another_attempt(job: Job) -> None:
+    lifecycle.postpone(
+        claimed(job), Rejection.EMBEDDING_FAILED, "no answer", error="Unavailable while embedding"
+    )
+    assert reread(job).last_error == "Unavailable while embedding"
+    Job.objects.update(not_before=None)
+    claimed(job)
+    assert reread(job).last_error == "Unavailable while embedding"
+
+
+def test_a_job_of_a_deleted_document_ends_when_its_turn_comes(job: Job) -> None:
+    Document.objects.update(deleted_at=timezone.now())
+    assert lifecycle.claim_next(Lane.INTERACTIVE) is None
+    assert reread(job).stage == Stage.CANCELLED
 
 
 def test_a_process_alone_with_its_database_frees_the_leases_of_the_dead(job: Job) -> None:

@@ -1,28 +1,45 @@
 """Uploads, replacements, retries and deletions, as transactions."""
 
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
 import pytest
+from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
+from django.db import connection
 
 from cairn.access.models import Role
 from cairn.access.principals import principal_for_user
 from cairn.access.scope import Principal
 from cairn.access.services import grant_give, readers_of
 from cairn.accounts.services import user_create
-from cairn.errors import Conflict, DocumentRejected, InvalidInput, NotFound, Rejection
+from cairn.errors import Conflict, DocumentRejected, InvalidInput, NotFound, PreconditionFailed, Rejection
 from cairn.library.models import Document, KnowledgeBase
 from ingestion import lifecycle
-from ingestion.models import Job, Stage
+from ingestion.jobs import job_cancel, job_retry
+from ingestion.models import Job, Lane, Stage
 from ingestion.services import (
+    Part,
+    Submission,
     clean_filename,
     document_delete,
+    document_submit,
     document_update,
-    job_cancel,
-    job_retry,
     knowledge_base_delete,
 )
 from tests.ingestion.conftest import Submit
 
 pytestmark = pytest.mark.django_db
+
+
+def stored() -> list[str]:
+    """Originals on the disk, wherever they lie."""
+    if not default_storage.exists("originals"):
+        return []
+    folders, _ = default_storage.listdir("originals")
+    return [name for folder in folders for name in default_storage.listdir(f"originals/{folder}")[1]]
 
 
 def fail(job: Job, reason: Rejection) -> None:
@@ -95,7 +112,7 @@ def test_a_failed_upload_leaves_no_file(submit: Submit) -> None:
     with pytest.raises(InvalidInput):
         submit(metadata={"tags": "not a list"})
     assert not Document.objects.exists()
-    assert not default_storage.exists("originals")
+    assert stored() == []
 
 
 @pytest.mark.parametrize(
@@ -162,3 +179,107 @@ def test_a_job_overtaken_by_a_newer_version_is_not_retried(submit: Submit, admin
     submit("two")
     with pytest.raises(Conflict):
         job_retry(job=job, principal=admin)
+
+
+class Held(ContentFile):  # type: ignore[type-arg]
+    """A file whose reading waits until another one is being read, too: both uploads have begun by then."""
+
+    def __init__(self, content: bytes, together: threading.Barrier) -> None:
+        super().__init__(content, name="a.md")
+        self._together = together
+
+    def chunks(self, chunk_size: int | None = None) -> Iterator[bytes]:
+        self._together.wait(timeout=60)
+        yield from super().chunks(chunk_size)
+
+
+def replace_at_once(
+    base: KnowledgeBase, principals: Sequence[Principal], *texts: str
+) -> list[Submission | Conflict]:
+    together = threading.Barrier(len(texts))
+
+    def upload(principal: Principal, text: str) -> Submission | Conflict:
+        try:
+            return document_submit(
+                knowledge_base=base, file=Held(text.encode(), together), filename="a.md", principal=principal
+            )
+        except Conflict as conflict:
+            return conflict
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(len(texts)) as pool:
+        return list(pool.map(upload, principals, texts))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_two_who_replace_a_document_at_once_one_wins(
+    submit: Submit, base: KnowledgeBase, admin: Principal
+) -> None:
+    other = principal_for_user(user_create(username="other", is_admin=True))
+    document = submit("the first").document
+    for number in range(100):
+        answers = replace_at_once(base, (admin, other), f"mine {number}", f"yours {number}")
+        won = [answer for answer in answers if isinstance(answer, Submission)]
+        lost = [answer for answer in answers if isinstance(answer, Conflict)]
+        assert (len(won), len(lost)) == (1, 1), number
+        assert "Somebody else replaced" in lost[0].message
+        latest = Document.objects.with_versions().get(pk=document.pk).latest_version
+        assert won[0].job is not None
+        assert latest == won[0].job.version
+        assert latest.number == number + 2
+    assert len(stored()) == document.versions.count() == 101
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_who_send_the_same_bytes_at_once_agree(
+    submit: Submit, base: KnowledgeBase, admin: Principal
+) -> None:
+    submit("the first")
+    answers = replace_at_once(base, (admin, admin), "new", "new")
+    assert sorted(answer.created_job for answer in answers if isinstance(answer, Submission)) == [False, True]
+    assert len(stored()) == 2
+
+
+def test_an_upload_for_another_version_than_the_latest_is_refused(submit: Submit) -> None:
+    with pytest.raises(PreconditionFailed):
+        submit("one", if_match=frozenset({"1"}))
+    submit("one")
+    submit("two", if_match=frozenset({"1"}))
+    with pytest.raises(PreconditionFailed):
+        submit("three", if_match=frozenset({"1"}))
+    submit("three", if_match=frozenset({"*"}))
+    assert len(stored()) == 3
+
+
+def test_what_is_part_of_a_mail_is_not_replaced_from_outside(submit: Submit) -> None:
+    mail = submit("mail", filename="mail.eml").document
+    submit("part", source_uri="mail.eml/part.txt", part=Part(mail, Lane.BULK, lambda: None))
+    with pytest.raises(Conflict, match="part of a mail"):
+        submit("mine", source_uri="mail.eml/part.txt")
+
+
+def test_the_same_bytes_are_not_even_stored(submit: Submit) -> None:
+    submit()
+    submit()
+    assert len(stored()) == 1
+
+
+def test_a_trouble_with_the_broker_after_the_commit_loses_no_file(
+    submit: Submit, monkeypatch: pytest.MonkeyPatch, django_capture_on_commit_callbacks: Any
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("not foreseen")
+
+    monkeypatch.setattr("ingestion.queue.enqueue_work", fail)
+    with django_capture_on_commit_callbacks(execute=True):
+        submit()
+    assert len(stored()) == Job.objects.count() == 1
+
+
+def test_deleting_a_knowledge_base_ends_its_queued_jobs(
+    submit: Submit, base: KnowledgeBase, admin: Principal
+) -> None:
+    submit()
+    knowledge_base_delete(knowledge_base=base, principal=admin)
+    assert Job.objects.get().stage == Stage.CANCELLED

@@ -3,9 +3,10 @@ from datetime import UTC, datetime
 
 import pytest
 
+from cairn.library.cells import CellLine
 from cairn.library.rendition import Element
 from retrieval import places
-from retrieval.types import Hit, Scores
+from retrieval.types import Hit, Place, Scores
 
 TOP, MIDDLE, NEXT = (0.1, 0.1, 0.9, 0.2), (0.1, 0.4, 0.9, 0.5), (0.1, 0.1, 0.9, 0.3)
 ELEMENTS = (
@@ -20,28 +21,81 @@ def _rendition(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(places, "_elements", lambda version: ELEMENTS)
 
 
-def hit(page: int | None = 1) -> Hit:
+PPTX = "application/vnd.openxmlformats-officedocument.presentationml.presentation"
+
+
+def hit(page: int | None = 1, text: str = "", media_type: str = "", cells: tuple[CellLine, ...] = ()) -> Hit:
     nobody = uuid.uuid4()
     return Hit(
-        nobody, nobody, nobody, nobody, "t", "", (), page, 0, "", (0, 1, 2), Scores(1, 1, 1),
-        datetime.now(UTC),
+        nobody, nobody, nobody, nobody, "t", "", (), page, 0, text, (0, 1, 2), Scores(1, 1, 1),
+        datetime.now(UTC), media_type, cells,
     )  # fmt: skip
 
 
 @pytest.mark.parametrize(
-    ("quote", "place"),
+    ("quote", "page", "boxes"),
     [
-        ("The office opens at nine.", (1, (TOP,))),
-        ("closes at five", (1, (MIDDLE,))),
-        ("The permit is signed by the head", (2, (NEXT,))),
-        ("It closes at five.\n\nThe permit is signed by the head of facilities.", (2, (NEXT,))),
-        ("The office opens at nine.\n\nIt closes at five.", (1, (TOP, MIDDLE))),
-        ("words that stand nowhere", (1, (TOP, MIDDLE))),
+        ("The office opens at nine.", 1, (TOP,)),
+        ("closes at five", 1, (MIDDLE,)),
+        ("The permit is signed by the head", 2, (NEXT,)),
+        ("It closes at five.\n\nThe permit is signed by the head of facilities.", 2, (NEXT,)),
+        ("The office opens at nine.\n\nIt closes at five.", 1, (TOP, MIDDLE)),
+        ("words that stand nowhere", 1, (TOP, MIDDLE)),
     ],
 )
-def test_the_quote_is_found_on_its_page(quote: str, place: object) -> None:
-    assert places.place_of(hit(), quote) == place
+def test_the_quote_is_found_on_its_page(quote: str, page: int, boxes: object) -> None:
+    assert places.place_of(hit(), quote) == Place(page, boxes, f"page {page}")
+
+
+def test_a_slide_is_called_one() -> None:
+    assert places.place_of(hit(media_type=PPTX), "The permit is signed by").location == "slide 2"
+    assert places.location_of("application/vnd.ms-powerpoint", 3, ()) == "slide 3"
 
 
 def test_formats_without_pages_have_no_place() -> None:
-    assert places.place_of(hit(page=None), "The office opens at nine.") == (None, ())
+    assert places.place_of(hit(page=None), "The office opens at nine.") == Place()
+
+
+ROWS = "City | Rate\nBonn | 28\nKiel | 30\n\nBonn | 28\n\nA note."
+CELLS = (
+    CellLine("Rates!A1:B1", is_header=True),
+    CellLine("Rates!A2:B2"),
+    CellLine("Rates!A3:B3"),
+    CellLine(""),
+    CellLine("Rates!D9:E9"),
+    CellLine(""),
+    CellLine("Rates!A12"),
+)
+
+
+@pytest.mark.parametrize(
+    ("quote", "location"),
+    [
+        ("Kiel | 30", "Rates!A3:B3"),
+        ("iel | 3", "Rates!A3:B3"),
+        ("Bonn | 28\nKiel | 30", "Rates!A2:B3"),
+        ("City | Rate\nBonn | 28", "Rates!A2:B2"),
+        ("City | Rate", "Rates!A1:B1"),
+        ("Kiel | 30\n\nBonn | 28", "Rates!A3:B3, D9:E9"),
+        ("words that stand nowhere", "Rates!A2:B3, D9:E9, A12"),
+    ],
+)
+def test_a_quote_from_a_sheet_is_told_by_its_cells(quote: str, location: str) -> None:
+    assert places.place_of(hit(None, ROWS, cells=CELLS), quote) == Place(location=location)
+
+
+def test_many_ranges_are_told_as_one() -> None:
+    lines = tuple(CellLine(f"A{row}:C{row}") for row in (1, 3, 5, 7))
+    assert places.location_of("text/csv", None, lines) == "rows 1-7 (A1:C7)"
+
+
+@pytest.mark.parametrize(
+    ("lines", "location"),
+    [
+        (("A5:C5",), "row 5 (A5:C5)"),
+        (("A5:C5", "A6:C6"), "rows 5-6 (A5:C6)"),
+        (("A5:C5", "A7:C7"), "rows 5, 7 (A5:C5, A7:C7)"),
+    ],
+)
+def test_a_table_without_sheets_is_told_by_its_rows(lines: tuple[str, ...], location: str) -> None:
+    assert places.location_of("text/csv", None, tuple(map(CellLine, lines))) == location

@@ -211,7 +211,7 @@ def two_pages() -> bytes:
         ("program.txt", b"\x7fELF\x02\x01\x01" + bytes(range(256)) * 8, "type_mismatch"),
         ("broken.pdf", b"%PDF-1.7\n" + b"garbage " * 50, "damaged_file"),
         ("front.md", b"---\ntitle: Nothing\n---\n", "no_text"),
-        ("picture.png", b"\x89PNG\r\n\x1a\n" + b"\0" * 64, "unsupported_type"),
+        ("song.mp3", b"ID3\x03\x00" + b"\0" * 64, "unsupported_type"),
     ],
 )
 def test_a_bad_file_says_why_and_the_next_one_works(

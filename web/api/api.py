@@ -12,11 +12,13 @@ from web.api import (
     conversations,
     documents,
     groups,
+    imports,
     jobs,
     knowledge_bases,
     me,
     search,
     users,
+    watches,
 )
 from web.api.describe import DescribedAPI
 from web.api.parser import StrictParser
@@ -62,6 +64,10 @@ api.add_router("v1/knowledge-bases", knowledge_bases.router)
 api.add_router("v1/knowledge-bases", documents.in_knowledge_base)
 api.add_router("v1/documents", documents.router)
 api.add_router("v1/receipts", documents.receipts)
+api.add_router("v1/knowledge-bases", imports.in_knowledge_base)
+api.add_router("v1/imports", imports.router)
+api.add_router("v1/knowledge-bases", watches.in_knowledge_base)
+api.add_router("v1/watches", watches.router)
 api.add_router("v1/jobs", jobs.router)
 api.add_router("v1/search", search.router)
 api.add_router("v1/ask", ask.router)

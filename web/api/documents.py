@@ -6,27 +6,32 @@ from typing import Annotated, ClassVar, Literal
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from ninja import File, Form, Header, Query, Router, Status, UploadedFile
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from cairn.access.lookup import document_for, knowledge_base_for
 from cairn.access.models import Role
 from cairn.access.rules import documents_for
+from cairn.access.scope import Principal
 from cairn.errors import NotFound, PreconditionFailed
 from cairn.library.models import Document as DocumentRow
-from cairn.library.models import DocumentVersion
+from cairn.library.models import DocumentVersion, KnowledgeBase
 from cairn.library.storage import rendition_load
-from ingestion.lookup import receipt_for
+from ingestion.lookup import import_for, receipt_for
+from ingestion.models import Import
 from ingestion.pages import page_picture
 from ingestion.services import document_delete, document_submit, document_update
+from ingestion.sources import sources_under
 from web.api.downloads import attachment, picture
-from web.api.fields import Id, Metadata, Patch, Subjects, Title
-from web.api.pagination import Page, PageQuery, page_of
+from web.api.fields import Id, Metadata, Patch, Subjects, Title, id_or_nobody
+from web.api.pagination import Page, PageQuery, numbered_page, page_of
 from web.api.schemas import (
     Document,
     Erasure,
     Job,
+    Passage,
     Receipt,
     Rendition,
+    Source,
     Submitted,
     documents_shown,
 )
@@ -34,9 +39,10 @@ from web.api.uploads import UploadForm, refuse_unknown_fields
 from web.auth import needs, principal_of
 
 router = Router(tags=["Documents"])
-in_knowledge_base = Router(tags=["Documents"])
+in_knowledge_base = Router(tags=["Documents"], by_alias=True)
 receipts = Router(tags=["Documents"])
 READS = needs("search", "ask", "ingest", "manage")
+SOURCES = 1000
 Number = Annotated[
     int | None, Field(ge=1, le=2**31 - 1, description="A version; the one that answers if absent")
 ]
@@ -50,6 +56,7 @@ class DocumentQuery(PageQuery):
     status: Literal["queued", "processing", "ready", "failed", "deleted"] | None = None
     q: str = Field("", max_length=200, description="Part of the title or source")
     tag: str = Field("", max_length=100)
+    parent: str = Field("", max_length=100, description="The mail or archive that they came in")
 
 
 class DocumentPatch(Patch):
@@ -68,6 +75,21 @@ class VersionQuery(BaseModel):
     version: Number = None
 
 
+class RemoveQuery(BaseModel):
+    model_config = ConfigDict(populate_by_name=True)
+
+    batch: str = Field("", max_length=100, alias="import", description="The import that removes it")
+
+
+class SourceQuery(PageQuery):
+    limit: int = Field(SOURCES, ge=1, le=SOURCES, description="Most items in one answer")
+    under: str = Field("", max_length=1000, description="What the sources begin with, such as `folder/`")
+
+
+class ChunkQuery(PageQuery):
+    version: Number = None
+
+
 @in_knowledge_base.get("/{knowledge_base_id}/documents", response=Page[Document], auth=READS)
 def document_list(
     request: HttpRequest, knowledge_base_id: str, query: Query[DocumentQuery]
@@ -77,6 +99,7 @@ def document_list(
     rows = documents_for(principal).filter(knowledge_base=base)
     rows = rows.with_status(query.status) if query.status else rows
     rows = rows.titled_like(query.q) if query.q else rows
+    rows = rows.filter(parent=id_or_nobody(query.parent)) if query.parent else rows
     rows = rows.tagged(query.tag) if query.tag else rows
     found = page_of(documents_shown(rows), query)
     return Page(items=[Document.of(row) for row in found.rows], next_cursor=found.next_cursor)
@@ -93,9 +116,11 @@ def document_add(
     idempotency_key: Annotated[
         str | None, Header(alias="Idempotency-Key", min_length=1, max_length=255)
     ] = None,
+    if_match: Annotated[str | None, Header(alias="If-Match", max_length=200)] = None,
 ) -> Status[Submitted]:
     """Takes the role editor. The same `source_uri`, or else file name, makes a new version of what is
-    there; the same bytes answer 200 and make no job."""
+    there; the same bytes answer 200 and make no job. 409 if somebody else replaces it at the same time.
+    `If-Match: "<version>"` refuses (412) if that is not the latest version."""
     refuse_unknown_fields(request)
     principal = principal_of(request)
     base = knowledge_base_for(principal, knowledge_base_id, role=Role.EDITOR)
@@ -105,11 +130,22 @@ def document_add(
         filename=file.name or "",
         principal=principal,
         idempotency_key=idempotency_key,
+        if_match=_versions(if_match),
+        batch=_batch(principal, base, form.batch),
         **form.said(),
     )
     job = Job.of(submission.job) if submission.job else None
     shape = Submitted(document=Document.of(submission.document), job=job)
     return Status(202 if submission.created_job else 200, shape)
+
+
+@in_knowledge_base.get("/{knowledge_base_id}/sources", response=Page[Source], auth=READS)
+def source_list(request: HttpRequest, knowledge_base_id: str, query: Query[SourceQuery]) -> Page[Source]:
+    """What is there already, in short, so that only what has changed need be sent."""
+    principal = principal_of(request)
+    base = knowledge_base_for(principal, knowledge_base_id)
+    found = page_of(sources_under(principal, base, query.under), query)
+    return Page(items=[Source.of(row) for row in found.rows], next_cursor=found.next_cursor)
 
 
 @router.get("/{document_id}", response=Document, auth=READS)
@@ -136,11 +172,12 @@ def document_change(
 
 
 @router.delete("/{document_id}", response={202: Erasure}, auth=needs("manage"))
-def document_remove(request: HttpRequest, document_id: str) -> Status[Erasure]:
+def document_remove(request: HttpRequest, document_id: str, query: Query[RemoveQuery]) -> Status[Erasure]:
     """Takes the role editor. Not found by the very next search; erased everywhere soon after."""
     principal = principal_of(request)
     row = document_for(principal, document_id, role=Role.EDITOR)
-    receipt = document_delete(document=row, principal=principal)
+    batch = _batch(principal, row.knowledge_base, query.batch)
+    receipt = document_delete(document=row, principal=principal, batch=batch)
     return Status(202, Erasure(receipt=Receipt.of(receipt)))
 
 
@@ -170,6 +207,14 @@ def document_rendition(request: HttpRequest, document_id: str, query: Query[Vers
         raise NotFound from error
 
 
+@router.get("/{document_id}/chunks", response=Page[Passage], auth=READS)
+def document_chunks(request: HttpRequest, document_id: str, query: Query[ChunkQuery]) -> Page[Passage]:
+    """The passages as they are searched, in their order; none until the document has been cut up."""
+    version = _version(request, document_id, query.version)
+    found = numbered_page(version.chunks.all(), query, by="ordinal")
+    return Page(items=[Passage.of(row, version) for row in found.rows], next_cursor=found.next_cursor)
+
+
 @router.get("/{document_id}/pages/{page}.png", auth=READS, openapi_extra={"responses": PNG})
 def document_page(
     request: HttpRequest, document_id: str, page: str, query: Query[VersionQuery]
@@ -192,6 +237,15 @@ def _version(request: HttpRequest, document_id: str, number: int | None) -> Docu
     return shown
 
 
+def _batch(principal: Principal, base: KnowledgeBase, value: str) -> Import | None:
+    if not value:
+        return None
+    batch = import_for(principal, value)
+    if batch.knowledge_base_id != base.id:
+        raise NotFound
+    return batch
+
+
 def _tagged(response: HttpResponse, document: Document) -> Document:
     response["ETag"] = f'"{document.version}"'
     return document
@@ -199,10 +253,16 @@ def _tagged(response: HttpResponse, document: Document) -> Document:
 
 def _require_match(row: DocumentRow, if_match: str | None) -> None:
     """Locks the row, so that no other version is flipped in between."""
-    if if_match is None or if_match.strip() == "*":
+    wanted = _versions(if_match)
+    if wanted is None or "*" in wanted:
         return
     present = DocumentRow.objects.select_for_update(of=("self",)).with_versions().get(pk=row.pk)
     version = present.shown_version
-    wanted = {tag.strip().strip('"') for tag in if_match.split(",")}
     if version is None or str(version.number) not in wanted:
         raise PreconditionFailed
+
+
+def _versions(if_match: str | None) -> frozenset[str] | None:
+    if if_match is None:
+        return None
+    return frozenset(tag.strip().removeprefix("W/").strip('"') for tag in if_match.split(","))

@@ -1,55 +1,148 @@
 """The work on documents: how it stands, and seeing it go on."""
 
-import asyncio
-from collections.abc import AsyncIterator
+from functools import partial
+from typing import Any
+from uuid import UUID
 
-from asgiref.sync import sync_to_async
-from django.db import connections
 from django.http import HttpRequest, StreamingHttpResponse
 from ninja import Query, Router, Status
-from pydantic import Field
+from ninja.openapi.schema import REF_TEMPLATE
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from cairn.access.scope import Principal
+from cairn.errors import Rejection
+from ingestion.jobs import job_cancel, job_retry, jobs_retry
 from ingestion.lookup import job_for, jobs_for
-from ingestion.models import ENDED, Stage
-from ingestion.services import job_cancel, job_retry
-from web.api.fields import id_or_nobody
+from ingestion.models import ENDED, RUNNING, Lane, Stage
+from web.api.fields import Body, Id, SomeIds, id_or_nobody
+from web.api.following import follow
 from web.api.pagination import Page, PageQuery, page_of
-from web.api.problems import as_cairn_error, problem_data
 from web.api.schemas import Job
-from web.auth import needs, principal_again, principal_of
-from web.sse import PING, PING_SECONDS, event_stream, frame
+from web.auth import needs, principal_of
 
-router = Router(tags=["Jobs"])
+router = Router(tags=["Jobs"], by_alias=True)
 READS = needs("search", "ask", "ingest", "manage")
 WORKS = needs("ingest")
-LOOK_SECONDS = 0.5
-EVENTS = {
-    200: {
-        "description": "`progress` with the job whenever it changes, until it ends; `error` with a problem",
-        "content": {"text/event-stream": {"schema": {"$ref": "#/components/schemas/Job"}}},
+SHOWN = 50
+
+
+def stream_of(shape: type[BaseModel], event: str, when: str) -> dict[int, Any]:
+    """How OpenAPI tells of a stream."""
+    schema = shape.model_json_schema(ref_template=REF_TEMPLATE, mode="serialization")
+    schema.pop("$defs", None)  # the parts are described where they are answers themselves
+    return {
+        200: {
+            "description": f"`{event}` whenever it changes, {when}; `error` with a problem",
+            "content": {"text/event-stream": {"schema": schema}},
+        }
     }
-}
 
 
 class JobQuery(PageQuery):
+    model_config = ConfigDict(populate_by_name=True)
+
     stage: Stage | None = None
+    code: Rejection | None = Field(None, description="Why it failed")
+    lane: Lane | None = None
+    open: bool | None = Field(None, description="true: those that have not ended; false: those that have")
+    exhausted: bool = Field(False, description="Only the dead letters: given up after their last attempt")
+    batch: str = Field("", max_length=100, alias="import", description="Of this import")
     document: str = Field("", max_length=100)
     knowledge_base: str = Field("", max_length=100)
+
+    def conditions(self) -> dict[str, Any]:
+        ids = {
+            "items__batch": self.batch,
+            "version__document": self.document,
+            "version__document__knowledge_base": self.knowledge_base,
+        }
+        found: dict[str, Any] = {name: id_or_nobody(value) for name, value in ids.items() if value}
+        said = {"stage": self.stage, "version__error_code": self.code, "lane": self.lane}
+        found |= {name: value for name, value in said.items() if value is not None}
+        if self.open is not None:
+            found["stage__in"] = (Stage.QUEUED, *RUNNING) if self.open else ENDED
+        return found
+
+
+class Again(Body):
+    """Failed jobs that fit all that is said; cancelled ones if `code` is `cancelled`, or they are named."""
+
+    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+
+    code: Rejection | None = None
+    knowledge_base: Id | None = None
+    batch: Id | None = Field(None, alias="import")
+    jobs: SomeIds | None = None
+
+    @model_validator(mode="after")
+    def _says_something(self) -> "Again":
+        if not self.model_fields_set:
+            raise ValueError("Say at least one of code, knowledge_base, import and jobs")
+        return self
+
+
+class Retried(BaseModel):
+    """`skipped`: they had not failed, were overtaken by a newer version, or are not yours to retry."""
+
+    retried: int
+    skipped: int
+
+
+class Now(BaseModel):
+    """The jobs I may see: those that are worked on, then the next ones; 50 of them."""
+
+    queued: int
+    running: int
+    failed: int
+    jobs: list[Job]
 
 
 @router.get("", response=Page[Job], auth=READS)
 def job_list(request: HttpRequest, query: Query[JobQuery]) -> Page[Job]:
-    """Newest first; jobs of the documents I may read."""
-    rows = jobs_for(principal_of(request))
-    if query.stage:
-        rows = rows.filter(stage=query.stage)
-    if query.document:
-        rows = rows.filter(version__document=id_or_nobody(query.document))
-    if query.knowledge_base:
-        rows = rows.filter(version__document__knowledge_base=id_or_nobody(query.knowledge_base))
-    found = page_of(rows, query, newest_first=True)
+    """Newest first; jobs of the documents I may read. `stage=failed` lists what nobody works on any more."""
+    rows = jobs_for(principal_of(request)).filter(**query.conditions())
+    rows = rows.exhausted() if query.exhausted else rows
+    found = page_of(rows.distinct() if query.batch else rows, query, newest_first=True)
     return Page(items=Job.all_of(found.rows), next_cursor=found.next_cursor)
+
+
+@router.post("/retry", response={202: Retried}, auth=WORKS)
+def job_again_all(request: HttpRequest, payload: Again) -> Status[Retried]:
+    """Takes the role editor for each job; others are skipped."""
+    done = jobs_retry(
+        principal=principal_of(request),
+        code=payload.code,
+        knowledge_base=_id(payload.knowledge_base),
+        batch=_id(payload.batch),
+        jobs=None if payload.jobs is None else [id_or_nobody(job) for job in payload.jobs],
+    )
+    return Status(202, Retried(retried=done.retried, skipped=done.skipped))
+
+
+def _id(value: str | None) -> UUID | None:
+    return None if value is None else id_or_nobody(value)
+
+
+@router.get(
+    "/events", auth=READS, openapi_extra={"responses": stream_of(Now, "queue", "as long as you listen")}
+)
+def job_events_all(request: HttpRequest) -> StreamingHttpResponse:
+    """Server-sent events about all open jobs of the documents I may read."""
+    return follow(principal_of(request), _now, event="queue", slower=4)
+
+
+def _now(principal: Principal) -> Now:
+    rows = jobs_for(principal)
+    running = list(rows.filter(stage__in=RUNNING).order_by("started_at")[:SHOWN])
+    queued = rows.filter(stage=Stage.QUEUED)
+    # Interactive jobs go first, and "interactive" comes after "bulk".
+    following = list(queued.order_by("-lane", "turn", "created_at", "id")[: SHOWN - len(running)])
+    return Now(
+        queued=queued.count(),
+        running=rows.filter(stage__in=RUNNING).count(),
+        failed=rows.filter(stage=Stage.FAILED).count(),
+        jobs=Job.all_of([*running, *following]),
+    )
 
 
 @router.get("/{job_id}", response=Job, auth=READS)
@@ -67,53 +160,25 @@ def job_again(request: HttpRequest, job_id: str) -> Status[Job]:
 
 @router.post("/{job_id}/cancel", response={202: Job}, auth=WORKS)
 def job_stop(request: HttpRequest, job_id: str) -> Status[Job]:
-    """Takes the role editor. 409 if it has ended."""
+    """Takes the role editor. Takes effect within seconds. 409 if it has ended."""
     principal = principal_of(request)
     job = job_cancel(job=job_for(principal, job_id), principal=principal)
     return Status(202, Job.of(job))
 
 
-@router.get("/{job_id}/events", auth=READS, openapi_extra={"responses": EVENTS})
+@router.get(
+    "/{job_id}/events",
+    auth=READS,
+    openapi_extra={"responses": stream_of(Job, "progress", "until it ends")},
+)
 def job_events(request: HttpRequest, job_id: str) -> StreamingHttpResponse:
     """Server-sent events, until the job ends or may not be seen any more."""
-    principal = principal_of(request)
-    return event_stream(_progress(principal, Job.of(job_for(principal, job_id))))
+    return follow(principal_of(request), partial(_job, job_id=job_id), over=_has_ended)
 
 
-async def _progress(principal: Principal, job: Job) -> AsyncIterator[bytes]:
-    yield _frame(job)
-    quiet = 0.0
-    while job.stage not in ENDED:
-        await asyncio.sleep(LOOK_SECONDS)
-        try:
-            now = await _look(principal, job.id)
-        except Exception as error:  # noqa: BLE001 the stream is the request's outermost boundary
-            yield frame("error", problem_data(as_cairn_error(error)))
-            return
-        quiet = quiet + LOOK_SECONDS if now == job else 0.0
-        if now != job:
-            yield _frame(now)
-        elif quiet >= PING_SECONDS:
-            yield PING
-            quiet = 0.0
-        job = now
+def _job(principal: Principal, job_id: str) -> Job:
+    return Job.of(job_for(principal, job_id))
 
 
-def _frame(job: Job) -> bytes:
-    return frame("progress", job.model_dump())
-
-
-@sync_to_async
-def _look(principal: Principal, job: str) -> Job:
-    """The job as of now, to whoever the principal is by now."""
-    try:
-        return Job.of(job_for(principal_again(principal), job))
-    finally:
-        _release_connections()
-
-
-def _release_connections() -> None:
-    """Between two looks: a stream lasts, and a pool of connections is small."""
-    for connection in connections.all(initialized_only=True):
-        if not connection.in_atomic_block:
-            connection.close()
+def _has_ended(job: Job) -> bool:
+    return job.stage in ENDED

@@ -33,6 +33,7 @@ from cairn.errors import (
     Unavailable,
     UnsupportedMedia,
 )
+from cairn.library.storage import FULL, NO_ROOM
 
 log = logging.getLogger(__name__)
 
@@ -89,6 +90,8 @@ def as_cairn_error(error: BaseException) -> CairnError:
     for foreign, ours in _FOREIGN:
         if isinstance(error, foreign):
             return ours()
+    if isinstance(error, OSError) and error.errno in FULL:
+        return Unavailable(NO_ROOM)
     log.error("unexpected error in a request", exc_info=error)
     return CairnError()
 

@@ -6,30 +6,37 @@ from typing import Any, Literal
 from urllib.parse import urlencode
 from uuid import UUID
 
-from django.db.models import QuerySet
-from pydantic import BaseModel, Field
+from django.db.models import Count, OuterRef, QuerySet, Subquery
+from django.db.models.functions import Coalesce
+from pydantic import BaseModel, ConfigDict, Field
 
 from cairn.access.models import Grant as GrantRow
 from cairn.access.models import Role
 from cairn.access.scope import Principal
-from cairn.access.services import readers_of
+from cairn.access.services import READERS, readers_of
 from cairn.accounts.models import Group as GroupRow
 from cairn.accounts.models import User as UserRow
+from cairn.library.cells import CellLine
+from cairn.library.models import Chunk, DocumentVersion
 from cairn.library.models import Document as DocumentRow
-from cairn.library.models import DocumentVersion
 from cairn.library.models import KnowledgeBase as KnowledgeBaseRow
 from cairn.library.rendition import Rendition as ReadRendition
+from cairn.settings import environment
+from ingestion.imports import imports_of
 from ingestion.models import Job as JobRow
+from ingestion.models import Lane, Stage
 from ingestion.models import Receipt as ReceiptRow
-from ingestion.models import Stage
-from ingestion.progress import Standing, standing, standings
+from ingestion.progress import Standing, standings
+from ingestion.sources import worth_another_try
 from retrieval import types as found
 from retrieval.conversations import ShownMessage
 from retrieval.models import Citation as CitationRow
 from retrieval.models import Conversation as ConversationRow
 from retrieval.models import Message as MessageRow
+from retrieval.places import location_of
 
 Box = tuple[float, float, float, float]
+LOCATION = "Where it stands, in words: a page, a slide, or a range of cells; may be empty"
 
 
 class Problem(BaseModel):
@@ -142,6 +149,7 @@ class Failure(BaseModel):
 class Report(BaseModel):
     pages_without_text: list[int] = []
     ocr_pages: list[int] = []
+    ocr_confidence: float | None = None
     tables: int = 0
     truncated: bool = False
     warnings: list[str] = []
@@ -158,6 +166,7 @@ class Pending(BaseModel):
 class Document(BaseModel):
     id: str
     knowledge_base: str
+    parent: str | None = Field(description="The mail or archive that it came in")
     title: str
     source_uri: str
     media_type: str
@@ -177,6 +186,7 @@ class Document(BaseModel):
     created_at: datetime
     updated_at: datetime
     report: Report
+    properties: dict[str, str] = Field(description="What the file says of itself, such as who sent a mail")
 
     @classmethod
     def of(cls, row: DocumentRow) -> "Document":
@@ -185,6 +195,7 @@ class Document(BaseModel):
         return cls(
             id=str(row.id),
             knowledge_base=str(row.knowledge_base_id),
+            parent=str(row.parent_id) if row.parent_id else None,
             title=row.title,
             source_uri=row.source_uri,
             media_type=version.media_type if version else "",
@@ -203,14 +214,28 @@ class Document(BaseModel):
             review_by=row.review_by,
             created_at=row.created_at,
             updated_at=row.updated_at,
-            report=Report.model_validate(version.report if version else {}),
+            report=_report(row, version),
+            properties=version.properties if version else {},
         )
 
 
 def documents_shown(rows: "QuerySet[DocumentRow]") -> "QuerySet[DocumentRow]":
     """With all that their JSON needs, in a fixed number of queries."""
     related = ("active_version", "latest_version", "knowledge_base", "owner")
-    return rows.select_related(*related).prefetch_related("readers")
+    inside = DocumentRow.objects.present().failed().filter(parent=OuterRef("pk")).order_by()
+    failed = inside.values("parent").annotate(count=Count("pk")).values("count")
+    rows = rows.annotate(failed_inside=Coalesce(Subquery(failed), 0))
+    return rows.select_related(*related).prefetch_related(*READERS)
+
+
+def _report(row: DocumentRow, version: DocumentVersion | None) -> Report:
+    """What came in it and could not be read is told of here as well, as long as that is so."""
+    report = Report.model_validate(version.report if version else {})
+    count = getattr(row, "failed_inside", None)  # as `documents_shown` has counted it
+    failed = row.children.present().failed().count() if count is None else count
+    if failed:
+        report.warnings.append(f"{failed} of the files inside could not be read: see these documents.")
+    return report
 
 
 def _pending(version: DocumentVersion | None) -> Pending | None:
@@ -220,12 +245,28 @@ def _pending(version: DocumentVersion | None) -> Pending | None:
 
 
 class Job(BaseModel):
+    """`rate` counts pages, chunks or points per second, by stage. `last_error`: what stopped the last attempt
+    that went wrong; `retry_at`: when the next one may begin. `import` is the one that it is part of."""
+
+    model_config = ConfigDict(populate_by_name=True)
+
     id: str
     document: str
+    title: str
+    source_uri: str
+    knowledge_base: str
+    version: int
+    lane: Lane
+    batch: str | None = Field(alias="import")
     stage: str
+    stage_since: datetime
     done: int
     total: int
+    rate: float | None
     attempts: int
+    max_attempts: int
+    retry_at: datetime | None
+    last_error: str
     queue_position: int | None
     eta_s: float | None
     error: Failure | None
@@ -234,27 +275,62 @@ class Job(BaseModel):
 
     @classmethod
     def of(cls, row: JobRow) -> "Job":
-        return cls._of(row, standing(row))
+        return cls.all_of([row])[0]
 
     @classmethod
     def all_of(cls, rows: Sequence[JobRow]) -> "list[Job]":
-        places = standings(rows)
-        return [cls._of(row, places[row.id]) for row in rows]
+        places, batches = standings(rows), imports_of(rows)
+        return [cls._of(row, places[row.id], batches.get(row.id)) for row in rows]
 
     @classmethod
-    def _of(cls, row: JobRow, place: Standing) -> "Job":
+    def _of(cls, row: JobRow, place: Standing, batch: UUID | None) -> "Job":
+        document = row.version.document
         return cls(
             id=str(row.id),
-            document=str(row.version.document_id),
+            document=str(document.id),
+            title=document.title,
+            source_uri=document.source_uri,
+            knowledge_base=str(document.knowledge_base_id),
+            version=row.version.number,
+            lane=Lane(row.lane),
+            batch=str(batch) if batch else None,
             stage=row.stage,
+            stage_since=row.stage_since,
             done=row.done,
             total=row.total,
+            rate=place.rate,
             attempts=row.attempts,
+            max_attempts=environment().job_max_attempts,
+            retry_at=row.not_before if row.stage == Stage.QUEUED else None,
+            last_error=row.last_error,
             queue_position=place.position,
             eta_s=place.eta,
             error=Failure.of(row.version) if row.stage in {Stage.FAILED, Stage.CANCELLED} else None,
             created_at=row.created_at,
             updated_at=row.updated_at,
+        )
+
+
+class Source(BaseModel):
+    """Of the version that was uploaded last. `again`: the same bytes, sent again, are tried again."""
+
+    source_uri: str
+    document: str
+    sha256: str
+    status: str
+    error: Failure | None
+    again: bool
+
+    @classmethod
+    def of(cls, row: DocumentRow) -> "Source":
+        latest = row.latest_version
+        return cls(
+            source_uri=row.source_key,
+            document=str(row.id),
+            sha256=latest.sha256 if latest else "",
+            status=latest.state if latest else row.status,
+            error=Failure.of(latest),
+            again=latest is None or worth_another_try(latest),
         )
 
 
@@ -307,6 +383,8 @@ class Element(BaseModel):
     page: int | None
     boxes: list[Box]
     header_rows: int
+    sheet: str | None
+    cells: list[str]
 
 
 class Rendition(BaseModel):
@@ -318,6 +396,33 @@ class Rendition(BaseModel):
     @classmethod
     def of(cls, read: ReadRendition) -> "Rendition":
         return cls.model_validate(read, from_attributes=True)
+
+
+class Passage(BaseModel):
+    """A chunk as it is searched: `context` is embedded together with `text`."""
+
+    id: str
+    ordinal: int
+    text: str
+    context: str
+    section: list[str]
+    page: int | None
+    location: str
+    tokens: int
+
+    @classmethod
+    def of(cls, row: Chunk, version: DocumentVersion) -> "Passage":
+        cells = CellLine.all_from_json(row.cells)
+        return cls(
+            id=str(row.id),
+            ordinal=row.ordinal,
+            text=row.text,
+            context=row.context,
+            section=row.section,
+            page=row.page,
+            location=location_of(version.media_type, row.page, cells),
+            tokens=row.tokens,
+        )
 
 
 class Scores(BaseModel):
@@ -334,6 +439,7 @@ class Hit(BaseModel):
     knowledge_base: str
     source_uri: str
     page: int | None
+    location: str = Field(description=LOCATION)
     section: list[str]
     text: str
     score: float
@@ -349,6 +455,7 @@ class Hit(BaseModel):
             knowledge_base=str(hit.knowledge_base),
             source_uri=hit.source_uri,
             page=hit.page,
+            location=hit.location,
             section=list(hit.section),
             text=hit.text,
             score=hit.score,
@@ -379,6 +486,7 @@ class Citation(BaseModel):
     source_uri: str
     version: int
     page: int | None
+    location: str = Field(description=LOCATION)
     section: list[str]
     boxes: list[Box]
     quote: str
@@ -396,6 +504,7 @@ class Citation(BaseModel):
             source_uri=document.source_uri,
             version=version.number,
             page=citation.page,
+            location=citation.location,
             section=list(citation.section),
             boxes=list(citation.boxes),
             quote=citation.quote,

@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.http import HttpRequest
-from pydantic import BaseModel, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from cairn.errors import MalformedRequest
 from web.api.fields import METADATA_CHARACTERS, Metadata, SourceUri, Subjects
@@ -17,10 +17,14 @@ _READERS = TypeAdapter[list[str]](Subjects)
 class UploadForm(BaseModel):
     """Empty fields count as not sent."""
 
+    model_config = ConfigDict(populate_by_name=True)
+
     title: str = Field("", max_length=500)
     source_uri: SourceUri = Field("", description="Uploading the same one again makes a new version")
     metadata: str = Field("", max_length=METADATA_CHARACTERS, description="A JSON object")
     readers: str = Field("", max_length=METADATA_CHARACTERS, description="A JSON list of subjects")
+
+    batch: str = Field("", max_length=100, alias="import", description="The import that it is part of")
 
     def said(self) -> dict[str, Any]:
         """The arguments of `document_submit`; None for what was not said."""
@@ -51,7 +55,7 @@ def _json(name: str, text: str, adapter: TypeAdapter[Any]) -> Any:
 
 
 def refuse_unknown_fields(request: HttpRequest) -> None:
-    known = {"file", *UploadForm.model_fields}
+    known = {"file", *(field.alias or name for name, field in UploadForm.model_fields.items())}
     unknown = sorted({*request.POST, *request.FILES} - known)
     if unknown:
         raise InvalidFields(

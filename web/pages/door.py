@@ -71,8 +71,14 @@ def show(
         "me": principal,
         "area": area,
         "manages": principal.is_admin or knowledge_bases_for(principal, role=Role.MANAGER).exists(),
+        "edits": principal.is_admin or knowledge_bases_for(principal, role=Role.EDITOR).exists(),
         "conversation_groups": conversation_groups(
             principal, current=str(conversation.id) if conversation else ""
         ),
     }
     return render(request, template, {**around, **context}, status=status)
+
+
+def number_in(text: str) -> int:
+    """Of a page of a list, counted from 1; the first for whatever else was asked for."""
+    return int(text) if text.isascii() and text.isdigit() and 0 < len(text) < 6 and int(text) else 1

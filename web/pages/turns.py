@@ -113,11 +113,11 @@ def _verdict_line(tone: str, mode: str, citations: int) -> str:
 
 
 def _label(citation: Citation) -> str:
-    return f"Source {citation.marker}: {citation.title}{f', page {citation.page}' if citation.page else ''}"
+    return f"Source {citation.marker}: {', '.join(filter(None, (citation.title, citation.location)))}"
 
 
 def _where(citation: Citation) -> str:
-    if citation.page:
-        return f"page {citation.page}"
+    if citation.location:
+        return citation.location
     section = [part for part in citation.section if part and part != citation.title]
     return section[-1] if section else ""

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from web.pages import account, chat, console, library, session
+from web.pages import account, chat, console, imports, ingesting, library, reading, session
 
 app_name = "pages"
 
@@ -14,12 +14,24 @@ urlpatterns = [
     path("conversations/<str:conversation_id>", chat.conversation, name="conversation"),
     path("messages/<str:message_id>/rendered", chat.message, name="message"),
     path("library", library.index, name="library"),
-    path("library/documents/<str:document_id>", library.document, name="document"),
-    path("library/<slug:slug>", library.knowledge_base, name="knowledge-base"),
     path("library/<slug:slug>/documents", library.documents, name="documents"),
+    path("library/documents/<str:document_id>", reading.document, name="document"),
+    path("library/documents/<str:document_id>/passages", reading.passages, name="passages"),
+    path(
+        "library/documents/<str:document_id>/passages/after/<int:after>",
+        reading.more_passages,
+        name="more-passages",
+    ),
+    path("library/imports/<str:import_id>", imports.show_import, name="import"),
+    path("library/<slug:slug>", library.knowledge_base, name="knowledge-base"),
     path("admin", console.index, name="console-index"),
     path("admin/knowledge-bases", console.knowledge_bases, name="console"),
     path("admin/knowledge-bases/<slug:slug>", console.knowledge_base, name="console-knowledge-base"),
+    path("admin/ingestion", ingesting.ingesting, name="console-ingestion"),
+    path("admin/ingestion/queue", ingesting.queue, name="console-queue"),
+    path("admin/ingestion/failures", ingesting.failures, name="console-failures"),
+    path("admin/ingestion/imports", ingesting.imports, name="console-imports"),
+    path("admin/ingestion/failed/<str:code>", ingesting.failed, name="console-failed"),
     path("admin/users", console.users, name="console-users"),
     path("admin/groups", console.groups, name="console-groups"),
     path("account", account.account, name="account"),

@@ -50,14 +50,17 @@ class Api:
     def post(self, path: str, body: Json) -> Json:
         return self._call("POST", path, json=body)
 
+    def delete(self, path: str, **params: Any) -> Json:
+        return self._call("DELETE", path, params=params)
+
     def upload(self, path: str, *, file: tuple[str, Any], fields: Mapping[str, str]) -> Json:
         return self._call("POST", path, files={"file": file}, data=dict(fields))
 
-    def pages(self, path: str, **params: Any) -> Iterator[Json]:
+    def pages(self, path: str, *, limit: int = _PAGE, **params: Any) -> Iterator[Json]:
         """Every item of a list."""
         cursor: str | None = None
         while True:
-            page = self.get(path, **params, limit=_PAGE, **({"cursor": cursor} if cursor else {}))
+            page = self.get(path, **params, limit=limit, **({"cursor": cursor} if cursor else {}))
             yield from page["items"]
             cursor = page["next_cursor"]
             if not cursor:

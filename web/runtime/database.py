@@ -1,22 +1,43 @@
 """Bringing the tables up to date."""
 
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from django.core.management import call_command
 from django.db import DEFAULT_DB_ALIAS, OperationalError, connections
 from django.db.migrations.executor import MigrationExecutor
 
-from cairn.errors import Unavailable
+from cairn.errors import ConfigurationError, Unavailable
 
 
 def migrate() -> int:
     """How many migrations were applied. Raises Unavailable when there is no database to talk to."""
-    connection = connections[DEFAULT_DB_ALIAS]
-    try:
-        executor = MigrationExecutor(connection)
-        plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
-        if plan:
+    with _answering():
+        missing = _missing()
+        if missing:
             call_command("migrate", interactive=False, verbosity=0, stdout=io.StringIO())
+    return missing
+
+
+def require_migrated() -> None:
+    """For processes that leave migrating to the web process. Raises ConfigurationError or Unavailable."""
+    with _answering():
+        if _missing():
+            raise ConfigurationError("The tables are not up to date: start `manage.py up` first.")
+
+
+def _missing() -> int:
+    executor = MigrationExecutor(connections[DEFAULT_DB_ALIAS])
+    return len(executor.migration_plan(executor.loader.graph.leaf_nodes()))
+
+
+@contextmanager
+def _answering() -> Iterator[None]:
+    try:
+        yield
     except OperationalError as error:
-        raise Unavailable(f"The database does not answer: {error}") from error
-    return len(plan)
+        settings = connections[DEFAULT_DB_ALIAS].settings_dict
+        where = f"{settings['HOST']}:{settings['PORT']}" if settings["HOST"] else str(settings["NAME"])
+        reason = " ".join(str(error).split())
+        raise Unavailable(f"The database at {where} does not answer: {reason}") from error

@@ -20,7 +20,9 @@ from cairn.errors import CairnError, ConfigurationError, Unavailable
 from cairn.inference.embedding.folder import EncoderFolder
 from cairn.inference.packages import package_file
 from cairn.settings import environment
-from ingestion import queue
+from ingestion import parsers, queue
+from ingestion.parse import ocr, programs
+from ingestion.parse.sandbox import walls_tried
 from web.runtime.api import Api
 from web.runtime.lock import holder_of
 
@@ -45,9 +47,16 @@ _SECONDS = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Finding:
+    """`optional`: Cairn works without what is missing, but not on every file or behind every wall."""
+
     name: str
     ok: bool
     detail: str
+    optional: bool = False
+
+
+class Lacking(ConfigurationError):
+    """What is missing may be."""
 
 
 def findings() -> Iterator[Finding]:
@@ -56,7 +65,8 @@ def findings() -> Iterator[Finding]:
         try:
             yield Finding(name, True, check())
         except (CairnError, DatabaseError, OSError) as error:
-            yield Finding(name, False, error.message if isinstance(error, CairnError) else str(error))
+            detail = error.message if isinstance(error, CairnError) else str(error)
+            yield Finding(name, False, detail, optional=isinstance(error, Lacking))
 
 
 def versions() -> dict[str, str]:
@@ -147,6 +157,52 @@ def _chat_model() -> str:
     return str(path)
 
 
+def _old_office_files() -> str:
+    return str(_program(programs.SOFFICE, "LibreOffice", "old Office files (.doc, .ppt)"))
+
+
+def _text_recognition() -> str:
+    """By Tesseract; poppler is not needed, since PDFium draws the pages."""
+    path = _program(
+        programs.TESSERACT, "Tesseract", "pictures (.png, .jpg, .tiff) and scanned pages of a PDF"
+    )
+    limits = parsers.limits()
+    there = [name for name in ocr.languages(limits) if name not in ocr.NOT_A_LANGUAGE]
+    known = ", ".join(there) or "none"
+    absent = [name for name in limits.ocr_languages.split("+") if name and name not in there]
+    if absent:
+        raise ConfigurationError(
+            f"OCR_LANGUAGES names {', '.join(absent)}, which Tesseract has no data for. It has: {known}."
+        )
+    if not there:
+        raise Lacking(f"{path} has no data for any language: pictures and scanned pages will not be read.")
+    return f"{path}, languages: {known}"
+
+
+def _other_documents() -> str:
+    return str(_program(programs.PANDOC, "Pandoc", "RTF, ODT, EPUB, RST and Org files"))
+
+
+def _program(program: str, name: str, read_by_it: str) -> Path:
+    path = programs.find(program)
+    if path is None:
+        raise Lacking(f"{name} is not installed: {read_by_it} will not be read.")
+    return path
+
+
+def _parser_processes() -> str:
+    walls = walls_tried(Path(settings.DATA_DIR) / "tmp")
+    missing = [
+        name for name, stands in (("the network", walls.network), ("other files", walls.files)) if not stands
+    ]
+    if missing:
+        raise Lacking(
+            f"This kernel does not keep programs that read documents from {' and '.join(missing)}: "
+            "only Python's own guards stand. Run Cairn on Linux with Landlock and system call filters."
+        )
+    return "kept from the network and other files by the kernel"
+
+
 def _server() -> str:
     """What a server that holds DATA_DIR says of itself."""
     holder = holder_of(Path(settings.DATA_DIR))
@@ -181,5 +237,9 @@ CHECKS: dict[str, Callable[[], str]] = {
     "Vector index": _vectors,
     "Embedding model": _embedder,
     "Language model": _chat_model,
+    "Old Office files": _old_office_files,
+    "Text recognition": _text_recognition,
+    "Other documents": _other_documents,
+    "Parser processes": _parser_processes,
     "Server": _server,
 }

@@ -1,9 +1,13 @@
-"""Handing files to a server, and waiting for what becomes of them."""
+"""Bringing files into a knowledge base: only what has changed is sent, and one import tells of all."""
 
+import hashlib
+import threading
 import time
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
+from functools import partial
+from typing import IO, Final
 
 from django.utils.text import slugify
 
@@ -11,9 +15,12 @@ from cairn.errors import CairnError, InvalidInput, TransientError
 from web.runtime.api import Api, ApiProblem, Json
 from web.runtime.uploads import Found, LocalFile
 
-_AT_ONCE = 16  # documents asked about in one round: they end in about the order they came in
-_ROUND_SECONDS = 1.0
-_ABOUT_THE_FILE = {400, 409, 413, 415, 422}
+_AT_ONCE: Final = 4
+_LOOK_SECONDS: Final = 1.0
+_ABOUT_THE_FILE: Final = {400, 409, 412, 413, 415, 422}
+_SOURCES: Final = 1000
+_MANY_ROOTS: Final = 20
+_BLOCK: Final = 1 << 20
 
 Tick = Callable[[str, int, int], None]
 """Called with what is going on, how much of it is done, and of how much."""
@@ -28,12 +35,15 @@ class Failure:
 
 @dataclass(slots=True)
 class Summary:
-    """`unchanged`: ready before, with the same bytes. `waiting`: accepted, and nobody waited."""
+    """`unchanged`: ready before, with the same bytes. `waiting`: accepted, and nobody waited. `vanished`: the
+    server has them, the folder has not (any more)."""
 
     ready: int = 0
     unchanged: int = 0
     waiting: int = 0
+    removed: int = 0
     hidden: int = 0
+    vanished: list[str] = field(default_factory=list)
     failed: list[Failure] = field(default_factory=list)
 
     def __str__(self) -> str:
@@ -42,29 +52,12 @@ class Summary:
             "accepted": self.waiting,
             "failed": len(self.failed),
             "unchanged": self.unchanged,
+            "removed": self.removed,
+            "vanished": len(self.vanished),
             "hidden left out": self.hidden,
         }
         shown = [f"{count} {what}" for what, count in counts.items() if count]
         return ", ".join(shown) or "nothing to do"
-
-
-@dataclass(frozen=True, slots=True)
-class Submitted:
-    """`document` as the server described it last; `changed`: this upload made a new version."""
-
-    source_uri: str
-    document: Json
-    changed: bool
-
-    @property
-    def newest(self) -> Json:
-        """Status and error of the version uploaded last."""
-        newest: Json = self.document.get("pending") or self.document
-        return newest
-
-    @property
-    def ended(self) -> bool:
-        return self.newest["status"] not in {"queued", "processing"}
 
 
 def knowledge_base_id(api: Api, slug: str) -> str | None:
@@ -80,34 +73,135 @@ def knowledge_base_ensure(api: Api, slug: str) -> str:
     return known or str(api.post("/api/v1/knowledge-bases", {"name": name})["id"])
 
 
-def submit(api: Api, base: str, found: Found, summary: Summary, tick: Tick) -> list[Submitted]:
-    """Uploads one file after the other. A file that is refused is counted, and the next one follows."""
-    submitted = []
+def ingest(
+    api: Api, base: str, found: Found, summary: Summary, tick: Tick, *, wait_for: bool, prune: bool
+) -> None:
+    """`summary` is true at any moment, also if this is interrupted."""
     summary.hidden = found.hidden
     summary.failed += [Failure(uri, str(error.code), error.message) for uri, error in found.rejected]
-    for number, file in enumerate(found.files):
-        tick("Uploading", number, len(found.files))
-        try:
-            submitted.append(_upload(api, base, file))
-        except OSError as error:
-            message = f"The file cannot be read: {error.strerror or error}."
-            summary.failed.append(Failure(file.source_uri, "unreadable", message))
-        except CairnError as error:
-            if not _about_the_file(error):
-                raise
-            summary.failed.append(Failure(file.source_uri, str(error.code), error.message))
-    tick("Uploading", len(found.files), len(found.files))
-    return submitted
+    summary.failed += [_unreadable(uri, error) for uri, error in found.unreadable]
+    known = known_sources(api, base, found.roots)
+    batch = Batch(api, base, found.roots)
+    _send_all(batch, known, found.files, summary, tick)
+    _vanished(api, batch, known, found, summary, prune=prune)
+    batch.close(unchanged=summary.unchanged)
+    if wait_for and batch.id:
+        _wait(api, batch.id, summary, tick)
 
 
-def _upload(api: Api, base: str, file: LocalFile) -> Submitted:
-    with file.open() as stream:
-        answer = api.upload(
-            f"/api/v1/knowledge-bases/{base}/documents",
+def known_sources(api: Api, base: str, roots: list[str]) -> dict[str, Json]:
+    """What the server has below the roots, by source."""
+    path = f"/api/v1/knowledge-bases/{base}/sources"
+    asked = roots if len(roots) <= _MANY_ROOTS else [""]
+    rows = (row for under in asked for row in api.pages(path, limit=_SOURCES, under=under))
+    return {row["source_uri"]: row for row in rows if _is_below(row["source_uri"], roots)}
+
+
+def _is_below(uri: str, roots: Iterable[str]) -> bool:
+    return any(uri.startswith(root) if root.endswith("/") else uri == root for root in roots)
+
+
+class Batch:
+    """The import on the server, which begins with the first file that is sent."""
+
+    def __init__(self, api: Api, base: str, roots: list[str]) -> None:
+        self._api, self._base = api, base
+        self._label = ", ".join(root.rstrip("/") for root in roots)[:255] or "files"
+        self._lock = threading.Lock()
+        self.id: str | None = None
+
+    def ensure(self) -> str:
+        with self._lock:
+            if self.id is None:
+                path = f"/api/v1/knowledge-bases/{self._base}/imports"
+                self.id = str(self._api.post(path, {"label": self._label})["id"])
+            return self.id
+
+    def close(self, *, unchanged: int) -> None:
+        if self.id is not None:
+            self._api.post(f"/api/v1/imports/{self.id}/close", {"unchanged": unchanged})
+
+    def upload(self, file: LocalFile, stream: IO[bytes]) -> None:
+        self._api.upload(
+            f"/api/v1/knowledge-bases/{self._base}/documents",
             file=(file.name, stream),
-            fields={"source_uri": file.source_uri},
+            fields={"source_uri": file.source_uri, "import": self.ensure()},
         )
-    return Submitted(file.source_uri, answer["document"], changed=answer.get("job") is not None)
+
+
+def _send_all(
+    batch: Batch, known: dict[str, Json], files: list[LocalFile], summary: Summary, tick: Tick
+) -> None:
+    """Several at once. A file that is refused is counted, and the next one follows."""
+    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="upload") as pool:
+        try:
+            sent = _few_at_a_time(pool, (partial(_send, batch, known, file) for file in files))
+            for number, outcome in enumerate(sent):
+                tick("Uploading", number, len(files))
+                _count(outcome, summary)
+        except BaseException:
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
+    tick("Uploading", len(files), len(files))
+
+
+def _few_at_a_time(
+    pool: ThreadPoolExecutor, calls: Iterable[Callable[[], str | Failure]]
+) -> Iterator[str | Failure]:
+    """In the order in which they end; no more are begun than are soon got to."""
+    running: set[Future[str | Failure]] = set()
+    for call in calls:
+        running.add(pool.submit(call))
+        if len(running) >= 2 * _AT_ONCE:
+            ended, running = wait(running, return_when=FIRST_COMPLETED)
+            yield from (future.result() for future in ended)
+    yield from (future.result() for future in running)
+
+
+def _count(outcome: str | Failure, summary: Summary) -> None:
+    if isinstance(outcome, Failure):
+        summary.failed.append(outcome)
+    elif outcome == "unchanged":
+        summary.unchanged += 1
+    else:
+        summary.waiting += 1
+
+
+def _send(batch: Batch, known: dict[str, Json], file: LocalFile) -> str | Failure:
+    """ "unchanged", "accepted", or why it failed."""
+    try:
+        with file.open() as stream:
+            there = known.get(file.source_uri)
+            if there is not None and there["sha256"] == _digest(stream):
+                if there["status"] == "ready":
+                    return "unchanged"
+                if there["status"] == "failed" and not there["again"]:
+                    return _failure(file.source_uri, there["error"])
+            stream.seek(0)
+            batch.upload(file, stream)
+            return "accepted"
+    except OSError as error:
+        return _unreadable(file.source_uri, error)
+    except CairnError as error:
+        if not _about_the_file(error):
+            raise
+        return Failure(file.source_uri, str(error.code), error.message)
+
+
+def _digest(stream: IO[bytes]) -> str:
+    digest = hashlib.sha256()
+    while block := stream.read(_BLOCK):
+        digest.update(block)
+    return digest.hexdigest()
+
+
+def _unreadable(source_uri: str, error: OSError) -> Failure:
+    return Failure(source_uri, "unreadable", f"It cannot be read: {error.strerror or error}.")
+
+
+def _failure(source_uri: str, error: Json | None) -> Failure:
+    known = error or {"code": "failed", "message": "It failed for a reason that the server did not tell."}
+    return Failure(source_uri, known["code"], known["message"])
 
 
 def _about_the_file(error: CairnError) -> bool:
@@ -117,43 +211,54 @@ def _about_the_file(error: CairnError) -> bool:
     return not isinstance(error, TransientError)
 
 
-def wait(api: Api, submitted: list[Submitted], summary: Summary, tick: Tick) -> None:
-    """Until every document has ended. Asks about the oldest few only, so that waiting costs little."""
-    open_ones = deque(submitted)
-    while open_ones:
-        tick("Processing", len(submitted) - len(open_ones), len(submitted))
-        asked = [_look_again(api, open_ones.popleft()) for _ in range(min(_AT_ONCE, len(open_ones)))]
-        for one in asked:
-            if one.ended:
-                count(one, summary)
-        still = [one for one in asked if not one.ended]
-        open_ones.extendleft(reversed(still))
-        if still:
-            time.sleep(_ROUND_SECONDS)
-    tick("Processing", len(submitted), len(submitted))
+def _vanished(
+    api: Api, batch: Batch, known: dict[str, Json], found: Found, summary: Summary, *, prune: bool
+) -> None:
+    present = {file.source_uri for file in found.files} | {uri for uri, _ in found.rejected}
+    unknown = tuple(found.unknown)
+    gone = [uri for uri in sorted(known.keys() - present) if not f"{uri}/".startswith(unknown)]
+    if not prune:
+        summary.vanished += gone
+        return
+    for root in found.roots:
+        below = [uri for uri in gone if _is_below(uri, [root])]
+        if any(_is_below(uri, [root]) for uri in present):
+            _remove_all(api, batch, [known[uri]["document"] for uri in below])
+            summary.removed += len(below)
+        elif below:  # a disk may only be away
+            message = f"Nothing is left there, so the {len(below)} documents from it were not removed."
+            summary.failed.append(Failure(root, "empty_folder", message))
 
 
-def _look_again(api: Api, one: Submitted) -> Submitted:
-    if one.ended:
-        return one
-    try:
-        document = api.get(f"/api/v1/documents/{one.document['id']}")
-    except ApiProblem as problem:
-        if problem.status_code != 404:
-            raise
-        gone = {"code": problem.code, "message": "Somebody deleted it meanwhile."}
-        document = {**one.document, "pending": None, "status": "deleted", "error": gone}
-    return Submitted(one.source_uri, document, one.changed)
+def _remove_all(api: Api, batch: Batch, documents: Iterable[str]) -> None:
+    for document in documents:
+        try:
+            api.delete(f"/api/v1/documents/{document}", **{"import": batch.ensure()})
+        except ApiProblem as problem:
+            if problem.status_code != 404:  # somebody else was faster
+                raise
 
 
-def count(one: Submitted, summary: Summary) -> None:
-    error = one.newest.get("error")
-    if not one.ended:
-        summary.waiting += 1
-    elif one.newest["status"] != "ready":
-        known = error or {"code": "failed", "message": "It failed for a reason that the server did not tell."}
-        summary.failed.append(Failure(one.source_uri, known["code"], known["message"]))
-    elif one.changed:
-        summary.ready += 1
-    else:
-        summary.unchanged += 1
+def _wait(api: Api, batch: str, summary: Summary, tick: Tick) -> None:
+    """Until the import is over. One question at a time, however many files there are."""
+    path = f"/api/v1/imports/{batch}"
+    while True:
+        began = time.monotonic()
+        now = api.get(path)
+        counts = now["counts"]
+        open_ones = counts["queued"] + counts["processing"]
+        total = counts["files"] - counts["unchanged"] - counts["removed"] - counts["refused"]
+        tick("Processing", total - open_ones, total)
+        if now["state"] in {"done", "cancelled"}:
+            break
+        time.sleep(max(_LOOK_SECONDS, 10 * (time.monotonic() - began)))
+    summary.ready, summary.waiting, summary.unchanged = counts["ready"], 0, counts["unchanged"]
+    _failures(api, path, summary)
+
+
+def _failures(api: Api, path: str, summary: Summary) -> None:
+    told = {failure.source_uri for failure in summary.failed}
+    items = api.pages(f"{path}/items", failed=True)
+    summary.failed += [
+        _failure(item["source_uri"], item["error"]) for item in items if item["source_uri"] not in told
+    ]

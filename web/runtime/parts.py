@@ -4,6 +4,7 @@ import cairn.asgi  # noqa: F401 - what is wrong with the middleware shows before
 import ingestion.tasks  # noqa: F401 - the worker finds its tasks imported
 import web.urls  # noqa: F401 - the first request finds its views imported
 from cairn.inference import models
+from ingestion.embedding import close_batcher
 from ingestion.parsers import close_parsers, parser_pool
 from retrieval.index.factory import active_index, close_index
 
@@ -20,6 +21,7 @@ def parser() -> str:
 
 def close() -> None:
     """Answers that are being written end first: they may hold what is closed next."""
+    close_batcher()
     models.close()
     close_parsers()
     close_index()

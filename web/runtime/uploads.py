@@ -1,5 +1,6 @@
 """The files that a person named on the command line; folders and zip archives are opened."""
 
+import os
 import stat
 import zipfile
 from collections import Counter
@@ -11,6 +12,7 @@ from tempfile import SpooledTemporaryFile
 from typing import IO
 
 from cairn.errors import DocumentRejected, InvalidInput, Rejection
+from ingestion.folders import is_hidden, readable_name
 
 MAX_MEMBERS = 20_000
 MAX_ARCHIVE_BYTES = 8 << 30
@@ -73,11 +75,18 @@ class LocalFile:
 
 @dataclass(slots=True)
 class Found:
-    """`hidden` counts names that begin with a dot, left out; `rejected` pairs source_uri and reason."""
+    """`hidden` counts names that begin with a dot, left out; `rejected` pairs source_uri and reason.
+
+    `roots` is what the sources of each folder, archive or file begin with. What begins with one of
+    `unknown` could not be looked into, so nobody can say that something there has vanished.
+    """
 
     files: list[LocalFile] = field(default_factory=list)
     hidden: int = 0
     rejected: list[tuple[str, DocumentRejected]] = field(default_factory=list)
+    unreadable: list[tuple[str, OSError]] = field(default_factory=list)
+    roots: list[str] = field(default_factory=list)
+    unknown: list[str] = field(default_factory=list)
 
 
 def find_files(paths: Iterable[Path]) -> Found:
@@ -87,7 +96,9 @@ def find_files(paths: Iterable[Path]) -> Found:
         if path.is_dir():
             _add_folder(found, path.resolve())
         elif path.is_file():
-            _add_file(found, path, _text(path.name))
+            name = readable_name(path.name)
+            found.roots.append(f"{name[: -len(path.suffix)]}/" if _is_archive(path) else name)
+            _add_file(found, path, name)
         else:
             raise InvalidInput(f"{path}: there is no such file or folder.")
     _require_distinct(found.files)
@@ -95,36 +106,53 @@ def find_files(paths: Iterable[Path]) -> Found:
 
 
 def _add_folder(found: Found, folder: Path) -> None:
-    for path in sorted(folder.rglob("*")):
-        if not path.is_file():
-            continue
-        if _hidden(path.relative_to(folder).parts):
-            found.hidden += 1
-        else:
-            _add_file(found, path, _text(path.relative_to(folder.parent).as_posix()))
+    def unreadable(error: OSError) -> None:
+        uri = _uri(folder, Path(error.filename))
+        found.unreadable.append((uri, error))
+        found.unknown.append(f"{uri}/")
+
+    found.roots.append(f"{readable_name(folder.name)}/")
+    for at, folders, names in os.walk(folder, onerror=unreadable):
+        found.hidden += sum(map(is_hidden, (*folders, *names)))
+        folders[:] = sorted(name for name in folders if not is_hidden(name))
+        for path in (Path(at, name) for name in sorted(names) if not is_hidden(name)):
+            if path.is_file():
+                _add_file(found, path, _uri(folder, path))
+
+
+def _uri(folder: Path, path: Path) -> str:
+    return readable_name(path.relative_to(folder.parent).as_posix())
+
+
+def _is_archive(path: Path) -> bool:
+    return path.suffix.lower() == ".zip"
 
 
 def _add_file(found: Found, path: Path, source_uri: str) -> None:
-    if path.suffix.lower() != ".zip":
+    if not _is_archive(path):
         found.files.append(LocalFile(path, source_uri))
         return
     try:
         _add_archive(found, path, source_uri[: -len(path.suffix)])
     except DocumentRejected as rejection:
         found.rejected.append((source_uri, rejection))
+        found.unknown.append(f"{source_uri[: -len(path.suffix)]}/")
 
 
 def _add_archive(found: Found, path: Path, folder: str) -> None:
-    """The whole archive is refused if one of its names is not safe."""
+    """The whole archive is refused if one of its names is not safe; a file behind a password alone."""
     archive = Archive(path)
     members = _members(path)
     hidden = [member for member in members if _hidden(PurePosixPath(member.filename).parts)]
     shown = [member for member in members if member not in hidden]
     found.hidden += len(hidden)
-    found.files += [
-        LocalFile(path, f"{folder}/{PurePosixPath(member.filename)}", archive, member.filename)
-        for member in shown
-    ]
+    for member in shown:
+        uri = f"{folder}/{PurePosixPath(member.filename)}"
+        if member.flag_bits & _ENCRYPTED:
+            found.rejected.append((uri, _protected(member)))
+            found.unknown.append(f"{uri}/")
+        else:
+            found.files.append(LocalFile(path, uri, archive, member.filename))
 
 
 def _members(path: Path) -> list[zipfile.ZipInfo]:
@@ -148,11 +176,13 @@ def _check_member(path: Path, member: zipfile.ZipInfo) -> None:
         raise _unsafe(f"“{member.filename}” points outside {path.name}, so nothing was taken from it.")
     if stat.S_ISLNK(member.external_attr >> 16):
         raise _unsafe(f"“{member.filename}” in {path.name} is a link, so nothing was taken from it.")
-    if member.flag_bits & _ENCRYPTED:
-        raise DocumentRejected(
-            Rejection.PASSWORD_PROTECTED,
-            f"{path.name} is protected by a password. Unpack it and add the files.",
-        )
+
+
+def _protected(member: zipfile.ZipInfo) -> DocumentRejected:
+    return DocumentRejected(
+        Rejection.PASSWORD_PROTECTED,
+        f"“{member.filename}” is protected by a password. Unpack the archive and add its files.",
+    )
 
 
 def _unsafe(message: str) -> DocumentRejected:
@@ -170,9 +200,4 @@ def _require_distinct(files: list[LocalFile]) -> None:
 
 
 def _hidden(parts: tuple[str, ...]) -> bool:
-    return any(part.startswith(".") or part == "__MACOSX" for part in parts)
-
-
-def _text(name: str) -> str:
-    """File names are bytes: those that are no UTF-8 get replacement characters."""
-    return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    return any(map(is_hidden, parts))

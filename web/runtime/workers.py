@@ -4,13 +4,16 @@ import contextlib
 import logging
 import threading
 import time
+from collections.abc import Sequence
+from typing import Any
 
-from celery import beat
+from celery import Celery, beat
 from celery.exceptions import WorkerShutdown
 from celery.worker import state
 
 from cairn.celery import app
 from cairn.settings import environment
+from ingestion import queue
 from ingestion.lifecycle import stopping
 
 _BROKER = "memory://localhost"
@@ -31,33 +34,36 @@ class Beat(beat.Service):
 logging.getLogger("celery.worker.control").setLevel(logging.ERROR)  # it warns of being shut down
 
 
+def _reserved_app() -> Celery:
+    """What a worker listens to is kept in its app: one for interactive work only needs another app."""
+    reserved = Celery("cairn-reserved", set_as_current=False)
+    reserved.config_from_object(app.conf)
+    return reserved
+
+
 class Workers:
+    """One worker for everything, and one thread that no import can keep busy."""
+
     def __init__(self) -> None:
         # The in-memory broker is asked, it cannot call: by default once a second. The host means nothing
         # there, but without one kombu warns.
         app.conf.update(broker_url=_BROKER, broker_transport_options={"polling_interval": _POLL_SECONDS})
-        self._worker = app.WorkController(
-            app=app,
-            pool="threads",
-            concurrency=environment().worker_threads,
-            hostname="embedded@localhost",
-            without_heartbeat=True,
-            without_mingle=True,
-            without_gossip=True,
+        self._worker = _controller(app, "embedded", environment().worker_threads, queues=None)
+        self._reserved = _controller(
+            _reserved_app(), "reserved", 1, queues=(queue.INTERACTIVE, queue.MAINTENANCE)
         )
         self._beat = Beat(app, max_interval=_BEAT_SECONDS)
-        self._thread = threading.Thread(target=self._work, name="worker", daemon=True)
+        self._threads = [
+            threading.Thread(target=_work, args=(self._worker,), name="worker", daemon=True),
+            threading.Thread(target=_work, args=(self._reserved,), name="reserved-worker", daemon=True),
+        ]
         self._beat_thread = threading.Thread(target=self._beat.start, name="beat", daemon=True)
-
-    def _work(self) -> None:
-        with contextlib.suppress(WorkerShutdown, SystemExit):
-            self._worker.start()
 
     def start(self) -> None:
         """Takes up at once what an earlier process left behind."""
         stopping.clear()
-        self._thread.start()
-        self._beat_thread.start()
+        for thread in (*self._threads, self._beat_thread):
+            thread.start()
         app.send_task("ingestion.sweep", kwargs={"everything": True})
 
     def stop(self, timeout: float) -> None:
@@ -65,8 +71,27 @@ class Workers:
         give_up = time.monotonic() + timeout
         stopping.set()
         self._beat.stop()
-        if self._thread.is_alive():
+        if any(thread.is_alive() for thread in self._threads):
             app.control.broadcast("shutdown")  # a flag would be seen only after two seconds without a message
-            self._thread.join(timeout)
+        for thread in self._threads:
+            thread.join(max(0.0, give_up - time.monotonic()))
         while state.active_requests and time.monotonic() < give_up:
             time.sleep(_POLL_SECONDS)
+
+
+def _controller(own: Celery, name: str, concurrency: int, queues: Sequence[str] | None) -> Any:
+    return own.WorkController(
+        app=own,
+        pool="threads",
+        concurrency=concurrency,
+        queues=queues,
+        hostname=f"{name}@localhost",
+        without_heartbeat=True,
+        without_mingle=True,
+        without_gossip=True,
+    )
+
+
+def _work(controller: Any) -> None:
+    with contextlib.suppress(WorkerShutdown, SystemExit):
+        controller.start()

@@ -7,7 +7,7 @@ from django.db.models import Q, QuerySet
 
 from cairn.access.models import DocumentReader, Grant, Role
 from cairn.access.scope import Principal
-from cairn.library.models import Document, DocumentQuerySet, KnowledgeBase
+from cairn.library.models import NESTED_AT_MOST, Document, DocumentQuerySet, KnowledgeBase
 
 
 def _grants(principal: Principal, role: Role) -> "QuerySet[Grant]":
@@ -30,11 +30,19 @@ def documents_for(principal: Principal, *, role: Role = Role.READER) -> Document
     )
     if principal.is_admin:
         return documents
-    mine = DocumentReader.objects.filter(Q(user=principal.user) | Q(group__in=principal.groups))
     managed = knowledge_bases_for(principal, role=Role.MANAGER)
-    return documents.filter(
-        Q(narrowed=False) | Q(id__in=mine.values("document")) | Q(knowledge_base__in=managed)
-    )
+    return documents.filter(Q(knowledge_base__in=managed) | _open_to(principal))
+
+
+def _open_to(principal: Principal) -> Q:
+    """Neither the document nor any that it lies in is narrowed to others."""
+    mine = DocumentReader.objects.filter(Q(user=principal.user) | Q(group__in=principal.groups))
+    readable = Q(narrowed=False) | Q(id__in=mine.values("document"))
+    for depth in range(1, NESTED_AT_MOST + 1):
+        container = "__".join(["parent"] * depth)
+        narrowed, reads = {f"{container}__narrowed": False}, {f"{container}__in": mine.values("document")}
+        readable &= Q(**{container: None}) | Q(**narrowed) | Q(**reads)
+    return readable
 
 
 def role_in(principal: Principal, knowledge_base: KnowledgeBase) -> Role | None:

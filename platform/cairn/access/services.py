@@ -13,7 +13,7 @@ from cairn.access.scope import EVERY_READER, Principal
 from cairn.accounts.models import Group, User
 from cairn.audit.services import record
 from cairn.errors import InvalidInput
-from cairn.library.models import Document, Grounding, KnowledgeBase, Sensitivity
+from cairn.library.models import NESTED_AT_MOST, Document, Grounding, KnowledgeBase, Sensitivity
 
 EVERYONE = "everyone"
 
@@ -70,7 +70,8 @@ def grants_replace(
 def readers_replace(*, document: Document, readers: Sequence[str], actor: UUID | None) -> None:
     """Narrows a document to some readers; with "everyone" among them it is not narrowed.
 
-    Nobody gains by it who may not read the knowledge base. An empty list leaves its managers.
+    Nobody gains by it who may not read the knowledge base, or the mail or archive that it came in. An
+    empty list leaves the managers. What came in the document follows it.
     """
     subjects = [parse_subject(text) for text in dict.fromkeys(readers)]
     narrowed = (None, None) not in subjects
@@ -83,16 +84,32 @@ def readers_replace(*, document: Document, readers: Sequence[str], actor: UUID |
         document.narrowed = narrowed
         document.index_stale = True
         document.save(update_fields=["narrowed", "index_stale", "updated_at"])
+        for inside in Document.objects.levels_in(document):
+            inside.update(index_stale=True, updated_at=document.updated_at)
         record("readers.replaced", actor=actor, subject=f"document:{document.id}", readers=list(readers))
 
 
+READERS = tuple("parent__" * depth + "readers" for depth in range(NESTED_AT_MOST + 1))
+"""What `readers_of` looks at: to be prefetched for many."""
+
+
 def readers_of(document: Document) -> list[str]:
-    return [reader.subject for reader in document.readers.all()] if document.narrowed else [EVERYONE]
+    """Its own, or those of what it came in where it is not narrowed itself."""
+    ruling = _narrowed(document)
+    return [reader.subject for reader in ruling.readers.all()] if ruling else [EVERYONE]
+
+
+def _narrowed(document: Document) -> Document | None:
+    """The nearest that is narrowed of the document and those that it lies in."""
+    if document.narrowed:
+        return document
+    return _narrowed(document.parent) if document.parent else None
 
 
 def reader_tokens(document: Document) -> tuple[str, ...]:
-    """What the index keeps of it: see `Scope`."""
-    return tuple(readers_of(document)) if document.narrowed else (EVERY_READER,)
+    """What the index keeps of it: see `Scope`. Where several are narrowed it knows of the nearest only; the
+    rules, which have the last word, know of all."""
+    return tuple(readers_of(document)) if _narrowed(document) else (EVERY_READER,)
 
 
 def _free_slug(name: str) -> str:

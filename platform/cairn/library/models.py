@@ -1,6 +1,7 @@
 """Knowledge bases, their documents, the versions of these, and the chunks that are searched."""
 
 import uuid
+from collections.abc import Iterator
 
 from django.db import models
 from django.db.models import F, Q
@@ -40,6 +41,10 @@ class KnowledgeBase(models.Model):
         return self.name
 
 
+NESTED_AT_MOST = 4
+"""So many containers a document may lie in, such as a file in a ZIP in a mail."""
+
+
 class DocumentQuerySet(models.QuerySet["Document"]):
     def present(self) -> "DocumentQuerySet":
         return self.filter(deleted_at=None, knowledge_base__deleted_at=None)
@@ -63,6 +68,18 @@ class DocumentQuerySet(models.QuerySet["Document"]):
     def tagged(self, tag: str) -> "DocumentQuerySet":
         return self.filter(tags__name=tag)
 
+    def levels_in(self, container: "Document") -> "Iterator[DocumentQuerySet]":
+        """What came in it, what came in that, and so on.
+
+        Who changes one level before asking for the next misses nothing that is being added meanwhile:
+        adding to a container takes the lock of its row.
+        """
+        for depth in range(1, NESTED_AT_MOST + 1):
+            yield self.filter(**{"__".join(["parent"] * depth): container})
+
+    def failed(self) -> "DocumentQuerySet":
+        return self.filter(active_version=None, latest_version__state=VersionState.FAILED)
+
     def with_versions(self) -> "DocumentQuerySet":
         return self.select_related("active_version", "latest_version", "knowledge_base", "owner")
 
@@ -73,7 +90,7 @@ class Document(models.Model):
     `active_version` is the one that answers; `latest_version` the one uploaded last. `narrowed`
     documents are read by their readers and the managers only. `index_stale` says that the index
     does not know the present readers, tags or source yet. `parent` is the mail or archive that it came
-    in: who may read that may read it, nobody else.
+    in: nobody may read it who may not read that.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -121,6 +138,11 @@ class Document(models.Model):
         if self.active_version:
             return "ready"
         return self.latest_version.state if self.latest_version else VersionState.QUEUED
+
+    @property
+    def outermost(self) -> "Document":
+        """The document that was uploaded, which this one is or lies in."""
+        return self.parent.outermost if self.parent else self
 
     @property
     def shown_version(self) -> "DocumentVersion | None":
@@ -210,7 +232,10 @@ class ChunkQuerySet(models.QuerySet["Chunk"]):
 
 
 class Chunk(models.Model):
-    """`id` is uuid5(version, ordinal). `context` is embedded with `text` but not shown as its text."""
+    """`id` is uuid5(version, ordinal). `context` is embedded with `text` but not shown as its text.
+
+    `cells` has a `CellLine` for each line of `text` that comes from a sheet.
+    """
 
     id = models.UUIDField(primary_key=True, editable=False)
     version = models.ForeignKey(DocumentVersion, on_delete=models.CASCADE, related_name="chunks")
@@ -220,6 +245,7 @@ class Chunk(models.Model):
     section = models.JSONField(default=list)
     page = models.PositiveIntegerField(null=True)
     elements = models.JSONField(default=list)
+    cells = models.JSONField(default=list)
     tokens = models.PositiveIntegerField()
     sha256 = models.CharField(max_length=64)
 

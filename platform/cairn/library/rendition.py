@@ -1,7 +1,8 @@
 """What a parser read from a file: a list of elements, in reading order."""
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Final
 
 Box = tuple[float, float, float, float]
 """Left, top, right, bottom as fractions of the page, origin at its top left corner."""
@@ -26,6 +27,14 @@ class Element:
     header_rows: int = 0
     sheet: str | None = None
     cells: tuple[str, ...] = ()
+
+
+_OPTIONAL: Final = ("section", "page", "boxes", "header_rows", "sheet", "cells")
+_TUPLES: Final[dict[str, Callable[[Any], Any]]] = {
+    "section": tuple,
+    "boxes": lambda boxes: tuple(map(tuple, boxes)),
+    "cells": tuple,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +64,15 @@ class Rendition:
     properties: dict[str, str] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
-        return asdict(self)
+        """Elements without what they leave at its default: most of it is."""
+        return {
+            "elements": [_told(element) for element in self.elements],
+            "title": self.title,
+            "pages": self.pages,
+            "language": self.language,
+            "report": asdict(self.report),
+            "properties": self.properties,
+        }
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> "Rendition":
@@ -69,10 +86,17 @@ class Rendition:
         )
 
 
+def _told(element: Element) -> dict[str, Any]:
+    """`asdict` would copy every box; there are tens of thousands."""
+    told: dict[str, Any] = {"index": element.index, "category": element.category, "text": element.text}
+    told.update((name, value) for name in _OPTIONAL if (value := getattr(element, name)))
+    return told
+
+
 def _element(item: dict[str, Any]) -> Element:
-    boxes = tuple(tuple(box) for box in item["boxes"])
-    cells = tuple(item.get("cells", ()))
-    return Element(**{**item, "section": tuple(item["section"]), "boxes": boxes, "cells": cells})
+    return Element(
+        **{name: _TUPLES[name](value) if name in _TUPLES else value for name, value in item.items()}
+    )
 
 
 def _tupled(value: Any) -> Any:

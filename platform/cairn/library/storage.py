@@ -1,5 +1,6 @@
 """Originals and renditions, under names that Cairn makes up."""
 
+import errno
 import gzip
 import hashlib
 import json
@@ -12,8 +13,11 @@ from uuid import UUID
 from django.core.files.base import ContentFile, File
 from django.core.files.storage import default_storage
 
+from cairn.errors import Unavailable
 from cairn.library.rendition import Rendition
 
+FULL = (errno.ENOSPC, errno.EDQUOT)
+NO_ROOM = "There is no room left for files. Tell whoever runs Cairn, and try again when there is."
 _BLOCK = 1 << 20
 
 
@@ -26,15 +30,31 @@ def sha256_of(file: "File[bytes]") -> str:
 
 
 def original_save(version: UUID, file: "File[bytes]") -> str:
-    return default_storage.save(f"originals/{version.hex[:2]}/{version}", file)
+    """Raises Unavailable where there is no room for it."""
+    return _save(f"originals/{version.hex[:2]}/{version}", file)
+
+
+def rendition_name(version: UUID) -> str:
+    return f"renditions/{version.hex[:2]}/{version}.json.gz"
 
 
 def rendition_save(version: UUID, rendition: Rendition) -> str:
-    """Replaces what an earlier attempt wrote."""
-    name = f"renditions/{version.hex[:2]}/{version}.json.gz"
+    """Replaces what an earlier attempt wrote. Raises Unavailable where there is no room for it."""
+    name = rendition_name(version)
     default_storage.delete(name)
     data = json.dumps(rendition.as_json(), ensure_ascii=False).encode("utf-8")
-    return default_storage.save(name, ContentFile(gzip.compress(data, 5)))
+    return _save(name, ContentFile(gzip.compress(data, 5)))
+
+
+def _save(name: str, file: "File[bytes]") -> str:
+    """The whole file or none of it."""
+    try:
+        return default_storage.save(name, file)
+    except BaseException as error:
+        default_storage.delete(name)
+        if isinstance(error, OSError) and error.errno in FULL:
+            raise Unavailable(NO_ROOM) from error
+        raise
 
 
 def rendition_load(name: str) -> Rendition:

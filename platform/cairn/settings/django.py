@@ -12,6 +12,8 @@ from cairn.settings.secrets import kept_secret
 
 _env = environment()
 DATA_DIR = _env.data_dir
+_POOL = {"min_size": 1, "max_size": 24, "timeout": 10, "max_idle": 60}
+"""Of one process: its requests, jobs and heartbeats at once. By default four, and the fifth would wait."""
 
 
 def _database(url: str | None) -> dict[str, Any]:
@@ -38,7 +40,8 @@ def _database(url: str | None) -> dict[str, Any]:
         "PASSWORD": unquote(parts.password or ""),
         "HOST": parts.hostname or "",
         "PORT": str(parts.port or ""),
-        "OPTIONS": {"pool": True, **dict(parse_qsl(parts.query))},
+        "CONN_HEALTH_CHECKS": True,  # a restarted server is met once, not once by each waiting connection
+        "OPTIONS": {"pool": _POOL, **dict(parse_qsl(parts.query))},
     }
 
 
@@ -157,8 +160,21 @@ CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
-CELERY_TASK_DEFAULT_QUEUE = "ingest"
-CELERY_BEAT_SCHEDULE = {"sweep": {"task": "ingestion.sweep", "schedule": 30.0}}
+CELERY_TASK_QUEUES: dict[str, dict[str, Any]] = {
+    name: {} for name in ("interactive", "bulk", "maintenance", "watches")
+}
+CELERY_TASK_DEFAULT_QUEUE = "maintenance"
+CELERY_BEAT_SCHEDULE = {
+    "wake": {"task": "ingestion.wake", "schedule": min(5.0, _env.sweep_seconds)},
+    "sweep": {"task": "ingestion.sweep", "schedule": _env.sweep_seconds},
+    "watch": {"task": "ingestion.watch_due", "schedule": 30.0},
+}
+# Redis hands a message out again when it has not been acknowledged for so long. It must exceed the longest
+# job; but a message is only a wake-up, so twice does no harm. For the same reason a message whose worker
+# died (task_reject_on_worker_lost) is not handed out again: the job is, with its attempts counted.
+CELERY_BROKER_TRANSPORT_OPTIONS = (
+    {"visibility_timeout": 6 * 3600} if _env.celery_broker_url.startswith(("redis", "valkey")) else {}
+)
 
 LOGGING = {
     "version": 1,
@@ -166,7 +182,10 @@ LOGGING = {
     "formatters": {"plain": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "plain"}},
     "root": {"handlers": ["stderr"], "level": "WARNING"},
-    "loggers": {name: {"level": _env.log_level} for name in ("cairn", "retrieval", "ingestion", "web")},
+    "loggers": {
+        **{name: {"level": _env.log_level} for name in ("cairn", "retrieval", "ingestion", "web")},
+        "psycopg.pool": {"level": "ERROR"},  # a database that is away is told of by those who need it
+    },
 }
 NINJA_PAGINATION_MAX_LIMIT = 200
 __all__ = ["ROOT"]

@@ -62,8 +62,20 @@ class Environment(BaseSettings):
     parse_seconds: int = Field(120, ge=1, description="Wall and CPU time for parsing one file")
     upload_max_mb: int = Field(200, ge=1, description="Largest file accepted")
     max_pages: int = Field(3000, ge=1, description="Most pages a document may have")
-    job_max_attempts: int = Field(4, ge=1)
-    worker_threads: int = Field(2, ge=1, description="Documents worked on at once by an in-process worker")
+    max_ocr_pages: int = Field(500, ge=0, description="Most pages of a document that are read by OCR")
+    ocr_languages: str = Field(
+        "",
+        pattern=r"^([A-Za-z_/]+(\+[A-Za-z_/]+)*)?$",
+        description="Tesseract's names of the languages in scans, such as eng+deu; the usual ones if absent",
+    )
+    job_max_attempts: int = Field(8, ge=1, description="Eight outlast ten minutes of outage")
+    job_lease_seconds: int = Field(45, ge=3, description="A worker silent for so long counts as dead")
+    job_retry_seconds: float = Field(5, gt=0, description="Pause after a first failed attempt; it doubles")
+    sweep_seconds: float = Field(30, gt=0, description="How often beat has dropped work looked for")
+    worker_threads: int = Field(
+        8, ge=1, description="Documents worked on at once by a worker; their passages share the encoder"
+    )
+    parser_processes: int = Field(2, ge=1, description="Files read at once by a worker")
     watch_roots: Annotated[tuple[Path, ...], NoDecode] = Field(
         (), description="Folders of this machine that admins may have watched, comma-separated"
     )

@@ -40,7 +40,7 @@ def test_a_directory_that_lies_about_sizes_is_refused(tmp_path: Path) -> None:
     entry = data.rfind(b"PK\1\2")
     data[entry + 24 : entry + 28] = struct.pack("<I", 1024)
     path.write_bytes(data)
-    assert reason(path) is Rejection.DAMAGED_FILE
+    assert reason(path) is Rejection.ARCHIVE_UNSAFE
 
 
 @pytest.mark.parametrize("name", ["../../etc/passwd", "/etc/passwd", "..\\..\\win.ini"])

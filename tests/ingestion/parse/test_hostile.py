@@ -84,3 +84,10 @@ def test_markup_in_markdown_leaves_its_words(read: Read) -> None:
 
 def test_a_table_as_wide_as_can_be(read: Read) -> None:
     assert read(",".join(f"c{number}" for number in range(200_000)), "a.csv").elements[0].category == "Table"
+
+
+def test_a_pdf_that_draws_itself_uses_up_its_memory(refuse: Refuse) -> None:
+    """PDFium ends its process when it gets no more, rather than say so."""
+    form = b"/Type/XObject/Subtype/Form/BBox[0 0 9 9]/Resources<</XObject<</X 4 0 R>>>>"
+    drawn = document(b"/X Do /X Do", form).replace(b"/Font<</F1 5 0 R>>", b"/XObject<</X 4 0 R>>")
+    refuse(drawn, "a.pdf", Rejection.MEMORY_LIMIT, memory_mb=512)

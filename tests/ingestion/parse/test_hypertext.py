@@ -19,6 +19,92 @@ def test_boilerplate_and_hidden_parts_go(read: Read) -> None:
     assert (found.title, texts(found)) == ("Leave", ["Leave", "Take it."])
 
 
+LONG = "<p>Everyone may take leave, and applies for it with the head of department.</p>" * 5
+
+
+def test_parts_that_are_named_as_frames_go(read: Read) -> None:
+    found = read(
+        "<div id='cookie-banner'><p>We use cookies.</p></div><div id=skipLink><a href=#m>Skip</a></div>"
+        f"<ul class='main-menu'><li><a href=/a>About</a></li></ul><p>Kept.</p>{LONG}"
+        "<div class='social share'><a href=/x>Tell</a></div><section class=pg-boilerplate>Licence</section>",
+        "a.html",
+    )
+    assert texts(found) == [
+        "Kept.",
+        *["Everyone may take leave, and applies for it with the head of department."] * 5,
+    ]
+
+
+def test_content_is_kept_whatever_its_part_is_called(read: Read) -> None:
+    found = read(
+        f"<div class='cookie-policy'><h1>Cookies</h1>{LONG}</div><ul class=menu><li>Soup of the day</li></ul>"
+        "<div id=consent><p>Consent is given in writing.</p></div>" + "<p>Short.</p>" * 3,
+        "a.html",
+    )
+    assert {"Cookies", "Soup of the day"} <= set(texts(found))
+    page = f"<div class='cookies'>{LONG}</div>"
+    assert len(texts(read(page, "a.html"))) == 5
+
+
+def test_marks_of_printed_pages_go(read: Read) -> None:
+    page = "<p>Text of page {0}.</p><p>{0}</p><hr style='page-break-after:always'><p>Annual Report</p>"
+    found = read("".join(page.format(number) for number in range(1, 5)) + "<p>Total: 5</p>", "a.html")
+    assert texts(found) == [*[f"Text of page {number}." for number in range(1, 5)], "Total: 5"]
+
+
+def test_a_number_that_is_no_page_number_stays(read: Read) -> None:
+    assert texts(read("<p>Answer:</p><p>42</p><hr><p>End</p>", "a.html")) == ["Answer:", "42", "End"]
+
+
+def test_bold_by_style_makes_a_heading(read: Read) -> None:
+    found = read(
+        "<p style='font-weight:bold'>ITEM <span style='font-weight:bold'>1</span></p><p>text</p>"
+        "<p><span style='font-weight: 700'>Risks</span></p><p>more</p>"
+        "<p style='font-weight:bold'>Note <span style='font-weight:normal'>this</span></p>"
+        "<p><b>(as filed)</b></p>",
+        "a.html",
+    )
+    assert [(element.category == "Title", element.section) for element in found.elements] == [
+        (True, ()),
+        (False, ("ITEM 1",)),
+        (True, ()),
+        *[(False, ("Risks",))] * 3,
+    ]
+
+
+def test_what_is_not_read_is_counted(read: Read) -> None:
+    found = read(
+        "<p>a<img src=a.png alt=Map><img src=b.png><img src=line.png alt=''></p>"
+        "<video src=x></video><nav><img></nav>",
+        "a.html",
+    )
+    assert found.report.warnings == ("2 pictures were not read.", "1 embedded object was not read.")
+
+
+def test_the_page_tells_who_wrote_it(read: Read) -> None:
+    found = read(
+        "<html lang=de><head><meta name=Author content=Ada>"
+        "<meta property='article:published_time' content=2024-05-01>"
+        "</head><p>text</p>",
+        "a.html",
+    )
+    assert found.properties == {"author": "Ada", "date": "2024-05-01", "language": "de"}
+
+
+def test_a_note_does_not_run_into_a_figure(read: Read) -> None:
+    found = read("<p>It is 5<a role=doc-noteref href=#n><sup>1</sup></a> days.</p>", "a.html")
+    assert texts(found) == ["It is 5 [1] days."]
+
+
+def test_hidden_letters_written_as_entities_go(read: Read) -> None:
+    assert texts(read("<p>vis&#xE0041;ib&#x200B;le&#x202E;</p>", "a.html")) == ["visible"]
+
+
+def test_a_declared_encoding_is_used(read: Read) -> None:
+    page = "<html><meta charset='windows-1253'><p>\u0386\u03b4\u03b5\u03b9\u03b1</p>"
+    assert texts(read(page.encode("cp1253"), "a.html")) == ["\u0386\u03b4\u03b5\u03b9\u03b1"]
+
+
 def test_what_folds_out_is_content(read: Read) -> None:
     found = read(
         "<details><summary>Who?</summary><p>Everyone.</p></details><form><p>Fill in.</p></form>", "a.html"

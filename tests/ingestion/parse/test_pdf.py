@@ -172,13 +172,6 @@ def test_pages_without_text_are_reported(tmp_path: Path) -> None:
     assert (found.pages, found.report.pages_without_text) == (2, (2,))
 
 
-def test_scans_are_refused_with_a_way_out(tmp_path: Path) -> None:
-    path = made(tmp_path / "a.pdf", lambda document: document.rect(10, 10, 50, 50))
-    with pytest.raises(DocumentRejected, match="OCR") as caught:
-        pdf.parse(path, Limits())
-    assert caught.value.reason is Rejection.NO_TEXT
-
-
 def test_too_many_pages_are_refused(tmp_path: Path) -> None:
     path = made(tmp_path / "a.pdf", lambda document: [document.add_page() for _ in range(3)])
     assert reason(path, pages=3) is Rejection.TOO_MANY_PAGES

@@ -14,7 +14,6 @@ import pytest
 from fpdf import FPDF
 
 from cairn.errors import DocumentRejected, NotFound, Rejection, Unavailable
-from ingestion.parse import messages
 from ingestion.parse.sandbox import Limits, ParserPool, _Child
 
 SLOW = "[" * 200_000  # takes a Markdown parser minutes
@@ -67,17 +66,6 @@ def child_of(pool: ParserPool) -> psutil.Process:
         assert time.monotonic() < give_up, "there is no child"
         time.sleep(0.02)
     return psutil.Process(children[0]._process.pid)
-
-
-def test_the_child_can_do_little_but_read() -> None:
-    child = _Child("tests.ingestion.parse.probe")
-    child.await_ready()
-    answer = child.ask(messages.request(Limits(), {}), Limits(), lambda: False).result()
-    child.kill()
-    assert answer["heavy_modules"] == []
-    assert answer["environment"] == []
-    assert answer["sentence_finder"] == ["sentencizer"]
-    assert answer["done"] == []
 
 
 def test_one_child_reads_many_files_however_large_its_parent_is(own_pool: ParserPool, quick: Path) -> None:
@@ -151,10 +139,11 @@ def test_a_child_that_died_at_rest_is_replaced(own_pool: ParserPool, quick: Path
     assert is_well(own_pool, quick)
 
 
-def test_a_child_that_cannot_start_is_said_to_be_unavailable() -> None:
-    child = _Child("ingestion.parse.no_such_module")
+def test_a_child_that_cannot_start_is_said_to_be_unavailable(tmp_path: Path) -> None:
+    child = _Child("ingestion.parse.no_such_module", tmp_path)
     with pytest.raises(Unavailable):
         child.await_ready()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_closing_ends_the_children_and_what_they_do(slow: Path) -> None:

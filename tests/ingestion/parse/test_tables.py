@@ -1,3 +1,4 @@
+import pytest
 from lxml import html
 
 from ingestion.parse import tables
@@ -31,3 +32,31 @@ def test_empty_columns_go_and_empty_cells_stay() -> None:
 def test_huge_spans_are_bounded() -> None:
     text, _ = read('<table><tr><td colspan="999999999" rowspan="99999">a</td><td>b</td></tr></table>')
     assert text.replace(" |", "") == "a b"
+
+
+def unmarked(*rows: str) -> str:
+    lines = ("<td>".join(["", *row.split("|")]) for row in rows)
+    return f"<table>{''.join(f'<tr>{line}</tr>' for line in lines)}</table>"
+
+
+@pytest.mark.parametrize(
+    ("rows", "header"),
+    [
+        (["|2021|2020", "Revenue|$ 19,984|$ 10,230", "Costs|(80)|—"], 1),
+        (["Assets|2021|2020", "Current assets:", "Cash|16|5", "Stock|7|6"], 1),
+        (["|Quarter", "Ended|High|Low", "March 31|3.02|1.72"], 2),
+        (["City|Rate", "Bonn|28", "Kiel|30"], 1),
+        (["Part I", "Business|4", "Risks|9"], 0),
+        (["Name|Ada", "Room|7", "Role|Boss", "Team|Travel"], 0),
+        (["Signature|Title", "Ada|Director"], 0),
+        (["2021|27", "2022|28"], 0),
+    ],
+)
+def test_a_header_that_is_not_marked_stands_above_figures(rows: list[str], header: int) -> None:
+    """Few programs that save web pages mark it."""
+    assert read(unmarked(*rows))[1] == header
+
+
+def test_what_is_marked_counts_more_than_a_guess() -> None:
+    source = "<table><tr><th>City<th>Rate</tr><tr><td>in|<td>EUR</tr><tr><td>Bonn<td>28</tr></table>"
+    assert read(source)[1] == 1

@@ -18,6 +18,34 @@ def test_cyrillic_without_a_mark_is_recognised() -> None:
     assert decode(text.encode("cp1251")) == text
 
 
+@pytest.mark.parametrize(
+    ("encoding", "text"),
+    [
+        ("cp1250", "Příliš žluťoučký kůň úpěl ďábelské ódy a žádost o dovolenou"),
+        ("iso8859_2", "Wniosek o urlop należy złożyć dwa tygodnie wcześniej, również w święta"),
+        ("cp1254", "Çal\u0131şanlar\u0131n izin başvurular\u0131 iki hafta önce yap\u0131lmal\u0131d\u0131r"),
+        ("cp1252", "Der Urlaub muß früher beantragt werden – „so“ steht es auf Seite 5 für 3 €"),
+        ("cp1255", "הודעה לכל העובדים על שינוי שעות העבודה במשרד הראשי בתל אביב"),
+        ("iso8859_7", "Η άδεια του εργαζομένου πρέπει να ζητηθεί δύο εβδομάδες πριν"),  # noqa: RUF001
+        ("koi8_r", "Отпуск сотрудника оформляется за две недели до начала"),
+        ("cp1256", "يجب تقديم طلب الإجازة قبل أسبوعين من تاريخ البدء"),
+        ("shift_jis", "これは日本語の文章です。よろしくお願いします。"),
+        ("gb18030", "员工请假必须提前两周提出申请并得到批准"),
+        ("euc_kr", "직원 휴가 신청은 이주 전에 제출해야 합니다"),
+        ("big5", "員工請假必須提前兩週提出申請並獲得批准"),
+    ],
+)
+def test_a_sentence_is_enough_to_tell_the_encoding(encoding: str, text: str) -> None:
+    assert decode(text.encode(encoding)) == text
+
+
+def test_a_declared_encoding_is_believed_unless_it_cannot_be() -> None:
+    assert decode("ärger".encode("mac_roman"), declared="mac_roman") == "ärger"
+    assert decode("ärger".encode(), declared="mac_roman") == "ärger"
+    assert decode("ärger".encode("cp1252"), declared="utf-8") == "ärger"
+    assert decode(b"words", declared="no-such-thing") == "words"
+
+
 def test_a_wrong_mark_does_not_hide_the_text() -> None:
     assert decode(b"\xff\xfe\xfa" + b"caf\xe9 " * 4).endswith("café café café ")
 

@@ -33,25 +33,21 @@ from tests.retrieval.index.points import (
     words,
 )
 
-pytestmark = [
-    # The client's local mode says at each turn that it is not a server.
-    pytest.mark.filterwarnings("ignore:Payload indexes have no effect in the local Qdrant:UserWarning"),
-    pytest.mark.filterwarnings("ignore:Local mode performs exact:UserWarning"),
-]
-
 Adapter = EdgeIndex | ServerIndex
 
 
+KINDS = ("edge", "server")
+
+
 @contextmanager
-def opened(kind: str, folder: Path) -> Iterator[Adapter]:
-    """A real server where QDRANT_URL names one."""
+def opened(kind: str, folder: Path, url: str) -> Iterator[Adapter]:
     if kind == "edge":
         shard = EdgeIndex.create(folder, dimension=DIMENSION)
         yield shard
         shard.close()
         return
-    url, collection = GIVEN["QDRANT_URL"], f"cairn_test_{uuid4().hex}"
-    client = QdrantClient(url=url, api_key=GIVEN["QDRANT_API_KEY"]) if url else QdrantClient(":memory:")
+    collection = f"cairn_test_{uuid4().hex}"
+    client = QdrantClient(url=url, api_key=GIVEN["QDRANT_API_KEY"], check_compatibility=False)
     server = ServerIndex.create(client, collection, dimension=DIMENSION)
     yield server
     if not server._closed:
@@ -59,9 +55,11 @@ def opened(kind: str, folder: Path) -> Iterator[Adapter]:
         server.close()
 
 
-@pytest.fixture(scope="module", params=["edge", "server"])
-def kept(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Adapter]:
-    with opened(request.param, tmp_path_factory.mktemp("edge") / "index") as index:
+@pytest.fixture(scope="module", params=KINDS)
+def kept(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, qdrant_url: str
+) -> Iterator[Adapter]:
+    with opened(request.param, tmp_path_factory.mktemp("edge") / "index", qdrant_url) as index:
         yield index
 
 
@@ -73,10 +71,10 @@ def index(kept: Adapter) -> Adapter:
     return kept
 
 
-@pytest.fixture(params=["edge", "server"])
-def own(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Adapter]:
+@pytest.fixture(params=KINDS)
+def own(request: pytest.FixtureRequest, tmp_path: Path, qdrant_url: str) -> Iterator[Adapter]:
     """For a test that closes it."""
-    with opened(request.param, tmp_path / "index") as index:
+    with opened(request.param, tmp_path / "index", qdrant_url) as index:
         yield index
 
 
@@ -284,8 +282,6 @@ def test_an_empty_scope_does_not_reach_the_store(own: VectorIndex) -> None:
 
 
 def test_threads_write_and_ask_at_once(index: VectorIndex) -> None:
-    if isinstance(index, ServerIndex) and not GIVEN["QDRANT_URL"]:
-        pytest.skip("the client's local mode cannot do this; with QDRANT_URL a server is tested")
     index.upsert([point() for _ in range(50)])
     problems: list[BaseException] = []
 

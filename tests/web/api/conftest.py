@@ -186,11 +186,16 @@ def document(base: KnowledgeBase, mia: Caller) -> Document:
     ).document
 
 
-def streamed(response: Response) -> bytes:
-    """The whole body of a streaming response."""
+def streamed(response: Response, *, until: bytes | None = None) -> bytes:
+    """The whole body of a streaming response, or as much as ends with `until`."""
 
     async def collect(parts: AsyncIterator[bytes]) -> bytes:
-        return b"".join([part async for part in parts])
+        body = b""
+        async for part in parts:
+            body += part
+            if until is not None and body.endswith(until):
+                break
+        return body
 
     return async_to_sync(collect)(response.streaming_content)
 

@@ -1,5 +1,8 @@
 import json
+from collections.abc import Callable
+from hashlib import sha256
 from typing import Any
+from uuid import uuid5
 
 import pytest
 from django.core.files.base import ContentFile
@@ -8,7 +11,8 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from cairn.access.models import Role
-from cairn.library.models import Document, DocumentVersion, KnowledgeBase, VersionState
+from cairn.access.services import readers_replace
+from cairn.library.models import Chunk, Document, DocumentVersion, KnowledgeBase, VersionState
 from cairn.library.rendition import Element, Rendition
 from cairn.library.storage import rendition_save
 from cairn.settings import environment
@@ -58,7 +62,8 @@ def test_an_upload_makes_a_document_and_a_job(mia: Caller, base: KnowledgeBase) 
     assert document["error"] is None
     assert document["pending"] is None
     assert document["report"] == {
-        "pages_without_text": [], "ocr_pages": [], "tables": 0, "truncated": False, "warnings": [],
+        "pages_without_text": [], "ocr_pages": [], "ocr_confidence": None, "tables": 0, "truncated": False,
+        "warnings": [],
     }  # fmt: skip
     assert job["document"] == document["id"]
     assert job["stage"] == "queued"
@@ -263,7 +268,7 @@ def test_what_was_read_is_shown_once_it_has_been_read(mia: Caller, document: Doc
         "elements": [
             {
                 "index": 0, "category": "NarrativeText", "text": "25 days.", "section": ["Leave"],
-                "page": 1, "boxes": [list(box)], "header_rows": 0,
+                "page": 1, "boxes": [list(box)], "header_rows": 0, "sheet": None, "cells": [],
             }
         ],
     }  # fmt: skip
@@ -286,3 +291,101 @@ def test_a_page_picture_that_was_kept_is_sent(mia: Caller, document: Document) -
     again = mia.get(f"/documents/{document.id}/pages/2.png", **{"If-None-Match": response["ETag"]})
     assert (again.status_code, again.content) == (304, b"")
     assert_problem(mia.get(f"/documents/{document.id}/pages/3.png"), 404, "not_found")
+
+
+def cut_up(document: Document, count: int) -> DocumentVersion:
+    """A version with chunks, whose texts are their numbers."""
+    version = made_ready(document, chunk_count=count)
+    Chunk.objects.bulk_create(
+        Chunk(
+            id=uuid5(version.id, str(n)), version=version, ordinal=n, text=f"text {n}", context="Leave",
+            section=["Leave"], page=n + 1, elements=[], tokens=7, sha256=str(n),
+        )
+        for n in range(count)
+    )  # fmt: skip
+    return version
+
+
+def test_a_reader_sees_the_passages_as_they_are_searched(
+    rob: Caller, document: Document, grant: Callable[[Caller, Role], None]
+) -> None:
+    version = cut_up(document, 3)
+    grant(rob, Role.READER)
+    first = rob.get(f"/documents/{document.id}/chunks?limit=2").json()
+    assert first["items"][0] == {
+        "id": str(uuid5(version.id, "0")), "ordinal": 0, "text": "text 0", "context": "Leave",
+        "section": ["Leave"], "page": 1, "location": "page 1", "tokens": 7,
+    }  # fmt: skip
+    rest = rob.get(f"/documents/{document.id}/chunks?limit=2&cursor={first['next_cursor']}").json()
+    assert [item["ordinal"] for item in first["items"] + rest["items"]] == [0, 1, 2]
+    assert rest["next_cursor"] is None
+
+
+def test_passages_of_another_version_are_asked_for_by_number(mia: Caller, document: Document) -> None:
+    cut_up(document, 1)
+    path = f"/documents/{document.id}/chunks"
+    assert len(mia.get(f"{path}?version=1").json()["items"]) == 1
+    assert_problem(mia.get(f"{path}?version=2"), 404, "not_found")
+    assert_problem(mia.get(f"{path}?version=x"), 422, "invalid")
+
+
+@pytest.mark.parametrize("cursor", ["%00", "x", "LTE", "ww", "MTIzNDU2Nzg5MDEyMzQ1Njc4OTA"])
+def test_a_made_up_place_in_the_list_is_422(mia: Caller, document: Document, cursor: str) -> None:
+    assert_problem(mia.get(f"/documents/{document.id}/chunks?cursor={cursor}"), 422, "invalid")
+
+
+def test_passages_are_for_those_who_may_read_the_document(
+    rob: Caller, mia: Caller, document: Document, grant: Callable[[Caller, Role], None]
+) -> None:
+    cut_up(document, 1)
+    path = f"/documents/{document.id}/chunks"
+    assert_problem(rob.get(path), 404, "not_found")
+    assert Caller(rob.user, "no such key").get(path).status_code == 401
+    grant(rob, Role.READER)
+    assert rob.get(path).status_code == 200
+    readers_replace(document=document, readers=[], actor=None)
+    assert_problem(rob.get(path), 404, "not_found")
+    mia.delete(f"/documents/{document.id}")
+    assert_problem(mia.get(path), 404, "not_found")
+
+
+def test_a_document_that_was_not_read_yet_has_no_passages(mia: Caller, document: Document) -> None:
+    assert mia.get(f"/documents/{document.id}/chunks").json() == {"items": [], "next_cursor": None}
+
+
+def test_an_upload_may_say_which_version_it_replaces(mia: Caller, base: KnowledgeBase) -> None:
+    def upload(text: bytes, tag: str) -> Any:
+        return mia.upload(str(base.id), "a.md", text, headers={"If-Match": tag})
+
+    assert_problem(upload(b"one", '"1"'), 412, "precondition_failed")
+    assert mia.upload(str(base.id), "a.md", b"one").status_code == 202
+    assert upload(b"two", '"1"').status_code == 202
+    assert_problem(upload(b"three", '"1"'), 412, "precondition_failed")
+    assert upload(b"three", '"2"').status_code == 202
+    assert upload(b"four", "*").status_code == 202
+
+
+def test_sources_tell_what_is_there_already(
+    mia: Caller, rob: Caller, base: KnowledgeBase, grant: Callable[[Caller, Role], None]
+) -> None:
+    for uri in ("docs/a.md", "docs/b/c.md", "Docs/d.md", "docs2/e.md"):
+        mia.upload(str(base.id), "x.md", uri.encode(), source_uri=uri)
+    hidden = Document.objects.get(source_key="docs/a.md")
+    DocumentVersion.objects.filter(document=hidden).update(
+        state=VersionState.FAILED, error_code="embedding_failed", error_message="Later."
+    )
+    listed = mia.get(f"/knowledge-bases/{base.id}/sources?under=docs/").json()
+    assert [item["source_uri"] for item in listed["items"]] == ["docs/a.md", "docs/b/c.md"]
+    assert listed["items"][0] == {
+        "source_uri": "docs/a.md", "document": str(hidden.id), "sha256": sha256(b"docs/a.md").hexdigest(),
+        "status": "failed", "error": {"code": "embedding_failed", "message": "Later."}, "again": True,
+    }  # fmt: skip
+    assert listed["items"][1]["again"] is False
+    page = mia.get(f"/knowledge-bases/{base.id}/sources?limit=3").json()
+    assert len(page["items"]) == 3
+    assert page["next_cursor"]
+    assert_problem(rob.get(f"/knowledge-bases/{base.id}/sources"), 404, "not_found")
+    readers_replace(document=hidden, readers=[], actor=None)
+    grant(rob, Role.READER)
+    seen = rob.get(f"/knowledge-bases/{base.id}/sources?under=docs/").json()["items"]
+    assert [item["source_uri"] for item in seen] == ["docs/b/c.md"]

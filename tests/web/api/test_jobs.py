@@ -1,12 +1,16 @@
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from cairn.access.models import Grant, Role
-from cairn.library.models import Document, KnowledgeBase, VersionState
-from ingestion.models import Job, Stage
+from cairn.library.models import Document, DocumentVersion, KnowledgeBase, VersionState
+from cairn.settings import environment
+from ingestion.models import Job, Lane, Stage
+from tests.ingestion.queueing import queued
 from tests.web.api.conftest import Caller, assert_problem, events, streamed
-from web.api import jobs
+from web.api import following, jobs
 
 
 @pytest.fixture
@@ -16,7 +20,7 @@ def job(document: Document) -> Job:
 
 @pytest.fixture(autouse=True)
 def look_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jobs, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(following, "LOOK_SECONDS", 0.01)
 
 
 def end(job: Job, stage: Stage) -> None:
@@ -26,8 +30,9 @@ def end(job: Job, stage: Stage) -> None:
 def test_a_job_is_shown_to_who_may_read_the_document(mia: Caller, rob: Caller, job: Job) -> None:
     shown = mia.get(f"/jobs/{job.id}").json()
     assert shown.keys() == {
-        "id", "document", "stage", "done", "total", "attempts", "queue_position", "eta_s", "error",
-        "created_at", "updated_at",
+        "id", "document", "title", "source_uri", "knowledge_base", "version", "lane", "import", "stage",
+        "stage_since", "done", "total", "rate", "attempts", "max_attempts", "retry_at", "last_error",
+        "queue_position", "eta_s", "error", "created_at", "updated_at",
     }  # fmt: skip
     assert mia.get("/jobs").json() == {"items": [shown], "next_cursor": None}
     assert rob.get("/jobs").json()["items"] == []
@@ -45,7 +50,145 @@ def test_jobs_come_newest_first_and_filtered(mia: Caller, base: KnowledgeBase, j
     assert listed(f"document={job.version.document_id}") == [str(job.id)]
     assert listed(f"knowledge_base={base.id}") == [newer, str(job.id)]
     assert listed("knowledge_base=nonsense") == []
+    assert listed("open=true") == listed("lane=interactive&open=true") == [newer]
+    assert listed("open=false") == [str(job.id)]
+    assert listed("lane=bulk") == listed("import=nonsense") == []
     assert_problem(mia.get("/jobs?stage=done"), 422, "invalid")
+    assert_problem(mia.get("/jobs?code=bad_luck"), 422, "invalid")
+
+
+def fail(job: Job, code: str = "embedding_failed") -> None:
+    end(job, Stage.FAILED)
+    DocumentVersion.objects.filter(job=job).update(
+        state=VersionState.FAILED, error_code=code, error_message="It failed."
+    )
+
+
+@pytest.fixture
+def failed(mia: Caller, base: KnowledgeBase) -> list[Job]:
+    """Three failed for one reason, one for another."""
+    ids = [mia.upload(str(base.id), f"{n}.txt", str(n).encode()).json()["job"]["id"] for n in range(4)]
+    jobs_of_mia = [Job.objects.get(pk=identity) for identity in ids]
+    for each in jobs_of_mia:
+        fail(each)
+    fail(jobs_of_mia[3], "no_text")
+    return jobs_of_mia
+
+
+def again(caller: Caller, **body: Any) -> tuple[int, int]:
+    response = caller.post("/jobs/retry", body)
+    assert response.status_code == 202, response.content
+    return response.json()["retried"], response.json()["skipped"]
+
+
+def test_what_nobody_works_on_any_more_is_listed_with_its_reason(mia: Caller, failed: list[Job]) -> None:
+    Job.objects.filter(pk=failed[0].pk).update(attempts=4, last_error="Unavailable while embedding")
+    items = mia.get("/jobs?stage=failed&code=embedding_failed").json()["items"]
+    assert [item["id"] for item in items] == [str(job.id) for job in reversed(failed[:3])]
+    assert items[-1]["error"] == {"code": "embedding_failed", "message": "It failed."}
+    assert (items[-1]["attempts"], items[-1]["last_error"]) == (4, "Unavailable while embedding")
+
+
+def test_the_dead_letters_are_those_that_used_up_their_attempts(mia: Caller, failed: list[Job]) -> None:
+    most = environment().job_max_attempts
+    Job.objects.filter(pk=failed[1].pk).update(attempts=most, last_error="Unavailable while embedding")
+    Job.objects.filter(pk=failed[2].pk).update(attempts=most - 1)
+    (letter,) = mia.get("/jobs?exhausted=true").json()["items"]
+    assert letter["id"] == str(failed[1].id)
+    assert (letter["attempts"], letter["max_attempts"]) == (most, most)
+    assert (letter["error"]["code"], letter["last_error"]) == (
+        "embedding_failed", "Unavailable while embedding",
+    )  # fmt: skip
+    assert len(mia.get("/jobs?stage=failed").json()["items"]) == 4
+    assert again(mia, jobs=[letter["id"]]) == (1, 0)
+    assert mia.get("/jobs?exhausted=true").json()["items"] == []
+    assert mia.get(f"/jobs/{letter['id']}").json()["attempts"] == 0
+
+
+def test_listing_costs_the_same_while_an_import_of_thousands_waits(
+    mia: Caller, base: KnowledgeBase, job: Job
+) -> None:
+    """And a small upload is next, whatever waits in bulk."""
+    paths = ("/jobs?open=true&limit=200", f"/jobs/{job.id}", "/jobs/events")
+    queued(base, mia.user, count=2)
+    few = [queries_of(mia, path) for path in paths]
+    queued(base, mia.user, count=3000)
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE")  # as PostgreSQL does by itself within a minute
+    many = [queries_of(mia, path) for path in paths]
+    assert all(now <= before for now, before in zip(many, few, strict=True)), (many, few)
+    assert mia.get(f"/jobs/{job.id}").json()["queue_position"] == 1
+    shown = mia.get("/jobs?open=true&limit=200").json()["items"]
+    assert len(shown) == 200
+    assert max(item["queue_position"] for item in shown) == 3003
+    small = mia.upload(str(base.id), "small.txt", b"small").json()["job"]
+    assert (small["lane"], small["queue_position"]) == ("interactive", 2)
+    plan = Job.objects.filter(lane=Lane.BULK).queued().in_order()[:1].explain()
+    assert "job_queue" in plan
+
+
+def queries_of(caller: Caller, path: str) -> int:
+    with CaptureQueriesContext(connection) as found:
+        response = caller.get(path)
+        if path.endswith("events"):
+            streamed(response, until=b"\n\n")
+    return len(found)
+
+
+def test_all_that_failed_for_one_reason_are_tried_again(mia: Caller, failed: list[Job]) -> None:
+    assert again(mia, code="embedding_failed") == (3, 0)
+    assert again(mia, code="embedding_failed") == (0, 0)
+    rows = Job.objects.filter(pk__in=[job.pk for job in failed]).order_by("created_at")
+    assert [row.stage for row in rows] == ["queued"] * 3 + ["failed"]
+    assert {row.lane for row in rows[:3]} == {"bulk"}
+    assert len({row.turn for row in rows[:3]}) == 3
+    assert mia.get(f"/jobs/{failed[0].id}").json()["error"] is None
+
+
+def test_jobs_are_tried_again_by_name_and_what_makes_no_sense_is_skipped(
+    mia: Caller, base: KnowledgeBase, failed: list[Job]
+) -> None:
+    newer = mia.upload(str(base.id), "1.txt", b"newer").json()["job"]["id"]
+    mia.post(f"/jobs/{newer}/cancel")
+    ids = [str(failed[0].id), str(failed[1].id), newer, "nonsense"]
+    assert again(mia, jobs=ids) == (2, 2), "the overtaken one and the one that is not there are skipped"
+
+
+def test_a_knowledge_base_or_an_import_narrows_it(
+    mia: Caller, base: KnowledgeBase, failed: list[Job]
+) -> None:
+    assert again(mia, knowledge_base="nonsense") == (0, 0)
+    assert again(mia, **{"import": str(base.id)}) == (0, 0)
+    assert again(mia, knowledge_base=str(base.id), code="no_text") == (1, 0)
+
+
+def test_others_jobs_are_not_tried_again(rob: Caller, failed: list[Job], grant: Any) -> None:
+    assert again(rob, jobs=[str(failed[0].id)]) == (0, 1)
+    assert again(rob, code="embedding_failed") == (0, 0)
+    grant(rob, Role.READER)
+    assert again(rob, jobs=[str(failed[0].id)]) == (0, 1)
+    grant(rob, Role.EDITOR)
+    assert again(rob, jobs=[str(failed[0].id)]) == (1, 0)
+
+
+def test_trying_again_needs_a_reason_and_no_unknown_field(mia: Caller) -> None:
+    assert_problem(mia.post("/jobs/retry", {}), 422, "invalid")
+    assert_problem(mia.post("/jobs/retry", {"everything": True}), 422, "invalid")
+    assert_problem(mia.post("/jobs/retry", {"jobs": []}), 422, "invalid")
+
+
+def test_events_tell_of_the_whole_queue(mia: Caller, job: Job, failed: list[Job]) -> None:
+    Job.objects.filter(pk=failed[0].pk).update(stage=Stage.PARSING)
+    ((name, now),) = events(streamed(mia.get("/jobs/events"), until=b"\n\n"))
+    assert name == "queue"
+    assert (now["queued"], now["running"], now["failed"]) == (1, 1, 3)
+    assert [shown["id"] for shown in now["jobs"]] == [str(failed[0].id), str(job.id)]
+    assert [shown["queue_position"] for shown in now["jobs"]] == [None, 1]
+
+
+def test_the_queue_shows_nobody_what_they_may_not_read(rob: Caller, job: Job, failed: list[Job]) -> None:
+    ((_, now),) = events(streamed(rob.get("/jobs/events"), until=b"\n\n"))
+    assert now == {"queued": 0, "running": 0, "failed": 0, "jobs": []}
 
 
 def test_a_queued_job_is_cancelled_and_tried_again(mia: Caller, job: Job) -> None:
@@ -128,7 +271,7 @@ def test_events_end_when_the_key_is_revoked(mia: Caller, job: Job, monkeypatch: 
 
 
 def test_a_ping_comes_while_nothing_happens(mia: Caller, job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jobs, "PING_SECONDS", 0.02)
+    monkeypatch.setattr(following, "PING_SECONDS", 0.02)
     steps = [lambda: None] * 4
     watched(monkeypatch, *steps, lambda: end(job, Stage.READY))
     assert b": ping\n\n" in streamed(mia.get(f"/jobs/{job.id}/events"))

@@ -36,8 +36,8 @@ def test_hits_come_best_first_with_their_scores(mia: Caller, leave: Document) ->
     assert best == {
         "chunk": best["chunk"], "document": str(leave.id), "title": "leave.md",
         "knowledge_base": str(leave.knowledge_base_id), "source_uri": "leave.md", "page": None,
-        "section": ["Leave"], "text": TEXTS[0], "score": best["score"], "scores": best["scores"],
-        "url": f"/library/documents/{leave.id}?chunk={best['chunk']}",
+        "location": "", "section": ["Leave"], "text": TEXTS[0], "score": best["score"],
+        "scores": best["scores"], "url": f"/library/documents/{leave.id}?chunk={best['chunk']}",
     }  # fmt: skip
     assert best["scores"].keys() == {"dense", "sparse", "fused", "rerank"}
     assert best["score"] > other["score"]

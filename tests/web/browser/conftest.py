@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Error, Page, Request, ViewportSize, sync_playwright
 
-from tests.conftest import Server
+from tests.servers import Server
 
 CHROMIUM = Path("/usr/bin/chromium")
 FLAGS = [

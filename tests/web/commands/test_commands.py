@@ -3,6 +3,7 @@
 import json
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -36,7 +37,7 @@ def test_ingest_tells_what_became_of_each_file(cairn_server: Server, zoo: Path) 
     assert second.returncode == 3
     assert second.stdout.splitlines()[-1] == "2 failed, 1 unchanged, 1 hidden left out"
     assert "zoo/empty.txt: empty_file: " in second.stdout
-    assert "Processing: 3/3" in second.stderr
+    assert "Uploading: 3/3" in second.stderr
 
 
 def test_ingest_of_an_archive_succeeds(cairn_server: Server, tmp_path: Path) -> None:
@@ -44,8 +45,36 @@ def test_ingest_of_an_archive_succeeds(cairn_server: Server, tmp_path: Path) -> 
         archive.writestr("travel/hotel.md", "# Hotels\n\nA hotel in Lisbon costs at most 140 euros.")
     done = cairn_server.manage("ingest", str(tmp_path / "rules.zip"), "--kb", "travel", "--wait")
     assert (done.returncode, done.stdout) == (0, "1 ready\n")
+    assert "Processing: 1/1" in done.stderr
     found = cairn_server.manage("search", "hotel in Lisbon", "--kb", "travel", "--json")
     assert [hit["source_uri"] for hit in json.loads(found.stdout)["results"]] == ["rules/travel/hotel.md"]
+
+
+def test_ingest_again_does_only_what_has_changed(cairn_server: Server, tmp_path: Path) -> None:
+    drive = tmp_path / "drive"
+    drive.mkdir()
+    for name in ("kept", "changed", "gone"):
+        (drive / f"{name}.md").write_text(f"# The {name} page\n\nIt tells of {name} lanterns.")
+
+    def ingest(*options: str) -> dict[str, Any]:
+        done = cairn_server.manage("ingest", str(drive), "--kb", "drive", "--wait", "--json", *options)
+        assert done.returncode == 0, done.stdout + done.stderr
+        found: dict[str, Any] = json.loads(done.stdout)
+        return {name: value for name, value in found.items() if value}
+
+    def sources() -> set[str]:
+        hits = cairn_server.manage("search", "lanterns", "--kb", "drive", "--json")
+        return {hit["source_uri"] for hit in json.loads(hits.stdout)["results"]}
+
+    assert ingest() == {"ready": 3}
+    assert ingest() == {"unchanged": 3}
+    (drive / "changed.md").write_text("# The changed page\n\nIt tells of lanterns in other words.")
+    (drive / "gone.md").unlink()
+    assert ingest() == {"ready": 1, "unchanged": 1, "vanished": ["drive/gone.md"]}
+    assert sources() == {"drive/kept.md", "drive/changed.md", "drive/gone.md"}
+    assert ingest("--prune") == {"unchanged": 2, "removed": 1}
+    assert sources() == {"drive/kept.md", "drive/changed.md"}
+    assert ingest("--prune") == {"unchanged": 2}
 
 
 def test_ask_streams_an_answer_with_its_sources(cairn_server: Server, tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 """The library: what is listed, for whom, and what may be done with it."""
 
-import json
 import re
 from collections.abc import Callable
 
@@ -12,7 +11,7 @@ from cairn.access.services import readers_replace
 from cairn.accounts.models import User
 from cairn.library.models import Document, DocumentVersion, KnowledgeBase
 from ingestion.models import Job
-from tests.web.pages.conftest import SENTENCE, text_of
+from tests.web.pages.conftest import text_of
 
 SignIn = Callable[[User], Client]
 Grant = Callable[[User, Role], None]
@@ -140,38 +139,3 @@ def test_a_new_version_on_its_way_is_told(signed_in: SignIn, mia: User, ready: D
     html = text_of(signed_in(mia).get("/library/handbook"))
     assert "Version 2 failed; the one before it still answers. Damaged." in html
     assert "tag-ready" in html
-
-
-def test_a_document_page_lights_the_passage_of_its_address(
-    signed_in: SignIn, mia: User, ready: Document
-) -> None:
-    client = signed_in(mia)
-    html = text_of(client.get(f"/library/documents/{ready.id}?chunk={ready.active_version_id}"))
-    [data] = re.findall(r'<script id="passage" type="application/json">(.*?)</script>', html)
-    assert json.loads(data) == {"quote": SENTENCE, "page": None, "section": ["Giving leave"]}
-
-
-@pytest.mark.parametrize("chunk", ["", "nonsense", "00000000-0000-0000-0000-000000000000"])
-def test_a_passage_that_is_not_there_is_not_lit(
-    signed_in: SignIn, mia: User, ready: Document, chunk: str
-) -> None:
-    response = signed_in(mia).get(f"/library/documents/{ready.id}?chunk={chunk}")
-    assert response.status_code == 200
-    assert 'id="passage"' not in text_of(response)
-
-
-def test_a_passage_of_another_document_is_not_lit(signed_in: SignIn, mia: User, ready: Document) -> None:
-    chunk = ready.active_version_id
-    other = Document.objects.create(knowledge_base=ready.knowledge_base, source_key="b", title="Other")
-    html = text_of(signed_in(mia).get(f"/library/documents/{other.id}?chunk={chunk}"))
-    assert "Other" in html
-    assert SENTENCE not in html
-
-
-def test_the_report_is_told_in_sentences(signed_in: SignIn, mia: User, ready: Document) -> None:
-    report = {"pages_without_text": [3, 4], "truncated": True, "warnings": ["Two links were left out."]}
-    DocumentVersion.objects.update(report=report)
-    html = text_of(signed_in(mia).get(f"/library/documents/{ready.id}"))
-    assert "No text was found on pages 3, 4." in html
-    assert "Two links were left out." in html
-    assert "longer than is read" in html

@@ -1,179 +1,359 @@
-from collections.abc import Mapping
+"""Bringing in folders as the command line does: by REST, over a socket, without a worker but the test."""
+
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pytest_django.live_server_helper import LiveServer
 
+from cairn.access.services import knowledge_base_create
 from cairn.errors import DocumentRejected, InvalidInput, Rejection, Unavailable
+from cairn.library.models import Document, KnowledgeBase
+from ingestion import lifecycle
+from ingestion.models import Import, Job, Lane
+from tests.web.api.conftest import Caller, caller_for
 from web.runtime import ingesting
-from web.runtime.api import ApiProblem, Json
-from web.runtime.ingesting import Summary, count, knowledge_base_ensure, submit, wait
+from web.runtime.api import Api, ApiProblem
+from web.runtime.ingesting import Summary, ingest, knowledge_base_ensure
 from web.runtime.uploads import Found, LocalFile, find_files
 
+pytestmark = pytest.mark.django_db(transaction=True)
+Bring = Callable[..., Summary]
 
-class FakeApi:
-    """Documents take one more look with each `slow` step, and end as `outcome` says."""
 
-    def __init__(self, outcome: Mapping[str, str] | None = None, *, slow: int = 0) -> None:
-        self.outcome = dict(outcome or {})
-        self.slow = slow
-        self.bases: list[Json] = [{"id": "1", "slug": "old"}]
-        self.known: set[str] = set()
-        self.looks: dict[str, int] = {}
-        self.refuse: dict[str, Exception] = {}
-
-    def pages(self, path: str, **_: Any) -> list[Json]:
-        return self.bases
-
-    def post(self, path: str, body: Json) -> Json:
-        base = {"id": "2", "slug": "new", "name": body["name"]}
-        self.bases.append(base)
-        return base
-
-    def upload(self, path: str, *, file: tuple[str, Any], fields: Mapping[str, str]) -> Json:
-        uri = fields["source_uri"]
-        if uri in self.refuse:
-            raise self.refuse[uri]
-        if uri in self.known:
-            return {"document": self._document(uri, ended=True), "job": None}
-        self.known.add(uri)
-        return {"document": self._document(uri, ended=False), "job": {"id": uri}}
-
-    def get(self, path: str, **_: Any) -> Json:
-        uri = path.removeprefix("/api/v1/documents/")
-        self.looks[uri] = self.looks.get(uri, 0) + 1
-        if self.outcome.get(uri) == "deleted":
-            raise ApiProblem(404, {"code": "not_found", "detail": "There is no such thing."})
-        return self._document(uri, ended=self.looks[uri] > self.slow)
-
-    def _document(self, uri: str, *, ended: bool) -> Json:
-        status = self.outcome.get(uri, "ready") if ended else "queued"
-        error = {"code": "no_text", "message": "No text."} if status == "failed" else None
-        return {"id": uri, "status": status, "error": error, "pending": None}
+@pytest.fixture(autouse=True)
+def own_files(settings: Any, tmp_path_factory: pytest.TempPathFactory) -> None:
+    settings.STORAGES = {
+        **settings.STORAGES,
+        "default": {
+            "BACKEND": "django.core.files.storage.FileSystemStorage",
+            "OPTIONS": {"location": str(tmp_path_factory.mktemp("files"))},
+        },
+    }
 
 
 @pytest.fixture
-def files(tmp_path: Path) -> Found:
-    for name in ("a.md", "b.md", "c.md"):
-        (tmp_path / "d" / name).parent.mkdir(exist_ok=True)
-        (tmp_path / "d" / name).write_text(name)
-    return find_files([tmp_path / "d"])
+def admin(db: None) -> Caller:
+    return caller_for("ada", is_admin=True)
 
 
 @pytest.fixture
-def rounds(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    slept: list[float] = []
-    monkeypatch.setattr(ingesting.time, "sleep", slept.append)
-    return slept
+def base(admin: Caller) -> KnowledgeBase:
+    return knowledge_base_create(name="Handbook", principal=admin.principal)
+
+
+@pytest.fixture
+def api(live_server: LiveServer, admin: Caller) -> Iterator[Api]:
+    with Api(live_server.url, admin.key) as found:
+        yield found
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name in ("a.md", "b.md", "deep/c.md"):
+        write(tmp_path / "docs" / name, name)
+    return tmp_path / "docs"
+
+
+def write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+@pytest.fixture
+def bring(api: Api, base: KnowledgeBase) -> Bring:
+    def run(*paths: Path, prune: bool = False, wait: bool = False, tick: ingesting.Tick = quiet) -> Summary:
+        summary = Summary()
+        ingest(api, str(base.id), find_files(paths), summary, tick, wait_for=wait, prune=prune)
+        return summary
+
+    return run
 
 
 def quiet(_what: str, _done: int, _total: int) -> None:
     pass
 
 
-def done(api: FakeApi, files: Found) -> Summary:
-    summary = Summary()
-    wait(api, submit(api, "1", files, summary, quiet), summary, quiet)
-    return summary
+class Worker:
+    """Does one job whenever the command pauses, and notes for how long it does. `bad`: sources that fail."""
+
+    def __init__(self, *bad: str) -> None:
+        self.bad, self.pauses = bad, list[float]()
+
+    def __call__(self, seconds: float) -> None:
+        self.pauses.append(seconds)
+        self.work_once()
+
+    def work_once(self) -> bool:
+        lease = lifecycle.claim_next(Lane.BULK)
+        if lease is None:
+            return False
+        if lease.version.document.source_key in self.bad:
+            lifecycle.fail(lease, DocumentRejected(Rejection.NO_TEXT, "No text."))
+        else:
+            lifecycle.activate(lease, title="Title")
+        return True
+
+    def work(self) -> None:
+        while self.work_once():
+            pass
 
 
-def test_all_become_ready(files: Found, rounds: list[float]) -> None:
-    summary = done(FakeApi(slow=2), files)
-    assert (summary.ready, summary.failed) == (3, [])
-    assert len(rounds) == 2
+@pytest.fixture
+def worker(monkeypatch: pytest.MonkeyPatch) -> Worker:
+    found = Worker()
+    monkeypatch.setattr(ingesting.time, "sleep", found)
+    return found
 
 
-def test_a_failure_is_named(files: Found, rounds: list[float]) -> None:
-    summary = done(FakeApi({"d/b.md": "failed"}), files)
-    assert str(summary) == "2 ready, 1 failed"
-    assert [(one.source_uri, one.code) for one in summary.failed] == [("d/b.md", "no_text")]
+def present() -> set[str]:
+    return set(Document.objects.present().values_list("source_key", flat=True))
 
 
-def test_the_same_files_again_are_unchanged_and_what_failed_still_counts(
-    files: Found, rounds: list[float]
+def codes(summary: Summary) -> dict[str, str]:
+    return {failure.source_uri: failure.code for failure in summary.failed}
+
+
+def test_a_folder_is_one_import_and_becomes_ready(bring: Bring, folder: Path, worker: Worker) -> None:
+    summary = bring(folder, wait=True)
+    assert str(summary) == "3 ready"
+    assert present() == {"docs/a.md", "docs/b.md", "docs/deep/c.md"}
+    batch = Import.objects.get()
+    assert (batch.label, batch.items.count()) == ("docs", 3)
+    assert batch.closed_at is not None
+
+
+def test_the_server_is_asked_once_a_second_at_most(bring: Bring, folder: Path, worker: Worker) -> None:
+    for number in range(12):
+        write(folder / f"more/{number}.md", str(number))
+    assert bring(folder, wait=True).ready == 15
+    assert len(worker.pauses) == 15
+    assert min(worker.pauses) >= 1.0
+
+
+def test_again_only_what_has_changed_is_sent(bring: Bring, folder: Path, worker: Worker) -> None:
+    bring(folder, wait=True)
+    again = bring(folder, wait=True)
+    assert (str(again), Import.objects.count(), Job.objects.count()) == ("3 unchanged", 1, 3)
+    write(folder / "a.md", "changed")
+    write(folder / "new.md", "new")
+    third = bring(folder, wait=True)
+    assert (third.ready, third.unchanged, third.failed) == (2, 2, [])
+    assert Document.objects.get(source_key="docs/a.md").versions.count() == 2
+    assert Document.objects.get(source_key="docs/b.md").versions.count() == 1
+
+
+def test_until_the_new_version_is_ready_the_old_one_answers(
+    bring: Bring, folder: Path, worker: Worker, api: Api
 ) -> None:
-    api = FakeApi({"d/b.md": "failed"})
-    done(api, files)
-    again = done(api, files)
-    assert (again.ready, again.unchanged, len(again.failed)) == (0, 2, 1)
+    bring(folder, wait=True)
+    write(folder / "a.md", "changed")
+    assert str(bring(folder)) == "1 accepted, 2 unchanged"
+    document = Document.objects.get(source_key="docs/a.md")
+    shown = api.get(f"/api/v1/documents/{document.id}")
+    assert (shown["status"], shown["version"], shown["pending"]["version"]) == ("ready", 1, 2)
+    worker.work()
+    shown = api.get(f"/api/v1/documents/{document.id}")
+    assert (shown["status"], shown["version"], shown["pending"]) == ("ready", 2, None)
 
 
-def test_a_new_version_that_fails_is_a_failure_though_the_old_one_answers(rounds: list[float]) -> None:
-    pending = {"version": 2, "status": "failed", "error": {"code": "no_text", "message": "No text."}}
+def test_what_has_vanished_is_reported_and_stays(bring: Bring, folder: Path, worker: Worker) -> None:
+    bring(folder, wait=True)
+    (folder / "a.md").unlink()
+    summary = bring(folder, wait=True)
+    assert (summary.vanished, summary.removed, summary.failed) == (["docs/a.md"], 0, [])
+    assert "docs/a.md" in present()
+
+
+def test_what_has_vanished_is_removed_if_asked(bring: Bring, folder: Path, worker: Worker) -> None:
+    bring(folder, wait=True)
+    (folder / "a.md").unlink()
+    summary = bring(folder, wait=True, prune=True)
+    assert (summary.vanished, summary.removed, summary.unchanged) == ([], 1, 2)
+    assert present() == {"docs/b.md", "docs/deep/c.md"}
+    assert bring(folder, wait=True, prune=True).removed == 0
+
+
+def test_only_what_came_from_the_folder_is_removed(
+    bring: Bring, folder: Path, worker: Worker, tmp_path: Path
+) -> None:
+    for other in ("docs2/x.md", "Docs/x.md", "x.md"):
+        write(tmp_path / "others" / other, "other")
+    for path in (tmp_path / "others/docs2", tmp_path / "others/Docs", tmp_path / "others/x.md", folder):
+        bring(path, wait=True)
+    (folder / "a.md").unlink()
+    assert bring(folder, prune=True).removed == 1
+    assert present() == {"docs2/x.md", "Docs/x.md", "x.md", "docs/b.md", "docs/deep/c.md"}
+
+
+def test_a_folder_that_has_become_empty_is_not_pruned(bring: Bring, folder: Path, worker: Worker) -> None:
+    """Its disk may only be away."""
+    bring(folder, wait=True)
+    for path in [*folder.rglob("*.md")]:
+        path.unlink()
+    summary = bring(folder, wait=True, prune=True)
+    assert (codes(summary), summary.removed, len(present())) == ({"docs/": "empty_folder"}, 0, 3)
+
+
+def test_a_file_that_cannot_be_read_is_a_failure_and_has_not_vanished(
+    bring: Bring, folder: Path, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bring(folder, wait=True)
+    forbid(monkeypatch, folder / "a.md")
+    summary = bring(folder, wait=True, prune=True)
+    assert (codes(summary), summary.unchanged, summary.removed) == ({"docs/a.md": "unreadable"}, 2, 0)
+    assert len(present()) == 3
+
+
+def forbid(monkeypatch: pytest.MonkeyPatch, path: Path) -> None:
+    """Also for root, who may read everything."""
+    real = Path.open
+
+    def open_(self: Path, *arguments: Any, **options: Any) -> Any:
+        if self == path:
+            raise PermissionError(13, "Permission denied", str(self))
+        return real(self, *arguments, **options)
+
+    monkeypatch.setattr(Path, "open", open_)
+
+
+def test_a_folder_that_cannot_be_looked_into_has_not_vanished(
+    bring: Bring, folder: Path, worker: Worker, api: Api, base: KnowledgeBase
+) -> None:
+    bring(folder, wait=True)
+    (folder / "deep/c.md").unlink()
+    found = find_files([folder])
+    found.unreadable.append(("docs/deep", PermissionError(13, "Permission denied")))
+    found.unknown.append("docs/deep/")
     summary = Summary()
-    count(ingesting.Submitted("a", {"status": "ready", "error": None, "pending": pending}, True), summary)
-    assert [one.code for one in summary.failed] == ["no_text"]
+    ingest(api, str(base.id), found, summary, quiet, wait_for=False, prune=True)
+    assert (codes(summary), summary.removed) == ({"docs/deep": "unreadable"}, 0)
+    assert "docs/deep/c.md" in present()
 
 
-def test_a_document_deleted_meanwhile(files: Found, rounds: list[float]) -> None:
-    summary = done(FakeApi({"d/a.md": "deleted"}), files)
-    assert [(one.source_uri, one.code) for one in summary.failed] == [("d/a.md", "not_found")]
+def test_what_failed_is_named_and_not_tried_again_in_vain(bring: Bring, folder: Path, worker: Worker) -> None:
+    worker.bad = ("docs/b.md",)
+    summary = bring(folder, wait=True)
+    assert (str(summary), codes(summary)) == ("2 ready, 1 failed", {"docs/b.md": "no_text"})
+    again = bring(folder, wait=True)
+    assert (str(again), codes(again)) == ("1 failed, 2 unchanged", {"docs/b.md": "no_text"})
+    assert Job.objects.count() == 3
 
 
-def test_a_refused_file_does_not_stop_the_others(files: Found, rounds: list[float]) -> None:
-    api = FakeApi()
-    api.refuse["d/a.md"] = ApiProblem(413, {"code": "too_large", "detail": "Too large."})
-    summary = done(api, files)
-    assert (summary.ready, [one.code for one in summary.failed]) == (2, ["too_large"])
+def test_a_failure_that_was_not_the_files_fault_is_tried_again(
+    bring: Bring, folder: Path, worker: Worker
+) -> None:
+    bring(folder)
+    for job in Job.objects.all():
+        lease = lifecycle.claim(job.id)
+        assert lease is not None
+        lifecycle.fail(lease, DocumentRejected(Rejection.INDEX_UNAVAILABLE, "Later."))
+    assert str(bring(folder, wait=True)) == "3 ready"
 
 
-def test_a_server_that_goes_away_stops_everything(files: Found) -> None:
-    api = FakeApi()
-    api.refuse["d/b.md"] = Unavailable("gone")
-    with pytest.raises(Unavailable):
-        done(api, files)
+def test_a_refused_file_does_not_stop_the_others(
+    bring: Bring, folder: Path, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ingestion.services.environment", lambda: type("Limits", (), {"upload_max_mb": 0}))
+    write(folder / "empty.md", "")
+    summary = bring(folder, wait=True)
+    assert codes(summary) == dict.fromkeys(("docs/a.md", "docs/b.md", "docs/deep/c.md"), "too_large")
+    assert summary.ready == 1
 
 
-def test_a_key_that_is_not_taken_stops_everything(files: Found) -> None:
-    api = FakeApi()
-    api.refuse["d/b.md"] = ApiProblem(403, {"code": "forbidden"})
-    with pytest.raises(ApiProblem):
-        done(api, files)
+def test_an_interruption_loses_nothing_and_the_next_run_goes_on(
+    bring: Bring, folder: Path, worker: Worker
+) -> None:
+    for number in range(30):
+        write(folder / f"more/{number}.md", str(number))
+
+    def interrupt(what: str, done: int, _total: int) -> None:
+        if (what, done) == ("Uploading", 10):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        bring(folder, wait=True, tick=interrupt)
+    sent = len(present())
+    assert 10 <= sent < 33
+    assert Job.objects.count() == sent
+    worker.work()
+    summary = bring(folder, wait=True)
+    assert (summary.ready, summary.unchanged, summary.failed) == (33 - sent, sent, [])
 
 
-def test_a_file_that_vanished(files: Found, tmp_path: Path, rounds: list[float]) -> None:
-    (tmp_path / "d" / "c.md").unlink()
-    summary = done(FakeApi(), files)
-    assert (summary.ready, [one.code for one in summary.failed]) == (2, ["unreadable"])
+def test_an_interruption_while_it_waits_cancels_nothing(bring: Bring, folder: Path, worker: Worker) -> None:
+    def interrupt(what: str, _done: int, _total: int) -> None:
+        if what == "Processing":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        bring(folder, wait=True, tick=interrupt)
+    worker.work()
+    assert set(Document.objects.values_list("latest_version__state", flat=True)) == {"ready"}
 
 
-def test_what_was_rejected_before_the_upload_counts(rounds: list[float]) -> None:
-    found = Found([], 4, [("x.zip", DocumentRejected(Rejection.ARCHIVE_UNSAFE, "No."))])
-    summary = done(FakeApi(), found)
-    assert str(summary) == "1 failed, 4 hidden left out"
-
-
-def test_only_a_few_are_asked_about_at_a_time(tmp_path: Path, rounds: list[float]) -> None:
-    (tmp_path / "f").write_text("x")
-    many = Found([LocalFile(tmp_path / "f", f"f{number}") for number in range(100)])
-    api = FakeApi(slow=1)
-    assert done(api, many).ready == 100
-    assert sum(api.looks.values()) == 200
-    assert max(api.looks.values()) == 2
-
-
-def test_progress_is_told(files: Found, rounds: list[float]) -> None:
+def test_progress_is_told(bring: Bring, folder: Path, worker: Worker) -> None:
     told: list[tuple[str, int, int]] = []
+    bring(folder, wait=True, tick=lambda *now: told.append(now))
+    assert told[0] == ("Uploading", 0, 3)
+    assert [now for now in told if now[0] == "Processing"] == [("Processing", n, 3) for n in range(4)]
+
+
+def test_without_waiting_they_are_accepted(bring: Bring, folder: Path) -> None:
+    assert str(bring(folder)) == "3 accepted"
+    assert str(bring(folder)) == "3 accepted", "their bytes are there; whether they are any good is not known"
+    assert Job.objects.count() == 3
+
+
+def test_what_was_rejected_before_the_upload_counts(api: Api, base: KnowledgeBase) -> None:
+    found = Found([], 4, [("x.zip", DocumentRejected(Rejection.ARCHIVE_UNSAFE, "No."))])
     summary = Summary()
-    wait(FakeApi(), submit(FakeApi(), "1", files, summary, quiet), summary, lambda *now: told.append(now))
-    assert told == [("Processing", 0, 3), ("Processing", 3, 3)]
+    ingest(api, str(base.id), found, summary, quiet, wait_for=True, prune=True)
+    assert (str(summary), codes(summary)) == ("1 failed, 4 hidden left out", {"x.zip": "archive_unsafe"})
+    assert not Import.objects.exists()
 
 
-def test_without_waiting_they_are_accepted(files: Found) -> None:
+def test_a_server_that_goes_away_stops_everything(base: KnowledgeBase, folder: Path) -> None:
+    with Api("http://127.0.0.1:9", "key") as nobody, pytest.raises(Unavailable):
+        ingest(nobody, str(base.id), find_files([folder]), Summary(), quiet, wait_for=True, prune=False)
+
+
+def test_a_key_that_may_not_upload_stops_everything(
+    live_server: LiveServer, base: KnowledgeBase, folder: Path
+) -> None:
+    reading = caller_for("reading", is_admin=True, scopes=["search"])
+    with Api(live_server.url, reading.key) as api, pytest.raises(ApiProblem) as caught:
+        ingest(api, str(base.id), find_files([folder]), Summary(), quiet, wait_for=True, prune=False)
+    assert caught.value.status_code == 403
+    assert present() == set()
+
+
+def test_a_document_deleted_while_it_is_waited_for(bring: Bring, folder: Path, worker: Worker) -> None:
+    def delete(what: str, done: int, _total: int) -> None:
+        if (what, done) == ("Processing", 0):
+            Document.objects.get(source_key="docs/b.md").delete()
+
+    summary = bring(folder, wait=True, tick=delete)
+    assert (summary.ready, summary.failed) == (2, [])
+
+
+def test_many_files_are_sent_by_a_few(api: Api, base: KnowledgeBase, tmp_path: Path, worker: Worker) -> None:
+    write(tmp_path / "f", "x")
+    many = Found([LocalFile(tmp_path / "f", f"f/{number}") for number in range(40)], roots=["f/"])
     summary = Summary()
-    for one in submit(FakeApi(), "1", files, summary, quiet):
-        count(one, summary)
-    assert str(summary) == "3 accepted"
+    ingest(api, str(base.id), many, summary, quiet, wait_for=False, prune=False)
+    assert (summary.waiting, len(present())) == (40, 40)
 
 
-def test_the_knowledge_base_is_made_from_its_slug() -> None:
-    api = FakeApi()
-    assert knowledge_base_ensure(api, "old") == "1"
-    assert knowledge_base_ensure(api, "travel-policy") == "2"
-    assert api.bases[-1]["name"] == "Travel policy"
+def test_the_knowledge_base_is_made_from_its_slug(api: Api, base: KnowledgeBase) -> None:
+    assert knowledge_base_ensure(api, "handbook") == str(base.id)
+    made = knowledge_base_ensure(api, "travel-policy")
+    assert KnowledgeBase.objects.get(pk=made).name == "Travel policy"
+    assert knowledge_base_ensure(api, "travel-policy") == made
 
 
 @pytest.mark.parametrize("slug", ["Travel policy", "a--b", "", "x/y"])
-def test_what_is_no_slug(slug: str) -> None:
+def test_what_is_no_slug(api: Api, slug: str) -> None:
     with pytest.raises(InvalidInput, match="no slug"):
-        knowledge_base_ensure(FakeApi(), slug)
+        knowledge_base_ensure(api, slug)

@@ -119,13 +119,16 @@ def test_an_archive_with_a_damaged_member(tmp_path: Path) -> None:
         pass
 
 
-def test_a_protected_archive(tmp_path: Path) -> None:
-    path = archive(tmp_path / "x.zip", "a.md")
+def test_a_protected_file_does_not_stop_the_others(tmp_path: Path) -> None:
+    path = archive(tmp_path / "x.zip", "a.md", "b.md")
     data = bytearray(path.read_bytes())
     data[data.index(b"PK\x01\x02") + 8] |= 1  # the encryption flag in the directory
     path.write_bytes(data)
-    ((_, rejection),) = find_files([path]).rejected
-    assert rejection.code == "password_protected"
+    found = find_files([path])
+    ((uri, rejection),) = found.rejected
+    assert (uri, rejection.code) == ("x/a.md", "password_protected")
+    assert [file.source_uri for file in found.files] == ["x/b.md"]
+    assert found.unknown == ["x/a.md/"], "not taken for vanished"
 
 
 def test_too_many_members(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

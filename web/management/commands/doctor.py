@@ -20,7 +20,7 @@ class Command(CairnCommand):
             found.append(finding)
             if not options["as_json"]:
                 self._tell(finding)
-        healthy = all(finding.ok for finding in found)
+        healthy = all(finding.ok or finding.optional for finding in found)
         if options["as_json"]:
             self.write_json(_answer(found, known, healthy=healthy))
         else:
@@ -29,8 +29,12 @@ class Command(CairnCommand):
             sys.exit(FAILED)
 
     def _tell(self, finding: Finding) -> None:
-        mark = self.style.SUCCESS("ok     ") if finding.ok else self.style.ERROR("MISSING")
-        self.stdout.write(f"{mark}  {finding.name:<16} {finding.detail}")
+        self.stdout.write(f"{self._mark(finding)}  {finding.name:<16} {finding.detail}")
+
+    def _mark(self, finding: Finding) -> str:
+        if finding.ok:
+            return self.style.SUCCESS("ok     ")
+        return self.style.WARNING("without") if finding.optional else self.style.ERROR("MISSING")
 
     def _list(self, known: list[Setting]) -> None:
         self.stdout.write("")

@@ -10,8 +10,8 @@ from django.core.management.base import CommandParser
 from web.management.base import INTERRUPTED, SOME_FAILED, CairnCommand
 from web.runtime.bar import progress_bar
 from web.runtime.client import Connected, client
-from web.runtime.ingesting import Summary, Tick, count, knowledge_base_ensure, submit, wait
-from web.runtime.uploads import Found, find_files
+from web.runtime.ingesting import Summary, ingest, knowledge_base_ensure
+from web.runtime.uploads import find_files
 
 
 class Command(CairnCommand):
@@ -21,6 +21,11 @@ class Command(CairnCommand):
         parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="file, folder or zip archive")
         parser.add_argument("--kb", required=True, metavar="SLUG", help="knowledge base, such as handbook")
         parser.add_argument("--wait", action="store_true", help="until every document is ready or has failed")
+        parser.add_argument(
+            "--prune",
+            action="store_true",
+            help="remove documents from these folders whose files have vanished",
+        )
 
     def handle(self, *_args: Any, **options: Any) -> None:
         found = find_files(options["paths"])
@@ -28,7 +33,16 @@ class Command(CairnCommand):
         with client(self.reporter(options), command="manage.py ingest") as connected:
             try:
                 with progress_bar(sys.stderr, silent=options["as_json"]) as tick:
-                    _ingest(connected, options["kb"], found, summary, tick, wait_for=options["wait"])
+                    base = knowledge_base_ensure(connected.api, options["kb"])
+                    ingest(
+                        connected.api,
+                        base,
+                        found,
+                        summary,
+                        tick,
+                        wait_for=options["wait"] or connected.own,  # a server of our own ends with us
+                        prune=options["prune"],
+                    )
             except KeyboardInterrupt:
                 self.fail(_goes_on(connected), code=INTERRUPTED)
         self._tell(summary, as_json=options["as_json"])
@@ -39,21 +53,11 @@ class Command(CairnCommand):
         if as_json:
             self.write_json(asdict(summary))
             return
+        for uri in summary.vanished:
+            self.stdout.write(f"{uri}: no such file any more; --prune removes the document")
         for failure in summary.failed:
             self.stdout.write(f"{failure.source_uri}: {failure.code}: {failure.message}")
         self.stdout.write(str(summary))
-
-
-def _ingest(
-    connected: Connected, slug: str, found: Found, summary: Summary, tick: Tick, *, wait_for: bool
-) -> None:
-    base = knowledge_base_ensure(connected.api, slug)
-    submitted = submit(connected.api, base, found, summary, tick)
-    if wait_for or connected.own:  # a server of our own ends with us
-        wait(connected.api, submitted, summary, tick)
-    else:
-        for one in submitted:
-            count(one, summary)
 
 
 def _goes_on(connected: Connected) -> str:

@@ -5,6 +5,7 @@ import { Problem, api, page, request } from "./http.js";
 import { events } from "./sse.js";
 import { citationsOf, remember, rememberFrom, wireCitations } from "./citations.js";
 import { LiveText } from "./live.js";
+import { locationOf, whereabouts } from "./places.js";
 
 const main = $("#main");
 const thread = $("#thread");
@@ -121,8 +122,7 @@ class Turn {
 }
 
 function passage(hit) {
-  const where = [(hit.section && !Array.isArray(hit.section) ? [hit.section] : hit.section ?? []).join(" › "), hit.page ? `page ${hit.page}` : ""].filter(Boolean).join(" · ");
-  return el("li", {}, el("a", { href: `/library/documents/${hit.document}?chunk=${hit.chunk}`, text: hit.title }), " ", el("span", { class: "faint", text: where }), el("span", { class: "snippet", text: hit.text }));
+  return el("li", {}, el("a", { href: `/library/documents/${hit.document}?chunk=${hit.chunk}`, text: hit.title }), " ", el("span", { class: "faint", text: whereabouts(hit) }), el("span", { class: "snippet", text: hit.text }));
 }
 
 function enterConversation(id, title) {
@@ -192,7 +192,7 @@ function copyAnswer(turn) {
   document.body.append(body);
   const text = body.innerText.trim();
   body.remove();
-  const sources = citationsOf(turn.dataset.message).map((c) => `[${c.marker}] ${c.title}${c.page ? `, page ${c.page}` : ""}`);
+  const sources = citationsOf(turn.dataset.message).map((c) => `[${c.marker}] ${[c.title, locationOf(c)].filter(Boolean).join(", ")}`);
   copy([text, sources.join("\n")].filter(Boolean).join("\n\n"), "Copied with its sources.");
 }
 

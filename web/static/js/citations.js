@@ -2,6 +2,7 @@
 
 import { $, el } from "./dom.js";
 import { Panel } from "./panel.js";
+import { locationOf, whereabouts } from "./places.js";
 
 const known = new Map(); // message id -> citations, by marker
 let card = null;
@@ -20,7 +21,7 @@ export function rememberFrom(turn) {
 }
 
 export function citeButton(citation) {
-  const where = [citation.title, citation.page ? `page ${citation.page}` : null].filter(Boolean).join(", ");
+  const where = [citation.title, locationOf(citation)].filter(Boolean).join(", ");
   return el("button", { type: "button", class: "cite", "data-marker": String(citation.marker), "aria-label": `Source ${citation.marker}: ${where}`, text: String(citation.marker) });
 }
 
@@ -37,15 +38,11 @@ function place(node, anchor) {
   Object.assign(node.style, { left: `${left}px`, top: `${above > 8 ? above : at.bottom + 8}px` });
 }
 
-function where(citation) {
-  return [(citation.section ?? []).join(" › "), citation.page ? `Page ${citation.page}` : ""].filter(Boolean).join(" · ");
-}
-
 function showCard(button) {
   hideCard();
   const citation = find(button);
   if (!citation) return;
-  card = el("div", { class: "hovercard", role: "tooltip" }, el("strong", { text: citation.title }), el("span", { class: "faint", text: where(citation) }), el("blockquote", { text: citation.quote }));
+  card = el("div", { class: "hovercard", role: "tooltip" }, el("strong", { text: citation.title }), el("span", { class: "faint", text: whereabouts(citation) }), el("blockquote", { text: citation.quote }));
   document.body.append(card);
   place(card, button);
 }

@@ -1,10 +1,12 @@
 // Forms that speak to the REST API, and who may read a knowledge base.
 
-import { $, $$, confirmed, toast } from "./dom.js";
+import { $, $$, confirmed, plural, toast } from "./dom.js";
+import { wireDocuments } from "./documents.js";
 import { api } from "./http.js";
 
 function valueOf(input) {
   if (input.hasAttribute("data-bool")) return input.checked;
+  if (input.type === "number") return Number(input.value);
   return input.value;
 }
 
@@ -50,6 +52,9 @@ function then(form, answer) {
   else toast("Saved.");
 }
 
+/** A name in braces stands for the choice of the field of that name. */
+const address = (form) => form.dataset.api.replace(/\{(\w+)\}/, (_, name) => $(`[data-in-address="${name}"]`, form).value);
+
 async function submit(form) {
   clearProblem(form);
   const missing = $$("[required]", form).find((input) => !input.value.trim());
@@ -58,7 +63,7 @@ async function submit(form) {
   button.setAttribute("aria-busy", "true");
   const method = form.dataset.method ?? "POST";
   try {
-    then(form, await api(method, form.dataset.api, method === "DELETE" ? undefined : payload(form)));
+    then(form, await api(method, address(form), method === "DELETE" ? undefined : payload(form)));
   } catch (problem) {
     showProblem(form, problem);
   } finally {
@@ -67,14 +72,58 @@ async function submit(form) {
 }
 
 async function remove(button) {
-  const { removeApi, title, text } = button.dataset;
-  if (!(await confirmed({ title: `Delete “${title}”?`, text, yes: "Delete" }))) return;
+  const { removeApi, title, text, heading = "Delete", yes = "Delete" } = button.dataset;
+  if (!(await confirmed({ title: `${heading} “${title}”?`, text, yes }))) return;
   try {
     await api("DELETE", removeApi);
     location.reload();
   } catch (error) {
     toast(error.message);
   }
+}
+
+async function post(button) {
+  const { post: path, retryCode: code, said } = button.dataset;
+  button.setAttribute("aria-busy", "true");
+  try {
+    const answer = await api("POST", path ?? "/api/v1/jobs/retry", path ? undefined : { code });
+    toast(said ?? `${plural(answer.retried, "file")} ${answer.retried === 1 ? "is" : "are"} tried again.`);
+    if (code) worked();
+    else setTimeout(() => location.reload(), 1200);
+  } catch (error) {
+    toast(error.message);
+    button.removeAttribute("aria-busy");
+  }
+}
+
+// The queue, what failed, and the imports ---------------------------------------------------------
+
+const LOOK_MS = 5000;
+const due = (id) => $(`#${id}`)?.dispatchEvent(new Event("due"));
+
+/** Nothing is taken from under the hands of somebody who reads a list, or has gone further back. */
+function look() {
+  if (document.hidden) return;
+  if (!$("#failures details[open]")) due("failures");
+  if ($$("#imports > li").length <= 21) due("imports");
+}
+
+function worked() {
+  for (const id of ["queue", "failures", "imports"]) due(id);
+}
+
+function changed({ retried, cancelled }) {
+  if (cancelled) { toast("It ends within seconds."); due("queue"); return; }
+  toast("It is tried again.");
+  const row = $(`[data-retry-job="${retried}"]`).closest("li");
+  $("summary", row.closest("details")).focus();
+  row.remove();
+  due("queue");
+}
+
+function wireQueue() {
+  wireDocuments({ changed });
+  setInterval(look, LOOK_MS);
 }
 
 function wireGrants(form) {
@@ -124,5 +173,10 @@ for (const form of $$("form[data-api]")) {
   typed?.addEventListener("input", () => { $("button:not([type])", form).disabled = typed.value.trim() !== form.dataset.typed; });
 }
 for (const button of $$("[data-remove-api]")) button.addEventListener("click", () => remove(button));
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("[data-post], [data-retry-code]");
+  if (button) post(button);
+});
 const grants = $("#grants");
 if (grants) wireGrants(grants);
+if ($("#queue")) wireQueue();

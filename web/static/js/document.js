@@ -10,7 +10,7 @@ async function read(holder) {
   const { quote = "", ...hint } = passage ? JSON.parse(passage.textContent) : {};
   try {
     const { elements } = await api("GET", holder.dataset.rendition);
-    const { reading } = renderWithPassage(elements, quote, hint);
+    const { reading } = renderWithPassage(elements, quote, hint, holder.dataset.pageWord);
     holder.replaceChildren(elements.length ? reading : el("p", { class: "quiet", text: "No text could be read from this file." }));
     if (quote) showLit(reading);
   } catch (error) {
@@ -21,4 +21,4 @@ async function read(holder) {
 
 const holder = $("#reading");
 if (holder) read(holder);
-wireDocuments({ root: null, changed: ({ erased } = {}) => (erased ? location.assign($("#document").dataset.back) : location.reload()) });
+wireDocuments({ changed: ({ erased } = {}) => (erased ? location.assign($("#document").dataset.back) : location.reload()) });

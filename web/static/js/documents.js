@@ -3,19 +3,28 @@
 import { $, $$, confirmed, toast } from "./dom.js";
 import { api } from "./http.js";
 import { ENDED, line, watch } from "./jobs.js";
+import { follow } from "./streams.js";
 
-const watched = new Set();
+function tell(id, text) {
+  for (const holder of $$(`[data-job="${id}"] [data-progress]`)) holder.textContent = text;
+}
 
-function follow(node, changed) {
-  const { job } = node.dataset;
-  if (!job || watched.has(job)) return;
-  watched.add(job);
-  watch(job, (news) => {
-    for (const holder of $$(`[data-job="${job}"]`)) {
-      const progress = $("[data-progress]", holder);
-      if (progress) progress.textContent = ENDED.has(news.stage) ? "" : ` ${line(news)}`;
-    }
-    if (ENDED.has(news.stage)) { watched.delete(job); changed(); }
+/** One stream for a whole list: the jobs that are worked on, and those that are next. */
+function followList(changed) {
+  let before = new Set();
+  follow("/api/v1/jobs/events", "queue", ({ jobs }) => {
+    const now = new Set(jobs.map((job) => job.id));
+    for (const job of jobs) tell(job.id, ` ${line(job).replace("Waiting, ", "")}`);
+    const shown = $$("[data-moving][data-job]").map((row) => row.dataset.job);
+    if (shown.some((id) => before.has(id) && !now.has(id))) changed({});
+    before = now;
+  });
+}
+
+function followOne(node, changed) {
+  watch(node.dataset.job, (job) => {
+    tell(job.id, ENDED.has(job.stage) ? "" : ` ${line(job)}`);
+    if (ENDED.has(job.stage)) changed({});
   });
 }
 
@@ -33,15 +42,16 @@ async function act(event, changed) {
   const job = on("retry-job")?.dataset.retryJob ?? on("cancel-job")?.dataset.cancelJob;
   try {
     if (on("erase")) await erase(on("erase"), changed);
-    else if (job) { await api("POST", `/api/v1/jobs/${job}/${on("retry-job") ? "retry" : "cancel"}`); changed({}); }
+    else if (job) { await api("POST", `/api/v1/jobs/${job}/${on("retry-job") ? "retry" : "cancel"}`); changed({ [on("retry-job") ? "retried" : "cancelled"]: job }); }
   } catch (error) {
     toast(error.message);
   }
 }
 
-export function wireDocuments({ root, changed }) {
+/** `list`: where many documents are shown. */
+export function wireDocuments({ list = null, changed }) {
   document.addEventListener("click", (event) => act(event, changed));
-  const followAll = () => { for (const node of $$("[data-moving][data-job]")) follow(node, changed); };
-  root?.addEventListener("htmx:afterSettle", followAll);
-  followAll();
+  const moving = $("[data-moving][data-job]");
+  if (list) followList(changed);
+  else if (moving) followOne(moving, changed);
 }

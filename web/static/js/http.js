@@ -9,7 +9,14 @@ export class Problem extends Error {
 
 export const csrfToken = () => document.querySelector('meta[name="csrf-token"]').content;
 
-const SIGNED_OUT = "You have been signed out. Reload the page to sign in again; what you typed stays until then.";
+/** After signing in anew elsewhere this page's token is an old one. */
+export async function renewToken() {
+  const html = await (await fetch(location.href, { credentials: "same-origin" })).text();
+  const token = new DOMParser().parseFromString(html, "text/html").querySelector('meta[name="csrf-token"]');
+  if (token) document.querySelector('meta[name="csrf-token"]').content = token.content;
+}
+
+export const SIGNED_OUT = "You have been signed out. Reload the page to sign in again; what you typed stays until then.";
 
 export async function problemOf(response) {
   const body = await response.json().catch(() => ({}));

@@ -1,98 +1,108 @@
-// A knowledge base's documents: dropping files in, watching them, replacing and deleting.
+// A knowledge base: bringing files in, following imports, and what can be done with its documents.
 
-import { $, $$, plural } from "./dom.js";
+import { $, bytes, clone, el, plural, toast } from "./dom.js";
+import { api } from "./http.js";
 import { wireDocuments } from "./documents.js";
-import { Upload } from "./uploads.js";
+import { chosen, dropped } from "./intake.js";
+import { ImportView } from "./imports.js";
+import { throttled } from "./streams.js";
 
+const REFRESH_MS = 2500;
+const MOUNTED = 5;
 const drop = $("#drop");
-const list = $("#uploads");
-const uploads = new Set();
+const views = new Map(); // import id -> view
 let replacing = null;
-let refresh = 0;
 
-function changed() {
-  clearTimeout(refresh);
-  refresh = setTimeout(() => document.body.dispatchEvent(new CustomEvent("documents-changed")), 400);
+const base = () => $("#knowledge-base").dataset.knowledgeBase;
+const changed = throttled(REFRESH_MS, () => document.body.dispatchEvent(new CustomEvent("documents-changed")));
+
+function mount(batch) {
+  const node = clone("import-template");
+  $("#imports").prepend(node);
+  const view = new ImportView(node, batch, { onChange: progressed });
+  views.set(batch.id, view);
+  return view;
 }
 
-function ended(upload, state) {
+function progressed() {
   changed();
-  const open = [...uploads].filter((other) => !other.ended).length;
-  $("#upload-announce").textContent = `${upload.file.name}: ${state}. ${open ? `${plural(open, "file")} to go.` : "All done."}`;
-  $("#uploads-tools").hidden = ![...uploads].some((other) => other.ended);
+  discover();
 }
 
-function add(file, sourceUri) {
-  const url = `/api/v1/knowledge-bases/${$("#knowledge-base").dataset.knowledgeBase}/documents`;
-  const upload = new Upload({ url, file, sourceUri, onEnd: ended });
-  uploads.add(upload);
-  list.hidden = false;
-  list.append(upload.node);
+/** An archive that was opened, or somebody else's folder, is an import of its own. */
+const discover = throttled(REFRESH_MS * 2, async () => {
+  const { items } = await api("GET", `/api/v1/knowledge-bases/${base()}/imports?limit=${MOUNTED}`).catch(() => ({ items: [] }));
+  for (const batch of items.reverse()) if (!views.has(batch.id) && ["receiving", "processing"].includes(batch.state)) mount(batch);
+});
+
+// Bringing files in ---------------------------------------------------------------------------------------
+
+function leftOut({ hidden, unread }, tooLarge, limit) {
+  const lines = tooLarge.map(({ file, path }) => `${path} has ${bytes(file.size)}; files may have ${bytes(limit)} at most. Split it and upload the parts.`);
+  if (unread.length) lines.push(`The browser could not read ${unread.join(", ")}. Choose it again.`);
+  if (hidden) lines.push(`${plural(hidden, "hidden file")} (with a dot before the name) ${hidden === 1 ? "was" : "were"} left out.`);
+  $("#left-out ul").replaceChildren(...lines.map((text) => el("li", { text })));
+  $("#left-out").hidden = lines.length === 0;
 }
 
-const hidden = (path) => path.split("/").some((part) => part.startsWith("."));
-
-/** Files below a dropped folder, with their paths in it. */
-async function* walk(entry, path = "") {
-  if (entry.isFile) {
-    yield [await new Promise((resolve, reject) => entry.file(resolve, reject)), path ? path + entry.name : undefined];
+async function bring(choice) {
+  const limit = Number(drop.dataset.maxBytes);
+  const fits = choice.files.filter(({ file }) => file.size <= limit);
+  leftOut(choice, choice.files.filter(({ file }) => file.size > limit), limit);
+  if (!fits.length) {
+    if (!choice.files.length && !choice.unread.length) toast("There is no file in it.");
     return;
   }
-  const reader = entry.createReader();
-  for (;;) {
-    // readEntries gives at most a hundred at a time.
-    const entries = await new Promise((resolve, reject) => reader.readEntries(resolve, reject));
-    if (!entries.length) return;
-    for (const child of entries) yield* walk(child, `${path}${entry.name}/`);
+  try {
+    const batch = await api("POST", `/api/v1/knowledge-bases/${base()}/imports`, { label: choice.label.slice(0, 255), files: fits.length });
+    const view = mount(batch);
+    view.node.scrollIntoView({ block: "nearest" });
+    view.send(fits);
+  } catch (error) {
+    toast(error.message);
   }
-}
-
-async function dropped(items) {
-  // Entries must be taken before the first await: the list is emptied after the event.
-  const entries = [...items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
-  for (const entry of entries) for await (const [file, path] of walk(entry)) if (!hidden(path ?? file.name)) add(file, path);
 }
 
 function wireUploads() {
-  const files = $("#files");
-  const folder = $("#folder");
-  const replacement = $("#replacement");
-  $("#choose-files").addEventListener("click", () => files.click());
-  $("#choose-folder").addEventListener("click", () => folder.click());
-  files.addEventListener("change", () => { for (const file of files.files) add(file); files.value = ""; });
-  folder.addEventListener("change", () => { for (const file of folder.files) if (!hidden(file.webkitRelativePath)) add(file, file.webkitRelativePath); folder.value = ""; });
-  replacement.addEventListener("change", () => { for (const file of replacement.files) add(file, replacing); replacement.value = ""; });
+  const inputs = { files: $("#files"), folder: $("#folder"), replacement: $("#replacement") };
+  $("#choose-files").addEventListener("click", () => inputs.files.click());
+  $("#choose-folder").addEventListener("click", () => inputs.folder.click());
+  for (const [name, input] of Object.entries(inputs)) {
+    input.addEventListener("change", () => {
+      const choice = chosen(input.files, name === "replacement" ? replacing : undefined);
+      input.value = "";
+      bring(choice);
+    });
+  }
   document.addEventListener("click", (event) => {
     const button = event.target.closest("[data-replace]");
     if (!button) return;
     replacing = button.dataset.replace || button.dataset.name;
-    replacement.click();
+    inputs.replacement.click();
   });
-  $("#clear-uploads").addEventListener("click", () => {
-    for (const upload of uploads) if (upload.ended) { upload.node.remove(); uploads.delete(upload); }
-    list.hidden = uploads.size === 0;
-    $("#uploads-tools").hidden = true;
-    $("#choose-files").focus();
-  });
+  $("#left-out button").addEventListener("click", () => { $("#left-out").hidden = true; $("#choose-files").focus(); });
+  window.addEventListener("beforeunload", (event) => { if ([...views.values()].some((view) => view.busy)) event.preventDefault(); });
   wireDrop();
-  window.addEventListener("beforeunload", (event) => { if ([...uploads].some((upload) => !upload.job && !upload.ended)) event.preventDefault(); });
 }
 
 function wireDrop() {
   const carriesFiles = (event) => [...(event.dataTransfer?.types ?? [])].includes("Files");
   let depth = 0;
-  document.addEventListener("dragenter", (event) => { if (carriesFiles(event)) { depth += 1; drop.dataset.over = ""; } });
-  document.addEventListener("dragleave", (event) => { if (carriesFiles(event) && (depth -= 1) <= 0) { depth = 0; delete drop.dataset.over; } });
+  const over = (by) => { depth = Math.max(depth + by, 0); drop.toggleAttribute("data-over", depth > 0); };
+  document.addEventListener("dragenter", (event) => { if (carriesFiles(event)) over(1); });
+  document.addEventListener("dragleave", (event) => { if (carriesFiles(event)) over(-1); });
   document.addEventListener("dragover", (event) => { if (carriesFiles(event)) event.preventDefault(); });
   document.addEventListener("drop", (event) => {
     if (!carriesFiles(event)) return;
     event.preventDefault();
-    depth = 0;
-    delete drop.dataset.over;
-    dropped(event.dataTransfer.items);
+    over(-depth);
+    dropped(event.dataTransfer.items).then(bring);
   });
 }
 
-if (drop) wireUploads();
+if (drop) {
+  wireUploads();
+  for (const batch of JSON.parse(document.getElementById("open-imports").textContent)) mount(batch);
+}
 $("#filters").addEventListener("submit", (event) => event.preventDefault());
-wireDocuments({ root: $("#documents"), changed, isBusy: () => $$(".upload").length > 0 });
+wireDocuments({ list: $("#documents"), changed });

@@ -33,12 +33,30 @@ function allOf(haystack, needle) {
   return found;
 }
 
+const RANGES = /[A-Z]+(\d+)(?::[A-Z]+(\d+))?/g;
+
+/** The sheet and the rows that "Sheet1!A5:D9" or "row 5 (A5:D5)" names; null where no cells are named. */
+function rowsOf(location) {
+  const cells = (location ?? "").slice((location ?? "").lastIndexOf("!") + 1);
+  const rows = [...cells.matchAll(RANGES)].map(([, first, last]) => [Number(first), Number(last ?? first)]);
+  return rows.length ? { sheet: location.includes("!") ? location.split("!")[0].replace(/^'|'$/g, "").replaceAll("''", "'") : null, rows } : null;
+}
+
+function inRows([at, position], elements, wanted) {
+  const { sheet = null, cells = [], text } = elements[at];
+  if (!wanted || sheet !== wanted.sheet) return false;
+  const line = text.slice(0, position).split("\n").length - 1;
+  const row = Number(/\d+/.exec(cells[line] ?? "")?.[0]);
+  return wanted.rows.some(([first, last]) => row >= first && row <= last);
+}
+
 const same = (a, b) => (a ?? []).join("\u0000") === (b ?? []).join("\u0000");
 
 function best(starts, places, elements, hint) {
+  const rows = rowsOf(hint.location);
   const score = (start) => {
     const element = elements[places[start][0]];
-    return (hint.page != null && element.page === hint.page ? 2 : 0) + (hint.section && same(element.section, hint.section) ? 1 : 0);
+    return (inRows(places[start], elements, rows) ? 4 : 0) + (hint.page != null && element.page === hint.page ? 2 : 0) + (hint.section && same(element.section, hint.section) ? 1 : 0);
   };
   return starts.reduce((kept, start) => (kept === null || score(start) > score(kept) ? start : kept), null);
 }

@@ -2,7 +2,8 @@
 
 import { $, $$, el } from "./dom.js";
 import { Problem, api } from "./http.js";
-import { renderWithPassage, showLit } from "./reading.js";
+import { placeAmong, placeOf } from "./places.js";
+import { pageWord, renderWithPassage, showLit } from "./reading.js";
 
 const GONE = "This document has been deleted, or it is no longer shared with you. The answer keeps its number, but its words cannot be shown.";
 const CHANGED = "The document has changed since this answer was written, and the passage is no longer in it. It read:";
@@ -99,7 +100,7 @@ export class Panel {
     $("#panel-count").textContent = `Passage ${this.#at + 1} of ${this.#citations.length}`;
     $("#panel-title").textContent = citation.title;
     $("#panel-section").textContent = (citation.section ?? []).join(" › ");
-    $("#panel-facts").textContent = citation.page ? `Page ${citation.page}` : "";
+    $("#panel-facts").textContent = placeOf(citation);
     $("[data-prev]", this.#root).disabled = this.#at === 0;
     $("[data-next]", this.#root).disabled = this.#at === this.#citations.length - 1;
     $("#panel-view").hidden = true;
@@ -111,19 +112,18 @@ export class Panel {
     const facts = await this.#document(citation.document);
     const pictured = facts.media_type === "application/pdf" && citation.page && facts.version === citation.version;
     this.#facts(citation, facts, pictured);
-    return pictured && this.#view === "page" ? pageContent(citation) : this.#textContent(citation);
+    return pictured && this.#view === "page" ? pageContent(citation) : this.#textContent(citation, facts);
   }
 
   #facts(citation, facts, pictured) {
-    const page = citation.page ? `Page ${citation.page}${facts.pages ? ` of ${facts.pages}` : ""}` : null;
-    $("#panel-facts").textContent = [page, facts.version === citation.version ? `Version ${facts.version}` : `Quoted from version ${citation.version}; this is version ${facts.version}`].filter(Boolean).join(" · ");
+    $("#panel-facts").textContent = [placeAmong(citation, facts.pages), facts.version === citation.version ? `Version ${facts.version}` : `Quoted from version ${citation.version}; this is version ${facts.version}`].filter(Boolean).join(" · ");
     $("#panel-view").hidden = !pictured;
     for (const button of $$("[data-view]", this.#root)) button.setAttribute("aria-pressed", String(button.dataset.view === this.#view));
   }
 
-  async #textContent(citation) {
+  async #textContent(citation, facts) {
     const { elements } = await this.#rendition(citation.document);
-    const { reading, found } = renderWithPassage(elements, citation.quote, citation);
+    const { reading, found } = renderWithPassage(elements, citation.quote, citation, pageWord(facts.media_type));
     const nodes = found ? [reading] : [note(CHANGED, "note-warn"), el("blockquote", { class: "reading", text: citation.quote })];
     return { nodes, settle: () => showLit(reading) };
   }

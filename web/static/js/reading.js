@@ -15,6 +15,7 @@ function marked(text, range) {
   return [text.slice(0, from), el("mark", { text: text.slice(from, to) }), text.slice(to)].filter((part) => part !== "");
 }
 
+/** A table's row; in a spreadsheet its number stands before it, as in the program it came from. */
 function table(element, range) {
   const head = element.header_rows ?? 0;
   const body = el("tbody");
@@ -22,6 +23,8 @@ function table(element, range) {
   for (const [row, line] of element.text.split("\n").entries()) {
     const lit = range && at < range[1] && at + line.length > range[0];
     const cells = line.split(" | ").map((cell) => el(row < head ? "th" : "td", {}, lit ? el("mark", { text: cell }) : cell));
+    const place = element.cells?.[row];
+    if (place) cells.unshift(el("th", { class: "cell-ref", scope: "row", title: place, text: place.match(/\d+/)?.[0] ?? "" }));
     body.append(el("tr", {}, ...cells));
     at += line.length + 1;
   }
@@ -33,17 +36,25 @@ function drawn(element, range) {
   return el("p", { class: kindOf(element) }, ...marked(element.text, range));
 }
 
+const SLIDES = new Set(["application/vnd.openxmlformats-officedocument.presentationml.presentation", "application/vnd.ms-powerpoint"]);
+
+/** What a page is called where this document came from. */
+export const pageWord = (mediaType) => (SLIDES.has(mediaType) ? "Slide" : "Page");
+
+function placeOf(element, word) {
+  if (element.sheet) return `Sheet ${element.sheet}`;
+  return element.page == null ? null : `${word} ${element.page}`;
+}
+
 /** Elements as nodes, in blocks that the browser may leave unpainted until they are near. */
-export function render(elements, lit = new Map()) {
+export function render(elements, lit = new Map(), word = "Page") {
   const reading = el("div", { class: "reading" });
   let block;
-  let page = null;
+  let shown = null;
   for (const [at, element] of elements.entries()) {
     if (at % PER_BLOCK === 0) reading.append((block = el("section", {})));
-    if (element.page != null && element.page !== page) {
-      page = element.page;
-      block.append(el("p", { class: "page-mark", text: `Page ${page}` }));
-    }
+    const place = placeOf(element, word);
+    if (place && place !== shown) block.append(el("p", { class: "page-mark", text: (shown = place) }));
     const node = drawn(element, lit.get(at));
     if (lit.has(at)) block.classList.add("lit");
     block.append(node);
@@ -58,7 +69,7 @@ export function showLit(reading) {
   requestAnimationFrame(() => requestAnimationFrame(show));
 }
 
-export function renderWithPassage(elements, quote, hint) {
+export function renderWithPassage(elements, quote, hint, word) {
   const lit = quote ? locate(elements, quote, hint) : new Map();
-  return { reading: render(elements, lit), found: lit.size > 0 };
+  return { reading: render(elements, lit, word), found: lit.size > 0 };
 }

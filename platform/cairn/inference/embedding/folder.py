@@ -61,6 +61,11 @@ class EncoderFolder:
         return min(known, default=_FALLBACK_SEQUENCE)
 
     @cached_property
+    def made_in_bfloat16(self) -> bool:
+        config = _json(self._transformer / "config.json")
+        return "bfloat16" in (config.get("dtype"), config.get("torch_dtype"))
+
+    @cached_property
     def query_prompt(self) -> str:
         return self._prompt("query")
 

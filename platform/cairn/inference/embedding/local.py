@@ -1,21 +1,28 @@
 """An embedding model in this process."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
 
 from cairn.inference.embedding.folder import EncoderFolder
 from cairn.inference.embedding.tokens import Batch, Tokens
-from cairn.inference.protocols import Vectors
+from cairn.inference.protocols import Batching, Vectors
 
 
 class Encoder(Protocol):
-    """Runs the network. The two methods do not wait for each other; threads may share both."""
+    """Runs the network. The two methods do not wait for each other; threads may share both.
+
+    Busiest with `at_once` batches of at most `batch_texts` texts and `batch_tokens` tokens.
+    """
 
     dimension: int
     batch_tokens: int
     batch_texts: int
+
+    @property
+    def at_once(self) -> int: ...
 
     def encode(self, batch: Batch) -> Vectors: ...
 
@@ -40,6 +47,12 @@ class LocalEmbedder:
     @property
     def max_tokens(self) -> int:
         return self._tokens.max_tokens
+
+    @cached_property
+    def batching(self) -> Batching:
+        encoder, prompt = self._encoder, self._tokens.count([self._folder.document_prompt])[0]
+        extra = self._tokens.special_tokens + prompt
+        return Batching(encoder.batch_texts, encoder.batch_tokens, encoder.at_once, extra)
 
     def embed_query(self, text: str) -> Vectors:
         batch = self._tokens.batch(self._folder.query_prompt + text)

@@ -4,11 +4,13 @@ That starts in half a second, where importing sentence-transformers takes five, 
 """
 
 import threading
-from collections.abc import Iterable, Iterator
-from functools import cached_property
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from itertools import chain, islice
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import openvino
@@ -22,6 +24,9 @@ from cairn.inference.protocols import Vectors
 
 _EXPORTER = "cairn.inference.embedding.export"
 _GRAPH = Path("openvino", "openvino_model.xml")
+_QUEUED: Final = 2  # batches ready for a core that becomes free
+
+Encoded = tuple[Batch, Vectors]
 
 
 def exported(folder: EncoderFolder, models: Path) -> Path:
@@ -42,7 +47,7 @@ def exported(folder: EncoderFolder, models: Path) -> Path:
 
 
 class OpenVinoEncoder:
-    """Two compiled models, since one serves one caller at a time and a batch takes many queries' time.
+    """Two compiled models, since a batch of documents takes many queries' time.
 
     Small batches: no slower than large ones, and a query between them gets a core sooner.
     """
@@ -56,31 +61,36 @@ class OpenVinoEncoder:
         self._pooling = pooling
         self._query = self._compiled("LATENCY").create_infer_request()
         self._query_lock = threading.Lock()
-        self._documents_lock = threading.Lock()
+        self._compiling = threading.Lock()
+        self._requests: _Requests | None = None
         self.dimension = int(self._model.outputs[0].partial_shape[-1].get_length())
+
+    @property
+    def at_once(self) -> int:
+        return self._documents.size
 
     def encode(self, batch: Batch) -> Vectors:
         with self._query_lock:
-            self._query.infer(self._feed(batch), share_inputs=True)
-            return self._pooled(self._query, batch)
+            return self._run(self._query, batch)
 
-    def encode_all(self, batches: Iterable[Batch]) -> Iterator[tuple[Batch, Vectors]]:
-        done: SimpleQueue[tuple[Batch, Vectors]] = SimpleQueue()
-        with self._documents_lock:
-            requests = self._documents
-            requests.set_callback(lambda request, batch: done.put((batch, self._pooled(request, batch))))
-            try:
-                for batch in batches:
-                    requests.start_async(self._feed(batch), batch)
-            finally:
-                requests.wait_all()
-        while not done.empty():
-            yield done.get()
+    def encode_all(self, batches: Iterable[Batch]) -> Iterator[Encoded]:
+        """Several callers share the cores batch by batch: none waits for another to end."""
+        return self._documents.map(self._encoded, batches)
 
-    @cached_property
-    def _documents(self) -> Any:
+    def _encoded(self, request: Any, batch: Batch) -> Encoded:
+        return batch, self._run(request, batch)
+
+    @property
+    def _documents(self) -> "_Requests":
         """Compiled when the first documents come: a process that only answers never pays for it."""
-        return openvino.AsyncInferQueue(self._compiled("THROUGHPUT"))
+        with self._compiling:
+            if self._requests is None:
+                self._requests = _Requests(self._compiled("THROUGHPUT"))
+            return self._requests
+
+    def _run(self, request: Any, batch: Batch) -> Vectors:
+        request.infer(self._feed(batch), share_inputs=True, share_outputs=True)
+        return self._pooled(request, batch)
 
     def _compiled(self, hint: str) -> Any:
         return openvino.Core().compile_model(self._model, "CPU", {"PERFORMANCE_HINT": hint})
@@ -100,3 +110,44 @@ class OpenVinoEncoder:
         weights = batch.mask / batch.mask.sum(axis=1, keepdims=True)
         pooled: Vectors = np.matmul(weights[:, None, :].astype(np.float32), states)[:, 0]
         return pooled
+
+
+class _Requests:
+    """Infer requests of one compiled model. Each serves one caller at a time."""
+
+    def __init__(self, model: Any) -> None:
+        streams = int(model.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
+        self.size = streams + _QUEUED
+        self._idle: SimpleQueue[Any] = SimpleQueue()
+        for _ in range(self.size):
+            self._idle.put(model.create_infer_request())
+        self._threads = ThreadPoolExecutor(self.size, thread_name_prefix="encoder")
+
+    def map(self, run: Callable[[Any, Batch], Encoded], batches: Iterable[Batch]) -> Iterator[Encoded]:
+        """A single batch runs in the caller's thread."""
+        rest = iter(batches)
+        ahead = list(islice(rest, 2))
+        if len(ahead) < 2:
+            return (self._one(run, batch) for batch in ahead)
+        return self._together(run, chain(ahead, rest))
+
+    def _together(self, run: Callable[[Any, Batch], Encoded], batches: Iterable[Batch]) -> Iterator[Encoded]:
+        under_way: deque[Future[Encoded]] = deque()
+        try:
+            for batch in batches:
+                under_way.append(self._threads.submit(self._one, run, batch))
+                if len(under_way) > self.size:
+                    yield under_way.popleft().result()
+            while under_way:
+                yield under_way.popleft().result()
+        finally:
+            for future in under_way:
+                future.cancel()
+            wait(under_way)
+
+    def _one(self, run: Callable[[Any, Batch], Encoded], batch: Batch) -> Encoded:
+        request = self._idle.get()
+        try:
+            return run(request, batch)
+        finally:
+            self._idle.put(request)

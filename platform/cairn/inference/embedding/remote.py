@@ -15,10 +15,10 @@ from cairn.inference.embedding.folder import EncoderFolder
 from cairn.inference.embedding.local import normalised
 from cairn.inference.embedding.tokens import Tokens
 from cairn.inference.estimate import estimated_tokens
-from cairn.inference.protocols import Vectors
+from cairn.inference.protocols import Batching, Vectors
 from cairn.settings import Environment
 
-_BATCH_TEXTS = 64
+_BATCHING = Batching(texts=64, tokens=64 * 512, at_once=4)  # a server batches across requests by itself
 _ATTEMPTS = 3
 _FIRST_WAIT = 0.25  # seconds; doubles
 _ASSUMED_MAX_TOKENS = 512
@@ -65,6 +65,10 @@ class RemoteEmbedder:
     def max_tokens(self) -> int:
         return self._tokens.max_tokens if self._tokens else _ASSUMED_MAX_TOKENS
 
+    @property
+    def batching(self) -> Batching:
+        return _BATCHING
+
     def embed_query(self, text: str) -> Vectors:
         vector: Vectors = normalised(self._vectors([text]))[0]
         return vector
@@ -72,7 +76,7 @@ class RemoteEmbedder:
     def embed_documents(self, texts: Sequence[str]) -> Vectors:
         if not texts:
             return np.empty((0, self.dimension), np.float32)
-        return normalised(np.concatenate([self._vectors(part) for part in _parts(texts, _BATCH_TEXTS)]))
+        return normalised(np.concatenate([self._vectors(part) for part in _parts(texts, _BATCHING.texts)]))
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         return self._tokens.count(texts) if self._tokens else [estimated_tokens(text) for text in texts]

@@ -1,6 +1,7 @@
 """Text to padded batches of token ids."""
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +10,9 @@ from numpy.typing import NDArray
 from tokenizers import Encoding, Tokenizer  # type: ignore[import-untyped]  # ships no types
 
 _LONGEST_TOKEN = 200  # characters; BERT's word pieces give up at 100
+_LONGEST_WORD = 64
+_WORDS_KEPT = 200_000
+_COUNTED_AT_ONCE = 2_000
 Ids = NDArray[np.int64]
 
 
@@ -34,13 +38,20 @@ class Tokens:
         self._cutting = Tokenizer.from_str(self._counting.to_str())
         self._cutting.enable_truncation(max_sequence)
         self._max_characters = max_sequence * _LONGEST_TOKEN
-        self.max_tokens: int = max_sequence - self._counting.num_special_tokens_to_add(is_pair=False)
+        self.special_tokens: int = self._counting.num_special_tokens_to_add(is_pair=False)
+        self.max_tokens: int = max_sequence - self.special_tokens
+        self._words = WordCounts(self._counted) if _words_stand_alone(self._counting) else None
 
     def count(self, texts: Sequence[str]) -> list[int]:
-        encodings = self._counting.encode_batch_fast(
-            [_encodable(text) for text in texts], add_special_tokens=False
-        )
-        return [len(encoding) for encoding in encodings]
+        return self._words.count(texts) if self._words else self._counted(texts)
+
+    def _counted(self, texts: Sequence[str]) -> list[int]:
+        """Some at a time: each encoding takes a kilobyte, and no other thread goes on while they are made."""
+        counts: list[int] = []
+        for start in range(0, len(texts), _COUNTED_AT_ONCE):
+            some = [_encodable(text) for text in texts[start : start + _COUNTED_AT_ONCE]]
+            counts += map(len, self._counting.encode_batch_fast(some, add_special_tokens=False))
+        return counts
 
     def batch(self, text: str) -> Batch:
         return self._padded([0], self._cut([text]))
@@ -68,6 +79,39 @@ class Tokens:
             ids[at, : len(tokens)] = tokens
             mask[at, : len(tokens)] = 1
         return Batch(rows, ids, mask)
+
+
+class WordCounts:
+    """Counts tokens by the word, each word once: five times as fast where a text is the sum of its words."""
+
+    def __init__(self, count: Callable[[Sequence[str]], list[int]]) -> None:
+        self._count = count
+        self._known: dict[str, int] = {}
+
+    def count(self, texts: Sequence[str]) -> list[int]:
+        words = [text.replace("\n", " ").replace("\t", " ").replace("\r", " ").split(" ") for text in texts]
+        known, long = self._learnt({word for each in words for word in each})
+        if not long:
+            return [sum(map(known.__getitem__, each)) for each in words]
+        return [sum(long[word] if word in long else known[word] for word in each) for each in words]
+
+    def _learnt(self, words: set[str]) -> tuple[dict[str, int], dict[str, int]]:
+        """Counts of the short words, and of the long: those are seldom met again and would fill memory."""
+        if len(self._known) > _WORDS_KEPT:
+            self._known = {}
+        known = self._known
+        new = list(words - known.keys())
+        counts = dict(zip(new, self._count(new), strict=True)) if new else {}
+        known.update((word, count) for word, count in counts.items() if len(word) <= _LONGEST_WORD)
+        return known, {word: count for word, count in counts.items() if len(word) > _LONGEST_WORD}
+
+
+def _words_stand_alone(tokenizer: Tokenizer) -> bool:
+    """BERT's, for one, never looks beyond a space."""
+    parts = json.loads(tokenizer.to_str())
+    kinds = [(parts.get(part) or {}).get("type") for part in ("normalizer", "pre_tokenizer")]
+    added = [token["content"] for token in parts.get("added_tokens", ())]
+    return kinds == ["BertNormalizer", "BertPreTokenizer"] and not any(" " in content for content in added)
 
 
 def _encodable(text: str) -> str:

@@ -1,0 +1,224 @@
+"""Files that came in a file, a mail's attachments or an archive's members, become documents of their own."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
+from pathlib import PurePosixPath
+from typing import Final
+
+from django.core.files.base import ContentFile
+from django.db.models import Sum
+
+from cairn.access.principals import principal_behind
+from cairn.access.scope import Principal
+from cairn.errors import CairnError, DocumentRejected, Forbidden, InvalidInput, NotFound, Rejection
+from cairn.library.models import NESTED_AT_MOST, Document, DocumentVersion
+from cairn.library.rendition import Rendition
+from ingestion import queue
+from ingestion.imports import import_close, import_open, item_refused
+from ingestion.lifecycle import Lease
+from ingestion.models import Import, ImportKind, Job, Lane, Outcome, Stage
+from ingestion.parse import formats, reject
+from ingestion.services import Part, document_delete, document_submit
+
+Read = Callable[[int], bytes]
+"""The content of a part, by its place. Raises DocumentRejected."""
+
+MOST_FILES: Final = 10_000
+MOST_BYTES: Final = 2 << 30
+"""What may come out of one upload, at whatever depth."""
+_WARNINGS: Final = 50
+_WAKE: Final = 16
+_SOURCE: Final = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """`sources` are those of a version's parts; None where a newer version has its own already."""
+
+    sources: frozenset[str] | None = frozenset()
+    warnings: tuple[str, ...] = ()
+
+
+class Overtaken(CairnError):
+    """A newer version of the container has been read: what it holds counts."""
+
+
+def submit(lease: Lease, parts: Sequence[str], read: Read) -> Contents:
+    """Each part that is new or has changed becomes a version with a job. Safe to run again.
+
+    A part that cannot be had is told of in the warnings. Raises as Lease.check() does.
+    """
+    version = lease.version
+    if not parts and not _had_some(version):
+        return Contents()
+    _mark_read(version)
+    uploader = version.created_by or version.document.owner
+    if uploader is None:
+        return Contents(None, ("The files inside were left out: the account that uploaded it is gone.",))
+    unpacking = _Unpacking(lease, principal_behind(uploader), read, _batch(version, len(parts)))
+    try:
+        unpacking.run(parts)
+    except Overtaken:
+        return Contents(None)
+    sources = frozenset(source_of(version.document, name) for name in parts)
+    return Contents(sources, _shortened(unpacking.warnings))
+
+
+def told(rendition: Rendition, contents: Contents) -> Rendition:
+    """With the warnings in its report."""
+    warnings = (*rendition.report.warnings, *contents.warnings)
+    return replace(rendition, report=replace(rendition.report, warnings=warnings))
+
+
+def settle(version: DocumentVersion, contents: Contents) -> None:
+    """Deletes what came in earlier versions only. For the transaction in which this one is activated."""
+    if contents.sources is None or not _had_some(version) or _newer_is_read(version):
+        return
+    uploader = version.created_by or version.document.owner
+    if uploader is None:
+        return
+    batch = Import.objects.filter(container=version).first()
+    for child in version.document.children.filter(deleted_at=None):
+        if child.source_key not in contents.sources:
+            document_delete(document=child, principal=principal_behind(uploader), batch=batch)
+
+
+def start(version: DocumentVersion) -> None:
+    """They have waited for their container to answer. What is lost here the sweeper finds."""
+    waiting = Job.objects.due().filter(version__document__parent=version.document_id)
+    for lane in Lane:
+        for _ in range(min(waiting.filter(lane=lane)[:_WAKE].count(), _WAKE)):
+            queue.enqueue_work(lane, again=True)
+
+
+def source_of(container: Document, name: str) -> str:
+    """A long one is cut in the middle and told apart by a digest."""
+    whole = f"{container.source_uri}/{name}"
+    if len(whole) <= _SOURCE:
+        return whole
+    digest, half = sha256(whole.encode()).hexdigest()[:16], _SOURCE // 2 - 10
+    return f"{whole[:half]}…{digest}…{whole[-half:]}"
+
+
+def _mark_read(version: DocumentVersion) -> None:
+    """By this the worker on an older version knows that it is overtaken."""
+    row = DocumentVersion.objects.filter(pk=version.pk)
+    row.update(media_type=version.media_type, rendition=version.rendition)
+
+
+def _had_some(version: DocumentVersion) -> bool:
+    return version.number > 1 and version.document.children.exists()
+
+
+def _newer_is_read(version: DocumentVersion) -> bool:
+    newer = DocumentVersion.objects.filter(document=version.document_id, number__gt=version.number)
+    return newer.exclude(rendition="").exists()
+
+
+def _batch(version: DocumentVersion, expected: int) -> Import | None:
+    """An archive's files count as one import; a second attempt goes on with it."""
+    if version.media_type != formats.ZIP:
+        return None
+    earlier = Import.objects.filter(container=version)
+    if earlier.update(cancelled_at=None, closed_at=None):
+        batch = earlier.get()
+        batch.items.filter(outcome=Outcome.REFUSED).delete()
+        return batch
+    return import_open(
+        knowledge_base=version.document.knowledge_base,
+        label=version.filename,
+        user=version.created_by_id,
+        kind=ImportKind.ARCHIVE,
+        expected=expected,
+        container=version,
+    )
+
+
+def _shortened(warnings: Sequence[str]) -> tuple[str, ...]:
+    more = len(warnings) - _WARNINGS
+    return (*warnings[:_WARNINGS], *([f"{more} more files were left out."] if more > 0 else []))
+
+
+@dataclass(slots=True)
+class _Unpacking:
+    lease: Lease
+    principal: Principal
+    read: Read
+    batch: Import | None
+    warnings: list[str] = field(default_factory=list)
+    files: int = 0
+    size: int = 0
+
+    def run(self, parts: Sequence[str]) -> None:
+        self.lease.enter(Stage.PARSING, total=len(parts))
+        self._count_the_rest()
+        deep = _depth(self._document) >= NESTED_AT_MOST
+        for place, name in enumerate(parts):
+            self.lease.progress(place)
+            try:
+                if deep:
+                    raise reject.nested_too_deep(NESTED_AT_MOST)
+                self._add(name, self._content(place))
+            except (DocumentRejected, InvalidInput, Forbidden) as error:
+                self._refuse(name, error)
+        if self.batch:
+            import_close(batch=self.batch)
+
+    @property
+    def _document(self) -> Document:
+        return self.lease.version.document
+
+    def _count_the_rest(self) -> None:
+        """What has come out of the same upload, but not out of this container."""
+        for inside in Document.objects.levels_in(self._document.outermost):
+            others = inside.filter(deleted_at=None).exclude(parent=self._document)
+            self.files += others.count()
+            self.size += others.aggregate(sum=Sum("latest_version__size"))["sum"] or 0
+
+    def _content(self, place: int) -> bytes:
+        self.files += 1
+        if self.files > MOST_FILES:
+            raise reject.unsafe_archive(f"more than {MOST_FILES:,} files come out of one upload")
+        content = self.read(place)
+        self.size += len(content)
+        if self.size > MOST_BYTES:
+            raise reject.unsafe_archive(f"more than {MOST_BYTES >> 30} GB come out of one upload")
+        return content
+
+    def _add(self, name: str, content: bytes) -> None:
+        lane = Lane.BULK if self.batch else self.lease.lane
+        try:
+            document_submit(
+                knowledge_base=self._document.knowledge_base,
+                file=ContentFile(content),
+                filename=PurePosixPath(name).name,
+                principal=self.principal,
+                source_uri=source_of(self._document, name),
+                batch=self.batch,
+                part=Part(self._document, lane, self._check),
+            )
+        except NotFound as error:
+            raise reject.cancelled() from error
+
+    def _check(self) -> None:
+        """Within the transaction that adds a part: whether that is still wanted."""
+        container = Document.objects.select_for_update(of=("self",)).filter(pk=self._document.pk).first()
+        if container is None or container.deleted_at or self.lease.locked().cancel_requested:
+            raise reject.cancelled()
+        if self.batch and Import.objects.filter(pk=self.batch.pk).exclude(cancelled_at=None).exists():
+            raise reject.cancelled()
+        if _newer_is_read(self.lease.version):
+            raise Overtaken
+
+    def _refuse(self, name: str, error: CairnError) -> None:
+        self.lease.check()
+        if error.code == Rejection.CANCELLED:
+            raise error
+        self.warnings.append(f"{name}: {error.message}")
+        if self.batch and not isinstance(error, InvalidInput):  # those are on record already
+            item_refused(batch=self.batch, source_uri=source_of(self._document, name), error=error)
+
+
+def _depth(document: Document) -> int:
+    return 1 + _depth(document.parent) if document.parent else 0

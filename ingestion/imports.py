@@ -1,0 +1,238 @@
+"""Many files that come together, and one sum for them."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any, Final
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import Count, F, Max, Min, Q, Sum
+from django.utils import timezone
+
+from cairn.access.models import Role
+from cairn.access.rules import role_in
+from cairn.access.scope import Principal
+from cairn.audit.services import record
+from cairn.errors import CairnError, Conflict, Forbidden
+from cairn.library.models import Document, DocumentVersion, KnowledgeBase
+from ingestion.lifecycle import cancel_all
+from ingestion.models import ENDED, RUNNING, Import, ImportItem, ImportKind, Job, Lane, Outcome, Stage
+
+QUIET: Final = timedelta(minutes=10)
+"""For so long more files are waited for; then whoever sent them has gone."""
+
+
+class ImportState(StrEnum):
+    RECEIVING = "receiving"
+    PROCESSING = "processing"
+    DONE = "done"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """`files` is the sum of the counts from `queued` on. `chunks` are those of the ready documents.
+    `rate` is in files per second, `eta` in seconds; None where not known (yet)."""
+
+    state: ImportState
+    files: int
+    queued: int
+    processing: int
+    ready: int
+    failed: int
+    cancelled: int
+    unchanged: int
+    refused: int
+    removed: int
+    chunks: int
+    rate: float | None
+    eta: float | None
+    updated_at: datetime
+
+    @property
+    def over(self) -> bool:
+        return self.state in {ImportState.DONE, ImportState.CANCELLED}
+
+
+def import_open(
+    *,
+    knowledge_base: KnowledgeBase,
+    label: str,
+    user: UUID | None,
+    kind: ImportKind = ImportKind.FOLDER,
+    expected: int | None = None,
+    container: DocumentVersion | None = None,
+) -> Import:
+    """`expected`: how many files will come, if that is known."""
+    with transaction.atomic():
+        batch = Import.objects.create(
+            knowledge_base=knowledge_base,
+            label=label[:255],
+            user_id=user,
+            kind=kind,
+            expected=expected,
+            container=container,
+        )
+        record("import.opened", actor=user, subject=f"import:{batch.id}", kind=kind.value)
+    return batch
+
+
+def import_close(*, batch: Import, unchanged: int = 0) -> Import:
+    """No more files will come. `unchanged` were not even sent."""
+    closed = Import.objects.filter(pk=batch.pk, closed_at=None)
+    closed.update(closed_at=timezone.now(), unchanged=F("unchanged") + unchanged)
+    batch.refresh_from_db()
+    return batch
+
+
+def import_cancel(*, batch: Import, principal: Principal) -> Import:
+    """Takes no more files. Queued jobs end at once, running ones at their next check. Conflict if over."""
+    require_import_editor(principal, batch)
+    with transaction.atomic():
+        batch = Import.objects.select_for_update(of=("self",)).get(pk=batch.pk)
+        if summary(batch).over:
+            raise Conflict("This import has already ended.")
+        batch.cancelled_at = batch.closed_at = timezone.now()
+        batch.save(update_fields=["cancelled_at", "closed_at"])
+        cancel_all(Job.objects.filter(items__batch=batch))
+        record("import.cancelled", actor=principal.user, subject=f"import:{batch.id}")
+    return batch
+
+
+def require_import_editor(principal: Principal, batch: Import) -> None:
+    role = role_in(principal, batch.knowledge_base)
+    if role is None or not role.allows(Role.EDITOR):
+        raise Forbidden("This takes the role “editor” in this knowledge base.")
+
+
+def require_takes_files(batch: Import) -> None:
+    if Import.objects.filter(pk=batch.pk).exclude(cancelled_at=None).exists():
+        raise Conflict("This import has been cancelled.")
+
+
+def item_record(
+    *,
+    batch: Import,
+    source_uri: str,
+    outcome: Outcome,
+    document: Document | None = None,
+    job: Job | None = None,
+    code: str = "",
+    message: str = "",
+) -> None:
+    ImportItem.objects.create(
+        batch=batch,
+        source_uri=source_uri[:1000],
+        outcome=outcome,
+        document=document,
+        job=job,
+        code=code[:30],
+        message=message,
+    )
+
+
+def item_record_again(*, batch: Import, source_uri: str, document: Document, job: Job) -> None:
+    """Of bytes that were there already: unless ready, their job tells what becomes of them.
+
+    A file that was sent twice, because the first answer got lost, is one item.
+    """
+    if batch.items.filter(job=job).exists():
+        return
+    outcome = Outcome.UNCHANGED if job.stage == Stage.READY else Outcome.ACCEPTED
+    item_record(batch=batch, source_uri=source_uri, outcome=outcome, document=document, job=job)
+
+
+def item_refused(*, batch: Import, source_uri: str, error: CairnError) -> None:
+    item_record(
+        batch=batch, source_uri=source_uri, outcome=Outcome.REFUSED, code=error.code, message=error.message
+    )
+
+
+def imports_of(jobs: Sequence[Job]) -> dict[UUID, UUID]:
+    """The import that a job is part of, by job; the last one if there were several."""
+    many = [job.pk for job in jobs if job.lane == Lane.BULK]
+    if not many:
+        return {}
+    rows = ImportItem.objects.filter(job__in=many).order_by("id")
+    return {job: batch for job, batch in rows.values_list("job", "batch") if job}
+
+
+def summary(batch: Import) -> Summary:
+    return summaries([batch])[batch.id]
+
+
+_ACCEPTED: Final = Q(outcome=Outcome.ACCEPTED)
+_WORKED_ON: Final = _ACCEPTED & Q(job__stage__in=(Stage.READY, Stage.FAILED), job__started_at__isnull=False)
+
+
+def _count(*conditions: Q, **fields: Any) -> Count:
+    return Count("id", filter=Q(*conditions, **fields))
+
+
+def summaries(batches: Iterable[Import]) -> dict[UUID, Summary]:
+    """By id, in one query."""
+    wanted = {batch.id: batch for batch in batches}
+    rows = (
+        ImportItem.objects.filter(batch__in=wanted)
+        .order_by()
+        .values("batch")
+        .annotate(
+            files=Count("id"),
+            queued=_count(_ACCEPTED, job__stage=Stage.QUEUED),
+            processing=_count(_ACCEPTED, job__stage__in=RUNNING),
+            ready=_count(_ACCEPTED, job__stage=Stage.READY),
+            failed=_count(_ACCEPTED, job__stage=Stage.FAILED),
+            cancelled=_count(_ACCEPTED, job__stage=Stage.CANCELLED),
+            unchanged=_count(outcome=Outcome.UNCHANGED),
+            refused=_count(outcome=Outcome.REFUSED),
+            chunks=Sum("job__version__chunk_count", filter=_ACCEPTED & Q(job__stage=Stage.READY)),
+            came=Max("created_at"),
+            worked_on=_count(_WORKED_ON),
+            began=Min("job__started_at", filter=_WORKED_ON),
+            ended=Max("job__updated_at", filter=Q(job__stage__in=ENDED)),
+        )
+    )
+    counted: dict[UUID, Mapping[str, Any]] = {row["batch"]: row for row in rows}
+    return {identity: _summary(batch, counted.get(identity, {})) for identity, batch in wanted.items()}
+
+
+_COUNTS: Final = ("queued", "processing", "ready", "failed", "cancelled", "unchanged", "refused")
+
+
+def _summary(batch: Import, row: Mapping[str, Any]) -> Summary:
+    counts = {name: row.get(name, 0) for name in _COUNTS}
+    # What has no job any more was deleted by somebody after it had been taken.
+    removed = row.get("files", 0) - sum(counts.values())
+    counts["unchanged"] += batch.unchanged
+    came = max(batch.created_at, row.get("came") or batch.created_at)
+    files, rate = row.get("files", 0) + batch.unchanged, _rate(row)
+    waiting = counts["queued"] + counts["processing"]
+    return Summary(
+        state=_state(batch, files, waiting, came),
+        files=files,
+        removed=removed,
+        chunks=row.get("chunks") or 0,
+        rate=rate,
+        eta=round(waiting / rate, 1) if rate and waiting else None,
+        updated_at=max(came, row.get("ended") or came),
+        **counts,
+    )
+
+
+def _rate(row: Mapping[str, Any]) -> float | None:
+    began, ended = row.get("began"), row.get("ended")
+    if not began or not ended or ended <= began:
+        return None
+    return round(row["worked_on"] / (ended - began).total_seconds(), 3) or None
+
+
+def _state(batch: Import, files: int, waiting: int, came: datetime) -> ImportState:
+    complete = batch.expected is not None and files >= batch.expected
+    quiet = abs(timezone.now() - came) > QUIET  # a file from tomorrow came by a clock that is wrong
+    if not (batch.closed_at or complete or quiet):
+        return ImportState.RECEIVING
+    if waiting:
+        return ImportState.PROCESSING
+    return ImportState.CANCELLED if batch.cancelled_at else ImportState.DONE

@@ -1,0 +1,46 @@
+"""Bytes whose encoding is declared, rightly or wrongly."""
+
+from typing import Final
+
+from ingestion.parse import text
+
+_WIDER: Final = {
+    "iso-8859-1": "cp1252",
+    "latin1": "cp1252",
+    "latin-1": "cp1252",
+    "iso-8859-8": "cp1255",
+    "iso-8859-8-i": "cp1255",
+    "iso-8859-8-e": "cp1255",
+    "iso-8859-9": "cp1254",
+    "iso-8859-11": "cp874",
+    "tis-620": "cp874",
+    "gb2312": "gb18030",
+    "gbk": "gb18030",
+    "shift_jis": "cp932",
+    "euc-kr": "cp949",
+    "ks_c_5601-1987": "cp949",
+    "big5": "big5hkscs",
+    "unicode-1-1-utf-7": "utf-7",
+}
+"""Senders name the old set and use the newer one that contains it."""
+_UNREADABLE_SHARE: Final = 0.01
+
+
+def decode(data: bytes, charset: str | None) -> str:
+    """Cleaned; guesses where nothing is declared, or where the bytes belie it."""
+    declared = (charset or "").strip().lower()
+    for name in dict.fromkeys((_WIDER.get(declared, declared), declared)):
+        found = _replacing(data, name)
+        if found is not None and found.count("\ufffd") <= 1 + len(found) * _UNREADABLE_SHARE:
+            return text.clean(found)
+    return text.decode(data)
+
+
+def _replacing(data: bytes, charset: str) -> str | None:
+    """None if there is no such encoding, or it is not for text."""
+    if not charset or charset in ("us-ascii", "ascii"):
+        return None  # what is really ASCII is guessed rightly
+    try:
+        return data.decode(charset, errors="replace")
+    except (LookupError, ValueError):
+        return None

@@ -1,0 +1,41 @@
+"""Text whose lines were broken for sending (RFC 3676): made whole again."""
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+_LINE: Final = re.compile(r"(>*)(.*)")
+_SIGNATURE: Final = "-- "
+
+
+def joined(content: str, *, delete_space: bool) -> str:
+    """A line that ends in a space goes on in the next of the same quote depth."""
+    return "\n".join(_lines(content, delete_space))
+
+
+def _lines(content: str, delete_space: bool) -> Iterator[str]:
+    depth, begun = 0, ""
+    for line in content.split("\n"):
+        marks, rest = _split(line)
+        if begun and len(marks) != depth:
+            yield _quoted(depth, begun)
+            begun = ""
+        depth = len(marks)
+        if rest.endswith(" ") and rest != _SIGNATURE:
+            begun += rest[:-1] if delete_space else rest
+            continue
+        yield _quoted(depth, begun + rest)
+        begun = ""
+    if begun:
+        yield _quoted(depth, begun)
+
+
+def _split(line: str) -> tuple[str, str]:
+    """Quote marks and text, less the space that keeps a line from looking like something else."""
+    found = _LINE.match(line)
+    marks, rest = (found[1], found[2]) if found else ("", line)
+    return marks, rest.removeprefix(" ")
+
+
+def _quoted(depth: int, line: str) -> str:
+    return f"{'>' * depth} {line}" if depth else line

@@ -1,0 +1,93 @@
+"""Pictures of text: photographs, screenshots and scans, a TIFF's pages one by one."""
+
+import struct
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from PIL import Image, ImageOps, ImageSequence
+
+from cairn.errors import DocumentRejected, Rejection
+from cairn.library.rendition import Rendition, Report
+from ingestion.parse import programs, progress, reject, scans
+from ingestion.parse.build import RenditionBuilder
+from ingestion.parse.limits import Limits
+
+_KIND: Final = "picture"
+_FORMATS: Final = ("PNG", "JPEG", "TIFF")
+_MOST_PIXELS: Final = 150_000_000
+# what Pillow raises on files that are cut off or make no sense
+_DAMAGE: Final = (OSError, SyntaxError, ValueError, EOFError, TypeError, KeyError, struct.error, zlib.error)
+
+Image.MAX_IMAGE_PIXELS = None  # our own limit holds, and says what to do
+
+
+def parse(path: Path, limits: Limits) -> Rendition:
+    if programs.find(programs.TESSERACT) is None:
+        raise programs.missing(programs.TESSERACT)
+    found = scans.Scans(limits)
+    with _damage_named(), Image.open(path, formats=_FORMATS) as opened:
+        pages = _counted(opened, limits)
+        for number, frame in enumerate(ImageSequence.Iterator(opened), 1):
+            _check_size(frame)
+            found.add(number, lambda frame=frame: _upright(frame))  # type: ignore[misc]
+            progress.report(number, pages)
+    return _rendition(found, pages, limits)
+
+
+@contextmanager
+def _damage_named() -> Iterator[None]:
+    try:
+        yield
+    except _DAMAGE as error:
+        raise reject.damaged(_KIND) from error
+
+
+def _counted(opened: Image.Image, limits: Limits) -> int:
+    pages = int(getattr(opened, "n_frames", 1))
+    if pages > limits.pages:
+        raise reject.too_many_pages(pages, limits.pages)
+    return pages
+
+
+def _check_size(frame: Image.Image) -> None:
+    """By what its header says: nothing has been unpacked yet."""
+    width, height = frame.size
+    if width * height > _MOST_PIXELS:
+        raise DocumentRejected(
+            Rejection.TOO_LARGE,
+            f"The picture has {width:,} by {height:,} points; at most {_MOST_PIXELS // 10**6} million "
+            "are read. Make it smaller and upload that.",
+        )
+
+
+def _upright(frame: Image.Image) -> Image.Image:
+    """As a viewer shows it: cameras note which way they were held."""
+    frame.load()
+    return ImageOps.exif_transpose(frame)
+
+
+def _rendition(found: scans.Scans, pages: int, limits: Limits) -> Rendition:
+    if not found.read:
+        raise _unread(found, limits)
+    builder = RenditionBuilder(limits)
+    for number, paragraphs in found.read.items():
+        scans.write(paragraphs, number, builder)
+    report = Report(
+        pages_without_text=tuple(number for number in range(1, pages + 1) if number not in found.read),
+        ocr_pages=tuple(found.read),
+        ocr_confidence=found.confidence,
+        truncated=found.is_cut_short,
+        warnings=tuple(found.warnings()),
+    )
+    return builder.build(title=builder.first_heading, pages=pages, report=report)
+
+
+def _unread(found: scans.Scans, limits: Limits) -> DocumentRejected:
+    if found.is_cut_short:
+        return reject.time_limit(limits.seconds)
+    return reject.no_text(
+        "No text was recognised in the picture. If it shows text, upload a sharper or larger picture of it."
+    )

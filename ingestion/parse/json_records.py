@@ -1,0 +1,64 @@
+"""JSON, and files with a JSON value in each line."""
+
+import json
+from pathlib import Path
+from typing import Any, Final
+
+from cairn.library.rendition import Rendition, Report
+from ingestion.parse import notes, reject
+from ingestion.parse.build import RenditionBuilder
+from ingestion.parse.limits import Limits
+from ingestion.parse.records import Writer
+from ingestion.parse.text import decode
+
+_KIND: Final = "JSON file"
+_TITLES: Final = ("title", "name")
+
+
+def parse(path: Path, limits: Limits) -> Rendition:
+    text = decode(path.read_bytes())
+    try:
+        value = _loaded(text)
+    except ValueError as error:
+        if "\n" in text.strip() and _is_value(text.strip().split("\n", 1)[0]):
+            return _lines(text, limits)
+        raise reject.damaged(_KIND) from error
+    return _rendition(value, limits)
+
+
+def parse_lines(path: Path, limits: Limits) -> Rendition:
+    return _lines(decode(path.read_bytes()), limits)
+
+
+def _lines(text: str, limits: Limits) -> Rendition:
+    """A line that cannot be read is left out, and the report tells."""
+    lines = [line for line in text.split("\n") if line.strip()]
+    values = [_loaded(line) for line in lines if _is_value(line)]
+    broken = len(lines) - len(values)
+    if broken > len(values):
+        raise reject.damaged(_KIND)
+    return _rendition(values, limits, notes.not_read(broken, "line"))
+
+
+def _rendition(value: Any, limits: Limits, warnings: tuple[str, ...] = ()) -> Rendition:
+    builder = RenditionBuilder(limits)
+    Writer(builder).write(value)
+    titles = [value.get(name) for name in _TITLES] if isinstance(value, dict) else []
+    title = next((one for one in titles if isinstance(one, str)), None)
+    return builder.build(title=title, report=Report(tables=builder.tables, warnings=warnings))
+
+
+def _loaded(text: str) -> Any:
+    """Numbers stay as they are written: no digit is rounded away, and none is too many. Raises ValueError."""
+    try:
+        return json.loads(text, parse_int=str, parse_float=str, strict=False)
+    except RecursionError as error:
+        raise reject.damaged(_KIND) from error
+
+
+def _is_value(line: str) -> bool:
+    try:
+        _loaded(line)
+    except ValueError:
+        return False
+    return True

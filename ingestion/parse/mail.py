@@ -1,0 +1,115 @@
+"""Mail: the head as text, what was written, and apart from it the earlier mails that it quotes."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from cairn.errors import DocumentRejected, Rejection
+from cairn.library.rendition import Rendition, Report
+from ingestion.parse import hypertext, mime, notes, quoting
+from ingestion.parse.build import TEXT, TITLE, RenditionBuilder
+from ingestion.parse.limits import Limits
+from ingestion.parse.mail_parts import MOST_ATTACHMENTS, Body, Mail
+
+EARLIER: Final = "Earlier message"
+_LONGEST_LINE: Final = 1000
+_LONGEST_NAME: Final = 200
+_PARAGRAPHS: Final = re.compile(r"\n[^\S\n]*\n")
+
+
+def parse(path: Path, limits: Limits) -> Rendition:
+    return rendition(mime.load(path), limits)
+
+
+def rendition(mail: Mail, limits: Limits) -> Rendition:
+    builder = RenditionBuilder(limits)
+    builder.add(TEXT, "\n".join(_head(mail)))
+    earlier: list[Rendition | str] = []
+    for body in mail.bodies:
+        _add_body(body, mail, builder, earlier, limits)
+    for quoted in earlier:
+        builder.heading(0, EARLIER)
+        _append(quoted, builder, below=1)
+    truncated = len(mail.attachments) > MOST_ATTACHMENTS
+    report = Report(tables=builder.tables, truncated=truncated, warnings=tuple(_warnings(mail)))
+    return builder.build(title=mail.head.get("Subject"), report=report, properties=_properties(mail))
+
+
+def _warnings(mail: Mail) -> Iterator[str]:
+    if (beyond := len(mail.attachments) - MOST_ATTACHMENTS) > 0:
+        yield f"{beyond} attachments beyond the first {MOST_ATTACHMENTS} were left out."
+    for part, count in Counter(mail.left_out).items():
+        yield from notes.not_read(count, part.what)
+
+
+def _head(mail: Mail) -> Iterator[str]:
+    for name, line in mail.head.items():
+        yield f"{name}: {_cut(line)}"
+    if names := ", ".join(part.name[:_LONGEST_NAME] for part in mail.kept):
+        yield f"Attachments: {_cut(names)}"
+
+
+def _properties(mail: Mail) -> dict[str, str]:
+    said = {name.lower(): _cut(line) for name, line in mail.head.items() if name != "Date"}
+    return said | ({"date": mail.date} if mail.date else {})
+
+
+def _cut(line: str) -> str:
+    return line if len(line) <= _LONGEST_LINE else line[: _LONGEST_LINE - 1] + "…"
+
+
+def _add_body(
+    body: Body, mail: Mail, builder: RenditionBuilder, earlier: list[Rendition | str], limits: Limits
+) -> None:
+    """Its own text into the builder, the rest into `earlier`."""
+    if body.is_html:
+        own, quoted = quoting.split_html(body.text)
+        pages = [page for source in quoted if (page := _page(source, limits))]
+        read = _page(own, limits)
+        if read or pages:
+            earlier.extend(pages)
+            _append(_without_footer(read, mail) if read else "", builder, below=0)
+            return
+    plain = body.plain if body.is_html else body.text
+    for is_earlier, text in quoting.runs(quoting.without_list_footer(plain) if mail.is_from_list else plain):
+        if is_earlier:
+            earlier.append(text)
+        elif not (mail.is_from_list and _is_footer_alone(text, mail)):
+            _append(text, builder, below=0)
+
+
+def _is_footer_alone(text: str, mail: Mail) -> bool:
+    """Some lists add their lines as a part of its own."""
+    return len(mail.bodies) > 1 and quoting.is_list_footer(text)
+
+
+def _page(source: str, limits: Limits) -> Rendition | None:
+    """None if it holds no text."""
+    try:
+        return hypertext.read(source, limits)
+    except DocumentRejected as rejection:
+        if rejection.reason is not Rejection.NO_TEXT:
+            raise
+        return None
+
+
+def _without_footer(read: Rendition, mail: Mail) -> Rendition:
+    kept = read.elements
+    while mail.is_from_list and kept and quoting.is_list_footer(kept[-1].text):
+        kept = kept[:-1]
+    return Rendition(kept)
+
+
+def _append(read: Rendition | str, builder: RenditionBuilder, *, below: int) -> None:
+    """Headings keep their depth, counted from `below`."""
+    if isinstance(read, str):
+        for paragraph in _PARAGRAPHS.split(read):
+            builder.add(TEXT, paragraph)
+        return
+    for element in read.elements:
+        if element.category == TITLE:
+            builder.heading(len(element.section) + below, element.text)
+        else:
+            builder.add(element.category, element.text, header_rows=element.header_rows)

@@ -1,0 +1,8 @@
+"""Sentences for a document's report."""
+
+
+def not_read(count: int, what: str) -> tuple[str, ...]:
+    """`what` in the singular; none for a count of zero."""
+    if not count:
+        return ()
+    return (f"1 {what} was not read.",) if count == 1 else (f"{count:,} {what}s were not read.",)

@@ -1,0 +1,67 @@
+"""Formats that Pandoc reads: it makes HTML of them, and that is read like any other."""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+from cairn.library.rendition import Rendition
+from ingestion.parse import archive, formats, hypertext, odt_metadata, programs, reject
+from ingestion.parse.limits import Limits
+from ingestion.parse.text import decode
+
+_HEAP_SHARE: Final = 0.5  # of the memory that a file may take; its collector copies within that
+_HEAP_EXHAUSTED: Final = 251
+_NO_TITLE: Final = "<title>-</title>"
+_ROW_END: Final = re.compile(rb"(?<!\\)(?:\\\\)*\\row(?![a-z])")
+"""Some programs define a table's row once for all that follow; Pandoc knows a new row by its definition."""
+_TITLE_BLOCK: Final = re.compile(r"<(/?)header\b")
+
+
+def rst(path: Path, limits: Limits) -> Rendition:
+    return _titled(path, "rst", formats.RST, limits)
+
+
+def org(path: Path, limits: Limits) -> Rendition:
+    return _titled(path, "org", formats.ORG, limits)
+
+
+def rtf(path: Path, limits: Limits) -> Rendition:
+    data = _ROW_END.sub(rb"\g<0>\\trowd", path.read_bytes())
+    return hypertext.read(_html(data, "rtf", formats.RTF, limits), limits, first_row_is_header=True)
+
+
+def odt(path: Path, limits: Limits) -> Rendition:
+    archive.check(path, _noun(formats.ODT))
+    page = _html(path.read_bytes(), "odt", formats.ODT, limits)
+    found = hypertext.read(page, limits, first_row_is_header=True)
+    told = odt_metadata.read(path)
+    return replace(found, title=told.pop("title", found.title), properties=found.properties | told)
+
+
+def epub(path: Path, limits: Limits) -> Rendition:
+    archive.check(path, _noun(formats.EPUB))
+    return hypertext.read(_html(path.read_bytes(), "epub", formats.EPUB, limits), limits)
+
+
+def _noun(media_type: str) -> str:
+    return formats.BY_MEDIA_TYPE[media_type].noun
+
+
+def _titled(path: Path, reader: str, media_type: str, limits: Limits) -> Rendition:
+    """The title stands in the text: it is its first heading, with the others below."""
+    data = decode(path.read_bytes()).encode()
+    page = _html(data, reader, media_type, limits, "--shift-heading-level-by=1")
+    return hypertext.read(_TITLE_BLOCK.sub(r"<\1div", page), limits)
+
+
+def _html(data: bytes, reader: str, media_type: str, limits: Limits, *options: str) -> str:
+    heap = f"-M{int(limits.memory_mb * _HEAP_SHARE)}m"
+    arguments = ("--sandbox", "--standalone", "--wrap=none", "--from", reader, "--to", "html", *options)
+    try:
+        page = programs.run(programs.PANDOC, [*arguments, "+RTS", heap, "-RTS"], data=data, limits=limits)
+    except programs.ProgramFailed as error:
+        if error.returncode == _HEAP_EXHAUSTED:
+            raise reject.memory_limit(limits.memory_mb) from error
+        raise reject.damaged(_noun(media_type)) from error
+    return page.decode(errors="replace").replace(_NO_TITLE, "", 1)

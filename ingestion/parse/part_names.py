@@ -1,0 +1,36 @@
+"""Names of the files inside a file: short enough, and no two the same."""
+
+from collections.abc import Sequence
+from hashlib import sha256
+from pathlib import PurePosixPath
+from typing import Final
+
+_LONGEST: Final = 400
+
+
+def told_apart(names: Sequence[str]) -> list[str]:
+    """In the order given; a name that was there before gets a number, as in `report (2).pdf`."""
+    taken: set[str] = set()
+    given: list[str] = []
+    numbers: dict[str, int] = {}
+    for name in map(_bounded, names):
+        chosen = name
+        while chosen in taken:
+            numbers[name] = numbers.get(name, 1) + 1
+            chosen = _numbered(name, numbers[name])
+        taken.add(chosen)
+        given.append(chosen)
+    return given
+
+
+def _numbered(name: str, number: int) -> str:
+    path = PurePosixPath(name)
+    return str(path.with_name(f"{path.stem} ({number}){path.suffix}")) if path.name else f"{name} ({number})"
+
+
+def _bounded(name: str) -> str:
+    """Cut in the middle: the end tells what kind of file it is."""
+    if len(name) <= _LONGEST:
+        return name
+    digest = sha256(name.encode()).hexdigest()[:12]
+    return f"{name[: _LONGEST // 2]}…{digest}…{name[-_LONGEST // 3 :]}"

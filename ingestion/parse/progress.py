@@ -1,0 +1,46 @@
+"""How far the reading of a file has come; whoever reads reports, whoever serves passes it on."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Final
+
+PagesRead = Callable[[int, int], None]
+"""Called with the pages done and all pages."""
+
+_SECONDS_BETWEEN: Final = 0.5
+
+
+class Throttled:
+    """Passes on a call at most twice a second."""
+
+    def __init__(self, report: PagesRead) -> None:
+        self._report = report
+        self._last = -_SECONDS_BETWEEN
+
+    def __call__(self, done: int, total: int) -> None:
+        now = time.monotonic()
+        if now - self._last >= _SECONDS_BETWEEN:
+            self._last = now
+            self._report(done, total)
+
+
+def nobody(_done: int, _total: int) -> None:
+    pass
+
+
+_listener: ContextVar[PagesRead] = ContextVar("listener", default=nobody)
+
+
+def report(done: int, total: int) -> None:
+    _listener.get()(done, total)
+
+
+@contextmanager
+def reported_to(listener: PagesRead) -> Iterator[None]:
+    token = _listener.set(Throttled(listener))
+    try:
+        yield
+    finally:
+        _listener.reset(token)

@@ -1,0 +1,113 @@
+"""A folder for each parser process: the file it reads, and a place to write in. Gone afterwards."""
+
+import contextlib
+import fcntl
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from cairn.errors import DocumentRejected, Rejection
+
+_PREFIX: Final = "parser-"
+MOST_BYTES: Final = 512 << 20
+"""What one child may keep there."""
+_MOST_FILES: Final = 5000
+_REMOVALS: Final = 20
+_SECONDS_BETWEEN: Final = 0.1
+
+
+class Scratch:
+    """`inbox` is for the child to read, `work` for it to write in.
+
+    The folder is locked as long as its owner lives, so that a later one can tell what was left behind.
+    """
+
+    def __init__(self, base: Path) -> None:
+        self.root, self._lock = _claimed(base)
+        self.inbox, self.work = self.root / "in", self.root / "work"
+        self.inbox.mkdir()
+        self.work.mkdir()
+
+    @contextlib.contextmanager
+    def lent(self, path: Path) -> Iterator[Path]:
+        """The file under a name in the inbox. A second link to it where possible, else a copy."""
+        inside = self.inbox / "file"
+        try:
+            os.link(path, inside)
+        except OSError:
+            shutil.copyfile(path, inside)
+        try:
+            yield inside
+        finally:
+            self._clear()
+
+    def is_overfull(self) -> bool:
+        count = size = 0
+        for folder, _, names in os.walk(self.work):
+            for name in names:
+                count += 1
+                with contextlib.suppress(OSError):
+                    size += os.lstat(os.path.join(folder, name)).st_size  # noqa: PTH118 many files
+        return count > _MOST_FILES or size > MOST_BYTES
+
+    def remove(self) -> None:
+        """A program that is being killed may write to the last."""
+        for _ in range(_REMOVALS):
+            shutil.rmtree(self.root, ignore_errors=True)
+            if not self.root.exists():
+                break
+            time.sleep(_SECONDS_BETWEEN)
+        with contextlib.suppress(OSError):
+            os.close(self._lock)
+
+    def _clear(self) -> None:
+        for folder in (self.inbox, self.work):
+            for entry in list(folder.iterdir()) if folder.exists() else ():
+                if entry.is_dir() and not entry.is_symlink():
+                    shutil.rmtree(entry, ignore_errors=True)
+                else:
+                    entry.unlink(missing_ok=True)
+
+
+def overfull() -> DocumentRejected:
+    return DocumentRejected(
+        Rejection.TOO_LARGE,
+        f"Reading the file takes more than {MOST_BYTES >> 20:,} MB of room on disk. "
+        "Split it, or save it in a simpler form, and upload that.",
+    )
+
+
+def sweep(base: Path) -> None:
+    """Removes what owners left that were killed."""
+    for folder in base.glob(f"{_PREFIX}*"):
+        with contextlib.suppress(OSError):
+            lock = _locked(folder)
+            shutil.rmtree(folder, ignore_errors=True)
+            os.close(lock)
+
+
+def _claimed(base: Path) -> tuple[Path, int]:
+    """Tries again when a sweep has come between making a folder and locking it."""
+    base.mkdir(parents=True, exist_ok=True)
+    while True:
+        root = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=base))
+        with contextlib.suppress(OSError):
+            lock = _locked(root)
+            if root.exists():
+                return root, lock
+            os.close(lock)
+
+
+def _locked(folder: Path) -> int:
+    """Raises OSError when another process holds it."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor

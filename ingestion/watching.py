@@ -1,0 +1,317 @@
+"""Folders that are looked at again and again: what is new or changed in them is brought in."""
+
+import logging
+import os
+import time
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+from uuid import UUID
+
+from django.core.files.base import File
+from django.db import IntegrityError, transaction
+from django.db.models import Q, QuerySet
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from cairn.access.principals import principal_for_user
+from cairn.access.scope import Principal
+from cairn.audit.services import record
+from cairn.errors import CairnError, Conflict, Forbidden, InvalidInput
+from cairn.library import storage
+from cairn.library.models import Document, KnowledgeBase
+from ingestion import lifecycle, queue
+from ingestion.folders import FolderFile, FolderWalk, watchable
+from ingestion.imports import import_close, import_open
+from ingestion.models import Import, ImportKind, Watch, WatchedFile
+from ingestion.services import document_delete, document_submit
+
+log = logging.getLogger(__name__)
+
+BUSY: Final = timedelta(minutes=5)
+_RENEW_SECONDS: Final = 30.0
+_SETTLED_NS: Final = 2_000_000_000
+_BATCH: Final = 500
+_NAMED: Final = 3
+
+
+def watch_create(
+    *,
+    knowledge_base: KnowledgeBase,
+    path: str,
+    principal: Principal,
+    prune: bool = False,
+    every_seconds: int = 300,
+    enabled: bool = True,
+) -> Watch:
+    """InvalidInput unless the folder may be watched; Conflict if it is, or one that is called the same:
+    their files could not be told apart."""
+    folder = watchable(path)
+    if not folder.name:
+        raise InvalidInput("A whole file system cannot be watched. Choose a folder in it.")
+    same_name = [watch for watch in knowledge_base.watches.all() if Path(watch.path).name == folder.name]
+    if same_name:
+        raise Conflict(f"This knowledge base watches a folder called “{folder.name}” already.")
+    try:
+        with transaction.atomic():
+            watch = Watch.objects.create(
+                knowledge_base=knowledge_base,
+                path=str(folder),
+                prune=prune,
+                every_seconds=every_seconds,
+                enabled=enabled,
+                user_id=principal.user,
+            )
+            record("watch.created", actor=principal.user, subject=f"watch:{watch.id}")
+    except IntegrityError as error:
+        raise Conflict("This folder is watched already.") from error
+    return watch
+
+
+def watch_update(*, watch: Watch, principal: Principal, **changes: Any) -> Watch:
+    """`changes` of prune, every_seconds and enabled. Who changed it last is who the files come from."""
+    with transaction.atomic():
+        Watch.objects.filter(pk=watch.pk).update(**changes, user_id=principal.user)
+        record("watch.changed", actor=principal.user, subject=f"watch:{watch.id}", fields=sorted(changes))
+    watch.refresh_from_db()
+    return watch
+
+
+def watch_delete(*, watch: Watch, principal: Principal) -> None:
+    """Its documents stay."""
+    with transaction.atomic():
+        record("watch.deleted", actor=principal.user, subject=f"watch:{watch.id}")
+        watch.delete()
+
+
+def watch_scan(*, watch: Watch) -> Watch:
+    """At the next moment that a worker has. Conflict while it is being looked at."""
+    if not _free().filter(pk=watch.pk).update(looked_at=None):
+        raise Conflict("This folder is being looked at.")
+    transaction.on_commit(lambda: queue.enqueue_watch(watch.id), robust=True)
+    watch.refresh_from_db()
+    return watch
+
+
+def next_look(watch: Watch) -> datetime | None:
+    """None if never or, having been asked for, now."""
+    if not watch.enabled or watch.looked_at is None:
+        return None
+    return watch.looked_at + timedelta(seconds=watch.every_seconds)
+
+
+def watches_due() -> list[UUID]:
+    watches = _free().filter(enabled=True, knowledge_base__deleted_at=None)
+    return [watch.id for watch in watches if _is_due(watch)]
+
+
+def _is_due(watch: Watch) -> bool:
+    """A look that lies ahead was written by a clock that was wrong."""
+    at, now = next_look(watch), timezone.now()
+    return at is None or at <= now or (watch.looked_at is not None and watch.looked_at > now)
+
+
+def _free() -> "QuerySet[Watch]":
+    busy = Q(busy_until__gte=Now(), busy_until__lte=Now() + 2 * BUSY)
+    return Watch.objects.filter(Q(busy_until=None) | ~busy)
+
+
+def look(watch_id: UUID) -> None:
+    """Once, unless somebody else is at it or has just done it."""
+    if not _free().filter(pk=watch_id).update(busy_until=Now() + BUSY):
+        return
+    watch = Watch.objects.select_related("knowledge_base", "user").get(pk=watch_id)
+    if watch.knowledge_base.deleted_at or not _is_due(watch):
+        _let_go(watch, looked_at=watch.looked_at)
+        return
+    began = time.monotonic()
+    seen = _Look(watch)
+    looked_at: datetime | None = timezone.now()
+    try:
+        error = seen.run()
+    except lifecycle.Interrupted:
+        error, looked_at = watch.error, watch.looked_at
+    except CairnError as problem:
+        error = problem.message
+    except Exception:  # the boundary of this piece of work: the next look may fare better
+        log.exception("watch %s: could not be looked at", watch.id)
+        error = "The folder could not be looked at. The server's log says why."
+    finally:
+        if seen.batch:
+            import_close(batch=seen.batch)
+    result = {**seen.counts, "seconds": round(time.monotonic() - began, 1)}
+    _let_go(watch, looked_at=looked_at, result=result, error=error, **seen.batch_fields())
+    log.info("watch %s: %s", watch.id, result)
+
+
+def _let_go(watch: Watch, **fields: Any) -> None:
+    Watch.objects.filter(pk=watch.pk).update(busy_until=None, **fields)
+
+
+COUNTS: Final = (
+    "files", "unchanged", "submitted", "failed", "refused", "unfinished", "vanished", "removed", "links",
+)  # fmt: skip
+
+
+@dataclass(slots=True)
+class _Look:
+    """`known` are the files of the last look, by source. `counts`: see COUNTS; `unfinished` files were
+    written to a moment ago and come next time."""
+
+    watch: Watch
+    counts: Counter[str] = field(default_factory=lambda: Counter(dict.fromkeys(COUNTS, 0)))
+    batch: Import | None = None
+    known: dict[str, tuple[int, int, str]] = field(default_factory=dict)
+    learnt: list[WatchedFile] = field(default_factory=list)
+    renewed: float = field(default_factory=time.monotonic)
+
+    def run(self) -> str:
+        """What went wrong, in words, if something did. Raises CairnError when it could not even begin."""
+        folder = watchable(self.watch.path)
+        principal = self._principal()
+        rows = self.watch.files.values_list("source_uri", "size", "mtime_ns", "sha256")
+        self.known = {uri: (size, mtime, digest) for uri, size, mtime, digest in rows}
+        walk, found = FolderWalk(folder), set[str]()
+        for file in walk:
+            if lifecycle.stopping.is_set():
+                raise lifecycle.Interrupted
+            found.add(file.source_uri)
+            self._look_at(file, principal, walk)
+        self._learn(at_least=1)
+        self.counts.update(files=len(found), links=walk.links, failed=len(walk.unreadable))
+        return self._vanished(found, walk, principal) or _in_words(walk.unreadable)
+
+    def batch_fields(self) -> dict[str, Any]:
+        return {"batch": self.batch} if self.batch else {}
+
+    def _principal(self) -> Principal:
+        """Whoever set it up, as of now."""
+        user = self.watch.user
+        principal = principal_for_user(user) if user and user.is_active else None
+        if principal is None or not principal.is_admin:
+            raise Forbidden("Who set this up is no admin any more. Another admin has to save it again.")
+        return principal
+
+    def _look_at(self, file: FolderFile, principal: Principal, walk: FolderWalk) -> None:
+        self._renew()
+        size, mtime, _ = self.known.get(file.source_uri, (-1, -1, ""))
+        if (size, mtime) == (file.size, file.mtime_ns):
+            self.counts["unchanged"] += 1
+        elif 0 <= time.time_ns() - file.mtime_ns < _SETTLED_NS:
+            self.counts["unfinished"] += 1
+        else:
+            try:
+                self._read(file, principal)
+            except OSError as error:
+                walk.unreadable.append((file.source_uri, error.strerror or str(error)))
+
+    def _read(self, file: FolderFile, principal: Principal) -> None:
+        with file.open() as stream:
+            upload = File(stream, name=file.name)
+            digest = storage.sha256_of(upload)
+            status = os.fstat(stream.fileno())
+            if (status.st_size, status.st_mtime_ns) != (file.size, file.mtime_ns):
+                self.counts["unfinished"] += 1
+                return
+            if digest == _latest_digest(self.watch.knowledge_base, file.source_uri):
+                self.counts["unchanged"] += 1
+            else:
+                self._submit(file, upload, principal)
+        self._remember(file, digest)
+
+    def _submit(self, file: FolderFile, upload: "File[bytes]", principal: Principal) -> None:
+        try:
+            document_submit(
+                knowledge_base=self.watch.knowledge_base,
+                file=upload,
+                filename=file.name,
+                principal=principal,
+                source_uri=file.source_uri,
+                batch=self._batch(),
+            )
+            self.counts["submitted"] += 1
+        except InvalidInput:  # noted in the import; the same bytes need not be offered again
+            self.counts["refused"] += 1
+
+    def _batch(self) -> Import:
+        if self.batch is None:
+            self.batch = import_open(
+                knowledge_base=self.watch.knowledge_base,
+                label=Path(self.watch.path).name,
+                user=self.watch.user_id,
+                kind=ImportKind.WATCH,
+            )
+        return self.batch
+
+    def _remember(self, file: FolderFile, digest: str) -> None:
+        self.learnt.append(
+            WatchedFile(
+                watch=self.watch,
+                source_uri=file.source_uri,
+                size=file.size,
+                mtime_ns=file.mtime_ns,
+                sha256=digest,
+            )
+        )
+        self._learn(at_least=_BATCH)
+
+    def _learn(self, *, at_least: int) -> None:
+        if len(self.learnt) < at_least:
+            return
+        WatchedFile.objects.bulk_create(
+            self.learnt,
+            update_conflicts=True,
+            unique_fields=["watch", "source_uri"],
+            update_fields=["size", "mtime_ns", "sha256"],
+        )
+        self.learnt.clear()
+
+    def _vanished(self, found: set[str], walk: FolderWalk, principal: Principal) -> str:
+        """What could not be looked into has not vanished; and an empty folder may be a disk that is away."""
+        hidden_from_us = tuple(f"{uri}/" for uri, _ in walk.unreadable)
+        unreadable = {uri for uri, _ in walk.unreadable}
+        gone = [
+            uri
+            for uri in self.known
+            if uri not in found and uri not in unreadable and not uri.startswith(hidden_from_us)
+        ]
+        self.counts["vanished"] = len(gone)
+        if gone and not found:
+            return "The folder is empty. In case a disk is only away, nothing was removed."
+        if self.watch.prune:
+            self._remove(gone, principal)
+        return ""
+
+    def _remove(self, gone: Iterable[str], principal: Principal) -> None:
+        for uri in gone:
+            self._renew()
+            document = (
+                Document.objects.present()
+                .filter(knowledge_base=self.watch.knowledge_base, source_key=uri, parent=None)
+                .first()
+            )
+            if document is not None:
+                document_delete(document=document, principal=principal, batch=self._batch())
+                self.counts["removed"] += 1
+            self.watch.files.filter(source_uri=uri).delete()
+
+    def _renew(self) -> None:
+        if time.monotonic() - self.renewed > _RENEW_SECONDS:
+            Watch.objects.filter(pk=self.watch.pk).update(busy_until=Now() + BUSY)
+            self.renewed = time.monotonic()
+
+
+def _latest_digest(base: KnowledgeBase, source_uri: str) -> str | None:
+    rows = Document.objects.present().filter(knowledge_base=base, source_key=source_uri)
+    return rows.values_list("latest_version__sha256", flat=True).first()
+
+
+def _in_words(unreadable: list[tuple[str, str]]) -> str:
+    if not unreadable:
+        return ""
+    named = "; ".join(f"{uri}: {reason}" for uri, reason in unreadable[:_NAMED])
+    more = f"; and {len(unreadable) - _NAMED} more" if len(unreadable) > _NAMED else ""
+    return f"Not readable: {named}{more}."

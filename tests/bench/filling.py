@@ -1,0 +1,86 @@
+"""An install that holds many chunks already: `python -m tests.bench.filling SIZE` in a DATA_DIR that has run.
+
+Texts are the handbook's, again and again; vectors are random, since only their number matters.
+"""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from hashlib import sha256
+from itertools import cycle, islice
+from pathlib import Path
+from typing import Final
+from uuid import uuid4
+
+import django
+import numpy as np
+
+from tests.bench import server as servers
+
+PER_DOCUMENT: Final = 50
+WORDS: Final = 120
+
+
+def fill(data_dir: Path, size: int) -> None:
+    subprocess.run(
+        [sys.executable, "-m", "tests.bench.filling", str(size)],
+        env={**servers.environment(data_dir), "DJANGO_SETTINGS_MODULE": "cairn.settings.django"},
+        cwd=servers.ROOT,
+        check=True,
+    )
+
+
+def texts() -> Iterator[str]:
+    folder = Path(os.environ.get("SAMPLE_DATA", servers.ROOT.parent / "shared" / "data")) / "handbook"
+    words = " ".join(path.read_text(encoding="utf-8") for path in sorted(folder.rglob("*.md"))).split()
+    for start in cycle(range(0, len(words) - WORDS, WORDS)):
+        yield " ".join(words[start : start + WORDS])
+
+
+def main() -> None:
+    django.setup()
+    from cairn.access.principals import principal_for_user
+    from cairn.access.services import knowledge_base_create, reader_tokens
+    from cairn.accounts.models import User
+    from cairn.library.models import Chunk, Document, DocumentVersion, VersionState
+    from retrieval.bm25 import document_sparse
+    from retrieval.index.factory import active_index, close_index
+    from retrieval.index.protocol import Point
+
+    admin = principal_for_user(User.objects.get(username="admin"))
+    base = knowledge_base_create(name="Filler", principal=admin)
+    index, random, source = active_index(), np.random.default_rng(1), texts()
+    for number in range(int(sys.argv[1]) // PER_DOCUMENT):
+        document = Document.objects.create(
+            knowledge_base=base, source_key=f"filler/{number}", title=f"Filler {number}"
+        )
+        version = DocumentVersion.objects.create(
+            document=document, number=1, filename="f.md", size=1, state=VersionState.READY,
+            chunk_count=PER_DOCUMENT,
+        )  # fmt: skip
+        chunks = [
+            Chunk(id=uuid4(), version=version, ordinal=at, text=text, context=document.title, section=[],
+                  elements=[0], tokens=150, sha256=sha256(text.encode()).hexdigest())
+            for at, text in enumerate(islice(source, PER_DOCUMENT))
+        ]  # fmt: skip
+        Chunk.objects.bulk_create(chunks)
+        vectors = random.standard_normal((PER_DOCUMENT, 384)).astype(np.float32)
+        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+        index.upsert(
+            [
+                Point(
+                    id=chunk.id, dense=vector, sparse=document_sparse(chunk.text), knowledge_base=base.id,
+                    document=document.id, version=version.id, readers=reader_tokens(document),
+                    source_uri=document.source_uri, tags=(), created_at=document.created_at.timestamp(),
+                )
+                for chunk, vector in zip(chunks, vectors, strict=True)
+            ]
+        )  # fmt: skip
+        document.active_version = document.latest_version = version
+        document.save()
+    close_index()
+
+
+if __name__ == "__main__":
+    main()

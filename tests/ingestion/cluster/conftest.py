@@ -1,0 +1,125 @@
+"""A web process, workers and beat as processes of their own, on PostgreSQL, a broker and a vector store."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.backends import Broker, Postgres, RabbitMQ, Valkey, VectorStore
+from tests.cairn.inference.server import FakeServer
+from tests.installs import ChunkSet, ClusterInstall, Helper, Install, ended, texts
+from tests.kill_points import NEW
+from tests.models import Gate, model_server, model_settings
+
+BROKERS: dict[str, Callable[[], Broker]] = {
+    "rabbitmq": lambda: RabbitMQ(persistent=True),
+    "valkey": lambda: Valkey(persistent=True),
+}
+
+
+class Cluster:
+    """`install` is the web process. One worker is kept running from test to test, until one wants none."""
+
+    def __init__(self, install: ClusterInstall, broker: Broker, store: VectorStore) -> None:
+        self.install = install
+        self.broker = broker
+        self.store = store
+        self._worker: Helper | None = None
+
+    def working(self) -> Helper:
+        if self._worker is None or self._worker.process.poll() is not None:
+            self._worker = self.install.worker().wait_ready()
+        return self._worker
+
+    def idle(self) -> None:
+        worker, self._worker = self._worker, None
+        if worker is not None:
+            assert worker.stop() == 0
+
+    def close(self) -> None:
+        if self._worker is not None:
+            self._worker.kill()
+
+
+@pytest.fixture(scope="package")
+def gate() -> Gate:
+    return Gate()
+
+
+@pytest.fixture(scope="package")
+def models(gate: Gate) -> Iterator[FakeServer]:
+    with model_server(gate) as server:
+        yield server
+
+
+@pytest.fixture(scope="package")
+def postgres() -> Iterator[Postgres]:
+    server = Postgres()
+    server.start()
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="package")
+def store() -> Iterator[VectorStore]:
+    server = VectorStore()
+    server.start()
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="package", params=sorted(BROKERS))
+def cluster(
+    request: pytest.FixtureRequest,
+    models: FakeServer,
+    postgres: Postgres,
+    store: VectorStore,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Cluster]:
+    with started(BROKERS[request.param]()) as broker:
+        install = ClusterInstall(
+            tmp_path_factory.mktemp(request.param) / "data",
+            DATABASE_URL=postgres.database(request.param),
+            CELERY_BROKER_URL=broker.url,
+            QDRANT_URL=store.url,
+            JOB_MAX_ATTEMPTS="40",
+            **model_settings(models),
+        )
+        with ended(install.start()), install.beat() as beat:
+            made = Cluster(install, broker, store)
+            beat.wait_ready()
+            yield made
+            made.close()
+
+
+@contextmanager
+def started(broker: Broker) -> Iterator[Broker]:
+    broker.start()
+    try:
+        yield broker
+    finally:
+        broker.close()
+
+
+@pytest.fixture(scope="package")
+def undisturbed(models: FakeServer, tmp_path_factory: pytest.TempPathFactory) -> ChunkSet:
+    """What an embedded install makes of the files, in which nothing goes wrong."""
+    data_dir: Path = tmp_path_factory.mktemp("undisturbed") / "data"
+    with ended(Install(data_dir, **model_settings(models))) as install:
+        install.start()
+        install.upload_all(NEW)
+        install.wait_settled()
+        install.stop()
+        return install.chunk_set()
+
+
+@pytest.fixture
+def expected(undisturbed: ChunkSet) -> Callable[[int], ChunkSet]:
+    """Of the first so many files."""
+
+    def first(count: int) -> ChunkSet:
+        names = set(texts(count, edition=2))
+        return {chunk for chunk in undisturbed if chunk[0] in names}
+
+    return first

@@ -1,0 +1,66 @@
+"""kill -9 of a worker at every place where it matters, and of the web process at the door.
+
+Each worker finds what the one before it left, and dies in its turn.
+"""
+
+import httpx
+import pytest
+
+from ingestion.faults import Fault
+from tests.ingestion.cluster.conftest import Cluster
+from tests.installs import ChunkSet, ClusterInstall
+from tests.kill_points import (
+    DELETED,
+    IN_A_JOB,
+    NEW,
+    OLD,
+    SUBMITTED,
+    changed,
+    delete_one,
+    expected,
+    sources,
+)
+
+pytestmark = pytest.mark.timeout(900)
+
+
+@pytest.fixture(scope="module")
+def victim(cluster: Cluster) -> ClusterInstall:
+    """Has new versions of every document waiting, and a document that was half erased."""
+    install = cluster.install
+    cluster.working()
+    install.upload_all(OLD)
+    install.wait_settled()
+    cluster.idle()
+    install.stop()
+    install.start(CAIRN_FAULT=Fault.AFTER_SUBMIT)
+    with pytest.raises(httpx.HTTPError):
+        install.upload(SUBMITTED, NEW[SUBMITTED])
+    install.wait_killed()
+    install.start()
+    delete_one(install)
+    install.run_until_killed(CAIRN_FAULT=Fault.DURING_ERASURE)
+    changed(install)
+    return install
+
+
+def own(chunks: ChunkSet) -> ChunkSet:
+    """Without the files of other tests."""
+    return {chunk for chunk in chunks if chunk[0] in NEW}
+
+
+@pytest.mark.parametrize("fault", IN_A_JOB)
+def test_after_a_kill_no_document_is_half_searchable(victim: ClusterInstall, fault: Fault) -> None:
+    victim.run_until_killed(CAIRN_FAULT=fault)
+    victim.assert_nothing_half()
+    assert sources(own(victim.chunk_set())) == expected()
+
+
+def test_in_the_end_all_is_as_if_nothing_had_happened(
+    victim: ClusterInstall, cluster: Cluster, undisturbed: ChunkSet
+) -> None:
+    cluster.working()
+    victim.wait_settled()
+    assert victim.failures() == []
+    victim.assert_nothing_left_over()
+    assert own(victim.chunk_set()) == {chunk for chunk in undisturbed if chunk[0] != DELETED}

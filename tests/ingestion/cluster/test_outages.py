@@ -1,0 +1,60 @@
+"""What workers need goes away for as long as it takes to restart it, and comes back."""
+
+import time
+from collections.abc import Callable
+
+import psycopg
+import pytest
+
+from tests.backends import Postgres
+from tests.ingestion.cluster.conftest import Cluster
+from tests.installs import ChunkSet
+
+pytestmark = pytest.mark.timeout(900)
+
+Expected = Callable[[int], ChunkSet]
+ONE = pytest.mark.parametrize("cluster", ["valkey"], indirect=True)  # no matter of the broker
+STORE_AWAY, LOCKED = 60.0, 30.0
+
+
+@ONE
+def test_a_vector_store_that_is_away_for_a_minute(cluster: Cluster, expected: Expected) -> None:
+    cluster.working()
+    cluster.store.stop()
+    try:
+        cluster.install.bring("vectors", 4)
+        time.sleep(STORE_AWAY)
+        assert cluster.install.found("vectors") == set()
+    finally:
+        cluster.store.start()
+    cluster.install.wait_settled()
+    assert cluster.install.failures() == []
+    assert cluster.install.found("vectors") == expected(4)
+    cluster.install.assert_nothing_left_over()
+
+
+@ONE
+def test_tables_that_are_locked_for_half_a_minute(cluster: Cluster, expected: Expected) -> None:
+    cluster.working()
+    cluster.install.bring("locked", 4)
+    with psycopg.connect(cluster.install.settings["DATABASE_URL"]) as connection:
+        connection.execute("LOCK TABLE ingestion_job, library_chunk IN ACCESS EXCLUSIVE MODE")
+        time.sleep(LOCKED)
+    cluster.install.wait_settled()
+    assert cluster.install.failures() == []
+    assert cluster.install.found("locked") == expected(4)
+    cluster.install.assert_nothing_left_over()
+
+
+@ONE
+def test_a_database_that_is_restarted(cluster: Cluster, expected: Expected, postgres: Postgres) -> None:
+    cluster.working()
+    cluster.install.bring("restarted", 4)
+    postgres.stop()
+    time.sleep(2)
+    postgres.start()
+    assert cluster.install.upload("restarted/more.md", "# More\n\nWords.").status_code == 202
+    cluster.install.wait_settled()
+    assert cluster.install.failures() == []
+    assert expected(4) <= cluster.install.found("restarted")
+    cluster.install.assert_nothing_left_over()

@@ -1,0 +1,70 @@
+"""Workers in processes of their own do what the embedded one does."""
+
+import signal
+from collections.abc import Callable
+
+import pytest
+
+from tests.ingestion.cluster.conftest import Cluster
+from tests.installs import ChunkSet, until
+from tests.models import Gate
+
+pytestmark = pytest.mark.timeout(900)
+
+Expected = Callable[[int], ChunkSet]
+
+
+def stages(cluster: Cluster, name: str) -> list[tuple[object, ...]]:
+    return cluster.install.rows(
+        "SELECT j.stage, j.attempts, j.lease FROM ingestion_job j "
+        "JOIN library_documentversion v ON v.id = j.version_id "
+        f"JOIN library_document d ON d.id = v.document_id WHERE d.source_uri LIKE '{name}/%'"
+    )
+
+
+def embedding(cluster: Cluster, name: str) -> bool:
+    return any(stage == "embedding" for stage, *_ in stages(cluster, name))
+
+
+def test_what_workers_make_of_files_is_what_the_embedded_one_makes(
+    cluster: Cluster, expected: Expected
+) -> None:
+    cluster.working()
+    cluster.install.bring("plain", 6)
+    cluster.install.wait_settled()
+    assert cluster.install.found("plain") == expected(6)
+    cluster.install.assert_nothing_left_over()
+    only = {"source_uri": "plain/rules-04.md"}
+    asked = {"query": "form 3 of rule 4.2.3", "top_k": 20, "filters": only}
+    results = cluster.install.ask("POST", "/search", json=asked).json()["results"]
+    assert any("Rule 4.2.3" in hit["text"] for hit in results)
+
+
+def test_a_worker_that_is_told_to_end_hands_its_job_back(
+    cluster: Cluster, gate: Gate, expected: Expected
+) -> None:
+    worker = cluster.working()
+    with gate.closed():
+        cluster.install.bring("handed", 1)
+        until(lambda: embedding(cluster, "handed"))
+        worker.process.send_signal(signal.SIGTERM)
+    assert worker.wait_end() == 0
+    assert stages(cluster, "handed") == [("queued", 0, None)]
+    cluster.working()
+    cluster.install.wait_settled()
+    assert cluster.install.found("handed") == expected(1)
+
+
+def test_a_document_deleted_while_it_is_embedded_leaves_nothing(cluster: Cluster, gate: Gate) -> None:
+    cluster.working()
+    with gate.closed():
+        cluster.install.bring("deleted", 2)
+        until(lambda: embedding(cluster, "deleted"))
+        document = cluster.install.document("deleted/rules-00.md")["id"]
+        answer = cluster.install.ask("DELETE", f"/documents/{document}")
+        assert answer.status_code == 202
+    cluster.install.wait_settled()
+    receipt = cluster.install.ask("GET", f"/receipts/{answer.json()['receipt']['id']}").json()
+    assert receipt["state"] == "done"
+    assert {uri for uri, *_ in cluster.install.found("deleted")} == {"rules-01.md"}
+    cluster.install.assert_nothing_left_over()

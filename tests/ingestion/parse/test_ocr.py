@@ -1,0 +1,121 @@
+"""Tesseract on pictures whose words and places are known."""
+
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from cairn.errors import DocumentRejected, Rejection
+from ingestion.parse import ocr, programs, skew
+from ingestion.parse.limits import Limits
+from tests.ingestion.parse import paper
+
+
+@pytest.fixture(autouse=True)
+def _tesseract() -> None:
+    paper.needs(programs.TESSERACT)
+
+
+def said(picture: Image.Image, limits: Limits | None = None) -> str:
+    found = ocr.read(picture, limits or Limits())
+    return " ".join(line for paragraph in found for line in paragraph.lines)
+
+
+def test_lines_and_their_places() -> None:
+    (paragraph,) = ocr.read(paper.page(), Limits())
+    assert paragraph.lines == paper.SAYING
+    assert not paragraph.is_heading
+    assert min(paragraph.confidences) > 0.8
+    (left, top, right, bottom), (_, next_top, _, _) = paragraph.boxes
+    width, height = paper.SIZE
+    assert left == pytest.approx(paper.LEFT / width, abs=0.01)
+    assert paper.TOP / height - 0.01 < top < bottom < (paper.TOP + paper.STEP) / height
+    assert left + 0.3 < right < 1
+    assert next_top == pytest.approx(top + paper.STEP / height, abs=0.02)
+
+
+def test_one_line_of_large_letters_is_a_heading() -> None:
+    heading, *rest = ocr.read(paper.page(heading="Travel policy"), Limits())
+    assert (heading.lines, heading.is_heading) == (("Travel policy",), True)
+    assert [paragraph.is_heading for paragraph in rest] == [False] * len(rest)
+
+
+def test_a_page_laid_askew_is_read_and_its_places_are_those_on_the_page() -> None:
+    straight = paper.page(paper.SAYING * 4)
+    askew = straight.rotate(3, Image.Resampling.BICUBIC, fillcolor=255)
+    assert skew.degrees(askew) == pytest.approx(-3, abs=0.5)
+    found = ocr.read(askew, Limits())
+    assert paper.SAYING[0] in [line for paragraph in found for line in paragraph.lines]
+    left, top, right, bottom = found[0].boxes[0]
+    assert top == pytest.approx(_ink_top(askew, left, right), abs=0.02)
+    assert bottom - top > 0.08, "a box around a slanting line is higher than the line"
+
+
+def _ink_top(picture: Image.Image, left: float, right: float) -> float:
+    dark = np.asarray(picture)[:, int(left * picture.width) : int(right * picture.width)] < 128
+    return float(dark.any(axis=1).argmax()) / picture.height
+
+
+def test_a_straight_page_and_a_picture_of_nothing_are_not_turned() -> None:
+    noise = np.random.default_rng(7).integers(0, 255, (400, 400), dtype=np.uint8)
+    assert skew.degrees(paper.page()) == 0
+    assert skew.degrees(Image.fromarray(noise)) == 0
+
+
+def test_what_is_no_writing_gives_no_words() -> None:
+    noise = np.random.default_rng(7).integers(0, 255, (600, 600), dtype=np.uint8)
+    assert said(Image.fromarray(noise)) == ""
+    assert said(Image.new("L", (600, 600), 255)) == ""
+
+
+def test_letters_on_nothing_are_read_as_on_white() -> None:
+    letters = paper.page()
+    see_through = Image.merge(
+        "RGBA", (*[Image.new("L", letters.size, 0)] * 3, letters.point(lambda v: 255 - v))
+    )
+    assert paper.SAYING[0] in said(see_through)
+
+
+def test_small_pictures_are_made_larger_and_huge_ones_smaller() -> None:
+    assert ocr._fitted(Image.new("L", (300, 200))).size == (600, 400)
+    width, height = ocr._fitted(Image.new("L", (9000, 6000))).size
+    assert width * height <= ocr.MOST_PIXELS
+    assert width / height == pytest.approx(1.5, abs=0.01)
+
+
+def test_the_languages_asked_for_are_used_where_they_are_there() -> None:
+    if "deu" not in ocr.languages(Limits()):
+        pytest.skip("Tesseract has no data for German")
+    assert ocr._languages(Limits(ocr_languages="deu+xxx")) == ("deu",)
+    assert (
+        said(paper.page(["Der Raum ist heute frei."]), Limits(ocr_languages="deu"))
+        == "Der Raum ist heute frei."
+    )
+
+
+def test_languages_that_are_not_there_give_way_to_the_usual_ones() -> None:
+    there = set(ocr.languages(Limits()))
+    found = ocr._languages(Limits(ocr_languages="xxx"))
+    assert found
+    assert set(found) <= there - set(ocr.NOT_A_LANGUAGE)
+
+
+def test_recognition_has_a_time_limit() -> None:
+    with pytest.raises(DocumentRejected) as caught:
+        ocr.read(paper.page(paper.SAYING * 4), Limits(), seconds=0.01)
+    assert caught.value.reason is Rejection.TIME_LIMIT
+
+
+def test_a_recognition_that_breaks_down_is_told_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = tmp_path / "tesseract"
+    broken.write_text("#!/bin/sh\nexit 3\n")
+    broken.chmod(0o755)
+    assert subprocess.run([broken], check=False).returncode == 3
+    monkeypatch.setattr(programs, "find", lambda _: broken)
+    with pytest.raises(programs.ProgramFailed) as caught:
+        ocr.read(paper.page(), Limits())
+    assert caught.value.returncode == 3

@@ -1,0 +1,92 @@
+"""What is told of pages that are pictures and were not read."""
+
+import pytest
+from PIL import Image
+
+from cairn.errors import DocumentRejected, Rejection
+from ingestion.parse import ocr, programs
+from ingestion.parse.build import RenditionBuilder
+from ingestion.parse.limits import Limits
+from ingestion.parse.ocr import Paragraph
+from ingestion.parse.scans import Scans, write
+
+BLANK = Image.new("L", (10, 10), 255)
+BOX = (0.1, 0.1, 0.2, 0.2)
+
+
+@pytest.fixture(autouse=True)
+def _tesseract() -> None:
+    if programs.find(programs.TESSERACT) is None:
+        pytest.skip("tesseract is not installed")
+
+
+def fail_with(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    def read(*_: object, **__: object) -> list[Paragraph]:
+        raise error
+
+    monkeypatch.setattr(ocr, "read", read)
+
+
+def test_pages_are_named_in_runs() -> None:
+    found = Scans(Limits(ocr_pages=0))
+    for number in (1, 2, 3, 7, 9, 10):
+        found.add(number, lambda: BLANK)
+    assert found.is_cut_short
+    assert found.warnings()[0].startswith("Pages 1-3, 7, 9-10 were not read: they are pictures, and reading")
+
+
+def test_a_page_that_is_not_read_is_not_drawn() -> None:
+    found = Scans(Limits(ocr_pages=0))
+    found.add(1, lambda: pytest.fail("drawn"))
+    assert found.read == {}
+
+
+def test_no_time_left_is_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    fail_with(DocumentRejected(Rejection.TIME_LIMIT, "x"), monkeypatch)
+    found = Scans(Limits())
+    found.add(4, lambda: BLANK)
+    assert found.is_cut_short
+    assert found.warnings()[0].startswith("Page 4 was not read: it is a picture, and reading it takes longer")
+
+
+def test_time_runs_out_for_all_pages_together() -> None:
+    found = Scans(Limits(seconds=0))
+    found.add(1, lambda: pytest.fail("drawn"))
+    assert found.is_cut_short
+
+
+def test_a_page_on_which_recognition_breaks_down_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    fail_with(programs.ProgramFailed(programs.TESSERACT, 1), monkeypatch)
+    found = Scans(Limits())
+    found.add(2, lambda: BLANK)
+    assert found.warnings() == ["Page 2 was not read: text recognition broke down there."]
+    assert not found.is_cut_short
+
+
+def test_any_other_refusal_is_the_documents(monkeypatch: pytest.MonkeyPatch) -> None:
+    fail_with(DocumentRejected(Rejection.MEMORY_LIMIT, "x"), monkeypatch)
+    with pytest.raises(DocumentRejected):
+        Scans(Limits()).add(1, lambda: BLANK)
+
+
+def test_confidence_is_the_mean_over_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    pages = iter([(0.9, 0.9, 0.9), (0.5,)])
+    monkeypatch.setattr(ocr, "read", lambda *_, **__: [Paragraph(("a",), (BOX,), False, next(pages))])
+    found = Scans(Limits())
+    assert found.confidence is None
+    for number in (1, 2):
+        found.add(number, lambda: BLANK)
+    assert found.confidence == 0.8
+
+
+def test_words_broken_at_the_line_end_are_whole_again() -> None:
+    builder = RenditionBuilder(Limits())
+    heading = Paragraph(("Travel",), (BOX,), True, (1.0,))
+    text = Paragraph(("The depart-", "ment pays."), (BOX, BOX), False, (1.0,))
+    write([heading, text], 3, builder)
+    found = builder.build().elements
+    assert [(one.category, one.text, one.section, one.page) for one in found] == [
+        ("Title", "Travel", (), 3),
+        ("NarrativeText", "The department pays.", ("Travel",), 3),
+    ]
+    assert found[1].boxes == (BOX, BOX)

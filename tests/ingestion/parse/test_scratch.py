@@ -1,0 +1,71 @@
+"""The folder of a parser process; whose it is, and what becomes of it, is tried in test_confine."""
+
+from pathlib import Path
+
+import pytest
+
+from ingestion.parse import scratch
+from ingestion.parse.scratch import Scratch
+
+
+@pytest.fixture
+def document(tmp_path: Path) -> Path:
+    path = tmp_path / "document"
+    path.write_text("the document")
+    return path
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Scratch:
+    return Scratch(tmp_path / "scratch")
+
+
+def test_a_file_is_lent_and_all_that_came_of_it_goes(own: Scratch, document: Path) -> None:
+    with own.lent(document) as path:
+        assert path.read_text() == "the document"
+        (own.work / "deep" / "er").mkdir(parents=True)
+        (own.work / "deep" / "er" / "page").touch()
+        (own.work / "link").symlink_to(document.parent)
+    assert list(own.inbox.iterdir()) == list(own.work.iterdir()) == []
+    assert document.read_text() == "the document"
+
+
+def test_a_folder_is_overfull_by_size(own: Scratch, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scratch, "MOST_BYTES", 1000)
+    (own.work / "deep").mkdir()
+    (own.work / "deep" / "page").write_bytes(bytes(1000))
+    assert not own.is_overfull()
+    (own.work / "more").write_bytes(b"x")
+    assert own.is_overfull()
+
+
+def test_a_folder_is_overfull_by_number(own: Scratch, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scratch, "_MOST_FILES", 2)
+    for name in ("a", "b"):
+        (own.work / name).touch()
+    assert not own.is_overfull()
+    (own.work / "c").touch()
+    assert own.is_overfull()
+
+
+def test_what_lies_elsewhere_does_not_count(
+    own: Scratch, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(scratch, "MOST_BYTES", 1000)
+    (tmp_path / "large").write_bytes(bytes(5000))
+    (own.work / "link").symlink_to(tmp_path / "large")
+    (own.work / "folder").symlink_to(tmp_path)
+    assert not own.is_overfull()
+
+
+def test_what_is_removed_is_gone_and_the_next_is_another(own: Scratch, tmp_path: Path) -> None:
+    other = Scratch(tmp_path / "scratch")
+    own.remove()
+    assert list((tmp_path / "scratch").iterdir()) == [other.root]
+    other.remove()
+
+
+def test_only_folders_of_parsers_are_swept(tmp_path: Path) -> None:
+    (tmp_path / "someone's").mkdir()
+    scratch.sweep(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["someone's"]

@@ -1,0 +1,185 @@
+"""A process whose clock is a day off, or jumps while it works: the database's clock counts."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta, tzinfo
+
+import pytest
+from django.utils import timezone
+
+from cairn.errors import Rejection
+from cairn.library.models import Document, KnowledgeBase
+from ingestion import lifecycle, queue, sweeper
+from ingestion.imports import QUIET, ImportState, import_open, summary
+from ingestion.models import LEASE, Job, Lane, Receipt, Stage
+from ingestion.progress import standing
+from tests.ingestion.conftest import Submit
+
+pytestmark = pytest.mark.django_db
+DAY = timedelta(days=1)
+OFF = pytest.mark.parametrize("off", [DAY, -DAY], ids=["ahead", "behind"])
+SetClock = Callable[[timedelta], None]
+
+
+@pytest.fixture
+def set_clock(monkeypatch: pytest.MonkeyPatch) -> SetClock:
+    """This process's clock, not the database's."""
+
+    def set_off(off: timedelta) -> None:
+        class Wrong(datetime):
+            @classmethod
+            def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
+                return datetime.now(tz) + off
+
+        monkeypatch.setattr(timezone, "datetime", Wrong)
+
+    return set_off
+
+
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """What the sweeper sends out."""
+    found: list[object] = []
+    monkeypatch.setattr(queue, "_send", lambda task, _where, *args: found.append((task, *args)))
+    return found
+
+
+def reread(job: Job) -> Job:
+    return Job.objects.select_related("version__document").get(pk=job.pk)
+
+
+def seconds_off(at: datetime | None) -> float:
+    assert at is not None
+    return abs((at - datetime.now(tz=at.tzinfo)).total_seconds())
+
+
+@OFF
+def test_a_clock_that_jumps_between_claim_and_renewal_loses_no_lease(
+    submit: Submit, set_clock: SetClock, off: timedelta
+) -> None:
+    job = submit().job
+    assert job is not None
+    lease = lifecycle.claim(job.id)
+    assert lease is not None
+    set_clock(off)
+    assert lifecycle.renew([lease.token]) == {lease.token: False}
+    lease.enter(Stage.EMBEDDING, total=100)
+    lease.progress(1)
+    assert lifecycle.claim(job.id) is None
+    assert lifecycle.dropped_requeue() == 0
+    set_clock(timedelta(0))
+    lifecycle.renew([lease.token])
+    assert lifecycle.dropped_requeue() == 0
+    assert seconds_off(reread(job).lease_until) <= LEASE.total_seconds()
+
+
+@OFF
+def test_a_pause_before_another_attempt_is_no_day_long(
+    submit: Submit, set_clock: SetClock, off: timedelta
+) -> None:
+    job = submit().job
+    assert job is not None
+    set_clock(off)
+    lease = lifecycle.claim(job.id)
+    assert lease is not None
+    assert lifecycle.postpone(lease, Rejection.EMBEDDING_FAILED, "no answer")
+    row = reread(job)
+    assert seconds_off(row.not_before) <= lifecycle.BACKOFF.total_seconds()
+    assert row.not_before is not None
+    assert lifecycle.claim(job.id) is None
+    Job.objects.update(not_before=row.not_before - lifecycle.BACKOFF)
+    assert lifecycle.claim(job.id) is not None
+
+
+@OFF
+def test_time_left_is_that_of_the_database(submit: Submit, set_clock: SetClock, off: timedelta) -> None:
+    """A jump while one is read and another waits for its second attempt."""
+    done, running, paused = (
+        submit(name, filename=f"{name}.md").job for name in ("done", "running", "paused")
+    )
+    assert done
+    assert running
+    assert paused
+    for job in (done, running, paused):
+        lease = lifecycle.claim(job.id)
+        assert lease is not None
+        if job is running:
+            lease.enter(Stage.EMBEDDING, total=100)
+            set_clock(off)
+            lease.progress(50)
+        elif job is done:
+            set_clock(off)
+            lifecycle.activate(lease, title="Done")
+            set_clock(timedelta(0))
+        else:
+            lifecycle.postpone(lease, Rejection.EMBEDDING_FAILED, "no answer")
+    for now in (timedelta(0), off):
+        set_clock(now)
+        at_work, waiting = standing(reread(running)), standing(reread(paused))
+        assert at_work.eta is not None
+        assert 0 <= at_work.eta < 60
+        assert waiting.eta is not None
+        assert 0 <= waiting.eta <= lifecycle.BACKOFF.total_seconds()
+    for row in map(reread, (done, running, paused)):
+        assert seconds_off(row.stage_since) < 60
+        assert row.started_at is not None
+        assert seconds_off(row.started_at) < 60
+
+
+def test_a_pause_that_a_wrong_clock_wrote_is_not_shown(submit: Submit) -> None:
+    first, second = submit("a").job, submit("b", filename="b.md").job
+    assert first
+    assert second
+    lease = lifecycle.claim(first.id)
+    assert lease is not None
+    lifecycle.activate(lease, title="First")
+    Job.objects.filter(pk=second.pk).update(not_before=timezone.now() + DAY)
+    eta = standing(reread(second)).eta
+    assert eta is not None
+    assert 0 <= eta < 60
+
+
+@OFF
+def test_lost_messages_are_sent_again_whoever_wrote_the_time(
+    submit: Submit, set_clock: SetClock, sent: list[object], off: timedelta
+) -> None:
+    """A web process with a wrong clock took the upload; a worker with a wrong one finished the last job."""
+    set_clock(off)
+    done = submit("done", filename="done.md").job
+    assert done is not None
+    lease = lifecycle.claim(done.id)
+    assert lease is not None
+    lifecycle.activate(lease, title="Done")
+    submit("waits")
+    set_clock(timedelta(0))
+    Job.objects.filter(pk=done.pk).update(started_at=timezone.now() - timedelta(minutes=5))
+    sent.clear()
+    assert sweeper.wake() == 1
+    assert sent == [("ingestion.work", Lane.INTERACTIVE.value, True)]
+
+
+def test_an_erasure_from_tomorrow_is_not_forgotten_till_then(sent: list[object]) -> None:
+    receipt = Receipt.objects.create(object="document:x", created_at=timezone.now() + DAY)
+    assert sweeper.sweep() == 1
+    assert sent == [("ingestion.erase", str(receipt.id))]
+
+
+def test_an_index_refresh_from_tomorrow_is_not_forgotten_till_then(
+    submit: Submit, sent: list[object]
+) -> None:
+    document = submit().document
+    Document.objects.update(index_stale=True, updated_at=timezone.now() + DAY)
+    sent.clear()
+    assert sweeper.sweep() == 1
+    assert sent == [("ingestion.refresh", str(document.id))]
+
+
+@OFF
+def test_an_import_of_a_process_with_a_wrong_clock_is_not_waited_for_for_ever(
+    base: KnowledgeBase, set_clock: SetClock, off: timedelta
+) -> None:
+    set_clock(off)
+    batch = import_open(knowledge_base=base, label="drive", user=None)
+    assert summary(batch).state == ImportState.RECEIVING
+    set_clock(timedelta(0))
+    assert QUIET < DAY
+    assert summary(batch).state == ImportState.DONE

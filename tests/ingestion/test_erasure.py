@@ -1,0 +1,25 @@
+"""What erasing has to find that no row tells of."""
+
+import pytest
+from django.core.files.storage import default_storage
+
+from cairn.access.scope import Principal
+from cairn.library import storage
+from cairn.library.rendition import Rendition
+from ingestion import erasure
+from ingestion.services import document_delete
+from tests.ingestion.conftest import Submit
+from tests.ingestion.parts import FakeIndex
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_rendition_whose_worker_died_before_it_told_is_erased(submit: Submit, admin: Principal) -> None:
+    document = submit().document
+    version = document.latest_version
+    assert version is not None
+    written = storage.rendition_save(version.id, Rendition(pages=None, elements=()))
+    receipt = document_delete(document=document, principal=admin)
+    erasure.erase(receipt.id, FakeIndex())
+    receipt.refresh_from_db()
+    assert receipt.removed["files"] == 2
+    assert not default_storage.exists(written)

@@ -1,0 +1,102 @@
+"""kill -9 of the one process of an embedded install, at every place where it matters.
+
+One install lives through all of them: each start goes on with what the last one left, and dies again.
+"""
+
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from ingestion.faults import Fault
+from tests.cairn.inference.server import FakeServer
+from tests.installs import ChunkSet, Install, ended
+from tests.kill_points import (
+    DELETED,
+    IN_A_JOB,
+    NEW,
+    OLD,
+    SUBMITTED,
+    changed,
+    delete_one,
+    expected,
+    sources,
+)
+from tests.models import Gate, model_server, model_settings
+
+pytestmark = pytest.mark.timeout(900)
+
+MANY = {"JOB_MAX_ATTEMPTS": "40"}  # one job may be the first at every start
+
+
+@pytest.fixture(scope="module")
+def gate() -> Gate:
+    return Gate()
+
+
+@pytest.fixture(scope="module")
+def models(gate: Gate) -> Iterator[FakeServer]:
+    with model_server(gate) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def before(models: FakeServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Install]:
+    """Old versions of every document answer; nothing runs."""
+    data_dir = tmp_path_factory.mktemp("killed") / "before"
+    with ended(Install(data_dir, **MANY, **model_settings(models))) as install:
+        install.start().upload_all(OLD)
+        install.wait_settled()
+        install.stop()
+        install.assert_nothing_left_over()
+        yield install
+
+
+@pytest.fixture(scope="module")
+def undisturbed(before: Install, tmp_path_factory: pytest.TempPathFactory) -> ChunkSet:
+    with ended(before.copied(tmp_path_factory.mktemp("undisturbed") / "data")) as install:
+        install.start()
+        install.upload(SUBMITTED, NEW[SUBMITTED])
+        changed(install)
+        delete_one(install)
+        install.wait_settled()
+        install.stop()
+        install.assert_nothing_left_over()
+        return install.chunk_set()
+
+
+@pytest.fixture(scope="module")
+def victim(before: Install, gate: Gate, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Install]:
+    """Has been killed between the commit of an upload and the answer, then while it erased a document."""
+    with ended(before.copied(tmp_path_factory.mktemp("victim") / "data")) as install:
+        with pytest.raises(httpx.HTTPError):  # nobody is left to answer
+            install.start(CAIRN_FAULT=Fault.AFTER_SUBMIT).upload(SUBMITTED, NEW[SUBMITTED])
+        install.wait_killed()
+        install.start(CAIRN_FAULT=Fault.DURING_ERASURE)
+        with gate.closed():
+            changed(install)
+            delete_one(install)
+        install.wait_killed()
+        yield install
+
+
+@pytest.mark.parametrize("fault", IN_A_JOB)
+def test_after_a_kill_no_document_is_half_searchable(victim: Install, fault: Fault) -> None:
+    victim.run_until_killed(CAIRN_FAULT=fault)
+    victim.assert_nothing_half()
+    assert sources(victim.chunk_set()) == expected()
+
+
+def test_in_the_end_all_is_as_if_nothing_had_happened(victim: Install, undisturbed: ChunkSet) -> None:
+    victim.start()
+    victim.wait_settled()
+    assert victim.failures() == []
+    assert (
+        victim.ask("GET", f"/knowledge-bases/{victim.base()}/documents", params={"q": DELETED}).json()[
+            "items"
+        ]
+        == []
+    )
+    victim.stop()
+    victim.assert_nothing_left_over()
+    assert victim.chunk_set() == undisturbed

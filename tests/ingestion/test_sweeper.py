@@ -1,0 +1,116 @@
+"""What the broker has lost, or a worker dropped, is found again: the tables are the truth."""
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from cairn.accounts.models import User
+from cairn.accounts.services import user_create
+from cairn.library.models import KnowledgeBase
+from ingestion import lifecycle, queue, sweeper, tasks
+from ingestion.models import Job, Lane, Receipt, ReceiptState, Stage
+from tests.ingestion.queueing import queued
+
+pytestmark = pytest.mark.django_db
+LONG_AGO = timedelta(minutes=5)
+
+
+@pytest.fixture
+def ada(db: None) -> User:
+    return user_create(username="ada")
+
+
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> list[tuple[object, ...]]:
+    found: list[tuple[object, ...]] = []
+    monkeypatch.setattr(queue, "_send", lambda task, _where, *args: found.append((task, *args)))
+    return found
+
+
+def age_all() -> None:
+    Job.objects.update(updated_at=timezone.now() - LONG_AGO)
+
+
+def test_a_lane_that_sleeps_is_woken_by_a_few_messages(
+    base: KnowledgeBase, ada: User, sent: list[tuple[object, ...]]
+) -> None:
+    queued(base, ada, count=30)
+    assert sweeper.wake() == 0, "their own messages are on the way"
+    age_all()
+    assert sweeper.wake() == sweeper.TOKENS
+    assert sent == [("ingestion.work", Lane.BULK.value, True)] * sweeper.TOKENS
+
+
+def test_no_more_messages_than_jobs(base: KnowledgeBase, ada: User, sent: list[tuple[object, ...]]) -> None:
+    queued(base, ada, lane=Lane.INTERACTIVE)
+    queued(base, ada, count=2)
+    age_all()
+    assert sweeper.wake() == len(sent) == 3
+
+
+def test_a_lane_that_is_worked_on_is_left_alone(
+    base: KnowledgeBase, ada: User, sent: list[tuple[object, ...]]
+) -> None:
+    queued(base, ada, count=5)
+    age_all()
+    lifecycle.claim_next(Lane.BULK)
+    assert sweeper.wake() == 0
+    queued(base, ada, lane=Lane.INTERACTIVE)
+    age_all()
+    assert sweeper.wake() > 0, "its jobs say nothing about the other lane"
+
+
+def test_what_is_paused_wakes_nobody_until_its_time(
+    base: KnowledgeBase, ada: User, sent: list[tuple[object, ...]]
+) -> None:
+    queued(base, ada)
+    Job.objects.update(not_before=timezone.now() + timedelta(seconds=60))
+    age_all()
+    assert sweeper.wake() == 0
+    Job.objects.update(not_before=timezone.now() - timedelta(seconds=1))
+    age_all()
+    assert sweeper.wake() == 1
+
+
+def test_a_token_passes_itself_on_until_the_lane_is_empty(
+    base: KnowledgeBase, ada: User, sent: list[tuple[object, ...]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queued(base, ada, count=3)
+    monkeypatch.setattr("ingestion.pipeline.process", lambda _lease: None)
+    tasks.work(Lane.BULK.value, again=True)
+    while sent:
+        _, lane, again = sent.pop()
+        tasks.work(lane, again=again)
+    assert set(Job.objects.values_list("stage", flat=True)) == {Stage.PARSING.value}
+
+
+def test_a_message_that_led_to_another_lane_is_passed_on(
+    base: KnowledgeBase, ada: User, sent: list[tuple[object, ...]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queued(base, ada)
+    queued(base, ada, lane=Lane.INTERACTIVE)
+    monkeypatch.setattr("ingestion.pipeline.process", lambda _lease: None)
+    tasks.work(Lane.BULK.value)
+    assert Job.objects.get(stage=Stage.PARSING).lane == Lane.INTERACTIVE
+    assert sent == [("ingestion.work", Lane.BULK.value, False)]
+
+
+def test_dropped_work_goes_back_to_its_lane(
+    base: KnowledgeBase, ada: User, sent: list[tuple[object, ...]]
+) -> None:
+    (job,) = queued(base, ada)
+    assert lifecycle.claim(job.id)
+    Job.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
+    assert sweeper.wake() == 0, "it was taken a moment ago, so the lane is awake"
+    job.refresh_from_db()
+    assert (job.stage, job.last_error) == (Stage.QUEUED, "The worker stopped.")
+
+
+def test_erasures_that_wait_are_sent_again(sent: list[tuple[object, ...]]) -> None:
+    old = Receipt.objects.create(object="document:x", created_at=timezone.now() - LONG_AGO)
+    Receipt.objects.create(object="document:y")
+    Receipt.objects.create(object="document:z", state=ReceiptState.DONE, created_at=timezone.now() - LONG_AGO)
+    assert sweeper.sweep() == 1
+    assert sent == [("ingestion.erase", str(old.id))]
+    assert sweeper.sweep(age=timedelta(0), at_once=None) == 2

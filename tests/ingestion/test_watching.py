@@ -1,0 +1,257 @@
+"""Folders that are looked at again and again."""
+
+import os
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from django.utils import timezone
+
+from cairn.access.scope import Principal
+from cairn.accounts.models import User
+from cairn.errors import Conflict, InvalidInput
+from cairn.library import storage
+from cairn.library.models import Document, KnowledgeBase
+from ingestion import lifecycle, watching
+from ingestion.imports import ImportState, summary
+from ingestion.models import Import, Job, Lane, Watch
+from ingestion.services import document_delete
+from ingestion.watching import look, watch_create, watch_scan, watch_update, watches_due
+from tests.ingestion.conftest import allow_watching
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def drive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    allow_watching(monkeypatch, tmp_path)
+    folder = tmp_path / "drive"
+    for name in ("a.md", "b/c.md"):
+        write(folder / name, name)
+    return folder
+
+
+def write(path: Path, text: str) -> None:
+    """As if it had been written a while ago."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    os.utime(path, (time.time() - 60, time.time() - 60))
+
+
+@pytest.fixture
+def watch(base: KnowledgeBase, admin: Principal, drive: Path) -> Watch:
+    return watch_create(knowledge_base=base, path=str(drive), principal=admin, prune=True)
+
+
+@pytest.fixture
+def looked(watch: Watch) -> Callable[[], dict[str, int]]:
+    """Looks, and tells the counts that are not zero."""
+
+    def look_again() -> dict[str, int]:
+        Watch.objects.update(looked_at=None)
+        look(watch.id)
+        watch.refresh_from_db()
+        return {name: count for name, count in watch.result.items() if count and name != "seconds"}
+
+    return look_again
+
+
+Looked = Callable[[], dict[str, int]]
+
+
+def present() -> set[str]:
+    return set(Document.objects.present().values_list("source_key", flat=True))
+
+
+def test_what_is_new_is_brought_in_as_one_import(looked: Looked, watch: Watch) -> None:
+    assert looked() == {"files": 2, "submitted": 2}
+    assert present() == {"drive/a.md", "drive/b/c.md"}
+    batch = Import.objects.get()
+    assert (watch.batch, batch.kind, batch.label) == (batch, "watch", "drive")
+    assert (summary(batch).queued, summary(batch).state) == (2, ImportState.PROCESSING)
+    assert set(Job.objects.values_list("lane", flat=True)) == {Lane.BULK}
+    assert watch.looked_at is not None
+    assert watch.busy_until is None
+
+
+def test_what_has_not_changed_is_not_even_read(
+    looked: Looked, drive: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked()
+    read: list[object] = []
+    real = storage.sha256_of
+    monkeypatch.setattr(storage, "sha256_of", lambda file: read.append(file) or real(file))
+    assert looked() == {"files": 2, "unchanged": 2}
+    assert read == []
+    write(drive / "a.md", "changed, and longer")
+    assert looked() == {"files": 2, "unchanged": 1, "submitted": 1}
+    assert Document.objects.get(source_key="drive/a.md").versions.count() == 2
+    assert Import.objects.count() == 2, "a look that changes nothing is no import"
+
+
+def test_a_new_time_with_the_same_bytes_makes_no_work(looked: Looked, drive: Path) -> None:
+    looked()
+    os.utime(drive / "a.md", (time.time() - 30, time.time() - 30))
+    assert looked() == {"files": 2, "unchanged": 2}
+    assert Import.objects.count() == 1
+
+
+def test_what_vanishes_is_removed_if_asked(
+    looked: Looked, drive: Path, watch: Watch, admin: Principal
+) -> None:
+    looked()
+    (drive / "a.md").unlink()
+    watch_update(watch=watch, principal=admin, prune=False)
+    assert looked() == {"files": 1, "unchanged": 1, "vanished": 1}
+    assert len(present()) == 2
+    watch_update(watch=watch, principal=admin, prune=True)
+    assert looked() == {"files": 1, "unchanged": 1, "vanished": 1, "removed": 1}
+    assert present() == {"drive/b/c.md"}
+    assert looked() == {"files": 1, "unchanged": 1}
+
+
+def test_only_what_came_from_the_folder_is_removed(
+    looked: Looked, drive: Path, submit: Callable[..., object]
+) -> None:
+    submit("by hand", source_uri="drive/by-hand.md")
+    looked()
+    (drive / "a.md").unlink()
+    looked()
+    assert present() == {"drive/b/c.md", "drive/by-hand.md"}
+
+
+def test_an_empty_folder_removes_nothing(looked: Looked, drive: Path, watch: Watch) -> None:
+    looked()
+    (drive / "a.md").unlink()
+    (drive / "b/c.md").unlink()
+    assert looked() == {"vanished": 2}
+    assert "nothing was removed" in watch.error
+    assert len(present()) == 2
+
+
+def test_a_folder_that_is_away_removes_nothing_and_says_so(looked: Looked, drive: Path, watch: Watch) -> None:
+    looked()
+    drive.rename(drive.parent / "away")
+    assert looked() == {}
+    assert "no such folder" in watch.error
+    assert len(present()) == 2
+    (drive.parent / "away").rename(drive)
+    assert looked() == {"files": 2, "unchanged": 2}
+    assert watch.error == ""
+
+
+def test_what_cannot_be_looked_into_has_not_vanished(
+    looked: Looked, drive: Path, watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked()
+    real = os.open
+
+    def open_(path: str, flags: int, *, dir_fd: int | None = None) -> int:
+        if path == "b":
+            raise PermissionError(13, "Permission denied", path)
+        return real(path, flags, dir_fd=dir_fd)
+
+    monkeypatch.setattr(os, "open", open_)
+    assert looked() == {"files": 1, "unchanged": 1, "failed": 1}
+    assert watch.error == "Not readable: drive/b: Permission denied."
+    assert len(present()) == 2
+
+
+def test_a_file_that_is_being_written_waits_for_the_next_look(looked: Looked, drive: Path) -> None:
+    (drive / "growing.md").write_text("half")
+    assert looked() == {"files": 3, "submitted": 2, "unfinished": 1}
+    write(drive / "growing.md", "whole")
+    assert looked() == {"files": 3, "unchanged": 2, "submitted": 1}
+
+
+def test_what_a_person_deleted_stays_deleted_until_the_file_changes(
+    looked: Looked, drive: Path, admin: Principal
+) -> None:
+    looked()
+    document_delete(document=Document.objects.get(source_key="drive/a.md"), principal=admin)
+    assert looked() == {"files": 2, "unchanged": 2}
+    write(drive / "a.md", "a new text")
+    assert looked() == {"files": 2, "unchanged": 1, "submitted": 1}
+
+
+def test_links_out_of_the_folder_are_not_followed(looked: Looked, drive: Path) -> None:
+    write(drive.parent / "secret.md", "secret")
+    (drive / "link.md").symlink_to(drive.parent / "secret.md")
+    assert looked() == {"files": 2, "submitted": 2, "links": 1}
+
+
+def test_a_refused_file_is_told_once(looked: Looked, drive: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ingestion.services._check_size", _refuse)
+    assert looked() == {"files": 2, "refused": 2}
+    assert summary(Import.objects.get()).refused == 2
+    assert looked() == {"files": 2, "unchanged": 2}
+
+
+def _refuse(_: object) -> None:
+    raise InvalidInput("Too large.")
+
+
+def test_one_look_at_a_time(watch: Watch) -> None:
+    Watch.objects.update(busy_until=timezone.now() + timedelta(minutes=1))
+    assert watches_due() == []
+    look(watch.id)
+    assert present() == set()
+    with pytest.raises(Conflict):
+        watch_scan(watch=watch)
+    Watch.objects.update(busy_until=timezone.now() - timedelta(seconds=1))
+    assert watches_due() == [watch.id]
+
+
+def test_a_look_that_seems_to_last_a_day_was_begun_by_a_wrong_clock(watch: Watch) -> None:
+    Watch.objects.update(
+        busy_until=timezone.now() + timedelta(days=1), looked_at=timezone.now() + timedelta(days=1)
+    )
+    assert watches_due() == [watch.id]
+
+
+def test_a_watch_is_due_when_its_time_has_come(watch: Watch, admin: Principal) -> None:
+    assert watches_due() == [watch.id]
+    Watch.objects.update(looked_at=timezone.now() - timedelta(seconds=200))
+    assert watches_due() == []
+    look(watch.id)
+    assert present() == set(), "another message for the same look changes nothing"
+    watch_update(watch=watch, principal=admin, every_seconds=100)
+    assert watches_due() == [watch.id]
+    watch_update(watch=watch, principal=admin, enabled=False)
+    assert watches_due() == []
+
+
+def test_a_process_that_ends_leaves_the_rest_for_the_next(looked: Looked, watch: Watch) -> None:
+    lifecycle.stopping.set()
+    try:
+        assert looked() == {}
+    finally:
+        lifecycle.stopping.clear()
+    assert watches_due() == [watch.id]
+
+
+def test_an_unexpected_error_is_shown_and_the_next_look_goes_on(
+    looked: Looked, watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(watching, "document_submit", None)
+        looked()
+    assert "could not be looked at" in watch.error
+    assert looked() == {"files": 2, "submitted": 2}
+
+
+def test_who_is_no_admin_any_more_watches_nothing(looked: Looked, watch: Watch) -> None:
+    User.objects.update(is_admin=False)
+    assert looked() == {}
+    assert "no admin any more" in watch.error
+
+
+def test_a_folder_is_watched_once_and_no_other_of_its_name(
+    watch: Watch, base: KnowledgeBase, admin: Principal, drive: Path
+) -> None:
+    write(drive / "drive/x.md", "x")
+    for path in (drive, drive / "drive"):
+        with pytest.raises(Conflict):
+            watch_create(knowledge_base=base, path=str(path), principal=admin)

@@ -1,0 +1,31 @@
+"""Killing the process that works, at one place after the other, until all is done all the same."""
+
+from typing import Final
+
+from ingestion.faults import Fault
+from tests.installs import ChunkSet, Install, texts
+
+DOCUMENTS: Final = 14
+OLD, NEW = texts(DOCUMENTS, edition=1), texts(DOCUMENTS, edition=2)
+DELETED: Final = "rules-00.md"
+SUBMITTED: Final = "rules-01.md"
+
+AT_THE_DOOR: Final = (Fault.AFTER_SUBMIT, Fault.DURING_ERASURE)
+IN_A_JOB: Final = tuple(fault for fault in Fault if fault not in AT_THE_DOOR)
+
+
+def changed(install: Install) -> None:
+    """A new version of each but one, which is deleted."""
+    install.upload_all({name: text for name, text in NEW.items() if name not in {DELETED, SUBMITTED}})
+
+
+def delete_one(install: Install) -> None:
+    install.ask("DELETE", f"/documents/{install.document(DELETED)['id']}")
+
+
+def expected() -> set[str]:
+    return {name for name in NEW if name != DELETED}
+
+
+def sources(chunks: ChunkSet) -> set[str]:
+    return {source for source, _, _ in chunks}

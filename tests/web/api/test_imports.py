@@ -1,0 +1,289 @@
+"""Many files that come together, over HTTP."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from cairn.access.models import Role
+from cairn.access.services import knowledge_base_create, readers_replace
+from cairn.library.models import Document, DocumentVersion, KnowledgeBase, VersionState
+from ingestion.imports import QUIET
+from ingestion.models import Import, ImportItem, Job, Stage
+from tests.web.api.conftest import Caller, assert_problem, events, streamed
+from web.api import following
+
+Open = Callable[..., str]
+
+
+@pytest.fixture(autouse=True)
+def look_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(following, "LOOK_SECONDS", 0.01)
+
+
+@pytest.fixture
+def opened(mia: Caller, base: KnowledgeBase) -> Open:
+    def open_import(**said: Any) -> str:
+        response = mia.post(f"/knowledge-bases/{base.id}/imports", {"label": "drive", **said})
+        assert response.status_code == 201, response.content
+        return str(response.json()["id"])
+
+    return open_import
+
+
+@pytest.fixture
+def add(mia: Caller, base: KnowledgeBase) -> Callable[..., Any]:
+    def upload(batch: str, name: str, content: bytes = b"words", **form: Any) -> Any:
+        return mia.upload(str(base.id), name, content, **{"import": batch, **form})
+
+    return upload
+
+
+def counts(caller: Caller, batch: str) -> dict[str, int]:
+    """Those that are not zero."""
+    found = caller.get(f"/imports/{batch}").json()["counts"]
+    return {name: count for name, count in found.items() if count}
+
+
+def finish(name: str, stage: Stage = Stage.READY, code: str = "", chunks: int = 3) -> None:
+    versions = DocumentVersion.objects.filter(document__source_key=name)
+    state = VersionState.READY if stage == Stage.READY else VersionState.FAILED
+    versions.update(state=state, error_code=code, error_message="why", chunk_count=chunks)
+    now = timezone.now()
+    Job.objects.filter(version__in=versions).update(
+        stage=stage, started_at=now - timedelta(seconds=2), updated_at=now
+    )
+
+
+def test_an_import_shows_as_one_with_a_sum(mia: Caller, opened: Open, add: Any) -> None:
+    batch = opened(files=6)
+    for number in range(5):
+        shown = add(batch, f"{number}.txt", str(number).encode()).json()["job"]
+        assert (shown["lane"], shown["import"]) == ("bulk", batch)
+    assert mia.get(f"/imports/{batch}").json()["state"] == "receiving"
+    add(batch, "5.txt", b"5")
+    finish("0.txt")
+    finish("1.txt", Stage.FAILED, "no_text")
+    Job.objects.filter(version__document__source_key="2.txt").update(stage=Stage.EMBEDDING)
+    now = mia.get(f"/imports/{batch}").json()
+    assert now["state"] == "processing"
+    assert counts(mia, batch) == {"files": 6, "ready": 1, "failed": 1, "processing": 1, "queued": 3}
+    assert (now["chunks"], now["files"], now["label"], now["username"]) == (3, 6, "drive", "mia")
+    assert now["rate"] == pytest.approx(1.0, abs=0.1)
+    assert now["eta_s"] == pytest.approx(4.0, abs=0.4)
+    for number in range(2, 6):
+        finish(f"{number}.txt")
+    now = mia.get(f"/imports/{batch}").json()
+    assert (now["state"], now["eta_s"]) == ("done", None)
+
+
+def test_a_sum_is_one_question_to_the_database(
+    mia: Caller, base: KnowledgeBase, opened: Open, add: Any
+) -> None:
+    first = opened()
+    add(first, "a.txt")
+    with CaptureQueriesContext(connection) as one:
+        mia.get(f"/knowledge-bases/{base.id}/imports")
+    for number in range(3):
+        batch = opened()
+        add(batch, f"{number}.txt", b"x")
+        add(batch, f"{number}-more.txt", b"y")
+    with CaptureQueriesContext(connection) as four:
+        mia.get(f"/knowledge-bases/{base.id}/imports")
+    assert len(four) == len(one)
+
+
+def test_files_that_need_no_work_and_files_that_are_refused_are_items_too(
+    mia: Caller, opened: Open, add: Any, settings: Any
+) -> None:
+    batch = opened()
+    add(batch, "a.txt", b"a")
+    finish("a.txt")
+    again = opened()
+    assert add(again, "a.txt", b"a").status_code == 200
+    assert_problem(add(again, "b.txt", b"b", metadata='{"tags": "x"}'), 422, "invalid")
+    assert_problem(add(again, "c.txt", b"c", headers={"If-Match": '"7"'}), 412, "precondition_failed")
+    assert counts(mia, again) == {"files": 3, "unchanged": 1, "refused": 2}
+    refused = mia.get(f"/imports/{again}/items?failed=true").json()["items"]
+    assert [(item["source_uri"], item["error"]["code"]) for item in refused] == [
+        ("b.txt", "invalid"), ("c.txt", "precondition_failed"),
+    ]  # fmt: skip
+
+
+def test_bytes_that_are_still_worked_on_are_followed_by_the_second_import(
+    mia: Caller, opened: Open, add: Any
+) -> None:
+    add(opened(), "a.txt", b"a")
+    again = opened()
+    add(again, "a.txt", b"a")
+    add(again, "a.txt", b"a")
+    assert counts(mia, again) == {"files": 1, "queued": 1}, "sent twice, it is one item"
+    finish("a.txt", Stage.FAILED, "no_text")
+    assert counts(mia, again) == {"files": 1, "failed": 1}
+
+
+def test_closing_tells_that_no_more_will_come(mia: Caller, opened: Open, add: Any) -> None:
+    batch = opened()
+    add(batch, "a.txt")
+    finish("a.txt")
+    assert mia.get(f"/imports/{batch}").json()["state"] == "receiving"
+    closed = mia.post(f"/imports/{batch}/close", {"unchanged": 40}).json()
+    assert (closed["state"], closed["counts"]["unchanged"], closed["counts"]["files"]) == ("done", 40, 41)
+    assert mia.post(f"/imports/{batch}/close", {"unchanged": 40}).json()["counts"]["unchanged"] == 40
+
+
+def test_who_has_gone_is_not_waited_for_for_ever(mia: Caller, opened: Open) -> None:
+    batch = opened(files=9)
+    Import.objects.update(created_at=timezone.now() - QUIET - timedelta(seconds=1))
+    assert mia.get(f"/imports/{batch}").json()["state"] == "done"
+
+
+def test_cancelling_ends_what_is_open_and_takes_no_more(
+    mia: Caller, opened: Open, add: Any, base: KnowledgeBase
+) -> None:
+    batch = opened()
+    for name in ("a.txt", "b.txt", "c.txt"):
+        add(batch, name, name.encode())
+    finish("a.txt")
+    Job.objects.filter(version__document__source_key="b.txt").update(stage=Stage.PARSING)
+    other = mia.upload(str(base.id), "other.txt", b"other").json()["job"]["id"]
+    response = mia.post(f"/imports/{batch}/cancel")
+    assert response.status_code == 202
+    assert response.json()["state"] == "processing", "one is on its way to its end"
+    assert counts(mia, batch) == {"files": 3, "ready": 1, "processing": 1, "cancelled": 1}
+    assert Job.objects.get(version__document__source_key="b.txt").cancel_requested
+    assert mia.get("/documents/" + str(Document.objects.get(source_key="c.txt").id)).json()["error"] == {
+        "code": "cancelled", "message": "The job was cancelled. Retry it to process the file.",
+    }  # fmt: skip
+    assert mia.get(f"/jobs/{other}").json()["stage"] == "queued"
+    finish("b.txt", Stage.CANCELLED, "cancelled")
+    assert mia.get(f"/imports/{batch}").json()["state"] == "cancelled"
+    assert_problem(mia.post(f"/imports/{batch}/cancel"), 409, "conflict")
+    assert_problem(add(batch, "d.txt", b"d"), 409, "conflict")
+    assert not Document.objects.filter(source_key="d.txt").exists()
+
+
+def test_items_come_in_pages_and_filtered(mia: Caller, opened: Open, add: Any) -> None:
+    batch = opened()
+    for number in range(5):
+        add(batch, f"{number}.txt", str(number).encode())
+    finish("3.txt", Stage.FAILED, "no_text")
+
+    def listed(query: str) -> Any:
+        return mia.get(f"/imports/{batch}/items?{query}").json()
+
+    page = listed("limit=3")
+    rest = listed(f"limit=3&cursor={page['next_cursor']}")
+    names = [item["source_uri"] for item in (*page["items"], *rest["items"])]
+    assert names == [f"{number}.txt" for number in range(5)]
+    assert rest["next_cursor"] is None
+    (failed,) = listed("failed=true")["items"]
+    assert failed["error"] == {"code": "no_text", "message": "why"}
+    assert (failed["outcome"], failed["stage"]) == ("accepted", "failed")
+    assert len(listed("stage=queued")["items"]) == 4
+    assert listed("outcome=removed")["items"] == []
+    assert_problem(mia.get(f"/imports/{batch}/items?outcome=x"), 422, "invalid")
+
+
+def test_jobs_of_an_import_are_found_and_tried_again(mia: Caller, opened: Open, add: Any) -> None:
+    batch = opened()
+    for name in ("a.txt", "b.txt"):
+        add(batch, name, name.encode())
+        finish(name, Stage.FAILED, "embedding_failed")
+    add(opened(), "c.txt", b"c")
+    found = mia.get(f"/jobs?import={batch}").json()["items"]
+    assert {job["source_uri"] for job in found} == {"a.txt", "b.txt"}
+    assert mia.post("/jobs/retry", {"import": batch}).json() == {"retried": 2, "skipped": 0}
+    assert counts(mia, batch) == {"files": 2, "queued": 2}
+
+
+def test_removals_are_items(mia: Caller, opened: Open, add: Any) -> None:
+    batch = opened()
+    document = add(batch, "a.txt").json()["document"]["id"]
+    assert mia.delete(f"/documents/{document}?import={opened()}").status_code == 202
+    last = Import.objects.order_by("created_at").last()
+    assert last is not None
+    assert counts(mia, str(last.id)) == {"files": 1, "removed": 1}
+    (item,) = mia.get(f"/imports/{last.id}/items").json()["items"]
+    assert (item["source_uri"], item["outcome"]) == ("a.txt", "removed")
+
+
+def test_events_follow_an_import_to_its_end(mia: Caller, opened: Open, add: Any) -> None:
+    batch = opened(files=1)
+    add(batch, "a.txt")
+    finish("a.txt")
+    response = mia.get(f"/imports/{batch}/events")
+    assert response["Content-Type"] == "text/event-stream"
+    assert events(streamed(response)) == [("progress", mia.get(f"/imports/{batch}").json())]
+
+
+def test_an_import_is_for_who_edits_the_knowledge_base_or_made_it(
+    mia: Caller, rob: Caller, base: KnowledgeBase, opened: Open, add: Any, grant: Any
+) -> None:
+    batch = opened()
+    add(batch, "a.txt")
+
+    def statuses() -> list[int]:
+        return [
+            rob.get(f"/imports/{batch}").status_code,
+            rob.get(f"/imports/{batch}/items").status_code,
+            rob.get(f"/imports/{batch}/events").status_code,
+            rob.post(f"/imports/{batch}/close", {}).status_code,
+            rob.post(f"/imports/{batch}/cancel").status_code,
+            rob.post(f"/knowledge-bases/{base.id}/imports", {"label": "x"}).status_code,
+        ]
+
+    assert statuses() == [404] * 6
+    grant(rob, Role.READER)
+    assert statuses() == [404] * 5 + [403]
+    assert rob.get(f"/knowledge-bases/{base.id}/imports").json()["items"] == []
+    grant(rob, Role.EDITOR)
+    assert statuses() == [200, 200, 200, 200, 202, 201]
+
+
+def test_an_editor_learns_no_names_of_what_is_hidden_from_them(
+    mia: Caller, rob: Caller, opened: Open, add: Any, grant: Any
+) -> None:
+    batch = opened()
+    add(batch, "open.txt", b"1")
+    add(batch, "secret.txt", b"2")
+    add(batch, "refused.txt", b"3", metadata='{"tags": 3}')
+    secret = Document.objects.get(source_key="secret.txt")
+    readers_replace(document=secret, readers=[], actor=None)
+    grant(rob, Role.EDITOR)
+    assert [item["source_uri"] for item in rob.get(f"/imports/{batch}/items").json()["items"]] == ["open.txt"]
+    assert len(mia.get(f"/imports/{batch}/items").json()["items"]) == 3
+
+
+def test_an_upload_names_no_import_of_others_or_of_another_knowledge_base(
+    mia: Caller, rob: Caller, base: KnowledgeBase, opened: Open, add: Any
+) -> None:
+    theirs = knowledge_base_create(name="Theirs", principal=rob.principal)
+    foreign = rob.post(f"/knowledge-bases/{theirs.id}/imports", {"label": "x"}).json()["id"]
+    mine = knowledge_base_create(name="Mine", principal=mia.principal)
+    elsewhere = mia.post(f"/knowledge-bases/{mine.id}/imports", {"label": "x"}).json()["id"]
+    for batch in (foreign, elsewhere, "nonsense"):
+        assert_problem(add(batch, "a.txt"), 404, "not_found")
+    document = add(opened(), "a.txt").json()["document"]["id"]
+    for batch in (foreign, elsewhere, "nonsense"):
+        assert_problem(mia.delete(f"/documents/{document}?import={batch}"), 404, "not_found")
+    assert ImportItem.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"label": " "},
+        {"label": "x" * 256},
+        {"label": "x", "files": -1},
+        {"label": "x", "kind": "watch"},
+        {"label": "x", "user": "1"},
+    ],
+)
+def test_what_makes_no_import(mia: Caller, base: KnowledgeBase, body: dict[str, Any]) -> None:
+    assert_problem(mia.post(f"/knowledge-bases/{base.id}/imports", body), 422, "invalid")

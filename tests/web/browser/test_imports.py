@@ -1,0 +1,184 @@
+"""Bringing many files in, in a real browser: what is told of each, and what can be done about it."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import FilePayload, Page, Route, expect
+
+from tests.web.browser.test_journey import PHONE, SLOW, create_knowledge_base
+
+pytestmark = [pytest.mark.browser, pytest.mark.models]
+
+SignIn = Callable[..., Page]
+UPLOADS = "**/knowledge-bases/*/documents"
+SENTENCE = "Employees may donate at most 42 hours of annual leave to a colleague."
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Two files that can be read, two that cannot, one that is hidden."""
+    root = tmp_path / "handbook"
+    (root / "deep").mkdir(parents=True)
+    (root / "leave.md").write_text(f"# Leave\n\n{SENTENCE}\n")
+    (root / "deep" / "pay.csv").write_text("grade,hours\nA,40\nB,32\n")
+    (root / "empty.txt").write_bytes(b"")
+    (root / "deep" / "void.md").write_bytes(b"")
+    (root / ".DS_Store").write_bytes(b"x")
+    return root
+
+
+def text(name: str, content: str = SENTENCE) -> FilePayload:
+    return FilePayload(name=name, mimeType="text/plain", buffer=content.encode())
+
+
+def letting_through(count: int) -> Callable[[Route], None]:
+    """The uploads after these hang, as on a slow line."""
+    left = [None] * count
+
+    def handle(route: Route) -> None:
+        if left:
+            left.pop()
+            route.continue_()
+
+    return handle
+
+
+def opened(page: Page) -> str:
+    slug = create_knowledge_base(page)
+    page.goto(f"/library/{slug}")
+    return slug
+
+
+def test_a_folder_tells_what_became_of_each_file(sign_in: SignIn, folder: Path) -> None:
+    page = sign_in()
+    opened(page)
+    page.locator("#folder").set_input_files(folder)
+    batch = page.locator(".import")
+    expect(batch.locator("[data-sum]")).to_have_text("2 of 4 ready · 2 failed", timeout=SLOW)
+    expect(page.locator("#left-out")).to_contain_text("1 hidden file")
+    group = batch.locator(".failure-group", has_text="Empty file")
+    expect(group).to_contain_text("Look at the original and upload it again.")
+    expect(group.locator(".item")).to_have_count(2)
+    expect(group).to_contain_text("handbook/deep/void.md")
+    expect(group).to_contain_text("empty_file")
+    batch.get_by_role("button", name=re.compile("^Ready")).click()
+    expect(batch.locator("[data-list] .item")).to_have_count(2)
+    expect(batch.locator("[data-list]")).to_contain_text("handbook/leave.md")
+    expect(page.locator("#documents .tag-ready")).to_have_count(2)
+
+    batch.get_by_role("link", name="handbook", exact=True).click()
+    page.wait_for_url("**/library/imports/*")
+    expect(page.locator("[data-sum]")).to_have_text("2 of 4 ready · 2 failed")
+    expect(page.locator("[data-list] .item")).to_have_count(4)
+    expect(page.locator("[data-list]")).to_contain_text("Ready, 1 passage")
+
+
+def test_the_same_folder_again_is_no_work(sign_in: SignIn, folder: Path) -> None:
+    page = sign_in()
+    opened(page)
+    for name in ("empty.txt", "deep/void.md"):
+        (folder / name).unlink()
+    page.locator("#folder").set_input_files(folder)
+    expect(page.locator("[data-sum]").first).to_have_text("2 of 2 ready", timeout=SLOW)
+    page.locator("#folder").set_input_files(folder)
+    expect(page.locator("[data-sum]").first).to_have_text("0 of 2 ready · 2 unchanged", timeout=SLOW)
+
+
+def test_failures_are_tried_again_all_at_once(sign_in: SignIn, folder: Path) -> None:
+    page = sign_in()
+    opened(page)
+    page.locator("#folder").set_input_files(folder)
+    expect(page.locator("[data-sum]")).to_have_text("2 of 4 ready · 2 failed", timeout=SLOW)
+    with page.expect_response("**/api/v1/jobs/retry") as answered:
+        page.get_by_role("button", name="Try all 2 again").click()
+    assert answered.value.json() == {"retried": 2, "skipped": 0}
+    expect(page.get_by_text("2 files are tried again.")).to_be_visible()
+    expect(page.locator("[data-sum]")).to_have_text("2 of 4 ready · 2 failed", timeout=SLOW)
+
+    page.goto("/admin/ingestion")
+    group = page.locator(".failure-group", has_text="empty_file")
+    group.locator("summary").click()
+    expect(group.get_by_role("link", name="void.md").first).to_be_visible()
+    expect(page.locator("#imports")).to_contain_text("2 of 4 ready · 2 failed")
+    rows = group.locator(".item")
+    before = rows.count()
+    group.get_by_role("button", name="Try void.md again").first.click()
+    expect(page.get_by_text("It is tried again.")).to_be_visible()
+    expect(rows).to_have_count(before - 1)
+    expect(group.locator("summary")).to_be_focused()
+
+
+def test_an_import_that_a_reload_cut_off_is_finished(sign_in: SignIn, folder: Path) -> None:
+    page = sign_in()
+    opened(page)
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.route(UPLOADS, letting_through(1))
+    page.locator("#folder").set_input_files(folder)
+    expect(page.locator("[data-sum]")).to_contain_text("1 sent,")
+    page.reload()
+    page.unroute_all()  # not before: it would let go on what hangs
+    unsent = page.locator("[data-unsent]")
+    expect(unsent).to_contain_text("3 files have not arrived.", timeout=SLOW)
+    unsent.locator('input[data-input="folder"]').set_input_files(folder)
+    expect(page.locator("[data-sum]")).to_have_text("2 of 4 ready · 2 failed", timeout=SLOW)
+    expect(unsent).to_be_hidden()
+
+
+def test_a_lost_connection_is_told_and_sending_goes_on(sign_in: SignIn) -> None:
+    page = sign_in()
+    opened(page)
+    page.route(UPLOADS, lambda route: route.abort("internetdisconnected"))
+    page.locator("#files").set_input_files([text("leave.txt")])
+    expect(page.locator("[data-note]")).to_contain_text("The connection is lost.")
+    page.unroute_all()
+    expect(page.locator("[data-sum]")).to_have_text("1 of 1 ready", timeout=SLOW)
+    expect(page.locator("[data-note]")).to_be_hidden()
+
+
+def test_an_import_is_cancelled_while_it_is_sent(sign_in: SignIn, folder: Path) -> None:
+    page = sign_in()
+    opened(page)
+    page.route(UPLOADS, letting_through(1))
+    page.locator("#folder").set_input_files(folder)
+    expect(page.locator("[data-sending] .item").first).to_be_visible()
+    page.get_by_role("button", name="Cancel all").click()
+    page.get_by_role("dialog").get_by_role("button", name="Cancel the import").click()
+    expect(page.locator("[data-sum]")).to_contain_text("import cancelled", timeout=SLOW)
+    expect(page.locator("[data-sending]")).to_be_hidden()
+    expect(page.get_by_role("button", name="Cancel all")).to_be_hidden()
+
+
+def test_a_file_that_is_too_large_is_refused_at_once(sign_in: SignIn) -> None:
+    page = sign_in()
+    opened(page)
+    page.locator("#drop").evaluate("(drop) => { drop.dataset.maxBytes = '1000'; }")
+    page.locator("#files").set_input_files([text("long.txt", "x" * 2000)])
+    expect(page.locator("#left-out")).to_contain_text("long.txt has 2.0 KB; files may have 1.0 KB at most.")
+    expect(page.locator(".import")).to_have_count(0)
+
+
+def test_passages_are_shown_as_they_are_searched(sign_in: SignIn, folder: Path) -> None:
+    page = sign_in()
+    opened(page)
+    page.locator("#files").set_input_files([folder / "deep" / "pay.csv"])
+    expect(page.locator("[data-sum]")).to_have_text("1 of 1 ready", timeout=SLOW)
+    page.locator("#documents a.title").click()
+    page.get_by_role("link", name="Passages").click()
+    expect(page.locator(".chunk")).to_contain_text("A | 40")
+    expect(page.locator(".chunk-head")).to_contain_text("A2:B3")
+    page.get_by_role("link", name="Show in the text").click()
+    expect(page.locator(".reading mark").first).to_be_in_viewport()
+
+
+def test_a_wide_table_does_not_widen_a_phones_page(sign_in: SignIn) -> None:
+    page = sign_in(viewport=PHONE)
+    opened(page)
+    wide = ",".join(f"a-heading-without-a-break-{column}" for column in range(12))
+    page.locator("#files").set_input_files([text("wide.csv", f"{wide}\n{wide}\n{wide}\n")])
+    expect(page.locator("[data-sum]")).to_have_text("1 of 1 ready", timeout=SLOW)
+    page.locator("#documents a.title").click()
+    expect(page.locator(".reading table")).to_be_visible()
+    edge = page.locator(".paper").evaluate("(paper) => paper.getBoundingClientRect().right")
+    assert edge <= PHONE["width"]

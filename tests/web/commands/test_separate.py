@@ -1,0 +1,38 @@
+"""What a worker or beat of its own says when it cannot begin. What they do: see tests/ingestion/cluster."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.backends import free_port
+from tests.servers import run_manage
+
+SHARED = {"CELERY_BROKER_URL": "redis://:hidden@127.0.0.1:{port}/0", "QDRANT_URL": "http://127.0.0.1:{port}"}
+
+
+@pytest.mark.parametrize(
+    ("command", "settings", "said"),
+    [
+        (["worker"], {}, "CELERY_BROKER_URL is memory://"),
+        (["beat"], {}, "CELERY_BROKER_URL is memory://"),
+        (["worker"], {**SHARED, "QDRANT_URL": ""}, "set QDRANT_URL to a Qdrant server"),
+        (
+            ["worker", "--queues", "bulk,haste"],
+            SHARED,
+            "There is no queue haste. There are: interactive, bulk",
+        ),
+        (["worker", "--concurrency", "0"], SHARED, "--concurrency must be at least 1"),
+        (["worker"], SHARED, "The tables are not up to date: start `manage.py up` first."),
+        (["beat"], SHARED, "The broker at redis://127.0.0.1:"),
+    ],
+)
+def test_what_is_missing_is_said_in_a_sentence(
+    command: list[str], settings: dict[str, str], said: str, tmp_path: Path
+) -> None:
+    port = str(free_port())
+    given = {name: value.format(port=port) for name, value in settings.items()}
+    ended = run_manage(tmp_path, *command, **given)
+    assert ended.returncode == 1
+    assert said in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert "hidden" not in ended.stderr

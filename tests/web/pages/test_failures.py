@@ -1,0 +1,21 @@
+"""Every code that a document can fail with is explained, on the page and in the documentation."""
+
+from pathlib import Path
+
+import pytest
+
+from cairn.errors import Rejection
+from web.pages.failures import FAILURES, failure_of
+
+DOCS = Path(__file__).resolve().parents[3] / "docs"
+
+
+@pytest.mark.parametrize("code", Rejection)
+def test_a_code_is_explained(code: Rejection) -> None:
+    assert FAILURES[code].name
+    assert FAILURES[code].advice.endswith(".")
+    assert f"## {FAILURES[code].name}: `{code}`" in (DOCS / "failures.md").read_text()
+
+
+def test_a_code_from_elsewhere_is_not_left_blank() -> None:
+    assert failure_of("conflict").name == "Refused"

@@ -1,0 +1,105 @@
+"""What is known of a document, in words."""
+
+import io
+import lzma
+from typing import Any
+
+import numpy as np
+import pytest
+from py3langid.langid import MODEL_DIR, MODEL_FILE
+
+from cairn.library.models import Document, DocumentVersion
+from ingestion.parse import formats
+from web.pages.report import TYPES, document_facts, document_properties, document_report, language_name
+
+SURE = ", which was 91% sure of the words."
+
+
+def of(media_type: str = formats.PDF, **fields: Any) -> Document:
+    version = DocumentVersion(number=1, size=2048, media_type=media_type, **fields)
+    return Document(title="Rules", latest_version=version)
+
+
+@pytest.mark.parametrize(
+    ("found", "done"),
+    [
+        ({}, ()),
+        ({"tables": 1}, ("1 table kept row by row, each with its header.",)),
+        ({"tables": 1200}, ("1,200 tables kept row by row, each with its header.",)),
+        (
+            {"ocr_pages": [4], "ocr_confidence": 0.914},
+            ("Page 4 had no text of its own and was read by text recognition" + SURE,),
+        ),
+        (
+            {"ocr_pages": [5, 1, 2, 3]},
+            ("Pages 1 to 3, 5 had no text of their own and were read by text recognition.",),
+        ),
+    ],
+)
+def test_what_was_read_is_told(found: dict[str, Any], done: tuple[str, ...]) -> None:
+    assert document_report(of(report=found)).done == done
+
+
+@pytest.mark.parametrize(
+    ("found", "lacking"),
+    [
+        ({"pages_without_text": [2]}, "No text was found on page 2; nothing there can be found or quoted."),
+        (
+            {"truncated": True},
+            "The document is longer than is read; its end was cut off and cannot be found.",
+        ),
+        ({"warnings": ["A drawing was left out."]}, "A drawing was left out."),
+    ],
+)
+def test_what_is_missing_is_told(found: dict[str, Any], lacking: str) -> None:
+    assert document_report(of(report=found)).lacking == (lacking,)
+
+
+def test_long_lists_of_pages_are_cut() -> None:
+    [line] = document_report(of(report={"pages_without_text": list(range(1, 100, 2))})).lacking
+    assert "23 and 38 more stretches;" in line
+
+
+def test_a_presentation_has_slides() -> None:
+    slides = of(formats.PPTX, pages=7, report={"pages_without_text": [2, 3]})
+    assert ("Slides", "7") in [(fact.label, fact.value) for fact in document_facts(slides)]
+    assert "slides 2 to 3" in document_report(slides).lacking[0]
+
+
+def test_a_mail_says_who_wrote_to_whom_before_the_rest() -> None:
+    said = {"x_priority": "1", "subject": "Trip", "from": "ada@example.org", "cc": " "}
+    shown = [(fact.label, fact.value) for fact in document_properties(of(properties=said))]
+    assert shown == [("From", "ada@example.org"), ("Subject", "Trip"), ("X priority", "1")]
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ({"from": "ada", "date": "2022-12-23T12:08:48-06:00"}, ("Sent", "23 Dec 2022, 12:08 UTC-06:00")),
+        ({"date": "2023-09-13T14:02:34.367419807"}, ("Dated", "13 Sep 2023, 14:02")),
+        ({"date": "2023-09-13"}, ("Dated", "13 Sep 2023")),
+        ({"date": "last spring"}, ("Dated", "last spring")),
+        ({"language": "de"}, ("Language", "German")),
+    ],
+)
+def test_what_a_file_says_of_itself_is_told_in_words(said: dict[str, str], shown: tuple[str, str]) -> None:
+    fact = document_properties(of(properties=said))[-1]
+    assert (fact.label, fact.value) == shown
+
+
+def detected() -> list[str]:
+    """The codes that the detector may answer with: those of two letters."""
+    with lzma.open(MODEL_DIR / MODEL_FILE) as packed, np.load(io.BytesIO(packed.read())) as model:
+        return [code for code in model["classes"].tolist() if len(code) == 2]
+
+
+def test_a_language_has_a_name() -> None:
+    def language(code: str) -> str | None:
+        return {fact.label: fact.value for fact in document_facts(of(language=code))}.get("Language")
+
+    assert (language("de"), language("la"), language("xx"), language("")) == ("German", "Latin", "xx", None)
+    assert [code for code in sorted(detected()) if language_name(code) == code] == []
+
+
+def test_every_format_that_is_read_has_a_name() -> None:
+    assert {one.media_type for one in formats.FORMATS} == TYPES.keys()

@@ -1,0 +1,86 @@
+"""What doctor says of the parts that read documents."""
+
+import pytest
+from django.core.management import call_command
+
+from cairn.settings import environment
+from ingestion.parse import programs, sandbox
+from tests.ingestion.parse import paper
+from web.runtime import doctor
+from web.runtime.doctor import CHECKS, Finding
+
+READERS = ("Old Office files", "Text recognition", "Other documents", "Parser processes")
+
+
+@pytest.fixture
+def only_readers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "CHECKS", {name: CHECKS[name] for name in READERS})
+
+
+@pytest.fixture
+def bare(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine without any of the programs."""
+    monkeypatch.setattr(programs, "find", lambda _: None)
+    monkeypatch.setattr(programs, "found", dict)
+
+
+def told() -> dict[str, Finding]:
+    return {finding.name: finding for finding in doctor.findings()}
+
+
+@pytest.mark.usefixtures("only_readers")
+def test_what_is_installed_is_named_with_its_place_and_languages() -> None:
+    for program in (programs.SOFFICE, programs.TESSERACT):
+        paper.needs(program)
+    found = told()
+    assert found["Old Office files"].detail == str(programs.find(programs.SOFFICE))
+    assert found["Text recognition"].detail.startswith(f"{programs.find(programs.TESSERACT)}, languages: ")
+    assert "eng" in found["Text recognition"].detail
+    assert "osd" not in found["Text recognition"].detail
+    assert all(found[name].ok for name in READERS[:3])
+
+
+@pytest.mark.usefixtures("only_readers", "bare")
+def test_what_is_missing_is_named_with_what_will_not_be_read() -> None:
+    found = told()
+    assert [found[name].detail for name in READERS[:3]] == [
+        f"{program} is not installed: {files} will not be read."
+        for program, files in (
+            ("LibreOffice", "old Office files (.doc, .ppt)"),
+            ("Tesseract", "pictures (.png, .jpg, .tiff) and scanned pages of a PDF"),
+            ("Pandoc", "RTF, ODT, EPUB, RST and Org files"),
+        )
+    ]
+    assert all(found[name].optional and not found[name].ok for name in READERS[:3])
+
+
+@pytest.mark.usefixtures("only_readers", "bare")
+def test_what_may_be_missing_does_not_fail_the_command(capsys: pytest.CaptureFixture[str]) -> None:
+    call_command("doctor")
+    said = capsys.readouterr().out
+    assert "without  Text recognition Tesseract is not installed" in said
+    assert "MISSING" not in said
+
+
+@pytest.mark.usefixtures("only_readers")
+def test_a_language_that_is_asked_for_and_not_there_fails_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    paper.needs(programs.TESSERACT)
+    asked = environment().model_copy(update={"ocr_languages": "eng+xxx"})
+    monkeypatch.setattr("ingestion.parsers.environment", lambda: asked)
+    with pytest.raises(SystemExit):
+        call_command("doctor")
+    assert "OCR_LANGUAGES names xxx, which Tesseract has no data for. It has: " in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("only_readers")
+def test_walls_that_the_kernel_lacks_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sandbox, "_CONFINE", "tests.ingestion.parse.confine_without_kernel")
+    found = told()["Parser processes"]
+    assert (found.ok, found.optional) == (False, True)
+    assert "from the network and other files: only Python's own guards stand" in found.detail
+
+
+def test_every_reader_is_looked_at() -> None:
+    assert set(READERS) <= CHECKS.keys()

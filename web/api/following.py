@@ -1,0 +1,72 @@
+"""Streams that tell how something stands, whenever that changes."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import TypeVar
+
+from asgiref.sync import sync_to_async
+from django.db import connections
+from django.http import StreamingHttpResponse
+from pydantic import BaseModel
+
+from cairn.access.scope import Principal
+from web.api.problems import as_cairn_error, problem_data
+from web.auth import principal_again
+from web.sse import PING, PING_SECONDS, event_stream, frame
+
+T = TypeVar("T", bound=BaseModel)
+LOOK_SECONDS = 0.5
+
+
+def follow(
+    principal: Principal,
+    look: Callable[[Principal], T],
+    *,
+    event: str = "progress",
+    over: Callable[[T], bool] = lambda _: False,
+    slower: int = 1,
+) -> StreamingHttpResponse:
+    """Looks again and again, as whoever the principal is by then, until it is over. `slower` times as seldom
+    as at a single job, for what is dear to look at."""
+    return event_stream(_frames(principal, look, look(principal), event, over, slower * LOOK_SECONDS))
+
+
+async def _frames(
+    principal: Principal,
+    look: Callable[[Principal], T],
+    shown: T,
+    event: str,
+    over: Callable[[T], bool],
+    pause: float,
+) -> AsyncIterator[bytes]:
+    yield frame(event, shown.model_dump(by_alias=True))
+    quiet = 0.0
+    while not over(shown):
+        await asyncio.sleep(pause)
+        try:
+            now = await _look(principal, look)
+        except Exception as error:  # noqa: BLE001 the stream is the request's outermost boundary
+            yield frame("error", problem_data(as_cairn_error(error)))
+            return
+        quiet = quiet + pause if now == shown else 0.0
+        if now != shown:
+            yield frame(event, now.model_dump(by_alias=True))
+        elif quiet >= PING_SECONDS:
+            yield PING
+            quiet = 0.0
+        shown = now
+
+
+@sync_to_async
+def _look(principal: Principal, look: Callable[[Principal], T]) -> T:
+    try:
+        return look(principal_again(principal))
+    finally:
+        _release_connections()
+
+
+def _release_connections() -> None:
+    """Between two looks: a stream lasts, and a pool of connections is small."""
+    for connection in connections.all(initialized_only=True):
+        if not connection.in_atomic_block:
+            connection.close()

@@ -1,0 +1,258 @@
+"""Many files that come together, and what became of each."""
+
+from datetime import datetime
+from functools import partial
+from typing import Annotated, Literal
+
+from django.db.models import Q
+from django.http import HttpRequest, StreamingHttpResponse
+from ninja import Query, Router, Status
+from pydantic import BaseModel, Field, StringConstraints
+
+from cairn.access.lookup import knowledge_base_for
+from cairn.access.models import Role
+from cairn.access.scope import Principal
+from ingestion.imports import (
+    ImportState,
+    Summary,
+    import_cancel,
+    import_close,
+    import_open,
+    require_import_editor,
+    summaries,
+)
+from ingestion.lookup import import_for, imports_for, items_for
+from ingestion.models import Import as ImportRow
+from ingestion.models import ImportItem, ImportKind, Outcome, Stage
+from ingestion.progress import Standing, standings
+from web.api.fields import Body
+from web.api.following import follow
+from web.api.jobs import stream_of
+from web.api.pagination import Page, PageQuery, numbered_page, page_of
+from web.api.schemas import Failure, Report
+from web.auth import needs, principal_of
+
+router = Router(tags=["Imports"])
+in_knowledge_base = Router(tags=["Imports"])
+READS = needs("search", "ask", "ingest", "manage")
+WORKS = needs("ingest")
+Label = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=255)]
+Files = Annotated[int, Field(ge=0, le=10_000_000)]
+
+
+class NewImport(Body):
+    label: Label = Field(description="Such as the folder's name")
+    kind: Literal["folder", "archive"] = "folder"
+    files: Files | None = Field(None, description="How many will come, if that is known")
+
+
+class Close(Body):
+    unchanged: Files = Field(0, description="Files that were not sent, since the server has them")
+
+
+class Counts(BaseModel):
+    """`files` is the sum of the others."""
+
+    files: int
+    queued: int
+    processing: int
+    ready: int
+    failed: int
+    cancelled: int
+    unchanged: int
+    refused: int
+    removed: int
+
+
+class Import(BaseModel):
+    """`container` is the document, an archive or a mail, that the files came out of. `rate` is in files
+    per second. While `receiving`, more files may come: fewer than announced have, or nobody closed it;
+    after ten quiet minutes that is over."""
+
+    id: str
+    knowledge_base: str
+    kind: ImportKind
+    label: str
+    state: ImportState
+    files: int | None
+    container: str | None
+    user: str | None
+    username: str | None
+    counts: Counts
+    chunks: int
+    rate: float | None
+    eta_s: float | None
+    created_at: datetime
+    updated_at: datetime
+
+    @classmethod
+    def of(cls, row: ImportRow) -> "Import":
+        return cls.all_of([row])[0]
+
+    @classmethod
+    def all_of(cls, rows: "list[ImportRow]") -> "list[Import]":
+        sums = summaries(rows)
+        return [cls._of(row, sums[row.id]) for row in rows]
+
+    @classmethod
+    def _of(cls, row: ImportRow, now: Summary) -> "Import":
+        return cls(
+            id=str(row.id),
+            knowledge_base=str(row.knowledge_base_id),
+            kind=ImportKind(row.kind),
+            label=row.label,
+            state=now.state,
+            files=row.expected,
+            container=str(row.container.document_id) if row.container else None,
+            user=str(row.user_id) if row.user_id else None,
+            username=row.user.username if row.user else None,
+            counts=Counts.model_validate(now, from_attributes=True),
+            chunks=now.chunks,
+            rate=now.rate,
+            eta_s=now.eta,
+            created_at=row.created_at,
+            updated_at=now.updated_at,
+        )
+
+
+class Item(BaseModel):
+    """From `stage` to `eta_s` it is its job's. `error` says why it was refused or failed. `chunks` and
+    `report` tell of a file that is ready."""
+
+    id: str
+    source_uri: str
+    outcome: Outcome
+    document: str | None
+    job: str | None
+    stage: Stage | None
+    done: int
+    total: int
+    rate: float | None
+    queue_position: int | None
+    eta_s: float | None
+    chunks: int
+    report: Report | None
+    error: Failure | None
+
+    @classmethod
+    def all_of(cls, rows: "list[ImportItem]") -> "list[Item]":
+        places = standings([row.job for row in rows if row.job and not row.job.ended])
+        nowhere = Standing()
+        return [cls._of(row, places.get(row.job.id, nowhere) if row.job else nowhere) for row in rows]
+
+    @classmethod
+    def _of(cls, row: ImportItem, place: Standing) -> "Item":
+        job = row.job
+        ready = job.version if job and job.stage == Stage.READY else None
+        return cls(
+            id=str(row.id),
+            source_uri=row.source_uri,
+            outcome=Outcome(row.outcome),
+            document=str(row.document_id) if row.document_id else None,
+            job=str(job.id) if job else None,
+            stage=Stage(job.stage) if job else None,
+            done=job.done if job else 0,
+            total=job.total if job else 0,
+            rate=place.rate,
+            queue_position=place.position,
+            eta_s=place.eta,
+            chunks=ready.chunk_count if ready else 0,
+            report=Report.model_validate(ready.report) if ready else None,
+            error=_error(row),
+        )
+
+
+def _error(row: ImportItem) -> Failure | None:
+    if row.code:
+        return Failure(code=row.code, message=row.message)
+    ended_badly = row.job is not None and row.job.stage in {Stage.FAILED, Stage.CANCELLED}
+    return Failure.of(row.job.version) if row.job and ended_badly else None
+
+
+class ItemQuery(PageQuery):
+    outcome: Outcome | None = None
+    stage: Stage | None = Field(None, description="Of the item's job")
+    failed: bool = Field(False, description="Only those that were refused, or whose jobs failed")
+
+    def condition(self) -> Q:
+        found = Q()
+        if self.outcome:
+            found &= Q(outcome=self.outcome)
+        if self.stage:
+            found &= Q(job__stage=self.stage)
+        if self.failed:
+            found &= Q(outcome=Outcome.REFUSED) | Q(job__stage__in=(Stage.FAILED, Stage.CANCELLED))
+        return found
+
+
+@in_knowledge_base.post("/{knowledge_base_id}/imports", response={201: Import}, auth=WORKS)
+def import_add(request: HttpRequest, knowledge_base_id: str, payload: NewImport) -> Status[Import]:
+    """Takes the role editor. Then upload the files, each with this import's id in the field `import`."""
+    principal = principal_of(request)
+    base = knowledge_base_for(principal, knowledge_base_id, role=Role.EDITOR)
+    row = import_open(
+        knowledge_base=base,
+        label=payload.label,
+        user=principal.user,
+        kind=ImportKind(payload.kind),
+        expected=payload.files,
+    )
+    return Status(201, Import.of(row))
+
+
+@in_knowledge_base.get("/{knowledge_base_id}/imports", response=Page[Import], auth=READS)
+def import_list(request: HttpRequest, knowledge_base_id: str, query: Query[PageQuery]) -> Page[Import]:
+    """Newest first: mine, and all for editors."""
+    principal = principal_of(request)
+    base = knowledge_base_for(principal, knowledge_base_id)
+    found = page_of(imports_for(principal).filter(knowledge_base=base), query, newest_first=True)
+    return Page(items=Import.all_of(list(found.rows)), next_cursor=found.next_cursor)
+
+
+@router.get("/{import_id}", response=Import, auth=READS)
+def import_get(request: HttpRequest, import_id: str) -> Import:
+    return Import.of(import_for(principal_of(request), import_id))
+
+
+@router.get("/{import_id}/items", response=Page[Item], auth=READS)
+def import_items(request: HttpRequest, import_id: str, query: Query[ItemQuery]) -> Page[Item]:
+    """In the order in which they came; those of documents that I may read."""
+    principal = principal_of(request)
+    rows = items_for(principal, import_for(principal, import_id)).filter(query.condition())
+    found = numbered_page(rows, query, by="id")
+    return Page(items=Item.all_of(list(found.rows)), next_cursor=found.next_cursor)
+
+
+@router.post("/{import_id}/close", response=Import, auth=WORKS)
+def import_done(request: HttpRequest, import_id: str, payload: Close) -> Import:
+    """Takes the role editor. No more files will come; not needed when as many came as were announced."""
+    principal = principal_of(request)
+    row = import_for(principal, import_id)
+    require_import_editor(principal, row)
+    return Import.of(import_close(batch=row, unchanged=payload.unchanged))
+
+
+@router.post("/{import_id}/cancel", response={202: Import}, auth=WORKS)
+def import_stop(request: HttpRequest, import_id: str) -> Status[Import]:
+    """Takes the role editor. Takes no more files; its open jobs end within seconds. 409 if it has ended."""
+    principal = principal_of(request)
+    row = import_cancel(batch=import_for(principal, import_id), principal=principal)
+    return Status(202, Import.of(row))
+
+
+@router.get(
+    "/{import_id}/events",
+    auth=READS,
+    openapi_extra={"responses": stream_of(Import, "progress", "until it is over")},
+)
+def import_events(request: HttpRequest, import_id: str) -> StreamingHttpResponse:
+    """Server-sent events, until the import is done or cancelled."""
+    return follow(principal_of(request), partial(_import, import_id=import_id), over=_is_over, slower=2)
+
+
+def _import(principal: Principal, import_id: str) -> Import:
+    return Import.of(import_for(principal, import_id))
+
+
+def _is_over(batch: Import) -> bool:
+    return batch.state in {ImportState.DONE, ImportState.CANCELLED}

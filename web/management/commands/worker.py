@@ -1,0 +1,40 @@
+"""A worker in a process of its own."""
+
+import sys
+from typing import Any
+
+from django.core.management.base import CommandParser
+
+from cairn.errors import InvalidInput
+from cairn.settings import environment
+from web.management.base import CairnCommand, leave
+from web.runtime.progress import reporter_for
+from web.runtime.separate import worker_run
+
+
+class Command(CairnCommand):
+    help = (
+        "Parse, embed and index documents, for a web process elsewhere. Takes a broker, PostgreSQL, Qdrant."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "--queues",
+            default="",
+            metavar="NAMES",
+            help="comma-separated; all, if absent",
+        )
+        parser.add_argument(
+            "--concurrency",
+            type=int,
+            default=environment().worker_threads,
+            help="documents worked on at once (%(default)s, from WORKER_THREADS)",
+        )
+
+    def handle(self, *_args: Any, **options: Any) -> None:
+        if options["concurrency"] < 1:
+            raise InvalidInput("--concurrency must be at least 1.")
+        queues = [name.strip() for name in options["queues"].split(",") if name.strip()]
+        reporter = reporter_for(sys.stdout, as_json=options["as_json"])
+        worker_run(queues=queues, concurrency=options["concurrency"], reporter=reporter)
+        leave(0)

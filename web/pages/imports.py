@@ -1,0 +1,117 @@
+"""Imports as the pages show them, and the page of one."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from django.http import HttpRequest, HttpResponse
+from django.views.decorators.http import require_safe
+
+from cairn.access.rules import documents_for
+from cairn.access.scope import Principal
+from cairn.library.models import KnowledgeBase
+from ingestion.imports import ImportState, Summary, summaries
+from ingestion.lookup import import_for, imports_for
+from ingestion.models import Import, ImportKind
+from web.api.imports import Import as ImportShape
+from web.pages.bases import base_card
+from web.pages.door import page, show
+from web.pages.failures import FAILURES
+
+KINDS: Final = {
+    ImportKind.FOLDER: "Uploaded",
+    ImportKind.ARCHIVE: "Taken out of a file",
+    ImportKind.WATCH: "Found in a watched folder",
+}
+LOOKED_AT: Final = 20  # of the latest imports of a knowledge base, for those that are not over
+
+
+@dataclass(frozen=True, slots=True)
+class ImportRow:
+    id: UUID
+    label: str
+    base: str
+    username: str
+    kind: str
+    sum: str
+    state: str
+    done: int
+    total: int
+    failed: int
+    created_at: datetime
+
+
+@require_safe
+@page
+def show_import(request: HttpRequest, principal: Principal, import_id: str) -> HttpResponse:
+    batch = import_for(principal, import_id)
+    container = batch.container.document_id if batch.container else None
+    context = {
+        "batch": batch,
+        "kind": KINDS[ImportKind(batch.kind)],
+        "container": documents_for(principal).filter(pk=container).first() if container else None,
+        "shape": _shapes([batch])[0],
+        "base": base_card(principal, batch.knowledge_base),
+        "failures": failures_data(),
+    }
+    return show(request, principal, "pages/library/import.html", context, area="library")
+
+
+def import_rows(batches: Iterable[Import]) -> list[ImportRow]:
+    found = list(batches)
+    sums = summaries(found)
+    return [_row(batch, sums[batch.id]) for batch in found]
+
+
+def _row(batch: Import, found: Summary) -> ImportRow:
+    return ImportRow(
+        id=batch.id,
+        label=batch.label,
+        base=batch.knowledge_base.name,
+        username=batch.user.username if batch.user else "",
+        kind=KINDS[ImportKind(batch.kind)],
+        sum=sum_line(found, expected=batch.expected),
+        state=found.state,
+        done=found.files - found.queued - found.processing,
+        total=max(found.files, batch.expected or 0),
+        failed=found.failed + found.refused,
+        created_at=batch.created_at,
+    )
+
+
+def sum_line(found: Summary, *, expected: int | None) -> str:
+    """`212 of 260 ready · 3 failed`, as the scripts say it while it goes on."""
+    counted = (
+        (found.failed + found.refused, "failed"),
+        (found.unchanged, "unchanged"),
+        (found.cancelled, "cancelled"),
+        (found.removed, "removed"),
+    )
+    ready = f"{found.ready:,} of {max(found.files, expected or 0):,} ready"
+    said = [ready, *(f"{count:,} {word}" for count, word in counted if count)]
+    if found.state == ImportState.CANCELLED:
+        said.append("import cancelled")
+    if found.state == ImportState.RECEIVING:
+        said.append("waiting for more files")
+    return " · ".join(said)
+
+
+def open_imports(principal: Principal, base: KnowledgeBase) -> list[dict[str, Any]]:
+    """Those that are not over, oldest first, as the REST API has them."""
+    rows = imports_for(principal).filter(knowledge_base=base)
+    latest = list(rows.order_by("-created_at")[:LOOKED_AT])
+    over = {identity for identity, found in summaries(latest).items() if found.over}
+    return _shapes([batch for batch in reversed(latest) if batch.id not in over])
+
+
+def _shapes(batches: list[Import]) -> list[dict[str, Any]]:
+    return [shape.model_dump(mode="json") for shape in ImportShape.all_of(batches)]
+
+
+def failures_data() -> dict[str, dict[str, Any]]:
+    """For the scripts."""
+    return {
+        code: {"name": f.name, "advice": f.advice, "retry": f.retry_helps} for code, f in FAILURES.items()
+    }

@@ -1,0 +1,131 @@
+"""What is being read, what waits and for whom, what failed, and what the server can read at all."""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from django.db.models import Count, F
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+
+from cairn.access.models import Role
+from cairn.access.rules import knowledge_bases_for
+from cairn.access.scope import Principal
+from cairn.errors import Forbidden
+from cairn.settings import environment
+from ingestion.lookup import imports_for
+from ingestion.models import JobQuerySet, Stage, Watch
+from ingestion.parse import programs
+from web.pages.door import fragment, number_in, page, show
+from web.pages.failures import failure_of
+from web.pages.imports import import_rows
+from web.pages.queue import editable_jobs, queue_now
+
+SHOWN = 20
+FAILED_SHOWN = 100
+PROGRAMS: Final = {
+    programs.TESSERACT: ("Tesseract", "scanned pages and pictures of text"),
+    programs.SOFFICE: ("LibreOffice", "Word and PowerPoint files of before 2007"),
+    programs.PANDOC: ("Pandoc", "e-books, OpenDocument text, rich text, reStructuredText and Org"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Ability:
+    """A program beside Python, and what cannot be read without it."""
+
+    name: str
+    ok: bool
+    reads: str
+
+
+@dataclass(frozen=True, slots=True)
+class FailureGroup:
+    code: str
+    name: str
+    advice: str
+    jobs: int
+
+
+@require_safe
+@page
+def ingesting(request: HttpRequest, principal: Principal) -> HttpResponse:
+    """Of the knowledge bases that the principal edits; everyone else has nothing to do here."""
+    bases = knowledge_bases_for(principal, role=Role.EDITOR)
+    if not bases.exists() and not principal.is_admin:
+        raise Forbidden
+    context = {
+        "tab": "ingestion",
+        "bases": bases.order_by("name"),
+        "failures": _failures(principal),
+        **queue_now(principal),
+        **_imports(principal, request.GET.get("page", "")),
+        **(_administration() if principal.is_admin else {}),
+    }
+    return show(request, principal, "pages/console/ingestion.html", context, area="console")
+
+
+@require_safe
+@fragment
+def queue(request: HttpRequest, principal: Principal) -> HttpResponse:
+    return render(request, "pages/console/_queue.html", queue_now(principal))
+
+
+@require_safe
+@fragment
+def imports(request: HttpRequest, principal: Principal) -> HttpResponse:
+    found = _imports(principal, request.GET.get("page", ""))
+    return render(request, "pages/console/_imports.html", found)
+
+
+@require_safe
+@fragment
+def failures(request: HttpRequest, principal: Principal) -> HttpResponse:
+    return render(request, "pages/console/_failures.html", {"failures": _failures(principal)})
+
+
+@require_safe
+@fragment
+def failed(request: HttpRequest, principal: Principal, code: str) -> HttpResponse:
+    """The documents that failed for one reason."""
+    jobs = _failed(principal).filter(version__error_code=code).order_by("-updated_at")
+    related = jobs.select_related("version__document__knowledge_base")
+    context = {"jobs": related[:FAILED_SHOWN], "more": max(jobs.count() - FAILED_SHOWN, 0)}
+    return render(request, "pages/console/_failed.html", context)
+
+
+def _failed(principal: Principal) -> JobQuerySet:
+    """Those that can be tried again: no newer version has come since."""
+    return editable_jobs(principal).filter(stage=Stage.FAILED, version=F("version__document__latest_version"))
+
+
+def _failures(principal: Principal) -> list[FailureGroup]:
+    rows = _failed(principal).order_by().values("version__error_code").annotate(jobs=Count("id"))
+    groups = [_group(row["version__error_code"], row["jobs"]) for row in rows]
+    return sorted(groups, key=lambda group: -group.jobs)
+
+
+def _group(code: str, jobs: int) -> FailureGroup:
+    failure = failure_of(code)
+    return FailureGroup(code, failure.name, failure.advice, jobs)
+
+
+def _imports(principal: Principal, page_number: str) -> dict[str, Any]:
+    number = number_in(page_number)
+    rows = imports_for(principal).filter(knowledge_base__in=knowledge_bases_for(principal, role=Role.EDITOR))
+    found = list(rows.order_by("-created_at", "-id")[(number - 1) * SHOWN : number * SHOWN + 1])
+    more = len(found) > SHOWN
+    return {"imports": import_rows(found[:SHOWN]), "next_page": number + 1 if more else None}
+
+
+def _administration() -> dict[str, Any]:
+    watches = Watch.objects.filter(knowledge_base__deleted_at=None).select_related("knowledge_base")
+    return {
+        "watches": watches.order_by("path"),
+        "roots": environment().watch_roots,
+        "abilities": _abilities(),
+    }
+
+
+def _abilities() -> list[Ability]:
+    return [Ability(name, bool(programs.find(one)), reads) for one, (name, reads) in PROGRAMS.items()]

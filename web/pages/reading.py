@@ -1,0 +1,98 @@
+"""One document: what is known of it, its text, and the passages that are searched."""
+
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+
+from cairn.access.lookup import as_id, chunks_for, document_for, scope_for
+from cairn.access.rules import documents_for
+from cairn.access.scope import Principal
+from cairn.errors import NotFound
+from cairn.library.models import Document
+from web.api.schemas import Passage
+from web.pages.bases import base_card
+from web.pages.documents import document_row, document_rows, jobs_of
+from web.pages.door import fragment, page, show
+from web.pages.report import document_facts, document_properties, document_report, page_word
+
+MEMBERS = 500  # of a mail or an archive, as many as are listed on its page
+PASSAGES = 30
+LAST = (1 << 31) - 1
+
+
+@require_safe
+@page
+def document(request: HttpRequest, principal: Principal, document_id: str) -> HttpResponse:
+    found = document_for(principal, document_id)
+    context = {
+        **_about(principal, found),
+        "tab": "text",
+        "has_text": bool(found.active_version and found.active_version.rendition),
+        "passage": _passage(principal, found, request.GET.get("chunk")),
+    }
+    return show(request, principal, "pages/library/document.html", context, area="library")
+
+
+@require_safe
+@page
+def passages(request: HttpRequest, principal: Principal, document_id: str) -> HttpResponse:
+    found = document_for(principal, document_id)
+    context = {**_about(principal, found), "tab": "passages", **_passages(found, after=-1)}
+    return show(request, principal, "pages/library/passages.html", context, area="library")
+
+
+@require_safe
+@fragment
+def more_passages(request: HttpRequest, principal: Principal, document_id: str, after: int) -> HttpResponse:
+    """Those that follow the one numbered `after`."""
+    found = document_for(principal, document_id)
+    context = {"doc": found, **_passages(found, after=after)}
+    return render(request, "pages/library/_passages.html", context)
+
+
+def _passages(found: Document, *, after: int) -> dict[str, Any]:
+    version = found.shown_version
+    if version is None:
+        return {"passages": (), "next": None}
+    rows = list(version.chunks.filter(ordinal__gt=min(after, LAST)).order_by("ordinal")[: PASSAGES + 1])
+    shown = rows[:PASSAGES]
+    return {
+        "passages": [Passage.of(row, version) for row in shown],
+        "next": shown[-1].ordinal if len(rows) > PASSAGES else None,
+    }
+
+
+def _about(principal: Principal, found: Document) -> dict[str, Any]:
+    """What stands above every tab of a document."""
+    members = documents_for(principal).filter(parent=found).with_versions()[:MEMBERS]
+    parts = list(members)
+    return {
+        "doc": document_row(found, jobs_of([found]).get(_latest(found))),
+        "facts": document_facts(found),
+        "properties": document_properties(found),
+        "report": document_report(found),
+        "page_word": page_word(found.shown_version),
+        "parts": document_rows(parts, jobs_of(parts)),
+        "parent": documents_for(principal).filter(children=found).first(),
+        "base": base_card(principal, found.knowledge_base),
+    }
+
+
+def _latest(found: Document) -> Any:
+    return found.latest_version_id
+
+
+def _passage(principal: Principal, found: Document, chunk_id: str | None) -> dict[str, Any] | None:
+    """The chunk that the address names, to be lit in the text; one of an old version is not there."""
+    try:
+        wanted = as_id(chunk_id)
+    except NotFound:
+        return None
+    scope = scope_for(principal, [found.knowledge_base_id])
+    chunk = chunks_for(scope, [wanted]).filter(version__document=found).first()
+    if chunk is None:
+        return None
+    shape = Passage.of(chunk, chunk.version)
+    return {"quote": shape.text, "page": shape.page, "section": shape.section, "location": shape.location}

@@ -1,0 +1,394 @@
+// One import: its sum, what is being sent, what failed and why, and every file.
+
+import { $, $$, bytes, clone, confirmed, el, plural, toast } from "./dom.js";
+import { Problem, api } from "./http.js";
+import { duration, line } from "./jobs.js";
+import { follow, throttled } from "./streams.js";
+import { chosen } from "./intake.js";
+import { Sender } from "./sender.js";
+
+const PAGE = 50;
+const LOOK_MS = 1500;
+const SAY_MS = 10000;
+const FEW = 8;
+const SHORT = 3;
+const QUIET_MS = 5000;
+const SHOWN_FAILURES = 200;
+const OVER = new Set(["done", "cancelled"]);
+const FILTERS = [["", "All", "files"], ["failed=true", "Failed", "failed"], ["stage=queued", "Waiting", "queued"], ["stage=ready", "Ready", "ready"], ["outcome=unchanged", "Unchanged", "unchanged"], ["stage=cancelled", "Cancelled", "cancelled"], ["outcome=removed", "Removed", "removed"]];
+
+let failures = null;
+/** What the codes mean: name, advice, and whether trying again may help. */
+const known = () => (failures ??= JSON.parse(document.getElementById("failures").textContent));
+
+// The sum ---------------------------------------------------------------------------------------
+
+const failedIn = ({ counts }) => counts.failed + counts.refused;
+const endedIn = ({ counts }) => counts.files - counts.queued - counts.processing;
+const expected = (batch, extra = 0) => Math.max(batch.files ?? 0, batch.counts.files) + extra;
+
+/** "212 of 260 ready · 3 failed · about 40 s left" */
+export function sumLine(batch, { refused = 0, sending = null } = {}) {
+  const { counts } = batch;
+  const failed = failedIn(batch) + refused;
+  const said = [`${counts.ready.toLocaleString()} of ${expected(batch, refused).toLocaleString()} ready`];
+  const also = (n, word) => { if (n) said.push(`${n.toLocaleString()} ${word}`); };
+  also(failed, "failed");
+  also(counts.unchanged, "unchanged");
+  also(counts.cancelled, "cancelled");
+  also(counts.removed, "removed");
+  if (batch.state === "cancelled") said.push("import cancelled");
+  else if (!OVER.has(batch.state)) said.push(...pace(batch, sending));
+  return said.join(" · ");
+}
+
+function pace({ state, rate, eta_s: eta, counts }, sending) {
+  if (sending) return [`${sending.files.toLocaleString()} sent, ${bytes(sending.sent)} of ${bytes(sending.total)}`];
+  if (state === "receiving") return ["waiting for more files"];
+  if (!eta && counts.queued) return [`${counts.queued.toLocaleString()} waiting`];
+  if (!(eta > 2)) return [];
+  return [...speed(rate), `about ${duration(eta)} left`];
+}
+
+function speed(rate) {
+  if (rate >= 1) return [`${rate >= 10 ? Math.round(rate) : rate.toFixed(1)} files per second`];
+  const aMinute = Math.round(rate * 60);
+  return aMinute > 0 ? [`${plural(aMinute, "file")} per minute`] : [];
+}
+
+function stateOf({ outcome, stage, error }) {
+  if (outcome === "accepted") return stage ?? "deleted";
+  return outcome === "refused" || error ? "failed" : outcome;
+}
+
+const WORDS = { refused: "Refused", unchanged: "Unchanged, nothing to do", removed: "Removed", deleted: "Deleted since" };
+
+function wordsOf(item) {
+  if (item.outcome !== "accepted") return WORDS[item.outcome];
+  if (!item.stage) return WORDS.deleted;
+  if (!item.report) return line(item);
+  return ["Ready", plural(item.chunks, "passage"), item.report.ocr_pages.length ? "by text recognition" : ""].filter(Boolean).join(", ");
+}
+
+/** What was not read, or not as one might expect. */
+function remarksOf({ report }) {
+  if (!report) return [];
+  const blank = report.pages_without_text.length;
+  return [blank ? `${plural(blank, "page")} without text.` : "", report.truncated ? "Its end was cut off." : "", ...report.warnings].filter(Boolean);
+}
+
+// A list of files -------------------------------------------------------------------------------------
+
+/** Rows are kept by id, so that a button that has the focus keeps it. */
+function fill(list, items, rows) {
+  const kept = new Set(items.map((item) => item.id));
+  for (const [id, row] of rows) if (!kept.has(id)) { row.remove(); rows.delete(id); }
+  items.forEach((item, at) => {
+    let row = rows.get(item.id);
+    if (!row) rows.set(item.id, (row = clone("item-template")));
+    show(row, item);
+    if (list.children[at] !== row) list.insertBefore(row, list.children[at] ?? null);
+  });
+}
+
+/** The folders are told, but the name is what is looked for. */
+function pathOf(path) {
+  const at = path.lastIndexOf("/") + 1;
+  return at ? [el("span", { class: "item-folder", text: path.slice(0, at) }), path.slice(at)] : [path];
+}
+
+function set(node, text) { if (node.textContent !== text) node.textContent = text; }
+
+function show(row, item) {
+  const state = stateOf(item);
+  row.dataset.state = state;
+  const name = $("[data-name]", row);
+  if (name.textContent !== item.source_uri) name.replaceChildren(...pathOf(item.source_uri));
+  if (item.document && state !== "deleted") name.href = `/library/documents/${item.document}`;
+  else name.removeAttribute("href");
+  set($("[data-line]", row), wordsOf(item));
+  const bar = $("progress", row);
+  bar.hidden = !item.total || ["ready", "failed", "cancelled"].includes(state);
+  bar.value = item.total ? item.done / item.total : 0;
+  const error = item.error && state !== "ready" ? item.error : null;
+  $("[data-error]", row).hidden = !error;
+  const remarks = remarksOf(item).join(" ");
+  $("[data-remarks]", row).hidden = !remarks;
+  set($("[data-remarks] span", row), remarks);
+  set($("[data-message]", row), error?.message ?? "");
+  set($("[data-code]", row), error?.code ?? "");
+  const again = $("[data-again]", row);
+  again.hidden = !item.job || !["failed", "cancelled"].includes(state) || known()[item.error?.code]?.retry === false;
+  again.dataset.job = item.job ?? "";
+  const cancel = $("[data-stop]", row);
+  cancel.hidden = !item.job || ["ready", "failed", "cancelled", "deleted", "unchanged"].includes(state);
+  cancel.dataset.job = item.job ?? "";
+  again.setAttribute("aria-label", `Try ${item.source_uri} again`);
+  cancel.setAttribute("aria-label", `Cancel ${item.source_uri}`);
+}
+
+// The import ------------------------------------------------------------------------------------------------
+
+export class ImportView {
+  constructor(node, batch, { onChange = () => {}, open = false } = {}) {
+    Object.assign(this, { node, batch, onChange, sender: null, arrived: Date.now(), quiet: 0, rows: new Map(), groups: new Map(), filter: "", cursors: [""], stop: null });
+    this.sendingRows = new Map();
+    this.refresh = throttled(LOOK_MS, () => this.#look());
+    this.draw = throttled(200, () => this.#draw());
+    this.say = throttled(SAY_MS, () => set(this.#at("announce"), `${batch.label}: ${this.#sum()}`));
+    set(this.#at("name"), batch.label);
+    this.#at("name").href = `/library/imports/${batch.id}`;
+    this.#at("files").open = open || expected(batch) <= FEW;
+    this.#wire();
+    this.news(batch);
+    this.#follow();
+  }
+
+  get busy() { return Boolean(this.sender && !this.sender.over); }
+
+  send(files) {
+    this.sender = new Sender({ base: this.batch.knowledge_base, batch: this.batch.id, files, onChange: this.draw });
+    this.sender.run().then(() => this.#sent());
+  }
+
+  async #sent() {
+    // Fewer may have come than were announced: then nobody waits for the rest.
+    await api("POST", `/api/v1/imports/${this.batch.id}/close`, {}).then((batch) => this.news(batch), () => {});
+    this.draw();
+  }
+
+  news(batch) {
+    const before = this.batch;
+    this.batch = batch;
+    if (before.counts.files !== batch.counts.files) this.arrived = Date.now();
+    this.draw();
+    this.refresh();
+    this.say();
+    if (before.counts.files !== batch.counts.files || endedIn(before) !== endedIn(batch) || before.state !== batch.state) this.onChange(this);
+  }
+
+  #at(name) { return $(`[data-${name}]`, this.node); }
+
+  #follow() {
+    this.stop?.();
+    this.stop = OVER.has(this.batch.state) ? null : follow(`/api/v1/imports/${this.batch.id}/events`, "progress", (batch) => this.news(batch), (batch) => OVER.has(batch.state));
+  }
+
+  #sum() {
+    const { sender } = this;
+    const flying = sender ? [...sender.flying.values()].reduce((sum, { loaded }) => sum + loaded, 0) : 0;
+    return sumLine(this.batch, { refused: sender?.refused.length ?? 0, sending: this.busy ? { files: sender.sent, sent: sender.bytes.sent + flying, total: sender.bytes.total } : null });
+  }
+
+  #draw() {
+    const { batch, sender } = this;
+    set(this.#at("sum"), this.#sum());
+    const bar = this.#at("bar");
+    const over = OVER.has(batch.state) && !this.busy;
+    bar.hidden = over;
+    // Half of the way is coming in, half is being read.
+    bar.value = (batch.counts.files + endedIn(batch)) / Math.max(2 * expected(batch), 1);
+    this.node.dataset.state = over ? (failedIn(batch) ? "failed" : batch.state) : "busy";
+    this.#at("cancel").hidden = over;
+    const note = this.#at("note");
+    note.hidden = !sender?.note;
+    set($("span", note), sender?.note ?? "");
+    this.#drawFlying();
+    this.#drawLost();
+    this.#drawFilters();
+    this.#drawUnsent();
+  }
+
+  #drawFlying() {
+    const list = this.#at("sending");
+    const flying = this.busy ? this.sender.flying : new Map();
+    for (const [path, row] of this.sendingRows) if (!flying.has(path)) { row.remove(); this.sendingRows.delete(path); }
+    for (const [path, { loaded, size }] of flying) {
+      let row = this.sendingRows.get(path);
+      if (!row) {
+        row = el("li", { class: "item" }, el("span", { class: "item-name", text: path }), el("span", { class: "item-line" }), el("progress", { max: 1 }));
+        this.sendingRows.set(path, row);
+        list.append(row);
+      }
+      set($(".item-line", row), loaded < size ? `Sending ${bytes(loaded)} of ${bytes(size)}` : "Sent, being checked");
+      $("progress", row).value = size ? loaded / size : 1;
+    }
+    list.hidden = flying.size === 0;
+  }
+
+  /** Files that the server never got: only this page knows of them, while it is open. */
+  #drawLost() {
+    const lost = this.sender?.refused ?? [];
+    const box = this.#at("lost");
+    box.hidden = lost.length === 0;
+    $("ul", box).replaceChildren(...lost.map(({ path, problem }) => el("li", { class: "item", "data-state": "failed" }, el("span", { class: "item-name", text: path }), el("span", { class: "item-line", text: "Not sent" }), el("p", { class: "error-text", text: problem.message }))));
+    $("[data-resend]", box).hidden = this.busy || !lost.some(({ file }) => file);
+  }
+
+  #drawFilters() {
+    for (const button of $$("[data-filter]", this.node)) {
+      const count = button.dataset.count === "failed" ? failedIn(this.batch) : this.batch.counts[button.dataset.count];
+      button.hidden = !count && button.dataset.filter !== this.filter && button.dataset.filter !== "";
+      set($(".num", button), count.toLocaleString());
+      button.setAttribute("aria-pressed", String(button.dataset.filter === this.filter));
+    }
+  }
+
+  /** Nobody tells when a page that sends is closed: nothing comes any more. */
+  #drawUnsent() {
+    const missing = (this.batch.files ?? 0) - this.batch.counts.files;
+    const wanted = !this.busy && missing > 0 && this.batch.state !== "cancelled";
+    const box = this.#at("unsent");
+    box.hidden = !wanted || Date.now() - this.arrived < QUIET_MS;
+    set($("[data-missing]", box), `${plural(missing, "file")} ${missing === 1 ? "has" : "have"} not arrived. If no other page is sending ${missing === 1 ? "it" : "them"}, choose the same files again: what is here already is not sent twice.`);
+    clearTimeout(this.quiet);
+    if (wanted && box.hidden) this.quiet = setTimeout(this.draw, QUIET_MS);
+  }
+
+  // What failed, and every file, as the server has them
+
+  async #look() {
+    try {
+      await this.#lookAtFailures();
+      if (this.#at("files").open) await this.#lookAtFiles();
+    } catch (error) {
+      if (error instanceof Problem && error.status === 404) this.stop?.();
+    }
+  }
+
+  #items(query, limit, cursor = "") {
+    return api("GET", `/api/v1/imports/${this.batch.id}/items?limit=${limit}&cursor=${cursor}${query ? `&${query}` : ""}`);
+  }
+
+  async #lookAtFailures() {
+    const failed = failedIn(this.batch) + this.batch.counts.cancelled;
+    const items = failed ? (await this.#items("failed=true", SHOWN_FAILURES)).items : [];
+    const byCode = grouped(items);
+    for (const [code, group] of this.groups) if (!byCode.has(code)) { group.node.remove(); this.groups.delete(code); }
+    for (const [code, members] of byCode) this.#drawGroup(code, members);
+    const box = this.#at("failures");
+    box.hidden = items.length === 0;
+    const more = this.#at("more-failures");
+    more.hidden = items.length >= failed;
+    set(more, `The first ${items.length.toLocaleString()} of ${failed.toLocaleString()} failed files are listed here. The others stand under “Every file”, “Failed”.`);
+  }
+
+  #drawGroup(code, items) {
+    let group = this.groups.get(code);
+    if (!group) {
+      const { name, advice, retry = true } = known()[code] ?? { name: "Refused", advice: "The sentence beside each file says why." };
+      group = { node: clone("group-template"), rows: new Map(), touched: false };
+      this.groups.set(code, group);
+      set($("[data-title]", group.node), name);
+      set($("[data-advice]", group.node), advice);
+      const button = $("[data-all]", group.node);
+      button.dataset.all = code;
+      button.classList.toggle("button-plain", !retry);
+      $("summary", group.node).addEventListener("click", () => { group.touched = true; });
+      this.#at("failures").insertBefore(group.node, this.#at("more-failures"));
+    }
+    const retryable = items.filter((item) => item.job).length;
+    // A group that grows long folds itself up, unless somebody has opened or closed it.
+    if (!group.touched) $("details", group.node).open = items.length <= SHORT;
+    set($("[data-count]", group.node), plural(items.length, "file"));
+    const all = $("[data-all]", group.node);
+    all.hidden = retryable < 2;
+    set($("span", all), `Try all ${retryable.toLocaleString()} again`);
+    fill($("ul", group.node), items, group.rows);
+  }
+
+  async #lookAtFiles() {
+    const { filter } = this;
+    const { items, next_cursor: next } = await this.#items(filter, PAGE, this.cursors.at(-1));
+    if (filter !== this.filter) return;
+    this.next = next;
+    fill(this.#at("list"), items, this.rows);
+    const first = (this.cursors.length - 1) * PAGE;
+    this.#at("pager").hidden = this.cursors.length === 1 && !next;
+    this.#at("earlier").disabled = this.cursors.length === 1;
+    this.#at("later").disabled = !next;
+    set(this.#at("range"), items.length ? `${(first + 1).toLocaleString()} to ${(first + items.length).toLocaleString()}` : "");
+    this.#at("none").hidden = items.length > 0;
+  }
+
+  #turn(cursors) {
+    this.cursors = cursors;
+    return this.#lookAtFiles().catch((error) => toast(error.message));
+  }
+
+  // What people do ------------------------------------------------------------------------------------
+
+  #wire() {
+    const filters = this.#at("filters");
+    for (const [query, label, count] of FILTERS) filters.append(el("button", { type: "button", class: "chip", "data-filter": query, "data-count": count }, `${label} `, el("span", { class: "num" })));
+    this.#at("files").addEventListener("toggle", this.refresh);
+    this.node.addEventListener("click", (event) => this.#clicked(event));
+    for (const input of $$("input[type=file]", this.node)) input.addEventListener("change", () => { this.#goOn(chosen(input.files).files); input.value = ""; });
+  }
+
+  async #clicked(event) {
+    const on = (name) => event.target.closest(`[data-${name}]`);
+    try {
+      if (on("filter")) { this.filter = on("filter").dataset.filter; this.#drawFilters(); await this.#turn([""]); }
+      else if (on("earlier")) await this.#turn(this.cursors.slice(0, -1));
+      else if (on("later")) await this.#turn([...this.cursors, this.next]);
+      else if (on("again")) await this.#act("POST", `/api/v1/jobs/${on("again").dataset.job}/retry`);
+      else if (on("stop")) await this.#act("POST", `/api/v1/jobs/${on("stop").dataset.job}/cancel`);
+      else if (on("all")) await this.#retryAll(on("all").dataset.all);
+      else if (on("resend")) this.#resend();
+      else if (on("cancel")) await this.#cancel();
+      else if (on("choose")) $(`input[data-input="${on("choose").dataset.choose}"]`, this.node).click();
+    } catch (error) {
+      toast(error.message);
+    }
+  }
+
+  async #act(method, path, body) {
+    const answer = await api(method, path, body);
+    this.batch = await api("GET", `/api/v1/imports/${this.batch.id}`);
+    this.#follow();
+    this.draw();
+    this.refresh();
+    return answer;
+  }
+
+  async #retryAll(code) {
+    const { retried, skipped } = await this.#act("POST", "/api/v1/jobs/retry", { import: this.batch.id, code });
+    toast(`${plural(retried, "file")} ${retried === 1 ? "is" : "are"} tried again.${skipped ? ` ${skipped} could not be.` : ""}`);
+  }
+
+  async #cancel() {
+    const sure = await confirmed({ title: `Cancel “${this.batch.label}”?`, text: "What is ready stays. What has not been read yet is not read, and what has not been sent is not sent.", yes: "Cancel the import" });
+    if (!sure) return;
+    this.sender?.stop();
+    await this.#act("POST", `/api/v1/imports/${this.batch.id}/cancel`);
+  }
+
+  #resend() {
+    const files = this.sender.refused.filter(({ file }) => file).map(({ file, path }) => ({ file, path }));
+    this.send(files);
+  }
+
+  /** Sends what had not arrived when the page was closed. */
+  async #goOn(files) {
+    const here = new Set();
+    for (let cursor = ""; cursor !== null;) {
+      const { items, next_cursor: next } = await this.#items("", 200, cursor);
+      for (const item of items) here.add(item.source_uri);
+      cursor = next;
+    }
+    const left = files.filter(({ path }) => !here.has(path));
+    if (left.length) this.send(left);
+    else toast("Every file that you chose is here already.");
+  }
+}
+
+function grouped(items) {
+  const groups = new Map();
+  for (const item of items) {
+    const code = item.error?.code ?? "";
+    if (!groups.has(code)) groups.set(code, []);
+    groups.get(code).push(item);
+  }
+  return groups;
+}

@@ -1,0 +1,132 @@
+// Sending the files of an import: a few at once, and again when the connection or the server fails.
+// By XMLHttpRequest, since fetch cannot tell how much has been sent.
+
+import { Problem, SIGNED_OUT, csrfToken, renewToken } from "./http.js";
+
+const AT_ONCE = 2; // of all imports together: a browser opens six connections to one host
+const TRIES = 4;
+const PAUSE_MS = 3000;
+const LOST = "The connection is lost. Sending goes on by itself when it is back; leave this page open.";
+const BUSY = "The server is busy. Sending goes on by itself in a moment.";
+
+const waiting = [];
+let open = AT_ONCE;
+
+async function turn() {
+  if (open > 0) open -= 1;
+  else await new Promise((resolve) => waiting.push(resolve));
+}
+
+function next() {
+  const resolve = waiting.shift();
+  if (resolve) resolve();
+  else open += 1;
+}
+
+const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+const reachable = () => fetch("/healthz", { cache: "no-store" }).then((answer) => answer.ok, () => false);
+const readable = (file) => file.slice(0, 1).arrayBuffer().then(() => true, () => false);
+
+function problemIn(xhr) {
+  let body = {};
+  try { body = JSON.parse(xhr.responseText); } catch { /* not from the API: the status says enough */ }
+  return new Problem({ detail: `The server answered with an error (${xhr.status}).`, ...body, status: xhr.status });
+}
+
+export class Sender {
+  /** `files` are {file, path}; `onChange` is called often. */
+  constructor({ base, batch, files, onChange }) {
+    Object.assign(this, { base, batch, onChange, total: files.length, sent: 0, note: "", stopped: false, over: false });
+    this.bytes = { sent: 0, total: files.reduce((sum, { file }) => sum + file.size, 0) };
+    this.queue = files.map((each, at) => ({ ...each, key: `${batch}:${at}:${Date.now()}` }));
+    this.flying = new Map(); // path -> {loaded, size}
+    this.refused = []; // {file, path, problem}: what the server cannot list, as it never got them
+  }
+
+  async run() {
+    await Promise.all(Array.from({ length: AT_ONCE }, () => this.#work()));
+    this.over = true;
+    this.note = "";
+    this.onChange();
+  }
+
+  stop() {
+    this.stopped = true;
+    for (const { xhr } of this.flying.values()) xhr?.abort();
+  }
+
+  async #work() {
+    while (!this.stopped && this.queue.length) {
+      await turn();
+      const entry = this.stopped ? null : this.queue.shift();
+      if (entry) await this.#deliver(entry);
+      next();
+    }
+  }
+
+  async #deliver(entry) {
+    for (let tried = 1; !this.stopped; tried += 1) {
+      const xhr = await this.#send(entry);
+      if (this.stopped) return;
+      if (xhr.status >= 200 && xhr.status < 300) return this.#arrived(entry);
+      if (!(await this.#worthAgain(entry, xhr, tried))) return;
+    }
+  }
+
+  #arrived({ file }) {
+    this.sent += 1;
+    this.bytes.sent += file.size;
+    this.note = "";
+    this.onChange();
+  }
+
+  async #worthAgain(entry, xhr, tried) {
+    if (xhr.status === 0) {
+      if (!(await readable(entry.file))) return this.#refuse(entry, new Problem({ status: 1, code: "unreadable", detail: "The file has been changed, moved or deleted since it was chosen. Choose it again." }));
+      return this.#wait(LOST, reachable);
+    }
+    if (xhr.status === 401) return this.#wait(SIGNED_OUT, () => fetch("/api/v1/me").then((answer) => answer.ok, () => false));
+    if (tried < TRIES && (xhr.status === 429 || xhr.status >= 500)) return this.#wait(BUSY, () => true, Number(xhr.getResponseHeader("Retry-After")) * 1000);
+    const problem = problemIn(xhr);
+    if (problem.code === "csrf_failed" && tried < TRIES) return renewToken().then(() => true, () => true);
+    // Anything else the server has written down itself as an item of the import.
+    if (xhr.status >= 500 || xhr.status === 403 || xhr.status === 404) return this.#refuse(entry, problem);
+    this.#arrived(entry);
+    return false;
+  }
+
+  async #wait(note, isOver, ms = 0) {
+    this.note = note;
+    this.onChange();
+    do await pause(ms || PAUSE_MS); while (!this.stopped && !(await isOver()));
+    this.note = "";
+    this.onChange();
+    return true;
+  }
+
+  #refuse({ file, path }, problem) {
+    this.refused.push({ file, path, problem });
+    this.onChange();
+    return false;
+  }
+
+  #send({ file, path, key }) {
+    const xhr = new XMLHttpRequest();
+    const body = new FormData();
+    body.append("import", this.batch);
+    if (path !== file.name) body.append("source_uri", path);
+    body.append("file", file, file.name);
+    const state = { xhr, loaded: 0, size: file.size };
+    this.flying.set(path, state);
+    return new Promise((resolve) => {
+      xhr.upload.onprogress = ({ loaded, total }) => { state.loaded = Math.min(loaded, total, file.size); this.onChange(); };
+      xhr.onloadend = () => { this.flying.delete(path); resolve(xhr); };
+      xhr.open("POST", `/api/v1/knowledge-bases/${this.base}/documents`);
+      xhr.setRequestHeader("X-CSRFToken", csrfToken());
+      xhr.setRequestHeader("Accept", "application/json");
+      xhr.setRequestHeader("Idempotency-Key", key);
+      xhr.send(body);
+      this.onChange();
+    });
+  }
+}
