@@ -11,6 +11,7 @@ from typing import Any
 
 from django.core.files.base import File
 from django.db import transaction
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from cairn.access.lookup import as_id
@@ -77,6 +78,7 @@ class Upload:
     batch: Import | None = None
     part: Part | None = None
     seen: Seen = Seen()
+    under_way: timedelta = timedelta()
 
     @property
     def source_key(self) -> str:
@@ -104,11 +106,13 @@ def document_submit(
     if_match: frozenset[str] | None = None,
     batch: Import | None = None,
     part: Part | None = None,
+    under_way: timedelta = timedelta(),
 ) -> Submission:
     """A new document, a new version of one, or nothing new if the bytes are the same.
 
     Conflict if somebody else replaces the document at the same time. `if_match`: numbers one of which
     the latest version must have, `*` for any. `batch`: the import that the file is an item of.
+    `under_way`: how long ago the request began to come.
     """
     name = clean_filename(filename)
     try:
@@ -116,7 +120,7 @@ def document_submit(
         seen = _seen(knowledge_base, source_uri or name)
         upload = Upload(
             file, name, storage.sha256_of(file), title, source_uri, metadata, readers, if_match, batch,
-            part, seen,
+            part, seen, under_way,
         )  # fmt: skip
         return _submit_with_file(knowledge_base, upload, principal, idempotency_key)
     except InvalidInput as error:
@@ -247,11 +251,18 @@ def _require_no_race(document: Document, upload: Upload) -> None:
         return  # whoever is overtaken has been stopped by its check
     if document.parent_id:
         raise Conflict("This source is a part of a mail or an archive. Replace that, or choose another name.")
-    if latest and latest.id != upload.seen.version and latest.sha256 != upload.sha256:
+    if latest and latest.sha256 != upload.sha256 and _came_meanwhile(latest, upload):
         raise Conflict(
             "Somebody else replaced this document at the same moment. Look at the new version, and send "
             "yours again if it should still take its place."
         )
+
+
+def _came_meanwhile(latest: DocumentVersion, upload: Upload) -> bool:
+    if latest.id != upload.seen.version:
+        return True
+    came = Now() - upload.under_way
+    return DocumentVersion.objects.filter(pk=latest.pk, created_at__gt=came, created_at__lte=Now()).exists()
 
 
 def _require_may_replace(document: Document, upload: Upload, principal: Principal) -> None:
@@ -312,7 +323,9 @@ def _version_create(
         size=upload.file.size,
         sha256=upload.sha256,
         created_by_id=principal.user,
+        created_at=Now(),  # the clocks of web processes may differ
     )
+    version.refresh_from_db(fields=["created_at"])
     document.latest_version = version
     document.save(update_fields=["latest_version", "updated_at"])
     record(

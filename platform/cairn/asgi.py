@@ -2,10 +2,12 @@
 
 import json
 import os
+import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from django.core.asgi import get_asgi_application
+from django.http import HttpRequest
 
 from cairn.errors import PayloadTooLarge
 from cairn.settings import environment
@@ -15,7 +17,14 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Any, Any, Any], Awaitable[None]]
 
+_ARRIVED = "cairn.arrived"
 FORM_BYTES = 1 << 20  # what a form has around its file
+
+
+def seconds_under_way(request: HttpRequest) -> float:
+    """Since its headers came, before its body did."""
+    scope = getattr(request, "scope", {})
+    return time.monotonic() - scope[_ARRIVED] if _ARRIVED in scope else 0.0
 
 
 class BodyLimit:
@@ -26,6 +35,7 @@ class BodyLimit:
         self._limit = limit
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        scope[_ARRIVED] = time.monotonic()
         if scope["type"] == "http" and self._announced(scope) > self._limit:
             await self._refuse(send)
         else:

@@ -130,6 +130,19 @@ def test_a_cut_replacement_leaves_the_document_as_it_was(
     assert (again.status_code, again.json()["document"]["id"]) == (202, made["id"])
 
 
+def test_who_was_overtaken_while_sending_is_told(api: httpx.Client, base: str) -> None:
+    upload(api, base, "plan.md", b"# Plan\n\nThe first.")
+    body = f"{part('plan.md')}# Plan\n\nThe slow one.\r\n--{BOUNDARY}--\r\n"
+    path = f"/api/v1/knowledge-bases/{base}/documents"
+    connection = opened(api)
+    connection.sendall(head(api, path, f"Content-Length: {len(body)}", body[:-10]))
+    assert upload(api, base, "plan.md", b"# Plan\n\nThe quick one.").status_code == 202
+    connection.sendall(body[-10:].encode())
+    assert connection.recv(4096).startswith(b"HTTP/1.1 409 ")
+    connection.close()
+    assert upload(api, base, "plan.md", b"# Plan\n\nOne that came later.").status_code == 202
+
+
 def test_the_server_takes_uploads_after_a_hundred_cut_ones(
     cairn_server: Server, api: httpx.Client, base: str
 ) -> None:

@@ -1,6 +1,6 @@
 """Documents, their originals, what was read of them, and receipts of their erasure."""
 
-from datetime import date
+from datetime import date, timedelta
 from typing import Annotated, ClassVar, Literal
 
 from django.db import transaction
@@ -12,6 +12,7 @@ from cairn.access.lookup import document_for, knowledge_base_for
 from cairn.access.models import Role
 from cairn.access.rules import documents_for
 from cairn.access.scope import Principal
+from cairn.asgi import seconds_under_way
 from cairn.errors import NotFound, PreconditionFailed
 from cairn.library.models import Document as DocumentRow
 from cairn.library.models import DocumentVersion, KnowledgeBase
@@ -132,6 +133,7 @@ def document_add(
         idempotency_key=idempotency_key,
         if_match=_versions(if_match),
         batch=_batch(principal, base, form.batch),
+        under_way=timedelta(seconds=seconds_under_way(request)),
         **form.said(),
     )
     job = Job.of(submission.job) if submission.job else None
