@@ -1,5 +1,6 @@
 # make up      install what is missing and start Cairn on http://127.0.0.1:8000
-# make test    the whole test suite
+# make test    the tests, but for those of whole clusters
+# make test-all   those, too: workers, brokers and databases that break
 # make test-postgres  what of it touches the database, on PostgreSQL
 # make lint    ruff, mypy, import rules
 # make bench   speed and memory, as a table and as JSON
@@ -10,7 +11,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help up test test-postgres lint bench bench-ingest clean
+.PHONY: help up test test-all test-postgres lint bench bench-ingest clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -24,6 +25,9 @@ up: $(RUNTIME)
 	@exec $(BIN)/python manage.py up $(ARGS)
 
 test: $(DEV)
+	$(BIN)/python -m pytest --quick $(ARGS)
+
+test-all: $(DEV)
 	$(BIN)/python -m pytest $(ARGS)
 
 test-postgres: $(DEV)

@@ -90,17 +90,19 @@ def claim(job_id: uuid.UUID) -> Lease | None:
 def claim_next(lane: Lane) -> Lease | None:
     """The job whose turn it is. Who works on the bulk lane takes interactive jobs first."""
     for each in (Lane.INTERACTIVE,) if lane == Lane.INTERACTIVE else (Lane.INTERACTIVE, Lane.BULK):
-        queue = Job.objects.due().filter(lane=each).in_order()
-        while queue.exists():  # asked first, since on SQLite a transaction locks everyone out
-            if lease := _claim_first(queue):
-                return lease
+        waiting = Job.objects.queued().filter(lane=each)
+        # Asked first, since on SQLite a transaction locks everyone out.
+        if waiting.exists() and (lease := _claim_first(Job.objects.due().filter(lane=each).in_order())):
+            return lease
     return None
 
 
 def _claim_first(queue: JobQuerySet) -> Lease | None:
     with transaction.atomic():
-        job = _locked_first(queue)
-        return _lease(job) if job and _worth_doing(job) else None
+        while job := _locked_first(queue):
+            if _worth_doing(job):
+                return _lease(job)
+    return None
 
 
 def _locked_first(rows: JobQuerySet) -> Job | None:

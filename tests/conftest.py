@@ -29,8 +29,16 @@ def pytest_runtest_setup() -> None:
     socket_allow_hosts(["127.0.0.1", "::1", "localhost"], allow_unix_socket=True)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--quick", action="store_true", help="without the tests of whole clusters")
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Where DATABASE_URL names a database, only what touches it runs."""
+    if config.getoption("quick"):
+        for item in items:
+            if item.get_closest_marker("cluster"):
+                item.add_marker(pytest.mark.skip(reason="takes minutes: run make test-all"))
     if GIVEN["DATABASE_URL"]:
         config.hook.pytest_deselected(items=[item for item in items if not _touches_database(item)])
         items[:] = [item for item in items if _touches_database(item)]

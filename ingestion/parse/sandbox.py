@@ -33,13 +33,14 @@ log = logging.getLogger(__name__)
 Cancelled = Callable[[], bool]
 
 _POLL: Final = 0.2
+_LOOK: Final = 0.05  # often: memory can be used up in a fraction of a second
 _START_SECONDS: Final = 90
 _RECEIVE_SECONDS: Final = 60
 _REAP_SECONDS: Final = 10
 _FILES_PER_CHILD: Final = 200
 _LARGEST_ANSWER: Final = 512 << 20
 _CONFINE: Final = "ingestion.parse.confine"
-_MEMORY_USED_UP: Final = 0.8
+_MEMORY_USED_UP: Final = 0.5  # what grows by doubling fails there
 # nothing of the parent's environment: it holds secrets
 _ENVIRONMENT: Final = {
     "DO_NOT_TRACK": "1",
@@ -360,7 +361,7 @@ class _Child:
         deadline = time.monotonic() + request.limits.seconds
         tell = Throttled(request.progress)
         while True:
-            if self._connection.poll(_POLL):
+            if self._connection.poll(_LOOK):
                 with self._killed_after(_RECEIVE_SECONDS):
                     found = messages.receive(self._connection, _LARGEST_ANSWER)
                 if isinstance(found, Answer):
