@@ -172,9 +172,10 @@ CELERY_BEAT_SCHEDULE = {
 # Redis hands a message out again when it has not been acknowledged for so long. It must exceed the longest
 # job; but a message is only a wake-up, so twice does no harm. For the same reason a message whose worker
 # died (task_reject_on_worker_lost) is not handed out again: the job is, with its attempts counted.
-CELERY_BROKER_TRANSPORT_OPTIONS = (
-    {"visibility_timeout": 6 * 3600} if _env.celery_broker_url.startswith(("redis", "valkey")) else {}
-)
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "max_retries": 0,  # an upload does not wait for a broker that is away: the sweeper sends again
+    **({"visibility_timeout": 6 * 3600} if _env.celery_broker_url.startswith(("redis", "valkey")) else {}),
+}
 
 LOGGING = {
     "version": 1,

@@ -3,6 +3,8 @@
 That starts in half a second, where importing sentence-transformers takes five, and needs no PyTorch.
 """
 
+import os
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -25,6 +27,7 @@ from cairn.inference.protocols import Vectors
 _EXPORTER = "cairn.inference.embedding.export"
 _GRAPH = Path("openvino", "openvino_model.xml")
 _QUEUED: Final = 2  # batches ready for a core that becomes free
+_NICE: Final = 10  # documents leave the cores to whoever asks a question meanwhile
 
 Encoded = tuple[Batch, Vectors]
 
@@ -85,7 +88,9 @@ class OpenVinoEncoder:
         """Compiled when the first documents come: a process that only answers never pays for it."""
         with self._compiling:
             if self._requests is None:
-                self._requests = _Requests(self._compiled("THROUGHPUT"))
+                with ThreadPoolExecutor(1, initializer=_step_back) as niced:  # its threads inherit it
+                    model = niced.submit(self._compiled, "THROUGHPUT").result()
+                self._requests = _Requests(model)
             return self._requests
 
     def _run(self, request: Any, batch: Batch) -> Vectors:
@@ -110,6 +115,12 @@ class OpenVinoEncoder:
         weights = batch.mask / batch.mask.sum(axis=1, keepdims=True)
         pooled: Vectors = np.matmul(weights[:, None, :].astype(np.float32), states)[:, 0]
         return pooled
+
+
+def _step_back() -> None:
+    """This thread, which only Linux can tell from the process."""
+    if sys.platform == "linux":
+        os.nice(_NICE)
 
 
 class _Requests:

@@ -1,5 +1,7 @@
 import os
+import sys
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -36,6 +38,26 @@ def test_a_query_does_not_wait_for_documents(openvino_encoder: OpenVinoEncoder) 
     go_on.set()
     ingest.join(60)
     assert len(results) == 2
+
+
+def ticks_by_nice() -> Counter[int]:
+    """What the threads of this process have used of the cores."""
+    found = Counter[int]()
+    for stat in Path("/proc/self/task").glob("*/stat"):
+        fields = stat.read_text().rpartition(")")[2].split()
+        found[int(fields[16])] += int(fields[11])
+    return found
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux weighs threads")
+def test_documents_leave_the_cores_to_questions(openvino_encoder: OpenVinoEncoder) -> None:
+    long = Batch([0], np.full((32, 256), 7592), np.ones((32, 256), np.int64))
+    list(openvino_encoder.encode_all([HELLO]))
+    before, mine = ticks_by_nice(), os.getpriority(os.PRIO_PROCESS, 0)
+    list(openvino_encoder.encode_all([long] * 4))
+    used = ticks_by_nice() - before
+    assert os.getpriority(os.PRIO_PROCESS, 0) == mine
+    assert max(used, key=used.__getitem__) >= min(mine + 10, 19)
 
 
 def test_batches_that_fail_leave_the_encoder_usable(openvino_encoder: OpenVinoEncoder) -> None:
