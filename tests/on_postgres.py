@@ -19,7 +19,8 @@ def main(arguments: Sequence[str]) -> int:
     server.start()
     try:
         environment = {**os.environ, "DATABASE_URL": server.url}
-        command = [sys.executable, "-m", "pytest", *arguments]
+        # The server goes with its databases: none is removed while a thread may still be connected.
+        command = [sys.executable, "-m", "pytest", "--reuse-db", *arguments]
         return subprocess.run(command, env=environment, check=False).returncode
     finally:
         server.close()
