@@ -1,0 +1,94 @@
+from math import log2
+from typing import Any
+
+import pytest
+
+from retrieval.evaluation.gold import GoldQuestion
+from retrieval.evaluation.measures import LOWER_IS_BETTER, Outcome, by_kind, fails, measures
+
+EMPTY = {
+    "standalone": "",
+    "ranking": (),
+    "answer": "",
+    "refused": False,
+    "cited": (),
+    "search_ms": 1,
+    "answer_ms": 2,
+}
+
+
+def outcome(question: GoldQuestion, **fields: Any) -> Outcome:
+    return Outcome(question=question, **{**EMPTY, **fields})
+
+
+def question(identity: str, *relevant: str, **fields: Any) -> GoldQuestion:
+    return GoldQuestion(id=identity, question="?", relevant=relevant, **fields)
+
+
+def test_retrieval_counts_documents_by_their_place() -> None:
+    found = measures(
+        [
+            outcome(question("first", "a"), ranking=("a", "b")),
+            outcome(question("third", "a"), ranking=("b", "c", "a")),
+            outcome(question("nowhere", "a")),
+            outcome(question("none to find"), ranking=("a",)),
+        ]
+    )
+    assert found["ndcg@10"] == pytest.approx((1 + 1 / log2(4) + 0) / 3)
+    assert found["mrr"] == pytest.approx((1 + 1 / 3 + 0) / 3)
+    assert found["recall@5"] == found["recall@20"] == pytest.approx(2 / 3)
+
+
+def test_citations_of_what_was_answered() -> None:
+    found = measures(
+        [
+            outcome(question("both", "a", "b"), cited=("a", "c")),
+            outcome(question("one", "a"), cited=("a", "a")),
+            outcome(question("refused", "a"), refused=True),
+            outcome(question("made up"), cited=("a",)),
+        ]
+    )
+    assert found["citation_precision"] == pytest.approx(3 / 4)
+    assert found["citation_recall"] == pytest.approx((1 / 2 + 1) / 2)
+
+
+def test_a_refusal_is_right_where_no_document_answers() -> None:
+    found = measures(
+        [
+            outcome(question("rightly"), refused=True),
+            outcome(question("also"), refused=True),
+            outcome(question("not")),
+            outcome(question("wrongly", "a"), refused=True),
+            outcome(question("answered", "a"), answer="It is 25 DAYS.", cited=("a",)),
+        ]
+    )
+    assert found["refusal_precision"] == pytest.approx(2 / 3)
+    assert found["refusal_recall"] == pytest.approx(2 / 3)
+    assert found["refusal_f1"] == pytest.approx(2 / 3)
+    assert found["wrongly_refused"] == pytest.approx(1 / 2)
+
+
+def test_an_answer_has_what_it_must_have_whatever_the_case() -> None:
+    asked = question("a", "a", must_contain=("25 days", "Form 7"))
+    assert outcome(asked, answer="25 Days, by form 7").right
+    assert not outcome(asked, answer="25 days").right
+    assert not outcome(asked, answer="25 Days, by form 7", refused=True).right
+    assert measures([outcome(asked, answer="25 days")])["must_contain"] == 0
+
+
+def test_without_questions_nothing_is_told() -> None:
+    assert set(measures([]).values()) == {None}
+
+
+def test_kinds_are_measured_apart() -> None:
+    found = by_kind([outcome(question("a", kind="near_miss"), refused=True), outcome(question("b", "x"))])
+    assert found["near_miss"]["refusal_recall"] == 1
+    assert found["paraphrase"]["recall@5"] == 0
+
+
+def test_worse_means_higher_where_lower_is_better() -> None:
+    found = measures([outcome(question("a", "x"), ranking=("x",), search_ms=40)])
+    assert fails(found, {"mrr": 1, "search_p50_ms": 40, "wrongly_refused": 0}) == []
+    assert fails(found, {"mrr": 1.1, "search_p50_ms": 39}) == ["mrr", "search_p50_ms"]
+    assert fails(found, {"refusal_recall": 0}) == ["refusal_recall"]  # no question tells
+    assert set(LOWER_IS_BETTER) <= set(found)

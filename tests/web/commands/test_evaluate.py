@@ -1,0 +1,101 @@
+"""Measuring with real models, over REST, what a small folder tells and does not."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.servers import Completed, Server
+
+pytestmark = pytest.mark.models
+
+GOLD: list[dict[str, Any]] = [
+    {
+        "id": "fee",
+        "question": "How much does a parking permit cost?",
+        "relevant": ["lot/permit.md"],
+        "must_contain": ["30 dollars"],
+    },
+    {
+        "id": "where",
+        "kind": "follow_up",
+        "history": ["How much does a parking permit cost?"],
+        "question": "And where do visitors park?",
+        "relevant": ["lot/visitors.md"],
+        "must_contain": ["Elm Street"],
+    },
+    {"id": "steel", "kind": "unanswerable", "question": "What is the melting point of tungsten?"},
+]
+
+
+@pytest.fixture(scope="module")
+def base(cairn_server: Server, tmp_path_factory: pytest.TempPathFactory) -> str:
+    folder = tmp_path_factory.mktemp("evaluate") / "lot"
+    folder.mkdir()
+    (folder / "permit.md").write_text("# Permits\n\nA parking permit costs 30 dollars a month.")
+    (folder / "visitors.md").write_text("# Visitors\n\nVisitors park in garage B on Elm Street.")
+    assert cairn_server.manage("ingest", str(folder), "--kb", "lot", "--wait").returncode == 0
+    return "lot"
+
+
+def write(path: Path, questions: list[dict[str, Any]]) -> str:
+    path.write_text("\n".join(map(json.dumps, questions)), encoding="utf-8")
+    return str(path)
+
+
+def evaluate(server: Server, gold: str, *options: str) -> Completed:
+    return server.manage("evaluate", gold, "--kb", "lot", *options)
+
+
+def conversations(server: Server) -> list[Any]:
+    headers = {"Authorization": f"Bearer {server.key()}"}
+    found = httpx.get(f"{server.url}/api/v1/conversations", headers=headers, trust_env=False).json()
+    return [item["id"] for item in found["items"]]
+
+
+def test_it_measures_search_answers_and_refusals(cairn_server: Server, base: str, tmp_path: Path) -> None:
+    before = conversations(cairn_server)
+    done = evaluate(cairn_server, write(tmp_path / "gold.jsonl", GOLD), "--json", "--fail-under", "recall@5=0.9")
+    assert done.returncode == 0, done.stderr
+    run = json.loads(done.stdout)
+    assert run["questions"] == 3
+    found, ranks = run["measures"], [outcome["rank"] for outcome in run["outcomes"]]
+    assert found["recall@5"] == found["citation_recall"] == found["must_contain"] == found["refusal_f1"] == 1
+    assert found["mrr"] == (1 / ranks[0] + 1 / ranks[1]) / 2
+    assert ranks[2] is None
+    assert [outcome["right"] for outcome in run["outcomes"]] == [True, True, True]
+    assert "visitors" in run["outcomes"][1]["standalone_question"].lower()
+    assert run["by_kind"]["unanswerable"]["refusal_recall"] == 1
+    assert conversations(cairn_server) == before
+
+
+def test_a_run_is_compared_with_one_before(cairn_server: Server, base: str, tmp_path: Path) -> None:
+    other = [{**GOLD[0], "must_contain": ["40 dollars"]}, GOLD[2]]
+    was = tmp_path / "before.json"
+    was.write_text(evaluate(cairn_server, write(tmp_path / "a.jsonl", other), "--json").stdout)
+    gold = write(tmp_path / "b.jsonl", [GOLD[0], {**GOLD[2], "relevant": ["lot/steel.md"], "kind": "code"}])
+    done = evaluate(cairn_server, gold, "--baseline", str(was), "--fail-under", "recall@5=0.9")
+    assert done.returncode == 3
+    assert "better than before: fee" in done.stdout
+    assert "worse than before: steel" in done.stdout
+    assert "steel: refused; its document is at place none" in done.stdout
+    assert done.stderr.splitlines()[-1] == "error: Worse than wanted: recall@5"
+
+
+def test_an_error_is_one_sentence(cairn_server: Server, base: str, tmp_path: Path) -> None:
+    gold = write(tmp_path / "gold.jsonl", GOLD[:1])
+    broken = tmp_path / "broken.jsonl"
+    broken.write_text("{}")
+    for arguments, message in [
+        ((str(tmp_path / "none.jsonl"),), "cannot be read"),
+        ((str(broken),), "line 1: id: Field required"),
+        ((gold, "--baseline", gold), "is not what evaluate --json printed"),
+        ((gold, "--fail-under", "speed=1"), "write it as METRIC=VALUE"),
+        ((gold, "--fail-under", "mrr=fast"), "“fast” is no number"),
+    ]:
+        done = evaluate(cairn_server, *arguments)
+        assert done.returncode != 0
+        assert message in done.stderr, done.stderr
+        assert "Traceback" not in done.stderr

@@ -1,0 +1,108 @@
+"""Asking questions whose answers are known, over REST as anybody would."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Final, TypeVar
+
+from retrieval.evaluation.gold import GoldQuestion
+from retrieval.evaluation.measures import Measures, Outcome, by_kind, measures
+from web.runtime.api import Api, Json
+from web.runtime.ingesting import Tick
+
+_DEPTH: Final = 100  # passages; of one document there may be many
+_REFUSED: Final = "refused"
+_T = TypeVar("_T")
+
+
+def outcomes_of(api: Api, base: str, questions: Sequence[GoldQuestion], tick: Tick) -> Iterator[Outcome]:
+    for done, question in enumerate(questions):
+        tick("Asking", done, len(questions))
+        yield _outcome(api, base, question)
+    tick("Asking", len(questions), len(questions))
+
+
+def _outcome(api: Api, base: str, question: GoldQuestion) -> Outcome:
+    answer, answer_ms = _asked(api, base, question)
+    standalone = str(answer["standalone_question"])
+    query = {"query": standalone, "knowledge_bases": [base], "top_k": _DEPTH}
+    found, search_ms = _timed(lambda: api.post("/api/v1/search", query))
+    return Outcome(
+        question=question,
+        standalone=standalone,
+        ranking=tuple(dict.fromkeys(hit["source_uri"] for hit in found["results"])),
+        answer=str(answer["answer"]),
+        refused=answer["verdict"] == _REFUSED,
+        cited=tuple(citation["source_uri"] for citation in answer["citations"]),
+        search_ms=search_ms,
+        answer_ms=answer_ms,
+    )
+
+
+def _asked(api: Api, base: str, question: GoldQuestion) -> tuple[Json, float]:
+    """In a conversation of its own, which is gone afterwards."""
+    conversation: Json = {}
+    try:
+        for earlier in question.history:
+            body = {"question": earlier, "knowledge_bases": [base], **conversation}
+            conversation = _conversation(api.post("/api/v1/ask", body))
+        body = {"question": question.question, "knowledge_bases": [base], **conversation}
+        answer, milliseconds = _timed(lambda: api.post("/api/v1/ask", body))
+        conversation = _conversation(answer)
+        return answer, milliseconds
+    finally:
+        if conversation:
+            api.delete(f"/api/v1/conversations/{conversation['conversation']}")
+
+
+def _conversation(answer: Json) -> Json:
+    return {"conversation": answer["conversation"]}
+
+
+def _timed(call: Callable[[], _T]) -> tuple[_T, float]:
+    began = time.perf_counter()
+    result = call()
+    return result, (time.perf_counter() - began) * 1000
+
+
+def report(outcomes: Sequence[Outcome]) -> Json:
+    """What is printed, and what a later run may be compared with."""
+    return {
+        "questions": len(outcomes),
+        "measures": _rounded(measures(outcomes)),
+        "by_kind": {kind: _rounded(found) for kind, found in by_kind(outcomes).items()},
+        "outcomes": [_shown(outcome) for outcome in outcomes],
+    }
+
+
+def _rounded(found: Measures) -> Measures:
+    return {name: None if value is None else round(value, 4) for name, value in found.items()}
+
+
+def _shown(outcome: Outcome) -> Json:
+    question = outcome.question
+    places = [outcome.ranking.index(uri) + 1 for uri in question.relevant if uri in outcome.ranking]
+    return {
+        "id": question.id,
+        "kind": question.kind.value,
+        "question": question.question,
+        "standalone_question": outcome.standalone,
+        "right": outcome.right,
+        "refused": outcome.refused,
+        "answer": outcome.answer,
+        "rank": min(places, default=None),
+        "cited": list(dict.fromkeys(outcome.cited)),
+        "relevant": list(question.relevant),
+    }
+
+
+def changes(now: Json, before: Json) -> dict[str, list[str]]:
+    """Ids of questions that are right now and were not before, and the other way round."""
+    was = _right_ids(before)
+    known = {outcome["id"] for outcome in before["outcomes"]}
+    is_now = _right_ids(now) & known
+    asked = {outcome["id"] for outcome in now["outcomes"]}
+    return {"better": sorted(is_now - was), "worse": sorted((was & asked) - is_now)}
+
+
+def _right_ids(run: dict[str, Any]) -> set[str]:
+    return {outcome["id"] for outcome in run["outcomes"] if outcome["right"]}
