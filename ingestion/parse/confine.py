@@ -48,7 +48,6 @@ _CHANGES: Final = {
 _WRITES: Final = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 # spaCy's machinery imports torch where it finds it: 2 s and 190 MB for nothing
 _UNWANTED: Final = ("torch",)
-_NICE: Final = 10
 _PACKAGES: Final = ("cairn", "ingestion")
 _SYSTEM: Final = tuple(
     Path(place)
@@ -101,19 +100,11 @@ def _isolate(module: str, task: Task) -> None:
         sys.modules[name] = None  # type: ignore[assignment]  # how import is told "not installed"
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    _step_back()
     _leave_network()
     sys.addaudithook(_refuse_network)
     with contextlib.suppress(OSError):
         landlock.restrict(_reach(module, task))
     seccomp.refuse_sockets()
-
-
-def _step_back() -> None:
-    """Whoever asks a question goes first. Linux may weigh sessions, and each child is one of its own."""
-    os.nice(_NICE)
-    with contextlib.suppress(OSError):
-        Path("/proc/self/autogroup").write_text(str(_NICE), encoding="ascii")
 
 
 def _reach(module: str, task: Task) -> landlock.Reach:

@@ -131,11 +131,6 @@ def test_a_crash_fails_the_file_and_not_the_next(own_pool: ParserPool, slow: Pat
     assert is_well(own_pool, quick)
 
 
-def test_a_child_leaves_the_cores_to_questions(own_pool: ParserPool, quick: Path) -> None:
-    is_well(own_pool, quick)
-    assert child_of(own_pool).nice() == min(psutil.Process().nice() + 10, 19)
-
-
 def test_a_child_that_died_at_rest_is_replaced(own_pool: ParserPool, quick: Path) -> None:
     is_well(own_pool, quick)
     child = child_of(own_pool)

@@ -57,7 +57,9 @@ def conversations(server: Server) -> list[Any]:
 
 def test_it_measures_search_answers_and_refusals(cairn_server: Server, base: str, tmp_path: Path) -> None:
     before = conversations(cairn_server)
-    done = evaluate(cairn_server, write(tmp_path / "gold.jsonl", GOLD), "--json", "--fail-under", "recall@5=0.9")
+    done = evaluate(
+        cairn_server, write(tmp_path / "gold.jsonl", GOLD), "--json", "--fail-under", "recall@5=0.9"
+    )
     assert done.returncode == 0, done.stderr
     run = json.loads(done.stdout)
     assert run["questions"] == 3
