@@ -4,7 +4,6 @@ import re
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -63,14 +62,21 @@ class _Directory:
     members: list[Member]
 
 
+_kept: dict[tuple[object, ...], _Directory] = {}
+"""The last one: its files are asked for one by one."""
+
+
 def _directory(path: Path) -> _Directory:
     about = path.stat()
-    return _read_directory(path, about.st_ino, about.st_mtime_ns, about.st_size)
+    key = (path, about.st_ino, about.st_mtime_ns, about.st_size)
+    if key not in _kept:
+        while _kept:
+            _kept.popitem()[1].opened.close()
+        _kept[key] = _read_directory(path)
+    return _kept[key]
 
 
-@lru_cache(maxsize=1)
-def _read_directory(path: Path, *_: int) -> _Directory:
-    """Kept until the next: its files are asked for one by one."""
+def _read_directory(path: Path) -> _Directory:
     opened = zipfile.ZipFile(path)
     shown = [(place, name) for place, name in enumerate(map(_name, opened.infolist())) if name]
     names = part_names.told_apart([name for _, name in shown])

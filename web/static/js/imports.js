@@ -153,7 +153,8 @@ export class ImportView {
 
   async #sent() {
     // Fewer may have come than were announced: then nobody waits for the rest.
-    await api("POST", `/api/v1/imports/${this.batch.id}/close`, {}).then((batch) => this.news(batch), () => {});
+    // Not after a cancel: a closed import of which all is read counts as done, and cannot be cancelled.
+    if (!this.sender.stopped) await api("POST", `/api/v1/imports/${this.batch.id}/close`, {}).then((batch) => this.news(batch), () => {});
     this.draw();
   }
 
