@@ -1,6 +1,6 @@
 # make up      install what is missing and start Cairn on http://127.0.0.1:8000
-# make test    the tests, but for those of whole clusters
-# make test-all   those, too: workers, brokers and databases that break
+# make test    the tests, but for those that break things
+# make test-all   those, too: processes killed, disks full, servers away
 # make test-postgres  what of it touches the database, on PostgreSQL
 # make lint    ruff, mypy, import rules
 # make bench   speed and memory, as a table and as JSON

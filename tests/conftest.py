@@ -30,14 +30,14 @@ def pytest_runtest_setup() -> None:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--quick", action="store_true", help="without the tests of whole clusters")
+    parser.addoption("--quick", action="store_true", help="without the tests that break things")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Where DATABASE_URL names a database, only what touches it runs."""
     if config.getoption("quick"):
         for item in items:
-            if item.get_closest_marker("cluster"):
+            if item.get_closest_marker("faults"):
                 item.add_marker(pytest.mark.skip(reason="takes minutes: run make test-all"))
     if GIVEN["DATABASE_URL"]:
         config.hook.pytest_deselected(items=[item for item in items if not _touches_database(item)])

@@ -12,7 +12,7 @@ from tests.disks import SmallDisk, small_disk
 from tests.installs import Install, ended, until
 from tests.models import Gate, model_server, model_settings
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
 
 DOCUMENTS = 6
 LONG_ENOUGH = 5.0  # for each job to have met the full disk

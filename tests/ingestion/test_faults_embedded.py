@@ -11,7 +11,7 @@ from tests.cairn.inference.server import FakeServer
 from tests.installs import Install, ended, until
 from tests.models import Gate, model_server, model_settings
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
 
 DOCUMENTS = 4
 LOCKED = 33.0  # longer than Cairn waits for a lock

@@ -24,7 +24,7 @@ from tests.kill_points import (
 )
 from tests.models import Gate, model_server, model_settings
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
 
 MANY = {"JOB_MAX_ATTEMPTS": "40"}  # one job may be the first at every start
 

@@ -11,7 +11,7 @@ from tests.ingestion.cluster.conftest import Cluster
 from tests.installs import ChunkSet, until
 from tests.models import Gate
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
 
 Expected = Callable[[int], ChunkSet]
 

@@ -10,7 +10,7 @@ from tests.backends import Postgres
 from tests.ingestion.cluster.conftest import Cluster
 from tests.installs import ChunkSet
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
 
 Expected = Callable[[int], ChunkSet]
 ONE = pytest.mark.parametrize("cluster", ["valkey"], indirect=True)  # no matter of the broker
