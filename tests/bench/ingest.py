@@ -27,7 +27,6 @@ from tests.bench.filling import fill
 from tests.bench.questions import HANDBOOK
 
 SAMPLE_DATA = Path(os.environ.get("SAMPLE_DATA", servers.ROOT.parent / "shared" / "data"))
-LIMITS = Limits(memory_mb=2048, seconds=120, pages=3000, part_bytes=200 << 20)
 LARGE_PAGES = 400
 FEW, MANY = 1_000, 50_000
 QUIET = {"SAMPLE_KNOWLEDGE_BASE": "false"}
@@ -96,7 +95,7 @@ def pdf_rate() -> tuple[int, float]:
     try:
         pool.warm()
         began = time.perf_counter()
-        read = [pool.parse(path, path.name, limits=LIMITS).rendition.pages or 0 for path in _reports()]
+        read = [pool.parse(path, path.name, limits=Limits()).rendition.pages or 0 for path in _reports()]
         return sum(read), time.perf_counter() - began
     finally:
         pool.close()

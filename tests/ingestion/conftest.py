@@ -1,4 +1,4 @@
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -11,6 +11,8 @@ from cairn.accounts.services import user_create
 from cairn.library.models import KnowledgeBase
 from cairn.settings import environment
 from ingestion.services import Submission, document_submit
+from tests.cairn.inference.server import FakeServer
+from tests.models import Gate, model_server
 
 Submit = Callable[..., Submission]
 
@@ -25,6 +27,18 @@ def _own_files(settings: object, tmp_path_factory: pytest.TempPathFactory) -> No
             "OPTIONS": {"location": str(folder)},
         },
     }
+
+
+@pytest.fixture(scope="session")
+def gate() -> Gate:
+    return Gate()
+
+
+@pytest.fixture(scope="session")
+def models(gate: Gate) -> Iterator[FakeServer]:
+    """The models of installs that are killed and started again: they outlive them."""
+    with model_server(gate) as server:
+        yield server
 
 
 def allow_watching(monkeypatch: pytest.MonkeyPatch, *roots: Path) -> None:

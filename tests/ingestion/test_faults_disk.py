@@ -10,7 +10,7 @@ import pytest
 from tests.cairn.inference.server import FakeServer
 from tests.disks import SmallDisk, small_disk
 from tests.installs import Install, ended, until
-from tests.models import Gate, model_server, model_settings
+from tests.models import Gate, model_settings
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
 
@@ -19,17 +19,6 @@ LONG_ENOUGH = 5.0  # for each job to have met the full disk
 
 # The folder below DATA_DIR of each, and its size: Edge's is to have room for a log and some to spare.
 DISKS = {"files": ("files", 4), "database": ("database", 16), "vectors": ("index", 256)}
-
-
-@pytest.fixture(scope="module")
-def gate() -> Gate:
-    return Gate()
-
-
-@pytest.fixture(scope="module")
-def models(gate: Gate) -> Iterator[FakeServer]:
-    with model_server(gate) as server:
-        yield server
 
 
 @pytest.fixture(scope="module")

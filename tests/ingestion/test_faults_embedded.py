@@ -9,23 +9,12 @@ import pytest
 
 from tests.cairn.inference.server import FakeServer
 from tests.installs import Install, ended, until
-from tests.models import Gate, model_server, model_settings
+from tests.models import Gate, model_settings
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
 
 DOCUMENTS = 4
 LOCKED = 33.0  # longer than Cairn waits for a lock
-
-
-@pytest.fixture(scope="module")
-def gate() -> Gate:
-    return Gate()
-
-
-@pytest.fixture(scope="module")
-def models(gate: Gate) -> Iterator[FakeServer]:
-    with model_server(gate) as server:
-        yield server
 
 
 @pytest.fixture(scope="module")

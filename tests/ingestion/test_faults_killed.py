@@ -22,22 +22,11 @@ from tests.kill_points import (
     expected,
     sources,
 )
-from tests.models import Gate, model_server, model_settings
+from tests.models import Gate, model_settings
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
 
 MANY = {"JOB_MAX_ATTEMPTS": "40"}  # one job may be the first at every start
-
-
-@pytest.fixture(scope="module")
-def gate() -> Gate:
-    return Gate()
-
-
-@pytest.fixture(scope="module")
-def models(gate: Gate) -> Iterator[FakeServer]:
-    with model_server(gate) as server:
-        yield server
 
 
 @pytest.fixture(scope="module")

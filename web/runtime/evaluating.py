@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 from retrieval.evaluation.gold import GoldQuestion
 from retrieval.evaluation.measures import Measures, Outcome, by_kind, measures
@@ -97,12 +97,10 @@ def _shown(outcome: Outcome) -> Json:
 
 def changes(now: Json, before: Json) -> dict[str, list[str]]:
     """Ids of questions that are right now and were not before, and the other way round."""
-    was = _right_ids(before)
-    known = {outcome["id"] for outcome in before["outcomes"]}
-    is_now = _right_ids(now) & known
-    asked = {outcome["id"] for outcome in now["outcomes"]}
-    return {"better": sorted(is_now - was), "worse": sorted((was & asked) - is_now)}
+    both = _ids(now) & _ids(before)
+    is_right, was_right = _ids(now, right=True) & both, _ids(before, right=True) & both
+    return {"better": sorted(is_right - was_right), "worse": sorted(was_right - is_right)}
 
 
-def _right_ids(run: dict[str, Any]) -> set[str]:
-    return {outcome["id"] for outcome in run["outcomes"] if outcome["right"]}
+def _ids(run: Json, *, right: bool = False) -> set[str]:
+    return {outcome["id"] for outcome in run["outcomes"] if outcome["right"] or not right}

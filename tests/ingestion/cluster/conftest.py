@@ -10,7 +10,7 @@ from tests.backends import Broker, Postgres, RabbitMQ, Valkey, VectorStore
 from tests.cairn.inference.server import FakeServer
 from tests.installs import ChunkSet, ClusterInstall, Helper, Install, ended, texts
 from tests.kill_points import NEW
-from tests.models import Gate, model_server, model_settings
+from tests.models import model_settings
 
 BROKERS: dict[str, Callable[[], Broker]] = {
     "rabbitmq": lambda: RabbitMQ(persistent=True),
@@ -40,17 +40,6 @@ class Cluster:
     def close(self) -> None:
         if self._worker is not None:
             self._worker.kill()
-
-
-@pytest.fixture(scope="package")
-def gate() -> Gate:
-    return Gate()
-
-
-@pytest.fixture(scope="package")
-def models(gate: Gate) -> Iterator[FakeServer]:
-    with model_server(gate) as server:
-        yield server
 
 
 @pytest.fixture(scope="package")

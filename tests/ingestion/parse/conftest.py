@@ -5,8 +5,10 @@ import pytest
 
 from cairn.errors import DocumentRejected, Rejection
 from cairn.library.rendition import Rendition
+from ingestion.parse import programs
 from ingestion.parse.sandbox import Limits, ParserPool
 from tests.environment import GIVEN
+from tests.ingestion.parse import paper
 
 ROOT = Path(__file__).resolve().parents[3]
 Read = Callable[..., Rendition]
@@ -18,6 +20,20 @@ def pool() -> Iterator[ParserPool]:
     pool = ParserPool(size=1)
     yield pool
     pool.close()
+
+
+@pytest.fixture
+def bare_pool(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[ParserPool]:
+    """On a machine without any of the programs."""
+    monkeypatch.setattr(programs, "found", dict)
+    pool = ParserPool(size=1, folder=tmp_path / "bare")
+    yield pool
+    pool.close()
+
+
+@pytest.fixture
+def tesseract() -> None:
+    paper.needs(programs.TESSERACT)
 
 
 @pytest.fixture(scope="session")

@@ -2,34 +2,19 @@
 
 import struct
 import zlib
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from cairn.errors import DocumentRejected, Rejection
-from ingestion.parse import formats, images, ocr, programs
+from ingestion.parse import formats, images, ocr
 from ingestion.parse.sandbox import Limits, ParserPool
 from tests.ingestion.parse import paper
 from tests.ingestion.parse.conftest import Read, Refuse
 
 TURNED_RIGHT = 6  # EXIF: the camera was held so that the picture has to be turned clockwise
 ORIENTATION = 0x0112
-
-
-@pytest.fixture
-def tesseract() -> None:
-    paper.needs(programs.TESSERACT)
-
-
-@pytest.fixture
-def bare_pool(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[ParserPool]:
-    """On a machine without any of the programs."""
-    monkeypatch.setattr(programs, "found", dict)
-    pool = ParserPool(size=1, folder=tmp_path / "bare")
-    yield pool
-    pool.close()
 
 
 def pages(*pictures: Image.Image) -> bytes:

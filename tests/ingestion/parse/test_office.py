@@ -41,15 +41,6 @@ def ppt(sample_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def bare_pool(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[ParserPool]:
-    """On a machine without any of the programs."""
-    monkeypatch.setattr(programs, "found", dict)
-    pool = ParserPool(size=1, folder=tmp_path / "bare")
-    yield pool
-    pool.close()
-
-
-@pytest.fixture
 def own_pool(tmp_path: Path) -> Iterator[ParserPool]:
     pool = ParserPool(size=1, folder=tmp_path / "scratch")
     yield pool

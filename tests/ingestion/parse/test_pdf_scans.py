@@ -1,6 +1,5 @@
 """PDFs whose pages are pictures, in whole or in part."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pypdfium2
@@ -8,26 +7,11 @@ import pytest
 from PIL import Image
 
 from cairn.errors import DocumentRejected, Rejection
-from ingestion.parse import programs
 from ingestion.parse.sandbox import Limits, ParserPool
 from tests.ingestion.parse import paper
 from tests.ingestion.parse.conftest import Read, Refuse
 
 TYPED = "This page was typed and needs no recognition."
-
-
-@pytest.fixture
-def tesseract() -> None:
-    paper.needs(programs.TESSERACT)
-
-
-@pytest.fixture
-def bare_pool(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[ParserPool]:
-    """On a machine without any of the programs."""
-    monkeypatch.setattr(programs, "found", dict)
-    pool = ParserPool(size=1, folder=tmp_path / "bare")
-    yield pool
-    pool.close()
 
 
 def sheet() -> Image.Image:
