@@ -6,18 +6,22 @@ from dataclasses import dataclass
 
 from cairn.inference.protocols import Embedder
 from retrieval.answering.blocks import CELLS, Block, Shape, Span, blocks, is_bulleted, strip_bullet
+from retrieval.answering.kinds import counted, kind_asked
 from retrieval.answering.lexicon import Language
-from retrieval.answering.terms import content_stems, covered
+from retrieval.answering.signals import LONGEST_BLOCK, block_text, subject
+from retrieval.answering.terms import content_stems, covered, likeness, stem
 from retrieval.types import Hit
 
-HITS = 5
 MOST_BLOCKS = 3
 MOST_CANDIDATES = 60
 MOST_CHARACTERS = 1400  # in all; the first block is shown whatever its length
 MOST_ROWS = 6
-NEARLY_AS_GOOD = 0.35  # how far behind the best block another one may be
+NEARLY_AS_GOOD = 0.35  # how far behind the best block another one of its document may be
+AS_GOOD = 0.05  # the same for one of another document, which may well be about something else
 WORDS = 0.4  # weight of shared words beside the cosine
-RANK = 0.15  # what the first hit's blocks have ahead of the last one's
+KIND = 0.15  # for holding the kind of thing asked for
+COUNTED = 0.15  # for holding a number of what is counted
+SEARCH = 0.3  # weight of how far the hit's score is behind the best one's
 SHORTEST = 4  # content words
 THE_SAME = 0.85  # share of a block's content words that a better block has
 
@@ -41,7 +45,6 @@ class _Candidate:
     block: Block
     own: frozenset[str]
     stems: frozenset[str]  # with those of its headings
-    rank: float
 
     @property
     def text(self) -> str:
@@ -50,19 +53,44 @@ class _Candidate:
 
 def extracts(question: str, hits: Sequence[Hit], embedder: Embedder, language: Language) -> list[Extract]:
     """Best first; empty when no block is worth quoting."""
-    candidates = list(_candidates(hits[:HITS], language))[:MOST_CANDIDATES]
+    candidates = list(_candidates(hits, language))[:MOST_CANDIDATES]
     if not candidates:
         return []
+    scores = _scores(question, candidates, embedder, language)
+    ranked = sorted(zip(scores, candidates, strict=True), key=lambda pair: pair[0], reverse=True)
     wanted = content_stems(question, language)
-    vectors = embedder.embed_documents([_context(item) for item in candidates])
-    cosines = vectors @ embedder.embed_query(question)
-    scores = [
-        float(cosine) + WORDS * covered(wanted, item.stems) + RANK * item.rank
+    return [_extract(item, wanted, language) for item in _chosen(_near(ranked))]
+
+
+def _scores(
+    question: str, candidates: Sequence[_Candidate], embedder: Embedder, language: Language
+) -> list[float]:
+    texts = [block_text(item.hit, item.text[:LONGEST_BLOCK]) for item in candidates]
+    cosines = embedder.embed_documents(texts) @ embedder.embed_query(question)
+    best = max(item.hit.scores.fused for item in candidates)
+    wanted = [stem(word, language) for word in subject(question, language)]
+    kind, number = kind_asked(question), counted(question)
+    return [
+        float(cosine)
+        + WORDS * _share(wanted, item.stems)
+        + KIND * (kind is not None and kind.holds(item.text))
+        + COUNTED * (number is not None and number.search(item.text) is not None)
+        + SEARCH * (item.hit.scores.fused - best)
         for item, cosine in zip(candidates, cosines, strict=True)
     ]
-    ranked = sorted(zip(scores, candidates, strict=True), key=lambda pair: pair[0], reverse=True)
-    near = [item for score, item in ranked if score >= ranked[0][0] - NEARLY_AS_GOOD]
-    return [_extract(item, wanted, language) for item in _chosen(near)]
+
+
+def _share(wanted: Sequence[str], given: frozenset[str]) -> float:
+    return sum(likeness(word, given) for word in wanted) / len(wanted) if wanted else 0.0
+
+
+def _near(ranked: Sequence[tuple[float, _Candidate]]) -> list[_Candidate]:
+    best, first = ranked[0]
+    return [
+        item
+        for score, item in ranked
+        if score >= best - (NEARLY_AS_GOOD if item.hit.document == first.hit.document else AS_GOOD)
+    ]
 
 
 def _chosen(ranked: Sequence[_Candidate]) -> list[_Candidate]:
@@ -79,18 +107,14 @@ def _chosen(ranked: Sequence[_Candidate]) -> list[_Candidate]:
 
 
 def _candidates(hits: Sequence[Hit], language: Language) -> Iterator[_Candidate]:
-    for at, hit in enumerate(hits):
+    for hit in hits:
         for block in blocks(hit.text):
             text = hit.text[block.start : block.end]
             own = content_stems(text, language)
             dangling = len(block.lines) == 1 and text.endswith(":")
             if len(own) >= SHORTEST and not dangling:
                 heading = content_stems(f"{hit.title} {' '.join(hit.section)}", language)
-                yield _Candidate(hit, block, own, own | heading, 1 - at / HITS)
-
-
-def _context(item: _Candidate) -> str:
-    return f"{' > '.join((item.hit.title, *item.hit.section))}\n{item.text}"
+                yield _Candidate(hit, block, own, own | heading)
 
 
 def _extract(item: _Candidate, wanted: frozenset[str], language: Language) -> Extract:

@@ -21,6 +21,7 @@ from retrieval.answering.extractive import extracts
 from retrieval.answering.lexicon import Language, language_of
 from retrieval.answering.prompting import VERSION, load_prompt, visible
 from retrieval.answering.protocols import Answerability, ChatModel, Judgement, Locate, Search
+from retrieval.answering.remembering import Remembering
 from retrieval.answering.sentences import SentenceStream
 from retrieval.answering.standalone import standalone_question
 from retrieval.answering.support import SentenceChecker
@@ -103,6 +104,7 @@ def answer(
     if grounding not in (STRICT, FLAG):
         message = f"grounding is strict or flag, not {grounding!r}"
         raise ValueError(message)
+    embedder = Remembering(embedder)
     asked = Asked(
         question=question,
         standalone=standalone_question(visible(question[:LONGEST_QUESTION]), history),

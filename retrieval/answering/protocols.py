@@ -1,7 +1,7 @@
 """What answering asks of its surroundings."""
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from llama_index.core.llms import ChatMessage
@@ -32,11 +32,15 @@ class ChatModel(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """`reason` says what is missing. `strong`: evidence that may stand by itself, word for word."""
+    """`reason` says what is missing. `strong`: evidence that may stand by itself, word for word.
+
+    `signals`: by name, what it was judged by, for whoever wants to calibrate.
+    """
 
     answerable: bool
     reason: str = ""
     strong: bool = False
+    signals: Mapping[str, float] = field(default_factory=dict)
 
 
 class Answerability(Protocol):

@@ -1,11 +1,17 @@
 """Content words of a text, reduced to their stems."""
 
 import re
+from collections.abc import Collection
 from functools import lru_cache
 
 from nltk.stem.snowball import SnowballStemmer
+from rapidfuzz import fuzz, process
 
 from retrieval.answering.lexicon import STOPWORDS, Language
+
+SPELLING = 80.0  # likeness of two stems, of 100, from which one is taken for the other misspelt
+MISSPELT = 0.8  # what a word counts that is there in another spelling
+SHORTEST_MISSPELT = 4
 
 WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
 _CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
@@ -46,3 +52,15 @@ def content_stems(text: str, language: Language) -> frozenset[str]:
 def covered(wanted: frozenset[str], given: frozenset[str]) -> float:
     """Share of the wanted stems that are given; 0 when nothing is wanted."""
     return len(wanted & given) / len(wanted) if wanted else 0.0
+
+
+def likeness(wanted: str, given: Collection[str]) -> float:
+    """1 if a stem is among those given, less if a similar one is, since people misspell.
+
+    With a digit in it, nothing is similar.
+    """
+    if wanted in given:
+        return 1.0
+    if len(wanted) < SHORTEST_MISSPELT or any(letter.isdigit() for letter in wanted):
+        return 0.0
+    return MISSPELT if process.extractOne(wanted, given, scorer=fuzz.ratio, score_cutoff=SPELLING) else 0.0

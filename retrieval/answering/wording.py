@@ -18,23 +18,22 @@ _TEXTS: dict[str, dict[Language, str]] = {
         "en": "The passages found do not mention {terms}.",
         "de": "Die gefundenen Stellen erwähnen {terms} nicht.",
     },
-    "apart": {
-        "en": "No passage found deals with all that is asked: {terms}.",
-        "de": "Keine gefundene Stelle behandelt alles, wonach gefragt ist: {terms}.",
+    "kind": {
+        "en": "The passages found speak of {terms}, but none names {kind} for it.",
+        "de": "Die gefundenen Stellen handeln von {terms}, nennen dazu aber {kind}.",
     },
-    "amount": {
-        "en": "The passages found name no amount.",
-        "de": "Die gefundenen Stellen nennen keinen Betrag.",
-    },
-    "number": {"en": "The passages found name no number.", "de": "Die gefundenen Stellen nennen keine Zahl."},
-    "moment": {
-        "en": "The passages found name no date or time.",
-        "de": "Die gefundenen Stellen nennen kein Datum und keine Uhrzeit.",
-    },
-    "contact": {
-        "en": "The passages found name no phone number or address of that kind.",
-        "de": "Die gefundenen Stellen nennen keine solche Telefonnummer oder Adresse.",
-    },
+    "code": {"en": "a code or password", "de": "keinen Code und kein Passwort"},
+    "amount": {"en": "an amount", "de": "keinen Betrag"},
+    "share": {"en": "a percentage", "de": "keinen Prozentsatz"},
+    "age": {"en": "an age", "de": "kein Alter"},
+    "year": {"en": "a year", "de": "kein Jahr"},
+    "clock": {"en": "a time of day", "de": "keine Uhrzeit"},
+    "frequency": {"en": "how often", "de": "keine Häufigkeit"},
+    "span": {"en": "a length of time", "de": "keine Dauer"},
+    "contact": {"en": "a phone number", "de": "keine Telefonnummer"},
+    "address": {"en": "an address", "de": "keine Adresse"},
+    "number": {"en": "a number", "de": "keine Zahl"},
+    "date": {"en": "a date", "de": "kein Datum"},
     "abstained": {
         "en": "The language model found no answer in the passages.",
         "de": "Das Sprachmodell fand in den Stellen keine Antwort.",

@@ -1,6 +1,7 @@
 import pytest
 
 from retrieval.answering.answerability import RuleAnswerability
+from retrieval.answering.calibration import Calibration
 from retrieval.answering.protocols import Judgement
 from retrieval.types import Hit
 from tests.fakes import FakeEmbedder
@@ -17,24 +18,28 @@ def judged(question: str, hits: list[Hit] = HITS) -> Judgement:
     "question",
     [
         "How much annual leave do employees earn?",
+        "How many days of annual leave do employees earn a year?",
         "How do I donate leave to a colleague?",
         "Up to how much are hotel costs reimbursed in Denver?",
         "When do I submit the voucher after a trip?",
+        "how do i donat leave to a coleague",
     ],
 )
 def test_what_a_passage_speaks_of_is_answerable(question: str) -> None:
-    assert judged(question) == Judgement(answerable=True, strong=True)
+    judgement = judged(question)
+    assert judgement.answerable
+    assert judgement.strong
+    assert not judgement.reason
 
 
 @pytest.mark.parametrize(
     ("question", "reason"),
     [
         ("What is the cafeteria's lunch menu on Fridays?", "“cafeteria”, “lunch”, “menu” and “Fridays”"),
-        ("Up to how much are hotel costs reimbursed in Boise?", "“Boise”"),
-        ("How many days of annual leave did employees earn in 2019?", "“2019”"),
-        ("How many employees donate leave in Denver?", "No passage found deals with all"),
-        ("What is the phone number for hotel costs in Denver?", "number"),
-        ("Wie hoch ist die Miete?", "etwas anderem"),
+        ("Which hotels are there in Boise?", "do not mention “Boise”"),
+        ("What was the annual leave policy for contractors in 2019?", "“2019”"),
+        ("Wie hoch ist die Miete der Wohnung?", "„Miete“"),
+        ("Wer ist es?", "etwas anderem"),
     ],
 )
 def test_what_is_missing_is_named(question: str, reason: str) -> None:
@@ -43,39 +48,48 @@ def test_what_is_missing_is_named(question: str, reason: str) -> None:
     assert reason in judgement.reason
 
 
+def test_a_name_that_the_asker_tells_of_themselves_need_not_be_there() -> None:
+    assert judged("My wife was sent to Boise. How many days of annual leave do employees earn?").answerable
+    assert not judged("Which colleague donates leave in Boise?").answerable
+
+
+STRICT = Calibration(bias=0.5, weights={"gap": -20, "uncounted": -4}, threshold=0.5)
+
+
 @pytest.mark.parametrize(
-    ("question", "text", "answerable"),
+    ("question", "text", "reason"),
     [
-        ("What is the price of the parking permit?", "The parking permit has a price.", False),
-        ("What is the price of the parking permit?", "The price of the parking permit is $40.", True),
-        ("How many seats does the room have?", "The room has seats.", False),
-        ("How many seats does the room have?", "The room has twelve seats.", True),
-        ("What time does the front desk open?", "The front desk will open.", False),
-        ("What time does the front desk open?", "The front desk will open at 9 am.", True),
+        ("What is the price of the parking permit?", "The parking permit has a price.", "names an amount"),
+        ("What is the price of the parking permit?", "The price of the parking permit is $40.", ""),
+        ("How many seats does the room have?", "The room has seats.", "names a number"),
+        ("How many seats does the room have?", "The room has 3 doors and many more seats.", "names a number"),
+        ("How many seats does the room have?", "The room has twelve seats.", ""),
+        ("What time does the front desk open?", "The front desk will open.", "names a time of day"),
+        ("What time does the front desk open?", "The front desk will open at 9 am.", ""),
+        ("Wie lange dauert die Prüfung?", "Die Prüfung ist schwer.", "nennen dazu aber keine Dauer"),
+        ("Wie lange dauert die Prüfung?", "Die Prüfung dauert drei Wochen.", ""),
     ],
 )
-def test_the_kind_of_thing_asked_for_must_be_there(question: str, text: str, answerable: bool) -> None:
-    assert judged(question, [make_hit(text, title="Office")]).answerable is answerable
-
-
-def test_far_passages_need_nearly_all_words() -> None:
-    assert not judged(
-        "Who approves a parking permit?", [make_hit("A permit.", title="Parking", dense=0.2)]
-    ).answerable
-
-
-def test_names_must_be_in_the_passage_that_speaks_of_the_rest() -> None:
-    hits = [make_hit(TRAVEL, title="Travel"), make_hit("The Boise office has a library.", title="Boise")]
-    assert not judged("Up to how much are hotel costs reimbursed in Boise?", hits).answerable
+def test_the_kind_of_thing_asked_for_must_be_there(question: str, text: str, reason: str) -> None:
+    judgement = RuleAnswerability(FakeEmbedder(), STRICT).judge(question, [make_hit(text, title="Office")])
+    assert judgement.answerable is not bool(reason)
+    assert reason in judgement.reason
 
 
 def test_no_evidence() -> None:
     assert not judged("What?", []).answerable
 
 
+def test_a_passage_without_text() -> None:
+    assert not judged("What is the price of the permit?", [make_hit("")]).answerable
+
+
 def test_without_scores_of_its_own_the_passages_are_embedded() -> None:
-    hit = make_hit(LEAVE, dense=None)
-    assert judged("How much annual leave do employees earn a year?", [hit]).answerable
+    near = Calibration(bias=-0.5, weights={"near": 1}, threshold=0.5)
+    judge = RuleAnswerability(FakeEmbedder(), near)
+    question = "How much annual leave do employees earn a year?"
+    assert judge.judge(question, [make_hit(LEAVE, dense=None)]).signals["near"] > 0
+    assert judge.judge(question, [make_hit(LEAVE, dense=0.7)]).signals["near"] == 0.7
 
 
 class Synonyms(FakeEmbedder):
@@ -86,7 +100,8 @@ class Synonyms(FakeEmbedder):
 
 
 def test_other_words_of_the_same_meaning_count() -> None:
+    meant = Calibration(bias=-0.9, weights={"meaning": 1}, threshold=0.5)
     hit = make_hit("You get 12 weeks of leave for a child.", title="Parents", dense=0.5)
     question = "Is there leave for a baby?"
-    assert not RuleAnswerability(FakeEmbedder()).judge(question, [hit]).answerable
-    assert RuleAnswerability(Synonyms()).judge(question, [hit]).answerable
+    assert not RuleAnswerability(FakeEmbedder(), meant).judge(question, [hit]).answerable
+    assert RuleAnswerability(Synonyms(), meant).judge(question, [hit]).answerable

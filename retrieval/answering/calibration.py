@@ -1,0 +1,56 @@
+"""How much each signal weighs in telling whether the evidence can hold an answer.
+
+Cosines of two embedding models are not alike, so weights belong to a model. Those that come with Cairn, in
+`calibration.json`, were fitted on questions about one handbook; an organisation can fit its own
+(`manage.py evaluate --calibrate`). For a model that nothing is known of, only words and names count.
+"""
+
+import math
+from collections.abc import Mapping
+from functools import lru_cache
+from importlib.resources import files
+from typing import Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
+
+from retrieval.answering.signals import Signals
+
+_Finite = Annotated[float, Field(allow_inf_nan=False)]
+_NAMES = frozenset(Signals.__dataclass_fields__)
+_OTHERS = ""
+
+
+class Calibration(BaseModel):
+    """A logistic model: the probability that the evidence holds an answer, and from which one is tried."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    bias: _Finite
+    weights: dict[str, _Finite]
+    threshold: float = Field(ge=0, le=1)
+
+    @model_validator(mode="after")
+    def _known(self) -> Self:
+        if unknown := sorted(self.weights.keys() - _NAMES):
+            raise ValueError(f"unknown signals: {', '.join(unknown)}")
+        return self
+
+    def probability(self, signals: Signals) -> float:
+        values = signals.as_dict()
+        return logistic(self.bias + sum(weight * values[name] for name, weight in self.weights.items()))
+
+
+def logistic(value: float) -> float:
+    return 1 / (1 + math.exp(-value)) if value >= 0 else 1 - 1 / (1 + math.exp(value))
+
+
+@lru_cache
+def _shipped() -> Mapping[str, Calibration]:
+    text = (files("retrieval.answering") / "calibration.json").read_bytes()
+    return TypeAdapter(dict[str, Calibration]).validate_json(text)
+
+
+def calibration_for(model: str) -> Calibration:
+    """What comes with Cairn for an embedding model, by the beginning of its identity."""
+    shipped = _shipped()
+    return next((shipped[name] for name in shipped if name and model.startswith(name)), shipped[_OTHERS])
