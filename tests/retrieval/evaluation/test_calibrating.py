@@ -1,0 +1,52 @@
+import random
+
+import pytest
+
+from cairn.errors import InvalidInput
+from retrieval.answering.signals import Signals
+from retrieval.evaluation.calibrating import MOST_REFUSED, SIGNALS, fitted
+
+NONE = Signals(near=0, words=0, meaning=0, held=0, gap=0, uncounted=0, unnamed=0).as_dict()
+
+
+def questions(count: int, *, near: float, unnamed: float, seed: int) -> list[dict[str, float]]:
+    chance = random.Random(seed)
+    return [
+        {**NONE, "near": chance.gauss(near, 0.1), "unnamed": float(chance.random() < unnamed)}
+        for _ in range(count)
+    ]
+
+
+def test_what_tells_gets_weight_and_what_does_not_gets_none() -> None:
+    signals = questions(60, near=0.7, unnamed=0.1, seed=1) + questions(30, near=0.4, unnamed=0.6, seed=2)
+    fit = fitted(signals, [True] * 60 + [False] * 30)
+    weights = fit.calibration.weights
+    assert weights["near"] > 1
+    assert weights["unnamed"] < -0.5
+    assert weights["gap"] == 0
+    assert fit.wrongly_refused <= MOST_REFUSED
+    assert fit.refusal_f1 > 0.8
+    assert fit.calibration.probability(Signals(**{**NONE, "near": 0.8})) >= fit.calibration.threshold
+    assert fit.calibration.probability(Signals(**{**NONE, "near": 0.2})) < fit.calibration.threshold
+
+
+def test_where_nothing_tells_nearly_all_is_answered() -> None:
+    signals = questions(100, near=0.5, unnamed=0.3, seed=3)
+    fit = fitted(signals, [at % 3 > 0 for at in range(100)])
+    assert fit.wrongly_refused <= MOST_REFUSED
+
+
+def test_the_same_questions_give_the_same_weights() -> None:
+    signals = questions(20, near=0.7, unnamed=0, seed=4) + questions(20, near=0.5, unnamed=1, seed=5)
+    truth = [True] * 20 + [False] * 20
+    assert fitted(signals, truth) == fitted(signals, truth)
+
+
+@pytest.mark.parametrize("answerable", [[], [True] * 50, [True] * 9 + [False] * 50])
+def test_too_few_questions_are_refused(answerable: list[bool]) -> None:
+    with pytest.raises(InvalidInput, match="at least 10"):
+        fitted([NONE] * len(answerable), answerable)
+
+
+def test_the_signals_are_those_that_are_read() -> None:
+    assert set(SIGNALS) <= NONE.keys()
