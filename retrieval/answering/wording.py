@@ -35,6 +35,10 @@ _TEXTS: dict[str, dict[Language, str]] = {
         "en": "The passages found name no phone number or address of that kind.",
         "de": "Die gefundenen Stellen nennen keine solche Telefonnummer oder Adresse.",
     },
+    "unread": {
+        "en": "The passages found speak of this, but none of them answers the question.",
+        "de": "Die gefundenen Stellen handeln davon, aber keine beantwortet die Frage.",
+    },
     "abstained": {
         "en": "The language model found no answer in the passages.",
         "de": "Das Sprachmodell fand in den Stellen keine Antwort.",

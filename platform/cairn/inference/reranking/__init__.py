@@ -1,7 +1,6 @@
 """Rerankers, and the choice between them."""
 
-from cairn.inference.protocols import Reranker
-from cairn.inference.reranking.nodes import open_postprocessor
+from cairn.inference.reranking.nodes import is_dotted, open_postprocessor
 from cairn.inference.reranking.remote import RemoteReranker
 from cairn.inference.reranking.timely import TimelyReranker
 from cairn.settings import Environment
@@ -20,4 +19,4 @@ def open_reranker(environment: Environment) -> TimelyReranker:
     return TimelyReranker(scorer, seconds=environment.reranker_seconds)
 
 
-__all__ = ["Reranker", "TimelyReranker", "open_reranker", "reranks"]
+__all__ = ["TimelyReranker", "is_dotted", "open_reranker", "reranks"]

@@ -56,9 +56,13 @@ class PostprocessorScorer:
 
 def open_postprocessor(model: str) -> PostprocessorScorer:
     """`model`: folder or cached name of a cross-encoder, or dotted path of a LlamaIndex postprocessor."""
-    if _DOTTED.fullmatch(model) and not Path(model).exists():
+    if is_dotted(model):
         return PostprocessorScorer(_instance(model), name=model, batch_texts=_MOST_TEXTS)
     return _cross_encoder(ModelFolder.of(_SETTING, model))
+
+
+def is_dotted(model: str) -> bool:
+    return _DOTTED.fullmatch(model) is not None and not Path(model).exists()
 
 
 def _cross_encoder(folder: ModelFolder) -> PostprocessorScorer:
