@@ -128,9 +128,22 @@ def language_inference_health() -> Health:
 
 
 @contextmanager
-def use(*, embedder: Embedder | None = None, chat: ChatModel | None = None) -> Iterator[None]:
+def use(
+    *,
+    embedder: Embedder | None = None,
+    chat: ChatModel | None = None,
+    reranker: TimelyReranker | None = None,
+    reader: AnswerReader | None = None,
+    inference: NaturalLanguageInference | None = None,
+) -> Iterator[None]:
     """Other models for a while, in every thread."""
-    with _embedder.replaced(embedder), _chat.replaced(chat):
+    with (
+        _embedder.replaced(embedder),
+        _chat.replaced(chat),
+        _reranker.replaced(reranker),
+        _reader.replaced(reader),
+        _inference.replaced(inference),
+    ):
         yield
 
 
