@@ -132,7 +132,7 @@ def _answered(asked: Asked, course: Course) -> Iterator[AnswerEvent]:
         yield Sources(())
         yield _refused(asked, course, say("empty", asked.language), ())
         return
-    hits = deduplicated(asked.search(asked.standalone), asked.language)
+    hits = deduplicated(asked.search(asked.standalone))
     course.retrieval_ms = course.since()
     judgement = asked.answerability.judge(asked.standalone, hits)
     if not judgement.answerable:

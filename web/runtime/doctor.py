@@ -245,7 +245,9 @@ def _server() -> str:
         return f"starting: {holder}"
     with Api(holder.url) as api:
         checks = api.get("/readyz")["checks"]
-    return f"{holder}: {', '.join(checks)} answer"
+    away = [name for name, check in checks.items() if not check["ok"]]  # of what Cairn can do without
+    told = f"{holder}: {', '.join(name for name in checks if name not in away)} answer"
+    return f"{told}; {', '.join(away)} do not" if away else told
 
 
 def _bearer(key: SecretStr | None) -> dict[str, str]:

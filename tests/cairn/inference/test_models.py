@@ -194,9 +194,7 @@ def test_optional_models_are_loaded_as_configured(monkeypatch: pytest.MonkeyPatc
     given = Environment(
         reranker_model=str(tiny_models.classifier(tmp_path / "ranks", {"LABEL_0": "yes"}, second=True)),
         answerability_model=str(tiny_models.span_reader(tmp_path / "reads")),
-        grounding_model=str(
-            tiny_models.classifier(tmp_path / "nli", {"entailment": "yes", "no": "no"}, second=True)
-        ),
+        grounding_model=str(tiny_models.classifier(tmp_path / "nli", labels, second=True)),
         reranker_seconds=60,
     )
     monkeypatch.setattr(models, "environment", lambda: given)
