@@ -36,14 +36,15 @@ class Scorer(Protocol):
 class TimelyReranker:
     """A Reranker. The caller waits `seconds` at most, for a free thread as well as for the scores.
 
-    There are only `at_once` threads. One that overruns ends with its batch, and what waited for it is
-    taken back, so that nothing piles up.
+    There are only `at_once` threads, and nothing is queued for them: one that overruns ends with its batch,
+    and who waits for it in vain leaves nothing behind.
     """
 
     def __init__(self, scorer: Scorer, *, seconds: float) -> None:
         self._scorer = scorer
         self._seconds = seconds
         self._threads = ThreadPoolExecutor(scorer.at_once, thread_name_prefix="reranker")
+        self._idle = threading.Semaphore(scorer.at_once)
         self._pause = _Pause()
 
     @property
@@ -52,12 +53,9 @@ class TimelyReranker:
 
     def scores(self, query: str, texts: Sequence[str]) -> list[float]:
         self._pause.raise_if_on()
-        until = time.monotonic() + self._seconds
-        future = self._threads.submit(self._scored, query[:LONGEST_QUERY], texts, until)
         try:
-            scores = future.result(self._seconds)
+            scores = self._awaited(query[:LONGEST_QUERY], texts, time.monotonic() + self._seconds)
         except TimeoutError:
-            future.cancel()
             late = Unavailable(f"The reranker {self.name} took longer than {self._seconds:g} s")
             self._pause.count(late, begin_at=MOST_LATE)
             raise late from None
@@ -74,6 +72,13 @@ class TimelyReranker:
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
         self._scorer.close()
+
+    def _awaited(self, query: str, texts: Sequence[str], until: float) -> list[float]:
+        if not self._idle.acquire(timeout=self._seconds):
+            raise TimeoutError
+        future = self._threads.submit(self._scored, query, texts, until)
+        future.add_done_callback(lambda _: self._idle.release())
+        return future.result(until - time.monotonic())
 
     def _scored(self, query: str, texts: Sequence[str], until: float) -> list[float]:
         scores: list[float] = []

@@ -95,8 +95,8 @@ def test_who_is_late_gives_nothing_and_stops_at_its_next_batch(
     assert len(lengths.calls) == 1
 
 
-def test_what_waits_behind_a_late_one_is_taken_back(lengths: Lengths, hasty: TimelyReranker) -> None:
-    """However many ask: one thread, and nothing left to do for it."""
+def test_who_waits_behind_a_late_one_leaves_nothing_behind(lengths: Lengths, hasty: TimelyReranker) -> None:
+    """However many ask: one thread, and nothing in its queue."""
     lengths.gate.clear()
     askers = [threading.Thread(target=gives_up, args=(hasty,)) for _ in range(5)]
     for asker in askers:
@@ -104,6 +104,7 @@ def test_what_waits_behind_a_late_one_is_taken_back(lengths: Lengths, hasty: Tim
     for asker in askers:
         asker.join(NEVER)
     assert len(hasty._threads._threads) == 1
+    assert hasty._threads._work_queue.qsize() == 0
     lengths.gate.set()
     hasty._threads.shutdown(wait=True)
     assert len(lengths.calls) == 1
