@@ -16,6 +16,7 @@ from cairn.errors import InvalidInput
 from cairn.library.models import Grounding, KnowledgeBase
 from cairn.settings import environment
 from retrieval.answering import answer
+from retrieval.answering.reading import answerability
 from retrieval.conversations import ERASED, conversation_for, conversation_start, history_for
 from retrieval.engine import Engine, engine
 from retrieval.index.factory import active_generation
@@ -86,6 +87,8 @@ def _events(message: Message, scope: Scope, filters: Filters) -> Iterator[Answer
         max_tokens=environment().answer_max_tokens,
         evidence_tokens=environment().answer_evidence_tokens,
         cancelled=_stopped(message),
+        answerability=answerability(parts.embedder, parts.reader),
+        inference=parts.inference,
     )
 
 

@@ -3,6 +3,7 @@
 from qdrant_edge import Bm25, Bm25Config, Language, SparseVector, StopwordsSet
 
 from retrieval.index.protocol import Sparse
+from retrieval.spellings import other_spellings
 
 # Terms of a chunk of 150 words once the stop words are gone.
 AVERAGE_TERMS = 80
@@ -11,6 +12,8 @@ AVERAGE_TERMS = 80
 _STOPWORDS = StopwordsSet(languages={Language.English, Language.German})
 _MODEL = Bm25(Bm25Config(avg_len=AVERAGE_TERMS, language="english", stopwords=_STOPWORDS, ascii_folding=True))
 
+OTHER_SPELLING = 0.5  # weight of a term that the asker did not write so
+
 
 def document_sparse(text: str) -> Sparse:
     """Term frequencies, saturated and corrected for length. Rarity is the index's part."""
@@ -18,8 +21,11 @@ def document_sparse(text: str) -> Sparse:
 
 
 def query_sparse(text: str) -> Sparse:
-    """Every term once. Empty when the text has none, such as "who is it?"."""
-    return _sparse(_MODEL.embed_query(_encodable(text)))
+    """Every term once, codes in their other spellings too. Empty when it has none, such as "who is it?"."""
+    written = _sparse(_MODEL.embed_query(_encodable(text)))
+    other = _sparse(_MODEL.embed_query(" ".join(other_spellings(_encodable(text)))))
+    added = tuple(term for term in other.indices if term not in written.indices)
+    return Sparse(written.indices + added, written.values + (OTHER_SPELLING,) * len(added))
 
 
 def _sparse(vector: SparseVector) -> Sparse:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from llama_index.core.llms import ChatMessage
 
 from cairn.inference.models import chat_model, embedder
-from cairn.inference.protocols import Embedder
+from cairn.inference.protocols import AnswerReader, Embedder, NaturalLanguageInference, Reranker
 from retrieval.answering.protocols import ChatModel
+from retrieval.configured import configured_inference, configured_reader, configured_reranker
 from retrieval.index.factory import active_index
 from retrieval.index.protocol import VectorIndex
 
@@ -18,6 +19,9 @@ class Engine:
     embedder: Embedder
     index: VectorIndex
     chat: ChatModel
+    reranker: Reranker | None = None
+    reader: AnswerReader | None = None
+    inference: NaturalLanguageInference | None = None
 
 
 class ConfiguredChat:
@@ -44,7 +48,14 @@ class _Given:
 
 def engine() -> Engine:
     """As configured. Raises Unavailable or ConfigurationError if embedder or index cannot be had."""
-    return _Given.parts or Engine(embedder(), active_index(), ConfiguredChat())
+    return _Given.parts or Engine(
+        embedder(),
+        active_index(),
+        ConfiguredChat(),
+        configured_reranker(),
+        configured_reader(),
+        configured_inference(),
+    )
 
 
 @contextmanager

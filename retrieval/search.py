@@ -9,10 +9,13 @@ from cairn.errors import InvalidInput
 from cairn.library.cells import CellLine
 from cairn.library.models import Chunk
 from retrieval.bm25 import query_sparse
+from retrieval.duplicates import Wording
 from retrieval.engine import Engine, engine
 from retrieval.fusion import fuse
 from retrieval.index.protocol import Filters
+from retrieval.phrases import phrases_first, phrases_in
 from retrieval.places import location_of
+from retrieval.reranking import reranked
 from retrieval.types import Hit, Scores
 
 NO_FILTERS = Filters()
@@ -22,16 +25,32 @@ CANDIDATES_PER_HIT = 4
 ROWS_PER_HIT = 2
 DEEPER = 4
 ROUNDS = 3
+CHOICE_PER_HIT = 4
+LEAST_CHOICE, MOST_CHOICE = 30, 100
 
 
 def search(
     query: str, *, scope: Scope, filters: Filters = NO_FILTERS, limit: int = 10, parts: Engine | None = None
 ) -> list[Hit]:
-    """Best first; of chunks with the same text the first. Raises InvalidInput for a blank query."""
+    """Best first; of chunks with nearly the same text the first. Raises InvalidInput for a blank query.
+
+    A reranker, or a phrase in quotation marks, chooses from more than `limit`.
+    """
     text = _cleaned(query)
     if not scope or limit < 1:
         return []
     parts = parts or engine()
+    phrases = phrases_in(text)
+    choice = limit if parts.reranker is None and not phrases else _choice(limit)
+    hits = reranked(text, _found(text, scope, filters, choice, parts), parts.reranker)
+    return phrases_first(hits, phrases)[:limit]
+
+
+def _choice(limit: int) -> int:
+    return max(limit, min(MOST_CHOICE, max(LEAST_CHOICE, CHOICE_PER_HIT * limit)))
+
+
+def _found(text: str, scope: Scope, filters: Filters, limit: int, parts: Engine) -> list[Hit]:
     dense, sparse = parts.embedder.embed_query(text), query_sparse(text)
     depth, hits = max(LEAST_CANDIDATES, CANDIDATES_PER_HIT * limit), list[Hit]()
     for _ in range(ROUNDS):
@@ -40,7 +59,7 @@ def search(
         # Every chunk has a dense vector: fewer than asked for means that these are all.
         if len(hits) == limit or len(found.dense) < depth:
             break
-        depth *= DEEPER  # the index was behind, and what SQL dropped may hide what may be read
+        depth *= DEEPER  # what SQL dropped, or what said the same, may hide what may be read
     return hits
 
 
@@ -53,15 +72,19 @@ def _cleaned(query: str) -> str:
 
 def _checked(ranked: Sequence[tuple[UUID, Scores]], scope: Scope, limit: int) -> list[Hit]:
     """SQL has the last word on what may be read now. The rest is loaded only if the best do not suffice."""
-    hits: dict[str, Hit] = {}
+    hits, kept = list[Hit](), list[Wording]()
     cut = ROWS_PER_HIT * limit
     for batch in (ranked[:cut], ranked[cut:]):
         rows = chunks_for(scope, [chunk for chunk, _ in batch]).order_by().in_bulk() if batch else {}
         for row, scores in ((rows[chunk], scores) for chunk, scores in batch if chunk in rows):
-            hits.setdefault(row.sha256, _hit(row, scores))
+            wording = Wording(row.text)
+            if any(wording.like(other) for other in kept):
+                continue
+            kept.append(wording)
+            hits.append(_hit(row, scores))
             if len(hits) == limit:
-                return list(hits.values())
-    return list(hits.values())
+                return hits
+    return hits
 
 
 def _hit(chunk: Chunk, scores: Scores) -> Hit:

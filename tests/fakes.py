@@ -8,7 +8,7 @@ import numpy as np
 from llama_index.core.llms import ChatMessage
 
 from cairn.errors import Unavailable
-from cairn.inference.protocols import Batching, Vectors
+from cairn.inference.protocols import Batching, Inference, Vectors
 
 _WORD = re.compile(r"\w+")
 
@@ -43,6 +43,67 @@ class FakeEmbedder:
         norm = float(np.linalg.norm(vector))
         vector[0] += 0.0 if norm else 1.0  # a text without words has a direction as well
         return vector / (norm or 1.0)
+
+
+class FakeReranker:
+    """Ranks by how often the text has a word; keeps the texts it was given. `failure` is raised instead."""
+
+    name = "fake-reranker"
+
+    def __init__(self, word: str = "best", *, failure: Exception | None = None) -> None:
+        self.failure = failure
+        self.texts: list[str] = []
+        self._word = word
+
+    def scores(self, query: str, texts: Sequence[str]) -> list[float]:
+        self.texts += texts
+        if self.failure is not None:
+            raise self.failure
+        return [float(text.lower().count(self._word)) for text in texts]
+
+
+class FakeReader:
+    """Sure of passages by what they hold; keeps what it was asked. `failure` is raised instead."""
+
+    name = "fake-reader"
+
+    def __init__(self, sure: dict[str, float] | None = None, *, failure: Exception | None = None) -> None:
+        self.failure = failure
+        self.asked: list[tuple[str, tuple[str, ...]]] = []
+        self._sure = sure or {}
+
+    def answerable(self, question: str, passages: Sequence[str]) -> list[float]:
+        self.asked.append((question, tuple(passages)))
+        if self.failure is not None:
+            raise self.failure
+        return [
+            max((sure for part, sure in self._sure.items() if part in text), default=0.5) for text in passages
+        ]
+
+
+class FakeInference:
+    """Knows by heart what entails or contradicts a hypothesis: (part of the premise, hypothesis)."""
+
+    name = "fake-nli"
+
+    def __init__(
+        self, known: dict[tuple[str, str], Inference] | None = None, *, failure: Exception | None = None
+    ) -> None:
+        self.failure = failure
+        self.batches: list[list[tuple[str, str]]] = []
+        self._known = known or {}
+
+    def infer(self, pairs: Sequence[tuple[str, str]]) -> list[Inference]:
+        self.batches.append(list(pairs))
+        if self.failure is not None:
+            raise self.failure
+        return [self._inferred(premise, hypothesis) for premise, hypothesis in pairs]
+
+    def _inferred(self, premise: str, hypothesis: str) -> Inference:
+        for (part, said), inference in self._known.items():
+            if part in premise and said == hypothesis:
+                return inference
+        return Inference(entailment=0.0, contradiction=0.0)
 
 
 class FakeChat:

@@ -4,12 +4,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 
-from retrieval.answering.lexicon import Language
 from retrieval.answering.sentences import split
-from retrieval.answering.terms import content_stems
+from retrieval.duplicates import Wording
 from retrieval.types import Hit
 
-NEARLY_THE_SAME = 0.9  # Jaccard of content stems: a page kept twice, or a new version beside an old copy
 FENCE_TOKENS = 12  # what the number, heading and quotes around a passage cost
 LEAST_TOKENS = 40  # a cut passage shorter than this is not worth its fence
 
@@ -30,21 +28,16 @@ class Passage:
         return " > ".join((self.hits[0].title, *self.hits[0].section))
 
 
-def deduplicated(hits: Sequence[Hit], language: Language) -> list[Hit]:
-    """Best first; of hits that say the same, the first."""
-    kept: list[tuple[Hit, frozenset[str]]] = []
+def deduplicated(hits: Sequence[Hit]) -> list[Hit]:
+    """Best first; of hits that say the same, the first. What differs in a figure or a name does not."""
+    kept: list[tuple[Hit, Wording]] = []
     for hit in hits:
-        stems = content_stems(hit.text, language)
-        if hit.text.strip() and not any(_same(hit, stems, other, seen) for other, seen in kept):
-            kept.append((hit, stems))
+        wording = Wording(hit.text)
+        if hit.text.strip() and not any(
+            hit.chunk == other.chunk or wording.like(same) for other, same in kept
+        ):
+            kept.append((hit, wording))
     return [hit for hit, _ in kept]
-
-
-def _same(hit: Hit, stems: frozenset[str], other: Hit, seen: frozenset[str]) -> bool:
-    if hit.chunk == other.chunk or hit.text.strip() == other.text.strip():
-        return True
-    union = len(stems | seen)
-    return union > 0 and len(stems & seen) / union >= NEARLY_THE_SAME
 
 
 def passages(hits: Sequence[Hit], *, budget: int, count_tokens: Callable[[str], int]) -> list[Passage]:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from cairn.errors import CairnError, Unavailable
-from cairn.inference.protocols import Embedder
+from cairn.inference.protocols import Embedder, NaturalLanguageInference
 from retrieval.answering.answerability import RuleAnswerability
 from retrieval.answering.drafting import FLAG, STRICT, Draft
 from retrieval.answering.evidence import Passage, deduplicated, passages
@@ -63,6 +63,7 @@ class Asked:
     evidence_tokens: int
     cancelled: Callable[[], bool]
     language: Language
+    inference: NaturalLanguageInference | None = None
 
 
 @dataclass(slots=True)
@@ -95,6 +96,7 @@ def answer(
     evidence_tokens: int = EVIDENCE_TOKENS,
     cancelled: Callable[[], bool] = lambda: False,
     answerability: Answerability | None = None,
+    inference: NaturalLanguageInference | None = None,
 ) -> Iterator[AnswerEvent]:
     """Started, Sources, then Delta and Cited as they come, and Done or Failed at the end.
 
@@ -118,6 +120,7 @@ def answer(
         evidence_tokens=evidence_tokens,
         cancelled=cancelled,
         language=language_of(question),
+        inference=inference,
     )
     try:
         yield from _answered(asked, Course())
@@ -131,7 +134,7 @@ def _answered(asked: Asked, course: Course) -> Iterator[AnswerEvent]:
         yield Sources(())
         yield _refused(asked, course, say("empty", asked.language), ())
         return
-    hits = deduplicated(asked.search(asked.standalone), asked.language)
+    hits = deduplicated(asked.search(asked.standalone))
     course.retrieval_ms = course.since()
     judgement = asked.answerability.judge(asked.standalone, hits)
     if not judgement.answerable:
@@ -152,7 +155,13 @@ def _budget(asked: Asked) -> int:
 def _written(
     asked: Asked, course: Course, hits: Sequence[Hit], evidence: Sequence[Passage], judgement: Judgement
 ) -> Iterator[AnswerEvent]:
-    checker = SentenceChecker(evidence, asked.embedder, question=asked.standalone, speaks=asked.language)
+    checker = SentenceChecker(
+        evidence,
+        asked.embedder,
+        question=asked.standalone,
+        speaks=asked.language,
+        inference=asked.inference,
+    )
     draft = Draft(asked.standalone, checker.check, asked.locate, asked.grounding, asked.language)
     failure: Unavailable | None = None
     try:

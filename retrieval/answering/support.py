@@ -6,15 +6,16 @@ The thresholds were set by hand on 76 sentences that SmolLM2-135M wrote about a 
 as borne out by its best window or not, so that hardly any false one holds; some true ones are lost.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from uuid import UUID
 
 import numpy as np
 
-from cairn.inference.protocols import Embedder, Vectors
+from cairn.inference.protocols import Embedder, NaturalLanguageInference, Vectors
 from retrieval.answering.blocks import Shape, Span, blocks, sentences_in
+from retrieval.answering.entailment import Meaning, meanings
 from retrieval.answering.evidence import Passage
 from retrieval.answering.lexicon import Language, language_of
 from retrieval.answering.names import unsupported_names
@@ -90,11 +91,18 @@ class _Scored:
 
 class SentenceChecker:
     def __init__(
-        self, evidence: Sequence[Passage], embedder: Embedder, *, question: str, speaks: Language
+        self,
+        evidence: Sequence[Passage],
+        embedder: Embedder,
+        *,
+        question: str,
+        speaks: Language,
+        inference: NaturalLanguageInference | None = None,
     ) -> None:
-        """`speaks`: the language that reasons are given in."""
+        """`speaks`: the language that reasons are given in. `inference` takes the place of nearness."""
         self._evidence = evidence
         self._embedder = embedder
+        self._inference = inference
         self._speaks: Language = speaks
         self._language = language_of(" ".join(passage.text for passage in evidence))
         self._question = question
@@ -107,19 +115,50 @@ class SentenceChecker:
             passage.number: [item for item in scored if item.window.passage is passage]
             for passage in self._evidence
         }
-        named = [number for number in cited if number in by_passage]
-        found = [item for number in named if (item := self._first(sentence, by_passage[number]))]
-        if not found and (item := self._first(sentence, scored)):
-            found = [item]
+        named = [by_passage[number] for number in cited if number in by_passage]
+        known: dict[int, Meaning] = {}
+        found = self._firsts(sentence, named, known) or self._firsts(sentence, [scored], known)
         if found:
             grounds = tuple(Ground(item.window.hit, item.window.quote) for item in found)
             return Support(grounds, relevance=max(item.relevance for item in found))
-        return Support(reason=self._problem(sentence, scored[0]) if scored else say("meaning", self._speaks))
+        reason = self._problem(sentence, scored[0], known) if scored else say("meaning", self._speaks)
+        return Support(reason=reason)
 
-    def _first(self, sentence: str, scored: Sequence[_Scored]) -> _Scored | None:
-        return next((item for item in scored[:TRIED] if not self._problem(sentence, item)), None)
+    def _firsts(
+        self, sentence: str, rankings: Sequence[Sequence[_Scored]], known: dict[int, Meaning]
+    ) -> list[_Scored]:
+        """Of each ranking the first that holds, if one does."""
+        tried = [ranking[:TRIED] for ranking in rankings]
+        known |= self._meanings(sentence, [item for ranking in tried for item in ranking], known)
+        held = (
+            next((item for item in ranking if not self._problem(sentence, item, known)), None)
+            for ranking in tried
+        )
+        return [item for item in held if item]
 
-    def _problem(self, sentence: str, item: _Scored) -> str:
+    def _meanings(
+        self, sentence: str, tried: Sequence[_Scored], known: Mapping[int, Meaning]
+    ) -> dict[int, Meaning]:
+        """By the model, all at once, of those windows that nothing else speaks against, by their id."""
+        if self._inference is None:
+            return {}
+        hypothesis = self._meant(sentence)
+        unknown = [item for item in tried if id(item.window) not in known]
+        windows = [item.window for item in unknown if not self._conflict(sentence, item)]
+        pairs = [(f"{window.passage.heading}\n{window.quote}", hypothesis) for window in windows]
+        found = meanings(self._inference, pairs)
+        return {} if found is None else dict(zip(map(id, windows), found, strict=True))
+
+    def _problem(self, sentence: str, item: _Scored, known: Mapping[int, Meaning]) -> str:
+        if conflict := self._conflict(sentence, item):
+            return conflict
+        meaning = known.get(id(item.window))
+        if meaning is Meaning.OPPOSITE:
+            return say("negation", self._speaks)
+        holds = self._near(sentence, item) if meaning is None else meaning is Meaning.SAME
+        return "" if holds else say("meaning", self._speaks)
+
+    def _conflict(self, sentence: str, item: _Scored) -> str:
         window = item.window
         around = f"{window.passage.heading}\n"
         missing = unsupported_figures(sentence, around + window.quote)
@@ -127,9 +166,8 @@ class SentenceChecker:
         missing = missing or other_figures(sentence, self._nearest(sentence, window))
         if missing:
             return say("figures", self._speaks, terms=", ".join(missing))
-        if contradicts(sentence, window.quote, self._language, window.topic):
-            return say("negation", self._speaks)
-        return "" if self._near(sentence, item) else say("meaning", self._speaks)
+        contradicted = contradicts(sentence, window.quote, self._language, window.topic)
+        return say("negation", self._speaks) if contradicted else ""
 
     def _nearest(self, sentence: str, window: _Window) -> str:
         """The sentence of a window that shares most words: it must not have other figures."""
@@ -154,12 +192,15 @@ class SentenceChecker:
         elsewhere = content_stems(window.hit.text, self._language) - window.stems
         return bool(content_stems(sentence, self._language) & elsewhere)
 
+    def _meant(self, sentence: str) -> str:
+        whole = len(content_stems(sentence, self._language)) >= FULL
+        return sentence if whole else f"{self._question} {sentence}"
+
     def _scored(self, sentence: str) -> list[_Scored]:
         """Best first."""
         if not self._pieces:
             return []
-        stems = content_stems(sentence, self._language)
-        meant = sentence if len(stems) >= FULL else f"{self._question} {sentence}"
+        stems, meant = content_stems(sentence, self._language), self._meant(sentence)
         vector = self._embedder.embed_documents([meant])[0]
         cosines, relevances = self._vectors @ vector, self._vectors @ self._asked_for
         own = float(vector @ self._asked_for) if meant == sentence else 0.0

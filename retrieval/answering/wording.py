@@ -34,6 +34,10 @@ _TEXTS: dict[str, dict[Language, str]] = {
     "address": {"en": "an address", "de": "keine Adresse"},
     "number": {"en": "a number", "de": "keine Zahl"},
     "date": {"en": "a date", "de": "kein Datum"},
+    "unread": {
+        "en": "The passages found speak of this, but none of them answers the question.",
+        "de": "Die gefundenen Stellen handeln davon, aber keine beantwortet die Frage.",
+    },
     "abstained": {
         "en": "The language model found no answer in the passages.",
         "de": "Das Sprachmodell fand in den Stellen keine Antwort.",

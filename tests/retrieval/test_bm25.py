@@ -1,8 +1,10 @@
 import math
+from dataclasses import astuple
 
 import pytest
 
-from retrieval.bm25 import AVERAGE_TERMS, document_sparse, query_sparse
+from retrieval.bm25 import AVERAGE_TERMS, OTHER_SPELLING, document_sparse, query_sparse
+from retrieval.spellings import other_spellings
 
 
 def shared(query: str, document: str) -> int:
@@ -21,6 +23,40 @@ def shared(query: str, document: str) -> int:
 )
 def test_forms_of_a_word_meet(query: str, document: str) -> None:
     assert shared(query, document) >= 1
+
+
+@pytest.mark.parametrize(
+    ("query", "document", "terms"),
+    [
+        (query, document, 2)
+        for query in ("SF-50", "SF 50", "sf50", "SF50", "sf\u201150", "sf\u201350")
+        for document in ("Use form SF-50.", "Use form SF 50.", "use sf\u201150")
+    ]
+    + [(query, "Use form SF50.", 1) for query in ("SF-50", "SF 50", "sf 50", "sf50", "sf\u201350")]
+    + [
+        ("GS12", "grade GS-12", 2),
+        ("gs 12", "grade GS12", 1),
+        ("5CFR630", "under 5 CFR \u00a7630", 3),
+        ("5 CFR 630", "under 5 CFR 630.", 3),
+        ("401(k)", "a 401k plan", 1),
+        ("401k", "a 401(k) plan", 1),
+        ("I-9", "form I9", 1),
+    ],
+)
+def test_codes_are_found_however_they_are_written(query: str, document: str, terms: int) -> None:
+    assert shared(query, document) == terms
+
+
+def test_another_spelling_counts_less() -> None:
+    assert dict(zip(*astuple(query_sparse("SF50")), strict=True)) == {
+        **dict.fromkeys(query_sparse("SF 50").indices[:2], OTHER_SPELLING),
+        document_sparse("SF50").indices[0]: 1.0,
+    }
+
+
+@pytest.mark.parametrize("text", ["the 2nd page", "p53", "I9", "well-known either/or", "1990s", ""])
+def test_what_is_no_code_has_one_spelling(text: str) -> None:
+    assert other_spellings(text) == []
 
 
 @pytest.mark.parametrize("text", ["", "   ", "?!", "who is it", "wie ist das", "\0"])

@@ -1,3 +1,4 @@
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,16 +13,18 @@ from cairn.access.models import Role
 from cairn.access.scope import Principal, Scope
 from cairn.access.services import grant_give, reader_tokens, readers_replace
 from cairn.accounts.models import User
-from cairn.errors import InvalidInput, Unavailable
+from cairn.errors import ConfigurationError, InvalidInput, Unavailable
 from cairn.inference.protocols import Vectors
 from cairn.library.models import Chunk, Document, DocumentVersion, KnowledgeBase
+from retrieval import reranking
 from retrieval import search as searching
 from retrieval.bm25 import document_sparse
 from retrieval.engine import Engine, use
 from retrieval.index.edge import EdgeIndex
 from retrieval.index.protocol import Candidate, Candidates, Filters, Point, Sparse
+from retrieval.rarely import Rarely
 from retrieval.search import search
-from tests.fakes import FakeChat, FakeEmbedder
+from tests.fakes import FakeChat, FakeEmbedder, FakeReranker
 
 pytestmark = pytest.mark.django_db
 
@@ -253,6 +256,107 @@ def test_the_same_text_comes_once(
     fake_index.ranking = [first.id, copy.id, other.id]
     hits = search("text", scope=scope_for(ann), parts=fake, limit=2)
     assert [hit.chunk for hit in hits] == [first.id, other.id]
+
+
+def test_nearly_the_same_text_comes_once_and_others_fill_up(
+    fake: Engine, fake_index: FakeIndex, base: KnowledgeBase, ann: Principal
+) -> None:
+    rule = (
+        "Staff who travel for work hand in the voucher and all receipts of the trip when they are back at {}"
+    )
+    copies = [
+        document_with(base, rule.format(f"the office{end}"), title=f"Copy {end}")[0]
+        for end in ("", ".", " again")
+    ]
+    others = document_with(base, rule.format("9 am"), rule.format("8 am"), "Parking is free.")
+    fake_index.ranking = [chunk.id for chunk in (*copies, *others)]
+    hits = search("text", scope=scope_for(ann), parts=fake, limit=3)
+    assert [hit.chunk for hit in hits] == [copies[0].id, others[0].id, others[1].id]
+
+
+def test_the_best_copy_that_may_be_read_stands_for_all(
+    fake: Engine, fake_index: FakeIndex, base: KnowledgeBase, ann: Principal
+) -> None:
+    closed, open_ = (document_with(base, "The voucher is due in May.", title=title)[0] for title in "AB")
+    readers_replace(document=closed.version.document, readers=[], actor=None)
+    fake_index.ranking = [closed.id, open_.id]
+    assert [hit.chunk for hit in search("text", scope=scope_for(ann), parts=fake)] == [open_.id]
+
+
+def test_a_quoted_phrase_gets_ahead_of_what_is_nearer(
+    real: Engine, base: KnowledgeBase, ann: Principal
+) -> None:
+    near = [f"Leave that was carried over, over and over: carried leave number {n}" for n in range(20)]
+    chunks = document_with(base, *near, "Of carried-over leave nothing is paid out in many other cases.")
+    put_into(real, chunks)
+    plain, quoted = (
+        [hit.chunk for hit in search(query, scope=scope_for(ann), parts=real, limit=5)]
+        for query in ("carried over leave number", '"carried over leave" number')
+    )
+    assert chunks[-1].id not in plain
+    assert quoted[0] == chunks[-1].id
+    assert len(quoted) == 5
+
+
+def test_a_reranker_has_more_to_choose_from_and_its_scores_rank(
+    fake: Engine, fake_index: FakeIndex, base: KnowledgeBase, ann: Principal
+) -> None:
+    chunks = document_with(base, *(f"text {n}" for n in range(28)), "best of all", "the best, best")
+    fake_index.ranking = [chunk.id for chunk in chunks]
+    ranking = replace(fake, reranker=FakeReranker("best"))
+    hits = search("text", scope=scope_for(ann), parts=ranking, limit=3)
+    assert [hit.chunk for hit in hits] == [chunks[29].id, chunks[28].id, chunks[0].id]
+    assert [hit.score for hit in hits] == [2.0, 1.0, 0.0] == [hit.scores.rerank for hit in hits]
+    assert hits[0].scores.fused < hits[2].scores.fused
+
+
+@pytest.mark.parametrize(("limit", "choice"), [(1, 30), (10, 40), (30, 100), (100, 100)])
+def test_how_many_are_reranked(
+    fake: Engine, fake_index: FakeIndex, base: KnowledgeBase, ann: Principal, limit: int, choice: int
+) -> None:
+    fake_index.ranking = [chunk.id for chunk in document_with(base, *(f"text {n}" for n in range(120)))]
+    reranker = FakeReranker()
+    search("text", scope=scope_for(ann), parts=replace(fake, reranker=reranker), limit=limit)
+    assert len(reranker.texts) == choice
+    assert reranker.texts[0] == "Leave > Types of leave\ntext 0"
+
+
+def test_what_may_not_be_read_never_reaches_the_reranker(
+    fake: Engine, fake_index: FakeIndex, base: KnowledgeBase, admin: Principal, ann: Principal
+) -> None:
+    """The index here finds everything for everyone, as one that is behind might."""
+    narrowed, deleted, left = (document_with(base, f"text {name}")[0] for name in ("secret", "gone", "open"))
+    readers_replace(document=narrowed.version.document, readers=[], actor=None)
+    Document.objects.filter(pk=deleted.version.document_id).update(deleted_at=timezone.now())
+    fake_index.ranking = [narrowed.id, deleted.id, left.id]
+    reranker = FakeReranker()
+    search("text", scope=scope_for(ann), parts=replace(fake, reranker=reranker))
+    assert [text.rpartition("\n")[2] for text in reranker.texts] == ["text open"]
+
+
+@pytest.mark.parametrize("failure", [Unavailable("away"), ConfigurationError("not there")])
+def test_without_its_reranker_the_fused_order_stands(
+    fake: Engine,
+    fake_index: FakeIndex,
+    base: KnowledgeBase,
+    ann: Principal,
+    failure: Exception,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(reranking, "_trouble", Rarely(logging.getLogger("retrieval.reranking")))
+    chunks = document_with(base, "text", "the best text", "another")
+    fake_index.ranking = [chunk.id for chunk in chunks]
+    broken = replace(fake, reranker=FakeReranker(failure=failure))
+    for _ in range(3):
+        hits = search("text of the asker", scope=scope_for(ann), parts=broken, limit=2)
+        assert [(hit.chunk, hit.scores.rerank) for hit in hits] == [
+            (chunks[0].id, None),
+            (chunks[1].id, None),
+        ]
+    (told,) = caplog.messages
+    assert str(failure) in told
+    assert "asker" not in told
 
 
 def test_an_empty_scope_reaches_nothing(

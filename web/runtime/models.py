@@ -1,8 +1,12 @@
 """The models, made warm. Loaded by name in `web.runtime.loading`."""
 
+from collections.abc import Callable
+
 from llama_index.core.llms import ChatMessage
 
 from cairn.inference import models
+from cairn.inference.reranking import reranks
+from cairn.settings import environment
 
 
 def embedding_model() -> str:
@@ -19,4 +23,29 @@ def language_model() -> str:
     return model.name
 
 
-LOAD = {"Embedding model": embedding_model, "Language model": language_model}
+def reranker() -> str:
+    model = models.reranker()
+    model.probe()
+    return model.name
+
+
+def answer_reader() -> str:
+    return models.answer_reader().name
+
+
+def grounding_model() -> str:
+    return models.language_inference().name
+
+
+def _configured() -> dict[str, Callable[[], str]]:
+    """What an install may do without."""
+    given = environment()
+    loads = {
+        "Reranker": (reranks(given), reranker),
+        "Answer reader": (given.answerability_model, answer_reader),
+        "Grounding model": (given.grounding_model, grounding_model),
+    }
+    return {name: load for name, (wanted, load) in loads.items() if wanted}
+
+
+LOAD = {"Embedding model": embedding_model, "Language model": language_model, **_configured()}

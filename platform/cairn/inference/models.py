@@ -14,7 +14,9 @@ from llama_index.core.llms import ChatMessage
 from cairn.errors import CairnError, Unavailable
 from cairn.inference.chat import ChatModel, open_chat_model
 from cairn.inference.embedding import open_embedder
-from cairn.inference.protocols import Embedder
+from cairn.inference.protocols import AnswerReader, Embedder, NaturalLanguageInference
+from cairn.inference.reading import open_inference, open_reader
+from cairn.inference.reranking import TimelyReranker, open_reranker
 from cairn.settings import environment
 
 T = TypeVar("T")
@@ -72,6 +74,9 @@ class _Slot(Generic[T]):
 
 _embedder: _Slot[Embedder] = _Slot(lambda: open_embedder(environment()))
 _chat: _Slot[ChatModel] = _Slot(lambda: open_chat_model(environment()))
+_reranker: _Slot[TimelyReranker] = _Slot(lambda: open_reranker(environment()))
+_reader: _Slot[AnswerReader] = _Slot(lambda: open_reader(environment()))
+_inference: _Slot[NaturalLanguageInference] = _Slot(lambda: open_inference(environment()))
 
 
 def embedder() -> Embedder:
@@ -80,6 +85,18 @@ def embedder() -> Embedder:
 
 def chat_model() -> ChatModel:
     return _chat.get()
+
+
+def reranker() -> TimelyReranker:
+    return _reranker.get()
+
+
+def answer_reader() -> AnswerReader:
+    return _reader.get()
+
+
+def language_inference() -> NaturalLanguageInference:
+    return _inference.get()
 
 
 def warm(progress: Progress = lambda _step: None) -> None:
@@ -98,10 +115,35 @@ def chat_health() -> Health:
     return _chat.checked(_chats)
 
 
+def reranker_health() -> Health:
+    return _reranker.checked(_reranks)
+
+
+def answer_reader_health() -> Health:
+    return _reader.checked(_reads)
+
+
+def language_inference_health() -> Health:
+    return _inference.checked(_infers)
+
+
 @contextmanager
-def use(*, embedder: Embedder | None = None, chat: ChatModel | None = None) -> Iterator[None]:
+def use(
+    *,
+    embedder: Embedder | None = None,
+    chat: ChatModel | None = None,
+    reranker: TimelyReranker | None = None,
+    reader: AnswerReader | None = None,
+    inference: NaturalLanguageInference | None = None,
+) -> Iterator[None]:
     """Other models for a while, in every thread."""
-    with _embedder.replaced(embedder), _chat.replaced(chat):
+    with (
+        _embedder.replaced(embedder),
+        _chat.replaced(chat),
+        _reranker.replaced(reranker),
+        _reader.replaced(reader),
+        _inference.replaced(inference),
+    ):
         yield
 
 
@@ -110,6 +152,9 @@ def close() -> None:
     model, _chat.loaded = _chat.loaded, None
     if model is not None:
         model.close()
+    ranks, _reranker.loaded = _reranker.loaded, None
+    if ranks is not None:
+        ranks.close()
 
 
 def _warm_embedder(progress: Progress) -> None:
@@ -136,6 +181,21 @@ def _embeds(model: Embedder) -> str:
 
 def _chats(model: ChatModel) -> str:
     model.probe()
+    return model.name
+
+
+def _reranks(model: TimelyReranker) -> str:
+    model.probe()
+    return model.name
+
+
+def _reads(model: AnswerReader) -> str:
+    model.answerable("Ping?", ["Pong."])
+    return model.name
+
+
+def _infers(model: NaturalLanguageInference) -> str:
+    model.infer([("Pong.", "Ping.")])
     return model.name
 
 

@@ -46,3 +46,42 @@ class Embedder(Protocol):
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         """Tokens of each text in the model's own tokenizer, special tokens not counted."""
+
+
+class Reranker(Protocol):
+    """Reads the query and each text together, which tells more than the nearness of two vectors."""
+
+    @property
+    def name(self) -> str: ...
+
+    def scores(self, query: str, texts: Sequence[str]) -> list[float]:
+        """One for each text, higher is better. Threads may call it at the same time.
+
+        Raises Unavailable when not all of them can be had in time, ConfigurationError when never.
+        """
+
+
+class AnswerReader(Protocol):
+    """Reads passages for the answer to a question."""
+
+    @property
+    def name(self) -> str: ...
+
+    def answerable(self, question: str, passages: Sequence[str]) -> list[float]:
+        """How sure it is, from 0 to 1, that each passage holds the answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inference:
+    """What a premise says of a hypothesis; probabilities from 0 to 1."""
+
+    entailment: float
+    contradiction: float
+
+
+class NaturalLanguageInference(Protocol):
+    @property
+    def name(self) -> str: ...
+
+    def infer(self, pairs: Sequence[tuple[str, str]]) -> list[Inference]:
+        """One for each pair of premise and hypothesis."""

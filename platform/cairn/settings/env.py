@@ -48,6 +48,22 @@ class Environment(BaseSettings):
     embedding_base_url: str | None = Field(None, description="OpenAI-compatible /v1 that embeds")
     embedding_api_key: SecretStr | None = None
     embedding_backend: str = Field("auto", description="auto, openvino, torch")
+    reranker_model: str | None = Field(
+        None,
+        description="Cross-encoder that orders what was found: its folder, its name in the Hugging Face "
+        "cache, a served name, or the dotted path of a LlamaIndex postprocessor",
+    )
+    reranker_base_url: str | None = Field(None, description="Server with /rerank (vLLM, TEI, Jina, Cohere)")
+    reranker_api_key: SecretStr | None = None
+    reranker_seconds: float = Field(
+        2, gt=0, le=60, description="Time for reranking, after which what was found stays in its order"
+    )
+    answerability_model: str | None = Field(
+        None, description="Reader trained with unanswerable questions, or an NLI model: folder or cached name"
+    )
+    grounding_model: str | None = Field(
+        None, description="NLI model that checks the sentences of answers: folder or cached name"
+    )
     llm_base_url: str | None = Field(None, description="OpenAI-compatible /v1 that chats (vLLM, Ollama, …)")
     llm_api_key: SecretStr | None = None
     llm_model: str | None = Field(None, description="Served model name, or the path of a GGUF file")

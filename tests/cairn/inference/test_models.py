@@ -13,6 +13,7 @@ from cairn.inference.chat import ChatModel
 from cairn.inference.chat.stream import Channel, TextStream
 from cairn.inference.models import Health
 from cairn.settings import Environment
+from tests import tiny_models
 from tests.fakes import FakeEmbedder
 
 
@@ -186,3 +187,22 @@ def models_environment(tmp_path: Path, models_folder: Path) -> Environment:
     """Finds what the other tests have exported and converted."""
     (tmp_path / "models").symlink_to(models_folder)
     return Environment(data_dir=tmp_path)
+
+
+def test_optional_models_are_loaded_as_configured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    labels = {"entailment": "yes", "not_entailment": "no"}
+    given = Environment(
+        reranker_model=str(tiny_models.classifier(tmp_path / "ranks", {"LABEL_0": "yes"}, second=True)),
+        answerability_model=str(tiny_models.span_reader(tmp_path / "reads")),
+        grounding_model=str(tiny_models.classifier(tmp_path / "nli", labels, second=True)),
+        reranker_seconds=60,
+    )
+    monkeypatch.setattr(models, "environment", lambda: given)
+    asked = (models.reranker_health, models.answer_reader_health, models.language_inference_health)
+    with models.use():
+        assert {health().detail for health in asked} == {"not loaded yet"}
+        assert models.reranker() is models.reranker()
+        assert models.answer_reader().name == "reads"
+        assert models.language_inference().name == "nli"
+        assert [health().detail for health in asked] == ["ranks", "reads", "nli"]
+        models.close()

@@ -10,7 +10,13 @@ def test_drops_what_says_the_same() -> None:
     first = make_hit(LEAVE)
     copy = make_hit(LEAVE.replace("\n", " "), title="Leave (copy)")
     other = make_hit(TRAVEL, title="Travel")
-    assert deduplicated([first, copy, other, make_hit("  ", title="Blank")], "en") == [first, other]
+    assert deduplicated([first, copy, other, make_hit("  ", title="Blank"), first]) == [first, other]
+
+
+def test_keeps_what_says_something_else_in_the_same_words() -> None:
+    """Two years' rules are evidence of a conflict, not copies."""
+    hits = [make_hit(LEAVE), make_hit(LEAVE.replace("25", "30"), title="Leave 2023")]
+    assert deduplicated(hits) == hits
 
 
 def test_joins_neighbours_at_the_rank_of_the_best() -> None:

@@ -1,17 +1,21 @@
 import pytest
 
+from cairn.errors import ConfigurationError, Unavailable
+from cairn.inference.protocols import Inference
 from retrieval.answering.evidence import passages
 from retrieval.answering.support import SentenceChecker
 from retrieval.types import Hit
-from tests.fakes import FakeEmbedder
+from tests.fakes import FakeEmbedder, FakeInference
 from tests.retrieval.answering.builders import LEAVE, TRAVEL, make_hit
 
 HITS = [make_hit(LEAVE), make_hit(TRAVEL, title="Travel")]
 
 
-def checker(hits: list[Hit] = HITS, question: str = "What are the rules?") -> SentenceChecker:
+def checker(
+    hits: list[Hit] = HITS, question: str = "What are the rules?", inference: FakeInference | None = None
+) -> SentenceChecker:
     evidence = passages(hits, budget=10_000, count_tokens=len)
-    return SentenceChecker(evidence, FakeEmbedder(), question=question, speaks="en")
+    return SentenceChecker(evidence, FakeEmbedder(), question=question, speaks="en", inference=inference)
 
 
 @pytest.mark.parametrize(
@@ -108,3 +112,64 @@ def test_evidence_is_embedded_once() -> None:
         check("Leave must not be paid out.", [1])
     assert sorted(embedder.batches)[:3] == [1, 1, 1]
     assert len(embedder.batches) == 4
+
+
+MONEY = "Nobody gets money in place of days that were left over."
+NIGHTS = "Rooms for business trips are paid by the house up to $180 a night."
+
+
+def test_a_model_finds_the_meaning_where_the_words_are_others() -> None:
+    assert checker().check(NIGHTS, []).grounds == ()
+    model = FakeInference({("Hotel costs are reimbursed", NIGHTS): Inference(0.9, 0.02)})
+    (ground,) = checker(inference=model).check(NIGHTS, [1]).grounds
+    assert ground.quote.startswith("Hotel costs are reimbursed up to $180 a night.")
+
+
+@pytest.mark.parametrize(
+    ("found", "reason"),
+    [
+        (Inference(0.5, 0.1), "No passage"),
+        (Inference(0.0, 0.0), "No passage"),
+        (Inference(0.9, 0.6), "opposite"),
+    ],
+)
+def test_nearness_does_not_count_beside_a_model(found: Inference, reason: str) -> None:
+    sentence = "Employees earn 25 days of annual leave a year."
+    support = checker(inference=FakeInference({("", sentence): found})).check(sentence, [1])
+    assert support.grounds == ()
+    assert reason in support.reason
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "Employees earn 30 days of annual leave a year.",
+        "Send it to Alex Whitfield in Payroll.",
+        "Leave must be paid out.",
+    ],
+)
+def test_figures_names_and_negations_must_agree_whatever_a_model_says(sentence: str) -> None:
+    model = FakeInference({("", sentence): Inference(1.0, 0.0)})
+    assert checker(inference=model).check(sentence, [1]).grounds == ()
+
+
+def test_a_model_reads_all_windows_of_the_cited_passages_at_once_with_their_headings() -> None:
+    model = FakeInference()
+    checker(inference=model).check("Employees may sell what is left of annual leave.", [1, 2])
+    first, *rest = model.batches
+    assert {premise.partition("\n")[0] for premise, _ in first} == {"Annual leave", "Travel"}
+    assert "Travel\nHotel costs are reimbursed up to $180 a night." in {premise for premise, _ in first}
+    assert rest == []
+
+
+def test_a_short_sentence_is_read_together_with_the_question() -> None:
+    model = FakeInference()
+    checker(question="May leave be sold?", inference=model).check("No, never.", [1])
+    assert {hypothesis for _, hypothesis in model.batches[0]} == {"May leave be sold? No, never."}
+
+
+@pytest.mark.parametrize("failure", [Unavailable("away"), ConfigurationError("no labels")])
+def test_without_its_model_nearness_counts_again(failure: Exception) -> None:
+    check = checker(inference=FakeInference(failure=failure)).check
+    assert check("Employees earn 25 days of annual leave a year.", [1]).grounds
+    assert not check("The canteen serves a hot lunch each day.", [1]).grounds

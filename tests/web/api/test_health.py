@@ -7,6 +7,10 @@ from django.test import Client
 
 from cairn.errors import Unavailable
 from cairn.inference import models
+from cairn.inference.reranking import TimelyReranker
+from cairn.settings import Environment
+from tests.cairn.inference.reranking.test_timely import Lengths
+from tests.fakes import FakeInference, FakeReader
 from tests.web.api.conftest import assert_problem
 from web.api import health
 
@@ -66,6 +70,46 @@ def test_models_that_are_not_loaded_do_not_answer(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(models._embedder, "loaded", None)
     with pytest.raises(Unavailable):
         health.models_answer()
+
+
+@pytest.fixture
+def configured(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = Environment(reranker_model="a", answerability_model="b", grounding_model="c")
+    monkeypatch.setattr(health, "environment", lambda: given)
+
+
+def test_optional_models_are_told_of_only_if_configured(
+    db: None, parts: Callable[..., None], configured: None
+) -> None:
+    """They are not loaded here: questions are answered all the same, so the process is ready."""
+    response = Client().get("/readyz")
+    assert response.status_code == 200
+    checks = response.json()["checks"]
+    assert {name for name, check in checks.items() if not check["ok"]} == {
+        "reranker",
+        "answer_reader",
+        "grounding_model",
+    }
+
+
+def test_optional_models_that_work_say_so(db: None, parts: Callable[..., None], configured: None) -> None:
+    reranker = TimelyReranker(Lengths(), seconds=60)
+    with models.use(reranker=reranker, reader=FakeReader(), inference=FakeInference()):
+        checks = Client().get("/readyz").json()["checks"]
+    assert all(check["ok"] for check in checks.values())
+    assert {"reranker", "answer_reader", "grounding_model"} <= checks.keys()
+    reranker.close()
+
+
+def test_an_optional_model_that_fails_does_not_make_the_process_unready(
+    db: None, parts: Callable[..., None], configured: None
+) -> None:
+    broken = FakeReader(failure=Unavailable("http://user:secret@host refused"))
+    with models.use(reader=broken):
+        response = Client().get("/readyz")
+    assert (response.status_code, response.json()["status"]) == (200, "ok")
+    assert response.json()["checks"]["answer_reader"] == {"ok": False, "detail": "does not answer"}
+    assert "secret" not in response.content.decode()
 
 
 def test_health_is_for_reading(db: None) -> None:

@@ -1,10 +1,14 @@
 """What doctor says of the parts that read documents."""
 
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
 import pytest
 from django.core.management import call_command
 
 from cairn.settings import environment
 from ingestion.parse import programs, sandbox
+from tests.cairn.inference.server import FakeServer
 from tests.ingestion.parse import paper
 from web.runtime import doctor
 from web.runtime.doctor import CHECKS, Finding
@@ -22,6 +26,12 @@ def bare(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine without any of the programs."""
     monkeypatch.setattr(programs, "find", lambda _: None)
     monkeypatch.setattr(programs, "found", dict)
+
+
+@pytest.fixture
+def server() -> Iterator[FakeServer]:
+    with FakeServer() as running:
+        yield running
 
 
 def told() -> dict[str, Finding]:
@@ -80,6 +90,54 @@ def test_walls_that_the_kernel_lacks_are_told(monkeypatch: pytest.MonkeyPatch) -
     found = told()["Parser processes"]
     assert (found.ok, found.optional) == (False, True)
     assert "from the network and other files: only Python's own guards stand" in found.detail
+
+
+Look = Callable[..., dict[str, Finding]]
+OPTIONAL_MODELS = ("Reranker", "Answer reader", "Grounding model")
+
+
+@pytest.fixture
+def configured(monkeypatch: pytest.MonkeyPatch) -> Look:
+    """What is found of the models that an install may do without, with these settings."""
+
+    def look(**settings: str) -> dict[str, Finding]:
+        given = environment().model_copy(update=settings)
+        monkeypatch.setattr(doctor, "environment", lambda: given)
+        monkeypatch.setattr(doctor, "CHECKS", {name: CHECKS[name] for name in OPTIONAL_MODELS})
+        return told()
+
+    return look
+
+
+def test_models_that_are_not_configured_are_not_missed(configured: Look) -> None:
+    assert {(found.ok, found.detail) for found in configured().values()} == {
+        (True, "not configured, and not needed")
+    }
+
+
+def test_models_in_folders_are_named_with_their_place(configured: Look, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    folder, nowhere = str(tmp_path), str(tmp_path / "nowhere")
+    found = configured(reranker_model=folder, answerability_model=folder, grounding_model=nowhere)
+    assert [(found[name].ok, found[name].detail) for name in OPTIONAL_MODELS[:2]] == [(True, folder)] * 2
+    assert not found["Grounding model"].ok
+    assert found["Grounding model"].detail.startswith(f"GROUNDING_MODEL '{nowhere}' is neither")
+
+
+def test_a_reranking_server_is_asked(configured: Look, server: FakeServer) -> None:
+    server.respond = lambda exchange: exchange.answer([{"index": 0, "score": 0.5}])
+    found = configured(reranker_base_url=server.url, reranker_model="bge")
+    assert (found["Reranker"].ok, found["Reranker"].detail) == (True, f"bge at {server.url}")
+    server.respond = lambda exchange: exchange.answer({}, 500)
+    found = configured(reranker_base_url=server.url)
+    assert (found["Reranker"].ok, found["Reranker"].optional) == (False, False)
+    assert "answers 500" in found["Reranker"].detail
+
+
+def test_a_postprocessor_is_looked_for(configured: Look) -> None:
+    assert configured(reranker_model="tests.fakes.FakeReranker")["Reranker"].ok
+    found = configured(reranker_model="not_installed_here.Rerank")["Reranker"]
+    assert "RERANKER_MODEL names not_installed_here.Rerank, which is not installed" in found.detail
 
 
 def test_every_reader_is_looked_at() -> None:

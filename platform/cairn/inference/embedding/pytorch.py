@@ -25,6 +25,14 @@ def cuda_is_there() -> bool:
     return torch.cuda.is_available()
 
 
+def quiet_transformers() -> None:
+    """No progress bars and no advice on standard error while models load."""
+    from transformers.utils import logging  # noqa: PLC0415 - slow to import
+
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # transformers' own
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]  # transformers' own
+
+
 class TorchEncoder:
     """Half precision where the device has it: on a CPU three times as fast, cosines to float32 0.9999.
 
@@ -34,10 +42,8 @@ class TorchEncoder:
     def __init__(self, folder: EncoderFolder, *, device: str) -> None:
         import torch  # noqa: PLC0415 - five seconds and half a gigabyte that other encoders do not need
         from sentence_transformers import SentenceTransformer  # noqa: PLC0415 - the same
-        from transformers.utils import logging  # noqa: PLC0415 - the same
 
-        logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # transformers' own
-        logging.set_verbosity_error()  # type: ignore[no-untyped-call]  # transformers' own
+        quiet_transformers()
         cuda = device == "cuda"
         self._torch = torch
         self._half = not cuda and _cpu_has_bf16(torch)

@@ -1,0 +1,29 @@
+"""Models that read a passage together with a question or a sentence."""
+
+from cairn.inference.local import ModelFolder
+from cairn.inference.protocols import AnswerReader, NaturalLanguageInference
+from cairn.inference.reading.classifier import EntailmentModel, InferenceReader, PairReader
+from cairn.inference.reading.labels import entailment_labels
+from cairn.inference.reading.network import PairNetwork
+from cairn.inference.reading.spans import SpanReader
+from cairn.settings import Environment
+
+
+def open_reader(environment: Environment) -> AnswerReader:
+    """ANSWERABILITY_MODEL: a reader of spans, an NLI model or a cross-encoder, as its own files tell."""
+    folder = ModelFolder.of("ANSWERABILITY_MODEL", environment.answerability_model or "")
+    network = PairNetwork.load(folder)
+    if network.answers_with_spans:
+        return SpanReader(network)
+    if entailment_labels(network.labels):
+        return InferenceReader(EntailmentModel(folder, network))
+    return PairReader(folder, network)
+
+
+def open_inference(environment: Environment) -> NaturalLanguageInference:
+    """GROUNDING_MODEL. Raises ConfigurationError if its labels do not tell entailment."""
+    folder = ModelFolder.of("GROUNDING_MODEL", environment.grounding_model or "")
+    return EntailmentModel(folder, PairNetwork.load(folder))
+
+
+__all__ = ["open_inference", "open_reader"]

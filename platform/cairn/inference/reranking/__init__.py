@@ -1,0 +1,22 @@
+"""Rerankers, and the choice between them."""
+
+from cairn.inference.reranking.nodes import is_dotted, open_postprocessor
+from cairn.inference.reranking.remote import RemoteReranker
+from cairn.inference.reranking.timely import TimelyReranker
+from cairn.settings import Environment
+
+
+def reranks(environment: Environment) -> bool:
+    """Whether a reranker is configured."""
+    return bool(environment.reranker_base_url or environment.reranker_model)
+
+
+def open_reranker(environment: Environment) -> TimelyReranker:
+    """The server at RERANKER_BASE_URL, else the cross-encoder or postprocessor RERANKER_MODEL."""
+    if environment.reranker_base_url:
+        return TimelyReranker(RemoteReranker.configured(environment), seconds=environment.reranker_seconds)
+    scorer = open_postprocessor(environment.reranker_model or "")
+    return TimelyReranker(scorer, seconds=environment.reranker_seconds)
+
+
+__all__ = ["TimelyReranker", "is_dotted", "open_reranker", "reranks"]

@@ -1,0 +1,107 @@
+"""Any LlamaIndex postprocessor that scores nodes; sentence-transformers' cross-encoders among them."""
+
+import json
+import re
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Final
+
+from llama_index.core.postprocessor import SentenceTransformerRerank
+from llama_index.core.postprocessor.types import BaseNodePostprocessor
+from llama_index.core.schema import NodeWithScore, QueryBundle, TextNode
+
+from cairn.errors import ConfigurationError, Unavailable
+from cairn.inference.embedding.pytorch import cuda_is_there, quiet_transformers
+from cairn.inference.local import CANNOT_LOAD, CONFIG, ModelFolder
+
+_SETTING: Final = "RERANKER_MODEL"
+_DOTTED: Final = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
+_MOST_TEXTS: Final = 100
+_CPU_BATCH, _GPU_BATCH = 8, 64
+_ASSUMED_POSITIONS: Final = 512  # what LlamaIndex's class cuts to, whatever the model takes
+
+
+class PostprocessorScorer:
+    """A Scorer, one query at a time: tokenizers and models of others may not bear several."""
+
+    at_once = 1
+
+    def __init__(self, postprocessor: BaseNodePostprocessor, *, name: str, batch_texts: int) -> None:
+        self._postprocessor = postprocessor
+        self.name = name
+        self.batch_texts = batch_texts
+        if "top_n" in type(postprocessor).model_fields:
+            postprocessor.top_n = batch_texts  # type: ignore[attr-defined]  # as the line before says
+
+    def score(self, query: str, texts: Sequence[str], *, seconds: float) -> list[float]:  # noqa: ARG002
+        """Cannot give up in the middle of a batch."""
+        nodes = [
+            NodeWithScore(node=TextNode(id_=str(place), text=text), score=0.0)
+            for place, text in enumerate(texts)
+        ]
+        found = self._postprocessed(nodes, query)
+        scores = {node.node.node_id: node.score for node in found}
+        return [_number(scores.get(str(place))) for place in range(len(texts))]
+
+    def close(self) -> None:
+        """Its memory goes with the process."""
+
+    def _postprocessed(self, nodes: list[NodeWithScore], query: str) -> list[NodeWithScore]:
+        try:
+            return self._postprocessor.postprocess_nodes(nodes, QueryBundle(query))
+        except Exception as error:  # a thread's outermost boundary, and code of others
+            raise Unavailable(f"The reranker {self.name} failed: {error!r}") from error
+
+
+def open_postprocessor(model: str) -> PostprocessorScorer:
+    """`model`: folder or cached name of a cross-encoder, or dotted path of a LlamaIndex postprocessor."""
+    if is_dotted(model):
+        return PostprocessorScorer(_instance(model), name=model, batch_texts=_MOST_TEXTS)
+    return _cross_encoder(ModelFolder.of(_SETTING, model))
+
+
+def is_dotted(model: str) -> bool:
+    return _DOTTED.fullmatch(model) is not None and not Path(model).exists()
+
+
+def _cross_encoder(folder: ModelFolder) -> PostprocessorScorer:
+    quiet_transformers()
+    cuda = cuda_is_there()
+    batch = _GPU_BATCH if cuda else _CPU_BATCH
+    try:
+        rerank = SentenceTransformerRerank(
+            model=str(folder.path), top_n=batch, device="cuda" if cuda else "cpu", trust_remote_code=False
+        )
+    except CANNOT_LOAD as error:
+        raise folder.refused(error) from error
+    encoder = rerank._model  # it offers no other way to the model's length and labels
+    if encoder.num_labels != 1:
+        raise folder.refused(f"it gives {encoder.num_labels} numbers instead of a score")
+    encoder.max_seq_length = min(_ASSUMED_POSITIONS, _positions(folder.path))
+    return PostprocessorScorer(rerank, name=folder.name, batch_texts=batch)
+
+
+def _positions(folder: Path) -> int:
+    config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+    return int(config.get("max_position_embeddings") or _ASSUMED_POSITIONS)
+
+
+def _instance(dotted: str) -> BaseNodePostprocessor:
+    """What the class or function gives when it is called without arguments."""
+    module, _, name = dotted.rpartition(".")
+    try:
+        made = getattr(import_module(module), name)()
+    except (ImportError, AttributeError, TypeError, ValueError) as error:
+        raise ConfigurationError(f"{_SETTING} {dotted} cannot be made: {error}") from error
+    if not isinstance(made, BaseNodePostprocessor):
+        raise ConfigurationError(f"{_SETTING} {dotted} is not a LlamaIndex postprocessor")
+    return made
+
+
+def _number(score: object) -> float:
+    """NaN for what was left out or is no number: refused by who asked."""
+    try:
+        return float(score)  # type: ignore[arg-type]  # that is what is found out here
+    except (TypeError, ValueError):
+        return float("nan")

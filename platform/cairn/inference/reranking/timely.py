@@ -1,0 +1,122 @@
+"""Scores within a deadline, or none at all."""
+
+import math
+import threading
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol
+
+from cairn.errors import CairnError, Unavailable
+
+PAUSE_SECONDS = 10.0  # in which a reranker that failed is not asked
+MOST_LATE = 3  # queries in a row that take too long, after which it counts as failed
+LONGEST_QUERY = 1_000  # characters; a longer one would push the passage out of the model's window
+LONGEST_TEXT = 8_000
+
+
+class Scorer(Protocol):
+    """Scores at most `batch_texts` texts in a call; `at_once` threads may call it together."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def batch_texts(self) -> int: ...
+
+    @property
+    def at_once(self) -> int: ...
+
+    def score(self, query: str, texts: Sequence[str], *, seconds: float) -> list[float]:
+        """In the order of the texts. If it can, it raises TimeoutError after about so many seconds."""
+
+    def close(self) -> None: ...
+
+
+class TimelyReranker:
+    """A Reranker. The caller waits `seconds` at most, for a free thread as well as for the scores.
+
+    There are only `at_once` threads, and nothing is queued for them: one that overruns ends with its batch,
+    and who waits for it in vain leaves nothing behind.
+    """
+
+    def __init__(self, scorer: Scorer, *, seconds: float) -> None:
+        self._scorer = scorer
+        self._seconds = seconds
+        self._threads = ThreadPoolExecutor(scorer.at_once, thread_name_prefix="reranker")
+        self._idle = threading.Semaphore(scorer.at_once)
+        self._pause = _Pause()
+
+    @property
+    def name(self) -> str:
+        return self._scorer.name
+
+    def scores(self, query: str, texts: Sequence[str]) -> list[float]:
+        self._pause.raise_if_on()
+        try:
+            scores = self._awaited(query[:LONGEST_QUERY], texts, time.monotonic() + self._seconds)
+        except TimeoutError:
+            late = Unavailable(f"The reranker {self.name} took longer than {self._seconds:g} s")
+            self._pause.count(late, begin_at=MOST_LATE)
+            raise late from None
+        except CairnError as error:
+            self._pause.count(error, begin_at=1)
+            raise
+        self._pause.forget()
+        return scores
+
+    def probe(self) -> None:
+        """Scores one text. Raises what is wrong."""
+        self.scores("probe", ["probe"])
+
+    def close(self) -> None:
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._scorer.close()
+
+    def _awaited(self, query: str, texts: Sequence[str], until: float) -> list[float]:
+        if not self._idle.acquire(timeout=self._seconds):
+            raise TimeoutError
+        future = self._threads.submit(self._scored, query, texts, until)
+        future.add_done_callback(lambda _: self._idle.release())
+        return future.result(until - time.monotonic())
+
+    def _scored(self, query: str, texts: Sequence[str], until: float) -> list[float]:
+        scores: list[float] = []
+        size = self._scorer.batch_texts
+        for start in range(0, len(texts), size):
+            if (left := until - time.monotonic()) <= 0:
+                raise TimeoutError
+            batch = [text[:LONGEST_TEXT] for text in texts[start : start + size]]
+            scores += self._sound(self._scorer.score(query, batch, seconds=left), len(batch))
+        return scores
+
+    def _sound(self, scores: list[float], count: int) -> list[float]:
+        if len(scores) != count or not all(map(math.isfinite, scores)):
+            raise Unavailable(f"The reranker {self.name} did not give each text a score")
+        return scores
+
+
+class _Pause:
+    """After failures in a row, the next callers get the last one at once instead of waiting for their own."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._failures = 0
+        self._ends = 0.0
+        self._error = CairnError()
+
+    def count(self, error: CairnError, *, begin_at: int) -> None:
+        with self._lock:
+            self._failures, self._error = self._failures + 1, error
+            if self._failures >= begin_at:
+                self._ends = time.monotonic() + PAUSE_SECONDS
+
+    def forget(self) -> None:
+        with self._lock:
+            self._failures = 0
+
+    def raise_if_on(self) -> None:
+        with self._lock:
+            error, on = self._error, time.monotonic() < self._ends
+        if on:
+            raise Unavailable(error.message)

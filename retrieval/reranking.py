@@ -1,0 +1,33 @@
+"""The order that a reranker gives to what was found. It sees only hits that the asker may read."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+
+from cairn.errors import ConfigurationError, Unavailable
+from cairn.inference.protocols import Reranker
+from retrieval.rarely import Rarely
+from retrieval.types import Hit
+
+_trouble = Rarely(logging.getLogger(__name__))
+
+
+def reranked(query: str, hits: Sequence[Hit], reranker: Reranker | None) -> list[Hit]:
+    """All in the reranker's order or, when it fails or is late, all in the order they have."""
+    if reranker is None or not hits:
+        return list(hits)
+    try:
+        scores = reranker.scores(query, [_read_text(hit) for hit in hits])
+    except (Unavailable, ConfigurationError) as error:
+        _trouble.warn(f"not reranked: {error.message}")
+        return list(hits)
+    scored = [
+        replace(hit, scores=replace(hit.scores, rerank=score))
+        for hit, score in zip(hits, scores, strict=True)
+    ]
+    return sorted(scored, key=lambda hit: -hit.score)
+
+
+def _read_text(hit: Hit) -> str:
+    """With its headings, as it is embedded."""
+    return f"{' > '.join((hit.title, *hit.section))}\n{hit.text}"

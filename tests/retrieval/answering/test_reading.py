@@ -1,0 +1,78 @@
+"""The rules' judgement and the reader's, together."""
+
+import pytest
+
+from cairn.errors import ConfigurationError, Unavailable
+from retrieval.answering.answerability import RuleAnswerability
+from retrieval.answering.protocols import Judgement
+from retrieval.answering.reading import ReadAnswerability, answerability
+from tests.fakes import FakeEmbedder, FakeReader
+from tests.retrieval.answering.builders import LEAVE, STRONG, TRAVEL, Says, make_hit
+
+LACKING = Judgement(answerable=False, reason="The passages found do not mention this.")
+HITS = [make_hit(TRAVEL, title="Travel"), make_hit(LEAVE)]
+QUESTION = "May unused holidays be kept?"
+
+
+def judged(rules: Judgement, sure: dict[str, float], question: str = QUESTION) -> Judgement:
+    return ReadAnswerability(Says(rules), FakeReader(sure)).judge(question, HITS)
+
+
+def test_a_reader_that_is_sure_finds_what_the_rules_miss() -> None:
+    assert judged(LACKING, {"carried over": 0.9}) == Judgement(answerable=True, strong=True)
+    assert judged(LACKING, {"carried over": 0.79}) == LACKING
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "May unused holidays be kept in Oslo?",
+        "May unused holidays of 2019 be kept?",
+        "May Kim Lee keep holidays?",
+    ],
+)
+def test_missing_names_and_years_are_not_read_away(question: str) -> None:
+    assert judged(LACKING, {"": 1.0}, question) == LACKING
+
+
+def test_the_passage_itself_must_have_the_names() -> None:
+    """The reader is sure of one passage, and the name stands in another."""
+    assert judged(LACKING, {"Hotel": 1.0}, "What does Dana Whitfield do with unused holidays?") == LACKING
+    assert judged(LACKING, {"Whitfield": 1.0}, "What does Dana Whitfield do with unused holidays?").answerable
+
+
+def test_a_reader_that_is_sure_of_none_refuses_with_a_reason() -> None:
+    refusal = judged(STRONG.judgement, {"": 0.1})
+    assert not refusal.answerable
+    assert "none of them answers the question" in refusal.reason
+    assert "keine beantwortet" in judged(STRONG.judgement, {"": 0.0}, "Wie viele Tage Urlaub gibt es?").reason
+
+
+@pytest.mark.parametrize("sure", [{"": 0.11}, {"": 1.0}, {"Hotel": 0.0, "Unused": 0.5}])
+def test_otherwise_the_rules_stand(sure: dict[str, float]) -> None:
+    assert judged(STRONG.judgement, sure) == STRONG.judgement
+
+
+@pytest.mark.parametrize("failure", [Unavailable("away"), ConfigurationError("not there")])
+def test_without_the_reader_the_rules_stand(failure: Exception) -> None:
+    for rules in (STRONG, Says(LACKING)):
+        judge = ReadAnswerability(rules, FakeReader(failure=failure))
+        assert judge.judge(QUESTION, HITS) == rules.judgement
+
+
+def test_the_best_passages_are_read_with_their_headings() -> None:
+    reader = FakeReader()
+    hits = [make_hit(f"Text {n}.", section=("A", "B"), ordinal=n) for n in range(9)]
+    ReadAnswerability(STRONG, reader).judge(QUESTION, hits)
+    assert reader.asked == [(QUESTION, tuple(f"Annual leave > A > B\nText {n}." for n in range(5)))]
+
+
+def test_nothing_is_read_where_nothing_was_found() -> None:
+    reader = FakeReader()
+    assert ReadAnswerability(Says(LACKING), reader).judge(QUESTION, []) == LACKING
+    assert reader.asked == []
+
+
+def test_without_a_reader_there_are_only_rules() -> None:
+    assert isinstance(answerability(FakeEmbedder(), None), RuleAnswerability)
+    assert isinstance(answerability(FakeEmbedder(), FakeReader()), ReadAnswerability)

@@ -1,0 +1,138 @@
+"""Models that an install may have: what they change for those who search and ask over REST."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+
+from cairn.access.models import Role
+from cairn.access.services import readers_replace
+from cairn.errors import Unavailable
+from cairn.inference.protocols import Inference
+from cairn.library.models import Document, KnowledgeBase
+from ingestion.services import document_submit
+from retrieval.engine import Engine, use
+from tests.fakes import FakeChat, FakeInference, FakeReader, FakeReranker
+from tests.web.api.conftest import Caller, events, indexed, streamed
+from tests.web.api.test_ask import QUESTION, asked
+from tests.web.api.test_search import found
+
+pytestmark = pytest.mark.django_db(transaction=True)
+LEAVE, BICYCLES = "Employees get 25 days of leave a year.", "Bicycles are parked behind the house."
+CLOSED = "The board gets 40 days of leave a year."
+
+
+@pytest.fixture
+def leave(document: Document, parts: Engine) -> Document:
+    indexed(document, parts, LEAVE, BICYCLES)
+    return document
+
+
+@pytest.fixture
+def submitted(base: KnowledgeBase, mia: Caller) -> Callable[[str], Document]:
+    def submit(name: str) -> Document:
+        file = SimpleUploadedFile(name, name.encode())
+        made = document_submit(knowledge_base=base, file=file, filename=name, principal=mia.principal)
+        return made.document
+
+    return submit
+
+
+@pytest.fixture
+def board(submitted: Callable[[str], Document], mia: Caller, parts: Engine) -> Document:
+    """Only mia may read it."""
+    board = submitted("board.md")
+    indexed(board, parts, CLOSED)
+    readers_replace(document=board, readers=[f"user:{mia.user.id}"], actor=None)
+    return board
+
+
+def texts(hits: list[dict[str, Any]]) -> list[str]:
+    return [hit["text"] for hit in hits]
+
+
+def test_a_reranker_orders_search_and_its_score_is_told(mia: Caller, leave: Document, parts: Engine) -> None:
+    assert texts(found(mia)) == [LEAVE, BICYCLES]
+    with use(replace(parts, reranker=FakeReranker("bicycles"))):
+        best, other = found(mia)
+    assert texts([best, other]) == [BICYCLES, LEAVE]
+    assert (best["score"], best["scores"]["rerank"], other["scores"]["rerank"]) == (1.0, 1.0, 0.0)
+    assert best["scores"]["fused"] < other["scores"]["fused"]
+
+
+def test_a_reranker_that_is_away_is_no_error(mia: Caller, leave: Document, parts: Engine) -> None:
+    with use(replace(parts, reranker=FakeReranker(failure=Unavailable("away")))):
+        hits = found(mia)
+        assert asked(mia)["verdict"] == "supported"
+    assert texts(hits) == [LEAVE, BICYCLES]
+    assert {hit["scores"]["rerank"] for hit in hits} == {None}
+
+
+def test_a_question_is_answered_from_reranked_passages(mia: Caller, leave: Document, parts: Engine) -> None:
+    with use(replace(parts, reranker=FakeReranker("bicycles"))):
+        response = mia.post("/ask", {"question": QUESTION, "stream": True})
+        sources = dict(events(streamed(response)))["sources"]
+    assert texts(sources) == [BICYCLES, LEAVE]
+    assert [hit["scores"]["rerank"] for hit in sources] == [1.0, 0.0]
+
+
+def test_no_model_reads_what_the_asker_may_not(
+    mia: Caller, rob: Caller, leave: Document, board: Document, parts: Engine, grant: Callable[..., None]
+) -> None:
+    grant(rob, Role.READER)
+    reranker, reader, inference = FakeReranker(), FakeReader(), FakeInference()
+    with use(replace(parts, reranker=reranker, reader=reader, inference=inference)):
+        found(rob)
+        asked(rob)
+        read = [*reranker.texts, *(text for _, passages in reader.asked for text in passages)]
+        read += [premise for batch in inference.batches for premise, _ in batch]
+        assert any(LEAVE in text for text in read)
+        assert not any("board" in text for text in read)
+        found(mia)
+        assert any(CLOSED in text for text in reranker.texts)
+
+
+def test_a_reader_that_finds_no_answer_refuses(mia: Caller, leave: Document, parts: Engine) -> None:
+    with use(replace(parts, reader=FakeReader({"": 0.0}))):
+        answer = asked(mia)
+    assert (answer["verdict"], answer["mode"], answer["citations"]) == ("refused", "none", [])
+    assert "none of them answers the question" in answer["reason"]
+    assert [each["document"] for each in answer["nearest"]] == [str(leave.id)]
+
+
+def test_a_reader_that_finds_one_has_the_model_write(mia: Caller, leave: Document, parts: Engine) -> None:
+    assert isinstance(parts.chat, FakeChat)
+    question = "How much time off is granted annually?"
+    asked(mia, question=question)
+    assert parts.chat.prompts == []
+    with use(replace(parts, reader=FakeReader({"25 days": 0.95}))):
+        asked(mia, question=question)
+    assert len(parts.chat.prompts) == 1
+
+
+def test_an_nli_model_decides_on_sentences(mia: Caller, leave: Document, parts: Engine) -> None:
+    assert asked(mia)["verdict"] == "supported"
+    with use(replace(parts, inference=FakeInference())):
+        answer = asked(mia)
+    assert answer["mode"] != "generated"
+    assert not answer["sentences"][0]["supported"]
+    said = {("25 days", "Employees get 25 days of leave a year."): Inference(0.9, 0.0)}
+    with use(replace(parts, inference=FakeInference(said))):
+        assert asked(mia)["mode"] == "generated"
+
+
+def test_a_quoted_phrase_gets_ahead(mia: Caller, leave: Document, parts: Engine) -> None:
+    assert texts(found(mia, query="days of leave a year, behind the house")) == [LEAVE, BICYCLES]
+    assert texts(found(mia, query='days of leave a year, "behind the house"')) == [BICYCLES, LEAVE]
+
+
+def test_copies_are_shown_once_and_others_fill_up(
+    mia: Caller, leave: Document, submitted: Callable[[str], Document], parts: Engine
+) -> None:
+    rule = "Whoever parks a car here pays at the desk, keeps the ticket and shows it when leaving"
+    indexed(submitted("cars.md"), parts, f"{rule}.", f"{rule}, please.", f"{rule} after 40 days.")
+    hits = texts(found(mia, query="parks a car", top_k=3))
+    assert len(hits) == 3
+    assert len([text for text in hits if text.startswith(rule)]) == 2
