@@ -10,8 +10,8 @@ from cairn.library.cells import CellLine
 from cairn.library.models import Chunk
 from retrieval.bm25 import query_sparse
 from retrieval.engine import Engine, engine
-from retrieval.fusion import fuse
-from retrieval.index.protocol import Filters
+from retrieval.fusion import Ranking, ranked
+from retrieval.index.protocol import Candidates, Filters
 from retrieval.places import location_of
 from retrieval.types import Hit, Scores
 
@@ -25,7 +25,13 @@ ROUNDS = 3
 
 
 def search(
-    query: str, *, scope: Scope, filters: Filters = NO_FILTERS, limit: int = 10, parts: Engine | None = None
+    query: str,
+    *,
+    scope: Scope,
+    filters: Filters = NO_FILTERS,
+    limit: int = 10,
+    ranking: Ranking = Ranking.HYBRID,
+    parts: Engine | None = None,
 ) -> list[Hit]:
     """Best first; of chunks with the same text the first. Raises InvalidInput for a blank query."""
     text = _cleaned(query)
@@ -36,12 +42,16 @@ def search(
     depth, hits = max(LEAST_CANDIDATES, CANDIDATES_PER_HIT * limit), list[Hit]()
     for _ in range(ROUNDS):
         found = parts.index.query(dense, sparse, scope=scope, filters=filters, limit=depth)
-        hits = _checked(fuse(found), scope, limit)
-        # Every chunk has a dense vector: fewer than asked for means that these are all.
-        if len(hits) == limit or len(found.dense) < depth:
+        hits = _checked(ranked(found, ranking, depth=depth), scope, limit)
+        if len(hits) == limit or _is_all(found, ranking, depth):
             break
         depth *= DEEPER  # the index was behind, and what SQL dropped may hide what may be read
     return hits
+
+
+def _is_all(found: Candidates, ranking: Ranking, depth: int) -> bool:
+    """Fewer than asked for are all there are. Every chunk has a dense vector; not all share a word."""
+    return len(found.sparse if ranking is Ranking.BM25 else found.dense) < depth
 
 
 def _cleaned(query: str) -> str:
