@@ -1,11 +1,12 @@
 """Asking questions whose answers are known, over REST as anybody would."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Final, TypeVar
 
 from retrieval.evaluation.gold import GoldQuestion
-from retrieval.evaluation.measures import Measures, Outcome, by_kind, measures
+from retrieval.evaluation.measures import Measures, Outcome, by_kind, by_ranking, measures
+from retrieval.fusion import Ranking
 from web.runtime.api import Api, Json
 from web.runtime.ingesting import Tick
 
@@ -14,28 +15,45 @@ _REFUSED: Final = "refused"
 _T = TypeVar("_T")
 
 
-def outcomes_of(api: Api, base: str, questions: Sequence[GoldQuestion], tick: Tick) -> Iterator[Outcome]:
+def outcomes_of(
+    api: Api,
+    base: str,
+    questions: Sequence[GoldQuestion],
+    tick: Tick,
+    *,
+    rankings: Collection[Ranking] = (),
+) -> Iterator[Outcome]:
+    """`rankings`: ways to rank that are searched as well, to be compared."""
     for done, question in enumerate(questions):
         tick("Asking", done, len(questions))
-        yield _outcome(api, base, question)
+        yield _outcome(api, base, question, rankings)
     tick("Asking", len(questions), len(questions))
 
 
-def _outcome(api: Api, base: str, question: GoldQuestion) -> Outcome:
+def _outcome(api: Api, base: str, question: GoldQuestion, rankings: Collection[Ranking]) -> Outcome:
     answer, answer_ms = _asked(api, base, question)
     standalone = str(answer["standalone_question"])
-    query = {"query": standalone, "knowledge_bases": [base], "top_k": _DEPTH}
-    found, search_ms = _timed(lambda: api.post("/api/v1/search", query))
+    ranking, search_ms = _timed(lambda: _documents(api, base, standalone, Ranking.HYBRID))
     return Outcome(
         question=question,
         standalone=standalone,
-        ranking=tuple(dict.fromkeys(hit["source_uri"] for hit in found["results"])),
+        ranking=ranking,
         answer=str(answer["answer"]),
         refused=answer["verdict"] == _REFUSED,
         cited=tuple(citation["source_uri"] for citation in answer["citations"]),
+        quotes=tuple(citation["quote"] for citation in answer["citations"]),
         search_ms=search_ms,
+        first_token_ms=answer["timings"]["first_token_ms"],
         answer_ms=answer_ms,
+        others={way: _documents(api, base, standalone, way) for way in rankings},
     )
+
+
+def _documents(api: Api, base: str, query: str, ranking: Ranking) -> tuple[str, ...]:
+    """Each at the place of its best passage."""
+    body = {"query": query, "knowledge_bases": [base], "top_k": _DEPTH, "ranking": ranking}
+    found = api.post("/api/v1/search", body)
+    return tuple(dict.fromkeys(hit["source_uri"] for hit in found["results"]))
 
 
 def _asked(api: Api, base: str, question: GoldQuestion) -> tuple[Json, float]:
@@ -70,6 +88,7 @@ def report(outcomes: Sequence[Outcome]) -> Json:
         "questions": len(outcomes),
         "measures": _rounded(measures(outcomes)),
         "by_kind": {kind: _rounded(found) for kind, found in by_kind(outcomes).items()},
+        "rankings": {ranking: _rounded(found) for ranking, found in by_ranking(outcomes).items()},
         "outcomes": [_shown(outcome) for outcome in outcomes],
     }
 
@@ -90,6 +109,7 @@ def _shown(outcome: Outcome) -> Json:
         "refused": outcome.refused,
         "answer": outcome.answer,
         "rank": min(places, default=None),
+        "quoted": outcome.quoted,
         "cited": list(dict.fromkeys(outcome.cited)),
         "relevant": list(question.relevant),
     }

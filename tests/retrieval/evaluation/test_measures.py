@@ -4,7 +4,8 @@ from typing import Any
 import pytest
 
 from retrieval.evaluation.gold import GoldQuestion
-from retrieval.evaluation.measures import LOWER_IS_BETTER, Outcome, by_kind, fails, measures
+from retrieval.evaluation.measures import LOWER_IS_BETTER, Outcome, by_kind, by_ranking, fails, measures
+from retrieval.fusion import Ranking
 
 EMPTY = {
     "standalone": "",
@@ -50,6 +51,33 @@ def test_citations_of_what_was_answered() -> None:
     )
     assert found["citation_precision"] == pytest.approx(3 / 4)
     assert found["citation_recall"] == pytest.approx((1 / 2 + 1) / 2)
+
+
+def test_quotes_of_what_was_answered() -> None:
+    gold = ("You get 25 days of leave.", "Ask your supervisor first, in writing.")
+    found = measures(
+        [
+            outcome(question("half", "a", quotes=gold), quotes=("Staff: you get 25 days of leave. Enjoy",)),
+            outcome(question("none", "a", quotes=gold[:1]), quotes=("Ask your supervisor.",)),
+            outcome(question("refused", "a", quotes=gold), refused=True),
+            outcome(question("nothing to quote", "a"), quotes=("anything",)),
+        ]
+    )
+    assert found["quote_recall"] == pytest.approx((1 / 2 + 0) / 2)
+
+
+def test_rankings_stand_beside_each_other() -> None:
+    asked, unanswerable = question("asked", "a"), question("none")
+    others = {Ranking.DENSE: ("b", "a"), Ranking.BM25: ()}
+    found = by_ranking([outcome(asked, ranking=("a",), others=others), outcome(unanswerable, ranking=("a",))])
+    assert {way: measured["mrr"] for way, measured in found.items()} == {"hybrid": 1, "dense": 0.5, "bm25": 0}
+    assert list(by_ranking([outcome(asked, others=others), outcome(asked)])) == ["hybrid"]
+
+
+def test_a_first_token_that_never_came_is_no_time() -> None:
+    asked = question("a", "a")
+    found = measures([outcome(asked, first_token_ms=30.0), outcome(asked, refused=True)])
+    assert found["first_token_p50_ms"] == found["first_token_p95_ms"] == 30
 
 
 def test_a_refusal_is_right_where_no_document_answers() -> None:

@@ -17,6 +17,7 @@ GOLD: list[dict[str, Any]] = [
         "question": "How much does a parking permit cost?",
         "relevant": ["lot/permit.md"],
         "must_contain": ["30 dollars"],
+        "quotes": ["A **parking permit** costs\n30 dollars"],
     },
     {
         "id": "where",
@@ -58,7 +59,12 @@ def conversations(server: Server) -> list[Any]:
 def test_it_measures_search_answers_and_refusals(cairn_server: Server, base: str, tmp_path: Path) -> None:
     before = conversations(cairn_server)
     done = evaluate(
-        cairn_server, write(tmp_path / "gold.jsonl", GOLD), "--json", "--fail-under", "recall@5=0.9"
+        cairn_server,
+        write(tmp_path / "gold.jsonl", GOLD),
+        "--json",
+        "--rankings",
+        "--fail-under",
+        "recall@5=0.9",
     )
     assert done.returncode == 0, done.stderr
     run = json.loads(done.stdout)
@@ -69,6 +75,11 @@ def test_it_measures_search_answers_and_refusals(cairn_server: Server, base: str
     assert ranks[2] is None
     assert [outcome["right"] for outcome in run["outcomes"]] == [True, True, True]
     assert "visitors" in run["outcomes"][1]["standalone_question"].lower()
+    assert run["rankings"]["hybrid"] == {name: found[name] for name in run["rankings"]["hybrid"]}
+    assert list(run["rankings"]) == ["hybrid", "dense", "bm25", "rrf"]
+    assert {ways["recall@20"] for ways in run["rankings"].values()} == {1}
+    assert found["quote_recall"] == 1
+    assert 0 < found["first_token_p50_ms"] <= found["answer_p95_ms"]
     assert run["by_kind"]["unanswerable"]["refusal_recall"] == 1
     assert conversations(cairn_server) == before
 

@@ -11,6 +11,7 @@ from django.core.management.base import CommandParser
 from cairn.errors import InvalidInput
 from retrieval.evaluation.gold import GoldQuestion, gold_questions
 from retrieval.evaluation.measures import fails, measures
+from retrieval.fusion import Ranking
 from web.management.base import SOME_FAILED, CairnCommand, knowledge_bases
 from web.runtime.api import Json
 from web.runtime.bar import progress_bar
@@ -18,6 +19,7 @@ from web.runtime.client import client
 from web.runtime.evaluating import changes, outcomes_of, report
 
 _NAMES = tuple(measures([]))
+_OTHERS = tuple(ranking for ranking in Ranking if ranking is not Ranking.HYBRID)
 
 
 def _limit(text: str) -> tuple[str, float]:
@@ -42,6 +44,11 @@ class Command(CairnCommand):
             "--baseline", type=Path, metavar="RUN.json", help="compare with what --json gave before"
         )
         parser.add_argument(
+            "--rankings",
+            action="store_true",
+            help="search by embeddings alone, by BM25 alone and by reciprocal rank fusion as well",
+        )
+        parser.add_argument(
             "--fail-under",
             type=_limit,
             action="append",
@@ -56,7 +63,8 @@ class Command(CairnCommand):
         with client(self.reporter(options), command="manage.py evaluate") as connected:
             (base,) = knowledge_bases(connected.api, options["kb"])["knowledge_bases"]
             with progress_bar(sys.stderr, silent=options["as_json"]) as tick:
-                run = report(list(outcomes_of(connected.api, base, questions, tick)))
+                others = _OTHERS if options["rankings"] else ()
+                run = report(list(outcomes_of(connected.api, base, questions, tick, rankings=others)))
         if before is not None:
             run["baseline"] = {"measures": before["measures"], **changes(run, before)}
         self._tell(run, as_json=options["as_json"])
@@ -72,12 +80,22 @@ class Command(CairnCommand):
         for name, value in run["measures"].items():
             was = f"   before {_number(compared['measures'].get(name))}" if compared else ""
             self.stdout.write(f"{name:20} {_number(value):>10}{was}")
+        self._tell_rankings(run["rankings"])
         wrong = [outcome for outcome in run["outcomes"] if not outcome["right"]]
         self.stdout.write(f"\n{run['questions']} questions, {len(wrong)} not as they should be:")
         for outcome in wrong:
             self.stdout.write(f"  {outcome['id']}: {_what(outcome)}")
         for word in ("better", "worse") if compared else ():
             self.stdout.write(f"{word} than before: {', '.join(compared[word]) or 'none'}")
+
+    def _tell_rankings(self, rankings: Json) -> None:
+        if len(rankings) == 1:
+            return
+        names = list(rankings[Ranking.HYBRID])
+        self.stdout.write("\n" + " ".join([f"{'ranked by':12}", *(f"{name:>10}" for name in names)]))
+        for ranking, found in rankings.items():
+            values = (f"{_number(found[name]):>10}" for name in names)
+            self.stdout.write(" ".join([f"{ranking:12}", *values]))
 
 
 def _number(value: float | None) -> str:
