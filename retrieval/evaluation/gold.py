@@ -1,7 +1,9 @@
 """Questions whose answers are known: a file with one JSON object per line."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
+from hashlib import sha256
 from typing import Annotated, Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -51,6 +53,17 @@ class GoldQuestion(BaseModel):
         if self.relevant and self.kind in {Kind.UNANSWERABLE, Kind.NEAR_MISS}:
             raise ValueError(f"is {self.kind} but has a relevant document")
         return self
+
+
+@dataclass(frozen=True, slots=True)
+class GoldSet:
+    name: str
+    questions: Sequence[GoldQuestion]
+
+    @property
+    def sha256(self) -> str:
+        """The same for the same questions, however their file is written."""
+        return sha256("\n".join(each.model_dump_json() for each in self.questions).encode()).hexdigest()
 
 
 def gold_questions(lines: Iterable[str]) -> list[GoldQuestion]:

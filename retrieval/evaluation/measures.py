@@ -14,6 +14,7 @@ from retrieval.fusion import Ranking
 
 _RETRIEVAL: Final = {"ndcg@10": nDCG @ 10, "recall@5": R @ 5, "recall@20": R @ 20, "mrr": RR}
 _NONE_FOUND: Final = ""
+_REFUSED: Final = "refused"
 LOWER_IS_BETTER: Final = (
     "wrongly_refused",
     "search_p50_ms",
@@ -31,19 +32,25 @@ Measures = dict[str, float | None]
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """`ranking`: documents by their best passage, best first; `others`: the same of other ways to rank.
-    `cited`, `quotes`: the document and the words of each citation. `first_token_ms`: None if none came."""
+    `cited`, `documents`, `quotes`: `source_uri`, id and words of each citation. `first_token_ms`: None
+    if none came."""
 
     question: GoldQuestion
     standalone: str
     ranking: tuple[str, ...]
     answer: str
-    refused: bool
+    verdict: str
     cited: tuple[str, ...]
     search_ms: float
     answer_ms: float
+    documents: tuple[str, ...] = ()
     quotes: tuple[str, ...] = ()
     first_token_ms: float | None = None
     others: Mapping[Ranking, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def refused(self) -> bool:
+        return self.verdict == _REFUSED
 
     @property
     def quoted(self) -> float | None:

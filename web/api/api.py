@@ -11,6 +11,7 @@ from web.api import (
     ask,
     conversations,
     documents,
+    evaluations,
     groups,
     imports,
     jobs,
@@ -73,3 +74,4 @@ api.add_router("v1/search", search.router)
 api.add_router("v1/ask", ask.router)
 api.add_router("v1/conversations", conversations.router)
 api.add_router("v1/messages", conversations.messages)
+api.add_router("v1/evaluations", evaluations.router)

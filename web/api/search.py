@@ -47,8 +47,8 @@ def _seconds(moment: datetime | None) -> float | None:
 
 
 class SearchQuery(Body):
-    """`knowledge_bases` absent: all I may read. `ranking`: `dense` (cosine alone), `bm25` and `rrf` (reciprocal
-    rank fusion, k = 60) are there to compare the default with."""
+    """`knowledge_bases` absent: all I may read. `ranking`: `dense` (cosine alone), `bm25` and `rrf`
+    (reciprocal rank fusion, k = 60) are there to compare the default with."""
 
     query: fields.Query
     knowledge_bases: Annotated[list[Id], Field(min_length=1, max_length=200)] | None = None

@@ -4,14 +4,15 @@ import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Final, TypeVar
 
-from retrieval.evaluation.gold import GoldQuestion
+from retrieval.evaluation.comparing import Change, differences, ids_of
+from retrieval.evaluation.gold import GoldQuestion, GoldSet
 from retrieval.evaluation.measures import Measures, Outcome, by_kind, by_ranking, measures
+from retrieval.evaluation.runs import Asked
 from retrieval.fusion import Ranking
 from web.runtime.api import Api, Json
 from web.runtime.ingesting import Tick
 
 _DEPTH: Final = 100  # passages; of one document there may be many
-_REFUSED: Final = "refused"
 _T = TypeVar("_T")
 
 
@@ -39,8 +40,9 @@ def _outcome(api: Api, base: str, question: GoldQuestion, rankings: Collection[R
         standalone=standalone,
         ranking=ranking,
         answer=str(answer["answer"]),
-        refused=answer["verdict"] == _REFUSED,
+        verdict=str(answer["verdict"]),
         cited=tuple(citation["source_uri"] for citation in answer["citations"]),
+        documents=tuple(citation["document"] for citation in answer["citations"]),
         quotes=tuple(citation["quote"] for citation in answer["citations"]),
         search_ms=search_ms,
         first_token_ms=answer["timings"]["first_token_ms"],
@@ -93,6 +95,13 @@ def report(outcomes: Sequence[Outcome]) -> Json:
     }
 
 
+def store(api: Api, base: str, name: str, gold: GoldSet, run: Json) -> Json:
+    """The run as it is kept from now on."""
+    content = {part: run[part] for part in ("measures", "by_kind", "rankings", "outcomes")}
+    about = {"knowledge_base": base, "name": name, "gold": {"name": gold.name, "sha256": gold.sha256}}
+    return api.post("/api/v1/evaluations", {**about, **content})
+
+
 def _rounded(found: Measures) -> Measures:
     return {name: None if value is None else round(value, 4) for name, value in found.items()}
 
@@ -100,27 +109,29 @@ def _rounded(found: Measures) -> Measures:
 def _shown(outcome: Outcome) -> Json:
     question = outcome.question
     places = [outcome.ranking.index(uri) + 1 for uri in question.relevant if uri in outcome.ranking]
-    return {
-        "id": question.id,
-        "kind": question.kind.value,
-        "question": question.question,
-        "standalone_question": outcome.standalone,
-        "right": outcome.right,
-        "refused": outcome.refused,
-        "answer": outcome.answer,
-        "rank": min(places, default=None),
-        "quoted": outcome.quoted,
-        "cited": list(dict.fromkeys(outcome.cited)),
-        "relevant": list(question.relevant),
-    }
+    asked = Asked(
+        id=question.id,
+        kind=question.kind,
+        question=question.question,
+        standalone_question=outcome.standalone,
+        right=outcome.right,
+        refused=outcome.refused,
+        verdict=outcome.verdict,
+        answer=outcome.answer,
+        rank=min(places, default=None),
+        quoted=outcome.quoted,
+        cited=tuple(dict.fromkeys(outcome.cited)),
+        documents=tuple(dict.fromkeys(outcome.documents)),
+        relevant=question.relevant,
+    )
+    return asked.model_dump(mode="json")
 
 
 def changes(now: Json, before: Json) -> dict[str, list[str]]:
     """Ids of questions that are right now and were not before, and the other way round."""
-    both = _ids(now) & _ids(before)
-    is_right, was_right = _ids(now, right=True) & both, _ids(before, right=True) & both
-    return {"better": sorted(is_right - was_right), "worse": sorted(was_right - is_right)}
+    found = differences(_asked_in(now), _asked_in(before))
+    return {change.value: ids_of(found, change) for change in (Change.BETTER, Change.WORSE)}
 
 
-def _ids(run: Json, *, right: bool = False) -> set[str]:
-    return {outcome["id"] for outcome in run["outcomes"] if outcome["right"] or not right}
+def _asked_in(run: Json) -> list[Asked]:
+    return [Asked.model_validate(outcome) for outcome in run["outcomes"]]

@@ -11,7 +11,7 @@ EMPTY = {
     "standalone": "",
     "ranking": (),
     "answer": "",
-    "refused": False,
+    "verdict": "supported",
     "cited": (),
     "search_ms": 1,
     "answer_ms": 2,
@@ -45,7 +45,7 @@ def test_citations_of_what_was_answered() -> None:
         [
             outcome(question("both", "a", "b"), cited=("a", "c")),
             outcome(question("one", "a"), cited=("a", "a")),
-            outcome(question("refused", "a"), refused=True),
+            outcome(question("refused", "a"), verdict="refused"),
             outcome(question("made up"), cited=("a",)),
         ]
     )
@@ -59,7 +59,7 @@ def test_quotes_of_what_was_answered() -> None:
         [
             outcome(question("half", "a", quotes=gold), quotes=("Staff: you get 25 days of leave. Enjoy",)),
             outcome(question("none", "a", quotes=gold[:1]), quotes=("Ask your supervisor.",)),
-            outcome(question("refused", "a", quotes=gold), refused=True),
+            outcome(question("refused", "a", quotes=gold), verdict="refused"),
             outcome(question("nothing to quote", "a"), quotes=("anything",)),
         ]
     )
@@ -76,17 +76,17 @@ def test_rankings_stand_beside_each_other() -> None:
 
 def test_a_first_token_that_never_came_is_no_time() -> None:
     asked = question("a", "a")
-    found = measures([outcome(asked, first_token_ms=30.0), outcome(asked, refused=True)])
+    found = measures([outcome(asked, first_token_ms=30.0), outcome(asked, verdict="refused")])
     assert found["first_token_p50_ms"] == found["first_token_p95_ms"] == 30
 
 
 def test_a_refusal_is_right_where_no_document_answers() -> None:
     found = measures(
         [
-            outcome(question("rightly"), refused=True),
-            outcome(question("also"), refused=True),
+            outcome(question("rightly"), verdict="refused"),
+            outcome(question("also"), verdict="refused"),
             outcome(question("not")),
-            outcome(question("wrongly", "a"), refused=True),
+            outcome(question("wrongly", "a"), verdict="refused"),
             outcome(question("answered", "a"), answer="It is 25 DAYS.", cited=("a",)),
         ]
     )
@@ -100,7 +100,7 @@ def test_an_answer_has_what_it_must_have_whatever_the_case() -> None:
     asked = question("a", "a", must_contain=("25 days", "Form 7"))
     assert outcome(asked, answer="25 Days, by form 7").right
     assert not outcome(asked, answer="25 days").right
-    assert not outcome(asked, answer="25 Days, by form 7", refused=True).right
+    assert not outcome(asked, answer="25 Days, by form 7", verdict="refused").right
     assert measures([outcome(asked, answer="25 days")])["must_contain"] == 0
 
 
@@ -109,7 +109,9 @@ def test_without_questions_nothing_is_told() -> None:
 
 
 def test_kinds_are_measured_apart() -> None:
-    found = by_kind([outcome(question("a", kind="near_miss"), refused=True), outcome(question("b", "x"))])
+    found = by_kind(
+        [outcome(question("a", kind="near_miss"), verdict="refused"), outcome(question("b", "x"))]
+    )
     assert found["near_miss"]["refusal_recall"] == 1
     assert found["paraphrase"]["recall@5"] == 0
 

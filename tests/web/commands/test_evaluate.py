@@ -97,6 +97,27 @@ def test_a_run_is_compared_with_one_before(cairn_server: Server, base: str, tmp_
     assert done.stderr.splitlines()[-1] == "error: Worse than wanted: recall@5"
 
 
+def test_a_run_is_stored_and_found_again(cairn_server: Server, base: str, tmp_path: Path) -> None:
+    other = write(tmp_path / "a.jsonl", [{**GOLD[0], "must_contain": ["40 dollars"]}])
+    first = json.loads(evaluate(cairn_server, other, "--name", "before", "--json").stdout)
+    gold = write(tmp_path / "b.jsonl", GOLD[:1])
+    for baseline in ("latest", "before", first["id"]):
+        done = evaluate(cairn_server, gold, "--baseline", baseline, "--name", f"after {baseline}")
+        assert "better than before: fee" in done.stdout, done.stderr
+        assert f"stored as “after {baseline}”" in done.stdout
+        evaluate(cairn_server, other, "--name", "latest of all")
+    headers = {"Authorization": f"Bearer {cairn_server.key()}"}
+    url = f"{cairn_server.url}/api/v1/evaluations/{first['id']}"
+    kept = httpx.get(url, headers=headers, trust_env=False).json()
+    assert kept["gold"]["name"] == "a"
+    assert kept["settings"] == first["settings"]
+    assert kept["settings"]["chat_model"]
+    assert kept["settings"]["embedding_model"].startswith("all-MiniLM-L6-v2")
+    assert {name: kept[name] for name in ("measures", "outcomes")} == {
+        name: first[name] for name in ("measures", "outcomes")
+    }
+
+
 def test_an_error_is_one_sentence(cairn_server: Server, base: str, tmp_path: Path) -> None:
     gold = write(tmp_path / "gold.jsonl", GOLD[:1])
     broken = tmp_path / "broken.jsonl"
@@ -105,6 +126,7 @@ def test_an_error_is_one_sentence(cairn_server: Server, base: str, tmp_path: Pat
         ((str(tmp_path / "none.jsonl"),), "cannot be read"),
         ((str(broken),), "line 1: id: Field required"),
         ((gold, "--baseline", gold), "is not what evaluate --json printed"),
+        ((gold, "--baseline", "never ran"), "named “never ran”"),
         ((gold, "--fail-under", "speed=1"), "write it as METRIC=VALUE"),
         ((gold, "--fail-under", "mrr=fast"), "“fast” is no number"),
     ]:

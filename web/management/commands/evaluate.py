@@ -1,22 +1,22 @@
 """How good search and answers are on questions whose answers are known."""
 
 import argparse
-import json
 import sys
 from pathlib import Path
 from typing import Any
 
 from django.core.management.base import CommandParser
 
-from cairn.errors import InvalidInput
-from retrieval.evaluation.gold import GoldQuestion, gold_questions
+from cairn.errors import CairnError, InvalidInput
+from retrieval.evaluation.gold import GoldSet, gold_questions
 from retrieval.evaluation.measures import fails, measures
 from retrieval.fusion import Ranking
 from web.management.base import SOME_FAILED, CairnCommand, knowledge_bases
-from web.runtime.api import Json
+from web.runtime.api import Api, Json
 from web.runtime.bar import progress_bar
+from web.runtime.baselines import LATEST, baseline
 from web.runtime.client import client
-from web.runtime.evaluating import changes, outcomes_of, report
+from web.runtime.evaluating import changes, outcomes_of, report, store
 
 _NAMES = tuple(measures([]))
 _OTHERS = tuple(ranking for ranking in Ranking if ranking is not Ranking.HYBRID)
@@ -40,8 +40,11 @@ class Command(CairnCommand):
             "gold", type=Path, metavar="GOLD.jsonl", help="a JSON object per line: the questions"
         )
         parser.add_argument("--kb", required=True, metavar="SLUG", help="knowledge base that is asked")
+        parser.add_argument("--name", help="what the run is stored as; the name of the file if absent")
         parser.add_argument(
-            "--baseline", type=Path, metavar="RUN.json", help="compare with what --json gave before"
+            "--baseline",
+            metavar="RUN",
+            help=f"compare with a stored run, by name, id or “{LATEST}”, or with a file that --json gave",
         )
         parser.add_argument(
             "--rankings",
@@ -58,19 +61,32 @@ class Command(CairnCommand):
         )
 
     def handle(self, *_args: Any, **options: Any) -> None:
-        questions = _questions(options["gold"])
-        before = _run(options["baseline"]) if options["baseline"] else None
+        gold = _gold(options["gold"])
         with client(self.reporter(options), command="manage.py evaluate") as connected:
-            (base,) = knowledge_bases(connected.api, options["kb"])["knowledge_bases"]
-            with progress_bar(sys.stderr, silent=options["as_json"]) as tick:
-                others = _OTHERS if options["rankings"] else ()
-                run = report(list(outcomes_of(connected.api, base, questions, tick, rankings=others)))
-        if before is not None:
-            run["baseline"] = {"measures": before["measures"], **changes(run, before)}
+            run = self._run(connected.api, gold, options)
         self._tell(run, as_json=options["as_json"])
         below = fails(run["measures"], dict(options["fail_under"]))
         if below:
             self.fail(f"Worse than wanted: {', '.join(below)}", code=SOME_FAILED)
+
+    def _run(self, api: Api, gold: GoldSet, options: dict[str, Any]) -> Json:
+        (base,) = knowledge_bases(api, options["kb"])["knowledge_bases"]
+        before = baseline(api, base, options["baseline"]) if options["baseline"] else None
+        others = _OTHERS if options["rankings"] else ()
+        with progress_bar(sys.stderr, silent=options["as_json"]) as tick:
+            run = report(list(outcomes_of(api, base, gold.questions, tick, rankings=others)))
+        if before is not None:
+            run["baseline"] = {"measures": before["measures"], **changes(run, before)}
+        return {**self._stored(api, base, options["name"] or gold.name, gold, run), **run}
+
+    def _stored(self, api: Api, base: str, name: str, gold: GoldSet, run: Json) -> Json:
+        """What it is stored as. What was measured is told even if it could not be."""
+        try:
+            kept = store(api, base, name, gold, run)
+        except CairnError as error:
+            self.stderr.write(f"The run could not be stored: {error.message}")
+            return {}
+        return {part: kept[part] for part in ("id", "name", "settings")}
 
     def _tell(self, run: Json, *, as_json: bool) -> None:
         if as_json:
@@ -85,6 +101,8 @@ class Command(CairnCommand):
         self.stdout.write(f"\n{run['questions']} questions, {len(wrong)} not as they should be:")
         for outcome in wrong:
             self.stdout.write(f"  {outcome['id']}: {_what(outcome)}")
+        if "id" in run:
+            self.stdout.write(f"stored as “{run['name']}” ({run['id']})")
         for word in ("better", "worse") if compared else ():
             self.stdout.write(f"{word} than before: {', '.join(compared[word]) or 'none'}")
 
@@ -110,20 +128,11 @@ def _what(outcome: Json) -> str:
     return f"the answer lacks what it must have; its document is at place {outcome['rank'] or 'none'}"
 
 
-def _questions(path: Path) -> list[GoldQuestion]:
+def _gold(path: Path) -> GoldSet:
     try:
         with path.open(encoding="utf-8") as lines:
-            return gold_questions(lines)
+            return GoldSet(path.stem, gold_questions(lines))
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidInput(f"{path} cannot be read: {error}") from error
     except InvalidInput as error:
         raise InvalidInput(f"{path}: {error.message}") from error
-
-
-def _run(path: Path) -> Json:
-    try:
-        run: Json = json.loads(path.read_text(encoding="utf-8"))
-        changes(run, run)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InvalidInput(f"{path} is not what evaluate --json printed.") from error
-    return run
