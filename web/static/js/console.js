@@ -72,11 +72,12 @@ async function submit(form) {
 }
 
 async function remove(button) {
-  const { removeApi, title, text, heading = "Delete", yes = "Delete" } = button.dataset;
+  const { removeApi, title, text, heading = "Delete", yes = "Delete", go } = button.dataset;
   if (!(await confirmed({ title: `${heading} “${title}”?`, text, yes }))) return;
   try {
     await api("DELETE", removeApi);
-    location.reload();
+    if (go) location.assign(go);
+    else location.reload();
   } catch (error) {
     toast(error.message);
   }
