@@ -26,6 +26,10 @@ class Kind(StrEnum):
     UNANSWERABLE = "unanswerable"
     NEAR_MISS = "near_miss"
 
+    @property
+    def unanswerable(self) -> bool:
+        return self in {Kind.UNANSWERABLE, Kind.NEAR_MISS}
+
 
 class GoldQuestion(BaseModel):
     """`relevant`: the `source_uri` of each document that answers it; none if no document does. `history`:
@@ -50,7 +54,7 @@ class GoldQuestion(BaseModel):
     def _agrees(self) -> "GoldQuestion":
         if not self.relevant and (self.quotes or self.must_contain):
             raise ValueError("has an answer but no relevant document")
-        if self.relevant and self.kind in {Kind.UNANSWERABLE, Kind.NEAR_MISS}:
+        if self.relevant and self.kind.unanswerable:
             raise ValueError(f"is {self.kind} but has a relevant document")
         return self
 

@@ -17,6 +17,7 @@ from retrieval.evaluation.runs import Asked, asked_in, run_for, runs_for
 from web.pages import measures
 from web.pages.bases import base_cards
 from web.pages.door import number_in, page, show
+from web.pages.gold import gold_counts
 
 RUNS_SHOWN: Final = 30
 QUESTIONS_SHOWN: Final = 100
@@ -77,6 +78,7 @@ def evaluation(request: HttpRequest, principal: Principal) -> HttpResponse:
     context = {
         "bases": bases,
         "chosen": chosen,
+        "gold": gold_counts(bases, principal),
         "columns": measures.measure_row("", measures.OF_A_LIST, {}).values,
         "runs": runs,
         "items": [RunItem(row, measures.measure_row("", measures.OF_A_LIST, row.measures)) for row in runs],

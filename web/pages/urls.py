@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from web.pages import account, chat, console, evaluation, imports, ingesting, library, reading, session
+from web.pages import account, chat, console, evaluation, gold, imports, ingesting, library, reading, session
 
 app_name = "pages"
 
@@ -37,6 +37,9 @@ urlpatterns = [
     path(
         "admin/evaluation/runs/<str:run_id>/compare", evaluation.evaluation_compare, name="evaluation-compare"
     ),
+    path("admin/evaluation/knowledge-bases/<slug:slug>", gold.questions, name="gold"),
+    path("admin/evaluation/gold-questions/new", gold.new, name="gold-new"),
+    path("admin/evaluation/gold-questions/<str:question_id>", gold.question, name="gold-question"),
     path("admin/users", console.users, name="console-users"),
     path("admin/groups", console.groups, name="console-groups"),
     path("account", account.account, name="account"),

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Final, TypeVar
 
+from cairn.errors import InvalidInput
 from retrieval.evaluation.comparing import Change, differences, ids_of
 from retrieval.evaluation.gold import GoldQuestion, GoldSet
 from retrieval.evaluation.measures import Measures, Outcome, by_kind, by_ranking, measures
@@ -93,6 +94,23 @@ def report(outcomes: Sequence[Outcome]) -> Json:
         "rankings": {ranking: _rounded(found) for ranking, found in by_ranking(outcomes).items()},
         "outcomes": [_shown(outcome) for outcome in outcomes],
     }
+
+
+def kept_gold(api: Api, base: str, name: str) -> GoldSet:
+    """The gold questions that are kept for the knowledge base. Raises InvalidInput if there are none."""
+    items = api.pages(f"/api/v1/knowledge-bases/{base}/gold-questions")
+    questions = [_gold_question(item) for item in items if item["complete"]]
+    if not questions:
+        raise InvalidInput("This knowledge base has no gold questions: name a file, or make some.")
+    return GoldSet(name, questions)
+
+
+def _gold_question(item: Json) -> GoldQuestion:
+    return GoldQuestion(
+        **{field: item[field] for field in ("id", "question", "kind", "history", "must_contain")},
+        relevant=tuple(source["source_uri"] for source in item["relevant"]),
+        quotes=tuple(quote for source in item["relevant"] for quote in source["quotes"]),
+    )
 
 
 def store(api: Api, base: str, name: str, gold: GoldSet, run: Json) -> Json:

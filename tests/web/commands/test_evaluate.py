@@ -118,6 +118,26 @@ def test_a_run_is_stored_and_found_again(cairn_server: Server, base: str, tmp_pa
     }
 
 
+def test_without_a_file_the_questions_of_the_console_are_asked(
+    cairn_server: Server, base: str, tmp_path: Path
+) -> None:
+    headers = {"Authorization": f"Bearer {cairn_server.key()}"}
+    with httpx.Client(base_url=f"{cairn_server.url}/api/v1", headers=headers, trust_env=False) as api:
+        [lot] = [each for each in api.get("/knowledge-bases").json()["items"] if each["slug"] == base]
+        path = f"/knowledge-bases/{lot['id']}"
+        none = cairn_server.manage("evaluate", "--kb", base)
+        assert "has no gold questions" in none.stderr
+        documents = api.get(f"{path}/documents").json()["items"]
+        permit = next(each["id"] for each in documents if each["source_uri"] == "lot/permit.md")
+        asked = {"question": GOLD[0]["question"], "relevant": [permit], "must_contain": ["30 dollars"]}
+        made = api.post(f"{path}/gold-questions", json=asked).json()
+        done = cairn_server.manage("evaluate", "--kb", base, "--json")
+        api.delete(f"/gold-questions/{made['id']}")
+    run = json.loads(done.stdout)
+    assert [(each["id"], each["right"], each["rank"]) for each in run["outcomes"]] == [(made["id"], True, 1)]
+    assert run["name"] == base
+
+
 def test_an_error_is_one_sentence(cairn_server: Server, base: str, tmp_path: Path) -> None:
     gold = write(tmp_path / "gold.jsonl", GOLD[:1])
     broken = tmp_path / "broken.jsonl"

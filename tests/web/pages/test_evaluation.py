@@ -56,7 +56,7 @@ def mias(signed_in: SignIn, mia: User) -> Client:
 def test_without_a_run_it_tells_how_to_start(mias: Client, base: KnowledgeBase) -> None:
     text = text_of(mias.get("/admin/evaluation"))
     assert "No run yet" in text
-    assert f"manage.py evaluate gold.jsonl --kb {base.slug}" in text
+    assert f"manage.py evaluate --kb {base.slug}" in text
 
 
 def test_runs_are_listed_with_their_measures(mias: Client, base: KnowledgeBase, mia: User) -> None:

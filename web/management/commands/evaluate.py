@@ -16,7 +16,7 @@ from web.runtime.api import Api, Json
 from web.runtime.bar import progress_bar
 from web.runtime.baselines import LATEST, baseline
 from web.runtime.client import client
-from web.runtime.evaluating import changes, outcomes_of, report, store
+from web.runtime.evaluating import changes, kept_gold, outcomes_of, report, store
 
 _NAMES = tuple(measures([]))
 _OTHERS = tuple(ranking for ranking in Ranking if ranking is not Ranking.HYBRID)
@@ -37,7 +37,11 @@ class Command(CairnCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
-            "gold", type=Path, metavar="GOLD.jsonl", help="a JSON object per line: the questions"
+            "gold",
+            type=Path,
+            nargs="?",
+            metavar="GOLD.jsonl",
+            help="a JSON object per line: the questions; those made in the console if absent",
         )
         parser.add_argument("--kb", required=True, metavar="SLUG", help="knowledge base that is asked")
         parser.add_argument("--name", help="what the run is stored as; the name of the file if absent")
@@ -61,16 +65,17 @@ class Command(CairnCommand):
         )
 
     def handle(self, *_args: Any, **options: Any) -> None:
-        gold = _gold(options["gold"])
+        given = _gold(options["gold"]) if options["gold"] else None
         with client(self.reporter(options), command="manage.py evaluate") as connected:
-            run = self._run(connected.api, gold, options)
+            run = self._run(connected.api, given, options)
         self._tell(run, as_json=options["as_json"])
         below = fails(run["measures"], dict(options["fail_under"]))
         if below:
             self.fail(f"Worse than wanted: {', '.join(below)}", code=SOME_FAILED)
 
-    def _run(self, api: Api, gold: GoldSet, options: dict[str, Any]) -> Json:
+    def _run(self, api: Api, given: GoldSet | None, options: dict[str, Any]) -> Json:
         (base,) = knowledge_bases(api, options["kb"])["knowledge_bases"]
+        gold = given or kept_gold(api, base, options["kb"])
         before = baseline(api, base, options["baseline"]) if options["baseline"] else None
         others = _OTHERS if options["rankings"] else ()
         with progress_bar(sys.stderr, silent=options["as_json"]) as tick:
