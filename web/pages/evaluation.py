@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
+from django.utils.safestring import SafeString
 from django.views.decorators.http import require_safe
 
 from cairn.access.models import Role
@@ -14,6 +15,7 @@ from cairn.errors import Forbidden
 from retrieval.evaluation.comparing import Change, Difference, differences, measure_changes
 from retrieval.evaluation.models import EvaluationRun
 from retrieval.evaluation.runs import Asked, asked_in, run_for, runs_for
+from web.markdown import render_markdown
 from web.pages import measures
 from web.pages.bases import base_cards
 from web.pages.door import number_in, page, show
@@ -45,6 +47,10 @@ class QuestionView:
     place: str
 
     @property
+    def html(self) -> SafeString:
+        return render_markdown(self.asked.answer, {})
+
+    @property
     def kind(self) -> str:
         return self.asked.kind.value.replace("_", " ")
 
@@ -53,6 +59,14 @@ class QuestionView:
 class PairView:
     now: QuestionView
     before: QuestionView
+
+    @property
+    def outcome(self) -> str:
+        return _turned(self.before.outcome, self.now.outcome)
+
+    @property
+    def place(self) -> str:
+        return _turned(self.before.place, self.now.place)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +167,10 @@ def evaluation_compare(request: HttpRequest, principal: Principal, run_id: str) 
 def _group(found: Iterable[Difference], change: Change, title: str, meaning: str) -> Group:
     pairs = (PairView(question_view(d.now), question_view(d.before)) for d in found if d.change is change)
     return Group(change.value, title, meaning, tuple(pairs))
+
+
+def _turned(before: str, now: str) -> str:
+    return now if before == now else f"{before} → {now}"
 
 
 def _changed_settings(now: EvaluationRun, before: EvaluationRun) -> list[tuple[str, object, object]]:

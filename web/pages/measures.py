@@ -28,7 +28,7 @@ NAMES: Final[Mapping[str, tuple[str, str]]] = {
     "answer_p95_ms": ("Answer, 95 %", "All but one answer in twenty are faster"),
 }
 OF_A_LIST: Final = ("ndcg@10", "citation_precision", "refusal_f1", "wrongly_refused")
-OF_A_KIND: Final = ("ndcg@10", "recall@5", "citation_precision", "wrongly_refused", "must_contain")
+OF_A_KIND: Final = ("ndcg@10", "citation_precision", "wrongly_refused", "refusal_recall", "must_contain")
 RANKINGS: Final = {
     "hybrid": "Embeddings and words",
     "dense": "Embeddings alone",
