@@ -32,8 +32,9 @@ Measures = dict[str, float | None]
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """`ranking`: documents by their best passage, best first; `others`: the same of other ways to rank.
-    `cited`, `documents`, `quotes`: `source_uri`, id and words of each citation. `first_token_ms`: None
-    if none came."""
+    `cited`, `documents`, `quotes`: `source_uri`, id and words of each citation. `passages`: the texts
+    that are cited. `faithfulness`, `relevancy`: a judge's, if one was asked. `first_token_ms`: None if
+    none came."""
 
     question: GoldQuestion
     standalone: str
@@ -45,6 +46,9 @@ class Outcome:
     answer_ms: float
     documents: tuple[str, ...] = ()
     quotes: tuple[str, ...] = ()
+    passages: tuple[str, ...] = ()
+    faithfulness: float | None = None
+    relevancy: float | None = None
     first_token_ms: float | None = None
     others: Mapping[Ranking, tuple[str, ...]] = field(default_factory=dict)
 
@@ -71,7 +75,7 @@ class Outcome:
 def measures(outcomes: Sequence[Outcome]) -> Measures:
     answerable = [outcome for outcome in outcomes if outcome.question.answerable]
     answered = [outcome for outcome in answerable if not outcome.refused]
-    told = [outcome.first_token_ms for outcome in outcomes if outcome.first_token_ms is not None]
+    told = list(_known(outcome.first_token_ms for outcome in outcomes))
     return {
         **_retrieval([(outcome.question, outcome.ranking) for outcome in answerable]),
         **_citations(answered),
@@ -80,6 +84,8 @@ def measures(outcomes: Sequence[Outcome]) -> Measures:
         "must_contain": _mean(
             outcome.contains_all for outcome in answerable if outcome.question.must_contain
         ),
+        "faithfulness": _mean_known(outcome.faithfulness for outcome in outcomes),
+        "relevancy": _mean_known(outcome.relevancy for outcome in outcomes),
         **_times("search", [outcome.search_ms for outcome in outcomes]),
         **_times("first_token", told),
         **_times("answer", [outcome.answer_ms for outcome in outcomes]),
@@ -106,7 +112,7 @@ def _citations(answered: Iterable[Outcome]) -> Measures:
     return {
         "citation_precision": _mean(citations),
         "citation_recall": _mean(len(cited & relevant) / len(relevant) for cited, relevant, _ in pairs),
-        "quote_recall": _mean(share for outcome in kept if (share := outcome.quoted) is not None),
+        "quote_recall": _mean_known(outcome.quoted for outcome in kept),
     }
 
 
@@ -131,6 +137,14 @@ def _times(what: str, times: Collection[float]) -> Measures:
 def _mean(values: Iterable[float]) -> float | None:
     kept = list(values)
     return float(np.mean(kept)) if kept else None
+
+
+def _mean_known(values: Iterable[float | None]) -> float | None:
+    return _mean(_known(values))
+
+
+def _known(values: Iterable[float | None]) -> Iterable[float]:
+    return (value for value in values if value is not None)
 
 
 def by_kind(outcomes: Sequence[Outcome]) -> dict[str, Measures]:

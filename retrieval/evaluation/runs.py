@@ -26,6 +26,7 @@ _Word = Annotated[str, Field(max_length=200)]
 _Uri = Annotated[str, Field(max_length=1000)]
 _Text = Annotated[str, Field(max_length=8000)]
 _Value = Annotated[float, Field(allow_inf_nan=False)] | None
+_Share = Annotated[float, Field(ge=0, le=1)]
 Values = Annotated[dict[_Word, _Value], Field(max_length=100)]
 """Measures by name; null where no question tells."""
 Grouped = Annotated[dict[_Word, Values], Field(max_length=20)]
@@ -34,7 +35,7 @@ Grouped = Annotated[dict[_Word, Values], Field(max_length=20)]
 class Asked(BaseModel):
     """What came of one question. `rank`: the place of the best relevant document in a search, from 1;
     `cited` and `relevant`: documents by `source_uri`; `documents`: the ids of those that are cited;
-    `quoted`: the share of the gold quotes that is cited."""
+    `quoted`: the share of the gold quotes that is cited; `faithfulness` and `relevancy`: a judge's."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -47,7 +48,9 @@ class Asked(BaseModel):
     verdict: _Word = ""
     answer: Annotated[str, Field(max_length=64_000)]
     rank: Annotated[int, Field(ge=1)] | None = None
-    quoted: Annotated[float, Field(ge=0, le=1)] | None = None
+    quoted: _Share | None = None
+    faithfulness: _Share | None = None
+    relevancy: _Share | None = None
     cited: Annotated[tuple[_Uri, ...], Field(max_length=200)] = ()
     documents: Annotated[tuple[_Word, ...], Field(max_length=200)] = ()
     relevant: Annotated[tuple[_Uri, ...], Field(max_length=200)] = ()
@@ -96,6 +99,7 @@ def run_delete(*, run: EvaluationRun) -> None:
 def settings_now(knowledge_base: KnowledgeBase) -> dict[str, str | int]:
     """Whatever makes two runs on the same questions differ, but for the documents."""
     generation = active_generation()
+    judge = environment().judge_model
     return {
         "embedding_model": generation.embedding_model,
         "index_generation": generation.name,
@@ -103,6 +107,7 @@ def settings_now(knowledge_base: KnowledgeBase) -> dict[str, str | int]:
         "prompt_version": VERSION,
         "evidence_tokens": environment().answer_evidence_tokens,
         "grounding": knowledge_base.grounding,
+        **({"judge_model": judge} if judge else {}),
     }
 
 

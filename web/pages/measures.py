@@ -20,6 +20,8 @@ NAMES: Final[Mapping[str, tuple[str, str]]] = {
     "refusal_f1": ("Refusal F1", "Precision and recall of refusals in one figure"),
     "wrongly_refused": ("Wrongly refused", "Of the questions with an answer, how many were refused"),
     "must_contain": ("Holds what it must", "Of the answers, how many have the words that they must have"),
+    "faithfulness": ("Faithfulness", "Of the answers, how many the judge finds in their passages"),
+    "relevancy": ("Relevancy", "Of the answers, how many the judge finds to be what was asked"),
     "search_p50_ms": ("Search, median", "Time of a search"),
     "search_p95_ms": ("Search, 95 %", "All but one search in twenty are faster"),
     "first_token_p50_ms": ("First words, median", "Time until an answer begins"),

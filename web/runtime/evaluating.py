@@ -35,28 +35,40 @@ def outcomes_of(
 def _outcome(api: Api, base: str, question: GoldQuestion, rankings: Collection[Ranking]) -> Outcome:
     answer, answer_ms = _asked(api, base, question)
     standalone = str(answer["standalone_question"])
-    ranking, search_ms = _timed(lambda: _documents(api, base, standalone, Ranking.HYBRID))
+    hits, search_ms = _timed(lambda: _hits(api, base, standalone, Ranking.HYBRID))
     return Outcome(
         question=question,
         standalone=standalone,
-        ranking=ranking,
+        ranking=_documents(hits),
         answer=str(answer["answer"]),
         verdict=str(answer["verdict"]),
         cited=tuple(citation["source_uri"] for citation in answer["citations"]),
         documents=tuple(citation["document"] for citation in answer["citations"]),
         quotes=tuple(citation["quote"] for citation in answer["citations"]),
+        passages=_passages(answer, hits),
         search_ms=search_ms,
         first_token_ms=answer["timings"]["first_token_ms"],
         answer_ms=answer_ms,
-        others={way: _documents(api, base, standalone, way) for way in rankings},
+        others={way: _documents(_hits(api, base, standalone, way)) for way in rankings},
     )
 
 
-def _documents(api: Api, base: str, query: str, ranking: Ranking) -> tuple[str, ...]:
-    """Each at the place of its best passage."""
+def _hits(api: Api, base: str, query: str, ranking: Ranking) -> list[Json]:
     body = {"query": query, "knowledge_bases": [base], "top_k": _DEPTH, "ranking": ranking}
-    found = api.post("/api/v1/search", body)
-    return tuple(dict.fromkeys(hit["source_uri"] for hit in found["results"]))
+    found: list[Json] = api.post("/api/v1/search", body)["results"]
+    return found
+
+
+def _documents(hits: Sequence[Json]) -> tuple[str, ...]:
+    """Each at the place of its best passage."""
+    return tuple(dict.fromkeys(hit["source_uri"] for hit in hits))
+
+
+def _passages(answer: Json, hits: Sequence[Json]) -> tuple[str, ...]:
+    """What the answer cites: the whole passage where the search found it, or else what is quoted of it."""
+    texts = {hit["chunk"]: hit["text"] for hit in hits}
+    cited = (texts.get(each["chunk"], each["quote"]) for each in answer["citations"])
+    return tuple(dict.fromkeys(cited))
 
 
 def _asked(api: Api, base: str, question: GoldQuestion) -> tuple[Json, float]:
@@ -138,6 +150,8 @@ def _shown(outcome: Outcome) -> Json:
         answer=outcome.answer,
         rank=min(places, default=None),
         quoted=outcome.quoted,
+        faithfulness=outcome.faithfulness,
+        relevancy=outcome.relevancy,
         cited=tuple(dict.fromkeys(outcome.cited)),
         documents=tuple(dict.fromkeys(outcome.documents)),
         relevant=question.relevant,

@@ -7,7 +7,9 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.servers import Completed, Server
+from tests.cairn.inference.server import FakeServer
+from tests.models import judge_respond
+from tests.servers import Completed, Server, run_manage
 
 pytestmark = pytest.mark.models
 
@@ -136,6 +138,22 @@ def test_without_a_file_the_questions_of_the_console_are_asked(
     run = json.loads(done.stdout)
     assert [(each["id"], each["right"], each["rank"]) for each in run["outcomes"]] == [(made["id"], True, 1)]
     assert run["name"] == base
+
+
+def test_a_judge_is_asked_where_one_is_configured(cairn_server: Server, base: str, tmp_path: Path) -> None:
+    gold = write(tmp_path / "gold.jsonl", GOLD[:1])
+    with FakeServer() as judge:
+        judge.respond = judge_respond
+        settings = {"JUDGE_BASE_URL": judge.url, "JUDGE_MODEL": "large"}
+        arguments = ("evaluate", gold, "--kb", base, "--json")
+        run = json.loads(run_manage(cairn_server.data_dir, *arguments, **settings).stdout)
+        assert len(judge.exchanges) == 2
+        judge.respond = lambda exchange: exchange.answer({}, 400)
+        unjudged = run_manage(cairn_server.data_dir, *arguments, **settings)
+    for measure in ("faithfulness", "relevancy"):
+        assert run["measures"][measure] == run["outcomes"][0][measure] in {0, 1}
+    assert "The answers were not judged: The judge does not answer" in unjudged.stderr
+    assert json.loads(unjudged.stdout)["measures"]["faithfulness"] is None
 
 
 def test_an_error_is_one_sentence(cairn_server: Server, base: str, tmp_path: Path) -> None:

@@ -8,8 +8,11 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from cairn.errors import CairnError, InvalidInput
+from cairn.inference.judge import judge_model
+from cairn.settings import environment
 from retrieval.evaluation.gold import GoldSet, gold_questions
-from retrieval.evaluation.measures import fails, measures
+from retrieval.evaluation.judging import Judge
+from retrieval.evaluation.measures import Outcome, fails, measures
 from retrieval.fusion import Ranking
 from web.management.base import SOME_FAILED, CairnCommand, knowledge_bases
 from web.runtime.api import Api, Json
@@ -17,6 +20,7 @@ from web.runtime.bar import progress_bar
 from web.runtime.baselines import LATEST, baseline
 from web.runtime.client import client
 from web.runtime.evaluating import changes, kept_gold, outcomes_of, report, store
+from web.runtime.ingesting import Tick
 
 _NAMES = tuple(measures([]))
 _OTHERS = tuple(ranking for ranking in Ranking if ranking is not Ranking.HYBRID)
@@ -79,10 +83,20 @@ class Command(CairnCommand):
         before = baseline(api, base, options["baseline"]) if options["baseline"] else None
         others = _OTHERS if options["rankings"] else ()
         with progress_bar(sys.stderr, silent=options["as_json"]) as tick:
-            run = report(list(outcomes_of(api, base, gold.questions, tick, rankings=others)))
+            asked = list(outcomes_of(api, base, gold.questions, tick, rankings=others))
+            run = report(self._judged(asked, tick))
         if before is not None:
             run["baseline"] = {"measures": before["measures"], **changes(run, before)}
         return {**self._stored(api, base, options["name"] or gold.name, gold, run), **run}
+
+    def _judged(self, asked: list[Outcome], tick: Tick) -> list[Outcome]:
+        """What else was measured is told even if the judge cannot be asked."""
+        try:
+            model = judge_model(environment())
+            return Judge(model).judged(asked, tick) if model else asked
+        except CairnError as error:
+            self.stderr.write(f"The answers were not judged: {error.message}")
+            return asked
 
     def _stored(self, api: Api, base: str, name: str, gold: GoldSet, run: Json) -> Json:
         """What it is stored as. What was measured is told even if it could not be."""
