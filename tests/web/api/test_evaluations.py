@@ -24,6 +24,8 @@ OUTCOME: dict[str, Any] = {
     "answer": "You get 25 days [1].",
     "rank": 1,
     "quoted": 1.0,
+    "faithfulness": None,
+    "relevancy": 0.0,
     "cited": ["leave.md"],
     "documents": [],
     "relevant": ["leave.md"],
