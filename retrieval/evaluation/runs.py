@@ -113,7 +113,9 @@ def settings_now(knowledge_base: KnowledgeBase) -> dict[str, str | int]:
 
 def _without_erased(principal: Principal, outcomes: Sequence[Asked]) -> list[Asked]:
     named = {document for outcome in outcomes for document in outcome.documents}
-    readable = documents_for(principal).filter(pk__in=filter(None, map(_as_uuid, named)))
+    # Locked, so that a document cannot be erased between this look and the commit.
+    readable = documents_for(principal).select_for_update(of=("self",))
+    readable = readable.filter(pk__in=list(filter(None, map(_as_uuid, named))))
     present = {str(pk) for pk in readable.values_list("pk", flat=True)}
     return [each if present.issuperset(each.documents) else _erased(each) for each in outcomes]
 

@@ -50,7 +50,7 @@ def test_an_answer_becomes_a_gold_question_and_is_measured(
     page.goto(f"/admin/evaluation?kb={slug}")
     page.get_by_role("main").get_by_role("link", name="after").click()
     page.get_by_role("link", name="All").click()
-    page.get_by_text(QUESTION).click()
+    page.locator(".question-text").click()
     expect(page.locator(".asked").first).to_contain_text("leave.md")
     page.get_by_role("button", name="Compare").click()
     page.wait_for_url("**/compare?with=*")

@@ -164,6 +164,7 @@ def test_an_error_is_one_sentence(cairn_server: Server, base: str, tmp_path: Pat
         ((str(tmp_path / "none.jsonl"),), "cannot be read"),
         ((str(broken),), "line 1: id: Field required"),
         ((gold, "--baseline", gold), "is not what evaluate --json printed"),
+        ((gold, "--name", "n" * 121), "has 1 to 120 characters"),
         ((gold, "--baseline", "never ran"), "named “never ran”"),
         ((gold, "--fail-under", "speed=1"), "write it as METRIC=VALUE"),
         ((gold, "--fail-under", "mrr=fast"), "“fast” is no number"),

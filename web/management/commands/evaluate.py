@@ -22,8 +22,15 @@ from web.runtime.client import client
 from web.runtime.evaluating import changes, kept_gold, outcomes_of, report, store
 from web.runtime.ingesting import Tick
 
+LONGEST_NAME = 120
 _NAMES = tuple(measures([]))
 _OTHERS = tuple(ranking for ranking in Ranking if ranking is not Ranking.HYBRID)
+
+
+def _name(text: str) -> str:
+    if not text.strip() or len(text) > LONGEST_NAME:
+        raise argparse.ArgumentTypeError(f"a run's name has 1 to {LONGEST_NAME} characters")
+    return text
 
 
 def _limit(text: str) -> tuple[str, float]:
@@ -48,7 +55,9 @@ class Command(CairnCommand):
             help="a JSON object per line: the questions; those made in the console if absent",
         )
         parser.add_argument("--kb", required=True, metavar="SLUG", help="knowledge base that is asked")
-        parser.add_argument("--name", help="what the run is stored as; the name of the file if absent")
+        parser.add_argument(
+            "--name", type=_name, help="what the run is stored as; the name of the file if absent"
+        )
         parser.add_argument(
             "--baseline",
             metavar="RUN",
@@ -150,8 +159,13 @@ def _what(outcome: Json) -> str:
 def _gold(path: Path) -> GoldSet:
     try:
         with path.open(encoding="utf-8") as lines:
-            return GoldSet(path.stem, gold_questions(lines))
+            return GoldSet(_shown(path.stem), gold_questions(lines))
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidInput(f"{path} cannot be read: {error}") from error
     except InvalidInput as error:
         raise InvalidInput(f"{path}: {error.message}") from error
+
+
+def _shown(stem: str) -> str:
+    """Names of files may hold bytes that are no text."""
+    return stem.encode("utf-8", "replace").decode()[:LONGEST_NAME]
