@@ -119,7 +119,7 @@ def evaluation_run(request: HttpRequest, principal: Principal, run_id: str) -> H
         "views": [question_view(each) for each in questions],
         "measures": measures.measure_views(run.measures),
         "others": _others(principal, run),
-        "settings": [(_words(name), value) for name, value in run.settings.items()],
+        "settings": [(_words(name), value) for name, value in sorted(run.settings.items())],
         **_tables(run),
     }
     return show(request, principal, "pages/console/evaluation_run.html", context, area="console")
@@ -131,8 +131,8 @@ def _tables(run: EvaluationRun) -> dict[str, Any]:
     by_kind = [
         measures.measure_row(_words(kind), measures.OF_A_KIND, found) for kind, found in run.by_kind.items()
     ]
-    ways = run.rankings if len(run.rankings) > 1 else {}
-    names = list(next(iter(ways.values()), {}))
+    ways = measures.ordered(run.rankings if len(run.rankings) > 1 else {}, measures.RANKINGS)
+    names = list(measures.ordered(next(iter(ways.values()), {}), measures.NAMES))
     rankings = [
         measures.measure_row(measures.RANKINGS.get(way, way), names, found) for way, found in ways.items()
     ]
@@ -174,7 +174,7 @@ def _turned(before: str, now: str) -> str:
 
 
 def _changed_settings(now: EvaluationRun, before: EvaluationRun) -> list[tuple[str, object, object]]:
-    names = {**before.settings, **now.settings}
+    names = sorted({**before.settings, **now.settings})
     pairs = ((name, before.settings.get(name, ""), now.settings.get(name, "")) for name in names)
     return [(_words(name), was, is_) for name, was, is_ in pairs if was != is_]
 

@@ -2,10 +2,11 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 from retrieval.evaluation.comparing import MeasureChange
 
+T = TypeVar("T")
 NOTHING: Final = "–"
 NAMES: Final[Mapping[str, tuple[str, str]]] = {
     "ndcg@10": ("nDCG@10", "How far up the relevant documents stand among the first ten"),
@@ -76,8 +77,14 @@ def measure_view(name: str, value: float | None) -> MeasureView:
     return MeasureView(name, label, meaning, value_text(name, value))
 
 
+def ordered(found: Mapping[str, T], order: Iterable[str]) -> dict[str, T]:
+    """Those without a place in the order come last. Databases do not keep the order of keys."""
+    known = [name for name in order if name in found]
+    return {name: found[name] for name in (*known, *sorted(found.keys() - set(known)))}
+
+
 def measure_views(found: Mapping[str, float | None]) -> list[MeasureView]:
-    return [measure_view(name, value) for name, value in found.items()]
+    return [measure_view(name, value) for name, value in ordered(found, NAMES).items()]
 
 
 def measure_row(label: str, names: Iterable[str], found: Mapping[str, float | None]) -> MeasureRow:

@@ -103,11 +103,14 @@ def test_a_run_is_stored_and_found_again(cairn_server: Server, base: str, tmp_pa
     other = write(tmp_path / "a.jsonl", [{**GOLD[0], "must_contain": ["40 dollars"]}])
     first = json.loads(evaluate(cairn_server, other, "--name", "before", "--json").stdout)
     gold = write(tmp_path / "b.jsonl", GOLD[:1])
-    for baseline in ("latest", "before", first["id"]):
-        done = evaluate(cairn_server, gold, "--baseline", baseline, "--name", f"after {baseline}")
-        assert "better than before: fee" in done.stdout, done.stderr
-        assert f"stored as “after {baseline}”" in done.stdout
-        evaluate(cairn_server, other, "--name", "latest of all")
+    for asked, baseline, change in (
+        (gold, "before", "better than before: fee"),
+        (other, "latest", "worse than before: fee"),
+        (gold, first["id"], "better than before: fee"),
+    ):
+        done = evaluate(cairn_server, asked, "--baseline", baseline, "--name", f"beside {baseline}")
+        assert change in done.stdout, done.stderr
+        assert f"stored as “beside {baseline}”" in done.stdout
     headers = {"Authorization": f"Bearer {cairn_server.key()}"}
     url = f"{cairn_server.url}/api/v1/evaluations/{first['id']}"
     kept = httpx.get(url, headers=headers, trust_env=False).json()
