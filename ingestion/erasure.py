@@ -14,7 +14,8 @@ from cairn.library.models import Chunk, Document, KnowledgeBase
 from ingestion.faults import Fault, fault_point
 from ingestion.models import IdempotencyKey, Job, Receipt, ReceiptState
 from ingestion.pages import picture_names
-from retrieval.conversations import forget_document
+from retrieval import conversations
+from retrieval.evaluation import runs
 from retrieval.index.protocol import VectorIndex
 
 REMOVED = ("rows", "chunks", "points", "files", "quotes")
@@ -51,7 +52,7 @@ def _erase_document(document: Document, index: VectorIndex, receipt: Receipt) ->
     fault_point(Fault.DURING_ERASURE)
     removed = Counter(points=points, files=_erase_files(document))
     with transaction.atomic():
-        removed["quotes"] = forget_document(document.id)
+        removed["quotes"] = conversations.forget_document(document.id) + runs.forget_document(document.id)
         removed["chunks"] = Chunk.objects.filter(version__document=document).count()
         keys, _ = IdempotencyKey.objects.filter(document=document.id).delete()
         rows, _ = document.delete()

@@ -5,6 +5,8 @@ are: where they are all low and alike, as for a part number, the words decide; w
 """
 
 from collections.abc import Sequence
+from enum import StrEnum
+from typing import Final
 from uuid import UUID
 
 from retrieval.index.protocol import Candidate, Candidates
@@ -13,6 +15,44 @@ from retrieval.types import Scores
 # 0.3 to 0.5 rank whole questions equally well; below, exact terms suffer. For cosines that spread as those
 # of the MiniLM family do.
 SPARSE_WEIGHT = 0.4
+RRF_K: Final = 60
+
+
+class Ranking(StrEnum):
+    """What search ranks by. All but `hybrid` are there to be compared with it."""
+
+    HYBRID = "hybrid"
+    DENSE = "dense"
+    BM25 = "bm25"
+    RRF = "rrf"
+
+
+def ranked(candidates: Candidates, ranking: Ranking, *, depth: int) -> list[tuple[UUID, Scores]]:
+    """Best first, ties by id. `depth`: how many of each half the index was asked for."""
+    match ranking:
+        case Ranking.HYBRID:
+            return fuse(candidates)
+        case Ranking.DENSE:
+            by = _scores(candidates.dense)
+        case Ranking.BM25:
+            by = _scores(candidates.sparse)
+        case Ranking.RRF:
+            by = _reciprocal_ranks(candidates, depth)
+    dense, sparse = _scores(candidates.dense), _scores(candidates.sparse)
+    scored = [(chunk, Scores(dense.get(chunk), sparse.get(chunk), score)) for chunk, score in by.items()]
+    return _best_first(scored)
+
+
+def _reciprocal_ranks(candidates: Candidates, depth: int) -> dict[UUID, float]:
+    """Reciprocal rank fusion of Cormack, Clarke and Buettcher (SIGIR 2009).
+
+    Below `depth` the dense half holds what only the words found: there it has no rank.
+    """
+    found: dict[UUID, float] = {}
+    for half in (candidates.dense[:depth], candidates.sparse[:depth]):
+        for rank, candidate in enumerate(half, 1):
+            found[candidate.id] = found.get(candidate.id, 0.0) + 1 / (RRF_K + rank)
+    return found
 
 
 def fuse(candidates: Candidates) -> list[tuple[UUID, Scores]]:
@@ -26,8 +66,11 @@ def fuse(candidates: Candidates) -> list[tuple[UUID, Scores]]:
         share = words / best if words and best > 0 else 0.0
         return Scores(near, words, (lowest if near is None else near) + SPARSE_WEIGHT * share)
 
-    fused = [(chunk, scored(chunk)) for chunk in dense.keys() | sparse.keys()]
-    return sorted(fused, key=lambda item: (-item[1].fused, item[0]))
+    return _best_first([(chunk, scored(chunk)) for chunk in dense.keys() | sparse.keys()])
+
+
+def _best_first(scored: Sequence[tuple[UUID, Scores]]) -> list[tuple[UUID, Scores]]:
+    return sorted(scored, key=lambda item: (-item[1].fused, item[0]))
 
 
 def _scores(found: Sequence[Candidate]) -> dict[UUID, float]:

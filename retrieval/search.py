@@ -11,8 +11,8 @@ from cairn.library.models import Chunk
 from retrieval.bm25 import query_sparse
 from retrieval.duplicates import Wording
 from retrieval.engine import Engine, engine
-from retrieval.fusion import fuse
-from retrieval.index.protocol import Filters
+from retrieval.fusion import Ranking, ranked
+from retrieval.index.protocol import Candidates, Filters
 from retrieval.phrases import phrases_first, phrases_in
 from retrieval.places import location_of
 from retrieval.reranking import reranked
@@ -30,19 +30,27 @@ LEAST_CHOICE, MOST_CHOICE = 30, 100
 
 
 def search(
-    query: str, *, scope: Scope, filters: Filters = NO_FILTERS, limit: int = 10, parts: Engine | None = None
+    query: str,
+    *,
+    scope: Scope,
+    filters: Filters = NO_FILTERS,
+    limit: int = 10,
+    ranking: Ranking = Ranking.HYBRID,
+    parts: Engine | None = None,
 ) -> list[Hit]:
     """Best first; of chunks with nearly the same text the first. Raises InvalidInput for a blank query.
 
-    A reranker, or a phrase in quotation marks, chooses from more than `limit`.
+    A reranker, or a phrase in quotation marks, chooses from more than `limit`, but for other rankings.
     """
     text = _cleaned(query)
     if not scope or limit < 1:
         return []
     parts = parts or engine()
+    if ranking is not Ranking.HYBRID:
+        return _found(text, scope, filters, limit, ranking, parts)
     phrases = phrases_in(text)
     choice = limit if parts.reranker is None and not phrases else _choice(limit)
-    hits = reranked(text, _found(text, scope, filters, choice, parts), parts.reranker)
+    hits = reranked(text, _found(text, scope, filters, choice, ranking, parts), parts.reranker)
     return phrases_first(hits, phrases)[:limit]
 
 
@@ -50,17 +58,23 @@ def _choice(limit: int) -> int:
     return max(limit, min(MOST_CHOICE, max(LEAST_CHOICE, CHOICE_PER_HIT * limit)))
 
 
-def _found(text: str, scope: Scope, filters: Filters, limit: int, parts: Engine) -> list[Hit]:
+def _found(
+    text: str, scope: Scope, filters: Filters, limit: int, ranking: Ranking, parts: Engine
+) -> list[Hit]:
     dense, sparse = parts.embedder.embed_query(text), query_sparse(text)
     depth, hits = max(LEAST_CANDIDATES, CANDIDATES_PER_HIT * limit), list[Hit]()
     for _ in range(ROUNDS):
         found = parts.index.query(dense, sparse, scope=scope, filters=filters, limit=depth)
-        hits = _checked(fuse(found), scope, limit)
-        # Every chunk has a dense vector: fewer than asked for means that these are all.
-        if len(hits) == limit or len(found.dense) < depth:
+        hits = _checked(ranked(found, ranking, depth=depth), scope, limit)
+        if len(hits) == limit or _is_all(found, ranking, depth):
             break
         depth *= DEEPER  # what SQL dropped, or what said the same, may hide what may be read
     return hits
+
+
+def _is_all(found: Candidates, ranking: Ranking, depth: int) -> bool:
+    """Fewer than asked for are all there are. Every chunk has a dense vector; not all share a word."""
+    return len(found.sparse if ranking is Ranking.BM25 else found.dense) < depth
 
 
 def _cleaned(query: str) -> str:

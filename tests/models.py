@@ -1,5 +1,6 @@
 """Models as servers, for tests that run Cairn as processes: quick to start, and the same in each."""
 
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +10,7 @@ from tests.fakes import FakeEmbedder
 
 _embedder = FakeEmbedder()
 _LONGEST = 60.0
+_WORD = re.compile(r"\w+")
 
 
 class Gate:
@@ -63,3 +65,21 @@ def _respond(exchange: Exchange) -> None:
         exchange.start_stream()
         exchange.delta("Yes.")
         exchange.event("[DONE]")
+
+
+def judge_respond(exchange: Exchange) -> None:
+    """As a judge: YES where all words of the answer stand in the context, and NO where one does not."""
+    prompt = exchange.body["messages"][-1]["content"]
+    asked, _, context = prompt.rpartition("\nContext: ")
+    answer = (
+        asked.rpartition("Response: ")[2] if "Response: " in asked else asked.rpartition("Information: ")[2]
+    )
+    words, known = set(_WORD.findall(answer.lower())), set(_WORD.findall(context.lower()))
+    judge_answer(exchange, "YES" if words and words <= known else "NO")
+
+
+def judge_answer(exchange: Exchange, text: str) -> None:
+    message = {"role": "assistant", "content": text}
+    choice = {"index": 0, "message": message, "finish_reason": "stop"}
+    about = {"id": "1", "object": "chat.completion", "created": 0, "model": exchange.body["model"]}
+    exchange.answer({**about, "choices": [choice]})

@@ -1,7 +1,9 @@
 """Questions whose answers are known: a file with one JSON object per line."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
+from hashlib import sha256
 from typing import Annotated, Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -23,6 +25,10 @@ class Kind(StrEnum):
     FOLLOW_UP = "follow_up"
     UNANSWERABLE = "unanswerable"
     NEAR_MISS = "near_miss"
+
+    @property
+    def unanswerable(self) -> bool:
+        return self in {Kind.UNANSWERABLE, Kind.NEAR_MISS}
 
 
 class GoldQuestion(BaseModel):
@@ -48,9 +54,20 @@ class GoldQuestion(BaseModel):
     def _agrees(self) -> "GoldQuestion":
         if not self.relevant and (self.quotes or self.must_contain):
             raise ValueError("has an answer but no relevant document")
-        if self.relevant and self.kind in {Kind.UNANSWERABLE, Kind.NEAR_MISS}:
+        if self.relevant and self.kind.unanswerable:
             raise ValueError(f"is {self.kind} but has a relevant document")
         return self
+
+
+@dataclass(frozen=True, slots=True)
+class GoldSet:
+    name: str
+    questions: Sequence[GoldQuestion]
+
+    @property
+    def sha256(self) -> str:
+        """The same for the same questions, however their file is written."""
+        return sha256("\n".join(each.model_dump_json() for each in self.questions).encode()).hexdigest()
 
 
 def gold_questions(lines: Iterable[str]) -> list[GoldQuestion]:

@@ -1,7 +1,7 @@
 """Measures over what was found and answered. Retrieval counts documents, as the gold set names them."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import ir_measures
@@ -9,13 +9,18 @@ import numpy as np
 from ir_measures import RR, Qrel, R, ScoredDoc, nDCG
 
 from retrieval.evaluation.gold import GoldQuestion
+from retrieval.evaluation.quoting import any_overlaps
+from retrieval.fusion import Ranking
 
 _RETRIEVAL: Final = {"ndcg@10": nDCG @ 10, "recall@5": R @ 5, "recall@20": R @ 20, "mrr": RR}
 _NONE_FOUND: Final = ""
+_REFUSED: Final = "refused"
 LOWER_IS_BETTER: Final = (
     "wrongly_refused",
     "search_p50_ms",
     "search_p95_ms",
+    "first_token_p50_ms",
+    "first_token_p95_ms",
     "answer_p50_ms",
     "answer_p95_ms",
 )
@@ -26,16 +31,35 @@ Measures = dict[str, float | None]
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """`ranking`: documents by their best passage, best first; `cited`: the document of each citation."""
+    """`ranking`: documents by their best passage, best first; `others`: the same of other ways to rank.
+    `cited`, `documents`, `quotes`: `source_uri`, id and words of each citation. `passages`: the texts
+    that are cited. `faithfulness`, `relevancy`: a judge's, if one was asked. `first_token_ms`: None if
+    none came."""
 
     question: GoldQuestion
     standalone: str
     ranking: tuple[str, ...]
     answer: str
-    refused: bool
+    verdict: str
     cited: tuple[str, ...]
     search_ms: float
     answer_ms: float
+    documents: tuple[str, ...] = ()
+    quotes: tuple[str, ...] = ()
+    passages: tuple[str, ...] = ()
+    faithfulness: float | None = None
+    relevancy: float | None = None
+    first_token_ms: float | None = None
+    others: Mapping[Ranking, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def refused(self) -> bool:
+        return self.verdict == _REFUSED
+
+    @property
+    def quoted(self) -> float | None:
+        """Of the gold quotes, the share that a citation's quote overlaps; None if there are none."""
+        return _mean(any_overlaps(self.quotes, gold) for gold in self.question.quotes)
 
     @property
     def contains_all(self) -> bool:
@@ -51,26 +75,29 @@ class Outcome:
 def measures(outcomes: Sequence[Outcome]) -> Measures:
     answerable = [outcome for outcome in outcomes if outcome.question.answerable]
     answered = [outcome for outcome in answerable if not outcome.refused]
+    told = list(_known(outcome.first_token_ms for outcome in outcomes))
     return {
-        **_retrieval(answerable),
+        **_retrieval([(outcome.question, outcome.ranking) for outcome in answerable]),
         **_citations(answered),
         **_refusal(outcomes),
         "wrongly_refused": _mean(outcome.refused for outcome in answerable),
         "must_contain": _mean(
             outcome.contains_all for outcome in answerable if outcome.question.must_contain
         ),
+        "faithfulness": _mean_known(outcome.faithfulness for outcome in outcomes),
+        "relevancy": _mean_known(outcome.relevancy for outcome in outcomes),
         **_times("search", [outcome.search_ms for outcome in outcomes]),
+        **_times("first_token", told),
         **_times("answer", [outcome.answer_ms for outcome in outcomes]),
     }
 
 
-def _retrieval(answerable: Iterable[Outcome]) -> Measures:
+def _retrieval(ranked: Iterable[tuple[GoldQuestion, Sequence[str]]]) -> Measures:
     qrels, run = list[Qrel](), list[ScoredDoc]()
-    for outcome in answerable:
-        identity = outcome.question.id
-        qrels += [Qrel(identity, document, 1) for document in outcome.question.relevant]
-        places = enumerate(outcome.ranking or (_NONE_FOUND,))
-        run += [ScoredDoc(identity, document, -float(place)) for place, document in places]
+    for question, ranking in ranked:
+        qrels += [Qrel(question.id, document, 1) for document in question.relevant]
+        places = enumerate(ranking or (_NONE_FOUND,))
+        run += [ScoredDoc(question.id, document, -float(place)) for place, document in places]
     if not qrels:
         return dict.fromkeys(_RETRIEVAL)
     found = ir_measures.calc_aggregate(list(_RETRIEVAL.values()), qrels, run)
@@ -79,11 +106,13 @@ def _retrieval(answerable: Iterable[Outcome]) -> Measures:
 
 def _citations(answered: Iterable[Outcome]) -> Measures:
     """Over questions that documents answer and that were answered: what is cited, against what answers."""
-    pairs = [(set(outcome.cited), set(outcome.question.relevant), outcome.cited) for outcome in answered]
+    kept = list(answered)
+    pairs = [(set(outcome.cited), set(outcome.question.relevant), outcome.cited) for outcome in kept]
     citations = [document in relevant for _, relevant, cited in pairs for document in cited]
     return {
         "citation_precision": _mean(citations),
         "citation_recall": _mean(len(cited & relevant) / len(relevant) for cited, relevant, _ in pairs),
+        "quote_recall": _mean_known(outcome.quoted for outcome in kept),
     }
 
 
@@ -110,11 +139,32 @@ def _mean(values: Iterable[float]) -> float | None:
     return float(np.mean(kept)) if kept else None
 
 
+def _mean_known(values: Iterable[float | None]) -> float | None:
+    return _mean(_known(values))
+
+
+def _known(values: Iterable[float | None]) -> Iterable[float]:
+    return (value for value in values if value is not None)
+
+
 def by_kind(outcomes: Sequence[Outcome]) -> dict[str, Measures]:
     kinds = {outcome.question.kind for outcome in outcomes}
     return {
         kind.value: measures([outcome for outcome in outcomes if outcome.question.kind == kind])
         for kind in sorted(kinds)
+    }
+
+
+def by_ranking(outcomes: Sequence[Outcome]) -> dict[str, Measures]:
+    """How well each way to rank finds, of those that every outcome knows; the usual one comes first."""
+    answerable = [outcome for outcome in outcomes if outcome.question.answerable]
+    others = [way for way in Ranking if all(way in outcome.others for outcome in answerable)]
+    return {
+        Ranking.HYBRID.value: _retrieval([(each.question, each.ranking) for each in answerable]),
+        **{
+            way.value: _retrieval([(each.question, each.others[way]) for each in answerable])
+            for way in others
+        },
     }
 
 

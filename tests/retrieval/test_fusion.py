@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retrieval.fusion import SPARSE_WEIGHT, fuse
+from retrieval.fusion import SPARSE_WEIGHT, Ranking, fuse, ranked
 from retrieval.index.protocol import Candidate, Candidates
 
 A, B, C, D = (UUID(int=number) for number in range(1, 5))
@@ -68,3 +68,30 @@ def test_any_scores_give_one_ranking_of_the_union(
     assert all(map(math.isfinite, fused))
     backwards = halves(dict(reversed(dense.items())), dict(reversed(sparse.items())))
     assert fuse(backwards) == ranked
+
+
+BOTH = halves({A: 0.9, B: 0.5, C: 0.4}, {C: 7.0, B: 3.0})
+
+
+@pytest.mark.parametrize(
+    ("ranking", "wanted"),
+    [
+        (Ranking.HYBRID, fuse(BOTH)),
+        (Ranking.DENSE, [(A, 0.9), (B, 0.5), (C, 0.4)]),
+        (Ranking.BM25, [(C, 7.0), (B, 3.0)]),
+        (Ranking.RRF, [(C, 1 / 61 + 1 / 63), (B, 2 / 62), (A, 1 / 61)]),
+    ],
+)
+def test_each_ranking_scores_by_itself(ranking: Ranking, wanted: list[tuple[UUID, object]]) -> None:
+    found = ranked(BOTH, ranking, depth=3)
+    assert [each for each, _ in found] == [each for each, _ in wanted]
+    if ranking is not Ranking.HYBRID:
+        assert [score.fused for _, score in found] == [score for _, score in wanted]
+    best = dict(found)[C]
+    assert (best.dense, best.sparse) == (0.4, 7.0)
+
+
+def test_what_only_the_words_found_has_no_dense_rank() -> None:
+    """Its cosine was asked for afterwards, and lies below those that the dense half found by itself."""
+    scores = dict(ranked(halves({A: 0.9, B: 0.1}, {B: 2.0}), Ranking.RRF, depth=1))
+    assert scores[A].fused == scores[B].fused == 1 / 61

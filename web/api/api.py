@@ -11,6 +11,8 @@ from web.api import (
     ask,
     conversations,
     documents,
+    evaluations,
+    gold_questions,
     groups,
     imports,
     jobs,
@@ -73,3 +75,6 @@ api.add_router("v1/search", search.router)
 api.add_router("v1/ask", ask.router)
 api.add_router("v1/conversations", conversations.router)
 api.add_router("v1/messages", conversations.messages)
+api.add_router("v1/evaluations", evaluations.router)
+api.add_router("v1/knowledge-bases", gold_questions.in_knowledge_base)
+api.add_router("v1/gold-questions", gold_questions.router)

@@ -9,6 +9,7 @@ from ninja import Router
 from pydantic import Field
 
 from cairn.access.lookup import scope_for
+from retrieval.fusion import Ranking
 from retrieval.index.protocol import Filters
 from retrieval.search import search as passages_for
 from web.api import fields
@@ -46,12 +47,14 @@ def _seconds(moment: datetime | None) -> float | None:
 
 
 class SearchQuery(Body):
-    """`knowledge_bases` absent: all I may read."""
+    """`knowledge_bases` absent: all I may read. `ranking`: `dense` (cosine alone), `bm25` and `rrf`
+    (reciprocal rank fusion, k = 60) are there to compare the default with."""
 
     query: fields.Query
     knowledge_bases: Annotated[list[Id], Field(min_length=1, max_length=200)] | None = None
     top_k: fields.Count = Field(10, ge=1, le=100)
     filters: FiltersIn = FiltersIn()
+    ranking: Ranking = Ranking.HYBRID
 
 
 @router.post("", response=Found, auth=needs("search", "ask"))
@@ -63,6 +66,7 @@ def search(request: HttpRequest, payload: SearchQuery) -> Found:
         scope=scope_for(principal_of(request), payload.knowledge_bases),
         filters=payload.filters.as_filters(),
         limit=payload.top_k,
+        ranking=payload.ranking,
     )
     took = (time.perf_counter() - began) * 1000
     return Found(results=[Hit.of(hit) for hit in hits], took_ms=round(took, 1))

@@ -10,7 +10,7 @@ from django.views.decorators.http import require_safe
 from cairn.access.scope import Principal
 from retrieval.conversations import conversation_for, message_for, messages_shown, shown
 from web.pages.bases import BaseCard, base_cards
-from web.pages.door import fragment, page, show
+from web.pages.door import fragment, manages_any, page, show
 from web.pages.rail import conversation_groups
 from web.pages.turns import turn_views
 
@@ -60,4 +60,4 @@ def conversations(request: HttpRequest, principal: Principal) -> HttpResponse:
 def message(request: HttpRequest, principal: Principal, message_id: str) -> HttpResponse:
     found = message_for(principal, message_id)
     [turn] = turn_views([shown(found, principal)])
-    return render(request, "pages/chat/_answer.html", {"turn": turn})
+    return render(request, "pages/chat/_answer.html", {"turn": turn, "manages": manages_any(principal)})

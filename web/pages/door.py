@@ -70,13 +70,17 @@ def show(
     around = {
         "me": principal,
         "area": area,
-        "manages": principal.is_admin or knowledge_bases_for(principal, role=Role.MANAGER).exists(),
+        "manages": manages_any(principal),
         "edits": principal.is_admin or knowledge_bases_for(principal, role=Role.EDITOR).exists(),
         "conversation_groups": conversation_groups(
             principal, current=str(conversation.id) if conversation else ""
         ),
     }
     return render(request, template, {**around, **context}, status=status)
+
+
+def manages_any(principal: Principal) -> bool:
+    return principal.is_admin or knowledge_bases_for(principal, role=Role.MANAGER).exists()
 
 
 def number_in(text: str) -> int:

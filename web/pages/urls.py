@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from web.pages import account, chat, console, imports, ingesting, library, reading, session
+from web.pages import account, chat, console, evaluation, gold, imports, ingesting, library, reading, session
 
 app_name = "pages"
 
@@ -32,6 +32,14 @@ urlpatterns = [
     path("admin/ingestion/failures", ingesting.failures, name="console-failures"),
     path("admin/ingestion/imports", ingesting.imports, name="console-imports"),
     path("admin/ingestion/failed/<str:code>", ingesting.failed, name="console-failed"),
+    path("admin/evaluation", evaluation.evaluation, name="console-evaluation"),
+    path("admin/evaluation/runs/<str:run_id>", evaluation.evaluation_run, name="evaluation-run"),
+    path(
+        "admin/evaluation/runs/<str:run_id>/compare", evaluation.evaluation_compare, name="evaluation-compare"
+    ),
+    path("admin/evaluation/knowledge-bases/<slug:slug>", gold.questions, name="gold"),
+    path("admin/evaluation/gold-questions/new", gold.new, name="gold-new"),
+    path("admin/evaluation/gold-questions/<str:question_id>", gold.question, name="gold-question"),
     path("admin/users", console.users, name="console-users"),
     path("admin/groups", console.groups, name="console-groups"),
     path("account", account.account, name="account"),

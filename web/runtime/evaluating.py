@@ -1,41 +1,74 @@
 """Asking questions whose answers are known, over REST as anybody would."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Final, TypeVar
 
-from retrieval.evaluation.gold import GoldQuestion
-from retrieval.evaluation.measures import Measures, Outcome, by_kind, measures
+from cairn.errors import InvalidInput
+from retrieval.evaluation.comparing import Change, differences, ids_of
+from retrieval.evaluation.gold import GoldQuestion, GoldSet
+from retrieval.evaluation.measures import Measures, Outcome, by_kind, by_ranking, measures
+from retrieval.evaluation.runs import Asked
+from retrieval.fusion import Ranking
 from web.runtime.api import Api, Json
 from web.runtime.ingesting import Tick
 
 _DEPTH: Final = 100  # passages; of one document there may be many
-_REFUSED: Final = "refused"
 _T = TypeVar("_T")
 
 
-def outcomes_of(api: Api, base: str, questions: Sequence[GoldQuestion], tick: Tick) -> Iterator[Outcome]:
+def outcomes_of(
+    api: Api,
+    base: str,
+    questions: Sequence[GoldQuestion],
+    tick: Tick,
+    *,
+    rankings: Collection[Ranking] = (),
+) -> Iterator[Outcome]:
+    """`rankings`: ways to rank that are searched as well, to be compared."""
     for done, question in enumerate(questions):
         tick("Asking", done, len(questions))
-        yield _outcome(api, base, question)
+        yield _outcome(api, base, question, rankings)
     tick("Asking", len(questions), len(questions))
 
 
-def _outcome(api: Api, base: str, question: GoldQuestion) -> Outcome:
+def _outcome(api: Api, base: str, question: GoldQuestion, rankings: Collection[Ranking]) -> Outcome:
     answer, answer_ms = _asked(api, base, question)
     standalone = str(answer["standalone_question"])
-    query = {"query": standalone, "knowledge_bases": [base], "top_k": _DEPTH}
-    found, search_ms = _timed(lambda: api.post("/api/v1/search", query))
+    hits, search_ms = _timed(lambda: _hits(api, base, standalone, Ranking.HYBRID))
     return Outcome(
         question=question,
         standalone=standalone,
-        ranking=tuple(dict.fromkeys(hit["source_uri"] for hit in found["results"])),
+        ranking=_documents(hits),
         answer=str(answer["answer"]),
-        refused=answer["verdict"] == _REFUSED,
+        verdict=str(answer["verdict"]),
         cited=tuple(citation["source_uri"] for citation in answer["citations"]),
+        documents=tuple(citation["document"] for citation in answer["citations"]),
+        quotes=tuple(citation["quote"] for citation in answer["citations"]),
+        passages=_passages(answer, hits),
         search_ms=search_ms,
+        first_token_ms=answer["timings"]["first_token_ms"],
         answer_ms=answer_ms,
+        others={way: _documents(_hits(api, base, standalone, way)) for way in rankings},
     )
+
+
+def _hits(api: Api, base: str, query: str, ranking: Ranking) -> list[Json]:
+    body = {"query": query, "knowledge_bases": [base], "top_k": _DEPTH, "ranking": ranking}
+    found: list[Json] = api.post("/api/v1/search", body)["results"]
+    return found
+
+
+def _documents(hits: Sequence[Json]) -> tuple[str, ...]:
+    """Each at the place of its best passage."""
+    return tuple(dict.fromkeys(hit["source_uri"] for hit in hits))
+
+
+def _passages(answer: Json, hits: Sequence[Json]) -> tuple[str, ...]:
+    """What the answer cites: the whole passage where the search found it, or else what is quoted of it."""
+    texts = {hit["chunk"]: hit["text"] for hit in hits}
+    cited = (texts.get(each["chunk"], each["quote"]) for each in answer["citations"])
+    return tuple(dict.fromkeys(cited))
 
 
 def _asked(api: Api, base: str, question: GoldQuestion) -> tuple[Json, float]:
@@ -70,8 +103,33 @@ def report(outcomes: Sequence[Outcome]) -> Json:
         "questions": len(outcomes),
         "measures": _rounded(measures(outcomes)),
         "by_kind": {kind: _rounded(found) for kind, found in by_kind(outcomes).items()},
+        "rankings": {ranking: _rounded(found) for ranking, found in by_ranking(outcomes).items()},
         "outcomes": [_shown(outcome) for outcome in outcomes],
     }
+
+
+def kept_gold(api: Api, base: str, name: str) -> GoldSet:
+    """The gold questions that are kept for the knowledge base. Raises InvalidInput if there are none."""
+    items = api.pages(f"/api/v1/knowledge-bases/{base}/gold-questions")
+    questions = [_gold_question(item) for item in items if item["complete"]]
+    if not questions:
+        raise InvalidInput("This knowledge base has no gold questions: name a file, or make some.")
+    return GoldSet(name, questions)
+
+
+def _gold_question(item: Json) -> GoldQuestion:
+    return GoldQuestion(
+        **{field: item[field] for field in ("id", "question", "kind", "history", "must_contain")},
+        relevant=tuple(source["source_uri"] for source in item["relevant"]),
+        quotes=tuple(quote for source in item["relevant"] for quote in source["quotes"]),
+    )
+
+
+def store(api: Api, base: str, name: str, gold: GoldSet, run: Json) -> Json:
+    """The run as it is kept from now on."""
+    content = {part: run[part] for part in ("measures", "by_kind", "rankings", "outcomes")}
+    about = {"knowledge_base": base, "name": name, "gold": {"name": gold.name, "sha256": gold.sha256}}
+    return api.post("/api/v1/evaluations", {**about, **content})
 
 
 def _rounded(found: Measures) -> Measures:
@@ -81,26 +139,31 @@ def _rounded(found: Measures) -> Measures:
 def _shown(outcome: Outcome) -> Json:
     question = outcome.question
     places = [outcome.ranking.index(uri) + 1 for uri in question.relevant if uri in outcome.ranking]
-    return {
-        "id": question.id,
-        "kind": question.kind.value,
-        "question": question.question,
-        "standalone_question": outcome.standalone,
-        "right": outcome.right,
-        "refused": outcome.refused,
-        "answer": outcome.answer,
-        "rank": min(places, default=None),
-        "cited": list(dict.fromkeys(outcome.cited)),
-        "relevant": list(question.relevant),
-    }
+    asked = Asked(
+        id=question.id,
+        kind=question.kind,
+        question=question.question,
+        standalone_question=outcome.standalone,
+        right=outcome.right,
+        refused=outcome.refused,
+        verdict=outcome.verdict,
+        answer=outcome.answer,
+        rank=min(places, default=None),
+        quoted=outcome.quoted,
+        faithfulness=outcome.faithfulness,
+        relevancy=outcome.relevancy,
+        cited=tuple(dict.fromkeys(outcome.cited)),
+        documents=tuple(dict.fromkeys(outcome.documents)),
+        relevant=question.relevant,
+    )
+    return asked.model_dump(mode="json")
 
 
 def changes(now: Json, before: Json) -> dict[str, list[str]]:
     """Ids of questions that are right now and were not before, and the other way round."""
-    both = _ids(now) & _ids(before)
-    is_right, was_right = _ids(now, right=True) & both, _ids(before, right=True) & both
-    return {"better": sorted(is_right - was_right), "worse": sorted(was_right - is_right)}
+    found = differences(_asked_in(now), _asked_in(before))
+    return {change.value: ids_of(found, change) for change in (Change.BETTER, Change.WORSE)}
 
 
-def _ids(run: Json, *, right: bool = False) -> set[str]:
-    return {outcome["id"] for outcome in run["outcomes"] if outcome["right"] or not right}
+def _asked_in(run: Json) -> list[Asked]:
+    return [Asked.model_validate(outcome) for outcome in run["outcomes"]]

@@ -68,6 +68,7 @@ INSTALLED_APPS = [
     "cairn.library",
     "cairn.access",
     "retrieval",
+    "retrieval.evaluation",
     "ingestion",
     "web",
 ]

@@ -69,6 +69,9 @@ class Environment(BaseSettings):
     llm_model: str | None = Field(None, description="Served model name, or the path of a GGUF file")
     llm_class: str | None = Field(None, description="Dotted path of a LlamaIndex LLM to use instead")
     llm_context_tokens: int = Field(8192, ge=512, description="Context window assumed for a served model")
+    judge_base_url: str | None = Field(None, description="OpenAI-compatible /v1 that judges in evaluations")
+    judge_api_key: SecretStr | None = None
+    judge_model: str | None = Field(None, description="Name under which the judge's server serves its model")
     answer_evidence_tokens: int = Field(
         500, ge=64, description="Passages put before the model; a large one takes 3000 or more"
     )

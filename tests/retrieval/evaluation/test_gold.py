@@ -6,6 +6,7 @@ import pytest
 from cairn.errors import InvalidInput
 from retrieval.evaluation.gold import GoldQuestion, Kind, gold_questions
 from tests.environment import GIVEN
+from tests.gold.sec_10_q import TABLE, gold_questions_in
 
 GOLD = Path(__file__).resolve().parents[2] / "gold"
 HANDBOOK = Path(GIVEN["SAMPLE_DATA"] or GOLD.parents[2] / "shared" / "data")
@@ -66,3 +67,34 @@ def test_the_handbook_says_what_the_gold_set_quotes(name: str) -> None:
             assert any(quote in text for text in texts), f"{question.id}: {quote}"
         said = " ".join(question.quotes).casefold()
         assert all(words.casefold() in said for words in question.must_contain), question.id
+
+
+REPORTS = HANDBOOK / "sec-10-q"
+ROWS = (
+    ("How did sales grow?", "*AAPL*", "Multi-Doc RAG"),
+    (" What was the income? ", "*2023 Q3 AAPL*", "Single-Doc Single-Chunk RAG"),
+    ("Who is there?", "*2023 Q3 INTC*", "Single-Doc Multi-Chunk RAG"),
+)
+
+
+def test_questions_about_reports_name_those_that_are_there(tmp_path: Path) -> None:
+    for name in ("2022 Q3 AAPL.pdf", "2023 Q3 AAPL.pdf", "2023 Q3 MSFT.pdf"):
+        (tmp_path / name).touch()
+    lines = [",".join(row) for row in (("Question", "Source Docs", "Question Type"), *ROWS)]
+    (tmp_path / TABLE).write_text("\n".join(lines), encoding="utf-8-sig")
+    both, one = gold_questions_in(tmp_path)
+    folder = tmp_path.name
+    assert (both.id, both.kind, both.relevant) == (
+        "10-q-1",
+        Kind.TWO_PAGES,
+        (f"{folder}/2022 Q3 AAPL.pdf", f"{folder}/2023 Q3 AAPL.pdf"),
+    )
+    assert (one.question, one.relevant) == ("What was the income?", (f"{folder}/2023 Q3 AAPL.pdf",))
+
+
+@pytest.mark.skipif(not (REPORTS / TABLE).is_file(), reason=f"no {TABLE} in {REPORTS}: set SAMPLE_DATA")
+def test_the_questions_about_quarterly_reports_are_a_gold_set() -> None:
+    found = list(gold_questions_in(REPORTS))
+    assert len(found) > 100
+    assert gold_questions(question.model_dump_json() for question in found) == found
+    assert all((REPORTS.parent / uri).is_file() for question in found for uri in question.relevant)

@@ -4,13 +4,14 @@ from typing import Any
 import pytest
 
 from retrieval.evaluation.gold import GoldQuestion
-from retrieval.evaluation.measures import LOWER_IS_BETTER, Outcome, by_kind, fails, measures
+from retrieval.evaluation.measures import LOWER_IS_BETTER, Outcome, by_kind, by_ranking, fails, measures
+from retrieval.fusion import Ranking
 
 EMPTY = {
     "standalone": "",
     "ranking": (),
     "answer": "",
-    "refused": False,
+    "verdict": "supported",
     "cited": (),
     "search_ms": 1,
     "answer_ms": 2,
@@ -44,7 +45,7 @@ def test_citations_of_what_was_answered() -> None:
         [
             outcome(question("both", "a", "b"), cited=("a", "c")),
             outcome(question("one", "a"), cited=("a", "a")),
-            outcome(question("refused", "a"), refused=True),
+            outcome(question("refused", "a"), verdict="refused"),
             outcome(question("made up"), cited=("a",)),
         ]
     )
@@ -52,13 +53,40 @@ def test_citations_of_what_was_answered() -> None:
     assert found["citation_recall"] == pytest.approx((1 / 2 + 1) / 2)
 
 
+def test_quotes_of_what_was_answered() -> None:
+    gold = ("You get 25 days of leave.", "Ask your supervisor first, in writing.")
+    found = measures(
+        [
+            outcome(question("half", "a", quotes=gold), quotes=("Staff: you get 25 days of leave. Enjoy",)),
+            outcome(question("none", "a", quotes=gold[:1]), quotes=("Ask your supervisor.",)),
+            outcome(question("refused", "a", quotes=gold), verdict="refused"),
+            outcome(question("nothing to quote", "a"), quotes=("anything",)),
+        ]
+    )
+    assert found["quote_recall"] == pytest.approx((1 / 2 + 0) / 2)
+
+
+def test_rankings_stand_beside_each_other() -> None:
+    asked, unanswerable = question("asked", "a"), question("none")
+    others = {Ranking.DENSE: ("b", "a"), Ranking.BM25: ()}
+    found = by_ranking([outcome(asked, ranking=("a",), others=others), outcome(unanswerable, ranking=("a",))])
+    assert {way: measured["mrr"] for way, measured in found.items()} == {"hybrid": 1, "dense": 0.5, "bm25": 0}
+    assert list(by_ranking([outcome(asked, others=others), outcome(asked)])) == ["hybrid"]
+
+
+def test_a_first_token_that_never_came_is_no_time() -> None:
+    asked = question("a", "a")
+    found = measures([outcome(asked, first_token_ms=30.0), outcome(asked, verdict="refused")])
+    assert found["first_token_p50_ms"] == found["first_token_p95_ms"] == 30
+
+
 def test_a_refusal_is_right_where_no_document_answers() -> None:
     found = measures(
         [
-            outcome(question("rightly"), refused=True),
-            outcome(question("also"), refused=True),
+            outcome(question("rightly"), verdict="refused"),
+            outcome(question("also"), verdict="refused"),
             outcome(question("not")),
-            outcome(question("wrongly", "a"), refused=True),
+            outcome(question("wrongly", "a"), verdict="refused"),
             outcome(question("answered", "a"), answer="It is 25 DAYS.", cited=("a",)),
         ]
     )
@@ -72,7 +100,7 @@ def test_an_answer_has_what_it_must_have_whatever_the_case() -> None:
     asked = question("a", "a", must_contain=("25 days", "Form 7"))
     assert outcome(asked, answer="25 Days, by form 7").right
     assert not outcome(asked, answer="25 days").right
-    assert not outcome(asked, answer="25 Days, by form 7", refused=True).right
+    assert not outcome(asked, answer="25 Days, by form 7", verdict="refused").right
     assert measures([outcome(asked, answer="25 days")])["must_contain"] == 0
 
 
@@ -81,7 +109,9 @@ def test_without_questions_nothing_is_told() -> None:
 
 
 def test_kinds_are_measured_apart() -> None:
-    found = by_kind([outcome(question("a", kind="near_miss"), refused=True), outcome(question("b", "x"))])
+    found = by_kind(
+        [outcome(question("a", kind="near_miss"), verdict="refused"), outcome(question("b", "x"))]
+    )
     assert found["near_miss"]["refusal_recall"] == 1
     assert found["paraphrase"]["recall@5"] == 0
 

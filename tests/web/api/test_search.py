@@ -47,6 +47,27 @@ def test_no_more_come_than_asked_for(mia: Caller, leave: Document) -> None:
     assert len(found(mia, top_k=1)) == 1
 
 
+def test_a_search_may_rank_by_one_half_alone(mia: Caller, leave: Document) -> None:
+    for ranking, score in (("dense", "dense"), ("bm25", "sparse"), ("hybrid", "fused"), ("rrf", "fused")):
+        hits = found(mia, ranking=ranking)
+        assert [hit["score"] for hit in hits] == [hit["scores"][score] for hit in hits]
+        assert hits[0]["text"] == TEXTS[0]
+        assert len(hits) == (1 if ranking == "bm25" else 2)  # no word of the other is asked for
+    assert found(mia) == found(mia, ranking="hybrid")
+    assert_problem(mia.post("/search", {"query": "leave", "ranking": "luck"}), 422, "invalid")
+
+
+@pytest.mark.parametrize("ranking", ["dense", "bm25", "rrf"])
+def test_every_ranking_finds_only_what_may_be_read(
+    mia: Caller, rob: Caller, leave: Document, grant: Callable[[Caller, Role], None], ranking: str
+) -> None:
+    assert found(rob, ranking=ranking) == []
+    grant(rob, Role.READER)
+    assert found(rob, ranking=ranking)
+    readers_replace(document=leave, readers=[f"user:{mia.user.id}"], actor=None)
+    assert found(rob, ranking=ranking) == []
+
+
 def test_only_what_may_be_read_is_found_this_moment(
     mia: Caller, rob: Caller, leave: Document, grant: Callable[[Caller, Role], None]
 ) -> None:

@@ -7,7 +7,9 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.servers import Completed, Server
+from tests.cairn.inference.server import FakeServer
+from tests.models import judge_respond
+from tests.servers import Completed, Server, run_manage
 
 pytestmark = pytest.mark.models
 
@@ -17,6 +19,7 @@ GOLD: list[dict[str, Any]] = [
         "question": "How much does a parking permit cost?",
         "relevant": ["lot/permit.md"],
         "must_contain": ["30 dollars"],
+        "quotes": ["A **parking permit** costs\n30 dollars"],
     },
     {
         "id": "where",
@@ -58,7 +61,12 @@ def conversations(server: Server) -> list[Any]:
 def test_it_measures_search_answers_and_refusals(cairn_server: Server, base: str, tmp_path: Path) -> None:
     before = conversations(cairn_server)
     done = evaluate(
-        cairn_server, write(tmp_path / "gold.jsonl", GOLD), "--json", "--fail-under", "recall@5=0.9"
+        cairn_server,
+        write(tmp_path / "gold.jsonl", GOLD),
+        "--json",
+        "--rankings",
+        "--fail-under",
+        "recall@5=0.9",
     )
     assert done.returncode == 0, done.stderr
     run = json.loads(done.stdout)
@@ -69,6 +77,11 @@ def test_it_measures_search_answers_and_refusals(cairn_server: Server, base: str
     assert ranks[2] is None
     assert [outcome["right"] for outcome in run["outcomes"]] == [True, True, True]
     assert "visitors" in run["outcomes"][1]["standalone_question"].lower()
+    assert run["rankings"]["hybrid"] == {name: found[name] for name in run["rankings"]["hybrid"]}
+    assert list(run["rankings"]) == ["hybrid", "dense", "bm25", "rrf"]
+    assert {ways["recall@20"] for ways in run["rankings"].values()} == {1}
+    assert found["quote_recall"] == 1
+    assert 0 < found["first_token_p50_ms"] <= found["answer_p95_ms"]
     assert run["by_kind"]["unanswerable"]["refusal_recall"] == 1
     assert conversations(cairn_server) == before
 
@@ -86,6 +99,66 @@ def test_a_run_is_compared_with_one_before(cairn_server: Server, base: str, tmp_
     assert done.stderr.splitlines()[-1] == "error: Worse than wanted: recall@5"
 
 
+def test_a_run_is_stored_and_found_again(cairn_server: Server, base: str, tmp_path: Path) -> None:
+    other = write(tmp_path / "a.jsonl", [{**GOLD[0], "must_contain": ["40 dollars"]}])
+    first = json.loads(evaluate(cairn_server, other, "--name", "before", "--json").stdout)
+    gold = write(tmp_path / "b.jsonl", GOLD[:1])
+    for asked, baseline, change in (
+        (gold, "before", "better than before: fee"),
+        (other, "latest", "worse than before: fee"),
+        (gold, first["id"], "better than before: fee"),
+    ):
+        done = evaluate(cairn_server, asked, "--baseline", baseline, "--name", f"beside {baseline}")
+        assert change in done.stdout, done.stderr
+        assert f"stored as “beside {baseline}”" in done.stdout
+    headers = {"Authorization": f"Bearer {cairn_server.key()}"}
+    url = f"{cairn_server.url}/api/v1/evaluations/{first['id']}"
+    kept = httpx.get(url, headers=headers, trust_env=False).json()
+    assert kept["gold"]["name"] == "a"
+    assert kept["settings"] == first["settings"]
+    assert kept["settings"]["chat_model"]
+    assert kept["settings"]["embedding_model"].startswith("all-MiniLM-L6-v2")
+    assert {name: kept[name] for name in ("measures", "outcomes")} == {
+        name: first[name] for name in ("measures", "outcomes")
+    }
+
+
+def test_without_a_file_the_questions_of_the_console_are_asked(
+    cairn_server: Server, base: str, tmp_path: Path
+) -> None:
+    headers = {"Authorization": f"Bearer {cairn_server.key()}"}
+    with httpx.Client(base_url=f"{cairn_server.url}/api/v1", headers=headers, trust_env=False) as api:
+        [lot] = [each for each in api.get("/knowledge-bases").json()["items"] if each["slug"] == base]
+        path = f"/knowledge-bases/{lot['id']}"
+        none = cairn_server.manage("evaluate", "--kb", base)
+        assert "has no gold questions" in none.stderr
+        documents = api.get(f"{path}/documents").json()["items"]
+        permit = next(each["id"] for each in documents if each["source_uri"] == "lot/permit.md")
+        asked = {"question": GOLD[0]["question"], "relevant": [permit], "must_contain": ["30 dollars"]}
+        made = api.post(f"{path}/gold-questions", json=asked).json()
+        done = cairn_server.manage("evaluate", "--kb", base, "--json")
+        api.delete(f"/gold-questions/{made['id']}")
+    run = json.loads(done.stdout)
+    assert [(each["id"], each["right"], each["rank"]) for each in run["outcomes"]] == [(made["id"], True, 1)]
+    assert run["name"] == base
+
+
+def test_a_judge_is_asked_where_one_is_configured(cairn_server: Server, base: str, tmp_path: Path) -> None:
+    gold = write(tmp_path / "gold.jsonl", GOLD[:1])
+    with FakeServer() as judge:
+        judge.respond = judge_respond
+        settings = {"JUDGE_BASE_URL": judge.url, "JUDGE_MODEL": "large"}
+        arguments = ("evaluate", gold, "--kb", base, "--json")
+        run = json.loads(run_manage(cairn_server.data_dir, *arguments, **settings).stdout)
+        assert len(judge.exchanges) == 2
+        judge.respond = lambda exchange: exchange.answer({}, 400)
+        unjudged = run_manage(cairn_server.data_dir, *arguments, **settings)
+    for measure in ("faithfulness", "relevancy"):
+        assert run["measures"][measure] == run["outcomes"][0][measure] in {0, 1}
+    assert "The answers were not judged: The judge does not answer" in unjudged.stderr
+    assert json.loads(unjudged.stdout)["measures"]["faithfulness"] is None
+
+
 def test_an_error_is_one_sentence(cairn_server: Server, base: str, tmp_path: Path) -> None:
     gold = write(tmp_path / "gold.jsonl", GOLD[:1])
     broken = tmp_path / "broken.jsonl"
@@ -94,6 +167,8 @@ def test_an_error_is_one_sentence(cairn_server: Server, base: str, tmp_path: Pat
         ((str(tmp_path / "none.jsonl"),), "cannot be read"),
         ((str(broken),), "line 1: id: Field required"),
         ((gold, "--baseline", gold), "is not what evaluate --json printed"),
+        ((gold, "--name", "n" * 121), "has 1 to 120 characters"),
+        ((gold, "--baseline", "never ran"), "named “never ran”"),
         ((gold, "--fail-under", "speed=1"), "write it as METRIC=VALUE"),
         ((gold, "--fail-under", "mrr=fast"), "“fast” is no number"),
     ]:

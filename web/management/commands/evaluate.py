@@ -1,23 +1,36 @@
 """How good search and answers are on questions whose answers are known."""
 
 import argparse
-import json
 import sys
 from pathlib import Path
 from typing import Any
 
 from django.core.management.base import CommandParser
 
-from cairn.errors import InvalidInput
-from retrieval.evaluation.gold import GoldQuestion, gold_questions
-from retrieval.evaluation.measures import fails, measures
+from cairn.errors import CairnError, InvalidInput
+from cairn.inference.judge import judge_model
+from cairn.settings import environment
+from retrieval.evaluation.gold import GoldSet, gold_questions
+from retrieval.evaluation.judging import Judge
+from retrieval.evaluation.measures import Outcome, fails, measures
+from retrieval.fusion import Ranking
 from web.management.base import SOME_FAILED, CairnCommand, knowledge_bases
-from web.runtime.api import Json
+from web.runtime.api import Api, Json
 from web.runtime.bar import progress_bar
+from web.runtime.baselines import LATEST, baseline
 from web.runtime.client import client
-from web.runtime.evaluating import changes, outcomes_of, report
+from web.runtime.evaluating import changes, kept_gold, outcomes_of, report, store
+from web.runtime.ingesting import Tick
 
+LONGEST_NAME = 120
 _NAMES = tuple(measures([]))
+_OTHERS = tuple(ranking for ranking in Ranking if ranking is not Ranking.HYBRID)
+
+
+def _name(text: str) -> str:
+    if not text.strip() or len(text) > LONGEST_NAME:
+        raise argparse.ArgumentTypeError(f"a run's name has 1 to {LONGEST_NAME} characters")
+    return text
 
 
 def _limit(text: str) -> tuple[str, float]:
@@ -35,11 +48,25 @@ class Command(CairnCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
-            "gold", type=Path, metavar="GOLD.jsonl", help="a JSON object per line: the questions"
+            "gold",
+            type=Path,
+            nargs="?",
+            metavar="GOLD.jsonl",
+            help="a JSON object per line: the questions; those made in the console if absent",
         )
         parser.add_argument("--kb", required=True, metavar="SLUG", help="knowledge base that is asked")
         parser.add_argument(
-            "--baseline", type=Path, metavar="RUN.json", help="compare with what --json gave before"
+            "--name", type=_name, help="what the run is stored as; the name of the file if absent"
+        )
+        parser.add_argument(
+            "--baseline",
+            metavar="RUN",
+            help=f"compare with a stored run, by name, id or “{LATEST}”, or with a file that --json gave",
+        )
+        parser.add_argument(
+            "--rankings",
+            action="store_true",
+            help="search by embeddings alone, by BM25 alone and by reciprocal rank fusion as well",
         )
         parser.add_argument(
             "--fail-under",
@@ -51,18 +78,43 @@ class Command(CairnCommand):
         )
 
     def handle(self, *_args: Any, **options: Any) -> None:
-        questions = _questions(options["gold"])
-        before = _run(options["baseline"]) if options["baseline"] else None
+        given = _gold(options["gold"]) if options["gold"] else None
         with client(self.reporter(options), command="manage.py evaluate") as connected:
-            (base,) = knowledge_bases(connected.api, options["kb"])["knowledge_bases"]
-            with progress_bar(sys.stderr, silent=options["as_json"]) as tick:
-                run = report(list(outcomes_of(connected.api, base, questions, tick)))
-        if before is not None:
-            run["baseline"] = {"measures": before["measures"], **changes(run, before)}
+            run = self._run(connected.api, given, options)
         self._tell(run, as_json=options["as_json"])
         below = fails(run["measures"], dict(options["fail_under"]))
         if below:
             self.fail(f"Worse than wanted: {', '.join(below)}", code=SOME_FAILED)
+
+    def _run(self, api: Api, given: GoldSet | None, options: dict[str, Any]) -> Json:
+        (base,) = knowledge_bases(api, options["kb"])["knowledge_bases"]
+        gold = given or kept_gold(api, base, options["kb"])
+        before = baseline(api, base, options["baseline"]) if options["baseline"] else None
+        others = _OTHERS if options["rankings"] else ()
+        with progress_bar(sys.stderr, silent=options["as_json"]) as tick:
+            asked = list(outcomes_of(api, base, gold.questions, tick, rankings=others))
+            run = report(self._judged(asked, tick))
+        if before is not None:
+            run["baseline"] = {"measures": before["measures"], **changes(run, before)}
+        return {**self._stored(api, base, options["name"] or gold.name, gold, run), **run}
+
+    def _judged(self, asked: list[Outcome], tick: Tick) -> list[Outcome]:
+        """What else was measured is told even if the judge cannot be asked."""
+        try:
+            model = judge_model(environment())
+            return Judge(model).judged(asked, tick) if model else asked
+        except CairnError as error:
+            self.stderr.write(f"The answers were not judged: {error.message}")
+            return asked
+
+    def _stored(self, api: Api, base: str, name: str, gold: GoldSet, run: Json) -> Json:
+        """What it is stored as. What was measured is told even if it could not be."""
+        try:
+            kept = store(api, base, name, gold, run)
+        except CairnError as error:
+            self.stderr.write(f"The run could not be stored: {error.message}")
+            return {}
+        return {part: kept[part] for part in ("id", "name", "settings")}
 
     def _tell(self, run: Json, *, as_json: bool) -> None:
         if as_json:
@@ -72,12 +124,24 @@ class Command(CairnCommand):
         for name, value in run["measures"].items():
             was = f"   before {_number(compared['measures'].get(name))}" if compared else ""
             self.stdout.write(f"{name:20} {_number(value):>10}{was}")
+        self._tell_rankings(run["rankings"])
         wrong = [outcome for outcome in run["outcomes"] if not outcome["right"]]
         self.stdout.write(f"\n{run['questions']} questions, {len(wrong)} not as they should be:")
         for outcome in wrong:
             self.stdout.write(f"  {outcome['id']}: {_what(outcome)}")
+        if "id" in run:
+            self.stdout.write(f"stored as “{run['name']}” ({run['id']})")
         for word in ("better", "worse") if compared else ():
             self.stdout.write(f"{word} than before: {', '.join(compared[word]) or 'none'}")
+
+    def _tell_rankings(self, rankings: Json) -> None:
+        if len(rankings) == 1:
+            return
+        names = list(rankings[Ranking.HYBRID])
+        self.stdout.write("\n" + " ".join([f"{'ranked by':12}", *(f"{name:>10}" for name in names)]))
+        for ranking, found in rankings.items():
+            values = (f"{_number(found[name]):>10}" for name in names)
+            self.stdout.write(" ".join([f"{ranking:12}", *values]))
 
 
 def _number(value: float | None) -> str:
@@ -92,20 +156,16 @@ def _what(outcome: Json) -> str:
     return f"the answer lacks what it must have; its document is at place {outcome['rank'] or 'none'}"
 
 
-def _questions(path: Path) -> list[GoldQuestion]:
+def _gold(path: Path) -> GoldSet:
     try:
         with path.open(encoding="utf-8") as lines:
-            return gold_questions(lines)
+            return GoldSet(_shown(path.stem), gold_questions(lines))
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidInput(f"{path} cannot be read: {error}") from error
     except InvalidInput as error:
         raise InvalidInput(f"{path}: {error.message}") from error
 
 
-def _run(path: Path) -> Json:
-    try:
-        run: Json = json.loads(path.read_text(encoding="utf-8"))
-        changes(run, run)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InvalidInput(f"{path} is not what evaluate --json printed.") from error
-    return run
+def _shown(stem: str) -> str:
+    """Names of files may hold bytes that are no text."""
+    return stem.encode("utf-8", "replace").decode()[:LONGEST_NAME]

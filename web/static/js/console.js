@@ -7,6 +7,7 @@ import { api } from "./http.js";
 function valueOf(input) {
   if (input.hasAttribute("data-bool")) return input.checked;
   if (input.type === "number") return Number(input.value);
+  if (input.hasAttribute("data-lines")) return input.value.split("\n").map((line) => line.trim()).filter(Boolean);
   return input.value;
 }
 
@@ -72,11 +73,12 @@ async function submit(form) {
 }
 
 async function remove(button) {
-  const { removeApi, title, text, heading = "Delete", yes = "Delete" } = button.dataset;
+  const { removeApi, title, text, heading = "Delete", yes = "Delete", go } = button.dataset;
   if (!(await confirmed({ title: `${heading} “${title}”?`, text, yes }))) return;
   try {
     await api("DELETE", removeApi);
-    location.reload();
+    if (go) location.assign(go);
+    else location.reload();
   } catch (error) {
     toast(error.message);
   }

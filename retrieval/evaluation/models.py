@@ -1,0 +1,79 @@
+"""Evaluation runs, kept to be looked at and compared, and gold questions that were made in the console."""
+
+import uuid
+
+from django.db import models
+from django.utils import timezone
+
+from cairn.accounts.models import User
+from cairn.library.models import Document, KnowledgeBase
+from retrieval.evaluation.gold import Kind
+
+
+class EvaluationRun(models.Model):
+    """What was measured, with which settings. `outcomes`: a list of `retrieval.evaluation.runs.Asked`.
+
+    `questions` and `right` count outcomes, so that lists need not load them.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    knowledge_base = models.ForeignKey(KnowledgeBase, on_delete=models.CASCADE, related_name="evaluations")
+    name = models.CharField(max_length=120)
+    gold_name = models.CharField(max_length=200)
+    gold_sha256 = models.CharField(max_length=64)
+    settings = models.JSONField(default=dict)
+    questions = models.PositiveIntegerField()
+    right = models.PositiveIntegerField()
+    measures = models.JSONField(default=dict)
+    by_kind = models.JSONField(default=dict)
+    rankings = models.JSONField(default=dict)
+    outcomes = models.JSONField(default=list)
+    created_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        ordering = ["-created_at", "-id"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class GoldQuestion(models.Model):
+    """`kind`, `history` and `must_contain` as in `retrieval.evaluation.gold`."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    knowledge_base = models.ForeignKey(KnowledgeBase, on_delete=models.CASCADE, related_name="gold_questions")
+    question = models.TextField()
+    kind = models.CharField(max_length=20, choices=[(kind.value, kind.value) for kind in Kind])
+    history = models.JSONField(default=list)
+    must_contain = models.JSONField(default=list)
+    created_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        ordering = ["created_at", "id"]
+
+    def __str__(self) -> str:
+        return self.question
+
+    @property
+    def complete(self) -> bool:
+        """False once the last document that answers it has been deleted."""
+        return Kind(self.kind).unanswerable or bool(self.sources.all())
+
+
+class GoldSource(models.Model):
+    """A document that answers a gold question, and the sentences in it that do; both go with it."""
+
+    question = models.ForeignKey(GoldQuestion, on_delete=models.CASCADE, related_name="sources")
+    document = models.ForeignKey(Document, on_delete=models.CASCADE, related_name="+")
+    quotes = models.JSONField(default=list)
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [
+            models.UniqueConstraint(fields=["question", "document"], name="one_gold_source_per_document")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.question_id} {self.document_id}"

@@ -1,0 +1,143 @@
+"""Evaluation runs, for those who manage the knowledge base that was asked."""
+
+from collections.abc import Sequence
+from typing import Annotated, Any, Final
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import QuerySet
+from pydantic import BaseModel, ConfigDict, Field
+
+from cairn.access.lookup import one_of
+from cairn.access.models import Role
+from cairn.access.rules import documents_for, knowledge_bases_for
+from cairn.access.scope import Principal
+from cairn.library.models import KnowledgeBase
+from cairn.settings import environment
+from retrieval.answering.prompting import VERSION
+from retrieval.conversations import ERASED
+from retrieval.engine import engine
+from retrieval.evaluation.gold import Kind
+from retrieval.evaluation.models import EvaluationRun
+from retrieval.index.factory import active_generation
+
+MOST_QUESTIONS: Final = 5000
+_Word = Annotated[str, Field(max_length=200)]
+_Uri = Annotated[str, Field(max_length=1000)]
+_Text = Annotated[str, Field(max_length=8000)]
+_Value = Annotated[float, Field(allow_inf_nan=False)] | None
+_Share = Annotated[float, Field(ge=0, le=1)]
+Values = Annotated[dict[_Word, _Value], Field(max_length=100)]
+"""Measures by name; null where no question tells."""
+Grouped = Annotated[dict[_Word, Values], Field(max_length=20)]
+
+
+class Asked(BaseModel):
+    """What came of one question. `rank`: the place of the best relevant document in a search, from 1;
+    `cited` and `relevant`: documents by `source_uri`; `documents`: the ids of those that are cited;
+    `quoted`: the share of the gold quotes that is cited; `faithfulness` and `relevancy`: a judge's."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    id: _Word
+    kind: Kind
+    question: _Text
+    standalone_question: _Text = ""
+    right: bool
+    refused: bool
+    verdict: _Word = ""
+    answer: Annotated[str, Field(max_length=64_000)]
+    rank: Annotated[int, Field(ge=1)] | None = None
+    quoted: _Share | None = None
+    faithfulness: _Share | None = None
+    relevancy: _Share | None = None
+    cited: Annotated[tuple[_Uri, ...], Field(max_length=200)] = ()
+    documents: Annotated[tuple[_Word, ...], Field(max_length=200)] = ()
+    relevant: Annotated[tuple[_Uri, ...], Field(max_length=200)] = ()
+
+
+AllAsked = Annotated[list[Asked], Field(min_length=1, max_length=MOST_QUESTIONS)]
+
+
+def runs_for(principal: Principal) -> "QuerySet[EvaluationRun]":
+    """Outcomes hold answers, so they are for those who may read every document there: its managers."""
+    managed = knowledge_bases_for(principal, role=Role.MANAGER)
+    return EvaluationRun.objects.filter(knowledge_base__in=managed).select_related(
+        "knowledge_base", "created_by"
+    )
+
+
+def run_for(principal: Principal, value: object) -> EvaluationRun:
+    return one_of(runs_for(principal), value)
+
+
+def asked_in(run: EvaluationRun) -> list[Asked]:
+    return [Asked.model_validate(outcome) for outcome in run.outcomes]
+
+
+def run_store(
+    *, principal: Principal, knowledge_base: KnowledgeBase, outcomes: Sequence[Asked], **fields: Any
+) -> EvaluationRun:
+    """With the settings of now. An answer from a document that has been deleted meanwhile is not kept."""
+    with transaction.atomic():
+        kept = _without_erased(principal, outcomes)
+        return EvaluationRun.objects.create(
+            knowledge_base=knowledge_base,
+            outcomes=[outcome.model_dump(mode="json") for outcome in kept],
+            questions=len(kept),
+            right=sum(outcome.right for outcome in kept),
+            settings=settings_now(knowledge_base),
+            created_by_id=principal.user,
+            **fields,
+        )
+
+
+def run_delete(*, run: EvaluationRun) -> None:
+    run.delete()
+
+
+def settings_now(knowledge_base: KnowledgeBase) -> dict[str, str | int]:
+    """Whatever makes two runs on the same questions differ, but for the documents."""
+    generation = active_generation()
+    judge = environment().judge_model
+    return {
+        "embedding_model": generation.embedding_model,
+        "index_generation": generation.name,
+        "chat_model": engine().chat.name,
+        "prompt_version": VERSION,
+        "evidence_tokens": environment().answer_evidence_tokens,
+        "grounding": knowledge_base.grounding,
+        **({"judge_model": judge} if judge else {}),
+    }
+
+
+def _without_erased(principal: Principal, outcomes: Sequence[Asked]) -> list[Asked]:
+    named = {document for outcome in outcomes for document in outcome.documents}
+    # Locked, so that a document cannot be erased between this look and the commit.
+    readable = documents_for(principal).select_for_update(of=("self",))
+    readable = readable.filter(pk__in=list(filter(None, map(_as_uuid, named))))
+    present = {str(pk) for pk in readable.values_list("pk", flat=True)}
+    return [each if present.issuperset(each.documents) else _erased(each) for each in outcomes]
+
+
+def _as_uuid(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
+
+
+def _erased(outcome: Asked) -> Asked:
+    return outcome.model_copy(update={"answer": ERASED, "documents": ()})
+
+
+def forget_document(document: UUID) -> int:
+    """Removes from all runs the answers that quote a document; how many."""
+    count, named = 0, str(document)
+    for run in EvaluationRun.objects.select_for_update().filter(outcomes__icontains=named):
+        asked = asked_in(run)
+        count += sum(named in each.documents for each in asked)
+        kept = [_erased(each) if named in each.documents else each for each in asked]
+        run.outcomes = [each.model_dump(mode="json") for each in kept]
+        run.save(update_fields=["outcomes"])
+    return count

@@ -1,0 +1,139 @@
+"""Evaluation runs: measured by `manage.py evaluate`, or by others who ask gold questions."""
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from django.http import HttpRequest
+from ninja import Query, Router, Status
+from pydantic import BaseModel, Field, StringConstraints
+
+from cairn.access.lookup import knowledge_base_for
+from cairn.access.models import Role
+from retrieval.evaluation.models import EvaluationRun
+from retrieval.evaluation.runs import (
+    AllAsked,
+    Asked,
+    Grouped,
+    Values,
+    asked_in,
+    run_delete,
+    run_for,
+    run_store,
+    runs_for,
+)
+from web.api.conversations import Deleted
+from web.api.fields import Body, Id, Name, id_or_nobody
+from web.api.pagination import Page, PageQuery, page_of
+from web.auth import needs, principal_of
+
+router = Router(tags=["Evaluation"], auth=needs("manage"))
+
+
+class GoldSet(Body):
+    """`sha256` tells whether two runs asked the same questions."""
+
+    name: Annotated[str, StringConstraints(min_length=1, max_length=200)]
+    sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+
+
+class NewEvaluation(Body):
+    """As `manage.py evaluate --json` prints it."""
+
+    knowledge_base: Id
+    name: Name
+    gold: GoldSet
+    measures: Values
+    by_kind: Grouped = {}
+    rankings: Grouped = {}
+    outcomes: AllAsked
+
+
+class Evaluation(BaseModel):
+    """`right` of the `questions` were answered, or refused, as they should be. `settings`: those of the
+    moment when it was stored."""
+
+    id: str
+    knowledge_base: str
+    name: str
+    gold: GoldSet
+    settings: dict[str, Any]
+    questions: int
+    right: int
+    measures: Values
+    by_kind: Grouped
+    rankings: Grouped
+    created_by: str | None = Field(description="Who ran it")
+    created_at: datetime
+
+    @classmethod
+    def of(cls, row: EvaluationRun) -> "Evaluation":
+        return cls(**_fields(row))
+
+
+class EvaluationWithOutcomes(Evaluation):
+    outcomes: list[Asked]
+
+
+def _fields(row: EvaluationRun) -> dict[str, Any]:
+    return {
+        "id": str(row.id),
+        "knowledge_base": str(row.knowledge_base_id),
+        "name": row.name,
+        "gold": GoldSet(name=row.gold_name, sha256=row.gold_sha256),
+        "settings": row.settings,
+        "questions": row.questions,
+        "right": row.right,
+        "measures": row.measures,
+        "by_kind": row.by_kind,
+        "rankings": row.rankings,
+        "created_by": row.created_by.username if row.created_by else None,
+        "created_at": row.created_at,
+    }
+
+
+class EvaluationQuery(PageQuery):
+    knowledge_base: Id | None = None
+
+
+@router.get("", response=Page[Evaluation])
+def evaluation_list(request: HttpRequest, page: Query[EvaluationQuery]) -> Page[Evaluation]:
+    """Of knowledge bases that I manage, the latest first, without what came of each question."""
+    rows = runs_for(principal_of(request)).defer("outcomes")
+    if page.knowledge_base is not None:
+        rows = rows.filter(knowledge_base=id_or_nobody(page.knowledge_base))
+    found = page_of(rows, page, newest_first=True)
+    return Page(items=[Evaluation.of(row) for row in found.rows], next_cursor=found.next_cursor)
+
+
+@router.post("", response={201: Evaluation})
+def evaluation_add(request: HttpRequest, payload: NewEvaluation) -> Status[Evaluation]:
+    """Takes the role manager in the knowledge base that was asked."""
+    principal = principal_of(request)
+    base = knowledge_base_for(principal, payload.knowledge_base, role=Role.MANAGER)
+    row = run_store(
+        principal=principal,
+        knowledge_base=base,
+        name=payload.name,
+        gold_name=payload.gold.name,
+        gold_sha256=payload.gold.sha256,
+        measures=payload.measures,
+        by_kind=payload.by_kind,
+        rankings=payload.rankings,
+        outcomes=payload.outcomes,
+    )
+    return Status(201, Evaluation.of(run_for(principal, row.pk)))
+
+
+@router.get("/{evaluation_id}", response=EvaluationWithOutcomes)
+def evaluation_get(request: HttpRequest, evaluation_id: str) -> EvaluationWithOutcomes:
+    """With what came of each question."""
+    row = run_for(principal_of(request), evaluation_id)
+    return EvaluationWithOutcomes(**_fields(row), outcomes=asked_in(row))
+
+
+@router.delete("/{evaluation_id}", response=Deleted)
+def evaluation_remove(request: HttpRequest, evaluation_id: str) -> Deleted:
+    row = run_for(principal_of(request), evaluation_id)
+    shape = Deleted(id=str(row.id))
+    run_delete(run=row)
+    return shape

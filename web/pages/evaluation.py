@@ -1,0 +1,201 @@
+"""Evaluation runs: how good search and answers were, question by question, and two runs side by side."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from django.core.paginator import Paginator
+from django.http import HttpRequest, HttpResponse
+from django.utils.safestring import SafeString
+from django.views.decorators.http import require_safe
+
+from cairn.access.models import Role
+from cairn.access.scope import Principal
+from cairn.errors import Forbidden
+from retrieval.evaluation.comparing import Change, Difference, differences, measure_changes
+from retrieval.evaluation.models import EvaluationRun
+from retrieval.evaluation.runs import Asked, asked_in, run_for, runs_for
+from web.markdown import render_markdown
+from web.pages import measures
+from web.pages.bases import base_cards
+from web.pages.door import number_in, page, show
+from web.pages.gold import gold_counts
+
+RUNS_SHOWN: Final = 30
+QUESTIONS_SHOWN: Final = 100
+COMPARABLE: Final = 100
+WRONG: Final = "wrong"
+CHANGES: Final = (
+    (Change.WORSE, "Worse", "Right before, and not any more"),
+    (Change.BETTER, "Better", "Wrong before, and right now"),
+    (Change.BOTH_WRONG, "Wrong both times", "Not as they should be in either run"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RunItem:
+    run: EvaluationRun
+    values: measures.MeasureRow
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionView:
+    """`right` tells of the answer or the refusal; `place` of the best relevant document, in words."""
+
+    asked: Asked
+    outcome: str
+    place: str
+
+    @property
+    def html(self) -> SafeString:
+        return render_markdown(self.asked.answer, {})
+
+    @property
+    def kind(self) -> str:
+        return self.asked.kind.value.replace("_", " ")
+
+
+@dataclass(frozen=True, slots=True)
+class PairView:
+    now: QuestionView
+    before: QuestionView
+
+    @property
+    def outcome(self) -> str:
+        return _turned(self.before.outcome, self.now.outcome)
+
+    @property
+    def place(self) -> str:
+        return _turned(self.before.place, self.now.place)
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    change: str
+    title: str
+    meaning: str
+    pairs: tuple[PairView, ...]
+
+
+@require_safe
+@page
+def evaluation(request: HttpRequest, principal: Principal) -> HttpResponse:
+    """Of the knowledge bases that the principal manages; everyone else has nothing to do here."""
+    bases = base_cards(principal, role=Role.MANAGER, chosen=request.GET.get("kb", ""))
+    if not bases and not principal.is_admin:
+        raise Forbidden
+    rows = runs_for(principal).defer("outcomes", "by_kind", "rankings")
+    chosen = next((base for base in bases if base.chosen), None)
+    if chosen:
+        rows = rows.filter(knowledge_base=chosen.id)
+    runs = Paginator(rows, RUNS_SHOWN).get_page(number_in(request.GET.get("page", "")))
+    context = {
+        "bases": bases,
+        "chosen": chosen,
+        "gold": gold_counts(bases, principal),
+        "columns": measures.measure_row("", measures.OF_A_LIST, {}).values,
+        "runs": runs,
+        "items": [RunItem(row, measures.measure_row("", measures.OF_A_LIST, row.measures)) for row in runs],
+        "keep": f"kb={chosen.slug}&" if chosen else "",
+        "tab": "evaluation",
+    }
+    return show(request, principal, "pages/console/evaluation.html", context, area="console")
+
+
+@require_safe
+@page
+def evaluation_run(request: HttpRequest, principal: Principal, run_id: str) -> HttpResponse:
+    run = run_for(principal, run_id)
+    asked = asked_in(run)
+    wrong = [each for each in asked if not each.right]
+    shown = wrong if wrong and request.GET.get("show", WRONG) == WRONG else asked
+    questions = Paginator(shown, QUESTIONS_SHOWN).get_page(number_in(request.GET.get("page", "")))
+    context = {
+        "run": run,
+        "wrong": len(wrong),
+        "shows_wrong": shown is wrong,
+        "questions": questions,
+        "keep": f"show={WRONG if shown is wrong else 'all'}&",
+        "views": [question_view(each) for each in questions],
+        "measures": measures.measure_views(run.measures),
+        "others": _others(principal, run),
+        "settings": [(_words(name), value) for name, value in sorted(run.settings.items())],
+        **_tables(run),
+    }
+    return show(request, principal, "pages/console/evaluation_run.html", context, area="console")
+
+
+def _tables(run: EvaluationRun) -> dict[str, Any]:
+    """By kind, and by ranking if more than one was tried."""
+    columns = measures.measure_row("", measures.OF_A_KIND, {}).values
+    by_kind = [
+        measures.measure_row(_words(kind), measures.OF_A_KIND, found) for kind, found in run.by_kind.items()
+    ]
+    ways = measures.ordered(run.rankings if len(run.rankings) > 1 else {}, measures.RANKINGS)
+    names = list(measures.ordered(next(iter(ways.values()), {}), measures.NAMES))
+    rankings = [
+        measures.measure_row(measures.RANKINGS.get(way, way), names, found) for way, found in ways.items()
+    ]
+    return {"kind_columns": columns, "by_kind": by_kind, "rankings": rankings}
+
+
+def _others(principal: Principal, run: EvaluationRun) -> Iterable[EvaluationRun]:
+    """Runs that it may be compared with: of the same knowledge base."""
+    rows = runs_for(principal).filter(knowledge_base=run.knowledge_base).exclude(pk=run.pk)
+    return rows.only("id", "name", "created_at", "knowledge_base", "created_by")[:COMPARABLE]
+
+
+@require_safe
+@page
+def evaluation_compare(request: HttpRequest, principal: Principal, run_id: str) -> HttpResponse:
+    """Beside the run that `with` names."""
+    now, before = run_for(principal, run_id), run_for(principal, request.GET.get("with", ""))
+    found = differences(asked_in(now), asked_in(before))
+    context = {
+        "now": now,
+        "before": before,
+        "same_gold": now.gold_sha256 == before.gold_sha256,
+        "compared": len(found),
+        "both_right": sum(each.change is Change.BOTH_RIGHT for each in found),
+        "groups": [_group(found, *each) for each in CHANGES],
+        "measures": [measures.change_view(each) for each in measure_changes(now.measures, before.measures)],
+        "settings": _changed_settings(now, before),
+    }
+    return show(request, principal, "pages/console/evaluation_compare.html", context, area="console")
+
+
+def _group(found: Iterable[Difference], change: Change, title: str, meaning: str) -> Group:
+    pairs = (PairView(question_view(d.now), question_view(d.before)) for d in found if d.change is change)
+    return Group(change.value, title, meaning, tuple(pairs))
+
+
+def _turned(before: str, now: str) -> str:
+    return now if before == now else f"{before} → {now}"
+
+
+def _changed_settings(now: EvaluationRun, before: EvaluationRun) -> list[tuple[str, object, object]]:
+    names = sorted({**before.settings, **now.settings})
+    pairs = ((name, before.settings.get(name, ""), now.settings.get(name, "")) for name in names)
+    return [(_words(name), was, is_) for name, was, is_ in pairs if was != is_]
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ").capitalize()
+
+
+def question_view(asked: Asked) -> QuestionView:
+    return QuestionView(asked, _outcome(asked), _place(asked))
+
+
+def _outcome(asked: Asked) -> str:
+    if asked.right:
+        return "Refused, rightly" if asked.refused else "Right"
+    if not asked.relevant:
+        return "Answered, though no document tells"
+    return "Wrongly refused" if asked.refused else "Lacks what it must have"
+
+
+def _place(asked: Asked) -> str:
+    if not asked.relevant:
+        return ""
+    return f"found at place {asked.rank}" if asked.rank else "not found"

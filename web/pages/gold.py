@@ -1,0 +1,169 @@
+"""Gold questions: listed, made from a chat or from scratch, and edited."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+from uuid import UUID
+
+from django.core.paginator import Paginator
+from django.http import HttpRequest, HttpResponse
+from django.views.decorators.http import require_safe
+
+from cairn.access.lookup import knowledge_base_named, scope_for
+from cairn.access.models import Role
+from cairn.access.rules import documents_for
+from cairn.access.scope import Principal
+from cairn.errors import CairnError, Forbidden
+from cairn.library.models import Document
+from retrieval.conversations import message_for
+from retrieval.evaluation.gold import Kind
+from retrieval.evaluation.gold_rows import Draft, draft_of, gold_question_for, gold_questions_for
+from retrieval.search import search
+from web.pages.bases import BaseCard, base_card, base_cards
+from web.pages.door import number_in, page, show
+
+SHOWN: Final = 50
+CANDIDATES: Final = 20  # passages; a document may have several
+LONGEST_QUESTION: Final = 4000
+KINDS: Final = (
+    (Kind.PARAPHRASE, "In the asker's own words"),
+    (Kind.KEYWORD, "A few keywords"),
+    (Kind.TYPO, "With typing errors"),
+    (Kind.CODE, "After a code, number or name"),
+    (Kind.TWO_PAGES, "Two documents answer it together"),
+    (Kind.FOLLOW_UP, "Follows up on questions before it"),
+    (Kind.UNANSWERABLE, "No document answers it"),
+    (Kind.NEAR_MISS, "The documents come near, but do not answer it"),
+)
+LABELS: Final = dict(KINDS)
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A document that may answer, and why it is offered; nothing is said of one that is chosen already."""
+
+    id: UUID
+    title: str
+    source_uri: str
+    why: str
+    chosen: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """`api`, `method`: where it is sent. `message`: the id of the one that it is made from, if any."""
+
+    api: str
+    method: str
+    question: str
+    kind: str
+    history: Sequence[str]
+    must_contain: Sequence[str]
+    candidates: Sequence[Candidate]
+    message: str = ""
+
+
+@require_safe
+@page
+def questions(request: HttpRequest, principal: Principal, slug: str) -> HttpResponse:
+    base = knowledge_base_named(principal, slug, role=Role.MANAGER)
+    rows = gold_questions_for(principal).filter(knowledge_base=base)
+    shown = Paginator(rows, SHOWN).get_page(number_in(request.GET.get("page", "")))
+    context = {"base": base, "rows": shown, "items": [(row, LABELS[Kind(row.kind)]) for row in shown]}
+    return show(request, principal, "pages/console/gold.html", context, area="console")
+
+
+@require_safe
+@page
+def new(request: HttpRequest, principal: Principal) -> HttpResponse:
+    """From one of the principal's own messages, or from a question that is typed in."""
+    bases = base_cards(principal, role=Role.MANAGER, chosen=request.GET.get("kb", ""))
+    if not bases:
+        raise Forbidden
+    message = request.GET.get("message", "")
+    draft = draft_of(message_for(principal, message), principal) if message else _typed(request)
+    base = _base_of(principal, bases, draft)
+    form = Form(
+        api=f"/api/v1/knowledge-bases/{base.id}/gold-questions",
+        method="POST",
+        question=draft.question,
+        kind=draft.kind,
+        history=draft.history,
+        must_contain=(),
+        candidates=_candidates(principal, base, draft.question, draft.relevant, draft.searched),
+        message=message,
+    )
+    return _show_form(request, principal, base, form, bases=bases)
+
+
+@require_safe
+@page
+def question(request: HttpRequest, principal: Principal, question_id: str) -> HttpResponse:
+    row = gold_question_for(principal, question_id)
+    base = base_card(principal, row.knowledge_base)
+    chosen = frozenset(source.document_id for source in row.sources.all())
+    form = Form(
+        api=f"/api/v1/gold-questions/{row.id}",
+        method="PATCH",
+        question=row.question,
+        kind=row.kind,
+        history=row.history,
+        must_contain=row.must_contain,
+        candidates=_candidates(principal, base, row.question, chosen, frozenset()),
+    )
+    return _show_form(request, principal, base, form, row=row)
+
+
+def _show_form(
+    request: HttpRequest, principal: Principal, base: BaseCard, form: Form, **more: Any
+) -> HttpResponse:
+    context = {"base": base, "form": form, "kinds": KINDS, **more}
+    return show(request, principal, "pages/console/gold_question.html", context, area="console")
+
+
+def _typed(request: HttpRequest) -> Draft:
+    question = request.GET.get("question", "").replace("\0", "").strip()[:LONGEST_QUESTION]
+    return Draft(question, Kind.PARAPHRASE)
+
+
+def _base_of(principal: Principal, bases: Sequence[BaseCard], draft: Draft) -> BaseCard:
+    """The one that was picked, else one whose documents are likely to answer, else the first."""
+    named = documents_for(principal).filter(pk__in=draft.relevant or draft.searched)
+    likely = set(named.values_list("knowledge_base", flat=True))
+    picked = [base for base in bases if base.chosen] or [base for base in bases if base.id in likely]
+    return (picked or list(bases))[0]
+
+
+def _candidates(
+    principal: Principal,
+    base: BaseCard,
+    question: str,
+    chosen: frozenset[UUID],
+    searched: frozenset[UUID],
+) -> list[Candidate]:
+    """Those that are chosen or were searched first, then what a search for the question finds now."""
+    found = _found(principal, base, question) if question else []
+    order = list(dict.fromkeys([*sorted(chosen, key=str), *sorted(searched, key=str), *found]))
+    rows = documents_for(principal).filter(knowledge_base=base.id).in_bulk(order)
+    return [_candidate(rows[each], chosen, searched) for each in order if each in rows]
+
+
+def _candidate(row: Document, chosen: frozenset[UUID], searched: Iterable[UUID]) -> Candidate:
+    why = "read for the answer" if row.id in searched else "found now"
+    return Candidate(row.id, row.title, row.source_uri, "" if row.id in chosen else why, row.id in chosen)
+
+
+def _found(principal: Principal, base: BaseCard, question: str) -> list[UUID]:
+    """Nothing where a part is down: the form works without."""
+    try:
+        hits = search(question, scope=scope_for(principal, [base.id]), limit=CANDIDATES)
+    except CairnError:
+        return []
+    return [hit.document for hit in hits]
+
+
+def gold_counts(bases: Iterable[BaseCard], principal: Principal) -> list[tuple[BaseCard, int]]:
+    """How many gold questions each has."""
+    counts = Counter(gold_questions_for(principal).values_list("knowledge_base", flat=True))
+    return [(base, counts[base.id]) for base in bases]

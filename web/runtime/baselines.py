@@ -1,0 +1,35 @@
+"""The run that another is compared with: one that is stored, or a file."""
+
+import json
+from pathlib import Path
+from typing import Final
+
+from cairn.errors import InvalidInput
+from web.runtime.api import Api, Json
+from web.runtime.evaluating import changes
+
+LATEST: Final = "latest"
+_RUNS: Final = "/api/v1/evaluations"
+
+
+def baseline(api: Api, base: str, wanted: str) -> Json:
+    """`wanted`: a file, a run's id or name, or `latest`. Of runs with the same name it is the last."""
+    path = Path(wanted)
+    return _run_in(path) if path.is_file() else _stored(api, base, wanted)
+
+
+def _stored(api: Api, base: str, wanted: str) -> Json:
+    for run in api.pages(_RUNS, knowledge_base=base):
+        if wanted in {LATEST, run["id"], run["name"]}:
+            return api.get(f"{_RUNS}/{run['id']}")
+    raise InvalidInput(f"There is neither a file nor a run of this knowledge base named “{wanted}”.")
+
+
+def _run_in(path: Path) -> Json:
+    try:
+        run: Json = json.loads(path.read_text(encoding="utf-8"))
+        changes(run, run)
+        dict(run["measures"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InvalidInput(f"{path} is not what evaluate --json printed.") from error
+    return run
