@@ -28,6 +28,12 @@ def test_one_of_several_is_enough() -> None:
     assert not any_overlaps([], GOLD)
 
 
+def test_where_links_lead_is_no_part_of_a_quote() -> None:
+    assert any_overlaps(
+        ["Ask Ann or Bo."], "Ask [Ann](https://example.org/a) or [Bo](https://example.org/b)."
+    )
+
+
 def test_a_gold_quote_of_one_word_can_be_met() -> None:
     assert any_overlaps(["The answer is yes."], "Yes.")
     assert not any_overlaps(["!"], "?")

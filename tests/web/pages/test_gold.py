@@ -85,7 +85,13 @@ def test_chats_of_others_and_of_those_who_manage_nothing_stay_out(
 
 
 def test_questions_are_listed_and_edited_by_managers_alone(
-    signed_in: SignIn, mias: Client, mia: User, rob: User, base: KnowledgeBase, ready: Document
+    signed_in: SignIn,
+    mias: Client,
+    mia: User,
+    rob: User,
+    base: KnowledgeBase,
+    ready: Document,
+    grant: Callable[..., None],
 ) -> None:
     assert "No gold question yet" in text_of(mias.get("/admin/evaluation/knowledge-bases/handbook"))
     row = gold_question_create(
@@ -106,6 +112,9 @@ def test_questions_are_listed_and_edited_by_managers_alone(
     robs = signed_in(rob)
     for path in ("knowledge-bases/handbook", f"gold-questions/{row.id}"):
         assert robs.get(f"/admin/evaluation/{path}").status_code == 404
+    grant(rob, Role.EDITOR)
+    assert robs.get("/admin/evaluation/knowledge-bases/handbook").status_code == 403
+    assert robs.get(f"/admin/evaluation/gold-questions/{row.id}").status_code == 404
     assert boxes(robs.get(NEW, {"question": "hours a year", "kb": "handbook"})) == [("", False)]
 
 
