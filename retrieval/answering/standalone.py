@@ -44,25 +44,27 @@ _EXPLETIVE = re.compile(
 )
 _REFERENCE = re.compile(
     r"\b(?:it|its|they|them|their|theirs|he|him|his|she|her|hers|the same|that one|those ones|there|instead"
-    r"|er|ihn|ihm|es|ihnen|deren|dessen|dort|davon|dafür|dazu|damit|dagegen|darüber|stattdessen|derselbe|dasselbe)\b"
-    r"|\bthe (?:other |free |next |last |first |second |new |old )?ones?\b"
-    r"|\b(?:must|does|do|did|is|are|was|were|can|could|will|would|should|may|of|for|about|with|to|from|after|before) "
-    r"(?:this|that|these|those)\b(?=\s*(?:$|[?.!,]|\w+\s*[?.!]*$))"
+    r"|er|ihn|ihm|es|ihnen|(?-i:sie)|deren|dessen|dort|davon|dafür|dazu|damit|dagegen|darüber|stattdessen|derselbe"
+    r"|dasselbe)\b|\bthe (?:other |free |next |last |first |second |new |old )?ones?\b"
+    r"|\b(?:must|does|do|did|is|are|was|were|can|could|will|would|should|may|of|for|about|with|to|from"
+    r"|after|before) (?:this|that|these|those)\b(?=\s*(?:$|[?.!,]|\w+\s*[?.!]*$))"
     r"|\b(?:this|that|these|those|das|dies|diese|dieser|dieses)\b(?=\s*(?:$|[?.!,]|is\b|are\b|was\b|were\b|do\b"
     r"|does\b|apply\b|applies\b|work\b|works\b|mean\b|also\b|too\b|ist\b|sind\b|gilt\b|gelten\b|auch\b|too\b))"
     r"|\b(?:this|these|those) [a-z]{3,}|\b(?:does|do|did|can|will|must|should) that [a-z]{3,}",
     re.IGNORECASE,
 )
-_GENERIC_EN = """allow amount apply approval approve approved available change cost count days deadline deadlines
-do done eligible end ends exception exceptions fee figure form forms happen happens hour hours last lasts late
-length limit long many maximum minimum minutes money month months much need notice number often paperwork people
-person possible price process request require required requirement requirements responsible rule rules start
-starts step steps submit take takes time times total use used valid weeks year years unused left needed far soon
-early details detail difference reason reasons work works next other others"""
-_GENERIC_DE = """anzahl antrag antragen ablauf ausnahme ausnahmen beantragen bedingungen betrag braucht dauer dauert
-erlaubt formular formulare frist fristen genehmigen genehmigt genehmigung gilt gültig höchstens kosten kostet lange
-limit maximal mindestens möglich nötig oft regeln stunden tage übrig verantwortlich verfahren viel viele wochen
-zahl zeit zuständig hoch preis grund gründe schritte jahr jahre monate geändert"""
+_GENERIC_EN = """allow amount apply approval approve approved available change cost count days deadline
+deadlines do done eligible end ends exception exceptions fee figure form forms happen happens hour hours
+last lasts late length limit long many maximum minimum minutes money month months much need notice number
+often paperwork people person possible price process request require required requirement requirements
+responsible rule rules start starts step steps submit take takes time times total use used valid weeks year
+years unused left needed far soon early details detail difference reason reasons work works next other
+others"""
+_GENERIC_DE = """anzahl antrag antragen ablauf ausnahme ausnahmen beantragen bedingungen betrag braucht
+dauer dauert erlaubt formular formulare frist fristen genehmigen genehmigt genehmigung gilt gültig höchstens
+kosten kostet lange limit maximal mindestens möglich nötig oft regeln stunden tage übrig verantwortlich
+verfahren viel viele wochen zahl zeit zuständig hoch preis grund gründe schritte jahr jahre monate
+geändert"""
 _GENERIC: dict[Language, frozenset[str]] = {
     "en": frozenset(stem(word, "en") for word in _GENERIC_EN.split()),
     "de": frozenset(stem(word, "de") for word in _GENERIC_DE.split()),
@@ -96,7 +98,8 @@ def leans_back(question: str) -> bool:
     own = subject_stems(text)
     if joined := _JOINED.match(text):
         return len(own) < OWN_SUBJECT or not _CLAUSE.match(text[joined.end() :])
-    return not own or (len(own) < 2 and len(text.split()) < 4 and not _is_named(text))
+    short = len(own) < 2 and len(text.split()) < 4 and not _CLAUSE.match(text)
+    return not own or (short and not _is_named(text))
 
 
 def _is_named(text: str) -> bool:
