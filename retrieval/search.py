@@ -9,6 +9,7 @@ from cairn.errors import InvalidInput
 from cairn.library.cells import CellLine
 from cairn.library.models import Chunk
 from retrieval.bm25 import query_sparse
+from retrieval.dating import date_said
 from retrieval.engine import Engine, engine
 from retrieval.fusion import fuse
 from retrieval.index.protocol import Filters
@@ -84,4 +85,5 @@ def _hit(chunk: Chunk, scores: Scores) -> Hit:
         media_type=media_type,
         cells=cells,
         location=location_of(media_type, chunk.page, cells),
+        dated=date_said({**chunk.version.properties, **document.metadata}),
     )

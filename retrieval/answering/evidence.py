@@ -1,16 +1,21 @@
-"""From hits to the numbered passages that a model is shown."""
+"""From hits to the numbered passages that a model is shown.
+
+The best comes first and the second best last: models read the middle of a long prompt least.
+"""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 
 from retrieval.answering.lexicon import Language
+from retrieval.answering.quantities import figures_of
 from retrieval.answering.sentences import split
 from retrieval.answering.terms import content_stems
+from retrieval.dating import own_date
 from retrieval.types import Hit
 
 NEARLY_THE_SAME = 0.9  # Jaccard of content stems: a page kept twice, or a new version beside an old copy
-FENCE_TOKENS = 12  # what the number, heading and quotes around a passage cost
+FENCE_TOKENS = 12  # what the number and the quotes around a passage cost
 LEAST_TOKENS = 40  # a cut passage shorter than this is not worth its fence
 
 
@@ -29,9 +34,18 @@ class Passage:
     def heading(self) -> str:
         return " > ".join((self.hits[0].title, *self.hits[0].section))
 
+    @property
+    def label(self) -> str:
+        """The heading, with the document's own date where it has one. No claim is checked against it: the
+        day of a date must not bear out other figures."""
+        dated = own_date(self.hits[0])
+        return (
+            f"{self.heading} ({dated.value})" if dated and dated.value not in self.heading else self.heading
+        )
+
 
 def deduplicated(hits: Sequence[Hit], language: Language) -> list[Hit]:
-    """Best first; of hits that say the same, the first."""
+    """Best first; of hits that say the same, with the same figures, the first."""
     kept: list[tuple[Hit, frozenset[str]]] = []
     for hit in hits:
         stems = content_stems(hit.text, language)
@@ -44,11 +58,12 @@ def _same(hit: Hit, stems: frozenset[str], other: Hit, seen: frozenset[str]) -> 
     if hit.chunk == other.chunk or hit.text.strip() == other.text.strip():
         return True
     union = len(stems | seen)
-    return union > 0 and len(stems & seen) / union >= NEARLY_THE_SAME
+    alike = union > 0 and len(stems & seen) / union >= NEARLY_THE_SAME
+    return alike and figures_of(hit.text).values == figures_of(other.text).values
 
 
 def passages(hits: Sequence[Hit], *, budget: int, count_tokens: Callable[[str], int]) -> list[Passage]:
-    """As many as fit, numbered from 1, best first. The first one always gets in, cut if it must be."""
+    """As many as fit, numbered from 1. The best always gets in, cut if it must be."""
     found: list[Passage] = []
     for group in _neighbours(hits):
         passage = _fitted(_passage(group, len(found) + 1), budget, count_tokens)
@@ -56,7 +71,8 @@ def passages(hits: Sequence[Hit], *, budget: int, count_tokens: Callable[[str], 
             continue
         found.append(passage)
         budget -= _cost(passage, passage.text, count_tokens)
-    return found
+    placed = [*found[:1], *found[2:], *found[1:2]]
+    return [replace(passage, number=number) for number, passage in enumerate(placed, 1)]
 
 
 def _passage(group: Sequence[Hit], number: int) -> Passage:
@@ -81,7 +97,7 @@ def _joined_text(group: Sequence[Hit]) -> str:
 
 
 def _cost(passage: Passage, text: str, count_tokens: Callable[[str], int]) -> int:
-    return count_tokens(f"{passage.heading}\n{text}") + FENCE_TOKENS
+    return count_tokens(f"{passage.label}\n{text}") + FENCE_TOKENS
 
 
 def _fitted(passage: Passage, budget: int, count_tokens: Callable[[str], int]) -> Passage | None:
