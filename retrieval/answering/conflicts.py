@@ -31,11 +31,8 @@ from starting date policy applies apply applicable set valid version"""
 _NEUTRAL_DE = """mitarbeiter mitarbeitende mitarbeitenden beschäftigte beschäftigten angestellte personen
 erhalten erhält bekommen bekommt haben stehen zu beträgt betragen derzeit seit ab insgesamt jahr jahre
 jährlich pro stand gilt gelten gültig"""
-_NEUTRAL: dict[Language, frozenset[str]] = {
-    "en": frozenset(stem(word, "en") for word in _NEUTRAL_EN.split()),
-    "de": frozenset(stem(word, "de") for word in _NEUTRAL_DE.split()),
-}
-_FIGURES = frozenset({*MONTHS, *NUMBER_WORDS, *SCALES, *UNITS})
+_NEUTRAL = frozenset(f"{_NEUTRAL_EN} {_NEUTRAL_DE}".split())
+_FIGURES = frozenset({*MONTHS, *NUMBER_WORDS, *SCALES, *UNITS, "am", "pm", "uhr"})
 _AT_MOST = re.compile(
     r"\b(?:up to|at most|maximum|no more than|not exceed\w*|höchstens|bis zu|maximal)\b", re.IGNORECASE
 )
@@ -127,9 +124,9 @@ def _other_figures(one: Figures, other: Figures) -> tuple[str, str] | None:
         and other.dates
         and not any(a.tells(b) or b.tells(a) for a in one.dates for b in other.dates)
     ):
-        return one.dates[0].written, other.dates[0].written
+        return _plain(one.dates[0].written), _plain(other.dates[0].written)
     if one.times and other.times and not any(a & b for a, _ in one.times for b, _ in other.times):
-        return one.times[0][1], other.times[0][1]
+        return _plain(one.times[0][1]), _plain(other.times[0][1])
     return None
 
 
@@ -144,9 +141,19 @@ def _other_quantities(one: Sequence[Quantity], other: Sequence[Quantity]) -> tup
         else:
             shared = any(a.readings & b.readings for a in mine for b in theirs)
             pairs = [] if shared else [(mine[0], theirs[0])]
-        if differing := [(a.written, b.written) for a, b in pairs if not a.readings & b.readings]:
+        if differing := [
+            (_plain(a.written), _plain(b.written)) for a, b in pairs if not a.readings & b.readings
+        ]:
             return differing[0]
     return None
+
+
+def _plain(written: str) -> str:
+    """Without what followed the figure by chance: "$180 a"."""
+    words = written.rstrip(".").split()
+    while len(words) > 1 and words[-1].casefold() not in _FIGURES and not any(map(str.isdigit, words[-1])):
+        words.pop()
+    return " ".join(words)
 
 
 def _units(quantities: Sequence[Quantity]) -> frozenset[str]:
@@ -166,9 +173,9 @@ def _statements(hit: Hit, text: str) -> Iterator[_Statement]:
 
 
 def _stems(text: str, language: Language) -> frozenset[str]:
-    words = [
+    words = (
         word
         for word in content_words(text, language)
-        if word.casefold() not in _FIGURES and not any(letter.isdigit() for letter in word)
-    ]
-    return frozenset(stem(word, language) for word in words) - _NEUTRAL[language]
+        if word.casefold() not in _FIGURES | _NEUTRAL and not any(letter.isdigit() for letter in word)
+    )
+    return frozenset(stem(word, language) for word in words)

@@ -1,7 +1,7 @@
 """Makes a question stand by itself with a chat model. What the model writes is checked before it is used.
 
-The conversation that it reads is data, and an answer in it may quote a hostile document: so the rewriting
-must keep all that was asked and may add nothing that neither the conversation nor the question holds.
+It must keep all that is asked, and may add nothing but what was asked before. Answers are not shown to it:
+they quote documents, which would then speak through the question, and stay in it when they are gone.
 """
 
 import re
@@ -28,14 +28,13 @@ SECONDS = 6.0
 MAX_TOKENS = 160
 TURNS = 3
 QUESTION_CHARACTERS = 500  # of each earlier turn
-ANSWER_CHARACTERS = 400
 LONGER = 25  # words that may be added
 FROM_BEFORE = 0.7  # share of the added content words that the conversation holds
 _SEVERAL = re.compile(r"[;,]|\b(?:and|und|sowie|as well as)\b", re.IGNORECASE)
 LEAST_WORDS = 8  # of a question without a conversation that may ask several things
 _BULLET = re.compile(r"^\s*(?:[-*•]|\(?\d{1,2}[.)])\s+")
 _LABEL = re.compile(r"^(?:(?:standalone |rewritten |last )?question|frage)\s*:\s*", re.IGNORECASE)
-_POLITE = frozenset({"pleas", "thank", "hello", "hi", "okay", "ok", "bitt", "dank", "hallo"})
+_POLITE = frozenset({"pleas", "thank", "hello", "hi", "okay", "ok", "bitt", "dank", "hallo", "well"})
 _QUOTES = "\"'“”„»«` "
 
 
@@ -66,7 +65,7 @@ def rewritten(
 def is_faithful(lines: Sequence[str], question: str, history: Sequence[Turn]) -> bool:
     """Keeps every content word of the question, and adds hardly any, no name and no figure from elsewhere."""
     text = " ".join(lines)
-    before = " ".join(f"{turn.question} {turn.answer}" for turn in history)
+    before = " ".join(turn.question for turn in history)
     if not 1 <= len(lines) <= MOST_PARTS or len(text) > LONGEST or any(line.count("?") > 1 for line in lines):
         return False
     if len(text.split()) > len(question.split()) * max(1, len(lines)) + LONGER:
@@ -103,18 +102,17 @@ def _adds(text: str, question: str, before: str) -> bool:
 
 def _messages(question: str, history: Sequence[Turn]) -> list[ChatMessage]:
     system, user = load_texts(VERSION)
-    turns = "\n".join(_told(turn) for turn in history) or "(nothing)"
-    asked = " ".join(neutral(question).split())
-    content = user.substitute(turns=f"{FENCE}\n{turns}\n{FENCE}", question=f"{FENCE}\n{asked}\n{FENCE}")
+    turns = "\n".join(_plain(turn.question)[:QUESTION_CHARACTERS] for turn in history) or "(none)"
+    fenced = {"turns": turns, "question": _plain(question)}
+    content = user.substitute({name: f"{FENCE}\n{text}\n{FENCE}" for name, text in fenced.items()})
     return [
         ChatMessage(role=MessageRole.SYSTEM, content=system),
         ChatMessage(role=MessageRole.USER, content=content),
     ]
 
 
-def _told(turn: Turn) -> str:
-    question, answer = (" ".join(neutral(text).split()) for text in (turn.question, turn.answer))
-    return f"Question: {question[:QUESTION_CHARACTERS]}\nAnswer: {answer[:ANSWER_CHARACTERS]}"
+def _plain(text: str) -> str:
+    return " ".join(neutral(text).split())
 
 
 def _said(

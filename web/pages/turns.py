@@ -8,6 +8,7 @@ from uuid import UUID
 from django.utils.safestring import SafeString
 
 from retrieval.conversations import ERASED, ShownMessage
+from retrieval.models import Message
 from web.api.schemas import Citation, citations_of, versions_of
 from web.markdown import render_markdown
 
@@ -25,10 +26,12 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class TurnView:
-    """`tone` is the verdict, or what became of the answer instead; `citations` go to the scripts."""
+    """`tone` is the verdict, or what became of the answer instead; `citations` go to the scripts.
+    `understood`: the standalone question, where it is not what was typed."""
 
     id: UUID
     question: str
+    understood: str
     state: str
     html: SafeString | None
     tone: str
@@ -60,6 +63,7 @@ def _turn_view(shown: ShownMessage, citations: list[Citation]) -> TurnView:
     return TurnView(
         id=message.id,
         question=message.question,
+        understood=_understood(message),
         state=shown.state,
         html=_rendered(shown.answer, citations),
         tone=tone,
@@ -71,6 +75,11 @@ def _turn_view(shown: ShownMessage, citations: list[Citation]) -> TurnView:
         citations=[citation.model_dump(mode="json") for citation in citations],
         rating=message.rating,
     )
+
+
+def _understood(message: Message) -> str:
+    same = message.standalone_question.split() == message.question.split()
+    return "" if same else message.standalone_question
 
 
 def _unsupported(shown: ShownMessage) -> tuple[str, ...]:
