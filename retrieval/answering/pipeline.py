@@ -12,6 +12,7 @@ Verdicts
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from uuid import UUID
 
 from cairn.errors import CairnError
 from cairn.inference.protocols import Embedder
@@ -128,7 +129,14 @@ def _merged(found: Sequence[_Found]) -> tuple[Hit, ...]:
     """The best of each part, then the second of each, and so on."""
     deepest = max((len(item.hits) for item in found), default=0)
     ranked = [item.hits[at] for at in range(deepest) for item in found if at < len(item.hits)]
-    return tuple({hit.chunk: hit for hit in reversed(ranked)}.values())[::-1]
+    return _first_of_each(ranked, lambda hit: hit.chunk)
+
+
+def _first_of_each(hits: Sequence[Hit], key: Callable[[Hit], UUID]) -> tuple[Hit, ...]:
+    found: dict[UUID, Hit] = {}
+    for hit in hits:
+        found.setdefault(key(hit), hit)
+    return tuple(found.values())
 
 
 def _written(asked: Asked, course: Course, found: Sequence[_Found]) -> Iterator[AnswerEvent]:
@@ -213,10 +221,8 @@ def _refused(
     reason: str,
     hits: Sequence[Hit],
 ) -> Done:
-    nearest = list({hit.document: hit for hit in reversed(hits)}.values())[::-1][:NEAREST]
-    return Done(
-        _answer(asked, course, whole, outcomes, verdict="refused", reason=reason, nearest=tuple(nearest))
-    )
+    nearest = _first_of_each(hits, lambda hit: hit.document)[:NEAREST]
+    return Done(_answer(asked, course, whole, outcomes, verdict="refused", reason=reason, nearest=nearest))
 
 
 def _answer(
