@@ -231,7 +231,7 @@ def _goes_on(before: str, text: str) -> bool:
     """A question of its own, not a second relative clause ("people who travel and who are ill") nor the end
     of an enumeration ("between them, me, and what lies ahead")."""
     relative = _RELATIVE.match(text)
-    if relative and re.search(rf"\w\s+{relative[1]}\b", before, re.IGNORECASE):
+    if relative and re.search(rf"\b(?!(?:{_PREPOSITION})\b)\w+\s+{relative[1]}\b", before, re.IGNORECASE):
         return False
     last = before.rpartition(",")
     if last[1] and len(last[2].split()) <= ENUMERATED and not _HAS_VERB.search(last[2]):

@@ -48,7 +48,8 @@ _REFERENCE = re.compile(
     r"|dasselbe)\b|\bthe (?:other |free |next |last |first |second |new |old )?ones?\b"
     r"|\b(?:must|does|do|did|is|are|was|were|can|could|will|would|should|may|of|for|about|with|to|from"
     r"|after|before) (?:this|that|these|those)\b(?=\s*(?:$|[?.!,]|\w+\s*[?.!]*$))"
-    r"|\b(?:this|that|these|those|das|dies|diese|dieser|dieses)\b(?=\s*(?:$|[?.!,]|is\b|are\b|was\b|were\b|do\b"
+    r"|\bthat\b(?=\s*(?:$|[?.!,]|also\b|too\b))"
+    r"|(?:\b(?:this|these|those|das|dies|diese|dieser|dieses)|^that)\b(?=\s*(?:$|[?.!,]|is\b|are\b|was\b|were\b|do\b"
     r"|does\b|apply\b|applies\b|work\b|works\b|mean\b|also\b|too\b|ist\b|sind\b|gilt\b|gelten\b|auch\b|too\b))"
     r"|\b(?:this|these|those) [a-z]{3,}|\b(?:does|do|did|can|will|must|should) that [a-z]{3,}",
     re.IGNORECASE,
