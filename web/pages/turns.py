@@ -83,11 +83,13 @@ def _understood(message: Message) -> str:
 
 
 def _unsupported(shown: ShownMessage) -> tuple[str, ...]:
-    """Sentences that are shown although no passage holds them; others were left out of the answer."""
+    """Sentences that are shown although no passage holds them. Others were left out of the answer, or stand
+    in it once and were left out where they came again."""
     if shown.message.mode == "extractive":
         return ()
-    texts = (str(item["text"]) for item in shown.sentences if not item["supported"])
-    return tuple(text for text in texts if text in shown.answer)
+    traced = {str(item["text"]) for item in shown.sentences if item["supported"]}
+    texts = dict.fromkeys(str(item["text"]) for item in shown.sentences if not item["supported"])
+    return tuple(text for text in texts if text in shown.answer and text not in traced)
 
 
 def _rendered(answer: str, citations: Sequence[Citation]) -> SafeString | None:
