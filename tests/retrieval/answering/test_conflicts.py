@@ -97,6 +97,14 @@ def test_versions_of_one_title_may_have_changed_a_word() -> None:
     assert said(one, other, question=question, titles=("Travel 2021", "Travel 2023")) == [("$180", "$200")]
 
 
+def test_a_least_and_a_most_go_together() -> None:
+    one, other = "Annual leave lasts at least 5 days.", "Annual leave lasts at most 30 days."
+    assert (
+        said(one, other, question="How long does annual leave last?", titles=("Leave 2021", "Leave 2023"))
+        == []
+    )
+
+
 def test_one_document_does_not_contradict_itself() -> None:
     first, second = make_hit(OLD), make_hit(OLD.replace("25", "27"), ordinal=1)
     assert conflicts(QUESTION, [Ground(first, first.text)], [first, second]) == []

@@ -119,6 +119,26 @@ def test_a_model_that_goes_away_between_the_parts_is_not_blamed_on_the_documents
     assert "cannot be reached" in answer["reason"]
 
 
+def test_a_model_that_is_away_is_asked_once(submitted: SUBMIT, asked: Any) -> None:
+    submitted("Leave", LEAVE)
+    submitted("Parking", BICYCLES)
+    chat = BreaksAt(1, "Never heard.")
+    answer = asked(BOTH, chat=chat)
+    assert len(chat.prompts) == 1
+    assert answer["mode"] == "extractive"
+
+
+def test_markers_go_on_behind_a_part_without_an_answer(submitted: SUBMIT, asked: Any) -> None:
+    submitted("Leave", LEAVE)
+    submitted("Parking", BICYCLES)
+    submitted("Canteen", "Lunch in the canteen costs 5 dollars.")
+    question = f"{FIRST} {SECOND} What does lunch in the canteen cost?"
+    lines = f"{LEAVE[:-1]} [1].", "The passages do not tell.", "Lunch in the canteen costs 5 dollars [1]."
+    answer = asked(question, *lines)
+    assert answer["answer"].startswith(f"{LEAVE} [1]\n\nLunch in the canteen costs 5 dollars. [2]")
+    assert [citation["marker"] for citation in answer["citations"]] == [1, 2]
+
+
 class BreaksAt(FakeChat):
     """Unreachable from its n-th answer on."""
 
