@@ -16,6 +16,7 @@ from cairn.errors import InvalidInput
 from cairn.library.models import Grounding, KnowledgeBase
 from cairn.settings import environment
 from retrieval.answering import answer
+from retrieval.answering.pipeline import EVIDENCE_TOKENS
 from retrieval.answering.reading import answerability
 from retrieval.conversations import ERASED, conversation_for, conversation_start, history_for
 from retrieval.engine import Engine, engine
@@ -85,11 +86,18 @@ def _events(message: Message, scope: Scope, filters: Filters) -> Iterator[Answer
         grounding=_grounding(scope),
         locate=place_of,
         max_tokens=environment().answer_max_tokens,
-        evidence_tokens=environment().answer_evidence_tokens,
+        evidence_tokens=_evidence_tokens(),
         cancelled=_stopped(message),
         answerability=answerability(parts.embedder, parts.reader),
         inference=parts.inference,
+        rewrites=environment().rewrites_questions,
     )
+
+
+def _evidence_tokens() -> int | None:
+    """None: as many as the model's context suggests."""
+    packaged = EVIDENCE_TOKENS if environment().has_packaged_chat_model else None
+    return environment().answer_evidence_tokens or packaged
 
 
 def _grounding(scope: Scope) -> str:
@@ -153,6 +161,7 @@ def _save(message: Message, answer: Answer, scope: Scope, hits: Sequence[Hit]) -
             mode=answer.mode,
             sentences=[asdict(sentence) for sentence in answer.sentences] if readable else [],
             nearest=_nearest(answer),
+            parts=[asdict(part) for part in answer.parts],
             model=answer.model,
             usage=asdict(answer.usage),
             timings=asdict(answer.timings),
@@ -190,5 +199,7 @@ def _trace(answer: Answer, scope: Scope, hits: Sequence[Hit]) -> dict[str, Any]:
         "generation": active_generation().name,
         "hits": [{"chunk": str(hit.chunk), "score": hit.score} for hit in hits],
         "prompt_version": answer.prompt_version,
+        "rewrite_version": answer.rewrite_version,
+        "signals": dict(answer.signals),
         "verdicts": [sentence.supported for sentence in answer.sentences],
     }

@@ -72,6 +72,7 @@ class Message(models.Model):
     mode = models.CharField(max_length=10, blank=True)
     sentences = models.JSONField(default=list)
     nearest = models.JSONField(default=list)
+    parts = models.JSONField(default=list)
     model = models.CharField(max_length=200, blank=True)
     usage = models.JSONField(default=dict)
     timings = models.JSONField(default=dict)

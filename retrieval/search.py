@@ -9,6 +9,7 @@ from cairn.errors import InvalidInput
 from cairn.library.cells import CellLine
 from cairn.library.models import Chunk
 from retrieval.bm25 import query_sparse
+from retrieval.dating import date_said
 from retrieval.duplicates import Wording
 from retrieval.engine import Engine, engine
 from retrieval.fusion import Ranking, ranked
@@ -121,4 +122,5 @@ def _hit(chunk: Chunk, scores: Scores) -> Hit:
         media_type=media_type,
         cells=cells,
         location=location_of(media_type, chunk.page, cells),
+        dated=date_said({**chunk.version.properties, **document.metadata}),
     )

@@ -1,5 +1,6 @@
 """What passes between search, answering and their callers."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
@@ -22,7 +23,8 @@ class Scores:
 class Hit:
     """A chunk that the asker may read, found for a query. `elements` index into its rendition.
 
-    `location` says in words where it stands; `cells` do so for each line of a text from a sheet.
+    `location` says in words where it stands; `cells` do so for each line of a text from a sheet. `dated`:
+    the date that the document's metadata gives it, in ISO format or a year alone; empty without one.
     """
 
     chunk: UUID
@@ -41,6 +43,7 @@ class Hit:
     media_type: str = ""
     cells: tuple[CellLine, ...] = ()
     location: str = ""
+    dated: str = ""
 
     @property
     def score(self) -> float:
@@ -106,8 +109,18 @@ class Turn:
 
 
 @dataclass(frozen=True, slots=True)
+class AnsweredPart:
+    """One of the questions in a question. verdict: supported, partial, refused."""
+
+    question: str
+    verdict: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
-    """verdict: supported, partial, refused. mode: generated, extractive, none."""
+    """verdict: supported, partial, refused. mode: generated, extractive, none. `parts`: none if one thing was
+    asked. `rewrite_version`: of the prompt, if a model made the question stand by itself."""
 
     question: str
     standalone_question: str
@@ -122,6 +135,9 @@ class Answer:
     usage: Usage = field(default_factory=Usage)
     timings: Timings = field(default_factory=Timings)
     prompt_version: str = ""
+    parts: tuple[AnsweredPart, ...] = ()
+    rewrite_version: str = ""
+    signals: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,8 @@ class Draft:
     """Takes the model's units one by one and yields what may be shown.
 
     Nothing is shown before a sentence holds that says something about the question: what comes before it
-    waits. A heading, or a sentence that ends with a colon, waits for what it announces.
+    waits. A heading, or a sentence that ends with a colon, waits for what it announces. Drafts of the parts
+    of one answer share `citations`, `markers` and `said`.
     """
 
     question: str
@@ -58,10 +59,10 @@ class Draft:
     repeats: int = 0
     failures: int = 0
     lost: int = 0  # sentences that did not hold, whether left out or flagged
-    _markers: dict[tuple[object, str], int] = field(default_factory=dict)
+    markers: dict[tuple[object, str], int] = field(default_factory=dict)
     _waiting: list[_Piece] = field(default_factory=list)
     _announced: list[_Piece] = field(default_factory=list)
-    _said: list[frozenset[str]] = field(default_factory=list)
+    said: list[frozenset[str]] = field(default_factory=list)
     _orphan: tuple[str, str] | None = None  # lead and bullet of an item whose first sentence was dropped
     _opened: bool = False
 
@@ -95,6 +96,16 @@ class Draft:
             text = _marked(extract.markdown, numbers)
             yield from self._show(_Piece("\n\n", text, (citation,)))
 
+    def remark(
+        self, wording: Callable[[Sequence[str]], str], grounds: Sequence[Ground]
+    ) -> Iterator[AnswerEvent]:
+        """Adds a sentence of Cairn's own about what these grounds say; `wording` gets their markers."""
+        citations = tuple(self._citation(ground) for ground in grounds)
+        numbers = tuple(citation.marker for citation in citations)
+        text = wording([marker((number,)) for number in numbers])
+        self.sentences.append(CheckedSentence(text, supported=True, markers=numbers))
+        yield from self._show(_Piece("\n\n", text, citations))
+
     def _not_worth_checking(self, unit: Unit, body: str, *, last: bool) -> str:
         if ABSTAINS.search(body):
             self.abstained = True
@@ -111,8 +122,8 @@ class Draft:
 
     def _nothing_new(self, body: str) -> bool:
         stems = content_stems(body, self.language) or frozenset({body})
-        known = any(stems <= earlier for earlier in self._said)
-        self._said.append(stems)
+        known = any(stems <= earlier for earlier in self.said)
+        self.said.append(stems)
         return known
 
     def _checked(self, unit: Unit, body: str, cited: tuple[int, ...]) -> Iterator[AnswerEvent]:
@@ -174,7 +185,9 @@ class Draft:
         """What never got shown is no part of the answer; its sentences no longer count as kept."""
         self._waiting.clear()
         self._announced.clear()
-        self._markers.clear()
+        shown = {citation.marker for citation in self.citations}
+        for key in [key for key, number in self.markers.items() if number not in shown]:
+            del self.markers[key]
         self.sentences = [replace(item, supported=False, markers=()) for item in self.sentences]
 
     def _to_the_point(self, unit: Unit, body: str, support: Support) -> bool:
@@ -195,7 +208,7 @@ class Draft:
         return covered(asked, told | content_stems(headings, self.language)) >= NEARLY_ALL
 
     def _citation(self, ground: Ground) -> Citation:
-        number = self._markers.setdefault((ground.hit.chunk, ground.quote), len(self._markers) + 1)
+        number = self.markers.setdefault((ground.hit.chunk, ground.quote), len(self.markers) + 1)
         return _citation(number, ground.hit, ground.quote, self.locate)
 
 

@@ -1,14 +1,18 @@
-"""From hits to the numbered passages that a model is shown."""
+"""From hits to the numbered passages that a model is shown.
+
+The best comes first and the second best last: models read the middle of a long prompt least.
+"""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 
 from retrieval.answering.sentences import split
+from retrieval.dating import own_date
 from retrieval.duplicates import Wording
 from retrieval.types import Hit
 
-FENCE_TOKENS = 12  # what the number, heading and quotes around a passage cost
+FENCE_TOKENS = 12  # what the number and the quotes around a passage cost
 LEAST_TOKENS = 40  # a cut passage shorter than this is not worth its fence
 
 
@@ -27,6 +31,15 @@ class Passage:
     def heading(self) -> str:
         return " > ".join((self.hits[0].title, *self.hits[0].section))
 
+    @property
+    def label(self) -> str:
+        """The heading, with the document's own date where it has one. No claim is checked against it: the
+        day of a date must not bear out other figures."""
+        dated = own_date(self.hits[0])
+        return (
+            f"{self.heading} ({dated.value})" if dated and dated.value not in self.heading else self.heading
+        )
+
 
 def deduplicated(hits: Sequence[Hit]) -> list[Hit]:
     """Best first; of hits that say the same, the first. What differs in a figure or a name does not."""
@@ -41,7 +54,7 @@ def deduplicated(hits: Sequence[Hit]) -> list[Hit]:
 
 
 def passages(hits: Sequence[Hit], *, budget: int, count_tokens: Callable[[str], int]) -> list[Passage]:
-    """As many as fit, numbered from 1, best first. The first one always gets in, cut if it must be."""
+    """As many as fit, numbered from 1. The best always gets in, cut if it must be."""
     found: list[Passage] = []
     for group in _neighbours(hits):
         passage = _fitted(_passage(group, len(found) + 1), budget, count_tokens)
@@ -49,7 +62,8 @@ def passages(hits: Sequence[Hit], *, budget: int, count_tokens: Callable[[str], 
             continue
         found.append(passage)
         budget -= _cost(passage, passage.text, count_tokens)
-    return found
+    placed = [*found[:1], *found[2:], *found[1:2]]
+    return [replace(passage, number=number) for number, passage in enumerate(placed, 1)]
 
 
 def _passage(group: Sequence[Hit], number: int) -> Passage:
@@ -74,7 +88,7 @@ def _joined_text(group: Sequence[Hit]) -> str:
 
 
 def _cost(passage: Passage, text: str, count_tokens: Callable[[str], int]) -> int:
-    return count_tokens(f"{passage.heading}\n{text}") + FENCE_TOKENS
+    return count_tokens(f"{passage.label}\n{text}") + FENCE_TOKENS
 
 
 def _fitted(passage: Passage, budget: int, count_tokens: Callable[[str], int]) -> Passage | None:

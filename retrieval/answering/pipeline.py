@@ -1,33 +1,36 @@
 """A question's way out: standalone question, search, evidence, answer or refusal, sentence check, events.
 
+A question that asks several things is answered part by part, each from evidence of its own.
+
 Verdicts
     supported: every sentence shown can be traced to a passage, and none of the model's sentences was left
         out for lack of support (remarks about itself and repetitions do not count).
-    partial: something shown or left out could not be traced, the model broke off or was stopped, or the
-        passages are quoted in place of an answer.
+    partial: something shown or left out could not be traced, the model broke off or was stopped, the
+        passages are quoted in place of an answer, or not every part of the question is answered.
     refused: nothing is answered; `reason` says why, `nearest` names what the asker may open instead.
 """
 
-import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from uuid import UUID
 
-from cairn.errors import CairnError, Unavailable
+from cairn.errors import CairnError
 from cairn.inference.protocols import Embedder, NaturalLanguageInference
 from retrieval.answering.answerability import RuleAnswerability
-from retrieval.answering.drafting import FLAG, STRICT, Draft
-from retrieval.answering.evidence import Passage, deduplicated, passages
-from retrieval.answering.extractive import extracts
+from retrieval.answering.drafting import FLAG, STRICT
+from retrieval.answering.evidence import deduplicated
+from retrieval.answering.extractive import escaped
 from retrieval.answering.lexicon import Language, language_of
-from retrieval.answering.prompting import VERSION, load_prompt, visible
+from retrieval.answering.parts import Part
+from retrieval.answering.prompting import VERSION
 from retrieval.answering.protocols import Answerability, ChatModel, Judgement, Locate, Search
 from retrieval.answering.remembering import Remembering
-from retrieval.answering.sentences import SentenceStream
-from retrieval.answering.standalone import standalone_question
-from retrieval.answering.support import SentenceChecker
+from retrieval.answering.understanding import Understood, understand
 from retrieval.answering.wording import say
+from retrieval.answering.writing import Course, Outcome, Whole, Writer, write
 from retrieval.types import (
     Answer,
+    AnsweredPart,
     AnswerEvent,
     Delta,
     Done,
@@ -40,47 +43,30 @@ from retrieval.types import (
     Usage,
 )
 
-EVIDENCE_TOKENS = 500  # a larger model makes good use of several times as many
-MARGIN_TOKENS = 64  # what a chat template puts around the turns
-LEAST_EVIDENCE_TOKENS = 64
+EVIDENCE_TOKENS = 500  # what the packaged model makes good use of
 NEAREST = 3
-LONGEST_QUESTION = 4000  # characters
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What stays the same while one question is answered."""
+    """A question, and all that it takes to answer it."""
 
     question: str
-    standalone: str
+    understood: Understood
     search: Search
-    chat: ChatModel
-    embedder: Embedder
-    locate: Locate
     answerability: Answerability
-    grounding: str
-    max_tokens: int
-    evidence_tokens: int
-    cancelled: Callable[[], bool]
-    language: Language
-    inference: NaturalLanguageInference | None = None
+    writer: Writer
+
+    @property
+    def language(self) -> Language:
+        return self.writer.language
 
 
-@dataclass(slots=True)
-class Course:
-    """What is found out on the way."""
-
-    began: float = field(default_factory=time.perf_counter)
-    retrieval_ms: float = 0.0
-    first_token_ms: float | None = None
-    prompt_tokens: int = 0
-    written: list[str] = field(default_factory=list)
-    stopped: bool = False
-    broken: bool = False
-    called: bool = False
-
-    def since(self) -> float:
-        return (time.perf_counter() - self.began) * 1000
+@dataclass(frozen=True, slots=True)
+class _Found:
+    part: Part
+    hits: Sequence[Hit]
+    judgement: Judgement
 
 
 def answer(
@@ -93,203 +79,194 @@ def answer(
     history: Sequence[Turn] = (),
     grounding: str = STRICT,
     max_tokens: int = 320,
-    evidence_tokens: int = EVIDENCE_TOKENS,
+    evidence_tokens: int | None = EVIDENCE_TOKENS,
     cancelled: Callable[[], bool] = lambda: False,
     answerability: Answerability | None = None,
     inference: NaturalLanguageInference | None = None,
+    rewrites: bool = False,
 ) -> Iterator[AnswerEvent]:
     """Started, Sources, then Delta and Cited as they come, and Done or Failed at the end.
 
     `first_token_ms` is the time until the first Delta. Closing the iterator ends the model's stream.
-    A citation comes before the text that holds its marker.
+    A citation comes before the text that holds its marker. `rewrites`: the chat model is fit to make the
+    question stand by itself. `max_tokens` and `evidence_tokens` (None: by the model's context) are for each
+    part of the question.
     """
     if grounding not in (STRICT, FLAG):
         message = f"grounding is strict or flag, not {grounding!r}"
         raise ValueError(message)
     embedder = Remembering(embedder)
-    asked = Asked(
-        question=question,
-        standalone=standalone_question(visible(question[:LONGEST_QUESTION]), history),
-        search=search,
-        chat=chat,
-        embedder=embedder,
-        locate=locate,
-        answerability=answerability or RuleAnswerability(embedder),
-        grounding=grounding,
-        max_tokens=max_tokens,
-        evidence_tokens=evidence_tokens,
-        cancelled=cancelled,
-        language=language_of(question),
-        inference=inference,
+    writer = Writer(
+        chat,
+        embedder,
+        locate,
+        grounding,
+        max_tokens,
+        evidence_tokens,
+        cancelled,
+        language_of(question),
+        inference,
     )
     try:
-        yield from _answered(asked, Course())
+        course = Course()
+        understood = understand(question, history, chat if rewrites else None, cancelled)
+        judge = answerability or RuleAnswerability(embedder)
+        yield from _answered(Asked(question, understood, search, judge, writer), course)
     except CairnError as error:
         yield Failed(error.code, error.message)
 
 
 def _answered(asked: Asked, course: Course) -> Iterator[AnswerEvent]:
-    yield Started(asked.standalone)
-    if not asked.standalone:
+    yield Started(asked.understood.standalone)
+    if not asked.understood.standalone:
         yield Sources(())
-        yield _refused(asked, course, say("empty", asked.language), ())
+        yield _refused(asked, course, Whole(), [], say("empty", asked.language), ())
         return
-    hits = deduplicated(asked.search(asked.standalone))
+    searched = [(part, deduplicated(asked.search(part.query))) for part in asked.understood.parts]
     course.retrieval_ms = course.since()
-    judgement = asked.answerability.judge(asked.standalone, hits)
-    if not judgement.answerable:
-        yield Sources(())
-        yield _refused(asked, course, judgement.reason, hits)
+    found = [_Found(part, hits, asked.answerability.judge(part.query, hits)) for part, hits in searched]
+    course.signals = found[0].judgement.signals if len(found) == 1 else {}
+    told = [item for item in found if item.judgement.answerable]
+    yield Sources(_merged(told))
+    if not told:
+        outcomes = [_untold(item) for item in found]
+        yield _refused(asked, course, Whole(), outcomes, _reasons(outcomes), _merged(found))
         return
-    evidence = passages(hits, budget=_budget(asked), count_tokens=asked.chat.count_tokens)
-    yield Sources(tuple(hits))
-    yield from _written(asked, course, hits, evidence, judgement)
+    yield from _written(asked, course, found)
 
 
-def _budget(asked: Asked) -> int:
-    prompt = asked.chat.count_tokens(load_prompt().overhead(asked.standalone)) + MARGIN_TOKENS
-    room = asked.chat.context_tokens - prompt - asked.max_tokens
-    return max(LEAST_EVIDENCE_TOKENS, min(asked.evidence_tokens, room))
+def _merged(found: Sequence[_Found]) -> tuple[Hit, ...]:
+    """The best of each part, then the second of each, and so on."""
+    deepest = max((len(item.hits) for item in found), default=0)
+    ranked = [item.hits[at] for at in range(deepest) for item in found if at < len(item.hits)]
+    return _first_of_each(ranked, lambda hit: hit.chunk)
 
 
-def _written(
-    asked: Asked, course: Course, hits: Sequence[Hit], evidence: Sequence[Passage], judgement: Judgement
-) -> Iterator[AnswerEvent]:
-    checker = SentenceChecker(
-        evidence,
-        asked.embedder,
-        question=asked.standalone,
-        speaks=asked.language,
-        inference=asked.inference,
-    )
-    draft = Draft(asked.standalone, checker.check, asked.locate, asked.grounding, asked.language)
-    failure: Unavailable | None = None
-    try:
-        for event in _drafted(asked, course, draft, evidence):
-            if isinstance(event, Delta) and course.first_token_ms is None:
-                course.first_token_ms = course.since()
-            yield event
-    except Unavailable as error:
-        failure = error
-        course.broken = True
-    if draft.opened:
-        yield _done(asked, course, draft, mode="generated", hits=())
+def _first_of_each(hits: Sequence[Hit], key: Callable[[Hit], UUID]) -> tuple[Hit, ...]:
+    found: dict[UUID, Hit] = {}
+    for hit in hits:
+        found.setdefault(key(hit), hit)
+    return tuple(found.values())
+
+
+def _written(asked: Asked, course: Course, found: Sequence[_Found]) -> Iterator[AnswerEvent]:
+    whole, outcomes = Whole(), list[Outcome]()
+    for item in found:
+        if course.stopped:
+            reason = say("stopped", asked.language)
+            outcomes.append(Outcome(item.part, "none", "refused", reason, why="stopped"))
+        elif item.judgement.answerable:
+            outcome = yield from write(asked.writer, course, whole, item.part, item.hits, item.judgement)
+            outcomes.append(outcome)
+        else:
+            outcomes.append(_untold(item))
+    if all(outcome.mode == "none" for outcome in outcomes):
+        yield from _nothing(asked, course, whole, outcomes, _merged(found))
         return
-    yield from _fallen_back(asked, course, draft, hits, judgement, failure)
+    whole.begin()
+    yield from whole.shown(_notes(outcomes, asked.language), course)
+    verdict, reason = _verdict(asked, course, outcomes)
+    yield Done(_answer(asked, course, whole, outcomes, verdict=verdict, reason=reason))
 
 
-def _drafted(
-    asked: Asked, course: Course, draft: Draft, evidence: Sequence[Passage]
+def _untold(item: _Found) -> Outcome:
+    return Outcome(item.part, "none", "refused", item.judgement.reason, why="missing")
+
+
+def _nothing(
+    asked: Asked, course: Course, whole: Whole, outcomes: Sequence[Outcome], hits: Sequence[Hit]
 ) -> Iterator[AnswerEvent]:
-    """What of the model's writing may be shown. Its stream is closed whichever way this ends."""
-    messages = load_prompt().messages(asked.standalone, evidence)
-    course.prompt_tokens = sum(asked.chat.count_tokens(str(message.content)) for message in messages)
-    course.called = True
-    sentences = SentenceStream()
-    pieces = asked.chat.stream(messages, max_tokens=asked.max_tokens)
-    try:
-        for piece in pieces:
-            course.written.append(piece)
-            for unit in sentences.feed(piece):
-                yield from draft.take(unit)
-            if asked.cancelled():
-                course.stopped = True
-                return
-            if draft.hopeless or draft.abstained or _circles(sentences.pending):
-                return
-        for unit in sentences.close():
-            yield from draft.take(unit, last=True)
-    finally:
-        close = getattr(pieces, "close", None)
-        if close is not None:
-            close()
-
-
-def _circles(pending: str) -> bool:
-    """Whether an unfinished sentence repeats its last words again and again."""
-    if len(pending) < 120 or len(pending) % 8:
-        return False
-    tail = pending[-120:]
-    return any(tail == (tail[:period] * (120 // period + 1))[:120] for period in range(1, 41))
-
-
-def _fallen_back(
-    asked: Asked,
-    course: Course,
-    draft: Draft,
-    hits: Sequence[Hit],
-    judgement: Judgement,
-    failure: Unavailable | None,
-) -> Iterator[AnswerEvent]:
-    """Nothing was shown: quote the evidence if it is strong, else refuse, or fail with the model."""
-    draft.forget_waiting()
-    quotable = judgement.strong and not draft.abstained and not course.stopped
-    blocks = extracts(asked.standalone, hits, asked.embedder, asked.language) if quotable else []
-    if blocks:
-        for event in draft.quote(blocks):
-            if isinstance(event, Delta) and course.first_token_ms is None:
-                course.first_token_ms = course.since()
-            yield event
-        yield _done(asked, course, draft, mode="extractive", hits=())
-    elif failure is not None:
-        yield Failed(failure.code, failure.message)
+    if course.failure is not None:
+        yield Failed(course.failure.code, course.failure.message)
     else:
-        why = "stopped" if course.stopped else "abstained" if draft.abstained else "nothing_held"
-        yield _refused(asked, course, say(why, asked.language), hits, draft)
+        yield _refused(asked, course, whole, outcomes, _reasons(outcomes), hits)
 
 
-def _verdict(asked: Asked, course: Course, draft: Draft, mode: str) -> tuple[str, str]:
-    """The verdict on what was shown, and its reason."""
-    if mode == "extractive":
-        return "partial", say("model_away" if course.broken else "extractive", asked.language)
-    if course.broken or course.stopped:
-        return "partial", say("broken_off" if course.broken else "stopped", asked.language)
-    kept = sum(sentence.supported for sentence in draft.sentences)
-    if draft.lost:
-        what = "flagged" if asked.grounding == FLAG else "dropped"
-        return "partial", say(what, asked.language, count=draft.lost, total=kept + draft.lost)
-    return "supported", say("supported", asked.language)
+def _reasons(outcomes: Sequence[Outcome]) -> str:
+    return " ".join(dict.fromkeys(outcome.reason for outcome in outcomes))
 
 
-def _done(asked: Asked, course: Course, draft: Draft, *, mode: str, hits: Sequence[Hit]) -> Done:
-    verdict, reason = _verdict(asked, course, draft, mode)
-    return Done(_answer(asked, course, draft, verdict=verdict, reason=reason, mode=mode, nearest=hits))
+def _notes(outcomes: Sequence[Outcome], language: Language) -> Iterator[AnswerEvent]:
+    """What is not answered is said, too."""
+    notes = [say(word, language, parts=escaped(parts)) for word, parts in _unanswered(outcomes)]
+    if notes:
+        yield Delta("\n\n".join(notes))
+
+
+def _unanswered(outcomes: Sequence[Outcome]) -> Iterator[tuple[str, str]]:
+    """That the documents do not tell is said only where they, and not the model, are at fault."""
+    for word, reasons in (
+        ("untold", {"missing", "abstained"}),
+        ("unwritten", {"nothing_held", "model_gone"}),
+    ):
+        texts = [outcome.part.text for outcome in outcomes if outcome.why in reasons]
+        if texts:
+            yield word, " ".join(texts)
+
+
+def _verdict(asked: Asked, course: Course, outcomes: Sequence[Outcome]) -> tuple[str, str]:
+    if len(outcomes) == 1:
+        return outcomes[0].verdict, outcomes[0].reason
+    reasons = [say(word, asked.language, parts=parts) for word, parts in _unanswered(outcomes)]
+    if course.stopped or course.failure:
+        reasons.append(say("stopped" if course.stopped else "broken_off", asked.language))
+    if lost := sum(outcome.lost for outcome in outcomes):
+        what = "flagged" if asked.writer.grounding == FLAG else "dropped"
+        total = lost + sum(outcome.kept for outcome in outcomes)
+        reasons.append(say(what, asked.language, count=lost, total=total))
+    if any(outcome.mode == "extractive" for outcome in outcomes):
+        reasons.append(say("model_away" if course.failure else "extractive", asked.language))
+    verdict = "partial" if reasons else "supported"
+    reasons = reasons or [say("supported", asked.language)]
+    if any(outcome.differs for outcome in outcomes):
+        reasons.append(say("differ_reason", asked.language))
+    return verdict, " ".join(reasons)
 
 
 def _refused(
-    asked: Asked, course: Course, reason: str, hits: Sequence[Hit], draft: Draft | None = None
+    asked: Asked,
+    course: Course,
+    whole: Whole,
+    outcomes: Sequence[Outcome],
+    reason: str,
+    hits: Sequence[Hit],
 ) -> Done:
-    nearest = list({hit.document: hit for hit in reversed(hits)}.values())[::-1][:NEAREST]
-    return Done(_answer(asked, course, draft, verdict="refused", reason=reason, mode="none", nearest=nearest))
+    nearest = _first_of_each(hits, lambda hit: hit.document)[:NEAREST]
+    return Done(_answer(asked, course, whole, outcomes, verdict="refused", reason=reason, nearest=nearest))
 
 
 def _answer(
     asked: Asked,
     course: Course,
-    draft: Draft | None,
+    whole: Whole,
+    outcomes: Sequence[Outcome],
     *,
     verdict: str,
     reason: str,
-    mode: str,
-    nearest: Sequence[Hit],
+    nearest: tuple[Hit, ...] = (),
 ) -> Answer:
+    modes = {outcome.mode for outcome in outcomes}
+    parts = [AnsweredPart(item.part.text, item.verdict, item.reason) for item in outcomes]
     return Answer(
         question=asked.question,
-        standalone_question=asked.standalone,
-        text=draft.text if draft else "",
+        standalone_question=asked.understood.standalone,
+        text=whole.text,
         verdict=verdict,
         reason=reason,
-        mode=mode,
-        citations=tuple(draft.citations) if draft else (),
-        sentences=tuple(draft.sentences) if draft else (),
-        nearest=tuple(nearest),
-        model=asked.chat.name if course.called else "",
+        mode=next((mode for mode in ("generated", "extractive") if mode in modes), "none"),
+        citations=tuple(whole.citations),
+        sentences=tuple(whole.sentences),
+        nearest=nearest,
+        model=asked.writer.chat.name if course.called else "",
         usage=_usage(asked, course),
         timings=Timings(course.retrieval_ms, course.first_token_ms, course.since()),
         prompt_version=VERSION if course.called else "",
+        parts=tuple(parts) if len(parts) > 1 else (),
+        rewrite_version=asked.understood.version,
+        signals=course.signals,
     )
 
 
 def _usage(asked: Asked, course: Course) -> Usage:
     written = "".join(course.written)
-    return Usage(course.prompt_tokens, asked.chat.count_tokens(written) if written else 0)
+    return Usage(course.prompt_tokens, asked.writer.chat.count_tokens(written) if written else 0)

@@ -40,11 +40,16 @@ class Prompt:
 
 
 def load_prompt(version: str = VERSION) -> Prompt:
+    return Prompt(*load_texts(version))
+
+
+def load_texts(version: str) -> tuple[str, Template]:
+    """What a prompt says as the system, and to be filled in as the user."""
     folder = files("retrieval.answering") / "prompts"
     system, user = (
         (folder / f"{version}.{part}.txt").read_text(encoding="utf-8").strip() for part in ("system", "user")
     )
-    return Prompt(system=system, user=Template(user))
+    return system, Template(user)
 
 
 def visible(text: str) -> str:
@@ -60,5 +65,5 @@ def neutral(text: str) -> str:
 
 
 def _fenced(passage: Passage) -> str:
-    heading = " ".join(neutral(passage.heading).split())
+    heading = " ".join(neutral(passage.label).split())
     return f"[{passage.number}] {heading}\n{FENCE}\n{neutral(passage.text)}\n{FENCE}"

@@ -76,6 +76,13 @@ class Figures:
     dates: tuple[Date, ...]
     times: tuple[tuple[frozenset[int], str], ...]  # minutes after midnight, as written
 
+    @property
+    def values(self) -> frozenset[object]:
+        """To be compared, however they are written."""
+        quantities = ((item.readings, item.unit) for item in self.quantities)
+        dates = ((item.year, item.month, item.day, item.until) for item in self.dates)
+        return frozenset((*quantities, *dates, *(minutes for minutes, _ in self.times)))
+
 
 def unsupported_figures(claim: str, evidence: str) -> tuple[str, ...]:
     """The figures of the claim, as written, that the evidence does not say."""
@@ -115,6 +122,11 @@ def _by_unit(quantities: Sequence[Quantity]) -> dict[str, list[Quantity]]:
 
 def _share(quantity: Quantity, others: Sequence[Quantity]) -> bool:
     return any(quantity.readings & other.readings for other in others)
+
+
+def figures_of(text: str) -> Figures:
+    """Those that it says as its own: the parts of a date are no quantities."""
+    return _figures(text, is_claim=True)
 
 
 def has_quantity(text: str) -> bool:

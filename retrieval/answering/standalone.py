@@ -1,38 +1,83 @@
-"""Makes a follow-up question stand by itself, by rules: it is put behind the question that it follows."""
+"""Makes a follow-up question stand by itself, by rules: it is put behind the question that it follows.
+
+Nothing is taken from what was typed, and a question that brings its own subject is left as it is: so the
+result may always be searched for, also where a model's rewriting could not be used.
+"""
 
 import re
 from collections.abc import Sequence
 
-from retrieval.answering.lexicon import language_of
-from retrieval.answering.terms import content_stems
+from retrieval.answering.lexicon import Language, language_of
+from retrieval.answering.names import names_of
+from retrieval.answering.terms import content_stems, stem
 from retrieval.types import Turn
 
 LONGEST = 2000
 FURTHEST = 3  # turns looked back through, when follow-ups follow each other
 LONG_ENOUGH = 14  # words: a longer question brings its own subject
-_OPENING = re.compile(
-    r"(?:and|or|but|also|so|then|what about|how about|what if|why not|und|oder|aber|was ist mit|"
-    r"wie ist es mit|wie sieht es|und wenn|warum nicht|wieso nicht)\b",
+OWN_SUBJECT = 3  # words of a subject that "and" does not tie to the question before, nor a pronoun after it
+_ELLIPTICAL = re.compile(
+    r"(?:(?:and|or|but|so|then)\s+)?(?:what about|how about|what if|why not)\b"
+    r"|(?:(?:und|oder|aber)\s+)?(?:was ist mit|wie ist es mit|wie sieht es|wenn|warum nicht|wieso nicht)\b",
+    re.IGNORECASE,
+)
+_JOINED = re.compile(r"(?:and|or|but|so|then|und|oder|aber)\b[\s,]*", re.IGNORECASE)
+_PREPOSITION = re.compile(
+    r"(?:in|on|at|by|for|from|to|with|of|after|before|bis|ab|seit|für|an|auf|mit|von|nach|vor)\s+",
+    re.IGNORECASE,
+)
+_CLAUSE = re.compile(
+    rf"(?:{_PREPOSITION.pattern})?(?:how|what|which|who|whom|whose|"
+    r"when|where|why|do|does|did|is|are|can|could|may|must|should|will|would|was|wie|welche[rsnm]?|wer|wen|wem|"
+    r"wann|wo|wohin|woher|warum|kann|darf|muss|gibt|sind|ist|habe|bekomme)\b",
     re.IGNORECASE,
 )
 _EXPLETIVE = re.compile(
     r"\b(?:is|was|would|will|does|can|how long does|what does)\s+it\s+(?:be\s+)?(?:possible|necessary|"
     r"allowed|okay|ok|true|required|take|mean|cost|safe|legal|permitted)\b[^?]*\b(?:to|that|if)\b"
-    r"|\bthis (?:year|week|month|quarter|page|company)\b|\bgibt es\b|\bist es (?:möglich|erlaubt|nötig)\b"
-    r"|\bes (?:gibt|geht um)\b",
+    r"|\b(?:this|these) (?:year|week|month|quarter|page|company|organi[sz]ation|office|handbook|days|time|"
+    r"morning|afternoon|summer|winter)\b"
+    r"|\b(?:is|are|was|were) there\b|\bthere (?:is|are|was|were)\b|\binstead of\b"
+    r"|\bgibt es\b|\bist es (?:möglich|erlaubt|nötig)\b|\bes (?:gibt|geht um)\b"
+    r"|\bdiese[nmrs]? (?:jahr|woche|monat|quartal|tage|firma|handbuch)\w*\b",
     re.IGNORECASE,
 )
 _REFERENCE = re.compile(
     r"\b(?:it|its|they|them|their|theirs|he|him|his|she|her|hers|the same|that one|those ones|there|instead"
-    r"|er|ihn|ihm|es|ihnen|deren|dessen|dort|davon|dafür|dazu|damit|dagegen|darüber|stattdessen|derselbe|dasselbe)\b"
-    r"|\b(?:this|that|these|those|das|dies|diese|dieser|dieses)\b(?=\s*(?:$|[?.!,]|is\b|are\b|was\b|were\b|do\b"
-    r"|does\b|apply\b|applies\b|work\b|works\b|mean\b|also\b|too\b|ist\b|sind\b|gilt\b|gelten\b|auch\b|too\b))",
+    r"|er|ihn|ihm|es|ihnen|(?-i:sie)|deren|dessen|dort|davon|dafür|dazu|damit|dagegen|darüber|stattdessen|derselbe"
+    r"|dasselbe)\b|\bthe (?:other |free |next |last |first |second |new |old )?ones?\b"
+    r"|\b(?:must|does|do|did|is|are|was|were|can|could|will|would|should|may|of|for|about|with|to|from"
+    r"|after|before) (?:this|that|these|those)\b(?=\s*(?:$|[?.!,]|\w+\s*[?.!]*$))"
+    r"|\bthat\b(?=\s*(?:$|[?.!,]|also\b|too\b))"
+    r"|(?:\b(?:this|these|those|das|dies|diese|dieser|dieses)|^that)\b(?=\s*(?:$|[?.!,]|is\b|are\b|was\b|were\b|do\b"
+    r"|does\b|apply\b|applies\b|work\b|works\b|mean\b|also\b|too\b|ist\b|sind\b|gilt\b|gelten\b|auch\b|too\b))"
+    r"|\b(?:this|these|those) [a-z]{3,}|\b(?:does|do|did|can|will|must|should) that [a-z]{3,}",
     re.IGNORECASE,
+)
+_GENERIC_EN = """allow amount apply approval approve approved available change cost count days deadline
+deadlines do done eligible end ends exception exceptions fee figure form forms happen happens hour hours
+last lasts late length limit long many maximum minimum minutes money month months much need notice number
+often paperwork people person possible price process request require required requirement requirements
+responsible rule rules start starts step steps submit take takes time times total use used valid weeks year
+years unused left needed far soon early details detail difference reason reasons work works next other
+others"""
+_GENERIC_DE = """anzahl antrag antragen ablauf ausnahme ausnahmen beantragen bedingungen betrag braucht
+dauer dauert erlaubt formular formulare frist fristen genehmigen genehmigt genehmigung gilt gültig höchstens
+kosten kostet lange limit maximal mindestens möglich nötig oft regeln stunden tage übrig verantwortlich
+verfahren viel viele wochen zahl zeit zuständig hoch preis grund gründe schritte jahr jahre monate
+geändert"""
+_GENERIC: dict[Language, frozenset[str]] = {
+    "en": frozenset(stem(word, "en") for word in _GENERIC_EN.split()),
+    "de": frozenset(stem(word, "de") for word in _GENERIC_DE.split()),
+}
+"""Stems of words that any subject can have: a question of these alone has its subject from before."""
+_TIME_OFF = re.compile(
+    r"\b(?:time off|over ?time|part[ -]time|full[ -]time|working (?:time|hours))\b", re.IGNORECASE
 )
 
 
 def standalone_question(question: str, history: Sequence[Turn]) -> str:
-    """Combining is harmless where it was not needed: the new question still has the last word."""
+    """Ends with the question as it was typed."""
     parts = [_tidy(question)]
     for turn in reversed(history[-FURTHEST:]):
         if not leans_back(parts[0]):
@@ -47,11 +92,35 @@ def leans_back(question: str) -> bool:
     text = question.strip()
     if not text:
         return False
-    if _OPENING.match(text):
+    if _ELLIPTICAL.match(text):
         return True
-    if len(content_stems(text, language_of(text))) < 2 and len(text.split()) < 4:
+    if len(text.split()) <= LONG_ENOUGH and _refers_back(text):
         return True
-    return len(text.split()) <= LONG_ENOUGH and bool(_REFERENCE.search(_EXPLETIVE.sub(" ", text)))
+    own = subject_stems(text)
+    if joined := _JOINED.match(text):
+        return len(own) < OWN_SUBJECT or not _CLAUSE.match(text[joined.end() :])
+    short = len(own) < 2 and len(text.split()) < 4 and not _CLAUSE.match(text)
+    return not own or (short and not _is_named(text))
+
+
+def _is_named(text: str) -> bool:
+    """A name or a code brings its own subject, however short the question: "CEMGSA", "Form 630"."""
+    numbered = re.search(r"\d", text) and not _PREPOSITION.match(text)
+    return bool(numbered or names_of(text, language_of(text)))
+
+
+def _refers_back(text: str) -> bool:
+    """By a pronoun that no subject in the question itself comes before."""
+    reference = _REFERENCE.search(plain := _EXPLETIVE.sub(" ", text))
+    return reference is not None and len(subject_stems(plain[: reference.start()])) < OWN_SUBJECT
+
+
+def subject_stems(text: str) -> frozenset[str]:
+    """Of its content words, those that say what it is about."""
+    language = language_of(text)
+    if _TIME_OFF.search(text):
+        return content_stems(text, language)
+    return content_stems(text, language) - _GENERIC[language]
 
 
 def _tidy(question: str) -> str:

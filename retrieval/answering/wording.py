@@ -58,6 +58,10 @@ _TEXTS: dict[str, dict[Language, str]] = {
         "en": "The language model broke off; what was written until then is shown.",
         "de": "Das Sprachmodell brach ab; gezeigt wird, was bis dahin geschrieben war.",
     },
+    "model_gone": {
+        "en": "The language model cannot be reached.",
+        "de": "Das Sprachmodell ist nicht erreichbar.",
+    },
     "stopped": {"en": "The answer was stopped.", "de": "Die Antwort wurde angehalten."},
     "dropped": {
         "en": "{count} of {total} sentences could not be traced to a passage and were left out.",
@@ -71,6 +75,30 @@ _TEXTS: dict[str, dict[Language, str]] = {
         "en": "Each sentence could be traced to a passage.",
         "de": "Jeder Satz ließ sich auf eine Stelle zurückführen.",
     },
+    "untold": {
+        "en": "The documents do not tell: {parts}",
+        "de": "Die Dokumente sagen nicht: {parts}",
+    },
+    "unwritten": {"en": "Not answered: {parts}", "de": "Nicht beantwortet: {parts}"},
+    "differ": {"en": "The documents differ: {sides}.", "de": "Die Dokumente widersprechen sich: {sides}."},
+    "differ_figure": {
+        "en": "“{title}” ({dated}) says {figure} {marker}",
+        "de": "„{title}“ ({dated}) nennt {figure} {marker}",
+    },
+    "differ_denial": {
+        "en": "“{title}” ({dated}) says {marker} what “{other_title}” ({other_dated}) denies {other_marker}",
+        "de": "„{title}“ ({dated}) sagt {marker}, was „{other_title}“ ({other_dated}) verneint "
+        "{other_marker}",
+    },
+    "differ_reason": {
+        "en": "Documents say different things about it.",
+        "de": "Dokumente sagen Verschiedenes dazu.",
+    },
+    "dated_metadata": {"en": "dated {date}", "de": "vom {date}"},
+    "dated_title": {"en": "{date}, by its title", "de": "{date}, laut Titel"},
+    "dated_section": {"en": "{date}, by its section", "de": "{date}, laut Abschnitt"},
+    "dated_source": {"en": "{date}, by its file", "de": "{date}, laut Datei"},
+    "dated_upload": {"en": "last changed here {date}", "de": "hier zuletzt geändert {date}"},
     "figures": {"en": "Not in the passages: {terms}", "de": "Nicht in den Stellen: {terms}"},
     "negation": {
         "en": "A passage says the opposite, or does not deny it.",

@@ -99,15 +99,21 @@ def run_delete(*, run: EvaluationRun) -> None:
 def settings_now(knowledge_base: KnowledgeBase) -> dict[str, str | int]:
     """Whatever makes two runs on the same questions differ, but for the documents."""
     generation = active_generation()
-    judge = environment().judge_model
+    settings = environment()
+    named = {
+        "evidence_tokens": settings.answer_evidence_tokens,
+        "reranker": settings.reranker_model or settings.reranker_base_url,
+        "answerability_model": settings.answerability_model,
+        "grounding_model": settings.grounding_model,
+        "judge_model": settings.judge_model,
+    }
     return {
         "embedding_model": generation.embedding_model,
         "index_generation": generation.name,
         "chat_model": engine().chat.name,
         "prompt_version": VERSION,
-        "evidence_tokens": environment().answer_evidence_tokens,
         "grounding": knowledge_base.grounding,
-        **({"judge_model": judge} if judge else {}),
+        **{name: value for name, value in named.items() if value},
     }
 
 

@@ -561,6 +561,14 @@ class Feedback(BaseModel):
         return cls(rating=row.rating, reason=row.rating_reason, comment=row.rating_comment)
 
 
+class AnsweredPart(BaseModel):
+    """One of the questions in a question."""
+
+    question: str
+    verdict: str
+    reason: str
+
+
 class Answer(BaseModel):
     """`state` is running, done, stopped or failed. What may not be read any more is withheld."""
 
@@ -576,6 +584,7 @@ class Answer(BaseModel):
     citations: list[Citation]
     sentences: list[Sentence]
     nearest: list[Nearest]
+    parts: list[AnsweredPart] = Field(description="What was asked, if several things; else empty")
     withheld: bool
     feedback: Feedback | None
     model: str
@@ -604,6 +613,7 @@ def _answer(shown: ShownMessage, citations: list[Citation]) -> Answer:
         citations=citations,
         sentences=[Sentence.model_validate(sentence) for sentence in shown.sentences],
         nearest=[_nearest(item) for item in shown.nearest],
+        parts=[AnsweredPart.model_validate(part) for part in row.parts],
         withheld=shown.withheld,
         feedback=Feedback.of(row),
         model=row.model,

@@ -8,6 +8,7 @@ from uuid import UUID
 from django.utils.safestring import SafeString
 
 from retrieval.conversations import ERASED, ShownMessage
+from retrieval.models import Message
 from web.api.schemas import Citation, citations_of, versions_of
 from web.markdown import render_markdown
 
@@ -25,10 +26,12 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class TurnView:
-    """`tone` is the verdict, or what became of the answer instead; `citations` go to the scripts."""
+    """`tone` is the verdict, or what became of the answer instead; `citations` go to the scripts.
+    `understood`: the standalone question, where it is not what was typed."""
 
     id: UUID
     question: str
+    understood: str
     state: str
     html: SafeString | None
     tone: str
@@ -60,6 +63,7 @@ def _turn_view(shown: ShownMessage, citations: list[Citation]) -> TurnView:
     return TurnView(
         id=message.id,
         question=message.question,
+        understood=_understood(message),
         state=shown.state,
         html=_rendered(shown.answer, citations),
         tone=tone,
@@ -73,12 +77,19 @@ def _turn_view(shown: ShownMessage, citations: list[Citation]) -> TurnView:
     )
 
 
+def _understood(message: Message) -> str:
+    same = message.standalone_question.split() == message.question.split()
+    return "" if same else message.standalone_question
+
+
 def _unsupported(shown: ShownMessage) -> tuple[str, ...]:
-    """Sentences that are shown although no passage holds them; others were left out of the answer."""
+    """Sentences that are shown although no passage holds them. Others were left out of the answer, or stand
+    in it once and were left out where they came again."""
     if shown.message.mode == "extractive":
         return ()
-    texts = (str(item["text"]) for item in shown.sentences if not item["supported"])
-    return tuple(text for text in texts if text in shown.answer)
+    traced = {str(item["text"]) for item in shown.sentences if item["supported"]}
+    texts = dict.fromkeys(str(item["text"]) for item in shown.sentences if not item["supported"])
+    return tuple(text for text in texts if text in shown.answer and text not in traced)
 
 
 def _rendered(answer: str, citations: Sequence[Citation]) -> SafeString | None:

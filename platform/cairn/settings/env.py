@@ -1,7 +1,7 @@
 """The one reader of the environment. Names are the environment variables' own, in lower case."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AliasChoices, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import (
@@ -72,10 +72,18 @@ class Environment(BaseSettings):
     judge_base_url: str | None = Field(None, description="OpenAI-compatible /v1 that judges in evaluations")
     judge_api_key: SecretStr | None = None
     judge_model: str | None = Field(None, description="Name under which the judge's server serves its model")
-    answer_evidence_tokens: int = Field(
-        500, ge=64, description="Passages put before the model; a large one takes 3000 or more"
+    answer_evidence_tokens: int | None = Field(
+        None,
+        ge=64,
+        description="Passages put before the model; 500 for the packaged one if absent, else a third of the "
+        "context, 4000 at most",
     )
-    answer_max_tokens: int = Field(320, ge=16, description="Longest answer")
+    answer_max_tokens: int = Field(320, ge=16, description="Longest answer to a question, or to a part of it")
+    rewrite_questions: Literal["auto", "on", "off"] = Field(
+        "auto",
+        description="Whether the language model makes follow-ups stand by themselves; auto: any but the "
+        "packaged one",
+    )
 
     parse_memory_mb: int = Field(2048, ge=256, description="Memory one parser process may take")
     parse_seconds: int = Field(120, ge=1, description="Wall and CPU time for parsing one file")
@@ -101,6 +109,17 @@ class Environment(BaseSettings):
     cairn_fault: str = Field("", description="For tests: kill the worker at this point of a job")
     log_level: str = Field("WARNING", description="INFO tells of each job")
     sample_knowledge_base: bool = Field(True, description="Load docs/ as 'Cairn help' at first start")
+
+    @property
+    def has_packaged_chat_model(self) -> bool:
+        """The small one that comes along answers, since no other is named."""
+        return not (self.llm_class or self.llm_base_url or self.llm_model)
+
+    @property
+    def rewrites_questions(self) -> bool:
+        return self.rewrite_questions == "on" or (
+            self.rewrite_questions == "auto" and not self.has_packaged_chat_model
+        )
 
     @field_validator("allowed_hosts", "trusted_origins", "watch_roots", mode="before")
     @classmethod

@@ -33,6 +33,7 @@ def make_hit(
     ordinal: int = 0,
     section: tuple[str, ...] = (),
     dense: float | None = 0.8,
+    dated: str = "",
 ) -> Hit:
     return Hit(
         chunk=identity(f"{title}/{ordinal}"),
@@ -48,6 +49,7 @@ def make_hit(
         elements=(ordinal,),
         scores=Scores(dense=dense, sparse=1.0, fused=dense or 0.0),
         updated_at=datetime(2026, 1, 1, tzinfo=UTC),
+        dated=dated,
     )
 
 

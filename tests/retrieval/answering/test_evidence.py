@@ -44,3 +44,23 @@ def test_cuts_a_passage_that_is_too_long_at_a_sentence() -> None:
 
 def test_no_hits_no_passages() -> None:
     assert passages([], budget=100, count_tokens=count) == []
+
+
+def test_the_second_best_comes_last() -> None:
+    hits = [make_hit(f"Text {n}.", title=f"T{n}") for n in range(4)]
+    found = passages(hits, budget=500, count_tokens=count)
+    assert [passage.heading for passage in found] == ["T0", "T2", "T3", "T1"]
+    assert [passage.number for passage in found] == [1, 2, 3, 4]
+
+
+def test_a_newer_copy_with_other_figures_is_kept() -> None:
+    old, new = make_hit(LEAVE, title="Leave 2021"), make_hit(LEAVE.replace("25", "27"), title="Leave 2023")
+    assert deduplicated([old, new]) == [old, new]
+
+
+def test_a_documents_own_date_stands_in_its_label_and_bears_nothing_out() -> None:
+    (passage,) = passages([make_hit(LEAVE, dated="2023-05-01")], budget=500, count_tokens=count)
+    assert passage.label == "Annual leave (2023-05-01)"
+    assert "2023" not in passage.heading
+    (named,) = passages([make_hit(LEAVE, title="Leave 2021")], budget=500, count_tokens=count)
+    assert named.label == "Leave 2021"

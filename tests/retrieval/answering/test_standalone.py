@@ -1,6 +1,11 @@
+from pathlib import Path
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from retrieval.answering.standalone import LONGEST, leans_back, standalone_question
+from retrieval.evaluation.gold import gold_questions
 from retrieval.types import Turn
 
 LEAVE = Turn("How much annual leave do I get?", "25 days. [1]")
@@ -54,3 +59,60 @@ def test_endless_history_does_not_swell_the_question() -> None:
 
 def test_white_space_does_not_lean_on_anything() -> None:
     assert not leans_back("  ")
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "What is the deadline?",
+        "Who approves?",
+        "What happens to the hours I have not used?",
+        "How far in advance must that be?",
+        "Does that policy apply to interns?",
+        "And who if it is more than 80?",
+        "Can I take the other one?",
+        "Welche Frist gilt?",
+        "Wie beantrage ich sie?",
+    ],
+)
+def test_what_names_no_subject_has_it_from_before(question: str) -> None:
+    assert standalone_question(question, [LEAVE]) == f"{LEAVE.question} {question}"
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "And how do I reset my GSA password?",
+        "What happens to a work laptop that is stolen, and who replaces it?",
+        "Form 630",
+        "CEMGSA",
+        "Are there showers in the building?",
+        "How do I request time off?",
+        "Und wie viele Urlaubstage bekommen Teilzeitkräfte im Jahr?",
+    ],
+)
+def test_a_new_topic_leaves_the_old_one_behind(question: str) -> None:
+    assert standalone_question(question, [LEAVE]) == question
+
+
+GOLD = Path(__file__).parents[2] / "gold" / "handbook_dev.jsonl"
+QUESTIONS = gold_questions(GOLD.read_text(encoding="utf-8").splitlines())
+BY_THEMSELVES = [item.question for item in QUESTIONS if not item.history]
+
+
+@given(st.sampled_from(BY_THEMSELVES), st.lists(st.sampled_from(BY_THEMSELVES), max_size=4))
+def test_a_question_that_stands_by_itself_is_left_alone_whatever_was_asked_before(
+    question: str, before: list[str]
+) -> None:
+    assert standalone_question(question, [Turn(item, "") for item in before]) == " ".join(question.split())
+
+
+@given(st.text(max_size=200), st.lists(st.text(max_size=200), max_size=4))
+def test_what_was_typed_is_all_there_at_the_end(question: str, before: list[str]) -> None:
+    found = standalone_question(question, [Turn(item, "") for item in before])
+    assert found.endswith(" ".join(question.split()))
+
+
+def test_the_follow_ups_of_the_gold_set_are_known_as_such() -> None:
+    missed = [item.id for item in QUESTIONS if item.history and not leans_back(item.question)]
+    assert missed == []

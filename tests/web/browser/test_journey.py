@@ -112,6 +112,26 @@ def test_a_citation_of_a_pdf_is_drawn_on_its_page(sign_in: SignIn) -> None:
     assert download.value.path().read_bytes().startswith(b"%PDF")
 
 
+def test_a_follow_up_is_shown_as_understood_and_can_be_changed(sign_in: SignIn) -> None:
+    page = sign_in()
+    slug = create_knowledge_base(page)
+    uploaded(page, slug, markdown())
+    ask(page, slug)
+    expect(page.locator(".understood")).to_have_count(0)
+    field = page.get_by_label("Your question")
+    field.fill("And to whom?")
+    page.keyboard.press("Enter")
+    edit = page.get_by_role("button", name=f"Understood as: {QUESTION} And to whom? Edit and ask again")
+    expect(edit).to_be_visible(timeout=SLOW)
+    field.fill("half a question")
+    edit.focus()
+    page.keyboard.press("Enter")
+    expect(field).to_be_focused()
+    expect(field).to_have_value(f"{QUESTION} And to whom?")
+    page.keyboard.press("Control+z")
+    expect(field).to_have_value("half a question")
+
+
 def test_what_no_document_says_is_refused_with_a_way_on(sign_in: SignIn) -> None:
     page = sign_in()
     slug = create_knowledge_base(page)

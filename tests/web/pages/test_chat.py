@@ -179,3 +179,29 @@ def test_what_was_written_cannot_leave_its_place(
     html = text_of(signed_in(mia).get(f"/conversations/{message.conversation_id}"))
     assert "<script>alert" not in html
     assert citations_in(html)[0]["quote"] == evil
+
+
+def test_a_question_is_shown_as_it_was_understood(signed_in: SignIn, mia: User, answered: Answered) -> None:
+    standalone = "How many hours of leave may I give? And <b>in part-time</b>?"
+    message = answered(mia, question="And <b>in part-time</b>?", standalone_question=standalone)
+    html = text_of(signed_in(mia).get(f"/messages/{message.id}/rendered"))
+    assert "Understood as:" in html
+    assert "How many hours of leave may I give? And &lt;b&gt;in part-time&lt;/b&gt;?</span>" in html
+    assert "<b>" not in html
+
+
+@pytest.mark.parametrize("standalone", ["", "How much may I give?", "How  much may\nI give? "])
+def test_it_is_not_where_that_is_what_was_typed(
+    signed_in: SignIn, mia: User, answered: Answered, standalone: str
+) -> None:
+    message = answered(mia, standalone_question=standalone)
+    assert "Understood as" not in text_of(signed_in(mia).get(f"/messages/{message.id}/rendered"))
+
+
+def test_a_sentence_that_came_twice_is_not_said_to_be_untraced(
+    signed_in: SignIn, mia: User, answered: Answered
+) -> None:
+    said = {"text": "Up to 40 hours", "supported": True, "markers": [1], "reason": ""}
+    again = {**said, "supported": False, "markers": [], "reason": "Said before."}
+    message = answered(mia, verdict="partial", mode="generated", sentences=[said, again])
+    assert "Not traced" not in text_of(signed_in(mia).get(f"/messages/{message.id}/rendered"))

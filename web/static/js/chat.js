@@ -215,6 +215,7 @@ turns.addEventListener("click", (event) => {
   const rating = event.target.closest("[data-rate]");
   if (rating) rate(turn, rating);
   if (event.target.closest("[data-copy]")) copyAnswer(turn);
+  if (event.target.closest("[data-edit]")) edit($("[data-understood]", turn).textContent);
   if (event.target.closest("[data-again]")) ask($(".question", turn).textContent);
 });
 
@@ -224,6 +225,15 @@ function fit() {
   if (CSS.supports("field-sizing", "content")) return;
   field.style.height = "auto";
   field.style.height = `${field.scrollHeight}px`;
+}
+
+/** Puts a question into the field, to be changed and asked again; what is already typed there is kept for undo. */
+function edit(question) {
+  field.focus();
+  field.select();
+  if (!document.execCommand("insertText", false, question)) field.value = question;
+  fit();
+  announce("The question as it was understood is in the question field. Change it and ask again.");
 }
 
 function submit() {

@@ -1,0 +1,7 @@
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    dependencies = [("retrieval", "0002_location")]
+
+    operations = [migrations.AddField("message", "parts", models.JSONField(default=list))]

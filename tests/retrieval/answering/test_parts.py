@@ -1,0 +1,179 @@
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from retrieval.answering.lexicon import language_of
+from retrieval.answering.parts import LONGEST, MOST_PARTS, parts_of
+from retrieval.answering.terms import content_stems
+from retrieval.evaluation.gold import Kind, gold_questions
+from retrieval.types import Turn
+
+
+def texts(question: str) -> list[str]:
+    return [part.text for part in parts_of(question)]
+
+
+@pytest.mark.parametrize(
+    ("question", "parts"),
+    [
+        (
+            "How many days of leave do I get and how do I ask for them?",
+            ["How many days of leave do I get?", "How do I ask for them?"],
+        ),
+        (
+            "How many days do I get, how do I request them, and who approves?",
+            ["How many days do I get?", "How do I request them?", "Who approves?"],
+        ),
+        (
+            "Can I work from abroad, and do I need approval?",
+            ["Can I work from abroad?", "Do I need approval?"],
+        ),
+        ("Where do I park? Is it free?", ["Where do I park?", "Is it free?"]),
+        (
+            "Whom do I ask for a Mural account and for the Smartsheet group?",
+            ["Whom do I ask for a Mural account?", "Whom do I ask for the Smartsheet group?"],
+        ),
+        (
+            "I'm in the Reserve: how many days do I get, and what tool tells me the cost?",
+            [
+                "I'm in the Reserve: how many days do I get?",
+                "I'm in the Reserve: what tool tells me the cost?",
+            ],
+        ),
+        (
+            "What are the limits for:\n- hotels\n- meals",
+            ["What are the limits for hotels?", "What are the limits for meals?"],
+        ),
+        (
+            "Please tell me:\n1. How many days of leave do I get?\n2. Who approves it?",
+            ["How many days of leave do I get?", "Who approves it?"],
+        ),
+        (
+            "Wie viele Urlaubstage habe ich und wie beantrage ich sie?",
+            ["Wie viele Urlaubstage habe ich?", "Wie beantrage ich sie?"],
+        ),
+        (
+            "Wer genehmigt Dienstreisen und muss ich sie vorher beantragen?",
+            ["Wer genehmigt Dienstreisen?", "Muss ich sie vorher beantragen?"],
+        ),
+        (
+            "Ich bin neu hier: wie bekomme ich einen Laptop, und wo parke ich?",
+            ["Ich bin neu hier: wie bekomme ich einen Laptop?", "Ich bin neu hier: wo parke ich?"],
+        ),
+    ],
+)
+def test_questions_in_one_are_told_apart(question: str, parts: list[str]) -> None:
+    assert texts(question) == parts
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "What are the terms and conditions?",
+        "How do sick and annual leave differ?",
+        "How many days of sick and annual leave do I get?",
+        "How and when do I apply for leave?",
+        "When and where is the all-hands?",
+        "How long and how often may I work from abroad?",
+        "What happens when I am ill and when I come back late?",
+        "How do people who travel and who are ill report hours?",
+        "How should we divide it up between them, me, and what lies ahead?",
+        "What is the policy for me and for my family together?",
+        "What's the process to book and pay for a hotel?",
+        "Once an agreement is signed, how long can staffing take?",
+        "I was told to fill out the questionnaire. How long do I get for it?",
+        "Hello! How do I reset my password? Thanks a lot!",
+        "Was kostet das Jobticket und die Parkkarte?",
+        "In welchem Dokument steht, wie viele Tage ich bekomme?",
+        "leave policy and benefits",
+        "",
+        "???",
+    ],
+)
+def test_one_question_stays_one(question: str) -> None:
+    [part] = parts_of(question)
+    assert (part.text, part.query) == (question, " ".join(question.split()))
+
+
+def test_a_part_that_leans_on_the_one_before_stands_by_itself_in_the_search() -> None:
+    _, asking = parts_of("How many days of leave do I get and how do I ask for them?")
+    assert asking.query == "How do I ask for days of leave?"
+    _, when = parts_of("How do I request a laptop and when do I get it?")
+    assert when.query == "How do I request a laptop? When do I get it?"
+
+
+def test_the_first_part_leans_on_the_conversation() -> None:
+    history = [Turn("How much annual leave do I get?", "25 days.")]
+    first, second = parts_of("Can it be carried over, and who approves sabbaticals?", history)
+    assert first.query == "How much annual leave do I get? Can it be carried over?"
+    assert second.query == "Who approves sabbaticals?"
+
+
+def test_more_parts_than_can_be_answered_stay_together_in_the_last() -> None:
+    question = " ".join(f"What is the limit of budget{n}x?" for n in range(9))
+    found = parts_of(question)
+    assert len(found) == MOST_PARTS
+    assert all(f"budget{n}x" in " ".join(part.query for part in found) for n in range(9))
+
+
+def test_a_huge_question_is_left_alone() -> None:
+    question = "How do I do this and how do I do that? " * 5000
+    assert len(question) > LONGEST
+    assert len(parts_of(question)) == 1
+
+
+_CLAUSES = st.sampled_from(
+    [
+        "how many days of leave do I get",
+        "who approves sabbaticals",
+        "where do I park my bicycle",
+        "what does the canteen cost",
+        "do I need a badge for the garage",
+        "which form is right for parental leave",
+        "wie beantrage ich Elternzeit",
+        "welche Fristen gelten für Spesen",
+    ]
+)
+_JOINS = st.sampled_from([" and ", ", and ", "? ", "; ", " und ", "?\n"])
+
+
+@given(st.lists(_CLAUSES, min_size=2, max_size=MOST_PARTS, unique=True), _JOINS)
+def test_as_many_parts_as_questions_and_no_word_lost_or_added(clauses: list[str], join: str) -> None:
+    question = join.join(clauses) + "?"
+    found = texts(question)
+    assert [text.rstrip("?").casefold() for text in found] == [clause.casefold() for clause in clauses]
+
+
+_WORDS = st.sampled_from(
+    [
+        "how", "what", "and", "und", ",", "?", "when", "where", "who", "the", "leave", "form", "630", "for",
+        ".", "it", "do", "I", "get", "approve", "\n", "-", ":", "1.", "wie", "ich",
+    ]
+)  # fmt: skip
+
+
+@given(st.lists(_WORDS, max_size=30))
+def test_whatever_is_asked_its_words_are_all_in_the_parts_in_order_and_no_others(words: list[str]) -> None:
+    question = " ".join(words)
+    found = parts_of(question)
+    assert 1 <= len(found) <= MOST_PARTS
+    asked = content_stems(question, language_of(question))
+    told = content_stems(" ".join(part.text for part in found), language_of(question))
+    assert told | {"1"} == asked | {"1"}  # which may be the number of an item
+    assert all(part.query.strip() for part in found) or not question.strip()
+
+
+GOLD = Path(__file__).parents[2] / "gold" / "handbook_dev.jsonl"
+QUESTIONS = gold_questions(GOLD.read_text(encoding="utf-8").splitlines())
+
+
+def test_of_the_gold_set_those_are_cut_that_ask_two_things() -> None:
+    cut = {item.id for item in QUESTIONS if len(parts_of(item.question)) > 1}
+    assert cut == {item.id for item in QUESTIONS if item.kind is Kind.TWO_PAGES}
+
+
+@given(st.text(max_size=300))
+def test_any_text_has_parts(text: str) -> None:
+    assert 1 <= len(parts_of(text)) <= MOST_PARTS

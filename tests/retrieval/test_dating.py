@@ -1,0 +1,38 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from retrieval.dating import Dating, date_said, dating, own_date
+from tests.retrieval.answering.builders import make_hit
+
+
+@pytest.mark.parametrize(
+    ("metadata", "said"),
+    [
+        ({"date": "2023-05-01"}, "2023-05-01"),
+        ({"Last-Modified": "2023-05-01T10:00:00+00:00"}, "2023-05-01"),
+        ({"date": "Mon, 01 May 2023 10:00:00 +0200"}, "2023-05-01"),
+        ({"date": "Spring 2023"}, "2023"),
+        ({"year": 2021}, "2021"),
+        ({"created": "2020-01-01", "effective_date": "2023-05-01"}, "2023-05-01"),
+        ({"date": "soon", "updated": "2022-02-02"}, "2022-02-02"),
+        ({"date": ["2023"], "modified": None, "author": "2023-05-01"}, ""),
+        ({"date": "99999999999999999999999999"}, ""),
+        ({}, ""),
+    ],
+)
+def test_metadata_may_say_when(metadata: dict[str, object], said: str) -> None:
+    assert date_said(metadata) == said
+
+
+@given(st.dictionaries(st.sampled_from(["date", "modified", "year"]), st.text() | st.integers() | st.none()))
+def test_whatever_the_metadata_hold(metadata: dict[str, object]) -> None:
+    assert len(date_said(metadata)) in {0, 4, 10}
+
+
+def test_own_date_first_then_a_year_in_the_names_then_the_upload() -> None:
+    assert dating(make_hit("x", title="Policy 2021", dated="2023-05-01")) == Dating("2023-05-01", "metadata")
+    assert dating(make_hit("x", title="Policy 2021", section=("Rules 2019",))) == Dating("2021", "title")
+    assert dating(make_hit("x", title="Policy", section=("Rules 2019",))) == Dating("2019", "section")
+    assert dating(make_hit("x", title="Policy")) == Dating("2026-01-01", "upload")
+    assert own_date(make_hit("x", title="Room 12021")) is None
