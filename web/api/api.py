@@ -13,6 +13,7 @@ from web.api import (
     documents,
     groups,
     imports,
+    index,
     jobs,
     knowledge_bases,
     me,
@@ -69,6 +70,7 @@ api.add_router("v1/imports", imports.router)
 api.add_router("v1/knowledge-bases", watches.in_knowledge_base)
 api.add_router("v1/watches", watches.router)
 api.add_router("v1/jobs", jobs.router)
+api.add_router("v1/index", index.router)
 api.add_router("v1/search", search.router)
 api.add_router("v1/ask", ask.router)
 api.add_router("v1/conversations", conversations.router)

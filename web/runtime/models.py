@@ -1,14 +1,8 @@
-"""The models, made warm. Loaded by name in `web.runtime.loading`."""
+"""The model that needs no table, made warm. Loaded by name in `web.runtime.loading`."""
 
 from llama_index.core.llms import ChatMessage
 
 from cairn.inference import models
-
-
-def embedding_model() -> str:
-    model = models.embedder()
-    model.embed_query("warm")
-    return model.model
 
 
 def language_model() -> str:
@@ -19,4 +13,4 @@ def language_model() -> str:
     return model.name
 
 
-LOAD = {"Embedding model": embedding_model, "Language model": language_model}
+LOAD = {"Language model": language_model}

@@ -3,15 +3,15 @@
 import atexit
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from llama_index.core.llms import ChatMessage
 
-from cairn.errors import CairnError, Unavailable
+from cairn.errors import CairnError, ConfigurationError, Unavailable
 from cairn.inference.chat import ChatModel, open_chat_model
 from cairn.inference.embedding import open_embedder
 from cairn.inference.protocols import Embedder
@@ -28,6 +28,14 @@ class Health:
 
     ok: bool
     detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class EmbedderChoice:
+    """`model`: a name or path as in EMBEDDING_MODEL. `served`: by EMBEDDING_BASE_URL, not in this process."""
+
+    model: str
+    served: bool
 
 
 class _Slot(Generic[T]):
@@ -70,12 +78,37 @@ class _Slot(Generic[T]):
         return health
 
 
-_embedder: _Slot[Embedder] = _Slot(lambda: open_embedder(environment()))
+_embedders: dict[EmbedderChoice, _Slot[Embedder]] = {}
 _chat: _Slot[ChatModel] = _Slot(lambda: open_chat_model(environment()))
 
 
-def embedder() -> Embedder:
-    return _embedder.get()
+def configured_embedder() -> EmbedderChoice:
+    return EmbedderChoice(environment().embedding_model, served=bool(environment().embedding_base_url))
+
+
+def embedder(choice: EmbedderChoice | None = None) -> Embedder:
+    """The configured one if none is chosen."""
+    return _slot(choice).get()
+
+
+def forget_embedder(choice: EmbedderChoice) -> None:
+    """Its memory is free once nobody uses it any more."""
+    _embedders.pop(choice, None)
+
+
+def _slot(choice: EmbedderChoice | None) -> _Slot[Embedder]:
+    chosen = choice or configured_embedder()
+    return _embedders.setdefault(chosen, _Slot(lambda: _open(chosen)))
+
+
+def _open(choice: EmbedderChoice) -> Embedder:
+    url = environment().embedding_base_url
+    if choice.served and not url:
+        raise ConfigurationError(
+            f"{choice.model} was served by EMBEDDING_BASE_URL, which is not set any more."
+        )
+    chosen = {"embedding_model": choice.model, "embedding_base_url": url if choice.served else None}
+    return open_embedder(environment().model_copy(update=chosen))
 
 
 def chat_model() -> ChatModel:
@@ -90,8 +123,8 @@ def warm(progress: Progress = lambda _step: None) -> None:
             done.result()
 
 
-def embedder_health() -> Health:
-    return _embedder.checked(_embeds)
+def embedder_health(choice: EmbedderChoice | None = None) -> Health:
+    return _slot(choice).checked(_embeds)
 
 
 def chat_health() -> Health:
@@ -99,9 +132,18 @@ def chat_health() -> Health:
 
 
 @contextmanager
-def use(*, embedder: Embedder | None = None, chat: ChatModel | None = None) -> Iterator[None]:
-    """Other models for a while, in every thread."""
-    with _embedder.replaced(embedder), _chat.replaced(chat):
+def use(
+    *,
+    embedder: Embedder | None = None,
+    chat: ChatModel | None = None,
+    others: Mapping[EmbedderChoice, Embedder] | None = None,
+) -> Iterator[None]:
+    """Other models for a while, in every thread. `embedder` stands for the configured one."""
+    with ExitStack() as replaced:
+        replaced.enter_context(_slot(None).replaced(embedder))
+        for choice, other in (others or {}).items():
+            replaced.enter_context(_slot(choice).replaced(other))
+        replaced.enter_context(_chat.replaced(chat))
         yield
 
 

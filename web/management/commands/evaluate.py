@@ -9,9 +9,8 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from cairn.errors import InvalidInput
-from retrieval.evaluation.gold import GoldQuestion, gold_questions
 from retrieval.evaluation.measures import fails, measures
-from web.management.base import SOME_FAILED, CairnCommand, knowledge_bases
+from web.management.base import SOME_FAILED, CairnCommand, gold_file, knowledge_bases
 from web.runtime.api import Json
 from web.runtime.bar import progress_bar
 from web.runtime.client import client
@@ -51,7 +50,7 @@ class Command(CairnCommand):
         )
 
     def handle(self, *_args: Any, **options: Any) -> None:
-        questions = _questions(options["gold"])
+        questions = gold_file(options["gold"])
         before = _run(options["baseline"]) if options["baseline"] else None
         with client(self.reporter(options), command="manage.py evaluate") as connected:
             (base,) = knowledge_bases(connected.api, options["kb"])["knowledge_bases"]
@@ -90,16 +89,6 @@ def _what(outcome: Json) -> str:
     if outcome["refused"]:
         return f"refused; its document is at place {outcome['rank'] or 'none'}"
     return f"the answer lacks what it must have; its document is at place {outcome['rank'] or 'none'}"
-
-
-def _questions(path: Path) -> list[GoldQuestion]:
-    try:
-        with path.open(encoding="utf-8") as lines:
-            return gold_questions(lines)
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidInput(f"{path} cannot be read: {error}") from error
-    except InvalidInput as error:
-        raise InvalidInput(f"{path}: {error.message}") from error
 
 
 def _run(path: Path) -> Json:
