@@ -124,9 +124,9 @@ def swap(lease: GenerationLease) -> None:
         lease.keep(swap_requested=False)
         raise Conflict("Documents change faster than this generation of the index can follow. Swap later.")
     fault_point(Fault.REINDEX_AFTER_SWAP)
-    log.warning(
-        "index generation %s answers now. %s", opened.generation.name, unlike_configured(opened.generation)
-    )
+    log.info("index generation %s answers now", opened.generation.name)
+    if unlike := unlike_configured(opened.generation):
+        log.warning(unlike)
 
 
 def _swapped(lease: GenerationLease, catching_up: CatchingUp) -> bool:

@@ -37,7 +37,7 @@ class Runner:
     def _run(self) -> None:
         try:
             while self._goes_on():
-                _work_all()
+                work_all()
         finally:
             connection.close()
 
@@ -49,7 +49,8 @@ class Runner:
             return wanted
 
 
-def _work_all() -> None:
+def work_all() -> None:
+    """In this thread."""
     try:
         while not stopping.is_set() and (lease := claim()):
             if not _worked(lease):

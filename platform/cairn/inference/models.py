@@ -3,9 +3,9 @@
 import atexit
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -132,18 +132,9 @@ def chat_health() -> Health:
 
 
 @contextmanager
-def use(
-    *,
-    embedder: Embedder | None = None,
-    chat: ChatModel | None = None,
-    others: Mapping[EmbedderChoice, Embedder] | None = None,
-) -> Iterator[None]:
+def use(*, embedder: Embedder | None = None, chat: ChatModel | None = None) -> Iterator[None]:
     """Other models for a while, in every thread. `embedder` stands for the configured one."""
-    with ExitStack() as replaced:
-        replaced.enter_context(_slot(None).replaced(embedder))
-        for choice, other in (others or {}).items():
-            replaced.enter_context(_slot(choice).replaced(other))
-        replaced.enter_context(_chat.replaced(chat))
+    with _slot(None).replaced(embedder), _chat.replaced(chat):
         yield
 
 
