@@ -22,7 +22,7 @@ class EveryGeneration:
         return sum(index.count(document=document) for index in self._indexes())
 
     def delete_document(self, document: UUID) -> None:
-        _wait_for_writer(document)
+        _wait_for_others(document)
         for index in self._indexes():
             index.delete_document(document)
         IndexedVersion.objects.filter(document=document).delete()
@@ -37,7 +37,9 @@ def others() -> "QuerySet[IndexGeneration]":
     return IndexGeneration.objects.exclude(state__in=(GenerationState.ACTIVE, GenerationState.REMOVING))
 
 
-def _wait_for_writer(document: UUID) -> None:
-    """Its row says that it is deleted: once this write is over, there will be no other."""
+def _wait_for_others(document: UUID) -> None:
+    """Its row says that it is deleted: once a write that has begun is over, there will be no other."""
     if IndexGeneration.objects.filter(writing=document, lease_until__gte=Now()).exists():
         raise Unavailable("This document is being written into another generation of the index.")
+    if IndexGeneration.objects.filter(state=GenerationState.REMOVING).exists():
+        raise Unavailable("A generation of the index that may have this document is being removed.")

@@ -23,7 +23,7 @@ _TO_DO = (
 
 
 class Ended(CairnError):
-    """The process is ending, somebody cancelled, or another process has the lease."""
+    """The process is ending, somebody cancelled, something is more urgent, or another one has the lease."""
 
 
 class Gone(CairnError):
@@ -37,13 +37,19 @@ class GenerationLease:
 
     def keep(self, **changes: object) -> None:
         """Raises Ended when the work should end here."""
-        if stopping.is_set():
+        if stopping.is_set() or self._is_less_urgent():
             raise Ended
         held = IndexGeneration.objects.filter(
             pk=self.generation.pk, lease=self.token, state=self.generation.state
         )
         if not held.update(lease_until=Now() + LEASE, **changes):
             raise Ended
+
+    def _is_less_urgent(self) -> bool:
+        """Who asks for a swap does not wait until a build is over."""
+        if self.generation.state != GenerationState.BUILDING:
+            return False
+        return IndexGeneration.objects.filter(swap_requested=True, error="").exists()
 
     def become(self, state: GenerationState, **changes: object) -> None:
         self.keep(state=state, **changes)
@@ -75,7 +81,7 @@ def claim() -> GenerationLease | None:
     with transaction.atomic():
         free = Q(lease=None) | Q(lease_until__lt=Now())
         waiting = IndexGeneration.objects.filter(_TO_DO, free, error="")
-        row = waiting.select_for_update(skip_locked=True).first()
+        row = waiting.order_by("-swap_requested", "created_at").select_for_update(skip_locked=True).first()
         if row is None:
             return None
         token = uuid.uuid4()

@@ -93,7 +93,7 @@ def _request_swap(row: IndexGeneration, principal: Principal, action: str) -> In
     return row
 
 
-def generation_remove(*, generation: UUID | str, principal: Principal) -> None:
+def generation_remove(*, generation: UUID | str, principal: Principal) -> IndexGeneration:
     """Ends its build. NotFound if there is none, Conflict if it is the one that answers."""
     row = one_of(IndexGeneration.objects.exclude(state=GenerationState.REMOVING), generation)
     with transaction.atomic():
@@ -102,7 +102,5 @@ def generation_remove(*, generation: UUID | str, principal: Principal) -> None:
             raise Conflict("The generation that answers cannot be removed.")
         record("index.removed", actor=principal.user, subject=f"generation:{row.id}")
         transaction.on_commit(queue.enqueue_reindex, robust=True)
-
-
-def generation_named(value: object) -> IndexGeneration:
-    return one_of(IndexGeneration.objects.all(), value)
+    row.refresh_from_db()
+    return row

@@ -208,7 +208,7 @@ def _require_same_space(generation: IndexGeneration, model: Embedder) -> None:
     indexed = f"{generation.embedding_model} ({generation.dimension} numbers)"
     found = f"{model.model} ({model.dimension} numbers)"
     if indexed != found:
-        name = choice_of(generation).model
+        name = generation.encoder or "EMBEDDING_MODEL"
         raise ConfigurationError(
             f"The documents were embedded with {indexed}, but {name} is {found} now. Vectors of two models "
             f"cannot be compared. Put {name} back as it was; then manage.py reindex can change to another."

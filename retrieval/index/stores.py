@@ -7,6 +7,7 @@ from pathlib import Path
 
 from qdrant_client import QdrantClient
 
+from cairn.errors import Unavailable
 from cairn.settings import environment
 from cairn.settings.env import ROOT
 from retrieval.index.edge import EdgeIndex
@@ -32,10 +33,17 @@ def open_index(generation_name: str, dimension: int) -> VectorIndex:
 
 def remove_index(generation_name: str) -> None:
     """Nothing happens if there is none. No process may have its folder open."""
-    if environment().qdrant_url is None:
-        shutil.rmtree(_folder(generation_name), ignore_errors=True)
-    else:
+    if environment().qdrant_url is not None:
         ServerIndex.remove(_client(), _collection(generation_name))
+    elif (folder := _folder(generation_name)).exists():
+        _remove(folder)
+
+
+def _remove(folder: Path) -> None:
+    try:
+        shutil.rmtree(folder)
+    except OSError as error:
+        raise Unavailable(f"The vector index {folder} cannot be removed: {error}") from error
 
 
 def optimising(generation_name: str) -> "subprocess.Popen[str] | None":

@@ -18,7 +18,7 @@ from ingestion.reindexing.services import (
     generation_swap,
 )
 from retrieval.evaluation.gold import GoldQuestion
-from retrieval.index.factory import active_generation, unlike_configured
+from retrieval.index.factory import active_generation, choice_of, unlike_configured
 from retrieval.models import GenerationState, IndexGeneration
 from web.api.fields import Body, Id, Yes
 from web.auth import needs, principal_of
@@ -84,7 +84,7 @@ class Generation(BaseModel):
             id=str(row.id),
             name=row.name,
             state=GenerationState(row.state),
-            embedding_model=row.encoder,
+            embedding_model=choice_of(row).model,
             model_id=row.embedding_model,
             dimension=row.dimension,
             done=done,
@@ -127,11 +127,11 @@ def build(request: HttpRequest, payload: Build) -> Status[Generation]:
     return Status(202, Generation.of(row))
 
 
-@router.delete("/generations/{generation_id}", response={204: None}, auth=ADMINS)
-def cancel(request: HttpRequest, generation_id: str) -> Status[None]:
+@router.delete("/generations/{generation_id}", response={202: Generation}, auth=ADMINS)
+def cancel(request: HttpRequest, generation_id: str) -> Status[Generation]:
     """Ends its build, if there is one, and removes its files. 409 for the one that answers."""
-    generation_remove(generation=generation_id, principal=principal_of(request))
-    return Status(204, None)
+    row = generation_remove(generation=generation_id, principal=principal_of(request))
+    return Status(202, Generation.of(row))
 
 
 @router.post("/compare", response=Comparison, auth=ADMINS)

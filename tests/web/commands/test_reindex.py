@@ -11,7 +11,7 @@ import pytest
 from tests.servers import Completed, Server, run_manage, start_server, stop_server
 from tests.tiny_encoder import DIMENSION, tiny_encoder
 
-pytestmark = pytest.mark.models
+pytestmark = [pytest.mark.models, pytest.mark.timeout(900)]
 
 ANIMALS = {
     "otter": "Otters float on their backs and hold hands while they are asleep on the water.",
@@ -77,7 +77,6 @@ def test_a_model_that_finds_less_is_refused_forced_and_rolled_back(server: Serve
     forced = server.manage("reindex", "--swap", "--force")
     assert forced.returncode == 0, forced.stderr
     assert f"The documents are embedded with {model}, which is used" in forced.stdout
-    assert "hold hands" in ANIMALS["otter"]
     assert found(server, "otters floating on their backs hold hands asleep") == "zoo/otter.md"
     doctor = {check["name"]: check for check in shown(server.manage("doctor", "--json"))["checks"]}
     assert "all-MiniLM-L6-v2 is configured" in doctor["Embedding model"]["detail"]
@@ -85,6 +84,9 @@ def test_a_model_that_finds_less_is_refused_forced_and_rolled_back(server: Serve
     back = server.manage("reindex", "--rollback", "--json")
     assert states(shown(back)) == {"active": 384, "retired": DIMENSION}
     assert found(server, GOLD[0]["question"]) == "zoo/otter.md"  # type: ignore[arg-type]
+
+    assert server.manage("reindex").returncode == 0
+    assert server.manage("reindex", "--cancel").returncode == 0
 
     stop_server(server)
     alone = run_manage(server.data_dir, "reindex", "--swap", "--json")

@@ -27,7 +27,7 @@ from tests.fakes import FakeChat, FakeEmbedder
 from tests.ingestion.parts import FakeParsers
 from tests.web.api.conftest import Caller
 
-OTHER = "another-model"
+OTHER, THIRD = "another-model", "a-third-model"
 
 
 class WatchedEmbedder(FakeEmbedder):
@@ -52,12 +52,13 @@ class WatchedEmbedder(FakeEmbedder):
 
 
 class Generations:
-    """`present` embeds what is there at first; `other` is the model with the name OTHER."""
+    """`present` embeds what is there at first; `other` and `third` are the models with these names."""
 
     def __init__(self, admin: Caller, base: KnowledgeBase, data_dir: Path, parsers: FakeParsers) -> None:
         self.admin, self.base, self.data_dir, self.parsers = admin, base, data_dir, parsers
         self.present = WatchedEmbedder(model="present-1")
         self.other = WatchedEmbedder(model="other-1", dimension=64)
+        self.third = WatchedEmbedder(model="third-1", dimension=32)
 
     def add(self, name: str, *lines: str) -> Document:
         answer = self.admin.upload(
@@ -131,16 +132,18 @@ def generations(
     monkeypatch.setattr(stores, "environment", lambda: own)
     monkeypatch.setattr("ingestion.parsers._pool", parsers)
     monkeypatch.setattr("ingestion.reindexing.services.EncoderFolder.of", _known)
-    monkeypatch.setattr(models, "open_embedder", lambda _environment: made.other)
+    opened = {OTHER: made.other, THIRD: made.third}
+    monkeypatch.setattr(models, "open_embedder", lambda chosen: opened[chosen.embedding_model])
     close_index()
     with models.use(embedder=made.present, chat=FakeChat()):
         yield made
-    models.forget_embedder(EmbedderChoice(OTHER, served=False))
+    for name in (OTHER, THIRD):
+        models.forget_embedder(EmbedderChoice(name, served=False))
     close_index()
 
 
 def _known(model: str) -> object:
     """Models of tests have no files."""
-    if model != OTHER:
+    if model not in {OTHER, THIRD}:
         raise ConfigurationError(f"There is no model {model}.")
     return None

@@ -15,9 +15,10 @@ from cairn.errors import Unavailable
 from cairn.library.models import Document
 from ingestion import erasure, pipeline
 from ingestion.cleanup import refresh_index
+from ingestion.faults import Fault
 from ingestion.lifecycle import stopping
 from ingestion.models import Job, Lane, Receipt, ReceiptState, Stage
-from ingestion.reindexing import runner
+from ingestion.reindexing import building, runner
 from ingestion.reindexing.everywhere import EveryGeneration
 from ingestion.reindexing.pace import make_way
 from retrieval.engine import engine
@@ -135,6 +136,21 @@ def test_going_back_brings_nothing_back_and_lacks_nothing(install: Generations) 
     install.rollback()
     assert engine().embedder is install.present
     assert sorted(install.found("animals")) == ["badger.txt", "zebra.txt"]
+    install.assert_index_is_what_sql_says()
+
+
+def test_a_document_that_comes_just_before_the_swap_is_in_both(
+    install: Generations, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install.add("otter.txt", "The otter swims.")
+    install.reindex()
+    come = once(lambda: install.add("zebra.txt", "The zebra runs.") and None)
+    monkeypatch.setattr(building, "fault_point", lambda fault: fault == Fault.REINDEX_BEFORE_SWAP and come())
+    install.swap()
+    assert sorted(install.found("animals")) == ["otter.txt", "zebra.txt"]
+    install.assert_index_is_what_sql_says()
+    install.add("zebra.txt", "The zebra sleeps.")
+    install.rollback()
     install.assert_index_is_what_sql_says()
 
 

@@ -9,7 +9,7 @@ from ingestion.reindexing import runner
 from retrieval.engine import engine
 from retrieval.models import GenerationState, IndexGeneration
 from tests.web.api.conftest import Caller
-from tests.web.api.reindexing.install import OTHER, Generations
+from tests.web.api.reindexing.install import OTHER, THIRD, Generations
 
 pytestmark = pytest.mark.django_db
 
@@ -87,7 +87,7 @@ def test_a_build_is_cancelled_in_the_middle(install: Generations) -> None:
 
     def cancel() -> None:
         row = IndexGeneration.objects.get(state=GenerationState.BUILDING)
-        assert install.admin.delete(f"/index/generations/{row.id}").status_code == 204
+        assert install.admin.delete(f"/index/generations/{row.id}").status_code == 202
 
     install.other.before = cancel
     install.admin.post("/index/generations", {"embedding_model": OTHER})
@@ -96,6 +96,22 @@ def test_a_build_is_cancelled_in_the_middle(install: Generations) -> None:
     assert len(list((install.data_dir / "index").iterdir())) == 1
     assert install.found("otters") == ["otters.txt"]
     assert install.reindex().state == GenerationState.READY
+
+
+def test_going_back_does_not_wait_for_a_build(install: Generations) -> None:
+    install.add("otters.txt", "Otters hold hands.")
+    install.reindex()
+    install.swap()
+    seen = list[str]()
+
+    def go_back() -> None:
+        assert install.admin.post("/index/rollback", {}).status_code == 202
+        install.third.before = lambda: seen.extend(install.states())
+
+    install.third.before = go_back
+    install.reindex(THIRD)
+    assert seen == ["active", "retired", "building"], "once it went on to build"
+    assert install.states() == ["active", "retired", "ready"]
 
 
 def test_a_model_that_fails_is_told_and_tried_again(install: Generations) -> None:
