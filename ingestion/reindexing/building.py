@@ -20,7 +20,6 @@ from ingestion.reindexing.pace import make_way
 from retrieval.index.factory import (
     Opened,
     active,
-    active_choice,
     choice_of,
     open_indexes,
     opened_generation,
@@ -160,7 +159,7 @@ def remove(lease: GenerationLease) -> None:
 def _forget_embedder(generation: IndexGeneration) -> None:
     choice = choice_of(generation)
     rest = IndexGeneration.objects.exclude(pk=generation.pk)
-    if choice != active_choice() and choice not in map(choice_of, rest):
+    if choice not in map(choice_of, rest):
         forget_embedder(choice)
 
 

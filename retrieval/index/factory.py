@@ -152,10 +152,10 @@ def still_answers(generation: IndexGeneration) -> bool:
     return answering.select_for_update().first() is not None
 
 
-def active_choice() -> EmbedderChoice:
-    """Of the model that embeds questions now. Loads nothing."""
-    row = _active_row()
-    return choice_of(row) if row else configured_embedder()
+def choice_in_use() -> EmbedderChoice:
+    """Of the model that embedded the last question. Loads nothing, and needs no database."""
+    last = _Answering.opened
+    return choice_of(last.generation) if last else configured_embedder()
 
 
 def unlike_configured(generation: IndexGeneration) -> str:

@@ -12,7 +12,7 @@ from cairn.errors import Unavailable
 from cairn.inference.models import chat_health, embedder_health
 from cairn.settings import environment
 from ingestion import queue
-from retrieval.index.factory import active_choice, active_index
+from retrieval.index.factory import active_index, choice_in_use
 
 log = logging.getLogger(__name__)
 
@@ -61,13 +61,13 @@ def queue_answers() -> None:
 
 def vectors_answer() -> None:
     """Opening the index would load the embedding model: a probe must not wait for that."""
-    if not embedder_health(active_choice()).ok:
+    if not embedder_health(choice_in_use()).ok:
         raise Unavailable
     active_index().count()
 
 
 def models_answer() -> None:
-    if not (embedder_health(active_choice()).ok and chat_health().ok):
+    if not (embedder_health(choice_in_use()).ok and chat_health().ok):
         raise Unavailable
 
 
