@@ -83,7 +83,7 @@ def test_a_model_that_finds_less_is_refused_forced_and_rolled_back(server: Serve
 
     back = server.manage("reindex", "--rollback", "--json")
     assert states(shown(back)) == {"active": 384, "retired": DIMENSION}
-    assert found(server, GOLD[0]["question"]) == "zoo/otter.md"  # type: ignore[arg-type]
+    assert found(server, "badgers clean their straw beds in tunnels") == "zoo/badger.md"
 
     assert server.manage("reindex").returncode == 0
     assert server.manage("reindex", "--cancel").returncode == 0
