@@ -9,7 +9,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management import execute_from_command_line
 from pydantic import ValidationError
 
-sys.path.append(str(Path(__file__).parent / "platform"))
+sys.path.insert(1, str(Path(__file__).parent / "platform"))  # this checkout, not one that is installed
 
 from cairn.errors import ConfigurationError
 

@@ -6,7 +6,7 @@ from typing import Final
 
 from cairn.library.cells import CellLine, on_sheet
 from cairn.library.rendition import Element, Rendition
-from ingestion.chunk.context import Path, fullest, within
+from ingestion.chunk.context import Path, fullest, with_context, within
 from ingestion.chunk.pack import blocks, pack, sections
 from ingestion.chunk.units import CountTokens, Unit, affordable, by_element, costed, cut
 
@@ -37,7 +37,7 @@ class ChunkDraft:
 
     @property
     def embedding_text(self) -> str:
-        return f"{self.context}\n{self.text}" if self.context else self.text
+        return with_context(self.context, self.text)
 
 
 def chunk(

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable
+from typing import Protocol
 from uuid import UUID
 
 from django.db import transaction
@@ -16,12 +17,20 @@ from ingestion.models import IdempotencyKey, Job, Receipt, ReceiptState
 from ingestion.pages import picture_names
 from retrieval import conversations
 from retrieval.evaluation import runs
-from retrieval.index.protocol import VectorIndex
+
+
+class Points(Protocol):
+    """What erasure needs of an index: see `VectorIndex`."""
+
+    def count(self, *, document: UUID) -> int: ...
+
+    def delete_document(self, document: UUID) -> None: ...
+
 
 REMOVED = ("rows", "chunks", "points", "files", "quotes")
 
 
-def erase(receipt_id: UUID, index: VectorIndex) -> None:
+def erase(receipt_id: UUID, index: Points) -> None:
     """Safe to run again after it was interrupted. Raises Unavailable while a worker is on it."""
     receipt = Receipt.objects.filter(pk=receipt_id, state=ReceiptState.PENDING).first()
     if receipt is None:
@@ -41,7 +50,7 @@ def _targets(kind: str, identity: UUID) -> Iterable[Document]:
     return Document.objects.filter(knowledge_base=identity, parent=None).iterator()
 
 
-def _erase_document(document: Document, index: VectorIndex, receipt: Receipt) -> None:
+def _erase_document(document: Document, index: Points, receipt: Receipt) -> None:
     """What came in it goes first: with its row theirs would go, but not their files and points."""
     _stop_workers(document)
     for inside in document.children.iterator():

@@ -18,6 +18,11 @@ class Fault(StrEnum):
     AFTER_FLIP = "after_flip"
     AFTER_CLEANUP = "after_cleanup"
     DURING_ERASURE = "during_erasure"
+    REINDEX_AFTER_UPSERT = "reindex_after_upsert"
+    REINDEX_WHILE_OPTIMISING = "reindex_while_optimising"
+    REINDEX_BEFORE_SWAP = "reindex_before_swap"
+    REINDEX_AFTER_SWAP = "reindex_after_swap"
+    REINDEX_WHILE_REMOVING = "reindex_while_removing"
 
 
 def fault_point(here: Fault) -> None:

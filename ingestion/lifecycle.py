@@ -18,6 +18,8 @@ from cairn.library.models import Document, DocumentVersion, VersionState
 from cairn.settings import environment
 from ingestion.models import LEASE, LONGEST_PAUSE, Job, JobQuerySet, Lane, Stage
 from ingestion.turns import front
+from retrieval.index.factory import still_answers
+from retrieval.models import IndexGeneration
 
 BACKOFF = timedelta(seconds=environment().job_retry_seconds)
 _CANCELLED = "The job was cancelled. Retry it to process the file."
@@ -28,6 +30,10 @@ stopping = threading.Event()
 
 class LeaseLost(CairnError):
     """Another worker has the job now, or it is gone; this one must not touch it."""
+
+
+class GenerationChanged(CairnError):
+    """Another generation of the index answers than the one that got the points."""
 
 
 class Interrupted(CairnError):
@@ -218,12 +224,17 @@ def _requeue(job: Job, **changes: object) -> None:
     DocumentVersion.objects.filter(pk=job.version_id).update(state=VersionState.QUEUED)
 
 
-def activate(lease: Lease, *, title: str) -> DocumentVersion | None:
+def activate(
+    lease: Lease, *, title: str, generation: IndexGeneration | None = None
+) -> DocumentVersion | None:
     """The flip: from this commit on the new version answers. Returns one that does not answer (any more).
 
-    A version that a newer one has overtaken ends as ready without answering.
+    A version that a newer one has overtaken ends as ready without answering. Raises GenerationChanged
+    unless `generation`, which has its points, still answers.
     """
     with transaction.atomic():
+        if generation and not still_answers(generation):
+            raise GenerationChanged
         job = lease.locked()
         document = (
             Document.objects.select_for_update(of=("self",))

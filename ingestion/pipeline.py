@@ -10,26 +10,24 @@ from uuid import UUID, uuid5
 
 from django.db import transaction
 
-from cairn.access.services import reader_tokens
 from cairn.errors import DocumentRejected, Rejection, TransientError
 from cairn.inference.protocols import Embedder, Vectors
 from cairn.library import storage
 from cairn.library.models import Chunk, Document, DocumentVersion
 from cairn.library.rendition import Rendition
-from ingestion import children, lifecycle
+from ingestion import children, lifecycle, queue
 from ingestion.children import Contents
 from ingestion.chunking import ChunkDraft, chunk
 from ingestion.cleanup import remove_chunks
 from ingestion.embedding import batcher
 from ingestion.faults import Fault, fault_point
 from ingestion.heartbeat import heartbeat
-from ingestion.lifecycle import Interrupted, Lease, LeaseLost
+from ingestion.lifecycle import GenerationChanged, Interrupted, Lease, LeaseLost
 from ingestion.models import Job, Lane, Stage
 from ingestion.parse.progress import PagesRead
 from ingestion.parsers import limits, parser_pool
-from retrieval.bm25 import document_sparse
+from ingestion.points import points_of
 from retrieval.engine import Engine, engine
-from retrieval.index.protocol import Point
 
 log = logging.getLogger(__name__)
 
@@ -62,6 +60,10 @@ def process(lease: Lease) -> None:
         log.warning("job %s: lease lost", lease.job)
     except Interrupted:
         lifecycle.hand_back(lease)
+    except GenerationChanged:
+        log.info("job %s: again, for another generation of the index", lease.job)
+        lifecycle.hand_back(lease)
+        queue.enqueue_work(lease.lane, again=True)
     except DocumentRejected as rejection:
         _give_up(lease, rejection)
     except TransientError as error:
@@ -95,6 +97,14 @@ def _later(lease: Lease, error: Exception) -> None:
 
 def _work(lease: Lease) -> None:
     parts = engine()
+    try:
+        _make_searchable(lease, parts)
+    except GenerationChanged:
+        parts.index.delete_version(lease.version.id)
+        raise
+
+
+def _make_searchable(lease: Lease, parts: Engine) -> None:
     version = lease.version
     rendition, contents = _parse(lease)
     fault_point(Fault.AFTER_PARSE)
@@ -104,10 +114,10 @@ def _work(lease: Lease) -> None:
     fault_point(Fault.AFTER_CHUNK)
     vectors = _embed(lease, drafts, parts.embedder)
     fault_point(Fault.AFTER_EMBED)
-    _index(lease, chunks, drafts, vectors, parts)
+    _index(lease, chunks, vectors, parts)
     fault_point(Fault.BEFORE_FLIP)
     with transaction.atomic():
-        replaced = lifecycle.activate(lease, title=title)
+        replaced = lifecycle.activate(lease, title=title, generation=parts.generation)
         children.settle(version, contents)
     fault_point(Fault.AFTER_FLIP)
     if contents.sources:
@@ -235,38 +245,14 @@ class _Paced:
             self._lease.progress(done)
 
 
-def _index(
-    lease: Lease, chunks: Sequence[Chunk], drafts: Sequence[ChunkDraft], vectors: Vectors, parts: Engine
-) -> None:
+def _index(lease: Lease, chunks: Sequence[Chunk], vectors: Vectors, parts: Engine) -> None:
     lease.enter(Stage.INDEXING, total=len(chunks))
     if lease.attempt > 1:
         parts.index.delete_version(lease.version.id)
     document = Document.objects.select_related("knowledge_base").get(pk=lease.version.document_id)
-    points = _points(document, chunks, drafts, vectors)
+    points = points_of(document, chunks, vectors)
     for start in range(0, len(points), INDEX_BATCH):
         parts.index.upsert(points[start : start + INDEX_BATCH])
         fault_point(Fault.AFTER_UPSERT)
         if start + INDEX_BATCH < len(points):
             lease.progress(start + INDEX_BATCH)
-
-
-def _points(
-    document: Document, chunks: Sequence[Chunk], drafts: Sequence[ChunkDraft], vectors: Vectors
-) -> list[Point]:
-    readers = reader_tokens(document)
-    tags = tuple(document.tags.values_list("name", flat=True))
-    return [
-        Point(
-            id=row.id,
-            dense=vector,
-            sparse=document_sparse(draft.embedding_text),
-            knowledge_base=document.knowledge_base_id,
-            document=document.id,
-            version=row.version_id,
-            readers=readers,
-            source_uri=document.source_uri,
-            tags=tags,
-            created_at=document.created_at.timestamp(),
-        )
-        for row, draft, vector in zip(chunks, drafts, vectors, strict=True)
-    ]

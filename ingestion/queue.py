@@ -40,6 +40,11 @@ def enqueue_watch(watch: UUID) -> None:
     _send("ingestion.watch", WATCHES, str(watch))
 
 
+def enqueue_reindex() -> None:
+    """Returns at once: the work is done beside the queue, in the process that takes the message."""
+    _send("ingestion.reindex", MAINTENANCE)
+
+
 def ping() -> bool:
     """Whether the broker takes messages."""
     with app.connection_for_write() as connection:

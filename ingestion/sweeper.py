@@ -13,6 +13,7 @@ from ingestion.cleanup import remove_chunks
 from ingestion.lifecycle import dropped_requeue
 from ingestion.models import ENDED, RUNNING, Job, JobQuerySet, Lane, Receipt, ReceiptState
 from retrieval.index.protocol import VectorIndex
+from retrieval.models import IndexGeneration
 
 log = logging.getLogger(__name__)
 
@@ -82,4 +83,5 @@ def sweep_leftovers(index: VectorIndex) -> int:
 def leases_release_all() -> int:
     """For a process that is alone with its database, at its start: whoever held a lease is dead."""
     Job.objects.filter(stage__in=RUNNING).update(lease=None, lease_until=None)
+    IndexGeneration.objects.update(lease=None, lease_until=None)
     return dropped_requeue()

@@ -11,6 +11,8 @@ from cairn.library.models import Document
 from ingestion import erasure, lifecycle, pipeline, queue, sweeper, watching
 from ingestion.cleanup import refresh_stale
 from ingestion.models import Lane
+from ingestion.reindexing import runner
+from ingestion.reindexing.everywhere import EveryGeneration
 from retrieval.engine import engine
 
 ERASE_AGAIN_SECONDS = 3
@@ -35,7 +37,7 @@ def wake() -> None:
 @shared_task(name="ingestion.erase", bind=True, max_retries=20)
 def erase(self: "Task[Any, Any]", receipt: str) -> None:
     try:
-        erasure.erase(UUID(receipt), engine().index)
+        erasure.erase(UUID(receipt), EveryGeneration(engine().index))
     except Unavailable as error:
         raise self.retry(exc=error, countdown=ERASE_AGAIN_SECONDS) from error
 
@@ -44,7 +46,8 @@ def erase(self: "Task[Any, Any]", receipt: str) -> None:
 def refresh(document: str) -> None:
     row = Document.objects.filter(pk=document).first()
     if row is not None:
-        refresh_stale(row, engine().index)
+        parts = engine()
+        refresh_stale(row, parts.index, parts.generation)
 
 
 @shared_task(name="ingestion.sweep")
@@ -53,6 +56,12 @@ def sweep(everything: bool = False) -> None:
     sweeper.wake(age=age)
     sweeper.sweep(age=age, at_once=None if everything else sweeper.AT_ONCE)
     sweeper.sweep_leftovers(engine().index)
+    runner.wake()
+
+
+@shared_task(name="ingestion.reindex")
+def reindex() -> None:
+    runner.wake()
 
 
 @shared_task(name="ingestion.watch")

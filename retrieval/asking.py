@@ -62,7 +62,8 @@ def ask(
         )
         message = Message.objects.create(conversation=thread, question=question)
         Conversation.objects.filter(pk=thread.pk).update(updated_at=timezone.now())
-    return Exchange(message, _kept(message, scope, _events(message, scope, filters)))
+    parts = engine()
+    return Exchange(message, _kept(message, scope, _events(message, scope, filters, parts), parts))
 
 
 def stop(message: Message) -> bool:
@@ -71,9 +72,7 @@ def stop(message: Message) -> bool:
     return bool(running.update(state=MessageState.STOPPED))
 
 
-def _events(message: Message, scope: Scope, filters: Filters) -> Iterator[AnswerEvent]:
-    parts: Engine = engine()
-
+def _events(message: Message, scope: Scope, filters: Filters, parts: Engine) -> Iterator[AnswerEvent]:
     def find(query: str) -> list[Hit]:
         return search(query, scope=scope, filters=filters, limit=EVIDENCE_HITS, parts=parts)
 
@@ -120,7 +119,9 @@ def _stopped(message: Message) -> Callable[[], bool]:
     return look
 
 
-def _kept(message: Message, scope: Scope, events: Iterator[AnswerEvent]) -> Iterator[AnswerEvent]:
+def _kept(
+    message: Message, scope: Scope, events: Iterator[AnswerEvent], parts: Engine
+) -> Iterator[AnswerEvent]:
     """Passes events on and keeps what they say; what was cut off keeps the text shown so far."""
     text: list[str] = []
     hits: Sequence[Hit] = ()
@@ -133,7 +134,7 @@ def _kept(message: Message, scope: Scope, events: Iterator[AnswerEvent]) -> Iter
                 case Sources():
                     hits = event.hits
                 case Done():
-                    _save(message, event.answer, scope, hits)
+                    _save(message, event.answer, scope, hits, parts)
                     ended = True
                 case Failed():
                     Message.objects.filter(pk=message.pk).update(
@@ -146,7 +147,7 @@ def _kept(message: Message, scope: Scope, events: Iterator[AnswerEvent]) -> Iter
             Message.objects.filter(pk=message.pk).update(state=MessageState.STOPPED, answer="".join(text))
 
 
-def _save(message: Message, answer: Answer, scope: Scope, hits: Sequence[Hit]) -> None:
+def _save(message: Message, answer: Answer, scope: Scope, hits: Sequence[Hit], parts: Engine) -> None:
     """An answer from a document that was deleted or closed to the asker meanwhile is not kept."""
     with transaction.atomic():
         cited = {citation.document for citation in answer.citations}
@@ -165,7 +166,7 @@ def _save(message: Message, answer: Answer, scope: Scope, hits: Sequence[Hit]) -
             model=answer.model,
             usage=asdict(answer.usage),
             timings=asdict(answer.timings),
-            trace=_trace(answer, scope, hits),
+            trace=_trace(answer, scope, hits, parts),
         )
         if readable:
             CitationRow.objects.bulk_create(_row(message, citation) for citation in answer.citations)
@@ -192,11 +193,11 @@ def _nearest(answer: Answer) -> list[dict[str, str]]:
     return [{"document": document, "title": title} for document, title in seen.items()]
 
 
-def _trace(answer: Answer, scope: Scope, hits: Sequence[Hit]) -> dict[str, Any]:
+def _trace(answer: Answer, scope: Scope, hits: Sequence[Hit], parts: Engine) -> dict[str, Any]:
     """Ids, scores and settings: with the chunks themselves, enough to replay the answer."""
     return {
         "knowledge_bases": sorted(str(base) for base in scope.readable),
-        "generation": active_generation().name,
+        "generation": (parts.generation or active_generation()).name,
         "hits": [{"chunk": str(hit.chunk), "score": hit.score} for hit in hits],
         "prompt_version": answer.prompt_version,
         "rewrite_version": answer.rewrite_version,

@@ -6,22 +6,26 @@ from dataclasses import dataclass
 
 from llama_index.core.llms import ChatMessage
 
-from cairn.inference.models import chat_model, embedder
+from cairn.inference.models import chat_model
 from cairn.inference.protocols import AnswerReader, Embedder, NaturalLanguageInference, Reranker
 from retrieval.answering.protocols import ChatModel
 from retrieval.configured import configured_inference, configured_reader, configured_reranker
-from retrieval.index.factory import active_index
+from retrieval.index.factory import Opened, active
 from retrieval.index.protocol import VectorIndex
+from retrieval.models import IndexGeneration
 
 
 @dataclass(frozen=True, slots=True)
 class Engine:
+    """Fetched once per question: its embedder is the one that made the vectors of its index."""
+
     embedder: Embedder
     index: VectorIndex
     chat: ChatModel
     reranker: Reranker | None = None
     reader: AnswerReader | None = None
     inference: NaturalLanguageInference | None = None
+    generation: IndexGeneration | None = None
 
 
 class ConfiguredChat:
@@ -47,14 +51,19 @@ class _Given:
 
 
 def engine() -> Engine:
-    """As configured. Raises Unavailable or ConfigurationError if embedder or index cannot be had."""
-    return _Given.parts or Engine(
-        embedder(),
-        active_index(),
+    """What answers now. Raises Unavailable or ConfigurationError if embedder or index cannot be had."""
+    return _Given.parts or engine_of(active())
+
+
+def engine_of(opened: Opened) -> Engine:
+    return Engine(
+        opened.embedder,
+        opened.index,
         ConfiguredChat(),
         configured_reranker(),
         configured_reader(),
         configured_inference(),
+        opened.generation,
     )
 
 

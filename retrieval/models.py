@@ -10,19 +10,42 @@ from cairn.library.models import Document
 
 
 class GenerationState(models.TextChoices):
+    """One is active. ready: built, and waits to be swapped in. retired: the last one that was active."""
+
     BUILDING = "building"
+    READY = "ready"
     ACTIVE = "active"
     RETIRED = "retired"
+    REMOVING = "removing"
 
 
 class IndexGeneration(models.Model):
-    """One vector space on disk or server. Vectors of two embedding models never share one."""
+    """One vector space on disk or server. Vectors of two embedding models never share one.
+
+    `embedding_model` is the identity of the space; `encoder` and `served` say how to get the model again.
+    Both and `dimension` are empty until the model was loaded once. Who works on it holds `lease`; `writing`
+    is the document whose points are just being written. `error` is why work on it has ended.
+    `comparison` is how well it found the questions of a gold set, beside the active one. `calibration` holds
+    thresholds of answerability, fitted on the gold set with this generation's model.
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     name = models.CharField(max_length=60, unique=True)
     embedding_model = models.CharField(max_length=200)
     dimension = models.PositiveIntegerField()
+    encoder = models.CharField(max_length=1000, blank=True, default="")
+    served = models.BooleanField(default=False)
     state = models.CharField(max_length=8, choices=GenerationState.choices, default=GenerationState.BUILDING)
+    swap_requested = models.BooleanField(default=False)
+    optimised = models.BooleanField(default=False)
+    paused = models.BooleanField(default=False)
+    error = models.TextField(blank=True, default="")
+    lease = models.UUIDField(null=True)
+    lease_until = models.DateTimeField(null=True)
+    writing = models.UUIDField(null=True)
+    comparison = models.JSONField(default=dict)
+    calibration = models.JSONField(default=dict)
+    activated_at = models.DateTimeField(null=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta:
@@ -35,6 +58,27 @@ class IndexGeneration(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} ({self.embedding_model})"
+
+
+class IndexedVersion(models.Model):
+    """A version whose points a generation has, or is getting: the first `written` of its chunks.
+
+    `stamp` is the document's `updated_at` whose readers and tags the points have; None while chunks are
+    missing. Kept for generations that do not answer; what the active one has, SQL says.
+    """
+
+    generation = models.ForeignKey(IndexGeneration, on_delete=models.CASCADE, related_name="contents")
+    document = models.UUIDField()
+    version = models.UUIDField()
+    written = models.PositiveIntegerField(default=0)
+    stamp = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["generation", "version"], name="indexed_version_once")]
+        indexes = [models.Index(fields=["document"], name="indexed_document")]
+
+    def __str__(self) -> str:
+        return f"{self.version} in {self.generation_id}"
 
 
 class Conversation(models.Model):

@@ -202,7 +202,9 @@ class Install:
     @contextmanager
     def index(self) -> Iterator[VectorIndex]:
         """In embedded mode only while no process has it open."""
-        ((name, dimension),) = self.rows("SELECT name, dimension FROM retrieval_indexgeneration")
+        ((name, dimension),) = self.rows(
+            "SELECT name, dimension FROM retrieval_indexgeneration WHERE state = 'active'"
+        )
         url = self.settings.get("QDRANT_URL")
         opened: VectorIndex
         if url:

@@ -11,7 +11,8 @@ DELETED: Final = "rules-00.md"
 SUBMITTED: Final = "rules-01.md"
 
 AT_THE_DOOR: Final = (Fault.AFTER_SUBMIT, Fault.DURING_ERASURE)
-IN_A_JOB: Final = tuple(fault for fault in Fault if fault not in AT_THE_DOOR)
+WHILE_REINDEXING: Final = tuple(fault for fault in Fault if fault.startswith("reindex_"))
+IN_A_JOB: Final = tuple(fault for fault in Fault if fault not in {*AT_THE_DOOR, *WHILE_REINDEXING})
 
 
 def changed(install: Install) -> None:

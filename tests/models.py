@@ -9,6 +9,8 @@ from tests.cairn.inference.server import Exchange, FakeServer
 from tests.fakes import FakeEmbedder
 
 _embedder = FakeEmbedder()
+OTHER_MODEL = "fake-other-words"
+_EMBEDDERS = {each.model: each for each in (_embedder, FakeEmbedder(model=OTHER_MODEL, dimension=64))}
 _LONGEST = 60.0
 _WORD = re.compile(r"\w+")
 
@@ -36,12 +38,12 @@ class Gate:
 
 
 def model_server(gate: Gate | None = None) -> FakeServer:
-    """Embeds by words, and says one word."""
+    """Embeds by words, with one of two models, and says one word."""
     server, gate = FakeServer(), gate or Gate()
 
     def respond(exchange: Exchange) -> None:
         gate.pass_through()
-        _respond(exchange)
+        respond_plainly(exchange)
 
     server.respond = respond
     return server
@@ -56,9 +58,9 @@ def model_settings(server: FakeServer) -> dict[str, str]:
     }
 
 
-def _respond(exchange: Exchange) -> None:
+def respond_plainly(exchange: Exchange) -> None:
     if exchange.path.endswith("/embeddings"):
-        vectors = _embedder.embed_documents(exchange.body["input"])
+        vectors = _EMBEDDERS[exchange.body["model"]].embed_documents(exchange.body["input"])
         rows = [{"index": place, "embedding": vector.tolist()} for place, vector in enumerate(vectors)]
         exchange.answer({"data": rows})
     else:

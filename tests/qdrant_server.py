@@ -72,6 +72,10 @@ class Collection:
         found = self._shard.query_batch(batch)
         return [{"points": [_scored(point) for point in points]} for points in found]
 
+    def retrieve(self, body: Json) -> list[Json]:
+        found = self._shard.retrieve([UUID(each) for each in body["ids"]], False, True)
+        return [{"id": str(point.id), "vector": {"dense": point.vector["dense"]}} for point in found]
+
     def count(self, body: Json) -> Json:
         wanted = _filter(body.get("filter") or {})
         return {"count": self._shard.count(edge.CountRequest(exact=True, filter=wanted))}
@@ -140,6 +144,7 @@ ROUTES: Final[tuple[tuple[str, str, Answer], ...]] = (
     ("DELETE", r"/collections/([^/]+)", lambda store, name, _body: store.drop(name)),
     ("PUT", r"/collections/([^/]+)/index", _on(lambda found, body: found.write(_field_index(body)))),
     ("PUT", r"/collections/([^/]+)/points", _on(lambda found, body: found.write(_upsert(body)))),
+    ("POST", r"/collections/([^/]+)/points", _on(lambda found, body: found.retrieve(body))),
     ("POST", r"/collections/([^/]+)/points/delete", _on(lambda found, body: found.write(_delete(body)))),
     ("POST", r"/collections/([^/]+)/points/payload", _on(lambda found, body: found.write(_payload(body)))),
     (

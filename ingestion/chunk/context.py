@@ -16,6 +16,11 @@ def fullest(title: str, paths: Sequence[Path]) -> dict[Path, str]:
     return {path: _joined(_parts(title, path), _LONG) for path in dict.fromkeys(paths)}
 
 
+def with_context(line: str, text: str) -> str:
+    """What is embedded of a passage."""
+    return f"{line}\n{text}" if line else text
+
+
 def within(
     title: str, costed: Mapping[Path, tuple[str, int]], count_tokens: CountTokens, most: int
 ) -> dict[Path, tuple[str, int]]:

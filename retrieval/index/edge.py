@@ -1,7 +1,7 @@
 """The vector index in this process: a Qdrant Edge shard in a folder of its own.
 
 Edge holds the GIL in every call, so calls are kept short. `optimize()` is never called here: it stops
-the whole process for seconds.
+the whole process for seconds. See retrieval.index.optimise.
 """
 
 import os
@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from uuid import UUID
 
+import numpy as np
 import qdrant_edge as edge
 
 from cairn.access.scope import Scope
@@ -99,6 +100,11 @@ class EdgeIndex:
             return [[_candidate(point) for point in points] for points in found]
 
         return search_halves(run, limit=limit, sparse=bool(sparse.indices))
+
+    def vectors(self, ids: Sequence[UUID]) -> dict[UUID, Vectors]:
+        with self._reads() as shard:
+            found = shard.retrieve(list(ids), False, True)
+        return {_id(point.id): _dense(point.vector) for point in found}
 
     def count(self, *, document: UUID | None = None, version: UUID | None = None) -> int:
         named = conditions.counted(document, version)
@@ -216,7 +222,16 @@ def _sparse(sparse: Sparse) -> edge.SparseVector:
 
 
 def _candidate(point: edge.ScoredPoint) -> Candidate:
-    return Candidate(point.id if isinstance(point.id, UUID) else UUID(str(point.id)), point.score)
+    return Candidate(_id(point.id), point.score)
+
+
+def _id(value: object) -> UUID:
+    return value if isinstance(value, UUID) else UUID(str(value))
+
+
+def _dense(named: object) -> Vectors:
+    assert isinstance(named, dict)
+    return np.asarray(named[DENSE], np.float32)
 
 
 class _Asked:

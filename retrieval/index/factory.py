@@ -1,132 +1,215 @@
-"""Which index answers, and the one that this process has open."""
+"""Which generations this process has open, and the one that answers."""
 
+import logging
 import threading
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
-from qdrant_client import QdrantClient
 
-from cairn.errors import ConfigurationError
-from cairn.inference.models import embedder
+from cairn.errors import ConfigurationError, Unavailable
+from cairn.inference.models import EmbedderChoice, configured_embedder, embedder
 from cairn.inference.protocols import Embedder
-from cairn.settings import environment
-from retrieval.index.edge import EdgeIndex
 from retrieval.index.protocol import VectorIndex
-from retrieval.index.server import ServerIndex
+from retrieval.index.stores import create_index, open_index
 from retrieval.models import GenerationState, IndexGeneration
 
-TIMEOUT_SECONDS = 30
-
-
-def create_index(generation_name: str, dimension: int) -> VectorIndex:
-    if environment().qdrant_url is None:
-        return EdgeIndex.create(_folder(generation_name), dimension=dimension)
-    return ServerIndex.create(_client(), _collection(generation_name), dimension=dimension)
-
-
-def open_index(generation_name: str, dimension: int) -> VectorIndex:
-    """Raises Unavailable if it is not there: an index that is lost must not come back empty."""
-    if environment().qdrant_url is None:
-        return EdgeIndex.open(_folder(generation_name), dimension=dimension)
-    return ServerIndex.open(_client(), _collection(generation_name), dimension=dimension)
-
-
-def _folder(generation_name: str) -> Path:
-    return environment().data_dir / "index" / generation_name
-
-
-def _collection(generation_name: str) -> str:
-    return f"cairn_{generation_name}"
-
-
-def _client() -> QdrantClient:
-    key = environment().qdrant_api_key
-    return QdrantClient(
-        url=environment().qdrant_url,
-        api_key=key.get_secret_value() if key else None,
-        timeout=TIMEOUT_SECONDS,
-        check_compatibility=False,  # it would ask a server that may not be up yet, and only print
-    )
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Opened:
+    """A generation with the model that made its vectors: nobody gets one without the other."""
+
     generation: IndexGeneration
+    embedder: Embedder
     index: VectorIndex
 
 
-class ActiveIndex:
-    """Opened at the first use, shared by all threads."""
+class OpenIndexes:
+    """Of this process, by generation; all threads share them. Edge allows each to be open once."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._opened: Opened | None = None
+        self._open: dict[uuid.UUID, VectorIndex] = {}
+        self._kept_closed: set[uuid.UUID] = set()
 
-    def get(self) -> Opened:
-        if (opened := self._opened) is not None:
-            return opened
+    def of(self, generation: IndexGeneration) -> VectorIndex:
+        if (index := self._open.get(generation.id)) is not None:
+            return index
         with self._lock:
-            if self._opened is None:
-                self._opened = _open_active(embedder())
-            return self._opened
+            if generation.id in self._kept_closed:
+                raise Unavailable("This generation of the index is being optimised.")
+            if generation.id not in self._open:
+                self._open[generation.id] = open_index(generation.name, generation.dimension)
+            return self._open[generation.id]
 
-    def close(self) -> None:
+    def add(self, generation: IndexGeneration, index: VectorIndex) -> None:
         with self._lock:
-            opened, self._opened = self._opened, None
-        if opened is not None:
-            opened.index.close()
+            self._open[generation.id] = index
+
+    @contextmanager
+    def kept_closed(self, generation: IndexGeneration) -> Iterator[None]:
+        """For a process that needs it to itself; meanwhile who asks for it gets Unavailable."""
+        with self._lock:
+            self._kept_closed.add(generation.id)
+            index = self._open.pop(generation.id, None)
+        try:
+            if index is not None:
+                index.close()
+            yield
+        finally:
+            with self._lock:
+                self._kept_closed.discard(generation.id)
+
+    def close(self, generation: uuid.UUID) -> None:
+        with self._lock:
+            index = self._open.pop(generation, None)
+        if index is not None:
+            index.close()
+
+    def close_all(self) -> None:
+        for generation in list(self._open):
+            self.close(generation)
 
 
-_active = ActiveIndex()
+open_indexes = OpenIndexes()
+
+
+class _Answering:
+    """The pair that answered the last question, and the lock for getting another."""
+
+    lock = threading.Lock()
+    opened: Opened | None = None
+
+
+def active() -> Opened:
+    """The pair that answers now. Looks into the table: another process may have swapped.
+
+    Made at the first start. Raises ConfigurationError if the model that made its vectors cannot be had.
+    """
+    row = _active_row()
+    if (opened := _same(row)) is not None:
+        return opened
+    with _Answering.lock:
+        row = _active_row()  # whoever had the lock may have begun one
+        opened = _same(row) or (_begin() if row is None else opened_generation(row))
+        _Answering.opened = opened
+        return opened
+
+
+def _same(row: IndexGeneration | None) -> Opened | None:
+    """With the row as it is now."""
+    last = _Answering.opened
+    if row is None or last is None or last.generation.pk != row.pk:
+        return None
+    return Opened(row, last.embedder, last.index)
 
 
 def active_index() -> VectorIndex:
-    """Made at the first start. Raises ConfigurationError if it holds another model's vectors."""
-    return _active.get().index
+    return active().index
 
 
 def active_generation() -> IndexGeneration:
-    active = IndexGeneration.objects.filter(state=GenerationState.ACTIVE).first()
-    return active or _active.get().generation
+    return _active_row() or active().generation
 
 
 def close_index() -> None:
-    """The next use opens it again."""
-    _active.close()
+    """The next use opens what it needs again."""
+    with _Answering.lock:
+        _Answering.opened = None
+        open_indexes.close_all()
 
 
-def _open_active(model: Embedder) -> Opened:
-    active = IndexGeneration.objects.filter(state=GenerationState.ACTIVE).first()
-    if active is None:
-        return _begin(model)
-    _require_same_space(active, model)
-    return Opened(active, open_index(active.name, active.dimension))
+def opened_generation(generation: IndexGeneration) -> Opened:
+    """Any generation with its model. Raises ConfigurationError if that has changed or is gone."""
+    model = embedder(choice_of(generation))
+    _require_same_space(generation, model)
+    if not generation.encoder:
+        _remember(generation)
+    return Opened(generation, model, open_indexes.of(generation))
 
 
-def _begin(model: Embedder) -> Opened:
+def choice_of(generation: IndexGeneration) -> EmbedderChoice:
+    """One that was begun before models were kept with it had the configured one."""
+    if generation.encoder:
+        return EmbedderChoice(generation.encoder, generation.served)
+    return configured_embedder()
+
+
+def _remember(generation: IndexGeneration) -> None:
+    choice = configured_embedder()
+    generation.encoder, generation.served = choice.model, choice.served
+    generation.save(update_fields=["encoder", "served"])
+
+
+def still_answers(generation: IndexGeneration) -> bool:
+    """For the rest of the transaction: a swap waits for it, and looks for what it changed."""
+    answering = IndexGeneration.objects.filter(pk=generation.pk, state=GenerationState.ACTIVE)
+    return answering.select_for_update().first() is not None
+
+
+def choice_in_use() -> EmbedderChoice:
+    """Of the model that embedded the last question. Loads nothing, and needs no database."""
+    last = _Answering.opened
+    return choice_of(last.generation) if last else configured_embedder()
+
+
+def unlike_configured(generation: IndexGeneration) -> str:
+    """A sentence, if EMBEDDING_MODEL or EMBEDDING_BASE_URL name another model than the one that answers."""
+    used, configured = choice_of(generation), configured_embedder()
+    if used == configured:
+        return ""
+    return (
+        f"The documents are embedded with {_named(used)}, which is used; {_named(configured)} is configured. "
+        f"To change over, run manage.py reindex --embedding-model {configured.model} --swap; to keep it, "
+        "change the setting."
+    )
+
+
+def _named(choice: EmbedderChoice) -> str:
+    return f"{choice.model} of EMBEDDING_BASE_URL" if choice.served else choice.model
+
+
+def _active_row() -> IndexGeneration | None:
+    return IndexGeneration.objects.filter(state=GenerationState.ACTIVE).first()
+
+
+def _begin() -> Opened:
     """The row first: of several processes that start together, one gets to make the index."""
+    choice = configured_embedder()
+    model = embedder(choice)
     try:
         with transaction.atomic():
             first = IndexGeneration.objects.create(
-                name=f"{timezone.now():%Y%m%d}-{uuid.uuid4().hex[:8]}",
+                name=new_name(),
                 embedding_model=model.model,
                 dimension=model.dimension,
+                encoder=choice.model,
+                served=choice.served,
                 state=GenerationState.ACTIVE,
+                activated_at=timezone.now(),
             )
-            return Opened(first, create_index(first.name, first.dimension))
+            index = create_index(first.name, first.dimension)
     except IntegrityError:
-        return _open_active(model)
+        return opened_generation(IndexGeneration.objects.get(state=GenerationState.ACTIVE))
+    open_indexes.add(first, index)
+    return Opened(first, model, index)
+
+
+def new_name() -> str:
+    return f"{timezone.now():%Y%m%d}-{uuid.uuid4().hex[:8]}"
 
 
 def _require_same_space(generation: IndexGeneration, model: Embedder) -> None:
     indexed = f"{generation.embedding_model} ({generation.dimension} numbers)"
-    configured = f"{model.model} ({model.dimension} numbers)"
-    if indexed != configured:
+    found = f"{model.model} ({model.dimension} numbers)"
+    if indexed != found:
+        name = generation.encoder or "EMBEDDING_MODEL"
         raise ConfigurationError(
-            f"The documents were embedded with {indexed}, but {configured} is configured. Vectors of two "
-            "models cannot be compared. Set EMBEDDING_MODEL back, or start with an empty DATA_DIR and "
-            "database and load the documents again."
+            f"The documents were embedded with {indexed}, but {name} is {found} now. Vectors of two models "
+            f"cannot be compared. Put {name} back as it was; then manage.py reindex can change to another."
         )

@@ -83,6 +83,9 @@ class VectorIndex(Protocol):
         `dense` also has what only the sparse half found, with its cosine.
         """
 
+    def vectors(self, ids: Sequence[UUID]) -> dict[UUID, Vectors]:
+        """The dense vectors of those points that are there."""
+
     def count(self, *, document: UUID | None = None, version: UUID | None = None) -> int:
         """Points of a document, of a version, or all; for receipts and checks, not for users."""
 

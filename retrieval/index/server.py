@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from uuid import UUID
 
+import numpy as np
 from qdrant_client import QdrantClient, models
 from qdrant_client.common.client_exceptions import ResourceExhaustedResponse
 from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
@@ -58,6 +59,11 @@ class ServerIndex:
             )
         return cls(client, collection)
 
+    @staticmethod
+    def remove(client: QdrantClient, collection: str) -> None:
+        with _translated():
+            client.delete_collection(collection)
+
     def upsert(self, points: Sequence[Point]) -> None:
         with self._open() as client:
             for start in range(0, len(points), UPSERT_BATCH):
@@ -94,6 +100,13 @@ class ServerIndex:
             return [[_candidate(point) for point in response.points] for response in found]
 
         return search_halves(run, limit=limit, sparse=bool(sparse.indices))
+
+    def vectors(self, ids: Sequence[UUID]) -> dict[UUID, Vectors]:
+        with self._open() as client:
+            found = client.retrieve(
+                self._collection, [str(each) for each in ids], with_payload=False, with_vectors=[DENSE]
+            )
+        return {UUID(str(point.id)): _dense(point.vector) for point in found}
 
     def count(self, *, document: UUID | None = None, version: UUID | None = None) -> int:
         named = conditions.counted(document, version)
@@ -156,6 +169,11 @@ def _sparse(sparse: Sparse) -> models.SparseVector:
 
 def _candidate(point: models.ScoredPoint) -> Candidate:
     return Candidate(UUID(str(point.id)), point.score)
+
+
+def _dense(named: object) -> Vectors:
+    assert isinstance(named, dict)
+    return np.asarray(named[DENSE], np.float32)
 
 
 class _Asked:

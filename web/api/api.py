@@ -15,6 +15,7 @@ from web.api import (
     gold_questions,
     groups,
     imports,
+    index,
     jobs,
     knowledge_bases,
     me,
@@ -71,6 +72,7 @@ api.add_router("v1/imports", imports.router)
 api.add_router("v1/knowledge-bases", watches.in_knowledge_base)
 api.add_router("v1/watches", watches.router)
 api.add_router("v1/jobs", jobs.router)
+api.add_router("v1/index", index.router)
 api.add_router("v1/search", search.router)
 api.add_router("v1/ask", ask.router)
 api.add_router("v1/conversations", conversations.router)

@@ -20,7 +20,7 @@ from cairn.inference.models import (
 from cairn.inference.reranking import reranks
 from cairn.settings import environment
 from ingestion import queue
-from retrieval.index.factory import active_index
+from retrieval.index.factory import active_index, choice_in_use
 
 log = logging.getLogger(__name__)
 
@@ -73,13 +73,13 @@ def queue_answers() -> None:
 
 def vectors_answer() -> None:
     """Opening the index would load the embedding model: a probe must not wait for that."""
-    if not embedder_health().ok:
+    if not embedder_health(choice_in_use()).ok:
         raise Unavailable
     active_index().count()
 
 
 def models_answer() -> None:
-    if not (embedder_health().ok and chat_health().ok):
+    if not (embedder_health(choice_in_use()).ok and chat_health().ok):
         raise Unavailable
 
 

@@ -4,11 +4,13 @@ import argparse
 import json
 import os
 import sys
+from pathlib import Path
 from typing import Any, NoReturn
 
 from django.core.management.base import BaseCommand, CommandParser
 
 from cairn.errors import CairnError, InvalidInput
+from retrieval.evaluation.gold import GoldQuestion, gold_questions
 from web.runtime.api import Api, Json
 from web.runtime.ingesting import knowledge_base_id
 from web.runtime.loading import anything_loaded
@@ -85,3 +87,13 @@ def knowledge_bases(api: Api, slug: str | None) -> Json:
     if base is None:
         raise InvalidInput(f"There is no knowledge base “{slug}”.")
     return {"knowledge_bases": [base]}
+
+
+def gold_file(path: Path) -> list[GoldQuestion]:
+    try:
+        with path.open(encoding="utf-8") as lines:
+            return gold_questions(lines)
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidInput(f"{path} cannot be read: {error}") from error
+    except InvalidInput as error:
+        raise InvalidInput(f"{path}: {error.message}") from error

@@ -20,12 +20,15 @@ from cairn.accounts.models import User
 from cairn.errors import CairnError, ConfigurationError, Unavailable
 from cairn.inference.embedding.folder import EncoderFolder
 from cairn.inference.local import ModelFolder
+from cairn.inference.models import EmbedderChoice, configured_embedder
 from cairn.inference.packages import package_file
 from cairn.inference.reranking import is_dotted, open_reranker
 from cairn.settings import environment
 from ingestion import parsers, queue
 from ingestion.parse import ocr, programs
 from ingestion.parse.sandbox import walls_tried
+from retrieval.index.factory import choice_of, unlike_configured
+from retrieval.models import GenerationState, IndexGeneration
 from web.runtime.api import Api
 from web.runtime.lock import holder_of
 
@@ -139,11 +142,32 @@ def _vectors() -> str:
 
 
 def _embedder() -> str:
-    model, url = environment().embedding_model, environment().embedding_base_url
+    """The one that embeds questions, and whether another is configured."""
+    row = _answering()
+    choice = choice_of(row) if row else configured_embedder()
+    where = _place_of(choice)
+    if row and (unlike := unlike_configured(row)):
+        raise Lacking(f"{where}. {unlike}")
+    return where
+
+
+def _answering() -> IndexGeneration | None:
+    try:
+        return IndexGeneration.objects.filter(state=GenerationState.ACTIVE).first()
+    except DatabaseError:  # before the first start
+        return None
+
+
+def _place_of(choice: EmbedderChoice) -> str:
+    url = environment().embedding_base_url
+    if not choice.served:
+        return f"{choice.model} in {EncoderFolder.of(choice.model).path}"
     if url is None:
-        return f"{model} in {EncoderFolder.of(model).path}"
+        raise ConfigurationError(
+            f"{choice.model} was served by EMBEDDING_BASE_URL, which is not set any more."
+        )
     _answers(f"{url.rstrip('/')}/models", _bearer(environment().embedding_api_key))
-    return f"{model} at {url}"
+    return f"{choice.model} at {url}"
 
 
 def _chat_model() -> str:

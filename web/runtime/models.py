@@ -1,4 +1,4 @@
-"""The models, made warm. Loaded by name in `web.runtime.loading`."""
+"""The models that need no table, made warm. Loaded by name in `web.runtime.loading`."""
 
 from collections.abc import Callable
 
@@ -7,12 +7,6 @@ from llama_index.core.llms import ChatMessage
 from cairn.inference import models
 from cairn.inference.reranking import reranks
 from cairn.settings import environment
-
-
-def embedding_model() -> str:
-    model = models.embedder()
-    model.embed_query("warm")
-    return model.model
 
 
 def language_model() -> str:
@@ -48,4 +42,4 @@ def _configured() -> dict[str, Callable[[], str]]:
     return {name: load for name, (wanted, load) in loads.items() if wanted}
 
 
-LOAD = {"Embedding model": embedding_model, "Language model": language_model, **_configured()}
+LOAD = {"Language model": language_model, **_configured()}

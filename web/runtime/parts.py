@@ -6,7 +6,15 @@ import web.urls  # noqa: F401 - the first request finds its views imported
 from cairn.inference import models
 from ingestion.embedding import close_batcher
 from ingestion.parsers import close_parsers, parser_pool
-from retrieval.index.factory import active_index, close_index
+from ingestion.reindexing import runner
+from retrieval.index.factory import active, active_index, close_index
+
+
+def embedding_model() -> str:
+    """The one that made the vectors of the index, whatever is configured."""
+    model = active().embedder
+    model.embed_query("warm")
+    return model.model
 
 
 def vector_index() -> str:
@@ -22,9 +30,10 @@ def parser() -> str:
 def close() -> None:
     """Answers that are being written end first: they may hold what is closed next."""
     close_batcher()
+    runner.close()
     models.close()
     close_parsers()
     close_index()
 
 
-LOAD = {"Vector index": vector_index, "Parser": parser}
+LOAD = {"Embedding model": embedding_model, "Vector index": vector_index, "Parser": parser}

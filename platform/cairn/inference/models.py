@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 
 from llama_index.core.llms import ChatMessage
 
-from cairn.errors import CairnError, Unavailable
+from cairn.errors import CairnError, ConfigurationError, Unavailable
 from cairn.inference.chat import ChatModel, open_chat_model
 from cairn.inference.embedding import open_embedder
 from cairn.inference.protocols import AnswerReader, Embedder, NaturalLanguageInference
@@ -30,6 +30,14 @@ class Health:
 
     ok: bool
     detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class EmbedderChoice:
+    """`model`: a name or path as in EMBEDDING_MODEL. `served`: by EMBEDDING_BASE_URL, not in this process."""
+
+    model: str
+    served: bool
 
 
 class _Slot(Generic[T]):
@@ -72,15 +80,40 @@ class _Slot(Generic[T]):
         return health
 
 
-_embedder: _Slot[Embedder] = _Slot(lambda: open_embedder(environment()))
+_embedders: dict[EmbedderChoice, _Slot[Embedder]] = {}
 _chat: _Slot[ChatModel] = _Slot(lambda: open_chat_model(environment()))
 _reranker: _Slot[TimelyReranker] = _Slot(lambda: open_reranker(environment()))
 _reader: _Slot[AnswerReader] = _Slot(lambda: open_reader(environment()))
 _inference: _Slot[NaturalLanguageInference] = _Slot(lambda: open_inference(environment()))
 
 
-def embedder() -> Embedder:
-    return _embedder.get()
+def configured_embedder() -> EmbedderChoice:
+    return EmbedderChoice(environment().embedding_model, served=bool(environment().embedding_base_url))
+
+
+def embedder(choice: EmbedderChoice | None = None) -> Embedder:
+    """The configured one if none is chosen."""
+    return _slot(choice).get()
+
+
+def forget_embedder(choice: EmbedderChoice) -> None:
+    """Its memory is free once nobody uses it any more."""
+    _embedders.pop(choice, None)
+
+
+def _slot(choice: EmbedderChoice | None) -> _Slot[Embedder]:
+    chosen = choice or configured_embedder()
+    return _embedders.setdefault(chosen, _Slot(lambda: _open(chosen)))
+
+
+def _open(choice: EmbedderChoice) -> Embedder:
+    url = environment().embedding_base_url
+    if choice.served and not url:
+        raise ConfigurationError(
+            f"{choice.model} was served by EMBEDDING_BASE_URL, which is not set any more."
+        )
+    chosen = {"embedding_model": choice.model, "embedding_base_url": url if choice.served else None}
+    return open_embedder(environment().model_copy(update=chosen))
 
 
 def chat_model() -> ChatModel:
@@ -107,8 +140,8 @@ def warm(progress: Progress = lambda _step: None) -> None:
             done.result()
 
 
-def embedder_health() -> Health:
-    return _embedder.checked(_embeds)
+def embedder_health(choice: EmbedderChoice | None = None) -> Health:
+    return _slot(choice).checked(_embeds)
 
 
 def chat_health() -> Health:
@@ -136,9 +169,9 @@ def use(
     reader: AnswerReader | None = None,
     inference: NaturalLanguageInference | None = None,
 ) -> Iterator[None]:
-    """Other models for a while, in every thread."""
+    """Other models for a while, in every thread. `embedder` stands for the configured one."""
     with (
-        _embedder.replaced(embedder),
+        _slot(None).replaced(embedder),
         _chat.replaced(chat),
         _reranker.replaced(reranker),
         _reader.replaced(reader),

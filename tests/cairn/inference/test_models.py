@@ -47,7 +47,7 @@ def loads(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     monkeypatch.setattr(models, "open_embedder", load_embedder)
     monkeypatch.setattr(models, "open_chat_model", load_chat)
     with models.use():
-        monkeypatch.setattr(models._embedder, "loaded", None)
+        monkeypatch.setattr(models._slot(None), "loaded", None)
         monkeypatch.setattr(models._chat, "loaded", None)
         yield loaded
 
@@ -171,7 +171,7 @@ def test_close_closes_the_chat_model_once(loads: list[str], monkeypatch: pytest.
 def test_the_default_models(models_environment: Environment, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(models, "environment", lambda: models_environment)
     with models.use():
-        monkeypatch.setattr(models._embedder, "loaded", None)
+        monkeypatch.setattr(models._slot(None), "loaded", None)
         monkeypatch.setattr(models._chat, "loaded", None)
         models.warm()
         assert models.embedder().dimension == 384

@@ -259,11 +259,22 @@ def test_deleting_and_counting(index: VectorIndex) -> None:
     assert len(found(index)) == 1
 
 
+def test_vectors_are_given_back_for_the_points_that_are_there(index: VectorIndex) -> None:
+    one, another = point(dense=direction(1, 2)), point(dense=direction(3, 1), sparse=words())
+    index.upsert([one, another, point()])
+    given = index.vectors([one.id, another.id, uuid4()])
+    assert given.keys() == {one.id, another.id}
+    assert given[one.id].tolist() == pytest.approx(one.dense.tolist(), abs=1e-6)
+    assert given[another.id].tolist() == pytest.approx(another.dense.tolist(), abs=1e-6)
+    assert index.vectors([]) == {}
+
+
 def test_a_closed_index_is_unavailable(own: VectorIndex) -> None:
     own.close()
     own.close()
     calls: list[Callable[[], object]] = [
         own.count,
+        lambda: own.vectors([uuid4()]),
         lambda: ask(own),
         lambda: own.upsert([point()]),
         lambda: own.delete_document(uuid4()),

@@ -8,7 +8,7 @@ import pytest
 from cairn.errors import ConfigurationError, Unavailable
 from cairn.inference import models
 from cairn.settings import environment
-from retrieval.index import factory
+from retrieval.index import stores
 from retrieval.index.edge import EdgeIndex
 from retrieval.index.factory import active_generation, active_index, close_index
 from retrieval.models import GenerationState, IndexGeneration
@@ -19,7 +19,7 @@ from tests.retrieval.index.points import found, point
 @pytest.fixture(autouse=True)
 def data_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     own = environment().model_copy(update={"data_dir": tmp_path})
-    monkeypatch.setattr(factory, "environment", lambda: own)
+    monkeypatch.setattr(stores, "environment", lambda: own)
     close_index()
     with models.use(embedder=FakeEmbedder(model="words-1", dimension=8)):
         yield tmp_path
@@ -55,7 +55,7 @@ def test_another_embedder_is_a_configuration_error(other: tuple[str, int]) -> No
     close_index()
     model, dimension = other
     changed = FakeEmbedder(model=model, dimension=dimension)
-    with models.use(embedder=changed), pytest.raises(ConfigurationError, match="Set EMBEDDING_MODEL back"):
+    with models.use(embedder=changed), pytest.raises(ConfigurationError, match="as it was"):
         active_index()
 
 
@@ -92,8 +92,8 @@ def test_threads_share_one() -> None:
 
 def test_qdrant_url_means_a_server(monkeypatch: pytest.MonkeyPatch) -> None:
     reached = environment().model_copy(update={"qdrant_url": "http://127.0.0.1:9"})
-    monkeypatch.setattr(factory, "environment", lambda: reached)
+    monkeypatch.setattr(stores, "environment", lambda: reached)
     with pytest.raises(Unavailable, match="does not answer"):
-        factory.open_index("first", 8)
+        stores.open_index("first", 8)
     with pytest.raises(Unavailable, match="does not answer"):
-        factory.create_index("first", 8)
+        stores.create_index("first", 8)

@@ -67,7 +67,7 @@ def test_an_in_process_queue_needs_its_worker(db: None) -> None:
 
 def test_models_that_are_not_loaded_do_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(models._chat, "loaded", None)
-    monkeypatch.setattr(models._embedder, "loaded", None)
+    monkeypatch.setattr(models._slot(None), "loaded", None)
     with pytest.raises(Unavailable):
         health.models_answer()
 

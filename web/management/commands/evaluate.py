@@ -7,14 +7,14 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from cairn.errors import CairnError, InvalidInput
+from cairn.errors import CairnError
 from cairn.inference.judge import judge_model
 from cairn.settings import environment
-from retrieval.evaluation.gold import GoldSet, gold_questions
+from retrieval.evaluation.gold import GoldSet
 from retrieval.evaluation.judging import Judge
 from retrieval.evaluation.measures import Outcome, fails, measures
 from retrieval.fusion import Ranking
-from web.management.base import SOME_FAILED, CairnCommand, knowledge_bases
+from web.management.base import SOME_FAILED, CairnCommand, gold_file, knowledge_bases
 from web.runtime.api import Api, Json
 from web.runtime.bar import progress_bar
 from web.runtime.baselines import LATEST, baseline
@@ -157,13 +157,7 @@ def _what(outcome: Json) -> str:
 
 
 def _gold(path: Path) -> GoldSet:
-    try:
-        with path.open(encoding="utf-8") as lines:
-            return GoldSet(_shown(path.stem), gold_questions(lines))
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidInput(f"{path} cannot be read: {error}") from error
-    except InvalidInput as error:
-        raise InvalidInput(f"{path}: {error.message}") from error
+    return GoldSet(_shown(path.stem), gold_file(path))
 
 
 def _shown(stem: str) -> str:

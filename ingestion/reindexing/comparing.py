@@ -1,0 +1,29 @@
+"""How well the next generation finds what a gold set asks for, beside the one that answers."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from cairn.access.scope import Scope
+from cairn.errors import Conflict
+from ingestion.reindexing.services import next_generation
+from retrieval.engine import engine, engine_of
+from retrieval.evaluation.comparison import compare
+from retrieval.evaluation.gold import GoldQuestion
+from retrieval.index.factory import opened_generation
+from retrieval.models import GenerationState, IndexGeneration
+
+
+def generation_compare(*, questions: Sequence[GoldQuestion], scope: Scope) -> dict[str, Any]:
+    """Kept with the generation: a swap looks at it. Conflict if none is ready."""
+    row = next_generation()
+    if row is None or row.state != GenerationState.READY:
+        raise Conflict("No generation of the index is ready to be compared.")
+    found = compare(questions, engine(), engine_of(opened_generation(row)), scope=scope)
+    told = {
+        "questions": found.questions,
+        "before": found.before,
+        "after": found.after,
+        "worse": found.worse,
+    }
+    IndexGeneration.objects.filter(pk=row.pk).update(comparison=told)
+    return told

@@ -1,0 +1,106 @@
+"""What admins do to generations of the index. The work follows on commit."""
+
+from uuid import UUID
+
+from django.db import transaction
+
+from cairn.access.lookup import one_of
+from cairn.access.scope import Principal
+from cairn.audit.services import record
+from cairn.errors import ConfigurationError, Conflict, InvalidInput
+from cairn.inference.embedding.folder import EncoderFolder
+from cairn.inference.models import EmbedderChoice, configured_embedder
+from ingestion import queue
+from retrieval.index.factory import active_generation, choice_of, new_name
+from retrieval.models import GenerationState, IndexGeneration
+
+_AHEAD = (GenerationState.BUILDING, GenerationState.READY)
+
+
+def next_generation() -> IndexGeneration | None:
+    """The one that is being built, or waits to be swapped in."""
+    return IndexGeneration.objects.filter(state__in=_AHEAD).first()
+
+
+def generation_build(*, principal: Principal, model: str | None = None) -> IndexGeneration:
+    """Begins one, or goes on with the one that is there. Without a model: that of the one that answers.
+
+    InvalidInput if there is no such model, Conflict if one with another model is being built.
+    """
+    wanted = _choice(model) if model else None
+    answering = choice_of(active_generation())
+    with transaction.atomic():
+        IndexGeneration.objects.select_for_update().get(state=GenerationState.ACTIVE)
+        row = next_generation()
+        if row is None:
+            row = _begin(wanted or answering, principal)
+        elif wanted not in {None, choice_of(row)}:
+            raise Conflict(f"A generation with {row.encoder} is there already. Cancel that first.")
+        else:
+            IndexGeneration.objects.filter(pk=row.pk).update(error="")
+        transaction.on_commit(queue.enqueue_reindex, robust=True)
+    row.refresh_from_db()
+    return row
+
+
+def _begin(choice: EmbedderChoice, principal: Principal) -> IndexGeneration:
+    row = IndexGeneration.objects.create(
+        name=new_name(), encoder=choice.model, served=choice.served, dimension=0
+    )
+    record("index.build", actor=principal.user, subject=f"generation:{row.id}", model=choice.model)
+    return row
+
+
+def _choice(model: str) -> EmbedderChoice:
+    choice = EmbedderChoice(model, configured_embedder().served)
+    try:
+        if not choice.served:
+            EncoderFolder.of(model)
+    except ConfigurationError as error:
+        raise InvalidInput(error.message) from error
+    return choice
+
+
+def generation_swap(*, principal: Principal, force: bool = False) -> IndexGeneration:
+    """Has the next one answer, once it has caught up. Conflict if none is ready, or if it finds clearly less
+    than the one that answers, unless forced."""
+    row = next_generation()
+    if row is None or row.state != GenerationState.READY:
+        raise Conflict("No generation of the index is ready to be swapped in.")
+    if row.comparison.get("worse") and not force:
+        raise Conflict(
+            f"It finds less than the one that answers: {', '.join(row.comparison['worse'])}.", code="worse"
+        )
+    return _request_swap(row, principal, "index.swap")
+
+
+def generation_rollback(*, principal: Principal) -> IndexGeneration:
+    """Has the one answer again that did before. Conflict if there is none."""
+    row = IndexGeneration.objects.filter(state=GenerationState.RETIRED).first()
+    if row is None:
+        raise Conflict("There is no generation of the index to go back to.")
+    return _request_swap(row, principal, "index.rollback")
+
+
+def _request_swap(row: IndexGeneration, principal: Principal, action: str) -> IndexGeneration:
+    with transaction.atomic():
+        waiting = IndexGeneration.objects.filter(pk=row.pk, state=row.state)
+        if not waiting.update(swap_requested=True, error=""):
+            raise Conflict("Its state has just changed.")
+        record(action, actor=principal.user, subject=f"generation:{row.id}")
+        transaction.on_commit(queue.enqueue_reindex, robust=True)
+    row.refresh_from_db()
+    return row
+
+
+def generation_remove(*, generation: UUID | str, principal: Principal) -> IndexGeneration:
+    """Ends its build. NotFound if there is none, Conflict if it is the one that answers."""
+    row = one_of(IndexGeneration.objects.exclude(state=GenerationState.REMOVING), generation)
+    with transaction.atomic():
+        removable = IndexGeneration.objects.filter(pk=row.pk).exclude(state=GenerationState.ACTIVE)
+        if not removable.update(state=GenerationState.REMOVING, swap_requested=False, error=""):
+            raise Conflict("The generation that answers cannot be removed.")
+        record("index.removed", actor=principal.user, subject=f"generation:{row.id}")
+        transaction.on_commit(queue.enqueue_reindex, robust=True)
+    row.refresh_from_db()
+    return row

@@ -1,0 +1,81 @@
+"""Where the points of a generation are: a folder of Qdrant Edge, or a collection on a Qdrant server."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from qdrant_client import QdrantClient
+
+from cairn.errors import Unavailable
+from cairn.settings import environment
+from cairn.settings.env import ROOT
+from retrieval.index.edge import EdgeIndex
+from retrieval.index.protocol import VectorIndex
+from retrieval.index.server import ServerIndex
+
+TIMEOUT_SECONDS = 30
+_OPTIMISE = "retrieval.index.optimise"
+
+
+def create_index(generation_name: str, dimension: int) -> VectorIndex:
+    if environment().qdrant_url is None:
+        return EdgeIndex.create(_folder(generation_name), dimension=dimension)
+    return ServerIndex.create(_client(), _collection(generation_name), dimension=dimension)
+
+
+def open_index(generation_name: str, dimension: int) -> VectorIndex:
+    """Raises Unavailable if it is not there: an index that is lost must not come back empty."""
+    if environment().qdrant_url is None:
+        return EdgeIndex.open(_folder(generation_name), dimension=dimension)
+    return ServerIndex.open(_client(), _collection(generation_name), dimension=dimension)
+
+
+def remove_index(generation_name: str) -> None:
+    """Nothing happens if there is none. No process may have its folder open."""
+    if environment().qdrant_url is not None:
+        ServerIndex.remove(_client(), _collection(generation_name))
+    elif (folder := _folder(generation_name)).exists():
+        _remove(folder)
+
+
+def _remove(folder: Path) -> None:
+    try:
+        shutil.rmtree(folder)
+    except OSError as error:
+        raise Unavailable(f"The vector index {folder} cannot be removed: {error}") from error
+
+
+def optimising(generation_name: str) -> "subprocess.Popen[str] | None":
+    """A child that vacuums a closed index and builds its graph; None where the store does so by itself.
+
+    It may be killed at any time: the index stays as it was.
+    """
+    if environment().qdrant_url is not None:
+        return None
+    return subprocess.Popen(  # noqa: S603 - our own code
+        [sys.executable, "-m", _OPTIMISE, str(_folder(generation_name))],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,  # closes when this process dies, and the child ends
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def _folder(generation_name: str) -> Path:
+    return environment().data_dir / "index" / generation_name
+
+
+def _collection(generation_name: str) -> str:
+    return f"cairn_{generation_name}"
+
+
+def _client() -> QdrantClient:
+    key = environment().qdrant_api_key
+    return QdrantClient(
+        url=environment().qdrant_url,
+        api_key=key.get_secret_value() if key else None,
+        timeout=TIMEOUT_SECONDS,
+        check_compatibility=False,  # it would ask a server that may not be up yet, and only print
+    )

@@ -1,0 +1,158 @@
+"""Generations of the vector index: building one beside that which answers, and changing over. For admins."""
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from django.db.models.functions import Now
+from django.http import HttpRequest
+from ninja import Router, Status
+from pydantic import BaseModel, Field, StringConstraints
+
+from cairn.access.lookup import knowledge_base_for, scope_for
+from ingestion.reindexing.comparing import generation_compare
+from ingestion.reindexing.contents import progress
+from ingestion.reindexing.services import (
+    generation_build,
+    generation_remove,
+    generation_rollback,
+    generation_swap,
+)
+from retrieval.evaluation.gold import GoldQuestion
+from retrieval.index.factory import active_generation, choice_of, unlike_configured
+from retrieval.models import GenerationState, IndexGeneration
+from web.api.fields import Body, Id, Yes
+from web.auth import needs, principal_of
+
+router = Router(tags=["Index"])
+ADMINS = needs(admin=True)
+Model = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000)]
+
+
+class Build(Body):
+    embedding_model: Model | None = Field(
+        None, description="Name or path as in EMBEDDING_MODEL; that of the index that answers, if absent"
+    )
+
+
+class Swap(Body):
+    force: Yes = Field(False, description="Also if the last comparison found it clearly worse")
+
+
+class Nothing(Body):
+    pass
+
+
+class Gold(Body):
+    knowledge_base: Id
+    questions: Annotated[list[GoldQuestion], Field(min_length=1, max_length=2000)]
+
+
+class Comparison(BaseModel):
+    """`worse` names the measures that are clearly lower after than before."""
+
+    questions: int
+    before: dict[str, float | None]
+    after: dict[str, float | None]
+    worse: list[str]
+
+
+class Generation(BaseModel):
+    """`done` of `total` chunks are in it. `working`: a process is on it; `paused`: which makes way for
+    questions and uploads. `swap_requested`: it will answer once it has caught up."""
+
+    id: str
+    name: str
+    state: GenerationState
+    embedding_model: str
+    model_id: str
+    dimension: int
+    done: int
+    total: int
+    working: bool
+    paused: bool
+    optimised: bool
+    swap_requested: bool
+    error: str
+    comparison: Comparison | None
+    created_at: datetime
+    activated_at: datetime | None
+
+    @classmethod
+    def of(cls, row: IndexGeneration) -> "Generation":
+        done, total = progress(row)
+        return cls(
+            id=str(row.id),
+            name=row.name,
+            state=GenerationState(row.state),
+            embedding_model=choice_of(row).model,
+            model_id=row.embedding_model,
+            dimension=row.dimension,
+            done=done,
+            total=total,
+            working=IndexGeneration.objects.filter(pk=row.pk, lease_until__gte=Now()).exists(),
+            paused=row.paused,
+            optimised=row.optimised,
+            swap_requested=row.swap_requested,
+            error=row.error,
+            comparison=Comparison.model_validate(row.comparison) if row.comparison else None,
+            created_at=row.created_at,
+            activated_at=row.activated_at,
+        )
+
+
+class Index(BaseModel):
+    """`note` tells if the settings name another embedding model than the one that answers."""
+
+    active: str
+    note: str
+    generations: list[Generation]
+
+
+@router.get("", response=Index, auth=ADMINS)
+def index_show(request: HttpRequest) -> Index:  # noqa: ARG001
+    answering = active_generation()
+    rows = IndexGeneration.objects.all()
+    return Index(
+        active=str(answering.id),
+        note=unlike_configured(answering),
+        generations=[Generation.of(row) for row in rows],
+    )
+
+
+@router.post("/generations", response={202: Generation}, auth=ADMINS)
+def build(request: HttpRequest, payload: Build) -> Status[Generation]:
+    """Begins a generation beside that which answers, or goes on with the one that was begun. 409 if that
+    has another model."""
+    row = generation_build(principal=principal_of(request), model=payload.embedding_model)
+    return Status(202, Generation.of(row))
+
+
+@router.delete("/generations/{generation_id}", response={202: Generation}, auth=ADMINS)
+def cancel(request: HttpRequest, generation_id: str) -> Status[Generation]:
+    """Ends its build, if there is one, and removes its files. 409 for the one that answers."""
+    row = generation_remove(generation=generation_id, principal=principal_of(request))
+    return Status(202, Generation.of(row))
+
+
+@router.post("/compare", response=Comparison, auth=ADMINS)
+def compare(request: HttpRequest, payload: Gold) -> Comparison:
+    """Asks the generation that is ready and the one that answers. 409 if none is ready."""
+    principal = principal_of(request)
+    base = knowledge_base_for(principal, payload.knowledge_base)
+    found: dict[str, Any] = generation_compare(
+        questions=payload.questions, scope=scope_for(principal, [base.id])
+    )
+    return Comparison.model_validate(found)
+
+
+@router.post("/swap", response={202: Generation}, auth=ADMINS)
+def swap(request: HttpRequest, payload: Swap) -> Status[Generation]:
+    """The generation that is ready answers as soon as it has caught up. 409 if none is ready, or if it was
+    found clearly worse and this is not forced."""
+    return Status(202, Generation.of(generation_swap(principal=principal_of(request), force=payload.force)))
+
+
+@router.post("/rollback", response={202: Generation}, auth=ADMINS)
+def rollback(request: HttpRequest, payload: Nothing) -> Status[Generation]:  # noqa: ARG001
+    """The generation that answered before does so again as soon as it has caught up."""
+    return Status(202, Generation.of(generation_rollback(principal=principal_of(request))))
