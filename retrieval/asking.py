@@ -18,6 +18,7 @@ from cairn.settings import environment
 from retrieval.answering import answer
 from retrieval.answering.pipeline import EVIDENCE_TOKENS
 from retrieval.answering.reading import answerability
+from retrieval.calibrating import calibration_of
 from retrieval.conversations import ERASED, conversation_for, conversation_start, history_for
 from retrieval.engine import Engine, engine
 from retrieval.index.factory import active_generation
@@ -87,7 +88,7 @@ def _events(message: Message, scope: Scope, filters: Filters, parts: Engine) -> 
         max_tokens=environment().answer_max_tokens,
         evidence_tokens=_evidence_tokens(),
         cancelled=_stopped(message),
-        answerability=answerability(parts.embedder, parts.reader),
+        answerability=answerability(parts.embedder, parts.reader, calibration_of(parts.generation)),
         inference=parts.inference,
         rewrites=environment().rewrites_questions,
     )

@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from cairn.errors import ConfigurationError, Unavailable
 from cairn.inference.protocols import AnswerReader, Embedder
 from retrieval.answering.answerability import RuleAnswerability
+from retrieval.answering.calibration import Calibration
 from retrieval.answering.lexicon import language_of
 from retrieval.answering.protocols import Answerability, Judgement
 from retrieval.answering.signals import block_text, missing_names
@@ -31,8 +32,11 @@ SURE_OF_NONE = 0.1
 _trouble = Rarely(logging.getLogger(__name__))
 
 
-def answerability(embedder: Embedder, reader: AnswerReader | None) -> Answerability:
-    rules = RuleAnswerability(embedder)
+def answerability(
+    embedder: Embedder, reader: AnswerReader | None, calibration: Calibration | None = None
+) -> Answerability:
+    """`calibration`: None for what comes with Cairn."""
+    rules = RuleAnswerability(embedder, calibration)
     return rules if reader is None else ReadAnswerability(rules, reader)
 
 

@@ -34,7 +34,7 @@ class Outcome:
     """`ranking`: documents by their best passage, best first; `others`: the same of other ways to rank.
     `cited`, `documents`, `quotes`: `source_uri`, id and words of each citation. `passages`: the texts
     that are cited. `faithfulness`, `relevancy`: a judge's, if one was asked. `first_token_ms`: None if
-    none came."""
+    none came. `signals`: what the answer was judged possible by."""
 
     question: GoldQuestion
     standalone: str
@@ -50,6 +50,7 @@ class Outcome:
     faithfulness: float | None = None
     relevancy: float | None = None
     first_token_ms: float | None = None
+    signals: Mapping[str, float] = field(default_factory=dict)
     others: Mapping[Ranking, tuple[str, ...]] = field(default_factory=dict)
 
     @property

@@ -9,6 +9,7 @@ from ninja import Router, Status
 from pydantic import BaseModel, Field, StringConstraints
 
 from cairn.access.lookup import knowledge_base_for, scope_for
+from cairn.audit.services import record
 from ingestion.reindexing.comparing import generation_compare
 from ingestion.reindexing.contents import progress
 from ingestion.reindexing.services import (
@@ -17,6 +18,8 @@ from ingestion.reindexing.services import (
     generation_rollback,
     generation_swap,
 )
+from retrieval.answering.calibration import Calibration, calibration_for
+from retrieval.calibrating import calibration_forget, calibration_of, calibration_set
 from retrieval.evaluation.gold import GoldQuestion
 from retrieval.index.factory import active_generation, choice_of, unlike_configured
 from retrieval.models import GenerationState, IndexGeneration
@@ -143,6 +146,36 @@ def compare(request: HttpRequest, payload: Gold) -> Comparison:
         questions=payload.questions, scope=scope_for(principal, [base.id])
     )
     return Comparison.model_validate(found)
+
+
+class Weights(Calibration):
+    """`own`: fitted here, and not what comes with Cairn."""
+
+    own: bool = False
+
+
+@router.get("/calibration", response=Weights, auth=ADMINS)
+def calibration_show(request: HttpRequest) -> Weights:  # noqa: ARG001
+    """How answerability weighs its signals with the embedding model that answers."""
+    own = calibration_of(active_generation())
+    found = own or calibration_for(active_generation().embedding_model)
+    return Weights(**found.model_dump(), own=own is not None)
+
+
+@router.put("/calibration", response=Weights, auth=ADMINS)
+def calibration_put(request: HttpRequest, payload: Calibration) -> Weights:
+    """Counts from the next question on."""
+    calibration_set(payload)
+    record("index.calibrate", actor=principal_of(request).user, subject="index")
+    return calibration_show(request)
+
+
+@router.delete("/calibration", response=Weights, auth=ADMINS)
+def calibration_delete(request: HttpRequest) -> Weights:
+    """Back to what comes with Cairn."""
+    calibration_forget()
+    record("index.calibrate", actor=principal_of(request).user, subject="index")
+    return calibration_show(request)
 
 
 @router.post("/swap", response={202: Generation}, auth=ADMINS)

@@ -585,6 +585,7 @@ class Answer(BaseModel):
     sentences: list[Sentence]
     nearest: list[Nearest]
     parts: list[AnsweredPart] = Field(description="What was asked, if several things; else empty")
+    signals: dict[str, float] = Field(description="What a question of one part was judged answerable by")
     withheld: bool
     feedback: Feedback | None
     model: str
@@ -614,6 +615,7 @@ def _answer(shown: ShownMessage, citations: list[Citation]) -> Answer:
         sentences=[Sentence.model_validate(sentence) for sentence in shown.sentences],
         nearest=[_nearest(item) for item in shown.nearest],
         parts=[AnsweredPart.model_validate(part) for part in row.parts],
+        signals=row.trace.get("signals", {}),
         withheld=shown.withheld,
         feedback=Feedback.of(row),
         model=row.model,

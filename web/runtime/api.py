@@ -50,6 +50,9 @@ class Api:
     def post(self, path: str, body: Json) -> Json:
         return self._call("POST", path, json=body)
 
+    def put(self, path: str, body: Json) -> Json:
+        return self._call("PUT", path, json=body)
+
     def delete(self, path: str, **params: Any) -> Json:
         return self._call("DELETE", path, params=params)
 

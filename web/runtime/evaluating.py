@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Final, TypeVar
 
 from cairn.errors import InvalidInput
+from retrieval.evaluation.calibrating import fitted
 from retrieval.evaluation.comparing import Change, differences, ids_of
 from retrieval.evaluation.gold import GoldQuestion, GoldSet
 from retrieval.evaluation.measures import Measures, Outcome, by_kind, by_ranking, measures
@@ -49,6 +50,7 @@ def _outcome(api: Api, base: str, question: GoldQuestion, rankings: Collection[R
         search_ms=search_ms,
         first_token_ms=answer["timings"]["first_token_ms"],
         answer_ms=answer_ms,
+        signals=answer["signals"],
         others={way: _documents(_hits(api, base, standalone, way)) for way in rankings},
     )
 
@@ -106,6 +108,14 @@ def report(outcomes: Sequence[Outcome]) -> Json:
         "rankings": {ranking: _rounded(found) for ranking, found in by_ranking(outcomes).items()},
         "outcomes": [_shown(outcome) for outcome in outcomes],
     }
+
+
+def calibrate(api: Api, outcomes: Sequence[Outcome]) -> Json:
+    """Fits the weights of answerability to what was asked, and has them count from now on."""
+    judged = [outcome for outcome in outcomes if outcome.signals]
+    fit = fitted([outcome.signals for outcome in judged], [outcome.question.answerable for outcome in judged])
+    kept = api.put("/api/v1/index/calibration", fit.calibration.model_dump())
+    return {**kept, "refusal_f1": fit.refusal_f1, "wrongly_refused": fit.wrongly_refused}
 
 
 def kept_gold(api: Api, base: str, name: str) -> GoldSet:

@@ -19,7 +19,7 @@ from web.runtime.api import Api, Json
 from web.runtime.bar import progress_bar
 from web.runtime.baselines import LATEST, baseline
 from web.runtime.client import client
-from web.runtime.evaluating import changes, kept_gold, outcomes_of, report, store
+from web.runtime.evaluating import calibrate, changes, kept_gold, outcomes_of, report, store
 from web.runtime.ingesting import Tick
 
 LONGEST_NAME = 120
@@ -69,6 +69,11 @@ class Command(CairnCommand):
             help="search by embeddings alone, by BM25 alone and by reciprocal rank fusion as well",
         )
         parser.add_argument(
+            "--calibrate",
+            action="store_true",
+            help="fit to these questions what is answered and what is refused; for admins",
+        )
+        parser.add_argument(
             "--fail-under",
             type=_limit,
             action="append",
@@ -94,6 +99,8 @@ class Command(CairnCommand):
         with progress_bar(sys.stderr, silent=options["as_json"]) as tick:
             asked = list(outcomes_of(api, base, gold.questions, tick, rankings=others))
             run = report(self._judged(asked, tick))
+        if options["calibrate"]:
+            run["calibration"] = calibrate(api, asked)
         if before is not None:
             run["baseline"] = {"measures": before["measures"], **changes(run, before)}
         return {**self._stored(api, base, options["name"] or gold.name, gold, run), **run}
@@ -131,6 +138,11 @@ class Command(CairnCommand):
             self.stdout.write(f"  {outcome['id']}: {_what(outcome)}")
         if "id" in run:
             self.stdout.write(f"stored as “{run['name']}” ({run['id']})")
+        if fit := run.get("calibration"):
+            self.stdout.write(
+                f"calibrated: on questions like these that were not fitted on, refusal_f1 is "
+                f"{_number(fit['refusal_f1'])} and wrongly_refused {_number(fit['wrongly_refused'])}"
+            )
         for word in ("better", "worse") if compared else ():
             self.stdout.write(f"{word} than before: {', '.join(compared[word]) or 'none'}")
 

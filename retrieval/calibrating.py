@@ -1,0 +1,26 @@
+"""Weights of answerability fitted on an organisation's own questions. They belong to the embedding model."""
+
+from retrieval.answering.calibration import Calibration
+from retrieval.index.factory import active_generation
+from retrieval.models import IndexGeneration
+
+
+def calibration_of(generation: IndexGeneration | None) -> Calibration | None:
+    """Fitted with this generation, or with an earlier one of the same model; None if none was."""
+    if generation is None:
+        return None
+    alike = IndexGeneration.objects.filter(embedding_model=generation.embedding_model)
+    kept = alike.exclude(calibration={}).order_by("-created_at").values_list("calibration", flat=True).first()
+    return Calibration.model_validate(kept) if kept else None
+
+
+def calibration_set(calibration: Calibration) -> None:
+    """For the generation that answers, from the next question on."""
+    calibration_forget()
+    IndexGeneration.objects.filter(pk=active_generation().pk).update(calibration=calibration.model_dump())
+
+
+def calibration_forget() -> None:
+    """What comes with Cairn counts again."""
+    alike = IndexGeneration.objects.filter(embedding_model=active_generation().embedding_model)
+    alike.update(calibration={})
