@@ -66,7 +66,7 @@ def _found(
     depth, hits = max(LEAST_CANDIDATES, CANDIDATES_PER_HIT * limit), list[Hit]()
     for _ in range(ROUNDS):
         found = parts.index.query(dense, sparse, scope=scope, filters=filters, limit=depth)
-        hits = _checked(ranked(found, ranking, depth=depth), scope, limit)
+        hits = _checked(ranked(found, ranking, depth=depth, terms=len(sparse.indices)), scope, limit)
         if len(hits) == limit or _is_all(found, ranking, depth):
             break
         depth *= DEEPER  # what SQL dropped, or what said the same, may hide what may be read

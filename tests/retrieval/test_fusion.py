@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retrieval.fusion import SPARSE_WEIGHT, Ranking, fuse, ranked
+from retrieval.fusion import LEAST_WEIGHT, MOST_WEIGHT, Ranking, fuse, ranked, sparse_weight
 from retrieval.index.protocol import Candidate, Candidates
 
 A, B, C, D = (UUID(int=number) for number in range(1, 5))
@@ -17,11 +17,11 @@ def halves(dense: dict[UUID, float], sparse: dict[UUID, float]) -> Candidates:
 
 
 def order(candidates: Candidates) -> list[UUID]:
-    return [each for each, _ in fuse(candidates)]
+    return [each for each, _ in fuse(candidates, terms=1)]
 
 
 def test_nothing_found() -> None:
-    assert fuse(Candidates()) == []
+    assert fuse(Candidates(), terms=1) == []
 
 
 def test_agreement_beats_one_strong_half() -> None:
@@ -37,14 +37,14 @@ def test_a_cosine_that_stands_out_is_not_outvoted() -> None:
 
 
 def test_scores_are_kept_beside_what_they_made() -> None:
-    (_, first), (_, second) = fuse(halves({A: 0.5, B: 0.4}, {B: 4.0}))
+    (_, first), (_, second) = fuse(halves({A: 0.5, B: 0.4}, {B: 4.0}), terms=1)
     assert (first.dense, first.sparse) == (0.4, 4.0)
-    assert first.fused == pytest.approx(0.4 + SPARSE_WEIGHT)
+    assert first.fused == pytest.approx(0.4 + MOST_WEIGHT)
     assert (second.dense, second.sparse, second.fused) == (0.5, None, 0.5)
 
 
 def test_a_missing_cosine_counts_as_the_lowest() -> None:
-    scores = dict(fuse(halves({A: 0.9, B: 0.2}, {A: 1.0, B: 1.0, C: 1.0})))
+    scores = dict(fuse(halves({A: 0.9, B: 0.2}, {A: 1.0, B: 1.0, C: 1.0}), terms=1))
     assert scores[C].dense is None
     assert scores[C].fused == scores[B].fused
 
@@ -61,13 +61,13 @@ def scores(lowest: float, highest: float) -> st.SearchStrategy[dict[UUID, float]
 def test_any_scores_give_one_ranking_of_the_union(
     dense: dict[UUID, float], sparse: dict[UUID, float]
 ) -> None:
-    ranked = fuse(halves(dense, sparse))
+    ranked = fuse(halves(dense, sparse), terms=1)
     assert {each for each, _ in ranked} == dense.keys() | sparse.keys()
     fused = [score.fused for _, score in ranked]
     assert fused == sorted(fused, reverse=True)
     assert all(map(math.isfinite, fused))
     backwards = halves(dict(reversed(dense.items())), dict(reversed(sparse.items())))
-    assert fuse(backwards) == ranked
+    assert fuse(backwards, terms=1) == ranked
 
 
 BOTH = halves({A: 0.9, B: 0.5, C: 0.4}, {C: 7.0, B: 3.0})
@@ -76,14 +76,14 @@ BOTH = halves({A: 0.9, B: 0.5, C: 0.4}, {C: 7.0, B: 3.0})
 @pytest.mark.parametrize(
     ("ranking", "wanted"),
     [
-        (Ranking.HYBRID, fuse(BOTH)),
+        (Ranking.HYBRID, fuse(BOTH, terms=1)),
         (Ranking.DENSE, [(A, 0.9), (B, 0.5), (C, 0.4)]),
         (Ranking.BM25, [(C, 7.0), (B, 3.0)]),
         (Ranking.RRF, [(C, 1 / 61 + 1 / 63), (B, 2 / 62), (A, 1 / 61)]),
     ],
 )
 def test_each_ranking_scores_by_itself(ranking: Ranking, wanted: list[tuple[UUID, object]]) -> None:
-    found = ranked(BOTH, ranking, depth=3)
+    found = ranked(BOTH, ranking, depth=3, terms=1)
     assert [each for each, _ in found] == [each for each, _ in wanted]
     if ranking is not Ranking.HYBRID:
         assert [score.fused for _, score in found] == [score for _, score in wanted]
@@ -93,5 +93,17 @@ def test_each_ranking_scores_by_itself(ranking: Ranking, wanted: list[tuple[UUID
 
 def test_what_only_the_words_found_has_no_dense_rank() -> None:
     """Its cosine was asked for afterwards, and lies below those that the dense half found by itself."""
-    scores = dict(ranked(halves({A: 0.9, B: 0.1}, {B: 2.0}), Ranking.RRF, depth=1))
+    scores = dict(ranked(halves({A: 0.9, B: 0.1}, {B: 2.0}), Ranking.RRF, depth=1, terms=1))
     assert scores[A].fused == scores[B].fused == 1 / 61
+
+
+def test_a_word_of_a_long_question_counts_less_than_a_part_number() -> None:
+    both = halves({A: 0.60, B: 0.40}, {B: 9.0})
+    assert [each for each, _ in fuse(both, terms=1)] == [B, A]
+    assert [each for each, _ in fuse(both, terms=12)] == [A, B]
+
+
+def test_words_never_count_for_nothing_nor_for_more_than_their_most() -> None:
+    assert sparse_weight(0) == sparse_weight(1) == MOST_WEIGHT
+    assert sparse_weight(10_000) == LEAST_WEIGHT
+    assert LEAST_WEIGHT < sparse_weight(6) < MOST_WEIGHT
