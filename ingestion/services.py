@@ -25,6 +25,7 @@ from cairn.errors import Conflict, InvalidInput, NotFound, PayloadTooLarge, Prec
 from cairn.library import storage
 from cairn.library.models import Document, DocumentVersion, KnowledgeBase, Tag
 from cairn.settings import environment
+from cairn.text import visible
 from ingestion import queue
 from ingestion.faults import Fault, fault_point
 from ingestion.imports import item_record, item_record_again, item_refused, require_takes_files
@@ -165,7 +166,7 @@ def _check_size(file: "File[bytes]") -> None:
 def clean_filename(name: str) -> str:
     """The last part of a path, without control characters, 255 characters at most, extension kept."""
     last = PurePosixPath(name.replace("\\", "/")).name
-    printable = "".join(c for c in last if c.isprintable()).strip()
+    printable = "".join(c for c in visible(last) if c.isprintable()).strip()
     path = PurePosixPath(printable or "document")
     return path.name if len(path.name) <= 255 else path.stem[: 255 - len(path.suffix)] + path.suffix[:250]
 
@@ -282,7 +283,7 @@ def _document_create(base: KnowledgeBase, upload: Upload, principal: Principal) 
         parent=upload.part.parent if upload.part else None,
         source_key=upload.source_key,
         source_uri=upload.source_uri or upload.filename,
-        title=upload.title or upload.filename,
+        title=visible(upload.title or "").strip() or upload.filename,
         title_given=upload.title is not None,
         owner_id=principal.user,
     )
@@ -374,13 +375,13 @@ def document_update(*, document: Document, principal: Principal, changes: Mappin
 
 def _apply(document: Document, changes: Mapping[str, Any], principal: Principal) -> None:
     if "title" in changes:
-        document.title, document.title_given = changes["title"], True
+        document.title, document.title_given = visible(changes["title"]).strip() or document.title, True
     if "owner" in changes:
         document.owner = _user(changes["owner"])
     if "review_by" in changes:
         document.review_by = _date(changes["review_by"])
     if "metadata" in changes:
-        document.metadata = dict(changes["metadata"])
+        document.metadata = _visible_in(dict(changes["metadata"]))
         _tags_replace(document)
         document.index_stale = True
     document.save()
@@ -390,6 +391,19 @@ def _apply(document: Document, changes: Mapping[str, Any], principal: Principal)
         readers_replace(document=document, readers=readers, actor=principal.user)
     if document.index_stale:
         transaction.on_commit(lambda: queue.enqueue_refresh(document.id), robust=True)
+
+
+def _visible_in(value: Any) -> Any:
+    """JSON without hidden characters in any text, be it a name or a value."""
+    match value:
+        case str():
+            return visible(value)
+        case dict():
+            return {visible(name): _visible_in(each) for name, each in value.items()}
+        case list():
+            return [_visible_in(each) for each in value]
+        case _:
+            return value
 
 
 def _user(value: object) -> User | None:

@@ -17,14 +17,17 @@ from markdown_it.rules_inline import StateInline
 from markdown_it.token import Token
 from markdown_it.utils import EnvType, OptionsDict
 
+from retrieval.answering.drafting import UNSUPPORTED
+
 LONGEST = 50_000  # characters; answers are far shorter, and what is hostile shall not cost more
 _MARKER = re.compile(r"\[(\d{1,3})\]")
 _BLOCKS = {"p", "br", "hr", "pre", "blockquote", "ul", "ol", "li", "h1", "h2", "h3", "h4", "h5", "h6"}
 _TABLES = {"table", "thead", "tbody", "tr", "th", "td"}
-_TAGS = _BLOCKS | _TABLES | {"strong", "em", "s", "code", "a", "button"}
+_TAGS = _BLOCKS | _TABLES | {"strong", "em", "s", "code", "a", "button", "mark"}
 _ATTRIBUTES = {
     "a": {"href", "title"},
     "ol": {"start"},
+    "mark": {"class", "title"},
     "button": {"type", "class", "data-marker", "aria-label"},
 }
 _CLEANER = nh3.Cleaner(
@@ -56,6 +59,22 @@ def _render_citation(
     return f'<button type="button" class="cite" data-marker="{marker}" aria-label="{label}">{marker}</button>'
 
 
+def _unsupported(state: StateInline, silent: bool) -> bool:
+    """The mark behind a sentence that no passage says, which answers carry where they are only flagged."""
+    if not state.src.startswith(UNSUPPORTED, state.pos):
+        return False
+    if not silent:
+        state.push("unsupported", "mark", 0)
+    state.pos += len(UNSUPPORTED)
+    return True
+
+
+def _render_unsupported(
+    _self: RendererHTML, _tokens: Sequence[Token], _index: int, _options: OptionsDict, _env: EnvType
+) -> str:
+    return '<mark class="unsupported-mark" title="No passage says this">not traced</mark>'
+
+
 def _render_image(
     _self: RendererHTML, tokens: Sequence[Token], index: int, _options: OptionsDict, _env: EnvType
 ) -> str:
@@ -67,6 +86,8 @@ def _parser() -> MarkdownIt:
     parser = MarkdownIt("commonmark", {"html": False, "maxNesting": 20}).enable(["table", "strikethrough"])
     parser.disable("reference")  # `[1]: https://…` would turn every [1] into a link
     parser.inline.ruler.before("link", "citation", _citation)
+    parser.inline.ruler.before("link", "unsupported", _unsupported)
+    parser.add_render_rule("unsupported", _render_unsupported)
     parser.add_render_rule("citation", _render_citation)
     parser.add_render_rule("image", _render_image)
     return parser

@@ -6,3 +6,11 @@ def not_read(count: int, what: str) -> tuple[str, ...]:
     if not count:
         return ()
     return (f"1 {what} was not read.",) if count == 1 else (f"{count:,} {what}s were not read.",)
+
+
+def hidden(count: int) -> tuple[str, ...]:
+    """None for a count of zero."""
+    if not count:
+        return ()
+    what = "1 character that nobody sees was" if count == 1 else f"{count:,} characters that nobody sees were"
+    return (f"{what} taken out of the text. Such characters can hide words from readers.",)

@@ -15,10 +15,12 @@ from ingestion.parse import (
     formats,
     hypertext,
     images,
+    instructions,
     json_records,
     language,
     mail,
     markdown,
+    notes,
     office,
     outlook,
     pandoc,
@@ -26,6 +28,7 @@ from ingestion.parse import (
     plain,
     sheets,
     slides,
+    text,
     word,
     xml_records,
 )
@@ -68,8 +71,15 @@ PARSERS: Final[dict[str, Parser]] = {
 def parse_file(path: Path, filename: str, limits: Limits) -> tuple[str, Rendition]:
     """(media type, what was read). Raises DocumentRejected."""
     media_type = detect.detect(path, filename)
-    rendition = PARSERS[media_type](path, limits)
-    return media_type, replace(rendition, language=language.of(rendition.elements))
+    with text.counting_hidden() as hidden:
+        rendition = PARSERS[media_type](path, limits)
+        properties = {name: text.clean(value) for name, value in rendition.properties.items()}
+    rendition = replace(rendition, properties=properties, language=language.of(rendition.elements))
+    warnings = (*rendition.report.warnings, *notes.hidden(hidden()))
+    suspicious = instructions.told_of(rendition)
+    return media_type, replace(
+        rendition, report=replace(rendition.report, warnings=warnings, suspicious=suspicious)
+    )
 
 
 def main(connection: Connection) -> None:

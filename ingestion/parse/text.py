@@ -1,11 +1,17 @@
 """Bytes to text, and text to what the database and the index can hold."""
 
 import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Final
 
 from charset_normalizer import from_bytes
 
+from cairn.text import visible
 from ingestion.parse import language_model
+
+_MARK: Final = "\ufeff"  # at the beginning it says how a file is encoded
 
 _BOMS: Final = (
     (b"\xef\xbb\xbf", "utf-8-sig"),
@@ -26,23 +32,32 @@ _HEBREW: Final = frozenset(range(0xE0, 0xFB))
 _FEWEST_HEBREW: Final = 16
 
 
-def _removed() -> dict[int, str | None]:
-    controls = [*range(32), *range(0x7F, 0xA0)]
-    invisible = [0xAD, 0x200B, 0xFEFF, 0xFFFE, 0xFFFF, *range(0x202A, 0x202F), *range(0x2066, 0x206A)]
-    tags = range(0xE0000, 0xE0080)  # copies of ASCII that no one sees and a model reads
-    surrogates = range(0xD800, 0xE000)
-    table: dict[int, str | None] = dict.fromkeys([*controls, *invisible, *tags, *surrogates])
-    for kept in "\t\n\f":
-        del table[ord(kept)]
-    return table | {0x85: "\n", 0x2028: "\n", 0x2029: "\n", 0xA0: " "}
-
-
-_CLEANED: Final = _removed()
+_LINE_ENDS: Final = {ord("\x85"): "\n", 0x2028: "\n", 0x2029: "\n", 0xA0: " "}
+_CONTROLS: Final = dict.fromkeys(
+    code for code in (*range(32), *range(0x7F, 0xA0)) if chr(code) not in "\t\n\f\x85"
+)
+_CLEANED: Final[dict[int, str | None]] = {**_CONTROLS, **_LINE_ENDS}
+_taken_out: ContextVar[list[int] | None] = ContextVar("hidden characters taken out", default=None)
 
 
 def clean(text: str) -> str:
-    """Without NULs, surrogates, control and hidden characters; line ends are `\\n`."""
-    return text.replace("\r\n", "\n").replace("\r", "\n").translate(_CLEANED)
+    """Without NULs, surrogates, control and hidden characters; line ends are `\n`."""
+    text = text.replace("\r\n", "\n").replace("\r", "\n").translate(_CLEANED)
+    shown = text if text.isascii() else visible(text)
+    if (counts := _taken_out.get()) is not None and len(shown) < len(text):
+        counts.append(len(text) - len(shown) - text.startswith(_MARK))
+    return shown
+
+
+@contextmanager
+def counting_hidden() -> Iterator[Callable[[], int]]:
+    """How many hidden characters `clean` took out of texts meanwhile; control characters are no secret."""
+    counts: list[int] = []
+    token = _taken_out.set(counts)
+    try:
+        yield lambda: sum(counts)
+    finally:
+        _taken_out.reset(token)
 
 
 def decode(data: bytes, *, declared: str = "") -> str:

@@ -3,11 +3,11 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from cairn.text import visible
 from retrieval.answering.conflicts import Conflict, conflicts
 from retrieval.answering.drafting import Draft
 from retrieval.answering.extractive import escaped
 from retrieval.answering.lexicon import Language
-from retrieval.answering.prompting import visible
 from retrieval.answering.support import Ground
 from retrieval.answering.wording import say
 from retrieval.dating import dating

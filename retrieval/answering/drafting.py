@@ -4,22 +4,25 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
+from cairn.text import visible
 from retrieval.answering.extractive import Extract
 from retrieval.answering.lexicon import Language, language_of
 from retrieval.answering.markers import marker, take_markers
-from retrieval.answering.protocols import Locate
+from retrieval.answering.markup import code_block, escaped_brackets, harmless
+from retrieval.answering.protocols import Locate, SentenceCheck
 from retrieval.answering.remarks import ABSTAINS, INTRODUCTION, META
 from retrieval.answering.sentences import Kind, Unit
 from retrieval.answering.support import Ground, Support
+from retrieval.answering.tables import Table, read_table
 from retrieval.answering.terms import content_stems, covered
 from retrieval.answering.wording import say
 from retrieval.types import AnswerEvent, CheckedSentence, Citation, Cited, Delta, Hit
 
-Check = Callable[[str, Sequence[int]], Support]
-
 STRICT, FLAG = "strict", "flag"
 REPEATS = 3  # repetitions after which the model is taken to go round in circles
 FAILURES = 3  # unsupported sentences in a row, before any that holds, after which it is not heard on
+UNSUPPORTED = "[?]"
+"""Stands behind a sentence that is shown though nothing supports it."""
 FAILURES_LATER = 5  # the same, after some that held
 RELEVANT = 0.65  # cosine of the question and what is said
 MOST = 0.5  # share of the question's content words in a sentence and its quote
@@ -43,12 +46,13 @@ class Draft:
     """Takes the model's units one by one and yields what may be shown.
 
     Nothing is shown before a sentence holds that says something about the question: what comes before it
-    waits. A heading, or a sentence that ends with a colon, waits for what it announces. Drafts of the parts
-    of one answer share `citations`, `markers` and `said`.
+    waits. A heading, or a sentence that ends with a colon, waits for what it announces. Each row of a table
+    is a sentence; code is copied from a passage line by line, or does not hold. Drafts of the parts of one
+    answer share `citations`, `markers` and `said`.
     """
 
     question: str
-    check: Check
+    checker: SentenceCheck
     locate: Locate
     grounding: str
     language: Language
@@ -82,7 +86,9 @@ class Draft:
         if reason := self._not_worth_checking(unit, body, last=last):
             self._drop(unit, body, reason)
         elif _announces(unit, body):
-            self._announced.append(_Piece(unit.lead, f"{unit.prefix}{body}"))
+            yield from self._announcing(unit, body)
+        elif unit.kind is Kind.TABLE:
+            yield from self._tabled(unit, read_table(body), cited)
         else:
             yield from self._checked(unit, body, cited)
 
@@ -126,28 +132,67 @@ class Draft:
         self.said.append(stems)
         return known
 
+    def _announcing(self, unit: Unit, body: str) -> Iterator[AnswerEvent]:
+        if self.checker.announces(_plain(body)):
+            self._announced.append(_Piece(_lead(unit), f"{unit.prefix}{escaped_brackets(body)}"))
+        else:
+            yield from self._unsupported(unit, body, say("meaning", self.language))
+
     def _checked(self, unit: Unit, body: str, cited: tuple[int, ...]) -> Iterator[AnswerEvent]:
-        support = self.check(_plain(unit, body), cited)
-        if not support.grounds:
-            yield from self._unsupported(unit, body, support.reason)
+        support = self.checker.check(_plain(body), cited)
+        if not support.grounds or (unit.kind is Kind.CODE and not _is_copied(body, support.grounds)):
+            self.failures += 1
+            yield from self._unsupported(unit, body, support.reason or say("meaning", self.language))
             return
+        citations, numbers = self._kept(body, support.grounds)
+        yield from self._held(unit, body, _marked(_shown(unit, body), numbers), citations, support)
+
+    def _tabled(self, unit: Unit, table: Table, cited: tuple[int, ...]) -> Iterator[AnswerEvent]:
+        """With the rows that hold; in `flag` with the others, too, each with its mark."""
+        rows: list[str] = []
+        found: list[Support] = []
+        for row in table.rows:
+            support = self.checker.check(table.sentence(row), cited)
+            if support.grounds:
+                found.append(support)
+                self._kept(row, support.grounds)
+                rows.append(row)
+            else:
+                self.lost += 1
+                self._drop(unit, row, support.reason)
+                rows += [table.noted(row, UNSUPPORTED)] if self.grounding == FLAG else []
+        if not found:
+            self.failures += 1
+            return
+        grounds = tuple(ground for support in found for ground in support.grounds)
+        citations = tuple(dict.fromkeys(self._citation(ground) for ground in grounds))
+        numbers = tuple(dict.fromkeys(citation.marker for citation in citations))
+        text = _marked(escaped_brackets(table.written(rows)), numbers)
+        support = Support(grounds, relevance=max(support.relevance for support in found))
+        yield from self._held(unit, table.written(rows), text, citations, support)
+
+    def _kept(self, body: str, grounds: Sequence[Ground]) -> tuple[tuple[Citation, ...], tuple[int, ...]]:
         self.failures = 0
-        citations = tuple(self._citation(ground) for ground in support.grounds)
+        citations = tuple(self._citation(ground) for ground in grounds)
         numbers = tuple(dict.fromkeys(citation.marker for citation in citations))
         self.sentences.append(CheckedSentence(body, supported=True, markers=numbers))
+        return citations, numbers
+
+    def _held(
+        self, unit: Unit, body: str, text: str, citations: tuple[Citation, ...], support: Support
+    ) -> Iterator[AnswerEvent]:
         self._announce()
-        self._waiting.append(self._placed(unit, _marked(body, numbers), citations))
+        self._waiting.append(self._placed(unit, text, citations))
         if self._opened or self._to_the_point(unit, body, support):
             self._opened = True
             yield from self._release()
 
     def _unsupported(self, unit: Unit, body: str, reason: str) -> Iterator[AnswerEvent]:
-        self.failures += 1
         self.lost += 1
         self._drop(unit, body, reason)
         if self.grounding == FLAG:
             self._announce()
-            self._waiting.append(self._placed(unit, body, ()))
+            self._waiting.append(self._placed(unit, _noted(_shown(unit, body)), ()))
             if self._opened:
                 yield from self._release()
 
@@ -161,7 +206,7 @@ class Draft:
         orphan, self._orphan = self._orphan, None
         if orphan and not unit.prefix and "\n" not in unit.lead:
             return _Piece(orphan[0], f"{orphan[1]}{text}", citations)
-        return _Piece(unit.lead, f"{unit.prefix}{text}", citations)
+        return _Piece(_lead(unit), f"{unit.prefix}{text}", citations)
 
     def _announce(self) -> None:
         self._waiting += self._announced
@@ -229,32 +274,65 @@ def _citation(number: int, hit: Hit, quote: str, locate: Locate) -> Citation:
 
 
 def _body(unit: Unit) -> tuple[str, tuple[int, ...]]:
+    """Without markers and whatever else is no text, and the numbers of the passages it cites."""
     if unit.kind is Kind.CODE:
-        return unit.body, ()
+        return _code(visible(unit.body)), ()
     body, cited = take_markers(unit.body)
+    body, more = take_markers(harmless(body))
     stripped = INTRODUCTION.sub("", body)
+    named: tuple[int, ...] = ()
     if stripped and stripped != body:
-        named = tuple(int(number) for number in re.findall(r"\d+", body[: len(body) - len(stripped)]))
-        body, cited = stripped[0].upper() + stripped[1:], (*cited, *named)
-    return body, cited
+        named = tuple(int(number) for number in re.findall(r"\d{1,4}", body[: len(body) - len(stripped)]))
+        body = stripped[0].upper() + stripped[1:]
+    return body, (*cited, *more, *named)
+
+
+def _code(block: str) -> str:
+    """Without its fences; the last one may be missing."""
+    lines = block.split("\n")[1:]
+    if lines and not lines[-1].strip().strip("`~"):
+        lines.pop()
+    return "\n".join(lines).strip("\n")
+
+
+def _is_copied(code: str, grounds: Sequence[Ground]) -> bool:
+    lines = [line.strip() for line in code.split("\n") if line.strip()]
+    return all(any(line in ground.hit.text for ground in grounds) for line in lines)
+
+
+def _shown(unit: Unit, body: str) -> str:
+    return code_block(body) if unit.kind is Kind.CODE else escaped_brackets(body)
+
+
+def _lead(unit: Unit) -> str:
+    """Only an item is indented: what is not would be shown as code. A block begins a paragraph."""
+    if unit.kind in (Kind.TABLE, Kind.CODE):
+        return "\n\n"
+    return unit.lead if unit.prefix or "\n" not in unit.lead else unit.lead.rstrip(" \t")
 
 
 def _ends(body: str) -> bool:
-    return body.rstrip("\"'”’»)*_ ")[-1:] in set(".!?…:。！？")
+    return body.rstrip("\"'”’»)*_ ")[-1:] in set(".!?…:。！？؟।॥۔")  # noqa: RUF001
 
 
 def _announces(unit: Unit, body: str) -> bool:
-    return unit.kind is Kind.HEADING or body.rstrip("*_ ").endswith(":")
+    return unit.kind is Kind.HEADING or (unit.kind is Kind.SENTENCE and body.rstrip("*_ ").endswith(":"))
 
 
-def _plain(unit: Unit, body: str) -> str:
-    if unit.kind is Kind.CODE:
-        return "\n".join(body.split("\n")[1:-1]) or body
+def _plain(body: str) -> str:
     return re.sub(r"\*\*|__", "", body)
 
 
 def _marked(text: str, numbers: tuple[int, ...]) -> str:
+    return _followed(text, marker(numbers))
+
+
+def _noted(text: str) -> str:
+    return _followed(text, UNSUPPORTED)
+
+
+def _followed(text: str, mark: str) -> str:
     """Behind a sentence or a quoted paragraph; on a line of its own behind a table, list or code block."""
     last = text.rpartition("\n")[2]
     own_line = last.lstrip("> ").startswith(("|", "```", "~~~"))
-    return f"{text}\n\n{marker(numbers)}" if own_line else f"{text} {marker(numbers)}"
+    return f"{text}\n\n{mark}" if own_line else f"{text} {mark}"

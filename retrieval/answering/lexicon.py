@@ -84,6 +84,15 @@ _UNITS = {
     "period": "period periods",
 }
 UNITS: dict[str, str] = {word: unit for unit, words in _UNITS.items() for word in words.split()}
+PERIODS = frozenset({"second", "minute", "hour", "day", "week", "month", "year"})
+_RATES = {
+    "hour": "hourly stündlich",
+    "day": "daily täglich",
+    "week": "weekly wöchentlich",
+    "month": "monthly monatlich",
+    "year": "yearly annual annually jährlich",
+}
+RATES: dict[str, str] = {word: unit for unit, words in _RATES.items() for word in words.split()}
 
 _MONTHS = (
     "january januar jänner jan",
@@ -101,14 +110,40 @@ _MONTHS = (
 )
 MONTHS: dict[str, int] = {word: number for number, words in enumerate(_MONTHS, 1) for word in words.split()}
 
+_WEEKDAYS = (
+    "monday montag",
+    "tuesday dienstag",
+    "wednesday mittwoch",
+    "thursday donnerstag",
+    "friday freitag",
+    "saturday samstag sonnabend",
+    "sunday sonntag",
+)
+WEEKDAYS: dict[str, int] = {
+    form: number
+    for number, words in enumerate(_WEEKDAYS, 1)
+    for word in words.split()
+    for form in (word, f"{word}s", f"{word}e", f"{word}en")
+}
+
 _ABBREVIATIONS = """dr mr mrs ms prof st vs e.g eg i.e ie cf ed eds approx est dept gen gov sen rep rev hon
 capt col lt sgt z.b d.h u.a z.t i.d.r o.g bzw ca vgl sog ggf evtl inkl zzgl fr str tel jan feb apr jun jul
 aug sep sept oct nov dec okt dez mio mrd incl attn"""
 ABBREVIATIONS = frozenset(_ABBREVIATIONS.split())
 """Written with a full stop that does not end a sentence; without that last stop, in lower case."""
+_ENDING_ABBREVIATIONS = "inc ltd corp co bros jr sr etc usw al ave blvd rd gmbh"
+ENDING_ABBREVIATIONS = frozenset(_ENDING_ABBREVIATIONS.split())
+"""The same, but a sentence may end with them: it does before a word such as "The"."""
 _NUMBER_ABBREVIATIONS = "no nos nr nrn fig figs sec art ch vol p pp abs ziff kap s bd mar"
 NUMBER_ABBREVIATIONS = frozenset(_NUMBER_ABBREVIATIONS.split())
 """The same, but only before a number."""
+
+_STRUCTURE = """answer answers detail details example examples following information key list note notes
+overview point points process procedure reason reasons requirement requirements result rule
+rules section step steps summary way ways antwort beispiel beispiele folgende folgenden
+folgendes hinweis hinweise regel regeln schritt schritte überblick zusammenfassung"""
+STRUCTURE = frozenset(_STRUCTURE.split())
+"""Words of headings and lead-ins that say nothing by themselves."""
 
 _IMPERATIVES = """add ask attach bring call check choose click complete contact create download email enter
 fill follow go install join log mail message notify open ping press read register remember request review run

@@ -1,15 +1,23 @@
 """The [n] that cites a passage."""
 
 import re
+from collections.abc import Callable
 
-_NUMBERS = r"\d{1,4}(?:\s*(?:[,;&–-]|and|und)\s*\d{1,4})*"
+_NUMBERS = r"\d{1,4}(?:[ \t]{0,3}(?:[,;&–-]|and|und)[ \t]{0,3}\d{1,4}){0,9}"
+_OPENS = r"[\[【][ \t]{0,3}\^?"
 MARKER = re.compile(
-    rf"[\[【]\s*\^?(?:(?:passages?|sources?|quellen?|abschnitte?)\s*)?({_NUMBERS})\s*[\]】](?:\(\S{{0,200}}?\))?",
+    rf"{_OPENS}(?:(?:passages?|sources?|quellen?|abschnitte?)[ \t]{{0,3}})?({_NUMBERS})[ \t]{{0,3}}[\]】]"
+    r"(?:\([^\s)]{0,200}\))?",
     re.IGNORECASE,
 )
-UNFINISHED = re.compile(r"[\[【][^\]】\n]{0,40}\Z")
-_CODE = re.compile(r"(`+)[^`\n]*\1")
+UNFINISHED = re.compile(
+    rf"{_OPENS}[a-z]{{0,10}}[ \t]{{0,3}}(?:\d[\d \t,;&–\-andu]{{0,150}})?(?:[\]】](?:\([^\s)]{{0,200}})?)?\Z",
+    re.IGNORECASE,
+)
+"""What may become a marker, or a longer one, when more text comes."""
+_CODE = re.compile(r"(?<!`)(`+)[^`\n]+\1(?!`)")
 _RANGE = re.compile(r"(\d{1,4})\s*[–-]\s*(\d{1,4})")
+_ROUNDS = 8
 _SPACED = re.compile(rf"[ \t]*{MARKER.pattern}", re.IGNORECASE)
 
 
@@ -18,26 +26,32 @@ def marker(numbers: tuple[int, ...]) -> str:
 
 
 def take_markers(text: str) -> tuple[str, tuple[int, ...]]:
-    """The text without its markers, and the numbers they name, in order of first appearance."""
+    """The text without its markers, and the numbers they name, in order of first appearance.
+
+    Nor is one left that comes about when another is taken out of its middle.
+    """
     found: dict[int, None] = {}
 
     def collect(match: re.Match[str]) -> str:
         found.update(dict.fromkeys(_expand(match.group(1))))
         return ""
 
-    cleaned = "".join(
-        part if is_code else _SPACED.sub(collect, part) for is_code, part in _split_at_code(text)
-    )
-    return cleaned.strip(), tuple(found)
+    for _ in range(_ROUNDS):
+        cleaned = outside_code(text, lambda part: _SPACED.sub(collect, part))
+        if cleaned == text:
+            break
+        text = cleaned
+    return text.strip(), tuple(found)
 
 
-def _split_at_code(text: str) -> list[tuple[bool, str]]:
-    parts: list[tuple[bool, str]] = []
+def outside_code(text: str, change: Callable[[str], str]) -> str:
+    """With inline code as it is."""
+    parts: list[str] = []
     at = 0
     for match in _CODE.finditer(text):
-        parts += [(False, text[at : match.start()]), (True, match.group())]
+        parts += [change(text[at : match.start()]), match.group()]
         at = match.end()
-    return [*parts, (False, text[at:])]
+    return "".join([*parts, change(text[at:])])
 
 
 def _expand(numbers: str) -> list[int]:

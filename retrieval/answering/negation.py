@@ -25,8 +25,8 @@ _INFINITIVE = re.compile(r",(?=[^,;:.!?]{0,80}\szu\s\w+n\b)", re.IGNORECASE)
 _WORDS = """not no never none nobody nothing neither nor without cannot prohibited forbidden prohibit
 prohibits nicht kein keine keinen keinem keiner keines nie niemals nichts niemand niemanden ohne weder
 verboten untersagt unzulässig"""
-_NEGATORS = frozenset(_WORDS.split())
-_PREFIXED = {
+NEGATORS = frozenset(_WORDS.split())
+PREFIXED = {
     "ineligible": "eligible",
     "unable": "able",
     "unpaid": "paid",
@@ -69,8 +69,8 @@ def clauses(text: str, language: Language) -> list[Clause]:
 def _clause(text: str, language: Language) -> Clause:
     text = _CONTRACTED.sub(" not", text)
     words = [word.casefold() for word in WORD.findall(text)]
-    negations = sum((word in _NEGATORS) + (word in _PREFIXED) for word in words)
-    plain = [_PREFIXED.get(word, word) for word in words if word not in _NEGATORS]
+    negations = sum((word in NEGATORS) + (word in PREFIXED) for word in words)
+    plain = [PREFIXED.get(word, word) for word in words if word not in NEGATORS]
     stems = frozenset(stem(word, language) for word in plain if is_content(word, language))
     return Clause(stems, negations % 2 == 1)
 

@@ -8,13 +8,11 @@ from string import Template
 
 from llama_index.core.llms import ChatMessage, MessageRole
 
+from cairn.text import visible
 from retrieval.answering.evidence import Passage
 
 VERSION = "answer-1"
 FENCE = '"""'
-_INVISIBLE = re.compile(
-    r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\ud800-\udfff\U000e0000-\U000e0fff]"
-)
 _FENCE = re.compile(r"(?:[\"“”„]\s*){3,}|(?:['’]\s*){3,}")
 _MARKER = re.compile(r"[\[【](\s*\^?\s*\d[\d\s,;–-]*)[\]】]")
 _CONTROL = re.compile(r"<(?=[|/]|<?/?[A-Za-z_][\w]{0,30}\|?>)|\[(?=/?[A-Z_]{2,30}\])")
@@ -50,11 +48,6 @@ def load_texts(version: str) -> tuple[str, Template]:
         (folder / f"{version}.{part}.txt").read_text(encoding="utf-8").strip() for part in ("system", "user")
     )
     return system, Template(user)
-
-
-def visible(text: str) -> str:
-    """Without characters that a reader cannot see but a model reads, and without lone surrogates."""
-    return _INVISIBLE.sub("", text)
 
 
 def neutral(text: str) -> str:

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from llama_index.core.llms import ChatMessage
 
+from retrieval.answering.support import Support
 from retrieval.types import Hit, Place
 
 Search = Callable[[str], Sequence[Hit]]
@@ -28,6 +29,14 @@ class ChatModel(Protocol):
 
     def stream(self, messages: Sequence[ChatMessage], *, max_tokens: int) -> Iterator[str]:
         """Pieces of text as they are written. Closing the iterator ends the generation."""
+
+
+class SentenceCheck(Protocol):
+    def check(self, sentence: str, cited: Sequence[int]) -> Support:
+        """Whether a passage says it, first of all one of those cited, and with which words."""
+
+    def announces(self, line: str) -> bool:
+        """Whether a heading or a lead-in has no word but the question's or a passage's."""
 
 
 @dataclass(frozen=True, slots=True)

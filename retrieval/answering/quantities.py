@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 
-from retrieval.answering.lexicon import MONTHS, NUMBER_WORDS, SCALES, UNITS
+from retrieval.answering.lexicon import MONTHS, NUMBER_WORDS, PERIODS, RATES, SCALES, UNITS, WEEKDAYS
 
 _MONTH = "|".join(sorted(MONTHS, key=len, reverse=True))
 _DAY = r"(?P<day>\d{1,2})(?:st|nd|rd|th|\.)?(?:\s?[–-]\s?(?P<until>\d{1,2})(?:st|nd|rd|th)?)?"
@@ -29,7 +29,7 @@ _TIME = re.compile(
 )
 _SCALE = "|".join(sorted(SCALES, key=len, reverse=True))
 _NUMBER = re.compile(
-    r"(?<![\w#@/&.,])(?<![A-Za-z]-)(?:(?P<currency>US\$|[$€£]|\b(?:USD|EUR|GBP))\s?)?"
+    r"(?<![\w#@&])(?<!\d[.,])(?<![A-Za-z]-)(?:(?P<currency>US\$|[$€£]|\b(?:USD|EUR|GBP))\s?)?"
     rf"(?P<number>\d+(?:[.,'’]\d+)*)(?:st|nd|rd|th)?(?:[\s-]?(?P<scale>{_SCALE})\b\.?)?"
     r"(?P<rest>[ \t-]*(?:(?:business|working|work|calendar|consecutive|full|paid|additional|more|other"
     r"|pay|per)[ \t-]+){0,2}(?P<unit>[^\W\d_]+|[%€$£°]))?",
@@ -42,7 +42,22 @@ _COMPOUND = re.compile(
 _NUMBER_WORD = re.compile(r"\b(" + "|".join(NUMBER_WORDS) + r")\b", re.IGNORECASE)
 _VAGUE = frozenset({"one", "eins", "null", "zero"})
 """Mostly pronouns and figures of speech: evidence may mean them as numbers, a claim need not."""
+_YEARS = re.compile(r"(?:19|20)\d\d")
 _GROUPED = re.compile(r"\d{1,3}(?:([.,'’])\d{3})(?:\1\d{3})*")
+
+
+_PERIODS = "|".join(
+    sorted((word for word, unit in UNITS.items() if unit in PERIODS and len(word) > 2), key=len, reverse=True)
+)
+_RATE = re.compile(rf"\b(?:a|an|per|each|every|pro|je|im|jede[nms]?)\s+({_PERIODS})\b", re.IGNORECASE)
+_CALENDAR = re.compile(r"[^\W\d_]+")
+_VERBS = frozenset({"may", "march", "mar", "sat", "sun", "sonne", "mai"})
+"""Other words, too: they mean the month where they have a capital and follow a word that dates have."""
+_DATED = re.compile(
+    r"\b(?:in|by|of|until|till|since|during|from|to|before|after|every|each|next|last|early|mid|late|and|through"
+    r"|im|am|bis|seit|ab|vom|zum|ende|anfang|mitte)[\s-]+\Z",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +112,40 @@ def unsupported_figures(claim: str, evidence: str) -> tuple[str, ...]:
         for quantity in said.quantities
         if not any(_agree(quantity, known, units) for known in told.quantities)
     ]
-    return tuple(missing)
+    missing += [written for unit, written in _rates(claim).items() if unit not in units | _adverbs(evidence)]
+    calendar = {*_calendar(evidence, is_claim=False), *(f"month {date.month}" for date in told.dates)}
+    missing += [written for name, written in _calendar(claim, is_claim=True).items() if name not in calendar]
+    return tuple(dict.fromkeys(missing))
+
+
+def _rates(text: str) -> dict[str, str]:
+    """Units that something is had or done per, such as "a year" or "monthly"."""
+    found = {UNITS[match[1].casefold()]: match.group() for match in _RATE.finditer(text)}
+    return found | {
+        RATES[word.casefold()]: word for word in _CALENDAR.findall(text) if word.casefold() in RATES
+    }
+
+
+def _adverbs(text: str) -> frozenset[str]:
+    return frozenset(RATES.get(word.casefold(), "") for word in _CALENDAR.findall(text))
+
+
+def _calendar(text: str, *, is_claim: bool) -> dict[str, str]:
+    """Months and days of the week that stand by themselves or in a date, each as written."""
+    found: dict[str, str] = {}
+    for match in _CALENDAR.finditer(text):
+        word = match.group().casefold()
+        name = f"month {MONTHS[word]}" if word in MONTHS else f"day {WEEKDAYS.get(word)}"
+        if (word in MONTHS or word in WEEKDAYS) and not (is_claim and _is_other_word(text, match)):
+            found.setdefault(name, match.group())
+    return found
+
+
+def _is_other_word(text: str, match: re.Match[str]) -> bool:
+    word = match.group()
+    if len(word) > 3 and word.casefold() not in _VERBS:
+        return False
+    return not (word[0].isupper() and _DATED.search(text, max(0, match.start() - 12), match.start()))
 
 
 def other_figures(claim: str, sentence: str) -> tuple[str, ...]:
@@ -131,6 +179,14 @@ def figures_of(text: str) -> Figures:
 
 def has_quantity(text: str) -> bool:
     return bool(_figures(text, is_claim=False).quantities)
+
+
+def has_value(text: str) -> bool:
+    """A quantity that is no year, as they stand in headers of columns."""
+    return any(
+        quantity.unit or not _YEARS.fullmatch(quantity.written)
+        for quantity in _figures(text, is_claim=True).quantities
+    )
 
 
 def has_amount(text: str) -> bool:

@@ -13,10 +13,11 @@ from contextlib import contextmanager, suppress
 from llama_index.core.llms import ChatMessage, MessageRole
 
 from cairn.errors import CairnError
+from cairn.text import visible
 from retrieval.answering.lexicon import language_of
 from retrieval.answering.names import unsupported_names
 from retrieval.answering.parts import MOST_PARTS, Part
-from retrieval.answering.prompting import FENCE, load_texts, neutral, visible
+from retrieval.answering.prompting import FENCE, load_texts, neutral
 from retrieval.answering.protocols import ChatModel
 from retrieval.answering.quantities import unsupported_figures
 from retrieval.answering.standalone import LONGEST

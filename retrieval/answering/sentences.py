@@ -1,7 +1,8 @@
 """Cuts Markdown into sentences, list items, headings, tables and code blocks, while it is being written.
 
-Each character is looked at a bounded number of times: a unit is cut by force after MAX_SENTENCE or
-MAX_BLOCK characters, so that no text, however made, takes more than linear time.
+However the text is cut into pieces, the units are those of the whole: where one ends is decided only when no
+further text can change it. Each character is looked at a bounded number of times: a unit is cut by force
+after MAX_SENTENCE or MAX_BLOCK characters, so that no text, however made, takes more than linear time.
 """
 
 import re
@@ -9,22 +10,32 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from retrieval.answering.lexicon import ABBREVIATIONS, MONTHS, NUMBER_ABBREVIATIONS, STOPWORDS
+from retrieval.answering.lexicon import (
+    ABBREVIATIONS,
+    ENDING_ABBREVIATIONS,
+    MONTHS,
+    NUMBER_ABBREVIATIONS,
+    STOPWORDS,
+    WEEKDAYS,
+)
 from retrieval.answering.markers import MARKER, UNFINISHED
 
 MAX_SENTENCE = 1200
 MAX_BLOCK = 6000
 
-_PREFIX = re.compile(r"(?:>[ \t]?){0,6}(?:[-*+•‣◦][ \t]+|\(?\d{1,3}[.)][ \t]+|#{1,6}[ \t]+)?")
+_PREFIX = re.compile(r"(?:>[ \t]?){0,6}(?:[-*+•‣◦][ \t]{1,8}|\(?\d{1,3}[.)][ \t]{1,8}|#{1,6}[ \t]{1,8})?")
+_LONGEST_PREFIX = 32  # of no text is the prefix or the kind told by more than so many characters
 _BLANK = re.compile(r"\s*")
-_STOP = re.compile(r"[.!?…。！？\n]")
-_RUN = re.compile(r"[.!?…。！？]+[\"'”’»)*_]*")
-_CODE_END = re.compile(r"\n[ \t]*(?:```|~~~)[^\n]*")
-_TABLE_END = re.compile(r"\n(?![ \t]*\|)")
+_ENDERS = "。！？｡．।॥؟۔።։။។"  # noqa: RUF001
+"""End a sentence whatever follows: their scripts have no capitals, and some no spaces."""
+_STOP = re.compile(rf"[.!?…\n{_ENDERS}]")
+_RUN = re.compile(rf"[.!?…{_ENDERS}]+[\"'”“’‘»«›‹)*_」』）》〉]*")  # noqa: RUF001
+_FENCE = re.compile(r"`{3,}|~{3,}")
 _LAST_WORD = re.compile(r"[\w.&-]+\Z")
-_NEXT_WORD = re.compile(r"[^\W\d_]+")
-_DOTTED = re.compile(r"(?:[a-z]\.)+[a-z]")
-_CLOSING_CJK = "。！？"
+_NEXT_WORD = re.compile(r"[^\W\d_]{1,20}")
+_DOTTED = re.compile(r"(?:[a-z]{1,2}\.)+[a-z]{1,2}")
+_HALVES = frozenset({"a.m", "p.m"})
+_ZONES = frozenset({"eastern", "central", "mountain", "pacific"})
 STARTERS = STOPWORDS["en"] | STOPWORDS["de"]
 
 
@@ -55,98 +66,72 @@ class SentenceStream:
         self._text = ""
         self._base = 0  # where _text starts in the whole text
         self._at = 0  # where the next unit starts in _text
-        self._scan = 0  # what lies before it holds no boundary
-        self._newlines = 0
+        self._scan = 0  # how much of that unit holds no end
+        self._blanks = ""  # before it, shortened
 
     def feed(self, piece: str) -> list[Unit]:
         self._text = self._text[self._at :] + piece
         self._base += self._at
-        self._scan -= self._at
         self._at = 0
-        return list(self._units(final=False))
+        return list(self._units(complete=False))
 
     def close(self) -> list[Unit]:
-        return list(self._units(final=True))
+        return list(self._units(complete=True))
 
     @property
     def pending(self) -> str:
         return self._text[self._at :]
 
-    def _units(self, *, final: bool) -> Iterator[Unit]:
+    def _units(self, *, complete: bool) -> Iterator[Unit]:
         while True:
-            lead = self._skip_blanks()
-            if self._at >= len(self._text) or not (final or self._line_is_known()):
+            self._skip_blanks()
+            if self._at >= len(self._text):
                 return
-            end = self._end(final=final)
+            kind = _kind(self._text[self._at : self._at + _LONGEST_PREFIX])
+            most = MAX_BLOCK if kind in (Kind.TABLE, Kind.CODE) else MAX_SENTENCE
+            window = self._text[self._at : self._at + most]
+            whole = complete or len(window) == most
+            if not (whole or len(window) >= _LONGEST_PREFIX or "\n" in window):
+                return
+            end, self._scan = _end(window, kind, self._scan, whole=whole)
             if end is None:
                 return
-            unit = self._take(lead, end)
+            unit = self._take(window[:end], kind)
             if unit.body:
                 yield unit
 
-    def _skip_blanks(self) -> str:
+    def _skip_blanks(self) -> None:
+        if self._scan:
+            return
         match = _BLANK.match(self._text, self._at)
         blanks = match.group() if match else ""
-        self._newlines = min(2, self._newlines + blanks.count("\n"))
         self._at += len(blanks)
-        self._scan = max(self._scan, self._at)
-        if not self._newlines:
-            return " " if blanks else ""
-        return "\n" * self._newlines + blanks.rpartition("\n")[2][:8]
+        self._blanks = _shortened(self._blanks + blanks)
 
-    def _line_is_known(self) -> bool:
-        return len(self._text) - self._at >= 8 or "\n" in self._text[self._at :]
-
-    def _take(self, lead: str, end: int) -> Unit:
-        raw = self._text[self._at : end]
-        kind = _kind(raw)
+    def _take(self, raw: str, kind: Kind) -> Unit:
         match = _PREFIX.match(raw) if kind in (Kind.SENTENCE, Kind.HEADING) else None
         prefix = match.group() if match else ""
         body = raw[len(prefix) :].rstrip()
-        unit = Unit(lead, prefix, body, kind, self._base + self._at + len(prefix))
-        self._at = self._scan = end
-        self._newlines = 0
+        unit = Unit(_lead(self._blanks), prefix, body, kind, self._base + self._at + len(prefix))
+        self._at += len(raw)
+        self._scan = 0
+        self._blanks = ""
         return unit
-
-    def _end(self, *, final: bool) -> int | None:
-        kind = _kind(self._text[self._at : self._at + 8])
-        if kind is Kind.CODE:
-            return self._search(_CODE_END, final=final, at_end=True)
-        if kind is Kind.TABLE:
-            return self._search(_TABLE_END, final=final, at_end=False)
-        return self._sentence_end(final=final)
-
-    def _search(self, pattern: re.Pattern[str], *, final: bool, at_end: bool) -> int | None:
-        """End of a block; while text comes in, its last line may still be unfinished."""
-        match = pattern.search(self._text, self._scan)
-        if match and (final or match.end() + 4 < len(self._text)):
-            return match.end() if at_end else match.start()
-        if len(self._text) - self._at > MAX_BLOCK:
-            return self._at + MAX_BLOCK
-        self._scan = max(self._scan, self._text.rfind("\n", self._scan))
-        return len(self._text) if final else None
-
-    def _sentence_end(self, *, final: bool) -> int | None:
-        prefix = _PREFIX.match(self._text, self._at)
-        self._scan = max(self._scan, prefix.end() if prefix else self._at)
-        limit = self._at + MAX_SENTENCE
-        while match := _STOP.search(self._text, self._scan, limit):
-            end = _boundary(self._text, match.start(), final=final, heading=self._text[self._at] == "#")
-            if end is None:
-                return None
-            if end:
-                return end
-            self._scan = match.end()
-        if len(self._text) > limit:
-            space = self._text.rfind(" ", self._at + 1, limit)
-            return space if space > 0 else limit
-        self._scan = len(self._text)
-        return len(self._text) if final else None
 
 
 def split(text: str) -> list[Unit]:
     stream = SentenceStream()
     return stream.feed(text) + stream.close()
+
+
+def _shortened(blanks: str) -> str:
+    """What `_lead` needs of it."""
+    newlines = min(2, blanks.count("\n"))
+    return "\n" * newlines + blanks.rpartition("\n")[2][:8]
+
+
+def _lead(blanks: str) -> str:
+    return blanks if "\n" in blanks else " " if blanks else ""
 
 
 def _kind(text: str) -> Kind:
@@ -157,63 +142,125 @@ def _kind(text: str) -> Kind:
     return Kind.HEADING if re.match(r"#{1,6}[ \t]", text) else Kind.SENTENCE
 
 
-def _boundary(text: str, at: int, *, final: bool, heading: bool) -> int | None:
+def _end(text: str, kind: Kind, scan: int, *, whole: bool) -> tuple[int | None, int]:
+    """Length of the unit that `text` begins with, None if more text must tell, and from where to look on.
+
+    `whole`: nothing that follows counts.
+    """
+    if kind is Kind.CODE:
+        return _code_end(text, scan, whole=whole)
+    if kind is Kind.TABLE:
+        return _table_end(text, scan, whole=whole)
+    return _sentence_end(text, scan, whole=whole, heading=kind is Kind.HEADING)
+
+
+def _code_end(text: str, scan: int, *, whole: bool) -> tuple[int | None, int]:
+    """Behind a line that is nothing but a fence like the first, at least as long."""
+    opening = _FENCE.match(text)
+    fence = opening.group() if opening else text[:3]
+    at = text.find("\n", scan)
+    while at >= 0:
+        line_end = text.find("\n", at + 1)
+        if line_end < 0 and not whole:
+            return None, at
+        line = text[at + 1 : line_end if line_end >= 0 else len(text)].strip()
+        if line.startswith(fence) and not line.strip(fence[0]):
+            return (line_end if line_end >= 0 else len(text)), 0
+        at = line_end
+    return (len(text) if whole else None), len(text)
+
+
+def _table_end(text: str, scan: int, *, whole: bool) -> tuple[int | None, int]:
+    """Before a line that does not begin with a bar."""
+    at = text.find("\n", scan)
+    while at >= 0:
+        following = text[at + 1 :].lstrip(" \t")[:1]
+        if not following and not whole:
+            return None, at
+        if following != "|":
+            return at, 0
+        at = text.find("\n", at + 1)
+    return (len(text) if whole else None), len(text)
+
+
+def _sentence_end(text: str, scan: int, *, whole: bool, heading: bool) -> tuple[int | None, int]:
+    prefix = _PREFIX.match(text)
+    scan = max(scan, prefix.end() if prefix else 0)
+    while match := _STOP.search(text, scan):
+        end = _boundary(text, match.start(), whole=whole, heading=heading)
+        if end is None:
+            return None, match.start()
+        if end:
+            return end, 0
+        scan = match.end()
+    if not whole:
+        return None, len(text)
+    if len(text) < MAX_SENTENCE:
+        return len(text), 0
+    space = text.rfind(" ", 1)
+    return (space if space > 0 else len(text)), 0
+
+
+def _boundary(text: str, at: int, *, whole: bool, heading: bool) -> int | None:
     """Where the unit ends if a stop at `at` ends it, 0 if it does not, None if more text must tell."""
     if text[at] == "\n":
-        return _line_boundary(text, at, final=final, heading=heading)
+        return _line_boundary(text, at, whole=whole, heading=heading)
+    if heading:
+        return 0
     run = _RUN.match(text, at)
     end = run.end() if run else at + 1
-    after = _after_markers(text, end, final=final)
-    if after is None:
-        return None
-    if after > end:
+    if end == len(text):
+        return end if whole else None
+    after = _after_markers(text, end, whole=whole)
+    if after is None or after > end:
         return after
-    if text[end - 1] in _CLOSING_CJK:
+    if run and not set(_ENDERS).isdisjoint(run.group()):
         return end
-    return _full_stop(text, at, end, final=final)
+    return _full_stop(text, at, end, whole=whole)
 
 
-def _line_boundary(text: str, at: int, *, final: bool, heading: bool) -> int | None:
+def _line_boundary(text: str, at: int, *, whole: bool, heading: bool) -> int | None:
     """A line break ends the unit, unless the next line goes on in lower case."""
     following = text[at + 1 : at + 2]
     if not following:
-        return at if final else None
+        return at if whole else None
     goes_on = following.islower() and not heading and text[at - 1 : at] != ":"
     return 0 if goes_on else at
 
 
-def _after_markers(text: str, end: int, *, final: bool) -> int | None:
+def _after_markers(text: str, end: int, *, whole: bool) -> int | None:
     """Past the markers that follow a full stop; they belong to the sentence before."""
     at = end
     while True:
         start = at
         while text[start : start + 1] in (" ", "\t") and start < len(text):
             start += 1
+        if not whole and (start >= len(text) or UNFINISHED.match(text, start)):
+            return None
         match = MARKER.match(text, start)
         if not match:
-            break
+            return at
         at = match.end()
-    if not final and (start >= len(text) or UNFINISHED.match(text, start)):
-        return None
-    return at
 
 
-def _full_stop(text: str, at: int, end: int, *, final: bool) -> int | None:
-    if end >= len(text):
-        return end if final else None
+def _full_stop(text: str, at: int, end: int, *, whole: bool) -> int | None:
     if not text[end].isspace():
         return 0
-    following = text[end : end + 40].lstrip()
-    if not following:
-        return end if final or "\n" in text[end : end + 40] else None
-    if following[0].islower():
-        return 0 if "\n\n" not in text[end : end + 3] else end
-    if text[at] != "." or "\n" in text[end : end + 2]:
+    blank = _BLANK.match(text, end)
+    start = blank.end() if blank else end
+    if text.count("\n", end, start) > 1:
         return end
-    next_word = _NEXT_WORD.match(following)
-    if not final and len(following) < 16 and (next_word.end() if next_word else 1) + 1 >= len(following):
+    if start == len(text):
+        return end if whole else None
+    if text[start].islower():
+        return 0
+    if text[at] != "." or "\n" in text[end:start]:
+        return end
+    word = _NEXT_WORD.match(text, start)
+    after = word.end() if word else start + 1
+    if not whole and after >= len(text) and after - start <= 20:
         return None
-    return 0 if _keeps_going(text[max(0, at - 14) : at], following) else end
+    return 0 if _keeps_going(text[max(0, at - 14) : at], text[start : after + 1]) else end
 
 
 def _keeps_going(before: str, following: str) -> bool:
@@ -224,9 +271,13 @@ def _keeps_going(before: str, following: str) -> bool:
     next_word = next_match.group().casefold() if next_match else ""
     if word in NUMBER_ABBREVIATIONS:
         return following[0].isdigit()
-    spaced = following[1:2] == "." and following[0].isalpha()  # as in "z. B."
-    if word in ABBREVIATIONS or (len(word) == 1 and word.isalpha() and (before[-1].isupper() or spaced)):
+    if word in ABBREVIATIONS:
         return True
-    if _DOTTED.fullmatch(word):
+    if word in _HALVES:
+        return next_word in WEEKDAYS or next_word in _ZONES or following[:2].isupper()
+    if len(word) == 1 and word.isalpha():
+        spaced = following[1:2] == "." and following[0].isalpha()  # as in "z. B."
+        return spaced or (before[-1].isupper() and next_word not in STARTERS)
+    if word in ENDING_ABBREVIATIONS or _DOTTED.fullmatch(word):
         return next_word not in STARTERS
     return word.isdigit() and len(word) < 3 and next_word in MONTHS

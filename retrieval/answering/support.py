@@ -6,22 +6,24 @@ The thresholds were set by hand on 76 sentences that SmolLM2-135M wrote about a 
 as borne out by its best window or not, so that hardly any false one holds; some true ones are lost.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from uuid import UUID
 
 import numpy as np
 
 from cairn.inference.protocols import Embedder, NaturalLanguageInference, Vectors
-from retrieval.answering.blocks import Shape, Span, blocks, sentences_in
+from retrieval.answering.copies import followed, swapped, turned
 from retrieval.answering.entailment import Meaning, meanings
 from retrieval.answering.evidence import Passage
-from retrieval.answering.lexicon import Language, language_of
+from retrieval.answering.lexicon import STRUCTURE, Language, language_of
 from retrieval.answering.names import unsupported_names
 from retrieval.answering.negation import contradicts
+from retrieval.answering.opposites import obliges_more, opposed
 from retrieval.answering.quantities import other_figures, unsupported_figures
-from retrieval.answering.terms import content_stems, covered
+from retrieval.answering.terms import content_stems, covered, stem
+from retrieval.answering.windows import Piece, Window, pieces_of, windows_of
 from retrieval.answering.wording import say
 from retrieval.types import Hit
 
@@ -32,11 +34,18 @@ COSINE = 0.72
 ECHO_COSINE = 0.85  # for a sentence that says only what the question said, such as "Yes, you can do that."
 FULL = 4  # content words; a shorter sentence means something only together with the question
 COSINE_ACROSS_LANGUAGES = 0.75  # where words cannot be compared
-LONGEST_WINDOW = 3
-LONGEST_QUOTE = 1500
 MOST_PIECES = 160  # sentences of the evidence that are embedded
 TRIED = 6  # windows of a passage that are looked at closely
+HALF = 0.5
+ALIKE = 5  # sentences of the evidence, those with most words in common, that a claim may be a copy of
 PER_SENTENCE = 0.04  # what a further sentence in a quote must gain
+
+_SENTENCES = re.compile(
+    r"[.!?…]+(?!\w)\W*|[.!?…:;,]+\W*(?=[^\W\d_a-zß-ÿ])|[:;]\s+|\t|\n|\s{2,}"
+    r"|\s(?:and|or|but|und|oder|aber)\s+(?=[^\W\d_a-zß-ÿ])"
+)
+"""Where one may end inside what was taken for a single one."""
+_PARTS = re.compile(r"[,;]\s|\b(?:and|while|whereas|but|und|während|aber)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,26 +69,8 @@ class Support:
 
 
 @dataclass(frozen=True, slots=True)
-class _Piece:
-    passage: Passage
-    hit: Hit
-    span: Span
-    stems: frozenset[str]
-
-
-@dataclass(frozen=True, slots=True)
-class _Window:
-    passage: Passage
-    hit: Hit
-    quote: str
-    pieces: range
-    stems: frozenset[str]
-    topic: frozenset[str]  # stems of its headings; among `stems`, too
-
-
-@dataclass(frozen=True, slots=True)
 class _Scored:
-    window: _Window
+    window: Window
     words: float
     cosine: float
     relevance: float
@@ -111,6 +102,8 @@ class SentenceChecker:
     def check(self, sentence: str, cited: Sequence[int]) -> Support:
         """Cited passages that support it, else the best other passage that does."""
         scored = self._scored(sentence)
+        if reason := self._twists(sentence):
+            return Support(reason=self._conflict(sentence, scored[0]) or reason)
         by_passage = {
             passage.number: [item for item in scored if item.window.passage is passage]
             for passage in self._evidence
@@ -136,6 +129,37 @@ class SentenceChecker:
         )
         return [item for item in held if item]
 
+    def _twists(self, claim: str) -> str:
+        """Why it, or a part of it, is no true copy of the sentence that it follows most closely, if any."""
+        parts = [part for part in _SENTENCES.split(claim) if part]
+        return next((reason for part in dict.fromkeys((claim, *parts)) if (reason := self._twist(part))), "")
+
+    def _twist(self, claim: str) -> str:
+        stems = content_stems(claim, self._language)
+        likely = sorted(self._pieces, key=lambda piece: len(stems & piece.stems), reverse=True)[:ALIKE]
+        piece = max(likely, key=lambda piece: followed(claim, piece.text), default=None)
+        if piece is None:
+            return ""
+        heading = content_stems(piece.passage.heading, self._language)
+        elsewhere = content_stems(piece.hit.text, self._language) - piece.stems - heading
+        if words := swapped(claim, piece.text, self._language, elsewhere):
+            return say("figures", self._speaks, terms=", ".join(words))
+        return say("negation", self._speaks) if turned(claim, piece.text) else ""
+
+    def announces(self, line: str) -> bool:
+        """Whether one passage, with the question, has all words of a line that itself says nothing yet."""
+        return not self._twists(line) and any(self._leads_to(line, passage) for passage in self._evidence)
+
+    def _leads_to(self, line: str, passage: Passage) -> bool:
+        text = "\n".join(hit.text for hit in passage.hits)
+        around = f"{self._question}\n{passage.heading}\n{text}"
+        structure = frozenset(stem(word, self._language) for word in STRUCTURE)
+        if not content_stems(line, self._language) <= content_stems(around, self._language) | structure:
+            return False
+        if unsupported_figures(line, around) or unsupported_names(line, around, self._language):
+            return False
+        return not contradicts(line, around, self._language) and not opposed(line, text)
+
     def _meanings(
         self, sentence: str, tried: Sequence[_Scored], known: Mapping[int, Meaning]
     ) -> dict[int, Meaning]:
@@ -155,28 +179,55 @@ class SentenceChecker:
         meaning = known.get(id(item.window))
         if meaning is Meaning.OPPOSITE:
             return say("negation", self._speaks)
-        holds = self._near(sentence, item) if meaning is None else meaning is Meaning.SAME
+        near = meaning is None and self._near(sentence, item) and not self._goes_beyond(sentence, item.window)
+        holds = near or meaning is Meaning.SAME
         return "" if holds else say("meaning", self._speaks)
 
     def _conflict(self, sentence: str, item: _Scored) -> str:
         window = item.window
         around = f"{window.passage.heading}\n"
-        missing = unsupported_figures(sentence, around + window.quote)
-        missing += unsupported_names(sentence, around + window.hit.text, self._language)
-        missing = missing or other_figures(sentence, self._nearest(sentence, window))
+        missing = unsupported_figures(sentence, around + window.text)
+        missing += unsupported_names(sentence, around + window.text, self._language)
+        nearest = self._nearest(sentence, window).text
+        missing = missing or other_figures(sentence, nearest)
         if missing:
             return say("figures", self._speaks, terms=", ".join(missing))
-        contradicted = contradicts(sentence, window.quote, self._language, window.topic)
-        return say("negation", self._speaks) if contradicted else ""
+        if contradicts(sentence, window.text, self._language, window.topic) or opposed(sentence, nearest):
+            return say("negation", self._speaks)
+        if obliges_more(sentence, nearest):
+            return say("negation", self._speaks)
+        if len(window.pieces) > 1 and (words := swapped(sentence, window.text, self._language, frozenset())):
+            return say("figures", self._speaks, terms=", ".join(words))
+        return say("meaning", self._speaks) if self._mixes_rows(sentence, window) else ""
 
-    def _nearest(self, sentence: str, window: _Window) -> str:
+    def _nearest(self, sentence: str, window: Window) -> Piece:
         """The sentence of a window that shares most words: it must not have other figures."""
         stems = content_stems(sentence, self._language)
-        piece = max(
-            self._pieces[window.pieces.start : window.pieces.stop],
-            key=lambda piece: len(stems & piece.stems),
+        return max(self._inside(window), key=lambda piece: len(stems & piece.stems))
+
+    def _inside(self, window: Window) -> Sequence[Piece]:
+        return self._pieces[window.pieces.start : window.pieces.stop]
+
+    def _goes_beyond(self, sentence: str, window: Window) -> bool:
+        """Whether a part that could be a sentence has hardly a word of the window's."""
+        if language_of(sentence) != self._language:
+            return False
+        known = window.stems | self._asked
+        parts = (content_stems(part, self._language) for part in _SENTENCES.split(sentence))
+        return any(part and covered(part, known) < HALF for part in parts)
+
+    def _mixes_rows(self, sentence: str, window: Window) -> bool:
+        """Whether a part of it says of one row what another row has."""
+        rows = [piece for piece in self._inside(window) if piece.key]
+        return len(rows) > 1 and any(self._is_of_no_row(part, rows) for part in _PARTS.split(sentence))
+
+    def _is_of_no_row(self, part: str, rows: Sequence[Piece]) -> bool:
+        stems = content_stems(part, self._language)
+        meant = [row for row in rows if row.key <= stems] or rows
+        return all(
+            unsupported_figures(part, row.text) or unsupported_names(part, row.text, self._language)
+            for row in meant
         )
-        return piece.hit.text[piece.span.start : piece.span.end]
 
     def _near(self, sentence: str, item: _Scored) -> bool:
         if language_of(sentence) != self._language:
@@ -187,10 +238,12 @@ class SentenceChecker:
             return item.cosine >= COPIED_COSINE
         return item.words >= WORDS and item.cosine >= COSINE and not self._mixes(sentence, item.window)
 
-    def _mixes(self, sentence: str, window: _Window) -> bool:
+    def _mixes(self, sentence: str, window: Window) -> bool:
         """Has words from elsewhere in the chunk: "senior" beside the days that juniors get."""
-        elsewhere = content_stems(window.hit.text, self._language) - window.stems
-        return bool(content_stems(sentence, self._language) & elsewhere)
+        return bool(content_stems(sentence, self._language) & self._elsewhere(window))
+
+    def _elsewhere(self, window: Window) -> frozenset[str]:
+        return content_stems(window.hit.text, self._language) - window.stems
 
     def _meant(self, sentence: str) -> str:
         whole = len(content_stems(sentence, self._language)) >= FULL
@@ -216,12 +269,12 @@ class SentenceChecker:
         return sorted(scored, key=lambda item: item.score, reverse=True)
 
     @cached_property
-    def _pieces(self) -> list[_Piece]:
-        return list(_pieces(self._evidence, self._language))[:MOST_PIECES]
+    def _pieces(self) -> list[Piece]:
+        return list(pieces_of(self._evidence, self._language))[:MOST_PIECES]
 
     @cached_property
     def _vectors(self) -> Vectors:
-        texts = [piece.hit.text[piece.span.start : piece.span.end] for piece in self._pieces]
+        texts = [piece.text for piece in self._pieces]
         return np.asarray(self._embedder.embed_documents(texts), dtype=np.float32)
 
     @cached_property
@@ -229,52 +282,5 @@ class SentenceChecker:
         return self._embedder.embed_query(self._question)
 
     @cached_property
-    def _windows(self) -> list[_Window]:
-        return list(_windows(self._pieces, self._language))
-
-
-def _pieces(evidence: Sequence[Passage], language: Language) -> Iterator[_Piece]:
-    for passage in evidence:
-        for hit in passage.hits:
-            for block in blocks(hit.text):
-                for span in sentences_in(hit.text, block):
-                    stems = content_stems(hit.text[span.start : span.end], language)
-                    yield _Piece(passage, hit, span, stems)
-
-
-def _windows(pieces: Sequence[_Piece], language: Language) -> Iterator[_Window]:
-    headings = {piece.passage.number: content_stems(piece.passage.heading, language) for piece in pieces}
-    spans = {(piece.hit.chunk, piece.span.start): at for at, piece in enumerate(pieces)}
-    for start, piece in enumerate(pieces):
-        for stop in range(start + 1, min(start + LONGEST_WINDOW, len(pieces)) + 1):
-            if pieces[stop - 1].hit is piece.hit:
-                yield _window(pieces, range(start, stop), headings[piece.passage.number])
-    yield from _block_windows(pieces, spans, headings)
-
-
-def _block_windows(
-    pieces: Sequence[_Piece], spans: dict[tuple[UUID, int], int], headings: dict[int, frozenset[str]]
-) -> Iterator[_Window]:
-    """Lists and tables as a whole, where they are longer than any other window."""
-    seen: set[UUID] = set()
-    for piece in pieces:
-        if piece.hit.chunk in seen:
-            continue
-        seen.add(piece.hit.chunk)
-        for block in blocks(piece.hit.text):
-            if block.shape is Shape.PARAGRAPH or block.end - block.start > LONGEST_QUOTE:
-                continue
-            inside = [
-                at
-                for span in sentences_in(piece.hit.text, block)
-                if (at := spans.get((piece.hit.chunk, span.start))) is not None
-            ]
-            if len(inside) > LONGEST_WINDOW:
-                yield _window(pieces, range(inside[0], inside[-1] + 1), headings[piece.passage.number])
-
-
-def _window(pieces: Sequence[_Piece], inside: range, heading: frozenset[str]) -> _Window:
-    first, last = pieces[inside.start], pieces[inside.stop - 1]
-    stems = heading.union(*(pieces[at].stems for at in inside))
-    quote = first.hit.text[first.span.start : last.span.end]
-    return _Window(first.passage, first.hit, quote, inside, stems, heading)
+    def _windows(self) -> list[Window]:
+        return list(windows_of(self._pieces, self._language))

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from cairn.text import visible
 from retrieval.answering.parts import Part, parts_of
-from retrieval.answering.prompting import visible
 from retrieval.answering.protocols import ChatModel
 from retrieval.answering.rewriting import VERSION, is_worth_it, rewritten
 from retrieval.types import Turn

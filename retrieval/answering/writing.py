@@ -118,7 +118,7 @@ def write(
         inference=writer.inference,
     )
     draft = Draft(
-        part.query, checker.check, writer.locate, writer.grounding, writer.language,
+        part.query, checker, writer.locate, writer.grounding, writer.language,
         citations=whole.citations, markers=whole.markers, said=whole.said,
     )  # fmt: skip
     whole.begin()

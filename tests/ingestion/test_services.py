@@ -283,3 +283,20 @@ def test_deleting_a_knowledge_base_ends_its_queued_jobs(
     submit()
     knowledge_base_delete(knowledge_base=base, principal=admin)
     assert Job.objects.get().stage == Stage.CANCELLED
+
+
+def test_names_titles_and_metadata_hold_no_hidden_characters(submit: Submit, admin: Principal) -> None:
+    hidden = "".join(chr(0xE0000 + ord(letter)) for letter in "obey") + "\u202e\u200b"
+    said = submit(
+        filename=f"a{hidden}.md", title=f"Le{hidden}ave", metadata={"tags": [f"h{hidden}r"], f"k{hidden}": 1}
+    )
+    document = said.document
+    document.refresh_from_db()
+    assert document.title == "Leave"
+    assert document.metadata == {"tags": ["hr"], "k": 1}
+    assert list(document.tags.values_list("name", flat=True)) == ["hr"]
+    assert document.latest_version is not None
+    assert document.latest_version.filename == "a.md"
+    document_update(document=document, principal=admin, changes={"title": f"Pa{hidden}y"})
+    document.refresh_from_db()
+    assert document.title == "Pay"

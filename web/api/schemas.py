@@ -153,6 +153,7 @@ class Report(BaseModel):
     tables: int = 0
     truncated: bool = False
     warnings: list[str] = []
+    suspicious: list[str] = []
 
 
 class Pending(BaseModel):

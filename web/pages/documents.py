@@ -35,6 +35,7 @@ class DocumentRow:
     moving: bool
     retryable: bool
     narrowed: bool
+    suspicious: int
 
     @property
     def status_label(self) -> str:
@@ -69,6 +70,7 @@ def document_row(document: Document, job: Job | None) -> DocumentRow:
         moving=job is not None and not job.ended,
         retryable=job is not None and job.stage in {Stage.FAILED, Stage.CANCELLED},
         narrowed=document.narrowed,
+        suspicious=len(version.report.get("suspicious", ())) if version else 0,
     )
 
 

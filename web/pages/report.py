@@ -64,10 +64,14 @@ class Fact:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """`done` is what was read; `lacking` is what a reader must know is missing."""
+    """`done` is what was read; `lacking` is what a reader must know is missing.
+
+    `suspicious` tells of passages that read like instructions to a language model.
+    """
 
     done: tuple[str, ...]
     lacking: tuple[str, ...]
+    suspicious: tuple[str, ...] = ()
 
 
 def page_word(version: DocumentVersion | None) -> str:
@@ -139,7 +143,12 @@ def language_name(code: str) -> str:
 def document_report(document: Document) -> Report:
     version = document.shown_version
     found: dict[str, Any] = version.report if version else {}
-    return Report(tuple(_done(found, page_word(version))), tuple(_lacking(found, page_word(version))))
+    page = page_word(version)
+    return Report(
+        tuple(_done(found, page)),
+        tuple(_lacking(found, page)),
+        tuple(str(line) for line in found.get("suspicious", ())),
+    )
 
 
 def _done(found: dict[str, Any], page: str) -> list[str]:

@@ -39,7 +39,10 @@ _TUPLES: Final[dict[str, Callable[[Any], Any]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """`ocr_confidence` is the mean over the words that were read by OCR, 0 to 1."""
+    """`ocr_confidence` is the mean over the words that were read by OCR, 0 to 1.
+
+    `suspicious` tells of passages that read like instructions to a language model.
+    """
 
     pages_without_text: tuple[int, ...] = ()
     ocr_pages: tuple[int, ...] = ()
@@ -47,6 +50,7 @@ class Report:
     tables: int = 0
     truncated: bool = False
     warnings: tuple[str, ...] = ()
+    suspicious: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,7 +71,7 @@ def test_strict_drops_what_nothing_supports_and_says_so() -> None:
 def test_flag_keeps_and_marks_it() -> None:
     final = answered(QUESTION, HITS, Writer(f"{FALSE} {TRUE}"), grounding="flag")
     assert final.verdict == "partial"
-    assert "30 days of annual leave a year. Employees" in final.text
+    assert "30 days of annual leave a year. [?] Employees" in final.text
     assert final.sentences[0].markers == ()
     assert not final.sentences[0].supported
 

@@ -26,6 +26,10 @@ from retrieval.answering.quantities import other_figures, unsupported_figures
         ("12 items", "12"),
         ("Only one of them", "Some of them"),
         ("The 3rd floor", "on floor 3"),
+        ("each Monday", "jeden Montag"),
+        ("in March", "31.03.2024"),
+        ("You may march on", "You can walk on"),
+        ("annual leave", "leave each year"),
         ("no figures", ""),
     ],
 )
@@ -50,6 +54,13 @@ def test_says_the_same_figures(claim: str, evidence: str) -> None:
         ("3 million dollars", "3 thousand dollars", "3 million dollars"),
         ("12 items", "", "12"),
         ("12 items", "GS-12", "12"),
+        ("The end.25", "The end.", "25"),
+        ("each Friday", "each Monday", "Friday"),
+        ("jeden Montag", "jeden Freitag", "Montag"),
+        ("open in June", "open in July", "June"),
+        ("open in May", "open in March", "May"),
+        ("25 hours a week", "25 hours each month", "a week"),
+        ("paid monthly", "paid weekly", "monthly"),
     ],
 )
 def test_finds_figures_that_the_evidence_lacks(claim: str, evidence: str, missing: str) -> None:

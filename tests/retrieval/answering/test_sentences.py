@@ -1,4 +1,8 @@
+import itertools
+
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from retrieval.answering.sentences import MAX_SENTENCE, Kind, SentenceStream, split
 
@@ -25,6 +29,22 @@ CASES = [
     ("- one\n- two\n\nEnd.", ["- one", "- two", "End."]),
     ("A line that\ngoes on. Next.", ["A line that\ngoes on.", "Next."]),
     ("# Title\nText.", ["# Title", "Text."]),
+    ("He works at Acme Inc. in Bonn. So does she.", ["He works at Acme Inc. in Bonn.", "So does she."]),
+    ("Open till 5 p.m. The door shuts then.", ["Open till 5 p.m.", "The door shuts then."]),
+    ("Frau Dr. Weiß, Abs. 2 Nr. 4 u. a. gilt. Ja.", ["Frau Dr. Weiß, Abs. 2 Nr. 4 u. a. gilt.", "Ja."]),
+    ("Er sagte: „Komm.“ Sie kam. »Gut.« Ende", ["Er sagte: „Komm.“", "Sie kam.", "»Gut.«", "Ende"]),
+    ("Mail to a.b@c.example. Or to d@e.example!", ["Mail to a.b@c.example.", "Or to d@e.example!"]),
+    ("Version 1.2.3 is out. It has v2.0.", ["Version 1.2.3 is out.", "It has v2.0."]),
+    ("彼は「行け。」と言った。はい。", ["彼は「行け。」", "と言った。", "はい。"]),
+    ("كم يوما؟ خمسة أيام. نعم!", ["كم يوما؟", "خمسة أيام.", "نعم!"]),
+    ("छुट्टी मिलती है। पाँच दिन॥ हाँ।", ["छुट्टी मिलती है।", "पाँच दिन॥", "हाँ।"]),
+    ("Це правило. Так. 25 днів.", ["Це правило.", "Так.", "25 днів."]),
+    ("## 2. Leave. Rules\nText.", ["## 2. Leave. Rules", "Text."]),
+    ("It is in [1](https://x.example/a.b) Then. So", ["It is in [1](https://x.example/a.b) Then.", "So"]),
+    ("End. [1](https://x.example/a.b) Then", ["End. [1](https://x.example/a.b)", "Then"]),
+    ("See [the note. It helps.", ["See [the note.", "It helps."]),
+    ("| a. B | c |\n|---|---|\nEnd.", ["| a. B | c |\n|---|---|", "End."]),
+    ("~~~\n```\nx. Y\n~~~\nEnd.", ["~~~\n```\nx. Y\n~~~", "End."]),
     ("", []),
     (" \n\n ", []),
 ]
@@ -41,6 +61,101 @@ def test_cuts_the_same_while_text_comes_in(text: str, expected: list[str], size:
     stream = SentenceStream()
     units = [unit for at in range(0, len(text), size) for unit in stream.feed(text[at : at + size])]
     assert [f"{unit.prefix}{unit.body}" for unit in units + stream.close()] == expected
+
+
+_ATOMS = [
+    "Employees earn 25 days",
+    "It",
+    "a",
+    "B",
+    "5",
+    "Mai",
+    "May ",
+    "no",
+    " ",
+    "  ",
+    "\t",
+    "\n",
+    "\n\n",
+    "\r\n",
+    ". ",
+    ".",
+    "!",
+    "?",
+    "…",
+    "。",
+    "؟",
+    " ।",
+    "॥",
+    "”",
+    '"',
+    "»",
+    "“",
+    ")",
+    "*",
+    "**",
+    "_",
+    ": ",
+    "e.g. ",
+    "z. B. ",
+    "Dr. ",
+    "No. 5",
+    "No. ",
+    "3. Mai",
+    "J. R. ",
+    "U.S. ",
+    "Inc. ",
+    "3.50",
+    "1.000,50",
+    "https://a.example/b.c?d=e",
+    "me@x.org",
+    "[1]",
+    " [1]",
+    "[99]",
+    "[",
+    "]",
+    "(",
+    "[1](http://x)",
+    "[Passage 2",
+    "【3】",
+    "|",
+    "\n|",
+    "| a | b |\n",
+    "|---|\n",
+    "`",
+    "```",
+    "```sh\n",
+    "\n```\n",
+    "~~~",
+    "# ",
+    "## T\n",
+    "- ",
+    "\n- ",
+    "1. ",
+    "\n1. ",
+    "> ",
+    "\n> ",
+    "مرحبا",
+    "शब्द",
+    "今日",
+    "\u200b",
+    "\ud800",
+    "\u2028",
+    "x" * 400,
+    " word" * 300,
+]
+
+
+@settings(max_examples=400, deadline=None)
+@given(text=st.lists(st.sampled_from(_ATOMS), max_size=14).map("".join), data=st.data())
+def test_the_units_are_the_same_however_the_text_is_cut(text: str, data: st.DataObject) -> None:
+    cuts = data.draw(st.lists(st.integers(0, len(text)), max_size=8).map(sorted))
+    for places in (cuts, range(1, len(text))):
+        stream = SentenceStream()
+        edges = [0, *places, len(text)]
+        pieces = [text[start:end] for start, end in itertools.pairwise(edges)]
+        units = [unit for piece in pieces for unit in stream.feed(piece)]
+        assert units + stream.close() == split(text)
 
 
 def test_gives_a_sentence_before_the_text_ends() -> None:

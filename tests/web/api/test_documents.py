@@ -63,7 +63,7 @@ def test_an_upload_makes_a_document_and_a_job(mia: Caller, base: KnowledgeBase) 
     assert document["pending"] is None
     assert document["report"] == {
         "pages_without_text": [], "ocr_pages": [], "ocr_confidence": None, "tables": 0, "truncated": False,
-        "warnings": [],
+        "warnings": [], "suspicious": [],
     }  # fmt: skip
     assert job["document"] == document["id"]
     assert job["stage"] == "queued"

@@ -9,7 +9,7 @@ from web.markdown import LONGEST, render_markdown
 
 LABELS = {1: 'Source 1: "Rules" <b>', 2: "Source 2: Leave"}
 BLOCKS = {"blockquote", "br", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "li", "ol", "p", "pre", "ul"}
-INLINE = {"a", "button", "code", "em", "s", "strong"}
+INLINE = {"a", "button", "code", "em", "mark", "s", "strong"}
 ALLOWED = BLOCKS | INLINE | {"table", "tbody", "td", "th", "thead", "tr"}
 
 
@@ -139,3 +139,10 @@ KEPT = {
 @pytest.mark.parametrize(("text", "tag"), KEPT.items())
 def test_what_answers_use_is_kept(text: str, tag: str) -> None:
     assert f"<{tag}>" in render_markdown(text)
+
+
+def test_the_mark_of_an_unsupported_sentence_is_shown() -> None:
+    html = render_markdown("Employees earn 25 days. [1] Mallory pays. [?]", {1: "Passage 1"})
+    assert html.count('<mark class="unsupported-mark"') == 1
+    assert "[?]" not in html
+    assert "<mark" not in render_markdown("\\[?] <mark>x</mark>", {})
