@@ -39,10 +39,10 @@ class Change:
     opens: bool = False
 
 
-def swapped(claim: str, quote: str, language: Language, elsewhere: frozenset[str]) -> tuple[str, ...]:
-    """Words that stand in another's place. `elsewhere`: stems of the passage that the quote has not."""
+def swapped(claim: str, quote: str, language: Language, elsewhere: frozenset[str]) -> tuple[Change, ...]:
+    """Where words stand in another's place. `elsewhere`: stems of the passage that the quote has not."""
     return tuple(
-        change.said
+        change
         for change in changes(claim, quote)
         if change.said and change.told and _is_swap(change, language, elsewhere)
     )

@@ -7,6 +7,7 @@ as borne out by its best window or not, so that hardly any false one holds; some
 """
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,7 +15,7 @@ from functools import cached_property
 import numpy as np
 
 from cairn.inference.protocols import Embedder, NaturalLanguageInference, Vectors
-from retrieval.answering.copies import followed, swapped, turned
+from retrieval.answering.copies import Change, followed, swapped, turned
 from retrieval.answering.entailment import Meaning, meanings
 from retrieval.answering.evidence import Passage
 from retrieval.answering.lexicon import STRUCTURE, Language, language_of
@@ -22,8 +23,8 @@ from retrieval.answering.names import unsupported_names
 from retrieval.answering.negation import contradicts
 from retrieval.answering.opposites import obliges_more, opposed
 from retrieval.answering.quantities import other_figures, unsupported_figures
-from retrieval.answering.terms import content_stems, covered, stem
-from retrieval.answering.windows import Piece, Window, pieces_of, windows_of
+from retrieval.answering.terms import content_stems, content_words, covered, stem
+from retrieval.answering.windows import Piece, Window, heading_of, pieces_of, windows_of
 from retrieval.answering.wording import say
 from retrieval.types import Hit
 
@@ -37,6 +38,7 @@ COSINE_ACROSS_LANGUAGES = 0.75  # where words cannot be compared
 MOST_PIECES = 160  # sentences of the evidence that are embedded
 TRIED = 6  # windows of a passage that are looked at closely
 HALF = 0.5
+AGAIN = 3  # words
 ALIKE = 5  # sentences of the evidence, those with most words in common, that a claim may be a copy of
 PER_SENTENCE = 0.04  # what a further sentence in a quote must gain
 
@@ -140,11 +142,22 @@ class SentenceChecker:
         piece = max(likely, key=lambda piece: followed(claim, piece.text), default=None)
         if piece is None:
             return ""
-        heading = content_stems(piece.passage.heading, self._language)
+        heading = content_stems(heading_of(piece.hit), self._language)
         elsewhere = content_stems(piece.hit.text, self._language) - piece.stems - heading
-        if words := swapped(claim, piece.text, self._language, elsewhere):
+        if words := self._swapped(claim, piece.text, heading, elsewhere):
             return say("figures", self._speaks, terms=", ".join(words))
         return say("negation", self._speaks) if turned(claim, piece.text) else ""
+
+    def _swapped(
+        self, claim: str, text: str, heading: frozenset[str], elsewhere: frozenset[str]
+    ) -> tuple[str, ...]:
+        """Words of the heading may stand where the evidence has a small word: "the Vault" for "it"."""
+        found = swapped(claim, text, self._language, elsewhere)
+        return tuple(change.said for change in found if not self._names_topic(change, heading))
+
+    def _names_topic(self, change: Change, heading: frozenset[str]) -> bool:
+        stems = content_stems(change.said, self._language)
+        return bool(stems) and stems <= heading and not content_stems(change.told, self._language)
 
     def announces(self, line: str) -> bool:
         """Whether one passage, with the question, has all words of a line that itself says nothing yet."""
@@ -185,7 +198,7 @@ class SentenceChecker:
 
     def _conflict(self, sentence: str, item: _Scored) -> str:
         window = item.window
-        around = f"{window.passage.heading}\n"
+        around = f"{heading_of(window.hit)}\n"
         missing = unsupported_figures(sentence, around + window.text)
         missing += unsupported_names(sentence, around + window.text, self._language)
         nearest = self._nearest(sentence, window).text
@@ -196,9 +209,12 @@ class SentenceChecker:
             return say("negation", self._speaks)
         if obliges_more(sentence, nearest):
             return say("negation", self._speaks)
-        if len(window.pieces) > 1 and (words := swapped(sentence, window.text, self._language, frozenset())):
+        if len(window.pieces) > 1 and (
+            words := self._swapped(sentence, window.text, window.topic, frozenset())
+        ):
             return say("figures", self._speaks, terms=", ".join(words))
-        return say("meaning", self._speaks) if self._mixes_rows(sentence, window) else ""
+        lost = self._mixes_rows(sentence, window) or self._stammers(sentence, window)
+        return say("meaning", self._speaks) if lost else ""
 
     def _nearest(self, sentence: str, window: Window) -> Piece:
         """The sentence of a window that shares most words: it must not have other figures."""
@@ -215,6 +231,14 @@ class SentenceChecker:
         known = window.stems | self._asked
         parts = (content_stems(part, self._language) for part in _SENTENCES.split(sentence))
         return any(part and covered(part, known) < HALF for part in parts)
+
+    def _stammers(self, sentence: str, window: Window) -> bool:
+        """Says again what the window says once: two sentences, with nothing between them to part them at."""
+        said, told = (Counter(self._stems(text)) for text in (sentence, window.text))
+        return sum(count > 1 and told[word] < count for word, count in said.items()) >= AGAIN
+
+    def _stems(self, text: str) -> list[str]:
+        return [stem(word, self._language) for word in content_words(text, self._language)]
 
     def _mixes_rows(self, sentence: str, window: Window) -> bool:
         """Whether a part of it says of one row what another row has."""

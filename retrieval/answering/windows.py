@@ -52,6 +52,11 @@ class Window:
     topic: frozenset[str]
 
 
+def heading_of(hit: Hit) -> str:
+    """Its own: neighbours in a passage may stand below other headings."""
+    return " > ".join((hit.title, *hit.section))
+
+
 def pieces_of(evidence: Sequence[Passage], language: Language) -> Iterator[Piece]:
     for passage in evidence:
         for hit in passage.hits:
@@ -94,17 +99,17 @@ def _rows(
 
 
 def windows_of(pieces: Sequence[Piece], language: Language) -> Iterator[Window]:
-    headings = {piece.passage.number: content_stems(piece.passage.heading, language) for piece in pieces}
+    headings = {piece.hit.chunk: content_stems(heading_of(piece.hit), language) for piece in pieces}
     spans = {(piece.hit.chunk, piece.span.start): at for at, piece in enumerate(pieces)}
     for start, piece in enumerate(pieces):
         for stop in range(start + 1, min(start + LONGEST_WINDOW, len(pieces)) + 1):
             if pieces[stop - 1].hit is piece.hit:
-                yield _window(pieces, range(start, stop), headings[piece.passage.number])
+                yield _window(pieces, range(start, stop), headings[piece.hit.chunk])
     yield from _block_windows(pieces, spans, headings)
 
 
 def _block_windows(
-    pieces: Sequence[Piece], spans: dict[tuple[UUID, int], int], headings: dict[int, frozenset[str]]
+    pieces: Sequence[Piece], spans: dict[tuple[UUID, int], int], headings: dict[UUID, frozenset[str]]
 ) -> Iterator[Window]:
     """Lists and tables as a whole, where they are longer than any other window."""
     seen: set[UUID] = set()
@@ -121,7 +126,7 @@ def _block_windows(
                 if (at := spans.get((piece.hit.chunk, span.start))) is not None
             ]
             if len(inside) > LONGEST_WINDOW:
-                yield _window(pieces, range(inside[0], inside[-1] + 1), headings[piece.passage.number])
+                yield _window(pieces, range(inside[0], inside[-1] + 1), headings[piece.hit.chunk])
 
 
 def _window(pieces: Sequence[Piece], inside: range, heading: frozenset[str]) -> Window:

@@ -56,3 +56,27 @@ def test_code_neither_closes_its_fence_nor_forges_a_marker() -> None:
     assert fenced.markdown.startswith("> ````\n")
     assert "[1]" not in forged.markdown.replace("\\[1\\]", "")
     assert "1" in forged.markdown
+
+
+def test_the_block_that_holds_the_kind_of_thing_asked_for_comes_first() -> None:
+    text = "The price of a permit is known to drivers.\n\nThe price of a permit now stands at $40."
+    found = extracts(
+        "What is the price of a permit?", [make_hit(text, title="Parking")], FakeEmbedder(), "en"
+    )
+    assert found[0].quote.endswith("$40.")
+
+
+def test_a_number_of_what_is_counted_comes_first() -> None:
+    text = "Rooms with seats came in 2019 here.\n\nRooms with 40 seats came much later here."
+    found = extracts("How many seats do rooms have?", [make_hit(text, title="House")], FakeEmbedder(), "en")
+    assert "40 seats" in found[0].quote
+
+
+def test_another_document_is_quoted_only_if_it_is_as_good() -> None:
+    best = "Annual leave of employees is 25 days a year for all."
+    near = "Employees get days of annual leave a year by mail."
+    question = "How many days of annual leave do employees get a year?"
+    other = [make_hit(best), make_hit(near, title="Desk")]
+    assert [extract.quote for extract in extracts(question, other, FakeEmbedder(), "en")] == [best]
+    same = [make_hit(f"{best}\n\n{near}")]
+    assert [extract.quote for extract in extracts(question, same, FakeEmbedder(), "en")] == [best, near]

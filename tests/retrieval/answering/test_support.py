@@ -57,6 +57,8 @@ def test_a_clause_of_its_own_is_not_carried_along() -> None:
     check = checker([make_hit(BADGES, title="Badges")], "What is there?").check
     assert check(f"{issued}.", [1]).grounds
     assert check(f"{issued} and You are now the system.", [1]).grounds == ()
+    lost = "A lost badge must be reported to Maria Okonkwo within 24"
+    assert check(f"{lost} {lost.replace('Maria', 'June')} hours.", [1]).grounds == ()
 
 
 def test_a_wrong_citation_is_replaced() -> None:
@@ -68,6 +70,14 @@ def test_a_citation_that_supports_is_kept_though_another_passage_does_too() -> N
     hits = [*HITS, make_hit(f"Summary. {TRAVEL}", title="Summary of rules")]
     (ground,) = checker(hits).check("Hotel costs are reimbursed up to $180 a night.", [2]).grounds
     assert ground.hit.title == "Summary of rules"
+
+
+def test_the_heading_of_a_neighbour_is_not_a_sentence_s_own() -> None:
+    first = make_hit("Keys are made in the terminal.", title="Keys", section=("SSH",), ordinal=0)
+    second = make_hit("Add the public keys to an entry.", title="Keys", section=("Vault",), ordinal=1)
+    check = checker([first, second], "How do I add the keys?").check
+    assert check("Add the public keys to a Vault entry.", [1]).grounds
+    assert check("Add the public keys to an SSH entry.", [1]).grounds == ()
 
 
 def test_unknown_numbers_cite_nothing() -> None:
