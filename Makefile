@@ -5,13 +5,14 @@
 # make lint    ruff, mypy, import rules
 # make bench   speed and memory, as a table and as JSON
 # make bench-ingest   how fast documents become searchable, against the bare encoder
+# make bench-search   how fast search and answers are, at 100,000 passages and with 50 people at once
 # make clean   remove what make made; your data in var/ stays
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help up test test-all test-postgres lint bench bench-ingest clean
+.PHONY: help up test test-all test-postgres lint bench bench-ingest bench-search clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -46,6 +47,9 @@ bench: $(DEV)
 
 bench-ingest: $(DEV)
 	$(BIN)/python -m tests.bench.ingest $(ARGS)
+
+bench-search: $(DEV)
+	$(BIN)/python -m tests.bench.search $(ARGS)
 
 clean:
 	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -101,6 +101,11 @@ class SentenceChecker:
         self._question = question
         self._asked = content_stems(question, self._language)
 
+    def prepare(self) -> None:
+        """Embeds the evidence, which the first sentence would wait for: best done while the model reads."""
+        if self._pieces:
+            _ = self._vectors, self._asked_for, self._windows
+
     def check(self, sentence: str, cited: Sequence[int]) -> Support:
         """Cited passages that support it, else the best other passage that does."""
         scored = self._scored(sentence)

@@ -123,7 +123,7 @@ def write(
     )  # fmt: skip
     whole.begin()
     if course.failure is None:
-        yield from whole.shown(_generated(writer, course, draft, part, evidence), course)
+        yield from whole.shown(_generated(writer, course, draft, checker, part, evidence), course)
     mode = "generated" if draft.opened else "none"
     if not draft.opened:
         draft.forget_waiting()
@@ -148,17 +148,27 @@ def _budget(writer: Writer, part: Part) -> int:
 
 
 def _generated(
-    writer: Writer, course: Course, draft: Draft, part: Part, evidence: Sequence[Passage]
+    writer: Writer,
+    course: Course,
+    draft: Draft,
+    checker: SentenceChecker,
+    part: Part,
+    evidence: Sequence[Passage],
 ) -> Iterator[AnswerEvent]:
     """What of the model's writing may be shown, until it cannot be heard any more."""
     try:
-        yield from _drafted(writer, course, draft, part, evidence)
+        yield from _drafted(writer, course, draft, checker, part, evidence)
     except Unavailable as error:
         course.failure = error
 
 
 def _drafted(
-    writer: Writer, course: Course, draft: Draft, part: Part, evidence: Sequence[Passage]
+    writer: Writer,
+    course: Course,
+    draft: Draft,
+    checker: SentenceChecker,
+    part: Part,
+    evidence: Sequence[Passage],
 ) -> Iterator[AnswerEvent]:
     """Its stream is closed whichever way this ends."""
     messages = load_prompt().messages(part.query, evidence)
@@ -167,6 +177,7 @@ def _drafted(
     sentences = SentenceStream()
     pieces = writer.chat.stream(messages, max_tokens=writer.max_tokens)
     try:
+        checker.prepare()
         for piece in pieces:
             course.written.append(piece)
             for unit in sentences.feed(piece):

@@ -1,6 +1,7 @@
 """An install that holds many chunks already: `python -m tests.bench.filling SIZE` in a DATA_DIR that has run.
 
-Texts are the handbook's, again and again; vectors are random, since only their number matters.
+Texts are runs of the handbook's words from here and there, so that none is nearly another's copy; vectors
+are random, since only their number matters.
 """
 
 import os
@@ -8,8 +9,9 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from hashlib import sha256
-from itertools import cycle, islice
+from itertools import islice
 from pathlib import Path
+from random import Random
 from typing import Final
 from uuid import uuid4
 
@@ -20,6 +22,7 @@ from tests.bench import server as servers
 
 PER_DOCUMENT: Final = 50
 WORDS: Final = 120
+RUN: Final = 15  # words that stay together
 
 
 def fill(data_dir: Path, size: int) -> None:
@@ -34,8 +37,10 @@ def fill(data_dir: Path, size: int) -> None:
 def texts() -> Iterator[str]:
     folder = Path(os.environ.get("SAMPLE_DATA", servers.ROOT.parent / "shared" / "data")) / "handbook"
     words = " ".join(path.read_text(encoding="utf-8") for path in sorted(folder.rglob("*.md"))).split()
-    for start in cycle(range(0, len(words) - WORDS, WORDS)):
-        yield " ".join(words[start : start + WORDS])
+    random = Random(1)
+    while True:
+        starts = [random.randrange(len(words) - RUN) for _ in range(WORDS // RUN)]
+        yield " ".join(word for start in starts for word in words[start : start + RUN])
 
 
 def main() -> None:

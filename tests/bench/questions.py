@@ -1,5 +1,11 @@
 """Questions to the handbook, for timing; what they find is not judged here."""
 
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+_TESTS = Path(__file__).resolve().parents[1]
+
 HANDBOOK = (
     "How do I donate annual leave to a colleague with a medical emergency?",
     "Who approves travel?",
@@ -22,3 +28,19 @@ HANDBOOK = (
     "What happens when the government shuts down?",
     "How do I leave the organisation?",
 )
+
+
+def many() -> list[str]:
+    """All that the tests have, each once."""
+    return list(dict.fromkeys([*HANDBOOK, *_sampled(), *_gold()]))
+
+
+def _sampled() -> Iterator[str]:
+    path = _TESTS / "bench" / "data" / "handbook_questions.json"
+    return (row["question"] for row in json.loads(path.read_text(encoding="utf-8")))
+
+
+def _gold() -> Iterator[str]:
+    for path in sorted((_TESTS / "gold").glob("*.jsonl")):
+        for line in path.read_text(encoding="utf-8").splitlines():
+            yield json.loads(line)["question"]

@@ -85,6 +85,6 @@ def manage(data_dir: Path, *arguments: str, check: bool = True) -> dict[str, Any
     return answer
 
 
-def client(server: Server, data_dir: Path) -> httpx.Client:
-    made = manage(data_dir, "create_api_key", "--user", "admin", "--name", "bench")
+def client(server: Server, data_dir: Path, *, user: str = "admin") -> httpx.Client:
+    made = manage(data_dir, "create_api_key", "--user", user, "--name", "bench")
     return httpx.Client(base_url=server.url, headers={"Authorization": f"Bearer {made['key']}"}, timeout=120)

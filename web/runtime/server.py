@@ -5,6 +5,7 @@ import errno
 import ipaddress
 import logging
 import socket
+import sys
 import threading
 
 import uvicorn
@@ -12,6 +13,9 @@ import uvicorn
 from cairn.errors import ConfigurationError, Unavailable
 
 _LOOK_SECONDS = 0.02
+_SWITCH_SECONDS = (
+    0.001  # the event loop waits so long for each thread that computes; by default five times that
+)
 _OPEN_STREAMS_SECONDS = 1  # what an open answer gets to end in, once the server stops
 
 
@@ -69,6 +73,7 @@ class WebServer:
 
     def start(self) -> None:
         """Serves when it returns. Raises Unavailable if it cannot; the log says why."""
+        sys.setswitchinterval(_SWITCH_SECONDS)
         self._thread.start()
         while not self._server.started:
             if not self._thread.is_alive():

@@ -3,7 +3,7 @@
 They look the grants up when they run, so what was revoked a moment ago counts.
 """
 
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from cairn.access.models import DocumentReader, Grant, Role
 from cairn.access.scope import Principal
@@ -35,14 +35,15 @@ def documents_for(principal: Principal, *, role: Role = Role.READER) -> Document
 
 
 def _open_to(principal: Principal) -> Q:
-    """Neither the document nor any that it lies in is narrowed to others."""
+    """Neither the document nor any that it lies in is narrowed to others.
+
+    One subquery over the whole chain: Django takes milliseconds to write down one for each container.
+    """
     mine = DocumentReader.objects.filter(Q(user=principal.user) | Q(group__in=principal.groups))
-    readable = Q(narrowed=False) | Q(id__in=mine.values("document"))
-    for depth in range(1, NESTED_AT_MOST + 1):
-        container = "__".join(["parent"] * depth)
-        narrowed, reads = {f"{container}__narrowed": False}, {f"{container}__in": mine.values("document")}
-        readable &= Q(**{container: None}) | Q(**narrowed) | Q(**reads)
-    return readable
+    containers = ["__".join(["parent"] * depth) for depth in range(1, NESTED_AT_MOST + 1)]
+    chain = [OuterRef("id"), *(OuterRef(f"{container}_id") for container in containers)]
+    narrowed = Document.objects.filter(narrowed=True, id__in=chain)  # type: ignore[misc]  # stubs know ids alone
+    return ~Q(Exists(narrowed.exclude(id__in=mine.values("document"))))
 
 
 def role_in(principal: Principal, knowledge_base: KnowledgeBase) -> Role | None:

@@ -1,14 +1,36 @@
 import numpy as np
+import pytest
 
+from retrieval.answering import remembering
 from retrieval.answering.remembering import Remembering
 from tests.fakes import FakeEmbedder
 
 
-def test_no_text_is_embedded_twice() -> None:
-    real = FakeEmbedder()
-    remembering = Remembering(real)
-    first = remembering.embed_documents(["a day", "a week", "a day"])
-    second = remembering.embed_documents(["a week", "a month"])
-    assert real.batches == [2, 1]
-    assert np.array_equal(first[1], second[0])
-    assert np.array_equal(first[0], real.embed_query("a day"))
+def test_a_word_is_embedded_once_for_many_questions() -> None:
+    embedder = FakeEmbedder()
+    first = Remembering(embedder).embed_documents(["leave", "shuttle"])
+    again = Remembering(embedder).embed_documents(["shuttle", "travel", "leave"])
+    assert embedder.batches == [2, 1]
+    assert np.array_equal(again[[2, 0]], first)
+    assert np.array_equal(again[1], embedder.embed_query("travel"))
+
+
+def test_what_documents_say_is_forgotten_with_the_question() -> None:
+    embedder = FakeEmbedder()
+    for _ in range(2):
+        Remembering(embedder).embed_documents(["Leave is 20 days.", "x" * 33])
+    assert embedder.batches == [2, 2]
+
+
+def test_embedders_do_not_share_their_words() -> None:
+    small, large = FakeEmbedder(dimension=4), FakeEmbedder(dimension=8)
+    assert Remembering(small).embed_documents(["leave"]).shape == (1, 4)
+    assert Remembering(large).embed_documents(["leave"]).shape == (1, 8)
+
+
+def test_the_words_used_last_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remembering, "MOST_WORDS", 2)
+    embedder = FakeEmbedder()
+    for word in ("one", "two", "one", "three", "one", "two"):
+        Remembering(embedder).embed_documents([word])
+    assert len(embedder.batches) == 4

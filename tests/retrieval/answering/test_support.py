@@ -132,6 +132,16 @@ def test_evidence_is_embedded_once() -> None:
     assert len(embedder.batches) == 4
 
 
+def test_no_sentence_waits_for_prepared_evidence() -> None:
+    embedder = FakeEmbedder()
+    evidence = passages(HITS, budget=10_000, count_tokens=len)
+    checker = SentenceChecker(evidence, embedder, question="What?", speaks="en")
+    checker.prepare()
+    prepared = len(embedder.batches)
+    checker.check("Leave must not be paid out.", [1])
+    assert embedder.batches[prepared:] == [1]
+
+
 MONEY = "Nobody gets money in place of days that were left over."
 NIGHTS = "Rooms for business trips are paid by the house up to $180 a night."
 

@@ -1,0 +1,42 @@
+"""What search stands on, without anything around it: a query embedding and Qdrant Edge's own hybrid query."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import qdrant_edge as edge
+
+from cairn.inference.protocols import Embedder
+from retrieval.bm25 import query_sparse
+from retrieval.index.halves import DENSE, SPARSE
+
+CANDIDATES, HITS = 50, 10  # as many as search asks for, and returns
+
+
+class BareSearch:
+    """Edge's example from its documentation, with a filter on each half. `any_of`: values by field."""
+
+    def __init__(self, folder: Path, embedder: Embedder, any_of: Mapping[str, Sequence[str]]) -> None:
+        self._shard = edge.EdgeShard.load(str(folder))
+        self._embedder = embedder
+        self._filter = edge.Filter(
+            must=[
+                edge.FieldCondition(field, match=edge.MatchAny(list(each))) for field, each in any_of.items()
+            ]
+        )
+
+    def __call__(self, question: str) -> list[edge.ScoredPoint]:
+        dense, sparse = self._embedder.embed_query(question), query_sparse(question)
+        words = edge.SparseVector(list(sparse.indices), list(sparse.values))
+        halves = [
+            self._half(edge.Query.Nearest(dense.tolist(), using=DENSE)),
+            self._half(edge.Query.Nearest(words, using=SPARSE)),
+        ]
+        return self._shard.query(
+            edge.QueryRequest(limit=HITS, prefetches=halves, query=edge.Fusion.Rrf(60), filter=self._filter)
+        )
+
+    def _half(self, query: edge.Query) -> edge.Prefetch:
+        return edge.Prefetch(limit=CANDIDATES, query=query, filter=self._filter)
+
+    def close(self) -> None:
+        self._shard.close()

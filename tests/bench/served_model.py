@@ -1,0 +1,78 @@
+"""A language model of an OpenAI-compatible server, which says the passages' own sentences, word for word.
+
+`python -m tests.bench.served_model` in a process of its own: it must not slow down who measures.
+"""
+
+import os
+import re
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from tests.bench import server as servers
+from tests.cairn.inference.server import Body, Exchange, FakeServer
+
+SENTENCES: Final = 4
+SECONDS_PER_WORD: Final = 0.02
+_PASSAGE = re.compile(r'^\[(\d+)\] [^\n]*\n"""\n(.*?)\n"""$', re.MULTILINE | re.DOTALL)
+_SENTENCE = re.compile(r"[A-Z][^.!?\n]{30,200}[.!?](?=\s|$)")
+
+
+@contextmanager
+def served_model() -> Iterator[dict[str, str]]:
+    """The settings with which Cairn asks it."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.bench.served_model"],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=servers.ROOT,
+    )
+    assert process.stdout is not None
+    try:
+        yield {"LLM_BASE_URL": process.stdout.readline().strip(), "LLM_MODEL": "bench"}
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def answer_to(prompt: str) -> str:
+    """The first sentences of the passages, each with its marker."""
+    said = [
+        f"{sentence[:-1]} [{number}]{sentence[-1]}"
+        for place, text in _PASSAGE.findall(prompt)
+        for number, sentence in sentences_of(int(place), text)
+    ]
+    return " ".join(said[:SENTENCES]) or "The passages do not tell."
+
+
+def sentences_of(number: int, text: str) -> list[tuple[int, str]]:
+    """Of a passage, each with its number."""
+    return [(number, sentence) for sentence in _SENTENCE.findall(text)]
+
+
+def respond(exchange: Exchange) -> None:
+    body: Body = exchange.body
+    words = answer_to(str(body["messages"][-1]["content"])).split(" ")
+    exchange.start_stream()
+    for word in words[: body.get("max_tokens") or None]:
+        time.sleep(SECONDS_PER_WORD)
+        exchange.delta(f"{word} ")
+    exchange.event("[DONE]")
+
+
+def main() -> None:
+    parent = os.getppid()
+    with FakeServer() as fake:
+        fake.respond = respond
+        sys.stdout.write(f"{fake.url}\n")
+        sys.stdout.flush()
+        while os.getppid() == parent:
+            threading.Event().wait(0.5)
+
+
+if __name__ == "__main__":
+    main()
