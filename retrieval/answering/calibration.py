@@ -1,8 +1,9 @@
 """How much each signal weighs in telling whether the evidence can hold an answer.
 
 Cosines of two embedding models are not alike, so weights belong to a model. Those that come with Cairn, in
-`calibration.json`, were fitted on questions about one handbook; an organisation can fit its own
-(`manage.py evaluate --calibrate`). For a model that nothing is known of, only words and names count.
+`calibration.json`, were fitted on questions about one handbook (but for a missing name, which weighs more
+than the few such questions showed: rates of one town are not those of another); an organisation can fit its
+own (`manage.py evaluate --calibrate`). For a model that nothing is known of, only words and names count.
 """
 
 import math
