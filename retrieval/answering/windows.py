@@ -1,6 +1,6 @@
 """What a sentence is compared with: one to three neighbouring sentences, a row, a whole list or table.
 
-A row of a table means nothing without its header: it is read, embedded and quoted together with it, and read
+A row of a table means nothing without its header: it is read and embedded together with it, and read
 with the line that leads in to the table.
 """
 
@@ -21,9 +21,8 @@ LONGEST_QUOTE = 1500
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A sentence or a row. `text` is what it says: a row's begins with its header.
-
-    A quote of it begins at `opens`. `key`: stems of what a row is about, its first cell.
+    """A sentence or a row. `text` is what it says: a row's begins with its header. A quote leaves that out,
+    or the rows between would be cited, too. `key`: stems of what a row is about, its first cell.
     """
 
     passage: Passage
@@ -31,7 +30,6 @@ class Piece:
     span: Span
     text: str
     stems: frozenset[str]
-    opens: int
     key: frozenset[str] = frozenset()
 
     @property
@@ -77,7 +75,7 @@ def _pieces(passage: Passage, hit: Hit, block: Block, lead: str, language: Langu
         return
     for span in sentences_in(hit.text, block):
         text = hit.text[span.start : span.end]
-        yield Piece(passage, hit, span, text, content_stems(text, language), span.start)
+        yield Piece(passage, hit, span, text, content_stems(text, language))
 
 
 def _header(text: str, block: Block) -> Span | None:
@@ -93,9 +91,8 @@ def _rows(
     for row in block.lines[1:]:
         own = hit.text[row.start : row.end]
         text = "\n".join(filter(None, (lead, header, own)))
-        opens = head.start if row.end - head.start <= LONGEST_QUOTE else row.start
         key = content_stems(own.strip("| ").split(CELLS.strip())[0], language)
-        yield Piece(passage, hit, row, text, content_stems(text, language), opens, key)
+        yield Piece(passage, hit, row, text, content_stems(text, language), key)
 
 
 def windows_of(pieces: Sequence[Piece], language: Language) -> Iterator[Window]:
@@ -132,7 +129,7 @@ def _block_windows(
 def _window(pieces: Sequence[Piece], inside: range, heading: frozenset[str]) -> Window:
     first, last = pieces[inside.start], pieces[inside.stop - 1]
     stems = heading.union(*(pieces[at].stems for at in inside))
-    quote = first.hit.text[first.opens : last.span.end]
+    quote = first.hit.text[first.span.start : last.span.end]
     before = first.text[: len(first.text) - len(first.own)]
     text = f"{before}{first.hit.text[first.span.start : last.span.end]}"
     return Window(first.passage, first.hit, quote, text, inside, stems, heading)

@@ -69,13 +69,16 @@ def test_code_is_copied_or_does_not_leave() -> None:
 
 
 @pytest.mark.parametrize(
-    "sentence",
-    ["The junior level has 20 days.", "The senior level has 26 days per year, approved by Piet Vries."],
+    ("sentence", "row"),
+    [
+        ("The junior level has 20 days.", "Junior | 20 days | Ana Lopez"),
+        ("The senior level has 26 days per year, approved by Piet Vries.", "Senior | 26 days | Piet Vries"),
+    ],
 )
-def test_a_sentence_out_of_a_row_is_quoted_with_the_header(sentence: str) -> None:
+def test_a_sentence_out_of_a_row_is_read_with_the_header_and_cites_the_row(sentence: str, row: str) -> None:
     final = said(sentence)
     assert final.verdict == "supported"
-    assert final.citations[0].quote.startswith("Level | Days per year | Approved by\n")
+    assert final.citations[0].quote == row
 
 
 @pytest.mark.parametrize(

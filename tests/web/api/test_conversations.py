@@ -70,7 +70,7 @@ def test_a_conversation_holds_its_answers(rob: Caller, document: Document, messa
         "answer": "25 days a year. [1]", "verdict": "supported", "reason": "", "mode": "generated",
         "sentences": [{"text": "25 days a year.", "supported": True, "markers": [1], "reason": ""}],
         "nearest": [{"document": str(document.id), "title": "Leave", "url": url}],
-        "parts": [], "withheld": False, "feedback": None, "model": "tiny",
+        "parts": [], "signals": {}, "withheld": False, "feedback": None, "model": "tiny",
         "usage": {"prompt_tokens": 10, "completion_tokens": 5},
         "timings": {"retrieval_ms": 1.5, "first_token_ms": 2.5, "total_ms": 3.5},
     }  # fmt: skip

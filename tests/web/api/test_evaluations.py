@@ -64,7 +64,7 @@ def test_a_run_is_stored_with_the_settings_of_the_moment(
     assert kept["outcomes"] == run(base)["outcomes"]
     assert kept["settings"] == {
         "embedding_model": "fake-words", "index_generation": "test", "chat_model": FakeChat().name,
-        "prompt_version": kept["settings"]["prompt_version"], "evidence_tokens": 500, "grounding": "strict",
+        "prompt_version": kept["settings"]["prompt_version"], "grounding": "strict",
     }  # fmt: skip
 
 
