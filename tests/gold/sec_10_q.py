@@ -1,10 +1,11 @@
 """Questions about quarterly reports (10-Q) as gold questions, from the table that lies beside the reports:
 
     python -m tests.gold.sec_10_q FOLDER > 10-q.jsonl
-    manage.py ingest FOLDER --kb 10-q --wait
+    manage.py ingest FOLDER/*.pdf --kb 10-q --wait
     manage.py evaluate 10-q.jsonl --kb 10-q
 
-They tell which documents answer, but not which words: retrieval, citations and refusals are measured.
+They tell which documents answer, but not which words: retrieval, citations and refusals are measured. The
+table itself stays out: it holds the questions word for word.
 """
 
 import csv
