@@ -111,7 +111,8 @@ def _candidates(hits: Sequence[Hit], language: Language) -> Iterator[_Candidate]
         for block in blocks(hit.text):
             text = hit.text[block.start : block.end]
             own = content_stems(text, language)
-            dangling = len(block.lines) == 1 and text.endswith(":")
+            lone_row = block.shape is Shape.TABLE  # mostly what stands at the foot of a page
+            dangling = len(block.lines) == 1 and (lone_row or text.endswith(":"))
             if len(own) >= SHORTEST and not dangling:
                 heading = content_stems(f"{hit.title} {' '.join(hit.section)}", language)
                 yield _Candidate(hit, block, own, own | heading)

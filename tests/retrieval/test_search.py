@@ -1,6 +1,7 @@
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -112,7 +113,7 @@ def _chunk(version: DocumentVersion, ordinal: int, text: str) -> Chunk:
         page=ordinal + 1,
         elements=[ordinal],
         tokens=len(text.split()),
-        sha256=text,
+        sha256=sha256(text.encode()).hexdigest(),
     )
 
 

@@ -33,6 +33,13 @@ def test_a_lead_in_without_its_list_is_no_answer() -> None:
     assert extracts("What are the annual leave rules?", [hit], FakeEmbedder(), "en") == []
 
 
+def test_a_lone_row_is_no_answer() -> None:
+    told = "Annual leave is told in the yearly report."
+    hit = make_hit(f"Apple Inc. | Annual leave report | Form 10 | 15\n\n{told}")
+    found = extracts("What is in the annual leave report of Apple Inc.?", [hit], FakeEmbedder(), "en")
+    assert [extract.quote for extract in found] == [told]
+
+
 def test_what_a_document_says_acts_neither_as_markdown_nor_as_marker() -> None:
     assert escaped("[1] *x* <b> ![i](u) `c` a|b snake_case") == (
         r"\[1\] \*x\* \<b> !\[i\](u) \`c\` a\|b snake_case"
