@@ -55,8 +55,8 @@ KINDS = (
         r"|\bhow much (?:does|do|did|will|would|is|are|may|can|could)\b.*\b(?:charge|pay|paid|spend|lunch)\b"
         r"|\bhow (?:many|much) (?:dollars|euros|money)\b|\bin (?:dollars|euros)\b|\bwhat amount\b"
         r"|\b(?:preis|gehalt|gebühr|kosten|kostet|lohn|miete|betrag)\b|\bwie ?viel (?:geld|euro|dollar)\b",
-        r"[$€£]\s?\d|\d\s?[$€£]|\d[\d,.]*\s?(?:dollars?|usd|eur|euros?|cents?)\b|\bfree\b"
-        r"|\bno (?:cost|charge)|\bkostenlos\b",
+        r"[$€£]\s?\d|\d\s?[$€£]|\d[\d,.]*\s?(?:dollars?|usd|eur|euros?|cents?)\b"
+        r"|\bfree\b(?! (?:disk|memory|space|text))|\bno charge\b|\bat no cost\b|\bkostenlos\b",
     ),
     _kind(
         "share",

@@ -33,6 +33,8 @@ def test_the_kind_that_a_question_asks_for(question: str, kind: str | None) -> N
     [
         ("How much is lunch?", "Lunch is served at noon.", False),
         ("How much is the lunch to pay?", "Lunch is $9.", True),
+        ("What does a licence cost?", "It stops with less than ten parts of free disk space.", False),
+        ("What does a licence cost?", "A licence is free.", True),
         ("What percentage do I pay?", "You pay a part of it.", False),
         ("What percentage do I pay?", "You pay 3%.", True),
         ("At what age can I retire?", "Retire after 20 years of service.", False),
