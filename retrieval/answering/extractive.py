@@ -123,7 +123,7 @@ def _extract(item: _Candidate, wanted: frozenset[str], language: Language) -> Ex
     match item.block.shape:
         case Shape.TABLE:
             rows = _rows(item, wanted, language)
-            quote = item.hit.text[rows[0].start : rows[-1].end] if rows else item.text
+            quote = item.hit.text[_opening(item.block, rows) : rows[-1].end] if rows else item.text
             shown = [lines[0], *(item.hit.text[row.start : row.end] for row in rows)]
             return Extract(item.hit, quote, _table(shown))
         case Shape.LIST:
@@ -142,6 +142,11 @@ def _rows(item: _Candidate, wanted: frozenset[str], language: Language) -> Seque
     shared = [covered(wanted, content_stems(item.hit.text[row.start : row.end], language)) for row in body]
     best = max(range(len(body)), key=lambda at: sum(shared[at : at + MOST_ROWS]))
     return body[best : best + MOST_ROWS]
+
+
+def _opening(block: Block, rows: Sequence[Span]) -> int:
+    """With the header, which is shown, too, unless other rows stand between."""
+    return block.start if rows[0].start == block.lines[1].start else rows[0].start
 
 
 def _is_rule(line: str) -> bool:

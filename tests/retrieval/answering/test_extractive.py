@@ -23,6 +23,12 @@ def test_a_table_keeps_its_header_and_the_rows_asked_for() -> None:
     assert found[0].quote in TABLE
 
 
+def test_the_header_is_quoted_with_the_rows_below_it() -> None:
+    table = "Place | 5 Elm Street\nDoor code | 4711\nDesk | second floor"
+    found = extracts("What is the door code of the place?", [make_hit(table)], FakeEmbedder(), "en")
+    assert found[0].quote == table
+
+
 def test_says_nothing_twice() -> None:
     hits = [make_hit(TRAVEL, title="Travel"), make_hit(f"{TRAVEL} Really.", title="Travel FAQ")]
     assert len(extracts("What hotel costs are reimbursed?", hits, FakeEmbedder(), "en")) == 1
