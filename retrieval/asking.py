@@ -18,6 +18,7 @@ from cairn.settings import environment
 from retrieval.answering import answer
 from retrieval.answering.pipeline import EVIDENCE_TOKENS
 from retrieval.answering.reading import answerability
+from retrieval.answering.remembering import Remembering
 from retrieval.calibrating import calibration_of
 from retrieval.conversations import ERASED, conversation_for, conversation_start, history_for
 from retrieval.engine import Engine, engine
@@ -74,6 +75,8 @@ def stop(message: Message) -> bool:
 
 
 def _events(message: Message, scope: Scope, filters: Filters, parts: Engine) -> Iterator[AnswerEvent]:
+    embedder = Remembering(parts.embedder)  # one for judging and answering, which embed the same blocks
+
     def find(query: str) -> list[Hit]:
         return search(query, scope=scope, filters=filters, limit=EVIDENCE_HITS, parts=parts)
 
@@ -81,14 +84,14 @@ def _events(message: Message, scope: Scope, filters: Filters, parts: Engine) -> 
         message.question,
         search=find,
         chat=parts.chat,
-        embedder=parts.embedder,
+        embedder=embedder,
         history=history_for(message.conversation, scope.principal),
         grounding=_grounding(scope),
         locate=place_of,
         max_tokens=environment().answer_max_tokens,
         evidence_tokens=_evidence_tokens(),
         cancelled=_stopped(message),
-        answerability=answerability(parts.embedder, parts.reader, calibration_of(parts.generation)),
+        answerability=answerability(embedder, parts.reader, calibration_of(parts.generation)),
         inference=parts.inference,
         rewrites=environment().rewrites_questions,
     )

@@ -24,7 +24,6 @@ from retrieval.answering.lexicon import Language, language_of
 from retrieval.answering.parts import Part
 from retrieval.answering.prompting import VERSION
 from retrieval.answering.protocols import Answerability, ChatModel, Judgement, Locate, Search
-from retrieval.answering.remembering import Remembering
 from retrieval.answering.understanding import Understood, understand
 from retrieval.answering.wording import say
 from retrieval.answering.writing import Course, Outcome, Whole, Writer, write
@@ -95,7 +94,6 @@ def answer(
     if grounding not in (STRICT, FLAG):
         message = f"grounding is strict or flag, not {grounding!r}"
         raise ValueError(message)
-    embedder = Remembering(embedder)
     writer = Writer(
         chat,
         embedder,

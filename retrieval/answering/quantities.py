@@ -189,15 +189,6 @@ def has_value(text: str) -> bool:
     )
 
 
-def has_amount(text: str) -> bool:
-    return any(quantity.unit in ("$", "€", "£") for quantity in _figures(text, is_claim=False).quantities)
-
-
-def has_moment(text: str) -> bool:
-    figures = _figures(text, is_claim=False)
-    return bool(figures.dates or figures.times)
-
-
 def _agree(said: Quantity, known: Quantity, units: frozenset[str]) -> bool:
     """Equal values with equal units; a bare number in a table may take its unit from elsewhere."""
     if not said.readings & known.readings:

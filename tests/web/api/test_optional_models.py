@@ -1,6 +1,6 @@
 """Models that an install may have: what they change for those who search and ask over REST."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -10,11 +10,11 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from cairn.access.models import Role
 from cairn.access.services import readers_replace
 from cairn.errors import Unavailable
-from cairn.inference.protocols import Inference
+from cairn.inference.protocols import Inference, Vectors
 from cairn.library.models import Document, KnowledgeBase
 from ingestion.services import document_submit
 from retrieval.engine import Engine, use
-from tests.fakes import FakeChat, FakeInference, FakeReader, FakeReranker
+from tests.fakes import FakeChat, FakeEmbedder, FakeInference, FakeReader, FakeReranker
 from tests.web.api.conftest import Caller, events, indexed, streamed
 from tests.web.api.test_ask import QUESTION, asked
 from tests.web.api.test_search import found
@@ -136,3 +136,20 @@ def test_copies_are_shown_once_and_others_fill_up(
     hits = texts(found(mia, query="parks a car", top_k=3))
     assert len(hits) == 3
     assert len([text for text in hits if text.startswith(rule)]) == 2
+
+
+class Recording(FakeEmbedder):
+    def __init__(self) -> None:
+        super().__init__()
+        self.texts: list[str] = []
+
+    def embed_documents(self, texts: Sequence[str]) -> Vectors:
+        self.texts += texts
+        return super().embed_documents(texts)
+
+
+def test_judging_and_quoting_embed_each_text_once(mia: Caller, leave: Document, parts: Engine) -> None:
+    recording = Recording()
+    with use(replace(parts, embedder=recording, chat=FakeChat("Bananas are yellow."))):
+        assert asked(mia)["mode"] == "extractive"
+    assert len(recording.texts) == len(set(recording.texts)) > 0
