@@ -7,7 +7,7 @@ from cairn.access.scope import Scope
 from cairn.errors import Conflict
 from ingestion.reindexing.services import next_generation
 from retrieval.engine import engine, engine_of
-from retrieval.evaluation.comparison import compare
+from retrieval.evaluation.generations import compare
 from retrieval.evaluation.gold import GoldQuestion
 from retrieval.index.factory import opened_generation
 from retrieval.models import GenerationState, IndexGeneration
