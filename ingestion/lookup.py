@@ -44,7 +44,7 @@ def items_for(principal: Principal, batch: Import) -> "QuerySet[ImportItem]":
 
 
 def receipts_for(principal: Principal) -> "QuerySet[Receipt]":
-    if principal.is_admin:
+    if principal.administers:
         return Receipt.objects.all()
     return Receipt.objects.filter(requested_by=principal.user)
 

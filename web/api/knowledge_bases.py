@@ -12,6 +12,7 @@ from pydantic import Field
 
 from cairn.access.lookup import knowledge_base_for
 from cairn.access.models import Role
+from cairn.access.principals import require_unlimited
 from cairn.access.rules import documents_for, knowledge_bases_for, roles_in
 from cairn.access.scope import Principal
 from cairn.access.services import grants_replace, knowledge_base_create, knowledge_base_update
@@ -64,6 +65,7 @@ def knowledge_base_list(request: HttpRequest, page: Query[PageQuery]) -> Page[Kn
 def knowledge_base_add(request: HttpRequest, payload: NewKnowledgeBase) -> Status[KnowledgeBase]:
     """Who makes it manages it; nobody else sees it until granted."""
     principal = principal_of(request)
+    require_unlimited(principal)
     row = knowledge_base_create(principal=principal, **payload.model_dump())
     return Status(201, _shape(row, principal))
 

@@ -51,13 +51,15 @@ class Problem(BaseModel):
 
 
 class Me(BaseModel):
-    """`scopes` is null for a browser session, which needs none."""
+    """`scopes` is null for a browser session, which needs none. `knowledge_bases`: the only ones that the key
+    may touch; null if it is not limited."""
 
     id: str
     username: str
     is_admin: bool
     groups: list[str]
     scopes: list[str] | None
+    knowledge_bases: list[str] | None
 
     @classmethod
     def of(cls, principal: Principal) -> "Me":
@@ -67,6 +69,7 @@ class Me(BaseModel):
             is_admin=principal.is_admin,
             groups=sorted(map(str, principal.groups)),
             scopes=None if principal.key_scopes is None else sorted(principal.key_scopes),
+            knowledge_bases=None if principal.key_bases is None else sorted(map(str, principal.key_bases)),
         )
 
 

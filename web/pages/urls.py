@@ -2,7 +2,19 @@
 
 from django.urls import path
 
-from web.pages import account, chat, console, evaluation, gold, imports, ingesting, library, reading, session
+from web.pages import (
+    account,
+    chat,
+    console,
+    evaluation,
+    gold,
+    imports,
+    ingesting,
+    keys,
+    library,
+    reading,
+    session,
+)
 
 app_name = "pages"
 
@@ -42,7 +54,9 @@ urlpatterns = [
     path("admin/evaluation/gold-questions/<str:question_id>", gold.question, name="gold-question"),
     path("admin/users", console.users, name="console-users"),
     path("admin/groups", console.groups, name="console-groups"),
+    path("admin/keys", keys.all_keys, name="console-keys"),
+    path("admin/keys/<str:key_id>/revoke", keys.any_key_revoke, name="console-key-revoke"),
     path("account", account.account, name="account"),
     path("account/keys", account.key_create, name="key-create"),
-    path("account/keys/<str:key_id>/revoke", account.key_revoke, name="key-revoke"),
+    path("account/keys/<str:key_id>/revoke", keys.key_revoke, name="key-revoke"),
 ]

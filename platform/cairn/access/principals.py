@@ -32,6 +32,7 @@ def principal_for_key(key: ApiKey) -> Principal:
         _groups_of(key.user),
         key=key.id,
         key_scopes=frozenset(key.scopes),
+        key_bases=None if key.knowledge_bases is None else frozenset(map(UUID, key.knowledge_bases)),
     )
 
 
@@ -45,3 +46,10 @@ def require_admin(principal: Principal) -> None:
     require_key_scope(principal, "admin")
     if not principal.is_admin:
         raise Forbidden("Only admins may do this.")
+    require_unlimited(principal)
+
+
+def require_unlimited(principal: Principal) -> None:
+    """For what lies outside of any one knowledge base."""
+    if principal.key_bases is not None:
+        raise Forbidden("This key is limited to some knowledge bases.")

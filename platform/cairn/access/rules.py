@@ -13,11 +13,18 @@ from cairn.library.models import NESTED_AT_MOST, Document, DocumentQuerySet, Kno
 def _grants(principal: Principal, role: Role) -> "QuerySet[Grant]":
     """Grants that give the principal at least this role."""
     subject = Q(user=None, group=None) | Q(user=principal.user) | Q(group__in=principal.groups)
-    return Grant.objects.filter(subject, role__in=[r for r in Role if r.allows(role)])
+    grants = Grant.objects.filter(subject, role__in=[r for r in Role if r.allows(role)])
+    return grants if principal.key_bases is None else grants.filter(knowledge_base__in=principal.key_bases)
+
+
+def _present(principal: Principal) -> "QuerySet[KnowledgeBase]":
+    """Those that are there and that the principal's key, if it is one, may touch."""
+    present = KnowledgeBase.objects.filter(deleted_at=None)
+    return present if principal.key_bases is None else present.filter(id__in=principal.key_bases)
 
 
 def knowledge_bases_for(principal: Principal, *, role: Role = Role.READER) -> "QuerySet[KnowledgeBase]":
-    present = KnowledgeBase.objects.filter(deleted_at=None)
+    present = _present(principal)
     if principal.is_admin:
         return present
     return present.filter(id__in=_grants(principal, role).values("knowledge_base"))
@@ -49,7 +56,7 @@ def _open_to(principal: Principal) -> Q:
 def role_in(principal: Principal, knowledge_base: KnowledgeBase) -> Role | None:
     """The highest role the principal has there; admins manage everything."""
     if principal.is_admin:
-        return Role.MANAGER
+        return Role.MANAGER if _present(principal).filter(pk=knowledge_base.pk).exists() else None
     granted = _grants(principal, Role.READER).filter(knowledge_base=knowledge_base)
     roles = [Role(value) for value in granted.values_list("role", flat=True)]
     return max(roles, key=lambda role: role.rank, default=None)
@@ -58,8 +65,7 @@ def role_in(principal: Principal, knowledge_base: KnowledgeBase) -> Role | None:
 def roles_in(principal: Principal) -> dict[object, Role]:
     """The principal's role by knowledge base id, in one query."""
     if principal.is_admin:
-        present = KnowledgeBase.objects.filter(deleted_at=None)
-        return dict.fromkeys(present.values_list("id", flat=True), Role.MANAGER)
+        return dict.fromkeys(_present(principal).values_list("id", flat=True), Role.MANAGER)
     roles: dict[object, Role] = {}
     for base, value in _grants(principal, Role.READER).values_list("knowledge_base", "role"):
         role = Role(value)

@@ -19,7 +19,8 @@ def group_token(group: UUID) -> str:
 class Principal:
     """A user, or an API key acting for one. Group membership is as of the question, never cached.
 
-    `key_scopes` is None for a signed-in user: everything the user may do.
+    `key_scopes` is None for a signed-in user: everything the user may do. `key_bases` are the only
+    knowledge bases that the key may touch; None: all that its user may.
     """
 
     user: UUID
@@ -28,6 +29,12 @@ class Principal:
     groups: frozenset[UUID] = frozenset()
     key: UUID | None = None
     key_scopes: frozenset[str] | None = None
+    key_bases: frozenset[UUID] | None = None
+
+    @property
+    def administers(self) -> bool:
+        """People and the whole install: a key that is limited to some knowledge bases never does."""
+        return self.is_admin and self.key_bases is None
 
     @property
     def tokens(self) -> frozenset[str]:

@@ -74,7 +74,11 @@ class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
 
 
 class ApiKey(models.Model):
-    """Only a digest is kept: the key itself is shown once. `prefix` lets people tell keys apart."""
+    """Only a digest is kept: the key itself is shown once. `prefix` lets people tell keys apart.
+
+    `knowledge_bases` holds the ids of the only ones that it may touch; null: all that its user may. A list,
+    not rows: when the last of them is deleted, the key must not open all others.
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="api_keys")
@@ -82,6 +86,7 @@ class ApiKey(models.Model):
     prefix = models.CharField(max_length=16)
     digest = models.CharField(max_length=64, unique=True)
     scopes = models.JSONField(default=list)
+    knowledge_bases = models.JSONField(null=True, default=None)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     expires_at = models.DateTimeField(null=True, blank=True)
     last_used_at = models.DateTimeField(null=True, blank=True)

@@ -144,9 +144,13 @@ def api_key_create(
     user: User,
     label: str,
     scopes: Collection[str] | None = None,
+    knowledge_bases: Collection[UUID] | None = None,
     expires_at: datetime | None = None,
 ) -> tuple[ApiKey, str]:
-    """The row and the key itself, which is kept nowhere. `scopes` None means all."""
+    """The row and the key itself, which is kept nowhere. None means all scopes, all knowledge bases.
+
+    Whether its user may read the knowledge bases does not matter here: it is asked at each use.
+    """
     wanted = [scope.value for scope in KeyScope] if scopes is None else list(dict.fromkeys(scopes))
     unknown = set(wanted) - set(KeyScope.values)
     if unknown or not wanted:
@@ -156,7 +160,13 @@ def api_key_create(
     prefix = KEY_PREFIX + secrets.token_hex(4)
     key = f"{prefix}_{secrets.token_urlsafe(32)}"
     row = ApiKey.objects.create(
-        user=user, label=label, prefix=prefix, digest=_digest(key), scopes=wanted, expires_at=expires_at
+        user=user,
+        label=label,
+        prefix=prefix,
+        digest=_digest(key),
+        scopes=wanted,
+        knowledge_bases=None if knowledge_bases is None else sorted(map(str, knowledge_bases)),
+        expires_at=expires_at,
     )
     return row, key
 

@@ -7,9 +7,11 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
+from cairn.access.services import knowledge_base_create
 from cairn.accounts.models import Group, User
 from cairn.accounts.services import api_key_create, api_key_revoke
 from cairn.errors import NotSignedIn
+from cairn.library.models import Document, KnowledgeBase
 from tests.web.api.conftest import Caller, assert_problem, caller_for
 from web.auth import principal_again
 
@@ -66,6 +68,7 @@ def test_me_tells_whom_the_key_acts_for(db: None) -> None:
         "is_admin": False,
         "groups": [],
         "scopes": ["ask", "search"],
+        "knowledge_bases": None,
     }
 
 
@@ -151,3 +154,41 @@ def test_a_key_does_what_its_scope_allows(db: None, scope: str) -> None:
 def test_admin_scope_is_not_enough_without_being_admin(db: None) -> None:
     caller = caller_for("kim", scopes=["admin"])
     assert_problem(caller.get("/users"), 403, "forbidden")
+
+
+@pytest.fixture
+def limited(admin: Caller, base: KnowledgeBase) -> Caller:
+    """An admin's key that may do everything, in one knowledge base."""
+    _, key = api_key_create(user=admin.user, label="one", knowledge_bases=[base.id])
+    return Caller(admin.user, key)
+
+
+def test_a_limited_key_knows_nothing_outside_of_its_knowledge_bases(
+    limited: Caller, admin: Caller, base: KnowledgeBase, document: Document
+) -> None:
+    other = knowledge_base_create(name="Secret", principal=admin.principal)
+    assert limited.get("/me").json()["knowledge_bases"] == [str(base.id)]
+    assert [item["id"] for item in limited.get("/knowledge-bases").json()["items"]] == [str(base.id)]
+    assert limited.get(f"/documents/{document.id}").status_code == 200
+    assert_problem(limited.get(f"/knowledge-bases/{other.id}"), 404, "not_found")
+    assert_problem(limited.put(f"/knowledge-bases/{other.id}/grants", []), 404, "not_found")
+    assert limited.put(f"/knowledge-bases/{base.id}/grants", []).status_code == 200
+
+
+def test_a_limited_key_administers_nothing_and_makes_no_knowledge_base(limited: Caller) -> None:
+    assert_problem(limited.get("/users"), 403, "forbidden")
+    assert_problem(limited.get("/index"), 403, "forbidden")
+    assert_problem(limited.post("/knowledge-bases", {"name": "Mine"}), 403, "forbidden")
+
+
+def test_a_key_whose_knowledge_bases_are_gone_opens_nothing(
+    limited: Caller, admin: Caller, base: KnowledgeBase
+) -> None:
+    knowledge_base_create(name="Another", principal=admin.principal)
+    base.delete()
+    assert limited.get("/knowledge-bases").json()["items"] == []
+
+
+def test_a_limited_key_opens_no_more_than_its_user_may_read(rob: Caller, base: KnowledgeBase) -> None:
+    _, key = api_key_create(user=rob.user, label="hopeful", knowledge_bases=[base.id])
+    assert_problem(Caller(rob.user, key).get(f"/knowledge-bases/{base.id}"), 404, "not_found")

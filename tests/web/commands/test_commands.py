@@ -105,6 +105,14 @@ def test_ask_says_why_it_refuses(cairn_server: Server) -> None:
         (("ingest", "/nowhere", "--kb", "x"), "/nowhere: there is no such file or folder."),
         (("ingest", __file__, "--kb", "No Slug"), "“No Slug” is no slug. Write it like “no-slug”."),
         (("create_api_key", "--user", "nobody", "--name", "x"), "There is no user named “nobody”."),
+        (
+            ("create_api_key", "--user", "admin", "--name", "x", "--kb", "none"),
+            "There is no knowledge base “none”.",
+        ),
+        (
+            ("create_api_key", "--user", "admin", "--name", "x", "--days", "0"),
+            "A key lives for 1 to 3650 days.",
+        ),
     ],
 )
 def test_an_error_is_one_sentence(cairn_server: Server, arguments: tuple[str, ...], message: str) -> None:
@@ -118,6 +126,10 @@ def test_a_key_has_the_scopes_it_was_given(cairn_server: Server) -> None:
     )
     answer = json.loads(made.stdout)
     assert (answer["user"], answer["scopes"]) == ("admin", ["search", "ask"])
+    limited = cairn_server.manage(
+        "create_api_key", "--user", "admin", "--name", "bot", "--kb", "cairn-help", "--days", "7", "--json"
+    )
+    assert len(json.loads(limited.stdout)["knowledge_bases"]) == 1
     plain = cairn_server.manage("create_api_key", "--user", "admin", "--name", "bot")
     assert plain.stdout.startswith("cairn_")
     assert plain.stdout.strip() != answer["key"]

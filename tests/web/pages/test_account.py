@@ -2,11 +2,16 @@
 
 import re
 from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
 
+import pytest
 from django.test import Client
+from django.utils import timezone
 
 from cairn.accounts.models import ApiKey, User
 from cairn.accounts.services import api_key_create, api_key_find
+from cairn.library.models import KnowledgeBase
 from tests.conftest import PASSWORD
 from tests.web.pages.conftest import text_of
 
@@ -60,6 +65,57 @@ def test_a_key_needs_a_name_and_known_scopes(signed_in: SignIn, rob: User) -> No
     ):
         assert client.post("/account/keys", fields).status_code == 422
     assert not ApiKey.objects.exists()
+
+
+def test_a_key_may_be_limited_and_may_end(signed_in: SignIn, mia: User, base: KnowledgeBase) -> None:
+    fields = {
+        "label": "Bot",
+        "scopes": ["ask"],
+        "limited": "yes",
+        "knowledge_bases": [base.id],
+        "expires": "30",
+    }
+    html = text_of(signed_in(mia).post("/account/keys", fields))
+    assert "only in Handbook" in html
+    row = ApiKey.objects.get()
+    assert row.knowledge_bases == [str(base.id)]
+    assert row.expires_at is not None
+    assert timedelta(days=29) < row.expires_at - timezone.now() < timedelta(days=31)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"limited": "yes"},
+        {"limited": "yes", "knowledge_bases": ["nonsense"]},
+        {"expires": "1000000"},
+        {"expires": "soon"},
+    ],
+)
+def test_limits_that_make_no_sense_are_refused(signed_in: SignIn, mia: User, fields: dict[str, Any]) -> None:
+    answer = signed_in(mia).post("/account/keys", {"label": "Bot", "scopes": ["ask"], **fields})
+    assert answer.status_code == 422
+    assert not ApiKey.objects.exists()
+
+
+def test_nobody_limits_a_key_to_what_they_may_not_read(
+    signed_in: SignIn, rob: User, base: KnowledgeBase
+) -> None:
+    fields = {"label": "Bot", "scopes": ["ask"], "limited": "yes", "knowledge_bases": [base.id]}
+    assert signed_in(rob).post("/account/keys", fields).status_code == 422
+
+
+def test_admins_see_and_revoke_everybodys_keys(signed_in: SignIn, rob: User, admin: User) -> None:
+    row, key = api_key_create(user=rob, label="Import")
+    assert signed_in(rob).get("/admin/keys").status_code == 403
+    assert signed_in(rob).post(f"/admin/keys/{row.id}/revoke").status_code == 403
+    assert api_key_find(key) is not None
+    client = signed_in(admin)
+    assert row.prefix in text_of(client.get("/admin/keys"))
+    assert client.post(f"/admin/keys/{row.id}/revoke").status_code == 302
+    assert api_key_find(key) is None
+    assert row.prefix not in text_of(client.get("/admin/keys"))
+    assert client.post(f"/admin/keys/{row.id}/revoke").status_code == 404
 
 
 def test_a_key_is_revoked_by_its_owner_only(signed_in: SignIn, rob: User, admin: User) -> None:

@@ -1,14 +1,20 @@
 """A key for another system."""
 
+from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from django.core.management.base import CommandParser
 from django.db import OperationalError
+from django.utils import timezone
 
-from cairn.accounts.models import KeyScope, User
+from cairn.accounts.models import ApiKey, KeyScope, User
 from cairn.accounts.services import api_key_create
 from cairn.errors import InvalidInput
+from cairn.library.models import KnowledgeBase
 from web.management.base import CairnCommand
+
+LONGEST_DAYS = 3650
 
 
 class Command(CairnCommand):
@@ -21,6 +27,14 @@ class Command(CairnCommand):
             "--scope", action="append", choices=KeyScope.values, help="repeat for several; all if absent"
         )
 
+        parser.add_argument(
+            "--kb",
+            action="append",
+            metavar="SLUG",
+            help="only in this one; repeat for several; all if absent",
+        )
+        parser.add_argument("--days", type=int, metavar="N", help="ends after so many days; never if absent")
+
     def handle(self, *_args: Any, **options: Any) -> None:
         try:
             user = User.objects.filter(username__iexact=options["user"]).first()
@@ -28,8 +42,43 @@ class Command(CairnCommand):
             raise InvalidInput("There is no database yet: start Cairn once.") from error
         if user is None:
             raise InvalidInput(f"There is no user named “{options['user']}”.")
-        row, key = api_key_create(user=user, label=options["name"], scopes=options["scope"])
+        row, key = api_key_create(
+            user=user,
+            label=options["name"],
+            scopes=options["scope"],
+            knowledge_bases=_named(options["kb"]),
+            expires_at=_expiry(options["days"]),
+        )
         if options["as_json"]:
-            self.write_json({"key": key, "id": str(row.id), "user": user.username, "scopes": row.scopes})
+            self.write_json(_said(row, key, user))
         else:
             self.stdout.write(key)
+
+
+def _named(slugs: list[str] | None) -> list[UUID] | None:
+    if slugs is None:
+        return None
+    found = dict(KnowledgeBase.objects.filter(slug__in=slugs, deleted_at=None).values_list("slug", "id"))
+    for slug in slugs:
+        if slug not in found:
+            raise InvalidInput(f"There is no knowledge base “{slug}”.")
+    return list(found.values())
+
+
+def _expiry(days: int | None) -> datetime | None:
+    if days is None:
+        return None
+    if not 1 <= days <= LONGEST_DAYS:
+        raise InvalidInput(f"A key lives for 1 to {LONGEST_DAYS} days.")
+    return timezone.now() + timedelta(days=days)
+
+
+def _said(row: ApiKey, key: str, user: User) -> dict[str, object]:
+    return {
+        "key": key,
+        "id": str(row.id),
+        "user": user.username,
+        "scopes": row.scopes,
+        "knowledge_bases": row.knowledge_bases,
+        "expires_at": row.expires_at.isoformat() if row.expires_at else None,
+    }

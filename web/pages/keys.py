@@ -1,0 +1,144 @@
+"""API keys: one's own, and for admins everybody's."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.utils import timezone
+from django.views.decorators.http import require_POST, require_safe
+
+from cairn.access.lookup import as_id
+from cairn.access.principals import require_admin
+from cairn.access.rules import knowledge_bases_for
+from cairn.access.scope import Principal
+from cairn.accounts.models import ApiKey, ApiKeyQuerySet, KeyScope, User
+from cairn.accounts.services import api_key_create, api_key_revoke
+from cairn.errors import InvalidInput, NotFound
+from cairn.library.models import KnowledgeBase
+from web.pages.door import page, show
+
+SCOPES = tuple((scope.value, scope.label) for scope in KeyScope)
+LIVES = (("", "Never"), ("7", "In a week"), ("30", "In 30 days"), ("90", "In 90 days"), ("365", "In a year"))
+_DAYS = {value for value, _ in LIVES}
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRow:
+    """`bases` names what the key is limited to, as far as its reader may see it; empty: not limited."""
+
+    id: UUID
+    label: str
+    prefix: str
+    owner: str
+    scopes: str
+    bases: str
+    created_at: datetime
+    last_used_at: datetime | None
+    expires_at: datetime | None
+
+
+def key_rows(principal: Principal, keys: ApiKeyQuerySet) -> list[KeyRow]:
+    names = dict(knowledge_bases_for(principal).values_list("id", "name"))
+    return [_row(key, names) for key in keys.select_related("user")]
+
+
+def _row(key: ApiKey, names: dict[UUID, str]) -> KeyRow:
+    labels = dict(SCOPES)
+    return KeyRow(
+        key.id,
+        key.label,
+        key.prefix,
+        key.user.username,
+        ", ".join(labels[scope].lower() for scope in key.scopes if scope in labels),
+        _bases(key.knowledge_bases, names),
+        key.created_at,
+        key.last_used_at,
+        key.expires_at,
+    )
+
+
+def _bases(limits: list[str] | None, names: dict[UUID, str]) -> str:
+    if limits is None:
+        return ""
+    known = [names[base] for base in map(UUID, limits) if base in names]
+    unknown = len(limits) - len(known)
+    return ", ".join([*sorted(known, key=str.casefold), *([f"{unknown} not open to you"] if unknown else [])])
+
+
+def key_fields(principal: Principal, user: User) -> dict[str, Any]:
+    """What the account page shows of keys."""
+    return {
+        "keys": key_rows(principal, ApiKey.objects.usable(timezone.now()).filter(user=user)),
+        "scopes": SCOPES,
+        "lives": LIVES,
+        "bases": knowledge_bases_for(principal).order_by("name", "id"),
+    }
+
+
+def key_make(request: HttpRequest, principal: Principal, user: User) -> str:
+    """The new key. InvalidInput with a sentence for what the form lacks."""
+    label = request.POST.get("label", "").replace("\0", "").strip()[:100]
+    if not label:
+        raise InvalidInput("Give the key a name.")
+    _, key = api_key_create(
+        user=user,
+        label=label,
+        scopes=request.POST.getlist("scopes"),
+        knowledge_bases=_limits(request, principal),
+        expires_at=_expiry(request.POST.get("expires", "")),
+    )
+    return key
+
+
+def _limits(request: HttpRequest, principal: Principal) -> list[UUID] | None:
+    if request.POST.get("limited") != "yes":
+        return None
+    chosen = [as_id(value) for value in request.POST.getlist("knowledge_bases")]
+    found: list[UUID] = [base.id for base in _readable(principal, chosen)]
+    if not chosen or len(found) != len(set(chosen)):
+        raise InvalidInput("Choose the knowledge bases that the key may use.")
+    return found
+
+
+def _readable(principal: Principal, ids: list[UUID]) -> list[KnowledgeBase]:
+    return list(knowledge_bases_for(principal).filter(pk__in=ids))
+
+
+def _expiry(days: str) -> datetime | None:
+    if days not in _DAYS:
+        raise InvalidInput("Choose when the key ends.")
+    return timezone.now() + timedelta(days=int(days)) if days else None
+
+
+@require_POST
+@page
+def key_revoke(request: HttpRequest, principal: Principal, key_id: str) -> HttpResponse:
+    api_key_revoke(user=User.objects.get(pk=principal.user), key_id=as_id(key_id))
+    messages.success(request, "The key is revoked.")
+    return redirect("pages:account")
+
+
+@require_safe
+@page
+def all_keys(request: HttpRequest, principal: Principal) -> HttpResponse:
+    """Every key that works now, so that an admin sees which programs may come in."""
+    require_admin(principal)
+    keys = key_rows(principal, ApiKey.objects.usable(timezone.now()).order_by("user__username", "created_at"))
+    context = {"keys": keys, "tab": "keys"}
+    return show(request, principal, "pages/console/keys.html", context, area="console")
+
+
+@require_POST
+@page
+def any_key_revoke(request: HttpRequest, principal: Principal, key_id: str) -> HttpResponse:
+    require_admin(principal)
+    key = ApiKey.objects.filter(pk=as_id(key_id)).select_related("user").first()
+    if key is None:
+        raise NotFound
+    api_key_revoke(user=key.user, key_id=key.id)
+    messages.success(request, f"The key “{key.label}” of {key.user.username} is revoked.")
+    return redirect("pages:console-keys")
