@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from typing import Any
+from uuid import UUID
 
 from django.conf import settings
 from django.http import HttpRequest
@@ -12,6 +13,7 @@ from ninja.utils import check_csrf
 from cairn.access.principals import (
     principal_for_key,
     principal_for_user,
+    principal_viewed,
     require_admin,
     require_key_scope,
 )
@@ -21,6 +23,9 @@ from cairn.accounts.services import api_key_find
 from cairn.errors import Forbidden, NotSignedIn
 
 _KEPT = "_cairn_principal"
+VIEWED = "cairn_viewed_user"
+"""In the session of an admin who views Cairn as somebody: whom."""
+SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 def principal_of(request: HttpRequest) -> Principal:
@@ -35,14 +40,19 @@ def principal_of(request: HttpRequest) -> Principal:
 def principal_again(principal: Principal) -> Principal:
     """The same principal as of now, for what outlives a request. NotSignedIn if no longer let in."""
     if principal.key is None:
-        user = User.objects.filter(pk=principal.user).first()
-        if user is None:
-            raise NotSignedIn
-        return principal_for_user(user)
+        user, viewer = _user(principal.user), principal.viewer
+        return principal_viewed(user, viewer=_user(viewer)) if viewer else principal_for_user(user)
     key = ApiKey.objects.usable(timezone.now()).select_related("user").filter(pk=principal.key).first()
     if key is None:
         raise NotSignedIn
     return principal_for_key(key)
+
+
+def _user(value: UUID) -> User:
+    user = User.objects.filter(pk=value).first()
+    if user is None:
+        raise NotSignedIn
+    return user
 
 
 def _keep(request: HttpRequest, principal: Principal) -> Principal:
@@ -53,7 +63,14 @@ def _keep(request: HttpRequest, principal: Principal) -> Principal:
 def _principal_of_session(request: HttpRequest) -> Principal:
     if not isinstance(request.user, User):
         raise NotSignedIn
-    return principal_for_user(request.user)
+    viewed = request.session.get(VIEWED) if request.user.is_admin else None
+    user = User.objects.filter(pk=viewed, is_active=True).first() if viewed else None
+    return principal_viewed(user, viewer=request.user) if user else principal_for_user(request.user)
+
+
+def refuse_changes_while_viewing(principal: Principal, request: HttpRequest) -> None:
+    if principal.viewer is not None and request.method not in SAFE:
+        raise Forbidden(f"You see Cairn as {principal.username}: nothing can be changed.", code="read_only")
 
 
 class BearerKey(HttpBearer):
@@ -91,9 +108,10 @@ class BrowserSession(APIKeyCookie):
     param_name = settings.SESSION_COOKIE_NAME
     openapi_description = "The browser's session; requests that change something need `X-CSRFToken`."
 
-    def __init__(self, *, admin: bool = False) -> None:
+    def __init__(self, *, admin: bool = False, reads: bool = False) -> None:
         super().__init__(csrf=True)
         self.admin = admin
+        self.reads = reads
 
     def __call__(self, request: HttpRequest) -> Principal | None:
         return self.authenticate(request, None) if isinstance(request.user, User) else None
@@ -102,6 +120,8 @@ class BrowserSession(APIKeyCookie):
         if check_csrf(request):
             raise Forbidden("The CSRF token is missing or wrong.", code="csrf_failed")
         principal = principal_of(request)
+        if not self.reads:
+            refuse_changes_while_viewing(principal, request)
         _require(principal, (), admin=self.admin)
         return principal
 
@@ -113,6 +133,9 @@ def _require(principal: Principal, scopes: Sequence[str], *, admin: bool) -> Non
         require_key_scope(principal, *scopes)
 
 
-def needs(*scopes: str, admin: bool = False) -> list[Callable[[HttpRequest], Any]]:
-    """For a route's `auth`: a key with one of the scopes (none named: any key), or a session."""
-    return [BearerKey(*scopes, admin=admin), BrowserSession(admin=admin)]
+def needs(*scopes: str, admin: bool = False, reads: bool = False) -> list[Callable[[HttpRequest], Any]]:
+    """For a route's `auth`: a key with one of the scopes (none named: any key), or a session.
+
+    `reads`: it changes nothing although it is a POST, so that admins may call it while they view as somebody.
+    """
+    return [BearerKey(*scopes, admin=admin), BrowserSession(admin=admin, reads=reads)]

@@ -8,6 +8,7 @@ from django.http import HttpRequest, HttpResponse
 
 from cairn.errors import CairnError, NotSignedIn
 from web.api import (
+    access,
     ask,
     conversations,
     documents,
@@ -66,6 +67,8 @@ api.add_router("v1/groups", groups.router)
 api.add_router("v1/knowledge-bases", knowledge_bases.router)
 api.add_router("v1/knowledge-bases", documents.in_knowledge_base)
 api.add_router("v1/documents", documents.router)
+api.add_router("v1/knowledge-bases", access.in_knowledge_base)
+api.add_router("v1/documents", access.of_document)
 api.add_router("v1/receipts", documents.receipts)
 api.add_router("v1/knowledge-bases", imports.in_knowledge_base)
 api.add_router("v1/imports", imports.router)

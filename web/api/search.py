@@ -57,7 +57,7 @@ class SearchQuery(Body):
     ranking: Ranking = Ranking.HYBRID
 
 
-@router.post("", response=Found, auth=needs("search", "ask"))
+@router.post("", response=Found, auth=needs("search", "ask", reads=True))
 def search(request: HttpRequest, payload: SearchQuery) -> Found:
     """Passages I may read, best first."""
     began = time.perf_counter()

@@ -12,7 +12,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from cairn.access.scope import Principal
 from cairn.accounts.models import User
-from cairn.errors import InvalidInput, NotFound
+from cairn.errors import Forbidden, InvalidInput, NotFound
 from web.pages.door import page, show
 from web.pages.keys import key_fields, key_make
 
@@ -21,6 +21,8 @@ from web.pages.keys import key_fields, key_make
 @require_http_methods(["GET", "HEAD", "POST"])
 @page
 def account(request: HttpRequest, principal: Principal) -> HttpResponse:
+    if principal.viewer:
+        raise Forbidden("Stop viewing as somebody else to see your own account.")
     if request.method != "POST":
         return _account(request, principal)
     form = PasswordChangeForm(_user(request), request.POST)

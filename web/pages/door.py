@@ -14,7 +14,7 @@ from cairn.access.models import Role
 from cairn.access.rules import knowledge_bases_for
 from cairn.access.scope import Principal
 from cairn.errors import Forbidden, NotFound, NotSignedIn
-from web.auth import principal_of
+from web.auth import principal_of, refuse_changes_while_viewing
 from web.pages.rail import conversation_groups
 
 P = ParamSpec("P")
@@ -45,7 +45,9 @@ def _door(view: View[P], turned_away: Callable[[HttpRequest], HttpResponse]) -> 
     @wraps(view)
     def opened(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
         try:
-            return view(request, principal_of(request), *args, **kwargs)
+            principal = principal_of(request)
+            refuse_changes_while_viewing(principal, request)
+            return view(request, principal, *args, **kwargs)
         except NotSignedIn:
             return turned_away(request)
         except NotFound as error:

@@ -27,7 +27,7 @@ LAST = (1 << 31) - 1
 def document(request: HttpRequest, principal: Principal, document_id: str) -> HttpResponse:
     found = document_for(principal, document_id)
     context = {
-        **_about(principal, found),
+        **about(principal, found),
         "tab": "text",
         "has_text": bool(found.active_version and found.active_version.rendition),
         "passage": _passage(principal, found, request.GET.get("chunk")),
@@ -39,7 +39,7 @@ def document(request: HttpRequest, principal: Principal, document_id: str) -> Ht
 @page
 def passages(request: HttpRequest, principal: Principal, document_id: str) -> HttpResponse:
     found = document_for(principal, document_id)
-    context = {**_about(principal, found), "tab": "passages", **_passages(found, after=-1)}
+    context = {**about(principal, found), "tab": "passages", **_passages(found, after=-1)}
     return show(request, principal, "pages/library/passages.html", context, area="library")
 
 
@@ -64,7 +64,7 @@ def _passages(found: Document, *, after: int) -> dict[str, Any]:
     }
 
 
-def _about(principal: Principal, found: Document) -> dict[str, Any]:
+def about(principal: Principal, found: Document) -> dict[str, Any]:
     """What stands above every tab of a document."""
     members = documents_for(principal).filter(parent=found).with_versions()[:MEMBERS]
     parts = list(members)

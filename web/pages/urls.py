@@ -3,6 +3,7 @@
 from django.urls import path
 
 from web.pages import (
+    access,
     account,
     chat,
     console,
@@ -14,6 +15,7 @@ from web.pages import (
     library,
     reading,
     session,
+    viewing,
 )
 
 app_name = "pages"
@@ -34,11 +36,14 @@ urlpatterns = [
         reading.more_passages,
         name="more-passages",
     ),
+    path("library/documents/<str:document_id>/access", access.document, name="document-access"),
+    path("library/documents/<str:document_id>/people", access.readers, name="document-people"),
     path("library/imports/<str:import_id>", imports.show_import, name="import"),
     path("library/<slug:slug>", library.knowledge_base, name="knowledge-base"),
     path("admin", console.index, name="console-index"),
     path("admin/knowledge-bases", console.knowledge_bases, name="console"),
     path("admin/knowledge-bases/<slug:slug>", console.knowledge_base, name="console-knowledge-base"),
+    path("admin/knowledge-bases/<slug:slug>/people", access.people, name="console-people"),
     path("admin/ingestion", ingesting.ingesting, name="console-ingestion"),
     path("admin/ingestion/queue", ingesting.queue, name="console-queue"),
     path("admin/ingestion/failures", ingesting.failures, name="console-failures"),
@@ -53,6 +58,8 @@ urlpatterns = [
     path("admin/evaluation/gold-questions/new", gold.new, name="gold-new"),
     path("admin/evaluation/gold-questions/<str:question_id>", gold.question, name="gold-question"),
     path("admin/users", console.users, name="console-users"),
+    path("admin/users/<str:user_id>/view-as", viewing.view_as, name="view-as"),
+    path("view-as/stop", viewing.view_as_stop, name="view-as-stop"),
     path("admin/groups", console.groups, name="console-groups"),
     path("admin/keys", keys.all_keys, name="console-keys"),
     path("admin/keys/<str:key_id>/revoke", keys.any_key_revoke, name="console-key-revoke"),

@@ -1,5 +1,6 @@
 """From a signed-in user or an API key to a Principal."""
 
+from dataclasses import replace
 from uuid import UUID
 
 from cairn.access.scope import Principal
@@ -15,6 +16,13 @@ def principal_for_user(user: User) -> Principal:
     if not user.is_active:
         raise NotSignedIn
     return Principal(user.id, user.username, user.is_admin, _groups_of(user))
+
+
+def principal_viewed(user: User, *, viewer: User) -> Principal:
+    """What an admin sees who views Cairn as the user. NotSignedIn if either may not."""
+    if not (viewer.is_active and viewer.is_admin):
+        raise NotSignedIn
+    return replace(principal_for_user(user), viewer=viewer.id)
 
 
 def principal_behind(user: User) -> Principal:

@@ -20,7 +20,8 @@ class Principal:
     """A user, or an API key acting for one. Group membership is as of the question, never cached.
 
     `key_scopes` is None for a signed-in user: everything the user may do. `key_bases` are the only
-    knowledge bases that the key may touch; None: all that its user may.
+    knowledge bases that the key may touch; None: all that its user may. `viewer` is the admin who looks at
+    Cairn as this user: it reads what the user may read, but their conversations, and changes nothing.
     """
 
     user: UUID
@@ -30,6 +31,12 @@ class Principal:
     key: UUID | None = None
     key_scopes: frozenset[str] | None = None
     key_bases: frozenset[UUID] | None = None
+    viewer: UUID | None = None
+
+    @property
+    def actor(self) -> UUID:
+        """Whose doing it is."""
+        return self.viewer or self.user
 
     @property
     def administers(self) -> bool:

@@ -201,9 +201,54 @@ def test_a_group_is_given_access(sign_in: SignIn) -> None:
     page.get_by_label("Give access to").select_option(label=group)
     page.get_by_label(f"Role of {group}").select_option("editor")
     page.get_by_role("button", name="Save access").click()
+    foretold = page.get_by_role("dialog", name="Change who may read this?")
+    expect(foretold).to_contain_text(f"1 person gains access: {user}.")
+    foretold.get_by_role("button", name="Save").click()
     expect(page.get_by_text("Saved. It counts from the next question.")).to_be_visible()
     assert status(theirs, f"/library/{slug}") == 200
     expect(theirs.get_by_role("button", name="Choose files")).to_be_visible()
+    why = page.get_by_role("row", name=user)
+    expect(why).to_contain_text(f"Is in the group “{group}”, which edits here.")
+
+
+def test_a_document_is_closed_to_chosen_readers_after_a_look_at_whom_that_shuts_out(sign_in: SignIn) -> None:
+    page = sign_in()
+    slug = create_knowledge_base(page)
+    user = f"user-{uuid4().hex[:8]}"
+    page.goto("/admin/users")
+    new = page.get_by_role("region", name="New user")
+    new.get_by_label("User name").fill(user)
+    new.get_by_label("Password").fill(PASSWORD)
+    new.get_by_role("button", name="Create the user").click()
+    expect(page.locator("summary", has_text=user)).to_be_visible()
+    page.goto(f"/admin/knowledge-bases/{slug}")
+    page.get_by_label("Give access to").select_option(label=user)
+    page.get_by_role("button", name="Save access").click()
+    page.get_by_role("dialog").get_by_role("button", name="Save").click()
+    expect(page.get_by_text("Saved. It counts from the next question.")).to_be_visible()
+    uploaded(page, slug, markdown("salaries.md"))
+
+    page.get_by_role("list", name="Files").get_by_role("link").click()
+    page.get_by_role("navigation", name="Document").get_by_role("link", name="Access").click()
+    expect(page.get_by_role("row", name=user)).to_contain_text("Was granted access: reads here.")
+    page.get_by_label("Of them, only chosen readers").check()
+    page.get_by_role("button", name="Save readers").click()
+    foretold = page.get_by_role("dialog", name="Change who may read this?")
+    expect(foretold).to_contain_text(f"1 person loses access: {user}.")
+    foretold.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("row", name=user)).to_have_count(0)
+    page.get_by_label("User name").fill(user)
+    expect(page.get_by_role("row", name=user)).to_contain_text("they are none of them")
+
+    page.goto("/admin/users")
+    page.locator("summary", has_text=user).click()
+    page.get_by_role("button", name=f"View as {user}").click()
+    expect(page.get_by_text(f"You see Cairn as {user}.")).to_be_visible()
+    page.goto(f"/library/{slug}")
+    expect(page.get_by_text("salaries.md")).to_have_count(0)
+    page.get_by_role("button", name="Stop").click()
+    page.goto(f"/library/{slug}")
+    expect(page.locator("#documents .tag-ready")).to_have_count(1)
 
 
 def test_a_knowledge_base_is_deleted_only_with_its_name(sign_in: SignIn) -> None:

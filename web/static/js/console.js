@@ -28,7 +28,7 @@ function fieldOf(form, error) {
   return name && form.elements.namedItem(String(name));
 }
 
-function showProblem(form, problem) {
+export function showProblem(form, problem) {
   const lines = [];
   for (const error of problem.errors ?? []) {
     const field = fieldOf(form, error);
@@ -41,7 +41,7 @@ function showProblem(form, problem) {
   $('[aria-invalid="true"]', form)?.focus();
 }
 
-function clearProblem(form) {
+export function clearProblem(form) {
   $("[data-error]", form).hidden = true;
   for (const input of $$("[aria-invalid]", form)) input.removeAttribute("aria-invalid");
 }
@@ -128,47 +128,6 @@ function wireQueue() {
   setInterval(look, LOOK_MS);
 }
 
-function wireGrants(form) {
-  const rows = $("[data-rows]", form);
-  const save = $("button:not([type])", form);
-  const picker = $("[data-add]", form);
-  const changed = () => {
-    save.disabled = false;
-    $("[data-nobody]", form).hidden = rows.children.length > 0;
-    const taken = new Set($$("[data-subject]", rows).map((row) => row.dataset.subject));
-    for (const option of $$("option", picker)) option.disabled = taken.has(option.value);
-  };
-  picker.addEventListener("change", () => {
-    const option = picker.selectedOptions[0];
-    const row = $("template", form).content.firstElementChild.cloneNode(true);
-    row.dataset.subject = option.value;
-    $("[data-name]", row).textContent = option.textContent;
-    $("[data-kind]", row).textContent = option.value.startsWith("group:") ? "group" : option.value.startsWith("user:") ? "user" : "";
-    $("select", row).setAttribute("aria-label", `Role of ${option.textContent}`);
-    $("[data-remove]", row).setAttribute("aria-label", `Take access from ${option.textContent}`);
-    rows.append(row);
-    picker.value = "";
-    changed();
-    $("select", row).focus();
-  });
-  rows.addEventListener("click", (event) => { if (event.target.closest("[data-remove]")) { event.target.closest("[data-subject]").remove(); changed(); picker.focus(); } });
-  rows.addEventListener("change", changed);
-  form.addEventListener("submit", async (event) => {
-    event.preventDefault();
-    clearProblem(form);
-    const grants = $$("[data-subject]", rows).map((row) => ({ subject: row.dataset.subject, role: $("select", row).value }));
-    try {
-      await api("PUT", form.dataset.grants, grants);
-      save.disabled = true;
-      toast("Saved. It counts from the next question.");
-    } catch (problem) {
-      showProblem(form, problem);
-    }
-  });
-  changed();
-  save.disabled = true;
-}
-
 for (const form of $$("form[data-api]")) {
   form.addEventListener("submit", (event) => { event.preventDefault(); submit(form); });
   const typed = $("[data-typed-input]", form);
@@ -179,6 +138,4 @@ document.addEventListener("click", (event) => {
   const button = event.target.closest("[data-post], [data-retry-code]");
   if (button) post(button);
 });
-const grants = $("#grants");
-if (grants) wireGrants(grants);
 if ($("#queue")) wireQueue();

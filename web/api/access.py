@@ -1,0 +1,184 @@
+"""Who may read a knowledge base or a document, why, and what a change would do. For managers."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.http import HttpRequest
+from ninja import Body as JsonBody
+from ninja import Query, Router
+from pydantic import BaseModel, Field
+
+from cairn.access import people
+from cairn.access.effects import Change, effect_of_grants, effect_of_readers
+from cairn.access.effects import Effect as EffectRow
+from cairn.access.lookup import document_for, knowledge_base_for, one_of
+from cairn.access.models import Role
+from cairn.access.people import Access, DocumentAccess, access_of, document_access_of
+from cairn.accounts.models import User
+from cairn.library.models import Document, KnowledgeBase
+from web.api.fields import Body, Subjects
+from web.api.knowledge_bases import NewGrants
+from web.api.pagination import Page, PageQuery, page_of
+from web.auth import needs, principal_of
+
+in_knowledge_base = Router(tags=["Access"], auth=needs("manage"))
+of_document = Router(tags=["Access"], auth=needs("manage"))
+FORETELLS = needs("manage", reads=True)
+NAMED_AT_MOST = 100
+
+
+class PeopleQuery(PageQuery):
+    q: str = Field("", max_length=150, description="Part of a user name")
+
+
+class Way(BaseModel):
+    """`subject` as in grants, or `admin`: admins manage every knowledge base."""
+
+    subject: str
+    name: str
+    role: Role
+
+
+class Person(BaseModel):
+    """`role` is the highest of all ways in; null: there is none."""
+
+    id: str
+    username: str
+    is_active: bool
+    may_read: bool
+    role: Role | None
+    via: list[Way]
+
+    @classmethod
+    def of(cls, access: Access) -> "Person":
+        return cls(may_read=access.is_active and access.role is not None, **_person(access))
+
+
+class Narrowing(BaseModel):
+    """`passes`: what lets the person pass: readers' names, `manager` or `admin`. Empty: they are shut out."""
+
+    document: str
+    title: str
+    passes: list[str]
+
+
+class Reader(Person):
+    """`narrowed`: the document and what it lies in, as far as they are narrowed to some readers."""
+
+    narrowed: list[Narrowing]
+
+    @classmethod
+    def of_document(cls, found: DocumentAccess) -> "Reader":
+        narrowed = [
+            Narrowing(document=str(each.document), title=each.title, passes=list(each.passes))
+            for each in found.narrowings
+        ]
+        return cls(may_read=found.may_read, narrowed=narrowed, **_person(found.access))
+
+
+class Changed(BaseModel):
+    id: str
+    username: str
+    before: Role | None
+    after: Role | None
+
+    @classmethod
+    def of(cls, change: Change) -> "Changed":
+        return cls(id=str(change.user), username=change.username, before=change.before, after=change.after)
+
+
+class Some(BaseModel):
+    """`people` are the first hundred of `count`, by name."""
+
+    count: int
+    people: list[Changed]
+
+    @classmethod
+    def of(cls, changes: Sequence[Change]) -> "Some":
+        return cls(count=len(changes), people=[Changed.of(change) for change in changes[:NAMED_AT_MOST]])
+
+
+class Effect(BaseModel):
+    """`changes`: who keeps access with another role. Admins are in none of them."""
+
+    gains: Some
+    losses: Some
+    changes: Some
+
+    @classmethod
+    def of(cls, effect: EffectRow) -> "Effect":
+        return cls(
+            gains=Some.of(effect.gains), losses=Some.of(effect.losses), changes=Some.of(effect.changes)
+        )
+
+
+class NewReaders(Body):
+    """As in `PATCH` of the document: null or with `everyone`: all who may read the knowledge base."""
+
+    readers: Subjects | None
+
+
+@in_knowledge_base.get("/{knowledge_base_id}/people", response=Page[Person])
+def people_list(request: HttpRequest, knowledge_base_id: str, page: Query[PeopleQuery]) -> Page[Person]:
+    """Takes the role manager. Active people who may read it, and through what."""
+    base = _managed(request, knowledge_base_id)
+    found = page_of(people.people_in(base).filter(username__icontains=page.q), page)
+    items = [Person.of(access) for access in access_of(found.rows, base)]
+    return Page(items=items, next_cursor=found.next_cursor)
+
+
+@in_knowledge_base.get("/{knowledge_base_id}/people/{user_id}", response=Person)
+def person_get(request: HttpRequest, knowledge_base_id: str, user_id: str) -> Person:
+    """Takes the role manager. Why this person may read it, or that they may not."""
+    base = _managed(request, knowledge_base_id)
+    return Person.of(access_of([one_of(User.objects.all(), user_id)], base)[0])
+
+
+@in_knowledge_base.post("/{knowledge_base_id}/grants/effect", response=Effect, auth=FORETELLS)
+def grants_foretell(request: HttpRequest, knowledge_base_id: str, payload: JsonBody[NewGrants]) -> Effect:
+    """Takes the role manager. What putting these grants would do to whom; nothing is changed."""
+    base = _managed(request, knowledge_base_id)
+    return Effect.of(effect_of_grants(base, [(grant.subject, grant.role) for grant in payload]))
+
+
+@of_document.get("/{document_id}/people", response=Page[Reader])
+def reader_list(request: HttpRequest, document_id: str, page: Query[PeopleQuery]) -> Page[Reader]:
+    """Takes the role manager. Active people who may read it, and through what."""
+    document = _document(request, document_id)
+    found = page_of(people.people_reading(document).filter(username__icontains=page.q), page)
+    items = [Reader.of_document(each) for each in document_access_of(found.rows, document)]
+    return Page(items=items, next_cursor=found.next_cursor)
+
+
+@of_document.get("/{document_id}/people/{user_id}", response=Reader)
+def reader_get(request: HttpRequest, document_id: str, user_id: str) -> Reader:
+    """Takes the role manager. Why this person may read it, or what shuts them out."""
+    document = _document(request, document_id)
+    return Reader.of_document(document_access_of([one_of(User.objects.all(), user_id)], document)[0])
+
+
+@of_document.post("/{document_id}/readers/effect", response=Effect, auth=FORETELLS)
+def readers_foretell(request: HttpRequest, document_id: str, payload: NewReaders) -> Effect:
+    """Takes the role manager. What narrowing it to these readers would do to whom; nothing is changed."""
+    document = _document(request, document_id)
+    return Effect.of(
+        effect_of_readers(document, ["everyone"] if payload.readers is None else payload.readers)
+    )
+
+
+def _managed(request: HttpRequest, value: str) -> KnowledgeBase:
+    return knowledge_base_for(principal_of(request), value, role=Role.MANAGER)
+
+
+def _document(request: HttpRequest, value: str) -> Document:
+    return document_for(principal_of(request), value, role=Role.MANAGER)
+
+
+def _person(access: Access) -> dict[str, Any]:
+    return {
+        "id": str(access.user),
+        "username": access.username,
+        "is_active": access.is_active,
+        "role": access.role,
+        "via": [Way(subject=way.subject, name=way.name, role=way.role) for way in access.via],
+    }

@@ -1,0 +1,143 @@
+"""Who may read a knowledge base or a document, and why: for its managers."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+
+from cairn.access import people as access
+from cairn.access.lookup import document_for, knowledge_base_named
+from cairn.access.models import Role
+from cairn.access.people import ADMIN, Access, DocumentAccess, access_of, document_access_of
+from cairn.access.scope import Principal
+from cairn.accounts.models import Group, User
+from cairn.library.models import Document
+from web.pages.door import fragment, number_in, page, show
+from web.pages.reading import about
+
+PEOPLE_PER_PAGE = 25
+LONGEST_NAME = 150
+DOES = {Role.READER: "reads", Role.EDITOR: "edits", Role.MANAGER: "manages"}
+
+
+@dataclass(frozen=True, slots=True)
+class PersonRow:
+    """`reasons` in words: each way in, then what a narrowing makes of it."""
+
+    id: UUID
+    username: str
+    may_read: bool
+    role: str
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SubjectRow:
+    subject: str
+    name: str
+    kind: str
+
+
+@require_safe
+@fragment
+def people(request: HttpRequest, principal: Principal, slug: str) -> HttpResponse:
+    base = knowledge_base_named(principal, slug, role=Role.MANAGER)
+    asked, users, number = _looked_up(request, access.people_in(base))
+    shown = users[:PEOPLE_PER_PAGE]
+    rows = [_row(each, may=each.is_active and each.role is not None) for each in access_of(shown, base)]
+    return _people(request, rows, asked, number, more=len(users) > PEOPLE_PER_PAGE)
+
+
+@require_safe
+@fragment
+def readers(request: HttpRequest, principal: Principal, document_id: str) -> HttpResponse:
+    found = document_for(principal, document_id, role=Role.MANAGER)
+    asked, users, number = _looked_up(request, access.people_reading(found))
+    rows = [_document_row(each) for each in document_access_of(users[:PEOPLE_PER_PAGE], found)]
+    return _people(request, rows, asked, number, more=len(users) > PEOPLE_PER_PAGE)
+
+
+def _looked_up(request: HttpRequest, who_may: "QuerySet[User]") -> tuple[str, Sequence[User], int]:
+    """Those who may, or, where somebody is looked for by name, whoever bears it: why they may not is the
+    question then. One more than is shown."""
+    asked = request.GET.get("q", "").replace("\0", "").strip()[:LONGEST_NAME]
+    number = number_in(request.GET.get("page", ""))
+    rows = User.objects.filter(username__icontains=asked) if asked else who_may
+    begin = (number - 1) * PEOPLE_PER_PAGE
+    return asked, list(rows.order_by("username", "id")[begin : begin + PEOPLE_PER_PAGE + 1]), number
+
+
+def _people(
+    request: HttpRequest, rows: Iterable[PersonRow], asked: str, number: int, *, more: bool
+) -> HttpResponse:
+    context = {"people": list(rows), "asked": asked, "number": number, "next": number + 1 if more else None}
+    return render(request, "pages/console/_people.html", context)
+
+
+def _row(found: Access, *, may: bool, more: Iterable[str] = ()) -> PersonRow:
+    role = found.role.value if found.role else ""
+    return PersonRow(found.user, found.username, may, role, (*_reasons(found), *more))
+
+
+def _document_row(found: DocumentAccess) -> PersonRow:
+    return _row(found.access, may=found.may_read, more=map(_narrowing, found.narrowings))
+
+
+def _reasons(found: Access) -> Iterable[str]:
+    if not found.is_active:
+        yield "The account is disabled."
+    for way in found.via:
+        kind, _, _ = way.subject.partition(":")
+        does = DOES[way.role]
+        match kind:
+            case _ if way.subject == ADMIN:
+                yield "Is an administrator, and manages every knowledge base."
+            case "user":
+                yield f"Was granted access: {does} here."
+            case "group":
+                yield f"Is in the group “{way.name}”, which {does} here."
+            case _:
+                yield f"Everyone who can sign in {does} here."
+    if not found.via:
+        yield "Nothing was granted to them, to a group of theirs or to everyone."
+
+
+def _narrowing(narrowing: access.Narrowing) -> str:
+    if not narrowing.passes:
+        return f"“{narrowing.title}” is open to chosen readers only, and they are none of them."
+    return f"“{narrowing.title}” is open to chosen readers only; they pass as {', '.join(narrowing.passes)}."
+
+
+@require_safe
+@page
+def document(request: HttpRequest, principal: Principal, document_id: str) -> HttpResponse:
+    found = document_for(principal, document_id, role=Role.MANAGER)
+    context = {
+        **about(principal, found),
+        "tab": "access",
+        "narrowed": found.narrowed,
+        "readers": _chosen(found),
+        "blank_reader": SubjectRow("", "", ""),
+        "subjects": {
+            "users": User.objects.filter(is_active=True).order_by("username"),
+            "groups": Group.objects.order_by("name"),
+        },
+    }
+    return show(request, principal, "pages/library/access.html", context, area="library")
+
+
+def _chosen(found: Document) -> list[SubjectRow]:
+    return [
+        SubjectRow(
+            reader.subject, reader.user.username if reader.user else str(reader.group), _kind(reader.subject)
+        )
+        for reader in found.readers.select_related("user", "group")
+    ]
+
+
+def _kind(subject: str) -> str:
+    return subject.partition(":")[0]

@@ -1,0 +1,38 @@
+"""Seeing Cairn as somebody else, for admins: what that person may read, nothing of what they asked."""
+
+from django.contrib.auth.views import redirect_to_login
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.views.decorators.http import require_POST
+
+from cairn.access.lookup import one_of
+from cairn.access.principals import require_admin
+from cairn.access.scope import Principal
+from cairn.accounts.models import User
+from cairn.audit.services import record
+from cairn.errors import Forbidden
+from web.auth import VIEWED
+from web.pages.door import page
+
+
+@require_POST
+@page
+def view_as(request: HttpRequest, principal: Principal, user_id: str) -> HttpResponse:
+    require_admin(principal)
+    user = one_of(User.objects.filter(is_active=True), user_id)
+    if user.id == principal.user:
+        raise Forbidden("You see Cairn as yourself already.")
+    request.session[VIEWED] = str(user.id)
+    record("view_as.started", actor=principal.user, subject=f"user:{user.id}")
+    return redirect("pages:library")
+
+
+@require_POST
+def view_as_stop(request: HttpRequest) -> HttpResponse:
+    """Not behind the pages' door, which lets nothing be changed meanwhile."""
+    if not isinstance(request.user, User):
+        return redirect_to_login("/")
+    viewed = request.session.pop(VIEWED, None)
+    if viewed:
+        record("view_as.ended", actor=request.user.id, subject=f"user:{viewed}")
+    return redirect("pages:console-users" if request.user.is_admin else "pages:chat")

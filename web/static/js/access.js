@@ -1,0 +1,79 @@
+// Who may read a knowledge base or a document: the list of subjects, and what a change would do to whom.
+
+import { $, $$, confirmed, plural, toast } from "./dom.js";
+import { api } from "./http.js";
+import { clearProblem, showProblem } from "./console.js";
+
+const NAMED = 8;
+const KINDS = { group: "group", user: "user" };
+
+function named({ count, people }) {
+  const names = people.slice(0, NAMED).map((person) => person.username);
+  return count > names.length ? `${names.join(", ")} and ${count - names.length} more` : names.join(", ");
+}
+
+function sentence(some, one, many) {
+  return some.count ? [`${plural(some.count, "person", "people")} ${some.count === 1 ? one : many}: ${named(some)}.`] : [];
+}
+
+/** What would come of it, in words; empty if it makes no difference to anybody. */
+function told({ gains, losses, changes }) {
+  return [
+    ...sentence(losses, "loses access", "lose access"),
+    ...sentence(gains, "gains access", "gain access"),
+    ...sentence(changes, "keeps access in another role", "keep access in another role"),
+  ].join(" ");
+}
+
+function wire(form) {
+  const rows = $("[data-rows]", form);
+  const save = $("button:not([type])", form);
+  const picker = $("[data-add]", form);
+  const everyone = $("[data-everyone]", form); // documents only: not narrowed
+  const changed = () => {
+    save.disabled = false;
+    $("[data-nobody]", form).hidden = rows.children.length > 0;
+    const taken = new Set($$("[data-subject]", rows).map((row) => row.dataset.subject));
+    for (const option of $$("option", picker)) option.disabled = taken.has(option.value);
+    if (everyone) $("[data-chosen]", form).hidden = everyone.checked;
+  };
+  const value = () => {
+    const subjects = $$("[data-subject]", rows);
+    if (everyone) return { readers: everyone.checked ? null : subjects.map((row) => row.dataset.subject) };
+    return subjects.map((row) => ({ subject: row.dataset.subject, role: $("select", row).value }));
+  };
+  picker.addEventListener("change", () => {
+    const option = picker.selectedOptions[0];
+    const row = $("template", form).content.firstElementChild.cloneNode(true);
+    row.dataset.subject = option.value;
+    $("[data-name]", row).textContent = option.textContent;
+    $("[data-kind]", row).textContent = KINDS[option.value.split(":")[0]] ?? "";
+    $("select", row)?.setAttribute("aria-label", `Role of ${option.textContent}`);
+    $("[data-remove]", row).setAttribute("aria-label", `Take access from ${option.textContent}`);
+    rows.append(row);
+    picker.value = "";
+    changed();
+    ($("select", row) ?? $("[data-remove]", row)).focus();
+  });
+  rows.addEventListener("click", (event) => { if (event.target.closest("[data-remove]")) { event.target.closest("[data-subject]").remove(); changed(); picker.focus(); } });
+  form.addEventListener("change", changed);
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    clearProblem(form);
+    const wanted = value();
+    try {
+      const text = told(await api("POST", form.dataset.effect, wanted));
+      if (text && !(await confirmed({ title: "Change who may read this?", text: `${text} It counts from the next question.`, yes: "Save" }))) return;
+      await api(form.dataset.method, form.dataset.access, wanted);
+      save.disabled = true;
+      toast("Saved. It counts from the next question.");
+      document.getElementById("people")?.dispatchEvent(new Event("due"));
+    } catch (problem) {
+      showProblem(form, problem);
+    }
+  });
+  changed();
+  save.disabled = true;
+}
+
+for (const form of $$("form[data-access]")) wire(form);
