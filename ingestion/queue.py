@@ -16,7 +16,7 @@ INTERACTIVE, BULK, MAINTENANCE, WATCHES = "interactive", "bulk", "maintenance", 
 is long, and must wait neither behind one nor hold up anything else."""
 
 
-def _send(task: str, where: str, *args: object) -> None:
+def send(task: str, where: str, *args: object) -> None:
     try:
         app.send_task(task, args=args, queue=where, retry=False)
     except (OperationalError, OSError) as error:
@@ -25,24 +25,24 @@ def _send(task: str, where: str, *args: object) -> None:
 
 def enqueue_work(lane: Lane, *, again: bool = False) -> None:
     """Wakes a worker, which takes the job whose turn it is. `again`: it wakes the next one in turn."""
-    _send("ingestion.work", lane.value, lane.value, again)
+    send("ingestion.work", lane.value, lane.value, again)
 
 
 def enqueue_erasure(receipt: UUID) -> None:
-    _send("ingestion.erase", MAINTENANCE, str(receipt))
+    send("ingestion.erase", MAINTENANCE, str(receipt))
 
 
 def enqueue_refresh(document: UUID) -> None:
-    _send("ingestion.refresh", MAINTENANCE, str(document))
+    send("ingestion.refresh", MAINTENANCE, str(document))
 
 
 def enqueue_watch(watch: UUID) -> None:
-    _send("ingestion.watch", WATCHES, str(watch))
+    send("ingestion.watch", WATCHES, str(watch))
 
 
 def enqueue_reindex() -> None:
     """Returns at once: the work is done beside the queue, in the process that takes the message."""
-    _send("ingestion.reindex", MAINTENANCE)
+    send("ingestion.reindex", MAINTENANCE)
 
 
 def ping() -> bool:

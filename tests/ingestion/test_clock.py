@@ -39,7 +39,7 @@ def set_clock(monkeypatch: pytest.MonkeyPatch) -> SetClock:
 def sent(monkeypatch: pytest.MonkeyPatch) -> list[object]:
     """What the sweeper sends out."""
     found: list[object] = []
-    monkeypatch.setattr(queue, "_send", lambda task, _where, *args: found.append((task, *args)))
+    monkeypatch.setattr(queue, "send", lambda task, _where, *args: found.append((task, *args)))
     return found
 
 

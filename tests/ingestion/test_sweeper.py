@@ -24,7 +24,7 @@ def ada(db: None) -> User:
 @pytest.fixture
 def sent(monkeypatch: pytest.MonkeyPatch) -> list[tuple[object, ...]]:
     found: list[tuple[object, ...]] = []
-    monkeypatch.setattr(queue, "_send", lambda task, _where, *args: found.append((task, *args)))
+    monkeypatch.setattr(queue, "send", lambda task, _where, *args: found.append((task, *args)))
     return found
 
 

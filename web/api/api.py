@@ -9,6 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from cairn.errors import CairnError, NotSignedIn
 from web.api import (
     access,
+    access_checks,
     ask,
     conversations,
     documents,
@@ -75,6 +76,7 @@ api.add_router("v1/imports", imports.router)
 api.add_router("v1/knowledge-bases", watches.in_knowledge_base)
 api.add_router("v1/watches", watches.router)
 api.add_router("v1/jobs", jobs.router)
+api.add_router("v1/access-checks", access_checks.router)
 api.add_router("v1/index", index.router)
 api.add_router("v1/search", search.router)
 api.add_router("v1/ask", ask.router)

@@ -14,12 +14,15 @@ from cairn.library.models import Document, DocumentVersion
 from ingestion.models import Job, Stage
 from web.api.problems import problem
 from web.auth import BearerKey
+from web.verifying.running import last_result
 
 REQUESTS = Counter("cairn_api_requests", "Requests to the REST API", ["method", "route", "status"])
 SECONDS = Histogram("cairn_api_request_seconds", "Time until a response begins", ["method", "route"])
 JOBS = Gauge("cairn_jobs", "Ingestion jobs by stage", ["stage"])
 WAITING = Gauge("cairn_oldest_queued_job_seconds", "Age of the oldest job that waits")
 DOCUMENTS = Gauge("cairn_documents", "Documents that are not deleted")
+LEAKS = Gauge("cairn_access_leaks", "Leaks that the last access check found; -1: none ran")
+CHECKED = Gauge("cairn_access_check_age_seconds", "Age of the last result of an access check")
 CHUNKS = Gauge("cairn_chunks", "Chunks that may answer")
 
 
@@ -54,6 +57,9 @@ def _is_local(request: HttpRequest) -> bool:
 
 
 def _measure() -> None:
+    checked = last_result()
+    LEAKS.set(len(checked.leaks) if checked else -1)
+    CHECKED.set((timezone.now() - checked.created_at).total_seconds() if checked else -1)
     stages = dict(Job.objects.order_by().values_list("stage").annotate(count=Count("id")))
     for stage in Stage:
         JOBS.labels(stage.value).set(stages.get(stage.value, 0))

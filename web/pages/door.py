@@ -16,6 +16,7 @@ from cairn.access.scope import Principal
 from cairn.errors import Forbidden, NotFound, NotSignedIn
 from web.auth import principal_of, refuse_changes_while_viewing
 from web.pages.rail import conversation_groups
+from web.verifying.running import leaked
 
 P = ParamSpec("P")
 View = Callable[Concatenate[HttpRequest, Principal, P], HttpResponse]
@@ -70,6 +71,7 @@ def show(
     """The page inside the shell: navigation and the asker's conversations."""
     conversation = context.get("conversation")
     around = {
+        "leaked": area == "console" and principal.administers and leaked(),
         "me": principal,
         "area": area,
         "manages": manages_any(principal),

@@ -4,6 +4,7 @@ from django.urls import path
 
 from web.pages import (
     access,
+    access_checks,
     account,
     chat,
     console,
@@ -61,6 +62,7 @@ urlpatterns = [
     path("admin/users/<str:user_id>/view-as", viewing.view_as, name="view-as"),
     path("view-as/stop", viewing.view_as_stop, name="view-as-stop"),
     path("admin/groups", console.groups, name="console-groups"),
+    path("admin/access-checks", access_checks.index, name="console-access-checks"),
     path("admin/keys", keys.all_keys, name="console-keys"),
     path("admin/keys/<str:key_id>/revoke", keys.any_key_revoke, name="console-key-revoke"),
     path("account", account.account, name="account"),

@@ -19,6 +19,7 @@ from django.db import connections
 from kombu.exceptions import OperationalError
 
 import ingestion.tasks  # noqa: F401 - the worker finds its tasks imported
+import web.tasks  # noqa: F401
 from cairn.celery import app
 from cairn.errors import ConfigurationError, Unavailable
 from cairn.settings import environment

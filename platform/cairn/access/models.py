@@ -1,7 +1,10 @@
-"""Grants on knowledge bases, and the readers a document is narrowed to."""
+"""Grants on knowledge bases, the readers a document is narrowed to, and checks that both are kept to."""
+
+import uuid
 
 from django.db import models
 from django.db.models import Q
+from django.utils import timezone
 
 from cairn.accounts.models import Group, User
 from cairn.library.models import Document, KnowledgeBase
@@ -75,3 +78,34 @@ class DocumentReader(models.Model):
     @property
     def subject(self) -> str:
         return f"user:{self.user_id}" if self.user_id else f"group:{self.group_id}"
+
+
+class CheckState(models.TextChoices):
+    RUNNING = "running"
+    PASSED = "passed"
+    LEAKED = "leaked"
+    FAILED = "failed"
+
+
+class AccessCheck(models.Model):
+    """One time that canaries were put in and asked for by people who may not see them.
+
+    `leaks` holds {"who", "how", "what"} for each that was seen; what was found, never its text. `error`: why
+    nothing could be said. `spots` counts searches for real documents by people who may not read them.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    state = models.CharField(max_length=7, choices=CheckState.choices, default=CheckState.RUNNING)
+    probes = models.PositiveIntegerField(default=0)
+    spots = models.PositiveIntegerField(default=0)
+    leaks = models.JSONField(default=list)
+    error = models.TextField(blank=True, default="")
+    requested_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    ended_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["-created_at", "-id"]
+
+    def __str__(self) -> str:
+        return f"access check {self.created_at:%Y-%m-%d %H:%M} {self.state}"

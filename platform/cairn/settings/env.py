@@ -106,6 +106,9 @@ class Environment(BaseSettings):
     watch_roots: Annotated[tuple[Path, ...], NoDecode] = Field(
         (), description="Folders of this machine that admins may have watched, comma-separated"
     )
+    verify_access_hours: float = Field(
+        24, ge=0, le=720, description="How often canaries check that nobody sees what they may not; 0: never"
+    )
     cairn_fault: str = Field("", description="For tests: kill the worker at this point of a job")
     log_level: str = Field("WARNING", description="INFO tells of each job")
     sample_knowledge_base: bool = Field(True, description="Load docs/ as 'Cairn help' at first start")

@@ -23,7 +23,7 @@ from tests.web.api.conftest import Caller, assert_problem, caller_for
 def sent(monkeypatch: pytest.MonkeyPatch) -> list[tuple[object, ...]]:
     """What goes to the broker."""
     found: list[tuple[object, ...]] = []
-    monkeypatch.setattr(queue, "_send", lambda task, _where, *args: found.append((task, *args)))
+    monkeypatch.setattr(queue, "send", lambda task, _where, *args: found.append((task, *args)))
     return found
 
 

@@ -1,0 +1,250 @@
+"""Canaries that nobody gets, and leaks that are planted to see the check find them."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.files.storage import FileSystemStorage
+from django.db.models import Q
+from django.test import Client
+
+from cairn.access import lookup, rules
+from cairn.access.models import AccessCheck
+from cairn.access.rules import knowledge_bases_for
+from cairn.accounts.models import ApiKey, Group, User
+from cairn.accounts.services import user_create
+from cairn.audit.models import Event
+from cairn.library.models import Document, KnowledgeBase
+from ingestion import lifecycle, parsers, pipeline, queue
+from ingestion.lookup import Job
+from ingestion.models import Lane
+from ingestion.parse.sandbox import ParserPool
+from retrieval import conversations, search
+from retrieval.engine import Engine
+from retrieval.models import Conversation
+from tests.web.api.conftest import Caller, assert_problem
+from web import auth
+from web.api import documents
+from web.tasks import verify_access, verify_access_due
+from web.verifying import checking, running
+from web.verifying.canaries import PREFIX
+from web.verifying.checking import Outcome
+
+pytestmark = pytest.mark.django_db(transaction=True)
+Check = Callable[[], AccessCheck]
+
+
+@pytest.fixture(autouse=True)
+def files(settings: Any, tmp_path: Path) -> None:
+    storage = f"{FileSystemStorage.__module__}.FileSystemStorage"
+    default = {"BACKEND": storage, "OPTIONS": {"location": str(tmp_path / "files")}}
+    settings.STORAGES = {**settings.STORAGES, "default": default}
+
+
+@pytest.fixture(scope="module")
+def pool() -> Iterator[ParserPool]:
+    pool = ParserPool(size=1)
+    yield pool
+    pool.close()
+
+
+@pytest.fixture(autouse=True)
+def worker(monkeypatch: pytest.MonkeyPatch, pool: ParserPool, parts: Engine) -> None:
+    """Does at once what it is told of."""
+
+    def send(task: str, _where: str, *args: object) -> None:
+        match task:
+            case "ingestion.work":
+                lease = lifecycle.claim_next(Lane(args[0]))
+                assert lease is not None
+                pipeline.process(lease)
+            case "web.verify_access":
+                verify_access(str(args[0]))
+
+    monkeypatch.setattr(parsers, "_pool", pool)
+    monkeypatch.setattr(queue, "send", send)
+    monkeypatch.setattr(checking, "LOOK_SECONDS", 0.01)
+
+
+@pytest.fixture
+def check(admin: Caller) -> Check:
+    def run() -> AccessCheck:
+        answer = admin.post("/access-checks", {})
+        assert answer.status_code == 202, answer.content
+        return AccessCheck.objects.get(pk=answer.json()["id"])
+
+    return run
+
+
+def test_nobody_gets_a_canary_and_nothing_of_it_stays(check: Check, admin: Caller) -> None:
+    done = check()
+    assert (done.state, done.leaks, done.error) == ("passed", [], "")
+    assert done.probes > 500
+    shown = admin.get(f"/access-checks/{done.id}").json()
+    assert (shown["state"], shown["requested_by"]) == ("passed", str(admin.user.id))
+    assert admin.get("/access-checks").json()["items"] == [shown]
+    assert "cairn_access_leaks 0.0" in Client().get("/metrics").content.decode()
+    assert not User.objects.filter(username__startswith=PREFIX).exists()
+    assert not Group.objects.exists()
+    assert not ApiKey.objects.filter(label__startswith=PREFIX).exists()
+    assert not KnowledgeBase.objects.filter(deleted_at=None).exists()
+    assert not Conversation.objects.exists()
+
+
+def rule_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Narrowing is no longer looked at."""
+    monkeypatch.setattr(rules, "_open_to", lambda _principal: Q(pk__isnull=False))
+
+
+def recheck_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Search believes the index, and asks that for everything."""
+    chunks_for = search.chunks_for
+
+    def everything(principal: Any, *_: Any) -> Any:
+        base = KnowledgeBase.objects.values_list("id", flat=True)
+        return lookup.Scope(principal, frozenset(base), frozenset(base), principal.tokens)
+
+    monkeypatch.setattr("web.api.search.scope_for", everything)
+    monkeypatch.setattr(
+        search, "chunks_for", lambda scope, ids: chunks_for(scope, ids).model.objects.filter(id__in=ids)
+    )
+
+
+def lookup_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A document's original is opened by its id alone."""
+    find = documents.document_for
+
+    def any_document(principal: Any, value: object, **role: Any) -> Document:
+        return find(principal, value, **role) if role else Document.objects.with_versions().get(pk=value)
+
+    monkeypatch.setattr(documents, "document_for", any_document)
+
+
+def owner_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(conversations, "conversations_for", lambda _principal: Conversation.objects.all())
+    monkeypatch.setattr(
+        "web.api.conversations.conversations_for", lambda _principal: Conversation.objects.all()
+    )
+
+
+def jobs_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    everything = Job.objects.select_related("version__document")
+    monkeypatch.setattr("web.api.jobs.jobs_for", lambda _principal: everything.all())
+
+
+def counts_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    def of_all(principal: Any) -> Any:
+        return Document.objects.present().filter(knowledge_base__in=knowledge_bases_for(principal))
+
+    monkeypatch.setattr("web.api.knowledge_bases.documents_for", of_all)
+
+
+def key_limits_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = auth.principal_for_key
+
+    def unlimited(key: ApiKey) -> Any:
+        key.knowledge_bases = None
+        return real(key)
+
+    monkeypatch.setattr(auth, "principal_for_key", unlimited)
+
+
+PLANTED = [
+    (rule_forgotten, "reader", "document", "title"),
+    (rule_forgotten, "editor", "titles in lists", "file name"),
+    (rule_forgotten, "reader", "document/pages/1.png", "that it is there"),
+    (lookup_forgotten, "revoked reader", "document/content", "text"),
+    (owner_forgotten, "outsider", "list of conversations", "conversation"),
+    (owner_forgotten, "outsider", "page of a conversation", "that it is there"),
+    (jobs_forgotten, "expelled member", "list of jobs", "title"),
+    (counts_forgotten, "reader", "count of documents", "that it is there"),
+    (key_limits_forgotten, "limited key", "question", "text"),
+    (recheck_forgotten, "outsider", "search", "text"),
+    (recheck_forgotten, "editor", "bm25 search", "title"),
+]
+"""What is forgotten, and a leak that the check has to find."""
+
+
+def test_planted_leaks_are_found(check: Check, monkeypatch: pytest.MonkeyPatch) -> None:
+    for plant in dict.fromkeys(plant for plant, *_ in PLANTED):
+        plant(monkeypatch)
+    done = check()
+    assert done.state == "leaked"
+    found = {(leak["who"], leak["how"], leak["what"]) for leak in done.leaks}
+    assert {(who, how, what) for _, who, how, what in PLANTED} - found == set()
+    monkeypatch.undo()
+    metrics = Client().get("/metrics").content.decode()
+    assert f"cairn_access_leaks {len(done.leaks)}.0" in metrics
+
+
+def test_a_leak_is_told_to_admins_on_every_page_of_the_console(
+    admin: Caller,
+    mia: Caller,
+) -> None:
+    AccessCheck.objects.create(state="leaked", leaks=[{"who": "reader", "how": "search", "what": "text"}])
+    AccessCheck.objects.create(state="failed", error="It was interrupted.")
+    browser = Client()
+    browser.force_login(admin.user)
+    for path in ("/admin/users", "/admin/groups", "/admin/knowledge-bases"):
+        assert "The last access check found a leak." in browser.get(path).content.decode()
+    page = browser.get("/admin/access-checks").content.decode()
+    assert "Reader: search gave text" in page
+    assert "It was interrupted." in page
+    browser.force_login(mia.user)
+    assert browser.get("/admin/access-checks").status_code == 403
+    assert_problem(mia.get("/access-checks"), 403, "forbidden")
+    assert_problem(mia.post("/access-checks", {}), 403, "forbidden")
+
+
+def test_what_cannot_be_checked_is_no_pass(check: Check, parts: Engine) -> None:
+    """The index has lost everything: that nobody finds a canary proves nothing then."""
+    object.__setattr__(parts, "index", _Empty(parts.index))
+    done = check()
+    assert done.state == "failed"
+    assert "did not find it" in done.error
+    assert not User.objects.filter(username__startswith=PREFIX).exists()
+
+
+class _Empty:
+    def __init__(self, index: Any) -> None:
+        self._index = index
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._index, name)
+
+    def query(self, *args: Any, **said: Any) -> Any:
+        return self._index.query(*args, **{**said, "scope": lookup.Scope(said["scope"].principal)})
+
+
+def test_one_at_a_time_and_by_schedule(admin: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[str] = []
+    monkeypatch.setattr(queue, "send", lambda task, _where, *_args: sent.append(task))
+    verify_access_due()
+    assert sent == ["web.verify_access"]
+    verify_access_due()
+    assert sent == ["web.verify_access"]
+    assert_problem(admin.post("/access-checks", {}), 409, "conflict")
+    row = AccessCheck.objects.get()
+    AccessCheck.objects.filter(pk=row.pk).update(created_at=row.created_at.replace(year=2020))
+    verify_access_due()
+    assert sent == ["web.verify_access"] * 2
+    row.refresh_from_db()
+    assert (row.state, row.error) == ("failed", "It was interrupted.")
+    assert Event.objects.filter(action="access_check.started").count() == 2
+
+
+def test_a_real_document_is_not_found_by_who_may_not_read_it(
+    check: Check,
+    mia: Caller,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    user_create(username="nosy")
+    base = mia.post("/knowledge-bases", {"name": "Pay"}).json()["id"]
+    assert mia.upload(base, "pay.md", b"# Pay\n\nThe director earns 90,000.").status_code == 202
+    monkeypatch.setattr(running, "check_canaries", lambda: Outcome(0, []))
+    done = check()
+    assert (done.state, done.spots) == ("passed", 1)
+    monkeypatch.setattr(rules, "_grants", lambda _principal, _role: rules.Grant.objects.all())
+    done = check()
+    assert [leak["how"] for leak in done.leaks] == ["search for a real document"]

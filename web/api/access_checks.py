@@ -1,0 +1,77 @@
+"""Checks that nobody sees what they may not, for admins."""
+# ruff: noqa: ARG001 (the framework passes the request by name)
+
+from datetime import datetime
+
+from django.http import HttpRequest
+from ninja import Query, Router, Status
+from pydantic import BaseModel, Field
+
+from cairn.access.lookup import one_of
+from cairn.access.models import AccessCheck as CheckRow
+from cairn.access.models import CheckState
+from web.api.fields import Body
+from web.api.pagination import Page, PageQuery, page_of
+from web.auth import needs, principal_of
+from web.verifying.running import check_begin
+
+router = Router(tags=["Access"], auth=needs(admin=True))
+
+
+class Nothing(Body):
+    pass
+
+
+class Leak(BaseModel):
+    """`what` names the kind of thing that came back, such as `text` or `title`, not the thing."""
+
+    who: str
+    how: str
+    what: str
+
+
+class AccessCheck(BaseModel):
+    """`probes`: requests of people who may not see the canaries; `spots`: searches for real documents by
+    people who may not read them. `failed`: nothing can be said; `error` tells why."""
+
+    id: str
+    state: CheckState
+    probes: int
+    spots: int
+    leaks: list[Leak]
+    error: str
+    requested_by: str | None = Field(description="Null: by schedule")
+    created_at: datetime
+    ended_at: datetime | None
+
+    @classmethod
+    def of(cls, row: CheckRow) -> "AccessCheck":
+        return cls(
+            id=str(row.id),
+            state=CheckState(row.state),
+            probes=row.probes,
+            spots=row.spots,
+            leaks=[Leak.model_validate(leak) for leak in row.leaks],
+            error=row.error,
+            requested_by=str(row.requested_by_id) if row.requested_by_id else None,
+            created_at=row.created_at,
+            ended_at=row.ended_at,
+        )
+
+
+@router.get("", response=Page[AccessCheck])
+def check_list(request: HttpRequest, page: Query[PageQuery]) -> Page[AccessCheck]:
+    """The last hundred, newest first."""
+    found = page_of(CheckRow.objects.all(), page, newest_first=True)
+    return Page(items=[AccessCheck.of(row) for row in found.rows], next_cursor=found.next_cursor)
+
+
+@router.post("", response={202: AccessCheck})
+def check_add(request: HttpRequest, payload: Nothing) -> Status[AccessCheck]:
+    """Puts canaries in and has people ask for them who may not see them. 409 while another one runs."""
+    return Status(202, AccessCheck.of(check_begin(requested_by=principal_of(request).user)))
+
+
+@router.get("/{check_id}", response=AccessCheck)
+def check_get(request: HttpRequest, check_id: str) -> AccessCheck:
+    return AccessCheck.of(one_of(CheckRow.objects.all(), check_id))

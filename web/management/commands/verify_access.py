@@ -1,0 +1,52 @@
+"""Does anybody see what they may not?"""
+
+import sys
+import time
+from typing import Any
+
+from cairn.errors import CairnError
+from web.management.base import FAILED, SOME_FAILED, CairnCommand
+from web.runtime.api import Api, Json
+from web.runtime.client import client
+
+CHECKS = "/api/v1/access-checks"
+LOOK_SECONDS = 0.5
+PATIENCE = 15 * 60.0
+
+
+class Command(CairnCommand):
+    help = (
+        "Put canary documents in and ask for them, in every way there is, as people who may not see them; "
+        "then look for real documents as people who may not read those. "
+        f"Exit code {SOME_FAILED}: something leaked."
+    )
+
+    def handle(self, *_args: Any, **options: Any) -> None:
+        with client(self.reporter(options), command="manage.py verify_access") as connected:
+            check = _followed(connected.api)
+        if options["as_json"]:
+            self.write_json(check)
+        else:
+            self._tell(check)
+        if check["state"] != "passed":
+            sys.exit(SOME_FAILED if check["state"] == "leaked" else FAILED)
+
+    def _tell(self, check: Json) -> None:
+        if check["state"] == "failed":
+            self.stderr.write(self.style.ERROR(f"error: {check['error']}"))
+            return
+        asked = f"{check['probes']} requests for canaries, {check['spots']} searches for real documents"
+        leaks = len(check["leaks"])
+        self.stdout.write(f"{asked}: {leaks or 'no'} leak{'' if leaks == 1 else 's'}")
+        for leak in check["leaks"]:
+            self.stdout.write(self.style.ERROR(f"  {leak['who']}: {leak['how']} gave {leak['what']}"))
+
+
+def _followed(api: Api) -> Json:
+    check, give_up = api.post(CHECKS, {}), time.monotonic() + PATIENCE
+    while check["state"] == "running":
+        if time.monotonic() > give_up:
+            raise CairnError("No worker has taken the check up, or it takes too long.")
+        time.sleep(LOOK_SECONDS)
+        check = api.get(f"{CHECKS}/{check['id']}")
+    return check

@@ -1,0 +1,91 @@
+"""Access checks as rows: begun by hand or by schedule, one at a time, their results kept."""
+
+import logging
+from collections.abc import Iterable
+from dataclasses import asdict
+from datetime import timedelta
+from uuid import UUID
+
+from django.db import transaction
+from django.utils import timezone
+
+from cairn.access.models import AccessCheck, CheckState
+from cairn.audit.services import record
+from cairn.errors import CairnError, Conflict
+from cairn.settings import environment
+from ingestion import queue
+from web.verifying.checking import Leak, check_canaries
+from web.verifying.spots import check_spots
+
+log = logging.getLogger(__name__)
+
+GIVEN_UP_AFTER = timedelta(minutes=15)
+KEPT = 100
+RESULTS = (CheckState.PASSED, CheckState.LEAKED)
+
+
+def last_result() -> AccessCheck | None:
+    return AccessCheck.objects.filter(state__in=RESULTS).order_by("-created_at").first()
+
+
+def leaked() -> bool:
+    last = last_result()
+    return last is not None and last.state == CheckState.LEAKED
+
+
+def check_begin(*, requested_by: UUID | None) -> AccessCheck:
+    """A worker takes it up. Conflict while another one is running."""
+    with transaction.atomic():
+        running = AccessCheck.objects.select_for_update().filter(state=CheckState.RUNNING)
+        for stale in running.filter(created_at__lt=timezone.now() - GIVEN_UP_AFTER):
+            _end(stale, state=CheckState.FAILED, error="It was interrupted.")
+        if running.filter(created_at__gte=timezone.now() - GIVEN_UP_AFTER).exists():
+            raise Conflict("An access check is running.")
+        check = AccessCheck.objects.create(requested_by_id=requested_by)
+        record("access_check.started", actor=requested_by, subject=f"access-check:{check.id}")
+        transaction.on_commit(lambda: _send(check), robust=True)
+    return check
+
+
+def _send(check: AccessCheck) -> None:
+    queue.send("web.verify_access", queue.WATCHES, str(check.id))
+
+
+def check_due() -> bool:
+    """By schedule: so many hours after the last one began, whatever came of it."""
+    hours = environment().verify_access_hours
+    if not hours:
+        return False
+    return not AccessCheck.objects.filter(created_at__gt=timezone.now() - timedelta(hours=hours)).exists()
+
+
+def check_run(check_id: UUID) -> None:
+    check = AccessCheck.objects.filter(pk=check_id, state=CheckState.RUNNING).first()
+    if check is None:
+        return
+    try:
+        canaries, spots = check_canaries(), check_spots()
+    except CairnError as error:
+        _end(check, state=CheckState.FAILED, error=error.message)
+        return
+    except Exception:
+        _end(check, state=CheckState.FAILED, error="It broke off; the log knows more.")
+        raise
+    leaks = _distinct([*canaries.leaks, *spots.leaks])
+    check.probes, check.spots, check.leaks = canaries.probes, spots.probes, leaks
+    _end(check, state=CheckState.LEAKED if leaks else CheckState.PASSED)
+
+
+def _distinct(leaks: Iterable[Leak]) -> list[dict[str, str]]:
+    return [asdict(leak) for leak in dict.fromkeys(leaks)]
+
+
+def _end(check: AccessCheck, *, state: CheckState, error: str = "") -> None:
+    check.state, check.error, check.ended_at = state, error, timezone.now()
+    with transaction.atomic():
+        check.save()
+        record("access_check.ended", actor=None, subject=f"access-check:{check.id}", state=state.value)
+        old = AccessCheck.objects.order_by("-created_at").values("pk")[KEPT:]
+        AccessCheck.objects.filter(pk__in=list(old.values_list("pk", flat=True))).delete()
+    if state is CheckState.LEAKED:
+        log.error("the access check found %d leaks", len(check.leaks))

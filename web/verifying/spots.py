@@ -1,0 +1,46 @@
+"""Real documents, searched for by real people who may not read them: is the index told what the rules say?"""
+
+from collections.abc import Iterator
+from typing import Final
+from uuid import UUID
+
+from cairn.access.lookup import scope_for
+from cairn.access.people import people_reading
+from cairn.access.principals import principal_for_user
+from cairn.accounts.models import User
+from cairn.library.models import Chunk, Document
+from retrieval.search import search
+from web.verifying.canaries import PREFIX
+from web.verifying.checking import Leak, Outcome
+
+DOCUMENTS: Final = 40
+PEOPLE_EACH: Final = 2
+TOP: Final = 50
+CHARACTERS: Final = 300
+
+
+def check_spots() -> Outcome:
+    """By chance, so that after some nights most has been looked at. Nothing of it is kept."""
+    outcome = Outcome(0, [])
+    for document in _documents():
+        text = Chunk.objects.filter(version=document.active_version).values_list("text", flat=True).first()
+        for person in _who_may_not(document) if text and text.strip() else ():
+            outcome.probes += 1
+            if document.id in _found(person, text or ""):
+                outcome.leaks.append(Leak("a user", "search for a real document", f"document {document.id}"))
+    return outcome
+
+
+def _documents() -> Iterator[Document]:
+    ready = Document.objects.present().ready().exclude(knowledge_base__slug__startswith=PREFIX)
+    yield from ready.select_related("knowledge_base", "active_version").order_by("?")[:DOCUMENTS]
+
+
+def _who_may_not(document: Document) -> list[User]:
+    others = User.objects.filter(is_active=True).exclude(pk__in=people_reading(document).values("pk"))
+    return list(others.exclude(username__startswith=PREFIX).order_by("?")[:PEOPLE_EACH])
+
+
+def _found(person: User, text: str) -> set[UUID]:
+    scope = scope_for(principal_for_user(person))
+    return {hit.document for hit in search(text[:CHARACTERS], scope=scope, limit=TOP)}
