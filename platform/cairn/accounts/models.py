@@ -56,16 +56,23 @@ class User(AbstractBaseUser):
 
 
 class Group(models.Model):
+    """`source` is who says who is in it: "" this installation's admins, else a directory such as `oidc:okta`.
+
+    Names are unique within a source only: whoever names groups elsewhere does not get into ours by a name.
+    """
+
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    name = models.CharField(max_length=150, unique=True)
+    name = models.CharField(max_length=150)
+    source = models.CharField(max_length=100, blank=True, default="")
     members = models.ManyToManyField(User, related_name="member_of", blank=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta:
         ordering = ["created_at", "id"]
+        constraints = [models.UniqueConstraint("source", "name", name="group_name_unique_in_source")]
 
     def __str__(self) -> str:
-        return self.name
+        return f"{self.name} ({self.source})" if self.source else self.name
 
 
 class ApiKeyQuerySet(models.QuerySet["ApiKey"]):

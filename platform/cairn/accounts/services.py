@@ -49,6 +49,16 @@ def _users(ids: Collection[UUID]) -> list[User]:
     return found
 
 
+def _memberships_set(user: User, ids: Collection[UUID]) -> None:
+    """What directories say stays as it is. Raises Conflict for a group of theirs that the user is not in."""
+    kept = list(user.member_of.exclude(source=""))
+    groups = _groups(ids)
+    foreign = [group for group in groups if group.source and group not in kept]
+    if foreign:
+        raise Conflict(f"“{foreign[0]}” is kept by a directory; change it there.", code="managed_elsewhere")
+    user.member_of.set([*kept, *(group for group in groups if not group.source)])
+
+
 def user_create(
     *,
     username: str,
@@ -64,7 +74,7 @@ def user_create(
     try:
         with transaction.atomic():
             user = User.objects.create_user(username, password, is_admin=is_admin, is_active=is_active)
-            user.member_of.set(_groups(groups))
+            _memberships_set(user, groups)
     except ValidationError as error:
         raise InvalidInput(_first_message(error)) from error
     except IntegrityError as error:
@@ -92,7 +102,7 @@ def user_update(
             user.set_password(password)
         _save_unique(user)
         if groups is not None:
-            user.member_of.set(_groups(groups))
+            _memberships_set(user, groups)
         _require_an_admin()
     return user
 
@@ -119,7 +129,7 @@ def user_delete(user: User) -> None:
 
 
 def group_create(*, name: str, members: Collection[UUID] = ()) -> Group:
-    if Group.objects.filter(name=name).exists():
+    if Group.objects.filter(name=name, source="").exists():
         raise Conflict(f"There is already a group named “{name}”.")
     with transaction.atomic():
         group = Group.objects.create(name=name)
@@ -128,7 +138,10 @@ def group_create(*, name: str, members: Collection[UUID] = ()) -> Group:
 
 
 def group_update(group: Group, *, name: str | None = None, members: Collection[UUID] | None = None) -> Group:
-    if name is not None and Group.objects.filter(name=name).exclude(pk=group.pk).exists():
+    """Raises Conflict for a group that a directory keeps, and for a name that is taken."""
+    if group.source:
+        raise Conflict(f"“{group}” is kept by a directory; change it there.", code="managed_elsewhere")
+    if name is not None and Group.objects.filter(name=name, source="").exclude(pk=group.pk).exists():
         raise Conflict(f"There is already a group named “{name}”.")
     with transaction.atomic():
         if name is not None:

@@ -1,0 +1,27 @@
+"""Memberships that a directory tells: OpenID Connect, SAML, LDAP, SCIM."""
+
+from collections.abc import Collection
+
+from django.db import transaction
+
+from cairn.accounts.models import Group, User
+
+NAME_LENGTH = 150
+
+
+def groups_replace(user: User, *, source: str, names: Collection[str]) -> None:
+    """The user is in these groups of the source and in no others of it; other sources' stay.
+
+    Missing groups are made. Blank names and names over 150 characters are left out: cut short, two of them
+    could become one.
+    """
+    if not source:
+        raise ValueError("A directory has a name; the installation's own groups are set by its admins.")
+    wanted = {name.strip() for name in names}
+    wanted = {name for name in wanted if name and len(name) <= NAME_LENGTH and "\0" not in name}
+    with transaction.atomic():
+        groups = [Group.objects.get_or_create(source=source, name=name)[0] for name in sorted(wanted)]
+        user.member_of.remove(
+            *user.member_of.filter(source=source).exclude(pk__in=[row.pk for row in groups])
+        )
+        user.member_of.add(*groups)
