@@ -97,7 +97,7 @@ def import_cancel(*, batch: Import, principal: Principal) -> Import:
         batch.cancelled_at = batch.closed_at = timezone.now()
         batch.save(update_fields=["cancelled_at", "closed_at"])
         cancel_all(Job.objects.filter(items__batch=batch))
-        record("import.cancelled", actor=principal.user, subject=f"import:{batch.id}")
+        record("import.cancelled", actor=principal.actor, subject=f"import:{batch.id}")
     return batch
 
 

@@ -50,7 +50,7 @@ def job_retry(*, job: Job, principal: Principal, lane: Lane | None = None) -> Jo
         if _container_failed(job):
             raise Conflict("The mail or archive that it came in has failed: retry that.")
         _requeue([job], lane or lane_for(principal.user), principal)
-        record("job.retried", actor=principal.user, subject=f"job:{job.id}")
+        record("job.retried", actor=principal.actor, subject=f"job:{job.id}")
         job.refresh_from_db(fields=["stage_since", "updated_at"])
         transaction.on_commit(lambda: queue.enqueue_work(Lane(job.lane)), robust=True)
     return job
@@ -93,7 +93,7 @@ def _part_retry(
         if not again:
             return 0
         _requeue(again, lane, principal)
-        record("jobs.retried", actor=principal.user, jobs=len(again), code=said.get("version__error_code"))
+        record("jobs.retried", actor=principal.actor, jobs=len(again), code=said.get("version__error_code"))
         wake = min(len(again), _WAKE)
         transaction.on_commit(lambda: _wake(lane, wake), robust=True)
     return len(again)
@@ -161,5 +161,5 @@ def job_cancel(*, job: Job, principal: Principal) -> Job:
             end_cancelled(job)
         for inside in Document.objects.levels_in(job.version.document):
             cancel_all(Job.objects.filter(version__document__in=inside))
-        record("job.cancelled", actor=principal.user, subject=f"job:{job.id}")
+        record("job.cancelled", actor=principal.actor, subject=f"job:{job.id}")
     return job

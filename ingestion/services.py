@@ -287,7 +287,7 @@ def _document_create(base: KnowledgeBase, upload: Upload, principal: Principal) 
         title_given=upload.title is not None,
         owner_id=principal.user,
     )
-    record("document.created", actor=principal.user, subject=f"document:{document.id}")
+    record("document.created", actor=principal.actor, subject=f"document:{document.id}")
     return document
 
 
@@ -331,7 +331,7 @@ def _version_create(
     document.save(update_fields=["latest_version", "updated_at"])
     record(
         "document.submitted",
-        actor=principal.user,
+        actor=principal.actor,
         subject=f"document:{document.id}",
         version=version.number,
     )
@@ -366,7 +366,7 @@ def document_update(*, document: Document, principal: Principal, changes: Mappin
         _apply(document, changes, principal)
         record(
             "document.changed",
-            actor=principal.user,
+            actor=principal.actor,
             subject=f"document:{document.id}",
             fields=sorted(changes),
         )
@@ -388,7 +388,7 @@ def _apply(document: Document, changes: Mapping[str, Any], principal: Principal)
     if "readers" in changes:
         wanted = changes["readers"]
         readers = ["everyone"] if wanted is None else wanted
-        readers_replace(document=document, readers=readers, actor=principal.user)
+        readers_replace(document=document, readers=readers, actor=principal.actor)
     if document.index_stale:
         transaction.on_commit(lambda: queue.enqueue_refresh(document.id), robust=True)
 
@@ -460,6 +460,6 @@ def knowledge_base_delete(*, knowledge_base: KnowledgeBase, principal: Principal
 
 def _erasure(target: str, principal: Principal) -> Receipt:
     receipt = Receipt.objects.create(object=target, requested_by_id=principal.user)
-    record("erasure.requested", actor=principal.user, subject=target)
+    record("erasure.requested", actor=principal.actor, subject=target)
     transaction.on_commit(lambda: queue.enqueue_erasure(receipt.id), robust=True)
     return receipt

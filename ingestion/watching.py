@@ -65,7 +65,7 @@ def watch_create(
                 enabled=enabled,
                 user_id=principal.user,
             )
-            record("watch.created", actor=principal.user, subject=f"watch:{watch.id}")
+            record("watch.created", actor=principal.actor, subject=f"watch:{watch.id}")
     except IntegrityError as error:
         raise Conflict("This folder is watched already.") from error
     return watch
@@ -75,7 +75,7 @@ def watch_update(*, watch: Watch, principal: Principal, **changes: Any) -> Watch
     """`changes` of prune, every_seconds and enabled. Who changed it last is who the files come from."""
     with transaction.atomic():
         Watch.objects.filter(pk=watch.pk).update(**changes, user_id=principal.user)
-        record("watch.changed", actor=principal.user, subject=f"watch:{watch.id}", fields=sorted(changes))
+        record("watch.changed", actor=principal.actor, subject=f"watch:{watch.id}", fields=sorted(changes))
     watch.refresh_from_db()
     return watch
 
@@ -83,7 +83,7 @@ def watch_update(*, watch: Watch, principal: Principal, **changes: Any) -> Watch
 def watch_delete(*, watch: Watch, principal: Principal) -> None:
     """Its documents stay."""
     with transaction.atomic():
-        record("watch.deleted", actor=principal.user, subject=f"watch:{watch.id}")
+        record("watch.deleted", actor=principal.actor, subject=f"watch:{watch.id}")
         watch.delete()
 
 

@@ -12,6 +12,7 @@ from django.utils import timezone
 from cairn.access.lookup import scope_for
 from cairn.access.rules import documents_for
 from cairn.access.scope import Principal, Scope
+from cairn.audit.services import record
 from cairn.errors import InvalidInput
 from cairn.library.models import Grounding, KnowledgeBase
 from cairn.settings import environment
@@ -64,8 +65,20 @@ def ask(
         )
         message = Message.objects.create(conversation=thread, question=question)
         Conversation.objects.filter(pk=thread.pk).update(updated_at=timezone.now())
+        record(
+            "question.asked",
+            actor=principal.actor,
+            subject=f"message:{message.id}",
+            conversation=str(thread.id),
+            knowledge_bases=_named(scope, knowledge_bases),
+        )
     parts = engine()
     return Exchange(message, _kept(message, scope, _events(message, scope, filters, parts), parts))
+
+
+def _named(scope: Scope, knowledge_bases: Collection[object] | None) -> list[str] | None:
+    """None: all that may be read, which can be thousands."""
+    return None if knowledge_bases is None else sorted(map(str, scope.readable))
 
 
 def stop(message: Message) -> bool:

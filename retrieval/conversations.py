@@ -12,6 +12,7 @@ from django.utils import timezone
 from cairn.access.lookup import one_of
 from cairn.access.rules import documents_for
 from cairn.access.scope import Principal
+from cairn.audit.services import record
 from cairn.errors import InvalidInput
 from retrieval.models import Citation, Conversation, Message, MessageState
 from retrieval.types import Turn
@@ -67,8 +68,10 @@ def conversation_rename(*, conversation: Conversation, title: str) -> Conversati
     return conversation
 
 
-def conversation_delete(*, conversation: Conversation) -> None:
-    conversation.delete()
+def conversation_delete(*, conversation: Conversation, actor: UUID | None) -> None:
+    with transaction.atomic():
+        record("conversation.deleted", actor=actor, subject=f"conversation:{conversation.id}")
+        conversation.delete()
 
 
 def message_feedback(*, message: Message, rating: str, reason: str = "", comment: str = "") -> Message:

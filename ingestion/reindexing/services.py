@@ -47,7 +47,7 @@ def _begin(choice: EmbedderChoice, principal: Principal) -> IndexGeneration:
     row = IndexGeneration.objects.create(
         name=new_name(), encoder=choice.model, served=choice.served, dimension=0
     )
-    record("index.build", actor=principal.user, subject=f"generation:{row.id}", model=choice.model)
+    record("index.build", actor=principal.actor, subject=f"generation:{row.id}", model=choice.model)
     return row
 
 
@@ -87,7 +87,7 @@ def _request_swap(row: IndexGeneration, principal: Principal, action: str) -> In
         waiting = IndexGeneration.objects.filter(pk=row.pk, state=row.state)
         if not waiting.update(swap_requested=True, error=""):
             raise Conflict("Its state has just changed.")
-        record(action, actor=principal.user, subject=f"generation:{row.id}")
+        record(action, actor=principal.actor, subject=f"generation:{row.id}")
         transaction.on_commit(queue.enqueue_reindex, robust=True)
     row.refresh_from_db()
     return row
@@ -100,7 +100,7 @@ def generation_remove(*, generation: UUID | str, principal: Principal) -> IndexG
         removable = IndexGeneration.objects.filter(pk=row.pk).exclude(state=GenerationState.ACTIVE)
         if not removable.update(state=GenerationState.REMOVING, swap_requested=False, error=""):
             raise Conflict("The generation that answers cannot be removed.")
-        record("index.removed", actor=principal.user, subject=f"generation:{row.id}")
+        record("index.removed", actor=principal.actor, subject=f"generation:{row.id}")
         transaction.on_commit(queue.enqueue_reindex, robust=True)
     row.refresh_from_db()
     return row

@@ -12,6 +12,7 @@ from cairn.access.lookup import one_of
 from cairn.access.models import Role
 from cairn.access.rules import documents_for, knowledge_bases_for
 from cairn.access.scope import Principal
+from cairn.audit.services import record
 from cairn.library.models import KnowledgeBase
 from cairn.settings import environment
 from retrieval.answering.prompting import VERSION
@@ -92,8 +93,10 @@ def run_store(
         )
 
 
-def run_delete(*, run: EvaluationRun) -> None:
-    run.delete()
+def run_delete(*, run: EvaluationRun, actor: UUID | None) -> None:
+    with transaction.atomic():
+        record("evaluation.deleted", actor=actor, subject=f"evaluation:{run.id}")
+        run.delete()
 
 
 def settings_now(knowledge_base: KnowledgeBase) -> dict[str, str | int]:

@@ -11,6 +11,7 @@ from web.api import (
     access,
     access_checks,
     ask,
+    audit,
     conversations,
     documents,
     evaluations,
@@ -77,6 +78,7 @@ api.add_router("v1/knowledge-bases", watches.in_knowledge_base)
 api.add_router("v1/watches", watches.router)
 api.add_router("v1/jobs", jobs.router)
 api.add_router("v1/access-checks", access_checks.router)
+api.add_router("v1/audit", audit.router)
 api.add_router("v1/index", index.router)
 api.add_router("v1/search", search.router)
 api.add_router("v1/ask", ask.router)

@@ -77,9 +77,10 @@ def conversation_change(
 
 @router.delete("/{conversation_id}", response=Deleted)
 def conversation_remove(request: HttpRequest, conversation_id: str) -> Deleted:
-    row = conversation_for(principal_of(request), conversation_id)
+    principal = principal_of(request)
+    row = conversation_for(principal, conversation_id)
     shape = Deleted(id=str(row.id))
-    conversation_delete(conversation=row)
+    conversation_delete(conversation=row, actor=principal.actor)
     return shape
 
 

@@ -13,6 +13,7 @@ from cairn.access.models import Role
 from cairn.access.rules import documents_for
 from cairn.access.scope import Principal
 from cairn.asgi import seconds_under_way
+from cairn.audit.services import record, record_sitting
 from cairn.errors import NotFound, PreconditionFailed
 from cairn.library.models import Document as DocumentRow
 from cairn.library.models import DocumentVersion, KnowledgeBase
@@ -194,13 +195,19 @@ def document_content(
     request: HttpRequest, document_id: str, query: Query[VersionQuery]
 ) -> StreamingHttpResponse:
     """The original, as an attachment."""
-    return attachment(_version(request, document_id, query.version))
+    version = _version(request, document_id, query.version)
+    answer = attachment(version)
+    actor = principal_of(request).actor
+    record(
+        "document.downloaded", actor=actor, subject=f"document:{version.document.id}", version=version.number
+    )
+    return answer
 
 
 @router.get("/{document_id}/rendition", response=Rendition, auth=READS)
 def document_rendition(request: HttpRequest, document_id: str, query: Query[VersionQuery]) -> Rendition:
     """What was read of the document; 404 until it has been."""
-    version = _version(request, document_id, query.version)
+    version = _opened(request, document_id, query.version)
     if not version.rendition:
         raise NotFound
     try:
@@ -212,7 +219,7 @@ def document_rendition(request: HttpRequest, document_id: str, query: Query[Vers
 @router.get("/{document_id}/chunks", response=Page[Passage], auth=READS)
 def document_chunks(request: HttpRequest, document_id: str, query: Query[ChunkQuery]) -> Page[Passage]:
     """The passages as they are searched, in their order; none until the document has been cut up."""
-    version = _version(request, document_id, query.version)
+    version = _opened(request, document_id, query.version)
     found = numbered_page(version.chunks.all(), query, by="ordinal")
     return Page(items=[Passage.of(row, version) for row in found.rows], next_cursor=found.next_cursor)
 
@@ -222,10 +229,17 @@ def document_page(
     request: HttpRequest, document_id: str, page: str, query: Query[VersionQuery]
 ) -> HttpResponse:
     """A picture of a page, counted from 1; 404 for formats without pages."""
-    version = _version(request, document_id, query.version)
+    version = _opened(request, document_id, query.version)
     if not (page.isdecimal() and page.isascii() and len(page) <= 6):
         raise NotFound
     return picture(request, page_picture(version, int(page)), tag=f"{version.id}-{int(page)}")
+
+
+def _opened(request: HttpRequest, document_id: str, number: int | None) -> DocumentVersion:
+    version = _version(request, document_id, number)
+    actor = principal_of(request).actor
+    record_sitting("document.opened", actor=actor, subject=f"document:{version.document.id}")
+    return version
 
 
 def _version(request: HttpRequest, document_id: str, number: int | None) -> DocumentVersion:

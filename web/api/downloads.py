@@ -1,6 +1,6 @@
 """Sending files kept for documents."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import PurePosixPath
 
 from asgiref.sync import sync_to_async
@@ -40,6 +40,22 @@ async def _blocks(file: "File[bytes]") -> AsyncIterator[bytes]:
     with file:
         while block := await sync_to_async(file.read)(BLOCK):
             yield block
+
+
+def pulled(parts: Iterator[str], *, name: str, media_type: str) -> StreamingHttpResponse:
+    """An attachment that is made while it is sent."""
+    response = StreamingHttpResponse(_each(parts), content_type=media_type)
+    response["Content-Disposition"] = content_disposition_header(True, name) or "attachment"
+    response["Cache-Control"] = "private, no-store"
+    return response
+
+
+async def _each(parts: Iterator[str]) -> AsyncIterator[bytes]:
+    def following() -> str | None:
+        return next(parts, None)
+
+    while (part := await sync_to_async(following)()) is not None:
+        yield part.encode()
 
 
 def picture(request: HttpRequest, content: bytes, *, tag: str) -> HttpResponse:

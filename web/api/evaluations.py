@@ -135,5 +135,5 @@ def evaluation_get(request: HttpRequest, evaluation_id: str) -> EvaluationWithOu
 def evaluation_remove(request: HttpRequest, evaluation_id: str) -> Deleted:
     row = run_for(principal_of(request), evaluation_id)
     shape = Deleted(id=str(row.id))
-    run_delete(run=row)
+    run_delete(run=row, actor=principal_of(request).actor)
     return shape

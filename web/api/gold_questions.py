@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field, StringConstraints
 from cairn.access.lookup import knowledge_base_for
 from cairn.access.models import Role
 from cairn.access.scope import Principal
+from cairn.audit.services import record
 from cairn.library.models import KnowledgeBase
 from retrieval.conversations import message_for
 from retrieval.evaluation.gold import Kind
@@ -120,6 +121,7 @@ def gold_question_export(request: HttpRequest, knowledge_base_id: str) -> HttpRe
     principal = principal_of(request)
     base = _managed(principal, knowledge_base_id)
     rows = gold_questions_for(principal).filter(knowledge_base=base)
+    record("gold_questions.exported", actor=principal.actor, subject=f"kb:{base.id}")
     lines = "".join(as_gold(row).model_dump_json() + "\n" for row in rows if row.complete)
     response = HttpResponse(lines, content_type=MEDIA_TYPE)
     response["Content-Disposition"] = f'attachment; filename="{base.slug}.jsonl"'

@@ -6,11 +6,11 @@ from ninja import Query, Router, Status
 
 from cairn.access.lookup import one_of
 from cairn.accounts.models import Group as GroupRow
-from cairn.accounts.services import group_create, group_update
+from cairn.accounts.services import group_create, group_delete, group_update
 from web.api.fields import Body, GroupName, Members, Patch, id_or_nobody
 from web.api.pagination import Page, PageQuery, page_of
 from web.api.schemas import Group
-from web.auth import needs
+from web.auth import needs, principal_of
 
 router = Router(tags=["Groups"], auth=needs(admin=True))
 
@@ -33,7 +33,8 @@ def group_list(request: HttpRequest, page: Query[PageQuery]) -> Page[Group]:
 
 @router.post("", response={201: Group})
 def group_add(request: HttpRequest, payload: NewGroup) -> Status[Group]:
-    row = group_create(name=payload.name, members=[id_or_nobody(value) for value in payload.members])
+    members = [id_or_nobody(value) for value in payload.members]
+    row = group_create(name=payload.name, members=members, actor=principal_of(request).actor)
     return Status(201, Group.of(row))
 
 
@@ -45,12 +46,13 @@ def group_get(request: HttpRequest, group_id: str) -> Group:
 @router.patch("/{group_id}", response=Group)
 def group_change(request: HttpRequest, group_id: str, payload: GroupPatch) -> Group:
     members = None if payload.members is None else [id_or_nobody(value) for value in payload.members]
-    row = group_update(one_of(GroupRow.objects.all(), group_id), name=payload.name, members=members)
-    return Group.of(row)
+    row = one_of(GroupRow.objects.all(), group_id)
+    actor = principal_of(request).actor
+    return Group.of(group_update(row, name=payload.name, members=members, actor=actor))
 
 
 @router.delete("/{group_id}", response={204: None})
 def group_remove(request: HttpRequest, group_id: str) -> Status[None]:
     """Whatever was granted to the group goes with it."""
-    one_of(GroupRow.objects.all(), group_id).delete()
+    group_delete(one_of(GroupRow.objects.all(), group_id), actor=principal_of(request).actor)
     return Status(204, None)

@@ -166,7 +166,7 @@ def calibration_show(request: HttpRequest) -> Weights:  # noqa: ARG001
 def calibration_put(request: HttpRequest, payload: Calibration) -> Weights:
     """Counts from the next question on."""
     calibration_set(payload)
-    record("index.calibrate", actor=principal_of(request).user, subject="index")
+    record("index.calibrate", actor=principal_of(request).actor, subject="index")
     return calibration_show(request)
 
 
@@ -174,7 +174,7 @@ def calibration_put(request: HttpRequest, payload: Calibration) -> Weights:
 def calibration_delete(request: HttpRequest) -> Weights:
     """Back to what comes with Cairn."""
     calibration_forget()
-    record("index.calibrate", actor=principal_of(request).user, subject="index")
+    record("index.calibrate", actor=principal_of(request).actor, subject="index")
     return calibration_show(request)
 
 

@@ -109,7 +109,7 @@ def grant_replace(request: HttpRequest, knowledge_base_id: str, payload: JsonBod
     principal = principal_of(request)
     row = knowledge_base_for(principal, knowledge_base_id, role=Role.MANAGER)
     wanted = [(grant.subject, grant.role) for grant in payload]
-    grants_replace(knowledge_base=row, grants=wanted, actor=principal.user)
+    grants_replace(knowledge_base=row, grants=wanted, actor=principal.actor)
     return [Grant.of(grant) for grant in row.grants.all()]
 
 

@@ -53,11 +53,14 @@ def page_of(
     return Slice(shown, _encode(getattr(shown[-1], by), shown[-1].pk) if more else None)
 
 
-def numbered_page(rows: "QuerySet[M, Any]", query: PageQuery, *, by: str) -> Slice[M]:
+def numbered_page(
+    rows: "QuerySet[M, Any]", query: PageQuery, *, by: str, newest_first: bool = False
+) -> Slice[M]:
     """One page in the order of a number that no two rows share."""
     if query.cursor:
-        rows = rows.filter(**{f"{by}__gt": _decode_number(query.cursor)})
-    found = list(rows.order_by(by)[: query.limit + 1])
+        than = "lt" if newest_first else "gt"
+        rows = rows.filter(**{f"{by}__{than}": _decode_number(query.cursor)})
+    found = list(rows.order_by(f"-{by}" if newest_first else by)[: query.limit + 1])
     shown = found[: query.limit]
     more = len(found) > query.limit
     return Slice(shown, _encode_number(getattr(shown[-1], by)) if more else None)

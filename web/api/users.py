@@ -10,7 +10,7 @@ from cairn.accounts.services import user_create, user_delete, user_update
 from web.api.fields import Body, Members, Password, Patch, Username, Yes, id_or_nobody
 from web.api.pagination import Page, PageQuery, page_of
 from web.api.schemas import User
-from web.auth import needs
+from web.auth import needs, principal_of
 
 router = Router(tags=["Users"], auth=needs(admin=True))
 
@@ -47,6 +47,7 @@ def user_add(request: HttpRequest, payload: NewUser) -> Status[User]:
         is_admin=payload.is_admin,
         is_active=payload.is_active,
         groups=[id_or_nobody(value) for value in payload.groups],
+        actor=principal_of(request).actor,
     )
     return Status(201, User.of(row))
 
@@ -62,11 +63,12 @@ def user_change(request: HttpRequest, user_id: str, payload: UserPatch) -> User:
     sent = payload.sent
     if payload.groups is not None:
         sent["groups"] = [id_or_nobody(value) for value in payload.groups]
-    return User.of(user_update(one_of(UserRow.objects.all(), user_id), **sent))
+    row = one_of(UserRow.objects.all(), user_id)
+    return User.of(user_update(row, **sent, actor=principal_of(request).actor))
 
 
 @router.delete("/{user_id}", response={204: None})
 def user_remove(request: HttpRequest, user_id: str) -> Status[None]:
     """Their conversations and keys go with them."""
-    user_delete(one_of(UserRow.objects.all(), user_id))
+    user_delete(one_of(UserRow.objects.all(), user_id), actor=principal_of(request).actor)
     return Status(204, None)

@@ -12,6 +12,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from cairn.access.scope import Principal
 from cairn.accounts.models import User
+from cairn.audit.services import record
 from cairn.errors import Forbidden, InvalidInput, NotFound
 from web.pages.door import page, show
 from web.pages.keys import key_fields, key_make
@@ -29,6 +30,7 @@ def account(request: HttpRequest, principal: Principal) -> HttpResponse:
     if not form.is_valid():
         return _account(request, principal, password_form=form, status=422)
     update_session_auth_hash(request, form.save())
+    record("user.changed", actor=principal.actor, subject=f"user:{principal.user}", fields=["password"])
     messages.success(request, "Your password is changed.")
     return redirect("pages:account")
 

@@ -90,6 +90,7 @@ def key_make(request: HttpRequest, principal: Principal, user: User) -> str:
         scopes=request.POST.getlist("scopes"),
         knowledge_bases=_limits(request, principal),
         expires_at=_expiry(request.POST.get("expires", "")),
+        actor=principal.actor,
     )
     return key
 
@@ -117,7 +118,8 @@ def _expiry(days: str) -> datetime | None:
 @require_POST
 @page
 def key_revoke(request: HttpRequest, principal: Principal, key_id: str) -> HttpResponse:
-    api_key_revoke(user=User.objects.get(pk=principal.user), key_id=as_id(key_id))
+    user = User.objects.get(pk=principal.user)
+    api_key_revoke(user=user, key_id=as_id(key_id), actor=principal.actor)
     messages.success(request, "The key is revoked.")
     return redirect("pages:account")
 
@@ -139,6 +141,6 @@ def any_key_revoke(request: HttpRequest, principal: Principal, key_id: str) -> H
     key = ApiKey.objects.filter(pk=as_id(key_id)).select_related("user").first()
     if key is None:
         raise NotFound
-    api_key_revoke(user=key.user, key_id=key.id)
+    api_key_revoke(user=key.user, key_id=key.id, actor=principal.actor)
     messages.success(request, f"The key “{key.label}” of {key.user.username} is revoked.")
     return redirect("pages:console-keys")

@@ -9,6 +9,7 @@ from django.views.decorators.http import require_safe
 from cairn.access.lookup import as_id, chunks_for, document_for, scope_for
 from cairn.access.rules import documents_for
 from cairn.access.scope import Principal
+from cairn.audit.services import record_sitting
 from cairn.errors import NotFound
 from cairn.library.models import Document
 from web.api.schemas import Passage
@@ -25,7 +26,7 @@ LAST = (1 << 31) - 1
 @require_safe
 @page
 def document(request: HttpRequest, principal: Principal, document_id: str) -> HttpResponse:
-    found = document_for(principal, document_id)
+    found = _opened(principal, document_id)
     context = {
         **about(principal, found),
         "tab": "text",
@@ -38,7 +39,7 @@ def document(request: HttpRequest, principal: Principal, document_id: str) -> Ht
 @require_safe
 @page
 def passages(request: HttpRequest, principal: Principal, document_id: str) -> HttpResponse:
-    found = document_for(principal, document_id)
+    found = _opened(principal, document_id)
     context = {**about(principal, found), "tab": "passages", **_passages(found, after=-1)}
     return show(request, principal, "pages/library/passages.html", context, area="library")
 
@@ -47,9 +48,15 @@ def passages(request: HttpRequest, principal: Principal, document_id: str) -> Ht
 @fragment
 def more_passages(request: HttpRequest, principal: Principal, document_id: str, after: int) -> HttpResponse:
     """Those that follow the one numbered `after`."""
-    found = document_for(principal, document_id)
+    found = _opened(principal, document_id)
     context = {"doc": found, **_passages(found, after=after)}
     return render(request, "pages/library/_passages.html", context)
+
+
+def _opened(principal: Principal, document_id: str) -> Document:
+    found = document_for(principal, document_id)
+    record_sitting("document.opened", actor=principal.actor, subject=f"document:{found.id}")
+    return found
 
 
 def _passages(found: Document, *, after: int) -> dict[str, Any]:

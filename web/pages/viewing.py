@@ -23,7 +23,7 @@ def view_as(request: HttpRequest, principal: Principal, user_id: str) -> HttpRes
     if user.id == principal.user:
         raise Forbidden("You see Cairn as yourself already.")
     request.session[VIEWED] = str(user.id)
-    record("view_as.started", actor=principal.user, subject=f"user:{user.id}")
+    record("view_as.started", actor=principal.actor, subject=f"user:{user.id}")
     return redirect("pages:library")
 
 

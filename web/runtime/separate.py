@@ -18,7 +18,8 @@ from celery.worker import WorkController, state
 from django.db import connections
 from kombu.exceptions import OperationalError
 
-import ingestion.tasks  # noqa: F401 - the worker finds its tasks imported
+import cairn.audit.tasks  # noqa: F401 - the worker finds its tasks imported
+import ingestion.tasks  # noqa: F401
 import web.tasks  # noqa: F401
 from cairn.celery import app
 from cairn.errors import ConfigurationError, Unavailable

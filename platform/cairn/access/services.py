@@ -142,9 +142,9 @@ def knowledge_base_create(
             grounding=grounding,
         )
         grant_give(
-            knowledge_base=base, subject=f"user:{principal.user}", role=Role.MANAGER, actor=principal.user
+            knowledge_base=base, subject=f"user:{principal.user}", role=Role.MANAGER, actor=principal.actor
         )
-        record("knowledge_base.created", actor=principal.user, subject=f"kb:{base.id}")
+        record("knowledge_base.created", actor=principal.actor, subject=f"kb:{base.id}")
     return base
 
 
@@ -166,7 +166,7 @@ def knowledge_base_update(
         knowledge_base.save(update_fields=[*changes, "updated_at"])
         record(
             "knowledge_base.changed",
-            actor=principal.user,
+            actor=principal.actor,
             subject=f"kb:{knowledge_base.id}",
             fields=sorted(changes),
         )

@@ -5,6 +5,7 @@ from collections.abc import Collection
 from django.db import transaction
 
 from cairn.accounts.models import Group, User
+from cairn.audit.services import record
 
 NAME_LENGTH = 150
 
@@ -21,7 +22,9 @@ def groups_replace(user: User, *, source: str, names: Collection[str]) -> None:
     wanted = {name for name in wanted if name and len(name) <= NAME_LENGTH and "\0" not in name}
     with transaction.atomic():
         groups = [Group.objects.get_or_create(source=source, name=name)[0] for name in sorted(wanted)]
-        user.member_of.remove(
-            *user.member_of.filter(source=source).exclude(pk__in=[row.pk for row in groups])
-        )
+        before = set(user.member_of.filter(source=source))
+        user.member_of.remove(*before.difference(groups))
         user.member_of.add(*groups)
+        if before != set(groups):
+            ids = sorted(str(group.id) for group in groups)
+            record("user.changed", actor=None, subject=f"user:{user.id}", source=source, groups=ids)

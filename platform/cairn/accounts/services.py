@@ -12,6 +12,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from cairn.accounts.models import ApiKey, Group, KeyScope, User
+from cairn.audit.services import record
 from cairn.errors import Conflict, InvalidInput, NotFound
 
 KEY_PREFIX = "cairn_"
@@ -49,6 +50,10 @@ def _users(ids: Collection[UUID]) -> list[User]:
     return found
 
 
+def _ids(values: Collection[UUID] | None) -> list[str] | None:
+    return None if values is None else sorted(map(str, values))
+
+
 def _memberships_set(user: User, ids: Collection[UUID]) -> None:
     """What directories say stays as it is. Raises Conflict for a group of theirs that the user is not in."""
     kept = list(user.member_of.exclude(source=""))
@@ -66,6 +71,7 @@ def user_create(
     is_admin: bool = False,
     is_active: bool = True,
     groups: Collection[UUID] = (),
+    actor: UUID | None = None,
 ) -> User:
     """Without a password the user cannot sign in with one; keys still work."""
     _checked_password(password)
@@ -75,6 +81,14 @@ def user_create(
         with transaction.atomic():
             user = User.objects.create_user(username, password, is_admin=is_admin, is_active=is_active)
             _memberships_set(user, groups)
+            record(
+                "user.created",
+                actor=actor,
+                subject=f"user:{user.id}",
+                is_admin=is_admin,
+                is_active=is_active,
+                groups=_ids(groups),
+            )
     except ValidationError as error:
         raise InvalidInput(_first_message(error)) from error
     except IntegrityError as error:
@@ -90,6 +104,7 @@ def user_update(
     is_admin: bool | None = None,
     is_active: bool | None = None,
     groups: Collection[UUID] | None = None,
+    actor: UUID | None = None,
 ) -> User:
     """None leaves a field as it is. The last active admin cannot be demoted or disabled."""
     _checked_password(password)
@@ -104,6 +119,11 @@ def user_update(
         if groups is not None:
             _memberships_set(user, groups)
         _require_an_admin()
+        said = {"username": username is not None, "password": password is not None}
+        fields = sorted(name for name, sent in said.items() if sent)
+        rights = {"is_admin": is_admin, "is_active": is_active, "groups": _ids(groups)}
+        now = {name: value for name, value in rights.items() if value is not None}
+        record("user.changed", actor=actor, subject=f"user:{user.id}", fields=fields, **now)
     return user
 
 
@@ -122,22 +142,30 @@ def _require_an_admin() -> None:
         raise Conflict("There must be at least one active admin.")
 
 
-def user_delete(user: User) -> None:
+def user_delete(user: User, *, actor: UUID | None = None) -> None:
     with transaction.atomic():
+        record("user.deleted", actor=actor, subject=f"user:{user.pk}")
         user.delete()
         _require_an_admin()
 
 
-def group_create(*, name: str, members: Collection[UUID] = ()) -> Group:
+def group_create(*, name: str, members: Collection[UUID] = (), actor: UUID | None = None) -> Group:
     if Group.objects.filter(name=name, source="").exists():
         raise Conflict(f"There is already a group named “{name}”.")
     with transaction.atomic():
         group = Group.objects.create(name=name)
         group.members.set(_users(members))
+        record("group.created", actor=actor, subject=f"group:{group.id}", members=_ids(members))
     return group
 
 
-def group_update(group: Group, *, name: str | None = None, members: Collection[UUID] | None = None) -> Group:
+def group_update(
+    group: Group,
+    *,
+    name: str | None = None,
+    members: Collection[UUID] | None = None,
+    actor: UUID | None = None,
+) -> Group:
     """Raises Conflict for a group that a directory keeps, and for a name that is taken."""
     if group.source:
         raise Conflict(f"“{group}” is kept by a directory; change it there.", code="managed_elsewhere")
@@ -149,7 +177,16 @@ def group_update(group: Group, *, name: str | None = None, members: Collection[U
             group.save(update_fields=["name"])
         if members is not None:
             group.members.set(_users(members))
+        said = {"renamed": name is not None, "members": _ids(members)}
+        record("group.changed", actor=actor, subject=f"group:{group.id}", **said)
     return group
+
+
+def group_delete(group: Group, *, actor: UUID | None = None) -> None:
+    """Whatever was granted to the group goes with it."""
+    with transaction.atomic():
+        record("group.deleted", actor=actor, subject=f"group:{group.id}")
+        group.delete()
 
 
 def api_key_create(
@@ -159,6 +196,7 @@ def api_key_create(
     scopes: Collection[str] | None = None,
     knowledge_bases: Collection[UUID] | None = None,
     expires_at: datetime | None = None,
+    actor: UUID | None = None,
 ) -> tuple[ApiKey, str]:
     """The row and the key itself, which is kept nowhere. None means all scopes, all knowledge bases.
 
@@ -172,22 +210,28 @@ def api_key_create(
         )
     prefix = KEY_PREFIX + secrets.token_hex(4)
     key = f"{prefix}_{secrets.token_urlsafe(32)}"
-    row = ApiKey.objects.create(
-        user=user,
-        label=label,
-        prefix=prefix,
-        digest=_digest(key),
-        scopes=wanted,
-        knowledge_bases=None if knowledge_bases is None else sorted(map(str, knowledge_bases)),
-        expires_at=expires_at,
-    )
+    limits = _ids(knowledge_bases)
+    with transaction.atomic():
+        row = ApiKey.objects.create(
+            user=user,
+            label=label,
+            prefix=prefix,
+            digest=_digest(key),
+            scopes=wanted,
+            knowledge_bases=limits,
+            expires_at=expires_at,
+        )
+        said = {"user": str(user.pk), "scopes": wanted, "knowledge_bases": limits}
+        record("key.created", actor=actor, subject=f"key:{row.id}", **said)
     return row, key
 
 
-def api_key_revoke(*, user: User, key_id: UUID) -> None:
-    changed = ApiKey.objects.filter(user=user, id=key_id, revoked_at=None).update(revoked_at=timezone.now())
-    if not changed:
-        raise NotFound
+def api_key_revoke(*, user: User, key_id: UUID, actor: UUID | None = None) -> None:
+    with transaction.atomic():
+        usable = ApiKey.objects.filter(user=user, id=key_id, revoked_at=None)
+        if not usable.update(revoked_at=timezone.now()):
+            raise NotFound
+        record("key.revoked", actor=actor, subject=f"key:{key_id}", user=str(user.pk))
 
 
 def api_key_find(key: str) -> ApiKey | None:

@@ -1,20 +1,99 @@
 """What happened, append-only. Ids and facts, never the text of questions or documents."""
 
+from datetime import datetime
+from typing import Any, NoReturn
+from uuid import UUID
+
 from django.db import models
+from django.db.models import Q
 from django.utils import timezone
 
 
-class Event(models.Model):
-    """`actor` and `subject` are plain ids: an event outlives what it speaks of."""
+class AppendOnly(TypeError):
+    """Somebody tried to change or delete what has happened."""
 
+
+class EventQuerySet(models.QuerySet["Event"]):
+    def sealed(self) -> "EventQuerySet":
+        return self.exclude(number=None)
+
+    def unsealed(self) -> "EventQuerySet":
+        return self.filter(number=None)
+
+    def about(self, subject: str) -> "EventQuerySet":
+        """`document:ID` and the like, or the id alone, whatever it is of."""
+        return (
+            self.filter(subject=subject) if ":" in subject else self.filter(subject__endswith=f":{subject}")
+        )
+
+    def kind(self, action: str) -> "EventQuerySet":
+        """`grant.given`, or all that begin with `grant`."""
+        return self.filter(Q(action=action) | Q(action__startswith=f"{action}."))
+
+    def matching(
+        self,
+        *,
+        actor: UUID | None = None,
+        action: str = "",
+        subject: str = "",
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> "EventQuerySet":
+        """Those that fit all that is said; `until` is not within."""
+        found = self
+        found = found.filter(actor=actor) if actor else found
+        found = found.kind(action) if action else found
+        found = found.about(subject) if subject else found
+        found = found.filter(at__gte=since) if since else found
+        return found.filter(at__lt=until) if until else found
+
+    def update(self, **kwargs: Any) -> NoReturn:  # noqa: ARG002
+        raise AppendOnly
+
+    def delete(self) -> NoReturn:
+        raise AppendOnly
+
+    def bulk_update(self, *args: Any, **kwargs: Any) -> NoReturn:  # noqa: ARG002
+        raise AppendOnly
+
+
+class Event(models.Model):
+    """`actor` and `subject` are plain ids: an event outlives what it speaks of.
+
+    `number` and `hash` are its place in the chain, which `sealing` gives it: see there. Triggers of the
+    database keep sealed rows from being changed, and all from being deleted.
+    """
+
+    number = models.PositiveBigIntegerField(null=True, unique=True, editable=False)
     at = models.DateTimeField(default=timezone.now, db_index=True, editable=False)
-    actor = models.UUIDField(null=True)
+    actor = models.UUIDField(null=True, db_index=True)
     action = models.CharField(max_length=60, db_index=True)
     subject = models.CharField(max_length=80, blank=True, db_index=True)
     detail = models.JSONField(default=dict)
+    hash = models.CharField(max_length=64, blank=True, default="", editable=False)
+
+    objects = EventQuerySet.as_manager()
 
     class Meta:
         ordering = ["-id"]
 
     def __str__(self) -> str:
         return f"{self.action} {self.subject}"
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        if not self._state.adding:
+            raise AppendOnly
+        super().save(*args, **kwargs)
+
+    def delete(self, *args: Any, **kwargs: Any) -> NoReturn:  # noqa: ARG002
+        raise AppendOnly
+
+
+class Head(models.Model):
+    """One row: the end of the chain. Sealing takes its lock, so that only one process seals."""
+
+    count = models.PositiveBigIntegerField(default=0)
+    hash = models.CharField(max_length=64, default="", blank=True)
+
+    def __str__(self) -> str:
+        return f"{self.count}:{self.hash}"

@@ -169,6 +169,7 @@ CELERY_BEAT_SCHEDULE = {
     "wake": {"task": "ingestion.wake", "schedule": min(5.0, _env.sweep_seconds)},
     "sweep": {"task": "ingestion.sweep", "schedule": _env.sweep_seconds},
     "watch": {"task": "ingestion.watch_due", "schedule": 30.0},
+    "seal": {"task": "audit.seal", "schedule": 5.0},
     "verify": {"task": "web.verify_access_due", "schedule": 600.0},
 }
 # Redis hands a message out again when it has not been acknowledged for so long. It must exceed the longest

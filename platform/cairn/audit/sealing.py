@@ -1,0 +1,158 @@
+"""The chain of events: each has a number and a hash over what it says and the hash before it.
+
+Events are sealed soon after they were committed, not within: else everybody who writes would wait for
+everybody else. The order of the chain is that of sealing.
+"""
+
+import hashlib
+import json
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, timedelta
+from pathlib import Path
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from cairn.audit.models import Event, Head
+
+log = logging.getLogger(__name__)
+
+START = "0" * 64
+UNREADABLE = "unreadable"
+AT_ONCE = 500
+OVERDUE = timedelta(minutes=10)
+_WALK = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """The end of the chain as somebody knew it: that many events, the last of them with this hash."""
+
+    count: int
+    hash: str
+    where: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """`problem` tells of the first event that is not as it was, whose number is `broken_at`. `overdue`: those
+    that should have been sealed long ago."""
+
+    count: int
+    hash: str
+    unsealed: int
+    overdue: int
+    broken_at: int | None = None
+    problem: str = ""
+
+
+def digest(event: Event, number: int, previous: str) -> str:
+    said = {
+        "number": number,
+        "at": event.at.astimezone(UTC).isoformat(timespec="microseconds"),
+        "actor": str(event.actor) if event.actor else None,
+        "action": event.action,
+        "subject": event.subject,
+        "detail": event.detail,
+        "previous": previous,
+    }
+    return hashlib.sha256(json.dumps(said, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def seal_all() -> int:
+    """How many events got their place in the chain."""
+    total = 0
+    while Event.objects.unsealed().exists():
+        total += _seal_some()
+    return total
+
+
+def _seal_some() -> int:
+    with transaction.atomic():
+        head = _head_locked()
+        events = list(Event.objects.unsealed().order_by("id")[:AT_ONCE])
+        for event in events:
+            previous, head.count = head.hash or START, head.count + 1
+            head.hash = digest(event, head.count, previous)
+            QuerySet(Event).filter(pk=event.pk).update(number=head.count, hash=head.hash)
+        head.save()
+    _file_write(head)
+    return len(events)
+
+
+def _head_locked() -> Head:
+    Head.objects.get_or_create(pk=1)
+    return Head.objects.select_for_update().get(pk=1)
+
+
+def head_file() -> Path:
+    return Path(settings.DATA_DIR) / "audit_head.json"
+
+
+def head_kept() -> Known | None:
+    """What the file beside the database knows; a file that cannot be read knows of nothing that fits."""
+    try:
+        said = json.loads(head_file().read_text(encoding="utf-8"))
+        return Known(int(said["count"]), str(said["hash"]), str(head_file()))
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError):
+        return Known(0, UNREADABLE, str(head_file()))
+
+
+def _file_write(head: Head) -> None:
+    """Not over one that tells of a chain that is not there any more: that is for a person to see."""
+    kept = head_kept()
+    if kept and not _holds(kept):
+        log.error("the audit log does not end as %s says: run manage.py audit verify", kept.where)
+        return
+    fresh = head_file().with_suffix(".new")
+    fresh.write_text(json.dumps({"count": head.count, "hash": head.hash}), encoding="utf-8")
+    fresh.replace(head_file())
+
+
+def _holds(known: Known) -> bool:
+    return Event.objects.filter(number=known.count, hash=known.hash).exists()
+
+
+def verify(known: Sequence[Known] = ()) -> Verdict:
+    """Walks the whole chain, and compares its end with the ends that others know."""
+    ends = [*known, *([kept] if (kept := head_kept()) else []), *_head_rows()]
+    count, last, problem, broken_at = _walk(ends)
+    if not problem:
+        broken_at, problem = _missing(count, ends)
+    waiting = Event.objects.unsealed()
+    overdue = waiting.filter(at__lt=timezone.now() - OVERDUE).count()
+    return Verdict(count, last, waiting.count(), overdue, broken_at, problem)
+
+
+def _head_rows() -> list[Known]:
+    return [Known(row.count, row.hash, "the database") for row in Head.objects.all()]
+
+
+def _walk(ends: Sequence[Known]) -> tuple[int, str, str, int | None]:
+    count, previous = 0, START
+    for event in Event.objects.sealed().order_by("number").iterator(_WALK):
+        number = count + 1
+        if event.number != number:
+            return count, previous, f"Event {number} has been removed.", number
+        if digest(event, number, previous) != event.hash:
+            return count, previous, f"Event {number} is not what it was.", number
+        count, previous = number, event.hash
+        for end in ends:
+            if end.count == count and end.hash != previous:
+                return count, previous, f"Event {count} is not the one that {end.where} knows.", count
+    return count, previous, "", None
+
+
+def _missing(count: int, ends: Sequence[Known]) -> tuple[int | None, str]:
+    for end in ends:
+        if end.count > count:
+            return count + 1, f"Event {count + 1} has been removed: {end.where} knows of {end.count}."
+        if end.hash == UNREADABLE:
+            return 0, f"{end.where} cannot be read."
+    return None, ""

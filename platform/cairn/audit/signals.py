@@ -1,0 +1,28 @@
+"""Signing in and out, whichever way: Django tells."""
+
+from typing import Any
+
+from django.contrib.auth import get_user_model
+from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
+from django.dispatch import receiver
+
+from cairn.audit.services import record
+
+
+@receiver(user_logged_in, dispatch_uid="audit.sign_in")
+def _signed_in(user: Any, **_: Any) -> None:
+    record("sign_in", actor=user.pk, subject=f"user:{user.pk}")
+
+
+@receiver(user_logged_out, dispatch_uid="audit.sign_out")
+def _signed_out(user: Any, **_: Any) -> None:
+    if user is not None:
+        record("sign_out", actor=user.pk, subject=f"user:{user.pk}")
+
+
+@receiver(user_login_failed, dispatch_uid="audit.sign_in.failed")
+def _refused(credentials: dict[str, Any], **_: Any) -> None:
+    """Of a name that nobody has nothing is kept: people type their password there."""
+    name = str(credentials.get("username") or "").replace("\0", "")
+    user = get_user_model()._default_manager.filter(username__iexact=name).first() if name else None
+    record("sign_in.failed", actor=None, subject=f"user:{user.pk}" if user else "")

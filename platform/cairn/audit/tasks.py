@@ -1,0 +1,10 @@
+"""Celery's door to sealing."""
+
+from celery import shared_task
+
+from cairn.audit.sealing import seal_all
+
+
+@shared_task(name="audit.seal")
+def seal() -> None:
+    seal_all()

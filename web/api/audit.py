@@ -1,0 +1,89 @@
+"""What is on record, for admins."""
+
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from django.http import HttpRequest, StreamingHttpResponse
+from ninja import Query, Router
+from pydantic import AwareDatetime, BaseModel, Field
+
+from cairn.audit.models import Event as EventRow
+from cairn.audit.models import EventQuerySet
+from cairn.audit.services import record
+from web.api.downloads import pulled
+from web.api.fields import id_or_nobody
+from web.api.pagination import Page, PageQuery, numbered_page
+from web.auditing import MEDIA_TYPES, export
+from web.auth import needs, principal_of
+
+router = Router(tags=["Audit"], auth=needs(admin=True))
+FILES = {200: {"description": "OK", "content": {media_type: {} for media_type in MEDIA_TYPES.values()}}}
+
+
+class AuditFilters(BaseModel):
+    """`since` is within, `until` is not."""
+
+    actor: str = Field("", max_length=100, description="The user who did it")
+    action: str = Field("", max_length=60, description="`grant.given`, or all that begin with `grant`")
+    subject: str = Field("", max_length=80, description="Such as `document:ID`, or the id alone")
+    since: AwareDatetime | None = None
+    until: AwareDatetime | None = None
+
+    def found(self) -> EventQuerySet:
+        return EventRow.objects.matching(
+            actor=id_or_nobody(self.actor) if self.actor else None,
+            action=self.action,
+            subject=self.subject,
+            since=self.since,
+            until=self.until,
+        )
+
+
+class AuditQuery(PageQuery, AuditFilters):
+    pass
+
+
+class ExportQuery(AuditFilters):
+    format: Literal["csv", "jsonl"] = "jsonl"
+
+
+class Event(BaseModel):
+    """`number` and `hash` are its place in the chain, which it gets within seconds. `actor`: null if nobody
+    was signed in, or it happened by schedule."""
+
+    id: str
+    number: int | None
+    at: datetime
+    actor: str | None
+    action: str
+    subject: str
+    detail: dict[str, Any]
+    hash: str
+
+    @classmethod
+    def of(cls, row: EventRow) -> "Event":
+        return cls(
+            id=str(row.id),
+            number=row.number,
+            at=row.at,
+            actor=str(row.actor) if row.actor else None,
+            action=row.action,
+            subject=row.subject,
+            detail=row.detail,
+            hash=row.hash,
+        )
+
+
+@router.get("", response=Page[Event])
+def event_list(request: HttpRequest, query: Query[AuditQuery]) -> Page[Event]:  # noqa: ARG001
+    """The newest first."""
+    found = numbered_page(query.found(), query, by="id", newest_first=True)
+    return Page(items=[Event.of(row) for row in found.rows], next_cursor=found.next_cursor)
+
+
+@router.get("/export", openapi_extra={"responses": FILES})
+def event_export(request: HttpRequest, query: Query[ExportQuery]) -> StreamingHttpResponse:
+    """The oldest first, as CSV for spreadsheets or as JSON lines. The export itself is on record."""
+    record("audit.exported", actor=principal_of(request).actor, subject="audit", format=query.format)
+    name = f"audit-{datetime.now(UTC):%Y-%m-%d}.{query.format}"
+    return pulled(export(query.found(), query.format), name=name, media_type=MEDIA_TYPES[query.format])

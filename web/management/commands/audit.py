@@ -1,0 +1,84 @@
+"""Has anybody changed what is on record? And the record itself, to be kept elsewhere."""
+
+import re
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from django.core.management.base import CommandParser
+from django.db import OperationalError
+
+from cairn.audit.models import Event
+from cairn.audit.sealing import Known, Verdict, verify
+from cairn.errors import InvalidInput
+from web.auditing import FORMATS, export
+from web.management.base import FAILED, CairnCommand
+
+_HEAD = re.compile(r"(\d{1,18}):([0-9a-f]{64})")
+
+
+class Command(CairnCommand):
+    help = "Verify the audit log, or export it. Exit code 1: something was changed, removed or added."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("what", choices=("verify", "export"))
+        parser.add_argument(
+            "--head",
+            metavar="COUNT:HASH",
+            help="how the log ended when you last verified it, as printed then and kept elsewhere",
+        )
+        parser.add_argument("--format", choices=list(FORMATS), default="jsonl", help="of an export")
+        parser.add_argument("--action", default="", help="export only these, such as grant or grant.given")
+        parser.add_argument("--subject", default="", help="export only what is about this, such as user:ID")
+
+    def handle(self, *_args: Any, **options: Any) -> None:
+        steps: dict[str, Callable[[dict[str, Any]], None]] = {"verify": self._verify, "export": self._export}
+        try:
+            steps[options["what"]](options)
+        except OperationalError as error:
+            raise InvalidInput("There is no database yet: start Cairn once.") from error
+
+    def _verify(self, options: dict[str, Any]) -> None:
+        verdict = verify([_head(options["head"])] if options["head"] else [])
+        if options["as_json"]:
+            self.write_json(_said(verdict))
+        else:
+            self._tell(verdict)
+        if verdict.problem or verdict.overdue:
+            sys.exit(FAILED)
+
+    def _tell(self, verdict: Verdict) -> None:
+        if verdict.problem:
+            self.stderr.write(self.style.ERROR(f"error: {verdict.problem}"))
+            return
+        self.stdout.write(
+            f"{verdict.count} events, each as it was written; {verdict.unsealed} not sealed yet"
+        )
+        self.stdout.write(f"head {verdict.count}:{verdict.hash}")
+        if verdict.overdue:
+            late = f"error: {verdict.overdue} events wait for over ten minutes: does a worker run, with beat?"
+            self.stderr.write(self.style.ERROR(late))
+
+    def _export(self, options: dict[str, Any]) -> None:
+        events = Event.objects.matching(action=options["action"], subject=options["subject"])
+        for part in export(events, options["format"]):
+            self.stdout.write(part, ending="")
+
+
+def _head(text: str) -> Known:
+    found = _HEAD.fullmatch(text)
+    if found is None:
+        raise InvalidInput("--head takes what `audit verify` has printed: a number, a colon and 64 digits.")
+    return Known(int(found[1]), found[2], "--head")
+
+
+def _said(verdict: Verdict) -> dict[str, object]:
+    return {
+        "ok": not (verdict.problem or verdict.overdue),
+        "count": verdict.count,
+        "hash": verdict.hash,
+        "unsealed": verdict.unsealed,
+        "overdue": verdict.overdue,
+        "broken_at": verdict.broken_at,
+        "problem": verdict.problem,
+    }
