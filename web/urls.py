@@ -10,9 +10,11 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("readyz", readyz, name="readyz"),
     path("metrics", metrics, name="metrics"),
     path("api/", include("web.api.urls")),
+    path("", include("web.pages.identity_urls")),
     path("", include("web.pages.urls")),
 ]
 
 handler400 = "web.api.problems.bad_request"
 handler404 = "web.api.problems.not_found"
+handler429 = "web.pages.session.throttled"
 handler500 = "web.api.problems.server_error"

@@ -1,9 +1,10 @@
 """Asking: the whole answer at once, or as it is written."""
 
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator
 from contextlib import aclosing
 from functools import partial
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from asgiref.sync import sync_to_async
 from django.http import HttpRequest, StreamingHttpResponse
@@ -11,6 +12,7 @@ from ninja import Router
 from pydantic import BaseModel, Field
 
 from cairn.access.scope import Principal
+from cairn.errors import NotSignedIn
 from retrieval import asking
 from retrieval.asking import Exchange
 from retrieval.conversations import shown
@@ -22,10 +24,13 @@ from web.api.fields import Body, Id
 from web.api.problems import as_cairn_error, error_coded, invalid_field, problem_data
 from web.api.schemas import Answer, Hit, answers_of, citations_of, versions_of
 from web.api.search import FiltersIn
-from web.auth import needs, principal_of
-from web.sse import PING, event_stream, frame, from_thread
+from web.auth import needs, principal_again, principal_of
+from web.sse import PING, PING_SECONDS, event_stream, frame, from_thread
 
 router = Router(tags=["Ask"])
+T = TypeVar("T")
+LOOK_SECONDS = 1.0
+"""How often it is asked whether who asked may still come in."""
 STREAMED = {
     "description": "With `stream`: events `start`, `sources`, `delta`, `citation`, `done`, `error`",
     "content": {"text/event-stream": {"schema": {"type": "string"}}},
@@ -51,7 +56,8 @@ async def ask(request: HttpRequest, payload: Question) -> Answer | StreamingHttp
     exchange = await sync_to_async(_begin)(principal, payload)
     left = partial(asking.stop, exchange.message)
     if payload.stream:
-        return event_stream(_with_pings(from_thread(_frames(exchange, principal), left=left)))
+        frames = from_thread(_frames(exchange, principal), left=left, idle_seconds=LOOK_SECONDS)
+        return event_stream(_with_pings(_while_let_in(principal, frames)))
     return await _whole(exchange, principal, left)
 
 
@@ -68,8 +74,9 @@ def _begin(principal: Principal, payload: Question) -> Exchange:
 
 
 async def _whole(exchange: Exchange, principal: Principal, left: Callable[[], object]) -> Answer:
-    async with aclosing(from_thread(_outcome(exchange, principal), left=left)) as outcomes:
-        async for answer in outcomes:
+    outcomes = from_thread(_outcome(exchange, principal), left=left, idle_seconds=LOOK_SECONDS)
+    async with aclosing(_while_let_in(principal, outcomes)) as let_in:
+        async for answer in let_in:
             if answer is not None:
                 return answer
     raise AssertionError("an exchange ends with an answer or raises")
@@ -87,10 +94,30 @@ def _outcome(exchange: Exchange, principal: Principal) -> Generator[Answer | Non
     yield _answer(exchange.message, principal)
 
 
+async def _while_let_in(
+    principal: Principal, items: AsyncGenerator[T | None, None]
+) -> AsyncGenerator[T | None, None]:
+    """Raises NotSignedIn soon after who asked has been shut out, which stops the model."""
+    looked = time.monotonic()
+    async with aclosing(items):
+        async for item in items:
+            if time.monotonic() - looked >= LOOK_SECONDS:
+                await sync_to_async(principal_again)(principal)
+                looked = time.monotonic()
+            yield item
+
+
 async def _with_pings(frames: AsyncGenerator[bytes | None, None]) -> AsyncIterator[bytes]:
-    async with aclosing(frames):
-        async for each in frames:
-            yield PING if each is None else each
+    """`None` comes at each look; a ping goes out only when nothing else did for long."""
+    spoke = time.monotonic()
+    try:
+        async with aclosing(frames):
+            async for each in frames:
+                if each is not None or time.monotonic() - spoke >= PING_SECONDS:
+                    spoke = time.monotonic()
+                    yield PING if each is None else each
+    except NotSignedIn as error:
+        yield frame("error", problem_data(error))
 
 
 def _frames(exchange: Exchange, principal: Principal) -> Generator[bytes, None, None]:

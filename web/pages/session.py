@@ -1,6 +1,39 @@
 """Signing in and out."""
 
-from django.contrib.auth import views
+from http import HTTPStatus
+from typing import Any
 
-login = views.LoginView.as_view(template_name="pages/login.html", redirect_authenticated_user=True)
-logout = views.LogoutView.as_view()
+from allauth.account.forms import LoginForm
+from allauth.account.views import LoginView, LogoutView
+from django.core.exceptions import NON_FIELD_ERRORS
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_http_methods, require_POST
+
+WAIT_SECONDS = 300
+"""How long failed attempts count at most; see ACCOUNT_RATE_LIMITS."""
+
+
+class SignInView(LoginView):
+    template_name = "pages/login.html"
+
+    def form_invalid(self, form: LoginForm) -> HttpResponse:
+        throttled = form.has_error(NON_FIELD_ERRORS, code="too_many_login_attempts")
+        context: dict[str, Any] = self.get_context_data(form=form, throttled=throttled)
+        response: HttpResponse = self.render_to_response(context)
+        return _told_to_wait(response) if throttled else response
+
+
+def throttled(request: HttpRequest) -> HttpResponse:
+    """handler429: too many requests of one kind, whether they failed or not."""
+    return _told_to_wait(render(request, "429.html"))
+
+
+def _told_to_wait(response: HttpResponse) -> HttpResponse:
+    response.status_code = HTTPStatus.TOO_MANY_REQUESTS
+    response["Retry-After"] = str(WAIT_SECONDS)
+    return response
+
+
+login = require_http_methods(["GET", "HEAD", "POST"])(SignInView.as_view())
+logout = require_POST(LogoutView.as_view())

@@ -15,15 +15,12 @@ from web.pages import (
     keys,
     library,
     reading,
-    session,
     viewing,
 )
 
 app_name = "pages"
 
 urlpatterns = [
-    path("login", session.login, name="login"),
-    path("logout", session.logout, name="logout"),
     path("", chat.new, name="chat"),
     path("conversations", chat.conversations, name="conversations"),
     path("conversations/<str:conversation_id>", chat.conversation, name="conversation"),

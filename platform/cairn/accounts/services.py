@@ -106,13 +106,18 @@ def user_update(
     groups: Collection[UUID] | None = None,
     actor: UUID | None = None,
 ) -> User:
-    """None leaves a field as it is. The last active admin cannot be demoted or disabled."""
+    """None leaves a field as it is. The last active admin cannot be demoted or disabled.
+
+    Sessions of who is disabled stay ended when they are let in again.
+    """
     _checked_password(password)
     with transaction.atomic():
         user = User.objects.select_for_update().get(pk=user.pk)
         user.username = username if username is not None else user.username
         user.is_admin = is_admin if is_admin is not None else user.is_admin
-        user.is_active = is_active if is_active is not None else user.is_active
+        if is_active is not None:
+            user.session_generation += user.is_active and not is_active
+            user.is_active = is_active
         if password is not None:
             user.set_password(password)
         _save_unique(user)

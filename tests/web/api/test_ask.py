@@ -4,21 +4,24 @@ import asyncio
 import json
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from itertools import count
 from typing import Any
 
 import pytest
-from asgiref.sync import async_to_sync
+from asgiref.sync import async_to_sync, sync_to_async
 from django.test import AsyncClient, Client
+from django.utils import timezone
 from llama_index.core.llms import ChatMessage
 
 from cairn.access.models import Grant, Role
+from cairn.accounts.models import User
+from cairn.accounts.services import user_update
 from cairn.library.models import Document
 from retrieval.engine import Engine, use
 from retrieval.models import Message
 from tests.fakes import FakeChat, FakeEmbedder
-from tests.web.api.conftest import Caller, assert_problem, events, indexed, streamed
+from tests.web.api.conftest import Caller, assert_problem, caller_for, events, indexed, streamed
 
 ABSENT = "00000000-0000-0000-0000-000000000001"
 QUESTION = "How many days of leave do employees get a year?"
@@ -188,6 +191,57 @@ async def test_a_caller_who_leaves_before_the_whole_answer_ends_it_too(
             await asking
         assert await asyncio.to_thread(chat.ended.wait, 30)
         await asyncio.to_thread(threads_joined, "event-stream", "reader-left")
+
+
+async def parts_of(stream: AsyncIterator[bytes], shut: Callable[[], object]) -> bytes:
+    """All of the stream; the asker is shut out at the first word."""
+    parts = []
+    async for part in stream:
+        if part.startswith(b"event: delta") and not any(b"event: delta" in seen for seen in parts):
+            await sync_to_async(shut)()
+        parts.append(part)
+    return b"".join(parts)
+
+
+@pytest.mark.parametrize("shut", ["disabled", "revoked"])
+def test_an_answer_ends_when_its_asker_is_shut_out(
+    mia: Caller, leave: Document, parts: Engine, shut: str
+) -> None:
+    def shut_out() -> None:
+        if shut == "disabled":
+            user_update(mia.user, is_active=False)
+        else:
+            mia.user.api_keys.update(revoked_at=timezone.now())
+
+    caller_for("ada", is_admin=True)
+    chat = EndlessChat()
+    with use(Engine(parts.embedder, parts.index, chat)):
+        response = mia.post("/ask", {"question": QUESTION, "stream": True})
+        found = events(async_to_sync(parts_of)(response.streaming_content, shut_out))
+        assert chat.ended.wait(10)
+        threads_joined("event-stream", "reader-left")
+    assert (found[-1][0], found[-1][1]["status"]) == ("error", 401)
+    assert Message.objects.get().state == "stopped"
+
+
+async def test_a_whole_answer_ends_when_its_asker_is_shut_out(
+    mia: Caller, leave: Document, parts: Engine
+) -> None:
+    chat = EndlessChat()
+    with use(Engine(parts.embedder, parts.index, chat)):
+        asking = asyncio.create_task(
+            AsyncClient().post(
+                "/api/v1/ask",
+                {"question": QUESTION},
+                "application/json",
+                headers={"Authorization": f"Bearer {mia.key}"},
+            )
+        )
+        assert await asyncio.to_thread(chat.began.wait, 30)
+        await sync_to_async(User.objects.filter(pk=mia.user.pk).update)(is_active=False)
+        response = await asyncio.wait_for(asking, 10)
+        await asyncio.to_thread(threads_joined, "event-stream", "reader-left")
+    assert response.status_code == 401
 
 
 def test_a_session_may_ask_with_its_csrf_token(mia: Caller, leave: Document, settings: Any) -> None:

@@ -1,11 +1,13 @@
 """Signing in, and pages that need it."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from django.test import Client
 
 from cairn.accounts.models import User
+from cairn.accounts.services import user_update
 from tests.conftest import PASSWORD
 from tests.web.pages.conftest import text_of
 
@@ -63,9 +65,19 @@ def test_signing_in_leads_back(client: Client, rob: User) -> None:
 
 
 @pytest.mark.parametrize(
-    "target", ["https://evil.example/", "//evil.example", "/\\evil.example", "javascript:alert(1)"]
+    "target",
+    [
+        "https://evil.example/",
+        "//evil.example",
+        "/\\evil.example",
+        "javascript:alert(1)",
+        "https://other.example/",
+        "https://testserver.evil.example/",
+    ],
 )
-def test_signing_in_leads_nowhere_else(client: Client, rob: User, target: str) -> None:
+def test_signing_in_leads_nowhere_else(client: Client, rob: User, settings: Any, target: str) -> None:
+    settings.ALLOWED_HOSTS = ["testserver", "other.example"]
+    settings.CSRF_TRUSTED_ORIGINS = ["https://other.example"]
     assert sign_in(client, "rob", PASSWORD, next=target) == (302, "/")
 
 
@@ -85,6 +97,54 @@ def test_a_failed_sign_in_does_not_tell_who_exists(client: Client, make_user: Ca
     assert shown("gone", PASSWORD) == wrong
 
 
+def test_who_tries_too_often_has_to_wait(client: Client, rob: User, make_user: Callable[..., User]) -> None:
+    make_user("mia")
+    statuses = [client.post("/login", {"username": "rob", "password": "x"}).status_code for _ in range(11)]
+    assert statuses == [200] * 10 + [429]
+    response = client.post("/login", {"username": "ROB", "password": PASSWORD})
+    assert response.status_code == 429
+    assert int(response["Retry-After"]) > 0
+    assert "Too many attempts failed" in text_of(response)
+    assert client.get("/").status_code == 302
+    assert sign_in(client, "mia", PASSWORD) == (302, "/")
+
+
+def test_one_address_does_not_try_many_names(client: Client, rob: User) -> None:
+    for number in range(20):
+        client.post("/login", {"username": f"user-{number}", "password": "x"})
+    assert sign_in(client, "rob", PASSWORD)[0] == 429
+
+
+def test_any_sign_ins_of_one_address_are_limited(client: Client, rob: User) -> None:
+    for _ in range(120):
+        Client().post("/login", {})
+    response = client.post("/login", {"username": "rob", "password": PASSWORD})
+    assert (response.status_code, response["Retry-After"]) == (429, "300")
+    assert "Too many attempts" in text_of(response)
+
+
+def test_a_session_is_a_new_one_after_signing_in(client: Client, rob: User) -> None:
+    client.get("/login")
+    sign_in(client, "rob", "wrong")
+    session = client.session
+    session["planted"] = "yes"
+    session.save()
+    before = session.session_key
+    sign_in(client, "rob", PASSWORD)
+    assert client.session.session_key != before
+
+
+def test_the_sign_in_form_needs_its_token(rob: User) -> None:
+    client = Client(enforce_csrf_checks=True)
+    assert client.post("/login", {"username": "rob", "password": PASSWORD}).status_code == 403
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("path", ["/signup", "/accounts/signup/", "/login/", "/password/reset/", "/email/"])
+def test_nobody_signs_up_by_themselves(client: Client, path: str) -> None:
+    assert client.get(path).status_code == 404
+
+
 def test_signing_out_takes_a_post(signed_in: Callable[[User], Client], rob: User) -> None:
     client = signed_in(rob)
     assert client.get("/logout").status_code == 405
@@ -97,6 +157,21 @@ def test_a_disabled_user_is_out_at_once(signed_in: Callable[[User], Client], rob
     client = signed_in(rob)
     User.objects.filter(pk=rob.pk).update(is_active=False)
     assert client.get("/").status_code == 302
+
+
+def test_sessions_of_who_was_disabled_stay_ended(
+    signed_in: Callable[[User], Client], rob: User, admin: User
+) -> None:
+    client = signed_in(rob)
+    user_update(rob, is_active=False)
+    assert client.get("/").status_code == 302
+    assert client.get("/api/v1/me").status_code == 401
+    user_update(rob, is_active=True)
+    assert client.get("/").status_code == 302
+    fresh = Client()
+    assert sign_in(fresh, "rob", PASSWORD) == (302, "/")
+    user_update(rob, is_active=True)
+    assert fresh.get("/").status_code == 200
 
 
 def test_a_stale_form_is_explained(rob: User) -> None:
