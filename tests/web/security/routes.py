@@ -1,0 +1,210 @@
+"""Every route, and who may use it. A route that is not listed here fails the test of the matrix.
+
+One line each: the door (`api`, `page`, `fragment`, `by_key` or `public`), method, path, guard, and for `api`
+the scopes of which a key needs one. `tests.web.security.guards` says what guards mean.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from tests.web.security.guards import Door, Guard, Route
+
+ANY_KEY: Sequence[str] = ()
+READS = ("search", "ask", "ingest", "manage")
+SEARCH = ("search", "ask")
+ASK = ("ask",)
+INGEST = ("ingest",)
+MANAGE = ("manage",)
+
+
+def api(method: str, path: str, guard: Guard, scopes: Sequence[str] = ANY_KEY, **more: Any) -> Route:
+    return Route(method, f"/api/v1{path}", Door.API, guard, scopes, **more)
+
+
+def page(method: str, path: str, guard: Guard, **more: Any) -> Route:
+    return Route(method, path, Door.PAGE, guard, **more)
+
+
+def fragment(method: str, path: str, guard: Guard, **more: Any) -> Route:
+    return Route(method, path, Door.FRAGMENT, guard, **more)
+
+
+def by_key(method: str, path: str, guard: Guard, scopes: Sequence[str] = ANY_KEY, **more: Any) -> Route:
+    return Route(method, path, Door.KEY, guard, scopes, **more)
+
+
+def public(method: str, path: str, **more: Any) -> Route:
+    return Route(method, path, Door.PUBLIC, Guard.ANYONE, **more)
+
+
+def described(path: str) -> list[Route]:
+    """The description of the API and its page answer to any method."""
+    return [Route(method, path, Door.API, Guard.SIGNED_IN) for method in ("GET", "POST")]
+
+
+_OUTCOME = {
+    "id": "a", "kind": "paraphrase", "question": "Why?", "standalone_question": "Why?", "right": True,
+    "refused": False, "verdict": "supported", "answer": "So [1].", "rank": 1, "quoted": 1.0,
+    "faithfulness": None, "relevancy": None, "cited": [], "documents": [], "relevant": ["a.md"],
+}  # fmt: skip
+_EVALUATION = {
+    "knowledge_base": "{knowledge_base_id}",
+    "name": "run",
+    "gold": {"name": "gold", "sha256": "a" * 64},
+    "measures": {},
+    "outcomes": [_OUTCOME],
+}
+_CALIBRATION = {"bias": 0.0, "weights": {}, "threshold": 0.5}
+_COMPARE = {
+    "knowledge_base": "{knowledge_base_id}",
+    "questions": [{"id": "a", "question": "Why?", "kind": "paraphrase", "relevant": ["a.md"]}],
+}
+_UPLOAD = {"file": "file"}
+
+ROUTES: list[Route] = [
+    public("GET", "/healthz"),
+    public("GET", "/readyz", lets_in=503),
+    by_key("GET", "/metrics", Guard.ADMIN),
+    *described("/api/openapi.json"),
+    *described("/api/docs"),
+    *(public(method, "/api/", lets_in=404) for method in ("GET", "POST")),
+    *(public(method, "/api/{rest}", lets_in=404) for method in ("GET", "POST")),
+    # People
+    api("GET", "/me", Guard.SIGNED_IN),
+    api("GET", "/users", Guard.ADMIN),
+    api("POST", "/users", Guard.ADMIN, body={"username": "new"}),
+    api("GET", "/users/{user_id}", Guard.ADMIN),
+    api("PATCH", "/users/{user_id}", Guard.ADMIN, body={"is_active": False}),
+    api("DELETE", "/users/{user_id}", Guard.ADMIN),
+    api("GET", "/groups", Guard.ADMIN),
+    api("POST", "/groups", Guard.ADMIN, body={"name": "new"}),
+    api("GET", "/groups/{group_id}", Guard.ADMIN),
+    api("PATCH", "/groups/{group_id}", Guard.ADMIN, body={"name": "renamed"}),
+    api("DELETE", "/groups/{group_id}", Guard.ADMIN),
+    # Knowledge bases
+    api("GET", "/knowledge-bases", Guard.SIGNED_IN, READS),
+    api("POST", "/knowledge-bases", Guard.UNLIMITED, MANAGE, body={"name": "new"}),
+    api("GET", "/knowledge-bases/{knowledge_base_id}", Guard.READER, READS),
+    api("PATCH", "/knowledge-bases/{knowledge_base_id}", Guard.MANAGER, MANAGE, body={"name": "renamed"}),
+    api("DELETE", "/knowledge-bases/{knowledge_base_id}", Guard.MANAGER, MANAGE),
+    api("GET", "/knowledge-bases/{knowledge_base_id}/grants", Guard.MANAGER, MANAGE),
+    api("PUT", "/knowledge-bases/{knowledge_base_id}/grants", Guard.MANAGER, MANAGE, body=[]),
+    api("POST", "/knowledge-bases/{knowledge_base_id}/grants/effect", Guard.MANAGER, MANAGE,
+        reads=True, body=[]),
+    api("GET", "/knowledge-bases/{knowledge_base_id}/people", Guard.MANAGER, MANAGE),
+    api("GET", "/knowledge-bases/{knowledge_base_id}/people/{user_id}", Guard.MANAGER, MANAGE),
+    # Documents
+    api("GET", "/knowledge-bases/{knowledge_base_id}/documents", Guard.READER, READS),
+    api("POST", "/knowledge-bases/{knowledge_base_id}/documents", Guard.EDITOR, INGEST, form=_UPLOAD),
+    api("GET", "/knowledge-bases/{knowledge_base_id}/sources", Guard.READER, READS),
+    api("GET", "/documents/{document_id}", Guard.READER, READS),
+    api("PATCH", "/documents/{document_id}", Guard.EDITOR, MANAGE, body={"title": "renamed"}),
+    api("DELETE", "/documents/{document_id}", Guard.EDITOR, MANAGE),
+    api("GET", "/documents/{document_id}/content", Guard.READER, READS),
+    api("GET", "/documents/{document_id}/rendition", Guard.READER, READS),
+    api("GET", "/documents/{document_id}/chunks", Guard.READER, READS),
+    api("GET", "/documents/{document_id}/pages/{page}.png", Guard.READER, READS),
+    api("GET", "/documents/{document_id}/people", Guard.MANAGER, MANAGE),
+    api("GET", "/documents/{document_id}/people/{user_id}", Guard.MANAGER, MANAGE),
+    api("POST", "/documents/{document_id}/readers/effect", Guard.MANAGER, MANAGE,
+        reads=True, body={"readers": None}),
+    api("GET", "/receipts/{receipt_id}", Guard.REQUESTER, MANAGE),
+    # Work
+    api("GET", "/knowledge-bases/{knowledge_base_id}/imports", Guard.READER, READS),
+    api("POST", "/knowledge-bases/{knowledge_base_id}/imports", Guard.EDITOR, INGEST, body={"label": "new"}),
+    api("GET", "/imports/{import_id}", Guard.EDITOR_OR_404, READS),
+    api("GET", "/imports/{import_id}/items", Guard.EDITOR_OR_404, READS),
+    api("GET", "/imports/{import_id}/events", Guard.EDITOR_OR_404, READS),
+    api("POST", "/imports/{import_id}/close", Guard.EDITOR_OR_404, INGEST, body={}),
+    api("POST", "/imports/{import_id}/cancel", Guard.EDITOR_OR_404, INGEST),
+    api("GET", "/knowledge-bases/{knowledge_base_id}/watches", Guard.ADMIN),
+    api("POST", "/knowledge-bases/{knowledge_base_id}/watches", Guard.ADMIN,
+        body={"path": "/nowhere"}, lets_in=422),
+    api("PATCH", "/watches/{watch_id}", Guard.ADMIN, body={"enabled": False}),
+    api("DELETE", "/watches/{watch_id}", Guard.ADMIN),
+    api("POST", "/watches/{watch_id}/scan", Guard.ADMIN),
+    api("GET", "/jobs", Guard.SIGNED_IN, READS),
+    api("POST", "/jobs/retry", Guard.SIGNED_IN, INGEST, body={"jobs": ["{job_id}"]}),
+    api("GET", "/jobs/events", Guard.SIGNED_IN, READS),
+    api("GET", "/jobs/{job_id}", Guard.READER, READS),
+    api("GET", "/jobs/{job_id}/events", Guard.READER, READS),
+    api("POST", "/jobs/{job_id}/retry", Guard.EDITOR, INGEST, lets_in=409),
+    api("POST", "/jobs/{job_id}/cancel", Guard.EDITOR, INGEST),
+    # The install
+    api("GET", "/access-checks", Guard.ADMIN),
+    api("POST", "/access-checks", Guard.ADMIN, body={}),
+    api("GET", "/access-checks/{check_id}", Guard.ADMIN),
+    api("GET", "/index", Guard.ADMIN),
+    api("POST", "/index/generations", Guard.ADMIN, body={}),
+    api("DELETE", "/index/generations/{generation_id}", Guard.ADMIN),
+    api("POST", "/index/compare", Guard.ADMIN, body=_COMPARE, lets_in=409),
+    api("GET", "/index/calibration", Guard.ADMIN),
+    api("PUT", "/index/calibration", Guard.ADMIN, body=_CALIBRATION),
+    api("DELETE", "/index/calibration", Guard.ADMIN),
+    api("POST", "/index/swap", Guard.ADMIN, body={}, lets_in=409),
+    api("POST", "/index/rollback", Guard.ADMIN, body={}, lets_in=409),
+    # Questions
+    api("POST", "/search", Guard.SIGNED_IN, SEARCH, reads=True, body={"query": "leave"}),
+    api("POST", "/ask", Guard.SIGNED_IN, ASK, body={"question": "Why?", "model": "nobody's"}, lets_in=422),
+    api("GET", "/conversations", Guard.SIGNED_IN, ASK),
+    api("GET", "/conversations/{conversation_id}", Guard.OWNER, ASK),
+    api("PATCH", "/conversations/{conversation_id}", Guard.OWNER, ASK, body={"title": "renamed"}),
+    api("DELETE", "/conversations/{conversation_id}", Guard.OWNER, ASK),
+    api("POST", "/messages/{message_id}/feedback", Guard.OWNER, ASK, body={"rating": "up"}),
+    api("POST", "/messages/{message_id}/stop", Guard.OWNER, ASK),
+    # Evaluation
+    api("GET", "/evaluations", Guard.SIGNED_IN, MANAGE),
+    api("POST", "/evaluations", Guard.MANAGER, MANAGE, body=_EVALUATION),
+    api("GET", "/evaluations/{evaluation_id}", Guard.MANAGER_OR_404, MANAGE),
+    api("DELETE", "/evaluations/{evaluation_id}", Guard.MANAGER_OR_404, MANAGE),
+    api("GET", "/knowledge-bases/{knowledge_base_id}/gold-questions", Guard.MANAGER, MANAGE),
+    api("POST", "/knowledge-bases/{knowledge_base_id}/gold-questions", Guard.MANAGER, MANAGE,
+        body={"question": "Why?", "kind": "unanswerable"}),
+    api("GET", "/knowledge-bases/{knowledge_base_id}/gold-questions.jsonl", Guard.MANAGER, MANAGE),
+    api("GET", "/gold-questions/{gold_question_id}", Guard.MANAGER_OR_404, MANAGE),
+    api("PATCH", "/gold-questions/{gold_question_id}", Guard.MANAGER_OR_404, MANAGE, body={"history": []}),
+    api("DELETE", "/gold-questions/{gold_question_id}", Guard.MANAGER_OR_404, MANAGE),
+    # Pages
+    *(public(method, "/login") for method in ("GET", "POST", "PUT")),
+    public("POST", "/logout"),
+    page("GET", "/", Guard.SIGNED_IN),
+    fragment("GET", "/conversations", Guard.SIGNED_IN),
+    page("GET", "/conversations/{conversation_id}", Guard.OWNER),
+    fragment("GET", "/messages/{message_id}/rendered", Guard.OWNER),
+    page("GET", "/library", Guard.SIGNED_IN),
+    page("GET", "/library/{slug}", Guard.READER),
+    fragment("GET", "/library/{slug}/documents", Guard.READER),
+    page("GET", "/library/documents/{document_id}", Guard.READER),
+    page("GET", "/library/documents/{document_id}/passages", Guard.READER),
+    fragment("GET", "/library/documents/{document_id}/passages/after/{after}", Guard.READER),
+    page("GET", "/library/documents/{document_id}/access", Guard.MANAGER),
+    fragment("GET", "/library/documents/{document_id}/people", Guard.MANAGER),
+    page("GET", "/library/imports/{import_id}", Guard.EDITOR_OR_404),
+    page("GET", "/account", Guard.THEMSELVES),
+    page("POST", "/account", Guard.THEMSELVES, form={}, lets_in=422),
+    page("POST", "/account/keys", Guard.THEMSELVES, form={}, lets_in=422),
+    page("POST", "/account/keys/{key_id}/revoke", Guard.OWNER),
+    # Administration
+    page("GET", "/admin", Guard.SIGNED_IN),
+    page("GET", "/admin/knowledge-bases", Guard.MANAGES_SOMETHING),
+    page("GET", "/admin/knowledge-bases/{slug}", Guard.MANAGER),
+    fragment("GET", "/admin/knowledge-bases/{slug}/people", Guard.MANAGER),
+    page("GET", "/admin/ingestion", Guard.EDITS_SOMETHING),
+    fragment("GET", "/admin/ingestion/queue", Guard.SIGNED_IN),
+    fragment("GET", "/admin/ingestion/failures", Guard.SIGNED_IN),
+    fragment("GET", "/admin/ingestion/imports", Guard.SIGNED_IN),
+    fragment("GET", "/admin/ingestion/failed/{code}", Guard.SIGNED_IN),
+    page("GET", "/admin/evaluation", Guard.MANAGES_SOMETHING),
+    page("GET", "/admin/evaluation/runs/{run_id}", Guard.MANAGER_OR_404),
+    page("GET", "/admin/evaluation/runs/{run_id}/compare", Guard.MANAGER_OR_404, query="with={run_id}"),
+    page("GET", "/admin/evaluation/knowledge-bases/{slug}", Guard.MANAGER),
+    page("GET", "/admin/evaluation/gold-questions/new", Guard.MANAGES_SOMETHING),
+    page("GET", "/admin/evaluation/gold-questions/{question_id}", Guard.MANAGER_OR_404),
+    page("GET", "/admin/users", Guard.ADMIN),
+    page("POST", "/admin/users/{user_id}/view-as", Guard.ADMIN),
+    page("POST", "/view-as/stop", Guard.SIGNED_IN, reads=True),
+    page("GET", "/admin/groups", Guard.ADMIN),
+    page("GET", "/admin/access-checks", Guard.ADMIN),
+    page("GET", "/admin/keys", Guard.ADMIN),
+    page("POST", "/admin/keys/{key_id}/revoke", Guard.ADMIN),
+]  # fmt: skip

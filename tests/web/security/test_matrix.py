@@ -1,0 +1,63 @@
+"""Every route of the URLconf, and what it answers to everyone there is."""
+
+import logging
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.conf import settings as configured
+
+from tests.web.security.guards import Door, Guard, Route
+from tests.web.security.matrix import TABLE, faults_of_answers, faults_of_list
+from tests.web.security.routes import ROUTES
+from tests.web.security.world import World
+
+PLANTED = "tests.web.security.planted"
+FORGOTTEN = [
+    Route("GET", "/planted/api/documents", Door.API, Guard.SIGNED_IN),
+    Route("GET", "/planted/page", Door.PAGE, Guard.ADMIN),
+    Route("GET", "/planted/anything/{number}", Door.FRAGMENT, Guard.SIGNED_IN),
+    Route("POST", "/planted/anything/{number}", Door.FRAGMENT, Guard.SIGNED_IN),
+]
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> Iterator[None]:
+    """Thousands of refusals are no news."""
+    logging.disable(logging.WARNING)
+    yield
+    logging.disable(logging.NOTSET)
+
+
+def test_every_route_answers_everyone_as_it_should(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    unlisted = faults_of_list(configured.ROOT_URLCONF, ROUTES)
+    assert not unlisted, "\n".join(unlisted)
+    faults = list(faults_of_answers(ROUTES, world))
+    assert not faults, f"{len(faults)} of them:\n" + "\n".join(faults)
+    with capsys.disabled():
+        sys.stdout.write(
+            f"\n{len(ROUTES)} routes x {len(world.tickets)} actors: all as expected, none unlisted\n"
+        )
+
+
+def test_a_route_that_is_not_listed_is_told_of_with_what_to_do() -> None:
+    faults = faults_of_list(PLANTED, ROUTES)
+    told = {fault.partition(f" is not listed: add a line to {TABLE}: ")[0] for fault in faults}
+    assert told == {str(route) for route in FORGOTTEN}
+    assert faults_of_list(PLANTED, [*ROUTES, *FORGOTTEN]) == []
+
+
+def test_a_line_without_a_route_and_a_line_too_many_are_told_of() -> None:
+    gone = Route("GET", "/no/such/route", Door.PAGE, Guard.ADMIN)
+    faults = faults_of_list(configured.ROOT_URLCONF, [*ROUTES, gone, ROUTES[0]])
+    assert [fault.partition(" is ")[0] for fault in faults] == ["GET /no/such/route", "GET /healthz"]
+
+
+@pytest.mark.parametrize("route", FORGOTTEN, ids=str)
+def test_a_route_that_is_listed_but_not_guarded_is_told_of(world: World, settings: Any, route: Route) -> None:
+    settings.ROOT_URLCONF = PLANTED
+    world.things["number"] = "1"
+    faults = list(faults_of_answers([route], world))
+    assert f"{route} as anonymous: expected" in faults[0]
+    assert {"revoked key", "disabled"} <= {fault.partition(" as ")[2].partition(":")[0] for fault in faults}

@@ -1,0 +1,213 @@
+"""One of each kind of thing behind the routes' parameters, and those who come for it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
+from django.utils import timezone
+
+from cairn.access.models import AccessCheck, CheckState, Role
+from cairn.access.principals import principal_for_user
+from cairn.access.scope import Principal
+from cairn.access.services import grant_give, knowledge_base_create
+from cairn.accounts.models import Group, KeyScope, User
+from cairn.accounts.services import api_key_create, api_key_revoke, user_create
+from cairn.library.models import Document, KnowledgeBase
+from cairn.library.rendition import Element, Rendition
+from cairn.library.storage import rendition_save
+from ingestion.imports import import_open
+from ingestion.models import Job, Receipt, Watch
+from ingestion.pages import PDF, WIDTH
+from ingestion.services import document_submit
+from retrieval.conversations import conversation_start
+from retrieval.engine import Engine
+from retrieval.evaluation.gold import Kind
+from retrieval.evaluation.models import EvaluationRun, GoldQuestion
+from retrieval.models import Citation, GenerationState, IndexGeneration, Message
+from tests.web.api.conftest import indexed
+from tests.web.security.guards import Actor
+from web.auth import VIEWED
+
+SECRET = "The Umbra merger closes on 14 June."
+"""Stands in the document, its title and the conversation: nobody who is turned away may read it."""
+ALL_SCOPES = frozenset(KeyScope.values)
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """How an actor comes: with a session, a key, or nothing."""
+
+    actor: Actor
+    session: str = ""
+    key: str = ""
+
+    def come(self, client: Client) -> Client:
+        """With these cookies alone, whatever was signed out before."""
+        client.cookies.clear()
+        if self.session:
+            client.cookies[settings.SESSION_COOKIE_NAME] = self.session
+        return client
+
+    def headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.key}"} if self.key else {}
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """`things`: by the names of the routes' parameters."""
+
+    things: dict[str, str]
+    tickets: Sequence[Ticket]
+
+
+def world_made(parts: Engine) -> World:
+    people = {name: user_create(username=name) for name in ("nobody", "reader", "editor", "manager", "gone")}
+    admin = user_create(username="admin", is_admin=True)
+    manager = principal_for_user(people["manager"])
+    base = knowledge_base_create(name="Handbook", principal=manager)
+    other = knowledge_base_create(name="Elsewhere", principal=principal_for_user(admin))
+    for name in ("reader", "editor"):
+        grant_give(knowledge_base=base, subject=f"user:{people[name].id}", role=Role(name), actor=None)
+    grant_give(knowledge_base=base, subject=f"user:{people['gone'].id}", role=Role.MANAGER, actor=None)
+    return World(_things(base, manager, parts), _tickets(people, admin, other))
+
+
+def _tickets(people: dict[str, User], admin: User, other: KnowledgeBase) -> list[Ticket]:
+    administers: dict[str, Any] = {"role": Role.MANAGER, "is_admin": True}
+    manages: dict[str, Any] = {"role": Role.MANAGER, "owns": True}
+    past = timezone.now() - timedelta(minutes=1)
+    found = [
+        Ticket(Actor("anonymous", known=False)),
+        Ticket(Actor("without a grant"), _session(people["nobody"])),
+        Ticket(Actor("reader", role=Role.READER), _session(people["reader"])),
+        Ticket(Actor("editor", role=Role.EDITOR), _session(people["editor"])),
+        Ticket(Actor("manager", **manages), _session(people["manager"])),
+        Ticket(Actor("admin", **administers), _session(admin)),
+        Ticket(Actor("disabled", known=False), _session(people["gone"])),
+        Ticket(Actor("disabled, by key", known=False), key=_key(people["gone"])),
+        Ticket(
+            Actor("admin viewing as reader", role=Role.READER, viewing=True),
+            _session(admin, **{VIEWED: str(people["reader"].id)}),
+        ),
+        *(_scoped("manager", people["manager"], scope, **manages) for scope in KeyScope.values),
+        *(_scoped("admin", admin, scope, **administers) for scope in KeyScope.values),
+        Ticket(
+            Actor("admin's key for elsewhere", key=True, scopes=ALL_SCOPES, limited=True, **administers),
+            key=_key(admin, knowledge_bases=[other.id]),
+        ),
+        Ticket(Actor("expired key", known=False), key=_key(admin, expires_at=past)),
+        Ticket(Actor("revoked key", known=False), key=_revoked(admin)),
+        Ticket(Actor("made-up key", known=False), key="cairn_00000000_made-up"),
+    ]
+    User.objects.filter(pk=people["gone"].pk).update(is_active=False)
+    return found
+
+
+def _scoped(name: str, user: User, scope: str, **more: Any) -> Ticket:
+    actor = Actor(f"{name}'s key: {scope}", key=True, scopes=frozenset({scope}), **more)
+    return Ticket(actor, key=_key(user, scopes=[scope]))
+
+
+def _session(user: User, **kept: str) -> str:
+    client = Client()
+    client.force_login(user)
+    session = client.session
+    session.update(kept)
+    session.save()
+    return str(session.session_key)
+
+
+def _key(user: User, **said: Any) -> str:
+    return api_key_create(user=user, label="matrix", **said)[1]
+
+
+def _revoked(user: User) -> str:
+    row, key = api_key_create(user=user, label="matrix")
+    api_key_revoke(user=user, key_id=row.id)
+    return key
+
+
+def _things(base: KnowledgeBase, manager: Principal, parts: Engine) -> dict[str, str]:
+    document = _document(base, manager, parts)
+    message = _message(document, manager)
+    one = user_create(username="una")
+    key, _ = api_key_create(user=User.objects.get(pk=manager.user), label="spare")
+    run = EvaluationRun.objects.create(
+        knowledge_base=base, name="run", gold_name="gold", gold_sha256="a" * 64, questions=0, right=0
+    )
+    gold = GoldQuestion.objects.create(
+        knowledge_base=base, question=SECRET, kind=Kind.UNANSWERABLE, created_by_id=manager.user
+    )
+    return {
+        "user_id": str(one.id),
+        "group_id": str(Group.objects.create(name="Finance").id),
+        "key_id": str(key.id),
+        "knowledge_base_id": str(base.id),
+        "slug": base.slug,
+        "document_id": str(document.id),
+        "receipt_id": str(Receipt.objects.create(object="document:1", requested_by_id=manager.user).id),
+        "import_id": str(import_open(knowledge_base=base, label="drive", user=manager.user).id),
+        "watch_id": str(Watch.objects.create(knowledge_base=base, path="/srv/drive").id),
+        "job_id": str(Job.objects.get(version__document=document).id),
+        "check_id": str(AccessCheck.objects.create(state=CheckState.PASSED).id),
+        "generation_id": str(_generation()),
+        "conversation_id": str(message.conversation_id),
+        "message_id": str(message.id),
+        "evaluation_id": str(run.id),
+        "run_id": str(run.id),
+        "gold_question_id": str(gold.id),
+        "question_id": str(gold.id),
+        "page": "1",
+        "after": "0",
+        "code": "no_text",
+        "rest": "no/such/address",
+    }
+
+
+def _document(base: KnowledgeBase, manager: Principal, parts: Engine) -> Document:
+    """A PDF of one page, ready; its picture is drawn already."""
+    file = SimpleUploadedFile("umbra.pdf", b"%PDF-1.7")
+    submitted = document_submit(
+        knowledge_base=base, file=file, filename="umbra.pdf", principal=manager, title=SECRET
+    )
+    document = submitted.document
+    indexed(document, parts, SECRET)
+    version = document.active_version
+    assert version is not None
+    element = Element(index=0, category="Paragraph", text=SECRET)
+    version.rendition = rendition_save(version.id, Rendition((element,)))
+    version.media_type, version.pages = PDF, 1
+    version.save()
+    default_storage.save(f"pages/{version.id}/1-{WIDTH}.png", ContentFile(b"picture"))
+    return document
+
+
+def _message(document: Document, owner: Principal) -> Message:
+    conversation = conversation_start(principal=owner, question=SECRET)
+    message = Message.objects.create(
+        conversation=conversation, question=SECRET, answer=f"{SECRET} [1]", state="done", verdict="supported"
+    )
+    version = document.active_version_id
+    assert version is not None
+    Citation.objects.create(
+        message=message,
+        marker=1,
+        document=document,
+        version=version,
+        chunk=version,
+        title=SECRET,
+        quote=SECRET,
+    )
+    return message
+
+
+def _generation() -> object:
+    return IndexGeneration.objects.create(
+        name="spare", embedding_model="spare", dimension=8, state=GenerationState.BUILDING
+    ).id
