@@ -134,6 +134,8 @@ ROUTES: list[Route] = [
     api("GET", "/access-checks", Guard.ADMIN),
     api("POST", "/access-checks", Guard.ADMIN, body={}),
     api("GET", "/access-checks/{check_id}", Guard.ADMIN),
+    api("GET", "/audit", Guard.ADMIN),
+    api("GET", "/audit/export", Guard.ADMIN),
     api("GET", "/index", Guard.ADMIN),
     api("POST", "/index/generations", Guard.ADMIN, body={}),
     api("DELETE", "/index/generations/{generation_id}", Guard.ADMIN),
