@@ -167,7 +167,8 @@ ROUTES: list[Route] = [
     api("PATCH", "/gold-questions/{gold_question_id}", Guard.MANAGER_OR_404, MANAGE, body={"history": []}),
     api("DELETE", "/gold-questions/{gold_question_id}", Guard.MANAGER_OR_404, MANAGE),
     # Pages
-    *(public(method, "/login") for method in ("GET", "POST", "PUT")),
+    public("GET", "/login"),
+    public("POST", "/login"),
     public("POST", "/logout"),
     page("GET", "/", Guard.SIGNED_IN),
     fragment("GET", "/conversations", Guard.SIGNED_IN),
