@@ -70,10 +70,10 @@ def readable(scope: Scope) -> Conditions:
 
 def narrowed(allowed: Conditions, filters: Filters) -> Conditions:
     """What is allowed, less what the asker does not want."""
-    return Conditions(every=(*allowed.every, *_narrowing(filters)), some=allowed.some)
+    return Conditions(every=(*allowed.every, *narrowing(filters)), some=allowed.some)
 
 
-def _narrowing(filters: Filters) -> Iterable[OneOf | Between]:
+def narrowing(filters: Filters) -> Iterable[OneOf | Between]:
     if filters.source_uri is not None:
         yield OneOf.of(SOURCE_URI, [filters.source_uri])
     if filters.tags is not None:

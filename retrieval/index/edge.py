@@ -242,11 +242,11 @@ class _Asked:
             DENSE: edge.Query.Nearest(dense.tolist(), using=DENSE),
             SPARSE: edge.Query.Nearest(_sparse(sparse), using=SPARSE),
         }
-        allowed = conditions.readable(scope)
-        self._wanted = _filter(conditions.narrowed(allowed, filters))
+        allowed = _filter(conditions.readable(scope))
+        narrowing = [_condition(each) for each in conditions.narrowing(filters)]
+        self._wanted = edge.Filter(must=[allowed, *narrowing]) if narrowing else allowed
         # How rare a word is, is counted over what the asker may read: scores say nothing of the rest.
-        corpus = edge.IdfParams(corpus=_filter(allowed))
-        self._params = {DENSE: None, SPARSE: edge.SearchParams(idf=corpus)}
+        self._params = {DENSE: None, SPARSE: edge.SearchParams(idf=edge.IdfParams(corpus=allowed))}
 
     def request(self, half: Half) -> edge.QueryRequest:
         only = self._wanted

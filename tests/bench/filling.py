@@ -1,4 +1,5 @@
-"""An install that holds many chunks already: `python -m tests.bench.filling SIZE` in a DATA_DIR that has run.
+"""An install that holds many chunks already: `python -m tests.bench.filling SIZE BASES` in a DATA_DIR that
+has run.
 
 Texts are runs of the handbook's words from here and there, so that none is nearly another's copy; vectors
 are random, since only their number matters.
@@ -25,9 +26,10 @@ WORDS: Final = 120
 RUN: Final = 15  # words that stay together
 
 
-def fill(data_dir: Path, size: int) -> None:
+def fill(data_dir: Path, size: int, *, bases: int = 1) -> None:
+    """The documents take turns between the knowledge bases."""
     subprocess.run(
-        [sys.executable, "-m", "tests.bench.filling", str(size)],
+        [sys.executable, "-m", "tests.bench.filling", str(size), str(bases)],
         env={**servers.environment(data_dir), "DJANGO_SETTINGS_MODULE": "cairn.settings.django"},
         cwd=servers.ROOT,
         check=True,
@@ -54,9 +56,12 @@ def main() -> None:
     from retrieval.index.protocol import Point
 
     admin = principal_for_user(User.objects.get(username="admin"))
-    base = knowledge_base_create(name="Filler", principal=admin)
+    bases = [
+        knowledge_base_create(name=f"Filler {number}", principal=admin) for number in range(int(sys.argv[2]))
+    ]
     index, random, source = active_index(), np.random.default_rng(1), texts()
     for number in range(int(sys.argv[1]) // PER_DOCUMENT):
+        base = bases[number % len(bases)]
         document = Document.objects.create(
             knowledge_base=base, source_key=f"filler/{number}", title=f"Filler {number}"
         )

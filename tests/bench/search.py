@@ -1,7 +1,8 @@
 """How fast search and answers are at 100,000 passages and with 50 people at once, against what they stand on.
 
-`python -m tests.bench.search [--json FILE] [--only search check crowd]`. All figures that are compared come
-from one run on one machine. Answers come from a model server that writes at a steady pace. Needs SAMPLE_DATA.
+`python -m tests.bench.search [--json FILE] [--only permissions search check crowd]`. All figures that are
+compared come from one run on one machine. Answers come from a model server that writes at a steady pace.
+Needs SAMPLE_DATA.
 """
 
 import argparse
@@ -15,11 +16,17 @@ from tests.bench import server as servers
 from tests.bench.checking import check_figures
 from tests.bench.crowd import crowd_figures
 from tests.bench.figures import Figure, show
+from tests.bench.permissions import permission_figures
 from tests.bench.searching import search_figures
 from tests.bench.served_model import served_model
 
 SAMPLE_DATA = Path(os.environ.get("SAMPLE_DATA", servers.ROOT.parent / "shared" / "data"))
-PARTS = {"search": search_figures, "check": check_figures, "crowd": crowd_figures}
+PARTS = {
+    "permissions": permission_figures,
+    "search": search_figures,
+    "check": check_figures,
+    "crowd": crowd_figures,
+}
 
 
 def main() -> None:

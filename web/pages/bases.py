@@ -58,7 +58,7 @@ def base_card(principal: Principal, base: KnowledgeBase) -> BaseCard:
 
 
 def _cards(
-    principal: Principal, bases: Iterable[KnowledgeBase], roles: dict[object, Role], chosen: str
+    principal: Principal, bases: Iterable[KnowledgeBase], roles: dict[UUID, Role], chosen: str
 ) -> list[BaseCard]:
     counts = _counts(principal)
     return [

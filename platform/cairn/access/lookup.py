@@ -63,10 +63,10 @@ def scope_for(principal: Principal, knowledge_bases: Collection[object] | None =
     One that is not there or not theirs narrows to nothing, so an answer does not tell which it was.
     """
     roles = roles_in(principal)
-    present = frozenset(knowledge_bases_for(principal).values_list("id", flat=True))
-    wanted = present if knowledge_bases is None else present & frozenset(_ids(knowledge_bases))
-    managed = frozenset(base for base in wanted if roles.get(base) == Role.MANAGER)
-    return Scope(principal, readable=wanted, managed=managed, tokens=principal.tokens)
+    chosen = None if knowledge_bases is None else frozenset(_ids(knowledge_bases))
+    wanted = frozenset(roles) if chosen is None else chosen.intersection(roles)
+    managed = frozenset(base for base in wanted if roles[base] == Role.MANAGER)
+    return Scope(principal, wanted, managed, principal.tokens, whole=chosen is None)
 
 
 def _ids(values: Iterable[object]) -> Iterable[UUID]:
@@ -81,9 +81,9 @@ def chunks_for(scope: Scope, ids: Collection[UUID]) -> ChunkQuerySet:
     """Those of the chunks that the principal may read this moment: the last word on every hit."""
     # Naming the chunks inside, too, keeps SQLite from listing everything that may be read: 23 ms at
     # 20,000 documents without, 5 ms with it.
-    readable = documents_for(scope.principal).filter(
-        knowledge_base__in=scope.readable, versions__chunks__in=ids
-    )
+    readable = documents_for(scope.principal).filter(versions__chunks__in=ids)
+    if not scope.whole:  # else the rules say it all, and say it sooner than a list of thousands
+        readable = readable.filter(knowledge_base__in=scope.readable)
     return (
         Chunk.objects.active()
         .filter(id__in=ids, version__document__in=readable)

@@ -17,10 +17,13 @@ class Role(models.TextChoices):
 
     @property
     def rank(self) -> int:
-        return list(Role).index(self)
+        return _RANKS[self]
 
     def allows(self, wanted: "Role") -> bool:
         return self.rank >= wanted.rank
+
+
+_RANKS = {role: rank for rank, role in enumerate(Role)}
 
 
 class Grant(models.Model):

@@ -3,16 +3,26 @@
 They look the grants up when they run, so what was revoked a moment ago counts.
 """
 
+from uuid import UUID
+
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from cairn.access.models import DocumentReader, Grant, Role
 from cairn.access.scope import Principal
+from cairn.accounts.models import Group
 from cairn.library.models import NESTED_AT_MOST, Document, DocumentQuerySet, KnowledgeBase
+
+
+def _is(principal: Principal) -> Q:
+    """A row for the principal or a group of theirs. A subquery: hundreds of ids take Django longer than the
+    database needs for all the rest."""
+    groups = Group.members.through.objects.filter(user=principal.user).values("group")
+    return Q(user=principal.user) | Q(group__in=groups)
 
 
 def _grants(principal: Principal, role: Role) -> "QuerySet[Grant]":
     """Grants that give the principal at least this role."""
-    subject = Q(user=None, group=None) | Q(user=principal.user) | Q(group__in=principal.groups)
+    subject = Q(user=None, group=None) | _is(principal)
     grants = Grant.objects.filter(subject, role__in=[r for r in Role if r.allows(role)])
     return grants if principal.key_bases is None else grants.filter(knowledge_base__in=principal.key_bases)
 
@@ -46,7 +56,7 @@ def _open_to(principal: Principal) -> Q:
 
     One subquery over the whole chain: Django takes milliseconds to write down one for each container.
     """
-    mine = DocumentReader.objects.filter(Q(user=principal.user) | Q(group__in=principal.groups))
+    mine = DocumentReader.objects.filter(_is(principal))
     containers = ["__".join(["parent"] * depth) for depth in range(1, NESTED_AT_MOST + 1)]
     chain = [OuterRef("id"), *(OuterRef(f"{container}_id") for container in containers)]
     narrowed = Document.objects.filter(narrowed=True, id__in=chain)  # type: ignore[misc]  # stubs know ids alone
@@ -62,12 +72,14 @@ def role_in(principal: Principal, knowledge_base: KnowledgeBase) -> Role | None:
     return max(roles, key=lambda role: role.rank, default=None)
 
 
-def roles_in(principal: Principal) -> dict[object, Role]:
-    """The principal's role by knowledge base id, in one query."""
+def roles_in(principal: Principal) -> dict[UUID, Role]:
+    """The principal's role by knowledge base id, of those that are there, in one query."""
     if principal.is_admin:
         return dict.fromkeys(_present(principal).values_list("id", flat=True), Role.MANAGER)
-    roles: dict[object, Role] = {}
-    for base, value in _grants(principal, Role.READER).values_list("knowledge_base", "role"):
+    granted = _grants(principal, Role.READER).filter(knowledge_base__deleted_at=None)
+    roles: dict[UUID, Role] = {}
+    for base, value in granted.values_list("knowledge_base", "role"):
         role = Role(value)
-        roles[base] = max(role, roles.get(base, role), key=lambda r: r.rank)
+        if (held := roles.get(base)) is None or role.rank > held.rank:
+            roles[base] = role
     return roles

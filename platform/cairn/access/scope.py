@@ -55,12 +55,14 @@ class Scope:
     A point is in scope when its knowledge base is in `readable` and one of its readers is in
     `tokens`, or when its knowledge base is in `managed` (managers see narrowed documents too).
     `managed` is a subset of `readable`. The index filters by this; SQL has the last word.
+    `whole`: nobody narrowed it, so that the rules alone say what lies in it.
     """
 
     principal: Principal
     readable: frozenset[UUID] = frozenset()
     managed: frozenset[UUID] = frozenset()
     tokens: frozenset[str] = field(default=frozenset())
+    whole: bool = False
 
     def __bool__(self) -> bool:
         return bool(self.readable)

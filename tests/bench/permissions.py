@@ -1,0 +1,169 @@
+"""What permissions cost a search, and how soon one that was taken counts.
+
+`python -m tests.bench.permissions` in a DATA_DIR that has been filled. Someone in 200 groups reads half of
+2,000 knowledge bases through them. The other side is the same search without the filter in the index, without
+the check in SQL, and without finding out who asks.
+"""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Final
+from unittest.mock import patch
+
+import django
+import httpx
+
+from tests.bench import server as servers
+from tests.bench.figures import Figure, percentile
+from tests.bench.filling import fill
+from tests.bench.questions import many
+
+CHUNKS, BASES, GROUPS = 100_000, 2_000, 200
+READER: Final = "in-many-groups"
+PER_GROUP: Final = 5  # knowledge bases that each group may read
+NARROWED_EVERY: Final = 10
+WARM_UP: Final = 20
+BATCH: Final = 10
+MOST_ADDED: Final = 1.1
+REVOCATIONS: Final = 20
+VERIFY_SECONDS: Final = 60
+
+
+def permission_figures(folder: Path) -> Iterator[Figure]:
+    data_dir = folder / "permissions"
+    servers.start(data_dir).stop()
+    fill(data_dir, CHUNKS, bases=BASES)
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.bench.permissions"],
+        env={**servers.environment(data_dir), "DJANGO_SETTINGS_MODULE": "cairn.settings.django"},
+        cwd=servers.ROOT,
+        stdout=subprocess.PIPE,
+        check=True,
+    )
+    times = json.loads(done.stdout)
+    name = f"search, {GROUPS} groups, {BASES:,} knowledge bases, {CHUNKS:,} chunks"
+    for side, seconds in times.items():
+        yield Figure(f"{name}, {side} permissions, p50", percentile(seconds, 0.5), "ms")
+    ratio = percentile(times["with"], 0.5) / percentile(times["without"], 0.5)
+    yield Figure(f"{name}: with / without permissions", ratio, "ratio", MOST_ADDED)
+    yield from _served_figures(data_dir)
+
+
+def _served_figures(data_dir: Path) -> Iterator[Figure]:
+    server = servers.start(data_dir)
+    try:
+        with (
+            servers.client(server, data_dir) as admin,
+            servers.client(server, data_dir, user=READER) as reader,
+        ):
+            yield from _revocation_figures(admin, reader)
+        began = time.monotonic()
+        servers.manage(data_dir, "verify_access")
+        yield Figure("verify_access there", time.monotonic() - began, "s", VERIFY_SECONDS)
+    finally:
+        server.stop()
+
+
+def _revocation_figures(admin: httpx.Client, reader: httpx.Client) -> Iterator[Figure]:
+    """Through a grant of the reader's own, which is given and taken again and again."""
+    user = reader.get("/api/v1/me").raise_for_status().json()["id"]
+    base = admin.post("/api/v1/knowledge-bases", json={"name": "Revoked"}).raise_for_status().json()["id"]
+    mine = admin.get(f"/api/v1/knowledge-bases/{base}/grants").raise_for_status().json()
+    late, took = 0, list[float]()
+    for _ in range(REVOCATIONS):
+        given = [*mine, {"subject": f"user:{user}", "role": "reader"}]
+        admin.put(f"/api/v1/knowledge-bases/{base}/grants", json=given).raise_for_status()
+        assert reader.get(f"/api/v1/knowledge-bases/{base}").status_code == 200
+        began = time.perf_counter()
+        admin.put(f"/api/v1/knowledge-bases/{base}/grants", json=mine).raise_for_status()
+        late += reader.get(f"/api/v1/knowledge-bases/{base}").status_code != 404
+        took.append((time.perf_counter() - began) * 1000)
+    yield Figure("revocations that the next request did not see", late, f"of {REVOCATIONS}", 0)
+    yield Figure("from taking a grant to the end of the next request, p50", percentile(took, 0.5), "ms")
+
+
+@dataclass(frozen=True, slots=True)
+class Sides:
+    allowed: Callable[[str], object]
+    free: Callable[[str], object]
+
+
+def _granted() -> None:
+    from cairn.access.models import DocumentReader, Grant, Role
+    from cairn.accounts.models import Group, User
+    from cairn.library.models import Document, KnowledgeBase
+
+    user = User.objects.create_user(READER)
+    groups = Group.objects.bulk_create(Group(name=f"Group {number}") for number in range(GROUPS))
+    user.member_of.set(groups)
+    bases = list(KnowledgeBase.objects.filter(name__startswith="Filler").values_list("id", flat=True))
+    turns = [group for group in groups for _ in range(PER_GROUP)]
+    Grant.objects.bulk_create(
+        Grant(knowledge_base_id=base, group=group, role=Role.READER)
+        for base, group in zip(bases, turns, strict=False)
+    )
+    for document in islice(Document.objects.all(), 0, None, NARROWED_EVERY):
+        DocumentReader.objects.create(document=document, group=groups[0])
+        Document.objects.filter(pk=document.pk).update(narrowed=True)
+
+
+def _sides() -> Sides:
+    from cairn.access.lookup import scope_for
+    from cairn.access.principals import principal_for_user
+    from cairn.accounts.models import User
+    from cairn.library.models import Chunk, ChunkQuerySet
+    from retrieval import search as searching
+    from retrieval.engine import engine
+    from retrieval.index import conditions
+
+    parts, user = engine(), User.objects.get(username=READER)
+    scope = scope_for(principal_for_user(user))
+
+    def every(_scope: object, ids: Sequence[object]) -> ChunkQuerySet:
+        wanted = Chunk.objects.active().filter(id__in=ids)
+        return wanted.select_related("version__document__knowledge_base")
+
+    def allowed(question: str) -> object:
+        asker = principal_for_user(User.objects.get(pk=user.pk))
+        return searching.search(question, scope=scope_for(asker), parts=parts)
+
+    def free(question: str) -> object:
+        nothing = conditions.Conditions(every=(), some=())
+        with (
+            patch.object(conditions, "readable", lambda _: nothing),
+            patch.object(searching, "chunks_for", every),
+        ):
+            return searching.search(question, scope=scope, parts=parts)
+
+    return Sides(allowed, free)
+
+
+def _timed(sides: Sides, questions: Sequence[str]) -> dict[str, list[float]]:
+    times: dict[str, list[float]] = {"with": [], "without": []}
+    for start in range(0, len(questions), BATCH):
+        for name, ask in (("with", sides.allowed), ("without", sides.free)):
+            for question in questions[start : start + BATCH]:
+                began = time.perf_counter()
+                ask(question)
+                times[name].append((time.perf_counter() - began) * 1000)
+    return {name: each[WARM_UP:] for name, each in times.items()}
+
+
+def main() -> None:
+    django.setup()
+    from retrieval.index.factory import close_index
+
+    _granted()
+    times = _timed(_sides(), many())
+    close_index()
+    sys.stdout.write(json.dumps(times))
+
+
+if __name__ == "__main__":
+    main()
