@@ -208,6 +208,7 @@ ROUTES: list[Route] = [
     page("POST", "/view-as/stop", Guard.SIGNED_IN, reads=True),
     page("GET", "/admin/groups", Guard.ADMIN),
     page("GET", "/admin/access-checks", Guard.ADMIN),
+    page("GET", "/admin/audit", Guard.ADMIN),
     page("GET", "/admin/keys", Guard.ADMIN),
     page("POST", "/admin/keys/{key_id}/revoke", Guard.ADMIN),
 ]  # fmt: skip
