@@ -1,6 +1,7 @@
 # make up      install what is missing and start Cairn on http://127.0.0.1:8000
 # make test    the tests, but for those that break things
-# make test-all   those, too: processes killed, disks full, servers away
+# make test-faults   those: processes killed, disks full, servers away
+# make test-all   both
 # make test-postgres  what of it touches the database, on PostgreSQL
 # make lint    ruff, mypy, import rules
 # make bench   speed and memory, as a table and as JSON
@@ -12,7 +13,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help up test test-all test-postgres lint bench bench-ingest bench-search clean
+.PHONY: help up test test-all test-faults test-postgres lint bench bench-ingest bench-search clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -30,6 +31,9 @@ test: $(DEV)
 
 test-all: $(DEV)
 	$(BIN)/python -m pytest $(ARGS)
+
+test-faults: $(DEV)
+	$(BIN)/python -m pytest -m faults $(ARGS)
 
 test-postgres: $(DEV)
 	$(BIN)/python -m tests.on_postgres $(ARGS)
