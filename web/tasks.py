@@ -4,6 +4,7 @@ from uuid import UUID
 
 from celery import shared_task
 
+from cairn.limits import counting
 from web.verifying.running import check_begin, check_due, check_run
 
 
@@ -16,3 +17,8 @@ def verify_access(check: str) -> None:
 def verify_access_due() -> None:
     if check_due():
         check_begin(requested_by=None)
+
+
+@shared_task(name="web.usage_tidy")
+def usage_tidy() -> None:
+    counting.usage_tidy()

@@ -14,7 +14,9 @@ CairnError
 │   ├── DocumentRejected       a file that cannot become searchable; carries a stable code
 │   └── ConfigurationError     the environment asks for something that cannot work
 └── TransientError             worth another attempt
-    └── Unavailable            503, a dependency is down
+    ├── Unavailable            503, a dependency is down
+    ├── RateLimited            429, too much at once
+    └── QuotaExceeded          429, all that is allowed today
 """
 
 from enum import StrEnum
@@ -43,9 +45,15 @@ class PermanentError(CairnError):
 
 
 class TransientError(CairnError):
+    """`retry_after`: seconds after which another attempt makes sense."""
+
     status = 503
     code = "unavailable"
     title = "Try again later"
+
+    def __init__(self, message: str = "", *, code: str | None = None, retry_after: int = 5) -> None:
+        super().__init__(message, code=code)
+        self.retry_after = retry_after
 
 
 class InvalidInput(PermanentError):
@@ -109,6 +117,18 @@ class ConfigurationError(PermanentError):
 
 class Unavailable(TransientError):
     title = "A part of Cairn is not reachable at the moment"
+
+
+class RateLimited(TransientError):
+    status = 429
+    code = "rate_limited"
+    title = "Too much at once"
+
+
+class QuotaExceeded(TransientError):
+    status = 429
+    code = "quota_exceeded"
+    title = "All that is allowed today has been used"
 
 
 class Rejection(StrEnum):

@@ -21,6 +21,7 @@ from web.api import (
     index,
     jobs,
     knowledge_bases,
+    limits,
     me,
     search,
     users,
@@ -64,6 +65,8 @@ api = DescribedAPI(
 handlers_add(api)
 
 api.add_router("v1/me", me.router)
+api.add_router("v1/me", limits.mine)
+api.add_router("v1/limits", limits.router)
 api.add_router("v1/users", users.router)
 api.add_router("v1/groups", groups.router)
 api.add_router("v1/knowledge-bases", knowledge_bases.router)

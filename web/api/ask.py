@@ -3,6 +3,7 @@
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator
 from contextlib import aclosing
+from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, TypeVar
 
@@ -13,6 +14,9 @@ from pydantic import BaseModel, Field
 
 from cairn.access.scope import Principal
 from cairn.errors import NotSignedIn
+from cairn.limits.counting import question_count, tokens_count
+from cairn.limits.rules import Allowance, allowance_of
+from cairn.limits.slots import Lease, slot_take
 from retrieval import asking
 from retrieval.asking import Exchange
 from retrieval.conversations import shown
@@ -52,18 +56,63 @@ class Question(Body):
 @router.post("", response=Answer, auth=needs("ask"), openapi_extra={"responses": {200: STREAMED}})
 async def ask(request: HttpRequest, payload: Question) -> Answer | StreamingHttpResponse:
     """An answer from passages I may read. Who goes away early stops the model."""
-    principal = principal_of(request)
-    exchange = await sync_to_async(_begin)(principal, payload)
-    left = partial(asking.stop, exchange.message)
+    asked = await sync_to_async(_begin)(principal_of(request), payload)
+    left = partial(asking.stop, asked.message)
     if payload.stream:
-        frames = from_thread(_frames(exchange, principal), left=left, idle_seconds=LOOK_SECONDS)
-        return event_stream(_with_pings(_while_let_in(principal, frames)))
-    return await _whole(exchange, principal, left)
+        frames = from_thread(_frames(asked), left=left, idle_seconds=LOOK_SECONDS)
+        return event_stream(_with_pings(_while_let_in(asked, frames)))
+    return await _whole(asked, left)
 
 
-def _begin(principal: Principal, payload: Question) -> Exchange:
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """`lease`: one of the answers that may be written for the principal at once."""
+
+    principal: Principal
+    allowance: Allowance
+    lease: Lease
+    exchange: Exchange
+
+    @property
+    def message(self) -> Message:
+        return self.exchange.message
+
+    def look(self) -> None:
+        """Now and then while it is written. Raises NotSignedIn for who has been shut out."""
+        principal_again(self.principal)
+        if self.lease.due:
+            self.lease.keep()
+
+    def close(self) -> None:
+        """However it ended."""
+        try:
+            if isinstance(self.exchange.events, Generator):
+                self.exchange.events.close()
+            tokens_count(self.principal, self.allowance, _tokens(self.message))
+        finally:
+            self.lease.release()
+
+
+def _tokens(message: Message) -> int:
+    """Nothing is known of answers that were stopped or failed."""
+    usage = Message.objects.values_list("usage", flat=True).filter(pk=message.pk).first() or {}
+    return int(usage.get("prompt_tokens", 0)) + int(usage.get("completion_tokens", 0))
+
+
+def _begin(principal: Principal, payload: Question) -> _Asked:
     if payload.model not in {None, "cairn"} and payload.model != engine().chat.name:
         raise invalid_field("body", "model", message="There is no such model here")
+    allowance = allowance_of(principal)
+    lease = slot_take(principal, allowance)
+    try:
+        question_count(principal, allowance)
+        return _Asked(principal, allowance, lease, _exchange(principal, payload))
+    except BaseException:
+        lease.release()
+        raise
+
+
+def _exchange(principal: Principal, payload: Question) -> Exchange:
     return asking.ask(
         principal=principal,
         question=payload.question,
@@ -73,36 +122,36 @@ def _begin(principal: Principal, payload: Question) -> Exchange:
     )
 
 
-async def _whole(exchange: Exchange, principal: Principal, left: Callable[[], object]) -> Answer:
-    outcomes = from_thread(_outcome(exchange, principal), left=left, idle_seconds=LOOK_SECONDS)
-    async with aclosing(_while_let_in(principal, outcomes)) as let_in:
+async def _whole(asked: _Asked, left: Callable[[], object]) -> Answer:
+    outcomes = from_thread(_outcome(asked), left=left, idle_seconds=LOOK_SECONDS)
+    async with aclosing(_while_let_in(asked, outcomes)) as let_in:
         async for answer in let_in:
             if answer is not None:
                 return answer
     raise AssertionError("an exchange ends with an answer or raises")
 
 
-def _outcome(exchange: Exchange, principal: Principal) -> Generator[Answer | None, None, None]:
+def _outcome(asked: _Asked) -> Generator[Answer | None, None, None]:
     """None at each event, so that a reader who has left is noticed there."""
     try:
-        for event in exchange.events:
+        for event in asked.exchange.events:
             if isinstance(event, Failed):
                 raise error_coded(event.code, event.message)
             yield None
     finally:
-        _close(exchange)
-    yield _answer(exchange.message, principal)
+        asked.close()
+    yield _answer(asked.message, asked.principal)
 
 
 async def _while_let_in(
-    principal: Principal, items: AsyncGenerator[T | None, None]
+    asked: _Asked, items: AsyncGenerator[T | None, None]
 ) -> AsyncGenerator[T | None, None]:
     """Raises NotSignedIn soon after who asked has been shut out, which stops the model."""
     looked = time.monotonic()
     async with aclosing(items):
         async for item in items:
             if time.monotonic() - looked >= LOOK_SECONDS:
-                await sync_to_async(principal_again)(principal)
+                await sync_to_async(asked.look)()
                 looked = time.monotonic()
             yield item
 
@@ -120,19 +169,19 @@ async def _with_pings(frames: AsyncGenerator[bytes | None, None]) -> AsyncIterat
         yield frame("error", problem_data(error))
 
 
-def _frames(exchange: Exchange, principal: Principal) -> Generator[bytes, None, None]:
-    message = exchange.message
+def _frames(asked: _Asked) -> Generator[bytes, None, None]:
+    message = asked.message
     yield frame("start", {"id": str(message.id), "conversation": str(message.conversation_id)})
     try:
-        for event in exchange.events:
+        for event in asked.exchange.events:
             if isinstance(event, Failed):
                 raise error_coded(event.code, event.message)
             yield from _frames_of(event)
-        yield _frame("done", _answer(message, principal))
+        yield _frame("done", _answer(message, asked.principal))
     except Exception as error:  # noqa: BLE001 the stream is the request's outermost boundary
         yield frame("error", problem_data(as_cairn_error(error)))
     finally:
-        _close(exchange)
+        asked.close()
 
 
 def _frames_of(event: object) -> Generator[bytes, None, None]:
@@ -156,8 +205,3 @@ def _answer(message: Message, principal: Principal) -> Answer:
     """As it has been kept, and as the principal may see it now."""
     kept = Message.objects.prefetch_related("citations").get(pk=message.pk)
     return answers_of([shown(kept, principal)])[0]
-
-
-def _close(exchange: Exchange) -> None:
-    if isinstance(exchange.events, Generator):
-        exchange.events.close()

@@ -18,6 +18,7 @@ from cairn.errors import NotFound, PreconditionFailed
 from cairn.library.models import Document as DocumentRow
 from cairn.library.models import DocumentVersion, KnowledgeBase
 from cairn.library.storage import rendition_load
+from cairn.limits.counting import upload_count
 from ingestion.lookup import import_for, receipt_for
 from ingestion.models import Import
 from ingestion.pages import page_picture
@@ -126,6 +127,7 @@ def document_add(
     refuse_unknown_fields(request)
     principal = principal_of(request)
     base = knowledge_base_for(principal, knowledge_base_id, role=Role.EDITOR)
+    upload_count(principal, size=file.size or 0)
     submission = document_submit(
         knowledge_base=base,
         file=file,

@@ -38,7 +38,6 @@ from cairn.library.storage import FULL, NO_ROOM
 log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
-RETRY_AFTER_SECONDS = 5
 
 
 class MethodNotAllowed(PermanentError):
@@ -132,7 +131,7 @@ def problem(error: CairnError) -> HttpResponse:
     if isinstance(error, NotSignedIn):
         response["WWW-Authenticate"] = "Bearer"
     if isinstance(error, TransientError):
-        response["Retry-After"] = str(RETRY_AFTER_SECONDS)
+        response["Retry-After"] = str(error.retry_after)
     return response
 
 

@@ -9,6 +9,7 @@ from ninja import Router
 from pydantic import Field
 
 from cairn.access.lookup import scope_for
+from cairn.limits.counting import search_count
 from retrieval.fusion import Ranking
 from retrieval.index.protocol import Filters
 from retrieval.search import search as passages_for
@@ -60,10 +61,12 @@ class SearchQuery(Body):
 @router.post("", response=Found, auth=needs("search", "ask", reads=True))
 def search(request: HttpRequest, payload: SearchQuery) -> Found:
     """Passages I may read, best first."""
+    principal = principal_of(request)
+    search_count(principal)
     began = time.perf_counter()
     hits = passages_for(
         payload.query,
-        scope=scope_for(principal_of(request), payload.knowledge_bases),
+        scope=scope_for(principal, payload.knowledge_bases),
         filters=payload.filters.as_filters(),
         limit=payload.top_k,
         ranking=payload.ranking,

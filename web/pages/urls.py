@@ -15,6 +15,7 @@ from web.pages import (
     ingesting,
     keys,
     library,
+    limits,
     reading,
     viewing,
 )
@@ -62,6 +63,7 @@ urlpatterns = [
     path("admin/groups", console.groups, name="console-groups"),
     path("admin/access-checks", access_checks.index, name="console-access-checks"),
     path("admin/audit", audit.index, name="console-audit"),
+    path("admin/limits", limits.index, name="console-limits"),
     path("admin/keys", keys.all_keys, name="console-keys"),
     path("admin/keys/<str:key_id>/revoke", keys.any_key_revoke, name="console-key-revoke"),
     path("account", account.account, name="account"),

@@ -14,7 +14,7 @@ from cairn.errors import CairnError, Unavailable
 Json = dict[str, Any]
 
 _TIMEOUT = httpx.Timeout(60.0, read=300.0)  # reading: a question waits for a model
-_PATIENCE = 60.0  # seconds of "try again later" before it counts
+_PATIENCE = 75.0  # seconds of "try again later" before it counts: more than a minute, which limits are by
 _PAGE = 200
 
 

@@ -13,6 +13,7 @@ from django.utils import timezone
 from cairn.accounts.models import User
 from cairn.accounts.services import api_key_create, api_key_revoke
 from cairn.errors import ConfigurationError, Unavailable
+from cairn.limits.services import limit_lift
 from web.runtime.api import Api
 from web.runtime.lock import DataDirHeld, Holder, holder_of
 from web.runtime.progress import Reporter
@@ -68,6 +69,7 @@ def _signed_in(url: str) -> Iterator[Api]:
     if user is None:
         raise ConfigurationError("There is no active admin to act for.")
     row, key = api_key_create(user=user, label=_KEY_LABEL, expires_at=timezone.now() + _KEY_LIFE)
+    limit_lift(row)
     try:
         with Api(url, key) as api:
             yield api

@@ -20,6 +20,7 @@ from cairn.accounts.models import Group, User
 from cairn.accounts.services import api_key_create, user_create
 from cairn.errors import CairnError, NotFound
 from cairn.library.models import Document, KnowledgeBase
+from cairn.limits.services import limit_lift
 from ingestion.services import document_submit, knowledge_base_delete
 
 log = logging.getLogger(__name__)
@@ -186,6 +187,7 @@ class _Planting:
     def _person(self, name: str, *, may_sign_in: bool = True, sees_narrowed: bool = False) -> Person:
         user = user_create(username=f"{self.run}-{name.replace(' ', '-')}")
         self.undo.callback(_quietly, lambda: User.objects.filter(pk=user.pk).delete())
+        limit_lift(user)
         _, key = api_key_create(user=user, label=self.run, expires_at=timezone.now() + KEY_LIFE)
         return Person(name, user, key, may_sign_in, sees_narrowed)
 

@@ -75,6 +75,7 @@ INSTALLED_APPS = [
     "cairn.audit",
     "cairn.library",
     "cairn.access",
+    "cairn.limits",
     "retrieval",
     "retrieval.evaluation",
     "ingestion",
@@ -192,6 +193,7 @@ CELERY_BEAT_SCHEDULE = {
     "watch": {"task": "ingestion.watch_due", "schedule": 30.0},
     "seal": {"task": "audit.seal", "schedule": 5.0},
     "verify": {"task": "web.verify_access_due", "schedule": 600.0},
+    "usage": {"task": "web.usage_tidy", "schedule": 3600.0},
 }
 # Redis hands a message out again when it has not been acknowledged for so long. It must exceed the longest
 # job; but a message is only a wake-up, so twice does no harm. For the same reason a message whose worker

@@ -109,6 +109,18 @@ class Environment(BaseSettings):
     verify_access_hours: float = Field(
         24, ge=0, le=720, description="How often canaries check that nobody sees what they may not; 0: never"
     )
+    questions_per_minute: int = Field(
+        30, ge=0, description="Of one user, unless an admin says otherwise; 0: any number"
+    )
+    questions_per_day: int = Field(0, ge=0, description="The same, from midnight UTC on")
+    tokens_per_day: int = Field(0, ge=0, description="Of the language model, read and written, for one user")
+    searches_per_minute: int = Field(
+        0, ge=0, description="Of one user; asking searches, too, and is not counted"
+    )
+    uploads_per_minute: int = Field(0, ge=0, description="Files that one user may send")
+    uploads_per_day: int = Field(0, ge=0, description="The same, from midnight UTC on")
+    upload_mb_per_day: int = Field(0, ge=0, description="What these files may measure together")
+    streams_at_once: int = Field(4, ge=0, description="Answers written for one user at the same moment")
     cairn_fault: str = Field("", description="For tests: kill the worker at this point of a job")
     log_level: str = Field("WARNING", description="INFO tells of each job")
     sample_knowledge_base: bool = Field(True, description="Load docs/ as 'Cairn help' at first start")

@@ -71,6 +71,7 @@ ROUTES: list[Route] = [
     *(public(method, "/api/{rest}", lets_in=404) for method in ("GET", "POST")),
     # People
     api("GET", "/me", Guard.SIGNED_IN),
+    api("GET", "/me/usage", Guard.SIGNED_IN),
     api("GET", "/users", Guard.ADMIN),
     api("POST", "/users", Guard.ADMIN, body={"username": "new"}),
     api("GET", "/users/{user_id}", Guard.ADMIN),
@@ -134,6 +135,8 @@ ROUTES: list[Route] = [
     api("GET", "/access-checks", Guard.ADMIN),
     api("POST", "/access-checks", Guard.ADMIN, body={}),
     api("GET", "/access-checks/{check_id}", Guard.ADMIN),
+    api("GET", "/limits", Guard.ADMIN),
+    api("PUT", "/limits", Guard.ADMIN, body={"subject": "everyone", "limits": {}}),
     api("GET", "/audit", Guard.ADMIN),
     api("GET", "/audit/export", Guard.ADMIN),
     api("GET", "/index", Guard.ADMIN),
@@ -209,6 +212,8 @@ ROUTES: list[Route] = [
     page("GET", "/admin/groups", Guard.ADMIN),
     page("GET", "/admin/access-checks", Guard.ADMIN),
     page("GET", "/admin/audit", Guard.ADMIN),
+    page("GET", "/admin/limits", Guard.ADMIN),
+    page("POST", "/admin/limits", Guard.ADMIN, form={"subject": "everyone"}),
     page("GET", "/admin/keys", Guard.ADMIN),
     page("POST", "/admin/keys/{key_id}/revoke", Guard.ADMIN),
 ]  # fmt: skip

@@ -86,11 +86,13 @@ export class Sender {
       return this.#wait(LOST, reachable);
     }
     if (xhr.status === 401) return this.#wait(SIGNED_OUT, () => fetch("/api/v1/me").then((answer) => answer.ok, () => false));
-    if (tried < TRIES && (xhr.status === 429 || xhr.status >= 500)) return this.#wait(BUSY, () => true, Number(xhr.getResponseHeader("Retry-After")) * 1000);
     const problem = problemIn(xhr);
+    const later = Number(xhr.getResponseHeader("Retry-After")) * 1000;
+    if (problem.code === "rate_limited") return this.#wait(problem.message, () => true, later);
+    if (tried < TRIES && xhr.status >= 500) return this.#wait(BUSY, () => true, later);
     if (problem.code === "csrf_failed" && tried < TRIES) return renewToken().then(() => true, () => true);
     // Anything else the server has written down itself as an item of the import.
-    if (xhr.status >= 500 || xhr.status === 403 || xhr.status === 404) return this.#refuse(entry, problem);
+    if (xhr.status >= 500 || [403, 404, 429].includes(xhr.status)) return this.#refuse(entry, problem);
     this.#arrived(entry);
     return false;
   }

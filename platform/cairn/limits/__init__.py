@@ -1,0 +1,1 @@
+"""How much people and programs may do, and how much of it they have done."""

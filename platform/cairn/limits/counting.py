@@ -1,0 +1,191 @@
+"""Counting what is done against what is allowed. The database counts: any number of processes may."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any, Final
+
+from django.db import transaction
+from django.db.models import Case, F, Q, QuerySet, Value, When
+from django.utils import timezone
+
+from cairn.access.scope import Principal
+from cairn.errors import QuotaExceeded, RateLimited
+from cairn.limits.models import Usage
+from cairn.limits.rules import Allowance, Measure, Most, allowance_of
+
+MINUTE: Final = 60
+MB: Final = 1 << 20
+NEVER: Final = Q(pk__in=())
+PER_MINUTE: Final = {
+    "questions": Measure.QUESTIONS_PER_MINUTE,
+    "searches": Measure.SEARCHES_PER_MINUTE,
+    "uploads": Measure.UPLOADS_PER_MINUTE,
+}
+PER_DAY: Final = {
+    "questions": Measure.QUESTIONS_PER_DAY,
+    "tokens": Measure.TOKENS_PER_DAY,
+    "uploads": Measure.UPLOADS_PER_DAY,
+    "bytes": Measure.UPLOAD_MB_PER_DAY,
+}
+KINDS: Final = ("questions", "searches", "tokens", "uploads", "bytes")
+_NAMES: Final = {
+    Measure.QUESTIONS_PER_MINUTE: "{most} questions a minute",
+    Measure.SEARCHES_PER_MINUTE: "{most} searches a minute",
+    Measure.UPLOADS_PER_MINUTE: "{most} uploads a minute",
+    Measure.QUESTIONS_PER_DAY: "{most} questions a day",
+    Measure.TOKENS_PER_DAY: "{most} tokens of the language model a day",
+    Measure.UPLOADS_PER_DAY: "{most} uploads a day",
+    Measure.UPLOAD_MB_PER_DAY: "{most} MB of uploads a day",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Spending:
+    """What is about to be done, by kind. 0: as much as is not known yet, but something must be left."""
+
+    allowance: Allowance
+    amounts: Mapping[str, int]
+    at: datetime
+
+    @property
+    def day(self) -> date:
+        return self.at.astimezone(UTC).date()
+
+    @property
+    def minute(self) -> int:
+        return int(self.at.timestamp()) // MINUTE
+
+
+def question_count(principal: Principal, allowance: Allowance) -> None:
+    """Raises RateLimited or QuotaExceeded, as the others do, and then counts nothing."""
+    _spend(principal, allowance, {"questions": 1, "tokens": 0})
+
+
+def upload_count(principal: Principal, *, size: int) -> None:
+    _spend(principal, allowance_of(principal), {"uploads": 1, "bytes": size})
+
+
+def search_count(principal: Principal) -> None:
+    """Searches that nothing limits are not counted: writing that down would take longer than to search."""
+    allowance = allowance_of(principal)
+    if allowance.most[Measure.SEARCHES_PER_MINUTE] is not None:
+        _spend(principal, allowance, {"searches": 1})
+
+
+def tokens_count(principal: Principal, allowance: Allowance, tokens: int) -> None:
+    """Those of an answer that stands: nothing is refused any more."""
+    if tokens and principal.viewer is None:
+        spending = Spending(allowance, {"tokens": tokens}, timezone.now())
+        _ensure_rows(spending)
+        _rows(spending).update(tokens=F("tokens") + tokens)
+
+
+def used_today(allowance: Allowance) -> dict[str, int]:
+    today = timezone.now().astimezone(UTC).date()
+    row = Usage.objects.filter(owner=allowance.owner, day=today).values(*KINDS).first()
+    return {kind: row[kind] if row else 0 for kind in KINDS}
+
+
+def usage_tidy() -> None:
+    """Days that are gone."""
+    Usage.objects.filter(day__lt=timezone.now().astimezone(UTC).date()).delete()
+
+
+def _spend(principal: Principal, allowance: Allowance, amounts: Mapping[str, int]) -> None:
+    """Nothing is counted for an admin who views as somebody: it is not that person's doing."""
+    if principal.viewer is not None:
+        return
+    spending = Spending(allowance, amounts, timezone.now())
+    if _counted(spending):
+        return
+    _ensure_rows(spending)  # the first time on this day, or there is not enough left
+    if not _counted(spending):
+        raise _refusal(spending)
+
+
+def _counted(spending: Spending) -> bool:
+    """Adds all of it where it fits, or nothing. One statement: of two at once neither is overlooked."""
+    owners = spending.allowance.owners
+    with transaction.atomic():
+        rows, fits = _rows(spending), _fits(spending)
+        fitting = rows.filter(~Q(owner=spending.allowance.owner) | fits) if fits else rows
+        done = fitting.update(**_added(spending)) == len(owners)
+        if not done:
+            transaction.set_rollback(True)
+    return done
+
+
+def _rows(spending: Spending) -> "QuerySet[Usage]":
+    return Usage.objects.filter(day=spending.day, owner__in=spending.allowance.owners)
+
+
+def _ensure_rows(spending: Spending) -> None:
+    rows = [Usage(day=spending.day, owner=owner) for owner in spending.allowance.owners]
+    Usage.objects.bulk_create(rows, ignore_conflicts=True)
+
+
+def _added(spending: Spending) -> dict[str, Any]:
+    """A minute that has begun since the last count begins at nothing, for every kind."""
+    amounts, same_minute = spending.amounts, Q(minute=spending.minute)
+    by_day = {kind: F(kind) + amount for kind, amount in amounts.items()}
+    by_minute = {
+        f"minute_{kind}": Case(
+            When(same_minute, then=F(f"minute_{kind}") + amounts.get(kind, 0)),
+            default=Value(amounts.get(kind, 0)),
+        )
+        for kind in PER_MINUTE
+    }
+    return {**by_day, **by_minute, "minute": Value(spending.minute)}
+
+
+def _fits(spending: Spending) -> Q:
+    fits = Q()
+    for kind, amount in spending.amounts.items():
+        fits &= _fits_day(kind, amount, _most_of_day(spending, kind))
+        fits &= _fits_minute(kind, amount, _most_of_minute(spending, kind), spending.minute)
+    return fits
+
+
+def _fits_day(kind: str, amount: int, most: Most) -> Q:
+    return Q() if most is None else Q(**{f"{kind}__lte": most - (amount or 1)})
+
+
+def _fits_minute(kind: str, amount: int, most: Most, minute: int) -> Q:
+    if most is None:
+        return Q()
+    if amount > most:
+        return NEVER
+    return ~Q(minute=minute) | Q(**{f"minute_{kind}__lte": most - amount})
+
+
+def _most_of_day(spending: Spending, kind: str) -> Most:
+    most = spending.allowance.most[PER_DAY[kind]] if kind in PER_DAY else None
+    return most * MB if most is not None and kind == "bytes" else most
+
+
+def _most_of_minute(spending: Spending, kind: str) -> Most:
+    return spending.allowance.most[PER_MINUTE[kind]] if kind in PER_MINUTE else None
+
+
+def _refusal(spending: Spending) -> RateLimited | QuotaExceeded:
+    """Names what there is not enough left of; that of the day first, since it takes longest."""
+    row = Usage.objects.filter(day=spending.day, owner=spending.allowance.owner).first()
+    for kind, amount in spending.amounts.items():
+        most = _most_of_day(spending, kind)
+        if most is not None and getattr(row, kind, 0) + (amount or 1) > most:
+            return QuotaExceeded(_said(spending, PER_DAY[kind]), retry_after=_seconds_left_of_day(spending))
+    measure = next(PER_MINUTE[kind] for kind in spending.amounts if kind in PER_MINUTE)
+    return RateLimited(_said(spending, measure), retry_after=MINUTE - int(spending.at.timestamp()) % MINUTE)
+
+
+def _said(spending: Spending, measure: Measure) -> str:
+    """Plain enough to be shown as it is."""
+    when = "tomorrow (at midnight UTC)" if measure in PER_DAY.values() else "in a minute"
+    limit = _NAMES[measure].format(most=spending.allowance.most[measure])
+    return f"You have reached your limit of {limit}. Go on {when}."
+
+
+def _seconds_left_of_day(spending: Spending) -> int:
+    midnight = datetime.combine(spending.day + timedelta(days=1), time(), UTC)
+    return max(1, int((midnight - spending.at).total_seconds()) + 1)

@@ -1,0 +1,78 @@
+"""What is allowed to whom, what has been used of it today, and which answers are being written."""
+
+from django.db import models
+from django.db.models import Q
+
+from cairn.accounts.models import ApiKey, Group, User
+
+
+class Limit(models.Model):
+    """What an admin allows a user, the members of a group, or a key; none of them: everyone.
+
+    `values` holds measures: a number, or null for no limit. What it does not name follows from others.
+    """
+
+    user = models.OneToOneField(User, null=True, on_delete=models.CASCADE, related_name="limit")
+    group = models.OneToOneField(Group, null=True, on_delete=models.CASCADE, related_name="limit")
+    key = models.OneToOneField(ApiKey, null=True, on_delete=models.CASCADE, related_name="limit")
+    values = models.JSONField(default=dict)
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(user=None, group=None) | Q(user=None, key=None) | Q(group=None, key=None),
+                name="limit_has_one_subject",
+            ),
+            models.UniqueConstraint(
+                models.Value(1), condition=Q(user=None, group=None, key=None), name="one_limit_for_everyone"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.subject
+
+    @property
+    def subject(self) -> str:
+        named = {"user": self.user_id, "group": self.group_id, "key": self.key_id}
+        return next((f"{kind}:{value}" for kind, value in named.items() if value), "everyone")
+
+
+class Usage(models.Model):
+    """What a user or a key (`owner`) did on one day, and in the one minute of it that was counted last.
+
+    One row for all kinds, so that counting is one statement. `minute` counts minutes since 1970.
+    """
+
+    owner = models.UUIDField()
+    day = models.DateField()
+    questions = models.PositiveBigIntegerField(default=0)
+    searches = models.PositiveBigIntegerField(default=0)
+    tokens = models.PositiveBigIntegerField(default=0)
+    uploads = models.PositiveBigIntegerField(default=0)
+    bytes = models.PositiveBigIntegerField(default=0)
+    minute = models.PositiveBigIntegerField(default=0)
+    minute_questions = models.PositiveBigIntegerField(default=0)
+    minute_searches = models.PositiveBigIntegerField(default=0)
+    minute_uploads = models.PositiveBigIntegerField(default=0)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["day", "owner"], name="one_usage_a_day")]
+
+    def __str__(self) -> str:
+        return f"{self.owner} on {self.day}"
+
+
+class Slot(models.Model):
+    """An answer that is being written for the owner. What a dead process left counts until `until`."""
+
+    owner = models.UUIDField()
+    number = models.PositiveIntegerField()
+    holder = models.UUIDField()
+    until = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["owner", "number"], name="one_holder_of_a_slot")]
+
+    def __str__(self) -> str:
+        return f"{self.owner} {self.number}"

@@ -1,0 +1,98 @@
+"""What people and keys may do at most, for admins; and what one has used oneself."""
+# ruff: noqa: ARG001 (the framework passes the request by name)
+
+from datetime import date
+from typing import Annotated, Any
+
+from django.http import HttpRequest
+from django.utils import timezone
+from ninja import Router
+from pydantic import BaseModel, Field
+
+from cairn.limits.counting import used_today
+from cairn.limits.models import Limit as LimitRow
+from cairn.limits.rules import Measure, Most, allowance_of, defaults
+from cairn.limits.services import limit_set
+from cairn.limits.slots import slots_held
+from web.api.fields import Body, Count, Subject
+from web.auth import needs, principal_of
+
+router = Router(tags=["Limits"], auth=needs(admin=True))
+mine = Router(tags=["Me"])
+MOST = 1_000_000_000
+Number = Annotated[Count, Field(ge=0, le=MOST)]
+
+
+class Measures(Body):
+    """Null: no limit. What is absent follows from others."""
+
+    questions_per_minute: Number | None = None
+    questions_per_day: Number | None = None
+    tokens_per_day: Number | None = Field(None, description="Of the language model, read and written")
+    searches_per_minute: Number | None = None
+    uploads_per_minute: Number | None = None
+    uploads_per_day: Number | None = None
+    upload_mb_per_day: Number | None = None
+    streams_at_once: Number | None = Field(None, description="Answers that are written at the same moment")
+
+    @property
+    def sent(self) -> dict[Measure, Most]:
+        return {Measure(name): getattr(self, name) for name in self.model_fields_set}
+
+
+class Limit(BaseModel):
+    """`subject`: `everyone`, `group:ID`, `user:ID` or `key:ID`. `limits` holds what is said of it."""
+
+    subject: str
+    limits: dict[Measure, Most]
+
+    @classmethod
+    def of(cls, row: LimitRow) -> "Limit":
+        return cls(subject=row.subject, limits={Measure(name): most for name, most in row.values.items()})
+
+
+class Limits(BaseModel):
+    """`defaults` are those of the settings: they hold where nothing else is said."""
+
+    defaults: dict[Measure, Most]
+    items: list[Limit]
+
+
+class NewLimit(Body):
+    subject: Subject
+    limits: Measures
+
+
+class Usage(BaseModel):
+    """`limits`: what holds for this key or session, null: none. `used`: since midnight UTC, by what shares
+    these limits; searches are counted where they are limited. `streams`: answers being written now."""
+
+    day: date
+    limits: dict[Measure, Most]
+    used: dict[str, int]
+    streams: int
+
+
+@router.get("", response=Limits)
+def limit_list(request: HttpRequest) -> Limits:
+    return Limits(defaults=defaults(), items=[Limit.of(row) for row in LimitRow.objects.all()])
+
+
+@router.put("", response=Limit)
+def limit_put(request: HttpRequest, payload: NewLimit) -> Limit:
+    """All that is said of the subject; with no limits at all, what holds for others holds for it, too."""
+    values = payload.limits.sent
+    limit_set(subject=payload.subject, values=values, actor=principal_of(request).actor)
+    return Limit(subject=payload.subject, limits=values)
+
+
+@mine.get("/usage", response=Usage, auth=needs())
+def usage(request: HttpRequest) -> dict[str, Any]:
+    """What I may do, and what I have done today."""
+    allowance = allowance_of(principal_of(request))
+    return {
+        "day": timezone.now().date(),
+        "limits": dict(allowance.most),
+        "used": used_today(allowance),
+        "streams": slots_held(allowance),
+    }
