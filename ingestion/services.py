@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from cairn.access.lookup import as_id
 from cairn.access.models import Role
-from cairn.access.rules import role_in
+from cairn.access.rules import documents_for, role_in
 from cairn.access.scope import Principal
 from cairn.access.services import readers_replace
 from cairn.accounts.models import User
@@ -180,7 +180,8 @@ def _locked(knowledge_base: KnowledgeBase) -> KnowledgeBase:
 
 
 def _earlier(base: KnowledgeBase, upload: Upload, principal: Principal, key: str | None) -> Submission | None:
-    """The answer to the same request sent before; Conflict if the key came with another request."""
+    """The answer to the same request sent before; Conflict if the key came with another request, or its
+    document is not to be read any more."""
     if key is None:
         return None
     IdempotencyKey.objects.filter(created_at__lt=timezone.now() - IDEMPOTENCY_WINDOW).delete()
@@ -189,9 +190,9 @@ def _earlier(base: KnowledgeBase, upload: Upload, principal: Principal, key: str
         return None
     if known.fingerprint != upload.fingerprint(base):
         raise Conflict("This Idempotency-Key came with another request before.")
-    document = Document.objects.present().with_versions().filter(pk=known.document).first()
+    document = documents_for(principal).with_versions().filter(pk=known.document).first()
     if document is None:
-        raise Conflict("The document that this Idempotency-Key made has been deleted.")
+        raise Conflict("The document that this Idempotency-Key made is not there any more.")
     job = Job.objects.filter(pk=known.job).first() if known.job else None
     return Submission(document, job, created_job=job is not None)
 
@@ -219,9 +220,10 @@ def _submit(
         require_takes_files(upload.batch)
     present = Document.objects.present().filter(knowledge_base=base)
     document = present.with_versions().filter(source_key=upload.source_key).first()
-    _require_match(document, upload)
     if document:
         _require_may_replace(document, upload, principal)
+    _require_match(document, upload)
+    if document:
         _require_no_race(document, upload)
     else:
         document = _document_create(base, upload, principal)

@@ -1,0 +1,381 @@
+"""Ids of things that belong to others, in paths, queries, bodies and forms: as if they were of nothing."""
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from django.apps import apps
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import transaction
+from django.test import Client
+
+from cairn.access.models import AccessCheck, Role
+from cairn.access.services import grant_give, knowledge_base_create, readers_replace
+from cairn.accounts.models import ApiKey
+from cairn.accounts.services import api_key_create
+from cairn.library.models import Document, KnowledgeBase
+from ingestion.imports import import_open
+from ingestion.models import Job, Receipt, Watch
+from ingestion.services import document_submit
+from retrieval.conversations import conversation_start
+from retrieval.engine import Engine
+from retrieval.evaluation.gold import Kind
+from retrieval.evaluation.models import EvaluationRun, GoldQuestion
+from retrieval.models import Message, MessageState
+from tests.web.api.conftest import Caller, caller_for, indexed
+from tests.web.security.guards import Route, expected
+from tests.web.security.matrix import from_elsewhere, send
+from tests.web.security.routes import ROUTES
+from tests.web.security.world import Ticket, World
+
+ABSENT = "7d1f6a0c-93e8-4b51-a2c4-d5e6f7081923"
+OBJECTS = {
+    "knowledge_base_id", "document_id", "receipt_id", "import_id", "watch_id", "job_id", "conversation_id",
+    "message_id", "evaluation_id", "run_id", "gold_question_id", "question_id", "key_id", "slug",
+}  # fmt: skip
+CHANGING = {"content-length", "date", "expires", "x-request-id"}
+
+
+def told(response: Any, *ids: str) -> tuple[int, str, dict[str, str]]:
+    """All that the caller learns, but for the id that they sent and tokens that are new each time."""
+    text = response.content.decode()
+    for each in ids:
+        text = text.replace(each, "ID")
+    text = re.sub(r'"took_ms": ?[\d.]+|name="csrfmiddlewaretoken" value="\w+"|content="\w{64}"', "", text)
+    headers = {name.lower(): value for name, value in response.items() if name.lower() not in CHANGING}
+    return response.status_code, text, headers
+
+
+def _with_objects() -> Iterator[tuple[Route, str]]:
+    for route in ROUTES:
+        for name in re.findall(r"{(\w+)}", f"{route.path} {route.query}"):
+            if name in OBJECTS:
+                yield route, name
+
+
+def test_in_a_path_what_is_not_mine_is_not_there(world: World) -> None:
+    """From the table of routes: whoever gets 404 for a thing gets the same 404 without it."""
+    client, compared = from_elsewhere(), 0
+    for route, name in _with_objects():
+        for ticket in world.tickets:
+            if expected(route, ticket.actor) != 404:
+                continue
+            there = _sent(route, ticket, world, client)
+            gone = _sent(route, ticket, World({**world.things, name: ABSENT}, world.tickets), client)
+            assert told(gone, ABSENT) == told(there, world.things[name]), f"{route} as {ticket.actor.name}"
+            compared += 1
+    assert compared > 150
+
+
+def _sent(route: Route, ticket: Ticket, world: World, client: Client) -> Any:
+    with transaction.atomic():
+        response = send(route, ticket, world, client)
+        transaction.set_rollback(True)
+    return response
+
+
+@dataclass(frozen=True, slots=True)
+class Belongings:
+    """What lies in one knowledge base, or belongs to who manages it."""
+
+    base: KnowledgeBase
+    ids: dict[str, str]
+
+
+@pytest.fixture
+def otto(db: None) -> Caller:
+    """Manages another knowledge base."""
+    return caller_for("otto")
+
+
+@pytest.fixture
+def theirs(otto: Caller, parts: Engine) -> Belongings:
+    return belongings(otto, "Elsewhere", parts)
+
+
+@pytest.fixture
+def mine(mia: Caller, parts: Engine) -> Belongings:
+    return belongings(mia, "Mine", parts)
+
+
+@pytest.fixture
+def also_mine(mia: Caller, parts: Engine) -> Belongings:
+    return belongings(mia, "Also mine", parts)
+
+
+def belongings(caller: Caller, name: str, parts: Engine) -> Belongings:
+    base = knowledge_base_create(name=name, principal=caller.principal)
+    submitted = document_submit(
+        knowledge_base=base,
+        file=SimpleUploadedFile("a.md", name.encode()),
+        filename="a.md",
+        principal=caller.principal,
+    )
+    document = submitted.document
+    [chunk] = indexed(document, parts, f"The leave rules of {name} are long.")
+    Job.objects.filter(version__document=document).update(stage="failed")
+    conversation = conversation_start(principal=caller.principal, question=f"About {name}?")
+    message = Message.objects.create(
+        conversation=conversation, question=f"About {name}?", state=MessageState.DONE
+    )
+    sha256 = "a" * 64
+    run = EvaluationRun.objects.create(
+        knowledge_base=base, name=name, gold_name="g", gold_sha256=sha256, questions=0, right=0
+    )
+    gold = GoldQuestion.objects.create(
+        knowledge_base=base, question=f"What of {name}?", kind=Kind.UNANSWERABLE
+    )
+    ids = {
+        "base": base.id,
+        "document": document.id,
+        "chunk": chunk.id,
+        "job": Job.objects.get(version__document=document).id,
+        "import": import_open(knowledge_base=base, label=name, user=caller.user.id).id,
+        "watch": Watch.objects.create(knowledge_base=base, path=f"/srv/{name}").id,
+        "receipt": Receipt.objects.create(object="document:1", requested_by=caller.user).id,
+        "conversation": conversation.id,
+        "message": message.id,
+        "run": run.id,
+        "gold": gold.id,
+        "key": api_key_create(user=caller.user, label=name)[0].id,
+    }
+    return Belongings(base, {kind: str(each) for kind, each in ids.items()})
+
+
+COUNTING = {"sessions", "audit", "limits"}
+
+
+def rows() -> dict[str, list[Any]]:
+    """Everything in the database, but when keys were used, and what is counted and put on record."""
+    ApiKey.objects.update(last_used_at=None)
+    models = [model for model in apps.get_models() if model._meta.app_label not in COUNTING]
+    return {model._meta.label: list(model._default_manager.order_by("pk").values()) for model in models}
+
+
+Send = Callable[[str], Any]
+
+
+def alike(send: Send, theirs: str, *statuses: int) -> Any:
+    """Sends the id of theirs, and one of nothing: the answers are the same, and nothing changes."""
+    before = rows()
+    for_theirs, for_nothing = send(theirs), send(ABSENT)
+    assert told(for_theirs, theirs) == told(for_nothing, ABSENT)
+    assert for_theirs.status_code in statuses, for_theirs.content
+    assert rows() == before
+    return for_theirs
+
+
+def outcome(**fields: Any) -> dict[str, Any]:
+    said = {
+        "id": "a",
+        "kind": "paraphrase",
+        "question": "Why?",
+        "right": True,
+        "refused": False,
+        "answer": "So",
+    }
+    return {**said, **fields}
+
+
+QUERIES = [
+    ("/jobs?document={}", "document"),
+    ("/jobs?knowledge_base={}", "base"),
+    ("/jobs?import={}", "import"),
+    ("/knowledge-bases/BASE/documents?parent={}", "document"),
+    ("/evaluations?knowledge_base={}", "base"),
+]
+
+
+@pytest.mark.parametrize(("path", "kind"), QUERIES)
+def test_in_a_query(mia: Caller, mine: Belongings, theirs: Belongings, path: str, kind: str) -> None:
+    path = path.replace("BASE", mine.ids["base"])
+    found = alike(lambda value: mia.get(path.format(value)), theirs.ids[kind], 200)
+    assert found.json()["items"] == []
+
+
+GOLD = {"question": "Why?", "kind": "paraphrase"}
+BODIES: list[tuple[str, str, str, Callable[[str], Any], int]] = [
+    ("POST", "/jobs/retry", "job", lambda value: {"jobs": [value]}, 202),
+    ("POST", "/jobs/retry", "base", lambda value: {"knowledge_base": value}, 202),
+    ("POST", "/jobs/retry", "import", lambda value: {"import": value}, 202),
+    ("POST", "/search", "base", lambda value: {"query": "leave rules", "knowledge_bases": [value]}, 200),
+    ("POST", "/search", "document",
+     lambda value: {"query": "leave rules", "filters": {"document_ids": [value]}}, 200),
+    ("POST", "/ask", "conversation", lambda value: {"question": "Why?", "conversation": value}, 404),
+    ("POST", "/evaluations", "base", lambda value: {
+        "knowledge_base": value, "name": "n", "gold": {"name": "g", "sha256": "a" * 64}, "measures": {},
+        "outcomes": [outcome()]}, 404),
+    ("POST", "/knowledge-bases/BASE/gold-questions", "document",
+     lambda value: {**GOLD, "relevant": [value]}, 422),
+    ("POST", "/knowledge-bases/BASE/gold-questions", "message",
+     lambda value: {"question": "Why?", "kind": "unanswerable", "message": value}, 404),
+    ("PATCH", "/gold-questions/GOLD", "document", lambda value: {**GOLD, "relevant": [value]}, 422),
+    ("PUT", "/knowledge-bases/BASE/grants", "base",
+     lambda value: [{"subject": f"user:{value}", "role": "reader"}], 422),
+    ("PATCH", "/documents/DOCUMENT", "base", lambda value: {"readers": [f"group:{value}"]}, 422),
+    ("PATCH", "/documents/DOCUMENT", "document", lambda value: {"owner": value}, 422),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("method", "path", "kind", "body", "status"), BODIES)
+def test_in_a_body(
+    mia: Caller,
+    mine: Belongings,
+    theirs: Belongings,
+    method: str,
+    path: str,
+    kind: str,
+    body: Any,
+    status: int,
+) -> None:
+    """The last three take ids of people and groups: one of another kind of thing is nobody's."""
+    for name, value in (("BASE", "base"), ("GOLD", "gold"), ("DOCUMENT", "document")):
+        path = path.replace(name, mine.ids[value])
+    found = alike(lambda value: mia.send(method, path, body(value)), theirs.ids[kind], status)
+    assert "Elsewhere" not in found.content.decode()
+
+
+@pytest.mark.parametrize("whose", ["theirs", "also_mine"])
+def test_an_import_takes_nothing_for_another_knowledge_base(
+    mia: Caller, mine: Belongings, whose: str, request: pytest.FixtureRequest
+) -> None:
+    """Neither one of others, nor one of mine into another knowledge base."""
+    batch = request.getfixturevalue(whose).ids["import"]
+    base, document = mine.ids["base"], mine.ids["document"]
+    alike(lambda value: mia.upload(base, "b.md", b"b", **{"import": value}), batch, 404)
+    alike(lambda value: mia.delete(f"/documents/{document}?import={value}"), batch, 404)
+    assert mia.get(f"/documents/{document}").status_code == 200
+
+
+@pytest.mark.parametrize("whose", ["theirs", "also_mine"])
+def test_a_gold_question_is_answered_by_documents_of_its_own_knowledge_base(
+    mia: Caller, mine: Belongings, whose: str, request: pytest.FixtureRequest
+) -> None:
+    document = request.getfixturevalue(whose).ids["document"]
+    base = mine.ids["base"]
+    alike(
+        lambda value: mia.post(f"/knowledge-bases/{base}/gold-questions", {**GOLD, "relevant": [value]}),
+        document,
+        422,
+    )
+
+
+def test_what_a_run_says_of_a_document_of_others_is_not_kept(
+    mia: Caller, mine: Belongings, theirs: Belongings
+) -> None:
+    def stored(document: str) -> Any:
+        body = {
+            "knowledge_base": mine.ids["base"],
+            "name": "n",
+            "gold": {"name": "g", "sha256": "a" * 64},
+            "measures": {},
+            "outcomes": [outcome(documents=[document], answer="They said so.")],
+        }
+        made = mia.post("/evaluations", body)
+        assert made.status_code == 201, made.content
+        return mia.get(f"/evaluations/{made.json()['id']}").json()["outcomes"][0]["answer"]
+
+    assert stored(theirs.ids["document"]) == stored(ABSENT) != "They said so."
+
+
+PAGES = [
+    ("/library/documents/DOCUMENT?chunk={}", "chunk", 200),
+    ("/admin/evaluation/runs/RUN/compare?with={}", "run", 404),
+    ("/admin/evaluation/gold-questions/new?message={}", "message", 404),
+    ("/conversations?current={}", "conversation", 200),
+]
+
+
+@pytest.mark.parametrize(("path", "kind", "status"), PAGES)
+def test_in_the_address_of_a_page(
+    mia: Caller, mine: Belongings, theirs: Belongings, path: str, kind: str, status: int
+) -> None:
+    mia.client.force_login(mia.user)
+    path = path.replace("DOCUMENT", mine.ids["document"]).replace("RUN", mine.ids["run"])
+    found = alike(lambda value: mia.client.get(path.format(value)), theirs.ids[kind], status)
+    assert "Elsewhere" not in found.content.decode()
+
+
+def test_a_chunk_of_another_document_of_mine_is_not_shown_beside_this_one(
+    mia: Caller, mine: Belongings, also_mine: Belongings
+) -> None:
+    mia.client.force_login(mia.user)
+    page = f"/library/documents/{mine.ids['document']}?chunk="
+    found = alike(lambda value: mia.client.get(page + value), also_mine.ids["chunk"], 200)
+    assert "The leave rules of Also mine" not in found.content.decode()
+
+
+def test_in_the_forms_of_keys(mia: Caller, mine: Belongings, theirs: Belongings) -> None:
+    mia.client.force_login(mia.user)
+    form = {"label": "k", "scopes": ["search"], "expires": "", "limited": "yes"}
+    alike(
+        lambda value: mia.client.post("/account/keys", {**form, "knowledge_bases": [value]}),
+        theirs.ids["base"],
+        422,
+    )
+    alike(lambda value: mia.client.post(f"/account/keys/{value}/revoke"), theirs.ids["key"], 404)
+    key = ApiKey.objects.get(pk=theirs.ids["key"])
+    assert key.revoked_at is None
+
+
+def test_for_admins_what_is_not_there(admin: Caller, mine: Belongings) -> None:
+    """Ids of another kind are ids of nothing, for admins too."""
+    for path, body in (
+        ("/users", lambda value: {"username": "new", "groups": [value]}),
+        ("/groups", lambda value: {"name": "new", "members": [value]}),
+    ):
+        alike(lambda value, path=path, body=body: admin.post(path, body(value)), mine.ids["base"], 422)
+    assert not AccessCheck.objects.exists()
+
+
+@pytest.fixture
+def hidden(mia: Caller, mine: Belongings, rob: Caller) -> Belongings:
+    """Of a knowledge base that rob edits: its document is narrowed to others."""
+    subject = f"user:{rob.user.id}"
+    grant_give(knowledge_base=mine.base, subject=subject, role=Role.EDITOR, actor=None)
+    readers_replace(document=Document.objects.get(pk=mine.ids["document"]), readers=[], actor=None)
+    return mine
+
+
+def test_of_a_document_that_is_narrowed_to_others(rob: Caller, hidden: Belongings) -> None:
+    document, job = hidden.ids["document"], hidden.ids["job"]
+    own = import_open(knowledge_base=hidden.base, label="rob's", user=rob.user.id)
+    for path in ("", "/content", "/rendition", "/chunks", "/pages/1.png", "?version=1"):
+        alike(lambda value, path=path: rob.get(f"/documents/{value}{path}"), document, 404)
+    alike(lambda value: rob.patch(f"/documents/{value}", {"title": "x"}), document, 404)
+    alike(lambda value: rob.delete(f"/documents/{value}?import={own.id}"), document, 404)
+    alike(lambda value: rob.get(f"/jobs?document={value}"), document, 200)
+    for action in ("retry", "cancel"):
+        alike(lambda value, action=action: rob.post(f"/jobs/{value}/{action}"), job, 404)
+    alike(lambda value: rob.post("/jobs/retry", {"jobs": [value]}), job, 202)
+    filters = {"query": "leave rules", "filters": {"document_ids": []}}
+    alike(lambda value: rob.post("/search", {**filters, "filters": {"document_ids": [value]}}), document, 200)
+
+
+def test_an_upload_that_is_repeated_after_the_document_was_narrowed(
+    mia: Caller, mine: Belongings, rob: Caller
+) -> None:
+    """The key stands for a document that rob may not read any more."""
+    grant_give(knowledge_base=mine.base, subject=f"user:{rob.user.id}", role=Role.EDITOR, actor=None)
+
+    def sent() -> Any:
+        headers = {"Idempotency-Key": "once"}
+        return rob.upload(mine.ids["base"], "b.md", b"b", headers=headers)
+
+    document = sent().json()["document"]["id"]
+    changed = mia.patch(f"/documents/{document}", {"title": "Not for rob", "readers": []})
+    assert changed.status_code == 200
+    again = sent()
+    assert again.status_code == 409
+    assert "Not for rob" not in again.content.decode()
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_if_match_does_not_tell_the_version_of_what_is_narrowed(
+    rob: Caller, hidden: Belongings, number: int
+) -> None:
+    """That a name is taken cannot be kept back from editors; which version it has can."""
+    answer = rob.upload(hidden.ids["base"], "a.md", b"new", headers={"If-Match": f'"{number}"'})
+    assert answer.status_code == 409
