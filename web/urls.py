@@ -1,4 +1,4 @@
-"""All routes: pages at the root, the REST API below api/."""
+"""All routes: pages at the root, the REST API below api/, SCIM below scim/v2/."""
 
 from django.urls import URLPattern, URLResolver, include, path
 
@@ -10,6 +10,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("readyz", readyz, name="readyz"),
     path("metrics", metrics, name="metrics"),
     path("api/", include("web.api.urls")),
+    path("scim/v2/", include("web.scim.urls")),
     path("", include("web.pages.identity_urls")),
     path("", include("web.pages.urls")),
 ]

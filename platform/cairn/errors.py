@@ -5,6 +5,7 @@ CairnError
 │   ├── InvalidInput           422, or 400/409/412/413/415 by subclass
 │   │   ├── MalformedRequest   400
 │   │   ├── Conflict           409
+│   │   │   └── Taken          another one has this name or id
 │   │   ├── PreconditionFailed 412
 │   │   ├── PayloadTooLarge    413
 │   │   └── UnsupportedMedia   415
@@ -72,6 +73,10 @@ class Conflict(InvalidInput):
     status = 409
     code = "conflict"
     title = "This does not fit the present state"
+
+
+class Taken(Conflict):
+    pass
 
 
 class PreconditionFailed(InvalidInput):

@@ -150,7 +150,7 @@ def unknown_route(_request: HttpRequest, **_parts: str) -> HttpResponse:
 
 
 def _is_api(request: HttpRequest) -> bool:
-    return request.path_info.startswith("/api/")
+    return request.path_info.startswith(("/api/", "/scim/"))
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:

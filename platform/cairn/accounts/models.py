@@ -64,21 +64,51 @@ class User(AbstractBaseUser):
         return salted_hmac("cairn.session", told, secret=secret, algorithm="sha256").hexdigest()
 
 
+class Identity(models.Model):
+    """Whom a directory means by an id of its own, which stays when names change.
+
+    Nobody is known by a name that a directory tells: it could be somebody else's here.
+    """
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="identities")
+    source = models.CharField(max_length=100)
+    external_id = models.CharField(max_length=255)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint("source", "external_id", name="identity_unique_in_source"),
+            models.UniqueConstraint("user", "source", name="one_identity_per_user_and_source"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.external_id} ({self.source})"
+
+
 class Group(models.Model):
     """`source` is who says who is in it: "" this installation's admins, else a directory such as `oidc:okta`.
 
     Names are unique within a source only: whoever names groups elsewhere does not get into ours by a name.
+    `external_id` is the directory's own id for it, where it tells one.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     name = models.CharField(max_length=150)
     source = models.CharField(max_length=100, blank=True, default="")
+    external_id = models.CharField(max_length=255, blank=True, default="")
     members = models.ManyToManyField(User, related_name="member_of", blank=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta:
         ordering = ["created_at", "id"]
-        constraints = [models.UniqueConstraint("source", "name", name="group_name_unique_in_source")]
+        constraints = [
+            models.UniqueConstraint("source", "name", name="group_name_unique_in_source"),
+            models.UniqueConstraint(
+                "source",
+                "external_id",
+                condition=~Q(external_id=""),
+                name="group_external_id_unique_in_source",
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.name} ({self.source})" if self.source else self.name

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from cairn.accounts.models import ApiKey, Group, KeyScope, User
 from cairn.audit.services import record
-from cairn.errors import Conflict, InvalidInput, NotFound
+from cairn.errors import Conflict, InvalidInput, NotFound, Taken
 
 KEY_PREFIX = "cairn_"
 LAST_USED_EVERY = timedelta(minutes=1)  # one write a minute at most, however busy the key is
@@ -68,6 +68,7 @@ def user_create(
     *,
     username: str,
     password: str | None = None,
+    email: str = "",
     is_admin: bool = False,
     is_active: bool = True,
     groups: Collection[UUID] = (),
@@ -76,10 +77,12 @@ def user_create(
     """Without a password the user cannot sign in with one; keys still work."""
     _checked_password(password)
     if User.objects.filter(username__iexact=username).exists():
-        raise Conflict(f"There is already a user named “{username}”.")
+        raise Taken(f"There is already a user named “{username}”.")
     try:
         with transaction.atomic():
-            user = User.objects.create_user(username, password, is_admin=is_admin, is_active=is_active)
+            user = User.objects.create_user(
+                username, password, email=email, is_admin=is_admin, is_active=is_active
+            )
             _memberships_set(user, groups)
             record(
                 "user.created",
@@ -92,7 +95,7 @@ def user_create(
     except ValidationError as error:
         raise InvalidInput(_first_message(error)) from error
     except IntegrityError as error:
-        raise Conflict(f"There is already a user named “{username}”.") from error
+        raise Taken(f"There is already a user named “{username}”.") from error
     return user
 
 
@@ -101,6 +104,7 @@ def user_update(
     *,
     username: str | None = None,
     password: str | None = None,
+    email: str | None = None,
     is_admin: bool | None = None,
     is_active: bool | None = None,
     groups: Collection[UUID] | None = None,
@@ -114,6 +118,7 @@ def user_update(
     with transaction.atomic():
         user = User.objects.select_for_update().get(pk=user.pk)
         user.username = username if username is not None else user.username
+        user.email = email if email is not None else user.email
         user.is_admin = is_admin if is_admin is not None else user.is_admin
         if is_active is not None:
             user.session_generation += user.is_active and not is_active
@@ -124,7 +129,11 @@ def user_update(
         if groups is not None:
             _memberships_set(user, groups)
         _require_an_admin()
-        said = {"username": username is not None, "password": password is not None}
+        said = {
+            "username": username is not None,
+            "email": email is not None,
+            "password": password is not None,
+        }
         fields = sorted(name for name, sent in said.items() if sent)
         rights = {"is_admin": is_admin, "is_active": is_active, "groups": _ids(groups)}
         now = {name: value for name, value in rights.items() if value is not None}
@@ -134,7 +143,7 @@ def user_update(
 
 def _save_unique(user: User) -> None:
     if User.objects.filter(username__iexact=user.username).exclude(pk=user.pk).exists():
-        raise Conflict(f"There is already a user named “{user.username}”.")
+        raise Taken(f"There is already a user named “{user.username}”.")
     try:
         user.full_clean(exclude={"password"})
     except ValidationError as error:
@@ -156,7 +165,7 @@ def user_delete(user: User, *, actor: UUID | None = None) -> None:
 
 def group_create(*, name: str, members: Collection[UUID] = (), actor: UUID | None = None) -> Group:
     if Group.objects.filter(name=name, source="").exists():
-        raise Conflict(f"There is already a group named “{name}”.")
+        raise Taken(f"There is already a group named “{name}”.")
     with transaction.atomic():
         group = Group.objects.create(name=name)
         group.members.set(_users(members))
@@ -175,7 +184,7 @@ def group_update(
     if group.source:
         raise Conflict(f"“{group}” is kept by a directory; change it there.", code="managed_elsewhere")
     if name is not None and Group.objects.filter(name=name, source="").exclude(pk=group.pk).exists():
-        raise Conflict(f"There is already a group named “{name}”.")
+        raise Taken(f"There is already a group named “{name}”.")
     with transaction.atomic():
         if name is not None:
             group.name = name

@@ -33,6 +33,10 @@ def by_key(method: str, path: str, guard: Guard, scopes: Sequence[str] = ANY_KEY
     return Route(method, path, Door.KEY, guard, scopes, **more)
 
 
+def scim(method: str, path: str, **more: Any) -> Route:
+    return by_key(method, f"/scim/v2{path}", Guard.ADMIN, **more)
+
+
 def public(method: str, path: str, **more: Any) -> Route:
     return Route(method, path, Door.PUBLIC, Guard.ANYONE, **more)
 
@@ -60,6 +64,11 @@ _COMPARE = {
     "questions": [{"id": "a", "question": "Why?", "kind": "paraphrase", "relevant": ["a.md"]}],
 }
 _UPLOAD = {"file": "file"}
+_SCIM = "urn:ietf:params:scim:schemas:core:2.0:{}"
+_SCIM_PATCH = {
+    "schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"],
+    "Operations": [{"op": "replace", "path": "externalId", "value": "1"}],
+}
 
 ROUTES: list[Route] = [
     public("GET", "/healthz"),
@@ -169,6 +178,25 @@ ROUTES: list[Route] = [
     api("GET", "/gold-questions/{gold_question_id}", Guard.MANAGER_OR_404, MANAGE),
     api("PATCH", "/gold-questions/{gold_question_id}", Guard.MANAGER_OR_404, MANAGE, body={"history": []}),
     api("DELETE", "/gold-questions/{gold_question_id}", Guard.MANAGER_OR_404, MANAGE),
+    # Directories
+    scim("GET", "/ServiceProviderConfig"),
+    scim("GET", "/ResourceTypes"),
+    scim("GET", "/Schemas"),
+    scim("GET", "/Users"),
+    scim("GET", "/Groups"),
+    scim("GET", "/ResourceTypes/{resource_type}"),
+    scim("GET", "/Schemas/{schema}"),
+    scim("POST", "/Users", body={"schemas": [_SCIM.format("User")], "userName": "new"}),
+    scim("GET", "/Users/{user_id}"),
+    scim("PUT", "/Users/{user_id}", body={"schemas": [_SCIM.format("User")], "userName": "renamed"}),
+    scim("PATCH", "/Users/{user_id}", body=_SCIM_PATCH),
+    scim("DELETE", "/Users/{user_id}"),
+    scim("POST", "/Groups", body={"schemas": [_SCIM.format("Group")], "displayName": "new"}),
+    scim("GET", "/Groups/{team_id}"),
+    scim("PUT", "/Groups/{team_id}", body={"schemas": [_SCIM.format("Group")], "displayName": "renamed"}),
+    scim("PATCH", "/Groups/{team_id}", body=_SCIM_PATCH),
+    scim("DELETE", "/Groups/{team_id}"),
+    *(scim(method, "/{rest}", lets_in=404) for method in ("GET", "POST", "PUT", "PATCH", "DELETE")),
     # Pages
     public("GET", "/login"),
     public("POST", "/login"),

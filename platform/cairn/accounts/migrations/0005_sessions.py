@@ -9,7 +9,7 @@ def cache_table_make(apps, schema_editor):
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('accounts', '0003_external_groups'),
+        ('accounts', '0004_identities'),
     ]
 
     operations = [

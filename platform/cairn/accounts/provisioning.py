@@ -1,0 +1,124 @@
+"""People and groups that a directory makes and changes by itself: SCIM.
+
+It may change everyone, for it acts with an admin's key, but makes nobody an admin. Of the groups it changes
+those that it made.
+"""
+
+from collections.abc import Collection
+from typing import Any
+from uuid import UUID
+
+from django.db import IntegrityError, transaction
+
+from cairn.accounts.external import NAME_LENGTH
+from cairn.accounts.models import Group, Identity, User
+from cairn.accounts.services import user_create, user_update
+from cairn.audit.services import record
+from cairn.errors import InvalidInput, Taken
+
+SCIM = "scim"
+EXTERNAL_ID_LENGTH = 255
+MEMBERS_AT_MOST = 5000
+
+
+def person_create(*, username: str, email: str, is_active: bool, external_id: str, actor: UUID) -> User:
+    """Without a password: they sign in through the directory."""
+    with transaction.atomic():
+        user = user_create(username=username, email=email, is_active=is_active, actor=actor)
+        identity_set(user, source=SCIM, external_id=external_id, actor=actor)
+    return user
+
+
+def person_update(
+    user: User, *, username: str, email: str, is_active: bool | None, external_id: str, actor: UUID
+) -> None:
+    """`is_active` None leaves it as it is. Raises Conflict if no active admin were left."""
+    wanted = {"username": username, "email": email, "is_active": is_active}
+    changes: dict[str, Any] = {
+        name: value for name, value in wanted.items() if value is not None and value != getattr(user, name)
+    }
+    with transaction.atomic():
+        if changes:
+            user_update(user, **changes, actor=actor)
+        identity_set(user, source=SCIM, external_id=external_id, actor=actor)
+
+
+def identity_set(user: User, *, source: str, external_id: str, actor: UUID | None) -> None:
+    """The directory knows the user by this id; by none if it is empty."""
+    known = user.identities.filter(source=source)
+    if external_id == (known.values_list("external_id", flat=True).first() or ""):
+        return
+    _checked_external_id(external_id)
+    if Identity.objects.filter(source=source, external_id=external_id).exists():
+        raise Taken("Somebody else has this externalId.")
+    known.delete()
+    if external_id:
+        Identity.objects.create(user=user, source=source, external_id=external_id)
+    record("user.changed", actor=actor, subject=f"user:{user.id}", source=source, fields=["external_id"])
+
+
+def _checked_external_id(external_id: str) -> str:
+    if len(external_id) > EXTERNAL_ID_LENGTH:
+        raise InvalidInput(f"An externalId has {EXTERNAL_ID_LENGTH} characters at most.")
+    return external_id
+
+
+def team_create(*, name: str, external_id: str, members: Collection[UUID], actor: UUID) -> Group:
+    group = Group(source=SCIM)
+    with transaction.atomic():
+        _team_save(group, name, external_id)
+        group.members.set(_people(members))
+        _recorded("group.created", group, actor, members=_texts(members))
+    return group
+
+
+def team_update(group: Group, *, name: str, external_id: str, members: Collection[UUID], actor: UUID) -> None:
+    """These are its members from now on."""
+    was = (group.name, group.external_id)
+    before, wanted = set(group.members.values_list("id", flat=True)), set(members)
+    with transaction.atomic():
+        if was != (name, external_id):
+            _team_save(group, name, external_id)
+        if before != wanted:
+            group.members.set(_people(wanted))
+        if was != (group.name, group.external_id) or before != wanted:
+            changes = {"added": _texts(wanted - before), "removed": _texts(before - wanted)}
+            _recorded("group.changed", group, actor, renamed=was[0] != group.name, **changes)
+
+
+def _team_save(group: Group, name: str, external_id: str) -> None:
+    group.name, group.external_id = _checked_name(name), _checked_external_id(external_id)
+    others = Group.objects.filter(source=SCIM).exclude(pk=group.pk)
+    if others.filter(name=group.name).exists():
+        raise Taken(f"There is already a group named “{group.name}”.")
+    if external_id and others.filter(external_id=external_id).exists():
+        raise Taken("Another group has this externalId.")
+    try:
+        with transaction.atomic():
+            group.save()
+    except IntegrityError as error:
+        raise Taken("Another group has this name or externalId.") from error
+
+
+def _recorded(action: str, group: Group, actor: UUID, **detail: Any) -> None:
+    record(action, actor=actor, subject=f"group:{group.id}", source=SCIM, **detail)
+
+
+def _texts(ids: Collection[UUID]) -> list[str]:
+    return sorted(map(str, ids))
+
+
+def _checked_name(name: str) -> str:
+    name = name.strip()
+    if not name or len(name) > NAME_LENGTH:
+        raise InvalidInput(f"A group's name has 1 to {NAME_LENGTH} characters.")
+    return name
+
+
+def _people(ids: Collection[UUID]) -> list[User]:
+    if len(ids) > MEMBERS_AT_MOST:
+        raise InvalidInput(f"A group has {MEMBERS_AT_MOST} members at most.")
+    found = list(User.objects.filter(id__in=ids))
+    if len(found) != len(set(ids)):
+        raise InvalidInput("One of the members is not a user here.")
+    return found
