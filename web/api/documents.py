@@ -52,7 +52,7 @@ Number = Annotated[
 PNG = {
     200: {"description": "OK", "content": {"image/png": {"schema": {"type": "string", "format": "binary"}}}}
 }
-BYTES = {200: {"description": "OK", "content": {"application/octet-stream": {}}}}
+BYTES = {200: {"description": "OK", "content": {"*/*": {"schema": {"type": "string", "format": "binary"}}}}}
 
 
 class DocumentQuery(PageQuery):
