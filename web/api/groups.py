@@ -45,6 +45,7 @@ def group_get(request: HttpRequest, group_id: str) -> Group:
 
 @router.patch("/{group_id}", response=Group)
 def group_change(request: HttpRequest, group_id: str, payload: GroupPatch) -> Group:
+    """One that a directory keeps is changed there: 409 `managed_elsewhere`."""
     members = None if payload.members is None else [id_or_nobody(value) for value in payload.members]
     row = one_of(GroupRow.objects.all(), group_id)
     actor = principal_of(request).actor
@@ -53,6 +54,6 @@ def group_change(request: HttpRequest, group_id: str, payload: GroupPatch) -> Gr
 
 @router.delete("/{group_id}", response={204: None})
 def group_remove(request: HttpRequest, group_id: str) -> Status[None]:
-    """Whatever was granted to the group goes with it."""
+    """Whatever was granted to the group goes with it. A directory may bring it back, without grants."""
     group_delete(one_of(GroupRow.objects.all(), group_id), actor=principal_of(request).actor)
     return Status(204, None)

@@ -92,13 +92,17 @@ class User(BaseModel):
 
 
 class Group(BaseModel):
+    """`source`: the directory that keeps it, such as `scim`; empty: this installation's admins do."""
+
     id: str
     name: str
+    source: str
     members: list[str]
 
     @classmethod
     def of(cls, row: GroupRow) -> "Group":
-        return cls(id=str(row.id), name=row.name, members=[str(user.id) for user in row.members.all()])
+        members = [str(user.id) for user in row.members.all()]
+        return cls(id=str(row.id), name=row.name, source=row.source, members=members)
 
 
 class KnowledgeBase(BaseModel):

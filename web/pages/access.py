@@ -124,7 +124,7 @@ def document(request: HttpRequest, principal: Principal, document_id: str) -> Ht
         "blank_reader": SubjectRow("", "", ""),
         "subjects": {
             "users": User.objects.filter(is_active=True).order_by("username"),
-            "groups": Group.objects.order_by("name"),
+            "groups": Group.objects.order_by("name", "source"),
         },
     }
     return show(request, principal, "pages/library/access.html", context, area="library")

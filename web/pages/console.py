@@ -21,6 +21,7 @@ GROUNDINGS = (
     (Grounding.STRICT.value, "Are left out", "Every sentence that is shown can be traced. Right for most."),
     (Grounding.FLAG.value, "Are shown and marked", "More fluent, and the reader is told what is not backed."),
 )
+NAMED_AT_MOST = 100
 ROLES = tuple((role.value, role.value.capitalize()) for role in Role)
 
 
@@ -44,9 +45,17 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Team:
+    """`source`: the directory that keeps it. It may have thousands of members: the first are named."""
+
     id: object
     name: str
+    source: str
     member_ids: frozenset[object]
+    named: tuple[str, ...]
+
+    @property
+    def unnamed(self) -> int:
+        return len(self.member_ids) - len(self.named)
 
 
 @require_safe
@@ -82,7 +91,7 @@ def knowledge_base(request: HttpRequest, principal: Principal, slug: str) -> Htt
         "blank_grant": GrantRow("", "", "", Role.READER.value),
         "subjects": {
             "users": User.objects.filter(is_active=True).order_by("username"),
-            "groups": Group.objects.order_by("name"),
+            "groups": Group.objects.order_by("name", "source"),
         },
         "roles": ROLES,
         "sensitivities": SENSITIVITIES,
@@ -100,7 +109,7 @@ def _grant_row(grant: Grant) -> GrantRow:
     if grant.user:
         return GrantRow(grant.subject, grant.user.username, "user", grant.role)
     if grant.group:
-        return GrantRow(grant.subject, grant.group.name, "group", grant.role)
+        return GrantRow(grant.subject, str(grant.group), "group", grant.role)
     return GrantRow(grant.subject, "Everyone who can sign in", "", grant.role)
 
 
@@ -111,7 +120,7 @@ def users(request: HttpRequest, principal: Principal) -> HttpResponse:
     people = User.objects.order_by("username").prefetch_related("member_of")
     context = {
         "users": [_person(user) for user in people],
-        "groups": Group.objects.order_by("name"),
+        "groups": Group.objects.filter(source="").order_by("name"),
         "tab": "users",
     }
     return show(request, principal, "pages/console/users.html", context, area="console")
@@ -125,7 +134,7 @@ def _person(user: User) -> Person:
         user.is_admin,
         user.is_active,
         frozenset(group.id for group in groups),
-        ", ".join(group.name for group in groups),
+        ", ".join(str(group) for group in groups),
     )
 
 
@@ -133,10 +142,16 @@ def _person(user: User) -> Person:
 @page
 def groups(request: HttpRequest, principal: Principal) -> HttpResponse:
     require_admin(principal)
-    teams = Group.objects.order_by("name").prefetch_related("members")
+    teams = Group.objects.order_by("name", "source").prefetch_related("members")
     context = {
-        "groups": [Team(t.id, t.name, frozenset(u.id for u in t.members.all())) for t in teams],
+        "groups": [_team(group) for group in teams],
         "users": User.objects.order_by("username"),
         "tab": "groups",
     }
     return show(request, principal, "pages/console/groups.html", context, area="console")
+
+
+def _team(group: Group) -> Team:
+    members = group.members.all()
+    names = sorted((user.username for user in members), key=str.casefold)[:NAMED_AT_MOST]
+    return Team(group.id, group.name, group.source, frozenset(user.id for user in members), tuple(names))

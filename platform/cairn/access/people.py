@@ -121,7 +121,7 @@ def _ways(user: User, grants: Iterable[Grant], memberships: set[tuple[UUID, UUID
         if grant.user_id == user.id:
             yield Via(grant.subject, user.username, role)
         elif grant.group and (user.id, grant.group.id) in memberships:
-            yield Via(grant.subject, grant.group.name, role)
+            yield Via(grant.subject, str(grant.group), role)
         elif grant.user_id is None and grant.group_id is None:
             yield Via(grant.subject, "Everyone who can sign in", role)
 
@@ -154,7 +154,7 @@ def _narrowing(
         "admin" if way.subject == ADMIN else "manager" for way in access.via if way.role == Role.MANAGER
     ]
     named = [
-        reader.group.name if reader.group else access.username
+        str(reader.group) if reader.group else access.username
         for reader in readers
         if reader.user_id == access.user or (access.user, reader.group_id) in memberships
     ]

@@ -1,3 +1,7 @@
+from cairn.access.models import Role
+from cairn.access.services import grant_give
+from cairn.accounts.external import groups_replace
+from cairn.library.models import KnowledgeBase
 from tests.web.api.conftest import Caller, assert_problem
 
 ABSENT = "00000000-0000-0000-0000-000000000001"
@@ -7,7 +11,7 @@ def test_a_group_is_made_changed_and_removed(admin: Caller, rob: Caller) -> None
     made = admin.post("/groups", {"name": "Staff", "members": [str(rob.user.id)]})
     assert made.status_code == 201
     group = made.json()
-    assert group == {"id": group["id"], "name": "Staff", "members": [str(rob.user.id)]}
+    assert group == {"id": group["id"], "name": "Staff", "source": "", "members": [str(rob.user.id)]}
     assert rob.get("/me").json()["groups"] == [group["id"]]
     renamed = admin.patch(f"/groups/{group['id']}", {"name": "Team"}).json()
     assert renamed == {**group, "name": "Team"}
@@ -32,3 +36,28 @@ def test_invalid_groups_are_refused(admin: Caller) -> None:
         {"name": "a", "x": 1},
     ]:
         assert_problem(admin.post("/groups", body), 422, "invalid")
+
+
+def test_a_group_that_a_directory_keeps_is_changed_there(admin: Caller, rob: Caller) -> None:
+    groups_replace(rob.user, source="oidc:okta", names=["Staff"])
+    [group] = admin.get("/groups").json()["items"]
+    assert group == {**group, "name": "Staff", "source": "oidc:okta", "members": [str(rob.user.id)]}
+    for change in ({"name": "Team"}, {"members": []}):
+        assert_problem(admin.patch(f"/groups/{group['id']}", change), 409, "managed_elsewhere")
+    assert_problem(
+        admin.patch(f"/users/{admin.user.id}", {"groups": [group["id"]]}), 409, "managed_elsewhere"
+    )
+    assert admin.get(f"/groups/{group['id']}").json() == group
+
+
+def test_such_a_group_comes_back_without_what_was_granted_to_it(
+    admin: Caller, rob: Caller, base: KnowledgeBase
+) -> None:
+    groups_replace(rob.user, source="ldap", names=["Staff"])
+    [group] = admin.get("/groups").json()["items"]
+    grant_give(knowledge_base=base, subject=f"group:{group['id']}", role=Role.READER, actor=None)
+    assert len(rob.get("/knowledge-bases").json()["items"]) == 1
+    assert admin.delete(f"/groups/{group['id']}").status_code == 204
+    groups_replace(rob.user, source="ldap", names=["Staff"])
+    assert rob.get("/me").json()["groups"] not in ([], [group["id"]])
+    assert rob.get("/knowledge-bases").json()["items"] == []

@@ -8,6 +8,7 @@ from django.test import Client
 from cairn.access.models import Role
 from cairn.access.principals import principal_for_user
 from cairn.access.services import grant_give, knowledge_base_create
+from cairn.accounts.external import groups_replace
 from cairn.accounts.models import User
 from cairn.accounts.services import group_create
 from cairn.library.models import KnowledgeBase
@@ -78,3 +79,39 @@ def test_people_and_groups_are_shown_with_their_ties(signed_in: SignIn, admin: U
     groups = text_of(signed_in(admin).get("/admin/groups"))
     assert f'value="{rob.id}" data-list checked' in groups
     assert f'value="{admin.id}" data-list checked' not in groups
+
+
+def test_groups_of_directories_are_shown_with_their_source_and_not_changed(
+    signed_in: SignIn, admin: User, rob: User
+) -> None:
+    ours = group_create(name="Finance")
+    groups_replace(rob, source="scim", names=["Finance"])
+    theirs = rob.member_of.get()
+    client = signed_in(admin)
+    groups = text_of(client.get("/admin/groups"))
+    assert "The directory scim says who is in this group." in groups
+    assert f'data-api="/api/v1/groups/{ours.id}"' in groups
+    assert f'data-api="/api/v1/groups/{theirs.id}"' not in groups
+    assert f'data-remove-api="/api/v1/groups/{theirs.id}"' in groups
+    users = text_of(client.get("/admin/users"))
+    assert "Finance (scim)" in users
+    assert f'value="{ours.id}"' in users
+    assert f'value="{theirs.id}"' not in users
+
+
+def test_groups_of_one_name_are_told_apart_where_access_is_given(
+    signed_in: SignIn, mia: User, rob: User, base: KnowledgeBase
+) -> None:
+    ours = group_create(name="Finance", members=[rob.id])
+    groups_replace(rob, source="scim", names=["Finance"])
+    theirs = rob.member_of.get(source="scim")
+    for team in (ours, theirs):
+        grant_give(knowledge_base=base, subject=f"group:{team.id}", role=Role.READER, actor=None)
+    client = signed_in(mia)
+    html = text_of(client.get("/admin/knowledge-bases/handbook"))
+    assert f'<option value="group:{ours.id}">Finance</option>' in html
+    assert f'<option value="group:{theirs.id}">Finance (scim)</option>' in html
+    assert 'Role of Finance (scim)"' in html
+    why = text_of(client.get("/admin/knowledge-bases/handbook/people?q=rob"))
+    assert "Is in the group “Finance”" in why
+    assert "Is in the group “Finance (scim)”" in why
