@@ -1,0 +1,140 @@
+"""An answer that is being written for a request: within limits, and only as long as who asked is let in."""
+
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import TypeVar
+
+from asgiref.sync import sync_to_async
+
+from cairn.access.scope import Principal
+from cairn.errors import CairnError, NotSignedIn
+from cairn.limits.counting import question_count, tokens_count
+from cairn.limits.rules import Allowance, allowance_of
+from cairn.limits.slots import Lease, slot_take
+from retrieval import asking
+from retrieval.asking import Exchange
+from retrieval.conversations import ShownMessage, shown
+from retrieval.models import Message
+from retrieval.types import AnswerEvent, Failed
+from web.api.problems import error_coded
+from web.auth import principal_again
+from web.sse import PING, PING_SECONDS, from_thread
+
+T = TypeVar("T")
+LOOK_SECONDS = 1.0
+"""How often it is asked whether who asked may still come in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """`lease`: one of the answers that may be written for the principal at once."""
+
+    principal: Principal
+    allowance: Allowance
+    lease: Lease
+    exchange: Exchange
+
+    @property
+    def message(self) -> Message:
+        return self.exchange.message
+
+    def events(self) -> Generator[AnswerEvent, None, None]:
+        """Blocks. Raises what a failed answer failed of."""
+        for event in self.exchange.events:
+            if isinstance(event, Failed):
+                raise error_coded(event.code, event.message)
+            yield event
+
+    def kept(self) -> ShownMessage:
+        """As it has been kept, and as the principal may see it now."""
+        message = Message.objects.prefetch_related("citations").get(pk=self.message.pk)
+        return shown(message, self.principal)
+
+    def left(self) -> None:
+        asking.stop(self.message)
+
+    def look(self) -> None:
+        """Now and then while it is written. Raises NotSignedIn for who has been shut out."""
+        principal_again(self.principal)
+        if self.lease.due:
+            self.lease.keep()
+
+    def close(self) -> None:
+        """However it ended."""
+        try:
+            if isinstance(self.exchange.events, Generator):
+                self.exchange.events.close()
+            tokens_count(self.principal, self.allowance, _tokens(self.message))
+        finally:
+            self.lease.release()
+
+
+def _tokens(message: Message) -> int:
+    """Nothing is known of answers that were stopped or failed."""
+    usage = Message.objects.values_list("usage", flat=True).filter(pk=message.pk).first() or {}
+    return int(usage.get("prompt_tokens", 0)) + int(usage.get("completion_tokens", 0))
+
+
+def begin(principal: Principal, exchange: Callable[[], Exchange]) -> Asked:
+    """Raises RateLimited or QuotaExceeded before anything is asked."""
+    allowance = allowance_of(principal)
+    lease = slot_take(principal, allowance)
+    try:
+        question_count(principal, allowance)
+        return Asked(principal, allowance, lease, exchange())
+    except BaseException:
+        lease.release()
+        raise
+
+
+async def followed(asked: Asked, items: Generator[T, None, None]) -> AsyncGenerator[T | None, None]:
+    """What a thread makes of the events, and None at each look while there is nothing.
+
+    Raises NotSignedIn soon after who asked has been shut out, which stops the model, as leaving does.
+    """
+    looked = time.monotonic()
+    async with aclosing(from_thread(items, left=asked.left, idle_seconds=LOOK_SECONDS)) as coming:
+        async for item in coming:
+            if time.monotonic() - looked >= LOOK_SECONDS:
+                await sync_to_async(asked.look)()
+                looked = time.monotonic()
+            yield item
+
+
+async def outcome(asked: Asked, made: Callable[[], T]) -> T:
+    """What is made of the answer once it is kept. Who goes away early stops the model."""
+    async with aclosing(followed(asked, _outcome(asked, made))) as coming:
+        async for item in coming:
+            if item is not None:
+                return item
+    raise AssertionError("an exchange ends with an answer or raises")
+
+
+def _outcome(asked: Asked, made: Callable[[], T]) -> Generator[T | None, None, None]:
+    """None at each event, so that a reader who has left is noticed there."""
+    try:
+        for _ in asked.events():
+            yield None
+    finally:
+        asked.close()
+    yield made()
+
+
+async def streamed(
+    frames: AsyncGenerator[bytes | None, None], told: Callable[[CairnError], bytes]
+) -> AsyncIterator[bytes]:
+    """None comes at each look; a ping goes out only when nothing else did for long.
+
+    `told` makes the frame of an error.
+    """
+    spoke = time.monotonic()
+    try:
+        async with aclosing(frames):
+            async for each in frames:
+                if each is not None or time.monotonic() - spoke >= PING_SECONDS:
+                    spoke = time.monotonic()
+                    yield PING if each is None else each
+    except NotSignedIn as error:
+        yield told(error)
