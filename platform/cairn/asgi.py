@@ -10,6 +10,7 @@ from django.core.asgi import get_asgi_application
 from django.http import HttpRequest
 
 from cairn.errors import PayloadTooLarge
+from cairn.forwarded import Forwarded
 from cairn.settings import environment
 
 Message = MutableMapping[str, Any]
@@ -38,24 +39,15 @@ class BodyLimit:
         scope[_ARRIVED] = time.monotonic()
         if scope["type"] == "http" and self._announced(scope) > self._limit:
             await self._refuse(send)
-        else:
-            await self._app(scope, self._counted(receive), send)
+            return
+        exchange = _Exchange(receive, send, self._limit)
+        await self._app(scope, exchange.receive, exchange.send)
+        if exchange.too_large and not exchange.answered:
+            await self._refuse(send)
 
     def _announced(self, scope: Message) -> int:
         length = dict(scope["headers"]).get(b"content-length", b"0")
         return int(length) if length.isdigit() else 0
-
-    def _counted(self, receive: Receive) -> Receive:
-        """A body that came without a length ends as if its sender had hung up."""
-        seen = 0
-
-        async def count() -> Message:
-            nonlocal seen
-            message = await receive()
-            seen += len(message.get("body", b""))
-            return message if seen <= self._limit else {"type": "http.disconnect"}
-
-        return count
 
     async def _refuse(self, send: Send) -> None:
         problem = {
@@ -70,5 +62,31 @@ class BodyLimit:
         await send({"type": "http.response.body", "body": json.dumps(problem).encode()})
 
 
+class _Exchange:
+    """A body that came without a length ends, for the application, as if its sender had hung up."""
+
+    def __init__(self, receive: Receive, send: Send, limit: int) -> None:
+        self._receive = receive
+        self._send = send
+        self._left = limit
+        self.answered = False
+
+    @property
+    def too_large(self) -> bool:
+        return self._left < 0
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        self._left -= len(message.get("body", b""))
+        return {"type": "http.disconnect"} if self.too_large else message
+
+    async def send(self, message: Message) -> None:
+        self.answered = True
+        await self._send(message)
+
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "cairn.settings.django")
-application = BodyLimit(get_asgi_application(), limit=(environment().upload_max_mb << 20) + FORM_BYTES)
+application = Forwarded(
+    BodyLimit(get_asgi_application(), limit=(environment().upload_max_mb << 20) + FORM_BYTES),
+    trusted=environment().trusted_proxies,
+)

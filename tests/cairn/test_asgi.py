@@ -8,13 +8,16 @@ Message = dict[str, Any]
 class Recorder:
     """An application that reads the whole body, and the server around it."""
 
-    def __init__(self, *parts: bytes) -> None:
+    def __init__(self, *parts: bytes, answers: bool = False) -> None:
         self.parts = list(parts)
+        self.answers = answers
         self.read = 0
         self.hung_up = False
         self.sent: list[Message] = []
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if self.answers:
+            await send({"type": "http.response.start", "status": 200, "headers": []})
         while True:
             message = await receive()
             self.hung_up = message["type"] == "http.disconnect"
@@ -47,6 +50,19 @@ async def test_a_body_that_grows_too_large_is_cut_off() -> None:
     await run(recorder)
     assert recorder.hung_up
     assert recorder.read == 6
+
+
+async def test_who_sent_it_is_told() -> None:
+    recorder = Recorder(b"x" * 6, b"x" * 6)
+    await run(recorder)
+    assert [message.get("status") for message in recorder.sent] == [413, None]
+    assert b"too_large" in recorder.sent[1]["body"]
+
+
+async def test_an_answer_that_was_given_already_stands() -> None:
+    recorder = Recorder(b"x" * 6, b"x" * 6, answers=True)
+    await run(recorder)
+    assert [message.get("status") for message in recorder.sent] == [200]
 
 
 async def test_other_bodies_come_through() -> None:

@@ -1,6 +1,7 @@
 """Reading requests strictly: the right media type, real JSON, text that every database takes."""
 
 import json
+import math
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
@@ -40,9 +41,17 @@ class StrictParser(Parser):
 def json_load(text: str | bytes) -> Any:
     """MalformedRequest for what is not JSON, NaN and Infinity among it."""
     try:
-        return json.loads(text, parse_constant=_refuse_constant)
+        return json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
     except (ValueError, RecursionError) as error:
         raise MalformedRequest("The body is not valid JSON.") from error
+
+
+def _finite(text: str) -> float:
+    """`1e400` would become infinite, which JSON cannot hold."""
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError(text)
+    return number
 
 
 def _refuse_constant(name: str) -> NoReturn:

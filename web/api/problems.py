@@ -38,6 +38,8 @@ from cairn.library.storage import FULL, NO_ROOM
 log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
+MOST_ERRORS = 20
+LONGEST_NAME = 100  # of a field, in what is said of it
 
 
 class MethodNotAllowed(PermanentError):
@@ -47,11 +49,11 @@ class MethodNotAllowed(PermanentError):
 
 
 class InvalidFields(InvalidInput):
-    """`errors`: what is wrong where, as {"loc": [...], "msg": ..., "type": ...}."""
+    """`errors`: what is wrong where, as {"loc": [...], "msg": ..., "type": ...}; the first of them."""
 
     def __init__(self, errors: Sequence[dict[str, Any]]) -> None:
         super().__init__()
-        self.errors = list(errors)
+        self.errors = list(errors[:MOST_ERRORS])
 
 
 def invalid_field(*loc: str | int, message: str, kind: str = "value_error") -> InvalidFields:
@@ -106,7 +108,7 @@ def error_coded(code: str, message: str) -> CairnError:
 
 
 def _tidied(item: dict[str, Any]) -> dict[str, Any]:
-    loc = list(item["loc"])
+    loc = [part[:LONGEST_NAME] if isinstance(part, str) else part for part in item["loc"]]
     if len(loc) > 1 and loc[0] == "body" and loc[1] in {"payload", "body"}:
         del loc[1]  # the parameter's name in the code
     message = str(item["msg"]).removeprefix("Value error, ")

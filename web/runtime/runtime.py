@@ -14,6 +14,7 @@ from ingestion.lifecycle import stopping
 from ingestion.sweeper import leases_release_all
 from web.runtime.admin import FirstAdmin, first_admin_create, password_file, shown_path
 from web.runtime.database import migrate
+from web.runtime.exposure import is_outside, require_admin_password, require_safe_settings
 from web.runtime.loading import INGESTION_NEEDS, Loading
 from web.runtime.lock import DataDirLock
 from web.runtime.progress import Reporter, SilentReporter
@@ -58,11 +59,14 @@ class Runtime:
     def _start(self) -> None:
         self._lock.acquire(self._command)
         listener = listen(self._host, self._port)
+        self._server = WebServer(listener)
+        outside = is_outside(listener)
+        if outside:
+            require_safe_settings(environment())
         self.url = url_of(listener)
         self._lock.announce(self.url)
-        self._server = WebServer(listener)
         self._loading.start()
-        self._prepare_database()
+        self._prepare_database(outside=outside)
         self._report.status("Loading libraries")
         self._loading.libraries()
         self._server.start()
@@ -70,11 +74,13 @@ class Runtime:
         if broker_is_in_process():
             self._start_workers()
 
-    def _prepare_database(self) -> None:
+    def _prepare_database(self, *, outside: bool) -> None:
         Path(settings.STATIC_ROOT).mkdir(exist_ok=True)  # ServeStatic warns of a folder that is not there
         self._report.status("Preparing the database")
         applied = migrate()
         self._report.step(f"Database ready{f' ({applied} migrations applied)' if applied else ''}")
+        if outside:
+            require_admin_password(environment())
         admin = first_admin_create()
         if admin is not None:
             self._report.step(_introduce(admin))

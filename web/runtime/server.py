@@ -62,6 +62,7 @@ class WebServer:
             log_config=None,
             access_log=False,
             server_header=False,
+            proxy_headers=False,  # the application knows itself which proxies to believe
             timeout_graceful_shutdown=_OPEN_STREAMS_SECONDS,
         )
         self._listener = listener

@@ -85,7 +85,9 @@ INSTALLED_APPS = [
     "allauth.account",
 ]
 MIDDLEWARE = [
+    "web.headers.HeadersMiddleware",
     "django.middleware.security.SecurityMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "servestatic.middleware.ServeStaticMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -94,7 +96,6 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "allauth.account.middleware.AccountMiddleware",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 ROOT_URLCONF = "web.urls"
 ASGI_APPLICATION = "cairn.asgi.application"
@@ -139,7 +140,12 @@ SESSION_COOKIE_AGE = 14 * 24 * 3600
 CSRF_COOKIE_NAME = f"cairn_csrf_{_install}"
 _behind_tls = any(origin.startswith("https://") for origin in _env.trusted_origins)
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _behind_tls
-SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if _behind_tls else None
+SECURE_HSTS_SECONDS = 365 * 24 * 3600 if _behind_tls else 0
+SILENCED_SYSTEM_CHECKS = [
+    "security.W005",  # what other hosts of the domain do is not Cairn's to decide
+    "security.W008",  # the proxy redirects; commands on this machine talk to Cairn without TLS
+    "security.W021",  # the same
+]
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 CONTENT_SECURITY_POLICY = {

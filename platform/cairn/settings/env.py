@@ -1,5 +1,6 @@
 """The one reader of the environment. Names are the environment variables' own, in lower case."""
 
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -36,6 +37,10 @@ class Environment(BaseSettings):
     )
     trusted_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="Origins behind a TLS proxy that may post forms, such as https://cairn.example.org"
+    )
+    trusted_proxies: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = Field(
+        (IPv4Network("127.0.0.1"), IPv6Network("::1")),
+        description="Addresses and networks of proxies whose X-Forwarded-For and -Proto count",
     )
     debug: bool = Field(False, validation_alias=AliasChoices("cairn_debug"))
 
@@ -136,7 +141,7 @@ class Environment(BaseSettings):
             self.rewrite_questions == "auto" and not self.has_packaged_chat_model
         )
 
-    @field_validator("allowed_hosts", "trusted_origins", "watch_roots", mode="before")
+    @field_validator("allowed_hosts", "trusted_origins", "trusted_proxies", "watch_roots", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         return (

@@ -1,0 +1,72 @@
+"""What Cairn wants before it serves other machines."""
+
+import secrets
+import socket
+from pathlib import Path
+
+import pytest
+
+from cairn.errors import ConfigurationError
+from cairn.settings import Environment
+from tests.servers import Completed, run_manage
+from web.runtime.exposure import is_outside, require_admin_password, require_safe_settings
+
+GOOD = secrets.token_hex(32)
+PASSWORD = "a long enough passphrase"
+
+
+def up(folder: Path, host: str, **settings: str) -> Completed:
+    return run_manage(folder, "up", "--host", host, "--port", "0", **settings)
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"CAIRN_DEBUG": "true"}, "CAIRN_DEBUG is on"),
+        ({"SECRET_KEY": "changeme"}, "SECRET_KEY can be guessed"),
+        ({}, "Set CAIRN_ADMIN_PASSWORD"),
+    ],
+)
+def test_it_does_not_serve_others_unsafely(tmp_path: Path, settings: dict[str, str], said: str) -> None:
+    ended = up(tmp_path, "0.0.0.0", **settings)
+    assert ended.returncode == 1
+    [line] = ended.stderr.splitlines()
+    assert line.startswith("error: Cairn does not serve other machines: ")
+    assert said in line
+    assert not (tmp_path / "admin_password").exists()
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        "changeme",
+        "a" * 64,
+        "abcabc" * 12,
+        "django-insecure-" + GOOD,
+        "change-me-" + GOOD,
+        "Secret-" + GOOD,
+        secrets.token_hex(15),
+    ],
+)
+def test_a_secret_that_can_be_guessed(secret: str) -> None:
+    with pytest.raises(ConfigurationError, match="SECRET_KEY") as refused:
+        require_safe_settings(Environment(secret_key=secret))
+    assert secret not in refused.value.message
+
+
+@pytest.mark.parametrize("secret", [None, GOOD, secrets.token_urlsafe(32)])
+def test_a_good_secret_or_one_that_cairn_made(secret: str | None) -> None:
+    require_safe_settings(Environment(secret_key=secret))
+
+
+@pytest.mark.django_db
+def test_a_password_for_the_first_admin() -> None:
+    with pytest.raises(ConfigurationError, match="CAIRN_ADMIN_PASSWORD"):
+        require_admin_password(Environment())
+    require_admin_password(Environment(cairn_admin_password=PASSWORD))
+
+
+@pytest.mark.parametrize(("host", "outside"), [("127.0.0.1", False), ("127.8.8.8", False), ("0.0.0.0", True)])
+def test_where_others_reach_it(host: str, outside: bool) -> None:
+    with socket.create_server((host, 0)) as listener:
+        assert is_outside(listener) is outside

@@ -1,0 +1,44 @@
+"""What must hold before others than this machine may reach Cairn."""
+
+import socket
+from ipaddress import ip_address
+from typing import Final
+
+from cairn.accounts.models import User
+from cairn.errors import ConfigurationError
+from cairn.settings import Environment
+
+SHORTEST_SECRET: Final = 32
+FEWEST_CHARACTERS: Final = 8  # different ones
+PLACEHOLDERS: Final = ("change", "django-insecure", "example", "password", "replace", "secret")
+
+
+def is_outside(listener: socket.socket) -> bool:
+    return not ip_address(listener.getsockname()[0]).is_loopback
+
+
+def require_safe_settings(environment: Environment) -> None:
+    """ConfigurationError for what would open an install to anybody who reaches it."""
+    if environment.debug:
+        raise _refusal("CAIRN_DEBUG is on, and error pages would show the inside of Cairn. Turn it off.")
+    secret = environment.secret_key.get_secret_value() if environment.secret_key else None
+    if secret is not None and _is_guessable(secret):
+        raise _refusal(
+            f"SECRET_KEY can be guessed: it needs {SHORTEST_SECRET} characters or more, made by chance. "
+            "Leave it out, and Cairn makes one."
+        )
+
+
+def _is_guessable(secret: str) -> bool:
+    short = len(secret) < SHORTEST_SECRET or len(set(secret)) < FEWEST_CHARACTERS
+    return short or secret.lower().startswith(PLACEHOLDERS)
+
+
+def require_admin_password(environment: Environment) -> None:
+    """Others could read one that is made now where the output is collected."""
+    if environment.cairn_admin_password is None and not User.objects.filter(is_admin=True).exists():
+        raise _refusal("there is no admin yet. Set CAIRN_ADMIN_PASSWORD, the first admin's password.")
+
+
+def _refusal(reason: str) -> ConfigurationError:
+    return ConfigurationError(f"Cairn does not serve other machines: {reason}")
