@@ -3,10 +3,10 @@ from typing import Any
 import pytest
 
 from retrieval.engine import Engine
-from tests.web.api.conftest import admin, base, files_in_memory, index, mia, parts, rob
+from tests.web.api.conftest import admin, base, document, files_in_memory, index, mia, parts, rob
 from tests.web.security.world import World, world_made
 
-__all__ = ["admin", "base", "files_in_memory", "index", "mia", "parts", "rob"]
+__all__ = ["admin", "base", "document", "files_in_memory", "index", "mia", "parts", "rob"]
 
 
 @pytest.fixture(autouse=True)
