@@ -13,10 +13,11 @@ from cairn.errors import Unavailable
 from cairn.library import storage
 from cairn.library.models import Chunk, Document, KnowledgeBase
 from ingestion.faults import Fault, fault_point
-from ingestion.models import IdempotencyKey, Job, Receipt, ReceiptState
+from ingestion.models import IdempotencyKey, ImportItem, Job, Receipt, ReceiptState
 from ingestion.pages import picture_names
+from ingestion.scrubbing import scrub
 from retrieval import conversations
-from retrieval.evaluation import runs
+from retrieval.evaluation import gold_rows, runs
 
 
 class Points(Protocol):
@@ -41,6 +42,7 @@ def erase(receipt_id: UUID, index: Points) -> None:
     if kind == "knowledge-base":
         _add(receipt, Counter(rows=KnowledgeBase.objects.filter(pk=identity).delete()[0]))
     _close(receipt)
+    scrub()
 
 
 def _targets(kind: str, identity: UUID) -> Iterable[Document]:
@@ -59,9 +61,12 @@ def _erase_document(document: Document, index: Points, receipt: Receipt) -> None
     points = index.count(document=identity)
     index.delete_document(document.id)
     fault_point(Fault.DURING_ERASURE)
-    removed = Counter(points=points, files=_erase_files(document))
+    files = _files_of(document)
+    removed = Counter(points=points, files=storage.files_delete(*files))
     with transaction.atomic():
-        removed["quotes"] = conversations.forget_document(document.id) + runs.forget_document(document.id)
+        removed["quotes"] = conversations.forget_document(document.id) + runs.forget_document(document)
+        gold_rows.forget_document(document.id)
+        ImportItem.objects.filter(document=document).update(source_uri=runs.DELETED, message="")
         removed["chunks"] = Chunk.objects.filter(version__document=document).count()
         keys, _ = IdempotencyKey.objects.filter(document=document.id).delete()
         rows, _ = document.delete()
@@ -69,6 +74,8 @@ def _erase_document(document: Document, index: Points, receipt: Receipt) -> None
         _add(receipt, removed)
     if index.count(document=identity):
         raise Unavailable("The index still finds points of a document that was erased.")
+    if storage.files_delete(*files):
+        raise Unavailable("Files of a document that was erased were still there.")
 
 
 def _stop_workers(document: Document) -> None:
@@ -79,12 +86,13 @@ def _stop_workers(document: Document) -> None:
         raise Unavailable("A worker is still on this document.")
 
 
-def _erase_files(document: Document) -> int:
+def _files_of(document: Document) -> list[str]:
     """Also a rendition that a worker wrote and died before it could say so."""
-    return sum(
-        storage.files_delete(version.original, storage.rendition_name(version.id), *picture_names(version.id))
+    return [
+        name
         for version in document.versions.all()
-    )
+        for name in (version.original, storage.rendition_name(version.id), *picture_names(version.id))
+    ]
 
 
 def _add(receipt: Receipt, removed: Counter[str]) -> None:

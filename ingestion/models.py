@@ -237,7 +237,7 @@ class ReceiptState(models.TextChoices):
 class Receipt(models.Model):
     """Proof of an erasure: what was removed, and when a search for it found nothing.
 
-    `object` is "document:ID" or "knowledge-base:ID".
+    `object` is "document:ID", "knowledge-base:ID" or "user:ID".
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)

@@ -8,7 +8,7 @@ from celery import Task, shared_task
 
 from cairn.errors import Unavailable
 from cairn.library.models import Document
-from ingestion import erasure, lifecycle, pipeline, queue, sweeper, watching
+from ingestion import erasure, lifecycle, pipeline, queue, scrubbing, sweeper, watching
 from ingestion.cleanup import refresh_stale
 from ingestion.models import Lane
 from ingestion.reindexing import runner
@@ -56,6 +56,7 @@ def sweep(everything: bool = False) -> None:
     sweeper.wake(age=age)
     sweeper.sweep(age=age, at_once=None if everything else sweeper.AT_ONCE)
     sweeper.sweep_leftovers(engine().index)
+    scrubbing.scrub_owed()
     runner.wake()
 
 

@@ -161,7 +161,19 @@ def _kept(
             yield event
     finally:
         if not ended:
-            Message.objects.filter(pk=message.pk).update(state=MessageState.STOPPED, answer="".join(text))
+            _save_cut_off(message, "".join(text), scope, hits)
+
+
+def _save_cut_off(message: Message, text: str, scope: Scope, hits: Sequence[Hit]) -> None:
+    """Which of the hits it quotes is not known yet, so all of them must be open to the asker still."""
+    with transaction.atomic():
+        used = {hit.document for hit in hits}
+        readable = documents_for(scope.principal).filter(pk__in=used).count() == len(used)
+        Message.objects.filter(pk=message.pk).update(
+            state=MessageState.STOPPED,
+            answer=text if readable or not text else ERASED,
+            trace={"hits": _traced(hits)},
+        )
 
 
 def _save(message: Message, answer: Answer, scope: Scope, hits: Sequence[Hit], parts: Engine) -> None:
@@ -215,9 +227,13 @@ def _trace(answer: Answer, scope: Scope, hits: Sequence[Hit], parts: Engine) -> 
     return {
         "knowledge_bases": sorted(str(base) for base in scope.readable),
         "generation": (parts.generation or active_generation()).name,
-        "hits": [{"chunk": str(hit.chunk), "score": hit.score} for hit in hits],
+        "hits": _traced(hits),
         "prompt_version": answer.prompt_version,
         "rewrite_version": answer.rewrite_version,
         "signals": dict(answer.signals),
         "verdicts": [sentence.supported for sentence in answer.sentences],
     }
+
+
+def _traced(hits: Sequence[Hit]) -> list[dict[str, Any]]:
+    return [{"chunk": str(hit.chunk), "document": str(hit.document), "score": hit.score} for hit in hits]

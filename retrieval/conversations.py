@@ -126,13 +126,21 @@ def history_for(conversation: Conversation, principal: Principal) -> list[Turn]:
 
 
 def forget_document(document: UUID) -> int:
-    """Removes from all conversations what was quoted from a document; how many quotes."""
+    """Removes from all conversations what was quoted from a document; how many quotes.
+
+    An answer that was cut off has no citations: it goes if the document was before the model.
+    """
     with transaction.atomic():
         citations = Citation.objects.filter(document=document)
-        count = citations.count()
-        messages = Message.objects.filter(citations__document=document)
-        ids = list(messages.values_list("id", flat=True).distinct())
+        cut_off = Message.objects.filter(state=MessageState.STOPPED, trace__icontains=str(document))
+        cut_off = cut_off.filter(citations=None).exclude(answer="")
+        count = citations.count() + cut_off.count()
+        quoting = Message.objects.filter(citations__document=document)
+        ids = {message for rows in (quoting, cut_off) for message in rows.values_list("id", flat=True)}
+        threads = Conversation.objects.filter(messages__in=ids)
         Message.objects.filter(id__in=ids).update(answer=ERASED, sentences=[], trace={})
+        # What a model made of a follow-up may repeat what it had read of the answer.
+        Message.objects.filter(conversation__in=threads).update(standalone_question="")
         Citation.objects.filter(message__in=ids).delete()
         for message in Message.objects.filter(nearest__icontains=str(document)):
             message.nearest = [item for item in message.nearest if item["document"] != str(document)]

@@ -93,6 +93,11 @@ def gold_question_delete(*, row: GoldQuestion) -> None:
     row.delete()
 
 
+def forget_document(document: UUID) -> None:
+    """Words that an answer must contain come from the documents that answer it; quotes go with these."""
+    GoldQuestion.objects.filter(sources__document=document).update(must_contain=[])
+
+
 def _relevant(
     principal: Principal,
     base: KnowledgeBase,

@@ -1,11 +1,12 @@
 """Evaluation runs, for those who manage the knowledge base that was asked."""
 
+import json
 from collections.abc import Sequence
 from typing import Annotated, Any, Final
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from pydantic import BaseModel, ConfigDict, Field
 
 from cairn.access.lookup import one_of
@@ -13,7 +14,7 @@ from cairn.access.models import Role
 from cairn.access.rules import documents_for, knowledge_bases_for
 from cairn.access.scope import Principal
 from cairn.audit.services import record
-from cairn.library.models import KnowledgeBase
+from cairn.library.models import Document, KnowledgeBase
 from cairn.settings import environment
 from retrieval.answering.prompting import VERSION
 from retrieval.conversations import ERASED
@@ -23,6 +24,7 @@ from retrieval.evaluation.models import EvaluationRun
 from retrieval.index.factory import active_generation
 
 MOST_QUESTIONS: Final = 5000
+DELETED = "(deleted)"
 _Word = Annotated[str, Field(max_length=200)]
 _Uri = Annotated[str, Field(max_length=1000)]
 _Text = Annotated[str, Field(max_length=8000)]
@@ -137,16 +139,36 @@ def _as_uuid(text: str) -> UUID | None:
 
 
 def _erased(outcome: Asked) -> Asked:
-    return outcome.model_copy(update={"answer": ERASED, "documents": ()})
+    return outcome.model_copy(update={"answer": ERASED, "documents": (), "standalone_question": ""})
 
 
-def forget_document(document: UUID) -> int:
-    """Removes from all runs the answers that quote a document; how many."""
-    count, named = 0, str(document)
-    for run in EvaluationRun.objects.select_for_update().filter(outcomes__icontains=named):
+def forget_document(document: Document) -> int:
+    """Removes from all runs the answers that quote a document, and its name; how many answers."""
+    count, named = 0, str(document.id)
+    for run in EvaluationRun.objects.select_for_update().filter(_mentions(document)):
         asked = asked_in(run)
         count += sum(named in each.documents for each in asked)
         kept = [_erased(each) if named in each.documents else each for each in asked]
+        if run.knowledge_base_id == document.knowledge_base_id:
+            kept = [_unnamed(each, document.source_uri) for each in kept]
         run.outcomes = [each.model_dump(mode="json") for each in kept]
         run.save(update_fields=["outcomes"])
     return count
+
+
+def _mentions(document: Document) -> Q:
+    """SQLite keeps JSON as ASCII, PostgreSQL as text."""
+    uri = document.source_uri
+    texts = {json.dumps(uri)[1:-1], json.dumps(uri, ensure_ascii=False)[1:-1]} - {""}
+    here = Q(knowledge_base=document.knowledge_base_id)
+    found = Q(outcomes__icontains=str(document.id))
+    for text in texts:
+        found |= here & Q(outcomes__icontains=text)
+    return found
+
+
+def _unnamed(outcome: Asked, source_uri: str) -> Asked:
+    def without(names: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(DELETED if name == source_uri else name for name in names)
+
+    return outcome.model_copy(update={"cited": without(outcome.cited), "relevant": without(outcome.relevant)})

@@ -358,7 +358,7 @@ class Removed(BaseModel):
 
 
 class Receipt(BaseModel):
-    """`object` is `document:ID` or `knowledge-base:ID`."""
+    """`object` is `document:ID`, `knowledge-base:ID` or `user:ID`."""
 
     id: str
     object: str

@@ -1,12 +1,13 @@
 """Users, for admins."""
 # ruff: noqa: ARG001 (the framework passes the request by name)
 
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from ninja import Query, Router, Status
 
 from cairn.access.lookup import one_of
 from cairn.accounts.models import User as UserRow
-from cairn.accounts.services import user_create, user_delete, user_update
+from cairn.accounts.services import user_create, user_update
+from ingestion.people import user_erase
 from web.api.fields import Body, Members, Password, Patch, Username, Yes, id_or_nobody
 from web.api.pagination import Page, PageQuery, page_of
 from web.api.schemas import User
@@ -68,7 +69,9 @@ def user_change(request: HttpRequest, user_id: str, payload: UserPatch) -> User:
 
 
 @router.delete("/{user_id}", response={204: None})
-def user_remove(request: HttpRequest, user_id: str) -> Status[None]:
-    """Their conversations and keys go with them."""
-    user_delete(one_of(UserRow.objects.all(), user_id), actor=principal_of(request).actor)
+def user_remove(request: HttpRequest, user_id: str, response: HttpResponse) -> Status[None]:
+    """Their conversations, keys and sessions go with them. `Location` is the receipt of it."""
+    row = one_of(UserRow.objects.all(), user_id)
+    receipt = user_erase(user=row, actor=principal_of(request).actor)
+    response["Location"] = f"/api/v1/receipts/{receipt.id}"
     return Status(204, None)

@@ -8,7 +8,7 @@ from cairn.access.lookup import one_of
 from cairn.access.scope import Principal
 from cairn.accounts.models import User as UserRow
 from cairn.accounts.provisioning import person_create, person_update
-from cairn.accounts.services import user_delete
+from ingestion.people import user_erase
 from web.scim.answers import answer, body_of, endpoint, resource_answer
 from web.scim.filters import USERS
 from web.scim.lists import asked_of, listed
@@ -56,7 +56,7 @@ def _patch(request: HttpRequest, principal: Principal, user_id: str) -> HttpResp
 
 
 def _delete(_request: HttpRequest, principal: Principal, user_id: str) -> HttpResponse:
-    user_delete(one_of(UserRow.objects.all(), user_id), actor=principal.actor)
+    user_erase(user=one_of(UserRow.objects.all(), user_id), actor=principal.actor)
     return HttpResponse(status=204)
 
 

@@ -2,11 +2,13 @@
 
 import hashlib
 import secrets
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from django.contrib.auth import SESSION_KEY
 from django.contrib.auth.password_validation import validate_password
+from django.contrib.sessions.models import Session
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.utils import timezone
@@ -156,11 +158,26 @@ def _require_an_admin() -> None:
         raise Conflict("There must be at least one active admin.")
 
 
-def user_delete(user: User, *, actor: UUID | None = None) -> None:
+def user_delete(user: User, *, actor: UUID | None = None) -> int:
+    """How many rows went. `ingestion.people.user_erase` does this and makes a receipt."""
     with transaction.atomic():
         record("user.deleted", actor=actor, subject=f"user:{user.pk}")
-        user.delete()
+        sessions = sessions_delete(user)
+        rows, _ = user.delete()
         _require_an_admin()
+    return rows + sessions
+
+
+def sessions_of(user: User) -> Iterator[Session]:
+    """Whose a session is, only its content says."""
+    for session in Session.objects.iterator():
+        if session.get_decoded().get(SESSION_KEY) == str(user.pk):
+            yield session
+
+
+def sessions_delete(user: User) -> int:
+    keys = [session.pk for session in sessions_of(user)]
+    return Session.objects.filter(pk__in=keys).delete()[0]
 
 
 def group_create(*, name: str, members: Collection[UUID] = (), actor: UUID | None = None) -> Group:

@@ -25,7 +25,8 @@ def _database(url: str | None) -> dict[str, Any]:
             "OPTIONS": {
                 "transaction_mode": "IMMEDIATE",
                 "timeout": 30,
-                "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL",
+                # What is deleted is overwritten: an erased document must not lie in free pages of the file.
+                "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA secure_delete=ON",
             },
         }
     parts = urlsplit(url)

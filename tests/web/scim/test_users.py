@@ -54,6 +54,7 @@ def test_a_person_is_made_found_changed_and_removed(directory: Directory) -> Non
         "user.changed",  # name and address
         "user.changed",
         "user.deleted",
+        "erasure.done",
     ]
 
 

@@ -1,0 +1,49 @@
+"""Erasing a user, with a receipt."""
+
+from collections.abc import Iterator
+from uuid import UUID
+
+from django.apps import apps
+from django.db import models, transaction
+from django.utils import timezone
+
+from cairn.accounts.models import User
+from cairn.accounts.services import user_delete
+from cairn.audit.services import record
+from cairn.errors import Unavailable
+from ingestion.erasure import REMOVED
+from ingestion.models import Receipt, ReceiptState
+from ingestion.scrubbing import scrub
+from retrieval.models import Citation
+
+
+def user_erase(*, user: User, actor: UUID | None) -> Receipt:
+    """With conversations, keys, sessions and grants. What they uploaded is not theirs: it stays."""
+    identity: UUID = user.pk
+    with transaction.atomic():
+        quotes = Citation.objects.filter(message__conversation__user=user).count()
+        removed = {**dict.fromkeys(REMOVED, 0), "rows": user_delete(user, actor=actor), "quotes": quotes}
+        if any(rows.exists() for rows in _rows_of(identity)):
+            raise Unavailable("Something still belongs to a user who was erased.")
+        receipt = Receipt.objects.create(
+            object=f"user:{identity}",
+            state=ReceiptState.DONE,
+            removed=removed,
+            requested_by_id=None if actor == identity else actor,
+            verified_at=timezone.now(),
+        )
+        record("erasure.done", actor=actor, subject=receipt.object, removed=removed)
+        transaction.on_commit(_scrub, robust=True)
+    return receipt
+
+
+def _scrub() -> None:
+    scrub()
+
+
+def _rows_of(user: UUID) -> Iterator["models.QuerySet[models.Model]"]:
+    """Whatever table points at users, of whichever app."""
+    for model in apps.get_models(include_auto_created=True):
+        for field in model._meta.concrete_fields:
+            if field.is_relation and field.related_model is User:
+                yield model._default_manager.filter(**{field.attname: user})

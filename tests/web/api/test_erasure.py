@@ -1,0 +1,261 @@
+"""A document with a word that is nowhere else goes everywhere that it can get to, and is deleted: the whole
+data folder is searched for the word, byte by byte. And users, who leave nothing but ids."""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+from django.core.files.storage import FileSystemStorage
+from django.db import connection
+from django.test import Client
+
+from cairn.access.models import Role
+from cairn.accounts.models import User
+from cairn.audit.models import Event
+from cairn.library.models import KnowledgeBase
+from ingestion import erasure, lifecycle, parsers, pipeline, queue, scrubbing
+from ingestion.models import ImportItem, Lane, Receipt, WatchedFile
+from ingestion.parse.sandbox import ParserPool
+from ingestion.reindexing.everywhere import EveryGeneration
+from retrieval import asking
+from retrieval.conversations import ERASED
+from retrieval.engine import Engine, use
+from retrieval.evaluation.models import EvaluationRun, GoldQuestion
+from retrieval.index.edge import EdgeIndex
+from retrieval.models import GenerationState, IndexGeneration, Message
+from retrieval.types import Delta
+from tests.conftest import PASSWORD
+from tests.fakes import FakeChat, FakeEmbedder
+from tests.web.api.conftest import Caller, caller_for
+
+pytestmark = pytest.mark.django_db(transaction=True)
+MARK = "Quaxolotlfest"
+SENTENCE = f"Employees get 25 days of leave a year, says {MARK}."
+
+
+@pytest.fixture
+def data(tmp_path: Path, settings: Any) -> Path:
+    storage = f"{FileSystemStorage.__module__}.FileSystemStorage"
+    default = {"BACKEND": storage, "OPTIONS": {"location": str(tmp_path / "files")}}
+    settings.STORAGES = {**settings.STORAGES, "default": default}
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def pool() -> Iterator[ParserPool]:
+    pool = ParserPool(size=1)
+    yield pool
+    pool.close()
+
+
+@pytest.fixture
+def parts(db: None, data: Path) -> Iterator[Engine]:
+    """An index in the data folder, and models that are predictable."""
+    embedder, chat = FakeEmbedder(), FakeChat(SENTENCE.replace(".", " [1]."))
+    index = EdgeIndex.create(data / "index" / "now", dimension=embedder.dimension)
+    IndexGeneration.objects.create(
+        name="now",
+        embedding_model=embedder.model,
+        dimension=embedder.dimension,
+        state=GenerationState.ACTIVE,
+    )
+    with use(Engine(embedder, index, chat)) as parts:
+        yield parts
+    index.close()
+
+
+@pytest.fixture(autouse=True)
+def worker(monkeypatch: pytest.MonkeyPatch, pool: ParserPool, parts: Engine) -> None:
+    """Does at once what it is told of."""
+
+    def send(task: str, _where: str, *args: object) -> None:
+        match task:
+            case "ingestion.work":
+                lease = lifecycle.claim_next(Lane(args[0]))
+                assert lease is not None
+                pipeline.process(lease)
+            case "ingestion.erase":
+                erasure.erase(UUID(str(args[0])), EveryGeneration(parts.index))
+
+    monkeypatch.setattr(parsers, "_pool", pool)
+    monkeypatch.setattr(queue, "send", send)
+
+
+@pytest.fixture
+def spread(mia: Caller, base: KnowledgeBase) -> str:
+    """The document's id, once its word has got everywhere."""
+    home = f"/knowledge-bases/{base.id}"
+    batch = mia.post(f"{home}/imports", {"label": "drive", "files": 1}).json()["id"]
+    sent = mia.upload(
+        str(base.id),
+        f"{MARK}.md",
+        f"# {MARK}\n\n{SENTENCE}\n".encode(),
+        title=f"On {MARK}",
+        source_uri=f"drive/{MARK}.md",
+        metadata=json.dumps({"note": MARK}),
+        **{"import": batch},
+    )
+    document = str(sent.json()["document"]["id"])
+    assert mia.get(f"/documents/{document}").json()["status"] == "ready", sent.content
+    first = mia.post("/ask", {"question": "How many days of leave?"}).json()
+    assert MARK in first["citations"][0]["quote"], first
+    mia.post("/ask", {"question": "And who says so?", "conversation": first["conversation"]})
+    gold = {
+        "question": "How many days?", "kind": "paraphrase", "relevant": [document],
+        "must_contain": [MARK], "message": first["id"],
+    }  # fmt: skip
+    assert mia.post(f"{home}/gold-questions", gold).status_code == 201
+    outcome = {
+        "id": "one", "kind": "paraphrase", "question": "How many days?", "right": True, "refused": False,
+        "standalone_question": f"How many days at {MARK}?", "answer": SENTENCE, "documents": [document],
+        "cited": [f"drive/{MARK}.md"], "relevant": [f"drive/{MARK}.md"],
+    }  # fmt: skip
+    unquoted = {**outcome, "id": "two", "answer": "None.", "standalone_question": "", "documents": []}
+    run = {
+        "knowledge_base": str(base.id), "name": "run", "gold": {"name": "gold", "sha256": "a" * 64},
+        "measures": {}, "outcomes": [outcome, unquoted],
+    }  # fmt: skip
+    assert mia.post("/evaluations", run).status_code == 201
+    return document
+
+
+def holding(data: Path, word: str = MARK) -> set[str]:
+    """Files that hold the word, or are named with it."""
+    database = Path(str(connection.settings_dict["NAME"]))
+    files = [path for path in data.rglob("*") if path.is_file()]
+    if connection.vendor == "sqlite":
+        files += [database, database.with_name(f"{database.name}-wal")]
+    return {
+        path.name
+        for path in files
+        if path.exists() and (word in path.name or word.lower().encode() in path.read_bytes().lower())
+    }
+
+
+@pytest.mark.parametrize("what", ["document", "knowledge-base"])
+def test_nothing_is_left_of_what_was_deleted(
+    mia: Caller, base: KnowledgeBase, parts: Engine, data: Path, spread: str, what: str
+) -> None:
+    assert holding(data)
+    path = f"/documents/{spread}" if what == "document" else f"/knowledge-bases/{base.id}"
+    answer = mia.delete(path)
+    assert answer.status_code == 202
+    receipt = mia.get(f"/receipts/{answer.json()['receipt']['id']}").json()
+    assert receipt["state"] == "done"
+    assert receipt["verified_at"]
+    assert all(receipt["removed"][name] > 0 for name in ("rows", "chunks", "points", "files", "quotes"))
+    parts.index.close()
+    left = holding(data)
+    in_index = {path.name for path in (data / "index").rglob("*") if path.is_file()}
+    assert left <= in_index, "the source of a point stays in the index's log until that is written again"
+    assert not holding(data, "leave a year")
+
+
+def test_what_stays_does_not_name_it(mia: Caller, data: Path, spread: str) -> None:
+    mia.delete(f"/documents/{spread}")
+    run = EvaluationRun.objects.get()
+    assert [each["relevant"] for each in run.outcomes] == [["(deleted)"], ["(deleted)"]]
+    assert [each["answer"] for each in run.outcomes] == [ERASED, "None."]
+    assert GoldQuestion.objects.get().must_contain == []
+    assert ImportItem.objects.get().source_uri == "(deleted)"
+    assert not WatchedFile.objects.exists()
+    said = [message.answer for message in Message.objects.all()]
+    assert said[0] == ERASED
+    assert {message.standalone_question for message in Message.objects.all()} == {""}
+
+
+def cut_off(mia: Caller) -> Message:
+    exchange = asking.ask(principal=mia.principal, question="How many days of leave?")
+    for event in exchange.events:
+        if isinstance(event, Delta):
+            break
+    exchange.events.close()  # type: ignore[attr-defined]
+    exchange.message.refresh_from_db()
+    return exchange.message
+
+
+def test_an_answer_that_was_cut_off_goes_too(mia: Caller, spread: str) -> None:
+    message = cut_off(mia)
+    assert message.answer not in {"", ERASED}
+    mia.delete(f"/documents/{spread}")
+    message.refresh_from_db()
+    assert message.answer == ERASED
+    assert message.trace == {}
+
+
+def test_an_answer_is_not_kept_if_its_document_is_deleted_while_it_is_written(
+    mia: Caller, spread: str
+) -> None:
+    exchange = asking.ask(principal=mia.principal, question="How many days of leave?")
+    for event in exchange.events:
+        if isinstance(event, Delta):
+            break
+    mia.delete(f"/documents/{spread}")
+    exchange.events.close()  # type: ignore[attr-defined]
+    exchange.message.refresh_from_db()
+    assert exchange.message.answer == ERASED
+
+
+@pytest.fixture
+def una(admin: Caller, base: KnowledgeBase, spread: str, grant: Callable[[Caller, Role], None]) -> Caller:
+    """Somebody who has asked, has a key and is signed in."""
+    caller = caller_for("una-unaussprechlich")
+    User.objects.get(pk=caller.user.id).set_password(PASSWORD)
+    grant(caller, Role.READER)
+    caller.post("/ask", {"question": "Where is the sauna of Grimbartsholm?"})
+    Client().force_login(caller.user)
+    return caller
+
+
+def test_of_a_user_only_ids_are_left(admin: Caller, una: Caller, data: Path) -> None:
+    assert holding(data, "grimbartsholm")
+    answer = admin.delete(f"/users/{una.user.id}")
+    assert answer.status_code == 204
+    receipt = admin.get(answer["Location"].removeprefix("/api/v1")).json()
+    assert (receipt["object"], receipt["state"]) == (f"user:{una.user.id}", "done")
+    assert receipt["removed"]["rows"] >= 6
+    assert una.get("/me").status_code == 401
+    if connection.vendor == "sqlite":
+        assert not holding(data, "grimbartsholm")
+        assert not holding(data, "una-unaussprechlich")
+    about = Event.objects.filter(subject=f"user:{una.user.id}").values_list("action", flat=True)
+    assert {"user.deleted", "erasure.done", "sign_in"} <= set(about)
+
+
+def test_sessions_of_others_stay(admin: Caller, una: Caller) -> None:
+    client = Client()
+    client.force_login(admin.user)
+    admin.delete(f"/users/{una.user.id}")
+    assert client.get("/account").status_code == 200
+
+
+def test_the_last_admin_gets_no_receipt(admin: Caller) -> None:
+    assert admin.delete(f"/users/{admin.user.id}").status_code == 409
+    assert not Receipt.objects.exists()
+
+
+def test_a_log_that_could_not_be_emptied_is_emptied_later(db: None) -> None:
+    if connection.vendor != "sqlite":
+        pytest.skip("PostgreSQL has no log of ours")
+    reader = connection.copy()
+    with reader.cursor() as cursor:
+        cursor.execute("BEGIN")
+        cursor.execute("SELECT count(*) FROM audit_event")
+        caller_for("writer")
+        assert not scrubbing.scrub()
+        cursor.execute("COMMIT")
+    reader.close()
+    log = Path(f"{connection.settings_dict['NAME']}-wal")
+    assert log.stat().st_size > 0
+    scrubbing.scrub_owed()
+    assert log.stat().st_size == 0
+
+
+def test_what_is_deleted_is_overwritten_in_the_file(db: None) -> None:
+    if connection.vendor == "sqlite":
+        with connection.cursor() as cursor:
+            cursor.execute("PRAGMA secure_delete")
+            assert cursor.fetchone() == (1,)
