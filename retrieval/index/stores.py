@@ -8,6 +8,7 @@ from pathlib import Path
 from qdrant_client import QdrantClient
 
 from cairn.errors import Unavailable
+from cairn.outgoing import GuardedTransport
 from cairn.settings import environment
 from cairn.settings.env import ROOT
 from retrieval.index.edge import EdgeIndex
@@ -77,5 +78,6 @@ def _client() -> QdrantClient:
         url=environment().qdrant_url,
         api_key=key.get_secret_value() if key else None,
         timeout=TIMEOUT_SECONDS,
+        transport=GuardedTransport(environment().qdrant_url or ""),
         check_compatibility=False,  # it would ask a server that may not be up yet, and only print
     )

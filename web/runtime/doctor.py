@@ -16,6 +16,7 @@ from django.db.migrations.executor import MigrationExecutor
 from kombu.exceptions import OperationalError
 from pydantic import SecretStr
 
+from cairn import outgoing
 from cairn.accounts.models import User
 from cairn.errors import CairnError, ConfigurationError, Unavailable
 from cairn.inference.embedding.folder import EncoderFolder
@@ -280,7 +281,8 @@ def _bearer(key: SecretStr | None) -> dict[str, str]:
 
 def _answers(url: str, headers: dict[str, str]) -> None:
     try:
-        response = httpx.get(url, headers=headers, timeout=_SECONDS)
+        with outgoing.client(url, headers=headers, timeout=_SECONDS) as http:
+            response = http.get(url)
     except httpx.HTTPError as error:
         raise Unavailable(f"{url} does not answer ({type(error).__name__}).") from error
     if response.status_code >= 400:

@@ -14,6 +14,7 @@ from pydantic_settings import (
 )
 
 ROOT = Path(__file__).resolve().parents[3]
+_LISTS = ("allowed_hosts", "trusted_origins", "trusted_proxies", "outgoing_allowed_hosts", "watch_roots")
 
 
 class FileVariantSource(EnvSettingsSource):
@@ -41,6 +42,9 @@ class Environment(BaseSettings):
     trusted_proxies: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = Field(
         (IPv4Network("127.0.0.1"), IPv6Network("::1")),
         description="Addresses and networks of proxies whose X-Forwarded-For and -Proto count",
+    )
+    outgoing_allowed_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Hosts of this machine or its network that servers may redirect Cairn to"
     )
     debug: bool = Field(False, validation_alias=AliasChoices("cairn_debug"))
 
@@ -141,7 +145,14 @@ class Environment(BaseSettings):
             self.rewrite_questions == "auto" and not self.has_packaged_chat_model
         )
 
-    @field_validator("allowed_hosts", "trusted_origins", "trusted_proxies", "watch_roots", mode="before")
+    @field_validator(
+        "allowed_hosts",
+        "trusted_origins",
+        "trusted_proxies",
+        "outgoing_allowed_hosts",
+        "watch_roots",
+        mode="before",
+    )
     @classmethod
     def _split(cls, value: Any) -> Any:
         return (

@@ -9,6 +9,7 @@ from typing import Any, Self
 import httpx
 from llama_index.core.llms import ChatMessage
 
+from cairn import outgoing
 from cairn.errors import CairnError, ConfigurationError, Unavailable
 from cairn.inference.chat.background import BackgroundLoop
 from cairn.inference.chat.model import ChatModel
@@ -36,7 +37,7 @@ class RemoteChat:
         self._base_url = base_url.rstrip("/")
         self._failure: type[Exception] = openai.OpenAIError
         self._loop = BackgroundLoop("chat-requests")
-        self._http = httpx.AsyncClient()
+        self._http = outgoing.async_client(self._base_url)
         self.llm = OpenAILike(
             model=model,
             api_base=self._base_url,

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import numpy as np
 
+from cairn import outgoing
 from cairn.errors import ConfigurationError, Unavailable
 from cairn.inference.embedding.folder import EncoderFolder
 from cairn.inference.embedding.local import normalised
@@ -39,7 +40,8 @@ class RemoteEmbedder:
     ) -> None:
         headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
         self._url = f"{base_url.rstrip('/')}/embeddings"
-        self._http = httpx.Client(headers=headers, timeout=httpx.Timeout(timeout, connect=5))
+        timeouts = httpx.Timeout(timeout, connect=5)
+        self._http = outgoing.client(base_url, headers=headers, timeout=timeouts)
         self._model = model
         self._tokens = tokens
 

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 import httpx
 
+from cairn import outgoing
 from cairn.errors import Unavailable
 from cairn.settings import Environment
 
@@ -24,7 +25,7 @@ class RemoteReranker:
     def __init__(self, base_url: str, *, model: str | None = None, api_key: str | None = None) -> None:
         headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
         self._url = f"{base_url.rstrip('/')}/rerank"
-        self._http = httpx.Client(headers=headers)
+        self._http = outgoing.client(base_url, headers=headers)
         self._model = model
         self._dialect: str | None = None
 

@@ -1,0 +1,137 @@
+"""HTTP to other machines. Where a request really goes is looked at when it connects, on every hop.
+
+Hosts that an admin has named, in the address of a server or in OUTGOING_ALLOWED_HOSTS, may be anywhere. Any
+other, such as one that a server redirects to, has to be on the public internet: not this machine, not the
+network around it. The address that was looked at is connected to: a name cannot change its mind in between.
+"""
+
+import asyncio
+import socket
+from collections.abc import Iterator, Sequence
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import httpx
+
+from cairn.settings import environment
+
+Address = IPv4Address | IPv6Address
+_NAT64: Final = IPv6Network("64:ff9b::/96")
+_NO_REUSE: Final = httpx.Limits(max_keepalive_connections=0)  # each connection was made for one host
+
+
+class AddressNotAllowed(httpx.ConnectError):
+    """The host leads to this machine or its network, and nobody has named it."""
+
+
+def client(url: str, **options: Any) -> httpx.Client:
+    """For the server at the URL, which an admin has configured."""
+    return httpx.Client(transport=GuardedTransport(url), **options)
+
+
+def async_client(url: str, **options: Any) -> httpx.AsyncClient:
+    return httpx.AsyncClient(transport=AsyncGuardedTransport(url), **options)
+
+
+class GuardedTransport(httpx.BaseTransport):
+    """The host of `url` is allowed by name. Proxies of the environment are not used: what they connect to
+    cannot be looked at."""
+
+    def __init__(self, url: str) -> None:
+        self._named = _named(url)
+        self._open, self._checked = httpx.HTTPTransport(), httpx.HTTPTransport(limits=_NO_REUSE)
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        if _host(request) in self._named:
+            return self._open.handle_request(request)
+        failure = _unknown(request)
+        for hop in _hops(request, _resolved(request)):
+            try:
+                return self._checked.handle_request(hop)
+            except httpx.ConnectError as error:
+                failure = error
+        raise failure
+
+    def close(self) -> None:
+        self._open.close()
+        self._checked.close()
+
+
+class AsyncGuardedTransport(httpx.AsyncBaseTransport):
+    """The same, in an event loop."""
+
+    def __init__(self, url: str) -> None:
+        self._named = _named(url)
+        self._open, self._checked = httpx.AsyncHTTPTransport(), httpx.AsyncHTTPTransport(limits=_NO_REUSE)
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if _host(request) in self._named:
+            return await self._open.handle_async_request(request)
+        failure = _unknown(request)
+        for hop in _hops(request, await asyncio.to_thread(_resolved, request)):
+            try:
+                return await self._checked.handle_async_request(hop)
+            except httpx.ConnectError as error:
+                failure = error
+        raise failure
+
+    async def aclose(self) -> None:
+        await self._open.aclose()
+        await self._checked.aclose()
+
+
+def is_public(address: Address) -> bool:
+    """Addresses of version 4 that are written as ones of version 6 count as what they stand for."""
+    if isinstance(address, IPv6Address):
+        if address.ipv4_mapped:
+            return is_public(address.ipv4_mapped)
+        if address in _NAT64:
+            return is_public(IPv4Address(int(address) & 0xFFFFFFFF))
+        if address.sixtofour or address.teredo or address.is_site_local:
+            return False
+    return address.is_global and not (address.is_multicast or address.is_reserved or address.is_unspecified)
+
+
+def _named(url: str) -> frozenset[str]:
+    hosts = (urlsplit(url).hostname or "", *environment().outgoing_allowed_hosts)
+    return frozenset(map(_folded, hosts))
+
+
+def _folded(host: str) -> str:
+    return host.strip("[]").rstrip(".").lower()
+
+
+def _host(request: httpx.Request) -> str:
+    return _folded(request.url.raw_host.decode("ascii"))
+
+
+def _resolved(request: httpx.Request) -> list[Address]:
+    port = request.url.port or (443 if request.url.scheme == "https" else 80)
+    try:
+        found = socket.getaddrinfo(_host(request), port, type=socket.SOCK_STREAM)
+    except OSError as error:
+        raise _unknown(request) from error
+    return list(dict.fromkeys(ip_address(address[0]) for *_, address in found))
+
+
+def _unknown(request: httpx.Request) -> httpx.ConnectError:
+    return httpx.ConnectError(f"{_host(request)} has no address", request=request)
+
+
+def _hops(request: httpx.Request, addresses: Sequence[Address]) -> Iterator[httpx.Request]:
+    """The request to each of the addresses, in the name of its host. Refused if one is not public."""
+    if not all(map(is_public, addresses)):
+        raise AddressNotAllowed(
+            f"{_host(request)} is on this machine or in its network. An admin can allow it by name in "
+            "OUTGOING_ALLOWED_HOSTS.",
+            request=request,
+        )
+    for address in addresses:
+        yield httpx.Request(
+            request.method,
+            request.url.copy_with(host=str(address)),
+            headers=request.headers,
+            stream=request.stream,
+            extensions={**request.extensions, "sni_hostname": _host(request)},
+        )

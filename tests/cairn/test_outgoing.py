@@ -1,0 +1,186 @@
+"""Requests that lead, or are led, to where nobody has sent them."""
+
+import asyncio
+import socket
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ipaddress import ip_address
+from threading import Thread
+from typing import Any
+
+import httpx
+import pytest
+
+from cairn import outgoing
+from cairn.outgoing import AddressNotAllowed, is_public
+from cairn.settings import Environment
+
+PUBLIC = "93.184.215.14"
+Fetch = Callable[..., httpx.Response]
+Names = dict[str, list[str]]
+
+
+class Redirector:
+    """Answers `/to?URL` with a redirect there, anything else with "here"; notes the hosts asked for."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        hosts = self.asked
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                hosts.append(self.headers["Host"])
+                path, _, target = self.path.partition("?")
+                self.send_response(307 if path == "/to" else 200)
+                if path == "/to":
+                    self.send_header("Location", target)
+                self.send_header("Content-Length", "4")
+                self.end_headers()
+                self.wfile.write(b"here")
+
+            def log_message(self, *arguments: object) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.port = self.server.server_port
+
+    def url(self, path: str = "/", host: str = "127.0.0.1") -> str:
+        return f"http://{host}:{self.port}{path}"
+
+
+@pytest.fixture
+def there() -> Iterator[Redirector]:
+    redirector = Redirector()
+    thread = Thread(target=redirector.server.serve_forever, args=(0.01,), daemon=True)
+    thread.start()
+    yield redirector
+    redirector.server.shutdown()
+    redirector.server.server_close()
+    thread.join()
+
+
+@pytest.fixture
+def names(monkeypatch: pytest.MonkeyPatch) -> Names:
+    """Addresses of names, each time it is asked the next; the last one for good."""
+    known: Names = {}
+    real = socket.getaddrinfo
+
+    def resolve(asked: str | bytes, port: int, *more: Any, **options: Any) -> Any:
+        host = asked if isinstance(asked, str) else asked.decode()
+        if host not in known:
+            return real(host, port, *more, **options)
+        address = known[host].pop(0) if len(known[host]) > 1 else known[host][0]
+        return real(address, port, *more, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    return known
+
+
+@pytest.fixture(params=["client", "async_client"])
+def fetch(request: pytest.FixtureRequest) -> Fetch:
+    """GET, with redirects followed, by a client for the server at the first URL."""
+
+    def sync(configured: str, url: str) -> httpx.Response:
+        with outgoing.client(configured, follow_redirects=True, timeout=2) as http:
+            return http.get(url)
+
+    async def later(configured: str, url: str) -> httpx.Response:
+        async with outgoing.async_client(configured, follow_redirects=True, timeout=2) as http:
+            return await http.get(url)
+
+    def by_loop(configured: str, url: str) -> httpx.Response:
+        return asyncio.run(later(configured, url))
+
+    return sync if request.param == "client" else by_loop
+
+
+def allow(monkeypatch: pytest.MonkeyPatch, *hosts: str) -> None:
+    monkeypatch.setattr(outgoing, "environment", lambda: Environment(outgoing_allowed_hosts=hosts))
+
+
+def test_the_configured_host_may_be_anywhere(there: Redirector, fetch: Fetch) -> None:
+    assert fetch(there.url(), there.url()).text == "here"
+    assert fetch(there.url(), there.url("/to?/elsewhere")).text == "here"
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "localhost", "LOCALHOST.", "127.0.0.2", "127.1", "2130706433", "0x7f000001", "0.0.0.0", "0",
+        "[::1]", "[::ffff:127.0.0.1]", "[64:ff9b::7f00:1]", "[::]", "169.254.169.254", "10.0.0.1",
+        "192.168.0.1", "172.16.0.1", "100.64.0.1", "[fe80::1]", "[fd00::1]", "[fec0::1]", "[2002:7f00:1::1]",
+        "[2001:0:7f00:1::1]", "[::127.0.0.1]", "224.0.0.1", "255.255.255.255", "[ff02::1]",
+    ],
+)  # fmt: skip
+def test_nobody_is_led_to_this_machine_or_its_network(there: Redirector, fetch: Fetch, host: str) -> None:
+    target = there.url(host=host)
+    with pytest.raises(AddressNotAllowed, match="OUTGOING_ALLOWED_HOSTS"):
+        fetch("http://models.example/v1", target)
+    with pytest.raises(AddressNotAllowed):
+        fetch(there.url(), there.url(f"/to?{target}"))
+    assert there.asked == [f"127.0.0.1:{there.port}"]
+
+
+def test_a_chain_is_looked_at_on_every_hop(there: Redirector, fetch: Fetch, names: Names) -> None:
+    names["inside.example"] = ["127.0.0.1"]
+    last = there.url(host="inside.example")
+    chain = there.url(f"/to?{there.url(f'/to?{last}')}")
+    with pytest.raises(AddressNotAllowed, match="inside"):
+        fetch(there.url(), chain)
+    assert len(there.asked) == 2
+
+
+def test_a_host_that_is_allowed_by_name(
+    there: Redirector, fetch: Fetch, names: Names, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names["inside.example"] = names["below.inside.example"] = ["127.0.0.1"]
+    allow(monkeypatch, "Inside.Example.")
+    assert fetch(there.url(), there.url(f"/to?{there.url(host='inside.example')}")).text == "here"
+    with pytest.raises(AddressNotAllowed):
+        fetch(there.url(), there.url(f"/to?{there.url(host='below.inside.example')}"))
+
+
+def test_a_name_that_changes_its_mind(
+    there: Redirector, fetch: Fetch, names: Names, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was looked at is connected to, whatever the next answer would be."""
+    monkeypatch.setattr(outgoing, "is_public", lambda address: str(address) == "127.0.0.1")
+    names["moving.example"] = ["127.0.0.1", "127.0.0.2"]
+    url = there.url(host="moving.example")
+    assert fetch("http://models.example/v1", url).text == "here"
+    with pytest.raises(AddressNotAllowed):
+        fetch("http://models.example/v1", url)
+
+
+def test_a_name_with_a_good_and_a_bad_address(
+    there: Redirector, fetch: Fetch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    both = [(2, 1, 6, "", (address, there.port)) for address in (PUBLIC, "127.0.0.1")]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: both)
+    with pytest.raises(AddressNotAllowed):
+        fetch("http://models.example/v1", there.url(host="both.example"))
+
+
+def test_a_public_address_is_asked_in_the_name_of_its_host(
+    there: Redirector, fetch: Fetch, names: Names, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names["public.example"] = ["127.0.0.1"]
+    monkeypatch.setattr(outgoing, "is_public", lambda _: True)
+    answer = fetch("http://models.example/v1", there.url(host="public.example"))
+    assert answer.text == "here"
+    assert answer.url.host == "public.example"
+    assert there.asked == [f"public.example:{there.port}"]
+
+
+def test_a_name_that_nobody_has(fetch: Fetch, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(*_: Any, **__: Any) -> Any:
+        raise socket.gaierror
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    with pytest.raises(httpx.ConnectError, match="has no address"):
+        fetch("http://models.example/v1", "http://nobody.example/")
+
+
+@pytest.mark.parametrize("address", [PUBLIC, "1.1.1.1", "2606:4700::1", "::ffff:1.1.1.1", "64:ff9b::101:101"])
+def test_public_addresses(address: str) -> None:
+    assert is_public(ip_address(address))
