@@ -9,7 +9,7 @@ from typing import TypeVar
 from asgiref.sync import sync_to_async
 
 from cairn.access.scope import Principal
-from cairn.errors import CairnError, NotSignedIn
+from cairn.errors import CairnError, NotSignedIn, error_coded
 from cairn.limits.counting import question_count, tokens_count
 from cairn.limits.rules import Allowance, allowance_of
 from cairn.limits.slots import Lease, slot_take
@@ -18,7 +18,6 @@ from retrieval.asking import Exchange
 from retrieval.conversations import ShownMessage, shown
 from retrieval.models import Message
 from retrieval.types import AnswerEvent, Failed
-from web.api.problems import error_coded
 from web.auth import principal_again
 from web.sse import PING, PING_SECONDS, from_thread
 

@@ -136,6 +136,16 @@ class QuotaExceeded(TransientError):
     title = "All that is allowed today has been used"
 
 
+_BY_CODE = {
+    kind.code: kind for kind in (NotSignedIn, NotFound, Conflict, InvalidInput, TransientError, Unavailable)
+}
+
+
+def error_coded(code: str, message: str) -> CairnError:
+    """What an event or a row tells of by its code."""
+    return _BY_CODE.get(code, CairnError)(message, code=code)
+
+
 class Rejection(StrEnum):
     """Why a document failed: stable codes of the REST contract."""
 

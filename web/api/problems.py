@@ -97,16 +97,6 @@ def as_cairn_error(error: BaseException) -> CairnError:
     return CairnError()
 
 
-_BY_CODE = {
-    kind.code: kind for kind in (NotSignedIn, NotFound, Conflict, InvalidInput, TransientError, Unavailable)
-}
-
-
-def error_coded(code: str, message: str) -> CairnError:
-    """What an event or a row tells of by its code."""
-    return _BY_CODE.get(code, CairnError)(message, code=code)
-
-
 def _tidied(item: dict[str, Any]) -> dict[str, Any]:
     loc = [part[:LONGEST_NAME] if isinstance(part, str) else part for part in item["loc"]]
     if len(loc) > 1 and loc[0] == "body" and loc[1] in {"payload", "body"}:
