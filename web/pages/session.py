@@ -10,6 +10,8 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_http_methods, require_POST
 
+from cairn.errors import Unavailable
+
 WAIT_SECONDS = 300
 """How long failed attempts count at most; see ACCOUNT_RATE_LIMITS."""
 
@@ -19,7 +21,8 @@ class SignInView(LoginView):
 
     def form_invalid(self, form: LoginForm) -> HttpResponse:
         throttled = form.has_error(NON_FIELD_ERRORS, code="too_many_login_attempts")
-        context: dict[str, Any] = self.get_context_data(form=form, throttled=throttled)
+        away = form.has_error(NON_FIELD_ERRORS, code=Unavailable.code)
+        context: dict[str, Any] = self.get_context_data(form=form, throttled=throttled, away=away)
         response: HttpResponse = self.render_to_response(context)
         return _told_to_wait(response) if throttled else response
 

@@ -8,6 +8,7 @@ from csp.constants import NONE, SELF
 
 from cairn.errors import ConfigurationError
 from cairn.settings import ROOT, environment
+from cairn.settings.ldap import ldap_settings
 from cairn.settings.secrets import kept_secret
 
 _env = environment()
@@ -119,7 +120,11 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
 ]
-AUTHENTICATION_BACKENDS = ["django.contrib.auth.backends.ModelBackend"]
+LDAP = ldap_settings(_env)
+AUTHENTICATION_BACKENDS = [
+    "django.contrib.auth.backends.ModelBackend",
+    *(["cairn.accounts.ldap.backend.LdapBackend"] if LDAP else []),
+]
 ACCOUNT_ADAPTER = "web.identity.adapters.AccountAdapter"
 ACCOUNT_FORMS = {"login": "web.identity.forms.SignInForm"}
 ACCOUNT_EMAIL_VERIFICATION = "none"

@@ -48,6 +48,21 @@ class Environment(BaseSettings):
     )
     debug: bool = Field(False, validation_alias=AliasChoices("cairn_debug"))
 
+    ldap_url: str | None = Field(
+        None,
+        description="Directory that people sign in with: ldaps://host, or ldap://host with StartTLS",
+    )
+    ldap_ca_file: Path | None = Field(
+        None, description="Certificates that vouch for it, instead of the system's"
+    )
+    ldap_bind_dn: str = Field("", description="As whom Cairn searches it; anonymously if absent")
+    ldap_bind_password: SecretStr | None = None
+    ldap_user_base: str = Field("", description="Where people are, such as ou=people,dc=example,dc=org")
+    ldap_user_filter: str = Field("(uid={username})", description="Who somebody is who gives a user name")
+    ldap_user_name: str = Field("uid", description="Attribute with the user name; sAMAccountName for AD")
+    ldap_group_base: str = Field("", description="Where groups are; without it no groups are taken over")
+    ldap_group_filter: str = Field("(member={dn})", description="Groups of somebody; {dn} or {username}")
+
     database_url: str | None = Field(None, description="postgres://…; SQLite in DATA_DIR if absent")
     celery_broker_url: str = Field("memory://", description="redis:// or amqp://; memory:// is in process")
     qdrant_url: str | None = Field(None, description="Qdrant server; Qdrant Edge in DATA_DIR if absent")

@@ -1,0 +1,71 @@
+"""Lets people in whom an LDAP directory knows."""
+
+import logging
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.contrib.auth.backends import BaseBackend
+from django.db import transaction
+from django.http import HttpRequest
+
+from cairn.accounts.external import groups_replace
+from cairn.accounts.ldap.directory import Directory, Found
+from cairn.accounts.models import User
+from cairn.accounts.provisioning import identity_set
+from cairn.accounts.services import user_create, user_update
+from cairn.errors import InvalidInput
+
+log = logging.getLogger(__name__)
+
+LDAP = "ldap"
+
+
+class LdapBackend(BaseBackend):
+    """Comes after the accounts that were made here: their passwords are never sent to the directory."""
+
+    def authenticate(
+        self,
+        request: HttpRequest | None,  # noqa: ARG002
+        username: str | None = None,
+        password: str | None = None,
+        **_: Any,
+    ) -> User | None:
+        """Raises Unavailable if the directory does not answer."""
+        if settings.LDAP is None or not username or not password or _is_of_here(username):
+            return None
+        found = Directory(settings.LDAP).find(username, password)
+        return _let_in(found) if found else None
+
+    def get_user(self, user_id: UUID) -> User | None:
+        return User.objects.filter(pk=user_id, is_active=True).first()
+
+
+def _is_of_here(username: str) -> bool:
+    return User.objects.filter(username__iexact=username).exclude(identities__source=LDAP).exists()
+
+
+def _let_in(found: Found) -> User | None:
+    """Known by the directory's id alone: a name could be somebody else's here."""
+    user = User.objects.filter(identities__source=LDAP, identities__external_id=found.external_id).first()
+    if user is not None and not user.is_active:
+        return None
+    try:
+        with transaction.atomic():
+            user = _renamed(user, found) if user else _made(found)
+            groups_replace(user, source=LDAP, names=found.groups)
+    except InvalidInput as error:
+        log.warning("somebody of the LDAP directory cannot be let in: %s", error.message)
+        return None
+    return user
+
+
+def _made(found: Found) -> User:
+    """Raises Taken if somebody else here has the name."""
+    user = user_create(username=found.username)
+    identity_set(user, source=LDAP, external_id=found.external_id, actor=None)
+    return user
+
+
+def _renamed(user: User, found: Found) -> User:
+    return user if user.username == found.username else user_update(user, username=found.username)

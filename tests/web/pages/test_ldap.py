@@ -1,0 +1,207 @@
+"""People sign in with a directory: a real one, on this machine."""
+
+import socket
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from cairn.accounts.external import groups_replace
+from cairn.accounts.ldap.directory import Directory
+from cairn.accounts.models import Identity, User
+from cairn.accounts.services import group_create, user_create, user_update
+from cairn.settings.ldap import LdapSettings
+from tests.backends import free_port
+from tests.conftest import PASSWORD
+from tests.directory import ADA_ID, GROUPS, PEOPLE, ROOT_DN, ROOT_PASSWORD, Slapd
+from tests.web.pages.conftest import text_of
+
+BACKENDS = ["django.contrib.auth.backends.ModelBackend", "cairn.accounts.ldap.backend.LdapBackend"]
+ADAS = "ada's password"
+
+
+@pytest.fixture(scope="module")
+def slapd() -> Iterator[Slapd]:
+    server = Slapd()
+    server.start()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def ldap(slapd: Slapd, settings: Any, db: None) -> LdapSettings:
+    settings.AUTHENTICATION_BACKENDS = BACKENDS
+    settings.LDAP = LdapSettings(
+        host="localhost",
+        port=slapd.port,
+        tls=False,
+        start_tls=False,
+        user_base=PEOPLE,
+        group_base=GROUPS,
+        bind_dn=ROOT_DN,
+        bind_password=ROOT_PASSWORD,
+    )
+    return settings.LDAP
+
+
+@pytest.fixture
+def mute() -> Iterator[int]:
+    """The port of something that takes connections and says nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield int(server.getsockname()[1])
+
+
+def sign_in(username: str, password: str) -> Any:
+    return Client().post("/login", {"username": username, "password": password})
+
+
+def let_in(username: str, password: str) -> bool:
+    return bool(sign_in(username, password).status_code == 302)
+
+
+def memberships(user: User) -> set[tuple[str, str]]:
+    return set(user.member_of.values_list("source", "name"))
+
+
+def test_somebody_of_the_directory_is_let_in_and_in_its_groups(ldap: LdapSettings) -> None:
+    ours = group_create(name="Finance")
+    client = Client()
+    assert client.post("/login", {"username": "ADA", "password": ADAS}).status_code == 302
+    assert client.get("/api/v1/me").json()["username"] == "ada"
+    user = User.objects.get()
+    assert (user.identities.get().source, user.identities.get().external_id) == ("ldap", ADA_ID)
+    assert not user.is_admin
+    assert not user.has_usable_password()
+    assert memberships(user) == {("ldap", "Finance"), ("ldap", "Board")}
+    assert not ours.members.exists()
+    assert let_in("ada", ADAS)
+    assert User.objects.count() == 1
+
+
+def test_memberships_are_as_of_the_last_sign_in(ldap: LdapSettings) -> None:
+    let_in("ada", ADAS)
+    user = User.objects.get()
+    ours = group_create(name="Here", members=[user.id])
+    groups_replace(user, source="ldap", names=["Gone"])
+    assert let_in("ada", ADAS)
+    assert memberships(user) == {("", ours.name), ("ldap", "Finance"), ("ldap", "Board")}
+
+
+def test_a_name_with_signs_of_filters_finds_its_groups(ldap: LdapSettings) -> None:
+    assert let_in("eve", "eve's password")
+    assert memberships(User.objects.get()) == {("ldap", "Finance")}
+
+
+@pytest.mark.parametrize(
+    ("username", "password"),
+    [
+        ("ada", "wrong"),
+        ("ada", ""),
+        ("ada", "eve's password"),
+        ("nobody", ADAS),
+        ("*", ADAS),
+        ("a*", ADAS),
+        ("*)(uid=*", ADAS),
+        ("ada)(cn=*", ADAS),
+        ("ada)(|(uid=*", ADAS),
+        (r"\61da", ADAS),
+        ("{username}", ADAS),
+        ("{dn}", ADAS),
+        (f"uid=ada,{PEOPLE}", ADAS),
+    ],
+)
+def test_nobody_else_is(ldap: LdapSettings, username: str, password: str) -> None:
+    response = sign_in(username, password)
+    assert response.status_code == 200
+    assert "does not answer" not in text_of(response)
+    assert not User.objects.exists()
+
+
+def test_an_empty_password_is_never_tried(ldap: LdapSettings) -> None:
+    """The directory would take it for an anonymous bind, and succeed."""
+    assert Directory(ldap).find("ada", "") is None
+    assert Directory(ldap).find("ada", ADAS) is not None
+
+
+def test_a_name_that_two_have_lets_neither_in(ldap: LdapSettings, settings: Any) -> None:
+    assert let_in("twin", "twin's password")
+    settings.LDAP = replace(ldap, user_base="dc=example,dc=org")
+    assert not let_in("twin", "twin's password")
+
+
+def test_an_account_made_here_is_not_taken_over(ldap: LdapSettings, settings: Any) -> None:
+    admin = user_create(username="Ada", password=PASSWORD, is_admin=True)
+    assert not let_in("ada", ADAS)
+    assert let_in("ada", PASSWORD)
+    settings.LDAP = replace(ldap, user_filter="(|(uid={username})(cn={username}))", user_name="uid")
+    user_update(admin, username="eve")
+    assert not let_in("Eve (,*)", "eve's password")
+    assert User.objects.count() == 1
+    assert not Identity.objects.exists()
+
+
+def test_a_password_of_an_account_made_here_is_not_sent_to_the_directory(
+    ldap: LdapSettings, settings: Any
+) -> None:
+    user_create(username="rob", password=PASSWORD)
+    settings.LDAP = replace(ldap, port=free_port())
+    assert "does not answer" not in text_of(sign_in("rob", "mistyped"))
+
+
+def test_whoever_is_renamed_there_stays_the_same_person(ldap: LdapSettings) -> None:
+    user_create(username="root", is_admin=True)
+    user = user_create(username="lovelace")
+    Identity.objects.create(user=user, source="ldap", external_id=ADA_ID)
+    assert let_in("ada", ADAS)
+    user.refresh_from_db()
+    assert user.username == "ada"
+    assert User.objects.count() == 2
+
+
+def test_somebody_who_is_disabled_here_stays_out(ldap: LdapSettings) -> None:
+    let_in("ada", ADAS)
+    user_create(username="root", is_admin=True)
+    user_update(User.objects.get(username="ada"), is_active=False)
+    assert not let_in("ada", ADAS)
+
+
+def test_a_directory_that_is_away_is_told_of_and_accounts_made_here_work(
+    ldap: LdapSettings, settings: Any
+) -> None:
+    user_create(username="rob", password=PASSWORD)
+    settings.LDAP = replace(ldap, port=free_port())
+    response = sign_in("ada", ADAS)
+    assert response.status_code == 200
+    assert "The directory does not answer" in text_of(response)
+    assert let_in("rob", PASSWORD)
+
+
+def test_a_directory_that_does_not_know_cairn_lets_nobody_in(ldap: LdapSettings, settings: Any) -> None:
+    settings.LDAP = replace(ldap, bind_password="wrong")
+    assert "The directory does not answer" in text_of(sign_in("ada", ADAS))
+
+
+def test_a_directory_that_says_nothing_is_given_up(ldap: LdapSettings, settings: Any, mute: int) -> None:
+    settings.LDAP = replace(ldap, port=mute)
+    began = time.monotonic()
+    assert "The directory does not answer" in text_of(sign_in("ada", ADAS))
+    assert time.monotonic() - began < 15
+
+
+@pytest.mark.parametrize("way", ["tls", "start_tls"])
+def test_the_connection_is_encrypted_and_the_certificate_checked(
+    ldap: LdapSettings, settings: Any, slapd: Slapd, way: str
+) -> None:
+    secured = {
+        "tls": replace(ldap, tls=True, port=slapd.tls_port),
+        "start_tls": replace(ldap, start_tls=True),
+    }[way]
+    settings.LDAP = replace(secured, ca_file=slapd.ca_file)
+    assert let_in("ada", ADAS)
+    settings.LDAP = secured
+    assert "The directory does not answer" in text_of(sign_in("ada", ADAS))
+    settings.LDAP = replace(secured, ca_file=slapd.ca_file, host="127.0.0.1")
+    assert "The directory does not answer" in text_of(sign_in("ada", ADAS))
