@@ -433,8 +433,10 @@ def _tags_replace(document: Document) -> None:
     Tag.objects.bulk_create(Tag(document=document, name=name) for name in dict.fromkeys(tags))
 
 
-def document_delete(*, document: Document, principal: Principal, batch: Import | None = None) -> Receipt:
-    """Out of every answer with this commit; the rest is erased by a worker."""
+def document_delete(
+    *, document: Document, principal: Principal | None, batch: Import | None = None
+) -> Receipt:
+    """Out of every answer with this commit; the rest is erased by a worker. No principal: by schedule."""
     with transaction.atomic():
         changed = Document.objects.filter(pk=document.pk, deleted_at=None).update(deleted_at=timezone.now())
         if not changed:
@@ -460,8 +462,8 @@ def knowledge_base_delete(*, knowledge_base: KnowledgeBase, principal: Principal
         return _erasure(f"knowledge-base:{knowledge_base.id}", principal)
 
 
-def _erasure(target: str, principal: Principal) -> Receipt:
-    receipt = Receipt.objects.create(object=target, requested_by_id=principal.user)
-    record("erasure.requested", actor=principal.actor, subject=target)
+def _erasure(target: str, principal: Principal | None) -> Receipt:
+    receipt = Receipt.objects.create(object=target, requested_by_id=principal.user if principal else None)
+    record("erasure.requested", actor=principal.actor if principal else None, subject=target)
     transaction.on_commit(lambda: queue.enqueue_erasure(receipt.id), robust=True)
     return receipt

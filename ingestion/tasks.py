@@ -8,7 +8,7 @@ from celery import Task, shared_task
 
 from cairn.errors import Unavailable
 from cairn.library.models import Document
-from ingestion import erasure, lifecycle, pipeline, queue, scrubbing, sweeper, watching
+from ingestion import erasure, lifecycle, pipeline, queue, retention, scrubbing, sweeper, watching
 from ingestion.cleanup import refresh_stale
 from ingestion.models import Lane
 from ingestion.reindexing import runner
@@ -63,6 +63,11 @@ def sweep(everything: bool = False) -> None:
 @shared_task(name="ingestion.reindex")
 def reindex() -> None:
     runner.wake()
+
+
+@shared_task(name="ingestion.retain")
+def retain() -> None:
+    retention.retain()
 
 
 @shared_task(name="ingestion.watch")

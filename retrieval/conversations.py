@@ -74,6 +74,19 @@ def conversation_delete(*, conversation: Conversation, actor: UUID | None) -> No
         conversation.delete()
 
 
+def conversations_expire(days: int) -> int:
+    """Deletes those that nobody has gone on with for so long; how many. 0 days: none."""
+    if not days:
+        return 0
+    unused = Conversation.objects.filter(updated_at__lt=timezone.now() - timedelta(days=days))
+    with transaction.atomic():
+        count = unused.count()
+        if count:
+            unused.delete()
+            record("conversations.expired", actor=None, conversations=count, days=days)
+    return count
+
+
 def message_feedback(*, message: Message, rating: str, reason: str = "", comment: str = "") -> Message:
     message.rating, message.rating_reason, message.rating_comment = rating, reason, comment
     message.save(update_fields=["rating", "rating_reason", "rating_comment"])

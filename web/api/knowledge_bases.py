@@ -1,30 +1,40 @@
 """Knowledge bases and who may do what in them."""
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, ClassVar
 
+from django.db import transaction
 from django.db.models import Count, Sum
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest
 from ninja import Body as JsonBody
 from ninja import Query, Router, Status
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 from cairn.access.lookup import knowledge_base_for
 from cairn.access.models import Role
 from cairn.access.principals import require_unlimited
 from cairn.access.rules import documents_for, knowledge_bases_for, roles_in
 from cairn.access.scope import Principal
-from cairn.access.services import grants_replace, knowledge_base_create, knowledge_base_update
+from cairn.access.services import (
+    grants_replace,
+    knowledge_base_create,
+    knowledge_base_update,
+    retention_set,
+)
 from cairn.library.models import Grounding, Sensitivity
 from cairn.library.models import KnowledgeBase as KnowledgeBaseRow
+from ingestion.retention import expired
 from ingestion.services import knowledge_base_delete
+from web.api import fields
 from web.api.fields import Body, Description, Name, Patch, Subject
 from web.api.pagination import Page, PageQuery, page_of
 from web.api.schemas import Erasure, Grant, KnowledgeBase, Receipt
 from web.auth import needs, principal_of
 
 router = Router(tags=["Knowledge bases"])
+LONGEST_DAYS = 36_500
+Days = Annotated[fields.Count, Field(ge=1, le=LONGEST_DAYS)]
 READS = needs("search", "ask", "ingest", "manage")
 MANAGES = needs("manage")
 
@@ -37,10 +47,25 @@ class NewKnowledgeBase(Body):
 
 
 class KnowledgeBasePatch(Patch):
+    """`retention_days`: documents whose latest version is older are deleted by schedule; null: none."""
+
+    erasable: ClassVar[frozenset[str]] = frozenset({"retention_days"})
+
     name: Name | None = None
     description: Description | None = None
     sensitivity: Sensitivity | None = None
     grounding: Grounding | None = None
+    retention_days: Days | None = None
+
+
+class RetentionQuery(BaseModel):
+    days: int = Field(ge=1, le=LONGEST_DAYS)
+
+
+class RetentionEffect(BaseModel):
+    """`documents`: so many would be deleted at once."""
+
+    documents: int
 
 
 class NewGrant(Body):
@@ -83,8 +108,22 @@ def knowledge_base_change(
     """Takes the role manager. The slug stays."""
     principal = principal_of(request)
     row = knowledge_base_for(principal, knowledge_base_id, role=Role.MANAGER)
-    changed = knowledge_base_update(knowledge_base=row, principal=principal, **payload.sent)
-    return _shape(changed, principal)
+    sent = payload.sent
+    with transaction.atomic():
+        if "retention_days" in sent:
+            retention_set(knowledge_base=row, days=sent.pop("retention_days"), actor=principal.actor)
+        if sent:
+            row = knowledge_base_update(knowledge_base=row, principal=principal, **sent)
+    return _shape(row, principal)
+
+
+@router.get("/{knowledge_base_id}/retention/effect", response=RetentionEffect, auth=MANAGES)
+def retention_effect(
+    request: HttpRequest, knowledge_base_id: str, query: Query[RetentionQuery]
+) -> RetentionEffect:
+    """Takes the role manager. What `retention_days` would delete, before it is set."""
+    row = knowledge_base_for(principal_of(request), knowledge_base_id, role=Role.MANAGER)
+    return RetentionEffect(documents=expired(row, query.days).count())
 
 
 @router.delete("/{knowledge_base_id}", response={202: Erasure}, auth=MANAGES)

@@ -112,6 +112,7 @@ class KnowledgeBase(BaseModel):
     description: str
     sensitivity: str
     grounding: str
+    retention_days: int | None
     my_role: str
     documents: int
     chunks: int
@@ -126,6 +127,7 @@ class KnowledgeBase(BaseModel):
             description=row.description,
             sensitivity=row.sensitivity,
             grounding=row.grounding,
+            retention_days=row.retention_days,
             my_role=role.value,
             documents=documents,
             chunks=chunks,

@@ -28,6 +28,7 @@ class BaseCard:
     description: str
     sensitivity: str
     grounding: str
+    retention_days: int | None
     role: Role
     documents: int
     chunks: int
@@ -69,6 +70,7 @@ def _cards(
             base.description,
             base.sensitivity,
             base.grounding,
+            base.retention_days,
             roles.get(base.id, Role.READER),
             *counts.get(base.id, (0, 0)),
             chosen=base.slug == chosen,

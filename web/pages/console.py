@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect
+from django.shortcuts import redirect, render
 from django.views.decorators.http import require_safe
 
 from cairn.access.lookup import knowledge_base_named
@@ -13,8 +13,9 @@ from cairn.access.scope import Principal
 from cairn.accounts.models import Group, User
 from cairn.errors import Forbidden
 from cairn.library.models import Grounding, KnowledgeBase, Sensitivity
+from ingestion.retention import expired
 from web.pages.bases import base_card, base_cards
-from web.pages.door import page, show
+from web.pages.door import fragment, page, show
 
 SENSITIVITIES = tuple((choice.value, choice.value.capitalize()) for choice in Sensitivity)
 GROUNDINGS = (
@@ -98,6 +99,17 @@ def knowledge_base(request: HttpRequest, principal: Principal, slug: str) -> Htt
         "groundings": GROUNDINGS,
     }
     return show(request, principal, "pages/console/knowledge_base.html", context, area="console")
+
+
+@require_safe
+@fragment
+def retention(request: HttpRequest, principal: Principal, slug: str) -> HttpResponse:
+    """What would be deleted at once, told before it is saved."""
+    base = knowledge_base_named(principal, slug, role=Role.MANAGER)
+    said = request.GET.get("retention_days", "")
+    days = int(said) if said.isascii() and said.isdigit() and len(said) < 6 else 0
+    context = {"days": days, "count": expired(base, days).count() if days else 0}
+    return render(request, "pages/console/_retention.html", context)
 
 
 def _grants(base: KnowledgeBase) -> list[GrantRow]:

@@ -44,6 +44,7 @@ urlpatterns = [
     path("admin/knowledge-bases", console.knowledge_bases, name="console"),
     path("admin/knowledge-bases/<slug:slug>", console.knowledge_base, name="console-knowledge-base"),
     path("admin/knowledge-bases/<slug:slug>/people", access.people, name="console-people"),
+    path("admin/knowledge-bases/<slug:slug>/retention", console.retention, name="console-retention"),
     path("admin/ingestion", ingesting.ingesting, name="console-ingestion"),
     path("admin/ingestion/queue", ingesting.queue, name="console-queue"),
     path("admin/ingestion/failures", ingesting.failures, name="console-failures"),

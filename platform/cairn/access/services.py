@@ -171,3 +171,12 @@ def knowledge_base_update(
             fields=sorted(changes),
         )
     return knowledge_base
+
+
+def retention_set(*, knowledge_base: KnowledgeBase, days: int | None, actor: UUID | None) -> KnowledgeBase:
+    """None: documents are kept for ever."""
+    with transaction.atomic():
+        knowledge_base.retention_days = days
+        knowledge_base.save(update_fields=["retention_days", "updated_at"])
+        record("knowledge_base.retention", actor=actor, subject=f"kb:{knowledge_base.id}", days=days)
+    return knowledge_base

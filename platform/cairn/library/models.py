@@ -24,12 +24,15 @@ class Grounding(models.TextChoices):
 
 
 class KnowledgeBase(models.Model):
+    """Documents older than `retention_days` are deleted by schedule; null: never."""
+
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     name = models.CharField(max_length=120)
     slug = models.SlugField(max_length=140, unique=True)
     description = models.TextField(blank=True)
     sensitivity = models.CharField(max_length=12, choices=Sensitivity.choices, default=Sensitivity.INTERNAL)
     grounding = models.CharField(max_length=6, choices=Grounding.choices, default=Grounding.STRICT)
+    retention_days = models.PositiveIntegerField(null=True, blank=True)
     deleted_at = models.DateTimeField(null=True, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     updated_at = models.DateTimeField(auto_now=True)

@@ -204,6 +204,7 @@ CELERY_BEAT_SCHEDULE = {
     "sweep": {"task": "ingestion.sweep", "schedule": _env.sweep_seconds},
     "watch": {"task": "ingestion.watch_due", "schedule": 30.0},
     "seal": {"task": "audit.seal", "schedule": 5.0},
+    "retain": {"task": "ingestion.retain", "schedule": 600.0},
     "verify": {"task": "web.verify_access_due", "schedule": 600.0},
     "usage": {"task": "web.usage_tidy", "schedule": 3600.0},
 }

@@ -145,6 +145,9 @@ class Environment(BaseSettings):
     uploads_per_day: int = Field(0, ge=0, description="The same, from midnight UTC on")
     upload_mb_per_day: int = Field(0, ge=0, description="What these files may measure together")
     streams_at_once: int = Field(4, ge=0, description="Answers written for one user at the same moment")
+    conversation_retention_days: int = Field(
+        0, ge=0, le=36500, description="Conversations unused for so many days are deleted; 0: never"
+    )
     cairn_fault: str = Field("", description="For tests: kill the worker at this point of a job")
     log_level: str = Field("WARNING", description="INFO tells of each job")
     sample_knowledge_base: bool = Field(True, description="Load docs/ as 'Cairn help' at first start")

@@ -15,7 +15,7 @@ def test_a_knowledge_base_is_made_by_who_manages_it(rob: Caller, mia: Caller) ->
     base = made.json()
     assert base == {
         "id": base["id"], "name": "Field notes", "slug": "field-notes", "description": "Of the north",
-        "sensitivity": "internal", "grounding": "strict", "my_role": "manager",
+        "sensitivity": "internal", "grounding": "strict", "retention_days": None, "my_role": "manager",
         "documents": 0, "chunks": 0, "created_at": base["created_at"],
     }  # fmt: skip
     assert rob.get(f"/knowledge-bases/{base['id']}").json() == base

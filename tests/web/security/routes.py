@@ -101,6 +101,8 @@ ROUTES: list[Route] = [
     api("PUT", "/knowledge-bases/{knowledge_base_id}/grants", Guard.MANAGER, MANAGE, body=[]),
     api("POST", "/knowledge-bases/{knowledge_base_id}/grants/effect", Guard.MANAGER, MANAGE,
         reads=True, body=[]),
+    api("GET", "/knowledge-bases/{knowledge_base_id}/retention/effect", Guard.MANAGER, MANAGE,
+        query="days=30"),
     api("GET", "/knowledge-bases/{knowledge_base_id}/people", Guard.MANAGER, MANAGE),
     api("GET", "/knowledge-bases/{knowledge_base_id}/people/{user_id}", Guard.MANAGER, MANAGE),
     # Documents
@@ -239,6 +241,7 @@ ROUTES: list[Route] = [
     page("POST", "/view-as/stop", Guard.SIGNED_IN, reads=True),
     page("GET", "/admin/groups", Guard.ADMIN),
     page("GET", "/admin/access-checks", Guard.ADMIN),
+    fragment("GET", "/admin/knowledge-bases/{slug}/retention", Guard.MANAGER),
     page("GET", "/admin/audit", Guard.ADMIN),
     page("GET", "/admin/limits", Guard.ADMIN),
     page("POST", "/admin/limits", Guard.ADMIN, form={"subject": "everyone"}),

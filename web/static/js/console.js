@@ -6,6 +6,7 @@ import { api } from "./http.js";
 
 function valueOf(input) {
   if (input.hasAttribute("data-bool")) return input.checked;
+  if (input.hasAttribute("data-nullable") && input.value === "") return null;
   if (input.type === "number") return Number(input.value);
   if (input.hasAttribute("data-lines")) return input.value.split("\n").map((line) => line.trim()).filter(Boolean);
   return input.value;

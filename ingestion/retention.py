@@ -1,0 +1,49 @@
+"""Deleting what has been kept for as long as it may be."""
+
+import logging
+from datetime import datetime, timedelta
+
+from django.db.models.functions import Coalesce
+from django.utils import timezone
+
+from cairn.errors import NotFound
+from cairn.library.models import Document, DocumentQuerySet, KnowledgeBase
+from cairn.settings import environment
+from ingestion.scrubbing import scrub
+from ingestion.services import document_delete
+from retrieval.conversations import conversations_expire
+
+log = logging.getLogger(__name__)
+
+AT_ONCE = 200
+
+
+def expired(base: KnowledgeBase, days: int, *, at: datetime | None = None) -> DocumentQuerySet:
+    """Whose latest version came longer ago. What came in a mail or an archive goes with that."""
+    limit = (at or timezone.now()) - timedelta(days=days)
+    documents = Document.objects.present().filter(knowledge_base=base, parent=None)
+    came = Coalesce("latest_version__created_at", "created_at")
+    return documents.annotate(came=came).filter(came__lt=limit)
+
+
+def retain() -> int:
+    """How many documents are being deleted, with a receipt each; the rest next time."""
+    deleted = 0
+    for base in KnowledgeBase.objects.filter(deleted_at=None).exclude(retention_days=None):
+        deleted += _delete_expired(base)
+    if deleted:
+        log.info("retention: %d documents", deleted)
+    if conversations_expire(environment().conversation_retention_days):
+        scrub()
+    return deleted
+
+
+def _delete_expired(base: KnowledgeBase) -> int:
+    deleted = 0
+    for document in expired(base, base.retention_days or 0).order_by("created_at")[:AT_ONCE]:
+        try:
+            document_delete(document=document, principal=None)
+        except NotFound:  # somebody else was quicker
+            continue
+        deleted += 1
+    return deleted
