@@ -1,11 +1,13 @@
 """What every test may use. No test talks to anything but this machine."""
 
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings
 from pytest_socket import socket_allow_hosts
 
 from cairn.access.models import Role
@@ -20,13 +22,32 @@ from retrieval.index.edge import EdgeIndex
 from tests.backends import VectorStore
 from tests.environment import DATA_DIR, GIVEN
 from tests.fakes import FakeChat, FakeEmbedder
+from tests.secrets_in_logs import Listener, leaks_of_servers
 from tests.servers import Server, start_server, stop_server
 
 PASSWORD = "a long enough passphrase"
 
 
+LISTENER = Listener()
+
+
+def pytest_configure() -> None:
+    LISTENER.note_sessions()
+
+
 def pytest_runtest_setup() -> None:
     socket_allow_hosts(["127.0.0.1", "::1", "localhost"], allow_unix_socket=True)
+    LISTENER.secrets.update({settings.SECRET_KEY, PASSWORD})
+    LISTENER.listen()
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Nothing that was logged tells a secret, here or in a server that a test started."""
+    folder = session.config._tmp_path_factory.getbasetemp()  # type: ignore[attr-defined] # no public way
+    leaks = sorted({*LISTENER.leaks, *leaks_of_servers(folder)})
+    if leaks:
+        sys.stderr.write("".join(f"\nSECRET LOGGED: {leak}" for leak in leaks) + "\n")
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -52,8 +73,6 @@ def _touches_database(item: pytest.Item) -> bool:
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: None) -> None:
     """A file: threads cannot share an SQLite database that lives in memory without meeting its locks."""
-    from django.conf import settings
-
     if settings.DATABASES["default"]["ENGINE"].endswith("sqlite3"):
         settings.DATABASES["default"].setdefault("TEST", {})["NAME"] = f"{DATA_DIR}/tests.sqlite3"
 
