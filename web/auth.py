@@ -21,6 +21,7 @@ from cairn.access.scope import Principal
 from cairn.accounts.models import ApiKey, User
 from cairn.accounts.services import api_key_find
 from cairn.errors import Forbidden, NotSignedIn
+from web.identity.second_factor import second_factor_missing
 
 _KEPT = "_cairn_principal"
 VIEWED = "cairn_viewed_user"
@@ -63,6 +64,8 @@ def _keep(request: HttpRequest, principal: Principal) -> Principal:
 def _principal_of_session(request: HttpRequest) -> Principal:
     if not isinstance(request.user, User):
         raise NotSignedIn
+    if second_factor_missing(request.user):
+        raise SecondFactorMissing
     viewed = request.session.get(VIEWED) if request.user.is_admin else None
     user = User.objects.filter(pk=viewed, is_active=True).first() if viewed else None
     return principal_viewed(user, viewer=request.user) if user else principal_for_user(request.user)
@@ -71,6 +74,13 @@ def _principal_of_session(request: HttpRequest) -> Principal:
 def refuse_changes_while_viewing(principal: Principal, request: HttpRequest) -> None:
     if principal.viewer is not None and request.method not in SAFE:
         raise Forbidden(f"You see Cairn as {principal.username}: nothing can be changed.", code="read_only")
+
+
+class SecondFactorMissing(Forbidden):
+    code = "second_factor_required"
+
+    def __init__(self) -> None:
+        super().__init__("Set up a second factor first: this installation requires one.")
 
 
 class BearerKey(HttpBearer):

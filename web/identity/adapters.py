@@ -1,12 +1,19 @@
 """Where Cairn differs from allauth: nobody signs up, and nothing leads away from here."""
 
+import base64
+import hashlib
 from http import HTTPStatus
 from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
+from allauth.mfa.adapter import DefaultMFAAdapter
+from allauth.mfa.totp.internal.auth import generate_totp_secret
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils.encoding import force_bytes
 from django.utils.http import url_has_allowed_host_and_scheme
 
 SILENT = "account/messages/"
@@ -31,6 +38,29 @@ class AccountAdapter(DefaultAccountAdapter):
         """Not that somebody signed in or out: the page says so itself."""
         if not (message_template or "").startswith(SILENT):
             super().add_message(request, level, message_template, *args, **kwargs)
+
+
+class SecondFactorAdapter(DefaultMFAAdapter):
+    """Secrets of second factors lie in the database encrypted: a copy of it makes no codes."""
+
+    def encrypt(self, text: str) -> str:
+        return _fernet().encrypt(text.encode()).decode("ascii")
+
+    def decrypt(self, encrypted_text: str) -> str:
+        """A secret that nobody knows where SECRET_KEY is another one by now: no code fits it."""
+        try:
+            return _fernet().decrypt(encrypted_text.encode()).decode()
+        except InvalidToken:
+            return str(generate_totp_secret())
+
+
+def _fernet() -> MultiFernet:
+    return MultiFernet([_fernet_of(key) for key in (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)])
+
+
+def _fernet_of(key: str | bytes) -> Fernet:
+    digest = hashlib.sha256(b"cairn.second_factor:" + force_bytes(key)).digest()
+    return Fernet(base64.urlsafe_b64encode(digest))
 
 
 def refused(request: HttpRequest, reason: str) -> HttpResponse:

@@ -1,5 +1,10 @@
+from importlib import import_module
+
 from django.apps import AppConfig
 
 
 class IdentityConfig(AppConfig):
     name = "web.identity"
+
+    def ready(self) -> None:
+        import_module("web.identity.events")  # its receivers need the models

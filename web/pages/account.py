@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from allauth.core import ratelimit
 from django.contrib import messages
 from django.contrib.auth import update_session_auth_hash
 from django.contrib.auth.forms import PasswordChangeForm
@@ -14,8 +15,10 @@ from cairn.access.scope import Principal
 from cairn.accounts.models import User
 from cairn.audit.services import record
 from cairn.errors import Forbidden, InvalidInput, NotFound
+from web.identity.second_factor import has_second_factor
 from web.pages.door import page, show
 from web.pages.keys import key_fields, key_make
+from web.pages.session import throttled
 
 
 @sensitive_post_parameters()
@@ -26,6 +29,8 @@ def account(request: HttpRequest, principal: Principal) -> HttpResponse:
         raise Forbidden("Stop viewing as somebody else to see your own account.")
     if request.method != "POST":
         return _account(request, principal)
+    if not ratelimit.consume(request, action="change_password", user=request.user):
+        return throttled(request)
     form = PasswordChangeForm(_user(request), request.POST)
     if not form.is_valid():
         return _account(request, principal, password_form=form, status=422)
@@ -58,6 +63,8 @@ def _account(
     shown = {
         **key_fields(principal, user),
         "password_form": PasswordChangeForm(user),
+        "me_has_password": user.has_usable_password(),
+        "second_factor": has_second_factor(user),
         **context,
     }
     return show(request, principal, "pages/account.html", shown, status=status)

@@ -14,6 +14,7 @@ from cairn.accounts.models import Group, User
 from cairn.errors import Forbidden
 from cairn.library.models import Grounding, KnowledgeBase, Sensitivity
 from ingestion.retention import expired
+from web.identity.second_factor import users_with_second_factor
 from web.pages.bases import base_card, base_cards
 from web.pages.door import fragment, page, show
 
@@ -42,6 +43,7 @@ class Person:
     is_active: bool
     group_ids: frozenset[object]
     group_names: str
+    has_second_factor: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,15 +132,16 @@ def _grant_row(grant: Grant) -> GrantRow:
 def users(request: HttpRequest, principal: Principal) -> HttpResponse:
     require_admin(principal)
     people = User.objects.order_by("username").prefetch_related("member_of")
+    protected = users_with_second_factor()
     context = {
-        "users": [_person(user) for user in people],
+        "users": [_person(user, user.id in protected) for user in people],
         "groups": Group.objects.filter(source="").order_by("name"),
         "tab": "users",
     }
     return show(request, principal, "pages/console/users.html", context, area="console")
 
 
-def _person(user: User) -> Person:
+def _person(user: User, has_second_factor: bool) -> Person:
     groups = sorted(user.member_of.all(), key=lambda group: group.name.casefold())
     return Person(
         user.id,
@@ -147,6 +150,7 @@ def _person(user: User) -> Person:
         user.is_active,
         frozenset(group.id for group in groups),
         ", ".join(str(group) for group in groups),
+        has_second_factor,
     )
 
 

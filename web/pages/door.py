@@ -7,27 +7,29 @@ from typing import Any, Concatenate, ParamSpec
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 
 from cairn.access.models import Role
 from cairn.access.rules import knowledge_bases_for
 from cairn.access.scope import Principal
 from cairn.errors import Forbidden, NotFound, NotSignedIn
-from web.auth import principal_of, refuse_changes_while_viewing
+from web.auth import SecondFactorMissing, principal_of, refuse_changes_while_viewing
 from web.pages.rail import conversation_groups
 from web.verifying.running import leaked
 
 P = ParamSpec("P")
 View = Callable[Concatenate[HttpRequest, Principal, P], HttpResponse]
 Opened = Callable[..., HttpResponse]
+TurnedAway = Callable[[HttpRequest, NotSignedIn | SecondFactorMissing], HttpResponse]
 
 
 def page(view: View[P]) -> Opened:
     """A page of its own: whoever is not signed in is sent to the sign-in page and back."""
 
-    def turned_away(request: HttpRequest) -> HttpResponse:
-        return redirect_to_login(request.get_full_path())
+    def turned_away(request: HttpRequest, error: NotSignedIn | SecondFactorMissing) -> HttpResponse:
+        lacks_factor = isinstance(error, SecondFactorMissing)
+        return redirect("mfa_index") if lacks_factor else redirect_to_login(request.get_full_path())
 
     return _door(view, turned_away)
 
@@ -35,13 +37,14 @@ def page(view: View[P]) -> Opened:
 def fragment(view: View[P]) -> Opened:
     """A piece of a page, fetched by a script: a sign-in page in its place would be nonsense."""
 
-    def turned_away(_request: HttpRequest) -> HttpResponse:
-        return HttpResponse("Sign in again.", status=401, content_type="text/plain; charset=utf-8")
+    def turned_away(_request: HttpRequest, error: NotSignedIn | SecondFactorMissing) -> HttpResponse:
+        told = error.message if isinstance(error, SecondFactorMissing) else "Sign in again."
+        return HttpResponse(told, status=error.status, content_type="text/plain; charset=utf-8")
 
     return _door(view, turned_away)
 
 
-def _door(view: View[P], turned_away: Callable[[HttpRequest], HttpResponse]) -> Opened:
+def _door(view: View[P], turned_away: TurnedAway) -> Opened:
     @never_cache
     @wraps(view)
     def opened(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
@@ -49,8 +52,8 @@ def _door(view: View[P], turned_away: Callable[[HttpRequest], HttpResponse]) -> 
             principal = principal_of(request)
             refuse_changes_while_viewing(principal, request)
             return view(request, principal, *args, **kwargs)
-        except NotSignedIn:
-            return turned_away(request)
+        except (NotSignedIn, SecondFactorMissing) as error:
+            return turned_away(request, error)
         except NotFound as error:
             raise Http404 from error
         except Forbidden as error:

@@ -2,9 +2,25 @@
 
 from django.urls import path
 
-from web.pages import session
+from web.pages import second_factor, session
 
 urlpatterns = [
     path("login", session.login, name="account_login"),
+    path("login/code", second_factor.second_step, name="mfa_authenticate"),
+    path("login/passkey", second_factor.passkey_sign_in, name="mfa_login_webauthn"),
     path("logout", session.logout, name="account_logout"),
+    path("account/confirm", second_factor.confirm_password, name="account_reauthenticate"),
+    path("account/confirm/code", second_factor.confirm_code, name="mfa_reauthenticate"),
+    path("account/confirm/passkey", second_factor.confirm_passkey, name="mfa_reauthenticate_webauthn"),
+    path("account/second-factor", second_factor.index, name="mfa_index"),
+    path("account/second-factor/app", second_factor.app_add, name="mfa_activate_totp"),
+    path("account/second-factor/app/remove", second_factor.app_remove, name="mfa_deactivate_totp"),
+    path("account/second-factor/codes", second_factor.codes, name="mfa_view_recovery_codes"),
+    path("account/second-factor/codes/new", second_factor.codes_renew, name="mfa_generate_recovery_codes"),
+    path("account/second-factor/passkeys/new", second_factor.passkey_add, name="mfa_add_webauthn"),
+    path(
+        "account/second-factor/passkeys/<int:pk>/remove",
+        second_factor.passkey_remove,
+        name="mfa_remove_webauthn",
+    ),
 ]

@@ -6,6 +6,7 @@ from typing import Any
 from allauth.account.forms import LoginForm
 from allauth.account.views import LoginView, LogoutView
 from django.core.exceptions import NON_FIELD_ERRORS
+from django.forms import Form
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_http_methods, require_POST
@@ -20,19 +21,23 @@ class SignInView(LoginView):
     template_name = "pages/login.html"
 
     def form_invalid(self, form: LoginForm) -> HttpResponse:
-        throttled = form.has_error(NON_FIELD_ERRORS, code="too_many_login_attempts")
+        throttled = is_throttled(form)
         away = form.has_error(NON_FIELD_ERRORS, code=Unavailable.code)
         context: dict[str, Any] = self.get_context_data(form=form, throttled=throttled, away=away)
         response: HttpResponse = self.render_to_response(context)
-        return _told_to_wait(response) if throttled else response
+        return told_to_wait(response) if throttled else response
+
+
+def is_throttled(form: Form, field: str = NON_FIELD_ERRORS) -> bool:
+    return form.has_error(field, code="too_many_login_attempts")
 
 
 def throttled(request: HttpRequest) -> HttpResponse:
     """handler429: too many requests of one kind, whether they failed or not."""
-    return _told_to_wait(render(request, "429.html"))
+    return told_to_wait(render(request, "429.html"))
 
 
-def _told_to_wait(response: HttpResponse) -> HttpResponse:
+def told_to_wait(response: HttpResponse) -> HttpResponse:
     response.status_code = HTTPStatus.TOO_MANY_REQUESTS
     response["Retry-After"] = str(WAIT_SECONDS)
     return response

@@ -17,6 +17,7 @@ from web.pages import (
     library,
     limits,
     reading,
+    second_factor,
     viewing,
 )
 
@@ -60,6 +61,7 @@ urlpatterns = [
     path("admin/evaluation/gold-questions/<str:question_id>", gold.question, name="gold-question"),
     path("admin/users", console.users, name="console-users"),
     path("admin/users/<str:user_id>/view-as", viewing.view_as, name="view-as"),
+    path("admin/users/<str:user_id>/second-factor/reset", second_factor.reset, name="second-factor-reset"),
     path("view-as/stop", viewing.view_as_stop, name="view-as-stop"),
     path("admin/groups", console.groups, name="console-groups"),
     path("admin/access-checks", access_checks.index, name="console-access-checks"),

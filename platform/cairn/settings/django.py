@@ -85,6 +85,7 @@ INSTALLED_APPS = [
     "web.identity",
     "allauth",
     "allauth.account",
+    "allauth.mfa",
 ]
 MIDDLEWARE = [
     "web.headers.HeadersMiddleware",
@@ -133,6 +134,19 @@ ACCOUNT_RATE_LIMITS = {
     "login": "120/m/ip",  # a whole office may come from one address
     "login_failed": "20/m/ip,10/300s/key",
 }
+MFA_ADAPTER = "web.identity.adapters.SecondFactorAdapter"
+MFA_FORMS = {
+    "add_webauthn": "web.identity.forms.PasskeyAddForm",
+    "authenticate_webauthn": "web.identity.forms.PasskeyStepForm",
+    "login_webauthn": "web.identity.forms.PasskeySignInForm",
+    "reauthenticate_webauthn": "web.identity.forms.PasskeyConfirmForm",
+}
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_RECOVERY_CODES_SHOW_ONCE = True
+MFA_ALLOW_UNVERIFIED_EMAIL = True
+MFA_TOTP_ISSUER = "Cairn"
+REQUIRE_MFA = _env.require_mfa
 LOGIN_URL = "/login"
 LOGIN_REDIRECT_URL = "/"
 LOGOUT_REDIRECT_URL = "/login"
@@ -152,6 +166,8 @@ SILENCED_SYSTEM_CHECKS = [
     "security.W008",  # the proxy redirects; commands on this machine talk to Cairn without TLS
     "security.W021",  # the same
 ]
+# Browsers offer passkeys without TLS on localhost only; allauth knows no such exception.
+MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not _behind_tls
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 CONTENT_SECURITY_POLICY = {

@@ -46,6 +46,9 @@ class Environment(BaseSettings):
     outgoing_allowed_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="Hosts of this machine or its network that servers may redirect Cairn to"
     )
+    require_mfa: Literal["off", "admins", "everyone"] = Field(
+        "off", description="Who must set up a second factor before they may do anything else"
+    )
     debug: bool = Field(False, validation_alias=AliasChoices("cairn_debug"))
 
     ldap_url: str | None = Field(

@@ -202,6 +202,10 @@ ROUTES: list[Route] = [
     # Pages
     public("GET", "/login"),
     public("POST", "/login"),
+    public("GET", "/login/code"),
+    public("POST", "/login/code"),
+    public("GET", "/login/passkey"),
+    public("POST", "/login/passkey"),
     public("POST", "/logout"),
     page("GET", "/", Guard.SIGNED_IN),
     fragment("GET", "/conversations", Guard.SIGNED_IN),
@@ -218,6 +222,22 @@ ROUTES: list[Route] = [
     page("GET", "/library/imports/{import_id}", Guard.EDITOR_OR_404),
     page("GET", "/account", Guard.THEMSELVES),
     page("POST", "/account", Guard.THEMSELVES, form={}, lets_in=422),
+    *(
+        page(method, f"/account/confirm{way}", Guard.THEMSELVES, form={} if method == "POST" else None)
+        for way in ("", "/code", "/passkey") for method in ("GET", "POST")
+    ),
+    page("GET", "/account/second-factor", Guard.THEMSELVES),
+    page("GET", "/account/second-factor/app", Guard.THEMSELVES),
+    page("POST", "/account/second-factor/app", Guard.THEMSELVES, form={}),
+    page("GET", "/account/second-factor/app/remove", Guard.THEMSELVES, lets_in=404),
+    page("POST", "/account/second-factor/app/remove", Guard.THEMSELVES, form={}, lets_in=404),
+    page("GET", "/account/second-factor/codes", Guard.THEMSELVES, lets_in=404),
+    page("GET", "/account/second-factor/codes/new", Guard.THEMSELVES),
+    page("POST", "/account/second-factor/codes/new", Guard.THEMSELVES, form={}),
+    page("GET", "/account/second-factor/passkeys/new", Guard.THEMSELVES),
+    page("POST", "/account/second-factor/passkeys/new", Guard.THEMSELVES, form={}),
+    page("GET", "/account/second-factor/passkeys/{pk}/remove", Guard.THEMSELVES),
+    page("POST", "/account/second-factor/passkeys/{pk}/remove", Guard.THEMSELVES, form={}),
     page("POST", "/account/keys", Guard.THEMSELVES, form={}, lets_in=422),
     page("POST", "/account/keys/{key_id}/revoke", Guard.OWNER),
     # Administration
@@ -238,6 +258,7 @@ ROUTES: list[Route] = [
     page("GET", "/admin/evaluation/gold-questions/{question_id}", Guard.MANAGER_OR_404),
     page("GET", "/admin/users", Guard.ADMIN),
     page("POST", "/admin/users/{user_id}/view-as", Guard.ADMIN),
+    page("POST", "/admin/users/{user_id}/second-factor/reset", Guard.ADMIN),
     page("POST", "/view-as/stop", Guard.SIGNED_IN, reads=True),
     page("GET", "/admin/groups", Guard.ADMIN),
     page("GET", "/admin/access-checks", Guard.ADMIN),

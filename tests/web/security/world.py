@@ -69,6 +69,9 @@ class World:
 def world_made(parts: Engine) -> World:
     people = {name: user_create(username=name) for name in ("nobody", "reader", "editor", "manager", "gone")}
     admin = user_create(username="admin", is_admin=True)
+    for user in (*people.values(), admin):
+        user.password = "no hash of anything"  # to have one, without the time that hashing takes
+        user.save()
     manager = principal_for_user(people["manager"])
     base = knowledge_base_create(name="Handbook", principal=manager)
     other = knowledge_base_create(name="Elsewhere", principal=principal_for_user(admin))
@@ -145,6 +148,7 @@ def _things(base: KnowledgeBase, manager: Principal, parts: Engine) -> dict[str,
         knowledge_base=base, question=SECRET, kind=Kind.UNANSWERABLE, created_by_id=manager.user
     )
     return {
+        "pk": "1",
         "user_id": str(one.id),
         "group_id": str(Group.objects.create(name="Finance").id),
         "team_id": str(Group.objects.create(name="Finance", source="scim").id),

@@ -1,0 +1,39 @@
+"""Who has a second factor, and who must."""
+
+from uuid import UUID
+
+from allauth.mfa.models import Authenticator
+from django.conf import settings
+from django.db import transaction
+from django.db.models import F
+
+from cairn.accounts.models import User
+from cairn.audit.services import record
+
+KINDS = (Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN)
+
+
+def has_second_factor(user: User) -> bool:
+    return bool(Authenticator.objects.filter(user=user, type__in=KINDS).exists())
+
+
+def users_with_second_factor() -> set[UUID]:
+    return set(Authenticator.objects.filter(type__in=KINDS).values_list("user", flat=True))
+
+
+def second_factor_missing(user: User) -> bool:
+    return must_have_second_factor(user) and not has_second_factor(user)
+
+
+def must_have_second_factor(user: User) -> bool:
+    required: str = settings.REQUIRE_MFA
+    return required == "everyone" or (required == "admins" and user.is_admin)
+
+
+def second_factor_reset(user: User, *, actor: User | None) -> int:
+    """For who lost theirs: all of them go, and all sessions end. How many there were."""
+    with transaction.atomic():
+        removed, _ = Authenticator.objects.filter(user=user).delete()
+        User.objects.filter(pk=user.pk).update(session_generation=F("session_generation") + 1)
+        record("second_factor.reset", actor=actor.id if actor else None, subject=f"user:{user.id}")
+    return int(removed)

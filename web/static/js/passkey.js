@@ -1,0 +1,47 @@
+// Passkeys: a form whose button asks the browser for a credential and sends it along.
+
+import { $, $$ } from "./dom.js";
+
+const UNABLE = "This browser cannot use passkeys here. It takes a recent browser, and an address that starts with https.";
+
+async function optionsOf(form) {
+  if (!form.dataset.passkeyOptions) return JSON.parse(document.getElementById("passkey-options").textContent);
+  const response = await fetch(form.dataset.passkeyOptions, { headers: { Accept: "application/json" }, credentials: "same-origin" });
+  if (!response.ok) throw new Error("Cairn does not answer. Try again in a moment.");
+  return response.json();
+}
+
+function create({ creation_options: { publicKey } }, alone) {
+  publicKey.authenticatorSelection = {
+    ...publicKey.authenticatorSelection,
+    residentKey: alone ? "required" : "discouraged",
+    requireResidentKey: alone,
+    userVerification: alone ? "required" : "preferred",
+  };
+  return navigator.credentials.create({ publicKey: PublicKeyCredential.parseCreationOptionsFromJSON(publicKey) });
+}
+
+const get = ({ request_options: { publicKey } }) => navigator.credentials.get({ publicKey: PublicKeyCredential.parseRequestOptionsFromJSON(publicKey) });
+
+async function credential(form) {
+  if (!window.PublicKeyCredential?.parseCreationOptionsFromJSON) throw new Error(UNABLE);
+  const sent = await optionsOf(form);
+  return form.dataset.passkey === "create" ? create(sent, $("[data-passwordless]", form).checked) : get(sent);
+}
+
+function told(form, error) {
+  const node = $("[data-error]", form);
+  node.textContent = error.name === "NotAllowedError" ? "The browser gave no passkey. Try again." : error.message;
+  node.hidden = false;
+}
+
+for (const form of $$("form[data-passkey]")) {
+  $("[data-go]", form).addEventListener("click", async () => {
+    try {
+      form.elements.credential.value = JSON.stringify((await credential(form)).toJSON());
+      form.submit();
+    } catch (error) {
+      told(form, error);
+    }
+  });
+}
