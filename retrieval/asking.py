@@ -21,15 +21,21 @@ from retrieval.answering.pipeline import EVIDENCE_TOKENS
 from retrieval.answering.reading import answerability
 from retrieval.answering.remembering import Remembering
 from retrieval.calibrating import calibration_of
-from retrieval.conversations import ERASED, conversation_for, conversation_start, history_for
+from retrieval.conversations import (
+    ERASED,
+    HISTORY_TURNS,
+    conversation_for,
+    conversation_start,
+    history_for,
+)
 from retrieval.engine import Engine, engine
 from retrieval.index.factory import active_generation
 from retrieval.index.protocol import Filters
+from retrieval.models import Channel, Conversation, Message, MessageState
 from retrieval.models import Citation as CitationRow
-from retrieval.models import Conversation, Message, MessageState
 from retrieval.places import place_of
 from retrieval.search import search
-from retrieval.types import Answer, AnswerEvent, Citation, Delta, Done, Failed, Hit, Sources
+from retrieval.types import Answer, AnswerEvent, Citation, Delta, Done, Failed, Hit, Sources, Turn
 
 log = logging.getLogger(__name__)
 
@@ -53,13 +59,21 @@ def ask(
     knowledge_bases: Collection[object] | None = None,
     filters: Filters = NO_FILTERS,
     conversation: object | None = None,
+    history: Sequence[Turn] | None = None,
+    max_tokens: int | None = None,
 ) -> Exchange:
+    """`history`: what a program says was said before; then no conversation of Cairn's goes on, and none is
+    shown. `max_tokens`: of the answer, if fewer than usual."""
     if not question.strip():
         raise InvalidInput("The question is empty.")
     scope = scope_for(principal, knowledge_bases)
     with transaction.atomic():
         thread = (
-            conversation_start(principal=principal, question=question)
+            conversation_start(
+                principal=principal,
+                question=question,
+                channel=Channel.CHAT if history is None else Channel.API,
+            )
             if conversation is None
             else conversation_for(principal, conversation)
         )
@@ -73,7 +87,10 @@ def ask(
             knowledge_bases=_named(scope, knowledge_bases),
         )
     parts = engine()
-    return Exchange(message, _kept(message, scope, _events(message, scope, filters, parts), parts))
+    said = history_for(thread, principal) if history is None else list(history)[-HISTORY_TURNS:]
+    most = min(filter(None, (max_tokens, environment().answer_max_tokens)))
+    events = _events(message, scope, filters, parts, history=said, max_tokens=most)
+    return Exchange(message, _kept(message, scope, events, parts))
 
 
 def _named(scope: Scope, knowledge_bases: Collection[object] | None) -> list[str] | None:
@@ -87,7 +104,15 @@ def stop(message: Message) -> bool:
     return bool(running.update(state=MessageState.STOPPED))
 
 
-def _events(message: Message, scope: Scope, filters: Filters, parts: Engine) -> Iterator[AnswerEvent]:
+def _events(
+    message: Message,
+    scope: Scope,
+    filters: Filters,
+    parts: Engine,
+    *,
+    history: list[Turn],
+    max_tokens: int,
+) -> Iterator[AnswerEvent]:
     embedder = Remembering(parts.embedder)  # one for judging and answering, which embed the same blocks
 
     def find(query: str) -> list[Hit]:
@@ -98,10 +123,10 @@ def _events(message: Message, scope: Scope, filters: Filters, parts: Engine) -> 
         search=find,
         chat=parts.chat,
         embedder=embedder,
-        history=history_for(message.conversation, scope.principal),
+        history=history,
         grounding=_grounding(scope),
         locate=place_of,
-        max_tokens=environment().answer_max_tokens,
+        max_tokens=max_tokens,
         evidence_tokens=_evidence_tokens(),
         cancelled=_stopped(message),
         answerability=answerability(embedder, parts.reader, calibration_of(parts.generation)),

@@ -14,7 +14,7 @@ from cairn.access.rules import documents_for
 from cairn.access.scope import Principal
 from cairn.audit.services import record
 from cairn.errors import InvalidInput
-from retrieval.models import Citation, Conversation, Message, MessageState
+from retrieval.models import Channel, Citation, Conversation, Message, MessageState
 from retrieval.types import Turn
 
 WITHHELD = "This answer quotes a document that you may no longer read, or that has been changed or deleted."
@@ -39,7 +39,7 @@ class ShownMessage:
 
 def conversations_for(principal: Principal) -> "QuerySet[Conversation]":
     """None of them for an admin who views as the user: what they talk about is theirs."""
-    mine = Conversation.objects.filter(user=principal.user)
+    mine = Conversation.objects.filter(user=principal.user, channel=Channel.CHAT)
     return mine.none() if principal.viewer else mine
 
 
@@ -51,9 +51,11 @@ def message_for(principal: Principal, value: object) -> Message:
     return one_of(Message.objects.filter(conversation__in=conversations_for(principal)), value)
 
 
-def conversation_start(*, principal: Principal, question: str) -> Conversation:
-    first_line = question.strip().splitlines()[0]
-    return Conversation.objects.create(user_id=principal.user, title=_shorten(first_line))
+def conversation_start(
+    *, principal: Principal, question: str, channel: Channel = Channel.CHAT
+) -> Conversation:
+    title = _shorten(question.strip().splitlines()[0])
+    return Conversation.objects.create(user_id=principal.user, title=title, channel=channel)
 
 
 def _shorten(text: str) -> str:

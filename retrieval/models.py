@@ -81,10 +81,18 @@ class IndexedVersion(models.Model):
         return f"{self.version} in {self.generation_id}"
 
 
+class Channel(models.TextChoices):
+    """api: one question of a program that keeps its conversations itself, and shows them."""
+
+    CHAT = "chat"
+    API = "api"
+
+
 class Conversation(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="conversations")
     title = models.CharField(max_length=200)
+    channel = models.CharField(max_length=4, choices=Channel.choices, default=Channel.CHAT)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     updated_at = models.DateTimeField(default=timezone.now)
 

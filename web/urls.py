@@ -10,6 +10,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("readyz", readyz, name="readyz"),
     path("metrics", metrics, name="metrics"),
     path("api/", include("web.api.urls")),
+    path("v1/", include("web.openai.urls")),
     path("scim/v2/", include("web.scim.urls")),
     path("", include("web.pages.identity_urls")),
     path("", include("web.pages.urls")),

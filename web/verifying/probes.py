@@ -39,6 +39,9 @@ def requests_for(canary: Canary, base: KnowledgeBase, document: Document) -> Ite
     in_it = {"question": canary.question, "filters": {"document_ids": [str(document.id)]}}
     yield Request("question, filtered", "POST", f"{API}/ask", in_it)
     yield Request("question", "POST", f"{API}/ask", {"question": canary.question})
+    for model in ("cairn", f"cairn/{base.slug}"):
+        said = [{"role": "user", "content": canary.question}]
+        yield Request("completion", "POST", "/v1/chat/completions", {"model": model, "messages": said})
     yield Request("streamed question", "POST", f"{API}/ask", {"question": canary.question, "stream": True})
     yield Request(
         "titles in lists", "GET", query(f"{API}/knowledge-bases/{base.id}/documents", q=canary.title)
@@ -85,6 +88,7 @@ def open_requests(planted: Planted, known: Known) -> Iterator[Request]:
     yield Request("going on with a conversation", "POST", f"{API}/ask", going_on)
     for path in ("me", "knowledge-bases", "jobs", "conversations", "evaluations", "audit", "users"):
         yield Request(f"list of {path}", "GET", f"{API}/{path}")
+    yield Request("list of models", "GET", "/v1/models")
     yield Request("shared documents", "GET", f"{API}/knowledge-bases/{planted.shared.id}/documents")
     yield Request("shared sources", "GET", f"{API}/knowledge-bases/{planted.shared.id}/sources")
     yield Request("one's own data", "GET", f"{API}/me/export")

@@ -199,6 +199,12 @@ ROUTES: list[Route] = [
     scim("PATCH", "/Groups/{team_id}", body=_SCIM_PATCH),
     scim("DELETE", "/Groups/{team_id}"),
     *(scim(method, "/{rest}", lets_in=404) for method in ("GET", "POST", "PUT", "PATCH", "DELETE")),
+    # As OpenAI's
+    by_key("GET", "/v1/models", Guard.SIGNED_IN, ASK),
+    by_key("GET", "/v1/models/{model}", Guard.READER, ASK),
+    by_key("POST", "/v1/chat/completions", Guard.SIGNED_IN, ASK,
+        body={"model": "cairn", "messages": []}, lets_in=400),
+    *(public(method, "/v1/{rest}", lets_in=404) for method in ("GET", "POST")),
     # Pages
     public("GET", "/login"),
     public("POST", "/login"),

@@ -1,0 +1,115 @@
+"""Answers as chat completions: whole, or in chunks."""
+
+import json
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from retrieval.types import Turn
+from web.api.schemas import Answer, Citation
+from web.openai.schemas import Message
+
+DONE = b"data: [DONE]\n\n"
+_MARKER = re.compile(r"\[(\d+)\]")
+
+
+def turns_of(messages: Sequence[Message]) -> list[Turn]:
+    """What was said before the last message, in pairs; a question that got no answer counts, too."""
+    turns = list[Turn]()
+    for message in messages[:-1]:
+        if message.role == "user" and message.text:
+            turns.append(Turn(message.text, ""))
+        elif message.role == "assistant" and turns:
+            turns[-1] = Turn(turns[-1].question, f"{turns[-1].answer}\n{message.text}".strip())
+    return turns
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """`origin`: where Cairn was asked, such as https://cairn.example, so that addresses can be opened."""
+
+    identity: str
+    created: int
+    model: str
+    origin: str
+
+    def whole(self, answer: Answer) -> dict[str, Any]:
+        text = content_of(answer)
+        said = {
+            "role": "assistant",
+            "content": text,
+            "refusal": None,
+            "annotations": self._annotations(text, answer.citations),
+        }
+        choice = {"index": 0, "message": said, "logprobs": None, "finish_reason": "stop"}
+        return {
+            **self._head("chat.completion"),
+            "choices": [choice],
+            "usage": _usage(answer),
+            **self._grounding(answer),
+        }
+
+    def first(self) -> bytes:
+        return self._chunk({"role": "assistant", "content": ""})
+
+    def text(self, text: str) -> bytes:
+        return self._chunk({"content": text})
+
+    def last(self, answer: Answer) -> bytes:
+        annotations = self._annotations(content_of(answer), answer.citations)
+        delta = {"annotations": annotations} if annotations else {}
+        return self._chunk(delta, finish_reason="stop", **self._grounding(answer))
+
+    def usage(self, answer: Answer) -> bytes:
+        return _data({**self._head("chat.completion.chunk"), "choices": [], "usage": _usage(answer)})
+
+    def _chunk(self, delta: dict[str, Any], *, finish_reason: str | None = None, **more: Any) -> bytes:
+        choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
+        return _data({**self._head("chat.completion.chunk"), "choices": [choice], **more})
+
+    def _head(self, kind: str) -> dict[str, Any]:
+        return {"id": self.identity, "object": kind, "created": self.created, "model": self.model}
+
+    def _grounding(self, answer: Answer) -> dict[str, Any]:
+        cited = [self._absolute(citation) for citation in answer.citations]
+        return {"citations": cited, "verdict": answer.verdict, "reason": answer.reason}
+
+    def _absolute(self, citation: Citation) -> dict[str, Any]:
+        return {**citation.model_dump(), "url": f"{self.origin}{citation.url}"}
+
+    def _annotations(self, text: str, citations: Iterable[Citation]) -> list[dict[str, Any]]:
+        """One for each [n] in the text, with its place there in characters."""
+        by_marker = {citation.marker: citation for citation in citations}
+        return [
+            {
+                "type": "url_citation",
+                "url_citation": {
+                    "start_index": found.start(),
+                    "end_index": found.end(),
+                    "title": citation.title,
+                    "url": f"{self.origin}{citation.url}",
+                },
+            }
+            for found in _MARKER.finditer(text)
+            if (citation := by_marker.get(int(found[1])))
+        ]
+
+
+def content_of(answer: Answer) -> str:
+    """A refusal says why: these clients show nothing else."""
+    return answer.answer or answer.reason
+
+
+def error_chunk(data: dict[str, Any]) -> bytes:
+    """Nothing follows it: what ends with an error is not done."""
+    return _data(data)
+
+
+def _usage(answer: Answer) -> dict[str, int]:
+    said, written = answer.usage.prompt_tokens, answer.usage.completion_tokens
+    return {"prompt_tokens": said, "completion_tokens": written, "total_tokens": said + written}
+
+
+def _data(data: dict[str, Any]) -> bytes:
+    return f"data: {json.dumps(data)}\n\n".encode()

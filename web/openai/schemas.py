@@ -1,0 +1,73 @@
+"""What a chat completion may ask for. What Cairn has no use for, such as `temperature`, is passed over."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, Field, StringConstraints
+
+from web.api.fields import Count, Yes
+from web.api.problems import InvalidFields, invalid_field
+
+QUESTION_CHARACTERS = 4000
+MESSAGES_AT_MOST = 1000
+Text = Annotated[str, StringConstraints(max_length=1_000_000)]
+
+
+class TextPart(BaseModel):
+    type: Literal["text"]
+    text: Text
+
+
+class Message(BaseModel):
+    """What systems and tools say is not read: answers come from documents, whatever a prompt wants."""
+
+    role: Annotated[str, StringConstraints(max_length=20)]
+    content: Text | Annotated[list[TextPart], Field(max_length=100)] | None = None
+
+    @property
+    def text(self) -> str:
+        if isinstance(self.content, list):
+            return "\n".join(part.text for part in self.content).strip()
+        return (self.content or "").strip()
+
+
+class StreamOptions(BaseModel):
+    include_usage: Yes = False
+
+
+class ResponseFormat(BaseModel):
+    type: Literal["text"] = "text"
+
+
+class ChatCompletion(BaseModel):
+    """`tools` are never called, which a client that offers them expects of a model that needs none."""
+
+    model: Annotated[str, StringConstraints(max_length=200)]
+    messages: Annotated[list[Message], Field(min_length=1, max_length=MESSAGES_AT_MOST)]
+    stream: Yes | None = False
+    stream_options: StreamOptions | None = None
+    max_tokens: Annotated[Count, Field(ge=1)] | None = None
+    max_completion_tokens: Annotated[Count, Field(ge=1)] | None = None
+    n: Annotated[Count, Field(ge=1, le=1)] | None = None
+    response_format: ResponseFormat | None = None
+
+    @property
+    def question(self) -> str:
+        """Raises InvalidFields."""
+        last = self.messages[-1]
+        if last.role != "user" or not last.text:
+            raise _of_last("The last message must be a question of the user")
+        if len(last.text) > QUESTION_CHARACTERS:
+            raise _of_last(f"A question may have {QUESTION_CHARACTERS} characters at most")
+        return last.text
+
+    @property
+    def most_tokens(self) -> int | None:
+        return min(filter(None, (self.max_tokens, self.max_completion_tokens)), default=None)
+
+    @property
+    def with_usage(self) -> bool:
+        return self.stream_options is not None and self.stream_options.include_usage
+
+
+def _of_last(message: str) -> InvalidFields:
+    return invalid_field("body", "messages", message=message)
