@@ -1,7 +1,8 @@
 """Streams that tell how something stands, whenever that changes."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing
 from typing import TypeVar
 
 from asgiref.sync import sync_to_async
@@ -10,6 +11,8 @@ from django.http import StreamingHttpResponse
 from pydantic import BaseModel
 
 from cairn.access.scope import Principal
+from cairn.limits.rules import Measure, allowance_of
+from cairn.limits.slots import Lease, slot_take
 from web.api.problems import as_cairn_error, problem_data
 from web.auth import principal_again
 from web.sse import PING, PING_SECONDS, event_stream, frame
@@ -28,7 +31,19 @@ def follow(
 ) -> StreamingHttpResponse:
     """Looks again and again, as whoever the principal is by then, until it is over. `slower` times as seldom
     as at a single job, for what is dear to look at."""
-    return event_stream(_frames(principal, look, look(principal), event, over, slower * LOOK_SECONDS))
+    shown = look(principal)
+    lease = slot_take(principal, allowance_of(principal), Measure.FOLLOWED_AT_ONCE)
+    frames = _frames(principal, look, shown, event, over, slower * LOOK_SECONDS, lease)
+    return event_stream(_released(frames, lease))
+
+
+async def _released(frames: AsyncGenerator[bytes, None], lease: Lease) -> AsyncIterator[bytes]:
+    try:
+        async with aclosing(frames):
+            async for each in frames:
+                yield each
+    finally:
+        await sync_to_async(lease.release)()
 
 
 async def _frames(
@@ -38,13 +53,14 @@ async def _frames(
     event: str,
     over: Callable[[T], bool],
     pause: float,
-) -> AsyncIterator[bytes]:
+    lease: Lease,
+) -> AsyncGenerator[bytes, None]:
     yield frame(event, shown.model_dump(by_alias=True))
     quiet = 0.0
     while not over(shown):
         await asyncio.sleep(pause)
         try:
-            now = await _look(principal, look)
+            now = await _look(principal, look, lease)
         except Exception as error:  # noqa: BLE001 the stream is the request's outermost boundary
             yield frame("error", problem_data(as_cairn_error(error)))
             return
@@ -58,8 +74,10 @@ async def _frames(
 
 
 @sync_to_async
-def _look(principal: Principal, look: Callable[[Principal], T]) -> T:
+def _look(principal: Principal, look: Callable[[Principal], T], lease: Lease) -> T:
     try:
+        if lease.due:
+            lease.keep()
         return look(principal_again(principal))
     finally:
         _release_connections()

@@ -34,6 +34,7 @@ class Measures(Body):
     uploads_per_day: Number | None = None
     upload_mb_per_day: Number | None = None
     streams_at_once: Number | None = Field(None, description="Answers that are written at the same moment")
+    followed_at_once: Number | None = Field(None, description="Event streams of jobs and imports")
 
     @property
     def sent(self) -> dict[Measure, Most]:

@@ -29,6 +29,7 @@ LABELS: Final = {
     Measure.QUESTIONS_PER_DAY: "Questions a day",
     Measure.TOKENS_PER_DAY: "Tokens of the language model a day",
     Measure.STREAMS_AT_ONCE: "Answers written at once",
+    Measure.FOLLOWED_AT_ONCE: "Imports and jobs watched at once",
     Measure.SEARCHES_PER_MINUTE: "Searches a minute",
     Measure.UPLOADS_PER_MINUTE: "Uploads a minute",
     Measure.UPLOADS_PER_DAY: "Uploads a day",

@@ -1,4 +1,4 @@
-"""What is allowed to whom, what has been used of it today, and which answers are being written."""
+"""What is allowed to whom, what has been used of it today, and which streams are open."""
 
 from django.db import models
 from django.db.models import Q
@@ -64,15 +64,19 @@ class Usage(models.Model):
 
 
 class Slot(models.Model):
-    """An answer that is being written for the owner. What a dead process left counts until `until`."""
+    """A stream that is open for the owner. What a dead process left counts until `until`. `kind` is the
+    measure that limits how many there are."""
 
     owner = models.UUIDField()
+    kind = models.CharField(max_length=20)
     number = models.PositiveIntegerField()
     holder = models.UUIDField()
     until = models.DateTimeField()
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["owner", "number"], name="one_holder_of_a_slot")]
+        constraints = [
+            models.UniqueConstraint(fields=["owner", "kind", "number"], name="one_holder_of_a_slot")
+        ]
 
     def __str__(self) -> str:
         return f"{self.owner} {self.number}"

@@ -27,6 +27,7 @@ class Measure(StrEnum):
     UPLOADS_PER_DAY = "uploads_per_day"
     UPLOAD_MB_PER_DAY = "upload_mb_per_day"
     STREAMS_AT_ONCE = "streams_at_once"
+    FOLLOWED_AT_ONCE = "followed_at_once"
 
 
 @dataclass(frozen=True, slots=True)

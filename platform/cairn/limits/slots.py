@@ -1,4 +1,4 @@
-"""How many answers are written for somebody at once: places with numbers, each held as long as it is kept.
+"""How many streams are open for somebody at once: places with numbers, each held as long as it is kept.
 
 Only one can hold a number, so that two who come at the same moment do not both get the last one. What a dead
 process was holding is free again when its time is over.
@@ -11,6 +11,7 @@ from typing import Final
 from uuid import UUID, uuid4
 
 from django.db import IntegrityError, transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from cairn.access.scope import Principal
@@ -21,6 +22,10 @@ from cairn.limits.rules import Allowance, Measure
 HELD: Final = timedelta(seconds=60)
 KEEP_SECONDS: Final = 20
 RETRY_SECONDS: Final = 5
+_SAID: Final = {
+    Measure.STREAMS_AT_ONCE: "You may have {most} questions answered at once. Wait for one, or stop it.",
+    Measure.FOLLOWED_AT_ONCE: "You may follow {most} things at once. Close a page that you no longer need.",
+}
 
 
 class Lease:
@@ -44,39 +49,40 @@ class Lease:
         self._rows.delete()
 
 
-def slot_take(principal: Principal, allowance: Allowance) -> Lease:
+def slot_take(principal: Principal, allowance: Allowance, kind: Measure = Measure.STREAMS_AT_ONCE) -> Lease:
     """Raises RateLimited while all that the owner may have are held."""
-    most = allowance.most[Measure.STREAMS_AT_ONCE]
+    most = allowance.most[kind]
     if most is None or principal.viewer is not None:
         return Lease()
-    holder = uuid4()
-    for number in _free(allowance.owner, most):
-        if _taken(allowance.owner, number, holder):
+    holder, places = uuid4(), Slot.objects.filter(owner=allowance.owner, kind=kind)
+    for number in _free(places, most):
+        if _taken(places, Slot(owner=allowance.owner, kind=kind, number=number, holder=holder)):
             return Lease(allowance.owner, holder)
-    message = f"{most} of your questions are being answered already. Wait for one of them, or stop it."
-    raise RateLimited(message if most else "You may not ask.", retry_after=RETRY_SECONDS)
+    raise RateLimited(_SAID[kind].format(most=most), retry_after=RETRY_SECONDS)
 
 
 def slots_held(allowance: Allowance) -> int:
-    return Slot.objects.filter(owner=allowance.owner, until__gt=timezone.now()).count()
+    """Answers that are being written."""
+    rows = Slot.objects.filter(owner=allowance.owner, kind=Measure.STREAMS_AT_ONCE)
+    return rows.filter(until__gt=timezone.now()).count()
 
 
-def _free(owner: UUID, most: int) -> Collection[int]:
-    held = set(Slot.objects.filter(owner=owner, until__gt=timezone.now()).values_list("number", flat=True))
+def _free(places: "QuerySet[Slot]", most: int) -> Collection[int]:
+    held = set(places.filter(until__gt=timezone.now()).values_list("number", flat=True))
     return [number for number in range(1, most + len(held) + 1) if number not in held][
         : max(0, most - len(held))
     ]
 
 
-def _taken(owner: UUID, number: int, holder: UUID) -> bool:
+def _taken(places: "QuerySet[Slot]", slot: Slot) -> bool:
     """False if somebody else was faster."""
     now = timezone.now()
-    place = Slot.objects.filter(owner=owner, number=number)
-    if place.filter(until__lte=now).update(holder=holder, until=now + HELD):
+    slot.until = now + HELD
+    if places.filter(number=slot.number, until__lte=now).update(holder=slot.holder, until=slot.until):
         return True
     try:
         with transaction.atomic():
-            Slot.objects.create(owner=owner, number=number, holder=holder, until=now + HELD)
+            slot.save()
     except IntegrityError:
         return False
     return True

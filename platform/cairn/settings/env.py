@@ -151,6 +151,7 @@ class Environment(BaseSettings):
     conversation_retention_days: int = Field(
         0, ge=0, le=36500, description="Conversations unused for so many days are deleted; 0: never"
     )
+    followed_at_once: int = Field(20, ge=0, description="Imports, jobs and queues that one user may watch")
     cairn_fault: str = Field("", description="For tests: kill the worker at this point of a job")
     log_level: str = Field("WARNING", description="INFO tells of each job")
     sample_knowledge_base: bool = Field(True, description="Load docs/ as 'Cairn help' at first start")

@@ -9,6 +9,8 @@ from django.test import Client
 from cairn.audit.models import Event
 from cairn.library.models import Document, KnowledgeBase
 from cairn.limits.models import Limit, Slot, Usage
+from ingestion.jobs import job_cancel
+from ingestion.models import Job
 from retrieval.engine import Engine
 from retrieval.models import Message
 from tests.web.api.conftest import Caller, assert_problem, events, indexed, streamed
@@ -108,6 +110,18 @@ def test_a_reader_who_goes_away_gives_the_place_back(mia: Caller, leave: Documen
     deadline = time.monotonic() + 5
     while Slot.objects.exists() and time.monotonic() < deadline:
         time.sleep(0.05)
+    assert not Slot.objects.exists()
+
+
+def test_so_much_is_followed_at_once(mia: Caller, document: Document, limit: Any) -> None:
+    limit("everyone", followed_at_once=1)
+    first = mia.get("/jobs/events")
+    assert_problem(mia.get("/jobs/events"), 429, "rate_limited")
+    streamed(first, until=b"\n\n")  # and away
+    assert not Slot.objects.exists()
+    job = Job.objects.get(version__document=document)
+    job_cancel(job=job, principal=mia.principal)
+    assert b"cancelled" in streamed(mia.get(f"/jobs/{job.id}/events"))
     assert not Slot.objects.exists()
 
 
