@@ -12,7 +12,7 @@ from django.db.models import Count, F, Max, Min, Q, Sum
 from django.utils import timezone
 
 from cairn.access.models import Role
-from cairn.access.rules import role_in
+from cairn.access.rules import documents_for, role_in, roles_in
 from cairn.access.scope import Principal
 from cairn.audit.services import record
 from cairn.errors import CairnError, Conflict, Forbidden
@@ -171,11 +171,13 @@ def _count(*conditions: Q, **fields: Any) -> Count:
     return Count("id", filter=Q(*conditions, **fields))
 
 
-def summaries(batches: Iterable[Import]) -> dict[UUID, Summary]:
-    """By id, in one query."""
+def summaries(batches: Iterable[Import], principal: Principal | None = None) -> dict[UUID, Summary]:
+    """By id, in one query. Of what others brought in, the principal's sum has the documents that they may
+    read; None: the sum of everything."""
     wanted = {batch.id: batch for batch in batches}
+    counting = _counting(list(wanted.values()), principal) if principal else Q()
     rows = (
-        ImportItem.objects.filter(batch__in=wanted)
+        ImportItem.objects.filter(counting, batch__in=wanted)
         .order_by()
         .values("batch")
         .annotate(
@@ -196,6 +198,20 @@ def summaries(batches: Iterable[Import]) -> dict[UUID, Summary]:
     )
     counted: dict[UUID, Mapping[str, Any]] = {row["batch"]: row for row in rows}
     return {identity: _summary(batch, counted.get(identity, {})) for identity, batch in wanted.items()}
+
+
+def _counting(batches: Sequence[Import], principal: Principal) -> Q:
+    """Managers see everything there, and whoever brought files in knows what they brought."""
+    roles = roles_in(principal)
+
+    def whole(batch: Import) -> bool:
+        return batch.user_id == principal.user or roles.get(batch.knowledge_base_id) == Role.MANAGER
+
+    in_part = [batch for batch in batches if not whole(batch)]
+    if not in_part:
+        return Q()
+    bases = {batch.knowledge_base_id for batch in in_part}
+    return ~Q(batch__in=in_part) | Q(document__in=documents_for(principal).filter(knowledge_base__in=bases))
 
 
 _COUNTS: Final = ("queued", "processing", "ready", "failed", "cancelled", "unchanged", "refused")

@@ -86,12 +86,12 @@ class Import(BaseModel):
     updated_at: datetime
 
     @classmethod
-    def of(cls, row: ImportRow) -> "Import":
-        return cls.all_of([row])[0]
+    def of(cls, row: ImportRow, principal: Principal) -> "Import":
+        return cls.all_of([row], principal)[0]
 
     @classmethod
-    def all_of(cls, rows: "list[ImportRow]") -> "list[Import]":
-        sums = summaries(rows)
+    def all_of(cls, rows: "list[ImportRow]", principal: Principal) -> "list[Import]":
+        sums = summaries(rows, principal)
         return [cls._of(row, sums[row.id]) for row in rows]
 
     @classmethod
@@ -197,7 +197,7 @@ def import_add(request: HttpRequest, knowledge_base_id: str, payload: NewImport)
         kind=ImportKind(payload.kind),
         expected=payload.files,
     )
-    return Status(201, Import.of(row))
+    return Status(201, Import.of(row, principal))
 
 
 @in_knowledge_base.get("/{knowledge_base_id}/imports", response=Page[Import], auth=READS)
@@ -206,12 +206,12 @@ def import_list(request: HttpRequest, knowledge_base_id: str, query: Query[PageQ
     principal = principal_of(request)
     base = knowledge_base_for(principal, knowledge_base_id)
     found = page_of(imports_for(principal).filter(knowledge_base=base), query, newest_first=True)
-    return Page(items=Import.all_of(list(found.rows)), next_cursor=found.next_cursor)
+    return Page(items=Import.all_of(list(found.rows), principal), next_cursor=found.next_cursor)
 
 
 @router.get("/{import_id}", response=Import, auth=READS)
 def import_get(request: HttpRequest, import_id: str) -> Import:
-    return Import.of(import_for(principal_of(request), import_id))
+    return _import(principal_of(request), import_id)
 
 
 @router.get("/{import_id}/items", response=Page[Item], auth=READS)
@@ -229,7 +229,7 @@ def import_done(request: HttpRequest, import_id: str, payload: Close) -> Import:
     principal = principal_of(request)
     row = import_for(principal, import_id)
     require_import_editor(principal, row)
-    return Import.of(import_close(batch=row, unchanged=payload.unchanged))
+    return Import.of(import_close(batch=row, unchanged=payload.unchanged), principal)
 
 
 @router.post("/{import_id}/cancel", response={202: Import}, auth=WORKS)
@@ -237,7 +237,7 @@ def import_stop(request: HttpRequest, import_id: str) -> Status[Import]:
     """Takes the role editor. Takes no more files; its open jobs end within seconds. 409 if it has ended."""
     principal = principal_of(request)
     row = import_cancel(batch=import_for(principal, import_id), principal=principal)
-    return Status(202, Import.of(row))
+    return Status(202, Import.of(row, principal))
 
 
 @router.get(
@@ -251,7 +251,7 @@ def import_events(request: HttpRequest, import_id: str) -> StreamingHttpResponse
 
 
 def _import(principal: Principal, import_id: str) -> Import:
-    return Import.of(import_for(principal, import_id))
+    return Import.of(import_for(principal, import_id), principal)
 
 
 def _is_over(batch: Import) -> bool:

@@ -52,16 +52,16 @@ def show_import(request: HttpRequest, principal: Principal, import_id: str) -> H
         "batch": batch,
         "kind": KINDS[ImportKind(batch.kind)],
         "container": documents_for(principal).filter(pk=container).first() if container else None,
-        "shape": _shapes([batch])[0],
+        "shape": _shapes([batch], principal)[0],
         "base": base_card(principal, batch.knowledge_base),
         "failures": failures_data(),
     }
     return show(request, principal, "pages/library/import.html", context, area="library")
 
 
-def import_rows(batches: Iterable[Import]) -> list[ImportRow]:
+def import_rows(batches: Iterable[Import], principal: Principal) -> list[ImportRow]:
     found = list(batches)
-    sums = summaries(found)
+    sums = summaries(found, principal)
     return [_row(batch, sums[batch.id]) for batch in found]
 
 
@@ -102,12 +102,12 @@ def open_imports(principal: Principal, base: KnowledgeBase) -> list[dict[str, An
     """Those that are not over, oldest first, as the REST API has them."""
     rows = imports_for(principal).filter(knowledge_base=base)
     latest = list(rows.order_by("-created_at")[:LOOKED_AT])
-    over = {identity for identity, found in summaries(latest).items() if found.over}
-    return _shapes([batch for batch in reversed(latest) if batch.id not in over])
+    over = {identity for identity, found in summaries(latest, principal).items() if found.over}
+    return _shapes([batch for batch in reversed(latest) if batch.id not in over], principal)
 
 
-def _shapes(batches: list[Import]) -> list[dict[str, Any]]:
-    return [shape.model_dump(mode="json") for shape in ImportShape.all_of(batches)]
+def _shapes(batches: list[Import], principal: Principal) -> list[dict[str, Any]]:
+    return [shape.model_dump(mode="json") for shape in ImportShape.all_of(batches, principal)]
 
 
 def failures_data() -> dict[str, dict[str, Any]]:

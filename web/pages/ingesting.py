@@ -115,7 +115,7 @@ def _imports(principal: Principal, page_number: str) -> dict[str, Any]:
     rows = imports_for(principal).filter(knowledge_base__in=knowledge_bases_for(principal, role=Role.EDITOR))
     found = list(rows.order_by("-created_at", "-id")[(number - 1) * SHOWN : number * SHOWN + 1])
     more = len(found) > SHOWN
-    return {"imports": import_rows(found[:SHOWN]), "next_page": number + 1 if more else None}
+    return {"imports": import_rows(found[:SHOWN], principal), "next_page": number + 1 if more else None}
 
 
 def _administration() -> dict[str, Any]:
