@@ -11,6 +11,7 @@ from cairn.accounts.models import User
 from cairn.accounts.services import user_delete
 from cairn.audit.services import record
 from cairn.errors import Unavailable
+from cairn.limits.models import Usage
 from ingestion.erasure import REMOVED
 from ingestion.models import Receipt, ReceiptState
 from ingestion.scrubbing import scrub
@@ -21,8 +22,11 @@ def user_erase(*, user: User, actor: UUID | None) -> Receipt:
     """With conversations, keys, sessions and grants. What they uploaded is not theirs: it stays."""
     identity: UUID = user.pk
     with transaction.atomic():
+        keys = list(user.api_keys.values_list("id", flat=True))
+        used, _ = Usage.objects.filter(owner__in=[identity, *keys]).delete()
         quotes = Citation.objects.filter(message__conversation__user=user).count()
-        removed = {**dict.fromkeys(REMOVED, 0), "rows": user_delete(user, actor=actor), "quotes": quotes}
+        removed = {**dict.fromkeys(REMOVED, 0), "quotes": quotes}
+        removed["rows"] = user_delete(user, actor=actor) + used
         if any(rows.exists() for rows in _rows_of(identity)):
             raise Unavailable("Something still belongs to a user who was erased.")
         receipt = Receipt.objects.create(

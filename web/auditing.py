@@ -18,10 +18,14 @@ def export(events: EventQuerySet, form: str) -> Iterator[str]:
     """Oldest first, some hundred lines at a time, however many they are."""
     header, written = FORMATS[form]
     yield header
+    yield from map(written, batches(events))
+
+
+def batches(events: EventQuerySet) -> Iterator[Sequence[Event]]:
     last = 0
     while rows := list(events.filter(id__gt=last).order_by("id")[:AT_ONCE]):
         last = rows[-1].id
-        yield written(rows)
+        yield rows
 
 
 def fields(event: Event) -> dict[str, object]:

@@ -86,4 +86,5 @@ def event_export(request: HttpRequest, query: Query[ExportQuery]) -> StreamingHt
     """The oldest first, as CSV for spreadsheets or as JSON lines. The export itself is on record."""
     record("audit.exported", actor=principal_of(request).actor, subject="audit", format=query.format)
     name = f"audit-{datetime.now(UTC):%Y-%m-%d}.{query.format}"
-    return pulled(export(query.found(), query.format), name=name, media_type=MEDIA_TYPES[query.format])
+    lines = (part.encode() for part in export(query.found(), query.format))
+    return pulled(lines, name=name, media_type=MEDIA_TYPES[query.format])

@@ -42,7 +42,7 @@ async def _blocks(file: "File[bytes]") -> AsyncIterator[bytes]:
             yield block
 
 
-def pulled(parts: Iterator[str], *, name: str, media_type: str) -> StreamingHttpResponse:
+def pulled(parts: Iterator[bytes], *, name: str, media_type: str) -> StreamingHttpResponse:
     """An attachment that is made while it is sent."""
     response = StreamingHttpResponse(_each(parts), content_type=media_type)
     response["Content-Disposition"] = content_disposition_header(True, name) or "attachment"
@@ -50,12 +50,12 @@ def pulled(parts: Iterator[str], *, name: str, media_type: str) -> StreamingHttp
     return response
 
 
-async def _each(parts: Iterator[str]) -> AsyncIterator[bytes]:
-    def following() -> str | None:
+async def _each(parts: Iterator[bytes]) -> AsyncIterator[bytes]:
+    def following() -> bytes | None:
         return next(parts, None)
 
     while (part := await sync_to_async(following)()) is not None:
-        yield part.encode()
+        yield part
 
 
 def picture(request: HttpRequest, content: bytes, *, tag: str) -> HttpResponse:

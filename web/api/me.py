@@ -1,7 +1,11 @@
-from django.http import HttpRequest
+from django.http import HttpRequest, StreamingHttpResponse
 from ninja import Router
 
+from cairn.access.principals import require_unlimited
+from cairn.accounts.models import User
+from cairn.errors import Forbidden
 from web.api.schemas import Me
+from web.api.users import ZIP, exported
 from web.auth import needs, principal_of
 
 router = Router(tags=["Me"])
@@ -11,3 +15,13 @@ router = Router(tags=["Me"])
 def me(request: HttpRequest) -> Me:
     """Whom the key or the session acts for."""
     return Me.of(principal_of(request))
+
+
+@router.get("/export", auth=needs("admin"), openapi_extra={"responses": ZIP})
+def me_export(request: HttpRequest) -> StreamingHttpResponse:
+    """Everything Cairn holds about me, as a ZIP. A key needs the scope `admin`: it can do whatever I can."""
+    principal = principal_of(request)
+    require_unlimited(principal)
+    if principal.viewer:
+        raise Forbidden("Stop viewing as somebody else to take your own data.", code="read_only")
+    return exported(User.objects.get(pk=principal.user), actor=principal.actor)

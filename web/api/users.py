@@ -1,19 +1,25 @@
 """Users, for admins."""
 # ruff: noqa: ARG001 (the framework passes the request by name)
 
-from django.http import HttpRequest, HttpResponse
+from uuid import UUID
+
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from ninja import Query, Router, Status
 
 from cairn.access.lookup import one_of
 from cairn.accounts.models import User as UserRow
 from cairn.accounts.services import user_create, user_update
+from cairn.audit.services import record
 from ingestion.people import user_erase
+from web.api.downloads import pulled
 from web.api.fields import Body, Members, Password, Patch, Username, Yes, id_or_nobody
 from web.api.pagination import Page, PageQuery, page_of
 from web.api.schemas import User
 from web.auth import needs, principal_of
+from web.subject_export import subject_export
 
 router = Router(tags=["Users"], auth=needs(admin=True))
+ZIP = {200: {"description": "OK", "content": {"application/zip": {}}}}
 
 
 class NewUser(Body):
@@ -75,3 +81,14 @@ def user_remove(request: HttpRequest, user_id: str, response: HttpResponse) -> S
     receipt = user_erase(user=row, actor=principal_of(request).actor)
     response["Location"] = f"/api/v1/receipts/{receipt.id}"
     return Status(204, None)
+
+
+@router.get("/{user_id}/export", openapi_extra={"responses": ZIP})
+def user_export(request: HttpRequest, user_id: str) -> StreamingHttpResponse:
+    """Everything Cairn holds about a user, as a ZIP, for when they ask for it. Itself on record."""
+    return exported(one_of(UserRow.objects.all(), user_id), actor=principal_of(request).actor)
+
+
+def exported(user: UserRow, *, actor: UUID) -> StreamingHttpResponse:
+    record("user.exported", actor=actor, subject=f"user:{user.id}")
+    return pulled(subject_export(user), name=f"user-{user.id}.zip", media_type="application/zip")

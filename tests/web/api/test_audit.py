@@ -77,7 +77,8 @@ def test_people_groups_and_keys_are_on_record(admin: Caller) -> None:
     admin.delete(f"/groups/{group}")
     admin.delete(f"/users/{user}")
     assert actions(admin) == [
-        "group.created", "user.created", "user.changed", "group.changed", "group.deleted", "user.deleted"
+        "group.created", "user.created", "user.changed", "group.changed", "group.deleted", "user.deleted",
+        "erasure.done",
     ]  # fmt: skip
     changed = found(admin, action="user.changed", subject=f"user:{user}")[0]
     assert changed["detail"] == {"fields": ["password"], "is_admin": True}

@@ -29,7 +29,8 @@ class Guard(Enum):
     lies in: who has none there gets 404, who has a lower one 403. `EDITOR_OR_404` and `MANAGER_OR_404`: who
     has a lower one does not learn that it is there. `EDITS_SOMETHING`, `MANAGES_SOMETHING`: whatever it is.
     OWNER: whose it is, and not even admins. REQUESTER: whose it is, and admins. UNLIMITED: everyone but keys
-    that are limited to some knowledge bases. THEMSELVES: signed in, and not seen through by an admin."""
+    that are limited to some knowledge bases. THEMSELVES: signed in, not seen through by an admin, and not
+    through a key that is limited."""
 
     ANYONE = "anyone"
     SIGNED_IN = "signed in"
@@ -131,6 +132,7 @@ def _behind_the_door(guard: Guard, actor: Actor) -> Answer:
     passes = {
         Guard.ADMIN: (admin, 403),
         Guard.UNLIMITED: (not actor.limited, 403),
+        Guard.THEMSELVES: (not actor.limited, 403),
         Guard.OWNER: (actor.owns, 404),
         Guard.REQUESTER: (actor.owns or admin, 404),
     }

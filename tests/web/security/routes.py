@@ -81,11 +81,13 @@ ROUTES: list[Route] = [
     # People
     api("GET", "/me", Guard.SIGNED_IN),
     api("GET", "/me/usage", Guard.SIGNED_IN),
+    api("GET", "/me/export", Guard.THEMSELVES, ("admin",)),
     api("GET", "/users", Guard.ADMIN),
     api("POST", "/users", Guard.ADMIN, body={"username": "new"}),
     api("GET", "/users/{user_id}", Guard.ADMIN),
     api("PATCH", "/users/{user_id}", Guard.ADMIN, body={"is_active": False}),
     api("DELETE", "/users/{user_id}", Guard.ADMIN),
+    api("GET", "/users/{user_id}/export", Guard.ADMIN),
     api("GET", "/groups", Guard.ADMIN),
     api("POST", "/groups", Guard.ADMIN, body={"name": "new"}),
     api("GET", "/groups/{group_id}", Guard.ADMIN),

@@ -1,0 +1,143 @@
+"""What somebody may take along: all that is theirs, and nothing that lets in."""
+
+import io
+import json
+import random
+import tracemalloc
+import zipfile
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from cairn.access.models import Role
+from cairn.access.services import grants_replace
+from cairn.accounts.models import ApiKey
+from cairn.accounts.services import api_key_create
+from cairn.audit.models import Event
+from cairn.library.models import Document, KnowledgeBase
+from retrieval.conversations import WITHHELD, conversation_start
+from retrieval.engine import Engine
+from retrieval.models import Citation, Message
+from tests.web.api.conftest import Caller, assert_problem, caller_for, indexed, streamed
+from web.subject_export import BLOCK, MEMBERS, subject_export
+
+QUOTE = "Employees get 25 days of leave a year."
+Rows = dict[str, list[dict[str, Any]]]
+
+
+def unpacked(body: bytes) -> Rows:
+    with zipfile.ZipFile(io.BytesIO(body)) as archive:
+        assert archive.testzip() is None
+        return {
+            name.removesuffix(".jsonl"): [json.loads(line) for line in archive.read(name).splitlines()]
+            for name in archive.namelist()
+        }
+
+
+def taken(caller: Caller, path: str = "/me/export") -> Rows:
+    answer = caller.get(path)
+    assert answer.status_code == 200, answer.content
+    assert answer["Content-Type"] == "application/zip"
+    assert answer["Content-Disposition"].startswith("attachment")
+    return unpacked(streamed(answer))
+
+
+@pytest.fixture
+def rob(rob: Caller, grant: Callable[[Caller, Role], None], document: Document, parts: Engine) -> Caller:
+    """Has asked, and said what he thinks of it."""
+    grant(rob, Role.EDITOR)
+    (chunk,) = indexed(document, parts, QUOTE)
+    conversation = conversation_start(principal=rob.principal, question="How many days?")
+    message = Message.objects.create(
+        conversation=conversation, question="How many days?", answer=f"{QUOTE} [1]", state="done",
+        rating="up", rating_comment="Helpful.",
+    )  # fmt: skip
+    Citation.objects.create(
+        message=message, marker=1, document=document, version=chunk.version_id, chunk=chunk.id,
+        title=document.title, quote=QUOTE,
+    )  # fmt: skip
+    rob.upload(str(document.knowledge_base_id), "mine.md", b"# Mine")
+    Client().force_login(rob.user)
+    return rob
+
+
+def test_it_holds_all_that_is_theirs(rob: Caller, mia: Caller, base: KnowledgeBase) -> None:
+    rows = taken(rob)
+    assert list(rows) == list(MEMBERS)
+    assert rows["profile"][0]["username"] == "rob"
+    assert rows["grants"] == [{"knowledge_base": str(base.id), "role": "editor"}]
+    assert [key["label"] for key in rows["keys"]] == ["test"]
+    assert len(rows["sessions"]) == 1
+    (message,) = rows["conversations"][0]["messages"]
+    assert (message["question"], message["answer"]) == ("How many days?", f"{QUOTE} [1]")
+    assert message["citations"][0]["quote"] == QUOTE
+    assert message["feedback"] == {"rating": "up", "reason": "", "comment": "Helpful."}
+    assert [upload["filename"] for upload in rows["uploads"]] == ["mine.md"]
+    assert {"document.submitted", "sign_in"} <= {event["action"] for event in rows["audit"]}
+    assert all(event["actor"] == str(rob.user.id) for event in rows["audit"])
+    assert Event.objects.filter(action="user.exported", subject=f"user:{rob.user.id}").count() == 1
+
+
+def test_it_holds_nothing_of_others_and_nothing_that_lets_in(rob: Caller, mia: Caller) -> None:
+    conversation_start(principal=mia.principal, question="Mia's own question")
+    text = json.dumps(taken(rob))
+    assert "Mia's own question" not in text
+    assert rob.key not in text
+    assert ApiKey.objects.get(user=rob.user).digest not in text
+    assert "password" not in text
+    client = Client()
+    client.force_login(rob.user)
+    assert client.session.session_key not in json.dumps(taken(rob))
+
+
+def test_what_they_may_not_read_any_more_stays_back(rob: Caller, base: KnowledgeBase) -> None:
+    grants_replace(knowledge_base=base, grants=[], actor=None)
+    rows = taken(rob)
+    assert rows["conversations"][0]["messages"][0]["answer"] == WITHHELD
+    assert QUOTE not in json.dumps(rows)
+
+
+def test_admins_take_it_for_somebody_who_asks_for_it(admin: Caller, rob: Caller, mia: Caller) -> None:
+    path = f"/users/{rob.user.id}/export"
+    assert taken(admin, path)["profile"][0]["username"] == "rob"
+    event = Event.objects.get(action="user.exported")
+    assert event.actor == admin.user.id
+    assert_problem(mia.get(path), 403, "forbidden")
+
+
+def test_neither_weak_nor_limited_keys_take_it(rob: Caller, base: KnowledgeBase) -> None:
+    said: list[dict[str, Any]] = [{"scopes": ["ask", "manage"]}, {"knowledge_bases": [base.id]}]
+    for limits in said:
+        _, key = api_key_create(user=rob.user, label="x", **limits)
+        assert_problem(Caller(rob.user, key).get("/me/export"), 403, "forbidden")
+
+
+def test_not_while_viewing_as_somebody(admin: Caller, rob: Caller) -> None:
+    client = Client()
+    client.force_login(admin.user)
+    client.post(f"/admin/users/{rob.user.id}/view-as")
+    assert_problem(client.get("/api/v1/me/export"), 403, "read_only")
+
+
+def test_pages_offer_it(admin: Caller, rob: Caller) -> None:
+    client = Client()
+    client.force_login(admin.user)
+    assert "/api/v1/me/export" in client.get("/account").content.decode()
+    assert f"/api/v1/users/{rob.user.id}/export" in client.get("/admin/users").content.decode()
+
+
+def test_it_is_made_while_it_is_sent(db: None) -> None:
+    caller, noise = caller_for("talker"), random.Random(5)
+    for _ in range(300):
+        conversation = conversation_start(principal=caller.principal, question="More?")
+        Message.objects.create(
+            conversation=conversation, question="More?", answer=noise.randbytes(20_000).hex()
+        )
+    tracemalloc.start()
+    sizes = [len(part) for part in subject_export(caller.user)]
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert max(sizes) < 4 * BLOCK
+    assert peak < sum(sizes) / 2
