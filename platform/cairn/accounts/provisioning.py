@@ -88,11 +88,6 @@ def team_update(group: Group, *, name: str, external_id: str, members: Collectio
 
 def _team_save(group: Group, name: str, external_id: str) -> None:
     group.name, group.external_id = _checked_name(name), _checked_external_id(external_id)
-    others = Group.objects.filter(source=SCIM).exclude(pk=group.pk)
-    if others.filter(name=group.name).exists():
-        raise Taken(f"There is already a group named “{group.name}”.")
-    if external_id and others.filter(external_id=external_id).exists():
-        raise Taken("Another group has this externalId.")
     try:
         with transaction.atomic():
             group.save()

@@ -127,8 +127,8 @@ class Directory:
         settings = self._settings
         connection = Connection(
             self._server(),
-            user=dn or settings.bind_dn or None,
-            password=password or settings.bind_password or None,
+            user=settings.bind_dn or None if dn is None else dn,
+            password=settings.bind_password or None if dn is None else password,
             auto_referrals=False,
             check_names=False,
             read_only=True,
