@@ -11,10 +11,13 @@ from allauth.mfa.totp.internal.auth import generate_totp_secret
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser
+from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.encoding import force_bytes
 from django.utils.http import url_has_allowed_host_and_scheme
+
+from cairn.errors import Unavailable
 
 SILENT = "account/messages/"
 
@@ -22,6 +25,14 @@ SILENT = "account/messages/"
 class AccountAdapter(DefaultAccountAdapter):
     def is_open_for_signup(self, request: HttpRequest) -> bool:  # noqa: ARG002
         return False
+
+    def authenticate(self, request: HttpRequest, **credentials: Any) -> AbstractBaseUser | None:
+        """For forms. A directory that is away is no wrong password."""
+        try:
+            user: AbstractBaseUser | None = super().authenticate(request, **credentials)
+        except Unavailable as error:
+            raise ValidationError(error.message, code=error.code) from error
+        return user
 
     def is_safe_url(self, url: str | None) -> bool:
         """This very host: others of ALLOWED_HOSTS may be other programs."""
