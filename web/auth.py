@@ -64,7 +64,7 @@ def _keep(request: HttpRequest, principal: Principal) -> Principal:
 def _principal_of_session(request: HttpRequest) -> Principal:
     if not isinstance(request.user, User):
         raise NotSignedIn
-    if second_factor_missing(request.user):
+    if second_factor_missing(request, request.user):
         raise SecondFactorMissing
     viewed = request.session.get(VIEWED) if request.user.is_admin else None
     user = User.objects.filter(pk=viewed, is_active=True).first() if viewed else None

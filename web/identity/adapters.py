@@ -2,23 +2,32 @@
 
 import base64
 import hashlib
-from http import HTTPStatus
+import logging
 from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
+from allauth.core.exceptions import ImmediateHttpResponse
 from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.mfa.totp.internal.auth import generate_totp_secret
+from allauth.socialaccount.adapter import DefaultSocialAccountAdapter, _build_apps_from_settings
+from allauth.socialaccount.models import SocialApp, SocialLogin
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.exceptions import ValidationError
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
 from django.utils.encoding import force_bytes
 from django.utils.http import url_has_allowed_host_and_scheme
 
+from cairn.accounts.models import User
 from cairn.errors import Unavailable
+from cairn.settings.identity import IdentityProvider
+from web.identity.arriving import groups_told, known_by_scim, may_enter, rights_set, user_arrived
+from web.identity.providers import provider_from
+from web.identity.refusing import failed, refused
 
+log = logging.getLogger(__name__)
 SILENT = "account/messages/"
 
 
@@ -51,6 +60,73 @@ class AccountAdapter(DefaultAccountAdapter):
             super().add_message(request, level, message_template, *args, **kwargs)
 
 
+class SocialAdapter(DefaultSocialAccountAdapter):
+    """People are known by provider and subject alone."""
+
+    def list_apps(
+        self,
+        request: HttpRequest,  # noqa: ARG002
+        provider: str | None = None,
+        client_id: str | None = None,
+    ) -> list[SocialApp]:
+        """Those of the configuration; none that somebody wrote into the database."""
+        found = _build_apps_from_settings(provider=provider, client_id=client_id)
+        return [app for apps in found.values() for app in apps]
+
+    def is_open_for_signup(self, request: HttpRequest, sociallogin: SocialLogin) -> bool:  # noqa: ARG002
+        return True
+
+    def is_auto_signup_allowed(self, request: HttpRequest, sociallogin: SocialLogin) -> bool:  # noqa: ARG002
+        return True
+
+    def can_authenticate_by_email(self, login: SocialLogin, email: str) -> bool:  # noqa: ARG002
+        return False
+
+    def pre_social_login(self, request: HttpRequest, sociallogin: SocialLogin) -> None:
+        provider = _provider_of(sociallogin)
+        groups = groups_told(provider, sociallogin.claims)
+        if not may_enter(provider, groups):
+            told = f"{provider.name} knows you, but in none of the groups that may use Cairn."
+            raise ImmediateHttpResponse(refused(request, told))
+        sociallogin.state["process"] = "login"
+        sociallogin.email_addresses = []
+        if not sociallogin.is_existing and (user := known_by_scim(provider, sociallogin.claims)):
+            _join(sociallogin, user)
+        if sociallogin.is_existing and sociallogin.user.is_active:
+            rights_set(sociallogin.user, provider, groups)
+
+    def save_user(self, request: HttpRequest, sociallogin: SocialLogin, form: Any = None) -> User:  # noqa: ARG002
+        provider = _provider_of(sociallogin)
+        with transaction.atomic():
+            user = user_arrived(provider, sociallogin.claims)
+            _join(sociallogin, user)
+            rights_set(user, provider, groups_told(provider, sociallogin.claims))
+        return user
+
+    def on_authentication_error(
+        self,
+        request: HttpRequest,
+        provider: Any,
+        error: Any = None,
+        exception: Exception | None = None,
+        extra_context: dict[str, Any] | None = None,
+    ) -> None:
+        reason = (extra_context or {}).get("saml_last_error_reason") or exception or error
+        log.warning("signing in with %s failed: %s", provider.sub_id, reason)
+        raise ImmediateHttpResponse(failed(request, provider.name))
+
+
+def _provider_of(sociallogin: SocialLogin) -> IdentityProvider:
+    found = provider_from(sociallogin.account.provider)
+    assert found is not None  # allauth found it in the same configuration
+    return found
+
+
+def _join(sociallogin: SocialLogin, user: User) -> None:
+    sociallogin.user = sociallogin.account.user = user
+    sociallogin.account.save()
+
+
 class SecondFactorAdapter(DefaultMFAAdapter):
     """Secrets of second factors lie in the database encrypted: a copy of it makes no codes."""
 
@@ -72,8 +148,3 @@ def _fernet() -> MultiFernet:
 def _fernet_of(key: str | bytes) -> Fernet:
     digest = hashlib.sha256(b"cairn.second_factor:" + force_bytes(key)).digest()
     return Fernet(base64.urlsafe_b64encode(digest))
-
-
-def refused(request: HttpRequest, reason: str) -> HttpResponse:
-    """A page that says why somebody is not let in."""
-    return render(request, "pages/refused.html", {"reason": reason}, status=HTTPStatus.FORBIDDEN)

@@ -6,9 +6,11 @@ from allauth.mfa.models import Authenticator
 from django.conf import settings
 from django.db import transaction
 from django.db.models import F
+from django.http import HttpRequest
 
 from cairn.accounts.models import User
 from cairn.audit.services import record
+from web.identity.providers import vouched_for
 
 KINDS = (Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN)
 
@@ -21,8 +23,8 @@ def users_with_second_factor() -> set[UUID]:
     return set(Authenticator.objects.filter(type__in=KINDS).values_list("user", flat=True))
 
 
-def second_factor_missing(user: User) -> bool:
-    return must_have_second_factor(user) and not has_second_factor(user)
+def second_factor_missing(request: HttpRequest, user: User) -> bool:
+    return must_have_second_factor(user) and not has_second_factor(user) and not vouched_for(request)
 
 
 def must_have_second_factor(user: User) -> bool:

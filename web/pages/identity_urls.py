@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from web.pages import second_factor, session
+from web.pages import federation, second_factor, session
 
 urlpatterns = [
     path("login", session.login, name="account_login"),
@@ -23,4 +23,11 @@ urlpatterns = [
         second_factor.passkey_remove,
         name="mfa_remove_webauthn",
     ),
+    path("oidc/<slug:provider_id>/login", federation.oidc_login, name="openid_connect_login"),
+    path("oidc/<slug:provider_id>/callback", federation.oidc_callback, name="openid_connect_callback"),
+    path("saml/<slug:organization_slug>/login", federation.saml_login, name="saml_login"),
+    path("saml/<slug:organization_slug>/acs", federation.saml_acs, name="saml_acs"),
+    path("saml/<slug:organization_slug>/acs/finish", federation.saml_finish, name="saml_finish_acs"),
+    path("saml/<slug:organization_slug>/logout", federation.saml_logout, name="saml_sls"),
+    path("saml/<slug:organization_slug>/metadata", federation.saml_metadata, name="saml_metadata"),
 ]

@@ -60,7 +60,7 @@ class FactorsView(IndexView):
         return {
             **super().get_context_data(**kwargs),
             "required": must_have_second_factor(user),
-            "missing": second_factor_missing(user),
+            "missing": second_factor_missing(self.request, user),
         }
 
 

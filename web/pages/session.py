@@ -1,5 +1,6 @@
 """Signing in and out."""
 
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
@@ -9,16 +10,38 @@ from django.core.exceptions import NON_FIELD_ERRORS
 from django.forms import Form
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.urls import reverse
+from django.utils.http import urlencode
 from django.views.decorators.http import require_http_methods, require_POST
 
 from cairn.errors import Unavailable
+from web.identity.providers import identity_providers
 
 WAIT_SECONDS = 300
 """How long failed attempts count at most; see ACCOUNT_RATE_LIMITS."""
 
 
+@dataclass(frozen=True, slots=True)
+class DoorView:
+    name: str
+    address: str
+
+
+def doors(next_url: str | None) -> list[DoorView]:
+    """What the sign-in page offers."""
+    query = f"?{urlencode({'next': next_url})}" if next_url else ""
+    providers = identity_providers()
+    return [
+        *(DoorView(p.name, reverse("openid_connect_login", args=[p.id]) + query) for p in providers.oidc),
+        *(DoorView(p.name, reverse("saml_login", args=[p.id]) + query) for p in providers.saml),
+    ]
+
+
 class SignInView(LoginView):
     template_name = "pages/login.html"
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        return {**super().get_context_data(**kwargs), "providers": doors(self.get_next_url())}
 
     def form_invalid(self, form: LoginForm) -> HttpResponse:
         throttled = is_throttled(form)

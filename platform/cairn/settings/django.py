@@ -8,6 +8,7 @@ from csp.constants import NONE, SELF
 
 from cairn.errors import ConfigurationError
 from cairn.settings import ROOT, environment
+from cairn.settings.identity import allauth_settings, identity_providers
 from cairn.settings.ldap import ldap_settings
 from cairn.settings.secrets import kept_secret
 
@@ -86,6 +87,7 @@ INSTALLED_APPS = [
     "allauth",
     "allauth.account",
     "allauth.mfa",
+    "allauth.socialaccount",
 ]
 MIDDLEWARE = [
     "web.headers.HeadersMiddleware",
@@ -127,11 +129,18 @@ AUTHENTICATION_BACKENDS = [
     *(["cairn.accounts.ldap.backend.LdapBackend"] if LDAP else []),
 ]
 ACCOUNT_ADAPTER = "web.identity.adapters.AccountAdapter"
+IDENTITY_PROVIDERS = identity_providers(_env.identity_providers)
+SOCIALACCOUNT_ADAPTER = "web.identity.adapters.SocialAdapter"
+SOCIALACCOUNT_PROVIDERS = allauth_settings(IDENTITY_PROVIDERS)
+SOCIALACCOUNT_EMAIL_VERIFICATION = "none"
+# A form may post to this origin only, also by way of redirects (see form-action): links lead away.
+SOCIALACCOUNT_LOGIN_ON_GET = True
 ACCOUNT_FORMS = {"login": "web.identity.forms.SignInForm"}
 ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_SESSION_REMEMBER = True
 ACCOUNT_RATE_LIMITS = {
     "login": "120/m/ip",  # a whole office may come from one address
+    "federated": "120/m/ip",
     "login_failed": "20/m/ip,10/300s/key",
 }
 MFA_ADAPTER = "web.identity.adapters.SecondFactorAdapter"

@@ -46,6 +46,9 @@ class Environment(BaseSettings):
     outgoing_allowed_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="Hosts of this machine or its network that servers may redirect Cairn to"
     )
+    identity_providers: Path | None = Field(
+        None, description="TOML file with OpenID Connect and SAML providers that people sign in with"
+    )
     require_mfa: Literal["off", "admins", "everyone"] = Field(
         "off", description="Who must set up a second factor before they may do anything else"
     )

@@ -149,6 +149,8 @@ def _things(base: KnowledgeBase, manager: Principal, parts: Engine) -> dict[str,
     )
     return {
         "pk": "1",
+        "provider_id": "nobody",
+        "organization_slug": "nobody",
         "user_id": str(one.id),
         "group_id": str(Group.objects.create(name="Finance").id),
         "team_id": str(Group.objects.create(name="Finance", source="scim").id),

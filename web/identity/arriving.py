@@ -1,0 +1,76 @@
+"""Somebody whom an identity provider sends: who that is here, and what they may."""
+
+import logging
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
+
+from cairn.accounts.external import groups_replace
+from cairn.accounts.models import Identity, User
+from cairn.accounts.services import user_create, user_update
+from cairn.errors import Conflict
+from cairn.settings.identity import IdentityProvider
+
+log = logging.getLogger(__name__)
+Claims = Mapping[str, Any]
+_UNUSUAL = re.compile(r"[^\w.@+-]+")
+NAME_LENGTH = 100
+
+
+def groups_told(provider: IdentityProvider, claims: Claims) -> frozenset[str]:
+    return frozenset(_texts(claims.get(provider.groups)))
+
+
+def may_enter(provider: IdentityProvider, groups: frozenset[str]) -> bool:
+    return not provider.allowed_groups or not provider.allowed_groups.isdisjoint(groups)
+
+
+def known_by_scim(provider: IdentityProvider, claims: Claims) -> User | None:
+    """Whom SCIM knows by the id that the provider tells. Never by a name or an address."""
+    told = _text(claims.get(provider.scim)) if provider.scim else ""
+    found = Identity.objects.filter(source="scim", external_id=told).select_related("user").first()
+    return found.user if found and told else None
+
+
+def user_arrived(provider: IdentityProvider, claims: Claims) -> User:
+    """A new account. A name that is taken belongs to somebody else: this one gets an addition."""
+    told = _text(claims.get(provider.username)) or _text(claims.get("email")).partition("@")[0]
+    name = _UNUSUAL.sub("-", told).strip("-")[:NAME_LENGTH] or "user"
+    for number in range(1, 100):
+        addition = "" if number == 1 else f".{provider.id}" if number == 2 else f".{provider.id}-{number - 1}"
+        if not User.objects.filter(username__iexact=name + addition).exists():
+            return user_create(username=name + addition, email=_email(claims))
+    raise Conflict(f"There are too many people named “{name}”.")
+
+
+def rights_set(user: User, provider: IdentityProvider, groups: frozenset[str]) -> None:
+    """What the provider says now counts, at every sign-in."""
+    groups_replace(user, source=provider.source, names=groups)
+    if provider.admin_group and user.is_admin != (provider.admin_group in groups):
+        try:
+            user_update(user, is_admin=provider.admin_group in groups)
+        except Conflict:
+            log.warning("%s says that user %s is no admin, but nobody else is one", provider.source, user.id)
+
+
+def _texts(value: object) -> list[str]:
+    return [_text(each) for each in value] if isinstance(value, list | tuple) else [_text(value)]
+
+
+def _text(value: object) -> str:
+    """SAML has lists of one."""
+    if isinstance(value, list | tuple):
+        return _text(value[0]) if value else ""
+    return value.strip() if isinstance(value, str) and "\0" not in value else ""
+
+
+def _email(claims: Claims) -> str:
+    told = _text(claims.get("email"))
+    try:
+        validate_email(told)
+    except ValidationError:
+        return ""
+    return told[:254]

@@ -1,0 +1,130 @@
+"""OpenID Connect and SAML as allauth runs them, with what it leaves out."""
+
+import secrets
+from collections.abc import Mapping
+from typing import Any
+
+import jwt
+from allauth.core.exceptions import ImmediateHttpResponse
+from allauth.socialaccount.internal import jwtkit
+from allauth.socialaccount.models import SocialLogin
+from allauth.socialaccount.providers.oauth2.client import OAuth2Error
+from allauth.socialaccount.providers.openid_connect.provider import OpenIDConnectProvider
+from allauth.socialaccount.providers.openid_connect.views import OpenIDConnectOAuth2Adapter
+from allauth.socialaccount.providers.saml.provider import SAMLProvider
+from django.core.cache import cache
+from django.http import HttpRequest, HttpResponse
+from django.utils.crypto import constant_time_compare
+
+from web.identity.refusing import failed
+
+SUBJECT_LENGTH = 191
+SKEW_SECONDS = 60
+ALGORITHMS = {"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"}
+REQUIRED = ["iss", "sub", "aud", "exp", "iat", "nonce"]
+TRANSIENT = "urn:oasis:names:tc:SAML:2.0:nameid-format:transient"
+REPLAY_SECONDS = 24 * 3600
+
+
+class _Source:
+    """Accounts are kept under the source's whole name, so that kinds of providers are not mixed up. What was
+    told of a person is used and not kept."""
+
+    kind: str
+
+    @property
+    def sub_id(self) -> str:
+        return f"{self.kind}:{self.app.provider_id}"  # type: ignore[attr-defined]
+
+    def extract_extra_data(self, data: object) -> dict[str, Any]:  # noqa: ARG002
+        return {}
+
+
+class OpenIdAdapter(OpenIDConnectOAuth2Adapter):
+    """Checks what OpenID Connect Core 3.1.3.7 and 5.3.2 want checked. `nonce`: the one that was sent."""
+
+    nonce = ""
+
+    @property
+    def openid_config(self) -> dict[str, Any]:
+        config: dict[str, Any] = super().openid_config
+        server_url = self.get_provider().app.settings["server_url"]
+        if str(config.get("issuer", "")).rstrip("/") != server_url:
+            raise OAuth2Error("The provider calls itself another name than its address.")
+        return config
+
+    def complete_login(self, request: HttpRequest, app: Any, token: Any, **kwargs: Any) -> SocialLogin:
+        try:
+            claims = self._claims(app, kwargs["response"])
+            told = {**claims, **self._fetch_user_info(token.token)}
+        except (jwt.PyJWTError, KeyError, TypeError, ValueError) as error:
+            raise OAuth2Error(f"What the provider sent is not valid: {type(error).__name__}") from error
+        if told["sub"] != claims["sub"] or not 0 < len(claims["sub"]) <= SUBJECT_LENGTH:
+            raise OAuth2Error("The provider speaks of two people, or of none.")
+        return self.get_provider().sociallogin_from_response(request, told)
+
+    def _claims(self, app: Any, response: Mapping[str, Any]) -> dict[str, Any]:
+        config, token = self.openid_config, response["id_token"]
+        algorithm, key = jwtkit.fetch_key(token, config["jwks_uri"], jwtkit.lookup_kid_jwk)
+        if algorithm not in ALGORITHMS:
+            raise OAuth2Error("The provider signs with an algorithm that is not accepted.")
+        claims: dict[str, Any] = jwt.decode(
+            token,
+            key=key,
+            algorithms=[algorithm],
+            audience=app.client_id,
+            issuer=config["issuer"],
+            leeway=SKEW_SECONDS,
+            options={"require": REQUIRED},
+        )
+        if not self.nonce or not constant_time_compare(str(claims["nonce"]), self.nonce):
+            raise OAuth2Error("The token was not made for this sign-in.")
+        if claims.get("azp", app.client_id) != app.client_id:
+            raise OAuth2Error("The token was made for another program.")
+        return claims
+
+
+class OpenIdProvider(_Source, OpenIDConnectProvider):
+    kind = "oidc"
+    oauth2_adapter_class = OpenIdAdapter
+
+    def redirect(
+        self, request: HttpRequest, process: str, next_url: str | None = None, data: Any = None, **_: Any
+    ) -> HttpResponse:
+        """Nothing of what is sent to the provider comes from the address that was called."""
+        nonce = secrets.token_urlsafe(32)
+        params = {**self.get_auth_params(), "nonce": nonce}
+        sent: HttpResponse = super().redirect(
+            request, process, next_url, data, nonce=nonce, auth_params=params, scope=self.get_scope()
+        )
+        return sent
+
+    def sociallogin_from_response(self, request: HttpRequest, response: dict[str, Any]) -> SocialLogin:
+        login = super().sociallogin_from_response(request, response)
+        login.claims = response
+        return login
+
+
+class SamlProvider(_Source, SAMLProvider):
+    kind = "saml"
+
+    def sociallogin_from_response(self, request: HttpRequest, response: Any) -> SocialLogin:
+        """An assertion counts once, and a name that is made up for one session is nobody's."""
+        assertion = response.get_last_assertion_id()
+        fresh = cache.add(f"saml:{self.app.provider_id}:{assertion}", True, REPLAY_SECONDS)
+        subject = self._subject(response)
+        lasting = response.get_nameid_format() != TRANSIENT or subject != response.get_nameid()
+        if not (assertion and fresh and lasting and subject and len(subject) <= SUBJECT_LENGTH):
+            raise ImmediateHttpResponse(failed(request, self.app.name))
+        login = super().sociallogin_from_response(request, response)
+        login.claims = response.get_attributes()
+        return login
+
+    def _subject(self, response: Any) -> str:
+        """Of the attribute that is configured, if one is; another name could be somebody else's."""
+        by_attribute = "uid" in self.app.settings["attribute_mapping"]
+        found = self._extract(response).get("uid") if by_attribute else response.get_nameid()
+        return str(found or "")
+
+
+provider_classes = [OpenIdProvider, SamlProvider]
