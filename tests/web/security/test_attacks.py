@@ -113,7 +113,9 @@ def test_query_strings_reach_no_operator_and_no_ordering(world: World) -> None:
         plain = sent(route, world, client)
         attacked = sent(route, world, client, query=LOOKUPS)
         assert attacked.status_code == plain.status_code, str(route)
-        if not plain.streaming:
+        if "Location" in plain:  # it leads back to the whole address
+            assert attacked["Location"].partition("?")[0] == plain["Location"].partition("?")[0]
+        elif not plain.streaming:
             assert told(attacked) == told(plain), str(route)
         compared += 1
     assert compared > 60
