@@ -206,7 +206,7 @@ def test_a_provider_that_is_away_or_calls_itself_another_is_told(
 ) -> None:
     running = configured(server_url="http://127.0.0.1:9")
     assert is_refused(client.get("/oidc/house/login"), client)
-    configured(server_url=running.url.replace("127.0.0.1", "localhost"))
+    configured(server_url=f"{running.url}/.well-known/openid-configuration")
     assert client.get("/oidc/house/login").status_code == 403
 
 

@@ -235,7 +235,14 @@ def test_metadata_tell_the_provider_where_to_send() -> None:
     assert Client().get("/saml/nobody/metadata").status_code == 404
 
 
-def test_an_unsigned_request_ends_no_session(signed_in: Callable[[User], Client], rob: User) -> None:
+def test_an_unsigned_request_ends_no_session(
+    signed_in: Callable[[User], Client], rob: User, settings: Any
+) -> None:
     client = signed_in(rob)
+    assert client.get("/saml/house/logout?SAMLRequest=x&Signature=x").status_code == 404
+    [found] = settings.IDENTITY_PROVIDERS.saml
+    ending = found.model_copy(update={"slo_url": "https://idp.example.org/slo"})
+    settings.IDENTITY_PROVIDERS = IdentityProviders(saml=(ending,))
+    settings.SOCIALACCOUNT_PROVIDERS = allauth_settings(settings.IDENTITY_PROVIDERS)
     assert client.get("/saml/house/logout?SAMLRequest=x").status_code == 404
     assert client.get("/").status_code == 200
