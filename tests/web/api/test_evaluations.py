@@ -131,7 +131,7 @@ def test_a_number_beyond_all_numbers_is_no_measure(mia: Caller, base: KnowledgeB
     body = json.dumps(run(base)).replace("0.75", "1e999")
     headers = {"Authorization": f"Bearer {mia.key}"}
     answer = mia.client.post("/api/v1/evaluations", body, content_type="application/json", headers=headers)
-    assert_problem(answer, 422, "invalid")
+    assert_problem(answer, 400, "malformed")
 
 
 def test_answers_go_with_the_document_that_they_quote(
