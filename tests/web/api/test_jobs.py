@@ -12,6 +12,9 @@ from tests.ingestion.queueing import queued
 from tests.web.api.conftest import Caller, assert_problem, events, streamed
 from web.api import following, jobs
 
+COMMITTED = pytest.mark.django_db(transaction=True)
+"""Streams give back their place in a thread of its own, which would wait for a test that never commits."""
+
 
 @pytest.fixture
 def job(document: Document) -> Job:
@@ -105,6 +108,7 @@ def test_the_dead_letters_are_those_that_used_up_their_attempts(mia: Caller, fai
     assert mia.get(f"/jobs/{letter['id']}").json()["attempts"] == 0
 
 
+@COMMITTED
 def test_listing_costs_the_same_while_an_import_of_thousands_waits(
     mia: Caller, base: KnowledgeBase, job: Job
 ) -> None:
@@ -177,6 +181,7 @@ def test_trying_again_needs_a_reason_and_no_unknown_field(mia: Caller) -> None:
     assert_problem(mia.post("/jobs/retry", {"jobs": []}), 422, "invalid")
 
 
+@COMMITTED
 def test_events_tell_of_the_whole_queue(mia: Caller, job: Job, failed: list[Job]) -> None:
     Job.objects.filter(pk=failed[0].pk).update(stage=Stage.PARSING)
     ((name, now),) = events(streamed(mia.get("/jobs/events"), until=b"\n\n"))
@@ -186,6 +191,7 @@ def test_events_tell_of_the_whole_queue(mia: Caller, job: Job, failed: list[Job]
     assert [shown["queue_position"] for shown in now["jobs"]] == [None, 1]
 
 
+@COMMITTED
 def test_the_queue_shows_nobody_what_they_may_not_read(rob: Caller, job: Job, failed: list[Job]) -> None:
     ((_, now),) = events(streamed(rob.get("/jobs/events"), until=b"\n\n"))
     assert now == {"queued": 0, "running": 0, "failed": 0, "jobs": []}
