@@ -55,7 +55,8 @@ def test_a_passkey_is_added_and_signs_in(page: Page, cairn_server: Server) -> No
     page.context.clear_cookies()
     page.goto("/login?next=/library")
     page.get_by_role("button", name="Use a passkey").click()
-    page.wait_for_url("**/library")
+    page.wait_for_url(lambda url: urlsplit(url).path == "/library")
+    page.get_by_role("heading", name="Library").wait_for()
 
     page.context.clear_cookies()
     page.goto("/login")
