@@ -42,9 +42,11 @@ class Server:
 
 
 def server_environment(data_dir: Path, **settings: str) -> dict[str, str]:
-    """Without network but loopback, and without any setting of the developer's."""
+    """Without network but loopback, and without any setting of the developer's. Many tests ask one server, as
+    one user and faster than people do: nothing is limited."""
     offline = {"PYTHONPATH": str(ROOT / "tests" / "offline")}
-    return clean_environment(str(data_dir)) | offline | settings
+    unlimited = {"QUESTIONS_PER_MINUTE": "0", "STREAMS_AT_ONCE": "0", "FOLLOWED_AT_ONCE": "0"}
+    return clean_environment(str(data_dir)) | offline | unlimited | settings
 
 
 def run_manage(data_dir: Path, *arguments: str, **settings: str) -> Completed:
