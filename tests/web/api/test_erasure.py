@@ -211,7 +211,8 @@ def una(admin: Caller, base: KnowledgeBase, spread: str, grant: Callable[[Caller
 
 
 def test_of_a_user_only_ids_are_left(admin: Caller, una: Caller, data: Path) -> None:
-    assert holding(data, "grimbartsholm")
+    if connection.vendor == "sqlite":  # whose file lies there, too
+        assert holding(data, "grimbartsholm")
     answer = admin.delete(f"/users/{una.user.id}")
     assert answer.status_code == 204
     receipt = admin.get(answer["Location"].removeprefix("/api/v1")).json()
