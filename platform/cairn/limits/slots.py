@@ -29,12 +29,11 @@ _SAID: Final = {
 
 
 class Lease:
-    """`keep` it while it is needed, often; `release` it at the end."""
+    """`keep` it while it is needed, often; `release` it at the end. Without an owner nothing is held, and the
+    database is not asked."""
 
     def __init__(self, owner: UUID | None = None, holder: UUID | None = None) -> None:
-        self._rows = (
-            Slot.objects.filter(owner=owner, holder=holder) if owner and holder else Slot.objects.none()
-        )
+        self._rows = Slot.objects.filter(owner=owner, holder=holder) if owner and holder else None
         self._kept = time.monotonic()
 
     @property
@@ -43,10 +42,12 @@ class Lease:
 
     def keep(self) -> None:
         self._kept = time.monotonic()
-        self._rows.update(until=timezone.now() + HELD)
+        if self._rows is not None:
+            self._rows.update(until=timezone.now() + HELD)
 
     def release(self) -> None:
-        self._rows.delete()
+        if self._rows is not None:
+            self._rows.delete()
 
 
 def slot_take(principal: Principal, allowance: Allowance, kind: Measure = Measure.STREAMS_AT_ONCE) -> Lease:

@@ -60,6 +60,7 @@ def found(server: Server, query: str) -> str:
     return str(answer.json()["results"][0]["source_uri"])
 
 
+@pytest.mark.faults
 def test_a_model_that_finds_less_is_refused_forced_and_rolled_back(server: Server, tmp_path: Path) -> None:
     gold = tmp_path / "gold.jsonl"
     gold.write_text("\n".join(map(json.dumps, GOLD)))
