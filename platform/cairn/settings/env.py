@@ -140,7 +140,7 @@ class Environment(BaseSettings):
         24, ge=0, le=720, description="How often canaries check that nobody sees what they may not; 0: never"
     )
     questions_per_minute: int = Field(
-        30, ge=0, description="Of one user, unless an admin says otherwise; 0: any number"
+        300, ge=0, description="Of one user, unless an admin says otherwise; 0: any number"
     )
     questions_per_day: int = Field(0, ge=0, description="The same, from midnight UTC on")
     tokens_per_day: int = Field(0, ge=0, description="Of the language model, read and written, for one user")
@@ -150,11 +150,11 @@ class Environment(BaseSettings):
     uploads_per_minute: int = Field(0, ge=0, description="Files that one user may send")
     uploads_per_day: int = Field(0, ge=0, description="The same, from midnight UTC on")
     upload_mb_per_day: int = Field(0, ge=0, description="What these files may measure together")
-    streams_at_once: int = Field(4, ge=0, description="Answers written for one user at the same moment")
+    streams_at_once: int = Field(32, ge=0, description="Answers written for one user at the same moment")
     conversation_retention_days: int = Field(
         0, ge=0, le=36500, description="Conversations unused for so many days are deleted; 0: never"
     )
-    followed_at_once: int = Field(20, ge=0, description="Imports, jobs and queues that one user may watch")
+    followed_at_once: int = Field(50, ge=0, description="Imports, jobs and queues that one user may watch")
     cairn_fault: str = Field("", description="For tests: kill the worker at this point of a job")
     log_level: str = Field("WARNING", description="INFO tells of each job")
     sample_knowledge_base: bool = Field(True, description="Load docs/ as 'Cairn help' at first start")

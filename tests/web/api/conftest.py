@@ -28,6 +28,7 @@ from retrieval.index.edge import EdgeIndex
 from retrieval.index.protocol import Point
 from retrieval.models import GenerationState, IndexGeneration
 from tests.fakes import FakeChat, FakeEmbedder
+from tests.web.working import pool  # noqa: F401 - a fixture
 
 Response = Any
 

@@ -2,13 +2,11 @@
 
 import io
 import zipfile
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
-from django.core.files.storage import FileSystemStorage
 
 from cairn.access.models import Role
 from cairn.access.services import grant_give
@@ -18,6 +16,7 @@ from ingestion.models import Lane, Receipt
 from ingestion.parse.sandbox import ParserPool
 from retrieval.engine import Engine
 from tests.web.api.conftest import Caller, assert_problem, streamed
+from tests.web.working import files_on_disk
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -45,18 +44,13 @@ The otter has a favourite stone.
 
 @pytest.fixture(autouse=True)
 def files_in_memory(settings: Any, tmp_path: Path) -> None:
-    """On disk for once: parsers read files."""
-    storage = f"{FileSystemStorage.__module__}.FileSystemStorage"
-    default = {"BACKEND": storage, "OPTIONS": {"location": str(tmp_path / "files")}}
-    settings.STORAGES = {**settings.STORAGES, "default": default}
+    """On disk for once."""
+    files_on_disk(settings, tmp_path / "files")
 
 
 @pytest.fixture(autouse=True)
-def pool(monkeypatch: pytest.MonkeyPatch) -> Iterator[ParserPool]:
-    pool = ParserPool(size=1)
+def parser(monkeypatch: pytest.MonkeyPatch, pool: ParserPool) -> None:
     monkeypatch.setattr(parsers, "_pool", pool)
-    yield pool
-    pool.close()
 
 
 def packed(files: dict[str, bytes]) -> bytes:

@@ -8,7 +8,6 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from django.core.files.storage import FileSystemStorage
 from django.db import connection
 from django.test import Client
 
@@ -16,8 +15,8 @@ from cairn.access.models import Role
 from cairn.accounts.models import User
 from cairn.audit.models import Event
 from cairn.library.models import KnowledgeBase
-from ingestion import erasure, lifecycle, parsers, pipeline, queue, scrubbing
-from ingestion.models import ImportItem, Lane, Receipt, WatchedFile
+from ingestion import erasure, scrubbing
+from ingestion.models import ImportItem, Receipt, WatchedFile
 from ingestion.parse.sandbox import ParserPool
 from ingestion.reindexing.everywhere import EveryGeneration
 from retrieval import asking
@@ -30,6 +29,7 @@ from retrieval.types import Delta
 from tests.conftest import PASSWORD
 from tests.fakes import FakeChat, FakeEmbedder
 from tests.web.api.conftest import Caller, caller_for
+from tests.web.working import files_on_disk, work_at_once
 
 pytestmark = pytest.mark.django_db(transaction=True)
 MARK = "Quaxolotlfest"
@@ -38,17 +38,8 @@ SENTENCE = f"Employees get 25 days of leave a year, says {MARK}."
 
 @pytest.fixture
 def data(tmp_path: Path, settings: Any) -> Path:
-    storage = f"{FileSystemStorage.__module__}.FileSystemStorage"
-    default = {"BACKEND": storage, "OPTIONS": {"location": str(tmp_path / "files")}}
-    settings.STORAGES = {**settings.STORAGES, "default": default}
+    files_on_disk(settings, tmp_path / "files")
     return tmp_path
-
-
-@pytest.fixture(scope="module")
-def pool() -> Iterator[ParserPool]:
-    pool = ParserPool(size=1)
-    yield pool
-    pool.close()
 
 
 @pytest.fixture
@@ -69,19 +60,10 @@ def parts(db: None, data: Path) -> Iterator[Engine]:
 
 @pytest.fixture(autouse=True)
 def worker(monkeypatch: pytest.MonkeyPatch, pool: ParserPool, parts: Engine) -> None:
-    """Does at once what it is told of."""
+    def erase(receipt: str) -> None:
+        erasure.erase(UUID(receipt), EveryGeneration(parts.index))
 
-    def send(task: str, _where: str, *args: object) -> None:
-        match task:
-            case "ingestion.work":
-                lease = lifecycle.claim_next(Lane(args[0]))
-                assert lease is not None
-                pipeline.process(lease)
-            case "ingestion.erase":
-                erasure.erase(UUID(str(args[0])), EveryGeneration(parts.index))
-
-    monkeypatch.setattr(parsers, "_pool", pool)
-    monkeypatch.setattr(queue, "send", send)
+    work_at_once(monkeypatch, pool, {"ingestion.erase": erase})
 
 
 @pytest.fixture

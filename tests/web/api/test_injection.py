@@ -61,13 +61,6 @@ def obedient(parts: Engine) -> Obedient:
 Put = Callable[[Caller, KnowledgeBase, str, str], Document]
 
 
-@pytest.fixture(scope="module")
-def pool() -> Iterator[ParserPool]:
-    pool = ParserPool(size=1)
-    yield pool
-    pool.close()
-
-
 @pytest.fixture
 def put(parts: Engine, pool: ParserPool, tmp_path: Path) -> Put:
     """Uploads a file; it is parsed and cut as a worker does it."""

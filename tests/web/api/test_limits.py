@@ -150,7 +150,7 @@ def test_limits_are_set_shown_and_removed(admin: Caller, mia: Caller) -> None:
     }
     shown = admin.get("/limits").json()
     assert shown["items"] == [{"subject": subject, "limits": sent}]
-    assert shown["defaults"]["questions_per_minute"] == 30
+    assert shown["defaults"]["questions_per_minute"] == 300
     assert shown["defaults"]["tokens_per_day"] is None
     assert mia.get("/me/usage").json()["limits"]["questions_per_day"] == 7
     event = Event.objects.filter(action="limits.changed").first()

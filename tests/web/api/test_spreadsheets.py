@@ -1,12 +1,10 @@
 """A workbook from its upload to an answer: a row is found, and cited by its cells."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
-from django.core.files.storage import FileSystemStorage
 from openpyxl import Workbook
 
 from cairn.library.models import KnowledgeBase
@@ -16,6 +14,7 @@ from retrieval.engine import Engine, use
 from tests.fakes import FakeChat
 from tests.ingestion.parse.workbooks import workbook
 from tests.web.api.conftest import Caller
+from tests.web.working import files_on_disk
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -30,17 +29,8 @@ RATES = (
 
 @pytest.fixture(autouse=True)
 def files_in_memory(settings: Any, tmp_path: Path) -> None:
-    """On disk for once: parsers read files."""
-    storage = f"{FileSystemStorage.__module__}.FileSystemStorage"
-    default = {"BACKEND": storage, "OPTIONS": {"location": str(tmp_path / "files")}}
-    settings.STORAGES = {**settings.STORAGES, "default": default}
-
-
-@pytest.fixture(scope="module")
-def pool() -> Iterator[ParserPool]:
-    pool = ParserPool(size=1)
-    yield pool
-    pool.close()
+    """On disk for once."""
+    files_on_disk(settings, tmp_path / "files")
 
 
 def in_euros(made: Workbook) -> None:

@@ -1,11 +1,10 @@
 """Canaries that nobody gets, and leaks that are planted to see the check find them."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from django.core.files.storage import FileSystemStorage
 from django.db.models import Q
 from django.test import Client
 
@@ -18,14 +17,14 @@ from cairn.audit.models import Event
 from cairn.library.models import Document, KnowledgeBase
 from cairn.limits.models import Limit
 from cairn.limits.rules import Measure
-from ingestion import lifecycle, parsers, pipeline, queue
+from ingestion import queue
 from ingestion.lookup import Job
-from ingestion.models import Lane
 from ingestion.parse.sandbox import ParserPool
 from retrieval import conversations, search
 from retrieval.engine import Engine
 from retrieval.models import Conversation
 from tests.web.api.conftest import Caller, assert_problem
+from tests.web.working import files_on_disk, work_at_once
 from web import auth
 from web.api import documents
 from web.tasks import verify_access, verify_access_due
@@ -38,34 +37,11 @@ Check = Callable[[], AccessCheck]
 
 
 @pytest.fixture(autouse=True)
-def files(settings: Any, tmp_path: Path) -> None:
-    storage = f"{FileSystemStorage.__module__}.FileSystemStorage"
-    default = {"BACKEND": storage, "OPTIONS": {"location": str(tmp_path / "files")}}
-    settings.STORAGES = {**settings.STORAGES, "default": default}
-
-
-@pytest.fixture(scope="module")
-def pool() -> Iterator[ParserPool]:
-    pool = ParserPool(size=1)
-    yield pool
-    pool.close()
-
-
-@pytest.fixture(autouse=True)
-def worker(monkeypatch: pytest.MonkeyPatch, pool: ParserPool, parts: Engine) -> None:
-    """Does at once what it is told of."""
-
-    def send(task: str, _where: str, *args: object) -> None:
-        match task:
-            case "ingestion.work":
-                lease = lifecycle.claim_next(Lane(args[0]))
-                assert lease is not None
-                pipeline.process(lease)
-            case "web.verify_access":
-                verify_access(str(args[0]))
-
-    monkeypatch.setattr(parsers, "_pool", pool)
-    monkeypatch.setattr(queue, "send", send)
+def worker(
+    monkeypatch: pytest.MonkeyPatch, pool: ParserPool, parts: Engine, settings: Any, tmp_path: Path
+) -> None:
+    files_on_disk(settings, tmp_path / "files")
+    work_at_once(monkeypatch, pool, {"web.verify_access": verify_access})
     monkeypatch.setattr(checking, "LOOK_SECONDS", 0.01)
 
 
