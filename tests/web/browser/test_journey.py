@@ -164,7 +164,7 @@ def test_a_conversation_is_renamed_and_deleted(sign_in: SignIn) -> None:
     ask(page, slug, "Is anything in here?")
     page.get_by_role("button", name="Conversation options").click()
     page.get_by_role("button", name="Rename").click()
-    page.get_by_label("Title").fill("An empty shelf")
+    page.get_by_label("Title", exact=True).fill("An empty shelf")
     page.get_by_role("button", name="Save").click()
     expect(page.locator("#conversations").get_by_role("link", name="An empty shelf")).to_be_visible()
     expect(page).to_have_title("An empty shelf · Cairn")
