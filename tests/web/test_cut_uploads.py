@@ -134,12 +134,13 @@ def test_who_was_overtaken_while_sending_is_told(api: httpx.Client, base: str) -
     upload(api, base, "plan.md", b"# Plan\n\nThe first.")
     body = f"{part('plan.md')}# Plan\n\nThe slow one.\r\n--{BOUNDARY}--\r\n"
     path = f"/api/v1/knowledge-bases/{base}/documents"
-    connection = opened(api)
-    connection.sendall(head(api, path, f"Content-Length: {len(body)}", body[:-10]))
-    assert upload(api, base, "plan.md", b"# Plan\n\nThe quick one.").status_code == 202
-    connection.sendall(body[-10:].encode())
-    assert connection.recv(4096).startswith(b"HTTP/1.1 409 ")
-    connection.close()
+    with opened(api) as connection:
+        told = f"Expect: 100-continue\r\nContent-Length: {len(body)}"
+        connection.sendall(head(api, path, told, ""))
+        assert connection.recv(4096).startswith(b"HTTP/1.1 100 "), "the server waits for the body"
+        assert upload(api, base, "plan.md", b"# Plan\n\nThe quick one.").status_code == 202
+        connection.sendall(body.encode())
+        assert connection.recv(4096).startswith(b"HTTP/1.1 409 ")
     assert upload(api, base, "plan.md", b"# Plan\n\nOne that came later.").status_code == 202
 
 
