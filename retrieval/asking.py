@@ -4,12 +4,13 @@ import logging
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Final
+from uuid import UUID
 
 from django.db import transaction
 from django.utils import timezone
 
-from cairn.access.lookup import scope_for
+from cairn.access.lookup import one_of, scope_for
 from cairn.access.rules import documents_for
 from cairn.access.scope import Principal, Scope
 from cairn.audit.services import record
@@ -27,6 +28,7 @@ from retrieval.conversations import (
     conversation_for,
     conversation_start,
     history_for,
+    message_for,
 )
 from retrieval.engine import Engine, engine
 from retrieval.index.factory import active_generation
@@ -35,6 +37,7 @@ from retrieval.models import Channel, Conversation, Message, MessageState
 from retrieval.models import Citation as CitationRow
 from retrieval.places import place_of
 from retrieval.search import search
+from retrieval.tree import Tree
 from retrieval.types import Answer, AnswerEvent, Citation, Delta, Done, Failed, Hit, Sources, Turn
 
 log = logging.getLogger(__name__)
@@ -42,6 +45,8 @@ log = logging.getLogger(__name__)
 EVIDENCE_HITS = 8
 STOP_CHECK_SECONDS = 0.5
 NO_FILTERS = Filters()
+SHOWN: Final = object()
+"""Instead of a parent: the message that the conversation shows last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,26 +64,28 @@ def ask(
     knowledge_bases: Collection[object] | None = None,
     filters: Filters = NO_FILTERS,
     conversation: object | None = None,
+    parent: object | None = SHOWN,
     history: Sequence[Turn] | None = None,
     max_tokens: int | None = None,
 ) -> Exchange:
-    """`history`: what a program says was said before; then no conversation of Cairn's goes on, and none is
-    shown. `max_tokens`: of the answer, if fewer than usual."""
+    """`parent`: the message that it is asked after, None for none. `history`: what a program says was said
+    before; then no conversation of Cairn's goes on, and none is shown. `max_tokens`: of the answer, if fewer
+    than usual."""
     if not question.strip():
         raise InvalidInput("The question is empty.")
     scope = scope_for(principal, knowledge_bases)
     with transaction.atomic():
-        thread = (
+        found = _place(principal, conversation, parent)
+        thread, after = found or (
             conversation_start(
                 principal=principal,
                 question=question,
                 channel=Channel.CHAT if history is None else Channel.API,
-            )
-            if conversation is None
-            else conversation_for(principal, conversation)
+            ),
+            None,
         )
-        message = Message.objects.create(conversation=thread, question=question)
-        Conversation.objects.filter(pk=thread.pk).update(updated_at=timezone.now())
+        message = Message.objects.create(conversation=thread, parent_id=after, question=question)
+        Conversation.objects.filter(pk=thread.pk).update(updated_at=timezone.now(), current=message)
         record(
             "question.asked",
             actor=principal.actor,
@@ -87,10 +94,25 @@ def ask(
             knowledge_bases=_named(scope, knowledge_bases),
         )
     parts = engine()
-    said = history_for(thread, principal) if history is None else list(history)[-HISTORY_TURNS:]
+    said = history_for(thread, after, principal) if history is None else list(history)[-HISTORY_TURNS:]
     most = min(filter(None, (max_tokens, environment().answer_max_tokens)))
     events = _events(message, scope, filters, parts, history=said, max_tokens=most)
     return Exchange(message, _kept(message, scope, events, parts))
+
+
+def _place(
+    principal: Principal, conversation: object | None, parent: object | None
+) -> tuple[Conversation, UUID | None] | None:
+    """The conversation that goes on, and after what; None for a new one. Raises NotFound."""
+    if conversation is None:
+        if parent is None or parent is SHOWN:
+            return None
+        message = message_for(principal, parent)
+        return message.conversation, message.id
+    thread = conversation_for(principal, conversation)
+    if parent is SHOWN:
+        return thread, Tree(thread).current
+    return thread, None if parent is None else one_of(thread.messages.all(), parent).id
 
 
 def _named(scope: Scope, knowledge_bases: Collection[object] | None) -> list[str] | None:

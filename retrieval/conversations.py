@@ -9,26 +9,30 @@ from django.db import transaction
 from django.db.models import Prefetch, QuerySet
 from django.utils import timezone
 
-from cairn.access.lookup import one_of
+from cairn.access.lookup import as_id, one_of
 from cairn.access.rules import documents_for
 from cairn.access.scope import Principal
 from cairn.audit.services import record
-from cairn.errors import InvalidInput
+from cairn.errors import InvalidInput, NotFound
 from retrieval.models import Channel, Citation, Conversation, Message, MessageState
+from retrieval.tree import Tree
 from retrieval.types import Turn
 
 WITHHELD = "This answer quotes a document that you may no longer read, or that has been changed or deleted."
 ERASED = "This answer was removed because a document that it quoted has been deleted."
 ABANDONED_AFTER = timedelta(minutes=15)
 HISTORY_TURNS = 3
+HISTORY_LOOK = 12
 TITLE_LENGTH = 80
 
 
 @dataclass(frozen=True, slots=True)
 class ShownMessage:
-    """A message as its reader may see it now. Withheld: text, quotes and titles stay back."""
+    """A message as its reader may see it now. Withheld: text, quotes and titles stay back. `siblings`: the
+    ids of all messages in its place, in the order in which they were asked."""
 
     message: Message
+    siblings: Sequence[UUID]
     answer: str
     sentences: Sequence[dict[str, object]]
     citations: Sequence[Citation]
@@ -70,6 +74,14 @@ def conversation_rename(*, conversation: Conversation, title: str) -> Conversati
     return conversation
 
 
+def conversation_show(*, conversation: Conversation, message: object) -> Conversation:
+    """The branch that goes through the message, down to what was asked last on it."""
+    found = one_of(conversation.messages.all(), message)
+    conversation.current_id = Tree(conversation).latest_below(found.id)
+    conversation.save(update_fields=["current"])
+    return conversation
+
+
 def conversation_delete(*, conversation: Conversation, actor: UUID | None) -> None:
     with transaction.atomic():
         record("conversation.deleted", actor=actor, subject=f"conversation:{conversation.id}")
@@ -95,15 +107,41 @@ def message_feedback(*, message: Message, rating: str, reason: str = "", comment
     return message
 
 
-def messages_shown(conversation: Conversation, principal: Principal) -> list[ShownMessage]:
-    citations = Prefetch("citations", Citation.objects.select_related("document__knowledge_base"))
-    messages = list(conversation.messages.prefetch_related(citations))
-    readable = _readable(messages, principal)
-    return [_shown(message, readable) for message in messages]
+def messages_shown(
+    conversation: Conversation, principal: Principal, *, before: object | None = None, last: int | None = None
+) -> list[ShownMessage]:
+    """The path that is shown, oldest first. `before`: what stands above a message of it; `last`: so many."""
+    tree = Tree(conversation)
+    path = tree.path
+    if before is not None:
+        path = path[: _place(path, before)]
+    return _shown_by_id(path if last is None else path[-last:], tree, principal)
+
+
+def _place(path: Sequence[UUID], message: object) -> int:
+    """Raises NotFound for what is not on the path."""
+    try:
+        return path.index(as_id(message))
+    except ValueError:
+        raise NotFound from None
+
+
+def messages_of_all_branches(conversation: Conversation, principal: Principal) -> list[ShownMessage]:
+    """In the order in which they were asked."""
+    ids = list(conversation.messages.order_by("created_at", "id").values_list("id", flat=True))
+    return _shown_by_id(ids, Tree(conversation), principal)
 
 
 def shown(message: Message, principal: Principal) -> ShownMessage:
-    return _shown(message, _readable([message], principal))
+    return _shown(message, Tree(message.conversation), _readable([message], principal))
+
+
+def _shown_by_id(ids: Sequence[UUID], tree: Tree, principal: Principal) -> list[ShownMessage]:
+    citations = Prefetch("citations", Citation.objects.select_related("document__knowledge_base"))
+    rows = Message.objects.prefetch_related(citations).order_by().in_bulk(ids)
+    messages = [rows[each] for each in ids if each in rows]
+    readable = _readable(messages, principal)
+    return [_shown(message, tree, readable) for message in messages]
 
 
 def _readable(messages: Sequence[Message], principal: Principal) -> set[UUID]:
@@ -113,11 +151,12 @@ def _readable(messages: Sequence[Message], principal: Principal) -> set[UUID]:
     return set(documents_for(principal).filter(pk__in=cited | near).values_list("pk", flat=True))
 
 
-def _shown(message: Message, readable: set[UUID]) -> ShownMessage:
+def _shown(message: Message, tree: Tree, readable: set[UUID]) -> ShownMessage:
     cited = list(message.citations.all())
     withheld = any(citation.document_id not in readable for citation in cited)
     return ShownMessage(
         message,
+        siblings=tree.siblings(message.id),
         answer=WITHHELD if withheld else message.answer,
         sentences=[] if withheld else message.sentences,
         citations=[c for c in cited if c.document_id in readable] if not withheld else [],
@@ -133,11 +172,14 @@ def _state(message: Message) -> str:
     return MessageState.FAILED if message.state == MessageState.RUNNING and abandoned else message.state
 
 
-def history_for(conversation: Conversation, principal: Principal) -> list[Turn]:
-    """The last answered turns, oldest first, without what the principal may no longer read."""
-    said = [item for item in messages_shown(conversation, principal) if not item.withheld]
-    done = [item for item in said if item.message.state == MessageState.DONE]
-    return [Turn(item.message.question, item.answer) for item in done[-HISTORY_TURNS:]]
+def history_for(conversation: Conversation, parent: UUID | None, principal: Principal) -> list[Turn]:
+    """The last answered turns down to `parent`, oldest first, less what the principal may no longer read."""
+    tree = Tree(conversation)
+    answered = Message.objects.filter(pk__in=tree.path_to(parent)[-HISTORY_LOOK:], state=MessageState.DONE)
+    ids = set(answered.values_list("id", flat=True))
+    path = [each for each in tree.path_to(parent) if each in ids]
+    said = [item for item in _shown_by_id(path, tree, principal) if not item.withheld]
+    return [Turn(item.message.question, item.answer) for item in said[-HISTORY_TURNS:]]
 
 
 def forget_document(document: UUID) -> int:

@@ -89,10 +89,13 @@ class Channel(models.TextChoices):
 
 
 class Conversation(models.Model):
+    """A tree of messages; what is shown of it is the path from the first question to `current`."""
+
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="conversations")
     title = models.CharField(max_length=200)
     channel = models.CharField(max_length=4, choices=Channel.choices, default=Channel.CHAT)
+    current = models.ForeignKey("Message", on_delete=models.SET_NULL, null=True, related_name="+")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     updated_at = models.DateTimeField(default=timezone.now)
 
@@ -111,10 +114,15 @@ class MessageState(models.TextChoices):
 
 
 class Message(models.Model):
-    """A question and its answer. `trace` holds ids, hashes and numbers enough to replay it, no text."""
+    """A question and its answer. `trace` holds ids, hashes and numbers enough to replay it, no text.
+
+    `parent` is the message that it was asked after. Those with the same parent are versions of an answer
+    where the question is the same, and branches where it is another.
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     conversation = models.ForeignKey(Conversation, on_delete=models.CASCADE, related_name="messages")
+    parent = models.ForeignKey("self", on_delete=models.CASCADE, null=True, related_name="children")
     question = models.TextField()
     standalone_question = models.TextField(blank=True)
     answer = models.TextField(blank=True)

@@ -19,7 +19,7 @@ from cairn.audit.models import Event
 from cairn.library.models import Document, DocumentVersion
 from cairn.limits.models import Usage
 from ingestion.models import Import, Receipt, Watch
-from retrieval.conversations import ShownMessage, messages_shown
+from retrieval.conversations import ShownMessage, messages_of_all_branches
 from retrieval.evaluation.models import EvaluationRun, GoldQuestion
 from retrieval.models import Conversation
 from web import auditing
@@ -125,7 +125,7 @@ def _conversation(conversation: Conversation, principal: Principal) -> Row:
         "title": conversation.title,
         "created_at": conversation.created_at,
         "updated_at": conversation.updated_at,
-        "messages": [_message(shown) for shown in messages_shown(conversation, principal)],
+        "messages": [_message(shown) for shown in messages_of_all_branches(conversation, principal)],
     }
 
 
@@ -133,6 +133,7 @@ def _message(shown: ShownMessage) -> Row:
     message = shown.message
     return {
         "id": message.id,
+        "parent": message.parent_id,
         "created_at": message.created_at,
         "question": message.question,
         "answer": shown.answer,

@@ -31,12 +31,15 @@ STREAMED = {
 
 class Question(Body):
     """`knowledge_bases` absent: all I may read. `conversation` goes on with one of mine; absent: a new
-    one. `model` may name the one that is configured."""
+    one. `parent`: the message of it that this is asked after, null for none; absent: the one that it shows
+    last. With the question of another message and its parent, the answer is another version of that one's;
+    with another question it is a branch. `model` may name the one that is configured."""
 
     question: fields.Question
     knowledge_bases: Annotated[list[Id], Field(min_length=1, max_length=200)] | None = None
     filters: FiltersIn = FiltersIn()
     conversation: Id | None = None
+    parent: Id | None = None
     model: Annotated[str, Field(max_length=200)] | None = None
     stream: fields.Yes = False
 
@@ -61,6 +64,7 @@ def _begin(principal: Principal, payload: Question) -> Asked:
             knowledge_bases=payload.knowledge_bases,
             filters=payload.filters.as_filters(),
             conversation=payload.conversation,
+            parent=payload.parent if "parent" in payload.model_fields_set else asking.SHOWN,
         ),
     )
 

@@ -11,14 +11,16 @@ from retrieval.conversations import (
     conversation_delete,
     conversation_for,
     conversation_rename,
+    conversation_show,
     conversations_for,
     message_feedback,
     message_for,
     messages_shown,
+    shown,
 )
-from web.api.fields import Body, Patch
+from web.api.fields import Body, Id, Patch
 from web.api.pagination import Page, PageQuery, page_of
-from web.api.schemas import Conversation, ConversationWithMessages, Feedback, answers_of
+from web.api.schemas import Answer, Conversation, ConversationWithMessages, Feedback, answers_of
 from web.auth import needs, principal_of
 
 router = Router(tags=["Conversations"], auth=needs("ask"))
@@ -27,7 +29,10 @@ ConversationTitle = Annotated[str, StringConstraints(strip_whitespace=True, min_
 
 
 class ConversationPatch(Patch):
+    """`current`: a message of it. Its branch is shown, down to what was asked last on it."""
+
     title: ConversationTitle | None = None
+    current: Id | None = None
 
 
 class Deleted(BaseModel):
@@ -58,7 +63,7 @@ def conversation_list(request: HttpRequest, page: Query[PageQuery]) -> Page[Conv
 
 @router.get("/{conversation_id}", response=ConversationWithMessages)
 def conversation_get(request: HttpRequest, conversation_id: str) -> ConversationWithMessages:
-    """With its answers, oldest first, less what I may not read any more."""
+    """With the answers on the path that is shown, oldest first, less what I may not read any more."""
     principal = principal_of(request)
     row = conversation_for(principal, conversation_id)
     answers = answers_of(messages_shown(row, principal))
@@ -72,6 +77,8 @@ def conversation_change(
     row = conversation_for(principal_of(request), conversation_id)
     if payload.title is not None:
         row = conversation_rename(conversation=row, title=payload.title)
+    if payload.current is not None:
+        row = conversation_show(conversation=row, message=payload.current)
     return Conversation.of(row)
 
 
@@ -82,6 +89,13 @@ def conversation_remove(request: HttpRequest, conversation_id: str) -> Deleted:
     shape = Deleted(id=str(row.id))
     conversation_delete(conversation=row, actor=principal.actor)
     return shape
+
+
+@messages.get("/{message_id}", response=Answer)
+def message_get(request: HttpRequest, message_id: str) -> Answer:
+    """Also one that is not on the path that is shown."""
+    principal = principal_of(request)
+    return answers_of([shown(message_for(principal, message_id), principal)])[0]
 
 
 @messages.post("/{message_id}/feedback", response=Feedback)

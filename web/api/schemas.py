@@ -584,6 +584,10 @@ class Answer(BaseModel):
 
     id: str
     conversation: str
+    parent: str | None = Field(description="The message that this was asked after; null for none")
+    siblings: list[str] = Field(
+        description="All messages after the same one, itself among them, oldest first"
+    )
     state: str
     question: str
     standalone_question: str
@@ -614,6 +618,8 @@ def _answer(shown: ShownMessage, citations: list[Citation]) -> Answer:
     return Answer(
         id=str(row.id),
         conversation=str(row.conversation_id),
+        parent=str(row.parent_id) if row.parent_id else None,
+        siblings=[str(each) for each in shown.siblings],
         state=shown.state,
         question=row.question,
         standalone_question=row.standalone_question or row.question,
@@ -641,14 +647,23 @@ def _nearest(item: dict[str, object]) -> Nearest:
 
 
 class Conversation(BaseModel):
+    """`current`: the message at the end of the path that is shown; null before anything is asked."""
+
     id: str
     title: str
+    current: str | None
     created_at: datetime
     updated_at: datetime
 
     @classmethod
     def of(cls, row: ConversationRow) -> "Conversation":
-        return cls(id=str(row.id), title=row.title, created_at=row.created_at, updated_at=row.updated_at)
+        return cls(
+            id=str(row.id),
+            title=row.title,
+            current=str(row.current_id) if row.current_id else None,
+            created_at=row.created_at,
+            updated_at=row.updated_at,
+        )
 
 
 class ConversationWithMessages(Conversation):

@@ -68,6 +68,7 @@ def conversation_requests(known: Known) -> Iterator[Request]:
     yield Request("conversation", "GET", f"{API}/conversations/{known.conversation}")
     yield Request("page of a conversation", "GET", f"/conversations/{known.conversation}", page=True)
     yield Request("answer", "GET", f"/messages/{known.message}/rendered", page=True)
+    yield Request("answer over REST", "GET", f"{API}/messages/{known.message}")
     yield Request("stopping an answer", "POST", f"{API}/messages/{known.message}/stop")
     yield Request("feedback", "POST", f"{API}/messages/{known.message}/feedback", {"rating": "up"})
 

@@ -46,7 +46,7 @@ def test_conversations_are_mine_and_the_last_used_comes_first(rob: Caller, mia: 
     second = rob.get(f"/conversations?limit=2&cursor={first['next_cursor']}").json()
     shown = [item["id"] for item in first["items"] + second["items"]]
     assert shown == [str(row.id) for row in reversed(made)]
-    assert first["items"][0].keys() == {"id", "title", "created_at", "updated_at"}
+    assert first["items"][0].keys() >= {"id", "title", "current", "created_at", "updated_at"}
     assert mia.get("/conversations").json()["items"] == []
 
 
@@ -66,6 +66,7 @@ def test_a_conversation_holds_its_answers(rob: Caller, document: Document, messa
     del answer["citations"], answer["created_at"]
     assert answer == {
         "id": str(message.id), "conversation": str(message.conversation_id), "state": "done",
+        "parent": None, "siblings": [str(message.id)],
         "question": "How many days?", "standalone_question": "How many days of leave?",
         "answer": "25 days a year. [1]", "verdict": "supported", "reason": "", "mode": "generated",
         "sentences": [{"text": "25 days a year.", "supported": True, "markers": [1], "reason": ""}],
@@ -102,6 +103,7 @@ def test_another_persons_conversation_is_not_there(mia: Caller, admin: Caller, m
         path = f"/conversations/{message.conversation_id}"
         assert_problem(caller.get(path), 404, "not_found")
         assert_problem(caller.patch(path, {"title": "Mine"}), 404, "not_found")
+        assert_problem(caller.get(f"/messages/{message.id}"), 404, "not_found")
         assert_problem(caller.delete(path), 404, "not_found")
         assert_problem(caller.post(f"/messages/{message.id}/feedback", {"rating": "up"}), 404, "not_found")
         assert_problem(caller.post(f"/messages/{message.id}/stop"), 404, "not_found")

@@ -168,6 +168,7 @@ ROUTES: list[Route] = [
     api("GET", "/conversations/{conversation_id}", Guard.OWNER, ASK),
     api("PATCH", "/conversations/{conversation_id}", Guard.OWNER, ASK, body={"title": "renamed"}),
     api("DELETE", "/conversations/{conversation_id}", Guard.OWNER, ASK),
+    api("GET", "/messages/{message_id}", Guard.OWNER, ASK),
     api("POST", "/messages/{message_id}/feedback", Guard.OWNER, ASK, body={"rating": "up"}),
     api("POST", "/messages/{message_id}/stop", Guard.OWNER, ASK),
     # Evaluation

@@ -204,6 +204,8 @@ BODIES: list[tuple[str, str, str, Callable[[str], Any], int]] = [
     ("POST", "/search", "document",
      lambda value: {"query": "leave rules", "filters": {"document_ids": [value]}}, 200),
     ("POST", "/ask", "conversation", lambda value: {"question": "Why?", "conversation": value}, 404),
+    ("POST", "/ask", "message", lambda value: {"question": "Why?", "parent": value}, 404),
+    ("PATCH", "/conversations/CONVERSATION", "message", lambda value: {"current": value}, 404),
     ("POST", "/evaluations", "base", lambda value: {
         "knowledge_base": value, "name": "n", "gold": {"name": "g", "sha256": "a" * 64}, "measures": {},
         "outcomes": [outcome()]}, 404),
@@ -231,8 +233,8 @@ def test_in_a_body(
     status: int,
 ) -> None:
     """The last three take ids of people and groups: one of another kind of thing is nobody's."""
-    for name, value in (("BASE", "base"), ("GOLD", "gold"), ("DOCUMENT", "document")):
-        path = path.replace(name, mine.ids[value])
+    for name in ("base", "gold", "document", "conversation"):
+        path = path.replace(name.upper(), mine.ids[name])
     found = alike(lambda value: mia.send(method, path, body(value)), theirs.ids[kind], status)
     assert "Elsewhere" not in found.content.decode()
 
