@@ -89,6 +89,7 @@ def knowledge_bases(request: HttpRequest, principal: Principal) -> HttpResponse:
 def knowledge_base(request: HttpRequest, principal: Principal, slug: str) -> HttpResponse:
     base = knowledge_base_named(principal, slug, role=Role.MANAGER)
     context = {
+        "tab": "bases",
         "base": base_card(principal, base),
         "grants": _grants(base),
         "blank_grant": GrantRow("", "", "", Role.READER.value),

@@ -16,6 +16,7 @@ from cairn.access.scope import Principal
 from cairn.errors import Forbidden, NotFound, NotSignedIn
 from web.auth import SecondFactorMissing, principal_of, refuse_changes_while_viewing
 from web.pages.rail import conversation_groups
+from web.pages.sections import sections_open
 from web.verifying.running import leaked
 
 P = ParamSpec("P")
@@ -73,12 +74,18 @@ def show(
 ) -> HttpResponse:
     """The page inside the shell: navigation and the asker's conversations."""
     conversation = context.get("conversation")
+    edits = principal.is_admin or knowledge_bases_for(principal, role=Role.EDITOR).exists()
+    manages = manages_any(principal)
+    sections = sections_open(
+        edits=edits, manages=manages, is_admin=principal.is_admin, tab=context.get("tab", "")
+    )
     around = {
         "leaked": area == "console" and principal.administers and leaked(),
         "me": principal,
         "area": area,
-        "manages": manages_any(principal),
-        "edits": principal.is_admin or knowledge_bases_for(principal, role=Role.EDITOR).exists(),
+        "manages": manages,
+        "edits": edits,
+        "sections": sections if area == "console" else (),
         "conversation_groups": conversation_groups(
             principal, current=str(conversation.id) if conversation else ""
         ),

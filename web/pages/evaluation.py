@@ -111,6 +111,7 @@ def evaluation_run(request: HttpRequest, principal: Principal, run_id: str) -> H
     shown = wrong if wrong and request.GET.get("show", WRONG) == WRONG else asked
     questions = Paginator(shown, QUESTIONS_SHOWN).get_page(number_in(request.GET.get("page", "")))
     context = {
+        "tab": "evaluation",
         "run": run,
         "wrong": len(wrong),
         "shows_wrong": shown is wrong,
@@ -152,6 +153,7 @@ def evaluation_compare(request: HttpRequest, principal: Principal, run_id: str) 
     now, before = run_for(principal, run_id), run_for(principal, request.GET.get("with", ""))
     found = differences(asked_in(now), asked_in(before))
     context = {
+        "tab": "evaluation",
         "now": now,
         "before": before,
         "same_gold": now.gold_sha256 == before.gold_sha256,

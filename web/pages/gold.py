@@ -70,7 +70,8 @@ def questions(request: HttpRequest, principal: Principal, slug: str) -> HttpResp
     base = knowledge_base_named(principal, slug, role=Role.MANAGER)
     rows = gold_questions_for(principal).filter(knowledge_base=base)
     shown = Paginator(rows, SHOWN).get_page(number_in(request.GET.get("page", "")))
-    context = {"base": base, "rows": shown, "items": [(row, LABELS[Kind(row.kind)]) for row in shown]}
+    items = [(row, LABELS[Kind(row.kind)]) for row in shown]
+    context = {"tab": "evaluation", "base": base, "rows": shown, "items": items}
     return show(request, principal, "pages/console/gold.html", context, area="console")
 
 
@@ -118,7 +119,7 @@ def question(request: HttpRequest, principal: Principal, question_id: str) -> Ht
 def _show_form(
     request: HttpRequest, principal: Principal, base: BaseCard, form: Form, **more: Any
 ) -> HttpResponse:
-    context = {"base": base, "form": form, "kinds": KINDS, **more}
+    context = {"tab": "evaluation", "base": base, "form": form, "kinds": KINDS, **more}
     return show(request, principal, "pages/console/gold_question.html", context, area="console")
 
 

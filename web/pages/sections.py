@@ -1,0 +1,86 @@
+"""Sections of the administration, in groups, as far as they are open to who looks."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+from django.urls import reverse
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+Text = str | Promise
+
+
+class Takes(Enum):
+    """What a section takes: an editor or a manager of any knowledge base, or an admin."""
+
+    EDITING = "editing"
+    MANAGING = "managing"
+    ADMIN = "admin"
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """`tab` is what its pages say that they belong to."""
+
+    tab: str
+    label: Text
+    view: str
+    takes: Takes
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    label: Text
+    url: str
+    current: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    label: Text
+    entries: Sequence[Entry]
+
+
+SECTIONS: Final[Sequence[tuple[Text, Sequence[Section]]]] = (
+    (
+        _("Knowledge"),
+        (
+            Section("bases", _("Knowledge bases"), "console", Takes.MANAGING),
+            Section("ingestion", _("Ingestion"), "console-ingestion", Takes.EDITING),
+        ),
+    ),
+    (_("Quality"), (Section("evaluation", _("Evaluation"), "console-evaluation", Takes.MANAGING),)),
+    (
+        _("People"),
+        (
+            Section("users", _("Users"), "console-users", Takes.ADMIN),
+            Section("groups", _("Groups"), "console-groups", Takes.ADMIN),
+            Section("keys", _("Keys"), "console-keys", Takes.ADMIN),
+            Section("limits", _("Limits"), "console-limits", Takes.ADMIN),
+        ),
+    ),
+    (
+        _("Record"),
+        (
+            Section("audit", _("Audit"), "console-audit", Takes.ADMIN),
+            Section("access-checks", _("Access check"), "console-access-checks", Takes.ADMIN),
+        ),
+    ),
+)
+
+
+def sections_open(*, edits: bool, manages: bool, is_admin: bool, tab: str) -> list[Group]:
+    held = {Takes.EDITING: edits, Takes.MANAGING: manages, Takes.ADMIN: is_admin}
+    may = {takes for takes, holds in held.items() if holds}
+    groups = [Group(label, _entries(sections, may, tab)) for label, sections in SECTIONS]
+    return [group for group in groups if group.entries]
+
+
+def _entries(sections: Sequence[Section], may: Collection[Takes], tab: str) -> list[Entry]:
+    return [
+        Entry(section.label, reverse(f"pages:{section.view}"), section.tab == tab)
+        for section in sections
+        if section.takes in may
+    ]
