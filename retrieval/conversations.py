@@ -82,6 +82,14 @@ def conversation_show(*, conversation: Conversation, message: object) -> Convers
     return conversation
 
 
+def conversation_pin(*, conversation: Conversation, pinned: bool) -> Conversation:
+    """Pinned again, it keeps its place."""
+    at = conversation.pinned_at or timezone.now()
+    conversation.pinned_at = at if pinned else None
+    conversation.save(update_fields=["pinned_at"])
+    return conversation
+
+
 def conversation_delete(*, conversation: Conversation, actor: UUID | None) -> None:
     with transaction.atomic():
         record("conversation.deleted", actor=actor, subject=f"conversation:{conversation.id}")

@@ -89,13 +89,17 @@ class Channel(models.TextChoices):
 
 
 class Conversation(models.Model):
-    """A tree of messages; what is shown of it is the path from the first question to `current`."""
+    """A tree of messages; what is shown of it is the path from the first question to `current`.
+
+    `pinned_at`: since when its owner keeps it at the top; null: not at all.
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="conversations")
     title = models.CharField(max_length=200)
     channel = models.CharField(max_length=4, choices=Channel.choices, default=Channel.CHAT)
     current = models.ForeignKey("Message", on_delete=models.SET_NULL, null=True, related_name="+")
+    pinned_at = models.DateTimeField(null=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     updated_at = models.DateTimeField(default=timezone.now)
 

@@ -10,15 +10,16 @@ from retrieval import asking
 from retrieval.conversations import (
     conversation_delete,
     conversation_for,
+    conversation_pin,
     conversation_rename,
     conversation_show,
-    conversations_for,
     message_feedback,
     message_for,
     messages_shown,
     shown,
 )
-from web.api.fields import Body, Id, Patch
+from retrieval.finding import conversations_found
+from web.api.fields import Body, Id, Patch, Yes
 from web.api.pagination import Page, PageQuery, page_of
 from web.api.schemas import Answer, Conversation, ConversationWithMessages, Feedback, answers_of
 from web.auth import needs, principal_of
@@ -33,6 +34,11 @@ class ConversationPatch(Patch):
 
     title: ConversationTitle | None = None
     current: Id | None = None
+    pinned: Yes | None = None
+
+
+class ConversationQuery(PageQuery):
+    q: str = Field("", max_length=200, description="Words in the title, a question or an answer")
 
 
 class Deleted(BaseModel):
@@ -54,10 +60,10 @@ class Stopped(BaseModel):
 
 
 @router.get("", response=Page[Conversation])
-def conversation_list(request: HttpRequest, page: Query[PageQuery]) -> Page[Conversation]:
+def conversation_list(request: HttpRequest, query: Query[ConversationQuery]) -> Page[Conversation]:
     """Mine, the one last used first."""
-    rows = conversations_for(principal_of(request))
-    found = page_of(rows, page, by="updated_at", newest_first=True)
+    rows = conversations_found(principal_of(request), query.q)
+    found = page_of(rows, query, by="updated_at", newest_first=True)
     return Page(items=[Conversation.of(row) for row in found.rows], next_cursor=found.next_cursor)
 
 
@@ -79,6 +85,8 @@ def conversation_change(
         row = conversation_rename(conversation=row, title=payload.title)
     if payload.current is not None:
         row = conversation_show(conversation=row, message=payload.current)
+    if payload.pinned is not None:
+        row = conversation_pin(conversation=row, pinned=payload.pinned)
     return Conversation.of(row)
 
 

@@ -652,6 +652,7 @@ class Conversation(BaseModel):
     id: str
     title: str
     current: str | None
+    pinned: bool
     created_at: datetime
     updated_at: datetime
 
@@ -661,6 +662,7 @@ class Conversation(BaseModel):
             id=str(row.id),
             title=row.title,
             current=str(row.current_id) if row.current_id else None,
+            pinned=row.pinned_at is not None,
             created_at=row.created_at,
             updated_at=row.updated_at,
         )

@@ -8,10 +8,11 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from cairn.access.scope import Principal
+from cairn.errors import InvalidInput, NotFound
 from retrieval.conversations import conversation_for, message_for, messages_shown, shown
 from web.pages.bases import BaseCard, base_cards
 from web.pages.door import fragment, manages_any, page, show
-from web.pages.rail import conversation_groups
+from web.pages.rail import rail_of
 from web.pages.turns import turn_views
 
 HELP = "cairn-help"
@@ -50,9 +51,14 @@ def _suggestions(bases: Sequence[BaseCard]) -> Sequence[str]:
 @require_safe
 @fragment
 def conversations(request: HttpRequest, principal: Principal) -> HttpResponse:
+    """The list, or what follows in it after those that are shown already."""
+    said = {name: request.GET.get(name, "")[:200] for name in ("current", "cursor", "above")}
     query = request.GET.get("q", "").replace("\0", "").strip()[:200]
-    groups = conversation_groups(principal, query=query, current=request.GET.get("current", ""))
-    return render(request, "pages/_conversations.html", {"conversation_groups": groups, "query": query})
+    try:
+        rail = rail_of(principal, query=query, **said)
+    except InvalidInput as error:  # a cursor that is none
+        raise NotFound from error
+    return render(request, "pages/_conversations.html", {"rail": rail})
 
 
 @require_safe

@@ -15,7 +15,7 @@ from cairn.access.rules import knowledge_bases_for
 from cairn.access.scope import Principal
 from cairn.errors import Forbidden, NotFound, NotSignedIn
 from web.auth import SecondFactorMissing, principal_of, refuse_changes_while_viewing
-from web.pages.rail import conversation_groups
+from web.pages.rail import rail_of
 from web.pages.sections import sections_open
 from web.verifying.running import leaked
 
@@ -86,9 +86,7 @@ def show(
         "manages": manages,
         "edits": edits,
         "sections": sections if area == "console" else (),
-        "conversation_groups": conversation_groups(
-            principal, current=str(conversation.id) if conversation else ""
-        ),
+        "rail": rail_of(principal, current=str(conversation.id) if conversation else ""),
     }
     return render(request, template, {**around, **context}, status=status)
 

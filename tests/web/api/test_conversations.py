@@ -46,7 +46,7 @@ def test_conversations_are_mine_and_the_last_used_comes_first(rob: Caller, mia: 
     second = rob.get(f"/conversations?limit=2&cursor={first['next_cursor']}").json()
     shown = [item["id"] for item in first["items"] + second["items"]]
     assert shown == [str(row.id) for row in reversed(made)]
-    assert first["items"][0].keys() >= {"id", "title", "current", "created_at", "updated_at"}
+    assert first["items"][0].keys() >= {"id", "title", "pinned", "current", "created_at", "updated_at"}
     assert mia.get("/conversations").json()["items"] == []
 
 
@@ -98,11 +98,49 @@ def test_a_conversation_is_renamed_and_deleted(rob: Caller, conversation: Conver
     assert_problem(rob.get(path), 404, "not_found")
 
 
+def test_a_conversation_is_pinned_and_let_go(rob: Caller, conversation: Conversation) -> None:
+    path = f"/conversations/{conversation.id}"
+    assert rob.get(path).json()["pinned"] is False
+    assert rob.patch(path, {"pinned": True}).json()["pinned"] is True
+    since = Conversation.objects.get(pk=conversation.pk).pinned_at
+    assert rob.patch(path, {"pinned": True, "title": "Leave"}).json()["title"] == "Leave"
+    assert Conversation.objects.get(pk=conversation.pk).pinned_at == since
+    assert rob.get("/conversations").json()["items"][0]["pinned"] is True
+    assert rob.patch(path, {"pinned": False}).json()["pinned"] is False
+    for body in [{"pinned": None}, {"pinned": "yes"}]:
+        assert_problem(rob.patch(path, body), 422, "invalid")
+
+
+def found(caller: Caller, query: str) -> list[str]:
+    return [item["title"] for item in caller.get(f"/conversations?q={query}").json()["items"]]
+
+
+def test_conversations_are_found_by_title_question_and_answer(
+    rob: Caller, mia: Caller, message: Message
+) -> None:
+    message.conversation.title = "Time off"
+    message.conversation.save()
+    for query in ("time%20OFF", "MANY%20days", "25%20days", "%20"):
+        assert found(rob, query) == ["Time off"], query
+    assert found(rob, "zebra") == []
+    assert found(mia, "days") == []
+    assert_problem(rob.get(f"/conversations?q={'a' * 201}"), 422, "invalid")
+
+
+def test_nothing_is_found_by_an_answer_that_is_withheld(
+    rob: Caller, base: KnowledgeBase, message: Message
+) -> None:
+    assert found(rob, "25%20days") != []
+    Grant.objects.filter(knowledge_base=base, user=rob.user).delete()
+    assert found(rob, "25%20days") == []
+    assert found(rob, "many%20days") != []
+
+
 def test_another_persons_conversation_is_not_there(mia: Caller, admin: Caller, message: Message) -> None:
     for caller in (mia, admin):
         path = f"/conversations/{message.conversation_id}"
         assert_problem(caller.get(path), 404, "not_found")
-        assert_problem(caller.patch(path, {"title": "Mine"}), 404, "not_found")
+        assert_problem(caller.patch(path, {"title": "Mine", "pinned": True}), 404, "not_found")
         assert_problem(caller.get(f"/messages/{message.id}"), 404, "not_found")
         assert_problem(caller.delete(path), 404, "not_found")
         assert_problem(caller.post(f"/messages/{message.id}/feedback", {"rating": "up"}), 404, "not_found")

@@ -1,6 +1,6 @@
 // Asking, and what happens until the answer stands.
 
-import { $, $$, clone, confirmed, copy, el, fragment, icon, plural, toast } from "./dom.js";
+import { $, $$, clone, copy, el, fragment, icon, plural, toast } from "./dom.js";
 import { Problem, api, page, request } from "./http.js";
 import { events } from "./sse.js";
 import { citationsOf, remember, rememberFrom, wireCitations } from "./citations.js";
@@ -260,38 +260,6 @@ document.addEventListener("keydown", (event) => {
 });
 
 // The conversation -------------------------------------------------------------------------------------------
-
-const renaming = $("#rename");
-
-$("[data-rename]").addEventListener("click", () => {
-  $("#rename-input").value = $("#conversation-title").textContent;
-  $("[data-error]", renaming).hidden = true;
-  renaming.showModal();
-  $("#rename-input").select();
-});
-$("[data-close]", renaming).addEventListener("click", () => renaming.close());
-$("form", renaming).addEventListener("submit", async (event) => {
-  event.preventDefault();
-  const title = $("#rename-input").value.trim();
-  try {
-    await api("PATCH", `/api/v1/conversations/${main.dataset.conversation}`, { title });
-    $("#conversation-title").textContent = title;
-    document.title = `${title} · Cairn`;
-    document.body.dispatchEvent(new CustomEvent("conversations-changed"));
-    renaming.close();
-  } catch (error) {
-    Object.assign($("[data-error]", renaming), { textContent: error.message, hidden: false });
-  }
-});
-$("[data-delete]").addEventListener("click", async () => {
-  if (!(await confirmed({ title: "Delete this conversation?", text: "Its questions and answers go for good. The documents stay.", yes: "Delete" }))) return;
-  try {
-    await api("DELETE", `/api/v1/conversations/${main.dataset.conversation}`);
-    location.assign("/");
-  } catch (error) {
-    toast(error.message);
-  }
-});
 
 for (const turn of $$(".turn", turns)) rememberFrom(turn);
 document.body.addEventListener("htmx:afterSwap", (event) => { const turn = event.target.closest?.(".turn"); if (turn) rememberFrom(turn); });

@@ -1,6 +1,7 @@
 // What every page has: the menu on phones, pop-up menus, the theme, confirmations, being offline.
 
 import { $, $$, confirmed, tellTimes, toast } from "./dom.js";
+import "./conversation.js";
 
 const rail = $("#rail");
 const stage = $(".stage");
@@ -23,14 +24,15 @@ function closeMenus({ except, refocus = false } = {}) {
 
 function toggleMenu(button) {
   const menu = document.getElementById(button.dataset.menu);
-  const open = menu.hidden;
   closeMenus({ except: button });
+  const open = menu.hidden;
   menu.hidden = !open;
   button.setAttribute("aria-expanded", String(open));
   if (!open) return;
+  menu.dispatchEvent(new CustomEvent("menu-open", { detail: button }));
   // Near the lower edge of a scrolling page a menu opens upwards.
   if (!menu.dataset.placed) menu.dataset.placed = menu.classList.contains("menu-up") ? "up" : "down";
-  if (menu.dataset.placed === "down") {
+  if (menu.dataset.placed === "down" && !menu.classList.contains("menu-fixed")) {
     menu.classList.remove("menu-up-right");
     menu.classList.toggle("menu-up-right", menu.getBoundingClientRect().bottom > window.innerHeight - 8);
   }
@@ -41,7 +43,7 @@ function walkMenu(event) {
   const menu = event.target.closest(".menu");
   const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
   if (!menu || !step) return;
-  const items = $$("a, button, input", menu).filter((item) => !item.disabled);
+  const items = $$("a, button, input", menu).filter((item) => !item.disabled && !item.hidden);
   items[(items.indexOf(document.activeElement) + step + items.length) % items.length].focus();
   event.preventDefault();
 }

@@ -1,0 +1,79 @@
+"""The list of conversations, by mouse, by keyboard and on a phone."""
+
+import re
+from collections.abc import Callable
+from uuid import uuid4
+
+import pytest
+from playwright.sync_api import Page, ViewportSize, expect
+
+from tests.web.browser.test_journey import PHONE, ask, create_knowledge_base
+
+pytestmark = [pytest.mark.browser, pytest.mark.models]
+
+SignIn = Callable[..., Page]
+WIDE = ViewportSize(width=1280, height=800)
+
+
+def asked(page: Page) -> str:
+    """A conversation of its own name."""
+    title = f"Is shelf {uuid4().hex[:8]} empty?"
+    ask(page, create_knowledge_base(page), title)
+    return title
+
+
+def listed(page: Page) -> None:
+    """Where the list is behind a button, it is opened."""
+    opener = page.get_by_role("button", name="Open the menu")
+    if opener.is_visible():
+        opener.click()
+
+
+@pytest.mark.parametrize("viewport", [WIDE, PHONE], ids=["desktop", "phone"])
+def test_an_entry_is_pinned_renamed_and_deleted_from_its_menu(
+    sign_in: SignIn, viewport: ViewportSize
+) -> None:
+    page = sign_in(viewport=viewport, touch=viewport is PHONE)
+    title = asked(page)
+    page.goto("/library")
+    listed(page)
+    entries = page.locator("#conversations")
+    options = page.get_by_role("button", name=f"“{title}”: options")
+    options.click()
+    page.get_by_role("button", name="Pin", exact=True).click()
+    expect(entries.get_by_role("heading").first).to_have_text("Pinned")
+    expect(entries.locator("ul").first).to_contain_text(title)
+
+    options.click()
+    page.get_by_role("button", name="Rename").click()
+    page.get_by_label("Title", exact=True).fill(f"{title} No")
+    page.keyboard.press("Enter")
+    expect(entries.get_by_role("link", name=f"{title} No")).to_be_visible()
+
+    renamed = page.get_by_role("button", name=f"“{title} No”: options")
+    expect(renamed).to_be_focused()
+    renamed.click()
+    page.get_by_role("button", name="Unpin").click()
+    expect(renamed).to_have_attribute("aria-expanded", "false")
+    renamed.click()
+    page.get_by_role("button", name="Delete conversation").click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    expect(entries.get_by_role("link", name=title)).to_have_count(0)
+    expect(page).to_have_url(re.compile("/library$"))
+
+
+def test_the_list_is_walked_by_keyboard(sign_in: SignIn) -> None:
+    page = sign_in()
+    title = asked(page)
+    page.get_by_label("Find a conversation").fill(title)
+    entries = page.locator("#conversations")
+    expect(entries.get_by_role("link")).to_have_count(1)
+    page.keyboard.press("ArrowDown")
+    expect(entries.get_by_role("link", name=title)).to_be_focused()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("button", name="Pin", exact=True)).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("button", name=f"“{title}”: options")).to_be_focused()
+    page.keyboard.press("ArrowUp")
+    expect(page.get_by_label("Find a conversation")).to_be_focused()

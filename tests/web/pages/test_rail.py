@@ -1,0 +1,84 @@
+"""The list of conversations beside every page."""
+
+import re
+from collections.abc import Callable
+from datetime import timedelta
+
+from django.test import Client
+from django.utils import timezone
+
+from cairn.access.models import Grant, Role
+from cairn.access.principals import principal_for_user
+from cairn.accounts.models import User
+from retrieval.conversations import conversation_pin, conversation_start
+from retrieval.models import Conversation, Message
+from tests.web.pages.conftest import text_of
+from web.pages.rail import SHOWN
+
+SignIn = Callable[[User], Client]
+
+
+def titles(html: str) -> list[str]:
+    return re.findall(r'<a class="rail-link"[^>]*><span class="truncate">([^<]*)</span>', html)
+
+
+def headings(html: str) -> list[str]:
+    return re.findall(r"<h2>([^<]*)</h2>", html)
+
+
+def started(user: User, title: str, *, days: int = 0) -> Conversation:
+    made = conversation_start(principal=principal_for_user(user), question=title)
+    made.updated_at = timezone.now() - timedelta(days=days)
+    made.save()
+    return made
+
+
+def test_pinned_ones_come_first_whatever_their_age(signed_in: SignIn, mia: User) -> None:
+    old = started(mia, "Old", days=40)
+    started(mia, "New")
+    conversation_pin(conversation=old, pinned=True)
+    for path in ("/conversations", "/library"):
+        html = text_of(signed_in(mia).get(path))
+        assert titles(html) == ["Old", "New"]
+        assert headings(html)[:2] == ["Pinned", "Today"]
+    conversation_pin(conversation=old, pinned=False)
+    assert headings(text_of(signed_in(mia).get("/conversations"))) == ["Today", "Earlier"]
+
+
+def test_more_than_fit_come_on_demand_each_once(signed_in: SignIn, mia: User) -> None:
+    made = [started(mia, f"Number {number}", days=number) for number in range(2 * SHOWN + 5)]
+    conversation_pin(conversation=made[3], pinned=True)
+    client, path, shown, told = signed_in(mia), "/conversations", list[str](), list[str]()
+    for _ in range(3):
+        html = text_of(client.get(path))
+        shown, told = shown + titles(html), told + headings(html)
+        [path] = re.findall(r'hx-get="([^"]*)"', html) or [""]
+        path = path.replace("&amp;", "&")
+    assert path == ""
+    assert shown[0] == "Number 3"
+    assert sorted(shown) == sorted(row.title for row in made)
+    assert told == ["Pinned", "Today", "Yesterday", "Last seven days", "Earlier"]
+
+
+def test_a_cursor_that_is_none_leads_nowhere(signed_in: SignIn, mia: User) -> None:
+    client = signed_in(mia)
+    for cursor in ("x", "MQ", "a" * 500):
+        assert client.get("/conversations", {"cursor": cursor}).status_code == 404
+
+
+def test_answers_are_searched_unless_they_are_withheld(
+    signed_in: SignIn, rob: User, answered: Callable[..., Message], grant: Callable[[User, Role], None]
+) -> None:
+    grant(rob, Role.READER)
+    answered(rob, question="About leave")
+    client = signed_in(rob)
+    assert titles(text_of(client.get("/conversations", {"q": "40 hours"}))) == ["About leave"]
+    Grant.objects.filter(user=rob).delete()
+    assert titles(text_of(client.get("/conversations", {"q": "40 hours"}))) == []
+
+
+def test_a_title_cannot_leave_its_place(signed_in: SignIn, mia: User) -> None:
+    started(mia, '"><script>alert(1)</script>')
+    html = text_of(signed_in(mia).get("/conversations"))
+    assert "<script>" not in html
+    assert html.count('data-title="&quot;&gt;&lt;script&gt;') == 1

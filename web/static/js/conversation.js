@@ -1,0 +1,114 @@
+// What can be done with a conversation: from its entry in the list, and from the head of the open one.
+
+import { $, $$, confirmed, toast } from "./dom.js";
+import { api } from "./http.js";
+
+const menu = $("#conversation-menu");
+const renaming = $("#rename");
+const list = $("#conversations");
+let meant = null;
+
+const path = ({ id }, rest = "") => `/api/v1/conversations/${id}${rest}`;
+const open = () => $("#main")?.dataset.conversation ?? "";
+const changed = () => document.body.dispatchEvent(new CustomEvent("conversations-changed"));
+
+/** Which conversation a button stands for. The open one may have got its name after the page came. */
+function subjectOf(button) {
+  const pinned = "pinned" in button.dataset;
+  if ("current" in button.dataset) return { button, pinned, id: open(), title: $("#conversation-title").textContent };
+  return { button, pinned, id: button.dataset.conversation, title: button.dataset.title };
+}
+
+function place(button) {
+  const at = button.getBoundingClientRect();
+  const { offsetWidth: width, offsetHeight: height } = menu;
+  const left = Math.min(Math.max(at.right - width, 8), window.innerWidth - width - 8);
+  const below = at.bottom + 4 + height < window.innerHeight;
+  Object.assign(menu.style, { left: `${left}px`, top: `${below ? at.bottom + 4 : Math.max(at.top - height - 4, 8)}px` });
+}
+
+menu.addEventListener("menu-open", ({ detail: button }) => {
+  meant = subjectOf(button);
+  $("[data-if-pinned]", menu).hidden = !meant.pinned;
+  $("[data-if-loose]", menu).hidden = meant.pinned;
+  place(button);
+});
+
+/** Back to the button that the menu came from, or to its like where the list was made anew. */
+function refocus() {
+  const button = meant?.button.isConnected ? meant.button : $$(".rail-options", list).find((each) => each.dataset.conversation === meant?.id);
+  button?.focus({ preventScroll: true });
+}
+
+async function tried(work) {
+  try {
+    await work();
+  } catch (error) {
+    toast(error.message);
+  }
+}
+
+async function pin({ id, pinned }) {
+  await api("PATCH", path({ id }), { pinned: !pinned });
+  if (id === open()) $("[data-menu][data-current]")?.toggleAttribute("data-pinned", !pinned);
+  changed();
+}
+
+function rename({ title }) {
+  $("#rename-input").value = title;
+  $("[data-error]", renaming).hidden = true;
+  renaming.showModal();
+  $("#rename-input").select();
+}
+
+async function renamed(title) {
+  await api("PATCH", path(meant), { title });
+  if (meant.id === open()) {
+    $("#conversation-title").textContent = title;
+    document.title = `${title} · Cairn`;
+  }
+  renaming.close();
+  changed();
+}
+
+async function remove({ id, title }) {
+  if (!(await confirmed({ title: "Delete this conversation?", text: `“${title}”: its questions and answers go for good. The documents stay.`, yes: "Delete" }))) return;
+  await api("DELETE", path({ id }));
+  if (id === open()) location.assign("/");
+  else changed();
+}
+
+const ACTS = { pin, rename, remove };
+
+menu.addEventListener("click", (event) => {
+  const act = ACTS[event.target.closest("[data-act]")?.dataset.act];
+  if (act) tried(() => act(meant));
+});
+
+$("[data-close]", renaming).addEventListener("click", () => renaming.close());
+renaming.addEventListener("close", refocus);
+$("form", renaming).addEventListener("submit", (event) => {
+  event.preventDefault();
+  const title = $("#rename-input").value.trim();
+  renamed(title).catch((error) => Object.assign($("[data-error]", renaming), { textContent: error.message, hidden: false }));
+});
+
+// The list by keyboard: from the search field down into it, and from entry to entry.
+function walk(event) {
+  const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+  if (!step || event.altKey || event.ctrlKey || event.metaKey) return;
+  const entries = $$("a.rail-link, .rail-rest", list);
+  const at = entries.indexOf(document.activeElement.closest?.(".rail-item")?.querySelector("a") ?? document.activeElement);
+  const next = entries[at + step];
+  if (next) next.focus();
+  else if (step < 0) $("#find-conversation").focus();
+  event.preventDefault();
+}
+
+list.addEventListener("keydown", walk);
+$("#find-conversation").addEventListener("keydown", (event) => { if (event.key === "ArrowDown") walk(event); });
+// Where more was asked for, the first of it takes the place of the button.
+list.addEventListener("htmx:afterSwap", (event) => {
+  if (event.target.matches("[data-rest]")) $("a", event.target)?.focus({ preventScroll: true });
+  else if (document.activeElement === document.body) refocus();
+});
