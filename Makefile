@@ -5,6 +5,7 @@
 # make test-postgres  what of it touches the database, on PostgreSQL
 # make lint    ruff, mypy, import rules
 # make audit-dependencies   faults that are known of the packages that are installed
+# make texts   collect the interface's texts for translation, and compile the translations
 # make bench   speed and memory, as a table and as JSON
 # make bench-ingest   how fast documents become searchable, against the bare encoder
 # make bench-search   how fast search and answers are, at 100,000 passages and with 50 people at once
@@ -14,7 +15,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help up test test-all test-faults test-postgres lint audit-dependencies bench bench-ingest bench-search clean
+.PHONY: help up test test-all test-faults test-postgres lint texts audit-dependencies bench bench-ingest bench-search clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -46,6 +47,9 @@ lint: $(DEV)
 	$(BIN)/lint-imports
 	@if [ -e platform/__init__.py ]; then \
 		echo "platform/__init__.py would hide the standard library's platform module: delete it." >&2; exit 1; fi
+
+texts: $(DEV)
+	$(BIN)/python -m tests.translations
 
 audit-dependencies: $(DEV)
 	$(BIN)/python .ci/audit.py

@@ -72,6 +72,7 @@ def _profile(user: User) -> Iterator[Row]:
         "email": user.email,
         "is_admin": user.is_admin,
         "is_active": user.is_active,
+        "language": user.language,
         "created_at": user.created_at,
         "last_login": user.last_login,
     }

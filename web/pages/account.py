@@ -3,6 +3,7 @@
 from typing import Any
 
 from allauth.core import ratelimit
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import update_session_auth_hash
 from django.contrib.auth.forms import PasswordChangeForm
@@ -65,6 +66,8 @@ def _account(
         "password_form": PasswordChangeForm(user),
         "me_has_password": user.has_usable_password(),
         "second_factor": has_second_factor(user),
+        "languages": settings.LANGUAGES,
+        "own_language": user.language,
         **context,
     }
     return show(request, principal, "pages/account.html", shown, status=status)

@@ -14,6 +14,7 @@ from web.pages import (
     imports,
     ingesting,
     keys,
+    language,
     library,
     limits,
     reading,
@@ -70,6 +71,8 @@ urlpatterns = [
     path("admin/keys", keys.all_keys, name="console-keys"),
     path("admin/keys/<str:key_id>/revoke", keys.any_key_revoke, name="console-key-revoke"),
     path("account", account.account, name="account"),
+    path("account/language", language.choose_own, name="account-language"),
+    path("language", language.choose, name="language"),
     path("account/keys", account.key_create, name="key-create"),
     path("account/keys/<str:key_id>/revoke", keys.key_revoke, name="key-revoke"),
 ]

@@ -36,6 +36,7 @@ class UserManager(BaseUserManager["User"]):
 class User(AbstractBaseUser):
     """`is_admin` may administer people and manages every knowledge base.
 
+    `language`: of pages; "": what their browser asks for.
     `session_generation` is counted up to end all sessions: they were made with the number before.
     """
 
@@ -44,6 +45,7 @@ class User(AbstractBaseUser):
     email = models.EmailField(blank=True)
     is_admin = models.BooleanField(default=False)
     is_active = models.BooleanField(default=True)
+    language = models.CharField(max_length=10, blank=True, default="")
     session_generation = models.PositiveIntegerField(default=0, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 

@@ -67,6 +67,7 @@ CACHES = {
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 INSTALLED_APPS = [
+    "web",  # the first one's translations win where several apps have the same text
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -82,7 +83,6 @@ INSTALLED_APPS = [
     "retrieval",
     "retrieval.evaluation",
     "ingestion",
-    "web",
     "web.identity",
     "allauth",
     "allauth.account",
@@ -99,6 +99,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "web.languages.LanguageMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "allauth.account.middleware.AccountMiddleware",
 ]
@@ -193,7 +194,12 @@ CONTENT_SECURITY_POLICY = {
     }
 }
 
-LANGUAGE_CODE = "en"
+LANGUAGE_CODE = "en"  # of commands, workers and what is stored; pages: web.languages
+LANGUAGES = [("en", "English"), ("de", "Deutsch")]
+DEFAULT_LANGUAGE = _env.default_language
+LANGUAGE_COOKIE_NAME = f"cairn_language_{_install}"
+LANGUAGE_COOKIE_AGE = 365 * 24 * 3600
+FORMAT_MODULE_PATH = ["web.formats"]
 USE_TZ = True
 TIME_ZONE = "UTC"
 STATIC_URL = "/static/"

@@ -52,6 +52,9 @@ class Environment(BaseSettings):
     require_mfa: Literal["off", "admins", "everyone"] = Field(
         "off", description="Who must set up a second factor before they may do anything else"
     )
+    default_language: Literal["en", "de"] = Field(
+        "en", description="Of pages for whoever chose none and whose browser asks for none that there is"
+    )
     debug: bool = Field(False, validation_alias=AliasChoices("cairn_debug"))
 
     ldap_url: str | None = Field(

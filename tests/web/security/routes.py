@@ -211,6 +211,7 @@ ROUTES: list[Route] = [
     # Pages
     public("GET", "/login"),
     public("POST", "/login"),
+    public("POST", "/language"),
     public("GET", "/login/code"),
     public("POST", "/login/code"),
     public("GET", "/login/passkey"),
@@ -255,6 +256,7 @@ ROUTES: list[Route] = [
     page("POST", "/account/second-factor/passkeys/new", Guard.THEMSELVES, form={}),
     page("GET", "/account/second-factor/passkeys/{pk}/remove", Guard.THEMSELVES),
     page("POST", "/account/second-factor/passkeys/{pk}/remove", Guard.THEMSELVES, form={}),
+    page("POST", "/account/language", Guard.THEMSELVES),
     page("POST", "/account/keys", Guard.THEMSELVES, form={}, lets_in=422),
     page("POST", "/account/keys/{key_id}/revoke", Guard.OWNER),
     # Administration

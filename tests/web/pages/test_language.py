@@ -1,0 +1,142 @@
+"""Which language pages are in, and that translations are what their sources say."""
+
+import gettext
+import io
+import re
+import zipfile
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from babel.messages.catalog import Message
+from django.conf import settings
+from django.template.loader import render_to_string
+from django.test import Client
+from django.utils import translation
+
+from cairn.accounts.models import User
+from cairn.audit.models import Event
+from tests import translations
+from web.subject_export import subject_export
+
+GERMAN = {"HTTP_ACCEPT_LANGUAGE": "de-AT,de;q=0.9,en;q=0.5"}
+
+
+def language_of(html: bytes) -> str:
+    found = re.search(rb'<html lang="(\w+)" dir="ltr">', html)
+    assert found
+    return found[1].decode()
+
+
+def seen(client: Client, path: str = "/login", **headers: str) -> str:
+    response = client.get(path, **headers)  # type: ignore[arg-type] # headers of WSGI
+    assert response["Content-Language"] == language_of(response.content)
+    return language_of(response.content)
+
+
+def test_the_browser_says_which_language(client: Client, db: None) -> None:
+    assert seen(client) == "en"
+    assert seen(client, **GERMAN) == "de"
+    assert seen(client, HTTP_ACCEPT_LANGUAGE="fr, de;q=0.5, en;q=0.1") == "de"
+    assert seen(client, HTTP_ACCEPT_LANGUAGE="fr-FR, *") == "en"
+    assert seen(client, HTTP_ACCEPT_LANGUAGE=";;q=,\0") == "en"
+
+
+def test_the_setting_counts_where_nobody_asks_for_a_language(client: Client, db: None, settings: Any) -> None:
+    settings.DEFAULT_LANGUAGE = "de"
+    assert seen(client) == "de"
+    assert seen(client, HTTP_ACCEPT_LANGUAGE="fr") == "de"
+    assert seen(client, HTTP_ACCEPT_LANGUAGE="en") == "en"
+
+
+def test_a_choice_before_sign_in_stays_in_the_browser(client: Client, db: None) -> None:
+    response = client.post("/language", {"language": "de", "next": "/login?next=/library"})
+    assert response["Location"] == "/login?next=/library"
+    cookie = response.cookies[settings.LANGUAGE_COOKIE_NAME]
+    assert (cookie["httponly"], cookie["samesite"]) == (True, "Lax")
+    assert seen(client) == "de"
+    client.post("/language", {"language": "en"})
+    assert seen(client, **GERMAN) == "en"
+
+
+@pytest.mark.parametrize("code", ["fr", "", "../de", "d\0e", "x" * 5000])
+def test_only_languages_that_there_are_can_be_chosen(client: Client, db: None, code: str) -> None:
+    assert client.post("/language", {"language": code}).status_code == 302
+    assert seen(client) == "en"
+
+
+@pytest.mark.parametrize("to", ["https://evil.example/", "//evil.example", "javascript:alert(1)", ""])
+def test_choosing_leads_nowhere_else(client: Client, db: None, to: str) -> None:
+    assert client.post("/language", {"language": "de", "next": to})["Location"] == "/login"
+
+
+def test_a_persons_own_choice_follows_them(signed_in: Callable[[User], Client], rob: User) -> None:
+    client = signed_in(rob)
+    assert seen(client, "/account") == "en"
+    assert client.post("/account/language", {"language": "de"})["Location"] == "/account"
+    elsewhere = signed_in(rob)
+    elsewhere.post("/language", {"language": "en"})
+    assert seen(elsewhere, "/account", HTTP_ACCEPT_LANGUAGE="en") == "de"
+    client.post("/account/language", {"language": ""})
+    assert seen(client, "/account") == "en"
+    assert Event.objects.filter(action="user.changed", detail__fields=["language"]).count() == 2
+
+
+def test_an_export_tells_the_choice(signed_in: Callable[[User], Client], rob: User) -> None:
+    signed_in(rob).post("/account/language", {"language": "de"})
+    rob.refresh_from_db()
+    assert b'"language": "de"' in _unzipped(b"".join(subject_export(rob)))
+
+
+def _unzipped(content: bytes) -> bytes:
+    return zipfile.ZipFile(io.BytesIO(content)).read("profile.jsonl")
+
+
+def test_programs_are_answered_in_english(signed_in: Callable[[User], Client], rob: User) -> None:
+    client = signed_in(rob)
+    client.post("/account/language", {"language": "de"})
+    response = client.get("/api/v1/documents/none", **GERMAN)  # type: ignore[arg-type]
+    assert response.json()["title"] == "There is no such thing, or you may not see it"
+    assert "Content-Language" not in response
+
+
+def test_other_languages_bring_their_catalog_for_scripts(client: Client, db: None) -> None:
+    assert b"locale/" not in client.get("/login").content
+    assert b'<script src="/static/locale/de.js" defer>' in client.get("/login", **GERMAN).content  # type: ignore[arg-type]
+
+
+def test_right_to_left_languages_say_so(client: Client, db: None) -> None:
+    with translation.override("ar"):
+        assert '<html lang="ar" dir="rtl">' in render_to_string("500.html")
+
+
+@pytest.mark.parametrize("language", translations.LANGUAGES)
+def test_what_is_loaded_is_what_the_sources_say(language: str) -> None:
+    """Else: `make texts`."""
+    for path, content in translations.compiled(language).items():
+        if path.suffix == ".mo":
+            assert _loaded(path.read_bytes()) == _loaded(content)
+        else:
+            assert path.read_bytes() == content
+
+
+def _loaded(content: bytes) -> dict[object, str]:
+    found = dict(gettext.GNUTranslations(io.BytesIO(content))._catalog)  # type: ignore[attr-defined]
+    del found[""]
+    return found
+
+
+def _messages() -> list[Message]:
+    return translations.messages(translations.read("de"))
+
+
+def test_translations_fill_in_what_the_texts_do() -> None:
+    for message in _messages():
+        if translations.is_translated(message):
+            assert not [str(error) for error in message.check(translations.read("de"))], message.id
+            assert _blanks(message.string) == _blanks(message.id), message.id
+
+
+def _blanks(text: object) -> set[str]:
+    whole = " ".join(text) if isinstance(text, tuple | list) else str(text)
+    return set(re.findall(r"%\(\w+\)[sd]|(?<![{%])\{\w*\}(?!\})", whole))

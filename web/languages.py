@@ -1,0 +1,58 @@
+"""Which language a person reads: their own choice, the cookie's, the browser's, or else the default."""
+
+from collections.abc import Iterator
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.utils import translation
+from django.utils.deprecation import MiddlewareMixin
+from django.utils.translation.trans_real import parse_accept_lang_header
+
+from cairn.accounts.models import User
+
+ENGLISH = "en"
+PROGRAMS = ("/api/", "/v1/", "/scim/", "/metrics", "/healthz", "/readyz")
+"""What answers programs does so in English, and stores nothing in the language of who happened to ask."""
+
+
+class LanguageMiddleware(MiddlewareMixin):
+    def process_request(self, request: HttpRequest) -> None:
+        programs = request.path_info.startswith(PROGRAMS)
+        translation.activate(ENGLISH if programs else language_of(request))
+
+    def process_response(self, _request: HttpRequest, response: HttpResponse) -> HttpResponse:
+        if response.headers.get("Content-Type", "").startswith("text/html"):
+            response.headers.setdefault("Content-Language", translation.get_language() or ENGLISH)
+        return response
+
+
+def language_of(request: HttpRequest) -> str:
+    return next(filter(is_offered, _wishes(request)), settings.DEFAULT_LANGUAGE)
+
+
+def is_offered(code: str) -> bool:
+    return code in dict(settings.LANGUAGES)
+
+
+def _wishes(request: HttpRequest) -> Iterator[str]:
+    if isinstance(request.user, User):
+        yield request.user.language
+    yield request.COOKIES.get(settings.LANGUAGE_COOKIE_NAME, "")
+    for code, _ in parse_accept_lang_header(request.headers.get("Accept-Language", "")):
+        yield code.partition("-")[0]
+
+
+def language_remember(response: HttpResponse, code: str) -> None:
+    """In the browser, for pages before sign-in. "": whatever the browser wants."""
+    name = settings.LANGUAGE_COOKIE_NAME
+    if not code:
+        response.delete_cookie(name, samesite="Lax")
+        return
+    response.set_cookie(
+        name,
+        code,
+        max_age=settings.LANGUAGE_COOKIE_AGE,
+        secure=settings.SESSION_COOKIE_SECURE,
+        httponly=True,
+        samesite="Lax",
+    )
