@@ -21,6 +21,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 RUNTIME := .venv/.runtime
 DEV := .venv/.dev
+# Tests of one file stay in one process: they share its servers.
+PROCESSES ?= 2
+SPREAD := --numprocesses $(PROCESSES) --dist loadfile
 
 help:
 	@sed -n '/^#/!q;s/^# //p' Makefile
@@ -29,7 +32,7 @@ up: $(RUNTIME)
 	@exec $(BIN)/python manage.py up $(ARGS)
 
 test: $(DEV)
-	$(BIN)/python -m pytest --quick $(ARGS)
+	$(BIN)/python -m pytest --quick $(SPREAD) $(ARGS)
 
 test-all: $(DEV)
 	$(BIN)/python -m pytest $(ARGS)
@@ -38,7 +41,7 @@ test-faults: $(DEV)
 	$(BIN)/python -m pytest -m faults $(ARGS)
 
 test-postgres: $(DEV)
-	$(BIN)/python -m tests.on_postgres $(ARGS)
+	$(BIN)/python -m tests.on_postgres $(SPREAD) $(ARGS)
 
 lint: $(DEV)
 	$(BIN)/ruff check .

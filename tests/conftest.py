@@ -45,9 +45,16 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     """Nothing that was logged tells a secret, here or in a server that a test started."""
     folder = session.config._tmp_path_factory.getbasetemp()  # type: ignore[attr-defined] # no public way
     leaks = sorted({*LISTENER.leaks, *leaks_of_servers(folder)})
-    if leaks:
+    if hasattr(session.config, "workeroutput"):  # the process that started this one tells them
+        session.config.workeroutput["leaks"] = leaks
+    elif leaks:
         sys.stderr.write("".join(f"\nSECRET LOGGED: {leak}" for leak in leaks) + "\n")
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    LISTENER.leaks.extend(getattr(node, "workeroutput", {}).get("leaks", ()))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
