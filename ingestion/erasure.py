@@ -13,8 +13,9 @@ from cairn.errors import Unavailable
 from cairn.library import storage
 from cairn.library.models import Chunk, Document, KnowledgeBase
 from ingestion.faults import Fault, fault_point
-from ingestion.models import IdempotencyKey, ImportItem, Job, Receipt, ReceiptState
+from ingestion.models import IdempotencyKey, ImportItem, Job, PartialUpload, Receipt, ReceiptState
 from ingestion.pages import picture_names
+from ingestion.partial import uploads_drop
 from ingestion.scrubbing import scrub
 from retrieval import conversations
 from retrieval.evaluation import gold_rows, runs
@@ -40,6 +41,7 @@ def erase(receipt_id: UUID, index: Points) -> None:
     for document in _targets(kind, UUID(identity)):
         _erase_document(document, index, receipt)
     if kind == "knowledge-base":
+        uploads_drop(PartialUpload.objects.filter(knowledge_base=UUID(identity)))
         _add(receipt, Counter(rows=KnowledgeBase.objects.filter(pk=identity).delete()[0]))
     _close(receipt)
     scrub()

@@ -18,7 +18,18 @@ from cairn.audit.services import record
 from cairn.errors import CairnError, Conflict, Forbidden
 from cairn.library.models import Document, DocumentVersion, KnowledgeBase
 from ingestion.lifecycle import cancel_all
-from ingestion.models import ENDED, RUNNING, Import, ImportItem, ImportKind, Job, Lane, Outcome, Stage
+from ingestion.models import (
+    ENDED,
+    RUNNING,
+    Import,
+    ImportItem,
+    ImportKind,
+    Job,
+    Lane,
+    Outcome,
+    PartialUpload,
+    Stage,
+)
 
 QUIET: Final = timedelta(minutes=10)
 """For so long more files are waited for; then whoever sent them has gone."""
@@ -197,7 +208,17 @@ def summaries(batches: Iterable[Import], principal: Principal | None = None) -> 
         )
     )
     counted: dict[UUID, Mapping[str, Any]] = {row["batch"]: row for row in rows}
-    return {identity: _summary(batch, counted.get(identity, {})) for identity, batch in wanted.items()}
+    arriving = _arriving(wanted)
+    return {
+        identity: _summary(batch, counted.get(identity, {}), arriving.get(identity))
+        for identity, batch in wanted.items()
+    }
+
+
+def _arriving(batches: Iterable[UUID]) -> dict[UUID, datetime]:
+    """When the last part of a large file came, of imports that get one."""
+    rows = PartialUpload.objects.open().filter(batch__in=list(batches)).order_by()
+    return {row["batch"]: row["at"] for row in rows.values("batch").annotate(at=Max("updated_at"))}
 
 
 def _counting(batches: Sequence[Import], principal: Principal) -> Q:
@@ -217,12 +238,12 @@ def _counting(batches: Sequence[Import], principal: Principal) -> Q:
 _COUNTS: Final = ("queued", "processing", "ready", "failed", "cancelled", "unchanged", "refused")
 
 
-def _summary(batch: Import, row: Mapping[str, Any]) -> Summary:
+def _summary(batch: Import, row: Mapping[str, Any], arriving: datetime | None) -> Summary:
     counts = {name: row.get(name, 0) for name in _COUNTS}
     # What has no job any more was deleted by somebody after it had been taken.
     removed = row.get("files", 0) - sum(counts.values())
     counts["unchanged"] += batch.unchanged
-    came = max(batch.created_at, row.get("came") or batch.created_at)
+    came = max(filter(None, (batch.created_at, row.get("came"), arriving)))
     files, rate = row.get("files", 0) + batch.unchanged, _rate(row)
     waiting = counts["queued"] + counts["processing"]
     return Summary(

@@ -180,6 +180,70 @@ class ImportItem(models.Model):
         return f"{self.source_uri} {self.outcome}"
 
 
+UPLOAD_KEPT = timedelta(days=1)
+"""An upload in parts that has got nothing for so long was given up."""
+
+
+class PartialUploadQuerySet(models.QuerySet["PartialUpload"]):
+    def fresh(self) -> "PartialUploadQuerySet":
+        return self.filter(updated_at__gt=Now() - UPLOAD_KEPT)
+
+    def given_up(self) -> "PartialUploadQuerySet":
+        return self.filter(updated_at__lte=Now() - UPLOAD_KEPT)
+
+    def open(self) -> "PartialUploadQuerySet":
+        return self.fresh().filter(completed_at=None)
+
+
+class PartialUpload(models.Model):
+    """A file that comes in parts, one after the other; `received` bytes of it are here.
+
+    `said` holds what was said of it, as `document_submit` takes it. `fingerprint` is the sender's own mark,
+    by which it knows the file again. `document` and `job` are what became of it.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    knowledge_base = models.ForeignKey(KnowledgeBase, on_delete=models.CASCADE, related_name="+")
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="+")
+    batch = models.ForeignKey(Import, null=True, on_delete=models.CASCADE, related_name="+")
+    filename = models.CharField(max_length=255)
+    size = models.BigIntegerField()
+    sha256 = models.CharField(max_length=64, blank=True)
+    said = models.JSONField(default=dict)
+    fingerprint = models.CharField(max_length=200, blank=True)
+    received = models.BigIntegerField(default=0)
+    document = models.ForeignKey(Document, null=True, on_delete=models.CASCADE, related_name="+")
+    job = models.ForeignKey(Job, null=True, on_delete=models.SET_NULL, related_name="+")
+    completed_at = models.DateTimeField(null=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    updated_at = models.DateTimeField(default=timezone.now)
+
+    objects = PartialUploadQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["created_at", "id"]
+        indexes = [models.Index(fields=["updated_at"], name="partial_upload_age")]
+
+    def __str__(self) -> str:
+        return f"{self.filename} {self.received}/{self.size}"
+
+
+class UploadPart(models.Model):
+    """`name` is where storage has it."""
+
+    upload = models.ForeignKey(PartialUpload, on_delete=models.CASCADE, related_name="parts")
+    offset = models.BigIntegerField()
+    size = models.PositiveIntegerField()
+    name = models.CharField(max_length=200)
+
+    class Meta:
+        ordering = ["upload", "offset"]
+        constraints = [models.UniqueConstraint(fields=["upload", "offset"], name="upload_part_once")]
+
+    def __str__(self) -> str:
+        return f"{self.upload_id}@{self.offset}"
+
+
 class Watch(models.Model):
     """A folder on the server that is looked at again and again. `result` counts what the last look found.
 

@@ -11,9 +11,10 @@ from cairn.accounts.models import User
 from cairn.accounts.services import user_delete
 from cairn.audit.services import record
 from cairn.errors import Unavailable
+from cairn.library import storage
 from cairn.limits.models import Usage
 from ingestion.erasure import REMOVED
-from ingestion.models import Receipt, ReceiptState
+from ingestion.models import Receipt, ReceiptState, UploadPart
 from ingestion.scrubbing import scrub
 from retrieval.models import Citation
 
@@ -22,6 +23,7 @@ def user_erase(*, user: User, actor: UUID | None) -> Receipt:
     """With conversations, keys, sessions and grants. What they uploaded is not theirs: it stays."""
     identity: UUID = user.pk
     with transaction.atomic():
+        parts = list(UploadPart.objects.filter(upload__user=user).values_list("name", flat=True))
         keys = list(user.api_keys.values_list("id", flat=True))
         used, _ = Usage.objects.filter(owner__in=[identity, *keys]).delete()
         quotes = Citation.objects.filter(message__conversation__user=user).count()
@@ -37,6 +39,7 @@ def user_erase(*, user: User, actor: UUID | None) -> Receipt:
             verified_at=timezone.now(),
         )
         record("erasure.done", actor=actor, subject=receipt.object, removed=removed)
+        transaction.on_commit(lambda: storage.files_delete(*parts), robust=True)
         transaction.on_commit(_scrub, robust=True)
     return receipt
 

@@ -9,6 +9,7 @@ from django.utils import timezone
 from cairn.errors import NotFound
 from cairn.library.models import Document, DocumentQuerySet, KnowledgeBase
 from cairn.settings import environment
+from ingestion.partial import uploads_sweep
 from ingestion.scrubbing import scrub
 from ingestion.services import document_delete
 from retrieval.conversations import conversations_expire
@@ -28,6 +29,7 @@ def expired(base: KnowledgeBase, days: int, *, at: datetime | None = None) -> Do
 
 def retain() -> int:
     """How many documents are being deleted, with a receipt each; the rest next time."""
+    uploads_sweep()
     deleted = 0
     for base in KnowledgeBase.objects.filter(deleted_at=None).exclude(retention_days=None):
         deleted += _delete_expired(base)

@@ -18,7 +18,7 @@ from cairn.accounts.services import sessions_of
 from cairn.audit.models import Event
 from cairn.library.models import Document, DocumentVersion
 from cairn.limits.models import Usage
-from ingestion.models import Import, Receipt, Watch
+from ingestion.models import Import, PartialUpload, Receipt, Watch
 from retrieval.conversations import ShownMessage, messages_of_all_branches
 from retrieval.evaluation.models import EvaluationRun, GoldQuestion
 from retrieval.models import Conversation
@@ -163,6 +163,7 @@ def _made(user: User) -> Iterator[Row]:
     """Other things that bear their name, by id."""
     owned: dict[str, QuerySet[Any]] = {
         "import": Import.objects.filter(user=user),
+        "partial_upload": PartialUpload.objects.filter(user=user),
         "watch": Watch.objects.filter(user=user),
         "evaluation": EvaluationRun.objects.filter(created_by=user),
         "gold_question": GoldQuestion.objects.filter(created_by=user),

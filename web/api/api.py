@@ -23,6 +23,7 @@ from web.api import (
     knowledge_bases,
     limits,
     me,
+    partial_uploads,
     search,
     users,
     watches,
@@ -77,6 +78,7 @@ api.add_router("v1/documents", access.of_document)
 api.add_router("v1/receipts", documents.receipts)
 api.add_router("v1/knowledge-bases", imports.in_knowledge_base)
 api.add_router("v1/imports", imports.router)
+api.add_router("v1/uploads", partial_uploads.router)
 api.add_router("v1/knowledge-bases", watches.in_knowledge_base)
 api.add_router("v1/watches", watches.router)
 api.add_router("v1/jobs", jobs.router)

@@ -22,7 +22,7 @@ from cairn.limits.counting import upload_count
 from ingestion.lookup import import_for, receipt_for
 from ingestion.models import Import
 from ingestion.pages import page_picture
-from ingestion.services import document_delete, document_submit, document_update
+from ingestion.services import Submission, document_delete, document_submit, document_update
 from ingestion.sources import sources_under
 from web.api.downloads import attachment, picture
 from web.api.fields import Id, Metadata, Patch, Subjects, Title, id_or_nobody
@@ -134,11 +134,15 @@ def document_add(
         filename=file.name or "",
         principal=principal,
         idempotency_key=idempotency_key,
-        if_match=_versions(if_match),
-        batch=_batch(principal, base, form.batch),
+        if_match=versions_in(if_match),
+        batch=batch_in(principal, base, form.batch),
         under_way=timedelta(seconds=seconds_under_way(request)),
         **form.said(),
     )
+    return submitted(submission)
+
+
+def submitted(submission: Submission) -> Status[Submitted]:
     job = Job.of(submission.job) if submission.job else None
     shape = Submitted(document=Document.of(submission.document), job=job)
     return Status(202 if submission.created_job else 200, shape)
@@ -181,7 +185,7 @@ def document_remove(request: HttpRequest, document_id: str, query: Query[RemoveQ
     """Takes the role editor. Not found by the very next search; erased everywhere soon after."""
     principal = principal_of(request)
     row = document_for(principal, document_id, role=Role.EDITOR)
-    batch = _batch(principal, row.knowledge_base, query.batch)
+    batch = batch_in(principal, row.knowledge_base, query.batch)
     receipt = document_delete(document=row, principal=principal, batch=batch)
     return Status(202, Erasure(receipt=Receipt.of(receipt)))
 
@@ -255,7 +259,7 @@ def _version(request: HttpRequest, document_id: str, number: int | None) -> Docu
     return shown
 
 
-def _batch(principal: Principal, base: KnowledgeBase, value: str) -> Import | None:
+def batch_in(principal: Principal, base: KnowledgeBase, value: str) -> Import | None:
     if not value:
         return None
     batch = import_for(principal, value)
@@ -271,7 +275,7 @@ def _tagged(response: HttpResponse, document: Document) -> Document:
 
 def _require_match(row: DocumentRow, if_match: str | None) -> None:
     """Locks the row, so that no other version is flipped in between."""
-    wanted = _versions(if_match)
+    wanted = versions_in(if_match)
     if wanted is None or "*" in wanted:
         return
     present = DocumentRow.objects.select_for_update(of=("self",)).with_versions().get(pk=row.pk)
@@ -280,7 +284,7 @@ def _require_match(row: DocumentRow, if_match: str | None) -> None:
         raise PreconditionFailed
 
 
-def _versions(if_match: str | None) -> frozenset[str] | None:
+def versions_in(if_match: str | None) -> frozenset[str] | None:
     if if_match is None:
         return None
     return frozenset(tag.strip().removeprefix("W/").strip('"') for tag in if_match.split(","))

@@ -23,7 +23,8 @@ from ingestion.imports import (
 )
 from ingestion.lookup import import_for, imports_for, items_for
 from ingestion.models import Import as ImportRow
-from ingestion.models import ImportItem, ImportKind, Outcome, Stage
+from ingestion.models import ImportItem, ImportKind, Outcome, PartialUpload, Stage
+from ingestion.partial import uploads_drop
 from ingestion.progress import Standing, standings
 from web.api.fields import Body
 from web.api.following import follow
@@ -237,6 +238,7 @@ def import_stop(request: HttpRequest, import_id: str) -> Status[Import]:
     """Takes the role editor. Takes no more files; its open jobs end within seconds. 409 if it has ended."""
     principal = principal_of(request)
     row = import_cancel(batch=import_for(principal, import_id), principal=principal)
+    uploads_drop(PartialUpload.objects.open().filter(batch=row))
     return Status(202, Import.of(row, principal))
 
 

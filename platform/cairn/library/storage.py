@@ -4,11 +4,12 @@ import errno
 import gzip
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from uuid import UUID
+from typing import BinaryIO
+from uuid import UUID, uuid4
 
 from django.core.files.base import ContentFile, File
 from django.core.files.storage import default_storage
@@ -32,6 +33,18 @@ def sha256_of(file: "File[bytes]") -> str:
 def original_save(version: UUID, file: "File[bytes]") -> str:
     """Raises Unavailable where there is no room for it."""
     return _save(f"originals/{version.hex[:2]}/{version}", file)
+
+
+def part_save(upload: UUID, data: bytes) -> str:
+    """A piece of a file that is on its way. Raises Unavailable where there is no room for it."""
+    return _save(f"parts/{upload.hex[:2]}/{upload}/{uuid4()}", ContentFile(data))
+
+
+def parts_join(names: Iterable[str], target: BinaryIO) -> None:
+    """Raises FileNotFoundError where one is not there any more."""
+    for name in names:
+        with default_storage.open(name) as source:
+            target.writelines(source.chunks(_BLOCK))
 
 
 def rendition_name(version: UUID) -> str:

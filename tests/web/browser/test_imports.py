@@ -5,14 +5,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import FilePayload, Page, Route, expect
+from playwright.sync_api import FilePayload, Page, Route, ViewportSize, expect
 
+from tests.web.browser.conftest import WIDE
 from tests.web.browser.test_journey import PHONE, SLOW, create_knowledge_base
 
 pytestmark = [pytest.mark.browser, pytest.mark.models]
 
 SignIn = Callable[..., Page]
 UPLOADS = "**/knowledge-bases/*/documents"
+PARTS = re.compile(r"/api/v1/uploads/[^/]+\?offset=")
 SENTENCE = "Employees may donate at most 42 hours of annual leave to a colleague."
 
 
@@ -135,6 +137,77 @@ def test_a_lost_connection_is_told_and_sending_goes_on(sign_in: SignIn) -> None:
     page.unroute_all()
     expect(page.locator("[data-sum]")).to_have_text("1 of 1 ready", timeout=SLOW)
     expect(page.locator("[data-note]")).to_be_hidden()
+
+
+@pytest.fixture
+def large(tmp_path: Path) -> Path:
+    """Four parts of it, as pages of these tests cut it up."""
+    path = tmp_path / "long.txt"
+    path.write_text("".join(f"{SENTENCE} Rule {number}.\n" for number in range(3000)))
+    return path
+
+
+def cut_up(page: Page) -> None:
+    page.evaluate("document.documentElement.dataset.partBytes = '65536'")
+
+
+def offsets_sent(page: Page) -> list[str]:
+    """Where the parts that are sent from now on begin."""
+    sent: list[str] = []
+    page.on(
+        "request", lambda request: PARTS.search(request.url) and sent.append(request.url.partition("=")[2])
+    )
+    return sent
+
+
+@pytest.mark.parametrize("viewport", [WIDE, PHONE])
+def test_a_large_file_goes_on_after_a_broken_connection_and_a_closed_page(
+    sign_in: SignIn, large: Path, viewport: ViewportSize
+) -> None:
+    page = sign_in(viewport=viewport)
+    opened(page)
+    page.on("dialog", lambda dialog: dialog.accept())
+    cut_up(page)
+    page.route(PARTS, breaking_after(2))
+    page.locator("#files").set_input_files(large)
+    expect(page.locator("[data-note]")).to_contain_text("The connection is lost.")
+    expect(page.locator("[data-sum]")).to_contain_text("0 sent,")
+    page.reload()
+    page.unroute_all()
+    sent = offsets_sent(page)
+    unsent = page.locator("[data-unsent]")
+    expect(unsent).to_contain_text("1 file has not arrived.", timeout=SLOW)
+    cut_up(page)
+    unsent.locator('input[data-input="files"]').set_input_files(large)
+    expect(page.locator("[data-sum]")).to_have_text("1 of 1 ready", timeout=SLOW)
+    assert sent[0] == str(2 * 65536)
+
+
+def breaking_after(count: int) -> Callable[[Route], None]:
+    left = [None] * count
+
+    def handle(route: Route) -> None:
+        if left:
+            left.pop()
+            route.continue_()
+        else:
+            route.abort("internetdisconnected")
+
+    return handle
+
+
+def test_one_large_file_is_cancelled_while_it_is_sent(sign_in: SignIn, large: Path) -> None:
+    page = sign_in()
+    opened(page)
+    cut_up(page)
+    page.route(PARTS, letting_through(1))
+    page.locator("#files").set_input_files([large])
+    expect(page.locator("[data-sending]")).to_contain_text("Sending")
+    with page.expect_response(lambda response: response.request.method == "DELETE") as answered:
+        page.get_by_role("button", name="Cancel long.txt").click()
+    assert answered.value.status == 204
+    expect(page.locator("[data-sending]")).to_be_hidden()
+    expect(page.locator("[data-sum]")).to_have_text("0 of 1 ready", timeout=SLOW)
 
 
 def test_an_import_is_cancelled_while_it_is_sent(sign_in: SignIn, folder: Path) -> None:

@@ -24,6 +24,7 @@ from cairn.library.storage import rendition_save
 from ingestion.imports import import_open
 from ingestion.models import Job, Receipt, Watch
 from ingestion.pages import PDF, WIDTH
+from ingestion.partial import upload_open
 from ingestion.services import document_submit
 from retrieval.conversations import conversation_start
 from retrieval.engine import Engine
@@ -163,6 +164,7 @@ def _things(base: KnowledgeBase, manager: Principal, parts: Engine) -> dict[str,
         "document_id": str(document.id),
         "receipt_id": str(Receipt.objects.create(object="document:1", requested_by_id=manager.user).id),
         "import_id": str(import_open(knowledge_base=base, label="drive", user=manager.user).id),
+        "upload_id": str(_partial_upload(base, manager)),
         "watch_id": str(Watch.objects.create(knowledge_base=base, path="/srv/drive").id),
         "job_id": str(Job.objects.get(version__document=document).id),
         "check_id": str(AccessCheck.objects.create(state=CheckState.PASSED).id),
@@ -178,6 +180,12 @@ def _things(base: KnowledgeBase, manager: Principal, parts: Engine) -> dict[str,
         "code": "no_text",
         "rest": "no/such/address",
     }
+
+
+def _partial_upload(base: KnowledgeBase, owner: Principal) -> object:
+    """Of one byte, which has not come yet."""
+    said = {"title": SECRET}
+    return upload_open(knowledge_base=base, principal=owner, filename="umbra.md", size=1, said=said).id
 
 
 def _document(base: KnowledgeBase, manager: Principal, parts: Engine) -> Document:

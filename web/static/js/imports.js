@@ -56,6 +56,14 @@ function speed(rate) {
   return aMinute > 0 ? [`${plural(aMinute, "file")} per minute`] : [];
 }
 
+/** Of a file that goes in parts, at the pace since this page took it up. */
+function timeLeft({ loaded, size, resumed, began }) {
+  const gone = began ? (Date.now() - began) / 1000 : 0;
+  if (gone < 2 || loaded <= resumed) return "";
+  const left = ((size - loaded) / (loaded - resumed)) * gone;
+  return left > 2 ? `, about ${duration(left)} left` : "";
+}
+
 function stateOf({ outcome, stage, error }) {
   if (outcome === "accepted") return stage ?? "deleted";
   return outcome === "refused" || error ? "failed" : outcome;
@@ -204,14 +212,16 @@ export class ImportView {
     const list = this.#at("sending");
     const flying = this.busy ? this.sender.flying : new Map();
     for (const [path, row] of this.sendingRows) if (!flying.has(path)) { row.remove(); this.sendingRows.delete(path); }
-    for (const [path, { loaded, size }] of flying) {
+    for (const [path, state] of flying) {
+      const { loaded, size } = state;
       let row = this.sendingRows.get(path);
       if (!row) {
-        row = el("li", { class: "item" }, el("span", { class: "item-name", text: path }), el("span", { class: "item-line" }), el("progress", { max: 1 }));
+        const cancel = el("button", { type: "button", class: "button button-plain", text: "Cancel", "aria-label": `Cancel ${path}`, onclick: () => this.sender.cancel(path) });
+        row = el("li", { class: "item" }, el("span", { class: "item-name", text: path }), el("span", { class: "item-line num" }), el("span", { class: "item-act" }, cancel), el("progress", { max: 1 }));
         this.sendingRows.set(path, row);
         list.append(row);
       }
-      set($(".item-line", row), loaded < size ? `Sending ${bytes(loaded)} of ${bytes(size)}` : "Sent, being checked");
+      set($(".item-line", row), loaded < size ? `Sending ${bytes(loaded)} of ${bytes(size)}${timeLeft(state)}` : "Sent, being checked");
       $("progress", row).value = size ? loaded / size : 1;
     }
     list.hidden = flying.size === 0;

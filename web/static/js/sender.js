@@ -2,6 +2,7 @@
 // By XMLHttpRequest, since fetch cannot tell how much has been sent.
 
 import { Problem, SIGNED_OUT, csrfToken, renewToken } from "./http.js";
+import { forget, isLarge, sendInParts } from "./parts.js";
 
 const AT_ONCE = 2; // of all imports together: a browser opens six connections to one host
 const TRIES = 4;
@@ -39,7 +40,7 @@ export class Sender {
     Object.assign(this, { base, batch, onChange, total: files.length, sent: 0, note: "", stopped: false, over: false });
     this.bytes = { sent: 0, total: files.reduce((sum, { file }) => sum + file.size, 0) };
     this.queue = files.map((each, at) => ({ ...each, key: `${batch}:${at}:${Date.now()}` }));
-    this.flying = new Map(); // path -> {loaded, size}
+    this.flying = new Map(); // path -> {loaded, size, entry}
     this.refused = []; // {file, path, problem}: what the server cannot list, as it never got them
   }
 
@@ -55,6 +56,17 @@ export class Sender {
     for (const { xhr } of this.flying.values()) xhr?.abort();
   }
 
+  /** One file of those that are being sent. */
+  cancel(path) {
+    const { entry, xhr } = this.flying.get(path) ?? {};
+    if (!entry) return;
+    entry.cancelled = true;
+    xhr?.abort();
+    forget(entry);
+    this.bytes.total -= entry.file.size;
+    this.onChange();
+  }
+
   async #work() {
     while (!this.stopped && this.queue.length) {
       await turn();
@@ -65,9 +77,9 @@ export class Sender {
   }
 
   async #deliver(entry) {
-    for (let tried = 1; !this.stopped; tried += 1) {
+    for (let tried = 1; !this.stopped && !entry.cancelled; tried += 1) {
       const xhr = await this.#send(entry);
-      if (this.stopped) return;
+      if (this.stopped || entry.cancelled) return;
       if (xhr.status >= 200 && xhr.status < 300) return this.#arrived(entry);
       if (!(await this.#worthAgain(entry, xhr, tried))) return;
     }
@@ -90,9 +102,11 @@ export class Sender {
     const later = Number(xhr.getResponseHeader("Retry-After")) * 1000;
     if (problem.code === "rate_limited") return this.#wait(problem.message, () => true, later);
     if (tried < TRIES && xhr.status >= 500) return this.#wait(BUSY, () => true, later);
+    // Another part arrived than was thought, or the upload is gone: the server is asked where to go on.
+    if (entry.unlisted && tried < TRIES && [404, 409].includes(xhr.status)) return true;
     if (problem.code === "csrf_failed" && tried < TRIES) return renewToken().then(() => true, () => true);
     // Anything else the server has written down itself as an item of the import.
-    if (xhr.status >= 500 || [403, 404, 429].includes(xhr.status)) return this.#refuse(entry, problem);
+    if (entry.unlisted || xhr.status >= 500 || [403, 404, 429].includes(xhr.status)) return this.#refuse(entry, problem);
     this.#arrived(entry);
     return false;
   }
@@ -112,17 +126,26 @@ export class Sender {
     return false;
   }
 
-  #send({ file, path, key }) {
+  async #send(entry) {
+    const { file, path } = entry;
+    const state = { xhr: null, loaded: 0, size: file.size, entry };
+    this.flying.set(path, state);
+    const { base, batch, onChange } = this;
+    const xhr = await (isLarge(file) ? sendInParts(entry, { base, batch, state, onChange }) : this.#sendWhole(entry, state));
+    this.flying.delete(path);
+    return xhr;
+  }
+
+  #sendWhole({ file, path, key }, state) {
     const xhr = new XMLHttpRequest();
+    state.xhr = xhr;
     const body = new FormData();
     body.append("import", this.batch);
     if (path !== file.name) body.append("source_uri", path);
     body.append("file", file, file.name);
-    const state = { xhr, loaded: 0, size: file.size };
-    this.flying.set(path, state);
     return new Promise((resolve) => {
       xhr.upload.onprogress = ({ loaded, total }) => { state.loaded = Math.min(loaded, total, file.size); this.onChange(); };
-      xhr.onloadend = () => { this.flying.delete(path); resolve(xhr); };
+      xhr.onloadend = () => resolve(xhr);
       xhr.open("POST", `/api/v1/knowledge-bases/${this.base}/documents`);
       xhr.setRequestHeader("X-CSRFToken", csrfToken());
       xhr.setRequestHeader("Accept", "application/json");
