@@ -11,6 +11,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("metrics", metrics, name="metrics"),
     path("api/", include("web.api.urls")),
     path("v1/", include("web.openai.urls")),
+    path("", include("web.dify.urls")),
     path("scim/v2/", include("web.scim.urls")),
     path("", include("web.pages.identity_urls")),
     path("", include("web.pages.urls")),

@@ -215,6 +215,9 @@ ROUTES: list[Route] = [
     by_key("POST", "/v1/chat/completions", Guard.SIGNED_IN, ASK,
         body={"model": "cairn", "messages": []}, lets_in=400),
     *(public(method, "/v1/{rest}", lets_in=404) for method in ("GET", "POST")),
+    # For Dify
+    by_key("POST", "/retrieval", Guard.READER, SEARCH, reads=True,
+        body={"knowledge_id": "{knowledge_base_id}", "query": "leave"}),
     # Pages
     public("GET", "/login"),
     public("POST", "/login"),

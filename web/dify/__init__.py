@@ -1,0 +1,1 @@
+"""Cairn as an external knowledge base of Dify."""
