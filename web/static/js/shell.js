@@ -48,19 +48,18 @@ function walkMenu(event) {
   event.preventDefault();
 }
 
-function showTheme() {
+function showChoice() {
   const theme = document.documentElement.dataset.theme ?? "auto";
   for (const button of $$("[data-theme-choice]")) button.setAttribute("aria-pressed", String(button.dataset.themeChoice === theme));
 }
 
 function chooseTheme(theme) {
-  if (theme === "auto") delete document.documentElement.dataset.theme;
-  else document.documentElement.dataset.theme = theme;
   try {
     if (theme === "auto") localStorage.removeItem("cairn-theme");
     else localStorage.setItem("cairn-theme", theme);
   } catch { /* the choice then lasts as long as the page */ }
-  showTheme();
+  window.applyTheme(theme);
+  showChoice();
 }
 
 document.addEventListener("click", (event) => {
@@ -106,6 +105,6 @@ document.body.addEventListener("htmx:responseError", (event) => {
 });
 document.body.addEventListener("htmx:afterSettle", (event) => tellTimes(event.detail.elt));
 
-showTheme();
+showChoice();
 showOnline();
 tellTimes();

@@ -1,7 +1,14 @@
 // Runs before the first paint, so that a chosen theme does not flash.
 (() => {
-  try {
-    const theme = localStorage.getItem("cairn-theme");
-    if (theme === "light" || theme === "dark") document.documentElement.dataset.theme = theme;
-  } catch { /* storage may be switched off: the system's choice holds */ }
+  const root = document.documentElement;
+  const wanted = matchMedia("(prefers-contrast: more)");
+  const kept = () => { try { return localStorage.getItem("cairn-theme"); } catch { return null; /* storage is switched off: the system's choice holds */ } };
+
+  window.applyTheme = (theme) => {
+    if (["light", "dark", "contrast"].includes(theme)) root.dataset.theme = theme;
+    else delete root.dataset.theme;
+    root.toggleAttribute("data-contrast", theme === "contrast" || wanted.matches);
+  };
+  wanted.addEventListener("change", () => window.applyTheme(root.dataset.theme));
+  window.applyTheme(kept());
 })();

@@ -1,0 +1,172 @@
+"""All there is to see: every page route once, and the states that pages come into.
+
+A page route of `tests/web/security/routes.py` is visited by itself, as the admin. Add a line to OTHERS if it
+is somebody else's, and to STATES for what has to be opened first: a menu, a dialog, an error.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from playwright.sync_api import Page, expect
+
+from tests.conftest import PASSWORD
+from tests.tour.sample import NOBODY
+from tests.web.security.guards import Door
+from tests.web.security.routes import ROUTES
+
+ADMIN: Final = "admin"
+Prepare = Callable[[Page], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """`prepare` brings the open page into the state that is meant. `failure`: which page of a failure stands
+    in for the answer; see `Sample.failures`. `narrow`: only on phones, there is nothing to open elsewhere."""
+
+    name: str
+    path: str
+    who: str = ADMIN
+    prepare: Prepare | None = None
+    status: int = 200
+    failure: str = ""
+    narrow: bool = False
+
+    def __str__(self) -> str:
+        return self.name
+
+
+OTHERS: Final[Mapping[str, str]] = {
+    "/login": NOBODY,
+    "/account/confirm/code": "una",
+    "/account/confirm/passkey": "una",
+    "/account/second-factor/app/remove": "una",
+    "/account/second-factor/codes": "una",
+    "/account/second-factor/passkeys/{pk}/remove": "una",
+}
+"""Pages that are looked at by somebody else than the admin: nobody has signed in, una has a second factor."""
+
+QUERIES: Final[Mapping[str, str]] = {"/admin/evaluation/runs/{run_id}/compare": "?with={other_run}"}
+
+ELSEWHERE: Final[Mapping[str, str]] = {
+    "/login/code": "the state “second step”",
+    "/login/passkey": "answers a script",
+}
+"""Routes that are no page by themselves, and where they are seen."""
+
+LEADING: Final = frozenset({"/admin"})
+"""Pages that lead to another at once."""
+
+
+def page_routes() -> list[str]:
+    return [
+        route.path
+        for route in ROUTES
+        if route.method == "GET"
+        and (route.door is Door.PAGE or (route.door is Door.PUBLIC and route.path.startswith("/login")))
+    ]
+
+
+def _press(name: str, *, role: str = "button") -> Prepare:
+    return lambda page: page.get_by_role(role, name=name).first.click()  # type: ignore[arg-type]
+
+
+def _click(selector: str) -> Prepare:
+    return lambda page: page.locator(selector).first.click()
+
+
+def _after(*steps: Prepare) -> Prepare:
+    def prepared(page: Page) -> None:
+        for step in steps:
+            step(page)
+
+    return prepared
+
+
+def _shown(selector: str) -> Prepare:
+    return lambda page: expect(page.locator(selector).first).to_be_visible(timeout=15_000)
+
+
+def _cited(at: int) -> Prepare:
+    return lambda page: page.locator(".answer-body button.cite").nth(at).click()
+
+
+def _hover(page: Page) -> None:
+    page.locator(".answer-body button.cite").first.scroll_into_view_if_needed()
+    page.locator(".answer-body button.cite").first.hover()
+    expect(page.locator(".hovercard")).to_be_visible()
+
+
+def _signing_in(username: str, password: str) -> Prepare:
+    def signing_in(page: Page) -> None:
+        page.get_by_label("User name").fill(username)
+        page.get_by_label("Password").fill(password)
+        page.get_by_role("button", name="Sign in").click()
+
+    return signing_in
+
+
+def _away(page: Page) -> None:
+    page.context.set_offline(True)
+    page.evaluate("dispatchEvent(new Event('offline'))")
+    expect(page.locator("#offline")).to_be_visible()
+
+
+def _asked_away(page: Page) -> None:
+    _away(page)
+    page.get_by_label("Your question").fill("How many days may be carried over?")
+    page.keyboard.press("Enter")
+    expect(page.locator(".failure")).to_be_visible()
+
+
+CONVERSATION: Final = "/conversations/{conversation_id}"
+
+STATES: Final[tuple[Visit, ...]] = (
+    Visit("sign-in refused", "/login", NOBODY, _after(_signing_in("una", "wrong"), _shown("#login-error"))),
+    Visit("second step", "/login", NOBODY, _after(_signing_in("una", PASSWORD), _shown("#id_code"))),
+    Visit("user menu", "/library", prepare=_after(_press("admin"), _shown("#user-menu"))),
+    Visit("picker of knowledge bases", "/", prepare=_after(_click(".picker-button"), _shown("#picker"))),
+    Visit(
+        "conversation menu", CONVERSATION,
+        prepare=_after(_press("Conversation options"), _shown("#conversation-menu")),
+    ),
+    Visit(
+        "conversation renamed", CONVERSATION,
+        prepare=_after(_press("Conversation options"), _press("Rename"), _shown("#rename")),
+    ),
+    Visit(
+        "conversation deleted", CONVERSATION,
+        prepare=_after(_press("Conversation options"), _press("Delete conversation"), _shown("#confirm")),
+    ),
+    Visit("citation in text", CONVERSATION, prepare=_after(_cited(0), _shown("#panel mark"))),
+    Visit("citation on its page", CONVERSATION, prepare=_after(_cited(2), _shown("#panel .sheet-box"))),
+    Visit("card of a citation", CONVERSATION, prepare=_hover),
+    Visit("offline", "/", prepare=_away),
+    Visit("server away", "/", prepare=_asked_away),
+    Visit(
+        "menu of a phone", "/library", narrow=True,
+        prepare=_after(_press("Open the menu"), _shown("#rail[data-open]")),
+    ),
+    Visit("chat of a newcomer", "/", "newcomer"),
+    Visit("library of a newcomer", "/library", "newcomer"),
+    Visit("empty knowledge base", "/library/{empty}"),
+    Visit("document as a PDF", "/library/documents/{travel_pdf}"),
+    Visit("document that could not be read", "/library/documents/{empty_txt}"),
+    Visit("document of a long title", "/library/documents/{long_md}"),
+    Visit("audit without a hit", "/admin/audit?actor=nobody-of-that-name"),
+    Visit("gold question of an answer", "/admin/evaluation/gold-questions/new?message={message_id}"),
+    Visit("nothing here", "/nowhere", status=404),
+    Visit("not open", "/admin/users", "rob", status=403),
+    *(Visit(f"failure {name}", "/library", failure=name) for name in ("400", "403_csrf", "429", "500")),
+)  # fmt: skip
+
+
+def _by_route() -> list[Visit]:
+    return [
+        Visit(path, path + QUERIES.get(path, ""), OTHERS.get(path, ADMIN))
+        for path in page_routes()
+        if path not in ELSEWHERE
+    ]
+
+
+VISITS: Final[tuple[Visit, ...]] = (*_by_route(), *STATES)

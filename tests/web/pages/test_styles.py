@@ -1,0 +1,140 @@
+"""The stylesheet is one sheet of tokens: what they hold, and that rules use them."""
+
+import gzip
+import re
+from collections.abc import Iterator
+from itertools import product
+from pathlib import Path
+from typing import Final
+
+import pytest
+from django.contrib.staticfiles import finders
+
+TOKEN_BLOCKS: Final = (":root", "[data-contrast]")
+COLOUR: Final = re.compile(r"#[0-9a-fA-F]{3,8}\b|\b(?:rgba?|hsla?|oklch|color)\(")
+SIZED: Final = re.compile(r"^(?:font-size|border-radius|gap|row-gap|column-gap|padding|margin)(?:-[a-z-]+)?$")
+ABSOLUTE: Final = re.compile(r"(?<![\w-])-?\d*\.?\d+(?:rem|px)\b")
+TIMED: Final = re.compile(r"(?<![\w-])\d*\.?\d+m?s\b")
+SIDED: Final = re.compile(r"^(?:left|right|(?:margin|padding|border)-(?:left|right)(?:-.*)?)$")
+GROUNDS: Final = ("ground", "surface", "raised", "sunken")
+TEXT: Final = (
+    *product(("ink", "ink-2", "ink-3"), GROUNDS),
+    *product(("ink", "ink-2"), ("hover",)),
+    *product(("accent", "accent-strong", "bad", "warn"), ("ground", "surface", "raised")),
+    ("accent-strong", "accent-soft"), ("ink", "accent-soft"), ("on-accent", "accent"),
+    ("on-accent", "accent-strong"), ("warn", "warn-soft"), ("bad", "bad-soft"), ("ink", "lichen"),
+    ("ground", "ink"),
+)  # fmt: skip
+"""Text, and what it stands on."""
+LINES: Final = (*product(("line-strong", "accent"), GROUNDS), ("bad", "raised"))
+"""Borders of fields and buttons, the ring of the focus, icons."""
+
+
+def stylesheet() -> str:
+    return re.sub(r"/\*.*?\*/", "", Path(str(finders.find("css/cairn.css"))).read_text(), flags=re.DOTALL)
+
+
+def blocks() -> Iterator[tuple[str, str]]:
+    """Selector and declarations of each rule, however deep it lies in @media."""
+    for found in re.finditer(r"([^{}]+)\{([^{}]*)\}", stylesheet()):
+        yield found[1].strip(), found[2]
+
+
+def declarations() -> Iterator[tuple[str, str, str]]:
+    for selector, body in blocks():
+        for each in body.split(";"):
+            name, _, value = each.partition(":")
+            if value:
+                yield selector, name.strip(), value.strip()
+
+
+def tokens(selector: str) -> dict[str, str]:
+    return {
+        name.removeprefix("--"): value
+        for found, name, value in declarations()
+        if found == selector and name.startswith("--")
+    }
+
+
+def rules() -> list[tuple[str, str, str]]:
+    return [each for each in declarations() if not each[1].startswith("--")]
+
+
+def luminance(colour: str) -> float:
+    parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(one: str, other: str) -> float:
+    low, high = sorted((luminance(one), luminance(other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+def palette(*, scheme: int, strong: bool) -> dict[str, str]:
+    """Colours by name; scheme 0 is light, 1 dark."""
+    named = tokens(":root") | (tokens("[data-contrast]") if strong else {})
+    pairs = {name: re.fullmatch(r"light-dark\((#\w{6}), (#\w{6})\)", value) for name, value in named.items()}
+    return {name: pair[scheme + 1] for name, pair in pairs.items() if pair}
+
+
+def test_contrast_of_two_colours() -> None:
+    assert contrast("#000000", "#ffffff") == pytest.approx(21)
+    assert contrast("#777777", "#ffffff") == pytest.approx(4.48, abs=0.01)
+
+
+@pytest.mark.parametrize("scheme", [0, 1], ids=["light", "dark"])
+@pytest.mark.parametrize("strong", [False, True], ids=["", "high contrast"])
+def test_every_pair_of_colours_can_be_told_apart(scheme: int, strong: bool) -> None:
+    colours = palette(scheme=scheme, strong=strong)
+    wanted = [
+        *((pair, 7.0 if strong else 4.5) for pair in TEXT),
+        *((pair, 4.5 if strong else 3.0) for pair in LINES),
+    ]
+    low = [
+        f"{one} on {other}: {contrast(colours[one], colours[other]):.2f}, wanted {least}"
+        for (one, other), least in wanted
+        if contrast(colours[one], colours[other]) < least
+    ]
+    assert not low, "\n".join(low)
+
+
+def test_high_contrast_says_every_colour_anew() -> None:
+    coloured = {name for name, value in tokens(":root").items() if value.startswith("light-dark(#")}
+    assert coloured <= set(tokens("[data-contrast]"))
+
+
+def test_no_rule_has_a_colour_of_its_own() -> None:
+    assert [each for each in rules() if COLOUR.search(each[2])] == []
+    assert {selector for selector, name, value in declarations() if COLOUR.search(value)} <= set(TOKEN_BLOCKS)
+
+
+def test_no_rule_has_a_size_or_time_of_its_own() -> None:
+    """Lengths in em follow the text, and a line is 1px; all other space is a token."""
+    found = [
+        (selector, name, value)
+        for selector, name, value in rules()
+        if (SIZED.match(name) and ABSOLUTE.search(value))
+        or (name in {"transition", "animation"} and TIMED.search(value))
+    ]
+    assert [each for each in found if each[0] != ".visually-hidden"] == []
+
+
+def test_every_token_that_is_used_is_there() -> None:
+    known = {f"--{name}" for selector in TOKEN_BLOCKS for name in tokens(selector)}
+    used = set(re.findall(r"var\((--[\w-]+)", stylesheet()))
+    assert used - known == set()
+
+
+def test_no_rule_takes_sides() -> None:
+    """Right-to-left pages are mirrored: only logical properties know where a line starts."""
+    assert [each for each in rules() if SIDED.match(each[1])] == []
+    assert [each for each in rules() if each[1] == "text-align" and each[2] in {"left", "right"}] == []
+
+
+def test_scripts_are_small() -> None:
+    folder = Path(str(finders.find("js/shell.js"))).parents[1]
+    scripts = [*folder.glob("js/**/*.js"), *folder.glob("vendor/**/*.js")]
+    size = sum(len(gzip.compress(path.read_bytes())) for path in scripts)
+    assert len(scripts) > 20
+    assert size < 60_000, f"{size} bytes of JavaScript, compressed"
