@@ -113,8 +113,12 @@ def _talk(user: User, documents: Mapping[str, Document]) -> tuple[Conversation, 
 
 
 def _said(conversation: Conversation, question: str, answer: str, **more: Any) -> Message:
-    values = {"state": "done", "standalone_question": question, **more}
-    return Message.objects.create(conversation=conversation, question=question, answer=answer, **values)
+    """Asked after what was said last, if nothing else is said of its parent."""
+    values = {"state": "done", "standalone_question": question, "parent": conversation.current, **more}
+    message = Message.objects.create(conversation=conversation, question=question, answer=answer, **values)
+    conversation.current = message
+    conversation.save(update_fields=["current"])
+    return message
 
 
 def _cited(message: Message, marker: int, document: Document, words: str) -> None:
