@@ -16,6 +16,7 @@ from django.utils import timezone
 
 from cairn.access.lookup import as_id
 from cairn.access.models import Role
+from cairn.access.people import people_reading
 from cairn.access.rules import documents_for, role_in
 from cairn.access.scope import Principal
 from cairn.access.services import readers_replace
@@ -37,6 +38,7 @@ from ingestion.turns import lane_for, next_turn
 
 IDEMPOTENCY_WINDOW = timedelta(hours=24)
 MAX_TAGS = 50
+REVIEW_DAYS = 365
 
 
 @dataclass(frozen=True, slots=True)
@@ -363,7 +365,8 @@ def _submitted(lane: Lane) -> None:
 
 
 def document_update(*, document: Document, principal: Principal, changes: Mapping[str, Any]) -> Document:
-    """`changes` holds what is to change of title, metadata, readers, owner (a user id), review_by."""
+    """`changes` holds what is to change of title, metadata, readers, owner (a user id), review_by,
+    review_days."""
     with transaction.atomic():
         _apply(document, changes, principal)
         record(
@@ -379,9 +382,11 @@ def _apply(document: Document, changes: Mapping[str, Any], principal: Principal)
     if "title" in changes:
         document.title, document.title_given = visible(changes["title"]).strip() or document.title, True
     if "owner" in changes:
-        document.owner = _user(changes["owner"])
+        document.owner = _owner(document, changes["owner"])
     if "review_by" in changes:
         document.review_by = _date(changes["review_by"])
+    if "review_days" in changes:
+        document.review_days = changes["review_days"]
     if "metadata" in changes:
         document.metadata = _visible_in(dict(changes["metadata"]))
         _tags_replace(document)
@@ -393,6 +398,20 @@ def _apply(document: Document, changes: Mapping[str, Any], principal: Principal)
         readers_replace(document=document, readers=readers, actor=principal.actor)
     if document.index_stale:
         transaction.on_commit(lambda: queue.enqueue_refresh(document.id), robust=True)
+
+
+def document_review(*, document: Document, principal: Principal, days: int | None = None) -> Document:
+    """It was looked through, and holds. The next one is due after `days`, or as the last time."""
+    interval = days or document.review_days or REVIEW_DAYS
+    with transaction.atomic():
+        # Not by `save`: the index need not hear of it.
+        Document.objects.filter(pk=document.pk).update(
+            reviewed_at=timezone.now(),
+            review_days=interval,
+            review_by=timezone.localdate() + timedelta(days=interval),
+        )
+        record("document.reviewed", actor=principal.actor, subject=f"document:{document.id}", days=interval)
+    return Document.objects.with_versions().get(pk=document.pk)
 
 
 def _visible_in(value: Any) -> Any:
@@ -408,13 +427,14 @@ def _visible_in(value: Any) -> Any:
             return value
 
 
-def _user(value: object) -> User | None:
+def _owner(document: Document, value: object) -> User | None:
+    """Whom it is said to answer for must be able to read it."""
     if value is None:
         return None
     try:
-        return User.objects.get(pk=as_id(value))
+        return people_reading(document).get(pk=as_id(value))
     except (User.DoesNotExist, NotFound) as error:
-        raise InvalidInput("The owner is not a user.") from error
+        raise InvalidInput("The owner is not somebody who may read this document.") from error
 
 
 def _date(value: object) -> date | None:

@@ -21,6 +21,7 @@ from web.api import (
     index,
     jobs,
     knowledge_bases,
+    library,
     limits,
     me,
     partial_uploads,
@@ -72,6 +73,7 @@ api.add_router("v1/users", users.router)
 api.add_router("v1/groups", groups.router)
 api.add_router("v1/knowledge-bases", knowledge_bases.router)
 api.add_router("v1/knowledge-bases", documents.in_knowledge_base)
+api.add_router("v1/documents", library.router)
 api.add_router("v1/documents", documents.router)
 api.add_router("v1/knowledge-bases", access.in_knowledge_base)
 api.add_router("v1/documents", access.of_document)

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from cairn.access.lookup import document_for, knowledge_base_for
 from cairn.access.models import Role
+from cairn.access.people import people_reading
 from cairn.access.rules import documents_for
 from cairn.access.scope import Principal
 from cairn.asgi import seconds_under_way
@@ -22,8 +23,9 @@ from cairn.limits.counting import upload_count
 from ingestion.lookup import import_for, receipt_for
 from ingestion.models import Import
 from ingestion.pages import page_picture
-from ingestion.services import Submission, document_delete, document_submit, document_update
+from ingestion.services import Submission, document_delete, document_review, document_submit, document_update
 from ingestion.sources import sources_under
+from web.api import fields
 from web.api.downloads import attachment, picture
 from web.api.fields import Id, Metadata, Patch, Subjects, Title, id_or_nobody
 from web.api.pagination import Page, PageQuery, numbered_page, page_of
@@ -46,6 +48,7 @@ in_knowledge_base = Router(tags=["Documents"], by_alias=True)
 receipts = Router(tags=["Documents"])
 READS = needs("search", "ask", "ingest", "manage")
 SOURCES = 1000
+OWNERS = 20
 Number = Annotated[
     int | None, Field(ge=1, le=2**31 - 1, description="A version; the one that answers if absent")
 ]
@@ -53,6 +56,9 @@ PNG = {
     200: {"description": "OK", "content": {"image/png": {"schema": {"type": "string", "format": "binary"}}}}
 }
 BYTES = {200: {"description": "OK", "content": {"*/*": {"schema": {"type": "string", "format": "binary"}}}}}
+
+
+ReviewDays = Annotated[fields.Count, Field(ge=1, le=3660)]
 
 
 class DocumentQuery(PageQuery):
@@ -65,13 +71,27 @@ class DocumentQuery(PageQuery):
 class DocumentPatch(Patch):
     """`readers` null or with `everyone`: all who may read the knowledge base."""
 
-    erasable: ClassVar[frozenset[str]] = frozenset({"readers", "owner", "review_by"})
+    erasable: ClassVar[frozenset[str]] = frozenset({"readers", "owner", "review_by", "review_days"})
 
     title: Title | None = None
     metadata: Metadata | None = None
     readers: Subjects | None = None
     owner: Id | None = None
     review_by: date | None = None
+    review_days: ReviewDays | None = None
+
+
+class Reviewed(fields.Body):
+    days: ReviewDays | None = Field(None, description="Until the next one; as the last time if absent")
+
+
+class Owner(BaseModel):
+    id: str
+    username: str
+
+
+class OwnerQuery(BaseModel):
+    q: str = Field("", max_length=150, description="Part of the user name")
 
 
 class VersionQuery(BaseModel):
@@ -188,6 +208,22 @@ def document_remove(request: HttpRequest, document_id: str, query: Query[RemoveQ
     batch = batch_in(principal, row.knowledge_base, query.batch)
     receipt = document_delete(document=row, principal=principal, batch=batch)
     return Status(202, Erasure(receipt=Receipt.of(receipt)))
+
+
+@router.post("/{document_id}/review", response=Document, auth=needs("manage"))
+def document_reviewed(request: HttpRequest, document_id: str, payload: Reviewed) -> Document:
+    """Takes the role editor. Somebody looked it through, and it holds: the next date is set."""
+    principal = principal_of(request)
+    row = document_for(principal, document_id, role=Role.EDITOR)
+    return Document.of(document_review(document=row, principal=principal, days=payload.days))
+
+
+@router.get("/{document_id}/owners", response=list[Owner], auth=needs("manage"))
+def document_owners(request: HttpRequest, document_id: str, query: Query[OwnerQuery]) -> list[Owner]:
+    """Takes the role editor. Who could own it: people who may read it, by user name."""
+    row = document_for(principal_of(request), document_id, role=Role.EDITOR)
+    people = people_reading(row).filter(username__icontains=query.q).order_by("username")
+    return [Owner(id=str(user.id), username=user.username) for user in people[:OWNERS]]
 
 
 @receipts.get("/{receipt_id}", response=Receipt, auth=needs("manage"))

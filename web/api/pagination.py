@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
@@ -17,12 +17,13 @@ M = TypeVar("M", bound=Model)
 T = TypeVar("T")
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 200
+CURSOR = 4000  # characters: one may hold a title
 LONGEST_NUMBER = 18  # digits
 
 
 class PageQuery(BaseModel):
     limit: int = Field(DEFAULT_LIMIT, ge=1, le=MAX_LIMIT, description="Most items in one answer")
-    cursor: str = Field("", max_length=200, description="`next_cursor` of the answer before")
+    cursor: str = Field("", max_length=CURSOR, description="`next_cursor` of the answer before")
 
 
 class Page(BaseModel, Generic[T]):
@@ -64,6 +65,73 @@ def numbered_page(
     shown = found[: query.limit]
     more = len(found) > query.limit
     return Slice(shown, _encode_number(getattr(shown[-1], by)) if more else None)
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One field of an order; `read` makes its value again of what JSON kept, or raises ValueError or
+    TypeError."""
+
+    field: str
+    read: Callable[[Any], Any]
+    descending: bool = False
+
+
+def keyset_page(rows: "QuerySet[M, Any]", query: PageQuery, keys: Sequence[Key]) -> Slice[M]:
+    """One page in the order of several fields, of which the last is unique."""
+    if query.cursor:
+        rows = rows.filter(_beyond(keys, _decode_keys(query.cursor, keys)))
+    order = [f"-{key.field}" if key.descending else key.field for key in keys]
+    found = list(rows.order_by(*order)[: query.limit + 1])
+    shown = found[: query.limit]
+    more = len(found) > query.limit
+    return Slice(shown, _encode_keys(shown[-1], keys) if more else None)
+
+
+def _beyond(keys: Sequence[Key], values: Sequence[Any]) -> Q:
+    """Later in the order: equal in the first so many fields, and past the value in the next."""
+    beyond = Q(pk__in=())
+    equal = Q()
+    for key, value in zip(keys, values, strict=True):
+        than = "lt" if key.descending else "gt"
+        beyond |= equal & Q(**{f"{key.field}__{than}": value})
+        equal &= Q(**{key.field: value})
+    return beyond
+
+
+def _encode_keys(row: Model, keys: Sequence[Key]) -> str:
+    text = json.dumps([getattr(row, key.field) for key in keys], default=str, ensure_ascii=False)
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def _decode_keys(cursor: str, keys: Sequence[Key]) -> list[Any]:
+    try:
+        padded = cursor + "=" * (-len(cursor) % 4)
+        values = json.loads(base64.b64decode(padded.encode("ascii"), altchars=b"-_", validate=True))
+        return [key.read(value) for key, value in zip(keys, values, strict=True)]
+    except (ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+        raise _not_a_cursor() from error
+
+
+def read_moment(value: Any) -> datetime:
+    return datetime.fromisoformat(value).astimezone(UTC)
+
+
+def read_id(value: Any) -> UUID:
+    return UUID(hex=value)
+
+
+def read_small(value: Any) -> int:
+    if type(value) is not int or abs(value) > 1000:
+        raise ValueError
+    return value
+
+
+def read_text(value: Any) -> str:
+    if not isinstance(value, str) or "\0" in value:
+        raise ValueError
+    value.encode()  # half a surrogate pair
+    return value
 
 
 def _encode_number(number: int) -> str:

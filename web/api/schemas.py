@@ -193,6 +193,8 @@ class Document(BaseModel):
     readers: list[str]
     owner: str | None
     review_by: date | None
+    review_days: int | None = Field(description="A review sets the next one so many days later")
+    reviewed_at: datetime | None
     created_at: datetime
     updated_at: datetime
     report: Report
@@ -222,6 +224,8 @@ class Document(BaseModel):
             readers=readers_of(row),
             owner=str(row.owner_id) if row.owner_id else None,
             review_by=row.review_by,
+            review_days=row.review_days,
+            reviewed_at=row.reviewed_at,
             created_at=row.created_at,
             updated_at=row.updated_at,
             report=_report(row, version),

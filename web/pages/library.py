@@ -9,11 +9,13 @@ from django.views.decorators.http import require_safe
 from cairn.access.lookup import knowledge_base_named
 from cairn.access.rules import documents_for
 from cairn.access.scope import Principal
+from cairn.errors import InvalidInput, NotFound
 from cairn.library.models import KnowledgeBase
 from cairn.settings import environment
 from web.pages.bases import base_card, base_cards
 from web.pages.documents import LABELS, STATUSES, document_rows, jobs_of
 from web.pages.door import fragment, number_in, page, show
+from web.pages.finding import found_context, search_form
 from web.pages.imports import failures_data, open_imports
 
 PAGE = 100
@@ -22,9 +24,13 @@ PAGE = 100
 @require_safe
 @page
 def index(request: HttpRequest, principal: Principal) -> HttpResponse:
-    return show(
-        request, principal, "pages/library/index.html", {"bases": base_cards(principal)}, area="library"
-    )
+    form = search_form(request, principal)
+    try:
+        found = found_context(request, principal)
+    except InvalidInput as error:  # a cursor that is none
+        raise NotFound from error
+    context = {"bases": base_cards(principal), **form, **found}
+    return show(request, principal, "pages/library/index.html", context, area="library")
 
 
 @require_safe

@@ -1,26 +1,54 @@
 """One document: what is known of it, its text, and the passages that are searched."""
 
+from dataclasses import dataclass
+from datetime import date, datetime
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
 from django.views.decorators.http import require_safe
 
 from cairn.access.lookup import as_id, chunks_for, document_for, scope_for
+from cairn.access.people import people_reading
 from cairn.access.rules import documents_for
 from cairn.access.scope import Principal
 from cairn.audit.services import record_sitting
 from cairn.errors import NotFound
 from cairn.library.models import Document
+from ingestion.services import REVIEW_DAYS
 from web.api.schemas import Passage
 from web.pages.bases import base_card
 from web.pages.documents import document_row, document_rows, jobs_of
 from web.pages.door import fragment, page, show
+from web.pages.finding import review_state
 from web.pages.report import document_facts, document_properties, document_report, page_word
 
 MEMBERS = 500  # of a mail or an archive, as many as are listed on its page
 PASSAGES = 30
+VERSIONS = 50
+INTERVALS = {
+    30: _("in a month"),
+    90: _("in three months"),
+    182: _("in half a year"),
+    365: _("in a year"),
+    730: _("in two years"),
+}
 LAST = (1 << 31) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Care:
+    """`owner_reads` is false of an owner who may not read it (any more)."""
+
+    owner: str
+    owner_reads: bool
+    review: str
+    review_by: date | None
+    review_days: int
+    reviewed_at: datetime | None
 
 
 @require_safe
@@ -84,7 +112,34 @@ def about(principal: Principal, found: Document) -> dict[str, Any]:
         "parts": document_rows(parts, jobs_of(parts)),
         "parent": documents_for(principal).filter(children=found).first(),
         "base": base_card(principal, found.knowledge_base),
+        "care": care_of(found),
+        "intervals": _intervals(found.review_days or REVIEW_DAYS),
+        "answering": found.active_version.number if found.active_version else None,
+        "has_passages": found.active_version is not None,
+        "versions": list(found.versions.select_related("created_by").order_by("-number")[:VERSIONS]),
     }
+
+
+def care_of(found: Document) -> Care:
+    """Who answers for it, and when it was and is to be looked through."""
+    owner = found.owner
+    return Care(
+        owner=owner.username if owner else "",
+        owner_reads=owner is None or people_reading(found).filter(pk=owner.pk).exists(),
+        review=review_state(found.review_by, timezone.localdate()),
+        review_by=found.review_by,
+        review_days=found.review_days or REVIEW_DAYS,
+        reviewed_at=found.reviewed_at,
+    )
+
+
+def _intervals(chosen: int) -> list[tuple[int, Any]]:
+    """The usual ones, and the one that was set over REST."""
+    days = sorted({*INTERVALS, chosen})
+    return [
+        (each, INTERVALS.get(each) or ngettext("in %(n)s day", "in %(n)s days", each) % {"n": each})
+        for each in days
+    ]
 
 
 def _latest(found: Document) -> Any:

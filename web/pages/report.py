@@ -98,8 +98,6 @@ def _version_facts(version: DocumentVersion) -> list[tuple[str, str]]:
 def _own_facts(document: Document) -> list[tuple[str, str]]:
     return [
         ("Added", f"{document.created_at:%-d %b %Y}"),
-        ("Owner", document.owner.username if document.owner else ""),
-        ("To be reviewed by", f"{document.review_by:%-d %b %Y}" if document.review_by else ""),
         ("Source", document.source_uri),
     ]
 

@@ -93,7 +93,7 @@ class Document(models.Model):
     `active_version` is the one that answers; `latest_version` the one uploaded last. `narrowed`
     documents are read by their readers and the managers only. `index_stale` says that the index
     does not know the present readers, tags or source yet. `parent` is the mail or archive that it came
-    in: nobody may read it who may not read that.
+    in: nobody may read it who may not read that. Each review sets the next one so many `review_days` later.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -106,6 +106,8 @@ class Document(models.Model):
     metadata = models.JSONField(default=dict, blank=True)
     owner = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="owned_documents")
     review_by = models.DateField(null=True, blank=True)
+    review_days = models.PositiveIntegerField(null=True, blank=True)
+    reviewed_at = models.DateTimeField(null=True, blank=True)
     narrowed = models.BooleanField(default=False)
     active_version = models.ForeignKey(
         "DocumentVersion", null=True, on_delete=models.SET_NULL, related_name="+"

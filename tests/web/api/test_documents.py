@@ -188,7 +188,10 @@ def test_what_is_narrowed_is_hidden_from_the_rest(
     assert rob.get(path).status_code == 200
 
 
-def test_a_document_is_changed(mia: Caller, rob: Caller, document: Document) -> None:
+def test_a_document_is_changed(
+    mia: Caller, rob: Caller, document: Document, grant: Callable[[Caller, Role], None]
+) -> None:
+    grant(rob, Role.READER)
     path = f"/documents/{document.id}"
     sent = {"title": "Leave", "metadata": {"a": 1}, "owner": str(rob.user.id), "review_by": "2027-01-31"}
     changed = mia.patch(path, sent)

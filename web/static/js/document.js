@@ -2,6 +2,7 @@
 
 import { $, el } from "./dom.js";
 import { api } from "./http.js";
+import "./care.js";
 import { wireDocuments } from "./documents.js";
 import { renderWithPassage, showLit } from "./reading.js";
 

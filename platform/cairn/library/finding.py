@@ -1,0 +1,131 @@
+"""Documents by what is known of them, in an order that pages can go on in."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from enum import StrEnum
+from uuid import UUID
+
+from django.db.models import Case, Exists, IntegerField, OuterRef, Q, Value, When
+from django.db.models.functions import Coalesce, Lower
+from django.utils import timezone
+
+from cairn.library.models import DocumentQuerySet, Tag
+
+WORDS = 8
+SOON = timedelta(days=30)
+"""So long before its date a review is due."""
+
+
+class Sort(StrEnum):
+    RELEVANCE = "relevance"
+    UPDATED = "updated"
+    TITLE = "title"
+
+
+class Review(StrEnum):
+    """due: within a month, or overdue. unset: no date is set."""
+
+    DUE = "due"
+    OVERDUE = "overdue"
+    UNSET = "unset"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """All of it holds. `text`: each word stands in the title, source, file name or a tag. `media_types`: None
+    for any. `updated_after`: the version that is shown came later."""
+
+    text: str = ""
+    knowledge_base: UUID | None = None
+    media_types: Collection[str] | None = None
+    owner: UUID | None = None
+    updated_after: datetime | None = None
+    review: Review | None = None
+    status: str = ""
+    tag: str = ""
+
+    @property
+    def words(self) -> list[str]:
+        return self.text.split()[:WORDS]
+
+    @property
+    def narrows(self) -> bool:
+        return self != Wanted(text=self.text, knowledge_base=self.knowledge_base)
+
+
+def found(rows: DocumentQuerySet, wanted: Wanted) -> DocumentQuerySet:
+    """With what they are sorted by: `changed`, `rank` and `name`."""
+    rows = _narrowed(_dated(rows), wanted)
+    for word in wanted.words:
+        rows = rows.filter(_holds(word))
+    return rows.annotate(rank=_rank(wanted.text.strip()), name=Lower("title"))
+
+
+def _dated(rows: DocumentQuerySet) -> DocumentQuerySet:
+    versions = ("active_version__created_at", "latest_version__created_at", "created_at")
+    return rows.annotate(changed=Coalesce(*versions))
+
+
+def _narrowed(rows: DocumentQuerySet, wanted: Wanted) -> DocumentQuerySet:
+    rows = rows.with_status(wanted.status) if wanted.status else rows
+    rows = rows.tagged(wanted.tag) if wanted.tag else rows
+    return rows.filter(
+        _is("knowledge_base", wanted.knowledge_base),
+        _is("owner", wanted.owner),
+        _is("changed__gte", wanted.updated_after),
+        _of_type(wanted.media_types),
+        _to_review(wanted.review),
+    )
+
+
+def _is(field: str, value: object) -> Q:
+    return Q() if value is None else Q(**{field: value})
+
+
+def _of_type(media_types: Collection[str] | None) -> Q:
+    if media_types is None:
+        return Q()
+    latest = Q(active_version=None, latest_version__media_type__in=media_types)
+    return Q(active_version__media_type__in=media_types) | latest
+
+
+def _to_review(review: Review | None, today: date | None = None) -> Q:
+    day = today or timezone.localdate()
+    match review:
+        case Review.DUE:
+            return Q(review_by__lte=day + SOON)
+        case Review.OVERDUE:
+            return Q(review_by__lt=day)
+        case Review.UNSET:
+            return Q(review_by=None)
+        case None:
+            return Q()
+
+
+def _holds(word: str) -> Q:
+    tags = Tag.objects.filter(_has("name", word), document=OuterRef("pk"))
+    names = _has("active_version__filename", word) | _has("latest_version__filename", word)
+    return _has("title", word) | _has("source_uri", word) | names | Q(Exists(tags))
+
+
+def _has(field: str, word: str) -> Q:
+    """SQLite tells large letters from small ones outside of ASCII: then each spelling is tried."""
+    spellings = {word} if word.isascii() else {word, word.lower(), word.upper(), word.capitalize()}
+    wanted = Q()
+    for spelling in spellings:
+        wanted |= Q(**{f"{field}__icontains": spelling})
+    return wanted
+
+
+def _rank(text: str) -> Case:
+    """3: that is the title. 2: the title begins so. 1: it stands in the title. 0: elsewhere."""
+    if not text:
+        return Case(default=Value(0), output_field=IntegerField())
+    return Case(
+        When(title__iexact=text, then=Value(3)),
+        When(title__istartswith=text, then=Value(2)),
+        When(title__icontains=text, then=Value(1)),
+        default=Value(0),
+        output_field=IntegerField(),
+    )

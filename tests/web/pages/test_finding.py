@@ -1,0 +1,116 @@
+"""The library's search, as its page shows it."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from cairn.access.models import Role
+from cairn.access.services import readers_replace
+from cairn.accounts.models import User
+from cairn.library.models import Document, KnowledgeBase
+from retrieval.engine import Engine
+from tests.web.api.conftest import index, indexed, parts
+from tests.web.api.test_library import made
+from tests.web.pages.conftest import text_of
+
+__all__ = ["index", "parts"]
+
+SignIn = Callable[[User], Client]
+Grant = Callable[[User, Role], None]
+
+
+def test_each_row_tells_where_whose_and_how_fresh(signed_in: SignIn, mia: User, base: KnowledgeBase) -> None:
+    made(base, "Leave", owner=mia, review_by=timezone.localdate() - timedelta(days=2))
+    html = text_of(signed_in(mia).get("/library"))
+    assert "1 document<" in html
+    for text in ("Leave", "Handbook", "PDF", "mia", "Review overdue since", "data-ago"):
+        assert text in html
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("q=leave", True), ("q=pay", False), ("type=pdf", True), ("type=mail", False),
+        ("type=nonsense", True),
+        ("base=handbook", True), ("base=elsewhere", False), ("within=7", True), ("within=nonsense", True),
+        ("review=unset", True), ("review=overdue", False), ("sort=title", True), ("sort=nonsense", True),
+        ("q=%00", True), ("owner=x", False), ("cursor=nonsense", False),
+    ],
+)  # fmt: skip
+def test_filters_narrow_and_nonsense_is_left_out(
+    signed_in: SignIn, mia: User, base: KnowledgeBase, query: str, found: bool
+) -> None:
+    made(base, "Leave")
+    response = signed_in(mia).get(f"/documents?{query}")
+    assert response.status_code == 200
+    assert ("Leave" in text_of(response)) is found
+
+
+def test_what_is_hidden_is_neither_shown_nor_counted_nor_owned(
+    signed_in: SignIn, mia: User, rob: User, base: KnowledgeBase, grant: Grant
+) -> None:
+    grant(rob, Role.READER)
+    made(base, "Leave")
+    client = signed_in(rob)
+    before = [text_of(client.get(path)) for path in ("/documents", "/documents?q=leave")]
+    hidden = made(base, "Leave of the board", owner=mia)
+    readers_replace(document=hidden, readers=[], actor=None)
+    assert [text_of(client.get(path)) for path in ("/documents", "/documents?q=leave")] == before
+    assert "mia" not in text_of(client.get("/library"))
+    assert "mia" in text_of(signed_in(mia).get("/library"))
+
+
+def test_many_come_in_pages(signed_in: SignIn, mia: User, base: KnowledgeBase) -> None:
+    for number in range(60):
+        made(base, f"Chapter {number:02}")
+    client = signed_in(mia)
+    first = text_of(client.get("/documents?sort=title"))
+    assert "60 documents" in first
+    assert first.count("data-document=") == 50
+    address = first.split('hx-get="')[1].split('"')[0].replace("&amp;", "&")
+    second = text_of(client.get(address))
+    assert second.count("data-document=") == 10
+    assert "Chapter 59" in second
+    assert "60 documents" not in second
+
+
+def test_a_search_inside_lists_passages_by_document(
+    signed_in: SignIn, mia: User, rob: User, document: Document, grant: Grant, parts: Engine
+) -> None:
+    indexed(document, parts, "Employees get 25 days of leave a year.", "Leave is asked for in writing.")
+    client = signed_in(mia)
+    html = text_of(client.get("/documents/passages?q=leave days"))
+    assert html.count("data-document=") == 1
+    assert "25 days of leave" in html
+    assert "?chunk=" in html
+    assert "25 days" in text_of(client.get("/documents/passages?q=leave days&review=unset"))
+    assert "25 days" not in text_of(client.get("/documents/passages?q=leave days&review=overdue"))
+    assert "25 days" not in text_of(signed_in(rob).get("/documents/passages?q=leave days"))
+    assert "in your own words" in text_of(client.get("/documents/passages"))
+
+
+def test_the_document_page_tells_who_answers_for_it(
+    signed_in: SignIn, mia: User, rob: User, ready: Document, grant: Grant
+) -> None:
+    grant(rob, Role.READER)
+    html = text_of(signed_in(rob).get(f"/library/documents/{ready.id}"))
+    assert f"/?document={ready.id}" in html
+    assert "No review date" in html
+    assert 'id="care-form"' not in html
+    Document.objects.update(owner=rob, review_by=timezone.localdate() + timedelta(days=3))
+    html = text_of(signed_in(mia).get(f"/library/documents/{ready.id}"))
+    assert 'id="care-form"' in html
+    assert "Review due by" in html
+    assert "may not read it any more" not in html
+    readers_replace(document=Document.objects.get(), readers=[], actor=None)
+    assert "may not read it any more" in text_of(signed_in(mia).get(f"/library/documents/{ready.id}"))
+
+
+def test_versions_are_listed(signed_in: SignIn, mia: User, ready: Document) -> None:
+    ready.versions.create(number=2, filename="newer.md", size=1, sha256="1", state="failed")
+    html = text_of(signed_in(mia).get(f"/library/documents/{ready.id}"))
+    assert "2 versions" in html
+    assert "content?version=2" in html

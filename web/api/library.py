@@ -1,0 +1,92 @@
+"""All documents that I may read, whichever knowledge base they lie in."""
+
+from datetime import UTC, datetime
+from typing import Any, Final, Literal
+
+from django.http import HttpRequest
+from ninja import Query, Router
+from pydantic import Field, field_validator
+
+from cairn.access.rules import documents_for
+from cairn.access.scope import Principal
+from cairn.library.finding import Review, Sort, Wanted, found
+from cairn.library.models import Document as DocumentRow
+from cairn.library.models import DocumentQuerySet
+from web.api.fields import id_or_nobody
+from web.api.pagination import (
+    Key,
+    Page,
+    PageQuery,
+    Slice,
+    keyset_page,
+    read_id,
+    read_moment,
+    read_small,
+    read_text,
+)
+from web.api.schemas import Document, documents_shown
+from web.auth import needs, principal_of
+from web.kinds import MEDIA_TYPES, Kind
+
+router = Router(tags=["Documents"])
+READS = needs("search", "ask", "ingest", "manage")
+_RANK = Key("rank", read_small, descending=True)
+_CHANGED = Key("changed", read_moment, descending=True)
+_NAME = Key("name", read_text)
+_ID = Key("id", read_id)
+ORDERS: Final = {
+    Sort.RELEVANCE: (_RANK, _CHANGED, _ID),
+    Sort.UPDATED: (_CHANGED, _ID),
+    Sort.TITLE: (_NAME, _ID),
+}
+
+
+class LibraryQuery(PageQuery):
+    """All of it holds."""
+
+    q: str = Field("", max_length=200, description="Words in the title, source, file name or tags")
+    knowledge_base: str = Field("", max_length=100)
+    type: Kind | None = None
+    owner: str = Field("", max_length=100, description="A user's id, or `me`")
+    updated_after: datetime | None = Field(None, description="The version that is shown came later")
+    review: Review | None = Field(None, description="`due` within a month, `overdue`, or `unset`")
+    status: Literal["queued", "processing", "ready", "failed"] | None = None
+    tag: str = Field("", max_length=100)
+    sort: Sort | None = Field(None, description="`relevance` if words are given, else `updated`")
+
+    @field_validator("updated_after")
+    @classmethod
+    def _with_zone(cls, value: datetime | None) -> datetime | None:
+        return value.replace(tzinfo=UTC) if value and value.tzinfo is None else value
+
+    def wanted(self, principal: Principal) -> Wanted:
+        owner = str(principal.user) if self.owner == "me" else self.owner
+        return Wanted(
+            text=self.q,
+            knowledge_base=id_or_nobody(self.knowledge_base) if self.knowledge_base else None,
+            media_types=MEDIA_TYPES[self.type] if self.type else None,
+            owner=id_or_nobody(owner) if owner else None,
+            updated_after=self.updated_after,
+            review=self.review,
+            status=self.status or "",
+            tag=self.tag,
+        )
+
+    @property
+    def order(self) -> Any:
+        return ORDERS[self.sort or (Sort.RELEVANCE if self.q.split() else Sort.UPDATED)]
+
+
+@router.get("", response=Page[Document], auth=READS)
+def documents_everywhere(request: HttpRequest, query: Query[LibraryQuery]) -> Page[Document]:
+    """All that I may read, in every knowledge base."""
+    page = library_page(principal_of(request), query)
+    return Page(items=[Document.of(row) for row in page.rows], next_cursor=page.next_cursor)
+
+
+def library_rows(principal: Principal, query: LibraryQuery) -> DocumentQuerySet:
+    return found(documents_for(principal), query.wanted(principal))
+
+
+def library_page(principal: Principal, query: LibraryQuery) -> Slice[DocumentRow]:
+    return keyset_page(documents_shown(library_rows(principal, query)), query, query.order)
