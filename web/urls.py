@@ -12,6 +12,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/", include("web.api.urls")),
     path("v1/", include("web.openai.urls")),
     path("", include("web.dify.urls")),
+    path("", include("web.mcp.urls")),
     path("scim/v2/", include("web.scim.urls")),
     path("", include("web.pages.identity_urls")),
     path("", include("web.pages.urls")),

@@ -30,11 +30,12 @@ class ApiProblem(CairnError):
 class Api:
     """Raises ApiProblem for what the server refuses, Unavailable when it is not there."""
 
-    def __init__(self, url: str, key: str | None = None) -> None:
+    def __init__(self, url: str, key: str = "") -> None:
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         # Proxies of the environment are for other hosts, not for this machine.
         self._http = httpx.Client(base_url=url, headers=headers, timeout=_TIMEOUT, trust_env=False)
         self.url = url
+        self.key = key
 
     def __enter__(self) -> Self:
         return self

@@ -221,6 +221,8 @@ ROUTES: list[Route] = [
     # For Dify
     by_key("POST", "/retrieval", Guard.READER, SEARCH, reads=True,
         body={"knowledge_id": "{knowledge_base_id}", "query": "leave"}),
+    # For assistants
+    by_key("POST", "/mcp", Guard.SIGNED_IN, SEARCH, reads=True, body={}, lets_in=406),
     # Pages
     public("GET", "/login"),
     public("POST", "/login"),

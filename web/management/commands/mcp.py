@@ -1,0 +1,34 @@
+"""Cairn's tools for an assistant on this machine, which starts this command and talks to it."""
+
+from pathlib import Path
+from typing import Any
+
+import anyio
+from django.core.management.base import CommandParser
+
+from cairn.errors import InvalidInput
+from web.management.base import CairnCommand
+from web.mcp.bridge import bridge
+from web.runtime.client import client
+from web.runtime.progress import SilentReporter
+
+
+class Command(CairnCommand):
+    help = "Serve Cairn's tools to an assistant over standard input and output (Model Context Protocol)."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "--key-file", metavar="FILE", type=Path, help="act as the API key in it, not as an admin"
+        )
+
+    def handle(self, *_args: Any, **options: Any) -> None:
+        key = _key(options["key_file"]) if options["key_file"] else None
+        with client(SilentReporter(), command="manage.py mcp") as connected:
+            anyio.run(bridge, f"{connected.api.url}/mcp", key or connected.api.key)
+
+
+def _key(path: Path) -> str:
+    try:
+        return path.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidInput(f"{path} cannot be read: {error}") from error

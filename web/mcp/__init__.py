@@ -1,0 +1,1 @@
+"""Cairn as tools for assistants, over the Model Context Protocol."""
