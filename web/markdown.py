@@ -11,6 +11,7 @@ from typing import Any
 import nh3
 from django.utils.html import escape
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import gettext
 from markdown_it import MarkdownIt
 from markdown_it.renderer import RendererHTML
 from markdown_it.rules_inline import StateInline
@@ -72,7 +73,8 @@ def _unsupported(state: StateInline, silent: bool) -> bool:
 def _render_unsupported(
     _self: RendererHTML, _tokens: Sequence[Token], _index: int, _options: OptionsDict, _env: EnvType
 ) -> str:
-    return '<mark class="unsupported-mark" title="No passage says this">not traced</mark>'
+    title, words = escape(gettext("No passage says this")), escape(gettext("not traced"))
+    return f'<mark class="unsupported-mark" title="{title}">{words}</mark>'
 
 
 def _render_image(

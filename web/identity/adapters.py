@@ -19,6 +19,7 @@ from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.utils.encoding import force_bytes
 from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext
 
 from cairn.accounts.models import User
 from cairn.errors import Unavailable
@@ -50,7 +51,7 @@ class AccountAdapter(DefaultAccountAdapter):
         )
 
     def respond_user_inactive(self, request: HttpRequest, user: AbstractBaseUser) -> HttpResponse:  # noqa: ARG002
-        return refused(request, "This account is disabled. An administrator can open it again.")
+        return refused(request, gettext("This account is disabled. An administrator can open it again."))
 
     def add_message(
         self, request: HttpRequest, level: int, message_template: str | None = None, *args: Any, **kwargs: Any

@@ -4,6 +4,7 @@ from http import HTTPStatus
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils.translation import gettext
 
 
 def refused(request: HttpRequest, reason: str) -> HttpResponse:
@@ -12,4 +13,5 @@ def refused(request: HttpRequest, reason: str) -> HttpResponse:
 
 def failed(request: HttpRequest, provider: str) -> HttpResponse:
     """Why exactly is in the log alone: it is of use to who tries to get in."""
-    return refused(request, f"Signing in with {provider} did not work. Try again from the sign-in page.")
+    told = gettext("Signing in with {provider} did not work. Try again from the sign-in page.")
+    return refused(request, told.format(provider=provider))

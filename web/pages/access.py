@@ -7,6 +7,7 @@ from uuid import UUID
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils.translation import gettext, gettext_noop
 from django.views.decorators.http import require_safe
 
 from cairn.access import people as access
@@ -21,7 +22,21 @@ from web.pages.reading import about
 
 PEOPLE_PER_PAGE = 25
 LONGEST_NAME = 150
-DOES = {Role.READER: "reads", Role.EDITOR: "edits", Role.MANAGER: "manages"}
+GRANTED = {
+    Role.READER: gettext_noop("Was granted access: reads here."),
+    Role.EDITOR: gettext_noop("Was granted access: edits here."),
+    Role.MANAGER: gettext_noop("Was granted access: manages here."),
+}
+BY_GROUP = {
+    Role.READER: gettext_noop("Is in the group “{name}”, which reads here."),
+    Role.EDITOR: gettext_noop("Is in the group “{name}”, which edits here."),
+    Role.MANAGER: gettext_noop("Is in the group “{name}”, which manages here."),
+}
+LIKE_EVERYONE = {
+    Role.READER: gettext_noop("Everyone who can sign in reads here."),
+    Role.EDITOR: gettext_noop("Everyone who can sign in edits here."),
+    Role.MANAGER: gettext_noop("Everyone who can sign in manages here."),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,27 +104,28 @@ def _document_row(found: DocumentAccess) -> PersonRow:
 
 def _reasons(found: Access) -> Iterable[str]:
     if not found.is_active:
-        yield "The account is disabled."
+        yield gettext("The account is disabled.")
     for way in found.via:
         kind, _, _ = way.subject.partition(":")
-        does = DOES[way.role]
         match kind:
             case _ if way.subject == ADMIN:
-                yield "Is an administrator, and manages every knowledge base."
+                yield gettext("Is an administrator, and manages every knowledge base.")
             case "user":
-                yield f"Was granted access: {does} here."
+                yield gettext(GRANTED[way.role])
             case "group":
-                yield f"Is in the group “{way.name}”, which {does} here."
+                yield gettext(BY_GROUP[way.role]).format(name=way.name)
             case _:
-                yield f"Everyone who can sign in {does} here."
+                yield gettext(LIKE_EVERYONE[way.role])
     if not found.via:
-        yield "Nothing was granted to them, to a group of theirs or to everyone."
+        yield gettext("Nothing was granted to them, to a group of theirs or to everyone.")
 
 
 def _narrowing(narrowing: access.Narrowing) -> str:
     if not narrowing.passes:
-        return f"“{narrowing.title}” is open to chosen readers only, and they are none of them."
-    return f"“{narrowing.title}” is open to chosen readers only; they pass as {', '.join(narrowing.passes)}."
+        told = gettext("“{title}” is open to chosen readers only, and they are none of them.")
+        return told.format(title=narrowing.title)
+    told = gettext("“{title}” is open to chosen readers only; they pass as {names}.")
+    return told.format(title=narrowing.title, names=", ".join(narrowing.passes))
 
 
 @require_safe

@@ -9,6 +9,7 @@ from django.contrib.auth import update_session_auth_hash
 from django.contrib.auth.forms import PasswordChangeForm
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.utils.translation import gettext
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
 
@@ -20,6 +21,7 @@ from web.identity.second_factor import has_second_factor
 from web.pages.door import page, show
 from web.pages.keys import key_fields, key_make
 from web.pages.session import throttled
+from web.telling import told
 
 
 @sensitive_post_parameters()
@@ -27,7 +29,7 @@ from web.pages.session import throttled
 @page
 def account(request: HttpRequest, principal: Principal) -> HttpResponse:
     if principal.viewer:
-        raise Forbidden("Stop viewing as somebody else to see your own account.")
+        raise Forbidden(gettext("Stop viewing as somebody else to see your own account."))
     if request.method != "POST":
         return _account(request, principal)
     if not ratelimit.consume(request, action="change_password", user=request.user):
@@ -37,7 +39,7 @@ def account(request: HttpRequest, principal: Principal) -> HttpResponse:
         return _account(request, principal, password_form=form, status=422)
     update_session_auth_hash(request, form.save())
     record("user.changed", actor=principal.actor, subject=f"user:{principal.user}", fields=["password"])
-    messages.success(request, "Your password is changed.")
+    messages.success(request, gettext("Your password is changed."))
     return redirect("pages:account")
 
 
@@ -48,7 +50,7 @@ def key_create(request: HttpRequest, principal: Principal) -> HttpResponse:
     try:
         key = key_make(request, principal, _user(request))
     except (InvalidInput, NotFound) as error:
-        return _account(request, principal, key_error=error.message, status=422)
+        return _account(request, principal, key_error=told(error.message), status=422)
     return _account(request, principal, fresh_key=key)
 
 

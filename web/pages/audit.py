@@ -9,6 +9,7 @@ from uuid import UUID
 
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext
 from django.views.decorators.http import require_safe
 
 from cairn.access.principals import require_admin
@@ -151,7 +152,7 @@ def _words(detail: Mapping[str, object]) -> str:
 def _value(value: object) -> str:
     match value:
         case bool():
-            return "yes" if value else "no"
+            return gettext("yes") if value else gettext("no")
         case list():
             return ", ".join(map(_value, value))
         case dict():

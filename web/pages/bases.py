@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from django.db.models import Count, Sum
+from django.utils.translation import gettext, gettext_noop
 
 from cairn.access.models import Role
 from cairn.access.rules import documents_for, knowledge_bases_for, role_in, roles_in
@@ -12,9 +13,9 @@ from cairn.access.scope import Principal
 from cairn.library.models import KnowledgeBase
 
 ROLE_LABELS = {
-    Role.READER: "You may read",
-    Role.EDITOR: "You may edit",
-    Role.MANAGER: "You manage it",
+    Role.READER: gettext_noop("You may read"),
+    Role.EDITOR: gettext_noop("You may edit"),
+    Role.MANAGER: gettext_noop("You manage it"),
 }
 
 
@@ -36,7 +37,7 @@ class BaseCard:
 
     @property
     def role_label(self) -> str:
-        return ROLE_LABELS[self.role]
+        return gettext(ROLE_LABELS[self.role])
 
     @property
     def edits(self) -> bool:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils.translation import gettext, gettext_lazy
 from django.views.decorators.http import require_safe
 
 from cairn.access.lookup import knowledge_base_named
@@ -18,13 +19,29 @@ from web.identity.second_factor import users_with_second_factor
 from web.pages.bases import base_card, base_cards
 from web.pages.door import fragment, page, show
 
-SENSITIVITIES = tuple((choice.value, choice.value.capitalize()) for choice in Sensitivity)
+SENSITIVITIES = (
+    (Sensitivity.PUBLIC.value, gettext_lazy("Public")),
+    (Sensitivity.INTERNAL.value, gettext_lazy("Internal")),
+    (Sensitivity.CONFIDENTIAL.value, gettext_lazy("Confidential")),
+)
 GROUNDINGS = (
-    (Grounding.STRICT.value, "Are left out", "Every sentence that is shown can be traced. Right for most."),
-    (Grounding.FLAG.value, "Are shown and marked", "More fluent, and the reader is told what is not backed."),
+    (
+        Grounding.STRICT.value,
+        gettext_lazy("Are left out"),
+        gettext_lazy("Every sentence that is shown can be traced. Right for most."),
+    ),
+    (
+        Grounding.FLAG.value,
+        gettext_lazy("Are shown and marked"),
+        gettext_lazy("More fluent, and the reader is told what is not backed."),
+    ),
 )
 NAMED_AT_MOST = 100
-ROLES = tuple((role.value, role.value.capitalize()) for role in Role)
+ROLES = (
+    (Role.READER.value, gettext_lazy("Reader")),
+    (Role.EDITOR.value, gettext_lazy("Editor")),
+    (Role.MANAGER.value, gettext_lazy("Manager")),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,10 +139,10 @@ def _grants(base: KnowledgeBase) -> list[GrantRow]:
 
 def _grant_row(grant: Grant) -> GrantRow:
     if grant.user:
-        return GrantRow(grant.subject, grant.user.username, "user", grant.role)
+        return GrantRow(grant.subject, grant.user.username, gettext("user"), grant.role)
     if grant.group:
-        return GrantRow(grant.subject, str(grant.group), "group", grant.role)
-    return GrantRow(grant.subject, "Everyone who can sign in", "", grant.role)
+        return GrantRow(grant.subject, str(grant.group), gettext("group"), grant.role)
+    return GrantRow(grant.subject, gettext("Everyone who can sign in"), "", grant.role)
 
 
 @require_safe

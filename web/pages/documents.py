@@ -6,14 +6,17 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from django.utils.translation import gettext, gettext_noop
+
 from cairn.library.models import Document, DocumentVersion, VersionState
 from ingestion.models import Job, Stage
+from web.telling import told
 
 STATUSES = (
-    ("ready", "Ready"),
-    ("queued", "Waiting"),
-    ("processing", "Being read"),
-    ("failed", "Failed"),
+    ("ready", gettext_noop("Ready")),
+    ("queued", gettext_noop("Waiting")),
+    ("processing", gettext_noop("Being read")),
+    ("failed", gettext_noop("Failed")),
 )
 LABELS = dict(STATUSES)
 
@@ -39,7 +42,7 @@ class DocumentRow:
 
     @property
     def status_label(self) -> str:
-        return LABELS.get(self.status, self.status)
+        return gettext(LABELS.get(self.status, self.status))
 
     @property
     def cancellable(self) -> bool:
@@ -64,7 +67,7 @@ def document_row(document: Document, job: Job | None) -> DocumentRow:
         chunks=version.chunk_count if version else 0,
         updated_at=version.created_at if version else document.updated_at,
         error_code=failed.error_code if failed else "",
-        error_message=failed.error_message if failed else "",
+        error_message=told(failed.error_message) if failed else "",
         pending_line=_pending_line(pending),
         job=job.id if job else None,
         moving=job is not None and not job.ended,
@@ -88,5 +91,7 @@ def _pending_line(pending: DocumentVersion | None) -> str:
     if pending is None:
         return ""
     if pending.state == VersionState.FAILED:
-        return f"Version {pending.number} failed; the one before it still answers. {pending.error_message}"
-    return f"Version {pending.number} is on its way; the one before it answers until then."
+        line = gettext("Version {number} failed; the one before it still answers. {why}")
+        return line.format(number=pending.number, why=told(pending.error_message))
+    line = gettext("Version {number} is on its way; the one before it answers until then.")
+    return line.format(number=pending.number)

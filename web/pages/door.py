@@ -8,6 +8,7 @@ from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils.translation import gettext
 from django.views.decorators.cache import never_cache
 
 from cairn.access.models import Role
@@ -39,7 +40,7 @@ def fragment(view: View[P]) -> Opened:
     """A piece of a page, fetched by a script: a sign-in page in its place would be nonsense."""
 
     def turned_away(_request: HttpRequest, error: NotSignedIn | SecondFactorMissing) -> HttpResponse:
-        told = error.message if isinstance(error, SecondFactorMissing) else "Sign in again."
+        told = gettext(error.message) if isinstance(error, SecondFactorMissing) else gettext("Sign in again.")
         return HttpResponse(told, status=error.status, content_type="text/plain; charset=utf-8")
 
     return _door(view, turned_away)

@@ -7,6 +7,7 @@ from typing import Any, Final
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext, gettext_noop
 from django.views.decorators.http import require_safe
 
 from cairn.access.models import Role
@@ -25,10 +26,24 @@ RUNS_SHOWN: Final = 30
 QUESTIONS_SHOWN: Final = 100
 COMPARABLE: Final = 100
 WRONG: Final = "wrong"
+KIND_LABELS: Final[dict[str, str]] = {
+    "paraphrase": gettext_noop("paraphrase"),
+    "keyword": gettext_noop("keyword"),
+    "typo": gettext_noop("typo"),
+    "code": gettext_noop("code"),
+    "two_pages": gettext_noop("two pages"),
+    "follow_up": gettext_noop("follow up"),
+    "unanswerable": gettext_noop("unanswerable"),
+    "near_miss": gettext_noop("near miss"),
+}
 CHANGES: Final = (
-    (Change.WORSE, "Worse", "Right before, and not any more"),
-    (Change.BETTER, "Better", "Wrong before, and right now"),
-    (Change.BOTH_WRONG, "Wrong both times", "Not as they should be in either run"),
+    (Change.WORSE, gettext_noop("Worse"), gettext_noop("Right before, and not any more")),
+    (Change.BETTER, gettext_noop("Better"), gettext_noop("Wrong before, and right now")),
+    (
+        Change.BOTH_WRONG,
+        gettext_noop("Wrong both times"),
+        gettext_noop("Not as they should be in either run"),
+    ),
 )
 
 
@@ -52,7 +67,7 @@ class QuestionView:
 
     @property
     def kind(self) -> str:
-        return self.asked.kind.value.replace("_", " ")
+        return _kind(self.asked.kind.value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,12 +145,14 @@ def _tables(run: EvaluationRun) -> dict[str, Any]:
     """By kind, and by ranking if more than one was tried."""
     columns = measures.measure_row("", measures.OF_A_KIND, {}).values
     by_kind = [
-        measures.measure_row(_words(kind), measures.OF_A_KIND, found) for kind, found in run.by_kind.items()
+        measures.measure_row(_capital(_kind(kind)), measures.OF_A_KIND, found)
+        for kind, found in run.by_kind.items()
     ]
     ways = measures.ordered(run.rankings if len(run.rankings) > 1 else {}, measures.RANKINGS)
     names = list(measures.ordered(next(iter(ways.values()), {}), measures.NAMES))
     rankings = [
-        measures.measure_row(measures.RANKINGS.get(way, way), names, found) for way, found in ways.items()
+        measures.measure_row(gettext(measures.RANKINGS.get(way, way)), names, found)
+        for way, found in ways.items()
     ]
     return {"kind_columns": columns, "by_kind": by_kind, "rankings": rankings}
 
@@ -168,7 +185,7 @@ def evaluation_compare(request: HttpRequest, principal: Principal, run_id: str) 
 
 def _group(found: Iterable[Difference], change: Change, title: str, meaning: str) -> Group:
     pairs = (PairView(question_view(d.now), question_view(d.before)) for d in found if d.change is change)
-    return Group(change.value, title, meaning, tuple(pairs))
+    return Group(change.value, gettext(title), gettext(meaning), tuple(pairs))
 
 
 def _turned(before: str, now: str) -> str:
@@ -185,19 +202,27 @@ def _words(name: str) -> str:
     return name.replace("_", " ").capitalize()
 
 
+def _kind(name: str) -> str:
+    return gettext(KIND_LABELS[name]) if name in KIND_LABELS else name.replace("_", " ")
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
 def question_view(asked: Asked) -> QuestionView:
     return QuestionView(asked, _outcome(asked), _place(asked))
 
 
 def _outcome(asked: Asked) -> str:
     if asked.right:
-        return "Refused, rightly" if asked.refused else "Right"
+        return gettext("Refused, rightly") if asked.refused else gettext("Right")
     if not asked.relevant:
-        return "Answered, though no document tells"
-    return "Wrongly refused" if asked.refused else "Lacks what it must have"
+        return gettext("Answered, though no document tells")
+    return gettext("Wrongly refused") if asked.refused else gettext("Lacks what it must have")
 
 
 def _place(asked: Asked) -> str:
     if not asked.relevant:
         return ""
-    return f"found at place {asked.rank}" if asked.rank else "not found"
+    return gettext("found at place {rank}").format(rank=asked.rank) if asked.rank else gettext("not found")

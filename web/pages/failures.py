@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Final
 
+from django.utils.translation import gettext_noop as _
+
 from cairn.errors import Rejection
 
 
@@ -17,53 +19,69 @@ class Failure:
 
 FAILURES: Final[dict[str, Failure]] = {
     Rejection.EMPTY_FILE: Failure(
-        "Empty file", "There is nothing in the file. Look at the original and upload it again."
+        _("Empty file"),
+        _("There is nothing in the file. Look at the original and upload it again."),
     ),
     Rejection.UNSUPPORTED_TYPE: Failure(
-        "Format not read",
-        "Save it in a format that is read, such as PDF, Word or text. If a program is missing on the "
-        "server, an administrator can install it; then try again.",
+        _("Format not read"),
+        _(
+            "Save it in a format that is read, such as PDF, Word or text. If a program is missing on the "
+            "server, an administrator can install it; then try again."
+        ),
         retry_helps=True,
     ),
     Rejection.TYPE_MISMATCH: Failure(
-        "Name and content differ", "Give the file the ending that fits its content, or export it again."
+        _("Name and content differ"),
+        _("Give the file the ending that fits its content, or export it again."),
     ),
     Rejection.DAMAGED_FILE: Failure(
-        "Damaged file", "Open it in its own program, save it again, and upload the new copy."
+        _("Damaged file"),
+        _("Open it in its own program, save it again, and upload the new copy."),
     ),
     Rejection.PASSWORD_PROTECTED: Failure(
-        "Password protected", "Remove the password in its own program and upload it again."
+        _("Password protected"),
+        _("Remove the password in its own program and upload it again."),
     ),
     Rejection.NO_TEXT: Failure(
-        "No text found",
-        "Scans and pictures need text recognition. If the server has it only since a while, try again.",
+        _("No text found"),
+        _("Scans and pictures need text recognition. If the server has it only since a while, try again."),
         retry_helps=True,
     ),
-    Rejection.TOO_LARGE: Failure("Too large", "Split the file and upload the parts."),
-    Rejection.TOO_MANY_PAGES: Failure("Too many pages", "Split the file and upload the parts."),
+    Rejection.TOO_LARGE: Failure(_("Too large"), _("Split the file and upload the parts.")),
+    Rejection.TOO_MANY_PAGES: Failure(_("Too many pages"), _("Split the file and upload the parts.")),
     Rejection.ARCHIVE_UNSAFE: Failure(
-        "Unsafe archive",
-        "It unpacks to far more than it should. Check where it comes from.",
+        _("Unsafe archive"),
+        _("It unpacks to far more than it should. Check where it comes from."),
     ),
     Rejection.TIME_LIMIT: Failure(
-        "Took too long", "Try again when the server is less busy, or split the file.", retry_helps=True
+        _("Took too long"),
+        _("Try again when the server is less busy, or split the file."),
+        retry_helps=True,
     ),
     Rejection.MEMORY_LIMIT: Failure(
-        "Needed too much memory", "Split the file, or save it in a simpler form.", retry_helps=True
+        _("Needed too much memory"),
+        _("Split the file, or save it in a simpler form."),
+        retry_helps=True,
     ),
     Rejection.PARSER_CRASHED: Failure(
-        "Reading broke down",
-        "Try again; if it fails again, save it in another format.",
+        _("Reading broke down"),
+        _("Try again; if it fails again, save it in another format."),
         retry_helps=True,
     ),
     Rejection.EMBEDDING_FAILED: Failure(
-        "Embedding model did not answer", "Try again once the model answers.", retry_helps=True
+        _("Embedding model did not answer"),
+        _("Try again once the model answers."),
+        retry_helps=True,
     ),
     Rejection.INDEX_UNAVAILABLE: Failure(
-        "Search index did not answer", "Try again once the index answers.", retry_helps=True
+        _("Search index did not answer"),
+        _("Try again once the index answers."),
+        retry_helps=True,
     ),
     Rejection.CANCELLED: Failure(
-        "Cancelled", "Somebody cancelled it; it can be tried again.", retry_helps=True
+        _("Cancelled"),
+        _("Somebody cancelled it; it can be tried again."),
+        retry_helps=True,
     ),
 }
 """By code."""
@@ -71,4 +89,4 @@ FAILURES: Final[dict[str, Failure]] = {
 
 def failure_of(code: str) -> Failure:
     """Also for a code that a door gave, such as `forbidden`, which is none of a document's."""
-    return FAILURES.get(code, Failure("Refused", "The sentence beside the file says why."))
+    return FAILURES.get(code, Failure(_("Refused"), _("The sentence beside the file says why.")))

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext, gettext_noop
 from django.views.decorators.http import require_safe
 
 from cairn.access.lookup import knowledge_base_named, scope_for
@@ -27,14 +28,14 @@ SHOWN: Final = 50
 CANDIDATES: Final = 20  # passages; a document may have several
 LONGEST_QUESTION: Final = 4000
 KINDS: Final = (
-    (Kind.PARAPHRASE, "In the asker's own words"),
-    (Kind.KEYWORD, "A few keywords"),
-    (Kind.TYPO, "With typing errors"),
-    (Kind.CODE, "After a code, number or name"),
-    (Kind.TWO_PAGES, "Two documents answer it together"),
-    (Kind.FOLLOW_UP, "Follows up on questions before it"),
-    (Kind.UNANSWERABLE, "No document answers it"),
-    (Kind.NEAR_MISS, "The documents come near, but do not answer it"),
+    (Kind.PARAPHRASE, gettext_noop("In the asker's own words")),
+    (Kind.KEYWORD, gettext_noop("A few keywords")),
+    (Kind.TYPO, gettext_noop("With typing errors")),
+    (Kind.CODE, gettext_noop("After a code, number or name")),
+    (Kind.TWO_PAGES, gettext_noop("Two documents answer it together")),
+    (Kind.FOLLOW_UP, gettext_noop("Follows up on questions before it")),
+    (Kind.UNANSWERABLE, gettext_noop("No document answers it")),
+    (Kind.NEAR_MISS, gettext_noop("The documents come near, but do not answer it")),
 )
 LABELS: Final = dict(KINDS)
 
@@ -70,7 +71,7 @@ def questions(request: HttpRequest, principal: Principal, slug: str) -> HttpResp
     base = knowledge_base_named(principal, slug, role=Role.MANAGER)
     rows = gold_questions_for(principal).filter(knowledge_base=base)
     shown = Paginator(rows, SHOWN).get_page(number_in(request.GET.get("page", "")))
-    items = [(row, LABELS[Kind(row.kind)]) for row in shown]
+    items = [(row, gettext(LABELS[Kind(row.kind)])) for row in shown]
     context = {"tab": "evaluation", "base": base, "rows": shown, "items": items}
     return show(request, principal, "pages/console/gold.html", context, area="console")
 
@@ -119,7 +120,13 @@ def question(request: HttpRequest, principal: Principal, question_id: str) -> Ht
 def _show_form(
     request: HttpRequest, principal: Principal, base: BaseCard, form: Form, **more: Any
 ) -> HttpResponse:
-    context = {"tab": "evaluation", "base": base, "form": form, "kinds": KINDS, **more}
+    context = {
+        "tab": "evaluation",
+        "base": base,
+        "form": form,
+        "kinds": [(kind, gettext(label)) for kind, label in KINDS],
+        **more,
+    }
     return show(request, principal, "pages/console/gold_question.html", context, area="console")
 
 
@@ -151,7 +158,7 @@ def _candidates(
 
 
 def _candidate(row: Document, chosen: frozenset[UUID], searched: Iterable[UUID]) -> Candidate:
-    why = "read for the answer" if row.id in searched else "found now"
+    why = gettext("read for the answer") if row.id in searched else gettext("found now")
     return Candidate(row.id, row.title, row.source_uri, "" if row.id in chosen else why, row.id in chosen)
 
 

@@ -7,6 +7,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext, gettext_noop
 from django.views.decorators.http import require_safe
 
 from cairn.access.rules import documents_for
@@ -19,11 +20,12 @@ from web.api.imports import Import as ImportShape
 from web.pages.bases import base_card
 from web.pages.door import page, show
 from web.pages.failures import FAILURES
+from web.telling import number
 
 KINDS: Final = {
-    ImportKind.FOLDER: "Uploaded",
-    ImportKind.ARCHIVE: "Taken out of a file",
-    ImportKind.WATCH: "Found in a watched folder",
+    ImportKind.FOLDER: gettext_noop("Uploaded"),
+    ImportKind.ARCHIVE: gettext_noop("Taken out of a file"),
+    ImportKind.WATCH: gettext_noop("Found in a watched folder"),
 }
 LOOKED_AT: Final = 20  # of the latest imports of a knowledge base, for those that are not over
 
@@ -50,7 +52,7 @@ def show_import(request: HttpRequest, principal: Principal, import_id: str) -> H
     container = batch.container.document_id if batch.container else None
     context = {
         "batch": batch,
-        "kind": KINDS[ImportKind(batch.kind)],
+        "kind": gettext(KINDS[ImportKind(batch.kind)]),
         "container": documents_for(principal).filter(pk=container).first() if container else None,
         "shape": _shapes([batch], principal)[0],
         "base": base_card(principal, batch.knowledge_base),
@@ -71,7 +73,7 @@ def _row(batch: Import, found: Summary) -> ImportRow:
         label=batch.label,
         base=batch.knowledge_base.name,
         username=batch.user.username if batch.user else "",
-        kind=KINDS[ImportKind(batch.kind)],
+        kind=gettext(KINDS[ImportKind(batch.kind)]),
         sum=sum_line(found, expected=batch.expected),
         state=found.state,
         done=found.files - found.queued - found.processing,
@@ -84,17 +86,18 @@ def _row(batch: Import, found: Summary) -> ImportRow:
 def sum_line(found: Summary, *, expected: int | None) -> str:
     """`212 of 260 ready · 3 failed`, as the scripts say it while it goes on."""
     counted = (
-        (found.failed + found.refused, "failed"),
-        (found.unchanged, "unchanged"),
-        (found.cancelled, "cancelled"),
-        (found.removed, "removed"),
+        (found.failed + found.refused, gettext("{n} failed")),
+        (found.unchanged, gettext("{n} unchanged")),
+        (found.cancelled, gettext("{n} cancelled")),
+        (found.removed, gettext("{n} removed")),
     )
-    ready = f"{found.ready:,} of {max(found.files, expected or 0):,} ready"
-    said = [ready, *(f"{count:,} {word}" for count, word in counted if count)]
+    files = max(found.files, expected or 0)
+    ready = gettext("{ready} of {files} ready").format(ready=number(found.ready), files=number(files))
+    said = [ready, *(words.format(n=number(count)) for count, words in counted if count)]
     if found.state == ImportState.CANCELLED:
-        said.append("import cancelled")
+        said.append(gettext("import cancelled"))
     if found.state == ImportState.RECEIVING:
-        said.append("waiting for more files")
+        said.append(gettext("waiting for more files"))
     return " · ".join(said)
 
 
@@ -113,5 +116,6 @@ def _shapes(batches: list[Import], principal: Principal) -> list[dict[str, Any]]
 def failures_data() -> dict[str, dict[str, Any]]:
     """For the scripts."""
     return {
-        code: {"name": f.name, "advice": f.advice, "retry": f.retry_helps} for code, f in FAILURES.items()
+        code: {"name": gettext(f.name), "advice": gettext(f.advice), "retry": f.retry_helps}
+        for code, f in FAILURES.items()
     }

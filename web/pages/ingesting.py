@@ -6,6 +6,7 @@ from typing import Any, Final
 from django.db.models import Count, F
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils.translation import gettext, gettext_noop
 from django.views.decorators.http import require_safe
 
 from cairn.access.models import Role
@@ -24,9 +25,12 @@ from web.pages.queue import editable_jobs, queue_now
 SHOWN = 20
 FAILED_SHOWN = 100
 PROGRAMS: Final = {
-    programs.TESSERACT: ("Tesseract", "scanned pages and pictures of text"),
-    programs.SOFFICE: ("LibreOffice", "Word and PowerPoint files of before 2007"),
-    programs.PANDOC: ("Pandoc", "e-books, OpenDocument text, rich text, reStructuredText and Org"),
+    programs.TESSERACT: ("Tesseract", gettext_noop("scanned pages and pictures of text")),
+    programs.SOFFICE: ("LibreOffice", gettext_noop("Word and PowerPoint files of before 2007")),
+    programs.PANDOC: (
+        "Pandoc",
+        gettext_noop("e-books, OpenDocument text, rich text, reStructuredText and Org"),
+    ),
 }
 
 
@@ -107,7 +111,7 @@ def _failures(principal: Principal) -> list[FailureGroup]:
 
 def _group(code: str, jobs: int) -> FailureGroup:
     failure = failure_of(code)
-    return FailureGroup(code, failure.name, failure.advice, jobs)
+    return FailureGroup(code, gettext(failure.name), gettext(failure.advice), jobs)
 
 
 def _imports(principal: Principal, page_number: str) -> dict[str, Any]:
@@ -128,4 +132,6 @@ def _administration() -> dict[str, Any]:
 
 
 def _abilities() -> list[Ability]:
-    return [Ability(name, bool(programs.find(one)), reads) for one, (name, reads) in PROGRAMS.items()]
+    return [
+        Ability(name, bool(programs.find(one)), gettext(reads)) for one, (name, reads) in PROGRAMS.items()
+    ]

@@ -9,6 +9,7 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils import timezone
+from django.utils.translation import gettext, gettext_lazy, gettext_noop
 from django.views.decorators.http import require_POST, require_safe
 
 from cairn.access.lookup import as_id
@@ -22,7 +23,20 @@ from cairn.library.models import KnowledgeBase
 from web.pages.door import page, show
 
 SCOPES = tuple((scope.value, scope.label) for scope in KeyScope)
-LIVES = (("", "Never"), ("7", "In a week"), ("30", "In 30 days"), ("90", "In 90 days"), ("365", "In a year"))
+LIVES = (
+    ("", gettext_lazy("Never")),
+    ("7", gettext_lazy("In a week")),
+    ("30", gettext_lazy("In 30 days")),
+    ("90", gettext_lazy("In 90 days")),
+    ("365", gettext_lazy("In a year")),
+)
+IN_A_ROW = {
+    KeyScope.SEARCH: gettext_noop("read and search"),
+    KeyScope.ASK: gettext_noop("ask questions"),
+    KeyScope.INGEST: gettext_noop("upload documents"),
+    KeyScope.MANAGE: gettext_noop("manage knowledge bases"),
+    KeyScope.ADMIN: gettext_noop("administer people"),
+}
 _DAYS = {value for value, _ in LIVES}
 
 
@@ -47,13 +61,12 @@ def key_rows(principal: Principal, keys: ApiKeyQuerySet) -> list[KeyRow]:
 
 
 def _row(key: ApiKey, names: dict[UUID, str]) -> KeyRow:
-    labels = dict(SCOPES)
     return KeyRow(
         key.id,
         key.label,
         key.prefix,
         key.user.username,
-        ", ".join(labels[scope].lower() for scope in key.scopes if scope in labels),
+        ", ".join(gettext(IN_A_ROW[KeyScope(scope)]) for scope in key.scopes if scope in KeyScope.values),
         _bases(key.knowledge_bases, names),
         key.created_at,
         key.last_used_at,
@@ -66,7 +79,12 @@ def _bases(limits: list[str] | None, names: dict[UUID, str]) -> str:
         return ""
     known = [names[base] for base in map(UUID, limits) if base in names]
     unknown = len(limits) - len(known)
-    return ", ".join([*sorted(known, key=str.casefold), *([f"{unknown} not open to you"] if unknown else [])])
+    return ", ".join(
+        [
+            *sorted(known, key=str.casefold),
+            *([gettext("{n} not open to you").format(n=unknown)] if unknown else []),
+        ]
+    )
 
 
 def key_fields(principal: Principal, user: User) -> dict[str, Any]:
@@ -83,7 +101,7 @@ def key_make(request: HttpRequest, principal: Principal, user: User) -> str:
     """The new key. InvalidInput with a sentence for what the form lacks."""
     label = request.POST.get("label", "").replace("\0", "").strip()[:100]
     if not label:
-        raise InvalidInput("Give the key a name.")
+        raise InvalidInput(gettext("Give the key a name."))
     _, key = api_key_create(
         user=user,
         label=label,
@@ -101,7 +119,7 @@ def _limits(request: HttpRequest, principal: Principal) -> list[UUID] | None:
     chosen = [as_id(value) for value in request.POST.getlist("knowledge_bases")]
     found: list[UUID] = [base.id for base in _readable(principal, chosen)]
     if not chosen or len(found) != len(set(chosen)):
-        raise InvalidInput("Choose the knowledge bases that the key may use.")
+        raise InvalidInput(gettext("Choose the knowledge bases that the key may use."))
     return found
 
 
@@ -111,7 +129,7 @@ def _readable(principal: Principal, ids: list[UUID]) -> list[KnowledgeBase]:
 
 def _expiry(days: str) -> datetime | None:
     if days not in _DAYS:
-        raise InvalidInput("Choose when the key ends.")
+        raise InvalidInput(gettext("Choose when the key ends."))
     return timezone.now() + timedelta(days=int(days)) if days else None
 
 
@@ -120,7 +138,7 @@ def _expiry(days: str) -> datetime | None:
 def key_revoke(request: HttpRequest, principal: Principal, key_id: str) -> HttpResponse:
     user = User.objects.get(pk=principal.user)
     api_key_revoke(user=user, key_id=as_id(key_id), actor=principal.actor)
-    messages.success(request, "The key is revoked.")
+    messages.success(request, gettext("The key is revoked."))
     return redirect("pages:account")
 
 
@@ -142,5 +160,6 @@ def any_key_revoke(request: HttpRequest, principal: Principal, key_id: str) -> H
     if key is None:
         raise NotFound
     api_key_revoke(user=key.user, key_id=key.id, actor=principal.actor)
-    messages.success(request, f"The key “{key.label}” of {key.user.username} is revoked.")
+    told = gettext("The key “{name}” of {username} is revoked.")
+    messages.success(request, told.format(name=key.label, username=key.user.username))
     return redirect("pages:console-keys")

@@ -10,6 +10,7 @@ from django.db.models import Q
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect
 from django.utils import timezone
+from django.utils.translation import gettext, gettext_noop
 from django.views.decorators.http import require_http_methods
 
 from cairn.access.principals import require_admin
@@ -23,17 +24,17 @@ from web.pages.door import page, show
 
 SHOWN: Final = 100
 MOST: Final = 1_000_000_000
-UNLIMITED: Final = "unlimited"
+UNLIMITED: Final = gettext_noop("unlimited")
 LABELS: Final = {
-    Measure.QUESTIONS_PER_MINUTE: "Questions a minute",
-    Measure.QUESTIONS_PER_DAY: "Questions a day",
-    Measure.TOKENS_PER_DAY: "Tokens of the language model a day",
-    Measure.STREAMS_AT_ONCE: "Answers written at once",
-    Measure.FOLLOWED_AT_ONCE: "Imports and jobs watched at once",
-    Measure.SEARCHES_PER_MINUTE: "Searches a minute",
-    Measure.UPLOADS_PER_MINUTE: "Uploads a minute",
-    Measure.UPLOADS_PER_DAY: "Uploads a day",
-    Measure.UPLOAD_MB_PER_DAY: "MB of uploads a day",
+    Measure.QUESTIONS_PER_MINUTE: gettext_noop("Questions a minute"),
+    Measure.QUESTIONS_PER_DAY: gettext_noop("Questions a day"),
+    Measure.TOKENS_PER_DAY: gettext_noop("Tokens of the language model a day"),
+    Measure.STREAMS_AT_ONCE: gettext_noop("Answers written at once"),
+    Measure.FOLLOWED_AT_ONCE: gettext_noop("Imports and jobs watched at once"),
+    Measure.SEARCHES_PER_MINUTE: gettext_noop("Searches a minute"),
+    Measure.UPLOADS_PER_MINUTE: gettext_noop("Uploads a minute"),
+    Measure.UPLOADS_PER_DAY: gettext_noop("Uploads a day"),
+    Measure.UPLOAD_MB_PER_DAY: gettext_noop("MB of uploads a day"),
 }
 
 
@@ -75,7 +76,7 @@ def index(request: HttpRequest, principal: Principal) -> HttpResponse:
         limit_set(subject=_text(request.POST, "subject"), values=_values(request.POST), actor=principal.actor)
     except InvalidInput as error:
         return _shown(request, principal, error=error.message, status=422)
-    messages.success(request, "The limits are saved. They hold from the next request on.")
+    messages.success(request, gettext("The limits are saved. They hold from the next request on."))
     return redirect("pages:console-limits")
 
 
@@ -85,7 +86,7 @@ def _shown(request: HttpRequest, principal: Principal, *, error: str = "", statu
     context = {
         "tab": "limits",
         "error": error,
-        "everyone": Subject("everyone", "Everyone", "", _fields(known, defaults())),
+        "everyone": Subject("everyone", gettext("Everyone"), "", _fields(known, defaults())),
         "subjects": [_subject(limit, known) for limit in limits if limit.subject != "everyone"],
         "blank": _fields({}, {**defaults(), **known}),
         "users": User.objects.filter(is_active=True, limit=None).order_by("username"),
@@ -99,11 +100,15 @@ def _shown(request: HttpRequest, principal: Principal, *, error: str = "", statu
 def _subject(limit: Limit, everyone: Mapping[Measure, Most]) -> Subject:
     fields = _fields(_values_of(limit), {**defaults(), **everyone})
     if limit.user:
-        return Subject(limit.subject, limit.user.username, "user", fields)
+        return Subject(limit.subject, limit.user.username, gettext("user"), fields)
     if limit.group:
-        return Subject(limit.subject, str(limit.group), "group", fields)
+        return Subject(limit.subject, str(limit.group), gettext("group"), fields)
     assert limit.key is not None  # a constraint of the table
-    return Subject(limit.subject, f"{limit.key.label} of {limit.key.user}", "key", fields)
+    return Subject(limit.subject, _of(limit.key), gettext("key"), fields)
+
+
+def _of(key: ApiKey) -> str:
+    return gettext("{name} of {username}").format(name=key.label, username=key.user)
 
 
 def _values_of(limit: Limit) -> dict[Measure, Most]:
@@ -114,7 +119,7 @@ def _fields(values: Mapping[Measure, Most], otherwise: Mapping[Measure, Most]) -
     return tuple(
         Field(
             measure.value,
-            label,
+            gettext(label),
             _typed(values[measure]) if measure in values else "",
             _typed(otherwise[measure]),
         )
@@ -123,7 +128,7 @@ def _fields(values: Mapping[Measure, Most], otherwise: Mapping[Measure, Most]) -
 
 
 def _typed(most: Most) -> str:
-    return UNLIMITED if most is None else str(most)
+    return gettext(UNLIMITED) if most is None else str(most)
 
 
 def _values(form: QueryDict) -> dict[Measure, Most]:
@@ -132,10 +137,11 @@ def _values(form: QueryDict) -> dict[Measure, Most]:
 
 
 def _number(measure: Measure, text: str) -> Most:
-    if text.casefold() == UNLIMITED:
+    if text.casefold() in {UNLIMITED, gettext(UNLIMITED).casefold()}:
         return None
     if not (text.isascii() and text.isdigit() and len(text) <= 10 and int(text) <= MOST):
-        raise InvalidInput(f"{LABELS[measure]}: type a number, “{UNLIMITED}”, or nothing.")
+        told = gettext("{limit}: type a number, “unlimited”, or nothing.")
+        raise InvalidInput(told.format(limit=gettext(LABELS[measure])))
     return int(text)
 
 
@@ -158,5 +164,5 @@ def _used() -> list[Used]:
 def _names(owners: Iterable[UUID]) -> dict[UUID, tuple[str, str]]:
     ids = list(owners)
     keys = ApiKey.objects.filter(pk__in=ids).select_related("user")
-    found: dict[UUID, Any] = {key.pk: (f"{key.label} of {key.user}", "key") for key in keys}
+    found: dict[UUID, Any] = {key.pk: (_of(key), gettext("key")) for key in keys}
     return found | {user.pk: (user.username, "") for user in User.objects.filter(pk__in=ids)}

@@ -7,20 +7,22 @@ from typing import Any, Final
 from uuid import UUID
 
 from django.db.models import Count, Min
+from django.utils.translation import gettext, gettext_noop, ngettext
 
 from cairn.access.models import Role
 from cairn.access.rules import documents_for
 from cairn.access.scope import Principal
 from ingestion.models import RUNNING, Job, JobQuerySet, Lane, Stage
 from ingestion.progress import Standing, standings
+from web.telling import number
 
 SHOWN: Final = 20
-LANES: Final = {Lane.INTERACTIVE: "Single files", Lane.BULK: "Imports"}
+LANES: Final = {Lane.INTERACTIVE: gettext_noop("Single files"), Lane.BULK: gettext_noop("Imports")}
 DOING: Final = {
-    Stage.PARSING: "Reading",
-    Stage.CHUNKING: "Cutting into passages",
-    Stage.EMBEDDING: "Embedding",
-    Stage.INDEXING: "Indexing",
+    Stage.PARSING: gettext_noop("Reading"),
+    Stage.CHUNKING: gettext_noop("Cutting into passages"),
+    Stage.EMBEDDING: gettext_noop("Embedding"),
+    Stage.INDEXING: gettext_noop("Indexing"),
 }
 SHORTEST: Final = 5.0  # seconds that are worth telling
 
@@ -66,7 +68,7 @@ def _waiting_rows(jobs: JobQuerySet) -> Iterable[Mapping[str, Any]]:
 
 
 def _waiting(row: Mapping[str, Any]) -> Waiting:
-    return Waiting(LANES[Lane(row["lane"])], row["user__username"] or "", row["jobs"], row["since"])
+    return Waiting(gettext(LANES[Lane(row["lane"])]), row["user__username"] or "", row["jobs"], row["since"])
 
 
 def _works(jobs: JobQuerySet) -> list[Work]:
@@ -92,17 +94,33 @@ def _work(job: Job, place: Standing) -> Work:
 def job_line(job: Job, place: Standing) -> str:
     """`Embedding 40 of 260, 12 per second, about 18 s left`, as the scripts say it while it goes on."""
     if place.position:
-        left = f", done in about {duration(place.eta)}" if place.eta and place.eta > SHORTEST else ""
-        again = ", after a failed attempt" if job.not_before else ""
-        return f"Number {place.position:,} in the queue{again}{left}"
-    counted = f" {job.done:,} of {job.total:,}" if job.total else ""
-    rate = f", {place.rate:,.0f} per second" if place.rate and place.rate >= 1 else ""
-    left = f", about {duration(place.eta)} left" if place.eta and place.eta > SHORTEST else ""
-    return DOING.get(Stage(job.stage), "Waiting") + counted + rate + left
+        return ", ".join(_waits(job, place))
+    return ", ".join(_goes_on(job, place))
+
+
+def _waits(job: Job, place: Standing) -> Iterable[str]:
+    yield gettext("Number {n} in the queue").format(n=number(place.position or 0))
+    if job.not_before:
+        yield gettext("after a failed attempt")
+    if place.eta and place.eta > SHORTEST:
+        yield gettext("done in about {time}").format(time=duration(place.eta))
+
+
+def _goes_on(job: Job, place: Standing) -> Iterable[str]:
+    doing = gettext(DOING.get(Stage(job.stage), gettext_noop("Waiting")))
+    counted = gettext("{doing} {done} of {total}")
+    yield counted.format(doing=doing, done=number(job.done), total=number(job.total)) if job.total else doing
+    if place.rate and place.rate >= 1:
+        yield gettext("{n} per second").format(n=number(place.rate, 0))
+    if place.eta and place.eta > SHORTEST:
+        yield gettext("about {time} left").format(time=duration(place.eta))
 
 
 def duration(seconds: float) -> str:
     if seconds < 90:
         return f"{max(round(seconds), 1)} s"
-    count, unit = (seconds / 60, "minute") if seconds < 5400 else (seconds / 3600, "hour")
-    return f"{count:,.0f} {unit}{'' if round(count) == 1 else 's'}"
+    if seconds < 5400:
+        minutes = round(seconds / 60)
+        return ngettext("one minute", "{n} minutes", minutes).format(n=number(minutes))
+    hours = round(seconds / 3600)
+    return ngettext("one hour", "{n} hours", hours).format(n=number(hours))

@@ -1,29 +1,32 @@
 """What is known of a document, and what was and was not read of it, in words."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
 from django.conf.locale import LANG_INFO
 from django.template.defaultfilters import filesizeformat
+from django.utils.formats import date_format
+from django.utils.translation import gettext, gettext_lazy, gettext_noop, ngettext, pgettext_lazy
 
 from cairn.library.models import Document, DocumentVersion
 from ingestion.parse import formats
+from web.telling import number, told
 
 SHOWN_NUMBERS: Final = 12
 TYPES: Final = {
     formats.PDF: "PDF",
     formats.DOCX: "Word",
     formats.DOC: "Word 97-2003",
-    formats.ODT: "OpenDocument text",
-    formats.RTF: "Rich text",
-    formats.EPUB: "E-book",
+    formats.ODT: gettext_noop("OpenDocument text"),
+    formats.RTF: gettext_noop("Rich text"),
+    formats.EPUB: gettext_noop("E-book"),
     formats.PPTX: "PowerPoint",
     formats.PPT: "PowerPoint 97-2003",
     formats.XLSX: "Excel",
     formats.XLS: "Excel 97-2003",
-    formats.ODS: "OpenDocument spreadsheet",
+    formats.ODS: gettext_noop("OpenDocument spreadsheet"),
     formats.CSV: "CSV",
     formats.TSV: "TSV",
     formats.HTML: "HTML",
@@ -33,27 +36,62 @@ TYPES: Final = {
     formats.MARKDOWN: "Markdown",
     formats.RST: "reStructuredText",
     formats.ORG: "Org",
-    formats.PLAIN: "Text",
-    formats.EML: "Mail",
-    formats.MSG: "Outlook mail",
-    formats.PNG: "PNG picture",
-    formats.JPEG: "JPEG picture",
-    formats.TIFF: "TIFF picture",
-    formats.ZIP: "ZIP archive",
+    formats.PLAIN: gettext_noop("Text"),
+    formats.EML: gettext_noop("Mail"),
+    formats.MSG: gettext_noop("Outlook mail"),
+    formats.PNG: gettext_noop("PNG picture"),
+    formats.JPEG: gettext_noop("JPEG picture"),
+    formats.TIFF: gettext_noop("TIFF picture"),
+    formats.ZIP: gettext_noop("ZIP archive"),
 }
-PAGED: Final = {formats.PPTX: "slide", formats.PPT: "slide"}
-"""What a page is called where it is not called a page."""
+SLIDES: Final = frozenset({formats.PPTX, formats.PPT})
+"""What has slides where others have pages."""
 LANGUAGES: Final = {
-    "am": "Amharic", "an": "Aragonese", "as": "Assamese", "ba": "Bashkir", "dz": "Dzongkha", "fo": "Faroese",
-    "gu": "Gujarati", "ha": "Hausa", "ht": "Haitian Creole", "jv": "Javanese", "ku": "Kurdish", "la": "Latin",
-    "lg": "Ganda", "ln": "Lingala", "lo": "Lao", "mg": "Malagasy", "mt": "Maltese", "oc": "Occitan",
-    "om": "Oromo", "or": "Odia", "ps": "Pashto", "qu": "Quechua", "rw": "Kinyarwanda", "sa": "Sanskrit",
-    "se": "Northern Sami", "si": "Sinhala", "sn": "Shona", "so": "Somali", "st": "Southern Sotho",
-    "tl": "Tagalog", "vo": "Volapük", "wa": "Walloon", "xh": "Xhosa", "yo": "Yoruba", "zh": "Chinese",
-    "zu": "Zulu",
-}  # fmt: skip
+    "am": gettext_noop("Amharic"),
+    "an": gettext_noop("Aragonese"),
+    "as": gettext_noop("Assamese"),
+    "ba": gettext_noop("Bashkir"),
+    "dz": gettext_noop("Dzongkha"),
+    "fo": gettext_noop("Faroese"),
+    "gu": gettext_noop("Gujarati"),
+    "ha": gettext_noop("Hausa"),
+    "ht": gettext_noop("Haitian Creole"),
+    "jv": gettext_noop("Javanese"),
+    "ku": gettext_noop("Kurdish"),
+    "la": gettext_noop("Latin"),
+    "lg": gettext_noop("Ganda"),
+    "ln": gettext_noop("Lingala"),
+    "lo": gettext_noop("Lao"),
+    "mg": gettext_noop("Malagasy"),
+    "mt": gettext_noop("Maltese"),
+    "oc": gettext_noop("Occitan"),
+    "om": gettext_noop("Oromo"),
+    "or": gettext_noop("Odia"),
+    "ps": gettext_noop("Pashto"),
+    "qu": gettext_noop("Quechua"),
+    "rw": gettext_noop("Kinyarwanda"),
+    "sa": gettext_noop("Sanskrit"),
+    "se": gettext_noop("Northern Sami"),
+    "si": gettext_noop("Sinhala"),
+    "sn": gettext_noop("Shona"),
+    "so": gettext_noop("Somali"),
+    "st": gettext_noop("Southern Sotho"),
+    "tl": gettext_noop("Tagalog"),
+    "vo": gettext_noop("Volapük"),
+    "wa": gettext_noop("Walloon"),
+    "xh": gettext_noop("Xhosa"),
+    "yo": gettext_noop("Yoruba"),
+    "zh": gettext_noop("Chinese"),
+    "zu": gettext_noop("Zulu"),
+}
 """Those that are detected and that Django has no name for."""
-NAMES: Final = {"from": "From", "to": "To", "cc": "Copy to", "date": "Sent", "subject": "Subject"}
+NAMES: Final = {
+    "from": pgettext_lazy("of a mail", "From"),
+    "to": pgettext_lazy("of a mail", "To"),
+    "cc": gettext_lazy("Copy to"),
+    "date": pgettext_lazy("of a mail", "Sent"),
+    "subject": gettext_lazy("Subject"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +113,12 @@ class Report:
 
 
 def page_word(version: DocumentVersion | None) -> str:
-    return PAGED.get(version.media_type, "page") if version else "page"
+    """As a heading."""
+    return gettext("Slide") if _has_slides(version) else gettext("Page")
+
+
+def _has_slides(version: DocumentVersion | None) -> bool:
+    return version is not None and version.media_type in SLIDES
 
 
 def document_facts(document: Document) -> list[Fact]:
@@ -86,19 +129,19 @@ def document_facts(document: Document) -> list[Fact]:
 
 def _version_facts(version: DocumentVersion) -> list[tuple[str, str]]:
     return [
-        ("Type", TYPES.get(version.media_type, version.media_type)),
-        ("Size", str(filesizeformat(version.size)).replace("\xa0", " ")),
-        (f"{page_word(version).capitalize()}s", str(version.pages or "")),
-        ("Passages", str(version.chunk_count or "")),
-        ("Version", str(version.number)),
-        ("Language", language_name(version.language or "")),
+        (gettext("Type"), gettext(TYPES.get(version.media_type, version.media_type))),
+        (gettext("Size"), str(filesizeformat(version.size)).replace("\xa0", " ")),
+        (gettext("Slides") if _has_slides(version) else gettext("Pages"), str(version.pages or "")),
+        (gettext("Passages"), str(version.chunk_count or "")),
+        (gettext("Version"), str(version.number)),
+        (gettext("Language"), language_name(version.language or "")),
     ]
 
 
 def _own_facts(document: Document) -> list[tuple[str, str]]:
     return [
-        ("Added", f"{document.created_at:%-d %b %Y}"),
-        ("Source", document.source_uri),
+        (gettext("Added"), date_format(document.created_at, "SHORT_DATE_FORMAT")),
+        (gettext("Source"), document.source_uri),
     ]
 
 
@@ -113,8 +156,8 @@ def document_properties(document: Document) -> list[Fact]:
 
 def _label(name: str, said: dict[str, Any]) -> str:
     if name == "date" and "from" not in said:
-        return "Dated"
-    return NAMES.get(name, name.replace("_", " ").capitalize())
+        return gettext("Dated")
+    return str(NAMES.get(name) or gettext(name.replace("_", " ").capitalize()))
 
 
 def _value(name: str, said: str) -> str:
@@ -129,71 +172,89 @@ def _moment(said: str) -> str:
         when = datetime.fromisoformat(said)
     except ValueError:
         return said
-    return f"{when:%-d %b %Y, %H:%M %Z}".rstrip() if "T" in said else f"{when:%-d %b %Y}"
+    day = date_format(when, "SHORT_DATE_FORMAT")
+    return f"{day}, {when:%H:%M %Z}".rstrip() if "T" in said else day
 
 
 def language_name(code: str) -> str:
     """The code itself where no name is known."""
     known: dict[str, Any] = LANG_INFO.get(code, {})
-    return str(known.get("name") or LANGUAGES.get(code, code))
+    return gettext(str(known.get("name") or LANGUAGES.get(code, code)))
 
 
 def document_report(document: Document) -> Report:
     version = document.shown_version
     found: dict[str, Any] = version.report if version else {}
-    page = page_word(version)
+    slides = _has_slides(version)
     return Report(
-        tuple(_done(found, page)),
-        tuple(_lacking(found, page)),
-        tuple(str(line) for line in found.get("suspicious", ())),
+        tuple(_done(found, slides)),
+        tuple(_lacking(found, slides)),
+        tuple(told(str(line)) for line in found.get("suspicious", ())),
     )
 
 
-def _done(found: dict[str, Any], page: str) -> list[str]:
-    lines = []
+def _done(found: dict[str, Any], slides: bool) -> Iterator[str]:
     if scanned := found.get("ocr_pages"):
-        lines.append(f"{_pages(scanned, page).capitalize()} had no text of {_their(scanned)} own and "
-                     f"{_was(scanned)} read by text recognition{_sureness(found)}.")  # fmt: skip
+        yield _scanned(_pages(scanned, slides), len(scanned), found.get("ocr_confidence"))
     if tables := found.get("tables"):
-        lines.append(f"{tables:,} table{'' if tables == 1 else 's'} kept row by row, each with its header.")
-    return lines
+        line = ngettext(
+            "{n} table kept row by row, each with its header.",
+            "{n} tables kept row by row, each with its header.",
+            tables,
+        )
+        yield line.format(n=number(tables))
 
 
-def _sureness(found: dict[str, Any]) -> str:
-    sure = found.get("ocr_confidence")
-    return "" if sure is None else f", which was {sure:.0%} sure of the words"
+def _scanned(pages: str, count: int, sure: float | None) -> str:
+    if sure is None:
+        line = ngettext(
+            "{pages} had no text of its own and was read by text recognition.",
+            "{pages} had no text of their own and were read by text recognition.",
+            count,
+        )
+        return line.format(pages=_capital(pages))
+    line = ngettext(
+        "{pages} had no text of its own and was read by text recognition, which was "
+        "{sure} sure of the words.",
+        "{pages} had no text of their own and were read by text recognition, which was "
+        "{sure} sure of the words.",
+        count,
+    )
+    return line.format(pages=_capital(pages), sure=f"{sure:.0%}")
 
 
-def _lacking(found: dict[str, Any], page: str) -> list[str]:
-    lines = []
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _lacking(found: dict[str, Any], slides: bool) -> Iterator[str]:
     if blank := found.get("pages_without_text"):
-        lines.append(f"No text was found on {_pages(blank, page)}; nothing there can be found or quoted.")
+        line = gettext("No text was found on {pages}; nothing there can be found or quoted.")
+        yield line.format(pages=_pages(blank, slides))
     if found.get("truncated"):
-        lines.append("The document is longer than is read; its end was cut off and cannot be found.")
-    return [*lines, *(str(item) for item in found.get("warnings", ()))]
+        yield gettext("The document is longer than is read; its end was cut off and cannot be found.")
+    yield from (told(str(item)) for item in found.get("warnings", ()))
 
 
-def _pages(numbers: Sequence[int], page: str) -> str:
+def _pages(numbers: Sequence[int], slides: bool) -> str:
     """`pages 3 to 5, 9`; only so many of a long list."""
-    spans = [f"{a}" if a == b else f"{a} to {b}" for a, b in _spans(numbers)]
+    spans = [
+        str(a) if a == b else gettext("{first} to {last}").format(first=a, last=b) for a, b in _spans(numbers)
+    ]
     more = len(spans) - SHOWN_NUMBERS
-    shown = ", ".join(spans[:SHOWN_NUMBERS]) + (f" and {more} more stretches" if more > 0 else "")
-    return f"{page}{'' if len(numbers) == 1 else 's'} {shown}"
+    shown = ", ".join(spans[:SHOWN_NUMBERS])
+    if more > 0:
+        shown = gettext("{pages} and {n} more stretches").format(pages=shown, n=more)
+    if slides:
+        return ngettext("slide {numbers}", "slides {numbers}", len(numbers)).format(numbers=shown)
+    return ngettext("page {numbers}", "pages {numbers}", len(numbers)).format(numbers=shown)
 
 
 def _spans(numbers: Sequence[int]) -> list[tuple[int, int]]:
     spans: list[tuple[int, int]] = []
-    for number in sorted(numbers):
-        if spans and number == spans[-1][1] + 1:
-            spans[-1] = (spans[-1][0], number)
+    for each in sorted(numbers):
+        if spans and each == spans[-1][1] + 1:
+            spans[-1] = (spans[-1][0], each)
         else:
-            spans.append((number, number))
+            spans.append((each, each))
     return spans
-
-
-def _their(numbers: Sequence[int]) -> str:
-    return "its" if len(numbers) == 1 else "their"
-
-
-def _was(numbers: Sequence[int]) -> str:
-    return "was" if len(numbers) == 1 else "were"

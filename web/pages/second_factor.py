@@ -22,6 +22,7 @@ from django.forms import Form
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse_lazy
+from django.utils.translation import gettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
@@ -48,7 +49,7 @@ def _own(view: Opened) -> Opened:
         if not isinstance(request.user, User):
             return redirect_to_login(request.get_full_path())
         if request.user.is_admin and VIEWED in request.session:
-            raise PermissionDenied("Stop viewing as somebody else to see your own account.")
+            raise PermissionDenied(gettext("Stop viewing as somebody else to see your own account."))
         return view(request, *args, **kwargs)
 
     return opened

@@ -6,11 +6,13 @@ from typing import Any
 from uuid import UUID
 
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext, ngettext
 
 from retrieval.conversations import ERASED, ShownMessage
 from retrieval.models import Message
 from web.api.schemas import Citation, citations_of, versions_of
 from web.markdown import render_markdown
+from web.telling import number, told
 
 LONG_QUESTION = 160
 ICONS = {"supported": "check", "partial": "info", "refused": "none", "stopped": "stop", "withheld": "info"}
@@ -68,7 +70,7 @@ def _turn_view(shown: ShownMessage, citations: list[Citation]) -> TurnView:
         html=_rendered(shown.answer, citations),
         tone=tone,
         verdict_line=_verdict_line(tone, message.mode, len(citations)),
-        reason=message.reason if tone in REASONED or shown.state == "failed" else "",
+        reason=told(message.reason) if tone in REASONED or shown.state == "failed" else "",
         unsupported=_unsupported(shown) if tone == "partial" else (),
         sources=tuple(Source(c.marker, c.title, _where(c)) for c in citations),
         nearest=tuple(shown.nearest) if tone == "refused" else (),
@@ -109,26 +111,30 @@ def _tone(shown: ShownMessage) -> str:
 
 
 def _verdict_line(tone: str, mode: str, citations: int) -> str:
-    passages = f"{citations} passage{'' if citations == 1 else 's'}"
     match tone:
         case "supported":
-            return f"Supported by {passages}"
+            line = ngettext("Supported by {n} passage", "Supported by {n} passages", citations)
+            return line.format(n=number(citations))
         case "partial":
-            return f"Quoted from {passages}" if mode == "extractive" else "Partly supported"
+            if mode != "extractive":
+                return gettext("Partly supported")
+            line = ngettext("Quoted from {n} passage", "Quoted from {n} passages", citations)
+            return line.format(n=number(citations))
         case "refused":
-            return "Not in your knowledge bases"
+            return gettext("Not in your knowledge bases")
         case "withheld":
-            return "No longer shown"
+            return gettext("No longer shown")
         case _:
-            return "Stopped before the end"
+            return gettext("Stopped before the end")
 
 
 def _label(citation: Citation) -> str:
-    return f"Source {citation.marker}: {', '.join(filter(None, (citation.title, citation.location)))}"
+    what = ", ".join(filter(None, (citation.title, told(citation.location or ""))))
+    return gettext("Source {number}: {what}").format(number=citation.marker, what=what)
 
 
 def _where(citation: Citation) -> str:
     if citation.location:
-        return citation.location
+        return told(citation.location)
     section = [part for part in citation.section if part and part != citation.title]
     return section[-1] if section else ""

@@ -3,6 +3,7 @@
 from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.utils.translation import gettext
 from django.views.decorators.http import require_POST
 
 from cairn.access.lookup import one_of
@@ -21,7 +22,7 @@ def view_as(request: HttpRequest, principal: Principal, user_id: str) -> HttpRes
     require_admin(principal)
     user = one_of(User.objects.filter(is_active=True), user_id)
     if user.id == principal.user:
-        raise Forbidden("You see Cairn as yourself already.")
+        raise Forbidden(gettext("You see Cairn as yourself already."))
     request.session[VIEWED] = str(user.id)
     record("view_as.started", actor=principal.actor, subject=f"user:{user.id}")
     return redirect("pages:library")

@@ -11,14 +11,15 @@ from django.db.models import Q
 from django.db.models.functions import Lower
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
+from django.utils.translation import gettext_lazy
 
 
 class KeyScope(models.TextChoices):
-    SEARCH = "search", "Read and search"
-    ASK = "ask", "Ask questions"
-    INGEST = "ingest", "Upload documents"
-    MANAGE = "manage", "Manage knowledge bases"
-    ADMIN = "admin", "Administer people"
+    SEARCH = "search", gettext_lazy("Read and search")
+    ASK = "ask", gettext_lazy("Ask questions")
+    INGEST = "ingest", gettext_lazy("Upload documents")
+    MANAGE = "manage", gettext_lazy("Manage knowledge bases")
+    ADMIN = "admin", gettext_lazy("Administer people")
 
 
 class UserManager(BaseUserManager["User"]):

@@ -1,0 +1,42 @@
+"""Saying things in the reader's language: numbers, and English texts that were stored."""
+
+import re
+from collections.abc import Iterator
+from functools import cache
+
+from django.utils.formats import number_format
+from django.utils.translation import get_language, gettext
+
+from web.stored_texts import STORED
+
+_BLANK = re.compile(r"\\\{(\w+)\\\}")
+
+
+def number(value: float, decimals: int | None = None) -> str:
+    """1,234.5 or 1.234,5."""
+    return number_format(value, decimal_pos=decimals, use_l10n=True, force_grouping=True)
+
+
+def told(text: str) -> str:
+    """A text of Cairn's own that was stored in English; what is none of these stays as it is."""
+    if not text or get_language() == "en":
+        return text
+    known = gettext(text)
+    return known if known != text else next(_fitting(text), text)
+
+
+def _fitting(text: str) -> Iterator[str]:
+    for pattern, message in _patterns():
+        if found := pattern.fullmatch(text):
+            yield gettext(message).format(**{name: told(value) for name, value in found.groupdict().items()})
+
+
+@cache
+def _patterns() -> tuple[tuple[re.Pattern[str], str], ...]:
+    """The longest first: a short one may fit into what a longer one says better."""
+    with_blanks = sorted((message for message in STORED if "{" in message), key=len, reverse=True)
+    return tuple((_pattern(message), message) for message in with_blanks)
+
+
+def _pattern(message: str) -> re.Pattern[str]:
+    return re.compile(_BLANK.sub(r"(?P<\1>.+?)", re.escape(message)), re.DOTALL)
