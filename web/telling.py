@@ -14,7 +14,8 @@ _BLANK = re.compile(r"\\\{(\w+)\\\}")
 
 def number(value: float, decimals: int | None = None) -> str:
     """1,234.5 or 1.234,5."""
-    return number_format(value, decimal_pos=decimals, use_l10n=True, force_grouping=True)
+    rounded = value if decimals is None else round(value, decimals)  # Django cuts digits off
+    return number_format(rounded, decimal_pos=decimals, use_l10n=True, force_grouping=True)
 
 
 def told(text: str) -> str:

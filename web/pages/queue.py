@@ -121,6 +121,6 @@ def duration(seconds: float) -> str:
         return f"{max(round(seconds), 1)} s"
     if seconds < 5400:
         minutes = round(seconds / 60)
-        return ngettext("one minute", "{n} minutes", minutes).format(n=number(minutes))
+        return ngettext("{n} minute", "{n} minutes", minutes).format(n=number(minutes))
     hours = round(seconds / 3600)
-    return ngettext("one hour", "{n} hours", hours).format(n=number(hours))
+    return ngettext("{n} hour", "{n} hours", hours).format(n=number(hours))

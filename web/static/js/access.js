@@ -1,27 +1,26 @@
 // Who may read a knowledge base or a document: the list of subjects, and what a change would do to whom.
 
-import { $, $$, confirmed, plural, toast } from "./dom.js";
+import { $, $$, confirmed, toast } from "./dom.js";
 import { api } from "./http.js";
 import { clearProblem, showProblem } from "./console.js";
+import { t, tn } from "./i18n.js";
 
 const NAMED = 8;
-const KINDS = { group: "group", user: "user" };
+const KINDS = { group: t("group"), user: t("user") };
 
 function named({ count, people }) {
   const names = people.slice(0, NAMED).map((person) => person.username);
-  return count > names.length ? `${names.join(", ")} and ${count - names.length} more` : names.join(", ");
+  return count > names.length ? t("{names} and {n} more", { names: names.join(", "), n: count - names.length }) : names.join(", ");
 }
 
-function sentence(some, one, many) {
-  return some.count ? [`${plural(some.count, "person", "people")} ${some.count === 1 ? one : many}: ${named(some)}.`] : [];
-}
+const sentence = (some, say) => (some.count ? [say(some.count, { names: named(some) })] : []);
 
 /** What would come of it, in words; empty if it makes no difference to anybody. */
 function told({ gains, losses, changes }) {
   return [
-    ...sentence(losses, "loses access", "lose access"),
-    ...sentence(gains, "gains access", "gain access"),
-    ...sentence(changes, "keeps access in another role", "keep access in another role"),
+    ...sentence(losses, (n, names) => tn("{n} person loses access: {names}.", "{n} people lose access: {names}.", n, names)),
+    ...sentence(gains, (n, names) => tn("{n} person gains access: {names}.", "{n} people gain access: {names}.", n, names)),
+    ...sentence(changes, (n, names) => tn("{n} person keeps access in another role: {names}.", "{n} people keep access in another role: {names}.", n, names)),
   ].join(" ");
 }
 
@@ -48,8 +47,8 @@ function wire(form) {
     row.dataset.subject = option.value;
     $("[data-name]", row).textContent = option.textContent;
     $("[data-kind]", row).textContent = KINDS[option.value.split(":")[0]] ?? "";
-    $("select", row)?.setAttribute("aria-label", `Role of ${option.textContent}`);
-    $("[data-remove]", row).setAttribute("aria-label", `Take access from ${option.textContent}`);
+    $("select", row)?.setAttribute("aria-label", t("Role of {name}", { name: option.textContent }));
+    $("[data-remove]", row).setAttribute("aria-label", t("Take access from {name}", { name: option.textContent }));
     rows.append(row);
     picker.value = "";
     changed();
@@ -63,10 +62,10 @@ function wire(form) {
     const wanted = value();
     try {
       const text = told(await api("POST", form.dataset.effect, wanted));
-      if (text && !(await confirmed({ title: "Change who may read this?", text: `${text} It counts from the next question.`, yes: "Save" }))) return;
+      if (text && !(await confirmed({ title: t("Change who may read this?"), text: t("{changes} It counts from the next question.", { changes: text }), yes: t("Save") }))) return;
       await api(form.dataset.method, form.dataset.access, wanted);
       save.disabled = true;
-      toast("Saved. It counts from the next question.");
+      toast(t("Saved. It counts from the next question."));
       document.getElementById("people")?.dispatchEvent(new Event("due"));
     } catch (problem) {
       showProblem(form, problem);

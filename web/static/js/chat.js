@@ -1,11 +1,12 @@
 // Asking, and what happens until the answer stands.
 
-import { $, $$, clone, copy, el, fragment, icon, plural, toast } from "./dom.js";
+import { $, $$, clone, copy, el, fragment, icon, toast } from "./dom.js";
 import { Problem, api, page, request } from "./http.js";
 import { events } from "./sse.js";
 import { citationsOf, remember, rememberFrom, wireCitations } from "./citations.js";
 import { LiveText } from "./live.js";
 import { locationOf, whereabouts } from "./places.js";
+import { t, tn } from "./i18n.js";
 
 const main = $("#main");
 const thread = $("#thread");
@@ -25,7 +26,7 @@ const chosen = () => $$('#picker input[name="kb"]:checked');
 
 function showChoice() {
   const names = chosen().map((box) => box.dataset.name);
-  $("#picker-label").textContent = names.length === 0 ? "All knowledge bases" : names.length === 1 ? names[0] : plural(names.length, "knowledge base");
+  $("#picker-label").textContent = names.length === 0 ? t("All knowledge bases") : names.length === 1 ? names[0] : tn("{n} knowledge base", "{n} knowledge bases", names.length);
 }
 
 // One question ---------------------------------------------------------------------------------------
@@ -39,7 +40,7 @@ class Turn {
     heading.textContent = question;
     heading.classList.toggle("question-long", question.length > 160);
     this.live = new LiveText($("[data-live]", this.node));
-    this.state("Searching…");
+    this.state(t("Searching…"));
   }
 
   get id() { return this.node.dataset.message; }
@@ -65,17 +66,17 @@ class Turn {
 
   found(hits) {
     const list = Array.isArray(hits) ? hits : hits.hits ?? hits.results ?? [];
-    this.state(list.length ? `Reading ${plural(list.length, "passage")}…` : "Nothing close was found…");
+    this.state(list.length ? tn("Reading {n} passage…", "Reading {n} passages…", list.length) : t("Nothing close was found…"));
     if (!list.length) return;
     const details = $("[data-passages]", this.node);
     const documents = new Set(list.map((hit) => hit.document)).size;
-    $("[data-passages-label]", details).textContent = `Read ${plural(list.length, "passage")} in ${plural(documents, "document")}`;
+    $("[data-passages-label]", details).textContent = t("Read {passages} in {documents}", { passages: tn("{n} passage", "{n} passages", list.length), documents: tn("{n} document", "{n} documents", documents) });
     $("ol", details).replaceChildren(...list.map(passage));
     details.hidden = false;
   }
 
   wrote(text) {
-    if (!this.live.text) this.state("Writing…");
+    if (!this.live.text) this.state(t("Writing…"));
     this.live.append(text);
   }
 
@@ -89,8 +90,8 @@ class Turn {
     remember(this.id ?? answer.id, answer.citations);
     this.node.dataset.message = answer.id;
     // Without the server's rendering what streamed in stays: it is the same text.
-    await this.settled().catch(() => { this.settle(); toast("The answer is complete but could not be laid out. Reload the page to see it in full."); });
-    announce(`Answer ready. ${$(".verdict", this.node)?.textContent.trim() ?? ""}`);
+    await this.settled().catch(() => { this.settle(); toast(t("The answer is complete but could not be laid out. Reload the page to see it in full.")); });
+    announce(t("Answer ready. {verdict}", { verdict: $(".verdict", this.node)?.textContent.trim() ?? "" }));
   }
 
   /** The server's rendering takes the place of the text that streamed in. */
@@ -109,15 +110,15 @@ class Turn {
   failed(error) {
     this.settle();
     const box = clone("failure-template");
-    $("[data-text]", box).textContent = error instanceof Problem ? error.message : "Something went wrong while the answer was shown. Ask again.";
+    $("[data-text]", box).textContent = error instanceof Problem ? error.message : t("Something went wrong while the answer was shown. Ask again.");
     $("[data-answer]", this.node).append(box);
-    announce("The answer could not be finished.");
+    announce(t("The answer could not be finished."));
   }
 
   stopped() {
     this.settle();
-    $("[data-answer]", this.node).append(el("footer", { class: "answer-foot" }, el("div", { class: "verdict verdict-stopped" }, icon("stop"), el("span", { text: this.live.text ? "Stopped. What stands here was checked; the rest was not written." : "Stopped before anything was written." }))));
-    announce("Stopped.");
+    $("[data-answer]", this.node).append(el("footer", { class: "answer-foot" }, el("div", { class: "verdict verdict-stopped" }, icon("stop"), el("span", { text: this.live.text ? t("Stopped. What stands here was checked; the rest was not written.") : t("Stopped before anything was written.") }))));
+    announce(t("Stopped."));
   }
 }
 
@@ -167,7 +168,7 @@ async function follow(turn) {
   if (main.dataset.conversation) json.conversation = main.dataset.conversation;
   const response = await request("POST", "/api/v1/ask", { json, signal: turn.abort.signal, accept: "text/event-stream" });
   for await (const event of events(response)) await turn.on(event);
-  if (!turn.finished) throw new Problem({ detail: "The connection broke before the answer was finished. Your question is kept: ask again." });
+  if (!turn.finished) throw new Problem({ detail: t("The connection broke before the answer was finished. Your question is kept: ask again.") });
 }
 
 /** Asked to stop, the server ends the answer in order; if it does not, the connection is cut. */
@@ -175,7 +176,7 @@ function halt() {
   if (!running || running.stopping) return;
   const turn = running;
   turn.stopping = true;
-  turn.state("Stopping…");
+  turn.state(t("Stopping…"));
   const cut = () => { if (!turn.finished) turn.abort.abort(); };
   if (turn.id) api("POST", `/api/v1/messages/${turn.id}/stop`).then(() => setTimeout(cut, STOP_WITHIN_MS), cut);
   else cut();
@@ -193,7 +194,7 @@ function copyAnswer(turn) {
   const text = body.innerText.trim();
   body.remove();
   const sources = citationsOf(turn.dataset.message).map((c) => `[${c.marker}] ${[c.title, locationOf(c)].filter(Boolean).join(", ")}`);
-  copy([text, sources.join("\n")].filter(Boolean).join("\n\n"), "Copied with its sources.");
+  copy([text, sources.join("\n")].filter(Boolean).join("\n\n"), t("Copied with its sources."));
 }
 
 async function rate(turn, button) {
@@ -201,7 +202,7 @@ async function rate(turn, button) {
   try {
     await api("POST", `/api/v1/messages/${turn.dataset.message}/feedback`, { rating });
     for (const other of $$("[data-rate]", turn)) other.setAttribute("aria-pressed", String(other === button));
-    toast("Thank you. Those who keep the documents will see it.");
+    toast(t("Thank you. Those who keep the documents will see it."));
   } catch (error) {
     toast(error.message);
   }
@@ -233,7 +234,7 @@ function edit(question) {
   field.select();
   if (!document.execCommand("insertText", false, question)) field.value = question;
   fit();
-  announce("The question as it was understood is in the question field. Change it and ask again.");
+  announce(t("The question as it was understood is in the question field. Change it and ask again."));
 }
 
 function submit() {

@@ -3,6 +3,7 @@
 import { $, el } from "./dom.js";
 import { Panel } from "./panel.js";
 import { locationOf, whereabouts } from "./places.js";
+import { t } from "./i18n.js";
 
 const known = new Map(); // message id -> citations, by marker
 let card = null;
@@ -22,7 +23,7 @@ export function rememberFrom(turn) {
 
 export function citeButton(citation) {
   const where = [citation.title, locationOf(citation)].filter(Boolean).join(", ");
-  return el("button", { type: "button", class: "cite", "data-marker": String(citation.marker), "aria-label": `Source ${citation.marker}: ${where}`, text: String(citation.marker) });
+  return el("button", { type: "button", class: "cite", "data-marker": String(citation.marker), "aria-label": t("Source {number}: {what}", { number: citation.marker, what: where }), text: String(citation.marker) });
 }
 
 function find(button) {

@@ -1,8 +1,9 @@
 // Forms that speak to the REST API, and who may read a knowledge base.
 
-import { $, $$, confirmed, plural, toast } from "./dom.js";
+import { $, $$, confirmed, toast } from "./dom.js";
 import { wireDocuments } from "./documents.js";
 import { api } from "./http.js";
+import { t, tn } from "./i18n.js";
 
 function valueOf(input) {
   if (input.hasAttribute("data-bool")) return input.checked;
@@ -51,7 +52,7 @@ function then(form, answer) {
   const what = form.dataset.then ?? "reload";
   if (what.startsWith("go:")) location.assign(what.slice(3).replace("{slug}", answer?.slug ?? ""));
   else if (what === "reload") location.reload();
-  else toast("Saved.");
+  else toast(t("Saved."));
 }
 
 /** A name in braces stands for the choice of the field of that name. */
@@ -60,7 +61,7 @@ const address = (form) => form.dataset.api.replace(/\{(\w+)\}/, (_, name) => $(`
 async function submit(form) {
   clearProblem(form);
   const missing = $$("[required]", form).find((input) => !input.value.trim());
-  if (missing) { missing.setAttribute("aria-invalid", "true"); showProblem(form, { message: "Fill in the marked field." }); return; }
+  if (missing) { missing.setAttribute("aria-invalid", "true"); showProblem(form, { message: t("Fill in the marked field.") }); return; }
   const button = $("button:not([type])", form);
   button.setAttribute("aria-busy", "true");
   const method = form.dataset.method ?? "POST";
@@ -74,7 +75,7 @@ async function submit(form) {
 }
 
 async function remove(button) {
-  const { removeApi, title, text, heading = "Delete", yes = "Delete", go } = button.dataset;
+  const { removeApi, title, text, heading = t("Delete"), yes = t("Delete"), go } = button.dataset;
   if (!(await confirmed({ title: `${heading} “${title}”?`, text, yes }))) return;
   try {
     await api("DELETE", removeApi);
@@ -90,7 +91,7 @@ async function post(button) {
   button.setAttribute("aria-busy", "true");
   try {
     const answer = await api("POST", path ?? "/api/v1/jobs/retry", path ? undefined : { code });
-    toast(said ?? `${plural(answer.retried, "file")} ${answer.retried === 1 ? "is" : "are"} tried again.`);
+    toast(said ?? tn("{n} file is tried again.", "{n} files are tried again.", answer.retried));
     if (code) worked();
     else setTimeout(() => location.reload(), 1200);
   } catch (error) {
@@ -116,8 +117,8 @@ function worked() {
 }
 
 function changed({ retried, cancelled }) {
-  if (cancelled) { toast("It ends within seconds."); due("queue"); return; }
-  toast("It is tried again.");
+  if (cancelled) { toast(t("It ends within seconds.")); due("queue"); return; }
+  toast(t("It is tried again."));
   const row = $(`[data-retry-job="${retried}"]`).closest("li");
   $("summary", row.closest("details")).focus();
   row.remove();

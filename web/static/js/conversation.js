@@ -2,6 +2,7 @@
 
 import { $, $$, confirmed, toast } from "./dom.js";
 import { api } from "./http.js";
+import { t } from "./i18n.js";
 
 const menu = $("#conversation-menu");
 const renaming = $("#rename");
@@ -72,7 +73,7 @@ async function renamed(title) {
 }
 
 async function remove({ id, title }) {
-  if (!(await confirmed({ title: "Delete this conversation?", text: `“${title}”: its questions and answers go for good. The documents stay.`, yes: "Delete" }))) return;
+  if (!(await confirmed({ title: t("Delete this conversation?"), text: t("“{title}”: its questions and answers go for good. The documents stay.", { title }), yes: t("Delete") }))) return;
   await api("DELETE", path({ id }));
   if (id === open()) location.assign("/");
   else changed();

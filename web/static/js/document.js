@@ -5,6 +5,7 @@ import { api } from "./http.js";
 import "./care.js";
 import { wireDocuments } from "./documents.js";
 import { renderWithPassage, showLit } from "./reading.js";
+import { t } from "./i18n.js";
 
 async function read(holder) {
   const passage = document.getElementById("passage");
@@ -12,7 +13,7 @@ async function read(holder) {
   try {
     const { elements } = await api("GET", holder.dataset.rendition);
     const { reading } = renderWithPassage(elements, quote, hint, holder.dataset.pageWord);
-    holder.replaceChildren(elements.length ? reading : el("p", { class: "quiet", text: "No text could be read from this file." }));
+    holder.replaceChildren(elements.length ? reading : el("p", { class: "quiet", text: t("No text could be read from this file.") }));
     if (quote) showLit(reading);
   } catch (error) {
     holder.replaceChildren(el("p", { class: "note note-bad", role: "alert", text: error.message }));

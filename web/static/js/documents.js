@@ -4,6 +4,7 @@ import { $, $$, confirmed, toast } from "./dom.js";
 import { api } from "./http.js";
 import { ENDED, line, watch } from "./jobs.js";
 import { follow } from "./streams.js";
+import { t } from "./i18n.js";
 
 function tell(id, text) {
   for (const holder of $$(`[data-job="${id}"] [data-progress]`)) holder.textContent = text;
@@ -30,10 +31,10 @@ function followOne(node, changed) {
 
 async function erase(button, changed) {
   const { erase: id, title } = button.dataset;
-  const sure = await confirmed({ title: `Delete “${title}”?`, text: "The file, its text and every quote of it are erased. The very next question no longer finds it. There is no way back.", yes: "Delete" });
+  const sure = await confirmed({ title: t("Delete “{title}”?", { title }), text: t("The file, its text and every quote of it are erased. The very next question no longer finds it. There is no way back."), yes: t("Delete") });
   if (!sure) return;
   await api("DELETE", `/api/v1/documents/${id}`);
-  toast(`“${title}” is deleted.`);
+  toast(t("“{title}” is deleted.", { title }));
   changed({ erased: id });
 }
 

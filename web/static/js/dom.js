@@ -1,5 +1,7 @@
 // Small ways with the document, shared by the modules.
 
+import { language, number, t } from "./i18n.js";
+
 export const $ = (selector, root = document) => root.querySelector(selector);
 export const $$ = (selector, root = document) => [...root.querySelectorAll(selector)];
 
@@ -56,12 +58,12 @@ export function confirmed({ title, text, yes }) {
   });
 }
 
-export async function copy(text, message = "Copied.") {
+export async function copy(text, message = t("Copied.")) {
   try {
     await navigator.clipboard.writeText(text);
     toast(message);
   } catch {
-    toast("The browser did not allow copying. Select the text and copy it by hand.");
+    toast(t("The browser did not allow copying. Select the text and copy it by hand."));
   }
 }
 
@@ -71,15 +73,16 @@ export function bytes(n) {
   const units = ["B", "KB", "MB", "GB"];
   let unit = 0;
   while (n >= 1000 && unit < units.length - 1) { n /= 1000; unit += 1; }
-  return `${unit && n < 10 ? n.toFixed(1) : Math.round(n)} ${units[unit]}`;
+  const digits = unit && n < 10 ? 1 : 0;
+  return `${number(n, { minimumFractionDigits: digits, maximumFractionDigits: digits })} ${units[unit]}`;
 }
 
-const AGO = new Intl.RelativeTimeFormat("en", { numeric: "auto" });
+const AGO = new Intl.RelativeTimeFormat(language, { numeric: "auto" });
 const STEPS = [["minute", 60], ["hour", 3600], ["day", 86400]];
 
 export function ago(iso) {
   const seconds = (Date.parse(iso) - Date.now()) / 1000;
-  if (Math.abs(seconds) < 45) return "just now";
+  if (Math.abs(seconds) < 45) return t("just now");
   if (Math.abs(seconds) > 6 * 86400) return null;
   const [unit, size] = STEPS.findLast(([, length]) => Math.abs(seconds) >= length * 0.9) ?? STEPS[0];
   return AGO.format(Math.round(seconds / size), unit);
@@ -88,7 +91,7 @@ export function ago(iso) {
 export function tellTimes(root = document) {
   for (const time of $$("time[data-ago]", root)) {
     const date = new Date(time.dateTime);
-    time.title = date.toLocaleString();
-    time.textContent = ago(time.dateTime) ?? date.toLocaleDateString(undefined, { day: "numeric", month: "short", year: "numeric" });
+    time.title = date.toLocaleString(language);
+    time.textContent = ago(time.dateTime) ?? date.toLocaleDateString(language, { day: "numeric", month: "short", year: "numeric" });
   }
 }

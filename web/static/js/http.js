@@ -1,8 +1,10 @@
 // Requests to the REST API with the browser session.
 
+import { t } from "./i18n.js";
+
 export class Problem extends Error {
   constructor({ status = 0, code = "network", detail = "", title = "", errors = [] } = {}) {
-    super(detail || title || "The server could not be reached. Check the connection and try again.");
+    super(detail || title || t("The server could not be reached. Check the connection and try again."));
     Object.assign(this, { status, code, errors });
   }
 }
@@ -16,12 +18,12 @@ export async function renewToken() {
   if (token) document.querySelector('meta[name="csrf-token"]').content = token.content;
 }
 
-export const SIGNED_OUT = "You have been signed out. Reload the page to sign in again; what you typed stays until then.";
+export const SIGNED_OUT = t("You have been signed out. Reload the page to sign in again; what you typed stays until then.");
 
 export async function problemOf(response) {
   const body = await response.json().catch(() => ({}));
   if (response.status === 401) body.detail = SIGNED_OUT;
-  if (!body.detail && !body.title) body.detail = `The server answered with an error (${response.status}). Try again in a moment.`;
+  if (!body.detail && !body.title) body.detail = t("The server answered with an error ({status}). Try again in a moment.", { status: String(response.status) });
   return new Problem({ ...body, status: response.status });
 }
 

@@ -1,11 +1,12 @@
 // One import: its sum, what is being sent, what failed and why, and every file.
 
-import { $, $$, bytes, clone, confirmed, el, plural, toast } from "./dom.js";
+import { $, $$, bytes, clone, confirmed, el, toast } from "./dom.js";
 import { Problem, api } from "./http.js";
 import { duration, line } from "./jobs.js";
 import { follow, throttled } from "./streams.js";
 import { chosen } from "./intake.js";
 import { Sender } from "./sender.js";
+import { number, t, tn } from "./i18n.js";
 
 const PAGE = 50;
 const LOOK_MS = 1500;
@@ -15,7 +16,7 @@ const SHORT = 3;
 const QUIET_MS = 5000;
 const SHOWN_FAILURES = 200;
 const OVER = new Set(["done", "cancelled"]);
-const FILTERS = [["", "All", "files"], ["failed=true", "Failed", "failed"], ["stage=queued", "Waiting", "queued"], ["stage=ready", "Ready", "ready"], ["outcome=unchanged", "Unchanged", "unchanged"], ["stage=cancelled", "Cancelled", "cancelled"], ["outcome=removed", "Removed", "removed"]];
+const FILTERS = [["", t("All"), "files"], ["failed=true", t("Failed"), "failed"], ["stage=queued", t("Waiting"), "queued"], ["stage=ready", t("Ready"), "ready"], ["outcome=unchanged", t("Unchanged"), "unchanged"], ["stage=cancelled", t("Cancelled"), "cancelled"], ["outcome=removed", t("Removed"), "removed"]];
 
 let failures = null;
 /** What the codes mean: name, advice, and whether trying again may help. */
@@ -31,29 +32,29 @@ const expected = (batch, extra = 0) => Math.max(batch.files ?? 0, batch.counts.f
 export function sumLine(batch, { refused = 0, sending = null } = {}) {
   const { counts } = batch;
   const failed = failedIn(batch) + refused;
-  const said = [`${counts.ready.toLocaleString()} of ${expected(batch, refused).toLocaleString()} ready`];
-  const also = (n, word) => { if (n) said.push(`${n.toLocaleString()} ${word}`); };
-  also(failed, "failed");
-  also(counts.unchanged, "unchanged");
-  also(counts.cancelled, "cancelled");
-  also(counts.removed, "removed");
-  if (batch.state === "cancelled") said.push("import cancelled");
+  const said = [t("{ready} of {files} ready", { ready: counts.ready, files: expected(batch, refused) })];
+  const also = (n, words) => { if (n) said.push(words); };
+  also(failed, t("{n} failed", { n: failed }));
+  also(counts.unchanged, t("{n} unchanged", { n: counts.unchanged }));
+  also(counts.cancelled, t("{n} cancelled", { n: counts.cancelled }));
+  also(counts.removed, t("{n} removed", { n: counts.removed }));
+  if (batch.state === "cancelled") said.push(t("import cancelled"));
   else if (!OVER.has(batch.state)) said.push(...pace(batch, sending));
   return said.join(" · ");
 }
 
 function pace({ state, rate, eta_s: eta, counts }, sending) {
-  if (sending) return [`${sending.files.toLocaleString()} sent, ${bytes(sending.sent)} of ${bytes(sending.total)}`];
-  if (state === "receiving") return ["waiting for more files"];
-  if (!eta && counts.queued) return [`${counts.queued.toLocaleString()} waiting`];
+  if (sending) return [t("{n} sent, {sent} of {total}", { n: sending.files, sent: bytes(sending.sent), total: bytes(sending.total) })];
+  if (state === "receiving") return [t("waiting for more files")];
+  if (!eta && counts.queued) return [t("{n} waiting", { n: counts.queued })];
   if (!(eta > 2)) return [];
-  return [...speed(rate), `about ${duration(eta)} left`];
+  return [...speed(rate), t("about {time} left", { time: duration(eta) })];
 }
 
 function speed(rate) {
-  if (rate >= 1) return [`${rate >= 10 ? Math.round(rate) : rate.toFixed(1)} files per second`];
+  if (rate >= 1) return [t("{n} files per second", { n: number(rate, { maximumFractionDigits: rate >= 10 ? 0 : 1 }) })];
   const aMinute = Math.round(rate * 60);
-  return aMinute > 0 ? [`${plural(aMinute, "file")} per minute`] : [];
+  return aMinute > 0 ? [tn("{n} file per minute", "{n} files per minute", aMinute)] : [];
 }
 
 /** Of a file that goes in parts, at the pace since this page took it up. */
@@ -61,7 +62,7 @@ function timeLeft({ loaded, size, resumed, began }) {
   const gone = began ? (Date.now() - began) / 1000 : 0;
   if (gone < 2 || loaded <= resumed) return "";
   const left = ((size - loaded) / (loaded - resumed)) * gone;
-  return left > 2 ? `, about ${duration(left)} left` : "";
+  return left > 2 ? `, ${t("about {time} left", { time: duration(left) })}` : "";
 }
 
 function stateOf({ outcome, stage, error }) {
@@ -69,20 +70,20 @@ function stateOf({ outcome, stage, error }) {
   return outcome === "refused" || error ? "failed" : outcome;
 }
 
-const WORDS = { refused: "Refused", unchanged: "Unchanged, nothing to do", removed: "Removed", deleted: "Deleted since" };
+const WORDS = { refused: t("Refused"), unchanged: t("Unchanged, nothing to do"), removed: t("Removed"), deleted: t("Deleted since") };
 
 function wordsOf(item) {
   if (item.outcome !== "accepted") return WORDS[item.outcome];
   if (!item.stage) return WORDS.deleted;
   if (!item.report) return line(item);
-  return ["Ready", plural(item.chunks, "passage"), item.report.ocr_pages.length ? "by text recognition" : ""].filter(Boolean).join(", ");
+  return [t("Ready"), tn("{n} passage", "{n} passages", item.chunks), item.report.ocr_pages.length ? t("by text recognition") : ""].filter(Boolean).join(", ");
 }
 
 /** What was not read, or not as one might expect. */
 function remarksOf({ report }) {
   if (!report) return [];
   const blank = report.pages_without_text.length;
-  return [blank ? `${plural(blank, "page")} without text.` : "", report.truncated ? "Its end was cut off." : "", ...report.warnings].filter(Boolean);
+  return [blank ? tn("{n} page without text.", "{n} pages without text.", blank) : "", report.truncated ? t("Its end was cut off.") : "", ...report.warnings].filter(Boolean);
 }
 
 // A list of files -------------------------------------------------------------------------------------
@@ -131,8 +132,8 @@ function show(row, item) {
   const cancel = $("[data-stop]", row);
   cancel.hidden = !item.job || ["ready", "failed", "cancelled", "deleted", "unchanged"].includes(state);
   cancel.dataset.job = item.job ?? "";
-  again.setAttribute("aria-label", `Try ${item.source_uri} again`);
-  cancel.setAttribute("aria-label", `Cancel ${item.source_uri}`);
+  again.setAttribute("aria-label", t("Try {title} again", { title: item.source_uri }));
+  cancel.setAttribute("aria-label", t("Cancel {title}", { title: item.source_uri }));
 }
 
 // The import ------------------------------------------------------------------------------------------------
@@ -216,12 +217,12 @@ export class ImportView {
       const { loaded, size } = state;
       let row = this.sendingRows.get(path);
       if (!row) {
-        const cancel = el("button", { type: "button", class: "button button-plain", text: "Cancel", "aria-label": `Cancel ${path}`, onclick: () => this.sender.cancel(path) });
+        const cancel = el("button", { type: "button", class: "button button-plain", text: t("Cancel"), "aria-label": t("Cancel {title}", { title: path }), onclick: () => this.sender.cancel(path) });
         row = el("li", { class: "item" }, el("span", { class: "item-name", text: path }), el("span", { class: "item-line num" }), el("span", { class: "item-act" }, cancel), el("progress", { max: 1 }));
         this.sendingRows.set(path, row);
         list.append(row);
       }
-      set($(".item-line", row), loaded < size ? `Sending ${bytes(loaded)} of ${bytes(size)}${timeLeft(state)}` : "Sent, being checked");
+      set($(".item-line", row), loaded < size ? `${t("Sending {sent} of {total}", { sent: bytes(loaded), total: bytes(size) })}${timeLeft(state)}` : t("Sent, being checked"));
       $("progress", row).value = size ? loaded / size : 1;
     }
     list.hidden = flying.size === 0;
@@ -232,7 +233,7 @@ export class ImportView {
     const lost = this.sender?.refused ?? [];
     const box = this.#at("lost");
     box.hidden = lost.length === 0;
-    $("ul", box).replaceChildren(...lost.map(({ path, problem }) => el("li", { class: "item", "data-state": "failed" }, el("span", { class: "item-name", text: path }), el("span", { class: "item-line", text: "Not sent" }), el("p", { class: "error-text", text: problem.message }))));
+    $("ul", box).replaceChildren(...lost.map(({ path, problem }) => el("li", { class: "item", "data-state": "failed" }, el("span", { class: "item-name", text: path }), el("span", { class: "item-line", text: t("Not sent") }), el("p", { class: "error-text", text: problem.message }))));
     $("[data-resend]", box).hidden = this.busy || !lost.some(({ file }) => file);
   }
 
@@ -240,7 +241,7 @@ export class ImportView {
     for (const button of $$("[data-filter]", this.node)) {
       const count = button.dataset.count === "failed" ? failedIn(this.batch) : this.batch.counts[button.dataset.count];
       button.hidden = !count && button.dataset.filter !== this.filter && button.dataset.filter !== "";
-      set($(".num", button), count.toLocaleString());
+      set($(".num", button), number(count));
       button.setAttribute("aria-pressed", String(button.dataset.filter === this.filter));
     }
   }
@@ -251,7 +252,7 @@ export class ImportView {
     const wanted = !this.busy && missing > 0 && this.batch.state !== "cancelled";
     const box = this.#at("unsent");
     box.hidden = !wanted || Date.now() - this.arrived < QUIET_MS;
-    set($("[data-missing]", box), `${plural(missing, "file")} ${missing === 1 ? "has" : "have"} not arrived. If no other page is sending ${missing === 1 ? "it" : "them"}, choose the same files again: what is here already is not sent twice.`);
+    set($("[data-missing]", box), tn("{n} file has not arrived. If no other page is sending it, choose the same files again: what is here already is not sent twice.", "{n} files have not arrived. If no other page is sending them, choose the same files again: what is here already is not sent twice.", missing));
     clearTimeout(this.quiet);
     if (wanted && box.hidden) this.quiet = setTimeout(this.draw, QUIET_MS);
   }
@@ -281,13 +282,13 @@ export class ImportView {
     box.hidden = items.length === 0;
     const more = this.#at("more-failures");
     more.hidden = items.length >= failed;
-    set(more, `The first ${items.length.toLocaleString()} of ${failed.toLocaleString()} failed files are listed here. The others stand under “Every file”, “Failed”.`);
+    set(more, t("The first {n} of {all} failed files are listed here. The others stand under “Every file”, “Failed”.", { n: items.length, all: failed }));
   }
 
   #drawGroup(code, items) {
     let group = this.groups.get(code);
     if (!group) {
-      const { name, advice, retry = true } = known()[code] ?? { name: "Refused", advice: "The sentence beside each file says why." };
+      const { name, advice, retry = true } = known()[code] ?? { name: t("Refused"), advice: t("The sentence beside each file says why.") };
       group = { node: clone("group-template"), rows: new Map(), touched: false };
       this.groups.set(code, group);
       set($("[data-title]", group.node), name);
@@ -301,10 +302,10 @@ export class ImportView {
     const retryable = items.filter((item) => item.job).length;
     // A group that grows long folds itself up, unless somebody has opened or closed it.
     if (!group.touched) $("details", group.node).open = items.length <= SHORT;
-    set($("[data-count]", group.node), plural(items.length, "file"));
+    set($("[data-count]", group.node), tn("{n} file", "{n} files", items.length));
     const all = $("[data-all]", group.node);
     all.hidden = retryable < 2;
-    set($("span", all), `Try all ${retryable.toLocaleString()} again`);
+    set($("span", all), t("Try all {n} again", { n: retryable }));
     fill($("ul", group.node), items, group.rows);
   }
 
@@ -318,7 +319,7 @@ export class ImportView {
     this.#at("pager").hidden = this.cursors.length === 1 && !next;
     this.#at("earlier").disabled = this.cursors.length === 1;
     this.#at("later").disabled = !next;
-    set(this.#at("range"), items.length ? `${(first + 1).toLocaleString()} to ${(first + items.length).toLocaleString()}` : "");
+    set(this.#at("range"), items.length ? t("{first} to {last}", { first: first + 1, last: first + items.length }) : "");
     this.#at("none").hidden = items.length > 0;
   }
 
@@ -365,11 +366,11 @@ export class ImportView {
 
   async #retryAll(code) {
     const { retried, skipped } = await this.#act("POST", "/api/v1/jobs/retry", { import: this.batch.id, code });
-    toast(`${plural(retried, "file")} ${retried === 1 ? "is" : "are"} tried again.${skipped ? ` ${skipped} could not be.` : ""}`);
+    toast([tn("{n} file is tried again.", "{n} files are tried again.", retried), skipped ? t("{n} could not be.", { n: skipped }) : ""].join(" ").trim());
   }
 
   async #cancel() {
-    const sure = await confirmed({ title: `Cancel “${this.batch.label}”?`, text: "What is ready stays. What has not been read yet is not read, and what has not been sent is not sent.", yes: "Cancel the import" });
+    const sure = await confirmed({ title: t("Cancel “{title}”?", { title: this.batch.label }), text: t("What is ready stays. What has not been read yet is not read, and what has not been sent is not sent."), yes: t("Cancel the import") });
     if (!sure) return;
     this.sender?.stop();
     await this.#act("POST", `/api/v1/imports/${this.batch.id}/cancel`);
@@ -390,7 +391,7 @@ export class ImportView {
     }
     const left = files.filter(({ path }) => !here.has(path));
     if (left.length) this.send(left);
-    else toast("Every file that you chose is here already.");
+    else toast(t("Every file that you chose is here already."));
   }
 }
 

@@ -1,5 +1,7 @@
 // Which files were dropped or chosen, with their paths below the folder.
 
+import { t } from "./i18n.js";
+
 const hidden = (path) => path.split("/").some((part) => part.startsWith("."));
 
 const asked = (work) => new Promise((resolve, reject) => work(resolve, reject));
@@ -27,7 +29,7 @@ function choice(label, found, unread = []) {
 
 function labelOf(found, folders) {
   if (folders.length === 1 && found.every(({ path }) => path.startsWith(`${folders[0]}/`))) return folders[0];
-  return found.length === 1 ? found[0].file.name : `${found.length.toLocaleString()} files`;
+  return found.length === 1 ? found[0].file.name : t("{n} files", { n: found.length });
 }
 
 export async function dropped(items) {

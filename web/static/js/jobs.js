@@ -1,25 +1,27 @@
 // How work on a document stands, in words.
 
-import { plural } from "./dom.js";
 import { follow } from "./streams.js";
+import { t, tn } from "./i18n.js";
 
 export const ENDED = new Set(["ready", "failed", "cancelled"]);
 
-const DOING = { queued: "Waiting", parsing: "Reading", chunking: "Cutting into passages", embedding: "Embedding", indexing: "Indexing", ready: "Ready", failed: "Failed", cancelled: "Cancelled" };
+const DOING = { queued: t("Waiting"), parsing: t("Reading"), chunking: t("Cutting into passages"), embedding: t("Embedding"), indexing: t("Indexing"), ready: t("Ready"), failed: t("Failed"), cancelled: t("Cancelled") };
 
 export const watch = (id, onJob) => follow(`/api/v1/jobs/${id}/events`, "progress", onJob, (job) => ENDED.has(job.stage));
 
 export function duration(seconds) {
   if (seconds < 90) return `${Math.max(Math.round(seconds), 1)} s`;
-  return seconds < 5400 ? plural(Math.round(seconds / 60), "minute") : plural(Math.round(seconds / 3600), "hour");
+  return seconds < 5400 ? tn("{n} minute", "{n} minutes", Math.round(seconds / 60)) : tn("{n} hour", "{n} hours", Math.round(seconds / 3600));
 }
 
 export function line(job) {
   if (ENDED.has(job.stage)) return DOING[job.stage];
-  if (job.stage === "queued" && job.retry_at) return "Waiting for another try";
-  if (job.stage === "queued" && job.queue_position) return `Waiting, number ${job.queue_position.toLocaleString()} in the queue${job.eta_s > 5 ? `, done in about ${duration(job.eta_s)}` : ""}`;
-  const counted = job.total ? ` ${job.done.toLocaleString()} of ${job.total.toLocaleString()}` : "";
-  const rate = job.rate >= 1 ? `, ${Math.round(job.rate).toLocaleString()} per second` : "";
-  const left = job.eta_s > 5 ? `, about ${duration(job.eta_s)} left` : "";
-  return DOING[job.stage] + counted + rate + left;
+  if (job.stage === "queued" && job.retry_at) return t("Waiting for another try");
+  if (job.stage === "queued" && job.queue_position) return [t("Waiting, number {n} in the queue", { n: job.queue_position }), job.eta_s > 5 ? t("done in about {time}", { time: duration(job.eta_s) }) : ""].filter(Boolean).join(", ");
+  const doing = DOING[job.stage];
+  return [
+    job.total ? t("{doing} {done} of {total}", { doing, done: job.done, total: job.total }) : doing,
+    job.rate >= 1 ? t("{n} per second", { n: Math.round(job.rate) }) : "",
+    job.eta_s > 5 ? t("about {time} left", { time: duration(job.eta_s) }) : "",
+  ].filter(Boolean).join(", ");
 }

@@ -1,11 +1,12 @@
 // A knowledge base: bringing files in, following imports, and what can be done with its documents.
 
-import { $, bytes, clone, el, plural, toast } from "./dom.js";
+import { $, bytes, clone, el, toast } from "./dom.js";
 import { api } from "./http.js";
 import { wireDocuments } from "./documents.js";
 import { chosen, dropped } from "./intake.js";
 import { ImportView } from "./imports.js";
 import { throttled } from "./streams.js";
+import { t, tn } from "./i18n.js";
 
 const REFRESH_MS = 2500;
 const MOUNTED = 5;
@@ -38,9 +39,9 @@ const discover = throttled(REFRESH_MS * 2, async () => {
 // Bringing files in ---------------------------------------------------------------------------------------
 
 function leftOut({ hidden, unread }, tooLarge, limit) {
-  const lines = tooLarge.map(({ file, path }) => `${path} has ${bytes(file.size)}; files may have ${bytes(limit)} at most. Split it and upload the parts.`);
-  if (unread.length) lines.push(`The browser could not read ${unread.join(", ")}. Choose it again.`);
-  if (hidden) lines.push(`${plural(hidden, "hidden file")} (with a dot before the name) ${hidden === 1 ? "was" : "were"} left out.`);
+  const lines = tooLarge.map(({ file, path }) => t("{name} has {size}; files may have {limit} at most. Split it and upload the parts.", { name: path, size: bytes(file.size), limit: bytes(limit) }));
+  if (unread.length) lines.push(t("The browser could not read {names}. Choose it again.", { names: unread.join(", ") }));
+  if (hidden) lines.push(tn("{n} hidden file (with a dot before the name) was left out.", "{n} hidden files (with a dot before the name) were left out.", hidden));
   $("#left-out ul").replaceChildren(...lines.map((text) => el("li", { text })));
   $("#left-out").hidden = lines.length === 0;
 }
@@ -50,7 +51,7 @@ async function bring(choice) {
   const fits = choice.files.filter(({ file }) => file.size <= limit);
   leftOut(choice, choice.files.filter(({ file }) => file.size > limit), limit);
   if (!fits.length) {
-    if (!choice.files.length && !choice.unread.length) toast("There is no file in it.");
+    if (!choice.files.length && !choice.unread.length) toast(t("There is no file in it."));
     return;
   }
   try {

@@ -4,9 +4,10 @@ import { $, $$, el } from "./dom.js";
 import { Problem, api } from "./http.js";
 import { placeAmong, placeOf } from "./places.js";
 import { pageWord, renderWithPassage, showLit } from "./reading.js";
+import { t } from "./i18n.js";
 
-const GONE = "This document has been deleted, or it is no longer shared with you. The answer keeps its number, but its words cannot be shown.";
-const CHANGED = "The document has changed since this answer was written, and the passage is no longer in it. It read:";
+const GONE = t("This document has been deleted, or it is no longer shared with you. The answer keeps its number, but its words cannot be shown.");
+const CHANGED = t("The document has changed since this answer was written, and the passage is no longer in it. It read:");
 
 export class Panel {
   #root = document.getElementById("panel");
@@ -97,7 +98,7 @@ export class Panel {
   }
 
   #head(citation) {
-    $("#panel-count").textContent = `Passage ${this.#at + 1} of ${this.#citations.length}`;
+    $("#panel-count").textContent = t("Passage {number} of {all}", { number: this.#at + 1, all: this.#citations.length });
     $("#panel-title").textContent = citation.title;
     $("#panel-section").textContent = (citation.section ?? []).join(" › ");
     $("#panel-facts").textContent = placeOf(citation);
@@ -116,7 +117,7 @@ export class Panel {
   }
 
   #facts(citation, facts, pictured) {
-    $("#panel-facts").textContent = [placeAmong(citation, facts.pages), facts.version === citation.version ? `Version ${facts.version}` : `Quoted from version ${citation.version}; this is version ${facts.version}`].filter(Boolean).join(" · ");
+    $("#panel-facts").textContent = [placeAmong(citation, facts.pages), facts.version === citation.version ? t("Version {number}", { number: facts.version }) : t("Quoted from version {old}; this is version {number}", { old: citation.version, number: facts.version })].filter(Boolean).join(" · ");
     $("#panel-view").hidden = !pictured;
     for (const button of $$("[data-view]", this.#root)) button.setAttribute("aria-pressed", String(button.dataset.view === this.#view));
   }
@@ -143,21 +144,21 @@ function remembered(cache, key, load) {
 
 function messageOf(error) {
   if (error instanceof Problem && [403, 404].includes(error.status)) return GONE;
-  return error instanceof Problem ? error.message : "The passage could not be shown. Close it and open it again.";
+  return error instanceof Problem ? error.message : t("The passage could not be shown. Close it and open it again.");
 }
 
 const note = (text, tone = "") => el("p", { class: `note ${tone}`, role: "status", text });
-const skeleton = () => el("div", { class: "skeleton", "aria-label": "Loading" }, ...Array.from({ length: 7 }, () => el("i")));
+const skeleton = () => el("div", { class: "skeleton", "aria-label": t("Loading") }, ...Array.from({ length: 7 }, () => el("i")));
 
 async function pageContent(citation) {
-  const image = el("img", { alt: `Page ${citation.page} of ${citation.title}`, src: `/api/v1/documents/${citation.document}/pages/${citation.page}.png` });
-  await image.decode().catch(() => { throw new Problem({ detail: "The picture of this page could not be loaded. Its text can be read under “Text”." }); });
+  const image = el("img", { alt: t("Page {number} of {title}", { number: citation.page, title: citation.title }), src: `/api/v1/documents/${citation.document}/pages/${citation.page}.png` });
+  await image.decode().catch(() => { throw new Problem({ detail: t("The picture of this page could not be loaded. Its text can be read under “Text”.") }); });
   const sheet = el("div", { class: "sheet" }, image);
   for (const [left, top, right, bottom] of citation.boxes ?? []) {
     const box = el("div", { class: "sheet-box", "aria-hidden": "true" });
     Object.assign(box.style, { left: `${left * 100}%`, top: `${top * 100}%`, width: `${(right - left) * 100}%`, height: `${(bottom - top) * 100}%` });
     sheet.append(box);
   }
-  const quote = el("p", { class: "visually-hidden", text: `The passage reads: ${citation.quote}` });
+  const quote = el("p", { class: "visually-hidden", text: t("The passage reads: {quote}", { quote: citation.quote }) });
   return { nodes: [sheet, quote], settle: () => $(".sheet-box", sheet)?.scrollIntoView({ block: "center" }) };
 }

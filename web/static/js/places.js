@@ -1,13 +1,23 @@
-// Where a passage stands in its document: the server says "page 4", "slide 3" or "Sheet1!A5:D9".
+// Where a passage stands in its document: the server says "page 4", "slide 3", "rows 5-7 (A5:D7)" or "Sheet1!A5:D9".
+
+import { t } from "./i18n.js";
+
+const WORDS = { page: () => t("page {number}"), slide: () => t("slide {number}"), row: () => t("row {numbers}"), rows: () => t("rows {numbers}") };
 
 /** Within a sentence. */
-export const locationOf = ({ location, page }) => location || (page ? `page ${page}` : "");
+export function locationOf({ location, page }) {
+  const said = location || (page ? `page ${page}` : "");
+  const [, word, rest] = said.match(/^(page|slide|rows?) (.+)$/) ?? [];
+  return word ? WORDS[word]().replace(/\{numbers?\}/, () => rest) : said;
+}
 
 /** By itself. A range of cells is left as it is: its sheet has a name of its own. */
-export const placeOf = (cited) => locationOf(cited).replace(/^(page|slide) /, (word) => word[0].toUpperCase() + word.slice(1));
+export const placeOf = (cited) => (/^(page|slide) /.test(cited.location || "page ") ? capital(locationOf(cited)) : locationOf(cited));
+
+const capital = (text) => text.charAt(0).toLocaleUpperCase() + text.slice(1);
 
 /** "Page 4 of 12", where there is such a number. */
-export const placeAmong = (cited, pages) => placeOf(cited).replace(/^((?:Page|Slide) \d+)$/, pages ? `$1 of ${pages}` : "$1");
+export const placeAmong = (cited, pages) => (pages && /^((page|slide) \d+)?$/.test(cited.location ?? "") && placeOf(cited) ? t("{place} of {pages}", { place: placeOf(cited), pages }) : placeOf(cited));
 
 /** "Section › Subsection · Page 4" */
 export const whereabouts = (cited) => [[cited.section ?? []].flat().join(" › "), placeOf(cited)].filter(Boolean).join(" · ");

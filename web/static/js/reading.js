@@ -2,6 +2,7 @@
 
 import { el } from "./dom.js";
 import { locate } from "./match.js";
+import { t } from "./i18n.js";
 
 const KINDS = { Title: "el-title", Header: "el-title", ListItem: "el-item", CodeSnippet: "el-code" };
 const NUMBERED = /^(?:\d+|[a-z])[.)]\s/i;
@@ -39,15 +40,15 @@ function drawn(element, range) {
 const SLIDES = new Set(["application/vnd.openxmlformats-officedocument.presentationml.presentation", "application/vnd.ms-powerpoint"]);
 
 /** What a page is called where this document came from. */
-export const pageWord = (mediaType) => (SLIDES.has(mediaType) ? "Slide" : "Page");
+export const pageWord = (mediaType) => (SLIDES.has(mediaType) ? t("Slide") : t("Page"));
 
 function placeOf(element, word) {
-  if (element.sheet) return `Sheet ${element.sheet}`;
+  if (element.sheet) return t("Sheet {name}", { name: element.sheet });
   return element.page == null ? null : `${word} ${element.page}`;
 }
 
 /** Elements as nodes, in blocks that the browser may leave unpainted until they are near. */
-export function render(elements, lit = new Map(), word = "Page") {
+export function render(elements, lit = new Map(), word = t("Page")) {
   const reading = el("div", { class: "reading" });
   let block;
   let shown = null;

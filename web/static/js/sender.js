@@ -3,12 +3,13 @@
 
 import { Problem, SIGNED_OUT, csrfToken, renewToken } from "./http.js";
 import { forget, isLarge, sendInParts } from "./parts.js";
+import { t } from "./i18n.js";
 
 const AT_ONCE = 2; // of all imports together: a browser opens six connections to one host
 const TRIES = 4;
 const PAUSE_MS = 3000;
-const LOST = "The connection is lost. Sending goes on by itself when it is back; leave this page open.";
-const BUSY = "The server is busy. Sending goes on by itself in a moment.";
+const LOST = t("The connection is lost. Sending goes on by itself when it is back; leave this page open.");
+const BUSY = t("The server is busy. Sending goes on by itself in a moment.");
 
 const waiting = [];
 let open = AT_ONCE;
@@ -31,7 +32,7 @@ const readable = (file) => file.slice(0, 1).arrayBuffer().then(() => true, () =>
 function problemIn(xhr) {
   let body = {};
   try { body = JSON.parse(xhr.responseText); } catch { /* not from the API: the status says enough */ }
-  return new Problem({ detail: `The server answered with an error (${xhr.status}).`, ...body, status: xhr.status });
+  return new Problem({ detail: t("The server answered with an error ({status}).", { status: String(xhr.status) }), ...body, status: xhr.status });
 }
 
 export class Sender {
@@ -94,7 +95,7 @@ export class Sender {
 
   async #worthAgain(entry, xhr, tried) {
     if (xhr.status === 0) {
-      if (!(await readable(entry.file))) return this.#refuse(entry, new Problem({ status: 1, code: "unreadable", detail: "The file has been changed, moved or deleted since it was chosen. Choose it again." }));
+      if (!(await readable(entry.file))) return this.#refuse(entry, new Problem({ status: 1, code: "unreadable", detail: t("The file has been changed, moved or deleted since it was chosen. Choose it again.") }));
       return this.#wait(LOST, reachable);
     }
     if (xhr.status === 401) return this.#wait(SIGNED_OUT, () => fetch("/api/v1/me").then((answer) => answer.ok, () => false));

@@ -2,6 +2,7 @@
 
 import { $, $$, confirmed, tellTimes, toast } from "./dom.js";
 import "./conversation.js";
+import { t } from "./i18n.js";
 
 const rail = $("#rail");
 const stage = $(".stage");
@@ -98,10 +99,10 @@ const showOnline = async () => {
 window.addEventListener("online", showOnline);
 window.addEventListener("offline", showOnline);
 
-document.body.addEventListener("htmx:sendError", () => toast("The server could not be reached. Check the connection."));
+document.body.addEventListener("htmx:sendError", () => toast(t("The server could not be reached. Check the connection.")));
 document.body.addEventListener("htmx:responseError", (event) => {
   const signedOut = [401, 403].includes(event.detail.xhr.status);
-  toast(signedOut ? "You have been signed out, or this is no longer open to you." : "That did not work. Try again in a moment.");
+  toast(signedOut ? t("You have been signed out, or this is no longer open to you.") : t("That did not work. Try again in a moment."));
 });
 document.body.addEventListener("htmx:afterSettle", (event) => tellTimes(event.detail.elt));
 
