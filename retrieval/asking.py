@@ -37,6 +37,7 @@ from retrieval.models import Channel, Conversation, Message, MessageState
 from retrieval.models import Citation as CitationRow
 from retrieval.places import place_of
 from retrieval.search import search
+from retrieval.statistics.services import documents_cited, question_count
 from retrieval.tree import Tree
 from retrieval.types import Answer, AnswerEvent, Citation, Delta, Done, Failed, Hit, Sources, Turn
 
@@ -201,14 +202,26 @@ def _kept(
                     _save(message, event.answer, scope, hits, parts)
                     ended = True
                 case Failed():
-                    Message.objects.filter(pk=message.pk).update(
-                        state=MessageState.FAILED, reason=event.message
-                    )
+                    _save_failed(message, event, scope, hits)
                     ended = True
             yield event
     finally:
         if not ended:
             _save_cut_off(message, "".join(text), scope, hits)
+
+
+def _save_failed(message: Message, event: Failed, scope: Scope, hits: Sequence[Hit]) -> None:
+    with transaction.atomic():
+        Message.objects.filter(pk=message.pk).update(state=MessageState.FAILED, reason=event.message)
+        question_count(message=message.pk, bases=_touched(scope, hits))
+
+
+def _touched(scope: Scope, hits: Sequence[Hit], answer: Answer | None = None) -> frozenset[UUID]:
+    """The knowledge bases that a question was about: those cited, else those nearest, else those asked."""
+    nearest = answer.nearest if answer else ()
+    homes = {hit.document: hit.knowledge_base for hit in (*hits, *nearest)}
+    cited = {homes[each.document] for each in answer.citations if each.document in homes} if answer else set()
+    return frozenset(cited or {hit.knowledge_base for hit in nearest or hits} or scope.readable)
 
 
 def _save_cut_off(message: Message, text: str, scope: Scope, hits: Sequence[Hit]) -> None:
@@ -221,6 +234,7 @@ def _save_cut_off(message: Message, text: str, scope: Scope, hits: Sequence[Hit]
             answer=text if readable or not text else ERASED,
             trace={"hits": _traced(hits)},
         )
+        question_count(message=message.pk, bases=_touched(scope, hits))
 
 
 def _save(message: Message, answer: Answer, scope: Scope, hits: Sequence[Hit], parts: Engine) -> None:
@@ -246,6 +260,8 @@ def _save(message: Message, answer: Answer, scope: Scope, hits: Sequence[Hit], p
         )
         if readable:
             CitationRow.objects.bulk_create(_row(message, citation) for citation in answer.citations)
+            documents_cited(cited)
+        question_count(message=message.pk, bases=_touched(scope, hits, answer))
 
 
 def _row(message: Message, citation: Citation) -> CitationRow:

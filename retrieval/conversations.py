@@ -15,6 +15,7 @@ from cairn.access.scope import Principal
 from cairn.audit.services import record
 from cairn.errors import InvalidInput, NotFound
 from retrieval.models import Channel, Citation, Conversation, Message, MessageState
+from retrieval.statistics.services import question_rate
 from retrieval.tree import Tree
 from retrieval.types import Turn
 
@@ -111,7 +112,9 @@ def conversations_expire(days: int) -> int:
 
 def message_feedback(*, message: Message, rating: str, reason: str = "", comment: str = "") -> Message:
     message.rating, message.rating_reason, message.rating_comment = rating, reason, comment
-    message.save(update_fields=["rating", "rating_reason", "rating_comment"])
+    with transaction.atomic():
+        message.save(update_fields=["rating", "rating_reason", "rating_comment"])
+        question_rate(message=message.pk, rating=rating)
     return message
 
 

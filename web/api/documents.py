@@ -25,6 +25,7 @@ from ingestion.models import Import
 from ingestion.pages import page_picture
 from ingestion.services import Submission, document_delete, document_review, document_submit, document_update
 from ingestion.sources import sources_under
+from retrieval.statistics.services import document_opened
 from web.api import fields
 from web.api.downloads import attachment, picture
 from web.api.fields import Id, Metadata, Patch, Subjects, Title, id_or_nobody
@@ -279,8 +280,9 @@ def document_page(
 
 def _opened(request: HttpRequest, document_id: str, number: int | None) -> DocumentVersion:
     version = _version(request, document_id, number)
-    actor = principal_of(request).actor
-    record_sitting("document.opened", actor=actor, subject=f"document:{version.document.id}")
+    principal = principal_of(request)
+    record_sitting("document.opened", actor=principal.actor, subject=f"document:{version.document.id}")
+    document_opened(document=version.document.id, principal=principal)
     return version
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import render
 from django.utils.translation import gettext, gettext_lazy
 from django.views.decorators.http import require_safe
 
@@ -76,12 +76,6 @@ class Team:
     @property
     def unnamed(self) -> int:
         return len(self.member_ids) - len(self.named)
-
-
-@require_safe
-@page
-def index(_request: HttpRequest, _principal: Principal) -> HttpResponse:
-    return redirect("pages:console")
 
 
 @require_safe

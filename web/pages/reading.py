@@ -19,6 +19,7 @@ from cairn.audit.services import record_sitting
 from cairn.errors import NotFound
 from cairn.library.models import Document
 from ingestion.services import REVIEW_DAYS
+from retrieval.statistics.services import document_opened
 from web.api.schemas import Passage
 from web.pages.bases import base_card
 from web.pages.documents import document_row, document_rows, jobs_of
@@ -84,6 +85,7 @@ def more_passages(request: HttpRequest, principal: Principal, document_id: str, 
 def _opened(principal: Principal, document_id: str) -> Document:
     found = document_for(principal, document_id)
     record_sitting("document.opened", actor=principal.actor, subject=f"document:{found.id}")
+    document_opened(document=found.id, principal=principal)
     return found
 
 

@@ -44,10 +44,12 @@ class Group:
 
 
 SECTIONS: Final[Sequence[tuple[Text, Sequence[Section]]]] = (
+    ("", (Section("overview", _("Overview"), "console-index", Takes.MANAGING),)),
     (
         _("Knowledge"),
         (
             Section("bases", _("Knowledge bases"), "console", Takes.MANAGING),
+            Section("documents", _("Documents"), "console-documents", Takes.MANAGING),
             Section("ingestion", _("Ingestion"), "console-ingestion", Takes.EDITING),
         ),
     ),

@@ -82,6 +82,7 @@ INSTALLED_APPS = [
     "cairn.limits",
     "retrieval",
     "retrieval.evaluation",
+    "retrieval.statistics",
     "ingestion",
     "web.identity",
     "allauth",

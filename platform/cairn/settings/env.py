@@ -3,6 +3,7 @@
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from zoneinfo import available_timezones
 
 from pydantic import AliasChoices, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import (
@@ -55,6 +56,7 @@ class Environment(BaseSettings):
     default_language: Literal["en", "de"] = Field(
         "en", description="Of pages for whoever chose none and whose browser asks for none that there is"
     )
+    time_zone: str = Field("UTC", description="Whose days the overview counts, such as Europe/Berlin")
     debug: bool = Field(False, validation_alias=AliasChoices("cairn_debug"))
 
     ldap_url: str | None = Field(
@@ -194,6 +196,14 @@ class Environment(BaseSettings):
     def _drop_empty(cls, values: dict[str, Any]) -> dict[str, Any]:
         """`NAME=` in a shell or .env file means: not set."""
         return {name: value for name, value in values.items() if value != ""}
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        if value not in available_timezones():
+            message = f"{value!r} is no time zone, such as Europe/Berlin"
+            raise ValueError(message)
+        return value
 
     @field_validator("data_dir")
     @classmethod

@@ -277,10 +277,11 @@ ROUTES: list[Route] = [
     page("POST", "/account/keys", Guard.THEMSELVES, form={}, lets_in=422),
     page("POST", "/account/keys/{key_id}/revoke", Guard.OWNER),
     # Administration
-    page("GET", "/admin", Guard.SIGNED_IN),
+    page("GET", "/admin", Guard.MANAGES_SOMETHING),
     page("GET", "/admin/knowledge-bases", Guard.MANAGES_SOMETHING),
     page("GET", "/admin/knowledge-bases/{slug}", Guard.MANAGER),
     fragment("GET", "/admin/knowledge-bases/{slug}/people", Guard.MANAGER),
+    page("GET", "/admin/documents", Guard.MANAGES_SOMETHING),
     page("GET", "/admin/ingestion", Guard.EDITS_SOMETHING),
     fragment("GET", "/admin/ingestion/queue", Guard.SIGNED_IN),
     fragment("GET", "/admin/ingestion/failures", Guard.SIGNED_IN),

@@ -1,0 +1,104 @@
+"""The figures of a question are written with its answer: what it is about, and nothing of what was said."""
+
+from collections.abc import Callable
+
+import pytest
+from django.utils import timezone
+
+from cairn.access.models import Role
+from cairn.access.services import grant_give, knowledge_base_create
+from cairn.library.models import Document, KnowledgeBase
+from retrieval.engine import Engine
+from retrieval.models import Message
+from retrieval.statistics.models import AskedBase, AskedQuestion, DocumentUse
+from tests.fakes import FakeChat
+from tests.web.api.conftest import Caller, indexed
+
+QUESTION = "How many days of leave do employees get a year?"
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def leave(document: Document, parts: Engine) -> Document:
+    indexed(document, parts, "Employees get 25 days of leave a year.")
+    return document
+
+
+@pytest.fixture
+def elsewhere(admin: Caller, mia: Caller) -> KnowledgeBase:
+    """Mia reads it, too; it has nothing to say."""
+    base = knowledge_base_create(name="Elsewhere", principal=admin.principal)
+    grant_give(knowledge_base=base, subject=f"user:{mia.user.id}", role=Role.READER, actor=None)
+    return base
+
+
+def bases_of(question: str) -> set[str]:
+    about = AskedBase.objects.filter(question__message__question=question)
+    return set(about.values_list("knowledge_base__name", flat=True))
+
+
+def test_a_question_is_about_what_its_answer_cites(
+    mia: Caller, leave: Document, elsewhere: KnowledgeBase
+) -> None:
+    answer = mia.post("/ask", {"question": QUESTION}).json()
+    figures = AskedQuestion.objects.get()
+    assert bases_of(QUESTION) == {"Handbook"}
+    assert (figures.verdict, figures.model, figures.user) == ("supported", "fake-chat", mia.user.id)
+    assert figures.completion_tokens == answer["usage"]["completion_tokens"]
+    assert figures.total_ms == round(answer["timings"]["total_ms"])
+    assert figures.second == int(Message.objects.get().created_at.timestamp())
+
+
+def test_without_a_citation_about_what_is_nearest(
+    mia: Caller, leave: Document, elsewhere: KnowledgeBase
+) -> None:
+    question = "Who painted the ceiling of the chapel?"
+    assert mia.post("/ask", {"question": question}).json()["verdict"] == "refused"
+    assert bases_of(question) == {"Handbook"}
+
+
+def test_where_nothing_is_found_about_what_was_asked(
+    mia: Caller, leave: Document, elsewhere: KnowledgeBase
+) -> None:
+    mia.post("/ask", {"question": QUESTION, "knowledge_bases": [str(elsewhere.id)]})
+    assert bases_of(QUESTION) == {"Elsewhere"}
+
+
+def test_a_base_that_may_not_be_read_learns_of_no_question(mia: Caller, rob: Caller, leave: Document) -> None:
+    rob.post("/ask", {"question": QUESTION, "knowledge_bases": [str(leave.knowledge_base_id)]})
+    assert AskedQuestion.objects.filter(user=rob.user.id).exists()
+    assert bases_of(QUESTION) == set()
+
+
+def test_one_that_failed_counts_without_a_verdict(mia: Caller, leave: Document, parts: Engine) -> None:
+    parts.embedder.broken = True  # type: ignore[attr-defined] # the fake's
+    mia.post("/ask", {"question": QUESTION})
+    assert AskedQuestion.objects.get().verdict == ""
+
+
+def test_feedback_counts(mia: Caller, leave: Document) -> None:
+    answer = mia.post("/ask", {"question": QUESTION}).json()
+    for rating in ("up", "down"):
+        mia.post(f"/messages/{answer['id']}/feedback", {"rating": rating})
+        assert AskedQuestion.objects.get().rating == rating
+
+
+def test_they_go_with_the_conversation(mia: Caller, leave: Document) -> None:
+    answer = mia.post("/ask", {"question": QUESTION}).json()
+    mia.delete(f"/conversations/{answer['conversation']}")
+    assert not AskedQuestion.objects.exists()
+    assert not AskedBase.objects.exists()
+
+
+def test_the_days_of_citing_and_opening_are_kept(
+    mia: Caller, leave: Document, parts: Engine, grant: Callable[[Caller, Role], None]
+) -> None:
+    assert isinstance(parts.chat, FakeChat)
+    assert not DocumentUse.objects.exists()
+    mia.post("/ask", {"question": QUESTION})
+    today = timezone.now().date()
+    assert DocumentUse.objects.values_list("cited_on", "opened_on").get() == (today, None)
+    mia.get(f"/documents/{leave.id}/rendition")
+    assert DocumentUse.objects.values_list("cited_on", "opened_on").get() == (today, today)
+    mia.post("/ask", {"question": QUESTION})
+    assert DocumentUse.objects.values_list("cited_on", "opened_on").get() == (today, today)

@@ -1,0 +1,127 @@
+"""Documents to look after: each list holds what it says, of what one manages."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from cairn.access.models import Role
+from cairn.access.principals import principal_for_user
+from cairn.access.services import knowledge_base_create
+from cairn.accounts.models import User
+from cairn.library.models import Document, DocumentVersion, KnowledgeBase
+from retrieval.statistics.models import DocumentUse
+from tests.web.pages.conftest import text_of
+
+SignIn = Callable[[User], Client]
+PAGE = "/admin/documents"
+HOSTILE = '"><script>alert(1)</script>'
+
+
+def aged(document: Document, days: int) -> None:
+    DocumentVersion.objects.filter(document=document).update(created_at=timezone.now() - timedelta(days=days))
+
+
+def listed(client: Client, **query: str) -> bool:
+    return "Leave rules" in text_of(client.get(PAGE, query))
+
+
+def test_others_are_turned_away(
+    signed_in: SignIn, rob: User, base: KnowledgeBase, grant: Callable[[User, Role], None]
+) -> None:
+    grant(rob, Role.EDITOR)
+    assert signed_in(rob).get(PAGE).status_code == 403
+
+
+def test_managers_see_their_own(
+    signed_in: SignIn, admin: User, rob: User, mia: User, ready: Document
+) -> None:
+    aged(ready, 400)
+    knowledge_base_create(name="Other", principal=principal_for_user(rob))
+    for user, sees in ((mia, True), (admin, True), (rob, False)):
+        assert listed(signed_in(user), show="old") is sees
+
+
+def test_overdue_is_what_should_have_been_reviewed(signed_in: SignIn, mia: User, ready: Document) -> None:
+    client = signed_in(mia)
+    today = timezone.now().date()
+    for review_by, overdue in ((None, False), (today, False), (today - timedelta(days=1), True)):
+        ready.review_by = review_by
+        ready.save()
+        assert listed(client) is overdue
+
+
+def test_old_goes_by_the_last_version(signed_in: SignIn, mia: User, ready: Document) -> None:
+    client = signed_in(mia)
+    aged(ready, 100)
+    ready.title = "Leave rules 2"
+    ready.save()
+    assert listed(client, show="old", span="3")
+    assert not listed(client, show="old", span="6")
+
+
+@pytest.mark.parametrize("used", ["cited_on", "opened_on"])
+def test_unread_is_what_was_neither_cited_nor_opened(
+    signed_in: SignIn, mia: User, ready: Document, used: str
+) -> None:
+    client = signed_in(mia)
+    assert not listed(client, show="unread", span="1"), "new ones have had no chance yet"
+    aged(ready, 100)
+    assert listed(client, show="unread", span="3")
+    DocumentUse.objects.create(document=ready, **{used: timezone.now().date() - timedelta(days=60)})
+    assert not listed(client, show="unread", span="3")
+    assert listed(client, show="unread", span="1")
+
+
+def test_opening_a_document_is_noted_but_not_by_an_admin_in_disguise(
+    signed_in: SignIn, admin: User, mia: User, ready: Document
+) -> None:
+    disguised = signed_in(admin)
+    disguised.post(f"/admin/users/{mia.id}/view-as")
+    assert disguised.get(f"/library/documents/{ready.id}").status_code == 200
+    assert not DocumentUse.objects.exists()
+    signed_in(mia).get(f"/library/documents/{ready.id}")
+    assert DocumentUse.objects.get().opened_on == timezone.now().date()
+
+
+def test_it_is_narrowed_by_base_owner_and_title(signed_in: SignIn, mia: User, ready: Document) -> None:
+    client = signed_in(mia)
+    aged(ready, 400)
+    ready.owner = mia
+    ready.save()
+    for name, fits, fits_not in (
+        ("base", "handbook", "other"),
+        ("owner", "MIA", "rob"),
+        ("q", "leave", "tax"),
+    ):
+        assert listed(client, show="old", **{name: fits})
+        assert not listed(client, show="old", **{name: fits_not})
+
+
+def test_a_date_is_set_and_a_document_deleted_over_the_api(
+    signed_in: SignIn, mia: User, ready: Document
+) -> None:
+    aged(ready, 400)
+    html = text_of(signed_in(mia).get(PAGE, {"show": "old"}))
+    assert f'data-api="/api/v1/documents/{ready.id}" data-method="PATCH"' in html
+    assert f'data-remove-api="/api/v1/documents/{ready.id}"' in html
+
+
+@pytest.mark.parametrize(
+    "query", [{}, {"show": "x", "span": "-1", "page": "99999"}, {"q": "\0", "owner": HOSTILE}]
+)
+def test_an_empty_list_says_so(signed_in: SignIn, mia: User, ready: Document, query: dict[str, str]) -> None:
+    html = text_of(signed_in(mia).get(PAGE, query))
+    assert "No document is past its review date." in html
+    assert "<script>alert" not in html
+
+
+def test_hostile_titles_stay_text(signed_in: SignIn, mia: User, ready: Document) -> None:
+    aged(ready, 400)
+    ready.title = HOSTILE
+    ready.save()
+    html = text_of(signed_in(mia).get(PAGE, {"show": "old"}))
+    assert "<script>alert" not in html
+    assert "&lt;script&gt;alert" in html

@@ -1,0 +1,133 @@
+"""Documents to look after: past their review, grown old, or never read."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Final
+from urllib.parse import urlencode
+from uuid import UUID
+
+from django.core.paginator import Paginator
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+from django.views.decorators.http import require_safe
+
+from cairn.access.models import Role
+from cairn.access.rules import documents_for, knowledge_bases_for
+from cairn.access.scope import Principal
+from cairn.errors import Forbidden
+from cairn.library.models import Document, DocumentQuerySet
+from retrieval.statistics.models import DocumentUse
+from retrieval.statistics.use import not_updated_since, unread_since
+from web.pages.door import number_in, page, show
+
+SHOWN: Final = 50
+DAYS_OF_A_MONTH: Final = 30
+SPANS: Final[Mapping[str, tuple[Promise, int]]] = {
+    "1": (_("1 month"), 1),
+    "3": (_("3 months"), 3),
+    "6": (_("6 months"), 6),
+    "12": (_("12 months"), 12),
+    "24": (_("24 months"), 24),
+}
+USUAL_SPAN: Final = "12"
+ORDERS: Final = {"overdue": ("review_by", "title", "id")}
+OLDEST_FIRST: Final = ("active_version__created_at", "title", "id")
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    id: UUID
+    title: str
+    base: str
+    owner: str
+    updated_at: datetime | None
+    review_by: date | None
+    is_overdue: bool
+    cited_on: date | None
+    opened_on: date | None
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """As the form says it."""
+
+    show: str
+    span: str
+    base: str
+    owner: str
+    q: str
+
+
+def _overdue(documents: DocumentQuerySet, _day: date) -> DocumentQuerySet:
+    return documents.filter(review_by__lt=timezone.now().date())
+
+
+KINDS: Final[Mapping[str, tuple[Promise, Callable[[DocumentQuerySet, date], DocumentQuerySet]]]] = {
+    "overdue": (_("Past their review date"), _overdue),
+    "old": (_("Not updated"), not_updated_since),
+    "unread": (_("Neither cited nor opened"), unread_since),
+}
+
+
+@require_safe
+@page
+def index(request: HttpRequest, principal: Principal) -> HttpResponse:
+    """Of the knowledge bases that the principal manages; everyone else has nothing to do here."""
+    managed = knowledge_bases_for(principal, role=Role.MANAGER).order_by("name", "id")
+    if not principal.is_admin and not managed.exists():
+        raise Forbidden
+    wanted = _wanted(request)
+    found = _found(documents_for(principal, role=Role.MANAGER).ready(), wanted)
+    rows = Paginator(found, SHOWN).get_page(number_in(request.GET.get("page", "")))
+    context = {
+        "tab": "documents",
+        "bases": managed,
+        "kinds": {name: label for name, (label, _filter) in KINDS.items()},
+        "spans": {name: label for name, (label, _months) in SPANS.items()},
+        "wanted": wanted,
+        "rows": rows,
+        "documents": [_kept(document) for document in rows],
+        "keep": _kept_query(wanted),
+    }
+    return show(request, principal, "pages/console/documents.html", context, area="console")
+
+
+def _wanted(request: HttpRequest) -> Wanted:
+    said = {name: request.GET.get(name, "").replace("\0", "").strip()[:200] for name in Wanted.__slots__}
+    said["show"] = said["show"] if said["show"] in KINDS else "overdue"
+    said["span"] = said["span"] if said["span"] in SPANS else USUAL_SPAN
+    return Wanted(**said)
+
+
+def _kept_query(wanted: Wanted) -> str:
+    said = {name: getattr(wanted, name) for name in Wanted.__slots__}
+    return f"{urlencode({name: value for name, value in said.items() if value})}&"
+
+
+def _found(documents: DocumentQuerySet, wanted: Wanted) -> DocumentQuerySet:
+    months = SPANS[wanted.span][1]
+    day = timezone.now().date() - timedelta(days=months * DAYS_OF_A_MONTH)
+    found = KINDS[wanted.show][1](documents, day)
+    found = found.filter(knowledge_base__slug=wanted.base) if wanted.base else found
+    found = found.filter(owner__username__iexact=wanted.owner) if wanted.owner else found
+    found = found.titled_like(wanted.q) if wanted.q else found
+    order = ORDERS.get(wanted.show, OLDEST_FIRST)
+    return found.select_related("knowledge_base", "owner", "active_version", "use").order_by(*order)
+
+
+def _kept(document: Document) -> Kept:
+    use = getattr(document, "use", None) or DocumentUse()
+    return Kept(
+        document.id,
+        document.title,
+        document.knowledge_base.name,
+        document.owner.username if document.owner else "",
+        document.active_version.created_at if document.active_version else None,
+        document.review_by,
+        bool(document.review_by and document.review_by < timezone.now().date()),
+        use.cited_on,
+        use.opened_on,
+    )

@@ -1,0 +1,188 @@
+"""The administration's first page: what is asked, how it is answered, what comes in, and what needs somebody.
+
+Managers see what touches their knowledge bases, in numbers alone: neither who asked nor what.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime, tzinfo
+from typing import Any, Final
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+from django.views.decorators.http import require_safe
+
+from cairn.access.models import Role
+from cairn.access.rules import documents_for, knowledge_bases_for
+from cairn.access.scope import Principal
+from cairn.errors import Forbidden
+from cairn.library.models import KnowledgeBase
+from cairn.settings import environment
+from ingestion.statistics import ended_by_day, jobs_in, waiting
+from retrieval.models import IndexGeneration
+from retrieval.statistics import questions
+from retrieval.statistics.periods import Period
+from web.charts import Chart, Series, lines, stacked
+from web.pages.door import page, show
+from web.pages.tiles import tiles_of
+from web.verifying.running import leaked
+
+PERIODS: Final = {7: gettext_lazy("7 days"), 30: gettext_lazy("30 days"), 90: gettext_lazy("90 days")}
+USUAL: Final = 30
+THOUSAND: Final = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What is looked at. `bases`: None for everything, which admins alone see."""
+
+    period: Period
+    before: Period
+    zone: tzinfo
+    bases: Collection[UUID] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    text: str
+    url: str
+    is_urgent: bool = False
+
+
+@require_safe
+@page
+def index(request: HttpRequest, principal: Principal) -> HttpResponse:
+    managed = list(knowledge_bases_for(principal, role=Role.MANAGER).order_by("name", "id"))
+    if not managed and not principal.is_admin:
+        raise Forbidden
+    days = _days(request.GET.get("days", ""))
+    chosen = next((base for base in managed if base.slug == request.GET.get("kb", "")), None)
+    looked = _looked(principal, managed, chosen, days)
+    context = {
+        "tab": "overview",
+        "periods": PERIODS,
+        "days": days,
+        "zone": str(looked.zone),
+        "bases": managed,
+        "chosen": chosen,
+        "needs": _needs(principal),
+        **_figures(looked),
+    }
+    return show(request, principal, "pages/console/overview.html", context, area="console")
+
+
+def _days(text: str) -> int:
+    return next((days for days in PERIODS if str(days) == text), USUAL)
+
+
+def _looked(
+    principal: Principal, managed: Sequence[KnowledgeBase], chosen: KnowledgeBase | None, days: int
+) -> Looked:
+    zone = ZoneInfo(environment().time_zone)
+    period = Period.ending(datetime.now(zone).date(), days, zone)
+    shown = [base.id for base in ([chosen] if chosen else managed)]
+    everything = principal.is_admin and chosen is None
+    return Looked(period, period.before(zone), zone, None if everything else shown)
+
+
+def _figures(looked: Looked) -> dict[str, Any]:
+    asked = questions.asked_in(looked.period, looked.bases)
+    before = questions.asked_in(looked.before, looked.bases)
+    jobs = jobs_in(looked.bases)
+    return {
+        "tiles": tiles_of(questions.summary_of(asked), questions.summary_of(before)),
+        "charts": [*_question_charts(looked.period, asked), _ingestion_chart(looked, jobs)],
+        "tokens": questions.tokens_of(asked),
+        "queue": waiting(jobs),
+    }
+
+
+def _question_charts(period: Period, asked: Any) -> list[Chart]:
+    counts = questions.counts_by_day(asked, period)
+    days = period.days
+
+    def counted(label: str, name: str, tone: str) -> Series:
+        return Series(label, [getattr(each, name) for each in counts], tone)
+
+    return [
+        stacked(
+            "verdicts",
+            _("Questions"),
+            days,
+            [
+                counted(_("Supported"), "supported", "good"),
+                counted(_("Partly supported"), "partial", "middling"),
+                counted(_("Refused"), "refused", "poor"),
+                counted(_("Stopped or failed"), "unfinished", "none"),
+            ],
+        ),
+        stacked("people", _("People asking"), days, [counted(_("People"), "people", "good")]),
+        stacked(
+            "feedback",
+            _("Feedback"),
+            days,
+            [counted(_("Helpful"), "up", "good"), counted(_("Not helpful"), "down", "poor")],
+        ),
+        _latency_chart("first", _("Until the first words"), period, asked, "first_token_ms"),
+        _latency_chart("whole", _("Until the whole answer"), period, asked, "total_ms"),
+    ]
+
+
+def _latency_chart(name: str, title: str, period: Period, asked: Any, field: str) -> Chart:
+    found = questions.percentiles_by_day(asked, field, period)
+    series = [
+        Series(_("Half are faster than"), [_seconds(each.p50) for each in found], "good"),
+        Series(_("19 of 20 are faster than"), [_seconds(each.p95) for each in found], "middling"),
+    ]
+    return lines(name, title, period.days, series, unit=_("s"), decimals=1)
+
+
+def _seconds(milliseconds: int | None) -> float | None:
+    return None if milliseconds is None else milliseconds / THOUSAND
+
+
+def _ingestion_chart(looked: Looked, jobs: Any) -> Chart:
+    period = looked.period
+    ended = ended_by_day(jobs, period.days, period.begin, period.end, looked.zone)
+    series = [
+        Series(_("Searchable"), [each.ready for each in ended], "good"),
+        Series(_("Failed"), [each.failed for each in ended], "bad"),
+    ]
+    return stacked("ingestion", _("Documents read"), period.days, series)
+
+
+def _needs(principal: Principal) -> list[Need]:
+    """Most urgent first; nothing that the principal could do nothing about."""
+    return [*_needs_of_install(principal), *_needs_of_documents(principal)]
+
+
+def _needs_of_install(principal: Principal) -> list[Need]:
+    if not principal.administers:
+        return []
+    needs = []
+    if leaked():
+        text = _("The last access check found a leak.")
+        needs.append(Need(text, reverse("pages:console-access-checks"), is_urgent=True))
+    if IndexGeneration.objects.exclude(error="").exists():
+        needs.append(Need(_("Building the index has stopped with an error."), reverse("pages:console-index")))
+    return needs
+
+
+def _needs_of_documents(principal: Principal) -> list[Need]:
+    documents = documents_for(principal, role=Role.MANAGER)
+    today = datetime.now(ZoneInfo(environment().time_zone)).date()
+    failed, overdue = documents.failed().count(), documents.filter(review_by__lt=today).count()
+    needs = []
+    if failed:
+        text = ngettext("%(n)s document could not be read.", "%(n)s documents could not be read.", failed)
+        needs.append(Need(text % {"n": failed}, reverse("pages:console-ingestion")))
+    if overdue:
+        text = ngettext(
+            "%(n)s document is past its review date.", "%(n)s documents are past their review date.", overdue
+        )
+        needs.append(Need(text % {"n": overdue}, f"{reverse('pages:console-documents')}?show=overdue"))
+    return needs
