@@ -9,13 +9,15 @@
 # make bench   speed and memory, as a table and as JSON
 # make bench-ingest   how fast documents become searchable, against the bare encoder
 # make bench-search   how fast search and answers are, at 100,000 passages and with 50 people at once
+# make screenshots   pictures of every page, in light, dark, high contrast and on a phone, in screenshots/
+# make bench-pages   how fast pages are for who looks at them, by the browser's own entries
 # make clean   remove what make made; your data in var/ stays
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help up test test-all test-faults test-postgres lint texts audit-dependencies bench bench-ingest bench-search clean
+.PHONY: help up test test-all test-faults test-postgres lint texts audit-dependencies bench bench-ingest bench-search bench-pages screenshots clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -65,6 +67,12 @@ bench-ingest: $(DEV)
 
 bench-search: $(DEV)
 	$(BIN)/python -m tests.bench.search $(ARGS)
+
+bench-pages: $(DEV)
+	$(BIN)/python -m tests.bench.pages $(ARGS)
+
+screenshots: $(DEV)
+	$(BIN)/python -m tests.tour.screenshots $(ARGS)
 
 clean:
 	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

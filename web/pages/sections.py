@@ -68,6 +68,7 @@ SECTIONS: Final[Sequence[tuple[Text, Sequence[Section]]]] = (
         (
             Section("audit", _("Audit"), "console-audit", Takes.ADMIN),
             Section("access-checks", _("Access check"), "console-access-checks", Takes.ADMIN),
+            Section("components", _("Components"), "console-components", Takes.ADMIN),
         ),
     ),
 )

@@ -301,6 +301,7 @@ ROUTES: list[Route] = [
     page("GET", "/admin/access-checks", Guard.ADMIN),
     fragment("GET", "/admin/knowledge-bases/{slug}/retention", Guard.MANAGER),
     page("GET", "/admin/audit", Guard.ADMIN),
+    page("GET", "/admin/components", Guard.ADMIN),
     page("GET", "/admin/limits", Guard.ADMIN),
     page("POST", "/admin/limits", Guard.ADMIN, form={"subject": "everyone"}),
     page("GET", "/admin/keys", Guard.ADMIN),
