@@ -19,11 +19,12 @@ ANSWER: Final = """Up to **ten days** may be carried over into the next year.
 
 def main() -> None:
     django.setup()
+    from django.conf import settings
+    from django.test import Client
+
     from cairn.access.principals import principal_for_user
     from cairn.access.services import knowledge_base_create
     from cairn.accounts.models import User
-    from django.conf import settings
-    from django.test import Client
 
     documents, messages = int(sys.argv[1]), int(sys.argv[2])
     admin = User.objects.get(username="admin")

@@ -1,7 +1,7 @@
 """How fast pages are for who looks at them: `python -m tests.bench.pages [--json FILE]`.
 
-All figures are the browser's own performance entries: first and largest contentful paint, how long the page took
-to answer clicks and keys, the longest task, and bytes as they came over the wire. Nothing is cached.
+All figures are the browser's own performance entries: first and largest contentful paint, how long the page
+took to answer clicks and keys, the longest task, and bytes as they came over the wire. Nothing is cached.
 """
 
 import argparse
@@ -30,7 +30,8 @@ LISTEN: Final = """() => {
     .observe({ type, buffered: true, ...more });
   on("largest-contentful-paint", (entry) => { seen.lcp = entry.startTime; });
   on("longtask", (entry) => { seen.longest = Math.max(seen.longest, entry.duration); });
-  on("event", (entry) => { if (entry.interactionId) seen.answered.push(entry.duration); }, { durationThreshold: 16 });
+  const answered = (entry) => entry.interactionId && seen.answered.push(entry.duration);
+  on("event", answered, { durationThreshold: 16 });
 }"""
 READ: Final = """() => {
   const sum = (kind) => performance.getEntriesByType("resource")

@@ -132,9 +132,27 @@ def test_no_rule_takes_sides() -> None:
     assert [each for each in rules() if each[1] == "text-align" and each[2] in {"left", "right"}] == []
 
 
-def test_scripts_are_small() -> None:
-    folder = Path(str(finders.find("js/shell.js"))).parents[1]
-    scripts = [*folder.glob("js/**/*.js"), *folder.glob("vendor/**/*.js")]
-    size = sum(len(gzip.compress(path.read_bytes())) for path in scripts)
-    assert len(scripts) > 20
-    assert size < 60_000, f"{size} bytes of JavaScript, compressed"
+ENTRIES: Final = ("theme", "shell", "i18n")
+"""On every page, beside htmx and what the page itself is for."""
+
+
+def scripts() -> dict[str, Path]:
+    folder = Path(str(finders.find("js/shell.js"))).parent
+    return {path.stem: path for path in folder.glob("*.js")}
+
+
+def loaded(name: str, known: dict[str, Path]) -> set[str]:
+    """The script, and all that it imports."""
+    imported = re.findall(r'from "\./([\w-]+)\.js"', known[name].read_text())
+    return {name}.union(*(loaded(each, known) for each in imported))
+
+
+def test_no_page_loads_many_scripts() -> None:
+    known = scripts()
+    htmx = Path(str(finders.find("vendor/htmx-2.0.11.min.js")))
+    for name in known:
+        wanted = loaded(name, known).union(*(loaded(each, known) for each in ENTRIES))
+        size = sum(
+            len(gzip.compress(path.read_bytes())) for path in [htmx, *(known[each] for each in wanted)]
+        )
+        assert size < 60_000, f"a page with {name}.js loads {size} bytes, compressed"
