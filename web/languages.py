@@ -15,10 +15,19 @@ PROGRAMS = ("/api/", "/v1/", "/scim/", "/metrics", "/healthz", "/readyz")
 """What answers programs does so in English, and stores nothing in the language of who happened to ask."""
 
 
+SCRIPTS = "/api/"
+"""What scripts of pages call, too."""
+_KEPT = "_cairn_script_language"
+
+
 class LanguageMiddleware(MiddlewareMixin):
     def process_request(self, request: HttpRequest) -> None:
-        programs = request.path_info.startswith(PROGRAMS)
-        translation.activate(ENGLISH if programs else language_of(request))
+        if request.path_info.startswith(PROGRAMS):
+            translation.activate(ENGLISH)
+            if request.path_info.startswith(SCRIPTS) and settings.SESSION_COOKIE_NAME in request.COOKIES:
+                setattr(request, _KEPT, language_of(request))
+        else:
+            translation.activate(language_of(request))
 
     def process_response(self, _request: HttpRequest, response: HttpResponse) -> HttpResponse:
         if response.headers.get("Content-Type", "").startswith("text/html"):
@@ -28,6 +37,12 @@ class LanguageMiddleware(MiddlewareMixin):
 
 def language_of(request: HttpRequest) -> str:
     return next(filter(is_offered, _wishes(request)), settings.DEFAULT_LANGUAGE)
+
+
+def script_language(request: HttpRequest) -> str:
+    """Of the page whose script sends a request to the API; English for keys."""
+    by_key = "Authorization" in request.headers
+    return ENGLISH if by_key else str(getattr(request, _KEPT, ENGLISH))
 
 
 def is_offered(code: str) -> bool:

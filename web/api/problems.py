@@ -15,6 +15,7 @@ from django.db import DataError, IntegrityError, InterfaceError, OperationalErro
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.http.multipartparser import MultiPartParserError
 from django.http.request import RawPostDataException, UnreadablePostError
+from django.utils import translation
 from django.views import defaults
 from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError
@@ -34,10 +35,13 @@ from cairn.errors import (
     UnsupportedMedia,
 )
 from cairn.library.storage import FULL, NO_ROOM
+from web.languages import ENGLISH, script_language
+from web.telling import told
 
 log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
+TOLD = ("title", "detail")
 MOST_ERRORS = 20
 LONGEST_NAME = 100  # of a field, in what is said of it
 
@@ -118,8 +122,11 @@ def problem_data(error: CairnError) -> dict[str, Any]:
     return data
 
 
-def problem(error: CairnError) -> HttpResponse:
-    response = JsonResponse(problem_data(error), status=error.status, content_type=MEDIA_TYPE)
+def problem(error: CairnError, request: HttpRequest | None = None) -> HttpResponse:
+    """To a page's script in the language of the page."""
+    with translation.override(script_language(request) if request else ENGLISH):
+        data = {name: told(value) if name in TOLD else value for name, value in problem_data(error).items()}
+    response = JsonResponse(data, status=error.status, content_type=MEDIA_TYPE)
     if isinstance(error, NotSignedIn):
         response["WWW-Authenticate"] = "Bearer"
     if isinstance(error, TransientError):
@@ -130,8 +137,8 @@ def problem(error: CairnError) -> HttpResponse:
 def handlers_add(api: NinjaAPI) -> None:
     """One handler for all: ninja's own ones for its errors would win over a general one."""
 
-    def handle(_request: HttpRequest, error: Exception | type[Exception]) -> HttpResponse:
-        return problem(as_cairn_error(error if isinstance(error, Exception) else error()))
+    def handle(request: HttpRequest, error: Exception | type[Exception]) -> HttpResponse:
+        return problem(as_cairn_error(error if isinstance(error, Exception) else error()), request)
 
     for kind in (Exception, Http404, HttpError, NinjaValidationError, AuthenticationError):
         api.add_exception_handler(kind, handle)

@@ -6,17 +6,17 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.utils.translation import gettext, gettext_noop
+from django.utils.translation import gettext, gettext_lazy
 
 from cairn.library.models import Document, DocumentVersion, VersionState
 from ingestion.models import Job, Stage
 from web.telling import told
 
 STATUSES = (
-    ("ready", gettext_noop("Ready")),
-    ("queued", gettext_noop("Waiting")),
-    ("processing", gettext_noop("Being read")),
-    ("failed", gettext_noop("Failed")),
+    ("ready", gettext_lazy("Ready")),
+    ("queued", gettext_lazy("Waiting")),
+    ("processing", gettext_lazy("Being read")),
+    ("failed", gettext_lazy("Failed")),
 )
 LABELS = dict(STATUSES)
 
@@ -42,7 +42,7 @@ class DocumentRow:
 
     @property
     def status_label(self) -> str:
-        return gettext(LABELS.get(self.status, self.status))
+        return str(LABELS.get(self.status, self.status))
 
     @property
     def cancellable(self) -> bool:

@@ -15,8 +15,10 @@ from django.test import Client
 from django.utils import translation
 
 from cairn.accounts.models import User
+from cairn.accounts.services import api_key_create
 from cairn.audit.models import Event
 from tests import translations
+from tests.conftest import PASSWORD
 from web.subject_export import subject_export
 
 GERMAN = {"HTTP_ACCEPT_LANGUAGE": "de-AT,de;q=0.9,en;q=0.5"}
@@ -95,9 +97,25 @@ def _unzipped(content: bytes) -> bytes:
 def test_programs_are_answered_in_english(signed_in: Callable[[User], Client], rob: User) -> None:
     client = signed_in(rob)
     client.post("/account/language", {"language": "de"})
-    response = client.get("/api/v1/documents/none", **GERMAN)  # type: ignore[arg-type]
+    _, key = api_key_create(user=rob, label="program")
+    headers = {"Accept-Language": "de", "Authorization": f"Bearer {key}"}
+    response = client.get("/api/v1/documents/none", headers=headers)
     assert response.json()["title"] == "There is no such thing, or you may not see it"
     assert "Content-Language" not in response
+
+
+def test_scripts_are_told_in_the_language_of_their_page(
+    signed_in: Callable[[User], Client], admin: User
+) -> None:
+    client = signed_in(admin)
+    client.post("/account/language", {"language": "de"})
+    response = client.post(
+        "/api/v1/users", {"username": "ROB\u00fc", "password": PASSWORD}, "application/json"
+    )
+    again = client.post("/api/v1/users", {"username": "rob\u00fc", "password": PASSWORD}, "application/json")
+    assert first.status_code == 201
+    assert again.json()["detail"] == "Es gibt schon ein Konto namens „rob\u00fc“."
+    assert again.json()["code"] == "conflict"
 
 
 def test_other_languages_bring_their_catalog_for_scripts(client: Client, db: None) -> None:

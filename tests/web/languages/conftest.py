@@ -1,0 +1,25 @@
+from tests.web.security.conftest import (
+    admin,
+    base,
+    document,
+    files_in_memory,
+    index,
+    mia,
+    parts,
+    quick_passwords,
+    rob,
+    world,
+)
+
+__all__ = [
+    "admin",
+    "base",
+    "document",
+    "files_in_memory",
+    "index",
+    "mia",
+    "parts",
+    "quick_passwords",
+    "rob",
+    "world",
+]
