@@ -79,7 +79,10 @@ NAMES = (
     "MB",
     "KB",
 )
-CODES = "//*[contains(@class, 'avatar')] | //select[@id='audit-action'] | //*[@aria-labelledby='audit-title']//tbody"
+CODES = (
+    "//*[contains(@class, 'avatar')] | //select[@id='audit-action']"
+    " | //section[@aria-labelledby='audit-title']//tbody"
+)
 """The beginnings of names, and what the audit log holds, which is the same for programs and people."""
 _MARKED = re.compile(r"⟦[^⟦⟧]*⟧")
 _WORD = re.compile(r"[^\W\d_]{2,}")
