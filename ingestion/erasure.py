@@ -19,6 +19,7 @@ from ingestion.partial import uploads_drop
 from ingestion.scrubbing import scrub
 from retrieval import conversations
 from retrieval.evaluation import gold_rows, runs
+from retrieval.gaps import services as gaps
 
 
 class Points(Protocol):
@@ -43,6 +44,7 @@ def erase(receipt_id: UUID, index: Points) -> None:
     if kind == "knowledge-base":
         uploads_drop(PartialUpload.objects.filter(knowledge_base=UUID(identity)))
         _add(receipt, Counter(rows=KnowledgeBase.objects.filter(pk=identity).delete()[0]))
+        gaps.knowledge_bases_forget()
     _close(receipt)
     scrub()
 
@@ -68,6 +70,7 @@ def _erase_document(document: Document, index: Points, receipt: Receipt) -> None
     with transaction.atomic():
         removed["quotes"] = conversations.forget_document(document.id) + runs.forget_document(document)
         gold_rows.forget_document(document.id)
+        gaps.document_forget(document.id)
         ImportItem.objects.filter(document=document).update(source_uri=runs.DELETED, message="")
         removed["chunks"] = Chunk.objects.filter(version__document=document).count()
         keys, _ = IdempotencyKey.objects.filter(document=document.id).delete()

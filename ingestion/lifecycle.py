@@ -264,3 +264,16 @@ def renew(tokens: Collection[uuid.UUID]) -> dict[uuid.UUID, bool]:
     held = Job.objects.filter(lease__in=tokens)
     held.update(lease_until=Now() + LEASE, updated_at=Now())
     return {token: asked for token, asked in held.values_list("lease", "cancel_requested") if token}
+
+
+def version_withdraw(document: Document, *, message: str) -> None:
+    """Within a transaction: out of every answer with its commit, as if it had been cancelled. The sweeper
+    removes its passages; a retry brings it back."""
+    row = Document.objects.select_for_update(of=("self",)).get(pk=document.pk)
+    cancel_all(Job.objects.filter(version__document=row))
+    row.active_version = None
+    row.save(update_fields=["active_version", "updated_at"])
+    versions = DocumentVersion.objects.filter(document=row, pk__in=[row.latest_version_id])
+    versions.update(state=VersionState.FAILED, error_code=Rejection.CANCELLED.value, error_message=message)
+    ended = Job.objects.filter(version__in=versions, stage=Stage.READY)
+    ended.update(stage=Stage.CANCELLED, stage_since=Now(), updated_at=Now())

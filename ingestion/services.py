@@ -221,7 +221,8 @@ def _submit(
     if upload.batch:
         require_takes_files(upload.batch)
     present = Document.objects.present().filter(knowledge_base=base)
-    document = present.with_versions().filter(source_key=upload.source_key).first()
+    rows = present.select_for_update(of=("self",)).with_versions()
+    document = rows.filter(source_key=upload.source_key).first()
     if document:
         _require_may_replace(document, upload, principal)
     _require_match(document, upload)
@@ -368,7 +369,9 @@ def document_update(*, document: Document, principal: Principal, changes: Mappin
     """`changes` holds what is to change of title, metadata, readers, owner (a user id), review_by,
     review_days."""
     with transaction.atomic():
-        _apply(document, changes, principal)
+        # As it is now: a worker may have flipped its version meanwhile.
+        row = Document.objects.select_for_update(of=("self",)).with_versions().get(pk=document.pk)
+        _apply(row, changes, principal)
         record(
             "document.changed",
             actor=principal.actor,

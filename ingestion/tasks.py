@@ -8,7 +8,18 @@ from celery import Task, shared_task
 
 from cairn.errors import Unavailable
 from cairn.library.models import Document
-from ingestion import erasure, lifecycle, pipeline, queue, retention, scrubbing, sweeper, watching
+from ingestion import (
+    erasure,
+    lifecycle,
+    pipeline,
+    queue,
+    retention,
+    scrubbing,
+    sweeper,
+    trying_again,
+    verified,
+    watching,
+)
 from ingestion.cleanup import refresh_stale
 from ingestion.models import Lane
 from ingestion.reindexing import runner
@@ -79,3 +90,13 @@ def watch(watch: str) -> None:
 def watch_due() -> None:
     for due in watching.watches_due():
         queue.enqueue_watch(due)
+
+
+@shared_task(name="ingestion.expire")
+def expire() -> None:
+    verified.answers_expire()
+
+
+@shared_task(name="ingestion.gaps_try")
+def gaps_try() -> None:
+    trying_again.gaps_try()

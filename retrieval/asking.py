@@ -14,7 +14,7 @@ from cairn.access.lookup import one_of, scope_for
 from cairn.access.rules import documents_for
 from cairn.access.scope import Principal, Scope
 from cairn.audit.services import record
-from cairn.errors import InvalidInput
+from cairn.errors import InvalidInput, error_coded
 from cairn.library.models import Grounding, KnowledgeBase
 from cairn.settings import environment
 from retrieval.answering import answer
@@ -31,6 +31,7 @@ from retrieval.conversations import (
     message_for,
 )
 from retrieval.engine import Engine, engine
+from retrieval.gaps.recording import refusal_record
 from retrieval.index.factory import active_generation
 from retrieval.index.protocol import Filters
 from retrieval.models import Channel, Conversation, Message, MessageState
@@ -68,10 +69,11 @@ def ask(
     parent: object | None = SHOWN,
     history: Sequence[Turn] | None = None,
     max_tokens: int | None = None,
+    passes_on: bool = True,
 ) -> Exchange:
     """`parent`: the message that it is asked after, None for none. `history`: what a program says was said
     before; then no conversation of Cairn's goes on, and none is shown. `max_tokens`: of the answer, if fewer
-    than usual."""
+    than usual. `passes_on`: if it is refused, those who keep the documents may learn of it."""
     if not question.strip():
         raise InvalidInput("The question is empty.")
     scope = scope_for(principal, knowledge_bases)
@@ -98,7 +100,22 @@ def ask(
     said = history_for(thread, after, principal) if history is None else list(history)[-HISTORY_TURNS:]
     most = min(filter(None, (max_tokens, environment().answer_max_tokens)))
     events = _events(message, scope, filters, parts, history=said, max_tokens=most)
-    return Exchange(message, _kept(message, scope, events, parts))
+    return Exchange(message, _kept(message, scope, events, parts, passes_on=passes_on))
+
+
+def asked_again(*, principal: Principal, question: str, knowledge_bases: Collection[object] | None) -> Answer:
+    """What the principal would be answered now. Nothing of it is kept."""
+    scope, parts = scope_for(principal, knowledge_bases), engine()
+    most = environment().answer_max_tokens
+    message = Message(question=question)
+    events = _events(message, scope, NO_FILTERS, parts, history=[], max_tokens=most, cancelled=lambda: False)
+    for event in events:
+        match event:
+            case Done():
+                return event.answer
+            case Failed():
+                raise error_coded(event.code, event.message)
+    raise AssertionError("answering ends with an answer or with what it failed of")
 
 
 def _place(
@@ -135,6 +152,7 @@ def _events(
     *,
     history: list[Turn],
     max_tokens: int,
+    cancelled: Callable[[], bool] | None = None,
 ) -> Iterator[AnswerEvent]:
     embedder = Remembering(parts.embedder)  # one for judging and answering, which embed the same blocks
 
@@ -151,7 +169,7 @@ def _events(
         locate=place_of,
         max_tokens=max_tokens,
         evidence_tokens=_evidence_tokens(),
-        cancelled=_stopped(message),
+        cancelled=cancelled or _stopped(message),
         answerability=answerability(embedder, parts.reader, calibration_of(parts.generation)),
         inference=parts.inference,
         rewrites=environment().rewrites_questions,
@@ -185,7 +203,7 @@ def _stopped(message: Message) -> Callable[[], bool]:
 
 
 def _kept(
-    message: Message, scope: Scope, events: Iterator[AnswerEvent], parts: Engine
+    message: Message, scope: Scope, events: Iterator[AnswerEvent], parts: Engine, *, passes_on: bool
 ) -> Iterator[AnswerEvent]:
     """Passes events on and keeps what they say; what was cut off keeps the text shown so far."""
     text: list[str] = []
@@ -199,7 +217,7 @@ def _kept(
                 case Sources():
                     hits = event.hits
                 case Done():
-                    _save(message, event.answer, scope, hits, parts)
+                    _save(message, event.answer, scope, hits, parts, passes_on=passes_on)
                     ended = True
                 case Failed():
                     _save_failed(message, event, scope, hits)
@@ -237,7 +255,15 @@ def _save_cut_off(message: Message, text: str, scope: Scope, hits: Sequence[Hit]
         question_count(message=message.pk, bases=_touched(scope, hits))
 
 
-def _save(message: Message, answer: Answer, scope: Scope, hits: Sequence[Hit], parts: Engine) -> None:
+def _save(
+    message: Message,
+    answer: Answer,
+    scope: Scope,
+    hits: Sequence[Hit],
+    parts: Engine,
+    *,
+    passes_on: bool,
+) -> None:
     """An answer from a document that was deleted or closed to the asker meanwhile is not kept."""
     with transaction.atomic():
         cited = {citation.document for citation in answer.citations}
@@ -256,8 +282,10 @@ def _save(message: Message, answer: Answer, scope: Scope, hits: Sequence[Hit], p
             model=answer.model,
             usage=asdict(answer.usage),
             timings=asdict(answer.timings),
-            trace=_trace(answer, scope, hits, parts),
+            trace={**_trace(answer, scope, hits, parts), "passes_on": passes_on},
         )
+        if passes_on and not stopped:
+            refusal_record(message, answer, scope)
         if readable:
             CitationRow.objects.bulk_create(_row(message, citation) for citation in answer.citations)
             documents_cited(cited)
@@ -289,6 +317,7 @@ def _trace(answer: Answer, scope: Scope, hits: Sequence[Hit], parts: Engine) -> 
     """Ids, scores and settings: with the chunks themselves, enough to replay the answer."""
     return {
         "knowledge_bases": sorted(str(base) for base in scope.readable),
+        "whole": scope.whole,
         "generation": (parts.generation or active_generation()).name,
         "hits": _traced(hits),
         "prompt_version": answer.prompt_version,

@@ -14,6 +14,7 @@ from cairn.access.rules import documents_for
 from cairn.access.scope import Principal
 from cairn.audit.services import record
 from cairn.errors import InvalidInput, NotFound
+from retrieval.gaps.recording import rating_record
 from retrieval.models import Channel, Citation, Conversation, Message, MessageState
 from retrieval.statistics.services import question_rate
 from retrieval.tree import Tree
@@ -115,6 +116,7 @@ def message_feedback(*, message: Message, rating: str, reason: str = "", comment
     with transaction.atomic():
         message.save(update_fields=["rating", "rating_reason", "rating_comment"])
         question_rate(message=message.pk, rating=rating)
+        rating_record(message)
     return message
 
 

@@ -21,6 +21,7 @@ from cairn.limits.models import Usage
 from ingestion.models import Import, PartialUpload, Receipt, Watch
 from retrieval.conversations import ShownMessage, messages_of_all_branches
 from retrieval.evaluation.models import EvaluationRun, GoldQuestion
+from retrieval.gaps.models import Gap, GapQuestion, VerifiedAnswer
 from retrieval.models import Conversation
 from web import auditing
 
@@ -151,6 +152,17 @@ def _message(shown: ShownMessage) -> Row:
     }
 
 
+def _gap_questions(user: User) -> Iterator[Row]:
+    """Which of their questions are shown to those who keep the documents, and how."""
+    rows = GapQuestion.objects.filter(message__conversation__user=user).order_by("created_at", "id")
+    yield from rows.values("message", "why", "taken_back", "with_name", "created_at")
+
+
+def _notices(user: User) -> Iterator[Row]:
+    rows = user.notices.order_by("created_at", "id")
+    yield from rows.values("kind", "gap", "message", "created_at", "read_at")
+
+
 def _uploads(user: User) -> Iterator[Row]:
     yield from _values(
         DocumentVersion.objects.filter(created_by=user),
@@ -169,6 +181,8 @@ def _made(user: User) -> Iterator[Row]:
         "gold_question": GoldQuestion.objects.filter(created_by=user),
         "receipt": Receipt.objects.filter(requested_by=user),
         "owned_document": Document.objects.filter(owner=user),
+        "owned_gap": Gap.objects.filter(owner=user),
+        "verified_answer": VerifiedAnswer.objects.filter(owner=user),
     }
     for kind, rows in owned.items():
         for row in _values(rows, "id", "created_at"):
@@ -204,6 +218,8 @@ MEMBERS: Final[dict[str, Callable[[User], Iterator[Row]]]] = {
     "second_factors": _second_factors,
     "sessions": _sessions,
     "conversations": _conversations,
+    "gap_questions": _gap_questions,
+    "notices": _notices,
     "uploads": _uploads,
     "made": _made,
     "usage": _usage,

@@ -15,6 +15,7 @@ from web.api import (
     conversations,
     documents,
     evaluations,
+    gaps,
     gold_questions,
     groups,
     imports,
@@ -24,6 +25,7 @@ from web.api import (
     library,
     limits,
     me,
+    notices,
     partial_uploads,
     search,
     users,
@@ -91,6 +93,9 @@ api.add_router("v1/search", search.router)
 api.add_router("v1/ask", ask.router)
 api.add_router("v1/conversations", conversations.router)
 api.add_router("v1/messages", conversations.messages)
+api.add_router("v1/messages", gaps.of_message)
+api.add_router("v1/gaps", gaps.router)
+api.add_router("v1/notices", notices.router)
 api.add_router("v1/evaluations", evaluations.router)
 api.add_router("v1/knowledge-bases", gold_questions.in_knowledge_base)
 api.add_router("v1/gold-questions", gold_questions.router)

@@ -42,6 +42,9 @@ class Question(Body):
     parent: Id | None = None
     model: Annotated[str, Field(max_length=200)] | None = None
     stream: fields.Yes = False
+    pass_on: fields.Yes = Field(
+        True, description="If it is refused, those who keep the documents see that it was asked"
+    )
 
 
 @router.post("", response=Answer, auth=needs("ask"), openapi_extra={"responses": {200: STREAMED}})
@@ -65,6 +68,7 @@ def _begin(principal: Principal, payload: Question) -> Asked:
             filters=payload.filters.as_filters(),
             conversation=payload.conversation,
             parent=payload.parent if "parent" in payload.model_fields_set else asking.SHOWN,
+            passes_on=payload.pass_on,
         ),
     )
 

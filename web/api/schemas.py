@@ -30,6 +30,7 @@ from ingestion.progress import Standing, standings
 from ingestion.sources import worth_another_try
 from retrieval import types as found
 from retrieval.conversations import ShownMessage
+from retrieval.gaps.models import VerifiedAnswer
 from retrieval.models import Citation as CitationRow
 from retrieval.models import Conversation as ConversationRow
 from retrieval.models import Message as MessageRow
@@ -489,8 +490,23 @@ def passage_url(document: UUID | str, chunk: UUID | str | None = None) -> str:
     return f"/library/documents/{document}{query}"
 
 
+class Verified(BaseModel):
+    """`by`: who vouches for it; null if that account is gone."""
+
+    by: str | None
+    until: date
+
+    @classmethod
+    def of(cls, version: DocumentVersion) -> "Verified | None":
+        """Of documents of `versions_of`. A version that was not published as verified is not."""
+        row: VerifiedAnswer | None = getattr(version.document, "verification", None)
+        if row is None or not row.vouches_for(version.sha256):
+            return None
+        return cls(by=row.owner.username if row.owner else None, until=row.until)
+
+
 class Citation(BaseModel):
-    """`version` is the number of the document's version that was quoted."""
+    """`version`: the number of the document's version that was quoted. `verified`: who vouches for it."""
 
     marker: int
     chunk: str
@@ -505,6 +521,7 @@ class Citation(BaseModel):
     boxes: list[Box]
     quote: str
     url: str
+    verified: Verified | None
 
     @classmethod
     def of(cls, citation: found.Citation | CitationRow, version: DocumentVersion) -> "Citation":
@@ -523,6 +540,7 @@ class Citation(BaseModel):
             boxes=list(citation.boxes),
             quote=citation.quote,
             url=passage_url(document.id, citation.chunk),
+            verified=Verified.of(version),
         )
 
 
@@ -531,7 +549,8 @@ Cited = found.Citation | CitationRow
 
 def versions_of(citations: Iterable[Cited]) -> dict[UUID, DocumentVersion]:
     """What the citations quote, in one query."""
-    return DocumentVersion.objects.select_related("document").in_bulk({c.version for c in citations})
+    rows = DocumentVersion.objects.select_related("document__verification__owner")
+    return rows.in_bulk({c.version for c in citations})
 
 
 def citations_of(citations: Iterable[Cited], versions: Mapping[UUID, DocumentVersion]) -> list[Citation]:

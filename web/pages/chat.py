@@ -16,6 +16,7 @@ from web.pages.rail import rail_of
 from web.pages.turns import turn_views
 
 HELP = "cairn-help"
+LONGEST_QUESTION = 4000
 QUESTIONS = (
     "How do I upload documents?",
     "Who can see my conversations?",
@@ -26,7 +27,9 @@ QUESTIONS = (
 @require_safe
 @page
 def new(request: HttpRequest, principal: Principal) -> HttpResponse:
-    return _chat(request, principal, {"turns": ()})
+    """`question` comes into the field, for who is told that it can be answered by now."""
+    question = request.GET.get("question", "").replace("\0", "").strip()[:LONGEST_QUESTION]
+    return _chat(request, principal, {"turns": (), "asked_again": question})
 
 
 @require_safe

@@ -15,6 +15,7 @@ from cairn.access.models import Role
 from cairn.access.rules import knowledge_bases_for
 from cairn.access.scope import Principal
 from cairn.errors import Forbidden, NotFound, NotSignedIn
+from retrieval.gaps.notices import notices_for
 from web.auth import SecondFactorMissing, principal_of, refuse_changes_while_viewing
 from web.pages.rail import rail_of
 from web.pages.sections import sections_open
@@ -86,6 +87,7 @@ def show(
         "area": area,
         "manages": manages,
         "edits": edits,
+        "unread": notices_for(principal).unread().count(),
         "sections": sections if area == "console" else (),
         "rail": rail_of(principal, current=str(conversation.id) if conversation else ""),
     }

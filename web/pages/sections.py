@@ -53,7 +53,13 @@ SECTIONS: Final[Sequence[tuple[Text, Sequence[Section]]]] = (
             Section("ingestion", _("Ingestion"), "console-ingestion", Takes.EDITING),
         ),
     ),
-    (_("Quality"), (Section("evaluation", _("Evaluation"), "console-evaluation", Takes.MANAGING),)),
+    (
+        _("Quality"),
+        (
+            Section("gaps", _("Knowledge gaps"), "console-gaps", Takes.EDITING),
+            Section("evaluation", _("Evaluation"), "console-evaluation", Takes.MANAGING),
+        ),
+    ),
     (
         _("People"),
         (

@@ -10,8 +10,9 @@ from django.utils.translation import gettext, ngettext
 
 from retrieval.conversations import ERASED, ShownMessage
 from retrieval.models import Message
-from web.api.schemas import Citation, citations_of, versions_of
+from web.api.schemas import Citation, Verified, citations_of, versions_of
 from web.markdown import render_markdown
+from web.pages.passing_on import passing_on_by_message
 from web.telling import number, told
 
 LONG_QUESTION = 160
@@ -21,15 +22,19 @@ REASONED = {"partial", "refused"}
 
 @dataclass(frozen=True, slots=True)
 class Source:
+    """`verified`: who vouches for it until when, if somebody does."""
+
     marker: int
     title: str
     where: str
+    verified: Verified | None
 
 
 @dataclass(frozen=True, slots=True)
 class TurnView:
     """`tone` is the verdict, or what became of the answer instead; `citations` go to the scripts.
-    `understood`: the standalone question, where it is not what was typed."""
+    `understood`: the standalone question, where it is not what was typed. `passing_on`: as in
+    `web.pages.passing_on`, empty where nobody is concerned."""
 
     id: UUID
     question: str
@@ -44,6 +49,7 @@ class TurnView:
     nearest: tuple[dict[str, object], ...]
     citations: list[dict[str, Any]]
     rating: str
+    passing_on: str
 
     @property
     def long(self) -> bool:
@@ -56,10 +62,18 @@ class TurnView:
 
 def turn_views(messages: Sequence[ShownMessage]) -> list[TurnView]:
     versions = versions_of(citation for shown in messages for citation in shown.citations)
-    return [_turn_view(shown, _by_marker(citations_of(shown.citations, versions))) for shown in messages]
+    passing_on = passing_on_by_message(shown.message for shown in messages)
+    return [
+        _turn_view(
+            shown,
+            _by_marker(citations_of(shown.citations, versions)),
+            passing_on.get(shown.message.id, ""),
+        )
+        for shown in messages
+    ]
 
 
-def _turn_view(shown: ShownMessage, citations: list[Citation]) -> TurnView:
+def _turn_view(shown: ShownMessage, citations: list[Citation], passing_on: str) -> TurnView:
     message = shown.message
     tone = _tone(shown)
     return TurnView(
@@ -72,10 +86,11 @@ def _turn_view(shown: ShownMessage, citations: list[Citation]) -> TurnView:
         verdict_line=_verdict_line(tone, message.mode, len(citations)),
         reason=told(message.reason) if tone in REASONED or shown.state == "failed" else "",
         unsupported=_unsupported(shown) if tone == "partial" else (),
-        sources=tuple(Source(c.marker, c.title, _where(c)) for c in citations),
+        sources=tuple(Source(c.marker, c.title, _where(c), c.verified) for c in citations),
         nearest=tuple(shown.nearest) if tone == "refused" else (),
         citations=[citation.model_dump(mode="json") for citation in citations],
         rating=message.rating,
+        passing_on=passing_on,
     )
 
 

@@ -78,9 +78,9 @@ def _asked(api: Api, base: str, question: GoldQuestion) -> tuple[Json, float]:
     conversation: Json = {}
     try:
         for earlier in question.history:
-            body = {"question": earlier, "knowledge_bases": [base], **conversation}
+            body = {"question": earlier, "knowledge_bases": [base], "pass_on": False, **conversation}
             conversation = _conversation(api.post("/api/v1/ask", body))
-        body = {"question": question.question, "knowledge_bases": [base], **conversation}
+        body = {"question": question.question, "knowledge_bases": [base], "pass_on": False, **conversation}
         answer, milliseconds = _timed(lambda: api.post("/api/v1/ask", body))
         conversation = _conversation(answer)
         return answer, milliseconds

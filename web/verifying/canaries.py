@@ -16,7 +16,7 @@ from cairn.access.models import Role
 from cairn.access.principals import principal_for_user
 from cairn.access.scope import Principal
 from cairn.access.services import grant_give, grants_replace, knowledge_base_create
-from cairn.accounts.models import Group, User
+from cairn.accounts.models import CANARIES, Group, User
 from cairn.accounts.services import api_key_create, user_create
 from cairn.errors import CairnError, NotFound
 from cairn.library.models import Document, KnowledgeBase
@@ -25,7 +25,7 @@ from ingestion.services import document_submit, knowledge_base_delete
 
 log = logging.getLogger(__name__)
 
-PREFIX: Final = "access-check-"
+PREFIX: Final = CANARIES
 KEY_LIFE: Final = timedelta(minutes=30)
 _SYLLABLES: Final = tuple(a + b for a in "bdfgklmnprstvz" for b in "aeiou")
 

@@ -68,6 +68,11 @@ def people_in(base: KnowledgeBase) -> "QuerySet[User]":
     return User.objects.filter(_holds(base, tuple(Role)), is_active=True)
 
 
+def people_holding(base: KnowledgeBase, role: Role) -> "QuerySet[User]":
+    """Active people who have at least this role there, admins among them."""
+    return User.objects.filter(_holds(base, [each for each in Role if each.allows(role)]), is_active=True)
+
+
 def people_reading(document: Document) -> "QuerySet[User]":
     """Active people who may read the document."""
     people = people_in(document.knowledge_base)

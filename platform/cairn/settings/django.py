@@ -83,6 +83,7 @@ INSTALLED_APPS = [
     "retrieval",
     "retrieval.evaluation",
     "retrieval.statistics",
+    "retrieval.gaps",
     "ingestion",
     "web.identity",
     "allauth",
@@ -238,6 +239,10 @@ CELERY_BEAT_SCHEDULE = {
     "seal": {"task": "audit.seal", "schedule": 5.0},
     "retain": {"task": "ingestion.retain", "schedule": 600.0},
     "verify": {"task": "web.verify_access_due", "schedule": 600.0},
+    "gaps-group": {"task": "gaps.group", "schedule": min(10.0, _env.sweep_seconds)},
+    "gaps-tell": {"task": "gaps.tell", "schedule": min(10.0, _env.sweep_seconds)},
+    "gaps-try": {"task": "ingestion.gaps_try", "schedule": 60.0, "options": {"queue": "watches"}},
+    "expire": {"task": "ingestion.expire", "schedule": 600.0},
     "usage": {"task": "web.usage_tidy", "schedule": 3600.0},
 }
 # Redis hands a message out again when it has not been acknowledged for so long. It must exceed the longest

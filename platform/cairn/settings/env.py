@@ -159,6 +159,9 @@ class Environment(BaseSettings):
     conversation_retention_days: int = Field(
         0, ge=0, le=36500, description="Conversations unused for so many days are deleted; 0: never"
     )
+    gaps: bool = Field(
+        True, description="Questions that were refused or rated down are shown to who keeps the documents"
+    )
     followed_at_once: int = Field(50, ge=0, description="Imports, jobs and queues that one user may watch")
     cairn_fault: str = Field("", description="For tests: kill the worker at this point of a job")
     log_level: str = Field("WARNING", description="INFO tells of each job")

@@ -26,7 +26,7 @@ def test_all_that_is_listed_opens(
     grant(rob, Role.EDITOR)
     listed = {user.username: sections(signed_in(user), "/admin/ingestion") for user in (admin, mia, rob)}
     assert set(listed["rob"]) < set(listed["mia"]) < set(listed["ada"])
-    assert set(listed["rob"]) == {"/admin/ingestion"}
+    assert set(listed["rob"]) == {"/admin/ingestion", "/admin/gaps"}
     assert "/admin/users" not in listed["mia"]
     for user in (admin, mia, rob):
         client = signed_in(user)

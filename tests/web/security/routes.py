@@ -63,6 +63,12 @@ _COMPARE = {
     "knowledge_base": "{knowledge_base_id}",
     "questions": [{"id": "a", "question": "Why?", "kind": "paraphrase", "relevant": ["a.md"]}],
 }
+_VERIFIED = {
+    "knowledge_base": "{knowledge_base_id}",
+    "title": "Why?",
+    "text": "So.",
+    "until": "2999-12-31",
+}
 _UPLOAD = {"file": "file"}
 _SCIM = "urn:ietf:params:scim:schemas:core:2.0:{}"
 _SCIM_PATCH = {
@@ -193,6 +199,24 @@ ROUTES: list[Route] = [
     api("GET", "/gold-questions/{gold_question_id}", Guard.MANAGER_OR_404, MANAGE),
     api("PATCH", "/gold-questions/{gold_question_id}", Guard.MANAGER_OR_404, MANAGE, body={"history": []}),
     api("DELETE", "/gold-questions/{gold_question_id}", Guard.MANAGER_OR_404, MANAGE),
+    # Knowledge gaps
+    api("GET", "/gaps", Guard.SIGNED_IN, MANAGE),
+    api("GET", "/gaps/{gap_id}", Guard.MANAGER_OR_404, MANAGE),
+    api("PATCH", "/gaps/{gap_id}", Guard.MANAGER_OR_404, MANAGE, body={"note": "Ask the cook."}),
+    api("POST", "/gaps/{gap_id}/dismiss", Guard.MANAGER_OR_404, MANAGE, body={"reason": "No."}),
+    api("POST", "/gaps/{gap_id}/reopen", Guard.MANAGER_OR_404, MANAGE),
+    api("POST", "/gaps/{gap_id}/decline", Guard.MANAGER_OR_404, MANAGE),
+    api("POST", "/gaps/{gap_id}/merge", Guard.MANAGER_OR_404, MANAGE, body={"into": "{other_gap_id}"}),
+    api("POST", "/gaps/{gap_id}/questions/{asked_id}/split", Guard.MANAGER_OR_404, MANAGE, lets_in=409),
+    api("POST", "/gaps/{gap_id}/document", Guard.MANAGER_OR_404, MANAGE,
+        body={"document": "{document_id}"}),
+    api("PUT", "/gaps/{gap_id}/answer", Guard.MANAGER_OR_404, MANAGE, body=_VERIFIED),
+    api("POST", "/gaps/{gap_id}/renew", Guard.MANAGER_OR_404, MANAGE,
+        body={"until": "2999-12-31"}, lets_in=409),
+    api("PUT", "/messages/{message_id}/passing-on", Guard.OWNER, ASK, body={"passed_on": True}),
+    api("GET", "/notices", Guard.SIGNED_IN, ASK),
+    api("POST", "/notices/read", Guard.SIGNED_IN, ASK),
+    api("POST", "/notices/{notice_id}/read", Guard.OWNER, ASK),
     # Directories
     scim("GET", "/ServiceProviderConfig"),
     scim("GET", "/ResourceTypes"),
@@ -244,6 +268,10 @@ ROUTES: list[Route] = [
     fragment("GET", "/conversations", Guard.SIGNED_IN),
     page("GET", "/conversations/{conversation_id}", Guard.OWNER),
     fragment("GET", "/messages/{message_id}/rendered", Guard.OWNER),
+    fragment("POST", "/messages/{message_id}/passing-on", Guard.OWNER, form={"said": "yes"}),
+    page("GET", "/notices", Guard.SIGNED_IN),
+    page("POST", "/notices/read", Guard.SIGNED_IN, form={}),
+    page("POST", "/notices/{notice_id}/open", Guard.OWNER, form={}),
     page("GET", "/library", Guard.SIGNED_IN),
     fragment("GET", "/documents", Guard.SIGNED_IN),
     fragment("GET", "/documents/passages", Guard.SIGNED_IN),
@@ -293,6 +321,8 @@ ROUTES: list[Route] = [
     page("GET", "/admin/evaluation/knowledge-bases/{slug}", Guard.MANAGER),
     page("GET", "/admin/evaluation/gold-questions/new", Guard.MANAGES_SOMETHING),
     page("GET", "/admin/evaluation/gold-questions/{question_id}", Guard.MANAGER_OR_404),
+    page("GET", "/admin/gaps", Guard.EDITS_SOMETHING),
+    page("GET", "/admin/gaps/{gap_id}", Guard.MANAGER_OR_404),
     page("GET", "/admin/users", Guard.ADMIN),
     page("POST", "/admin/users/{user_id}/view-as", Guard.ADMIN),
     page("POST", "/admin/users/{user_id}/second-factor/reset", Guard.ADMIN),

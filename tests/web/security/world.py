@@ -30,6 +30,8 @@ from retrieval.conversations import conversation_start
 from retrieval.engine import Engine
 from retrieval.evaluation.gold import Kind
 from retrieval.evaluation.models import EvaluationRun, GoldQuestion
+from retrieval.gaps.grouping import base_key
+from retrieval.gaps.models import Gap, GapQuestion, Notice, NoticeKind, Why
 from retrieval.models import Citation, GenerationState, IndexGeneration, Message
 from tests.web.api.conftest import indexed
 from tests.web.security.guards import Actor
@@ -175,6 +177,7 @@ def _things(base: KnowledgeBase, manager: Principal, parts: Engine) -> dict[str,
         "run_id": str(run.id),
         "gold_question_id": str(gold.id),
         "question_id": str(gold.id),
+        **_gaps(base, message),
         "page": "1",
         "after": "0",
         "code": "no_text",
@@ -186,6 +189,24 @@ def _partial_upload(base: KnowledgeBase, owner: Principal) -> object:
     """Of one byte, which has not come yet."""
     said = {"title": SECRET}
     return upload_open(knowledge_base=base, principal=owner, filename="umbra.md", size=1, said=said).id
+
+
+def _gaps(base: KnowledgeBase, message: Message) -> dict[str, str]:
+    """One with the message as its only question, and one that it may be merged into."""
+    gap, other = (Gap.objects.create(base_key=base_key([base.id])) for _ in range(2))
+    for each in (gap, other):
+        each.knowledge_bases.add(base)
+    asked = GapQuestion.objects.create(message=message, gap=gap, why=Why.DOWN, bases=[str(base.id)])
+    spare = Message.objects.create(conversation=message.conversation, question=SECRET)
+    GapQuestion.objects.create(message=spare, gap=other, why=Why.DOWN, bases=[str(base.id)])
+    user = message.conversation.user_id
+    notice = Notice.objects.create(user_id=user, kind=NoticeKind.ASSIGNED, gap=gap)
+    return {
+        "gap_id": str(gap.id),
+        "other_gap_id": str(other.id),
+        "asked_id": str(asked.id),
+        "notice_id": str(notice.id),
+    }
 
 
 def _document(base: KnowledgeBase, manager: Principal, parts: Engine) -> Document:

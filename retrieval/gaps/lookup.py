@@ -1,0 +1,109 @@
+"""Gaps, for those who keep the knowledge bases, and for who was given one."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Count, Max, OuterRef, Q, QuerySet, Subquery, TextField, Value
+from django.db.models.functions import Coalesce, NullIf
+from django.utils import timezone
+
+from cairn.access.lookup import one_of
+from cairn.access.models import Role
+from cairn.access.people import people_holding
+from cairn.access.rules import documents_for, knowledge_bases_for
+from cairn.access.scope import Principal
+from cairn.accounts.models import User
+from cairn.library.models import Document, KnowledgeBase
+from retrieval.gaps.models import Gap, GapQuestion, VerifiedAnswer
+
+RECENT = timedelta(days=14)
+
+
+def gaps_for(principal: Principal) -> "QuerySet[Gap]":
+    """Of the knowledge bases that the principal manages, and those that are theirs where they edit.
+
+    What belongs to no knowledge base is for admins.
+    """
+    managed = Gap.objects.filter(knowledge_bases__in=knowledge_bases_for(principal, role=Role.MANAGER))
+    edited = knowledge_bases_for(principal, role=Role.EDITOR)
+    theirs = Gap.objects.filter(owner=principal.user, knowledge_bases__in=edited)
+    seen = Q(pk__in=managed.values("pk")) | Q(pk__in=theirs.values("pk"))
+    if principal.administers:
+        seen |= Q(base_key="")
+    return Gap.objects.filter(seen).exclude(questions=None, verified=None)
+
+
+def gap_for(principal: Principal, value: object) -> Gap:
+    row: Gap = one_of(gaps_shown(gaps_for(principal)), value)
+    return row
+
+
+def gaps_shown(rows: "QuerySet[Gap]") -> "QuerySet[Any]":
+    """With `title`, `asked` (how often), `last_asked`, and how often in each of the last two fortnights."""
+    first = GapQuestion.objects.filter(gap=OuterRef("pk")).order_by("created_at", "id")
+    nothing = Value("", output_field=TextField())
+    words = Coalesce(NullIf("message__standalone_question", nothing), "message__question")
+    now = timezone.now()
+    lately = Q(questions__created_at__gt=now - RECENT)
+    before = Q(questions__created_at__gt=now - 2 * RECENT) & ~lately
+    return (
+        rows.select_related(
+            "owner", "document", "verified__owner", "verified__document", "verified__knowledge_base"
+        )
+        .prefetch_related("knowledge_bases")
+        .annotate(
+            title=Coalesce(
+                Subquery(first.annotate(words=words).values("words")[:1]),
+                "verified__title",
+                nothing,
+                output_field=TextField(),
+            ),
+            asked=Count("questions"),
+            last_asked=Coalesce(Max("questions__created_at"), "created_at"),
+            lately=Count("questions", filter=lately),
+            before=Count("questions", filter=before),
+        )
+    )
+
+
+def verified_for(principal: Principal, gap: Gap) -> VerifiedAnswer | None:
+    """Only for who may read the knowledge base that it was published in."""
+    bases = knowledge_bases_for(principal)
+    rows = VerifiedAnswer.objects.select_related("gap", "document", "owner", "knowledge_base")
+    return rows.filter(gap=gap, knowledge_base__in=bases).first()
+
+
+def questions_of(gap: Gap) -> "QuerySet[GapQuestion]":
+    return gap.questions.select_related("message__conversation__user")
+
+
+def bases_of(gap: Gap, principal: Principal) -> "QuerySet[KnowledgeBase]":
+    """Where the principal may answer it: of its knowledge bases, or any if it belongs to none."""
+    edited = knowledge_bases_for(principal, role=Role.EDITOR).order_by("name", "id")
+    return edited.filter(gaps=gap) if gap.base_key else edited
+
+
+def owners_of(gap: Gap) -> "QuerySet[User]":
+    """Who may be given it: people who edit or manage one of its knowledge bases; else admins."""
+    people = User.objects.none()
+    for base in gap.knowledge_bases.filter(deleted_at=None):
+        people = people | people_holding(base, Role.EDITOR)
+    found = people if gap.base_key else User.objects.filter(is_admin=True, is_active=True)
+    return found.distinct().order_by("username")
+
+
+def documents_near(gap: Gap, principal: Principal) -> Sequence[Document]:
+    """Documents that its questions came near to, most often first, of those the principal may read."""
+    counts: dict[UUID, int] = {}
+    for question in gap.questions.select_related("message")[:200]:
+        for item in question.message.nearest:
+            document = UUID(str(item["document"]))
+            counts[document] = counts.get(document, 0) + 1
+    rows = documents_for(principal).with_versions().in_bulk(counts)
+    return sorted(rows.values(), key=lambda row: -counts[row.id])[:8]
+
+
+def documents_suggested(gap: Gap, principal: Principal) -> Sequence[Document]:
+    return list(documents_for(principal).with_versions().filter(pk__in=gap.suggested))

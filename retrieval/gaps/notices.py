@@ -1,0 +1,115 @@
+"""What people are told: who asked, that there is an answer; who owns a gap, what is to be done."""
+
+from collections.abc import Iterable
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from cairn.access.lookup import one_of
+from cairn.access.principals import principal_for_user
+from cairn.access.rules import documents_for
+from cairn.access.scope import Principal
+from cairn.accounts.models import User
+from cairn.errors import NotSignedIn
+from cairn.library.models import Document
+from retrieval.gaps.lookup import gaps_for
+from retrieval.gaps.models import Gap, GapQuestion, GapState, Notice, NoticeKind, NoticeQuerySet
+
+AT_ONCE = 50
+
+
+def notices_for(principal: Principal) -> "NoticeQuerySet":
+    """None of them for an admin who views as the user."""
+    mine = Notice.objects.filter(user=principal.user).select_related(
+        "gap__verified__document", "gap__document", "message"
+    )
+    return mine.none() if principal.viewer else mine
+
+
+def notice_for(principal: Principal, value: object) -> Notice:
+    return one_of(notices_for(principal), value)
+
+
+def notice_read(*, notice: Notice) -> Notice:
+    if notice.read_at is None:
+        notice.read_at = timezone.now()
+        notice.save(update_fields=["read_at"])
+    return notice
+
+
+def notices_read_all(*, principal: Principal) -> int:
+    return notices_for(principal).unread().update(read_at=timezone.now())
+
+
+def notify(user: User | UUID | None, kind: NoticeKind, gap: Gap) -> None:
+    """The owner of a gap. One that is unread says it already."""
+    identity = user.pk if isinstance(user, User) else user
+    if identity is not None:
+        Notice.objects.get_or_create(user_id=identity, kind=kind, gap=gap, message=None, read_at=None)
+
+
+def answering(gap: Gap) -> Document | None:
+    """The document that answers it, while it can be found."""
+    verified = getattr(gap, "verified", None)
+    if verified is not None:
+        document: Document | None = verified.document if verified.withdrawn_at is None else None
+    else:
+        document = gap.document
+    if document is None or document.deleted_at or document.active_version is None:
+        return None
+    return document if verified is None or document.active_version.sha256 == verified.sha256 else None
+
+
+def still_holds(notice: Notice, principal: Principal) -> bool:
+    """Whether the principal may still see what the notice is about."""
+    if notice.kind != NoticeKind.ANSWERED:
+        return gaps_for(principal).filter(pk=notice.gap_id).exists()
+    document = answering(notice.gap)
+    return document is not None and documents_for(principal).filter(pk=document.pk).exists()
+
+
+def askers_tell() -> int:
+    """Of gaps whose answer can be found by now; how many people."""
+    waiting = Gap.objects.filter(state=GapState.ANSWERED, told_at=None).order_by("answered_at")
+    rows = waiting.select_related("verified__document__active_version", "document__active_version")
+    return sum(_askers_tell(gap) for gap in rows[:AT_ONCE])
+
+
+def _askers_tell(gap: Gap) -> int:
+    document = answering(gap)
+    if document is None:
+        return 0
+    with transaction.atomic():
+        if not Gap.objects.filter(pk=gap.pk, told_at=None).update(told_at=timezone.now()):
+            return 0
+        questions = gap.questions.filter(taken_back=False).select_related("message__conversation__user")
+        waiting = questions.exclude(message__conversation__user__in=_told(gap))
+        told = [_tell(question, gap) for question in _latest(waiting) if _may_read(question, document)]
+    return len(told)
+
+
+def _told(gap: Gap) -> list[UUID]:
+    """Who knows already: a merged gap brings others."""
+    said = Notice.objects.filter(gap=gap, kind=NoticeKind.ANSWERED, created_at__gte=gap.answered_at)
+    return list(said.values_list("user", flat=True))
+
+
+def _latest(questions: "QuerySet[GapQuestion]") -> Iterable[GapQuestion]:
+    """One of each asker."""
+    return {question.message.conversation.user_id: question for question in questions}.values()
+
+
+def _may_read(question: GapQuestion, document: Document) -> bool:
+    """Who may not read it would be refused again."""
+    try:
+        principal = principal_for_user(question.message.conversation.user)
+    except NotSignedIn:
+        return False
+    return documents_for(principal).filter(pk=document.pk).exists()
+
+
+def _tell(question: GapQuestion, gap: Gap) -> Notice:
+    user = question.message.conversation.user_id
+    return Notice.objects.create(user_id=user, kind=NoticeKind.ANSWERED, gap=gap, message=question.message)

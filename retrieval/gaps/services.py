@@ -1,0 +1,174 @@
+"""What is done with a gap. Each is one transaction and leaves an audit event."""
+
+from collections.abc import Mapping
+from datetime import date
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+from django.utils import timezone
+
+from cairn.access.lookup import document_for
+from cairn.access.scope import Principal
+from cairn.audit.services import record
+from cairn.errors import Conflict, InvalidInput
+from cairn.library.models import Document
+from retrieval.gaps.lookup import owners_of
+from retrieval.gaps.models import Gap, GapQuestion, GapState, NoticeKind, VerifiedAnswer
+from retrieval.gaps.notices import notify
+from retrieval.gaps.recording import gaps_tidy
+
+
+def gap_update(*, gap: Gap, principal: Principal, changes: Mapping[str, Any]) -> Gap:
+    """`changes` holds what is to change of owner (a user id), due, note, closes_itself."""
+    with transaction.atomic():
+        row = _locked(gap)
+        before = row.owner_id
+        if "owner" in changes:
+            row.owner_id = _owner(row, changes["owner"])
+            row.state = _waiting_state(row)
+        for name in ("due", "note", "closes_itself"):
+            if name in changes:
+                setattr(row, name, changes[name])
+        row.save()
+        if row.owner_id and row.owner_id != before and row.owner_id != principal.user:
+            notify(row.owner_id, NoticeKind.ASSIGNED, row)
+        record("gap.changed", actor=principal.actor, subject=f"gap:{gap.id}", fields=sorted(changes))
+    return row
+
+
+def _locked(gap: Gap) -> Gap:
+    return Gap.objects.select_for_update().get(pk=gap.pk)
+
+
+def _owner(gap: Gap, value: UUID | None) -> UUID | None:
+    if value is not None and not owners_of(gap).filter(pk=value).exists():
+        raise InvalidInput("The owner must be somebody who edits or manages its knowledge base.")
+    return value
+
+
+def _waiting_state(gap: Gap) -> str:
+    if gap.state not in {GapState.OPEN, GapState.ASSIGNED}:
+        return gap.state
+    return GapState.ASSIGNED if gap.owner_id else GapState.OPEN
+
+
+def gap_dismiss(*, gap: Gap, reason: str, principal: Principal) -> Gap:
+    with transaction.atomic():
+        row = _locked(gap)
+        if row.state == GapState.ANSWERED:
+            raise Conflict("It is answered already.")
+        row.state, row.dismissed_reason, row.suggested, row.suggested_at = (
+            GapState.DISMISSED,
+            reason,
+            [],
+            None,
+        )
+        row.save()
+        record("gap.dismissed", actor=principal.actor, subject=f"gap:{gap.id}")
+    return row
+
+
+def gap_reopen(*, gap: Gap, actor: UUID | None) -> Gap:
+    """It has no answer, or not the right one. A verified answer stays, but for its gap."""
+    with transaction.atomic():
+        row = _locked(gap)
+        row.state = GapState.ASSIGNED if row.owner_id else GapState.OPEN
+        row.dismissed_reason, row.document, row.answered_at, row.told_at = "", None, None, None
+        row.save()
+        record("gap.reopened", actor=actor, subject=f"gap:{gap.id}")
+    return row
+
+
+def gap_merge(*, gap: Gap, into: Gap, principal: Principal) -> Gap:
+    """Its questions join the other. Conflict unless both belong to the same knowledge bases: else some would
+    see questions that are not for them."""
+    if gap.pk == into.pk:
+        raise InvalidInput("A gap cannot be merged with itself.")
+    with transaction.atomic():
+        rows = Gap.objects.select_for_update().order_by("id").in_bulk([gap.pk, into.pk])
+        if len(rows) < 2 or gap.base_key != into.base_key:
+            raise Conflict("Only gaps of the same knowledge bases can be merged.")
+        if VerifiedAnswer.objects.filter(gap=gap).exists():
+            raise Conflict("This gap has a verified answer. Merge the other one into it.")
+        GapQuestion.objects.filter(gap=gap).update(gap=into)
+        gap.notices.filter(message=None).delete()
+        gap.notices.update(gap=into)
+        Gap.objects.filter(pk=gap.pk).delete()
+        Gap.objects.filter(pk=into.pk, state=GapState.ANSWERED).update(told_at=None)
+        record("gap.merged", actor=principal.actor, subject=f"gap:{into.id}", merged=str(gap.id))
+    return into
+
+
+def question_split(*, question: GapQuestion, principal: Principal) -> Gap:
+    """Into a gap of its own, of the same knowledge bases."""
+    with transaction.atomic():
+        old = Gap.objects.select_for_update().get(questions=question)
+        if old.questions.count() < 2:
+            raise Conflict("It is the only question of this gap.")
+        gap = Gap.objects.create(base_key=old.base_key)
+        gap.knowledge_bases.set(old.knowledge_bases.all())
+        GapQuestion.objects.filter(pk=question.pk).update(gap=gap)
+        record("gap.split", actor=principal.actor, subject=f"gap:{gap.id}", split_from=str(old.id))
+    return gap
+
+
+def gap_link(*, gap: Gap, document_id: object, principal: Principal) -> Gap:
+    """A document answers it. It must lie in one of its knowledge bases, and the principal must see it."""
+    document = document_for(principal, document_id)
+    if gap.base_key and not gap.knowledge_bases.filter(pk=document.knowledge_base_id).exists():
+        raise InvalidInput("The document lies in another knowledge base.")
+    if VerifiedAnswer.objects.filter(gap=gap, withdrawn_at=None).exists():
+        raise Conflict("A verified answer stands here already.")
+    return gap_answered(gap=gap, document=document, actor=principal.actor)
+
+
+def gap_answered(*, gap: Gap, document: Document | None, actor: UUID | None) -> Gap:
+    """Those who asked are told once the document is found."""
+    with transaction.atomic():
+        row = _locked(gap)
+        row.state, row.document, row.answered_at, row.told_at = (
+            GapState.ANSWERED, document, timezone.now(), None,
+        )  # fmt: skip
+        row.dismissed_reason, row.suggested, row.suggested_at = "", [], None
+        row.save()
+        record("gap.answered", actor=actor, subject=f"gap:{gap.id}")
+    return row
+
+
+def suggestion_decline(*, gap: Gap, principal: Principal) -> Gap:
+    with transaction.atomic():
+        row = _locked(gap)
+        row.suggested, row.suggested_at = [], None
+        row.save(update_fields=["suggested", "suggested_at"])
+        record("gap.suggestion_declined", actor=principal.actor, subject=f"gap:{gap.id}")
+    return row
+
+
+def document_forget(document: UUID) -> None:
+    """It is being erased: with what somebody vouched for in it. What it answered is open again."""
+    with transaction.atomic():
+        verified = VerifiedAnswer.objects.filter(document=document)
+        answered = Gap.objects.filter(document=document) | Gap.objects.filter(verified__in=verified)
+        for gap in answered.distinct():
+            gap_reopen(gap=gap, actor=None)
+        verified.delete()
+        for gap in Gap.objects.filter(suggested__icontains=str(document)):
+            gap.suggested = [each for each in gap.suggested if each != str(document)]
+            gap.suggested_at = gap.suggested_at if gap.suggested else None
+            gap.save(update_fields=["suggested", "suggested_at"])
+        gaps_tidy()
+
+
+def knowledge_bases_forget() -> None:
+    """Of one that is gone, gaps that belonged to nothing else go with their questions."""
+    with transaction.atomic():
+        lone = Gap.objects.filter(knowledge_bases=None).exclude(base_key="")
+        GapQuestion.objects.filter(gap__in=lone).delete()
+        lone.delete()
+
+
+def until_in_future(until: date) -> date:
+    if until < timezone.localdate():
+        raise InvalidInput("The day until which it holds has passed.")
+    return until

@@ -1,0 +1,18 @@
+"""Celery's doors to the services."""
+
+from celery import shared_task
+
+from retrieval.gaps.grouping import questions_group
+from retrieval.gaps.notices import askers_tell
+from retrieval.gaps.recording import gaps_tidy
+
+
+@shared_task(name="gaps.group")
+def group() -> None:
+    questions_group()
+
+
+@shared_task(name="gaps.tell")
+def tell() -> None:
+    gaps_tidy()
+    askers_tell()

@@ -1,0 +1,521 @@
+"""Questions that were asked in vain: grouped, kept to those whom they concern, answered, and told of."""
+
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from cairn.access.models import Role
+from cairn.access.services import grant_give, grants_replace, knowledge_base_create
+from cairn.library.models import Document, KnowledgeBase
+from ingestion.models import Job, Stage
+from ingestion.parse.sandbox import ParserPool
+from ingestion.people import user_erase
+from ingestion.trying_again import gaps_try
+from ingestion.verified import answers_expire
+from retrieval.engine import Engine
+from retrieval.gaps.grouping import questions_group
+from retrieval.gaps.models import Gap, GapQuestion, Notice
+from retrieval.gaps.notices import askers_tell
+from retrieval.gaps.recording import gaps_tidy
+from tests.fakes import FakeChat, FakeEmbedder
+from tests.web.api.conftest import Caller, assert_problem, caller_for, indexed
+from tests.web.working import files_on_disk, work_at_once
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+LUNCH = "What is on the lunch menu of the cafeteria on Fridays?"
+LUNCH_AGAIN = "What is on the lunch menu of the cafeteria on Friday?"
+PARKING = "Where may visitors park their bicycles overnight?"
+ANSWER = "On Fridays the lunch menu of the cafeteria is fish with potatoes."
+
+
+@pytest.fixture
+def ria(base: KnowledgeBase, grant: Callable[[Caller, Role], None]) -> Caller:
+    """Reads `base`, and asks."""
+    caller = caller_for("ria")
+    grant(caller, Role.READER)
+    return caller
+
+
+@pytest.fixture
+def edith(base: KnowledgeBase, grant: Callable[[Caller, Role], None]) -> Caller:
+    caller = caller_for("edith")
+    grant(caller, Role.EDITOR)
+    return caller
+
+
+@pytest.fixture
+def working(
+    settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pool: ParserPool
+) -> Iterator[None]:
+    """What is published is read at once."""
+    files_on_disk(settings, tmp_path)
+    work_at_once(monkeypatch, pool, {})
+    return
+
+
+def ask(caller: Caller, question: str, **more: Any) -> dict[str, Any]:
+    answer: dict[str, Any] = caller.post("/ask", {"question": question, **more}).json()
+    return answer
+
+
+def refused(caller: Caller, question: str, base: KnowledgeBase, **more: Any) -> str:
+    """The id of the message."""
+    answer = ask(caller, question, knowledge_bases=[str(base.id)], **more)
+    assert answer["verdict"] == "refused", answer
+    return str(answer["id"])
+
+
+def gaps(caller: Caller, query: str = "") -> list[dict[str, Any]]:
+    items: list[dict[str, Any]] = caller.get(f"/gaps{query}").json()["items"]
+    return items
+
+
+def only_gap(caller: Caller) -> dict[str, Any]:
+    questions_group()
+    [gap] = gaps(caller)
+    whole: dict[str, Any] = caller.get(f"/gaps/{gap['id']}").json()
+    return whole
+
+
+def until(days: int = 30) -> str:
+    return (timezone.localdate() + timedelta(days=days)).isoformat()
+
+
+def publish(caller: Caller, gap: str, base: KnowledgeBase, **more: Any) -> Any:
+    said = {"knowledge_base": str(base.id), "title": LUNCH, "text": ANSWER, "until": until(), **more}
+    return caller.put(f"/gaps/{gap}/answer", said)
+
+
+def notices(caller: Caller) -> list[dict[str, Any]]:
+    items: list[dict[str, Any]] = caller.get("/notices").json()["items"]
+    return items
+
+
+# What is recorded, and how it is grouped ---------------------------------------------------------
+
+
+def test_refused_questions_of_one_meaning_are_one_gap(
+    parts: Engine, base: KnowledgeBase, mia: Caller, ria: Caller
+) -> None:
+    for question in (LUNCH, LUNCH_AGAIN, PARKING):
+        refused(ria, question, base)
+    assert questions_group() == 3
+    assert questions_group() == 0
+    found = {gap["title"]: gap["questions"] for gap in gaps(mia)}
+    assert found == {LUNCH: 2, PARKING: 1}
+
+
+def test_the_same_question_tried_again_in_one_conversation_counts_once(
+    parts: Engine, base: KnowledgeBase, mia: Caller, ria: Caller
+) -> None:
+    answer = ask(ria, LUNCH, knowledge_bases=[str(base.id)])
+    ask(ria, LUNCH, knowledge_bases=[str(base.id)], conversation=answer["conversation"], parent=None)
+    assert only_gap(mia)["questions"] == 1
+
+
+def test_an_answer_that_is_rated_down_is_a_gap_until_it_is_rated_up(
+    parts: Engine, base: KnowledgeBase, document: Document, mia: Caller, ria: Caller
+) -> None:
+    indexed(document, parts, "Employees get 25 days of leave a year.")
+    answer = ask(ria, "How many days of leave do employees get a year?")
+    assert answer["verdict"] == "supported"
+    assert not GapQuestion.objects.exists()
+    ria.post(f"/messages/{answer['id']}/feedback", {"rating": "down", "reason": "out of date"})
+    gap = only_gap(mia)
+    assert gap["knowledge_bases"] == [str(base.id)]
+    assert [(each["why"], each["reason"]) for each in gap["asked"]] == [("down", "out of date")]
+    ria.post(f"/messages/{answer['id']}/feedback", {"rating": "up"})
+    assert gaps(mia) == []
+
+
+def test_programs_made_for_openai_count_too(
+    parts: Engine, base: KnowledgeBase, mia: Caller, ria: Caller
+) -> None:
+    body = {"model": f"cairn/{base.slug}", "messages": [{"role": "user", "content": LUNCH}]}
+    said = ria.client.post(
+        "/v1/chat/completions", body, content_type="application/json",
+        headers={"Authorization": f"Bearer {ria.key}"},
+    )  # fmt: skip
+    assert said.json()["verdict"] == "refused"
+    assert only_gap(mia)["title"] == LUNCH
+
+
+def test_what_is_asked_to_check_access_or_to_measure_is_nobodys_concern(
+    parts: Engine, base: KnowledgeBase, grant: Callable[[Caller, Role], None], ria: Caller
+) -> None:
+    canary = caller_for("access-check-1-reader")
+    grant(canary, Role.READER)
+    refused(canary, LUNCH, base)
+    refused(ria, LUNCH, base, pass_on=False)
+    assert not GapQuestion.objects.exists()
+
+
+def test_an_install_may_do_without(
+    parts: Engine, base: KnowledgeBase, ria: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from retrieval.gaps import recording
+
+    off = recording.environment().model_copy(update={"gaps": False})
+    monkeypatch.setattr(recording, "environment", lambda: off)
+    refused(ria, LUNCH, base)
+    assert not GapQuestion.objects.exists()
+
+
+def test_without_the_model_the_same_words_are_grouped_and_another_model_sees_all_anew(
+    parts: Engine, base: KnowledgeBase, mia: Caller, ria: Caller
+) -> None:
+    embedder = parts.embedder
+    assert isinstance(embedder, FakeEmbedder)
+    for question in (LUNCH, LUNCH.upper(), LUNCH_AGAIN):
+        refused(ria, question, base)
+    embedder.broken = True
+    questions_group()
+    assert sorted(gap["questions"] for gap in gaps(mia)) == [1, 2]
+    embedder.broken, embedder.model = False, "another"
+    refused(ria, f"Please: {LUNCH}", base)
+    questions_group()
+    assert set(GapQuestion.objects.values_list("embedding_model", flat=True)) == {"another"}
+    assert len(gaps(mia)) == 2
+
+
+# Who sees what -----------------------------------------------------------------------------------
+
+
+def test_managers_see_questions_of_their_knowledge_bases_only(
+    parts: Engine, base: KnowledgeBase, mia: Caller, ria: Caller, edith: Caller, admin: Caller
+) -> None:
+    other = knowledge_base_create(name="Elsewhere", principal=admin.principal)
+    grant_give(knowledge_base=other, subject=f"user:{ria.user.id}", role=Role.READER, actor=None)
+    refused(ria, LUNCH, base)
+    refused(ria, PARKING, other)
+    refused(ria, PARKING, other)
+    questions_group()
+    assert [gap["title"] for gap in gaps(mia)] == [LUNCH]
+    assert gaps(edith) == gaps(ria) == []
+    hidden = next(gap for gap in gaps(admin) if gap["title"] == PARKING)
+    assert_problem(mia.get(f"/gaps/{hidden['id']}"), 404, "not_found")
+    grants_replace(knowledge_base=base, grants=[(f"user:{ria.user.id}", Role.READER)], actor=None)
+    assert gaps(mia) == []
+
+
+def test_the_same_words_asked_of_other_knowledge_bases_are_another_gap(
+    parts: Engine, base: KnowledgeBase, mia: Caller, ria: Caller, admin: Caller
+) -> None:
+    other = knowledge_base_create(name="Elsewhere", principal=admin.principal)
+    grant_give(knowledge_base=other, subject=f"user:{ria.user.id}", role=Role.READER, actor=None)
+    refused(ria, LUNCH, base)
+    refused(ria, LUNCH, other)
+    questions_group()
+    assert [gap["questions"] for gap in gaps(mia)] == [1]
+    mine, theirs = gaps(mia)[0], next(gap for gap in gaps(admin) if str(other.id) in gap["knowledge_bases"])
+    assert_problem(admin.post(f"/gaps/{theirs['id']}/merge", {"into": mine["id"]}), 409, "conflict")
+
+
+def test_what_belongs_to_no_knowledge_base_is_for_admins(
+    parts: Engine, base: KnowledgeBase, mia: Caller, rob: Caller, admin: Caller
+) -> None:
+    assert ask(rob, LUNCH)["verdict"] == "refused"
+    refused(rob, PARKING, base)  # which rob may not know of
+    questions_group()
+    assert gaps(mia) == []
+    assert {gap["title"]: gap["knowledge_bases"] for gap in gaps(admin)} == {LUNCH: [], PARKING: []}
+
+
+def test_a_question_asked_of_everything_belongs_to_the_knowledge_base_it_came_nearest_to(
+    parts: Engine, base: KnowledgeBase, document: Document, mia: Caller, ria: Caller
+) -> None:
+    indexed(document, parts, "The cafeteria is on the ground floor.")
+    answer = ask(ria, LUNCH)
+    assert answer["verdict"] == "refused"
+    assert answer["nearest"]
+    gap = only_gap(mia)
+    assert gap["knowledge_bases"] == [str(base.id)]
+    assert [each["document"] for each in gap["nearest"]] == [str(document.id)]
+
+
+def test_nobody_learns_who_asked_unless_they_say_so(
+    parts: Engine, base: KnowledgeBase, mia: Caller, ria: Caller, rob: Caller
+) -> None:
+    message = refused(ria, LUNCH, base)
+    gap = only_gap(mia)
+    assert gap["asked"][0]["asked_by"] is None
+    assert '"ria"' not in mia.get(f"/gaps/{gap['id']}").content.decode()
+    assert_problem(rob.put(f"/messages/{message}/passing-on", {"passed_on": False}), 404, "not_found")
+    ria.put(f"/messages/{message}/passing-on", {"passed_on": True, "with_name": True})
+    assert only_gap(mia)["asked"][0]["asked_by"] == "ria"
+
+
+def test_a_question_that_is_taken_back_is_gone_and_does_not_come_again(
+    parts: Engine, base: KnowledgeBase, mia: Caller, ria: Caller
+) -> None:
+    message = refused(ria, LUNCH, base)
+    assert only_gap(mia)["questions"] == 1
+    assert ria.put(f"/messages/{message}/passing-on", {"passed_on": False}).json()["passed_on"] is False
+    ria.post(f"/messages/{message}/feedback", {"rating": "down"})
+    assert questions_group() == 0
+    assert gaps(mia) == []
+    assert not Gap.objects.exists()
+
+
+def test_erasing_a_person_or_a_conversation_takes_their_questions_along(
+    parts: Engine, base: KnowledgeBase, mia: Caller, ria: Caller, edith: Caller, admin: Caller
+) -> None:
+    refused(ria, LUNCH, base)
+    answer = ask(edith, LUNCH_AGAIN, knowledge_bases=[str(base.id)])
+    gap = only_gap(mia)
+    assert gap["title"] == LUNCH
+    user_erase(user=ria.user, actor=None)
+    gap = only_gap(mia)
+    assert (gap["title"], gap["questions"]) == (LUNCH_AGAIN, 1)
+    edith.delete(f"/conversations/{answer['conversation']}")
+    assert gaps(mia) == []
+    gaps_tidy()
+    assert not Gap.objects.exists()
+
+
+# What is done with a gap -------------------------------------------------------------------------
+
+
+def test_a_gap_is_given_to_an_editor_who_then_sees_it_and_is_told(
+    parts: Engine, base: KnowledgeBase, mia: Caller, ria: Caller, edith: Caller
+) -> None:
+    refused(ria, LUNCH, base)
+    gap = only_gap(mia)["id"]
+    assert_problem(mia.patch(f"/gaps/{gap}", {"owner": str(ria.user.id)}), 422, "invalid")
+    said = mia.patch(f"/gaps/{gap}", {"owner": str(edith.user.id), "due": until(), "note": "Ask the cook."})
+    assert (said.json()["state"], said.json()["owner"]) == ("assigned", str(edith.user.id))
+    assert gaps(edith)[0]["note"] == "Ask the cook."
+    [notice] = notices(edith)
+    assert notice["kind"] == "assigned"
+    assert LUNCH in notice["text"]
+    assert notice["url"] == f"/admin/gaps/{gap}"
+    assert edith.post(f"/notices/{notice['id']}/read").json()["read_at"]
+    assert_problem(mia.post(f"/notices/{notice['id']}/read"), 404, "not_found")
+    assert edith.get("/notices?unread=true").json()["items"] == []
+    grants_replace(knowledge_base=base, grants=[(f"user:{mia.user.id}", Role.MANAGER)], actor=None)
+    assert gaps(edith) == []
+    [notice] = notices(edith)
+    assert notice["url"] is None
+    assert LUNCH not in notice["text"]
+
+
+def test_gaps_are_dismissed_with_a_reason_and_take_up_what_is_asked_again(
+    parts: Engine, base: KnowledgeBase, mia: Caller, ria: Caller
+) -> None:
+    refused(ria, LUNCH, base)
+    gap = only_gap(mia)["id"]
+    assert_problem(mia.post(f"/gaps/{gap}/dismiss", {"reason": " "}), 422, "invalid")
+    said = mia.post(f"/gaps/{gap}/dismiss", {"reason": "Not our business."}).json()
+    assert (said["state"], said["dismissed_reason"]) == ("dismissed", "Not our business.")
+    refused(ria, LUNCH_AGAIN, base)
+    assert only_gap(mia)["questions"] == 2
+    assert gaps(mia, "?state=open") == []
+    assert mia.post(f"/gaps/{gap}/reopen").json()["state"] == "open"
+
+
+def test_gaps_are_merged_and_questions_split_off(
+    parts: Engine, base: KnowledgeBase, mia: Caller, ria: Caller
+) -> None:
+    for question in (LUNCH, PARKING):
+        refused(ria, question, base)
+    questions_group()
+    one, two = (gap["id"] for gap in gaps(mia))
+    merged = mia.post(f"/gaps/{two}/merge", {"into": one}).json()
+    assert (merged["id"], merged["questions"]) == (one, 2)
+    assert_problem(mia.get(f"/gaps/{two}"), 404, "not_found")
+    asked = merged["asked"][0]["id"]
+    split = mia.post(f"/gaps/{one}/questions/{asked}/split").json()
+    assert split["questions"] == 1
+    assert len(gaps(mia)) == 2
+    assert_problem(mia.post(f"/gaps/{split['id']}/questions/{asked}/split"), 409, "conflict")
+
+
+def test_gaps_are_listed_by_knowledge_base_state_and_owner(
+    parts: Engine, base: KnowledgeBase, mia: Caller, ria: Caller, edith: Caller
+) -> None:
+    for question in (LUNCH, PARKING):
+        refused(ria, question, base)
+    questions_group()
+    given = gaps(mia)[0]["id"]
+    mia.patch(f"/gaps/{given}", {"owner": str(edith.user.id)})
+    assert len(gaps(mia, f"?knowledge_base={base.id}")) == 2
+    assert [gap["id"] for gap in gaps(mia, "?state=assigned")] == [given]
+    assert [gap["id"] for gap in gaps(mia, f"?owner={edith.user.id}")] == [given]
+    assert len(gaps(mia, "?owner=nobody")) == 1
+    assert gaps(mia, f"?knowledge_base={given}") == []
+
+
+# Answers -----------------------------------------------------------------------------------------
+
+
+def test_a_verified_answer_is_found_cited_and_told_of_until_its_day(
+    parts: Engine, working: None, base: KnowledgeBase, mia: Caller, ria: Caller, edith: Caller
+) -> None:
+    assert isinstance(parts.chat, FakeChat)
+    parts.chat._lines = (f"{ANSWER[:-1]} [1].",)
+    refused(ria, LUNCH, base)
+    gap = only_gap(mia)["id"]
+    mia.patch(f"/gaps/{gap}", {"owner": str(edith.user.id)})
+    said = publish(edith, gap, base, wordings=[LUNCH_AGAIN])
+    assert said.status_code == 200, said.content
+    verified = said.json()["verified"]
+    assert (said.json()["state"], verified["current"]) == ("answered", True)
+    document = mia.get(f"/documents/{verified['document']}").json()
+    assert (document["title"], document["status"]) == (LUNCH, "ready")
+    assert (document["source_uri"], document["owner"]) == (f"cairn:verified/{gap}", str(edith.user.id))
+    assert document["review_by"] == until()
+
+    assert askers_tell() == 1
+    assert askers_tell() == 0
+    [notice] = notices(ria)
+    assert (notice["kind"], notice["question"]) == ("answered", LUNCH)
+    assert notice["url"].startswith("/?question=What+is+on")
+
+    answer = ask(ria, LUNCH)
+    assert answer["verdict"] == "supported"
+    [citation] = answer["citations"]
+    assert citation["verified"] == {"by": "edith", "until": until()}
+    assert citation["document"] == verified["document"]
+
+    answers_expire(today=timezone.localdate() + timedelta(days=25))
+    assert [each["kind"] for each in notices(edith)] == ["expiring", "assigned"]
+    answers_expire(today=timezone.localdate() + timedelta(days=31))
+    assert next(each["kind"] for each in notices(edith)) == "expired"
+    assert ask(ria, LUNCH)["verdict"] == "refused"
+    [cited] = ria.get(f"/conversations/{answer['conversation']}").json()["messages"][0]["citations"]
+    assert cited["verified"] is None
+    assert mia.get(f"/gaps/{gap}").json()["state"] == "assigned"
+    assert notices(ria)[0]["url"] is None
+
+    assert edith.post(f"/gaps/{gap}/renew", {"until": until(60)}).json()["state"] == "answered"
+    assert ask(ria, LUNCH)["citations"][0]["verified"] == {"by": "edith", "until": until(60)}
+
+
+def test_a_verified_answer_that_is_edited_is_a_new_version_and_others_cannot_pass_for_it(
+    parts: Engine, working: None, base: KnowledgeBase, mia: Caller, ria: Caller
+) -> None:
+    assert isinstance(parts.chat, FakeChat)
+    parts.chat._lines = ("On Fridays the lunch menu of the cafeteria is soup [1].",)
+    refused(ria, LUNCH, base)
+    gap = only_gap(mia)["id"]
+    publish(mia, gap, base)
+    said = publish(mia, gap, base, text="On Fridays the lunch menu of the cafeteria is soup.")
+    document = said.json()["verified"]["document"]
+    assert mia.get(f"/documents/{document}").json()["version"] == 2
+    assert ask(ria, LUNCH)["citations"][0]["verified"] == {"by": "mia", "until": until()}
+    text = b"On Fridays the lunch menu of the cafeteria is soup, they say."
+    mia.upload(str(base.id), "x.md", text, source_uri=f"cairn:verified/{gap}")
+    [citation] = ask(ria, LUNCH)["citations"]
+    assert (citation["document"], citation["verified"]) == (document, None)
+
+
+def test_publishing_takes_an_editor_of_a_knowledge_base_that_was_asked(
+    parts: Engine, working: None, base: KnowledgeBase, mia: Caller, ria: Caller, admin: Caller
+) -> None:
+    other = knowledge_base_create(name="Elsewhere", principal=mia.principal)
+    hidden = knowledge_base_create(name="Hidden", principal=admin.principal)
+    refused(ria, LUNCH, base)
+    gap = only_gap(mia)["id"]
+    assert_problem(publish(mia, gap, other), 422, "invalid")
+    assert_problem(publish(mia, gap, hidden), 404, "not_found")
+    assert_problem(publish(mia, gap, base, owner=str(ria.user.id)), 422, "invalid")
+    assert_problem(publish(mia, gap, base, until="2020-01-01"), 422, "invalid")
+    assert_problem(publish(ria, gap, base), 404, "not_found")
+    assert not Document.objects.exists()
+
+
+def test_a_document_that_is_deleted_opens_the_gap_again(
+    parts: Engine, working: None, base: KnowledgeBase, mia: Caller, ria: Caller
+) -> None:
+    from ingestion.erasure import erase
+    from ingestion.models import Receipt
+
+    refused(ria, LUNCH, base)
+    gap = only_gap(mia)["id"]
+    document = publish(mia, gap, base).json()["verified"]["document"]
+    mia.delete(f"/documents/{document}")
+    erase(Receipt.objects.get().id, parts.index)
+    shown = mia.get(f"/gaps/{gap}").json()
+    assert (shown["state"], shown["verified"]) == ("open", None)
+    assert ANSWER not in mia.get(f"/gaps/{gap}").content.decode()
+
+
+def test_a_document_that_is_there_answers_and_only_who_may_read_it_is_told(
+    parts: Engine, base: KnowledgeBase, document: Document, mia: Caller, ria: Caller, edith: Caller
+) -> None:
+    for caller in (ria, edith):
+        refused(caller, LUNCH, base)
+    indexed(document, parts, ANSWER)
+    mia.patch(f"/documents/{document.id}", {"readers": [f"user:{edith.user.id}"]})
+    gap = only_gap(mia)["id"]
+    assert mia.post(f"/gaps/{gap}/document", {"document": str(document.id)}).json()["state"] == "answered"
+    assert askers_tell() == 1
+    assert notices(ria) == []
+    [notice] = notices(edith)
+    mia.patch(f"/documents/{document.id}", {"readers": [f"user:{mia.user.id}"]})
+    assert notices(edith)[0]["url"] is None
+    assert edith.post(f"/notices/{notice['id']}/read").status_code == 200
+
+
+def test_new_documents_are_tried_with_the_rights_of_who_asked(
+    parts: Engine, base: KnowledgeBase, document: Document, mia: Caller, ria: Caller
+) -> None:
+    assert isinstance(parts.chat, FakeChat)
+    parts.chat._lines = (f"{ANSWER[:-1]} [1].",)
+    Job.objects.update(stage=Stage.READY)  # nobody waits for an upload
+    refused(ria, LUNCH, base)
+    gap = only_gap(mia)["id"]
+    assert gaps_try() == 0
+    assert mia.get(f"/gaps/{gap}").json()["suggested"] == []
+    indexed(document, parts, ANSWER)
+    mia.patch(f"/documents/{document.id}", {"readers": [f"user:{mia.user.id}"]})
+    gaps_try()
+    assert mia.get(f"/gaps/{gap}").json()["suggested"] == []
+    mia.patch(f"/documents/{document.id}", {"readers": None})
+    assert gaps_try() == 1
+    assert gaps_try() == 0
+    [suggested] = mia.get(f"/gaps/{gap}").json()["suggested"]
+    assert suggested["document"] == str(document.id)
+    assert mia.post(f"/gaps/{gap}/decline").json()["suggested"] == []
+    mia.patch(f"/gaps/{gap}", {"closes_itself": True})
+    mia.patch(f"/documents/{document.id}", {"title": "The menu"})
+    assert gaps_try() == 1
+    assert mia.get(f"/gaps/{gap}").json()["state"] == "answered"
+    assert Notice.objects.count() == 0
+    assert askers_tell() == 1
+
+
+def test_the_export_tells_what_was_passed_on(parts: Engine, base: KnowledgeBase, ria: Caller) -> None:
+    import io
+    import json
+    import zipfile
+
+    from tests.web.api.conftest import streamed
+
+    message = refused(ria, LUNCH, base)
+    body = streamed(ria.get("/me/export"))
+    with zipfile.ZipFile(io.BytesIO(body)) as archive:
+        [row] = [json.loads(line) for line in archive.read("gap_questions.jsonl").splitlines()]
+    assert (row["message"], row["why"], row["with_name"]) == (message, "refused", False)
+
+
+def test_knowledge_bases_that_are_deleted_take_their_gaps_along(
+    parts: Engine, base: KnowledgeBase, mia: Caller, ria: Caller, admin: Caller
+) -> None:
+    from ingestion.erasure import erase
+    from ingestion.models import Receipt
+
+    refused(ria, LUNCH, base)
+    questions_group()
+    refused(ria, PARKING, base)
+    mia.delete(f"/knowledge-bases/{base.id}")
+    questions_group()
+    erase(Receipt.objects.get().id, parts.index)
+    assert gaps(admin) == []
+    assert not Gap.objects.exists()
+    assert not GapQuestion.objects.exists()

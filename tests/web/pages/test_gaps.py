@@ -1,0 +1,180 @@
+"""Gaps in the console, what a refusal says, and notices."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from cairn.access.models import Role
+from cairn.accounts.models import User
+from cairn.library.models import Document, KnowledgeBase
+from retrieval.gaps.grouping import base_key
+from retrieval.gaps.models import Gap, GapQuestion, GapState, Notice, NoticeKind, VerifiedAnswer, Why
+from retrieval.models import Message
+from tests.web.pages.conftest import text_of
+
+SignIn = Callable[[User], Client]
+HOSTILE = "<script>alert('lunch')</script> What is for lunch?"
+
+
+@pytest.fixture
+def ria(make_user: Callable[..., User], grant: Callable[[User, Role], None]) -> User:
+    user = make_user("ria")
+    grant(user, Role.READER)
+    return user
+
+
+@pytest.fixture
+def refused(base: KnowledgeBase, answered: Callable[..., Message], ria: User) -> GapQuestion:
+    """A question of ria's in a gap of `base`."""
+    gap = Gap.objects.create(base_key=base_key([base.id]))
+    gap.knowledge_bases.add(base)
+    fields = {"answer": "", "verdict": "refused", "reason": "Nothing was found.", "question": HOSTILE}
+    message = answered(ria, **fields)
+    message.citations.all().delete()
+    return GapQuestion.objects.create(message=message, gap=gap, why=Why.REFUSED, bases=[str(base.id)])
+
+
+def test_managers_find_the_gaps_and_editors_their_own(
+    signed_in: SignIn, refused: GapQuestion, mia: User, rob: User, grant: Callable[[User, Role], None]
+) -> None:
+    grant(rob, Role.EDITOR)
+    html = text_of(signed_in(mia).get("/admin/gaps"))
+    assert "What is for lunch?" in html
+    assert "<script>alert" not in html
+    assert "ria" not in html.partition("<tbody>")[2].partition("</tbody>")[0]
+    assert "What is for lunch?" not in text_of(signed_in(rob).get("/admin/gaps"))
+    Gap.objects.update(owner=rob, state=GapState.ASSIGNED)
+    assert "What is for lunch?" in text_of(signed_in(rob).get("/admin/gaps"))
+
+
+def test_the_list_is_narrowed(
+    signed_in: SignIn, refused: GapQuestion, mia: User, base: KnowledgeBase
+) -> None:
+    client = signed_in(mia)
+    for query, shown in (
+        (f"kb={base.slug}", True),
+        ("kb=elsewhere", False),
+        ("state=open", True),
+        ("state=answered", False),
+        ("state=all&owner=nobody", True),
+        (f"owner={mia.id}", False),
+        ("owner=no-id&page=x", False),
+    ):
+        assert ("What is for lunch?" in text_of(client.get(f"/admin/gaps?{query}"))) is shown, query
+
+
+def test_a_gap_shows_its_questions_without_names(signed_in: SignIn, refused: GapQuestion, mia: User) -> None:
+    page = f"/admin/gaps/{refused.gap_id}"
+    html = text_of(signed_in(mia).get(page)).partition('id="asked-title"')[2]
+    asked = html.partition("</section>")[0]
+    assert "Nothing was found." in asked
+    assert "ria" not in asked
+    GapQuestion.objects.update(with_name=True)
+    html = text_of(signed_in(mia).get(page)).partition('id="asked-title"')[2]
+    assert "ria" in html.partition("</section>")[0]
+
+
+def test_a_gap_that_is_not_ones_own_is_not_there(
+    signed_in: SignIn, refused: GapQuestion, ria: User, rob: User
+) -> None:
+    for user in (ria, rob):
+        assert signed_in(user).get(f"/admin/gaps/{refused.gap_id}").status_code == 404
+
+
+def test_a_refusal_says_who_sees_it_and_takes_it_back(
+    signed_in: SignIn, refused: GapQuestion, ria: User, mia: User
+) -> None:
+    client, message = signed_in(ria), refused.message_id
+    html = text_of(client.get(f"/messages/{message}/rendered"))
+    assert "Those who keep these knowledge bases see that this was asked, without your name." in html
+    assert "Do not pass this on" in html
+    html = text_of(client.post(f"/messages/{message}/passing-on", {"said": "named"}))
+    assert "see that you asked this" in html
+    html = text_of(client.post(f"/messages/{message}/passing-on", {"said": "no"}))
+    assert "This is not passed on to anybody." in html
+    assert signed_in(mia).get(f"/admin/gaps/{refused.gap_id}").status_code == 404
+    assert signed_in(mia).post(f"/messages/{message}/passing-on", {"said": "yes"}).status_code == 404
+
+
+def test_answers_that_helped_say_nothing_of_it(
+    signed_in: SignIn, answered: Callable[..., Message], ria: User
+) -> None:
+    html = text_of(signed_in(ria).get(f"/messages/{answered(ria).id}/rendered"))
+    assert "Those who keep" not in html
+
+
+def vouched(refused: GapQuestion, document: Document, owner: User, **fields: Any) -> VerifiedAnswer:
+    version = document.active_version
+    assert version is not None
+    gap = Gap.objects.get(questions=refused)
+    said = {"until": timezone.localdate() + timedelta(days=9), "sha256": version.sha256, **fields}
+    return VerifiedAnswer.objects.create(
+        gap=gap, knowledge_base=document.knowledge_base, document=document, title="Lunch", text="Fish.",
+        owner=owner, **said,
+    )  # fmt: skip
+
+
+def test_sources_say_who_vouches_for_them_while_somebody_does(
+    signed_in: SignIn,
+    refused: GapQuestion,
+    answered: Callable[..., Message],
+    ready: Document,
+    ria: User,
+    mia: User,
+) -> None:
+    client, message = signed_in(ria), answered(ria)
+    row = vouched(refused, ready, mia)
+    assert "Verified by mia, until" in text_of(client.get(f"/messages/{message.id}/rendered"))
+    VerifiedAnswer.objects.update(until=timezone.localdate() - timedelta(days=1))
+    assert "Verified by" not in text_of(client.get(f"/messages/{message.id}/rendered"))
+    VerifiedAnswer.objects.update(until=row.until, sha256="another")
+    assert "Verified by" not in text_of(client.get(f"/messages/{message.id}/rendered"))
+
+
+def test_the_verified_answer_is_shown_and_can_be_renewed(
+    signed_in: SignIn, refused: GapQuestion, ready: Document, mia: User
+) -> None:
+    vouched(refused, ready, mia)
+    html = text_of(signed_in(mia).get(f"/admin/gaps/{refused.gap_id}"))
+    assert "Verified by mia, until" in html
+    assert "Renew until" in html
+    VerifiedAnswer.objects.update(until=timezone.localdate() - timedelta(days=1))
+    assert "is not given any more" in text_of(signed_in(mia).get(f"/admin/gaps/{refused.gap_id}"))
+
+
+def test_notices_are_counted_read_and_lead_on(
+    signed_in: SignIn, refused: GapQuestion, ready: Document, ria: User, mia: User
+) -> None:
+    vouched(refused, ready, mia)
+    notice = Notice.objects.create(
+        user=ria, kind=NoticeKind.ANSWERED, gap_id=refused.gap_id, message=refused.message
+    )
+    client = signed_in(ria)
+    assert "1 unread" in text_of(client.get("/library"))
+    html = text_of(client.get("/notices"))
+    assert "A question of yours can be answered now." in html
+    assert "<script>alert" not in html
+    said = client.post(f"/notices/{notice.id}/open")
+    assert said["Location"].startswith("/?question=%3Cscript")
+    html = text_of(client.get(said["Location"]))
+    assert "&lt;script&gt;alert" in html
+    assert "unread" not in text_of(client.get("/library"))
+    assert signed_in(mia).post(f"/notices/{notice.id}/open").status_code == 404
+
+
+def test_a_notice_leads_nowhere_once_its_document_is_closed(
+    signed_in: SignIn, refused: GapQuestion, ready: Document, ria: User, mia: User
+) -> None:
+    vouched(refused, ready, mia)
+    notice = Notice.objects.create(
+        user=ria, kind=NoticeKind.ANSWERED, gap_id=refused.gap_id, message=refused.message
+    )
+    Document.objects.update(narrowed=True)
+    client = signed_in(ria)
+    assert "no longer open to you" in text_of(client.get("/notices"))
+    assert client.post(f"/notices/{notice.id}/open")["Location"] == "/notices"
+    assert client.post("/notices/read")["Location"] == "/notices"

@@ -1,0 +1,54 @@
+"""What a notice says, and where it leads, to whom it is for, as of now."""
+
+from typing import Any
+from urllib.parse import urlencode
+
+from django.urls import reverse
+from django.utils.translation import gettext as _
+
+from cairn.access.scope import Principal
+from retrieval.gaps.lookup import gaps_for, gaps_shown
+from retrieval.gaps.models import Notice, NoticeKind
+from retrieval.gaps.notices import still_holds
+
+
+def text_of(notice: Notice, principal: Principal) -> str:
+    """Names nothing that the principal may not see any more."""
+    if notice.kind == NoticeKind.ANSWERED:
+        return _answered(notice, principal)
+    return _of_owner(notice, _title(notice, principal))
+
+
+def _answered(notice: Notice, principal: Principal) -> str:
+    if not still_holds(notice, principal):
+        return _("A question of yours was answered, but the answer is no longer open to you.")
+    return _("A question of yours can be answered now.")
+
+
+def _title(notice: Notice, principal: Principal) -> str:
+    row: Any = gaps_shown(gaps_for(principal).filter(pk=notice.gap_id)).first()
+    return row.title if row else ""
+
+
+def _of_owner(notice: Notice, title: str) -> str:
+    if not title:
+        return _("A knowledge gap that was yours is no longer open to you.")
+    texts = {
+        NoticeKind.ASSIGNED: _("You were given the knowledge gap “%(title)s”."),
+        NoticeKind.SUGGESTED: _("New documents may answer “%(title)s”. Have a look."),
+        NoticeKind.EXPIRING: _(
+            "Your verified answer to “%(title)s” ends within a week. Renew it if it still holds."
+        ),
+        NoticeKind.EXPIRED: _("Your verified answer to “%(title)s” has ended and is not given any more."),
+    }
+    return texts[NoticeKind(notice.kind)] % {"title": title}
+
+
+def url_of(notice: Notice, principal: Principal) -> str | None:
+    """Of the question, asked again, or of the gap; None if that is closed to the principal by now."""
+    if not still_holds(notice, principal):
+        return None
+    if notice.kind != NoticeKind.ANSWERED:
+        return reverse("pages:gap", args=[notice.gap_id])
+    question = notice.message.question if notice.message else ""
+    return f"{reverse('pages:chat')}?{urlencode({'question': question})}"

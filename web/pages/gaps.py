@@ -1,0 +1,229 @@
+"""Knowledge gaps in the console, what is passed on of a question, and notices."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final
+from urllib.parse import urlencode
+from uuid import UUID
+
+from django.core.paginator import Paginator
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+from django.views.decorators.http import require_POST, require_safe
+
+from cairn.access.lookup import scope_for
+from cairn.access.models import Role
+from cairn.access.rules import documents_for
+from cairn.access.scope import Principal
+from cairn.accounts.models import User
+from cairn.errors import CairnError, Forbidden, NotFound
+from cairn.library.models import Document
+from ingestion.verified import question_texts
+from retrieval.conversations import message_for
+from retrieval.gaps.lookup import (
+    bases_of,
+    documents_near,
+    documents_suggested,
+    gap_for,
+    gaps_for,
+    gaps_shown,
+    owners_of,
+    questions_of,
+    verified_for,
+)
+from retrieval.gaps.models import UNANSWERED, Gap, GapState, Notice
+from retrieval.gaps.notices import notice_for, notice_read, notices_for, notices_read_all
+from retrieval.gaps.recording import passing_on_set
+from retrieval.search import search
+from retrieval.types import Hit
+from web.api.fields import id_or_nobody
+from web.notices import text_of, url_of
+from web.pages.bases import base_cards
+from web.pages.door import fragment, number_in, page, show
+from web.pages.passing_on import passing_on_of
+
+SHOWN: Final = 50
+QUESTIONS_SHOWN: Final = 100
+FOUND: Final = 5
+MERGEABLE: Final = 100
+VALID_FOR: Final = timedelta(days=182)
+STATES: Final = (
+    ("", _("Unanswered")),
+    ("open", _("Open")),
+    ("assigned", _("Assigned")),
+    ("answered", _("Answered")),
+    ("dismissed", _("Dismissed")),
+    ("all", _("All")),
+)
+LABELS: Final = dict(STATES)
+TAGS: Final = {
+    GapState.OPEN: "failed",
+    GapState.ASSIGNED: "queued",
+    GapState.ANSWERED: "ready",
+    GapState.DISMISSED: "plain",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A gap as lists show it."""
+
+    gap: Any
+    label: Any
+    tag: str
+    bases: str
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A notice, and what it says now. `url`: where it leads, through the page that marks it as read."""
+
+    notice: Notice
+    text: str
+    open: bool
+
+
+@require_safe
+@page
+def index(request: HttpRequest, principal: Principal) -> HttpResponse:
+    """Of knowledge bases that the principal manages, and the principal's own."""
+    bases = base_cards(principal, role=Role.EDITOR, chosen=request.GET.get("kb", ""))
+    if not bases and not principal.is_admin:
+        raise Forbidden
+    state, owner = request.GET.get("state", ""), request.GET.get("owner", "")
+    rows = _filtered(principal, request.GET.get("kb", ""), state, owner)
+    shown = gaps_shown(rows).order_by("-asked", "-last_asked", "id")
+    found = Paginator(shown, SHOWN).get_page(number_in(request.GET.get("page", "")))
+    context = {
+        "bases": bases,
+        "states": STATES,
+        "state": state,
+        "owner": owner,
+        "owners": User.objects.filter(owned_gaps__in=gaps_for(principal)).distinct().order_by("username"),
+        "gaps": found,
+        "items": [_item(gap) for gap in found],
+        "keep": f"{urlencode({'kb': request.GET.get('kb', ''), 'state': state, 'owner': owner})}&",
+        "narrowed": bool(state or owner or request.GET.get("kb")),
+        "tab": "gaps",
+    }
+    return show(request, principal, "pages/console/gaps.html", context, area="console")
+
+
+def _filtered(principal: Principal, slug: str, state: str, owner: str) -> "QuerySet[Gap]":
+    rows = gaps_for(principal)
+    if state in GapState.values:
+        rows = rows.filter(state=state)
+    elif state != "all":
+        rows = rows.filter(state__in=UNANSWERED)
+    if slug:
+        rows = rows.filter(knowledge_bases__slug=slug)
+    if owner == "nobody":
+        return rows.filter(owner=None)
+    return rows.filter(owner=id_or_nobody(owner)) if owner else rows
+
+
+def _item(gap: Gap) -> Item:
+    names = ", ".join(base.name for base in gap.knowledge_bases.all() if base.deleted_at is None)
+    return Item(gap, LABELS[gap.state], TAGS[GapState(gap.state)], names)
+
+
+@require_safe
+@page
+def gap(request: HttpRequest, principal: Principal, gap_id: str) -> HttpResponse:
+    row: Any = gap_for(principal, gap_id)
+    verified = verified_for(principal, row)
+    nearest, found = documents_near(row, principal), _found(principal, row)
+    context = {
+        "gap": row,
+        "item": _item(row),
+        "questions": questions_of(row).order_by("-created_at")[:QUESTIONS_SHOWN],
+        "nearest": nearest,
+        "found": found,
+        "suggested": documents_suggested(row, principal),
+        "linked": documents_for(principal).filter(pk=row.document_id).first() if row.document_id else None,
+        "linkable": _linkable(principal, row, nearest, found),
+        "owners": owners_of(row),
+        "others": _others(principal, row),
+        "bases": bases_of(row, principal),
+        "verified": verified,
+        "current": verified is not None and verified.vouches_for(verified.sha256),
+        "wordings": verified.wordings if verified else _wordings(row),
+        "until": verified.until if verified else timezone.localdate() + VALID_FOR,
+        "renewed": timezone.localdate() + VALID_FOR,
+        "today": timezone.localdate(),
+        "tab": "gaps",
+    }
+    return show(request, principal, "pages/console/gap.html", context, area="console")
+
+
+def _wordings(gap: Any) -> list[str]:
+    return [text for text in question_texts(gap) if text != gap.title]
+
+
+def _found(principal: Principal, gap: Any) -> Sequence[Hit]:
+    """What a search for its question finds now, with the principal's own rights."""
+    bases = [base.id for base in gap.knowledge_bases.all()] if gap.base_key else None
+    try:
+        return search(gap.title, scope=scope_for(principal, bases), limit=FOUND)
+    except CairnError:  # the page works without
+        return ()
+
+
+def _linkable(
+    principal: Principal, gap: Any, nearest: Sequence[Document], found: Sequence[Hit]
+) -> Sequence[Document]:
+    """Documents that may answer it: what was near or is found, and what came last."""
+    inside = documents_for(principal).ready()
+    if gap.base_key:
+        inside = inside.filter(knowledge_base__gaps=gap)
+    near = {document.id for document in nearest} | {hit.document for hit in found}
+    latest = inside.order_by("-created_at").values_list("id", flat=True)[:FOUND]
+    rows: dict[UUID, Document] = inside.in_bulk(near | set(latest))
+    return sorted(rows.values(), key=lambda row: (row.id not in near, row.title))
+
+
+def _others(principal: Principal, gap: Any) -> "QuerySet[Gap]":
+    """Gaps that it may be merged into."""
+    rows = gaps_for(principal).filter(Q(state__in=UNANSWERED) | Q(state=GapState.ANSWERED))
+    rows = rows.filter(base_key=gap.base_key).exclude(pk=gap.pk)
+    return gaps_shown(rows).order_by("-last_asked")[:MERGEABLE]
+
+
+@require_POST
+@fragment
+def passing_on(request: HttpRequest, principal: Principal, message_id: str) -> HttpResponse:
+    """Said below the answer."""
+    message = message_for(principal, message_id)
+    said = request.POST.get("said", "")
+    row = passing_on_set(message=message, passed_on=said != "no", with_name=said == "named")
+    if row is None:
+        raise NotFound
+    context = {"message_id": message.id, "passing_on": passing_on_of(row)}
+    return render(request, "pages/chat/_passing_on.html", context)
+
+
+@require_safe
+@page
+def notices(request: HttpRequest, principal: Principal) -> HttpResponse:
+    rows = Paginator(notices_for(principal), SHOWN).get_page(number_in(request.GET.get("page", "")))
+    told = [Told(row, text_of(row, principal), url_of(row, principal) is not None) for row in rows]
+    return show(request, principal, "pages/notices.html", {"rows": rows, "told": told}, area="notices")
+
+
+@require_POST
+@page
+def notice_open(_request: HttpRequest, principal: Principal, notice_id: str) -> HttpResponse:
+    """Marks it as read and goes where it leads, if that is still open to the principal."""
+    notice = notice_read(notice=notice_for(principal, notice_id))
+    return redirect(url_of(notice, principal) or "pages:notices")
+
+
+@require_POST
+@page
+def notices_all_read(_request: HttpRequest, principal: Principal) -> HttpResponse:
+    notices_read_all(principal=principal)
+    return redirect("pages:notices")
