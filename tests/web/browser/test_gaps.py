@@ -1,0 +1,63 @@
+"""A question that no document answers, from the refusal to the verified answer."""
+
+import re
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Locator, Page, ViewportSize, expect
+
+from tests.web.browser.conftest import WIDE
+from tests.web.browser.test_journey import ANSWERED, SLOW, ask, create_knowledge_base, markdown, uploaded
+
+pytestmark = [pytest.mark.browser, pytest.mark.models]
+
+PHONE = ViewportSize(width=390, height=800)
+QUESTION = "What is the cafeteria's lunch menu on Fridays?"
+ANSWER = "On Fridays the cafeteria's lunch menu is baked fish with potatoes, or a lentil stew."
+LOOKS = 40
+
+
+def appears(page: Page, path: str, wanted: Callable[[], Locator]) -> Locator:
+    """What a worker brings within seconds: the page is opened again until it is there."""
+    for _ in range(LOOKS):
+        page.goto(path)
+        if wanted().count():
+            break
+        page.wait_for_timeout(1500)
+    expect(wanted()).to_have_count(1)
+    return wanted()
+
+
+@pytest.mark.parametrize("viewport", [WIDE, PHONE], ids=["desktop", "phone"])
+def test_a_refused_question_is_answered_by_somebody_who_vouches_for_it(
+    sign_in: Callable[..., Page], viewport: ViewportSize
+) -> None:
+    page = sign_in(viewport=viewport)
+    slug = create_knowledge_base(page)
+    uploaded(page, slug, markdown())
+    ask(page, slug, QUESTION)
+    passing = page.locator("[data-passing-on]")
+    expect(passing).to_contain_text("see that this was asked, without your name")
+    passing.get_by_role("button", name="Do not pass this on").click()
+    expect(passing).to_contain_text("This is not passed on to anybody.")
+    passing.get_by_role("button", name="Pass it on").click()
+    expect(passing).to_contain_text("without your name")
+
+    link = appears(page, f"/admin/gaps?kb={slug}", lambda: page.get_by_role("link", name=QUESTION))
+    assert page.evaluate("document.documentElement.scrollWidth") <= viewport["width"]
+    link.click()
+    expect(page.get_by_role("heading", name=QUESTION)).to_be_visible()
+    page.get_by_label("Answer", exact=True).fill(ANSWER)
+    page.get_by_role("button", name="Publish the answer").click()
+    expect(page.get_by_text(re.compile("Verified by admin, until"))).to_be_visible(timeout=SLOW)
+    assert page.evaluate("document.documentElement.scrollWidth") <= viewport["width"]
+
+    notice = page.get_by_role("listitem").filter(has_text="can be answered now").filter(has_text=QUESTION)
+    unread = lambda: notice.and_(page.locator("[data-unread]"))  # noqa: E731 - looked for again and again
+    appears(page, "/notices", unread).get_by_role("button", name="Ask again").click()
+    expect(page.get_by_label("Your question")).to_have_value(QUESTION)
+    page.get_by_label("Your question").press("Enter")
+    expect(page.locator(".verdict")).to_contain_text(ANSWERED, timeout=SLOW)
+    expect(page.locator(".source").filter(has_text="Verified by admin, until")).to_have_count(1)
+    page.goto("/notices")
+    expect(unread()).to_have_count(0)
