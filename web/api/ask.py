@@ -65,7 +65,7 @@ def _begin(principal: Principal, payload: Question) -> Asked:
             principal=principal,
             question=payload.question,
             knowledge_bases=payload.knowledge_bases,
-            filters=payload.filters.as_filters(),
+            filters=payload.filters.as_filters(principal),
             conversation=payload.conversation,
             parent=payload.parent if "parent" in payload.model_fields_set else asking.SHOWN,
             passes_on=payload.pass_on,

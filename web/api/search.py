@@ -1,24 +1,31 @@
 """Searching, without an answer being written."""
 
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated
+from uuid import UUID
 
+from django.db.models import F
 from django.http import HttpRequest
 from ninja import Router
 from pydantic import Field
 
 from cairn.access.lookup import scope_for
+from cairn.access.rules import documents_for
+from cairn.access.scope import Principal
+from cairn.library.finding import Wanted, found
 from cairn.limits.counting import search_count
 from retrieval.fusion import Ranking
 from retrieval.index.protocol import Filters
 from retrieval.search import search as passages_for
 from web.api import fields
-from web.api.fields import Body, Id, SourceUri, Tag, id_or_nobody
+from web.api.fields import NOBODY, Body, Id, SourceUri, Tag, id_or_nobody
 from web.api.schemas import Found, Hit
 from web.auth import needs, principal_of
 
 router = Router(tags=["Search"])
+UPDATED_AT_MOST = 5000
 
 
 class FiltersIn(Body):
@@ -28,23 +35,37 @@ class FiltersIn(Body):
     tags: Annotated[list[Tag], Field(min_length=1, max_length=50)] | None = None
     created_after: datetime | None = None
     created_before: datetime | None = None
+    updated_after: datetime | None = Field(
+        None, description="The version that answers came later; of more than 5,000 documents the latest"
+    )
     document_ids: fields.SomeIds | None = None
 
-    def as_filters(self) -> Filters:
-        ids = self.document_ids
+    def as_filters(self, principal: Principal) -> Filters:
+        ids = None if self.document_ids is None else tuple(map(id_or_nobody, self.document_ids))
+        if self.updated_after is not None:
+            ids = _updated(principal, _zoned(self.updated_after), ids) or (NOBODY,)
         return Filters(
             source_uri=self.source_uri,
             tags=None if self.tags is None else tuple(self.tags),
             created_after=_seconds(self.created_after),
             created_before=_seconds(self.created_before),
-            document_ids=None if ids is None else tuple(map(id_or_nobody, ids)),
+            document_ids=ids,
         )
 
 
 def _seconds(moment: datetime | None) -> float | None:
-    if moment is None:
-        return None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    return None if moment is None else _zoned(moment).timestamp()
+
+
+def _zoned(moment: datetime) -> datetime:
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _updated(principal: Principal, after: datetime, among: Sequence[UUID] | None) -> tuple[UUID, ...]:
+    """The index knows when a document came first, not when it was replaced: SQL does."""
+    rows = found(documents_for(principal), Wanted(updated_after=after))
+    rows = rows if among is None else rows.filter(pk__in=among)
+    return tuple(rows.order_by(F("changed").desc()).values_list("id", flat=True)[:UPDATED_AT_MOST])
 
 
 class SearchQuery(Body):
@@ -67,7 +88,7 @@ def search(request: HttpRequest, payload: SearchQuery) -> Found:
     hits = passages_for(
         payload.query,
         scope=scope_for(principal, payload.knowledge_bases),
-        filters=payload.filters.as_filters(),
+        filters=payload.filters.as_filters(principal),
         limit=payload.top_k,
         ranking=payload.ranking,
     )

@@ -3,18 +3,23 @@
 from collections.abc import Sequence
 from typing import Any
 
+from django.db.models import Count
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
+from cairn.access.lookup import document_for
+from cairn.access.rules import documents_for
 from cairn.access.scope import Principal
 from cairn.errors import InvalidInput, NotFound
+from cairn.library.models import Tag
 from retrieval.conversations import conversation_for, message_for, messages_shown, shown
 from web.pages.bases import BaseCard, base_cards
 from web.pages.door import fragment, manages_any, page, show
 from web.pages.rail import rail_of
 from web.pages.turns import turn_views
 
+TAGS = 50
 HELP = "cairn-help"
 LONGEST_QUESTION = 4000
 QUESTIONS = (
@@ -42,8 +47,22 @@ def conversation(request: HttpRequest, principal: Principal, conversation_id: st
 
 def _chat(request: HttpRequest, principal: Principal, context: dict[str, Any]) -> HttpResponse:
     bases = base_cards(principal, chosen=request.GET.get("kb", ""))
-    context = {**context, "bases": bases, "suggestions": _suggestions(bases)}
+    only = request.GET.get("document")
+    context = {
+        **context,
+        "bases": bases,
+        "only": document_for(principal, only) if only else None,
+        "tags": _tags(principal),
+        "suggestions": _suggestions(bases),
+    }
     return show(request, principal, "pages/chat/chat.html", context, area="chat")
+
+
+def _tags(principal: Principal) -> list[str]:
+    """Those that most of the documents have that the principal may read."""
+    rows = Tag.objects.filter(document__in=documents_for(principal)).order_by().values("name")
+    most = rows.annotate(count=Count("id")).order_by("-count", "name")[:TAGS]
+    return sorted(row["name"] for row in most)
 
 
 def _suggestions(bases: Sequence[BaseCard]) -> Sequence[str]:

@@ -48,6 +48,7 @@ def shelf(
         document.created_at = datetime(year, 6, 1, tzinfo=UTC)
         document.save()
         indexed(document, parts, text)
+        document.versions.update(created_at=datetime(year, 6, 1, tzinfo=UTC))
         return document
 
     wanted = put(base, "wanted", "hr", 2024, "Staff get 25 days of leave a year.")
@@ -67,6 +68,11 @@ def filters_for(shelf: Shelf) -> dict[str, dict[str, Any]]:
         "created_after": {"created_after": "2024-01-01"},
         "created_before_and_after": {"created_after": "2024-06-01T00:00:00Z", "created_before": "2024-06-02"},
         "document_ids": {"document_ids": fitting},
+        "updated_after": {"updated_after": "2024-01-01"},
+        "updated_among": {
+            "updated_after": "2020-01-01",
+            "document_ids": fitting,
+        },
         "all": {"source_uri": "hr.md", "tags": ["hr"], "created_after": "2024-01-01"},
     }
 
@@ -88,6 +94,10 @@ def test_without_filters_all_that_may_be_read_is_found(rob: Caller, mia: Caller,
 
 def test_a_filter_narrows_what_may_be_read_and_opens_nothing(rob: Caller, shelf: Shelf) -> None:
     assert found_by_each(rob, shelf) == [{str(shelf.wanted.id)}] * len(filters_for(shelf))
+
+
+def test_nothing_updated_since_finds_nothing(rob: Caller, shelf: Shelf) -> None:
+    assert found(rob, updated_after="2025-01-01T00:00:00Z") == set()
 
 
 def test_created_before(rob: Caller, shelf: Shelf) -> None:

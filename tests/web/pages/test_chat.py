@@ -10,7 +10,7 @@ from django.test import Client
 
 from cairn.access.models import Grant, Role
 from cairn.access.principals import principal_for_user
-from cairn.access.services import knowledge_base_create
+from cairn.access.services import knowledge_base_create, readers_replace
 from cairn.accounts.models import User
 from cairn.library.models import Document, KnowledgeBase
 from retrieval.models import Conversation, Message
@@ -205,3 +205,24 @@ def test_a_sentence_that_came_twice_is_not_said_to_be_untraced(
     again = {**said, "supported": False, "markers": [], "reason": "Said before."}
     message = answered(mia, verdict="partial", mode="generated", sentences=[said, again])
     assert "Not traced" not in text_of(signed_in(mia).get(f"/messages/{message.id}/rendered"))
+
+
+def test_a_link_can_limit_a_chat_to_a_document(
+    signed_in: SignIn, mia: User, rob: User, ready: Document
+) -> None:
+    html = text_of(signed_in(mia).get(f"/?document={ready.id}"))
+    assert f'data-document="{ready.id}" data-title="Leave rules"' in html
+    absent = signed_in(rob).get("/?document=7d1f6a0c-93e8-4b51-a2c4-d5e6f7081923")
+    there = signed_in(rob).get(f"/?document={ready.id}")
+    assert (there.status_code, there.content) == (404, absent.content)
+
+
+def test_tags_are_offered_of_documents_that_one_may_read(
+    signed_in: SignIn, mia: User, rob: User, ready: Document, grant: Callable[[User, Role], None]
+) -> None:
+    grant(rob, Role.READER)
+    ready.tags.create(name="merger")
+    assert "<option>merger</option>" in text_of(signed_in(rob).get("/"))
+    readers_replace(document=ready, readers=[], actor=None)
+    assert "merger" not in text_of(signed_in(rob).get("/"))
+    assert "<option>merger</option>" in text_of(signed_in(mia).get("/"))

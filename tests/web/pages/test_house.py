@@ -49,9 +49,29 @@ def test_scripts_make_html_from_the_server_only(script: Path) -> None:
     assert text.count("innerHTML") == (1 if script.name == "dom.js" else 0)
 
 
-def test_scripts_stay_small() -> None:
+def loaded_with(entry: Path) -> set[Path]:
+    """The module and all that it imports."""
+    loaded: set[Path] = set()
+    waiting = {entry}
+    while waiting:
+        loaded |= (taken := waiting)
+        names = (re.findall(r'(?:from|import) "\./([\w-]+\.js)"', path.read_text()) for path in taken)
+        waiting = {entry.parent / each for found in names for each in found} - loaded
+    return loaded
+
+
+def entries_of(template: Path) -> list[str]:
+    return re.findall(r"static 'js/([\w-]+\.js)'", template.read_text())
+
+
+@pytest.mark.parametrize("template", [each for each in TEMPLATES if entries_of(each)], ids=name)
+def test_no_page_loads_many_scripts(template: Path) -> None:
+    """Beside its own, what every page has."""
+    frame = [WEB / "templates" / "pages" / each for each in ("base.html", "shell.html")]
+    entries = [SCRIPTS[0].parent / each for page in (template, *frame) for each in entries_of(page)]
     assert VENDOR
-    assert sum(len(gzip.compress(path.read_bytes())) for path in [*SCRIPTS, *VENDOR]) < SCRIPT_BUDGET
+    loaded = {*VENDOR, *(path for entry in entries for path in loaded_with(entry))}
+    assert sum(len(gzip.compress(path.read_bytes())) for path in loaded) < SCRIPT_BUDGET
 
 
 def luminance(colour: str) -> float:

@@ -5,6 +5,7 @@ import { Problem, api, page, request } from "./http.js";
 import { events } from "./sse.js";
 import { citationsOf, remember, rememberFrom, wireCitations } from "./citations.js";
 import { LiveText } from "./live.js";
+import { choice, wirePicker } from "./picker.js";
 import { locationOf, whereabouts } from "./places.js";
 import { t, tn } from "./i18n.js";
 
@@ -20,14 +21,6 @@ const STOP_WITHIN_MS = 2500;
 let running = null;
 
 const announce = (text) => { $("#announce").textContent = text; };
-const chosen = () => $$('#picker input[name="kb"]:checked');
-
-// Choosing what to ask -----------------------------------------------------------------------------
-
-function showChoice() {
-  const names = chosen().map((box) => box.dataset.name);
-  $("#picker-label").textContent = names.length === 0 ? t("All knowledge bases") : names.length === 1 ? names[0] : tn("{n} knowledge base", "{n} knowledge bases", names.length);
-}
 
 // One question ---------------------------------------------------------------------------------------
 
@@ -162,9 +155,7 @@ async function ask(question) {
 }
 
 async function follow(turn) {
-  const bases = chosen().map((box) => box.value);
-  const json = { question: turn.question, stream: true };
-  if (bases.length) json.knowledge_bases = bases;
+  const json = { question: turn.question, stream: true, ...choice() };
   if (main.dataset.conversation) json.conversation = main.dataset.conversation;
   const response = await request("POST", "/api/v1/ask", { json, signal: turn.abort.signal, accept: "text/event-stream" });
   for await (const event of events(response)) await turn.on(event);
@@ -253,7 +244,6 @@ field.addEventListener("keydown", (event) => {
 });
 form.addEventListener("submit", (event) => { event.preventDefault(); submit(); });
 stop.addEventListener("click", halt);
-$("#picker").addEventListener("change", showChoice);
 document.addEventListener("keydown", (event) => {
   if (event.key !== "Escape" || document.querySelector("dialog[open]")) return;
   if (running) halt();
@@ -265,6 +255,6 @@ document.addEventListener("keydown", (event) => {
 for (const turn of $$(".turn", turns)) rememberFrom(turn);
 document.body.addEventListener("htmx:afterSwap", (event) => { const turn = event.target.closest?.(".turn"); if (turn) rememberFrom(turn); });
 $(".turn:last-of-type", turns)?.scrollIntoView({ block: "start" });
-showChoice();
+wirePicker();
 fit();
 thread.tabIndex = -1;
