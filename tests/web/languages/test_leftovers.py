@@ -81,9 +81,10 @@ NAMES = (
 )
 CODES = (
     "//*[contains(@class, 'avatar')] | //select[@id='audit-action']"
-    " | //section[@aria-labelledby='audit-title']//tbody"
+    " | //section[@aria-labelledby='audit-title']//tbody | //*[@lang and not(self::html)]"
 )
-"""The beginnings of names, and what the audit log holds, which is the same for programs and people."""
+"""The beginnings of names; what the audit log holds, which is the same for programs and people; and what says
+itself which language it is in."""
 _MARKED = re.compile(r"⟦[^⟦⟧]*⟧")
 _WORD = re.compile(r"[^\W\d_]{2,}")
 
