@@ -168,7 +168,7 @@ def _events(
         grounding=_grounding(scope),
         locate=place_of,
         max_tokens=max_tokens,
-        evidence_tokens=_evidence_tokens(),
+        evidence_tokens=evidence_tokens(),
         cancelled=cancelled or _stopped(message),
         answerability=answerability(embedder, parts.reader, calibration_of(parts.generation)),
         inference=parts.inference,
@@ -176,7 +176,7 @@ def _events(
     )
 
 
-def _evidence_tokens() -> int | None:
+def evidence_tokens() -> int | None:
     """None: as many as the model's context suggests."""
     packaged = EVIDENCE_TOKENS if environment().has_packaged_chat_model else None
     return environment().answer_evidence_tokens or packaged

@@ -43,19 +43,19 @@ def search(
 
     A reranker, or a phrase in quotation marks, chooses from more than `limit`, but for other rankings.
     """
-    text = _cleaned(query)
+    text = cleaned(query)
     if not scope or limit < 1:
         return []
     parts = parts or engine()
     if ranking is not Ranking.HYBRID:
         return _found(text, scope, filters, limit, ranking, parts)
     phrases = phrases_in(text)
-    choice = limit if parts.reranker is None and not phrases else _choice(limit)
+    choice = limit if parts.reranker is None and not phrases else choice_of(limit)
     hits = reranked(text, _found(text, scope, filters, choice, ranking, parts), parts.reranker)
     return phrases_first(hits, phrases)[:limit]
 
 
-def _choice(limit: int) -> int:
+def choice_of(limit: int) -> int:
     return max(limit, min(MOST_CHOICE, max(LEAST_CHOICE, CHOICE_PER_HIT * limit)))
 
 
@@ -78,7 +78,7 @@ def _is_all(found: Candidates, ranking: Ranking, depth: int) -> bool:
     return len(found.sparse if ranking is Ranking.BM25 else found.dense) < depth
 
 
-def _cleaned(query: str) -> str:
+def cleaned(query: str) -> str:
     text = query.encode("utf-8", "ignore").decode().replace("\0", " ").strip()
     if not text:
         raise InvalidInput("The query is empty.")
@@ -96,13 +96,13 @@ def _checked(ranked: Sequence[tuple[UUID, Scores]], scope: Scope, limit: int) ->
             if any(wording.like(other) for other in kept):
                 continue
             kept.append(wording)
-            hits.append(_hit(row, scores))
+            hits.append(hit_of(row, scores))
             if len(hits) == limit:
                 return hits
     return hits
 
 
-def _hit(chunk: Chunk, scores: Scores) -> Hit:
+def hit_of(chunk: Chunk, scores: Scores) -> Hit:
     document, media_type = chunk.version.document, chunk.version.media_type
     cells = CellLine.all_from_json(chunk.cells)
     return Hit(

@@ -109,7 +109,10 @@ def write(
     writer: Writer, course: Course, whole: Whole, part: Part, hits: Sequence[Hit], judgement: Judgement
 ) -> Generator[AnswerEvent, None, Outcome]:
     """Delta and Cited as they come. Closing it ends the model's stream."""
-    evidence = passages(hits, budget=_budget(writer, part), count_tokens=writer.chat.count_tokens)
+    budget = evidence_budget(
+        writer.chat, part.query, max_tokens=writer.max_tokens, evidence_tokens=writer.evidence_tokens
+    )
+    evidence = passages(hits, budget=budget, count_tokens=writer.chat.count_tokens)
     checker = SentenceChecker(
         evidence,
         writer.embedder,
@@ -138,12 +141,13 @@ def write(
     return _outcome(writer, course, part, draft, mode, remarks=len(found))
 
 
-def _budget(writer: Writer, part: Part) -> int:
-    prompt = writer.chat.count_tokens(load_prompt().overhead(part.query)) + MARGIN_TOKENS
-    room = writer.chat.context_tokens - prompt - writer.max_tokens
-    wanted = writer.evidence_tokens
+def evidence_budget(chat: ChatModel, question: str, *, max_tokens: int, evidence_tokens: int | None) -> int:
+    """How many tokens of evidence the model is shown. `evidence_tokens`: None goes by its context."""
+    prompt = chat.count_tokens(load_prompt().overhead(question)) + MARGIN_TOKENS
+    room = chat.context_tokens - prompt - max_tokens
+    wanted = evidence_tokens
     if wanted is None:
-        wanted = min(MOST_EVIDENCE_TOKENS, writer.chat.context_tokens // SHARE_OF_CONTEXT)
+        wanted = min(MOST_EVIDENCE_TOKENS, chat.context_tokens // SHARE_OF_CONTEXT)
     return max(LEAST_EVIDENCE_TOKENS, min(wanted, room))
 
 

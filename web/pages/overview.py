@@ -168,7 +168,9 @@ def _needs_of_install(principal: Principal) -> list[Need]:
         text = _("The last access check found a leak.")
         needs.append(Need(text, reverse("pages:console-access-checks"), is_urgent=True))
     if IndexGeneration.objects.exclude(error="").exists():
-        needs.append(Need(_("Building the index has stopped with an error."), reverse("pages:console-index")))
+        needs.append(
+            Need(_("Building the index has stopped with an error."), reverse("pages:console-models"))
+        )
     return needs
 
 

@@ -58,6 +58,8 @@ SECTIONS: Final[Sequence[tuple[Text, Sequence[Section]]]] = (
         (
             Section("gaps", _("Knowledge gaps"), "console-gaps", Takes.EDITING),
             Section("evaluation", _("Evaluation"), "console-evaluation", Takes.MANAGING),
+            Section("playground", _("Playground"), "console-playground", Takes.MANAGING),
+            Section("models", _("Models"), "console-models", Takes.ADMIN),
         ),
     ),
     (

@@ -120,6 +120,11 @@ def chat_model() -> ChatModel:
     return _chat.get()
 
 
+def loaded_chat_model() -> ChatModel | None:
+    """None as long as nobody has asked for it."""
+    return _chat.loaded
+
+
 def reranker() -> TimelyReranker:
     return _reranker.get()
 

@@ -1,0 +1,139 @@
+"""One search taken apart: what each half finds, how they are put together, and what would be evidence."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Final, TypeVar
+from uuid import UUID
+
+from cairn.access.lookup import chunks_for
+from cairn.access.scope import Scope
+from cairn.errors import CairnError
+from cairn.settings import environment
+from retrieval.answering.evidence import Passage, deduplicated, passages
+from retrieval.answering.protocols import Judgement
+from retrieval.answering.reading import answerability
+from retrieval.answering.remembering import Remembering
+from retrieval.answering.understanding import understand
+from retrieval.answering.writing import evidence_budget
+from retrieval.asking import EVIDENCE_HITS, evidence_tokens
+from retrieval.bm25 import query_sparse
+from retrieval.calibrating import calibration_of
+from retrieval.engine import Engine
+from retrieval.fusion import Ranking, ranked
+from retrieval.index.protocol import Candidates, Filters
+from retrieval.reranking import reranked
+from retrieval.search import LEAST_CANDIDATES, choice_of, cleaned, hit_of, search
+from retrieval.types import Hit, Scores
+
+T = TypeVar("T")
+WAYS: Final = (Ranking.DENSE, Ranking.BM25, Ranking.HYBRID)
+
+
+@dataclass(slots=True)
+class Clock:
+    """Milliseconds by step, in the order in which they were done."""
+
+    steps: dict[str, float] = field(default_factory=dict)
+
+    def timed(self, step: str, work: Callable[[], T]) -> T:
+        began = time.perf_counter()
+        try:
+            return work()
+        finally:
+            self.steps[step] = (time.perf_counter() - began) * 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """`by_ranking`: hits of each, best first. `reranked` is empty without a reranker. `dropped`: candidates
+    of the index that SQL turned away. `evidence` is None if the language model, which counts tokens, is
+    away."""
+
+    standalone: str
+    by_ranking: dict[Ranking, list[Hit]]
+    reranked: list[Hit]
+    dropped: int
+    found: Sequence[Hit]
+    evidence: list[Passage] | None
+    judgement: Judgement
+    milliseconds: dict[str, float]
+
+
+def explain(question: str, *, scope: Scope, filters: Filters, parts: Engine, limit: int) -> Explanation:
+    """`found`, `evidence` and `judgement` are what an answer would begin with. Raises InvalidInput for a
+    blank question, Unavailable without an embedding model or index."""
+    clock = Clock()
+    standalone = understand(cleaned(question), (), None).standalone
+    candidates, terms = _candidates(standalone, scope, filters, parts, clock)
+    rankings = {way: ranked(candidates, way, depth=LEAST_CANDIDATES, terms=terms) for way in WAYS}
+    hits = clock.timed("check", lambda: _hits(rankings[Ranking.HYBRID], scope))
+    by_ranking = {way: _first(found, hits, limit) for way, found in rankings.items()}
+    chosen = _first(rankings[Ranking.HYBRID], hits, choice_of(EVIDENCE_HITS))
+    ordered = clock.timed("rerank", lambda: reranked(standalone, chosen, parts.reranker))
+    found = deduplicated(search(standalone, scope=scope, filters=filters, limit=EVIDENCE_HITS, parts=parts))
+    judgement = clock.timed("judge", lambda: _judged(standalone, found, parts))
+    return Explanation(
+        standalone=standalone,
+        by_ranking=by_ranking,
+        reranked=ordered[:limit] if parts.reranker else [],
+        dropped=len(rankings[Ranking.HYBRID]) - len(hits),
+        found=found,
+        evidence=_evidence(standalone, found, parts),
+        judgement=judgement,
+        milliseconds=clock.steps,
+    )
+
+
+def hidden_from(question: str, *, reader: Scope, looker: Scope, filters: Filters, parts: Engine) -> list[Hit]:
+    """What the looker's search finds that the reader may not read, best first."""
+    standalone = understand(cleaned(question), (), None).standalone
+    candidates, terms = _candidates(standalone, looker, filters, parts, Clock())
+    fused = ranked(candidates, Ranking.HYBRID, depth=LEAST_CANDIDATES, terms=terms)
+    seen = _hits(fused, looker)
+    readable = set(chunks_for(reader, list(seen)).order_by().values_list("id", flat=True)) if seen else set()
+    return [hit for hit in _first(fused, seen, len(fused)) if hit.chunk not in readable]
+
+
+def _candidates(
+    text: str, scope: Scope, filters: Filters, parts: Engine, clock: Clock
+) -> tuple[Candidates, int]:
+    dense = clock.timed("embed", lambda: parts.embedder.embed_query(text))
+    sparse = query_sparse(text)
+    if not scope:
+        return Candidates(), len(sparse.indices)
+    found = clock.timed(
+        "index",
+        lambda: parts.index.query(dense, sparse, scope=scope, filters=filters, limit=LEAST_CANDIDATES),
+    )
+    return found, len(sparse.indices)
+
+
+def _hits(found: Sequence[tuple[UUID, Scores]], scope: Scope) -> dict[UUID, Hit]:
+    """Those of them that may be read now."""
+    scores = dict(found)
+    rows = chunks_for(scope, list(scores)).order_by().in_bulk() if scores else {}
+    return {chunk: hit_of(row, scores[chunk]) for chunk, row in rows.items()}
+
+
+def _first(found: Sequence[tuple[UUID, Scores]], hits: dict[UUID, Hit], limit: int) -> list[Hit]:
+    return [hits[chunk] for chunk, _scores in found if chunk in hits][:limit]
+
+
+def _judged(question: str, found: Sequence[Hit], parts: Engine) -> Judgement:
+    embedder = Remembering(parts.embedder)
+    judge = answerability(embedder, parts.reader, calibration_of(parts.generation))
+    return judge.judge(question, found)
+
+
+def _evidence(question: str, found: Sequence[Hit], parts: Engine) -> list[Passage] | None:
+    try:
+        budget = evidence_budget(
+            parts.chat,
+            question,
+            max_tokens=environment().answer_max_tokens,
+            evidence_tokens=evidence_tokens(),
+        )
+        return passages(found, budget=budget, count_tokens=parts.chat.count_tokens)
+    except CairnError:
+        return None

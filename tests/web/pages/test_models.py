@@ -1,0 +1,165 @@
+"""The models: what is configured, without keys, and whether it answers; and the index's generations."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from cairn.accounts.models import User
+from cairn.audit.models import Event
+from cairn.errors import Unavailable
+from cairn.inference import models
+from cairn.inference.chat.model import ChatModel
+from cairn.inference.chat.stream import Channel, TextStream
+from retrieval.models import GenerationState, IndexGeneration
+from tests.web.pages.conftest import text_of
+from web.pages import models as page
+
+SignIn = Callable[[User], Client]
+PAGE, CHECK, GENERATIONS = "/admin/models", "/admin/models/check", "/admin/models/generations"
+KEY = "sk-never-to-be-shown"
+
+
+def chat(opener: Callable[..., TextStream]) -> ChatModel:
+    return ChatModel("small", 2048, llm=None, opener=opener)  # type: ignore[arg-type] # never asked
+
+
+def says(*pieces: str) -> Callable[..., TextStream]:
+    def opened(_messages: object, _max_tokens: int) -> TextStream:
+        channel = Channel()
+        for piece in pieces:
+            channel.put(piece)
+        channel.end()
+        return TextStream(channel)
+
+    return opened
+
+
+def is_away(_messages: object, _max_tokens: int) -> TextStream:
+    raise Unavailable(f"The server said: wrong key {KEY}")
+
+
+def takes_long(_messages: object, _max_tokens: int) -> TextStream:
+    time.sleep(0.5)
+    raise Unavailable
+
+
+@pytest.fixture
+def active(db: None) -> IndexGeneration:
+    return IndexGeneration.objects.create(
+        name="one",
+        embedding_model="m",
+        encoder="all-MiniLM-L6-v2",
+        dimension=384,
+        state=GenerationState.ACTIVE,
+    )
+
+
+@pytest.fixture
+def served(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = page.environment().model_copy(
+        update={
+            "llm_base_url": "http://user:hunter2@llm.example.org:8080/v1",
+            "llm_model": "mistral<script>",
+            "llm_api_key": type("Secret", (), {"get_secret_value": lambda _self: KEY})(),
+        }
+    )
+    monkeypatch.setattr(page, "environment", lambda: given)
+
+
+def test_others_are_turned_away(signed_in: SignIn, mia: User, base: object, active: IndexGeneration) -> None:
+    client = signed_in(mia)
+    for answer in (client.get(PAGE), client.post(CHECK, {"model": "chat"}), client.get(GENERATIONS)):
+        assert answer.status_code == 403
+
+
+def test_hosts_are_shown_and_neither_keys_nor_passwords(
+    signed_in: SignIn, admin: User, active: IndexGeneration, served: None
+) -> None:
+    html = text_of(signed_in(admin).get(PAGE))
+    assert "llm.example.org:8080" in html
+    assert "mistral&lt;script&gt;" in html
+    assert "all-MiniLM-L6-v2" in html
+    for secret in (KEY, "hunter2", "user:", "/v1<"):
+        assert secret not in html
+    assert html.count("None: Cairn does without it.") == 3
+
+
+def test_a_check_tells_how_long_it_took_and_is_on_record(
+    signed_in: SignIn, admin: User, active: IndexGeneration
+) -> None:
+    with models.use(chat=chat(says("pong"))):
+        html = text_of(signed_in(admin).post(CHECK, {"model": "chat"}))
+    assert "It answered within" in html
+    assert "Context of 2048 tokens" in html
+    event = Event.objects.get(action="models.checked")
+    assert (event.subject, event.actor, event.detail["answered"]) == ("model:chat", admin.id, True)
+
+
+def test_a_check_that_fails_says_why_but_not_the_key(
+    signed_in: SignIn, admin: User, active: IndexGeneration, served: None
+) -> None:
+    with models.use(chat=chat(is_away)):
+        html = text_of(signed_in(admin).post(CHECK, {"model": "chat"}))
+    assert "The server said: wrong key …" in html
+    assert KEY not in html
+    assert Event.objects.get(action="models.checked").detail["answered"] is False
+
+
+def test_a_check_does_not_wait_for_ever(
+    signed_in: SignIn, admin: User, active: IndexGeneration, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(page, "LIMIT_SECONDS", 0.05)
+    with models.use(chat=chat(takes_long)):
+        html = text_of(signed_in(admin).post(CHECK, {"model": "chat"}))
+    assert "It did not answer within 0.05 seconds." in html
+
+
+@pytest.mark.parametrize("kind", ["", "reranker", "../chat"])
+def test_what_is_not_configured_cannot_be_checked(
+    signed_in: SignIn, admin: User, active: IndexGeneration, kind: str
+) -> None:
+    assert signed_in(admin).post(CHECK, {"model": kind}).status_code == 404
+    assert not Event.objects.filter(action="models.checked").exists()
+
+
+def test_the_buttons_are_those_that_make_sense(
+    signed_in: SignIn, admin: User, active: IndexGeneration
+) -> None:
+    client = signed_in(admin)
+    apis: dict[str, tuple[dict[str, Any] | None, set[str]]] = {
+        "alone": (None, {"generations"}),
+        "building": ({"state": GenerationState.BUILDING}, set()),
+        "ready": ({"state": GenerationState.READY}, {"swap"}),
+        "worse": ({"state": GenerationState.READY, "comparison": WORSE}, {"swap"}),
+        "retired": ({"state": GenerationState.RETIRED}, {"generations", "rollback"}),
+    }
+    for name, (fields, expected) in apis.items():
+        IndexGeneration.objects.exclude(pk=active.pk).delete()
+        if fields:
+            IndexGeneration.objects.create(name=name, embedding_model="m", encoder="e", dimension=3, **fields)
+        html = text_of(client.get(PAGE))
+        assert {
+            api for api in ("generations", "swap", "rollback") if f'data-api="/api/v1/index/{api}"' in html
+        } == (expected), name
+        assert ('name="force"' in html) is (name == "worse")
+
+
+WORSE = {"questions": 5, "before": {"mrr": 0.9}, "after": {"mrr": 0.5}, "worse": ["mrr"]}
+
+
+def test_a_changed_state_loads_the_page_again(
+    signed_in: SignIn, admin: User, active: IndexGeneration
+) -> None:
+    client = signed_in(admin)
+    seen = "one-active-0"
+    assert "HX-Refresh" not in client.get(GENERATIONS, {"seen": seen}).headers
+    row = IndexGeneration.objects.create(
+        name="two", embedding_model="m", encoder="e", dimension=3, error="<b>disk full</b>"
+    )
+    answer = client.get(GENERATIONS, {"seen": seen})
+    assert answer.headers["HX-Refresh"] == "true"
+    assert "&lt;b&gt;disk full" in text_of(answer)
+    assert f"two-building-0.{seen}" == page._seen(page._generations()), row

@@ -1,0 +1,202 @@
+"""The playground takes a search apart, for managers within their bases; admins may look as somebody else."""
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
+
+from cairn.access.models import Role
+from cairn.access.principals import principal_for_user
+from cairn.access.services import grant_give, knowledge_base_create, readers_replace
+from cairn.accounts.models import User
+from cairn.accounts.services import user_update
+from cairn.audit.models import Event
+from cairn.library.models import Document, KnowledgeBase
+from ingestion.services import document_submit
+from retrieval.engine import Engine, use
+from retrieval.models import Message
+from tests.fakes import FakeEmbedder, FakeReranker
+from tests.web.api.conftest import indexed
+from tests.web.pages.conftest import text_of
+
+SignIn = Callable[[User], Client]
+PAGE = "/admin/playground"
+QUESTION = {"question": "How many days of leave do employees get?"}
+
+
+@pytest.fixture
+def leave(document: Document, engine_override: Engine) -> Document:
+    indexed(
+        document,
+        engine_override,
+        "Employees get 25 days of leave a year.",
+        "The best bicycles are parked behind the house.",
+    )
+    return document
+
+
+@pytest.fixture
+def secret(admin: User, engine_override: Engine) -> Document:
+    base = knowledge_base_create(name="Board", principal=principal_for_user(admin))
+    file = SimpleUploadedFile("umbra.md", b"x")
+    found = document_submit(
+        knowledge_base=base,
+        file=file,
+        filename="umbra.md",
+        principal=principal_for_user(admin),
+        title="Umbra",
+    ).document
+    indexed(found, engine_override, "Leave of employees ends with the Umbra merger.")
+    return found
+
+
+def column(html: str, name: str) -> str:
+    return html.partition(f'aria-labelledby="column-{name}"')[2].partition("</section>")[0]
+
+
+def ranks(html: str) -> list[str]:
+    return re.findall(r'<p class="ranked-text break">([^<]+)', html)
+
+
+def test_others_are_turned_away(
+    signed_in: SignIn, rob: User, leave: Document, grant: Callable[[User, Role], None]
+) -> None:
+    grant(rob, Role.EDITOR)
+    for answer in (signed_in(rob).get(PAGE), signed_in(rob).post(PAGE, QUESTION)):
+        assert answer.status_code == 403
+
+
+def test_a_search_is_taken_apart(signed_in: SignIn, mia: User, leave: Document) -> None:
+    html = text_of(signed_in(mia).post(PAGE, QUESTION))
+    for name in ("dense", "hybrid"):
+        assert ranks(column(html, name))[0].startswith("Employees get 25 days")
+    assert len(ranks(column(html, "bm25"))) == 1, "the other passage has none of the words"
+    assert "meaning 1, words 1" in column(html, "hybrid")
+    assert "Employees get 25 days" in html.partition("Evidence</h3>")[2].partition("</section>")[0]
+    assert "<code>near</code>" in html
+    assert "Asking the index" in html
+    assert "No reranker is configured" in html
+    assert not Message.objects.exists(), "nothing is kept"
+
+
+def test_a_reranker_has_a_column(
+    signed_in: SignIn, mia: User, leave: Document, engine_override: Engine
+) -> None:
+    with use(replace(engine_override, reranker=FakeReranker("best"))):
+        html = text_of(signed_in(mia).post(PAGE, QUESTION))
+    assert ranks(column(html, "reranked"))[0].startswith("The best bicycles")
+    assert "together 2" in column(html, "reranked")
+
+
+def test_managers_stay_within_what_they_manage(
+    signed_in: SignIn, mia: User, leave: Document, secret: Document
+) -> None:
+    """Even where they read more."""
+    board = secret.knowledge_base
+    grant_give(knowledge_base=board, subject=f"user:{mia.id}", role=Role.READER, actor=None)
+    client = signed_in(mia)
+    for asked in (QUESTION, {**QUESTION, "kb": "board"}):
+        html = text_of(client.post(PAGE, asked))
+        assert "Umbra" not in html
+        assert "Board" not in html
+    grant_give(knowledge_base=board, subject=f"user:{mia.id}", role=Role.MANAGER, actor=None)
+    assert "Umbra" in text_of(client.post(PAGE, QUESTION))
+    assert "Umbra" not in text_of(client.post(PAGE, {**QUESTION, "kb": "handbook"}))
+
+
+def test_managers_may_not_look_as_somebody_else(
+    signed_in: SignIn, admin: User, mia: User, leave: Document
+) -> None:
+    client = signed_in(mia)
+    assert "As this person" not in text_of(client.get(PAGE))
+    answer = client.post(PAGE, {**QUESTION, "person": admin.username})
+    assert answer.status_code == 403
+    assert "25 days" not in text_of(answer)
+    assert not Event.objects.filter(action="playground.searched_as").exists()
+
+
+def test_admins_see_what_is_kept_from_somebody(
+    signed_in: SignIn, admin: User, mia: User, leave: Document, secret: Document
+) -> None:
+    html = text_of(signed_in(admin).post(PAGE, {**QUESTION, "person": "MIA"}))
+    kept = html.partition('aria-labelledby="hidden-title"')[2].partition("</section>")[0]
+    assert "Umbra merger" in kept
+    assert "25 days" not in kept
+    assert ">1</span>" in kept
+    assert "Umbra" not in column(html, "hybrid")
+    event = Event.objects.get(action="playground.searched_as")
+    assert (event.actor, event.subject, event.detail) == (admin.id, f"user:{mia.id}", {})
+
+
+def test_a_narrowed_document_is_kept_from_who_is_no_reader_of_it(
+    signed_in: SignIn, admin: User, rob: User, leave: Document, grant: Callable[[User, Role], None]
+) -> None:
+    grant(rob, Role.READER)
+    client = signed_in(admin)
+    before = text_of(client.post(PAGE, {**QUESTION, "person": "rob"}))
+    assert "25 days" in column(before, "hybrid")
+    readers_replace(document=leave, readers=[], actor=None)
+    after = text_of(client.post(PAGE, {**QUESTION, "person": "rob"}))
+    assert "25 days" not in column(after, "hybrid")
+    assert "25 days" in after.partition('aria-labelledby="hidden-title"')[2].partition("</section>")[0]
+
+
+@pytest.mark.parametrize("person", ["nobody", "<script>alert(1)</script>", "mia"])
+def test_as_nobody_it_does_not_search(
+    signed_in: SignIn, admin: User, mia: User, leave: Document, person: str
+) -> None:
+    user_update(mia, is_active=False)
+    answer = signed_in(admin).post(PAGE, {**QUESTION, "person": person})
+    assert answer.status_code == 422
+    assert "Nobody with this name can sign in." in text_of(answer)
+    assert "25 days" not in text_of(answer)
+    assert "<script>alert" not in text_of(answer)
+
+
+def test_what_the_index_has_and_the_database_has_not_is_counted_for_admins(
+    signed_in: SignIn, admin: User, mia: User, leave: Document
+) -> None:
+    Document.objects.filter(pk=leave.pk).update(active_version=None)
+    told = "2 candidates of the index were dropped"
+    assert told in text_of(signed_in(admin).post(PAGE, QUESTION))
+    html = text_of(signed_in(mia).post(PAGE, QUESTION))
+    assert "candidates of the index" not in html
+    assert "25 days" not in html
+
+
+@pytest.mark.parametrize("question", ["", "  \0 "])
+def test_a_question_is_needed(signed_in: SignIn, mia: User, leave: Document, question: str) -> None:
+    answer = signed_in(mia).post(PAGE, {"question": question})
+    assert answer.status_code == 422
+    assert "The query is empty." in text_of(answer)
+
+
+def test_a_model_that_is_away_is_told_of(
+    signed_in: SignIn, mia: User, leave: Document, engine_override: Engine
+) -> None:
+    assert isinstance(engine_override.embedder, FakeEmbedder)
+    engine_override.embedder.broken = True
+    answer = signed_in(mia).post(PAGE, QUESTION)
+    assert answer.status_code == 503
+    assert "The embedding model is not reachable." in text_of(answer)
+
+
+def test_nothing_to_find(signed_in: SignIn, mia: User, base: KnowledgeBase, engine_override: Engine) -> None:
+    html = text_of(signed_in(mia).post(PAGE, QUESTION))
+    assert "Can be answered" in html
+    assert html.count("Nothing.") == 3
+
+
+def test_what_documents_say_stays_text(
+    signed_in: SignIn, mia: User, document: Document, engine_override: Engine
+) -> None:
+    indexed(document, engine_override, "<img src=x onerror=alert(1)> days of leave")
+    document.title = "<script>alert(1)</script>"
+    document.save()
+    html = text_of(signed_in(mia).post(PAGE, {"question": "<svg onload=alert(1)> leave"}))
+    assert "&lt;img src=x" in html
+    for tag in ("<img src=x", "<script>alert", "<svg onload"):
+        assert tag not in html

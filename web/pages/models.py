@@ -1,0 +1,246 @@
+"""Which models answer, embed and check, whether they do so now, and the index that they made. For admins."""
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.views.decorators.http import require_POST, require_safe
+from llama_index.core.llms import ChatMessage
+
+from cairn.access.principals import require_admin
+from cairn.access.scope import Principal
+from cairn.audit.services import record
+from cairn.errors import CairnError, NotFound
+from cairn.inference import models
+from cairn.inference.reranking import reranks
+from cairn.settings import environment
+from retrieval.index.factory import active, active_generation, choice_of, unlike_configured
+from retrieval.models import GenerationState, IndexGeneration
+from web.api.index import Generation
+from web.pages.door import fragment, page, show
+
+log = logging.getLogger(__name__)
+
+LIMIT_SECONDS: Final = 20
+PACKAGED: Final = "SmolLM2-135M-Instruct"
+HERE: Final = gettext_lazy("in this process")
+LABELS: Final = {
+    "chat": (gettext_lazy("Language model"), gettext_lazy("Writes the answers")),
+    "embedder": (gettext_lazy("Embedding model"), gettext_lazy("Finds passages by their meaning")),
+    "reranker": (gettext_lazy("Reranker"), gettext_lazy("Puts what was found in order")),
+    "reader": (gettext_lazy("Answer reader"), gettext_lazy("Says whether a passage holds the answer")),
+    "inference": (
+        gettext_lazy("Grounding model"),
+        gettext_lazy("Says what a passage bears out"),
+    ),
+}
+STATES: Final = {
+    GenerationState.BUILDING: gettext_lazy("Being built"),
+    GenerationState.READY: gettext_lazy("Ready to be swapped in"),
+    GenerationState.ACTIVE: gettext_lazy("Answers"),
+    GenerationState.RETIRED: gettext_lazy("Answered before"),
+    GenerationState.REMOVING: gettext_lazy("Being removed"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """`problem` is empty if it answered."""
+
+    milliseconds: int
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """`name` is empty for one that is not configured. `where`: a host, never a whole address."""
+
+    kind: str
+    name: str
+    where: str | Promise
+    facts: Sequence[str]
+    checked: Checked | None = None
+
+    @property
+    def label(self) -> Promise:
+        return LABELS[self.kind][0]
+
+    @property
+    def purpose(self) -> Promise:
+        return LABELS[self.kind][1]
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationRow:
+    found: Generation
+    state: str | Promise
+
+
+@require_safe
+@page
+def index(request: HttpRequest, principal: Principal) -> HttpResponse:
+    require_admin(principal)
+    return _shown(request, principal, {})
+
+
+@require_POST
+@page
+def check(request: HttpRequest, principal: Principal) -> HttpResponse:
+    """Asks one model for one token, a vector or a score."""
+    require_admin(principal)
+    kind = request.POST.get("model", "")
+    if not any(each.kind == kind and each.name for each in _models({})):
+        raise NotFound
+    found = _checked(kind)
+    record(
+        "models.checked",
+        actor=principal.actor,
+        subject=f"model:{kind}",
+        answered=not found.problem,
+        milliseconds=found.milliseconds,
+    )
+    return _shown(request, principal, {kind: found})
+
+
+@require_safe
+@fragment
+def generations(request: HttpRequest, principal: Principal) -> HttpResponse:
+    """How far they are. Where one has changed its state, the page is loaded again: it needs other buttons."""
+    require_admin(principal)
+    rows = _generations()
+    response = render(request, "pages/console/_generations.html", {"generations": rows})
+    if request.GET.get("seen", "") != _seen(rows):
+        response["HX-Refresh"] = "true"
+    return response
+
+
+def _shown(request: HttpRequest, principal: Principal, checked: dict[str, Checked]) -> HttpResponse:
+    rows = _generations()
+    by_state = {row.found.state: row.found for row in rows}
+    context = {
+        "tab": "models",
+        "models": _models(checked),
+        "limit": LIMIT_SECONDS,
+        "generations": rows,
+        "seen": _seen(rows),
+        "moving": any(row.found.state in _MOVING or row.found.swap_requested for row in rows),
+        "next": by_state.get(GenerationState.BUILDING) or by_state.get(GenerationState.READY),
+        "retired": by_state.get(GenerationState.RETIRED),
+        "note": unlike_configured(active_generation()),
+    }
+    return show(request, principal, "pages/console/models.html", context, area="console")
+
+
+_MOVING = (GenerationState.BUILDING, GenerationState.REMOVING)
+
+
+def _generations() -> list[GenerationRow]:
+    rows = IndexGeneration.objects.order_by("-created_at", "-id")
+    return [GenerationRow(Generation.of(row), STATES[GenerationState(row.state)]) for row in rows]
+
+
+def _seen(rows: Sequence[GenerationRow]) -> str:
+    return ".".join(f"{row.found.name}-{row.found.state}-{row.found.swap_requested:d}" for row in rows)
+
+
+def _models(checked: dict[str, Checked]) -> list[Model]:
+    given = environment()
+    answering = active_generation()
+    embedder = choice_of(answering)
+    chat_name = given.llm_model or given.llm_class or PACKAGED
+    found = [
+        ("chat", chat_name, given.llm_base_url, _context()),
+        (
+            "embedder",
+            embedder.model,
+            given.embedding_base_url if embedder.served else None,
+            [_("Vectors of %(n)s numbers") % {"n": answering.dimension}, *_encoder(embedder.served)],
+        ),
+        ("reranker", (given.reranker_model or "") if reranks(given) else "", given.reranker_base_url, []),
+        ("reader", given.answerability_model or "", None, []),
+        ("inference", given.grounding_model or "", None, []),
+    ]
+    return [
+        Model(kind, _short(name), _host(url), facts, checked.get(kind)) for kind, name, url, facts in found
+    ]
+
+
+def _context() -> list[str]:
+    """Of a model in this process it is known once it was loaded."""
+    given, chat = environment(), models.loaded_chat_model()
+    assumed = given.llm_context_tokens if given.llm_base_url else None
+    tokens = chat.context_tokens if chat else assumed
+    return [_("Context of %(n)s tokens") % {"n": tokens}] if tokens else []
+
+
+def _encoder(served: bool) -> list[str]:
+    """What embeds in this process, as far as it says."""
+    return [] if served else [_("Encoder: %(backend)s") % {"backend": environment().embedding_backend}]
+
+
+def _short(name: str) -> str:
+    """Of a path, the last part: where it lies on the server is nobody's concern."""
+    return name.rstrip("/").rpartition("/")[2] if name.startswith("/") else name
+
+
+def _host(url: str | None) -> str | Promise:
+    """Addresses may hold passwords."""
+    parts = urlsplit(url or "")
+    return (f"{parts.hostname}:{parts.port}" if parts.port else str(parts.hostname)) if url else HERE
+
+
+def _checked(kind: str) -> Checked:
+    """In a thread of its own, which is left to itself when it takes too long."""
+    began = time.perf_counter()
+    pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="model-check")
+    try:
+        pool.submit(_call_of(kind)).result(timeout=LIMIT_SECONDS)
+        problem = ""
+    except TimeoutError:
+        problem = _("It did not answer within %(n)s seconds.") % {"n": LIMIT_SECONDS}
+    except CairnError as error:
+        log.warning("check of %s: %s", kind, type(error).__name__)
+        problem = _without_secrets(error.message)
+    finally:
+        pool.shutdown(wait=False)
+    return Checked(round((time.perf_counter() - began) * 1000), problem)
+
+
+def _call_of(kind: str) -> Callable[[], Any]:
+    """What needs the database is looked up here, before the thread."""
+    if kind == "embedder":
+        embedder = active().embedder
+        return lambda: embedder.embed_query("ping")
+    return {
+        "chat": _one_token,
+        "reranker": lambda: models.reranker().probe(),
+        "reader": lambda: models.answer_reader().answerable("Ping?", ["Pong."]),
+        "inference": lambda: models.language_inference().infer([("Pong.", "Ping.")]),
+    }[kind]
+
+
+def _one_token() -> None:
+    with models.chat_model().stream([ChatMessage("ping")], max_tokens=1) as answer:
+        for _piece in answer:
+            pass
+
+
+def _without_secrets(text: str) -> str:
+    """What a server says may repeat the key that it was sent, and its address may hold a password."""
+    given = environment()
+    secrets = (given.llm_api_key, given.embedding_api_key, given.reranker_api_key)
+    held = [secret.get_secret_value() for secret in secrets if secret]
+    addresses = (given.llm_base_url, given.embedding_base_url, given.reranker_base_url)
+    held += [urlsplit(url).password or "" for url in addresses if url]
+    for secret in filter(None, held):
+        text = text.replace(secret, "…")
+    return text
