@@ -28,6 +28,7 @@ from ingestion.parse.progress import PagesRead
 from ingestion.parsers import limits, parser_pool
 from ingestion.points import points_of
 from retrieval.engine import Engine, engine
+from retrieval.suggestions.keeping import suggestions_replace
 
 log = logging.getLogger(__name__)
 
@@ -118,6 +119,7 @@ def _make_searchable(lease: Lease, parts: Engine) -> None:
     fault_point(Fault.BEFORE_FLIP)
     with transaction.atomic():
         replaced = lifecycle.activate(lease, title=title, generation=parts.generation)
+        suggestions_replace(version)
         children.settle(version, contents)
     fault_point(Fault.AFTER_FLIP)
     if contents.sources:

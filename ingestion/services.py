@@ -35,6 +35,7 @@ from ingestion.lifecycle import cancel_all
 from ingestion.models import IdempotencyKey, Import, Job, Lane, Outcome, Receipt
 from ingestion.sources import worth_another_try
 from ingestion.turns import lane_for, next_turn
+from retrieval.suggestions.keeping import suggestions_replace
 
 IDEMPOTENCY_WINDOW = timedelta(hours=24)
 MAX_TAGS = 50
@@ -395,6 +396,8 @@ def _apply(document: Document, changes: Mapping[str, Any], principal: Principal)
         _tags_replace(document)
         document.index_stale = True
     document.save()
+    if "title" in changes and document.active_version:
+        suggestions_replace(document.active_version)
     if "readers" in changes:
         wanted = changes["readers"]
         readers = ["everyone"] if wanted is None else wanted

@@ -12,21 +12,16 @@ from cairn.access.lookup import document_for
 from cairn.access.rules import documents_for
 from cairn.access.scope import Principal
 from cairn.errors import InvalidInput, NotFound
-from cairn.library.models import Tag
+from cairn.library.models import Document, Tag
 from retrieval.conversations import conversation_for, message_for, messages_shown, shown
+from retrieval.suggestions.keeping import suggestions_for
 from web.pages.bases import BaseCard, base_cards
 from web.pages.door import fragment, manages_any, page, show
 from web.pages.rail import rail_of
 from web.pages.turns import turn_views
 
 TAGS = 50
-HELP = "cairn-help"
 LONGEST_QUESTION = 4000
-QUESTIONS = (
-    "How do I upload documents?",
-    "Who can see my conversations?",
-    "How do I give a group access to a knowledge base?",
-)
 
 
 @require_safe
@@ -47,13 +42,14 @@ def conversation(request: HttpRequest, principal: Principal, conversation_id: st
 
 def _chat(request: HttpRequest, principal: Principal, context: dict[str, Any]) -> HttpResponse:
     bases = base_cards(principal, chosen=request.GET.get("kb", ""))
-    only = request.GET.get("document")
+    asked = request.GET.get("document")
+    only = document_for(principal, asked) if asked else None
     context = {
         **context,
         "bases": bases,
-        "only": document_for(principal, only) if only else None,
+        "only": only,
         "tags": _tags(principal),
-        "suggestions": _suggestions(bases),
+        "suggestions": () if context.get("conversation") else _suggestions(principal, bases, only),
     }
     return show(request, principal, "pages/chat/chat.html", context, area="chat")
 
@@ -65,9 +61,10 @@ def _tags(principal: Principal) -> list[str]:
     return sorted(row["name"] for row in most)
 
 
-def _suggestions(bases: Sequence[BaseCard]) -> Sequence[str]:
-    """Questions that Cairn's own documentation answers, where it may be asked."""
-    return QUESTIONS if any(base.slug == HELP and base.documents for base in bases) else ()
+def _suggestions(principal: Principal, bases: Sequence[BaseCard], only: Document | None) -> Sequence[str]:
+    """For the knowledge base or the document that the chat is limited to, if it is."""
+    chosen = next((base.id for base in bases if base.chosen), None)
+    return suggestions_for(principal, base=chosen, document=only)
 
 
 @require_safe

@@ -37,14 +37,14 @@ PASSAGES: Final = 40
 INSIDE_AT_MOST: Final = 2000
 """So many documents a search inside may be narrowed to by other things than the knowledge base."""
 WITHIN: Final = {
-    "7": _("In the last week"),
-    "30": _("In the last month"),
-    "90": _("In the last three months"),
-    "365": _("In the last year"),
+    "7": _("Last week"),
+    "30": _("Last month"),
+    "90": _("Last three months"),
+    "365": _("Last year"),
 }
 REVIEWS: Final = {
     Review.OVERDUE: _("Review overdue"),
-    Review.DUE: _("Review due within a month"),
+    Review.DUE: _("Review due soon"),
     Review.UNSET: _("No review date"),
 }
 SORTS: Final = {Sort.RELEVANCE: _("Best match"), Sort.UPDATED: _("Last updated"), Sort.TITLE: _("Title")}

@@ -84,6 +84,7 @@ INSTALLED_APPS = [
     "retrieval.evaluation",
     "retrieval.statistics",
     "retrieval.gaps",
+    "retrieval.suggestions",
     "ingestion",
     "web.identity",
     "allauth",

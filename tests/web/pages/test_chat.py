@@ -46,14 +46,6 @@ def test_a_link_can_choose_a_knowledge_base(signed_in: SignIn, mia: User, base: 
     assert re.search(box, text_of(signed_in(mia).get("/?kb=handbook")))
 
 
-def test_questions_about_cairn_are_suggested_where_they_have_answers(
-    signed_in: SignIn, mia: User, ready: Document
-) -> None:
-    assert "data-ask" not in text_of(signed_in(mia).get("/"))
-    KnowledgeBase.objects.filter(pk=ready.knowledge_base_id).update(slug="cairn-help")
-    assert text_of(signed_in(mia).get("/")).count("data-ask") == 3
-
-
 def test_a_conversation_shows_its_answers(signed_in: SignIn, mia: User, answered: Answered) -> None:
     message = answered(mia)
     html = text_of(signed_in(mia).get(f"/conversations/{message.conversation_id}"))

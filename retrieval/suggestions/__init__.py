@@ -1,0 +1,1 @@
+"""Questions to begin with, which documents that the asker may read do answer."""

@@ -1,0 +1,68 @@
+"""Suggestions are made when a version begins to answer, and picked when somebody begins to ask."""
+
+import random
+from collections.abc import Iterator, Sequence
+from itertools import chain
+from uuid import UUID
+
+from django.db import transaction
+
+from cairn.access.rules import documents_for, roles_in
+from cairn.access.scope import Principal
+from cairn.library.models import Document, DocumentVersion
+from retrieval.suggestions.making import questions_of
+from retrieval.suggestions.models import Suggestion
+
+SHOWN = 6
+BASES = 6
+_LOOKED_AT = 24
+_SECTIONS = 2000
+
+
+def suggestions_replace(version: DocumentVersion) -> None:
+    """Of the document, if this is the version that answers."""
+    document = Document.objects.filter(active_version=version).first()
+    if document is None:
+        return
+    sections = version.chunks.order_by("ordinal").values_list("section", flat=True)[:_SECTIONS]
+    made = questions_of(document.title, sections, version.language)
+    with transaction.atomic():
+        Suggestion.objects.filter(document=document).delete()
+        Suggestion.objects.bulk_create(
+            Suggestion(
+                document=document,
+                knowledge_base_id=document.knowledge_base_id,
+                question=each.question,
+                plain=each.plain,
+            )
+            for each in {each.question: each for each in made}.values()
+        )
+
+
+def suggestions_for(
+    principal: Principal, *, base: UUID | None = None, document: Document | None = None
+) -> list[str]:
+    """A few, of different knowledge bases, that documents answer which the principal may read now."""
+    if document is not None:
+        rows = Suggestion.objects.filter(document__in=documents_for(principal).filter(pk=document.pk))
+        return list(rows.values_list("question", flat=True)[:SHOWN])
+    bases = [base] if base else random.sample(found := list(roles_in(principal)), min(len(found), BASES))
+    each = max(2, -(-SHOWN // max(len(bases), 1)))
+    picked = chain.from_iterable(_some(principal, chosen, each) for chosen in bases)
+    return list(dict.fromkeys(picked))[:SHOWN]
+
+
+def _some(principal: Principal, base: UUID, count: int) -> Sequence[str]:
+    """From a random place on; in the documents' own words first."""
+    start = random.random()  # noqa: S311 - nothing to guess
+    rows = list(_around(principal, base, start))
+    return [row.question for row in sorted(rows, key=lambda row: row.plain)[:count]]
+
+
+def _around(principal: Principal, base: UUID, start: float) -> Iterator[Suggestion]:
+    readable = documents_for(principal).filter(knowledge_base=base).ready()
+    rows = Suggestion.objects.filter(knowledge_base=base, document__in=readable).order_by("shuffle")
+    found = list(rows.filter(shuffle__gte=start)[:_LOOKED_AT])
+    yield from found
+    if len(found) < _LOOKED_AT:
+        yield from rows.filter(shuffle__lt=start)[: _LOOKED_AT - len(found)]

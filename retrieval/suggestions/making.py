@@ -1,0 +1,89 @@
+"""Questions out of a document's own headings: as they stand, or turned into one that is grammatical.
+
+A heading that nothing stands below makes none: headings come from passages.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Final
+
+from cairn.text import visible
+
+MOST: Final = 4
+LONGEST: Final = 120
+_WORDS: Final = json.loads(Path(__file__).with_name("words.json").read_text(encoding="utf-8"))
+_PART: Final = r"(?:(?:§|section|chapter|part|abschnitt|kapitel|teil)\s*)?"
+_NUMBERED: Final = re.compile(rf"^{_PART}[\dIVX]+(?:[.)]\d*)*[.):]?\s+", re.IGNORECASE)
+_ODD: Final = re.compile(r"[`|<>{}\[\]\\_=]|https?:|\w\.\w{2,4}\b")
+_LEANING: Final = re.compile(
+    r"[.!;:]\s|\b(?:this|these|that|those|here|above|below|it|also)\b", re.IGNORECASE
+)
+"""Not to be understood without what stands around it."""
+_DOING: Final = frozenset(_WORDS["doing"])
+"""Headings that begin so tell what to do."""
+_EMPTY: Final = frozenset(_WORDS["empty"])
+"""Headings that say nothing of what stands below."""
+_ABOUT: Final = {
+    "en": "What does “{title}” say about “{heading}”?",
+    "de": "Was steht in „{title}“ über „{heading}“?",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    question: str
+    plain: bool = False
+
+
+def questions_of(title: str, sections: Iterable[Sequence[str]], language: str | None) -> list[Made]:
+    """The best of them, in the order in which they stand. `sections`: the paths of the passages."""
+    headings = list(_headings(title, sections))
+    own = [Made(question) for heading in headings if (question := _own(heading, language))]
+    return list(islice(own or _about(title, headings, language), MOST))
+
+
+def _headings(title: str, sections: Iterable[Sequence[str]]) -> Iterator[str]:
+    seen = {title.casefold()}
+    for section in sections:
+        heading = _NUMBERED.sub("", " ".join(visible(section[-1]).split())) if section else ""
+        if (
+            heading.casefold() not in seen
+            and heading
+            and not _ODD.search(heading)
+            and len(heading) <= LONGEST
+        ):
+            seen.add(heading.casefold())
+            yield heading
+
+
+def _own(heading: str, language: str | None) -> str:
+    words = heading.split()
+    if _LEANING.search(heading) or heading.casefold() in _EMPTY:
+        return ""
+    if heading.endswith("?"):
+        return heading if 3 <= len(words) <= 20 and heading.count("?") == 1 else ""
+    if language in {"en", None} and 2 <= len(words) <= 9 and words[0].lower() in _DOING:
+        return _how(heading)
+    return ""
+
+
+def _how(heading: str) -> str:
+    """“Cancel your import” becomes “How do I cancel my import?”"""
+    plain = heading.rstrip(".:!")
+    if re.search(r"[,;:()&]|\b(?:is|are|was|has|have|we|I|they|it)\b", plain):
+        return ""
+    mine = re.sub(r"\byour\b", "my", re.sub(r"\byourself\b", "myself", plain))
+    return f"How do I {mine[0].lower()}{mine[1:]}?"
+
+
+def _about(title: str, headings: Iterable[str], language: str | None) -> Iterator[Made]:
+    template = _ABOUT.get(language or "en")
+    if template is None or _ODD.search(title) or len(title) > LONGEST:
+        return
+    for heading in headings:
+        if heading.casefold() not in _EMPTY and len(heading.split()) <= 8 and not heading.endswith("?"):
+            yield Made(template.format(title=title, heading=heading.rstrip(".:")), plain=True)

@@ -1,0 +1,50 @@
+"""Questions out of headings: grammatical, or none."""
+
+import pytest
+
+from retrieval.suggestions.making import MOST, questions_of
+
+
+def made(*headings: str, title: str = "Leave rules", language: str | None = "en") -> list[str]:
+    return [
+        each.question for each in questions_of(title, [["Part", heading] for heading in headings], language)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("heading", "question"),
+    [
+        ("Who may take leave?", "Who may take leave?"),
+        ("3.2 Who may take leave?", "Who may take leave?"),
+        ("Cancel your import", "How do I cancel my import?"),
+        ("4. Ask for leave.", "How do I ask for leave?"),
+        ("Sick leave", "What does “Leave rules” say about “Sick leave”?"),
+    ],
+)
+def test_a_heading_becomes_a_question(heading: str, question: str) -> None:
+    assert made(heading) == [question]
+
+
+@pytest.mark.parametrize(
+    "heading",
+    [
+        "", "Why?", "Overview", "See also", "When is this updated?", "Run `make up`", "config.yaml",
+        "<b>Pay</b>", "Leave rules", "leave Rules", "x" * 500, "I am new. How can I do that?",
+        "What? And why is it so?",
+    ],
+)  # fmt: skip
+def test_what_makes_no_sense_alone_is_left_out(heading: str) -> None:
+    assert made(heading) == []
+
+
+def test_questions_of_its_own_come_before_made_ones() -> None:
+    assert made("Sick leave", "Who may take leave?", "Pay") == ["Who may take leave?"]
+    assert len(made(*(f"Kind of leave {word}" for word in "abcdefgh"))) == MOST
+    assert made("Pay", "Pay", "PAY") == ["What does “Leave rules” say about “Pay”?"]
+
+
+def test_each_language_has_its_own_words_or_none() -> None:
+    assert made("Krankheit", title="Urlaub", language="de") == ["Was steht in „Urlaub“ über „Krankheit“?"]
+    assert made("Start ins Berufsleben", title="Urlaub", language="de")[0].startswith("Was steht")
+    assert made("Maladie", language="fr") == []
+    assert made("Qui peut en prendre ?", language="fr") == ["Qui peut en prendre ?"]

@@ -1,0 +1,85 @@
+"""Questions to begin with: of documents that the asker may read at that moment."""
+
+from collections.abc import Callable
+
+import pytest
+from django.test import Client
+
+from cairn.access.models import Role
+from cairn.access.principals import principal_for_user
+from cairn.access.services import knowledge_base_create, readers_replace
+from cairn.accounts.models import User
+from cairn.library.models import Document, KnowledgeBase
+from ingestion.services import document_delete, document_update
+from retrieval.suggestions.keeping import suggestions_for, suggestions_replace
+from retrieval.suggestions.models import Suggestion
+from tests.web.pages.conftest import text_of
+
+SignIn = Callable[[User], Client]
+Grant = Callable[[User, Role], None]
+QUESTION = "What does “Leave rules” say about “Giving leave”?"
+
+
+@pytest.fixture
+def suggested(ready: Document) -> Document:
+    assert ready.active_version is not None
+    suggestions_replace(ready.active_version)
+    return ready
+
+
+def test_only_who_may_read_the_document_sees_them(
+    signed_in: SignIn, mia: User, rob: User, suggested: Document, grant: Grant
+) -> None:
+    assert QUESTION in text_of(signed_in(mia).get("/"))
+    assert QUESTION not in text_of(signed_in(rob).get("/"))
+    grant(rob, Role.READER)
+    assert QUESTION in text_of(signed_in(rob).get("/"))
+    readers_replace(document=suggested, readers=[], actor=None)
+    assert QUESTION not in text_of(signed_in(rob).get("/"))
+    assert suggestions_for(principal_for_user(rob), document=suggested) == []
+    assert QUESTION in text_of(signed_in(mia).get("/"))
+
+
+def test_they_go_with_the_document(signed_in: SignIn, mia: User, suggested: Document) -> None:
+    document_delete(document=suggested, principal=principal_for_user(mia))
+    assert QUESTION not in text_of(signed_in(mia).get("/"))
+    suggested.delete()
+    assert not Suggestion.objects.exists()
+
+
+def test_they_are_of_the_title_and_the_version_of_now(mia: User, suggested: Document) -> None:
+    principal = principal_for_user(mia)
+    document_update(document=suggested, principal=principal, changes={"title": "Holidays"})
+    assert suggestions_for(principal) == ["What does “Holidays” say about “Giving leave”?"]
+    older = suggested.versions.create(number=0, filename="x", size=1, sha256="x")
+    suggestions_replace(older)  # overtaken: it does not answer
+    assert len(suggestions_for(principal)) == 1
+
+
+def test_those_of_the_chosen_knowledge_base_or_document(
+    signed_in: SignIn, mia: User, suggested: Document
+) -> None:
+    other = knowledge_base_create(name="Travel", principal=principal_for_user(mia))
+    assert QUESTION not in text_of(signed_in(mia).get(f"/?kb={other.slug}"))
+    assert QUESTION in text_of(signed_in(mia).get("/?kb=handbook"))
+    assert QUESTION in text_of(signed_in(mia).get(f"/?document={suggested.id}"))
+
+
+def test_several_knowledge_bases_have_their_turn(mia: User, suggested: Document) -> None:
+    """Of many in one, a few; each time some, and never more than there is room for."""
+    principal = principal_for_user(mia)
+    other = knowledge_base_create(name="Travel", principal=principal)
+    for base in (suggested.knowledge_base, other):
+        _many(base)
+    for _ in range(5):
+        picked = suggestions_for(principal)
+        assert len(picked) == len(set(picked)) == 6
+        assert {question.split()[0] for question in picked} >= {"Handbook", "Travel"}
+
+
+def _many(base: KnowledgeBase) -> None:
+    for number in range(40):
+        document = Document.objects.create(knowledge_base=base, source_key=f"{number}", title=f"{number}")
+        version = document.versions.create(number=1, filename="x", size=1, sha256="x", state="ready")
+        Document.objects.filter(pk=document.pk).update(active_version=version)
+        Suggestion.objects.create(document=document, knowledge_base=base, question=f"{base.name} {number}?")
