@@ -1,6 +1,5 @@
 """Rules that every template and script keeps."""
 
-import gzip
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -14,9 +13,7 @@ from tests.web.pages.conftest import text_of
 WEB = Path(__file__).resolve().parents[3] / "web"
 TEMPLATES = sorted((WEB / "templates").rglob("*.html"))
 SCRIPTS = sorted((WEB / "static" / "js").glob("*.js"))
-VENDOR = sorted((WEB / "static" / "vendor").glob("*.js"))
 STYLES = sorted((WEB / "static" / "css").glob("*.css"))
-SCRIPT_BUDGET = 60_000
 
 
 def name(path: Path) -> str:
@@ -47,31 +44,6 @@ def test_scripts_make_html_from_the_server_only(script: Path) -> None:
     for way in ("outerHTML", "insertAdjacentHTML", "document.write", "eval(", "new Function", "cssText"):
         assert way not in text
     assert text.count("innerHTML") == (1 if script.name == "dom.js" else 0)
-
-
-def loaded_with(entry: Path) -> set[Path]:
-    """The module and all that it imports."""
-    loaded: set[Path] = set()
-    waiting = {entry}
-    while waiting:
-        loaded |= (taken := waiting)
-        names = (re.findall(r'(?:from|import) "\./([\w-]+\.js)"', path.read_text()) for path in taken)
-        waiting = {entry.parent / each for found in names for each in found} - loaded
-    return loaded
-
-
-def entries_of(template: Path) -> list[str]:
-    return re.findall(r"static 'js/([\w-]+\.js)'", template.read_text())
-
-
-@pytest.mark.parametrize("template", [each for each in TEMPLATES if entries_of(each)], ids=name)
-def test_no_page_loads_many_scripts(template: Path) -> None:
-    """Beside its own, what every page has."""
-    frame = [WEB / "templates" / "pages" / each for each in ("base.html", "shell.html")]
-    entries = [SCRIPTS[0].parent / each for page in (template, *frame) for each in entries_of(page)]
-    assert VENDOR
-    loaded = {*VENDOR, *(path for entry in entries for path in loaded_with(entry))}
-    assert sum(len(gzip.compress(path.read_bytes())) for path in loaded) < SCRIPT_BUDGET
 
 
 def luminance(colour: str) -> float:
