@@ -40,6 +40,7 @@ globalThis.cairnCatalog = {
 ],
 "Ready":"Bereit",
 "Refused":"Abgelehnt",
+"Remove":"Entfernen",
 "Removed":"Entfernt",
 "Reviewed now":"Jetzt geprüft",
 "Reviewed now?":"Jetzt geprüft?",
