@@ -35,7 +35,7 @@ from retrieval.gaps.lookup import (
     questions_of,
     verified_for,
 )
-from retrieval.gaps.models import UNANSWERED, Gap, GapState, Notice
+from retrieval.gaps.models import UNANSWERED, Gap, GapQuestion, GapState, Notice
 from retrieval.gaps.notices import notice_for, notice_read, notices_for, notices_read_all
 from retrieval.gaps.recording import passing_on_set
 from retrieval.search import search
@@ -45,6 +45,7 @@ from web.notices import text_of, url_of
 from web.pages.bases import base_cards
 from web.pages.door import fragment, number_in, page, show
 from web.pages.passing_on import passing_on_of
+from web.telling import told
 
 SHOWN: Final = 50
 QUESTIONS_SHOWN: Final = 100
@@ -76,6 +77,14 @@ class Item:
     label: Any
     tag: str
     bases: str
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """`reason` in the language of who looks."""
+
+    question: GapQuestion
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +149,7 @@ def gap(request: HttpRequest, principal: Principal, gap_id: str) -> HttpResponse
     context = {
         "gap": row,
         "item": _item(row),
-        "questions": questions_of(row).order_by("-created_at")[:QUESTIONS_SHOWN],
+        "questions": [Asked(each, told(each.reason)) for each in _latest(row)],
         "nearest": nearest,
         "found": found,
         "suggested": documents_suggested(row, principal),
@@ -158,6 +167,10 @@ def gap(request: HttpRequest, principal: Principal, gap_id: str) -> HttpResponse
         "tab": "gaps",
     }
     return show(request, principal, "pages/console/gap.html", context, area="console")
+
+
+def _latest(gap: Gap) -> "QuerySet[GapQuestion]":
+    return questions_of(gap).order_by("-created_at")[:QUESTIONS_SHOWN]
 
 
 def _wordings(gap: Any) -> list[str]:
@@ -210,8 +223,8 @@ def passing_on(request: HttpRequest, principal: Principal, message_id: str) -> H
 @page
 def notices(request: HttpRequest, principal: Principal) -> HttpResponse:
     rows = Paginator(notices_for(principal), SHOWN).get_page(number_in(request.GET.get("page", "")))
-    told = [Told(row, text_of(row, principal), url_of(row, principal) is not None) for row in rows]
-    return show(request, principal, "pages/notices.html", {"rows": rows, "told": told}, area="notices")
+    items = [Told(row, text_of(row, principal), url_of(row, principal) is not None) for row in rows]
+    return show(request, principal, "pages/notices.html", {"rows": rows, "told": items}, area="notices")
 
 
 @require_POST
