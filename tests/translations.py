@@ -2,13 +2,14 @@
 
 import io
 import json
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from babel.messages.catalog import Catalog, Message
-from babel.messages.extract import extract_javascript, extract_python
+from babel.messages.extract import extract_python
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 from django.utils.translation.template import templatize
@@ -24,7 +25,8 @@ KEYWORDS: dict[str, Any] = {
     **dict.fromkeys(("pgettext", "pgettext_lazy"), ((1, "c"), 2)),
     "npgettext": ((1, "c"), 2, 3),
 }
-SCRIPT_KEYWORDS: dict[str, Any] = {"t": None, "tn": (1, 2)}
+_STRING = r'("(?:[^"\\\n]|\\.)*")'
+_CALL = re.compile(rf"(?<![\w.$])(tn|t)\(\s*{_STRING}(?:,\s*{_STRING})?")
 CHANGING = tuple(
     f'"{name}:'
     for name in (
@@ -51,9 +53,10 @@ def in_template(path: Path) -> Iterator[Found]:
 
 
 def in_script(path: Path) -> Iterator[Found]:
-    options = {"parse_template_string": True}
-    found = extract_javascript(io.BytesIO(path.read_bytes()), SCRIPT_KEYWORDS, [], options)
-    yield from _found(found, SCRIPT_KEYWORDS)
+    """Babel's reader of JavaScript does not see a call within the arguments of another."""
+    for name, one, many in _CALL.findall(path.read_text()):
+        texts = tuple(json.loads(text) for text in (one, many) if text)
+        yield (texts if name == "tn" else texts[0], None)
 
 
 def _found(rows: Any, keywords: dict[str, Any]) -> Iterator[Found]:
@@ -67,7 +70,8 @@ def _found(rows: Any, keywords: dict[str, Any]) -> Iterator[Found]:
 
 
 def script_texts() -> list[Found]:
-    return [found for path in sorted((SCRIPTS / "js").glob("*.js")) for found in in_script(path)]
+    paths = [path for path in sorted((SCRIPTS / "js").glob("*.js")) if path.name != "i18n.js"]
+    return [found for path in paths for found in in_script(path)]
 
 
 def texts() -> Iterator[Found]:

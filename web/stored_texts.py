@@ -1,5 +1,5 @@
-"""English texts that are stored, or told to programs, before a page shows them. `{blanks}` stand for
-what was put in. A test sees that each is still in the code."""
+"""English texts that are stored, or told to programs, before a page shows them. `{blanks}` stand for what was put
+in. They are built in ingestion and retrieval, which know nothing of pages."""
 
 from typing import Final
 

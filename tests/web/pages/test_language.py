@@ -158,3 +158,12 @@ def test_translations_fill_in_what_the_texts_do() -> None:
 def _blanks(text: object) -> set[str]:
     whole = " ".join(text) if isinstance(text, tuple | list) else str(text)
     return set(re.findall(r"%\(\w+\)[sd]|(?<![{%])\{\w*\}(?!\})", whole))
+
+
+@pytest.mark.parametrize("language", translations.LANGUAGES)
+def test_every_text_is_translated(language: str) -> None:
+    """Else: `make texts`, and fill in what it tells of in web/locale."""
+    catalog = translations.collected(language)
+    missing = [m.id for m in translations.messages(catalog) if not translations.is_translated(m)]
+    assert missing == []
+    assert translations.as_po(catalog) == translations.po_path(language).read_bytes()

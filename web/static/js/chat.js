@@ -63,7 +63,7 @@ class Turn {
     if (!list.length) return;
     const details = $("[data-passages]", this.node);
     const documents = new Set(list.map((hit) => hit.document)).size;
-    $("[data-passages-label]", details).textContent = t("Read {passages} in {documents}", { passages: tn("{n} passage", "{n} passages", list.length), documents: tn("{n} document", "{n} documents", documents) });
+    $("[data-passages-label]", details).textContent = t("Read {passages} {where}", { passages: tn("{n} passage", "{n} passages", list.length), where: tn("in {n} document", "in {n} documents", documents) });
     $("ol", details).replaceChildren(...list.map(passage));
     details.hidden = false;
   }

@@ -1,4 +1,5 @@
 globalThis.cairnCatalog = {
+"A document that you asked about is not there any more.":"Ein Dokument, zu dem Sie gefragt haben, gibt es nicht mehr.",
 "All":"Alle",
 "All knowledge bases":"Alle Wissensbasen",
 "Answer ready. {verdict}":"Antwort fertig. {verdict}",
@@ -25,14 +26,16 @@ globalThis.cairnCatalog = {
 "It is tried again.":"Es wird noch einmal versucht.",
 "Its end was cut off.":"Das Ende wurde abgeschnitten.",
 "Loading":"Wird geladen",
+"No document has this in its title.":"Kein Dokument hat das im Titel.",
 "No text could be read from this file.":"Aus dieser Datei ließ sich kein Text lesen.",
 "Not sent":"Nicht gesendet",
 "Nothing close was found…":"Nichts Passendes gefunden …",
+"Only: {title}":"Nur: {title}",
 "Page":"Seite",
 "Page {number} of {title}":"Seite {number} von {title}",
 "Passage {number} of {all}":"Textstelle {number} von {all}",
 "Quoted from version {old}; this is version {number}":"Zitiert aus Version {old}; dies ist Version {number}",
-"Read {passages} in {documents}":"{passages} in {documents} gelesen",
+"Read {passages} {where}":"{passages} {where} gelesen",
 "Reading":"Wird gelesen",
 "Reading {n} passage…":[
 "Lese {n} Textstelle …",
@@ -59,6 +62,7 @@ globalThis.cairnCatalog = {
 "Stopped.":"Angehalten.",
 "Stopped. What stands here was checked; the rest was not written.":"Angehalten. Was hier steht, wurde geprüft; der Rest wurde nicht geschrieben.",
 "Stopping…":"Wird angehalten …",
+"Tag: {name}":"Schlagwort: {name}",
 "Take access from {name}":"{name} den Zugriff nehmen",
 "Thank you. Those who keep the documents will see it.":"Danke. Wer die Dokumente pflegt, wird es sehen.",
 "That did not work. Try again in a moment.":"Das hat nicht geklappt. Versuchen Sie es gleich noch einmal.",
@@ -105,6 +109,10 @@ globalThis.cairnCatalog = {
 "done in about {time}":"fertig in etwa {time}",
 "group":"Gruppe",
 "import cancelled":"Import abgebrochen",
+"in {n} document":[
+"in {n} Dokument",
+"in {n} Dokumenten"
+],
 "just now":"gerade eben",
 "page {number}":"Seite {number}",
 "row {numbers}":"Zeile {numbers}",
