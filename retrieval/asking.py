@@ -3,15 +3,14 @@
 import logging
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Final
 from uuid import UUID
 
 from django.db import transaction
 from django.utils import timezone
 
 from cairn.access.lookup import one_of, scope_for
-from cairn.access.rules import documents_for
 from cairn.access.scope import Principal, Scope
 from cairn.audit.services import record
 from cairn.errors import InvalidInput, error_coded
@@ -23,24 +22,21 @@ from retrieval.answering.reading import answerability
 from retrieval.answering.remembering import Remembering
 from retrieval.calibrating import calibration_of
 from retrieval.conversations import (
-    ERASED,
     HISTORY_TURNS,
+    INTERRUPTED,
     conversation_for,
     conversation_start,
     history_for,
     message_for,
 )
 from retrieval.engine import Engine, engine
-from retrieval.gaps.recording import refusal_record
-from retrieval.index.factory import active_generation
 from retrieval.index.protocol import Filters
+from retrieval.keeping import kept
 from retrieval.models import Channel, Conversation, Message, MessageState
-from retrieval.models import Citation as CitationRow
 from retrieval.places import place_of
 from retrieval.search import search
-from retrieval.statistics.services import documents_cited, question_count
 from retrieval.tree import Tree
-from retrieval.types import Answer, AnswerEvent, Citation, Delta, Done, Failed, Hit, Sources, Turn
+from retrieval.types import Answer, AnswerEvent, Done, Failed, Hit, Turn
 
 log = logging.getLogger(__name__)
 
@@ -100,7 +96,7 @@ def ask(
     said = history_for(thread, after, principal) if history is None else list(history)[-HISTORY_TURNS:]
     most = min(filter(None, (max_tokens, environment().answer_max_tokens)))
     events = _events(message, scope, filters, parts, history=said, max_tokens=most)
-    return Exchange(message, _kept(message, scope, events, parts, passes_on=passes_on))
+    return Exchange(message, kept(message, scope, events, parts, passes_on=passes_on))
 
 
 def asked_again(*, principal: Principal, question: str, knowledge_bases: Collection[object] | None) -> Answer:
@@ -142,6 +138,12 @@ def stop(message: Message) -> bool:
     """Ends a running answer, in whichever process it runs; False if it is not running."""
     running = Message.objects.filter(pk=message.pk, state=MessageState.RUNNING)
     return bool(running.update(state=MessageState.STOPPED))
+
+
+def answers_interrupt() -> int:
+    """Ends what nobody writes any more; for a process that knows that it is the only one. How many."""
+    running = Message.objects.filter(state=MessageState.RUNNING)
+    return running.update(state=MessageState.FAILED, reason=INTERRUPTED)
 
 
 def _events(
@@ -200,132 +202,3 @@ def _stopped(message: Message) -> Callable[[], bool]:
         return bool(state["stopped"])
 
     return look
-
-
-def _kept(
-    message: Message, scope: Scope, events: Iterator[AnswerEvent], parts: Engine, *, passes_on: bool
-) -> Iterator[AnswerEvent]:
-    """Passes events on and keeps what they say; what was cut off keeps the text shown so far."""
-    text: list[str] = []
-    hits: Sequence[Hit] = ()
-    ended = False
-    try:
-        for event in events:
-            match event:
-                case Delta():
-                    text.append(event.text)
-                case Sources():
-                    hits = event.hits
-                case Done():
-                    _save(message, event.answer, scope, hits, parts, passes_on=passes_on)
-                    ended = True
-                case Failed():
-                    _save_failed(message, event, scope, hits)
-                    ended = True
-            yield event
-    finally:
-        if not ended:
-            _save_cut_off(message, "".join(text), scope, hits)
-
-
-def _save_failed(message: Message, event: Failed, scope: Scope, hits: Sequence[Hit]) -> None:
-    with transaction.atomic():
-        Message.objects.filter(pk=message.pk).update(state=MessageState.FAILED, reason=event.message)
-        question_count(message=message.pk, bases=_touched(scope, hits))
-
-
-def _touched(scope: Scope, hits: Sequence[Hit], answer: Answer | None = None) -> frozenset[UUID]:
-    """The knowledge bases that a question was about: those cited, else those nearest, else those asked."""
-    nearest = answer.nearest if answer else ()
-    homes = {hit.document: hit.knowledge_base for hit in (*hits, *nearest)}
-    cited = {homes[each.document] for each in answer.citations if each.document in homes} if answer else set()
-    return frozenset(cited or {hit.knowledge_base for hit in nearest or hits} or scope.readable)
-
-
-def _save_cut_off(message: Message, text: str, scope: Scope, hits: Sequence[Hit]) -> None:
-    """Which of the hits it quotes is not known yet, so all of them must be open to the asker still."""
-    with transaction.atomic():
-        used = {hit.document for hit in hits}
-        readable = documents_for(scope.principal).filter(pk__in=used).count() == len(used)
-        Message.objects.filter(pk=message.pk).update(
-            state=MessageState.STOPPED,
-            answer=text if readable or not text else ERASED,
-            trace={"hits": _traced(hits)},
-        )
-        question_count(message=message.pk, bases=_touched(scope, hits))
-
-
-def _save(
-    message: Message,
-    answer: Answer,
-    scope: Scope,
-    hits: Sequence[Hit],
-    parts: Engine,
-    *,
-    passes_on: bool,
-) -> None:
-    """An answer from a document that was deleted or closed to the asker meanwhile is not kept."""
-    with transaction.atomic():
-        cited = {citation.document for citation in answer.citations}
-        readable = documents_for(scope.principal).filter(pk__in=cited).count() == len(cited)
-        stopped = Message.objects.filter(pk=message.pk, state=MessageState.STOPPED).exists()
-        Message.objects.filter(pk=message.pk).update(
-            state=MessageState.STOPPED if stopped else MessageState.DONE,
-            standalone_question=answer.standalone_question,
-            answer=answer.text if readable else ERASED,
-            verdict=answer.verdict,
-            reason=answer.reason,
-            mode=answer.mode,
-            sentences=[asdict(sentence) for sentence in answer.sentences] if readable else [],
-            nearest=_nearest(answer),
-            parts=[asdict(part) for part in answer.parts],
-            model=answer.model,
-            usage=asdict(answer.usage),
-            timings=asdict(answer.timings),
-            trace={**_trace(answer, scope, hits, parts), "passes_on": passes_on},
-        )
-        if passes_on and not stopped:
-            refusal_record(message, answer, scope)
-        if readable:
-            CitationRow.objects.bulk_create(_row(message, citation) for citation in answer.citations)
-            documents_cited(cited)
-        question_count(message=message.pk, bases=_touched(scope, hits, answer))
-
-
-def _row(message: Message, citation: Citation) -> CitationRow:
-    return CitationRow(
-        message=message,
-        marker=citation.marker,
-        document_id=citation.document,
-        version=citation.version,
-        chunk=citation.chunk,
-        title=citation.title,
-        page=citation.page,
-        location=citation.location,
-        section=list(citation.section),
-        quote=citation.quote,
-        boxes=[list(box) for box in citation.boxes],
-    )
-
-
-def _nearest(answer: Answer) -> list[dict[str, str]]:
-    seen = {str(hit.document): hit.title for hit in answer.nearest}
-    return [{"document": document, "title": title} for document, title in seen.items()]
-
-
-def _trace(answer: Answer, scope: Scope, hits: Sequence[Hit], parts: Engine) -> dict[str, Any]:
-    """Ids, scores and settings: with the chunks themselves, enough to replay the answer."""
-    return {
-        "knowledge_bases": sorted(str(base) for base in scope.readable),
-        "whole": scope.whole,
-        "generation": (parts.generation or active_generation()).name,
-        "hits": _traced(hits),
-        "prompt_version": answer.prompt_version,
-        "rewrite_version": answer.rewrite_version,
-        "signals": dict(answer.signals),
-        "verdicts": [sentence.supported for sentence in answer.sentences],
-    }
-
-
-def _traced(hits: Sequence[Hit]) -> list[dict[str, Any]]:
-    return [{"chunk": str(hit.chunk), "document": str(hit.document), "score": hit.score} for hit in hits]

@@ -8,6 +8,7 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import Prefetch, QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext_noop
 
 from cairn.access.lookup import as_id, one_of
 from cairn.access.rules import documents_for
@@ -22,16 +23,21 @@ from retrieval.types import Turn
 
 WITHHELD = "This answer quotes a document that you may no longer read, or that has been changed or deleted."
 ERASED = "This answer was removed because a document that it quoted has been deleted."
-ABANDONED_AFTER = timedelta(minutes=15)
+INTERRUPTED = gettext_noop("The server stopped before this answer was finished.")
+ABANDONED_AFTER = timedelta(seconds=30)
+"""Six times as long as writers take between two signs of life."""
 HISTORY_TURNS = 3
 HISTORY_LOOK = 12
+FOLLOWED_EVERY = timedelta(seconds=5)
+CUT_OFF = frozenset({MessageState.STOPPED, MessageState.FAILED})
 TITLE_LENGTH = 80
 
 
 @dataclass(frozen=True, slots=True)
 class ShownMessage:
     """A message as its reader may see it now. Withheld: text, quotes and titles stay back. `siblings`: the
-    ids of all messages in its place, in the order in which they were asked."""
+    ids of all messages in its place, in the order in which they were asked. `incomplete`: what there is of
+    the answer is not all of it."""
 
     message: Message
     siblings: Sequence[UUID]
@@ -40,6 +46,8 @@ class ShownMessage:
     citations: Sequence[Citation]
     nearest: Sequence[dict[str, object]]
     state: str
+    reason: str
+    incomplete: bool
     withheld: bool
 
 
@@ -120,6 +128,17 @@ def message_feedback(*, message: Message, rating: str, reason: str = "", comment
     return message
 
 
+def message_feedback_remove(*, message: Message) -> Message:
+    return message_feedback(message=message, rating="")
+
+
+def message_follow(message: Message) -> None:
+    """Somebody waits for it: it goes on although its asker has left."""
+    now = timezone.now()
+    if message.followed_at is None or now - message.followed_at > FOLLOWED_EVERY:
+        Message.objects.filter(pk=message.pk, state=MessageState.RUNNING).update(followed_at=now)
+
+
 def messages_shown(
     conversation: Conversation, principal: Principal, *, before: object | None = None, last: int | None = None
 ) -> list[ShownMessage]:
@@ -159,29 +178,40 @@ def _shown_by_id(ids: Sequence[UUID], tree: Tree, principal: Principal) -> list[
 
 def _readable(messages: Sequence[Message], principal: Principal) -> set[UUID]:
     """Of the documents that these messages name, those that the principal may read now."""
-    cited = {citation.document_id for message in messages for citation in message.citations.all()}
+    named = {document for message in messages for document in _grounds(message)}
     near = {UUID(str(item["document"])) for message in messages for item in message.nearest}
-    return set(documents_for(principal).filter(pk__in=cited | near).values_list("pk", flat=True))
+    return set(documents_for(principal).filter(pk__in=named | near).values_list("pk", flat=True))
+
+
+def _grounds(message: Message) -> set[UUID]:
+    """What the answer is made of: of one that was cut off, all that may have been before the model."""
+    cited = {citation.document_id for citation in message.citations.all()}
+    if message.state == MessageState.DONE or not message.answer:
+        return cited
+    return cited | {UUID(hit["document"]) for hit in message.trace.get("hits", ())}
 
 
 def _shown(message: Message, tree: Tree, readable: set[UUID]) -> ShownMessage:
-    cited = list(message.citations.all())
-    withheld = any(citation.document_id not in readable for citation in cited)
+    withheld = not _grounds(message) <= readable
+    state = _state(message)
+    left = state == MessageState.FAILED and message.state == MessageState.RUNNING
     return ShownMessage(
         message,
         siblings=tree.siblings(message.id),
         answer=WITHHELD if withheld else message.answer,
         sentences=[] if withheld else message.sentences,
-        citations=[c for c in cited if c.document_id in readable] if not withheld else [],
+        citations=[] if withheld else list(message.citations.all()),
         nearest=[item for item in message.nearest if UUID(str(item["document"])) in readable],
-        state=_state(message),
+        state=state,
+        reason=INTERRUPTED if left else message.reason,
+        incomplete=state in CUT_OFF or bool(message.trace.get("broken_off")),
         withheld=withheld,
     )
 
 
 def _state(message: Message) -> str:
-    """A message still running long after it began was left by a process that died."""
-    abandoned = timezone.now() - message.created_at > ABANDONED_AFTER
+    """A message that runs without a sign of life was left by a process that died."""
+    abandoned = timezone.now() - message.alive_at > ABANDONED_AFTER
     return MessageState.FAILED if message.state == MessageState.RUNNING and abandoned else message.state
 
 
@@ -198,12 +228,12 @@ def history_for(conversation: Conversation, parent: UUID | None, principal: Prin
 def forget_document(document: UUID) -> int:
     """Removes from all conversations what was quoted from a document; how many quotes.
 
-    An answer that was cut off has no citations: it goes if the document was before the model.
+    An answer that was cut off may quote more than it cites: it goes if the document was before the model.
     """
     with transaction.atomic():
         citations = Citation.objects.filter(document=document)
-        cut_off = Message.objects.filter(state=MessageState.STOPPED, trace__icontains=str(document))
-        cut_off = cut_off.filter(citations=None).exclude(answer="")
+        cut_off = Message.objects.exclude(state=MessageState.DONE).filter(trace__icontains=str(document))
+        cut_off = cut_off.exclude(answer="").exclude(citations__document=document)
         count = citations.count() + cut_off.count()
         quoting = Message.objects.filter(citations__document=document)
         ids = {message for rows in (quoting, cut_off) for message in rows.values_list("id", flat=True)}

@@ -5,7 +5,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from cairn.access.rules import documents_for
 from cairn.access.scope import Principal
 from retrieval.conversations import conversations_for
-from retrieval.models import Citation, Conversation, Message
+from retrieval.models import Citation, Conversation, Message, MessageState
 
 
 def conversations_found(principal: Principal, query: str) -> "QuerySet[Conversation]":
@@ -14,7 +14,8 @@ def conversations_found(principal: Principal, query: str) -> "QuerySet[Conversat
     text = query.strip()
     if not text:
         return mine
-    said = Q(question__icontains=text) | (Q(answer__icontains=text) & ~_withheld(principal))
+    answered = Q(state=MessageState.DONE, answer__icontains=text)  # half ones may quote more than they cite
+    said = Q(question__icontains=text) | (answered & ~_withheld(principal))
     messages = Message.objects.filter(said, conversation__in=mine)
     return mine.filter(Q(title__icontains=text) | Q(id__in=messages.values("conversation")))
 

@@ -4,6 +4,7 @@ import uuid
 
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext_lazy
 
 from cairn.accounts.models import User
 from cairn.library.models import Document
@@ -117,11 +118,23 @@ class MessageState(models.TextChoices):
     FAILED = "failed"
 
 
+class FeedbackReason(models.TextChoices):
+    """What the chat offers to say about an answer that did not help. Programs may send other ones."""
+
+    MISSING = "missing", gettext_lazy("It is not in the documents, but should be")
+    WRONG_PASSAGE = "wrong_passage", gettext_lazy("The passage is not about this")
+    WRONG_ANSWER = "wrong_answer", gettext_lazy("The answer is wrong")
+    INCOMPLETE = "incomplete", gettext_lazy("Something is left out")
+    OUTDATED = "outdated", gettext_lazy("It is out of date")
+    OTHER = "other", gettext_lazy("Something else")
+
+
 class Message(models.Model):
     """A question and its answer. `trace` holds ids, hashes and numbers enough to replay it, no text.
 
     `parent` is the message that it was asked after. Those with the same parent are versions of an answer
-    where the question is the same, and branches where it is another.
+    where the question is the same, and branches where it is another. While it runs, `alive_at` is when its
+    writer last gave a sign, and `followed_at` when somebody last looked who came after its asker had left.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -144,6 +157,8 @@ class Message(models.Model):
     rating = models.CharField(max_length=4, blank=True)
     rating_reason = models.CharField(max_length=100, blank=True)
     rating_comment = models.TextField(blank=True)
+    alive_at = models.DateTimeField(default=timezone.now)
+    followed_at = models.DateTimeField(null=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta:

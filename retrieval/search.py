@@ -1,6 +1,6 @@
 """Finding passages for a query, of those that the asker may read."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from cairn.access.lookup import chunks_for
@@ -100,6 +100,13 @@ def _checked(ranked: Sequence[tuple[UUID, Scores]], scope: Scope, limit: int) ->
             if len(hits) == limit:
                 return hits
     return hits
+
+
+def found_again(scope: Scope, scores: Mapping[UUID, float]) -> list[Hit]:
+    """Chunks that were found before, with what they scored then: those that are there and may be read now."""
+    rows = chunks_for(scope, list(scores)).order_by().in_bulk() if scores else {}
+    known = {chunk: Scores(None, None, score) for chunk, score in scores.items() if chunk in rows}
+    return [hit_of(rows[chunk], score) for chunk, score in known.items()]
 
 
 def hit_of(chunk: Chunk, scores: Scores) -> Hit:

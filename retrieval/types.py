@@ -120,7 +120,8 @@ class AnsweredPart:
 @dataclass(frozen=True, slots=True)
 class Answer:
     """verdict: supported, partial, refused. mode: generated, extractive, none. `parts`: none if one thing was
-    asked. `rewrite_version`: of the prompt, if a model made the question stand by itself."""
+    asked. `rewrite_version`: of the prompt, if a model made the question stand by itself. `broken_off`: the
+    model went away in the middle of it."""
 
     question: str
     standalone_question: str
@@ -138,6 +139,7 @@ class Answer:
     parts: tuple[AnsweredPart, ...] = ()
     rewrite_version: str = ""
     signals: Mapping[str, float] = field(default_factory=dict)
+    broken_off: bool = False
 
 
 @dataclass(frozen=True, slots=True)

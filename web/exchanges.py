@@ -4,9 +4,11 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator
 from contextlib import aclosing
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TypeVar
 
 from asgiref.sync import sync_to_async
+from django.utils import timezone
 
 from cairn.access.scope import Principal
 from cairn.errors import CairnError, NotSignedIn, error_coded
@@ -16,7 +18,8 @@ from cairn.limits.slots import Lease, slot_take
 from retrieval import asking
 from retrieval.asking import Exchange
 from retrieval.conversations import ShownMessage, shown
-from retrieval.models import Message
+from retrieval.keeping import Pulse
+from retrieval.models import Message, MessageState
 from retrieval.types import AnswerEvent, Failed
 from web.auth import principal_again
 from web.sse import PING, PING_SECONDS, from_thread
@@ -24,16 +27,21 @@ from web.sse import PING, PING_SECONDS, from_thread
 T = TypeVar("T")
 LOOK_SECONDS = 1.0
 """How often it is asked whether who asked may still come in."""
+GRACE = timedelta(seconds=60)
+"""What a detached answer goes on for when its asker has left and nobody has come to follow it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """`lease`: one of the answers that may be written for the principal at once."""
+    """`lease`: one of the answers that may be written for the principal at once. `detached`: it outlives for
+    a while who has left."""
 
     principal: Principal
     allowance: Allowance
     lease: Lease
     exchange: Exchange
+    pulse: Pulse
+    detached: bool = False
 
     @property
     def message(self) -> Message:
@@ -52,11 +60,27 @@ class Asked:
         return shown(message, self.principal)
 
     def left(self) -> None:
+        if self.detached:
+            self._linger()
         asking.stop(self.message)
+
+    def _linger(self) -> None:
+        """Until the answer stands, the asker is shut out, or nobody has followed it for too long."""
+        followed, running = timezone.now(), True
+        try:
+            while running and timezone.now() - followed < GRACE:
+                self.look()
+                time.sleep(LOOK_SECONDS)
+                row = Message.objects.filter(pk=self.message.pk, state=MessageState.RUNNING)
+                seen = row.values_list("followed_at", flat=True).first()
+                running, followed = row.exists(), max(followed, seen or followed)
+        except NotSignedIn:
+            return
 
     def look(self) -> None:
         """Now and then while it is written. Raises NotSignedIn for who has been shut out."""
         principal_again(self.principal)
+        self.pulse.beat()
         if self.lease.due:
             self.lease.keep()
 
@@ -76,13 +100,14 @@ def _tokens(message: Message) -> int:
     return int(usage.get("prompt_tokens", 0)) + int(usage.get("completion_tokens", 0))
 
 
-def begin(principal: Principal, exchange: Callable[[], Exchange]) -> Asked:
+def begin(principal: Principal, exchange: Callable[[], Exchange], *, detached: bool = False) -> Asked:
     """Raises RateLimited or QuotaExceeded before anything is asked."""
     allowance = allowance_of(principal)
     lease = slot_take(principal, allowance)
     try:
         question_count(principal, allowance)
-        return Asked(principal, allowance, lease, exchange())
+        begun = exchange()
+        return Asked(principal, allowance, lease, begun, Pulse(begun.message), detached)
     except BaseException:
         lease.release()
         raise
@@ -91,10 +116,12 @@ def begin(principal: Principal, exchange: Callable[[], Exchange]) -> Asked:
 async def followed(asked: Asked, items: Generator[T, None, None]) -> AsyncGenerator[T | None, None]:
     """What a thread makes of the events, and None at each look while there is nothing.
 
-    Raises NotSignedIn soon after who asked has been shut out, which stops the model, as leaving does.
+    Raises NotSignedIn soon after who asked has been shut out, which stops the model, as leaving does unless
+    it is detached.
     """
     looked = time.monotonic()
-    async with aclosing(from_thread(items, left=asked.left, idle_seconds=LOOK_SECONDS)) as coming:
+    thread = from_thread(items, left=asked.left, idle_seconds=LOOK_SECONDS, drains=asked.detached)
+    async with aclosing(thread) as coming:
         async for item in coming:
             if time.monotonic() - looked >= LOOK_SECONDS:
                 await sync_to_async(asked.look)()

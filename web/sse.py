@@ -50,10 +50,12 @@ class _Idle:
 
 
 class _Pump(Generic[T]):
-    """Pulls a generator in a thread of its own, at most `size` items ahead of the reader."""
+    """Pulls a generator in a thread of its own, at most `size` items ahead of the reader. `drains`: to its
+    end, whether or not somebody reads."""
 
-    def __init__(self, items: Generator[T, None, None], size: int) -> None:
+    def __init__(self, items: Generator[T, None, None], size: int, *, drains: bool) -> None:
         self._items = items
+        self._drains = drains
         self._loop = asyncio.get_running_loop()
         self._slots = threading.Semaphore(size)
         self._gone = threading.Event()
@@ -66,7 +68,7 @@ class _Pump(Generic[T]):
         self._slots.release()
 
     def leave(self) -> None:
-        """The reader has gone: the generator is closed as soon as it yields."""
+        """The reader has gone: the generator is closed as soon as it yields, unless it is drained."""
         self._gone.set()
         self._slots.release()
 
@@ -83,10 +85,12 @@ class _Pump(Generic[T]):
     def _pull(self) -> None:
         try:
             for item in self._items:
-                self._slots.acquire()
-                if self._gone.is_set():
+                if not self._gone.is_set():
+                    self._slots.acquire()
+                if not self._gone.is_set():
+                    self._hand_over(item)
+                elif not self._drains:
                     return
-                self._hand_over(item)
         finally:
             self._items.close()
 
@@ -101,13 +105,15 @@ async def from_thread(
     left: Callable[[], object] = lambda: None,
     size: int = QUEUE_SIZE,
     idle_seconds: float = PING_SECONDS,
+    drains: bool = False,
 ) -> AsyncGenerator[T | None, None]:
     """The items of a blocking generator, and None whenever nothing came for `idle_seconds`.
 
     A reader who goes away early has `left` called, which may block, in another thread; the generator
-    is closed as soon as it yields. An exception in the generator is raised here.
+    is closed as soon as it yields, or with `drains` goes on to its end. An exception in the generator is
+    raised here.
     """
-    pump = _Pump(items, size)
+    pump = _Pump(items, size, drains=drains)
     pump.start()
     ended = False
     try:

@@ -262,6 +262,7 @@ def _answer(
         parts=tuple(parts) if len(parts) > 1 else (),
         rewrite_version=asked.understood.version,
         signals=course.signals,
+        broken_off=course.failure is not None and "generated" in modes,
     )
 
 

@@ -14,6 +14,7 @@ from retrieval import asking
 from retrieval.engine import engine
 from retrieval.types import Cited, Delta, Sources
 from web.api import fields
+from web.api.answers import STREAMED
 from web.api.fields import Body, Id
 from web.api.problems import as_cairn_error, invalid_field, problem_data
 from web.api.schemas import Answer, Hit, answers_of, citations_of, versions_of
@@ -23,17 +24,15 @@ from web.exchanges import Asked, begin, followed, outcome, streamed
 from web.sse import event_stream, frame
 
 router = Router(tags=["Ask"])
-STREAMED = {
-    "description": "With `stream`: events `start`, `sources`, `delta`, `citation`, `done`, `error`",
-    "content": {"text/event-stream": {"schema": {"type": "string"}}},
-}
 
 
 class Question(Body):
     """`knowledge_bases` absent: all I may read. `conversation` goes on with one of mine; absent: a new
     one. `parent`: the message of it that this is asked after, null for none; absent: the one that it shows
     last. With the question of another message and its parent, the answer is another version of that one's;
-    with another question it is a branch. `model` may name the one that is configured."""
+    with another question it is a branch. `detached`: a stream that breaks does not stop the answer, which can
+    be followed at `/messages/{id}/events`, and ends if nobody does so for a minute. `model` may name the one
+    that is configured."""
 
     question: fields.Question
     knowledge_bases: Annotated[list[Id], Field(min_length=1, max_length=200)] | None = None
@@ -45,6 +44,7 @@ class Question(Body):
     pass_on: fields.Yes = Field(
         True, description="If it is refused, those who keep the documents see that it was asked"
     )
+    detached: fields.Yes = False
 
 
 @router.post("", response=Answer, auth=needs("ask"), openapi_extra={"responses": {200: STREAMED}})
@@ -70,6 +70,7 @@ def _begin(principal: Principal, payload: Question) -> Asked:
             parent=payload.parent if "parent" in payload.model_fields_set else asking.SHOWN,
             passes_on=payload.pass_on,
         ),
+        detached=payload.detached and payload.stream,
     )
 
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from ninja import Query, Router, Status
 from pydantic import BaseModel, Field, StringConstraints
 
@@ -14,18 +14,23 @@ from retrieval.conversations import (
     conversation_rename,
     conversation_show,
     message_feedback,
+    message_feedback_remove,
     message_for,
     messages_shown,
     shown,
 )
 from retrieval.finding import conversations_found
+from web.api.answers import STREAMED, answer_follow
 from web.api.fields import Body, Id, Patch, Yes
 from web.api.pagination import Page, PageQuery, page_of
+from web.api.quoting import markdown_of
 from web.api.schemas import Answer, Conversation, ConversationWithMessages, Feedback, answers_of
 from web.auth import needs, principal_of
 
 router = Router(tags=["Conversations"], auth=needs("ask"))
 messages = Router(tags=["Conversations"], auth=needs("ask"))
+MARKDOWN_TYPE = "text/markdown; charset=utf-8"
+MARKDOWN = {"description": "Markdown", "content": {"text/markdown": {"schema": {"type": "string"}}}}
 ConversationTitle = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 
 
@@ -106,11 +111,31 @@ def message_get(request: HttpRequest, message_id: str) -> Answer:
     return answers_of([shown(message_for(principal, message_id), principal)])[0]
 
 
+@messages.get("/{message_id}/events", openapi_extra={"responses": {200: STREAMED}})
+def message_events(request: HttpRequest, message_id: str) -> StreamingHttpResponse:
+    """What has been written, and what is being written, until the answer stands; from any process."""
+    return answer_follow(principal_of(request), message_id)
+
+
+@messages.get("/{message_id}/markdown", openapi_extra={"responses": {200: MARKDOWN}})
+def message_markdown(request: HttpRequest, message_id: str) -> HttpResponse:
+    """The answer with a list of its sources, to be pasted elsewhere."""
+    principal = principal_of(request)
+    [answer] = answers_of([shown(message_for(principal, message_id), principal)])
+    return HttpResponse(markdown_of(answer, request.build_absolute_uri), content_type=MARKDOWN_TYPE)
+
+
 @messages.post("/{message_id}/feedback", response=Feedback)
 def feedback_give(request: HttpRequest, message_id: str, payload: NewFeedback) -> Feedback | None:
     """Replaces what I said before."""
     row = message_for(principal_of(request), message_id)
     return Feedback.of(message_feedback(message=row, **payload.model_dump()))
+
+
+@messages.delete("/{message_id}/feedback", response=Deleted)
+def feedback_take_back(request: HttpRequest, message_id: str) -> Deleted:
+    row = message_for(principal_of(request), message_id)
+    return Deleted(id=str(message_feedback_remove(message=row).id))
 
 
 @messages.post("/{message_id}/stop", response={202: Stopped})

@@ -1,7 +1,7 @@
 """Streams that tell how something stands, whenever that changes."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from typing import TypeVar
 
@@ -17,6 +17,7 @@ from web.api.problems import as_cairn_error, problem_data
 from web.auth import principal_again
 from web.sse import PING, PING_SECONDS, event_stream, frame
 
+S = TypeVar("S")
 T = TypeVar("T", bound=BaseModel)
 LOOK_SECONDS = 0.5
 
@@ -29,11 +30,28 @@ def follow(
     over: Callable[[T], bool] = lambda _: False,
     slower: int = 1,
 ) -> StreamingHttpResponse:
-    """Looks again and again, as whoever the principal is by then, until it is over. `slower` times as seldom
-    as at a single job, for what is dear to look at."""
+    """One event whenever it has changed. `slower` times as seldom as at a single job, for what is dear to
+    look at."""
+
+    def tell(before: T | None, now: T) -> Sequence[bytes]:
+        return [] if now == before else [frame(event, now.model_dump(by_alias=True))]
+
+    return follow_with(principal, look, tell, over=over, slower=slower)
+
+
+def follow_with(
+    principal: Principal,
+    look: Callable[[Principal], S],
+    tell: Callable[[S | None, S], Sequence[bytes]],
+    *,
+    over: Callable[[S], bool],
+    slower: int = 1,
+) -> StreamingHttpResponse:
+    """Looks again and again, as whoever the principal is by then, until it is over. `tell`: the frames of
+    what is new since the look before, None at first."""
     shown = look(principal)
     lease = slot_take(principal, allowance_of(principal), Measure.FOLLOWED_AT_ONCE)
-    frames = _frames(principal, look, shown, event, over, slower * LOOK_SECONDS, lease)
+    frames = _frames(principal, look, tell, shown, over, slower * LOOK_SECONDS, lease)
     return event_stream(_released(frames, lease))
 
 
@@ -48,33 +66,43 @@ async def _released(frames: AsyncGenerator[bytes, None], lease: Lease) -> AsyncI
 
 async def _frames(
     principal: Principal,
-    look: Callable[[Principal], T],
-    shown: T,
-    event: str,
-    over: Callable[[T], bool],
+    look: Callable[[Principal], S],
+    tell: Callable[[S | None, S], Sequence[bytes]],
+    shown: S,
+    over: Callable[[S], bool],
     pause: float,
     lease: Lease,
 ) -> AsyncGenerator[bytes, None]:
-    yield frame(event, shown.model_dump(by_alias=True))
+    for each in await _told(tell, None, shown):
+        yield each
     quiet = 0.0
     while not over(shown):
         await asyncio.sleep(pause)
         try:
             now = await _look(principal, look, lease)
+            news = await _told(tell, shown, now)
         except Exception as error:  # noqa: BLE001 the stream is the request's outermost boundary
             yield frame("error", problem_data(as_cairn_error(error)))
             return
-        quiet = quiet + pause if now == shown else 0.0
-        if now != shown:
-            yield frame(event, now.model_dump(by_alias=True))
-        elif quiet >= PING_SECONDS:
+        quiet = 0.0 if news else quiet + pause
+        for each in news:
+            yield each
+        if quiet >= PING_SECONDS:
             yield PING
             quiet = 0.0
         shown = now
 
 
 @sync_to_async
-def _look(principal: Principal, look: Callable[[Principal], T], lease: Lease) -> T:
+def _told(tell: Callable[[S | None, S], Sequence[bytes]], before: S | None, now: S) -> Sequence[bytes]:
+    try:
+        return tell(before, now)
+    finally:
+        _release_connections()
+
+
+@sync_to_async
+def _look(principal: Principal, look: Callable[[Principal], S], lease: Lease) -> S:
     try:
         if lease.due:
             lease.keep()

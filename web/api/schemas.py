@@ -624,6 +624,7 @@ class Answer(BaseModel):
     parts: list[AnsweredPart] = Field(description="What was asked, if several things; else empty")
     signals: dict[str, float] = Field(description="What a question of one part was judged answerable by")
     withheld: bool
+    incomplete: bool = Field(description="It was stopped or broken off: what there is of it is not all")
     feedback: Feedback | None
     model: str
     usage: Usage
@@ -648,7 +649,7 @@ def _answer(shown: ShownMessage, citations: list[Citation]) -> Answer:
         standalone_question=row.standalone_question or row.question,
         answer=shown.answer,
         verdict=row.verdict,
-        reason=row.reason,
+        reason=shown.reason,
         mode=row.mode,
         citations=citations,
         sentences=[Sentence.model_validate(sentence) for sentence in shown.sentences],
@@ -656,6 +657,7 @@ def _answer(shown: ShownMessage, citations: list[Citation]) -> Answer:
         parts=[AnsweredPart.model_validate(part) for part in row.parts],
         signals=row.trace.get("signals", {}),
         withheld=shown.withheld,
+        incomplete=shown.incomplete,
         feedback=Feedback.of(row),
         model=row.model,
         usage=Usage.model_validate(row.usage),

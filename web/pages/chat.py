@@ -14,21 +14,23 @@ from cairn.access.scope import Principal
 from cairn.errors import InvalidInput, NotFound
 from cairn.library.models import Document, Tag
 from retrieval.conversations import conversation_for, message_for, messages_shown, shown
+from retrieval.models import Conversation, FeedbackReason
 from retrieval.suggestions.keeping import suggestions_for
+from web.api.fields import QUESTION_CHARACTERS
 from web.pages.bases import BaseCard, base_cards
 from web.pages.door import fragment, manages_any, page, show
 from web.pages.rail import rail_of
 from web.pages.turns import turn_views
 
 TAGS = 50
-LONGEST_QUESTION = 4000
+TURNS = 50  # at once; earlier ones come when they are asked for
 
 
 @require_safe
 @page
 def new(request: HttpRequest, principal: Principal) -> HttpResponse:
     """`question` comes into the field, for who is told that it can be answered by now."""
-    question = request.GET.get("question", "").replace("\0", "").strip()[:LONGEST_QUESTION]
+    question = request.GET.get("question", "").replace("\0", "").strip()[:QUESTION_CHARACTERS]
     return _chat(request, principal, {"turns": (), "asked_again": question})
 
 
@@ -36,8 +38,22 @@ def new(request: HttpRequest, principal: Principal) -> HttpResponse:
 @page
 def conversation(request: HttpRequest, principal: Principal, conversation_id: str) -> HttpResponse:
     found = conversation_for(principal, conversation_id)
-    turns = turn_views(messages_shown(found, principal))
-    return _chat(request, principal, {"conversation": found, "turns": turns})
+    return _chat(request, principal, {"conversation": found, **_turns(found, principal)})
+
+
+@require_safe
+@fragment
+def turns(request: HttpRequest, principal: Principal, conversation_id: str) -> HttpResponse:
+    """The path that is shown, or what stands on it above a message."""
+    found = conversation_for(principal, conversation_id)
+    context = _turns(found, principal, before=request.GET.get("before"))
+    return render(request, "pages/chat/_turns.html", {**context, "manages": manages_any(principal)})
+
+
+def _turns(found: Conversation, principal: Principal, *, before: str | None = None) -> dict[str, Any]:
+    """The last ones; `earlier`: there are more above."""
+    shown_now = messages_shown(found, principal, before=before, last=TURNS + 1)
+    return {"turns": turn_views(shown_now[-TURNS:]), "earlier": len(shown_now) > TURNS}
 
 
 def _chat(request: HttpRequest, principal: Principal, context: dict[str, Any]) -> HttpResponse:
@@ -50,6 +66,8 @@ def _chat(request: HttpRequest, principal: Principal, context: dict[str, Any]) -
         "only": only,
         "tags": _tags(principal),
         "suggestions": () if context.get("conversation") else _suggestions(principal, bases, only),
+        "longest": QUESTION_CHARACTERS,
+        "feedback_reasons": FeedbackReason.choices,
     }
     return show(request, principal, "pages/chat/chat.html", context, area="chat")
 

@@ -33,10 +33,12 @@ class Source:
 @dataclass(frozen=True, slots=True)
 class TurnView:
     """`tone` is the verdict, or what became of the answer instead; `citations` go to the scripts.
-    `understood`: the standalone question, where it is not what was typed. `passing_on`: as in
-    `web.pages.passing_on`, empty where nobody is concerned."""
+    `understood`: the standalone question, where it is not what was typed. `siblings`: the ids of all turns in
+    its place. `passing_on`: as in `web.pages.passing_on`, empty where nobody is concerned."""
 
     id: UUID
+    parent: UUID | None
+    siblings: tuple[UUID, ...]
     question: str
     understood: str
     state: str
@@ -48,8 +50,24 @@ class TurnView:
     sources: tuple[Source, ...]
     nearest: tuple[dict[str, object], ...]
     citations: list[dict[str, Any]]
+    incomplete: bool
     rating: str
+    rating_reason: str
+    rating_comment: str
     passing_on: str
+
+    @property
+    def number(self) -> int:
+        """Of it among its siblings, from 1."""
+        return self.siblings.index(self.id) + 1
+
+    @property
+    def before(self) -> UUID | None:
+        return self.siblings[self.number - 2] if self.number > 1 else None
+
+    @property
+    def after(self) -> UUID | None:
+        return self.siblings[self.number] if self.number < len(self.siblings) else None
 
     @property
     def long(self) -> bool:
@@ -78,19 +96,24 @@ def _turn_view(shown: ShownMessage, citations: list[Citation], passing_on: str) 
     tone = _tone(shown)
     return TurnView(
         id=message.id,
+        parent=message.parent_id,
+        siblings=tuple(shown.siblings),
         question=message.question,
         understood=_understood(message),
         state=shown.state,
         html=_rendered(shown.answer, citations),
         tone=tone,
         verdict_line=_verdict_line(tone, message.mode, len(citations)),
-        reason=told(message.reason) if tone in REASONED or shown.state == "failed" else "",
+        reason=told(shown.reason) if tone in REASONED or shown.state == "failed" else "",
         unsupported=_unsupported(shown) if tone == "partial" else (),
         sources=tuple(Source(c.marker, c.title, _where(c), c.verified) for c in citations),
         nearest=tuple(shown.nearest) if tone == "refused" else (),
         citations=[citation.model_dump(mode="json") for citation in citations],
+        incomplete=shown.incomplete,
         rating=message.rating,
         passing_on=passing_on,
+        rating_reason=message.rating_reason,
+        rating_comment=message.rating_comment,
     )
 
 

@@ -35,6 +35,7 @@ urlpatterns = [
     path("", chat.new, name="chat"),
     path("conversations", chat.conversations, name="conversations"),
     path("conversations/<str:conversation_id>", chat.conversation, name="conversation"),
+    path("conversations/<str:conversation_id>/turns", chat.turns, name="turns"),
     path("messages/<str:message_id>/rendered", chat.message, name="message"),
     path("library", library.index, name="library"),
     path("documents", finding.found, name="found"),

@@ -12,6 +12,7 @@ from cairn.errors import Unavailable
 from cairn.settings import Environment, environment
 from ingestion.lifecycle import stopping
 from ingestion.sweeper import leases_release_all
+from retrieval.asking import answers_interrupt
 from web.runtime.admin import FirstAdmin, first_admin_create, password_file, shown_path
 from web.runtime.database import migrate
 from web.runtime.exposure import is_outside, require_admin_password, require_safe_settings
@@ -78,6 +79,8 @@ class Runtime:
         Path(settings.STATIC_ROOT).mkdir(exist_ok=True)  # ServeStatic warns of a folder that is not there
         self._report.status("Preparing the database")
         applied = migrate()
+        if broker_is_in_process():  # then no other process writes answers
+            answers_interrupt()
         self._report.step(f"Database ready{f' ({applied} migrations applied)' if applied else ''}")
         if outside:
             require_admin_password(environment())

@@ -67,8 +67,10 @@ def conversation_requests(known: Known) -> Iterator[Request]:
     """Somebody else's conversation about a canary."""
     yield Request("conversation", "GET", f"{API}/conversations/{known.conversation}")
     yield Request("page of a conversation", "GET", f"/conversations/{known.conversation}", page=True)
+    yield Request("turns of a conversation", "GET", f"/conversations/{known.conversation}/turns", page=True)
     yield Request("answer", "GET", f"/messages/{known.message}/rendered", page=True)
-    yield Request("answer over REST", "GET", f"{API}/messages/{known.message}")
+    for tail in ("", "/events", "/markdown"):
+        yield Request("answer over REST", "GET", f"{API}/messages/{known.message}{tail}")
     yield Request("stopping an answer", "POST", f"{API}/messages/{known.message}/stop")
     yield Request("feedback", "POST", f"{API}/messages/{known.message}/feedback", {"rating": "up"})
 

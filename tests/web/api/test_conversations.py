@@ -1,10 +1,13 @@
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.utils import timezone
 
 from cairn.access.models import Grant, Role
 from cairn.library.models import Document, KnowledgeBase
+from retrieval.asking import answers_interrupt
 from retrieval.models import Citation, Conversation, Message, MessageState
 from tests.web.api.conftest import Caller, assert_problem
 
@@ -71,7 +74,7 @@ def test_a_conversation_holds_its_answers(rob: Caller, document: Document, messa
         "answer": "25 days a year. [1]", "verdict": "supported", "reason": "", "mode": "generated",
         "sentences": [{"text": "25 days a year.", "supported": True, "markers": [1], "reason": ""}],
         "nearest": [{"document": str(document.id), "title": "Leave", "url": url}],
-        "parts": [], "signals": {}, "withheld": False, "feedback": None, "model": "tiny",
+        "parts": [], "signals": {}, "withheld": False, "incomplete": False, "feedback": None, "model": "tiny",
         "usage": {"prompt_tokens": 10, "completion_tokens": 5},
         "timings": {"retrieval_ms": 1.5, "first_token_ms": 2.5, "total_ms": 3.5},
     }  # fmt: skip
@@ -141,7 +144,9 @@ def test_another_persons_conversation_is_not_there(mia: Caller, admin: Caller, m
         path = f"/conversations/{message.conversation_id}"
         assert_problem(caller.get(path), 404, "not_found")
         assert_problem(caller.patch(path, {"title": "Mine", "pinned": True}), 404, "not_found")
-        assert_problem(caller.get(f"/messages/{message.id}"), 404, "not_found")
+        for tail in ("", "/events", "/markdown"):
+            assert_problem(caller.get(f"/messages/{message.id}{tail}"), 404, "not_found")
+        assert_problem(caller.delete(f"/messages/{message.id}/feedback"), 404, "not_found")
         assert_problem(caller.delete(path), 404, "not_found")
         assert_problem(caller.post(f"/messages/{message.id}/feedback", {"rating": "up"}), 404, "not_found")
         assert_problem(caller.post(f"/messages/{message.id}/stop"), 404, "not_found")
@@ -156,6 +161,49 @@ def test_feedback_is_kept_and_replaced(rob: Caller, message: Message) -> None:
     assert shown["feedback"] == {"rating": "up", "reason": "", "comment": ""}
     for body in [{}, {"rating": "meh"}, {"rating": "up", "reason": "a" * 101}, {"rating": "up", "x": 1}]:
         assert_problem(rob.post(path, body), 422, "invalid")
+    assert rob.delete(path).status_code == 200
+    assert rob.get(f"/messages/{message.id}").json()["feedback"] is None
+
+
+def test_an_answer_is_given_as_markdown_with_its_sources(
+    rob: Caller, base: KnowledgeBase, document: Document, message: Message
+) -> None:
+    message.citations.update(title="Leave [2] `rules`\n# x")
+    response = rob.get(f"/messages/{message.id}/markdown")
+    assert response["Content-Type"] == "text/markdown; charset=utf-8"
+    chunk = message.citations.get().chunk
+    address = f"http://testserver/library/documents/{document.id}?chunk={chunk}"
+    name = "Leave \\[2\\] \\`rules\\` \\# x, page 2"
+    assert response.content.decode() == f"25 days a year. [1]\n\nSources:\n\n- [1] [{name}]({address})\n"
+    Grant.objects.filter(knowledge_base=base, user=rob.user).delete()
+    assert "25 days" not in rob.get(f"/messages/{message.id}/markdown").content.decode()
+
+
+def test_a_half_answer_is_withheld_with_what_it_may_quote(
+    rob: Caller, base: KnowledgeBase, document: Document, message: Message
+) -> None:
+    """What was cut off does not say of all of its words where they come from."""
+    message.citations.all().delete()
+    hits = [{"chunk": str(uuid4()), "document": str(document.id), "score": 1.0}]
+    Message.objects.filter(pk=message.pk).update(state=MessageState.STOPPED, trace={"hits": hits})
+    path = f"/messages/{message.id}"
+    assert (rob.get(path).json()["incomplete"], rob.get(path).json()["withheld"]) == (True, False)
+    Grant.objects.filter(knowledge_base=base, user=rob.user).delete()
+    assert rob.get(path).json()["withheld"] is True
+    assert "25 days" not in rob.get(path).content.decode()
+
+
+def test_an_answer_whose_writer_died_has_failed(rob: Caller, message: Message) -> None:
+    past = timezone.now() - timedelta(minutes=1)
+    Message.objects.filter(pk=message.pk).update(state=MessageState.RUNNING, alive_at=past)
+    answer = rob.get(f"/messages/{message.id}").json()
+    assert (answer["state"], answer["incomplete"]) == ("failed", True)
+    assert answer["reason"] == "The server stopped before this answer was finished."
+    assert answer["answer"] == "25 days a year. [1]"
+    Message.objects.filter(pk=message.pk).update(alive_at=timezone.now())
+    assert rob.get(f"/messages/{message.id}").json()["state"] == "running"
+    assert answers_interrupt() == 1
+    assert rob.get(f"/messages/{message.id}").json()["reason"] == answer["reason"]
 
 
 def test_a_running_answer_is_stopped(rob: Caller, message: Message) -> None:

@@ -138,10 +138,10 @@ def test_sentences_that_are_shown_without_support_are_named(
     assert "Left out before." not in html
 
 
-def test_an_answer_that_runs_is_asked_for_again(signed_in: SignIn, mia: User, answered: Answered) -> None:
+def test_an_answer_that_runs_is_left_to_be_followed(signed_in: SignIn, mia: User, answered: Answered) -> None:
     message = answered(mia, state="running", answer="", verdict="")
     html = text_of(signed_in(mia).get(f"/messages/{message.id}/rendered"))
-    assert f'hx-get="/messages/{message.id}/rendered"' in html
+    assert "data-running" in html
     assert "answer-foot" not in html
 
 

@@ -186,6 +186,9 @@ ROUTES: list[Route] = [
     api("DELETE", "/conversations/{conversation_id}", Guard.OWNER, ASK),
     api("GET", "/messages/{message_id}", Guard.OWNER, ASK),
     api("POST", "/messages/{message_id}/feedback", Guard.OWNER, ASK, body={"rating": "up"}),
+    api("DELETE", "/messages/{message_id}/feedback", Guard.OWNER, ASK),
+    api("GET", "/messages/{message_id}/events", Guard.OWNER, ASK),
+    api("GET", "/messages/{message_id}/markdown", Guard.OWNER, ASK),
     api("POST", "/messages/{message_id}/stop", Guard.OWNER, ASK),
     # Evaluation
     api("GET", "/evaluations", Guard.SIGNED_IN, MANAGE),
@@ -267,6 +270,7 @@ ROUTES: list[Route] = [
     page("GET", "/", Guard.SIGNED_IN),
     fragment("GET", "/conversations", Guard.SIGNED_IN),
     page("GET", "/conversations/{conversation_id}", Guard.OWNER),
+    fragment("GET", "/conversations/{conversation_id}/turns", Guard.OWNER),
     fragment("GET", "/messages/{message_id}/rendered", Guard.OWNER),
     fragment("POST", "/messages/{message_id}/passing-on", Guard.OWNER, form={"said": "yes"}),
     page("GET", "/notices", Guard.SIGNED_IN),

@@ -102,9 +102,7 @@ def lookup_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def owner_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(conversations, "conversations_for", lambda _principal: Conversation.objects.all())
-    monkeypatch.setattr(
-        "web.api.conversations.conversations_for", lambda _principal: Conversation.objects.all()
-    )
+    monkeypatch.setattr("retrieval.finding.conversations_for", lambda _principal: Conversation.objects.all())
 
 
 def jobs_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:

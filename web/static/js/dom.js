@@ -36,6 +36,8 @@ export function fragment(html) {
   return template.content;
 }
 
+export const announce = (text) => { document.getElementById("announce").textContent = text; };
+
 export function toast(text, { action, label } = {}) {
   const node = el("div", { class: "toast" }, el("span", { text }));
   if (action) node.append(el("button", { type: "button", class: "button", text: label, onclick: () => { node.remove(); action(); } }));

@@ -2,6 +2,7 @@
 
 import { $, fragment, tellTimes, toast } from "./dom.js";
 import { page } from "./http.js";
+import { process } from "./hx.js";
 
 const WAIT_MS = 250;
 const form = $("#find");
@@ -36,7 +37,7 @@ async function look() {
     const html = await page(`${within() ? form.dataset.inside : form.dataset.found}?${fields}`);
     if (mine !== asked) return;
     found.replaceChildren(fragment(html));
-    window.htmx?.process(found);
+    process(found);
     tellTimes(found);
   } catch (error) {
     if (mine === asked) toast(error.message);

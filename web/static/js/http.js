@@ -45,6 +45,10 @@ export async function api(method, url, json, options = {}) {
   return response.status === 204 ? null : response.json().catch(() => null);
 }
 
+export async function text(url) {
+  return (await request("GET", url, { accept: "*/*" })).text();
+}
+
 export async function page(url) {
   return (await request("GET", url, { accept: "text/html" })).text();
 }

@@ -47,6 +47,9 @@ export class LiveText {
 
   get citations() { return [...this.#citations.values()]; }
 
+  /** All of it comes again; what is drawn stays until it differs. */
+  restart() { this.text = ""; }
+
   append(text) {
     this.text += text;
     this.#draw();

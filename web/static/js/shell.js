@@ -1,6 +1,8 @@
 // What every page has: the menu on phones, pop-up menus, the theme, confirmations, being offline.
 
 import { $, $$, confirmed, tellTimes, toast } from "./dom.js";
+import { forgetDrafts } from "./drafts.js";
+import "./hx.js";
 import "./conversation.js";
 import { t } from "./i18n.js";
 
@@ -80,6 +82,7 @@ document.addEventListener("keydown", (event) => {
   else if (rail.hasAttribute("data-open")) { openRail(false); event.stopPropagation(); }
 }, true);
 
+document.addEventListener("submit", (event) => { if (event.target.matches("[data-sign-out]")) forgetDrafts(); });
 document.addEventListener("submit", async (event) => {
   const form = event.target.closest("form[data-confirm]");
   if (!form || form.dataset.agreed) return;

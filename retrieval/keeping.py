@@ -1,0 +1,200 @@
+"""What becomes of an answer's row while it is written: now and then the text so far, at the end all."""
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+from django.utils import timezone
+
+from cairn.access.rules import documents_for
+from cairn.access.scope import Scope
+from retrieval.conversations import ERASED
+from retrieval.engine import Engine
+from retrieval.gaps.recording import refusal_record
+from retrieval.index.factory import active_generation
+from retrieval.models import Citation as CitationRow
+from retrieval.models import Message, MessageState
+from retrieval.statistics.services import documents_cited, question_count
+from retrieval.types import Answer, AnswerEvent, Citation, Cited, Delta, Done, Failed, Hit, Sources
+
+CHECKPOINT_SECONDS = 0.5
+PULSE_SECONDS = 5
+
+
+class Pulse:
+    """Tells those who look at the row from elsewhere that whoever writes it still lives."""
+
+    def __init__(self, message: Message) -> None:
+        self._row = Message.objects.filter(pk=message.pk, state=MessageState.RUNNING)
+        self._beaten = time.monotonic()
+
+    def beat(self) -> None:
+        if time.monotonic() - self._beaten > PULSE_SECONDS:
+            self._beaten = time.monotonic()
+            self._row.update(alive_at=timezone.now())
+
+
+class _Draft:
+    """What has been written so far. Which of the hits it quotes is not known before the end, so all of them
+    must be open to the asker still whenever it is kept."""
+
+    def __init__(self, message: Message, scope: Scope) -> None:
+        self._message = message
+        self._scope = scope
+        self._text: list[str] = []
+        self._citations: list[Citation] = []
+        self._kept = time.monotonic()
+        self.hits: Sequence[Hit] = ()
+
+    def take(self, event: AnswerEvent) -> None:
+        match event:
+            case Sources():
+                self.hits = event.hits
+                self._checkpoint()
+            case Cited():
+                self._citations.append(event.citation)
+            case Delta():
+                self._text.append(event.text)
+                if time.monotonic() - self._kept > CHECKPOINT_SECONDS:
+                    self._checkpoint()
+
+    def _checkpoint(self) -> None:
+        self._kept = time.monotonic()
+        self.keep(alive_at=timezone.now())
+
+    def keep(self, **fields: object) -> None:
+        """Leaves alone what has been ended meanwhile, unless `fields` say how it ends."""
+        rows = Message.objects.filter(pk=self._message.pk)
+        with transaction.atomic():
+            text = "".join(self._text)
+            readable = self._readable()
+            shown = text if readable or not text else ERASED
+            trace = {"hits": _traced(self.hits)} if readable else {}
+            rows = rows if "state" in fields else rows.filter(state=MessageState.RUNNING)
+            if not rows.update(answer=shown, trace=trace, **fields):
+                return
+            self._cite(self._citations if readable else [])
+            if "state" in fields:
+                question_count(message=self._message.pk, bases=_touched(self._scope, self.hits))
+
+    def _readable(self) -> bool:
+        used = {hit.document for hit in self.hits}
+        return documents_for(self._scope.principal).filter(pk__in=used).count() == len(used)
+
+    def _cite(self, citations: Sequence[Citation]) -> None:
+        rows = CitationRow.objects.filter(message=self._message)
+        known = set(rows.values_list("marker", flat=True))
+        if known and not citations:
+            rows.delete()
+        new = [each for each in citations if each.marker not in known]
+        CitationRow.objects.bulk_create(_row(self._message, citation) for citation in new)
+
+
+def kept(
+    message: Message, scope: Scope, events: Iterator[AnswerEvent], parts: Engine, *, passes_on: bool
+) -> Iterator[AnswerEvent]:
+    """Passes events on and keeps what they say; what was cut off keeps the text shown so far."""
+    draft, ended = _Draft(message, scope), False
+    try:
+        for event in events:
+            draft.take(event)
+            match event:
+                case Done():
+                    _save(message, event.answer, scope, draft.hits, parts, passes_on=passes_on)
+                    ended = True
+                case Failed():
+                    draft.keep(state=MessageState.FAILED, reason=event.message)
+                    ended = True
+            yield event
+    finally:
+        if not ended:
+            draft.keep(state=MessageState.STOPPED)
+
+
+def _save(
+    message: Message,
+    answer: Answer,
+    scope: Scope,
+    hits: Sequence[Hit],
+    parts: Engine,
+    *,
+    passes_on: bool,
+) -> None:
+    """An answer from a document that was deleted or closed to the asker meanwhile is not kept."""
+    with transaction.atomic():
+        cited = {citation.document for citation in answer.citations}
+        readable = documents_for(scope.principal).filter(pk__in=cited).count() == len(cited)
+        stopped = Message.objects.filter(pk=message.pk, state=MessageState.STOPPED).exists()
+        Message.objects.filter(pk=message.pk).update(
+            state=MessageState.STOPPED if stopped else MessageState.DONE,
+            standalone_question=answer.standalone_question,
+            answer=answer.text if readable else ERASED,
+            verdict=answer.verdict,
+            reason=answer.reason,
+            mode=answer.mode,
+            sentences=[asdict(sentence) for sentence in answer.sentences] if readable else [],
+            nearest=_nearest(answer),
+            parts=[asdict(part) for part in answer.parts],
+            model=answer.model,
+            usage=asdict(answer.usage),
+            timings=asdict(answer.timings),
+            trace={**_trace(answer, scope, hits, parts), "passes_on": passes_on},
+        )
+        if passes_on and not stopped:
+            refusal_record(message, answer, scope)
+        CitationRow.objects.filter(message=message).delete()
+        if readable:
+            CitationRow.objects.bulk_create(_row(message, citation) for citation in answer.citations)
+            documents_cited(cited)
+        question_count(message=message.pk, bases=_touched(scope, hits, answer))
+
+
+def _touched(scope: Scope, hits: Sequence[Hit], answer: Answer | None = None) -> frozenset[UUID]:
+    """The knowledge bases that a question was about: those cited, else those nearest, else those asked."""
+    nearest = answer.nearest if answer else ()
+    homes = {hit.document: hit.knowledge_base for hit in (*hits, *nearest)}
+    cited = {homes[each.document] for each in answer.citations if each.document in homes} if answer else set()
+    return frozenset(cited or {hit.knowledge_base for hit in nearest or hits} or scope.readable)
+
+
+def _row(message: Message, citation: Citation) -> CitationRow:
+    return CitationRow(
+        message=message,
+        marker=citation.marker,
+        document_id=citation.document,
+        version=citation.version,
+        chunk=citation.chunk,
+        title=citation.title,
+        page=citation.page,
+        location=citation.location,
+        section=list(citation.section),
+        quote=citation.quote,
+        boxes=[list(box) for box in citation.boxes],
+    )
+
+
+def _nearest(answer: Answer) -> list[dict[str, str]]:
+    seen = {str(hit.document): hit.title for hit in answer.nearest}
+    return [{"document": document, "title": title} for document, title in seen.items()]
+
+
+def _trace(answer: Answer, scope: Scope, hits: Sequence[Hit], parts: Engine) -> dict[str, Any]:
+    """Ids, scores and settings: with the chunks themselves, enough to replay the answer."""
+    return {
+        "knowledge_bases": sorted(str(base) for base in scope.readable),
+        "whole": scope.whole,
+        "generation": (parts.generation or active_generation()).name,
+        "hits": _traced(hits),
+        "prompt_version": answer.prompt_version,
+        "rewrite_version": answer.rewrite_version,
+        "signals": dict(answer.signals),
+        "broken_off": answer.broken_off,
+        "verdicts": [sentence.supported for sentence in answer.sentences],
+    }
+
+
+def _traced(hits: Sequence[Hit]) -> list[dict[str, Any]]:
+    return [{"chunk": str(hit.chunk), "document": str(hit.document), "score": hit.score} for hit in hits]

@@ -1,0 +1,140 @@
+"""Conversations with versions, drafts and answers that outlive their page, at a desk and on a phone."""
+
+import re
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page, ViewportSize, expect
+
+from tests.web.browser.conftest import WIDE
+
+pytestmark = [pytest.mark.browser, pytest.mark.models]
+
+SignIn = Callable[..., Page]
+PHONE = ViewportSize(width=360, height=740)
+SLOW = 120_000  # milliseconds: answering on a busy machine
+QUESTION = "Who can see my conversations?"
+CHANGED = "How do I rate an answer?"
+LONG = "How do I upload documents? Say it in every detail."
+
+
+@pytest.fixture(params=[WIDE, PHONE], ids=["wide", "phone"])
+def page(request: pytest.FixtureRequest, sign_in: SignIn) -> Page:
+    page = sign_in(viewport=request.param)
+    page.goto("/?kb=cairn-help")
+    return page
+
+
+def ask(page: Page, question: str) -> None:
+    page.get_by_label("Your question").fill(question)
+    page.keyboard.press("Enter")
+
+
+def answered(page: Page, turns: int = 1) -> None:
+    expect(page.locator(".verdict")).to_have_count(turns, timeout=SLOW)
+    expect(page.get_by_role("button", name="Ask", exact=True)).to_be_visible(timeout=SLOW)
+
+
+def test_an_answer_is_made_again_and_a_question_is_changed(page: Page) -> None:
+    ask(page, QUESTION)
+    answered(page)
+    page.get_by_role("button", name="Answer again").click()
+    expect(page.locator(".turn")).to_have_count(1)
+    answered(page)
+    versions = page.get_by_role("group", name="Versions of this question and its answer")
+    expect(versions).to_contain_text("2 of 2")
+    ask(page, CHANGED)
+    answered(page, 2)
+
+    versions.get_by_role("button", name="Previous version").press("Enter")
+    expect(versions).to_contain_text("1 of 2")
+    expect(page.locator(".turn")).to_have_count(1)
+    expect(versions.get_by_role("button", name="Next version")).to_be_focused()
+    page.reload()
+    expect(versions).to_contain_text("1 of 2")
+    versions.get_by_role("button", name="Next version").click()
+    expect(page.locator(".turn")).to_have_count(2)
+
+    page.locator(".turn").first.hover()
+    page.get_by_role("button", name="Edit the question").first.click()
+    field = page.get_by_label("Edit the question", exact=True).and_(page.locator("textarea"))
+    expect(field).to_have_value(QUESTION)
+    page.keyboard.press("Escape")
+    expect(field).to_have_count(0)
+    expect(page.get_by_role("button", name="Edit the question").first).to_be_focused()
+    page.keyboard.press("Enter")
+    field.fill(CHANGED)
+    page.keyboard.press("Enter")
+    expect(page.locator(".turn")).to_have_count(1)
+    answered(page)
+    expect(page.get_by_role("heading", name=CHANGED)).to_be_visible()
+    expect(versions).to_contain_text("3 of 3")
+
+    page.get_by_role("button", name="This did not help").click()
+    form = page.get_by_role("form", name="What was wrong?")
+    expect(form.get_by_label("It is not in the documents, but should be")).to_be_focused()
+    form.get_by_label("It is out of date").check()
+    form.get_by_label("What would have been right?").fill("With stars.")
+    form.get_by_role("button", name="Send").click()
+    expect(form).to_have_count(0)
+    page.reload()
+    thumb = page.get_by_role("button", name="This did not help")
+    expect(thumb).to_have_attribute("aria-pressed", "true")
+    thumb.click()
+    expect(form.get_by_label("It is out of date")).to_be_checked()
+    expect(form.get_by_label("What would have been right?")).to_have_value("With stars.")
+    form.get_by_role("button", name="Take the rating back").click()
+    expect(thumb).to_have_attribute("aria-pressed", "false")
+    assert page.evaluate("document.documentElement.scrollWidth") <= page.viewport_size["width"]
+
+
+def test_an_answer_goes_on_after_a_reload_and_is_stopped(page: Page) -> None:
+    ask(page, LONG)
+    page.wait_for_url("**/conversations/*")
+    with page.expect_request("**/api/v1/messages/*/events"):
+        page.reload()
+    stop = page.get_by_role("button", name="Stop writing")
+    expect(stop).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("button", name="Ask", exact=True)).to_be_visible(timeout=10_000)
+    expect(page.locator(".verdict")).to_be_visible()
+
+    ask(page, QUESTION)
+    page.locator(".turn[data-message]").nth(1).wait_for()
+    page.goto("/")
+    page.go_back()
+    answered(page, 2)
+    expect(page.locator(".turn").last.locator(".answer-body")).to_have_text(re.compile(r"\w+"))
+
+
+def test_what_was_typed_is_kept_until_it_is_asked(page: Page, sign_in: SignIn) -> None:
+    field = page.get_by_label("Your question")
+    field.fill("Half a ques")
+    page.reload()
+    expect(field).to_have_value("Half a ques")
+    page.keyboard.press("Shift+Enter")
+    page.keyboard.type("tion")
+    expect(field).to_have_value("Half a ques\ntion")
+    field.fill("a" * 10_001)
+    expect(page.locator("#too-long")).to_contain_text("That is one character too long: 10,000 are possible.")
+    page.keyboard.press("Enter")
+    expect(page.locator(".turn")).to_have_count(0)
+
+    field.fill("Half a question")
+    page.context.clear_cookies()
+    page.keyboard.press("Enter")
+    expect(page.locator(".failure")).to_contain_text("You have been signed out.")
+    page.get_by_role("link", name="Sign in").click()
+    page.get_by_label("User name").wait_for()
+
+
+def test_the_last_question_is_edited_from_an_empty_field(page: Page) -> None:
+    ask(page, QUESTION)
+    answered(page)
+    page.get_by_label("Your question").press("ArrowUp")
+    expect(page.locator(".question-form textarea")).to_be_focused()
+    expect(page.locator(".question-form textarea")).to_have_value(QUESTION)
+    page.keyboard.press("Escape")
+    page.get_by_label("Your question").fill("typed")
+    page.get_by_label("Your question").press("ArrowUp")
+    expect(page.locator(".question-form")).to_have_count(0)

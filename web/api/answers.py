@@ -1,0 +1,88 @@
+"""Following an answer that is being written, by what its row tells: whichever process writes it."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+from uuid import UUID
+
+from django.http import StreamingHttpResponse
+
+from cairn.access.lookup import scope_for
+from cairn.access.scope import Principal
+from cairn.errors import Unavailable
+from retrieval.conversations import ShownMessage, message_follow, message_for, shown
+from retrieval.models import MessageState
+from retrieval.search import found_again
+from web.api.following import follow_with
+from web.api.problems import problem_data
+from web.api.schemas import Hit, answers_of, citations_of, versions_of
+from web.sse import frame
+
+STREAMED: dict[str, Any] = {
+    "description": "With `stream`: events `start`, `sources`, `delta`, `citation`, `done`, `error`",
+    "content": {"text/event-stream": {"schema": {"type": "string"}}},
+}
+UNTOLD = "This answer could not be finished."
+
+
+def answer_follow(principal: Principal, message_id: str) -> StreamingHttpResponse:
+    """The events that its asker gets, those of what is written already first."""
+    return follow_with(principal, _looking(message_id), _Telling(principal).news, over=_over)
+
+
+def _looking(message_id: str) -> Callable[[Principal], ShownMessage]:
+    def look(principal: Principal) -> ShownMessage:
+        message = message_for(principal, message_id)
+        message_follow(message)
+        return shown(message, principal)
+
+    return look
+
+
+def _over(now: ShownMessage) -> bool:
+    return now.state != MessageState.RUNNING
+
+
+class _Telling:
+    """`text` and `markers`: what has been told."""
+
+    def __init__(self, principal: Principal) -> None:
+        self._principal = principal
+        self._text = ""
+        self._markers: set[int] = set()
+        self._sources = False
+
+    def news(self, before: ShownMessage | None, now: ShownMessage) -> Sequence[bytes]:
+        frames = [] if before is not None else [_start(now)]
+        if not now.withheld:
+            frames += [*self._found(now), *self._cited(now), *self._written(now)]
+        return [*frames, _end(now)] if _over(now) else frames
+
+    def _found(self, now: ShownMessage) -> list[bytes]:
+        scores = {UUID(hit["chunk"]): float(hit["score"]) for hit in now.message.trace.get("hits", ())}
+        if self._sources or not scores:
+            return []
+        self._sources = True
+        hits = found_again(scope_for(self._principal), scores)
+        return [frame("sources", [Hit.of(hit).model_dump() for hit in hits])]
+
+    def _cited(self, now: ShownMessage) -> list[bytes]:
+        new = [each for each in now.citations if each.marker not in self._markers]
+        self._markers |= {each.marker for each in new}
+        return [frame("citation", each.model_dump()) for each in citations_of(new, versions_of(new))]
+
+    def _written(self, now: ShownMessage) -> list[bytes]:
+        """Nothing once the text is another one than was told: the whole answer is in the last event."""
+        told, self._text = self._text, now.answer
+        new = now.answer.removeprefix(told)
+        return [frame("delta", {"text": new})] if new and now.answer.startswith(told) else []
+
+
+def _start(now: ShownMessage) -> bytes:
+    message = now.message
+    return frame("start", {"id": str(message.id), "conversation": str(message.conversation_id)})
+
+
+def _end(now: ShownMessage) -> bytes:
+    if now.state == MessageState.FAILED:
+        return frame("error", problem_data(Unavailable(now.reason or UNTOLD)))
+    return frame("done", answers_of([now])[0].model_dump())
