@@ -23,6 +23,8 @@ from cairn.errors import Forbidden
 from cairn.library.models import KnowledgeBase
 from cairn.settings import environment
 from ingestion.statistics import ended_by_day, jobs_in, waiting
+from retrieval.gaps.lookup import gaps_for
+from retrieval.gaps.models import GapState
 from retrieval.models import IndexGeneration
 from retrieval.statistics import questions
 from retrieval.statistics.periods import Period
@@ -178,6 +180,7 @@ def _needs_of_documents(principal: Principal) -> list[Need]:
     documents = documents_for(principal, role=Role.MANAGER)
     today = datetime.now(ZoneInfo(environment().time_zone)).date()
     failed, overdue = documents.failed().count(), documents.filter(review_by__lt=today).count()
+    gaps = gaps_for(principal).filter(state=GapState.OPEN).count()
     needs = []
     if failed:
         text = ngettext("%(n)s document could not be read.", "%(n)s documents could not be read.", failed)
@@ -187,4 +190,7 @@ def _needs_of_documents(principal: Principal) -> list[Need]:
             "%(n)s document is past its review date.", "%(n)s documents are past their review date.", overdue
         )
         needs.append(Need(text % {"n": overdue}, f"{reverse('pages:console-documents')}?show=overdue"))
+    if gaps:
+        text = ngettext("%(n)s knowledge gap is open.", "%(n)s knowledge gaps are open.", gaps)
+        needs.append(Need(text % {"n": gaps}, reverse("pages:console-gaps")))
     return needs

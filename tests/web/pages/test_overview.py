@@ -16,6 +16,7 @@ from cairn.access.services import knowledge_base_create
 from cairn.accounts.models import User
 from cairn.library.models import Document, KnowledgeBase, VersionState
 from ingestion.models import Job, Stage
+from retrieval.gaps.models import Gap, GapQuestion, Why
 from retrieval.models import Conversation, Message
 from retrieval.statistics.models import AskedBase, AskedQuestion
 from tests.web.pages.conftest import text_of
@@ -107,7 +108,7 @@ def test_with_nothing_there_it_says_so(signed_in: SignIn, mia: User, base: Knowl
 
 
 def test_what_needs_somebody_is_told_to_who_can_do_something(
-    signed_in: SignIn, admin: User, mia: User, document: Document
+    signed_in: SignIn, admin: User, mia: User, document: Document, ask: Callable[..., AskedQuestion]
 ) -> None:
     other = knowledge_base_create(name="Elsewhere", principal=principal_for_user(admin))
     AccessCheck.objects.create(state=CheckState.LEAKED)
@@ -118,12 +119,17 @@ def test_what_needs_somebody_is_told_to_who_can_do_something(
     Document.objects.create(
         knowledge_base=other, source_key="a", title="A", review_by=timezone.now().date() - timedelta(days=1)
     )
+    gap = Gap.objects.create(base_key="other")
+    gap.knowledge_bases.add(other)
+    GapQuestion.objects.create(gap=gap, message=ask(other).message, why=Why.REFUSED)
     mine = text_of(signed_in(mia).get(PAGE))
     assert "1 document could not be read." in mine
+    assert "knowledge gap is open" not in mine
     assert "past its review date" not in mine
     assert "found a leak" not in mine
     everything = text_of(signed_in(admin).get(PAGE))
     assert "1 document is past its review date." in everything
+    assert "1 knowledge gap is open." in everything
     assert everything.index("found a leak") < everything.index("could not be read")
 
 
