@@ -16,7 +16,7 @@ from cairn.access.scope import Principal
 from cairn.audit.services import record
 from cairn.errors import InvalidInput, NotFound
 from retrieval.gaps.recording import rating_record
-from retrieval.models import Channel, Citation, Conversation, Message, MessageState
+from retrieval.models import Channel, Citation, Conversation, Message, MessageState, Share
 from retrieval.statistics.services import question_rate
 from retrieval.tree import Tree
 from retrieval.types import Turn
@@ -150,6 +150,12 @@ def messages_shown(
     return _shown_by_id(path if last is None else path[-last:], tree, principal)
 
 
+def messages_down_to(conversation: Conversation, message: UUID, principal: Principal) -> list[ShownMessage]:
+    """The path that ends with a message, whichever is shown now."""
+    tree = Tree(conversation)
+    return _shown_by_id(tree.path_to(message), tree, principal)
+
+
 def _place(path: Sequence[UUID], message: object) -> int:
     """Raises NotFound for what is not on the path."""
     try:
@@ -193,7 +199,7 @@ def _grounds(message: Message) -> set[UUID]:
 
 def _shown(message: Message, tree: Tree, readable: set[UUID]) -> ShownMessage:
     withheld = not _grounds(message) <= readable
-    state = _state(message)
+    state = state_of(message)
     left = state == MessageState.FAILED and message.state == MessageState.RUNNING
     return ShownMessage(
         message,
@@ -209,7 +215,7 @@ def _shown(message: Message, tree: Tree, readable: set[UUID]) -> ShownMessage:
     )
 
 
-def _state(message: Message) -> str:
+def state_of(message: Message) -> str:
     """A message that runs without a sign of life was left by a process that died."""
     abandoned = timezone.now() - message.alive_at > ABANDONED_AFTER
     return MessageState.FAILED if message.state == MessageState.RUNNING and abandoned else message.state
@@ -242,6 +248,7 @@ def forget_document(document: UUID) -> int:
         # What a model made of a follow-up may repeat what it had read of the answer.
         Message.objects.filter(conversation__in=threads).update(standalone_question="")
         Citation.objects.filter(message__in=ids).delete()
+        Share.objects.filter(conversation__in=threads).delete()
         for message in Message.objects.filter(nearest__icontains=str(document)):
             message.nearest = [item for item in message.nearest if item["document"] != str(document)]
             message.save(update_fields=["nearest"])

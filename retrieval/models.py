@@ -6,7 +6,7 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy
 
-from cairn.accounts.models import User
+from cairn.accounts.models import Group, User
 from cairn.library.models import Document
 
 
@@ -166,6 +166,54 @@ class Message(models.Model):
 
     def __str__(self) -> str:
         return f"message {self.id}"
+
+
+class Share(models.Model):
+    """A link by which others read a conversation, down to `last`. To `everyone` who can sign in, or to its
+    `readers`: with none of these left it is open to nobody."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    conversation = models.OneToOneField(Conversation, on_delete=models.CASCADE, related_name="share")
+    last = models.ForeignKey(Message, on_delete=models.CASCADE, related_name="+")
+    everyone = models.BooleanField(default=False)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    renewed_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ["created_at", "id"]
+
+    def __str__(self) -> str:
+        return f"share {self.id}"
+
+    @property
+    def subjects(self) -> list[str]:
+        return ["everyone"] if self.everyone else [reader.subject for reader in self.readers.all()]
+
+
+class ShareReader(models.Model):
+    share = models.ForeignKey(Share, on_delete=models.CASCADE, related_name="readers")
+    user = models.ForeignKey(User, null=True, on_delete=models.CASCADE, related_name="+")
+    group = models.ForeignKey(Group, null=True, on_delete=models.CASCADE, related_name="+")
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(user=None, group__isnull=False) | models.Q(user__isnull=False, group=None),
+                name="share_reader_is_a_user_or_a_group",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.subject
+
+    @property
+    def subject(self) -> str:
+        return f"user:{self.user_id}" if self.user_id else f"group:{self.group_id}"
+
+    @property
+    def name(self) -> str:
+        return self.user.username if self.user else str(self.group)
 
 
 class Citation(models.Model):

@@ -22,7 +22,7 @@ from ingestion.models import Import, PartialUpload, Receipt, Watch
 from retrieval.conversations import ShownMessage, messages_of_all_branches
 from retrieval.evaluation.models import EvaluationRun, GoldQuestion
 from retrieval.gaps.models import Gap, GapQuestion, VerifiedAnswer
-from retrieval.models import Conversation
+from retrieval.models import Conversation, Share
 from web import auditing
 
 BLOCK = 1 << 16
@@ -163,6 +163,17 @@ def _notices(user: User) -> Iterator[Row]:
     yield from rows.values("kind", "gap", "message", "created_at", "read_at")
 
 
+def _shares(user: User) -> Iterator[Row]:
+    for share in Share.objects.filter(conversation__user=user).prefetch_related("readers"):
+        yield {
+            "id": share.id,
+            "conversation": share.conversation_id,
+            "to": share.subjects,
+            "created_at": share.created_at,
+            "renewed_at": share.renewed_at,
+        }
+
+
 def _uploads(user: User) -> Iterator[Row]:
     yield from _values(
         DocumentVersion.objects.filter(created_by=user),
@@ -220,6 +231,7 @@ MEMBERS: Final[dict[str, Callable[[User], Iterator[Row]]]] = {
     "conversations": _conversations,
     "gap_questions": _gap_questions,
     "notices": _notices,
+    "shares": _shares,
     "uploads": _uploads,
     "made": _made,
     "usage": _usage,

@@ -12,6 +12,7 @@ from web.api import (
     access_checks,
     ask,
     audit,
+    conversation_export,
     conversations,
     documents,
     evaluations,
@@ -28,6 +29,7 @@ from web.api import (
     notices,
     partial_uploads,
     search,
+    shares,
     users,
     watches,
 )
@@ -92,6 +94,10 @@ api.add_router("v1/index", index.router)
 api.add_router("v1/search", search.router)
 api.add_router("v1/ask", ask.router)
 api.add_router("v1/conversations", conversations.router)
+api.add_router("v1/conversations", conversation_export.router)
+api.add_router("v1/conversations", shares.of_conversation)
+api.add_router("v1/shared", shares.router)
+api.add_router("v1/share-subjects", shares.subjects)
 api.add_router("v1/messages", conversations.messages)
 api.add_router("v1/messages", gaps.of_message)
 api.add_router("v1/gaps", gaps.router)

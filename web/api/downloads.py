@@ -50,6 +50,14 @@ def pulled(parts: Iterator[bytes], *, name: str, media_type: str) -> StreamingHt
     return response
 
 
+def saved(content: str, *, name: str, media_type: str) -> HttpResponse:
+    """An attachment that is there as a whole."""
+    response = HttpResponse(content, content_type=media_type)
+    response["Content-Disposition"] = content_disposition_header(True, name) or "attachment"
+    response["Cache-Control"] = "private, no-store"
+    return response
+
+
 async def _each(parts: Iterator[bytes]) -> AsyncIterator[bytes]:
     def following() -> bytes | None:
         return next(parts, None)

@@ -653,7 +653,7 @@ def _answer(shown: ShownMessage, citations: list[Citation]) -> Answer:
         mode=row.mode,
         citations=citations,
         sentences=[Sentence.model_validate(sentence) for sentence in shown.sentences],
-        nearest=[_nearest(item) for item in shown.nearest],
+        nearest=[nearest_of(item) for item in shown.nearest],
         parts=[AnsweredPart.model_validate(part) for part in row.parts],
         signals=row.trace.get("signals", {}),
         withheld=shown.withheld,
@@ -666,7 +666,7 @@ def _answer(shown: ShownMessage, citations: list[Citation]) -> Answer:
     )
 
 
-def _nearest(item: dict[str, object]) -> Nearest:
+def nearest_of(item: dict[str, object]) -> Nearest:
     document = str(item["document"])
     return Nearest(document=document, title=str(item["title"]), url=passage_url(document))
 

@@ -26,6 +26,7 @@ from web.pages import (
     playground,
     reading,
     second_factor,
+    shared,
     viewing,
 )
 
@@ -36,6 +37,9 @@ urlpatterns = [
     path("conversations", chat.conversations, name="conversations"),
     path("conversations/<str:conversation_id>", chat.conversation, name="conversation"),
     path("conversations/<str:conversation_id>/turns", chat.turns, name="turns"),
+    path("conversations/<str:conversation_id>/sharing", shared.sharing, name="sharing"),
+    path("shared/<str:share_id>", shared.shared, name="shared"),
+    path("shared/<str:share_id>/continue", shared.shared_continue, name="shared-continue"),
     path("messages/<str:message_id>/rendered", chat.message, name="message"),
     path("library", library.index, name="library"),
     path("documents", finding.found, name="found"),

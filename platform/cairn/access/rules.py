@@ -13,16 +13,17 @@ from cairn.accounts.models import Group
 from cairn.library.models import NESTED_AT_MOST, Document, DocumentQuerySet, KnowledgeBase
 
 
-def _is(principal: Principal) -> Q:
-    """A row for the principal or a group of theirs. A subquery: hundreds of ids take Django longer than the
-    database needs for all the rest."""
+def names(principal: Principal) -> Q:
+    """A row whose `user` is the principal, or whose `group` is one of theirs.
+
+    A subquery: hundreds of ids take Django longer than the database needs for all the rest."""
     groups = Group.members.through.objects.filter(user=principal.user).values("group")
     return Q(user=principal.user) | Q(group__in=groups)
 
 
 def _grants(principal: Principal, role: Role) -> "QuerySet[Grant]":
     """Grants that give the principal at least this role."""
-    subject = Q(user=None, group=None) | _is(principal)
+    subject = Q(user=None, group=None) | names(principal)
     grants = Grant.objects.filter(subject, role__in=[r for r in Role if r.allows(role)])
     return grants if principal.key_bases is None else grants.filter(knowledge_base__in=principal.key_bases)
 
@@ -56,7 +57,7 @@ def _open_to(principal: Principal) -> Q:
 
     One subquery over the whole chain: Django takes milliseconds to write down one for each container.
     """
-    mine = DocumentReader.objects.filter(_is(principal))
+    mine = DocumentReader.objects.filter(names(principal))
     containers = ["__".join(["parent"] * depth) for depth in range(1, NESTED_AT_MOST + 1)]
     chain = [OuterRef("id"), *(OuterRef(f"{container}_id") for container in containers)]
     narrowed = Document.objects.filter(narrowed=True, id__in=chain)  # type: ignore[misc]  # stubs know ids alone

@@ -34,6 +34,7 @@ ABSENT = "7d1f6a0c-93e8-4b51-a2c4-d5e6f7081923"
 OBJECTS = {
     "knowledge_base_id", "document_id", "receipt_id", "import_id", "watch_id", "job_id", "conversation_id",
     "message_id", "evaluation_id", "run_id", "gold_question_id", "question_id", "key_id", "slug",
+    "share_id",
 }  # fmt: skip
 CHANGING = {"content-length", "date", "expires", "x-request-id"}
 
@@ -216,9 +217,14 @@ BODIES: list[tuple[str, str, str, Callable[[str], Any], int]] = [
     ("PATCH", "/gold-questions/GOLD", "document", lambda value: {**GOLD, "relevant": [value]}, 422),
     ("PUT", "/knowledge-bases/BASE/grants", "base",
      lambda value: [{"subject": f"user:{value}", "role": "reader"}], 422),
+    ("PUT", "/conversations/CONVERSATION/share", "base",
+     lambda value: {"subjects": [f"user:{value}"]}, 422),
     ("PATCH", "/documents/DOCUMENT", "base", lambda value: {"readers": [f"group:{value}"]}, 422),
     ("PATCH", "/documents/DOCUMENT", "document", lambda value: {"owner": value}, 422),
 ]  # fmt: skip
+
+
+PLACES = (("BASE", "base"), ("GOLD", "gold"), ("DOCUMENT", "document"), ("CONVERSATION", "conversation"))
 
 
 @pytest.mark.parametrize(("method", "path", "kind", "body", "status"), BODIES)
@@ -232,7 +238,7 @@ def test_in_a_body(
     body: Any,
     status: int,
 ) -> None:
-    """The last three take ids of people and groups: one of another kind of thing is nobody's."""
+    """The last four take ids of people and groups: one of another kind of thing is nobody's."""
     for name in ("base", "gold", "document", "conversation"):
         path = path.replace(name.upper(), mine.ids[name])
     found = alike(lambda value: mia.send(method, path, body(value)), theirs.ids[kind], status)

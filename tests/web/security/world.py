@@ -33,6 +33,7 @@ from retrieval.evaluation.models import EvaluationRun, GoldQuestion
 from retrieval.gaps.grouping import base_key
 from retrieval.gaps.models import Gap, GapQuestion, Notice, NoticeKind, Why
 from retrieval.models import Citation, GenerationState, IndexGeneration, Message
+from retrieval.sharing import share_put
 from tests.web.api.conftest import indexed
 from tests.web.security.guards import Actor
 from web.auth import VIEWED
@@ -173,6 +174,7 @@ def _things(base: KnowledgeBase, manager: Principal, parts: Engine) -> dict[str,
         "generation_id": str(_generation()),
         "conversation_id": str(message.conversation_id),
         "message_id": str(message.id),
+        "share_id": str(_share(message)),
         "evaluation_id": str(run.id),
         "run_id": str(run.id),
         "gold_question_id": str(gold.id),
@@ -244,6 +246,14 @@ def _message(document: Document, owner: Principal) -> Message:
         quote=SECRET,
     )
     return message
+
+
+def _share(message: Message) -> object:
+    """Addressed to somebody who is none of the actors."""
+    reader = user_create(username="sheila")
+    return share_put(
+        conversation=message.conversation, subjects=[f"user:{reader.id}"], actor=message.conversation.user_id
+    ).id
 
 
 def _generation() -> object:

@@ -3,6 +3,7 @@
 import { $, $$, confirmed, toast } from "./dom.js";
 import { api } from "./http.js";
 import { t } from "./i18n.js";
+import { openSharing } from "./share.js";
 
 const menu = $("#conversation-menu");
 const renaming = $("#rename");
@@ -32,6 +33,8 @@ menu.addEventListener("menu-open", ({ detail: button }) => {
   meant = subjectOf(button);
   $("[data-if-pinned]", menu).hidden = !meant.pinned;
   $("[data-if-loose]", menu).hidden = meant.pinned;
+  $("[data-if-open]", menu).hidden = meant.id !== open();
+  for (const link of $$("[data-export]", menu)) link.href = path(meant, `/export?format=${link.dataset.export}`);
   place(button);
 });
 
@@ -73,13 +76,13 @@ async function renamed(title) {
 }
 
 async function remove({ id, title }) {
-  if (!(await confirmed({ title: t("Delete this conversation?"), text: t("“{title}”: its questions and answers go for good. The documents stay.", { title }), yes: t("Delete") }))) return;
+  if (!(await confirmed({ title: t("Delete this conversation?"), text: t("“{title}”: its questions and answers go for good, and so does a link to it. The documents stay.", { title }), yes: t("Delete") }))) return;
   await api("DELETE", path({ id }));
   if (id === open()) location.assign("/");
   else changed();
 }
 
-const ACTS = { pin, rename, remove };
+const ACTS = { pin, rename, remove, share: ({ id }) => openSharing(id), print: () => window.print() };
 
 menu.addEventListener("click", (event) => {
   const act = ACTS[event.target.closest("[data-act]")?.dataset.act];
@@ -87,7 +90,7 @@ menu.addEventListener("click", (event) => {
 });
 
 $("[data-close]", renaming).addEventListener("click", () => renaming.close());
-renaming.addEventListener("close", refocus);
+for (const dialog of [renaming, $("#share")]) dialog.addEventListener("close", refocus);
 $("form", renaming).addEventListener("submit", (event) => {
   event.preventDefault();
   const title = $("#rename-input").value.trim();

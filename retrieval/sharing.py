@@ -1,0 +1,216 @@
+"""Conversations that their owners open to others, who see of them what they may read themselves."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from itertools import pairwise
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import Q, QuerySet
+from django.utils import timezone
+from django.utils.translation import gettext, gettext_noop
+
+from cairn.access.lookup import one_of
+from cairn.access.rules import documents_for, names
+from cairn.access.scope import Principal
+from cairn.access.services import EVERYONE, parse_subject
+from cairn.audit.services import record
+from cairn.errors import Conflict, InvalidInput, NotFound
+from retrieval.conversations import ERASED, ShownMessage, messages_down_to, state_of
+from retrieval.models import Channel, Citation, Conversation, Message, MessageState, Share, ShareReader
+from retrieval.tree import Tree
+
+NOT_OPEN = gettext_noop("This answer rests on documents that are not open to you.")
+
+
+def shares_for(principal: Principal) -> "QuerySet[Share]":
+    """Those that the principal may open now. None whose owner was disabled, and none for an admin who views
+    as the user."""
+    if principal.viewer:
+        return Share.objects.none()
+    named = ShareReader.objects.filter(names(principal)).values("share")
+    opened = Q(everyone=True) | Q(id__in=named) | Q(conversation__user=principal.user)
+    return Share.objects.filter(opened, conversation__user__is_active=True).select_related(
+        "conversation__user"
+    )
+
+
+def share_for(principal: Principal, value: object) -> Share:
+    return one_of(shares_for(principal), value)
+
+
+def share_of(conversation: Conversation) -> Share:
+    share = Share.objects.filter(conversation=conversation).first()
+    if share is None:
+        raise NotFound
+    return share
+
+
+def share_put(
+    *, conversation: Conversation, subjects: Sequence[str], renew: bool = False, actor: UUID | None
+) -> Share:
+    """Opens it to these, and to nobody else. `renew`: the link goes on to what is shown of it now."""
+    everyone, readers = _readers(subjects)
+    with transaction.atomic():
+        thread = Conversation.objects.select_for_update().get(pk=conversation.pk)
+        share = Share.objects.filter(conversation=thread).first()
+        made = share is None
+        share = share or Share(conversation=thread)
+        if made or renew:
+            share.last, share.renewed_at = _last_settled(thread), timezone.now()
+        share.everyone = everyone
+        share.save()
+        share.readers.all().delete()
+        ShareReader.objects.bulk_create(
+            ShareReader(share=share, user_id=user, group_id=group) for user, group in readers
+        )
+        record(
+            "share.created" if made else "share.changed",
+            actor=actor,
+            subject=f"conversation:{thread.id}",
+            share=str(share.id),
+            to=list(dict.fromkeys(subjects)),
+            last=str(share.last_id),
+        )
+    return share
+
+
+def _readers(subjects: Sequence[str]) -> tuple[bool, list[tuple[UUID | None, UUID | None]]]:
+    if not subjects:
+        raise InvalidInput(gettext("Choose who may open the link."))
+    if EVERYONE in subjects:
+        return True, []
+    return False, [parse_subject(text) for text in dict.fromkeys(subjects)]
+
+
+def _last_settled(conversation: Conversation) -> Message:
+    """The last of the path that is shown which is not being written."""
+    path = Tree(conversation).path
+    rows = Message.objects.in_bulk(path)
+    settled = [rows[each] for each in path if state_of(rows[each]) != MessageState.RUNNING]
+    if not settled:
+        raise Conflict(gettext("There is no answer to share yet."))
+    return settled[-1]
+
+
+def share_lags(share: Share) -> bool:
+    """The conversation has gone on, or another branch of it is shown."""
+    return Tree(share.conversation).current != share.last_id
+
+
+def share_end(*, conversation: Conversation, actor: UUID | None) -> None:
+    with transaction.atomic():
+        share = share_of(conversation)
+        record("share.ended", actor=actor, subject=f"conversation:{conversation.id}", share=str(share.id))
+        share.delete()
+
+
+def messages_shared(share: Share, principal: Principal) -> list[ShownMessage]:
+    """As far as its reader may read what the answers stand on."""
+    seen = messages_down_to(share.conversation, share.last_id, principal)
+    read = {document for each in seen for document in _before_model(each.message)}
+    readable = set(documents_for(principal).filter(pk__in=read).values_list("pk", flat=True))
+    return [_shared(each, readable) for each in seen]
+
+
+def _shared(shown: ShownMessage, readable: Collection[UUID]) -> ShownMessage:
+    """The owner's message less what tells of documents that the reader may not read; not to be saved."""
+    message, open_to_them = shown.message, _open(shown.message, readable)
+    if not open_to_them:  # why there was no answer says what the passages found speak of
+        message.reason, message.parts = "", []
+        shown = replace(shown, reason="")
+    if shown.state == MessageState.RUNNING:
+        return replace(shown, answer="", sentences=[], citations=[])
+    if shown.withheld or (_untraced(message) and not open_to_them):
+        return replace(shown, answer=gettext(NOT_OPEN), sentences=[], citations=[], nearest=[], withheld=True)
+    return replace(shown, sentences=[each for each in shown.sentences if _stands(each, shown.answer)])
+
+
+def _stands(sentence: Mapping[str, object], answer: str) -> bool:
+    """Not left out of the answer."""
+    return bool(sentence["supported"]) or str(sentence["text"]) in answer
+
+
+def _untraced(message: Message) -> bool:
+    """Holds words that no citation stands for: then they may come from anything the model had read."""
+    if message.answer in {"", ERASED}:
+        return False
+    loose = [each for each in message.sentences if not each["supported"] and _stands(each, message.answer)]
+    whole = message.state == MessageState.DONE and (message.mode == "extractive" or not loose)
+    return not (whole and message.citations.all())
+
+
+def _before_model(message: Message) -> set[UUID]:
+    return {UUID(str(hit["document"])) for hit in message.trace.get("hits", ())}
+
+
+def _open(message: Message, readable: Collection[UUID]) -> bool:
+    """All that was found for it. What nothing is known of is not."""
+    read = _before_model(message)
+    return bool(read) and read.issubset(readable)
+
+
+def share_continue(*, share: Share, principal: Principal) -> Conversation:
+    """A conversation of the reader's own that begins with what is shared, if all of it is open to them."""
+    seen = messages_shared(share, principal)
+    if any(each.withheld for each in seen):
+        raise Conflict(gettext("Not all of it is open to you, so that you cannot ask on from here."))
+    thread = Conversation(user_id=principal.user, title=share.conversation.title, channel=Channel.CHAT)
+    with transaction.atomic():
+        thread.save()
+        _copy(seen, thread)
+        record(
+            "share.continued", actor=principal.actor, subject=f"share:{share.id}", conversation=str(thread.id)
+        )
+    return thread
+
+
+KEPT = ("question", "standalone_question", "verdict", "reason", "mode", "parts", "model", "trace")
+"""`trace` goes along, too: by it erasure finds what was cut off."""
+
+
+QUOTED = (
+    "marker", "document", "version", "chunk", "title", "page", "location", "section", "quote", "boxes",
+)  # fmt: skip
+
+
+def _copy(seen: Sequence[ShownMessage], thread: Conversation) -> None:
+    messages = [_copied(each, thread) for each in seen]
+    for above, message in pairwise(messages):
+        message.parent_id = above.id
+    citations = [
+        _copied_citation(citation, message)
+        for each, message in zip(seen, messages, strict=True)
+        for citation in each.citations
+    ]
+    Message.objects.bulk_create(messages)
+    Citation.objects.bulk_create(citations)
+    Conversation.objects.filter(pk=thread.pk).update(current=messages[-1])
+
+
+def _copied(shown: ShownMessage, thread: Conversation) -> Message:
+    settled = MessageState.STOPPED if shown.state == MessageState.RUNNING else shown.state
+    return Message(
+        conversation=thread,
+        answer=shown.answer,
+        state=settled,
+        sentences=list(shown.sentences),
+        nearest=list(shown.nearest),
+        **{name: getattr(shown.message, name) for name in KEPT},
+    )
+
+
+def _copied_citation(citation: Citation, message: Message) -> Citation:
+    fields = (
+        "marker",
+        "document",
+        "version",
+        "chunk",
+        "title",
+        "page",
+        "location",
+        "section",
+        "quote",
+        "boxes",
+    )
+    return Citation(message=message, **{name: getattr(citation, name) for name in fields})

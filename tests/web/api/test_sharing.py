@@ -1,0 +1,344 @@
+"""Conversations opened to others: each reader sees of them what they may read themselves, at that moment."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from cairn.access.models import Grant, Role
+from cairn.access.services import readers_replace
+from cairn.accounts.models import Group, User
+from cairn.accounts.services import user_update
+from cairn.audit.models import Event
+from cairn.library.models import Document, KnowledgeBase
+from retrieval.conversations import ERASED, conversation_start, forget_document
+from retrieval.engine import Engine
+from retrieval.models import Citation, Conversation, Message, MessageState, Share
+from retrieval.sharing import NOT_OPEN
+from tests.web.api.conftest import Caller, assert_problem, caller_for, indexed
+from tests.web.api.test_subject_export import taken
+
+QUOTE = "Employees get 25 days of leave a year."
+
+
+@pytest.fixture
+def answered(mia: Caller, document: Document, parts: Engine) -> Callable[..., Message]:
+    """A question of mia's, answered from `document`, after what was asked before."""
+    (chunk,) = indexed(document, parts, QUOTE)
+    conversation = conversation_start(principal=mia.principal, question="How many days?")
+
+    def make(**said: Any) -> Message:
+        conversation.refresh_from_db()
+        given = {
+            "question": "How many days?", "answer": f"{QUOTE} [1]", "state": MessageState.DONE,
+            "verdict": "supported", "trace": {"hits": [{"document": str(document.id)}]},
+        } | said  # fmt: skip
+        message = Message.objects.create(
+            conversation=conversation, parent_id=conversation.current_id, **given
+        )
+        if given["answer"] == f"{QUOTE} [1]":
+            Citation.objects.create(
+                message=message, marker=1, document=document, version=chunk.version_id, chunk=chunk.id,
+                title="Leave", page=2, quote=QUOTE,
+            )  # fmt: skip
+        Conversation.objects.filter(pk=conversation.pk).update(current=message)
+        return message
+
+    return make
+
+
+def shared(caller: Caller, message: Message, *to: str, **said: Any) -> dict[str, Any]:
+    path = f"/conversations/{message.conversation_id}/share"
+    answer = caller.put(path, {"subjects": list(to) or ["everyone"], **said})
+    assert answer.status_code == 200, answer.content
+    made: dict[str, Any] = answer.json()
+    return made
+
+
+def test_a_reader_who_may_read_the_documents_sees_the_answers(
+    mia: Caller, rob: Caller, answered: Callable[..., Message], grant: Callable[[Caller, Role], None]
+) -> None:
+    grant(rob, Role.READER)
+    message = answered()
+    share = shared(mia, message)
+    assert share["url"] == f"/shared/{share['id']}"
+    assert (share["subjects"], share["lags"]) == (["everyone"], False)
+    seen = rob.get(f"/shared/{share['id']}").json()
+    assert (seen["title"], seen["owner"]) == ("How many days?", "mia")
+    [answer] = seen["messages"]
+    assert (answer["question"], answer["answer"], answer["withheld"]) == (
+        "How many days?", f"{QUOTE} [1]", False,
+    )  # fmt: skip
+    assert answer["citations"][0]["quote"] == QUOTE
+
+
+def test_an_answer_is_withheld_from_whoever_may_not_read_its_documents(
+    mia: Caller, rob: Caller, answered: Callable[..., Message]
+) -> None:
+    share = shared(mia, answered(reason="Documents say different things about it."))
+    response = rob.get(f"/shared/{share['id']}")
+    [answer] = response.json()["messages"]
+    assert (answer["question"], answer["answer"], answer["withheld"]) == ("How many days?", NOT_OPEN, True)
+    assert (answer["citations"], answer["nearest"], answer["verdict"], answer["reason"]) == ([], [], "", "")
+    assert "25 days" not in response.content.decode()
+    assert "Leave" not in response.content.decode()
+
+
+def test_what_counts_is_what_the_reader_may_read_when_they_open_it(
+    mia: Caller,
+    rob: Caller,
+    base: KnowledgeBase,
+    document: Document,
+    answered: Callable[..., Message],
+    grant: Callable[[Caller, Role], None],
+) -> None:
+    path = f"/shared/{shared(mia, answered())['id']}"
+
+    def open_to_rob() -> bool:
+        return not rob.get(path).json()["messages"][0]["withheld"]
+
+    assert not open_to_rob()
+    grant(rob, Role.READER)
+    assert open_to_rob()
+    readers_replace(document=document, readers=[f"user:{mia.user.id}"], actor=None)
+    assert not open_to_rob()
+    readers_replace(document=document, readers=["everyone"], actor=None)
+    assert open_to_rob()
+    Grant.objects.filter(knowledge_base=base, user=rob.user).delete()
+    assert not open_to_rob()
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"state": MessageState.STOPPED, "answer": "Employees get 25"},
+        {"sentences": [{"text": QUOTE, "supported": False, "markers": []}]},
+        {"answer": "Employees get 25 days, says nobody knows who."},
+    ],
+    ids=["cut off", "marked as untraced", "without a citation"],
+)
+def test_words_that_no_citation_stands_for_need_all_that_the_model_had_read(
+    mia: Caller,
+    rob: Caller,
+    document: Document,
+    answered: Callable[..., Message],
+    grant: Callable[[Caller, Role], None],
+    said: dict[str, Any],
+) -> None:
+    """The citation, where there is one, is of a document that the reader may read."""
+    grant(rob, Role.READER)
+    hidden = mia.upload(
+        str(document.knowledge_base_id), "b.md", b"b", readers=json.dumps([f"user:{mia.user.id}"])
+    )
+    hits = [{"document": str(document.id)}, {"document": hidden.json()["document"]["id"]}]
+    message = answered(trace={"hits": hits}, **said)
+    path = f"/shared/{shared(mia, message)['id']}"
+    assert rob.get(path).json()["messages"][0]["withheld"]
+    Message.objects.filter(pk=message.pk).update(trace={"hits": hits[:1]})
+    assert rob.get(path).json()["messages"][0]["withheld"] is False
+    Message.objects.filter(pk=message.pk).update(trace={})
+    assert rob.get(path).json()["messages"][0]["withheld"]
+
+
+def test_a_refusal_names_and_hints_at_nothing_that_is_closed_to_the_reader(
+    mia: Caller,
+    rob: Caller,
+    document: Document,
+    answered: Callable[..., Message],
+    grant: Callable[[Caller, Role], None],
+) -> None:
+    message = answered(
+        answer="", verdict="refused", reason="The passages found speak of “leave”, but none names a date.",
+        nearest=[{"document": str(document.id), "title": "Leave"}],
+    )  # fmt: skip
+    path = f"/shared/{shared(mia, message)['id']}"
+    [answer] = rob.get(path).json()["messages"]
+    assert (answer["verdict"], answer["nearest"], answer["reason"]) == ("refused", [], "")
+    grant(rob, Role.READER)
+    [answer] = rob.get(path).json()["messages"]
+    assert [item["title"] for item in answer["nearest"]] == ["Leave"]
+    assert answer["reason"].startswith("The passages found")
+
+
+def test_sentences_that_were_left_out_are_not_told(
+    mia: Caller, rob: Caller, answered: Callable[..., Message], grant: Callable[[Caller, Role], None]
+) -> None:
+    grant(rob, Role.READER)
+    message = answered(sentences=[{"text": "Managers get 99.", "supported": False, "markers": []}])
+    response = rob.get(f"/shared/{shared(mia, message)['id']}")
+    assert response.json()["messages"][0]["withheld"] is False
+    assert "Managers" not in response.content.decode()
+
+
+def test_the_link_stays_with_what_was_shared_until_it_is_renewed(
+    mia: Caller, rob: Caller, answered: Callable[..., Message]
+) -> None:
+    first = answered()
+    share = shared(mia, first)
+    second = answered(question="And for managers?")
+
+    def questions() -> list[str]:
+        return [each["question"] for each in rob.get(f"/shared/{share['id']}").json()["messages"]]
+
+    assert questions() == ["How many days?"]
+    again = shared(mia, first)
+    assert (again["id"], again["lags"], questions()) == (share["id"], True, ["How many days?"])
+    assert shared(mia, second, renew=True)["lags"] is False
+    assert questions() == ["How many days?", "And for managers?"]
+
+
+def test_another_branch_does_not_change_what_was_shared(
+    mia: Caller, rob: Caller, answered: Callable[..., Message]
+) -> None:
+    first = answered()
+    share = shared(mia, first)
+    other = Message.objects.create(
+        conversation=first.conversation, question="Something else?", state=MessageState.DONE
+    )
+    Conversation.objects.filter(pk=first.conversation_id).update(current=other)
+    seen = rob.get(f"/shared/{share['id']}").json()["messages"]
+    assert [each["question"] for each in seen] == ["How many days?"]
+
+
+def test_what_is_being_written_is_not_shared(mia: Caller, answered: Callable[..., Message]) -> None:
+    running = answered(state=MessageState.RUNNING, answer="", verdict="")
+    path = f"/conversations/{running.conversation_id}/share"
+    assert_problem(mia.put(path, {"subjects": ["everyone"]}), 409, "conflict")
+    done = answered()
+    answered(state=MessageState.RUNNING, answer="", verdict="")
+    shared(mia, done)
+    assert Share.objects.get().last_id == done.id
+
+
+def test_it_is_open_to_those_who_are_named_and_to_nobody_else(
+    mia: Caller, rob: Caller, admin: Caller, answered: Callable[..., Message]
+) -> None:
+    ina = caller_for("ina")
+    team = Group.objects.create(name="Team")
+    team.members.add(ina.user)
+    message = answered()
+    share = shared(mia, message, f"user:{rob.user.id}", f"group:{team.id}")
+    path = f"/shared/{share['id']}"
+    for caller, status in ((rob, 200), (ina, 200), (mia, 200), (admin, 404)):
+        assert caller.get(path).status_code == status, caller.user
+    shared(mia, message, f"user:{rob.user.id}")
+    assert_problem(ina.get(path), 404, "not_found")
+    assert rob.get(path).status_code == 200
+    User.objects.filter(pk=rob.user.pk).delete()
+    assert Share.objects.get().subjects == []
+    assert_problem(admin.get(path), 404, "not_found")
+
+
+def test_readers_cannot_change_it(mia: Caller, rob: Caller, answered: Callable[..., Message]) -> None:
+    message = answered()
+    share = shared(mia, message)
+    path = f"/conversations/{message.conversation_id}"
+    assert_problem(rob.get(path), 404, "not_found")
+    for answer in (
+        rob.get(f"{path}/share"), rob.put(f"{path}/share", {"subjects": ["everyone"]}),
+        rob.delete(f"{path}/share"), rob.get(f"/messages/{message.id}"),
+        rob.post(f"/messages/{message.id}/feedback", {"rating": "up"}),
+    ):  # fmt: skip
+        assert_problem(answer, 404, "not_found")
+    assert rob.get(f"/shared/{share['id']}").status_code == 200
+
+
+@pytest.mark.parametrize("way", ["taken back", "owner disabled", "conversation deleted", "document erased"])
+def test_the_link_is_gone(
+    mia: Caller, rob: Caller, admin: Caller, document: Document, answered: Callable[..., Message], way: str
+) -> None:
+    message = answered()
+    path = f"/shared/{shared(mia, message)['id']}"
+    assert rob.get(path).status_code == 200
+    conversation = f"/conversations/{message.conversation_id}"
+    if way == "taken back":
+        assert mia.delete(f"{conversation}/share").status_code == 204
+        assert_problem(mia.delete(f"{conversation}/share"), 404, "not_found")
+        assert_problem(mia.get(f"{conversation}/share"), 404, "not_found")
+    elif way == "owner disabled":
+        user_update(mia.user, is_active=False, actor=admin.user.id)
+    elif way == "conversation deleted":
+        assert mia.delete(conversation).status_code == 200
+    else:
+        forget_document(document.id)
+    assert_problem(rob.get(path), 404, "not_found")
+
+
+def test_what_was_shared_again_has_another_address(mia: Caller, answered: Callable[..., Message]) -> None:
+    message = answered()
+    first = shared(mia, message)
+    mia.delete(f"/conversations/{message.conversation_id}/share")
+    assert shared(mia, message)["id"] != first["id"]
+
+
+def test_what_is_no_reader_is_refused(mia: Caller, answered: Callable[..., Message]) -> None:
+    path = f"/conversations/{answered().conversation_id}/share"
+    for subjects in ([], ["nobody"], ["user:1"], [f"group:{mia.user.id}"], None):
+        assert_problem(mia.put(path, {"subjects": subjects}), 422, "invalid")
+    assert not Share.objects.exists()
+
+
+def test_whoever_may_read_all_of_it_goes_on_in_a_conversation_of_their_own(
+    mia: Caller,
+    rob: Caller,
+    document: Document,
+    answered: Callable[..., Message],
+    grant: Callable[[Caller, Role], None],
+) -> None:
+    answered()
+    last = answered(question="And for managers?")
+    Message.objects.filter(pk=last.pk).update(rating="down", rating_comment="Mia's own words")
+    path = f"/shared/{shared(mia, last)['id']}/continue"
+    assert_problem(rob.post(path), 409, "conflict")
+    assert not Conversation.objects.filter(user=rob.user).exists()
+    grant(rob, Role.READER)
+    made = rob.post(path)
+    assert made.status_code == 201, made.content
+    own = rob.get(f"/conversations/{made.json()['id']}").json()
+    assert [each["question"] for each in own["messages"]] == ["How many days?", "And for managers?"]
+    assert own["messages"][1]["citations"][0]["quote"] == QUOTE
+    assert "Mia's own words" not in json.dumps(own)
+    assert len(mia.get(f"/conversations/{last.conversation_id}").json()["messages"]) == 2
+    forget_document(document.id)
+    after = rob.get(f"/conversations/{made.json()['id']}").json()
+    assert [each["answer"] for each in after["messages"]] == [ERASED, ERASED]
+
+
+def test_sharing_is_on_record_by_ids(mia: Caller, rob: Caller, answered: Callable[..., Message]) -> None:
+    message = answered()
+    share = shared(mia, message)
+    for _ in range(2):
+        rob.get(f"/shared/{share['id']}")
+    shared(mia, message, f"user:{rob.user.id}")
+    mia.delete(f"/conversations/{message.conversation_id}/share")
+    events = Event.objects.filter(action__startswith="share.").order_by("id")
+    assert [(event.action, event.actor) for event in events] == [
+        ("share.created", mia.user.id), ("share.opened", rob.user.id),
+        ("share.changed", mia.user.id), ("share.ended", mia.user.id),
+    ]  # fmt: skip
+    assert events[2].detail["to"] == [f"user:{rob.user.id}"]
+    assert "days" not in json.dumps([event.detail for event in events])
+
+
+def test_shares_are_among_what_somebody_takes_along(mia: Caller, answered: Callable[..., Message]) -> None:
+    share = shared(mia, answered())
+    [row] = taken(mia)["shares"]
+    assert (row["id"], row["conversation"], row["to"]) == (share["id"], share["conversation"], ["everyone"])
+
+
+def test_colleagues_are_found_by_how_their_names_begin(mia: Caller, rob: Caller, admin: Caller) -> None:
+    own, other = Group.objects.create(name="Robotics"), Group.objects.create(name="Roberta's")
+    own.members.add(mia.user)
+    caller_for("robin")
+    User.objects.filter(username="robin").update(is_active=False)
+
+    def named(caller: Caller, query: str) -> set[str]:
+        return {item["name"] for item in caller.get(f"/share-subjects?q={query}").json()}
+
+    assert named(mia, "ROB") == {"Robotics", "rob"}
+    assert named(admin, "rob") == {"Robotics", "Roberta's", "rob"}
+    assert named(mia, "ob") == set()
+    assert named(mia, "mia") == set()
+    assert str(other.id) not in mia.get("/share-subjects?q=ro").content.decode()
+    assert_problem(mia.get("/share-subjects?q=r"), 422, "invalid")

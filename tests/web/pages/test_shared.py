@@ -1,0 +1,109 @@
+"""The page of a shared conversation, and the dialog that shares it."""
+
+from collections.abc import Callable
+
+from django.test import Client
+
+from cairn.access.models import Role
+from cairn.accounts.models import User
+from retrieval.models import Conversation, Message, Share
+from retrieval.sharing import NOT_OPEN, share_put
+from tests.web.pages.conftest import text_of
+
+SignIn = Callable[[User], Client]
+Answered = Callable[..., Message]
+
+
+def shared(message: Message, *to: str) -> Share:
+    return share_put(conversation=message.conversation, subjects=list(to) or ["everyone"], actor=None)
+
+
+def test_its_reader_sees_it_and_can_change_nothing(
+    signed_in: SignIn, mia: User, rob: User, answered: Answered, grant: Callable[[User, Role], None]
+) -> None:
+    grant(rob, Role.READER)
+    share = shared(answered(mia))
+    html = text_of(signed_in(rob).get(f"/shared/{share.id}"))
+    assert "Shared by mia" in html
+    assert "How much may I give?" in html
+    assert "Up to 40 hours" in html
+    assert "Ask on from here" in html
+    for way in ("data-rate", "composer", "data-again", "data-edit"):
+        assert way not in html
+
+
+def test_what_rests_on_closed_documents_is_not_in_it(
+    signed_in: SignIn, mia: User, rob: User, answered: Answered
+) -> None:
+    share = shared(answered(mia))
+    html = text_of(signed_in(rob).get(f"/shared/{share.id}"))
+    assert "How much may I give?" in html
+    assert NOT_OPEN in html
+    assert "Ask on from here" not in html
+    assert "40 hours" not in html
+    assert "Leave rules" not in html
+
+
+def test_asking_on_makes_a_conversation_of_ones_own(
+    signed_in: SignIn, mia: User, rob: User, answered: Answered, grant: Callable[[User, Role], None]
+) -> None:
+    grant(rob, Role.READER)
+    client = signed_in(rob)
+    response = client.post(f"/shared/{shared(answered(mia)).id}/continue")
+    own = Conversation.objects.get(user=rob)
+    assert response["Location"] == f"/conversations/{own.id}"
+    assert "Up to 40 hours" in text_of(client.get(response["Location"]))
+
+
+def test_who_lost_access_meanwhile_is_led_back(
+    signed_in: SignIn, mia: User, rob: User, answered: Answered
+) -> None:
+    share = shared(answered(mia))
+    response = signed_in(rob).post(f"/shared/{share.id}/continue")
+    assert response["Location"] == f"/shared/{share.id}"
+    assert not Conversation.objects.filter(user=rob).exists()
+
+
+def test_a_link_that_is_gone_and_one_that_never_was_are_alike(
+    signed_in: SignIn, mia: User, rob: User, answered: Answered
+) -> None:
+    share = shared(answered(mia), f"user:{mia.id}")
+    client = signed_in(rob)
+    theirs, never = client.get(f"/shared/{share.id}"), client.get(f"/shared/{rob.id}")
+    assert theirs.status_code == never.status_code == 404
+    assert theirs.content == never.content
+    assert client.get("/shared/nonsense").status_code == 404
+
+
+def test_whoever_is_not_signed_in_is_sent_to_sign_in_and_back(mia: User, answered: Answered) -> None:
+    share = shared(answered(mia))
+    assert Client().get(f"/shared/{share.id}")["Location"] == f"/login?next=/shared/{share.id}"
+
+
+def test_an_admin_who_views_as_its_reader_does_not_see_it(
+    signed_in: SignIn, admin: User, mia: User, rob: User, answered: Answered
+) -> None:
+    share = shared(answered(mia), f"user:{rob.id}")
+    client = signed_in(admin)
+    client.post(f"/admin/users/{rob.id}/view-as")
+    assert client.get(f"/shared/{share.id}").status_code == 404
+
+
+def test_the_dialog_tells_what_readers_see_and_who_they_are(
+    signed_in: SignIn, mia: User, rob: User, answered: Answered
+) -> None:
+    message = answered(mia)
+    client, path = signed_in(mia), f"/conversations/{message.conversation_id}/sharing"
+    html = text_of(client.get(path))
+    assert "sees your questions as you typed them" in html
+    assert "Stop sharing" not in html
+    share = shared(message, f"user:{rob.id}")
+    html = text_of(client.get(path))
+    assert f'value="http://testserver/shared/{share.id}"' in html
+    assert f'data-subject="user:{rob.id}"' in html
+    assert "Update the link" not in html
+    newer = Message.objects.create(
+        conversation=message.conversation, parent=message, question="And?", state="done"
+    )
+    Conversation.objects.filter(pk=message.conversation_id).update(current=newer)
+    assert "Update the link" in text_of(client.get(path))

@@ -1,0 +1,11 @@
+// A conversation that somebody shared: its citations open as in the chat.
+
+import { $, $$ } from "./dom.js";
+import { rememberFrom, wireCitations } from "./citations.js";
+
+const turns = $("#turns");
+const { panel } = wireCitations(turns);
+for (const turn of $$(".turn", turns)) rememberFrom(turn);
+document.addEventListener("keydown", (event) => { if (event.key === "Escape" && panel.isOpen) panel.close(); });
+$("[data-print]").addEventListener("click", () => window.print());
+$("#thread").tabIndex = -1;
