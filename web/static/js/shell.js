@@ -5,6 +5,7 @@ import { forgetDrafts } from "./drafts.js";
 import "./hx.js";
 import "./conversation.js";
 import { t } from "./i18n.js";
+import "./shortcuts.js";
 
 const rail = $("#rail");
 const stage = $(".stage");
