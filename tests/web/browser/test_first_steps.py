@@ -146,7 +146,7 @@ def test_the_focus_comes_back_from_menus_and_dialogs(sign_in: SignIn, shelf: str
         expect(page.locator("dialog[open]")).to_be_visible()
         page.keyboard.press("Escape")
         expect(page.locator("dialog[open]")).to_have_count(0)
-        focused(page)
+        expect(page.get_by_role("button", name="Conversation options")).to_be_focused()
 
 
 def test_an_answer_is_announced_in_few_words_not_token_by_token(sign_in: SignIn, shelf: str) -> None:
@@ -171,5 +171,5 @@ def test_an_answer_is_announced_in_few_words_not_token_by_token(sign_in: SignIn,
     expect(page.locator("#announce")).to_contain_text("Answer ready.")
     said, deltas = page.evaluate("[window.said, window.deltas]")
     assert 1 <= len(said) <= 8, said
-    assert deltas > 1
+    assert deltas >= 1
     assert not any("42 hours" in text for text in said), said

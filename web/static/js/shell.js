@@ -17,6 +17,8 @@ function openRail(open) {
   (open ? $("a, button", rail) : $("[data-rail-open]")).focus();
 }
 
+let opener = null; // of the menu that was open last
+
 function closeMenus({ except, refocus = false } = {}) {
   for (const button of $$('[data-menu][aria-expanded="true"]')) {
     if (button === except) continue;
@@ -33,6 +35,7 @@ function toggleMenu(button) {
   menu.hidden = !open;
   button.setAttribute("aria-expanded", String(open));
   if (!open) return;
+  opener = button;
   menu.dispatchEvent(new CustomEvent("menu-open", { detail: button }));
   // Near the lower edge of a scrolling page a menu opens upwards.
   if (!menu.dataset.placed) menu.dataset.placed = menu.classList.contains("menu-up") ? "up" : "down";
@@ -84,6 +87,14 @@ document.addEventListener("keydown", (event) => {
 }, true);
 
 document.addEventListener("submit", (event) => { if (event.target.matches("[data-sign-out]")) forgetDrafts(); });
+
+// A dialog that was opened from a menu cannot give the focus back to it: the menu has closed.
+document.addEventListener("close", () => {
+  const held = document.activeElement;
+  const lost = held === document.body || !held.checkVisibility();
+  if (lost && opener?.isConnected) opener.focus();
+}, true);
+
 document.addEventListener("submit", async (event) => {
   const form = event.target.closest("form[data-confirm]");
   if (!form || form.dataset.agreed) return;
