@@ -12,7 +12,7 @@ from datetime import timedelta
 from hashlib import sha256
 from types import SimpleNamespace
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from allauth.account.internal.flows.login import (
     AUTHENTICATION_METHODS_SESSION_KEY,
@@ -33,6 +33,8 @@ from cairn.access.models import AccessCheck, CheckState
 from cairn.accounts.models import User
 from cairn.accounts.services import api_key_create
 from cairn.library.models import Chunk, Document
+from retrieval.gaps.grouping import base_key
+from retrieval.gaps.models import Gap, GapQuestion, Why
 from retrieval.models import Citation, Conversation, Message
 
 FAILED_STATES = ("400.html", "403_csrf.html", "429.html", "500.html")
@@ -73,6 +75,7 @@ def main() -> None:
         {
             "conversation_id": str(conversation.id),
             "message_id": str(message.id),
+            "gap_id": str(_gap(made["knowledge_base_id"], conversation).id),
             "key_id": str(key.id),
             "pk": str(passkey.pk),
             "cookie": settings.SESSION_COOKIE_NAME,
@@ -130,9 +133,20 @@ def _cited(message: Message, marker: int, document: Document, words: str) -> Non
     Citation.objects.create(
         message=message, marker=marker, document=document, version=version.id, chunk=chunk.id,
         page=chunk.page, title=document.title, section=chunk.section, quote=sentence,
-        boxes=[[0.1, 0.08, 0.9, 0.14]],
+        boxes=[[0.04, 0.03, 0.75, 0.055]],
         location=f"Page {chunk.page}" if chunk.page else "",
     )  # fmt: skip
+
+
+def _gap(base: str, conversation: Conversation) -> Gap:
+    """The question that was refused, as something that documents should say."""
+    gap = Gap.objects.create(base_key=base_key([UUID(base)]))
+    gap.knowledge_bases.add(base)
+    refused = Message.objects.get(conversation=conversation, verdict="refused")
+    GapQuestion.objects.update_or_create(
+        message=refused, defaults={"gap": gap, "why": Why.REFUSED, "bases": [base]}
+    )
+    return gap
 
 
 def _earlier(user: User) -> None:
