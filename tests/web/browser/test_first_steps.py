@@ -96,7 +96,7 @@ def test_everything_is_done_with_the_keyboard_alone(
 ) -> None:
     page = open_page()
     page.goto(f"/?kb={shelf}")
-    focused(page)
+    expect(page.locator("#id_username")).to_be_focused()
     page.keyboard.type(cairn_server.username)
     tab_to(page, "#id_password")
     page.keyboard.type(cairn_server.password)
