@@ -59,6 +59,10 @@ DATA = (
     "mia",
     "rob",
     "scim",
+    "sheila",
+    "all-MiniLM-L6-v2",
+    "SmolLM2-135M-Instruct",
+    "test,",
 )
 """What is called so in the world of these tests."""
 NAMES = (
