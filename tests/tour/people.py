@@ -36,6 +36,7 @@ from cairn.library.models import Chunk, Document
 from retrieval.gaps.grouping import base_key
 from retrieval.gaps.models import Gap, GapQuestion, Why
 from retrieval.models import Citation, Conversation, Message
+from retrieval.sharing import share_put
 
 FAILED_STATES = ("400.html", "403_csrf.html", "429.html", "500.html")
 TITLES = (
@@ -75,6 +76,7 @@ def main() -> None:
         {
             "conversation_id": str(conversation.id),
             "message_id": str(message.id),
+            "share_id": str(share_put(conversation=conversation, subjects=["everyone"], actor=admin.id).id),
             "gap_id": str(_gap(made["knowledge_base_id"], conversation).id),
             "key_id": str(key.id),
             "pk": str(passkey.pk),

@@ -24,7 +24,7 @@ def test_daily_work_needs_no_shell(sign_in: Callable[..., Page], size: str) -> N
 
     page.goto("/admin")
     expect(page.get_by_role("heading", name="Overview")).to_be_visible()
-    page.get_by_label("Days").select_option("7")
+    page.get_by_label("Days", exact=True).select_option("7")
     page.get_by_role("button", name="Show").click()
     page.wait_for_url("**/admin?*days=7")
     expect(page.locator(".chart")).to_have_count(6)
@@ -33,7 +33,7 @@ def test_daily_work_needs_no_shell(sign_in: Callable[..., Page], size: str) -> N
     assert fits(page)
 
     go_to("Playground")
-    page.get_by_label("Question").fill("How do I upload documents?")
+    page.get_by_label("Question", exact=True).fill("How do I upload documents?")
     page.get_by_role("button", name="Search").click()
     expect(page.get_by_role("heading", name="Together")).to_be_visible()
     expect(page.locator("[aria-labelledby=column-hybrid] li").first).to_be_visible()

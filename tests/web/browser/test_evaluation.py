@@ -31,7 +31,7 @@ def test_an_answer_becomes_a_gold_question_and_is_measured(
     expect(page.get_by_role("checkbox", checked=True)).to_have_count(1)
     page.get_by_role("checkbox").uncheck()
     page.get_by_role("button", name="Add to the gold set").click()
-    expect(page.locator("[data-error]")).to_contain_text("Choose the documents that answer it")
+    expect(page.locator("#main [data-error]")).to_contain_text("Choose the documents that answer it")
     page.get_by_role("checkbox").check()
     page.get_by_label("Words that a right answer must have").fill("42\n hours ")
     page.get_by_role("button", name="Add to the gold set").click()

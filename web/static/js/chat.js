@@ -71,6 +71,8 @@ field.addEventListener("keydown", (event) => {
   edit(last);
 });
 $("#composer").addEventListener("submit", (event) => { event.preventDefault(); submit(); });
+// Until now the form could only have been sent as the browser does, with the question in the address.
+$("#send").disabled = field.disabled;
 $("#stop").addEventListener("click", halt);
 document.addEventListener("keydown", (event) => {
   if (event.key !== "Escape" || document.querySelector("dialog[open]")) return;
