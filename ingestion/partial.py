@@ -1,5 +1,6 @@
 """Large files in parts: begun, sent piece by piece, taken up again where they broke off, and finished."""
 
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from tempfile import TemporaryFile
 from typing import Any, BinaryIO, Final, cast
@@ -164,7 +165,7 @@ def upload_complete(
             principal=principal,
             batch=upload.batch,
             if_match=if_match,
-            under_way=timezone.now() - upload.created_at,
+            arrived=time.monotonic() - (timezone.now() - upload.created_at).total_seconds(),
             **upload.said,
         )
     _settle(upload, submission, parts)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -82,7 +83,7 @@ class Upload:
     batch: Import | None = None
     part: Part | None = None
     seen: Seen = Seen()
-    under_way: timedelta = timedelta()
+    arrived: float | None = None
 
     @property
     def source_key(self) -> str:
@@ -110,13 +111,13 @@ def document_submit(
     if_match: frozenset[str] | None = None,
     batch: Import | None = None,
     part: Part | None = None,
-    under_way: timedelta = timedelta(),
+    arrived: float | None = None,
 ) -> Submission:
     """A new document, a new version of one, or nothing new if the bytes are the same.
 
     Conflict if somebody else replaces the document at the same time. `if_match`: numbers one of which
     the latest version must have, `*` for any. `batch`: the import that the file is an item of.
-    `under_way`: how long ago the request began to come.
+    `arrived`: when the request began to come, as `time.monotonic` tells it; None: just now.
     """
     name = clean_filename(filename)
     try:
@@ -124,7 +125,7 @@ def document_submit(
         seen = _seen(knowledge_base, source_uri or name)
         upload = Upload(
             file, name, storage.sha256_of(file), title, source_uri, metadata, readers, if_match, batch,
-            part, seen, under_way,
+            part, seen, arrived,
         )  # fmt: skip
         return _submit_with_file(knowledge_base, upload, principal, idempotency_key)
     except InvalidInput as error:
@@ -268,7 +269,8 @@ def _require_no_race(document: Document, upload: Upload) -> None:
 def _came_meanwhile(latest: DocumentVersion, upload: Upload) -> bool:
     if latest.id != upload.seen.version:
         return True
-    came = Now() - upload.under_way
+    under_way = 0.0 if upload.arrived is None else time.monotonic() - upload.arrived
+    came = Now() - timedelta(seconds=under_way)
     return DocumentVersion.objects.filter(pk=latest.pk, created_at__gt=came, created_at__lte=Now()).exists()
 
 

@@ -1,6 +1,7 @@
 """Loaded with `-p` before Django: tests see neither the developer's environment, nor .env, nor var/."""
 
 import atexit
+import json
 import os
 import shutil
 import tempfile
@@ -8,7 +9,9 @@ from pathlib import Path
 
 from cairn.settings.env import Environment
 
-GIVEN = {
+_PASSED_ON = "TESTS_GIVEN"
+"""To the processes that the tests are spread over: what is given has been taken out of their environment."""
+GIVEN: dict[str, str | None] = json.loads(os.environ.get(_PASSED_ON, "null")) or {
     name: os.environ.get(name) for name in ("QDRANT_URL", "QDRANT_API_KEY", "DATABASE_URL", "SAMPLE_DATA")
 }
 """For tests that run against a real server where one is named. DATABASE_URL: all that use a database do."""
@@ -31,4 +34,4 @@ def clean_environment(data_dir: str) -> dict[str, str]:
 _cleaned = clean_environment(DATA_DIR)
 _database = {"DATABASE_URL": url} if (url := GIVEN["DATABASE_URL"]) else {}
 os.environ.clear()
-os.environ.update(_cleaned | _database)
+os.environ.update(_cleaned | _database | {_PASSED_ON: json.dumps(GIVEN)})

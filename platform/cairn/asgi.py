@@ -22,10 +22,10 @@ _ARRIVED = "cairn.arrived"
 FORM_BYTES = 1 << 20  # what a form has around its file
 
 
-def seconds_under_way(request: HttpRequest) -> float:
-    """Since its headers came, before its body did."""
-    scope = getattr(request, "scope", {})
-    return time.monotonic() - scope[_ARRIVED] if _ARRIVED in scope else 0.0
+def arrived(request: HttpRequest) -> float | None:
+    """When its headers came, before its body did, as `time.monotonic` tells it; None if nobody noticed."""
+    moment: float | None = getattr(request, "scope", {}).get(_ARRIVED)
+    return moment
 
 
 class BodyLimit:

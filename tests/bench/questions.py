@@ -41,6 +41,6 @@ def _sampled() -> Iterator[str]:
 
 
 def _gold() -> Iterator[str]:
-    for path in sorted((_TESTS / "gold").glob("*.jsonl")):
+    for path in sorted((_TESTS / "gold").glob("handbook_*.jsonl")):
         for line in path.read_text(encoding="utf-8").splitlines():
             yield json.loads(line)["question"]

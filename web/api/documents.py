@@ -1,6 +1,6 @@
 """Documents, their originals, what was read of them, and receipts of their erasure."""
 
-from datetime import date, timedelta
+from datetime import date
 from typing import Annotated, ClassVar, Literal
 
 from django.db import transaction
@@ -13,7 +13,7 @@ from cairn.access.models import Role
 from cairn.access.people import people_reading
 from cairn.access.rules import documents_for
 from cairn.access.scope import Principal
-from cairn.asgi import seconds_under_way
+from cairn.asgi import arrived
 from cairn.audit.services import record, record_sitting
 from cairn.errors import NotFound, PreconditionFailed
 from cairn.library.models import Document as DocumentRow
@@ -157,7 +157,7 @@ def document_add(
         idempotency_key=idempotency_key,
         if_match=versions_in(if_match),
         batch=batch_in(principal, base, form.batch),
-        under_way=timedelta(seconds=seconds_under_way(request)),
+        arrived=arrived(request),
         **form.said(),
     )
     return submitted(submission)

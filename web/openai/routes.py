@@ -27,6 +27,7 @@ from web.sse import event_stream
 
 EVERYTHING = "cairn"
 PREFIX = f"{EVERYTHING}/"
+SINCE = int(time.time())
 
 api = NinjaAPI(
     title="Cairn for programs made for OpenAI",
@@ -42,14 +43,13 @@ handlers_add(api)
 @api.get("/models")
 def models_list(request: HttpRequest) -> dict[str, Any]:
     bases = knowledge_bases_for(principal_of(request)).order_by("created_at", "id")
-    created = int(time.time())
-    return {"object": "list", "data": [_model(EVERYTHING, created), *map(_model_of, bases)]}
+    return {"object": "list", "data": [_model(EVERYTHING, SINCE), *map(_model_of, bases)]}
 
 
 @api.get("/models/{path:model}")
 def models_get(request: HttpRequest, model: str) -> dict[str, Any]:
     base = _base(principal_of(request), model)
-    return _model_of(base) if base else _model(EVERYTHING, int(time.time()))
+    return _model_of(base) if base else _model(EVERYTHING, SINCE)
 
 
 def _model_of(base: KnowledgeBase) -> dict[str, Any]:

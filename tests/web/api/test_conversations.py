@@ -63,7 +63,7 @@ def test_a_conversation_holds_its_answers(rob: Caller, document: Document, messa
             "marker": 1, "chunk": str(citation.chunk), "document": str(document.id),
             "knowledge_base": str(document.knowledge_base_id), "title": "Leave", "source_uri": "leave.md",
             "version": 1, "page": 2, "location": "", "section": ["Leave"], "boxes": [[0.1, 0.1, 0.9, 0.2]],
-            "quote": "25 days a year", "url": f"{url}?chunk={citation.chunk}",
+            "quote": "25 days a year", "url": f"{url}?chunk={citation.chunk}", "verified": None,
         }
     ]  # fmt: skip
     del answer["citations"], answer["created_at"]

@@ -35,7 +35,7 @@ def test_events_are_told_by_name(
     assert "rob" in text
     assert "Handbook" in text
     assert "role: reader, ready: yes" in text
-    assert "share" not in text
+    assert "share:" not in text
 
 
 def test_filters_narrow_and_the_export_takes_them_along(client: Client, rob: User, mia: User) -> None:

@@ -145,7 +145,7 @@ def belongings(caller: Caller, name: str, parts: Engine) -> Belongings:
     return Belongings(base, {kind: str(each) for kind, each in ids.items()})
 
 
-COUNTING = {"sessions", "audit", "limits"}
+COUNTING = {"sessions", "audit", "limits", "statistics"}
 
 
 def rows() -> dict[str, list[Any]]:

@@ -1,6 +1,6 @@
 // Pieces of pages that are fetched when something happens: the few attributes of htmx that Cairn uses, meaning what they mean
 // there: hx-get, hx-post, hx-trigger, hx-target, hx-swap (what is in the target, or the whole of it), hx-swap-oob, hx-include,
-// hx-vals, hx-headers, hx-disabled-elt.
+// hx-vals, hx-disabled-elt.
 
 import { $, $$, fragment } from "./dom.js";
 import { csrfToken } from "./http.js";
@@ -83,7 +83,7 @@ async function load(node) {
 }
 
 function fetched(node, signal) {
-  const headers = { "HX-Request": "true", ...json(node, "hx-headers") };
+  const headers = { "HX-Request": "true" };
   const common = { headers, signal, credentials: "same-origin" };
   const post = node.getAttribute("hx-post");
   if (post !== null) return fetch(post, { ...common, method: "POST", body: parameters(node), headers: { "X-CSRFToken": csrfToken(), ...headers } });
