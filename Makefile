@@ -23,9 +23,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 RUNTIME := .venv/.runtime
 DEV := .venv/.dev
-# Tests of one file stay in one process: they share its servers.
+# Tests of one file stay in one process: they share its servers. In their order, for the slowest files have few tests and
+# would all come last.
 PROCESSES ?= 2
-SPREAD := --numprocesses $(PROCESSES) --dist loadfile
+SPREAD := --numprocesses $(PROCESSES) --dist loadfile --no-loadscope-reorder
 
 help:
 	@sed -n '/^#/!q;s/^# //p' Makefile
