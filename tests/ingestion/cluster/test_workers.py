@@ -1,6 +1,7 @@
 """Workers in processes of their own do what the embedded one does."""
 
 import signal
+import time
 from collections.abc import Callable
 
 import pytest
@@ -20,6 +21,9 @@ def stages(cluster: Cluster, name: str) -> list[tuple[object, ...]]:
         "JOIN library_documentversion v ON v.id = j.version_id "
         f"JOIN library_document d ON d.id = v.document_id WHERE d.source_uri LIKE '{name}/%'"
     )
+
+
+SIGNAL_TAKEN = 3.0  # seconds, on a busy machine: else the job is done before the worker hears of its end
 
 
 def embedding(cluster: Cluster, name: str) -> bool:
@@ -48,6 +52,7 @@ def test_a_worker_that_is_told_to_end_hands_its_job_back(
         cluster.install.bring("handed", 1)
         until(lambda: embedding(cluster, "handed"))
         worker.process.send_signal(signal.SIGTERM)
+        time.sleep(SIGNAL_TAKEN)
     assert worker.wait_end() == 0
     assert stages(cluster, "handed") == [("queued", 0, None)]
     cluster.working()
