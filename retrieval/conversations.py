@@ -65,6 +65,12 @@ def message_for(principal: Principal, value: object) -> Message:
     return one_of(Message.objects.filter(conversation__in=conversations_for(principal)), value)
 
 
+def question_of(principal: Principal, message: object) -> str:
+    """What they asked there, through whichever door."""
+    mine = Message.objects.filter(conversation__user=principal.user)
+    return one_of(mine.none() if principal.viewer else mine, message).question
+
+
 def conversation_start(
     *, principal: Principal, question: str, channel: Channel = Channel.CHAT
 ) -> Conversation:

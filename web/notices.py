@@ -1,7 +1,6 @@
 """What a notice says, and where it leads, to whom it is for, as of now."""
 
 from typing import Any
-from urllib.parse import urlencode
 
 from django.urls import reverse
 from django.utils.translation import gettext as _
@@ -50,5 +49,5 @@ def url_of(notice: Notice, principal: Principal) -> str | None:
         return None
     if notice.kind != NoticeKind.ANSWERED:
         return reverse("pages:gap", args=[notice.gap_id])
-    question = notice.message.question if notice.message else ""
-    return f"{reverse('pages:chat')}?{urlencode({'question': question})}"
+    again = f"?again={notice.message_id}" if notice.message_id else ""
+    return f"{reverse('pages:chat')}{again}"

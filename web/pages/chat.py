@@ -13,7 +13,13 @@ from cairn.access.rules import documents_for
 from cairn.access.scope import Principal
 from cairn.errors import InvalidInput, NotFound
 from cairn.library.models import Document, Tag
-from retrieval.conversations import conversation_for, message_for, messages_shown, shown
+from retrieval.conversations import (
+    conversation_for,
+    message_for,
+    messages_shown,
+    question_of,
+    shown,
+)
 from retrieval.models import Conversation, FeedbackReason
 from retrieval.suggestions.keeping import suggestions_for
 from web.api.fields import QUESTION_CHARACTERS
@@ -29,8 +35,9 @@ TURNS = 50  # at once; earlier ones come when they are asked for
 @require_safe
 @page
 def new(request: HttpRequest, principal: Principal) -> HttpResponse:
-    """`question` comes into the field, for who is told that it can be answered by now."""
-    question = request.GET.get("question", "").replace("\0", "").strip()[:QUESTION_CHARACTERS]
+    """`again`: a message of theirs, whose question comes into the field. By its id: addresses are logged."""
+    again = request.GET.get("again")
+    question = question_of(principal, again) if again else ""
     return _chat(request, principal, {"turns": (), "asked_again": question})
 
 

@@ -293,6 +293,7 @@ PAGES = [
     ("/admin/evaluation/runs/RUN/compare?with={}", "run", 404),
     ("/admin/evaluation/gold-questions/new?message={}", "message", 404),
     ("/conversations?current={}", "conversation", 200),
+    ("/?again={}", "message", 404),
 ]
 
 
