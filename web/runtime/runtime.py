@@ -13,6 +13,7 @@ from cairn.settings import Environment, environment
 from ingestion.lifecycle import stopping
 from ingestion.sweeper import leases_release_all
 from retrieval.asking import answers_interrupt
+from web.runtime import collecting
 from web.runtime.admin import FirstAdmin, first_admin_create, password_file, shown_path
 from web.runtime.database import migrate
 from web.runtime.exposure import is_outside, require_admin_password, require_safe_settings
@@ -58,6 +59,7 @@ class Runtime:
             raise
 
     def _start(self) -> None:
+        collecting.loading_begins()
         self._lock.acquire(self._command)
         listener = listen(self._host, self._port)
         self._server = WebServer(listener)
@@ -70,6 +72,7 @@ class Runtime:
         self._prepare_database(outside=outside)
         self._report.status("Loading libraries")
         self._loading.libraries()
+        collecting.loading_ended()
         self._server.start()
         self._loading.parts()
         if broker_is_in_process():
@@ -101,6 +104,7 @@ class Runtime:
             sample_load()
             if self._workers is not None and problems.keys().isdisjoint(INGESTION_NEEDS):
                 self._wait_for_sample()
+        collecting.loading_ended()
         if unreachable := _unreachable_names(self._host):
             self._report.step(unreachable)
         self._report.ready(self._ready_line(problems), url=self.url, problems=problems)

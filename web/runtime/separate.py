@@ -26,7 +26,7 @@ from cairn.errors import ConfigurationError, Unavailable
 from cairn.settings import environment
 from ingestion import queue
 from ingestion.lifecycle import stopping
-from web.runtime import parts
+from web.runtime import collecting, parts
 from web.runtime.database import require_migrated
 from web.runtime.progress import Reporter
 from web.runtime.workers import Beat, broker_is_in_process
@@ -64,6 +64,7 @@ def worker_run(*, queues: Sequence[str], concurrency: int, reporter: Reporter) -
     reporter.step(f"Vector index ready ({parts.vector_index()})")
     parts.parser()
     connections.close_all()
+    collecting.loading_ended()
     worker = _Worker(
         app=app,
         pool="threads",

@@ -1,0 +1,46 @@
+"""Collections do not look at what was loaded, and find what came later."""
+
+import gc
+import weakref
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.servers import run_manage
+from web.runtime import collecting
+
+SAID = (
+    "import gc; from web.runtime.runtime import Runtime; "
+    "runtime = Runtime(warm=False); runtime.start(); print('said', gc.isenabled(), gc.get_freeze_count())"
+)
+
+
+class Knot:
+    def __init__(self) -> None:
+        self.self = self
+
+
+@pytest.fixture(autouse=True)
+def as_it_was() -> Iterator[None]:
+    yield
+    gc.unfreeze()
+    gc.enable()
+
+
+def test_what_was_there_is_set_aside_and_what_comes_later_is_collected() -> None:
+    collecting.loading_begins()
+    assert not gc.isenabled()
+    collecting.loading_ended()
+    assert gc.isenabled()
+    assert gc.get_freeze_count() > 10_000
+    later = weakref.ref(Knot())
+    gc.collect()
+    assert later() is None
+
+
+@pytest.mark.models
+def test_a_process_that_serves_has_set_its_libraries_aside(tmp_path: Path) -> None:
+    enabled, objects = run_manage(tmp_path, "shell", "-v0", "-c", SAID).stdout.split()[-2:]
+    assert enabled == "True"
+    assert int(objects) > 100_000
