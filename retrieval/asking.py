@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 from uuid import UUID
 
@@ -29,7 +29,7 @@ from retrieval.conversations import (
     history_for,
     message_for,
 )
-from retrieval.engine import Engine, engine
+from retrieval.engine import Engine, engine, in_background
 from retrieval.index.protocol import Filters
 from retrieval.keeping import kept
 from retrieval.models import Channel, Conversation, Message, MessageState
@@ -66,10 +66,12 @@ def ask(
     history: Sequence[Turn] | None = None,
     max_tokens: int | None = None,
     passes_on: bool = True,
+    background: bool = False,
 ) -> Exchange:
     """`parent`: the message that it is asked after, None for none. `history`: what a program says was said
     before; then no conversation of Cairn's goes on, and none is shown. `max_tokens`: of the answer, if fewer
-    than usual. `passes_on`: if it is refused, those who keep the documents may learn of it."""
+    than usual. `passes_on`: if it is refused, those who keep the documents may learn of it. `background`:
+    nobody waits for it, so that the language model answers people first."""
     if not question.strip():
         raise InvalidInput("The question is empty.")
     scope = scope_for(principal, knowledge_bases)
@@ -95,7 +97,8 @@ def ask(
     parts = engine()
     said = history_for(thread, after, principal) if history is None else list(history)[-HISTORY_TURNS:]
     most = min(filter(None, (max_tokens, environment().answer_max_tokens)))
-    events = _events(message, scope, filters, parts, history=said, max_tokens=most)
+    writing = replace(parts, chat=in_background(parts.chat)) if background else parts
+    events = _events(message, scope, filters, writing, history=said, max_tokens=most)
     return Exchange(message, kept(message, scope, events, parts, passes_on=passes_on))
 
 

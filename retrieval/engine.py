@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from llama_index.core.llms import ChatMessage
 
@@ -28,8 +28,13 @@ class Engine:
     generation: IndexGeneration | None = None
 
 
+@dataclass(frozen=True, slots=True)
 class ConfiguredChat:
-    """Loaded when it is first asked for: search and ingestion go on without a model that cannot be."""
+    """Loaded when it is first asked for: search and ingestion go on without a model that cannot be.
+
+    `background`: whatever people ask comes first."""
+
+    background: bool = False
 
     @property
     def name(self) -> str:
@@ -43,7 +48,12 @@ class ConfiguredChat:
         return chat_model().count_tokens(text)
 
     def stream(self, messages: Sequence[ChatMessage], *, max_tokens: int) -> Iterator[str]:
-        return chat_model().stream(messages, max_tokens=max_tokens)
+        return chat_model().stream(messages, max_tokens=max_tokens, background=self.background)
+
+
+def in_background(chat: ChatModel) -> ChatModel:
+    """For what nobody watches."""
+    return replace(chat, background=True) if isinstance(chat, ConfiguredChat) else chat
 
 
 class _Given:

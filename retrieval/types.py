@@ -153,6 +153,13 @@ class Sources:
 
 
 @dataclass(frozen=True, slots=True)
+class Waiting:
+    """Others come first at the language model. `position`: in the queue, from 1."""
+
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
 class Delta:
     """Checked text, to be appended to the answer; ends at a sentence."""
 
@@ -177,4 +184,4 @@ class Failed:
     message: str
 
 
-AnswerEvent = Started | Sources | Delta | Cited | Done | Failed
+AnswerEvent = Started | Sources | Waiting | Delta | Cited | Done | Failed

@@ -66,7 +66,7 @@ def respond_plainly(exchange: Exchange) -> None:
     else:
         exchange.start_stream()
         exchange.delta("Yes.")
-        exchange.event("[DONE]")
+        exchange.done()
 
 
 def judge_respond(exchange: Exchange) -> None:

@@ -84,7 +84,7 @@ def answer(
     inference: NaturalLanguageInference | None = None,
     rewrites: bool = False,
 ) -> Iterator[AnswerEvent]:
-    """Started, Sources, then Delta and Cited as they come, and Done or Failed at the end.
+    """Started, Sources, then Waiting, Delta and Cited as they come, and Done or Failed at the end.
 
     `first_token_ms` is the time until the first Delta. Closing the iterator ends the model's stream.
     A citation comes before the text that holds its marker. `rewrites`: the chat model is fit to make the

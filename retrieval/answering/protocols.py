@@ -28,7 +28,8 @@ class ChatModel(Protocol):
     def count_tokens(self, text: str) -> int: ...
 
     def stream(self, messages: Sequence[ChatMessage], *, max_tokens: int) -> Iterator[str]:
-        """Pieces of text as they are written. Closing the iterator ends the generation."""
+        """Pieces of text as they are written. Closing the iterator ends the generation. Where others may
+        come first it has a `place` in the queue, and `with_pauses`: empty pieces while nothing is written."""
 
 
 class SentenceCheck(Protocol):

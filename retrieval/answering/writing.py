@@ -17,7 +17,7 @@ from retrieval.answering.protocols import ChatModel, Judgement, Locate
 from retrieval.answering.sentences import SentenceStream
 from retrieval.answering.support import SentenceChecker
 from retrieval.answering.wording import say
-from retrieval.types import AnswerEvent, CheckedSentence, Citation, Delta, Hit
+from retrieval.types import AnswerEvent, CheckedSentence, Citation, Delta, Hit, Waiting
 
 MARGIN_TOKENS = 64  # what a chat template puts around the turns
 LEAST_EVIDENCE_TOKENS = 64
@@ -182,13 +182,17 @@ def _drafted(
     pieces = writer.chat.stream(messages, max_tokens=writer.max_tokens)
     try:
         checker.prepare()
-        for piece in pieces:
-            course.written.append(piece)
-            for unit in sentences.feed(piece):
-                yield from draft.take(unit)
+        place: int | None = None
+        for piece in getattr(pieces, "with_pauses", lambda: pieces)():
             if writer.cancelled():
                 course.stopped = True
                 return
+            before, place = place, getattr(pieces, "place", None)
+            if place is not None and place != before:
+                yield Waiting(place)
+            course.written.append(piece)
+            for unit in sentences.feed(piece):
+                yield from draft.take(unit)
             if draft.hopeless or draft.abstained or _circles(sentences.pending):
                 return
         for unit in sentences.close():

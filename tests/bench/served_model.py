@@ -61,7 +61,7 @@ def respond(exchange: Exchange) -> None:
     for word in words[: body.get("max_tokens") or None]:
         time.sleep(SECONDS_PER_WORD)
         exchange.delta(f"{word} ")
-    exchange.event("[DONE]")
+    exchange.done()
 
 
 def main() -> None:

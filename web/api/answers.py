@@ -18,7 +18,8 @@ from web.api.schemas import Hit, answers_of, citations_of, versions_of
 from web.sse import frame
 
 STREAMED: dict[str, Any] = {
-    "description": "With `stream`: events `start`, `sources`, `delta`, `citation`, `done`, `error`",
+    "description": "With `stream`: events `start`, `sources`, `waiting`, `delta`, `citation`, `done` and "
+    "`error`",
     "content": {"text/event-stream": {"schema": {"type": "string"}}},
 }
 UNTOLD = "This answer could not be finished."

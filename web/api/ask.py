@@ -12,7 +12,7 @@ from cairn.access.scope import Principal
 from cairn.errors import CairnError
 from retrieval import asking
 from retrieval.engine import engine
-from retrieval.types import Cited, Delta, Sources
+from retrieval.types import Cited, Delta, Sources, Waiting
 from web.api import fields
 from web.api.answers import STREAMED
 from web.api.fields import Body, Id
@@ -45,6 +45,9 @@ class Question(Body):
         True, description="If it is refused, those who keep the documents see that it was asked"
     )
     detached: fields.Yes = False
+    background: fields.Yes = Field(
+        False, description="Nobody waits for it: the language model answers what people ask first"
+    )
 
 
 @router.post("", response=Answer, auth=needs("ask"), openapi_extra={"responses": {200: STREAMED}})
@@ -69,6 +72,7 @@ def _begin(principal: Principal, payload: Question) -> Asked:
             conversation=payload.conversation,
             parent=payload.parent if "parent" in payload.model_fields_set else asking.SHOWN,
             passes_on=payload.pass_on,
+            background=payload.background,
         ),
         detached=payload.detached and payload.stream,
     )
@@ -96,6 +100,8 @@ def _frames_of(event: object) -> Generator[bytes, None, None]:
     match event:
         case Sources():
             yield frame("sources", [Hit.of(hit).model_dump() for hit in event.hits])
+        case Waiting():
+            yield frame("waiting", {"position": event.position})
         case Delta():
             yield frame("delta", {"text": event.text})
         case Cited():

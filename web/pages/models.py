@@ -158,19 +158,24 @@ def _models(checked: dict[str, Checked]) -> list[Model]:
     embedder = choice_of(answering)
     chat_name = given.llm_model or given.llm_class or PACKAGED
     found = [
-        ("chat", chat_name, given.llm_base_url, _context()),
+        ("chat", chat_name, given.llm_base_urls, _context()),
         (
             "embedder",
             embedder.model,
-            given.embedding_base_url if embedder.served else None,
+            _only(given.embedding_base_url if embedder.served else None),
             [_("Vectors of %(n)s numbers") % {"n": answering.dimension}, *_encoder(embedder.served)],
         ),
-        ("reranker", (given.reranker_model or "") if reranks(given) else "", given.reranker_base_url, []),
-        ("reader", given.answerability_model or "", None, []),
-        ("inference", given.grounding_model or "", None, []),
+        (
+            "reranker",
+            (given.reranker_model or "") if reranks(given) else "",
+            _only(given.reranker_base_url),
+            [],
+        ),
+        ("reader", given.answerability_model or "", (), []),
+        ("inference", given.grounding_model or "", (), []),
     ]
     return [
-        Model(kind, _short(name), _host(url), facts, checked.get(kind)) for kind, name, url, facts in found
+        Model(kind, _short(name), _hosts(urls), facts, checked.get(kind)) for kind, name, urls, facts in found
     ]
 
 
@@ -192,10 +197,13 @@ def _short(name: str) -> str:
     return name.rstrip("/").rpartition("/")[2] if name.startswith("/") else name
 
 
-def _host(url: str | None) -> str | Promise:
+def _only(url: str | None) -> Sequence[str]:
+    return [url] if url else []
+
+
+def _hosts(urls: Sequence[str]) -> str | Promise:
     """Addresses may hold passwords."""
-    parts = urlsplit(url or "")
-    return (f"{parts.hostname}:{parts.port}" if parts.port else str(parts.hostname)) if url else HERE
+    return ", ".join(urlsplit(url).netloc.rpartition("@")[2] for url in urls) or HERE
 
 
 def _checked(kind: str) -> Checked:
@@ -239,7 +247,7 @@ def _without_secrets(text: str) -> str:
     given = environment()
     secrets = (given.llm_api_key, given.embedding_api_key, given.reranker_api_key)
     held = [secret.get_secret_value() for secret in secrets if secret]
-    addresses = (given.llm_base_url, given.embedding_base_url, given.reranker_base_url)
+    addresses = (*given.llm_base_urls, given.embedding_base_url, given.reranker_base_url)
     held += [urlsplit(url).password or "" for url in addresses if url]
     for secret in filter(None, held):
         text = text.replace(secret, "…")

@@ -172,12 +172,13 @@ def _place_of(choice: EmbedderChoice) -> str:
 
 
 def _chat_model() -> str:
-    model, url, dotted = environment().llm_model, environment().llm_base_url, environment().llm_class
+    model, urls, dotted = environment().llm_model, environment().llm_base_urls, environment().llm_class
     if dotted is not None:
         return _installed("LLM_CLASS", dotted)
-    if url is not None:
-        _answers(f"{url.rstrip('/')}/models", _bearer(environment().llm_api_key))
-        return f"{model or 'the first model'} at {url}"
+    if urls:
+        for url in urls:
+            _answers(f"{url.rstrip('/')}/models", _bearer(environment().llm_api_key))
+        return f"{model or 'the first model'} at {', '.join(urls)}"
     path = Path(model) if model else package_file(PACKAGED_CHAT_MODEL, "")
     if not path.exists():
         raise ConfigurationError(f"LLM_MODEL names {path}, which is not there.")

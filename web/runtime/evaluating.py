@@ -76,11 +76,12 @@ def _passages(answer: Json, hits: Sequence[Json]) -> tuple[str, ...]:
 def _asked(api: Api, base: str, question: GoldQuestion) -> tuple[Json, float]:
     """In a conversation of its own, which is gone afterwards."""
     conversation: Json = {}
+    unwatched = {"knowledge_bases": [base], "pass_on": False, "background": True}
     try:
         for earlier in question.history:
-            body = {"question": earlier, "knowledge_bases": [base], "pass_on": False, **conversation}
+            body = {"question": earlier, **unwatched, **conversation}
             conversation = _conversation(api.post("/api/v1/ask", body))
-        body = {"question": question.question, "knowledge_bases": [base], "pass_on": False, **conversation}
+        body = {"question": question.question, **unwatched, **conversation}
         answer, milliseconds = _timed(lambda: api.post("/api/v1/ask", body))
         conversation = _conversation(answer)
         return answer, milliseconds

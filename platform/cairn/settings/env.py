@@ -99,11 +99,30 @@ class Environment(BaseSettings):
     grounding_model: str | None = Field(
         None, description="NLI model that checks the sentences of answers: folder or cached name"
     )
-    llm_base_url: str | None = Field(None, description="OpenAI-compatible /v1 that chats (vLLM, Ollama, …)")
+    llm_base_url: str | None = Field(
+        None,
+        description="OpenAI-compatible /v1 that chats (vLLM, Ollama, …); several, comma-separated, serve the "
+        "same model",
+    )
     llm_api_key: SecretStr | None = None
     llm_model: str | None = Field(None, description="Served model name, or the path of a GGUF file")
     llm_class: str | None = Field(None, description="Dotted path of a LlamaIndex LLM to use instead")
     llm_context_tokens: int = Field(8192, ge=512, description="Context window assumed for a served model")
+    llm_system_role: bool = Field(
+        True, description="Whether its chat template knows a system role; else the user's turn says it all"
+    )
+    llm_parallel: int = Field(
+        128, ge=1, description="Requests of one process at a server at once; others wait, people's first"
+    )
+    llm_wait_seconds: float = Field(120, gt=0, description="How long a person's request waits for that")
+    llm_first_token_seconds: float = Field(120, gt=0, description="A server's time until its first word")
+    llm_token_seconds: float = Field(60, gt=0, description="A server's time between two words")
+    llm_breaker_failures: int = Field(
+        3, ge=1, description="Failures in a row after which a server is left alone"
+    )
+    llm_breaker_seconds: float = Field(
+        5, gt=0, description="How often it is then asked for one token, until one comes"
+    )
     judge_base_url: str | None = Field(None, description="OpenAI-compatible /v1 that judges in evaluations")
     judge_api_key: SecretStr | None = None
     judge_model: str | None = Field(None, description="Name under which the judge's server serves its model")
@@ -168,9 +187,13 @@ class Environment(BaseSettings):
     sample_knowledge_base: bool = Field(True, description="Load docs/ as 'Cairn help' at first start")
 
     @property
+    def llm_base_urls(self) -> tuple[str, ...]:
+        return tuple(filter(None, (url.strip() for url in (self.llm_base_url or "").split(","))))
+
+    @property
     def has_packaged_chat_model(self) -> bool:
         """The small one that comes along answers, since no other is named."""
-        return not (self.llm_class or self.llm_base_url or self.llm_model)
+        return not (self.llm_class or self.llm_base_urls or self.llm_model)
 
     @property
     def rewrites_questions(self) -> bool:

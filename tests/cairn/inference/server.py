@@ -48,6 +48,21 @@ class Exchange:
             {"id": "1", "object": "chat.completion.chunk", "created": 0, "model": "m", "choices": [choice]}
         )
 
+    def done(self, reason: str = "stop") -> None:
+        """The end of a whole answer."""
+        choice = {"index": 0, "delta": {}, "finish_reason": reason}
+        self.event(
+            {"id": "1", "object": "chat.completion.chunk", "created": 0, "model": "m", "choices": [choice]}
+        )
+        self.event("[DONE]")
+
+    def write(self, *pieces: str) -> None:
+        """A whole answer."""
+        self.start_stream()
+        for piece in pieces:
+            self.delta(piece)
+        self.done()
+
     def wait_for_hangup(self) -> None:
         self._handler.close_connection = True
         while self._handler.rfile.read(1):

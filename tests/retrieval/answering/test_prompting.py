@@ -69,3 +69,14 @@ def test_words_stay_as_they_are() -> None:
 def test_an_unknown_version_is_an_error() -> None:
     with pytest.raises(FileNotFoundError):
         load_prompt("answer-0")
+
+
+def test_what_never_changes_comes_first() -> None:
+    """Servers keep what prompts begin with in common: the instructions, and passages that are the same."""
+    one, other = user_turn("25 days.", "How many days?"), user_turn("30 days.", "What else?")
+    assert one[0] == other[0]
+    assert "days" not in str(one[0].content)
+    asked, again = user_turn("25 days.", "How many days?")[1], user_turn("25 days.", "Since when?")[1]
+    passages_end = asked.rindex(FENCE)
+    assert asked[:passages_end] == again[:passages_end]
+    assert "25 days." in asked[:passages_end]

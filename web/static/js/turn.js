@@ -53,7 +53,7 @@ export class Turn {
   }
 
   on({ type, data }) {
-    const told = { start: () => this.started(data), sources: () => this.found(data), delta: () => this.wrote(data.text), citation: () => this.cited(data), done: () => this.done(data), error: () => { throw Object.assign(new Problem({ ...data, status: data.status ?? 500 }), { told: true }); } };
+    const told = { start: () => this.started(data), sources: () => this.found(data), waiting: () => this.queued(data.position), delta: () => this.wrote(data.text), citation: () => this.cited(data), done: () => this.done(data), error: () => { throw Object.assign(new Problem({ ...data, status: data.status ?? 500 }), { told: true }); } };
     return told[type]?.();
   }
 
@@ -71,6 +71,11 @@ export class Turn {
     $("[data-passages-label]", details).textContent = t("Read {passages} {where}", { passages: tn("{n} passage", "{n} passages", hits.length), where: tn("in {n} document", "in {n} documents", documents) });
     $("ol", details).replaceChildren(...hits.map(passage));
     details.hidden = false;
+  }
+
+  /** Others come first at the language model. */
+  queued(position) {
+    this.state(position > 1 ? t("Waiting for the language model: place {n} in the queue…", { n: position }) : t("Waiting for the language model: you are next…"));
   }
 
   wrote(text) {

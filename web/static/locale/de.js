@@ -116,6 +116,8 @@ globalThis.cairnCatalog = {
 "Version {number}":"Version {number}",
 "Waiting":"Wartet",
 "Waiting for another try":"Wartet auf einen neuen Versuch",
+"Waiting for the language model: place {n} in the queue…":"Warten auf das Sprachmodell: Platz {n} in der Reihe …",
+"Waiting for the language model: you are next…":"Warten auf das Sprachmodell: Sie sind als Nächstes dran …",
 "Waiting, number {n} in the queue":"Wartet, Nummer {n} in der Warteschlange",
 "What is ready stays. What has not been read yet is not read, and what has not been sent is not sent.":"Was bereit ist, bleibt. Was noch nicht gelesen ist, wird nicht gelesen, und was noch nicht gesendet ist, wird nicht gesendet.",
 "Writing…":"Schreibt …",

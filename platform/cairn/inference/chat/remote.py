@@ -1,128 +1,173 @@
-"""Chat models behind an OpenAI-compatible server: vLLM, Ollama, LM Studio, llama.cpp, …"""
+"""Chat models behind OpenAI-compatible servers, one or several that serve the same model."""
 
+import asyncio
 import logging
-import re
 from collections.abc import Sequence
 from concurrent.futures import Future
-from typing import Any, Self
+from contextlib import aclosing
+from functools import partial
+from typing import Any
 
-import httpx
 from llama_index.core.llms import ChatMessage
 
-from cairn import outgoing
 from cairn.errors import CairnError, ConfigurationError, Unavailable
+from cairn.inference.chat import measures
+from cairn.inference.chat.admission import Admission, Priority
 from cairn.inference.chat.background import BackgroundLoop
+from cairn.inference.chat.endpoint import Endpoint, EndpointFailed
 from cairn.inference.chat.model import ChatModel
 from cairn.inference.chat.stream import Channel, TextStream
 from cairn.settings import Environment
 
 logger = logging.getLogger(__name__)
-_CONNECT_SECONDS = 5
-_SILENCE_SECONDS = 120  # a busy server may read a long prompt for a while before its first token
-_PROBE_SECONDS = 10
-_REFUSED = {400, 413, 422}  # the request itself: sent again it would fail again
-_CONTROL = re.compile(r"<\|(?=[\w-]+\|>)")
 
 
 class RemoteChat:
     """Requests run in an event loop, where closing a stream ends its connection at once, even before the
     first token."""
 
-    def __init__(self, base_url: str, *, model: str, api_key: str | None, context_tokens: int) -> None:
-        import openai  # noqa: PLC0415 - with the next, a second of start-up that only served models need
-        from llama_index.llms.openai_like import (  # type: ignore[import-untyped]  # noqa: PLC0415 - the same
-            OpenAILike,
-        )
-
-        self._base_url = base_url.rstrip("/")
-        self._failure: type[Exception] = openai.OpenAIError
-        self._loop = BackgroundLoop("chat-requests")
-        self._http = outgoing.async_client(self._base_url)
-        self.llm = OpenAILike(
-            model=model,
-            api_base=self._base_url,
-            api_key=api_key or "none",
-            context_window=context_tokens,
-            is_chat_model=True,
-            temperature=0.0,
-            max_retries=1,
-            async_http_client=self._http,
-        )
-
-    @classmethod
-    def configured(cls, environment: Environment) -> Self:
+    def __init__(self, environment: Environment) -> None:
+        urls = environment.llm_base_urls
         if not environment.llm_model:
             raise ConfigurationError(
                 "LLM_BASE_URL needs LLM_MODEL: the name under which the server serves its model"
             )
-        key = environment.llm_api_key
-        return cls(
-            environment.llm_base_url or "",
-            model=environment.llm_model,
-            api_key=key.get_secret_value() if key else None,
-            context_tokens=environment.llm_context_tokens,
-        )
+        self._loop = BackgroundLoop("chat-requests")
+        # Where there is another server it is asked at once; a single one is asked again after a moment.
+        self.endpoints = [Endpoint(url, environment, retries=int(len(urls) == 1)) for url in urls]
+        self._admission = Admission(self.endpoints, seconds=environment.llm_wait_seconds)
+        self._pause = environment.llm_breaker_seconds
+        self._recoveries: set[asyncio.Task[None]] = set()
 
     @property
     def chat_model(self) -> ChatModel:
+        llm = self.endpoints[0].llm
         return ChatModel(
-            self.llm.model,
-            self.llm.context_window,
-            self.llm,
-            opener=self.open_stream,
+            llm.model,
+            llm.context_window,
+            llm,
+            opener=partial(self.open_stream, priority=Priority.CHAT),
+            background_opener=partial(self.open_stream, priority=Priority.BACKGROUND),
             probe=self.probe,
             closer=self.close,
         )
 
-    def open_stream(self, messages: Sequence[ChatMessage], max_tokens: int) -> TextStream:
-        return self._started(messages, max_tokens, silence=_SILENCE_SECONDS)
+    def open_stream(
+        self, messages: Sequence[ChatMessage], max_tokens: int, *, priority: Priority
+    ) -> TextStream:
+        return self._started(lambda channel: self._answer(channel, messages, max_tokens, priority))
 
     def probe(self) -> None:
-        """Asks for one token: a server can call itself healthy while its engine is not."""
-        with self._started([ChatMessage("ping")], 1, silence=_PROBE_SECONDS) as answer:
+        """Raises what one of them says if none of them writes a token."""
+        with self._started(self._probe_all) as answer:
             for _ in answer:
                 pass
 
     def close(self) -> None:
-        self._loop.close(finally_=self._http.aclose)
+        self._loop.close(finally_=self._close)
 
-    def _started(self, messages: Sequence[ChatMessage], max_tokens: int, *, silence: float) -> TextStream:
+    def _started(self, work: Any) -> TextStream:
         channel = Channel()
-        options = {
-            "max_tokens": max_tokens,
-            "timeout": httpx.Timeout(silence, connect=_CONNECT_SECONDS),
-        }
-        request = self._loop.start(self._pump(channel, [_harmless(message) for message in messages], options))
+        request = self._loop.start(work(channel))
         request.add_done_callback(lambda done: channel.end(_ending(done)))
         channel.on_close(lambda: _cancel(request))
         return TextStream(channel)
 
-    async def _pump(self, channel: Channel, messages: list[ChatMessage], options: dict[str, Any]) -> None:
-        try:
-            async for piece in await self.llm.astream_chat(messages, **options):
-                if piece.delta:
-                    channel.put(piece.delta)
-        except (self._failure, httpx.HTTPError) as failure:
-            channel.end(self._explained(failure))
-        except Exception as failure:  # noqa: BLE001 - a task's outermost boundary; the reader gets it
-            logger.warning("reading the language model's answer failed: %r", failure)
-            channel.end(Unavailable(f"The language model at {self._base_url} answers what cannot be read"))
+    async def _answer(
+        self, channel: Channel, messages: Sequence[ChatMessage], max_tokens: int, priority: Priority
+    ) -> None:
+        """By another server, if the first fails before it has written anything."""
+        tried, failure = list[Endpoint](), None
+        while True:
+            try:
+                endpoint = await self._admission.take(priority, tell=channel.wait_at, avoids=tried)
+            except Unavailable as nobody:
+                channel.end(failure or nobody)
+                return
+            try:
+                begun, failed = await self._written(endpoint, channel, messages, max_tokens)
+            finally:
+                self._admission.leave(endpoint)
+            if failed is None:
+                return
+            tried, failure = [*tried, endpoint], failed.told
+            if begun or not failed.elsewhere:
+                channel.end(failure)
+                return
 
-    def _explained(self, failure: Exception) -> CairnError:
-        status = getattr(failure, "status_code", None)
-        said = f"answered {status}: {failure}" if status else f"failed: {failure}"
-        message = f"The language model {self.llm.model} at {self._base_url} {said}"
-        return ConfigurationError(message) if status in _REFUSED else Unavailable(message)
+    async def _written(
+        self, endpoint: Endpoint, channel: Channel, messages: Sequence[ChatMessage], max_tokens: int
+    ) -> tuple[bool, EndpointFailed | None]:
+        """Whether it has begun to write, and how it failed."""
+        begun = False
+        try:
+            async with aclosing(endpoint.pieces(messages, max_tokens)) as pieces:
+                async for piece in pieces:
+                    begun = True
+                    channel.put(piece)
+        except EndpointFailed as failure:
+            self._failed(endpoint, failure)
+            return begun, failure
+        self._succeeded(endpoint)
+        return begun, None
+
+    def _succeeded(self, endpoint: Endpoint) -> None:
+        """An answer that began before the breaker opened does not close it."""
+        if endpoint.breaker.lets_through:
+            endpoint.breaker.succeeded()
+
+    def _failed(self, endpoint: Endpoint, failure: EndpointFailed) -> None:
+        logger.warning("%s", failure)
+        if not failure.broken or not endpoint.breaker.failed(failure.told.message):
+            return
+        logger.error("%s has failed %s times in a row: left alone", endpoint.url, endpoint.breaker.failures)
+        measures.breaker_told(endpoint.name, endpoint.breaker.state)
+        self._admission.changed()
+        recovery = asyncio.get_running_loop().create_task(self._recover(endpoint))
+        self._recoveries.add(recovery)
+        recovery.add_done_callback(self._recoveries.discard)
+
+    async def _recover(self, endpoint: Endpoint) -> None:
+        """One token now and then, until it comes."""
+        while not endpoint.breaker.lets_through:
+            await asyncio.sleep(self._pause)
+            if not endpoint.breaker.lets_through:
+                endpoint.breaker.try_again()
+                measures.breaker_told(endpoint.name, endpoint.breaker.state)
+                await self._probe(endpoint)
+
+    async def _probe(self, endpoint: Endpoint) -> CairnError | None:
+        """What is wrong with it. A token closes its breaker."""
+        try:
+            await endpoint.probe()
+        except EndpointFailed as failure:
+            self._failed(endpoint, failure)
+            problem: CairnError | None = failure.told
+        else:
+            problem = None
+            endpoint.breaker.succeeded()
+        measures.breaker_told(endpoint.name, endpoint.breaker.state)
+        self._admission.changed()
+        return problem
+
+    async def _probe_all(self, channel: Channel) -> None:
+        problems = await asyncio.gather(*map(self._probe, self.endpoints))
+        if all(problems):
+            channel.end(problems[0])
+
+    async def _close(self) -> None:
+        for endpoint in self.endpoints:
+            await endpoint.close()
 
 
 def _ending(request: Future[None]) -> CairnError | None:
-    return Unavailable("The request to the language model was stopped") if request.cancelled() else None
+    if request.cancelled():
+        return Unavailable("The request to the language model was stopped")
+    if (error := request.exception()) is not None:
+        logger.error("a request to the language model broke", exc_info=error)
+        return Unavailable("The request to the language model could not be made")
+    return None
 
 
 def _cancel(request: Future[None]) -> None:
     request.cancel()
-
-
-def _harmless(message: ChatMessage) -> ChatMessage:
-    """Servers read `<|…|>` in a text as the model's own markers: a passage could end its turn with one."""
-    return ChatMessage(_CONTROL.sub("< |", message.content or ""), role=message.role)

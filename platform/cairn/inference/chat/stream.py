@@ -3,16 +3,29 @@
 import contextlib
 import threading
 from collections.abc import Callable, Iterator
-from queue import SimpleQueue
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import Self
+
+PAUSE_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """In the queue before the model, from 1."""
+
+    number: int
+
+
+Item = str | Place | BaseException | None
 
 
 class Channel:
     """The generating side."""
 
     def __init__(self) -> None:
-        self._items: SimpleQueue[str | BaseException | None] = SimpleQueue()
+        self._items: SimpleQueue[Item] = SimpleQueue()
         self._closed = threading.Event()
         self._on_close: Callable[[], None] | None = None
         self._lock = threading.Lock()
@@ -25,11 +38,19 @@ class Channel:
     def put(self, piece: str) -> None:
         self._items.put(piece)
 
+    def wait_at(self, place: int) -> None:
+        """It is not being written yet: others come first."""
+        self._items.put(Place(place))
+
     def end(self, error: BaseException | None = None) -> None:
         self._items.put(error)
 
-    def get(self) -> str | BaseException | None:
-        return self._items.get()
+    def get(self, seconds: float | None = None) -> Item:
+        """Empty text if nothing comes for so long."""
+        try:
+            return self._items.get(timeout=seconds)
+        except Empty:
+            return ""
 
     def on_close(self, action: Callable[[], None]) -> None:
         """`action` runs in the closing thread; at once, if that has been."""
@@ -53,19 +74,36 @@ class Channel:
 class TextStream(Iterator[str]):
     """Pieces of an answer as the model writes them.
 
-    `close` stops the model; it may be called from any thread, also while another waits for the next
-    piece. A stream that is dropped closes itself.
+    `place`: where it stands in the queue before the model, None once it is being written. `close` stops the
+    model; it may be called from any thread, also while another waits for the next piece. A stream that is
+    dropped closes itself.
     """
 
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
         self._ended = False
+        self.place: int | None = None
 
     def __next__(self) -> str:
+        while not (piece := self._next()):
+            pass
+        return piece
+
+    def with_pauses(self) -> Iterator[str]:
+        """The same, and an empty piece at each new place in the queue and where nothing comes for a second:
+        who reads can look then whether it is still wanted."""
+        with contextlib.suppress(StopIteration):
+            while True:
+                yield self._next(PAUSE_SECONDS)
+
+    def _next(self, seconds: float | None = None) -> str:
         if self._ended or self._channel.closed:
             raise StopIteration
-        item = self._channel.get()
+        item = self._channel.get(seconds)
+        if isinstance(item, Place):
+            self.place, item = item.number, ""
         if isinstance(item, str) and not self._channel.closed:
+            self.place = None if item else self.place
             return item
         self._ended = True
         if isinstance(item, BaseException):

@@ -27,7 +27,7 @@ def says(*pieces: str) -> object:
         exchange.start_stream()
         for piece in pieces:
             exchange.delta(piece)
-        exchange.event("[DONE]")
+        exchange.done()
 
     return respond
 
@@ -40,7 +40,7 @@ def test_it_streams(server: FakeServer, model: ChatModel) -> None:
         exchange.delta("Because")
         assert first_was_read.wait(60)
         exchange.delta(" so.")
-        exchange.event("[DONE]")
+        exchange.done()
 
     server.respond = respond
     stream = model.stream(MESSAGES, max_tokens=50)

@@ -1,0 +1,40 @@
+"""When a server that fails again and again is left alone, and when it is tried again."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class BreakerState(StrEnum):
+    """half_open: it is being asked for one token, which decides."""
+
+    CLOSED = "closed"
+    HALF_OPEN = "half_open"
+    OPEN = "open"
+
+
+@dataclass(slots=True)
+class Breaker:
+    """Opens at `limit` failures in a row. `said`: what the last of them was."""
+
+    limit: int
+    state: BreakerState = BreakerState.CLOSED
+    failures: int = 0
+    said: str = ""
+
+    @property
+    def lets_through(self) -> bool:
+        return self.state is BreakerState.CLOSED
+
+    def succeeded(self) -> None:
+        self.state, self.failures, self.said = BreakerState.CLOSED, 0, ""
+
+    def failed(self, said: str) -> bool:
+        """Whether this failure has opened it."""
+        self.failures, self.said = self.failures + 1, said
+        if self.lets_through and self.failures < self.limit:
+            return False
+        opened, self.state = self.lets_through, BreakerState.OPEN
+        return opened
+
+    def try_again(self) -> None:
+        self.state = BreakerState.HALF_OPEN

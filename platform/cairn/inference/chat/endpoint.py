@@ -1,0 +1,214 @@
+"""One OpenAI-compatible server: vLLM, Ollama, LM Studio, llama.cpp, …"""
+
+import asyncio
+import re
+import time
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing, suppress
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import httpx
+from llama_index.core.llms import ChatMessage, ChatResponse, MessageRole
+
+from cairn import outgoing
+from cairn.errors import CairnError, ConfigurationError, Unavailable
+from cairn.inference.chat import measures
+from cairn.inference.chat.breaker import Breaker
+from cairn.settings import Environment
+
+_CONNECT_SECONDS = 5
+_PROBE_SECONDS = 10
+_REFUSED = {400, 413, 422}  # the request itself: sent again it would fail again
+_BUSY = 429  # it works, and says so
+_CONTROL = re.compile(r"<\|(?=[\w-]+\|>)")
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """Seconds until the first token, and between two."""
+
+    first: float
+    next: float
+
+
+class EndpointFailed(Exception):
+    """`told`: what to tell who asked. `broken`: it counts against the server. `elsewhere`: another server, or
+    the same one again, may do better."""
+
+    def __init__(self, told: CairnError, cause: str, *, broken: bool = True, elsewhere: bool = True) -> None:
+        super().__init__(told.message)
+        self.told, self.cause, self.broken, self.elsewhere = told, cause, broken, elsewhere
+
+
+class Endpoint:
+    """Used in one event loop. `limit`: requests at once."""
+
+    def __init__(self, url: str, environment: Environment, *, retries: int) -> None:
+        import openai  # noqa: PLC0415 - with the next, a second of start-up that only served models need
+        from llama_index.llms.openai_like import (  # type: ignore[import-untyped]  # noqa: PLC0415 - the same
+            OpenAILike,
+        )
+
+        key = environment.llm_api_key
+        self.url = shown(url)
+        self.name = urlsplit(self.url).netloc
+        self.limit = environment.llm_parallel
+        self.breaker = Breaker(environment.llm_breaker_failures)
+        self.in_flight = 0
+        self.served = 0
+        self._patience = Patience(environment.llm_first_token_seconds, environment.llm_token_seconds)
+        self._takes_system = environment.llm_system_role
+        self._failure: type[Exception] = openai.OpenAIError
+        self._http = outgoing.async_client(url)
+        self.llm = OpenAILike(
+            model=environment.llm_model,
+            api_base=url.rstrip("/"),
+            api_key=key.get_secret_value() if key else "none",
+            context_window=environment.llm_context_tokens,
+            is_chat_model=True,
+            temperature=0.0,
+            max_retries=retries,
+            async_http_client=self._http,
+        )
+        measures.breaker_told(self.name, self.breaker.state)
+
+    def enter(self) -> None:
+        """A request is on its way to it, until it leaves."""
+        self.in_flight += 1
+        self.served += 1
+        measures.IN_FLIGHT.labels(self.name).inc()
+
+    def leave(self) -> None:
+        self.in_flight -= 1
+        measures.IN_FLIGHT.labels(self.name).dec()
+
+    async def pieces(self, messages: Sequence[ChatMessage], max_tokens: int) -> AsyncGenerator[str, None]:
+        """Raises EndpointFailed, also in the middle."""
+        try:
+            async with aclosing(self._pieces(messages, max_tokens, self._patience)) as found:
+                async for piece in found:
+                    yield piece
+        except EndpointFailed as failure:
+            measures.FAILURES.labels(self.name, failure.cause).inc()
+            raise
+
+    async def probe(self) -> None:
+        """Asks for one token: a server can call itself healthy while its engine is not."""
+        patience = Patience(_PROBE_SECONDS, _PROBE_SECONDS)
+        async with aclosing(self._pieces([ChatMessage("ping")], 1, patience)) as found:
+            async for _ in found:
+                pass
+
+    async def close(self) -> None:
+        await self._http.aclose()
+
+    async def _pieces(
+        self, messages: Sequence[ChatMessage], max_tokens: int, patience: Patience
+    ) -> AsyncGenerator[str, None]:
+        began, reading = time.monotonic(), _Reading()
+        try:
+            async for chunk in self._chunks(messages, max_tokens, patience, reading):
+                if chunk.delta:
+                    if not reading.text:
+                        measures.FIRST_TOKEN.labels(self.name).observe(time.monotonic() - began)
+                    reading.text = True
+                    yield chunk.delta
+        except EndpointFailed:
+            raise
+        except TimeoutError as silence:
+            raise self._failed(reading.silent(patience), "timeout") from silence
+        except (self._failure, httpx.HTTPError) as failure:
+            raise self._explained(failure, reading.silent(patience), reading) from failure
+        except Exception as failure:  # what a server sends may break its client in any way
+            raise self._failed("answers what cannot be read", "unreadable") from failure
+        if not reading.finished:
+            said = "broke off in the middle of its answer" if reading.text else "ended without a single token"
+            raise self._failed(said, "cut" if reading.text else "no_token")
+
+    async def _chunks(
+        self, messages: Sequence[ChatMessage], max_tokens: int, patience: Patience, reading: "_Reading"
+    ) -> AsyncGenerator[ChatResponse, None]:
+        """Until the first token all together must come in time: some servers send signs of life meanwhile."""
+        deadline = asyncio.get_running_loop().time() + patience.first
+        options = {"max_tokens": max_tokens, "timeout": _patient(patience)}
+        async with asyncio.timeout_at(deadline):
+            stream = await self.llm.astream_chat(self._as_told(messages), **options)
+        try:
+            while True:
+                until = asyncio.get_running_loop().time() + patience.next if reading.text else deadline
+                try:
+                    async with asyncio.timeout_at(until):
+                        chunk = await anext(stream)
+                except StopAsyncIteration:
+                    return
+                reading.see(chunk)
+                yield chunk
+        finally:
+            with suppress(RuntimeError):  # it is being cancelled, and has closed itself
+                await stream.aclose()
+
+    def _as_told(self, messages: Sequence[ChatMessage]) -> list[ChatMessage]:
+        harmless = [ChatMessage(_harmless(each.content or ""), role=each.role) for each in messages]
+        return harmless if self._takes_system else merged(harmless)
+
+    def _explained(self, failure: Exception, silent: str, reading: "_Reading") -> EndpointFailed:
+        if isinstance(failure.__cause__, httpx.ReadTimeout | httpx.WriteTimeout):
+            return self._failed(silent, "timeout")
+        status = getattr(failure, "status_code", None)
+        if status is None:
+            return self._failed(f"failed: {failure}", "cut" if reading.text else "error")
+        message = f"answered {status}: {failure}"
+        if status in _REFUSED:
+            told = ConfigurationError(self._sentence(message))
+            return EndpointFailed(told, "refused", broken=False, elsewhere=False)
+        return self._failed(message, "busy" if status == _BUSY else "error", broken=status != _BUSY)
+
+    def _failed(self, said: str, cause: str, *, broken: bool = True) -> EndpointFailed:
+        return EndpointFailed(Unavailable(self._sentence(said)), cause, broken=broken)
+
+    def _sentence(self, said: str) -> str:
+        return f"The language model {self.llm.model} at {self.url} {said}"
+
+
+@dataclass(slots=True)
+class _Reading:
+    """What has been read of one answer. `finished`: the server has said that it ends, and why."""
+
+    text: bool = False
+    finished: bool = False
+
+    def see(self, chunk: ChatResponse) -> None:
+        choices = getattr(chunk.raw, "choices", None) or ()
+        self.finished = self.finished or any(choice.finish_reason for choice in choices)
+
+    def silent(self, patience: Patience) -> str:
+        seconds = patience.next if self.text else patience.first
+        what = "wrote no further word" if self.text else "wrote no word"
+        return f"{what} within {seconds:g} seconds"
+
+
+def shown(url: str) -> str:
+    """Without the name and password that an address may hold."""
+    parts = urlsplit(url.rstrip("/"))
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+
+
+def merged(messages: Sequence[ChatMessage]) -> list[ChatMessage]:
+    """For chat templates without a system role: what it says stands before the user's turn."""
+    system = [each.content or "" for each in messages if each.role is MessageRole.SYSTEM]
+    others = [each for each in messages if each.role is not MessageRole.SYSTEM]
+    if not system or not others:
+        return list(messages)
+    first = ChatMessage("\n\n".join([*system, others[0].content or ""]), role=others[0].role)
+    return [first, *others[1:]]
+
+
+def _patient(patience: Patience) -> httpx.Timeout:
+    """Ours comes first: this one is for connections that it cannot reach into."""
+    return httpx.Timeout(max(patience.first, patience.next) + 1, connect=_CONNECT_SECONDS)
+
+
+def _harmless(text: str) -> str:
+    """Servers read `<|…|>` in a text as the model's own markers: a passage could end its turn with one."""
+    return _CONTROL.sub("< |", text)
