@@ -70,11 +70,13 @@ class Exchange:
 
 
 class FakeServer:
-    """`respond` is called for each POST, in the server's thread; `exchanges` keeps them."""
+    """`respond` is called for each POST, in the server's thread; `exchanges` keeps them. `pages`: what a GET
+    answers, by path."""
 
     def __init__(self) -> None:
         self.respond: Callable[[Exchange], None] = lambda exchange: exchange.answer({}, 404)
         self.exchanges: list[Exchange] = []
+        self.pages: dict[str, Any] = {}
         fake = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -85,6 +87,10 @@ class FakeServer:
                 exchange = Exchange(self, body)
                 fake.exchanges.append(exchange)
                 fake.respond(exchange)
+
+            def do_GET(self) -> None:
+                page = fake.pages.get(self.path)
+                Exchange(self, {}).answer({} if page is None else page, 404 if page is None else 200)
 
             def log_message(self, *arguments: object) -> None:
                 pass

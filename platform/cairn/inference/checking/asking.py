@@ -1,0 +1,159 @@
+"""One OpenAI-compatible server, asked what it serves and for as little as it can do."""
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+import httpx
+from pydantic import SecretStr
+
+from cairn import outgoing
+from cairn.errors import ConfigurationError, Unavailable
+from cairn.inference.chat.endpoint import shown
+
+_CONTEXT_FIELDS = ("max_model_len", "loaded_context_length", "max_context_length", "context_length")
+_LONGEST = 300  # characters of what a server says
+Message = dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """`models`: the names it serves. `contexts`: of those of which it tells, in tokens."""
+
+    models: tuple[str, ...] = ()
+    contexts: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """`milliseconds`: until the first token. `prompt_tokens`: if it counts them."""
+
+    milliseconds: int
+    prompt_tokens: int | None = None
+
+
+class Server:
+    """Every call raises Unavailable, or ConfigurationError where the server refuses the request."""
+
+    def __init__(self, url: str, key: SecretStr | None, *, seconds: float) -> None:
+        self._url = url.rstrip("/")
+        self._key = key.get_secret_value() if key else ""
+        headers = {"Authorization": f"Bearer {self._key}"} if self._key else {}
+        self._http = outgoing.client(url, headers=headers, timeout=httpx.Timeout(seconds, connect=5))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._http.close()
+
+    def served(self) -> Served:
+        listed = self._json("GET", f"{self._url}/models").get("data")
+        rows = [row for row in listed if isinstance(row, dict)] if isinstance(listed, list) else []
+        models = tuple(str(row.get("id")) for row in rows)
+        contexts = {str(row.get("id")): found for row in rows if (found := _context_in(row))}
+        for row in rows:  # an adapter has the context of its base
+            if (base := str(row.get("parent"))) in contexts:
+                contexts.setdefault(str(row.get("id")), contexts[base])
+        return Served(models, contexts)
+
+    def context_of(self, model: str) -> int | None:
+        """As llama.cpp and LM Studio tell it, beside what is common to all."""
+        root = self._url.removesuffix("/v1")
+        for address in (f"{root}/props", f"{root}/api/v0/models/{model}"):
+            try:
+                about = self._json("GET", address)
+            except (Unavailable, ConfigurationError):
+                continue
+            settings = about.get("default_generation_settings")
+            if found := _whole(settings.get("n_ctx") if isinstance(settings, dict) else None):
+                return found
+            if found := _context_in(about):
+                return found
+        return None
+
+    def one_token(self, model: str, messages: list[Message]) -> Said:
+        """A token, or the word of the server that it wrote as many as it was asked for."""
+        body = {"model": model, "messages": messages, "max_tokens": 1, "temperature": 0, "stream": True}
+        began, came, tokens = time.perf_counter(), None, None
+        for chunk in self._streamed({**body, "stream_options": {"include_usage": True}}):
+            if chunk.get("error"):
+                raise Unavailable(self._plain(f"breaks off: {chunk['error']}"))
+            if came is None and _wrote(chunk):
+                came = time.perf_counter() - began
+            usage = chunk.get("usage")
+            tokens = _whole(usage.get("prompt_tokens")) if isinstance(usage, dict) else tokens
+        if came is None:
+            raise Unavailable("answers 200 without a single token: its engine does not work")
+        return Said(round(came * 1000), tokens)
+
+    def post(self, path: str, body: dict[str, Any]) -> tuple[Any, int]:
+        """What it answers, and after how many milliseconds."""
+        began = time.perf_counter()
+        answer = self._json("POST", f"{self._url}{path}", json=body)
+        return answer, round((time.perf_counter() - began) * 1000)
+
+    def _streamed(self, body: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        with (
+            self._failures(),
+            self._http.stream("POST", f"{self._url}/chat/completions", json=body) as response,
+        ):
+            if response.status_code >= 400:
+                response.read()
+            self._accepted(response)
+            for line in response.iter_lines():
+                data = line.removeprefix("data:").strip() if line.startswith("data:") else ""
+                if data and data != "[DONE]":
+                    yield _object(json.loads(data))
+
+    def _json(self, method: str, url: str, **request: Any) -> dict[str, Any]:
+        with self._failures():
+            response = self._http.request(method, url, **request)
+            self._accepted(response)
+            return _object(response.json())
+
+    @contextmanager
+    def _failures(self) -> Iterator[None]:
+        try:
+            yield
+        except httpx.TimeoutException as error:
+            raise Unavailable("does not answer in time") from error
+        except httpx.HTTPError as error:
+            raise Unavailable(self._plain(f"cannot be reached: {error}")) from error
+        except ValueError as error:
+            raise Unavailable("answers what cannot be read") from error
+
+    def _accepted(self, response: httpx.Response) -> None:
+        if response.status_code < 400:
+            return
+        said = self._plain(f"answers {response.status_code}: {response.text[:_LONGEST]}")
+        raise ConfigurationError(said) if response.status_code < 500 else Unavailable(said)
+
+    def _plain(self, text: str) -> str:
+        """Servers repeat the key that they were sent."""
+        return (text.replace(self._key, "…") if self._key else text).replace(self._url, shown(self._url))
+
+
+def _object(value: object) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise ValueError(value)
+    return value
+
+
+def _wrote(chunk: dict[str, Any]) -> bool:
+    choices = chunk.get("choices")
+    choice = choices[0] if isinstance(choices, list) and choices else {}
+    return bool((choice.get("delta") or {}).get("content") or choice.get("finish_reason"))
+
+
+def _context_in(row: dict[str, Any]) -> int | None:
+    meta = row.get("meta")
+    found = (_whole(row.get(name)) for name in _CONTEXT_FIELDS)
+    return next(filter(None, found), None) or _whole(meta.get("n_ctx") if isinstance(meta, dict) else None)
+
+
+def _whole(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None

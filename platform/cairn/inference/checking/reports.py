@@ -1,0 +1,179 @@
+"""Whether each configured model does its work now, and whether its settings fit it."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from llama_index.core.llms import ChatMessage
+from pydantic import SecretStr
+
+from cairn.errors import CairnError, ConfigurationError, Unavailable
+from cairn.inference import models
+from cairn.inference.chat.endpoint import shown
+from cairn.inference.checking.asking import Message, Said, Server
+from cairn.inference.reranking import reranks
+from cairn.settings import Environment
+
+HERE = "in this process"
+_SECONDS = 60.0
+_PING: list[Message] = [{"role": "user", "content": "Say hello."}]
+_RULES = "Answer in one word. " * 12
+_SYSTEM: list[Message] = [{"role": "system", "content": _RULES}, *_PING]
+_TURNS: list[Message] = [*_PING, {"role": "assistant", "content": "Hello."}, *_PING]
+
+
+@dataclass(slots=True)
+class Report:
+    """`problem` is empty for one that works; `remarks` are worth a look all the same. What a server does not
+    tell is None."""
+
+    kind: str
+    model: str
+    where: str
+    problem: str = ""
+    remarks: list[str] = field(default_factory=list)
+    milliseconds: int | None = None
+    served: tuple[str, ...] = ()
+    context_tokens: int | None = None
+    system_role: bool | None = None
+    alternates: bool | None = None
+    dimension: int | None = None
+
+    @property
+    def ok(self) -> bool:
+        return not self.problem
+
+
+def reports(environment: Environment) -> Iterator[Report]:
+    """One by one, since each may take a while."""
+    yield from chat_reports(environment)
+    yield _embedder(environment)
+    if reranks(environment):
+        yield _reranker(environment)
+    if environment.judge_base_url:
+        key, model = environment.judge_api_key, environment.judge_model or ""
+        report = Report("judge", model, shown(environment.judge_base_url))
+        yield _filled(report, environment.judge_base_url, key, _chats)
+
+
+def chat_reports(environment: Environment) -> Iterator[Report]:
+    """One for each server."""
+    for url in environment.llm_base_urls if not environment.llm_class else ():
+        report = Report("chat", environment.llm_model or "", shown(url))
+        filled = _filled(report, url, environment.llm_api_key, _chats)
+        yield _compared(filled, environment) if filled.ok else filled
+    if environment.llm_class or not environment.llm_base_urls:
+        name = environment.llm_class or environment.llm_model or "packaged"
+        yield _tried(Report("chat", name, HERE), _one_token)
+
+
+def _filled(
+    report: Report, url: str, key: SecretStr | None, check: Callable[[Report, Server], None]
+) -> Report:
+    with Server(url, key, seconds=_SECONDS) as server:
+        try:
+            _look(report, server)
+            check(report, server)
+        except CairnError as error:
+            report.problem = report.problem or error.message
+    return report
+
+
+def _look(report: Report, server: Server) -> None:
+    """What it serves. Not every server lists that, and none has to."""
+    try:
+        served = server.served()
+    except ConfigurationError as refused:
+        report.remarks.append(f"It does not list its models: it {refused.message}")
+        return
+    report.served = served.models
+    report.context_tokens = served.contexts.get(report.model)
+    if report.model not in served.models and f"{report.model}:latest" not in served.models:
+        raise ConfigurationError(f"does not serve “{report.model}” but {_listed(served.models)}")
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    return ", ".join(f"“{name}”" for name in names[:10]) or "nothing"
+
+
+def _chats(report: Report, server: Server) -> None:
+    plain = server.one_token(report.model, _PING)
+    report.milliseconds = plain.milliseconds
+    report.context_tokens = report.context_tokens or server.context_of(report.model)
+    report.alternates = _accepts(server, report.model, _TURNS)
+    report.system_role = _hears(server, report.model, plain)
+
+
+def _hears(server: Server, model: str, plain: Said) -> bool:
+    """Some templates refuse what the system says, and some leave it out."""
+    try:
+        ruled = server.one_token(model, _SYSTEM)
+    except ConfigurationError:
+        return False
+    return ruled.prompt_tokens is None or ruled.prompt_tokens != plain.prompt_tokens
+
+
+def _accepts(server: Server, model: str, messages: list[Message]) -> bool:
+    try:
+        server.one_token(model, messages)
+    except ConfigurationError:
+        return False
+    return True
+
+
+def _compared(report: Report, environment: Environment) -> Report:
+    """With the settings that it is used with."""
+    assumed, known = environment.llm_context_tokens, report.context_tokens
+    if environment.llm_system_role and report.system_role is False:
+        report.problem = "Its chat template takes no system role: set LLM_SYSTEM_ROLE=false"
+    elif known is not None and known < assumed:
+        report.problem = (
+            f"It takes {known} tokens, fewer than LLM_CONTEXT_TOKENS={assumed}: set it to {known}"
+        )
+    elif known is None:
+        report.remarks.append(f"It does not tell its context: LLM_CONTEXT_TOKENS={assumed} must fit")
+    elif known > assumed:
+        report.remarks.append(f"It takes {known} tokens, and LLM_CONTEXT_TOKENS={assumed} uses fewer")
+    if report.alternates is False:
+        report.remarks.append("Its chat template does not take turns of a conversation")
+    return report
+
+
+def _embedder(environment: Environment) -> Report:
+    url, name = environment.embedding_base_url, environment.embedding_model
+    if url:
+        return _filled(Report("embeddings", name, shown(url)), url, environment.embedding_api_key, _embeds)
+    return _tried(Report("embeddings", name, HERE), lambda: models.embedder().embed_query("ping"))
+
+
+def _embeds(report: Report, server: Server) -> None:
+    body = {"model": report.model, "input": ["ping"], "encoding_format": "float"}
+    answer, report.milliseconds = server.post("/embeddings", body)
+    try:
+        report.dimension = len(answer["data"][0]["embedding"])
+    except (KeyError, IndexError, TypeError) as error:
+        raise Unavailable("answers without a vector") from error
+
+
+def _reranker(environment: Environment) -> Report:
+    url, name = environment.reranker_base_url, environment.reranker_model or ""
+    return _tried(Report("reranker", name, shown(url) if url else HERE), lambda: models.reranker().probe())
+
+
+def _one_token() -> None:
+    with models.chat_model().stream([ChatMessage("Say hello.")], max_tokens=1) as answer:
+        for _ in answer:
+            pass
+
+
+def _tried(report: Report, work: Callable[[], object]) -> Report:
+    """Loading does not count."""
+    try:
+        work()
+        began = time.perf_counter()
+        work()
+    except CairnError as error:
+        report.problem = error.message
+    else:
+        report.milliseconds = round((time.perf_counter() - began) * 1000)
+    return report
