@@ -3,6 +3,7 @@
 # make test-faults   those: processes killed, disks full, servers away
 # make test-all   both
 # make test-postgres  what of it touches the database, on PostgreSQL
+# make test-vllm   a real vLLM on this machine's processors as the language model; installs it into .venv-vllm (3 GB)
 # make lint    ruff, mypy, import rules
 # make audit-dependencies   faults that are known of the packages that are installed
 # make texts   collect the interface's texts for translation, and compile the translations
@@ -17,7 +18,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help up test test-all test-faults test-postgres lint texts audit-dependencies bench bench-ingest bench-search bench-pages screenshots clean
+.PHONY: help up test test-all test-faults test-postgres test-vllm lint texts audit-dependencies bench bench-ingest bench-search bench-pages screenshots clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -45,6 +46,9 @@ test-faults: $(DEV)
 
 test-postgres: $(DEV)
 	$(BIN)/python -m tests.on_postgres $(SPREAD) $(ARGS)
+
+test-vllm: $(DEV) .venv-vllm/.made
+	$(BIN)/python -m tests.vllm.run .venv-vllm $(ARGS)
 
 lint: $(DEV)
 	$(BIN)/ruff check .
@@ -76,7 +80,7 @@ screenshots: $(DEV)
 	$(BIN)/python -m tests.tour.screenshots $(ARGS)
 
 clean:
-	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf .venv .venv-vllm build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
 
 .venv: $(RUNTIME)
@@ -88,4 +92,8 @@ $(RUNTIME): pyproject.toml .ci/install.py
 
 $(DEV): $(RUNTIME)
 	@$(PYTHON) .ci/install.py .venv dev
+	@touch $@
+
+.venv-vllm/.made: tests/vllm/environment.py
+	$(PYTHON) tests/vllm/environment.py .venv-vllm
 	@touch $@
