@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
@@ -14,7 +15,7 @@ from cairn.access.lookup import one_of, scope_for
 from cairn.access.scope import Principal, Scope
 from cairn.audit.services import record
 from cairn.errors import InvalidInput, error_coded
-from cairn.library.models import Grounding, KnowledgeBase
+from cairn.library.models import Document, Grounding, KnowledgeBase
 from cairn.settings import environment
 from retrieval.answering import answer
 from retrieval.answering.pipeline import EVIDENCE_TOKENS
@@ -35,6 +36,7 @@ from retrieval.keeping import kept
 from retrieval.models import Channel, Conversation, Message, MessageState
 from retrieval.places import place_of
 from retrieval.search import search
+from retrieval.statistics.services import question_count
 from retrieval.tree import Tree
 from retrieval.types import Answer, AnswerEvent, Done, Failed, Hit, Turn
 
@@ -143,10 +145,22 @@ def stop(message: Message) -> bool:
     return bool(running.update(state=MessageState.STOPPED))
 
 
-def answers_interrupt() -> int:
-    """Ends what nobody writes any more; for a process that knows that it is the only one. How many."""
-    running = Message.objects.filter(state=MessageState.RUNNING)
-    return running.update(state=MessageState.FAILED, reason=INTERRUPTED)
+def answers_interrupt(*, silent_for: timedelta = timedelta(0)) -> int:
+    """Ends what nobody writes any more: what runs without a sign of life for so long, or for a process that
+    knows that it is the only one, all that runs. How many."""
+    silent = Message.objects.filter(state=MessageState.RUNNING, alive_at__lte=timezone.now() - silent_for)
+    return sum(_interrupted(message) for message in silent)
+
+
+def _interrupted(message: Message) -> bool:
+    same = Message.objects.filter(pk=message.pk, state=MessageState.RUNNING, alive_at=message.alive_at)
+    with transaction.atomic():
+        ended = same.update(state=MessageState.FAILED, reason=INTERRUPTED)
+        if ended:
+            found = Document.objects.filter(pk__in={hit["document"] for hit in message.trace.get("hits", ())})
+            bases = frozenset(found.values_list("knowledge_base_id", flat=True))
+            question_count(message=message.pk, bases=bases)
+    return bool(ended)
 
 
 def _events(

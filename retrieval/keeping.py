@@ -58,7 +58,7 @@ class _Draft:
                 self._citations.append(event.citation)
             case Delta():
                 self._text.append(event.text)
-                if time.monotonic() - self._kept > CHECKPOINT_SECONDS:
+                if len(self._text) == 1 or time.monotonic() - self._kept > CHECKPOINT_SECONDS:
                     self._checkpoint()
 
     def _checkpoint(self) -> None:

@@ -60,12 +60,12 @@ def run_manage(data_dir: Path, *arguments: str, **settings: str) -> Completed:
     )
 
 
-def start_server(data_dir: Path, **settings: str) -> Server:
-    """Returns at the ready line."""
+def start_server(data_dir: Path, *, port: int = 0, **settings: str) -> Server:
+    """Returns at the ready line. `port`: 0 for any that is free."""
     data_dir.mkdir(parents=True, exist_ok=True)
     with (data_dir / "server.log").open("a", encoding="utf-8") as stderr:
         process = subprocess.Popen(
-            [sys.executable, str(ROOT / "manage.py"), "up", "--port", "0", "--json"],
+            [sys.executable, str(ROOT / "manage.py"), "up", "--port", str(port), "--json"],
             env=server_environment(data_dir, **settings),
             cwd=ROOT,
             stdout=subprocess.PIPE,

@@ -21,6 +21,7 @@ from markdown_it.utils import EnvType, OptionsDict
 from retrieval.answering.drafting import UNSUPPORTED
 
 LONGEST = 50_000  # characters; answers are far shorter, and what is hostile shall not cost more
+_SPECIAL = re.compile(r"([\\`*_{}\[\]<>|#~!()])")
 _MARKER = re.compile(r"\[(\d{1,3})\]")
 _BLOCKS = {"p", "br", "hr", "pre", "blockquote", "ul", "ol", "li", "h1", "h2", "h3", "h4", "h5", "h6"}
 _TABLES = {"table", "thead", "tbody", "tr", "th", "td"}
@@ -104,3 +105,8 @@ def render_markdown(text: str, labels: Mapping[int, str] | None = None) -> SafeS
     whole = text[:LONGEST].encode("utf-8", "replace").decode("utf-8")  # no half of a surrogate pair
     html = _PARSER.render(whole, env)
     return mark_safe(_CLEANER.clean(html))  # noqa: S308 - this is the line that cleaned it
+
+
+def escaped(text: str) -> str:
+    """As Markdown that reads as the text does: on one line, and nothing in it is taken for markup."""
+    return _SPECIAL.sub(r"\\\1", " ".join(text.split()))

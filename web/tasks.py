@@ -1,11 +1,17 @@
 """Celery's doors to what needs the whole web app."""
 
+from datetime import timedelta
+from typing import Final
 from uuid import UUID
 
 from celery import shared_task
 
 from cairn.limits import counting
+from retrieval.asking import answers_interrupt
 from web.verifying.running import check_begin, check_due, check_run
+
+SURELY_DEAD: Final = timedelta(minutes=10)
+"""A writer tells of itself every few seconds; one that only hangs shall not be ended."""
 
 
 @shared_task(name="web.verify_access")
@@ -22,3 +28,8 @@ def verify_access_due() -> None:
 @shared_task(name="web.usage_tidy")
 def usage_tidy() -> None:
     counting.usage_tidy()
+
+
+@shared_task(name="web.answers_interrupt")
+def interrupt_answers() -> None:
+    answers_interrupt(silent_for=SURELY_DEAD)

@@ -1,6 +1,5 @@
 """A conversation as a file: Markdown for people, JSON for programs. Less what its reader may not read now."""
 
-import re
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Final
@@ -15,6 +14,7 @@ from retrieval.conversations import ShownMessage
 from retrieval.models import Conversation, MessageState
 from web.api.schemas import Answer, Citation, ConversationWithMessages, answers_of
 from web.api.schemas import Conversation as ConversationShape
+from web.markdown import escaped
 
 SUFFIXES: Final = {"markdown": "md", "json": "json"}
 MEDIA_TYPES: Final = {"markdown": "text/markdown; charset=utf-8", "json": "application/json"}
@@ -23,7 +23,6 @@ VERDICTS: Final = {
     "partial": gettext_noop("Partly supported."),
     "refused": gettext_noop("Not in your knowledge bases."),
 }
-_SPECIAL = re.compile(r"([\\`*_\[\]<>|#~!()])")
 _LONGEST = 60
 
 
@@ -49,21 +48,21 @@ def _json(conversation: Conversation, messages: Sequence[ShownMessage]) -> str:
 
 def _markdown(conversation: Conversation, messages: Sequence[ShownMessage]) -> str:
     at = date_format(timezone.localtime(), "DATETIME_FORMAT")
-    parts = [f"# {_plain(conversation.title)}", gettext("Exported from Cairn, {at}.").format(at=at)]
+    parts = [f"# {escaped(conversation.title)}", gettext("Exported from Cairn, {at}.").format(at=at)]
     for answer in answers_of(messages):
         parts += [part for part in _turn(answer) if part]
     return "\n\n".join(parts) + "\n"
 
 
 def _turn(answer: Answer) -> Iterator[str]:
-    yield f"## {_plain(answer.question)}"
+    yield f"## {escaped(answer.question)}"
     yield harmless(answer.answer)
     yield "" if answer.withheld else _verdict(answer)
     if answer.citations:
         yield gettext("Sources:")
         yield from map(_source, answer.citations)
     if answer.nearest:
-        titles = "\n".join(f"- {_plain(item.title)}" for item in answer.nearest)
+        titles = "\n".join(f"- {escaped(item.title)}" for item in answer.nearest)
         yield f"{gettext('Nearest to the question:')}\n\n{titles}"
 
 
@@ -72,18 +71,13 @@ def _verdict(answer: Answer) -> str:
         line = gettext("The answer was not finished.")
     else:
         line = gettext(VERDICTS[answer.verdict]) if answer.verdict in VERDICTS else ""
-    said = " ".join(filter(None, (line, _plain(answer.reason))))
+    said = " ".join(filter(None, (line, escaped(answer.reason))))
     return f"*{said}*" if said else ""
 
 
 def _source(citation: Citation) -> str:
     place = gettext("page {n}").format(n=citation.page) if citation.page else citation.location
     places = (citation.title, place, gettext("version {n}").format(n=citation.version))
-    where = ", ".join(_plain(each) for each in places if each)
-    quote = "\n".join(f"> {_plain(line)}" for line in citation.quote.splitlines())
+    where = ", ".join(escaped(each) for each in places if each)
+    quote = "\n".join(f"> {escaped(line)}" for line in citation.quote.splitlines())
     return f"[{citation.marker}] {where}\n\n{quote}"
-
-
-def _plain(text: str) -> str:
-    """On one line, and nothing in it is taken for markup."""
-    return _SPECIAL.sub(r"\\\1", " ".join(text.split()))

@@ -1,11 +1,9 @@
 """An answer as Markdown that can be pasted elsewhere: its numbers lead to a list of sources below it."""
 
-import re
 from collections.abc import Callable
 
 from web.api.schemas import Answer, Citation
-
-_SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~])")
+from web.markdown import escaped
 
 
 def markdown_of(answer: Answer, absolute: Callable[[str], str]) -> str:
@@ -19,8 +17,3 @@ def _source(citation: Citation, absolute: Callable[[str], str]) -> str:
     place = citation.location or (f"page {citation.page}" if citation.page else "")
     name = ", ".join(filter(None, (citation.title, place)))
     return f"- [{citation.marker}] [{escaped(name)}]({absolute(citation.url)})"
-
-
-def escaped(text: str) -> str:
-    """In one line, and as it reads."""
-    return _SPECIAL.sub(r"\\\1", " ".join(text.split()))

@@ -16,6 +16,7 @@ from web.pages.passing_on import passing_on_by_message
 from web.telling import number, told
 
 LONG_QUESTION = 160
+FOLDED_QUESTION = 600
 ICONS = {"supported": "check", "partial": "info", "refused": "none", "stopped": "stop", "withheld": "info"}
 REASONED = {"partial", "refused"}
 
@@ -72,6 +73,11 @@ class TurnView:
     @property
     def long(self) -> bool:
         return len(self.question) > LONG_QUESTION
+
+    @property
+    def folded(self) -> bool:
+        """It would push its answer off the page."""
+        return len(self.question) > FOLDED_QUESTION
 
     @property
     def icon(self) -> str:

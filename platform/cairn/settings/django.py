@@ -244,6 +244,7 @@ CELERY_BEAT_SCHEDULE = {
     "gaps-tell": {"task": "gaps.tell", "schedule": min(10.0, _env.sweep_seconds)},
     "gaps-try": {"task": "ingestion.gaps_try", "schedule": 60.0, "options": {"queue": "watches"}},
     "expire": {"task": "ingestion.expire", "schedule": 600.0},
+    "answers": {"task": "web.answers_interrupt", "schedule": 60.0},
     "usage": {"task": "web.usage_tidy", "schedule": 3600.0},
 }
 # Redis hands a message out again when it has not been acknowledged for so long. It must exceed the longest

@@ -9,7 +9,9 @@ from cairn.access.models import Grant, Role
 from cairn.library.models import Document, KnowledgeBase
 from retrieval.asking import answers_interrupt
 from retrieval.models import Citation, Conversation, Message, MessageState
+from retrieval.statistics.models import AskedQuestion
 from tests.web.api.conftest import Caller, assert_problem
+from web.tasks import SURELY_DEAD, interrupt_answers
 
 
 @pytest.fixture
@@ -193,17 +195,32 @@ def test_a_half_answer_is_withheld_with_what_it_may_quote(
     assert "25 days" not in rob.get(path).content.decode()
 
 
-def test_an_answer_whose_writer_died_has_failed(rob: Caller, message: Message) -> None:
+def test_an_answer_whose_writer_died_has_failed(
+    rob: Caller, base: KnowledgeBase, document: Document, message: Message
+) -> None:
     past = timezone.now() - timedelta(minutes=1)
-    Message.objects.filter(pk=message.pk).update(state=MessageState.RUNNING, alive_at=past)
+    hits = [{"chunk": str(uuid4()), "document": str(document.id), "score": 1.0}]
+    running = {"state": MessageState.RUNNING, "verdict": "", "trace": {"hits": hits}}
+    Message.objects.filter(pk=message.pk).update(**running, alive_at=past)
     answer = rob.get(f"/messages/{message.id}").json()
     assert (answer["state"], answer["incomplete"]) == ("failed", True)
     assert answer["reason"] == "The server stopped before this answer was finished."
     assert answer["answer"] == "25 days a year. [1]"
     Message.objects.filter(pk=message.pk).update(alive_at=timezone.now())
     assert rob.get(f"/messages/{message.id}").json()["state"] == "running"
-    assert answers_interrupt() == 1
+    interrupt_answers()
+    assert rob.get(f"/messages/{message.id}").json()["state"] == "running"
+    Message.objects.filter(pk=message.pk).update(alive_at=timezone.now() - 2 * SURELY_DEAD)
+    interrupt_answers()
+    assert AskedQuestion.objects.get().bases.get().knowledge_base_id == base.id
     assert rob.get(f"/messages/{message.id}").json()["reason"] == answer["reason"]
+
+
+def test_a_process_that_is_alone_ends_all_that_runs(message: Message) -> None:
+    Message.objects.filter(pk=message.pk).update(state=MessageState.RUNNING, alive_at=timezone.now())
+    assert answers_interrupt() == 1
+    assert Message.objects.get().state == "failed"
+    assert AskedQuestion.objects.get().message_id == message.id
 
 
 def test_a_running_answer_is_stopped(rob: Caller, message: Message) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, ViewportSize, expect
 
+from tests.servers import Server
 from tests.web.browser.conftest import WIDE
 
 pytestmark = [pytest.mark.browser, pytest.mark.models]
@@ -107,7 +108,7 @@ def test_an_answer_goes_on_after_a_reload_and_is_stopped(page: Page) -> None:
     expect(page.locator(".turn").last.locator(".answer-body")).to_have_text(re.compile(r"\w+"))
 
 
-def test_what_was_typed_is_kept_until_it_is_asked(page: Page, sign_in: SignIn) -> None:
+def test_what_was_typed_is_kept_until_it_is_asked(page: Page, cairn_server: Server) -> None:
     field = page.get_by_label("Your question")
     field.fill("Half a ques")
     page.reload()
@@ -125,7 +126,22 @@ def test_what_was_typed_is_kept_until_it_is_asked(page: Page, sign_in: SignIn) -
     page.keyboard.press("Enter")
     expect(page.locator(".failure")).to_contain_text("You have been signed out.")
     page.get_by_role("link", name="Sign in").click()
-    page.get_by_label("User name").wait_for()
+    again(page, cairn_server)
+    expect(field).to_have_value("Half a question")
+
+    field.fill("Half a question, and more")
+    page.context.clear_cookies()
+    page.reload()
+    again(page, cairn_server)
+    expect(field).to_have_value("Half a question, and more")
+
+
+def again(page: Page, server: Server) -> None:
+    """Signs in and is back on the page that was left."""
+    page.get_by_label("User name").fill(server.username)
+    page.get_by_label("Password").fill(server.password)
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url("**/?kb=cairn-help")
 
 
 def test_the_last_question_is_edited_from_an_empty_field(page: Page) -> None:

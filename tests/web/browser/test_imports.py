@@ -232,6 +232,18 @@ def test_a_file_that_is_too_large_is_refused_at_once(sign_in: SignIn) -> None:
     expect(page.locator(".import")).to_have_count(0)
 
 
+@pytest.mark.parametrize("viewport", [WIDE, PHONE], ids=["wide", "phone"])
+def test_a_refused_file_has_its_reason_beside_it(sign_in: SignIn, viewport: ViewportSize) -> None:
+    page = sign_in(viewport=viewport)
+    opened(page)
+    page.locator("#files").set_input_files([text("leave.txt"), text("setup.exe", "MZ\0")])
+    expect(page.locator("[data-sum]")).to_have_text("1 of 2 ready · 1 failed", timeout=SLOW)
+    group = page.locator("section.failure-group")
+    expect(group).to_contain_text("setup.exe")
+    expect(group).to_contain_text("unsupported_type")
+    assert page.evaluate("document.documentElement.scrollWidth") <= viewport["width"]
+
+
 def test_passages_are_shown_as_they_are_searched(sign_in: SignIn, folder: Path) -> None:
     page = sign_in()
     opened(page)

@@ -7,6 +7,7 @@ import { askAgain, edit, showEarlier, showVersion } from "./branches.js";
 import { rememberFrom, wireCitations } from "./citations.js";
 import { draft } from "./drafts.js";
 import { rate } from "./feedback.js";
+import { wireFolds } from "./folding.js";
 import { fit, isAskable, onEnter } from "./field.js";
 import { t } from "./i18n.js";
 import { wirePicker } from "./picker.js";
@@ -83,6 +84,7 @@ document.addEventListener("keydown", (event) => {
 for (const turn of $$(".turn", turns)) rememberFrom(turn);
 $(".turn:last-of-type", turns)?.scrollIntoView({ block: "start" });
 wirePicker();
+wireFolds(turns);
 if (!field.disabled && !field.value) field.value = draft.read();
 fit(field);
 isAskable(field);

@@ -69,8 +69,6 @@ export async function copy(text, message = t("Copied.")) {
   }
 }
 
-export const plural = (n, one, many = `${one}s`) => `${n.toLocaleString()} ${n === 1 ? one : many}`;
-
 export function bytes(n) {
   const units = ["B", "KB", "MB", "GB"];
   let unit = 0;

@@ -1,6 +1,7 @@
 // Where a passage stands in its document: the server says "page 4", "slide 3", "rows 5-7 (A5:D7)" or "Sheet1!A5:D9".
 
-import { t } from "./i18n.js";
+import { el, icon } from "./dom.js";
+import { language, t } from "./i18n.js";
 
 const WORDS = { page: () => t("page {number}"), slide: () => t("slide {number}"), row: () => t("row {numbers}"), rows: () => t("rows {numbers}") };
 
@@ -21,3 +22,11 @@ export const placeAmong = (cited, pages) => (pages && /^((page|slide) \d+)?$/.te
 
 /** "Section › Subsection · Page 4" */
 export const whereabouts = (cited) => [[cited.section ?? []].flat().join(" › "), placeOf(cited)].filter(Boolean).join(" · ");
+
+/** Who vouches for it until when, where somebody does. */
+export function vouched({ verified }) {
+  if (!verified) return null;
+  const until = new Date(verified.until).toLocaleDateString(language, { dateStyle: "medium", timeZone: "UTC" });
+  const said = verified.by ? t("Verified by {by}, until {until}", { by: verified.by, until }) : t("Verified until {until}", { until });
+  return el("span", { class: "source-verified" }, icon("check"), said);
+}

@@ -2,9 +2,11 @@
 
 import { $, $$ } from "./dom.js";
 import { rememberFrom, wireCitations } from "./citations.js";
+import { wireFolds } from "./folding.js";
 
 const turns = $("#turns");
 const { panel } = wireCitations(turns);
+wireFolds(turns);
 for (const turn of $$(".turn", turns)) rememberFrom(turn);
 document.addEventListener("keydown", (event) => { if (event.key === "Escape" && panel.isOpen) panel.close(); });
 $("[data-print]").addEventListener("click", () => window.print());

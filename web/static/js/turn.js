@@ -3,12 +3,14 @@
 import { $, announce, clone, el, fragment } from "./dom.js";
 import { Problem, page } from "./http.js";
 import { process } from "./hx.js";
+import { fold } from "./folding.js";
 import { remember, rememberFrom } from "./citations.js";
 import { LiveText } from "./live.js";
 import { t, tn } from "./i18n.js";
 import { whereabouts } from "./places.js";
 
 const LONG = 160;
+const FOLDED = 600;
 const SLOW_MS = 15_000;
 
 export class Turn {
@@ -24,6 +26,7 @@ export class Turn {
     heading.textContent = question;
     heading.tabIndex = -1;
     heading.classList.toggle("question-long", question.length > LONG);
+    if (!node) fold(this.node, question.length > FOLDED);
     this.live = new LiveText($("[data-live]", this.node));
     this.state(node ? t("Still being written…") : t("Searching…"));
   }
@@ -93,7 +96,13 @@ export class Turn {
     remember(this.id ?? answer.id, answer.citations);
     this.node.dataset.message = answer.id;
     // Without the server's rendering what streamed in stays: it is the same text.
-    await this.settled().catch(() => { this.settle(); announce(t("The answer is complete but could not be laid out. Reload the page to see it in full.")); });
+    try {
+      await this.settled();
+    } catch (error) {
+      this.settle();
+      if (error.status === 401) return this.#tell(error);
+      announce(t("The answer is complete but could not be laid out. Reload the page to see it in full."));
+    }
     announce(t("Answer ready. {verdict}", { verdict: $(".verdict", this.node)?.textContent.trim() ?? "" }));
   }
 
@@ -115,6 +124,10 @@ export class Turn {
     this.settle();
     announce(t("The answer could not be finished."));
     if (error.status !== 401 && this.id && await this.settled().then(() => true, () => false)) return;
+    this.#tell(error);
+  }
+
+  #tell(error) {
     const box = clone("failure-template");
     $("[data-text]", box).textContent = error instanceof Problem ? error.message : t("Something went wrong while the answer was shown. Ask again.");
     if (error.status === 401) $("[data-again]", box).replaceWith(el("a", { class: "button button-primary", href: `/login?next=${encodeURIComponent(location.pathname + location.search)}`, text: t("Sign in") }));

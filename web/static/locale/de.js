@@ -113,6 +113,8 @@ globalThis.cairnCatalog = {
 "Try {title} again":"{title} noch einmal versuchen",
 "Unchanged":"Unverändert",
 "Unchanged, nothing to do":"Unverändert, nichts zu tun",
+"Verified by {by}, until {until}":"Verbürgt von {by}, bis {until}",
+"Verified until {until}":"Verbürgt bis {until}",
 "Version {number}":"Version {number}",
 "Waiting":"Wartet",
 "Waiting for another try":"Wartet auf einen neuen Versuch",
