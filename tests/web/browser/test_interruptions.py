@@ -36,7 +36,7 @@ class Model:
     def answers(self, exchange: Exchange) -> None:
         exchange.start_stream()
         exchange.delta(f"{FACT} [1]")
-        exchange.event("[DONE]")
+        exchange.done()
 
     def is_cut_off(self, exchange: Exchange) -> None:
         """After its first sentence."""
@@ -75,7 +75,8 @@ def settings(model: Model) -> Iterator[dict[str, str]]:
     chat = FakeServer()
     chat.respond = lambda exchange: model.does(exchange)
     with model_server() as embedding, chat:
-        yield {**model_settings(embedding), "LLM_BASE_URL": chat.url, "SAMPLE_KNOWLEDGE_BASE": "false"}
+        served = {**model_settings(embedding), "LLM_BASE_URL": chat.url, "LLM_BREAKER_FAILURES": "1000"}
+        yield {**served, "SAMPLE_KNOWLEDGE_BASE": "false"}
 
 
 @pytest.fixture(scope="module")
