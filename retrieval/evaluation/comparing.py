@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from retrieval.evaluation.asked import Asked
 from retrieval.evaluation.measures import LOWER_IS_BETTER, Measures
-from retrieval.evaluation.runs import Asked
 
 
 class Change(StrEnum):

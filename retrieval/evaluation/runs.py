@@ -2,12 +2,11 @@
 
 import json
 from collections.abc import Sequence
-from typing import Annotated, Any, Final
+from typing import Any
 from uuid import UUID
 
 from django.db import transaction
 from django.db.models import Q, QuerySet
-from pydantic import BaseModel, ConfigDict, Field
 
 from cairn.access.lookup import one_of
 from cairn.access.models import Role
@@ -19,47 +18,11 @@ from cairn.settings import environment
 from retrieval.answering.prompting import VERSION
 from retrieval.conversations import ERASED
 from retrieval.engine import engine
-from retrieval.evaluation.gold import Kind
+from retrieval.evaluation.asked import Asked
 from retrieval.evaluation.models import EvaluationRun
 from retrieval.index.factory import active_generation
 
-MOST_QUESTIONS: Final = 5000
 DELETED = "(deleted)"
-_Word = Annotated[str, Field(max_length=200)]
-_Uri = Annotated[str, Field(max_length=1000)]
-_Text = Annotated[str, Field(max_length=8000)]
-_Value = Annotated[float, Field(allow_inf_nan=False)] | None
-_Share = Annotated[float, Field(ge=0, le=1)]
-Values = Annotated[dict[_Word, _Value], Field(max_length=100)]
-"""Measures by name; null where no question tells."""
-Grouped = Annotated[dict[_Word, Values], Field(max_length=20)]
-
-
-class Asked(BaseModel):
-    """What came of one question. `rank`: the place of the best relevant document in a search, from 1;
-    `cited` and `relevant`: documents by `source_uri`; `documents`: the ids of those that are cited;
-    `quoted`: the share of the gold quotes that is cited; `faithfulness` and `relevancy`: a judge's."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    id: _Word
-    kind: Kind
-    question: _Text
-    standalone_question: _Text = ""
-    right: bool
-    refused: bool
-    verdict: _Word = ""
-    answer: Annotated[str, Field(max_length=64_000)]
-    rank: Annotated[int, Field(ge=1)] | None = None
-    quoted: _Share | None = None
-    faithfulness: _Share | None = None
-    relevancy: _Share | None = None
-    cited: Annotated[tuple[_Uri, ...], Field(max_length=200)] = ()
-    documents: Annotated[tuple[_Word, ...], Field(max_length=200)] = ()
-    relevant: Annotated[tuple[_Uri, ...], Field(max_length=200)] = ()
-
-
-AllAsked = Annotated[list[Asked], Field(min_length=1, max_length=MOST_QUESTIONS)]
 
 
 def runs_for(principal: Principal) -> "QuerySet[EvaluationRun]":

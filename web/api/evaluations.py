@@ -9,18 +9,9 @@ from pydantic import BaseModel, Field, StringConstraints
 
 from cairn.access.lookup import knowledge_base_for
 from cairn.access.models import Role
+from retrieval.evaluation.asked import AllAsked, Asked, Grouped, Values
 from retrieval.evaluation.models import EvaluationRun
-from retrieval.evaluation.runs import (
-    AllAsked,
-    Asked,
-    Grouped,
-    Values,
-    asked_in,
-    run_delete,
-    run_for,
-    run_store,
-    runs_for,
-)
+from retrieval.evaluation.runs import asked_in, run_delete, run_for, run_store, runs_for
 from web.api.conversations import Deleted
 from web.api.fields import Body, Id, Name, id_or_nobody
 from web.api.pagination import Page, PageQuery, page_of

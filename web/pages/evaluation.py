@@ -13,9 +13,10 @@ from django.views.decorators.http import require_safe
 from cairn.access.models import Role
 from cairn.access.scope import Principal
 from cairn.errors import Forbidden
+from retrieval.evaluation.asked import Asked
 from retrieval.evaluation.comparing import Change, Difference, differences, measure_changes
 from retrieval.evaluation.models import EvaluationRun
-from retrieval.evaluation.runs import Asked, asked_in, run_for, runs_for
+from retrieval.evaluation.runs import asked_in, run_for, runs_for
 from web.markdown import render_markdown
 from web.pages import measures
 from web.pages.bases import base_cards

@@ -5,7 +5,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.utils import timezone
@@ -17,8 +19,11 @@ from cairn.limits.services import limit_lift
 from web.runtime.api import Api
 from web.runtime.lock import DataDirHeld, Holder, holder_of
 from web.runtime.progress import Reporter
-from web.runtime.runtime import Runtime
 
+if TYPE_CHECKING:
+    from web.runtime.runtime import Runtime
+
+_RUNTIME = "web.runtime.runtime"  # by name: where a server runs, nobody waits for the imports of one
 _KEY_LIFE = timedelta(hours=24)
 _KEY_LABEL = "command line"
 _PATIENCE = 60.0  # seconds for a server that is still starting
@@ -38,7 +43,7 @@ def client(reporter: Reporter, *, command: str) -> Iterator[Connected]:
     """`command` is the name under which a server of our own would hold DATA_DIR."""
     holder = holder_of(Path(settings.DATA_DIR))
     if holder is None:
-        runtime = Runtime(command=command, reporter=reporter, warm=False)
+        runtime: Runtime = import_module(_RUNTIME).Runtime(command=command, reporter=reporter, warm=False)
         try:
             runtime.start()
             reporter.close()  # the command has the word from here on
@@ -53,7 +58,7 @@ def client(reporter: Reporter, *, command: str) -> Iterator[Connected]:
 
 
 @contextmanager
-def _stopping(runtime: Runtime) -> Iterator[None]:
+def _stopping(runtime: "Runtime") -> Iterator[None]:
     try:
         yield
     finally:

@@ -5,11 +5,10 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Final, TypeVar
 
 from cairn.errors import InvalidInput
-from retrieval.evaluation.calibrating import fitted
+from retrieval.evaluation.asked import Asked
 from retrieval.evaluation.comparing import Change, differences, ids_of
 from retrieval.evaluation.gold import GoldQuestion, GoldSet
 from retrieval.evaluation.measures import Measures, Outcome, by_kind, by_ranking, measures
-from retrieval.evaluation.runs import Asked
 from retrieval.fusion import Ranking
 from web.runtime.api import Api, Json
 from web.runtime.ingesting import Tick
@@ -109,14 +108,6 @@ def report(outcomes: Sequence[Outcome]) -> Json:
         "rankings": {ranking: _rounded(found) for ranking, found in by_ranking(outcomes).items()},
         "outcomes": [_shown(outcome) for outcome in outcomes],
     }
-
-
-def calibrate(api: Api, outcomes: Sequence[Outcome]) -> Json:
-    """Fits the weights of answerability to what was asked, and has them count from now on."""
-    judged = [outcome for outcome in outcomes if outcome.signals]
-    fit = fitted([outcome.signals for outcome in judged], [outcome.question.answerable for outcome in judged])
-    kept = api.put("/api/v1/index/calibration", fit.calibration.model_dump())
-    return {**kept, "refusal_f1": fit.refusal_f1, "wrongly_refused": fit.wrongly_refused}
 
 
 def kept_gold(api: Api, base: str, name: str) -> GoldSet:

@@ -1,8 +1,8 @@
 from typing import Any
 
+from retrieval.evaluation.asked import Asked
 from retrieval.evaluation.comparing import Change, differences, ids_of, measure_changes
 from retrieval.evaluation.gold import Kind
-from retrieval.evaluation.runs import Asked
 
 
 def asked(identity: str, right: bool, **fields: Any) -> Asked:

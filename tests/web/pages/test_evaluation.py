@@ -9,9 +9,9 @@ from cairn.access.principals import principal_for_user
 from cairn.access.services import knowledge_base_create
 from cairn.accounts.models import User
 from cairn.library.models import KnowledgeBase
+from retrieval.evaluation.asked import Asked
 from retrieval.evaluation.gold import Kind
 from retrieval.evaluation.models import EvaluationRun
-from retrieval.evaluation.runs import Asked
 from tests.web.pages.conftest import text_of
 
 pytestmark = pytest.mark.django_db

@@ -2,16 +2,15 @@
 
 import argparse
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from django.core.management.base import CommandParser
 
 from cairn.errors import CairnError
-from cairn.inference.judge import judge_model
 from cairn.settings import environment
 from retrieval.evaluation.gold import GoldSet
-from retrieval.evaluation.judging import Judge
 from retrieval.evaluation.measures import Outcome, fails, measures
 from retrieval.fusion import Ranking
 from web.management.base import SOME_FAILED, CairnCommand, gold_file, knowledge_bases
@@ -19,9 +18,10 @@ from web.runtime.api import Api, Json
 from web.runtime.bar import progress_bar
 from web.runtime.baselines import LATEST, baseline
 from web.runtime.client import client
-from web.runtime.evaluating import calibrate, changes, kept_gold, outcomes_of, report, store
+from web.runtime.evaluating import changes, kept_gold, outcomes_of, report, store
 from web.runtime.ingesting import Tick
 
+_FITTING = "web.runtime.fitting"  # by name: it takes seconds to import
 LONGEST_NAME = 120
 _NAMES = tuple(measures([]))
 _OTHERS = tuple(ranking for ranking in Ranking if ranking is not Ranking.HYBRID)
@@ -100,16 +100,18 @@ class Command(CairnCommand):
             asked = list(outcomes_of(api, base, gold.questions, tick, rankings=others))
             run = report(self._judged(asked, tick))
         if options["calibrate"]:
-            run["calibration"] = calibrate(api, asked)
+            run["calibration"] = import_module(_FITTING).calibrate(api, asked)
         if before is not None:
             run["baseline"] = {"measures": before["measures"], **changes(run, before)}
         return {**self._stored(api, base, options["name"] or gold.name, gold, run), **run}
 
     def _judged(self, asked: list[Outcome], tick: Tick) -> list[Outcome]:
         """What else was measured is told even if the judge cannot be asked."""
+        if not (environment().judge_base_url or environment().judge_model):
+            return asked
         try:
-            model = judge_model(environment())
-            return Judge(model).judged(asked, tick) if model else asked
+            judged: list[Outcome] = import_module(_FITTING).judged(asked, tick)
+            return judged
         except CairnError as error:
             self.stderr.write(f"The answers were not judged: {error.message}")
             return asked

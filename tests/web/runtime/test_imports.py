@@ -1,0 +1,38 @@
+"""A command that only talks to a running server does not wait for the imports of one."""
+
+import subprocess
+import sys
+
+from tests.servers import ROOT
+
+HEAVY = (
+    "torch",
+    "transformers",
+    "sentence_transformers",
+    "llama_index",
+    "qdrant_client",
+    "nltk",
+    "sklearn",
+    "celery.worker",
+)
+SAID = """
+import sys, django
+sys.path.append("platform")
+django.setup()
+for name in {commands}:
+    __import__("web.management.commands." + name)
+print([name for name in {heavy} if name in sys.modules])
+"""
+
+
+def test_commands_that_talk_to_a_server_import_none_of_its_libraries() -> None:
+    commands = ("ask", "create_api_key", "evaluate", "ingest", "reindex", "search", "verify_access")
+    said = subprocess.run(
+        [sys.executable, "-c", SAID.format(commands=commands, heavy=HEAVY)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"DJANGO_SETTINGS_MODULE": "cairn.settings.django", "PATH": ""},
+    )
+    assert said.stdout.strip() == "[]"
