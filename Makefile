@@ -7,9 +7,11 @@
 # make lint    ruff, mypy, import rules
 # make audit-dependencies   faults that are known of the packages that are installed
 # make texts   collect the interface's texts for translation, and compile the translations
+# make cluster   every process of a cluster on this machine, for a look
 # make bench   speed and memory, as a table and as JSON
 # make bench-ingest   how fast documents become searchable, against the bare encoder
 # make bench-search   how fast search and answers are, at 100,000 passages and with 50 people at once
+# make bench-load   people who chat on a cluster of two web processes: errors, waiting, memory
 # make screenshots   pictures of every page, in light, dark, high contrast and on a phone, in screenshots/
 # make bench-pages   how fast pages are for who looks at them, by the browser's own entries
 # make clean   remove what make made; your data in var/ stays
@@ -18,7 +20,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help up test test-all test-faults test-postgres test-vllm lint texts audit-dependencies bench bench-ingest bench-search bench-pages screenshots clean
+.PHONY: help up test test-all test-faults test-postgres test-vllm lint texts audit-dependencies cluster bench bench-load bench-ingest bench-search bench-pages screenshots clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -64,6 +66,9 @@ texts: $(DEV)
 audit-dependencies: $(DEV)
 	$(BIN)/python .ci/audit.py
 
+cluster: $(DEV)
+	@exec $(BIN)/python -m tests.cluster $(ARGS)
+
 bench: $(DEV)
 	$(BIN)/python -m tests.bench $(ARGS)
 
@@ -72,6 +77,9 @@ bench-ingest: $(DEV)
 
 bench-search: $(DEV)
 	$(BIN)/python -m tests.bench.search $(ARGS)
+
+bench-load: $(DEV)
+	$(BIN)/python -m tests.bench.load $(ARGS)
 
 bench-pages: $(DEV)
 	$(BIN)/python -m tests.bench.pages $(ARGS)

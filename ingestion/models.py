@@ -334,3 +334,11 @@ class IdempotencyKey(models.Model):
 
     def __str__(self) -> str:
         return self.key
+
+
+class Clock(models.Model):
+    """Which of the processes that could send out what is due does so; see `ingestion.ticking`. One row."""
+
+    id = models.PositiveSmallIntegerField(primary_key=True)
+    holder = models.UUIDField()
+    until = models.DateTimeField()

@@ -145,6 +145,12 @@ def stop(message: Message) -> bool:
     return bool(running.update(state=MessageState.STOPPED))
 
 
+def answer_interrupt(message: Message) -> bool:
+    """For the process that writes it, whose time is up; False if it is not running. Its text follows."""
+    running = Message.objects.filter(pk=message.pk, state=MessageState.RUNNING)
+    return bool(running.update(state=MessageState.FAILED, reason=INTERRUPTED))
+
+
 def answers_interrupt(*, silent_for: timedelta = timedelta(0)) -> int:
     """Ends what nobody writes any more: what runs without a sign of life for so long, or for a process that
     knows that it is the only one, all that runs. How many."""

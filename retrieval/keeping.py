@@ -111,7 +111,14 @@ def kept(
             yield event
     finally:
         if not ended:
-            draft.keep(state=MessageState.STOPPED)
+            draft.keep(**(_told_to_end(message) or {"state": MessageState.STOPPED}))
+
+
+def _told_to_end(message: Message) -> dict[str, Any] | None:
+    """How, if somebody has told it in its row; None if not."""
+    told = Message.objects.filter(pk=message.pk, state__in=(MessageState.STOPPED, MessageState.FAILED))
+    row = told.first()
+    return {"state": row.state, "reason": row.reason} if row else None
 
 
 def _save(
@@ -127,13 +134,13 @@ def _save(
     with transaction.atomic():
         cited = {citation.document for citation in answer.citations}
         readable = documents_for(scope.principal).filter(pk__in=cited).count() == len(cited)
-        stopped = Message.objects.filter(pk=message.pk, state=MessageState.STOPPED).exists()
+        told = _told_to_end(message)
+        ends = told or {"state": MessageState.DONE, "reason": answer.reason}
         Message.objects.filter(pk=message.pk).update(
-            state=MessageState.STOPPED if stopped else MessageState.DONE,
+            **ends,
             standalone_question=answer.standalone_question,
             answer=answer.text if readable else ERASED,
             verdict=answer.verdict,
-            reason=answer.reason,
             mode=answer.mode,
             sentences=[asdict(sentence) for sentence in answer.sentences] if readable else [],
             nearest=_nearest(answer),
@@ -143,7 +150,7 @@ def _save(
             timings=asdict(answer.timings),
             trace={**_trace(answer, scope, hits, parts), "passes_on": passes_on},
         )
-        if passes_on and not stopped:
+        if passes_on and not told:
             refusal_record(message, answer, scope)
         CitationRow.objects.filter(message=message).delete()
         if readable:

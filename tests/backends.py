@@ -41,15 +41,18 @@ def require(package: str, *programs: str) -> str:
 
 
 class Process:
-    """Can be stopped and started again; `wipe` forgets its data. It ends with this process in any case."""
+    """Can be stopped and started again; `wipe` forgets its data. It ends with this process in any case. In a
+    `folder` that is given its data stay; else they go with `close`."""
 
     name: str
     end_signal = signal.SIGTERM
     last_signal = "KILL"
 
-    def __init__(self) -> None:
+    def __init__(self, folder: Path | None = None) -> None:
         self.port = free_port()
-        self.folder = Path(tempfile.mkdtemp(prefix=f"cairn-{self.name}-"))
+        self._kept = folder is not None
+        self.folder = folder or Path(tempfile.mkdtemp(prefix=f"cairn-{self.name}-"))
+        self.folder.mkdir(parents=True, exist_ok=True)
         self.owner: dict[str, Any] = {}
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -73,7 +76,7 @@ class Process:
         self.prepare()
         with (self.folder / "output.log").open("ab") as output:
             self._process = subprocess.Popen(
-                [*_dies_with_us(self.last_signal), *self.command()],
+                [*dies_with_us(self.last_signal), *self.command()],
                 cwd=self.folder,
                 env={**os.environ, **self.environment()},
                 stdin=subprocess.DEVNULL,
@@ -119,10 +122,11 @@ class Process:
 
     def close(self) -> None:
         self.stop()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        if not self._kept:
+            shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def _dies_with_us(last_signal: str = "KILL") -> list[str]:
+def dies_with_us(last_signal: str = "KILL") -> list[str]:
     """Also when this process is killed, and cannot clean up."""
     return ["setpriv", "--pdeathsig", last_signal] if shutil.which("setpriv") else []
 
@@ -136,8 +140,8 @@ class Postgres(Process):
     name = "postgres"
     end_signal = signal.SIGINT  # does not wait for its clients
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, folder: Path | None = None) -> None:
+        super().__init__(folder)
         self._programs = _postgres_programs()
         if os.geteuid() == 0:
             owner = pwd.getpwnam(UNPRIVILEGED)
@@ -179,8 +183,10 @@ class Postgres(Process):
         return True
 
     def database(self, name: str) -> str:
-        """The address of a new, empty database."""
+        """The address of a database, a new and empty one at the first time."""
         with psycopg.connect(self.url, autocommit=True) as connection:
+            if connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone():
+                return self.url_of(name)
             connection.execute(f'CREATE DATABASE "{name}"')  # type: ignore[call-overload] # a name of ours
         return self.url_of(name)
 
@@ -196,8 +202,8 @@ def _postgres_programs() -> Path:
 class Broker(Process):
     """`persistent`: what it holds outlives a restart."""
 
-    def __init__(self, *, persistent: bool) -> None:
-        super().__init__()
+    def __init__(self, folder: Path | None = None, *, persistent: bool) -> None:
+        super().__init__(folder)
         self.persistent = persistent
 
     @property
@@ -213,9 +219,9 @@ class Broker(Process):
 class Valkey(Broker):
     name = "valkey"
 
-    def __init__(self, *, persistent: bool) -> None:
+    def __init__(self, folder: Path | None = None, *, persistent: bool) -> None:
         self._program = require("valkey-server", "valkey-server", "redis-server")
-        super().__init__(persistent=persistent)
+        super().__init__(folder, persistent=persistent)
 
     @property
     def url(self) -> str:
@@ -235,10 +241,10 @@ class RabbitMQ(Broker):
     name = "rabbitmq"
     last_signal = "TERM"  # a script, which has to end the node
 
-    def __init__(self, *, persistent: bool) -> None:
+    def __init__(self, folder: Path | None = None, *, persistent: bool) -> None:
         self._program = require("rabbitmq-server", "/usr/lib/rabbitmq/bin/rabbitmq-server")
         self._epmd_program = require("rabbitmq-server", "epmd")
-        super().__init__(persistent=persistent)
+        super().__init__(folder, persistent=persistent)
         self._distribution, self._mapper_port = free_port(), free_port()
         self._mapper: subprocess.Popen[bytes] | None = None
 
@@ -271,7 +277,7 @@ class RabbitMQ(Broker):
     def prepare(self) -> None:
         if self._mapper is None:
             mapper = [self._epmd_program, "-port", str(self._mapper_port), "-address", "127.0.0.1"]
-            self._mapper = subprocess.Popen([*_dies_with_us(), *mapper], stdin=subprocess.DEVNULL)
+            self._mapper = subprocess.Popen([*dies_with_us(), *mapper], stdin=subprocess.DEVNULL)
 
     def close(self) -> None:
         super().close()

@@ -11,17 +11,18 @@ from asgiref.sync import sync_to_async
 from django.utils import timezone
 
 from cairn.access.scope import Principal
-from cairn.errors import CairnError, NotSignedIn, error_coded
+from cairn.errors import CairnError, NotSignedIn, Unavailable, error_coded
 from cairn.limits.counting import question_count, tokens_count
 from cairn.limits.rules import Allowance, allowance_of
 from cairn.limits.slots import Lease, slot_take
 from retrieval import asking
 from retrieval.asking import Exchange
-from retrieval.conversations import ShownMessage, shown
+from retrieval.conversations import INTERRUPTED, ShownMessage, shown
 from retrieval.keeping import Pulse
 from retrieval.models import Message, MessageState
 from retrieval.types import AnswerEvent, Failed
 from web.auth import principal_again
+from web.ending import ending
 from web.sse import PING, PING_SECONDS, from_thread
 
 T = TypeVar("T")
@@ -74,11 +75,15 @@ class Asked:
                 row = Message.objects.filter(pk=self.message.pk, state=MessageState.RUNNING)
                 seen = row.values_list("followed_at", flat=True).first()
                 running, followed = row.exists(), max(followed, seen or followed)
-        except NotSignedIn:
+        except (NotSignedIn, Unavailable):
             return
 
     def look(self) -> None:
-        """Now and then while it is written. Raises NotSignedIn for who has been shut out."""
+        """Now and then while it is written. Raises NotSignedIn for who has been shut out, and Unavailable
+        where this process has no more time for it."""
+        if ending.is_set():
+            asking.answer_interrupt(self.message)
+            raise Unavailable(INTERRUPTED)
         principal_again(self.principal)
         self.pulse.beat()
         if self.lease.due:
@@ -117,7 +122,7 @@ async def followed(asked: Asked, items: Generator[T, None, None]) -> AsyncGenera
     """What a thread makes of the events, and None at each look while there is nothing.
 
     Raises NotSignedIn soon after who asked has been shut out, which stops the model, as leaving does unless
-    it is detached.
+    it is detached; and Unavailable soon after the process began to end.
     """
     looked = time.monotonic()
     thread = from_thread(items, left=asked.left, idle_seconds=LOOK_SECONDS, drains=asked.detached)
@@ -162,5 +167,5 @@ async def streamed(
                 if each is not None or time.monotonic() - spoke >= PING_SECONDS:
                     spoke = time.monotonic()
                     yield PING if each is None else each
-    except NotSignedIn as error:
+    except (NotSignedIn, Unavailable) as error:
         yield told(error)

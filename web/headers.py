@@ -8,6 +8,8 @@ from django.conf import settings
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
+from web.ending import draining
+
 HEADERS: Final = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()",
@@ -42,4 +44,6 @@ def _completed(request: HttpRequest, response: HttpResponseBase) -> HttpResponse
         response.headers.setdefault(name, value)
     if not request.path_info.startswith(settings.STATIC_URL):
         response.headers.setdefault("Cache-Control", PRIVATE)
+    if draining.is_set():
+        response.headers["Connection"] = "close"  # the next request goes to a process that stays
     return response

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final
 from uuid import UUID
 
 import numpy as np
@@ -20,6 +22,19 @@ from retrieval.index.protocol import Candidate, Candidates, Filters, Point, Spar
 UPSERT_BATCH = 256  # points in one request: below the server's 32 MB with vectors of 4,096 numbers
 
 
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """Over the servers of a cluster: `replicas` of each passage, of which so many must have been `written`
+    before a write counts. `shards` None: one for each server."""
+
+    replicas: int = 1
+    written: int = 1
+    shards: int | None = None
+
+
+ONE_SERVER: Final = Spread()
+
+
 class ServerIndex:
     """One collection. The client may be shared; `close` closes it."""
 
@@ -29,7 +44,9 @@ class ServerIndex:
         self._closed = False
 
     @classmethod
-    def create(cls, client: QdrantClient, collection: str, *, dimension: int) -> "ServerIndex":
+    def create(
+        cls, client: QdrantClient, collection: str, *, dimension: int, spread: Spread = ONE_SERVER
+    ) -> "ServerIndex":
         """Raises Unavailable if there is such a collection."""
         with _translated():
             if client.collection_exists(collection):
@@ -38,6 +55,9 @@ class ServerIndex:
                 collection,
                 vectors_config={DENSE: models.VectorParams(size=dimension, distance=models.Distance.COSINE)},
                 sparse_vectors_config={SPARSE: models.SparseVectorParams(modifier=models.Modifier.IDF)},
+                shard_number=spread.shards,
+                replication_factor=spread.replicas,
+                write_consistency_factor=spread.written,
             )
             for field, schema in _payload_indexes():
                 client.create_payload_index(collection, field, schema, wait=True)

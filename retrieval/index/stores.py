@@ -13,7 +13,7 @@ from cairn.settings import environment
 from cairn.settings.env import ROOT
 from retrieval.index.edge import EdgeIndex
 from retrieval.index.protocol import VectorIndex
-from retrieval.index.server import ServerIndex
+from retrieval.index.server import ServerIndex, Spread
 
 TIMEOUT_SECONDS = 30
 _OPTIMISE = "retrieval.index.optimise"
@@ -22,7 +22,7 @@ _OPTIMISE = "retrieval.index.optimise"
 def create_index(generation_name: str, dimension: int) -> VectorIndex:
     if environment().qdrant_url is None:
         return EdgeIndex.create(_folder(generation_name), dimension=dimension)
-    return ServerIndex.create(_client(), _collection(generation_name), dimension=dimension)
+    return ServerIndex.create(_client(), _collection(generation_name), dimension=dimension, spread=_spread())
 
 
 def open_index(generation_name: str, dimension: int) -> VectorIndex:
@@ -70,6 +70,15 @@ def _folder(generation_name: str) -> Path:
 
 def _collection(generation_name: str) -> str:
     return f"cairn_{generation_name}"
+
+
+def _spread() -> Spread:
+    given = environment()
+    return Spread(
+        replicas=given.qdrant_replication_factor,
+        written=given.qdrant_write_consistency,
+        shards=given.qdrant_shards,
+    )
 
 
 def _client() -> QdrantClient:

@@ -18,6 +18,7 @@ from tests.cairn.inference.server import Body, Exchange, FakeServer
 
 SENTENCES: Final = 4
 SECONDS_PER_WORD: Final = 0.02
+FIRST_TOKEN_SECONDS: Final = float(os.environ.get("BENCH_FIRST_TOKEN_SECONDS", "0"))
 _PASSAGE = re.compile(r'^\[(\d+)\] [^\n]*\n"""\n(.*?)\n"""$', re.MULTILINE | re.DOTALL)
 _SENTENCE = re.compile(r"[A-Z][^.!?\n]{30,200}[.!?](?=\s|$)")
 
@@ -58,6 +59,7 @@ def respond(exchange: Exchange) -> None:
     body: Body = exchange.body
     words = answer_to(str(body["messages"][-1]["content"])).split(" ")
     exchange.start_stream()
+    time.sleep(FIRST_TOKEN_SECONDS)
     for word in words[: body.get("max_tokens") or None]:
         time.sleep(SECONDS_PER_WORD)
         exchange.delta(f"{word} ")

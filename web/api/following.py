@@ -15,6 +15,7 @@ from cairn.limits.rules import Measure, allowance_of
 from cairn.limits.slots import Lease, slot_take
 from web.api.problems import as_cairn_error, problem_data
 from web.auth import principal_again
+from web.ending import draining
 from web.sse import PING, PING_SECONDS, event_stream, frame
 
 S = TypeVar("S")
@@ -76,7 +77,7 @@ async def _frames(
     for each in await _told(tell, None, shown):
         yield each
     quiet = 0.0
-    while not over(shown):
+    while not over(shown) and not draining.is_set():  # who follows comes again, to a process that stays
         await asyncio.sleep(pause)
         try:
             now = await _look(principal, look, lease)

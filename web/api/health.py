@@ -18,9 +18,11 @@ from cairn.inference.models import (
     reranker_health,
 )
 from cairn.inference.reranking import reranks
+from cairn.library.storage import files_answer
 from cairn.settings import environment
 from ingestion import queue
 from retrieval.index.factory import active_index, choice_in_use
+from web.ending import draining
 
 log = logging.getLogger(__name__)
 
@@ -35,17 +37,22 @@ def healthz(_request: HttpRequest) -> JsonResponse:
 
 @require_safe
 def readyz(_request: HttpRequest) -> JsonResponse:
-    """503 when a part does not work. Says which, not why: anyone may read this; the log knows more.
+    """503 when a part does not work, and when this process is about to end. Says which, not why: anyone may
+    read this; the log knows more.
 
     Models that questions are answered without, if they fail, are told of and change nothing else.
     """
+    if draining.is_set():
+        return _unavailable({"process": {"ok": False, "detail": "is about to end"}})
     checks = {name: _outcome(name, check) for name, check in CHECKS.items()}
     ready = all(outcome["ok"] for outcome in checks.values())
     checks |= {name: _outcome(name, check) for name, check in optional_checks().items()}
-    body = {"status": "ok" if ready else "unavailable", "checks": checks}
-    response = JsonResponse(body, status=200 if ready else 503)
-    if not ready:
-        response["Retry-After"] = "5"
+    return JsonResponse({"status": "ok", "checks": checks}) if ready else _unavailable(checks)
+
+
+def _unavailable(checks: dict[str, dict[str, object]]) -> JsonResponse:
+    response = JsonResponse({"status": "unavailable", "checks": checks}, status=503)
+    response["Retry-After"] = "5"
     return response
 
 
@@ -91,7 +98,9 @@ def optional_checks() -> dict[str, Check]:
         "answer_reader": (given.answerability_model, answer_reader_health),
         "grounding_model": (given.grounding_model, language_inference_health),
     }
-    return {name: _requiring(health) for name, (wanted, health) in checks.items() if wanted}
+    models = {name: _requiring(health) for name, (wanted, health) in checks.items() if wanted}
+    # Questions are answered without: only uploads and downloads wait.
+    return models | ({"files": files_answer} if given.s3_bucket else {})
 
 
 def _requiring(health: Callable[[], Health]) -> Check:

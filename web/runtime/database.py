@@ -21,10 +21,10 @@ def migrate() -> int:
 
 
 def require_migrated() -> None:
-    """For processes that leave migrating to the web process. Raises ConfigurationError or Unavailable."""
+    """For processes that leave migrating to another one. Raises ConfigurationError or Unavailable."""
     with _answering():
         if _missing():
-            raise ConfigurationError("The tables are not up to date: start `manage.py up` first.")
+            raise ConfigurationError("The tables are not up to date: run `manage.py migrate` first.")
 
 
 def _missing() -> int:

@@ -24,6 +24,7 @@ from cairn.inference.local import ModelFolder
 from cairn.inference.models import EmbedderChoice, configured_embedder
 from cairn.inference.packages import package_file
 from cairn.inference.reranking import is_dotted, open_reranker
+from cairn.library.storage import files_answer
 from cairn.settings import environment
 from ingestion import parsers, queue
 from ingestion.parse import ocr, programs
@@ -140,6 +141,17 @@ def _vectors() -> str:
     key = environment().qdrant_api_key
     _answers(f"{url.rstrip('/')}/collections", {"api-key": key.get_secret_value()} if key else {})
     return f"Qdrant server at {url}"
+
+
+def _files() -> str:
+    bucket, server = environment().s3_bucket, environment().s3_endpoint_url
+    if bucket is None:
+        return str(settings.MEDIA_ROOT)
+    try:
+        files_answer()
+    except FileNotFoundError as error:
+        raise ConfigurationError(f"There is no bucket {bucket}.") from error
+    return f"bucket {bucket} at {server or 'Amazon S3'}"
 
 
 def _embedder() -> str:
@@ -297,6 +309,7 @@ CHECKS: dict[str, Callable[[], str]] = {
     "Admins": _admin,
     "Queue": _broker,
     "Vector index": _vectors,
+    "Files": _files,
     "Embedding model": _embedder,
     "Language model": _chat_model,
     "Reranker": _reranker,

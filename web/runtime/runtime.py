@@ -13,6 +13,7 @@ from cairn.settings import Environment, environment
 from ingestion.lifecycle import stopping
 from ingestion.sweeper import leases_release_all
 from retrieval.asking import answers_interrupt
+from web.ending import draining, ending
 from web.runtime import collecting
 from web.runtime.admin import FirstAdmin, first_admin_create, password_file, shown_path
 from web.runtime.database import migrate
@@ -134,6 +135,8 @@ class Runtime:
         """Within a few seconds: open streams end, running jobs go back to the queue."""
         self._report.status("Stopping")
         stopping.set()
+        draining.set()
+        ending.set()
         parts = [part for part in (self._server, self._workers) if part is not None]
         _together([partial(part.stop, _STOP_SECONDS) for part in parts])
         self._loading.close()

@@ -9,13 +9,14 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from types import FrameType
 from typing import NoReturn
 
 from celery.exceptions import WorkerShutdown
 from celery.platforms import EX_FAILURE
 from celery.worker import WorkController, state
-from django.db import connections
+from django.db import DatabaseError, connections
 from kombu.exceptions import OperationalError
 
 import cairn.audit.tasks  # noqa: F401 - the worker finds its tasks imported
@@ -26,10 +27,12 @@ from cairn.errors import ConfigurationError, Unavailable
 from cairn.settings import environment
 from ingestion import queue
 from ingestion.lifecycle import stopping
+from ingestion.ticking import clock_release
 from web.runtime import collecting, parts
+from web.runtime.beating import SharedBeat, TurnTaking
 from web.runtime.database import require_migrated
 from web.runtime.progress import Reporter
-from web.runtime.workers import Beat, broker_is_in_process
+from web.runtime.workers import broker_is_in_process
 
 log = logging.getLogger(__name__)
 
@@ -54,8 +57,8 @@ class _Worker(WorkController):
 
 def worker_run(*, queues: Sequence[str], concurrency: int, reporter: Reporter) -> None:
     """Until a signal asks for the end. Raises CairnError with nothing left running."""
-    _require_shared_broker()
-    _require_shared_index()
+    require_shared_broker()
+    require_shared_index()
     wanted = _known_queues(queues)
     require_migrated()
     _require_broker()
@@ -87,14 +90,19 @@ def worker_run(*, queues: Sequence[str], concurrency: int, reporter: Reporter) -
 
 
 def beat_run(*, reporter: Reporter) -> None:
-    _require_shared_broker()
+    require_shared_broker()
     _require_broker()
+    require_migrated()
     _end_on_signals()
-    reporter.ready("Sending out what is due", pid=os.getpid())
-    Beat(app, max_interval=_BEAT_SECONDS).start()
+    reporter.ready("Sending out what is due, unless another beat does", pid=os.getpid())
+    try:
+        SharedBeat(app, max_interval=_BEAT_SECONDS).start()
+    finally:
+        with suppress(DatabaseError):
+            clock_release(TurnTaking.own)
 
 
-def _require_shared_broker() -> None:
+def require_shared_broker() -> None:
     if broker_is_in_process():
         raise ConfigurationError(
             "CELERY_BROKER_URL is memory://, which no other process can reach: `manage.py up` has its own "
@@ -102,7 +110,7 @@ def _require_shared_broker() -> None:
         )
 
 
-def _require_shared_index() -> None:
+def require_shared_index() -> None:
     if environment().qdrant_url is None:
         raise ConfigurationError(
             "The vector index is Qdrant Edge in DATA_DIR, which one process may have open. To run workers "

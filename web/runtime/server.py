@@ -4,6 +4,7 @@ import asyncio
 import errno
 import ipaddress
 import logging
+import math
 import socket
 import sys
 import threading
@@ -16,7 +17,7 @@ _LOOK_SECONDS = 0.02
 _SWITCH_SECONDS = (
     0.001  # the event loop waits so long for each thread that computes; by default five times that
 )
-_OPEN_STREAMS_SECONDS = 1  # what an open answer gets to end in, once the server stops
+OPEN_STREAMS_SECONDS = 2  # for answers that were told to end, once the server stops
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -55,7 +56,9 @@ def url_of(listener: socket.socket) -> str:
 
 
 class WebServer:
-    def __init__(self, listener: socket.socket) -> None:
+    """`patience`: seconds that requests get beyond the usual once it stops."""
+
+    def __init__(self, listener: socket.socket, *, patience: float = 0) -> None:
         config = uvicorn.Config(
             "cairn.asgi:application",
             lifespan="off",
@@ -63,7 +66,7 @@ class WebServer:
             access_log=False,
             server_header=False,
             proxy_headers=False,  # the application knows itself which proxies to believe
-            timeout_graceful_shutdown=_OPEN_STREAMS_SECONDS,
+            timeout_graceful_shutdown=OPEN_STREAMS_SECONDS + math.ceil(patience),
         )
         self._listener = listener
         self._server = uvicorn.Server(config)
@@ -81,10 +84,19 @@ class WebServer:
                 raise Unavailable("The web server could not start.")
             self._thread.join(_LOOK_SECONDS)
 
-    def stop(self, timeout: float) -> None:
+    def refuse(self) -> None:
+        """From now on nobody new is let in; who is, is served to the end."""
         # It would report each stream that it cuts off, with a trace.
         logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
         self._server.should_exit = True
+
+    def wait_ended(self, timeout: float) -> bool:
+        if self._thread.is_alive():
+            self._thread.join(timeout)
+        return not self._thread.is_alive()
+
+    def stop(self, timeout: float) -> None:
+        self.refuse()
         if self._thread.is_alive():
             self._thread.join(timeout)
         self._listener.close()

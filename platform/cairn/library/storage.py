@@ -91,6 +91,13 @@ def as_local_path(name: str) -> Iterator[Path]:
         yield path
 
 
+def files_answer() -> None:
+    """Raises Unavailable or ConfigurationError where files are elsewhere and cannot be had."""
+    reach = getattr(default_storage, "reach", None)
+    if reach is not None:
+        reach()
+
+
 def files_delete(*names: str) -> int:
     """How many of them were there."""
     present = [name for name in names if name and default_storage.exists(name)]

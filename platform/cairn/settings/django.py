@@ -11,10 +11,16 @@ from cairn.settings import ROOT, environment
 from cairn.settings.identity import allauth_settings, identity_providers
 from cairn.settings.ldap import ldap_settings
 from cairn.settings.secrets import kept_secret
+from cairn.settings.storage import storage_settings
 
 _env = environment()
 DATA_DIR = _env.data_dir
-_POOL = {"min_size": 1, "max_size": 24, "timeout": 10, "max_idle": 60}
+_POOL = {
+    "min_size": 1,
+    "max_size": _env.database_pool_size,
+    "timeout": _env.database_pool_seconds,
+    "max_idle": 60,
+}
 """Of one process: its requests, jobs and heartbeats at once. By default four, and the fifth would wait."""
 
 
@@ -214,10 +220,7 @@ FILE_UPLOAD_TEMP_DIR = str(DATA_DIR / "tmp")
 FILE_UPLOAD_MAX_MEMORY_SIZE = 1 << 20
 DATA_UPLOAD_MAX_MEMORY_SIZE = 4 << 20
 STORAGES = {
-    "default": {
-        "BACKEND": "django.core.files.storage.FileSystemStorage",
-        "OPTIONS": {"location": str(MEDIA_ROOT), "file_permissions_mode": 0o600},
-    },
+    "default": storage_settings(_env, folder=MEDIA_ROOT),
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
 }
 

@@ -2,7 +2,7 @@
 
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 from zoneinfo import available_timezones
 
 from pydantic import AliasChoices, Field, SecretStr, field_validator, model_validator
@@ -75,9 +75,42 @@ class Environment(BaseSettings):
     ldap_group_filter: str = Field("(member={dn})", description="Groups of somebody; {dn} or {username}")
 
     database_url: str | None = Field(None, description="postgres://…; SQLite in DATA_DIR if absent")
+    database_pool_size: int = Field(
+        24, ge=2, description="Connections to PostgreSQL that one process may have open at once"
+    )
+    database_pool_seconds: float = Field(
+        10, gt=0, description="How long a request waits for one of them, or for a server that is away"
+    )
     celery_broker_url: str = Field("memory://", description="redis:// or amqp://; memory:// is in process")
     qdrant_url: str | None = Field(None, description="Qdrant server; Qdrant Edge in DATA_DIR if absent")
     qdrant_api_key: SecretStr | None = None
+    qdrant_replication_factor: int = Field(
+        1,
+        ge=1,
+        description="Servers of a Qdrant cluster that hold each passage; for indexes made from now on",
+    )
+    qdrant_write_consistency: int = Field(
+        1, ge=1, description="Of these, how many must have written before a write counts"
+    )
+    qdrant_shards: int | None = Field(
+        None, ge=1, description="Parts that an index is cut into; if absent, one for each server"
+    )
+    s3_bucket: str | None = Field(None, description="Files are kept there; in DATA_DIR if absent")
+    s3_prefix: str = Field("", description="Before the names of all files in the bucket, such as cairn/")
+    s3_endpoint_url: str | None = Field(None, description="Server that speaks S3; Amazon's if absent")
+    s3_region: str | None = None
+    s3_access_key: str | None = Field(None, description="If absent, as boto3 finds it, such as by a role")
+    s3_secret_key: SecretStr | None = None
+    s3_addressing: Literal["auto", "path", "virtual"] = Field(
+        "auto", description="Whether the bucket is in the path or in the host name; MinIO and Ceph want path"
+    )
+    s3_ca_file: Path | None = Field(None, description="Certificates that vouch for the server")
+    drain_seconds: float = Field(
+        5, ge=0, description="A web process that ends says so for so long before it takes no more requests"
+    )
+    stream_end_seconds: float = Field(
+        30, ge=0, description="Then answers that are being written have so long to end"
+    )
 
     embedding_model: str = Field("all-MiniLM-L6-v2", description="sentence-transformers name or path")
     embedding_base_url: str | None = Field(None, description="OpenAI-compatible /v1 that embeds")
@@ -185,6 +218,13 @@ class Environment(BaseSettings):
     cairn_fault: str = Field("", description="For tests: kill the worker at this point of a job")
     log_level: str = Field("WARNING", description="INFO tells of each job")
     sample_knowledge_base: bool = Field(True, description="Load docs/ as 'Cairn help' at first start")
+
+    @model_validator(mode="after")
+    def _written_where_held(self) -> Self:
+        if self.qdrant_write_consistency > self.qdrant_replication_factor:
+            message = "QDRANT_WRITE_CONSISTENCY must not be more than QDRANT_REPLICATION_FACTOR"
+            raise ValueError(message)
+        return self
 
     @property
     def llm_base_urls(self) -> tuple[str, ...]:

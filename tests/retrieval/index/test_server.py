@@ -1,5 +1,6 @@
 """What only a server has: a network, a key, and its own mind."""
 
+import json
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -9,7 +10,8 @@ import pytest
 from qdrant_client import QdrantClient
 
 from cairn.errors import ConfigurationError, Unavailable
-from retrieval.index.server import ServerIndex
+from retrieval.index.server import ServerIndex, Spread
+from tests.backends import VectorStore
 from tests.retrieval.index.points import DIMENSION, ask, point
 
 pytestmark = [
@@ -99,3 +101,18 @@ def test_a_collection_is_made_once_and_must_fit() -> None:
     index = ServerIndex.open(client, "cairn_test", dimension=DIMENSION)
     assert index.count() == 1
     index.close()
+
+
+def test_an_index_is_spread_over_a_cluster_as_configured() -> None:
+    """The stand-in keeps what it was asked for."""
+    store = VectorStore()
+    store.start()
+    try:
+        client = QdrantClient(url=store.url, check_compatibility=False)
+        spread = Spread(replicas=3, written=2, shards=6)
+        ServerIndex.create(client, "cairn_spread", dimension=DIMENSION, spread=spread).close()
+        asked = json.loads((store.folder / "collections" / "cairn_spread.json").read_text())
+    finally:
+        store.close()
+    names = ("replication_factor", "write_consistency_factor", "shard_number")
+    assert [asked[name] for name in names] == [3, 2, 6]

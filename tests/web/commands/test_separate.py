@@ -1,4 +1,5 @@
-"""What a worker or beat of its own says when it cannot begin. What they do: see tests/ingestion/cluster."""
+"""What a worker, beat or web process of its own says when it cannot begin. What they do: see the clusters of
+tests/ingestion and tests/web."""
 
 from pathlib import Path
 
@@ -22,8 +23,17 @@ SHARED = {"CELERY_BROKER_URL": "redis://:hidden@127.0.0.1:{port}/0", "QDRANT_URL
             "There is no queue haste. There are: interactive, bulk",
         ),
         (["worker", "--concurrency", "0"], SHARED, "--concurrency must be at least 1"),
-        (["worker"], SHARED, "The tables are not up to date: start `manage.py up` first."),
+        (["worker"], SHARED, "The tables are not up to date: run `manage.py migrate` first."),
         (["beat"], SHARED, "The broker at redis://127.0.0.1:"),
+        (["web"], {}, "CELERY_BROKER_URL is memory://"),
+        (["web"], {**SHARED, "QDRANT_URL": ""}, "set QDRANT_URL to a Qdrant server"),
+        (["web"], SHARED, "set SECRET_KEY, the same for all of them"),
+        (
+            ["web", "--port", "0"],
+            {**SHARED, "SECRET_KEY": "long enough for a test of what it says"},
+            "The tables are not up to date: run `manage.py migrate` first.",
+        ),
+        (["web", "--workers", "0"], SHARED, "--workers must be at least 1"),
     ],
 )
 def test_what_is_missing_is_said_in_a_sentence(

@@ -1,10 +1,7 @@
 """Cairn in one process."""
 
-import os
-import signal
 import sys
 import threading
-from types import FrameType
 from typing import Any
 
 from django.core.management.base import CommandParser
@@ -13,12 +10,9 @@ from cairn.errors import CairnError
 from web.management.base import FAILED, CairnCommand, leave
 from web.runtime.progress import reporter_for
 from web.runtime.runtime import Runtime
+from web.runtime.signals import Stopped, stop_on_signals
 
 _END_SECONDS = 4.5
-
-
-class Stopped(BaseException):
-    """A signal asked for the end; not an Exception, so that nothing on the way takes it for an error."""
 
 
 class Command(CairnCommand):
@@ -31,7 +25,7 @@ class Command(CairnCommand):
     def handle(self, *_args: Any, **options: Any) -> None:
         reporter = reporter_for(sys.stdout, as_json=options["as_json"])
         runtime = Runtime(host=options["host"], port=options["port"], reporter=reporter)
-        _stop_on_signals()
+        stop_on_signals()
         leave(self._serve(runtime))
 
     def _serve(self, runtime: Runtime) -> int:
@@ -56,19 +50,3 @@ def _end_in_any_case() -> None:
     watchdog = threading.Timer(_END_SECONDS, leave, args=(0,))
     watchdog.daemon = True
     watchdog.start()
-
-
-def _stop_on_signals() -> None:
-    """The first one ends cleanly, the second at once."""
-    signals = (signal.SIGINT, signal.SIGTERM)
-
-    def at_once(number: int, _frame: FrameType | None) -> None:
-        os._exit(128 + number)
-
-    def cleanly(_number: int, _frame: FrameType | None) -> None:
-        for each in signals:
-            signal.signal(each, at_once)
-        raise Stopped
-
-    for each in signals:
-        signal.signal(each, cleanly)

@@ -1,0 +1,111 @@
+"""Files in a bucket of a server that speaks S3. Named by dotted path in `cairn.settings.storage`."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+from django.core.files.base import File
+from storages.backends.s3 import S3File, S3Storage
+
+from cairn.errors import ConfigurationError, Unavailable
+
+_IN_MEMORY: Final = 1 << 20
+_CONNECT_SECONDS, _READ_SECONDS, _TRIES = 5, 60, 3
+_REFUSED: Final = {401, 403}
+
+
+class BucketStorage(S3Storage):  # type: ignore[misc] # django-storages has no types
+    """Raises Unavailable while the server is away, ConfigurationError where it does not let Cairn in."""
+
+    def __init__(self, *, addressing_style: str, **options: Any) -> None:
+        config = Config(
+            connect_timeout=_CONNECT_SECONDS,
+            read_timeout=_READ_SECONDS,
+            retries={"mode": "standard", "max_attempts": _TRIES},
+            s3={"addressing_style": addressing_style},
+            proxies={},  # those of the environment are for other hosts
+            request_checksum_calculation="when_required",  # servers other than Amazon's refuse some
+            response_checksum_validation="when_required",
+        )
+        super().__init__(client_config=config, max_memory_size=_IN_MEMORY, file_overwrite=True, **options)
+
+    @property
+    def bucket(self) -> Any:
+        """One for each thread, as connections are: they must not be shared."""
+        return self.connection.Bucket(self.bucket_name)
+
+    def _open(self, name: str, mode: str = "rb") -> "File[bytes]":
+        with _translated():
+            opened: File[bytes] = super()._open(name, mode)
+            return opened if "w" in mode else _Fetched(opened)
+
+    def _save(self, name: str, content: "File[bytes]") -> str:
+        with _translated():
+            return str(super()._save(name, content))
+
+    def delete(self, name: str) -> None:
+        with _translated():
+            super().delete(name)
+
+    def exists(self, name: str) -> bool:
+        with _translated():
+            return bool(super().exists(name))
+
+    def listdir(self, path: str) -> tuple[list[str], list[str]]:
+        with _translated():
+            folders, files = super().listdir(path)
+            return folders, files
+
+    def size(self, name: str) -> int:
+        with _translated():
+            return int(super().size(name))
+
+    def reach(self) -> None:
+        """Raises Unavailable or ConfigurationError unless the bucket can be used."""
+        with _translated():
+            self.connection.meta.client.head_bucket(Bucket=self.bucket_name)
+
+
+class _Fetched(File):  # type: ignore[type-arg] # not generic when it runs
+    """A file that is fetched, in ranges side by side if it is large, when it is first read."""
+
+    def __init__(self, file: S3File) -> None:
+        super().__init__(file, file.name)
+        self._remote = file
+
+    @property
+    def size(self) -> int:
+        return int(self._remote.size)
+
+    def read(self, *count: int) -> bytes:
+        with _translated():
+            return bytes(self._remote.read(*count))
+
+    def chunks(self, chunk_size: int | None = None) -> Iterator[bytes]:
+        while block := self.read(chunk_size or self.DEFAULT_CHUNK_SIZE):
+            yield block
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        with _translated():
+            return int(self._remote.seek(offset, whence))
+
+    def close(self) -> None:
+        self._remote.close()
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """What a server that is away, overloaded or misconfigured does."""
+    try:
+        yield
+    except ClientError as error:
+        status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+        if status in _REFUSED:
+            raise ConfigurationError("The file storage does not accept S3_ACCESS_KEY.") from error
+        if status == 404:
+            raise FileNotFoundError("There is no such file, or no such bucket.") from error
+        raise Unavailable(f"The file storage answers with status {status}.") from error
+    except BotoCoreError as error:
+        raise Unavailable("The file storage does not answer.") from error

@@ -1,0 +1,77 @@
+"""A web process that is about to end: what it tells balancers, and those who wait for answers."""
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+from asgiref.sync import async_to_sync
+from django.test import Client
+
+from cairn.library.models import Document
+from retrieval.conversations import INTERRUPTED
+from retrieval.engine import Engine, use
+from retrieval.models import Message
+from tests.web.api.conftest import Caller, assert_problem, events
+from tests.web.api.test_ask import EndlessChat, threads_joined
+from tests.web.api.test_resuming import FIRST, QUESTION, leave, quick, read, running  # noqa: F401 - fixtures
+from web.ending import draining, ending
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def ends_later() -> Iterator[None]:
+    yield
+    draining.clear()
+    ending.clear()
+
+
+def test_balancers_are_told_before_it_stops_serving(mia: Caller) -> None:
+    draining.set()
+    ready = Client().get("/readyz")
+    assert (ready.status_code, ready["Retry-After"]) == (503, "5")
+    assert ready.json()["checks"] == {"process": {"ok": False, "detail": "is about to end"}}
+    served = mia.get("/me")
+    assert (served.status_code, served["Connection"]) == (200, "close")
+
+
+@pytest.mark.parametrize("detached", [False, True])
+def test_an_answer_without_time_left_ends_as_interrupted(
+    mia: Caller,
+    leave: Document,  # noqa: F811
+    parts: Engine,
+    detached: bool,
+) -> None:
+    chat = EndlessChat()
+    with use(Engine(parts.embedder, parts.index, chat)):
+        asked = mia.post("/ask", {"question": QUESTION, "stream": True, "detached": detached})
+        told = events(async_to_sync(read)(asked.streaming_content, ending.set))
+        assert chat.ended.wait(30)
+        threads_joined("event-stream", "reader-left")
+    assert told[-1][0] == "error"
+    assert (told[-1][1]["status"], told[-1][1]["detail"]) == (503, INTERRUPTED)
+    kept = Message.objects.get()
+    assert (kept.state, kept.reason, kept.answer.strip()) == ("failed", INTERRUPTED, f"{FIRST} [1]")
+
+
+def test_whoever_waits_for_the_whole_answer_is_told_to_come_again(
+    mia: Caller,
+    leave: Document,  # noqa: F811
+    parts: Engine,
+) -> None:
+    chat = EndlessChat()
+    threading.Timer(0.5, ending.set).start()
+    with use(Engine(parts.embedder, parts.index, chat)):
+        answer = mia.post("/ask", {"question": QUESTION})
+        assert chat.ended.wait(30)
+        threads_joined("event-stream", "reader-left")
+    assert_problem(answer, 503, "unavailable")
+    assert Message.objects.get().state == "failed"
+
+
+def test_whoever_follows_comes_again_elsewhere(mia: Caller, leave: Document) -> None:  # noqa: F811
+    """The stream ends without a last word: the answer goes on."""
+    message = running(mia, leave, answer=f"{FIRST} [1]")
+    followed = mia.get(f"/messages/{message.id}/events")
+    told = events(async_to_sync(read)(followed.streaming_content, draining.set))
+    assert {name for name, _ in told}.isdisjoint({"done", "error"})

@@ -1,0 +1,16 @@
+from collections.abc import Iterator
+
+import pytest
+
+from tests.web.cluster.site import Site, Writing, running_site
+
+
+@pytest.fixture(scope="package")
+def writing() -> Writing:
+    return Writing()
+
+
+@pytest.fixture(scope="package")
+def site(writing: Writing, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    with running_site(writing, tmp_path_factory.mktemp("site")) as made:
+        yield made

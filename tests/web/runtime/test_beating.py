@@ -1,0 +1,77 @@
+"""Of several beats one sends out what is due."""
+
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.db import DatabaseError
+from django.utils import timezone
+
+from cairn.celery import app
+from ingestion import ticking
+from ingestion.models import Clock
+from web.runtime import beating
+from web.runtime.beating import TurnTaking
+
+pytestmark = pytest.mark.django_db
+FIRST, SECOND = uuid4(), uuid4()
+
+
+def test_one_holds_it_until_it_has_not_been_heard_of_for_long() -> None:
+    assert ticking.clock_hold(FIRST)
+    assert not ticking.clock_hold(SECOND)
+    assert ticking.clock_hold(FIRST)
+    Clock.objects.update(until=timezone.now() - timedelta(seconds=1))
+    assert ticking.clock_hold(SECOND)
+    assert not ticking.clock_hold(FIRST)
+
+
+def test_one_that_ends_lets_the_next_one_in_at_once() -> None:
+    ticking.clock_hold(FIRST)
+    ticking.clock_release(SECOND)
+    assert not ticking.clock_hold(SECOND)
+    ticking.clock_release(FIRST)
+    assert ticking.clock_hold(SECOND)
+
+
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What a beat that is made after this has sent, in which everything is due."""
+    names: list[str] = []
+
+    def apply(_beat: TurnTaking, entry: Any, *_args: Any, **_options: Any) -> None:
+        names.append(entry.task)
+
+    monkeypatch.setattr(TurnTaking, "apply_entry", apply)
+    monkeypatch.setattr(beating.connections, "close_all", lambda: None)  # the test's own is one of them
+    return names
+
+
+def beat() -> TurnTaking:
+    made = TurnTaking(app=app, lazy=True, schedule={})
+    made.add(name="due", task="ingestion.sweep", schedule=timedelta(0))
+    return made
+
+
+def test_a_second_beat_sends_nothing_while_the_first_one_does(sent: list[str]) -> None:
+    ticking.clock_hold(FIRST)
+    waiting = beat()
+    for _ in range(3):
+        waiting.tick()
+    assert sent == []
+    ticking.clock_release(FIRST)
+    for _ in range(3):
+        waiting.tick()
+    assert sent
+
+
+def test_a_beat_sends_nothing_while_the_tables_are_away(
+    sent: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(_holder: object) -> bool:
+        raise DatabaseError
+
+    monkeypatch.setattr(beating, "clock_hold", away)
+    beat().tick()
+    assert sent == []

@@ -1,0 +1,54 @@
+"""A web process of its own, or several on one address."""
+
+import socket
+import sys
+from typing import Any
+
+from django.core.management.base import CommandParser
+
+from cairn.errors import CairnError, InvalidInput
+from web.management.base import FAILED, CairnCommand, leave
+from web.runtime.group import Group
+from web.runtime.progress import reporter_for
+from web.runtime.server import listen
+from web.runtime.serving import Serving, require_shared_settings, serve
+from web.runtime.signals import stop_on_signals
+
+
+class Command(CairnCommand):
+    help = (
+        "Serve the pages and REST, and nothing else: for several web processes behind a balancer. Takes "
+        "tables that are up to date (manage.py migrate), a broker, PostgreSQL and Qdrant."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--host", default="127.0.0.1", help="address to serve on (%(default)s)")
+        parser.add_argument("--port", type=int, default=8000, help="0 takes a free one (%(default)s)")
+        parser.add_argument("--workers", type=int, default=1, help="processes on this address (%(default)s)")
+        parser.add_argument("--listener", type=int, help="number of an open socket, instead of an address")
+
+    def handle(self, *_args: Any, **options: Any) -> None:
+        if options["workers"] < 1:
+            raise InvalidInput("--workers must be at least 1.")
+        require_shared_settings()
+        stop_on_signals()
+        leave(self._run(_listener(options), options))
+
+    def _run(self, listener: socket.socket, options: dict[str, Any]) -> int:
+        reporter = reporter_for(sys.stdout, as_json=options["as_json"])
+        try:
+            if options["workers"] > 1:
+                json = ["--json"] if options["as_json"] else []
+                command = [sys.argv[0], "web", *json, "--listener"]
+                return Group(listener, options["workers"], command, reporter).run()
+            serve(Serving(listener, reporter=reporter))
+        except CairnError as error:
+            self.stderr.write(self.style.ERROR(f"error: {error.message}"))
+            return FAILED
+        return 0
+
+
+def _listener(options: dict[str, Any]) -> socket.socket:
+    if options["listener"] is not None:
+        return socket.socket(fileno=options["listener"])
+    return listen(options["host"], options["port"])

@@ -1,0 +1,57 @@
+"""The clock in a process of its own, of which several may run: one sends, the others wait for its end."""
+
+import logging
+import time
+from typing import Any, Final
+from uuid import UUID, uuid4
+
+from celery import beat
+from django.db import DatabaseError, connections
+
+from ingestion.ticking import HELD, clock_hold
+from web.runtime.workers import Beat
+
+log = logging.getLogger(__name__)
+
+_RENEW_SECONDS: Final = HELD.total_seconds() / 3
+_WAIT_SECONDS: Final = 1.0
+
+
+class TurnTaking(beat.Scheduler):
+    """Sends nothing while another one does, nor while the tables that would tell are away."""
+
+    own: Final[UUID] = uuid4()
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._asked = 0.0
+        self._mine = False
+
+    def tick(self, *args: Any, **options: Any) -> float:
+        if not self._is_mine():
+            return _WAIT_SECONDS
+        wait: float = super().tick(*args, **options)
+        return wait
+
+    def _is_mine(self) -> bool:
+        if self._mine and time.monotonic() - self._asked < _RENEW_SECONDS:
+            return True
+        self._asked = time.monotonic()
+        before, self._mine = self._mine, _held(self.own)
+        if self._mine != before:
+            log.info("this beat %s", "sends out what is due" if self._mine else "waits for another one")
+        return self._mine
+
+
+def _held(own: UUID) -> bool:
+    try:
+        return clock_hold(own)
+    except DatabaseError as error:
+        log.warning("whose turn it is, cannot be told: %s", type(error).__name__)
+        return False
+    finally:
+        connections.close_all()
+
+
+class SharedBeat(Beat):
+    scheduler_cls = TurnTaking

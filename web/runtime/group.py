@@ -1,0 +1,86 @@
+"""Several web processes behind one address: a parent that keeps so many of them alive."""
+
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from typing import Final
+
+from cairn.settings import environment
+from web.runtime.progress import Reporter
+from web.runtime.server import OPEN_STREAMS_SECONDS, url_of
+from web.runtime.signals import Stopped
+
+_LOOK_SECONDS: Final = 0.2
+_AGAIN_SECONDS: Final = 2.0  # before one that died is replaced: a setting that is wrong would have it spin
+_SPARE_SECONDS: Final = 10.0
+
+
+class Group:
+    """`command`: what serves on the listener whose number it gets as its last argument."""
+
+    def __init__(
+        self, listener: socket.socket, size: int, command: Sequence[str], reporter: Reporter
+    ) -> None:
+        self._listener = listener
+        self._command = [sys.executable, *command]
+        self._report = reporter
+        self._size = size
+        self._processes: list[subprocess.Popen[bytes]] = []
+
+    def run(self) -> int:
+        """Until a signal asks for the end. The code of a process that ended before any could serve."""
+        try:
+            self._fill()
+            self._report.step(f"{self._size} processes at {url_of(self._listener)}")
+            return self._watch()
+        except Stopped:
+            return 0
+        finally:
+            self._end()
+
+    def _fill(self) -> None:
+        while len(self._processes) < self._size:
+            number = self._listener.fileno()
+            command = [*self._command, str(number)]
+            # A group of its own: Ctrl-C in a terminal would reach it, and again by way of its parent.
+            self._processes.append(
+                subprocess.Popen(command, pass_fds=[number], process_group=0)  # noqa: S603 - our own code
+            )
+
+    def _watch(self) -> int:
+        began = time.monotonic()
+        while True:
+            time.sleep(_LOOK_SECONDS)
+            ended = [each for each in self._processes if each.poll() is not None]
+            if not ended:
+                continue
+            if refused := [each.returncode for each in ended if each.returncode > 0]:
+                return refused[0]  # it has said why: another one would say the same
+            self._report.step(
+                f"{len(ended)} of {self._size} processes died after {_age(began)}: starting anew"
+            )
+            self._processes = [each for each in self._processes if each not in ended]
+            time.sleep(_AGAIN_SECONDS)
+            self._fill()
+
+    def _end(self) -> None:
+        for each in self._processes:
+            each.send_signal(signal.SIGTERM)
+        give_up = time.monotonic() + _patience()
+        for each in self._processes:
+            try:
+                each.wait(max(0.1, give_up - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                each.kill()
+
+
+def _patience() -> float:
+    given = environment()
+    return given.drain_seconds + given.stream_end_seconds + OPEN_STREAMS_SECONDS + _SPARE_SECONDS
+
+
+def _age(began: float) -> str:
+    return f"{time.monotonic() - began:.0f} s"

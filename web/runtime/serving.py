@@ -1,0 +1,118 @@
+"""A web process of a cluster: it serves and does nothing else. Others migrate, work and keep the time."""
+
+import os
+import socket
+import sys
+import time
+from typing import Final
+
+from django.db import connections
+
+from cairn.accounts.models import User
+from cairn.errors import ConfigurationError, Unavailable
+from cairn.settings import environment
+from web.ending import draining, ending
+from web.runtime import collecting
+from web.runtime.admin import FirstAdmin, first_admin_create
+from web.runtime.database import require_migrated
+from web.runtime.exposure import is_outside, require_admin_password, require_safe_settings
+from web.runtime.loading import Loading
+from web.runtime.progress import Reporter
+from web.runtime.separate import require_shared_broker, require_shared_index
+from web.runtime.server import OPEN_STREAMS_SECONDS, WebServer, url_of
+from web.runtime.signals import Stopped
+
+_WATCH_SECONDS: Final = 1.0
+
+
+class Serving:
+    """`start`, `wait`, `end`. Several may serve one install, on one listener or on several."""
+
+    def __init__(self, listener: socket.socket, *, reporter: Reporter) -> None:
+        self._report = reporter
+        self._listener = listener
+        self._server = WebServer(listener, patience=environment().stream_end_seconds)
+        self._loading = Loading(ahead=True)
+        self.url = url_of(listener)
+
+    def start(self) -> None:
+        """Serves, with its models warm, when it returns. Raises CairnError."""
+        require_shared_settings()
+        collecting.loading_begins()
+        if is_outside(self._listener):
+            require_safe_settings(environment())
+        self._loading.start()
+        self._prepare_database()
+        self._report.status("Loading libraries")
+        self._loading.libraries()
+        collecting.loading_ended()
+        self._server.start()
+        self._loading.parts()
+        problems = self._loading.wait(self._report)
+        collecting.loading_ended()
+        not_working = f"  Not working: {', '.join(problems)}." if problems else ""
+        self._report.ready(f"Serving {self.url}{not_working}", url=self.url, problems=problems)
+
+    def _prepare_database(self) -> None:
+        require_migrated()
+        if is_outside(self._listener):
+            require_admin_password(environment())
+        admin = _first_admin()
+        if admin is not None and admin.password is not None:
+            self._report.step(f"First admin: {admin.username}, password {admin.password}")
+        connections.close_all()
+
+    def wait(self) -> None:
+        """As long as its parent lives; raises Unavailable if the web server ends by itself."""
+        parent = os.getppid()
+        while self._server.alive:
+            time.sleep(_WATCH_SECONDS)
+            if os.getppid() != parent:
+                return
+        raise Unavailable("The web server stopped unexpectedly.")
+
+    def end(self) -> None:
+        """Says so first, then takes no more requests, and ends what is still open when its time is up."""
+        draining.set()
+        if self._server.alive:
+            self._report.status("Waiting until nobody is sent here any more")
+            time.sleep(environment().drain_seconds)
+            self._report.status("Waiting for answers that are being written")
+            self._server.refuse()
+            self._server.wait_ended(environment().stream_end_seconds)
+            ending.set()
+            self._server.stop(OPEN_STREAMS_SECONDS + _WATCH_SECONDS)
+        self._loading.close()
+        self._report.close()
+
+
+def require_shared_settings() -> None:
+    """What processes cannot have each for itself. Raises ConfigurationError."""
+    require_shared_broker()
+    require_shared_index()
+    if environment().secret_key is None:
+        raise ConfigurationError(
+            "Web processes must sign sessions alike: set SECRET_KEY, the same for all of them."
+        )
+
+
+def _first_admin() -> FirstAdmin | None:
+    """None also where another process that starts at the same moment was faster."""
+    try:
+        return first_admin_create()
+    except ConfigurationError:
+        if User.objects.filter(is_admin=True).exists():
+            return None
+        raise
+
+
+def serve(serving: Serving) -> None:
+    """Until a signal asks for the end. Raises CairnError with nothing left running."""
+    try:
+        serving.start()
+        serving.wait()
+    except Stopped:
+        pass
+    finally:
+        serving.end()
+        sys.stdout.flush()
