@@ -1,5 +1,6 @@
 """What every test may use. No test talks to anything but this machine."""
 
+import gc
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -24,6 +25,7 @@ from tests.environment import DATA_DIR, GIVEN
 from tests.fakes import FakeChat, FakeEmbedder
 from tests.secrets_in_logs import Listener, leaks_of_servers
 from tests.servers import Server, start_server, stop_server
+from web.runtime import collecting
 
 PASSWORD = "a long enough passphrase"
 
@@ -32,7 +34,13 @@ LISTENER = Listener()
 
 
 def pytest_configure() -> None:
+    gc.disable()  # collecting thousands of tests makes no garbage, and looking for it takes seconds
     LISTENER.note_sessions()
+
+
+def pytest_collection_finish() -> None:
+    """As a server does: what is there now stays, and full collections need not look at it again."""
+    collecting.loading_ended()
 
 
 def pytest_runtest_setup() -> None:

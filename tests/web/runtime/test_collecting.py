@@ -2,7 +2,6 @@
 
 import gc
 import weakref
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,14 +20,8 @@ class Knot:
         self.self = self
 
 
-@pytest.fixture(autouse=True)
-def as_it_was() -> Iterator[None]:
-    yield
-    gc.unfreeze()
-    gc.enable()
-
-
 def test_what_was_there_is_set_aside_and_what_comes_later_is_collected() -> None:
+    gc.unfreeze()
     collecting.loading_begins()
     assert not gc.isenabled()
     collecting.loading_ended()
