@@ -201,16 +201,4 @@ def _copied(shown: ShownMessage, thread: Conversation) -> Message:
 
 
 def _copied_citation(citation: Citation, message: Message) -> Citation:
-    fields = (
-        "marker",
-        "document",
-        "version",
-        "chunk",
-        "title",
-        "page",
-        "location",
-        "section",
-        "quote",
-        "boxes",
-    )
-    return Citation(message=message, **{name: getattr(citation, name) for name in fields})
+    return Citation(message=message, **{name: getattr(citation, name) for name in QUOTED})

@@ -6,10 +6,13 @@ from itertools import chain
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import Exists, OuterRef
+from django.db.models.functions import Length
 
 from cairn.access.rules import documents_for, roles_in
 from cairn.access.scope import Principal
 from cairn.library.models import Document, DocumentVersion
+from retrieval.evaluation.models import GoldQuestion, GoldSource
 from retrieval.suggestions.making import questions_of
 from retrieval.suggestions.models import Suggestion
 
@@ -17,6 +20,7 @@ SHOWN = 6
 BASES = 6
 _LOOKED_AT = 24
 _SECTIONS = 2000
+_LONGEST = 160
 
 
 def suggestions_replace(version: DocumentVersion) -> None:
@@ -53,10 +57,21 @@ def suggestions_for(
 
 
 def _some(principal: Principal, base: UUID, count: int) -> Sequence[str]:
-    """From a random place on; in the documents' own words first."""
+    """What people wrote, then from a random place on; in the documents' own words first."""
+    gold = _gold(principal, base, count // 2)
     start = random.random()  # noqa: S311 - nothing to guess
-    rows = list(_around(principal, base, start))
-    return [row.question for row in sorted(rows, key=lambda row: row.plain)[:count]]
+    rows = sorted(_around(principal, base, start), key=lambda row: row.plain)
+    return [*gold, *(row.question for row in rows)][:count]
+
+
+def _gold(principal: Principal, base: UUID, count: int) -> Sequence[str]:
+    """Gold questions that stand by themselves and whose documents the principal may all read now."""
+    sources = GoldSource.objects.filter(question=OuterRef("pk"))
+    closed = sources.exclude(document__in=documents_for(principal).ready())
+    rows = GoldQuestion.objects.annotate(length=Length("question")).filter(
+        Exists(sources), ~Exists(closed), knowledge_base=base, history=[], length__lte=_LONGEST
+    )
+    return list(rows.order_by("?").values_list("question", flat=True)[:count])
 
 
 def _around(principal: Principal, base: UUID, start: float) -> Iterator[Suggestion]:

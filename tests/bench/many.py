@@ -1,15 +1,19 @@
-"""Much to look at: `python -m tests.bench.many DOCUMENTS MESSAGES` in a DATA_DIR that has run.
+"""Much to look at: `python -m tests.bench.many DOCUMENTS MESSAGES QUESTIONS` in a DATA_DIR that has run.
 
 Writes the paths of what it made as JSON. Documents have no file and no passages: lists do not look at them.
+MESSAGES are of one conversation, QUESTIONS of many people over the last three months.
 """
 
 import json
 import sys
+import time
+from random import Random
 from typing import Final
 from uuid import UUID, uuid4
 
 import django
 
+PER_BATCH: Final = 1_000
 ANSWER: Final = """Up to **ten days** may be carried over into the next year.
 
 - They are lost at the end of March.
@@ -26,10 +30,11 @@ def main() -> None:
     from cairn.access.services import knowledge_base_create
     from cairn.accounts.models import User
 
-    documents, messages = int(sys.argv[1]), int(sys.argv[2])
+    documents, messages, questions = map(int, sys.argv[1:])
     admin = User.objects.get(username="admin")
     base = knowledge_base_create(name="Archive", principal=principal_for_user(admin))
     _documents(base.id, documents)
+    _questions(base.id, admin.id, questions)
     client = Client()
     client.force_login(admin, "django.contrib.auth.backends.ModelBackend")
     json.dump(
@@ -77,6 +82,33 @@ def _conversation(user: UUID, count: int) -> UUID:
     conversation.current_id = ids[-1]
     conversation.save(update_fields=["current"])
     return conversation.id
+
+
+def _questions(base: UUID, owner: UUID, count: int) -> None:
+    from retrieval.models import Conversation, Message
+    from retrieval.statistics.models import AskedBase, AskedQuestion
+
+    random, now = Random(1), int(time.time())
+    people = [uuid4() for _ in range(200)]
+    thread = Conversation.objects.create(user_id=owner, title="Everybody", channel="api")
+    for _ in range(0, count, PER_BATCH):
+        asked = {"conversation": thread, "question": "How?", "state": "done"}
+        messages = [Message(id=uuid4(), **asked) for _ in range(PER_BATCH)]
+        figures = [
+            AskedQuestion(
+                message=message, second=now - random.randrange(90 * 86_400), user=random.choice(people),
+                verdict=random.choices(("supported", "partial", "refused", ""), (70, 15, 12, 3))[0],
+                rating=random.choices(("", "up", "down"), (85, 11, 4))[0], model="a-model",
+                prompt_tokens=1_500, completion_tokens=90, first_token_ms=random.randrange(200, 3_000),
+                total_ms=random.randrange(1_000, 9_000),
+            )
+            for message in messages
+        ]  # fmt: skip
+        Message.objects.bulk_create(messages)
+        AskedQuestion.objects.bulk_create(figures)
+        AskedBase.objects.bulk_create(
+            AskedBase(question=each, knowledge_base_id=base, second=each.second) for each in figures
+        )
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from typing import Final
 
 import pytest
 from django.contrib.staticfiles import finders
+from django.test import Client
 
 TOKEN_BLOCKS: Final = (":root", "[data-contrast]")
 COLOUR: Final = re.compile(r"#[0-9a-fA-F]{3,8}\b|\b(?:rgba?|hsla?|oklch|color)\(")
@@ -153,3 +154,12 @@ def test_no_page_loads_many_scripts() -> None:
         wanted = loaded(name, known).union(*(loaded(each, known) for each in ENTRIES))
         size = sum(len(gzip.compress(known[each].read_bytes())) for each in wanted)
         assert size < 60_000, f"a page with {name}.js loads {size} bytes, compressed"
+
+
+def test_styles_and_scripts_come_compressed(client: Client) -> None:
+    for name in ("css/cairn.css", "js/chat.js"):
+        response = client.get(f"/static/{name}", headers={"Accept-Encoding": "gzip"})
+        assert (response["Content-Encoding"], response["Vary"]) == ("gzip", "Accept-Encoding")
+        known = (Path("web/static") / name).read_bytes()
+        assert gzip.decompress(b"".join(response)) == known
+        assert b"".join(client.get(f"/static/{name}")) == known

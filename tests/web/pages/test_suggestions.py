@@ -11,6 +11,7 @@ from cairn.access.services import knowledge_base_create, readers_replace
 from cairn.accounts.models import User
 from cairn.library.models import Document, KnowledgeBase
 from ingestion.services import document_delete, document_update
+from retrieval.evaluation.models import GoldQuestion
 from retrieval.suggestions.keeping import suggestions_for, suggestions_replace
 from retrieval.suggestions.models import Suggestion
 from tests.web.pages.conftest import text_of
@@ -75,6 +76,28 @@ def test_several_knowledge_bases_have_their_turn(mia: User, suggested: Document)
         picked = suggestions_for(principal)
         assert len(picked) == len(set(picked)) == 6
         assert {question.split()[0] for question in picked} >= {"Handbook", "Travel"}
+
+
+def test_gold_questions_are_suggested_to_who_may_read_all_of_their_documents(
+    mia: User, rob: User, suggested: Document, grant: Grant
+) -> None:
+    written = "How is leave given away?"
+    base = suggested.knowledge_base
+    other = Document.objects.create(
+        knowledge_base=base, source_key="o", title="Other", active_version=suggested.active_version
+    )
+    gold = GoldQuestion.objects.create(knowledge_base=base, question=written, kind="paraphrase")
+    GoldQuestion.objects.create(knowledge_base=base, question="And what of lunch?", kind="unanswerable")
+    for document in (suggested, other):
+        gold.sources.create(document=document)
+    grant(rob, Role.READER)
+    assert suggestions_for(principal_for_user(rob))[0] == written
+    readers_replace(document=other, readers=[], actor=None)
+    assert written not in suggestions_for(principal_for_user(rob))
+    assert "And what of lunch?" not in suggestions_for(principal_for_user(mia))
+    gold.history = ["What of leave?"]
+    gold.save()
+    assert written not in suggestions_for(principal_for_user(mia))
 
 
 def _many(base: KnowledgeBase) -> None:
