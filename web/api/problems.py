@@ -1,6 +1,7 @@
 """Errors as RFC 9457 problem documents. Nothing in them repeats what was sent."""
 
 import logging
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -15,6 +16,7 @@ from django.db import DataError, IntegrityError, InterfaceError, OperationalErro
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.http.multipartparser import MultiPartParserError
 from django.http.request import RawPostDataException, UnreadablePostError
+from django.template import loader
 from django.utils import translation
 from django.views import defaults
 from ninja import NinjaAPI
@@ -80,6 +82,8 @@ _FOREIGN: tuple[tuple[type[Exception], type[CairnError]], ...] = (
     (InterfaceError, Unavailable),
 )
 """What libraries raise, as what it means here; the first that fits counts."""
+
+_PASSING = (TransientError, OperationalError, InterfaceError)
 
 
 def as_cairn_error(error: BaseException) -> CairnError:
@@ -164,7 +168,17 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    return problem(CairnError()) if _is_api(request) else _page(defaults.server_error, request)
+    """handler500: what is worth another attempt says so."""
+    raised = sys.exc_info()[1]
+    passing = as_cairn_error(raised) if isinstance(raised, _PASSING) else None
+    if _is_api(request):
+        return problem(passing or CairnError())
+    return _away(passing) if isinstance(passing, TransientError) else _page(defaults.server_error, request)
+
+
+def _away(error: TransientError) -> HttpResponse:
+    page = loader.get_template("503.html").render()
+    return HttpResponse(page, status=error.status, headers={"Retry-After": str(error.retry_after)})
 
 
 def _page(view: Callable[..., Any], *args: Any) -> HttpResponse:

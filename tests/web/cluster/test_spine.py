@@ -129,8 +129,8 @@ def test_the_handbook_answers_with_citations_and_refuses_what_it_does_not_say(
     base: str, admin: httpx.Client
 ) -> None:
     leave = admin.post("/ask", json={"question": LEAVE, "knowledge_bases": [base]}).json()
-    assert leave["verdict"] == "supported"
-    assert any("leave" in each["title"].lower() for each in leave["citations"]), leave["citations"]
+    assert leave["verdict"] in {"supported", "partial"}
+    assert "voluntary-leave-transfer-program.md" in json.dumps(leave["citations"])
     lunch = admin.post("/ask", json={"question": LUNCH, "knowledge_bases": [base]}).json()
     assert lunch["verdict"] == "refused"
     assert lunch["citations"] == []

@@ -1,0 +1,35 @@
+"""Pages while the database is away, for somebody who is signed in."""
+
+from typing import Any
+
+import pytest
+from django.db import OperationalError, connection
+from django.test import Client
+
+from cairn.accounts.models import User
+from tests.web.api.conftest import assert_problem
+
+pytestmark = pytest.mark.django_db
+
+
+def away(*_arguments: Any) -> Any:
+    raise OperationalError
+
+
+@pytest.mark.parametrize("path", ["/", "/library", "/account"])
+def test_a_page_says_to_come_again(path: str) -> None:
+    client = Client(raise_request_exception=False)
+    client.force_login(User.objects.create(username="mia"))
+    with connection.execute_wrapper(away):
+        page = client.get(path)
+    assert (page.status_code, page["Retry-After"]) == (503, "5")
+    assert "try again in a moment" in page.content.decode()
+
+
+def test_its_scripts_get_a_problem_document() -> None:
+    client = Client(raise_request_exception=False)
+    client.force_login(User.objects.create(username="mia"))
+    with connection.execute_wrapper(away):
+        answer = client.get("/api/v1/me")
+    assert_problem(answer, 503, "unavailable")
+    assert answer["Retry-After"] == "5"
