@@ -105,6 +105,8 @@ class Balancer:
         try:
             answer = await client.get(f"http://{server}/readyz", headers={"Connection": "close"})
             ready = answer.status_code == httpx.codes.OK
+        except httpx.TimeoutException:
+            return  # busy is not away
         except httpx.HTTPError:
             ready = False
         (self.ready.add if ready else self.ready.discard)(server)

@@ -4,7 +4,7 @@ import json
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -44,6 +44,10 @@ class Writing:
             respond_plainly(exchange)
             return
         self.asked += 1
+        with suppress(BrokenPipeError):  # whoever asked has gone, or was killed
+            self._write(exchange)
+
+    def _write(self, exchange: Exchange) -> None:
         words = answer_to(str(exchange.body["messages"][-1]["content"])).split(" ")
         exchange.start_stream()
         for place, word in enumerate(words):
@@ -83,7 +87,8 @@ class Site:
 
     def close(self) -> None:
         for each in (*self.webs.values(), *filter(None, [self.beat])):
-            each.kill()
+            if each.process.poll() is None:
+                each.kill()
 
 
 def told(response: httpx.Response) -> Iterator[tuple[str, Any]]:

@@ -5,10 +5,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import httpx
+import psutil
 import pytest
 
 from retrieval.conversations import INTERRUPTED
-from tests.installs import until
+from tests.backends import free_port
+from tests.installs import Helper, until
 from tests.web.cluster.load import Load
 from tests.web.cluster.site import QUESTION, Site, Writing, told
 
@@ -105,3 +107,30 @@ def test_an_answer_that_is_being_written_is_finished_before_a_graceful_end(site:
     assert site.webs[port].wait_end() == 0
     site.web(port).wait_ready()
     site.wait_balanced()
+
+
+def test_of_several_on_one_address_one_that_dies_is_replaced(site: Site) -> None:
+    port = free_port()
+    group = Helper(
+        site.install.data_dir,
+        "web",
+        "--port",
+        str(port),
+        "--workers",
+        "2",
+        **{**site.install.settings, "DRAIN_SECONDS": "0"},
+    )
+    with group:
+        group.wait_ready()
+        parent = psutil.Process(group.process.pid)
+        first = {child.pid for child in parent.children()}
+        assert len(first) == 2
+        victim = min(first)
+        psutil.Process(victim).kill()
+        until(lambda: len({child.pid for child in parent.children()} - {victim}) == 2)
+        with site.at(port) as client:
+            assert client.get("/me").status_code == 200
+        left = parent.children()
+        assert group.stop() == 0
+        _gone, alive = psutil.wait_procs(left, timeout=30)
+        assert alive == []
