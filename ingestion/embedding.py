@@ -17,6 +17,7 @@ import numpy as np
 
 from cairn.errors import TransientError, Unavailable
 from cairn.inference.protocols import Batching, Embedder, Vectors
+from cairn.telemetry.measured import model_errors_counted
 
 Watch = Callable[[int], None]
 """Called now and then with how many texts are done; what it raises gives up the rest."""
@@ -234,7 +235,8 @@ class Batcher:
             self._deliver(texts, vectors)
 
     def _vectors(self, texts: Sequence[_Text]) -> Vectors:
-        vectors = self.embedder.embed_documents([text.text for text in texts])
+        with model_errors_counted("embedding"):
+            vectors = self.embedder.embed_documents([text.text for text in texts])
         if len(vectors) != len(texts):
             raise Unavailable("The embedding model gave another number of vectors than it got texts.")
         return vectors

@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
@@ -15,6 +16,9 @@ from cairn.inference.protocols import Embedder, Vectors
 from cairn.library import storage
 from cairn.library.models import Chunk, Document, DocumentVersion
 from cairn.library.rendition import Rendition
+from cairn.telemetry.ids import bound
+from cairn.telemetry.measured import CHUNKS_INDEXED, READY, STAGE_SECONDS, job_ended
+from cairn.telemetry.tracing import step
 from ingestion import children, lifecycle, queue
 from ingestion.children import Contents
 from ingestion.chunking import ChunkDraft, chunk
@@ -52,6 +56,11 @@ def run(job_id: UUID) -> None:
 
 def process(lease: Lease) -> None:
     """What goes wrong with the file ends in the job's row."""
+    with bound(job_id=lease.job), step("job", job_id=str(lease.job), attempt=lease.attempt):
+        _process(lease)
+
+
+def _process(lease: Lease) -> None:
     log.info("job %s: attempt %d", lease.job, lease.attempt)
     fault_point(Fault.AFTER_CLAIM)
     try:
@@ -79,6 +88,7 @@ def _give_up(lease: Lease, rejection: DocumentRejected) -> None:
         lifecycle.hand_back(lease)
         return
     lifecycle.fail(lease, rejection)
+    job_ended(rejection.reason.value)
     log.info("job %s: failed, %s", lease.job, rejection.reason)
     remove_chunks(lease.version, engine().index)
 
@@ -91,6 +101,8 @@ def _later(lease: Lease, error: Exception) -> None:
         again = lifecycle.postpone(lease, reason, message, error=what)
     except (LeaseLost, Job.DoesNotExist):
         return
+    if not again:
+        job_ended(reason.value)
     log.warning(
         "job %s: %s in %s, %s", lease.job, type(error).__name__, stage, "again" if again else "failed"
     )
@@ -107,26 +119,35 @@ def _work(lease: Lease) -> None:
 
 def _make_searchable(lease: Lease, parts: Engine) -> None:
     version = lease.version
-    rendition, contents = _parse(lease)
+    with _stage("parse"):
+        rendition, contents = _parse(lease)
     fault_point(Fault.AFTER_PARSE)
     title = _title(version, rendition)
-    drafts = _chunk(lease, rendition, title, parts.embedder)
-    chunks = _save(version, rendition, drafts)
+    with _stage("chunk"):
+        drafts = _chunk(lease, rendition, title, parts.embedder)
+        chunks = _save(version, rendition, drafts)
     fault_point(Fault.AFTER_CHUNK)
-    vectors = _embed(lease, drafts, parts.embedder)
+    with _stage("embed"):
+        vectors = _embed(lease, drafts, parts.embedder)
     fault_point(Fault.AFTER_EMBED)
-    _index(lease, chunks, vectors, parts)
+    with _stage("index"):
+        _index(lease, chunks, vectors, parts)
     fault_point(Fault.BEFORE_FLIP)
     with transaction.atomic():
         replaced = lifecycle.activate(lease, title=title, generation=parts.generation)
         suggestions_replace(version)
         children.settle(version, contents)
+    job_ended(READY)
     fault_point(Fault.AFTER_FLIP)
     if contents.sources:
         children.start(version)
     if replaced is not None:
         remove_chunks(replaced, parts.index)
     fault_point(Fault.AFTER_CLEANUP)
+
+
+def _stage(name: str) -> AbstractContextManager[object]:
+    return step(name, STAGE_SECONDS.labels(name))
 
 
 def _parse(lease: Lease) -> tuple[Rendition, Contents]:
@@ -254,7 +275,9 @@ def _index(lease: Lease, chunks: Sequence[Chunk], vectors: Vectors, parts: Engin
     document = Document.objects.select_related("knowledge_base").get(pk=lease.version.document_id)
     points = points_of(document, chunks, vectors)
     for start in range(0, len(points), INDEX_BATCH):
-        parts.index.upsert(points[start : start + INDEX_BATCH])
+        batch = points[start : start + INDEX_BATCH]
+        parts.index.upsert(batch)
+        CHUNKS_INDEXED.inc(len(batch))
         fault_point(Fault.AFTER_UPSERT)
         if start + INDEX_BATCH < len(points):
             lease.progress(start + INDEX_BATCH)

@@ -479,7 +479,8 @@ def document_delete(
         return _erasure(f"document:{document.id}", principal)
 
 
-def knowledge_base_delete(*, knowledge_base: KnowledgeBase, principal: Principal) -> Receipt:
+def knowledge_base_delete(*, knowledge_base: KnowledgeBase, principal: Principal | None) -> Receipt:
+    """No principal: by somebody at the server's own command line."""
     with transaction.atomic():
         changed = KnowledgeBase.objects.filter(pk=knowledge_base.pk, deleted_at=None).update(
             deleted_at=timezone.now()

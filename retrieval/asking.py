@@ -17,6 +17,8 @@ from cairn.audit.services import record
 from cairn.errors import InvalidInput, error_coded
 from cairn.library.models import Document, Grounding, KnowledgeBase
 from cairn.settings import environment
+from cairn.telemetry.ids import BoundWhile, current_ids
+from cairn.telemetry.tracing import StepWhile
 from retrieval.answering import answer
 from retrieval.answering.pipeline import EVIDENCE_TOKENS
 from retrieval.answering.reading import answerability
@@ -101,7 +103,10 @@ def ask(
     most = min(filter(None, (max_tokens, environment().answer_max_tokens)))
     writing = replace(parts, chat=in_background(parts.chat)) if background else parts
     events = _events(message, scope, filters, writing, history=said, max_tokens=most)
-    return Exchange(message, kept(message, scope, events, parts, passes_on=passes_on))
+    # Made here, where the request is known: another thread will ask for the events.
+    steps = StepWhile(events, "answer", answer_id=str(message.id))
+    answering = kept(message, scope, steps, parts, passes_on=passes_on)
+    return Exchange(message, BoundWhile(answering, **{**current_ids(), "answer_id": message.id}))
 
 
 def asked_again(*, principal: Principal, question: str, knowledge_bases: Collection[object] | None) -> Answer:

@@ -11,6 +11,8 @@ from django.utils import timezone
 
 from cairn.access.rules import documents_for
 from cairn.access.scope import Scope
+from cairn.telemetry.ids import close_iterator
+from cairn.telemetry.measured import ANSWER_SECONDS, FIRST_TOKEN_SECONDS, answer_ended
 from retrieval.conversations import ERASED
 from retrieval.engine import Engine
 from retrieval.gaps.recording import refusal_record
@@ -104,14 +106,19 @@ def kept(
             match event:
                 case Done():
                     _save(message, event.answer, scope, draft.hits, parts, passes_on=passes_on)
+                    _measure(event.answer)
                     ended = True
                 case Failed():
                     draft.keep(state=MessageState.FAILED, reason=event.message)
+                    answer_ended("failed")
                     ended = True
             yield event
     finally:
+        close_iterator(events)
         if not ended:
-            draft.keep(**(_told_to_end(message) or {"state": MessageState.STOPPED}))
+            ending = _told_to_end(message) or {"state": MessageState.STOPPED}
+            draft.keep(**ending)
+            answer_ended(ending["state"])
 
 
 def _told_to_end(message: Message) -> dict[str, Any] | None:
@@ -119,6 +126,13 @@ def _told_to_end(message: Message) -> dict[str, Any] | None:
     told = Message.objects.filter(pk=message.pk, state__in=(MessageState.STOPPED, MessageState.FAILED))
     row = told.first()
     return {"state": row.state, "reason": row.reason} if row else None
+
+
+def _measure(answer: Answer) -> None:
+    answer_ended(answer.verdict)
+    ANSWER_SECONDS.observe(answer.timings.total_ms / 1000)
+    if answer.timings.first_token_ms is not None:
+        FIRST_TOKEN_SECONDS.observe(answer.timings.first_token_ms / 1000)
 
 
 def _save(

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from cairn.errors import ConfigurationError, Unavailable
 from cairn.inference.protocols import Reranker
+from cairn.telemetry.measured import model_failed
 from retrieval.rarely import Rarely
 from retrieval.types import Hit
 
@@ -19,6 +20,7 @@ def reranked(query: str, hits: Sequence[Hit], reranker: Reranker | None) -> list
     try:
         scores = reranker.scores(query, [_read_text(hit) for hit in hits])
     except (Unavailable, ConfigurationError) as error:
+        model_failed("reranker")
         _trouble.warn(f"not reranked: {error.message}")
         return list(hits)
     scored = [

@@ -8,6 +8,8 @@ from cairn.access.scope import Scope
 from cairn.errors import InvalidInput
 from cairn.library.cells import CellLine
 from cairn.library.models import Chunk
+from cairn.telemetry.measured import SEARCH_SECONDS, model_errors_counted
+from cairn.telemetry.tracing import step
 from retrieval.bm25 import query_sparse
 from retrieval.dating import date_said
 from retrieval.duplicates import Wording
@@ -46,7 +48,13 @@ def search(
     text = cleaned(query)
     if not scope or limit < 1:
         return []
-    parts = parts or engine()
+    with step("search", SEARCH_SECONDS):
+        return _searched(text, scope, filters, limit, ranking, parts or engine())
+
+
+def _searched(
+    text: str, scope: Scope, filters: Filters, limit: int, ranking: Ranking, parts: Engine
+) -> list[Hit]:
     if ranking is not Ranking.HYBRID:
         return _found(text, scope, filters, limit, ranking, parts)
     phrases = phrases_in(text)
@@ -62,7 +70,9 @@ def choice_of(limit: int) -> int:
 def _found(
     text: str, scope: Scope, filters: Filters, limit: int, ranking: Ranking, parts: Engine
 ) -> list[Hit]:
-    dense, sparse = parts.embedder.embed_query(text), query_sparse(text)
+    with model_errors_counted("embedding"):
+        dense = parts.embedder.embed_query(text)
+    sparse = query_sparse(text)
     depth, hits = max(LEAST_CANDIDATES, CANDIDATES_PER_HIT * limit), list[Hit]()
     for _ in range(ROUNDS):
         found = parts.index.query(dense, sparse, scope=scope, filters=filters, limit=depth)

@@ -12,6 +12,7 @@ from django.http import HttpRequest
 from cairn.errors import PayloadTooLarge
 from cairn.forwarded import Forwarded
 from cairn.settings import environment
+from cairn.telemetry.requests import Identified
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -86,7 +87,9 @@ class _Exchange:
 
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "cairn.settings.django")
-application = Forwarded(
-    BodyLimit(get_asgi_application(), limit=(environment().upload_max_mb << 20) + FORM_BYTES),
-    trusted=environment().trusted_proxies,
+application = Identified(
+    Forwarded(
+        BodyLimit(get_asgi_application(), limit=(environment().upload_max_mb << 20) + FORM_BYTES),
+        trusted=environment().trusted_proxies,
+    )
 )

@@ -6,6 +6,7 @@ from enum import Enum, auto
 
 from cairn.errors import ConfigurationError, Unavailable
 from cairn.inference.protocols import Inference, NaturalLanguageInference
+from cairn.telemetry.measured import model_failed
 from retrieval.rarely import Rarely
 
 ENTAILED = 0.7
@@ -27,6 +28,7 @@ def meanings(model: NaturalLanguageInference, pairs: Sequence[tuple[str, str]]) 
     try:
         return [_meaning(found) for found in model.infer(pairs)]
     except (Unavailable, ConfigurationError) as error:
+        model_failed("grounding")
         _trouble.warn(f"sentences are checked by their embeddings: {error.message}")
         return None
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 
 from cairn.errors import ConfigurationError, Unavailable
 from cairn.inference.protocols import AnswerReader, Embedder
+from cairn.telemetry.measured import model_failed
 from retrieval.answering.answerability import RuleAnswerability
 from retrieval.answering.calibration import Calibration
 from retrieval.answering.lexicon import language_of
@@ -63,6 +64,7 @@ class ReadAnswerability:
         try:
             return self.reader.answerable(question, texts) if texts else []
         except (Unavailable, ConfigurationError) as error:
+            model_failed("answer_reader")
             _trouble.warn(f"judged by rules alone: {error.message}")
             return []
 

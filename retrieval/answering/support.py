@@ -15,6 +15,7 @@ from functools import cached_property
 import numpy as np
 
 from cairn.inference.protocols import Embedder, NaturalLanguageInference, Vectors
+from cairn.telemetry.tracing import step
 from retrieval.answering.copies import Change, followed, swapped, turned
 from retrieval.answering.entailment import Meaning, meanings
 from retrieval.answering.evidence import Passage
@@ -108,6 +109,10 @@ class SentenceChecker:
 
     def check(self, sentence: str, cited: Sequence[int]) -> Support:
         """Cited passages that support it, else the best other passage that does."""
+        with step("check sentence"):
+            return self._checked(sentence, cited)
+
+    def _checked(self, sentence: str, cited: Sequence[int]) -> Support:
         scored = self._scored(sentence)
         if reason := self._twists(sentence):
             return Support(reason=self._conflict(sentence, scored[0]) or reason)

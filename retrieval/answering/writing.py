@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 
 from cairn.errors import Unavailable
 from cairn.inference.protocols import Embedder, NaturalLanguageInference
+from cairn.telemetry.measured import model_failed
+from cairn.telemetry.tracing import StepWhile
 from retrieval.answering.differing import differences
 from retrieval.answering.drafting import FLAG, Draft
 from retrieval.answering.evidence import Passage, passages
@@ -163,6 +165,7 @@ def _generated(
     try:
         yield from _drafted(writer, course, draft, checker, part, evidence)
     except Unavailable as error:
+        model_failed("chat")
         course.failure = error
 
 
@@ -179,7 +182,8 @@ def _drafted(
     course.prompt_tokens += sum(writer.chat.count_tokens(str(message.content)) for message in messages)
     course.called = True
     sentences = SentenceStream()
-    pieces = writer.chat.stream(messages, max_tokens=writer.max_tokens)
+    written = writer.chat.stream(messages, max_tokens=writer.max_tokens)
+    pieces = StepWhile(written, "write", model=writer.chat.name)
     try:
         checker.prepare()
         place: int | None = None
@@ -198,9 +202,7 @@ def _drafted(
         for unit in sentences.close():
             yield from draft.take(unit, last=True)
     finally:
-        close = getattr(pieces, "close", None)
-        if close is not None:
-            close()
+        pieces.close()
 
 
 def _circles(pending: str) -> bool:

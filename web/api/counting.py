@@ -12,6 +12,7 @@ from django.urls import URLPattern
 from ninja import NinjaAPI
 
 from cairn.errors import CairnError
+from cairn.telemetry.tracing import request_routed
 from web.api.metrics import request_counted
 from web.api.problems import MethodNotAllowed
 
@@ -52,5 +53,6 @@ def _finished(
         allowed = response["Allow"]
         response = told(MethodNotAllowed())
         response["Allow"] = allowed
+    request_routed(request.method or "", route, response.status_code)
     request_counted(method=request.method or "", route=route, status=response.status_code, began=began)
     return response

@@ -1,8 +1,11 @@
 """Generations of the vector index: building one beside that which answers, and changing over. For admins."""
 
+import base64
 from datetime import datetime
 from typing import Annotated, Any
+from uuid import UUID
 
+import numpy as np
 from django.db.models.functions import Now
 from django.http import HttpRequest
 from ninja import Router, Status
@@ -10,6 +13,7 @@ from pydantic import BaseModel, Field, StringConstraints
 
 from cairn.access.lookup import knowledge_base_for, scope_for
 from cairn.audit.services import record
+from cairn.errors import NotFound
 from ingestion.reindexing.comparing import generation_compare
 from ingestion.reindexing.contents import progress
 from ingestion.reindexing.services import (
@@ -21,7 +25,7 @@ from ingestion.reindexing.services import (
 from retrieval.answering.calibration import Calibration, calibration_for
 from retrieval.calibrating import calibration_forget, calibration_of, calibration_set
 from retrieval.evaluation.gold import GoldQuestion
-from retrieval.index.factory import active_generation, choice_of, unlike_configured
+from retrieval.index.factory import active_generation, choice_of, open_indexes, unlike_configured
 from retrieval.models import GenerationState, IndexGeneration
 from web.api.fields import Body, Id, Yes
 from web.auth import needs, principal_of
@@ -48,6 +52,19 @@ class Nothing(Body):
 class Gold(Body):
     knowledge_base: Id
     questions: Annotated[list[GoldQuestion], Field(min_length=1, max_length=2000)]
+
+
+class Which(Body):
+    generation: UUID
+    chunks: Annotated[list[UUID], Field(min_length=1, max_length=1000)]
+
+
+class Numbers(BaseModel):
+    """`vectors`: little-endian 32-bit floats in base64, `dimension` of them for each of `chunks`."""
+
+    dimension: int
+    chunks: list[str]
+    vectors: str
 
 
 class Comparison(BaseModel):
@@ -135,6 +152,22 @@ def cancel(request: HttpRequest, generation_id: str) -> Status[Generation]:
     """Ends its build, if there is one, and removes its files. 409 for the one that answers."""
     row = generation_remove(generation=generation_id, principal=principal_of(request))
     return Status(202, Generation.of(row))
+
+
+@router.post("/vectors", response=Numbers, auth=ADMINS)
+def vectors(request: HttpRequest, payload: Which) -> Numbers:  # noqa: ARG001
+    """For a backup: the embeddings of those chunks that are in the generation, which has to be the active
+    one; else 404."""
+    answering = active_generation()
+    if answering.id != payload.generation:
+        raise NotFound
+    found = open_indexes.of(answering).vectors(payload.chunks)
+    numbers = b"".join(np.ascontiguousarray(vector, "<f4").tobytes() for vector in found.values())
+    return Numbers(
+        dimension=answering.dimension,
+        chunks=[str(chunk) for chunk in found],
+        vectors=base64.b64encode(numbers).decode("ascii"),
+    )
 
 
 @router.post("/compare", response=Comparison, auth=ADMINS)

@@ -1,9 +1,13 @@
 """Numbers for Prometheus. Labels are routes and states, never ids or text."""
 
 import time
+from datetime import datetime
 from ipaddress import ip_address
+from shutil import disk_usage
+from typing import Any
 
-from django.db.models import Count, Min, Sum
+from django.conf import settings
+from django.db.models import Count, Min, QuerySet, Sum
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.views.decorators.http import require_safe
@@ -11,7 +15,10 @@ from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, Counter, Gauge, His
 
 from cairn.errors import CairnError, NotSignedIn
 from cairn.library.models import Document, DocumentVersion
-from ingestion.models import Job, Stage
+from ingestion import queue
+from ingestion.models import Job, Lane, Receipt, ReceiptState, Stage
+from ingestion.reindexing.contents import progress
+from retrieval.models import GenerationState, IndexGeneration, Message, MessageState
 from web.api.problems import problem
 from web.auth import BearerKey
 from web.verifying.running import last_result
@@ -24,6 +31,13 @@ DOCUMENTS = Gauge("cairn_documents", "Documents that are not deleted")
 LEAKS = Gauge("cairn_access_leaks", "Leaks that the last access check found; -1: none ran")
 CHECKED = Gauge("cairn_access_check_age_seconds", "Age of the last result of an access check")
 CHUNKS = Gauge("cairn_chunks", "Chunks that may answer")
+RUNNING = Gauge("cairn_answers_running", "Answers that are being written now")
+FREE = Gauge("cairn_data_free_bytes", "Room left on the disk of DATA_DIR")
+QUEUE = Gauge("cairn_queue_jobs", "What waits in a queue", ["queue"])
+QUEUE_AGE = Gauge("cairn_queue_age_seconds", "For how long the first in a queue waits", ["queue"])
+GENERATIONS = Gauge("cairn_index_generations", "Generations of the vector index by state", ["state"])
+GENERATION_AGE = Gauge("cairn_index_age_seconds", "Since when the active generation answers; -1: none does")
+BUILDING = Gauge("cairn_index_building_chunks", "Chunks of the generation that is being built", ["part"])
 
 
 def request_counted(*, method: str, route: str, status: int, began: float) -> None:
@@ -57,15 +71,50 @@ def _is_local(request: HttpRequest) -> bool:
 
 
 def _measure() -> None:
+    """What the tables know, whichever process is asked."""
     checked = last_result()
     LEAKS.set(len(checked.leaks) if checked else -1)
-    CHECKED.set((timezone.now() - checked.created_at).total_seconds() if checked else -1)
+    CHECKED.set(_age(checked.created_at) if checked else -1)
     stages = dict(Job.objects.order_by().values_list("stage").annotate(count=Count("id")))
     for stage in Stage:
         JOBS.labels(stage.value).set(stages.get(stage.value, 0))
-    oldest = Job.objects.filter(stage=Stage.QUEUED).aggregate(at=Min("created_at"))["at"]
-    WAITING.set((timezone.now() - oldest).total_seconds() if oldest else 0)
     present = Document.objects.present()
     DOCUMENTS.set(present.count())
     answering = DocumentVersion.objects.filter(pk__in=present.values("active_version"))
     CHUNKS.set(answering.aggregate(chunks=Sum("chunk_count"))["chunks"] or 0)
+    RUNNING.set(Message.objects.filter(state=MessageState.RUNNING).count())
+    FREE.set(disk_usage(settings.DATA_DIR).free)
+    _measure_queues()
+    _measure_index()
+
+
+def _measure_queues() -> None:
+    oldest = _found(Job.objects.queued())
+    WAITING.set(oldest[1])
+    queues = {lane.value: _found(Job.objects.queued().filter(lane=lane)) for lane in Lane}
+    queues[queue.MAINTENANCE] = _found(Receipt.objects.filter(state=ReceiptState.PENDING))
+    for name, (depth, age) in queues.items():
+        QUEUE.labels(name).set(depth)
+        QUEUE_AGE.labels(name).set(age)
+
+
+def _found(waiting: "QuerySet[Any]") -> tuple[int, float]:
+    """How many, and for how many seconds the first of them waits."""
+    told = waiting.order_by().aggregate(count=Count("pk"), at=Min("created_at"))
+    return told["count"], _age(told["at"]) if told["at"] else 0
+
+
+def _measure_index() -> None:
+    states = dict(IndexGeneration.objects.order_by().values_list("state").annotate(count=Count("id")))
+    for state in GenerationState:
+        GENERATIONS.labels(state.value).set(states.get(state.value, 0))
+    active = IndexGeneration.objects.filter(state=GenerationState.ACTIVE).first()
+    GENERATION_AGE.set(_age(active.activated_at) if active and active.activated_at else -1)
+    building = IndexGeneration.objects.filter(state=GenerationState.BUILDING).first()
+    done, total = progress(building) if building else (0, 0)
+    BUILDING.labels("done").set(done)
+    BUILDING.labels("total").set(total)
+
+
+def _age(moment: datetime) -> float:
+    return max(0.0, (timezone.now() - moment).total_seconds())

@@ -50,10 +50,10 @@ def client(reporter: Reporter, *, command: str) -> Iterator[Connected]:
         except DataDirHeld as held:  # somebody was faster
             holder = held.holder
         else:
-            with _stopping(runtime), _signed_in(runtime.url) as api:
+            with _stopping(runtime), signed_in(runtime.url) as api:
                 yield Connected(api, own=True)
             return
-    with _signed_in(_url_of(holder)) as api:
+    with signed_in(url_of(holder)) as api:
         yield Connected(api, own=False)
 
 
@@ -66,7 +66,7 @@ def _stopping(runtime: "Runtime") -> Iterator[None]:
 
 
 @contextmanager
-def _signed_in(url: str) -> Iterator[Api]:
+def signed_in(url: str) -> Iterator[Api]:
     """A key for as long as the command runs. It comes from the database: who may read that, is trusted."""
     with Api(url) as waiting:
         waiting.get("/healthz")  # answers once the tables are there
@@ -82,7 +82,7 @@ def _signed_in(url: str) -> Iterator[Api]:
         api_key_revoke(user=user, key_id=row.id)
 
 
-def _url_of(holder: Holder | None) -> str:
+def url_of(holder: Holder | None) -> str:
     """Waits for a server that is only starting."""
     give_up = time.monotonic() + _PATIENCE
     while time.monotonic() < give_up:

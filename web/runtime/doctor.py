@@ -33,6 +33,7 @@ from retrieval.index.factory import choice_of, unlike_configured
 from retrieval.models import GenerationState, IndexGeneration
 from web.runtime.api import Api
 from web.runtime.lock import holder_of
+from web.runtime.unfinished import require_finished
 
 PACKAGES = (
     "cairn",
@@ -97,6 +98,7 @@ def _packages() -> str:
 
 def _data_dir() -> str:
     folder = Path(settings.DATA_DIR)
+    require_finished()
     probe = folder / "tmp" / "doctor"
     probe.write_bytes(b"x")
     probe.unlink()

@@ -10,6 +10,7 @@ from django.conf import settings
 
 from cairn.errors import Unavailable
 from cairn.settings import Environment, environment
+from cairn.telemetry.tracing import tracing_start, tracing_stop
 from ingestion.lifecycle import stopping
 from ingestion.sweeper import leases_release_all
 from retrieval.asking import answers_interrupt
@@ -23,6 +24,7 @@ from web.runtime.lock import DataDirLock
 from web.runtime.progress import Reporter, SilentReporter
 from web.runtime.sample import sample_load, sample_state
 from web.runtime.server import WebServer, listen, url_of
+from web.runtime.unfinished import require_finished
 from web.runtime.workers import Workers, broker_is_in_process
 
 _STOP_SECONDS = 3.0  # of the five that a clean end may take
@@ -62,6 +64,8 @@ class Runtime:
     def _start(self) -> None:
         collecting.loading_begins()
         self._lock.acquire(self._command)
+        tracing_start(environment(), role="web")
+        require_finished()
         listener = listen(self._host, self._port)
         self._server = WebServer(listener)
         outside = is_outside(listener)
@@ -140,6 +144,7 @@ class Runtime:
         parts = [part for part in (self._server, self._workers) if part is not None]
         _together([partial(part.stop, _STOP_SECONDS) for part in parts])
         self._loading.close()
+        tracing_stop()
         self._report.close()
         self._lock.release()
 

@@ -18,6 +18,7 @@ from celery.platforms import EX_FAILURE
 from celery.worker import WorkController, state
 from django.db import DatabaseError, connections
 from kombu.exceptions import OperationalError
+from prometheus_client import start_http_server
 
 import cairn.audit.tasks  # noqa: F401 - the worker finds its tasks imported
 import ingestion.tasks  # noqa: F401
@@ -25,6 +26,7 @@ import web.tasks  # noqa: F401
 from cairn.celery import app
 from cairn.errors import ConfigurationError, Unavailable
 from cairn.settings import environment
+from cairn.telemetry.tracing import tracing_start, tracing_stop
 from ingestion import queue
 from ingestion.lifecycle import stopping
 from ingestion.ticking import clock_release
@@ -59,6 +61,7 @@ def worker_run(*, queues: Sequence[str], concurrency: int, reporter: Reporter) -
     """Until a signal asks for the end. Raises CairnError with nothing left running."""
     require_shared_broker()
     require_shared_index()
+    tracing_start(environment(), role="worker")
     wanted = _known_queues(queues)
     require_migrated()
     _require_broker()
@@ -79,6 +82,7 @@ def worker_run(*, queues: Sequence[str], concurrency: int, reporter: Reporter) -
         without_gossip=True,
     )
     _end_on_signals()
+    _serve_metrics()
     reporter.ready(f"Working on {', '.join(wanted)}, {concurrency} at once", queues=wanted, pid=os.getpid())
     try:
         worker.start()
@@ -87,6 +91,7 @@ def worker_run(*, queues: Sequence[str], concurrency: int, reporter: Reporter) -
     finally:
         stopping.set()
         parts.close()
+        tracing_stop()
 
 
 def beat_run(*, reporter: Reporter) -> None:
@@ -100,6 +105,16 @@ def beat_run(*, reporter: Reporter) -> None:
     finally:
         with suppress(DatabaseError):
             clock_release(TurnTaking.own)
+
+
+def _serve_metrics() -> None:
+    """Its own figures: the web process cannot know them."""
+    if where := environment().worker_metrics:
+        host, _, port = where.rpartition(":")
+        try:
+            start_http_server(int(port), host.strip("[]"))
+        except (OSError, OverflowError) as error:
+            raise ConfigurationError(f"WORKER_METRICS names {where}, which cannot be had: {error}") from error
 
 
 def require_shared_broker() -> None:

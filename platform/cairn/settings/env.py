@@ -217,6 +217,19 @@ class Environment(BaseSettings):
     followed_at_once: int = Field(50, ge=0, description="Imports, jobs and queues that one user may watch")
     cairn_fault: str = Field("", description="For tests: kill the worker at this point of a job")
     log_level: str = Field("WARNING", description="INFO tells of each job")
+    log_format: Literal["plain", "json"] = Field("plain", description="json: an object per line, with ids")
+    worker_metrics: str | None = Field(
+        None,
+        pattern=r"^(\d{1,3}(\.\d{1,3}){3}|\[[0-9a-fA-F:]+\]):\d{1,5}$",
+        description="Address and port at which workers tell Prometheus their figures, such as 0.0.0.0:9100",
+    )
+    otel_exporter_otlp_endpoint: str | None = Field(
+        None, description="Server that takes OpenTelemetry's traces over HTTP, such as http://otel:4318"
+    )
+    otel_exporter_otlp_headers: SecretStr | None = Field(
+        None, description="What it wants in the header, such as authorization=Bearer …; comma-separated"
+    )
+    otel_service_name: str = Field("cairn", description="Name of this install in traces")
     sample_knowledge_base: bool = Field(True, description="Load docs/ as 'Cairn help' at first start")
 
     @model_validator(mode="after")

@@ -69,6 +69,7 @@ _VERIFIED = {
     "text": "So.",
     "until": "2999-12-31",
 }
+_NOWHERE = "00000000-0000-4000-8000-000000000000"
 _UPLOAD = {"file": "file"}
 _SCIM = "urn:ietf:params:scim:schemas:core:2.0:{}"
 _SCIM_PATCH = {
@@ -171,6 +172,8 @@ ROUTES: list[Route] = [
     api("GET", "/index", Guard.ADMIN),
     api("POST", "/index/generations", Guard.ADMIN, body={}),
     api("DELETE", "/index/generations/{generation_id}", Guard.ADMIN),
+    api("POST", "/index/vectors", Guard.ADMIN, reads=True, lets_in=404,
+        body={"generation": _NOWHERE, "chunks": [_NOWHERE]}),
     api("POST", "/index/compare", Guard.ADMIN, body=_COMPARE, lets_in=409),
     api("GET", "/index/calibration", Guard.ADMIN),
     api("PUT", "/index/calibration", Guard.ADMIN, body=_CALIBRATION),

@@ -1,0 +1,21 @@
+"""Log records as JSON, a line each: where they come from, and what they are about by its id."""
+
+import json
+import logging
+from datetime import UTC, datetime
+
+from cairn.telemetry.ids import current_ids
+
+
+class JsonFormatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        said: dict[str, object] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+            **current_ids(),
+        }
+        if record.exc_info:
+            said["exception"] = self.formatException(record.exc_info)
+        return json.dumps(said, ensure_ascii=False)

@@ -1,0 +1,145 @@
+"""Spans, sent over OTLP where an endpoint is configured. They carry ids and numbers, never text."""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, Final, TypeVar
+
+from opentelemetry import trace
+from opentelemetry.trace import Span, SpanKind, Status, StatusCode
+from prometheus_client import Histogram
+
+from cairn.errors import ConfigurationError
+from cairn.settings import Environment
+from cairn.telemetry.ids import close_iterator
+
+try:  # the extra `otel`
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+    from opentelemetry.sdk.resources import Resource
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor
+    from requests import Session
+except ImportError:
+    TracerProvider = None  # type: ignore[assignment,misc]
+
+_T = TypeVar("_T")
+_tracer: Final = trace.get_tracer("cairn")
+_PATH: Final = "/v1/traces"
+_SECONDS: Final = 5
+
+
+class _Running:
+    provider: Any = None
+
+
+def tracing_start(environment: Environment, *, role: str) -> None:
+    """Once in a process. Raises ConfigurationError where an endpoint is set and the packages are missing."""
+    endpoint = environment.otel_exporter_otlp_endpoint
+    if endpoint is None or _Running.provider is not None:
+        return
+    if TracerProvider is None:
+        raise ConfigurationError(
+            'OTEL_EXPORTER_OTLP_ENDPOINT is set, but not the packages for it: pip install "cairn[otel]".'
+        )
+    session = Session()
+    session.trust_env = False  # proxies of the environment are for other hosts
+    exporter = OTLPSpanExporter(
+        endpoint=endpoint.rstrip("/").removesuffix(_PATH) + _PATH,
+        headers=_headers(environment),
+        timeout=_SECONDS,
+        session=session,
+    )
+    resource = Resource({"service.name": environment.otel_service_name, "cairn.role": role})
+    _Running.provider = TracerProvider(resource=resource, shutdown_on_exit=False)
+    _Running.provider.add_span_processor(BatchSpanProcessor(exporter))
+    trace.set_tracer_provider(_Running.provider)
+
+
+def _headers(environment: Environment) -> dict[str, str]:
+    """As OpenTelemetry writes them: name=value, separated by commas."""
+    given = environment.otel_exporter_otlp_headers
+    pairs = given.get_secret_value().split(",") if given else []
+    return {name.strip(): value.strip() for name, _, value in (pair.partition("=") for pair in pairs)}
+
+
+def tracing_stop() -> None:
+    """Sends what has not been sent."""
+    if _Running.provider is not None:
+        _Running.provider.force_flush(_SECONDS * 1000)
+
+
+@contextmanager
+def step(name: str, seconds: Histogram | None = None, **attributes: str | int | float) -> Iterator[Span]:
+    """A part of the work: a span, and its time in the histogram. Errors are named by their kind only."""
+    with (
+        _tracer.start_as_current_span(
+            name, attributes=attributes, record_exception=False, set_status_on_exception=False
+        ) as span,
+        _timed(seconds),
+    ):
+        try:
+            yield span
+        except Exception as error:
+            _mark(span, error)
+            raise
+
+
+@contextmanager
+def _timed(seconds: Histogram | None) -> Iterator[None]:
+    if seconds is None:
+        yield
+        return
+    with seconds.time():
+        yield
+
+
+def _mark(span: Span, error: BaseException) -> None:
+    """Messages may quote what somebody wrote."""
+    span.set_status(Status(StatusCode.ERROR))
+    span.set_attribute("error.type", type(error).__name__)
+
+
+class StepWhile(Iterator[_T]):
+    """A span over all that an iterator does, also where several threads ask it for its items."""
+
+    def __init__(self, events: Iterator[_T], name: str, **attributes: str) -> None:
+        self._events = events
+        self._span = _tracer.start_span(name, attributes=attributes)
+
+    def __next__(self) -> _T:
+        try:
+            with self._current():
+                return next(self._events)
+        except StopIteration:
+            self._span.end()
+            raise
+        except Exception as error:
+            _mark(self._span, error)
+            self._span.end()
+            raise
+
+    def close(self) -> None:
+        try:
+            with self._current():
+                close_iterator(self._events)
+        finally:
+            if self._span.is_recording():
+                self._span.end()
+
+    def _current(self) -> AbstractContextManager[Span]:
+        return trace.use_span(self._span, record_exception=False, set_status_on_exception=False)
+
+
+def request_span(method: str) -> AbstractContextManager[Span]:
+    return _tracer.start_as_current_span(
+        method, kind=SpanKind.SERVER, record_exception=False, set_status_on_exception=False
+    )
+
+
+def request_routed(method: str, route: str, status: int) -> None:
+    """Names the span of the request by its route: a path would tell of what."""
+    span = trace.get_current_span()
+    if span.is_recording():
+        span.update_name(f"{method} {route}")
+        span.set_attributes(
+            {"http.request.method": method, "http.route": route, "http.response.status_code": status}
+        )

@@ -1,0 +1,80 @@
+"""Which request, job and answer a record is about."""
+
+import json
+import logging
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import httpx
+import pytest
+
+from cairn.settings import Environment
+from cairn.telemetry.ids import BoundWhile, bound, current_ids
+from cairn.telemetry.logs import JsonFormatter
+from cairn.telemetry.requests import Identified
+from tests.backends import free_port
+from web.runtime import separate
+
+
+def record(message: str = "job %s", *given: object, failed: bool = False) -> dict[str, Any]:
+    exc_info = None
+    if failed:
+        try:
+            raise ValueError("broken")
+        except ValueError:
+            exc_info = sys.exc_info()
+    made = logging.LogRecord("ingestion.x", logging.WARNING, __file__, 1, message, given, exc_info)
+    said: dict[str, Any] = json.loads(JsonFormatter().format(made))
+    return said
+
+
+def test_a_record_is_one_object_with_the_ids_of_what_goes_on() -> None:
+    with bound(request_id="r"), bound(job_id=7):
+        said = record("job %s", 7)
+    assert (said["level"], said["logger"], said["message"]) == ("WARNING", "ingestion.x", "job 7")
+    assert (said["request_id"], said["job_id"]) == ("r", "7")
+    assert "request_id" not in record("quiet")
+    assert "ValueError: broken" in record("failed", failed=True)["exception"]
+    assert "\n" not in JsonFormatter().format(
+        logging.LogRecord("x", logging.INFO, "", 1, "two\nlines", (), None)
+    )
+
+
+def test_an_iterator_has_its_ids_in_whichever_thread_asks_it() -> None:
+    def events() -> Iterator[str]:
+        while True:
+            yield current_ids().get("answer_id", "")
+
+    answers = BoundWhile(events(), answer_id="a")
+    with ThreadPoolExecutor(2) as threads:
+        found = [threads.submit(next, answers).result() for _ in range(4)]
+    assert found == ["a"] * 4
+    assert "answer_id" not in current_ids(), "not in between"
+    answers.close()
+
+
+async def test_each_request_gets_an_id_that_no_client_chooses() -> None:
+    seen: list[str] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        seen.append(current_ids()["request_id"])
+        await send({"type": "http.response.start", "status": 204, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    transport = httpx.ASGITransport(Identified(app))
+    async with httpx.AsyncClient(transport=transport, base_url="http://cairn") as client:
+        answers = [await client.get("/", headers={"X-Request-ID": "mine"}) for _ in range(2)]
+    assert [answer.headers["x-request-id"] for answer in answers] == seen
+    assert len({*seen, "mine"}) == 3
+
+
+def test_a_worker_tells_its_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    port = free_port()
+    given = Environment(worker_metrics=f"127.0.0.1:{port}")
+    monkeypatch.setattr(separate, "environment", lambda: given)
+    separate._serve_metrics()
+    assert "cairn_chunks_indexed_total" in httpx.get(f"http://127.0.0.1:{port}/", trust_env=False).text
+    with pytest.raises(separate.ConfigurationError, match="WORKER_METRICS"):
+        separate._serve_metrics()

@@ -1,0 +1,108 @@
+"""Only a backup that is whole, and as it was written, is taken for one."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from cairn.errors import ConfigurationError, InvalidInput
+from web.backup import restoring
+from web.backup.erasures import erasures_in
+from web.backup.layout import FILES, MANIFEST, SQLITE, SUMS, Manifest, seal, verified
+
+
+def manifest(**changes: object) -> Manifest:
+    told = {
+        "cairn": "0.1.0",
+        "made_at": datetime(2026, 1, 1, tzinfo=UTC),
+        "database": "sqlite",
+        "migrations": [],
+        "generation": None,
+        "documents": 1,
+        "files": 1,
+        "vectors": 0,
+        "secret_key": False,
+        "missing": [],
+    }
+    return Manifest.model_validate(told | changes)
+
+
+@pytest.fixture
+def backup(tmp_path: Path) -> Path:
+    folder = tmp_path / "backup"
+    original = folder / FILES / "originals" / "ab" / "x"
+    original.parent.mkdir(parents=True)
+    original.write_bytes(b"minutes")
+    (folder / SQLITE).write_bytes(b"tables")
+    seal(folder, manifest())
+    return folder
+
+
+def test_it_is_whole_and_private(backup: Path) -> None:
+    assert verified(backup) == manifest()
+    assert {path.stat().st_mode & 0o777 for path in backup.rglob("*") if path.is_file()} == {0o600}
+
+
+def _cut(backup: Path) -> None:
+    (backup / SQLITE).write_bytes(b"table")
+
+
+def _lost(backup: Path) -> None:
+    (backup / FILES / "originals/ab/x").unlink()
+
+
+def _added(backup: Path) -> None:
+    (backup / FILES / "originals/ab/y").write_bytes(b"planted")
+
+
+def _linked(backup: Path) -> None:
+    (backup / FILES / "originals/ab/y").symlink_to("/etc/passwd")
+
+
+def _unfinished(backup: Path) -> None:
+    (backup / SUMS).unlink()
+
+
+def _retold(backup: Path) -> None:
+    (backup / MANIFEST).write_text(manifest(documents=2).model_dump_json())
+
+
+@pytest.mark.parametrize("harm", [_cut, _lost, _added, _linked, _unfinished, _retold])
+def test_one_that_is_not_as_it_was_written_is_refused(backup: Path, harm: Callable[[Path], None]) -> None:
+    harm(backup)
+    with pytest.raises(InvalidInput):
+        verified(backup)
+
+
+def test_one_of_another_format_is_refused(backup: Path) -> None:
+    (backup / SUMS).unlink()
+    seal(backup, manifest(format=2))
+    with pytest.raises(InvalidInput, match="format"):
+        verified(backup)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [({"migrations": ["library.9999_later"]}, "newer"), ({"database": "postgresql"}, "postgresql")],
+)
+def test_one_that_does_not_fit_touches_nothing(
+    tmp_path: Path, changes: dict[str, object], said: str, settings: object, db: None
+) -> None:
+    from django.db import connection
+
+    if connection.vendor != "sqlite":
+        pytest.skip("these are SQLite's")
+    folder = tmp_path / "backup"
+    folder.mkdir()
+    seal(folder, manifest(**changes))
+    with pytest.raises(ConfigurationError, match=said):
+        restoring.restore(folder, force=True)
+
+
+def test_a_list_of_erasures_holds_nothing_else() -> None:
+    line = '{"action": "erasure.done", "subject": "document:00000000-0000-4000-8000-000000000000"}'
+    assert erasures_in([line, "\n"])[0].kind == "document"
+    for wrong in [line.replace("done", "requested"), line.replace("document:", "group:"), "{}", "no", "[]"]:
+        with pytest.raises(InvalidInput, match="Line 2"):
+            erasures_in([line, wrong])

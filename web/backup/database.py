@@ -1,0 +1,171 @@
+"""The tables, as of one moment, and back again."""
+
+import shutil
+import sqlite3
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, connection, connections, transaction
+from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.recorder import MigrationRecorder
+
+from cairn.errors import CairnError, ConfigurationError, InvalidInput, Unavailable
+from retrieval.models import IndexGeneration
+from web.backup.layout import POSTGRESQL, SQLITE
+
+_COPY: Final = "backup"
+_SIDES: Final = ("", "-wal", "-shm", "-journal")
+_PATIENCE: Final = "10s"  # for another process that has the tables in use
+
+
+@contextmanager
+def snapshot(folder: Path) -> Iterator[str]:
+    """Writes the tables to the folder. Until the end, the database of this name is as they are there."""
+    if connection.vendor == "sqlite":
+        with _sqlite_copy(folder / SQLITE) as alias:
+            yield alias
+    else:
+        with transaction.atomic():
+            _dump(folder / POSTGRESQL)
+            yield DEFAULT_DB_ALIAS
+
+
+@contextmanager
+def _sqlite_copy(path: Path) -> Iterator[str]:
+    """In one step of SQLite's own, for which nobody who writes has to wait."""
+    settings = connections.settings[DEFAULT_DB_ALIAS]
+    if not Path(settings["NAME"]).exists():
+        raise InvalidInput("There is no database yet: start Cairn once.")
+    path.unlink(missing_ok=True)
+    with closing(sqlite3.connect(settings["NAME"])) as source, closing(sqlite3.connect(path)) as copy:
+        source.backup(copy)
+        copy.execute("PRAGMA journal_mode=DELETE")
+        if copy.execute("PRAGMA quick_check").fetchone() != ("ok",):
+            raise CairnError("The database is damaged, and was not backed up. Restore an earlier backup.")
+    connections.settings[_COPY] = {**settings, "NAME": str(path), "OPTIONS": {}}
+    try:
+        yield _COPY
+    finally:
+        connections[_COPY].close()
+        del connections[_COPY]
+        del connections.settings[_COPY]
+
+
+def _dump(path: Path) -> None:
+    """Of what this transaction sees."""
+    with connection.cursor() as cursor:
+        cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        cursor.execute("SELECT pg_export_snapshot()")
+        (name,) = cursor.fetchone()
+    options = ["--format=custom", "--no-owner", "--no-privileges", f"--snapshot={name}", f"--file={path}"]
+    _run("pg_dump", [*options, _where()])
+
+
+def applied_migrations(using: str) -> list[str]:
+    found = MigrationRecorder(connections[using]).applied_migrations()
+    return sorted(f"{app}.{name}" for app, name in found)
+
+
+def unknown_migrations(names: Sequence[str]) -> list[str]:
+    known = {f"{app}.{name}" for app, name in MigrationLoader(None).disk_migrations}
+    return sorted(set(names) - known)
+
+
+def is_empty() -> bool:
+    if connection.vendor == "sqlite" and not Path(connection.settings_dict["NAME"]).exists():
+        return True  # a look would make one
+    with _answering():
+        return not connection.introspection.table_names()
+
+
+def generation_names() -> list[str]:
+    """Of the index, as the tables that are there know them; they may be of an older Cairn."""
+    with _answering(), connection.cursor() as cursor:
+        if IndexGeneration._meta.db_table not in connection.introspection.table_names(cursor):
+            return []
+        cursor.execute(f"SELECT name FROM {IndexGeneration._meta.db_table}")  # noqa: S608 - a name of ours
+        return [name for (name,) in cursor.fetchall()]
+
+
+def load(source: Path) -> None:
+    """In place of all tables that are there."""
+    _disconnect()
+    if connection.vendor == "sqlite":
+        _sqlite_place(source / SQLITE, Path(connection.settings_dict["NAME"]))
+        return
+    with _answering():
+        _drop_tables()
+    _disconnect()
+    options = ["--exit-on-error", "--single-transaction", "--clean", "--if-exists", "--no-owner"]
+    _run("pg_restore", [*options, "--no-privileges", f"--dbname={_where()}", str(source / POSTGRESQL)])
+
+
+def _sqlite_place(copy: Path, name: Path) -> None:
+    """The new one is whole before the old one goes."""
+    fresh = name.with_name(f"{name.name}.restored")
+    shutil.copyfile(copy, fresh)
+    fresh.chmod(0o600)
+    for side in _SIDES:
+        name.with_name(name.name + side).unlink(missing_ok=True)
+    fresh.replace(name)
+
+
+def _drop_tables() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(f"SET lock_timeout = '{_PATIENCE}'")
+        names = ", ".join(connection.ops.quote_name(name) for name in connection.introspection.table_names())
+        if names:
+            cursor.execute(f"DROP TABLE {names} CASCADE")
+
+
+def _disconnect() -> None:
+    for each in connections.all():
+        each.close()
+        getattr(each, "close_pool", lambda: None)()  # PostgreSQL's
+
+
+@contextmanager
+def _answering() -> Iterator[None]:
+    try:
+        yield
+    except DatabaseError as error:
+        raise Unavailable(f"The database does not answer: {_first_line(str(error))}") from error
+
+
+def _where() -> str:
+    """Without the password, which others on this machine would see."""
+    settings: dict[str, Any] = connection.settings_dict
+    parts = {
+        "dbname": settings["NAME"],
+        "user": settings["USER"],
+        "host": settings["HOST"],
+        "port": settings["PORT"],
+        **{name: value for name, value in settings["OPTIONS"].items() if name.startswith("ssl")},
+    }
+    return " ".join(f"{name}='{_escaped(str(value))}'" for name, value in parts.items() if value)
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("'", "\\'")
+
+
+def _run(program: str, arguments: Sequence[str]) -> None:
+    path = shutil.which(program)
+    if path is None:
+        raise ConfigurationError(f"{program} is not installed. On Debian: apt-get install postgresql-client.")
+    settings = {
+        "PGPASSWORD": connection.settings_dict["PASSWORD"],
+        "PGOPTIONS": f"-c lock_timeout={_PATIENCE}",
+    }
+    done = subprocess.run(  # noqa: S603 - arguments of ours
+        [path, *arguments], env=settings, capture_output=True, text=True, errors="replace", check=False
+    )
+    if done.returncode:
+        raise Unavailable(f"{program} failed: {_first_line(done.stderr)}")
+
+
+def _first_line(text: str) -> str:
+    return text.strip().partition("\n")[0]

@@ -1,0 +1,47 @@
+"""Questions that are asked before a backup and after it was restored: the answers have to be the same."""
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from retrieval.evaluation.gold import GoldQuestion
+from retrieval.evaluation.measures import Outcome
+from web.backup.layout import GOLD
+from web.runtime.api import Api
+from web.runtime.evaluating import outcomes_of
+from web.runtime.ingesting import Tick, knowledge_base_id
+
+_PLACES: Final = 10  # documents of a ranking that are compared
+
+
+def asked(api: Api, slug: str, base: str, questions: Sequence[GoldQuestion], tick: Tick) -> dict[str, Any]:
+    return {
+        "knowledge_base": slug,
+        "questions": [question.model_dump(mode="json") for question in questions],
+        "answers": [_answer(outcome) for outcome in outcomes_of(api, base, questions, tick)],
+    }
+
+
+def _answer(outcome: Outcome) -> dict[str, Any]:
+    return {
+        "verdict": outcome.verdict,
+        "answer": outcome.answer,
+        "cited": list(outcome.cited),
+        "quotes": list(outcome.quotes),
+        "found": list(outcome.ranking[:_PLACES]),
+    }
+
+
+def differing(api: Api, folder: Path, tick: Tick) -> Iterator[str]:
+    """The ids of those that are answered otherwise now."""
+    before = json.loads((folder / GOLD).read_text(encoding="utf-8"))
+    questions = [GoldQuestion.model_validate(question) for question in before["questions"]]
+    base = knowledge_base_id(api, before["knowledge_base"])
+    if base is None:
+        yield from (question.id for question in questions)
+        return
+    now = asked(api, before["knowledge_base"], base, questions, tick)
+    for question, was, is_ in zip(questions, before["answers"], now["answers"], strict=True):
+        if was != is_:
+            yield question.id

@@ -1,0 +1,150 @@
+"""A copy of tables, files and vectors that fit together, while everything goes on."""
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final
+
+from django.conf import settings
+from django.db import connection
+
+from cairn.audit.sealing import head_file
+from cairn.audit.services import record
+from cairn.errors import CairnError, InvalidInput
+from cairn.library.models import Document
+from cairn.settings import environment
+from retrieval.models import GenerationState, IndexGeneration
+from web.backup import files, vectors
+from web.backup.database import applied_migrations, snapshot
+from web.backup.layout import AUDIT_HEAD, FILES, GOLD, KEPT_KEY, Generation, Manifest, seal
+
+TRIES: Final = 5
+Say = Callable[[str], None]
+
+
+@dataclass(slots=True)
+class _Look:
+    """What one moment's tables name."""
+
+    migrations: list[str]
+    generation: IndexGeneration | None
+    documents: int
+    names: set[str] = field(default_factory=set)
+    missing: list[str] = field(default_factory=list)
+    vectors: int = 0
+
+
+def backup(target: Path, *, gold: dict[str, Any] | None = None, say: Say = lambda _text: None) -> Manifest:
+    """Raises CairnError with nothing left behind. What could not be had is in `missing`."""
+    with _unfinished(target) as folder:
+        look = _consistent(folder, say)
+        if gold is not None:
+            (folder / GOLD).write_text(json.dumps(gold, ensure_ascii=False, indent=2), encoding="utf-8")
+        manifest = _manifest(look, secret=_copy_secret(folder))
+        say("Checksums")
+        seal(folder, manifest)
+    record("backup.made", actor=None, documents=manifest.documents, files=manifest.files)
+    return manifest
+
+
+@contextmanager
+def _unfinished(target: Path) -> Iterator[Path]:
+    """Has another name until it is whole."""
+    if target.exists():
+        raise InvalidInput(f"{target} is there already. A backup gets a folder of its own.")
+    folder = None
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".unfinished", dir=target.parent))
+        yield folder
+        folder.rename(target)
+        _sync(target.parent)
+    except OSError as error:
+        raise CairnError(f"The backup cannot be written: {error}") from error
+    finally:
+        if folder is not None:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _consistent(folder: Path, say: Say) -> _Look:
+    """The tables first, then what they name. What is gone by then was removed meanwhile: the tables again."""
+    with vectors.source() as given:
+        for attempt in range(TRIES):
+            look = _look(folder, given, say)
+            if not look.missing:
+                break
+            say(f"{len(look.missing)} changed meanwhile: look {attempt + 2}")
+    files.removed_except(look.names, folder / FILES)
+    return look
+
+
+def _look(folder: Path, given: vectors.Source, say: Say) -> _Look:
+    _copy_head(folder)
+    say("Database")
+    with snapshot(folder) as using:
+        active = IndexGeneration.objects.using(using).filter(state=GenerationState.ACTIVE).first()
+        documents = Document.objects.using(using).present().count()
+        look = _Look(applied_migrations(using), active, documents)
+        say("Files")
+        for wanted in files.wanted_files(using):
+            look.names.add(wanted.name)
+            if not files.copied(wanted, folder / FILES / wanted.name):
+                look.missing.append(wanted.name)
+        say("Vectors")
+        if active is not None:
+            chunks = vectors.wanted_chunks(using)
+            look.vectors, missing = vectors.written(folder, active, chunks, given)
+            look.missing += [f"{missing} vectors"] if missing else []
+    return look
+
+
+def _copy_head(folder: Path) -> None:
+    """Before the tables: they may have more events than it knows of, not fewer."""
+    if head_file().exists():
+        shutil.copyfile(head_file(), folder / AUDIT_HEAD)
+
+
+def _copy_secret(folder: Path) -> bool:
+    """Where Cairn made it itself. Without it second factors are lost."""
+    if environment().secret_key is not None:
+        return False
+    shutil.copyfile(Path(settings.DATA_DIR) / KEPT_KEY, folder / KEPT_KEY)
+    return True
+
+
+def _manifest(look: _Look, *, secret: bool) -> Manifest:
+    active = look.generation
+    return Manifest(
+        cairn=version("cairn"),
+        made_at=datetime.now(UTC),
+        database="sqlite" if connection.vendor == "sqlite" else "postgresql",
+        migrations=look.migrations,
+        generation=Generation(
+            id=active.id,
+            name=active.name,
+            embedding_model=active.embedding_model,
+            dimension=active.dimension,
+        )
+        if active
+        else None,
+        documents=look.documents,
+        files=len(look.names),
+        vectors=look.vectors,
+        secret_key=secret,
+        missing=look.missing,
+    )

@@ -1,0 +1,191 @@
+"""From a backup to an install. Until the end it is marked as unfinished, and does not start."""
+
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from django.conf import settings
+from django.contrib.sessions.models import Session
+from django.core.files.storage import FileSystemStorage, default_storage
+from django.db import connection
+
+from cairn.audit.sealing import head_file, seal_all, verify
+from cairn.audit.services import record
+from cairn.errors import ConfigurationError, Conflict, Unavailable
+from cairn.library.models import Document
+from cairn.settings import environment
+from ingestion.models import Job
+from retrieval.index.factory import close_index, open_indexes
+from retrieval.index.stores import create_index, remove_index
+from retrieval.models import GenerationState, IndexGeneration
+from web.backup import database, files, vectors
+from web.backup.erasures import Erasure, erase_again
+from web.backup.layout import AUDIT_HEAD, FILES, KEPT_KEY, Manifest, verified
+from web.runtime.database import migrate
+from web.runtime.lock import DataDirLock
+from web.runtime.unfinished import unfinished_file
+
+Say = Callable[[str], None]
+_INDEX: Final = "index"
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """`problem`: what the audit log says against it. `notes`: what whoever restores has to know."""
+
+    manifest: Manifest
+    documents: int
+    erased: int
+    problem: str
+    notes: list[str]
+
+
+def restore(
+    source: Path, *, force: bool, erasures: Sequence[Erasure] = (), say: Say = lambda _text: None
+) -> Restored:
+    """Nothing is touched before the backup was found whole and fit."""
+    say("Checksums")
+    manifest = verified(source)
+    _require_fit(manifest)
+    lock = DataDirLock(Path(settings.DATA_DIR))
+    lock.acquire("manage.py restore")
+    try:
+        if not force:
+            _require_nothing_there()
+        unfinished_file().touch(mode=0o600)
+        restored = _restored(source, manifest, erasures, say)
+        unfinished_file().unlink()
+        return restored
+    finally:
+        close_index()
+        lock.release()
+
+
+def _require_fit(manifest: Manifest) -> None:
+    if manifest.database != connection.vendor:
+        raise ConfigurationError(
+            f"The backup is of an install with {manifest.database}, and this one has {connection.vendor}."
+        )
+    if unknown := database.unknown_migrations(manifest.migrations):
+        raise ConfigurationError(
+            f"The backup was made by a newer Cairn ({manifest.cairn}): this one does not know {unknown[0]}."
+        )
+
+
+def _require_nothing_there() -> None:
+    there = {
+        "a database": not database.is_empty(),
+        "files": any(_names(folder) for folder in ("originals", "renditions")),
+        "an index": any(_index_folder().glob("*")),
+    }
+    if found := [what for what, is_there in there.items() if is_there]:
+        raise Conflict(f"There is {' and '.join(found)} already. --force puts the backup in its place.")
+
+
+def _names(folder: str) -> bool:
+    try:
+        return any(default_storage.listdir(folder))
+    except FileNotFoundError:
+        return False
+
+
+def _index_folder() -> Path:
+    return Path(settings.DATA_DIR) / _INDEX
+
+
+def _restored(source: Path, manifest: Manifest, erasures: Sequence[Erasure], say: Say) -> Restored:
+    say("Database")
+    if not database.is_empty():
+        _remove_indexes()
+    _remove_files()
+    database.load(source)
+    notes = [*_place_secret(source, manifest), *_missing(manifest)]
+    _place_head(source)
+    migrate()
+    _tidy()
+    say("Files")
+    for _ in files.put_back(source / FILES):
+        pass
+    say("Vectors")
+    _build(source)
+    erased = erase_again(erasures)
+    record("backup.restored", actor=None, made_at=manifest.made_at.isoformat(), erased=erased)
+    seal_all()
+    return Restored(manifest, Document.objects.present().count(), erased, verify().problem, notes)
+
+
+def _remove_indexes() -> None:
+    """Of a server, the collections that the old tables know; those of an embedded install are one folder."""
+    if environment().qdrant_url is None:
+        shutil.rmtree(_index_folder(), ignore_errors=True)
+        return
+    for name in database.generation_names():
+        remove_index(name)
+
+
+def _remove_files() -> None:
+    if isinstance(default_storage._wrapped, FileSystemStorage):  # type: ignore[attr-defined]
+        shutil.rmtree(settings.MEDIA_ROOT, ignore_errors=True)
+
+
+def _place_secret(source: Path, manifest: Manifest) -> list[str]:
+    given = environment().secret_key is not None
+    if not manifest.secret_key:
+        return [] if given else [_KEY_MISSING]
+    if given:
+        return [_KEY_GIVEN]
+    _place(source / KEPT_KEY, Path(settings.DATA_DIR) / KEPT_KEY)
+    return []
+
+
+_KEY_MISSING: Final = (
+    "The backup holds no KEPT_KEY, as it was set from outside. Set the same one before you start Cairn: "
+    "with another one nobody's second factor works."
+)
+_KEY_GIVEN: Final = (
+    "The backup holds the SECRET_KEY of its install, which was not used since one is set here. With another "
+    "one nobody's second factor works."
+)
+
+
+def _missing(manifest: Manifest) -> list[str]:
+    if not manifest.missing:
+        return []
+    return [f"When the backup was made, these could not be had: {', '.join(manifest.missing[:20])}."]
+
+
+def _place_head(source: Path) -> None:
+    head_file().unlink(missing_ok=True)
+    if (source / AUDIT_HEAD).exists():
+        _place(source / AUDIT_HEAD, head_file())
+
+
+def _place(source: Path, target: Path) -> None:
+    fresh = target.with_name(f"{target.name}.restored")
+    shutil.copyfile(source, fresh)
+    fresh.chmod(0o600)
+    fresh.replace(target)
+
+
+def _tidy() -> None:
+    """Nobody is at work, nobody is signed in, and of the generations of the index there is one."""
+    Job.objects.exclude(lease=None).update(lease=None, lease_until=None)
+    IndexGeneration.objects.exclude(state=GenerationState.ACTIVE).delete()
+    IndexGeneration.objects.update(lease=None, lease_until=None)
+    Session.objects.all().delete()
+
+
+def _build(source: Path) -> None:
+    generation = IndexGeneration.objects.first()
+    if generation is None:
+        return
+    try:
+        index = create_index(generation.name, generation.dimension)
+    except Unavailable:  # of another install, or of a restore that did not finish
+        remove_index(generation.name)
+        index = create_index(generation.name, generation.dimension)
+    open_indexes.add(generation, index)
+    for _ in vectors.put_back(source, generation, index):
+        pass

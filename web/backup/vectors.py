@@ -1,0 +1,149 @@
+"""Vectors, as numbers: whatever store they are in, they go into whatever store there is then."""
+
+import base64
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import Final, Protocol, TypeVar
+from uuid import UUID
+
+import numpy as np
+from django.conf import settings
+
+from cairn.inference.protocols import Vectors
+from cairn.library.models import Chunk, Document
+from cairn.settings import environment
+from ingestion.points import embedding_text, points_of
+from retrieval.index.factory import close_index, open_indexes, opened_generation
+from retrieval.index.protocol import VectorIndex
+from retrieval.models import IndexGeneration
+from web.backup.layout import IDS, NUMBERS
+from web.runtime.api import Api, ApiProblem
+from web.runtime.client import signed_in, url_of
+from web.runtime.lock import DataDirHeld, DataDirLock, Holder
+
+AT_ONCE: Final = 500
+VECTORS_PATH: Final = "/api/v1/index/vectors"
+_ID_BYTES: Final = 16
+_T = TypeVar("_T")
+
+
+class Source(Protocol):
+    def of(self, generation: UUID, chunks: Sequence[UUID]) -> dict[UUID, Vectors]: ...
+
+
+class Here:
+    """From the index itself, which no other process has open."""
+
+    def of(self, generation: UUID, chunks: Sequence[UUID]) -> dict[UUID, Vectors]:
+        row = IndexGeneration.objects.filter(pk=generation).first()
+        return open_indexes.of(row).vectors(chunks) if row else {}
+
+
+class Served:
+    """From the process that has it open."""
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
+
+    def of(self, generation: UUID, chunks: Sequence[UUID]) -> dict[UUID, Vectors]:
+        body = {"generation": str(generation), "chunks": [str(chunk) for chunk in chunks]}
+        try:
+            said = self._api.post(VECTORS_PATH, body)
+        except ApiProblem as problem:
+            if problem.status_code == 404:  # it does not answer any more
+                return {}
+            raise
+        numbers = np.frombuffer(base64.b64decode(said["vectors"]), "<f4").reshape(-1, said["dimension"])
+        return dict(zip((UUID(each) for each in said["chunks"]), numbers, strict=True))
+
+
+@contextmanager
+def source() -> Iterator[Source]:
+    """Of the install that is configured, whether a process serves it or not."""
+    if environment().qdrant_url is not None:
+        yield Here()
+        return
+    lock = DataDirLock(Path(settings.DATA_DIR))
+    try:
+        lock.acquire("manage.py backup")
+    except DataDirHeld as held:
+        with _served_by(held.holder) as served:
+            yield served
+        return
+    try:
+        yield Here()
+    finally:
+        close_index()
+        lock.release()
+
+
+@contextmanager
+def _served_by(holder: Holder | None) -> Iterator[Source]:
+    with signed_in(url_of(holder)) as api:
+        yield Served(api)
+
+
+def wanted_chunks(using: str) -> Iterator[UUID]:
+    return Chunk.objects.using(using).active().order_by().values_list("id", flat=True).iterator(2000)
+
+
+def written(
+    folder: Path, generation: IndexGeneration, chunks: Iterable[UUID], given: Source
+) -> tuple[int, int]:
+    """How many there are, and how many are missing."""
+    count = missing = 0
+    with (folder / IDS).open("wb") as ids, (folder / NUMBERS).open("wb") as numbers:
+        for batch in _batches(chunks):
+            found = given.of(generation.id, batch)
+            for chunk, vector in found.items():
+                ids.write(chunk.bytes)
+                numbers.write(np.ascontiguousarray(vector, "<f4").tobytes())
+            count += len(found)
+            missing += len(batch) - len(found)
+    return count, missing
+
+
+def _batches(things: Iterable[_T]) -> Iterator[tuple[_T, ...]]:
+    rest = iter(things)
+    while batch := tuple(islice(rest, AT_ONCE)):
+        yield batch
+
+
+class Kept:
+    """The vectors of a backup."""
+
+    def __init__(self, folder: Path, dimension: int) -> None:
+        ids = (folder / IDS).read_bytes()
+        places = range(0, len(ids), _ID_BYTES)
+        self._rows = {UUID(bytes=ids[at : at + _ID_BYTES]): row for row, at in enumerate(places)}
+        shape = (len(self._rows), dimension)
+        self._numbers = (
+            np.memmap(folder / NUMBERS, "<f4", "r", shape=shape) if self._rows else np.empty(shape)
+        )
+
+    def of(self, chunks: Sequence[Chunk], generation: IndexGeneration) -> Vectors:
+        """What it lacks is embedded anew."""
+        missing = [chunk for chunk in chunks if chunk.id not in self._rows]
+        fresh = dict(zip((chunk.id for chunk in missing), _embedded(missing, generation), strict=True))
+        return np.stack([fresh[c.id] if c.id in fresh else self._numbers[self._rows[c.id]] for c in chunks])
+
+
+def _embedded(chunks: Sequence[Chunk], generation: IndexGeneration) -> Sequence[Vectors]:
+    if not chunks:
+        return []
+    model = opened_generation(generation).embedder
+    return list(model.embed_documents([embedding_text(chunk) for chunk in chunks]))
+
+
+def put_back(folder: Path, generation: IndexGeneration, index: VectorIndex) -> Iterator[Document]:
+    """Filter fields and words come from the tables: the points are as if the documents had just come."""
+    kept = Kept(folder, generation.dimension)
+    documents = Document.objects.present().ready().select_related("active_version", "knowledge_base")
+    for document in documents.iterator():
+        assert document.active_version is not None
+        chunks = document.active_version.chunks.order_by("ordinal").iterator(AT_ONCE)
+        for batch in _batches(chunks):
+            index.upsert(points_of(document, batch, kept.of(batch, generation)))
+        yield document

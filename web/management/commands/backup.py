@@ -1,0 +1,57 @@
+"""A backup, while Cairn goes on."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import CommandParser
+
+from cairn.errors import InvalidInput
+from web.backup.gold import asked
+from web.backup.layout import Manifest
+from web.backup.making import backup
+from web.management.base import SOME_FAILED, CairnCommand, gold_file, knowledge_bases
+from web.runtime.client import client
+
+
+class Command(CairnCommand):
+    help = (
+        "Copy database, files and vectors into a folder, as of one moment and while Cairn goes on. "
+        f"Exit code {SOME_FAILED}: something that the database names was not there."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("target", type=Path, metavar="FOLDER", help="is made; must not be there yet")
+        parser.add_argument(
+            "--gold", type=Path, metavar="GOLD.jsonl", help="questions to ask now, and again after a restore"
+        )
+        parser.add_argument("--kb", metavar="SLUG", help="knowledge base that --gold asks")
+
+    def handle(self, *_args: Any, **options: Any) -> None:
+        if bool(options["gold"]) != bool(options["kb"]):
+            raise InvalidInput("--gold and --kb go together.")
+        os.umask(0o077)
+        gold = self._asked(options) if options["gold"] else None
+        reporter = self.reporter(options)
+        try:
+            manifest = backup(options["target"].expanduser().resolve(), gold=gold, say=reporter.status)
+        finally:
+            reporter.close()
+        self._tell(manifest, options)
+
+    def _asked(self, options: dict[str, Any]) -> dict[str, Any]:
+        questions = gold_file(options["gold"])
+        with client(self.reporter(options), command="manage.py backup") as connected:
+            (base,) = knowledge_bases(connected.api, options["kb"])["knowledge_bases"]
+            return asked(connected.api, options["kb"], base, questions, lambda _what, _done, _total: None)
+
+    def _tell(self, manifest: Manifest, options: dict[str, Any]) -> None:
+        if options["as_json"]:
+            self.write_json(manifest.model_dump(mode="json"))
+        else:
+            self.stdout.write(
+                f"{options['target']}: {manifest.documents} documents, {manifest.files} files, "
+                f"{manifest.vectors} vectors"
+            )
+        if manifest.missing:
+            self.fail(f"Not there: {', '.join(manifest.missing[:20])}", code=SOME_FAILED)

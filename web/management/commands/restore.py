@@ -1,0 +1,85 @@
+"""An install out of a backup."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import CommandParser
+
+from cairn.errors import InvalidInput
+from web.backup.erasures import Erasure, erasures_in
+from web.backup.gold import differing
+from web.backup.layout import GOLD
+from web.backup.restoring import Restored, restore
+from web.management.base import SOME_FAILED, CairnCommand
+from web.runtime.client import client
+
+
+class Command(CairnCommand):
+    help = (
+        "Put a backup in place of what is here, with Cairn stopped. "
+        f"Exit code {SOME_FAILED}: it is restored, but the audit log or an answer is not as it was."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("source", type=Path, metavar="FOLDER", help="what backup has made")
+        parser.add_argument("--force", action="store_true", help="also if something is here, which is lost")
+        parser.add_argument(
+            "--erased",
+            type=Path,
+            metavar="ERASED.jsonl",
+            help="erasures since then, to be done again: from audit export --action erasure.done",
+        )
+
+    def handle(self, *_args: Any, **options: Any) -> None:
+        os.umask(0o077)
+        source: Path = options["source"].expanduser().resolve()
+        erasures = _erasures(options["erased"]) if options["erased"] else []
+        reporter = self.reporter(options)
+        try:
+            restored = restore(source, force=options["force"], erasures=erasures, say=reporter.status)
+        finally:
+            reporter.close()
+        unlike = self._unlike(source, options) if (source / GOLD).exists() else None
+        self._tell(restored, unlike, options)
+
+    def _unlike(self, source: Path, options: dict[str, Any]) -> list[str]:
+        with client(self.reporter(options), command="manage.py restore") as connected:
+            return list(differing(connected.api, source, lambda _what, _done, _total: None))
+
+    def _tell(self, restored: Restored, unlike: list[str] | None, options: dict[str, Any]) -> None:
+        if options["as_json"]:
+            self.write_json(_said(restored, unlike))
+        else:
+            self._tell_in_words(restored, unlike)
+        for note in restored.notes:
+            self.stderr.write(self.style.WARNING(note))
+        if restored.problem:
+            self.fail(f"The audit log: {restored.problem}", code=SOME_FAILED)
+        if unlike:
+            self.fail(f"Answered otherwise than before: {', '.join(unlike)}", code=SOME_FAILED)
+
+    def _tell_in_words(self, restored: Restored, unlike: list[str] | None) -> None:
+        made = f"{restored.manifest.made_at:%Y-%m-%d %H:%M} UTC"
+        self.stdout.write(f"As of {made}: {restored.documents} documents; {restored.erased} erased again")
+        if unlike is not None and not unlike:
+            self.stdout.write("All gold questions are answered as before")
+
+
+def _erasures(path: Path) -> list[Erasure]:
+    try:
+        with path.open(encoding="utf-8") as lines:
+            return erasures_in(lines)
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidInput(f"{path} cannot be read: {error}") from error
+
+
+def _said(restored: Restored, unlike: list[str] | None) -> dict[str, Any]:
+    return {
+        "made_at": restored.manifest.made_at.isoformat(),
+        "documents": restored.documents,
+        "erased": restored.erased,
+        "audit_problem": restored.problem,
+        "notes": restored.notes,
+        "answered_otherwise": unlike,
+    }

@@ -1,0 +1,19 @@
+"""The mark of a restore that did not come to its end: what is there then is half of an install."""
+
+from pathlib import Path
+
+from django.conf import settings
+
+from cairn.errors import ConfigurationError
+
+
+def unfinished_file() -> Path:
+    return Path(settings.DATA_DIR) / "restore_unfinished"
+
+
+def require_finished() -> None:
+    """Raises ConfigurationError where a restore was interrupted."""
+    if unfinished_file().exists():
+        raise ConfigurationError(
+            f"A restore into {settings.DATA_DIR} did not finish. Run it again: manage.py restore --force."
+        )
