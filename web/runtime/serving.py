@@ -11,6 +11,7 @@ from django.db import connections
 from cairn.accounts.models import User
 from cairn.errors import ConfigurationError, Unavailable
 from cairn.settings import environment
+from cairn.telemetry.tracing import tracing_start, tracing_stop
 from web.ending import draining, ending
 from web.runtime import collecting
 from web.runtime.admin import FirstAdmin, first_admin_create
@@ -38,6 +39,7 @@ class Serving:
     def start(self) -> None:
         """Serves, with its models warm, when it returns. Raises CairnError."""
         require_shared_settings()
+        tracing_start(environment(), role="web")
         collecting.loading_begins()
         if is_outside(self._listener):
             require_safe_settings(environment())
@@ -83,6 +85,7 @@ class Serving:
             ending.set()
             self._server.stop(OPEN_STREAMS_SECONDS + _WATCH_SECONDS)
         self._loading.close()
+        tracing_stop()
         self._report.close()
 
 

