@@ -113,7 +113,8 @@ def wait_until_it_writes(url: str, process: "subprocess.Popen[bytes]", log: Path
 
 
 def environment() -> Mapping[str, str]:
-    return {**os.environ, **QUIET, "VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_LOGGING_LEVEL": "INFO"}
+    here = {"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_LOGGING_LEVEL": "INFO", "TQDM_DISABLE": "1"}
+    return {**os.environ, **QUIET, **here}
 
 
 def free_port() -> int:
