@@ -57,7 +57,10 @@ def _added(backup: Path) -> None:
 
 
 def _linked(backup: Path) -> None:
-    (backup / FILES / "originals/ab/y").symlink_to("/etc/passwd")
+    """To a file that is the same as long as it is looked at."""
+    original = backup / FILES / "originals/ab/x"
+    original.rename(backup.parent / "elsewhere")
+    original.symlink_to(backup.parent / "elsewhere")
 
 
 def _unfinished(backup: Path) -> None:
