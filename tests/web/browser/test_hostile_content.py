@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -187,3 +188,36 @@ def test_a_search_of_the_conversations_shows_text(sign_in: SignIn, planted: Plan
     page = sign_in()
     page.goto(f"/conversations?q={NAME}")
     assert page.evaluate(FOREIGN) == []
+
+
+def test_hostile_questions_and_verified_answers_are_text(
+    sign_in: SignIn, planted: Planted, api: httpx.Client
+) -> None:
+    asked = made(api.post("/ask", json={"question": f"{NAME} lunch?", "knowledge_bases": [planted.base]}))
+    rating = {"rating": "down", "reason": "missing", "comment": HOSTILE}
+    made(api.post(f"/messages/{asked['id']}/feedback", json=rating))
+    gap = first_gap(api, planted.base)
+    until = (datetime.now(UTC) + timedelta(days=90)).date().isoformat()
+    said = {"title": NAME, "text": HOSTILE, "wordings": [f"{NAME}?"], "until": until}
+    made(api.put(f"/gaps/{gap}/answer", json={**said, "knowledge_base": planted.base}))
+    made(api.patch(f"/gaps/{gap}", json={"note": HOSTILE}))
+
+    page = sign_in()
+    dialogs: list[str] = []
+    page.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
+    for path in (f"/admin/gaps?kb={planted.slug}", f"/admin/gaps/{gap}", "/admin"):
+        page.goto(path)
+        assert page.evaluate(FOREIGN) == [], path
+        assert page.title() != "owned", path
+    page.goto(f"/admin/gaps/{gap}")
+    expect(page.get_by_role("main")).to_contain_text(MARK)
+    assert dialogs == []
+
+
+def first_gap(api: httpx.Client, base: str) -> str:
+    """Questions are grouped by a task of every few seconds."""
+    give_up = time.monotonic() + 120
+    while not (found := made(api.get("/gaps", params={"knowledge_base": base}))["items"]):
+        assert time.monotonic() < give_up
+        time.sleep(0.5)
+    return str(found[0]["id"])
