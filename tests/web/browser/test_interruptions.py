@@ -216,6 +216,8 @@ def test_the_longest_question_is_asked_and_stays_readable(page: Page) -> None:
     assert len(heading.inner_text()) == 10_000
     assert heading.bounding_box()["height"] < page.viewport_size["height"] / 2
     assert page.evaluate("document.documentElement.scrollWidth") <= page.viewport_size["width"]
+    below = page.locator(".answer-foot").bounding_box()["y"] - heading.bounding_box()["y"]
+    assert below < page.viewport_size["height"], "the answer is near its question"
     page.get_by_role("button", name="Show the whole question").click()
     assert heading.bounding_box()["height"] > page.viewport_size["height"]
     page.reload()
