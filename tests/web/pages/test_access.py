@@ -111,6 +111,7 @@ def test_what_somebody_asked_stays_theirs(
     assert viewing.get(f"/api/v1/conversations/{message.conversation_id}").status_code == 404
     assert viewing.get(f"/conversations/{message.conversation_id}").status_code == 404
     assert viewing.get(f"/messages/{message.id}/rendered").status_code == 404
+    assert viewing.get(f"/?again={message.id}").status_code == 404
     assert "Am I ill?" not in text_of(viewing.get("/"))
 
 
