@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from cairn.errors import Unavailable
 from cairn.inference.protocols import Embedder, NaturalLanguageInference
+from cairn.telemetry.ids import close_iterator
 from cairn.telemetry.measured import model_failed
 from cairn.telemetry.tracing import StepWhile
 from retrieval.answering.differing import differences
@@ -183,15 +184,16 @@ def _drafted(
     course.called = True
     sentences = SentenceStream()
     written = writer.chat.stream(messages, max_tokens=writer.max_tokens)
-    pieces = StepWhile(written, "write", model=writer.chat.name)
+    heard = getattr(written, "with_pauses", lambda: written)()
+    pieces = StepWhile(heard, "write", model=writer.chat.name)
     try:
         checker.prepare()
         place: int | None = None
-        for piece in getattr(pieces, "with_pauses", lambda: pieces)():
+        for piece in pieces:
             if writer.cancelled():
                 course.stopped = True
                 return
-            before, place = place, getattr(pieces, "place", None)
+            before, place = place, getattr(written, "place", None)
             if place is not None and place != before:
                 yield Waiting(place)
             course.written.append(piece)
@@ -203,6 +205,7 @@ def _drafted(
             yield from draft.take(unit, last=True)
     finally:
         pieces.close()
+        close_iterator(written)
 
 
 def _circles(pending: str) -> bool:
