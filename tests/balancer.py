@@ -16,7 +16,17 @@ import httpx
 LOOK_SECONDS: Final = 0.25
 _BLOCK: Final = 1 << 16
 _HEAD: Final = 1 << 16
-_UNAVAILABLE: Final = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+_UNAVAILABLE: Final = b"\r\n".join(
+    [
+        b"HTTP/1.1 503 Service Unavailable",
+        b"Content-Type: application/problem+json",
+        b"Retry-After: 1",
+        b"Content-Length: 2",
+        b"Connection: close",
+        b"",
+        b"{}",
+    ]
+)
 _PER_HOP: Final = (b"connection:", b"keep-alive:", b"x-forwarded-for:", b"x-forwarded-proto:")
 
 
@@ -143,8 +153,9 @@ class Balancer:
             asks.close()
 
     async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
-        """To one that is ready, in turn; to another one where it does not answer."""
-        ready = [each for each in self._servers if each in self.ready]
+        """To one that is ready, in turn; to another one where it does not answer. To any if none is ready: it
+        knows better what is missing."""
+        ready = [each for each in self._servers if each in self.ready] or self._servers
         start = next(self._turn)
         for place in range(len(ready)):
             host, _, port = ready[(start + place) % len(ready)].rpartition(":")

@@ -51,7 +51,7 @@ class Load:
             while not self._over.is_set():
                 try:
                     act(client)
-                except (httpx.HTTPError, AssertionError) as error:
+                except (httpx.HTTPError, AssertionError, KeyError) as error:
                     self.failures.append(f"{act.__name__}: {type(error).__name__}: {error}")
 
     def _ok(self, response: httpx.Response) -> bool:

@@ -106,7 +106,7 @@ def test_a_network_that_delays_and_cuts(site: Site, between: Balancer) -> None:
     with httpx.Client(base_url=f"{between.url}/api/v1", headers=headers, timeout=60) as client:
         slow = client.post("/ask", json=ASK)
         assert slow.json()["citations"]
-        between.faults.delay, between.faults.cut_after = 0.0, 700
+        between.faults.delay, between.faults.cut_after = 0.0, 2000
         heard = list[tuple[str, Any]]()
         asked = {**ASK, "stream": True, "detached": True}
         with suppress(httpx.TransportError), client.stream("POST", "/ask", json=asked) as said:
