@@ -87,8 +87,10 @@ class Helper:
         return self.wait_end()
 
     def kill(self) -> None:
+        """Also one that has ended."""
         self.process.kill()
-        self.process.communicate()
+        if self.process.stdout is not None and not self.process.stdout.closed:
+            self.process.communicate()
 
 
 class Install:

@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import TypeVar
 
 from asgiref.sync import sync_to_async
+from django.db import InterfaceError, OperationalError
 from django.utils import timezone
 
 from cairn.access.scope import Principal
@@ -169,3 +170,5 @@ async def streamed(
                     yield PING if each is None else each
     except (NotSignedIn, Unavailable) as error:
         yield told(error)
+    except (OperationalError, InterfaceError):  # the tables are away, and nothing can be kept
+        yield told(Unavailable())

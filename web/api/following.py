@@ -2,11 +2,11 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import TypeVar
 
 from asgiref.sync import sync_to_async
-from django.db import connections
+from django.db import DatabaseError, connections
 from django.http import StreamingHttpResponse
 from pydantic import BaseModel
 
@@ -62,7 +62,8 @@ async def _released(frames: AsyncGenerator[bytes, None], lease: Lease) -> AsyncI
             async for each in frames:
                 yield each
     finally:
-        await sync_to_async(lease.release)()
+        with suppress(DatabaseError):  # it is free by itself after a while
+            await sync_to_async(lease.release)()
 
 
 async def _frames(

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 from asgiref.sync import async_to_sync
+from django.db import OperationalError
 from django.test import Client
 
 from cairn.library.models import Document
@@ -14,6 +15,7 @@ from retrieval.models import Message
 from tests.web.api.conftest import Caller, assert_problem, events
 from tests.web.api.test_ask import EndlessChat, threads_joined
 from tests.web.api.test_resuming import FIRST, QUESTION, leave, quick, read, running  # noqa: F401 - fixtures
+from web import exchanges
 from web.ending import draining, ending
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -75,3 +77,22 @@ def test_whoever_follows_comes_again_elsewhere(mia: Caller, leave: Document) -> 
     followed = mia.get(f"/messages/{message.id}/events")
     told = events(async_to_sync(read)(followed.streaming_content, draining.set))
     assert {name for name, _ in told}.isdisjoint({"done", "error"})
+
+
+def test_an_answer_during_which_the_tables_go_away_ends_with_an_event(
+    mia: Caller,
+    leave: Document,  # noqa: F811
+    parts: Engine,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def away(_asked: exchanges.Asked) -> None:
+        raise OperationalError
+
+    chat = EndlessChat()
+    with use(Engine(parts.embedder, parts.index, chat)):
+        asked = mia.post("/ask", {"question": QUESTION, "stream": True})
+        go = lambda: monkeypatch.setattr(exchanges.Asked, "look", away)  # noqa: E731
+        told = events(async_to_sync(read)(asked.streaming_content, go))
+        assert chat.ended.wait(30)
+        threads_joined("event-stream", "reader-left")
+    assert (told[-1][0], told[-1][1]["status"]) == ("error", 503)

@@ -87,8 +87,7 @@ class Site:
 
     def close(self) -> None:
         for each in (*self.webs.values(), *filter(None, [self.beat])):
-            if each.process.poll() is None:
-                each.kill()
+            each.kill()
 
 
 def told(response: httpx.Response) -> Iterator[tuple[str, Any]]:
