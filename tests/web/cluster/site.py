@@ -44,7 +44,7 @@ class Writing:
             respond_plainly(exchange)
             return
         self.asked += 1
-        with suppress(BrokenPipeError):  # whoever asked has gone, or was killed
+        with suppress(ConnectionError):  # whoever asked has gone, or was killed
             self._write(exchange)
 
     def _write(self, exchange: Exchange) -> None:
@@ -112,6 +112,7 @@ def running_site(writing: Writing, folder: Path) -> Iterator[Site]:
             QDRANT_URL=store.url,
             JOB_MAX_ATTEMPTS="40",
             DRAIN_SECONDS="1",
+            LLM_TOKEN_SECONDS="60",
             **model_settings(model),
         )
         install.data_dir.mkdir(parents=True)

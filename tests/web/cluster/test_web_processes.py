@@ -75,7 +75,9 @@ def test_an_answer_whose_web_process_is_killed_ends_as_interrupted(site: Site, h
 def test_an_answer_that_takes_too_long_for_a_graceful_end_is_told_so(site: Site, held: Writing) -> None:
     port = site.ports[0]
     site.webs[port].stop()
+    held.going_on.set()  # a process that starts asks the model for a word
     hasty = site.web(port, STREAM_END_SECONDS="1").wait_ready()
+    held.going_on.clear()
     with site.at(port) as client, client.stream("POST", "/ask", json=DETACHED) as stream:
         coming = told(stream)
         message, _words = until_words(coming)
@@ -84,6 +86,7 @@ def test_an_answer_that_takes_too_long_for_a_graceful_end_is_told_so(site: Site,
     assert events[-1][0] == "error"
     assert events[-1][1]["detail"] == INTERRUPTED
     assert hasty.wait_end() == 0
+    held.going_on.set()
     kept = site.install.ask("GET", f"/messages/{message}/events").text
     assert INTERRUPTED in kept
     site.web(port).wait_ready()
