@@ -9,12 +9,17 @@ from celery import beat
 from django.db import DatabaseError, connections
 
 from ingestion.ticking import HELD, clock_hold
-from web.runtime.workers import Beat
 
 log = logging.getLogger(__name__)
 
 _RENEW_SECONDS: Final = HELD.total_seconds() / 3
 _WAIT_SECONDS: Final = 1.0
+
+
+class Beat(beat.Service):
+    """Keeps its schedule in memory: the default writes a file into the working directory."""
+
+    scheduler_cls = beat.Scheduler  # type: ignore[assignment] # annotated with the default one
 
 
 class TurnTaking(beat.Scheduler):

@@ -24,8 +24,9 @@ from web.runtime.lock import DataDirLock
 from web.runtime.progress import Reporter, SilentReporter
 from web.runtime.sample import sample_load, sample_state
 from web.runtime.server import WebServer, listen, url_of
+from web.runtime.shared import broker_is_in_process
 from web.runtime.unfinished import require_finished
-from web.runtime.workers import Workers, broker_is_in_process
+from web.runtime.workers import Workers
 
 _STOP_SECONDS = 3.0  # of the five that a clean end may take
 _LOOK_SECONDS = 0.2

@@ -1,23 +1,16 @@
-"""A worker, or the clock, as a process of its own, for a broker that processes share."""
+"""A worker as a process of its own, for a broker that processes share."""
 
 import logging
 import os
-import re
-import signal
 import socket
 import sys
-import threading
 import time
 from collections.abc import Sequence
-from contextlib import suppress
-from types import FrameType
 from typing import NoReturn
 
-from celery.exceptions import WorkerShutdown
 from celery.platforms import EX_FAILURE
 from celery.worker import WorkController, state
-from django.db import DatabaseError, connections
-from kombu.exceptions import OperationalError
+from django.db import connections
 from prometheus_client import start_http_server
 
 import cairn.audit.tasks  # noqa: F401 - the worker finds its tasks imported
@@ -27,21 +20,22 @@ from cairn.celery import app
 from cairn.errors import ConfigurationError, Unavailable
 from cairn.settings import environment
 from cairn.telemetry.tracing import tracing_start, tracing_stop
-from ingestion import queue
 from ingestion.lifecycle import stopping
-from ingestion.ticking import clock_release
 from web.runtime import collecting, parts
-from web.runtime.beating import SharedBeat, TurnTaking
 from web.runtime.database import require_migrated
 from web.runtime.progress import Reporter
-from web.runtime.workers import broker_is_in_process
+from web.runtime.shared import (
+    END_SECONDS,
+    broker_answers,
+    end_on_signals,
+    require_broker,
+    require_shared_broker,
+    require_shared_index,
+)
 
 log = logging.getLogger(__name__)
 
-_END_SECONDS = 20.0  # for running jobs to hand themselves back in
-_BEAT_SECONDS = 1
 _LOOK_SECONDS = 0.2
-_SECRET = re.compile(r"(?<=://)[^/@]*@")
 
 
 class _Worker(WorkController):
@@ -64,7 +58,7 @@ def worker_run(*, queues: Sequence[str], concurrency: int, reporter: Reporter) -
     tracing_start(environment(), role="worker")
     wanted = _known_queues(queues)
     require_migrated()
-    _require_broker()
+    require_broker()
     app.set_current()
     reporter.status("Loading the embedding model")
     reporter.step(f"Vector index ready ({parts.vector_index()})")
@@ -81,7 +75,7 @@ def worker_run(*, queues: Sequence[str], concurrency: int, reporter: Reporter) -
         without_mingle=True,
         without_gossip=True,
     )
-    _end_on_signals()
+    end_on_signals(stopping.set)
     _serve_metrics()
     reporter.ready(f"Working on {', '.join(wanted)}, {concurrency} at once", queues=wanted, pid=os.getpid())
     try:
@@ -94,19 +88,6 @@ def worker_run(*, queues: Sequence[str], concurrency: int, reporter: Reporter) -
         tracing_stop()
 
 
-def beat_run(*, reporter: Reporter) -> None:
-    require_shared_broker()
-    _require_broker()
-    require_migrated()
-    _end_on_signals()
-    reporter.ready("Sending out what is due, unless another beat does", pid=os.getpid())
-    try:
-        SharedBeat(app, max_interval=_BEAT_SECONDS).start()
-    finally:
-        with suppress(DatabaseError):
-            clock_release(TurnTaking.own)
-
-
 def _serve_metrics() -> None:
     """Its own figures: the web process cannot know them."""
     if where := environment().worker_metrics:
@@ -117,40 +98,17 @@ def _serve_metrics() -> None:
             raise ConfigurationError(f"WORKER_METRICS names {where}, which cannot be had: {error}") from error
 
 
-def require_shared_broker() -> None:
-    if broker_is_in_process():
-        raise ConfigurationError(
-            "CELERY_BROKER_URL is memory://, which no other process can reach: `manage.py up` has its own "
-            "worker and beat. To run them as processes, set it to redis://… or amqp://…"
-        )
-
-
-def require_shared_index() -> None:
-    if environment().qdrant_url is None:
-        raise ConfigurationError(
-            "The vector index is Qdrant Edge in DATA_DIR, which one process may have open. To run workers "
-            "as processes, set QDRANT_URL to a Qdrant server."
-        )
-
-
 def _start_over() -> NoReturn:
     """As a new program in this process, once running jobs are back in the queue and the broker is there."""
     stopping.set()
     log.warning("starting over, since the connection to the broker is lost")
-    give_up = time.monotonic() + _END_SECONDS
+    give_up = time.monotonic() + END_SECONDS
     while state.active_requests and time.monotonic() < give_up:
         time.sleep(_LOOK_SECONDS)
-    while not _broker_answers():
+    while not broker_answers():
         time.sleep(_LOOK_SECONDS)
     parts.close()
     os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 - what runs already
-
-
-def _broker_answers() -> bool:
-    try:
-        return queue.ping()
-    except (OperationalError, OSError):
-        return False
 
 
 def _known_queues(wanted: Sequence[str]) -> list[str]:
@@ -159,37 +117,3 @@ def _known_queues(wanted: Sequence[str]) -> list[str]:
     if unknown:
         raise ConfigurationError(f"There is no queue {', '.join(unknown)}. There are: {', '.join(known)}.")
     return list(wanted) or known
-
-
-def _require_broker() -> None:
-    try:
-        queue.ping()
-    except (OperationalError, OSError) as error:
-        where = _SECRET.sub("", environment().celery_broker_url)
-        raise Unavailable(f"The broker at {where} does not answer: {error}") from error
-
-
-def _end_on_signals() -> None:
-    """The first one ends in order: running jobs go back to the queue. The second ends at once."""
-    signals = (signal.SIGINT, signal.SIGTERM)
-
-    def at_once(number: int, _frame: FrameType | None) -> NoReturn:
-        os._exit(128 + number)
-
-    def in_order(_number: int, _frame: FrameType | None) -> NoReturn:
-        for each in signals:
-            signal.signal(each, at_once)
-        stopping.set()
-        _end_in_any_case()
-        raise WorkerShutdown(0)
-
-    for each in signals:
-        signal.signal(each, in_order)
-
-
-def _end_in_any_case() -> None:
-    """What is still running then is taken up by another worker once its lease has run out."""
-    logging.getLogger("celery").setLevel(logging.ERROR)
-    watchdog = threading.Timer(_END_SECONDS, os._exit, args=(0,))
-    watchdog.daemon = True
-    watchdog.start()

@@ -19,8 +19,8 @@ from web.runtime.database import require_migrated
 from web.runtime.exposure import is_outside, require_admin_password, require_safe_settings
 from web.runtime.loading import Loading
 from web.runtime.progress import Reporter
-from web.runtime.separate import require_shared_broker, require_shared_index
 from web.runtime.server import OPEN_STREAMS_SECONDS, WebServer, url_of
+from web.runtime.shared import require_shared_broker, require_shared_index
 from web.runtime.signals import Stopped
 
 _WATCH_SECONDS: Final = 1.0

@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from celery import Celery, beat
+from celery import Celery
 from celery.exceptions import WorkerShutdown
 from celery.worker import state
 
@@ -15,20 +15,11 @@ from cairn.celery import app
 from cairn.settings import environment
 from ingestion import queue
 from ingestion.lifecycle import stopping
+from web.runtime.beating import Beat
 
 _BROKER = "memory://localhost"
 _POLL_SECONDS = 0.05
 _BEAT_SECONDS = 1
-
-
-def broker_is_in_process() -> bool:
-    return environment().celery_broker_url.startswith("memory:")
-
-
-class Beat(beat.Service):
-    """Keeps its schedule in memory: the default writes a file into the working directory."""
-
-    scheduler_cls = beat.Scheduler  # type: ignore[assignment] # annotated with the default one
 
 
 logging.getLogger("celery.worker.control").setLevel(logging.ERROR)  # it warns of being shut down

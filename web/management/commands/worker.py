@@ -1,6 +1,7 @@
 """A worker in a process of its own."""
 
 import sys
+from importlib import import_module
 from typing import Any
 
 from django.core.management.base import CommandParser
@@ -8,8 +9,10 @@ from django.core.management.base import CommandParser
 from cairn.errors import InvalidInput
 from cairn.settings import environment
 from web.management.base import CairnCommand, leave
+from web.runtime import collecting
 from web.runtime.progress import reporter_for
-from web.runtime.separate import worker_run
+
+_WORKER = "web.runtime.separate"  # by name: it takes seconds to import
 
 
 class Command(CairnCommand):
@@ -36,5 +39,8 @@ class Command(CairnCommand):
             raise InvalidInput("--concurrency must be at least 1.")
         queues = [name.strip() for name in options["queues"].split(",") if name.strip()]
         reporter = reporter_for(sys.stdout, as_json=options["as_json"])
-        worker_run(queues=queues, concurrency=options["concurrency"], reporter=reporter)
+        collecting.loading_begins()
+        import_module(_WORKER).worker_run(
+            queues=queues, concurrency=options["concurrency"], reporter=reporter
+        )
         leave(0)

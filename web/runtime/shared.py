@@ -1,0 +1,81 @@
+"""What processes that share an install need, and how they end. Imports nothing that takes long."""
+
+import logging
+import os
+import re
+import signal
+import threading
+from collections.abc import Callable
+from types import FrameType
+from typing import NoReturn
+
+from celery.exceptions import WorkerShutdown
+from kombu.exceptions import OperationalError
+
+from cairn.errors import ConfigurationError, Unavailable
+from cairn.settings import environment
+from ingestion import queue
+
+END_SECONDS = 20.0  # for running jobs to hand themselves back in
+_SECRET = re.compile(r"(?<=://)[^/@]*@")
+
+
+def broker_is_in_process() -> bool:
+    return environment().celery_broker_url.startswith("memory:")
+
+
+def require_shared_broker() -> None:
+    if broker_is_in_process():
+        raise ConfigurationError(
+            "CELERY_BROKER_URL is memory://, which no other process can reach: `manage.py up` has its own "
+            "worker and beat. To run them as processes, set it to redis://… or amqp://…"
+        )
+
+
+def require_shared_index() -> None:
+    if environment().qdrant_url is None:
+        raise ConfigurationError(
+            "The vector index is Qdrant Edge in DATA_DIR, which one process may have open. To run workers "
+            "as processes, set QDRANT_URL to a Qdrant server."
+        )
+
+
+def broker_answers() -> bool:
+    try:
+        return queue.ping()
+    except (OperationalError, OSError):
+        return False
+
+
+def require_broker() -> None:
+    try:
+        queue.ping()
+    except (OperationalError, OSError) as error:
+        where = _SECRET.sub("", environment().celery_broker_url)
+        raise Unavailable(f"The broker at {where} does not answer: {error}") from error
+
+
+def end_on_signals(first: Callable[[], None] = lambda: None) -> None:
+    """The first ends in order, after `first`: running jobs go back to the queue. The second ends at once."""
+    signals = (signal.SIGINT, signal.SIGTERM)
+
+    def at_once(number: int, _frame: FrameType | None) -> NoReturn:
+        os._exit(128 + number)
+
+    def in_order(_number: int, _frame: FrameType | None) -> NoReturn:
+        for each in signals:
+            signal.signal(each, at_once)
+        first()
+        _end_in_any_case()
+        raise WorkerShutdown(0)
+
+    for each in signals:
+        signal.signal(each, in_order)
+
+
+def _end_in_any_case() -> None:
+    """What is still running then is taken up by another worker once its lease has run out."""
+    logging.getLogger("celery").setLevel(logging.ERROR)
+    watchdog = threading.Timer(END_SECONDS, os._exit, args=(0,))
+    watchdog.daemon = True
+    watchdog.start()
