@@ -113,7 +113,7 @@ class Balancer:
 
     async def _look(self, client: httpx.AsyncClient, server: str) -> None:
         try:
-            answer = await client.get(f"http://{server}/readyz", headers={"Connection": "close"})
+            answer = await client.get(f"http://{server}/readyz?part=process", headers={"Connection": "close"})
             ready = answer.status_code == httpx.codes.OK
         except httpx.TimeoutException:
             return  # busy is not away

@@ -27,6 +27,8 @@ from web.ending import draining
 log = logging.getLogger(__name__)
 
 Check = Callable[[], None]
+Outcomes = dict[str, dict[str, object]]
+PROCESS = "process"
 WORKER_THREAD = "worker"
 
 
@@ -36,21 +38,39 @@ def healthz(_request: HttpRequest) -> JsonResponse:
 
 
 @require_safe
-def readyz(_request: HttpRequest) -> JsonResponse:
+def readyz(request: HttpRequest) -> JsonResponse:
     """503 when a part does not work, and when this process is about to end. Says which, not why: anyone may
     read this; the log knows more.
 
     Models that questions are answered without, if they fail, are told of and change nothing else.
+    `?part=`: only these are looked at. Balancers ask for `process`: with the language model away, taking
+    every process out of service would leave nobody to say so.
     """
     if draining.is_set():
-        return _unavailable({"process": {"ok": False, "detail": "is about to end"}})
+        return _unavailable({PROCESS: {"ok": False, "detail": "is about to end"}})
+    if parts := request.GET.getlist("part"):
+        return _answered({name: _outcome(name, _check_of(name)) for name in parts})
     checks = {name: _outcome(name, check) for name, check in CHECKS.items()}
+    optional = {name: _outcome(name, check) for name, check in optional_checks().items()}
+    return _answered(checks, optional)
+
+
+def _answered(checks: Outcomes, optional: Outcomes | None = None) -> JsonResponse:
+    shown = {**checks, **(optional or {})}
     ready = all(outcome["ok"] for outcome in checks.values())
-    checks |= {name: _outcome(name, check) for name, check in optional_checks().items()}
-    return JsonResponse({"status": "ok", "checks": checks}) if ready else _unavailable(checks)
+    return JsonResponse({"status": "ok", "checks": shown}) if ready else _unavailable(shown)
 
 
-def _unavailable(checks: dict[str, dict[str, object]]) -> JsonResponse:
+def _check_of(part: str) -> Check:
+    """What answers is a process. What is no part is not ready, so that a probe that asks wrongly shows."""
+    return (lambda: None) if part == PROCESS else CHECKS.get(part, _no_such_part)
+
+
+def _no_such_part() -> None:
+    raise Unavailable
+
+
+def _unavailable(checks: Outcomes) -> JsonResponse:
     response = JsonResponse({"status": "unavailable", "checks": checks}, status=503)
     response["Retry-After"] = "5"
     return response

@@ -30,8 +30,9 @@ def ends_later() -> Iterator[None]:
 
 def test_balancers_are_told_before_it_stops_serving(mia: Caller) -> None:
     draining.set()
-    ready = Client().get("/readyz")
-    assert (ready.status_code, ready["Retry-After"]) == (503, "5")
+    for asked in ("/readyz?part=process", "/readyz"):
+        ready = Client().get(asked)
+        assert (ready.status_code, ready["Retry-After"]) == (503, "5")
     assert ready.json()["checks"] == {"process": {"ok": False, "detail": "is about to end"}}
     served = mia.get("/me")
     assert (served.status_code, served["Connection"]) == (200, "close")

@@ -46,6 +46,16 @@ def test_ready_when_every_part_answers(db: None, parts: Callable[..., None]) -> 
     assert response.json() == {"status": "ok", "checks": dict.fromkeys(names, answers)}
 
 
+def test_balancers_ask_for_what_another_process_would_do_better(db: None, parts: Callable[..., None]) -> None:
+    parts(models=broken)
+    assert Client().get("/readyz?part=process").json()["checks"] == {
+        "process": {"ok": True, "detail": "answers"}
+    }
+    for asked in ("part=models", "part=process&part=models", "part=modles"):
+        assert Client().get(f"/readyz?{asked}").status_code == 503
+    assert Client().get("/readyz?part=process&part=queue").status_code == 200
+
+
 @pytest.mark.parametrize("part", ["queue", "vectors", "models"])
 def test_not_ready_when_one_part_fails_and_nothing_leaks(
     db: None, parts: Callable[..., None], part: str
