@@ -374,7 +374,7 @@ def test_a_verified_answer_is_found_cited_and_told_of_until_its_day(
     assert askers_tell() == 0
     [notice] = notices(ria)
     assert (notice["kind"], notice["question"]) == ("answered", LUNCH)
-    assert notice["url"].startswith("/?question=What+is+on")
+    assert notice["url"].startswith("/?again="), "questions stay out of addresses"
 
     answer = ask(ria, LUNCH)
     assert answer["verdict"] == "supported"
