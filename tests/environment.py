@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 
 from cairn.settings.env import Environment
+from tests.shared_models import share_models
 
 _PASSED_ON = "TESTS_GIVEN"
 """To the processes that the tests are spread over: what is given has been taken out of their environment."""
@@ -17,6 +18,7 @@ GIVEN: dict[str, str | None] = json.loads(os.environ.get(_PASSED_ON, "null")) or
 """For tests that run against a real server where one is named. DATABASE_URL: all that use a database do."""
 
 DATA_DIR = tempfile.mkdtemp(prefix="cairn-tests-")
+share_models(Path(DATA_DIR))
 Path(DATA_DIR, "static").mkdir()  # ServeStatic warns of a folder that is not there
 atexit.register(shutil.rmtree, DATA_DIR, ignore_errors=True)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.environment import clean_environment
+from tests.shared_models import share_models
 
 ROOT = Path(__file__).resolve().parents[1]
 Completed = subprocess.CompletedProcess[str]
@@ -44,6 +45,7 @@ class Server:
 def server_environment(data_dir: Path, **settings: str) -> dict[str, str]:
     """Without network but loopback, and without any setting of the developer's. Many tests ask one server, as
     one user and faster than people do: nothing is limited."""
+    share_models(data_dir)
     offline = {"PYTHONPATH": str(ROOT / "tests" / "offline")}
     unlimited = {"QUESTIONS_PER_MINUTE": "0", "STREAMS_AT_ONCE": "0", "FOLLOWED_AT_ONCE": "0"}
     return clean_environment(str(data_dir)) | offline | unlimited | settings

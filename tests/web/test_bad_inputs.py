@@ -2,7 +2,6 @@
 
 import importlib.util
 import json
-import shutil
 import sqlite3
 import tempfile
 import time
@@ -92,9 +91,8 @@ def hostile(bad: ModuleType) -> dict[str, bytes]:
 
 
 @pytest.fixture(scope="module")
-def server(cairn_server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("bad-inputs")
-    shutil.copytree(cairn_server.data_dir / "models", folder / "models")
     server = start_server(folder, PARSE_SECONDS=str(PARSE_SECONDS), SAMPLE_KNOWLEDGE_BASE="false")
     yield server
     stop_server(server)
