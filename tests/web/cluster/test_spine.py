@@ -24,6 +24,7 @@ from tests.installs import until
 pytestmark = [pytest.mark.faults, pytest.mark.models, pytest.mark.timeout(1800)]
 
 LEAVE: Final = "How do I donate annual leave to a colleague with a medical emergency?"
+TELLING: Final = ("leave", "voluntary-leave-transfer-program")
 LUNCH: Final = "What is the cafeteria's lunch menu on Fridays?"
 READY, WITHOUT_TEXT = 238, 8
 CHUNKS: Final = """SELECT d.source_uri, c.ordinal, c.sha256 FROM library_chunk c
@@ -65,7 +66,8 @@ class Running:
 
     def _listen(self) -> None:
         assert self.process.stdout is not None
-        self.said += self.process.stdout
+        with self.process.stdout:
+            self.said += self.process.stdout
 
     @property
     def settings(self) -> dict[str, str]:
@@ -130,7 +132,8 @@ def test_the_handbook_answers_with_citations_and_refuses_what_it_does_not_say(
 ) -> None:
     leave = admin.post("/ask", json={"question": LEAVE, "knowledge_bases": [base]}).json()
     assert leave["verdict"] in {"supported", "partial"}
-    assert "voluntary-leave-transfer-program.md" in json.dumps(leave["citations"])
+    pages = {each["source_uri"] for each in leave["citations"]}
+    assert pages & {f"handbook/travel-and-leave/{page}.md" for page in TELLING}
     lunch = admin.post("/ask", json={"question": LUNCH, "knowledge_bases": [base]}).json()
     assert lunch["verdict"] == "refused"
     assert lunch["citations"] == []
