@@ -1,7 +1,8 @@
 # make up      install what is missing and start Cairn on http://127.0.0.1:8000
 # make test    the tests, but for those that break things
 # make test-faults   those: processes killed, disks full, servers away
-# make test-all   both
+# make test-cluster   a whole cluster, started as `make cluster` does, with the handbook: questions, grants, a killed worker
+# make test-all   all of these
 # make test-postgres  what of it touches the database, on PostgreSQL
 # make test-vllm   a real vLLM on this machine's processors as the language model; installs it into .venv-vllm (3 GB)
 # make lint    ruff, mypy, import rules
@@ -20,7 +21,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help up test test-all test-faults test-postgres test-vllm lint texts audit-dependencies cluster bench bench-load bench-ingest bench-search bench-pages screenshots clean
+.PHONY: help up test test-all test-cluster test-faults test-postgres test-vllm lint texts audit-dependencies cluster bench bench-load bench-ingest bench-search bench-pages screenshots clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -42,6 +43,9 @@ test: $(DEV)
 
 test-all: $(DEV)
 	$(BIN)/python -m pytest $(ARGS)
+
+test-cluster: $(DEV)
+	$(BIN)/python -m pytest -m acceptance $(ARGS)
 
 test-faults: $(DEV)
 	$(BIN)/python -m pytest -m faults $(ARGS)

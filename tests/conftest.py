@@ -73,7 +73,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Where DATABASE_URL names a database, only what touches it runs."""
     if config.getoption("quick"):
         for item in items:
-            if item.get_closest_marker("faults"):
+            if item.get_closest_marker("faults") or item.get_closest_marker("acceptance"):
                 item.add_marker(pytest.mark.skip(reason="takes minutes: run make test-all"))
     if GIVEN["DATABASE_URL"]:
         config.hook.pytest_deselected(items=[item for item in items if not _touches_database(item)])

@@ -123,7 +123,9 @@ class FakeChat:
     def count_tokens(self, text: str) -> int:
         return len(_WORD.findall(text))
 
-    def stream(self, messages: Sequence[ChatMessage], *, max_tokens: int) -> Iterator[str]:
+    def stream(
+        self, messages: Sequence[ChatMessage], *, max_tokens: int, background: bool = False
+    ) -> Iterator[str]:
         self.prompts.append(list(messages))
         line = self._lines[min(len(self.prompts), len(self._lines)) - 1]
         return self._said(line, max_tokens)

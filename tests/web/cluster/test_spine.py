@@ -21,7 +21,7 @@ from tests.backends import ROOT
 from tests.environment import GIVEN, clean_environment
 from tests.installs import until
 
-pytestmark = [pytest.mark.faults, pytest.mark.models, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.acceptance, pytest.mark.models, pytest.mark.timeout(1800)]
 
 LEAVE: Final = "How do I donate annual leave to a colleague with a medical emergency?"
 TELLING: Final = ("leave", "voluntary-leave-transfer-program")
