@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Page, ViewportSize, expect
+from playwright.sync_api import Page, Route, ViewportSize, expect
 
 from tests.servers import Server
 from tests.web.browser.conftest import WIDE
@@ -142,6 +142,18 @@ def again(page: Page, server: Server) -> None:
     page.get_by_label("Password").fill(server.password)
     page.get_by_role("button", name="Sign in").click()
     page.wait_for_url("**/?kb=cairn-help")
+
+
+def test_who_presses_enter_before_the_script_is_there_has_asked(page: Page) -> None:
+    held: list[Route] = []
+    page.route("**/chat*.js", lambda route: held.append(route))
+    page.goto("/?kb=cairn-help", wait_until="commit")
+    ask(page, QUESTION)
+    expect(page.get_by_label("Your question")).to_have_value(QUESTION)
+    for route in held:
+        route.continue_()
+    answered(page)
+    expect(page.locator(".question").first).to_contain_text(QUESTION)
 
 
 def test_the_last_question_is_edited_from_an_empty_field(page: Page) -> None:

@@ -90,3 +90,5 @@ fit(field);
 isAskable(field);
 $("#thread").tabIndex = -1;
 resume();
+if ("asked" in field.dataset && !isRunning()) submit();
+delete field.dataset.asked;

@@ -1,4 +1,4 @@
-// Runs before the first paint, so that a chosen theme does not flash.
+// Runs before the first paint, so that a chosen theme does not flash, and nobody is too fast for the chat.
 (() => {
   const root = document.documentElement;
   const wanted = matchMedia("(prefers-contrast: more)");
@@ -11,4 +11,12 @@
   };
   wanted.addEventListener("change", () => window.applyTheme(root.dataset.theme));
   window.applyTheme(kept());
+
+  // Enter before the chat's script is there, which lets the button be pressed: it asks as soon as it is.
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+    if (event.target.id !== "question" || !document.querySelector("#send:disabled")) return;
+    event.preventDefault();
+    event.target.dataset.asked = "";
+  });
 })();
