@@ -73,6 +73,8 @@ class Site:
     def web(self, port: int, **settings: str) -> Helper:
         """In place of the one that served there."""
         given = {**self.install.settings, **settings}
+        if port in self.webs:
+            self.webs[port].kill()  # it has ended: what is left of it is closed
         self.webs[port] = Helper(self.install.data_dir, "web", "--port", str(port), **given)
         return self.webs[port]
 
