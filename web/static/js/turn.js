@@ -129,6 +129,7 @@ export class Turn {
 
   #tell(error) {
     const box = clone("failure-template");
+    $("[data-incomplete]", box).hidden = !$(".answer-body", this.node)?.textContent.trim();
     $("[data-text]", box).textContent = error instanceof Problem ? error.message : t("Something went wrong while the answer was shown. Ask again.");
     if (error.status === 401) $("[data-again]", box).replaceWith(el("a", { class: "button button-primary", href: `/login?next=${encodeURIComponent(location.pathname + location.search)}`, text: t("Sign in") }));
     $("[data-answer]", this.node).append(box);
