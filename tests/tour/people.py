@@ -38,7 +38,7 @@ from retrieval.gaps.models import Gap, GapQuestion, Why
 from retrieval.models import Citation, Conversation, Message
 from retrieval.sharing import share_put
 
-FAILED_STATES = ("400.html", "403_csrf.html", "429.html", "500.html")
+FAILED_STATES = ("400.html", "403_csrf.html", "429.html", "500.html", "503.html")
 TITLES = (
     "Days that may be carried over",
     "Meals on journeys",

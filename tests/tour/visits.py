@@ -119,6 +119,7 @@ def _asked_away(page: Page) -> None:
     expect(page.locator(".failure")).to_be_visible()
 
 
+FAILURES: Final = ("400", "403_csrf", "429", "500", "503")
 CONVERSATION: Final = "/conversations/{conversation_id}"
 
 STATES: Final[tuple[Visit, ...]] = (
@@ -157,7 +158,7 @@ STATES: Final[tuple[Visit, ...]] = (
     Visit("gold question of an answer", "/admin/evaluation/gold-questions/new?message={message_id}"),
     Visit("nothing here", "/nowhere", status=404),
     Visit("not open", "/admin/users", "rob", status=403),
-    *(Visit(f"failure {name}", "/library", failure=name) for name in ("400", "403_csrf", "429", "500")),
+    *(Visit(f"failure {name}", "/library", failure=name) for name in FAILURES),
 )  # fmt: skip
 
 

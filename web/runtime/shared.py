@@ -3,10 +3,8 @@
 import logging
 import os
 import re
-import signal
 import threading
 from collections.abc import Callable
-from types import FrameType
 from typing import NoReturn
 
 from celery.exceptions import WorkerShutdown
@@ -15,6 +13,7 @@ from kombu.exceptions import OperationalError
 from cairn.errors import ConfigurationError, Unavailable
 from cairn.settings import environment
 from ingestion import queue
+from web.runtime.signals import on_signals
 
 END_SECONDS = 20.0  # for running jobs to hand themselves back in
 _SECRET = re.compile(r"(?<=://)[^/@]*@")
@@ -56,21 +55,14 @@ def require_broker() -> None:
 
 
 def end_on_signals(first: Callable[[], None] = lambda: None) -> None:
-    """The first ends in order, after `first`: running jobs go back to the queue. The second ends at once."""
-    signals = (signal.SIGINT, signal.SIGTERM)
+    """As Celery is told to end, after `first`: running jobs go back to the queue."""
 
-    def at_once(number: int, _frame: FrameType | None) -> NoReturn:
-        os._exit(128 + number)
-
-    def in_order(_number: int, _frame: FrameType | None) -> NoReturn:
-        for each in signals:
-            signal.signal(each, at_once)
+    def in_order() -> NoReturn:
         first()
         _end_in_any_case()
         raise WorkerShutdown(0)
 
-    for each in signals:
-        signal.signal(each, in_order)
+    on_signals(in_order)
 
 
 def _end_in_any_case() -> None:

@@ -11,17 +11,13 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.animals import ANIMALS
 from tests.backends import Postgres
 from tests.installs import Install, ended
 from tests.servers import Completed, Server, run_manage, start_server, stop_server
 
 pytestmark = [pytest.mark.models, pytest.mark.faults, pytest.mark.timeout(600)]
 
-ANIMALS = {
-    "otter": "Otters float on their backs and hold hands while they are asleep on the water.",
-    "badger": "Badgers dig long tunnels under the meadow and clean their beds of straw.",
-    "stork": "Storks fly south across the desert in autumn and clatter with their beaks.",
-}
 GOLD = [
     {"id": "otter", "question": "What do otters do while asleep?", "relevant": ["zoo/otter.md"]},
     {"id": "badger", "question": "What do badgers dig under the meadow?", "relevant": ["zoo/badger.md"]},

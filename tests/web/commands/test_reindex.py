@@ -8,16 +8,12 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.animals import ANIMALS
 from tests.servers import Completed, Server, run_manage, start_server, stop_server
 from tests.tiny_encoder import DIMENSION, tiny_encoder
 
 pytestmark = [pytest.mark.models, pytest.mark.timeout(900)]
 
-ANIMALS = {
-    "otter": "Otters float on their backs and hold hands while they are asleep on the water.",
-    "badger": "Badgers dig long tunnels under the meadow and clean their beds of straw.",
-    "stork": "Storks fly south across the desert in autumn and clatter with their beaks.",
-}
 GOLD = [
     {"id": "otter", "question": "Which animal dozes in a river, paw in paw?", "relevant": ["zoo/otter.md"]},
     {"id": "badger", "question": "Who makes burrows and keeps tidy?", "relevant": ["zoo/badger.md"]},
