@@ -1,22 +1,27 @@
-"""An embedder that does no text twice while one question is answered, and no word twice for many."""
+"""An embedder that does no text twice: neither for one question, nor for those that follow soon."""
 
 import threading
-from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, MutableMapping, Sequence
+from hashlib import blake2b
 from typing import Final
 from weakref import WeakKeyDictionary
 
 import numpy as np
+from cachetools import LRUCache, TTLCache
 
 from cairn.inference.protocols import Batching, Embedder, Vectors
 
 MOST_WORDS: Final = 20_000  # vectors kept for each embedder: about 30 MB of 384 dimensions
 LONGEST_WORD: Final = 32  # characters
+MOST_TEXTS: Final = 30_000  # vectors of sentences and blocks kept for each embedder: about 50 MB
+TEXTS_SECONDS: Final = 600.0
 
 
 class Remembering:
-    """Single words are kept beyond the question: the same come again with every one. Other texts are not,
-    since what is deleted must not stay in memory."""
+    """Vectors are kept beyond the question: many ask about the same documents, and to embed what these say
+    takes most of the time until the model is asked. Words stay, since the same come again with every
+    question. Of other texts only a digest is kept, and not for long: what is deleted must not stay in
+    memory."""
 
     def __init__(self, embedder: Embedder) -> None:
         self._embedder = embedder
@@ -47,53 +52,57 @@ class Remembering:
     def embed_documents(self, texts: Sequence[str]) -> Vectors:
         new = [text for text in dict.fromkeys(texts) if text not in self._documents]
         if new:
-            words = _words_of(self._embedder)
-            self._documents.update(words.known(new))
+            kept = _kept_of(self._embedder)
+            self._documents.update(kept.known(new))
             unknown = [text for text in new if text not in self._documents]
-            self._add(words, unknown)
+            self._add(kept, unknown)
         vectors = [self._documents[text] for text in texts]
         return np.stack(vectors) if vectors else self._embedder.embed_documents(texts)
 
-    def _add(self, words: "_Words", texts: Sequence[str]) -> None:
+    def _add(self, kept: "_Kept", texts: Sequence[str]) -> None:
         if texts:
             found = dict(zip(texts, self._embedder.embed_documents(texts), strict=True))
             self._documents.update(found)
-            words.add(found)
+            kept.add(found)
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         return self._embedder.count_tokens(texts)
 
 
-class _Words:
-    """The last used ones. Threads share it."""
+class _Kept:
+    """Threads share it."""
 
     def __init__(self) -> None:
-        self._vectors: OrderedDict[str, Vectors] = OrderedDict()
+        self._words: LRUCache[bytes, Vectors] = LRUCache(MOST_WORDS)
+        self._texts: TTLCache[bytes, Vectors] = TTLCache(MOST_TEXTS, TEXTS_SECONDS)
         self._lock = threading.Lock()
 
-    def known(self, texts: Iterable[str]) -> dict[str, Vectors]:
+    def known(self, texts: Sequence[str]) -> dict[str, Vectors]:
         with self._lock:
-            found = {text: self._vectors[text] for text in texts if text in self._vectors}
-            for text in found:
-                self._vectors.move_to_end(text)
-        return found
+            found = ((text, self._place(text).get(_digest(text))) for text in texts)
+            return {text: vector for text, vector in found if vector is not None}
 
     def add(self, vectors: Mapping[str, Vectors]) -> None:
         """Copies: a row of a batch would keep the whole batch."""
-        words = {text: vector.copy() for text, vector in vectors.items() if _is_word(text)}
         with self._lock:
-            self._vectors.update(words)
-            while len(self._vectors) > MOST_WORDS:
-                self._vectors.popitem(last=False)
+            for text, vector in vectors.items():
+                self._place(text)[_digest(text)] = vector.copy()
+
+    def _place(self, text: str) -> MutableMapping[bytes, Vectors]:
+        return self._words if _is_word(text) else self._texts
 
 
-_kept: "WeakKeyDictionary[Embedder, _Words]" = WeakKeyDictionary()
+_kept: "WeakKeyDictionary[Embedder, _Kept]" = WeakKeyDictionary()
 _keeping = threading.Lock()
 
 
-def _words_of(embedder: Embedder) -> _Words:
+def _kept_of(embedder: Embedder) -> _Kept:
     with _keeping:
-        return _kept.setdefault(embedder, _Words())
+        return _kept.setdefault(embedder, _Kept())
+
+
+def _digest(text: str) -> bytes:
+    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
 def _is_word(text: str) -> bool:

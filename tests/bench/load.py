@@ -1,7 +1,8 @@
 """`make bench-load`: people who chat on two web processes of a cluster, with a model of realistic timing.
 
 Each reads an answer for a while before the next question. What is counted as Cairn's own is the time to the
-first words less the time in which the model has written them: Cairn shows sentences that it has checked.
+first words less the time in which the model has written them, by the model server's own record: Cairn shows
+sentences that it has checked.
 """
 
 import argparse
@@ -9,6 +10,7 @@ import asyncio
 import json
 import os
 import random
+import shutil
 import statistics
 import sys
 import tempfile
@@ -27,6 +29,7 @@ from tests.bench.handbook import SAMPLE_DATA
 from tests.bench.plots import Plot, plot_write
 from tests.bench.questions import many
 from tests.bench.served_model import SECONDS_PER_WORD, served_model
+from tests.bench.spoken import Spoken, models_own, spoken_by
 from tests.cluster.processes import Cluster
 
 FIRST_TOKEN: Final = 0.3
@@ -39,17 +42,27 @@ WARM: Final = 6
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """Of one question. `own_ms`: time to the first words that was not the model's."""
+    """Of one question. `at`: seconds since people came. `first`: what was shown first, and when."""
 
     at: float
-    own_ms: float | None
+    asked: float
+    first: tuple[str, float] | None = None
     error: str = ""
+
+    def own_ms(self, spoken: Sequence[Spoken]) -> float | None:
+        """Of the time to the first words, what was not the model's."""
+        if self.first is None:
+            return None
+        sentence, shown = self.first
+        model = models_own(spoken, sentence, self.asked, shown)
+        return None if model is None else (shown - self.asked - model) * 1000
 
 
 @dataclass(slots=True)
 class Course:
     began: float = field(default_factory=time.monotonic)
     heard: list[Heard] = field(default_factory=list)
+    own: list[tuple[float, float]] = field(default_factory=list)
     memory: list[tuple[float, float]] = field(default_factory=list)
     load: list[float] = field(default_factory=list)
 
@@ -72,8 +85,10 @@ def main() -> int:
         with Cluster(Path(folder), told=_told, settings=settings) as cluster:
             headers = _prepared(cluster, options.files)
             asyncio.run(_warmed(cluster.url, headers))
-            gateway = _gateway_ms(cluster.url, headers)
+            gateway = _gateway_ms(cluster.url, headers, model["LLM_BASE_URL"])
             course = asyncio.run(_chatted(cluster, headers, options))
+            spoken = spoken_by(model["LLM_BASE_URL"])
+    course.own = [(each.at, own) for each in course.heard if (own := each.own_ms(spoken)) is not None]
     figures = [*_figures(course, options), *_gateway_figures(gateway)]
     show(figures, Console(), file=options.json)
     if options.report:
@@ -100,8 +115,13 @@ def _told(line: str) -> None:
 
 def _prepared(cluster: Cluster, count: int) -> dict[str, str]:
     """With documents in it; how a request says who asks."""
-    files = sorted(path for path in (SAMPLE_DATA / "handbook").rglob("*.md"))[:count]
-    cluster.manage("ingest", *map(str, files), "--kb", "handbook", "--wait")
+    whole = SAMPLE_DATA / "handbook"
+    with tempfile.TemporaryDirectory() as part:
+        for path in sorted(whole.rglob("*.md"))[:count]:
+            copy = Path(part, path.relative_to(whole))
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, copy)
+        cluster.manage("ingest", part, "--kb", "handbook", "--wait")
     made = cluster.manage("create_api_key", "--user", "admin", "--name", "load", "--json")
     return {"Authorization": f"Bearer {json.loads(made)['key']}"}
 
@@ -151,11 +171,11 @@ async def _ask(
     api: httpx.AsyncClient, question: str, conversation: str | None, at: float
 ) -> tuple[Heard, str | None]:
     body = {"question": question, "stream": True, **({"conversation": conversation} if conversation else {})}
-    began, event, own, ended = time.perf_counter(), "", None, False
+    asked, event, first, ended = time.monotonic(), "", None, False
     try:
         async with api.stream("POST", "/api/v1/ask", json=body) as answer:
             if answer.status_code != httpx.codes.OK:
-                return Heard(at, None, str(answer.status_code)), conversation
+                return Heard(at, asked, error=str(answer.status_code)), conversation
             async for line in answer.aiter_lines():
                 if line.startswith("event: "):
                     event = line.removeprefix("event: ")
@@ -163,44 +183,45 @@ async def _ask(
                     data: dict[str, Any] = json.loads(line.removeprefix("data: "))
                     if event == "start":
                         conversation = data["conversation"]
-                    elif event == "delta" and own is None:
-                        own = (time.perf_counter() - began - models_own(data["text"])) * 1000
+                    elif event == "delta" and first is None:
+                        first = data["text"], time.monotonic()
                     elif event == "error":
-                        return Heard(at, None, data["detail"]), conversation
+                        return Heard(at, asked, error=data["detail"]), conversation
                     ended = ended or event == "done"
     except httpx.HTTPError as error:
-        return Heard(at, None, type(error).__name__), conversation
-    return Heard(at, own, "" if ended else "ended early"), conversation
+        return Heard(at, asked, error=type(error).__name__), conversation
+    return Heard(at, asked, first, "" if ended else "ended early"), conversation
 
 
-def models_own(text: str) -> float:
-    """Seconds in which the model writes it."""
-    return FIRST_TOKEN + SECONDS_PER_WORD * len(text.split())
-
-
-def _gateway_ms(url: str, headers: dict[str, str]) -> list[float]:
+def _gateway_ms(url: str, headers: dict[str, str], model_url: str) -> list[float]:
     """Of `/v1/chat/completions`, one after the other: less the search alone, and the model's own time."""
+    questions = many()[WARM : WARM + 2 * GATEWAY_TIMES]
     with httpx.Client(base_url=url, headers=headers, timeout=120, trust_env=False) as api:
-        found = [_gateway(api, question) for question in many()[:GATEWAY_TIMES]]
-    return [own for own in found if own is not None]
+        # Not each to both: what a question means is kept for the next who asks it.
+        searched = [_search_ms(api, question) for question in questions[::2]]
+        found = [_completion_ms(api, question, model_url) for question in questions[1::2]]
+    return [own - statistics.median(searched) for own in found if own is not None]
 
 
-def _gateway(api: httpx.Client, question: str) -> float | None:
-    """None if the model was not asked."""
-    began = time.perf_counter()
+def _search_ms(api: httpx.Client, question: str) -> float:
+    began = time.monotonic()
     api.post("/api/v1/search", json={"query": question, "top_k": 8}).raise_for_status()
-    searched = time.perf_counter()
+    return (time.monotonic() - began) * 1000
+
+
+def _completion_ms(api: httpx.Client, question: str, model_url: str) -> float | None:
+    """Less the model's own. None if the model was not asked."""
+    began = time.monotonic()
     body = {"model": "cairn", "messages": [{"role": "user", "content": question}]}
     answer = api.post("/v1/chat/completions", json=body).raise_for_status().json()
-    whole = time.perf_counter() - searched
+    whole = time.monotonic() - began
     if not answer["usage"]["completion_tokens"]:
         return None
-    model = models_own(answer["choices"][0]["message"]["content"])
-    return (whole - (searched - began) - model) * 1000
+    return (whole - spoken_by(model_url)[-1].seconds) * 1000
 
 
 def _figures(course: Course, options: argparse.Namespace) -> Iterator[Figure]:
-    own = [each.own_ms for each in course.heard if each.own_ms is not None]
+    own = [value for _, value in course.own]
     errors = [each for each in course.heard if each.error]
     for kind in sorted({each.error for each in errors}):
         _told(f"error: {kind}: {sum(each.error == kind for each in errors)}")
@@ -233,7 +254,7 @@ def _gateway_figures(own: Sequence[float]) -> Iterator[Figure]:
 
 def _report(options: argparse.Namespace, course: Course, figures: Sequence[Figure]) -> None:
     options.report.mkdir(parents=True, exist_ok=True)
-    own = [(each.at / 60, each.own_ms) for each in course.heard if each.own_ms is not None]
+    own = [(at / 60, value) for at, value in course.own]
     memory = [(at / 60, value) for at, value in course.memory]
     plot_write(
         options.report / "first-words.svg", Plot("First words, over the model's own", "minutes", "ms", own)

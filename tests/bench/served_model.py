@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import Any, Final
 
 from tests.bench import server as servers
 from tests.cairn.inference.server import Body, Exchange, FakeServer
@@ -20,6 +20,7 @@ SENTENCES: Final = 4
 SECONDS_PER_WORD: Final = 0.02
 FIRST_TOKEN_SECONDS: Final = float(os.environ.get("BENCH_FIRST_TOKEN_SECONDS", "0"))
 _PASSAGE = re.compile(r'^\[(\d+)\] [^\n]*\n"""\n(.*?)\n"""$', re.MULTILINE | re.DOTALL)
+spoken: list[dict[str, Any]] = []  # of each answer: when it was asked for, its words, when each was written
 _SENTENCE = re.compile(r"[A-Z][^.!?\n]{30,200}[.!?](?=\s|$)")
 
 
@@ -41,13 +42,20 @@ def served_model() -> Iterator[dict[str, str]]:
 
 
 def answer_to(prompt: str) -> str:
-    """The first sentences of the passages, each with its marker."""
+    """The sentences of the passages that have most words of the question, each with its marker."""
+    asked = _words(prompt.rpartition("\nQuestion: ")[2])
     said = [
-        f"{sentence[:-1]} [{number}]{sentence[-1]}"
+        (len(asked & _words(sentence)), f"{sentence[:-1]} [{number}]{sentence[-1]}")
         for place, text in _PASSAGE.findall(prompt)
         for number, sentence in sentences_of(int(place), text)
     ]
-    return " ".join(said[:SENTENCES]) or "The passages do not tell."
+    best = sorted(said, key=lambda each: each[0], reverse=True)[:SENTENCES]
+    return " ".join(sentence for _, sentence in best) or "The passages do not tell."
+
+
+def _words(text: str) -> set[str]:
+    """Their beginnings: "reimbursed" and "reimbursement" are one."""
+    return {word[:6] for word in re.findall(r"[a-z]{4,}", text.lower())}
 
 
 def sentences_of(number: int, text: str) -> list[tuple[int, str]]:
@@ -57,12 +65,15 @@ def sentences_of(number: int, text: str) -> list[tuple[int, str]]:
 
 def respond(exchange: Exchange) -> None:
     body: Body = exchange.body
-    words = answer_to(str(body["messages"][-1]["content"])).split(" ")
+    words = answer_to(str(body["messages"][-1]["content"])).split(" ")[: body.get("max_tokens") or None]
+    times: list[float] = []
+    spoken.append({"began": time.monotonic(), "words": words, "times": times})
     exchange.start_stream()
     time.sleep(FIRST_TOKEN_SECONDS)
-    for word in words[: body.get("max_tokens") or None]:
+    for word in words:
         time.sleep(SECONDS_PER_WORD)
         exchange.delta(f"{word} ")
+        times.append(time.monotonic())
     exchange.done()
 
 
@@ -70,6 +81,7 @@ def main() -> None:
     parent = os.getppid()
     with FakeServer() as fake:
         fake.respond = respond
+        fake.pages["/v1/spoken"] = spoken
         sys.stdout.write(f"{fake.url}\n")
         sys.stdout.flush()
         while os.getppid() == parent:

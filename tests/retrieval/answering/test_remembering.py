@@ -1,5 +1,8 @@
+import gc
+
 import numpy as np
 import pytest
+from cachetools import TTLCache
 
 from retrieval.answering import remembering
 from retrieval.answering.remembering import Remembering
@@ -15,11 +18,31 @@ def test_a_word_is_embedded_once_for_many_questions() -> None:
     assert np.array_equal(again[1], embedder.embed_query("travel"))
 
 
-def test_what_documents_say_is_forgotten_with_the_question() -> None:
+SENTENCES = ["Leave is 20 days.", "x" * 33]
+
+
+def test_what_documents_say_is_embedded_once_for_questions_that_follow_soon() -> None:
+    embedder = FakeEmbedder()
+    first = Remembering(embedder).embed_documents(SENTENCES)
+    assert np.array_equal(Remembering(embedder).embed_documents(SENTENCES), first)
+    assert embedder.batches == [2]
+
+
+def test_what_documents_say_is_soon_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remembering, "TEXTS_SECONDS", 0.0)
     embedder = FakeEmbedder()
     for _ in range(2):
-        Remembering(embedder).embed_documents(["Leave is 20 days.", "x" * 33])
-    assert embedder.batches == [2, 2]
+        Remembering(embedder).embed_documents([*SENTENCES, "leave"])
+    assert embedder.batches == [3, 2]
+
+
+def test_what_documents_say_is_kept_without_its_words() -> None:
+    embedder = FakeEmbedder()
+    Remembering(embedder).embed_documents(SENTENCES)
+    held = [each for each in gc.get_objects() if isinstance(each, TTLCache)]
+    keys = [key for cache in held for key in cache]
+    assert keys
+    assert all(isinstance(key, bytes) and len(key) == 16 for key in keys)
 
 
 def test_embedders_do_not_share_their_words() -> None:
