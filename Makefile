@@ -14,6 +14,7 @@
 # make bench-search   how fast search and answers are, at 100,000 passages and with 50 people at once
 # make bench-load   people who chat on a cluster of two web processes: errors, waiting, memory
 # make screenshots   pictures of every page, in light, dark, high contrast and on a phone, in screenshots/
+# make bench-scale   the vector index with up to a million passages: filling, search, memory, and a cluster's size
 # make bench-pages   how fast pages are for who looks at them, by the browser's own entries
 # make clean   remove what make made; your data in var/ stays
 
@@ -21,7 +22,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help up test test-all test-cluster test-faults test-postgres test-vllm lint texts audit-dependencies cluster bench bench-load bench-ingest bench-search bench-pages screenshots clean
+.PHONY: help up test test-all test-cluster test-faults test-postgres test-vllm lint texts audit-dependencies cluster bench bench-load bench-ingest bench-search bench-scale bench-pages screenshots clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -84,6 +85,9 @@ bench-search: $(DEV)
 
 bench-load: $(DEV)
 	$(BIN)/python -m tests.bench.load $(ARGS)
+
+bench-scale: $(DEV)
+	$(BIN)/python -m tests.bench.scale $(ARGS)
 
 bench-pages: $(DEV)
 	$(BIN)/python -m tests.bench.pages $(ARGS)
