@@ -23,6 +23,12 @@ class Fault(StrEnum):
     REINDEX_BEFORE_SWAP = "reindex_before_swap"
     REINDEX_AFTER_SWAP = "reindex_after_swap"
     REINDEX_WHILE_REMOVING = "reindex_while_removing"
+    BACKUP_WHILE_COPYING = "backup_while_copying"
+    BACKUP_BEFORE_RENAME = "backup_before_rename"
+    RESTORE_AFTER_TABLES = "restore_after_tables"
+    RESTORE_WHILE_COPYING = "restore_while_copying"
+    RESTORE_WHILE_INDEXING = "restore_while_indexing"
+    RESTORE_BEFORE_END = "restore_before_end"
 
 
 def fault_point(here: Fault) -> None:

@@ -40,11 +40,10 @@ def _sqlite_copy(path: Path) -> Iterator[str]:
     if not Path(settings["NAME"]).exists():
         raise InvalidInput("There is no database yet: start Cairn once.")
     path.unlink(missing_ok=True)
-    with closing(sqlite3.connect(settings["NAME"])) as source, closing(sqlite3.connect(path)) as copy:
-        source.backup(copy)
-        copy.execute("PRAGMA journal_mode=DELETE")
-        if copy.execute("PRAGMA quick_check").fetchone() != ("ok",):
-            raise CairnError("The database is damaged, and was not backed up. Restore an earlier backup.")
+    try:
+        _copy_sqlite(settings["NAME"], path)
+    except sqlite3.Error as error:  # of a disk that is full, too
+        raise CairnError(f"The tables cannot be copied: {error}.") from error
     connections.settings[_COPY] = {**settings, "NAME": str(path), "OPTIONS": {}}
     try:
         yield _COPY
@@ -52,6 +51,14 @@ def _sqlite_copy(path: Path) -> Iterator[str]:
         connections[_COPY].close()
         del connections[_COPY]
         del connections.settings[_COPY]
+
+
+def _copy_sqlite(name: str, path: Path) -> None:
+    with closing(sqlite3.connect(name)) as source, closing(sqlite3.connect(path)) as copy:
+        source.backup(copy)
+        copy.execute("PRAGMA journal_mode=DELETE")
+        if copy.execute("PRAGMA quick_check").fetchone() != ("ok",):
+            raise CairnError("The database is damaged, and was not backed up. Restore an earlier backup.")
 
 
 def _dump(path: Path) -> None:

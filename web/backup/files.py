@@ -15,6 +15,7 @@ from cairn.library.models import DocumentVersion
 from ingestion.models import UploadPart
 
 _BLOCK: Final = 1 << 20
+_FOLDERS: Final = ("originals", "renditions", "parts", "pages")  # all that Cairn keeps in storage
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,27 @@ def removed_except(kept: set[str], folder: Path) -> None:
     for path in folder.rglob("*"):
         if path.is_file() and path.relative_to(folder).as_posix() not in kept:
             path.unlink()
+
+
+def any_kept() -> bool:
+    return any(next(_names(folder), None) for folder in _FOLDERS)
+
+
+def remove_all() -> None:
+    """Also those that only the tables which go knew of."""
+    for folder in _FOLDERS:
+        for name in _names(folder):
+            default_storage.delete(name)
+
+
+def _names(folder: str) -> Iterator[str]:
+    try:
+        folders, names = default_storage.listdir(folder)
+    except FileNotFoundError:
+        return
+    yield from (f"{folder}/{name}" for name in names)
+    for each in folders:
+        yield from _names(f"{folder}/{each}")
 
 
 def put_back(folder: Path) -> Iterator[str]:

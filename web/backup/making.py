@@ -1,11 +1,7 @@
 """A copy of tables, files and vectors that fit together, while everything goes on."""
 
 import json
-import os
 import shutil
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -17,16 +13,17 @@ from django.db import connection
 
 from cairn.audit.sealing import head_file
 from cairn.audit.services import record
-from cairn.errors import CairnError, InvalidInput
 from cairn.library.models import Document
 from cairn.settings import environment
+from ingestion.faults import Fault, fault_point
 from retrieval.models import GenerationState, IndexGeneration
 from web.backup import files, vectors
 from web.backup.database import applied_migrations, snapshot
 from web.backup.layout import AUDIT_HEAD, FILES, GOLD, KEPT_KEY, Generation, Manifest, seal
+from web.backup.place import Say, new_folder
+from web.runtime.progress import Reporter
 
 TRIES: Final = 5
-Say = Callable[[str], None]
 
 
 @dataclass(slots=True)
@@ -41,44 +38,18 @@ class _Look:
     vectors: int = 0
 
 
-def backup(target: Path, *, gold: dict[str, Any] | None = None, say: Say = lambda _text: None) -> Manifest:
+def backup(target: Path, *, gold: dict[str, Any] | None, reporter: Reporter) -> Manifest:
     """Raises CairnError with nothing left behind. What could not be had is in `missing`."""
-    with _unfinished(target) as folder:
-        look = _consistent(folder, say)
+    with new_folder(target, tell=reporter.step) as folder:
+        look = _consistent(folder, reporter.status)
         if gold is not None:
             (folder / GOLD).write_text(json.dumps(gold, ensure_ascii=False, indent=2), encoding="utf-8")
         manifest = _manifest(look, secret=_copy_secret(folder))
-        say("Checksums")
+        reporter.status("Checksums")
         seal(folder, manifest)
+        fault_point(Fault.BACKUP_BEFORE_RENAME)
     record("backup.made", actor=None, documents=manifest.documents, files=manifest.files)
     return manifest
-
-
-@contextmanager
-def _unfinished(target: Path) -> Iterator[Path]:
-    """Has another name until it is whole."""
-    if target.exists():
-        raise InvalidInput(f"{target} is there already. A backup gets a folder of its own.")
-    folder = None
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".unfinished", dir=target.parent))
-        yield folder
-        folder.rename(target)
-        _sync(target.parent)
-    except OSError as error:
-        raise CairnError(f"The backup cannot be written: {error}") from error
-    finally:
-        if folder is not None:
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _consistent(folder: Path, say: Say) -> _Look:
@@ -105,6 +76,7 @@ def _look(folder: Path, given: vectors.Source, say: Say) -> _Look:
             look.names.add(wanted.name)
             if not files.copied(wanted, folder / FILES / wanted.name):
                 look.missing.append(wanted.name)
+            fault_point(Fault.BACKUP_WHILE_COPYING)
         say("Vectors")
         if active is not None:
             chunks = vectors.wanted_chunks(using)

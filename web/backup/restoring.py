@@ -1,21 +1,21 @@
 """From a backup to an install. Until the end it is marked as unfinished, and does not start."""
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from django.conf import settings
 from django.contrib.sessions.models import Session
-from django.core.files.storage import FileSystemStorage, default_storage
 from django.db import connection
 
 from cairn.audit.sealing import head_file, seal_all, verify
 from cairn.audit.services import record
-from cairn.errors import ConfigurationError, Conflict, Unavailable
+from cairn.errors import CairnError, ConfigurationError, Conflict, Unavailable
 from cairn.library.models import Document
 from cairn.settings import environment
+from ingestion.faults import Fault, fault_point
 from ingestion.models import Job
 from retrieval.index.factory import close_index, open_indexes
 from retrieval.index.stores import create_index, remove_index
@@ -23,11 +23,11 @@ from retrieval.models import GenerationState, IndexGeneration
 from web.backup import database, files, vectors
 from web.backup.erasures import Erasure, erase_again
 from web.backup.layout import AUDIT_HEAD, FILES, KEPT_KEY, Manifest, verified
+from web.backup.place import Say
 from web.runtime.database import migrate
 from web.runtime.lock import DataDirLock
 from web.runtime.unfinished import unfinished_file
 
-Say = Callable[[str], None]
 _INDEX: Final = "index"
 
 
@@ -56,8 +56,11 @@ def restore(
             _require_nothing_there()
         unfinished_file().touch(mode=0o600)
         restored = _restored(source, manifest, erasures, say)
+        fault_point(Fault.RESTORE_BEFORE_END)
         unfinished_file().unlink()
         return restored
+    except OSError as error:
+        raise CairnError(f"The backup cannot be put in place: {error}") from error
     finally:
         close_index()
         lock.release()
@@ -77,18 +80,11 @@ def _require_fit(manifest: Manifest) -> None:
 def _require_nothing_there() -> None:
     there = {
         "a database": not database.is_empty(),
-        "files": any(_names(folder) for folder in ("originals", "renditions")),
+        "files": files.any_kept(),
         "an index": any(_index_folder().glob("*")),
     }
     if found := [what for what, is_there in there.items() if is_there]:
         raise Conflict(f"There is {' and '.join(found)} already. --force puts the backup in its place.")
-
-
-def _names(folder: str) -> bool:
-    try:
-        return any(default_storage.listdir(folder))
-    except FileNotFoundError:
-        return False
 
 
 def _index_folder() -> Path:
@@ -99,15 +95,16 @@ def _restored(source: Path, manifest: Manifest, erasures: Sequence[Erasure], say
     say("Database")
     if not database.is_empty():
         _remove_indexes()
-    _remove_files()
+    files.remove_all()
     database.load(source)
+    fault_point(Fault.RESTORE_AFTER_TABLES)
     notes = [*_place_secret(source, manifest), *_missing(manifest)]
     _place_head(source)
     migrate()
     _tidy()
     say("Files")
     for _ in files.put_back(source / FILES):
-        pass
+        fault_point(Fault.RESTORE_WHILE_COPYING)
     say("Vectors")
     _build(source)
     erased = erase_again(erasures)
@@ -125,11 +122,6 @@ def _remove_indexes() -> None:
         remove_index(name)
 
 
-def _remove_files() -> None:
-    if isinstance(default_storage._wrapped, FileSystemStorage):  # type: ignore[attr-defined]
-        shutil.rmtree(settings.MEDIA_ROOT, ignore_errors=True)
-
-
 def _place_secret(source: Path, manifest: Manifest) -> list[str]:
     given = environment().secret_key is not None
     if not manifest.secret_key:
@@ -141,7 +133,7 @@ def _place_secret(source: Path, manifest: Manifest) -> list[str]:
 
 
 _KEY_MISSING: Final = (
-    "The backup holds no KEPT_KEY, as it was set from outside. Set the same one before you start Cairn: "
+    "The backup holds no SECRET_KEY, as it was set from outside. Set the same one before you start Cairn: "
     "with another one nobody's second factor works."
 )
 _KEY_GIVEN: Final = (
@@ -188,4 +180,4 @@ def _build(source: Path) -> None:
         index = create_index(generation.name, generation.dimension)
     open_indexes.add(generation, index)
     for _ in vectors.put_back(source, generation, index):
-        pass
+        fault_point(Fault.RESTORE_WHILE_INDEXING)

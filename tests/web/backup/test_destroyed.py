@@ -14,7 +14,8 @@ import pytest
 from tests.animals import ANIMALS
 from tests.backends import Postgres
 from tests.installs import Install, ended
-from tests.servers import Completed, Server, run_manage, start_server, stop_server
+from tests.servers import Server, run_manage, start_server, stop_server
+from tests.web.backup.running import ok
 
 pytestmark = [pytest.mark.models, pytest.mark.faults, pytest.mark.timeout(600)]
 
@@ -67,11 +68,6 @@ def found(server: Server) -> dict[str, Any]:
         "hits": [(hit["chunk"], hit["text"], round(hit["score"], 5)) for hit in hits],
         "contents": contents,
     }
-
-
-def ok(done: Completed, code: int = 0) -> Completed:
-    assert done.returncode == code, (done.stdout, done.stderr)
-    return done
 
 
 def destroyed(data_dir: Path) -> None:

@@ -34,7 +34,7 @@ class Command(CairnCommand):
         gold = self._asked(options) if options["gold"] else None
         reporter = self.reporter(options)
         try:
-            manifest = backup(options["target"].expanduser().resolve(), gold=gold, say=reporter.status)
+            manifest = backup(options["target"].expanduser().resolve(), gold=gold, reporter=reporter)
         finally:
             reporter.close()
         self._tell(manifest, options)

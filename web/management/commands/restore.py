@@ -2,17 +2,22 @@
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from django.core.management.base import CommandParser
 
-from cairn.errors import InvalidInput
+from cairn.errors import CairnError, InvalidInput
 from web.backup.erasures import Erasure, erasures_in
 from web.backup.gold import differing
 from web.backup.layout import GOLD
 from web.backup.restoring import Restored, restore
 from web.management.base import SOME_FAILED, CairnCommand
 from web.runtime.client import client
+from web.runtime.unfinished import unfinished_file
+
+_HALF: Final = (
+    "Half of an install is here, and Cairn does not start with it. Run restore again, with --force."
+)
 
 
 class Command(CairnCommand):
@@ -38,10 +43,17 @@ class Command(CairnCommand):
         reporter = self.reporter(options)
         try:
             restored = restore(source, force=options["force"], erasures=erasures, say=reporter.status)
+        except CairnError:
+            self._tell_unfinished()
+            raise
         finally:
             reporter.close()
         unlike = self._unlike(source, options) if (source / GOLD).exists() else None
         self._tell(restored, unlike, options)
+
+    def _tell_unfinished(self) -> None:
+        if unfinished_file().exists():
+            self.stderr.write(self.style.WARNING(_HALF))
 
     def _unlike(self, source: Path, options: dict[str, Any]) -> list[str]:
         with client(self.reporter(options), command="manage.py restore") as connected:

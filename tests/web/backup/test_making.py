@@ -1,0 +1,86 @@
+"""Backups that are killed, meet a full disk, or get in each other's way; and who may read one."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ingestion.faults import Fault
+from tests.disks import small_disk
+from tests.installs import Install
+from tests.kill_points import BACKING_UP
+from tests.servers import ROOT, server_environment
+from tests.web.backup.running import assert_as_before, left_on, manage, ok
+from web.backup.layout import SUMS, verified
+
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(300)]
+
+MEBIBYTE = 1 << 20
+OWNERS_ONLY = {(True, 0o700), (False, 0o600)}
+
+
+def modes(folder: Path) -> set[tuple[bool, int]]:
+    """Of all that is in it, and of itself: whether it is a folder, and who may what."""
+    return {(path.is_dir(), path.stat().st_mode & 0o777) for path in (folder, *folder.rglob("*"))}
+
+
+def test_only_its_owner_may_read_it(backup: Path) -> None:
+    assert modes(backup) == OWNERS_ONLY
+
+
+@pytest.mark.parametrize("fault", BACKING_UP)
+def test_one_that_was_killed_is_none_and_the_next_clears_it_away(
+    install: Install, shelf: Path, fault: Fault
+) -> None:
+    ok(manage(install, "backup", str(shelf / "monday"), CAIRN_FAULT=fault), -signal.SIGKILL)
+    assert left_on(shelf) == {".monday.unfinished", ".monday.backup-lock"}
+    assert modes(shelf / ".monday.unfinished") == OWNERS_ONLY
+    assert "no backup" in ok(manage(install, "restore", str(shelf / "monday"), "--force"), 1).stderr
+    told = ok(manage(install, "backup", str(shelf / "tuesday"))).stderr
+    assert f"{shelf / '.monday.unfinished'} is removed" in told
+    assert left_on(shelf) == {"tuesday"}
+    verified(shelf / "tuesday")
+
+
+def test_half_of_one_is_not_restored(install: Install, shelf: Path) -> None:
+    target, fault = shelf / "monday", Fault.BACKUP_WHILE_COPYING
+    ok(manage(install, "backup", str(target), CAIRN_FAULT=fault), -signal.SIGKILL)
+    done = ok(manage(install, "restore", str(shelf / ".monday.unfinished"), "--force"), 1)
+    assert SUMS in done.stderr
+    assert_as_before(install, install.chunk_set())
+
+
+def test_of_two_at_once_one_is_made(whole: Install, install: Install, shelf: Path) -> None:
+    """Also of two installs, each of which could be read."""
+    environments = [server_environment(i.data_dir, **i.settings) for i in (whole, install)]
+    command = [sys.executable, str(ROOT / "manage.py"), "backup", str(shelf / "monday")]
+    running = [
+        subprocess.Popen(command, env=each, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+        for each in environments
+    ]
+    said = [each.communicate()[1] for each in running]
+    assert sorted(each.returncode for each in running) == [0, 1], said
+    (refused,) = [text for text, each in zip(said, running, strict=True) if each.returncode]
+    assert "Another backup" in refused or "is there already" in refused
+    assert left_on(shelf) == {"monday"}
+    verified(shelf / "monday")
+
+
+@pytest.mark.parametrize("what", ["tables", "files"])
+def test_a_full_disk_is_told_and_leaves_nothing(install: Install, shelf: Path, what: str) -> None:
+    size = -(-install.sqlite.stat().st_size // MEBIBYTE) + 1
+    if what == "files":
+        (original, *_), *_ = install.rows("SELECT original FROM library_documentversion")
+        with (install.data_dir / "files" / str(original)).open("ab") as stream:
+            stream.write(os.urandom(size * MEBIBYTE))
+    with small_disk(shelf, megabytes=size if what == "files" else 1) as disk:
+        done = ok(manage(install, "backup", str(disk.folder / "monday")), 1)
+        assert ("disk is full" if what == "tables" else "No space left") in done.stderr
+        assert "Traceback" not in done.stderr
+        assert left_on(disk.folder) == set()
+    verified_after = shelf.parent / "roomy"
+    ok(manage(install, "backup", str(verified_after)), 0 if what == "tables" else 3)
+    verified(verified_after)

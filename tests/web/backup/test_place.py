@@ -1,0 +1,41 @@
+"""Where a backup is written has one writer."""
+
+from pathlib import Path
+
+import pytest
+
+from cairn.errors import Conflict, InvalidInput
+from tests.web.backup.running import left_on
+from web.backup.place import new_folder
+
+
+@pytest.fixture
+def said() -> list[str]:
+    return []
+
+
+def test_another_writer_is_kept_out(shelf: Path, said: list[str]) -> None:
+    target = shelf / "monday"
+    with new_folder(target, tell=said.append) as folder:
+        (folder / "x").write_text("one")
+        with pytest.raises(Conflict, match="Another backup"), new_folder(target, tell=said.append):
+            pass
+        with new_folder(shelf / "tuesday", tell=said.append):
+            pass
+        assert (folder / "x").read_text() == "one"
+    assert (target / "x").read_text() == "one"
+    assert left_on(shelf) == {"monday", "tuesday"}
+    assert said == []
+
+
+def test_one_that_fails_leaves_nothing(shelf: Path, said: list[str]) -> None:
+    with pytest.raises(InvalidInput), new_folder(shelf / "monday", tell=said.append):
+        raise InvalidInput("as it may be")
+    assert left_on(shelf) == set()
+
+
+def test_what_has_only_a_name_like_it_stays(shelf: Path, said: list[str]) -> None:
+    (shelf / ".theirs.unfinished").mkdir(parents=True)
+    with new_folder(shelf / "monday", tell=said.append):
+        pass
+    assert left_on(shelf) == {"monday", ".theirs.unfinished"}

@@ -1,0 +1,49 @@
+"""Restores that are killed or meet a full disk, and what is there already."""
+
+import signal
+from pathlib import Path
+
+import pytest
+
+from ingestion.faults import Fault
+from tests.disks import small_disk
+from tests.installs import Install, ended
+from tests.kill_points import RESTORING
+from tests.web.backup.running import assert_as_before, manage, ok
+
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(300)]
+
+
+@pytest.mark.parametrize("fault", RESTORING)
+def test_one_that_was_killed_is_done_again(
+    whole: Install, empty: Install, backup: Path, fault: Fault
+) -> None:
+    ok(manage(empty, "restore", str(backup), CAIRN_FAULT=fault), -signal.SIGKILL)
+    assert "restore --force" in ok(manage(empty, "up", "--port", "0"), 1).stderr
+    assert "--force" in ok(manage(empty, "restore", str(backup)), 1).stderr
+    ok(manage(empty, "restore", str(backup), "--force"))
+    assert_as_before(empty, whole.chunk_set())
+    with ended(empty.start()):
+        assert len(empty.ask("GET", "/documents").json()["items"]) == 4
+
+
+def test_by_force_nothing_of_before_stays(whole: Install, install: Install, backup: Path) -> None:
+    with ended(install.start()):
+        install.bring("late", 2)
+        install.wait_settled()
+        install.stop()
+    assert "a database and files and an index" in ok(manage(install, "restore", str(backup)), 1).stderr
+    assert install.found("late")
+    ok(manage(install, "restore", str(backup), "--force"))
+    assert_as_before(install, whole.chunk_set())
+
+
+def test_a_full_disk_is_told_and_what_to_do(whole: Install, empty: Install, backup: Path) -> None:
+    with small_disk(empty.data_dir / "files", megabytes=1) as disk:
+        with disk.full():
+            done = ok(manage(empty, "restore", str(backup)), 1)
+        assert "No space left" in done.stderr
+        assert "Run restore again, with --force" in done.stderr
+        assert "Traceback" not in done.stderr
+        ok(manage(empty, "restore", str(backup), "--force"))
+        assert_as_before(empty, whole.chunk_set())
