@@ -1,6 +1,7 @@
 """Numbers for Prometheus. Labels are routes and states, never ids or text."""
 
 import time
+from collections.abc import Sequence
 from datetime import datetime
 from ipaddress import ip_address
 from shutil import disk_usage
@@ -11,7 +12,17 @@ from django.db.models import Count, Min, QuerySet, Sum
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.views.decorators.http import require_safe
-from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    REGISTRY,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    generate_latest,
+)
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.values import MutexValue, ValueClass
 
 from cairn.errors import CairnError, NotSignedIn
 from cairn.library.models import Document, DocumentVersion
@@ -25,19 +36,26 @@ from web.verifying.running import last_result
 
 REQUESTS = Counter("cairn_api_requests", "Requests to the REST API", ["method", "route", "status"])
 SECONDS = Histogram("cairn_api_request_seconds", "Time until a response begins", ["method", "route"])
-JOBS = Gauge("cairn_jobs", "Ingestion jobs by stage", ["stage"])
-WAITING = Gauge("cairn_oldest_queued_job_seconds", "Age of the oldest job that waits")
-DOCUMENTS = Gauge("cairn_documents", "Documents that are not deleted")
-LEAKS = Gauge("cairn_access_leaks", "Leaks that the last access check found; -1: none ran")
-CHECKED = Gauge("cairn_access_check_age_seconds", "Age of the last result of an access check")
-CHUNKS = Gauge("cairn_chunks", "Chunks that may answer")
-RUNNING = Gauge("cairn_answers_running", "Answers that are being written now")
-FREE = Gauge("cairn_data_free_bytes", "Room left on the disk of DATA_DIR")
-QUEUE = Gauge("cairn_queue_jobs", "What waits in a queue", ["queue"])
-QUEUE_AGE = Gauge("cairn_queue_age_seconds", "For how long the first in a queue waits", ["queue"])
-GENERATIONS = Gauge("cairn_index_generations", "Generations of the vector index by state", ["state"])
-GENERATION_AGE = Gauge("cairn_index_age_seconds", "Since when the active generation answers; -1: none does")
-BUILDING = Gauge("cairn_index_building_chunks", "Chunks of the generation that is being built", ["part"])
+
+
+def _gauge(name: str, tells: str, labels: Sequence[str] = ()) -> Gauge:
+    """Of several processes on one address, the one that is asked has just looked."""
+    return Gauge(name, tells, labels, multiprocess_mode="livemostrecent")
+
+
+JOBS = _gauge("cairn_jobs", "Ingestion jobs by stage", ["stage"])
+WAITING = _gauge("cairn_oldest_queued_job_seconds", "Age of the oldest job that waits")
+DOCUMENTS = _gauge("cairn_documents", "Documents that are not deleted")
+LEAKS = _gauge("cairn_access_leaks", "Leaks that the last access check found; -1: none ran")
+CHECKED = _gauge("cairn_access_check_age_seconds", "Age of the last result of an access check")
+CHUNKS = _gauge("cairn_chunks", "Chunks that may answer")
+RUNNING = _gauge("cairn_answers_running", "Answers that are being written now")
+FREE = _gauge("cairn_data_free_bytes", "Room left on the disk of DATA_DIR")
+QUEUE = _gauge("cairn_queue_jobs", "What waits in a queue", ["queue"])
+QUEUE_AGE = _gauge("cairn_queue_age_seconds", "For how long the first in a queue waits", ["queue"])
+GENERATIONS = _gauge("cairn_index_generations", "Generations of the vector index by state", ["state"])
+GENERATION_AGE = _gauge("cairn_index_age_seconds", "Since when the active generation answers; -1: none does")
+BUILDING = _gauge("cairn_index_building_chunks", "Chunks of the generation that is being built", ["part"])
 
 
 def request_counted(*, method: str, route: str, status: int, began: float) -> None:
@@ -57,7 +75,16 @@ def metrics(request: HttpRequest) -> HttpResponse:
         except CairnError as error:
             return problem(error)
     _measure()
-    return HttpResponse(generate_latest(REGISTRY), content_type=CONTENT_TYPE_LATEST)
+    return HttpResponse(generate_latest(_figures()), content_type=CONTENT_TYPE_LATEST)
+
+
+def _figures() -> CollectorRegistry:
+    """Of this process; or of all on this address, which keep them in a folder (`web.runtime.group`)."""
+    if ValueClass is MutexValue:
+        return REGISTRY
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    return registry
 
 
 def _is_local(request: HttpRequest) -> bool:

@@ -1,12 +1,16 @@
 """Several web processes behind one address: a parent that keeps so many of them alive."""
 
+import os
 import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from tempfile import TemporaryDirectory
 from typing import Final
+
+from prometheus_client.multiprocess import mark_process_dead
 
 from cairn.settings import environment
 from web.runtime.progress import Reporter
@@ -16,10 +20,14 @@ from web.runtime.signals import Stopped
 _LOOK_SECONDS: Final = 0.2
 _AGAIN_SECONDS: Final = 2.0  # before one that died is replaced: a setting that is wrong would have it spin
 _SPARE_SECONDS: Final = 10.0
+_FIGURES: Final = "PROMETHEUS_MULTIPROC_DIR"  # where prometheus_client looks for a folder, in the environment
 
 
 class Group:
-    """`command`: what serves on the listener whose number it gets as its last argument."""
+    """`command`: what serves on the listener whose number it gets as its last argument.
+
+    Whichever of the processes is asked for figures tells those of all: they share a folder for them.
+    """
 
     def __init__(
         self, listener: socket.socket, size: int, command: Sequence[str], reporter: Reporter
@@ -29,9 +37,15 @@ class Group:
         self._report = reporter
         self._size = size
         self._processes: list[subprocess.Popen[bytes]] = []
+        self._figures = ""
 
     def run(self) -> int:
         """Until a signal asks for the end. The code of a process that ended before any could serve."""
+        with TemporaryDirectory(prefix="cairn-figures-", ignore_cleanup_errors=True) as self._figures:
+            return self._run()
+
+    def _run(self) -> int:
+        os.environ[_FIGURES] = self._figures  # for those that it starts
         try:
             self._fill()
             self._report.step(f"{self._size} processes at {url_of(self._listener)}")
@@ -62,6 +76,8 @@ class Group:
             self._report.step(
                 f"{len(ended)} of {self._size} processes died after {_age(began)}: starting anew"
             )
+            for each in ended:  # what it has counted stays, what it was at goes
+                mark_process_dead(each.pid, self._figures)  # type: ignore[no-untyped-call]
             self._processes = [each for each in self._processes if each not in ended]
             time.sleep(_AGAIN_SECONDS)
             self._fill()

@@ -2,11 +2,15 @@
 
 import signal
 from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import httpx
 import psutil
 import pytest
+from prometheus_client.mmap_dict import MmapedDict
+from prometheus_client.parser import text_string_to_metric_families
 
 from retrieval.conversations import INTERRUPTED
 from tests.backends import free_port
@@ -16,6 +20,7 @@ from tests.web.cluster.site import QUESTION, Site, Writing, told
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(300)]
 
+Labels = frozenset[tuple[str, str]]
 DETACHED = {"question": QUESTION, "stream": True, "detached": True}
 
 
@@ -112,28 +117,106 @@ def test_an_answer_that_is_being_written_is_finished_before_a_graceful_end(site:
     site.wait_balanced()
 
 
-def test_of_several_on_one_address_one_that_dies_is_replaced(site: Site) -> None:
+@dataclass(frozen=True)
+class Group:
+    """Two processes on one address."""
+
+    helper: Helper
+    port: int
+
+    def children(self) -> set[int]:
+        return {child.pid for child in psutil.Process(self.helper.process.pid).children()}
+
+    def figures(self) -> Path:
+        child = psutil.Process(min(self.children()))
+        return Path(child.environ()["PROMETHEUS_MULTIPROC_DIR"])
+
+    def counted_by(self, pid: int) -> float:
+        """Requests that this process alone has counted."""
+        counters = self.figures() / f"counter_{pid}.db"
+        kept = MmapedDict.read_all_values_from_file(counters) if counters.exists() else ()
+        return sum(value for key, value, *_ in kept if ASKED in key)
+
+
+ASKED = "cairn_api_requests_total"
+
+
+@pytest.fixture
+def group(site: Site) -> Iterator[Group]:
     port = free_port()
-    group = Helper(
-        site.install.data_dir,
-        "web",
-        "--port",
-        str(port),
-        "--workers",
-        "2",
-        **{**site.install.settings, "DRAIN_SECONDS": "0"},
-    )
-    with group:
-        group.wait_ready()
-        parent = psutil.Process(group.process.pid)
-        first = {child.pid for child in parent.children()}
-        assert len(first) == 2
-        victim = min(first)
-        psutil.Process(victim).kill()
-        until(lambda: len({child.pid for child in parent.children()} - {victim}) == 2)
-        with site.at(port) as client:
+    settings = {**site.install.settings, "DRAIN_SECONDS": "0"}
+    helper = Helper(site.install.data_dir, "web", "--port", str(port), "--workers", "2", **settings)
+    with helper:
+        yield Group(helper.wait_ready(), port)
+
+
+def test_of_several_on_one_address_one_that_dies_is_replaced(site: Site, group: Group) -> None:
+    first = group.children()
+    assert len(first) == 2
+    victim = min(first)
+    psutil.Process(victim).kill()
+    until(lambda: len(group.children() - {victim}) == 2)
+    with site.at(group.port) as client:
+        assert client.get("/me").status_code == 200
+    left = [psutil.Process(pid) for pid in group.children()]
+    assert group.helper.stop() == 0
+    _gone, alive = psutil.wait_procs(left, timeout=30)
+    assert alive == []
+
+
+def scraped(group: Group) -> dict[tuple[str, Labels], float]:
+    """By whichever of the processes takes the connection."""
+    answer = httpx.get(f"http://127.0.0.1:{group.port}/metrics", timeout=60, trust_env=False)
+    assert answer.status_code == 200, answer.text
+    families = list(text_string_to_metric_families(answer.text))
+    told = [(each.name, frozenset(each.labels.items()), each.value) for f in families for each in f.samples]
+    assert len(told) == len({(name, labels) for name, labels, _ in told})
+    return {(name, labels): value for name, labels, value in told}
+
+
+def requests_in(figures: dict[tuple[str, Labels], float]) -> float:
+    return sum(value for (name, _), value in figures.items() if name == ASKED)
+
+
+def test_the_figures_of_several_on_one_address_are_those_of_all(site: Site, group: Group) -> None:
+    """Also of one that has died; and what is so now is told once, and of the living."""
+    made = 0
+
+    def ask() -> None:
+        nonlocal made
+        with site.at(group.port) as client:  # a connection of its own, which either may take
             assert client.get("/me").status_code == 200
-        left = parent.children()
-        assert group.stop() == 0
-        _gone, alive = psutil.wait_procs(left, timeout=30)
-        assert alive == []
+        made += 1
+
+    def each_has_served() -> bool:
+        ask()
+        return all(group.counted_by(pid) for pid in group.children())
+
+    until(each_has_served)
+    before: dict[tuple[str, Labels], float] = {}
+    for _ in range(20):
+        ask()
+        figures = scraped(group)
+        assert requests_in(figures) == made
+        back = [name for name, value in before.items() if _counts(name[0]) and value > figures.get(name, 0)]
+        assert back == []
+        before = figures
+    assert figures["cairn_documents", frozenset()] == 1
+    assert not [labels for _, labels in figures if "pid" in dict(labels)]
+
+    victim = min(group.children())
+    assert [path.name for path in group.figures().glob(f"gauge_*_{victim}.db")]
+    psutil.Process(victim).kill()
+    until(lambda: len(group.children() - {victim}) == 2)
+    assert not list(group.figures().glob(f"gauge_*_{victim}.db"))
+    ask()
+    assert requests_in(scraped(group)) == made
+
+    folder = group.figures()
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert group.helper.stop() == 0
+    assert not folder.exists()
+
+
+def _counts(name: str) -> bool:
+    return name.endswith(("_total", "_bucket", "_count", "_sum"))

@@ -4,10 +4,24 @@ from prometheus_client import Counter, Gauge, Histogram
 
 from cairn.inference.chat.breaker import BreakerState
 
-IN_FLIGHT = Gauge("cairn_llm_in_flight", "Answers being written by a language model's server", ["endpoint"])
-WAITING = Gauge("cairn_llm_waiting", "Requests that wait for a language model's server", ["kind"])
+# `multiprocess_mode`: of several processes on one address, of which each has its queue and its breakers.
+IN_FLIGHT = Gauge(
+    "cairn_llm_in_flight",
+    "Answers being written by a language model's server",
+    ["endpoint"],
+    multiprocess_mode="livesum",
+)
+WAITING = Gauge(
+    "cairn_llm_waiting",
+    "Requests that wait for a language model's server",
+    ["kind"],
+    multiprocess_mode="livesum",
+)
 BREAKER = Gauge(
-    "cairn_llm_breaker_open", "0: it is asked, 1: it is left alone, 0.5: being tried", ["endpoint"]
+    "cairn_llm_breaker_open",
+    "0: it is asked, 1: it is left alone, 0.5: being tried",
+    ["endpoint"],
+    multiprocess_mode="livemax",
 )
 FIRST_TOKEN = Histogram(
     "cairn_llm_first_token_seconds",
