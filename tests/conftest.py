@@ -1,7 +1,6 @@
 """What every test may use. No test talks to anything but this machine."""
 
 import gc
-import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -25,6 +24,8 @@ from tests.environment import DATA_DIR, GIVEN
 from tests.fakes import FakeChat, FakeEmbedder
 from tests.secrets_in_logs import Listener, leaks_of_servers
 from tests.servers import Server, start_server, stop_server
+from tests.shared_models import share_models
+from tests.shared_tables import copy_tables
 from web.runtime import collecting
 
 PASSWORD = "a long enough passphrase"
@@ -36,6 +37,8 @@ LISTENER = Listener()
 def pytest_configure() -> None:
     gc.disable()  # collecting thousands of tests makes no garbage, and looking for it takes seconds
     LISTENER.note_sessions()
+    # Hashing that is slow on purpose would be most of what many tests do. Servers that they start do it.
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
 def pytest_collection_finish() -> None:
@@ -88,8 +91,20 @@ def _touches_database(item: pytest.Item) -> bool:
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: None) -> None:
     """A file: threads cannot share an SQLite database that lives in memory without meeting its locks."""
-    if settings.DATABASES["default"]["ENGINE"].endswith("sqlite3"):
-        settings.DATABASES["default"].setdefault("TEST", {})["NAME"] = f"{DATA_DIR}/tests.sqlite3"
+    if _on_sqlite():
+        file = Path(DATA_DIR, "tests.sqlite3")
+        settings.DATABASES["default"].setdefault("TEST", {})["NAME"] = str(file)
+        copy_tables(file)
+
+
+@pytest.fixture(scope="session")
+def django_db_keepdb(django_db_keepdb: bool) -> bool:
+    """The file that is there has its tables, and goes with its folder."""
+    return django_db_keepdb or _on_sqlite()
+
+
+def _on_sqlite() -> bool:
+    return str(settings.DATABASES["default"]["ENGINE"]).endswith("sqlite3")
 
 
 @pytest.fixture(scope="session")
@@ -101,6 +116,13 @@ def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
         if connection.vendor == "sqlite":
             with connection.cursor() as cursor:
                 cursor.execute("DROP TRIGGER IF EXISTS audit_event_kept")
+
+
+@pytest.fixture
+def tmp_path(tmp_path: Path) -> Iterator[Path]:
+    """It is removed where the test has passed: what a server logged there is looked at before."""
+    yield tmp_path
+    LISTENER.leaks.extend(leaks_of_servers(tmp_path))
 
 
 @pytest.fixture
@@ -161,5 +183,5 @@ def cairn_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 @pytest.fixture
 def own_data_dir(cairn_server: Server, tmp_path: Path) -> Path:
     """A data folder in which nothing ran yet, but models need not be converted again."""
-    shutil.copytree(cairn_server.data_dir / "models", tmp_path / "models")
+    share_models(tmp_path)
     return tmp_path

@@ -4,10 +4,12 @@ import atexit
 import json
 import os
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 
 from cairn.settings.env import Environment
+from tests.scratch import scratch_folder, write_to_memory
 from tests.shared_models import share_models
 
 _PASSED_ON = "TESTS_GIVEN"
@@ -17,7 +19,9 @@ GIVEN: dict[str, str | None] = json.loads(os.environ.get(_PASSED_ON, "null")) or
 }
 """For tests that run against a real server where one is named. DATABASE_URL: all that use a database do."""
 
-DATA_DIR = tempfile.mkdtemp(prefix="cairn-tests-")
+if "--quick" in sys.argv:
+    write_to_memory()
+DATA_DIR = tempfile.mkdtemp(prefix="cairn-tests-", dir=scratch_folder())
 share_models(Path(DATA_DIR))
 Path(DATA_DIR, "static").mkdir()  # ServeStatic warns of a folder that is not there
 atexit.register(shutil.rmtree, DATA_DIR, ignore_errors=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tests.environment import clean_environment
 from tests.shared_models import share_models
+from tests.shared_tables import share_tables
 
 ROOT = Path(__file__).resolve().parents[1]
 Completed = subprocess.CompletedProcess[str]
@@ -65,6 +66,8 @@ def run_manage(data_dir: Path, *arguments: str, **settings: str) -> Completed:
 def start_server(data_dir: Path, *, port: int = 0, **settings: str) -> Server:
     """Returns at the ready line. `port`: 0 for any that is free."""
     data_dir.mkdir(parents=True, exist_ok=True)
+    if "DATABASE_URL" not in settings:
+        share_tables(data_dir)
     with (data_dir / "server.log").open("a", encoding="utf-8") as stderr:
         process = subprocess.Popen(
             [sys.executable, str(ROOT / "manage.py"), "up", "--port", str(port), "--json"],

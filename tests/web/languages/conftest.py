@@ -6,7 +6,6 @@ from tests.web.security.conftest import (
     index,
     mia,
     parts,
-    quick_passwords,
     rob,
     world,
 )
@@ -19,7 +18,6 @@ __all__ = [
     "index",
     "mia",
     "parts",
-    "quick_passwords",
     "rob",
     "world",
 ]

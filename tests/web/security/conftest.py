@@ -1,5 +1,3 @@
-from typing import Any
-
 import pytest
 
 from retrieval.engine import Engine
@@ -7,12 +5,6 @@ from tests.web.api.conftest import admin, base, document, files_in_memory, index
 from tests.web.security.world import World, world_made
 
 __all__ = ["admin", "base", "document", "files_in_memory", "index", "mia", "parts", "rob"]
-
-
-@pytest.fixture(autouse=True)
-def quick_passwords(settings: Any) -> None:
-    """Hashing that is slow on purpose would be most of what these tests do."""
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
 @pytest.fixture
