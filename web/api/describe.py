@@ -1,5 +1,6 @@
 """The API's description: OpenAPI 3.1 with the keys' scopes and the problems that any call may answer."""
 
+from functools import cache
 from typing import Any
 
 from ninja import NinjaAPI
@@ -49,11 +50,17 @@ def _scopes_text(operation: Operation) -> str:
     return f"A key needs the scope {scopes}." if scopes else "Any key will do."
 
 
+@cache
+def _described(api: NinjaAPI, path_prefix: str) -> _Described:
+    """Made once for each prefix: it is the same for everyone."""
+    return _Described(api, path_prefix)
+
+
 class DescribedAPI(NinjaAPI):
     def get_openapi_schema(
         self, *, path_prefix: str | None = None, path_params: dict[str, Any] | None = None
     ) -> OpenAPISchema:
-        return _Described(self, self.get_root_path(path_params or {}) if path_prefix is None else path_prefix)
+        return _described(self, self.get_root_path(path_params or {}) if path_prefix is None else path_prefix)
 
     def get_openapi_operation_id(self, operation: Operation) -> str:
         return operation.view_func.__name__

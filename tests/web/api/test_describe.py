@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.web.api.conftest import Caller
+from web.api.api import api
 
 CONTRACT = {
     ("get", "/api/v1/me"), ("get", "/api/v1/users"), ("post", "/api/v1/users"),
@@ -74,3 +75,9 @@ def test_the_docs_page_needs_nothing_from_elsewhere(mia: Caller) -> None:
     assert all(source.startswith("/static/") for source in sources), sources
     assert {PurePosixPath(source).name for source in sources} >= {"swagger-ui-bundle.js", "swagger-ui.css"}
     assert "'unsafe-inline'" not in response["Content-Security-Policy"].split("script-src")[1].split(";")[0]
+
+
+def test_it_is_made_once() -> None:
+    first = api.get_openapi_schema(path_prefix="/api/")
+    assert api.get_openapi_schema(path_prefix="/api/") is first
+    assert api.get_openapi_schema(path_prefix="/elsewhere/") is not first
