@@ -181,7 +181,7 @@ def cairn_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 @pytest.fixture
-def own_data_dir(cairn_server: Server, tmp_path: Path) -> Path:
+def own_data_dir(tmp_path: Path) -> Path:
     """A data folder in which nothing ran yet, but models need not be converted again."""
     share_models(tmp_path)
     return tmp_path
