@@ -16,6 +16,7 @@ from cairn.access.scope import Principal, Scope
 from cairn.audit.services import record
 from cairn.errors import InvalidInput, error_coded
 from cairn.library.models import Document, Grounding, KnowledgeBase
+from cairn.pooling import connections_release
 from cairn.settings import environment
 from cairn.telemetry.ids import BoundWhile, current_ids
 from cairn.telemetry.tracing import StepWhile
@@ -227,6 +228,7 @@ def _stopped(message: Message) -> Callable[[], bool]:
     def look() -> bool:
         if not state["stopped"] and time.monotonic() - state["looked"] > STOP_CHECK_SECONDS:
             state["looked"], state["stopped"] = time.monotonic(), not running.exists()
+            connections_release()
         return bool(state["stopped"])
 
     return look

@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from cairn.access.rules import documents_for
 from cairn.access.scope import Scope
+from cairn.pooling import connections_release
 from cairn.telemetry.ids import close_iterator
 from cairn.telemetry.measured import ANSWER_SECONDS, FIRST_TOKEN_SECONDS, answer_ended
 from retrieval.conversations import ERASED
@@ -112,6 +113,7 @@ def kept(
                     draft.keep(state=MessageState.FAILED, reason=event.message)
                     answer_ended("failed")
                     ended = True
+            connections_release()  # the model may take long for what comes next
             yield event
     finally:
         close_iterator(events)

@@ -16,6 +16,7 @@ from cairn.errors import CairnError, NotSignedIn, Unavailable, error_coded
 from cairn.limits.counting import question_count, tokens_count
 from cairn.limits.rules import Allowance, allowance_of
 from cairn.limits.slots import Lease, slot_take
+from cairn.pooling import connections_release
 from retrieval import asking
 from retrieval.asking import Exchange
 from retrieval.conversations import INTERRUPTED, ShownMessage, shown
@@ -71,7 +72,7 @@ class Asked:
         followed, running = timezone.now(), True
         try:
             while running and timezone.now() - followed < GRACE:
-                self.look()
+                self.look()  # which gives the connection back
                 time.sleep(LOOK_SECONDS)
                 row = Message.objects.filter(pk=self.message.pk, state=MessageState.RUNNING)
                 seen = row.values_list("followed_at", flat=True).first()
@@ -82,6 +83,12 @@ class Asked:
     def look(self) -> None:
         """Now and then while it is written. Raises NotSignedIn for who has been shut out, and Unavailable
         where this process has no more time for it."""
+        try:
+            self._look()
+        finally:
+            connections_release()
+
+    def _look(self) -> None:
         if ending.is_set():
             asking.answer_interrupt(self.message)
             raise Unavailable(INTERRUPTED)
@@ -117,6 +124,8 @@ def begin(principal: Principal, exchange: Callable[[], Exchange], *, detached: b
     except BaseException:
         lease.release()
         raise
+    finally:
+        connections_release()
 
 
 async def followed(asked: Asked, items: Generator[T, None, None]) -> AsyncGenerator[T | None, None]:

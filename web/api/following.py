@@ -6,13 +6,14 @@ from contextlib import aclosing, suppress
 from typing import TypeVar
 
 from asgiref.sync import sync_to_async
-from django.db import DatabaseError, connections
+from django.db import DatabaseError
 from django.http import StreamingHttpResponse
 from pydantic import BaseModel
 
 from cairn.access.scope import Principal
 from cairn.limits.rules import Measure, allowance_of
 from cairn.limits.slots import Lease, slot_take
+from cairn.pooling import connections_release
 from web.api.problems import as_cairn_error, problem_data
 from web.auth import principal_again
 from web.ending import draining
@@ -100,7 +101,7 @@ def _told(tell: Callable[[S | None, S], Sequence[bytes]], before: S | None, now:
     try:
         return tell(before, now)
     finally:
-        _release_connections()
+        connections_release()
 
 
 @sync_to_async
@@ -110,11 +111,4 @@ def _look(principal: Principal, look: Callable[[Principal], S], lease: Lease) ->
             lease.keep()
         return look(principal_again(principal))
     finally:
-        _release_connections()
-
-
-def _release_connections() -> None:
-    """Between two looks: a stream lasts, and a pool of connections is small."""
-    for connection in connections.all(initialized_only=True):
-        if not connection.in_atomic_block:
-            connection.close()
+        connections_release()

@@ -98,6 +98,8 @@ def as_cairn_error(error: BaseException) -> CairnError:
         return error.__cause__ if isinstance(error.__cause__, CairnError) else MalformedRequest()
     for foreign, ours in _FOREIGN:
         if isinstance(error, foreign):
+            if ours is Unavailable:
+                log.warning("the database: %s", error)
             return ours()
     if isinstance(error, OSError) and error.errno in FULL:
         return Unavailable(NO_ROOM)

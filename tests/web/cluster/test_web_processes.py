@@ -2,6 +2,7 @@
 
 import signal
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -113,6 +114,29 @@ def test_an_answer_that_is_being_written_is_finished_before_a_graceful_end(site:
         events = list(coming)
     assert events[-1][0] == "done"
     assert site.webs[port].wait_end() == 0
+    site.web(port).wait_ready()
+    site.wait_balanced()
+
+
+def test_answers_that_wait_for_the_model_keep_no_connection(site: Site, held: Writing) -> None:
+    """More people than connections: all get their words, and others are served meanwhile."""
+    port = site.ports[0]
+    site.webs[port].stop()
+    held.going_on.set()
+    site.web(port, DATABASE_POOL_SIZE="3").wait_ready()
+    held.going_on.clear()
+    with ExitStack() as stack:
+        streams = [
+            stack.enter_context(stack.enter_context(site.at(port)).stream("POST", "/ask", json=DETACHED))
+            for _ in range(8)
+        ]
+        coming = [told(stream) for stream in streams]
+        for events in coming:
+            until_words(events)
+        assert stack.enter_context(site.at(port)).get("/me").status_code == 200
+        held.going_on.set()
+        assert [list(events)[-1][0] for events in coming] == ["done"] * 8
+    site.webs[port].stop()
     site.web(port).wait_ready()
     site.wait_balanced()
 
