@@ -185,10 +185,12 @@ def _events(
     max_tokens: int,
     cancelled: Callable[[], bool] | None = None,
 ) -> Iterator[AnswerEvent]:
-    embedder = Remembering(parts.embedder)  # one for judging and answering, which embed the same blocks
+    # One for all steps: search and judge embed the same question, judge and writer the same blocks.
+    embedder = Remembering(parts.embedder)
+    finding = replace(parts, embedder=embedder)
 
     def find(query: str) -> list[Hit]:
-        return search(query, scope=scope, filters=filters, limit=EVIDENCE_HITS, parts=parts)
+        return search(query, scope=scope, filters=filters, limit=EVIDENCE_HITS, parts=finding)
 
     return answer(
         message.question,
