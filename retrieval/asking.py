@@ -206,6 +206,7 @@ def _events(
         answerability=answerability(embedder, parts.reader, calibration_of(parts.generation)),
         inference=parts.inference,
         rewrites=environment().rewrites_questions,
+        selects=not environment().has_packaged_chat_model,
     )
 
 

@@ -25,6 +25,8 @@ UNSUPPORTED = "[?]"
 """Stands behind a sentence that is shown though nothing supports it."""
 FAILURES_LATER = 5  # the same, after some that held
 RELEVANT = 0.65  # cosine of the question and what is said
+FAINT = 0.35  # the same for what hardly any of the evidence is nearer to
+BEHIND = 0.1  # what the nearest sentence of the evidence may be nearer, at most
 MOST = 0.5  # share of the question's content words in a sentence and its quote
 NEARLY_ALL = 0.8  # the same with the headings
 SHORTEST_ITEM = 3  # content words of a list item that may open an answer
@@ -48,7 +50,7 @@ class Draft:
     Nothing is shown before a sentence holds that says something about the question: what comes before it
     waits. A heading, or a sentence that ends with a colon, waits for what it announces. Each row of a table
     is a sentence; code is copied from a passage line by line, or does not hold. Drafts of the parts of one
-    answer share `citations`, `markers` and `said`.
+    answer share `citations`, `markers` and `said`. `selects`: the model is trusted to say what is asked for.
     """
 
     question: str
@@ -56,6 +58,7 @@ class Draft:
     locate: Locate
     grounding: str
     language: Language
+    selects: bool = False
     text: str = ""
     citations: list[Citation] = field(default_factory=list)
     sentences: list[CheckedSentence] = field(default_factory=list)
@@ -168,7 +171,11 @@ class Draft:
         citations = tuple(dict.fromkeys(self._citation(ground) for ground in grounds))
         numbers = tuple(dict.fromkeys(citation.marker for citation in citations))
         text = _marked(escaped_brackets(table.written(rows)), numbers)
-        support = Support(grounds, relevance=max(support.relevance for support in found))
+        support = Support(
+            grounds,
+            relevance=max(support.relevance for support in found),
+            behind=min(support.behind for support in found),
+        )
         yield from self._held(unit, table.written(rows), text, citations, support)
 
     def _kept(self, body: str, grounds: Sequence[Ground]) -> tuple[tuple[Citation, ...], tuple[int, ...]]:
@@ -241,7 +248,7 @@ class Draft:
         headings = " ".join(
             f"{ground.hit.title} {' '.join(ground.hit.section)}" for ground in support.grounds
         )
-        if language_of(quotes) != self.language or support.relevance >= RELEVANT:
+        if language_of(quotes) != self.language or self._is_near(support):
             return True
         asked = content_stems(self.question, self.language)
         said = content_stems(body, self.language)
@@ -251,6 +258,12 @@ class Draft:
         if not asked or covered(asked, told) > MOST:
             return True
         return covered(asked, told | content_stems(headings, self.language)) >= NEARLY_ALL
+
+    def _is_near(self, support: Support) -> bool:
+        """In itself; or as near as the evidence gets, since nothing is very near to a question in other
+        words: a small model finds such sentences by chance."""
+        near_enough = support.relevance >= FAINT and support.behind <= BEHIND
+        return support.relevance >= RELEVANT or (self.selects and near_enough)
 
     def _citation(self, ground: Ground) -> Citation:
         number = self.markers.setdefault((ground.hit.chunk, ground.quote), len(self.markers) + 1)

@@ -83,13 +83,15 @@ def answer(
     answerability: Answerability | None = None,
     inference: NaturalLanguageInference | None = None,
     rewrites: bool = False,
+    selects: bool = False,
 ) -> Iterator[AnswerEvent]:
     """Started, Sources, then Waiting, Delta and Cited as they come, and Done or Failed at the end.
 
     `first_token_ms` is the time until the first Delta. Closing the iterator ends the model's stream.
     A citation comes before the text that holds its marker. `rewrites`: the chat model is fit to make the
-    question stand by itself. `max_tokens` and `evidence_tokens` (None: by the model's context) are for each
-    part of the question.
+    question stand by itself. `selects`: it can be trusted to say what is asked for, so that its answer may
+    open with a sentence in other words than the question's. `max_tokens` and `evidence_tokens` (None: by the
+    model's context) are for each part of the question.
     """
     if grounding not in (STRICT, FLAG):
         message = f"grounding is strict or flag, not {grounding!r}"
@@ -104,6 +106,7 @@ def answer(
         cancelled,
         language_of(question),
         inference,
+        selects,
     )
     try:
         course = Course()

@@ -63,12 +63,14 @@ class Ground:
 class Support:
     """`grounds` is empty when nothing supports the sentence; `reason` then says why.
 
-    `relevance`: cosine of the question and the nearest of the sentence and its quotes.
+    `relevance`: cosine of the question and the nearest of the sentence and its quotes. `behind`: how much
+    nearer to the question the nearest sentence of all the evidence is, in the same measure.
     """
 
     grounds: tuple[Ground, ...] = ()
     reason: str = ""
     relevance: float = 0.0
+    behind: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +127,8 @@ class SentenceChecker:
         found = self._firsts(sentence, named, known) or self._firsts(sentence, [scored], known)
         if found:
             grounds = tuple(Ground(item.window.hit, item.window.quote) for item in found)
-            return Support(grounds, relevance=max(item.relevance for item in found))
+            relevance = max(item.relevance for item in found)
+            return Support(grounds, relevance=relevance, behind=max(0.0, self._nearest_of_all - relevance))
         reason = self._problem(sentence, scored[0], known) if scored else say("meaning", self._speaks)
         return Support(reason=reason)
 
@@ -314,6 +317,10 @@ class SentenceChecker:
     @cached_property
     def _asked_for(self) -> Vectors:
         return self._embedder.embed_query(self._question)
+
+    @cached_property
+    def _nearest_of_all(self) -> float:
+        return float((self._vectors @ self._asked_for).max())
 
     @cached_property
     def _windows(self) -> list[Window]:

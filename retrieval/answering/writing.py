@@ -41,6 +41,7 @@ class Writer:
     cancelled: Callable[[], bool]
     language: Language
     inference: NaturalLanguageInference | None = None
+    selects: bool = False
 
 
 @dataclass(slots=True)
@@ -125,7 +126,7 @@ def write(
     )
     draft = Draft(
         part.query, checker, writer.locate, writer.grounding, writer.language,
-        citations=whole.citations, markers=whole.markers, said=whole.said,
+        citations=whole.citations, markers=whole.markers, said=whole.said, selects=writer.selects,
     )  # fmt: skip
     whole.begin()
     if course.failure is None:

@@ -127,6 +127,7 @@ def events(
     answerability: Says | None = STRONG,
     grounding: str = "strict",
     cancelled: Callable[[], bool] = lambda: False,
+    selects: bool = False,
 ) -> Iterator[AnswerEvent]:
     return answer(
         question,
@@ -137,6 +138,7 @@ def events(
         answerability=answerability,
         grounding=grounding,
         cancelled=cancelled,
+        selects=selects,
     )
 
 
@@ -147,7 +149,9 @@ def answered(
     *,
     answerability: Says | None = STRONG,
     grounding: str = "strict",
+    selects: bool = False,
 ) -> Answer:
-    last = list(events(question, hits, chat, answerability=answerability, grounding=grounding))[-1]
+    heard = events(question, hits, chat, answerability=answerability, grounding=grounding, selects=selects)
+    last = list(heard)[-1]
     assert isinstance(last, Done)
     return last.answer

@@ -102,6 +102,29 @@ def test_true_but_beside_the_point_is_no_answer() -> None:
     assert not any(sentence.supported and "voucher" in sentence.text for sentence in final.sentences)
 
 
+OTHER_WORDS = "How many hours of holiday do employees get a year?"
+
+
+def test_a_model_that_selects_answers_a_question_in_other_words_with_what_is_nearest() -> None:
+    final = answered(OTHER_WORDS, HITS, Writer(TRUE), selects=True)
+    assert (final.mode, final.verdict) == ("generated", "supported")
+    assert final.text.startswith("Employees earn 25 days")
+
+
+def test_a_small_model_does_not() -> None:
+    assert answered(OTHER_WORDS, HITS, Writer(TRUE)).mode == "extractive"
+
+
+def test_what_is_far_behind_the_nearest_is_beside_the_point() -> None:
+    near, farther = (
+        "Employees do get many free days of leave a year.",
+        "Employees do keep the half of a voucher.",
+    )
+    hits = [make_hit(near), make_hit(farther, title="Vouchers", ordinal=1)]
+    assert answered(OTHER_WORDS, hits, Writer(farther), selects=True).text.startswith(">")
+    assert answered(OTHER_WORDS, hits[1:], Writer(farther), selects=True).text.startswith("Employees do keep")
+
+
 def test_unknown_markers_are_dropped_and_wrong_ones_replaced() -> None:
     text = "Employees earn 25 days of annual leave a year [7][99]. Leave must not be paid out [2]."
     final = answered(QUESTION, HITS, Writer(text))
