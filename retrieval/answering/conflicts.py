@@ -67,20 +67,18 @@ def conflicts(question: str, shown: Sequence[Ground], hits: Sequence[Hit]) -> li
     """What other documents among the hits say against what is shown, at most one for each document."""
     asked = content_stems(question, language_of(question))
     found: dict[frozenset[object], Conflict] = {}
-    others = [statement for hit in hits for statement in _statements(hit, hit.text)]
+    others = [statement for hit in hits for statement in _statements(hit, hit.text, asked)]
     for ground in shown:
-        for statement in _statements(ground.hit, ground.quote):
+        for statement in _statements(ground.hit, ground.quote, asked):
             for other in others:
                 pair = frozenset({ground.hit.document, other.hit.document})
-                if len(pair) == 2 and pair not in found and (said := _differ(statement, other, asked)):
+                if len(pair) == 2 and pair not in found and (said := _differ(statement, other)):
                     found[pair] = Conflict(ground, Ground(other.hit, other.text), said[0])
     return list(found.values())[:MOST_CONFLICTS]
 
 
-def _differ(
-    one: _Statement, other: _Statement, asked: frozenset[str]
-) -> tuple[tuple[str, str] | None] | None:
-    if not (_on_subject(one, asked) and _on_subject(other, asked) and _same_thing(one, other)):
+def _differ(one: _Statement, other: _Statement) -> tuple[tuple[str, str] | None] | None:
+    if not _same_thing(one, other):
         return None
     if said := _other_figures(one.figures, other.figures):
         return (said,)
@@ -88,8 +86,8 @@ def _differ(
     return (None,) if bare and one.negated != other.negated and one.stems == other.stems else None
 
 
-def _on_subject(statement: _Statement, asked: frozenset[str]) -> bool:
-    told = content_stems(statement.text, language_of(statement.text)) | statement.heading
+def _on_subject(sentence: str, heading: frozenset[str], asked: frozenset[str]) -> bool:
+    told = content_stems(sentence, language_of(sentence)) | heading
     return not asked or covered(asked, told) >= SUBJECT
 
 
@@ -160,13 +158,14 @@ def _units(quantities: Sequence[Quantity]) -> frozenset[str]:
     return frozenset(item.unit for item in quantities if item.unit)
 
 
-def _statements(hit: Hit, text: str) -> Iterator[_Statement]:
+def _statements(hit: Hit, text: str, asked: frozenset[str]) -> Iterator[_Statement]:
+    """Those that speak of what is asked."""
     language = language_of(text)
     heading = content_stems(" ".join((hit.title, *hit.section)), language)
     for block in blocks(text):
         for span in sentences_in(text, block):
             sentence = text[span.start : span.end]
-            if len(sentence.split()) <= LONGEST:
+            if len(sentence.split()) <= LONGEST and _on_subject(sentence, heading, asked):
                 negated = any(clause.negated for clause in clauses(sentence, language))
                 stems = _stems(sentence, language)
                 yield _Statement(hit, sentence, stems, heading, figures_of(sentence), negated)

@@ -28,6 +28,7 @@ def stem(word: str, language: Language) -> str:
     return str(_STEMMERS[language].stem(folded)) if len(folded) < 40 else folded
 
 
+@lru_cache(maxsize=50_000)
 def is_content(word: str, language: Language) -> bool:
     folded = POSSESSIVE.sub("", word.casefold())
     long_enough = len(folded) > 1 or folded.isdigit() or bool(_CJK.match(folded))
