@@ -4,11 +4,11 @@ import math
 import string
 
 _LETTERS_PER_TOKEN = 2.5  # English has more than four; German in an English vocabulary has fewer than three
-_LETTERS = frozenset(string.ascii_letters.encode() + b" ")
+_LETTERS = string.ascii_letters.encode() + b" "
 
 
 def estimated_tokens(text: str) -> int:
     """On the high side: a token for 2.5 ASCII letters or spaces, and for each byte that is neither."""
     content = text.encode("utf-8", "replace")
-    letters = sum(byte in _LETTERS for byte in content)
-    return math.ceil(letters / _LETTERS_PER_TOKEN) + len(content) - letters
+    others = len(content.translate(None, _LETTERS))
+    return math.ceil((len(content) - others) / _LETTERS_PER_TOKEN) + others
