@@ -47,8 +47,10 @@ _TEXTS: dict[str, dict[Language, str]] = {
         "de": "Kein Satz des Sprachmodells ließ sich auf die gefundenen Stellen zurückführen.",
     },
     "extractive": {
-        "en": "The passages are quoted word for word, since the language model's own sentences did not hold.",
-        "de": "Die Stellen werden wörtlich zitiert, da die Sätze des Sprachmodells nicht standhielten.",
+        "en": "The passages are quoted word for word, since no sentence of the language model both held and "
+        "spoke of what is asked.",
+        "de": "Die Stellen werden wörtlich zitiert, da kein Satz des Sprachmodells standhielt und von dem "
+        "handelte, was gefragt ist.",
     },
     "model_away": {
         "en": "The passages are quoted word for word, since the language model cannot be reached.",
