@@ -1,7 +1,7 @@
 # make up      install what is missing and start Cairn on http://127.0.0.1:8000
 # make test    the tests, but for those that break things
 # make test-faults   those: processes killed, disks full, servers away
-# make test-cluster   a whole cluster, started as `make cluster` does, with the handbook: questions, grants, a killed worker
+# make test-cluster   what takes longest: a whole cluster with the handbook, backups that are killed, full disks, a bucket
 # make test-all   all of these
 # make test-postgres  what of it touches the database, on PostgreSQL
 # make test-vllm   a real vLLM on this machine's processors as the language model; installs it into .venv-vllm (3 GB)

@@ -147,7 +147,7 @@ def test_who_was_overtaken_while_sending_is_told(api: httpx.Client, base: str) -
 def test_the_server_takes_uploads_after_a_hundred_cut_ones(
     cairn_server: Server, api: httpx.Client, base: str
 ) -> None:
-    before = state(api, base)
+    before, told = state(api, base), len(cairn_server.log)
     path = f"/api/v1/knowledge-bases/{base}/documents"
     for number in range(100):
         connection = opened(api)
@@ -156,5 +156,5 @@ def test_the_server_takes_uploads_after_a_hundred_cut_ones(
     assert state(api, base) == before
     answer = upload(api, base, "whole.md", b"# Whole\n\nNothing is missing.")
     assert answer.status_code == 202
-    assert "Traceback" not in cairn_server.log
+    assert "Traceback" not in cairn_server.log[told:]
     assert json.loads(api.get("/readyz").text)["status"] == "ok"

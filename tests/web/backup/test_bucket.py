@@ -16,7 +16,7 @@ from tests.installs import Install, ended
 from tests.models import model_settings
 from tests.web.backup.running import manage, ok
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(300)]
 
 BUCKET, REGION, PREFIX = "files", "eu-central-1", "cairn"
 QUESTION = "Where does form 3 of rule 1.2.3 go?"

@@ -16,7 +16,7 @@ from tests.servers import ROOT, server_environment
 from tests.web.backup.running import assert_as_before, left_on, manage, ok
 from web.backup.layout import SUMS, verified
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(300)]
 
 MEBIBYTE = 1 << 20
 OWNERS_ONLY = {(True, 0o700), (False, 0o600)}

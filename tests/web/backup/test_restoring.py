@@ -11,7 +11,7 @@ from tests.installs import Install, ended
 from tests.kill_points import RESTORING
 from tests.web.backup.running import assert_as_before, manage, ok
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(300)]
 
 
 @pytest.mark.parametrize("fault", RESTORING)
