@@ -1,5 +1,6 @@
 """An answer that is being written for a request: within limits, and only as long as who asked is let in."""
 
+import logging
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator
 from contextlib import aclosing
@@ -26,6 +27,8 @@ from retrieval.types import AnswerEvent, Failed
 from web.auth import principal_again
 from web.ending import ending
 from web.sse import PING, PING_SECONDS, from_thread
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 LOOK_SECONDS = 1.0
@@ -179,5 +182,6 @@ async def streamed(
                     yield PING if each is None else each
     except (NotSignedIn, Unavailable) as error:
         yield told(error)
-    except (OperationalError, InterfaceError):  # the tables are away, and nothing can be kept
+    except (OperationalError, InterfaceError) as error:  # the tables are away, and nothing can be kept
+        log.warning("the database: %s", error)
         yield told(Unavailable())

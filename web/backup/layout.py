@@ -61,11 +61,11 @@ def seal(folder: Path, manifest: Manifest) -> None:
     for path in _files(folder):
         path.chmod(PRIVATE)
         lines.append(f"{_digest(path)}  {path.relative_to(folder).as_posix()}\n")
-        _sync(path)
+        sync(path)
     (folder / SUMS).write_text("".join(lines), encoding="utf-8")
     (folder / SUMS).chmod(PRIVATE)
-    _sync(folder / SUMS)
-    _sync(folder)
+    sync(folder / SUMS)
+    sync(folder)
 
 
 def verified(folder: Path) -> Manifest:
@@ -115,7 +115,8 @@ def _digest(path: Path) -> str:
         return file_digest(stream, "sha256").hexdigest()
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Until the disk has a file, or the names in a folder."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

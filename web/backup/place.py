@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from cairn.errors import CairnError, Conflict, InvalidInput
+from web.backup.layout import sync
 
 _UNFINISHED: Final = ".unfinished"
 _LOCK: Final = ".backup-lock"
@@ -33,7 +34,7 @@ def new_folder(target: Path, *, tell: Say) -> Iterator[Path]:
             with _made(_beside(target, _UNFINISHED)) as folder:
                 yield folder
                 folder.rename(target)
-                _sync(target.parent)
+                sync(target.parent)
     except OSError as error:
         raise CairnError(f"The backup cannot be written: {error}") from error
 
@@ -88,12 +89,4 @@ def _opened(lock: Path) -> int | None:
         except BlockingIOError:
             os.close(descriptor)
             return None
-        os.close(descriptor)
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
         os.close(descriptor)

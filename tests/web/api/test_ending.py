@@ -85,9 +85,12 @@ def test_an_answer_during_which_the_tables_go_away_ends_with_an_event(
     leave: Document,  # noqa: F811
     parts: Engine,
     monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
+    """And what the database said is in the log, for whoever is to mend it; the asker is not told."""
+
     def away(_asked: exchanges.Asked) -> None:
-        raise OperationalError
+        raise OperationalError("too many clients already")
 
     chat = EndlessChat()
     with use(Engine(parts.embedder, parts.index, chat)):
@@ -97,3 +100,5 @@ def test_an_answer_during_which_the_tables_go_away_ends_with_an_event(
         assert chat.ended.wait(30)
         threads_joined("event-stream", "reader-left")
     assert (told[-1][0], told[-1][1]["status"]) == ("error", 503)
+    assert "too many clients already" in caplog.text
+    assert "clients" not in str(told)
