@@ -23,8 +23,10 @@ class FakeEmbedder:
         self.batching = Batching(texts=32, tokens=8192, at_once=1)
         self.broken = False
         self.batches: list[int] = []
+        self.queries: list[str] = []
 
     def embed_query(self, text: str) -> Vectors:
+        self.queries.append(text)
         return self._vector(text)
 
     def embed_documents(self, texts: Sequence[str]) -> Vectors:

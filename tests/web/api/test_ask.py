@@ -64,6 +64,14 @@ def test_an_answer_comes_with_its_sources(mia: Caller, leave: Document) -> None:
     assert mia.get(f"/conversations/{answer['conversation']}").json()["messages"] == [answer]
 
 
+def test_search_judge_and_checks_share_the_embedding_of_the_question(
+    mia: Caller, leave: Document, parts: Engine
+) -> None:
+    assert isinstance(parts.embedder, FakeEmbedder)
+    asked(mia)
+    assert parts.embedder.queries == [QUESTION]
+
+
 def test_who_may_not_read_gets_a_refusal_that_names_nothing(
     mia: Caller, rob: Caller, leave: Document, parts: Engine
 ) -> None:
