@@ -56,16 +56,21 @@ def undisturbed(before: Install, tmp_path_factory: pytest.TempPathFactory) -> Ch
 
 @pytest.fixture(scope="module")
 def victim(before: Install, gate: Gate, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Install]:
-    """Has been killed between the commit of an upload and the answer, then while it erased a document."""
+    """Has been killed between the commit of an upload and the answer, while it erased a document, and with
+    new versions of all the others in the middle: the later kills need their jobs."""
     with ended(before.copied(tmp_path_factory.mktemp("victim") / "data")) as install:
         with pytest.raises(httpx.HTTPError):  # nobody is left to answer
             install.start(CAIRN_FAULT=Fault.AFTER_SUBMIT).upload(SUBMITTED, NEW[SUBMITTED])
         install.wait_killed()
         install.start(CAIRN_FAULT=Fault.DURING_ERASURE)
+        delete_one(install)
+        install.wait_killed()
+        server = install.start().server
         with gate.closed():
             changed(install)
-            delete_one(install)
-        install.wait_killed()
+            assert server is not None
+            server.process.kill()
+            install.wait_killed()
         yield install
 
 

@@ -37,7 +37,6 @@ class WatchedEmbedder(FakeEmbedder):
         super().__init__(**said)
         self.before: Callable[[], None] = lambda: None
         self.texts: list[str] = []
-        self.queries: list[str] = []
 
     def embed_documents(self, texts: Sequence[str]) -> Vectors:
         before, self.before = self.before, lambda: None
@@ -45,10 +44,6 @@ class WatchedEmbedder(FakeEmbedder):
         vectors = super().embed_documents(texts)
         self.texts += texts
         return vectors
-
-    def embed_query(self, text: str) -> Vectors:
-        self.queries.append(text)
-        return super().embed_query(text)
 
 
 class Generations:
