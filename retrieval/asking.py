@@ -219,8 +219,8 @@ def evidence_tokens() -> int | None:
 def _grounding(scope: Scope) -> str:
     """The strictest of the knowledge bases asked."""
     bases = KnowledgeBase.objects.filter(id__in=scope.readable)
-    lenient = bases.exists() and not bases.exclude(grounding=Grounding.FLAG).exists()
-    return Grounding.FLAG if lenient else Grounding.STRICT
+    wanted = set(bases.order_by().values_list("grounding", flat=True).distinct())
+    return Grounding.FLAG if wanted == {Grounding.FLAG} else Grounding.STRICT
 
 
 def _stopped(message: Message) -> Callable[[], bool]:

@@ -49,6 +49,7 @@ class _Draft:
         self._scope = scope
         self._text: list[str] = []
         self._citations: list[Citation] = []
+        self._cited = frozenset[int]()  # markers of the rows that are kept
         self._kept = time.monotonic()
         self.hits: Sequence[Hit] = ()
 
@@ -79,20 +80,20 @@ class _Draft:
             rows = rows if "state" in fields else rows.filter(state=MessageState.RUNNING)
             if not rows.update(answer=shown, trace=trace, **fields):
                 return
-            self._cite(self._citations if readable else [])
+            citations = self._citations if readable else []
+            self._cite(citations)
             if "state" in fields:
                 question_count(message=self._message.pk, bases=_touched(self._scope, self.hits))
+        self._cited = frozenset(citation.marker for citation in citations)
 
     def _readable(self) -> bool:
         used = {hit.document for hit in self.hits}
         return documents_for(self._scope.principal).filter(pk__in=used).count() == len(used)
 
     def _cite(self, citations: Sequence[Citation]) -> None:
-        rows = CitationRow.objects.filter(message=self._message)
-        known = set(rows.values_list("marker", flat=True))
-        if known and not citations:
-            rows.delete()
-        new = [each for each in citations if each.marker not in known]
+        if self._cited and not citations:
+            CitationRow.objects.filter(message=self._message).delete()
+        new = [each for each in citations if each.marker not in self._cited]
         CitationRow.objects.bulk_create(_row(self._message, citation) for citation in new)
 
 

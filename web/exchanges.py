@@ -150,10 +150,8 @@ async def followed(asked: Asked, items: Generator[T, None, None]) -> AsyncGenera
 async def outcome(asked: Asked, made: Callable[[], T]) -> T:
     """What is made of the answer once it is kept. Who goes away early stops the model."""
     async with aclosing(followed(asked, _outcome(asked, made))) as coming:
-        async for item in coming:
-            if item is not None:
-                return item
-    raise AssertionError("an exchange ends with an answer or raises")
+        found = [item async for item in coming if item is not None]  # to its end: who leaves stops the model
+    return found[0]
 
 
 def _outcome(asked: Asked, made: Callable[[], T]) -> Generator[T | None, None, None]:

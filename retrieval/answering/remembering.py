@@ -20,8 +20,8 @@ TEXTS_SECONDS: Final = 600.0
 class Remembering:
     """Vectors are kept beyond the question: many ask about the same documents, and to embed what these say
     takes most of the time until the model is asked. Words stay, since the same come again with every
-    question. Of other texts only a digest is kept, and not for long: what is deleted must not stay in
-    memory."""
+    question. Of other texts only a digest is kept, and not for long after the last answer that needed it:
+    what is deleted must not stay in memory."""
 
     def __init__(self, embedder: Embedder) -> None:
         self._embedder = embedder
@@ -79,14 +79,19 @@ class _Kept:
 
     def known(self, texts: Sequence[str]) -> dict[str, Vectors]:
         with self._lock:
-            found = ((text, self._place(text).get(_digest(text))) for text in texts)
-            return {text: vector for text, vector in found if vector is not None}
+            found = {text: self._place(text).get(_digest(text)) for text in texts}
+            known = {text: vector for text, vector in found.items() if vector is not None}
+            self._put(known)  # so that what is in use does not end all at once
+            return known
 
     def add(self, vectors: Mapping[str, Vectors]) -> None:
         """Copies: a row of a batch would keep the whole batch."""
         with self._lock:
-            for text, vector in vectors.items():
-                self._place(text)[_digest(text)] = vector.copy()
+            self._put({text: vector.copy() for text, vector in vectors.items()})
+
+    def _put(self, vectors: Mapping[str, Vectors]) -> None:
+        for text, vector in vectors.items():
+            self._place(text)[_digest(text)] = vector
 
     def _place(self, text: str) -> MutableMapping[bytes, Vectors]:
         return self._words if _is_word(text) else self._texts

@@ -1,11 +1,12 @@
 """Content words of a text, reduced to their stems."""
 
 import re
+import threading
 from collections.abc import Collection
 from functools import lru_cache
 
-from nltk.stem.snowball import SnowballStemmer
 from rapidfuzz import fuzz, process
+from Stemmer import Stemmer
 
 from retrieval.answering.lexicon import STOPWORDS, Language
 
@@ -16,16 +17,22 @@ SHORTEST_MISSPELT = 4
 WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
 _CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 POSSESSIVE = re.compile(r"['’]s?$")
-_STEMMERS: dict[Language, SnowballStemmer] = {
-    "en": SnowballStemmer("english"),
-    "de": SnowballStemmer("german"),
-}
+
+
+class _Stemmers(threading.local):
+    """Snowball's. One of them must not be used by two threads at once."""
+
+    def __init__(self) -> None:
+        self.of: dict[Language, Stemmer] = {"en": Stemmer("english", 0), "de": Stemmer("german", 0)}
+
+
+_stemmers = _Stemmers()
 
 
 @lru_cache(maxsize=50_000)
 def stem(word: str, language: Language) -> str:
     folded = POSSESSIVE.sub("", word.casefold())
-    return str(_STEMMERS[language].stem(folded)) if len(folded) < 40 else folded
+    return str(_stemmers.of[language].stemWord(folded)) if len(folded) < 40 else folded
 
 
 @lru_cache(maxsize=50_000)

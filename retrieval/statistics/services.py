@@ -17,19 +17,22 @@ BASES_AT_MOST = 100
 def question_count(*, message: UUID, bases: Collection[UUID]) -> None:
     """As the message stands now; in the transaction that ends it."""
     row = Message.objects.select_related("conversation").get(pk=message)
-    figures, _ = AskedQuestion.objects.update_or_create(
-        message_id=message,
-        defaults={
-            "second": int(row.created_at.timestamp()),
-            "user": row.conversation.user_id,
-            "verdict": row.verdict,
-            "rating": row.rating,
-            "model": row.model,
-            "prompt_tokens": row.usage.get("prompt_tokens", 0),
-            "completion_tokens": row.usage.get("completion_tokens", 0),
-            "first_token_ms": _whole(row.timings.get("first_token_ms")),
-            "total_ms": _whole(row.timings.get("total_ms")),
-        },
+    told = {
+        "second": int(row.created_at.timestamp()),
+        "user": row.conversation.user_id,
+        "verdict": row.verdict,
+        "rating": row.rating,
+        "model": row.model,
+        "prompt_tokens": row.usage.get("prompt_tokens", 0),
+        "completion_tokens": row.usage.get("completion_tokens", 0),
+        "first_token_ms": _whole(row.timings.get("first_token_ms")),
+        "total_ms": _whole(row.timings.get("total_ms")),
+    }
+    [figures] = AskedQuestion.objects.bulk_create(
+        [AskedQuestion(message_id=message, **told)],
+        update_conflicts=True,
+        update_fields=list(told),
+        unique_fields=["message"],
     )
     about = bases if len(bases) <= BASES_AT_MOST else ()
     figures.bases.all().delete()

@@ -1,6 +1,7 @@
 """An index of one size, from the first chunk to the last question, each step in a process of its own."""
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -74,9 +75,10 @@ def measured(chunks: int, told: Callable[[str], None], *, count: int = QUESTIONS
 def disk_bytes(folder: Path) -> int:
     """What is allocated. The store makes files that are larger than what is in them."""
     total = 0
-    for path in folder.rglob("*"):
-        with suppress(FileNotFoundError):  # a segment that was replaced meanwhile
-            total += path.stat().st_blocks * _BLOCK
+    for place, _folders, names in os.walk(folder):  # passes over a folder that has gone meanwhile
+        for name in names:
+            with suppress(FileNotFoundError):  # a segment that was replaced meanwhile
+                total += Path(place, name).stat().st_blocks * _BLOCK
     return total
 
 

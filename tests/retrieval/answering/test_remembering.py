@@ -1,4 +1,5 @@
 import gc
+from functools import partial
 
 import numpy as np
 import pytest
@@ -36,10 +37,23 @@ def test_what_documents_say_is_soon_forgotten(monkeypatch: pytest.MonkeyPatch) -
     assert embedder.batches == [3, 2]
 
 
+def test_what_is_used_again_and_again_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With all of it gone after a time, all would be embedded anew at that moment, for everybody at once."""
+    now = 0.0
+    monkeypatch.setattr(remembering, "TTLCache", partial(TTLCache, timer=lambda: now))
+    embedder = FakeEmbedder()
+    for now in (0.0, 400.0, 800.0):  # noqa: B007 the clock reads it
+        Remembering(embedder).embed_documents(SENTENCES)
+    assert embedder.batches == [2]
+    now = 1401.0
+    Remembering(embedder).embed_documents(SENTENCES)
+    assert embedder.batches == [2, 2]
+
+
 def test_what_documents_say_is_kept_without_its_words() -> None:
     embedder = FakeEmbedder()
     Remembering(embedder).embed_documents(SENTENCES)
-    held = [each for each in gc.get_objects() if isinstance(each, TTLCache)]
+    held = [each for each in gc.get_objects() if issubclass(type(each), TTLCache)]  # asks no lazy object
     keys = [key for cache in held for key in cache]
     assert keys
     assert all(isinstance(key, bytes) and len(key) == 16 for key in keys)
