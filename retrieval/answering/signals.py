@@ -46,7 +46,7 @@ class Signals:
     held: cosine of the nearest block that holds the kind of thing asked for.
     gap: how much nearer a block is that does not hold it.
     uncounted: no block has a number of what the question counts.
-    unnamed: a name or year of the question is in no passage.
+    unnamed: a name or year of the question is in no passage, or only where nothing else is of what is asked.
     """
 
     near: float
@@ -81,7 +81,7 @@ def read(question: str, hits: Sequence[Hit], embedder: Embedder) -> Reading:
     comparable = language_of("\n".join(texts)) == speaks
     counts = [_counts(wanted, text, speaks) for text in texts]
     asked = embedder.embed_query(question)
-    unnamed = missing_names(question, "\n".join(texts), speaks)
+    unnamed = _unnamed(question, wanted, texts, counts, speaks)
     kind = kind_asked(question)
     held, gap = _held(kind, hits, asked, embedder)
     there = [max((row[at] for row in counts), default=0.0) for at in range(len(wanted))]
@@ -111,6 +111,32 @@ def subject(question: str, language: Language) -> list[str]:
     words = {stem(word, language): word for word in content_words(question, language)}
     kept = [word for word in words.values() if word.casefold() not in _ASKING[language]]
     return [POSSESSIVE.sub("", word) for word in kept]
+
+
+def _unnamed(
+    question: str,
+    wanted: Sequence[str],
+    texts: Sequence[str],
+    counts: Sequence[Sequence[float]],
+    language: Language,
+) -> tuple[str, ...]:
+    """A weekday, say, stands in some passage or other: that does not tell what happens on it."""
+    lacking = [missing_names(question, text, language) for text in texts]
+    return tuple(
+        name
+        for name in dict.fromkeys(name for each in lacking for name in each)
+        if not any(
+            name not in each and _in_company(name, wanted, row, language)
+            for each, row in zip(lacking, counts, strict=True)
+        )
+    )
+
+
+def _in_company(name: str, wanted: Sequence[str], counts: Sequence[float], language: Language) -> bool:
+    """Whether another word of what is asked is there, if there is another."""
+    own = {stem(word, language) for word in content_words(name, language)}
+    others = [count for word, count in zip(wanted, counts, strict=True) if stem(word, language) not in own]
+    return not others or max(others) > 0
 
 
 def missing_names(question: str, text: str, language: Language) -> tuple[str, ...]:

@@ -48,6 +48,13 @@ def test_what_is_missing_is_named(question: str, reason: str) -> None:
     assert reason in judgement.reason
 
 
+def test_a_name_that_stands_only_beside_other_things_is_missing() -> None:
+    lunch = "What is the cafeteria's lunch menu on Fridays?"
+    served, cleaned = make_hit("The cafeteria serves lunch."), make_hit("The fridge is cleaned on Fridays.")
+    assert "“Fridays”" in judged(lunch, [served, cleaned]).reason
+    assert judged(lunch, [served, make_hit("Fridays: fish is on the menu.")]).answerable
+
+
 def test_a_name_that_the_asker_tells_of_themselves_need_not_be_there() -> None:
     assert judged("My wife was sent to Boise. How many days of annual leave do employees earn?").answerable
     assert not judged("Which colleague donates leave in Boise?").answerable
