@@ -166,20 +166,26 @@ def _pieces(text: str) -> Iterator[str]:
 
 def _segments(text: str) -> Iterator[str]:
     """Sentences and items of lists. What leads into a list of things goes before each of them."""
-    lead = ""
+    lead, led = "", True
     for line in filter(None, map(str.strip, text.splitlines())):
         item = strip_bullet(line)
         if is_bulleted(line) and lead and not _asks(item):
+            led = True
             yield f"{lead} {item}"
             continue
+        if not led:
+            yield lead
         sentences = list(_sentences(item)) or [item]
         lead = sentences.pop().rstrip(": ") if sentences[-1].endswith(":") and _asks(sentences[-1]) else ""
+        led = not lead
         for sentence in sentences:
             stated = _STATED.match(sentence)
             if stated and not _asks(stated["stated"]) and _asks(sentence[stated.end() :]):
                 yield stated["stated"]
                 sentence = sentence[stated.end() :]
             yield sentence
+    if not led:
+        yield lead
 
 
 def _sentences(text: str) -> Iterator[str]:

@@ -42,7 +42,9 @@ def ldap_settings(env: Environment) -> LdapSettings | None:
     if not env.ldap_user_base or USERNAME not in env.ldap_user_filter:
         raise ConfigurationError(f"LDAP_URL needs LDAP_USER_BASE, and {USERNAME} in LDAP_USER_FILTER.")
     if find_spec("ldap3") is None:
-        raise ConfigurationError('LDAP_URL is set, but ldap3 is missing: pip install "cairn[ldap]".')
+        raise ConfigurationError(
+            'LDAP_URL is set, but ldap3 is missing: in Cairn\'s folder, pip install -e ".[ldap]"'
+        )
     return LdapSettings(
         host=parts.hostname,
         port=parts.port or PORTS[parts.scheme],

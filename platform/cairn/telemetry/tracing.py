@@ -38,7 +38,8 @@ def tracing_start(environment: Environment, *, role: str) -> None:
         return
     if TracerProvider is None:
         raise ConfigurationError(
-            'OTEL_EXPORTER_OTLP_ENDPOINT is set, but not the packages for it: pip install "cairn[otel]".'
+            "OTEL_EXPORTER_OTLP_ENDPOINT is set, but its packages are missing: in Cairn's folder, "
+            'pip install -e ".[otel]"'
         )
     session = Session()
     session.trust_env = False  # proxies of the environment are for other hosts

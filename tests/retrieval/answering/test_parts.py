@@ -97,6 +97,13 @@ def test_one_question_stays_one(question: str) -> None:
     assert (part.text, part.query) == (question, " ".join(question.split()))
 
 
+@pytest.mark.parametrize(
+    "text", ["Who is ill? How much is form 630:", "How much is form 630:\n- Who is ill?"]
+)
+def test_what_leads_into_a_list_that_does_not_follow_is_asked_too(text: str) -> None:
+    assert sorted(part.text for part in parts_of(text)) == ["How much is form 630?", "Who is ill?"]
+
+
 def test_a_part_that_leans_on_the_one_before_stands_by_itself_in_the_search() -> None:
     _, asking = parts_of("How many days of leave do I get and how do I ask for them?")
     assert asking.query == "How do I ask for days of leave?"

@@ -4,6 +4,7 @@ import json
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
+from types import SimpleNamespace
 from typing import Any
 from uuid import uuid5
 
@@ -12,6 +13,7 @@ from asgiref.sync import async_to_sync
 from django.core.files.storage import InMemoryStorage
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
+from django.utils import timezone
 
 from cairn.access.models import Role
 from cairn.access.principals import principal_for_user
@@ -21,6 +23,7 @@ from cairn.accounts.models import User
 from cairn.accounts.services import api_key_create, user_create
 from cairn.inference.protocols import Vectors
 from cairn.library.models import Chunk, Document, KnowledgeBase, VersionState
+from cairn.limits import counting
 from ingestion.services import document_submit
 from retrieval.bm25 import document_sparse
 from retrieval.engine import Engine, use
@@ -117,6 +120,13 @@ def grant(base: KnowledgeBase) -> Callable[[Caller, Role], None]:
         grant_give(knowledge_base=base, subject=f"user:{caller.user.id}", role=role, actor=None)
 
     return give
+
+
+@pytest.fixture
+def one_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No minute ends in the midst of a test."""
+    moment = timezone.now()
+    monkeypatch.setattr(counting, "timezone", SimpleNamespace(now=lambda: moment))
 
 
 @pytest.fixture(scope="session")

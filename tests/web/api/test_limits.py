@@ -1,16 +1,13 @@
 """Limits as those meet them who ask, search and upload, and as admins set them."""
 
 import time
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from django.test import Client
-from django.utils import timezone
 
 from cairn.audit.models import Event
 from cairn.library.models import Document, KnowledgeBase
-from cairn.limits import counting
 from cairn.limits.models import Limit, Slot, Usage
 from ingestion.jobs import job_cancel
 from ingestion.models import Job
@@ -19,14 +16,7 @@ from retrieval.models import Message
 from tests.web.api.conftest import Caller, assert_problem, events, indexed, streamed
 from tests.web.api.test_ask import QUESTION
 
-pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture(autouse=True)
-def one_moment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No minute ends in the midst of a test."""
-    moment = timezone.now()
-    monkeypatch.setattr(counting, "timezone", SimpleNamespace(now=lambda: moment))
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("one_moment")]
 
 
 @pytest.fixture

@@ -261,6 +261,7 @@ def test_unknown_addresses_and_methods(mia: Caller) -> None:
     assert "GET" in response["Allow"]
 
 
+@pytest.mark.usefixtures("one_moment")
 def test_limits_count_here_too(mia: Caller, leave: Document, admin: Caller) -> None:
     limit = {"subject": f"user:{mia.user.id}", "limits": {"questions_per_minute": 1}}
     assert admin.put("/limits", limit).status_code == 200
