@@ -165,27 +165,28 @@ def _pieces(text: str) -> Iterator[str]:
 
 
 def _segments(text: str) -> Iterator[str]:
-    """Sentences and items of lists. What leads into a list of things goes before each of them."""
-    lead, led = "", True
+    """Sentences and items of lists. What leads into a list of things goes before each of them; it is a
+    sentence if none follow."""
+    lead = pending = ""
     for line in filter(None, map(str.strip, text.splitlines())):
         item = strip_bullet(line)
         if is_bulleted(line) and lead and not _asks(item):
-            led = True
+            pending = ""
             yield f"{lead} {item}"
             continue
-        if not led:
-            yield lead
+        if pending:
+            yield pending
         sentences = list(_sentences(item)) or [item]
         lead = sentences.pop().rstrip(": ") if sentences[-1].endswith(":") and _asks(sentences[-1]) else ""
-        led = not lead
+        pending = lead
         for sentence in sentences:
             stated = _STATED.match(sentence)
             if stated and not _asks(stated["stated"]) and _asks(sentence[stated.end() :]):
                 yield stated["stated"]
                 sentence = sentence[stated.end() :]
             yield sentence
-    if not led:
-        yield lead
+    if pending:
+        yield pending
 
 
 def _sentences(text: str) -> Iterator[str]:

@@ -46,7 +46,7 @@ class Signals:
     held: cosine of the nearest block that holds the kind of thing asked for.
     gap: how much nearer a block is that does not hold it.
     uncounted: no block has a number of what the question counts.
-    unnamed: a name or year of the question is in no passage, or only where nothing else is of what is asked.
+    unnamed: a name or year of the question is in no passage, or only in one without all else that is asked.
     """
 
     near: float
@@ -81,7 +81,8 @@ def read(question: str, hits: Sequence[Hit], embedder: Embedder) -> Reading:
     comparable = language_of("\n".join(texts)) == speaks
     counts = [_counts(wanted, text, speaks) for text in texts]
     asked = embedder.embed_query(question)
-    unnamed = _unnamed(question, wanted, texts, counts, speaks)
+    together = counts if comparable else None
+    unnamed = _unnamed(question, wanted, texts, together, speaks)
     kind = kind_asked(question)
     held, gap = _held(kind, hits, asked, embedder)
     there = [max((row[at] for row in counts), default=0.0) for at in range(len(wanted))]
@@ -117,19 +118,20 @@ def _unnamed(
     question: str,
     wanted: Sequence[str],
     texts: Sequence[str],
-    counts: Sequence[Sequence[float]],
+    counts: Sequence[Sequence[float]] | None,
     language: Language,
 ) -> tuple[str, ...]:
-    """A weekday, say, stands in some passage or other: that does not tell what happens on it."""
+    """A weekday, say, stands in some passage or other: that does not tell what happens on it. In the best hit
+    it counts by itself, and where words cannot be compared (`counts` is None): in another language."""
     lacking = [missing_names(question, text, language) for text in texts]
-    return tuple(
-        name
-        for name in dict.fromkeys(name for each in lacking for name in each)
-        if not any(
-            name not in each and _in_company(name, wanted, row, language)
-            for each, row in zip(lacking, counts, strict=True)
-        )
-    )
+
+    def told(name: str, at: int) -> bool:
+        if name in lacking[at]:
+            return False
+        return at == 0 or counts is None or _in_company(name, wanted, counts[at], language)
+
+    names = dict.fromkeys(name for each in lacking for name in each)  # one that all hold tells nothing apart
+    return tuple(name for name in names if not any(told(name, at) for at in range(len(texts))))
 
 
 def _in_company(name: str, wanted: Sequence[str], counts: Sequence[float], language: Language) -> bool:

@@ -58,5 +58,6 @@ def _shapes(plot: Plot) -> Iterator[str]:
         joined = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
         yield f'<polyline points="{joined}" fill="none" stroke="#0b5cad" stroke-width="2"/>'
         return
-    for x, y in places:
-        yield f'<circle cx="{x:.1f}" cy="{y:.1f}" r="1.8" fill="#0b5cad" fill-opacity="0.5"/>'
+    yield '<g fill="#0b5cad" fill-opacity="0.5">'
+    yield from (f'<circle cx="{x:.1f}" cy="{y:.1f}" r="1.8"/>' for x, y in places)
+    yield "</g>"

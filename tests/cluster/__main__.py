@@ -16,11 +16,8 @@ from tests.cluster.processes import Cluster
 
 def main() -> int:
     options = _options()
-    for number in (
-        signal.SIGTERM,
-        signal.SIGINT,
-    ):  # a shell has what it starts in the background ignore SIGINT
-        signal.signal(number, _interrupt)
+    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGINT, _interrupt)  # a shell has what it starts in the background ignore it
     try:
         with Cluster(options.folder, port=options.port, broker=options.broker, told=_told) as cluster:
             ready = {"url": cluster.url, "pids": cluster.pids, "data_dir": str(cluster.data_dir)}

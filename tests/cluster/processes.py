@@ -7,10 +7,11 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from hashlib import sha256
 from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Final, Self
+
+import httpx
 
 from cairn.settings import environment
 from cairn.settings.secrets import kept_secret
@@ -127,7 +128,7 @@ class Cluster:
         self._wait(balancer)
 
     def _servers(self) -> dict[str, str]:
-        postgres = Postgres(_open_folder(self._folder) / "postgres")
+        postgres = Postgres(postgres_folder(self._folder))
         broker = _BROKERS[self._broker](self._folder / self._broker)
         url = environment().qdrant_url
         servers = [postgres, broker]
@@ -180,11 +181,11 @@ class Cluster:
     def _wait(self, balancer: Balancer) -> None:
         self._told(f"Starting {len(self._processes)} processes, which load their models")
         give_up = time.monotonic() + _PATIENCE
-        while len(balancer.ready) < WEB_PROCESSES:
+        while not _serve(balancer):
             ended = [name for name, process in self._processes.items() if process.poll() is not None]
             if ended or time.monotonic() > give_up:
                 raise SystemExit(f"error: {', '.join(ended) or 'web'} did not start:\n{self._logs(ended)}")
-            time.sleep(_LOOK)
+            time.sleep(_AGAIN)
 
     def _logs(self, names: Sequence[str]) -> str:
         paths = [self._folder / "logs" / f"{name}.log" for name in names or self._processes]
@@ -202,9 +203,26 @@ class Cluster:
         self._stack.close()
 
 
-def _open_folder(folder: Path) -> Path:
-    """PostgreSQL does not run as root, and other users may not look into the folder for data."""
+def postgres_folder(folder: Path) -> Path:
+    """PostgreSQL does not run as root, and other users may not look into the folder for data: then it has one
+    elsewhere, which is forgotten with the link to it. Tables must not outlive the vectors."""
+    place = folder / "postgres"
     if os.geteuid() != 0:
-        return folder
-    digest = sha256(str(folder).encode()).hexdigest()[:8]
-    return Path(tempfile.gettempdir()) / f"cairn-cluster-{digest}"
+        return place
+    if not place.is_dir():
+        place.unlink(missing_ok=True)  # what it led to is gone
+        place.symlink_to(tempfile.mkdtemp(prefix="cairn-cluster-"))
+    return place.resolve()
+
+
+def _serve(balancer: Balancer) -> bool:
+    """All of them, and with their models: on a new machine these are converted first."""
+    servers = list(balancer.ready)
+    return len(servers) == WEB_PROCESSES and all(map(_is_ready, servers))
+
+
+def _is_ready(server: str) -> bool:
+    try:
+        return httpx.get(f"http://{server}/readyz", timeout=10, trust_env=False).is_success
+    except httpx.TransportError:
+        return False

@@ -77,7 +77,8 @@ def test_the_pages_of_assistants(cairn_server: Server) -> None:
     (program,) = programs("mcp")
     assert "[1]" in run_program(cairn_server, program, key)
     (started,) = (json.loads(block) for block in blocks("mcp") if block.startswith("{"))
-    assert Path(started["mcpServers"]["cairn"]["args"][0]).name == "manage.py"
+    program, command, option, _file = started["mcpServers"]["cairn"]["args"]
+    assert option in run(cairn_server, sys.executable, Path(program).name, command, "--help")
 
 
 def test_the_page_of_programs_made_for_openai(cairn_server: Server) -> None:

@@ -55,6 +55,14 @@ def test_a_name_that_stands_only_beside_other_things_is_missing() -> None:
     assert judged(lunch, [served, make_hit("Fridays: fish is on the menu.")]).answerable
 
 
+def test_a_name_in_the_best_hit_or_in_another_language_stands_by_itself() -> None:
+    fitness = make_hit("The Boise team pays for its fitness room.")
+    assert judged("Which gym is there in Boise?", [fitness, make_hit(TRAVEL)]).signals["unnamed"] == 0
+    assert judged("Which gym is there in Boise?", [make_hit(TRAVEL), fitness]).signals["unnamed"] == 1
+    spent = make_hit("The GSA pays all that is spent on the way there and back again.")
+    assert judged("Welche Kosten trägt das GSA?", [make_hit(TRAVEL), spent]).signals["unnamed"] == 0
+
+
 def test_a_name_that_the_asker_tells_of_themselves_need_not_be_there() -> None:
     assert judged("My wife was sent to Boise. How many days of annual leave do employees earn?").answerable
     assert not judged("Which colleague donates leave in Boise?").answerable
