@@ -158,6 +158,7 @@ ROUTES: Final[tuple[tuple[str, str, Answer], ...]] = (
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # or a body waits 40 ms until the header before it is acknowledged
     store: Store
 
     def _serve(self) -> None:
