@@ -14,6 +14,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.models]
 
 SignIn = Callable[..., Page]
 UPLOADS = "**/knowledge-bases/*/documents"
+BEGINNINGS = "**/api/v1/uploads"
 PARTS = re.compile(r"/api/v1/uploads/[^/]+\?offset=")
 SENTENCE = "Employees may donate at most 42 hours of annual leave to a colleague."
 
@@ -207,6 +208,25 @@ def test_one_large_file_is_cancelled_while_it_is_sent(sign_in: SignIn, large: Pa
         page.get_by_role("button", name="Cancel long.txt").click()
     assert answered.value.status == 204
     expect(page.locator("[data-sending]")).to_be_hidden()
+    expect(page.locator("[data-sum]")).to_have_text("0 of 1 ready", timeout=SLOW)
+
+
+def test_a_large_file_is_cancelled_while_its_upload_is_being_begun(sign_in: SignIn, large: Path) -> None:
+    page = sign_in()
+    opened(page)
+    cut_up(page)
+    held: list[Route] = []
+    page.route(
+        BEGINNINGS, lambda route: held.append(route) if route.request.method == "POST" else route.continue_()
+    )
+    page.locator("#files").set_input_files([large])
+    while not held:
+        page.wait_for_timeout(50)
+    page.get_by_role("button", name="Cancel long.txt").click()
+    expect(page.locator("[data-sending]")).to_be_hidden()
+    with page.expect_response(lambda response: response.request.method == "DELETE") as answered:
+        held[0].continue_()
+    assert answered.value.status == 204
     expect(page.locator("[data-sum]")).to_have_text("0 of 1 ready", timeout=SLOW)
 
 

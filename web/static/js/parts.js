@@ -53,6 +53,10 @@ export async function sendInParts(entry, { base, batch, state, onChange }) {
   if (!ok(first)) return first;
   entry.unlisted = true;
   entry.upload = bodyOf(first);
+  if (entry.cancelled) {
+    forget(entry);
+    return first;
+  }
   state.resumed = entry.upload.offset;
   state.began = Date.now();
   while (entry.upload.offset < file.size) {

@@ -62,8 +62,12 @@ export class Sender {
     const { entry, xhr } = this.flying.get(path) ?? {};
     if (!entry) return;
     entry.cancelled = true;
-    xhr?.abort();
-    forget(entry);
+    this.flying.delete(path);
+    // An upload that is just being begun is forgotten when its number has come: an aborted request would leave it there.
+    if (entry.upload || !isLarge(entry.file)) {
+      xhr?.abort();
+      forget(entry);
+    }
     this.bytes.total -= entry.file.size;
     this.onChange();
   }
@@ -131,6 +135,7 @@ export class Sender {
     const { file, path } = entry;
     const state = { xhr: null, loaded: 0, size: file.size, entry };
     this.flying.set(path, state);
+    this.onChange();
     const { base, batch, onChange } = this;
     const xhr = await (isLarge(file) ? sendInParts(entry, { base, batch, state, onChange }) : this.#sendWhole(entry, state));
     this.flying.delete(path);
@@ -152,7 +157,6 @@ export class Sender {
       xhr.setRequestHeader("Accept", "application/json");
       xhr.setRequestHeader("Idempotency-Key", key);
       xhr.send(body);
-      this.onChange();
     });
   }
 }
