@@ -4,12 +4,13 @@ import asyncio
 import re
 import time
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
-from llama_index.core.llms import ChatMessage, ChatResponse, MessageRole
+from llama_index.core.llms import ChatMessage, MessageRole
 
 from cairn import outgoing
 from cairn.errors import CairnError, ConfigurationError, Unavailable
@@ -21,6 +22,7 @@ _CONNECT_SECONDS = 5
 _PROBE_SECONDS = 10
 _REFUSED = {400, 413, 422}  # the request itself: sent again it would fail again
 _BUSY = 429  # it works, and says so
+_TEMPERATURE = 0.0
 _CONTROL = re.compile(r"<\|(?=[\w-]+\|>)")
 
 
@@ -50,7 +52,7 @@ class Endpoint:
             OpenAILike,
         )
 
-        key = environment.llm_api_key
+        key = environment.llm_api_key.get_secret_value() if environment.llm_api_key else "none"
         self.url = shown(url)
         self.name = urlsplit(self.url).netloc
         self.limit = environment.llm_parallel
@@ -64,13 +66,17 @@ class Endpoint:
         self.llm = OpenAILike(
             model=environment.llm_model,
             api_base=url.rstrip("/"),
-            api_key=key.get_secret_value() if key else "none",
+            api_key=key,
             context_window=environment.llm_context_tokens,
             is_chat_model=True,
-            temperature=0.0,
+            temperature=_TEMPERATURE,
             max_retries=retries,
             async_http_client=self._http,
         )
+        self._client = openai.AsyncOpenAI(
+            base_url=url.rstrip("/"), api_key=key, max_retries=retries, http_client=self._http
+        )
+        self._stream = openai.AsyncStream[object]
         measures.breaker_told(self.name, self.breaker.state)
 
     def enter(self) -> None:
@@ -108,12 +114,12 @@ class Endpoint:
     ) -> AsyncGenerator[str, None]:
         began, reading = time.monotonic(), _Reading()
         try:
-            async for chunk in self._chunks(messages, max_tokens, patience, reading):
-                if chunk.delta:
+            async for piece in self._texts(messages, max_tokens, patience, reading):
+                if piece:
                     if not reading.text:
                         measures.FIRST_TOKEN.labels(self.name).observe(time.monotonic() - began)
                     reading.text = True
-                    yield chunk.delta
+                    yield piece
         except EndpointFailed:
             raise
         except TimeoutError as silence:
@@ -126,15 +132,24 @@ class Endpoint:
             said = "broke off in the middle of its answer" if reading.text else "ended without a single token"
             raise self._failed(said, "cut" if reading.text else "no_token")
 
-    async def _chunks(
+    async def _texts(
         self, messages: Sequence[ChatMessage], max_tokens: int, patience: Patience, reading: "_Reading"
-    ) -> AsyncGenerator[ChatResponse, None]:
-        """Until the first token all together must come in time: some servers send signs of life meanwhile."""
+    ) -> AsyncGenerator[str, None]:
+        """Until the first token all together must come in time: some servers send signs of life meanwhile.
+
+        Read as plain objects: to make models and events of each token takes more than all else about it.
+        """
         deadline = asyncio.get_running_loop().time() + patience.first
-        options = {"max_tokens": max_tokens, "timeout": _patient(patience)}
         async with asyncio.timeout_at(deadline):
-            stream = await self.llm.astream_chat(self._as_told(messages), **options)
-        try:
+            stream = await self._client.post(
+                "/chat/completions",
+                cast_to=object,
+                body=self._body(messages, max_tokens),
+                options={"timeout": _patient(patience)},
+                stream=True,
+                stream_cls=self._stream,
+            )
+        async with stream:
             while True:
                 until = asyncio.get_running_loop().time() + patience.next if reading.text else deadline
                 try:
@@ -142,11 +157,17 @@ class Endpoint:
                         chunk = await anext(stream)
                 except StopAsyncIteration:
                     return
-                reading.see(chunk)
-                yield chunk
-        finally:
-            with suppress(RuntimeError):  # it is being cancelled, and has closed itself
-                await stream.aclose()
+                yield reading.see(chunk)
+
+    def _body(self, messages: Sequence[ChatMessage], max_tokens: int) -> dict[str, object]:
+        turns = [{"role": each.role.value, "content": each.content or ""} for each in self._as_told(messages)]
+        return {
+            "model": self.llm.model,
+            "messages": turns,
+            "max_tokens": max_tokens,
+            "temperature": _TEMPERATURE,
+            "stream": True,
+        }
 
     def _as_told(self, messages: Sequence[ChatMessage]) -> list[ChatMessage]:
         harmless = [ChatMessage(_harmless(each.content or ""), role=each.role) for each in messages]
@@ -178,9 +199,13 @@ class _Reading:
     text: bool = False
     finished: bool = False
 
-    def see(self, chunk: ChatResponse) -> None:
-        choices = getattr(chunk.raw, "choices", None) or ()
-        self.finished = self.finished or any(choice.finish_reason for choice in choices)
+    def see(self, chunk: Any) -> str:
+        """What is said in it, of the first choice: there is no other."""
+        choices = chunk.get("choices") or ()
+        self.finished = self.finished or any(choice.get("finish_reason") for choice in choices)
+        delta = choices[0].get("delta") or {} if choices else {}
+        content = delta.get("content")
+        return content if isinstance(content, str) else ""
 
     def silent(self, patience: Patience) -> str:
         seconds = patience.next if self.text else patience.first
