@@ -21,7 +21,7 @@ from retrieval.index.factory import active_generation
 from retrieval.models import Citation as CitationRow
 from retrieval.models import Message, MessageState
 from retrieval.statistics.services import documents_cited, question_count
-from retrieval.types import Answer, AnswerEvent, Citation, Cited, Delta, Done, Failed, Hit, Sources
+from retrieval.types import Answer, AnswerEvent, Citation, Cited, Delta, Done, Failed, Hit, Prompted, Sources
 
 CHECKPOINT_SECONDS = 0.5
 PULSE_SECONDS = 5
@@ -57,17 +57,23 @@ class _Draft:
         match event:
             case Sources():
                 self.hits = event.hits
-                self._checkpoint()
             case Cited():
                 self._citations.append(event.citation)
             case Delta():
                 self._text.append(event.text)
-                if len(self._text) == 1 or time.monotonic() - self._kept > CHECKPOINT_SECONDS:
-                    self._checkpoint()
+
+    def keep_up(self, event: AnswerEvent) -> None:
+        """After it has been passed on, which must not wait for the table."""
+        match event:
+            case Prompted():
+                self._checkpoint()
+            case Delta() if len(self._text) == 1 or time.monotonic() - self._kept > CHECKPOINT_SECONDS:
+                self._checkpoint()
 
     def _checkpoint(self) -> None:
         self._kept = time.monotonic()
         self.keep(alive_at=timezone.now())
+        connections_release()
 
     def keep(self, **fields: object) -> None:
         """Leaves alone what has been ended meanwhile, unless `fields` say how it ends."""
@@ -116,6 +122,7 @@ def kept(
                     ended = True
             connections_release()  # the model may take long for what comes next
             yield event
+            draft.keep_up(event)
     finally:
         close_iterator(events)
         if not ended:

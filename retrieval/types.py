@@ -153,6 +153,11 @@ class Sources:
 
 
 @dataclass(frozen=True, slots=True)
+class Prompted:
+    """The language model has been asked: for a moment nothing else comes."""
+
+
+@dataclass(frozen=True, slots=True)
 class Waiting:
     """Others come first at the language model. `position`: in the queue, from 1."""
 
@@ -184,4 +189,4 @@ class Failed:
     message: str
 
 
-AnswerEvent = Started | Sources | Waiting | Delta | Cited | Done | Failed
+AnswerEvent = Started | Sources | Prompted | Waiting | Delta | Cited | Done | Failed

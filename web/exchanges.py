@@ -18,6 +18,7 @@ from cairn.limits.counting import question_count, tokens_count
 from cairn.limits.rules import Allowance, allowance_of
 from cairn.limits.slots import Lease, slot_take
 from cairn.pooling import connections_release
+from cairn.telemetry.ids import close_iterator
 from retrieval import asking
 from retrieval.asking import Exchange
 from retrieval.conversations import INTERRUPTED, ShownMessage, shown
@@ -103,8 +104,7 @@ class Asked:
     def close(self) -> None:
         """However it ended."""
         try:
-            if isinstance(self.exchange.events, Generator):
-                self.exchange.events.close()
+            close_iterator(self.exchange.events)
             tokens_count(self.principal, self.allowance, _tokens(self.message))
         finally:
             self.lease.release()

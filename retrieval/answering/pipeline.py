@@ -85,7 +85,8 @@ def answer(
     rewrites: bool = False,
     selects: bool = False,
 ) -> Iterator[AnswerEvent]:
-    """Started, Sources, then Waiting, Delta and Cited as they come, and Done or Failed at the end.
+    """Started, Sources, then for each part Prompted, and Waiting, Delta and Cited as they come; at the end
+    Done or Failed.
 
     `first_token_ms` is the time until the first Delta. Closing the iterator ends the model's stream.
     A citation comes before the text that holds its marker. `rewrites`: the chat model is fit to make the

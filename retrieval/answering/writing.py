@@ -20,7 +20,7 @@ from retrieval.answering.protocols import ChatModel, Judgement, Locate
 from retrieval.answering.sentences import SentenceStream
 from retrieval.answering.support import SentenceChecker
 from retrieval.answering.wording import say
-from retrieval.types import AnswerEvent, CheckedSentence, Citation, Delta, Hit, Waiting
+from retrieval.types import AnswerEvent, CheckedSentence, Citation, Delta, Hit, Prompted, Waiting
 
 MARGIN_TOKENS = 64  # what a chat template puts around the turns
 LEAST_EVIDENCE_TOKENS = 64
@@ -112,7 +112,7 @@ class Outcome:
 def write(
     writer: Writer, course: Course, whole: Whole, part: Part, hits: Sequence[Hit], judgement: Judgement
 ) -> Generator[AnswerEvent, None, Outcome]:
-    """Delta and Cited as they come. Closing it ends the model's stream."""
+    """Prompted, and Delta and Cited as they come. Closing it ends the model's stream."""
     budget = evidence_budget(
         writer.chat, part.query, max_tokens=writer.max_tokens, evidence_tokens=writer.evidence_tokens
     )
@@ -188,6 +188,7 @@ def _drafted(
     heard = getattr(written, "with_pauses", lambda: written)()
     pieces = StepWhile(heard, "write", model=writer.chat.name)
     try:
+        yield Prompted()
         checker.prepare()
         place: int | None = None
         for piece in pieces:

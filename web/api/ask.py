@@ -1,7 +1,8 @@
 """Asking: the whole answer at once, or as it is written."""
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from typing import Annotated
+from uuid import UUID
 
 from asgiref.sync import sync_to_async
 from django.http import HttpRequest, StreamingHttpResponse
@@ -10,9 +11,11 @@ from pydantic import BaseModel, Field
 
 from cairn.access.scope import Principal
 from cairn.errors import CairnError
+from cairn.library.models import DocumentVersion
 from retrieval import asking
+from retrieval import types as found
 from retrieval.engine import engine
-from retrieval.types import Cited, Delta, Sources, Waiting
+from retrieval.types import AnswerEvent, Cited, Delta, Prompted, Sources, Waiting
 from web.api import fields
 from web.api.answers import STREAMED
 from web.api.fields import Body, Id
@@ -82,8 +85,7 @@ def _frames(asked: Asked) -> Generator[bytes, None, None]:
     message = asked.message
     try:
         yield frame("start", {"id": str(message.id), "conversation": str(message.conversation_id)})
-        for event in asked.events():
-            yield from _frames_of(event)
+        yield from _frames_of(asked.events())
         yield _frame("done", _answer(asked))
     except Exception as error:  # noqa: BLE001 the stream is the request's outermost boundary
         yield _told(as_cairn_error(error))
@@ -95,19 +97,26 @@ def _told(error: CairnError) -> bytes:
     return frame("error", problem_data(error))
 
 
-def _frames_of(event: object) -> Generator[bytes, None, None]:
+def _frames_of(events: Iterable[AnswerEvent]) -> Generator[bytes, None, None]:
     """Nothing for what only matters inside, such as the answer that is kept at the end."""
-    match event:
-        case Sources():
-            yield frame("sources", [Hit.of(hit).model_dump() for hit in event.hits])
-        case Waiting():
-            yield frame("waiting", {"position": event.position})
-        case Delta():
-            yield frame("delta", {"text": event.text})
-        case Cited():
-            cited = [event.citation]
-            for citation in citations_of(cited, versions_of(cited)):
-                yield _frame("citation", citation)
+    hits: tuple[found.Hit, ...] = ()
+    versions = dict[UUID, DocumentVersion]()
+    for event in events:
+        match event:
+            case Sources():
+                hits = event.hits
+                yield frame("sources", [Hit.of(hit).model_dump() for hit in hits])
+            case Prompted():
+                versions = versions_of(hits)
+            case Waiting():
+                yield frame("waiting", {"position": event.position})
+            case Delta():
+                yield frame("delta", {"text": event.text})
+            case Cited():
+                cited = [event.citation]
+                known = versions if event.citation.version in versions else versions_of(cited)
+                for citation in citations_of(cited, known):
+                    yield _frame("citation", citation)
 
 
 def _frame(event: str, data: BaseModel) -> bytes:

@@ -547,7 +547,7 @@ class Citation(BaseModel):
 Cited = found.Citation | CitationRow
 
 
-def versions_of(citations: Iterable[Cited]) -> dict[UUID, DocumentVersion]:
+def versions_of(citations: Iterable[Cited | found.Hit]) -> dict[UUID, DocumentVersion]:
     """What the citations quote, in one query."""
     rows = DocumentVersion.objects.select_related("document__verification__owner")
     return rows.in_bulk({c.version for c in citations})

@@ -43,13 +43,12 @@ def _database(url: str | None) -> dict[str, Any]:
             f"DATABASE_URL must start with postgres:// or sqlite:///, not {parts.scheme}:"
         )
     return {
-        "ENGINE": "django.db.backends.postgresql",
+        "ENGINE": "cairn.postgres",
         "NAME": unquote(parts.path.lstrip("/")),
         "USER": unquote(parts.username or ""),
         "PASSWORD": unquote(parts.password or ""),
         "HOST": parts.hostname or "",
         "PORT": str(parts.port or ""),
-        "CONN_HEALTH_CHECKS": True,  # a restarted server is met once, not once by each waiting connection
         "OPTIONS": {"pool": _POOL, **dict(parse_qsl(parts.query))},
     }
 

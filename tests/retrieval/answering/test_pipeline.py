@@ -6,7 +6,7 @@ from cairn.errors import NotFound, Unavailable
 from retrieval.answering import answer
 from retrieval.answering.prompting import FENCE
 from retrieval.answering.protocols import Judgement
-from retrieval.types import Cited, Delta, Done, Failed, Hit, Place, Sources, Started, Turn
+from retrieval.types import Cited, Delta, Done, Failed, Hit, Place, Prompted, Sources, Started, Turn
 from tests.fakes import FakeEmbedder
 from tests.retrieval.answering.builders import (
     LEAVE,
@@ -31,7 +31,7 @@ OTHER_FALSE = "Dana Whitfield approves all of it herself on Mondays [1]."
 
 def test_events_come_in_order_and_add_up() -> None:
     found = list(events(QUESTION, HITS, Writer(f"{TRUE} {ALSO_TRUE}")))
-    assert [type(event) for event in found] == [Started, Sources, Cited, Delta, Cited, Delta, Done]
+    assert [type(event) for event in found] == [Started, Sources, Prompted, Cited, Delta, Cited, Delta, Done]
     assert found[0] == Started(QUESTION)
     assert found[1] == Sources(tuple(HITS))
     final = found[-1]

@@ -18,8 +18,11 @@ from cairn.access.models import Grant, Role
 from cairn.accounts.models import User
 from cairn.accounts.services import user_update
 from cairn.library.models import Document
+from cairn.telemetry.ids import close_iterator
+from retrieval import asking
 from retrieval.engine import Engine, use
 from retrieval.models import Message
+from retrieval.types import Delta, Prompted
 from tests.fakes import FakeChat, FakeEmbedder
 from tests.web.api.conftest import Caller, assert_problem, caller_for, events, indexed, streamed
 
@@ -140,6 +143,18 @@ def test_what_goes_wrong_in_a_stream_is_an_event(mia: Caller, leave: Document, p
     assert (problem["status"], problem["code"]) == (503, "unavailable")
     assert problem.keys() >= {"type", "title", "detail"}
     assert Message.objects.get().state == "failed"
+
+
+def test_words_are_shown_before_they_are_kept(mia: Caller, leave: Document) -> None:
+    exchange = asking.ask(principal=mia.principal, question=QUESTION)
+    next(event for event in exchange.events if isinstance(event, Prompted))
+    assert Message.objects.get().trace == {}
+    next(event for event in exchange.events if isinstance(event, Delta))
+    row = Message.objects.get()
+    assert (row.answer, len(row.trace["hits"])) == ("", 2)
+    close_iterator(exchange.events)
+    row.refresh_from_db()
+    assert (row.state, row.answer) == ("stopped", "Employees get 25 days of leave a year. [1]")
 
 
 class EndlessChat(FakeChat):

@@ -1,0 +1,1 @@
+"""Django's backend for PostgreSQL. Its pool gives out connections that live, without asking the server."""
