@@ -5,6 +5,7 @@ the embedding model is away, or is another one by now, the same words count.
 """
 
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 from hashlib import sha256
 from typing import Any, Final
 from uuid import UUID
@@ -23,8 +24,11 @@ from retrieval.models import GenerationState, IndexGeneration
 ALIKE: Final = 0.65
 """Cosine to the mean of a gap's questions: see docs/decisions/gaps.md."""
 AT_ONCE: Final = 200
+TOGETHER: Final = 20
+"""Questions that are placed while nobody else places any: what they are compared with is read once."""
 COMPARED: Final = 5000
 LONGEST: Final = 2000
+_TINY: Final = 1e-9
 JOINED: Final = (*UNANSWERED, GapState.DISMISSED)
 """What was dismissed takes up what is asked again, so that nobody has to dismiss it twice."""
 
@@ -37,7 +41,7 @@ def questions_group(*, at_once: int = AT_ONCE) -> int:
     embedder = _embedder()
     if embedder:
         _embed_anew(embedder, waiting)
-    return sum(_place(question) for question in waiting)
+    return sum(_placed(waiting[at : at + TOGETHER]) for at in range(0, len(waiting), TOGETHER))
 
 
 def _waiting() -> "QuerySet[GapQuestion]":
@@ -69,20 +73,28 @@ def _rows(question: GapQuestion) -> "QuerySet[GapQuestion]":
     return GapQuestion.objects.filter(pk=question.pk, taken_back=False)
 
 
-def _place(question_id: UUID) -> bool:
-    """One at a time, in whichever process: two of the same meaning must not open a gap each."""
+def _placed(questions: Sequence[UUID]) -> int:
+    """By one process at a time: two of the same meaning must not open a gap each."""
     with transaction.atomic():
         list(IndexGeneration.objects.select_for_update().filter(state=GenerationState.ACTIVE))
-        question = _waiting().select_related("message").filter(pk=question_id).first()
-        if question is None:
-            return False
-        bases = list(KnowledgeBase.objects.filter(pk__in=question.bases, deleted_at=None))
-        if (question.bases and not bases) or _asked_before(question):
-            question.delete()
-            return False
-        key = base_key(base.id for base in bases)
-        question.gap = _likest(question, key) or _opened(bases, key)
-        question.save(update_fields=["gap"])
+        known: dict[tuple[str, str], _Known] = {}
+        return sum(_place(question, known) for question in questions)
+
+
+def _place(question_id: UUID, known: "dict[tuple[str, str], _Known]") -> bool:
+    question = _waiting().select_related("message").filter(pk=question_id).first()
+    if question is None:
+        return False
+    bases = list(KnowledgeBase.objects.filter(pk__in=question.bases, deleted_at=None))
+    if (question.bases and not bases) or _asked_before(question):
+        question.delete()
+        return False
+    key = base_key(base.id for base in bases)
+    others = known.setdefault((key, question.embedding_model), _Known(key, question.embedding_model))
+    likest = others.likest(question)
+    question.gap = (likest and Gap.objects.filter(pk=likest).first()) or _opened(bases, key)
+    question.save(update_fields=["gap"])
+    others.add(question.gap.pk, question.text, question.embedding)
     return True
 
 
@@ -90,7 +102,7 @@ def _asked_before(question: GapQuestion) -> bool:
     """The same words in the same conversation are one question, however often it was tried."""
     others = GapQuestion.objects.filter(message__conversation=question.message.conversation_id)
     others = others.filter(taken_back=False).exclude(gap=None).exclude(pk=question.pk)
-    return any(_words(other) == _words(question) for other in others.select_related("message"))
+    return any(_words(other.text) == _words(question.text) for other in others.select_related("message"))
 
 
 def base_key(bases: Iterable[UUID]) -> str:
@@ -104,40 +116,64 @@ def _opened(bases: Sequence[KnowledgeBase], key: str) -> Gap:
     return gap
 
 
-def _likest(question: GapQuestion, key: str) -> Gap | None:
-    rows = GapQuestion.objects.filter(gap__base_key=key, gap__state__in=JOINED).order_by("-created_at")
-    likest = _by_meaning(question, rows) if question.embedding else None
-    return likest or _by_words(question, rows)
+class _Known:
+    """The questions of the gaps of the same knowledge bases, the latest, as one embedding model sees them."""
+
+    def __init__(self, key: str, model: str) -> None:
+        self._key, self._model = key, model
+
+    @cached_property
+    def _sums(self) -> dict[UUID, Vectors]:
+        """Of the embeddings of each gap's questions, which point where their mean does."""
+        sums: dict[UUID, Vectors] = {}
+        known = self._rows.filter(embedding_model=self._model).exclude(embedding=None)
+        for gap, data in known.values_list("gap", "embedding")[:COMPARED]:
+            _add(sums, gap, data)
+        return sums
+
+    @cached_property
+    def _gaps(self) -> dict[str, UUID]:
+        """By the words of their questions."""
+        gaps: dict[str, UUID] = {}
+        said = self._rows.values_list("gap", "message__standalone_question", "message__question")
+        for gap, standalone, typed in said[:COMPARED]:
+            gaps.setdefault(_words(standalone or typed), gap)
+        return gaps
+
+    @property
+    def _rows(self) -> "QuerySet[GapQuestion]":
+        return GapQuestion.objects.filter(gap__base_key=self._key, gap__state__in=JOINED).order_by(
+            "-created_at"
+        )
+
+    def likest(self, question: GapQuestion) -> UUID | None:
+        by_meaning = self._by_meaning(_vector(question.embedding)) if question.embedding else None
+        return by_meaning or self._gaps.get(_words(question.text))
+
+    def _by_meaning(self, vector: Vectors) -> UUID | None:
+        if not self._sums:
+            return None
+        gaps, sums = list(self._sums), np.stack(list(self._sums.values()))
+        likeness = (sums @ vector) / np.maximum(np.linalg.norm(sums, axis=1), _TINY)
+        best = int(likeness.argmax())
+        return gaps[best] if likeness[best] >= ALIKE else None
+
+    def add(self, gap: UUID, text: str, embedding: Any) -> None:
+        """What has been placed since it was read."""
+        if "_gaps" in vars(self):
+            self._gaps.setdefault(_words(text), gap)
+        if "_sums" in vars(self) and embedding:
+            _add(self._sums, gap, embedding)
 
 
-def _by_meaning(question: GapQuestion, rows: "QuerySet[GapQuestion]") -> Gap | None:
-    known = rows.filter(embedding_model=question.embedding_model).exclude(embedding=None)
-    found = list(known.values_list("gap", "embedding")[:COMPARED])
-    if not found:
-        return None
-    gaps = sorted({gap for gap, _ in found}, key=str)
-    means = np.stack([_mean([_vector(data) for gap, data in found if gap == each]) for each in gaps])
-    likeness = means @ _vector(question.embedding)
-    best = int(likeness.argmax())
-    return Gap.objects.get(pk=gaps[best]) if likeness[best] >= ALIKE else None
+def _add(sums: dict[UUID, Vectors], gap: UUID, data: Any) -> None:
+    vector = _vector(data)
+    sums[gap] = sums[gap] + vector if gap in sums else vector
 
 
 def _vector(data: Any) -> Vectors:
     return np.frombuffer(bytes(data), dtype="<f4")
 
 
-def _mean(vectors: Sequence[Vectors]) -> Vectors:
-    mean = np.mean(vectors, axis=0)
-    return np.asarray(mean / (np.linalg.norm(mean) or 1.0))
-
-
-def _by_words(question: GapQuestion, rows: "QuerySet[GapQuestion]") -> Gap | None:
-    words = _words(question)
-    for other in rows.select_related("message", "gap")[:COMPARED]:
-        if _words(other) == words:
-            return other.gap
-    return None
-
-
-def _words(question: GapQuestion) -> str:
-    return " ".join(question.text.casefold().split())
+def _words(text: str) -> str:
+    return " ".join(text.casefold().split())

@@ -38,30 +38,22 @@ QUESTIONS_IN_A_CHAT: Final = 4
 LOOK_SECONDS: Final = 5.0
 GATEWAY_TIMES: Final = 30
 WARM: Final = 6
-BURST_SECONDS: Final = 0.015
-"""Sentences that waited for one to the point are shown along with it; no model has said another so soon."""
 
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """Of one question. `at`: seconds since people came. `first`: what was shown first, and when. `opening`:
-    the sentence that let it be shown, itself or a later one."""
+    """Of one question. `at`: seconds since people came. `first`: what was shown first, and when."""
 
     at: float
     asked: float
     first: tuple[str, float] | None = None
-    opening: str = ""
     error: str = ""
 
     def own_ms(self, spoken: Sequence[Spoken]) -> float | None:
         """Of the time to the first words, what was not the model's."""
-        return None if self.first is None else self._less_model(spoken, *self.first)
-
-    def checking_ms(self, spoken: Sequence[Spoken]) -> float | None:
-        """The same, less the model's time for sentences after the first, which it waited for."""
-        return None if self.first is None else self._less_model(spoken, self.opening, self.first[1])
-
-    def _less_model(self, spoken: Sequence[Spoken], sentence: str, shown: float) -> float | None:
+        if self.first is None:
+            return None
+        sentence, shown = self.first
         model = models_own(spoken, sentence, self.asked, shown)
         return None if model is None else (shown - self.asked - model) * 1000
 
@@ -71,7 +63,6 @@ class Course:
     began: float = field(default_factory=time.monotonic)
     heard: list[Heard] = field(default_factory=list)
     own: list[tuple[float, float]] = field(default_factory=list)
-    checking: list[float] = field(default_factory=list)
     memory: list[tuple[float, float]] = field(default_factory=list)
     load: list[float] = field(default_factory=list)
 
@@ -99,7 +90,6 @@ def main() -> int:
             spoken = spoken_by(model["LLM_BASE_URL"])
             known = _gateway_ms(cluster.url, headers, model["LLM_BASE_URL"])
     course.own = [(each.at, own) for each in course.heard if (own := each.own_ms(spoken)) is not None]
-    course.checking = [own for each in course.heard if (own := each.checking_ms(spoken)) is not None]
     figures = [*_figures(course, options), *_gateway_figures(first_met, known)]
     show(figures, Console(), file=options.json)
     if options.report:
@@ -182,9 +172,7 @@ async def _ask(
     api: httpx.AsyncClient, question: str, conversation: str | None, at: float
 ) -> tuple[Heard, str | None]:
     body = {"question": question, "stream": True, **({"conversation": conversation} if conversation else {})}
-    asked, event, ended = time.monotonic(), "", False
-    first: tuple[str, float] | None = None
-    opening = ""
+    asked, event, first, ended = time.monotonic(), "", None, False
     try:
         async with api.stream("POST", "/api/v1/ask", json=body) as answer:
             if answer.status_code != httpx.codes.OK:
@@ -196,15 +184,14 @@ async def _ask(
                     data: dict[str, Any] = json.loads(line.removeprefix("data: "))
                     if event == "start":
                         conversation = data["conversation"]
-                    elif event == "delta":
-                        first = first or (data["text"], time.monotonic())
-                        opening = data["text"] if time.monotonic() - first[1] < BURST_SECONDS else opening
+                    elif event == "delta" and first is None:
+                        first = data["text"], time.monotonic()
                     elif event == "error":
                         return Heard(at, asked, error=data["detail"]), conversation
                     ended = ended or event == "done"
     except httpx.HTTPError as error:
         return Heard(at, asked, error=type(error).__name__), conversation
-    return Heard(at, asked, first, opening, "" if ended else "ended early"), conversation
+    return Heard(at, asked, first, "" if ended else "ended early"), conversation
 
 
 def _gateway_ms(url: str, headers: dict[str, str], model_url: str) -> list[float]:
@@ -248,7 +235,6 @@ def _figures(course: Course, options: argparse.Namespace) -> Iterator[Figure]:
     halfway = [value for at, value in course.own if at > options.minutes * 30]
     yield Figure("the same in the second half, p95", percentile(halfway, 0.95), "ms")
     begin, end = memory_ends(course.memory)
-    yield Figure("less the wait for a sentence to the point, p95", percentile(course.checking, 0.95), "ms")
     yield Figure("memory of the web processes, first fifth", begin, "MB")
     yield Figure("memory of the web processes, last fifth", end, "MB", begin * 1.1)
     yield Figure("load of the machine, median", statistics.median(course.load), "processes")
