@@ -5,7 +5,6 @@ the embedding model is away, or is another one by now, the same words count.
 """
 
 from collections.abc import Iterable, Sequence
-from functools import cached_property
 from hashlib import sha256
 from typing import Any, Final
 from uuid import UUID
@@ -29,6 +28,9 @@ TOGETHER: Final = 20
 COMPARED: Final = 5000
 LONGEST: Final = 2000
 _TINY: Final = 1e-9
+_COMPARED_BY: Final = (
+    "gap", "message__standalone_question", "message__question", "embedding", "embedding_model",
+)  # fmt: skip
 JOINED: Final = (*UNANSWERED, GapState.DISMISSED)
 """What was dismissed takes up what is asked again, so that nobody has to dismiss it twice."""
 
@@ -90,7 +92,10 @@ def _place(question_id: UUID, known: "dict[tuple[str, str], _Known]") -> bool:
         question.delete()
         return False
     key = base_key(base.id for base in bases)
-    others = known.setdefault((key, question.embedding_model), _Known(key, question.embedding_model))
+    space = (key, question.embedding_model)
+    if space not in known:
+        known[space] = _Known(*space)
+    others = known[space]
     likest = others.likest(question)
     question.gap = (likest and Gap.objects.filter(pk=likest).first()) or _opened(bases, key)
     question.save(update_fields=["gap"])
@@ -117,34 +122,20 @@ def _opened(bases: Sequence[KnowledgeBase], key: str) -> Gap:
 
 
 class _Known:
-    """The questions of the gaps of the same knowledge bases, the latest, as one embedding model sees them."""
+    """The latest questions of the gaps of the same knowledge bases, as one embedding model sees them. Of the
+    embeddings of a gap's questions the sum is kept, which points where their mean does."""
 
     def __init__(self, key: str, model: str) -> None:
-        self._key, self._model = key, model
+        self._sums: dict[UUID, Vectors] = {}
+        self._gaps: dict[str, UUID] = {}  # by the words of their questions
+        rows = GapQuestion.objects.filter(gap__base_key=key, gap__state__in=JOINED).order_by("-created_at")
+        for gap, standalone, typed, embedding, seen_by in rows.values_list(*_COMPARED_BY)[:COMPARED]:
+            self.add(gap, standalone or typed, embedding if seen_by == model else None)
 
-    @cached_property
-    def _sums(self) -> dict[UUID, Vectors]:
-        """Of the embeddings of each gap's questions, which point where their mean does."""
-        sums: dict[UUID, Vectors] = {}
-        known = self._rows.filter(embedding_model=self._model).exclude(embedding=None)
-        for gap, data in known.values_list("gap", "embedding")[:COMPARED]:
-            _add(sums, gap, data)
-        return sums
-
-    @cached_property
-    def _gaps(self) -> dict[str, UUID]:
-        """By the words of their questions."""
-        gaps: dict[str, UUID] = {}
-        said = self._rows.values_list("gap", "message__standalone_question", "message__question")
-        for gap, standalone, typed in said[:COMPARED]:
-            gaps.setdefault(_words(standalone or typed), gap)
-        return gaps
-
-    @property
-    def _rows(self) -> "QuerySet[GapQuestion]":
-        return GapQuestion.objects.filter(gap__base_key=self._key, gap__state__in=JOINED).order_by(
-            "-created_at"
-        )
+    def add(self, gap: UUID, text: str, embedding: Any) -> None:
+        self._gaps.setdefault(_words(text), gap)
+        if embedding:
+            self._sums[gap] = self._sums.get(gap, 0) + _vector(embedding)
 
     def likest(self, question: GapQuestion) -> UUID | None:
         by_meaning = self._by_meaning(_vector(question.embedding)) if question.embedding else None
@@ -157,18 +148,6 @@ class _Known:
         likeness = (sums @ vector) / np.maximum(np.linalg.norm(sums, axis=1), _TINY)
         best = int(likeness.argmax())
         return gaps[best] if likeness[best] >= ALIKE else None
-
-    def add(self, gap: UUID, text: str, embedding: Any) -> None:
-        """What has been placed since it was read."""
-        if "_gaps" in vars(self):
-            self._gaps.setdefault(_words(text), gap)
-        if "_sums" in vars(self) and embedding:
-            _add(self._sums, gap, embedding)
-
-
-def _add(sums: dict[UUID, Vectors], gap: UUID, data: Any) -> None:
-    vector = _vector(data)
-    sums[gap] = sums[gap] + vector if gap in sums else vector
 
 
 def _vector(data: Any) -> Vectors:

@@ -17,6 +17,7 @@ from ingestion.people import user_erase
 from ingestion.trying_again import gaps_try
 from ingestion.verified import answers_expire
 from retrieval.engine import Engine
+from retrieval.gaps import grouping
 from retrieval.gaps.grouping import questions_group
 from retrieval.gaps.models import Gap, GapQuestion, Notice
 from retrieval.gaps.notices import askers_tell
@@ -99,9 +100,16 @@ def notices(caller: Caller) -> list[dict[str, Any]]:
 # What is recorded, and how it is grouped ---------------------------------------------------------
 
 
+@pytest.mark.parametrize("together", [1, 3])
 def test_refused_questions_of_one_meaning_are_one_gap(
-    parts: Engine, base: KnowledgeBase, mia: Caller, ria: Caller
+    parts: Engine,
+    base: KnowledgeBase,
+    mia: Caller,
+    ria: Caller,
+    monkeypatch: pytest.MonkeyPatch,
+    together: int,
 ) -> None:
+    monkeypatch.setattr(grouping, "TOGETHER", together)
     for question in (LUNCH, LUNCH_AGAIN, PARKING):
         refused(ria, question, base)
     assert questions_group() == 3

@@ -137,7 +137,7 @@ class Endpoint:
     ) -> AsyncGenerator[str, None]:
         """Until the first token all together must come in time: some servers send signs of life meanwhile.
 
-        Read as plain objects: to make models and events of each token takes more than all else about it.
+        Read as plain objects: to make models and events of each token takes nearly as long as all else.
         """
         deadline = asyncio.get_running_loop().time() + patience.first
         async with asyncio.timeout_at(deadline):

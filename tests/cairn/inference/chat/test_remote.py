@@ -157,6 +157,39 @@ def test_an_event_that_is_no_json(server: FakeServer, model: ChatModel) -> None:
     assert isinstance(failure_of(model.stream(MESSAGES, max_tokens=50)), Unavailable)
 
 
+@pytest.mark.parametrize("event", ["null", "7", '["Because"]', '{"choices": 7}', '{"choices": [null]}'])
+def test_an_event_that_is_no_chunk(server: FakeServer, model: ChatModel, event: str) -> None:
+    def respond(exchange: Exchange) -> None:
+        exchange.start_stream()
+        exchange.event(event)
+
+    server.respond = respond
+    assert "cannot be read" in failure_of(model.stream(MESSAGES, max_tokens=50)).message
+
+
+@pytest.mark.parametrize(
+    "chunk",
+    [
+        {"usage": {"total_tokens": 7}},
+        {"choices": []},
+        {"choices": [{"delta": None}]},
+        {"choices": [{"delta": {"content": None, "reasoning_content": "Hmm"}}]},
+        {"choices": [{"delta": {"content": [{"type": "thinking"}]}}]},
+    ],
+)
+def test_a_chunk_that_says_nothing_is_passed_over(
+    server: FakeServer, model: ChatModel, chunk: dict[str, object]
+) -> None:
+    def respond(exchange: Exchange) -> None:
+        exchange.start_stream()
+        exchange.event(chunk)
+        exchange.delta("Because")
+        exchange.done()
+
+    server.respond = respond
+    assert list(model.stream(MESSAGES, max_tokens=50)) == ["Because"]
+
+
 @pytest.mark.parametrize("status", [401, 404, 500, 503])
 def test_a_server_that_cannot_is_unavailable(server: FakeServer, model: ChatModel, status: int) -> None:
     server.respond = lambda exchange: exchange.answer({"error": {"message": "not now"}}, status)
