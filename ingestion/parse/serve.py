@@ -1,5 +1,6 @@
 """The loop of a child process: one request, one answer, until the parent hangs up."""
 
+import gc
 import resource
 import sys
 import traceback
@@ -21,6 +22,7 @@ _RETIRE_ABOVE: Final = 640 << 20
 
 
 def serve(connection: Connection, handler: Handler) -> None:
+    gc.freeze()  # a sixth of the time went into looking through the libraries for garbage, again and again
     connection.send_bytes(READY)
     while True:
         try:
