@@ -229,10 +229,13 @@ def state_of(message: Message) -> str:
 
 def history_for(conversation: Conversation, parent: UUID | None, principal: Principal) -> list[Turn]:
     """The last answered turns down to `parent`, oldest first, less what the principal may no longer read."""
+    if parent is None:
+        return []
     tree = Tree(conversation)
-    answered = Message.objects.filter(pk__in=tree.path_to(parent)[-HISTORY_LOOK:], state=MessageState.DONE)
+    path = tree.path_to(parent)
+    answered = Message.objects.filter(pk__in=path[-HISTORY_LOOK:], state=MessageState.DONE)
     ids = set(answered.values_list("id", flat=True))
-    path = [each for each in tree.path_to(parent) if each in ids]
+    path = [each for each in path if each in ids]
     said = [item for item in _shown_by_id(path, tree, principal) if not item.withheld]
     return [Turn(item.message.question, item.answer) for item in said[-HISTORY_TURNS:]]
 

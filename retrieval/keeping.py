@@ -87,7 +87,7 @@ class _Draft:
             if not rows.update(answer=shown, trace=trace, **fields):
                 return
             citations = self._citations if readable else []
-            self._cite(citations)
+            self.cite(citations)
             if "state" in fields:
                 question_count(message=self._message.pk, bases=_touched(self._scope, self.hits))
         self._cited = frozenset(citation.marker for citation in citations)
@@ -96,7 +96,8 @@ class _Draft:
         used = {hit.document for hit in self.hits}
         return documents_for(self._scope.principal).filter(pk__in=used).count() == len(used)
 
-    def _cite(self, citations: Sequence[Citation]) -> None:
+    def cite(self, citations: Sequence[Citation]) -> None:
+        """These, or none; those that have been kept already stay as they are."""
         if self._cited and not citations:
             CitationRow.objects.filter(message=self._message).delete()
         new = [each for each in citations if each.marker not in self._cited]
@@ -113,7 +114,7 @@ def kept(
             draft.take(event)
             match event:
                 case Done():
-                    _save(message, event.answer, scope, draft.hits, parts, passes_on=passes_on)
+                    _save(message, event.answer, scope, draft, parts, passes_on=passes_on)
                     _measure(event.answer)
                     ended = True
                 case Failed():
@@ -149,38 +150,39 @@ def _save(
     message: Message,
     answer: Answer,
     scope: Scope,
-    hits: Sequence[Hit],
+    draft: _Draft,
     parts: Engine,
     *,
     passes_on: bool,
 ) -> None:
-    """An answer from a document that was deleted or closed to the asker meanwhile is not kept."""
+    """An answer from a document that was deleted or closed to the asker meanwhile is not kept. One that
+    somebody has told to end, in its row, ends as it was told."""
     with transaction.atomic():
         cited = {citation.document for citation in answer.citations}
         readable = documents_for(scope.principal).filter(pk__in=cited).count() == len(cited)
-        told = _told_to_end(message)
-        ends = told or {"state": MessageState.DONE, "reason": answer.reason}
-        Message.objects.filter(pk=message.pk).update(
-            **ends,
-            standalone_question=answer.standalone_question,
-            answer=answer.text if readable else ERASED,
-            verdict=answer.verdict,
-            mode=answer.mode,
-            sentences=[asdict(sentence) for sentence in answer.sentences] if readable else [],
-            nearest=_nearest(answer),
-            parts=[asdict(part) for part in answer.parts],
-            model=answer.model,
-            usage=asdict(answer.usage),
-            timings=asdict(answer.timings),
-            trace={**_trace(answer, scope, hits, parts), "passes_on": passes_on},
-        )
-        if passes_on and not told:
+        said: dict[str, Any] = {
+            "standalone_question": answer.standalone_question,
+            "answer": answer.text if readable else ERASED,
+            "verdict": answer.verdict,
+            "mode": answer.mode,
+            "sentences": [asdict(sentence) for sentence in answer.sentences] if readable else [],
+            "nearest": _nearest(answer),
+            "parts": [asdict(part) for part in answer.parts],
+            "model": answer.model,
+            "usage": asdict(answer.usage),
+            "timings": asdict(answer.timings),
+            "trace": {**_trace(answer, scope, draft.hits, parts), "passes_on": passes_on},
+        }
+        rows = Message.objects.filter(pk=message.pk)
+        running = rows.filter(state=MessageState.RUNNING)
+        if not running.update(state=MessageState.DONE, reason=answer.reason, **said):
+            rows.update(**said)
+        elif passes_on:
             refusal_record(message, answer, scope)
-        CitationRow.objects.filter(message=message).delete()
+        draft.cite(answer.citations if readable else ())
         if readable:
-            CitationRow.objects.bulk_create(_row(message, citation) for citation in answer.citations)
             documents_cited(cited)
-        question_count(message=message.pk, bases=_touched(scope, hits, answer))
+        question_count(message=message.pk, bases=_touched(scope, draft.hits, answer))
 
 
 def _touched(scope: Scope, hits: Sequence[Hit], answer: Answer | None = None) -> frozenset[UUID]:
