@@ -87,7 +87,7 @@ class _Draft:
             if not rows.update(answer=shown, trace=trace, **fields):
                 return
             citations = self._citations if readable else []
-            self.cite(citations)
+            self._cite(citations)
             if "state" in fields:
                 question_count(message=self._message.pk, bases=_touched(self._scope, self.hits))
         self._cited = frozenset(citation.marker for citation in citations)
@@ -96,8 +96,7 @@ class _Draft:
         used = {hit.document for hit in self.hits}
         return documents_for(self._scope.principal).filter(pk__in=used).count() == len(used)
 
-    def cite(self, citations: Sequence[Citation]) -> None:
-        """These, or none; those that have been kept already stay as they are."""
+    def _cite(self, citations: Sequence[Citation]) -> None:
         if self._cited and not citations:
             CitationRow.objects.filter(message=self._message).delete()
         new = [each for each in citations if each.marker not in self._cited]
@@ -114,7 +113,7 @@ def kept(
             draft.take(event)
             match event:
                 case Done():
-                    _save(message, event.answer, scope, draft, parts, passes_on=passes_on)
+                    _save(message, event.answer, scope, draft.hits, parts, passes_on=passes_on)
                     _measure(event.answer)
                     ended = True
                 case Failed():
@@ -150,7 +149,7 @@ def _save(
     message: Message,
     answer: Answer,
     scope: Scope,
-    draft: _Draft,
+    hits: Sequence[Hit],
     parts: Engine,
     *,
     passes_on: bool,
@@ -171,7 +170,7 @@ def _save(
             "model": answer.model,
             "usage": asdict(answer.usage),
             "timings": asdict(answer.timings),
-            "trace": {**_trace(answer, scope, draft.hits, parts), "passes_on": passes_on},
+            "trace": {**_trace(answer, scope, hits, parts), "passes_on": passes_on},
         }
         rows = Message.objects.filter(pk=message.pk)
         running = rows.filter(state=MessageState.RUNNING)
@@ -179,10 +178,12 @@ def _save(
             rows.update(**said)
         elif passes_on:
             refusal_record(message, answer, scope)
-        draft.cite(answer.citations if readable else ())
+        # Anew, whatever checkpoints kept: an erasure may have taken their quotes away meanwhile.
+        CitationRow.objects.filter(message=message).delete()
         if readable:
+            CitationRow.objects.bulk_create(_row(message, citation) for citation in answer.citations)
             documents_cited(cited)
-        question_count(message=message.pk, bases=_touched(scope, draft.hits, answer))
+        question_count(message=message.pk, bases=_touched(scope, hits, answer))
 
 
 def _touched(scope: Scope, hits: Sequence[Hit], answer: Answer | None = None) -> frozenset[UUID]:

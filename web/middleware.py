@@ -1,8 +1,9 @@
 """Django's own middleware, several layers as one.
 
-Each layer by itself takes a thread twice for each request to an asynchronous server: 17 hops, to set a few
-attributes and headers. Together they take one where there may be something to read from the database, which
-is where there is a session, and none for who comes with a key.
+Each layer by itself takes a thread on the way in, and another time on the way out, for each request to an
+asynchronous server: 17 times, to set a few attributes and headers. Together they take one each way where
+there may be something to read from the database, which is where there is a session, and none for who comes
+with a key.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -38,6 +39,8 @@ class Layers:
     sync_capable = True
     async_capable = True
     layers: ClassVar[Sequence[type[MiddlewareMixin]]]
+    reads_sessions: ClassVar[bool]
+    """Whether one of them may ask the database for the session, or for who it is."""
 
     def __init__(self, get_response: Handler) -> None:
         self._get_response = get_response
@@ -55,12 +58,12 @@ class Layers:
         return self._responded(request, response, reached)
 
     async def _later(self, request: HttpRequest) -> HttpResponseBase:
-        threaded = _may_read(request)
+        threaded = self.reads_sessions and _may_read(request)
         enter = sync_to_async(self._requested) if threaded else _directly(self._requested)
         response, reached = await enter(request)
         if response is None:
             response = await cast("Awaitable[HttpResponseBase]", self._get_response(request))
-        threaded = threaded or _may_write(request)
+        threaded = threaded or (self.reads_sessions and _may_write(request))
         leave = sync_to_async(self._responded) if threaded else _directly(self._responded)
         return await leave(request, response, reached)
 
@@ -111,10 +114,12 @@ def _directly(call: Callable[P, R]) -> Callable[P, Awaitable[R]]:
 class EverywhereMiddleware(Layers):
     """Of static files, too."""
 
+    reads_sessions = False
     layers = (SecurityMiddleware, XFrameOptionsMiddleware)
 
 
 class ViewsMiddleware(Layers):
+    reads_sessions = True
     layers = (
         CSPMiddleware,
         SessionMiddleware,

@@ -50,7 +50,12 @@ class Inner(MiddlewareMixin):
 
 
 class Both(Layers):
+    reads_sessions = True
     layers = (Outer, Inner)
+
+
+class Headers(Both):
+    reads_sessions = False
 
 
 @pytest.fixture(autouse=True)
@@ -58,12 +63,12 @@ def _nothing_seen() -> None:
     SEEN.clear()
 
 
-def answered(path: str, **extra: Any) -> HttpResponseBase:
+def answered(path: str, middleware: type[Layers] = Both, **extra: Any) -> HttpResponseBase:
     async def view(_request: HttpRequest) -> HttpResponse:
         return HttpResponse("view")
 
     async def ask() -> HttpResponseBase:
-        response: HttpResponseBase = await Both(view)(AsyncRequestFactory().get(path, **extra))  # type: ignore[misc]
+        response: HttpResponseBase = await middleware(view)(AsyncRequestFactory().get(path, **extra))  # type: ignore[misc]
         return response
 
     return asyncio.run(ask())
@@ -112,6 +117,12 @@ def test_who_has_no_session_takes_no_thread() -> None:
     SEEN.clear()
     answered("/", headers={"Cookie": f"{settings.SESSION_COOKIE_NAME}=one"})
     assert not any(in_loop for _, _, in_loop in SEEN)
+
+
+def test_layers_that_read_no_session_take_no_thread_for_one() -> None:
+    answered("/", Headers, headers={"Cookie": f"{settings.SESSION_COOKIE_NAME}=one"})
+    assert len(SEEN) == 4
+    assert all(in_loop for _, _, in_loop in SEEN)
 
 
 def test_a_session_that_begins_is_written_in_a_thread() -> None:

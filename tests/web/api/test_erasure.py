@@ -3,6 +3,7 @@ data folder is searched for the word, byte by byte. And users, who leave nothing
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -25,7 +26,7 @@ from retrieval.engine import Engine, use
 from retrieval.evaluation.models import EvaluationRun, GoldQuestion
 from retrieval.index.edge import EdgeIndex
 from retrieval.models import GenerationState, IndexGeneration, Message
-from retrieval.types import Delta
+from retrieval.types import Delta, Sources
 from tests.conftest import PASSWORD
 from tests.fakes import FakeChat, FakeEmbedder
 from tests.web.api.conftest import Caller, caller_for
@@ -177,6 +178,36 @@ def test_an_answer_is_not_kept_if_its_document_is_deleted_while_it_is_written(
             break
     mia.delete(f"/documents/{spread}")
     exchange.events.close()  # type: ignore[attr-defined]
+    exchange.message.refresh_from_db()
+    assert exchange.message.answer == ERASED
+
+
+def test_an_answer_keeps_its_quotes_when_another_document_is_deleted_meanwhile(
+    mia: Caller, base: KnowledgeBase, parts: Engine
+) -> None:
+    """One that was before the model, and is not cited: the erasure takes away all that was kept so far."""
+    said = ["Employees get 25 days of leave a year.", "Leave that is not taken expires in March."]
+    texts = {
+        "leave.md": f"# Leave\n\n{' '.join(said)}\n",
+        "bonn.md": "# Leave\n\nLeave in Bonn is 30 days.\n",
+    }
+    sent = {name: mia.upload(str(base.id), name, text.encode()) for name, text in texts.items()}
+    leave, bonn = (sent[name].json()["document"]["id"] for name in texts)
+    with use(replace(parts, chat=FakeChat(" ".join(said)))):
+        exchange = asking.ask(principal=mia.principal, question="How many days of leave?")
+        shown = 0
+        for event in exchange.events:
+            if isinstance(event, Sources):
+                assert {str(hit.document) for hit in event.hits} == {leave, bonn}
+            shown += isinstance(event, Delta)
+            if isinstance(event, Delta) and shown == 2:  # the first was kept before this one came
+                assert mia.delete(f"/documents/{bonn}").status_code == 202
+    assert shown == 2
+    kept = mia.get(f"/messages/{exchange.message.id}").json()
+    assert kept["state"] == "done"
+    assert [each["marker"] for each in kept["citations"]] == [1, 2]
+    assert {each["document"] for each in kept["citations"]} == {leave}
+    mia.delete(f"/documents/{leave}")
     exchange.message.refresh_from_db()
     assert exchange.message.answer == ERASED
 
