@@ -159,19 +159,8 @@ def _save(
     with transaction.atomic():
         cited = {citation.document for citation in answer.citations}
         readable = documents_for(scope.principal).filter(pk__in=cited).count() == len(cited)
-        said: dict[str, Any] = {
-            "standalone_question": answer.standalone_question,
-            "answer": answer.text if readable else ERASED,
-            "verdict": answer.verdict,
-            "mode": answer.mode,
-            "sentences": [asdict(sentence) for sentence in answer.sentences] if readable else [],
-            "nearest": _nearest(answer),
-            "parts": [asdict(part) for part in answer.parts],
-            "model": answer.model,
-            "usage": asdict(answer.usage),
-            "timings": asdict(answer.timings),
-            "trace": {**_trace(answer, scope, hits, parts), "passes_on": passes_on},
-        }
+        trace = {**_trace(answer, scope, hits, parts), "passes_on": passes_on}
+        said = {**_said(answer, readable=readable), "trace": trace}
         rows = Message.objects.filter(pk=message.pk)
         running = rows.filter(state=MessageState.RUNNING)
         if not running.update(state=MessageState.DONE, reason=answer.reason, **said):
@@ -184,6 +173,22 @@ def _save(
             CitationRow.objects.bulk_create(_row(message, citation) for citation in answer.citations)
             documents_cited(cited)
         question_count(message=message.pk, bases=_touched(scope, hits, answer))
+
+
+def _said(answer: Answer, *, readable: bool) -> dict[str, Any]:
+    """The columns of its row."""
+    return {
+        "standalone_question": answer.standalone_question,
+        "answer": answer.text if readable else ERASED,
+        "verdict": answer.verdict,
+        "mode": answer.mode,
+        "sentences": [asdict(sentence) for sentence in answer.sentences] if readable else [],
+        "nearest": _nearest(answer),
+        "parts": [asdict(part) for part in answer.parts],
+        "model": answer.model,
+        "usage": asdict(answer.usage),
+        "timings": asdict(answer.timings),
+    }
 
 
 def _touched(scope: Scope, hits: Sequence[Hit], answer: Answer | None = None) -> frozenset[UUID]:

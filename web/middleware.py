@@ -1,4 +1,4 @@
-"""Django's own middleware, several layers as one.
+"""What every request passes on its way to a view, most of it Django's own: several layers as one.
 
 Each layer by itself takes a thread on the way in, and another time on the way out, for each request to an
 asynchronous server: 17 times, to set a few attributes and headers. Together they take one each way where
@@ -24,6 +24,7 @@ from django.middleware.csrf import CsrfViewMiddleware
 from django.middleware.security import SecurityMiddleware
 from django.utils.deprecation import MiddlewareMixin
 
+from web.headers import HeadersMiddleware
 from web.languages import LanguageMiddleware
 
 Handler = Callable[[HttpRequest], HttpResponseBase] | Callable[[HttpRequest], Awaitable[HttpResponseBase]]
@@ -115,7 +116,7 @@ class EverywhereMiddleware(Layers):
     """Of static files, too."""
 
     reads_sessions = False
-    layers = (SecurityMiddleware, XFrameOptionsMiddleware)
+    layers = (HeadersMiddleware, SecurityMiddleware, XFrameOptionsMiddleware)
 
 
 class ViewsMiddleware(Layers):

@@ -98,7 +98,6 @@ INSTALLED_APPS = [
     "allauth.socialaccount",
 ]
 MIDDLEWARE = [
-    "web.headers.HeadersMiddleware",
     "web.middleware.EverywhereMiddleware",
     "web.static_files.StaticFilesMiddleware",
     "web.middleware.ViewsMiddleware",
