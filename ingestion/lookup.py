@@ -6,6 +6,8 @@ from cairn.access.lookup import one_of
 from cairn.access.models import Role
 from cairn.access.rules import documents_for, knowledge_bases_for, role_in
 from cairn.access.scope import Principal
+from cairn.errors import NotFound
+from cairn.library.models import KnowledgeBase
 from ingestion.models import Import, ImportItem, Job, JobQuerySet, Receipt
 
 
@@ -31,6 +33,16 @@ def imports_for(principal: Principal) -> "QuerySet[Import]":
 
 def import_for(principal: Principal, value: object) -> Import:
     return one_of(imports_for(principal), value)
+
+
+def import_into(principal: Principal, base: KnowledgeBase, value: object) -> Import:
+    """One of a knowledge base that the principal edits, as `import_for` finds it, at a quarter of the cost:
+    each file of a folder asks for it."""
+    batch = one_of(Import.objects.filter(knowledge_base=base).select_related("container"), value)
+    inside = batch.container
+    if inside is not None and not documents_for(principal).filter(pk=inside.document_id).exists():
+        raise NotFound
+    return batch
 
 
 def items_for(principal: Principal, batch: Import) -> "QuerySet[ImportItem]":

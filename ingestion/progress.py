@@ -11,7 +11,7 @@ from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
 
 from cairn.settings import environment
-from ingestion.models import LONGEST_PAUSE, Job, JobQuerySet, Lane, Stage
+from ingestion.models import LONGEST_PAUSE, RUNNING, Job, JobQuerySet, Lane, Stage
 
 _RECENT: Final = timedelta(hours=1)
 _SAMPLE: Final = 50
@@ -33,9 +33,10 @@ def standing(job: Job) -> Standing:
 
 def standings(jobs: Sequence[Job]) -> dict[UUID, Standing]:
     """By job id; in a few queries, however many jobs are asked about or wait."""
-    now = _database_now() if jobs else timezone.now()
-    found = {job.id: _working(job, now) for job in jobs}
     queued = [job for job in jobs if job.stage == Stage.QUEUED]
+    timed = any(job.stage in RUNNING or job.not_before for job in jobs)
+    now = _database_now() if timed else timezone.now()
+    found = {job.id: _working(job, now) for job in jobs}
     if queued:
         typical = _typical_seconds()
         for job, place in _places(queued):
@@ -59,19 +60,18 @@ def _working(job: Job, now: datetime) -> Standing:
 
 def _places(jobs: Sequence[Job]) -> Iterable[tuple[Job, int]]:
     """Interactive jobs go first; within a lane, as they are claimed."""
-    ahead = 0
     for lane in (Lane.INTERACTIVE, Lane.BULK):
         asked = sorted((job for job in jobs if job.lane == lane), key=_key)
         if asked:
-            yield from _places_in_lane(lane, asked, ahead)
-        if lane == Lane.INTERACTIVE and any(job.lane == Lane.BULK for job in jobs):
-            ahead = _waiting(lane).count()
+            yield from _places_in_lane(lane, asked)
 
 
-def _places_in_lane(lane: Lane, asked: Sequence[Job], ahead: int) -> Iterable[tuple[Job, int]]:
+def _places_in_lane(lane: Lane, asked: Sequence[Job]) -> Iterable[tuple[Job, int]]:
     """Counts up to the first that is asked about, and from there to each: mostly they stand together."""
     first = asked[0]
-    before = ahead + _waiting(lane).filter(_before(*_key(first))).count()
+    here = Q(lane=lane) & _before(*_key(first))
+    earlier = here if lane == Lane.INTERACTIVE else Q(lane=Lane.INTERACTIVE) | here
+    before = Job.objects.queued().filter(earlier).count()
     yield first, before + 1
     if len(asked) == 1:
         return

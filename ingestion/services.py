@@ -135,7 +135,7 @@ def document_submit(
 
 
 def _seen(base: KnowledgeBase, source_key: str) -> Seen:
-    rows = Document.objects.present().filter(knowledge_base=base, source_key=source_key)
+    rows = Document.objects.filter(deleted_at=None, knowledge_base=base, source_key=source_key)
     found = rows.values_list("latest_version", "latest_version__sha256").first()
     return Seen(*found) if found else Seen()
 
@@ -222,9 +222,7 @@ def _submit(
         upload.part.check()
     if upload.batch:
         require_takes_files(upload.batch)
-    present = Document.objects.present().filter(knowledge_base=base)
-    rows = present.select_for_update(of=("self",)).with_versions()
-    document = rows.filter(source_key=upload.source_key).first()
+    document = _there(base, upload.source_key)
     if document:
         _require_may_replace(document, upload, principal)
     _require_match(document, upload)
@@ -240,6 +238,14 @@ def _submit(
         saved.append(storage.original_save(version_id, upload.file))
     version = _version_create(document, upload, principal, version_id, saved[0])
     return Submission(document, _enqueue(version, upload), created_job=True)
+
+
+def _there(base: KnowledgeBase, source_key: str) -> Document | None:
+    """Mostly there is none, which is cheaply asked."""
+    rows = Document.objects.filter(deleted_at=None, knowledge_base=base, source_key=source_key)
+    if not rows.exists():
+        return None
+    return rows.select_for_update(of=("self",)).with_versions().first()
 
 
 def _require_match(document: Document | None, upload: Upload) -> None:

@@ -8,7 +8,7 @@ user's jobs, and claiming one costs the same however many wait.
 from typing import Final
 from uuid import UUID
 
-from django.db.models import Max
+from django.db.models import Max, Q
 
 from ingestion.models import Job, Lane
 
@@ -30,5 +30,9 @@ def front(lane: Lane) -> int:
 
 def next_turn(lane: Lane, user: UUID | None) -> int:
     mine = Job.objects.queued().filter(lane=lane, user=user)
-    last: int | None = mine.aggregate(last=Max("turn"))["last"]
-    return max(front(lane), 0 if last is None else last + 1)
+    found = mine.aggregate(last=Max("turn"), fresh=Max("turn", filter=Q(not_before=None)))
+    last: int | None = found["last"]
+    if last is None:
+        return front(lane)
+    ticket = last + 1
+    return ticket if found["fresh"] is not None else max(front(lane), ticket)  # mine is not before the front

@@ -34,10 +34,11 @@ Cancelled = Callable[[], bool]
 
 _POLL: Final = 0.2
 _LOOK: Final = 0.05  # often: memory can be used up in a fraction of a second
+_PATIENCE: Final = 3.0  # seconds: another child takes two to start, and most files are read in less than one
 _START_SECONDS: Final = 90
 _RECEIVE_SECONDS: Final = 60
 _REAP_SECONDS: Final = 10
-_FILES_PER_CHILD: Final = 200
+_FILES_PER_CHILD: Final = 500
 _LARGEST_ANSWER: Final = 512 << 20
 _CONFINE: Final = "ingestion.parse.confine"
 _MEMORY_USED_UP: Final = 0.5  # what grows by doubling fails there
@@ -219,13 +220,15 @@ class _Lane:
             self._give_back(child)
 
     def _taken(self, cancelled: Cancelled, *, urgent: bool) -> "_Child":
-        """An idle child, or a new one, which is not ready yet. Waits while there are enough of them."""
+        """An idle child, or a new one, which is not ready yet. Waits while there are enough of them, and
+        unless it is urgent a little before there is one more."""
+        patient_until = time.monotonic() + (0 if urgent else _PATIENCE)
         with self._waiting(urgent=urgent):
             while not cancelled():
                 with self._changed:
                     if self._closed:
                         raise Unavailable("Cairn is shutting down")
-                    child = self._free() if urgent or not self._urgent else None
+                    child = self._free(patient_until) if urgent or not self._urgent else None
                     if child is not None:
                         self._busy.add(child)
                         return child
@@ -243,11 +246,12 @@ class _Lane:
                 self._urgent -= urgent
                 self._changed.notify_all()
 
-    def _free(self) -> "_Child | None":
+    def _free(self, patient_until: float) -> "_Child | None":
         child = self._living()
-        if child is None and len(self._busy) < self._size:
-            return _Child(self._module, self._folder)
-        return child
+        if child is not None:
+            return child
+        wanted = not self._busy or time.monotonic() >= patient_until
+        return _Child(self._module, self._folder) if wanted and len(self._busy) < self._size else None
 
     def _living(self) -> "_Child | None":
         """An idle child that has not died at rest."""

@@ -20,7 +20,7 @@ from cairn.library.models import Document as DocumentRow
 from cairn.library.models import DocumentVersion, KnowledgeBase
 from cairn.library.storage import rendition_load
 from cairn.limits.counting import upload_count
-from ingestion.lookup import import_for, receipt_for
+from ingestion.lookup import import_into, receipt_for
 from ingestion.models import Import
 from ingestion.pages import page_picture
 from ingestion.services import Submission, document_delete, document_review, document_submit, document_update
@@ -298,12 +298,8 @@ def _version(request: HttpRequest, document_id: str, number: int | None) -> Docu
 
 
 def batch_in(principal: Principal, base: KnowledgeBase, value: str) -> Import | None:
-    if not value:
-        return None
-    batch = import_for(principal, value)
-    if batch.knowledge_base_id != base.id:
-        raise NotFound
-    return batch
+    """Where the principal is an editor."""
+    return import_into(principal, base, value) if value else None
 
 
 def _tagged(response: HttpResponse, document: Document) -> Document:

@@ -16,7 +16,8 @@ from web.runtime.api import Api, ApiProblem, Json
 from web.runtime.uploads import Found, LocalFile
 
 _AT_ONCE: Final = 4
-_LOOK_SECONDS: Final = 1.0
+_LOOK_SECONDS: Final = 2.0
+_SOON_SECONDS: Final = 0.1
 _ABOUT_THE_FILE: Final = {400, 409, 412, 413, 415, 422}
 _SOURCES: Final = 1000
 _MANY_ROOTS: Final = 20
@@ -242,6 +243,7 @@ def _remove_all(api: Api, batch: Batch, documents: Iterable[str]) -> None:
 def _wait(api: Api, batch: str, summary: Summary, tick: Tick) -> None:
     """Until the import is over. One question at a time, however many files there are."""
     path = f"/api/v1/imports/{batch}"
+    started = time.monotonic()
     while True:
         began = time.monotonic()
         now = api.get(path)
@@ -251,7 +253,10 @@ def _wait(api: Api, batch: str, summary: Summary, tick: Tick) -> None:
         tick("Processing", total - open_ones, total)
         if now["state"] in {"done", "cancelled"}:
             break
-        time.sleep(max(_LOOK_SECONDS, 10 * (time.monotonic() - began)))
+        asked = time.monotonic()
+        left = (asked - started) * open_ones / max(total - open_ones, 1)
+        pause = min(max(_SOON_SECONDS, left / 4), _LOOK_SECONDS)  # more often towards the end
+        time.sleep(max(pause, 10 * (asked - began)))
     summary.ready, summary.waiting, summary.unchanged = counts["ready"], 0, counts["unchanged"]
     _failures(api, path, summary)
 

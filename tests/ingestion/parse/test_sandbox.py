@@ -14,6 +14,7 @@ import pytest
 from fpdf import FPDF
 
 from cairn.errors import DocumentRejected, NotFound, Rejection, Unavailable
+from ingestion.parse import sandbox
 from ingestion.parse.sandbox import Limits, ParserPool, _Child
 
 SLOW = "[" * 200_000  # takes a Markdown parser minutes
@@ -85,6 +86,49 @@ def test_threads_share_the_children(quick: Path) -> None:
     pool.close()
     assert found == [True] * 12
     assert most <= 2
+
+
+def test_there_is_one_child_more_only_where_none_becomes_free(
+    quick: Path, slow: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sandbox, "_PATIENCE", 600.0)
+    pool = ParserPool(size=2)
+    try:
+        with ThreadPoolExecutor(4) as threads:
+            assert list(threads.map(lambda _: is_well(pool, quick), range(12))) == [True] * 12
+        assert len(pool._parsers._idle) == 1, "all were read by the first"
+        monkeypatch.setattr(sandbox, "_PATIENCE", 0.1)
+        done = threading.Event()
+        with ThreadPoolExecutor(1) as threads:
+            busy = threads.submit(pool.parse, slow, "slow.md", limits=Limits(), cancelled=done.is_set)
+            child_of(pool)
+            assert is_well(pool, quick)
+            assert not busy.done()
+            assert len(pool._parsers._idle) == 1
+            done.set()
+            assert refusal(busy.result) is Rejection.CANCELLED
+    finally:
+        pool.close()
+
+
+def test_what_is_urgent_gets_a_child_at_once(
+    quick: Path, slow: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sandbox, "_PATIENCE", 600.0)
+    pool = ParserPool(size=2)
+    done = threading.Event()
+    try:
+        with ThreadPoolExecutor(1) as threads:
+            busy = threads.submit(pool.parse, slow, "slow.md", limits=Limits(), cancelled=done.is_set)
+            child_of(pool)
+            read = pool.parse(quick, "quick.md", limits=Limits(), urgent=True)
+            assert read.rendition.title == "Quick"
+            assert not busy.done()
+            done.set()
+            assert refusal(busy.result) is Rejection.CANCELLED
+    finally:
+        done.set()
+        pool.close()
 
 
 def test_time_runs_out(own_pool: ParserPool, slow: Path, quick: Path) -> None:

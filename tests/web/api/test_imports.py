@@ -12,8 +12,8 @@ from django.utils import timezone
 from cairn.access.models import Role
 from cairn.access.services import knowledge_base_create, readers_replace
 from cairn.library.models import Document, DocumentVersion, KnowledgeBase, VersionState
-from ingestion.imports import QUIET
-from ingestion.models import Import, ImportItem, Job, Stage
+from ingestion.imports import QUIET, import_open
+from ingestion.models import Import, ImportItem, ImportKind, Job, Stage
 from tests.web.api.conftest import Caller, assert_problem, events, streamed
 from web.api import following
 
@@ -272,6 +272,26 @@ def test_an_upload_names_no_import_of_others_or_of_another_knowledge_base(
     for batch in (foreign, elsewhere, "nonsense"):
         assert_problem(mia.delete(f"/documents/{document}?import={batch}"), 404, "not_found")
     assert ImportItem.objects.count() == 1
+
+
+def test_an_upload_names_no_import_of_an_archive_that_is_hidden_from_the_editor(
+    mia: Caller, rob: Caller, base: KnowledgeBase, opened: Open, add: Any, grant: Any
+) -> None:
+    add(opened(), "salaries.zip")
+    archive = Document.objects.get(source_key="salaries.zip")
+    batch = import_open(
+        knowledge_base=base,
+        label="salaries.zip",
+        user=mia.principal.user,
+        kind=ImportKind.ARCHIVE,
+        container=archive.latest_version,
+    )
+    grant(rob, Role.EDITOR)
+    form = {"import": str(batch.id)}
+    assert rob.upload(str(base.id), "a.txt", b"a", **form).status_code == 202
+    readers_replace(document=archive, readers=[], actor=None)
+    assert_problem(rob.upload(str(base.id), "b.txt", b"b", **form), 404, "not_found")
+    assert mia.upload(str(base.id), "c.txt", b"c", **form).status_code == 202
 
 
 @pytest.mark.parametrize(
