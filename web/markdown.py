@@ -6,7 +6,7 @@ answer has a citation with that number.
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import nh3
 from django.utils.html import escape
@@ -14,6 +14,7 @@ from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext
 from markdown_it import MarkdownIt
 from markdown_it.renderer import RendererHTML
+from markdown_it.rules_core import StateCore
 from markdown_it.rules_inline import StateInline
 from markdown_it.token import Token
 from markdown_it.utils import EnvType, OptionsDict
@@ -23,6 +24,7 @@ from retrieval.answering.drafting import UNSUPPORTED
 LONGEST = 50_000  # characters; answers are far shorter, and what is hostile shall not cost more
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>|#~!()])")
 _MARKER = re.compile(r"\[(\d{1,3})\]")
+_ENDS: Final = {"citation", "unsupported", "unsupported_words_close"}
 _BLOCKS = {"p", "br", "hr", "pre", "blockquote", "ul", "ol", "li", "h1", "h2", "h3", "h4", "h5", "h6"}
 _TABLES = {"table", "thead", "tbody", "tr", "th", "td"}
 _TAGS = _BLOCKS | _TABLES | {"strong", "em", "s", "code", "a", "button", "mark"}
@@ -71,6 +73,58 @@ def _unsupported(state: StateInline, silent: bool) -> bool:
     return True
 
 
+def _words_marked(state: StateCore) -> None:
+    """The words that the mark is about, from the citation or mark before them on, so that nobody has to guess
+    where they begin."""
+    for block in state.tokens:
+        if block.children and any(token.type == "unsupported" for token in block.children):
+            block.children = _marked(block.children)
+
+
+def _marked(tokens: Sequence[Token]) -> list[Token]:
+    done: list[Token] = []
+    for token in tokens:
+        if token.type == "unsupported":
+            start = _first_word(done, token.level)
+            done[start:] = _underlined(done[start:])
+        done.append(token)
+    return done
+
+
+def _first_word(tokens: Sequence[Token], level: int) -> int:
+    """Where in the tokens before a mark of that level its words begin: behind the last if there are none."""
+    start = len(tokens)
+    while start and tokens[start - 1].level >= level and tokens[start - 1].type not in _ENDS:
+        start -= 1
+    while start < len(tokens) and not _may_begin(tokens[start], level):
+        start += 1
+    return start
+
+
+def _may_begin(token: Token, level: int) -> bool:
+    gap = token.type in {"softbreak", "hardbreak"} or (token.type == "text" and not token.content.strip())
+    return token.level == level and token.nesting >= 0 and not gap
+
+
+def _underlined(words: list[Token]) -> list[Token]:
+    if not words:
+        return []
+    first, last = words[0], words[-1]
+    before = first.content[: len(first.content) - len(first.content.lstrip())] if first.type == "text" else ""
+    after = last.content[len(last.content.rstrip()) :] if last.type == "text" else ""
+    if before:
+        first.content = first.content.lstrip()
+    if after:
+        last.content = last.content.rstrip()
+    begin = Token("unsupported_words_open", "mark", 1, attrs={"class": "unsupported-words"})
+    end = Token("unsupported_words_close", "mark", -1)
+    return [_text(before), begin, *words, end, _text(after)]
+
+
+def _text(content: str) -> Token:
+    return Token("text", "", 0, content=content)
+
+
 def _render_unsupported(
     _self: RendererHTML, _tokens: Sequence[Token], _index: int, _options: OptionsDict, _env: EnvType
 ) -> str:
@@ -90,6 +144,7 @@ def _parser() -> MarkdownIt:
     parser.disable("reference")  # `[1]: https://…` would turn every [1] into a link
     parser.inline.ruler.before("link", "citation", _citation)
     parser.inline.ruler.before("link", "unsupported", _unsupported)
+    parser.core.ruler.push("unsupported", _words_marked)
     parser.add_render_rule("unsupported", _render_unsupported)
     parser.add_render_rule("citation", _render_citation)
     parser.add_render_rule("image", _render_image)

@@ -1,11 +1,12 @@
 """What a model or a document wrote reaches the page only as harmless HTML."""
 
+import random
 import re
 from html.parser import HTMLParser
 
 import pytest
 
-from web.markdown import LONGEST, render_markdown
+from web.markdown import _PARSER, LONGEST, render_markdown
 
 LABELS = {1: 'Source 1: "Rules" <b>', 2: "Source 2: Leave"}
 BLOCKS = {"blockquote", "br", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "li", "ol", "p", "pre", "ul"}
@@ -146,3 +147,41 @@ def test_the_mark_of_an_unsupported_sentence_is_shown() -> None:
     assert html.count('<mark class="unsupported-mark"') == 1
     assert "[?]" not in html
     assert "<mark" not in render_markdown("\\[?] <mark>x</mark>", {})
+
+
+UNDERLINED = {
+    "First. [1] Mallory **pays** all. [?] More. [1]": ["Mallory <strong>pays</strong> all."],
+    "*One* of\ntwo. [?]\nAnd `three`. [?]": ["<em>One</em> of\ntwo.", "And <code>three</code>."],
+    "- a [1]\n- **Bold. [?]** Tail. [?]": ["Bold.", "Tail."],
+    "a | b\n-|-\nx [?] | y": ["x"],
+    "[?] First. [1] [?]": [],
+    "**First. [1]** [?]": [],
+    "`[?]` <mark>x</mark>": [],
+}
+
+
+@pytest.mark.parametrize(("text", "words"), UNDERLINED.items())
+def test_the_words_that_no_passage_says_are_underlined(text: str, words: list[str]) -> None:
+    html = render_markdown(text, {1: "Passage 1"})
+    assert re.findall(r'<mark class="unsupported-words">(.*?)</mark>', html, re.DOTALL) == words
+
+
+def test_whatever_is_underlined_tags_are_closed_where_they_belong() -> None:
+    """Before the cleaner mends them."""
+    parts = ("**", "*", "`", "~~", "[?]", "[1]", " word", ". ", "\n", "[a](https://example.org)")
+    chance = random.Random(5)
+    for _ in range(500):
+        text = "".join(chance.choices(parts, k=12))
+        assert _well_formed(_PARSER.render(text, {"labels": {1: "Passage 1"}})), text
+
+
+def _well_formed(html: str) -> bool:
+    open_tags: list[str] = []
+    for closing, tag in re.findall(r"<(/?)([a-z0-9]+)", html):
+        if tag in {"br", "hr"}:
+            continue
+        if not closing:
+            open_tags.append(tag)
+        elif not open_tags or open_tags.pop() != tag:
+            return False
+    return not open_tags
