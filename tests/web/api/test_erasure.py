@@ -251,6 +251,32 @@ def test_the_last_admin_gets_no_receipt(admin: Caller) -> None:
     assert not Receipt.objects.exists()
 
 
+class Leaving:
+    """The index, while whose points are removed somebody's account is deleted."""
+
+    def __init__(self, index: EdgeIndex, user: User) -> None:
+        self._index, self._user = index, user
+
+    def count(self, *, document: UUID | None = None) -> int:
+        return self._index.count(document=document)
+
+    def delete_document(self, document: UUID) -> None:
+        self._user.delete()
+        self._index.delete_document(document)
+
+
+def test_what_somebody_asked_for_who_has_gone_since_is_erased(
+    mia: Caller, admin: Caller, base: KnowledgeBase, parts: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    document = mia.upload(str(base.id), "a.md", b"# A\n\nWords.").json()["document"]["id"]
+    asker = User.objects.get(pk=admin.principal.user)
+    monkeypatch.setattr("ingestion.queue.enqueue_erasure", lambda _receipt: None)
+    receipt = admin.delete(f"/documents/{document}").json()["receipt"]["id"]
+    erasure.erase(UUID(receipt), Leaving(parts.index, asker))
+    kept = Receipt.objects.get(pk=receipt)
+    assert (kept.state, kept.requested_by) == ("done", None)
+
+
 def test_a_log_that_could_not_be_emptied_is_emptied_later(db: None) -> None:
     if connection.vendor != "sqlite":
         pytest.skip("PostgreSQL has no log of ours")
