@@ -111,5 +111,5 @@ def _close(receipt: Receipt) -> None:
         receipt.state = ReceiptState.DONE
         receipt.verified_at = timezone.now()
         receipt.removed = {name: receipt.removed.get(name, 0) for name in REMOVED}
-        receipt.save(update_fields=["state", "verified_at", "removed"])  # who asked for it may have gone since
+        receipt.save(update_fields=["state", "verified_at", "removed"])  # not who asked, who may be gone
         record("erasure.done", actor=None, subject=receipt.object, removed=receipt.removed)
