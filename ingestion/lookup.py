@@ -36,8 +36,8 @@ def import_for(principal: Principal, value: object) -> Import:
 
 
 def import_into(principal: Principal, base: KnowledgeBase, value: object) -> Import:
-    """One of a knowledge base that the principal edits, as `import_for` finds it, at a quarter of the cost:
-    each file of a folder asks for it."""
+    """As `import_for` finds it, at a quarter of the cost: each file of a folder asks for it. The caller has
+    made sure that the principal is an editor there."""
     batch = one_of(Import.objects.filter(knowledge_base=base).select_related("container"), value)
     inside = batch.container
     if inside is not None and not documents_for(principal).filter(pk=inside.document_id).exists():

@@ -35,4 +35,6 @@ def next_turn(lane: Lane, user: UUID | None) -> int:
     if last is None:
         return front(lane)
     ticket = last + 1
-    return ticket if found["fresh"] is not None else max(front(lane), ticket)  # mine is not before the front
+    if found["fresh"] is not None:  # it is not before the front, so the ticket lies behind that
+        return ticket
+    return max(front(lane), ticket)

@@ -104,7 +104,7 @@ def django_db_keepdb(django_db_keepdb: bool) -> bool:
 
 
 def _on_sqlite() -> bool:
-    return str(settings.DATABASES["default"]["ENGINE"]).endswith(".sqlite")
+    return str(settings.DATABASES["default"]["ENGINE"]).endswith("sqlite3")
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,8 @@ answer has a citation with that number.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any, Final
 
 import nh3
@@ -24,7 +25,8 @@ from retrieval.answering.drafting import UNSUPPORTED
 LONGEST = 50_000  # characters; answers are far shorter, and what is hostile shall not cost more
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>|#~!()])")
 _MARKER = re.compile(r"\[(\d{1,3})\]")
-_ENDS: Final = {"citation", "unsupported", "unsupported_words_close"}
+_NUMBERS = re.compile(r"(\[\d{1,3}\])")
+_ENDS: Final = {"citation", "unsupported"}
 _BLOCKS = {"p", "br", "hr", "pre", "blockquote", "ul", "ol", "li", "h1", "h2", "h3", "h4", "h5", "h6"}
 _TABLES = {"table", "thead", "tbody", "tr", "th", "td"}
 _TAGS = _BLOCKS | _TABLES | {"strong", "em", "s", "code", "a", "button", "mark"}
@@ -75,7 +77,7 @@ def _unsupported(state: StateInline, silent: bool) -> bool:
 
 def _words_marked(state: StateCore) -> None:
     """The words that the mark is about, from the citation or mark before them on, so that nobody has to guess
-    where they begin."""
+    where they begin; with what announces them, and of a row of a table the last cell."""
     for block in state.tokens:
         if block.children and any(token.type == "unsupported" for token in block.children):
             block.children = _marked(block.children)
@@ -83,7 +85,7 @@ def _words_marked(state: StateCore) -> None:
 
 def _marked(tokens: Sequence[Token]) -> list[Token]:
     done: list[Token] = []
-    for token in tokens:
+    for token in chain.from_iterable(map(_pieces, tokens)):
         if token.type == "unsupported":
             start = _first_word(done, token.level)
             done[start:] = _underlined(done[start:])
@@ -94,11 +96,23 @@ def _marked(tokens: Sequence[Token]) -> list[Token]:
 def _first_word(tokens: Sequence[Token], level: int) -> int:
     """Where in the tokens before a mark of that level its words begin: behind the last if there are none."""
     start = len(tokens)
-    while start and tokens[start - 1].level >= level and tokens[start - 1].type not in _ENDS:
+    while start and tokens[start - 1].level >= level and not _ends(tokens[start - 1]):
         start -= 1
     while start < len(tokens) and not _may_begin(tokens[start], level):
         start += 1
     return start
+
+
+def _pieces(token: Token) -> Iterator[Token]:
+    """Where citations are not known, their numbers are text."""
+    if token.type == "text":
+        yield from (_text(piece, token.level) for piece in _NUMBERS.split(token.content) if piece)
+    else:
+        yield token
+
+
+def _ends(token: Token) -> bool:
+    return token.type in _ENDS or (token.type == "text" and bool(_MARKER.fullmatch(token.content)))
 
 
 def _may_begin(token: Token, level: int) -> bool:
@@ -118,11 +132,11 @@ def _underlined(words: list[Token]) -> list[Token]:
         last.content = last.content.rstrip()
     begin = Token("unsupported_words_open", "mark", 1, attrs={"class": "unsupported-words"})
     end = Token("unsupported_words_close", "mark", -1)
-    return [_text(before), begin, *words, end, _text(after)]
+    return [_text(before, first.level), begin, *words, end, _text(after, last.level)]
 
 
-def _text(content: str) -> Token:
-    return Token("text", "", 0, content=content)
+def _text(content: str, level: int) -> Token:
+    return Token("text", "", 0, content=content, level=level)
 
 
 def _render_unsupported(

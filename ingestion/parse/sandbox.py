@@ -34,7 +34,7 @@ Cancelled = Callable[[], bool]
 
 _POLL: Final = 0.2
 _LOOK: Final = 0.05  # often: memory can be used up in a fraction of a second
-_PATIENCE: Final = 3.0  # seconds: another child takes two to start, and most files are read in less than one
+_PATIENCE: Final = 5.0  # seconds: another child takes two to start, and most files are read in less than one
 _START_SECONDS: Final = 90
 _RECEIVE_SECONDS: Final = 60
 _REAP_SECONDS: Final = 10
@@ -169,7 +169,8 @@ class _Lane:
         self._changed = threading.Condition()
         self._idle: list[_Child] = []
         self._busy: set[_Child] = set()
-        self._urgent = 0
+        self._waiters = self._urgent = 0
+        self._short_since: float | None = None  # since then somebody waits, and there could be one more
         self._closed = False
 
     def ask(self, request: _Request) -> Answer:
@@ -220,15 +221,13 @@ class _Lane:
             self._give_back(child)
 
     def _taken(self, cancelled: Cancelled, *, urgent: bool) -> "_Child":
-        """An idle child, or a new one, which is not ready yet. Waits while there are enough of them, and
-        unless it is urgent a little before there is one more."""
-        patient_until = time.monotonic() + (0 if urgent else _PATIENCE)
+        """An idle child, or a new one, which is not ready yet. Waits while there are enough of them."""
         with self._waiting(urgent=urgent):
             while not cancelled():
                 with self._changed:
                     if self._closed:
                         raise Unavailable("Cairn is shutting down")
-                    child = self._free(patient_until) if urgent or not self._urgent else None
+                    child = self._free(urgent=urgent) if urgent or not self._urgent else None
                     if child is not None:
                         self._busy.add(child)
                         return child
@@ -238,20 +237,25 @@ class _Lane:
     @contextlib.contextmanager
     def _waiting(self, *, urgent: bool) -> Iterator[None]:
         with self._changed:
+            self._waiters += 1
             self._urgent += urgent
         try:
             yield
         finally:
             with self._changed:
+                self._waiters -= 1
                 self._urgent -= urgent
                 self._changed.notify_all()
 
-    def _free(self, patient_until: float) -> "_Child | None":
+    def _free(self, *, urgent: bool) -> "_Child | None":
         child = self._living()
-        if child is not None:
+        if child is not None or len(self._busy) >= self._size:
             return child
-        wanted = not self._busy or time.monotonic() >= patient_until
-        return _Child(self._module, self._folder) if wanted and len(self._busy) < self._size else None
+        self._short_since = self._short_since or time.monotonic()
+        if self._busy and not urgent and time.monotonic() - self._short_since < _PATIENCE:
+            return None
+        self._short_since = None
+        return _Child(self._module, self._folder)
 
     def _living(self) -> "_Child | None":
         """An idle child that has not died at rest."""
@@ -268,6 +272,8 @@ class _Lane:
             keep = child.usable and not self._closed
             if keep:
                 self._idle.append(child)
+            if not self._waiters:
+                self._short_since = None
             self._changed.notify_all()
         if not keep:
             child.kill()

@@ -298,7 +298,7 @@ def _version(request: HttpRequest, document_id: str, number: int | None) -> Docu
 
 
 def batch_in(principal: Principal, base: KnowledgeBase, value: str) -> Import | None:
-    """Where the principal is an editor."""
+    """The caller has made sure that the principal is an editor there."""
     return import_into(principal, base, value) if value else None
 
 

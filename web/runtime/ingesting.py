@@ -243,7 +243,8 @@ def _remove_all(api: Api, batch: Batch, documents: Iterable[str]) -> None:
 def _wait(api: Api, batch: str, summary: Summary, tick: Tick) -> None:
     """Until the import is over. One question at a time, however many files there are."""
     path = f"/api/v1/imports/{batch}"
-    started = time.monotonic()
+    started = moved = time.monotonic()
+    open_before = -1
     while True:
         began = time.monotonic()
         now = api.get(path)
@@ -254,8 +255,11 @@ def _wait(api: Api, batch: str, summary: Summary, tick: Tick) -> None:
         if now["state"] in {"done", "cancelled"}:
             break
         asked = time.monotonic()
+        if open_ones != open_before:
+            open_before, moved = open_ones, asked
         left = (asked - started) * open_ones / max(total - open_ones, 1)
-        pause = min(max(_SOON_SECONDS, left / 4), _LOOK_SECONDS)  # more often towards the end
+        # More often towards the end, unless the last ones take long.
+        pause = min(max(_SOON_SECONDS, left / 4, (asked - moved) / 4), _LOOK_SECONDS)
         time.sleep(max(pause, 10 * (asked - began)))
     summary.ready, summary.waiting, summary.unchanged = counts["ready"], 0, counts["unchanged"]
     _failures(api, path, summary)

@@ -28,7 +28,7 @@ def _database(url: str | None) -> dict[str, Any]:
     if url is None or url.startswith("sqlite:"):
         path = (url or "").removeprefix("sqlite:///") or str(DATA_DIR / "cairn.sqlite3")
         return {
-            "ENGINE": "cairn.sqlite",
+            "ENGINE": "django.db.backends.sqlite3",
             "NAME": path,
             "OPTIONS": {
                 "transaction_mode": "IMMEDIATE",

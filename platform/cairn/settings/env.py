@@ -189,7 +189,7 @@ class Environment(BaseSettings):
     worker_threads: int = Field(
         8, ge=1, description="Documents worked on at once by a worker; their passages share the encoder"
     )
-    parser_processes: int = Field(2, ge=1, description="Files read at once by a worker")
+    parser_processes: int = Field(2, ge=1, description="Files read at once by a worker, at most")
     watch_roots: Annotated[tuple[Path, ...], NoDecode] = Field(
         (), description="Folders of this machine that admins may have watched, comma-separated"
     )

@@ -111,6 +111,21 @@ def test_there_is_one_child_more_only_where_none_becomes_free(
         pool.close()
 
 
+def test_there_is_one_child_more_where_one_does_not_keep_up(
+    quick: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However short each wait is."""
+    pool = ParserPool(size=2)
+    try:
+        assert is_well(pool, quick)
+        monkeypatch.setattr(sandbox, "_PATIENCE", 0.2)
+        with ThreadPoolExecutor(4) as threads:
+            assert all(threads.map(lambda _: is_well(pool, quick), range(450)))
+        assert len(pool._parsers._idle) == 2
+    finally:
+        pool.close()
+
+
 def test_what_is_urgent_gets_a_child_at_once(
     quick: Path, slow: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

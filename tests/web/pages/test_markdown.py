@@ -166,6 +166,12 @@ def test_the_words_that_no_passage_says_are_underlined(text: str, words: list[st
     assert re.findall(r'<mark class="unsupported-words">(.*?)</mark>', html, re.DOTALL) == words
 
 
+def test_what_is_cited_is_not_underlined_where_the_citations_are_not_known() -> None:
+    html = render_markdown("Cited. [1] Invented. [?] Cited. [2] This, too. [?]")
+    assert re.findall(r'<mark class="unsupported-words">(.*?)</mark>', html) == ["Invented.", "This, too."]
+    assert "Cited. [1] <mark" in html
+
+
 def test_whatever_is_underlined_tags_are_closed_where_they_belong() -> None:
     """Before the cleaner mends them."""
     parts = ("**", "*", "`", "~~", "[?]", "[1]", " word", ". ", "\n", "[a](https://example.org)")

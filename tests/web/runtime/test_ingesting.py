@@ -82,13 +82,15 @@ class Worker:
 
     def __init__(self, *bad: str) -> None:
         self.bad, self.pauses = bad, list[float]()
+        self.rests_until = 0.0  # by its own clock, before the last job
 
     def monotonic(self) -> float:
         return sum(self.pauses)
 
     def sleep(self, seconds: float) -> None:
         self.pauses.append(seconds)
-        self.work_once()
+        if self.monotonic() >= self.rests_until or Job.objects.queued().count() > 1:
+            self.work_once()
 
     def work_once(self) -> bool:
         lease = lifecycle.claim_next(Lane.BULK)
@@ -139,6 +141,16 @@ def test_the_server_is_asked_seldom_and_more_often_towards_the_end(
     assert min(worker.pauses) >= 0.1
     assert max(worker.pauses) == 2.0
     assert worker.pauses[-1] < 0.5
+
+
+def test_a_last_file_that_takes_long_is_not_asked_about_all_the_time(
+    bring: Bring, folder: Path, worker: Worker
+) -> None:
+    for number in range(37):
+        write(folder / f"more/{number}.md", str(number))
+    worker.rests_until = 300.0
+    assert bring(folder, wait=True).ready == 40
+    assert len(worker.pauses) < 40 + 300 / 2 + 50
 
 
 def test_again_only_what_has_changed_is_sent(bring: Bring, folder: Path, worker: Worker) -> None:
