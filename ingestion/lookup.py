@@ -36,7 +36,7 @@ def import_for(principal: Principal, value: object) -> Import:
 
 
 def import_into(principal: Principal, base: KnowledgeBase, value: object) -> Import:
-    """As `import_for` finds it, at a quarter of the cost: each file of a folder asks for it. The caller has
+    """As `import_for` finds it, at a fraction of the cost: each file of a folder asks for it. The caller has
     made sure that the principal is an editor there."""
     batch = one_of(Import.objects.filter(knowledge_base=base).select_related("container"), value)
     inside = batch.container
