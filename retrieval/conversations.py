@@ -6,7 +6,8 @@ from datetime import timedelta
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Prefetch, QuerySet
+from django.db.models import Count, OuterRef, Prefetch, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django.utils.translation import gettext_noop
 
@@ -29,6 +30,16 @@ ABANDONED_AFTER = timedelta(seconds=30)
 HISTORY_TURNS = 3
 HISTORY_LOOK = 12
 FOLLOWED_EVERY = timedelta(seconds=5)
+_CITED = Coalesce(
+    Subquery(
+        Citation.objects.filter(message=OuterRef("pk"))
+        .order_by()
+        .values("message")
+        .annotate(count=Count("pk"))
+        .values("count")
+    ),
+    0,
+)
 CUT_OFF = frozenset({MessageState.STOPPED, MessageState.FAILED})
 TITLE_LENGTH = 80
 
@@ -177,15 +188,19 @@ def messages_of_all_branches(conversation: Conversation, principal: Principal) -
 
 
 def shown(message: Message, principal: Principal) -> ShownMessage:
-    return _shown(message, Tree(message.conversation), _readable([message], principal))
+    """As it is in the table now. Raises NotFound if it has gone."""
+    found = _shown_by_id([message.id], Tree(message.conversation), principal)
+    if not found:
+        raise NotFound
+    return found[0]
 
 
 def _shown_by_id(ids: Sequence[UUID], tree: Tree, principal: Principal) -> list[ShownMessage]:
     citations = Prefetch("citations", Citation.objects.select_related("document__knowledge_base"))
-    rows = Message.objects.prefetch_related(citations).order_by().in_bulk(ids)
+    rows = Message.objects.annotate(cited=_CITED).prefetch_related(citations).order_by().in_bulk(ids)
     messages = [rows[each] for each in ids if each in rows]
     readable = _readable(messages, principal)
-    return [_shown(message, tree, readable) for message in messages]
+    return [_shown(each, tree, readable, cited=each.cited) for each in messages]
 
 
 def _readable(messages: Sequence[Message], principal: Principal) -> set[UUID]:
@@ -203,8 +218,10 @@ def _grounds(message: Message) -> set[UUID]:
     return cited | {UUID(hit["document"]) for hit in message.trace.get("hits", ())}
 
 
-def _shown(message: Message, tree: Tree, readable: set[UUID]) -> ShownMessage:
-    withheld = not _grounds(message) <= readable
+def _shown(message: Message, tree: Tree, readable: set[UUID], *, cited: int) -> ShownMessage:
+    """`cited`: its citations when its text was read. They are read after it, and a document may be erased
+    in between: fewer of them say that the text has gone from the table, too."""
+    withheld = len(message.citations.all()) < cited or not _grounds(message) <= readable
     state = state_of(message)
     left = state == MessageState.FAILED and message.state == MessageState.RUNNING
     return ShownMessage(

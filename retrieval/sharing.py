@@ -152,11 +152,11 @@ def _open(message: Message, readable: Collection[UUID]) -> bool:
 
 def share_continue(*, share: Share, principal: Principal) -> Conversation:
     """A conversation of the reader's own that begins with what is shared, if all of it is open to them."""
-    seen = messages_shared(share, principal)
-    if any(each.withheld for each in seen):
-        raise Conflict(gettext("Not all of it is open to you, so that you cannot ask on from here."))
     thread = Conversation(user_id=principal.user, title=share.conversation.title, channel=Channel.CHAT)
-    with transaction.atomic():
+    with transaction.atomic():  # read in it, too: what is erased in between would be written again
+        seen = messages_shared(share, principal)
+        if any(each.withheld for each in seen):
+            raise Conflict(gettext("Not all of it is open to you, so that you cannot ask on from here."))
         thread.save()
         _copy(seen, thread)
         record(

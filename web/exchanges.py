@@ -63,8 +63,7 @@ class Asked:
 
     def kept(self) -> ShownMessage:
         """As it has been kept, and as the principal may see it now."""
-        message = Message.objects.prefetch_related("citations").get(pk=self.message.pk)
-        return shown(message, self.principal)
+        return shown(self.message, self.principal)
 
     def left(self) -> None:
         if self.detached:

@@ -1,13 +1,16 @@
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from cairn.access.models import Grant, Role
 from cairn.library.models import Document, KnowledgeBase
 from retrieval.asking import answers_interrupt
+from retrieval.conversations import WITHHELD, forget_document
 from retrieval.models import Citation, Conversation, Message, MessageState
 from retrieval.statistics.models import AskedQuestion
 from tests.web.api.conftest import Caller, assert_problem
@@ -91,6 +94,27 @@ def test_what_may_not_be_read_any_more_is_withheld(
     assert answer["withheld"] is True
     assert (answer["citations"], answer["sentences"], answer["nearest"]) == ([], [], [])
     assert "25 days" not in response.content.decode()
+
+
+@pytest.mark.parametrize("path", ["/conversations/{thread}", "/messages/{message}"])
+def test_nothing_is_shown_of_what_is_erased_while_it_is_read(
+    rob: Caller, document: Document, message: Message, path: str
+) -> None:
+    """Its text has been read, its citations have not."""
+    erased = []
+
+    def erase(execute: Callable[..., Any], sql: str, *rest: Any) -> Any:
+        if sql.startswith('SELECT "retrieval_citation"') and not erased:
+            erased.append(document.id)
+            forget_document(document.id)
+        return execute(sql, *rest)
+
+    with connection.execute_wrapper(erase):
+        shown = rob.get(path.format(thread=message.conversation_id, message=message.id)).json()
+    assert erased
+    [answer] = shown.get("messages", [shown])
+    assert (answer["answer"], answer["withheld"]) == (WITHHELD, True)
+    assert (answer["sentences"], answer["citations"]) == ([], [])
 
 
 def test_a_conversation_is_renamed_and_deleted(rob: Caller, conversation: Conversation) -> None:

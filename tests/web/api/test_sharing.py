@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.db import connection
 
 from cairn.access.models import Grant, Role
 from cairn.access.services import readers_replace
@@ -303,6 +304,24 @@ def test_whoever_may_read_all_of_it_goes_on_in_a_conversation_of_their_own(
     forget_document(document.id)
     after = rob.get(f"/conversations/{made.json()['id']}").json()
     assert [each["answer"] for each in after["messages"]] == [ERASED, ERASED]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_is_gone_on_with_is_read_and_written_at_once(
+    mia: Caller, rob: Caller, answered: Callable[..., Message], grant: Callable[[Caller, Role], None]
+) -> None:
+    """What an erasure removed in between would be written again."""
+    grant(rob, Role.READER)
+    share, inside = shared(mia, answered()), set()
+
+    def look(execute: Callable[..., Any], sql: str, *rest: Any) -> Any:
+        if '"answer"' in sql and '"retrieval_message"' in sql:
+            inside.add((sql.partition(" ")[0], connection.in_atomic_block))
+        return execute(sql, *rest)
+
+    with connection.execute_wrapper(look):
+        assert rob.post(f"/shared/{share['id']}/continue").status_code == 201
+    assert inside == {("SELECT", True), ("INSERT", True)}
 
 
 def test_sharing_is_on_record_by_ids(mia: Caller, rob: Caller, answered: Callable[..., Message]) -> None:
