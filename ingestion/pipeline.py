@@ -9,6 +9,7 @@ from hashlib import sha256
 from pathlib import Path, PurePosixPath
 from uuid import UUID, uuid5
 
+import numpy as np
 from django.db import transaction
 
 from cairn.errors import DocumentRejected, Rejection, TransientError
@@ -31,6 +32,7 @@ from ingestion.models import Job, Lane, Stage
 from ingestion.parse.progress import PagesRead
 from ingestion.parsers import limits, parser_pool
 from ingestion.points import points_of
+from ingestion.unchanged import vectors_there
 from retrieval.engine import Engine, engine
 from retrieval.suggestions.keeping import suggestions_replace
 
@@ -128,7 +130,7 @@ def _make_searchable(lease: Lease, parts: Engine) -> None:
         chunks = _save(version, rendition, drafts)
     fault_point(Fault.AFTER_CHUNK)
     with _stage("embed"):
-        vectors = _embed(lease, drafts, parts.embedder)
+        vectors = _vectors(lease, drafts, chunks, parts)
     fault_point(Fault.AFTER_EMBED)
     with _stage("index"):
         _index(lease, chunks, vectors, parts)
@@ -241,6 +243,14 @@ def _row(version: DocumentVersion, draft: ChunkDraft) -> Chunk:
         tokens=draft.tokens,
         sha256=sha256(draft.text.encode()).hexdigest(),
     )
+
+
+def _vectors(lease: Lease, drafts: Sequence[ChunkDraft], chunks: Sequence[Chunk], parts: Engine) -> Vectors:
+    """Shape (len(drafts), dimension). Only what the version that answers does not have is embedded."""
+    there = vectors_there(lease.version, chunks, parts.index)
+    new = [draft for draft, row in zip(drafts, chunks, strict=True) if row.id not in there]
+    made = iter(_embed(lease, new, parts.embedder))
+    return np.stack([there[row.id] if row.id in there else next(made) for row in chunks])
 
 
 def _embed(lease: Lease, drafts: Sequence[ChunkDraft], embedder: Embedder) -> Vectors:

@@ -45,6 +45,10 @@ class FakeIndex:
     ) -> Candidates:
         return Candidates()
 
+    def vectors(self, ids: Sequence[UUID]) -> dict[UUID, Vectors]:
+        self._reach()
+        return {each: self.points[each].dense for each in ids if each in self.points}
+
     def count(self, *, document: UUID | None = None, version: UUID | None = None) -> int:
         self._reach()
         return sum(

@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Iterator
 
+import numpy as np
 import pytest
 from django.core.files.storage import default_storage
 from django.utils import timezone
@@ -16,6 +17,7 @@ from ingestion import erasure, lifecycle, pipeline, sweeper
 from ingestion.cleanup import refresh_index
 from ingestion.models import Job, Receipt, Stage
 from ingestion.pages import page_picture
+from ingestion.points import embedding_text
 from ingestion.services import document_delete, document_update, knowledge_base_delete
 from retrieval import engine as engines
 from retrieval.engine import Engine
@@ -63,6 +65,11 @@ def made(submit: Submit, text: str) -> Job:
     return job
 
 
+def long(word: str) -> str:
+    """A passage of its own."""
+    return " ".join(f"{word}{number}" for number in range(150))
+
+
 def reread(job: Job) -> Job:
     return Job.objects.select_related("version__document").get(pk=job.pk)
 
@@ -94,6 +101,37 @@ def test_a_replaced_version_leaves_no_chunk_and_no_point(submit: Submit, job: Jo
     pipeline.run(newer.id)
     assert answering_versions(index) == {newer.version_id}
     assert set(Chunk.objects.values_list("version", flat=True)) == {newer.version_id}
+
+
+@pytest.mark.parametrize("lost", ["nothing", "points", "title"])
+def test_only_what_changed_is_embedded(
+    submit: Submit, index: FakeIndex, embedder: FakeEmbedder, parsers: FakeParsers, lost: str
+) -> None:
+    """Each line is a passage of its own, and all have the title before them."""
+    lines = [long(word) for word in ("leave", "travel", "leave")]
+    pipeline.run(made(submit, "\n".join(["Rules", *lines])).id)
+    before = sum(embedder.batches)
+    if lost == "points":
+        index.points.clear()
+    changed = ["Ways" if lost == "title" else "Rules", lines[0], "Trains are booked by the desk. " * 30]
+    newer = made(submit, "\n".join([*changed, lines[2]]))
+    pipeline.run(newer.id)
+    chunks = Chunk.objects.filter(version=newer.version)
+    assert sum(embedder.batches) - before == (1 if lost == "nothing" else chunks.count())
+    assert set(index.points) == {chunk.id for chunk in chunks}
+    for chunk in chunks:
+        expected = embedder.embed_documents([embedding_text(chunk)])[0]
+        np.testing.assert_allclose(index.points[chunk.id].dense, expected)
+
+
+def test_an_index_that_is_away_is_not_said_to_be_the_embedding_model(
+    submit: Submit, index: FakeIndex, parsers: FakeParsers
+) -> None:
+    pipeline.run(made(submit, f"Rules\n{long('leave')}").id)
+    newer = made(submit, f"Rules\n{long('leave')}\n{long('travel')}")
+    index.broken = True
+    pipeline.run(newer.id)
+    assert reread(newer).last_error == "Unavailable while indexing"
 
 
 def test_the_old_version_answers_until_the_flip(submit: Submit, job: Job, index: FakeIndex) -> None:
