@@ -1,6 +1,6 @@
 """How fast documents become searchable, against what the encoder alone does with the same chunks.
 
-`python -m tests.bench.ingest [--json FILE] [--only speed growth large]`. All figures that are compared
+`python -m tests.bench.ingest [--json FILE] [--only speed growth large changed]`. All figures that are compared
 come from one run on one machine. Needs SAMPLE_DATA.
 """
 
@@ -197,6 +197,23 @@ def large_pdf(folder: Path) -> Path:
     return path
 
 
+def changed(data_dir: Path) -> Iterator[Figure]:
+    """A long document, and the same with another sentence in the middle."""
+    path = data_dir / "handbook.md"
+    pages = [page.read_text() for page in sorted((SAMPLE_DATA / "handbook").rglob("*.md"))]
+    own = data_dir / "changed"
+    with started(own):
+        path.write_text("\n\n".join(pages))
+        _, first = ingested(own, "handbook", [str(path)])
+        pages[len(pages) // 2] += "\n\nThis was added later.\n"
+        path.write_text("\n\n".join(pages))
+        _, second = ingested(own, "handbook", [str(path)])
+    yield Figure("a document of so many chunks", len(chunk_texts(own, "handbook")), "chunks")
+    yield Figure("its first version is searchable after", first, "s")
+    yield Figure("the next one, with one sentence more", second, "s")
+    yield Figure("the next one / the first", second / first, "ratio")
+
+
 @contextmanager
 def started(data_dir: Path) -> Iterator[servers.Server]:
     os.environ["DATA_DIR"] = str(data_dir)
@@ -207,7 +224,7 @@ def started(data_dir: Path) -> Iterator[servers.Server]:
         server.stop()
 
 
-PARTS = {"speed": speed, "growth": growth, "large": large}
+PARTS = {"speed": speed, "growth": growth, "large": large, "changed": changed}
 
 
 def main() -> None:
