@@ -1,8 +1,9 @@
 """Conversations, for their owner: what was asked, and what may still be shown of the answers."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 from django.db import transaction
@@ -17,6 +18,7 @@ from cairn.access.scope import Principal
 from cairn.audit.services import record
 from cairn.errors import InvalidInput, NotFound
 from retrieval.gaps.recording import rating_record
+from retrieval.grounds import before_model, holds_untraced, traced
 from retrieval.models import Channel, Citation, Conversation, Message, MessageState, Share
 from retrieval.statistics.services import question_rate
 from retrieval.tree import Tree
@@ -53,7 +55,7 @@ class ShownMessage:
     message: Message
     siblings: Sequence[UUID]
     answer: str
-    sentences: Sequence[dict[str, object]]
+    sentences: Sequence[dict[str, Any]]
     citations: Sequence[Citation]
     nearest: Sequence[dict[str, object]]
     state: str
@@ -204,31 +206,44 @@ def _shown_by_id(ids: Sequence[UUID], tree: Tree, principal: Principal) -> list[
 
 
 def _readable(messages: Sequence[Message], principal: Principal) -> set[UUID]:
-    """Of the documents that these messages name, those that the principal may read now."""
-    named = {document for message in messages for document in _grounds(message)}
+    """Of the documents that these messages come from or name, those that the principal may read now."""
+    named = {document for message in messages for document in _cited(message) | before_model(message.trace)}
     near = {UUID(str(item["document"])) for message in messages for item in message.nearest}
     return set(documents_for(principal).filter(pk__in=named | near).values_list("pk", flat=True))
 
 
+def messages_open(messages: Iterable[Message], principal: Principal) -> list[Message]:
+    """Those whose answers are not withheld."""
+    rows = list(messages)
+    readable = _readable(rows, principal)
+    return [message for message in rows if _grounds(message) <= readable]
+
+
+def _cited(message: Message) -> set[UUID]:
+    return {citation.document_id for citation in message.citations.all()}
+
+
 def _grounds(message: Message) -> set[UUID]:
-    """What the answer is made of: of one that was cut off, all that may have been before the model."""
-    cited = {citation.document_id for citation in message.citations.all()}
-    if message.state == MessageState.DONE or not message.answer:
-        return cited
-    return cited | {UUID(hit["document"]) for hit in message.trace.get("hits", ())}
+    """What the answer is made of: where it was cut off, or holds words without a citation, all that may have
+    been before the model."""
+    whole = message.state == MessageState.DONE and not holds_untraced(message.answer, message.sentences)
+    if whole or not message.answer:
+        return _cited(message)
+    return _cited(message) | before_model(message.trace)
 
 
 def _shown(message: Message, tree: Tree, readable: set[UUID], *, cited: int) -> ShownMessage:
     """`cited`: its citations when its text was read. They are read after it, and a document may be erased
     in between: fewer of them say that the text has gone from the table, too."""
     withheld = len(message.citations.all()) < cited or not _grounds(message) <= readable
+    unread = not before_model(message.trace) <= readable
     state = state_of(message)
     left = state == MessageState.FAILED and message.state == MessageState.RUNNING
     return ShownMessage(
         message,
         siblings=tree.siblings(message.id),
         answer=WITHHELD if withheld else message.answer,
-        sentences=[] if withheld else message.sentences,
+        sentences=[] if withheld else traced(message.sentences) if unread else message.sentences,
         citations=[] if withheld else list(message.citations.all()),
         nearest=[item for item in message.nearest if UUID(str(item["document"])) in readable],
         state=state,
@@ -260,22 +275,39 @@ def history_for(conversation: Conversation, parent: UUID | None, principal: Prin
 def forget_document(document: UUID) -> int:
     """Removes from all conversations what was quoted from a document; how many quotes.
 
-    An answer that was cut off may quote more than it cites: it goes if the document was before the model.
+    Words without a citation may come from it as well, if it was before the model.
     """
     with transaction.atomic():
         citations = Citation.objects.filter(document=document)
-        cut_off = Message.objects.exclude(state=MessageState.DONE).filter(trace__icontains=str(document))
-        cut_off = cut_off.exclude(answer="").exclude(citations__document=document)
-        count = citations.count() + cut_off.count()
-        quoting = Message.objects.filter(citations__document=document)
-        ids = {message for rows in (quoting, cut_off) for message in rows.values_list("id", flat=True)}
-        threads = Conversation.objects.filter(messages__in=ids)
-        Message.objects.filter(id__in=ids).update(answer=ERASED, sentences=[], trace={})
+        count, gone = citations.count(), set(citations.values_list("message_id", flat=True))
+        for message in _that_may_repeat(document, but=gone):
+            count += 1
+            if _grounds(message) == _cited(message):  # the words that may come from it are not in the answer
+                Message.objects.filter(pk=message.pk).update(sentences=traced(message.sentences))
+            else:
+                gone.add(message.pk)
+        threads = Conversation.objects.filter(messages__in=gone)
+        Message.objects.filter(id__in=gone).update(answer=ERASED, sentences=[], trace={})
         # What a model made of a follow-up may repeat what it had read of the answer.
         Message.objects.filter(conversation__in=threads).update(standalone_question="")
-        Citation.objects.filter(message__in=ids).delete()
+        Citation.objects.filter(message__in=gone).delete()
         Share.objects.filter(conversation__in=threads).delete()
-        for message in Message.objects.filter(nearest__icontains=str(document)):
+        for message in Message.objects.select_for_update().filter(nearest__icontains=str(document)):
             message.nearest = [item for item in message.nearest if item["document"] != str(document)]
             message.save(update_fields=["nearest"])
     return count
+
+
+def _that_may_repeat(document: UUID, *, but: Collection[UUID]) -> list[Message]:
+    """With words that no citation stands for, when the document was before the model."""
+    rows = Message.objects.select_for_update().filter(trace__icontains=str(document))
+    return [
+        message
+        for message in rows.only("state", "answer", "sentences", "trace").iterator()
+        if message.pk not in but and _has_untraced(message)
+    ]
+
+
+def _has_untraced(message: Message) -> bool:
+    half = bool(message.answer) and message.state != MessageState.DONE
+    return half or len(traced(message.sentences)) < len(message.sentences)

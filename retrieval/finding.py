@@ -4,7 +4,8 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from cairn.access.rules import documents_for
 from cairn.access.scope import Principal
-from retrieval.conversations import conversations_for
+from retrieval.answering.drafting import UNSUPPORTED
+from retrieval.conversations import conversations_for, messages_open
 from retrieval.models import Citation, Conversation, Message, MessageState
 
 
@@ -14,13 +15,17 @@ def conversations_found(principal: Principal, query: str) -> "QuerySet[Conversat
     text = query.strip()
     if not text:
         return mine
-    answered = Q(state=MessageState.DONE, answer__icontains=text)  # half ones may quote more than they cite
-    said = Q(question__icontains=text) | (answered & ~_withheld(principal))
-    messages = Message.objects.filter(said, conversation__in=mine)
-    return mine.filter(Q(title__icontains=text) | Q(id__in=messages.values("conversation")))
+    messages = Message.objects.filter(conversation__in=mine)
+    answered = messages.filter(state=MessageState.DONE, answer__icontains=text)  # half ones may quote more
+    said = Q(question__icontains=text) | Q(id__in=_shown(answered, principal).values("id"))
+    found = messages.filter(said).values("conversation")
+    return mine.filter(Q(title__icontains=text) | Q(id__in=found))
 
 
-def _withheld(principal: Principal) -> Q:
-    """What is not shown must not be found either: a hit would tell of its words."""
+def _shown(answered: "QuerySet[Message]", principal: Principal) -> "QuerySet[Message]":
+    """What is withheld must not be found either: a hit would tell of its words."""
     hidden = Citation.objects.filter(message=OuterRef("pk")).exclude(document__in=documents_for(principal))
-    return Q(Exists(hidden))
+    flagged = answered.filter(answer__contains=UNSUPPORTED).prefetch_related("citations")
+    loose = [message.pk for message in messages_open(flagged, principal)]
+    traced = ~Q(answer__contains=UNSUPPORTED) & ~Q(Exists(hidden))
+    return answered.filter(traced | Q(id__in=loose))

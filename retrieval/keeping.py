@@ -1,7 +1,7 @@
 """What becomes of an answer's row while it is written: now and then the text so far, at the end all."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 from uuid import UUID
@@ -17,6 +17,7 @@ from cairn.telemetry.measured import ANSWER_SECONDS, FIRST_TOKEN_SECONDS, answer
 from retrieval.conversations import ERASED
 from retrieval.engine import Engine
 from retrieval.gaps.recording import refusal_record
+from retrieval.grounds import holds_untraced, traced
 from retrieval.index.factory import active_generation
 from retrieval.models import Citation as CitationRow
 from retrieval.models import Message, MessageState
@@ -154,14 +155,16 @@ def _save(
     *,
     passes_on: bool,
 ) -> None:
-    """An answer from a document that was deleted or closed to the asker meanwhile is not kept. One that
-    somebody has told to end, in its row, ends as it was told."""
+    """What comes from a document that was deleted or closed to the asker meanwhile is not kept. An answer
+    that somebody has told to end, in its row, ends as it was told."""
     with transaction.atomic():
-        cited = {citation.document for citation in answer.citations}
-        readable = documents_for(scope.principal).filter(pk__in=cited).count() == len(cited)
-        trace = {**_trace(answer, scope, hits, parts), "passes_on": passes_on}
-        said = {**_said(answer, readable=readable), "trace": trace}
         rows = Message.objects.filter(pk=message.pk)
+        # Nothing is waited for between the look at documents and the commit.
+        rows.select_for_update().values_list("pk").first()
+        readable = _readable(scope, answer, hits)
+        cited = {citation.document for citation in answer.citations}
+        trace = {**_trace(answer, scope, hits, parts), "passes_on": passes_on}
+        said = {**_said(answer, hits, readable), "trace": trace}
         running = rows.filter(state=MessageState.RUNNING)
         if not running.update(state=MessageState.DONE, reason=answer.reason, **said):
             rows.update(**said)
@@ -169,21 +172,32 @@ def _save(
             refusal_record(message, answer, scope)
         # Anew, whatever checkpoints kept: an erasure may have taken their quotes away meanwhile.
         CitationRow.objects.filter(message=message).delete()
-        if readable:
+        if said["answer"] != ERASED:
             CitationRow.objects.bulk_create(_row(message, citation) for citation in answer.citations)
             documents_cited(cited)
         question_count(message=message.pk, bases=_touched(scope, hits, answer))
 
 
-def _said(answer: Answer, *, readable: bool) -> dict[str, Any]:
-    """The columns of its row."""
+def _readable(scope: Scope, answer: Answer, hits: Sequence[Hit]) -> set[UUID]:
+    """Of the documents that the answer may come from or names."""
+    named = {hit.document for hit in (*hits, *answer.nearest)} | {each.document for each in answer.citations}
+    return set(documents_for(scope.principal).filter(pk__in=named).values_list("pk", flat=True))
+
+
+def _said(answer: Answer, hits: Sequence[Hit], readable: set[UUID]) -> dict[str, Any]:
+    """The columns of its row, less what comes, or may come, from a document that is not readable any more."""
+    sentences = [asdict(sentence) for sentence in answer.sentences]
+    shown = readable.issuperset(citation.document for citation in answer.citations)
+    if not readable.issuperset(hit.document for hit in hits):
+        shown = shown and not holds_untraced(answer.text, sentences)
+        sentences = traced(sentences)
     return {
         "standalone_question": answer.standalone_question,
-        "answer": answer.text if readable else ERASED,
+        "answer": answer.text if shown else ERASED,
         "verdict": answer.verdict,
         "mode": answer.mode,
-        "sentences": [asdict(sentence) for sentence in answer.sentences] if readable else [],
-        "nearest": _nearest(answer),
+        "sentences": sentences if shown else [],
+        "nearest": _nearest(hit for hit in answer.nearest if hit.document in readable),
         "parts": [asdict(part) for part in answer.parts],
         "model": answer.model,
         "usage": asdict(answer.usage),
@@ -215,8 +229,8 @@ def _row(message: Message, citation: Citation) -> CitationRow:
     )
 
 
-def _nearest(answer: Answer) -> list[dict[str, str]]:
-    seen = {str(hit.document): hit.title for hit in answer.nearest}
+def _nearest(hits: Iterable[Hit]) -> list[dict[str, str]]:
+    seen = {str(hit.document): hit.title for hit in hits}
     return [{"document": document, "title": title} for document, title in seen.items()]
 
 

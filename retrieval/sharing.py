@@ -17,6 +17,7 @@ from cairn.access.services import EVERYONE, parse_subject
 from cairn.audit.services import record
 from cairn.errors import Conflict, InvalidInput, NotFound
 from retrieval.conversations import ERASED, ShownMessage, messages_down_to, state_of
+from retrieval.grounds import before_model, holds_untraced
 from retrieval.models import Channel, Citation, Conversation, Message, MessageState, Share, ShareReader
 from retrieval.tree import Tree
 
@@ -108,7 +109,7 @@ def share_end(*, conversation: Conversation, actor: UUID | None) -> None:
 def messages_shared(share: Share, principal: Principal) -> list[ShownMessage]:
     """As far as its reader may read what the answers stand on."""
     seen = messages_down_to(share.conversation, share.last_id, principal)
-    read = {document for each in seen for document in _before_model(each.message)}
+    read = {document for each in seen for document in before_model(each.message.trace)}
     readable = set(documents_for(principal).filter(pk__in=read).values_list("pk", flat=True))
     return [_shared(each, readable) for each in seen]
 
@@ -135,18 +136,13 @@ def _untraced(message: Message) -> bool:
     """Holds words that no citation stands for: then they may come from anything the model had read."""
     if message.answer in {"", ERASED}:
         return False
-    loose = [each for each in message.sentences if not each["supported"] and _stands(each, message.answer)]
-    whole = message.state == MessageState.DONE and (message.mode == "extractive" or not loose)
-    return not (whole and message.citations.all())
-
-
-def _before_model(message: Message) -> set[UUID]:
-    return {UUID(str(hit["document"])) for hit in message.trace.get("hits", ())}
+    loose = message.mode != "extractive" and holds_untraced(message.answer, message.sentences)
+    return loose or message.state != MessageState.DONE or not message.citations.all()
 
 
 def _open(message: Message, readable: Collection[UUID]) -> bool:
     """All that was found for it. What nothing is known of is not."""
-    read = _before_model(message)
+    read = before_model(message.trace)
     return bool(read) and read.issubset(readable)
 
 

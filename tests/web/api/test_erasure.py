@@ -15,7 +15,7 @@ from django.test import Client
 from cairn.access.models import Role
 from cairn.accounts.models import User
 from cairn.audit.models import Event
-from cairn.library.models import KnowledgeBase
+from cairn.library.models import Grounding, KnowledgeBase
 from ingestion import erasure, scrubbing
 from ingestion.models import ImportItem, Receipt, WatchedFile
 from ingestion.parse.sandbox import ParserPool
@@ -210,6 +210,64 @@ def test_an_answer_keeps_its_quotes_when_another_document_is_deleted_meanwhile(
     mia.delete(f"/documents/{leave}")
     exchange.message.refresh_from_db()
     assert exchange.message.answer == ERASED
+
+
+@pytest.mark.parametrize("grounding", [Grounding.STRICT, Grounding.FLAG])
+@pytest.mark.parametrize("when", ["while it is written", "after it", "closed after it"])
+def test_words_without_a_citation_go_with_any_document_that_was_read_for_them(
+    mia: Caller,
+    base: KnowledgeBase,
+    parts: Engine,
+    data: Path,
+    grant: Callable[[Caller, Role], None],
+    grounding: Grounding,
+    when: str,
+) -> None:
+    """A sentence that no passage supports may repeat what one of them says."""
+    KnowledgeBase.objects.filter(pk=base.pk).update(grounding=grounding)
+    ria = caller_for("ria")
+    grant(ria, Role.READER)
+    kept, secret = (
+        "Employees get 25 days of leave a year.",
+        f"Employees of {MARK} get 40 hours of leave a year.",
+    )
+    mia.upload(str(base.id), "leave.md", f"# Leave\n\n{kept}\n".encode())
+    sent = mia.upload(str(base.id), "secret.md", f"# Leave\n\nStaff of {MARK}: 40 days of leave.\n".encode())
+    document = sent.json()["document"]["id"]
+    with use(replace(parts, chat=FakeChat(f"{kept} {secret}"))):
+        exchange = asking.ask(principal=ria.principal, question="How many days of leave?")
+        for event in exchange.events:
+            if when == "while it is written" and isinstance(event, Delta):
+                mia.delete(f"/documents/{document}")
+    path = f"/messages/{exchange.message.id}"
+    if when != "while it is written":
+        assert MARK in ria.get(path).content.decode()
+        found = ria.get("/conversations?q=40 hours").json()["items"]
+        assert bool(found) is (grounding == Grounding.FLAG)
+    if when == "after it":
+        mia.delete(f"/documents/{document}")
+    elif when == "closed after it":
+        mia.patch(f"/documents/{document}", {"readers": [f"user:{mia.user.id}"]})
+    shown = ria.get(path)
+    assert MARK not in shown.content.decode()
+    assert (kept in shown.json()["answer"]) is (grounding == Grounding.STRICT)
+    found = ria.get("/conversations?q=40 hours").json()["items"]
+    assert found == []
+    if when != "closed after it":
+        assert MARK not in json.dumps(list(Message.objects.values("answer", "sentences")))
+
+
+def test_a_refusal_names_no_document_that_was_deleted_while_it_was_looked_for(
+    mia: Caller, base: KnowledgeBase
+) -> None:
+    sent = mia.upload(str(base.id), "x.md", f"# {MARK}\n\nTrains are booked by the desk.\n".encode())
+    exchange = asking.ask(principal=mia.principal, question="Which trains may dogs take to Bonn?")
+    for event in exchange.events:
+        if isinstance(event, Sources):
+            mia.delete(f"/documents/{sent.json()['document']['id']}")
+    exchange.message.refresh_from_db()
+    assert exchange.message.verdict == "refused"
+    assert exchange.message.nearest == []
 
 
 @pytest.fixture

@@ -1,0 +1,31 @@
+"""What the words of an answer may come from.
+
+A sentence that a passage supports comes from what it cites. Any other, whether it was left out of the
+answer or stands in it with a mark, may repeat whatever the model had read.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from retrieval.answering.drafting import UNSUPPORTED
+
+Said = dict[str, Any]
+"""A sentence of an answer as its row keeps it."""
+
+
+def before_model(trace: Mapping[str, Any]) -> set[UUID]:
+    """The documents of the passages that were found."""
+    return {UUID(str(hit["document"])) for hit in trace.get("hits", ())}
+
+
+def traced(sentences: Sequence[Said]) -> list[Said]:
+    return [each for each in sentences if each["supported"]]
+
+
+def holds_untraced(answer: str, sentences: Sequence[Said]) -> bool:
+    """Words stand in the answer that no citation stands for. What stands in it once, and was left out where
+    it came again, is no such word."""
+    known = {str(each["text"]) for each in traced(sentences)}
+    others = {str(each["text"]) for each in sentences} - known
+    return UNSUPPORTED in answer or any(text in answer for text in others)
