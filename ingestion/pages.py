@@ -7,7 +7,7 @@ from django.core.files.storage import default_storage
 
 from cairn.errors import NotFound
 from cairn.library import storage
-from cairn.library.models import DocumentVersion
+from cairn.library.models import Document, DocumentVersion
 from ingestion.parsers import limits, parser_pool
 
 WIDTH = 1240
@@ -36,5 +36,8 @@ def page_picture(version: DocumentVersion, number: int, *, width: int = WIDTH) -
             return bytes(kept.read())
     with storage.as_local_path(version.original) as path:
         picture = parser_pool().render_page(path, number, width=width, limits=limits())
-    default_storage.save(name, ContentFile(picture))
+    saved = default_storage.save(name, ContentFile(picture))
+    if not Document.objects.present().filter(versions=version.pk).exists():  # deleted while it was drawn
+        default_storage.delete(saved)
+        raise NotFound
     return picture

@@ -16,7 +16,7 @@ from cairn.access.people import people_holding
 from cairn.access.scope import Principal
 from cairn.accounts.models import User
 from cairn.audit.services import record
-from cairn.errors import InvalidInput
+from cairn.errors import InvalidInput, NotFound, PreconditionFailed
 from cairn.library.models import KnowledgeBase
 from cairn.text import visible
 from ingestion.lifecycle import version_withdraw
@@ -52,42 +52,52 @@ def answer_publish(
     base = knowledge_base_for(principal, knowledge_base, role=Role.EDITOR)
     _require_fits(gap, base, principal, owner, until)
     verified = _kept(gap, base, title=title, text=text, wordings=wordings, until=until, owner=owner)
+    return _published(verified, principal)
+
+
+def answer_renew(*, verified: VerifiedAnswer, principal: Principal, until: date) -> VerifiedAnswer:
+    """As it stands, by its owner, or by who renews it if that one has gone. NotFound if its document has."""
+    base = knowledge_base_for(principal, verified.knowledge_base_id, role=Role.EDITOR)
+    owner = verified.owner
+    if owner is None or not people_holding(base, Role.EDITOR).filter(pk=owner.pk).exists():
+        owner = User.objects.get(pk=principal.user)
+    _require_fits(verified.gap, base, principal, owner, until)
+    with transaction.atomic():
+        row = VerifiedAnswer.objects.select_for_update(of=("self",)).filter(pk=verified.pk).first()
+        if row is None:
+            raise NotFound
+        row.owner, row.until = owner, until
+        row.save(update_fields=["owner", "until"])
+    try:
+        return _published(row, principal, if_match=frozenset({"*"}))
+    except PreconditionFailed as gone:  # what was erased must not come back as a document of its own
+        raise NotFound from gone
+
+
+def _published(
+    verified: VerifiedAnswer, principal: Principal, *, if_match: frozenset[str] | None = None
+) -> VerifiedAnswer:
+    gap, until = verified.gap, verified.until
     content = markdown_of(verified).encode()
     document = document_submit(
-        knowledge_base=base,
+        knowledge_base=verified.knowledge_base,
         file=ContentFile(content, name="answer.md"),
         filename=f"verified-{gap.id}.md",
         principal=principal,
         title=verified.title,
         source_uri=f"{SOURCE}{gap.id}",
         metadata={"verified": True, "until": until.isoformat()},
+        if_match=if_match,
     ).document
-    document_update(document=document, principal=principal, changes={"owner": owner.pk, "review_by": until})
+    changes = {"owner": verified.owner_id, "review_by": until}
+    document_update(document=document, principal=principal, changes=changes)
     with transaction.atomic():
         verified.document, verified.sha256 = document, hashlib.sha256(content).hexdigest()
         verified.withdrawn_at = verified.warned_at = None
-        verified.save()
+        verified.save(update_fields=["document", "sha256", "withdrawn_at", "warned_at"])
         gap_answered(gap=gap, document=None, actor=principal.actor)
         record("answer.verified", actor=principal.actor, subject=f"gap:{gap.id}", document=str(document.id))
     return verified
-
-
-def answer_renew(*, verified: VerifiedAnswer, principal: Principal, until: date) -> VerifiedAnswer:
-    """As it stands, by its owner, or by who renews it if that one has gone."""
-    owner = verified.owner
-    holders = people_holding(verified.knowledge_base, Role.EDITOR)
-    if owner is None or not holders.filter(pk=owner.pk).exists():
-        owner = User.objects.get(pk=principal.user)
-    return answer_publish(
-        gap=verified.gap,
-        principal=principal,
-        knowledge_base=verified.knowledge_base_id,
-        title=verified.title,
-        text=verified.text,
-        wordings=verified.wordings,
-        until=until,
-        owner=owner,
-    )
 
 
 def _require_fits(gap: Gap, base: KnowledgeBase, principal: Principal, owner: User, until: date) -> None:

@@ -11,9 +11,10 @@ from typing import TypeVar
 from asgiref.sync import sync_to_async
 from django.db import InterfaceError, OperationalError
 from django.utils import timezone
+from django.utils.translation import gettext_noop
 
 from cairn.access.scope import Principal
-from cairn.errors import CairnError, NotSignedIn, Unavailable, error_coded
+from cairn.errors import CairnError, Forbidden, NotSignedIn, Unavailable, error_coded
 from cairn.limits.counting import question_count, tokens_count
 from cairn.limits.rules import Allowance, allowance_of
 from cairn.limits.slots import Lease, slot_take
@@ -34,6 +35,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 LOOK_SECONDS = 1.0
 """How often it is asked whether who asked may still come in."""
+CHANGED = gettext_noop("What you may read has changed while this was answered. Ask again.")
 GRACE = timedelta(seconds=60)
 """What a detached answer goes on for when its asker has left and nobody has come to follow it."""
 
@@ -63,7 +65,7 @@ class Asked:
 
     def kept(self) -> ShownMessage:
         """As it has been kept, and as the principal may see it now."""
-        return shown(self.message, self.principal)
+        return shown(self.message, principal_again(self.principal))
 
     def left(self) -> None:
         if self.detached:
@@ -80,12 +82,12 @@ class Asked:
                 row = Message.objects.filter(pk=self.message.pk, state=MessageState.RUNNING)
                 seen = row.values_list("followed_at", flat=True).first()
                 running, followed = row.exists(), max(followed, seen or followed)
-        except (NotSignedIn, Unavailable):
+        except (NotSignedIn, Forbidden, Unavailable):
             return
 
     def look(self) -> None:
-        """Now and then while it is written. Raises NotSignedIn for who has been shut out, and Unavailable
-        where this process has no more time for it."""
+        """Now and then while it is written. Raises NotSignedIn for who has been shut out, Forbidden for who
+        may read less than at the start, and Unavailable where this process has no more time for it."""
         try:
             self._look()
         finally:
@@ -95,7 +97,9 @@ class Asked:
         if ending.is_set():
             asking.answer_interrupt(self.message)
             raise Unavailable(INTERRUPTED)
-        principal_again(self.principal)
+        # Grants and groups are looked up whenever something is read; this alone is carried along.
+        if self.principal.is_admin > principal_again(self.principal).is_admin:
+            raise Forbidden(CHANGED)
         self.pulse.beat()
         if self.lease.due:
             self.lease.keep()
@@ -133,8 +137,9 @@ def begin(principal: Principal, exchange: Callable[[], Exchange], *, detached: b
 async def followed(asked: Asked, items: Generator[T, None, None]) -> AsyncGenerator[T | None, None]:
     """What a thread makes of the events, and None at each look while there is nothing.
 
-    Raises NotSignedIn soon after who asked has been shut out, which stops the model, as leaving does unless
-    it is detached; and Unavailable soon after the process began to end.
+    Raises NotSignedIn soon after who asked has been shut out, and Forbidden after they lost a right, which
+    stops the model, as leaving does unless it is detached; and Unavailable soon after the process began to
+    end.
     """
     looked = time.monotonic()
     thread = from_thread(items, left=asked.left, idle_seconds=LOOK_SECONDS, drains=asked.detached)
@@ -177,7 +182,7 @@ async def streamed(
                 if each is not None or time.monotonic() - spoke >= PING_SECONDS:
                     spoke = time.monotonic()
                     yield PING if each is None else each
-    except (NotSignedIn, Unavailable) as error:
+    except (NotSignedIn, Forbidden, Unavailable) as error:
         yield told(error)
     except (OperationalError, InterfaceError) as error:  # the tables are away, and nothing can be kept
         log.warning("the database: %s", error)

@@ -77,12 +77,14 @@ def gold_question_update(
     **fields: object,
 ) -> GoldQuestion:
     """Fields that are not given stay as they are. Raises InvalidInput."""
-    for name, value in fields.items():
-        setattr(row, name, value)
-    kept = {source.document_id: list(source.quotes) for source in row.sources.all()}
-    wanted = kept if relevant is None else relevant
-    documents = _relevant(principal, row.knowledge_base, Kind(row.kind), wanted, row.must_contain)
     with transaction.atomic():
+        # As it is now: words and quotes of a document that was erased since must not be written again.
+        row = one_of(gold_questions_for(principal).select_for_update(of=("self",)), row.pk)
+        for name, value in fields.items():
+            setattr(row, name, value)
+        kept = {source.document_id: list(source.quotes) for source in row.sources.all()}
+        wanted = kept if relevant is None else relevant
+        documents = _relevant(principal, row.knowledge_base, Kind(row.kind), wanted, row.must_contain)
         row.save()
         row.sources.all().delete()
         _sources_set(row, documents, kept)

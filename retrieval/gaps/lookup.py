@@ -69,10 +69,10 @@ def gaps_shown(rows: "QuerySet[Gap]") -> "QuerySet[Any]":
 
 
 def verified_for(principal: Principal, gap: Gap) -> VerifiedAnswer | None:
-    """Only for who may read the knowledge base that it was published in."""
-    bases = knowledge_bases_for(principal)
+    """Only for who may read the document that it was published as, or else its knowledge base."""
     rows = VerifiedAnswer.objects.select_related("gap", "document", "owner", "knowledge_base")
-    return rows.filter(gap=gap, knowledge_base__in=bases).first()
+    open_to_them = Q(document=None) | Q(document__in=documents_for(principal))
+    return rows.filter(open_to_them, gap=gap, knowledge_base__in=knowledge_bases_for(principal)).first()
 
 
 def questions_of(gap: Gap) -> "QuerySet[GapQuestion]":

@@ -10,13 +10,13 @@ from django.utils import timezone
 
 from cairn.access.scope import Principal
 from cairn.accounts.services import user_create
-from cairn.errors import DocumentRejected, Rejection, Unavailable
+from cairn.errors import DocumentRejected, NotFound, Rejection, Unavailable
 from cairn.library.models import Chunk, Document, DocumentVersion, VersionState
 from cairn.settings import environment
 from ingestion import erasure, lifecycle, pipeline, sweeper
 from ingestion.cleanup import refresh_index
 from ingestion.models import Job, Receipt, Stage
-from ingestion.pages import page_picture
+from ingestion.pages import page_picture, picture_names
 from ingestion.points import embedding_text
 from ingestion.services import document_delete, document_update, knowledge_base_delete
 from retrieval import engine as engines
@@ -335,3 +335,20 @@ def test_page_pictures_are_drawn_once(job: Job, parsers: FakeParsers) -> None:
     first = page_picture(version, 1)
     parsers.render_page = lambda *_args, **_said: b"drawn again"  # type: ignore[method-assign]
     assert page_picture(version, 1) == first
+
+
+def test_no_page_picture_is_kept_of_what_is_deleted_while_it_is_drawn(
+    job: Job, parsers: FakeParsers, admin: Principal
+) -> None:
+    pipeline.run(job.id)
+    version = reread(job).version
+    version.media_type, version.pages = "application/pdf", 1
+
+    def drawn(*_args: object, **_said: object) -> bytes:
+        document_delete(document=version.document, principal=admin)
+        return b"a page"
+
+    parsers.render_page = drawn  # type: ignore[method-assign]
+    with pytest.raises(NotFound):
+        page_picture(version, 1)
+    assert picture_names(version.id) == []

@@ -1,6 +1,6 @@
 """Following an answer that is being written, by what its row tells: whichever process writes it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -27,16 +27,8 @@ UNTOLD = "This answer could not be finished."
 
 def answer_follow(principal: Principal, message_id: str) -> StreamingHttpResponse:
     """The events that its asker gets, those of what is written already first."""
-    return follow_with(principal, _looking(message_id), _Telling(principal).news, over=_over)
-
-
-def _looking(message_id: str) -> Callable[[Principal], ShownMessage]:
-    def look(principal: Principal) -> ShownMessage:
-        message = message_for(principal, message_id)
-        message_follow(message)
-        return shown(message, principal)
-
-    return look
+    telling = _Telling(principal, message_id)
+    return follow_with(principal, telling.look, telling.news, over=_over)
 
 
 def _over(now: ShownMessage) -> bool:
@@ -44,13 +36,20 @@ def _over(now: ShownMessage) -> bool:
 
 
 class _Telling:
-    """`text` and `markers`: what has been told."""
+    """`text` and `markers`: what has been told. `principal`: as of the last look."""
 
-    def __init__(self, principal: Principal) -> None:
+    def __init__(self, principal: Principal, message: str) -> None:
         self._principal = principal
+        self._message = message
         self._text = ""
         self._markers: set[int] = set()
         self._sources = False
+
+    def look(self, principal: Principal) -> ShownMessage:
+        self._principal = principal
+        message = message_for(principal, self._message)
+        message_follow(message)
+        return shown(message, principal)
 
     def news(self, before: ShownMessage | None, now: ShownMessage) -> Sequence[bytes]:
         frames = [] if before is not None else [_start(now)]

@@ -5,6 +5,7 @@ import json
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from functools import partial
 from itertools import count
 from typing import Any
 
@@ -245,6 +246,35 @@ def test_an_answer_ends_when_its_asker_is_shut_out(
         threads_joined("event-stream", "reader-left")
     assert (found[-1][0], found[-1][1]["status"]) == ("error", 401)
     assert Message.objects.get().state == "stopped"
+
+
+def test_an_answer_ends_when_its_asker_is_no_admin_any_more(
+    admin: Caller, leave: Document, parts: Engine
+) -> None:
+    caller_for("other", is_admin=True)
+    chat = EndlessChat()
+    with use(Engine(parts.embedder, parts.index, chat)):
+        response = admin.post("/ask", {"question": QUESTION, "stream": True})
+        demote = partial(user_update, admin.user, is_admin=False)
+        found = events(async_to_sync(parts_of)(response.streaming_content, demote))
+        assert chat.ended.wait(10)
+        threads_joined("event-stream", "reader-left")
+    assert (found[-1][0], found[-1][1]["status"]) == ("error", 403)
+    assert Message.objects.get().state == "stopped"
+
+
+def test_an_answer_is_told_with_the_rights_of_its_end(admin: Caller, leave: Document, parts: Engine) -> None:
+    """The admin is none any more when it is done, before that has been noticed."""
+    caller_for("other", is_admin=True)
+
+    class Demoting(FakeChat):
+        def stream(self, *args: Any, **more: Any) -> Iterator[str]:
+            yield from super().stream(*args, **more)
+            user_update(admin.user, is_admin=False)
+
+    with use(Engine(parts.embedder, parts.index, Demoting("Employees get 25 days of leave a year [1]."))):
+        answer = admin.post("/ask", {"question": QUESTION})
+    assert "25 days" not in answer.content.decode()
 
 
 async def test_a_whole_answer_ends_when_its_asker_is_shut_out(

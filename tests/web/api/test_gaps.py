@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from cairn.access.models import Role
 from cairn.access.services import grant_give, grants_replace, knowledge_base_create
 from cairn.library.models import Document, KnowledgeBase
-from ingestion.models import Job, Stage
+from ingestion.erasure import erase
+from ingestion.models import Job, Receipt, Stage
 from ingestion.parse.sandbox import ParserPool
 from ingestion.people import user_erase
 from ingestion.trying_again import gaps_try
@@ -440,9 +442,6 @@ def test_publishing_takes_an_editor_of_a_knowledge_base_that_was_asked(
 def test_a_document_that_is_deleted_opens_the_gap_again(
     parts: Engine, working: None, base: KnowledgeBase, mia: Caller, ria: Caller
 ) -> None:
-    from ingestion.erasure import erase
-    from ingestion.models import Receipt
-
     refused(ria, LUNCH, base)
     gap = only_gap(mia)["id"]
     document = publish(mia, gap, base).json()["verified"]["document"]
@@ -451,6 +450,52 @@ def test_a_document_that_is_deleted_opens_the_gap_again(
     shown = mia.get(f"/gaps/{gap}").json()
     assert (shown["state"], shown["verified"]) == ("open", None)
     assert ANSWER not in mia.get(f"/gaps/{gap}").content.decode()
+
+
+@pytest.mark.parametrize("erased", ["later", "at once", "while it is renewed"])
+def test_renewing_does_not_bring_back_what_was_deleted(
+    parts: Engine, working: None, base: KnowledgeBase, mia: Caller, ria: Caller, erased: str
+) -> None:
+    refused(ria, LUNCH, base)
+    gap = only_gap(mia)["id"]
+    document = publish(mia, gap, base).json()["verified"]["document"]
+    looks = 0
+
+    def gone() -> None:
+        mia.delete(f"/documents/{document}")
+        if erased != "later":
+            erase(Receipt.objects.get().id, parts.index)
+
+    def look(execute: Callable[..., Any], sql: str, *rest: Any) -> Any:
+        nonlocal looks
+        if looks == 1:  # it has been found
+            looks = 2
+            gone()
+        looks += sql.startswith('SELECT "gaps_verifiedanswer"')
+        return execute(sql, *rest)
+
+    if erased == "while it is renewed":
+        with connection.execute_wrapper(look):
+            assert_problem(mia.post(f"/gaps/{gap}/renew", {"until": until(60)}), 404, "not_found")
+    else:
+        gone()
+        assert mia.get(f"/gaps/{gap}").json()["verified"] is None
+        assert_problem(mia.post(f"/gaps/{gap}/renew", {"until": until(60)}), 409, "conflict")
+    assert not Document.objects.present().exists()
+    assert ria.post("/search", {"query": LUNCH}).json()["results"] == []
+
+
+def test_a_verified_answer_is_for_who_may_read_its_document(
+    parts: Engine, working: None, base: KnowledgeBase, mia: Caller, ria: Caller, edith: Caller
+) -> None:
+    refused(ria, LUNCH, base)
+    gap = only_gap(mia)["id"]
+    document = publish(mia, gap, base).json()["verified"]["document"]
+    mia.patch(f"/gaps/{gap}", {"owner": str(edith.user.id)})
+    assert edith.get(f"/gaps/{gap}").json()["verified"]["text"] == ANSWER
+    mia.patch(f"/documents/{document}", {"readers": [f"user:{mia.user.id}"]})
+    assert edith.get(f"/gaps/{gap}").json()["verified"] is None
+    assert_problem(edith.post(f"/gaps/{gap}/renew", {"until": until(60)}), 409, "conflict")
 
 
 def test_a_document_that_is_there_answers_and_only_who_may_read_it_is_told(
@@ -515,9 +560,6 @@ def test_the_export_tells_what_was_passed_on(parts: Engine, base: KnowledgeBase,
 def test_knowledge_bases_that_are_deleted_take_their_gaps_along(
     parts: Engine, base: KnowledgeBase, mia: Caller, ria: Caller, admin: Caller
 ) -> None:
-    from ingestion.erasure import erase
-    from ingestion.models import Receipt
-
     refused(ria, LUNCH, base)
     questions_group()
     refused(ria, PARKING, base)

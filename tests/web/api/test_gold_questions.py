@@ -3,6 +3,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.db import connection
 
 from cairn.access.models import Role
 from cairn.access.services import knowledge_base_create
@@ -10,6 +11,7 @@ from cairn.library.models import Document, KnowledgeBase
 from ingestion.erasure import erase
 from retrieval.engine import Engine
 from retrieval.evaluation.gold import gold_questions
+from retrieval.evaluation.gold_rows import forget_document
 from tests.web.api.conftest import Caller, Response, assert_problem, caller_for, indexed
 
 ABSENT = "00000000-0000-0000-0000-000000000001"
@@ -58,6 +60,28 @@ def test_quotes_come_from_the_message_that_it_was_made_from(
     changed = mia.patch(f"/gold-questions/{made['id']}", {"relevant": [str(leave.id)], "kind": "typo"}).json()
     assert changed["relevant"] == made["relevant"]
     assert changed["kind"] == "typo"
+
+
+@asks
+def test_a_change_does_not_bring_back_words_of_what_is_erased_meanwhile(
+    mia: Caller, base: KnowledgeBase, leave: Document
+) -> None:
+    other = mia.upload(str(base.id), "other.md", b"Other words.").json()["document"]["id"]
+    made = add(mia, base, relevant=[str(leave.id), other], must_contain=["25 days"]).json()
+    found = []
+
+    def look(execute: Callable[..., Any], sql: str, *rest: Any) -> Any:
+        if found == [True]:  # it has been read
+            found.append(False)
+            forget_document(leave.id)
+            leave.delete()
+        found.extend([True] * (not found and sql.startswith('SELECT "evaluation_goldquestion"')))
+        return execute(sql, *rest)
+
+    with connection.execute_wrapper(look):
+        changed = mia.patch(f"/gold-questions/{made['id']}", {"question": "How many days?"})
+    assert changed.status_code == 200, changed.content
+    assert (changed.json()["question"], changed.json()["must_contain"]) == ("How many days?", [])
 
 
 @asks
