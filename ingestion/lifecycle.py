@@ -230,12 +230,14 @@ def activate(
     """The flip: from this commit on the new version answers. Returns one that does not answer (any more).
 
     A version that a newer one has overtaken ends as ready without answering. Raises GenerationChanged
-    unless `generation`, which has its points, still answers.
+    unless `generation`, which has its points, still answers; DocumentRejected(CANCELLED) as Lease.check().
     """
     with transaction.atomic():
         if generation and not still_answers(generation):
             raise GenerationChanged
         job = lease.locked()
+        if job.cancel_requested:  # since the last check; whoever asked was told that it ends
+            raise DocumentRejected(Rejection.CANCELLED, _CANCELLED)
         document = (
             Document.objects.select_for_update(of=("self",))
             .select_related("active_version")

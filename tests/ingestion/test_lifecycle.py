@@ -131,6 +131,15 @@ def test_a_cancelled_job_ends_at_its_next_check(job: Job) -> None:
     assert reread(job).stage == Stage.CANCELLED
 
 
+def test_a_job_cancelled_after_its_last_check_does_not_answer(job: Job) -> None:
+    lease = claimed(job)
+    Job.objects.update(cancel_requested=True)
+    with pytest.raises(DocumentRejected) as caught:
+        lifecycle.activate(lease, title="x")
+    assert caught.value.reason == Rejection.CANCELLED
+    assert reread(job).version.document.active_version is None
+
+
 def test_a_lease_or_a_pause_longer_than_can_be_was_written_by_a_wrong_clock(job: Job) -> None:
     claimed(job)
     Job.objects.update(lease_until=timezone.now() + timedelta(days=1))

@@ -15,6 +15,7 @@ from cairn.library.models import Chunk, Document, DocumentVersion, VersionState
 from cairn.settings import environment
 from ingestion import erasure, lifecycle, pipeline, sweeper
 from ingestion.cleanup import refresh_index
+from ingestion.jobs import job_cancel
 from ingestion.models import Job, Receipt, Stage
 from ingestion.pages import page_picture, picture_names
 from ingestion.points import embedding_text
@@ -240,6 +241,20 @@ def test_a_document_deleted_while_it_is_indexed_leaves_nothing(
     erasure.erase(receipts[0].id, index)
     assert not index.points
     assert not Document.objects.exists()
+
+
+def test_a_job_cancelled_in_its_last_step_leaves_nothing_to_be_found(
+    job: Job, index: FakeIndex, admin: Principal
+) -> None:
+    def cancel() -> None:
+        job_cancel(job=reread(job), principal=admin)
+
+    index.before_write = cancel
+    pipeline.run(job.id)
+    done = reread(job)
+    assert (done.stage, done.version.error_code) == (Stage.CANCELLED, "cancelled")
+    assert done.version.document.active_version is None
+    assert not index.points
 
 
 def test_erasing_removes_everything_and_says_so(job: Job, index: FakeIndex, admin: Principal) -> None:
