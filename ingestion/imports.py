@@ -16,7 +16,7 @@ from cairn.access.rules import documents_for, role_in, roles_in
 from cairn.access.scope import Principal
 from cairn.audit.services import record
 from cairn.errors import CairnError, Conflict, Forbidden
-from cairn.library.models import Document, DocumentVersion, KnowledgeBase
+from cairn.library.models import NESTED_AT_MOST, Document, DocumentVersion, KnowledgeBase
 from ingestion.lifecycle import cancel_all
 from ingestion.models import (
     ENDED,
@@ -99,17 +99,33 @@ def import_close(*, batch: Import, unchanged: int = 0) -> Import:
 
 
 def import_cancel(*, batch: Import, principal: Principal) -> Import:
-    """Takes no more files. Queued jobs end at once, running ones at their next check. Conflict if over."""
+    """Takes no more files. Queued jobs end at once, running ones at their next check, also those of files
+    that came in its mails and archives. Conflict if over."""
     require_import_editor(principal, batch)
     with transaction.atomic():
-        batch = Import.objects.select_for_update(of=("self",)).get(pk=batch.pk)
+        # Whoever unpacks holds its job while it refers to this row: with no_key neither waits for the other.
+        batch = Import.objects.select_for_update(of=("self",), no_key=True).get(pk=batch.pk)
         if summary(batch).over:
             raise Conflict("This import has already ended.")
         batch.cancelled_at = batch.closed_at = timezone.now()
         batch.save(update_fields=["cancelled_at", "closed_at"])
-        cancel_all(Job.objects.filter(items__batch=batch))
+        _cancel_jobs(batch)
         record("import.cancelled", actor=principal.actor, subject=f"import:{batch.id}")
     return batch
+
+
+def _cancel_jobs(batch: Import) -> None:
+    """From the outside in, so that nothing that is taken out meanwhile is missed: see `levels_in`.
+
+    A newer version of a file, which did not come in this import, keeps what came in it.
+    """
+    if batch.container_id:  # its next attempt would take the files out again
+        cancel_all(Job.objects.filter(version=batch.container_id))
+    cancel_all(Job.objects.filter(items__batch=batch))
+    came = batch.items.filter(outcome=Outcome.ACCEPTED, document__latest_version=F("job__version"))
+    for depth in range(1, NESTED_AT_MOST + 1):
+        inside = {f"version__document{'__parent' * depth}__in": came.values("document")}
+        cancel_all(Job.objects.filter(**inside))
 
 
 def require_import_editor(principal: Principal, batch: Import) -> None:

@@ -23,7 +23,7 @@ from cairn.library.rendition import Element, Rendition
 from cairn.settings import environment
 from ingestion import children, erasure, lifecycle, pipeline
 from ingestion.cleanup import refresh_stale
-from ingestion.imports import import_cancel, summary
+from ingestion.imports import ImportState, import_cancel, import_open, summary
 from ingestion.jobs import Retried, job_cancel, job_retry, jobs_retry
 from ingestion.models import LEASE, Import, Job, Lane, Outcome, Receipt, Stage
 from ingestion.parse import formats, reject
@@ -407,6 +407,52 @@ def test_cancelling_the_import_of_an_archive_stops_the_unpacking(
     job_retry(job=Job.objects.get(pk=job.pk), principal=admin)
     work()
     assert answering() == {"a": "The first.", "b": "The second."}
+
+
+def test_an_archive_whose_import_was_cancelled_is_not_unpacked_again(
+    pack: Pack, parsers: FakeContainers, index: FakeIndex, admin: Principal
+) -> None:
+    parsers.media_type = formats.ZIP
+    pack(a="The first.", b="The second.")
+    index.broken = True
+    work()
+    import_cancel(batch=Import.objects.get(), principal=admin)
+    index.broken = False
+    again()
+    assert container().status == "failed"
+    assert answering() == {}
+    counted = summary(Import.objects.get())
+    assert (counted.state, counted.cancelled) == (ImportState.CANCELLED, 2)
+
+
+@pytest.fixture
+def mailed(base: KnowledgeBase, index: FakeIndex, parsers: FakeContainers, admin: Principal) -> Import:
+    """An import of a mail that answers; what came in it, and in that, waits."""
+    batch = import_open(knowledge_base=base, label="mails", user=admin.user)
+    content = json.dumps({"a": "The first.", "b": json.dumps({"c": "The third."})}).encode()
+    document_submit(
+        knowledge_base=base, file=ContentFile(content), filename=BASE, principal=admin, batch=batch
+    )
+    for source in (BASE, f"{BASE}/b"):
+        pipeline.run(Job.objects.get(version__document__source_uri=source).id)
+    return batch
+
+
+def stages() -> dict[str, str]:
+    return dict(Job.objects.values_list("version__document__source_uri", "stage"))
+
+
+def test_cancelling_an_import_reaches_what_came_in_its_files(mailed: Import, admin: Principal) -> None:
+    import_cancel(batch=mailed, principal=admin)
+    ended = {BASE: Stage.READY, f"{BASE}/a": Stage.CANCELLED}
+    assert stages() == {**ended, f"{BASE}/b": Stage.READY, f"{BASE}/b/c": Stage.CANCELLED}
+
+
+def test_cancelling_an_import_leaves_what_came_in_a_newer_version(mailed: Import, admin: Principal) -> None:
+    pipeline.run(replaced(json.dumps({"a": "The newer."})).id)
+    import_cancel(batch=mailed, principal=admin)
+    work()
+    assert answering() == {"a": "The newer."}
 
 
 @pytest.mark.parametrize(("kind", "lane"), [(formats.EML, Lane.INTERACTIVE), (formats.ZIP, Lane.BULK)])
