@@ -97,7 +97,7 @@ def find_files(paths: Iterable[Path]) -> Found:
             _add_folder(found, path.resolve())
         elif path.is_file():
             name = readable_name(path.name)
-            found.roots.append(f"{name[: -len(path.suffix)]}/" if _is_archive(path) else name)
+            found.roots.append(_beginning(path, name) if _is_archive(path) else name)
             _add_file(found, path, name)
         else:
             raise InvalidInput(f"{path}: there is no such file or folder.")
@@ -118,10 +118,17 @@ def _add_folder(found: Found, folder: Path) -> None:
         for path in (Path(at, name) for name in sorted(names) if not is_hidden(name)):
             if path.is_file():
                 _add_file(found, path, _uri(folder, path))
+            elif path.is_symlink() and not path.exists():  # the disk that it leads to may only be away
+                found.unknown.append(_beginning(path, _uri(folder, path)))
 
 
 def _uri(folder: Path, path: Path) -> str:
     return readable_name(path.relative_to(folder.parent).as_posix())
+
+
+def _beginning(path: Path, source_uri: str) -> str:
+    """Of what comes out of this file; an archive is a folder of the same name."""
+    return f"{source_uri[: -len(path.suffix)] if _is_archive(path) else source_uri}/"
 
 
 def _is_archive(path: Path) -> bool:
@@ -136,7 +143,7 @@ def _add_file(found: Found, path: Path, source_uri: str) -> None:
         _add_archive(found, path, source_uri[: -len(path.suffix)])
     except DocumentRejected as rejection:
         found.rejected.append((source_uri, rejection))
-        found.unknown.append(f"{source_uri[: -len(path.suffix)]}/")
+        found.unknown.append(_beginning(path, source_uri))
 
 
 def _add_archive(found: Found, path: Path, folder: str) -> None:

@@ -217,6 +217,20 @@ def test_a_folder_that_has_become_empty_is_not_pruned(bring: Bring, folder: Path
     assert (codes(summary), summary.removed, len(present())) == ({"docs/": "empty_folder"}, 0, 3)
 
 
+def test_what_a_link_leads_to_has_not_vanished_when_it_is_away(
+    bring: Bring, folder: Path, worker: Worker, tmp_path: Path
+) -> None:
+    write(tmp_path / "share/manual.md", "manual")
+    (folder / "manual.md").symlink_to(tmp_path / "share/manual.md")
+    bring(folder, wait=True)
+    (tmp_path / "share").rename(tmp_path / "away")
+    summary = bring(folder, wait=True, prune=True)
+    assert (summary.unchanged, summary.removed) == (3, 0)
+    assert "docs/manual.md" in present()
+    (folder / "manual.md").unlink()
+    assert bring(folder, wait=True, prune=True).removed == 1
+
+
 def test_a_file_that_cannot_be_read_is_a_failure_and_has_not_vanished(
     bring: Bring, folder: Path, worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:

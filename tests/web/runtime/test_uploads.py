@@ -52,6 +52,15 @@ def test_hidden_files_are_counted_and_left_out(tmp_path: Path) -> None:
     assert found.hidden == 2
 
 
+def test_where_a_link_that_leads_nowhere_led_is_not_known(tmp_path: Path) -> None:
+    tree(tmp_path / "docs", "a.md")
+    for name in ("b.md", "more.zip"):
+        (tmp_path / "docs" / name).symlink_to(tmp_path / "away" / name)
+    found = find_files([tmp_path / "docs"])
+    assert [file.source_uri for file in found.files] == ["docs/a.md"]
+    assert found.unknown == ["docs/b.md/", "docs/more/"]
+
+
 def test_a_path_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="no such file"):
         find_files([tmp_path / "nothing"])
