@@ -49,6 +49,11 @@ def counts(caller: Caller, batch: str) -> dict[str, int]:
     return {name: count for name, count in found.items() if count}
 
 
+def a_minute_ago() -> None:
+    """As if the imports that there are had been opened then."""
+    Import.objects.update(created_at=timezone.now() - timedelta(minutes=1))
+
+
 def finish(name: str, stage: Stage = Stage.READY, code: str = "", chunks: int = 3) -> None:
     versions = DocumentVersion.objects.filter(document__source_key=name)
     state = VersionState.READY if stage == Stage.READY else VersionState.FAILED
@@ -61,6 +66,7 @@ def finish(name: str, stage: Stage = Stage.READY, code: str = "", chunks: int = 
 
 def test_an_import_shows_as_one_with_a_sum(mia: Caller, opened: Open, add: Any) -> None:
     batch = opened(files=6)
+    a_minute_ago()
     for number in range(5):
         shown = add(batch, f"{number}.txt", str(number).encode()).json()["job"]
         assert (shown["lane"], shown["import"]) == ("bulk", batch)
@@ -79,6 +85,25 @@ def test_an_import_shows_as_one_with_a_sum(mia: Caller, opened: Open, add: Any) 
         finish(f"{number}.txt")
     now = mia.get(f"/imports/{batch}").json()
     assert (now["state"], now["eta_s"]) == ("done", None)
+
+
+def test_what_failed_long_before_does_not_slow_an_import_down(
+    mia: Caller, base: KnowledgeBase, opened: Open, add: Any
+) -> None:
+    mia.upload(str(base.id), "old.txt", b"old")
+    finish("old.txt", Stage.FAILED, "no_text")
+    day = timedelta(days=1)
+    Job.objects.update(started_at=timezone.now() - day, updated_at=timezone.now() - day)
+    batch = opened(files=4)
+    a_minute_ago()
+    for name in ("old.txt", "a.txt", "b.txt", "c.txt"):
+        add(batch, name, name.removesuffix(".txt").encode())
+    finish("a.txt")
+    finish("b.txt")
+    now = mia.get(f"/imports/{batch}").json()
+    assert counts(mia, batch) == {"files": 4, "ready": 2, "failed": 1, "queued": 1}
+    assert now["rate"] == pytest.approx(1.0, abs=0.1)
+    assert now["eta_s"] == pytest.approx(1.0, abs=0.1)
 
 
 def test_a_sum_is_one_question_to_the_database(
