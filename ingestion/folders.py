@@ -36,7 +36,8 @@ class FolderFile:
 
 @dataclass(slots=True)
 class FolderWalk:
-    """Iterate it once; then the counts are complete. `unreadable` holds (source_uri, reason).
+    """Iterate it once; then the counts are complete. `unreadable` holds (source_uri, reason), `empty` the
+    folders in which there is nothing at all, as in the place of a disk that is away.
 
     Links are not followed, whether to files or to folders: who may write into the folder must not be
     able to show Cairn files that lie elsewhere.
@@ -46,6 +47,7 @@ class FolderWalk:
     links: int = 0
     hidden: int = 0
     unreadable: list[tuple[str, str]] = field(default_factory=list)
+    empty: list[str] = field(default_factory=list)
 
     def __iter__(self) -> Iterator[FolderFile]:
         yield from self._enter(str(self.root), None, self.root.name, 0)
@@ -70,6 +72,8 @@ class FolderWalk:
         except OSError as error:
             self._note(uri, error)
             return []
+        if not names:
+            self.empty.append(readable_name(uri))
         shown = [name for name in names if not is_hidden(name)]
         self.hidden += len(names) - len(shown)
         return shown

@@ -270,7 +270,8 @@ class _Look:
         self.learnt.clear()
 
     def _vanished(self, found: set[str], walk: FolderWalk, principal: Principal) -> str:
-        """What could not be looked into has not vanished; and an empty folder may be a disk that is away."""
+        """What could not be looked into has not vanished; and an empty folder, the whole one or one in it,
+        may be a disk that is away."""
         hidden_from_us = tuple(f"{uri}/" for uri, _ in walk.unreadable)
         unreadable = {uri for uri, _ in walk.unreadable}
         gone = [
@@ -281,9 +282,11 @@ class _Look:
         self.counts["vanished"] = len(gone)
         if gone and not found:
             return "The folder is empty. In case a disk is only away, nothing was removed."
-        if self.watch.prune:
-            self._remove(gone, principal)
-        return ""
+        if not self.watch.prune:
+            return ""
+        away = {uri: folder for folder in walk.empty for uri in gone if uri.startswith(f"{folder}/")}
+        self._remove([uri for uri in gone if uri not in away], principal)
+        return _emptied(sorted(set(away.values())))
 
     def _remove(self, gone: Iterable[str], principal: Principal) -> None:
         for uri in gone:
@@ -307,6 +310,16 @@ class _Look:
 def _latest_digest(base: KnowledgeBase, source_uri: str) -> str | None:
     rows = Document.objects.present().filter(knowledge_base=base, source_key=source_uri)
     return rows.values_list("latest_version__sha256", flat=True).first()
+
+
+def _emptied(folders: list[str]) -> str:
+    if not folders:
+        return ""
+    named = ", ".join(folders[:_NAMED]) + (", …" if len(folders) > _NAMED else "")
+    return (
+        f"Empty: {named}. In case a disk is only away, nothing that came from there was removed. "
+        "If it is gone for good, delete the empty folder."
+    )
 
 
 def _in_words(unreadable: list[tuple[str, str]]) -> str:

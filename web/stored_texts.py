@@ -91,6 +91,9 @@ STORED: Final[tuple[str, ...]] = (
     _("A conversation needs a title."),
     _("The folder could not be looked at. The server's log says why."),
     _("The folder is empty. In case a disk is only away, nothing was removed."),
+    _(
+        "Empty: {folders}. In case a disk is only away, nothing that came from there was removed. If it is gone for good, delete the empty folder."
+    ),
     _("Who set this up is no admin any more. Another admin has to save it again."),
     _("No folder of this machine may be watched: WATCH_ROOTS is not set."),
     _("The path of a folder to watch begins with “/”."),

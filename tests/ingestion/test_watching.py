@@ -1,6 +1,7 @@
 """Folders that are looked at again and again."""
 
 import os
+import shutil
 import time
 from collections.abc import Callable
 from datetime import timedelta
@@ -129,6 +130,24 @@ def test_an_empty_folder_removes_nothing(looked: Looked, drive: Path, watch: Wat
     assert looked() == {"vanished": 2}
     assert "nothing was removed" in watch.error
     assert len(present()) == 2
+
+
+def test_an_empty_folder_in_the_folder_removes_nothing_from_there(
+    looked: Looked, drive: Path, watch: Watch
+) -> None:
+    """The disk that belongs there may only be away."""
+    write(drive / "b/deep/d.md", "d")
+    write(drive / "other.md", "other")
+    looked()
+    shutil.move(drive / "b", drive.parent / "away")
+    (drive / "b").mkdir()
+    (drive / "other.md").unlink()
+    assert looked() == {"files": 1, "unchanged": 1, "vanished": 3, "removed": 1}
+    assert watch.error.startswith("Empty: drive/b. In case a disk is only away, nothing")
+    assert present() == {"drive/a.md", "drive/b/c.md", "drive/b/deep/d.md"}
+    (drive / "b").rmdir()
+    assert looked() == {"files": 1, "unchanged": 1, "vanished": 2, "removed": 2}
+    assert watch.error == ""
 
 
 def test_a_folder_that_is_away_removes_nothing_and_says_so(looked: Looked, drive: Path, watch: Watch) -> None:

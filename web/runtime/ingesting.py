@@ -221,14 +221,15 @@ def _vanished(
     if not prune:
         summary.vanished += gone
         return
-    for root in found.roots:
-        below = [uri for uri in gone if _is_below(uri, [root])]
-        if any(_is_below(uri, [root]) for uri in present):
-            _remove_all(api, batch, [known[uri]["document"] for uri in below])
-            summary.removed += len(below)
-        elif below:  # a disk may only be away
-            message = f"Nothing is left there, so the {len(below)} documents from it were not removed."
-            summary.failed.append(Failure(root, "empty_folder", message))
+    # A disk may only be away.
+    empty = [root for root in found.roots if not any(_is_below(uri, [root]) for uri in present)]
+    for folder in (*empty, *(each for each in found.empty if not _is_below(each, empty))):
+        if below := sum(_is_below(uri, [folder]) for uri in gone):
+            message = f"Nothing is left there, so the {below} documents from it were not removed."
+            summary.failed.append(Failure(folder, "empty_folder", message))
+    removed = [uri for uri in gone if not _is_below(uri, (*empty, *found.empty))]
+    _remove_all(api, batch, [known[uri]["document"] for uri in removed])
+    summary.removed += len(removed)
 
 
 def _remove_all(api: Api, batch: Batch, documents: Iterable[str]) -> None:

@@ -78,7 +78,8 @@ class Found:
     """`hidden` counts names that begin with a dot, left out; `rejected` pairs source_uri and reason.
 
     `roots` is what the sources of each folder, archive or file begin with. What begins with one of
-    `unknown` could not be looked into, so nobody can say that something there has vanished.
+    `unknown` could not be looked into, so nobody can say that something there has vanished. In `empty`
+    folders there is nothing at all, as in the place of a disk that is away.
     """
 
     files: list[LocalFile] = field(default_factory=list)
@@ -87,6 +88,7 @@ class Found:
     unreadable: list[tuple[str, OSError]] = field(default_factory=list)
     roots: list[str] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
+    empty: list[str] = field(default_factory=list)
 
 
 def find_files(paths: Iterable[Path]) -> Found:
@@ -113,6 +115,8 @@ def _add_folder(found: Found, folder: Path) -> None:
 
     found.roots.append(f"{readable_name(folder.name)}/")
     for at, folders, names in os.walk(folder, onerror=unreadable):
+        if not folders and not names:
+            found.empty.append(f"{_uri(folder, Path(at))}/")
         found.hidden += sum(map(is_hidden, (*folders, *names)))
         folders[:] = sorted(name for name in folders if not is_hidden(name))
         for path in (Path(at, name) for name in sorted(names) if not is_hidden(name)):

@@ -217,6 +217,18 @@ def test_a_folder_that_has_become_empty_is_not_pruned(bring: Bring, folder: Path
     assert (codes(summary), summary.removed, len(present())) == ({"docs/": "empty_folder"}, 0, 3)
 
 
+def test_what_was_in_an_empty_folder_is_not_pruned(bring: Bring, folder: Path, worker: Worker) -> None:
+    """The disk that belongs there may only be away."""
+    bring(folder, wait=True)
+    (folder / "a.md").unlink()
+    (folder / "deep/c.md").unlink()
+    summary = bring(folder, wait=True, prune=True)
+    assert (codes(summary), summary.removed) == ({"docs/deep/": "empty_folder"}, 1)
+    assert present() == {"docs/b.md", "docs/deep/c.md"}
+    (folder / "deep").rmdir()
+    assert bring(folder, wait=True, prune=True).removed == 1
+
+
 def test_what_a_link_leads_to_has_not_vanished_when_it_is_away(
     bring: Bring, folder: Path, worker: Worker, tmp_path: Path
 ) -> None:
