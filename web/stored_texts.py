@@ -187,5 +187,7 @@ STORED: Final[tuple[str, ...]] = (
     _("{count} embedded objects were not read."),
     _("1 line was not read."),
     _("{count} lines were not read."),
+    _("1 calendar event was not read."),
+    _("{count} calendar events were not read."),
     _("Something went wrong"),
 )

@@ -3,7 +3,7 @@
 import base64
 import binascii
 import mimetypes
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from email.errors import MessageError
 from email.generator import BytesGenerator
 from email.header import decode_header
@@ -25,6 +25,7 @@ _ENVELOPES: Final = frozenset(("multipart/encrypted", "application/pkcs7-mime", 
 _SIGNATURES: Final = frozenset(
     ("application/pgp-signature", "application/pkcs7-signature", "application/x-pkcs7-signature")
 )
+_CALENDAR: Final = "text/calendar"
 _UNREAD: Final = {
     "message/delivery-status": LeftOut("delivery report"),
     "message/external-body": LeftOut("outside attachment"),
@@ -112,7 +113,7 @@ def _parts(part: Part) -> Iterator[Found]:
     elif kind == "message/rfc822" or not part.is_multipart():
         yield _body(part, kind) if _is_body(part, kind) else _attachment(part, kind)
     elif kind == "multipart/alternative":
-        yield from _best([list(_parts(other)) for other in _inner(part)])
+        yield from _alternative(_inner(part))
     else:
         for other in _inner(part):
             yield from _parts(other)
@@ -125,9 +126,13 @@ def _inner(part: Part) -> list[Part]:
 
 def _is_body(part: Part, kind: str) -> bool:
     """A multipart that falls into no parts, for want of a boundary, is text."""
-    if _disposition(part) == "attachment" or _filename(part):
+    if _is_attached(part):
         return False
     return kind in ("text/plain", "text/html", "text/enriched") or kind.startswith("multipart/")
+
+
+def _is_attached(part: Part) -> bool:
+    return _disposition(part) == "attachment" or bool(_filename(part))
 
 
 def _is_inline_picture(part: Part, kind: str) -> bool:
@@ -151,6 +156,29 @@ def _body(part: Part, kind: str) -> Body:
 def _bytes(part: Part) -> bytes:
     content = part.get_payload(decode=True)
     return content if isinstance(content, bytes) else b""
+
+
+def _alternative(parts: Sequence[Part]) -> Iterator[Found]:
+    """The best, and what only another has: some programs put attachments beside the texts, not around."""
+    attached = [(part, _is_attached(part) and _is_single(part)) for part in parts]
+    alternatives = [(part, list(_parts(part))) for part, is_attached in attached if not is_attached]
+    best = _best([found for _, found in alternatives])
+    yield from best
+    files = [one for one in best if isinstance(one, Attachment)]
+    kept, names = {id(one) for one in files}, {one.name for one in files}
+    for part, found in alternatives:
+        others = [one for one in found if isinstance(one, Attachment) and id(one) not in kept]
+        if part.get_content_type() == _CALENDAR:
+            yield from (LeftOut("calendar event") for _ in others)
+        elif not _is_single(part):  # one by itself is the text in another form, such as AMP
+            yield from (one for one in others if one.name not in names)
+    for part, is_attached in attached:
+        if is_attached:
+            yield from _parts(part)
+
+
+def _is_single(part: Part) -> bool:
+    return part.get_content_type() == "message/rfc822" or not part.is_multipart()
 
 
 def _best(alternatives: list[list[Found]]) -> list[Found]:

@@ -390,6 +390,33 @@ def test_a_picture_in_an_alternative_is_told_of(mailed: Mailed) -> None:
     assert (own(read), read.report.warnings) == (["Rich words."], ("1 picture was not read.",))
 
 
+def test_a_file_beside_alternatives_is_an_attachment(mailed: Mailed) -> None:
+    named = 'Content-Type: application/pdf; name="b.pdf"\n\nx'
+    mail = mailed(multipart("alternative", PLAIN, PAGE, attachment("a.pdf"), named))
+    assert mail.parsed.parts == ("a.pdf", "b.pdf")
+    assert mail.part(0).strip() == b"x"
+    assert [element.text for element in parsed(mail).elements[1:]] == ["Rich", "A | B\n1 | 2"]
+
+
+def test_a_file_beside_the_poorer_text_is_kept_once(mailed: Mailed) -> None:
+    def mixed(boundary: str, *parts: str) -> str:
+        return multipart("mixed", *parts).replace('"b"', f'"{boundary}"').replace("--b", f"--{boundary}")
+
+    plain = mixed("c", PLAIN, attachment("a.pdf"), attachment("b.pdf"))
+    mail = mailed(multipart("alternative", plain, mixed("d", PAGE, attachment("a.pdf"))))
+    assert mail.parsed.parts == ("a.pdf", "b.pdf")
+    assert "Plain words." not in own(parsed(mail))
+
+
+def test_an_invitation_beside_the_text_is_told_of(mailed: Mailed) -> None:
+    event = "Content-Type: text/calendar; method=REQUEST\n\nBEGIN:VCALENDAR\nEND:VCALENDAR\n"
+    amp = "Content-Type: text/x-amp-html\n\n<html amp4email>Rich</html>\n"
+    read = mailed(multipart("alternative", PLAIN, amp, PAGE, event)).parsed
+    assert (read.parts, read.rendition.report.warnings) == ((), ("1 calendar event was not read.",))
+    alone = mailed(multipart("alternative", event)).parsed
+    assert (len(alone.parts), alone.rendition.report.warnings) == (1, ())
+
+
 def test_attachments_beyond_the_limit_are_told_of(mailed: Mailed) -> None:
     mail = mailed(multipart("mixed", PLAIN, *(attachment(f"{n}.txt") for n in range(MOST_ATTACHMENTS + 3))))
     assert len(list(mail.parsed.parts)) == MOST_ATTACHMENTS
