@@ -16,6 +16,8 @@ from ingestion.parse.rows import Full, RowWriter
 from ingestion.parse.text import decode
 
 _DELIMITERS: Final = ",;\t|~^"
+_END: Final = re.escape(_DELIMITERS) + r"\n"
+_QUOTED: Final = re.compile(rf'(?<![^{_END}])"(?:[^"]|"")*+"(?=[{_END}]|\Z)')
 _NAMED: Final = re.compile(r"sep=(.)\n", re.IGNORECASE)  # spreadsheet programs write and read this first line
 _SAMPLE_LINES: Final = 20
 _SAMPLE_CHARACTERS: Final = 20_000
@@ -23,9 +25,19 @@ _LONGEST_FIELD: Final = 1_000_000
 
 
 def parse(path: Path, limits: Limits) -> Rendition:
+    return _parsed(decode(path.read_bytes()), "", limits)
+
+
+def parse_tabs(path: Path, limits: Limits) -> Rendition:
+    """Where there is none, the name is wrong."""
     text = decode(path.read_bytes())
+    return _parsed(text, "\t" if "\t" in text else "", limits)
+
+
+def _parsed(text: str, delimiter: str, limits: Limits) -> Rendition:
+    """Finds out which delimiter it is if none is given."""
     builder = RenditionBuilder(limits)
-    warnings = _write(text, builder)
+    warnings = _write(_rows(text, delimiter), builder)
     if warnings and builder.is_empty:
         raise reject.too_large(limits.characters)
     return builder.build(
@@ -33,11 +45,11 @@ def parse(path: Path, limits: Limits) -> Rendition:
     )
 
 
-def _write(text: str, builder: RenditionBuilder) -> list[str]:
+def _write(rows: Iterator[Row], builder: RenditionBuilder) -> list[str]:
     reader = Reader(side_by_side=False)
     writer = RowWriter(builder, _as_written)
     try:
-        for band in bands(_rows(text)):
+        for band in bands(rows):
             writer.write(reader.parts(band))
     except Full as full:
         return [f"The file holds too much text: row {full.row + 1:,} and all rows after it were left out."]
@@ -48,13 +60,11 @@ def _as_written(row: int, column: int, value: Value) -> str:  # noqa: ARG001 a s
     return str(value)
 
 
-def _rows(text: str) -> Iterator[Row]:
+def _rows(text: str, delimiter: str) -> Iterator[Row]:
     """Numbered as a spreadsheet program does, in which a cell may hold several lines."""
     if named := _NAMED.match(text):
         delimiter, text = named[1], text[named.end() :]
-    else:
-        delimiter = _delimiter(text[:_SAMPLE_CHARACTERS].split("\n")[:_SAMPLE_LINES])
-    for number, record in enumerate(_records(text.split("\n"), delimiter)):
+    for number, record in enumerate(_records(text.split("\n"), delimiter or _delimiter(_sample(text)))):
         cells = {column: kept for column, cell in enumerate(record) if (kept := " ".join(cell.split()))}
         if cells:
             yield Row(number, cells)
@@ -69,12 +79,27 @@ def _records(lines: Sequence[str], delimiter: str) -> list[list[str]]:
         return [line.split(delimiter) for line in lines]
 
 
+def _sample(text: str) -> list[str]:
+    """Whole lines, in which a quoted cell is a word: what stands in it cuts nothing."""
+    lines = _QUOTED.sub("quoted", text[:_SAMPLE_CHARACTERS]).split("\n")
+    whole = lines[:-1] if len(text) > _SAMPLE_CHARACTERS and len(lines) > 1 else lines
+    return [line for line in whole[:_SAMPLE_LINES] if line.strip()]
+
+
 def _delimiter(sample: Sequence[str]) -> str:
-    """The one that cuts most lines into the same number of cells, and many of them."""
+    """The one that cuts all lines into the same number of cells, else the most lines, and into many.
 
-    def score(delimiter: str) -> float:
-        widths = Counter(len(row) for row in csv.reader(sample, delimiter=delimiter) if row)
-        width, lines = widths.most_common(1)[0] if widths else (1, 0)
-        return (width - 1) * lines / max(1, widths.total())
+    The comma comes last, since it may be that of decimals; but no number has two of them.
+    """
+    widths = {delimiter: [line.count(delimiter) + 1 for line in sample] for delimiter in _DELIMITERS}
+    even = {one: found[0] for one, found in widths.items() if len(set(found)) == 1 and found[0] > 1}
+    comma = even.pop(",", 0)
+    best = max(even, key=even.__getitem__, default="")
+    if best and comma <= even[best] + 1:
+        return best
+    return "," if comma else max(_DELIMITERS, key=lambda delimiter: _score(widths[delimiter]))
 
-    return max(_DELIMITERS, key=score)
+
+def _score(widths: Sequence[int]) -> float:
+    width, lines = Counter(widths).most_common(1)[0] if widths else (1, 0)
+    return (width - 1) * lines / max(1, len(widths))

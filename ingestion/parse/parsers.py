@@ -57,7 +57,7 @@ PARSERS: Final[dict[str, Parser]] = {
     formats.XLS: sheets.parse,
     formats.ODS: sheets.parse,
     formats.CSV: delimited.parse,
-    formats.TSV: delimited.parse,
+    formats.TSV: delimited.parse_tabs,
     formats.PLAIN: plain.parse,
     formats.EML: mail.parse,
     formats.MSG: outlook.parse,

@@ -6,6 +6,7 @@ from cairn.errors import DocumentRejected, Rejection
 from cairn.library.rendition import Rendition
 from ingestion.parse import delimited
 from ingestion.parse.limits import Limits
+from ingestion.parse.sandbox import ParserPool
 
 
 def read(folder: Path, content: str | bytes) -> Rendition:
@@ -20,6 +21,49 @@ def test_the_delimiter_is_found(tmp_path: Path, delimiter: str) -> None:
     text = "\n".join(delimiter.join(f'"{cell}"' for cell in row) for row in rows)
     table = read(tmp_path, text).elements[0]
     assert (table.text, table.header_rows) == ("name | size, in m\na | 1\nb | 2", 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("Time;X;Y\n0,1;1,2;3,4\n0,2;1,3;3,5\n0,3;1,4;3,6\n", "Time | X | Y\n0,1 | 1,2 | 3,4"),
+        ("0,1;1,2\n0,2;1,3\n", "0,1 | 1,2\n0,2 | 1,3"),
+        ("Who;Paid\nKoch, Eva;1,5\nRoth, Jan;2,5\n", "Who | Paid\nKoch, Eva | 1,5"),
+        ('"a, b";"c, d, e"\n"f, g";"h, ""i"", j"\n', 'a, b | c, d, e\nf, g | h, "i", j'),
+    ],
+)
+def test_decimal_commas_do_not_cut(tmp_path: Path, text: str, shown: str) -> None:
+    assert read(tmp_path, text).elements[0].text.startswith(shown)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ('n,"x; y"\n1,"a; b"\n2,"c; d"\n', "n | x; y\n1 | a; b"),
+        ("a,x|y,1,2\nb,x|z,3,4\n", "a | x|y | 1 | 2"),
+        ('n,remark\n1,"one\ntwo; three"\n', "n | remark\n1 | one two; three"),
+    ],
+)
+def test_what_stands_in_cells_that_commas_cut_does_not(tmp_path: Path, text: str, shown: str) -> None:
+    assert read(tmp_path, text).elements[0].text.startswith(shown)
+
+
+def test_a_row_that_ends_beyond_the_sample_says_nothing(tmp_path: Path) -> None:
+    rows = [f"{number},{'1' * 3_000};{number},5" for number in range(9)]
+    assert read(tmp_path, "\n".join(rows)).elements[0].text.split("\n")[0].endswith("1 | 0,5")
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("Roth, Jan\tTime\nKoch, Eva\n0,1\t1,2\n", "Roth, Jan | Time\nKoch, Eva\n0,1 | 1,2"),
+        ("a;b\n1,2;3\n", "a | b\n1,2 | 3"),
+    ],
+)
+def test_tabs_cut_where_the_name_says_so(pool: ParserPool, tmp_path: Path, text: str, shown: str) -> None:
+    path = tmp_path / "upload"
+    path.write_text(text)
+    assert pool.parse(path, "table.tsv", limits=Limits()).rendition.elements[0].text == shown
 
 
 def test_ragged_rows_and_line_breaks_in_cells(tmp_path: Path) -> None:
