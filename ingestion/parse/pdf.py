@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Final
 
 import pypdfium2
-from pypdfium2.raw import FPDF_ERR_PASSWORD
+from pypdfium2.raw import FLAT_NORMALDISPLAY, FLATTEN_SUCCESS, FPDF_ERR_PASSWORD, FPDFPage_Flatten
 
 from cairn.errors import DocumentRejected
 from cairn.library.rendition import Rendition, Report
@@ -63,6 +64,8 @@ def open_document(path: Path) -> pypdfium2.PdfDocument:
         if error.err_code == FPDF_ERR_PASSWORD:
             raise reject.protected(_KIND) from error
         raise reject.damaged(_KIND) from error
+    with suppress(pypdfium2.PdfiumError):  # a broken form has a text around it
+        document.init_forms()
     if not len(document):
         raise reject.damaged(_KIND)
     return document
@@ -82,7 +85,7 @@ def _pages(document: pypdfium2.PdfDocument, found: Scans, limits: Limits) -> Ite
 
 def _page(document: pypdfium2.PdfDocument, number: int, found: Scans) -> Page:
     try:
-        page = document[number - 1]
+        page = _filled_in(document, number - 1)
     except pypdfium2.PdfiumError:
         return Page(1, 1, ())
     try:
@@ -91,6 +94,18 @@ def _page(document: pypdfium2.PdfDocument, number: int, found: Scans) -> Page:
         return Page(1, 1, ())
     finally:
         page.close()
+
+
+def _filled_in(document: pypdfium2.PdfDocument, index: int) -> pypdfium2.PdfPage:
+    """What stands in the fields of a form is no text of the page until it is drawn on it."""
+    page = document[index]
+    if document.formenv is None:
+        return page
+    page.set_cropbox(*page.get_bbox())  # PDFium would take a size that is told for all pages for none
+    if FPDFPage_Flatten(page, FLAT_NORMALDISPLAY) != FLATTEN_SUCCESS:
+        return page
+    page.close()
+    return document[index]
 
 
 def _text_or_scan(page: pypdfium2.PdfPage, number: int, found: Scans) -> Page:

@@ -8,7 +8,7 @@ from fpdf.enums import AccessPermission
 
 from cairn.errors import DocumentRejected, Rejection
 from cairn.library.rendition import Rendition
-from ingestion.parse import pdf
+from ingestion.parse import pdf, pictures
 from ingestion.parse.limits import Limits
 
 Build = Callable[[FPDF], object]
@@ -124,6 +124,43 @@ def test_bullets_are_items(read: Callable[[Build], Rendition]) -> None:
         ("ListItem", "first thing to do"),
         ("ListItem", "second thing"),
     ]
+
+
+def form(path: Path, *, value: str = "Ada Byron", drawn: bool = True) -> Path:
+    """With a text field whose value stands in the field alone; where it is not drawn, viewers draw it."""
+    font = "<</Font<</F 7 0 R>>>>"
+    shown = f"/Tx BMC q BT /F 12 Tf 2 4 Td ({value}) Tj ET Q EMC"
+    page = "BT /F 12 Tf 50 304 Td (Applicant:) Tj ET"
+    shape = "/AP<</N 6 0 R>>" if drawn else ""
+    box = f"<</Type/XObject/Subtype/Form/BBox[0 0 110 20]/Resources{font}/Length {len(shown)}>>"
+    needed = "" if drawn else "/NeedAppearances true"
+    objects = (
+        f"<</Type/Catalog/Pages 2 0 R/AcroForm<</Fields[5 0 R]/DA(/F 12 Tf 0 g)/DR{font}{needed}>>>>",
+        "<</Type/Pages/Kids[3 0 R]/Count 1/MediaBox[0 0 300 400]>>",
+        f"<</Type/Page/Parent 2 0 R/Resources{font}/Contents 4 0 R/Annots[5 0 R]>>",
+        f"<</Length {len(page)}>>stream\n{page}\nendstream",
+        f"<</Subtype/Widget/FT/Tx/T(name)/V({value})/F 4/Rect[120 300 230 320]/DA(/F 12 Tf 0 g){shape}>>",
+        f"{box}stream\n{shown}\nendstream",
+        "<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>",
+    )
+    body = "\n".join(f"{number} 0 obj\n{one}\nendobj" for number, one in enumerate(objects, 1))
+    path.write_text(f"%PDF-1.7\n{body}\ntrailer<</Root 1 0 R>>\n%%EOF")
+    return path
+
+
+@pytest.mark.parametrize("drawn", [True, False])
+def test_what_is_filled_in_is_read_where_it_stands(tmp_path: Path, *, drawn: bool) -> None:
+    (element,) = pdf.parse(form(tmp_path / "a.pdf", drawn=drawn), Limits()).elements
+    assert element.text == "Applicant: Ada Byron"
+    ((left, top, right, bottom),) = element.boxes
+    assert (left, right) == (pytest.approx(50 / 300, abs=0.01), pytest.approx(176 / 300, abs=0.03))
+    assert (top, bottom) == (pytest.approx(84 / 400, abs=0.02), pytest.approx(98 / 400, abs=0.02))
+
+
+@pytest.mark.parametrize("drawn", [True, False])
+def test_a_pages_picture_shows_what_is_filled_in(tmp_path: Path, *, drawn: bool) -> None:
+    filled = pictures.render(form(tmp_path / "a.pdf", drawn=drawn), 1, 300)
+    assert filled != pictures.render(form(tmp_path / "b.pdf", drawn=drawn, value=" "), 1, 300)
 
 
 def test_heads_and_feet_that_repeat_are_dropped(tmp_path: Path) -> None:
