@@ -18,7 +18,10 @@ _GONE: Final = (
 )
 _TRANSPARENT: Final = (
     *map(qn, ("w:ins", "w:moveTo", "w:smartTag", "w:customXml", "w:fldSimple", "w:sdtContent", "w:sdt")),
+    *map(qn, ("w:bdo", "w:dir", "w:ruby", "w:rubyBase")),
 )
+_PROPERTIES: Final = tuple(map(qn, ("w:sdtPr", "w:sdtEndPr", "w:smartTagPr", "w:rubyPr", "w:rPr")))
+_RUN: Final = qn("w:r")
 _BLOCKS: Final = frozenset((qn("w:p"), qn("w:tbl")))
 _FORMULA: Final = "{http://schemas.openxmlformats.org/officeDocument/2006/math}oMath"
 _FORMULA_TEXT: Final = "{http://schemas.openxmlformats.org/officeDocument/2006/math}t"
@@ -42,6 +45,8 @@ def unfold(document: Document) -> tuple[str, ...]:
     unread = _unread(document)
     for node in list(body.iter(*_TRANSPARENT)):
         _unwrap(node)
+    for run in [one for one in body.iter(_RUN) if one.getparent().tag == _RUN]:
+        _unwrap(run)  # the base of a ruby is a run within a run
     for box in list(body.iter(qn("w:txbxContent"))):
         _lift(box)
     for formula in list(body.iter(_FORMULA)):
@@ -86,11 +91,10 @@ def _unread(document: Document) -> tuple[str, ...]:
 
 
 def _unwrap(node: Node) -> None:
-    """Its children take its place; properties of a content control are none of the text's."""
+    """Its children take its place; its properties are none of theirs."""
     parent = node.getparent()
     place = parent.index(node)
-    kept = [child for child in node if child.tag not in (qn("w:sdtPr"), qn("w:sdtEndPr"), qn("w:smartTagPr"))]
-    parent[place : place + 1] = kept
+    parent[place : place + 1] = [child for child in node if child.tag not in _PROPERTIES]
 
 
 def _lift(box: Node) -> None:

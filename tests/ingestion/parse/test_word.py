@@ -109,6 +109,23 @@ def test_nothing_is_lost_in_wrappings(read: Read, letter: bytes) -> None:
     ]
 
 
+def test_readings_go_and_what_they_stand_above_stays(read: Read, letter: bytes) -> None:
+    run = "<w:r><w:rPr><w:b/></w:rPr><w:t>{}</w:t></w:r>"
+    ruby = (
+        f"<w:ruby><w:rubyPr/><w:rt>{run.format('とうきょう')}</w:rt>"
+        f"<w:rubyBase>{run.format('東京')}</w:rubyBase></w:ruby>"
+    )
+    body = f"<w:p><w:r><w:t>from </w:t>{ruby}<w:t> to </w:t></w:r>{run.format('Kyoto')}</w:p>"
+    assert texts(read(with_body(letter, body), "a.docx")) == ["from 東京 to Kyoto"]
+
+
+@pytest.mark.parametrize("tag", ["bdo", "dir"])
+def test_text_that_runs_the_other_way_is_read(read: Read, letter: bytes, tag: str) -> None:
+    turned = f'<w:{tag} w:val="rtl"><w:r><w:t>שלום</w:t></w:r></w:{tag}>'
+    body = f"<w:p><w:r><w:t>Say </w:t></w:r>{turned}</w:p>"
+    assert texts(read(with_body(letter, body), "a.docx")) == ["Say שלום"]
+
+
 def test_notes_follow_what_they_belong_to(read: Read, letter: bytes) -> None:
     note = f'<w:footnote w:id="7">{paragraph("Working days.")}</w:footnote>'
     notes = f'<w:footnotes xmlns:w="{WORD}">{note}</w:footnotes>'
