@@ -5,7 +5,8 @@ def not_read(count: int, what: str) -> tuple[str, ...]:
     """`what` in the singular; none for a count of zero."""
     if not count:
         return ()
-    return (f"1 {what} was not read.",) if count == 1 else (f"{count:,} {what}s were not read.",)
+    plural = f"{what}es" if what.endswith("x") else f"{what}s"
+    return (f"1 {what} was not read.",) if count == 1 else (f"{count:,} {plural} were not read.",)
 
 
 def hidden(count: int) -> tuple[str, ...]:

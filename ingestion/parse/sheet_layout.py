@@ -4,6 +4,7 @@ A few cells that lie far apart make a reader set aside memory for all between th
 measured before the sheet is read.
 """
 
+import posixpath
 import re
 import zipfile
 from collections.abc import Iterator, Sequence
@@ -25,6 +26,8 @@ _WORKBOOK: Final = "xl/workbook.xml"
 _RELATIONS: Final = "xl/_rels/workbook.xml.rels"
 _STYLES: Final = "xl/styles.xml"
 _PROPERTIES: Final = "docProps/core.xml"
+
+_BESIDE: Final = ("comments", "drawing")
 
 _ROOT: Final = re.compile(rb"<(\w{1,20}:)?worksheet\b")
 _BOUND: Final = re.compile(rb'\b(?:min|max)=["\'](\d{1,6})["\']')
@@ -74,6 +77,8 @@ class SheetLayout:
     hidden_columns: int = 0
     errors: int = 0
     uncomputed: int = 0
+    comments: int = 0
+    text_boxes: int = 0
     formats: dict[int, dict[int, NumberFormat]] = field(default_factory=dict)
 
     def format_of(self, row: int, column: int) -> NumberFormat | None:
@@ -100,7 +105,22 @@ class Layouts:
                     scan.read(block)
         except _DAMAGE:
             return SheetLayout()
-        return scan.finished()
+        layout = scan.finished()
+        for kind, root in self._beside(self._members[sheet]):
+            if kind == "comments":
+                layout.comments += len(_all(root, "comment"))
+            elif kind == "drawing":
+                layout.text_boxes += sum(1 for shape in _all(root, "sp") if _all(shape, "t"))
+        return layout
+
+    def _beside(self, member: str) -> Iterator[tuple[str, etree._Element]]:
+        """What belongs to a sheet but stands in parts of its own, by kind."""
+        folder, name = posixpath.split(member)
+        for one in _all(self._root(f"{folder}/_rels/{name}.rels"), "Relationship"):
+            kind = posixpath.basename(one.get("Type") or "")
+            if kind in _BESIDE:
+                target = posixpath.normpath(posixpath.join("/", folder, one.get("Target") or ""))
+                yield kind, self._root(target[1:])
 
     def _root(self, member: str) -> etree._Element:
         parser = etree.XMLParser(resolve_entities=False, no_network=True)

@@ -25,6 +25,7 @@ from ingestion.parse import archive, reject
 from ingestion.parse.build import RenditionBuilder
 from ingestion.parse.grid import Reader, Row, Value, bands
 from ingestion.parse.limits import Limits
+from ingestion.parse.notes import not_read
 from ingestion.parse.number_formats import shown
 from ingestion.parse.rows import Full, RowWriter
 from ingestion.parse.sheet_layout import Layouts, SheetLayout
@@ -71,6 +72,7 @@ class _Workbook:
         self._builder = RenditionBuilder(limits)
         self._warnings: list[str] = []
         self._cut: list[str] = []
+        self._comments = self._text_boxes = 0
 
     def read(self) -> Rendition:
         for name in self._visible():
@@ -82,7 +84,8 @@ class _Workbook:
                     "and all that comes after it were left out."
                 )
                 break
-        warnings = (*self._cut, *self._warnings)
+        unread = (*not_read(self._comments, "comment"), *not_read(self._text_boxes, "text box"))
+        warnings = (*self._cut, *self._warnings, *unread)
         if self._builder.is_empty and self._cut:
             raise DocumentRejected(Rejection.TOO_LARGE, self._cut[0])
         if self._builder.is_empty and warnings:
@@ -106,6 +109,8 @@ class _Workbook:
             )
             return
         self._warnings.extend(_remarks(name, layout))
+        self._comments += layout.comments
+        self._text_boxes += layout.text_boxes
         sheet = self._workbook.get_sheet_by_name(name)
         if sheet.start is not None:
             self._write(sheet, layout)

@@ -1,11 +1,13 @@
 """Workbooks as people see them, with the cells that each line comes from."""
 
+import io
 from collections.abc import Callable
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+import xlsxwriter
 
 from cairn.errors import DocumentRejected, Rejection
 from cairn.library.rendition import Element, Rendition
@@ -236,6 +238,22 @@ def ended(read: Read, content: bytes) -> str:
     except DocumentRejected as error:
         return error.reason
     return "ready"
+
+
+def test_comments_and_text_boxes_are_told_of(read: Read) -> None:
+    stream = io.BytesIO()
+    made = xlsxwriter.Workbook(stream, {"in_memory": True})
+    for name, boxes in (("Rates", 2), ("More", 0)):
+        sheet = made.add_worksheet(name)
+        sheet.write_row(0, 0, RATES[0])
+        sheet.write_comment("B1", "Until June.")
+        for place in range(boxes):
+            sheet.insert_textbox(5 + place, 5, "Without tax.")
+    made.close()
+    assert read(stream.getvalue()).report.warnings == (
+        "2 comments were not read.",
+        "2 text boxes were not read.",
+    )
 
 
 def test_open_document_sheets_are_read_alike(read: Read) -> None:
