@@ -5,13 +5,13 @@ from typing import Any, Literal
 
 from django.http import HttpRequest, StreamingHttpResponse
 from ninja import Query, Router
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import BaseModel, Field
 
 from cairn.audit.models import Event as EventRow
 from cairn.audit.models import EventQuerySet
 from cairn.audit.services import record
 from web.api.downloads import pulled
-from web.api.fields import id_or_nobody
+from web.api.fields import AwareMoment, id_or_nobody
 from web.api.pagination import Page, PageQuery, numbered_page
 from web.auditing import MEDIA_TYPES, export
 from web.auth import needs, principal_of
@@ -26,8 +26,8 @@ class AuditFilters(BaseModel):
     actor: str = Field("", max_length=100, description="The user who did it")
     action: str = Field("", max_length=60, description="`grant.given`, or all that begin with `grant`")
     subject: str = Field("", max_length=80, description="Such as `document:ID`, or the id alone")
-    since: AwareDatetime | None = None
-    until: AwareDatetime | None = None
+    since: AwareMoment | None = None
+    until: AwareMoment | None = None
 
     def found(self) -> EventQuerySet:
         return EventRow.objects.matching(

@@ -1,11 +1,13 @@
 """What fields of a request may hold."""
 
 import json
+from datetime import UTC, datetime
 from typing import Annotated, Any, ClassVar, Self
 from uuid import UUID
 
 from pydantic import (
     AfterValidator,
+    AwareDatetime,
     BaseModel,
     ConfigDict,
     Field,
@@ -50,6 +52,19 @@ def _short_enough(metadata: dict[str, Any]) -> dict[str, Any]:
 
 
 Metadata = Annotated[dict[str, Any], AfterValidator(_short_enough)]
+
+
+def as_utc(moment: datetime) -> datetime:
+    """ValueError where it is outside of the years 1 to 9999 there: no database compares with that."""
+    zoned = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    try:
+        return zoned.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("Must lie in the years 1 to 9999, in UTC") from error
+
+
+Moment = Annotated[datetime, AfterValidator(as_utc)]
+AwareMoment = Annotated[AwareDatetime, AfterValidator(as_utc)]
 Yes = StrictBool
 Count = StrictInt
 

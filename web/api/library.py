@@ -1,18 +1,17 @@
 """All documents that I may read, whichever knowledge base they lie in."""
 
-from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
 from django.http import HttpRequest
 from ninja import Query, Router
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from cairn.access.rules import documents_for
 from cairn.access.scope import Principal
 from cairn.library.finding import Review, Sort, Wanted, found
 from cairn.library.models import Document as DocumentRow
 from cairn.library.models import DocumentQuerySet
-from web.api.fields import id_or_nobody
+from web.api.fields import Moment, id_or_nobody
 from web.api.pagination import (
     Key,
     Page,
@@ -48,16 +47,11 @@ class LibraryQuery(PageQuery):
     knowledge_base: str = Field("", max_length=100)
     type: Kind | None = None
     owner: str = Field("", max_length=100, description="A user's id, or `me`")
-    updated_after: datetime | None = Field(None, description="The version that is shown came later")
+    updated_after: Moment | None = Field(None, description="The version that is shown came later")
     review: Review | None = Field(None, description="`due` within a month, `overdue`, or `unset`")
     status: Literal["queued", "processing", "ready", "failed"] | None = None
     tag: str = Field("", max_length=100)
     sort: Sort | None = Field(None, description="`relevance` if words are given, else `updated`")
-
-    @field_validator("updated_after")
-    @classmethod
-    def _with_zone(cls, value: datetime | None) -> datetime | None:
-        return value.replace(tzinfo=UTC) if value and value.tzinfo is None else value
 
     def wanted(self, principal: Principal) -> Wanted:
         owner = str(principal.user) if self.owner == "me" else self.owner

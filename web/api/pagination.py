@@ -4,13 +4,14 @@ import base64
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
 from django.db.models import Model, Q, QuerySet
 from pydantic import BaseModel, Field
 
+from web.api.fields import as_utc
 from web.api.problems import InvalidFields, invalid_field
 
 M = TypeVar("M", bound=Model)
@@ -109,12 +110,12 @@ def _decode_keys(cursor: str, keys: Sequence[Key]) -> list[Any]:
         padded = cursor + "=" * (-len(cursor) % 4)
         values = json.loads(base64.b64decode(padded.encode("ascii"), altchars=b"-_", validate=True))
         return [key.read(value) for key, value in zip(keys, values, strict=True)]
-    except (ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
         raise _not_a_cursor() from error
 
 
 def read_moment(value: Any) -> datetime:
-    return datetime.fromisoformat(value).astimezone(UTC)
+    return as_utc(datetime.fromisoformat(value))
 
 
 def read_id(value: Any) -> UUID:
@@ -162,6 +163,6 @@ def _decode(cursor: str) -> tuple[datetime, UUID]:
     try:
         padded = cursor + "=" * (-len(cursor) % 4)
         at, identity = json.loads(base64.b64decode(padded.encode("ascii"), altchars=b"-_", validate=True))
-        return datetime.fromisoformat(at).astimezone(UTC), UUID(hex=identity)
-    except (ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+        return read_moment(at), UUID(hex=identity)
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
         raise _not_a_cursor() from error

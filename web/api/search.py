@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
@@ -20,7 +20,7 @@ from retrieval.fusion import Ranking
 from retrieval.index.protocol import Filters
 from retrieval.search import search as passages_for
 from web.api import fields
-from web.api.fields import NOBODY, Body, Id, SourceUri, Tag, id_or_nobody
+from web.api.fields import NOBODY, Body, Id, Moment, SourceUri, Tag, id_or_nobody
 from web.api.schemas import Found, Hit
 from web.auth import needs, principal_of
 
@@ -33,9 +33,9 @@ class FiltersIn(Body):
 
     source_uri: SourceUri | None = None
     tags: Annotated[list[Tag], Field(min_length=1, max_length=50)] | None = None
-    created_after: datetime | None = None
-    created_before: datetime | None = None
-    updated_after: datetime | None = Field(
+    created_after: Moment | None = None
+    created_before: Moment | None = None
+    updated_after: Moment | None = Field(
         None, description="The version that answers came later; of more than 5,000 documents the latest"
     )
     document_ids: fields.SomeIds | None = None
@@ -43,7 +43,7 @@ class FiltersIn(Body):
     def as_filters(self, principal: Principal) -> Filters:
         ids = None if self.document_ids is None else tuple(map(id_or_nobody, self.document_ids))
         if self.updated_after is not None:
-            ids = _updated(principal, _zoned(self.updated_after), ids) or (NOBODY,)
+            ids = _updated(principal, self.updated_after, ids) or (NOBODY,)
         return Filters(
             source_uri=self.source_uri,
             tags=None if self.tags is None else tuple(self.tags),
@@ -54,11 +54,7 @@ class FiltersIn(Body):
 
 
 def _seconds(moment: datetime | None) -> float | None:
-    return None if moment is None else _zoned(moment).timestamp()
-
-
-def _zoned(moment: datetime) -> datetime:
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return None if moment is None else moment.timestamp()
 
 
 def _updated(principal: Principal, after: datetime, among: Sequence[UUID] | None) -> tuple[UUID, ...]:

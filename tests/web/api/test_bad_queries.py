@@ -3,10 +3,12 @@
 import base64
 import json
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
 from cairn.library.models import Document, KnowledgeBase
+from cairn.limits.models import Usage
 from ingestion.imports import import_open
 from ingestion.models import Import, Job
 from tests.web.api.conftest import Caller, assert_problem
@@ -24,6 +26,8 @@ BAD_CURSORS = [
     cursor("2026-11-25T00:00:00+00:00", {}), base64.urlsafe_b64encode(b"9" * 90).decode().rstrip("="),
     base64.urlsafe_b64encode("١٢".encode()).decode().rstrip("="),
 ]  # fmt: skip
+NO_MOMENTS = ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"]
+"""In UTC, the years are 0 and 10000."""
 BAD_LIMITS = ["0", "-1", "201000", "10000000000000000000000", "many", "1.5", ""]
 
 
@@ -52,6 +56,25 @@ def test_a_made_up_cursor(
         response = mia.get(f"{path}?cursor={bad}")
         assert_problem(response, 422, "invalid")
     assert_problem(admin.get(f"/knowledge-bases/{base.id}/watches?cursor={bad}"), 422, "invalid")
+
+
+@pytest.mark.parametrize("bad", NO_MOMENTS)
+def test_a_time_outside_of_the_years_in_utc(mia: Caller, admin: Caller, bad: str) -> None:
+    assert_problem(mia.get(f"/documents?updated_after={quote(bad)}"), 422, "invalid")
+    for path in ("/audit", "/audit/export"):
+        for name in ("since", "until"):
+            assert_problem(admin.get(f"{path}?{name}={quote(bad)}"), 422, "invalid")
+    for name in ("created_after", "created_before", "updated_after"):
+        narrowed = {"filters": {name: bad}}
+        assert_problem(mia.post("/search", {"query": "leave", **narrowed}), 422, "invalid")
+        assert_problem(mia.post("/ask", {"question": "Why?", **narrowed}), 422, "invalid")
+    assert not Usage.objects.exists()
+
+
+@pytest.mark.parametrize("first", ["0001-01-01", "0001-01-01T00:00:00Z", "0001-01-01T14:00:00+14:00"])
+def test_the_first_moment_that_there_is(mia: Caller, document: Document, first: str) -> None:
+    found = mia.get(f"/documents?updated_after={quote(first)}")
+    assert [item["id"] for item in found.json()["items"]] == [str(document.id)]
 
 
 @pytest.mark.parametrize("bad", BAD_LIMITS)
