@@ -2,6 +2,7 @@
 
 from typing import Annotated, Literal
 
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from ninja import Query, Router, Status
 from pydantic import BaseModel, Field, StringConstraints
@@ -82,6 +83,7 @@ def conversation_get(request: HttpRequest, conversation_id: str) -> Conversation
 
 
 @router.patch("/{conversation_id}", response=Conversation)
+@transaction.atomic
 def conversation_change(
     request: HttpRequest, conversation_id: str, payload: ConversationPatch
 ) -> Conversation:

@@ -127,6 +127,13 @@ def test_a_conversation_is_renamed_and_deleted(rob: Caller, conversation: Conver
     assert_problem(rob.get(path), 404, "not_found")
 
 
+def test_a_change_that_is_refused_changes_nothing(rob: Caller, conversation: Conversation) -> None:
+    body = {"title": "New", "current": "zz", "pinned": True}
+    assert_problem(rob.patch(f"/conversations/{conversation.id}", body), 404, "not_found")
+    conversation.refresh_from_db()
+    assert (conversation.title, conversation.pinned_at) == ("Leave", None)
+
+
 def test_a_conversation_is_pinned_and_let_go(rob: Caller, conversation: Conversation) -> None:
     path = f"/conversations/{conversation.id}"
     assert rob.get(path).json()["pinned"] is False
