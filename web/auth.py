@@ -20,7 +20,7 @@ from cairn.access.principals import (
 from cairn.access.scope import Principal
 from cairn.accounts.models import ApiKey, User
 from cairn.accounts.services import api_key_find
-from cairn.errors import Forbidden, NotSignedIn
+from cairn.errors import CairnError, Forbidden, NotSignedIn
 from web.identity.second_factor import second_factor_missing
 
 _KEPT = "_cairn_principal"
@@ -134,6 +134,18 @@ class BrowserSession(APIKeyCookie):
             refuse_changes_while_viewing(principal, request)
         _require(principal, (), admin=self.admin)
         return principal
+
+
+def told_to(request: HttpRequest, error: CairnError, *, sessions: bool) -> CairnError:
+    """The error for whoever comes with a key, or a session where those count; others do not learn of it."""
+    try:
+        if BearerKey()(request) is None:
+            if not sessions:
+                raise NotSignedIn
+            principal_of(request)
+    except CairnError as refused:
+        return refused
+    return error
 
 
 def _require(principal: Principal, scopes: Sequence[str], *, admin: bool) -> None:

@@ -6,6 +6,7 @@ from functools import wraps
 from inspect import iscoroutinefunction
 from typing import Any
 
+from asgiref.sync import sync_to_async
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.http.response import HttpResponseBase
 from django.urls import URLPattern
@@ -15,44 +16,54 @@ from cairn.errors import CairnError
 from cairn.telemetry.tracing import request_routed
 from web.api.metrics import request_counted
 from web.api.problems import MethodNotAllowed
+from web.auth import told_to
 
 View = Callable[..., Any]
 Told = Callable[[CairnError], HttpResponse]
+Refused = Callable[[HttpRequest, HttpResponseNotAllowed], HttpResponse]
 
 
-def patterns_of(api: NinjaAPI, told: Told) -> list[URLPattern]:
-    """`told` makes an answer of an error."""
+def patterns_of(api: NinjaAPI, told: Told, *, sessions: bool = False) -> list[URLPattern]:
+    """`told` makes an answer of an error. `sessions`: they let in, as keys do."""
+
+    def refused(request: HttpRequest, response: HttpResponseNotAllowed) -> HttpResponse:
+        error = told_to(request, MethodNotAllowed(), sessions=sessions)
+        refusal = told(error)
+        if isinstance(error, MethodNotAllowed):
+            refusal["Allow"] = response["Allow"]
+        return refusal
+
     patterns, _, _ = api.urls
     found = [pattern for pattern in patterns if isinstance(pattern, URLPattern)]
     for pattern in found:
         if pattern.name != "api-root":
-            pattern.callback = _counted(pattern.callback, str(pattern.pattern), told)
+            pattern.callback = _counted(pattern.callback, str(pattern.pattern), refused)
     return found
 
 
-def _counted(view: View, route: str, told: Told) -> View:
+def _counted(view: View, route: str, refused: Refused) -> View:
     if iscoroutinefunction(view):
 
         async def counted_async(request: HttpRequest, **parts: str) -> HttpResponseBase:
             began = time.perf_counter()
-            return _finished(request, await view(request, **parts), route, told, began)
+            response = await view(request, **parts)
+            if isinstance(response, HttpResponseNotAllowed):
+                response = await sync_to_async(refused)(request, response)
+            return _finished(request, response, route, began)
 
         return wraps(view)(counted_async)
 
     def counted(request: HttpRequest, **parts: str) -> HttpResponseBase:
         began = time.perf_counter()
-        return _finished(request, view(request, **parts), route, told, began)
+        response = view(request, **parts)
+        if isinstance(response, HttpResponseNotAllowed):
+            response = refused(request, response)
+        return _finished(request, response, route, began)
 
     return wraps(view)(counted)
 
 
-def _finished(
-    request: HttpRequest, response: HttpResponseBase, route: str, told: Told, began: float
-) -> HttpResponseBase:
-    if isinstance(response, HttpResponseNotAllowed):
-        allowed = response["Allow"]
-        response = told(MethodNotAllowed())
-        response["Allow"] = allowed
+def _finished(request: HttpRequest, response: HttpResponseBase, route: str, began: float) -> HttpResponseBase:
     request_routed(request.method or "", route, response.status_code)
     request_counted(method=request.method or "", route=route, status=response.status_code, began=began)
     return response

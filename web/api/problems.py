@@ -37,6 +37,7 @@ from cairn.errors import (
     UnsupportedMedia,
 )
 from cairn.library.storage import FULL, NO_ROOM
+from web.auth import told_to
 from web.languages import ENGLISH, script_language
 from web.telling import told
 
@@ -150,8 +151,8 @@ def handlers_add(api: NinjaAPI) -> None:
         api.add_exception_handler(kind, handle)
 
 
-def unknown_route(_request: HttpRequest, **_parts: str) -> HttpResponse:
-    return problem(NotFound())
+def unknown_route(request: HttpRequest, **_parts: str) -> HttpResponse:
+    return problem(told_to(request, NotFound(), sessions=True))
 
 
 def _is_api(request: HttpRequest) -> bool:
@@ -166,7 +167,7 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
-    return problem(NotFound()) if _is_api(request) else _page(defaults.page_not_found, request, exception)
+    return unknown_route(request) if _is_api(request) else _page(defaults.page_not_found, request, exception)
 
 
 def server_error(request: HttpRequest) -> HttpResponse:

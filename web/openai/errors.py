@@ -19,6 +19,7 @@ from cairn.errors import (
     TransientError,
 )
 from web.api.problems import InvalidFields, MethodNotAllowed, as_cairn_error, problem
+from web.auth import told_to
 
 _KINDS: tuple[tuple[type[CairnError], str, str | None], ...] = (
     (NotSignedIn, "invalid_request_error", "invalid_api_key"),
@@ -68,5 +69,5 @@ def handlers_add(api: NinjaAPI) -> None:
         api.add_exception_handler(kind, handle)
 
 
-def unknown_route(_request: HttpRequest, **_parts: str) -> HttpResponse:
-    return answered(NotFound("There is no such address here."))
+def unknown_route(request: HttpRequest, **_parts: str) -> HttpResponse:
+    return answered(told_to(request, NotFound("There is no such address here."), sessions=False))

@@ -15,11 +15,38 @@ ABSENT = "00000000-0000-0000-0000-000000000001"
 MALFORMED = ["x", "%00", "%ff", "1" * 5000, "..", "null", "%ED%A0%80", "{}", "' OR 1=1"]
 
 
+NOWHERE = ["/api/", "/api/v1", "/api/v1/", "/api/nothing", "/api/v1/users/", "/api/v2/me", "/api/v1/a%0Ab"]
+
+
+@pytest.mark.parametrize("path", NOWHERE)
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_unknown_routes_are_problems(mia: Caller, method: str, path: str) -> None:
+    headers = {"Authorization": f"Bearer {mia.key}"}
+    assert_problem(Client().generic(method, path, headers=headers), 404, "not_found")
+    browser = Client(enforce_csrf_checks=True)
+    browser.force_login(mia.user)
+    assert_problem(browser.generic(method, path), 404, "not_found")
+
+
+@pytest.mark.parametrize("path", NOWHERE)
+def test_unknown_routes_are_not_told_of_without_a_key(db: None, path: str) -> None:
+    for headers in ({}, {"Authorization": "Bearer made-up"}):
+        response = Client().get(path, headers=headers)
+        assert_problem(response, 401, "not_signed_in")
+        assert response["WWW-Authenticate"] == "Bearer"
+
+
 @pytest.mark.parametrize(
-    "path", ["/api/", "/api/v1", "/api/v1/", "/api/nothing", "/api/v1/users/", "/api/v2/me"]
+    ("method", "path"), [("PUT", "/me"), ("OPTIONS", "/me"), ("DELETE", "/search"), ("GET", "/ask")]
 )
-def test_unknown_routes_are_problems(db: None, path: str) -> None:
-    assert_problem(Client().get(path), 404, "not_found")
+def test_a_wrong_method_is_not_told_of_without_a_key(mia: Caller, method: str, path: str) -> None:
+    response = Client().generic(method, f"/api/v1{path}")
+    assert_problem(response, 401, "not_signed_in")
+    assert "Allow" not in response
+    assert_problem(mia.send(method, path), 405, "method_not_allowed")
+    browser = Client()
+    browser.force_login(mia.user)
+    assert_problem(browser.generic(method, f"/api/v1{path}"), 405, "method_not_allowed")
 
 
 def test_a_wrong_method_is_a_problem_that_names_the_right_ones(mia: Caller) -> None:

@@ -261,6 +261,15 @@ def test_unknown_addresses_and_methods(mia: Caller) -> None:
     assert "GET" in response["Allow"]
 
 
+def test_unknown_addresses_and_methods_take_a_key(mia: Caller) -> None:
+    mia.client.force_login(mia.user)
+    for method, path in (("GET", "/nothing"), ("POST", "/embeddings"), ("DELETE", "/models")):
+        response = mia.client.generic(method, f"/v1{path}")
+        assert_error(response, 401, "invalid_request_error", "invalid_api_key")
+    response = mia.client.get("/v1/chat/completions")
+    assert_error(response, 401, "invalid_request_error", "invalid_api_key")
+
+
 @pytest.mark.usefixtures("one_moment")
 def test_limits_count_here_too(mia: Caller, leave: Document, admin: Caller) -> None:
     limit = {"subject": f"user:{mia.user.id}", "limits": {"questions_per_minute": 1}}

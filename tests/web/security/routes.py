@@ -46,6 +46,10 @@ def described(path: str) -> list[Route]:
     return [Route(method, path, Door.API, Guard.SIGNED_IN) for method in ("GET", "POST")]
 
 
+def nothing_at(path: str, door: Door) -> list[Route]:
+    return [Route(method, path, door, Guard.SIGNED_IN, reads=True, lets_in=404) for method in ("GET", "POST")]
+
+
 _OUTCOME = {
     "id": "a", "kind": "paraphrase", "question": "Why?", "standalone_question": "Why?", "right": True,
     "refused": False, "verdict": "supported", "answer": "So [1].", "rank": 1, "quoted": 1.0,
@@ -83,8 +87,8 @@ ROUTES: list[Route] = [
     by_key("GET", "/metrics", Guard.ADMIN),
     *described("/api/openapi.json"),
     *described("/api/docs"),
-    *(public(method, "/api/", lets_in=404) for method in ("GET", "POST")),
-    *(public(method, "/api/{rest}", lets_in=404) for method in ("GET", "POST")),
+    *nothing_at("/api/", Door.API),
+    *nothing_at("/api/{rest}", Door.API),
     # People
     api("GET", "/me", Guard.SIGNED_IN),
     api("GET", "/me/usage", Guard.SIGNED_IN),
@@ -254,7 +258,7 @@ ROUTES: list[Route] = [
     by_key("GET", "/v1/models/{model}", Guard.READER, ASK),
     by_key("POST", "/v1/chat/completions", Guard.SIGNED_IN, ASK,
         body={"model": "cairn", "messages": []}, lets_in=400),
-    *(public(method, "/v1/{rest}", lets_in=404) for method in ("GET", "POST")),
+    *nothing_at("/v1/{rest}", Door.KEY),
     # For Dify
     by_key("POST", "/retrieval", Guard.READER, SEARCH, reads=True,
         body={"knowledge_id": "{knowledge_base_id}", "query": "leave"}),

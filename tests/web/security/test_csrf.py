@@ -10,7 +10,7 @@ from tests.web.security.matrix import from_elsewhere, send
 from tests.web.security.routes import ROUTES
 from tests.web.security.world import Ticket, World
 
-IDLE = {"/api/openapi.json", "/api/docs"}
+IDLE = {"/api/openapi.json", "/api/docs", "/api/", "/api/{rest}"}
 """They answer to any method, and do nothing."""
 BY_SESSION = [
     route
