@@ -4,7 +4,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
+
+from tests.servers import Server
 
 pytestmark = [pytest.mark.browser, pytest.mark.models]
 
@@ -31,6 +33,18 @@ PARSE = """async (chunks) => {
   const found = [];
   for await (const event of events(new Response(body))) found.push([event.type, event.data]);
   return found;
+}"""
+ASK = """async () => {
+  const { api } = await import("/static/js/http.js");
+  const told = ({ status, message }) => `${status} ${message}`;
+  return api("POST", "/api/v1/jobs/none/cancel").then(() => "", told);
+}"""
+WITH_A_BUTTON = """async () => {
+  const { process } = await import("/static/js/hx.js");
+  const row = document.createElement("p");
+  row.innerHTML = '<button hx-post="/messages/none/passing-on">Post it</button>';
+  document.querySelector("main").append(row);
+  process(row);
 }"""
 CITATION = {"marker": 1, "title": "Rules", "page": None}
 
@@ -109,3 +123,40 @@ def test_events_are_read_however_they_are_cut(page: Page) -> None:
     expected = [["delta", {"text": "ü"}], ["done", {}]]
     assert page.evaluate(PARSE, [stream]) == expected
     assert page.evaluate(PARSE, list(stream)) == expected
+
+
+def test_a_page_goes_on_after_signing_in_again_elsewhere(
+    sign_in: Callable[..., Page], cairn_server: Server
+) -> None:
+    page = sign_in()
+    page.evaluate(WITH_A_BUTTON)
+    for ask in (lambda: page.evaluate(ASK), lambda: posted(page)):
+        page.context.clear_cookies()
+        tab = page.context.new_page()
+        tab.goto("/login")
+        tab.get_by_label("User name").fill(cairn_server.username)
+        tab.get_by_label("Password").fill(cairn_server.password)
+        tab.get_by_role("button", name="Sign in").click()
+        tab.wait_for_url("**/")
+        tab.close()
+        assert str(ask()).startswith("404")
+
+
+def posted(page: Page) -> int:
+    """What is answered last to it."""
+    answers: list[int] = []
+    page.on("response", lambda response: "passing-on" in response.url and answers.append(response.status))
+    page.get_by_role("button", name="Post it").click()
+    expect(page.locator(".toast")).to_have_count(1)
+    return answers[-1]
+
+
+def test_a_page_that_gets_no_new_token_asks_for_a_reload(sign_in: Callable[..., Page]) -> None:
+    page = sign_in()
+    page.evaluate(WITH_A_BUTTON)
+    page.evaluate("document.querySelector('meta[name=csrf-token]').content = 'old'")
+    page.route(page.url, lambda route: route.fulfill(status=503))
+    stale = "This page no longer fits your session. Reload the page and try again."
+    assert page.evaluate(ASK) == f"403 {stale}"
+    posted(page)
+    expect(page.locator(".toast")).to_have_text(stale)

@@ -19,20 +19,34 @@ export async function renewToken() {
 }
 
 export const SIGNED_OUT = t("You have been signed out. Reload the page to sign in again; what you typed stays until then.");
+export const STALE = t("This page no longer fits your session. Reload the page and try again.");
+
+/** Whether it was the token, from REST or as a page: then nothing has been done yet. */
+export const isStale = async (response) => response.status === 403 && (await response.clone().text().catch(() => "")).includes("csrf_failed");
+
+/** What `send` brings, with a new token where the old one was refused. */
+export async function withToken(send) {
+  const response = await send();
+  if (!(await isStale(response))) return response;
+  await renewToken().catch(() => {});
+  return send();
+}
 
 export async function problemOf(response) {
   const body = await response.json().catch(() => ({}));
   if (response.status === 401) body.detail = SIGNED_OUT;
+  if (body.code === "csrf_failed") body.detail = STALE;
   if (!body.detail && !body.title) body.detail = t("The server answered with an error ({status}). Try again in a moment.", { status: String(response.status) });
   return new Problem({ ...body, status: response.status });
 }
 
 export async function request(method, url, { json, body, signal, accept = "application/json" } = {}) {
-  const headers = { Accept: accept, "X-CSRFToken": csrfToken() };
+  const headers = { Accept: accept };
   if (json !== undefined) headers["Content-Type"] = "application/json";
+  const options = { method, body: json === undefined ? body : JSON.stringify(json), signal, credentials: "same-origin" };
   let response;
   try {
-    response = await fetch(url, { method, headers, body: json === undefined ? body : JSON.stringify(json), signal, credentials: "same-origin" });
+    response = await withToken(() => fetch(url, { ...options, headers: { "X-CSRFToken": csrfToken(), ...headers } }));
   } catch (error) {
     throw error.name === "AbortError" ? error : new Problem();
   }

@@ -3,7 +3,7 @@
 // hx-vals, hx-disabled-elt.
 
 import { $, $$, fragment } from "./dom.js";
-import { csrfToken } from "./http.js";
+import { csrfToken, isStale, withToken } from "./http.js";
 
 const WIRED = "[hx-get], [hx-post]";
 const wired = new WeakSet();
@@ -86,14 +86,17 @@ function fetched(node, signal) {
   const headers = { "HX-Request": "true" };
   const common = { headers, signal, credentials: "same-origin" };
   const post = node.getAttribute("hx-post");
-  if (post !== null) return fetch(post, { ...common, method: "POST", body: parameters(node), headers: { "X-CSRFToken": csrfToken(), ...headers } });
+  if (post !== null) {
+    const body = parameters(node);
+    return withToken(() => fetch(post, { ...common, method: "POST", body, headers: { "X-CSRFToken": csrfToken(), ...headers } }));
+  }
   const url = new URL(node.getAttribute("hx-get"), location.href);
   for (const [name, value] of parameters(node)) url.searchParams.set(name, value);
   return fetch(url, common);
 }
 
 async function swapped(node, response) {
-  if (!response.ok) { tell(node, "responseError", { xhr: { status: response.status } }); return; }
+  if (!response.ok) { tell(node, "responseError", { xhr: { status: response.status }, stale: await isStale(response) }); return; }
   const content = fragment(await response.text());
   const target = found(node, said(node, "hx-target"));
   if (!target) return;

@@ -2,6 +2,7 @@
 
 import { $, $$, confirmed, tellTimes, toast } from "./dom.js";
 import { forgetDrafts } from "./drafts.js";
+import { STALE } from "./http.js";
 import "./hx.js";
 import "./conversation.js";
 import { t } from "./i18n.js";
@@ -117,7 +118,8 @@ window.addEventListener("offline", showOnline);
 document.body.addEventListener("htmx:sendError", () => toast(t("The server could not be reached. Check the connection.")));
 document.body.addEventListener("htmx:responseError", (event) => {
   const signedOut = [401, 403].includes(event.detail.xhr.status);
-  toast(signedOut ? t("You have been signed out, or this is no longer open to you.") : t("That did not work. Try again in a moment."));
+  if (event.detail.stale) toast(STALE);
+  else toast(signedOut ? t("You have been signed out, or this is no longer open to you.") : t("That did not work. Try again in a moment."));
 });
 document.body.addEventListener("htmx:afterSettle", (event) => tellTimes(event.detail.elt));
 

@@ -108,6 +108,7 @@ globalThis.cairnCatalog = {
 "There is no “{name}” who may read this document.":"Es gibt niemanden namens „{name}“, der dieses Dokument lesen darf.",
 "This browser cannot use passkeys here. It takes a recent browser, and an address that starts with https.":"Dieser Browser kann hier keine Passkeys nutzen. Nötig sind ein neuerer Browser und eine Adresse, die mit https beginnt.",
 "This document has been deleted, or it is no longer shared with you. The answer keeps its number, but its words cannot be shown.":"Dieses Dokument wurde gelöscht oder ist nicht mehr für Sie freigegeben. Die Antwort behält seine Nummer, aber seine Worte können nicht gezeigt werden.",
+"This page no longer fits your session. Reload the page and try again.":"Diese Seite passt nicht mehr zu Ihrer Sitzung. Laden Sie die Seite neu und versuchen Sie es noch einmal.",
 "This takes longer than usual. You can wait, stop it, or come back later…":"Das dauert länger als sonst. Sie können warten, es anhalten oder später wiederkommen …",
 "Try all {n} again":"Alle {n} noch einmal versuchen",
 "Try {title} again":"{title} noch einmal versuchen",
