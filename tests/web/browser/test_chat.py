@@ -166,3 +166,15 @@ def test_the_last_question_is_edited_from_an_empty_field(page: Page) -> None:
     page.get_by_label("Your question").fill("typed")
     page.get_by_label("Your question").press("ArrowUp")
     expect(page.locator(".question-form")).to_have_count(0)
+
+
+def test_the_focus_stays_with_the_buttons_that_ask_and_stop(page: Page) -> None:
+    held: list[Route] = []
+    page.route("**/api/v1/ask", lambda route: held.append(route))
+    page.get_by_label("Your question").fill(QUESTION)
+    send = page.get_by_role("button", name="Ask", exact=True)
+    send.press("Enter")
+    stop = page.get_by_role("button", name="Stop writing")
+    expect(stop).to_be_focused()
+    held.pop().fulfill(status=500)
+    expect(send).to_be_focused()
