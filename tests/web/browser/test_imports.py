@@ -287,3 +287,34 @@ def test_a_wide_table_does_not_widen_a_phones_page(sign_in: SignIn) -> None:
     expect(page.locator(".reading table")).to_be_visible()
     edge = page.locator(".paper").evaluate("(paper) => paper.getBoundingClientRect().right")
     assert edge <= PHONE["width"]
+
+
+BEGIN = """async (names) => {
+  const { api } = await import("/static/js/http.js");
+  const base = document.getElementById("knowledge-base").dataset.knowledgeBase;
+  const at = `/api/v1/knowledge-bases/${base}/imports`;
+  const begun = await Promise.all(names.map((label) => api("POST", at, { label, files: 1 })));
+  return begun.map(({ id }) => id);
+}"""
+MOVING = """() => {
+  const row = document.createElement("p");
+  row.innerHTML = '<span data-moving data-job="x"><span data-progress></span></span>';
+  document.getElementById("documents").append(row);
+}"""
+GONE = 'event: error\ndata: {"status": 404}\n\n'
+NO_MORE = "Progress is no longer shown here. Reload to see how it stands."
+
+
+def test_a_page_says_that_it_no_longer_follows(sign_in: SignIn) -> None:
+    page = sign_in()
+    opened(page)
+    page.evaluate(BEGIN, ["handbook"])
+    held: list[Route] = []
+    page.route("**/events", lambda route: held.append(route))
+    page.reload()
+    page.evaluate(MOVING)
+    expect(page.locator("[data-sum]")).to_contain_text("waiting for more files")
+    for route in held:
+        route.fulfill(content_type="text/event-stream", body=GONE)
+    expect(page.locator("[data-note]")).to_have_text(NO_MORE)
+    expect(page.locator("#documents [data-progress]")).to_have_text(NO_MORE)

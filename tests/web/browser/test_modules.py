@@ -46,6 +46,21 @@ WITH_A_BUTTON = """async () => {
   document.querySelector("main").append(row);
   process(row);
 }"""
+FOLLOW = """async () => {
+  const { follow } = await import("/static/js/streams.js");
+  Object.assign(window, { streams: [], lost: "", news: 0 });
+  window.EventSource = class {
+    static CLOSED = 2;
+    constructor() { this.listeners = {}; this.readyState = 1; streams.push(this); }
+    addEventListener(type, heard) { this.listeners[type] = heard; }
+    close() { this.readyState = 2; }
+  };
+  follow("/events", "progress", () => { news += 1; }, () => false, (why) => { lost = why; });
+}"""
+FAULT = "(status) => streams.at(-1).onerror({ data: JSON.stringify({ status }) })"
+REFUSAL = "() => { streams.at(-1).readyState = 2; streams.at(-1).onerror({}); }"
+NEWS = "() => { streams.at(-1).onopen({}); streams.at(-1).listeners.progress({ data: '{}' }); }"
+NO_MORE = "Progress is no longer shown here. Reload to see how it stands."
 CITATION = {"marker": 1, "title": "Rules", "page": None}
 
 
@@ -160,3 +175,51 @@ def test_a_page_that_gets_no_new_token_asks_for_a_reload(sign_in: Callable[..., 
     assert page.evaluate(ASK) == f"403 {stale}"
     posted(page)
     expect(page.locator(".toast")).to_have_text(stale)
+
+
+@pytest.fixture
+def following(page: Page) -> Page:
+    page.clock.install(time=0)
+    page.clock.pause_at(3600)
+    page.evaluate(FOLLOW)
+    return page
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_a_stream_outlasts_passing_faults(following: Page, status: int) -> None:
+    for pause in (1000, 2000, 4000):
+        following.evaluate(NEWS)
+        before = following.evaluate("streams.length")
+        following.evaluate(FAULT, status)
+        following.clock.run_for(pause - 1)
+        assert following.evaluate("streams.length") == before
+        following.clock.run_for(1)
+        assert following.evaluate("streams.length") == before + 1
+    following.evaluate(NEWS)
+    following.clock.run_for(61_000)
+    following.evaluate(FAULT, status)
+    following.clock.run_for(1000)
+    assert following.evaluate("streams.length") == 5, "after a while all is well again"
+    assert following.evaluate("[news, lost]") == [4, ""]
+
+
+def test_a_stream_waits_minutes_for_a_server_that_refuses_and_says_when_it_gives_up(following: Page) -> None:
+    for _ in range(10):
+        following.evaluate(REFUSAL)
+        following.clock.run_for(15_000)
+    assert following.evaluate("[streams.length, lost]") == [11, ""]
+    following.evaluate(NEWS)
+    for _ in range(20):
+        following.evaluate(REFUSAL)
+        following.clock.run_for(15_000)
+    assert following.evaluate("lost") == "", "news is a new beginning"
+    following.clock.run_for(1000)
+    following.evaluate(REFUSAL)
+    assert following.evaluate("lost") == NO_MORE
+
+
+@pytest.mark.parametrize("status", [401, 403, 404])
+def test_a_stream_ends_where_there_is_nothing_to_follow(following: Page, status: int) -> None:
+    following.evaluate(FAULT, status)
+    following.clock.run_for(600_000)
+    assert following.evaluate("[streams.length, lost]") == [1, NO_MORE]

@@ -19,14 +19,14 @@ function followList(changed) {
     const shown = $$("[data-moving][data-job]").map((row) => row.dataset.job);
     if (shown.some((id) => before.has(id) && !now.has(id))) changed({});
     before = now;
-  });
+  }, () => false, (why) => { for (const row of $$("[data-moving][data-job]")) tell(row.dataset.job, ` ${why}`); });
 }
 
 function followOne(node, changed) {
   watch(node.dataset.job, (job) => {
     tell(job.id, ENDED.has(job.stage) ? "" : ` ${line(job)}`);
     if (ENDED.has(job.stage)) changed({});
-  });
+  }, (why) => tell(node.dataset.job, ` ${why}`));
 }
 
 async function erase(button, changed) {

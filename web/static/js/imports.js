@@ -140,7 +140,7 @@ function show(row, item) {
 
 export class ImportView {
   constructor(node, batch, { onChange = () => {}, open = false } = {}) {
-    Object.assign(this, { node, batch, onChange, sender: null, arrived: Date.now(), quiet: 0, rows: new Map(), groups: new Map(), filter: "", cursors: [""], stop: null });
+    Object.assign(this, { node, batch, onChange, sender: null, arrived: Date.now(), quiet: 0, rows: new Map(), groups: new Map(), filter: "", cursors: [""], stop: null, lost: "" });
     this.sendingRows = new Map();
     this.refresh = throttled(LOOK_MS, () => this.#look());
     this.draw = throttled(200, () => this.#draw());
@@ -170,6 +170,7 @@ export class ImportView {
   news(batch) {
     const before = this.batch;
     this.batch = batch;
+    this.lost = "";
     if (before.counts.files !== batch.counts.files) this.arrived = Date.now();
     this.draw();
     this.refresh();
@@ -181,7 +182,7 @@ export class ImportView {
 
   #follow() {
     this.stop?.();
-    this.stop = OVER.has(this.batch.state) ? null : follow(`/api/v1/imports/${this.batch.id}/events`, "progress", (batch) => this.news(batch), (batch) => OVER.has(batch.state));
+    this.stop = OVER.has(this.batch.state) ? null : follow(`/api/v1/imports/${this.batch.id}/events`, "progress", (batch) => this.news(batch), (batch) => OVER.has(batch.state), (why) => { this.lost = why; this.draw(); });
   }
 
   #sum() {
@@ -201,8 +202,9 @@ export class ImportView {
     this.node.dataset.state = over ? (failedIn(batch) ? "failed" : batch.state) : "busy";
     this.#at("cancel").hidden = over;
     const note = this.#at("note");
-    note.hidden = !sender?.note;
-    set($("span", note), sender?.note ?? "");
+    const said = sender?.note || this.lost;
+    note.hidden = !said;
+    set($("span", note), said);
     this.#drawFlying();
     this.#drawLost();
     this.#drawFilters();
@@ -358,6 +360,7 @@ export class ImportView {
   async #act(method, path, body) {
     const answer = await api(method, path, body);
     this.batch = await api("GET", `/api/v1/imports/${this.batch.id}`);
+    this.lost = "";
     this.#follow();
     this.draw();
     this.refresh();

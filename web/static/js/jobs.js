@@ -7,7 +7,7 @@ export const ENDED = new Set(["ready", "failed", "cancelled"]);
 
 const DOING = { queued: t("Waiting"), parsing: t("Reading"), chunking: t("Cutting into passages"), embedding: t("Embedding"), indexing: t("Indexing"), ready: t("Ready"), failed: t("Failed"), cancelled: t("Cancelled") };
 
-export const watch = (id, onJob) => follow(`/api/v1/jobs/${id}/events`, "progress", onJob, (job) => ENDED.has(job.stage));
+export const watch = (id, onJob, onLost) => follow(`/api/v1/jobs/${id}/events`, "progress", onJob, (job) => ENDED.has(job.stage), onLost);
 
 export function duration(seconds) {
   if (seconds < 90) return `${Math.max(Math.round(seconds), 1)} s`;

@@ -42,6 +42,7 @@ globalThis.cairnCatalog = {
 "Page":"Seite",
 "Page {number} of {title}":"Seite {number} von {title}",
 "Passage {number} of {all}":"Textstelle {number} von {all}",
+"Progress is no longer shown here. Reload to see how it stands.":"Der Fortschritt wird hier nicht mehr angezeigt. Laden Sie die Seite neu, um zu sehen, wie es steht.",
 "Quoted from version {old}; this is version {number}":"Zitiert aus Version {old}; dies ist Version {number}",
 "Read {passages} {where}":"{passages} {where} gelesen",
 "Reading":"Wird gelesen",
