@@ -318,3 +318,50 @@ def test_a_page_says_that_it_no_longer_follows(sign_in: SignIn) -> None:
         route.fulfill(content_type="text/event-stream", body=GONE)
     expect(page.locator("[data-note]")).to_have_text(NO_MORE)
     expect(page.locator("#documents [data-progress]")).to_have_text(NO_MORE)
+
+
+WATCHED = """
+  window.streams = [];
+  window.EventSource = class extends EventSource {
+    constructor(url) { super(url); streams.push(this); }
+  };
+"""
+OPEN = """() => {
+  const open = streams.filter((each) => each.readyState < EventSource.CLOSED);
+  return open.map(({ url }) => new URL(url).pathname.split("/").at(-2));
+}"""
+CANCEL = """async (id) => {
+  const { api } = await import("/static/js/http.js");
+  await api("POST", `/api/v1/imports/${id}/cancel`);
+}"""
+TURN = """(hidden) => {
+  Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
+  document.dispatchEvent(new Event("visibilitychange"));
+}"""
+
+
+def test_a_page_follows_one_import_by_a_stream_and_none_while_it_is_hidden(sign_in: SignIn) -> None:
+    page = sign_in()
+    opened(page)
+    begun = set(page.evaluate(BEGIN, ["first", "second", "third"]))
+    page.add_init_script(WATCHED)
+    page.reload()
+    expect(page.locator(".import")).to_have_count(3)
+
+    def streamed() -> set[str]:
+        return begun & set(page.evaluate(OPEN))
+
+    (first,) = streamed()
+    over = page.locator("[data-sum]", has_text="import cancelled")
+    (looked_at, last) = begun - {first}
+    page.evaluate(CANCEL, looked_at)
+    expect(over).to_have_count(1, timeout=SLOW)
+    assert streamed() == {first}
+    page.evaluate(CANCEL, first)
+    expect(over).to_have_count(2, timeout=SLOW)
+    assert streamed() == {last}, "the next takes its place"
+
+    page.evaluate(TURN, True)
+    assert page.evaluate(OPEN) == []
+    page.evaluate(TURN, False)
+    assert sorted(page.evaluate(OPEN)) == sorted(["jobs", last])

@@ -3,7 +3,7 @@
 import { $, $$, bytes, clone, confirmed, el, toast } from "./dom.js";
 import { Problem, api } from "./http.js";
 import { duration, line } from "./jobs.js";
-import { follow, throttled } from "./streams.js";
+import { followInTurn, throttled } from "./streams.js";
 import { chosen } from "./intake.js";
 import { Sender } from "./sender.js";
 import { number, t, tn } from "./i18n.js";
@@ -182,7 +182,7 @@ export class ImportView {
 
   #follow() {
     this.stop?.();
-    this.stop = OVER.has(this.batch.state) ? null : follow(`/api/v1/imports/${this.batch.id}/events`, "progress", (batch) => this.news(batch), (batch) => OVER.has(batch.state), (why) => { this.lost = why; this.draw(); });
+    this.stop = OVER.has(this.batch.state) ? null : followInTurn(`/api/v1/imports/${this.batch.id}`, "progress", (batch) => this.news(batch), (batch) => OVER.has(batch.state), (why) => { this.lost = why; this.draw(); });
   }
 
   #sum() {

@@ -1,12 +1,17 @@
-// Following what changes on the server: one stream each.
+// Following what changes on the server. A browser opens six connections to one host, of all tabs together: streams are few,
+// and none of a page that nobody sees.
 
+import { api } from "./http.js";
 import { t } from "./i18n.js";
 
 const AGAIN_MS = [1000, 2000, 4000, 8000, 15000];
 const STEADY_MS = 60_000;
 const PATIENCE_MS = 300_000; // a server may take minutes to start anew
+const LOOK_MS = 4000;
 const FINAL = new Set([401, 403, 404]);
 const LOST = t("Progress is no longer shown here. Reload to see how it stands.");
+
+const turns = []; // the first has the stream
 
 /** Tells of each event until `isOver` says that no more will come, or `onLost` why there is none. Returns how to stop. */
 export function follow(url, type, onNews, isOver = () => false, onLost = () => {}) {
@@ -15,13 +20,19 @@ export function follow(url, type, onNews, isOver = () => false, onLost = () => {
   let tries = 0;
   let broken = 0; // since when nothing came
   let opened = 0;
-  const stop = () => { clearTimeout(timer); source.close(); };
+  const close = () => { clearTimeout(timer); source?.close(); };
+  const stop = () => { document.removeEventListener("visibilitychange", turned); close(); };
+  const turned = () => {
+    close();
+    broken = tries = 0;
+    if (!document.hidden) open();
+  };
   const failed = (status) => {
-    stop();
+    close();
     if (opened && Date.now() - opened > STEADY_MS) tries = 0;
     opened = 0;
     broken ||= Date.now();
-    if (FINAL.has(status) || Date.now() - broken > PATIENCE_MS) onLost(LOST);
+    if (FINAL.has(status) || Date.now() - broken > PATIENCE_MS) { stop(); onLost(LOST); }
     else timer = setTimeout(open, AGAIN_MS[Math.min(tries, AGAIN_MS.length - 1)]);
     tries += 1;
   };
@@ -40,8 +51,47 @@ export function follow(url, type, onNews, isOver = () => false, onLost = () => {
       else if (source.readyState === EventSource.CLOSED) failed();
     };
   };
-  open();
+  document.addEventListener("visibilitychange", turned);
+  if (!document.hidden) open();
   return stop;
+}
+
+function poll(url, onNews, onLost) {
+  let timer = 0;
+  let broken = 0;
+  let stopped = false;
+  const failed = ({ status }) => {
+    broken ||= Date.now();
+    if (!stopped && (FINAL.has(status) || Date.now() - broken > PATIENCE_MS)) onLost(LOST);
+  };
+  const told = (news) => {
+    broken = 0;
+    if (!stopped) onNews(news);
+  };
+  const look = async () => {
+    if (document.hidden) broken = 0;
+    else await api("GET", url).then(told, failed);
+    if (!stopped) timer = setTimeout(look, LOOK_MS);
+  };
+  timer = setTimeout(look, LOOK_MS);
+  return () => { stopped = true; clearTimeout(timer); };
+}
+
+/** As `follow` for what has its events at `url`, but by one stream for all of these: the others are looked at now and then. */
+export function followInTurn(url, type, onNews, isOver, onLost) {
+  let stop = () => {};
+  const told = (news) => { if (isOver(news)) leave(); onNews(news); };
+  const lost = (why) => { leave(); onLost(why); };
+  const take = () => { stop(); stop = follow(`${url}/events`, type, told, () => false, lost); };
+  const leave = () => {
+    stop();
+    const at = turns.indexOf(take);
+    if (at >= 0) turns.splice(at, 1);
+    if (at === 0) turns[0]?.();
+  };
+  if (turns.push(take) === 1) take();
+  else stop = poll(url, told, lost);
+  return leave;
 }
 
 /** Calls at once, then at most once in so many milliseconds, with the last call never lost. */
