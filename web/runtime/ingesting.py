@@ -22,6 +22,8 @@ _ABOUT_THE_FILE: Final = {400, 409, 412, 413, 415, 422}
 _SOURCES: Final = 1000
 _MANY_ROOTS: Final = 20
 _BLOCK: Final = 1 << 20
+_EMPTY: Final = "Nothing is left there"
+_OTHER: Final = "None of these is there, and there may be two folders of this name"
 
 Tick = Callable[[str, int, int], None]
 """Called with what is going on, how much of it is done, and of how much."""
@@ -221,15 +223,23 @@ def _vanished(
     if not prune:
         summary.vanished += gone
         return
-    # A disk may only be away.
-    empty = [root for root in found.roots if not any(_is_below(uri, [root]) for uri in present)]
-    for folder in (*empty, *(each for each in found.empty if not _is_below(each, empty))):
+    kept = _kept(known.keys(), present, found)
+    for folder, why in kept.items():
         if below := sum(_is_below(uri, [folder]) for uri in gone):
-            message = f"Nothing is left there, so the {below} documents from it were not removed."
+            message = f"{why}, so the {below} documents from it were not removed."
             summary.failed.append(Failure(folder, "empty_folder", message))
-    removed = [uri for uri in gone if not _is_below(uri, (*empty, *found.empty))]
+    removed = [uri for uri in gone if not _is_below(uri, kept)]
     _remove_all(api, batch, [known[uri]["document"] for uri in removed])
     summary.removed += len(removed)
+
+
+def _kept(known: Iterable[str], present: set[str], found: Found) -> dict[str, str]:
+    """Folders of which nothing is removed, and why: a disk may only be away, or another folder of the same
+    name be meant."""
+    met = present.intersection(known)
+    kept = {root: _OTHER for root in found.roots if not any(_is_below(uri, [root]) for uri in met)}
+    kept |= {root: _EMPTY for root in kept if not any(_is_below(uri, [root]) for uri in present)}
+    return kept | {folder: _EMPTY for folder in found.empty if not _is_below(folder, kept)}
 
 
 def _remove_all(api: Api, batch: Batch, documents: Iterable[str]) -> None:

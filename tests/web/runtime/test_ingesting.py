@@ -217,6 +217,17 @@ def test_a_folder_that_has_become_empty_is_not_pruned(bring: Bring, folder: Path
     assert (codes(summary), summary.removed, len(present())) == ({"docs/": "empty_folder"}, 0, 3)
 
 
+def test_another_folder_of_the_same_name_removes_nothing(
+    bring: Bring, folder: Path, worker: Worker, tmp_path: Path
+) -> None:
+    bring(folder, wait=True)
+    write(tmp_path / "others/docs/x.md", "other")
+    summary = bring(tmp_path / "others/docs", wait=True, prune=True)
+    assert (codes(summary), summary.removed) == ({"docs/": "empty_folder"}, 0)
+    assert "two folders of this name" in summary.failed[0].message
+    assert present() == {"docs/a.md", "docs/b.md", "docs/deep/c.md", "docs/x.md"}
+
+
 def test_what_was_in_an_empty_folder_is_not_pruned(bring: Bring, folder: Path, worker: Worker) -> None:
     """The disk that belongs there may only be away."""
     bring(folder, wait=True)
