@@ -203,11 +203,21 @@ def _count(*conditions: Q, **fields: Any) -> Count:
 
 def summaries(batches: Iterable[Import], principal: Principal | None = None) -> dict[UUID, Summary]:
     """By id, in one query. Of what others brought in, the principal's sum has the documents that they may
-    read; None: the sum of everything."""
+    read; None: the sum of everything. The state is that of everything."""
     wanted = {batch.id: batch for batch in batches}
     counting = _counting(list(wanted.values()), principal) if principal else Q()
+    counted = _counted(wanted, counting)
+    whole = _counted(wanted, Q()) if counting else counted
+    arriving = _arriving(wanted)
+    return {
+        identity: _summary(batch, counted.get(identity, {}), whole.get(identity, {}), arriving.get(identity))
+        for identity, batch in wanted.items()
+    }
+
+
+def _counted(wanted: Iterable[UUID], counting: Q) -> dict[UUID, Mapping[str, Any]]:
     rows = (
-        ImportItem.objects.filter(counting, batch__in=wanted)
+        ImportItem.objects.filter(counting, batch__in=list(wanted))
         .order_by()
         .values("batch")
         .annotate(
@@ -226,12 +236,7 @@ def summaries(batches: Iterable[Import], principal: Principal | None = None) -> 
             ended=Max("job__updated_at", filter=Q(job__stage__in=ENDED)),
         )
     )
-    counted: dict[UUID, Mapping[str, Any]] = {row["batch"]: row for row in rows}
-    arriving = _arriving(wanted)
-    return {
-        identity: _summary(batch, counted.get(identity, {}), arriving.get(identity))
-        for identity, batch in wanted.items()
-    }
+    return {row["batch"]: row for row in rows}
 
 
 def _arriving(batches: Iterable[UUID]) -> dict[UUID, datetime]:
@@ -257,16 +262,18 @@ def _counting(batches: Sequence[Import], principal: Principal) -> Q:
 _COUNTS: Final = ("queued", "processing", "ready", "failed", "cancelled", "unchanged", "refused")
 
 
-def _summary(batch: Import, row: Mapping[str, Any], arriving: datetime | None) -> Summary:
+def _summary(
+    batch: Import, row: Mapping[str, Any], whole: Mapping[str, Any], arriving: datetime | None
+) -> Summary:
     counts = {name: row.get(name, 0) for name in _COUNTS}
     # What has no job any more was deleted by somebody after it had been taken.
     removed = row.get("files", 0) - sum(counts.values())
     counts["unchanged"] += batch.unchanged
-    came = max(filter(None, (batch.created_at, row.get("came"), arriving)))
+    came = _came(batch, row, arriving)
     files, rate = row.get("files", 0) + batch.unchanged, _rate(row)
     waiting = counts["queued"] + counts["processing"]
     return Summary(
-        state=_state(batch, files, waiting, came),
+        state=_state(batch, whole, _came(batch, whole, arriving)),
         files=files,
         removed=removed,
         chunks=row.get("chunks") or 0,
@@ -277,6 +284,11 @@ def _summary(batch: Import, row: Mapping[str, Any], arriving: datetime | None) -
     )
 
 
+def _came(batch: Import, row: Mapping[str, Any], arriving: datetime | None) -> datetime:
+    last: datetime | None = row.get("came")
+    return max(filter(None, (batch.created_at, last, arriving)))
+
+
 def _rate(row: Mapping[str, Any]) -> float | None:
     began, ended = row.get("began"), row.get("ended")
     if not began or not ended or ended <= began:
@@ -284,11 +296,12 @@ def _rate(row: Mapping[str, Any]) -> float | None:
     return round(row["worked_on"] / (ended - began).total_seconds(), 3) or None
 
 
-def _state(batch: Import, files: int, waiting: int, came: datetime) -> ImportState:
+def _state(batch: Import, whole: Mapping[str, Any], came: datetime) -> ImportState:
+    files = whole.get("files", 0) + batch.unchanged
     complete = batch.expected is not None and files >= batch.expected
     quiet = abs(timezone.now() - came) > QUIET  # a file from tomorrow came by a clock that is wrong
     if not (batch.closed_at or complete or quiet):
         return ImportState.RECEIVING
-    if waiting:
+    if whole.get("queued") or whole.get("processing"):
         return ImportState.PROCESSING
     return ImportState.CANCELLED if batch.cancelled_at else ImportState.DONE

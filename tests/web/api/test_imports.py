@@ -332,3 +332,19 @@ def test_an_upload_names_no_import_of_an_archive_that_is_hidden_from_the_editor(
 )
 def test_what_makes_no_import(mia: Caller, base: KnowledgeBase, body: dict[str, Any]) -> None:
     assert_problem(mia.post(f"/knowledge-bases/{base.id}/imports", body), 422, "invalid")
+
+
+def test_the_state_is_the_same_for_who_may_not_read_a_file(
+    mia: Caller, rob: Caller, opened: Open, add: Any, grant: Callable[[Caller, Role], None]
+) -> None:
+    grant(rob, Role.EDITOR)
+    batch = opened(files=2)
+    add(batch, "open.txt", b"open")
+    secret = add(batch, "secret.txt", b"secret").json()["document"]["id"]
+    readers_replace(document=Document.objects.get(pk=secret), readers=[], actor=None)
+    finish("open.txt")
+    for state in ("processing", "done"):
+        for caller in (mia, rob):
+            assert caller.get(f"/imports/{batch}").json()["state"] == state
+        finish("secret.txt")
+    assert counts(rob, batch) == {"files": 1, "ready": 1}
