@@ -33,6 +33,8 @@ _BODIES: Final = (
     PP_PLACEHOLDER.VERTICAL_OBJECT,
 )
 _BULLETS: Final = (qn("a:buChar"), qn("a:buAutoNum"), qn("a:buBlip"))
+_GROUPS: Final = (qn("p:spTree"), qn("p:grpSp"))
+_COMPATIBILITY: Final = "{http://schemas.openxmlformats.org/markup-compatibility/2006}"
 _DIAGRAM: Final = "{http://schemas.openxmlformats.org/drawingml/2006/diagram}relIds"
 
 
@@ -79,6 +81,22 @@ class ShapeReader:
             yield from _diagram(frame.part.related_part(str(relations.get(qn("r:dm")))).blob)
         else:
             self.objects += 1
+
+
+def settle(tree: Any) -> None:
+    """Shapes that are there in several versions, which python-pptx passes over, become one of them."""
+    for node in list(tree.iter(f"{_COMPATIBILITY}AlternateContent")):
+        if (parent := node.getparent()).tag in _GROUPS:
+            place = parent.index(node)
+            parent[place : place + 1] = list(_version(node))
+
+
+def _version(node: Any) -> Any:
+    """What programs that know all of it show, where that has text; else what is for the others."""
+    known = node.findall(f"{_COMPATIBILITY}Choice")
+    others = [one for one in node.findall(f"{_COMPATIBILITY}Fallback") if len(one)]
+    written = [one for one in known if any(text.text for text in one.iter(qn("a:t")))]
+    return next(iter((*written, *others, *known)), ())
 
 
 def lines_of(frame: TextFrame) -> list[str]:

@@ -19,7 +19,7 @@ from cairn.library.rendition import Rendition, Report
 from ingestion.parse import archive, reject
 from ingestion.parse.build import TEXT, RenditionBuilder
 from ingestion.parse.limits import Limits
-from ingestion.parse.slide_shapes import Piece, ShapeReader, lines_of, one_line
+from ingestion.parse.slide_shapes import Piece, ShapeReader, lines_of, one_line, settle
 
 _KIND: Final = "presentation"
 _NOTES: Final = "Notes"
@@ -75,6 +75,7 @@ def parse(path: Path, limits: Limits) -> Rendition:
 
 
 def _read(number: int, slide: Slide, reader: ShapeReader) -> _Read:
+    settle(slide._element)
     title = slide.shapes.title
     pieces = tuple(piece for piece in reader.pieces(slide.shapes, title=title) if piece.text)
     notes = slide.notes_slide.notes_text_frame if slide.has_notes_slide else None

@@ -2,10 +2,12 @@ import base64
 import io
 import zipfile
 from collections.abc import Callable
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
 import pytest
+from lxml import etree
 from pptx import Presentation
 from pptx.chart.data import CategoryChartData
 from pptx.enum.chart import XL_CHART_TYPE
@@ -21,6 +23,7 @@ from tests.ingestion.parse.workbooks import archive, save
 PIXEL = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 )
+DRAWING = "http://schemas.openxmlformats.org/drawingml/2006/main"
 TITLE_AND_CONTENT, TITLE_ONLY, BLANK = 1, 5, 6
 Build = Callable[[Any], object]
 
@@ -126,6 +129,36 @@ def test_notes_are_a_section_of_their_slide(read: Read) -> None:
 
     last = read(build).elements[-1]
     assert (last.text, last.section, last.page) == ("Say it slowly.", ("Leave", "Notes"), 1)
+
+
+def versions(shape: Any, *, known: str, others: str) -> None:
+    """In place of the shape, one with a text for programs that know all of it, one for the others."""
+    shape = shape._element
+    parent = shape.getparent()
+    mc = "http://schemas.openxmlformats.org/markup-compatibility/2006"
+    both = etree.Element(f"{{{mc}}}AlternateContent")
+    for name in ("Choice", "Fallback"):
+        etree.SubElement(both, f"{{{mc}}}{name}")
+    parent.replace(shape, both)
+    for place, text in enumerate((known, others)):
+        copied = deepcopy(shape)
+        next(copied.iter(f"{{{DRAWING}}}t")).text = text
+        both[place].append(copied)
+
+
+@pytest.mark.parametrize(
+    ("known", "others", "shown"),
+    [("42 volts", "42 V", "42 volts"), ("42 volts", "", "42 volts"), ("", "42 V", "42 V")],
+)
+@pytest.mark.parametrize("in_group", [False, True])
+def test_of_a_shapes_versions_one_is_read(
+    read: Read, known: str, others: str, shown: str, *, in_group: bool
+) -> None:
+    def build(presentation: Any) -> None:
+        on = slide(presentation, "Limits")
+        versions(box(on.shapes.add_group_shape() if in_group else on, "x"), known=known, others=others)
+
+    assert [one.text for one in read(build).elements] == ["Limits", shown]
 
 
 def test_a_table_keeps_its_header_and_what_spans_rows(read: Read) -> None:
