@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated
 from uuid import UUID
 
@@ -33,8 +33,8 @@ class FiltersIn(Body):
 
     source_uri: SourceUri | None = None
     tags: Annotated[list[Tag], Field(min_length=1, max_length=50)] | None = None
-    created_after: Moment | None = None
-    created_before: Moment | None = None
+    created_after: datetime | None = None
+    created_before: datetime | None = None
     updated_after: Moment | None = Field(
         None, description="The version that answers came later; of more than 5,000 documents the latest"
     )
@@ -54,7 +54,10 @@ class FiltersIn(Body):
 
 
 def _seconds(moment: datetime | None) -> float | None:
-    return None if moment is None else moment.timestamp()
+    """Of any year: the index compares numbers. Without a zone it is UTC."""
+    if moment is None:
+        return None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
 def _updated(principal: Principal, after: datetime, among: Sequence[UUID] | None) -> tuple[UUID, ...]:

@@ -126,4 +126,4 @@ def test_health_is_for_reading(db: None) -> None:
     for path in ["/healthz", "/readyz", "/metrics"]:
         assert Client().post(path).status_code == 405
         assert Client().head(path).status_code in {200, 503}
-    assert_problem(Client().get("/api/healthz"), 404, "not_found")
+    assert_problem(Client().get("/api/healthz"), 401, "not_signed_in")
