@@ -6,12 +6,15 @@ from typing import Annotated, Literal
 
 from django.db.models import Q
 from django.http import HttpRequest, StreamingHttpResponse
-from ninja import Query, Router, Status
+from ninja import File, Form, Query, Router, Status, UploadedFile
 from pydantic import BaseModel, Field, StringConstraints
 
 from cairn.access.lookup import knowledge_base_for
 from cairn.access.models import Role
 from cairn.access.scope import Principal
+from cairn.asgi import arrived
+from cairn.errors import InvalidInput
+from cairn.limits.counting import upload_count
 from ingestion.imports import (
     ImportState,
     Summary,
@@ -26,11 +29,14 @@ from ingestion.models import Import as ImportRow
 from ingestion.models import ImportItem, ImportKind, Outcome, PartialUpload, Stage
 from ingestion.partial import uploads_drop
 from ingestion.progress import Standing, standings
+from ingestion.services import Submission
+from ingestion.submitting import Sent, files_submit
 from web.api.fields import Body
 from web.api.following import follow
 from web.api.jobs import stream_of
 from web.api.pagination import Page, PageQuery, numbered_page, page_of
 from web.api.schemas import Failure, Report
+from web.api.uploads import MOST_FILES, FilesForm, refuse_unknown_fields
 from web.auth import needs, principal_of
 
 router = Router(tags=["Imports"])
@@ -170,6 +176,28 @@ def _error(row: ImportItem) -> Failure | None:
     return Failure.of(row.job.version) if row.job and ended_badly else None
 
 
+class Taken(BaseModel):
+    """What the door said of a file. `job`: what is to be done, or null. `error`: why it was refused."""
+
+    source_uri: str
+    outcome: Outcome
+    document: str | None = None
+    job: str | None = None
+    error: Failure | None = None
+
+    @classmethod
+    def of(cls, source_uri: str, said: Submission | InvalidInput) -> "Taken":
+        if isinstance(said, InvalidInput):
+            error = Failure(code=said.code, message=said.message)
+            return cls(source_uri=source_uri, outcome=Outcome.REFUSED, error=error)
+        return cls(
+            source_uri=source_uri,
+            outcome=Outcome.ACCEPTED if said.created_job else Outcome.UNCHANGED,
+            document=str(said.document.id),
+            job=str(said.job.id) if said.job else None,
+        )
+
+
 class ItemQuery(PageQuery):
     outcome: Outcome | None = None
     stage: Stage | None = Field(None, description="Of the item's job")
@@ -188,7 +216,8 @@ class ItemQuery(PageQuery):
 
 @in_knowledge_base.post("/{knowledge_base_id}/imports", response={201: Import}, auth=WORKS)
 def import_add(request: HttpRequest, knowledge_base_id: str, payload: NewImport) -> Status[Import]:
-    """Takes the role editor. Then upload the files, each with this import's id in the field `import`."""
+    """Takes the role editor. Then send the files to its `items`, or upload each with this import's id in the
+    field `import`."""
     principal = principal_of(request)
     base = knowledge_base_for(principal, knowledge_base_id, role=Role.EDITOR)
     row = import_open(
@@ -222,6 +251,26 @@ def import_items(request: HttpRequest, import_id: str, query: Query[ItemQuery]) 
     rows = items_for(principal, import_for(principal, import_id)).filter(query.condition())
     found = numbered_page(rows, query, by="id")
     return Page(items=Item.all_of(list(found.rows)), next_cursor=found.next_cursor)
+
+
+@router.post("/{import_id}/items", response=list[Taken], auth=WORKS)
+def import_items_add(
+    request: HttpRequest,
+    import_id: str,
+    file: Annotated[list[UploadedFile], File(min_length=1, max_length=MOST_FILES)],
+    form: Form[FilesForm],
+) -> list[Taken]:
+    """Takes the role editor. Several small files at once, in a fraction of the time that each would take by
+    itself. Answers what became of each, in their order: one that is refused keeps no other out."""
+    refuse_unknown_fields(request, FilesForm)
+    principal = principal_of(request)
+    batch = import_for(principal, import_id)
+    require_import_editor(principal, batch)
+    sources = form.sources(file)
+    upload_count(principal, size=sum(each.size or 0 for each in file), files=len(file))
+    sent = [Sent(each, each.name or "", source_uri) for each, source_uri in zip(file, sources, strict=True)]
+    said = files_submit(batch=batch, files=sent, principal=principal, arrived=arrived(request))
+    return [Taken.of(each.key, outcome) for each, outcome in zip(sent, said, strict=True)]
 
 
 @router.post("/{import_id}/close", response=Import, auth=WORKS)

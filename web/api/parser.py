@@ -34,8 +34,14 @@ class StrictParser(Parser):
         if data is not request.GET and request.content_type not in FORMS:
             raise UnsupportedMedia("This address takes multipart/form-data.")
         if isinstance(data, QueryDict):
-            check_text(dict(data.items()), "query" if data is request.GET else "form")
+            check_text(dict(_said(data)), "query" if data is request.GET else "form")
         return super().parse_querydict(data, list_fields, request)
+
+
+def _said(data: QueryDict) -> Iterator[tuple[str, Any]]:
+    """A name's value, or all of them where it was sent more than once."""
+    for name, values in data.lists():
+        yield name, values if len(values) > 1 else values[0]
 
 
 def json_load(text: str | bytes) -> Any:

@@ -1,14 +1,19 @@
 """What comes with an uploaded file: form fields, two of which hold JSON."""
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Final
 
 from django.http import HttpRequest
+from ninja import UploadedFile
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from cairn.errors import MalformedRequest
 from web.api.fields import METADATA_CHARACTERS, Metadata, SourceUri, Subjects
 from web.api.parser import check_text, json_load
 from web.api.problems import InvalidFields, invalid_field
+
+MOST_FILES: Final = 50
+"""In one request."""
 
 _METADATA = TypeAdapter[dict[str, Any]](Metadata)
 _READERS = TypeAdapter[list[str]](Subjects)
@@ -36,6 +41,18 @@ class UploadForm(BaseModel):
         }
 
 
+class FilesForm(BaseModel):
+    """For each file where it is from, in the order of the files; empty: its name says."""
+
+    source_uri: list[SourceUri] = Field([], max_length=MOST_FILES)
+
+    def sources(self, files: Sequence[UploadedFile]) -> list[str | None]:
+        """As many as there are files. Raises InvalidFields where another number was sent."""
+        if self.source_uri and len(self.source_uri) != len(files):
+            raise invalid_field("form", "source_uri", message="One for each file, or none")
+        return [uri or None for uri in self.source_uri] or [None] * len(files)
+
+
 def _json(name: str, text: str, adapter: TypeAdapter[Any]) -> Any:
     if not text.strip():
         return None
@@ -54,8 +71,8 @@ def _json(name: str, text: str, adapter: TypeAdapter[Any]) -> Any:
         ) from error
 
 
-def refuse_unknown_fields(request: HttpRequest) -> None:
-    known = {"file", *(field.alias or name for name, field in UploadForm.model_fields.items())}
+def refuse_unknown_fields(request: HttpRequest, form: type[BaseModel] = UploadForm) -> None:
+    known = {"file", *(field.alias or name for name, field in form.model_fields.items())}
     unknown = sorted({*request.POST, *request.FILES} - known)
     if unknown:
         raise InvalidFields(

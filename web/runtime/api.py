@@ -2,10 +2,10 @@
 
 import json
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import TracebackType
-from typing import Any, Self
+from typing import IO, Any, Self
 
 import httpx
 
@@ -57,8 +57,14 @@ class Api:
     def delete(self, path: str, **params: Any) -> Json:
         return self._call("DELETE", path, params=params)
 
-    def upload(self, path: str, *, file: tuple[str, Any], fields: Mapping[str, str]) -> Json:
-        return self._call("POST", path, files={"file": file}, data=dict(fields))
+    def upload(
+        self, path: str, *, files: Sequence[tuple[str, IO[bytes]]], fields: Mapping[str, Sequence[str]]
+    ) -> list[Json]:
+        """What became of each. A file's stream is read from its beginning."""
+        answer: list[Json] = self._answer(
+            "POST", path, files=[("file", file) for file in files], data=dict(fields)
+        )
+        return answer
 
     def pages(self, path: str, *, limit: int = _PAGE, **params: Any) -> Iterator[Json]:
         """Every item of a list."""
@@ -79,13 +85,16 @@ class Api:
             yield from parse_events(_lines(response.iter_text()))
 
     def _call(self, method: str, path: str, **request: Any) -> Json:
+        answer: Json = self._answer(method, path, **request)
+        return answer
+
+    def _answer(self, method: str, path: str, **request: Any) -> Any:
         give_up = time.monotonic() + _PATIENCE
         while True:
             with self._errors():
                 response = self._http.request(method, path, **request)
             if response.status_code < 400:
-                answer: Json = response.json()
-                return answer
+                return response.json()
             pause = _pause(response)
             if pause is None or time.monotonic() + pause > give_up:
                 raise _problem(response)

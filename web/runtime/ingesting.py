@@ -3,19 +3,22 @@
 import hashlib
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
-from typing import IO, Final
+from typing import IO, Final, Literal
 
 from django.utils.text import slugify
 
-from cairn.errors import CairnError, InvalidInput, TransientError
+from cairn.errors import CairnError, DocumentRejected, InvalidInput, TransientError
 from web.runtime.api import Api, ApiProblem, Json
 from web.runtime.uploads import Found, LocalFile
 
 _AT_ONCE: Final = 4
+_PARCEL_FILES: Final = 20
+_PARCEL_BYTES: Final = 1 << 19  # many a proxy lets a megabyte pass
 _LOOK_SECONDS: Final = 2.0
 _SOON_SECONDS: Final = 0.1
 _ABOUT_THE_FILE: Final = {400, 409, 412, 413, 415, 422}
@@ -104,6 +107,10 @@ def _is_below(uri: str, roots: Iterable[str]) -> bool:
     return any(uri.startswith(root) if root.endswith("/") else uri == root for root in roots)
 
 
+Outcome = Literal["unchanged", "accepted"] | Failure
+Opened = tuple[LocalFile, IO[bytes]]
+
+
 class Batch:
     """The import on the server, which begins with the first file that is sent."""
 
@@ -124,11 +131,11 @@ class Batch:
         if self.id is not None:
             self._api.post(f"/api/v1/imports/{self.id}/close", {"unchanged": unchanged})
 
-    def upload(self, file: LocalFile, stream: IO[bytes]) -> None:
-        self._api.upload(
-            f"/api/v1/knowledge-bases/{self._base}/documents",
-            file=(file.name, stream),
-            fields={"source_uri": file.source_uri, "import": self.ensure()},
+    def upload(self, files: Sequence[Opened]) -> list[Json]:
+        return self._api.upload(
+            f"/api/v1/imports/{self.ensure()}/items",
+            files=[(file.name, stream) for file, stream in files],
+            fields={"source_uri": [file.source_uri for file, _ in files]},
         )
 
 
@@ -136,23 +143,40 @@ def _send_all(
     batch: Batch, known: dict[str, Json], files: list[LocalFile], summary: Summary, tick: Tick
 ) -> None:
     """Several at once. A file that is refused is counted, and the next one follows."""
+    tick("Uploading", 0, len(files))
     with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="upload") as pool:
         try:
-            sent = _few_at_a_time(pool, (partial(_send, batch, known, file) for file in files))
-            for number, outcome in enumerate(sent):
-                tick("Uploading", number, len(files))
-                _count(outcome, summary)
+            sent = _few_at_a_time(pool, (partial(_send, batch, known, parcel) for parcel in parcels(files)))
+            done = 0
+            for outcomes in sent:
+                for outcome in outcomes:
+                    _count(outcome, summary)
+                done += len(outcomes)
+                tick("Uploading", done, len(files))
         except BaseException:
             pool.shutdown(wait=True, cancel_futures=True)
             raise
-    tick("Uploading", len(files), len(files))
+
+
+def parcels(files: Iterable[LocalFile]) -> Iterator[list[LocalFile]]:
+    """What is sent in one request: small files together, a large one by itself."""
+    parcel: list[LocalFile] = []
+    size = 0
+    for file in files:
+        if parcel and (len(parcel) == _PARCEL_FILES or size + file.size > _PARCEL_BYTES):
+            yield parcel
+            parcel, size = [], 0
+        parcel.append(file)
+        size += file.size
+    if parcel:
+        yield parcel
 
 
 def _few_at_a_time(
-    pool: ThreadPoolExecutor, calls: Iterable[Callable[[], str | Failure]]
-) -> Iterator[str | Failure]:
+    pool: ThreadPoolExecutor, calls: Iterable[Callable[[], list[Outcome]]]
+) -> Iterator[list[Outcome]]:
     """In the order in which they end; no more are begun than are soon got to."""
-    running: set[Future[str | Failure]] = set()
+    running: set[Future[list[Outcome]]] = set()
     for call in calls:
         running.add(pool.submit(call))
         if len(running) >= 2 * _AT_ONCE:
@@ -161,7 +185,7 @@ def _few_at_a_time(
     yield from (future.result() for future in running)
 
 
-def _count(outcome: str | Failure, summary: Summary) -> None:
+def _count(outcome: Outcome, summary: Summary) -> None:
     if isinstance(outcome, Failure):
         summary.failed.append(outcome)
     elif outcome == "unchanged":
@@ -170,25 +194,57 @@ def _count(outcome: str | Failure, summary: Summary) -> None:
         summary.waiting += 1
 
 
-def _send(batch: Batch, known: dict[str, Json], file: LocalFile) -> str | Failure:
-    """ "unchanged", "accepted", or why it failed."""
+def _send(batch: Batch, known: dict[str, Json], parcel: Sequence[LocalFile]) -> list[Outcome]:
+    """What became of each."""
+    outcomes: list[Outcome] = []
+    changed: list[Opened] = []
+    with ExitStack() as streams:
+        for file in parcel:
+            try:
+                stream = streams.enter_context(file.open())
+                outcome = _known(known.get(file.source_uri), file, stream)
+            except (OSError, DocumentRejected) as error:
+                outcome = _told(file, error)
+            if outcome is None:
+                changed.append((file, stream))
+            else:
+                outcomes.append(outcome)
+        return outcomes + _upload(batch, changed)
+
+
+def _known(there: Json | None, file: LocalFile, stream: IO[bytes]) -> Outcome | None:
+    """None if the server is to have it."""
+    if there is None or there["sha256"] != _digest(stream):
+        return None
+    if there["status"] == "ready":
+        return "unchanged"
+    if there["status"] == "failed" and not there["again"]:
+        return _failure(file.source_uri, there["error"])
+    return None
+
+
+def _upload(batch: Batch, files: Sequence[Opened]) -> list[Outcome]:
+    """By itself each, where something is wrong with one of them or with so much at once."""
+    if not files:
+        return []
     try:
-        with file.open() as stream:
-            there = known.get(file.source_uri)
-            if there is not None and there["sha256"] == _digest(stream):
-                if there["status"] == "ready":
-                    return "unchanged"
-                if there["status"] == "failed" and not there["again"]:
-                    return _failure(file.source_uri, there["error"])
-            stream.seek(0)
-            batch.upload(file, stream)
-            return "accepted"
-    except OSError as error:
-        return _unreadable(file.source_uri, error)
-    except CairnError as error:
+        answers = batch.upload(files)
+    except (OSError, CairnError) as error:
         if not _about_the_file(error):
             raise
-        return Failure(file.source_uri, str(error.code), error.message)
+        if len(files) == 1:
+            return [_told(files[0][0], error)]
+        return [outcome for file in files for outcome in _upload(batch, [file])]
+    return [
+        _failure(file.source_uri, answer["error"]) if answer["outcome"] == "refused" else "accepted"
+        for (file, _), answer in zip(files, answers, strict=True)
+    ]
+
+
+def _told(file: LocalFile, error: OSError | CairnError) -> Failure:
+    if isinstance(error, OSError):
+        return _unreadable(file.source_uri, error)
+    return Failure(file.source_uri, str(error.code), error.message)
 
 
 def _digest(stream: IO[bytes]) -> str:
@@ -207,7 +263,7 @@ def _failure(source_uri: str, error: Json | None) -> Failure:
     return Failure(source_uri, known["code"], known["message"])
 
 
-def _about_the_file(error: CairnError) -> bool:
+def _about_the_file(error: OSError | CairnError) -> bool:
     """What is wrong with the server, or with the key, is wrong with every file."""
     if isinstance(error, ApiProblem):
         return error.status_code in _ABOUT_THE_FILE

@@ -30,11 +30,18 @@ class Archive:
 
     @contextmanager
     def open(self, member: str) -> Iterator[IO[bytes]]:
+        """Raises DocumentRejected for what cannot be taken out."""
         with SpooledTemporaryFile(max_size=8 * _BLOCK) as unpacked:
-            with zipfile.ZipFile(self.path) as archive, archive.open(member) as packed:
-                self._copy(packed, unpacked)
+            self._unpack(member, unpacked)
             unpacked.seek(0)
             yield unpacked
+
+    def _unpack(self, member: str, unpacked: IO[bytes]) -> None:
+        try:
+            with zipfile.ZipFile(self.path) as archive, archive.open(member) as packed:
+                self._copy(packed, unpacked)
+        except (zipfile.BadZipFile, NotImplementedError, EOFError, ValueError) as error:
+            raise _damaged(self.path) from error
 
     def _copy(self, packed: IO[bytes], unpacked: IO[bytes]) -> None:
         size = 0
@@ -48,12 +55,13 @@ class Archive:
 
 @dataclass(frozen=True, slots=True)
 class LocalFile:
-    """`member` names a file inside `archive`."""
+    """`member` names a file inside `archive`. `size` in bytes, as is said of it."""
 
     path: Path
     source_uri: str
     archive: Archive | None = None
     member: str = ""
+    size: int = 0
 
     @property
     def name(self) -> str:
@@ -65,12 +73,9 @@ class LocalFile:
         if self.archive is None:
             with self.path.open("rb") as stream:
                 yield stream
-            return
-        try:
+        else:
             with self.archive.open(self.member) as stream:
                 yield stream
-        except (zipfile.BadZipFile, NotImplementedError, EOFError, ValueError) as error:
-            raise _damaged(self.path) from error
 
 
 @dataclass(slots=True)
@@ -141,13 +146,21 @@ def _is_archive(path: Path) -> bool:
 
 def _add_file(found: Found, path: Path, source_uri: str) -> None:
     if not _is_archive(path):
-        found.files.append(LocalFile(path, source_uri))
+        found.files.append(LocalFile(path, source_uri, size=_size(path)))
         return
     try:
         _add_archive(found, path, source_uri[: -len(path.suffix)])
     except DocumentRejected as rejection:
         found.rejected.append((source_uri, rejection))
         found.unknown.append(_beginning(path, source_uri))
+
+
+def _size(path: Path) -> int:
+    """0 of what cannot be looked at: reading it tells why."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
 
 
 def _add_archive(found: Found, path: Path, folder: str) -> None:
@@ -163,7 +176,7 @@ def _add_archive(found: Found, path: Path, folder: str) -> None:
             found.rejected.append((uri, _protected(member)))
             found.unknown.append(f"{uri}/")
         else:
-            found.files.append(LocalFile(path, uri, archive, member.filename))
+            found.files.append(LocalFile(path, uri, archive, member.filename, member.file_size))
 
 
 def _members(path: Path) -> list[zipfile.ZipInfo]:

@@ -62,8 +62,9 @@ def question_count(principal: Principal, allowance: Allowance) -> None:
     _spend(principal, allowance, {"questions": 1, "tokens": 0})
 
 
-def upload_count(principal: Principal, *, size: int) -> None:
-    _spend(principal, allowance_of(principal), {"uploads": 1, "bytes": size})
+def upload_count(principal: Principal, *, size: int, files: int = 1) -> None:
+    """All of them, or none if not all are allowed. `size` in bytes."""
+    _spend(principal, allowance_of(principal), {"uploads": files, "bytes": size})
 
 
 def search_count(principal: Principal) -> None:

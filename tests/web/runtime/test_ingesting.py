@@ -14,7 +14,7 @@ from ingestion import lifecycle
 from ingestion.models import Import, Job, Lane
 from tests.web.api.conftest import Caller, caller_for
 from web.runtime import ingesting
-from web.runtime.api import Api, ApiProblem
+from web.runtime.api import Api, ApiProblem, Json
 from web.runtime.ingesting import Summary, ingest, knowledge_base_ensure
 from web.runtime.uploads import Found, LocalFile, find_files
 
@@ -320,14 +320,63 @@ def test_a_refused_file_does_not_stop_the_others(
     assert summary.ready == 1
 
 
-def test_an_interruption_loses_nothing_and_the_next_run_goes_on(
-    bring: Bring, folder: Path, worker: Worker
+def test_small_files_are_sent_together_and_a_large_one_by_itself(
+    bring: Bring, folder: Path, api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    for number in range(30):
+        write(folder / f"more/{number:02}.md", str(number))
+    write(folder / "n.md", "n" * (1 << 20))
+    sent = list[list[str]]()
+
+    def upload(path: str, *, files: Any, fields: Any) -> list[Json]:
+        sent.append(fields["source_uri"])
+        return Api.upload(api, path, files=files, fields=fields)
+
+    monkeypatch.setattr(api, "upload", upload)
+    assert bring(folder).waiting == 34
+    assert sorted(map(len, sent)) == [1, 2, 11, 20]
+    assert ["docs/n.md"] in sent
+    assert len(present()) == 34
+
+
+def test_what_is_too_much_at_once_is_sent_one_by_one(
+    bring: Bring, folder: Path, api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where a proxy lets small bodies pass only."""
+
+    def upload(path: str, *, files: Any, fields: Any) -> list[Json]:
+        if len(files) > 1 or files[0][0] == "b.md":
+            raise ApiProblem(413, {"code": "too_large", "detail": "Too large."})
+        return Api.upload(api, path, files=files, fields=fields)
+
+    monkeypatch.setattr(api, "upload", upload)
+    summary = bring(folder)
+    assert (summary.waiting, codes(summary)) == (2, {"docs/b.md": "too_large"})
+    assert present() == {"docs/a.md", "docs/deep/c.md"}
+
+
+def test_a_file_that_ends_while_it_is_sent_keeps_no_other_out(
+    bring: Bring, folder: Path, api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def upload(path: str, *, files: Any, fields: Any) -> list[Json]:
+        if "docs/b.md" in fields["source_uri"]:
+            raise OSError(5, "Input/output error")
+        return Api.upload(api, path, files=files, fields=fields)
+
+    monkeypatch.setattr(api, "upload", upload)
+    summary = bring(folder)
+    assert (summary.waiting, codes(summary)) == (2, {"docs/b.md": "unreadable"})
+
+
+def test_an_interruption_loses_nothing_and_the_next_run_goes_on(
+    bring: Bring, folder: Path, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ingesting, "_PARCEL_FILES", 2)
     for number in range(30):
         write(folder / f"more/{number}.md", str(number))
 
     def interrupt(what: str, done: int, _total: int) -> None:
-        if (what, done) == ("Uploading", 10):
+        if what == "Uploading" and done >= 10:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

@@ -143,6 +143,7 @@ ROUTES: list[Route] = [
     api("GET", "/imports/{import_id}", Guard.EDITOR_OR_404, READS),
     api("GET", "/imports/{import_id}/items", Guard.EDITOR_OR_404, READS),
     api("GET", "/imports/{import_id}/events", Guard.EDITOR_OR_404, READS),
+    api("POST", "/imports/{import_id}/items", Guard.EDITOR_OR_404, INGEST, form=_UPLOAD),
     api("POST", "/imports/{import_id}/close", Guard.EDITOR_OR_404, INGEST, body={}),
     api("POST", "/imports/{import_id}/cancel", Guard.EDITOR_OR_404, INGEST),
     api("GET", "/uploads", Guard.SIGNED_IN, INGEST),
