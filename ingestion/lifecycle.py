@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Final
 
 from django.db import transaction
 from django.db.models.functions import Now
@@ -22,6 +23,7 @@ from retrieval.index.factory import still_answers
 from retrieval.models import IndexGeneration
 
 BACKOFF = timedelta(seconds=environment().job_retry_seconds)
+_SEEN_FROM: Final = 64
 _CANCELLED = "The job was cancelled. Retry it to process the file."
 
 stopping = threading.Event()
@@ -40,13 +42,16 @@ class Interrupted(CairnError):
     """The process is ending; the job waits for the next one."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(eq=False, slots=True)
 class Lease:
+    """`stage` is what the holder is at; the job's row may be behind."""
+
     job: uuid.UUID
     version: DocumentVersion
     token: uuid.UUID
     attempt: int
     lane: Lane = Lane.INTERACTIVE
+    stage: Stage = Stage.PARSING
     cancel: threading.Event = field(default_factory=threading.Event)
     lost: threading.Event = field(default_factory=threading.Event)
 
@@ -64,7 +69,16 @@ class Lease:
 
     def enter(self, stage: Stage, *, total: int = 0) -> None:
         self.check()
+        self.stage = stage
         self._write(stage=stage, done=0, total=total, stage_since=Now())
+
+    def pass_through(self, stage: Stage, *, total: int) -> None:
+        """As `enter`, for a stage that a small document is through with before anybody could see it."""
+        if total > _SEEN_FROM:
+            self.enter(stage, total=total)
+        else:
+            self.check()
+            self.stage = stage
 
     def progress(self, done: int, *, total: int | None = None) -> None:
         self.check()

@@ -28,7 +28,7 @@ from ingestion.embedding import batcher
 from ingestion.faults import Fault, fault_point
 from ingestion.heartbeat import heartbeat
 from ingestion.lifecycle import GenerationChanged, Interrupted, Lease, LeaseLost
-from ingestion.models import Job, Lane, Stage
+from ingestion.models import Lane, Stage
 from ingestion.parse.progress import PagesRead
 from ingestion.parsers import limits, parser_pool
 from ingestion.points import points_of
@@ -96,17 +96,17 @@ def _give_up(lease: Lease, rejection: DocumentRejected) -> None:
 
 
 def _later(lease: Lease, error: Exception) -> None:
+    reason, message = _LATER.get(lease.stage, _LATER[Stage.PARSING])
     try:
-        stage = Stage(Job.objects.values_list("stage", flat=True).get(pk=lease.job))
-        reason, message = _LATER.get(stage, _LATER[Stage.PARSING])
-        what = f"{type(error).__name__} while {stage}"
-        again = lifecycle.postpone(lease, reason, message, error=what)
-    except (LeaseLost, Job.DoesNotExist):
+        again = lifecycle.postpone(
+            lease, reason, message, error=f"{type(error).__name__} while {lease.stage}"
+        )
+    except LeaseLost:
         return
     if not again:
         job_ended(reason.value)
     log.warning(
-        "job %s: %s in %s, %s", lease.job, type(error).__name__, stage, "again" if again else "failed"
+        "job %s: %s in %s, %s", lease.job, type(error).__name__, lease.stage, "again" if again else "failed"
     )
 
 
@@ -205,7 +205,7 @@ def _title(version: DocumentVersion, rendition: Rendition) -> str:
 
 
 def _chunk(lease: Lease, rendition: Rendition, title: str, embedder: Embedder) -> list[ChunkDraft]:
-    lease.enter(Stage.CHUNKING, total=len(rendition.elements))
+    lease.pass_through(Stage.CHUNKING, total=len(rendition.elements))
     drafts = chunk(rendition, title=title, count_tokens=embedder.count_tokens, max_tokens=embedder.max_tokens)
     if not drafts:
         raise DocumentRejected(Rejection.NO_TEXT, "No text was found in this file, so it cannot be searched.")
@@ -269,17 +269,18 @@ class _Paced:
     def __init__(self, lease: Lease) -> None:
         self._lease = lease
         self._last = time.monotonic()
+        self._told = 0
 
     def __call__(self, done: int) -> None:
         self._lease.check()
         now = time.monotonic()
-        if now - self._last >= _WRITE_SECONDS:
-            self._last = now
+        if done != self._told and now - self._last >= _WRITE_SECONDS:
+            self._last, self._told = now, done
             self._lease.progress(done)
 
 
 def _index(lease: Lease, chunks: Sequence[Chunk], vectors: Vectors, parts: Engine) -> None:
-    lease.enter(Stage.INDEXING, total=len(chunks))
+    lease.pass_through(Stage.INDEXING, total=len(chunks))
     if lease.attempt > 1:
         parts.index.delete_version(lease.version.id)
     document = Document.objects.select_related("knowledge_base").get(pk=lease.version.document_id)
