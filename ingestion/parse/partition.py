@@ -13,8 +13,9 @@ from lxml import etree, html
 from spacy.language import Language
 from unstructured.documents.elements import Element, Footer, Header, ListItem, PageBreak, Table, Text, Title
 from unstructured.nlp import tokenize
+from unstructured.partition.html import parser
 
-from ingestion.parse import tables
+from ingestion.parse import narrative, tables
 from ingestion.parse.build import LIST_ITEM, TABLE, RenditionBuilder
 
 _BELOW_HEADINGS: Final = 9
@@ -31,6 +32,7 @@ def blank_english() -> Language:
 
 
 tokenize._load_spacy_model = blank_english
+parser.is_possible_narrative_text = narrative.is_narrative  # type: ignore[attr-defined, assignment]  # of text alone
 
 
 def collect(elements: Iterable[Element], builder: RenditionBuilder, *, first_row_is_header: bool) -> None:

@@ -1,0 +1,26 @@
+"""Runs in a parser process and tells which texts are narrative, to us and to unstructured."""
+
+import json
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from unstructured.partition.text_type import is_possible_narrative_text
+
+from ingestion.parse import narrative, partition
+from ingestion.parse.limits import Limits
+from ingestion.parse.serve import serve
+
+
+def _handle(limits: Limits, path: str) -> tuple[dict[str, Any], bytes]:
+    abbreviations = list(partition.blank_english().tokenizer.rules)  # type: ignore[union-attr]
+    texts = json.loads(Path(path).read_text())
+    texts += [f"we met them at {word} Then we went home" for word in abbreviations]
+    return {
+        "ours": list(map(narrative.is_narrative, texts)),
+        "theirs": list(map(is_possible_narrative_text, texts)),
+    }, b""
+
+
+def main(connection: Connection) -> None:
+    serve(connection, _handle)
