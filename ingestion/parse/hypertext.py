@@ -1,5 +1,6 @@
 """HTML: cleared of what is not content, reshaped where unstructured would lose it, then partitioned."""
 
+import inspect
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -39,6 +40,8 @@ _PROPERTIES: Final = {
 _CHARSET: Final = re.compile(rb"""<meta[^>]{0,200}charset\s*=\s*["']?\s*([\w-]{2,40})""", re.IGNORECASE)
 _HEAD: Final = 4096
 _LONGEST_PROPERTY: Final = 300
+# without what its decorators add to each element: ids, hashes, parents, types of file
+_partition: Final = inspect.unwrap(partition_html)
 
 
 def parse(path: Path, limits: Limits) -> Rendition:
@@ -60,7 +63,7 @@ def read(
     unread = _reshape(root)
     builder = RenditionBuilder(limits)
     text = html.tostring(root, encoding="unicode")
-    elements = partition_html(text=text, languages=[""])
+    elements = _partition(text=text)
     partition.collect(elements, builder, first_row_is_header=first_row_is_header)
     report = Report(tables=builder.tables, warnings=unread)
     return builder.build(title=named or builder.first_heading, report=report, properties=properties)
