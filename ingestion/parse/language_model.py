@@ -26,7 +26,7 @@ def _identifier() -> LanguageIdentifier:
         names = model["classes"].tolist()
         kept = [place for place, name in enumerate(names) if len(name) == _ISO_639_1]
         return LanguageIdentifier(
-            model["ptc"][:, kept],
+            np.ascontiguousarray(model["ptc"][:, kept]),  # row by row, as it is asked for
             model["pc"][kept],
             [names[place] for place in kept],
             memoryview(model["nextmove"]),  # whose items are read faster than numpy's
