@@ -195,7 +195,7 @@ def found_in(text: str) -> str:
     hits = (
         match
         for needles, pattern in _COMPILED
-        if any(needle in folded for needle in needles)
+        if any(map(folded.__contains__, needles))
         for match in islice(pattern.finditer(text), 1)
     )
     first = min(hits, key=lambda match: match.start(), default=None)

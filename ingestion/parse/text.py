@@ -32,17 +32,21 @@ _HEBREW: Final = frozenset(range(0xE0, 0xFB))
 _FEWEST_HEBREW: Final = 16
 
 
-_LINE_ENDS: Final = {ord("\x85"): "\n", 0x2028: "\n", 0x2029: "\n", 0xA0: " "}
+_HARD_SPACE: Final = "\xa0"
+_LINE_ENDS: Final = {ord("\x85"): "\n", 0x2028: "\n", 0x2029: "\n"}
 _CONTROLS: Final = dict.fromkeys(
     code for code in (*range(32), *range(0x7F, 0xA0)) if chr(code) not in "\t\n\f\x85"
 )
 _CLEANED: Final[dict[int, str | None]] = {**_CONTROLS, **_LINE_ENDS}
+_UNCLEAN: Final = re.compile(f"[{''.join(map(chr, _CLEANED))}]")
 _taken_out: ContextVar[list[int] | None] = ContextVar("hidden characters taken out", default=None)
 
 
 def clean(text: str) -> str:
     """Without NULs, surrogates, control and hidden characters; line ends are `\n`."""
-    text = text.replace("\r\n", "\n").replace("\r", "\n").translate(_CLEANED)
+    text = text.replace("\r\n", "\n").replace("\r", "\n").replace(_HARD_SPACE, " ")
+    if _UNCLEAN.search(text):  # few need it, and it is slow
+        text = text.translate(_CLEANED)
     shown = text if text.isascii() else visible(text)
     if (counts := _taken_out.get()) is not None and len(shown) < len(text):
         counts.append(len(text) - len(shown) - text.startswith(_MARK))

@@ -33,6 +33,7 @@ _HIDDEN: Final = re.compile(
     rf"|[\ufe00-\ufe0f](?<![{_VARIED}][\ufe00-\ufe0f])"
     r"|[\u180b-\u180f](?<![\u1820-\u18af][\u180b-\u180f])"
 )
+_MAY_BE_HIDDEN: Final = re.compile(rf"[{_NEVER_SEEN}\u200c\u200d\ufe00-\ufe0f\u180b-\u180f]")
 
 
 def visible(text: str) -> str:
@@ -41,4 +42,6 @@ def visible(text: str) -> str:
     Joiners stay where a script or an emoji is written with them, and so does one variation selector behind
     a character that has variants. Line ends and form feeds stay.
     """
-    return text if text.isascii() and text.isprintable() else _HIDDEN.sub("", text)
+    if text.isascii() and text.isprintable():
+        return text
+    return _HIDDEN.sub("", text) if _MAY_BE_HIDDEN.search(text) else text
