@@ -1,12 +1,14 @@
 """Lines of text on a PDF page, with their boxes in points of the page as shown, from its top left."""
 
 import ctypes
+import operator
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Final
+from typing import Any, Final, NamedTuple
 
+import numpy as np
 import pypdfium2
 import pypdfium2.raw as pdfium
 
@@ -15,7 +17,8 @@ from ingestion.parse.text import clean
 
 _HYPHEN: Final = "\x02"  # PDFium's sign for a hyphen that ends a line
 BROKEN_WORD: Final = "\u00ad"  # ours, until the whole document tells how the word is spelt
-_RUN: Final = re.compile(r"[^\s\x02\ufffe]+|[\r\n\x02\ufffe]")
+_ROW: Final = re.compile(r"([^\r\n\x02\ufffe]+)([\r\n\x02\ufffe]?)")
+_RUN: Final = re.compile(r"\S+")
 _BULLET: Final = re.compile(r"[•▪●■◦‣∙·○□➢❖✓*–—-]|[\uf000-\uf0ff]")
 _CURRENCY: Final = frozenset("$€£¥")
 _DEVICE: Final = 1_000_000
@@ -24,6 +27,15 @@ _LONGEST_NAME: Final = 128
 _BOLD: Final = 700
 _REGULAR: Final = 400
 _TIGHT: Final = 0.1
+
+
+def _untyped(function: Any) -> Callable[..., int]:
+    """That ctypes looks at each argument's type takes longer than these calls."""
+    return ctypes.CFUNCTYPE(ctypes.c_int)(ctypes.cast(function, ctypes.c_void_p).value or 0)
+
+
+_char_box: Final = _untyped(pdfium.FPDFText_GetLooseCharBox)
+_font_weight: Final = _untyped(pdfium.FPDFText_GetFontWeight)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,16 +58,32 @@ class Line:
 
     @property
     def text(self) -> str:
-        return " ".join(cell.text for cell in self.cells)
+        return self.cells[0].text if len(self.cells) == 1 else " ".join(cell.text for cell in self.cells)
 
 
-@dataclass(slots=True)
-class _Word:
-    text: str
-    left: float
-    top: float
-    right: float
-    bottom: float
+class _Row(NamedTuple):
+    """What stands between two line ends: its words, its first and its last character."""
+
+    words: list[str]
+    start: int
+    end: int
+
+
+class _Words(NamedTuple):
+    """Those of a line. They are columns since a file has hundreds of thousands of words."""
+
+    texts: list[str]
+    lefts: list[float]
+    tops: list[float]
+    rights: list[float]
+    bottoms: list[float]
+
+    @property
+    def box(self) -> Box:
+        return min(self.lefts), min(self.tops), max(self.rights), max(self.bottoms)
+
+    def cell(self, start: int, end: int) -> Cell:
+        return Cell(" ".join(self.texts[start:end]), self.lefts[start], self.rights[end - 1])
 
 
 class _Frame:
@@ -72,13 +100,19 @@ class _Frame:
         pdfium.FPDF_PageToDevice(page, 0, 0, _DEVICE, _DEVICE, 0, x, y, across, down)
         return across.value / _DEVICE * self.width, down.value / _DEVICE * self.height
 
-    def box(self, left: float, bottom: float, right: float, top: float) -> Box:
+    def boxes(self, corners: bytes | bytearray) -> tuple[list[float], list[float], list[float], list[float]]:
+        """Lefts, tops, rights and bottoms of what reaches from one FS_RECTF to the next."""
+        pairs = np.frombuffer(corners, dtype=np.float32).reshape(-1, 2, 4).astype(np.float64)
+        (left, _, _, bottom), (_, top, right, _) = pairs.min(axis=1).T, pairs.max(axis=1).T
         ox, xx, yx, oy, xy, yy = self._matrix
         x1, x2 = ox + left * xx + bottom * yx, ox + right * xx + top * yx
         y1, y2 = oy + left * xy + bottom * yy, oy + right * xy + top * yy
-        if x1 > x2:
-            x1, x2 = x2, x1
-        return (x1, y2, x2, y1) if y2 < y1 else (x1, y1, x2, y2)
+        return (
+            np.minimum(x1, x2).tolist(),
+            np.minimum(y1, y2).tolist(),
+            np.maximum(x1, x2).tolist(),
+            np.maximum(y1, y2).tolist(),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +152,9 @@ class _Reader:
         self._textpage = textpage
         self._frame = frame
         self._raw = textpage.raw
-        self._first, self._last = pdfium.FS_RECTF(), pdfium.FS_RECTF()
+        self._ends = (pdfium.FS_RECTF * 2)()
+        self._first, self._last = map(ctypes.byref, self._ends)
+        self._corners = bytearray()
         self._name, self._flags = ctypes.create_string_buffer(_LONGEST_NAME), ctypes.c_int()
         self._text = self._characters()
 
@@ -131,83 +167,63 @@ class _Reader:
         return "".join(chr(pdfium.FPDFText_GetUnicode(self._textpage, i)) for i in range(count))
 
     def lines(self) -> Iterator[Line]:
-        words: list[_Word] = []
+        rows = [row for found in _ROW.finditer(self._text) if (row := self._row(found)).words]
+        lefts, tops, rights, bottoms = self._frame.boxes(self._corners)
+        end = 0
+        for row in rows:
+            place = slice(end, end := end + len(row.words))
+            words = _Words(row.words, lefts[place], tops[place], rights[place], bottoms[place])
+            yield self._line(words, row)
+
+    def _row(self, found: re.Match[str]) -> _Row:
+        """A word of which PDFium does not know where it stands is left out."""
+        raw, first, last = self._raw, self._first, self._last
+        is_plain = found[1].isascii() and found[1].isprintable()
+        words: list[str] = []
         start = end = 0
-        for run in _RUN.finditer(self._text):
-            if run.group() not in ("\r", "\n", _HYPHEN, "\ufffe"):
-                start = run.start() if not words else start
-                end = run.end() - 1
-                words.extend(self._word(run.start(), run.end()))
-                continue
-            if words and run.group() in (_HYPHEN, "\ufffe"):
-                words[-1].text += BROKEN_WORD
-            if words:
-                yield self._line(words, start, end)
-            words = []
-        if words:
-            yield self._line(words, start, end)
+        for run in _RUN.finditer(self._text, *found.span(1)):
+            begun, end = run.span()
+            word = run[0] if is_plain else clean(run[0])
+            if word and _char_box(raw, begun, first) and _char_box(raw, end - 1, last):
+                self._corners += self._ends
+                start = start if words else begun
+                words.append(word)
+        if words and found[2] in (_HYPHEN, "\ufffe"):
+            words[-1] += BROKEN_WORD
+        return _Row(words, start, end - 1)
 
-    def _word(self, start: int, end: int) -> Iterator[_Word]:
-        run = self._text[start:end]
-        text = run if run.isascii() and run.isprintable() else clean(run)
-        first, last, load = self._first, self._last, pdfium.FPDFText_GetLooseCharBox
-        if not text or not load(self._raw, start, first) or not load(self._raw, end - 1, last):
-            return
-        left, right = min(first.left, last.left), max(first.right, last.right)
-        bottom, top = min(first.bottom, last.bottom), max(first.top, last.top)
-        yield _Word(text, *self._frame.box(left, bottom, right, top))
-
-    def _line(self, words: Sequence[_Word], start: int, end: int) -> Line:
-        """`start` and `end` are the first and last character: a bold start alone makes no heading."""
-        first = words[0]
-        box = _around(words)
-        vertical = end - start > 1 and box[3] - box[1] > max(box[2] - box[0], 2 * (first.right - first.left))
-        height = first.right - first.left if vertical else first.bottom - first.top
-        weight = min(self._weight(start), self._weight(end))
-        bullet = len(words) > 1 and bool(_BULLET.fullmatch(first.text))
-        cells = _cells(words, height, bullet=bullet)
-        return Line(cells, box, height, weight, bullet, vertical)
+    def _line(self, words: _Words, row: _Row) -> Line:
+        """A bold start alone makes no heading."""
+        box = words.box
+        first = words.rights[0] - words.lefts[0]
+        vertical = row.end - row.start > 1 and box[3] - box[1] > max(box[2] - box[0], 2 * first)
+        height = first if vertical else words.bottoms[0] - words.tops[0]
+        weight = min(self._weight(row.start), self._weight(row.end))
+        bullet = len(words.texts) > 1 and bool(_BULLET.fullmatch(words.texts[0]))
+        return Line(_cells(words, height, bullet=bullet), box, height, weight, bullet, vertical)
 
     def _weight(self, index: int) -> int:
         """Fonts that are not embedded tell their weight by name only."""
-        weight: int = pdfium.FPDFText_GetFontWeight(self._raw, index)
-        if weight > 0:
+        if (weight := _font_weight(self._raw, index)) > 0:
             return weight
         length = pdfium.FPDFText_GetFontInfo(self._raw, index, self._name, _LONGEST_NAME, self._flags)
         return _BOLD if b"bold" in self._name.raw[: min(length, _LONGEST_NAME)].lower() else _REGULAR
 
 
-def _around(words: Sequence[_Word]) -> Box:
-    return (
-        min(word.left for word in words),
-        min(word.top for word in words),
-        max(word.right for word in words),
-        max(word.bottom for word in words),
-    )
-
-
-def _cells(words: Sequence[_Word], em: float, *, bullet: bool) -> tuple[Cell, ...]:
+def _cells(words: _Words, em: float, *, bullet: bool) -> tuple[Cell, ...]:
     """Words that stand far apart are cells of a row; a currency sign belongs to what follows it."""
-    wide = _CELL_GAP * em
-    gaps = [after.left - before.right for before, after in pairwise(words)]
+    wide, texts = _CELL_GAP * em, words.texts
+    gaps = list(map(operator.sub, words.lefts[1:], words.rights))
+    if max(gaps, default=0.0) <= wide:
+        return (words.cell(0, len(texts)),)
     in_row = any(gap > wide for gap in gaps[1 if bullet else 0 :])
-    groups: list[list[_Word]] = [[words[0]]]
-    for place, (gap, word) in enumerate(zip(gaps, words[1:], strict=True)):
-        before = groups[-1][-1].text
-        apart = gap > wide or (in_row and word.text in _CURRENCY and gap > 0.3 * em)
+    starts = [0]
+    for place, (gap, (before, text)) in enumerate(zip(gaps, pairwise(texts), strict=True)):
+        apart = gap > wide or (in_row and text in _CURRENCY and gap > 0.3 * em)
         glued = before in _CURRENCY or (bullet and place == 0)
         if apart and not glued:
-            groups.append([word])
-        else:
-            groups[-1].append(word)
-    return tuple(_cell(group, em) for group in groups)
-
-
-def _cell(words: Sequence[_Word], em: float) -> Cell:
-    text = words[0].text
-    for before, word in pairwise(words):
-        text += word.text if word.left - before.right < _TIGHT * em and not before.text else f" {word.text}"
-    return Cell(text, words[0].left, words[-1].right)
+            starts.append(place + 1)
+    return tuple(words.cell(start, end) for start, end in pairwise([*starts, len(texts)]))
 
 
 def _merged(lines: Iterator[Line]) -> Iterator[Line]:
@@ -225,7 +241,7 @@ def _merged(lines: Iterator[Line]) -> Iterator[Line]:
 
 
 def _continues(line: Line, following: Line) -> bool:
-    if line.vertical or following.vertical or line.text.endswith(BROKEN_WORD):
+    if line.vertical or following.vertical or line.cells[-1].text.endswith(BROKEN_WORD):
         return False
     overlap = min(line.box[3], following.box[3]) - max(line.box[1], following.box[1])
     beside = following.box[0] >= line.box[2] - 0.3 * line.height
