@@ -184,17 +184,18 @@ _RULES: Final = (
         r"\b(?:set|mark|report|rate|say|state)\b.{0,40}\bverdict\b|\bthe verdict is (?:supported|true)\b",
     ),
 )
-_COMPILED: Final = tuple(
+_Rule = tuple[tuple[str, ...], re.Pattern[str]]
+_COMPILED: Final[tuple[_Rule, ...]] = tuple(
     (needles, re.compile(pattern, re.IGNORECASE | re.MULTILINE | re.DOTALL)) for needles, pattern in _RULES
 )
 
 
-def found_in(text: str) -> str:
+def found_in(text: str, rules: Sequence[_Rule] = _COMPILED) -> str:
     """The first words that read as an instruction to a language model; empty if none do."""
     folded = text.casefold()
     hits = (
         match
-        for needles, pattern in _COMPILED
+        for needles, pattern in rules
         if any(map(folded.__contains__, needles))
         for match in islice(pattern.finditer(text), 1)
     )
@@ -219,9 +220,20 @@ def told_of(rendition: Rendition) -> tuple[str, ...]:
 def _places(rendition: Rendition) -> Iterator[tuple[str, str]]:
     own = {"Its title": rendition.title or ""}
     own |= {f"Its {name.replace('_', ' ')}": value for name, value in rendition.properties.items()}
-    for place, text in (*own.items(), *((_place(each), each.text) for each in rendition.elements)):
-        if words := found_in(text):
+    rules = _rules_for([*own.values(), *(element.text for element in rendition.elements)])
+    for place, text in own.items():
+        if words := found_in(text, rules):
             yield place, words
+    for element in rendition.elements:
+        if words := found_in(element.text, rules):
+            yield _place(element), words
+
+
+def _rules_for(texts: Sequence[str]) -> list[_Rule]:
+    """Those that apply to any of `texts`, with the words that stand there: mostly a few."""
+    folded = "\n".join(texts).casefold()
+    present = ((tuple(filter(folded.__contains__, needles)), pattern) for needles, pattern in _COMPILED)
+    return [(needles, pattern) for needles, pattern in present if needles]
 
 
 def _place(element: Element) -> str:

@@ -155,7 +155,7 @@ class _Reader:
 
     def __init__(self, blocks: Sequence[Block], limits: Limits) -> None:
         self.builder = RenditionBuilder(limits)
-        self._speller = Speller(block.text for block in blocks)
+        self._speller = Speller([block.text for block in blocks])
         self._ranks = sorted({_rank(block) for block in blocks if block.kind == "heading"})
 
     def add(self, block: Block, number: int, page: Page) -> None:

@@ -1,7 +1,8 @@
 """Words broken at line ends: the rest of the document tells whether the hyphen is part of the word."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from functools import cached_property
 from typing import Final
 
 from ingestion.parse.pdf_lines import BROKEN_WORD
@@ -12,8 +13,16 @@ _START: Final = re.compile(r"^[\w-]+")
 
 
 class Speller:
-    def __init__(self, texts: Iterable[str]) -> None:
-        self._known = {word.lower() for text in texts for word in _WORD.findall(text)}
+    def __init__(self, texts: Sequence[str]) -> None:
+        self._texts = texts
+
+    @cached_property
+    def _known(self) -> set[str]:
+        """Collected when first asked for: many documents break no word."""
+        words: set[str] = set()
+        for text in self._texts:
+            words.update(_WORD.findall(text))
+        return set(map(str.lower, words))
 
     def joined(self, lines: Sequence[str]) -> str:
         """One paragraph of its lines."""

@@ -108,7 +108,7 @@ def _ranges(numbers: Sequence[int]) -> str:
 
 def write(paragraphs: Sequence[Paragraph], number: int, builder: RenditionBuilder) -> None:
     lines = [[_BROKEN.sub(BROKEN_WORD, line) for line in paragraph.lines] for paragraph in paragraphs]
-    speller = Speller(line for group in lines for line in group)
+    speller = Speller([line for group in lines for line in group])
     for paragraph, group in zip(paragraphs, lines, strict=True):
         text = speller.joined(group)
         if paragraph.is_heading:
