@@ -11,8 +11,17 @@ from ingestion.parse import hypertext, liquid, reject
 from ingestion.parse.limits import Limits
 from ingestion.parse.text import decode
 
-_MARKDOWN: Final = MarkdownIt("commonmark").enable(["table", "strikethrough"])
 _TAG: Final = re.compile(r"<[^<>]{1,200}>")
+_PLAIN_ADDRESS: Final = re.compile(r"(?:https?://)?[\w./?#=&-]+", re.ASCII)
+
+
+class _Markdown(MarkdownIt):
+    def normalizeLink(self, url: str) -> str:  # noqa: N802
+        """Only says whether there is a link: no reader of the elements sees where it leads."""
+        return url if _PLAIN_ADDRESS.fullmatch(url) else super().normalizeLink(url)
+
+
+_MARKDOWN: Final = _Markdown("commonmark").enable(["table", "strikethrough"])
 
 
 def parse(path: Path, limits: Limits) -> Rendition:
