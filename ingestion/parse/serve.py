@@ -23,6 +23,7 @@ _RETIRE_ABOVE: Final = 640 << 20
 
 def serve(connection: Connection, handler: Handler) -> None:
     gc.freeze()  # a seventh of the time went into looking through the libraries for garbage, again and again
+    gc.enable()
     connection.send_bytes(READY)
     while True:
         try:
