@@ -1,11 +1,12 @@
 """Bringing many files in, in a real browser: what is told of each, and what can be done about it."""
 
 import re
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import FilePayload, Page, Route, ViewportSize, expect
+from playwright.sync_api import FilePayload, Page, Request, Route, ViewportSize, expect
 
 from tests.web.browser.conftest import WIDE
 from tests.web.browser.test_journey import PHONE, SLOW, create_knowledge_base
@@ -14,6 +15,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.models]
 
 SignIn = Callable[..., Page]
 UPLOADS = "**/knowledge-bases/*/documents"
+TOGETHER = "**/api/v1/imports/*/items"
 BEGINNINGS = "**/api/v1/uploads"
 PARTS = re.compile(r"/api/v1/uploads/[^/]+\?offset=")
 SENTENCE = "Employees may donate at most 42 hours of annual leave to a colleague."
@@ -127,6 +129,43 @@ def test_an_import_that_a_reload_cut_off_is_finished(sign_in: SignIn, folder: Pa
     unsent.locator('input[data-input="folder"]').set_input_files(folder)
     expect(page.locator("[data-sum]")).to_have_text("2 of 4 ready · 2 failed", timeout=SLOW)
     expect(unsent).to_be_hidden()
+
+
+def sent_by(page: Page) -> Counter[str]:
+    """Uploads from now on, by the last part of their address."""
+    sent = Counter[str]()
+
+    def note(request: Request) -> None:
+        if request.method == "POST" and "multipart" in request.headers.get("content-type", ""):
+            sent[request.url.rpartition("/")[2]] += 1
+
+    page.on("request", note)
+    return sent
+
+
+def test_many_small_files_are_sent_together(sign_in: SignIn, tmp_path: Path) -> None:
+    page = sign_in()
+    opened(page)
+    sent = sent_by(page)
+    for number in range(44):
+        path = tmp_path / f"drive/{number % 2}/{number}.md"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(SENTENCE if number else "")
+    page.locator("#folder").set_input_files(tmp_path / "drive")
+    expect(page.locator("[data-sum]")).to_have_text("43 of 44 ready · 1 failed", timeout=SLOW)
+    assert sent == {"items": 2, "documents": 4}
+    expect(page.locator("section.failure-group")).to_contain_text("drive/0/0.md")
+
+
+def test_what_cannot_be_sent_together_is_sent_one_by_one(sign_in: SignIn) -> None:
+    """As through a proxy that lets small requests pass alone."""
+    page = sign_in()
+    opened(page)
+    page.route(TOGETHER, lambda route: route.fulfill(status=413, body="Too large"))
+    sent = sent_by(page)
+    page.locator("#files").set_input_files([text(f"{number}.txt") for number in range(24)])
+    expect(page.locator("[data-sum]")).to_have_text("24 of 24 ready", timeout=SLOW)
+    assert sent == {"items": 1, "documents": 24}
 
 
 def test_a_lost_connection_is_told_and_sending_goes_on(sign_in: SignIn) -> None:

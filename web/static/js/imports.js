@@ -187,8 +187,7 @@ export class ImportView {
 
   #sum() {
     const { sender } = this;
-    const flying = sender ? [...sender.flying.values()].reduce((sum, { loaded }) => sum + loaded, 0) : 0;
-    return sumLine(this.batch, { refused: sender?.refused.length ?? 0, sending: this.busy ? { files: sender.sent, sent: sender.bytes.sent + flying, total: sender.bytes.total } : null });
+    return sumLine(this.batch, { refused: sender?.refused.length ?? 0, sending: this.busy ? { files: sender.sent, sent: sender.bytes.sent + sender.loaded, total: sender.bytes.total } : null });
   }
 
   #draw() {

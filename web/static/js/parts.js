@@ -11,7 +11,7 @@ export const isLarge = (file) => file.size > part();
 /** By this the file is known again when it is chosen once more. */
 const fingerprint = ({ file, path }) => `${path.slice(-120)}:${file.size}:${file.lastModified}`;
 
-const ok = (xhr) => xhr.status >= 200 && xhr.status < 300;
+export const ok = (xhr) => xhr.status >= 200 && xhr.status < 300;
 const bodyOf = (xhr) => { try { return JSON.parse(xhr.responseText); } catch { return {}; } };
 
 export function send(method, url, { body = null, type = "application/json", state, onLoaded = () => {} }) {
@@ -23,7 +23,7 @@ export function send(method, url, { body = null, type = "application/json", stat
     xhr.open(method, url);
     xhr.setRequestHeader("X-CSRFToken", csrfToken());
     xhr.setRequestHeader("Accept", "application/json");
-    if (body !== null) xhr.setRequestHeader("Content-Type", type);
+    if (body !== null && type) xhr.setRequestHeader("Content-Type", type); // that of a form is the browser's
     xhr.send(body);
   });
 }

@@ -2,10 +2,12 @@
 // By XMLHttpRequest, since fetch cannot tell how much has been sent.
 
 import { Problem, SIGNED_OUT, csrfToken, renewToken } from "./http.js";
-import { forget, isLarge, sendInParts } from "./parts.js";
+import { forget, isLarge, ok, send, sendInParts } from "./parts.js";
 import { t } from "./i18n.js";
 
 const AT_ONCE = 2; // of all imports together: a browser opens six connections to one host
+const MANY = 20; // waiting files, of which small ones are sent together, so many and of so much size
+const TOGETHER_BYTES = 512 << 10;
 const TRIES = 4;
 const PAUSE_MS = 3000;
 const LOST = t("The connection is lost. Sending goes on by itself when it is back; leave this page open.");
@@ -42,6 +44,7 @@ export class Sender {
     this.bytes = { sent: 0, total: files.reduce((sum, { file }) => sum + file.size, 0) };
     this.queue = files.map((each, at) => ({ ...each, key: `${batch}:${at}:${Date.now()}` }));
     this.flying = new Map(); // path -> {loaded, size, entry}
+    this.together = new Set(); // {loaded}, of requests with several files
     this.refused = []; // {file, path, problem}: what the server cannot list, as it never got them
   }
 
@@ -52,9 +55,13 @@ export class Sender {
     this.onChange();
   }
 
+  get loaded() {
+    return [...this.flying.values(), ...this.together].reduce((sum, { loaded }) => sum + loaded, 0);
+  }
+
   stop() {
     this.stopped = true;
-    for (const { xhr } of this.flying.values()) xhr?.abort();
+    for (const { xhr } of [...this.flying.values(), ...this.together]) xhr?.abort();
   }
 
   /** One file of those that are being sent. */
@@ -75,10 +82,34 @@ export class Sender {
   async #work() {
     while (!this.stopped && this.queue.length) {
       await turn();
-      const entry = this.stopped ? null : this.queue.shift();
-      if (entry) await this.#deliver(entry);
+      const entries = this.stopped ? [] : this.#taken();
+      if (entries.length < 2 || !(await this.#deliverTogether(entries))) for (const entry of entries) await this.#deliver(entry);
       next();
     }
+  }
+
+  #taken() {
+    let [count, size] = [0, 0];
+    if (this.queue.length > MANY) while (count < MANY && (size += this.queue[count].file.size) <= TOGETHER_BYTES) count += 1;
+    return this.queue.splice(0, Math.max(count, 1));
+  }
+
+  /** False if they are to be sent one by one, which tells what is wrong with which. */
+  async #deliverTogether(entries) {
+    const body = new FormData();
+    for (const { file, path } of entries) {
+      body.append("source_uri", path === file.name ? "" : path);
+      body.append("file", file, file.name);
+    }
+    const size = entries.reduce((sum, { file }) => sum + file.size, 0);
+    const state = { xhr: null, loaded: 0 };
+    this.together.add(state);
+    const onLoaded = (loaded) => { state.loaded = Math.min(loaded, size); this.onChange(); };
+    const xhr = await send("POST", `/api/v1/imports/${this.batch}/items`, { body, type: "", state, onLoaded });
+    this.together.delete(state);
+    if (this.stopped || !ok(xhr)) return false;
+    for (const entry of entries) this.#arrived(entry); // what is refused is an item of the import
+    return true;
   }
 
   async #deliver(entry) {
