@@ -8,7 +8,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from babel.messages.catalog import Message
 from django.conf import settings
 from django.template.loader import render_to_string
 from django.test import Client
@@ -144,14 +143,11 @@ def _loaded(content: bytes) -> dict[object, str]:
     return found
 
 
-def _messages() -> list[Message]:
-    return translations.messages(translations.read("de"))
-
-
 def test_translations_fill_in_what_the_texts_do() -> None:
-    for message in _messages():
+    catalog = translations.read("de")
+    for message in translations.messages(catalog):
         if translations.is_translated(message):
-            assert not [str(error) for error in message.check(translations.read("de"))], message.id
+            assert not [str(error) for error in message.check(catalog)], message.id
             assert _blanks(message.string) == _blanks(message.id), message.id
 
 
