@@ -8,6 +8,9 @@ from typing import Any
 
 import pytest
 from django.conf import settings
+from django.contrib.auth.management import create_permissions
+from django.contrib.contenttypes.management import create_contenttypes
+from django.db.models.signals import post_migrate
 from pytest_socket import socket_allow_hosts
 
 from cairn.access.models import Role
@@ -109,7 +112,13 @@ def _on_sqlite() -> bool:
 
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
-    """Tests that commit empty all tables afterwards, which SQLite does with DELETE: it has to be let."""
+    """Tests that commit empty all tables afterwards, which SQLite does with DELETE: it has to be let.
+
+    Django would then write its kinds of content and permissions again, which nobody reads and which takes
+    thirty times as long as the emptying.
+    """
+    post_migrate.disconnect(dispatch_uid=f"{create_permissions.__module__}.{create_permissions.__name__}")
+    post_migrate.disconnect(create_contenttypes)
     with django_db_blocker.unblock():
         from django.db import connection
 
