@@ -28,6 +28,7 @@ from tests.fakes import FakeChat, FakeEmbedder
 from tests.secrets_in_logs import Listener, leaks_of_servers
 from tests.servers import Server, start_server, stop_server
 from tests.shared_models import share_models
+from tests.shared_static import share_static_files
 from tests.shared_tables import copy_tables
 from web.runtime import collecting
 
@@ -42,6 +43,7 @@ def pytest_configure() -> None:
     LISTENER.note_sessions()
     # Hashing that is slow on purpose would be most of what many tests do. Servers that they start do it.
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    share_static_files()
 
 
 def pytest_collection_finish() -> None:
