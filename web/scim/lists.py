@@ -1,6 +1,7 @@
 """Lists in pages: `startIndex` counts from 1, `count` is bounded."""
 
 from collections.abc import Callable, Iterable
+from functools import cache
 from typing import Any, TypeVar
 
 from django.db.models import Model, QuerySet
@@ -22,9 +23,14 @@ def asked_of(request: HttpRequest, kind: type[Resource[Any]]) -> Asked:
     check_text(sent, "query")
     if len(sent.get("filter", "")) > LONGEST:
         raise InvalidFilterException(detail=f"A filter has {LONGEST} characters at most.")
-    of_kind: Any = SearchRequest.__class_getitem__(kind)
-    asked: Asked = of_kind.model_validate(sent)
+    asked: Asked = _search_of(kind).model_validate(sent)
     return asked
+
+
+@cache
+def _search_of(kind: type[Resource[Any]]) -> Any:
+    """Kept here: Pydantic forgets what nobody holds, and takes longer to make it than to answer with it."""
+    return SearchRequest.__class_getitem__(kind)
 
 
 def listed(

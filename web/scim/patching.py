@@ -6,6 +6,7 @@ that is named. It applies all else.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, TypeVar
 
 from scim2_models import (
@@ -55,9 +56,15 @@ def patch(resource: R, data: Mapping[str, Any], operations: list[Operation]) -> 
     """Changes the resource."""
     if operations:
         body = {"schemas": data.get("schemas"), "Operations": operations}
-        kind: Any = PatchOp.__class_getitem__(type(resource))
+        kind = _patch_of(type(resource))
         kind.model_validate(body, scim_ctx=Context.RESOURCE_PATCH_REQUEST).patch(resource)
     return resource
+
+
+@cache
+def _patch_of(kind: type[Resource[Any]]) -> Any:
+    """Kept here: Pydantic forgets what nobody holds, and takes longer to make it than to apply it."""
+    return PatchOp.__class_getitem__(kind)
 
 
 @dataclass
