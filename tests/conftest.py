@@ -4,6 +4,7 @@ import gc
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from socketserver import StreamRequestHandler
 from typing import Any
 
 import pytest
@@ -44,6 +45,8 @@ def pytest_configure() -> None:
     # Hashing that is slow on purpose would be most of what many tests do. Servers that they start do it.
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     share_static_files()
+    # Answers of servers in this process come in pieces: each would wait 40 ms for word of the one before.
+    StreamRequestHandler.disable_nagle_algorithm = True
 
 
 def pytest_collection_finish() -> None:

@@ -19,7 +19,7 @@ class FakeServer:
         self.paths: list[str] = []
         self.headers: dict[str, str] = {}
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        threading.Thread(target=self._http.serve_forever, daemon=True).start()
+        threading.Thread(target=self._http.serve_forever, args=(0.01,), daemon=True).start()
         self.url = f"http://127.0.0.1:{self._http.server_port}"
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
