@@ -59,6 +59,8 @@ NOT_READ = {
 }
 SLOW = {"09_flate_bomb.pdf", "10_double_flate.pdf", "36_redos.md"}
 """How far these get within the time for one file depends on the machine."""
+WIDE = "40_csv_wide.csv"
+"""200,000 names: the encoder needs more than a minute for their 4,740 passages."""
 MORE_NAMES = (
     "\u200f\u202etxt.exe\u2066.txt",
     "\U0001f600" * 300 + ".txt",
@@ -116,12 +118,22 @@ def test_every_hostile_file_ends_with_a_reason(
     api: httpx.Client, base: str, server: Server, hostile: dict[str, bytes]
 ) -> None:
     before = _marks(server)
-    outcomes = _uploaded(api, base, hostile)
+    outcomes = _uploaded(api, base, {**hostile, WIDE: _first_names(hostile[WIDE], 20_000)})
     assert len(outcomes) == 42
     assert {name: outcomes[name] for name in NOT_READ} == NOT_READ
     read = {name: outcome for name, outcome in outcomes.items() if name not in {*NOT_READ, *SLOW}}
     assert read == dict.fromkeys(read, "ready")
     assert set(outcomes.values()) <= HONEST, outcomes
+    _assert_unharmed(api, base, server)
+    assert _marks(server) == before
+
+
+@pytest.mark.faults
+def test_a_table_of_200000_columns_is_read_whole(
+    api: httpx.Client, base: str, server: Server, hostile: dict[str, bytes]
+) -> None:
+    before = _marks(server)
+    assert _uploaded(api, base, {WIDE: hostile[WIDE]}) == {WIDE: "ready"}
     _assert_unharmed(api, base, server)
     assert _marks(server) == before
 
@@ -162,6 +174,11 @@ def test_hostile_names_are_kept_as_text(
         assert content.headers["content-disposition"].startswith("attachment")
         assert "set-cookie" not in content.headers
     _assert_unharmed(api, base, server)
+
+
+def _first_names(table: bytes, count: int) -> bytes:
+    """Of a table that is one row of names."""
+    return b",".join(table.strip().split(b",")[:count]) + b"\n"
 
 
 def _uploaded(api: httpx.Client, base: str, files: dict[str, bytes]) -> Outcomes:
