@@ -22,13 +22,18 @@ def pool() -> Iterator[ParserPool]:
     pool.close()
 
 
-@pytest.fixture
-def bare_pool(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[ParserPool]:
-    """On a machine without any of the programs."""
-    monkeypatch.setattr(programs, "found", dict)
-    pool = ParserPool(size=1, folder=tmp_path / "bare")
+@pytest.fixture(scope="session")
+def _bare_children(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ParserPool]:
+    pool = ParserPool(size=1, folder=tmp_path_factory.mktemp("bare"))
     yield pool
     pool.close()
+
+
+@pytest.fixture
+def bare_pool(monkeypatch: pytest.MonkeyPatch, _bare_children: ParserPool) -> ParserPool:
+    """On a machine without any of the programs, which children learn when they start."""
+    monkeypatch.setattr(programs, "found", dict)
+    return _bare_children
 
 
 @pytest.fixture
