@@ -189,7 +189,8 @@ def qdrant_url() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def cairn_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    server = start_server(tmp_path_factory.mktemp("cairn"))
+    """Its clock is quick: what people's questions lack is looked at every other second."""
+    server = start_server(tmp_path_factory.mktemp("cairn"), SWEEP_SECONDS="2")
     yield server
     stop_server(server)
 

@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.models]
 PHONE = ViewportSize(width=390, height=800)
 QUESTION = "What is the cafeteria's lunch menu on Fridays?"
 ANSWER = "On Fridays the cafeteria's lunch menu is baked fish with potatoes, or a lentil stew."
-LOOKS = 40
+LOOKS = 150
 
 
 def appears(page: Page, path: str, wanted: Callable[[], Locator]) -> Locator:
@@ -23,7 +23,7 @@ def appears(page: Page, path: str, wanted: Callable[[], Locator]) -> Locator:
         page.goto(path)
         if wanted().count():
             break
-        page.wait_for_timeout(1500)
+        page.wait_for_timeout(400)
     expect(wanted()).to_have_count(1)
     return wanted()
 
