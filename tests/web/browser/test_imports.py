@@ -181,9 +181,9 @@ def test_a_lost_connection_is_told_and_sending_goes_on(sign_in: SignIn) -> None:
 
 @pytest.fixture
 def large(tmp_path: Path) -> Path:
-    """Four parts of it, as pages of these tests cut it up."""
+    """Three parts of it, as pages of these tests cut it up."""
     path = tmp_path / "long.txt"
-    path.write_text("".join(f"{SENTENCE} Rule {number}.\n" for number in range(3000)))
+    path.write_text("".join(f"{SENTENCE} Rule {number}.\n" for number in range(1700)))
     return path
 
 
