@@ -5,7 +5,16 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Error, Page, Request, ViewportSize, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    ConsoleMessage,
+    Error,
+    Page,
+    Request,
+    StorageState,
+    ViewportSize,
+    sync_playwright,
+)
 
 from tests.servers import Server
 from tests.tour.looking import CHROMIUM, FLAGS
@@ -54,9 +63,15 @@ def open_page(browser: Browser, cairn_server: Server) -> Iterator[Callable[..., 
     watch = Watch(cairn_server.url)
     contexts = []
 
-    def open_one(*, viewport: ViewportSize = WIDE, touch: bool = False) -> Page:
+    def open_one(
+        *, viewport: ViewportSize = WIDE, touch: bool = False, left: StorageState | None = None
+    ) -> Page:
         context = browser.new_context(
-            viewport=viewport, has_touch=touch, base_url=cairn_server.url, reduced_motion="reduce"
+            viewport=viewport,
+            has_touch=touch,
+            storage_state=left,
+            base_url=cairn_server.url,
+            reduced_motion="reduce",
         )
         contexts.append(context)
         page = context.new_page()
@@ -72,17 +87,29 @@ def open_page(browser: Browser, cairn_server: Server) -> Iterator[Callable[..., 
     assert watch.complaints == []
 
 
+@pytest.fixture(scope="module")
+def signed_in_before() -> dict[str, StorageState]:
+    """By user name, what signing in left in the browser: looking at a password takes long on purpose."""
+    return {}
+
+
 @pytest.fixture
-def sign_in(open_page: Callable[..., Page], cairn_server: Server) -> Callable[..., Page]:
+def sign_in(
+    open_page: Callable[..., Page], cairn_server: Server, signed_in_before: dict[str, StorageState]
+) -> Callable[..., Page]:
+    """Who has done so in an earlier test of the module comes back with the same session."""
+
     def signed_in(
         username: str = cairn_server.username, password: str | None = None, **options: object
     ) -> Page:
-        page = open_page(**options)
-        page.goto("/login")
-        page.get_by_label("User name").fill(username)
-        page.get_by_label("Password").fill(password or cairn_server.password)
-        page.get_by_role("button", name="Sign in").click()
-        page.wait_for_url("**/")
+        page = open_page(left=signed_in_before.get(username), **options)
+        page.goto("/")
+        if urlsplit(page.url).path == "/login":
+            page.get_by_label("User name").fill(username)
+            page.get_by_label("Password").fill(password or cairn_server.password)
+            page.get_by_role("button", name="Sign in").click()
+            page.wait_for_url("**/")
+            signed_in_before[username] = page.context.storage_state()
         return page
 
     return signed_in
