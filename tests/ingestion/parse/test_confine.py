@@ -202,7 +202,7 @@ def test_a_program_starts_threads_and_no_processes(ask: Callable[..., Any]) -> N
 def test_what_a_program_does_ends_with_its_file(
     ask: Callable[..., Any], folder: Path, code: str, reason: Rejection
 ) -> None:
-    seconds = 5 if reason is Rejection.TIME_LIMIT else 60
+    seconds = 2 if reason is Rejection.TIME_LIMIT else 60
     assert refusal(lambda: ask(code=code, limits=Limits(seconds=seconds, memory_mb=512))) is reason
     assert ask().body == b"the document"
     assert leftovers(folder) == []
@@ -258,7 +258,8 @@ def test_a_program_dies_with_a_parser_that_dies(ask: Callable[..., Any], lane: _
 def test_nothing_is_left_of_a_child_that_ends(
     ask: Callable[..., Any], folder: Path, end: str, reason: Rejection
 ) -> None:
-    assert refusal(lambda: ask(end=end, limits=Limits(seconds=5))) is reason
+    seconds = 2 if reason is Rejection.TIME_LIMIT else 5
+    assert refusal(lambda: ask(end=end, limits=Limits(seconds=seconds))) is reason
     assert list(folder.iterdir()) == []
     assert ask().body == b"the document"
 
