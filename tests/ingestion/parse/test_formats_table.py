@@ -1,15 +1,16 @@
-"""The table in docs/formats.md says what is kept of each format; here it is made, from real files.
+"""Real files of all formats: what they hold, and the table in docs/formats.md of what is kept of each format.
 
-UPDATE_DOCS=1 writes it.
+UPDATE_DOCS=1 writes the table. Each file is read once, for all tests here.
 """
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cache
 from pathlib import Path
 
 import pytest
 
-from cairn.errors import DocumentRejected
+from cairn.errors import DocumentRejected, Rejection
 from cairn.library.rendition import Element
 from ingestion.parse import formats, programs
 from ingestion.parse.formats import FORMATS, Format
@@ -44,20 +45,96 @@ PROPERTIES = {
     "author": "author",
     "date": "date",
 }
+REFUSED = {
+    "empty.txt": Rejection.EMPTY_FILE,
+    "password.pdf": Rejection.PASSWORD_PROTECTED,
+    "password_protected.xlsx": Rejection.PASSWORD_PROTECTED,
+}
+MADE_WITH = {
+    **dict.fromkeys((".doc", ".ppt"), programs.SOFFICE),
+    **dict.fromkeys((".png", ".jpg"), programs.TESSERACT),
+}
+HOLDS = {
+    "stanley-cups-utf-16.csv": "Maple Leafs | TOR | 13",
+    "stanley-cups.tsv": "Maple Leafs | TOR | 13",
+    "semicolon-delimited.csv": "Lorem, ipsum | dolor sit | amet",
+    "umlauts-non-utf8.md": "äöüß",
+    "fake-html-cp1252.html": "schöne Frau",
+    "docx-tables.docx": "Header Col 1 | Header Col 2\nLorem ipsum | A link example",
+    "handbook-1p.docx": "The United States Trustee appoints and supervises standing trustees",
+    "example-10k.html": "Cash flows from operating activities:\nNet income (loss) | $ 2,111,812",
+    "multi-column-2p.pdf": "relies on efficient passage retrieval to select candidate contexts",
+    "rotated-page-90.pdf": "Hello World Test Text",
+    "tests-example.xls": "Abbreviation | Question Type\nMC | Multiple Choice",
+    "vodafone.xlsx": "Average foreign exchange rates | Nine quarters to 30 June 2023 | 14",
+    "sample-presentation.pptx": "Table | A | B | C\n1 | A1 | B1 | C1",
+    "fake.odt": "Header row | Mon | Wed | Fri\nColor | Blue | Red | Green",
+    "fake-doc.rtf": "Column 1 | Column 2\nRow 1, Cell 1 | Row 1, Cell 2",
+    "README.org": "example-10k.html - A 10-K SEC filing in HTML format",
+    "README.rst": "example-10k.html - A 10-K SEC filing in HTML format",
+    "factbook.xml": "name: Trinidad & Tobado\ncapital: Port of Spain",
+    "simple.json": "metadata.filename: simple.docx",
+    "hebrew-text-base64-iso88598i.txt": "נדרשת חתימה על הבקשה לרישום",
+    "fake-text-utf-16.txt": "This is a test document to use for unit tests.",
+    "copy-protected.pdf": "LayoutParser: A Unified Toolkit for Deep Learning Based Document Image Analysis",
+}
+ReadOnce = Callable[[Path], Parsed | Rejection]
+
+
+@pytest.fixture(scope="module")
+def read_once(pool: ParserPool) -> ReadOnce:
+    @cache
+    def read(path: Path) -> Parsed | Rejection:
+        try:
+            return pool.parse(path, path.name, limits=Limits())
+        except DocumentRejected as error:
+            return error.reason
+
+    return read
 
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("one", FORMATS, ids=lambda one: one.endings[0])
 def test_the_table_is_what_a_run_gives(
-    pool: ParserPool, sample_data: Path, tmp_path: Path, one: Format
+    read_once: ReadOnce, sample_data: Path, tmp_path: Path, one: Format
 ) -> None:
     needed = NEEDED.get(one.media_type)
     if needed and programs.find(needed) is None:
         pytest.skip(f"{NEEDS[needed]} is not installed")
-    row = _row(one, list(_read(pool, samples.of(one, sample_data / "formats", tmp_path))))
+    row = _row(one, list(_read(read_once, samples.of(one, sample_data / "formats", tmp_path))))
     if os.environ.get("UPDATE_DOCS"):  # not a setting of the product
         _write(one, row)
     assert row in DOCS.read_text().split("\n")
+
+
+@pytest.mark.parametrize(("filename", "text"), HOLDS.items())
+def test_real_files_hold_what_they_hold(
+    read_once: ReadOnce, sample_data: Path, filename: str, text: str
+) -> None:
+    found = read_once(sample_data / "formats" / filename)
+    assert isinstance(found, Parsed)
+    assert any(text in element.text for element in found.rendition.elements)
+
+
+def test_every_real_file_but_the_protected_and_the_empty_is_read(
+    read_once: ReadOnce, sample_data: Path
+) -> None:
+    refused: dict[str, Rejection] = {}
+    for path in sorted((sample_data / "formats").iterdir()):
+        found = read_once(path)
+        if isinstance(found, Parsed):
+            assert found.rendition.elements
+        else:
+            refused[path.name] = found
+    assert refused == REFUSED | _without_programs(sample_data / "formats")
+
+
+def _without_programs(folder: Path) -> dict[str, Rejection]:
+    """What takes a program that is not installed here."""
+    missing = [ending for ending, program in MADE_WITH.items() if programs.find(program) is None]
+    return {
+        path.name: Rejection.UNSUPPORTED_TYPE for path in folder.iterdir() if path.suffix.lower() in missing
+    }
 
 
 def test_the_table_has_no_other_rows() -> None:
@@ -65,13 +142,9 @@ def test_the_table_has_no_other_rows() -> None:
     assert [row.split(" | ")[0] for row in rows] == [f"| {_named(one)}" for one in FORMATS]
 
 
-def _read(pool: ParserPool, paths: Iterable[Path]) -> Iterator[Parsed]:
+def _read(read_once: ReadOnce, paths: Iterable[Path]) -> Iterator[Parsed]:
     """Files that are there to be refused say nothing about what is kept."""
-    for path in paths:
-        try:
-            yield pool.parse(path, path.name, limits=Limits())
-        except DocumentRejected:
-            continue
+    yield from (found for path in paths if isinstance(found := read_once(path), Parsed))
 
 
 def _row(one: Format, found: Sequence[Parsed]) -> str:
