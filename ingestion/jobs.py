@@ -159,6 +159,7 @@ def job_cancel(*, job: Job, principal: Principal) -> Job:
         job.save(update_fields=["cancel_requested", "updated_at"])
         if job.stage == Stage.QUEUED or Job.objects.dropped().filter(pk=job.pk).exists():
             end_cancelled(job)
+            job.refresh_from_db(fields=["stage", "stage_since", "lease", "lease_until", "updated_at"])
         for inside in Document.objects.levels_in(job.version.document):
             cancel_all(Job.objects.filter(version__document__in=inside))
         record("job.cancelled", actor=principal.actor, subject=f"job:{job.id}")

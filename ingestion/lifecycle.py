@@ -172,7 +172,6 @@ def _move(job: Job, stage: Stage, **changes: object) -> None:
     """Nobody works on it from now on. The times are the database's: a worker's clock may be wrong."""
     free = {"stage": stage, "lease": None, "lease_until": None, "stage_since": Now(), "updated_at": Now()}
     Job.objects.filter(pk=job.pk).update(**free, **changes)
-    job.refresh_from_db(fields=[*free, *changes])
 
 
 def _end(job: Job, reason: Rejection, message: str, **changes: object) -> None:
