@@ -261,7 +261,7 @@ class _Lane:
         """An idle child that has not died at rest."""
         while self._idle:
             child = self._idle.pop()
-            if child.usable:
+            if child.usable and child.knows_all_programs:
                 return child
             child.kill()
         return None
@@ -320,9 +320,13 @@ class _Child:
             self._ready
             and not self._retired
             and self._answered < _FILES_PER_CHILD
-            and self._programs == programs.found()  # one may have been installed since
             and self._process.poll() is None
         )
+
+    @property
+    def knows_all_programs(self) -> bool:
+        """One may have been installed since it was started."""
+        return self._programs == programs.found()
 
     def retire(self) -> None:
         """It is trusted with no other file."""
