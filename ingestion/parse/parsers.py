@@ -6,6 +6,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Final
 
+from unstructured.partition.text_type import sentence_count
+
 from cairn.library.rendition import Rendition
 from ingestion.parse import (
     archive_listing,
@@ -18,6 +20,7 @@ from ingestion.parse import (
     instructions,
     json_records,
     language,
+    language_model,
     mail,
     markdown,
     notes,
@@ -37,6 +40,7 @@ from ingestion.parse.serve import serve
 
 Parser = Callable[[Path, Limits], Rendition]
 
+_WORDS: Final = "These are words. They are here to be read."
 PARSERS: Final[dict[str, Parser]] = {
     formats.PDF: pdf.parse,
     formats.DOCX: word.parse,
@@ -83,7 +87,13 @@ def parse_file(path: Path, filename: str, limits: Limits) -> tuple[str, Renditio
 
 
 def main(connection: Connection) -> None:
-    serve(connection, _handle)
+    serve(connection, _handle, at_rest=_load_models)
+
+
+def _load_models() -> None:
+    """Those of languages and of sentences are read when they are first used, which takes half a second."""
+    language_model.identify(_WORDS)
+    sentence_count(_WORDS)
 
 
 def _handle(

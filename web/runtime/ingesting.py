@@ -20,6 +20,7 @@ _AT_ONCE: Final = 4
 _PARCEL_FILES: Final = 20
 _PARCEL_BYTES: Final = 1 << 19  # many a proxy lets a megabyte pass
 _LOOK_SECONDS: Final = 2.0
+_UNWATCHED_SECONDS: Final = 10.0
 _SOON_SECONDS: Final = 0.1
 _ABOUT_THE_FILE: Final = {400, 409, 412, 413, 415, 422}
 _SOURCES: Final = 1000
@@ -80,9 +81,17 @@ def knowledge_base_ensure(api: Api, slug: str) -> str:
 
 
 def ingest(
-    api: Api, base: str, found: Found, summary: Summary, tick: Tick, *, wait_for: bool, prune: bool
+    api: Api,
+    base: str,
+    found: Found,
+    summary: Summary,
+    tick: Tick,
+    *,
+    wait_for: bool,
+    prune: bool,
+    watched: bool = True,
 ) -> None:
-    """`summary` is true at any moment, also if this is interrupted."""
+    """`summary` is true at any moment, also if this is interrupted. `watched`: somebody sees what is told."""
     summary.hidden = found.hidden
     summary.failed += [Failure(uri, str(error.code), error.message) for uri, error in found.rejected]
     summary.failed += [_unreadable(uri, error) for uri, error in found.unreadable]
@@ -92,7 +101,7 @@ def ingest(
     _vanished(api, batch, known, found, summary, prune=prune)
     batch.close(unchanged=summary.unchanged)
     if wait_for and batch.id:
-        _wait(api, batch.id, summary, tick)
+        _wait(api, batch.id, summary, tick, seldom=_LOOK_SECONDS if watched else _UNWATCHED_SECONDS)
 
 
 def known_sources(api: Api, base: str, roots: list[str]) -> dict[str, Json]:
@@ -307,8 +316,9 @@ def _remove_all(api: Api, batch: Batch, documents: Iterable[str]) -> None:
                 raise
 
 
-def _wait(api: Api, batch: str, summary: Summary, tick: Tick) -> None:
-    """Until the import is over. One question at a time, however many files there are."""
+def _wait(api: Api, batch: str, summary: Summary, tick: Tick, *, seldom: float) -> None:
+    """Until the import is over. One question at a time, however many files there are, `seldom` seconds apart
+    at most while many are left."""
     path = f"/api/v1/imports/{batch}"
     started = moved = time.monotonic()
     open_before = -1
@@ -326,7 +336,7 @@ def _wait(api: Api, batch: str, summary: Summary, tick: Tick) -> None:
             open_before, moved = open_ones, asked
         left = (asked - started) * open_ones / max(total - open_ones, 1)
         # More often towards the end, unless the last ones take long.
-        pause = min(max(_SOON_SECONDS, left / 4, (asked - moved) / 4), _LOOK_SECONDS)
+        pause = max(_SOON_SECONDS, min(left / 4, seldom), min((asked - moved) / 4, _LOOK_SECONDS))
         time.sleep(max(pause, 10 * (asked - began)))
     summary.ready, summary.waiting, summary.unchanged = counts["ready"], 0, counts["unchanged"]
     _failures(api, path, summary)

@@ -63,9 +63,17 @@ def write(path: Path, text: str) -> None:
 
 @pytest.fixture
 def bring(api: Api, base: KnowledgeBase) -> Bring:
-    def run(*paths: Path, prune: bool = False, wait: bool = False, tick: ingesting.Tick = quiet) -> Summary:
+    def run(
+        *paths: Path,
+        prune: bool = False,
+        wait: bool = False,
+        tick: ingesting.Tick = quiet,
+        watched: bool = True,
+    ) -> Summary:
         summary = Summary()
-        ingest(api, str(base.id), find_files(paths), summary, tick, wait_for=wait, prune=prune)
+        ingest(
+            api, str(base.id), find_files(paths), summary, tick, wait_for=wait, prune=prune, watched=watched
+        )
         return summary
 
     return run
@@ -141,6 +149,16 @@ def test_the_server_is_asked_seldom_and_more_often_towards_the_end(
     assert min(worker.pauses) >= 0.1
     assert max(worker.pauses) == 2.0
     assert worker.pauses[-1] < 0.5
+
+
+def test_nobody_waits_for_news_of_many_files_that_nobody_sees(
+    bring: Bring, folder: Path, worker: Worker
+) -> None:
+    for number in range(97):
+        write(folder / f"more/{number}.md", str(number))
+    assert bring(folder, wait=True, watched=False).ready == 100
+    assert max(worker.pauses) == 10.0
+    assert worker.pauses[-1] < 5
 
 
 def test_a_last_file_that_takes_long_is_not_asked_about_all_the_time(

@@ -42,6 +42,7 @@ class Command(CairnCommand):
                         tick,
                         wait_for=options["wait"] or connected.own,  # a server of our own ends with us
                         prune=options["prune"],
+                        watched=not options["as_json"],
                     )
             except KeyboardInterrupt:
                 self.fail(_goes_on(connected), code=INTERRUPTED)
