@@ -17,7 +17,7 @@ from cairn.errors import DocumentRejected, NotFound, Rejection, Unavailable
 from ingestion.parse import sandbox
 from ingestion.parse.sandbox import Limits, ParserPool, _Child
 
-SLOW = "[" * 200_000  # takes a Markdown parser minutes
+SLOW = "a b c. " + "[" * 200_000 + " d e f"  # to find the words here takes a tokenizer minutes
 PARENT = """
 import sys
 from pathlib import Path
