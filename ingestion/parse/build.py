@@ -56,9 +56,8 @@ class RenditionBuilder:
     ) -> None:
         if not (kept := clean(text).strip("\n").rstrip()).strip():
             return
+        self.admit(len(kept))
         self._characters += len(kept)
-        if self._characters > self._limits.characters:
-            raise reject.too_large(self._limits.characters)
         self._pieces += 1 + sum(map(kept.count, _ENDS))
         if self._pieces > self._limits.pieces:
             raise reject.too_many_pieces(self._limits.pieces)
@@ -72,6 +71,11 @@ class RenditionBuilder:
     def is_empty(self) -> bool:
         """Headings alone, such as the names of sheets, are no text."""
         return all(element.category == TITLE for element in self._elements)
+
+    def admit(self, characters: int) -> None:
+        """Raises DocumentRejected(TOO_LARGE) when so many more are too many: before they are worked on."""
+        if characters > self.room:
+            raise reject.too_large(self._limits.characters)
 
     @property
     def room(self) -> int:

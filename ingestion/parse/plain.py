@@ -4,6 +4,7 @@ import base64
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from string import whitespace
 from textwrap import dedent
 from typing import Final
 
@@ -20,7 +21,9 @@ def parse(path: Path, limits: Limits) -> Rendition:
     data = path.read_bytes()
     packed = _unpacked(data)
     builder = RenditionBuilder(limits)
-    for paragraph in _paragraphs(decode(data if packed is None else packed)):
+    text = decode(data if packed is None else packed)
+    builder.admit(len(text) - sum(map(text.count, whitespace)))
+    for paragraph in _paragraphs(text):
         builder.add(TEXT, paragraph)
     return builder.build(report=Report(warnings=() if packed is None else (_DECODED,)))
 

@@ -20,7 +20,7 @@ from cairn.library.rendition import Rendition
 from ingestion.parse import messages, programs, reject, scratch
 from ingestion.parse.confine import Task
 from ingestion.parse.limits import Limits
-from ingestion.parse.messages import Answer, ChildFailed
+from ingestion.parse.messages import Answer, ChildFailed, Progress
 from ingestion.parse.progress import PagesRead, Throttled, nobody
 from ingestion.parse.scratch import Scratch
 from ingestion.parse.serve import READY
@@ -375,18 +375,22 @@ class _Child:
         deadline = time.monotonic() + request.limits.seconds
         tell = Throttled(request.progress)
         while True:
-            if self._connection.poll(_LOOK):
-                with self._killed_after(_RECEIVE_SECONDS):
-                    found = messages.receive(self._connection, _LARGEST_ANSWER)
-                if isinstance(found, Answer):
-                    return found
+            late = time.monotonic() > deadline  # before looking: this process may have been held up since
+            found = self._message() if self._connection.poll(_LOOK) else None
+            if isinstance(found, Answer):
+                return found
+            if found is not None:
                 tell(found.done, found.total)
-            self._check(request, deadline)
+            self._check(request, late=late)
 
-    def _check(self, request: _Request, deadline: float) -> None:
+    def _message(self) -> Answer | Progress:
+        with self._killed_after(_RECEIVE_SECONDS):
+            return messages.receive(self._connection, _LARGEST_ANSWER)
+
+    def _check(self, request: _Request, *, late: bool) -> None:
         if request.cancelled():
             raise reject.cancelled()
-        if time.monotonic() > deadline:
+        if late:
             raise reject.time_limit(request.limits.seconds)
         if self._scratch.is_overfull():
             raise scratch.overfull()

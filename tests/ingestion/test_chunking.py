@@ -204,3 +204,9 @@ def test_every_word_lands_in_a_chunk_that_fits(parts: list[tuple[str, str]]) -> 
 )
 def test_sentences(text: str, expected: list[str]) -> None:
     assert [text[start:end] for start, end in sentences(text)] == expected
+
+
+@pytest.mark.parametrize("marks", ["!", "!)", '..."', "。", "\n"])
+def test_marks_without_end_hold_nothing_up(marks: str) -> None:
+    text = marks * 500_000 + "a"  # hours, were each looked at again from every place before it
+    assert [end for _, end in sentences(text)][-1:] == [len(text)]

@@ -66,7 +66,7 @@ def test_a_child_that_sleeps_runs_out_of_time(refusal: Callable[..., Rejection])
 def test_the_kernel_counts_a_childs_time_whatever_its_parent_does(
     refusal: Callable[..., Rejection], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_Child, "_check", lambda *_: None)
+    monkeypatch.setattr(_Child, "_check", lambda *_, **__: None)
     assert refusal(end="hang", limits=Limits(seconds=2)) is Rejection.TIME_LIMIT
 
 
@@ -77,7 +77,7 @@ def test_native_code_that_wants_too_much_memory(refusal: Callable[..., Rejection
 def test_a_parser_writes_nothing_itself(
     refusal: Callable[..., Rejection], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_Child, "_check", lambda *_: None)
+    monkeypatch.setattr(_Child, "_check", lambda *_, **__: None)
     assert refusal(how="write") is Rejection.PARSER_CRASHED
 
 

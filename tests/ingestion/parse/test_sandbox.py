@@ -151,6 +151,19 @@ def test_time_runs_out(own_pool: ParserPool, slow: Path, quick: Path) -> None:
     assert is_well(own_pool, quick)
 
 
+def test_time_that_the_asker_takes_is_not_the_files(own_pool: ParserPool, tmp_path: Path) -> None:
+    path = tmp_path / "some.txt"
+    path.write_text("A word.\n\n" * 100_000)  # not read at the first look
+    asked = []
+
+    def not_cancelled() -> bool:
+        asked.append(time.sleep(3))  # as a database does that is locked
+        return False
+
+    own_pool.parse(path, "some.txt", limits=Limits(seconds=2), cancelled=not_cancelled)
+    assert len(asked) > 1
+
+
 def test_memory_runs_out(own_pool: ParserPool, tmp_path: Path, quick: Path) -> None:
     path = tmp_path / "large.txt"
     path.write_text("word\n\n" * 3_000_000)
