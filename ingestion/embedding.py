@@ -23,7 +23,7 @@ Watch = Callable[[int], None]
 """Called now and then with how many texts are done; what it raises gives up the rest."""
 
 _LOOK_SECONDS: Final = 0.25
-_MOST_PADDING: Final = 0.1  # of a batch: padding costs as much as text
+_MOST_PADDING: Final = 1 / 48  # of a full batch: padding costs as much as text, and more than another call
 _NEGLIGIBLE: Final = 64  # tokens, about what a call costs by itself
 _END_SECONDS: Final = 2.0  # a served model may take longer to answer than a process has to end
 
@@ -137,7 +137,7 @@ def _around(places: Sequence[_Place], at: int, batching: Batching) -> tuple[int,
 def _fits(longest: int, sizes: int, count: int, batching: Batching) -> bool:
     padded = (longest + batching.extra) * count
     wasted = longest * count - sizes
-    return padded <= batching.tokens and (wasted <= padded * _MOST_PADDING or padded <= _NEGLIGIBLE)
+    return padded <= batching.tokens and (wasted <= batching.tokens * _MOST_PADDING or padded <= _NEGLIGIBLE)
 
 
 class Batcher:

@@ -187,7 +187,7 @@ class Environment(BaseSettings):
     job_retry_seconds: float = Field(5, gt=0, description="Pause after a first failed attempt; it doubles")
     sweep_seconds: float = Field(30, gt=0, description="How often beat has dropped work looked for")
     worker_threads: int = Field(
-        8, ge=1, description="Documents worked on at once by a worker; their passages share the encoder"
+        16, ge=1, description="Documents worked on at once by a worker; their passages share the encoder"
     )
     parser_processes: int = Field(2, ge=1, description="Files read at once by a worker, at most")
     watch_roots: Annotated[tuple[Path, ...], NoDecode] = Field(
