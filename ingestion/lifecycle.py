@@ -99,6 +99,14 @@ class Lease:
         return job
 
 
+@dataclass(frozen=True, slots=True)
+class Flip:
+    """`idle` is a version that does not answer (any more): the one before, or one that was overtaken."""
+
+    document: Document
+    idle: DocumentVersion | None
+
+
 def claim(job_id: uuid.UUID) -> Lease | None:
     """The right to work on this open job, or None if there is nothing to do for this worker."""
     with transaction.atomic():
@@ -237,14 +245,13 @@ def _requeue(job: Job, **changes: object) -> None:
     DocumentVersion.objects.filter(pk=job.version_id).update(state=VersionState.QUEUED)
 
 
-def activate(
-    lease: Lease, *, title: str, generation: IndexGeneration | None = None
-) -> DocumentVersion | None:
-    """The flip: from this commit on the new version answers. Returns one that does not answer (any more).
+def activate(lease: Lease, *, title: str, generation: IndexGeneration | None = None) -> Flip:
+    """The flip: from this commit on the new version answers.
 
     A version that a newer one has overtaken ends as ready without answering. Raises GenerationChanged
     unless `generation`, which has its points, still answers; DocumentRejected(CANCELLED) as Lease.check().
     """
+    version = lease.version
     with transaction.atomic():
         if generation and not still_answers(generation):
             raise GenerationChanged
@@ -254,24 +261,24 @@ def activate(
         document = (
             Document.objects.select_for_update(of=("self",))
             .select_related("active_version")
-            .get(pk=job.version.document_id)
+            .get(pk=version.document_id)
         )
         if document.deleted_at:
             raise LeaseLost
         replaced = document.active_version
-        newest = replaced is None or replaced.number <= job.version.number
+        newest = replaced is None or replaced.number <= version.number
         if newest:
-            document.active_version = job.version
+            document.active_version = version
             document.title = document.title if document.title_given else title
             # Readers or tags that changed since the claim may have missed the points written meanwhile.
-            document.index_stale |= document.updated_at != lease.version.document.updated_at
+            document.index_stale |= document.updated_at != version.document.updated_at
             document.save(update_fields=["active_version", "title", "index_stale", "updated_at"])
         _move(job, Stage.READY)
-        DocumentVersion.objects.filter(pk=job.version_id).update(
+        DocumentVersion.objects.filter(pk=version.pk).update(
             state=VersionState.READY, error_code="", error_message=""
         )
-    idle = replaced if newest else job.version
-    return None if idle == document.active_version else idle
+    idle = replaced if newest else version
+    return Flip(document, None if idle == document.active_version else idle)
 
 
 def renew(tokens: Collection[uuid.UUID]) -> dict[uuid.UUID, bool]:

@@ -136,15 +136,16 @@ def _make_searchable(lease: Lease, parts: Engine) -> None:
         _index(lease, chunks, vectors, parts)
     fault_point(Fault.BEFORE_FLIP)
     with transaction.atomic():
-        replaced = lifecycle.activate(lease, title=title, generation=parts.generation)
-        suggestions_replace(version)
+        flip = lifecycle.activate(lease, title=title, generation=parts.generation)
+        if flip.idle != version:
+            suggestions_replace(flip.document, [draft.section for draft in drafts])
         children.settle(version, contents)
     job_ended(READY)
     fault_point(Fault.AFTER_FLIP)
     if contents.sources:
         children.start(version)
-    if replaced is not None:
-        remove_chunks(replaced, parts.index)
+    if flip.idle is not None:
+        remove_chunks(flip.idle, parts.index)
     fault_point(Fault.AFTER_CLEANUP)
 
 

@@ -404,8 +404,8 @@ def _apply(document: Document, changes: Mapping[str, Any], principal: Principal)
         _tags_replace(document)
         document.index_stale = True
     document.save()
-    if "title" in changes and document.active_version:
-        suggestions_replace(document.active_version)
+    if "title" in changes:
+        suggestions_replace(document)
     if "readers" in changes:
         wanted = changes["readers"]
         readers = ["everyone"] if wanted is None else wanted

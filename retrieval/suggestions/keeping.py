@@ -1,8 +1,8 @@
 """Suggestions are made when a version begins to answer, and picked when somebody begins to ask."""
 
 import random
-from collections.abc import Iterator, Sequence
-from itertools import chain
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, islice
 from uuid import UUID
 
 from django.db import transaction
@@ -11,7 +11,7 @@ from django.db.models.functions import Length
 
 from cairn.access.rules import documents_for, roles_in
 from cairn.access.scope import Principal
-from cairn.library.models import Document, DocumentVersion
+from cairn.library.models import Document
 from retrieval.evaluation.models import GoldQuestion, GoldSource
 from retrieval.suggestions.making import questions_of
 from retrieval.suggestions.models import Suggestion
@@ -23,14 +23,15 @@ _SECTIONS = 2000
 _LONGEST = 160
 
 
-def suggestions_replace(version: DocumentVersion) -> None:
-    """Of the document, if this is the version that answers."""
-    document = Document.objects.filter(active_version=version).first()
-    if document is None:
+def suggestions_replace(document: Document, sections: Iterable[Sequence[str]] | None = None) -> None:
+    """Of the version that answers. `sections`: the paths of its passages, where they are at hand."""
+    version = document.active_version
+    if version is None:
         return
-    sections = version.chunks.order_by("ordinal").values_list("section", flat=True)[:_SECTIONS]
-    made = questions_of(document.title, sections, version.language)
-    with transaction.atomic():
+    if sections is None:
+        sections = version.chunks.order_by("ordinal").values_list("section", flat=True)[:_SECTIONS]
+    made = questions_of(document.title, islice(sections, _SECTIONS), version.language)
+    with transaction.atomic(savepoint=False):
         Suggestion.objects.filter(document=document).delete()
         Suggestion.objects.bulk_create(
             Suggestion(

@@ -65,7 +65,8 @@ class FakeIndex:
 
 
 class FakeParsers:
-    """Each line of a file is a paragraph. `failure`: what parsing raises instead."""
+    """Each line of a file is a paragraph, of the section that a line with "# " before it opens. `failure`:
+    what parsing raises instead."""
 
     def __init__(self) -> None:
         self.failure: Exception | None = None
@@ -85,8 +86,11 @@ class FakeParsers:
         if self.failure is not None:
             raise self.failure
         lines = path.read_text().splitlines()
-        elements = tuple(Element(i, "NarrativeText", line) for i, line in enumerate(lines))
-        return Parsed(Rendition(elements, title=lines[0] if lines else None), "text/plain")
+        elements, section = list[Element](), tuple[str, ...]()
+        for place, line in enumerate(lines):
+            section = (line[2:],) if line.startswith("# ") else section
+            elements.append(Element(place, "NarrativeText", line, section))
+        return Parsed(Rendition(tuple(elements), title=lines[0] if lines else None), "text/plain")
 
     def render_page(self, path: Path, page_number: int, *, width: int, limits: Limits) -> bytes:
         return f"page {page_number} at {width}".encode()

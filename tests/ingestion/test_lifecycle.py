@@ -57,7 +57,7 @@ def test_a_worker_that_comes_back_after_its_lease_changes_nothing(job: Job) -> N
 
 
 def test_the_flip_makes_a_version_answer(job: Job) -> None:
-    assert lifecycle.activate(claimed(job), title="Title") is None
+    assert lifecycle.activate(claimed(job), title="Title").idle is None
     document = reread(job).version.document
     assert document.status == "ready"
     assert document.title == "Title"
@@ -69,7 +69,7 @@ def test_until_the_flip_the_old_version_answers_and_after_it_is_left_over(submit
     assert newer is not None
     lease = claimed(newer)
     assert reread(newer).version.document.active_version == job.version
-    assert lifecycle.activate(lease, title="two") == job.version
+    assert lifecycle.activate(lease, title="two").idle == job.version
     assert reread(newer).version.document.active_version == newer.version
 
 
@@ -78,7 +78,7 @@ def test_an_older_version_that_comes_late_does_not_answer(submit: Submit, job: J
     newer = submit("two").job
     assert newer is not None
     lifecycle.activate(claimed(newer), title="two")
-    assert lifecycle.activate(slow, title="one") == job.version
+    assert lifecycle.activate(slow, title="one").idle == job.version
     assert reread(job).version.document.active_version == newer.version
 
 

@@ -23,6 +23,7 @@ from ingestion.services import document_delete, document_update, knowledge_base_
 from retrieval import engine as engines
 from retrieval.engine import Engine
 from retrieval.models import Citation, Conversation, Message
+from retrieval.suggestions.models import Suggestion
 from tests.fakes import FakeChat, FakeEmbedder
 from tests.ingestion.conftest import Submit
 from tests.ingestion.parts import FakeIndex, FakeParsers
@@ -102,6 +103,20 @@ def test_a_replaced_version_leaves_no_chunk_and_no_point(submit: Submit, job: Jo
     pipeline.run(newer.id)
     assert answering_versions(index) == {newer.version_id}
     assert set(Chunk.objects.values_list("version", flat=True)) == {newer.version_id}
+
+
+def test_what_is_asked_about_a_document_is_of_the_version_that_answers(
+    submit: Submit, parsers: FakeParsers, index: FakeIndex
+) -> None:
+    older = made(submit, "Old\n# Old rules\nwords")
+
+    def overtake() -> None:
+        parsers.while_parsing = lambda: None
+        pipeline.run(made(submit, "New\n# New rules\nwords").id)
+
+    parsers.while_parsing = overtake
+    pipeline.run(older.id)
+    assert [one.question for one in Suggestion.objects.all()] == ["What does “New” say about “New rules”?"]
 
 
 @pytest.mark.parametrize("lost", ["nothing", "points", "title"])
