@@ -181,6 +181,11 @@ class Batcher:
             raise order.error
         return order.vectors
 
+    @property
+    def waiting(self) -> int:
+        """Texts that no call to the encoder has taken yet."""
+        return len(self._urgent) + len(self._bulk)
+
     def close(self) -> None:
         """Ends after the batches that are being encoded; who waits gets Unavailable."""
         with self._changed:
@@ -278,6 +283,11 @@ def batcher(embedder: Embedder) -> Batcher:
     if before is not None:
         before.close()
     return found
+
+
+def texts_wait() -> bool:
+    """Whether the encoder of this process has more to do than it gets done."""
+    return _current is not None and _current.waiting > 0
 
 
 def close_batcher() -> None:

@@ -3,6 +3,7 @@
 import threading
 
 from cairn.settings import environment
+from ingestion.embedding import texts_wait
 from ingestion.parse.sandbox import Limits, ParserPool
 
 _lock = threading.Lock()
@@ -14,7 +15,7 @@ def parser_pool() -> ParserPool:
     with _lock:
         if _pool is None:
             env = environment()
-            _pool = ParserPool(size=env.parser_processes, folder=env.data_dir / "tmp")
+            _pool = ParserPool(size=env.parser_processes, folder=env.data_dir / "tmp", backlog=texts_wait)
         return _pool
 
 

@@ -284,7 +284,7 @@ def _index(lease: Lease, chunks: Sequence[Chunk], vectors: Vectors, parts: Engin
     lease.pass_through(Stage.INDEXING, total=len(chunks))
     if lease.attempt > 1:
         parts.index.delete_version(lease.version.id)
-    document = Document.objects.select_related("knowledge_base").get(pk=lease.version.document_id)
+    document = Document.objects.get(pk=lease.version.document_id)
     points = points_of(document, chunks, vectors)
     for start in range(0, len(points), INDEX_BATCH):
         batch = points[start : start + INDEX_BATCH]

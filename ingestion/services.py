@@ -177,10 +177,10 @@ def clean_filename(name: str) -> str:
 
 def _locked(knowledge_base: KnowledgeBase) -> KnowledgeBase:
     """Uploads into one knowledge base take turns, so that two of one source make two versions."""
-    base = KnowledgeBase.objects.select_for_update().filter(pk=knowledge_base.pk, deleted_at=None).first()
-    if base is None:
-        raise NotFound
-    return base
+    try:
+        return KnowledgeBase.objects.select_for_update().get(pk=knowledge_base.pk, deleted_at=None)
+    except KnowledgeBase.DoesNotExist:
+        raise NotFound from None
 
 
 def _earlier(base: KnowledgeBase, upload: Upload, principal: Principal, key: str | None) -> Submission | None:

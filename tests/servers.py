@@ -6,6 +6,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from tests.environment import clean_environment
 from tests.shared_models import share_models
@@ -33,9 +34,9 @@ class Server:
     def log(self) -> str:
         return (self.data_dir / "server.log").read_text(encoding="utf-8")
 
-    def manage(self, *arguments: str) -> Completed:
+    def manage(self, *arguments: str, stdout: IO[bytes] | int = subprocess.PIPE) -> Completed:
         """A command on the same data folder."""
-        return run_manage(self.data_dir, *arguments)
+        return run_manage(self.data_dir, *arguments, stdout=stdout)
 
     def key(self) -> str:
         """An API key of the admin, for everything."""
@@ -52,12 +53,15 @@ def server_environment(data_dir: Path, **settings: str) -> dict[str, str]:
     return clean_environment(str(data_dir)) | offline | unlimited | settings
 
 
-def run_manage(data_dir: Path, *arguments: str, **settings: str) -> Completed:
+def run_manage(
+    data_dir: Path, *arguments: str, stdout: IO[bytes] | int = subprocess.PIPE, **settings: str
+) -> Completed:
     return subprocess.run(
         [sys.executable, str(ROOT / "manage.py"), *arguments],
         env=server_environment(data_dir, **settings),
         cwd=ROOT,
-        capture_output=True,
+        stdout=stdout,
+        stderr=subprocess.PIPE,
         text=True,
         check=False,
     )

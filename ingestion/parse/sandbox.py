@@ -71,12 +71,15 @@ class ParserPool:
     """Safe to use from several threads; children start when first needed and are replaced when they break.
 
     Each child has a folder of its own in `folder` (by default the system's for temporary files).
+    `backlog`: whether what was read waits for somebody, so that it is no use to read more at once.
     """
 
-    def __init__(self, size: int = 2, *, folder: Path | None = None) -> None:
+    def __init__(
+        self, size: int = 2, *, folder: Path | None = None, backlog: Callable[[], bool] = _never
+    ) -> None:
         base = folder or Path(tempfile.gettempdir())
         scratch.sweep(base)
-        self._parsers = _Lane("ingestion.parse.parsers", size, base)
+        self._parsers = _Lane("ingestion.parse.parsers", size, base, backlog)
         self._pictures = _Lane("ingestion.parse.pictures", 1, base)
 
     def parse(
@@ -162,10 +165,11 @@ class _Request:
 class _Lane:
     """At most `size` children that run the same module."""
 
-    def __init__(self, module: str, size: int, folder: Path) -> None:
+    def __init__(self, module: str, size: int, folder: Path, backlog: Callable[[], bool] = _never) -> None:
         self._module = module
         self._size = size
         self._folder = folder
+        self._backlog = backlog
         self._changed = threading.Condition()
         self._idle: list[_Child] = []
         self._busy: set[_Child] = set()
@@ -252,10 +256,13 @@ class _Lane:
         if child is not None or len(self._busy) >= self._size:
             return child
         self._short_since = self._short_since or time.monotonic()
-        if self._busy and not urgent and time.monotonic() - self._short_since < _PATIENCE:
+        if self._busy and not urgent and (self._is_early() or self._backlog()):
             return None
         self._short_since = None
         return _Child(self._module, self._folder)
+
+    def _is_early(self) -> bool:
+        return self._short_since is not None and time.monotonic() - self._short_since < _PATIENCE
 
     def _living(self) -> "_Child | None":
         """An idle child that has not died at rest."""

@@ -149,7 +149,7 @@ def _remember(generation: IndexGeneration) -> None:
 def still_answers(generation: IndexGeneration) -> bool:
     """For the rest of the transaction: a swap waits for it, and looks for what it changed."""
     answering = IndexGeneration.objects.filter(pk=generation.pk, state=GenerationState.ACTIVE)
-    return answering.select_for_update().first() is not None
+    return answering.select_for_update().values_list("pk").first() is not None
 
 
 def choice_in_use() -> EmbedderChoice:
@@ -175,7 +175,10 @@ def _named(choice: EmbedderChoice) -> str:
 
 
 def _active_row() -> IndexGeneration | None:
-    return IndexGeneration.objects.filter(state=GenerationState.ACTIVE).first()
+    try:
+        return IndexGeneration.objects.get(state=GenerationState.ACTIVE)
+    except IndexGeneration.DoesNotExist:
+        return None
 
 
 def _begin() -> Opened:

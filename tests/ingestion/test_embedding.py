@@ -71,7 +71,7 @@ def ask(shared: Batcher, embedder: HeldEmbedder) -> Ask:
 
 def waiting(shared: Batcher, count: int) -> None:
     """Until so many texts wait for the encoder."""
-    while len(shared._urgent) + len(shared._bulk) < count:
+    while shared.waiting < count:
         threading.Event().wait(0.01)
 
 

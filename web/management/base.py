@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -13,10 +14,10 @@ from cairn.errors import CairnError, InvalidInput
 from retrieval.evaluation.gold import GoldQuestion, gold_questions
 from web.runtime.api import Api, Json
 from web.runtime.ingesting import knowledge_base_id
-from web.runtime.loading import anything_loaded
 from web.runtime.progress import PlainReporter, Reporter, RichReporter, SilentReporter
 
 FAILED, SOME_FAILED, INTERRUPTED = 1, 3, 130
+NOBODY_READS = 141  # as shells tell of a program that a broken pipe has ended
 _DJANGO_ONLY = {
     "version",
     "verbosity",
@@ -41,14 +42,17 @@ class CairnCommand(BaseCommand):
         return parser
 
     def run_from_argv(self, argv: list[str]) -> None:
+        code = 0
         try:
             super().run_from_argv(argv)
+            sys.stdout.flush()
+        except BrokenPipeError:  # whoever read the answer has seen enough
+            code = NOBODY_READS
         except SystemExit as leaving:
-            if anything_loaded():
-                leave(leaving.code if isinstance(leaving.code, int) else FAILED)
-            raise
-        if anything_loaded():
-            leave(0)
+            if isinstance(leaving.code, str):  # Python prints it
+                raise
+            code = leaving.code or 0
+        leave(code)
 
     def execute(self, *args: Any, **options: Any) -> None:
         try:
@@ -73,9 +77,11 @@ class CairnCommand(BaseCommand):
 
 
 def leave(code: int) -> NoReturn:
-    """At once: threads inside the models' libraries cannot be ended from outside, and would crash at exit."""
-    sys.stdout.flush()
-    sys.stderr.flush()
+    """At once: threads inside the models' libraries cannot be ended from outside, and would crash at exit.
+    Taking everything apart would cost a command that has loaded none of them a quarter of a second."""
+    with suppress(BrokenPipeError):
+        sys.stdout.flush()
+        sys.stderr.flush()
     os._exit(code)
 
 

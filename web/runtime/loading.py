@@ -24,11 +24,6 @@ _MODELS, _PARTS = "web.runtime.models", "web.runtime.parts"
 INGESTION_NEEDS = {"Embedding model", "Vector index", "Parser"}
 
 
-def anything_loaded() -> bool:
-    """Whether this process holds libraries whose threads do not end with it."""
-    return _MODELS in sys.modules
-
-
 @dataclass(frozen=True, slots=True)
 class Loaded:
     part: str

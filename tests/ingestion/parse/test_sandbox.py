@@ -126,6 +126,25 @@ def test_there_is_one_child_more_where_one_does_not_keep_up(
         pool.close()
 
 
+def test_there_is_one_child_more_only_where_what_was_read_does_not_wait(
+    quick: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A second would take memory and its start time from who is behind."""
+    behind = True
+    pool = ParserPool(size=2, backlog=lambda: behind)
+    try:
+        assert is_well(pool, quick)
+        monkeypatch.setattr(sandbox, "_PATIENCE", 0.0)
+        with ThreadPoolExecutor(4) as threads:
+            assert all(threads.map(lambda _: is_well(pool, quick), range(40)))
+            assert len(pool._parsers._idle) == 1
+            behind = False
+            assert all(threads.map(lambda _: is_well(pool, quick), range(40)))
+        assert len(pool._parsers._idle) == 2
+    finally:
+        pool.close()
+
+
 def test_what_is_urgent_gets_a_child_at_once(
     quick: Path, slow: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,6 +1,7 @@
 """The commands, with a server that holds the data folder and without one."""
 
 import json
+import os
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,16 @@ def test_ingest_tells_what_became_of_each_file(cairn_server: Server, zoo: Path) 
     assert second.stdout.splitlines()[-1] == "2 failed, 1 unchanged, 1 hidden left out"
     assert "zoo/empty.txt: empty_file: " in second.stdout
     assert "Uploading: 3/3" in second.stderr
+
+
+def test_a_command_ends_quietly_when_nobody_reads_what_it_says(cairn_server: Server, tmp_path: Path) -> None:
+    """As in `manage.py … | head`, which may have seen enough."""
+    (tmp_path / "rules.md").write_text("# Hotels\n\nA hotel in Porto costs at most 140 euros.")
+    reads, writes = os.pipe()
+    os.close(reads)
+    with os.fdopen(writes, "wb") as nobody:
+        done = cairn_server.manage("ingest", str(tmp_path / "rules.md"), "--kb", "quiet", stdout=nobody)
+    assert (done.returncode, "BrokenPipe" in done.stderr) == (141, False), done.stderr
 
 
 def test_ingest_of_an_archive_succeeds(cairn_server: Server, tmp_path: Path) -> None:
