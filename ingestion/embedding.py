@@ -287,7 +287,8 @@ def batcher(embedder: Embedder) -> Batcher:
 
 def texts_wait() -> bool:
     """Whether the encoder of this process has more to do than it gets done."""
-    return _current is not None and _current.waiting > 0
+    current = _current  # it may be closed meanwhile
+    return current is not None and current.waiting > 0
 
 
 def close_batcher() -> None:

@@ -87,7 +87,7 @@ def _stop_workers(document: Document) -> None:
     """A worker that is on it would write points after they were removed: it has to let go first."""
     jobs = Job.objects.filter(version__document=document).open()
     jobs.update(cancel_requested=True)
-    if jobs.filter(lease_until__gt=timezone.now()).exists():
+    if jobs.held().exists():
         raise Unavailable("A worker is still on this document.")
 
 

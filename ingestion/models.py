@@ -60,8 +60,11 @@ class JobQuerySet(models.QuerySet["Job"]):
 
     def dropped(self) -> "JobQuerySet":
         """Begun by a worker that has let go of them, or died."""
-        held = Q(lease__isnull=False, lease_until__gte=Now(), lease_until__lte=Now() + 2 * LEASE)
-        return self.filter(stage__in=RUNNING).exclude(held)
+        return self.filter(stage__in=RUNNING).exclude(_held())
+
+    def held(self) -> "JobQuerySet":
+        """A worker is on them."""
+        return self.filter(_held())
 
     def exhausted(self) -> "JobQuerySet":
         """The dead letters: given up after the last attempt, for a person to look at."""
@@ -70,6 +73,10 @@ class JobQuerySet(models.QuerySet["Job"]):
     def in_order(self) -> "JobQuerySet":
         """As they are claimed, within a lane."""
         return self.order_by("turn", "created_at", "id")
+
+
+def _held() -> Q:
+    return Q(lease__isnull=False, lease_until__gte=Now(), lease_until__lte=Now() + 2 * LEASE)
 
 
 _QUEUED = Q(stage=Stage.QUEUED)

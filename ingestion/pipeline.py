@@ -5,6 +5,7 @@ import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict
+from functools import partial
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
 from uuid import UUID, uuid5
@@ -40,6 +41,7 @@ log = logging.getLogger(__name__)
 
 INDEX_BATCH = 256
 _WRITE_SECONDS = 1.0
+_COUNTED_AT_ONCE = 2048
 
 _LATER = {
     Stage.PARSING: (Rejection.PARSER_CRASHED, "The file could not be processed. Retry it, or report it."),
@@ -207,10 +209,24 @@ def _title(version: DocumentVersion, rendition: Rendition) -> str:
 
 def _chunk(lease: Lease, rendition: Rendition, title: str, embedder: Embedder) -> list[ChunkDraft]:
     lease.pass_through(Stage.CHUNKING, total=len(rendition.elements))
-    drafts = chunk(rendition, title=title, count_tokens=embedder.count_tokens, max_tokens=embedder.max_tokens)
+    drafts = chunk(
+        rendition,
+        title=title,
+        count_tokens=partial(_counted, lease, embedder),
+        max_tokens=embedder.max_tokens,
+    )
     if not drafts:
         raise DocumentRejected(Rejection.NO_TEXT, "No text was found in this file, so it cannot be searched.")
     return drafts
+
+
+def _counted(lease: Lease, embedder: Embedder, texts: Sequence[str]) -> list[int]:
+    """Tokens of each. A job that is cancelled ends in between: those of a large file take a while."""
+    counts: list[int] = []
+    for start in range(0, len(texts), _COUNTED_AT_ONCE):
+        lease.check()
+        counts += embedder.count_tokens(texts[start : start + _COUNTED_AT_ONCE])
+    return counts
 
 
 def _save(version: DocumentVersion, rendition: Rendition, drafts: Sequence[ChunkDraft]) -> list[Chunk]:

@@ -188,7 +188,7 @@ def _earlier(base: KnowledgeBase, upload: Upload, principal: Principal, key: str
     document is not to be read any more."""
     if key is None:
         return None
-    IdempotencyKey.objects.filter(created_at__lt=timezone.now() - IDEMPOTENCY_WINDOW).delete()
+    IdempotencyKey.objects.filter(created_at__lt=Now() - IDEMPOTENCY_WINDOW).delete()
     known = IdempotencyKey.objects.filter(user=principal.user, key=key).first()
     if known is None:
         return None

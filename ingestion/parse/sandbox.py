@@ -35,6 +35,7 @@ Cancelled = Callable[[], bool]
 _POLL: Final = 0.2
 _LOOK: Final = 0.05  # often: memory can be used up in a fraction of a second
 _PATIENCE: Final = 5.0  # seconds: another child takes two to start, and most files are read in less than one
+_PATIENCE_BEHIND: Final = 30.0  # with a backlog: one file that takes minutes must not hold up all others
 _START_SECONDS: Final = 90
 _RECEIVE_SECONDS: Final = 60
 _REAP_SECONDS: Final = 10
@@ -71,7 +72,7 @@ class ParserPool:
     """Safe to use from several threads; children start when first needed and are replaced when they break.
 
     Each child has a folder of its own in `folder` (by default the system's for temporary files).
-    `backlog`: whether what was read waits for somebody, so that it is no use to read more at once.
+    `backlog`: whether what was read waits for somebody, so that reading more at once is of little use.
     """
 
     def __init__(
@@ -256,13 +257,14 @@ class _Lane:
         if child is not None or len(self._busy) >= self._size:
             return child
         self._short_since = self._short_since or time.monotonic()
-        if self._busy and not urgent and (self._is_early() or self._backlog()):
+        if self._busy and not urgent and self._is_early():
             return None
         self._short_since = None
         return _Child(self._module, self._folder)
 
     def _is_early(self) -> bool:
-        return self._short_since is not None and time.monotonic() - self._short_since < _PATIENCE
+        waited = 0.0 if self._short_since is None else time.monotonic() - self._short_since
+        return waited < _PATIENCE or (waited < _PATIENCE_BEHIND and self._backlog())
 
     def _living(self) -> "_Child | None":
         """An idle child that has not died at rest."""

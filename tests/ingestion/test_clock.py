@@ -6,13 +6,16 @@ from datetime import datetime, timedelta, tzinfo
 import pytest
 from django.utils import timezone
 
-from cairn.errors import Rejection
+from cairn.access.scope import Principal
+from cairn.errors import Rejection, Unavailable
 from cairn.library.models import Document, KnowledgeBase
-from ingestion import lifecycle, queue, sweeper
+from ingestion import erasure, lifecycle, queue, sweeper
 from ingestion.imports import QUIET, ImportState, import_open, summary
 from ingestion.models import LEASE, Job, Lane, Receipt, Stage
 from ingestion.progress import standing
+from ingestion.services import document_delete
 from tests.ingestion.conftest import Submit
+from tests.ingestion.parts import FakeIndex
 
 pytestmark = pytest.mark.django_db
 DAY = timedelta(days=1)
@@ -155,6 +158,32 @@ def test_lost_messages_are_sent_again_whoever_wrote_the_time(
     sent.clear()
     assert sweeper.wake() == 1
     assert sent == [("ingestion.work", Lane.INTERACTIVE.value, True)]
+
+
+@OFF
+def test_an_erasure_waits_for_the_worker_that_is_on_the_document(
+    submit: Submit, admin: Principal, set_clock: SetClock, off: timedelta
+) -> None:
+    """It would write passages after they were removed, and nobody would look for them any more."""
+    submission = submit()
+    assert submission.job is not None
+    assert lifecycle.claim(submission.job.id) is not None
+    receipt = document_delete(document=submission.document, principal=admin)
+    set_clock(off)
+    with pytest.raises(Unavailable):
+        erasure.erase(receipt.id, FakeIndex())
+    assert Document.objects.filter(pk=submission.document.pk).exists()
+
+
+def test_a_web_process_that_is_days_ahead_forgets_no_idempotency_key(
+    submit: Submit, set_clock: SetClock
+) -> None:
+    first = submit(idempotency_key="one")
+    set_clock(2 * DAY)
+    submit("other words", filename="b.md", idempotency_key="two")
+    set_clock(timedelta(0))
+    again = submit(idempotency_key="one")
+    assert (again.document, again.job, again.created_job) == (first.document, first.job, True)
 
 
 def test_an_erasure_from_tomorrow_is_not_forgotten_till_then(sent: list[object]) -> None:

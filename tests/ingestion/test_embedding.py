@@ -9,7 +9,8 @@ import pytest
 
 from cairn.errors import Unavailable
 from cairn.inference.protocols import Batching, Vectors
-from ingestion.embedding import Batcher, batcher, close_batcher
+from ingestion.embedding import Batcher, batcher, close_batcher, texts_wait
+from ingestion.parsers import close_parsers, parser_pool
 from tests.fakes import FakeEmbedder
 
 SHORT, LONG = "one two", " ".join(["word"] * 100)
@@ -198,6 +199,29 @@ def test_closing_lets_nobody_wait(
         assert job.exception(30) is None or isinstance(job.exception(), Unavailable)
     with pytest.raises(Unavailable):
         ask("late")
+
+
+def test_reading_hears_whether_texts_wait_for_the_encoder(
+    embedder: HeldEmbedder, threads: ThreadPoolExecutor
+) -> None:
+    used = batcher(embedder)
+    try:
+        assert not texts_wait()
+        asked = [threads.submit(used.embed, ["one"], tokens=[2])]
+        embedder.entered.acquire()
+        assert not texts_wait()
+        asked.append(threads.submit(used.embed, ["two"], tokens=[2]))
+        waiting(used, 1)
+        assert texts_wait()
+        assert parser_pool()._parsers._backlog is texts_wait
+        embedder.gate.set()
+        assert all(len(each.result(30)) == 1 for each in asked)
+        assert not texts_wait()
+    finally:
+        embedder.gate.set()
+        close_parsers()
+        close_batcher()
+    assert not texts_wait()
 
 
 def test_another_embedder_gets_another_batcher() -> None:

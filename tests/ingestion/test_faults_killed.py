@@ -4,13 +4,15 @@ One install lives through all of them: each start goes on with what the last one
 """
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
 
 from ingestion.faults import Fault
+from ingestion.pipeline import INDEX_BATCH
 from tests.cairn.inference.server import FakeServer
-from tests.installs import ChunkSet, Install, ended
+from tests.installs import ChunkSet, Install, ended, texts
 from tests.kill_points import (
     DELETED,
     IN_A_JOB,
@@ -79,6 +81,29 @@ def test_after_a_kill_no_document_is_half_searchable(victim: Install, fault: Fau
     victim.run_until_killed(CAIRN_FAULT=fault)
     victim.assert_nothing_half()
     assert sources(victim.chunk_set()) == expected()
+
+
+def test_a_version_that_is_half_in_the_index_does_not_answer(before: Install, tmp_path: Path) -> None:
+    """A document of more passages than one write to the index takes."""
+    old, new = (texts(1, edition=edition, sections=INDEX_BATCH + 50) for edition in (3, 4))
+    with ended(before.copied(tmp_path / "data")) as install:
+        install.start().upload_all(old)
+        install.wait_settled()
+        install.stop()
+        answers = install.chunk_set()
+        install.start(CAIRN_FAULT=Fault.AFTER_UPSERT).upload_all(new)
+        install.wait_killed()
+        assert install.chunk_set() == answers
+        install.assert_nothing_half()
+        with install.index() as index:
+            assert index.count() == len(answers) + INDEX_BATCH
+        install.start()
+        install.wait_settled()
+        assert install.failures() == []
+        install.stop()
+        install.assert_nothing_left_over()
+        assert {place[:2] for place in install.chunk_set()} == {place[:2] for place in answers}
+        assert install.chunk_set() != answers
 
 
 def test_in_the_end_all_is_as_if_nothing_had_happened(victim: Install, undisturbed: ChunkSet) -> None:

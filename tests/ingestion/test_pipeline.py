@@ -1,7 +1,8 @@
 """From a submitted file to a version that answers, with what can go wrong on the way."""
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
 
 import numpy as np
 import pytest
@@ -95,6 +96,27 @@ def test_doing_it_twice_changes_nothing(job: Job, index: FakeIndex) -> None:
     Job.objects.update(stage=Stage.QUEUED)
     pipeline.run(job.id)
     assert set(index.points) == points == chunks == set(Chunk.objects.values_list("id", flat=True))
+
+
+def test_counting_the_words_of_a_large_file_ends_when_the_job_does(
+    submit: Submit, parsers: FakeParsers, embedder: FakeEmbedder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A second of a large file's minutes is long enough for who cancels it."""
+    count, calls = embedder.count_tokens, list[int]()
+
+    def counted(texts: Sequence[str]) -> list[int]:
+        calls.append(len(texts))
+        lifecycle.stopping.set()
+        return count(texts)
+
+    monkeypatch.setattr(embedder, "count_tokens", counted)
+    job = made(submit, "\n".join(f"Line {number}." for number in range(5000)))
+    try:
+        pipeline.run(job.id)
+    finally:
+        lifecycle.stopping.clear()
+    assert len(calls) == 1
+    assert (reread(job).stage, Chunk.objects.count()) == (Stage.QUEUED, 0)
 
 
 def test_a_replaced_version_leaves_no_chunk_and_no_point(submit: Submit, job: Job, index: FakeIndex) -> None:
@@ -252,7 +274,7 @@ def test_a_document_deleted_while_it_is_indexed_leaves_nothing(
 
     index.before_write = delete
     pipeline.run(job.id)
-    Job.objects.update(lease_until=timezone.now())
+    Job.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
     erasure.erase(receipts[0].id, index)
     assert not index.points
     assert not Document.objects.exists()

@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import select
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -46,7 +47,9 @@ class CairnCommand(BaseCommand):
         try:
             super().run_from_argv(argv)
             sys.stdout.flush()
-        except BrokenPipeError:  # whoever read the answer has seen enough
+        except BrokenPipeError:
+            if not _nobody_reads():
+                raise
             code = NOBODY_READS
         except SystemExit as leaving:
             if isinstance(leaving.code, str):  # Python prints it
@@ -74,6 +77,13 @@ class CairnCommand(BaseCommand):
         if options["as_json"]:
             return SilentReporter()
         return RichReporter(sys.stderr) if sys.stderr.isatty() else PlainReporter(sys.stderr)
+
+
+def _nobody_reads() -> bool:
+    """Whoever read the answer has seen enough, as `head` has."""
+    look = select.poll()
+    look.register(sys.stdout.fileno(), 0)
+    return bool(look.poll(0))
 
 
 def leave(code: int) -> NoReturn:

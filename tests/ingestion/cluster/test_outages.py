@@ -6,9 +6,10 @@ from collections.abc import Callable
 import psycopg
 import pytest
 
+from ingestion.pipeline import INDEX_BATCH
 from tests.backends import Postgres
 from tests.ingestion.cluster.conftest import Cluster
-from tests.installs import ChunkSet
+from tests.installs import ChunkSet, texts, until
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
 
@@ -31,6 +32,25 @@ def test_a_vector_store_that_is_away_for_a_minute(cluster: Cluster, expected: Ex
     assert cluster.install.failures() == []
     assert cluster.install.found("vectors") == expected(4)
     cluster.install.assert_nothing_left_over()
+
+
+@ONE
+def test_a_vector_store_that_goes_away_in_the_middle_of_a_document(cluster: Cluster) -> None:
+    """Of many writes to it, some are done and some are not."""
+    install = cluster.install
+    cluster.working()
+    install.upload_all({"middle/rules.md": texts(1, edition=5, sections=8 * INDEX_BATCH)["rules-00.md"]})
+    until(lambda: install.stages("middle") == {"indexing"}, what="for the first writes")
+    cluster.store.stop()
+    try:
+        until(lambda: install.stages("middle") == {"queued"}, what="for the job to be put off")
+        assert install.found("middle") == set()
+    finally:
+        cluster.store.start()
+    install.wait_settled()
+    assert install.failures() == []
+    assert len(install.found("middle")) >= 8 * INDEX_BATCH
+    install.assert_nothing_left_over()
 
 
 @ONE

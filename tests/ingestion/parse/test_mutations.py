@@ -86,14 +86,26 @@ def _outcomes(pool: ParserPool, files: Mapping[str, Path], damage: Damage, folde
 def _outcome(pool: ParserPool, path: Path, name: str, data: bytes) -> str:
     path.write_bytes(data)
     try:
-        rendition = pool.parse(path, name, limits=LIMITS).rendition
+        parsed = pool.parse(path, name, limits=LIMITS)
+        for place in range(len(parsed.parts)):
+            assert _part_outcome(pool, path, name, place) in HONEST, path
     except DocumentRejected as rejection:
         return rejection.reason
     finally:
         path.unlink()
+    rendition = parsed.rendition
     assert rendition.elements, path
     assert all(element.text.strip() for element in rendition.elements), path
     assert not any("\x00" in element.text for element in rendition.elements), path
+    return READY
+
+
+def _part_outcome(pool: ParserPool, path: Path, name: str, place: int) -> str:
+    """Of what a mail or an archive holds."""
+    try:
+        pool.part(path, name, place, limits=LIMITS)
+    except DocumentRejected as rejection:
+        return rejection.reason
     return READY
 
 

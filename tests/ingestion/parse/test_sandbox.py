@@ -145,6 +145,26 @@ def test_there_is_one_child_more_only_where_what_was_read_does_not_wait(
         pool.close()
 
 
+def test_a_backlog_does_not_make_all_wait_for_one_file_that_takes_long(
+    quick: Path, slow: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sandbox, "_PATIENCE", 0.0)
+    monkeypatch.setattr(sandbox, "_PATIENCE_BEHIND", 0.5)
+    pool = ParserPool(size=2, backlog=lambda: True)
+    done = threading.Event()
+    try:
+        with ThreadPoolExecutor(1) as threads:
+            busy = threads.submit(pool.parse, slow, "slow.md", limits=Limits(), cancelled=done.is_set)
+            child_of(pool)
+            assert is_well(pool, quick)
+            assert not busy.done()
+            done.set()
+            assert refusal(busy.result) is Rejection.CANCELLED
+    finally:
+        done.set()
+        pool.close()
+
+
 def test_what_is_urgent_gets_a_child_at_once(
     quick: Path, slow: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
