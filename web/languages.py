@@ -27,6 +27,9 @@ class LanguageMiddleware(MiddlewareMixin):
             if request.path_info.startswith(SCRIPTS) and settings.SESSION_COOKIE_NAME in request.COOKIES:
                 setattr(request, _KEPT, language_of(request))
         else:
+            translation.activate(
+                _first_offered(_said(request))
+            )  # of the page that tells if nobody can be asked
             translation.activate(language_of(request))
 
     def process_response(self, _request: HttpRequest, response: HttpResponse) -> HttpResponse:
@@ -36,7 +39,12 @@ class LanguageMiddleware(MiddlewareMixin):
 
 
 def language_of(request: HttpRequest) -> str:
-    return next(filter(is_offered, _wishes(request)), settings.DEFAULT_LANGUAGE)
+    """Asks the database who it is, where there is a session."""
+    return _first_offered(_wishes(request))
+
+
+def _first_offered(codes: Iterator[str]) -> str:
+    return next(filter(is_offered, codes), settings.DEFAULT_LANGUAGE)
 
 
 def script_language(request: HttpRequest) -> str:
@@ -52,6 +60,11 @@ def is_offered(code: str) -> bool:
 def _wishes(request: HttpRequest) -> Iterator[str]:
     if isinstance(request.user, User):
         yield request.user.language
+    yield from _said(request)
+
+
+def _said(request: HttpRequest) -> Iterator[str]:
+    """By the cookie and by the browser."""
     yield request.COOKIES.get(settings.LANGUAGE_COOKIE_NAME, "")
     for code, _ in parse_accept_lang_header(request.headers.get("Accept-Language", "")):
         yield code.partition("-")[0]

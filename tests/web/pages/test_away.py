@@ -26,6 +26,17 @@ def test_a_page_says_to_come_again(path: str) -> None:
     assert "try again in a moment" in page.content.decode()
 
 
+def test_it_does_so_in_the_language_of_the_browser_and_not_of_who_came_before() -> None:
+    user = User.objects.create(username="mia")
+    for language, said in (("de", "gleich noch einmal"), ("en", "try again in a moment")):
+        client = Client(raise_request_exception=False, headers={"Accept-Language": language})
+        client.force_login(user)
+        with connection.execute_wrapper(away):
+            page = client.get("/library")
+        assert said in page.content.decode()
+        assert f'<html lang="{language}"' in page.content.decode()
+
+
 def test_its_scripts_get_a_problem_document() -> None:
     client = Client(raise_request_exception=False)
     client.force_login(User.objects.create(username="mia"))
