@@ -27,9 +27,8 @@ class LanguageMiddleware(MiddlewareMixin):
             if request.path_info.startswith(SCRIPTS) and settings.SESSION_COOKIE_NAME in request.COOKIES:
                 setattr(request, _KEPT, language_of(request))
         else:
-            translation.activate(
-                _first_offered(_said(request))
-            )  # of the page that tells if nobody can be asked
+            # First without the database, for the page that tells that it is away.
+            translation.activate(_first_offered(_said(request)))
             translation.activate(language_of(request))
 
     def process_response(self, _request: HttpRequest, response: HttpResponse) -> HttpResponse:

@@ -257,13 +257,12 @@ class _Lane:
         if child is not None or len(self._busy) >= self._size:
             return child
         self._short_since = self._short_since or time.monotonic()
-        if self._busy and not urgent and self._is_early():
+        if self._busy and not urgent and self._is_early(time.monotonic() - self._short_since):
             return None
         self._short_since = None
         return _Child(self._module, self._folder)
 
-    def _is_early(self) -> bool:
-        waited = 0.0 if self._short_since is None else time.monotonic() - self._short_since
+    def _is_early(self, waited: float) -> bool:
         return waited < _PATIENCE or (waited < _PATIENCE_BEHIND and self._backlog())
 
     def _living(self) -> "_Child | None":

@@ -101,7 +101,7 @@ def test_doing_it_twice_changes_nothing(job: Job, index: FakeIndex) -> None:
 def test_counting_the_words_of_a_large_file_ends_when_the_job_does(
     submit: Submit, parsers: FakeParsers, embedder: FakeEmbedder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A second of a large file's minutes is long enough for who cancels it."""
+    """Some texts at a time, and not all that are left."""
     count, calls = embedder.count_tokens, list[int]()
 
     def counted(texts: Sequence[str]) -> list[int]:
