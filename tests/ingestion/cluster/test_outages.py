@@ -39,8 +39,9 @@ def test_a_vector_store_that_goes_away_in_the_middle_of_a_document(cluster: Clus
     """Of many writes to it, some are done and some are not."""
     install = cluster.install
     cluster.working()
-    install.upload_all({"middle/rules.md": texts(1, edition=5, sections=8 * INDEX_BATCH)["rules-00.md"]})
-    until(lambda: install.stages("middle") == {"indexing"}, what="for the first writes")
+    install.upload_all({"middle/rules.md": texts(1, edition=5, sections=16 * INDEX_BATCH)["rules-00.md"]})
+    written = "SELECT count(*) FROM ingestion_job WHERE stage = 'indexing' AND done > 0"
+    until(lambda: install.rows(written) == [(1,)], what="for the first writes")
     cluster.store.stop()
     try:
         until(lambda: install.stages("middle") == {"queued"}, what="for the job to be put off")
@@ -49,7 +50,7 @@ def test_a_vector_store_that_goes_away_in_the_middle_of_a_document(cluster: Clus
         cluster.store.start()
     install.wait_settled()
     assert install.failures() == []
-    assert len(install.found("middle")) >= 8 * INDEX_BATCH
+    assert len(install.found("middle")) >= 16 * INDEX_BATCH
     install.assert_nothing_left_over()
 
 
