@@ -13,7 +13,14 @@ from cairn.access.scope import EVERY_READER, Principal
 from cairn.accounts.models import Group, User
 from cairn.audit.services import record
 from cairn.errors import InvalidInput
-from cairn.library.models import NESTED_AT_MOST, Document, Grounding, KnowledgeBase, Sensitivity
+from cairn.library.models import (
+    NESTED_AT_MOST,
+    Document,
+    Grounding,
+    KnowledgeBase,
+    ReservedSlug,
+    Sensitivity,
+)
 
 EVERYONE = "everyone"
 
@@ -114,7 +121,7 @@ def reader_tokens(document: Document) -> tuple[str, ...]:
 
 def _free_slug(name: str) -> str:
     stem = slugify(name)[:120] or "knowledge-base"
-    taken = set(KnowledgeBase.objects.filter(slug__startswith=stem).values_list("slug", flat=True))
+    taken = set(ReservedSlug.objects.filter(slug__startswith=stem).values_list("slug", flat=True))
     return next(slug for slug in _slugs(stem) if slug not in taken)
 
 
@@ -140,7 +147,10 @@ def knowledge_base_create(
             description=description,
             sensitivity=sensitivity,
             grounding=grounding,
+            owner_id=principal.user,
+            official=principal.administers,
         )
+        ReservedSlug.objects.create(slug=base.slug)
         grant_give(
             knowledge_base=base, subject=f"user:{principal.user}", role=Role.MANAGER, actor=principal.actor
         )

@@ -95,6 +95,9 @@ class Group(models.Model):
 
     Names are unique within a source only: whoever names groups elsewhere does not get into ours by a name.
     `external_id` is the directory's own id for it, where it tells one.
+
+    Members may create knowledge bases if `can_create_knowledge_bases`. Besides admins, only its `managers`
+    may grant the group access to something.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -102,6 +105,8 @@ class Group(models.Model):
     source = models.CharField(max_length=100, blank=True, default="")
     external_id = models.CharField(max_length=255, blank=True, default="")
     members = models.ManyToManyField(User, related_name="member_of", blank=True)
+    managers = models.ManyToManyField(User, related_name="managed_groups", blank=True)
+    can_create_knowledge_bases = models.BooleanField(default=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta:

@@ -24,7 +24,12 @@ class Grounding(models.TextChoices):
 
 
 class KnowledgeBase(models.Model):
-    """Documents older than `retention_days` are deleted by schedule; null: never."""
+    """A collection of documents with its own access rights.
+
+    A knowledge base is `official` if an admin or a command created it, or if an admin has approved it
+    since. `owner` is the person responsible for its content. Documents older than `retention_days` are
+    deleted by schedule; null keeps them.
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     name = models.CharField(max_length=120)
@@ -32,6 +37,8 @@ class KnowledgeBase(models.Model):
     description = models.TextField(blank=True)
     sensitivity = models.CharField(max_length=12, choices=Sensitivity.choices, default=Sensitivity.INTERNAL)
     grounding = models.CharField(max_length=6, choices=Grounding.choices, default=Grounding.STRICT)
+    official = models.BooleanField(default=False)
+    owner = models.ForeignKey(User, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
     retention_days = models.PositiveIntegerField(null=True, blank=True)
     deleted_at = models.DateTimeField(null=True, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
@@ -42,6 +49,22 @@ class KnowledgeBase(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class ReservedSlug(models.Model):
+    """A slug that a knowledge base has or once had.
+
+    Rows are never deleted: scripts that still name an erased knowledge base must not end up in another one.
+    """
+
+    slug = models.SlugField(max_length=140, unique=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        ordering = ["created_at", "id"]
+
+    def __str__(self) -> str:
+        return self.slug
 
 
 NESTED_AT_MOST = 4
