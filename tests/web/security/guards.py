@@ -100,6 +100,9 @@ class Actor:
     limited: bool = False
     viewing: bool = False
 
+    def __str__(self) -> str:
+        return self.name
+
 
 def expected(route: Route, actor: Actor) -> Answer:
     if route.door is Door.PUBLIC:

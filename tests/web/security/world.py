@@ -69,9 +69,14 @@ class World:
     things: dict[str, str]
     tickets: Sequence[Ticket]
 
+    def ticket(self, name: str) -> Ticket:
+        [found] = [ticket for ticket in self.tickets if ticket.actor.name == name]
+        return found
+
 
 def world_made(parts: Engine) -> World:
-    people = {name: user_create(username=name) for name in ("nobody", "reader", "editor", "manager", "gone")}
+    names = ("nobody", "stranger", "reader", "editor", "manager", "gone")
+    people = {name: user_create(username=name) for name in names}
     admin = user_create(username="admin", is_admin=True)
     for user in (*people.values(), admin):
         user.password = "no hash of anything"  # to have one, without the time that hashing takes
@@ -79,6 +84,7 @@ def world_made(parts: Engine) -> World:
     manager = principal_for_user(people["manager"])
     base = knowledge_base_create(name="Handbook", principal=manager)
     other = knowledge_base_create(name="Elsewhere", principal=principal_for_user(admin))
+    grant_give(knowledge_base=other, subject=f"user:{people['stranger'].id}", role=Role.READER, actor=None)
     for name in ("reader", "editor"):
         grant_give(knowledge_base=base, subject=f"user:{people[name].id}", role=Role(name), actor=None)
     grant_give(knowledge_base=base, subject=f"user:{people['gone'].id}", role=Role.MANAGER, actor=None)
@@ -92,6 +98,7 @@ def _tickets(people: dict[str, User], admin: User, other: KnowledgeBase) -> list
     found = [
         Ticket(Actor("anonymous", known=False)),
         Ticket(Actor("without a grant"), _session(people["nobody"])),
+        Ticket(Actor("reader of another"), _session(people["stranger"])),
         Ticket(Actor("reader", role=Role.READER), _session(people["reader"])),
         Ticket(Actor("editor", role=Role.EDITOR), _session(people["editor"])),
         Ticket(Actor("manager", **manages), _session(people["manager"])),
