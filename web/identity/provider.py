@@ -79,9 +79,16 @@ class OpenIdAdapter(OpenIDConnectOAuth2Adapter):
         )
         if not self.nonce or not constant_time_compare(str(claims["nonce"]), self.nonce):
             raise OAuth2Error("The token was not made for this sign-in.")
-        if claims.get("azp", app.client_id) != app.client_id:
+        if _authorized_party(claims) != app.client_id:
             raise OAuth2Error("The token was made for another program.")
         return claims
+
+
+def _authorized_party(claims: Mapping[str, Any]) -> object:
+    """Who asked for the token. Where it has several audiences, it must say which of them that was."""
+    audience = claims["aud"]
+    only = audience if isinstance(audience, str) else audience[0] if len(audience) == 1 else None
+    return claims.get("azp", only)
 
 
 class OpenIdProvider(_Source, OpenIDConnectProvider):
