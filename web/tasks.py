@@ -6,6 +6,7 @@ from uuid import UUID
 
 from celery import shared_task
 
+from cairn.cache.services import expired_delete
 from cairn.limits import counting
 from retrieval.asking import answers_interrupt
 from web.verifying.running import check_begin, check_due, check_run
@@ -28,6 +29,11 @@ def verify_access_due() -> None:
 @shared_task(name="web.usage_tidy")
 def usage_tidy() -> None:
     counting.usage_tidy()
+
+
+@shared_task(name="web.cache_tidy")
+def cache_tidy() -> None:
+    expired_delete()
 
 
 @shared_task(name="web.answers_interrupt")

@@ -63,12 +63,10 @@ CSRF_TRUSTED_ORIGINS = list(_env.trusted_origins)
 DATABASES = {"default": _database(_env.database_url)}
 CACHES = {
     "default": {
-        "BACKEND": "django.core.cache.backends.db.DatabaseCache",
-        "LOCATION": "cairn_cache",
-        "OPTIONS": {"MAX_ENTRIES": 100_000},
+        "BACKEND": "cairn.cache.backend.JsonDatabaseCache",
     }
 }
-"""Counts of sign-ins and codes that are used up: all processes must see the same ones."""
+"""Counts sign-in attempts and remembers used codes, which all processes must share."""
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 INSTALLED_APPS = [
@@ -80,6 +78,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "csp",
     "ninja",
+    "cairn.cache",
     "cairn.accounts",
     "cairn.audit",
     "cairn.library",
@@ -163,6 +162,7 @@ LOGOUT_REDIRECT_URL = "/login"
 
 # Two installs on one host must not overwrite each other's cookies: browsers do not tell ports apart.
 _install = hashlib.sha256(SECRET_KEY.encode()).hexdigest()[:8]
+SESSION_SERIALIZER = "django.contrib.sessions.serializers.JSONSerializer"
 SESSION_COOKIE_NAME = f"cairn_session_{_install}"
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
@@ -244,6 +244,7 @@ CELERY_BEAT_SCHEDULE = {
     "expire": {"task": "ingestion.expire", "schedule": 600.0},
     "answers": {"task": "web.answers_interrupt", "schedule": 60.0},
     "usage": {"task": "web.usage_tidy", "schedule": 3600.0},
+    "cache": {"task": "web.cache_tidy", "schedule": 600.0},
 }
 # Redis hands a message out again when it has not been acknowledged for so long. It must exceed the longest
 # job; but a message is only a wake-up, so twice does no harm. For the same reason a message whose worker
