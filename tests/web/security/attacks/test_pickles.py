@@ -1,112 +1,120 @@
-"""Data never becomes code: no serialiser that runs what it reads is used anywhere."""
+"""Whoever can write to the database, the queue or a folder with a model cannot run code in Cairn."""
 
-import ast
-from collections.abc import Iterator
+import base64
+import contextlib
+import os
+import pickle
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
-from django.conf import settings
+import torch
 from django.contrib.sessions.backends.db import SessionStore
-from django.core.cache import caches
-from django.utils.module_loading import import_string
+from django.contrib.sessions.models import Session
+from django.core import signing
+from django.core.cache import cache
+from kombu.serialization import dumps as serialise
+from kombu.serialization import loads as deserialise
+from kombu.serialization import prepare_accept_content
+from safetensors.torch import load_file
 
-from cairn.cache.backend import JsonDatabaseCache
-
-ROOT = Path(__file__).resolve().parents[4]
-SOURCES = [
-    *sorted(
-        path
-        for folder in ("platform", "ingestion", "retrieval", "web")
-        for path in (ROOT / folder).rglob("*.py")
-    ),
-    ROOT / "manage.py",
-]
-MODULES = {"pickle", "_pickle", "cPickle", "cloudpickle", "dill", "joblib", "jsonpickle", "marshal", "shelve"}
-FROM_MULTIPROCESSING = {"multiprocessing.connection": {"Connection", "Pipe"}}
-"""`Connection` has `send_bytes`; processes, queues and pools exchange pickles."""
-FUNCTIONS = {"eval", "exec", "compile", "__import__"}
-METHODS = {("yaml", "load"), ("yaml", "unsafe_load"), ("torch", "load"), ("pandas", "read_pickle")}
-CONNECTION = {"send", "recv"}
-"""Methods of a `Connection` that pickle. Sockets are given a size or data, and are not used here either."""
-OPTIONS = {("allow_pickle", True), ("trust_remote_code", True), ("weights_only", False), ("shell", True)}
+from cairn.cache.models import Entry
+from cairn.celery import app
+from cairn.inference.local import ModelFolder
+from cairn.inference.reading.network import PairNetwork
+from tests.tiny_models import span_reader
+from tests.web.security.attacks.recorder import Attack
 
 
-def dangers(source: str) -> Iterator[str]:
-    """What in it loads pickles, or runs text as code."""
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names if _is_dangerous(alias.name))
-        if isinstance(node, ast.ImportFrom) and node.module:
-            allowed = FROM_MULTIPROCESSING.get(node.module, set())
-            if _is_dangerous(node.module) and not {alias.name for alias in node.names} <= allowed:
-                yield node.module
-        if isinstance(node, ast.Call):
-            yield from _dangers_of_call(node)
+class MakesAFolder:
+    """Unpickling an instance makes a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __reduce__(self) -> Any:
+        return os.mkdir, (str(self.folder),)
 
 
-def _is_dangerous(module: str) -> bool:
-    return module.partition(".")[0] in MODULES | {"multiprocessing"}
+@pytest.fixture
+def mark(tmp_path: Path) -> Path:
+    return tmp_path / "mark"
 
 
-def _dangers_of_call(call: ast.Call) -> Iterator[str]:
-    match call.func:
-        case ast.Name(name) if name in FUNCTIONS:
-            yield name
-        case ast.Attribute(ast.Name(module), name) if (module, name) in METHODS:
-            yield f"{module}.{name}"
-        case ast.Attribute(owner, name) if name in CONNECTION and "connection" in ast.unparse(owner).lower():
-            yield f"connection.{name}"
-    for keyword in call.keywords:
-        if isinstance(keyword.value, ast.Constant) and (keyword.arg, keyword.value.value) in OPTIONS:
-            yield str(keyword.arg)
+def _cache_row(mark: Path) -> None:
+    """As Django's own database cache stores it."""
+    text = base64.b64encode(pickle.dumps(MakesAFolder(mark))).decode()
+    Entry.objects.create(key=cache.make_key("planted"), value=text)
+    cache.get("planted")
 
 
-def test_no_module_turns_data_into_code() -> None:
-    found = {str(path): list(dangers(path.read_text(encoding="utf-8"))) for path in SOURCES}
-    assert len(found) > 500
-    assert {path: names for path, names in found.items() if names} == {}
+def _cache_value(_mark: Path) -> object:
+    cache.set("key", [1.5, 2.5])
+    return cache.get("key") == [1.5, 2.5]
+
+
+def _session_row(mark: Path) -> None:
+    """With a valid signature: the attacker knows SECRET_KEY."""
+    packed = base64.b64encode(pickle.dumps(MakesAFolder(mark)))
+    store = SessionStore()
+    signer = signing.TimestampSigner(salt=store.key_salt)
+    store.save()
+    Session.objects.filter(pk=store.session_key).update(session_data=signer.sign(packed.decode()))
+    SessionStore(store.session_key).items()
+
+
+def _session_value(_mark: Path) -> object:
+    store = SessionStore()
+    store["key"] = "value"
+    store.save()
+    return SessionStore(store.session_key)["key"] == "value"
+
+
+def _queue_message(mark: Path) -> None:
+    kind, encoding, body = serialise(MakesAFolder(mark), serializer="pickle")
+    deserialise(body, kind, encoding, accept=prepare_accept_content(app.conf.accept_content))
+
+
+def _queue_value(_mark: Path) -> object:
+    kind, encoding, body = serialise(["a"], serializer="json")
+    return deserialise(body, kind, encoding, accept=prepare_accept_content(app.conf.accept_content)) == ["a"]
+
+
+def _reader_with(folder: Path, weights: object | None) -> Path:
+    """A model whose weights are in PyTorch's own format, which is a pickle."""
+    path = span_reader(folder)
+    (safe,) = path.glob("*.safetensors")
+    torch.save(load_file(safe) if weights is None else weights, path / "pytorch_model.bin")
+    safe.unlink()
+    return path
+
+
+def _model_weights(mark: Path) -> None:
+    path = _reader_with(mark.parent / "evil", {"x": MakesAFolder(mark)})
+    PairNetwork.load(ModelFolder.of("ANSWERABILITY_MODEL", str(path)))
+
+
+def _model_value(mark: Path) -> object:
+    path = _reader_with(mark.parent / "good", None)
+    return PairNetwork.load(ModelFolder.of("ANSWERABILITY_MODEL", str(path)))
 
 
 @pytest.mark.parametrize(
-    ("source", "found"),
+    ("plant", "store"),
     [
-        ("import pickle", "pickle"),
-        ("def load():\n    from pickle import loads", "pickle"),
-        ("from joblib import load", "joblib"),
-        ("import shelve as s", "shelve"),
-        ("from multiprocessing import Queue", "multiprocessing"),
-        ("from multiprocessing.connection import Client", "multiprocessing.connection"),
-        ("eval(text)", "eval"),
-        ("yaml.load(text)", "yaml.load"),
-        ("torch.load(path)", "torch.load"),
-        ("self._connection.recv()", "connection.recv"),
-        ("np.load(path, allow_pickle=True)", "allow_pickle"),
-        ("Model(path, trust_remote_code=True)", "trust_remote_code"),
-        ("subprocess.run(command, shell=True)", "shell"),
+        pytest.param(_cache_row, _cache_value, id="cache"),
+        pytest.param(_session_row, _session_value, id="session"),
+        pytest.param(_queue_message, _queue_value, id="queue"),
+        pytest.param(_model_weights, _model_value, id="model"),
     ],
 )
-def test_each_danger_would_be_found(source: str, found: str) -> None:
-    assert list(dangers(source)) == [found]
-
-
-@pytest.mark.parametrize(
-    "harmless",
-    [
-        "import json",
-        "from multiprocessing.connection import Connection",
-        "connection.recv_bytes()",
-        "np.load(path)",
-        "json.load(file)",
-        "yaml.safe_load(text)",
-        "model.eval()",
-        "Model(path, trust_remote_code=False)",
-    ],
-)
-def test_what_is_harmless_is_not_reported(harmless: str) -> None:
-    assert list(dangers(harmless)) == []
-
-
-def test_the_cache_and_sessions_are_json(db: None) -> None:
-    assert all(isinstance(caches[name], JsonDatabaseCache) for name in settings.CACHES)
-    assert import_string(settings.SESSION_SERIALIZER)().dumps({"a": 1}) == b'{"a":1}'
-    assert SessionStore().serializer is import_string(settings.SESSION_SERIALIZER)
+def test_a_pickle_is_not_loaded(
+    db: None, mark: Path, attack: Attack, plant: Callable[[Path], None], store: Callable[[Path], object]
+) -> None:
+    attack.allowed(bool(store(mark)))
+    with contextlib.suppress(Exception):
+        plant(mark)
+    attack.refused(not mark.exists())
+    pickle.loads(pickle.dumps(MakesAFolder(mark)))
+    assert mark.exists(), "the pickle does nothing, so this shows nothing"
