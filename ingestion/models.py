@@ -300,6 +300,15 @@ class WatchedFile(models.Model):
         return self.source_uri
 
 
+class SampleDocument(models.Model):
+    """A document that Cairn itself put into its help. Only these go when a new version lacks their file."""
+
+    document = models.OneToOneField(Document, on_delete=models.CASCADE, related_name="+")
+
+    def __str__(self) -> str:
+        return str(self.document_id)
+
+
 class ReceiptState(models.TextChoices):
     PENDING = "pending"
     DONE = "done"

@@ -486,7 +486,7 @@ def document_delete(
 
 
 def knowledge_base_delete(*, knowledge_base: KnowledgeBase, principal: Principal | None) -> Receipt:
-    """No principal: by somebody at the server's own command line."""
+    """Without a principal, nobody asked for it: the command line on the server, or Cairn itself."""
     with transaction.atomic():
         changed = KnowledgeBase.objects.filter(pk=knowledge_base.pk, deleted_at=None).update(
             deleted_at=timezone.now()

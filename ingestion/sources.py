@@ -1,12 +1,15 @@
 """What of a folder a knowledge base has already, for whoever wants to send the changes only."""
 
-from django.db.models import QuerySet
+from typing import Any
+
+from django.db.models import Exists, OuterRef, QuerySet
 from django.db.models.functions import Left
 
 from cairn.access.rules import documents_for
 from cairn.access.scope import Principal
 from cairn.errors import Rejection
-from cairn.library.models import Document, DocumentVersion, KnowledgeBase, VersionState
+from cairn.library.models import DocumentVersion, KnowledgeBase, VersionState
+from ingestion.models import ImportItem, ImportKind
 
 WORTH_ANOTHER_TRY = {
     Rejection.CANCELLED,
@@ -23,7 +26,15 @@ def worth_another_try(version: DocumentVersion) -> bool:
     return version.state == VersionState.FAILED and version.error_code in WORTH_ANOTHER_TRY
 
 
-def sources_under(principal: Principal, base: KnowledgeBase, under: str) -> "QuerySet[Document]":
-    """Documents whose source begins like that, upper and lower case told apart; no parts of others."""
-    rows = documents_for(principal).filter(knowledge_base=base, parent=None).select_related("latest_version")
+def sources_under(principal: Principal, base: KnowledgeBase, under: str) -> "QuerySet[Any]":
+    """Documents whose source begins like that, upper and lower case told apart; no parts of others.
+
+    `imported` says whether the principal brought the document in with an import of a folder. Only such a
+    document may go when its file is no longer in the folder: anything else just has a similar path.
+    """
+    items = ImportItem.objects.filter(
+        document=OuterRef("pk"), batch__kind=ImportKind.FOLDER, batch__user=principal.user
+    )
+    rows = documents_for(principal).filter(knowledge_base=base, parent=None).annotate(imported=Exists(items))
+    rows = rows.select_related("latest_version")
     return rows.annotate(head=Left("source_key", len(under))).filter(head=under) if under else rows

@@ -26,7 +26,7 @@ from cairn.library.models import Document, KnowledgeBase
 from ingestion import lifecycle, queue
 from ingestion.folders import FolderFile, FolderWalk, watchable
 from ingestion.imports import import_close, import_open
-from ingestion.models import Import, ImportKind, Watch, WatchedFile
+from ingestion.models import Import, ImportItem, ImportKind, Watch, WatchedFile
 from ingestion.services import document_delete, document_submit
 
 log = logging.getLogger(__name__)
@@ -296,7 +296,7 @@ class _Look:
                 .filter(knowledge_base=self.watch.knowledge_base, source_key=uri, parent=None)
                 .first()
             )
-            if document is not None:
+            if document is not None and _came_from_a_watch(document):
                 document_delete(document=document, principal=principal, batch=self._batch())
                 self.counts["removed"] += 1
             self.watch.files.filter(source_uri=uri).delete()
@@ -305,6 +305,11 @@ class _Look:
         if time.monotonic() - self.renewed > _RENEW_SECONDS:
             Watch.objects.filter(pk=self.watch.pk).update(busy_until=Now() + BUSY)
             self.renewed = time.monotonic()
+
+
+def _came_from_a_watch(document: Document) -> bool:
+    """Otherwise somebody uploaded it, and it only has the same path and content."""
+    return ImportItem.objects.filter(document=document, batch__kind=ImportKind.WATCH).exists()
 
 
 def _latest_digest(base: KnowledgeBase, source_uri: str) -> str | None:

@@ -9,6 +9,7 @@ from celery import shared_task
 from cairn.cache.services import expired_delete
 from cairn.limits import counting
 from retrieval.asking import answers_interrupt
+from web.verifying.artifacts import remove_abandoned_artifacts
 from web.verifying.running import check_begin, check_due, check_run
 
 SURELY_DEAD: Final = timedelta(minutes=10)
@@ -22,6 +23,7 @@ def verify_access(check: str) -> None:
 
 @shared_task(name="web.verify_access_due")
 def verify_access_due() -> None:
+    remove_abandoned_artifacts()
     if check_due():
         check_begin(requested_by=None)
 

@@ -13,6 +13,7 @@ from typing import Final
 from cairn.errors import DocumentRejected, Rejection
 
 _PREFIX: Final = "parser-"
+_MARKER: Final = "made-by-cairn"
 MOST_BYTES: Final = 512 << 20
 """What one child may keep there."""
 _MOST_FILES: Final = 5000
@@ -82,12 +83,23 @@ def overfull() -> DocumentRejected:
 
 
 def sweep(base: Path) -> None:
-    """Removes what owners left that were killed."""
+    """Removes what owners left that were killed.
+
+    `base` may be the system's folder for temporary files, where a name proves nothing: only folders that
+    hold the marker of `_claimed` are Cairn's.
+    """
     for folder in base.glob(f"{_PREFIX}*"):
         with contextlib.suppress(OSError):
             lock = _locked(folder)
-            shutil.rmtree(folder, ignore_errors=True)
+            if _is_marked(folder, lock):
+                shutil.rmtree(folder, ignore_errors=True)
             os.close(lock)
+
+
+def _is_marked(folder: Path, descriptor: int) -> bool:
+    """The marker names the folder by its inode: a copy of the folder is not taken for ours."""
+    status, marker = os.fstat(descriptor), folder / _MARKER
+    return status.st_uid == os.geteuid() and marker.is_file() and marker.read_text() == str(status.st_ino)
 
 
 def _claimed(base: Path) -> tuple[Path, int]:
@@ -98,6 +110,7 @@ def _claimed(base: Path) -> tuple[Path, int]:
         with contextlib.suppress(OSError):
             lock = _locked(root)
             if root.exists():
+                (root / _MARKER).write_text(str(os.fstat(lock).st_ino))
                 return root, lock
             os.close(lock)
 

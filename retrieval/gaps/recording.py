@@ -4,8 +4,8 @@ from uuid import UUID
 
 from django.db import transaction
 
+from cairn.access.models import ArtifactKind, CheckArtifact
 from cairn.access.scope import Scope
-from cairn.accounts.models import CANARIES
 from cairn.library.models import Document
 from cairn.settings import environment
 from retrieval.gaps.models import Gap, GapQuestion, Why
@@ -31,9 +31,11 @@ def rating_record(message: Message) -> None:
 
 
 def _counts(message: Message) -> bool:
-    """Questions of made-up people, and those that were asked to be kept back, are nobody's concern."""
-    made_up = message.conversation.user.username.startswith(CANARIES)
-    return environment().gaps and not made_up and bool(message.trace.get("passes_on", True))
+    """Questions of an access check, and those that the asker wants to keep private, do not count."""
+    if not environment().gaps or not message.trace.get("passes_on", True):
+        return False
+    asker = message.conversation.user_id
+    return not CheckArtifact.objects.filter(kind=ArtifactKind.USER, object_id=asker).exists()
 
 
 def _record(message: Message, why: Why, bases: list[UUID]) -> None:

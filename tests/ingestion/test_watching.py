@@ -123,6 +123,18 @@ def test_only_what_came_from_the_folder_is_removed(
     assert present() == {"drive/b/c.md", "drive/by-hand.md"}
 
 
+def test_a_document_that_somebody_uploaded_does_not_go_with_a_file_of_the_same_path_and_bytes(
+    looked: Looked, drive: Path, submit: Callable[..., object]
+) -> None:
+    write(drive / "same.md", "the same")
+    submit("the same", source_uri="drive/same.md")
+    looked()
+    (drive / "a.md").unlink()
+    (drive / "same.md").unlink()
+    looked()
+    assert present() == {"drive/b/c.md", "drive/same.md"}
+
+
 def test_an_empty_folder_removes_nothing(looked: Looked, drive: Path, watch: Watch) -> None:
     looked()
     (drive / "a.md").unlink()

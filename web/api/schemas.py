@@ -93,24 +93,17 @@ class User(BaseModel):
 
 
 class Group(BaseModel):
-    """`source`: the directory that keeps it, such as `scim`; empty: this installation's admins do. `managers`
-    may give the group access to knowledge bases that they manage, as admins may."""
+    """`source`: the directory that keeps it, such as `scim`; empty: this installation's admins do."""
 
     id: str
     name: str
     source: str
     members: list[str]
-    managers: list[str]
 
     @classmethod
     def of(cls, row: GroupRow) -> "Group":
-        return cls(
-            id=str(row.id),
-            name=row.name,
-            source=row.source,
-            members=[str(user.id) for user in row.members.all()],
-            managers=[str(user.id) for user in row.managers.all()],
-        )
+        members = [str(user.id) for user in row.members.all()]
+        return cls(id=str(row.id), name=row.name, source=row.source, members=members)
 
 
 class KnowledgeBase(BaseModel):
@@ -334,7 +327,8 @@ class Job(BaseModel):
 
 
 class Source(BaseModel):
-    """Of the version that was uploaded last. `again`: the same bytes, sent again, are tried again."""
+    """Of the version that was uploaded last. `again`: the same bytes, sent again, are tried again.
+    `imported`: I brought it in with an import of a folder."""
 
     source_uri: str
     document: str
@@ -342,9 +336,10 @@ class Source(BaseModel):
     status: str
     error: Failure | None
     again: bool
+    imported: bool
 
     @classmethod
-    def of(cls, row: DocumentRow) -> "Source":
+    def of(cls, row: Any) -> "Source":
         latest = row.latest_version
         return cls(
             source_uri=row.source_key,
@@ -353,6 +348,7 @@ class Source(BaseModel):
             status=latest.state if latest else row.status,
             error=Failure.of(latest),
             again=latest is None or worth_another_try(latest),
+            imported=row.imported,
         )
 
 

@@ -31,7 +31,7 @@ def new_folder(target: Path, *, tell: Say) -> Iterator[Path]:
                 raise Conflict(f"Another backup to {target} is being made.")
             if target.exists():
                 raise InvalidInput(f"{target} is there already. A backup gets a folder of its own.")
-            with _made(_beside(target, _UNFINISHED)) as folder:
+            with _made(_beside(target, _UNFINISHED), _beside(target, _LOCK)) as folder:
                 yield folder
                 folder.rename(target)
                 sync(target.parent)
@@ -44,8 +44,10 @@ def _beside(target: Path, suffix: str) -> Path:
 
 
 @contextmanager
-def _made(folder: Path) -> Iterator[Path]:
+def _made(folder: Path, lock: Path) -> Iterator[Path]:
+    """The lock names the folder by its inode, so that only this folder is cleared away later."""
     folder.mkdir(mode=0o700)
+    lock.write_text(_identity(folder))
     try:
         yield folder
     finally:
@@ -57,9 +59,17 @@ def _clear(parent: Path, tell: Say) -> None:
     for lock in parent.glob(f".*{_LOCK}"):
         with suppress(PermissionError), _held(lock) as alone:  # somebody else's may lie there, too
             left = lock.with_name(lock.name.removesuffix(_LOCK) + _UNFINISHED)
-            if alone and left.exists():
+            if not alone or not left.exists():
+                continue
+            if lock.read_text() == _identity(left):
                 shutil.rmtree(left)
                 tell(f"{left} is removed: a backup that was interrupted")
+            else:
+                tell(f"{left} may be a backup that was interrupted. It is not removed: look at it yourself.")
+
+
+def _identity(folder: Path) -> str:
+    return str(folder.stat().st_ino)
 
 
 @contextmanager

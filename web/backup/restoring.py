@@ -17,7 +17,7 @@ from cairn.library.models import Document
 from cairn.settings import environment
 from ingestion.faults import Fault, fault_point
 from ingestion.models import Job
-from retrieval.index.factory import close_index, open_indexes
+from retrieval.index.factory import close_index, new_name, open_indexes
 from retrieval.index.stores import create_index, remove_index
 from retrieval.models import GenerationState, IndexGeneration
 from web.backup import database, files, vectors
@@ -170,12 +170,19 @@ def _tidy() -> None:
 
 
 def _build(source: Path) -> None:
+    """On a Qdrant server the index gets a new name: the one in the backup may name the collection of the
+    install that the backup was made of, which must not be touched."""
     generation = IndexGeneration.objects.first()
     if generation is None:
         return
+    if environment().qdrant_url is not None:
+        generation.name = new_name()
+        generation.save(update_fields=["name"])
     try:
         index = create_index(generation.name, generation.dimension)
-    except Unavailable:  # of another install, or of a restore that did not finish
+    except Unavailable:  # the folder of a restore into this DATA_DIR that did not finish
+        if environment().qdrant_url is not None:
+            raise
         remove_index(generation.name)
         index = create_index(generation.name, generation.dimension)
     open_indexes.add(generation, index)

@@ -8,6 +8,7 @@ from cairn.access.principals import require_admin
 from cairn.access.scope import Principal
 from cairn.settings import environment
 from web.pages.door import page, show
+from web.verifying.artifacts import find_possible_leftovers
 
 SHOWN = 20
 
@@ -22,5 +23,6 @@ def index(request: HttpRequest, principal: Principal) -> HttpResponse:
         "checks": checks,
         "running": bool(checks) and checks[0].state == CheckState.RUNNING,
         "hours": environment().verify_access_hours,
+        "leftovers": find_possible_leftovers(),
     }
     return show(request, principal, "pages/console/access_checks.html", context, area="console")

@@ -282,9 +282,11 @@ def _about_the_file(error: OSError | CairnError) -> bool:
 def _vanished(
     api: Api, batch: Batch, known: dict[str, Json], found: Found, summary: Summary, *, prune: bool
 ) -> None:
+    """Of what imports of folders brought in: what people uploaded under a similar path stays."""
     present = {file.source_uri for file in found.files} | {uri for uri, _ in found.rejected}
+    imported = {uri for uri, row in known.items() if row["imported"]}
     unknown = tuple(found.unknown)
-    gone = [uri for uri in sorted(known.keys() - present) if not f"{uri}/".startswith(unknown)]
+    gone = [uri for uri in sorted(imported - present) if not f"{uri}/".startswith(unknown)]
     if not prune:
         summary.vanished += gone
         return

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from django.core.files.base import File
+from django.db import transaction
 
 from cairn.access.models import Role
 from cairn.access.principals import principal_for_user
@@ -14,11 +15,11 @@ from cairn.audit.models import Event
 from cairn.audit.services import record
 from cairn.library.models import Document, DocumentQuerySet, KnowledgeBase, VersionState
 from cairn.settings import ROOT
+from ingestion.models import SampleDocument
 from ingestion.services import document_delete, document_submit
 
-NAME, SLUG = "Cairn help", "cairn-help"
+NAME = "Cairn help"
 DOCS = ROOT / "docs"
-PREFIX = "docs/"
 _LOADED = "sample.loaded"
 
 
@@ -41,18 +42,23 @@ def sample_load(docs: Path = DOCS) -> None:
     base = _base(principal) if docs.is_dir() and principal else None
     if base is None or principal is None:
         return
-    files = {PREFIX + path.relative_to(docs).as_posix(): path for path in sorted(docs.rglob("*.md"))}
+    files = {f"docs/{path.relative_to(docs).as_posix()}": path for path in sorted(docs.rglob("*.md"))}
     for source_uri, path in files.items():
-        with path.open("rb") as stream:
-            document_submit(
-                knowledge_base=base,
-                file=File(stream, name=path.name),
-                filename=path.name,
-                principal=principal,
-                source_uri=source_uri,
-            )
+        _submit(base, path, source_uri, principal)
     for document in _documents().exclude(source_uri__in=files):
-        document_delete(document=document, principal=principal)
+        document_delete(document=document, principal=None)
+
+
+def _submit(base: KnowledgeBase, path: Path, source_uri: str, principal: Principal) -> None:
+    with path.open("rb") as stream, transaction.atomic():
+        submission = document_submit(
+            knowledge_base=base,
+            file=File(stream, name=path.name),
+            filename=path.name,
+            principal=principal,
+            source_uri=source_uri,
+        )
+        SampleDocument.objects.get_or_create(document=submission.document)
 
 
 def sample_state() -> SampleState:
@@ -68,8 +74,8 @@ def sample_state() -> SampleState:
 
 
 def _documents() -> DocumentQuerySet:
-    """Those that came from docs/, not what people added."""
-    return Document.objects.present().filter(knowledge_base__slug=SLUG, source_uri__startswith=PREFIX)
+    """Those that Cairn itself put there, whatever the documents that people added are called."""
+    return Document.objects.present().filter(pk__in=SampleDocument.objects.values("document"))
 
 
 def _admin() -> Principal | None:
@@ -78,14 +84,14 @@ def _admin() -> Principal | None:
 
 
 def _base(principal: Principal) -> KnowledgeBase | None:
-    base = KnowledgeBase.objects.filter(slug=SLUG).first()
-    if base is not None:
-        return None if base.deleted_at else base
-    if Event.objects.filter(action=_LOADED).exists():
-        return None
-    base = knowledge_base_create(
-        name=NAME, principal=principal, description="How to use and run Cairn.", sensitivity="public"
-    )
-    grant_give(knowledge_base=base, subject=EVERYONE, role=Role.READER, principal=principal)
-    record(_LOADED, actor=principal.actor, subject=f"kb:{base.id}")
+    """The one that was created for it, as the audit log says; a base that only has its name is not it."""
+    loaded = Event.objects.filter(action=_LOADED).order_by("id").first()
+    if loaded is not None:
+        return KnowledgeBase.objects.filter(pk=loaded.subject.removeprefix("kb:"), deleted_at=None).first()
+    with transaction.atomic():
+        base = knowledge_base_create(
+            name=NAME, principal=principal, description="How to use and run Cairn.", sensitivity="public"
+        )
+        grant_give(knowledge_base=base, subject=EVERYONE, role=Role.READER, actor=principal.actor)
+        record(_LOADED, actor=principal.actor, subject=f"kb:{base.id}")
     return base

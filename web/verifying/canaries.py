@@ -1,31 +1,31 @@
 """Documents that hold made-up words, and people who may or may not read them."""
 
-import logging
 import secrets
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from functools import partial
 from typing import Final
 
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.utils import timezone
 
-from cairn.access.models import Role
+from cairn.access.models import AccessCheck, Role
 from cairn.access.principals import principal_for_user
 from cairn.access.scope import Principal
-from cairn.access.services import grant_give, grants_replace, knowledge_base_create
-from cairn.accounts.models import CANARIES, Group, User
-from cairn.accounts.services import api_key_create, user_create
-from cairn.errors import CairnError, NotFound
+from cairn.access.services import grant_give, grants_replace
+from cairn.accounts.models import User
+from cairn.accounts.services import api_key_create, group_update, user_update
 from cairn.library.models import Document, KnowledgeBase
 from cairn.limits.services import limit_lift
-from ingestion.services import document_submit, knowledge_base_delete
+from ingestion.services import document_submit
+from web.verifying.artifacts import (
+    create_group,
+    create_knowledge_base,
+    create_user,
+    remove_all_artifacts,
+)
 
-log = logging.getLogger(__name__)
-
-PREFIX: Final = CANARIES
 KEY_LIFE: Final = timedelta(minutes=30)
 _SYLLABLES: Final = tuple(a + b for a in "bdfgklmnprstvz" for b in "aeiou")
 
@@ -132,25 +132,24 @@ class Planted:
         hidden = (self.plain, self.closed, first), (self.pictured, self.closed, second)
         return hidden if person.sees_narrowed else (*hidden, (self.secret, self.shared, self.narrowed))
 
-    def delete(self) -> None:
-        principal = principal_for_user(self.insider.user)
-        for base in (self.closed, self.shared):
-            knowledge_base_delete(knowledge_base=base, principal=principal)
-
 
 @contextmanager
-def planted() -> Iterator[Planted]:
-    """Taken away again at the end, as anything is that is deleted."""
-    remove_stale()
-    run = f"{PREFIX}{secrets.token_hex(4)}"
-    with ExitStack() as undo:
-        yield _Planting(run, undo).plant()
+def planted(check: AccessCheck) -> Iterator[Planted]:
+    """Removes everything that checks have created, before and after."""
+    remove_all_artifacts()
+    try:
+        yield _Planting(check, f"access-check-{secrets.token_hex(4)}").plant()
+    finally:
+        remove_all_artifacts()
 
 
 @dataclass(frozen=True, slots=True)
 class _Planting:
-    run: str
-    undo: ExitStack
+    """`name` is what the names of everything created begin with. It is for people to read: what is removed
+    again is decided by the list of artifacts."""
+
+    check: AccessCheck
+    name: str
 
     def plant(self) -> Planted:
         insider = self._person("insider", sees_narrowed=True)
@@ -171,56 +170,50 @@ class _Planting:
 
     def _outsiders(self, closed: KnowledgeBase, shared: KnowledgeBase, insider: Person) -> Iterator[Person]:
         yield self._person("outsider")
-        yield self._granted("reader", shared, Role.READER, insider)
-        yield self._granted("editor", shared, Role.EDITOR, insider)
+        yield self._granted("reader", shared, Role.READER)
+        yield self._granted("editor", shared, Role.EDITOR)
         yield self._revoked(closed, insider)
-        yield self._expelled(closed, insider)
-        yield self._disabled(closed, insider)
+        yield self._expelled(closed)
+        yield self._disabled(closed)
         _, key = api_key_create(
             user=insider.user,
-            label=self.run,
+            label=self.name,
             knowledge_bases=[shared.id],
             expires_at=timezone.now() + KEY_LIFE,
         )
         yield Person("limited key", insider.user, key, may_sign_in=False, sees_narrowed=True)
 
     def _person(self, name: str, *, may_sign_in: bool = True, sees_narrowed: bool = False) -> Person:
-        user = user_create(username=f"{self.run}-{name.replace(' ', '-')}")
-        self.undo.callback(_quietly, lambda: User.objects.filter(pk=user.pk).delete())
+        user = create_user(self.check, f"{self.name}-{name.replace(' ', '-')}")
         limit_lift(user)
-        _, key = api_key_create(user=user, label=self.run, expires_at=timezone.now() + KEY_LIFE)
+        _, key = api_key_create(user=user, label=self.name, expires_at=timezone.now() + KEY_LIFE)
         return Person(name, user, key, may_sign_in, sees_narrowed)
 
     def _base(self, name: str, principal: Principal) -> KnowledgeBase:
-        base = knowledge_base_create(name=f"{self.run} {name}", principal=principal)
-        self.undo.callback(_quietly, lambda: knowledge_base_delete(knowledge_base=base, principal=principal))
-        return base
+        return create_knowledge_base(self.check, f"{self.name} {name}", principal)
 
-    def _granted(self, name: str, base: KnowledgeBase, role: Role, insider: Person) -> Person:
-        person, principal = self._person(name), principal_for_user(insider.user)
-        grant_give(knowledge_base=base, subject=f"user:{person.user.id}", role=role, principal=principal)
+    def _granted(self, name: str, base: KnowledgeBase, role: Role) -> Person:
+        person = self._person(name)
+        grant_give(knowledge_base=base, subject=f"user:{person.user.id}", role=role, actor=None)
         return person
 
     def _revoked(self, base: KnowledgeBase, insider: Person) -> Person:
-        person = self._granted("revoked reader", base, Role.READER, insider)
-        kept, principal = (f"user:{insider.user.id}", Role.MANAGER), principal_for_user(insider.user)
-        grants_replace(knowledge_base=base, grants=[kept], principal=principal)
+        person = self._granted("revoked reader", base, Role.READER)
+        grants_replace(
+            knowledge_base=base, grants=[(f"user:{insider.user.id}", Role.MANAGER)], actor=insider.user.id
+        )
         return person
 
-    def _expelled(self, base: KnowledgeBase, insider: Person) -> Person:
-        person, principal = self._person("expelled member"), principal_for_user(insider.user)
-        group = Group.objects.create(name=f"{self.run} members")
-        self.undo.callback(_quietly, group.delete)
-        group.managers.add(insider.user)  # who may therefore give it access
-        group.members.add(person.user)
-        grant_give(knowledge_base=base, subject=f"group:{group.id}", role=Role.READER, principal=principal)
-        group.members.remove(person.user)
+    def _expelled(self, base: KnowledgeBase) -> Person:
+        person = self._person("expelled member")
+        group = create_group(self.check, f"{self.name} members", person.user)
+        grant_give(knowledge_base=base, subject=f"group:{group.id}", role=Role.READER, actor=None)
+        group_update(group, members=())
         return person
 
-    def _disabled(self, base: KnowledgeBase, insider: Person) -> Person:
-        person = self._granted("disabled reader", base, Role.READER, insider)
-        User.objects.filter(pk=person.user.pk).update(is_active=False)
-        return person
+    def _disabled(self, base: KnowledgeBase) -> Person:
+        person = self._granted("disabled reader", base, Role.READER)
+        return replace(person, user=user_update(person.user, is_active=False))
 
 
 def _upload(
@@ -241,22 +234,3 @@ def _upload(
         metadata={"tags": [canary.tag]},
         readers=readers,
     ).document
-
-
-def remove_stale() -> None:
-    """What a check that was killed has left behind."""
-    for admin in User.objects.filter(is_admin=True, is_active=True)[:1]:
-        for base in KnowledgeBase.objects.filter(slug__startswith=PREFIX, deleted_at=None):
-            _quietly(partial(knowledge_base_delete, knowledge_base=base, principal=principal_for_user(admin)))
-    User.objects.filter(username__startswith=PREFIX, created_at__lt=timezone.now() - KEY_LIFE).delete()
-    Group.objects.filter(name__startswith=PREFIX).delete()
-
-
-def _quietly(remove: Callable[[], object]) -> None:
-    """One thing that cannot be removed must not keep the others."""
-    try:
-        remove()
-    except NotFound:
-        pass  # gone already
-    except CairnError as error:
-        log.warning("a canary was not removed: %s", error.message)

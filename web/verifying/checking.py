@@ -11,9 +11,11 @@ from uuid import UUID, uuid4
 
 import httpx
 
+from cairn.access.models import AccessCheck
 from cairn.errors import CairnError
 from cairn.library.models import Chunk
 from ingestion.models import Job
+from web.verifying.artifacts import remove_knowledge_bases
 from web.verifying.canaries import Person, Planted, planted
 from web.verifying.probes import (
     API,
@@ -53,16 +55,16 @@ class Outcome:
     leaks: list[Leak]
 
 
-def check_canaries() -> Outcome:
+def check_canaries(check: AccessCheck) -> Outcome:
     """Raises Inconclusive when the check itself does not work."""
     outcome = Outcome(0, [])
-    with planted() as there, Doors() as doors:
+    with planted(check) as there, Doors() as doors:
         _wait_until_ready(there)
         insider = Visitor(doors, there.insider)
         known = _insider_finds(insider, there)
         for person in there.outsiders:
             _visit(Visitor(doors, person), there, known, outcome)
-        there.delete()
+        remove_knowledge_bases(check)
         _nothing_is_left(insider, there, outcome)
     return outcome
 

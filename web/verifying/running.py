@@ -14,12 +14,12 @@ from cairn.audit.services import record
 from cairn.errors import CairnError, Conflict
 from cairn.settings import environment
 from ingestion import queue
+from web.verifying.artifacts import ABANDONED_AFTER, find_possible_leftovers
 from web.verifying.checking import Leak, check_canaries
 from web.verifying.spots import check_spots
 
 log = logging.getLogger(__name__)
 
-GIVEN_UP_AFTER = timedelta(minutes=15)
 KEPT = 100
 RESULTS = (CheckState.PASSED, CheckState.LEAKED)
 
@@ -37,9 +37,9 @@ def check_begin(*, requested_by: UUID | None) -> AccessCheck:
     """A worker takes it up. Conflict while another one is running."""
     with transaction.atomic():
         running = AccessCheck.objects.select_for_update().filter(state=CheckState.RUNNING)
-        for stale in running.filter(created_at__lt=timezone.now() - GIVEN_UP_AFTER):
+        for stale in running.filter(created_at__lt=timezone.now() - ABANDONED_AFTER):
             _end(stale, state=CheckState.FAILED, error="It was interrupted.")
-        if running.filter(created_at__gte=timezone.now() - GIVEN_UP_AFTER).exists():
+        if running.filter(created_at__gte=timezone.now() - ABANDONED_AFTER).exists():
             raise Conflict("An access check is running.")
         check = AccessCheck.objects.create(requested_by_id=requested_by)
         record("access_check.started", actor=requested_by, subject=f"access-check:{check.id}")
@@ -63,8 +63,9 @@ def check_run(check_id: UUID) -> None:
     check = AccessCheck.objects.filter(pk=check_id, state=CheckState.RUNNING).first()
     if check is None:
         return
+    _report_possible_leftovers()
     try:
-        canaries, spots = check_canaries(), check_spots()
+        canaries, spots = check_canaries(check), check_spots()
     except CairnError as error:
         _end(check, state=CheckState.FAILED, error=error.message)
         return
@@ -74,6 +75,15 @@ def check_run(check_id: UUID) -> None:
     leaks = _distinct([*canaries.leaks, *spots.leaks])
     check.probes, check.spots, check.leaks = canaries.probes, spots.probes, leaks
     _end(check, state=CheckState.LEAKED if leaks else CheckState.PASSED)
+
+
+def _report_possible_leftovers() -> None:
+    if leftovers := find_possible_leftovers():
+        log.warning(
+            "%d objects may have been left by an access check of an earlier version: see Access check in the "
+            "administration. They are not removed.",
+            len(leftovers),
+        )
 
 
 def _distinct(leaks: Iterable[Leak]) -> list[dict[str, str]]:

@@ -5,12 +5,12 @@ from typing import Final
 from uuid import UUID
 
 from cairn.access.lookup import scope_for
+from cairn.access.models import ArtifactKind, CheckArtifact
 from cairn.access.people import people_reading
 from cairn.access.principals import principal_for_user
 from cairn.accounts.models import User
 from cairn.library.models import Chunk, Document
 from retrieval.search import search
-from web.verifying.canaries import PREFIX
 from web.verifying.checking import Leak, Outcome
 
 DOCUMENTS: Final = 40
@@ -32,13 +32,15 @@ def check_spots() -> Outcome:
 
 
 def _documents() -> Iterator[Document]:
-    ready = Document.objects.present().ready().exclude(knowledge_base__slug__startswith=PREFIX)
+    made_up = CheckArtifact.objects.filter(kind=ArtifactKind.KNOWLEDGE_BASE).values("object_id")
+    ready = Document.objects.present().ready().exclude(knowledge_base__in=made_up)
     yield from ready.select_related("knowledge_base", "active_version").order_by("?")[:DOCUMENTS]
 
 
 def _who_may_not(document: Document) -> list[User]:
     others = User.objects.filter(is_active=True).exclude(pk__in=people_reading(document).values("pk"))
-    return list(others.exclude(username__startswith=PREFIX).order_by("?")[:PEOPLE_EACH])
+    made_up = CheckArtifact.objects.filter(kind=ArtifactKind.USER).values("object_id")
+    return list(others.exclude(pk__in=made_up).order_by("?")[:PEOPLE_EACH])
 
 
 def _found(person: User, text: str) -> set[UUID]:

@@ -112,3 +112,29 @@ class AccessCheck(models.Model):
 
     def __str__(self) -> str:
         return f"access check {self.created_at:%Y-%m-%d %H:%M} {self.state}"
+
+
+class ArtifactKind(models.TextChoices):
+    KNOWLEDGE_BASE = "knowledge_base"
+    GROUP = "group"
+    USER = "user"
+
+
+class CheckArtifact(models.Model):
+    """Something that an access check created and has not removed yet.
+
+    The row is written in the same transaction as the object, so that a check that is killed at any moment
+    leaves a complete list of what to remove. Only this list decides what is removed, never a name.
+    """
+
+    check_run = models.ForeignKey(AccessCheck, null=True, on_delete=models.SET_NULL, related_name="artifacts")
+    kind = models.CharField(max_length=14, choices=ArtifactKind.choices)
+    object_id = models.UUIDField()
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [models.UniqueConstraint("kind", "object_id", name="check_artifact_once")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.object_id}"

@@ -13,9 +13,6 @@ from django.utils import timezone
 from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext_lazy
 
-CANARIES = "access-check-"
-"""What the names of people begin with who were made up to check access."""
-
 
 class KeyScope(models.TextChoices):
     SEARCH = "search", gettext_lazy("Read and search")

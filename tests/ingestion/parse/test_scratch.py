@@ -1,5 +1,7 @@
 """The folder of a parser process; whose it is, and what becomes of it, is tried in test_confine."""
 
+import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -69,3 +71,18 @@ def test_only_folders_of_parsers_are_swept(tmp_path: Path) -> None:
     (tmp_path / "someone's").mkdir()
     scratch.sweep(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["someone's"]
+
+
+def test_a_folder_that_only_has_a_name_like_a_parsers_is_not_swept(tmp_path: Path) -> None:
+    """Others keep things in the system's folder for temporary files, too."""
+    theirs = tmp_path / "parser-output"
+    (theirs / "in").mkdir(parents=True)
+    (theirs / "in" / "thesis.md").write_text("three years of work")
+    left = Scratch(tmp_path)
+    os.close(left._lock)  # its process was killed
+    copied = tmp_path / "parser-copy"
+    shutil.copytree(left.root, copied)
+    scratch.sweep(tmp_path)
+    assert not left.root.exists()
+    assert (theirs / "in" / "thesis.md").exists()
+    assert copied.exists()

@@ -39,3 +39,18 @@ def test_what_has_only_a_name_like_it_stays(shelf: Path, said: list[str]) -> Non
     with new_folder(shelf / "monday", tell=said.append):
         pass
     assert left_on(shelf) == {"monday", ".theirs.unfinished"}
+
+
+def test_only_the_folder_that_a_killed_backup_made_is_cleared_away(shelf: Path, said: list[str]) -> None:
+    killed = shelf / ".monday.unfinished"
+    killed.mkdir(parents=True)
+    (shelf / ".monday.backup-lock").write_text(str(killed.stat().st_ino))
+    theirs = shelf / ".notes.unfinished"
+    theirs.mkdir()
+    (theirs / "notes.md").write_text("not of a backup")
+    (shelf / ".notes.backup-lock").touch()
+    with new_folder(shelf / "tuesday", tell=said.append):
+        pass
+    assert not killed.exists()
+    assert (theirs / "notes.md").exists()
+    assert [line.partition(" ")[0] for line in sorted(said)] == [str(killed), str(theirs)]

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
 from pytest_django.live_server_helper import LiveServer
 
 from cairn.access.services import knowledge_base_create
@@ -12,6 +13,7 @@ from cairn.errors import DocumentRejected, InvalidInput, Rejection, Unavailable
 from cairn.library.models import Document, KnowledgeBase
 from ingestion import lifecycle
 from ingestion.models import Import, Job, Lane
+from ingestion.services import document_submit
 from tests.web.api.conftest import Caller, caller_for
 from web.runtime import ingesting
 from web.runtime.api import Api, ApiProblem, Json
@@ -224,6 +226,24 @@ def test_only_what_came_from_the_folder_is_removed(
     (folder / "a.md").unlink()
     assert bring(folder, prune=True).removed == 1
     assert present() == {"docs2/x.md", "Docs/x.md", "x.md", "docs/b.md", "docs/deep/c.md"}
+
+
+def test_what_people_uploaded_under_a_similar_path_is_neither_reported_nor_removed(
+    bring: Bring, folder: Path, worker: Worker, admin: Caller, base: KnowledgeBase
+) -> None:
+    bring(folder, wait=True)
+    document_submit(
+        knowledge_base=base,
+        file=SimpleUploadedFile("own.md", b"# Own"),
+        filename="own.md",
+        principal=admin.principal,
+        source_uri="docs/own.md",
+    )
+    worker.work()
+    (folder / "a.md").unlink()
+    assert bring(folder, wait=True).vanished == ["docs/a.md"]
+    assert bring(folder, wait=True, prune=True).removed == 1
+    assert present() == {"docs/own.md", "docs/b.md", "docs/deep/c.md"}
 
 
 def test_a_folder_that_has_become_empty_is_not_pruned(bring: Bring, folder: Path, worker: Worker) -> None:

@@ -62,6 +62,27 @@ def test_what_people_added_stays(docs: Path, admin: User) -> None:
     assert "own.md" in uris()
 
 
+def test_what_people_added_stays_whatever_it_is_called(docs: Path, admin: User) -> None:
+    sample_load(docs)
+    base = KnowledgeBase.objects.get(slug="cairn-help")
+    Document.objects.create(
+        knowledge_base=base, source_key="docs/own.md", source_uri="docs/own.md", title="Own"
+    )
+    (docs / "asking.md").unlink()
+    sample_load(docs)
+    assert uris() == ["docs/decisions/0001.md", "docs/own.md"]
+    assert sample_state().total == 1
+
+
+def test_a_base_that_somebody_named_like_the_help_is_left_alone(docs: Path, admin: User) -> None:
+    theirs = knowledge_base_create(name="Cairn help", principal=principal_for_user(admin))
+    Document.objects.create(knowledge_base=theirs, source_key="docs/a.md", source_uri="docs/a.md", title="A")
+    sample_load(docs)
+    sample_load(docs)
+    assert list(Document.objects.filter(knowledge_base=theirs).values_list("title", flat=True)) == ["A"]
+    assert Document.objects.exclude(knowledge_base=theirs).count() == 2
+
+
 def test_a_deleted_help_stays_deleted(docs: Path, admin: User) -> None:
     sample_load(docs)
     base = KnowledgeBase.objects.get(slug="cairn-help")

@@ -9,7 +9,7 @@ from django.db.models import Q
 from django.test import Client
 
 from cairn.access import lookup, rules
-from cairn.access.models import AccessCheck
+from cairn.access.models import AccessCheck, CheckArtifact
 from cairn.access.rules import knowledge_bases_for
 from cairn.accounts.models import ApiKey, Group, User
 from cairn.accounts.services import user_create
@@ -29,7 +29,6 @@ from web import auth
 from web.api import documents
 from web.tasks import verify_access, verify_access_due
 from web.verifying import checking, running
-from web.verifying.canaries import PREFIX
 from web.verifying.checking import Outcome
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -64,9 +63,10 @@ def test_nobody_gets_a_canary_and_nothing_of_it_stays(check: Check, admin: Calle
     assert (shown["state"], shown["requested_by"]) == ("passed", str(admin.user.id))
     assert admin.get("/access-checks").json()["items"] == [shown]
     assert "cairn_access_leaks 0.0" in Client().get("/metrics").content.decode()
-    assert not User.objects.filter(username__startswith=PREFIX).exists()
+    assert set(User.objects.all()) == {admin.user}
     assert not Group.objects.exists()
-    assert not ApiKey.objects.filter(label__startswith=PREFIX).exists()
+    assert not ApiKey.objects.exclude(user=admin.user).exists()
+    assert not CheckArtifact.objects.exists()
     assert not KnowledgeBase.objects.filter(deleted_at=None).exists()
     assert not Conversation.objects.exists()
 
@@ -180,7 +180,8 @@ def test_what_cannot_be_checked_is_no_pass(check: Check, parts: Engine) -> None:
     done = check()
     assert done.state == "failed"
     assert "did not find it" in done.error
-    assert not User.objects.filter(username__startswith=PREFIX).exists()
+    assert User.objects.count() == 1
+    assert not CheckArtifact.objects.exists()
 
 
 class _Empty:
@@ -219,7 +220,7 @@ def test_a_real_document_is_not_found_by_who_may_not_read_it(
     user_create(username="nosy")
     base = mia.post("/knowledge-bases", {"name": "Pay"}).json()["id"]
     assert mia.upload(base, "pay.md", b"# Pay\n\nThe director earns 90,000.").status_code == 202
-    monkeypatch.setattr(running, "check_canaries", lambda: Outcome(0, []))
+    monkeypatch.setattr(running, "check_canaries", lambda _check: Outcome(0, []))
     done = check()
     assert (done.state, done.spots) == ("passed", 1)
     monkeypatch.setattr(rules, "_grants", lambda _principal, _role: rules.Grant.objects.all())
