@@ -9,7 +9,7 @@ from typing import Any
 from django.core.asgi import get_asgi_application
 from django.http import HttpRequest
 
-from cairn.errors import PayloadTooLarge
+from cairn.errors import CairnError, MalformedRequest, PayloadTooLarge
 from cairn.forwarded import Forwarded
 from cairn.settings import environment
 from cairn.telemetry.requests import Identified
@@ -27,6 +27,46 @@ def arrived(request: HttpRequest) -> float | None:
     """When its headers came, before its body did, as `time.monotonic` tells it; None if nobody noticed."""
     moment: float | None = getattr(request, "scope", {}).get(_ARRIVED)
     return moment
+
+
+async def _refuse(send: Send, error: type[CairnError], detail: str) -> None:
+    """Answers with a problem document and closes the connection."""
+    problem = {
+        "type": "about:blank",
+        "title": error.title,
+        "status": error.status,
+        "detail": detail,
+        "code": error.code,
+    }
+    headers = [(b"content-type", b"application/problem+json"), (b"connection", b"close")]
+    await send({"type": "http.response.start", "status": error.status, "headers": headers})
+    await send({"type": "http.response.body", "body": json.dumps(problem).encode()})
+
+
+class UnambiguousLength:
+    """Refuses requests whose end a proxy could see elsewhere than the server does (request smuggling).
+
+    h11 refuses contradicting and malformed lengths itself, but lets `Transfer-Encoding` win over a length
+    next to it, and accepts it in HTTP/1.0. RFC 9112 6.1 treats both as an attack or an error. The
+    connection is closed, since nobody can tell what the bytes that follow belong to.
+    """
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and _is_ambiguous(scope):
+            detail = "The request must state the length of its body in exactly one way."
+            await _refuse(send, MalformedRequest, detail)
+            return
+        await self._app(scope, receive, send)
+
+
+def _is_ambiguous(scope: Message) -> bool:
+    names = [name for name, _ in scope["headers"]]
+    if b"transfer-encoding" not in names:
+        return names.count(b"content-length") > 1
+    return b"content-length" in names or scope["http_version"] == "1.0"
 
 
 class BodyLimit:
@@ -51,16 +91,8 @@ class BodyLimit:
         return int(length) if length.isdigit() else 0
 
     async def _refuse(self, send: Send) -> None:
-        problem = {
-            "type": "about:blank",
-            "title": PayloadTooLarge.title,
-            "status": PayloadTooLarge.status,
-            "detail": f"A request may have {self._limit >> 20} MB at most.",
-            "code": PayloadTooLarge.code,
-        }
-        headers = [(b"content-type", b"application/problem+json"), (b"connection", b"close")]
-        await send({"type": "http.response.start", "status": PayloadTooLarge.status, "headers": headers})
-        await send({"type": "http.response.body", "body": json.dumps(problem).encode()})
+        detail = f"A request may have {self._limit >> 20} MB at most."
+        await _refuse(send, PayloadTooLarge, detail)
 
 
 class _Exchange:
@@ -88,8 +120,10 @@ class _Exchange:
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "cairn.settings.django")
 application = Identified(
-    Forwarded(
-        BodyLimit(get_asgi_application(), limit=(environment().upload_max_mb << 20) + FORM_BYTES),
-        trusted=environment().trusted_proxies,
+    UnambiguousLength(
+        Forwarded(
+            BodyLimit(get_asgi_application(), limit=(environment().upload_max_mb << 20) + FORM_BYTES),
+            trusted=environment().trusted_proxies,
+        )
     )
 )

@@ -56,3 +56,50 @@ async def test_only_trusted_proxies_are_believed(
     peer: str | None, headers: list[Told], client: str, scheme: str
 ) -> None:
     assert await seen(peer, *headers) == (client, scheme)
+
+
+CLIENT = "192.0.2.7"
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        "127.0.0.1",
+        "127.8.8.8",
+        "127.0.0.1:80",
+        "::1",
+        "[::1]",
+        "[::1]:443",
+        "::ffff:127.0.0.1",
+        "[::ffff:127.0.0.1]:80",
+        "::ffff:7f00:1",
+        "::127.0.0.1",
+        "0.0.0.0",
+        "::",
+        "169.254.169.254",
+        "fe80::1",
+        "fe80::1%lo",
+        "2001:db8::1%lo",
+        "224.0.0.1",
+        "255.255.255.255",
+        "ff02::1",
+        "localhost",
+        "unix:",
+        "",
+        "127.1",
+        "0x7f000001",
+        "2130706433",
+        "127.0.0.1 192.0.2.7",
+        "[::1",
+        "::1]",
+        "127.0.0.1:80:80",
+        "127.0.0.1:x",
+    ],
+)
+async def test_no_header_yields_an_address_of_this_machine(forged: str) -> None:
+    """The proxy itself counts as the client then, as if the header were not there."""
+    assert (await seen("10.1.2.3", (FOR, forged)))[0] == "10.1.2.3"
+    assert (await seen("10.1.2.3", (FOR, f"{CLIENT}, {forged}")))[0] == "10.1.2.3"
+    assert (await seen("10.1.2.3", (FOR, CLIENT), (FOR, forged)))[0] == "10.1.2.3"
+    assert (await seen("10.1.2.3", (FOR, f"{forged}, {CLIENT}")))[0] == CLIENT
+    assert (await seen("10.1.2.3", ("Forwarded", f"for={forged}"), ("X-Real-IP", forged)))[0] == "10.1.2.3"

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Sequence
 from datetime import datetime
-from ipaddress import ip_address
 from shutil import disk_usage
 from typing import Any
 
@@ -25,6 +24,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.values import MutexValue, ValueClass
 
 from cairn.errors import CairnError, NotSignedIn
+from cairn.forwarded import is_local
 from cairn.library.models import Document, DocumentVersion
 from ingestion import queue
 from ingestion.models import Job, Lane, Receipt, ReceiptState, Stage
@@ -67,8 +67,8 @@ def request_counted(*, method: str, route: str, status: int, began: float) -> No
 
 @require_safe
 def metrics(request: HttpRequest) -> HttpResponse:
-    """To this machine, and to an admin's key."""
-    if not _is_local(request):
+    """Served to programs on this machine, and to an admin's API key."""
+    if not is_local(request):
         try:
             if BearerKey(admin=True)(request) is None:
                 raise NotSignedIn
@@ -85,16 +85,6 @@ def _figures() -> CollectorRegistry:
     registry = CollectorRegistry()
     MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
     return registry
-
-
-def _is_local(request: HttpRequest) -> bool:
-    """A request that a proxy on this machine passed on comes from elsewhere."""
-    if "X-Forwarded-For" in request.headers or "Forwarded" in request.headers:
-        return False
-    try:
-        return ip_address(request.META.get("REMOTE_ADDR", "")).is_loopback
-    except ValueError:
-        return False
 
 
 def _measure() -> None:

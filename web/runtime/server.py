@@ -61,6 +61,8 @@ class WebServer:
     def __init__(self, listener: socket.socket, *, patience: float = 0) -> None:
         config = uvicorn.Config(
             "cairn.asgi:application",
+            http="h11",  # httptools, taken if it happens to be installed, is laxer about framing
+            ws="none",
             lifespan="off",
             log_config=None,
             access_log=False,

@@ -16,6 +16,7 @@ from retrieval.engine import Engine, use
 from retrieval.index.edge import EdgeIndex
 from retrieval.models import GenerationState, IndexGeneration
 from tests.fakes import FakeChat, FakeEmbedder
+from tests.servers import Server, start_server, stop_server
 from tests.web.security.attacks.recorder import Attack
 from tests.web.security.world import World, world_made
 
@@ -91,3 +92,11 @@ def world(planted: Planted, db: None) -> World:
 @pytest.fixture
 def engine(planted: Planted) -> Engine:
     return planted.engine
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A real server process. Its peers are all on this machine, and it trusts them as proxies."""
+    running = start_server(tmp_path_factory.mktemp("server") / "data", SAMPLE_KNOWLEDGE_BASE="false")
+    yield running
+    stop_server(running)
