@@ -26,6 +26,7 @@ from retrieval.index.edge import EdgeIndex
 from tests.backends import VectorStore
 from tests.environment import DATA_DIR, GIVEN
 from tests.fakes import FakeChat, FakeEmbedder
+from tests.principals import SETUP
 from tests.secrets_in_logs import Listener, leaks_of_servers
 from tests.servers import Server, start_server, stop_server
 from tests.shared_models import share_models
@@ -154,7 +155,7 @@ def make_knowledge_base(db: None) -> Callable[..., KnowledgeBase]:
     def make(name: str, principal: Principal, *, readers: tuple[str, ...] = ()) -> KnowledgeBase:
         base = knowledge_base_create(name=name, principal=principal)
         for subject in readers:
-            grant_give(knowledge_base=base, subject=subject, role=Role.READER, actor=principal.user)
+            grant_give(knowledge_base=base, subject=subject, role=Role.READER, principal=SETUP)
         return base
 
     return make

@@ -34,6 +34,7 @@ from retrieval.engine import Engine
 from tests.fakes import FakeChat, FakeEmbedder
 from tests.ingestion.conftest import Submit
 from tests.ingestion.parts import FakeIndex, FakeParsers
+from tests.principals import SETUP
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -558,7 +559,7 @@ def test_a_part_may_be_narrowed_and_never_widened(pack: Pack, base: KnowledgeBas
     pack(a="The first.", b="The second.")
     work()
     ada, bob = user_create(username="ada"), user_create(username="bob")
-    grant_give(knowledge_base=base, subject="everyone", role=Role.READER, actor=None)
+    grant_give(knowledge_base=base, subject="everyone", role=Role.READER, principal=SETUP)
     child = Document.objects.get(source_uri=f"{BASE}/a")
 
     def readable(user: User) -> set[str]:

@@ -30,6 +30,7 @@ from ingestion.services import (
     knowledge_base_delete,
 )
 from tests.ingestion.conftest import Submit
+from tests.principals import SETUP
 
 pytestmark = pytest.mark.django_db
 
@@ -101,7 +102,7 @@ def test_readers_said_with_known_bytes_still_count(submit: Submit) -> None:
 
 def test_an_editor_does_not_replace_what_is_hidden_from_them(submit: Submit, base: KnowledgeBase) -> None:
     editor = user_create(username="editor")
-    grant_give(knowledge_base=base, subject=f"user:{editor.id}", role=Role.EDITOR, actor=None)
+    grant_give(knowledge_base=base, subject=f"user:{editor.id}", role=Role.EDITOR, principal=SETUP)
     document = submit("secret", readers=[]).document
     with pytest.raises(Conflict):
         submit("mine", principal=principal_for_user(editor))

@@ -26,6 +26,7 @@ from retrieval.index.protocol import Candidate, Candidates, Filters, Point, Spar
 from retrieval.rarely import Rarely
 from retrieval.search import search
 from tests.fakes import FakeChat, FakeEmbedder, FakeReranker
+from tests.principals import SETUP
 
 pytestmark = pytest.mark.django_db
 
@@ -178,7 +179,7 @@ def test_other_knowledge_bases_stay_closed(
     put_into(real, document_with(closed, "The merger is in May."))
     assert search("merger", scope=scope_for(ann), parts=real) == []
     assert len(search("merger", scope=scope_for(admin), parts=real)) == 1
-    grant = grant_give(knowledge_base=closed, subject=f"user:{ann.user}", role=Role.READER, actor=None)
+    grant = grant_give(knowledge_base=closed, subject=f"user:{ann.user}", role=Role.READER, principal=SETUP)
     assert len(search("merger", scope=scope_for(ann), parts=real)) == 1
     grant.delete()
     assert search("merger", scope=scope_for(ann), parts=real) == []

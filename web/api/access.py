@@ -137,8 +137,8 @@ def person_get(request: HttpRequest, knowledge_base_id: str, user_id: str) -> Pe
 @in_knowledge_base.post("/{knowledge_base_id}/grants/effect", response=Effect, auth=FORETELLS)
 def grants_foretell(request: HttpRequest, knowledge_base_id: str, payload: JsonBody[NewGrants]) -> Effect:
     """Takes the role manager. What putting these grants would do to whom; nothing is changed."""
-    base = _managed(request, knowledge_base_id)
-    return Effect.of(effect_of_grants(base, [(grant.subject, grant.role) for grant in payload]))
+    base, wanted = _managed(request, knowledge_base_id), [(grant.subject, grant.role) for grant in payload]
+    return Effect.of(effect_of_grants(base, wanted, principal=principal_of(request)))
 
 
 @of_document.get("/{document_id}/people", response=Page[Reader])

@@ -1,6 +1,9 @@
 """Groups of users, for admins."""
 # ruff: noqa: ARG001 (the framework passes the request by name)
 
+from collections.abc import Sequence
+from uuid import UUID
+
 from django.http import HttpRequest
 from ninja import Query, Router, Status
 
@@ -18,23 +21,29 @@ router = Router(tags=["Groups"], auth=needs(admin=True))
 class NewGroup(Body):
     name: GroupName
     members: Members = []
+    managers: Members = []
 
 
 class GroupPatch(Patch):
     name: GroupName | None = None
     members: Members | None = None
+    managers: Members | None = None
 
 
 @router.get("", response=Page[Group])
 def group_list(request: HttpRequest, page: Query[PageQuery]) -> Page[Group]:
-    found = page_of(GroupRow.objects.prefetch_related("members"), page)
+    found = page_of(GroupRow.objects.prefetch_related("members", "managers"), page)
     return Page(items=[Group.of(row) for row in found.rows], next_cursor=found.next_cursor)
 
 
 @router.post("", response={201: Group})
 def group_add(request: HttpRequest, payload: NewGroup) -> Status[Group]:
-    members = [id_or_nobody(value) for value in payload.members]
-    row = group_create(name=payload.name, members=members, actor=principal_of(request).actor)
+    row = group_create(
+        name=payload.name,
+        members=[id_or_nobody(value) for value in payload.members],
+        managers=[id_or_nobody(value) for value in payload.managers],
+        actor=principal_of(request).actor,
+    )
     return Status(201, Group.of(row))
 
 
@@ -45,11 +54,19 @@ def group_get(request: HttpRequest, group_id: str) -> Group:
 
 @router.patch("/{group_id}", response=Group)
 def group_change(request: HttpRequest, group_id: str, payload: GroupPatch) -> Group:
-    """One that a directory keeps is changed there: 409 `managed_elsewhere`."""
-    members = None if payload.members is None else [id_or_nobody(value) for value in payload.members]
-    row = one_of(GroupRow.objects.all(), group_id)
-    actor = principal_of(request).actor
-    return Group.of(group_update(row, name=payload.name, members=members, actor=actor))
+    """The name and members of a group that a directory keeps are changed there: 409 `managed_elsewhere`."""
+    row = group_update(
+        one_of(GroupRow.objects.all(), group_id),
+        name=payload.name,
+        members=_ids(payload.members),
+        managers=_ids(payload.managers),
+        actor=principal_of(request).actor,
+    )
+    return Group.of(row)
+
+
+def _ids(values: Sequence[str] | None) -> list[UUID] | None:
+    return None if values is None else [id_or_nobody(value) for value in values]
 
 
 @router.delete("/{group_id}", response={204: None})

@@ -144,11 +144,15 @@ def grant_list(request: HttpRequest, knowledge_base_id: str) -> list[Grant]:
 
 @router.put("/{knowledge_base_id}/grants", response=list[Grant], auth=MANAGES)
 def grant_replace(request: HttpRequest, knowledge_base_id: str, payload: JsonBody[NewGrants]) -> list[Grant]:
-    """Takes the role manager. Replaces the whole list; counts from the next question on."""
+    """Takes the role manager. Replaces the whole list; counts from the next question on.
+
+    Only admins may add `everyone` or raise its role. Only admins and the managers of a group may add the
+    group or raise its role. What stays or is lowered needs no more than the role manager.
+    """
     principal = principal_of(request)
     row = knowledge_base_for(principal, knowledge_base_id, role=Role.MANAGER)
     wanted = [(grant.subject, grant.role) for grant in payload]
-    grants_replace(knowledge_base=row, grants=wanted, actor=principal.actor)
+    grants_replace(knowledge_base=row, grants=wanted, principal=principal)
     return [Grant.of(grant) for grant in row.grants.all()]
 
 

@@ -93,17 +93,24 @@ class User(BaseModel):
 
 
 class Group(BaseModel):
-    """`source`: the directory that keeps it, such as `scim`; empty: this installation's admins do."""
+    """`source`: the directory that keeps it, such as `scim`; empty: this installation's admins do. `managers`
+    may give the group access to knowledge bases that they manage, as admins may."""
 
     id: str
     name: str
     source: str
     members: list[str]
+    managers: list[str]
 
     @classmethod
     def of(cls, row: GroupRow) -> "Group":
-        members = [str(user.id) for user in row.members.all()]
-        return cls(id=str(row.id), name=row.name, source=row.source, members=members)
+        return cls(
+            id=str(row.id),
+            name=row.name,
+            source=row.source,
+            members=[str(user.id) for user in row.members.all()],
+            managers=[str(user.id) for user in row.managers.all()],
+        )
 
 
 class KnowledgeBase(BaseModel):

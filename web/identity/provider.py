@@ -1,5 +1,6 @@
 """OpenID Connect and SAML as allauth runs them, with what it leaves out."""
 
+import base64
 import secrets
 from collections.abc import Mapping
 from typing import Any
@@ -15,6 +16,8 @@ from allauth.socialaccount.providers.saml.provider import SAMLProvider
 from django.core.cache import cache
 from django.http import HttpRequest, HttpResponse
 from django.utils.crypto import constant_time_compare
+from onelogin.saml2.auth import OneLogin_Saml2_Auth
+from onelogin.saml2.response import OneLogin_Saml2_Response
 
 from web.identity.refusing import failed
 
@@ -112,6 +115,13 @@ class OpenIdProvider(_Source, OpenIDConnectProvider):
         return login
 
 
+def _names_an_audience(auth: OneLogin_Saml2_Auth) -> bool:
+    """The library compares audiences with this installation, but lets an assertion without any pass. It would
+    be good everywhere; SAML's profile for web browsers requires one (SAML profiles, 4.1.4.2)."""
+    xml = auth.get_last_response_xml().encode()
+    return bool(OneLogin_Saml2_Response(auth.get_settings(), base64.b64encode(xml)).get_audiences())
+
+
 class SamlProvider(_Source, SAMLProvider):
     kind = "saml"
 
@@ -121,7 +131,8 @@ class SamlProvider(_Source, SAMLProvider):
         fresh = cache.add(f"saml:{self.app.provider_id}:{assertion}", True, REPLAY_SECONDS)
         subject = self._subject(response)
         lasting = response.get_nameid_format() != TRANSIENT or subject != response.get_nameid()
-        if not (assertion and fresh and lasting and subject and len(subject) <= SUBJECT_LENGTH):
+        named = bool(subject) and len(subject) <= SUBJECT_LENGTH
+        if not (assertion and fresh and lasting and named and _names_an_audience(response)):
             raise ImmediateHttpResponse(failed(request, self.app.name))
         login = super().sociallogin_from_response(request, response)
         login.claims = response.get_attributes()

@@ -92,6 +92,6 @@ def _base(principal: Principal) -> KnowledgeBase | None:
         base = knowledge_base_create(
             name=NAME, principal=principal, description="How to use and run Cairn.", sensitivity="public"
         )
-        grant_give(knowledge_base=base, subject=EVERYONE, role=Role.READER, actor=principal.actor)
+        grant_give(knowledge_base=base, subject=EVERYONE, role=Role.READER, principal=principal)
         record(_LOADED, actor=principal.actor, subject=f"kb:{base.id}")
     return base

@@ -170,11 +170,11 @@ class _Planting:
 
     def _outsiders(self, closed: KnowledgeBase, shared: KnowledgeBase, insider: Person) -> Iterator[Person]:
         yield self._person("outsider")
-        yield self._granted("reader", shared, Role.READER)
-        yield self._granted("editor", shared, Role.EDITOR)
+        yield self._granted("reader", shared, Role.READER, insider)
+        yield self._granted("editor", shared, Role.EDITOR, insider)
         yield self._revoked(closed, insider)
-        yield self._expelled(closed)
-        yield self._disabled(closed)
+        yield self._expelled(closed, insider)
+        yield self._disabled(closed, insider)
         _, key = api_key_create(
             user=insider.user,
             label=self.name,
@@ -192,27 +192,27 @@ class _Planting:
     def _base(self, name: str, principal: Principal) -> KnowledgeBase:
         return create_knowledge_base(self.check, f"{self.name} {name}", principal)
 
-    def _granted(self, name: str, base: KnowledgeBase, role: Role) -> Person:
-        person = self._person(name)
-        grant_give(knowledge_base=base, subject=f"user:{person.user.id}", role=role, actor=None)
+    def _granted(self, name: str, base: KnowledgeBase, role: Role, insider: Person) -> Person:
+        person, principal = self._person(name), principal_for_user(insider.user)
+        grant_give(knowledge_base=base, subject=f"user:{person.user.id}", role=role, principal=principal)
         return person
 
     def _revoked(self, base: KnowledgeBase, insider: Person) -> Person:
-        person = self._granted("revoked reader", base, Role.READER)
-        grants_replace(
-            knowledge_base=base, grants=[(f"user:{insider.user.id}", Role.MANAGER)], actor=insider.user.id
-        )
+        person = self._granted("revoked reader", base, Role.READER, insider)
+        kept, principal = (f"user:{insider.user.id}", Role.MANAGER), principal_for_user(insider.user)
+        grants_replace(knowledge_base=base, grants=[kept], principal=principal)
         return person
 
-    def _expelled(self, base: KnowledgeBase) -> Person:
-        person = self._person("expelled member")
+    def _expelled(self, base: KnowledgeBase, insider: Person) -> Person:
+        person, principal = self._person("expelled member"), principal_for_user(insider.user)
         group = create_group(self.check, f"{self.name} members", person.user)
-        grant_give(knowledge_base=base, subject=f"group:{group.id}", role=Role.READER, actor=None)
+        group.managers.add(insider.user)  # who may therefore give it access
+        grant_give(knowledge_base=base, subject=f"group:{group.id}", role=Role.READER, principal=principal)
         group_update(group, members=())
         return person
 
-    def _disabled(self, base: KnowledgeBase) -> Person:
-        person = self._granted("disabled reader", base, Role.READER)
+    def _disabled(self, base: KnowledgeBase, insider: Person) -> Person:
+        person = self._granted("disabled reader", base, Role.READER, insider)
         return replace(person, user=user_update(person.user, is_active=False))
 
 

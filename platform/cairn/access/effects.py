@@ -12,6 +12,7 @@ from django.db import transaction
 
 from cairn.access.models import Role
 from cairn.access.people import access_of, people_in, people_reading
+from cairn.access.scope import Principal
 from cairn.access.services import grants_replace, readers_replace
 from cairn.library.models import Document, KnowledgeBase
 
@@ -38,8 +39,10 @@ class Effect:
     changes: tuple[Change, ...]
 
 
-def effect_of_grants(base: KnowledgeBase, grants: Sequence[tuple[str, Role]]) -> Effect:
-    """Raises InvalidInput as making the change would."""
+def effect_of_grants(
+    base: KnowledgeBase, grants: Sequence[tuple[str, Role]], *, principal: Principal
+) -> Effect:
+    """Raises InvalidInput and Forbidden as making the change would."""
 
     def roles() -> Roles:
         found = access_of(people_in(base).filter(is_admin=False), base)
@@ -47,7 +50,7 @@ def effect_of_grants(base: KnowledgeBase, grants: Sequence[tuple[str, Role]]) ->
 
     before = roles()
     with _taken_back():
-        grants_replace(knowledge_base=base, grants=grants, actor=None)
+        grants_replace(knowledge_base=base, grants=grants, principal=principal)
         after = roles()
     return _effect(before, after)
 

@@ -8,6 +8,7 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils.text import slugify
 
+from cairn.access.granting import Subject, require_may_grant
 from cairn.access.models import DocumentReader, Grant, Role
 from cairn.access.scope import EVERY_READER, Principal
 from cairn.accounts.models import Group, User
@@ -25,7 +26,7 @@ from cairn.library.models import (
 EVERYONE = "everyone"
 
 
-def parse_subject(text: str) -> tuple[UUID | None, UUID | None]:
+def parse_subject(text: str) -> Subject:
     """ "user:ID", "group:ID" or "everyone" as (user, group); raises InvalidInput for anything else."""
     if text == EVERYONE:
         return None, None
@@ -45,33 +46,50 @@ def subject_is(user: UUID | None, group: UUID | None) -> Q:
     return Q(user=user) if user else Q(group=group, user=None)
 
 
-def grant_give(*, knowledge_base: KnowledgeBase, subject: str, role: Role, actor: UUID | None) -> Grant:
+def grant_give(*, knowledge_base: KnowledgeBase, subject: str, role: Role, principal: Principal) -> Grant:
+    """Gives access, or changes the role of somebody who has it. Raises Forbidden if the principal may not."""
     user, group = parse_subject(subject)
     with transaction.atomic():
-        base = KnowledgeBase.objects.select_for_update().get(pk=knowledge_base.pk)
-        Grant.objects.filter(subject_is(user, group), knowledge_base=base).delete()
-        grant = Grant.objects.create(knowledge_base=base, user_id=user, group_id=group, role=role)
-        record("grant.given", actor=actor, subject=f"kb:{knowledge_base.id}", to=subject, role=role)
+        base, held = _grants_locked(knowledge_base)
+        require_may_grant(principal, base, {(user, group): role}, held)
+        return _grant_save(base, subject, role, principal)
+
+
+def _grants_locked(knowledge_base: KnowledgeBase) -> tuple[KnowledgeBase, dict[Subject, Role]]:
+    """Nobody else changes the grants until the transaction ends."""
+    base = KnowledgeBase.objects.select_for_update().get(pk=knowledge_base.pk)
+    return base, {(grant.user_id, grant.group_id): Role(grant.role) for grant in base.grants.all()}
+
+
+def _grant_save(base: KnowledgeBase, subject: str, role: Role, principal: Principal) -> Grant:
+    user, group = parse_subject(subject)
+    Grant.objects.filter(subject_is(user, group), knowledge_base=base).delete()
+    grant = Grant.objects.create(knowledge_base=base, user_id=user, group_id=group, role=role)
+    record("grant.given", actor=principal.actor, subject=f"kb:{base.id}", to=subject, role=role)
     return grant
 
 
 def grants_replace(
-    *, knowledge_base: KnowledgeBase, grants: Sequence[tuple[str, Role]], actor: UUID | None
+    *, knowledge_base: KnowledgeBase, grants: Sequence[tuple[str, Role]], principal: Principal
 ) -> None:
-    """The whole list at once; a subject named twice keeps its highest role."""
-    wanted: dict[tuple[UUID | None, UUID | None], Role] = {}
+    """Replaces the whole list; a subject named twice gets its highest role.
+
+    Raises Forbidden if the principal may not give access to somebody who is new or gets a higher role.
+    """
+    wanted: dict[Subject, Role] = {}
     for subject, role in grants:
         parsed = parse_subject(subject)
         wanted[parsed] = max(role, wanted.get(parsed, role), key=lambda r: r.rank)
     with transaction.atomic():
-        KnowledgeBase.objects.select_for_update().get(pk=knowledge_base.pk)
-        Grant.objects.filter(knowledge_base=knowledge_base).delete()
+        base, held = _grants_locked(knowledge_base)
+        require_may_grant(principal, base, wanted, held)
+        Grant.objects.filter(knowledge_base=base).delete()
         Grant.objects.bulk_create(
-            Grant(knowledge_base=knowledge_base, user_id=user, group_id=group, role=role)
+            Grant(knowledge_base=base, user_id=user, group_id=group, role=role)
             for (user, group), role in wanted.items()
         )
         detail = [{"to": subject, "role": role} for subject, role in grants]
-        record("grants.replaced", actor=actor, subject=f"kb:{knowledge_base.id}", grants=detail)
+        record("grants.replaced", actor=principal.actor, subject=f"kb:{base.id}", grants=detail)
 
 
 def readers_replace(*, document: Document, readers: Sequence[str], actor: UUID | None) -> None:
@@ -151,9 +169,7 @@ def knowledge_base_create(
             official=principal.administers,
         )
         ReservedSlug.objects.create(slug=base.slug)
-        grant_give(
-            knowledge_base=base, subject=f"user:{principal.user}", role=Role.MANAGER, actor=principal.actor
-        )
+        _grant_save(base, f"user:{principal.user}", Role.MANAGER, principal)
         record("knowledge_base.created", actor=principal.actor, subject=f"kb:{base.id}")
     return base
 

@@ -45,10 +45,10 @@ def _groups(ids: Collection[UUID]) -> list[Group]:
     return found
 
 
-def _users(ids: Collection[UUID]) -> list[User]:
+def _users(ids: Collection[UUID], *, called: str = "members") -> list[User]:
     found = list(User.objects.filter(id__in=ids))
     if len(found) != len(set(ids)):
-        raise InvalidInput("One of the members does not exist.")
+        raise InvalidInput(f"One of the {called} does not exist.")
     return found
 
 
@@ -180,13 +180,22 @@ def sessions_delete(user: User) -> int:
     return Session.objects.filter(pk__in=keys).delete()[0]
 
 
-def group_create(*, name: str, members: Collection[UUID] = (), actor: UUID | None = None) -> Group:
+def group_create(
+    *,
+    name: str,
+    members: Collection[UUID] = (),
+    managers: Collection[UUID] = (),
+    actor: UUID | None = None,
+) -> Group:
+    """`managers` may give the group access to knowledge bases that they manage."""
     if Group.objects.filter(name=name, source="").exists():
         raise Taken(f"There is already a group named “{name}”.")
     with transaction.atomic():
         group = Group.objects.create(name=name)
         group.members.set(_users(members))
-        record("group.created", actor=actor, subject=f"group:{group.id}", members=_ids(members))
+        group.managers.set(_users(managers, called="managers"))
+        people = {"members": _ids(members), "managers": _ids(managers)}
+        record("group.created", actor=actor, subject=f"group:{group.id}", **people)
     return group
 
 
@@ -195,10 +204,15 @@ def group_update(
     *,
     name: str | None = None,
     members: Collection[UUID] | None = None,
+    managers: Collection[UUID] | None = None,
     actor: UUID | None = None,
 ) -> Group:
-    """Raises Conflict for a group that a directory keeps, and for a name that is taken."""
-    if group.source:
+    """None leaves a field as it is. Raises Conflict for a name that is taken.
+
+    A directory decides on the name and members of its groups: changing those raises Conflict as well. Who
+    manages a group is always decided here.
+    """
+    if group.source and (name is not None or members is not None):
         raise Conflict(f"“{group}” is kept by a directory; change it there.", code="managed_elsewhere")
     if name is not None and Group.objects.filter(name=name, source="").exclude(pk=group.pk).exists():
         raise Taken(f"There is already a group named “{name}”.")
@@ -208,7 +222,9 @@ def group_update(
             group.save(update_fields=["name"])
         if members is not None:
             group.members.set(_users(members))
-        said = {"renamed": name is not None, "members": _ids(members)}
+        if managers is not None:
+            group.managers.set(_users(managers, called="managers"))
+        said = {"renamed": name is not None, "members": _ids(members), "managers": _ids(managers)}
         record("group.changed", actor=actor, subject=f"group:{group.id}", **said)
     return group
 

@@ -14,6 +14,7 @@ from cairn.accounts.models import User
 from cairn.accounts.services import api_key_create, api_key_find, group_create, user_create
 from cairn.errors import Forbidden, NotFound, NotSignedIn
 from cairn.library.models import Chunk, Document, DocumentVersion, KnowledgeBase, VersionState
+from tests.principals import SETUP
 
 pytestmark = pytest.mark.django_db
 
@@ -69,10 +70,10 @@ def test_a_grant_opens_and_its_end_closes(base: KnowledgeBase, subject: str) -> 
     reader = someone("reader")
     group = group_create(name="staff", members=[reader.id])
     text = {"user": f"user:{reader.id}", "group": f"group:{group.id}", "everyone": "everyone"}[subject]
-    grant_give(knowledge_base=base, subject=text, role=Role.READER, actor=None)
+    grant_give(knowledge_base=base, subject=text, role=Role.READER, principal=SETUP)
     assert visible(reader, chunk)
     assert document_for(asking(reader), document.id) == document
-    grants_replace(knowledge_base=base, grants=[], actor=None)
+    grants_replace(knowledge_base=base, grants=[], principal=SETUP)
     assert not visible(reader, chunk)
 
 
@@ -80,7 +81,7 @@ def test_leaving_a_group_counts_at_the_next_question(base: KnowledgeBase) -> Non
     _, chunk = make_document(base)
     reader = someone("reader")
     group = group_create(name="staff", members=[reader.id])
-    grant_give(knowledge_base=base, subject=f"group:{group.id}", role=Role.READER, actor=None)
+    grant_give(knowledge_base=base, subject=f"group:{group.id}", role=Role.READER, principal=SETUP)
     assert visible(reader, chunk)
     group.members.clear()
     assert not visible(reader, chunk)
@@ -89,23 +90,23 @@ def test_leaving_a_group_counts_at_the_next_question(base: KnowledgeBase) -> Non
 def test_a_scope_made_before_a_revocation_shows_nothing_after_it(base: KnowledgeBase) -> None:
     _, chunk = make_document(base)
     reader = someone("reader")
-    grant_give(knowledge_base=base, subject=f"user:{reader.id}", role=Role.READER, actor=None)
+    grant_give(knowledge_base=base, subject=f"user:{reader.id}", role=Role.READER, principal=SETUP)
     scope = scope_for(asking(reader))
-    grants_replace(knowledge_base=base, grants=[], actor=None)
+    grants_replace(knowledge_base=base, grants=[], principal=SETUP)
     assert not chunks_for(scope, [chunk.id]).exists()
 
 
 def test_a_role_too_low_is_forbidden_not_hidden(base: KnowledgeBase) -> None:
     reader = someone("reader")
-    grant_give(knowledge_base=base, subject=f"user:{reader.id}", role=Role.READER, actor=None)
+    grant_give(knowledge_base=base, subject=f"user:{reader.id}", role=Role.READER, principal=SETUP)
     with pytest.raises(Forbidden):
         knowledge_base_for(asking(reader), base.id, role=Role.EDITOR)
 
 
 def test_the_highest_of_several_roles_counts(base: KnowledgeBase) -> None:
     reader = someone("reader")
-    grant_give(knowledge_base=base, subject="everyone", role=Role.READER, actor=None)
-    grant_give(knowledge_base=base, subject=f"user:{reader.id}", role=Role.MANAGER, actor=None)
+    grant_give(knowledge_base=base, subject="everyone", role=Role.READER, principal=SETUP)
+    grant_give(knowledge_base=base, subject=f"user:{reader.id}", role=Role.MANAGER, principal=SETUP)
     assert knowledge_base_for(asking(reader), base.id, role=Role.MANAGER) == base
     assert scope_for(asking(reader)).managed == {base.id}
 
@@ -114,9 +115,9 @@ def test_narrowing_hides_from_all_but_its_readers_and_managers(base: KnowledgeBa
     document, chunk = make_document(base)
     named, other, editor = someone("named"), someone("other"), someone("editor")
     manager = someone("manager")
-    grant_give(knowledge_base=base, subject="everyone", role=Role.READER, actor=None)
-    grant_give(knowledge_base=base, subject=f"user:{editor.id}", role=Role.EDITOR, actor=None)
-    grant_give(knowledge_base=base, subject=f"user:{manager.id}", role=Role.MANAGER, actor=None)
+    grant_give(knowledge_base=base, subject="everyone", role=Role.READER, principal=SETUP)
+    grant_give(knowledge_base=base, subject=f"user:{editor.id}", role=Role.EDITOR, principal=SETUP)
+    grant_give(knowledge_base=base, subject=f"user:{manager.id}", role=Role.MANAGER, principal=SETUP)
     readers_replace(document=document, readers=[f"user:{named.id}"], actor=None)
     seen = {user.username: visible(user, chunk) for user in (named, other, editor, manager)}
     assert seen == {"named": True, "other": False, "editor": False, "manager": True}
@@ -133,7 +134,7 @@ def test_narrowing_never_widens(base: KnowledgeBase) -> None:
 def test_everyone_among_the_readers_ends_the_narrowing(base: KnowledgeBase) -> None:
     document, chunk = make_document(base)
     reader = someone("reader")
-    grant_give(knowledge_base=base, subject="everyone", role=Role.READER, actor=None)
+    grant_give(knowledge_base=base, subject="everyone", role=Role.READER, principal=SETUP)
     readers_replace(document=document, readers=[], actor=None)
     assert not visible(reader, chunk)
     readers_replace(document=document, readers=["everyone"], actor=None)
@@ -168,7 +169,7 @@ def test_scope_narrows_to_what_was_asked_and_ignores_what_is_not_theirs(
 ) -> None:
     other = knowledge_base_create(name="Other", principal=asking(admin))
     reader = someone("reader")
-    grant_give(knowledge_base=base, subject=f"user:{reader.id}", role=Role.READER, actor=None)
+    grant_give(knowledge_base=base, subject=f"user:{reader.id}", role=Role.READER, principal=SETUP)
     assert scope_for(asking(reader), [base.id, other.id]).readable == {base.id}
     assert not scope_for(asking(reader), [other.id])
     assert not scope_for(asking(reader), ["no such id"])

@@ -31,6 +31,7 @@ from retrieval.index.edge import EdgeIndex
 from retrieval.index.protocol import Point
 from retrieval.models import GenerationState, IndexGeneration
 from tests.fakes import FakeChat, FakeEmbedder
+from tests.principals import SETUP
 from tests.web.working import pool  # noqa: F401 - a fixture
 
 Response = Any
@@ -117,7 +118,7 @@ def base(mia: Caller) -> KnowledgeBase:
 @pytest.fixture
 def grant(base: KnowledgeBase) -> Callable[[Caller, Role], None]:
     def give(caller: Caller, role: Role) -> None:
-        grant_give(knowledge_base=base, subject=f"user:{caller.user.id}", role=role, actor=None)
+        grant_give(knowledge_base=base, subject=f"user:{caller.user.id}", role=role, principal=SETUP)
 
     return give
 

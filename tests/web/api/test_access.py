@@ -15,6 +15,7 @@ from cairn.accounts.models import Group, User
 from cairn.accounts.services import group_create, user_create
 from cairn.audit.models import Event
 from cairn.library.models import Document, KnowledgeBase
+from tests.principals import SETUP
 from tests.web.api.conftest import Caller, assert_problem, caller_for
 
 pytestmark = pytest.mark.django_db
@@ -33,8 +34,8 @@ def names(response: Any) -> dict[str, Any]:
 def test_a_manager_sees_who_may_read_and_through_what(
     mia: Caller, rob: Caller, admin: Caller, base: KnowledgeBase, staff: Group
 ) -> None:
-    grant_give(knowledge_base=base, subject=f"group:{staff.id}", role=Role.EDITOR, actor=None)
-    grant_give(knowledge_base=base, subject="everyone", role=Role.READER, actor=None)
+    grant_give(knowledge_base=base, subject=f"group:{staff.id}", role=Role.EDITOR, principal=SETUP)
+    grant_give(knowledge_base=base, subject="everyone", role=Role.READER, principal=SETUP)
     people = names(mia.get(f"/knowledge-bases/{base.id}/people"))
     assert people.keys() == {"ada", "mia", "rob"}
     assert people["rob"]["role"] == "editor"
@@ -48,7 +49,7 @@ def test_a_manager_sees_who_may_read_and_through_what(
 def test_why_somebody_may_not_read(mia: Caller, rob: Caller, base: KnowledgeBase, document: Document) -> None:
     outside = mia.get(f"/knowledge-bases/{base.id}/people/{rob.user.id}").json()
     assert (outside["may_read"], outside["role"], outside["via"]) == (False, None, [])
-    grant_give(knowledge_base=base, subject="everyone", role=Role.READER, actor=None)
+    grant_give(knowledge_base=base, subject="everyone", role=Role.READER, principal=SETUP)
     hr = group_create(name="HR")
     readers_replace(document=document, readers=[f"group:{hr.id}"], actor=None)
     shut_out = mia.get(f"/documents/{document.id}/people/{rob.user.id}").json()
@@ -70,7 +71,7 @@ def test_a_change_is_foretold_and_not_made(
     grants_replace(
         knowledge_base=base,
         grants=[(f"user:{mia.user.id}", Role.MANAGER), (f"group:{staff.id}", Role.READER)],
-        actor=None,
+        principal=SETUP,
     )
     before, recorded = list(Grant.objects.values()), Event.objects.count()
     wanted = [
@@ -91,7 +92,7 @@ def test_a_change_is_foretold_and_not_made(
 def test_narrowing_is_foretold_and_not_done(
     mia: Caller, rob: Caller, base: KnowledgeBase, document: Document
 ) -> None:
-    grant_give(knowledge_base=base, subject="everyone", role=Role.READER, actor=None)
+    grant_give(knowledge_base=base, subject="everyone", role=Role.READER, principal=SETUP)
     kim = caller_for("kim")
     effect = mia.post(f"/documents/{document.id}/readers/effect", {"readers": [f"user:{kim.user.id}"]}).json()
     assert [change["username"] for change in effect["losses"]["people"]] == ["rob"]
@@ -153,7 +154,9 @@ def test_both_sides_of_the_rules_agree(
         return f"{kind}:{row[int(number)].id}" if row else subject
 
     grants_replace(
-        knowledge_base=base, grants=[(real(subject), role) for subject, role in grants.items()], actor=None
+        knowledge_base=base,
+        grants=[(real(subject), role) for subject, role in grants.items()],
+        principal=SETUP,
     )
     outer = Document.objects.create(knowledge_base=base, source_key="outer", title="outer")
     inner = Document.objects.create(knowledge_base=base, source_key="inner", title="inner", parent=outer)

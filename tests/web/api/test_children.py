@@ -15,6 +15,7 @@ from ingestion import erasure, lifecycle, parsers, pipeline
 from ingestion.models import Lane, Receipt
 from ingestion.parse.sandbox import ParserPool
 from retrieval.engine import Engine
+from tests.principals import SETUP
 from tests.web.api.conftest import Caller, assert_problem, streamed
 from tests.web.working import files_on_disk
 
@@ -169,7 +170,7 @@ def test_no_name_leads_out_of_the_data_folder(
 def test_readers_of_the_container_count_at_the_next_question(
     mia: Caller, rob: Caller, base: KnowledgeBase, parts: Engine
 ) -> None:
-    grant_give(knowledge_base=base, subject="everyone", role=Role.READER, actor=None)
+    grant_give(knowledge_base=base, subject="everyone", role=Role.READER, principal=SETUP)
     archive = ingested(mia, base, "drive.zip", packed({"inner.zip": packed({"zebra.txt": ZEBRA})}))
     [zebra] = hits(rob, "seventeen stripes")
     assert mia.patch(f"/documents/{archive['id']}", {"readers": []}).status_code == 200

@@ -12,6 +12,7 @@ from retrieval.engine import Engine
 from retrieval.models import Message
 from retrieval.statistics.models import AskedBase, AskedQuestion, DocumentUse
 from tests.fakes import FakeChat
+from tests.principals import SETUP
 from tests.web.api.conftest import Caller, indexed
 
 QUESTION = "How many days of leave do employees get a year?"
@@ -28,7 +29,7 @@ def leave(document: Document, parts: Engine) -> Document:
 def elsewhere(admin: Caller, mia: Caller) -> KnowledgeBase:
     """Mia reads it, too; it has nothing to say."""
     base = knowledge_base_create(name="Elsewhere", principal=admin.principal)
-    grant_give(knowledge_base=base, subject=f"user:{mia.user.id}", role=Role.READER, actor=None)
+    grant_give(knowledge_base=base, subject=f"user:{mia.user.id}", role=Role.READER, principal=SETUP)
     return base
 
 

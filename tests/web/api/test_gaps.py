@@ -25,6 +25,7 @@ from retrieval.gaps.models import Gap, GapQuestion, Notice
 from retrieval.gaps.notices import askers_tell
 from retrieval.gaps.recording import gaps_tidy
 from tests.fakes import FakeChat, FakeEmbedder
+from tests.principals import SETUP
 from tests.web.api.conftest import Caller, assert_problem, caller_for, indexed
 from tests.web.working import files_on_disk, work_at_once
 
@@ -200,7 +201,7 @@ def test_managers_see_questions_of_their_knowledge_bases_only(
     parts: Engine, base: KnowledgeBase, mia: Caller, ria: Caller, edith: Caller, admin: Caller
 ) -> None:
     other = knowledge_base_create(name="Elsewhere", principal=admin.principal)
-    grant_give(knowledge_base=other, subject=f"user:{ria.user.id}", role=Role.READER, actor=None)
+    grant_give(knowledge_base=other, subject=f"user:{ria.user.id}", role=Role.READER, principal=SETUP)
     refused(ria, LUNCH, base)
     refused(ria, PARKING, other)
     refused(ria, PARKING, other)
@@ -209,7 +210,7 @@ def test_managers_see_questions_of_their_knowledge_bases_only(
     assert gaps(edith) == gaps(ria) == []
     hidden = next(gap for gap in gaps(admin) if gap["title"] == PARKING)
     assert_problem(mia.get(f"/gaps/{hidden['id']}"), 404, "not_found")
-    grants_replace(knowledge_base=base, grants=[(f"user:{ria.user.id}", Role.READER)], actor=None)
+    grants_replace(knowledge_base=base, grants=[(f"user:{ria.user.id}", Role.READER)], principal=SETUP)
     assert gaps(mia) == []
 
 
@@ -217,7 +218,7 @@ def test_the_same_words_asked_of_other_knowledge_bases_are_another_gap(
     parts: Engine, base: KnowledgeBase, mia: Caller, ria: Caller, admin: Caller
 ) -> None:
     other = knowledge_base_create(name="Elsewhere", principal=admin.principal)
-    grant_give(knowledge_base=other, subject=f"user:{ria.user.id}", role=Role.READER, actor=None)
+    grant_give(knowledge_base=other, subject=f"user:{ria.user.id}", role=Role.READER, principal=SETUP)
     refused(ria, LUNCH, base)
     refused(ria, LUNCH, other)
     questions_group()
@@ -307,7 +308,7 @@ def test_a_gap_is_given_to_an_editor_who_then_sees_it_and_is_told(
     assert edith.post(f"/notices/{notice['id']}/read").json()["read_at"]
     assert_problem(mia.post(f"/notices/{notice['id']}/read"), 404, "not_found")
     assert edith.get("/notices?unread=true").json()["items"] == []
-    grants_replace(knowledge_base=base, grants=[(f"user:{mia.user.id}", Role.MANAGER)], actor=None)
+    grants_replace(knowledge_base=base, grants=[(f"user:{mia.user.id}", Role.MANAGER)], principal=SETUP)
     assert gaps(edith) == []
     [notice] = notices(edith)
     assert notice["url"] is None

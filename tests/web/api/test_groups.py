@@ -2,6 +2,7 @@ from cairn.access.models import Role
 from cairn.access.services import grant_give
 from cairn.accounts.external import groups_replace
 from cairn.library.models import KnowledgeBase
+from tests.principals import SETUP
 from tests.web.api.conftest import Caller, assert_problem
 
 ABSENT = "00000000-0000-0000-0000-000000000001"
@@ -11,7 +12,10 @@ def test_a_group_is_made_changed_and_removed(admin: Caller, rob: Caller) -> None
     made = admin.post("/groups", {"name": "Staff", "members": [str(rob.user.id)]})
     assert made.status_code == 201
     group = made.json()
-    assert group == {"id": group["id"], "name": "Staff", "source": "", "members": [str(rob.user.id)]}
+    members = [str(rob.user.id)]
+    assert group == {
+        "id": group["id"], "name": "Staff", "source": "", "members": members, "managers": [],
+    }  # fmt: skip
     assert rob.get("/me").json()["groups"] == [group["id"]]
     renamed = admin.patch(f"/groups/{group['id']}", {"name": "Team"}).json()
     assert renamed == {**group, "name": "Team"}
@@ -33,6 +37,7 @@ def test_invalid_groups_are_refused(admin: Caller) -> None:
         {"name": " "},
         {"name": "a" * 151},
         {"name": "a", "members": [ABSENT]},
+        {"name": "a", "managers": [ABSENT]},
         {"name": "a", "x": 1},
     ]:
         assert_problem(admin.post("/groups", body), 422, "invalid")
@@ -48,6 +53,18 @@ def test_a_group_that_a_directory_keeps_is_changed_there(admin: Caller, rob: Cal
         admin.patch(f"/users/{admin.user.id}", {"groups": [group["id"]]}), 409, "managed_elsewhere"
     )
     assert admin.get(f"/groups/{group['id']}").json() == group
+    managed = admin.patch(f"/groups/{group['id']}", {"managers": [str(rob.user.id)]}).json()
+    assert managed == {**group, "managers": [str(rob.user.id)]}  # who manages it is decided here
+
+
+def test_managers_of_a_group_are_set_replaced_and_cleared(admin: Caller, mia: Caller, rob: Caller) -> None:
+    group = admin.post("/groups", {"name": "Staff", "managers": [str(mia.user.id)]}).json()
+    path = f"/groups/{group['id']}"
+    assert group["managers"] == [str(mia.user.id)]
+    assert admin.patch(path, {"managers": [str(rob.user.id)]}).json()["managers"] == [str(rob.user.id)]
+    assert admin.patch(path, {"name": "Team"}).json()["managers"] == [str(rob.user.id)]
+    assert admin.patch(path, {"managers": []}).json()["managers"] == []
+    assert_problem(mia.patch(path, {"managers": [str(mia.user.id)]}), 403, "forbidden")
 
 
 def test_such_a_group_comes_back_without_what_was_granted_to_it(
@@ -55,7 +72,7 @@ def test_such_a_group_comes_back_without_what_was_granted_to_it(
 ) -> None:
     groups_replace(rob.user, source="ldap", names=["Staff"])
     [group] = admin.get("/groups").json()["items"]
-    grant_give(knowledge_base=base, subject=f"group:{group['id']}", role=Role.READER, actor=None)
+    grant_give(knowledge_base=base, subject=f"group:{group['id']}", role=Role.READER, principal=SETUP)
     assert len(rob.get("/knowledge-bases").json()["items"]) == 1
     assert admin.delete(f"/groups/{group['id']}").status_code == 204
     groups_replace(rob.user, source="ldap", names=["Staff"])

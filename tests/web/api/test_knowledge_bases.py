@@ -74,7 +74,7 @@ def test_grants_may_name_groups_and_everyone(
         {"subject": f"group:{group}", "role": "editor"},
         {"subject": "everyone", "role": "reader"},
     ]
-    assert mia.put(f"/knowledge-bases/{base.id}/grants", grants).json() == grants
+    assert admin.put(f"/knowledge-bases/{base.id}/grants", grants).json() == grants
     assert rob.get(f"/knowledge-bases/{base.id}").json()["my_role"] == "editor"
 
 

@@ -20,6 +20,7 @@ from cairn.library.models import Document, KnowledgeBase
 from retrieval.conversations import WITHHELD, conversation_start
 from retrieval.engine import Engine
 from retrieval.models import Citation, Message
+from tests.principals import SETUP
 from tests.web.api.conftest import Caller, assert_problem, caller_for, indexed, streamed
 from web.subject_export import BLOCK, MEMBERS, subject_export
 
@@ -93,7 +94,7 @@ def test_it_holds_nothing_of_others_and_nothing_that_lets_in(rob: Caller, mia: C
 
 
 def test_what_they_may_not_read_any_more_stays_back(rob: Caller, base: KnowledgeBase) -> None:
-    grants_replace(knowledge_base=base, grants=[], actor=None)
+    grants_replace(knowledge_base=base, grants=[], principal=SETUP)
     rows = taken(rob)
     assert rows["conversations"][0]["messages"][0]["answer"] == WITHHELD
     assert QUOTE not in json.dumps(rows)

@@ -18,6 +18,7 @@ from cairn.library.storage import rendition_save
 from ingestion.services import document_submit
 from retrieval.conversations import conversation_start
 from retrieval.models import Citation, Message
+from tests.principals import SETUP
 
 SENTENCE = "Full-time staff may give up to 40 hours a year."
 
@@ -65,7 +66,7 @@ def base(mia: User) -> KnowledgeBase:
 @pytest.fixture
 def grant(base: KnowledgeBase) -> Callable[[User, Role], None]:
     def give(user: User, role: Role) -> None:
-        grant_give(knowledge_base=base, subject=f"user:{user.id}", role=role, actor=None)
+        grant_give(knowledge_base=base, subject=f"user:{user.id}", role=role, principal=SETUP)
 
     return give
 

@@ -14,6 +14,7 @@ from cairn.accounts.services import group_create, user_update
 from cairn.audit.models import Event
 from cairn.library.models import Document, KnowledgeBase
 from retrieval.models import Conversation, Message
+from tests.principals import SETUP
 from tests.web.pages.conftest import text_of
 
 SignIn = Callable[[User], Client]
@@ -27,7 +28,7 @@ def test_a_manager_reads_who_may_and_looks_up_who_may_not(
     client, people = signed_in(mia), f"/admin/knowledge-bases/{base.slug}/people"
     assert "rob" not in text_of(client.get(people))
     assert "Nothing was granted to them" in text_of(client.get(people, {"q": "ROB"}))
-    grant_give(knowledge_base=base, subject=f"group:{staff.id}", role=Role.EDITOR, actor=None)
+    grant_give(knowledge_base=base, subject=f"group:{staff.id}", role=Role.EDITOR, principal=SETUP)
     assert "Is in the group “Staff”, which edits here." in text_of(client.get(people))
     assert people in text_of(client.get(f"/admin/knowledge-bases/{base.slug}"))
 
@@ -35,7 +36,7 @@ def test_a_manager_reads_who_may_and_looks_up_who_may_not(
 def test_a_document_tells_whom_a_narrowing_shuts_out(
     signed_in: SignIn, mia: User, rob: User, base: KnowledgeBase, document: Document
 ) -> None:
-    grant_give(knowledge_base=base, subject="everyone", role=Role.READER, actor=None)
+    grant_give(knowledge_base=base, subject="everyone", role=Role.READER, principal=SETUP)
     client, people = signed_in(mia), f"/library/documents/{document.id}/people"
     assert "rob" in text_of(client.get(people))
     readers_replace(document=document, readers=[], actor=None)

@@ -12,6 +12,7 @@ from cairn.accounts.external import groups_replace
 from cairn.accounts.models import User
 from cairn.accounts.services import group_create
 from cairn.library.models import KnowledgeBase
+from tests.principals import SETUP
 from tests.web.pages.conftest import text_of
 
 SignIn = Callable[[User], Client]
@@ -53,8 +54,8 @@ def test_editors_do_not(signed_in: SignIn, rob: User, grant: Callable[[User, Rol
 
 def test_grants_are_listed_by_name(signed_in: SignIn, mia: User, rob: User, base: KnowledgeBase) -> None:
     team = group_create(name="Human resources", members=[rob.id])
-    grant_give(knowledge_base=base, subject=f"group:{team.id}", role=Role.EDITOR, actor=None)
-    grant_give(knowledge_base=base, subject="everyone", role=Role.READER, actor=None)
+    grant_give(knowledge_base=base, subject=f"group:{team.id}", role=Role.EDITOR, principal=SETUP)
+    grant_give(knowledge_base=base, subject="everyone", role=Role.READER, principal=SETUP)
     html = text_of(signed_in(mia).get("/admin/knowledge-bases/handbook"))
     for subject in (f"user:{mia.id}", f"group:{team.id}", "everyone"):
         assert f'data-subject="{subject}"' in html
@@ -106,7 +107,7 @@ def test_groups_of_one_name_are_told_apart_where_access_is_given(
     groups_replace(rob, source="scim", names=["Finance"])
     theirs = rob.member_of.get(source="scim")
     for team in (ours, theirs):
-        grant_give(knowledge_base=base, subject=f"group:{team.id}", role=Role.READER, actor=None)
+        grant_give(knowledge_base=base, subject=f"group:{team.id}", role=Role.READER, principal=SETUP)
     client = signed_in(mia)
     html = text_of(client.get("/admin/knowledge-bases/handbook"))
     assert f'<option value="group:{ours.id}">Finance</option>' in html

@@ -19,6 +19,7 @@ from ingestion.services import document_submit
 from retrieval.engine import Engine, use
 from retrieval.models import Message
 from tests.fakes import FakeEmbedder, FakeReranker
+from tests.principals import SETUP
 from tests.web.api.conftest import indexed
 from tests.web.pages.conftest import text_of
 
@@ -96,13 +97,13 @@ def test_managers_stay_within_what_they_manage(
 ) -> None:
     """Even where they read more."""
     board = secret.knowledge_base
-    grant_give(knowledge_base=board, subject=f"user:{mia.id}", role=Role.READER, actor=None)
+    grant_give(knowledge_base=board, subject=f"user:{mia.id}", role=Role.READER, principal=SETUP)
     client = signed_in(mia)
     for asked in (QUESTION, {**QUESTION, "kb": "board"}):
         html = text_of(client.post(PAGE, asked))
         assert "Umbra" not in html
         assert "Board" not in html
-    grant_give(knowledge_base=board, subject=f"user:{mia.id}", role=Role.MANAGER, actor=None)
+    grant_give(knowledge_base=board, subject=f"user:{mia.id}", role=Role.MANAGER, principal=SETUP)
     assert "Umbra" in text_of(client.post(PAGE, QUESTION))
     assert "Umbra" not in text_of(client.post(PAGE, {**QUESTION, "kb": "handbook"}))
 

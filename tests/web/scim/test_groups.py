@@ -15,6 +15,7 @@ from cairn.accounts.external import groups_replace
 from cairn.accounts.models import Group, User
 from cairn.accounts.services import group_create, user_create
 from cairn.audit.models import Event
+from tests.principals import SETUP
 from tests.web.scim.conftest import GROUP, Directory, assert_error
 
 
@@ -103,7 +104,7 @@ def test_a_grant_to_such_a_group_counts_until_the_directory_takes_somebody_out(
 ) -> None:
     base = knowledge_base_create(name="Handbook", principal=principal_for_user(directory.user))
     made = directory.group_made("Finance", people[:1])
-    grant_give(knowledge_base=base, subject=f"group:{made['id']}", role=Role.READER, actor=None)
+    grant_give(knowledge_base=base, subject=f"group:{made['id']}", role=Role.READER, principal=SETUP)
     somebody = User.objects.get(pk=people[0])
     assert list(knowledge_bases_for(principal_for_user(somebody))) == [base]
     directory.patch(f"/Groups/{made['id']}", {"op": "remove", "path": f'members[value eq "{people[0]}"]'})

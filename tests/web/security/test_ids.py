@@ -22,6 +22,7 @@ from retrieval.engine import Engine
 from retrieval.evaluation.gold import Kind
 from retrieval.evaluation.models import EvaluationRun, GoldQuestion
 from retrieval.models import Message, MessageState
+from tests.principals import SETUP
 from tests.web.api.conftest import Caller, caller_for, indexed
 
 ABSENT = "7d1f6a0c-93e8-4b51-a2c4-d5e6f7081923"
@@ -309,7 +310,7 @@ def test_for_admins_what_is_not_there(admin: Caller, mine: Belongings) -> None:
 def hidden(mia: Caller, mine: Belongings, rob: Caller) -> Belongings:
     """Of a knowledge base that rob edits: its document is narrowed to others."""
     subject = f"user:{rob.user.id}"
-    grant_give(knowledge_base=mine.base, subject=subject, role=Role.EDITOR, actor=None)
+    grant_give(knowledge_base=mine.base, subject=subject, role=Role.EDITOR, principal=SETUP)
     readers_replace(document=Document.objects.get(pk=mine.ids["document"]), readers=[], actor=None)
     return mine
 
@@ -333,7 +334,7 @@ def test_an_upload_that_is_repeated_after_the_document_was_narrowed(
     mia: Caller, mine: Belongings, rob: Caller
 ) -> None:
     """The key stands for a document that rob may not read any more."""
-    grant_give(knowledge_base=mine.base, subject=f"user:{rob.user.id}", role=Role.EDITOR, actor=None)
+    grant_give(knowledge_base=mine.base, subject=f"user:{rob.user.id}", role=Role.EDITOR, principal=SETUP)
 
     def sent() -> Any:
         headers = {"Idempotency-Key": "once"}

@@ -34,6 +34,7 @@ from retrieval.gaps.grouping import base_key
 from retrieval.gaps.models import Gap, GapQuestion, Notice, NoticeKind, Why
 from retrieval.models import Citation, GenerationState, IndexGeneration, Message
 from retrieval.sharing import share_put
+from tests.principals import SETUP
 from tests.web.api.conftest import indexed
 from tests.web.security.guards import Actor
 from web.auth import VIEWED
@@ -84,10 +85,11 @@ def world_made(parts: Engine) -> World:
     manager = principal_for_user(people["manager"])
     base = knowledge_base_create(name="Handbook", principal=manager)
     other = knowledge_base_create(name="Elsewhere", principal=principal_for_user(admin))
-    grant_give(knowledge_base=other, subject=f"user:{people['stranger'].id}", role=Role.READER, actor=None)
+    stranger = f"user:{people['stranger'].id}"
+    grant_give(knowledge_base=other, subject=stranger, role=Role.READER, principal=SETUP)
     for name in ("reader", "editor"):
-        grant_give(knowledge_base=base, subject=f"user:{people[name].id}", role=Role(name), actor=None)
-    grant_give(knowledge_base=base, subject=f"user:{people['gone'].id}", role=Role.MANAGER, actor=None)
+        grant_give(knowledge_base=base, subject=f"user:{people[name].id}", role=Role(name), principal=SETUP)
+    grant_give(knowledge_base=base, subject=f"user:{people['gone'].id}", role=Role.MANAGER, principal=SETUP)
     return World(_things(base, manager, parts), _tickets(people, admin, other))
 
 

@@ -25,6 +25,7 @@ from retrieval.index.protocol import VectorIndex
 from retrieval.models import GenerationState, IndexGeneration
 from tests.fakes import FakeChat, FakeEmbedder
 from tests.ingestion.parts import FakeParsers
+from tests.principals import SETUP
 from tests.web.api.conftest import Caller
 
 OTHER, THIRD = "another-model", "a-third-model"
@@ -93,7 +94,7 @@ class Generations:
         runner.work_all()
 
     def grant(self, caller: Caller, role: Role) -> None:
-        grant_give(knowledge_base=self.base, subject=f"user:{caller.user.id}", role=role, actor=None)
+        grant_give(knowledge_base=self.base, subject=f"user:{caller.user.id}", role=role, principal=SETUP)
 
     def found(self, query: str) -> list[str]:
         return self.found_by(self.admin, query)

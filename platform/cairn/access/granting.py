@@ -1,0 +1,62 @@
+"""Deciding who may give access to whom.
+
+Managers of a knowledge base choose the people who get in. Everyone, and whole groups, are another matter:
+whoever could let them in could put words into everybody's answers.
+"""
+
+from collections.abc import Iterable, Mapping
+from uuid import UUID
+
+from django.db.models import QuerySet
+
+from cairn.access.models import Role
+from cairn.access.rules import role_in
+from cairn.access.scope import Principal
+from cairn.accounts.models import Group
+from cairn.errors import Forbidden
+from cairn.library.models import KnowledgeBase
+
+Subject = tuple[UUID | None, UUID | None]
+"""A user and a group, one of which is None; both None stand for everyone."""
+
+EVERYONE_NEEDS_ADMIN = "Only admins can give access to everyone. Ask an admin to do it."
+
+
+def may_grant_to_everyone(principal: Principal) -> bool:
+    return principal.administers
+
+
+def groups_grantable_by(principal: Principal) -> "QuerySet[Group]":
+    """The groups to which the principal may give access to a knowledge base that they manage."""
+    if principal.administers:
+        return Group.objects.all()
+    return Group.objects.filter(managers=principal.user)
+
+
+def require_may_grant(
+    principal: Principal, base: KnowledgeBase, wanted: Mapping[Subject, Role], held: Mapping[Subject, Role]
+) -> None:
+    """Raises Forbidden unless the principal may turn the grants `held` into `wanted`.
+
+    Whatever stays, is lowered or is taken away needs no more than the role manager. Call it while the
+    knowledge base is locked, so that `held` is what the change really starts from.
+    """
+    if role_in(principal, base) != Role.MANAGER:
+        raise Forbidden(f"This takes the role “{Role.MANAGER}” in this knowledge base.")
+    raised = [subject for subject, role in wanted.items() if _is_raised(role, held.get(subject))]
+    if (None, None) in raised and not may_grant_to_everyone(principal):
+        raise Forbidden(EVERYONE_NEEDS_ADMIN)
+    _require_groups(principal, {group for _, group in raised if group})
+
+
+def _is_raised(role: Role, before: Role | None) -> bool:
+    return before is None or role.rank > before.rank
+
+
+def _require_groups(principal: Principal, wanted: Iterable[UUID]) -> None:
+    refused = Group.objects.filter(id__in=wanted).exclude(id__in=groups_grantable_by(principal).values("id"))
+    group = refused.first()
+    if group is not None:
+        raise Forbidden(
+            f"Only admins and the managers of the group “{group}” can give it access. Ask one of them."
+        )
