@@ -14,6 +14,9 @@ from allauth.mfa.webauthn.forms import (
 )
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 
+from cairn.audit.services import record
+from web.identity.passkeys import count_use, has_own_origin
+
 MALFORMED = (
     AttributeError,
     InvalidSignature,
@@ -33,6 +36,10 @@ class SignInForm(LoginForm):
 
 
 class PasskeyAddForm(AddWebAuthnForm):
+    def clean_credential(self) -> Any:
+        _require_own_origin(self.cleaned_data["credential"])
+        return self.cleaned_data["credential"]
+
     def clean(self) -> dict[str, Any]:
         try:
             cleaned: dict[str, Any] = super().clean()
@@ -42,11 +49,29 @@ class PasskeyAddForm(AddWebAuthnForm):
 
 
 class _PasskeyGiven:
+    cleaned_data: dict[str, Any]
+
     def clean_credential(self) -> Authenticator:
+        credential = self.cleaned_data["credential"]
+        _require_own_origin(credential)
         try:
-            return super().clean_credential()  # type: ignore[misc]
+            passkey: Authenticator = super().clean_credential()  # type: ignore[misc]
+            first_of_its_count = count_use(passkey, credential)
         except MALFORMED as error:
             raise get_adapter().validation_error("incorrect_code") from error
+        if not first_of_its_count:
+            record("second_factor.failed", actor=None, subject=f"user:{passkey.user_id}", kind="webauthn")
+            raise get_adapter().validation_error("incorrect_code")
+        return passkey
+
+
+def _require_own_origin(credential: Any) -> None:
+    try:
+        own = has_own_origin(credential)
+    except MALFORMED:
+        own = False
+    if not own:
+        raise get_adapter().validation_error("incorrect_code")
 
 
 class PasskeyStepForm(_PasskeyGiven, AuthenticateWebAuthnForm):
