@@ -6,19 +6,25 @@ import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 
+from django.conf import settings as configured
+from django.contrib.sessions.models import Session
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, connection, connections, transaction
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 
+from cairn.cache.models import Entry
 from cairn.errors import CairnError, ConfigurationError, InvalidInput, Unavailable
 from retrieval.models import IndexGeneration
-from web.backup.layout import POSTGRESQL, SQLITE
+from web.backup.layout import POSTGRESQL, SQLITE, Backup
 
 _COPY: Final = "backup"
 _SIDES: Final = ("", "-wal", "-shm", "-journal")
 _PATIENCE: Final = "10s"  # for another process that has the tables in use
+_PASSING: Final = (Entry._meta.db_table, Session._meta.db_table, "cairn_cache")
+"""Tables whose rows are neither backed up nor restored; the last is the cache's before it stored JSON."""
 
 
 @contextmanager
@@ -57,8 +63,17 @@ def _copy_sqlite(name: str, path: Path) -> None:
     with closing(sqlite3.connect(name)) as source, closing(sqlite3.connect(path)) as copy:
         source.backup(copy)
         copy.execute("PRAGMA journal_mode=DELETE")
+        copy.execute("PRAGMA secure_delete=ON")
+        _empty_passing(copy)
         if copy.execute("PRAGMA quick_check").fetchone() != ("ok",):
             raise CairnError("The database is damaged, and was not backed up. Restore an earlier backup.")
+
+
+def _empty_passing(copy: sqlite3.Connection) -> None:
+    there = {name for (name,) in copy.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    for table in there.intersection(_PASSING):
+        copy.execute(f"DELETE FROM {table}")  # noqa: S608 - a name of ours
+    copy.commit()
 
 
 def _dump(path: Path) -> None:
@@ -68,7 +83,8 @@ def _dump(path: Path) -> None:
         cursor.execute("SELECT pg_export_snapshot()")
         (name,) = cursor.fetchone()
     options = ["--format=custom", "--no-owner", "--no-privileges", f"--snapshot={name}", f"--file={path}"]
-    _run("pg_dump", [*options, _where()])
+    without = [f"--exclude-table-data={table}" for table in _PASSING]
+    _run("pg_dump", [*options, *without, _where()])
 
 
 def applied_migrations(using: str) -> list[str]:
@@ -97,24 +113,31 @@ def generation_names() -> list[str]:
         return [name for (name,) in cursor.fetchall()]
 
 
-def load(source: Path) -> None:
-    """In place of all tables that are there."""
+def load(backup: Backup) -> None:
+    """Replaces all tables by those of the backup."""
     _disconnect()
     if connection.vendor == "sqlite":
-        _sqlite_place(source / SQLITE, Path(connection.settings_dict["NAME"]))
-        return
-    with _answering():
-        _drop_tables()
-    _disconnect()
-    options = ["--exit-on-error", "--single-transaction", "--clean", "--if-exists", "--no-owner"]
-    _run("pg_restore", [*options, "--no-privileges", f"--dbname={_where()}", str(source / POSTGRESQL)])
+        _sqlite_place(backup, Path(connection.settings_dict["NAME"]))
+    else:
+        _postgresql_place(backup)
 
 
-def _sqlite_place(copy: Path, name: Path) -> None:
+def _postgresql_place(backup: Backup) -> None:
+    """From a copy: a dump is SQL, and must not be changed between being verified and being run."""
+    with TemporaryDirectory(dir=configured.FILE_UPLOAD_TEMP_DIR) as folder:
+        dump = Path(folder) / POSTGRESQL
+        backup.copy(POSTGRESQL, dump)
+        with _answering():
+            _drop_tables()
+        _disconnect()
+        options = ["--exit-on-error", "--single-transaction", "--clean", "--if-exists", "--no-owner"]
+        _run("pg_restore", [*options, "--no-privileges", f"--dbname={_where()}", str(dump)])
+
+
+def _sqlite_place(backup: Backup, name: Path) -> None:
     """The new one is whole before the old one goes."""
     fresh = name.with_name(f"{name.name}.restored")
-    shutil.copyfile(copy, fresh)
-    fresh.chmod(0o600)
+    backup.copy(SQLITE, fresh)
     for side in _SIDES:
         name.with_name(name.name + side).unlink(missing_ok=True)
     fresh.replace(name)

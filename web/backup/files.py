@@ -13,9 +13,9 @@ from django.core.files.storage import default_storage
 
 from cairn.library.models import DocumentVersion
 from ingestion.models import UploadPart
+from web.backup.layout import FILES, STORAGE_FOLDERS, Backup
 
 _BLOCK: Final = 1 << 20
-_FOLDERS: Final = ("originals", "renditions", "parts", "pages")  # all that Cairn keeps in storage
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +81,12 @@ def removed_except(kept: set[str], folder: Path) -> None:
 
 
 def any_kept() -> bool:
-    return any(next(_names(folder), None) for folder in _FOLDERS)
+    return any(next(_names(folder), None) for folder in STORAGE_FOLDERS)
 
 
 def remove_all() -> None:
     """Also those that only the tables which go knew of."""
-    for folder in _FOLDERS:
+    for folder in STORAGE_FOLDERS:
         for name in _names(folder):
             default_storage.delete(name)
 
@@ -101,11 +101,9 @@ def _names(folder: str) -> Iterator[str]:
         yield from _names(f"{folder}/{each}")
 
 
-def put_back(folder: Path) -> Iterator[str]:
-    for path in sorted(folder.rglob("*")):
-        if path.is_file():
-            name = path.relative_to(folder).as_posix()
-            default_storage.delete(name)
-            with path.open("rb") as stream:
-                default_storage.save(name, File(stream))
-            yield name
+def put_back(backup: Backup) -> Iterator[str]:
+    for name in backup.stored_names():
+        default_storage.delete(name)
+        with backup.opened(f"{FILES}/{name}") as stream:
+            default_storage.save(name, File(stream))
+        yield name

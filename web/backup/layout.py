@@ -1,21 +1,34 @@
-"""What a backup consists of: a folder whose every file is in SHA256SUMS, which is written last."""
+"""What a backup consists of: a folder whose every file is in SHA256SUMS, which is signed.
+
+A database that is restored brings accounts, keys and permissions, and a dump of PostgreSQL is SQL that runs.
+So nothing of a backup is used before its signature was checked with a key that is not in the backup.
+"""
 
 import json
 import os
+import re
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
-from hashlib import file_digest
+from hashlib import file_digest, sha256
 from pathlib import Path
-from typing import Final, Literal
+from stat import S_ISDIR, S_ISREG
+from tempfile import SpooledTemporaryFile
+from typing import IO, Final, Literal
 from uuid import UUID
 
+from django.conf import settings
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from cairn.errors import InvalidInput
+from web.backup.key import BackupKey
 
-FORMAT: Final = 1
+FORMAT: Final = 2
+READABLE_FORMATS: Final = (1, 2)
 MANIFEST: Final = "manifest.json"
 SUMS: Final = "SHA256SUMS"
+SIGNATURE: Final = "SHA256SUMS.hmac"
 SQLITE: Final = "database.sqlite3"
 POSTGRESQL: Final = "database.dump"
 FILES: Final = "files"
@@ -25,6 +38,13 @@ GOLD: Final = "gold.json"
 KEPT_KEY: Final = "secret_key"  # the name of a file
 AUDIT_HEAD: Final = "audit_head.json"
 PRIVATE: Final = 0o600
+STORAGE_FOLDERS: Final = ("originals", "renditions", "parts", "pages")
+"""All that Cairn keeps in its storage."""
+_TOP_LEVEL: Final = {MANIFEST, SQLITE, POSTGRESQL, IDS, NUMBERS, GOLD, KEPT_KEY, AUDIT_HEAD}
+_STORED: Final = re.compile(rf"{FILES}/({'|'.join(STORAGE_FOLDERS)})(/(?!\.\.?(/|$))[\w.-]+)+", re.ASCII)
+_UNLISTED: Final = {SUMS, SIGNATURE}
+_BLOCK: Final = 1 << 20
+_IN_MEMORY: Final = 8 << 20
 
 
 class Generation(BaseModel):
@@ -54,60 +74,185 @@ class Manifest(BaseModel):
     missing: list[str]
 
 
-def seal(folder: Path, manifest: Manifest) -> None:
-    """After this it is whole. Everything is on the disk before the list of it is."""
+class Unauthenticated(InvalidInput):
+    """Nobody can tell who made the backup. The operator may decide to trust it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Backup:
+    """A verified backup. `authentic` is False if the operator vouches for it instead of a key."""
+
+    folder: Path
+    manifest: Manifest
+    digests: dict[str, str]
+    authentic: bool
+
+    def stored_names(self) -> list[str]:
+        """Names of files in Cairn's storage."""
+        prefix = f"{FILES}/"
+        return [name.removeprefix(prefix) for name in sorted(self.digests) if name.startswith(prefix)]
+
+    def copy(self, name: str, target: Path) -> None:
+        """Copies a file for its owner alone. Raises InvalidInput if it changed since it was verified."""
+        descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, PRIVATE)
+        with os.fdopen(descriptor, "wb") as stream:
+            self._copy(name, stream)
+
+    @contextmanager
+    def opened(self, name: str) -> Iterator[IO[bytes]]:
+        """A private copy of a file, which nobody can change any more. Raises as `copy` does."""
+        with SpooledTemporaryFile(max_size=_IN_MEMORY, dir=settings.FILE_UPLOAD_TEMP_DIR) as copy:
+            self._copy(name, copy)
+            copy.seek(0)
+            yield copy
+
+    def _copy(self, name: str, target: IO[bytes]) -> None:
+        if name not in self.digests:
+            raise InvalidInput(f"The backup {self.folder} lacks {name}.")
+        digest = sha256()
+        with (self.folder / name).open("rb") as source:
+            while block := source.read(_BLOCK):
+                digest.update(block)
+                target.write(block)
+        if digest.hexdigest() != self.digests[name]:
+            raise InvalidInput(f"{self.folder / name} was changed while the backup was restored.")
+
+
+def seal(folder: Path, manifest: Manifest, key: BackupKey) -> None:
+    """Completes the backup. Everything else is on the disk before the list of files and its signature are."""
     (folder / MANIFEST).write_text(manifest.model_dump_json(indent=2), encoding="utf-8")
     lines = []
-    for path in _files(folder):
+    for name, path in _files(folder).items():
         path.chmod(PRIVATE)
-        lines.append(f"{_digest(path)}  {path.relative_to(folder).as_posix()}\n")
+        lines.append(f"{_digest(path)}  {name}\n")
         sync(path)
-    (folder / SUMS).write_text("".join(lines), encoding="utf-8")
-    (folder / SUMS).chmod(PRIVATE)
-    sync(folder / SUMS)
+    content = "".join(lines).encode()
+    _write(folder / SUMS, content)
+    _write(folder / SIGNATURE, f"{key.id} {key.sign(content)}\n".encode())
     sync(folder)
 
 
-def verified(folder: Path) -> Manifest:
-    """Raises InvalidInput unless it is whole, and each file is as it was written."""
-    expected = _sums(folder)
-    found = {path.relative_to(folder).as_posix(): path for path in _files(folder) if path.name != SUMS}
-    for name in sorted(expected.keys() | found.keys()):
-        if name not in found:
-            raise InvalidInput(f"The backup {folder} lacks {name}.")
-        if name not in expected:
-            raise InvalidInput(f"The backup {folder} has a file that is not its own: {name}.")
-        if _digest(found[name]) != expected[name]:
-            raise InvalidInput(f"In the backup {folder} the file {name} is not as it was written.")
-    return _manifest(folder)
+def _write(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+    path.chmod(PRIVATE)
+    sync(path)
 
 
-def _sums(folder: Path) -> dict[str, str]:
+def verify(folder: Path, *, key: BackupKey | None, allow_unauthenticated: bool = False) -> Backup:
+    """Raises InvalidInput unless the backup is complete, signed with `key`, and as it was when it was made.
+
+    `allow_unauthenticated` accepts a backup without a signature, or one that was signed with another key. One
+    that has this key's id and a wrong signature has been tampered with, and is refused in any case.
+    """
+    content = _sums(folder)
+    authentic = _is_authentic(folder, content, key, allow_unauthenticated=allow_unauthenticated)
+    digests = _parsed(content, folder)
+    found = _files(folder)
+    for name in sorted(digests.keys() | found.keys()):
+        _require_unchanged(folder, name, digests.get(name), found.get(name))
+    return Backup(folder, _manifest(folder, digests), digests, authentic)
+
+
+def _sums(folder: Path) -> bytes:
     try:
-        lines = (folder / SUMS).read_text(encoding="utf-8").splitlines()
+        return (folder / SUMS).read_bytes()
     except OSError as error:
         raise InvalidInput(f"{folder} is no backup that was finished: it has no {SUMS}.") from error
-    return {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
 
 
-def _manifest(folder: Path) -> Manifest:
-    try:
-        said = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        if said["format"] != FORMAT:
+def _is_authentic(
+    folder: Path, content: bytes, key: BackupKey | None, *, allow_unauthenticated: bool
+) -> bool:
+    key_id, signature = _signature(folder)
+    if key is not None and key.id == key_id:
+        if not key.verify(content, signature):
             raise InvalidInput(
-                f"The backup was made by Cairn {said.get('cairn')} in a format that this one does not read."
+                f"The backup {folder} has been changed since it was made: its signature is wrong."
+            )
+        return True
+    if not allow_unauthenticated:
+        raise Unauthenticated(_why_not_authentic(folder, key, key_id))
+    return False
+
+
+def _signature(folder: Path) -> tuple[str, str]:
+    """Key id and signature; both empty if there is none."""
+    try:
+        text = (folder / SIGNATURE).read_text(encoding="ascii")
+    except FileNotFoundError:
+        return "", ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidInput(f"{folder / SIGNATURE} cannot be read.") from error
+    key_id, _, signature = text.strip().partition(" ")
+    return key_id, signature
+
+
+def _why_not_authentic(folder: Path, key: BackupKey | None, key_id: str) -> str:
+    if not key_id:
+        why = "it is not signed. Either an older version of Cairn made it, or its signature was removed"
+    elif key is None:
+        why = (
+            "the key that it was signed with is not here. Set BACKUP_KEY to it, or put the file backup_key "
+            "in DATA_DIR"
+        )
+    else:
+        why = (
+            "it was signed with another key. Set BACKUP_KEY to that key, or put it in DATA_DIR as backup_key"
+        )
+    return (
+        f"Nobody can tell whether the backup {folder} has been manipulated: {why}. A manipulated backup can "
+        "take over this server. Only if nobody else could write to it, restore it with "
+        "--allow-unauthenticated."
+    )
+
+
+def _parsed(content: bytes, folder: Path) -> dict[str, str]:
+    try:
+        pairs = [line.split("  ", 1) for line in content.decode().split("\n") if line]
+        return {name: digest for digest, name in pairs}
+    except (UnicodeDecodeError, ValueError) as error:
+        raise InvalidInput(f"{folder / SUMS} cannot be read.") from error
+
+
+def _require_unchanged(folder: Path, name: str, digest: str | None, path: Path | None) -> None:
+    if path is None:
+        raise InvalidInput(f"The backup {folder} lacks {name}.")
+    if digest is None or not _is_expected(name):
+        raise InvalidInput(f"The backup {folder} has a file that does not belong to it: {name}.")
+    if _digest(path) != digest:
+        raise InvalidInput(f"The file {name} in the backup {folder} has been changed since it was made.")
+
+
+def _is_expected(name: str) -> bool:
+    return name in _TOP_LEVEL or _STORED.fullmatch(name) is not None
+
+
+def _manifest(folder: Path, digests: dict[str, str]) -> Manifest:
+    try:
+        content = (folder / MANIFEST).read_bytes()
+        if sha256(content).hexdigest() != digests.get(MANIFEST):
+            raise InvalidInput(f"The backup {folder} lacks {MANIFEST}.")
+        said = json.loads(content)
+        if said["format"] not in READABLE_FORMATS:
+            raise InvalidInput(
+                f"The backup was made by Cairn {said.get('cairn')} in a format that this version cannot read."
             )
         return Manifest.model_validate(said)
     except (OSError, ValueError, KeyError, TypeError, ValidationError) as error:
         raise InvalidInput(f"{folder / MANIFEST} cannot be read.") from error
 
 
-def _files(folder: Path) -> Iterator[Path]:
+def _files(folder: Path) -> dict[str, Path]:
+    """All files at any depth by name, except the list and its signature. Raises InvalidInput for links."""
+    found = {}
     for path in sorted(folder.rglob("*")):
-        if path.is_symlink() or not (path.is_file() or path.is_dir()):
-            raise InvalidInput(f"{path} is no plain file.")
-        if path.is_file():
-            yield path
+        mode = path.lstat().st_mode
+        if not (S_ISREG(mode) or S_ISDIR(mode)):
+            raise InvalidInput(f"{path} is neither a plain file nor a folder.")
+        name = path.relative_to(folder).as_posix()
+        if S_ISREG(mode) and name not in _UNLISTED:
+            found[name] = path
+    return found
 
 
 def _digest(path: Path) -> str:
@@ -116,7 +261,7 @@ def _digest(path: Path) -> str:
 
 
 def sync(path: Path) -> None:
-    """Until the disk has a file, or the names in a folder."""
+    """Waits until a file, or the names in a folder, are on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

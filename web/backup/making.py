@@ -19,6 +19,7 @@ from ingestion.faults import Fault, fault_point
 from retrieval.models import GenerationState, IndexGeneration
 from web.backup import files, vectors
 from web.backup.database import applied_migrations, snapshot
+from web.backup.key import key_file, key_get_or_create
 from web.backup.layout import AUDIT_HEAD, FILES, GOLD, KEPT_KEY, Generation, Manifest, seal
 from web.backup.place import Say, new_folder
 from web.runtime.progress import Reporter
@@ -46,10 +47,19 @@ def backup(target: Path, *, gold: dict[str, Any] | None, reporter: Reporter) -> 
             (folder / GOLD).write_text(json.dumps(gold, ensure_ascii=False, indent=2), encoding="utf-8")
         manifest = _manifest(look, secret=_copy_secret(folder))
         reporter.status("Checksums")
-        seal(folder, manifest)
+        key, is_new = key_get_or_create()
+        seal(folder, manifest, key)
         fault_point(Fault.BACKUP_BEFORE_RENAME)
+    if is_new:
+        reporter.step(_KEY_MADE.format(path=key_file()))
     record("backup.made", actor=None, documents=manifest.documents, files=manifest.files)
     return manifest
+
+
+_KEY_MADE: Final = (
+    "{path} is the key that backups are signed with, and is in none of them. Keep a copy of it apart from "
+    "the backups: on another machine, restore needs it."
+)
 
 
 def _consistent(folder: Path, say: Say) -> _Look:

@@ -10,8 +10,10 @@ from django.conf import settings
 from django.contrib.sessions.models import Session
 from django.db import connection
 
-from cairn.audit.sealing import head_file, seal_all, verify
+from cairn.audit import sealing
+from cairn.audit.sealing import head_file, seal_all
 from cairn.audit.services import record
+from cairn.cache.models import Entry
 from cairn.errors import CairnError, ConfigurationError, Conflict, Unavailable
 from cairn.library.models import Document
 from cairn.settings import environment
@@ -22,7 +24,8 @@ from retrieval.index.stores import create_index, remove_index
 from retrieval.models import GenerationState, IndexGeneration
 from web.backup import database, files, vectors
 from web.backup.erasures import Erasure, erase_again
-from web.backup.layout import AUDIT_HEAD, FILES, KEPT_KEY, Manifest, verified
+from web.backup.key import existing_key
+from web.backup.layout import AUDIT_HEAD, KEPT_KEY, Backup, Manifest, verify
 from web.backup.place import Say
 from web.runtime.database import migrate
 from web.runtime.lock import DataDirLock
@@ -43,19 +46,27 @@ class Restored:
 
 
 def restore(
-    source: Path, *, force: bool, erasures: Sequence[Erasure] = (), say: Say = lambda _text: None
+    source: Path,
+    *,
+    force: bool,
+    allow_unauthenticated: bool = False,
+    erasures: Sequence[Erasure] = (),
+    say: Say = lambda _text: None,
 ) -> Restored:
-    """Nothing is touched before the backup was found whole and fit."""
+    """Changes nothing before the backup has been found authentic, complete and suitable.
+
+    `allow_unauthenticated`: whoever restores vouches for a backup without a signature of this install.
+    """
     say("Checksums")
-    manifest = verified(source)
-    _require_fit(manifest)
+    backup = verify(source, key=existing_key(), allow_unauthenticated=allow_unauthenticated)
+    _require_fit(backup.manifest)
     lock = DataDirLock(Path(settings.DATA_DIR))
     lock.acquire("manage.py restore")
     try:
         if not force:
             _require_nothing_there()
         unfinished_file().touch(mode=0o600)
-        restored = _restored(source, manifest, erasures, say)
+        restored = _restored(backup, erasures, say)
         fault_point(Fault.RESTORE_BEFORE_END)
         unfinished_file().unlink()
         return restored
@@ -91,26 +102,38 @@ def _index_folder() -> Path:
     return Path(settings.DATA_DIR) / _INDEX
 
 
-def _restored(source: Path, manifest: Manifest, erasures: Sequence[Erasure], say: Say) -> Restored:
+def _restored(backup: Backup, erasures: Sequence[Erasure], say: Say) -> Restored:
     say("Database")
     if not database.is_empty():
         _remove_indexes()
     files.remove_all()
-    database.load(source)
+    database.load(backup)
     fault_point(Fault.RESTORE_AFTER_TABLES)
-    notes = [*_place_secret(source, manifest), *_missing(manifest)]
-    _place_head(source)
+    notes = [*_trusted(backup), *_place_secret(backup), *_missing(backup.manifest)]
+    _place_head(backup)
     migrate()
     _tidy()
     say("Files")
-    for _ in files.put_back(source / FILES):
+    for _ in files.put_back(backup):
         fault_point(Fault.RESTORE_WHILE_COPYING)
     say("Vectors")
-    _build(source)
+    _build(backup.folder)
     erased = erase_again(erasures)
-    record("backup.restored", actor=None, made_at=manifest.made_at.isoformat(), erased=erased)
+    made = backup.manifest.made_at.isoformat()
+    record("backup.restored", actor=None, made_at=made, erased=erased, authenticated=backup.authentic)
     seal_all()
-    return Restored(manifest, Document.objects.present().count(), erased, verify().problem, notes)
+    problem = sealing.verify().problem
+    return Restored(backup.manifest, Document.objects.present().count(), erased, problem, notes)
+
+
+def _trusted(backup: Backup) -> list[str]:
+    return [] if backup.authentic else [_NOT_AUTHENTICATED]
+
+
+_NOT_AUTHENTICATED: Final = (
+    "The backup was restored without checking who made it. If somebody else could have written to it, they "
+    "may have given themselves an account: look at the users and API keys before you start Cairn."
+)
 
 
 def _remove_indexes() -> None:
@@ -122,13 +145,13 @@ def _remove_indexes() -> None:
         remove_index(name)
 
 
-def _place_secret(source: Path, manifest: Manifest) -> list[str]:
+def _place_secret(backup: Backup) -> list[str]:
     given = environment().secret_key is not None
-    if not manifest.secret_key:
+    if not backup.manifest.secret_key:
         return [] if given else [_KEY_MISSING]
     if given:
         return [_KEY_GIVEN]
-    _place(source / KEPT_KEY, Path(settings.DATA_DIR) / KEPT_KEY)
+    _place(backup, KEPT_KEY, Path(settings.DATA_DIR) / KEPT_KEY)
     return []
 
 
@@ -148,16 +171,15 @@ def _missing(manifest: Manifest) -> list[str]:
     return [f"When the backup was made, these could not be had: {', '.join(manifest.missing[:20])}."]
 
 
-def _place_head(source: Path) -> None:
+def _place_head(backup: Backup) -> None:
     head_file().unlink(missing_ok=True)
-    if (source / AUDIT_HEAD).exists():
-        _place(source / AUDIT_HEAD, head_file())
+    if AUDIT_HEAD in backup.digests:
+        _place(backup, AUDIT_HEAD, head_file())
 
 
-def _place(source: Path, target: Path) -> None:
+def _place(backup: Backup, name: str, target: Path) -> None:
     fresh = target.with_name(f"{target.name}.restored")
-    shutil.copyfile(source, fresh)
-    fresh.chmod(0o600)
+    backup.copy(name, fresh)
     fresh.replace(target)
 
 
@@ -167,6 +189,7 @@ def _tidy() -> None:
     IndexGeneration.objects.exclude(state=GenerationState.ACTIVE).delete()
     IndexGeneration.objects.update(lease=None, lease_until=None)
     Session.objects.all().delete()
+    Entry.objects.all().delete()
 
 
 def _build(source: Path) -> None:

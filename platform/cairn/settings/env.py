@@ -33,6 +33,11 @@ class Environment(BaseSettings):
 
     data_dir: Path = Field(Path("var"), description="Everything an embedded install keeps")
     secret_key: SecretStr | None = Field(None, description="Signs sessions; made at first start if absent")
+    backup_key: SecretStr | None = Field(
+        None,
+        min_length=32,
+        description="Authenticates backups; derived from SECRET_KEY, or made at the first backup, if absent",
+    )
     cairn_admin_password: SecretStr | None = Field(None, description="Password of the first admin")
     allowed_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
         ("127.0.0.1", "localhost", "[::1]"), description="Host names the web app answers to, comma-separated"

@@ -1,3 +1,4 @@
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,19 +30,22 @@ def whole(tmp_path_factory: pytest.TempPathFactory, models: FakeServer) -> Insta
 
 @pytest.fixture(scope="package")
 def backup(whole: Install, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Made first, so that copies of the install have the key that it is signed with."""
     target = tmp_path_factory.mktemp("backups") / "monday"
     ok(manage(whole, "backup", str(target)))
     return target
 
 
 @pytest.fixture
-def install(whole: Install, tmp_path: Path) -> Install:
+def install(whole: Install, backup: Path, tmp_path: Path) -> Install:
     return whole.copied(tmp_path / "data")
 
 
 @pytest.fixture
-def empty(whole: Install, tmp_path: Path) -> Install:
+def empty(whole: Install, backup: Path, tmp_path: Path) -> Install:
+    """Another machine, to which the operator brought the key of the backups."""
     (tmp_path / "empty").mkdir()
+    shutil.copy(whole.data_dir / "backup_key", tmp_path / "empty")
     return Install(tmp_path / "empty", **whole.settings)
 
 

@@ -89,7 +89,7 @@ def test_what_a_bucket_held_comes_back(install: Install, bucket: Any, tmp_path: 
     for path in install.data_dir.iterdir():
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
-        elif path.name not in {"models", "test_key"}:
+        elif path.name not in {"backup_key", "models", "test_key"}:
             path.unlink()
     told = json.loads(ok(manage(install, "restore", str(shelf / "monday"), "--json")).stdout)
     assert (told["documents"], told["answered_otherwise"]) == (3, [])

@@ -71,9 +71,9 @@ def found(server: Server) -> dict[str, Any]:
 
 
 def destroyed(data_dir: Path) -> None:
-    """Everything but models that were converted, which take long."""
+    """Everything but the key of the backups, and models that were converted, which take long."""
     for path in data_dir.iterdir():
-        if path.name not in {"models", "server.log"}:
+        if path.name not in {"backup_key", "models", "server.log"}:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 

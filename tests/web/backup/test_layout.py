@@ -9,7 +9,21 @@ import pytest
 from cairn.errors import ConfigurationError, InvalidInput
 from web.backup import restoring
 from web.backup.erasures import erasures_in
-from web.backup.layout import FILES, MANIFEST, SQLITE, SUMS, Manifest, seal, verified
+from web.backup.key import BackupKey, key_get_or_create
+from web.backup.layout import (
+    FILES,
+    MANIFEST,
+    SIGNATURE,
+    SQLITE,
+    SUMS,
+    Backup,
+    Manifest,
+    Unauthenticated,
+    seal,
+    verify,
+)
+
+KEY = BackupKey("a key that is in no backup of this test")
 
 
 def manifest(**changes: object) -> Manifest:
@@ -35,12 +49,19 @@ def backup(tmp_path: Path) -> Path:
     original.parent.mkdir(parents=True)
     original.write_bytes(b"minutes")
     (folder / SQLITE).write_bytes(b"tables")
-    seal(folder, manifest())
+    seal(folder, manifest(), KEY)
     return folder
 
 
+def checked(folder: Path) -> Backup:
+    return verify(folder, key=KEY)
+
+
 def test_it_is_whole_and_private(backup: Path) -> None:
-    assert verified(backup) == manifest()
+    whole = checked(backup)
+    assert whole.manifest == manifest()
+    assert whole.authentic
+    assert whole.stored_names() == ["originals/ab/x"]
     assert {path.stat().st_mode & 0o777 for path in backup.rglob("*") if path.is_file()} == {0o600}
 
 
@@ -75,14 +96,32 @@ def _retold(backup: Path) -> None:
 def test_one_that_is_not_as_it_was_written_is_refused(backup: Path, harm: Callable[[Path], None]) -> None:
     harm(backup)
     with pytest.raises(InvalidInput):
-        verified(backup)
+        checked(backup)
 
 
 def test_one_of_another_format_is_refused(backup: Path) -> None:
-    (backup / SUMS).unlink()
-    seal(backup, manifest(format=2))
+    seal(backup, manifest(format=3), KEY)
     with pytest.raises(InvalidInput, match="format"):
-        verified(backup)
+        checked(backup)
+
+
+def test_one_of_an_older_version_needs_somebody_to_vouch_for_it(backup: Path) -> None:
+    seal(backup, manifest(format=1), KEY)
+    (backup / SIGNATURE).unlink()
+    with pytest.raises(Unauthenticated, match=r"not signed.*--allow-unauthenticated"):
+        checked(backup)
+    assert not verify(backup, key=KEY, allow_unauthenticated=True).authentic
+    assert not verify(backup, key=None, allow_unauthenticated=True).authentic
+
+
+def test_one_of_another_install_needs_its_key(backup: Path) -> None:
+    other = BackupKey("the key of another install")
+    with pytest.raises(Unauthenticated, match="signed with another key"):
+        verify(backup, key=other)
+    with pytest.raises(Unauthenticated, match="Set BACKUP_KEY"):
+        verify(backup, key=None)
+    assert not verify(backup, key=other, allow_unauthenticated=True).authentic
+    assert "key that is" not in repr(KEY)
 
 
 @pytest.mark.parametrize(
@@ -98,7 +137,8 @@ def test_one_that_does_not_fit_touches_nothing(
         pytest.skip("these are SQLite's")
     folder = tmp_path / "backup"
     folder.mkdir()
-    seal(folder, manifest(**changes))
+    key, _ = key_get_or_create()
+    seal(folder, manifest(**changes), key)
     with pytest.raises(ConfigurationError, match=said):
         restoring.restore(folder, force=True)
 

@@ -14,7 +14,8 @@ from tests.installs import Install
 from tests.kill_points import BACKING_UP
 from tests.servers import ROOT, server_environment
 from tests.web.backup.running import assert_as_before, left_on, manage, ok
-from web.backup.layout import SUMS, verified
+from web.backup.key import BackupKey
+from web.backup.layout import SUMS, verify
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(300)]
 
@@ -25,6 +26,11 @@ OWNERS_ONLY = {(True, 0o700), (False, 0o600)}
 def modes(folder: Path) -> set[tuple[bool, int]]:
     """Of all that is in it, and of itself: whether it is a folder, and who may what."""
     return {(path.is_dir(), path.stat().st_mode & 0o777) for path in (folder, *folder.rglob("*"))}
+
+
+def verified(install: Install, folder: Path) -> None:
+    key = BackupKey((install.data_dir / "backup_key").read_text())
+    assert verify(folder, key=key).authentic
 
 
 def test_only_its_owner_may_read_it(backup: Path) -> None:
@@ -42,7 +48,7 @@ def test_one_that_was_killed_is_none_and_the_next_clears_it_away(
     told = ok(manage(install, "backup", str(shelf / "tuesday"))).stderr
     assert f"{shelf / '.monday.unfinished'} is removed" in told
     assert left_on(shelf) == {"tuesday"}
-    verified(shelf / "tuesday")
+    verified(install, shelf / "tuesday")
 
 
 def test_half_of_one_is_not_restored(install: Install, shelf: Path) -> None:
@@ -66,7 +72,7 @@ def test_of_two_at_once_one_is_made(whole: Install, install: Install, shelf: Pat
     (refused,) = [text for text, each in zip(said, running, strict=True) if each.returncode]
     assert "Another backup" in refused or "is there already" in refused
     assert left_on(shelf) == {"monday"}
-    verified(shelf / "monday")
+    verified(install, shelf / "monday")
 
 
 @pytest.mark.parametrize("what", ["tables", "files"])
@@ -83,4 +89,4 @@ def test_a_full_disk_is_told_and_leaves_nothing(install: Install, shelf: Path, w
         assert left_on(disk.folder) == set()
     verified_after = shelf.parent / "roomy"
     ok(manage(install, "backup", str(verified_after)), 0 if what == "tables" else 3)
-    verified(verified_after)
+    verified(install, verified_after)

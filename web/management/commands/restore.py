@@ -30,6 +30,11 @@ class Command(CairnCommand):
         parser.add_argument("source", type=Path, metavar="FOLDER", help="what backup has made")
         parser.add_argument("--force", action="store_true", help="also if something is here, which is lost")
         parser.add_argument(
+            "--allow-unauthenticated",
+            action="store_true",
+            help="also if no key shows who made the backup; a manipulated one can take over this server",
+        )
+        parser.add_argument(
             "--erased",
             type=Path,
             metavar="ERASED.jsonl",
@@ -42,7 +47,13 @@ class Command(CairnCommand):
         erasures = _erasures(options["erased"]) if options["erased"] else []
         reporter = self.reporter(options)
         try:
-            restored = restore(source, force=options["force"], erasures=erasures, say=reporter.status)
+            restored = restore(
+                source,
+                force=options["force"],
+                allow_unauthenticated=options["allow_unauthenticated"],
+                erasures=erasures,
+                say=reporter.status,
+            )
         except CairnError:
             self._tell_unfinished()
             raise

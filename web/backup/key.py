@@ -1,0 +1,56 @@
+"""The key that authenticates backups. It is never part of one."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from django.conf import settings
+from django.utils.crypto import constant_time_compare, salted_hmac
+
+from cairn.settings import environment
+from cairn.settings.secrets import kept_secret
+
+_SALT: Final = "cairn.backup.signature"
+_ID_SALT: Final = "cairn.backup.key-id"
+_ID_LENGTH: Final = 16
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class BackupKey:
+    secret: str
+
+    @property
+    def id(self) -> str:
+        """Tells keys apart and reveals nothing about them."""
+        return salted_hmac(_ID_SALT, "", secret=self.secret, algorithm="sha256").hexdigest()[:_ID_LENGTH]
+
+    def sign(self, content: bytes) -> str:
+        return salted_hmac(_SALT, content, secret=self.secret, algorithm="sha256").hexdigest()
+
+    def verify(self, content: bytes, signature: str) -> bool:
+        return constant_time_compare(self.sign(content), signature)
+
+
+def key_file() -> Path:
+    return Path(settings.DATA_DIR) / "backup_key"
+
+
+def existing_key() -> BackupKey | None:
+    """The key of this install, or None if it has not made a backup yet."""
+    if given := _given_secret():
+        return BackupKey(given)
+    return BackupKey(kept_secret(key_file())[0]) if key_file().exists() else None
+
+
+def key_get_or_create() -> tuple[BackupKey, bool]:
+    """The key, and whether it was made just now."""
+    if given := _given_secret():
+        return BackupKey(given), False
+    secret, is_new = kept_secret(key_file())
+    return BackupKey(secret), is_new
+
+
+def _given_secret() -> str:
+    """A SECRET_KEY that Cairn made itself is in the backup, so only one that was set counts."""
+    given = environment().backup_key or environment().secret_key
+    return given.get_secret_value() if given else ""
