@@ -17,13 +17,14 @@ from pytest_socket import socket_allow_hosts
 from cairn.access.models import Role
 from cairn.access.principals import principal_for_user
 from cairn.access.scope import Principal
-from cairn.access.services import grant_give, knowledge_base_create
+from cairn.access.services import grant_give
 from cairn.accounts.models import User
 from cairn.accounts.services import user_create
 from cairn.library.models import KnowledgeBase
 from retrieval.engine import Engine, use
 from retrieval.index.edge import EdgeIndex
 from tests.backends import VectorStore
+from tests.bases import make_base
 from tests.environment import DATA_DIR, GIVEN
 from tests.fakes import FakeChat, FakeEmbedder
 from tests.principals import SETUP
@@ -153,7 +154,7 @@ def make_knowledge_base(db: None) -> Callable[..., KnowledgeBase]:
     """`readers` are subjects, such as "everyone"; the principal manages it."""
 
     def make(name: str, principal: Principal, *, readers: tuple[str, ...] = ()) -> KnowledgeBase:
-        base = knowledge_base_create(name=name, principal=principal)
+        base = make_base(name=name, principal=principal)
         for subject in readers:
             grant_give(knowledge_base=base, subject=subject, role=Role.READER, principal=SETUP)
         return base

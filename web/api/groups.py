@@ -10,7 +10,7 @@ from ninja import Query, Router, Status
 from cairn.access.lookup import one_of
 from cairn.accounts.models import Group as GroupRow
 from cairn.accounts.services import group_create, group_delete, group_update
-from web.api.fields import Body, GroupName, Members, Patch, id_or_nobody
+from web.api.fields import Body, GroupName, Members, Patch, Yes, id_or_nobody
 from web.api.pagination import Page, PageQuery, page_of
 from web.api.schemas import Group
 from web.auth import needs, principal_of
@@ -22,12 +22,14 @@ class NewGroup(Body):
     name: GroupName
     members: Members = []
     managers: Members = []
+    can_create_knowledge_bases: Yes = False
 
 
 class GroupPatch(Patch):
     name: GroupName | None = None
     members: Members | None = None
     managers: Members | None = None
+    can_create_knowledge_bases: Yes | None = None
 
 
 @router.get("", response=Page[Group])
@@ -42,6 +44,7 @@ def group_add(request: HttpRequest, payload: NewGroup) -> Status[Group]:
         name=payload.name,
         members=[id_or_nobody(value) for value in payload.members],
         managers=[id_or_nobody(value) for value in payload.managers],
+        can_create_knowledge_bases=payload.can_create_knowledge_bases,
         actor=principal_of(request).actor,
     )
     return Status(201, Group.of(row))
@@ -54,12 +57,14 @@ def group_get(request: HttpRequest, group_id: str) -> Group:
 
 @router.patch("/{group_id}", response=Group)
 def group_change(request: HttpRequest, group_id: str, payload: GroupPatch) -> Group:
-    """The name and members of a group that a directory keeps are changed there: 409 `managed_elsewhere`."""
+    """The name and members of a group that a directory keeps are changed there: 409 `managed_elsewhere`.
+    `can_create_knowledge_bases` lets its members create knowledge bases, wherever the group comes from."""
     row = group_update(
         one_of(GroupRow.objects.all(), group_id),
         name=payload.name,
         members=_ids(payload.members),
         managers=_ids(payload.managers),
+        can_create_knowledge_bases=payload.can_create_knowledge_bases,
         actor=principal_of(request).actor,
     )
     return Group.of(row)

@@ -9,14 +9,14 @@ from django.db.models.functions import Coalesce
 from django.http import HttpRequest
 from ninja import Body as JsonBody
 from ninja import Query, Router, Status
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, StringConstraints
 
 from cairn.access.lookup import knowledge_base_for
 from cairn.access.models import Role
-from cairn.access.principals import require_unlimited
 from cairn.access.rules import documents_for, knowledge_bases_for, roles_in
 from cairn.access.scope import Principal
 from cairn.access.services import (
+    STEM_LENGTH,
     grants_replace,
     knowledge_base_create,
     knowledge_base_update,
@@ -34,6 +34,11 @@ from web.auth import needs, principal_of
 
 router = Router(tags=["Knowledge bases"])
 LONGEST_DAYS = 36_500
+Slug = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=STEM_LENGTH, pattern=r"^[a-z0-9]+([_-][a-z0-9]+)*$"),
+    Field(description="Only admins may choose it. 409 if it is taken, or was by one that is deleted."),
+]
 Days = Annotated[fields.Count, Field(ge=1, le=LONGEST_DAYS)]
 READS = needs("search", "ask", "ingest", "manage")
 MANAGES = needs("manage")
@@ -44,6 +49,7 @@ class NewKnowledgeBase(Body):
     description: Description = ""
     sensitivity: Sensitivity = Sensitivity.INTERNAL
     grounding: Grounding = Grounding.STRICT
+    slug: Slug | None = None
 
 
 class KnowledgeBasePatch(Patch):
@@ -88,9 +94,13 @@ def knowledge_base_list(request: HttpRequest, page: Query[PageQuery]) -> Page[Kn
 
 @router.post("", response={201: KnowledgeBase}, auth=MANAGES)
 def knowledge_base_add(request: HttpRequest, payload: NewKnowledgeBase) -> Status[KnowledgeBase]:
-    """Who makes it manages it; nobody else sees it until granted."""
+    """Takes the permission to create knowledge bases (`can_create_knowledge_bases` of `GET /me`). Admins have
+    it, and members of groups that an admin selected. A key that is limited to some knowledge bases does not.
+
+    Whoever creates it manages it; nobody else but admins sees it until access is granted. Its slug is made
+    from the name; unless an admin creates it, a random suffix is added.
+    """
     principal = principal_of(request)
-    require_unlimited(principal)
     row = knowledge_base_create(principal=principal, **payload.model_dump())
     return Status(201, _shape(row, principal))
 

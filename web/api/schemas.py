@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from cairn.access.models import Grant as GrantRow
 from cairn.access.models import Role
+from cairn.access.principals import can_create_knowledge_bases
 from cairn.access.scope import Principal
 from cairn.access.services import READERS, readers_of
 from cairn.accounts.models import Group as GroupRow
@@ -53,7 +54,7 @@ class Problem(BaseModel):
 
 class Me(BaseModel):
     """`scopes` is null for a browser session, which needs none. `knowledge_bases`: the only ones that the key
-    may touch; null if it is not limited."""
+    may touch; null if it is not limited. `can_create_knowledge_bases`: with this key or session."""
 
     id: str
     username: str
@@ -61,6 +62,7 @@ class Me(BaseModel):
     groups: list[str]
     scopes: list[str] | None
     knowledge_bases: list[str] | None
+    can_create_knowledge_bases: bool
 
     @classmethod
     def of(cls, principal: Principal) -> "Me":
@@ -71,6 +73,7 @@ class Me(BaseModel):
             groups=sorted(map(str, principal.groups)),
             scopes=None if principal.key_scopes is None else sorted(principal.key_scopes),
             knowledge_bases=None if principal.key_bases is None else sorted(map(str, principal.key_bases)),
+            can_create_knowledge_bases=can_create_knowledge_bases(principal),
         )
 
 
@@ -101,6 +104,7 @@ class Group(BaseModel):
     source: str
     members: list[str]
     managers: list[str]
+    can_create_knowledge_bases: bool
 
     @classmethod
     def of(cls, row: GroupRow) -> "Group":
@@ -110,6 +114,7 @@ class Group(BaseModel):
             source=row.source,
             members=[str(user.id) for user in row.members.all()],
             managers=[str(user.id) for user in row.managers.all()],
+            can_create_knowledge_bases=row.can_create_knowledge_bases,
         )
 
 

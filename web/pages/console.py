@@ -9,7 +9,7 @@ from django.views.decorators.http import require_safe
 
 from cairn.access.lookup import knowledge_base_named
 from cairn.access.models import Grant, Role
-from cairn.access.principals import require_admin
+from cairn.access.principals import can_create_knowledge_bases, require_admin
 from cairn.access.scope import Principal
 from cairn.accounts.models import Group, User
 from cairn.errors import Forbidden
@@ -65,13 +65,14 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Team:
-    """`source`: the directory that keeps it. It may have thousands of members: the first are named."""
+    """`source` is the directory it comes from. It may have thousands of members: only the first are named."""
 
     id: object
     name: str
     source: str
     member_ids: frozenset[object]
     named: tuple[str, ...]
+    creates: bool
 
     @property
     def unnamed(self) -> int:
@@ -81,9 +82,9 @@ class Team:
 @require_safe
 @page
 def knowledge_bases(request: HttpRequest, principal: Principal) -> HttpResponse:
-    """Those that the principal manages; everyone else has nothing to do here."""
+    """For people who manage a knowledge base or may create one."""
     bases = base_cards(principal, role=Role.MANAGER)
-    if not bases and not principal.is_admin:
+    if not bases and not can_create_knowledge_bases(principal):
         raise Forbidden
     context = {
         "bases": bases,
@@ -182,4 +183,6 @@ def groups(request: HttpRequest, principal: Principal) -> HttpResponse:
 def _team(group: Group) -> Team:
     members = group.members.all()
     names = sorted((user.username for user in members), key=str.casefold)[:NAMED_AT_MOST]
-    return Team(group.id, group.name, group.source, frozenset(user.id for user in members), tuple(names))
+    ids = frozenset(user.id for user in members)
+    creates = group.can_create_knowledge_bases
+    return Team(group.id, group.name, group.source, ids, tuple(names), creates)

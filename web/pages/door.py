@@ -12,6 +12,7 @@ from django.utils.translation import gettext
 from django.views.decorators.cache import never_cache
 
 from cairn.access.models import Role
+from cairn.access.principals import can_create_knowledge_bases
 from cairn.access.rules import knowledge_bases_for
 from cairn.access.scope import Principal
 from cairn.errors import Forbidden, NotFound, NotSignedIn
@@ -78,8 +79,13 @@ def show(
     conversation = context.get("conversation")
     edits = principal.is_admin or knowledge_bases_for(principal, role=Role.EDITOR).exists()
     manages = manages_any(principal)
+    creates = can_create_knowledge_bases(principal)
     sections = sections_open(
-        edits=edits, manages=manages, is_admin=principal.is_admin, tab=context.get("tab", "")
+        edits=edits,
+        manages=manages,
+        creates=creates,
+        is_admin=principal.is_admin,
+        tab=context.get("tab", ""),
     )
     around = {
         "leaked": area == "console" and principal.administers and leaked(),
@@ -87,6 +93,7 @@ def show(
         "area": area,
         "manages": manages,
         "edits": edits,
+        "creates": creates,
         "unread": notices_for(principal).unread().count(),
         "sections": sections if area == "console" else (),
         "rail": rail_of(principal, current=str(conversation.id) if conversation else ""),

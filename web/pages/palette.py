@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_safe
 
 from cairn.access.models import Role
+from cairn.access.principals import can_create_knowledge_bases
 from cairn.access.rules import documents_for, knowledge_bases_for
 from cairn.access.scope import Principal
 from retrieval.finding import conversations_found
@@ -58,7 +59,13 @@ def _pages(principal: Principal) -> Iterator[Entry]:
     yield Entry(str(_("Library")), reverse("pages:library"), "library")
     yield Entry(str(_("Account")), reverse("pages:account"), "key")
     edits = principal.is_admin or knowledge_bases_for(principal, role=Role.EDITOR).exists()
-    sections = sections_open(edits=edits, manages=manages_any(principal), is_admin=principal.is_admin, tab="")
+    sections = sections_open(
+        edits=edits,
+        manages=manages_any(principal),
+        creates=can_create_knowledge_bases(principal),
+        is_admin=principal.is_admin,
+        tab="",
+    )
     for group in sections:
         for section in group.entries:
             yield Entry(str(section.label), section.url, "sliders", str(_("Administration")))

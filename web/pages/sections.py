@@ -13,9 +13,11 @@ Text = str | Promise
 
 
 class Takes(Enum):
-    """What a section takes: an editor or a manager of any knowledge base, or an admin."""
+    """What a section takes: to edit or to manage any knowledge base, to manage or be able to create one, or
+    to be an admin."""
 
     EDITING = "editing"
+    CREATING = "creating"
     MANAGING = "managing"
     ADMIN = "admin"
 
@@ -48,7 +50,7 @@ SECTIONS: Final[Sequence[tuple[Text, Sequence[Section]]]] = (
     (
         _("Knowledge"),
         (
-            Section("bases", _("Knowledge bases"), "console", Takes.MANAGING),
+            Section("bases", _("Knowledge bases"), "console", Takes.CREATING),
             Section("documents", _("Documents"), "console-documents", Takes.MANAGING),
             Section("ingestion", _("Ingestion"), "console-ingestion", Takes.EDITING),
         ),
@@ -82,8 +84,13 @@ SECTIONS: Final[Sequence[tuple[Text, Sequence[Section]]]] = (
 )
 
 
-def sections_open(*, edits: bool, manages: bool, is_admin: bool, tab: str) -> list[Group]:
-    held = {Takes.EDITING: edits, Takes.MANAGING: manages, Takes.ADMIN: is_admin}
+def sections_open(*, edits: bool, manages: bool, creates: bool, is_admin: bool, tab: str) -> list[Group]:
+    held = {
+        Takes.EDITING: edits,
+        Takes.CREATING: manages or creates,
+        Takes.MANAGING: manages,
+        Takes.ADMIN: is_admin,
+    }
     may = {takes for takes, holds in held.items() if holds}
     groups = [Group(label, _entries(sections, may, tab)) for label, sections in SECTIONS]
     return [group for group in groups if group.entries]

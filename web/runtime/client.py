@@ -73,7 +73,8 @@ def signed_in(url: str) -> Iterator[Api]:
     user = User.objects.filter(is_admin=True, is_active=True).first()
     if user is None:
         raise ConfigurationError("There is no active admin to act for.")
-    row, key = api_key_create(user=user, label=_KEY_LABEL, expires_at=timezone.now() + _KEY_LIFE)
+    expires_at = timezone.now() + _KEY_LIFE
+    row, key = api_key_create(user=user, label=_KEY_LABEL, expires_at=expires_at, for_command=True)
     limit_lift(row)
     try:
         with Api(url, key) as api:

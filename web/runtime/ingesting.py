@@ -72,12 +72,24 @@ def knowledge_base_id(api: Api, slug: str) -> str | None:
 
 
 def knowledge_base_ensure(api: Api, slug: str) -> str:
-    """Its id; made, with a name from the slug, if it is not there."""
-    name = slug.replace("-", " ").capitalize()
-    if not slug or slugify(name) != slug:
+    """The id of the knowledge base, which is created with a name from its slug if it does not exist."""
+    if not slug or slugify(slug) != slug:
         raise InvalidInput(f"“{slug}” is no slug. Write it like “{slugify(slug) or 'handbook'}”.")
-    known = knowledge_base_id(api, slug)
-    return known or str(api.post("/api/v1/knowledge-bases", {"name": name})["id"])
+    return knowledge_base_id(api, slug) or _knowledge_base_created(api, slug)
+
+
+def _knowledge_base_created(api: Api, slug: str) -> str:
+    """Exactly this slug or none: a similar one would not be what later commands name."""
+    try:
+        body = {"name": slug.replace("-", " ").capitalize(), "slug": slug}
+        return str(api.post("/api/v1/knowledge-bases", body)["id"])
+    except ApiProblem as problem:
+        if problem.status_code != 409:
+            raise
+        found = knowledge_base_id(api, slug)  # another command may have created it in the meantime
+        if found is None:
+            raise
+        return found
 
 
 def ingest(

@@ -190,7 +190,9 @@ class _Planting:
         return Person(name, user, key, may_sign_in, sees_narrowed)
 
     def _base(self, name: str, principal: Principal) -> KnowledgeBase:
-        return create_knowledge_base(self.check, f"{self.name} {name}", principal)
+        """Official, so that it is searched like any other; the insider could not create one themselves."""
+        name = f"{self.name} {name}"
+        return create_knowledge_base(self.check, name, replace(principal, is_admin=True))
 
     def _granted(self, name: str, base: KnowledgeBase, role: Role, insider: Person) -> Person:
         person, principal = self._person(name), principal_for_user(insider.user)

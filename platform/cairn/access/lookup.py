@@ -53,9 +53,22 @@ def document_for(principal: Principal, value: object, *, role: Role = Role.READE
 
 def _require(principal: Principal, base: KnowledgeBase, role: Role) -> None:
     """Of a knowledge base that has been found among those that the principal may see."""
+    if principal.command and role is not Role.READER:
+        require_official(base)
     held = Role.MANAGER if principal.is_admin else role_in(principal, base)
     if held is None or not held.allows(role):
         raise Forbidden(f"This takes the role “{role}” in this knowledge base.")
+
+
+def require_official(base: KnowledgeBase) -> None:
+    """Commands name a knowledge base by its slug, which might be somebody else's than the operator thinks."""
+    if not base.official:
+        owner = base.owner.username if base.owner else "an account that is gone"
+        raise Forbidden(
+            f"“{base.slug}” is not an official knowledge base; its owner is {owner}. Commands only change "
+            "official ones. Mark it as official under Administration, Knowledge bases, or use another slug.",
+            code="not_official",
+        )
 
 
 def scope_for(principal: Principal, knowledge_bases: Collection[object] | None = None) -> Scope:

@@ -41,6 +41,7 @@ def principal_for_key(key: ApiKey) -> Principal:
         key=key.id,
         key_scopes=frozenset(key.scopes),
         key_bases=None if key.knowledge_bases is None else frozenset(map(UUID, key.knowledge_bases)),
+        command=key.for_command,
     )
 
 
@@ -61,3 +62,30 @@ def require_unlimited(principal: Principal) -> None:
     """For what lies outside of any one knowledge base."""
     if principal.key_bases is not None:
         raise Forbidden("This key is limited to some knowledge bases.")
+
+
+def can_create_knowledge_bases(principal: Principal) -> bool:
+    """Admins may create knowledge bases, and so may members of the groups that an admin selected for it.
+
+    An API key also needs the scope `manage` and must not be limited to some knowledge bases.
+    """
+    if principal.key_bases is not None:
+        return False
+    if principal.key_scopes is not None and "manage" not in principal.key_scopes:
+        return False
+    return (
+        principal.is_admin
+        or Group.objects.filter(members=principal.user, can_create_knowledge_bases=True).exists()
+    )
+
+
+def require_can_create_knowledge_bases(principal: Principal) -> None:
+    require_key_scope(principal, "manage")
+    require_unlimited(principal)
+    if principal.viewer is not None:
+        raise Forbidden("An admin who views Cairn as somebody else cannot change anything.", code="read_only")
+    if not can_create_knowledge_bases(principal):
+        raise Forbidden(
+            "You may not create knowledge bases. Ask an admin to create one, or to give one of your groups "
+            "this permission."
+        )

@@ -36,6 +36,8 @@ def _present(principal: Principal) -> "QuerySet[KnowledgeBase]":
 
 def knowledge_bases_for(principal: Principal, *, role: Role = Role.READER) -> "QuerySet[KnowledgeBase]":
     present = _present(principal)
+    if principal.command and role is not Role.READER:
+        present = present.filter(official=True)
     if principal.is_admin:
         return present
     return present.filter(id__in=_grants(principal, role).values("knowledge_base"))
@@ -65,7 +67,9 @@ def _open_to(principal: Principal) -> Q:
 
 
 def role_in(principal: Principal, knowledge_base: KnowledgeBase) -> Role | None:
-    """The highest role the principal has there; admins manage everything."""
+    """The highest role the principal has there; admins manage everything, but see `Principal.command`."""
+    if principal.command and not knowledge_base.official:
+        return Role.READER if knowledge_bases_for(principal).filter(pk=knowledge_base.pk).exists() else None
     if principal.is_admin:
         return Role.MANAGER if _present(principal).filter(pk=knowledge_base.pk).exists() else None
     granted = _grants(principal, Role.READER).filter(knowledge_base=knowledge_base)

@@ -22,6 +22,7 @@ class Principal:
     `key_scopes` is None for a signed-in user: everything the user may do. `key_bases` are the only
     knowledge bases that the key may touch; None: all that its user may. `viewer` is the admin who looks at
     Cairn as this user: it reads what the user may read, but their conversations, and changes nothing.
+    `command`: a management command, which names knowledge bases by slug and so changes official ones only.
     """
 
     user: UUID
@@ -32,6 +33,7 @@ class Principal:
     key_scopes: frozenset[str] | None = None
     key_bases: frozenset[UUID] | None = None
     viewer: UUID | None = None
+    command: bool = False
 
     @property
     def actor(self) -> UUID:

@@ -1,7 +1,8 @@
 """Changing who may read what. Takes effect with the commit: the next question sees it."""
 
+import secrets
 from collections.abc import Iterator, Sequence
-from itertools import count
+from itertools import chain, count
 from uuid import UUID
 
 from django.db import transaction
@@ -10,10 +11,11 @@ from django.utils.text import slugify
 
 from cairn.access.granting import Subject, require_may_grant
 from cairn.access.models import DocumentReader, Grant, Role
+from cairn.access.principals import require_can_create_knowledge_bases
 from cairn.access.scope import EVERY_READER, Principal
 from cairn.accounts.models import Group, User
 from cairn.audit.services import record
-from cairn.errors import InvalidInput
+from cairn.errors import Forbidden, InvalidInput, Taken
 from cairn.library.models import (
     NESTED_AT_MOST,
     Document,
@@ -24,6 +26,8 @@ from cairn.library.models import (
 )
 
 EVERYONE = "everyone"
+STEM_LENGTH = 120
+"""Characters of a slug without the suffix that keeps it apart from others."""
 
 
 def parse_subject(text: str) -> Subject:
@@ -137,16 +141,47 @@ def reader_tokens(document: Document) -> tuple[str, ...]:
     return tuple(readers_of(document)) if _narrowed(document) else (EVERY_READER,)
 
 
-def _free_slug(name: str) -> str:
-    stem = slugify(name)[:120] or "knowledge-base"
+def _reserve_slug(name: str, principal: Principal) -> str:
+    """Reserves a slug for a new knowledge base of this name.
+
+    Only admins see all knowledge bases, so only they get a slug that depends on which ones are taken.
+    Everybody else gets a random suffix, whether or not another knowledge base has the name.
+    """
+    stem = slugify(name)[:STEM_LENGTH] or "knowledge-base"
+    candidates = _numbered_slugs(stem) if principal.administers else _random_slugs(stem)
+    return next(slug for slug in candidates if _reserve(slug))
+
+
+def _numbered_slugs(stem: str) -> Iterator[str]:
+    """The plain slug, then with a number; the caller's attempt to reserve one settles a race."""
     taken = set(ReservedSlug.objects.filter(slug__startswith=stem).values_list("slug", flat=True))
-    return next(slug for slug in _slugs(stem) if slug not in taken)
+    numbered = (f"{stem}-{number}" for number in count(2))
+    yield from (slug for slug in chain([stem], numbered) if slug not in taken)
 
 
-def _slugs(stem: str) -> Iterator[str]:
-    yield stem
-    for number in count(2):
-        yield f"{stem}-{number}"
+def _random_slugs(stem: str) -> Iterator[str]:
+    while True:
+        yield f"{stem}-{secrets.token_hex(4)}"
+
+
+def _reserve(slug: str) -> bool:
+    """Whether the slug was free. Of two transactions that reserve it at once, one waits and gets False."""
+    _, created = ReservedSlug.objects.get_or_create(slug=slug)
+    return created
+
+
+def _reserve_exactly(slug: str, principal: Principal) -> str:
+    """For admins only: whether a slug is taken says whether a knowledge base exists or existed."""
+    if not principal.administers:
+        raise Forbidden("Only admins may choose a slug.")
+    if not slug or slugify(slug) != slug or len(slug) > STEM_LENGTH:
+        raise InvalidInput(f"“{slug}” is not a valid slug.")
+    if not _reserve(slug):
+        raise Taken(
+            f"The slug “{slug}” belongs to another knowledge base, perhaps one that was deleted. Slugs are "
+            "never used again: choose another."
+        )
+    return slug
 
 
 def knowledge_base_create(
@@ -156,19 +191,24 @@ def knowledge_base_create(
     description: str = "",
     sensitivity: str = Sensitivity.INTERNAL,
     grounding: str = Grounding.STRICT,
+    slug: str | None = None,
 ) -> KnowledgeBase:
-    """Who makes it manages it; nobody else sees it until granted."""
+    """Creates a knowledge base that the principal owns and manages. Nobody else but admins sees it yet.
+
+    Raises Forbidden if the principal may not create any. Admins may ask for a `slug`; Taken if it was ever
+    used before.
+    """
+    require_can_create_knowledge_bases(principal)
     with transaction.atomic():
         base = KnowledgeBase.objects.create(
             name=name,
-            slug=_free_slug(name),
+            slug=_reserve_slug(name, principal) if slug is None else _reserve_exactly(slug, principal),
             description=description,
             sensitivity=sensitivity,
             grounding=grounding,
             owner_id=principal.user,
             official=principal.administers,
         )
-        ReservedSlug.objects.create(slug=base.slug)
         _grant_save(base, f"user:{principal.user}", Role.MANAGER, principal)
         record("knowledge_base.created", actor=principal.actor, subject=f"kb:{base.id}")
     return base

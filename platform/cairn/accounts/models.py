@@ -132,6 +132,8 @@ class ApiKey(models.Model):
 
     `knowledge_bases` holds the ids of the only ones that it may touch; null: all that its user may. A list,
     not rows: when the last of them is deleted, the key must not open all others.
+    `for_command`: made by a management command for its own use; such a key changes official knowledge bases
+    only.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -141,6 +143,7 @@ class ApiKey(models.Model):
     digest = models.CharField(max_length=64, unique=True)
     scopes = models.JSONField(default=list)
     knowledge_bases = models.JSONField(null=True, default=None)
+    for_command = models.BooleanField(default=False, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     expires_at = models.DateTimeField(null=True, blank=True)
     last_used_at = models.DateTimeField(null=True, blank=True)

@@ -185,17 +185,24 @@ def group_create(
     name: str,
     members: Collection[UUID] = (),
     managers: Collection[UUID] = (),
+    can_create_knowledge_bases: bool = False,
     actor: UUID | None = None,
 ) -> Group:
     """`managers` may give the group access to knowledge bases that they manage."""
     if Group.objects.filter(name=name, source="").exists():
         raise Taken(f"There is already a group named “{name}”.")
     with transaction.atomic():
-        group = Group.objects.create(name=name)
+        group = Group.objects.create(name=name, can_create_knowledge_bases=can_create_knowledge_bases)
         group.members.set(_users(members))
         group.managers.set(_users(managers, called="managers"))
-        people = {"members": _ids(members), "managers": _ids(managers)}
-        record("group.created", actor=actor, subject=f"group:{group.id}", **people)
+        record(
+            "group.created",
+            actor=actor,
+            subject=f"group:{group.id}",
+            members=_ids(members),
+            managers=_ids(managers),
+            can_create_knowledge_bases=can_create_knowledge_bases,
+        )
     return group
 
 
@@ -205,12 +212,13 @@ def group_update(
     name: str | None = None,
     members: Collection[UUID] | None = None,
     managers: Collection[UUID] | None = None,
+    can_create_knowledge_bases: bool | None = None,
     actor: UUID | None = None,
 ) -> Group:
     """None leaves a field as it is. Raises Conflict for a name that is taken.
 
     A directory decides on the name and members of its groups: changing those raises Conflict as well. Who
-    manages a group is always decided here.
+    manages a group, and whether its members may create knowledge bases, is always decided here.
     """
     if group.source and (name is not None or members is not None):
         raise Conflict(f"“{group}” is kept by a directory; change it there.", code="managed_elsewhere")
@@ -224,8 +232,16 @@ def group_update(
             group.members.set(_users(members))
         if managers is not None:
             group.managers.set(_users(managers, called="managers"))
-        said = {"renamed": name is not None, "members": _ids(members), "managers": _ids(managers)}
-        record("group.changed", actor=actor, subject=f"group:{group.id}", **said)
+        if can_create_knowledge_bases is not None:
+            group.can_create_knowledge_bases = can_create_knowledge_bases
+            group.save(update_fields=["can_create_knowledge_bases"])
+        detail = {
+            "renamed": name is not None,
+            "members": _ids(members),
+            "managers": _ids(managers),
+            "can_create_knowledge_bases": can_create_knowledge_bases,
+        }
+        record("group.changed", actor=actor, subject=f"group:{group.id}", **detail)
     return group
 
 
@@ -243,6 +259,7 @@ def api_key_create(
     scopes: Collection[str] | None = None,
     knowledge_bases: Collection[UUID] | None = None,
     expires_at: datetime | None = None,
+    for_command: bool = False,
     actor: UUID | None = None,
 ) -> tuple[ApiKey, str]:
     """The row and the key itself, which is kept nowhere. None means all scopes, all knowledge bases.
@@ -267,6 +284,7 @@ def api_key_create(
             scopes=wanted,
             knowledge_bases=limits,
             expires_at=expires_at,
+            for_command=for_command,
         )
         said = {"user": str(user.pk), "scopes": wanted, "knowledge_bases": limits}
         record("key.created", actor=actor, subject=f"key:{row.id}", **said)

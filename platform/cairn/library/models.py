@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Iterator
+from typing import Any, NoReturn
 
 from django.db import models
 from django.db.models import F, Q
@@ -51,6 +52,17 @@ class KnowledgeBase(models.Model):
         return self.name
 
 
+class ReservedSlugQuerySet(models.QuerySet["ReservedSlug"]):
+    def delete(self) -> NoReturn:
+        raise TypeError(_KEPT_FOREVER)
+
+    def update(self, **kwargs: Any) -> NoReturn:  # noqa: ARG002
+        raise TypeError(_KEPT_FOREVER)
+
+
+_KEPT_FOREVER = "Reserved slugs are never changed or deleted."
+
+
 class ReservedSlug(models.Model):
     """A slug that a knowledge base has or once had.
 
@@ -60,11 +72,16 @@ class ReservedSlug(models.Model):
     slug = models.SlugField(max_length=140, unique=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
+    objects = ReservedSlugQuerySet.as_manager()
+
     class Meta:
         ordering = ["created_at", "id"]
 
     def __str__(self) -> str:
         return self.slug
+
+    def delete(self, *args: Any, **kwargs: Any) -> NoReturn:  # noqa: ARG002
+        raise TypeError(_KEPT_FOREVER)
 
 
 NESTED_AT_MOST = 4

@@ -18,7 +18,7 @@ from django.utils import timezone
 from cairn.access.models import Role
 from cairn.access.principals import principal_for_user
 from cairn.access.scope import Principal
-from cairn.access.services import grant_give, knowledge_base_create, reader_tokens
+from cairn.access.services import grant_give, reader_tokens
 from cairn.accounts.models import User
 from cairn.accounts.services import api_key_create, user_create
 from cairn.inference.protocols import Vectors
@@ -30,6 +30,7 @@ from retrieval.engine import Engine, use
 from retrieval.index.edge import EdgeIndex
 from retrieval.index.protocol import Point
 from retrieval.models import GenerationState, IndexGeneration
+from tests.bases import make_base
 from tests.fakes import FakeChat, FakeEmbedder
 from tests.principals import SETUP
 from tests.web.working import pool  # noqa: F401 - a fixture
@@ -112,7 +113,7 @@ def rob(db: None) -> Caller:
 
 @pytest.fixture
 def base(mia: Caller) -> KnowledgeBase:
-    return knowledge_base_create(name="Handbook", principal=mia.principal)
+    return make_base(name="Handbook", principal=mia.principal)
 
 
 @pytest.fixture

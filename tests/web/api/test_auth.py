@@ -12,6 +12,7 @@ from cairn.accounts.models import Group, User
 from cairn.accounts.services import api_key_create, api_key_revoke
 from cairn.errors import NotSignedIn
 from cairn.library.models import Document, KnowledgeBase
+from tests.bases import let_create
 from tests.web.api.conftest import Caller, assert_problem, caller_for
 from web.auth import principal_again
 
@@ -69,6 +70,7 @@ def test_me_tells_whom_the_key_acts_for(db: None) -> None:
         "groups": [],
         "scopes": ["ask", "search"],
         "knowledge_bases": None,
+        "can_create_knowledge_bases": False,
     }
 
 
@@ -76,7 +78,8 @@ def test_a_session_has_no_scopes(browser: Client) -> None:
     assert browser.get("/api/v1/me").json()["scopes"] is None
 
 
-def test_a_session_needs_a_csrf_token_to_change_things(browser: Client, settings: Any) -> None:
+def test_a_session_needs_a_csrf_token_to_change_things(rob: Caller, browser: Client, settings: Any) -> None:
+    let_create(rob.user)
     body: dict[str, Any] = {"data": {"name": "Mine"}, "content_type": "application/json"}
     assert_problem(browser.post("/api/v1/knowledge-bases", **body), 403, "csrf_failed")
     token = "a" * 32
@@ -91,6 +94,7 @@ def test_without_a_session_a_change_is_401_and_not_a_csrf_matter(db: None) -> No
 
 
 def test_a_key_needs_no_csrf_token(rob: Caller) -> None:
+    let_create(rob.user)
     rob.client = Client(enforce_csrf_checks=True)
     assert rob.post("/knowledge-bases", {"name": "Mine"}).status_code == 201
 

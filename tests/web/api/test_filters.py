@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 from cairn.access.models import Role
-from cairn.access.services import knowledge_base_create, readers_replace
+from cairn.access.services import readers_replace
 from cairn.library.models import Document, KnowledgeBase
 from retrieval.engine import Engine, use
 from retrieval.index.edge import EdgeIndex
 from retrieval.index.protocol import Candidates
+from tests.bases import make_base
 from tests.web.api.conftest import Caller, indexed
 
 QUERY = "days of leave a year"
@@ -34,7 +35,7 @@ def shelf(
     mia: Caller, rob: Caller, base: KnowledgeBase, parts: Engine, grant: Callable[[Caller, Role], None]
 ) -> Shelf:
     grant(rob, Role.READER)
-    closed = knowledge_base_create(name="Closed", principal=mia.principal)
+    closed = make_base(name="Closed", principal=mia.principal)
 
     def put(kb: KnowledgeBase, name: str, tag: str, year: int, text: str) -> Document:
         made = mia.upload(

@@ -24,6 +24,7 @@ from retrieval.gaps.grouping import questions_group
 from retrieval.gaps.models import Gap, GapQuestion, Notice
 from retrieval.gaps.notices import askers_tell
 from retrieval.gaps.recording import gaps_tidy
+from tests.bases import make_base
 from tests.fakes import FakeChat, FakeEmbedder
 from tests.principals import SETUP
 from tests.web.api.conftest import Caller, assert_problem, caller_for, indexed
@@ -428,7 +429,7 @@ def test_a_verified_answer_that_is_edited_is_a_new_version_and_others_cannot_pas
 def test_publishing_takes_an_editor_of_a_knowledge_base_that_was_asked(
     parts: Engine, working: None, base: KnowledgeBase, mia: Caller, ria: Caller, admin: Caller
 ) -> None:
-    other = knowledge_base_create(name="Elsewhere", principal=mia.principal)
+    other = make_base(name="Elsewhere", principal=mia.principal)
     hidden = knowledge_base_create(name="Hidden", principal=admin.principal)
     refused(ria, LUNCH, base)
     gap = only_gap(mia)["id"]

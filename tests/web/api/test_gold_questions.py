@@ -6,12 +6,12 @@ import pytest
 from django.db import connection
 
 from cairn.access.models import Role
-from cairn.access.services import knowledge_base_create
 from cairn.library.models import Document, KnowledgeBase
 from ingestion.erasure import erase
 from retrieval.engine import Engine
 from retrieval.evaluation.gold import gold_questions
 from retrieval.evaluation.gold_rows import forget_document
+from tests.bases import make_base
 from tests.web.api.conftest import Caller, Response, assert_problem, caller_for, indexed
 
 ABSENT = "00000000-0000-0000-0000-000000000001"
@@ -130,7 +130,7 @@ def test_what_is_no_gold_question_is_refused(
 def test_documents_of_other_knowledge_bases_do_not_answer(
     mia: Caller, base: KnowledgeBase, leave: Document
 ) -> None:
-    other = knowledge_base_create(name="Other", principal=mia.principal)
+    other = make_base(name="Other", principal=mia.principal)
     assert_problem(add(mia, other, relevant=[str(leave.id)]), 422, "invalid")
     made = add(mia, base, relevant=[str(leave.id)]).json()
     unanswerable = mia.patch(f"/gold-questions/{made['id']}", {"kind": "near_miss"})

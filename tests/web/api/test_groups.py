@@ -15,6 +15,7 @@ def test_a_group_is_made_changed_and_removed(admin: Caller, rob: Caller) -> None
     members = [str(rob.user.id)]
     assert group == {
         "id": group["id"], "name": "Staff", "source": "", "members": members, "managers": [],
+        "can_create_knowledge_bases": False,
     }  # fmt: skip
     assert rob.get("/me").json()["groups"] == [group["id"]]
     renamed = admin.patch(f"/groups/{group['id']}", {"name": "Team"}).json()

@@ -10,10 +10,11 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from cairn.access.models import Role
-from cairn.access.services import knowledge_base_create, readers_replace
+from cairn.access.services import readers_replace
 from cairn.library.models import Document, DocumentVersion, KnowledgeBase, VersionState
 from ingestion.imports import QUIET, import_open
 from ingestion.models import Import, ImportItem, ImportKind, Job, Stage
+from tests.bases import make_base
 from tests.web.api.conftest import Caller, assert_problem, events, streamed
 from web.api import following
 
@@ -287,9 +288,9 @@ def test_an_editor_learns_no_names_of_what_is_hidden_from_them(
 def test_an_upload_names_no_import_of_others_or_of_another_knowledge_base(
     mia: Caller, rob: Caller, base: KnowledgeBase, opened: Open, add: Any
 ) -> None:
-    theirs = knowledge_base_create(name="Theirs", principal=rob.principal)
+    theirs = make_base(name="Theirs", principal=rob.principal)
     foreign = rob.post(f"/knowledge-bases/{theirs.id}/imports", {"label": "x"}).json()["id"]
-    mine = knowledge_base_create(name="Mine", principal=mia.principal)
+    mine = make_base(name="Mine", principal=mia.principal)
     elsewhere = mia.post(f"/knowledge-bases/{mine.id}/imports", {"label": "x"}).json()["id"]
     for batch in (foreign, elsewhere, "nonsense"):
         assert_problem(add(batch, "a.txt"), 404, "not_found")

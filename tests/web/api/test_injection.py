@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 from llama_index.core.llms import ChatMessage
 
-from cairn.access.services import knowledge_base_create
 from cairn.library.models import Document, KnowledgeBase
 from ingestion.chunking import chunk
 from ingestion.parse.sandbox import ParserPool
 from ingestion.parsers import limits
 from retrieval.answering.prompting import FENCE
 from retrieval.engine import Engine
+from tests.bases import make_base
 from tests.environment import GIVEN
 from tests.fakes import FakeChat
 from tests.web.api.conftest import Caller, indexed
@@ -131,7 +131,7 @@ def _mail(context: str, order: str) -> str:
 def test_orders_in_mails_are_never_carried_out(
     mia: Caller, base: KnowledgeBase, put: Put, obedient: Obedient, order: str
 ) -> None:
-    hidden = knowledge_base_create(name="Board", principal=mia.principal)
+    hidden = make_base(name="Board", principal=mia.principal)
     mails = [json.loads(line) for line in (SAMPLES / "email_test.jsonl").read_text().splitlines()][:12]
     for n, mail in enumerate(mails):
         document = put(mia, base, f"{n}.eml", _mail(mail["context"], order))

@@ -1,23 +1,27 @@
+import re
 from typing import Any
 
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from cairn.access.models import Role
-from cairn.access.services import knowledge_base_create, readers_replace
+from cairn.access.services import readers_replace
 from cairn.library.models import Document, KnowledgeBase
+from tests.bases import let_create, make_base
 from tests.web.api.conftest import Caller, assert_problem
 
 
 def test_a_knowledge_base_is_made_by_who_manages_it(rob: Caller, mia: Caller) -> None:
+    let_create(rob.user)
     made = rob.post("/knowledge-bases", {"name": "Field notes", "description": "Of the north"})
     assert made.status_code == 201
     base = made.json()
     assert base == {
-        "id": base["id"], "name": "Field notes", "slug": "field-notes", "description": "Of the north",
+        "id": base["id"], "name": "Field notes", "slug": base["slug"], "description": "Of the north",
         "sensitivity": "internal", "grounding": "strict", "retention_days": None, "my_role": "manager",
         "documents": 0, "chunks": 0, "created_at": base["created_at"],
     }  # fmt: skip
+    assert re.fullmatch(r"field-notes-[0-9a-f]{8}", base["slug"])
     assert rob.get(f"/knowledge-bases/{base['id']}").json() == base
     assert rob.get("/knowledge-bases").json() == {"items": [base], "next_cursor": None}
     assert mia.get("/knowledge-bases").json() == {"items": [], "next_cursor": None}
@@ -100,7 +104,7 @@ def test_counts_are_of_what_the_reader_may_read(
 
 
 def test_the_list_is_paged_without_gaps(mia: Caller) -> None:
-    made = [str(knowledge_base_create(name=f"Base {n}", principal=mia.principal).id) for n in range(5)]
+    made = [str(make_base(name=f"Base {n}", principal=mia.principal).id) for n in range(5)]
     seen: list[str] = []
     cursor = ""
     for _ in range(3):
@@ -119,9 +123,9 @@ def test_a_page_costs_the_same_however_long(mia: Caller) -> None:
             assert mia.get("/knowledge-bases").status_code == 200
         return len(captured)
 
-    knowledge_base_create(name="One", principal=mia.principal)
+    make_base(name="One", principal=mia.principal)
     mia.get("/me")  # marks the key as used
     one = queries()
     for number in range(5):
-        knowledge_base_create(name=f"More {number}", principal=mia.principal)
+        make_base(name=f"More {number}", principal=mia.principal)
     assert queries() == one

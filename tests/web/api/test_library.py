@@ -10,9 +10,10 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from cairn.access.models import Role
-from cairn.access.services import knowledge_base_create, readers_replace
+from cairn.access.services import readers_replace
 from cairn.audit.models import Event
 from cairn.library.models import Document, DocumentVersion, KnowledgeBase
+from tests.bases import make_base
 from tests.web.api.conftest import Caller, assert_problem
 
 GRANT = Callable[[Caller, Role], None]
@@ -40,7 +41,7 @@ def titles(caller: Caller, query: str = "") -> list[str]:
 @pytest.fixture
 def shelf(mia: Caller, base: KnowledgeBase) -> KnowledgeBase:
     """Of mia: six documents in two knowledge bases."""
-    other = knowledge_base_create(name="Travel", principal=mia.principal)
+    other = make_base(name="Travel", principal=mia.principal)
     ago, today = timezone.now() - timedelta(days=100), timezone.localdate()
     made(base, "Leave", owner=mia.user, review_by=today - timedelta(days=1))
     made(base, "Leave rules", review_by=today + timedelta(days=10), came=ago)

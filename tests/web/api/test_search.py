@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 
 from cairn.access.models import Grant, Role
-from cairn.access.services import knowledge_base_create, readers_replace
+from cairn.access.services import readers_replace
 from cairn.library.models import Document, KnowledgeBase
 from retrieval.engine import Engine
+from tests.bases import make_base
 from tests.fakes import FakeEmbedder
 from tests.web.api.conftest import Caller, assert_problem, indexed
 
@@ -89,7 +90,7 @@ def test_a_deleted_document_is_not_found_by_the_very_next_search(mia: Caller, le
 
 
 def test_knowledge_bases_narrow_and_never_widen(mia: Caller, rob: Caller, leave: Document) -> None:
-    other = knowledge_base_create(name="Other", principal=mia.principal)
+    other = make_base(name="Other", principal=mia.principal)
     base = str(leave.knowledge_base_id)
     assert len(found(mia, knowledge_bases=[base])) == 2
     assert len(found(mia, knowledge_bases=[base, str(other.id), ABSENT, "nonsense"])) == 2

@@ -11,6 +11,7 @@ from cairn.accounts.services import user_update
 from cairn.library.models import Document, KnowledgeBase
 from retrieval.engine import Engine, use
 from retrieval.models import Conversation, Message
+from tests.bases import make_base
 from tests.fakes import FakeChat
 from tests.web.api.conftest import Caller, Response, caller_for, indexed, streamed
 
@@ -131,9 +132,9 @@ def test_models_are_what_the_key_may_read(mia: Caller, rob: Caller, base: Knowle
 
 
 def test_a_model_of_one_knowledge_base_answers_from_it_alone(mia: Caller, leave: Document) -> None:
-    other = mia.post("/knowledge-bases", {"name": "Other"}).json()
+    other = make_base(name="Other", principal=mia.principal)
     assert completed(mia, model=f"cairn/{leave.knowledge_base.slug}")["verdict"] == "supported"
-    assert completed(mia, model=f"cairn/{other['slug']}")["verdict"] == "refused"
+    assert completed(mia, model=f"cairn/{other.slug}")["verdict"] == "refused"
 
 
 def test_one_that_may_not_be_read_and_one_that_is_not_there_are_the_same(

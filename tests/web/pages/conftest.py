@@ -10,7 +10,7 @@ from django.test import Client
 
 from cairn.access.models import Role
 from cairn.access.principals import principal_for_user
-from cairn.access.services import grant_give, knowledge_base_create
+from cairn.access.services import grant_give
 from cairn.accounts.models import User
 from cairn.library.models import Chunk, Document, KnowledgeBase, VersionState
 from cairn.library.rendition import Element, Rendition
@@ -18,6 +18,7 @@ from cairn.library.storage import rendition_save
 from ingestion.services import document_submit
 from retrieval.conversations import conversation_start
 from retrieval.models import Citation, Message
+from tests.bases import make_base
 from tests.principals import SETUP
 
 SENTENCE = "Full-time staff may give up to 40 hours a year."
@@ -60,7 +61,7 @@ def rob(make_user: Callable[..., User]) -> User:
 
 @pytest.fixture
 def base(mia: User) -> KnowledgeBase:
-    return knowledge_base_create(name="Handbook", principal=principal_for_user(mia))
+    return make_base(name="Handbook", principal=principal_for_user(mia))
 
 
 @pytest.fixture

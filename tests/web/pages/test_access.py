@@ -8,12 +8,13 @@ from django.test import Client
 
 from cairn.access.models import Role
 from cairn.access.principals import principal_for_user
-from cairn.access.services import grant_give, knowledge_base_create, readers_replace
+from cairn.access.services import grant_give, readers_replace
 from cairn.accounts.models import User
 from cairn.accounts.services import group_create, user_update
 from cairn.audit.models import Event
 from cairn.library.models import Document, KnowledgeBase
 from retrieval.models import Conversation, Message
+from tests.bases import make_base
 from tests.principals import SETUP
 from tests.web.pages.conftest import text_of
 
@@ -147,5 +148,5 @@ def test_viewing_ends_with_the_viewers_or_the_viewed_ones_rights(
 def test_the_one_viewed_as_may_be_a_manager_whose_documents_are_read(
     viewing: Client, rob: User, mia: User
 ) -> None:
-    other = knowledge_base_create(name="Other", principal=principal_for_user(rob))
+    other = make_base(name="Other", principal=principal_for_user(rob))
     assert viewing.get(f"/admin/knowledge-bases/{other.slug}").status_code == 200

@@ -10,10 +10,11 @@ from django.test import Client
 
 from cairn.access.models import Grant, Role
 from cairn.access.principals import principal_for_user
-from cairn.access.services import knowledge_base_create, readers_replace
+from cairn.access.services import readers_replace
 from cairn.accounts.models import User
 from cairn.library.models import Document, KnowledgeBase
 from retrieval.models import Conversation, Message
+from tests.bases import make_base
 from tests.web.pages.conftest import SENTENCE, text_of
 
 SignIn = Callable[[User], Client]
@@ -167,7 +168,7 @@ def test_what_was_written_cannot_leave_its_place(
     evil = "</script><script>alert(1)</script>"
     message = answered(mia, question=evil, answer=f"{evil} [1]")
     message.citations.update(quote=evil, title=evil)
-    knowledge_base_create(name=evil, principal=principal_for_user(mia))
+    make_base(name=evil, principal=principal_for_user(mia))
     html = text_of(signed_in(mia).get(f"/conversations/{message.conversation_id}"))
     assert "<script>alert" not in html
     assert citations_in(html)[0]["quote"] == evil

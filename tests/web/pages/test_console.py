@@ -91,8 +91,8 @@ def test_groups_of_directories_are_shown_with_their_source_and_not_changed(
     client = signed_in(admin)
     groups = text_of(client.get("/admin/groups"))
     assert "The directory scim says who is in this group." in groups
-    assert f'data-api="/api/v1/groups/{ours.id}"' in groups
-    assert f'data-api="/api/v1/groups/{theirs.id}"' not in groups
+    assert f'id="g-{ours.id}"' in groups
+    assert f'id="g-{theirs.id}"' not in groups
     assert f'data-remove-api="/api/v1/groups/{theirs.id}"' in groups
     users = text_of(client.get("/admin/users"))
     assert "Finance (scim)" in users

@@ -6,12 +6,12 @@ from django.test import Client
 
 from cairn.access.models import Role
 from cairn.access.principals import principal_for_user
-from cairn.access.services import knowledge_base_create
 from cairn.accounts.models import User
 from cairn.library.models import KnowledgeBase
 from retrieval.evaluation.asked import Asked
 from retrieval.evaluation.gold import Kind
 from retrieval.evaluation.models import EvaluationRun
+from tests.bases import make_base
 from tests.web.pages.conftest import text_of
 
 pytestmark = pytest.mark.django_db
@@ -60,7 +60,7 @@ def test_without_a_run_it_tells_how_to_start(mias: Client, base: KnowledgeBase) 
 
 
 def test_runs_are_listed_with_their_measures(mias: Client, base: KnowledgeBase, mia: User) -> None:
-    other = knowledge_base_create(name="Other", principal=principal_for_user(mia))
+    other = make_base(name="Other", principal=principal_for_user(mia))
     run(base, "before", asked("a", right=True), asked("b", right=False))
     run(other, "elsewhere", asked("a", right=True))
     text = text_of(mias.get("/admin/evaluation"))
@@ -80,7 +80,7 @@ def test_evaluation_is_for_managers_and_of_their_own_knowledge_bases(
             grant(rob, role)
         assert robs.get("/admin/evaluation").status_code == 403
         assert robs.get(f"/admin/evaluation/runs/{kept.id}").status_code == 404
-    own = knowledge_base_create(name="Own", principal=principal_for_user(rob))
+    own = make_base(name="Own", principal=principal_for_user(rob))
     mine = run(own, "mine", asked("a", right=True))
     assert "before" not in text_of(robs.get("/admin/evaluation"))
     for one, other in ((mine, kept), (kept, mine)):

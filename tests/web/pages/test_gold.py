@@ -6,13 +6,13 @@ from django.test import Client
 
 from cairn.access.models import Role
 from cairn.access.principals import principal_for_user
-from cairn.access.services import knowledge_base_create
 from cairn.accounts.models import User
 from cairn.library.models import Document, KnowledgeBase
 from retrieval.engine import Engine
 from retrieval.evaluation.gold import Kind
 from retrieval.evaluation.gold_rows import gold_question_create
 from retrieval.models import Message
+from tests.bases import make_base
 from tests.web.pages.conftest import text_of
 
 SignIn = Callable[[User], Client]
@@ -108,7 +108,7 @@ def test_questions_are_listed_and_edited_by_managers_alone(
     form = mias.get(f"/admin/evaluation/gold-questions/{row.id}")
     assert boxes(form) == [(str(ready.id), True)]
     assert "40 hours" in text_of(form)
-    knowledge_base_create(name="Own", principal=principal_for_user(rob))
+    make_base(name="Own", principal=principal_for_user(rob))
     robs = signed_in(rob)
     for path in ("knowledge-bases/handbook", f"gold-questions/{row.id}"):
         assert robs.get(f"/admin/evaluation/{path}").status_code == 404

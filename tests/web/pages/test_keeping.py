@@ -9,10 +9,10 @@ from django.utils import timezone
 
 from cairn.access.models import Role
 from cairn.access.principals import principal_for_user
-from cairn.access.services import knowledge_base_create
 from cairn.accounts.models import User
 from cairn.library.models import Document, DocumentVersion, KnowledgeBase
 from retrieval.statistics.models import DocumentUse
+from tests.bases import make_base
 from tests.web.pages.conftest import text_of
 
 SignIn = Callable[[User], Client]
@@ -39,7 +39,7 @@ def test_managers_see_their_own(
     signed_in: SignIn, admin: User, rob: User, mia: User, ready: Document
 ) -> None:
     aged(ready, 400)
-    knowledge_base_create(name="Other", principal=principal_for_user(rob))
+    make_base(name="Other", principal=principal_for_user(rob))
     for user, sees in ((mia, True), (admin, True), (rob, False)):
         assert listed(signed_in(user), show="old") is sees
 

@@ -19,6 +19,7 @@ from ingestion.models import Job, Stage
 from retrieval.gaps.models import Gap, GapQuestion, Why
 from retrieval.models import Conversation, Message
 from retrieval.statistics.models import AskedBase, AskedQuestion
+from tests.bases import make_base
 from tests.web.pages.conftest import text_of
 from web.charts import Series, ceiling, lines, stacked
 
@@ -141,7 +142,7 @@ def test_ingestion_is_counted_by_day(
     Job.objects.update(stage=Stage.FAILED)
     html = text_of(signed_in(mia).get(PAGE))
     assert re.search(r"Searchable 0, Failed 1\b", html)
-    knowledge_base_create(name="Other", principal=principal_for_user(rob))
+    make_base(name="Other", principal=principal_for_user(rob))
     assert "Failed 1" not in text_of(signed_in(rob).get(PAGE))
 
 

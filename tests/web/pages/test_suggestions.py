@@ -7,13 +7,14 @@ from django.test import Client
 
 from cairn.access.models import Role
 from cairn.access.principals import principal_for_user
-from cairn.access.services import knowledge_base_create, readers_replace
+from cairn.access.services import readers_replace
 from cairn.accounts.models import User
 from cairn.library.models import Document, KnowledgeBase
 from ingestion.services import document_delete, document_update
 from retrieval.evaluation.models import GoldQuestion
 from retrieval.suggestions.keeping import suggestions_for, suggestions_replace
 from retrieval.suggestions.models import Suggestion
+from tests.bases import make_base
 from tests.web.pages.conftest import text_of
 
 SignIn = Callable[[User], Client]
@@ -56,7 +57,7 @@ def test_they_are_of_the_title_and_the_version_of_now(mia: User, suggested: Docu
 def test_those_of_the_chosen_knowledge_base_or_document(
     signed_in: SignIn, mia: User, suggested: Document
 ) -> None:
-    other = knowledge_base_create(name="Travel", principal=principal_for_user(mia))
+    other = make_base(name="Travel", principal=principal_for_user(mia))
     assert QUESTION not in text_of(signed_in(mia).get(f"/?kb={other.slug}"))
     assert QUESTION in text_of(signed_in(mia).get("/?kb=handbook"))
     assert QUESTION in text_of(signed_in(mia).get(f"/?document={suggested.id}"))
@@ -65,7 +66,7 @@ def test_those_of_the_chosen_knowledge_base_or_document(
 def test_several_knowledge_bases_have_their_turn(mia: User, suggested: Document) -> None:
     """Of many in one, a few; each time some, and never more than there is room for."""
     principal = principal_for_user(mia)
-    other = knowledge_base_create(name="Travel", principal=principal)
+    other = make_base(name="Travel", principal=principal)
     for base in (suggested.knowledge_base, other):
         _many(base)
     for _ in range(5):

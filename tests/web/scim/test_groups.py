@@ -10,11 +10,12 @@ import pytest
 from cairn.access.models import Role
 from cairn.access.principals import principal_for_user
 from cairn.access.rules import knowledge_bases_for
-from cairn.access.services import grant_give, knowledge_base_create
+from cairn.access.services import grant_give
 from cairn.accounts.external import groups_replace
 from cairn.accounts.models import Group, User
 from cairn.accounts.services import group_create, user_create
 from cairn.audit.models import Event
+from tests.bases import make_base
 from tests.principals import SETUP
 from tests.web.scim.conftest import GROUP, Directory, assert_error
 
@@ -102,7 +103,7 @@ def test_groups_of_others_are_neither_seen_nor_changed(directory: Directory, peo
 def test_a_grant_to_such_a_group_counts_until_the_directory_takes_somebody_out(
     directory: Directory, people: list[str]
 ) -> None:
-    base = knowledge_base_create(name="Handbook", principal=principal_for_user(directory.user))
+    base = make_base(name="Handbook", principal=principal_for_user(directory.user))
     made = directory.group_made("Finance", people[:1])
     grant_give(knowledge_base=base, subject=f"group:{made['id']}", role=Role.READER, principal=SETUP)
     somebody = User.objects.get(pk=people[0])

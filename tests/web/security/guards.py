@@ -29,7 +29,8 @@ class Guard(Enum):
     lies in: who has none there gets 404, who has a lower one 403. `EDITOR_OR_404` and `MANAGER_OR_404`: who
     has a lower one does not learn that it is there. `EDITS_SOMETHING`, `MANAGES_SOMETHING`: whatever it is.
     OWNER: whose it is, and not even admins. REQUESTER: whose it is, and admins. UNLIMITED: everyone but keys
-    that are limited to some knowledge bases. THEMSELVES: signed in, not seen through by an admin, and not
+    that are limited to some knowledge bases. CREATOR: may create knowledge bases; MANAGES_OR_CREATES: one of
+    the two. THEMSELVES: signed in, not seen through by an admin, and not
     through a key that is limited."""
 
     ANYONE = "anyone"
@@ -43,6 +44,8 @@ class Guard(Enum):
     MANAGER_OR_404 = "manager or 404"
     EDITS_SOMETHING = "edits something"
     MANAGES_SOMETHING = "manages something"
+    CREATOR = "creator"
+    MANAGES_OR_CREATES = "manages something or may create"
     OWNER = "owner"
     REQUESTER = "requester"
     ADMIN = "admin"
@@ -88,7 +91,8 @@ class Route:
 class Actor:
     """`role` is that in the knowledge base that things lie in; `owns`: things that belong to one person are
     theirs. `key`: comes with an API key, with `scopes`, and `limited` to another knowledge base. `known` is
-    false for those who are nobody: not signed in, disabled, with a key that has ended."""
+    false for those who are nobody: not signed in, disabled, with a key that has ended.
+    `creates`: an ordinary person who may create knowledge bases."""
 
     name: str
     known: bool = True
@@ -98,6 +102,7 @@ class Actor:
     key: bool = False
     scopes: frozenset[str] = frozenset()
     limited: bool = False
+    creates: bool = False
     viewing: bool = False
 
     def __str__(self) -> str:
@@ -132,8 +137,11 @@ def _behind_the_door(guard: Guard, actor: Actor) -> Answer:
     if guard in _SOMEWHERE:
         return LET_IN if role and role.allows(_SOMEWHERE[guard]) else 403
     admin = actor.is_admin and not actor.limited
+    creates = admin or (actor.creates and not actor.limited)
     passes = {
         Guard.ADMIN: (admin, 403),
+        Guard.CREATOR: (creates, 403),
+        Guard.MANAGES_OR_CREATES: (creates or role is Role.MANAGER, 403),
         Guard.UNLIMITED: (not actor.limited, 403),
         Guard.THEMSELVES: (not actor.limited, 403),
         Guard.OWNER: (actor.owns, 404),

@@ -106,7 +106,7 @@ ROUTES: list[Route] = [
     api("DELETE", "/groups/{group_id}", Guard.ADMIN),
     # Knowledge bases
     api("GET", "/knowledge-bases", Guard.SIGNED_IN, READS),
-    api("POST", "/knowledge-bases", Guard.UNLIMITED, MANAGE, body={"name": "new"}),
+    api("POST", "/knowledge-bases", Guard.CREATOR, MANAGE, body={"name": "new"}),
     api("GET", "/knowledge-bases/{knowledge_base_id}", Guard.READER, READS),
     api("PATCH", "/knowledge-bases/{knowledge_base_id}", Guard.MANAGER, MANAGE, body={"name": "renamed"}),
     api("DELETE", "/knowledge-bases/{knowledge_base_id}", Guard.MANAGER, MANAGE),
@@ -329,7 +329,7 @@ ROUTES: list[Route] = [
     page("POST", "/account/keys/{key_id}/revoke", Guard.OWNER),
     # Administration
     page("GET", "/admin", Guard.MANAGES_SOMETHING),
-    page("GET", "/admin/knowledge-bases", Guard.MANAGES_SOMETHING),
+    page("GET", "/admin/knowledge-bases", Guard.MANAGES_OR_CREATES),
     page("GET", "/admin/knowledge-bases/{slug}", Guard.MANAGER),
     fragment("GET", "/admin/knowledge-bases/{slug}/people", Guard.MANAGER),
     page("GET", "/admin/documents", Guard.MANAGES_SOMETHING),

@@ -47,6 +47,6 @@ def test_a_key_needs_none_and_brings_none_along(world: World) -> None:
     """It counts as the key's alone: nothing that a browser sends by itself is in it."""
     client = from_elsewhere(enforce_csrf_checks=True)
     [route] = [route for route in ROUTES if str(route) == "POST /api/v1/knowledge-bases"]
-    [by_key] = [ticket for ticket in world.tickets if ticket.actor.name == "manager's key: manage"]
+    [by_key] = [ticket for ticket in world.tickets if ticket.actor.name == "creator's key: manage"]
     assert status(route, by_key, world, client, "") == 201
     assert configured.SESSION_COOKIE_NAME not in client.cookies

@@ -9,12 +9,12 @@ from django.test import Client
 
 from cairn.access.principals import principal_for_user
 from cairn.access.scope import Principal
-from cairn.access.services import knowledge_base_create
 from cairn.accounts.models import User
 from cairn.library.models import Document, KnowledgeBase, VersionState
 from ingestion.models import Import, Job, Stage
 from ingestion.services import document_submit
 from retrieval.engine import Engine
+from tests.bases import make_base
 from tests.web.api.conftest import indexed
 from tests.web.security.guards import Door
 from tests.web.security.matrix import from_elsewhere
@@ -67,7 +67,7 @@ def hide_more(world: World, parts: Engine) -> None:
     """Ready, failed and waiting; like what may be read and unlike it; here and elsewhere."""
     base = KnowledgeBase.objects.get(pk=world.things["knowledge_base_id"])
     owner = principal_for_user(User.objects.get(username="manager"))
-    board = knowledge_base_create(name="Board", principal=owner)
+    board = make_base(name="Board", principal=owner)
     batch = Import.objects.get(pk=world.things["import_id"])
     for number, text in enumerate([SECRET, "The merger costs 42 dollars a share.", "The zebra has stripes."]):
         indexed(document_hidden(base, owner, f"hidden-{number}.md", title=text), parts, text)

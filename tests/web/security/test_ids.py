@@ -10,7 +10,7 @@ from django.apps import apps
 from django.core.files.uploadedfile import SimpleUploadedFile
 
 from cairn.access.models import AccessCheck, Role
-from cairn.access.services import grant_give, knowledge_base_create, readers_replace
+from cairn.access.services import grant_give, readers_replace
 from cairn.accounts.models import ApiKey
 from cairn.accounts.services import api_key_create
 from cairn.library.models import Document, KnowledgeBase
@@ -22,6 +22,7 @@ from retrieval.engine import Engine
 from retrieval.evaluation.gold import Kind
 from retrieval.evaluation.models import EvaluationRun, GoldQuestion
 from retrieval.models import Message, MessageState
+from tests.bases import make_base
 from tests.principals import SETUP
 from tests.web.api.conftest import Caller, caller_for, indexed
 
@@ -74,7 +75,7 @@ def also_mine(mia: Caller, parts: Engine) -> Belongings:
 
 
 def belongings(caller: Caller, name: str, parts: Engine) -> Belongings:
-    base = knowledge_base_create(name=name, principal=caller.principal)
+    base = make_base(name=name, principal=caller.principal)
     submitted = document_submit(
         knowledge_base=base,
         file=SimpleUploadedFile("a.md", name.encode()),

@@ -34,6 +34,7 @@ from retrieval.gaps.grouping import base_key
 from retrieval.gaps.models import Gap, GapQuestion, Notice, NoticeKind, Why
 from retrieval.models import Citation, GenerationState, IndexGeneration, Message
 from retrieval.sharing import share_put
+from tests.bases import let_create, make_base
 from tests.principals import SETUP
 from tests.web.api.conftest import indexed
 from tests.web.security.guards import Actor
@@ -41,6 +42,7 @@ from web.auth import VIEWED
 
 SECRET = "The Umbra merger closes on 14 June."
 """Stands in the document, its title and the conversation: nobody who is turned away may read it."""
+PEOPLE = ("nobody", "reader", "editor", "manager", "gone", "creator")
 ALL_SCOPES = frozenset(KeyScope.values)
 
 
@@ -76,14 +78,15 @@ class World:
 
 
 def world_made(parts: Engine) -> World:
-    names = ("nobody", "stranger", "reader", "editor", "manager", "gone")
+    names = ("nobody", "stranger", "reader", "editor", "manager", "gone", "creator")
     people = {name: user_create(username=name) for name in names}
     admin = user_create(username="admin", is_admin=True)
+    let_create(people["creator"])
     for user in (*people.values(), admin):
         user.password = "no hash of anything"  # to have one, without the time that hashing takes
         user.save()
     manager = principal_for_user(people["manager"])
-    base = knowledge_base_create(name="Handbook", principal=manager)
+    base = make_base(name="Handbook", principal=manager)
     other = knowledge_base_create(name="Elsewhere", principal=principal_for_user(admin))
     stranger = f"user:{people['stranger'].id}"
     grant_give(knowledge_base=other, subject=stranger, role=Role.READER, principal=SETUP)
@@ -101,6 +104,8 @@ def _tickets(people: dict[str, User], admin: User, other: KnowledgeBase) -> list
         Ticket(Actor("anonymous", known=False)),
         Ticket(Actor("without a grant"), _session(people["nobody"])),
         Ticket(Actor("reader of another"), _session(people["stranger"])),
+        Ticket(Actor("creator", creates=True), _session(people["creator"])),
+        _scoped("creator", people["creator"], "manage", creates=True),
         Ticket(Actor("reader", role=Role.READER), _session(people["reader"])),
         Ticket(Actor("editor", role=Role.EDITOR), _session(people["editor"])),
         Ticket(Actor("manager", **manages), _session(people["manager"])),

@@ -23,6 +23,7 @@ from ingestion.parse.sandbox import ParserPool
 from retrieval import conversations, search
 from retrieval.engine import Engine
 from retrieval.models import Conversation
+from tests.bases import make_base
 from tests.web.api.conftest import Caller, assert_problem
 from tests.web.working import files_on_disk, work_at_once
 from web import auth
@@ -218,7 +219,7 @@ def test_a_real_document_is_not_found_by_who_may_not_read_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     user_create(username="nosy")
-    base = mia.post("/knowledge-bases", {"name": "Pay"}).json()["id"]
+    base = str(make_base(name="Pay", principal=mia.principal).id)
     assert mia.upload(base, "pay.md", b"# Pay\n\nThe director earns 90,000.").status_code == 202
     monkeypatch.setattr(running, "check_canaries", lambda _check: Outcome(0, []))
     done = check()

@@ -8,6 +8,7 @@ from django.core.management.base import CommandParser
 from django.db import OperationalError
 from django.utils import timezone
 
+from cairn.access.lookup import require_official
 from cairn.accounts.models import ApiKey, KeyScope, User
 from cairn.accounts.services import api_key_create
 from cairn.errors import InvalidInput
@@ -56,13 +57,18 @@ class Command(CairnCommand):
 
 
 def _named(slugs: list[str] | None) -> list[UUID] | None:
+    """Their ids. A key for an unofficial one might open somebody else's knowledge base than was meant."""
     if slugs is None:
         return None
-    found = dict(KnowledgeBase.objects.filter(slug__in=slugs, deleted_at=None).values_list("slug", "id"))
-    for slug in slugs:
-        if slug not in found:
-            raise InvalidInput(f"There is no knowledge base “{slug}”.")
-    return list(found.values())
+    return [_official(slug).id for slug in dict.fromkeys(slugs)]
+
+
+def _official(slug: str) -> KnowledgeBase:
+    base = KnowledgeBase.objects.filter(slug=slug, deleted_at=None).select_related("owner").first()
+    if base is None:
+        raise InvalidInput(f"There is no knowledge base “{slug}”.")
+    require_official(base)
+    return base
 
 
 def _expiry(days: int | None) -> datetime | None:

@@ -15,13 +15,14 @@ from cairn.access.granting import require_may_grant
 from cairn.access.models import Grant, Role
 from cairn.access.principals import principal_for_key
 from cairn.access.rules import knowledge_bases_for
-from cairn.access.services import grant_give, grants_replace, knowledge_base_create
+from cairn.access.services import grant_give, grants_replace
 from cairn.accounts.external import groups_replace
 from cairn.accounts.models import ApiKey, Group, User
 from cairn.accounts.services import api_key_create, group_create
 from cairn.errors import Forbidden
 from cairn.library.models import Document, KnowledgeBase
 from ingestion.services import document_submit
+from tests.bases import make_base
 from tests.principals import SETUP
 from tests.web.api.conftest import Caller, Response, caller_for
 from tests.web.scim.conftest import PATCH as SCIM_PATCH
@@ -200,7 +201,7 @@ def test_a_group_manager_who_is_one_no_more_grants_nothing(attack: Attack, stage
 
 
 def test_managing_a_group_does_not_open_knowledge_bases_of_others(attack: Attack, stage: Stage) -> None:
-    closed = knowledge_base_create(name="Board", principal=stage.admin.principal)
+    closed = make_base(name="Board", principal=stage.admin.principal)
     entries = stage.entries(("a group of mine", "reader"))
     attack.refused(stage.mia.put(f"/knowledge-bases/{closed.id}/grants", entries).status_code == 404)
     attack.refused(not stage.reaches_rob(closed))
