@@ -6,7 +6,9 @@
 # make test-postgres  what of it touches the database, on PostgreSQL
 # make test-vllm   a real vLLM on this machine's processors as the language model; installs it into .venv-vllm (3 GB)
 # make lint    ruff, mypy, import rules
-# make audit-dependencies   faults that are known of the packages that are installed
+# make audit-dependencies   look up known vulnerabilities of the installed packages
+# make lock    write requirements/ anew from pyproject.toml: versions and digests of every package
+# make sbom    write the software bill of materials of a server to dist/
 # make texts   collect the interface's texts for translation, and compile the translations
 # make cluster   every process of a cluster on this machine, for a look
 # make bench   speed and memory, as a table and as JSON
@@ -22,7 +24,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help up test test-all test-cluster test-faults test-postgres test-vllm lint texts audit-dependencies cluster bench bench-load bench-ingest bench-search bench-scale bench-pages screenshots clean
+.PHONY: help up test test-all test-cluster test-faults test-postgres test-vllm lint texts audit-dependencies lock sbom cluster bench bench-load bench-ingest bench-search bench-scale bench-pages screenshots clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -68,6 +70,12 @@ lint: $(DEV)
 texts: $(DEV)
 	$(BIN)/python -m tests.translations
 
+lock: $(DEV)
+	$(BIN)/python .ci/lock.py
+
+sbom: $(DEV)
+	$(BIN)/python .ci/sbom.py dist/cairn-$$($(BIN)/python -c 'from importlib.metadata import version; print(version("cairn"))').cdx.json
+
 audit-dependencies: $(DEV)
 	$(BIN)/python .ci/audit.py
 
@@ -101,13 +109,13 @@ clean:
 
 .venv: $(RUNTIME)
 
-# The stamps make a second run free; a changed pyproject.toml or installer installs again.
-$(RUNTIME): pyproject.toml .ci/install.py
+# The stamps make a second run free; a changed lock file, pyproject.toml or installer installs again.
+$(RUNTIME): pyproject.toml requirements/runtime.txt .ci/install.py .ci/locked.py
 	@$(PYTHON) .ci/install.py .venv runtime
 	@touch $@
 
-$(DEV): $(RUNTIME)
-	@$(PYTHON) .ci/install.py .venv dev
+$(DEV): $(RUNTIME) requirements/development.txt
+	@$(PYTHON) .ci/install.py .venv development
 	@touch $@
 
 .venv-vllm/.made: tests/vllm/environment.py

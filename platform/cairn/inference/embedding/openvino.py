@@ -22,6 +22,7 @@ from cairn.inference.artifacts import built_once
 from cairn.inference.child import ChildFailed, run_in_child
 from cairn.inference.embedding.folder import EncoderFolder
 from cairn.inference.embedding.tokens import Batch
+from cairn.inference.packages import verify_packaged_weights
 from cairn.inference.protocols import Vectors
 
 _EXPORTER = "cairn.inference.embedding.export"
@@ -39,6 +40,7 @@ def exported(folder: EncoderFolder, models: Path) -> Path:
     """
 
     def export(draft: Path) -> None:
+        verify_packaged_weights(folder.path)
         try:
             run_in_child(_EXPORTER, folder.path, draft)
         except ChildFailed as error:

@@ -9,6 +9,7 @@ import numpy as np
 
 from cairn.inference.embedding.folder import EncoderFolder
 from cairn.inference.embedding.tokens import Batch
+from cairn.inference.packages import verify_packaged_weights
 from cairn.inference.protocols import Vectors
 
 _BF16: Final = ("amx_bf16", "avx512_bf16")
@@ -44,6 +45,7 @@ class TorchEncoder:
         from sentence_transformers import SentenceTransformer  # noqa: PLC0415 - the same
 
         quiet_transformers()
+        verify_packaged_weights(folder.path)
         cuda = device == "cuda"
         self._torch = torch
         self._half = not cuda and _cpu_has_bf16(torch)
