@@ -47,7 +47,8 @@ from web.auth import needs, principal_of
 router = Router(tags=["Documents"])
 in_knowledge_base = Router(tags=["Documents"], by_alias=True)
 receipts = Router(tags=["Documents"])
-READS = needs("search", "ask", "ingest", "manage")
+SEES_STATE = needs("search", "ingest", "manage")
+READS = needs("search")
 SOURCES = 1000
 OWNERS = 20
 Number = Annotated[
@@ -114,7 +115,7 @@ class ChunkQuery(PageQuery):
     version: Number = None
 
 
-@in_knowledge_base.get("/{knowledge_base_id}/documents", response=Page[Document], auth=READS)
+@in_knowledge_base.get("/{knowledge_base_id}/documents", response=Page[Document], auth=SEES_STATE)
 def document_list(
     request: HttpRequest, knowledge_base_id: str, query: Query[DocumentQuery]
 ) -> Page[Document]:
@@ -126,7 +127,7 @@ def document_list(
     rows = rows.filter(parent=id_or_nobody(query.parent)) if query.parent else rows
     rows = rows.tagged(query.tag) if query.tag else rows
     found = page_of(documents_shown(rows), query)
-    return Page(items=[Document.of(row) for row in found.rows], next_cursor=found.next_cursor)
+    return Page(items=[Document.of(row, principal) for row in found.rows], next_cursor=found.next_cursor)
 
 
 @in_knowledge_base.post(
@@ -160,16 +161,16 @@ def document_add(
         arrived=arrived(request),
         **form.said(),
     )
-    return submitted(submission)
+    return submitted(submission, principal)
 
 
-def submitted(submission: Submission) -> Status[Submitted]:
+def submitted(submission: Submission, principal: Principal) -> Status[Submitted]:
     job = Job.of(submission.job) if submission.job else None
-    shape = Submitted(document=Document.of(submission.document), job=job)
+    shape = Submitted(document=Document.of(submission.document, principal), job=job)
     return Status(202 if submission.created_job else 200, shape)
 
 
-@in_knowledge_base.get("/{knowledge_base_id}/sources", response=Page[Source], auth=READS)
+@in_knowledge_base.get("/{knowledge_base_id}/sources", response=Page[Source], auth=SEES_STATE)
 def source_list(request: HttpRequest, knowledge_base_id: str, query: Query[SourceQuery]) -> Page[Source]:
     """What is there already, in short, so that only what has changed need be sent."""
     principal = principal_of(request)
@@ -178,10 +179,11 @@ def source_list(request: HttpRequest, knowledge_base_id: str, query: Query[Sourc
     return Page(items=[Source.of(row) for row in found.rows], next_cursor=found.next_cursor)
 
 
-@router.get("/{document_id}", response=Document, auth=READS)
+@router.get("/{document_id}", response=Document, auth=SEES_STATE)
 def document_get(request: HttpRequest, document_id: str, response: HttpResponse) -> Document:
     """`ETag` is the version, for `If-Match`."""
-    return _tagged(response, Document.of(document_for(principal_of(request), document_id)))
+    principal = principal_of(request)
+    return _tagged(response, Document.of(document_for(principal, document_id), principal))
 
 
 @router.patch("/{document_id}", response=Document, auth=needs("manage"))
@@ -198,7 +200,7 @@ def document_change(
     with transaction.atomic():
         _require_match(row, if_match)
         row = document_update(document=row, principal=principal, changes=payload.sent)
-    return _tagged(response, Document.of(row))
+    return _tagged(response, Document.of(row, principal))
 
 
 @router.delete("/{document_id}", response={202: Erasure}, auth=needs("manage"))
@@ -216,7 +218,7 @@ def document_reviewed(request: HttpRequest, document_id: str, payload: Reviewed)
     """Takes the role editor. Somebody looked it through, and it holds: the next date is set."""
     principal = principal_of(request)
     row = document_for(principal, document_id, role=Role.EDITOR)
-    return Document.of(document_review(document=row, principal=principal, days=payload.days))
+    return Document.of(document_review(document=row, principal=principal, days=payload.days), principal)
 
 
 @router.get("/{document_id}/owners", response=list[Owner], auth=needs("manage"))

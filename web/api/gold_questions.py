@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field, StringConstraints
 
 from cairn.access.lookup import knowledge_base_for
 from cairn.access.models import Role
+from cairn.access.principals import require_key_scope
 from cairn.access.scope import Principal
 from cairn.audit.services import record
 from cairn.library.models import KnowledgeBase
@@ -132,9 +133,11 @@ def gold_question_export(request: HttpRequest, knowledge_base_id: str) -> HttpRe
 def gold_question_add(
     request: HttpRequest, knowledge_base_id: str, payload: NewGoldQuestion
 ) -> Status[GoldQuestion]:
-    """Takes the role manager."""
+    """Takes the role manager. A key also needs the scope `ask` to name a `message`."""
     principal = principal_of(request)
     base = _managed(principal, knowledge_base_id)
+    if payload.message:
+        require_key_scope(principal, "ask")  # the quotes come from a conversation
     row = gold_question_create(
         principal=principal,
         knowledge_base=base,

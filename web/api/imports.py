@@ -41,7 +41,7 @@ from web.auth import needs, principal_of
 
 router = Router(tags=["Imports"])
 in_knowledge_base = Router(tags=["Imports"])
-READS = needs("search", "ask", "ingest", "manage")
+FOLLOWS = needs("ingest", "manage")
 WORKS = needs("ingest")
 Label = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=255)]
 Files = Annotated[int, Field(ge=0, le=10_000_000)]
@@ -142,13 +142,15 @@ class Item(BaseModel):
     error: Failure | None
 
     @classmethod
-    def all_of(cls, rows: "list[ImportItem]") -> "list[Item]":
+    def all_of(cls, rows: "list[ImportItem]", principal: Principal) -> "list[Item]":
         places = standings([row.job for row in rows if row.job and not row.job.ended])
         nowhere = Standing()
-        return [cls._of(row, places.get(row.job.id, nowhere) if row.job else nowhere) for row in rows]
+        return [
+            cls._of(row, places.get(row.job.id, nowhere) if row.job else nowhere, principal) for row in rows
+        ]
 
     @classmethod
-    def _of(cls, row: ImportItem, place: Standing) -> "Item":
+    def _of(cls, row: ImportItem, place: Standing, principal: Principal) -> "Item":
         job = row.job
         ready = job.version if job and job.stage == Stage.READY else None
         return cls(
@@ -164,7 +166,7 @@ class Item(BaseModel):
             queue_position=place.position,
             eta_s=place.eta,
             chunks=ready.chunk_count if ready else 0,
-            report=Report.model_validate(ready.report) if ready else None,
+            report=Report.of(ready, principal) if ready else None,
             error=_error(row),
         )
 
@@ -230,7 +232,7 @@ def import_add(request: HttpRequest, knowledge_base_id: str, payload: NewImport)
     return Status(201, Import.of(row, principal))
 
 
-@in_knowledge_base.get("/{knowledge_base_id}/imports", response=Page[Import], auth=READS)
+@in_knowledge_base.get("/{knowledge_base_id}/imports", response=Page[Import], auth=FOLLOWS)
 def import_list(request: HttpRequest, knowledge_base_id: str, query: Query[PageQuery]) -> Page[Import]:
     """Newest first: mine, and all for editors."""
     principal = principal_of(request)
@@ -239,18 +241,18 @@ def import_list(request: HttpRequest, knowledge_base_id: str, query: Query[PageQ
     return Page(items=Import.all_of(list(found.rows), principal), next_cursor=found.next_cursor)
 
 
-@router.get("/{import_id}", response=Import, auth=READS)
+@router.get("/{import_id}", response=Import, auth=FOLLOWS)
 def import_get(request: HttpRequest, import_id: str) -> Import:
     return _import(principal_of(request), import_id)
 
 
-@router.get("/{import_id}/items", response=Page[Item], auth=READS)
+@router.get("/{import_id}/items", response=Page[Item], auth=FOLLOWS)
 def import_items(request: HttpRequest, import_id: str, query: Query[ItemQuery]) -> Page[Item]:
     """In the order in which they came; those of documents that I may read."""
     principal = principal_of(request)
     rows = items_for(principal, import_for(principal, import_id)).filter(query.condition())
     found = numbered_page(rows, query, by="id")
-    return Page(items=Item.all_of(list(found.rows)), next_cursor=found.next_cursor)
+    return Page(items=Item.all_of(list(found.rows), principal), next_cursor=found.next_cursor)
 
 
 @router.post("/{import_id}/items", response=list[Taken], auth=WORKS)
@@ -293,7 +295,7 @@ def import_stop(request: HttpRequest, import_id: str) -> Status[Import]:
 
 @router.get(
     "/{import_id}/events",
-    auth=READS,
+    auth=FOLLOWS,
     openapi_extra={"responses": stream_of(Import, "progress", "until it is over")},
 )
 def import_events(request: HttpRequest, import_id: str) -> StreamingHttpResponse:

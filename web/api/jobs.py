@@ -21,7 +21,7 @@ from web.api.schemas import Job
 from web.auth import needs, principal_of
 
 router = Router(tags=["Jobs"], by_alias=True)
-READS = needs("search", "ask", "ingest", "manage")
+FOLLOWS = needs("ingest", "manage")
 WORKS = needs("ingest")
 SHOWN = 50
 
@@ -97,7 +97,7 @@ class Now(BaseModel):
     jobs: list[Job]
 
 
-@router.get("", response=Page[Job], auth=READS)
+@router.get("", response=Page[Job], auth=FOLLOWS)
 def job_list(request: HttpRequest, query: Query[JobQuery]) -> Page[Job]:
     """Newest first; jobs of the documents I may read. `stage=failed` lists what nobody works on any more."""
     rows = jobs_for(principal_of(request)).filter(**query.conditions())
@@ -124,7 +124,7 @@ def _id(value: str | None) -> UUID | None:
 
 
 @router.get(
-    "/events", auth=READS, openapi_extra={"responses": stream_of(Now, "queue", "as long as you listen")}
+    "/events", auth=FOLLOWS, openapi_extra={"responses": stream_of(Now, "queue", "as long as you listen")}
 )
 def job_events_all(request: HttpRequest) -> StreamingHttpResponse:
     """Server-sent events about all open jobs of the documents I may read."""
@@ -145,7 +145,7 @@ def _now(principal: Principal) -> Now:
     )
 
 
-@router.get("/{job_id}", response=Job, auth=READS)
+@router.get("/{job_id}", response=Job, auth=FOLLOWS)
 def job_get(request: HttpRequest, job_id: str) -> Job:
     return Job.of(job_for(principal_of(request), job_id))
 
@@ -168,7 +168,7 @@ def job_stop(request: HttpRequest, job_id: str) -> Status[Job]:
 
 @router.get(
     "/{job_id}/events",
-    auth=READS,
+    auth=FOLLOWS,
     openapi_extra={"responses": stream_of(Job, "progress", "until it ends")},
 )
 def job_events(request: HttpRequest, job_id: str) -> StreamingHttpResponse:

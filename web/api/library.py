@@ -28,7 +28,7 @@ from web.auth import needs, principal_of
 from web.kinds import MEDIA_TYPES, Kind
 
 router = Router(tags=["Documents"])
-READS = needs("search", "ask", "ingest", "manage")
+SEES_STATE = needs("search", "ingest", "manage")
 _RANK = Key("rank", read_small, descending=True)
 _CHANGED = Key("changed", read_moment, descending=True)
 _NAME = Key("name", read_text)
@@ -71,11 +71,12 @@ class LibraryQuery(PageQuery):
         return ORDERS[self.sort or (Sort.RELEVANCE if self.q.split() else Sort.UPDATED)]
 
 
-@router.get("", response=Page[Document], auth=READS)
+@router.get("", response=Page[Document], auth=SEES_STATE)
 def documents_everywhere(request: HttpRequest, query: Query[LibraryQuery]) -> Page[Document]:
     """All that I may read, in every knowledge base."""
-    page = library_page(principal_of(request), query)
-    return Page(items=[Document.of(row) for row in page.rows], next_cursor=page.next_cursor)
+    principal = principal_of(request)
+    page = library_page(principal, query)
+    return Page(items=[Document.of(row, principal) for row in page.rows], next_cursor=page.next_cursor)
 
 
 def library_rows(principal: Principal, query: LibraryQuery) -> DocumentQuerySet:

@@ -167,4 +167,5 @@ def upload_done(
     if other bytes came than were announced."""
     principal = principal_of(request)
     upload = upload_for(principal, upload_id)
-    return submitted(upload_complete(upload=upload, principal=principal, if_match=versions_in(if_match)))
+    submission = upload_complete(upload=upload, principal=principal, if_match=versions_in(if_match))
+    return submitted(submission, principal)

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from cairn.access.models import Grant as GrantRow
 from cairn.access.models import Role
-from cairn.access.principals import can_create_knowledge_bases
+from cairn.access.principals import can_create_knowledge_bases, has_key_scope
 from cairn.access.scope import Principal
 from cairn.access.services import READERS, readers_of
 from cairn.accounts.models import Group as GroupRow
@@ -175,7 +175,13 @@ class Report(BaseModel):
     tables: int = 0
     truncated: bool = False
     warnings: list[str] = []
-    suspicious: list[str] = []
+    suspicious: list[str] = Field([], description="Passages of the document: for keys, only with `search`")
+
+    @classmethod
+    def of(cls, version: DocumentVersion | None, principal: Principal) -> "Report":
+        """The passages that it quotes are content, which takes the scope `search`."""
+        report = cls.model_validate(version.report if version else {})
+        return report if has_key_scope(principal, "search") else report.model_copy(update={"suspicious": []})
 
 
 class Pending(BaseModel):
@@ -211,11 +217,14 @@ class Document(BaseModel):
     created_at: datetime
     updated_at: datetime
     report: Report
-    properties: dict[str, str] = Field(description="What the file says of itself, such as who sent a mail")
+    properties: dict[str, str] = Field(
+        description="What the file says of itself, such as who sent a mail: for keys, only with `search`"
+    )
 
     @classmethod
-    def of(cls, row: DocumentRow) -> "Document":
-        """Cheap for rows of `documents_shown`."""
+    def of(cls, row: DocumentRow, principal: Principal) -> "Document":
+        """Cheap for rows of `documents_shown`. Without the scope `search`, a key gets nothing that was read
+        from the file."""
         version = row.shown_version
         return cls(
             id=str(row.id),
@@ -241,8 +250,8 @@ class Document(BaseModel):
             reviewed_at=row.reviewed_at,
             created_at=row.created_at,
             updated_at=row.updated_at,
-            report=_report(row, version),
-            properties=version.properties if version else {},
+            report=_report(row, version, principal),
+            properties=version.properties if version and has_key_scope(principal, "search") else {},
         )
 
 
@@ -255,9 +264,9 @@ def documents_shown(rows: "QuerySet[DocumentRow]") -> "QuerySet[DocumentRow]":
     return rows.select_related(*related).prefetch_related(*READERS)
 
 
-def _report(row: DocumentRow, version: DocumentVersion | None) -> Report:
+def _report(row: DocumentRow, version: DocumentVersion | None, principal: Principal) -> Report:
     """What came in it and could not be read is told of here as well, as long as that is so."""
-    report = Report.model_validate(version.report if version else {})
+    report = Report.of(version, principal)
     count = getattr(row, "failed_inside", None)  # as `documents_shown` has counted it
     failed = row.children.present().failed().count() if count is None else count
     if failed:

@@ -78,7 +78,7 @@ class SearchQuery(Body):
     ranking: Ranking = Ranking.HYBRID
 
 
-@router.post("", response=Found, auth=needs("search", "ask", reads=True))
+@router.post("", response=Found, auth=needs("search", reads=True))
 def search(request: HttpRequest, payload: SearchQuery) -> Found:
     """Passages I may read, best first."""
     principal = principal_of(request)

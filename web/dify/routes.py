@@ -29,7 +29,7 @@ api = NinjaAPI(
     urls_namespace="dify",
     docs_url=None,
     openapi_url=None,
-    auth=[BearerKey("search", "ask")],
+    auth=[BearerKey("search")],
     parser=StrictParser(),
 )
 handlers_add(api)

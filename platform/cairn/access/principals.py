@@ -45,9 +45,14 @@ def principal_for_key(key: ApiKey) -> Principal:
     )
 
 
+def has_key_scope(principal: Principal, *wanted: str) -> bool:
+    """Whether a key has one of the wanted scopes; a signed-in user needs none."""
+    return principal.key_scopes is None or not principal.key_scopes.isdisjoint(wanted)
+
+
 def require_key_scope(principal: Principal, *wanted: str) -> None:
     """A key needs one of the wanted scopes; a signed-in user needs none."""
-    if principal.key_scopes is not None and principal.key_scopes.isdisjoint(wanted):
+    if not has_key_scope(principal, *wanted):
         raise Forbidden(f"This key lacks the scope “{wanted[0]}”.")
 
 

@@ -78,6 +78,10 @@ def test_a_key_is_shown_the_tools_that_it_may_use(mia: Caller) -> None:
     searching = caller_for("sue", scopes=["search"])
     assert "ask" not in names(searching)
     assert "scope" in refused(searching, "ask", question=QUESTION)
+    asking = caller_for("amy", scopes=["ask"])
+    assert names(asking) == ["list_knowledge_bases", "ask"]
+    assert "scope" in refused(asking, "search", query=QUESTION)
+    assert "scope" in refused(asking, "read_document", document="1")
     ingesting = caller_for("ben", scopes=["ingest"])
     assert send(ingesting, "tools/list", {}).status_code == 403
     assert send(Caller(mia.user, "nonsense"), "tools/list", {}).status_code == 401

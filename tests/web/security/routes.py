@@ -10,8 +10,11 @@ from typing import Any
 from tests.web.security.guards import Door, Guard, Route
 
 ANY_KEY: Sequence[str] = ()
-READS = ("search", "ask", "ingest", "manage")
-SEARCH = ("search", "ask")
+SEES_BASES = ("search", "ask", "ingest", "manage")
+SEES_STATE = ("search", "ingest", "manage")
+FOLLOWS = ("ingest", "manage")
+SEARCH = ("search",)
+TOOLS = ("search", "ask")
 ASK = ("ask",)
 INGEST = ("ingest",)
 MANAGE = ("manage",)
@@ -105,9 +108,9 @@ ROUTES: list[Route] = [
     api("PATCH", "/groups/{group_id}", Guard.ADMIN, body={"name": "renamed"}),
     api("DELETE", "/groups/{group_id}", Guard.ADMIN),
     # Knowledge bases
-    api("GET", "/knowledge-bases", Guard.SIGNED_IN, READS),
+    api("GET", "/knowledge-bases", Guard.SIGNED_IN, SEES_BASES),
     api("POST", "/knowledge-bases", Guard.CREATOR, MANAGE, body={"name": "new"}),
-    api("GET", "/knowledge-bases/{knowledge_base_id}", Guard.READER, READS),
+    api("GET", "/knowledge-bases/{knowledge_base_id}", Guard.READER, SEES_BASES),
     api("PATCH", "/knowledge-bases/{knowledge_base_id}", Guard.MANAGER, MANAGE, body={"name": "renamed"}),
     api("DELETE", "/knowledge-bases/{knowledge_base_id}", Guard.MANAGER, MANAGE),
     api("GET", "/knowledge-bases/{knowledge_base_id}/grants", Guard.MANAGER, MANAGE),
@@ -119,30 +122,30 @@ ROUTES: list[Route] = [
     api("GET", "/knowledge-bases/{knowledge_base_id}/people", Guard.MANAGER, MANAGE),
     api("GET", "/knowledge-bases/{knowledge_base_id}/people/{user_id}", Guard.MANAGER, MANAGE),
     # Documents
-    api("GET", "/knowledge-bases/{knowledge_base_id}/documents", Guard.READER, READS),
+    api("GET", "/knowledge-bases/{knowledge_base_id}/documents", Guard.READER, SEES_STATE),
     api("POST", "/knowledge-bases/{knowledge_base_id}/documents", Guard.EDITOR, INGEST, form=_UPLOAD),
-    api("GET", "/knowledge-bases/{knowledge_base_id}/sources", Guard.READER, READS),
-    api("GET", "/documents", Guard.SIGNED_IN, READS),
-    api("GET", "/documents/{document_id}", Guard.READER, READS),
+    api("GET", "/knowledge-bases/{knowledge_base_id}/sources", Guard.READER, SEES_STATE),
+    api("GET", "/documents", Guard.SIGNED_IN, SEES_STATE),
+    api("GET", "/documents/{document_id}", Guard.READER, SEES_STATE),
     api("POST", "/documents/{document_id}/review", Guard.EDITOR, MANAGE, body={}),
     api("GET", "/documents/{document_id}/owners", Guard.EDITOR, MANAGE),
     api("PATCH", "/documents/{document_id}", Guard.EDITOR, MANAGE, body={"title": "renamed"}),
     api("DELETE", "/documents/{document_id}", Guard.EDITOR, MANAGE),
-    api("GET", "/documents/{document_id}/content", Guard.READER, READS),
-    api("GET", "/documents/{document_id}/rendition", Guard.READER, READS),
-    api("GET", "/documents/{document_id}/chunks", Guard.READER, READS),
-    api("GET", "/documents/{document_id}/pages/{page}.png", Guard.READER, READS),
+    api("GET", "/documents/{document_id}/content", Guard.READER, SEARCH),
+    api("GET", "/documents/{document_id}/rendition", Guard.READER, SEARCH),
+    api("GET", "/documents/{document_id}/chunks", Guard.READER, SEARCH),
+    api("GET", "/documents/{document_id}/pages/{page}.png", Guard.READER, SEARCH),
     api("GET", "/documents/{document_id}/people", Guard.MANAGER, MANAGE),
     api("GET", "/documents/{document_id}/people/{user_id}", Guard.MANAGER, MANAGE),
     api("POST", "/documents/{document_id}/readers/effect", Guard.MANAGER, MANAGE,
         reads=True, body={"readers": None}),
     api("GET", "/receipts/{receipt_id}", Guard.REQUESTER, MANAGE),
     # Work
-    api("GET", "/knowledge-bases/{knowledge_base_id}/imports", Guard.READER, READS),
+    api("GET", "/knowledge-bases/{knowledge_base_id}/imports", Guard.READER, FOLLOWS),
     api("POST", "/knowledge-bases/{knowledge_base_id}/imports", Guard.EDITOR, INGEST, body={"label": "new"}),
-    api("GET", "/imports/{import_id}", Guard.EDITOR_OR_404, READS),
-    api("GET", "/imports/{import_id}/items", Guard.EDITOR_OR_404, READS),
-    api("GET", "/imports/{import_id}/events", Guard.EDITOR_OR_404, READS),
+    api("GET", "/imports/{import_id}", Guard.EDITOR_OR_404, FOLLOWS),
+    api("GET", "/imports/{import_id}/items", Guard.EDITOR_OR_404, FOLLOWS),
+    api("GET", "/imports/{import_id}/events", Guard.EDITOR_OR_404, FOLLOWS),
     api("POST", "/imports/{import_id}/items", Guard.EDITOR_OR_404, INGEST, form=_UPLOAD),
     api("POST", "/imports/{import_id}/close", Guard.EDITOR_OR_404, INGEST, body={}),
     api("POST", "/imports/{import_id}/cancel", Guard.EDITOR_OR_404, INGEST),
@@ -159,11 +162,11 @@ ROUTES: list[Route] = [
     api("PATCH", "/watches/{watch_id}", Guard.ADMIN, body={"enabled": False}),
     api("DELETE", "/watches/{watch_id}", Guard.ADMIN),
     api("POST", "/watches/{watch_id}/scan", Guard.ADMIN),
-    api("GET", "/jobs", Guard.SIGNED_IN, READS),
+    api("GET", "/jobs", Guard.SIGNED_IN, FOLLOWS),
     api("POST", "/jobs/retry", Guard.SIGNED_IN, INGEST, body={"jobs": ["{job_id}"]}),
-    api("GET", "/jobs/events", Guard.SIGNED_IN, READS),
-    api("GET", "/jobs/{job_id}", Guard.READER, READS),
-    api("GET", "/jobs/{job_id}/events", Guard.READER, READS),
+    api("GET", "/jobs/events", Guard.SIGNED_IN, FOLLOWS),
+    api("GET", "/jobs/{job_id}", Guard.READER, FOLLOWS),
+    api("GET", "/jobs/{job_id}/events", Guard.READER, FOLLOWS),
     api("POST", "/jobs/{job_id}/retry", Guard.EDITOR, INGEST, lets_in=409),
     api("POST", "/jobs/{job_id}/cancel", Guard.EDITOR, INGEST),
     # The install
@@ -264,7 +267,7 @@ ROUTES: list[Route] = [
     by_key("POST", "/retrieval", Guard.READER, SEARCH, reads=True,
         body={"knowledge_id": "{knowledge_base_id}", "query": "leave"}),
     # For assistants
-    by_key("POST", "/mcp", Guard.SIGNED_IN, SEARCH, reads=True, body={}, lets_in=406),
+    by_key("POST", "/mcp", Guard.SIGNED_IN, TOOLS, reads=True, body={}, lets_in=406),
     # Pages
     public("GET", "/login"),
     public("POST", "/login"),
