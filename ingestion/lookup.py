@@ -56,9 +56,11 @@ def items_for(principal: Principal, batch: Import) -> "QuerySet[ImportItem]":
 
 
 def receipts_for(principal: Principal) -> "QuerySet[Receipt]":
+    """All of them for admins. A key limited to some knowledge bases gets its user's receipts from these."""
     if principal.administers:
         return Receipt.objects.all()
-    return Receipt.objects.filter(requested_by=principal.user)
+    mine = Receipt.objects.filter(requested_by=principal.user)
+    return mine if principal.key_bases is None else mine.filter(knowledge_base__in=principal.key_bases)
 
 
 def receipt_for(principal: Principal, value: object) -> Receipt:

@@ -315,13 +315,15 @@ class ReceiptState(models.TextChoices):
 
 
 class Receipt(models.Model):
-    """Proof of an erasure: what was removed, and when a search for it found nothing.
+    """Proof of an erasure: what was removed, and when a search for it found nothing. `knowledge_base` is the
+    plain id of the one that the object was in, or was; null for accounts.
 
     `object` is "document:ID", "knowledge-base:ID" or "user:ID".
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     object = models.CharField(max_length=80)
+    knowledge_base = models.UUIDField(null=True, editable=False)
     state = models.CharField(max_length=7, choices=ReceiptState.choices, default=ReceiptState.PENDING)
     removed = models.JSONField(default=dict)
     requested_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")

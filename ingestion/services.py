@@ -482,7 +482,7 @@ def document_delete(
             item_record(
                 batch=batch, source_uri=document.source_uri, outcome=Outcome.REMOVED, document=document
             )
-        return _erasure(f"document:{document.id}", principal)
+        return _erasure(f"document:{document.id}", document.knowledge_base_id, principal)
 
 
 def knowledge_base_delete(*, knowledge_base: KnowledgeBase, principal: Principal | None) -> Receipt:
@@ -494,11 +494,15 @@ def knowledge_base_delete(*, knowledge_base: KnowledgeBase, principal: Principal
         if not changed:
             raise NotFound
         cancel_all(Job.objects.filter(version__document__knowledge_base=knowledge_base))
-        return _erasure(f"knowledge-base:{knowledge_base.id}", principal)
+        return _erasure(f"knowledge-base:{knowledge_base.id}", knowledge_base.id, principal)
 
 
-def _erasure(target: str, principal: Principal | None) -> Receipt:
-    receipt = Receipt.objects.create(object=target, requested_by_id=principal.user if principal else None)
+def _erasure(target: str, knowledge_base: uuid.UUID, principal: Principal | None) -> Receipt:
+    receipt = Receipt.objects.create(
+        object=target,
+        knowledge_base=knowledge_base,
+        requested_by_id=principal.user if principal else None,
+    )
     record("erasure.requested", actor=principal.actor if principal else None, subject=target)
     transaction.on_commit(lambda: queue.enqueue_erasure(receipt.id), robust=True)
     return receipt

@@ -28,6 +28,7 @@ from retrieval.calibrating import calibration_of
 from retrieval.conversations import (
     HISTORY_TURNS,
     INTERRUPTED,
+    conversation_confine,
     conversation_for,
     conversation_start,
     history_for,
@@ -92,6 +93,7 @@ def ask(
         )
         message = Message.objects.create(conversation=thread, parent_id=after, question=question)
         Conversation.objects.filter(pk=thread.pk).update(updated_at=timezone.now(), current=message)
+        conversation_confine(conversation=thread, scope=scope, is_new=found is None)
         record(
             "question.asked",
             actor=principal.actor,

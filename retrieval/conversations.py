@@ -7,19 +7,19 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Count, OuterRef, Prefetch, QuerySet, Subquery
+from django.db.models import Count, Exists, OuterRef, Prefetch, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django.utils.translation import gettext_noop
 
 from cairn.access.lookup import as_id, one_of
 from cairn.access.rules import documents_for
-from cairn.access.scope import Principal
+from cairn.access.scope import Principal, Scope
 from cairn.audit.services import record
 from cairn.errors import InvalidInput, NotFound
 from retrieval.gaps.recording import rating_record
 from retrieval.grounds import before_model, holds_untraced, traced
-from retrieval.models import Channel, Citation, Conversation, Message, MessageState, Share
+from retrieval.models import Channel, Citation, Conversation, ConversationBase, Message, MessageState, Share
 from retrieval.statistics.services import question_rate
 from retrieval.tree import Tree
 from retrieval.types import Turn
@@ -64,9 +64,23 @@ class ShownMessage:
     withheld: bool
 
 
+def conversations_within_limits(principal: Principal) -> "QuerySet[Conversation]":
+    """Of all conversations, those that the principal's key may touch at all, whoever they belong to.
+
+    A key that is limited to some knowledge bases reaches a conversation only if every question in it, on any
+    branch, was asked within these. Where a question was asked is what counts, not what its answer cites: a
+    refusal, or an answer that was erased, still tells what somebody wanted to know.
+    """
+    if principal.key_bases is None:
+        return Conversation.objects.all()
+    inside = ConversationBase.objects.filter(conversation=OuterRef("pk"))
+    elsewhere = inside.exclude(knowledge_base__in=principal.key_bases)
+    return Conversation.objects.filter(~Exists(elsewhere), confined=True)
+
+
 def conversations_for(principal: Principal) -> "QuerySet[Conversation]":
     """None of them for an admin who views as the user: what they talk about is theirs."""
-    mine = Conversation.objects.filter(user=principal.user, channel=Channel.CHAT)
+    mine = conversations_within_limits(principal).filter(user=principal.user, channel=Channel.CHAT)
     return mine.none() if principal.viewer else mine
 
 
@@ -80,7 +94,8 @@ def message_for(principal: Principal, value: object) -> Message:
 
 def question_of(principal: Principal, message: object) -> str:
     """What they asked there, through whichever door."""
-    mine = Message.objects.filter(conversation__user=principal.user)
+    reachable = conversations_within_limits(principal).filter(user=principal.user)
+    mine = Message.objects.filter(conversation__in=reachable)
     return one_of(mine.none() if principal.viewer else mine, message).question
 
 
@@ -89,6 +104,17 @@ def conversation_start(
 ) -> Conversation:
     title = _shorten(question.strip().splitlines()[0])
     return Conversation.objects.create(user_id=principal.user, title=title, channel=channel)
+
+
+def conversation_confine(*, conversation: Conversation, scope: Scope, is_new: bool) -> None:
+    """Records where a question was asked. Call it in the transaction that adds the question."""
+    bases = scope.confined_to
+    if bases is None or is_new:
+        Conversation.objects.filter(pk=conversation.pk).update(confined=bases is not None)
+    ConversationBase.objects.bulk_create(
+        (ConversationBase(conversation=conversation, knowledge_base=base) for base in bases or ()),
+        ignore_conflicts=True,
+    )
 
 
 def _shorten(text: str) -> str:

@@ -92,7 +92,8 @@ class Channel(models.TextChoices):
 class Conversation(models.Model):
     """A tree of messages; what is shown of it is the path from the first question to `current`.
 
-    `pinned_at`: since when its owner keeps it at the top; null: not at all.
+    `pinned_at`: since when its owner keeps it at the top; null: not at all. `confined`: each of its questions
+    was asked within the knowledge bases that `bases` lists.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -101,6 +102,7 @@ class Conversation(models.Model):
     channel = models.CharField(max_length=4, choices=Channel.choices, default=Channel.CHAT)
     current = models.ForeignKey("Message", on_delete=models.SET_NULL, null=True, related_name="+")
     pinned_at = models.DateTimeField(null=True)
+    confined = models.BooleanField(default=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     updated_at = models.DateTimeField(default=timezone.now)
 
@@ -109,6 +111,22 @@ class Conversation(models.Model):
 
     def __str__(self) -> str:
         return self.title
+
+
+class ConversationBase(models.Model):
+    """A knowledge base in which a question of the conversation was asked. A plain id: it outlives the
+    knowledge base, so that a conversation about a deleted one does not open to other keys."""
+
+    conversation = models.ForeignKey(Conversation, on_delete=models.CASCADE, related_name="bases")
+    knowledge_base = models.UUIDField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint("conversation", "knowledge_base", name="conversation_base_once")
+        ]
+
+    def __str__(self) -> str:
+        return str(self.knowledge_base)
 
 
 class MessageState(models.TextChoices):

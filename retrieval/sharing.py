@@ -16,9 +16,24 @@ from cairn.access.scope import Principal
 from cairn.access.services import EVERYONE, parse_subject
 from cairn.audit.services import record
 from cairn.errors import Conflict, InvalidInput, NotFound
-from retrieval.conversations import ERASED, ShownMessage, messages_down_to, state_of
+from retrieval.conversations import (
+    ERASED,
+    ShownMessage,
+    conversations_within_limits,
+    messages_down_to,
+    state_of,
+)
 from retrieval.grounds import before_model, holds_untraced
-from retrieval.models import Channel, Citation, Conversation, Message, MessageState, Share, ShareReader
+from retrieval.models import (
+    Channel,
+    Citation,
+    Conversation,
+    ConversationBase,
+    Message,
+    MessageState,
+    Share,
+    ShareReader,
+)
 from retrieval.tree import Tree
 
 NOT_OPEN = gettext_noop("This answer rests on documents that are not open to you.")
@@ -26,14 +41,15 @@ NOT_OPEN = gettext_noop("This answer rests on documents that are not open to you
 
 def shares_for(principal: Principal) -> "QuerySet[Share]":
     """Those that the principal may open now. None whose owner was disabled, and none for an admin who views
-    as the user."""
+    as the user. A key limited to some knowledge bases gets none about others."""
     if principal.viewer:
         return Share.objects.none()
     named = ShareReader.objects.filter(names(principal)).values("share")
     opened = Q(everyone=True) | Q(id__in=named) | Q(conversation__user=principal.user)
-    return Share.objects.filter(opened, conversation__user__is_active=True).select_related(
-        "conversation__user"
-    )
+    rows = Share.objects.filter(opened, conversation__user__is_active=True)
+    if principal.key_bases is not None:
+        rows = rows.filter(conversation__in=conversations_within_limits(principal))
+    return rows.select_related("conversation__user")
 
 
 def share_for(principal: Principal, value: object) -> Share:
@@ -148,12 +164,19 @@ def _open(message: Message, readable: Collection[UUID]) -> bool:
 
 def share_continue(*, share: Share, principal: Principal) -> Conversation:
     """A conversation of the reader's own that begins with what is shared, if all of it is open to them."""
-    thread = Conversation(user_id=principal.user, title=share.conversation.title, channel=Channel.CHAT)
+    source = share.conversation
+    thread = Conversation(
+        user_id=principal.user, title=source.title, channel=Channel.CHAT, confined=source.confined
+    )
     with transaction.atomic():  # read in it, too: what is erased in between would be written again
         seen = messages_shared(share, principal)
         if any(each.withheld for each in seen):
             raise Conflict(gettext("Not all of it is open to you, so that you cannot ask on from here."))
         thread.save()
+        ConversationBase.objects.bulk_create(
+            ConversationBase(conversation=thread, knowledge_base=base)
+            for base in source.bases.values_list("knowledge_base", flat=True)
+        )
         _copy(seen, thread)
         record(
             "share.continued", actor=principal.actor, subject=f"share:{share.id}", conversation=str(thread.id)

@@ -24,7 +24,8 @@ RECENT = timedelta(days=14)
 def gaps_for(principal: Principal) -> "QuerySet[Gap]":
     """Of the knowledge bases that the principal manages, and those that are theirs where they edit.
 
-    What belongs to no knowledge base is for admins.
+    What belongs to no knowledge base is for admins. What also belongs to another knowledge base is not for a
+    key that is limited to some.
     """
     managed = Gap.objects.filter(knowledge_bases__in=knowledge_bases_for(principal, role=Role.MANAGER))
     edited = knowledge_bases_for(principal, role=Role.EDITOR)
@@ -32,7 +33,11 @@ def gaps_for(principal: Principal) -> "QuerySet[Gap]":
     seen = Q(pk__in=managed.values("pk")) | Q(pk__in=theirs.values("pk"))
     if principal.administers:
         seen |= Q(base_key="")
-    return Gap.objects.filter(seen).exclude(questions=None, verified=None)
+    rows = Gap.objects.filter(seen).exclude(questions=None, verified=None)
+    if principal.key_bases is None:
+        return rows
+    elsewhere = Gap.knowledge_bases.through.objects.exclude(knowledgebase__in=principal.key_bases)
+    return rows.exclude(pk__in=elsewhere.values("gap"))
 
 
 def gap_for(principal: Principal, value: object) -> Gap:

@@ -4,16 +4,17 @@ from collections.abc import Iterable
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from cairn.access.lookup import one_of
-from cairn.access.principals import principal_for_user
+from cairn.access.principals import has_key_scope, principal_for_user
 from cairn.access.rules import documents_for
 from cairn.access.scope import Principal
 from cairn.accounts.models import User
 from cairn.errors import NotSignedIn
 from cairn.library.models import Document
+from retrieval.conversations import conversations_within_limits
 from retrieval.gaps.lookup import gaps_for
 from retrieval.gaps.models import Gap, GapQuestion, GapState, Notice, NoticeKind, NoticeQuerySet
 
@@ -21,10 +22,17 @@ AT_ONCE = 50
 
 
 def notices_for(principal: Principal) -> "NoticeQuerySet":
-    """None of them for an admin who views as the user."""
+    """None of them for an admin who views as the user. A key needs the scope `manage` for what owners of gaps
+    are told, and one that is limited to some knowledge bases gets only what concerns these."""
     mine = Notice.objects.filter(user=principal.user).select_related(
         "gap__verified__document", "gap__document", "message"
     )
+    answered = Q(kind=NoticeKind.ANSWERED)
+    if not has_key_scope(principal, "manage"):
+        mine = mine.filter(answered)
+    if principal.key_bases is not None:
+        asked = Q(message__conversation__in=conversations_within_limits(principal))
+        mine = mine.filter((answered & asked) | (~answered & Q(gap__in=gaps_for(principal).values("pk"))))
     return mine.none() if principal.viewer else mine
 
 

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from uuid import UUID
 
+MOST_NAMED = 100
+"""Of so many knowledge bases it is recorded that a question was asked in them."""
 EVERY_READER = "kb"
 """Access token of a document that is not narrowed: whoever may read the knowledge base may read it."""
 
@@ -68,3 +70,13 @@ class Scope:
 
     def __bool__(self) -> bool:
         return bool(self.readable)
+
+    @property
+    def confined_to(self) -> frozenset[UUID] | None:
+        """The only knowledge bases that a question asked here can be about. None if that cannot be said.
+
+        Where nothing may be read (any more), these are the ones that the key is limited to.
+        """
+        bases = self.readable or self.principal.key_bases
+        unlimited = self.whole and self.principal.key_bases is None
+        return None if not bases or (unlimited and len(bases) > MOST_NAMED) else bases
