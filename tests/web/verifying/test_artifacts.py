@@ -3,6 +3,7 @@
 import os
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -42,7 +43,7 @@ def check(admin: Caller) -> AccessCheck:
 def create_everything(check: AccessCheck) -> None:
     user = create_user(check, f"{NAME}-insider")
     create_group(check, f"{NAME} members", user)
-    create_knowledge_base(check, f"{NAME} shared", principal_for_user(user))
+    create_knowledge_base(check, f"{NAME} shared", replace(principal_for_user(user), is_admin=True))
 
 
 def present() -> tuple[set[str], set[str], set[str]]:

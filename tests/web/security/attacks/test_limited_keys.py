@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from cairn.access.services import knowledge_base_create
 from cairn.accounts.services import api_key_create
 from cairn.library.models import KnowledgeBase
 from ingestion.services import knowledge_base_delete
@@ -14,6 +13,7 @@ from retrieval.engine import Engine
 from retrieval.gaps.grouping import base_key
 from retrieval.gaps.models import Gap, GapQuestion, Notice, NoticeKind, Why
 from retrieval.models import Conversation, Message
+from tests.bases import make_base
 from tests.web.api.conftest import Caller
 from tests.web.security.attacks.recorder import Attack
 
@@ -41,7 +41,7 @@ class Place:
 
 @pytest.fixture
 def place(parts: Engine, mia: Caller) -> Place:
-    inside, outside = (knowledge_base_create(name=name, principal=mia.principal) for name in ("In", "Out"))
+    inside, outside = (make_base(name=name, principal=mia.principal) for name in ("In", "Out"))
     _, key = api_key_create(user=mia.user, label="limited", knowledge_bases=[inside.id])
     return Place(mia, Caller(mia.user, key), inside, outside)
 

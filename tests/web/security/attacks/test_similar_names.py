@@ -12,6 +12,7 @@ from cairn.library.models import Document, KnowledgeBase
 from ingestion.parse.sandbox import ParserPool
 from retrieval.engine import Engine
 from retrieval.gaps.models import GapQuestion
+from tests.bases import make_base
 from tests.web.api.conftest import Caller, caller_for, pool
 from tests.web.security.attacks.recorder import Attack
 from tests.web.working import files_on_disk, work_at_once
@@ -73,7 +74,7 @@ def test_somebody_with_a_similar_name_counts_as_a_person_in_spot_checks(
 ) -> None:
     """A leak to the person or of the knowledge base must be found. What a check created does not count."""
     caller_for(name)
-    base = mia.post("/knowledge-bases", {"name": f"Access check of {name}"}).json()["id"]
+    base = str(make_base(name=f"Access check of {name}", principal=mia.principal).id)
     KnowledgeBase.objects.filter(pk=base).update(slug=f"access-check-of-{name}")
     assert mia.upload(base, "pay.md", b"# Pay\n\nThe director earns 90,000.").status_code == 202
     attack.refused(check_spots().probes == 1)
@@ -85,7 +86,7 @@ def test_somebody_with_a_similar_name_counts_as_a_person_in_spot_checks(
 def test_a_refused_question_of_somebody_with_a_similar_name_is_a_gap(
     attack: Attack, parts: Engine, mia: Caller, name: str
 ) -> None:
-    base = mia.post("/knowledge-bases", {"name": "Handbook"}).json()["id"]
+    base = str(make_base(name="Handbook", principal=mia.principal).id)
     asker = caller_for(name)
     grants = [
         {"subject": f"user:{mia.user.id}", "role": "manager"},
