@@ -14,8 +14,8 @@ def make_base(*, name: str, principal: Principal, **fields: Any) -> KnowledgeBas
     return knowledge_base_create(name=name, principal=replace(principal, is_admin=True), **fields)
 
 
-def let_create(*users: object) -> Group:
+def let_create(*users: object, name: str = "Creators") -> Group:
     """Lets ordinary users create knowledge bases, through a group."""
-    group = Group.objects.create(name="Creators", can_create_knowledge_bases=True)
+    group = Group.objects.create(name=name, can_create_knowledge_bases=True)
     group.members.set(users)
     return group

@@ -111,6 +111,10 @@ STORED: Final[tuple[str, ...]] = (
     _("There is already a user named “{username}”."),
     _("There must be at least one active admin."),
     _("There is already a group named “{name}”."),
+    _(
+        "You may not create knowledge bases. Ask an admin to create one, or to give one of your groups this permission."
+    ),
+    _("Only admins may choose a slug."),
     _("“{group}” is kept by a directory; change it there."),
     _("One of the groups does not exist."),
     _("One of the members does not exist."),

@@ -17,6 +17,7 @@ from django.db.migrations.recorder import MigrationRecorder
 
 from cairn.cache.models import Entry
 from cairn.errors import CairnError, ConfigurationError, InvalidInput, Unavailable
+from cairn.library.models import ReservedSlug
 from retrieval.models import IndexGeneration
 from web.backup.layout import POSTGRESQL, SQLITE, Backup
 
@@ -111,6 +112,15 @@ def generation_names() -> list[str]:
             return []
         cursor.execute(f"SELECT name FROM {IndexGeneration._meta.db_table}")  # noqa: S608 - a name of ours
         return [name for (name,) in cursor.fetchall()]
+
+
+def reserved_slugs() -> list[str]:
+    """Of knowledge bases that exist or existed, as the tables that are there know them."""
+    with _answering(), connection.cursor() as cursor:
+        if ReservedSlug._meta.db_table not in connection.introspection.table_names(cursor):
+            return []
+        cursor.execute(f"SELECT slug FROM {ReservedSlug._meta.db_table}")  # noqa: S608 - a name of ours
+        return [slug for (slug,) in cursor.fetchall()]
 
 
 def load(backup: Backup) -> None:

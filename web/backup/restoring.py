@@ -15,7 +15,7 @@ from cairn.audit.sealing import head_file, seal_all
 from cairn.audit.services import record
 from cairn.cache.models import Entry
 from cairn.errors import CairnError, ConfigurationError, Conflict, Unavailable
-from cairn.library.models import Document
+from cairn.library.models import Document, ReservedSlug
 from cairn.settings import environment
 from ingestion.faults import Fault, fault_point
 from ingestion.models import Job
@@ -104,6 +104,7 @@ def _index_folder() -> Path:
 
 def _restored(backup: Backup, erasures: Sequence[Erasure], say: Say) -> Restored:
     say("Database")
+    slugs = _note_slugs()
     if not database.is_empty():
         _remove_indexes()
     files.remove_all()
@@ -112,6 +113,7 @@ def _restored(backup: Backup, erasures: Sequence[Erasure], say: Say) -> Restored
     notes = [*_trusted(backup), *_place_secret(backup), *_missing(backup.manifest)]
     _place_head(backup)
     migrate()
+    _reserve(slugs)
     _tidy()
     say("Files")
     for _ in files.put_back(backup):
@@ -124,6 +126,23 @@ def _restored(backup: Backup, erasures: Sequence[Erasure], say: Say) -> Restored
     seal_all()
     problem = sealing.verify().problem
     return Restored(backup.manifest, Document.objects.present().count(), erased, problem, notes)
+
+
+def _note_slugs() -> list[str]:
+    """Reserved slugs of the install that is replaced, and those that an interrupted restore had noted.
+
+    The file lasts until the restore is complete, whatever happens to the tables.
+    """
+    noted = unfinished_file().read_text(encoding="ascii").split()
+    there = [] if database.is_empty() else database.reserved_slugs()
+    slugs = sorted({*noted, *there})
+    unfinished_file().write_text("\n".join(slugs), encoding="ascii")
+    return slugs
+
+
+def _reserve(slugs: Sequence[str]) -> None:
+    """Slugs that were used since the backup was made stay reserved."""
+    ReservedSlug.objects.bulk_create([ReservedSlug(slug=slug) for slug in slugs], ignore_conflicts=True)
 
 
 def _trusted(backup: Backup) -> list[str]:

@@ -12,6 +12,7 @@ from cairn.accounts.external import groups_replace
 from cairn.accounts.models import User
 from cairn.accounts.services import group_create
 from cairn.library.models import KnowledgeBase
+from tests.bases import let_create
 from tests.principals import SETUP
 from tests.web.pages.conftest import text_of
 
@@ -116,3 +117,31 @@ def test_groups_of_one_name_are_told_apart_where_access_is_given(
     why = text_of(client.get("/admin/knowledge-bases/handbook/people?q=rob"))
     assert "Is in the group “Finance”" in why
     assert "Is in the group “Finance (scim)”" in why
+
+
+NOT_ALLOWED = "You may not create knowledge bases. Ask an admin"
+
+
+def test_only_those_who_may_create_are_offered_to(
+    signed_in: SignIn, admin: User, mia: User, rob: User, base: KnowledgeBase
+) -> None:
+    """Managers read whom to ask; members of a selected group find the form without managing any."""
+    assert "Create it" not in text_of(signed_in(mia).get("/admin/knowledge-bases"))
+    assert NOT_ALLOWED in text_of(signed_in(mia).get("/admin/knowledge-bases"))
+    assert "Create a knowledge base" not in text_of(signed_in(rob).get("/library"))
+    let_create(rob)
+    for person in (admin, rob):
+        console = text_of(signed_in(person).get("/admin/knowledge-bases"))
+        assert "Create it" in console
+        assert NOT_ALLOWED not in console
+        assert "New knowledge base" in text_of(signed_in(person).get("/library"))
+    assert "Create a knowledge base" in text_of(signed_in(rob).get("/library"))
+    assert "Create the first knowledge base" in text_of(signed_in(rob).get("/"))
+
+
+def test_the_permission_to_create_is_set_for_every_group(signed_in: SignIn, admin: User, rob: User) -> None:
+    let_create(rob)
+    groups_replace(rob, source="scim", names=["Finance"])
+    html = text_of(signed_in(admin).get("/admin/groups"))
+    assert html.count('name="can_create_knowledge_bases"') == 3  # of both, and of a new one
+    assert html.count('name="can_create_knowledge_bases" data-bool checked') == 1

@@ -1,6 +1,7 @@
 """Bringing in folders as the command line does: by REST, over a socket, without a worker but the test."""
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +10,13 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from pytest_django.live_server_helper import LiveServer
 
 from cairn.access.services import knowledge_base_create
+from cairn.accounts.services import api_key_create
 from cairn.errors import DocumentRejected, InvalidInput, Rejection, Unavailable
 from cairn.library.models import Document, KnowledgeBase
 from ingestion import lifecycle
 from ingestion.models import Import, Job, Lane
 from ingestion.services import document_submit
+from tests.bases import make_base
 from tests.web.api.conftest import Caller, caller_for
 from web.runtime import ingesting
 from web.runtime.api import Api, ApiProblem, Json
@@ -496,6 +499,48 @@ def test_the_knowledge_base_is_made_from_its_slug(api: Api, base: KnowledgeBase)
     made = knowledge_base_ensure(api, "travel-policy")
     assert KnowledgeBase.objects.get(pk=made).name == "Travel policy"
     assert knowledge_base_ensure(api, "travel-policy") == made
+
+
+@pytest.fixture
+def command(live_server: LiveServer, admin: Caller) -> Iterator[Api]:
+    """As `manage.py` comes: with a key of its own."""
+    _, key = api_key_create(user=admin.user, label="command line", for_command=True)
+    with Api(live_server.url, key) as found:
+        yield found
+
+
+@pytest.mark.parametrize("owner", ["mia", None])
+def test_nothing_goes_into_an_unofficial_knowledge_base(
+    command: Api, folder: Path, owner: str | None
+) -> None:
+    """Somebody took the name that a script uses. The error says who; after an approval the script goes on."""
+    mia = caller_for("mia")
+    base = make_base(name="Payroll 2027", principal=mia.principal)
+    KnowledgeBase.objects.update(official=False, owner=mia.user if owner else None)
+    found = knowledge_base_ensure(command, "payroll-2027")
+    assert found == str(base.id)
+    with pytest.raises(
+        ApiProblem, match=f"owner is {owner or 'an account that is gone'}.*Mark it as official"
+    ):
+        ingest(command, found, find_files([folder]), Summary(), quiet, wait_for=False, prune=False)
+    assert not Document.objects.exists()
+    KnowledgeBase.objects.update(official=True)
+    ingest(command, found, find_files([folder]), Summary(), quiet, wait_for=False, prune=False)
+    assert Document.objects.count() == 3
+
+
+def test_a_slug_of_a_deleted_knowledge_base_is_refused(command: Api, base: KnowledgeBase) -> None:
+    KnowledgeBase.objects.update(deleted_at=base.created_at)
+    with pytest.raises(ApiProblem, match="perhaps one that was deleted"):
+        knowledge_base_ensure(command, "handbook")
+    assert KnowledgeBase.objects.count() == 1
+
+
+def test_two_commands_at_once_get_the_same_knowledge_base(command: Api) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: knowledge_base_ensure(command, "handbook"), range(4)))
+    assert len(set(found)) == 1
+    assert KnowledgeBase.objects.get().slug == "handbook"
 
 
 @pytest.mark.parametrize("slug", ["Travel policy", "a--b", "", "x/y"])
