@@ -7,12 +7,14 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TypeVar
+from uuid import UUID
 
 from asgiref.sync import sync_to_async
 from django.db import InterfaceError, OperationalError
 from django.utils import timezone
 from django.utils.translation import gettext_noop
 
+from cairn.access.revocation import DocumentAccess
 from cairn.access.scope import Principal
 from cairn.errors import CairnError, Forbidden, NotSignedIn, Unavailable, error_coded
 from cairn.limits.counting import question_count, tokens_count
@@ -25,7 +27,7 @@ from retrieval.asking import Exchange
 from retrieval.conversations import INTERRUPTED, ShownMessage, shown
 from retrieval.keeping import Pulse
 from retrieval.models import Message, MessageState
-from retrieval.types import AnswerEvent, Failed
+from retrieval.types import AnswerEvent, Failed, Sources
 from web.auth import principal_again
 from web.ending import ending
 from web.sse import PING, PING_SECONDS, from_thread
@@ -33,11 +35,38 @@ from web.sse import PING, PING_SECONDS, from_thread
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-LOOK_SECONDS = 1.0
-"""How often it is asked whether who asked may still come in."""
+CHECK_SECONDS = 0.6
+"""How often the asker's access to Cairn, and to the documents of the answer, is checked."""
+IDLE_SECONDS = 0.2
+"""How long a stream waits for an event before it looks at the clock. Together with CHECK_SECONDS it is less
+than the second within which a stream ends after a revocation."""
 CHANGED = gettext_noop("What you may read has changed while this was answered. Ask again.")
 GRACE = timedelta(seconds=60)
 """What a detached answer goes on for when its asker has left and nobody has come to follow it."""
+
+
+class _Evidence:
+    """The documents that an answer is written from, once they have been found."""
+
+    def __init__(self, principal: Principal) -> None:
+        self._principal = principal
+        self._documents = frozenset[UUID]()
+        self._access: DocumentAccess | None = None
+
+    def note(self, event: AnswerEvent) -> None:
+        if isinstance(event, Sources) and event.hits:
+            self._documents |= {hit.document for hit in event.hits}
+            self._access = None
+
+    def is_open(self) -> bool:
+        documents, access = self._documents, self._access
+        if not documents:
+            return True
+        if access is None:
+            access = DocumentAccess(self._principal, documents)
+            if documents == self._documents:  # else another thread has added some meanwhile
+                self._access = access
+        return access.is_open()
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +79,7 @@ class Asked:
     lease: Lease
     exchange: Exchange
     pulse: Pulse
+    evidence: _Evidence
     detached: bool = False
 
     @property
@@ -59,6 +89,7 @@ class Asked:
     def events(self) -> Generator[AnswerEvent, None, None]:
         """Blocks. Raises what a failed answer failed of."""
         for event in self.exchange.events:
+            self.evidence.note(event)
             if isinstance(event, Failed):
                 raise error_coded(event.code, event.message)
             yield event
@@ -78,7 +109,7 @@ class Asked:
         try:
             while running and timezone.now() - followed < GRACE:
                 self.look()  # which gives the connection back
-                time.sleep(LOOK_SECONDS)
+                time.sleep(CHECK_SECONDS)
                 row = Message.objects.filter(pk=self.message.pk, state=MessageState.RUNNING)
                 seen = row.values_list("followed_at", flat=True).first()
                 running, followed = row.exists(), max(followed, seen or followed)
@@ -97,8 +128,8 @@ class Asked:
         if ending.is_set():
             asking.answer_interrupt(self.message)
             raise Unavailable(INTERRUPTED)
-        # Grants and groups are looked up whenever something is read; this alone is carried along.
-        if self.principal.is_admin > principal_again(self.principal).is_admin:
+        lost_admin = self.principal.is_admin > principal_again(self.principal).is_admin
+        if lost_admin or not self.evidence.is_open():
             raise Forbidden(CHANGED)
         self.pulse.beat()
         if self.lease.due:
@@ -126,7 +157,7 @@ def begin(principal: Principal, exchange: Callable[[], Exchange], *, detached: b
     try:
         question_count(principal, allowance)
         begun = exchange()
-        return Asked(principal, allowance, lease, begun, Pulse(begun.message), detached)
+        return Asked(principal, allowance, lease, begun, Pulse(begun.message), _Evidence(principal), detached)
     except BaseException:
         lease.release()
         raise
@@ -135,17 +166,17 @@ def begin(principal: Principal, exchange: Callable[[], Exchange], *, detached: b
 
 
 async def followed(asked: Asked, items: Generator[T, None, None]) -> AsyncGenerator[T | None, None]:
-    """What a thread makes of the events, and None at each look while there is nothing.
+    """Yields what a thread makes of the events, and None now and then while there is nothing.
 
-    Raises NotSignedIn soon after who asked has been shut out, and Forbidden after they lost a right, which
-    stops the model, as leaving does unless it is detached; and Unavailable soon after the process began to
-    end.
+    Within a second, raises NotSignedIn after the asker was shut out and Forbidden after they lost access to a
+    document that is answered from. Both stop the model, as leaving does unless the answer is detached. Raises
+    Unavailable soon after the process began to end.
     """
     looked = time.monotonic()
-    thread = from_thread(items, left=asked.left, idle_seconds=LOOK_SECONDS, drains=asked.detached)
+    thread = from_thread(items, left=asked.left, idle_seconds=IDLE_SECONDS, drains=asked.detached)
     async with aclosing(thread) as coming:
         async for item in coming:
-            if time.monotonic() - looked >= LOOK_SECONDS:
+            if time.monotonic() - looked >= CHECK_SECONDS:
                 await sync_to_async(asked.look)()
                 looked = time.monotonic()
             yield item

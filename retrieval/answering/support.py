@@ -24,6 +24,7 @@ from retrieval.answering.names import unsupported_names
 from retrieval.answering.negation import contradicts
 from retrieval.answering.opposites import obliges_more, opposed
 from retrieval.answering.quantities import other_figures, unsupported_figures
+from retrieval.answering.restrictions import restricts_otherwise
 from retrieval.answering.terms import content_stems, content_words, covered, stem
 from retrieval.answering.windows import Piece, Window, heading_of, pieces_of, windows_of
 from retrieval.answering.wording import say
@@ -222,6 +223,9 @@ class SentenceChecker:
             return say("negation", self._speaks)
         if obliges_more(sentence, nearest):
             return say("negation", self._speaks)
+        inside = [piece.text for piece in self._inside(window)]
+        if restricts_otherwise(sentence, inside, self._language):
+            return say("restriction", self._speaks)
         if len(window.pieces) > 1 and (
             words := self._swapped(sentence, window.text, window.topic, frozenset())
         ):

@@ -102,6 +102,10 @@ _TEXTS: dict[str, dict[Language, str]] = {
     "dated_source": {"en": "{date}, by its file", "de": "{date}, laut Datei"},
     "dated_upload": {"en": "last changed here {date}", "de": "hier zuletzt geändert {date}"},
     "figures": {"en": "Not in the passages: {terms}", "de": "Nicht in den Stellen: {terms}"},
+    "restriction": {
+        "en": "The passages restrict this in another way.",
+        "de": "Die Stellen schränken das anders ein.",
+    },
     "negation": {
         "en": "A passage says the opposite, or does not deny it.",
         "de": "Eine Stelle sagt das Gegenteil oder verneint es nicht.",

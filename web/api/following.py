@@ -80,8 +80,8 @@ async def _frames(
         yield each
     quiet = 0.0
     while not over(shown) and not draining.is_set():  # who follows comes again, to a process that stays
-        await asyncio.sleep(pause)
         try:
+            await _pause(principal, pause)
             now = await _look(principal, look, lease)
             news = await _told(tell, shown, now)
         except Exception as error:  # noqa: BLE001 the stream is the request's outermost boundary
@@ -94,6 +94,22 @@ async def _frames(
             yield PING
             quiet = 0.0
         shown = now
+
+
+async def _pause(principal: Principal, seconds: float) -> None:
+    """Raises NotSignedIn within a second after the principal was shut out."""
+    for _ in range(round(seconds / LOOK_SECONDS) - 1):
+        await asyncio.sleep(LOOK_SECONDS)
+        await _check_admitted(principal)
+    await asyncio.sleep(LOOK_SECONDS)
+
+
+@sync_to_async
+def _check_admitted(principal: Principal) -> None:
+    try:
+        principal_again(principal)
+    finally:
+        connections_release()
 
 
 @sync_to_async

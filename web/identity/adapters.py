@@ -14,7 +14,7 @@ from allauth.socialaccount.models import SocialApp, SocialLogin
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser
-from django.core.exceptions import ValidationError
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.utils.encoding import force_bytes
@@ -23,10 +23,13 @@ from django.utils.translation import gettext
 
 from cairn.accounts.models import User
 from cairn.errors import Unavailable
+from cairn.forwarded import parse_address
 from cairn.settings.identity import IdentityProvider
 from web.identity.arriving import groups_told, known_by_scim, may_enter, rights_set, user_arrived
+from web.identity.devices import remember_device
 from web.identity.providers import provider_from
 from web.identity.refusing import failed, refused
+from web.identity.throttling import attempt_begin, remember_address
 
 log = logging.getLogger(__name__)
 SILENT = "account/messages/"
@@ -35,6 +38,25 @@ SILENT = "account/messages/"
 class AccountAdapter(DefaultAccountAdapter):
     def is_open_for_signup(self, request: HttpRequest) -> bool:  # noqa: ARG002
         return False
+
+    def get_client_ip(self, request: HttpRequest) -> str:
+        """IPv4 addresses as such: written as `::ffff:192.0.2.7`, all would lie in one IPv6 network."""
+        address = parse_address(super().get_client_ip(request))
+        if address is None:
+            raise PermissionDenied
+        return str(address)
+
+    def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:
+        """Replaces allauth's limit per user name, with which anybody could lock anybody else out."""
+        self._login_failed_rl_usage = attempt_begin(request, str(credentials.get("username", "")))
+        if self._login_failed_rl_usage is None:
+            raise self.validation_error("too_many_login_attempts")
+
+    def post_login(self, request: HttpRequest, user: AbstractBaseUser, **kwargs: Any) -> HttpResponse:
+        response: HttpResponse = super().post_login(request, user, **kwargs)
+        remember_device(request, response, user.get_username())
+        remember_address(request, user.get_username())
+        return response
 
     def authenticate(self, request: HttpRequest, **credentials: Any) -> AbstractBaseUser | None:
         """For forms. A directory that is away is no wrong password."""

@@ -16,9 +16,10 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from cairn.errors import Unavailable
 from web.identity.providers import identity_providers
+from web.identity.throttling import may_try
 
 WAIT_SECONDS = 300
-"""How long failed attempts count at most; see ACCOUNT_RATE_LIMITS."""
+"""How long people are told to wait; see web.identity.throttling."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,12 @@ def doors(next_url: str | None) -> list[DoorView]:
 
 class SignInView(LoginView):
     template_name = "pages/login.html"
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        if request.method == "POST" and not may_try(request, request.POST.get("username", "")):
+            return throttled(request)
+        response: HttpResponse = super().dispatch(request, *args, **kwargs)
+        return response
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         return {**super().get_context_data(**kwargs), "providers": doors(self.get_next_url())}

@@ -139,7 +139,7 @@ ACCOUNT_FORMS = {"login": "web.identity.forms.SignInForm"}
 ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_SESSION_REMEMBER = True
 ACCOUNT_RATE_LIMITS = {
-    "login": "120/m/ip",  # a whole office may come from one address
+    "login": None,  # see web.identity.throttling, which no one can use to lock somebody else out
     "federated": "120/m/ip",
     "login_failed": "20/m/ip,10/300s/key",
 }
@@ -201,6 +201,7 @@ CONTENT_SECURITY_POLICY = {
 LANGUAGE_CODE = "en"  # of commands, workers and what is stored; pages: web.languages
 LANGUAGES = [("en", "English"), ("de", "Deutsch")]
 DEFAULT_LANGUAGE = _env.default_language
+DEVICE_COOKIE_NAME = f"cairn_device_{_install}"
 LANGUAGE_COOKIE_NAME = f"cairn_language_{_install}"
 LANGUAGE_COOKIE_AGE = 365 * 24 * 3600
 FORMAT_MODULE_PATH = ["web.formats"]

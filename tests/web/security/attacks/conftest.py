@@ -94,7 +94,7 @@ def engine(planted: Planted) -> Engine:
     return planted.engine
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A real server process. Its peers are all on this machine, and it trusts them as proxies."""
     running = start_server(tmp_path_factory.mktemp("server") / "data", SAMPLE_KNOWLEDGE_BASE="false")

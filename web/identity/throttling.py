@@ -1,0 +1,71 @@
+"""Limits on failed sign-ins that slow down guessing without locking anybody out.
+
+Failures are counted per client address and per user name at that address. What somebody does elsewhere never
+counts against the user, with one exception: after very many failures for one name, from anywhere, clients
+that the user has never signed in from have to wait. A known device has a count of its own instead of all
+these.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+from allauth.core.internal import ratelimit
+from allauth.core.internal.ratelimit import RateLimitUsage
+from django.core.cache import cache
+from django.http import HttpRequest
+from django.utils.crypto import salted_hmac
+
+from web.identity.devices import known_device
+
+FROM_ADDRESS: Final = "20/m/ip"
+FOR_NAME_AT_ADDRESS: Final = "10/300s/key"
+FROM_DEVICE: Final = "10/300s/key"
+FOR_NAME_ANYWHERE: Final = "200/h/key"
+ANY_FROM_ADDRESS: Final = "120/m/ip"
+"""Attempts of any kind; a whole office may share an address."""
+ADDRESS_KNOWN_SECONDS: Final = 90 * 24 * 3600
+_APP: Final = "cairn.sign_in"
+
+
+def attempt_begin(request: HttpRequest, username: str) -> RateLimitUsage | None:
+    """Counts an attempt before its password is checked, so that many at once do not get past the limits.
+
+    None if it has to wait. Roll it back when the password was right.
+    """
+    name = username.strip().casefold()
+    if device := known_device(request, name):
+        return _consume(request, [("device", FROM_DEVICE, device.id)])
+    address = ratelimit.get_ip(request)
+    limits = [
+        ("address", FROM_ADDRESS, None),
+        ("name_at_address", FOR_NAME_AT_ADDRESS, f"{address} {name}"),
+    ]
+    if cache.get(_known_address(address, name)) is None:
+        limits.append(("name_anywhere", FOR_NAME_ANYWHERE, name))
+    return _consume(request, limits)
+
+
+def may_try(request: HttpRequest, username: str) -> bool:
+    """Limits attempts of any kind per address, including those that succeed."""
+    if known_device(request, username):
+        return True
+    return _consume(request, [("any", ANY_FROM_ADDRESS, None)]) is not None
+
+
+def remember_address(request: HttpRequest, username: str) -> None:
+    key = _known_address(ratelimit.get_ip(request), username.strip().casefold())
+    cache.set(key, True, ADDRESS_KNOWN_SECONDS)
+
+
+def _consume(request: HttpRequest, limits: Sequence[tuple[str, str, str | None]]) -> RateLimitUsage | None:
+    used = RateLimitUsage(usage=[])
+    for action, rate, key in limits:
+        usage = ratelimit.consume(request, app=_APP, action=action, config={action: rate}, key=key)
+        if usage is None:
+            return None
+        used.usage += usage.usage
+    return used
+
+
+def _known_address(address: str, name: str) -> str:
+    return salted_hmac("cairn.known_address", f"{address} {name}", algorithm="sha256").hexdigest()
