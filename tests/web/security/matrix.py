@@ -62,7 +62,7 @@ def _fault(route: Route, ticket: Ticket, world: World, client: Client) -> str:
     with transaction.atomic():
         response = send(route, ticket, world, client)
         transaction.set_rollback(True)
-    wanted, found = expected(route, ticket.actor), _answer(route, response)
+    wanted, found = expected(route, ticket.actor), answer_of(route, response)
     if found != wanted:
         return f"{route} as {ticket.actor.name}: expected {wanted}, got {found} ({response.status_code})"
     if wanted != LET_IN and SECRET.encode() in response.content:
@@ -99,7 +99,7 @@ def _filled(value: Any, world: World) -> Any:
             return value
 
 
-def _answer(route: Route, response: Any) -> Answer:
+def answer_of(route: Route, response: Any) -> Answer:
     status = int(response.status_code)
     if response.get("Location", "").startswith("/login?"):
         return LOGIN
