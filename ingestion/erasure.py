@@ -6,9 +6,7 @@ from typing import Protocol
 from uuid import UUID
 
 from django.db import transaction
-from django.utils import timezone
 
-from cairn.audit.services import record
 from cairn.errors import Unavailable
 from cairn.library import storage
 from cairn.library.models import Chunk, Document, KnowledgeBase
@@ -16,7 +14,7 @@ from ingestion.faults import Fault, fault_point
 from ingestion.models import IdempotencyKey, ImportItem, Job, PartialUpload, Receipt, ReceiptState
 from ingestion.pages import picture_names
 from ingestion.partial import uploads_drop
-from ingestion.scrubbing import scrub
+from ingestion.receipts import receipts_close, removed_add, rewrite_request
 from retrieval import conversations
 from retrieval.evaluation import gold_rows, runs
 from retrieval.gaps import services as gaps
@@ -30,23 +28,28 @@ class Points(Protocol):
     def delete_document(self, document: UUID) -> None: ...
 
 
-REMOVED = ("rows", "chunks", "points", "files", "quotes")
-
-
 def erase(receipt_id: UUID, index: Points) -> None:
-    """Safe to run again after it was interrupted. Raises Unavailable while a worker is on it."""
+    """Safe to run again after it was interrupted. Raises Unavailable while a worker is on it.
+
+    The receipt is done only after the index was rewritten, which the reindexing thread does.
+    """
     receipt = Receipt.objects.filter(pk=receipt_id, state=ReceiptState.PENDING).first()
     if receipt is None:
         return
+    if receipt.waits_for is None:
+        _remove(receipt, index)
+        rewrite_request(receipt)
+    receipts_close(receipt.pk)
+
+
+def _remove(receipt: Receipt, index: Points) -> None:
     kind, _, identity = receipt.object.partition(":")
     for document in _targets(kind, UUID(identity)):
         _erase_document(document, index, receipt)
     if kind == "knowledge-base":
         uploads_drop(PartialUpload.objects.filter(knowledge_base=UUID(identity)))
-        _add(receipt, Counter(rows=KnowledgeBase.objects.filter(pk=identity).delete()[0]))
+        removed_add(receipt, Counter(rows=KnowledgeBase.objects.filter(pk=identity).delete()[0]))
         gaps.knowledge_bases_forget()
-    _close(receipt)
-    scrub()
 
 
 def _targets(kind: str, identity: UUID) -> Iterable[Document]:
@@ -76,7 +79,7 @@ def _erase_document(document: Document, index: Points, receipt: Receipt) -> None
         keys, _ = IdempotencyKey.objects.filter(document=document.id).delete()
         rows, _ = document.delete()
         removed["rows"] = rows + keys
-        _add(receipt, removed)
+        removed_add(receipt, removed)
     if index.count(document=identity):
         raise Unavailable("The index still finds points of a document that was erased.")
     if storage.files_delete(*files):
@@ -98,18 +101,3 @@ def _files_of(document: Document) -> list[str]:
         for version in document.versions.all()
         for name in (version.original, storage.rendition_name(version.id), *picture_names(version.id))
     ]
-
-
-def _add(receipt: Receipt, removed: Counter[str]) -> None:
-    total = Counter(receipt.removed) + removed
-    receipt.removed = {name: total[name] for name in REMOVED}
-    receipt.save(update_fields=["removed"])
-
-
-def _close(receipt: Receipt) -> None:
-    with transaction.atomic():
-        receipt.state = ReceiptState.DONE
-        receipt.verified_at = timezone.now()
-        receipt.removed = {name: receipt.removed.get(name, 0) for name in REMOVED}
-        receipt.save(update_fields=["state", "verified_at", "removed"])  # not who asked, who may be gone
-        record("erasure.done", actor=None, subject=receipt.object, removed=receipt.removed)

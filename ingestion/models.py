@@ -318,7 +318,8 @@ class Receipt(models.Model):
     """Proof of an erasure: what was removed, and when a search for it found nothing. `knowledge_base` is the
     plain id of the one that the object was in, or was; null for accounts.
 
-    `object` is "document:ID", "knowledge-base:ID" or "user:ID".
+    `object` is "document:ID", "knowledge-base:ID" or "user:ID". `waits_for` is set once everything was
+    removed: of each index generation, how many erasures must be gone from its files before it is done.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -329,6 +330,7 @@ class Receipt(models.Model):
     requested_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     verified_at = models.DateTimeField(null=True)
+    waits_for = models.JSONField(null=True)
 
     class Meta:
         ordering = ["created_at", "id"]

@@ -13,8 +13,8 @@ from cairn.audit.services import record
 from cairn.errors import Unavailable
 from cairn.library import storage
 from cairn.limits.models import Usage
-from ingestion.erasure import REMOVED
 from ingestion.models import Receipt, ReceiptState, UploadPart
+from ingestion.receipts import REMOVED
 from ingestion.scrubbing import scrub
 from retrieval.models import Citation
 

@@ -8,6 +8,7 @@ from django.utils.translation import gettext_lazy
 
 from cairn.accounts.models import Group, User
 from cairn.library.models import Document
+from retrieval.index.words import new_word_key
 
 
 class GenerationState(models.TextChoices):
@@ -28,6 +29,11 @@ class IndexGeneration(models.Model):
     is the document whose points are just being written. `error` is why work on it has ended.
     `comparison` is how well it found the questions of a gold set, beside the active one. `calibration` holds
     thresholds of answerability, fitted on the gold set with this generation's model.
+
+    `place` names the folder or collection that holds the points; empty means `name`. An erasure rewrites the
+    points to `next_place`; while `copying`, every writer writes to both. `old_place` still has to be removed.
+    Word hashes are keyed with `word_key` (empty: not yet keyed). `remains` counts the erasures whose bytes
+    the place may still hold, `rewritten` how many of them were gone after the last rewrite.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -48,6 +54,16 @@ class IndexGeneration(models.Model):
     calibration = models.JSONField(default=dict)
     activated_at = models.DateTimeField(null=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
+    place = models.CharField(max_length=80, blank=True, default="")
+    word_key = models.BinaryField(default=new_word_key, blank=True)
+    next_place = models.CharField(max_length=80, blank=True, default="")
+    next_word_key = models.BinaryField(default=bytes, blank=True)
+    copying = models.BooleanField(default=False)
+    old_place = models.CharField(max_length=80, blank=True, default="")
+    remains = models.PositiveBigIntegerField(default=0)
+    rewritten = models.PositiveBigIntegerField(default=0)
+    rewrite_error = models.TextField(blank=True, default="")
+    rewrite_after = models.DateTimeField(null=True)
 
     class Meta:
         ordering = ["created_at", "id"]

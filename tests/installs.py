@@ -205,7 +205,8 @@ class Install:
     def index(self) -> Iterator[VectorIndex]:
         """In embedded mode only while no process has it open."""
         ((name, dimension),) = self.rows(
-            "SELECT name, dimension FROM retrieval_indexgeneration WHERE state = 'active'"
+            "SELECT coalesce(nullif(place, ''), name), dimension FROM retrieval_indexgeneration "
+            "WHERE state = 'active'"
         )
         url = self.settings.get("QDRANT_URL")
         opened: VectorIndex

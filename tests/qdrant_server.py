@@ -73,8 +73,19 @@ class Collection:
         return [{"points": [_scored(point) for point in points]} for points in found]
 
     def retrieve(self, body: Json) -> list[Json]:
-        found = self._shard.retrieve([UUID(each) for each in body["ids"]], False, True)
-        return [{"id": str(point.id), "vector": {"dense": point.vector["dense"]}} for point in found]
+        found = self._shard.retrieve([UUID(each) for each in body["ids"]], True, True)
+        return [_record(point, body) for point in found]
+
+    def scroll(self, body: Json) -> Json:
+        start = body.get("offset")
+        wanted = edge.ScrollRequest(
+            offset=UUID(start) if start else None, limit=body["limit"], with_payload=True, with_vector=True
+        )
+        found, following = self._shard.scroll(wanted)
+        return {
+            "points": [_record(point, body) for point in found],
+            "next_page_offset": str(following) if following else None,
+        }
 
     def count(self, body: Json) -> Json:
         wanted = _filter(body.get("filter") or {})
@@ -145,6 +156,7 @@ ROUTES: Final[tuple[tuple[str, str, Answer], ...]] = (
     ("PUT", r"/collections/([^/]+)/index", _on(lambda found, body: found.write(_field_index(body)))),
     ("PUT", r"/collections/([^/]+)/points", _on(lambda found, body: found.write(_upsert(body)))),
     ("POST", r"/collections/([^/]+)/points", _on(lambda found, body: found.retrieve(body))),
+    ("POST", r"/collections/([^/]+)/points/scroll", _on(lambda found, body: found.scroll(body))),
     ("POST", r"/collections/([^/]+)/points/delete", _on(lambda found, body: found.write(_delete(body)))),
     ("POST", r"/collections/([^/]+)/points/payload", _on(lambda found, body: found.write(_payload(body)))),
     (
@@ -238,6 +250,8 @@ def _upsert(body: Json) -> edge.UpdateOperation:
 
 
 def _delete(body: Json) -> edge.UpdateOperation:
+    if "points" in body:
+        return edge.UpdateOperation.delete_points([UUID(each) for each in body["points"]])
     return edge.UpdateOperation.delete_points_by_filter(_filter(body["filter"]))
 
 
@@ -260,6 +274,17 @@ def _query(request: Json) -> edge.QueryRequest:
         filter=_filter(request["filter"]),
         params=params,
     )
+
+
+def _record(point: Any, wanted: Json) -> Json:
+    named = wanted.get("with_vector", True)
+    vectors = {
+        name: vector if name == "dense" else {"indices": vector.indices, "values": vector.values}
+        for name, vector in point.vector.items()
+        if named is True or name in named
+    }
+    payload = point.payload if wanted.get("with_payload") else None
+    return {"id": str(point.id), "vector": vectors, "payload": payload}
 
 
 def _scored(point: edge.ScoredPoint) -> Json:

@@ -17,12 +17,14 @@ from ingestion.reindexing.catching_up import CatchingUp, Vectorise, copied_from,
 from ingestion.reindexing.contents import at_most, note_active
 from ingestion.reindexing.lease import GenerationLease
 from ingestion.reindexing.pace import make_way
+from ingestion.reindexing.rewriting import rewrite
 from retrieval.index.factory import (
     Opened,
     active,
     choice_of,
     open_indexes,
     opened_generation,
+    places_of,
     unlike_configured,
 )
 from retrieval.index.stores import create_index, optimising, remove_index
@@ -36,6 +38,9 @@ _LOOK_SECONDS: Final = 0.1
 
 
 def work_on(lease: GenerationLease) -> None:
+    if lease.rewriting:
+        rewrite(lease)
+        return
     match lease.generation.state:
         case GenerationState.REMOVING:
             remove(lease)
@@ -87,7 +92,7 @@ def _vectorise(opened: Opened) -> Vectorise:
 def _optimise(lease: GenerationLease) -> None:
     """In a child process, for which the index is closed meanwhile."""
     with open_indexes.kept_closed(lease.generation):
-        child = optimising(lease.generation.name)
+        child = optimising(places_of(lease.generation).serving.name)
         if child is not None:
             fault_point(Fault.REINDEX_WHILE_OPTIMISING)
             _wait_for(child, lease)
@@ -150,7 +155,10 @@ def remove(lease: GenerationLease) -> None:
     """The row goes last: as long as it is there, somebody will finish this."""
     generation = lease.generation
     open_indexes.close(generation.id)
-    remove_index(generation.name)
+    generation.refresh_from_db()
+    for place in (generation.place or generation.name, generation.next_place, generation.old_place):
+        if place:
+            remove_index(place)
     fault_point(Fault.REINDEX_WHILE_REMOVING)
     _forget_embedder(generation)
     generation.delete()

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Now
 
 from cairn.errors import CairnError
@@ -20,6 +20,7 @@ _TO_DO = (
     | Q(state=GenerationState.BUILDING)
     | Q(state__in=(GenerationState.READY, GenerationState.RETIRED), swap_requested=True)
 )
+_FREE = Q(lease=None) | Q(lease_until__lt=Now())
 
 
 class Ended(CairnError):
@@ -32,8 +33,11 @@ class Gone(CairnError):
 
 @dataclass(frozen=True, slots=True)
 class GenerationLease:
+    """`rewriting`: held to rewrite the generation after an erasure, which comes before everything else."""
+
     generation: IndexGeneration
     token: uuid.UUID
+    rewriting: bool = False
 
     def keep(self, **changes: object) -> None:
         """Raises Ended when the work should end here."""
@@ -46,9 +50,11 @@ class GenerationLease:
             raise Ended
 
     def _is_less_urgent(self) -> bool:
-        """Who asks for a swap does not wait until a build is over."""
-        if self.generation.state != GenerationState.BUILDING:
+        """Neither an erasure nor whoever asks for a swap waits until a build is over."""
+        if self.rewriting or self.generation.state != GenerationState.BUILDING:
             return False
+        if rewrites_due().filter(_FREE | Q(pk=self.generation.pk)).exists():
+            return True
         return IndexGeneration.objects.filter(swap_requested=True, error="").exists()
 
     def become(self, state: GenerationState, **changes: object) -> None:
@@ -76,16 +82,30 @@ class GenerationLease:
         held.update(lease=None, lease_until=None, writing=None, paused=False)
 
 
+def rewrites_due() -> "QuerySet[IndexGeneration]":
+    """Generations that may still hold something of an erased document, or word hashes without a key."""
+    waiting = Q(rewritten__lt=F("remains")) | Q(word_key=b"")
+    rested = Q(rewrite_after=None) | Q(rewrite_after__lte=Now())
+    return IndexGeneration.objects.filter(waiting, rested, dimension__gt=0).exclude(
+        state=GenerationState.REMOVING
+    )
+
+
 def claim() -> GenerationLease | None:
     """Something to do that nobody does, or None."""
+    return _claimed(rewrites_due().order_by("created_at"), rewriting=True) or _claimed(
+        IndexGeneration.objects.filter(_TO_DO, error="").order_by("-swap_requested", "created_at"),
+        rewriting=False,
+    )
+
+
+def _claimed(waiting: "QuerySet[IndexGeneration]", *, rewriting: bool) -> GenerationLease | None:
     with transaction.atomic():
-        free = Q(lease=None) | Q(lease_until__lt=Now())
-        waiting = IndexGeneration.objects.filter(_TO_DO, free, error="")
-        row = waiting.order_by("-swap_requested", "created_at").select_for_update(skip_locked=True).first()
+        row = waiting.filter(_FREE).select_for_update(skip_locked=True).first()
         if row is None:
             return None
         token = uuid.uuid4()
         IndexGeneration.objects.filter(pk=row.pk).update(
             lease=token, lease_until=Now() + LEASE, writing=None, paused=False
         )
-    return GenerationLease(row, token)
+    return GenerationLease(row, token, rewriting)

@@ -7,7 +7,9 @@ from typing import Final
 from django.db import DatabaseError, connection
 
 from cairn.errors import CairnError, TransientError
+from ingestion.faults import Fault, fault_point
 from ingestion.lifecycle import stopping
+from ingestion.receipts import receipts_close
 from ingestion.reindexing.building import failed, work_on
 from ingestion.reindexing.lease import Ended, GenerationLease, claim
 
@@ -76,6 +78,8 @@ def _worked(lease: GenerationLease) -> bool:
         failed(lease, CairnError(f"Unexpected: {type(error).__name__}. The log has the details."))
     finally:
         lease.release()
+    fault_point(Fault.REWRITE_BEFORE_RECEIPTS)
+    receipts_close()
     return True
 
 

@@ -21,7 +21,7 @@ from cairn.inference.protocols import Vectors
 from retrieval.index import conditions
 from retrieval.index.conditions import Between, Conditions, OneOf
 from retrieval.index.halves import DENSE, SPARSE, Half, search_halves
-from retrieval.index.protocol import Candidate, Candidates, Filters, Point, Sparse
+from retrieval.index.protocol import Candidate, Candidates, Filters, Page, Point, Sparse, StoredPoint
 
 _Schema = edge.UuidIndexParams | edge.KeywordIndexParams | edge.FloatIndexParams
 
@@ -29,6 +29,7 @@ UPSERT_BATCH = 64  # points in one call: about 3 ms
 ROOM = (
     64 << 20
 )  # bytes left free on the disk: Edge writes to mapped files, where a full disk ends the process
+_BLOCK = 512  # bytes, the unit of st_blocks: files of an index are sparse
 FLUSH_AFTER = 4096  # points written: bounds what an unclean end leaves to be replayed to about a second
 
 
@@ -111,6 +112,37 @@ class EdgeIndex:
         with self._reads() as shard:
             return shard.count(edge.CountRequest(exact=True, filter=_all_of(named)))
 
+    def read_page(self, start: UUID | None, *, limit: int) -> Page:
+        wanted = edge.ScrollRequest(offset=start, limit=limit, with_payload=True, with_vector=True)
+        with self._reads() as shard:
+            records, following = shard.scroll(wanted)
+        return Page([_copied(record) for record in records], None if following is None else _id(following))
+
+    def read_points(self, ids: Sequence[UUID]) -> dict[UUID, StoredPoint]:
+        with self._reads() as shard:
+            records = shard.retrieve(list(ids), True, True)
+        return {_id(record.id): _copied(record) for record in records}
+
+    def write_points(self, points: Sequence[StoredPoint]) -> None:
+        """Not on disk before `finish_copy`: waiting for the disk after each batch would take long."""
+        with self._writes(durable=False):
+            for start in range(0, len(points), UPSERT_BATCH):
+                batch = [_pasted(point) for point in points[start : start + UPSERT_BATCH]]
+                self._update(edge.UpdateOperation.upsert_points(batch), points=len(batch))
+
+    def delete_points(self, ids: Sequence[UUID]) -> None:
+        with self._writes():
+            self._update(edge.UpdateOperation.delete_points(list(ids)))
+
+    def finish_copy(self) -> None:
+        with self._writing:
+            with self._reads() as shard:
+                shard.flush()
+                self._unflushed = 0
+            self._sync_log()
+            for folder in (self._folder, self._folder.parent):
+                _sync(folder)
+
     def close(self) -> None:
         with self._writing:
             if self._closed:
@@ -130,15 +162,16 @@ class EdgeIndex:
             yield self._shard
 
     @contextmanager
-    def _writes(self) -> Iterator[None]:
-        """What was written survives a power failure when this ends."""
+    def _writes(self, *, durable: bool = True) -> Iterator[None]:
+        """What was written survives a power failure when this ends, if it is to be durable."""
         with self._writing:
             with self._reads() as shard:
                 yield
                 if self._unflushed >= FLUSH_AFTER:
                     shard.flush()
                     self._unflushed = 0
-            self._sync_log()
+            if durable:
+                self._sync_log()
 
     def _update(self, operation: edge.UpdateOperation, *, points: int = 1) -> None:
         _require_room(self._folder)
@@ -161,6 +194,16 @@ class EdgeIndex:
 def _require_room(folder: Path) -> None:
     if shutil.disk_usage(folder).free < ROOM:
         raise Unavailable(f"The disk of the vector index {folder} is full.")
+
+
+def require_room_for_copy(folder: Path) -> None:
+    """Raises Unavailable unless the disk can hold the index twice."""
+    files = (path.stat() for path in folder.rglob("*") if path.is_file())
+    needed = sum(found.st_blocks * _BLOCK for found in files) + ROOM
+    if (free := shutil.disk_usage(folder).free) < needed:
+        raise Unavailable(
+            f"Rewriting the vector index needs {needed >> 20} MB of free disk, and {free >> 20} MB are free."
+        )
 
 
 def _sync(path: Path) -> None:
@@ -219,6 +262,21 @@ def _stored(point: Point) -> edge.Point:
 
 def _sparse(sparse: Sparse) -> edge.SparseVector:
     return edge.SparseVector(list(sparse.indices), list(sparse.values))
+
+
+def _copied(record: edge.Record) -> StoredPoint:
+    vectors = record.vector
+    assert isinstance(vectors, dict)
+    found = vectors.get(SPARSE)
+    sparse = Sparse(tuple(found.indices), tuple(found.values)) if found is not None else None
+    return StoredPoint(_id(record.id), tuple(vectors[DENSE]), sparse, dict(record.payload or {}))
+
+
+def _pasted(point: StoredPoint) -> edge.Point:
+    vectors: dict[str, edge.NamedVector] = {DENSE: list(point.dense)}
+    if point.sparse is not None:
+        vectors[SPARSE] = _sparse(point.sparse)
+    return edge.Point(point.id, vectors, point.payload)
 
 
 def _candidate(point: edge.ScoredPoint) -> Candidate:

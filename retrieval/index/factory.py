@@ -13,7 +13,9 @@ from django.utils import timezone
 from cairn.errors import ConfigurationError, Unavailable
 from cairn.inference.models import EmbedderChoice, configured_embedder, embedder
 from cairn.inference.protocols import Embedder
-from retrieval.index.protocol import VectorIndex
+from cairn.settings import environment
+from retrieval.index.placed import Place, PlacedIndex, Places
+from retrieval.index.protocol import Store
 from retrieval.index.stores import create_index, open_index
 from retrieval.models import GenerationState, IndexGeneration
 
@@ -26,7 +28,60 @@ class Opened:
 
     generation: IndexGeneration
     embedder: Embedder
-    index: VectorIndex
+    index: PlacedIndex
+
+
+def places_of(generation: IndexGeneration) -> Places:
+    serving = Place(generation.place or generation.name, bytes(generation.word_key))
+    if not generation.copying:
+        return Places(serving)
+    return Places(serving, Place(generation.next_place, bytes(generation.next_word_key)))
+
+
+class InThisProcess:
+    """Qdrant Edge: only the process that has the folders open can move the points."""
+
+    def __init__(self, generation: IndexGeneration) -> None:
+        self._generation = generation.pk
+        row = IndexGeneration.objects.filter(pk=generation.pk).first() or generation
+        self.places = Places(places_of(row).serving)  # a copy that a dead process began is made again
+
+    def look(self) -> Places:
+        return self.places
+
+    def moved(self, places: Places) -> None:
+        self.places = places
+
+    def drop_copy(self, copy: Place) -> None:
+        if self.places.copy == copy:
+            self.places = Places(self.places.serving)
+        give_up_copy(self._generation, copy)
+
+
+class InTheDatabase:
+    """Qdrant server: any process may move the points, and says so in the generation's row."""
+
+    def __init__(self, generation: IndexGeneration) -> None:
+        self._generation = generation.pk
+
+    def look(self) -> Places:
+        row = IndexGeneration.objects.filter(pk=self._generation).only(*_PLACE_FIELDS).first()
+        if row is None:
+            raise Unavailable("This generation of the index has been removed.")
+        return places_of(row)
+
+    def moved(self, places: Places) -> None: ...
+
+    def drop_copy(self, copy: Place) -> None:
+        give_up_copy(self._generation, copy)
+
+
+_PLACE_FIELDS = ("name", "place", "word_key", "next_place", "next_word_key", "copying")
+
+
+def give_up_copy(generation: uuid.UUID, copy: Place) -> None:
+    log.warning("the rewrite of index generation %s could not be written and starts again", generation)
+    IndexGeneration.objects.filter(pk=generation, next_place=copy.name).update(copying=False)
 
 
 class OpenIndexes:
@@ -34,22 +89,28 @@ class OpenIndexes:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._open: dict[uuid.UUID, VectorIndex] = {}
+        self._open: dict[uuid.UUID, PlacedIndex] = {}
         self._kept_closed: set[uuid.UUID] = set()
 
-    def of(self, generation: IndexGeneration) -> VectorIndex:
+    def of(self, generation: IndexGeneration) -> PlacedIndex:
         if (index := self._open.get(generation.id)) is not None:
             return index
         with self._lock:
             if generation.id in self._kept_closed:
                 raise Unavailable("This generation of the index is being optimised.")
             if generation.id not in self._open:
-                self._open[generation.id] = open_index(generation.name, generation.dimension)
+                index = _placed(generation)
+                index.open()
+                self._open[generation.id] = index
             return self._open[generation.id]
 
-    def add(self, generation: IndexGeneration, index: VectorIndex) -> None:
+    def add(self, generation: IndexGeneration, store: Store) -> PlacedIndex:
+        """Use the store that was just created for the generation."""
+        index = _placed(generation)
+        index.add(places_of(generation).serving.name, store)
         with self._lock:
             self._open[generation.id] = index
+        return index
 
     @contextmanager
     def kept_closed(self, generation: IndexGeneration) -> Iterator[None]:
@@ -79,6 +140,12 @@ class OpenIndexes:
 open_indexes = OpenIndexes()
 
 
+def _placed(generation: IndexGeneration) -> PlacedIndex:
+    embedded = environment().qdrant_url is None
+    whereabouts = InThisProcess(generation) if embedded else InTheDatabase(generation)
+    return PlacedIndex(whereabouts, lambda name: open_index(name, generation.dimension))
+
+
 class _Answering:
     """The pair that answered the last question, and the lock for getting another."""
 
@@ -106,10 +173,13 @@ def _same(row: IndexGeneration | None) -> Opened | None:
     last = _Answering.opened
     if row is None or last is None or last.generation.pk != row.pk:
         return None
+    if last.generation.place != row.place:  # another process has moved it
+        last.index.follow()
+        last = _Answering.opened = Opened(row, last.embedder, last.index)
     return Opened(row, last.embedder, last.index)
 
 
-def active_index() -> VectorIndex:
+def active_index() -> PlacedIndex:
     return active().index
 
 
@@ -199,8 +269,7 @@ def _begin() -> Opened:
             index = create_index(first.name, first.dimension)
     except IntegrityError:
         return opened_generation(IndexGeneration.objects.get(state=GenerationState.ACTIVE))
-    open_indexes.add(first, index)
-    return Opened(first, model, index)
+    return Opened(first, model, open_indexes.add(first, index))
 
 
 def new_name() -> str:

@@ -34,6 +34,24 @@ class Point:
 
 
 @dataclass(frozen=True, slots=True)
+class StoredPoint:
+    """A point exactly as a store holds it, for copying it to another store."""
+
+    id: UUID
+    dense: tuple[float, ...]
+    sparse: Sparse | None
+    payload: dict[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """`following` is where the next page starts; None on the last page."""
+
+    points: list[StoredPoint]
+    following: UUID | None
+
+
+@dataclass(frozen=True, slots=True)
 class Filters:
     """What the asker narrows a search to; None means no narrowing."""
 
@@ -90,3 +108,20 @@ class VectorIndex(Protocol):
         """Points of a document, of a version, or all; for receipts and checks, not for users."""
 
     def close(self) -> None: ...
+
+
+class Store(VectorIndex, Protocol):
+    """A folder of Qdrant Edge or a collection of a Qdrant server, whose points can be copied to another."""
+
+    def read_page(self, start: UUID | None, *, limit: int) -> Page:
+        """Points in the order of their ids."""
+
+    def read_points(self, ids: Sequence[UUID]) -> dict[UUID, StoredPoint]:
+        """Those that exist."""
+
+    def write_points(self, points: Sequence[StoredPoint]) -> None: ...
+
+    def delete_points(self, ids: Sequence[UUID]) -> None: ...
+
+    def finish_copy(self) -> None:
+        """Wait until everything written is on disk and can be searched at the usual speed."""

@@ -1,9 +1,10 @@
 """The vector index on a Qdrant server or cluster."""
 
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeGuard
 from uuid import UUID
 
 import numpy as np
@@ -17,8 +18,10 @@ from cairn.inference.protocols import Vectors
 from retrieval.index import conditions
 from retrieval.index.conditions import Between, Conditions, OneOf
 from retrieval.index.halves import DENSE, SPARSE, Half, search_halves
-from retrieval.index.protocol import Candidate, Candidates, Filters, Point, Sparse
+from retrieval.index.protocol import Candidate, Candidates, Filters, Page, Point, Sparse, StoredPoint
 
+INDEXED_WITHIN: Final = 20.0  # seconds that a finished copy waits for the server to index it
+_LOOK_SECONDS: Final = 0.2
 UPSERT_BATCH = 256  # points in one request: below the server's 32 MB with vectors of 4,096 numbers
 
 
@@ -133,6 +136,45 @@ class ServerIndex:
         with self._open() as client:
             return client.count(self._collection, _all_of(named), exact=True).count
 
+    def read_page(self, start: UUID | None, *, limit: int) -> Page:
+        with self._open() as client:
+            records, following = client.scroll(
+                self._collection,
+                limit=limit,
+                offset=None if start is None else str(start),
+                with_payload=True,
+                with_vectors=True,
+            )
+        return Page(
+            [_copied(record) for record in records], None if following is None else UUID(str(following))
+        )
+
+    def read_points(self, ids: Sequence[UUID]) -> dict[UUID, StoredPoint]:
+        with self._open() as client:
+            records = client.retrieve(
+                self._collection, [str(each) for each in ids], with_payload=True, with_vectors=True
+            )
+        return {UUID(str(record.id)): _copied(record) for record in records}
+
+    def write_points(self, points: Sequence[StoredPoint]) -> None:
+        with self._open() as client:
+            for start in range(0, len(points), UPSERT_BATCH):
+                batch = [_pasted(point) for point in points[start : start + UPSERT_BATCH]]
+                client.upsert(self._collection, batch, wait=True)
+
+    def delete_points(self, ids: Sequence[UUID]) -> None:
+        selected = models.PointIdsList(points=[str(each) for each in ids])
+        with self._open() as client:
+            client.delete(self._collection, selected, wait=True)
+
+    def finish_copy(self) -> None:
+        give_up = time.monotonic() + INDEXED_WITHIN
+        with self._open() as client:
+            while client.get_collection(self._collection).status != models.CollectionStatus.GREEN:
+                if time.monotonic() > give_up:  # it answers correctly in any case, only slower
+                    return
+                time.sleep(_LOOK_SECONDS)
+
     def close(self) -> None:
         if not self._closed:
             self._closed = True
@@ -185,6 +227,26 @@ def _stored(point: Point) -> models.PointStruct:
 
 def _sparse(sparse: Sparse) -> models.SparseVector:
     return models.SparseVector(indices=list(sparse.indices), values=list(sparse.values))
+
+
+def _copied(record: models.Record) -> StoredPoint:
+    vectors = record.vector
+    assert isinstance(vectors, dict)
+    dense, found = vectors[DENSE], vectors.get(SPARSE)
+    assert isinstance(dense, list)
+    sparse = Sparse(tuple(found.indices), tuple(found.values)) if _is_sparse(found) else None
+    return StoredPoint(UUID(str(record.id)), tuple(dense), sparse, dict(record.payload or {}))  # type: ignore[arg-type]
+
+
+def _is_sparse(found: object) -> TypeGuard[models.SparseVector]:
+    return isinstance(found, models.SparseVector)
+
+
+def _pasted(point: StoredPoint) -> models.PointStruct:
+    vectors: dict[str, list[float] | models.SparseVector] = {DENSE: list(point.dense)}
+    if point.sparse is not None:
+        vectors[SPARSE] = _sparse(point.sparse)
+    return models.PointStruct(id=str(point.id), vector=vectors, payload=point.payload)
 
 
 def _candidate(point: models.ScoredPoint) -> Candidate:

@@ -1,4 +1,7 @@
-"""Where the points of a generation are: a folder of Qdrant Edge, or a collection on a Qdrant server."""
+"""Where points are: in a folder of Qdrant Edge, or in a collection on a Qdrant server.
+
+A generation begins in the place of its own name, and a rewrite moves it to another one.
+"""
 
 import shutil
 import subprocess
@@ -11,32 +14,38 @@ from cairn.errors import Unavailable
 from cairn.outgoing import GuardedTransport
 from cairn.settings import environment
 from cairn.settings.env import ROOT
-from retrieval.index.edge import EdgeIndex
-from retrieval.index.protocol import VectorIndex
+from retrieval.index.edge import EdgeIndex, require_room_for_copy
+from retrieval.index.protocol import Store
 from retrieval.index.server import ServerIndex, Spread
 
 TIMEOUT_SECONDS = 30
 _OPTIMISE = "retrieval.index.optimise"
 
 
-def create_index(generation_name: str, dimension: int) -> VectorIndex:
+def create_index(place: str, dimension: int) -> Store:
     if environment().qdrant_url is None:
-        return EdgeIndex.create(_folder(generation_name), dimension=dimension)
-    return ServerIndex.create(_client(), _collection(generation_name), dimension=dimension, spread=_spread())
+        return EdgeIndex.create(_folder(place), dimension=dimension)
+    return ServerIndex.create(_client(), _collection(place), dimension=dimension, spread=_spread())
 
 
-def open_index(generation_name: str, dimension: int) -> VectorIndex:
+def open_index(place: str, dimension: int) -> Store:
     """Raises Unavailable if it is not there: an index that is lost must not come back empty."""
     if environment().qdrant_url is None:
-        return EdgeIndex.open(_folder(generation_name), dimension=dimension)
-    return ServerIndex.open(_client(), _collection(generation_name), dimension=dimension)
+        return EdgeIndex.open(_folder(place), dimension=dimension)
+    return ServerIndex.open(_client(), _collection(place), dimension=dimension)
 
 
-def remove_index(generation_name: str) -> None:
+def require_room(place: str) -> None:
+    """Raises Unavailable if the disk has no room for a copy. A Qdrant server has a disk of its own."""
+    if environment().qdrant_url is None:
+        require_room_for_copy(_folder(place))
+
+
+def remove_index(place: str) -> None:
     """Nothing happens if there is none. No process may have its folder open."""
     if environment().qdrant_url is not None:
-        ServerIndex.remove(_client(), _collection(generation_name))
-    elif (folder := _folder(generation_name)).exists():
+        ServerIndex.remove(_client(), _collection(place))
+    elif (folder := _folder(place)).exists():
         _remove(folder)
 
 
@@ -47,7 +56,7 @@ def _remove(folder: Path) -> None:
         raise Unavailable(f"The vector index {folder} cannot be removed: {error}") from error
 
 
-def optimising(generation_name: str) -> "subprocess.Popen[str] | None":
+def optimising(place: str) -> "subprocess.Popen[str] | None":
     """A child that vacuums a closed index and builds its graph; None where the store does so by itself.
 
     It may be killed at any time: the index stays as it was.
@@ -55,7 +64,7 @@ def optimising(generation_name: str) -> "subprocess.Popen[str] | None":
     if environment().qdrant_url is not None:
         return None
     return subprocess.Popen(  # noqa: S603 - our own code
-        [sys.executable, "-m", _OPTIMISE, str(_folder(generation_name))],
+        [sys.executable, "-m", _OPTIMISE, str(_folder(place))],
         cwd=ROOT,
         stdin=subprocess.PIPE,  # closes when this process dies, and the child ends
         stdout=subprocess.DEVNULL,
@@ -64,12 +73,12 @@ def optimising(generation_name: str) -> "subprocess.Popen[str] | None":
     )
 
 
-def _folder(generation_name: str) -> Path:
-    return environment().data_dir / "index" / generation_name
+def _folder(place: str) -> Path:
+    return environment().data_dir / "index" / place
 
 
-def _collection(generation_name: str) -> str:
-    return f"cairn_{generation_name}"
+def _collection(place: str) -> str:
+    return f"cairn_{place}"
 
 
 def _spread() -> Spread:

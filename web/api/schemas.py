@@ -28,6 +28,7 @@ from ingestion.models import Job as JobRow
 from ingestion.models import Lane, Stage
 from ingestion.models import Receipt as ReceiptRow
 from ingestion.progress import Standing, standings
+from ingestion.receipts import waiting_for
 from ingestion.sources import worth_another_try
 from retrieval import types as found
 from retrieval.conversations import ShownMessage
@@ -389,7 +390,8 @@ class Removed(BaseModel):
 
 
 class Receipt(BaseModel):
-    """`object` is `document:ID`, `knowledge-base:ID` or `user:ID`."""
+    """`object` is `document:ID`, `knowledge-base:ID` or `user:ID`. `state` is `pending`, or `done` once the
+    index was rewritten without what was erased. `waiting_for` says what a pending receipt waits for."""
 
     id: str
     object: str
@@ -397,6 +399,7 @@ class Receipt(BaseModel):
     removed: Removed
     created_at: datetime
     verified_at: datetime | None
+    waiting_for: str | None
 
     @classmethod
     def of(cls, row: ReceiptRow) -> "Receipt":
@@ -407,6 +410,7 @@ class Receipt(BaseModel):
             removed=Removed.model_validate(row.removed),
             created_at=row.created_at,
             verified_at=row.verified_at,
+            waiting_for=waiting_for(row) or None,
         )
 
 

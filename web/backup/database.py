@@ -105,13 +105,19 @@ def is_empty() -> bool:
         return not connection.introspection.table_names()
 
 
-def generation_names() -> list[str]:
-    """Of the index, as the tables that are there know them; they may be of an older Cairn."""
+def index_places() -> list[str]:
+    """All folders or collections of the index that the tables know. The tables may be of an older Cairn."""
+    table = IndexGeneration._meta.db_table
     with _answering(), connection.cursor() as cursor:
-        if IndexGeneration._meta.db_table not in connection.introspection.table_names(cursor):
+        if table not in connection.introspection.table_names(cursor):
             return []
-        cursor.execute(f"SELECT name FROM {IndexGeneration._meta.db_table}")  # noqa: S608 - a name of ours
-        return [name for (name,) in cursor.fetchall()]
+        there = {column.name for column in connection.introspection.get_table_description(cursor, table)}
+        columns = ", ".join(column for column in _PLACES if column in there)
+        cursor.execute(f"SELECT {columns} FROM {table}")  # noqa: S608 - names of ours
+        return [place for row in cursor.fetchall() for place in row if place]
+
+
+_PLACES: Final = ("name", "place", "next_place", "old_place")
 
 
 def reserved_slugs() -> list[str]:

@@ -12,6 +12,7 @@ from cairn.library.models import Document, KnowledgeBase
 from ingestion.erasure import erase
 from ingestion.models import Receipt, ReceiptState
 from ingestion.people import user_erase
+from ingestion.reindexing import runner
 from ingestion.services import document_delete, knowledge_base_delete
 from retrieval.index.factory import active_index
 
@@ -46,6 +47,7 @@ def erase_again(erasures: Sequence[Erasure]) -> int:
     pending = Receipt.objects.filter(state=ReceiptState.PENDING)
     for receipt in pending.values_list("id", flat=True):
         erase(receipt, active_index())
+    runner.work_all()
     return done
 
 

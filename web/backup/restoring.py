@@ -21,6 +21,7 @@ from ingestion.faults import Fault, fault_point
 from ingestion.models import Job
 from retrieval.index.factory import close_index, new_name, open_indexes
 from retrieval.index.stores import create_index, remove_index
+from retrieval.index.words import new_word_key
 from retrieval.models import GenerationState, IndexGeneration
 from web.backup import database, files, vectors
 from web.backup.erasures import Erasure, erase_again
@@ -160,7 +161,7 @@ def _remove_indexes() -> None:
     if environment().qdrant_url is None:
         shutil.rmtree(_index_folder(), ignore_errors=True)
         return
-    for name in database.generation_names():
+    for name in database.index_places():
         remove_index(name)
 
 
@@ -206,7 +207,10 @@ def _tidy() -> None:
     """Nobody is at work, nobody is signed in, and of the generations of the index there is one."""
     Job.objects.exclude(lease=None).update(lease=None, lease_until=None)
     IndexGeneration.objects.exclude(state=GenerationState.ACTIVE).delete()
-    IndexGeneration.objects.update(lease=None, lease_until=None)
+    IndexGeneration.objects.update(
+        lease=None, lease_until=None, place="", next_place="", old_place="", copying=False,
+        word_key=new_word_key(), next_word_key=b"", rewrite_error="", rewrite_after=None,
+    )  # fmt: skip
     Session.objects.all().delete()
     Entry.objects.all().delete()
 
@@ -227,6 +231,5 @@ def _build(source: Path) -> None:
             raise
         remove_index(generation.name)
         index = create_index(generation.name, generation.dimension)
-    open_indexes.add(generation, index)
-    for _ in vectors.put_back(source, generation, index):
+    for _ in vectors.put_back(source, generation, open_indexes.add(generation, index)):
         fault_point(Fault.RESTORE_WHILE_INDEXING)

@@ -32,7 +32,7 @@ def test_the_first_use_begins_a_generation(data_dir: Path) -> None:
     generation = active_generation()
     assert (generation.embedding_model, generation.dimension) == ("words-1", 8)
     assert generation.state == GenerationState.ACTIVE
-    assert isinstance(index, EdgeIndex)
+    assert isinstance(index.store(generation.name), EdgeIndex)
     assert [path.name for path in (data_dir / "index").iterdir()] == [generation.name]
     assert active_index() is index
 

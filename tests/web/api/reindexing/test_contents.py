@@ -77,6 +77,8 @@ def test_a_document_deleted_meanwhile_is_gone(install: Generations, monkeypatch:
     )
     switched(install, lambda: receipts.extend(map(install.delete, (otter, badger))))
     assert written == []
+    for receipt in receipts:
+        receipt.refresh_from_db()
     assert [receipt.state for receipt in receipts] == [ReceiptState.DONE] * 2
     assert install.found("otter badger") == []
     assert not IndexedVersion.objects.filter(generation__state=GenerationState.ACTIVE).exists()
@@ -129,7 +131,11 @@ def test_going_back_brings_nothing_back_and_lacks_nothing(install: Generations) 
     install.add("badger.txt", "The badger digs.")
     install.reindex()
     install.swap()
-    assert install.delete(otter).state == ReceiptState.DONE
+    receipt = install.delete(otter)
+    assert receipt.state == ReceiptState.PENDING
+    runner.work_all()
+    receipt.refresh_from_db()
+    assert receipt.state == ReceiptState.DONE
     assert install.index_of(GenerationState.RETIRED).count(document=otter.id) == 0
     install.add("badger.txt", "The badger sleeps.")
     install.add("zebra.txt", "The zebra runs.")

@@ -1,0 +1,77 @@
+"""When an erasure is done: once no file of the index and of the database holds its bytes any more."""
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Final
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import F
+from django.utils import timezone
+from django.utils.translation import gettext
+
+from cairn.audit.services import record
+from ingestion import queue
+from ingestion.models import Receipt, ReceiptState
+from ingestion.scrubbing import scrub
+from retrieval.models import GenerationState, IndexGeneration
+
+REMOVED: Final = ("rows", "chunks", "points", "files", "quotes")
+
+
+def removed_add(receipt: Receipt, removed: Counter[str]) -> None:
+    total = Counter(receipt.removed) + removed
+    receipt.removed = {name: total[name] for name in REMOVED}
+    receipt.save(update_fields=["removed"])
+
+
+def rewrite_request(receipt: Receipt) -> None:
+    """Everything was removed. Now every generation has to be rewritten before the receipt is done."""
+    with transaction.atomic():
+        rows = IndexGeneration.objects.filter(dimension__gt=0).exclude(state=GenerationState.REMOVING)
+        rows.update(remains=F("remains") + 1)
+        receipt.waits_for = {str(pk): remains for pk, remains in rows.values_list("pk", "remains")}
+        receipt.save(update_fields=["waits_for"])
+
+
+def receipts_close(only: UUID | None = None) -> None:
+    """Close what waits for nothing any more; have the rest of the index rewritten."""
+    waiting = Receipt.objects.filter(state=ReceiptState.PENDING, waits_for__isnull=False)
+    rows = list(waiting if only is None else waiting.filter(pk=only))
+    ready = [receipt for receipt in rows if not generations_behind(receipt)]
+    if ready and scrub():
+        for receipt in ready:
+            _close(receipt)
+    if len(ready) < len(rows):
+        queue.enqueue_reindex()
+
+
+def generations_behind(receipt: Receipt) -> list[IndexGeneration]:
+    """Those that may still hold something of what was erased. One that was removed holds nothing."""
+    waits_for: dict[str, int] = receipt.waits_for or {}
+    rows: Iterable[IndexGeneration] = IndexGeneration.objects.filter(pk__in=list(waits_for))
+    return [row for row in rows if row.rewritten < waits_for[str(row.pk)]]
+
+
+def waiting_for(receipt: Receipt) -> str:
+    """What a pending receipt waits for, as a sentence; empty once it is done."""
+    if receipt.state == ReceiptState.DONE:
+        return ""
+    if receipt.waits_for is None:
+        return gettext("A worker removes the data.")
+    behind = generations_behind(receipt)
+    if error := next((row.rewrite_error for row in behind if row.rewrite_error), ""):
+        return gettext("The search index could not be rewritten yet: %(reason)s") % {"reason": error}
+    if behind:
+        return gettext("The search index is being rewritten.")
+    return gettext("The database log is being emptied.")
+
+
+def _close(receipt: Receipt) -> None:
+    removed = {name: receipt.removed.get(name, 0) for name in REMOVED}
+    with transaction.atomic():
+        changed = Receipt.objects.filter(pk=receipt.pk, state=ReceiptState.PENDING).update(
+            state=ReceiptState.DONE, verified_at=timezone.now(), removed=removed
+        )
+        if changed:
+            record("erasure.done", actor=None, subject=receipt.object, removed=removed)

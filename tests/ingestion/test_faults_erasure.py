@@ -1,0 +1,82 @@
+"""Erasures on a server: how long until nothing is left, and kill -9 while the index is rewritten."""
+
+import secrets
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ingestion.faults import Fault
+from tests.cairn.inference.server import FakeServer
+from tests.installs import Install, ended, until
+from tests.models import model_settings
+
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
+
+DOCUMENTS = 6
+WITHIN = 60.0  # seconds from the request to nothing left on disk
+KILLS = (
+    Fault.REWRITE_WHILE_COPYING,
+    Fault.REWRITE_BEFORE_SWITCH,
+    Fault.REWRITE_AFTER_SWITCH,
+    Fault.REWRITE_BEFORE_RECEIPTS,
+)
+
+
+@pytest.fixture(scope="module")
+def install(models: FakeServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Install]:
+    made = Install(tmp_path_factory.mktemp("erased") / "data", **model_settings(models))
+    with ended(made) as install:
+        install.start()
+        install.bring("rules", DOCUMENTS)
+        install.wait_settled()
+        yield install
+
+
+def _holding(folder: Path, word: str) -> set[str]:
+    """Files of the whole data folder. A log that is written meanwhile may vanish."""
+    files = [path for path in folder.rglob("*") if path.is_file() and not path.is_symlink()]
+    return {path.name for path in files if path.exists() and word.encode() in path.read_bytes()}
+
+
+def _canary(install: Install) -> tuple[str, str]:
+    """Its word, which is in its name as well, and its document."""
+    word = f"zorv{secrets.token_hex(6)}"
+    install.upload_all({f"vault/{word}.md": f"# About {word}\n\nThe {word} sleeps in the vault."})
+    install.wait_settled()
+    assert _holding(install.data_dir, word)
+    return word, str(install.document(f"vault/{word}.md")["id"])
+
+
+def _erased(install: Install, word: str, receipt: str) -> None:
+    until(
+        lambda: install.ask("GET", f"/receipts/{receipt}").json()["state"] == "done",
+        what=f"for {install.ask('GET', f'/receipts/{receipt}').json()}",
+    )
+    assert _holding(install.data_dir, word) == set()
+
+
+def test_nothing_is_left_on_disk_within_a_minute(install: Install) -> None:
+    word, document = _canary(install)
+    began = time.monotonic()
+    receipt = install.ask("DELETE", f"/documents/{document}").json()["receipt"]
+    assert receipt["state"] == "pending"
+    _erased(install, word, receipt["id"])
+    assert time.monotonic() - began < WITHIN
+
+
+@pytest.mark.parametrize("fault", KILLS)
+def test_after_a_kill_the_next_start_finishes_the_rewrite(install: Install, fault: Fault) -> None:
+    word, document = _canary(install)
+    install.stop()
+    install.start(CAIRN_FAULT=fault)
+    receipt = install.ask("DELETE", f"/documents/{document}").json()["receipt"]["id"]
+    install.wait_killed()
+    install.start()
+    _erased(install, word, receipt)
+    assert len(list((install.data_dir / "index").iterdir())) == 1
+    install.wait_settled()
+    install.stop()
+    install.assert_nothing_left_over()
+    install.start()
