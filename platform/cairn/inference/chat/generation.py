@@ -101,6 +101,11 @@ class Generation:
         return order.channel.closed or self._closed.is_set()
 
 
+def write_first_token(pipeline: Any, ids: Ids) -> None:
+    """The pipeline's first inference, before a thread of its own feeds it."""
+    pipeline.generate(_inputs(ids), _config(1), lambda _piece: openvino_genai.StreamingStatus.RUNNING)
+
+
 def _inputs(ids: Ids) -> Any:
     whole = np.ascontiguousarray(ids)
     return openvino_genai.TokenizedInputs(openvino.Tensor(whole), openvino.Tensor(np.ones_like(whole)))

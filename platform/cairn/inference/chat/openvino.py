@@ -23,11 +23,12 @@ from pydantic import PrivateAttr
 
 from cairn.errors import ConfigurationError, InvalidInput, Unavailable
 from cairn.inference.artifacts import built_once, fingerprint
-from cairn.inference.chat.generation import SLICE_TOKENS, Generation, Ids, Order
+from cairn.inference.chat.generation import SLICE_TOKENS, Generation, Ids, Order, write_first_token
 from cairn.inference.chat.gguf import GgufHeader, read_header
 from cairn.inference.chat.model import ChatModel
 from cairn.inference.chat.stream import TextStream
 from cairn.inference.child import ChildFailed, run_in_child
+from cairn.inference.native import prepare_openvino
 from cairn.inference.packages import verify_packaged_weights
 
 _CONVERTER = "cairn.inference.chat.convert"
@@ -70,6 +71,7 @@ class OpenVinoLLM(CustomLLM):
     @classmethod
     def load(cls, folder: Path, *, name: str) -> "OpenVinoLLM":
         """`folder`: what `converted` made."""
+        prepare_openvino()
         header = GgufHeader(**json.loads((folder / _HEADER).read_text(encoding="utf-8")))
         scheduler = openvino_genai.SchedulerConfig()
         scheduler.enable_prefix_caching = True
@@ -78,6 +80,7 @@ class OpenVinoLLM(CustomLLM):
         llm = cls(name=name, context_tokens=header.context_tokens)
         llm._tokenizer = _chat_tokenizer(pipeline, name)
         llm._control = _any_of(header.control_tokens)
+        write_first_token(pipeline, llm._encoded(llm._prompt([ChatMessage("Hello")])))
         llm._generation = Generation(pipeline)
         return llm
 

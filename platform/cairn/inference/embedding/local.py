@@ -35,6 +35,7 @@ class LocalEmbedder:
         self._folder = folder
         self._encoder = encoder
         self._tokens = Tokens(folder.tokenizer_file, max_sequence=folder.max_sequence)
+        encoder.encode(self._tokens.batch("Hello"))  # the first inference, before threads share the model
 
     @property
     def model(self) -> str:

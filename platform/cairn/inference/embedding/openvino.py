@@ -22,6 +22,7 @@ from cairn.inference.artifacts import built_once
 from cairn.inference.child import ChildFailed, run_in_child
 from cairn.inference.embedding.folder import EncoderFolder
 from cairn.inference.embedding.tokens import Batch
+from cairn.inference.native import prepare_openvino
 from cairn.inference.packages import verify_packaged_weights
 from cairn.inference.protocols import Vectors
 
@@ -29,6 +30,8 @@ _EXPORTER = "cairn.inference.embedding.export"
 _GRAPH = Path("openvino", "openvino_model.xml")
 _QUEUED: Final = 2  # batches ready for a core that becomes free
 _NICE: Final = 10  # documents leave the cores to whoever asks a question meanwhile
+
+_SMALLEST: Final = Batch([0], np.zeros((1, 1), np.int64), np.ones((1, 1), np.int64))
 
 Encoded = tuple[Batch, Vectors]
 
@@ -61,6 +64,7 @@ class OpenVinoEncoder:
     batch_texts = 32
 
     def __init__(self, graph: Path, *, pooling: str) -> None:
+        prepare_openvino()
         self._model = openvino.Core().read_model(graph)
         self._inputs = {port.any_name for port in self._model.inputs}
         self._pooling = pooling
@@ -92,8 +96,13 @@ class OpenVinoEncoder:
             if self._requests is None:
                 with ThreadPoolExecutor(1, initializer=_step_back) as niced:  # its threads inherit it
                     model = niced.submit(self._compiled, "THROUGHPUT").result()
+                self._try_out(model)
                 self._requests = _Requests(model)
             return self._requests
+
+    def _try_out(self, model: Any) -> None:
+        """The model's first inference, before threads share it."""
+        self._run(model.create_infer_request(), _SMALLEST)
 
     def _run(self, request: Any, batch: Batch) -> Vectors:
         request.infer(self._feed(batch), share_inputs=True, share_outputs=True)

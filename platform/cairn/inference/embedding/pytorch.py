@@ -9,6 +9,7 @@ import numpy as np
 
 from cairn.inference.embedding.folder import EncoderFolder
 from cairn.inference.embedding.tokens import Batch
+from cairn.inference.native import prepare_torch
 from cairn.inference.packages import verify_packaged_weights
 from cairn.inference.protocols import Vectors
 
@@ -21,9 +22,7 @@ def cuda_is_there() -> bool:
         ctypes.CDLL("libcuda.so.1")
     except OSError:
         return False
-    import torch  # noqa: PLC0415 - slow to import, and needed only where there is a driver
-
-    return torch.cuda.is_available()
+    return bool(prepare_torch().cuda.is_available())
 
 
 def quiet_transformers() -> None:
@@ -41,8 +40,8 @@ class TorchEncoder:
     """
 
     def __init__(self, folder: EncoderFolder, *, device: str) -> None:
-        import torch  # noqa: PLC0415 - five seconds and half a gigabyte that other encoders do not need
-        from sentence_transformers import SentenceTransformer  # noqa: PLC0415 - the same
+        torch = prepare_torch()
+        from sentence_transformers import SentenceTransformer  # noqa: PLC0415 - slow, and seldom needed
 
         quiet_transformers()
         verify_packaged_weights(folder.path)

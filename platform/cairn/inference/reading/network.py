@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from cairn.errors import Unavailable
 from cairn.inference.embedding.pytorch import cuda_is_there, quiet_transformers
 from cairn.inference.local import CANNOT_LOAD, ModelFolder
+from cairn.inference.native import prepare_torch
 from cairn.inference.reading.windows import PairTokens, Windows
 
 Logits = NDArray[np.float32]
@@ -52,8 +53,8 @@ class PairNetwork:
     @classmethod
     def load(cls, folder: ModelFolder) -> "PairNetwork":
         """Raises ConfigurationError."""
-        import torch  # noqa: PLC0415 - five seconds and half a gigabyte that most installs do not need
-        import transformers  # noqa: PLC0415 - the same
+        torch = prepare_torch()
+        import transformers  # noqa: PLC0415 - slow to import, and seldom needed
 
         quiet_transformers()
         try:

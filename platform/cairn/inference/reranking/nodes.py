@@ -14,6 +14,7 @@ from llama_index.core.schema import NodeWithScore, QueryBundle, TextNode
 from cairn.errors import ConfigurationError, Unavailable
 from cairn.inference.embedding.pytorch import cuda_is_there, quiet_transformers
 from cairn.inference.local import CANNOT_LOAD, CONFIG, ModelFolder
+from cairn.inference.native import prepare_torch
 
 _SETTING: Final = "RERANKER_MODEL"
 _DOTTED: Final = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
@@ -66,6 +67,7 @@ def is_dotted(model: str) -> bool:
 
 
 def _cross_encoder(folder: ModelFolder) -> PostprocessorScorer:
+    prepare_torch()
     quiet_transformers()
     cuda = cuda_is_there()
     batch = _GPU_BATCH if cuda else _CPU_BATCH

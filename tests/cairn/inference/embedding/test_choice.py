@@ -1,11 +1,14 @@
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from cairn.errors import ConfigurationError
 from cairn.inference import embedding
 from cairn.inference.embedding import local_embedder, open_embedder
 from cairn.inference.embedding.remote import RemoteEmbedder
+from cairn.inference.embedding.tokens import Batch
+from cairn.inference.protocols import Vectors
 from cairn.settings import Environment
 from tests.cairn.inference.embedding.test_folder import make
 
@@ -15,6 +18,9 @@ class FakeTorch:
 
     def __init__(self, folder: object, *, device: str) -> None:
         self.device = device
+
+    def encode(self, batch: Batch) -> Vectors:
+        return np.ones((len(batch.rows), self.dimension), np.float32)
 
 
 @pytest.fixture
