@@ -19,7 +19,7 @@ from retrieval.index.protocol import Candidates, Filters
 from retrieval.phrases import phrases_first, phrases_in
 from retrieval.places import location_of
 from retrieval.reranking import reranked
-from retrieval.types import Hit, Scores
+from retrieval.types import Hit, Owner, Scores
 
 NO_FILTERS = Filters()
 QUERY_CHARACTERS = 8_000  # far beyond what an embedding model reads of a question
@@ -121,7 +121,7 @@ def found_again(scope: Scope, scores: Mapping[UUID, float]) -> list[Hit]:
 
 def hit_of(chunk: Chunk, scores: Scores) -> Hit:
     document, media_type = chunk.version.document, chunk.version.media_type
-    cells = CellLine.all_from_json(chunk.cells)
+    cells, base = CellLine.all_from_json(chunk.cells), document.knowledge_base
     return Hit(
         chunk=chunk.id,
         document=document.id,
@@ -140,4 +140,7 @@ def hit_of(chunk: Chunk, scores: Scores) -> Hit:
         cells=cells,
         location=location_of(media_type, chunk.page, cells),
         dated=date_said({**chunk.version.properties, **document.metadata}),
+        knowledge_base_name=base.name,
+        knowledge_base_owner=Owner(base.owner.id, base.owner.username) if base.owner else None,
+        official=base.official,
     )

@@ -20,6 +20,14 @@ class Scores:
 
 
 @dataclass(frozen=True, slots=True)
+class Owner:
+    """The person responsible for a knowledge base."""
+
+    id: UUID
+    username: str
+
+
+@dataclass(frozen=True, slots=True)
 class Hit:
     """A chunk that the asker may read, found for a query. `elements` index into its rendition.
 
@@ -44,6 +52,9 @@ class Hit:
     cells: tuple[CellLine, ...] = ()
     location: str = ""
     dated: str = ""
+    knowledge_base_name: str = ""
+    knowledge_base_owner: Owner | None = None
+    official: bool = False
 
     @property
     def score(self) -> float:

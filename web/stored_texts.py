@@ -107,6 +107,8 @@ STORED: Final[tuple[str, ...]] = (
     _("Only admins can give access to everyone. Ask an admin to do it."),
     _("Only admins and the managers of the group “{group}” can give it access. Ask one of them."),
     _("One of the managers does not exist."),
+    _("Only admins can rename an official knowledge base."),
+    _("The owner is not an active user."),
     _("“{text}” names no user or group."),
     _("There is already a user named “{username}”."),
     _("There must be at least one active admin."),

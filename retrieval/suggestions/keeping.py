@@ -9,7 +9,8 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef
 from django.db.models.functions import Length
 
-from cairn.access.rules import documents_for, roles_in
+from cairn.access.lookup import scope_for
+from cairn.access.rules import documents_for
 from cairn.access.scope import Principal
 from cairn.library.models import Document
 from retrieval.evaluation.models import GoldQuestion, GoldSource
@@ -51,10 +52,16 @@ def suggestions_for(
     if document is not None:
         rows = Suggestion.objects.filter(document__in=documents_for(principal).filter(pk=document.pk))
         return list(rows.values_list("question", flat=True)[:SHOWN])
-    bases = [base] if base else random.sample(found := list(roles_in(principal)), min(len(found), BASES))
+    bases = [base] if base else _some_bases(principal)
     each = max(2, -(-SHOWN // max(len(bases), 1)))
     picked = chain.from_iterable(_some(principal, chosen, each) for chosen in bases)
     return list(dict.fromkeys(picked))[:SHOWN]
+
+
+def _some_bases(principal: Principal) -> list[UUID]:
+    """Of those that a question covers which names none."""
+    found = list(scope_for(principal).readable)
+    return random.sample(found, min(len(found), BASES))
 
 
 def _some(principal: Principal, base: UUID, count: int) -> Sequence[str]:

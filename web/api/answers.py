@@ -6,7 +6,7 @@ from uuid import UUID
 
 from django.http import StreamingHttpResponse
 
-from cairn.access.lookup import scope_for
+from cairn.access.lookup import reading_scope_for
 from cairn.access.scope import Principal
 from cairn.errors import Unavailable
 from retrieval.conversations import ShownMessage, message_follow, message_for, shown
@@ -62,7 +62,7 @@ class _Telling:
         if self._sources or not scores:
             return []
         self._sources = True
-        hits = found_again(scope_for(self._principal), scores)
+        hits = found_again(reading_scope_for(self._principal), scores)
         return [frame("sources", [Hit.of(hit).model_dump() for hit in hits])]
 
     def _cited(self, now: ShownMessage) -> list[bytes]:

@@ -30,7 +30,8 @@ router = Router(tags=["Ask"])
 
 
 class Question(Body):
-    """`knowledge_bases` absent: all I may read. `conversation` goes on with one of mine; absent: a new
+    """`knowledge_bases` absent: all I may read; without unofficial ones if the installation excludes them
+    (`UNOFFICIAL_KNOWLEDGE_BASES`). `conversation` goes on with one of mine; absent: a new
     one. `parent`: the message of it that this is asked after, null for none; absent: the one that it shows
     last. With the question of another message and its parent, the answer is another version of that one's;
     with another question it is a branch. `detached`: a stream that breaks does not stop the answer, which can
@@ -70,7 +71,7 @@ def _begin(principal: Principal, payload: Question) -> Asked:
         lambda: asking.ask(
             principal=principal,
             question=payload.question,
-            knowledge_bases=payload.knowledge_bases,
+            knowledge_bases=payload.filters.bases_named(principal, payload.knowledge_bases),
             filters=payload.filters.as_filters(principal),
             conversation=payload.conversation,
             parent=payload.parent if "parent" in payload.model_fields_set else asking.SHOWN,

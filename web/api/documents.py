@@ -34,6 +34,7 @@ from web.api.schemas import (
     Document,
     Erasure,
     Job,
+    Owner,
     Passage,
     Receipt,
     Rendition,
@@ -85,11 +86,6 @@ class DocumentPatch(Patch):
 
 class Reviewed(fields.Body):
     days: ReviewDays | None = Field(None, description="Until the next one; as the last time if absent")
-
-
-class Owner(BaseModel):
-    id: str
-    username: str
 
 
 class OwnerQuery(BaseModel):

@@ -15,6 +15,7 @@ from retrieval.models import Conversation, MessageState
 from web.api.schemas import Answer, Citation, ConversationWithMessages, answers_of
 from web.api.schemas import Conversation as ConversationShape
 from web.markdown import escaped
+from web.provenance import provenance
 
 SUFFIXES: Final = {"markdown": "md", "json": "json"}
 MEDIA_TYPES: Final = {"markdown": "text/markdown; charset=utf-8", "json": "application/json"}
@@ -77,7 +78,8 @@ def _verdict(answer: Answer) -> str:
 
 def _source(citation: Citation) -> str:
     place = gettext("page {n}").format(n=citation.page) if citation.page else citation.location
-    places = (citation.title, place, gettext("version {n}").format(n=citation.version))
+    version = gettext("version {n}").format(n=citation.version)
+    places = (citation.title, place, version, provenance(citation, gettext))
     where = ", ".join(escaped(each) for each in places if each)
     quote = "\n".join(f"> {escaped(line)}" for line in citation.quote.splitlines())
     return f"[{citation.marker}] {where}\n\n{quote}"

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from typing import Annotated, ClassVar
+from uuid import UUID
 
 from django.db import transaction
 from django.db.models import Count, Sum
@@ -13,12 +14,15 @@ from pydantic import BaseModel, Field, StringConstraints
 
 from cairn.access.lookup import knowledge_base_for
 from cairn.access.models import Role
+from cairn.access.principals import require_admin
 from cairn.access.rules import documents_for, knowledge_bases_for, roles_in
 from cairn.access.scope import Principal
 from cairn.access.services import (
     STEM_LENGTH,
     grants_replace,
+    knowledge_base_approve,
     knowledge_base_create,
+    knowledge_base_owner_set,
     knowledge_base_update,
     retention_set,
 )
@@ -27,7 +31,7 @@ from cairn.library.models import KnowledgeBase as KnowledgeBaseRow
 from ingestion.retention import expired
 from ingestion.services import knowledge_base_delete
 from web.api import fields
-from web.api.fields import Body, Description, Name, Patch, Subject
+from web.api.fields import Body, Description, Id, Name, Patch, Subject, Yes, id_or_nobody
 from web.api.pagination import Page, PageQuery, page_of
 from web.api.schemas import Erasure, Grant, KnowledgeBase, Receipt
 from web.auth import needs, principal_of
@@ -53,15 +57,18 @@ class NewKnowledgeBase(Body):
 
 
 class KnowledgeBasePatch(Patch):
-    """`retention_days`: documents whose latest version is older are deleted by schedule; null: none."""
+    """`retention_days`: documents whose latest version is older are deleted by schedule; null: none. Only
+    admins may send `official` and `owner`, a user's id or null."""
 
-    erasable: ClassVar[frozenset[str]] = frozenset({"retention_days"})
+    erasable: ClassVar[frozenset[str]] = frozenset({"retention_days", "owner"})
 
     name: Name | None = None
     description: Description | None = None
     sensitivity: Sensitivity | None = None
     grounding: Grounding | None = None
     retention_days: Days | None = None
+    official: Yes | None = None
+    owner: Id | None = None
 
 
 class RetentionQuery(BaseModel):
@@ -88,7 +95,7 @@ NewGrants = Annotated[list[NewGrant], Field(max_length=1000)]
 def knowledge_base_list(request: HttpRequest, page: Query[PageQuery]) -> Page[KnowledgeBase]:
     """Those I may read."""
     principal = principal_of(request)
-    found = page_of(knowledge_bases_for(principal), page)
+    found = page_of(knowledge_bases_for(principal).select_related("owner"), page)
     return Page(items=_shapes(found.rows, principal), next_cursor=found.next_cursor)
 
 
@@ -115,16 +122,27 @@ def knowledge_base_get(request: HttpRequest, knowledge_base_id: str) -> Knowledg
 def knowledge_base_change(
     request: HttpRequest, knowledge_base_id: str, payload: KnowledgeBasePatch
 ) -> KnowledgeBase:
-    """Takes the role manager. The slug stays."""
+    """Takes the role manager. The slug stays. Only admins may change `official` and `owner`, or rename an
+    official knowledge base."""
     principal = principal_of(request)
     row = knowledge_base_for(principal, knowledge_base_id, role=Role.MANAGER)
     sent = payload.sent
+    if sent.keys() & {"official", "owner"}:
+        require_admin(principal)
     with transaction.atomic():
+        if "official" in sent:
+            knowledge_base_approve(knowledge_base=row, official=sent.pop("official"), principal=principal)
+        if "owner" in sent:
+            knowledge_base_owner_set(knowledge_base=row, owner=_user(sent.pop("owner")), principal=principal)
         if "retention_days" in sent:
             retention_set(knowledge_base=row, days=sent.pop("retention_days"), actor=principal.actor)
         if sent:
             row = knowledge_base_update(knowledge_base=row, principal=principal, **sent)
     return _shape(row, principal)
+
+
+def _user(value: str | None) -> UUID | None:
+    return None if value is None else id_or_nobody(value)
 
 
 @router.get("/{knowledge_base_id}/retention/effect", response=RetentionEffect, auth=MANAGES)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from web.api.schemas import Answer, Citation
 from web.markdown import escaped
+from web.provenance import provenance
 
 
 def markdown_of(answer: Answer, absolute: Callable[[str], str]) -> str:
@@ -15,5 +16,5 @@ def markdown_of(answer: Answer, absolute: Callable[[str], str]) -> str:
 
 def _source(citation: Citation, absolute: Callable[[str], str]) -> str:
     place = citation.location or (f"page {citation.page}" if citation.page else "")
-    name = ", ".join(filter(None, (citation.title, place)))
+    name = ", ".join(filter(None, (citation.title, place, provenance(citation))))
     return f"- [{citation.marker}] [{escaped(name)}]({absolute(citation.url)})"

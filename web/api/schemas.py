@@ -39,6 +39,7 @@ from retrieval.models import Message as MessageRow
 from retrieval.places import location_of
 
 Box = tuple[float, float, float, float]
+OFFICIAL = "An admin or a command created the knowledge base, or an admin has approved it"
 LOCATION = "Where it stands, in words: a page, a slide, or a range of cells; may be empty"
 
 
@@ -119,6 +120,15 @@ class Group(BaseModel):
         )
 
 
+class Owner(BaseModel):
+    id: str
+    username: str
+
+    @classmethod
+    def of(cls, row: UserRow | found.Owner | None) -> "Owner | None":
+        return None if row is None else cls(id=str(row.id), username=row.username)
+
+
 class KnowledgeBase(BaseModel):
     id: str
     name: str
@@ -126,6 +136,8 @@ class KnowledgeBase(BaseModel):
     description: str
     sensitivity: str
     grounding: str
+    official: bool = Field(description=OFFICIAL)
+    owner: Owner | None = Field(description="Who is responsible for its content")
     retention_days: int | None
     my_role: str
     documents: int
@@ -141,6 +153,8 @@ class KnowledgeBase(BaseModel):
             description=row.description,
             sensitivity=row.sensitivity,
             grounding=row.grounding,
+            official=row.official,
+            owner=Owner.of(row.owner),
             retention_days=row.retention_days,
             my_role=role.value,
             documents=documents,
@@ -480,6 +494,9 @@ class Hit(BaseModel):
     document: str
     title: str
     knowledge_base: str
+    knowledge_base_name: str
+    knowledge_base_owner: Owner | None
+    official: bool = Field(description=OFFICIAL)
     source_uri: str
     page: int | None
     location: str = Field(description=LOCATION)
@@ -496,6 +513,9 @@ class Hit(BaseModel):
             document=str(hit.document),
             title=hit.title,
             knowledge_base=str(hit.knowledge_base),
+            knowledge_base_name=hit.knowledge_base_name,
+            knowledge_base_owner=Owner.of(hit.knowledge_base_owner),
+            official=hit.official,
             source_uri=hit.source_uri,
             page=hit.page,
             location=hit.location,
@@ -540,6 +560,9 @@ class Citation(BaseModel):
     chunk: str
     document: str
     knowledge_base: str
+    knowledge_base_name: str
+    knowledge_base_owner: Owner | None
+    official: bool = Field(description=OFFICIAL)
     title: str
     source_uri: str
     version: int
@@ -553,12 +576,15 @@ class Citation(BaseModel):
 
     @classmethod
     def of(cls, citation: found.Citation | CitationRow, version: DocumentVersion) -> "Citation":
-        document = version.document
+        document, base = version.document, version.document.knowledge_base
         return cls(
             marker=citation.marker,
             chunk=str(citation.chunk),
             document=str(document.id),
-            knowledge_base=str(document.knowledge_base_id),
+            knowledge_base=str(base.id),
+            knowledge_base_name=base.name,
+            knowledge_base_owner=Owner.of(base.owner),
+            official=base.official,
             title=citation.title,
             source_uri=document.source_uri,
             version=version.number,
@@ -577,7 +603,8 @@ Cited = found.Citation | CitationRow
 
 def versions_of(citations: Iterable[Cited | found.Hit]) -> dict[UUID, DocumentVersion]:
     """What the citations quote, in one query."""
-    rows = DocumentVersion.objects.select_related("document__verification__owner")
+    related = ("document__verification__owner", "document__knowledge_base__owner")
+    rows = DocumentVersion.objects.select_related(*related)
     return rows.in_bulk({c.version for c in citations})
 
 

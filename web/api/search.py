@@ -1,7 +1,7 @@
 """Searching, without an answer being written."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from typing import Annotated
 from uuid import UUID
@@ -11,7 +11,7 @@ from django.http import HttpRequest
 from ninja import Router
 from pydantic import Field
 
-from cairn.access.lookup import scope_for
+from cairn.access.lookup import bases_named, scope_for
 from cairn.access.rules import documents_for
 from cairn.access.scope import Principal
 from cairn.library.finding import Wanted, found
@@ -39,6 +39,10 @@ class FiltersIn(Body):
         None, description="The version that answers came later; of more than 5,000 documents the latest"
     )
     document_ids: fields.SomeIds | None = None
+
+    def bases_named(self, principal: Principal, said: Sequence[str] | None) -> Collection[object] | None:
+        ids = None if self.document_ids is None else [id_or_nobody(value) for value in self.document_ids]
+        return bases_named(principal, said, ids)
 
     def as_filters(self, principal: Principal) -> Filters:
         ids = None if self.document_ids is None else tuple(map(id_or_nobody, self.document_ids))
@@ -68,7 +72,8 @@ def _updated(principal: Principal, after: datetime, among: Sequence[UUID] | None
 
 
 class SearchQuery(Body):
-    """`knowledge_bases` absent: all I may read. `ranking`: `dense` (cosine alone), `bm25` and `rrf`
+    """`knowledge_bases` absent: all I may read; without unofficial ones if the installation excludes them
+    (`UNOFFICIAL_KNOWLEDGE_BASES`). `ranking`: `dense` (cosine alone), `bm25` and `rrf`
     (reciprocal rank fusion, k = 60) are there to compare the default with."""
 
     query: fields.Query
@@ -86,7 +91,7 @@ def search(request: HttpRequest, payload: SearchQuery) -> Found:
     began = time.perf_counter()
     hits = passages_for(
         payload.query,
-        scope=scope_for(principal, payload.knowledge_bases),
+        scope=scope_for(principal, payload.filters.bases_named(principal, payload.knowledge_bases)),
         filters=payload.filters.as_filters(principal),
         limit=payload.top_k,
         ranking=payload.ranking,

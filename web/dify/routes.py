@@ -97,6 +97,9 @@ def _record(hit: Hit, origin: str) -> dict[str, Any]:
             "document_id": str(hit.document),
             "chunk_id": str(hit.chunk),
             "source_uri": hit.source_uri,
+            "knowledge_base_name": hit.knowledge_base_name,
+            "knowledge_base_owner": hit.knowledge_base_owner.username if hit.knowledge_base_owner else None,
+            "official": hit.official,
             "page": hit.page,
         },
     }

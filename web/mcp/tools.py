@@ -13,6 +13,7 @@ from cairn.access.rules import knowledge_bases_for
 from cairn.access.scope import Principal
 from cairn.audit.services import record_sitting
 from cairn.errors import NotFound
+from cairn.library.models import KnowledgeBase
 from cairn.limits.counting import search_count
 from retrieval import asking
 from retrieval.search import search
@@ -20,6 +21,7 @@ from web.api import fields
 from web.api.fields import Body, Id
 from web.api.schemas import Answer, Citation, Hit, Passage, answers_of
 from web.exchanges import begin, outcome
+from web.provenance import provenance, provenance_of
 
 PASSAGES_AT_ONCE = 50
 Bases = Annotated[list[Id] | None, Field(min_length=1, max_length=200)]
@@ -79,13 +81,24 @@ class Read(Body):
 
 
 def _bases(caller: Caller, _taken: Nothing) -> Said:
-    rows = knowledge_bases_for(caller.principal).order_by("name")
-    data = [
-        {"id": str(row.id), "slug": row.slug, "name": row.name, "description": row.description}
+    rows = list(knowledge_bases_for(caller.principal).select_related("owner").order_by("name"))
+    lines = [
+        f"- {provenance_of(row.name, row.owner, row.official)} ({row.id}){_told(row.description)}"
         for row in rows
     ]
-    lines = [f"- {each['name']} ({each['id']}){_told(each['description'])}" for each in data]
-    return Said("\n".join(lines) or "No knowledge base is open to you.", {"knowledge_bases": data})
+    data = {"knowledge_bases": [_base(row) for row in rows]}
+    return Said("\n".join(lines) or "No knowledge base is open to you.", data)
+
+
+def _base(row: KnowledgeBase) -> dict[str, Any]:
+    return {
+        "id": str(row.id),
+        "slug": row.slug,
+        "name": row.name,
+        "description": row.description,
+        "official": row.official,
+        "owner": row.owner.username if row.owner else None,
+    }
 
 
 def _told(description: str) -> str:
@@ -96,10 +109,7 @@ def _search(caller: Caller, taken: Search) -> Said:
     search_count(caller.principal)
     scope = scope_for(caller.principal, taken.knowledge_bases)
     hits = [Hit.of(hit) for hit in search(taken.query, scope=scope, limit=taken.top_k)]
-    texts = [
-        f"[{number}] {_place(caller, hit.title, hit.location, hit.url)}\n{hit.text}"
-        for number, hit in enumerate(hits, 1)
-    ]
+    texts = [f"[{number}] {_place(caller, hit)}\n{hit.text}" for number, hit in enumerate(hits, 1)]
     return Said(
         "\n\n".join(texts) or "Nothing was found.", {"results": [hit.model_dump(mode="json") for hit in hits]}
     )
@@ -128,11 +138,12 @@ def _answered(caller: Caller, answer: Answer) -> str:
 
 def _sources(caller: Caller, citations: Iterable[Citation]) -> Iterable[str]:
     for each in citations:
-        yield f"[{each.marker}] {_place(caller, each.title, each.location, each.url)}\n> {each.quote}"
+        yield f"[{each.marker}] {_place(caller, each)}\n> {each.quote}"
 
 
-def _place(caller: Caller, title: str, location: str, url: str) -> str:
-    return f"{', '.join(filter(None, (title, location)))} <{caller.origin}{url}>"
+def _place(caller: Caller, source: Hit | Citation) -> str:
+    where = filter(None, (source.title, source.location, provenance(source)))
+    return f"{', '.join(where)} <{caller.origin}{source.url}>"
 
 
 def _read(caller: Caller, taken: Read) -> Said:

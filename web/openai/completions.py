@@ -9,6 +9,7 @@ from typing import Any
 from retrieval.types import Turn
 from web.api.schemas import Answer, Citation
 from web.openai.schemas import Message
+from web.provenance import provenance
 
 DONE = b"data: [DONE]\n\n"
 _MARKER = re.compile(r"\[(\d+)\]")
@@ -87,13 +88,18 @@ class Completion:
                 "url_citation": {
                     "start_index": found.start(),
                     "end_index": found.end(),
-                    "title": citation.title,
+                    "title": _title(citation),
                     "url": f"{self.origin}{citation.url}",
                 },
             }
             for found in _MARKER.finditer(text)
             if (citation := by_marker.get(int(found[1])))
         ]
+
+
+def _title(citation: Citation) -> str:
+    """Clients show nothing of a source but its title: it has to say that the source is unofficial."""
+    return citation.title if citation.official else f"{citation.title}, {provenance(citation)}"
 
 
 def content_of(answer: Answer) -> str:

@@ -33,6 +33,9 @@ class BaseCard:
     role: Role
     documents: int
     chunks: int
+    official: bool
+    owner: UUID | None
+    owner_name: str
     chosen: bool = False
 
     @property
@@ -50,8 +53,8 @@ class BaseCard:
 
 def base_cards(principal: Principal, *, role: Role = Role.READER, chosen: str = "") -> list[BaseCard]:
     """All that the principal has the role in, by name; `chosen` is the slug of one picked already."""
-    bases = knowledge_bases_for(principal, role=role).order_by("name", "id")
-    return _cards(principal, bases, roles_in(principal), chosen)
+    bases = knowledge_bases_for(principal, role=role).select_related("owner")
+    return _cards(principal, bases.order_by("name", "id"), roles_in(principal), chosen)
 
 
 def base_card(principal: Principal, base: KnowledgeBase) -> BaseCard:
@@ -74,6 +77,9 @@ def _cards(
             base.retention_days,
             roles.get(base.id, Role.READER),
             *counts.get(base.id, (0, 0)),
+            official=base.official,
+            owner=base.owner_id,
+            owner_name=base.owner.username if base.owner else "",
             chosen=base.slug == chosen,
         )
         for base in bases

@@ -13,6 +13,7 @@ from cairn.access.rules import documents_for
 from cairn.access.scope import Principal
 from cairn.errors import InvalidInput, NotFound
 from cairn.library.models import Document, Tag
+from cairn.settings import environment
 from retrieval.conversations import (
     conversation_for,
     message_for,
@@ -72,6 +73,7 @@ def _chat(request: HttpRequest, principal: Principal, context: dict[str, Any]) -
         "bases": bases,
         "only": only,
         "tags": _tags(principal),
+        "unofficial_excluded": environment().excludes_unofficial,
         "suggestions": () if context.get("conversation") else _suggestions(principal, bases, only),
         "longest": QUESTION_CHARACTERS,
         "feedback_reasons": FeedbackReason.choices,

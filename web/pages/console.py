@@ -1,12 +1,15 @@
 """Administration: knowledge bases and who gets in, users, groups."""
 
 from dataclasses import dataclass
+from uuid import UUID
 
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext, gettext_lazy
 from django.views.decorators.http import require_safe
 
+from cairn.access.granting import groups_grantable_by, may_grant_to_everyone
 from cairn.access.lookup import knowledge_base_named
 from cairn.access.models import Grant, Role
 from cairn.access.principals import can_create_knowledge_bases, require_admin
@@ -46,10 +49,34 @@ ROLES = (
 
 @dataclass(frozen=True, slots=True)
 class GrantRow:
+    """`closed_roles`: the higher ones, where whoever looks at it may not give the subject more access."""
+
     subject: str
     name: str
     kind: str
     role: str
+    closed_roles: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Subjects:
+    """Whom access can be given to. `closed_groups`: ids of the groups that the principal may not let in."""
+
+    users: "QuerySet[User]"
+    groups: "QuerySet[Group]"
+    open_to_everyone: bool
+    closed_groups: frozenset[UUID]
+
+    @classmethod
+    def for_principal(cls, principal: Principal) -> "Subjects":
+        groups = Group.objects.order_by("name", "source")
+        closed = groups.exclude(pk__in=groups_grantable_by(principal).values("pk"))
+        return cls(
+            User.objects.filter(is_active=True).order_by("username"),
+            groups,
+            may_grant_to_everyone(principal),
+            frozenset(closed.values_list("id", flat=True)),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +98,7 @@ class Team:
     name: str
     source: str
     member_ids: frozenset[object]
+    manager_ids: frozenset[object]
     named: tuple[str, ...]
     creates: bool
 
@@ -88,6 +116,7 @@ def knowledge_bases(request: HttpRequest, principal: Principal) -> HttpResponse:
         raise Forbidden
     context = {
         "bases": bases,
+        "shared_unofficially": _shared_unofficially(principal),
         "blank": {"sensitivity": Sensitivity.INTERNAL.value, "grounding": Grounding.STRICT.value},
         "sensitivities": SENSITIVITIES,
         "groundings": GROUNDINGS,
@@ -100,15 +129,15 @@ def knowledge_bases(request: HttpRequest, principal: Principal) -> HttpResponse:
 @page
 def knowledge_base(request: HttpRequest, principal: Principal, slug: str) -> HttpResponse:
     base = knowledge_base_named(principal, slug, role=Role.MANAGER)
+    subjects = Subjects.for_principal(principal)
     context = {
         "tab": "bases",
         "base": base_card(principal, base),
-        "grants": _grants(base),
+        "grants": _grants(base, subjects),
+        "owners": subjects.users,
+        "name_fixed": base.official and not principal.administers,
         "blank_grant": GrantRow("", "", "", Role.READER.value),
-        "subjects": {
-            "users": User.objects.filter(is_active=True).order_by("username"),
-            "groups": Group.objects.order_by("name", "source"),
-        },
+        "subjects": subjects,
         "roles": ROLES,
         "sensitivities": SENSITIVITIES,
         "groundings": GROUNDINGS,
@@ -127,17 +156,29 @@ def retention(request: HttpRequest, principal: Principal, slug: str) -> HttpResp
     return render(request, "pages/console/_retention.html", context)
 
 
-def _grants(base: KnowledgeBase) -> list[GrantRow]:
+def _grants(base: KnowledgeBase, subjects: Subjects) -> list[GrantRow]:
     grants = Grant.objects.filter(knowledge_base=base).select_related("user", "group")
-    return [_grant_row(grant) for grant in grants]
+    return [_grant_row(grant, subjects) for grant in grants]
 
 
-def _grant_row(grant: Grant) -> GrantRow:
+def _grant_row(grant: Grant, subjects: Subjects) -> GrantRow:
+    role = Role(grant.role)
+    higher = tuple(each.value for each in Role if each.rank > role.rank)
     if grant.user:
-        return GrantRow(grant.subject, grant.user.username, gettext("user"), grant.role)
+        return GrantRow(grant.subject, grant.user.username, gettext("user"), role)
     if grant.group:
-        return GrantRow(grant.subject, str(grant.group), gettext("group"), grant.role)
-    return GrantRow(grant.subject, gettext("Everyone who can sign in"), "", grant.role)
+        closed = higher if grant.group.id in subjects.closed_groups else ()
+        return GrantRow(grant.subject, str(grant.group), gettext("group"), role, closed)
+    closed = () if subjects.open_to_everyone else higher
+    return GrantRow(grant.subject, gettext("Everyone who can sign in"), "", role, closed)
+
+
+def _shared_unofficially(principal: Principal) -> frozenset[UUID]:
+    """Unofficial knowledge bases that everyone can read, for admins to look at."""
+    if not principal.administers:
+        return frozenset()
+    grants = Grant.objects.filter(user=None, group=None, knowledge_base__official=False)
+    return frozenset(grants.values_list("knowledge_base", flat=True))
 
 
 @require_safe
@@ -171,7 +212,7 @@ def _person(user: User, has_second_factor: bool) -> Person:
 @page
 def groups(request: HttpRequest, principal: Principal) -> HttpResponse:
     require_admin(principal)
-    teams = Group.objects.order_by("name", "source").prefetch_related("members")
+    teams = Group.objects.order_by("name", "source").prefetch_related("members", "managers")
     context = {
         "groups": [_team(group) for group in teams],
         "users": User.objects.order_by("username"),
@@ -183,6 +224,12 @@ def groups(request: HttpRequest, principal: Principal) -> HttpResponse:
 def _team(group: Group) -> Team:
     members = group.members.all()
     names = sorted((user.username for user in members), key=str.casefold)[:NAMED_AT_MOST]
-    ids = frozenset(user.id for user in members)
-    creates = group.can_create_knowledge_bases
-    return Team(group.id, group.name, group.source, ids, tuple(names), creates)
+    return Team(
+        group.id,
+        group.name,
+        group.source,
+        frozenset(user.id for user in members),
+        frozenset(user.id for user in group.managers.all()),
+        tuple(names),
+        group.can_create_knowledge_bases,
+    )

@@ -23,12 +23,29 @@ REASONED = {"partial", "refused"}
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """`verified`: who vouches for it until when, if somebody does."""
+    """`base` and `owner`: the knowledge base, and who is responsible for it. `verified`: who vouches for it
+    until when, if somebody does."""
 
     marker: int
     title: str
     where: str
+    base: str
+    owner: str
+    official: bool
     verified: Verified | None
+
+    @classmethod
+    def of(cls, citation: Citation) -> "Source":
+        owner = citation.knowledge_base_owner
+        return cls(
+            citation.marker,
+            citation.title,
+            _where(citation),
+            citation.knowledge_base_name,
+            owner.username if owner else "",
+            citation.official,
+            citation.verified,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +129,7 @@ def _turn_view(shown: ShownMessage, citations: list[Citation], passing_on: str) 
         verdict_line=_verdict_line(tone, message.mode, len(citations)),
         reason=told(shown.reason) if tone in REASONED or shown.state == "failed" else "",
         unsupported=_unsupported(shown) if tone == "partial" else (),
-        sources=tuple(Source(c.marker, c.title, _where(c), c.verified) for c in citations),
+        sources=tuple(map(Source.of, citations)),
         nearest=tuple(shown.nearest) if tone == "refused" else (),
         citations=[citation.model_dump(mode="json") for citation in citations],
         incomplete=shown.incomplete,

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Final
 from uuid import UUID
 
-from cairn.access.lookup import scope_for
+from cairn.access.lookup import reading_scope_for
 from cairn.access.models import ArtifactKind, CheckArtifact
 from cairn.access.people import people_reading
 from cairn.access.principals import principal_for_user
@@ -44,5 +44,5 @@ def _who_may_not(document: Document) -> list[User]:
 
 
 def _found(person: User, text: str) -> set[UUID]:
-    scope = scope_for(principal_for_user(person))
+    scope = reading_scope_for(principal_for_user(person))
     return {hit.document for hit in search(text[:CHARACTERS], scope=scope, limit=TOP)}

@@ -1,6 +1,6 @@
 """One thing or many, for someone: the only ways to get at what others may not see."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import TypeVar
 from uuid import UUID
 
@@ -11,6 +11,7 @@ from cairn.access.rules import documents_for, knowledge_bases_for, role_in, role
 from cairn.access.scope import Principal, Scope
 from cairn.errors import Forbidden, NotFound
 from cairn.library.models import Chunk, ChunkQuerySet, Document, KnowledgeBase
+from cairn.settings import environment
 
 M = TypeVar("M", bound=models.Model)
 
@@ -72,15 +73,49 @@ def require_official(base: KnowledgeBase) -> None:
 
 
 def scope_for(principal: Principal, knowledge_bases: Collection[object] | None = None) -> Scope:
-    """What the principal may read now, narrowed to some knowledge bases; None means all of them.
+    """What the principal may read now, narrowed to some knowledge bases. None means all of them, but
+    unofficial ones if UNOFFICIAL_KNOWLEDGE_BASES excludes them.
 
     One that is not there or not theirs narrows to nothing, so an answer does not tell which it was.
     """
+    if knowledge_bases is None:
+        official_only = environment().excludes_unofficial
+        roles = roles_in(principal, official_only=official_only)
+        return _scope(principal, roles, frozenset(roles), whole=True, official_only=official_only)
     roles = roles_in(principal)
-    chosen = None if knowledge_bases is None else frozenset(_ids(knowledge_bases))
-    wanted = frozenset(roles) if chosen is None else chosen.intersection(roles)
+    return _scope(principal, roles, frozenset(_ids(knowledge_bases)).intersection(roles))
+
+
+def bases_named(
+    principal: Principal, knowledge_bases: Collection[object] | None, documents: Collection[UUID] | None
+) -> Collection[object] | None:
+    """The knowledge bases that a question or search is about. Whoever names documents names theirs, so that
+    excluding unofficial knowledge bases does not hide a document that was asked for."""
+    if knowledge_bases is not None or not documents or not environment().excludes_unofficial:
+        return knowledge_bases
+    rows = documents_for(principal).filter(pk__in=documents).order_by()
+    return list(rows.values_list("knowledge_base", flat=True).distinct())
+
+
+def reading_scope_for(principal: Principal) -> Scope:
+    """All that the principal may read now, unofficial knowledge bases included.
+
+    For showing again what was found before. Questions and searches take `scope_for`.
+    """
+    roles = roles_in(principal)
+    return _scope(principal, roles, frozenset(roles), whole=True)
+
+
+def _scope(
+    principal: Principal,
+    roles: Mapping[UUID, Role],
+    wanted: frozenset[UUID],
+    *,
+    whole: bool = False,
+    official_only: bool = False,
+) -> Scope:
     managed = frozenset(base for base in wanted if roles[base] == Role.MANAGER)
-    return Scope(principal, wanted, managed, principal.tokens, whole=chosen is None)
+    return Scope(principal, wanted, managed, principal.tokens, whole=whole, official_only=official_only)
 
 
 def _ids(values: Iterable[object]) -> Iterable[UUID]:
@@ -98,8 +133,10 @@ def chunks_for(scope: Scope, ids: Collection[UUID]) -> ChunkQuerySet:
     readable = documents_for(scope.principal).filter(versions__chunks__in=ids)
     if not scope.whole:  # else the rules say it all, and say it sooner than a list of thousands
         readable = readable.filter(knowledge_base__in=scope.readable)
+    if scope.official_only:
+        readable = readable.filter(knowledge_base__official=True)
     return (
         Chunk.objects.active()
         .filter(id__in=ids, version__document__in=readable)
-        .select_related("version__document__knowledge_base")
+        .select_related("version__document__knowledge_base__owner")
     )

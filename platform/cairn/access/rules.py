@@ -77,11 +77,14 @@ def role_in(principal: Principal, knowledge_base: KnowledgeBase) -> Role | None:
     return max(roles, key=lambda role: role.rank, default=None)
 
 
-def roles_in(principal: Principal) -> dict[UUID, Role]:
+def roles_in(principal: Principal, *, official_only: bool = False) -> dict[UUID, Role]:
     """The principal's role by knowledge base id, of those that are there, in one query."""
     if principal.is_admin:
-        return dict.fromkeys(_present(principal).values_list("id", flat=True), Role.MANAGER)
+        present = _present(principal)
+        present = present.filter(official=True) if official_only else present
+        return dict.fromkeys(present.values_list("id", flat=True), Role.MANAGER)
     granted = _grants(principal, Role.READER).filter(knowledge_base__deleted_at=None)
+    granted = granted.filter(knowledge_base__official=True) if official_only else granted
     roles: dict[UUID, Role] = {}
     for base, value in granted.values_list("knowledge_base", "role"):
         role = Role(value)

@@ -59,7 +59,8 @@ class Scope:
     A point is in scope when its knowledge base is in `readable` and one of its readers is in
     `tokens`, or when its knowledge base is in `managed` (managers see narrowed documents too).
     `managed` is a subset of `readable`. The index filters by this; SQL has the last word.
-    `whole`: nobody narrowed it, so that the rules alone say what lies in it.
+    `whole`: the asker named no knowledge base, so that the rules alone say what lies in it; with
+    `official_only`, the rules and whether a knowledge base is official.
     """
 
     principal: Principal
@@ -67,6 +68,7 @@ class Scope:
     managed: frozenset[UUID] = frozenset()
     tokens: frozenset[str] = field(default=frozenset())
     whole: bool = False
+    official_only: bool = False
 
     def __bool__(self) -> bool:
         return bool(self.readable)

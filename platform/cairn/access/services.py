@@ -227,6 +227,7 @@ def knowledge_base_update(
     sent = {"name": name, "description": description, "sensitivity": sensitivity, "grounding": grounding}
     changes = {field: value for field, value in sent.items() if value is not None}
     with transaction.atomic():
+        _require_may_rename(knowledge_base, name, principal)
         for field, value in changes.items():
             setattr(knowledge_base, field, value)
         knowledge_base.save(update_fields=[*changes, "updated_at"])
@@ -237,6 +238,47 @@ def knowledge_base_update(
             fields=sorted(changes),
         )
     return knowledge_base
+
+
+def _require_may_rename(knowledge_base: KnowledgeBase, name: str | None, principal: Principal) -> None:
+    """An admin approved the knowledge base under its name: others must not give it another one."""
+    row = KnowledgeBase.objects.select_for_update().get(pk=knowledge_base.pk)
+    if row.official and name not in {None, row.name} and not principal.administers:
+        raise Forbidden("Only admins can rename an official knowledge base.")
+
+
+def knowledge_base_approve(
+    *, knowledge_base: KnowledgeBase, official: bool, principal: Principal
+) -> KnowledgeBase:
+    """Marks it as official, or as unofficial. Raises Forbidden unless the principal is an admin."""
+    _require_admin(principal)
+    with transaction.atomic():
+        knowledge_base.official = official
+        knowledge_base.save(update_fields=["official", "updated_at"])
+        subject = f"kb:{knowledge_base.id}"
+        record("knowledge_base.official", actor=principal.actor, subject=subject, official=official)
+    return knowledge_base
+
+
+def knowledge_base_owner_set(
+    *, knowledge_base: KnowledgeBase, owner: UUID | None, principal: Principal
+) -> KnowledgeBase:
+    """Names the person responsible for its content. Raises Forbidden unless the principal is an admin."""
+    _require_admin(principal)
+    user = None if owner is None else User.objects.filter(pk=owner, is_active=True).first()
+    if owner is not None and user is None:
+        raise InvalidInput("The owner is not an active user.")
+    with transaction.atomic():
+        knowledge_base.owner = user
+        knowledge_base.save(update_fields=["owner", "updated_at"])
+        subject, named = f"kb:{knowledge_base.id}", str(owner) if owner else None
+        record("knowledge_base.owner", actor=principal.actor, subject=subject, owner=named)
+    return knowledge_base
+
+
+def _require_admin(principal: Principal) -> None:
+    if not principal.administers:
+        raise Forbidden("Only admins may do this.")
 
 
 def retention_set(*, knowledge_base: KnowledgeBase, days: int | None, actor: UUID | None) -> KnowledgeBase:

@@ -55,6 +55,10 @@ class Environment(BaseSettings):
     identity_providers: Path | None = Field(
         None, description="TOML file with OpenID Connect and SAML providers that people sign in with"
     )
+    unofficial_knowledge_bases: Literal["include", "exclude"] = Field(
+        "include",
+        description="Whether questions and searches that name no knowledge base cover unofficial ones",
+    )
     require_mfa: Literal["off", "admins", "everyone"] = Field(
         "off", description="Who must set up a second factor before they may do anything else"
     )
@@ -252,6 +256,11 @@ class Environment(BaseSettings):
     def has_packaged_chat_model(self) -> bool:
         """The small one that comes along answers, since no other is named."""
         return not (self.llm_class or self.llm_base_urls or self.llm_model)
+
+    @property
+    def excludes_unofficial(self) -> bool:
+        """Questions and searches that name no knowledge base leave unofficial ones out."""
+        return self.unofficial_knowledge_bases == "exclude"
 
     @property
     def rewrites_questions(self) -> bool:

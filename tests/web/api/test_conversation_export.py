@@ -51,7 +51,7 @@ def test_as_markdown_with_sources_quotes_and_verdicts(rob: Caller, message: Mess
     assert "\n## How \\*many\\*" in text
     assert "\n**25** days [1].\n" in text
     assert "\n*Supported. Each sentence could be traced to a passage.*\n" in text
-    assert "\n[1] Leave \\# rules, page 2, version 1\n" in text
+    assert "\n[1] Leave \\# rules, page 2, version 1, Handbook\n" in text
     assert "\n> 25 days a year,\n> for \\*everybody\\* \\!\\[x\\]\\(/x\\)\n" in text
 
 

@@ -58,7 +58,9 @@ def test_conversations_are_mine_and_the_last_used_comes_first(rob: Caller, mia: 
     assert mia.get("/conversations").json()["items"] == []
 
 
-def test_a_conversation_holds_its_answers(rob: Caller, document: Document, message: Message) -> None:
+def test_a_conversation_holds_its_answers(
+    rob: Caller, mia: Caller, document: Document, message: Message
+) -> None:
     shown = rob.get(f"/conversations/{message.conversation_id}").json()
     [answer] = shown["messages"]
     citation = message.citations.get()
@@ -67,6 +69,8 @@ def test_a_conversation_holds_its_answers(rob: Caller, document: Document, messa
         {
             "marker": 1, "chunk": str(citation.chunk), "document": str(document.id),
             "knowledge_base": str(document.knowledge_base_id), "title": "Leave", "source_uri": "leave.md",
+            "knowledge_base_name": "Handbook", "official": True,
+            "knowledge_base_owner": {"id": str(mia.user.id), "username": "mia"},
             "version": 1, "page": 2, "location": "", "section": ["Leave"], "boxes": [[0.1, 0.1, 0.9, 0.2]],
             "quote": "25 days a year", "url": f"{url}?chunk={citation.chunk}", "verified": None,
         }
@@ -206,7 +210,7 @@ def test_an_answer_is_given_as_markdown_with_its_sources(
     assert response["Content-Type"] == "text/markdown; charset=utf-8"
     chunk = message.citations.get().chunk
     address = f"http://testserver/library/documents/{document.id}?chunk={chunk}"
-    name = "Leave \\[2\\] \\`rules\\` \\# x, page 2"
+    name = "Leave \\[2\\] \\`rules\\` \\# x, page 2, Handbook"
     assert response.content.decode() == f"25 days a year. [1]\n\nSources:\n\n- [1] [{name}]({address})\n"
     Grant.objects.filter(knowledge_base=base, user=rob.user).delete()
     assert "25 days" not in rob.get(f"/messages/{message.id}/markdown").content.decode()

@@ -37,6 +37,8 @@ def test_hits_come_best_first_with_their_scores(mia: Caller, leave: Document) ->
     assert best == {
         "chunk": best["chunk"], "document": str(leave.id), "title": "leave.md",
         "knowledge_base": str(leave.knowledge_base_id), "source_uri": "leave.md", "page": None,
+        "knowledge_base_name": "Handbook", "official": True,
+        "knowledge_base_owner": {"id": str(mia.user.id), "username": "mia"},
         "location": "", "section": ["Leave"], "text": TEXTS[0], "score": best["score"],
         "scores": best["scores"], "url": f"/library/documents/{leave.id}?chunk={best['chunk']}",
     }  # fmt: skip

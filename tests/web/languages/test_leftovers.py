@@ -47,6 +47,7 @@ DATA = (
     "reader",
     "editor",
     "nobody",
+    "stranger",
     "gone",
     "una",
     "matrix",

@@ -92,7 +92,7 @@ def test_an_answer_comes_with_its_sources_and_verdict(mia: Caller, leave: Docume
     assert not said["isError"]
     assert "25 days of leave a year. [1]" in text(said)
     assert "Verdict: supported." in text(said)
-    assert f"leave.md <http://testserver/library/documents/{leave.id}?chunk=" in text(said)
+    assert f"leave.md, Handbook <http://testserver/library/documents/{leave.id}?chunk=" in text(said)
     assert said["structuredContent"]["citations"][0]["quote"] == LEAVE
     listed = mia.get("/conversations").json()["items"]
     assert listed == [], "the assistant shows its own conversation"

@@ -94,6 +94,7 @@ def test_groups_of_directories_are_shown_with_their_source_and_not_changed(
     assert "The directory scim says who is in this group." in groups
     assert f'id="g-{ours.id}"' in groups
     assert f'id="g-{theirs.id}"' not in groups
+    assert f'name="managers" value="{rob.id}"' in groups
     assert f'data-remove-api="/api/v1/groups/{theirs.id}"' in groups
     users = text_of(client.get("/admin/users"))
     assert "Finance (scim)" in users
@@ -111,8 +112,10 @@ def test_groups_of_one_name_are_told_apart_where_access_is_given(
         grant_give(knowledge_base=base, subject=f"group:{team.id}", role=Role.READER, principal=SETUP)
     client = signed_in(mia)
     html = text_of(client.get("/admin/knowledge-bases/handbook"))
-    assert f'<option value="group:{ours.id}">Finance</option>' in html
-    assert f'<option value="group:{theirs.id}">Finance (scim)</option>' in html
+    assert f'<option value="group:{ours.id}" disabled data-closed>Finance</option>' in html
+    assert f'<option value="group:{theirs.id}" disabled data-closed>Finance (scim)</option>' in html
+    assert '<option value="everyone" disabled data-closed>' in html
+    assert "Only admins can give access to everyone" in html
     assert 'Role of Finance (scim)"' in html
     why = text_of(client.get("/admin/knowledge-bases/handbook/people?q=rob"))
     assert "Is in the group “Finance”" in why
@@ -145,3 +148,64 @@ def test_the_permission_to_create_is_set_for_every_group(signed_in: SignIn, admi
     html = text_of(signed_in(admin).get("/admin/groups"))
     assert html.count('name="can_create_knowledge_bases"') == 3  # of both, and of a new one
     assert html.count('name="can_create_knowledge_bases" data-bool checked') == 1
+
+
+def test_a_manager_of_a_group_can_choose_it_and_an_admin_everything(
+    signed_in: SignIn, mia: User, admin: User, base: KnowledgeBase
+) -> None:
+    group = group_create(name="Finance", managers=[mia.id])
+    page = "/admin/knowledge-bases/handbook"
+    html = text_of(signed_in(mia).get(page))
+    assert f'<option value="group:{group.id}">Finance</option>' in html
+    assert '<option value="everyone" disabled data-closed>' in html
+    html = text_of(signed_in(admin).get(page))
+    assert "data-closed" not in html
+    assert "Only admins can give access to everyone" not in html
+
+
+def test_roles_that_only_others_may_give_cannot_be_chosen(
+    signed_in: SignIn, mia: User, admin: User, base: KnowledgeBase
+) -> None:
+    grant_give(knowledge_base=base, subject="everyone", role=Role.EDITOR, principal=SETUP)
+    page = "/admin/knowledge-bases/handbook"
+    assert '<option value="manager"  disabled>' in text_of(signed_in(mia).get(page))
+    assert '<option value="reader"  disabled>' not in text_of(signed_in(mia).get(page))
+    assert '<option value="manager"  disabled>' not in text_of(signed_in(admin).get(page))
+
+
+def test_admins_approve_a_knowledge_base_and_managers_are_told_who_can(
+    signed_in: SignIn, mia: User, admin: User, base: KnowledgeBase
+) -> None:
+    KnowledgeBase.objects.update(official=False)
+    page = "/admin/knowledge-bases/handbook"
+    assert 'name="official"' in text_of(signed_in(admin).get(page))
+    html = text_of(signed_in(mia).get(page))
+    assert 'name="official"' not in html
+    assert "An admin can make this knowledge base official." in html
+    assert "readonly" not in html
+    KnowledgeBase.objects.update(official=True)
+    html = text_of(signed_in(mia).get(page))
+    assert "This knowledge base is official." in html
+    assert "readonly" in html
+
+
+def test_admins_see_which_unofficial_knowledge_bases_everyone_can_read(
+    signed_in: SignIn, mia: User, admin: User, base: KnowledgeBase
+) -> None:
+    KnowledgeBase.objects.update(official=False)
+    shared = "Unofficial, shared with everyone"
+    assert shared not in text_of(signed_in(admin).get("/admin/knowledge-bases"))
+    grant_give(knowledge_base=base, subject="everyone", role=Role.READER, principal=SETUP)
+    assert shared in text_of(signed_in(admin).get("/admin/knowledge-bases"))
+    assert shared not in text_of(signed_in(mia).get("/admin/knowledge-bases"))
+    KnowledgeBase.objects.update(official=True)
+    assert "Unofficial" not in text_of(signed_in(admin).get("/admin/knowledge-bases"))
+
+
+def test_the_groups_page_has_managers_also_of_a_directorys_group(
+    signed_in: SignIn, mia: User, admin: User
+) -> None:
+    groups_replace(mia, source="oidc:okta", names=["Staff"])
+    html = text_of(signed_in(admin).get("/admin/groups"))
+    assert f'name="managers" value="{mia.id}"' in html
+    assert 'name="members"' not in html.partition("New group")[0]

@@ -33,7 +33,7 @@ function wire(form) {
     save.disabled = false;
     $("[data-nobody]", form).hidden = rows.children.length > 0;
     const taken = new Set($$("[data-subject]", rows).map((row) => row.dataset.subject));
-    for (const option of $$("option", picker)) option.disabled = taken.has(option.value);
+    for (const option of $$("option", picker)) option.disabled = "closed" in option.dataset || taken.has(option.value);
     if (everyone) $("[data-chosen]", form).hidden = everyone.checked;
   };
   const value = () => {

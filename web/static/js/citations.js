@@ -2,7 +2,7 @@
 
 import { $, el } from "./dom.js";
 import { Panel } from "./panel.js";
-import { locationOf, vouched, whereabouts } from "./places.js";
+import { locationOf, provenance, vouched, whereabouts } from "./places.js";
 import { t } from "./i18n.js";
 
 const known = new Map(); // message id -> citations, by marker
@@ -43,7 +43,7 @@ function showCard(button) {
   hideCard();
   const citation = find(button);
   if (!citation) return;
-  card = el("div", { class: "hovercard", role: "tooltip" }, el("strong", { text: citation.title }), el("span", { class: "faint", text: whereabouts(citation) }), vouched(citation), el("blockquote", { text: citation.quote }));
+  card = el("div", { class: "hovercard", role: "tooltip" }, el("strong", { text: citation.title }), el("span", { class: "faint", text: whereabouts(citation) }), provenance(citation), vouched(citation), el("blockquote", { text: citation.quote }));
   document.body.append(card);
   place(card, button);
 }

@@ -2,7 +2,7 @@
 
 import { $, $$, el } from "./dom.js";
 import { Problem, api } from "./http.js";
-import { placeAmong, placeOf, vouched } from "./places.js";
+import { placeAmong, placeOf, provenance, vouched } from "./places.js";
 import { pageWord, renderWithPassage, showLit } from "./reading.js";
 import { t } from "./i18n.js";
 
@@ -102,6 +102,7 @@ export class Panel {
     $("#panel-title").textContent = citation.title;
     $("#panel-section").textContent = (citation.section ?? []).join(" › ");
     $("#panel-facts").textContent = placeOf(citation);
+    $("#panel-base").replaceChildren(provenance(citation));
     $("#panel-verified").replaceChildren(...[vouched(citation)].filter(Boolean));
     $("[data-prev]", this.#root).disabled = this.#at === 0;
     $("[data-next]", this.#root).disabled = this.#at === this.#citations.length - 1;

@@ -23,6 +23,12 @@ export const placeAmong = (cited, pages) => (pages && /^((page|slide) \d+)?$/.te
 /** "Section › Subsection · Page 4" */
 export const whereabouts = (cited) => [[cited.section ?? []].flat().join(" › "), placeOf(cited)].filter(Boolean).join(" · ");
 
+/** The knowledge base that it is from, who is responsible for that, and whether it is official. */
+export function provenance({ knowledge_base_name: base, knowledge_base_owner: owner, official }) {
+  const said = owner ? t("{base}, by {owner}", { base, owner: owner.username }) : base;
+  return el("span", { class: "source-base" }, said, official ? null : el("span", { class: "tag tag-unofficial", text: t("Unofficial") }));
+}
+
 /** Who vouches for it until when, where somebody does. */
 export function vouched({ verified }) {
   if (!verified) return null;
