@@ -40,6 +40,7 @@ JUSTIFIED = {
     "retrieval/index/edge.py::_sync_log": "Writes the files of its own log to the disk; deletes nothing.",
     "web/backup/database.py::snapshot": "The copy of the tables that is just being made.",
     "web/backup/database.py::load": "A restore replaces the tables of this install.",
+    "web/backup/database.py::_postgresql_place": "A restore replaces the tables of this install.",
     "web/backup/files.py::copied": "A file of the backup that is just being made.",
     "web/backup/files.py::put_back": "Replaces files by those of the backup with exactly the same name.",
     "web/backup/files.py::remove_all": "A restore with --force replaces all files of this install.",

@@ -382,6 +382,7 @@ def test_sources_tell_what_is_there_already(
     assert listed["items"][0] == {
         "source_uri": "docs/a.md", "document": str(hidden.id), "sha256": sha256(b"docs/a.md").hexdigest(),
         "status": "failed", "error": {"code": "embedding_failed", "message": "Later."}, "again": True,
+        "imported": False,
     }  # fmt: skip
     assert listed["items"][1]["again"] is False
     page = mia.get(f"/knowledge-bases/{base.id}/sources?limit=3").json()

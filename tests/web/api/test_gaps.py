@@ -9,7 +9,7 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from cairn.access.models import Role
+from cairn.access.models import ArtifactKind, CheckArtifact, Role
 from cairn.access.services import grant_give, grants_replace, knowledge_base_create
 from cairn.library.models import Document, KnowledgeBase
 from ingestion.erasure import erase
@@ -160,7 +160,8 @@ def test_programs_made_for_openai_count_too(
 def test_what_is_asked_to_check_access_or_to_measure_is_nobodys_concern(
     parts: Engine, base: KnowledgeBase, grant: Callable[[Caller, Role], None], ria: Caller
 ) -> None:
-    canary = caller_for("access-check-1-reader")
+    canary = caller_for("canary")
+    CheckArtifact.objects.create(kind=ArtifactKind.USER, object_id=canary.user.id)
     grant(canary, Role.READER)
     refused(canary, LUNCH, base)
     refused(ria, LUNCH, base, pass_on=False)
