@@ -3,10 +3,10 @@
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 
-from cairn.access.services import knowledge_base_create
 from cairn.library.models import Document
 from ingestion.services import document_submit
 from retrieval.engine import Engine, use
+from tests.bases import make_base
 from tests.fakes import FakeChat
 from tests.web.api.conftest import Caller, caller_for, index, indexed, parts
 from tests.web.security.attacks.recorder import Attack
@@ -50,7 +50,7 @@ def mia(parts: Engine) -> Caller:
 
 
 def document_saying(text: str, mia: Caller, parts: Engine) -> Document:
-    base = knowledge_base_create(name="Handbook", principal=mia.principal)
+    base = make_base(name="Handbook", principal=mia.principal)
     file = SimpleUploadedFile("gate.md", f"# Gate\n\n{text}".encode())
     document = document_submit(
         knowledge_base=base, file=file, filename="gate.md", principal=mia.principal

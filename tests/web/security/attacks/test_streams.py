@@ -13,13 +13,14 @@ from django.test import Client
 from llama_index.core.llms import ChatMessage
 
 from cairn.access.models import Grant, Role
-from cairn.access.services import grant_give, knowledge_base_create, readers_replace
+from cairn.access.services import grant_give, readers_replace
 from cairn.accounts.models import Group
 from cairn.accounts.services import api_key_revoke, group_create, group_update, user_update
 from cairn.library.models import Document
 from ingestion.models import Job
 from ingestion.services import document_delete, document_submit, knowledge_base_delete
 from retrieval.engine import Engine, use
+from tests.bases import make_base
 from tests.fakes import FakeChat
 from tests.principals import SETUP
 from tests.web.api.conftest import Caller, Response, caller_for, index, indexed, parts
@@ -75,7 +76,7 @@ class Stage:
 def stage(parts: Engine) -> Stage:
     mia, rob, eve, editor = (caller_for(name) for name in ("mia", "rob", "eve", "ed"))
     ada, _ = caller_for("ada", is_admin=True), caller_for("zoe", is_admin=True)
-    base = knowledge_base_create(name="Handbook", principal=mia.principal)
+    base = make_base(name="Handbook", principal=mia.principal)
     readers = group_create(name="Readers", members=[rob.user.id])
     grant_give(knowledge_base=base, subject=f"group:{readers.id}", role=Role.READER, principal=SETUP)
     grant_give(knowledge_base=base, subject=f"user:{eve.user.id}", role=Role.READER, principal=SETUP)
