@@ -30,8 +30,7 @@ eos pad unk sys system user assistant think tool tools tool_call tool_response i
 instruction prompt"""
 _ELEMENTS = "|".join(_NAMES.split())
 _TAG = re.compile(
-    r"<!--(?:(?!-->).){0,4000}(?:-->|\Z)"
-    rf"|<</?(?:sys)>>|</?(?:{_ELEMENTS})(?=[\s/>])[^<>]{{0,4000}}>"
+    rf"<</?(?:sys)>>|</?(?:{_ELEMENTS})(?=[\s/>])[^<>]{{0,4000}}>"
     r"|<[|\uff5c][^<>|\uff5c\n]{0,60}[|\uff5c]>"
     r"|\[\?\]"  # our own mark of a sentence that nothing supports
     r"|\[/?(?:inst|system_prompt|system|available_tools|tool_calls|tool_results|b_inst|e_inst)\]",
@@ -56,12 +55,22 @@ def escaped_brackets(text: str) -> str:
 
 def _without_markup(text: str) -> str:
     for _ in range(_ROUNDS):
-        shorter = _FENCE.sub("", _TAG.sub("", _AUTOLINK.sub(r"\1", text)))
+        shorter = _FENCE.sub("", _TAG.sub("", _AUTOLINK.sub(r"\1", _without_comments(text))))
         shorter = _LINK.sub(r"\1", _PICTURE.sub(r"\1", shorter))
         if shorter == text:
             break
         text = shorter
     return text
+
+
+def _without_comments(text: str) -> str:
+    """In linear time, also where very many begin and none ends. One without an end hides the rest."""
+    kept, at = [], 0
+    while (start := text.find("<!--", at)) >= 0:
+        kept.append(text[at:start])
+        end = text.find("-->", start + 4)
+        at = len(text) if end < 0 else end + 3
+    return "".join([*kept, text[at:]])
 
 
 def _escaped(text: str) -> str:
