@@ -18,13 +18,14 @@
 # make screenshots   pictures of every page, in light, dark, high contrast and on a phone, in screenshots/
 # make bench-scale   the vector index with up to a million passages: filling, search, memory, and a cluster's size
 # make bench-pages   how fast pages are for who looks at them, by the browser's own entries
+# make bench-timing   whether answers take longer where there is something to hide; needs an idle machine
 # make clean   remove what make made; your data in var/ stays
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help up test test-all test-cluster test-faults test-postgres test-vllm lint texts audit-dependencies lock sbom cluster bench bench-load bench-ingest bench-search bench-scale bench-pages screenshots clean
+.PHONY: help up test test-all test-cluster test-faults test-postgres test-vllm lint texts audit-dependencies lock sbom cluster bench bench-load bench-ingest bench-search bench-scale bench-pages bench-timing screenshots clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -99,6 +100,9 @@ bench-scale: $(DEV)
 
 bench-pages: $(DEV)
 	$(BIN)/python -m tests.bench.pages $(ARGS)
+
+bench-timing: $(DEV)
+	$(BIN)/python -m tests.bench.timing $(ARGS)
 
 screenshots: $(DEV)
 	$(BIN)/python -m tests.tour.screenshots $(ARGS)

@@ -118,6 +118,8 @@ def user_update(
     """
     _checked_password(password)
     with transaction.atomic():
+        if is_admin is False or is_active is False:
+            _lock_admins()
         user = User.objects.select_for_update().get(pk=user.pk)
         user.username = username if username is not None else user.username
         user.email = email if email is not None else user.email
@@ -153,6 +155,12 @@ def _save_unique(user: User) -> None:
     user.save()
 
 
+def _lock_admins() -> None:
+    """Makes changes that may take away an admin wait for each other: two that demote one another at the same
+    time would each still see the other. In one order, so that they do not block each other for good."""
+    list(User.objects.select_for_update().filter(is_admin=True).order_by("pk").values_list("pk"))
+
+
 def _require_an_admin() -> None:
     if not User.objects.filter(is_admin=True, is_active=True).exists():
         raise Conflict("There must be at least one active admin.")
@@ -161,6 +169,7 @@ def _require_an_admin() -> None:
 def user_delete(user: User, *, actor: UUID | None = None) -> int:
     """How many rows went. `ingestion.people.user_erase` does this and makes a receipt."""
     with transaction.atomic():
+        _lock_admins()
         record("user.deleted", actor=actor, subject=f"user:{user.pk}")
         sessions = sessions_delete(user)
         rows, _ = user.delete()

@@ -8,6 +8,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from django.core.files.base import File
 from storages.backends.s3 import S3File, S3Storage
+from storages.utils import clean_name
 
 from cairn.errors import ConfigurationError, Unavailable
 
@@ -46,8 +47,16 @@ class BucketStorage(S3Storage):  # type: ignore[misc] # django-storages has no t
             return str(super()._save(name, content))
 
     def delete(self, name: str) -> None:
+        """Deletes every version, since a bucket that keeps versions would otherwise only hide the file."""
         with _translated():
-            super().delete(name)
+            key = self._normalize_name(clean_name(name))
+            if self.bucket.Object(key).delete().get("DeleteMarker"):
+                self._delete_versions(key)
+
+    def _delete_versions(self, key: str) -> None:
+        for version in self.bucket.object_versions.filter(Prefix=key):
+            if version.object_key == key:
+                version.delete()
 
     def exists(self, name: str) -> bool:
         with _translated():
