@@ -1,7 +1,10 @@
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
+from django.db import connections
 from django.utils import timezone
 
 from cairn.accounts.models import ApiKey, User
@@ -91,3 +94,26 @@ def test_groups_take_members_that_exist() -> None:
     with pytest.raises(InvalidInput):
         group_update(group, members=[group.id])
     assert list(group.members.all()) == [user]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_admins_who_demote_each_other_at_once_leave_one() -> None:
+    """On PostgreSQL, each of the two transactions saw the other one's admin until both had committed."""
+    pair = [user_create(username=name, is_admin=True) for name in ("ada", "bea")]
+    barrier = threading.Barrier(2)
+
+    def demote(user: User) -> bool:
+        barrier.wait()
+        try:
+            user_update(user, is_admin=False)
+        except Conflict:
+            return False
+        finally:
+            connections.close_all()
+        return True
+
+    for _ in range(10):
+        User.objects.update(is_admin=True)
+        with ThreadPoolExecutor(2) as pool:
+            assert sorted(pool.map(demote, pair)) == [False, True]
+        assert User.objects.filter(is_admin=True).count() == 1
