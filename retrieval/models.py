@@ -1,5 +1,6 @@
 """Index generations, and conversations with what each answer stood on."""
 
+import secrets
 import uuid
 
 from django.db import models
@@ -8,7 +9,13 @@ from django.utils.translation import gettext_lazy
 
 from cairn.accounts.models import Group, User
 from cairn.library.models import Document
-from retrieval.index.words import new_word_key
+
+WORD_KEY_BYTES = 32
+
+
+def new_word_key() -> bytes:
+    """A random key for the word hashes of an index: see retrieval.index.words."""
+    return secrets.token_bytes(WORD_KEY_BYTES)
 
 
 class GenerationState(models.TextChoices):

@@ -26,8 +26,8 @@ from retrieval.index.factory import open_indexes
 from retrieval.index.placed import Place, PlacedIndex, Places
 from retrieval.index.protocol import Store, StoredPoint
 from retrieval.index.stores import create_index, remove_index, require_room
-from retrieval.index.words import keyed, new_word_key
-from retrieval.models import GenerationState, IndexGeneration
+from retrieval.index.words import keyed
+from retrieval.models import GenerationState, IndexGeneration, new_word_key
 
 log = logging.getLogger(__name__)
 

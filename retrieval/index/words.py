@@ -5,7 +5,6 @@ index. A keyed hash of that number is stored instead. Only two words with the sa
 pair in 4 billion, share a stored hash, so search results stay the same.
 """
 
-import secrets
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
@@ -14,13 +13,8 @@ from typing import Final
 
 from retrieval.index.protocol import Point, Sparse
 
-KEY_BYTES: Final = 32
 _HASH_BYTES: Final = 4  # the stores' indices are unsigned 32-bit numbers
 _REMEMBERED: Final = 1 << 16
-
-
-def new_word_key() -> bytes:
-    return secrets.token_bytes(KEY_BYTES)
 
 
 def keyed(sparse: Sparse, key: bytes) -> Sparse:

@@ -21,8 +21,7 @@ from ingestion.faults import Fault, fault_point
 from ingestion.models import Job
 from retrieval.index.factory import close_index, new_name, open_indexes
 from retrieval.index.stores import create_index, remove_index
-from retrieval.index.words import new_word_key
-from retrieval.models import GenerationState, IndexGeneration
+from retrieval.models import GenerationState, IndexGeneration, new_word_key
 from web.backup import database, files, vectors
 from web.backup.erasures import Erasure, erase_again
 from web.backup.key import existing_key
