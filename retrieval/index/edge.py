@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeGuard
 from uuid import UUID
 
 import numpy as np
@@ -267,9 +268,18 @@ def _sparse(sparse: Sparse) -> edge.SparseVector:
 def _copied(record: edge.Record) -> StoredPoint:
     vectors = record.vector
     assert isinstance(vectors, dict)
-    found = vectors.get(SPARSE)
-    sparse = Sparse(tuple(found.indices), tuple(found.values)) if found is not None else None
-    return StoredPoint(_id(record.id), tuple(vectors[DENSE]), sparse, dict(record.payload or {}))
+    dense, words = vectors[DENSE], vectors.get(SPARSE)
+    sparse = Sparse(tuple(words.indices), tuple(words.values)) if _is_sparse(words) else None
+    return StoredPoint(_id(record.id), _numbers(dense), sparse, dict(record.payload or {}))
+
+
+def _is_sparse(vector: object) -> TypeGuard[edge.SparseVector]:
+    return isinstance(vector, edge.SparseVector)
+
+
+def _numbers(vector: object) -> tuple[float, ...]:
+    assert isinstance(vector, list)
+    return tuple(vector)
 
 
 def _pasted(point: StoredPoint) -> edge.Point:
