@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Count, Exists, OuterRef, Prefetch, QuerySet, Subquery
+from django.db.models import Count, OuterRef, Prefetch, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django.utils.translation import gettext_noop
@@ -19,6 +19,7 @@ from cairn.audit.services import record
 from cairn.errors import InvalidInput, NotFound
 from retrieval.gaps.recording import rating_record
 from retrieval.grounds import before_model, holds_untraced, traced
+from retrieval.key_limits import conversations_within_limits
 from retrieval.models import Channel, Citation, Conversation, ConversationBase, Message, MessageState, Share
 from retrieval.statistics.services import question_rate
 from retrieval.tree import Tree
@@ -62,20 +63,6 @@ class ShownMessage:
     reason: str
     incomplete: bool
     withheld: bool
-
-
-def conversations_within_limits(principal: Principal) -> "QuerySet[Conversation]":
-    """Of all conversations, those that the principal's key may touch at all, whoever they belong to.
-
-    A key that is limited to some knowledge bases reaches a conversation only if every question in it, on any
-    branch, was asked within these. Where a question was asked is what counts, not what its answer cites: a
-    refusal, or an answer that was erased, still tells what somebody wanted to know.
-    """
-    if principal.key_bases is None:
-        return Conversation.objects.all()
-    inside = ConversationBase.objects.filter(conversation=OuterRef("pk"))
-    elsewhere = inside.exclude(knowledge_base__in=principal.key_bases)
-    return Conversation.objects.filter(~Exists(elsewhere), confined=True)
 
 
 def conversations_for(principal: Principal) -> "QuerySet[Conversation]":

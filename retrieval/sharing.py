@@ -19,11 +19,11 @@ from cairn.errors import Conflict, InvalidInput, NotFound
 from retrieval.conversations import (
     ERASED,
     ShownMessage,
-    conversations_within_limits,
     messages_down_to,
     state_of,
 )
 from retrieval.grounds import before_model, holds_untraced
+from retrieval.key_limits import conversations_within_limits
 from retrieval.models import (
     Channel,
     Citation,

@@ -14,9 +14,9 @@ from cairn.access.scope import Principal
 from cairn.accounts.models import User
 from cairn.errors import NotSignedIn
 from cairn.library.models import Document
-from retrieval.conversations import conversations_within_limits
 from retrieval.gaps.lookup import gaps_for
 from retrieval.gaps.models import Gap, GapQuestion, GapState, Notice, NoticeKind, NoticeQuerySet
+from retrieval.key_limits import conversations_within_limits
 
 AT_ONCE = 50
 

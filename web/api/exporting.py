@@ -12,10 +12,10 @@ from django.utils.translation import gettext, gettext_noop
 from retrieval.answering.markup import harmless
 from retrieval.conversations import ShownMessage
 from retrieval.models import Conversation, MessageState
+from web.api.provenance import provenance
 from web.api.schemas import Answer, Citation, ConversationWithMessages, answers_of
 from web.api.schemas import Conversation as ConversationShape
 from web.markdown import escaped
-from web.provenance import provenance
 
 SUFFIXES: Final = {"markdown": "md", "json": "json"}
 MEDIA_TYPES: Final = {"markdown": "text/markdown; charset=utf-8", "json": "application/json"}

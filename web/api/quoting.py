@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 
+from web.api.provenance import provenance
 from web.api.schemas import Answer, Citation
 from web.markdown import escaped
-from web.provenance import provenance
 
 
 def markdown_of(answer: Answer, absolute: Callable[[str], str]) -> str:

@@ -19,9 +19,9 @@ from retrieval import asking
 from retrieval.search import search
 from web.api import fields
 from web.api.fields import Body, Id
+from web.api.provenance import provenance, provenance_of
 from web.api.schemas import Answer, Citation, Hit, Passage, answers_of
 from web.exchanges import begin, outcome
-from web.provenance import provenance, provenance_of
 
 PASSAGES_AT_ONCE = 50
 Bases = Annotated[list[Id] | None, Field(min_length=1, max_length=200)]

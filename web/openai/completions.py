@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from retrieval.types import Turn
+from web.api.provenance import provenance
 from web.api.schemas import Answer, Citation
 from web.openai.schemas import Message
-from web.provenance import provenance
 
 DONE = b"data: [DONE]\n\n"
 _MARKER = re.compile(r"\[(\d+)\]")
