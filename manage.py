@@ -15,6 +15,7 @@ from cairn.errors import ConfigurationError
 
 
 def main() -> None:
+    os.umask(0o077)  # what Cairn writes is for its own user only: documents, the database, secrets
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "cairn.settings.django")
     try:
         execute_from_command_line(sys.argv)

@@ -15,12 +15,13 @@ import gc
 import importlib
 import json
 import os
+import re
 import resource
 import select
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -33,7 +34,10 @@ _CLONE_NEWNET: Final = 0x40000000
 _PR_SET_NO_NEW_PRIVS: Final = 38
 _NETWORK_EVENTS: Final = frozenset(
     f"socket.{what}"
-    for what in ("connect", "bind", "getaddrinfo", "gethostbyname", "gethostbyaddr", "sendto", "sendmsg")
+    for what in (
+        *("__new__", "connect", "bind", "sendto", "sendmsg"),
+        *("getaddrinfo", "gethostbyname", "gethostbyaddr"),
+    )
 )
 _PROCESS_EVENTS: Final = frozenset(
     (
@@ -46,6 +50,8 @@ _CHANGES: Final = {
     **dict.fromkeys(("os.rename", "os.link", "os.symlink"), 2),
 }
 """Events that change a file system, and how many paths they begin with."""
+_LOOKS: Final = frozenset(("open", "os.listdir", "os.scandir"))
+_OF_PROCESS: Final = re.compile(r"/proc/(\d+)(?:/|$)")
 _WRITES: Final = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 # spaCy's machinery imports torch where it finds it: 2 s and 190 MB for nothing
 _UNWANTED: Final = ("torch",)
@@ -55,12 +61,17 @@ _SYSTEM: Final = tuple(
     for place in (
         *("/usr", "/lib", "/lib32", "/lib64", "/bin", "/var/cache/fontconfig", "/var/lib/libreoffice"),
         "/var/spool/libreoffice",
-        *("/proc", "/sys/devices/system", "/dev/null", "/dev/zero", "/dev/random", "/dev/urandom"),
+        *("/sys/devices/system", "/dev/null", "/dev/zero", "/dev/random", "/dev/urandom"),
         *("/etc/fonts", "/etc/ld.so.cache", "/etc/libreoffice", "/etc/localtime", "/etc/mime.types"),
         *("/etc/alternatives", "/etc/locale.alias", "/etc/nsswitch.conf", "/etc/passwd", "/etc/papersize"),
     )
 )
 """Libraries, fonts and what libraries ask of the system; no keys, no data."""
+_PROC: Final = tuple(
+    Path("/proc", name)
+    for name in ("self", "cpuinfo", "filesystems", "meminfo", "stat", "sys/vm", "sys/kernel", "version")
+)
+"""Not all of it: other processes have their environment there, and with it their secrets."""
 _LOADERS: Final = tuple(Path(folder) for folder in ("/lib", "/lib64"))
 
 
@@ -104,14 +115,24 @@ def _isolate(module: str, task: Task) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     _leave_network()
     sys.addaudithook(_refuse_network)
+    sys.addaudithook(_refuse_other_processes)
+    _keep_open(_PROC)
     with contextlib.suppress(OSError):
         landlock.restrict(_reach(module, task))
-    seccomp.refuse_sockets()
+    seccomp.refuse_outside()
+
+
+def _keep_open(paths: Iterable[Path]) -> None:
+    """For the life of this process. Files in /proc get a new identity, which Landlock does not know, once the
+    kernel has forgotten them; it does not forget what is open."""
+    for path in paths:
+        with contextlib.suppress(OSError):
+            os.open(path, os.O_PATH | os.O_CLOEXEC)
 
 
 def _reach(module: str, task: Task) -> landlock.Reach:
     return landlock.Reach(
-        readable=(task.inbox, *_SYSTEM, *_libraries(module), *_homes(task)),
+        readable=(task.inbox, *_SYSTEM, *_PROC, *_libraries(module), *_homes(task)),
         listable=tuple(map(Path, sys.path)),
         writable=(task.work, Path("/dev/null")),
         executable=(*task.programs.values(), *_loaders()),
@@ -152,6 +173,14 @@ def _leave_network() -> None:
 def _refuse_network(event: str, _: tuple[Any, ...]) -> None:
     if event in _NETWORK_EVENTS:
         raise PermissionError(f"{event} is not allowed while a document is read")
+
+
+def _refuse_other_processes(event: str, arguments: tuple[Any, ...]) -> None:
+    """Where the kernel has no Landlock, this keeps Python's own calls from their environment and files."""
+    if event in _LOOKS and arguments and isinstance(arguments[0], str | bytes):
+        path = os.path.abspath(os.fsdecode(arguments[0]))  # noqa: PTH100 - for each file that is opened
+        if (found := _OF_PROCESS.match(path)) and int(found[1]) != os.getpid():
+            raise PermissionError(f"{event} is not allowed while a document is read")
 
 
 def _refuse_processes(event: str, arguments: tuple[Any, ...]) -> None:

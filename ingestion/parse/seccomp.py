@@ -1,4 +1,4 @@
-"""System calls refused by the kernel, whatever code makes them: sockets to elsewhere, and new processes."""
+"""System calls that the kernel refuses, whatever code makes them: sockets, other processes, new processes."""
 
 import contextlib
 import ctypes
@@ -29,7 +29,11 @@ _LAST_OF_X32: Final = 0x40000000
 
 @dataclass(frozen=True, slots=True)
 class _Machine:
-    """`forks` are calls that only ever make processes."""
+    """Numbers of system calls. `forks` only ever make processes.
+
+    `outside`: calls that reach more than files, by sockets, other processes' memory or means of the kernel.
+    Both machines list them in the same order.
+    """
 
     architecture: int
     socket: int
@@ -37,23 +41,59 @@ class _Machine:
     access: int
     access_mode_at: int
     forks: tuple[int, ...]
+    outside: tuple[int, ...]
     clone3: int = 435
     io_uring_setup: int = 425
 
 
+_EVERYWHERE: Final = (434, 438)  # pidfd_open, pidfd_getfd
 _MACHINES: Final = {
-    "x86_64": _Machine(0xC000003E, socket=41, clone=56, access=21, access_mode_at=1, forks=(57, 58)),
-    "aarch64": _Machine(0xC00000B7, socket=198, clone=220, access=48, access_mode_at=2, forks=()),
+    "x86_64": _Machine(
+        0xC000003E,
+        socket=41,
+        clone=56,
+        access=21,
+        access_mode_at=1,
+        forks=(57, 58),
+        outside=(
+            *(42, 44, 46, 307),  # connect, sendto, sendmsg, sendmmsg
+            *(101, 310, 311, 312),  # ptrace, process_vm_readv, process_vm_writev, kcmp
+            *(248, 249, 250),  # add_key, request_key, keyctl
+            *(298, 321, 323),  # perf_event_open, bpf, userfaultfd
+            *(155, 165, 166, 304, 308),  # pivot_root, mount, umount2, open_by_handle_at, setns
+            *_EVERYWHERE,
+        ),
+    ),
+    "aarch64": _Machine(
+        0xC00000B7,
+        socket=198,
+        clone=220,
+        access=48,
+        access_mode_at=2,
+        forks=(),
+        outside=(
+            *(203, 206, 211, 269),
+            *(117, 270, 271, 272),
+            *(217, 218, 219),
+            *(241, 280, 282),
+            *(41, 40, 39, 265, 268),
+            *_EVERYWHERE,
+        ),
+    ),
 }
 
 Instruction = tuple[int, int, int, int]
 """Operation, steps to jump if so, if not, operand."""
 
 
-def refuse_sockets() -> bool:
-    """Only sockets on this machine remain. False where this cannot be had."""
+def refuse_outside() -> bool:
+    """Neither sockets nor other processes can be reached. False if this kernel cannot refuse it.
+
+    LibreOffice ends if it cannot make a UNIX socket, so it may. That socket can neither connect nor send to
+    an address. A connection that is open already can be read and written, since those are calls on files.
+    """
     machine = _MACHINES.get(platform.machine())
-    return machine is not None and _install(_network_filter(machine))
+    return machine is not None and _install(_outside_filter(machine))
 
 
 def refuse_processes() -> bool:
@@ -79,10 +119,11 @@ def _access_filter(machine: _Machine) -> list[Instruction]:
     ]
 
 
-def _network_filter(machine: _Machine) -> list[Instruction]:
+def _outside_filter(machine: _Machine) -> list[Instruction]:
     return [
         *_for_this(machine),
         *_refuse(machine.io_uring_setup, errno.ENOSYS),
+        *(step for number in machine.outside for step in _refuse(number, errno.EACCES)),
         (_IF_EQUAL, 0, 3, machine.socket),
         (_LOAD, 0, 0, _FIRST_ARGUMENT),
         (_IF_EQUAL, 1, 0, socket.AF_UNIX),

@@ -1,8 +1,10 @@
 """What the kernel itself keeps from a parser process; tried in one, since kernels and containers differ."""
 
 import ctypes
+import errno
 import os
 import socket
+import sys
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -12,6 +14,8 @@ from ingestion.parse.limits import Limits
 from ingestion.parse.serve import serve
 
 _NAMESPACE: Final = Path("/proc/self/ns/net")
+_PARENT: Final = Path(f"/proc/{os.getppid()}/environ")
+_LIBC: Final = ctypes.CDLL(None, use_errno=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,17 +41,23 @@ def main(connection: Connection) -> None:
 def _handle(limits: Limits, path: str, namespace_outside: str) -> tuple[dict[str, Any], bytes]:  # noqa: ARG001
     outside = Path(path).parent.parent / "outside"
     elsewhere = namespace() != namespace_outside
-    return {"network": elsewhere or not _makes_sockets(), "files": not _makes(outside)}, b""
+    network = (elsewhere or not _makes_internet_socket()) and not _connects_locally()
+    files = not _opens(outside, os.O_WRONLY | os.O_CREAT) and not _opens(_PARENT, os.O_RDONLY)
+    return {"network": network, "files": files}, b""
 
 
-def _makes_sockets() -> bool:
-    try:
-        socket.socket(socket.AF_INET, socket.SOCK_DGRAM).close()
-    except OSError:
-        return False
-    return True
+def _makes_internet_socket() -> bool:
+    """As native code does: Python's own sockets and files are refused in any case."""
+    return int(_LIBC.socket(int(socket.AF_INET), int(socket.SOCK_DGRAM), 0)) >= 0
 
 
-def _makes(path: Path) -> bool:
-    """As native code does: Python's own `open` is refused in any case."""
-    return int(ctypes.CDLL(None).open(os.fsencode(path), os.O_WRONLY | os.O_CREAT, 0o600)) >= 0
+def _connects_locally() -> bool:
+    """The address is nobody's: what counts is whether the kernel refuses the call itself."""
+    descriptor = int(_LIBC.socket(int(socket.AF_UNIX), int(socket.SOCK_STREAM), 0))
+    address = int(socket.AF_UNIX).to_bytes(2, sys.byteorder) + b"\0cairn-nobody"
+    refused = int(_LIBC.connect(descriptor, address, len(address))) and ctypes.get_errno() == errno.EACCES
+    return descriptor >= 0 and not refused
+
+
+def _opens(path: Path, flags: int) -> bool:
+    return int(_LIBC.open(os.fsencode(path), flags, 0o600)) >= 0

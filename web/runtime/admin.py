@@ -32,6 +32,16 @@ def shown_path(path: Path) -> Path:
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
+def introduction(admin: FirstAdmin, *, on_terminal: bool) -> str:
+    """The password itself is for a terminal: other output is collected, as by a container's log."""
+    if admin.password is None:
+        return f"First admin: {admin.username}, with the password from CAIRN_ADMIN_PASSWORD"
+    where = shown_path(password_file())
+    if on_terminal:
+        return f"First admin: {admin.username}, password {admin.password}  (also in {where})"
+    return f"First admin: {admin.username}. The password is in {where}"
+
+
 def first_admin_create() -> FirstAdmin | None:
     """None if there is an admin already."""
     if User.objects.filter(is_admin=True).exists():

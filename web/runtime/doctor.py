@@ -26,6 +26,7 @@ from cairn.inference.packages import package_file
 from cairn.inference.reranking import is_dotted, open_reranker
 from cairn.library.storage import files_answer
 from cairn.settings import environment
+from cairn.settings.private import open_to_others
 from ingestion import parsers, queue
 from ingestion.parse import ocr, programs
 from ingestion.parse.sandbox import walls_tried
@@ -102,6 +103,11 @@ def _data_dir() -> str:
     probe = folder / "tmp" / "doctor"
     probe.write_bytes(b"x")
     probe.unlink()
+    if exposed := open_to_others(folder, settings.SQLITE_FILE):
+        raise Lacking(
+            f"Other users of this machine can get at {exposed[0]}, and Cairn may not change that. "
+            f"As its owner: chmod go= {exposed[0]}"
+        )
     free = shutil.disk_usage(folder).free
     if free < ROOM_NEEDED:
         raise ConfigurationError(f"{folder} has only {free >> 20} MB left.")

@@ -11,6 +11,9 @@ _STATUS_EVERY = 5.0  # seconds between lines where no terminal can rewrite one
 
 
 class Reporter(Protocol):
+    on_terminal: bool
+    """Whether a person reads it, so that nothing keeps what it says. Secrets are said to nobody else."""
+
     def step(self, text: str) -> None:
         """Something is done."""
 
@@ -24,6 +27,8 @@ class Reporter(Protocol):
 
 
 class PlainReporter:
+    on_terminal = False
+
     def __init__(self, stream: IO[str]) -> None:
         self._stream = stream
         self._shown = time.monotonic()
@@ -46,6 +51,8 @@ class PlainReporter:
 
 class RichReporter:
     """A spinner below the finished steps."""
+
+    on_terminal = True
 
     def __init__(self, stream: IO[str]) -> None:
         self._console = Console(file=stream, highlight=False, soft_wrap=True)
@@ -73,6 +80,8 @@ class RichReporter:
 class JsonReporter:
     """One JSON object a line."""
 
+    on_terminal = False
+
     def __init__(self, stream: IO[str]) -> None:
         self._stream = stream
 
@@ -94,6 +103,8 @@ class JsonReporter:
 
 
 class SilentReporter:
+    on_terminal = False
+
     def step(self, text: str) -> None:
         pass
 

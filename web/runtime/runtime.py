@@ -16,7 +16,7 @@ from ingestion.sweeper import leases_release_all
 from retrieval.asking import answers_interrupt
 from web.ending import draining, ending
 from web.runtime import collecting
-from web.runtime.admin import FirstAdmin, first_admin_create, password_file, shown_path
+from web.runtime.admin import first_admin_create, introduction, password_file, shown_path
 from web.runtime.database import migrate
 from web.runtime.exposure import is_outside, require_admin_password, require_safe_settings
 from web.runtime.loading import INGESTION_NEEDS, Loading
@@ -95,7 +95,7 @@ class Runtime:
             require_admin_password(environment())
         admin = first_admin_create()
         if admin is not None:
-            self._report.step(_introduce(admin))
+            self._report.step(introduction(admin, on_terminal=self._report.on_terminal))
 
     def _start_workers(self) -> None:
         # Nobody else works on this database: a lease found at the start belongs to a dead process.
@@ -148,14 +148,6 @@ class Runtime:
         tracing_stop()
         self._report.close()
         self._lock.release()
-
-
-def _introduce(admin: FirstAdmin) -> str:
-    if admin.password is None:
-        return f"First admin: {admin.username}, with the password from CAIRN_ADMIN_PASSWORD"
-    return (
-        f"First admin: {admin.username}, password {admin.password}  (also in {shown_path(password_file())})"
-    )
 
 
 def _unreachable_names(host: str) -> str:

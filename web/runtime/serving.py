@@ -14,7 +14,7 @@ from cairn.settings import environment
 from cairn.telemetry.tracing import tracing_start, tracing_stop
 from web.ending import draining, ending
 from web.runtime import collecting
-from web.runtime.admin import FirstAdmin, first_admin_create
+from web.runtime.admin import FirstAdmin, first_admin_create, introduction
 from web.runtime.database import require_migrated
 from web.runtime.exposure import is_outside, require_admin_password, require_safe_settings
 from web.runtime.loading import Loading
@@ -61,7 +61,7 @@ class Serving:
             require_admin_password(environment())
         admin = _first_admin()
         if admin is not None and admin.password is not None:
-            self._report.step(f"First admin: {admin.username}, password {admin.password}")
+            self._report.step(introduction(admin, on_terminal=self._report.on_terminal))
         connections.close_all()
 
     def wait(self) -> None:

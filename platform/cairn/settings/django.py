@@ -1,6 +1,7 @@
 """Django's settings, derived from the environment."""
 
 import hashlib
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -10,6 +11,7 @@ from cairn.errors import ConfigurationError
 from cairn.settings import ROOT, environment
 from cairn.settings.identity import allauth_settings, identity_providers
 from cairn.settings.ldap import ldap_settings
+from cairn.settings.private import make_private
 from cairn.settings.secrets import kept_secret
 from cairn.settings.storage import storage_settings
 
@@ -61,6 +63,10 @@ DEBUG = _env.debug
 ALLOWED_HOSTS = list(_env.allowed_hosts)
 CSRF_TRUSTED_ORIGINS = list(_env.trusted_origins)
 DATABASES = {"default": _database(_env.database_url)}
+SQLITE_FILE = (
+    Path(DATABASES["default"]["NAME"]) if DATABASES["default"]["ENGINE"].endswith("sqlite3") else None
+)
+make_private(DATA_DIR, SQLITE_FILE)
 CACHES = {
     "default": {
         "BACKEND": "cairn.cache.backend.JsonDatabaseCache",

@@ -1,6 +1,5 @@
 """A backup, while Cairn goes on."""
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +29,6 @@ class Command(CairnCommand):
     def handle(self, *_args: Any, **options: Any) -> None:
         if bool(options["gold"]) != bool(options["kb"]):
             raise InvalidInput("--gold and --kb go together.")
-        os.umask(0o077)
         gold = self._asked(options) if options["gold"] else None
         reporter = self.reporter(options)
         try:

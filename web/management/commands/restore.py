@@ -1,6 +1,5 @@
 """An install out of a backup."""
 
-import os
 from pathlib import Path
 from typing import Any, Final
 
@@ -42,7 +41,6 @@ class Command(CairnCommand):
         )
 
     def handle(self, *_args: Any, **options: Any) -> None:
-        os.umask(0o077)
         source: Path = options["source"].expanduser().resolve()
         erasures = _erasures(options["erased"]) if options["erased"] else []
         reporter = self.reporter(options)

@@ -1,0 +1,155 @@
+"""A file that takes over the process that reads it, or a program of that process, gets no further."""
+
+import ctypes
+import os
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ingestion.parse import landlock, programs
+from ingestion.parse.sandbox import Limits, _Lane, _Request
+from tests.ingestion.parse.outside_attempts import attempt
+from tests.web.security.attacks.recorder import Attack
+
+SECRET = "postgres://cairn:s3cret-of-the-parent@db/cairn"
+ANSWER = b"a secret of the service"
+IN_MEMORY = ctypes.create_string_buffer(b"a secret, 16 byt", 16)
+OWN_CHILD = [sys.executable, "-c", "import sys; sys.stdin.read()"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def kernel() -> None:
+    if not landlock.version():
+        pytest.skip("this kernel has no Landlock")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("s")
+
+
+@pytest.fixture(scope="module")
+def lane(folder: Path) -> Iterator[_Lane]:
+    """A real child that runs Python where it would run LibreOffice."""
+    patch = pytest.MonkeyPatch()
+    patch.setenv("DATABASE_URL", SECRET)
+    stand_in = {programs.SOFFICE: Path(sys.executable).resolve()}
+    patch.setattr(programs, "found", lambda: stand_in)
+    (folder / "document").write_text("the document")
+    lane = _Lane("tests.ingestion.parse.probe_outside", 1, folder / "scratch")
+    yield lane
+    lane.close()
+    patch.undo()
+
+
+def _serve(listener: socket.socket) -> None:
+    while True:
+        try:
+            connection, _ = listener.accept()
+        except OSError:
+            return
+        with connection:
+            connection.recv(10)
+            connection.sendall(ANSWER)
+
+
+@pytest.fixture(scope="module")
+def targets(folder: Path) -> Iterator[dict[str, str]]:
+    """Services that whoever can reach them may use: as a database's or Docker's socket."""
+    opened: dict[str, tuple[socket.socket, Any]] = {
+        "path": (socket.socket(socket.AF_UNIX), str(folder / "stream")),
+        "abstract": (socket.socket(socket.AF_UNIX), f"\0cairn-test-{os.getpid()}"),
+        "datagram": (socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM), str(folder / "datagram")),
+        "tcp": (socket.socket(), ("127.0.0.1", 0)),
+    }
+    for name, (listener, address) in opened.items():
+        listener.bind(address)
+        if name != "datagram":
+            listener.listen()
+            threading.Thread(target=_serve, args=(listener,), daemon=True).start()
+    yield {
+        "path": str(folder / "stream"),
+        "abstract": f"@cairn-test-{os.getpid()}",
+        "datagram": str(folder / "datagram"),
+        "tcp": str(opened["tcp"][0].getsockname()[1]),
+        "memory": str(ctypes.addressof(IN_MEMORY)),
+        "": "",
+    }
+    for listener, _ in opened.values():
+        listener.close()
+
+
+@pytest.fixture(scope="module")
+def neighbour() -> Iterator[int]:
+    """Another process of the same user."""
+    environment = {"DATABASE_URL": SECRET}
+    process = subprocess.Popen(OWN_CHILD, stdin=subprocess.PIPE, env=environment)
+    yield process.pid
+    process.communicate()
+
+
+TRIES = [
+    ("connect_unix", "path"),
+    ("connect_unix", "abstract"),
+    ("send_by_a_pair", "datagram"),
+    ("connect_tcp", "tcp"),
+    ("read_environment", ""),
+    ("read_environment_of_a_thread", ""),
+    ("read_command_line", ""),
+    ("list_files", ""),
+    ("read_memory", "memory"),
+    ("attach", ""),
+]
+
+
+@pytest.mark.parametrize("by_program", [False, True], ids=["the parser", "its program"])
+@pytest.mark.parametrize(("name", "target"), TRIES, ids=lambda each: each or "process")
+def test_nothing_outside_is_reached(
+    lane: _Lane,
+    folder: Path,
+    targets: dict[str, str],
+    neighbour: int,
+    attack: Attack,
+    name: str,
+    target: str,
+    by_program: bool,
+) -> None:
+    pid = os.getpid() if name == "read_memory" else neighbour
+    attack.allowed(bool(attempt(name, targets[target], pid)), "not possible outside of the sandbox either")
+    tried = {"name": name, "target": targets[target], "pid": pid, "program": by_program}
+    attack.refused(lane.ask(_Request(folder / "document", tried, Limits())).body == b"")
+
+
+@pytest.mark.parametrize("name", ["read_environment", "read_environment_of_a_thread", "list_files"])
+def test_the_parent_is_not_looked_into(lane: _Lane, folder: Path, attack: Attack, name: str) -> None:
+    attack.allowed(bool(attempt(name, "", os.getpid())))
+    tried = {"name": name, "target": "", "pid": os.getpid(), "program": False}
+    attack.refused(lane.ask(_Request(folder / "document", tried, Limits())).body == b"")
+
+
+def test_a_child_is_given_neither_secrets_nor_open_files(lane: _Lane, folder: Path, attack: Attack) -> None:
+    """The parent has both, also a file that an ordinary child would inherit."""
+    secret = folder / "open-in-the-parent"
+    secret.write_text(SECRET)
+    descriptor = os.open(secret, os.O_RDONLY)
+    os.set_inheritable(descriptor, True)
+    fresh = _Lane("tests.ingestion.parse.probe_outside", 1, folder / "fresh")
+    try:
+        told = fresh.ask(_Request(folder / "document", {}, Limits())).result()
+    finally:
+        fresh.close()
+        os.close(descriptor)
+    assert told["parent"] == os.getpid()
+    attack.allowed(os.environ["DATABASE_URL"] == SECRET)
+    attack.refused(SECRET not in told["environment"].values(), told["environment"])
+    attack.refused(str(secret) not in told["files"], told["files"])
+    assert {each.partition(":")[0] for each in told["files"] if not each.startswith("/proc")} <= {
+        "/dev/null",
+        "socket",
+    }
