@@ -103,14 +103,14 @@ def _data_dir() -> str:
     probe = folder / "tmp" / "doctor"
     probe.write_bytes(b"x")
     probe.unlink()
+    free = shutil.disk_usage(folder).free
+    if free < ROOM_NEEDED:
+        raise ConfigurationError(f"{folder} has only {free >> 20} MB left.")
     if exposed := open_to_others(folder, settings.SQLITE_FILE):
         raise Lacking(
             f"Other users of this machine can get at {exposed[0]}, and Cairn may not change that. "
             f"As its owner: chmod go= {exposed[0]}"
         )
-    free = shutil.disk_usage(folder).free
-    if free < ROOM_NEEDED:
-        raise ConfigurationError(f"{folder} has only {free >> 20} MB left.")
     return f"{folder}, {free / (1 << 30):.0f} GB free"
 
 
