@@ -16,7 +16,6 @@ from uuid import UUID
 import pytest
 from django.db import connection
 
-from cairn.access.services import knowledge_base_create
 from cairn.library.models import KnowledgeBase
 from ingestion import erasure
 from ingestion.models import Receipt
@@ -29,6 +28,7 @@ from retrieval.index.edge import EdgeIndex
 from retrieval.index.factory import active_generation, active_index
 from retrieval.index.words import keyed
 from tests.backends import VectorStore
+from tests.bases import make_base
 from tests.fakes import FakeChat, FakeEmbedder
 from tests.indexes import own_indexes
 from tests.retrieval.index.points import DIMENSION, point
@@ -136,7 +136,7 @@ def mia(db: None) -> Caller:
 
 @pytest.fixture
 def base(mia: Caller) -> KnowledgeBase:
-    return knowledge_base_create(name="Handbook", principal=mia.principal)
+    return make_base(name="Handbook", principal=mia.principal)
 
 
 @pytest.fixture(params=["edge", "server"])
