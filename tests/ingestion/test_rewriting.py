@@ -18,6 +18,7 @@ from ingestion.reindexing import rewriting, runner
 from ingestion.reindexing.everywhere import EveryGeneration
 from ingestion.reindexing.lease import claim
 from retrieval.index import stores
+from retrieval.index.edge import EdgeIndex
 from retrieval.index.factory import active, close_index, new_name, open_indexes
 from retrieval.index.placed import Place as IndexPlace
 from retrieval.index.placed import PlacedIndex
@@ -325,3 +326,20 @@ def test_each_rewrite_gets_a_folder_of_its_own(edge_place: Place) -> None:
         runner.work_all()
         assert edge_place.row.place not in seen
         seen.add(edge_place.row.place)
+
+
+def test_a_write_between_reading_and_writing_a_batch_is_not_lost(tmp_path: Path) -> None:
+    """The write reached the copy before the batch did, so only another look at the source shows it."""
+    source = EdgeIndex.create(tmp_path / "source", dimension=DIMENSION)
+    target = EdgeIndex.create(tmp_path / "target", dimension=DIMENSION)
+    changed, deleted, kept = point(tags=("old",)), point(), point()
+    source.upsert([changed, deleted, kept])
+    page = source.read_page(None, limit=10)
+    for store in (source, target):
+        store.set_fields(changed.document, readers=changed.readers, tags=("new",))
+        store.delete_document(deleted.document)
+    rewriting._copy_batch(page.points, source, target, b"")
+    assert target.read_page(None, limit=10) == source.read_page(None, limit=10)
+    assert set(target.read_points([changed.id, deleted.id, kept.id])) == {changed.id, kept.id}
+    source.close()
+    target.close()
