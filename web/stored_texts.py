@@ -111,6 +111,10 @@ STORED: Final[tuple[str, ...]] = (
     _("The owner is not an active user."),
     _("“{text}” names no user or group."),
     _("There is already a user named “{username}”."),
+    _("The name “{username}” looks like that of another user. Choose a different one."),
+    _("A user name must not begin or end with a dot."),
+    _("A user name must not contain the character {code}."),
+    _("A user name must not mix scripts, such as Latin and Cyrillic letters."),
     _("There must be at least one active admin."),
     _("There is already a group named “{name}”."),
     _(

@@ -10,14 +10,14 @@ from django.core.validators import validate_email
 
 from cairn.accounts.external import groups_replace
 from cairn.accounts.models import Identity, User
-from cairn.accounts.services import user_create, user_update
+from cairn.accounts.names import normalize_name
+from cairn.accounts.services import distinguishable_name, user_create, user_update
 from cairn.errors import Conflict
 from cairn.settings.identity import IdentityProvider
 
 log = logging.getLogger(__name__)
 Claims = Mapping[str, Any]
 _UNUSUAL = re.compile(r"[^\w.@+-]+")
-NAME_LENGTH = 100
 
 
 def groups_told(provider: IdentityProvider, claims: Claims) -> frozenset[str]:
@@ -36,14 +36,10 @@ def known_by_scim(provider: IdentityProvider, claims: Claims) -> User | None:
 
 
 def user_arrived(provider: IdentityProvider, claims: Claims) -> User:
-    """A new account. A name that is taken belongs to somebody else: this one gets an addition."""
+    """A new account. A name that somebody else has, or that looks like theirs, gets an addition."""
     told = _text(claims.get(provider.username)) or _text(claims.get("email")).partition("@")[0]
-    name = _UNUSUAL.sub("-", told).strip("-")[:NAME_LENGTH] or "user"
-    for number in range(1, 100):
-        addition = "" if number == 1 else f".{provider.id}" if number == 2 else f".{provider.id}-{number - 1}"
-        if not User.objects.filter(username__iexact=name + addition).exists():
-            return user_create(username=name + addition, email=_email(claims))
-    raise Conflict(f"There are too many people named “{name}”.")
+    name = distinguishable_name(_UNUSUAL.sub("-", normalize_name(told)).strip("-"), addition=provider.id)
+    return user_create(username=name, email=_email(claims))
 
 
 def rights_set(user: User, provider: IdentityProvider, groups: frozenset[str]) -> None:

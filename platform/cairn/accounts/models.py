@@ -13,6 +13,8 @@ from django.utils import timezone
 from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext_lazy
 
+from cairn.accounts.names import name_skeleton, normalize_name
+
 
 class KeyScope(models.TextChoices):
     SEARCH = "search", gettext_lazy("Read and search")
@@ -24,9 +26,10 @@ class KeyScope(models.TextChoices):
 
 class UserManager(BaseUserManager["User"]):
     def create_user(self, username: str, password: str | None = None, **fields: Any) -> "User":
-        user = self.model(username=self.model.normalize_username(username), **fields)
+        user = self.model(username=normalize_name(username), **fields)
+        user.name_skeleton = name_skeleton(user.username)
         user.set_password(password)
-        user.full_clean(exclude={"password"})
+        user.full_clean(exclude={"password"}, validate_constraints=False)
         user.save(using=self._db)
         return user
 
@@ -38,11 +41,15 @@ class User(AbstractBaseUser):
     """`is_admin` may administer people and manages every knowledge base.
 
     `language`: of pages; "": what their browser asks for.
+    `name_skeleton` is equal for names that look alike, see `cairn.accounts.names`. It is unique except for
+    accounts that existed before look-alikes were refused: `has_older_lookalike` marks all but the oldest.
     `session_generation` is counted up to end all sessions: they were made with the number before.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     username = models.CharField(max_length=150, unique=True, validators=[UnicodeUsernameValidator()])
+    name_skeleton = models.CharField(max_length=600, blank=True, default="", editable=False, db_index=True)
+    has_older_lookalike = models.BooleanField(default=False, editable=False)
     email = models.EmailField(blank=True)
     is_admin = models.BooleanField(default=False)
     is_active = models.BooleanField(default=True)
@@ -57,10 +64,23 @@ class User(AbstractBaseUser):
 
     class Meta:
         ordering = ["created_at", "id"]
-        constraints = [models.UniqueConstraint(Lower("username"), name="username_unique_whatever_its_case")]
+        constraints = [
+            models.UniqueConstraint(Lower("username"), name="username_unique_whatever_its_case"),
+            models.UniqueConstraint(
+                fields=["name_skeleton"],
+                condition=Q(has_older_lookalike=False),
+                name="username_looks_like_no_other",
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.username
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        self.name_skeleton = name_skeleton(self.username)
+        if (fields := kwargs.get("update_fields")) is not None and "username" in fields:
+            kwargs["update_fields"] = {*fields, "name_skeleton"}
+        super().save(*args, **kwargs)
 
     def _get_session_auth_hash(self, secret: str | None = None) -> str:
         told = f"{self.session_generation}:{self.password}"

@@ -11,13 +11,16 @@ from django.contrib.auth.password_validation import validate_password
 from django.contrib.sessions.models import Session
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from cairn.accounts.models import ApiKey, Group, KeyScope, User
+from cairn.accounts.names import acceptable_name, check_name, name_skeleton, normalize_name
 from cairn.audit.services import record
 from cairn.errors import Conflict, InvalidInput, NotFound, Taken
 
 KEY_PREFIX = "cairn_"
+NAME_STEM_LENGTH = 100
 LAST_USED_EVERY = timedelta(minutes=1)  # one write a minute at most, however busy the key is
 
 
@@ -78,8 +81,9 @@ def user_create(
 ) -> User:
     """Without a password the user cannot sign in with one; keys still work."""
     _checked_password(password)
-    if User.objects.filter(username__iexact=username).exists():
-        raise Taken(f"There is already a user named “{username}”.")
+    username = normalize_name(username)
+    check_name(username)
+    _require_free_name(username)
     try:
         with transaction.atomic():
             user = User.objects.create_user(
@@ -121,7 +125,8 @@ def user_update(
         if is_admin is False or is_active is False:
             _lock_admins()
         user = User.objects.select_for_update().get(pk=user.pk)
-        user.username = username if username is not None else user.username
+        if username is not None:
+            _rename(user, normalize_name(username))
         user.email = email if email is not None else user.email
         user.is_admin = is_admin if is_admin is not None else user.is_admin
         if is_active is not None:
@@ -145,14 +150,52 @@ def user_update(
     return user
 
 
+def _rename(user: User, username: str) -> None:
+    """A name from before look-alikes were refused may stay."""
+    if username == user.username:
+        return
+    check_name(username)
+    _require_free_name(username, for_user=user)
+    user.username, user.name_skeleton, user.has_older_lookalike = username, name_skeleton(username), False
+
+
 def _save_unique(user: User) -> None:
-    if User.objects.filter(username__iexact=user.username).exclude(pk=user.pk).exists():
-        raise Taken(f"There is already a user named “{user.username}”.")
     try:
-        user.full_clean(exclude={"password"})
+        user.full_clean(exclude={"password"}, validate_constraints=False)
+        with transaction.atomic():
+            user.save()
     except ValidationError as error:
         raise InvalidInput(_first_message(error)) from error
-    user.save()
+    except IntegrityError as error:
+        raise Taken(f"There is already a user named “{user.username}”.") from error
+
+
+def _require_free_name(username: str, *, for_user: User | None = None) -> None:
+    others = User.objects.exclude(pk=for_user.pk) if for_user else User.objects.all()
+    if others.filter(username__iexact=username).exists():
+        raise Taken(f"There is already a user named “{username}”.")
+    if others.filter(name_skeleton=name_skeleton(username)).exists():
+        raise Taken(f"The name “{username}” looks like that of another user. Choose a different one.")
+
+
+def name_is_taken(username: str, *, by_other_than: User | None = None) -> bool:
+    """Whether another account has the name, or one that people cannot tell from it."""
+    others = User.objects.exclude(pk=by_other_than.pk) if by_other_than else User.objects.all()
+    alike = Q(username__iexact=username) | Q(name_skeleton=name_skeleton(username))
+    return others.filter(alike).exists()
+
+
+def distinguishable_name(wanted: str, *, addition: str) -> str:
+    """The name for somebody whom a directory sends: the wanted one if it is acceptable and free, or else one
+    that people can tell from those of others. Raises Conflict if there are too many."""
+    stem = acceptable_name(wanted[:NAME_STEM_LENGTH])[:NAME_STEM_LENGTH].rstrip(".") or "user"
+    separator = "." if acceptable_name(f"{stem}.{addition}") == f"{stem}.{addition}" else "@"
+    for number in range(1, 100):
+        endings = {1: "", 2: f"{separator}{addition}"}
+        name = stem + endings.get(number, f"{separator}{addition}-{number - 1}")
+        if not name_is_taken(name):
+            return name
+    raise Conflict(f"There are too many people named “{stem}”.")
 
 
 def _lock_admins() -> None:

@@ -205,3 +205,12 @@ def test_the_connection_is_encrypted_and_the_certificate_checked(
     assert "The directory does not answer" in text_of(sign_in("ada", ADAS))
     settings.LDAP = replace(secured, ca_file=slapd.ca_file, host="127.0.0.1")
     assert "The directory does not answer" in text_of(sign_in("ada", ADAS))
+
+
+def test_somebody_whose_name_looks_like_another_gets_one_that_can_be_told_apart(ldap: LdapSettings) -> None:
+    """The account here is written in Cyrillic letters."""
+    user_create(username="аԁа")  # noqa: RUF001
+    assert let_in("ada", ADAS)
+    assert let_in("ada", ADAS)
+    user = User.objects.get(identities__source="ldap")
+    assert user.username == "ada.ldap"

@@ -162,7 +162,7 @@ def test_invalid_changes_are_refused(
 
 
 def test_a_group_does_not_outgrow_its_limit(directory: Directory) -> None:
-    people = User.objects.bulk_create([User(username=f"p{n}") for n in range(5001)])
+    people = User.objects.bulk_create([User(username=f"p{n}", name_skeleton=f"p{n}") for n in range(5001)])
     ids = [str(user.id) for user in people]
     made = directory.group_made("Everyone", ids[:5000])
     path = f"/Groups/{made['id']}"

@@ -12,8 +12,9 @@ from django.http import HttpRequest
 from cairn.accounts.external import groups_replace
 from cairn.accounts.ldap.directory import Directory, Found
 from cairn.accounts.models import User
+from cairn.accounts.names import acceptable_name, normalize_name
 from cairn.accounts.provisioning import identity_set
-from cairn.accounts.services import user_create, user_update
+from cairn.accounts.services import distinguishable_name, name_is_taken, user_create, user_update
 from cairn.errors import InvalidInput
 
 log = logging.getLogger(__name__)
@@ -61,11 +62,24 @@ def _let_in(found: Found) -> User | None:
 
 
 def _made(found: Found) -> User:
-    """Raises Taken if somebody else here has the name."""
-    user = user_create(username=found.username)
+    """Raises Taken if somebody else here has the name. One that only looks like another gets an addition."""
+    taken = User.objects.filter(username__iexact=found.username).exists()
+    name = found.username if taken else distinguishable_name(found.username, addition=LDAP)
+    user = user_create(username=name)
     identity_set(user, source=LDAP, external_id=found.external_id, actor=None)
     return user
 
 
 def _renamed(user: User, found: Found) -> User:
-    return user if user.username == found.username else user_update(user, username=found.username)
+    """The user keeps the name here if the directory's new one could be mistaken for somebody else's.
+
+    Raises Taken if somebody else here has exactly that name.
+    """
+    name = normalize_name(found.username)
+    if user.username == name:
+        return user
+    if User.objects.exclude(pk=user.pk).filter(username__iexact=name).exists():
+        return user_update(user, username=name)
+    if acceptable_name(name) != name or name_is_taken(name, by_other_than=user):
+        return user
+    return user_update(user, username=name)
