@@ -15,12 +15,17 @@ from django.core.cache import cache
 from django.http import HttpRequest
 from django.utils.crypto import salted_hmac
 
+from cairn.accounts.models import User
 from web.identity.devices import known_device
 
 FROM_ADDRESS: Final = "20/m/ip"
 FOR_NAME_AT_ADDRESS: Final = "10/300s/key"
 FROM_DEVICE: Final = "10/300s/key"
 FOR_NAME_ANYWHERE: Final = "200/h/key"
+FACTOR_AT_ADDRESS: Final = "10/300s/key"
+FACTOR_FROM_DEVICE: Final = "10/300s/key"
+FACTOR_ANYWHERE: Final = "60/h/key"
+"""Codes tried for one user by unknown clients: few, because a code has only six digits."""
 ANY_FROM_ADDRESS: Final = "120/m/ip"
 """Attempts of any kind; a whole office may share an address."""
 ADDRESS_KNOWN_SECONDS: Final = 90 * 24 * 3600
@@ -42,6 +47,19 @@ def attempt_begin(request: HttpRequest, username: str) -> RateLimitUsage | None:
     ]
     if cache.get(_known_address(address, name)) is None:
         limits.append(("name_anywhere", FOR_NAME_ANYWHERE, name))
+    return _consume(request, limits)
+
+
+def factor_begin(request: HttpRequest, user: User) -> RateLimitUsage | None:
+    """Does what `attempt_begin` does for the second step: somebody who knows the password must not use up the
+    attempts of the user, who is known by a device or an address."""
+    name = user.get_username().casefold()
+    if device := known_device(request, name):
+        return _consume(request, [("factor_device", FACTOR_FROM_DEVICE, f"{device.id} {user.pk}")])
+    address = ratelimit.get_ip(request)
+    limits = [("factor_at_address", FACTOR_AT_ADDRESS, f"{address} {user.pk}")]
+    if cache.get(_known_address(address, name)) is None:
+        limits.append(("factor_anywhere", FACTOR_ANYWHERE, str(user.pk)))
     return _consume(request, limits)
 
 

@@ -147,10 +147,12 @@ ACCOUNT_SESSION_REMEMBER = True
 ACCOUNT_RATE_LIMITS = {
     "login": None,  # see web.identity.throttling, which no one can use to lock somebody else out
     "federated": "120/m/ip",
-    "login_failed": "20/m/ip,10/300s/key",
+    "login_failed": None,  # nor this one, which second factors would share
 }
 MFA_ADAPTER = "web.identity.adapters.SecondFactorAdapter"
 MFA_FORMS = {
+    "authenticate": "web.identity.forms.CodeStepForm",
+    "reauthenticate": "web.identity.forms.CodeConfirmForm",
     "add_webauthn": "web.identity.forms.PasskeyAddForm",
     "authenticate_webauthn": "web.identity.forms.PasskeyStepForm",
     "login_webauthn": "web.identity.forms.PasskeySignInForm",
