@@ -114,7 +114,10 @@ def key_make(request: HttpRequest, principal: Principal, user: User) -> str:
 
 
 def _limits(request: HttpRequest, principal: Principal) -> list[UUID] | None:
-    if request.POST.get("limited") != "yes":
+    limited = request.POST.get("limited", "no")
+    if limited not in {"yes", "no"}:
+        raise InvalidInput(gettext("Choose the knowledge bases that the key may use."))
+    if limited == "no":
         return None
     chosen = [as_id(value) for value in request.POST.getlist("knowledge_bases")]
     found: list[UUID] = [base.id for base in _readable(principal, chosen)]

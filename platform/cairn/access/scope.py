@@ -44,8 +44,12 @@ class Principal:
 
     @property
     def administers(self) -> bool:
-        """People and the whole install: a key that is limited to some knowledge bases never does."""
-        return self.is_admin and self.key_bases is None
+        """Whether the principal may administer people and the whole installation.
+
+        A key of an admin needs the scope `admin` for that, and no limit to some knowledge bases.
+        """
+        may = self.key_scopes is None or "admin" in self.key_scopes
+        return self.is_admin and self.key_bases is None and may
 
     @property
     def tokens(self) -> frozenset[str]:

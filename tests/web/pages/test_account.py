@@ -88,6 +88,7 @@ def test_a_key_may_be_limited_and_may_end(signed_in: SignIn, mia: User, base: Kn
     [
         {"limited": "yes"},
         {"limited": "yes", "knowledge_bases": ["nonsense"]},
+        {"limited": "on"},
         {"expires": "1000000"},
         {"expires": "soon"},
     ],
