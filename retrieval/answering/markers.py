@@ -18,7 +18,7 @@ UNFINISHED = re.compile(
 _CODE = re.compile(r"(?<!`)(`+)[^`\n]+\1(?!`)")
 _RANGE = re.compile(r"(\d{1,4})\s*[–-]\s*(\d{1,4})")
 _ROUNDS = 8
-_SPACED = re.compile(rf"[ \t]*{MARKER.pattern}", re.IGNORECASE)
+_SPACED = re.compile(rf"(?<![ \t])[ \t]*+{MARKER.pattern}", re.IGNORECASE)
 
 
 def marker(numbers: tuple[int, ...]) -> str:

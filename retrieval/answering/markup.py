@@ -37,8 +37,8 @@ _TAG = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _FENCE = re.compile(r"(?:[\"“”„]\s*){3,}|(?<!`)`{3,}|~{3,}")
-_OPENS_TAG = re.compile(r"\\*<(?=[A-Za-z/!?|\uff5c<])")
-_OPENS_MARKER = re.compile(r"\\*([\[【])(?=[ \t]{0,3}\^?[ \t]{0,3}\d)")
+_OPENS_TAG = re.compile(r"(?<!\\)\\*+<(?=[A-Za-z/!?|\uff5c<])")
+_OPENS_MARKER = re.compile(r"(?<!\\)\\*+([\[【])(?=[ \t]{0,3}\^?[ \t]{0,3}\d)")
 _SPECIAL = re.compile(r"[\\`*\[\]【】<|~_]|^#")
 _OPENS_TARGET = re.compile(r"\]\\*(?=[(\[:])")
 

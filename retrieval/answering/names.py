@@ -8,12 +8,12 @@ from retrieval.answering.terms import stem
 _CODE = re.compile(
     r"`[^`\n]+`"
     r"|https?://[^\s<>)\]]+|www\.[^\s<>)\]]+"
-    r"|[\w.+-]+@[\w-]+(?:\.[\w-]+)+"
+    r"|(?<![\w.+-])[\w.+-]++@[\w-]+(?:\.[\w-]+)+"
     r"|(?<!\w)[#@][A-Za-z0-9][\w-]*"
     r"|(?<![\w/])/[a-z0-9][\w/.-]+"
     r"|\b[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+\b"
     r"|\b\w*_\w+\b|\b[a-z]+[A-Z]\w*\b"
-    r"|\b(?=[\w-]*[A-Za-z])(?=[\w-]*\d)\w+(?:-\w+)*\b"
+    r"|\b(?=[\w-]{0,200}?[A-Za-z])(?=[\w-]{0,200}?\d)\w+(?:-\w+)*\b"
 )
 _QUANTITY = re.compile(r"\d+(?:-)?([^\W\d_]+)", re.IGNORECASE)
 _ORDINALS = frozenset({"st", "nd", "rd", "th", "am", "pm", "k", "bn"})

@@ -14,7 +14,7 @@ from retrieval.answering.evidence import Passage
 VERSION = "answer-1"
 FENCE = '"""'
 _FENCE = re.compile(r"(?:[\"“”„]\s*){3,}|(?:['’]\s*){3,}")
-_MARKER = re.compile(r"[\[【](\s*\^?\s*\d[\d\s,;–-]*)[\]】]")
+_MARKER = re.compile(r"[\[【](\s*+(?:\^\s*+)?\d[\d\s,;–-]*)[\]】]")
 _CONTROL = re.compile(r"<(?=[|/]|<?/?[A-Za-z_][\w]{0,30}\|?>)|\[(?=/?[A-Z_]{2,30}\])")
 """Openings of the control tokens of chat templates: <|im_start|>, </s>, <start_of_turn>, [INST], <<SYS>>."""
 
