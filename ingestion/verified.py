@@ -16,7 +16,7 @@ from cairn.access.people import people_holding
 from cairn.access.scope import Principal
 from cairn.accounts.models import User
 from cairn.audit.services import record
-from cairn.errors import InvalidInput, NotFound, PreconditionFailed
+from cairn.errors import Forbidden, InvalidInput, NotFound, PreconditionFailed
 from cairn.library.models import KnowledgeBase
 from cairn.text import visible
 from ingestion.lifecycle import version_withdraw
@@ -30,6 +30,9 @@ SOURCE: Final = "cairn:verified/"
 WARNED_BEFORE: Final = timedelta(days=7)
 MOST_WORDINGS: Final = 12
 AT_ONCE: Final = 100
+_PUBLISHED: Final = (
+    "title", "text", "wordings", "owner", "until", "document", "sha256", "withdrawn_at", "warned_at",
+)  # fmt: skip
 _HEADING: Final = re.compile(r"^(#{1,5})(?=\s)")
 _FENCE: Final = re.compile(r"^\s*(```|~~~)")
 
@@ -47,26 +50,30 @@ def answer_publish(
 ) -> VerifiedAnswer:
     """Makes a new version of its document, or the document. It answers once it has been read.
 
-    A text that is the same is not read again. Takes the role editor, of the principal and the owner.
+    A text that is the same is not read again. Takes the role editor, of the principal and the owner. The
+    owner vouches for the answer: only admins can name somebody else than themselves.
     """
     base = knowledge_base_for(principal, knowledge_base, role=Role.EDITOR)
+    _require_may_name(owner, principal)
     _require_fits(gap, base, principal, owner, until)
     verified = _kept(gap, base, title=title, text=text, wordings=wordings, until=until, owner=owner)
     return _published(verified, principal)
 
 
 def answer_renew(*, verified: VerifiedAnswer, principal: Principal, until: date) -> VerifiedAnswer:
-    """As it stands, by its owner, or by who renews it if that one has gone. NotFound if its document has."""
+    """Extends the answer as it stands. NotFound if its document is gone.
+
+    From then on the principal vouches for it, unless an admin renews the answer of somebody who still edits
+    the knowledge base.
+    """
     base = knowledge_base_for(principal, verified.knowledge_base_id, role=Role.EDITOR)
-    owner = verified.owner
-    if owner is None or not people_holding(base, Role.EDITOR).filter(pk=owner.pk).exists():
-        owner = User.objects.get(pk=principal.user)
-    _require_fits(verified.gap, base, principal, owner, until)
     with transaction.atomic():
         row = VerifiedAnswer.objects.select_for_update(of=("self",)).filter(pk=verified.pk).first()
         if row is None:
             raise NotFound
-        row.owner, row.until = owner, until
+        # Read under the lock: somebody else may have changed the text a moment ago, and vouches for it now.
+        row.owner, row.until = _owner_after_renewal(row, base, principal), until
+        _require_fits(verified.gap, base, principal, row.owner, until)
         row.save(update_fields=["owner", "until"])
     try:
         return _published(row, principal, if_match=frozenset({"*"}))
@@ -94,10 +101,29 @@ def _published(
     with transaction.atomic():
         verified.document, verified.sha256 = document, hashlib.sha256(content).hexdigest()
         verified.withdrawn_at = verified.warned_at = None
-        verified.save(update_fields=["document", "sha256", "withdrawn_at", "warned_at"])
+        # Text and owner, too: whoever published at the same moment must not vouch for this text.
+        verified.save(update_fields=_PUBLISHED)
         gap_answered(gap=gap, document=None, actor=principal.actor)
-        record("answer.verified", actor=principal.actor, subject=f"gap:{gap.id}", document=str(document.id))
+        record(
+            "answer.verified",
+            actor=principal.actor,
+            subject=f"gap:{gap.id}",
+            document=str(document.id),
+            owner=str(verified.owner_id),
+        )
     return verified
+
+
+def _require_may_name(owner: User, principal: Principal) -> None:
+    if owner.pk != principal.user and not principal.administers:
+        raise Forbidden("Only admins can name somebody else as the one who vouches for an answer.")
+
+
+def _owner_after_renewal(row: VerifiedAnswer, base: KnowledgeBase, principal: Principal) -> User:
+    editors = people_holding(base, Role.EDITOR)
+    if row.owner and principal.administers and editors.filter(pk=row.owner.pk).exists():
+        return row.owner
+    return User.objects.get(pk=principal.user)
 
 
 def _require_fits(gap: Gap, base: KnowledgeBase, principal: Principal, owner: User, until: date) -> None:

@@ -108,6 +108,7 @@ STORED: Final[tuple[str, ...]] = (
     _("Only admins and the managers of the group “{group}” can give it access. Ask one of them."),
     _("One of the managers does not exist."),
     _("Only admins can rename an official knowledge base."),
+    _("Only admins can name somebody else as the one who vouches for an answer."),
     _("The owner is not an active user."),
     _("“{text}” names no user or group."),
     _("There is already a user named “{username}”."),

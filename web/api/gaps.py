@@ -178,7 +178,8 @@ class Link(Body):
 
 
 class NewAnswer(Body):
-    """`wordings`: other ways to ask. `owner`: who vouches for it; me if absent."""
+    """`wordings`: other ways to ask. `owner`: who vouches for it; me if absent. Only admins can name somebody
+    else (403 otherwise)."""
 
     knowledge_base: Id
     title: Title
@@ -346,7 +347,8 @@ def _owner(value: str | None, principal: Principal) -> User:
 
 @router.post("/{gap_id}/renew", response=GapInFull)
 def gap_renewed(request: HttpRequest, gap_id: str, payload: Renewal) -> GapInFull:
-    """The verified answer as it stands, until another day. 409 without one."""
+    """The verified answer as it stands, until another day. 409 without one. I vouch for it from then on,
+    unless I am an admin and its owner still edits the knowledge base."""
     principal = principal_of(request)
     row = verified_for(principal, gap_for(principal, gap_id))
     if row is None:

@@ -35,7 +35,7 @@ from retrieval.gaps.lookup import (
     questions_of,
     verified_for,
 )
-from retrieval.gaps.models import UNANSWERED, Gap, GapQuestion, GapState, Notice
+from retrieval.gaps.models import UNANSWERED, Gap, GapQuestion, GapState, Notice, VerifiedAnswer
 from retrieval.gaps.notices import notice_for, notice_read, notices_for, notices_read_all
 from retrieval.gaps.recording import passing_on_set
 from retrieval.search import search
@@ -160,6 +160,7 @@ def gap(request: HttpRequest, principal: Principal, gap_id: str) -> HttpResponse
         "bases": bases_of(row, principal),
         "verified": verified,
         "current": verified is not None and verified.vouches_for(verified.sha256),
+        **_vouching(principal, row, verified),
         "wordings": verified.wordings if verified else _wordings(row),
         "until": verified.until if verified else timezone.localdate() + VALID_FOR,
         "renewed": timezone.localdate() + VALID_FOR,
@@ -167,6 +168,20 @@ def gap(request: HttpRequest, principal: Principal, gap_id: str) -> HttpResponse
         "tab": "gaps",
     }
     return show(request, principal, "pages/console/gap.html", context, area="console")
+
+
+def _vouching(principal: Principal, gap: Gap, verified: VerifiedAnswer | None) -> dict[str, Any]:
+    """Whom the principal can name as the one who vouches: only admins can name somebody else.
+
+    `takes_over_from`: the owner whose place the principal takes by renewing or changing the answer.
+    """
+    owner = verified.owner if verified else None
+    if not principal.administers:
+        other = owner is not None and owner.pk != principal.user
+        return {"vouchers": None, "takes_over_from": owner if other else None}
+    vouchers = list(owners_of(gap))
+    named = owner.pk if owner in vouchers else principal.user
+    return {"vouchers": vouchers, "voucher": named, "takes_over_from": None}
 
 
 def _latest(gap: Gap) -> "QuerySet[GapQuestion]":

@@ -436,7 +436,8 @@ def test_publishing_takes_an_editor_of_a_knowledge_base_that_was_asked(
     gap = only_gap(mia)["id"]
     assert_problem(publish(mia, gap, other), 422, "invalid")
     assert_problem(publish(mia, gap, hidden), 404, "not_found")
-    assert_problem(publish(mia, gap, base, owner=str(ria.user.id)), 422, "invalid")
+    assert_problem(publish(mia, gap, base, owner=str(ria.user.id)), 403, "forbidden")
+    assert_problem(publish(admin, gap, base, owner=str(ria.user.id)), 422, "invalid")
     assert_problem(publish(mia, gap, base, until="2020-01-01"), 422, "invalid")
     assert_problem(publish(ria, gap, base), 404, "not_found")
     assert not Document.objects.exists()
