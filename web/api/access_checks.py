@@ -4,6 +4,7 @@
 from datetime import datetime
 
 from django.http import HttpRequest
+from ninja import Body as JsonBody
 from ninja import Query, Router, Status
 from pydantic import BaseModel, Field
 
@@ -67,7 +68,7 @@ def check_list(request: HttpRequest, page: Query[PageQuery]) -> Page[AccessCheck
 
 
 @router.post("", response={202: AccessCheck})
-def check_add(request: HttpRequest, payload: Nothing) -> Status[AccessCheck]:
+def check_add(request: HttpRequest, payload: JsonBody[Nothing | None] = None) -> Status[AccessCheck]:
     """Puts canaries in and has people ask for them who may not see them. 409 while another one runs."""
     return Status(202, AccessCheck.of(check_begin(requested_by=principal_of(request).user)))
 

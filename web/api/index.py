@@ -8,6 +8,7 @@ from uuid import UUID
 import numpy as np
 from django.db.models.functions import Now
 from django.http import HttpRequest
+from ninja import Body as JsonBody
 from ninja import Router, Status
 from pydantic import BaseModel, Field, StringConstraints
 
@@ -219,6 +220,9 @@ def swap(request: HttpRequest, payload: Swap) -> Status[Generation]:
 
 
 @router.post("/rollback", response={202: Generation}, auth=ADMINS)
-def rollback(request: HttpRequest, payload: Nothing) -> Status[Generation]:  # noqa: ARG001
+def rollback(
+    request: HttpRequest,
+    payload: JsonBody[Nothing | None] = None,  # noqa: ARG001
+) -> Status[Generation]:
     """The generation that answered before does so again as soon as it has caught up."""
     return Status(202, Generation.of(generation_rollback(principal=principal_of(request))))
