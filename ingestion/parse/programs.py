@@ -13,8 +13,10 @@ import selectors
 import shutil
 import signal
 import subprocess
+import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Final
 
@@ -128,7 +130,50 @@ def run(
 def _started(
     command: Sequence[str], environment: Mapping[str, str], limits: Limits, may_write: int
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Killed if it still runs at the end."""
+    """Killed if it still runs at the end.
+
+    The system call filter lets a parser process signal nobody else. A thread of its own starts the program,
+    and the kernel kills the program when that thread ends (`_die_with`).
+    """
+    started: Future[subprocess.Popen[bytes]] = Future()
+    over = threading.Event()
+
+    def hold() -> None:
+        try:
+            started.set_result(_popen(command, environment, limits, may_write))
+        except BaseException as error:  # noqa: BLE001 raised in the thread that waits for the program
+            started.set_exception(error)
+        over.wait()
+
+    holder = _start_thread(hold)
+    try:
+        process = started.result()
+        try:
+            yield process
+        finally:
+            over.set()
+            holder.join()
+            with contextlib.suppress(PermissionError):  # needed where `_die_with` or the filter is missing
+                process.kill()
+            _close(process)
+    except subprocess.TimeoutExpired as error:
+        raise reject.time_limit(limits.seconds) from error
+    finally:
+        over.set()
+
+
+def _start_thread(target: Callable[[], None]) -> threading.Thread:
+    thread = threading.Thread(target=target, daemon=True)
+    try:
+        thread.start()
+    except RuntimeError as error:  # no room for its stack
+        raise MemoryError from error
+    return thread
+
+
+def _popen(
+    command: Sequence[str], environment: Mapping[str, str], limits: Limits, may_write: int
+) -> subprocess.Popen[bytes]:
     parent = os.getpid()
 
     def confine() -> None:
@@ -138,7 +183,7 @@ def _started(
         seccomp.refuse_processes()
         seccomp.deny_being_writable()
 
-    process = subprocess.Popen(  # noqa: S603 one of our list, no shell
+    return subprocess.Popen(  # noqa: S603 one of our list, no shell
         command,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -147,13 +192,6 @@ def _started(
         cwd=_folder,
         preexec_fn=confine,  # no other thread of this process holds a lock
     )
-    try:
-        yield process
-    except subprocess.TimeoutExpired as error:
-        raise reject.time_limit(limits.seconds) from error
-    finally:
-        process.kill()
-        _close(process)
 
 
 def _close(process: subprocess.Popen[bytes]) -> None:

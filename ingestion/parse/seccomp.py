@@ -1,4 +1,7 @@
-"""System calls that the kernel refuses, whatever code makes them: sockets, other processes, new processes."""
+"""Makes the kernel refuse system calls that a parser does not need, whatever code makes them.
+
+They reach sockets, other processes, the kernel, or the metadata of files, which Landlock does not cover.
+"""
 
 import contextlib
 import ctypes
@@ -7,7 +10,7 @@ import os
 import platform
 import socket
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -24,62 +27,169 @@ _RETURN: Final = 0x06
 _NUMBER, _ARCHITECTURE, _FIRST_ARGUMENT = 0, 4, 16  # where they lie in what the kernel shows a filter
 
 _CLONE_THREAD: Final = 0x10000
+_CLONE_OUTSIDE: Final = 0x7E028000  # new namespaces, and CLONE_PARENT, which makes a child of the parent
 _LAST_OF_X32: Final = 0x40000000
+
+# the calls' numbers on x86-64 and on ARM (None: it has no such call)
+_Numbers = dict[str, tuple[int | None, int | None]]
+_CONNECTIONS: Final[_Numbers] = {
+    "connect": (42, 203),
+    "sendto": (44, 206),
+    "sendmsg": (46, 211),
+    "sendmmsg": (307, 269),
+}
+_OTHER_PROCESSES: Final[_Numbers] = {
+    "ptrace": (101, 117),
+    "process_vm_readv": (310, 270),
+    "process_vm_writev": (311, 271),
+    "process_madvise": (440, 440),
+    "process_mrelease": (448, 448),
+    "kcmp": (312, 272),
+    "migrate_pages": (256, 238),
+    "move_pages": (279, 239),
+    "pidfd_open": (434, 434),
+    "pidfd_getfd": (438, 438),
+    "pidfd_send_signal": (424, 424),
+    "tkill": (200, 130),
+    "setpriority": (141, 140),
+    "ioprio_set": (251, 30),
+    "setpgid": (109, 154),  # with its group, a parser process ends all that it started
+    "setsid": (112, 157),
+}
+_KERNEL: Final[_Numbers] = {
+    "add_key": (248, 217),
+    "request_key": (249, 218),
+    "keyctl": (250, 219),
+    "perf_event_open": (298, 241),
+    "bpf": (321, 280),
+    "userfaultfd": (323, 282),
+    "fanotify_init": (300, 262),
+    "syslog": (103, 116),
+    "acct": (163, 89),
+    "quotactl": (179, 60),
+    "quotactl_fd": (443, 443),
+    "sethostname": (170, 161),
+    "setdomainname": (171, 162),
+    "settimeofday": (164, 170),
+    "clock_settime": (227, 112),
+    "adjtimex": (159, 171),
+    "clock_adjtime": (305, 266),
+    "swapon": (167, 224),
+    "swapoff": (168, 225),
+    "reboot": (169, 142),
+    "vhangup": (153, 58),
+    "iopl": (172, None),
+    "ioperm": (173, None),
+    "init_module": (175, 105),
+    "finit_module": (313, 273),
+    "delete_module": (176, 106),
+    "kexec_load": (246, 104),
+    "kexec_file_load": (320, 294),
+}
+_NAMESPACES: Final[_Numbers] = {
+    "unshare": (272, 97),
+    "setns": (308, 268),
+    "chroot": (161, 51),
+    "pivot_root": (155, 41),
+    "mount": (165, 40),
+    "umount2": (166, 39),
+    "open_by_handle_at": (304, 265),
+    "open_tree": (428, 428),
+    "move_mount": (429, 429),
+    "fsopen": (430, 430),
+    "fsconfig": (431, 431),
+    "fsmount": (432, 432),
+    "fspick": (433, 433),
+    "mount_setattr": (442, 442),
+    "open_tree_attr": (467, 467),
+}
+_SHARED_MEMORY_AND_QUEUES: Final[_Numbers] = {
+    "shmget": (29, 194),
+    "shmat": (30, 196),
+    "shmctl": (31, 195),
+    "semget": (64, 190),
+    "semop": (65, 193),
+    "semtimedop": (220, 192),
+    "semctl": (66, 191),
+    "msgget": (68, 186),
+    "msgsnd": (69, 189),
+    "msgrcv": (70, 188),
+    "msgctl": (71, 187),
+    "mq_open": (240, 180),
+    "mq_unlink": (241, 181),
+}
+_METADATA: Final[_Numbers] = {
+    "chmod": (90, None),
+    "fchmod": (91, 52),
+    "fchmodat": (268, 53),
+    "fchmodat2": (452, 452),
+    "chown": (92, None),
+    "fchown": (93, 55),
+    "lchown": (94, None),
+    "fchownat": (260, 54),
+    "utime": (132, None),
+    "utimes": (235, None),
+    "futimesat": (261, None),
+    "utimensat": (280, 88),
+    "setxattr": (188, 5),
+    "lsetxattr": (189, 6),
+    "fsetxattr": (190, 7),
+    "setxattrat": (463, 463),
+    "removexattr": (197, 14),
+    "lremovexattr": (198, 15),
+    "fremovexattr": (199, 16),
+    "removexattrat": (466, 466),
+    "file_setattr": (469, 469),
+    "truncate": (76, 45),
+}
+"""LibreOffice goes on without changing its profile's mode. Landlock covers `truncate` from Linux 6.2 on."""
+_ON_OWN_PROCESS: Final[dict[str, tuple[int, int]]] = {
+    "kill": (62, 129),
+    "tgkill": (234, 131),
+    "rt_sigqueueinfo": (129, 138),
+    "rt_tgsigqueueinfo": (297, 240),
+    "prlimit64": (302, 261),
+    "sched_setaffinity": (203, 122),
+    "sched_setscheduler": (144, 119),
+    "sched_setparam": (142, 118),
+    "sched_setattr": (314, 274),
+}
+"""The first argument says which process; for most calls, 0 stands for the own one."""
+_ON_OWN_GROUP: Final = frozenset(("kill", "tgkill", "rt_sigqueueinfo", "rt_tgsigqueueinfo"))
+"""For these, 0 stands for a group of processes, or for none."""
+_COMMANDS: Final[dict[str, tuple[tuple[int, int], tuple[int, ...]]]] = {
+    "fcntl": ((72, 25), (8, 10, 15, 1024)),  # F_SETOWN, F_SETSIG, F_SETOWN_EX, F_SETLEASE
+    "ioctl": ((16, 29), (0x8901, 0x8902, 0x5412, 0x40086602, 0x401C5820)),
+}
+"""They send signals to others when a file is ready, hold others up by a lease, or type into a terminal.
+
+For ioctl these are FIOSETOWN, SIOCSPGRP, TIOCSTI, FS_IOC_SETFLAGS and FS_IOC_FSSETXATTR.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class _Machine:
-    """Numbers of system calls. `forks` only ever make processes.
-
-    `outside`: calls that reach more than files, by sockets, other processes' memory or means of the kernel.
-    Both machines list them in the same order.
-    """
+    """Numbers of system calls. `column`: where this machine's stand in the tables above."""
 
     architecture: int
+    column: int
     socket: int
     clone: int
     access: int
     access_mode_at: int
     forks: tuple[int, ...]
-    outside: tuple[int, ...]
+    """Calls that only ever make processes."""
     clone3: int = 435
     io_uring_setup: int = 425
 
+    def numbers(self, *tables: _Numbers) -> list[int]:
+        found = [pair[self.column] for table in tables for pair in table.values()]
+        return [number for number in found if number is not None]
 
-_EVERYWHERE: Final = (434, 438)  # pidfd_open, pidfd_getfd
+
 _MACHINES: Final = {
-    "x86_64": _Machine(
-        0xC000003E,
-        socket=41,
-        clone=56,
-        access=21,
-        access_mode_at=1,
-        forks=(57, 58),
-        outside=(
-            *(42, 44, 46, 307),  # connect, sendto, sendmsg, sendmmsg
-            *(101, 310, 311, 312),  # ptrace, process_vm_readv, process_vm_writev, kcmp
-            *(248, 249, 250),  # add_key, request_key, keyctl
-            *(298, 321, 323),  # perf_event_open, bpf, userfaultfd
-            *(155, 165, 166, 304, 308),  # pivot_root, mount, umount2, open_by_handle_at, setns
-            *_EVERYWHERE,
-        ),
-    ),
-    "aarch64": _Machine(
-        0xC00000B7,
-        socket=198,
-        clone=220,
-        access=48,
-        access_mode_at=2,
-        forks=(),
-        outside=(
-            *(203, 206, 211, 269),
-            *(117, 270, 271, 272),
-            *(217, 218, 219),
-            *(241, 280, 282),
-            *(41, 40, 39, 265, 268),
-            *_EVERYWHERE,
-        ),
-    ),
+    "x86_64": _Machine(0xC000003E, 0, socket=41, clone=56, access=21, access_mode_at=1, forks=(57, 58)),
+    "aarch64": _Machine(0xC00000B7, 1, socket=198, clone=220, access=48, access_mode_at=2, forks=()),
 }
 
 Instruction = tuple[int, int, int, int]
@@ -87,17 +197,21 @@ Instruction = tuple[int, int, int, int]
 
 
 def refuse_outside() -> bool:
-    """Neither sockets nor other processes can be reached. False if this kernel cannot refuse it.
+    """Keeps this process and all that it starts from sockets, other processes and files' metadata.
+
+    Returns False if the kernel cannot do that.
 
     LibreOffice ends if it cannot make a UNIX socket, so it may. That socket can neither connect nor send to
     an address. A connection that is open already can be read and written, since those are calls on files.
+
+    A filter knows only fixed ids: this process may signal itself, and what it starts may signal nobody.
     """
     machine = _MACHINES.get(platform.machine())
     return machine is not None and _install(_outside_filter(machine))
 
 
 def refuse_processes() -> bool:
-    """Only threads remain. False where this cannot be had."""
+    """Only threads remain, and the process that started this one is out of reach. False where impossible."""
     machine = _MACHINES.get(platform.machine())
     return machine is not None and _install(_process_filter(machine))
 
@@ -120,10 +234,23 @@ def _access_filter(machine: _Machine) -> list[Instruction]:
 
 
 def _outside_filter(machine: _Machine) -> list[Instruction]:
+    """Libraries do without `io_uring` and `clone3` where they are told that there are none."""
+    no_access = machine.numbers(_CONNECTIONS)
+    not_permitted = machine.numbers(
+        _OTHER_PROCESSES, _KERNEL, _NAMESPACES, _SHARED_MEMORY_AND_QUEUES, _METADATA
+    )
     return [
         *_for_this(machine),
-        *_refuse(machine.io_uring_setup, errno.ENOSYS),
-        *(step for number in machine.outside for step in _refuse(number, errno.EACCES)),
+        *_refuse_all((machine.io_uring_setup, machine.clone3), errno.ENOSYS),
+        *_refuse_all(no_access, errno.EACCES),
+        *_refuse_all(not_permitted, errno.EPERM),
+        *_on_own_process_only(machine),
+        *_no_commands(machine),
+        (_IF_EQUAL, 0, 4, machine.clone),
+        (_LOAD, 0, 0, _FIRST_ARGUMENT),
+        (_IF_ANY_BIT, 0, 1, _CLONE_OUTSIDE),
+        (_RETURN, 0, 0, _ERRNO | errno.EPERM),
+        (_RETURN, 0, 0, _ALLOW),
         (_IF_EQUAL, 0, 3, machine.socket),
         (_LOAD, 0, 0, _FIRST_ARGUMENT),
         (_IF_EQUAL, 1, 0, socket.AF_UNIX),
@@ -136,8 +263,9 @@ def _process_filter(machine: _Machine) -> list[Instruction]:
     """`clone3` hides its flags from filters: told that it is not there, libraries use `clone`."""
     return [
         *_for_this(machine),
-        *_refuse(machine.clone3, errno.ENOSYS),
-        *(step for number in machine.forks for step in _refuse(number, errno.EPERM)),
+        *_refuse_all((machine.clone3,), errno.ENOSYS),
+        *_refuse_all(machine.forks, errno.EPERM),
+        *_on_own_process_only(machine),
         (_IF_EQUAL, 0, 3, machine.clone),
         (_LOAD, 0, 0, _FIRST_ARGUMENT),
         (_IF_ANY_BIT, 1, 0, _CLONE_THREAD),
@@ -158,8 +286,40 @@ def _for_this(machine: _Machine) -> list[Instruction]:
     ]
 
 
-def _refuse(number: int, error: int) -> list[Instruction]:
-    return [(_IF_EQUAL, 0, 1, number), (_RETURN, 0, 0, _ERRNO | error)]
+def _refuse_all(numbers: Iterable[int], error: int) -> list[Instruction]:
+    return [
+        step for number in numbers for step in ((_IF_EQUAL, 0, 1, number), (_RETURN, 0, 0, _ERRNO | error))
+    ]
+
+
+def _on_own_process_only(machine: _Machine) -> list[Instruction]:
+    """The kernel takes an id from the lower half of its argument, whatever the upper half holds."""
+    steps: list[Instruction] = []
+    for name, numbers in _ON_OWN_PROCESS.items():
+        own = os.getpid()
+        zero = own if name in _ON_OWN_GROUP else 0
+        steps += [
+            (_IF_EQUAL, 0, 5, numbers[machine.column]),
+            (_LOAD, 0, 0, _FIRST_ARGUMENT),
+            (_IF_EQUAL, 2, 0, own),
+            (_IF_EQUAL, 1, 0, zero),
+            (_RETURN, 0, 0, _ERRNO | errno.EPERM),
+            (_RETURN, 0, 0, _ALLOW),
+        ]
+    return steps
+
+
+def _no_commands(machine: _Machine) -> list[Instruction]:
+    steps: list[Instruction] = []
+    for numbers, commands in _COMMANDS.values():
+        refusals = _refuse_all(commands, errno.EPERM)
+        steps += [
+            (_IF_EQUAL, 0, len(refusals) + 2, numbers[machine.column]),
+            (_LOAD, 0, 0, _FIRST_ARGUMENT + 8),
+            *refusals,
+            (_RETURN, 0, 0, _ALLOW),
+        ]
+    return steps
 
 
 class _Program(ctypes.Structure):

@@ -135,6 +135,7 @@ def _handle(
     path: str,
     outside: str = "",
     code: str = "",
+    seconds: float | None = None,
     end: str = "",
     pages: int = 0,
     how: str = "",
@@ -152,7 +153,9 @@ def _handle(
         _leave_a_file_and(end)
     if code:
         arguments = ["-I", "-c", code, path, str(programs.folder())]
-        return {}, programs.run(programs.SOFFICE, arguments, limits=limits, may_write=_MAY_WRITE)
+        return {}, programs.run(
+            programs.SOFFICE, arguments, limits=limits, seconds=seconds, may_write=_MAY_WRITE
+        )
     if outside:
         return {"done": [name for name, try_it in _attempts(Path(outside)).items() if _is_done(try_it)]}, b""
     return {}, Path(path).read_bytes()

@@ -26,6 +26,7 @@ def _handle(
 ) -> tuple[dict[str, Any], bytes]:
     if not name:
         return {"environment": dict(os.environ), "files": sorted(_open_files()), "parent": os.getppid()}, b""
+    target = target or path
     if program:
         arguments = ["-I", "-c", SOURCE, name, target, str(pid)]
         return {}, programs.run(programs.SOFFICE, arguments, limits=limits)

@@ -6,6 +6,7 @@ import stat
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,11 @@ from ingestion.parse.sandbox import Limits, _Lane, _Request
 PROBE = "tests.ingestion.parse.probe"
 
 SPIN = "while True: pass"
+KILLED = """
+import resource
+resource.setrlimit(resource.RLIMIT_CPU, (1, 1))
+while True: pass
+"""  # by the kernel, as when memory is short
 HANG = "import time; time.sleep(1000)"
 FLOOD = "import sys\nwhile True: sys.stdout.write('x' * 65536)"
 ALLOCATE = "x = bytearray(1 << 30); x[::4096] = b'x' * len(x[::4096])"
@@ -199,7 +205,7 @@ def test_a_program_starts_threads_and_no_processes(ask: Callable[..., Any]) -> N
         (FLOOD, Rejection.TOO_LARGE),
         (ALLOCATE, Rejection.PARSER_CRASHED),
         (MANY_FILES, Rejection.TOO_LARGE),
-        ("import os; os.kill(os.getpid(), 9)", Rejection.MEMORY_LIMIT),
+        (KILLED, Rejection.MEMORY_LIMIT),
         ("import os; os.abort()", Rejection.PARSER_CRASHED),
     ],
 )
@@ -235,6 +241,23 @@ def test_a_program_that_hangs_is_cancelled_with_its_parser(ask: Callable[..., An
     assert refusal(lambda: ask(code=HANG, cancelled=watch)) is Rejection.CANCELLED
     assert psutil.wait_procs(seen, timeout=5)[1] == []
     assert leftovers(folder) == []
+
+
+def _told(code: str) -> list[psutil.Process]:
+    return [child for child in psutil.Process().children(recursive=True) if code in child.cmdline()]
+
+
+@pytest.mark.parametrize("kernel", ["confine", "confine_without_kernel", "confine_on_older_kernel"])
+def test_a_parser_ends_a_program_that_takes_longer_than_it_may(
+    ask: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, kernel: str
+) -> None:
+    """Though it may signal no other process."""
+    if kernel != "confine":
+        monkeypatch.setattr("ingestion.parse.sandbox._CONFINE", f"tests.ingestion.parse.{kernel}")
+    began = time.monotonic()
+    assert refusal(lambda: ask(code=HANG, seconds=0.5, limits=Limits(seconds=60))) is Rejection.TIME_LIMIT
+    assert time.monotonic() - began < 40
+    assert psutil.wait_procs(_told(HANG), timeout=5)[1] == []
 
 
 def test_a_program_dies_with_a_parser_that_dies(ask: Callable[..., Any], lane: _Lane) -> None:

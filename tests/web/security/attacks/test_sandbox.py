@@ -14,6 +14,7 @@ import pytest
 
 from ingestion.parse import landlock, programs
 from ingestion.parse.sandbox import Limits, _Lane, _Request
+from tests.ingestion.parse import outside_attempts
 from tests.ingestion.parse.outside_attempts import attempt
 from tests.web.security.attacks.recorder import Attack
 
@@ -124,6 +125,99 @@ def test_nothing_outside_is_reached(
     attack.allowed(bool(attempt(name, targets[target], pid)), "not possible outside of the sandbox either")
     tried = {"name": name, "target": targets[target], "pid": pid, "program": by_program}
     attack.refused(lane.ask(_Request(folder / "document", tried, Limits())).body == b"")
+
+
+@pytest.fixture(scope="module")
+def older(folder: Path) -> Iterator[_Lane]:
+    """A child as on a kernel whose Landlock limits neither signals nor truncating."""
+    patch = pytest.MonkeyPatch()
+    stand_in = {programs.SOFFICE: Path(sys.executable).resolve()}
+    patch.setattr(programs, "found", lambda: stand_in)
+    patch.setattr("ingestion.parse.sandbox._CONFINE", "tests.ingestion.parse.confine_on_older_kernel")
+    (folder / "document").write_text("the document")
+    lane = _Lane("tests.ingestion.parse.probe_outside", 1, folder / "older")
+    yield lane
+    lane.close()
+    patch.undo()
+
+
+def _is_reached(lane: _Lane, folder: Path, name: str, target: str, pid: int, by_program: bool) -> bool:
+    tried = {"name": name, "target": target, "pid": pid, "program": by_program}
+    return lane.ask(_Request(folder / "document", tried, Limits())).body != b""
+
+
+BY_PROGRAM = pytest.mark.parametrize("by_program", [False, True], ids=["the parser", "its program"])
+
+
+@BY_PROGRAM
+@pytest.mark.parametrize("name", outside_attempts.calls(outside_attempts.ON_FILES))
+def test_no_file_outside_is_changed(
+    older: _Lane, folder: Path, attack: Attack, name: str, by_program: bool
+) -> None:
+    """Landlock leaves modes, owners, times and attributes alone. Nor does it know truncating at first."""
+    file = folder / "theirs"
+    file.write_text("0123456789")
+    file.chmod(0o640)
+    attack.allowed(bool(attempt(name, str(file), 0)), "not possible outside of the sandbox either")
+    before = file.stat()
+    attack.refused(not _is_reached(older, folder, name, str(file), 0, by_program))
+    assert file.stat() == before
+
+
+@BY_PROGRAM
+@pytest.mark.parametrize("name", outside_attempts.calls(outside_attempts.ON_OPEN_FILES))
+def test_the_original_that_is_read_is_not_changed(
+    older: _Lane, folder: Path, attack: Attack, name: str, by_program: bool
+) -> None:
+    """The child reads a second link to it, so that what it changes would stay."""
+    document = folder / "document"
+    attack.allowed(bool(attempt(name, str(document), 0)), "not possible outside of the sandbox either")
+    mode, changed = document.stat().st_mode, document.stat().st_mtime
+    attack.refused(not _is_reached(older, folder, name, "", 0, by_program))
+    assert (document.stat().st_mode, document.stat().st_mtime) == (mode, changed)
+    attack.allowed(_is_reached(older, folder, "read_the_document", "", 0, by_program), "it cannot be read")
+
+
+@BY_PROGRAM
+@pytest.mark.parametrize(
+    "name", [*outside_attempts.calls(outside_attempts.ON_PROCESSES), *outside_attempts.SIGNALS_BY_FILES]
+)
+def test_no_other_process_is_slowed_limited_or_signalled(
+    older: _Lane, folder: Path, neighbour: int, attack: Attack, name: str, by_program: bool
+) -> None:
+    attack.allowed(bool(attempt(name, "", neighbour)), "not possible outside of the sandbox either")
+    attack.refused(not _is_reached(older, folder, name, "", neighbour, by_program))
+
+
+@pytest.mark.parametrize("name", ["prlimit", "setpriority", "sched_setaffinity", "kill", "tgkill"])
+def test_the_parent_is_not_slowed_limited_or_signalled(
+    older: _Lane, folder: Path, neighbour: int, attack: Attack, name: str
+) -> None:
+    attack.allowed(bool(attempt(name, "", neighbour)), "not possible outside of the sandbox either")
+    attack.refused(not _is_reached(older, folder, name, "", os.getpid(), False))
+
+
+@BY_PROGRAM
+@pytest.mark.parametrize(
+    "name", [*outside_attempts.calls(outside_attempts.ON_THE_KERNEL), "leave_the_session"]
+)
+def test_no_way_around_the_file_system_is_open(
+    older: _Lane, folder: Path, attack: Attack, name: str, by_program: bool
+) -> None:
+    """Landlock covers neither shared memory nor queues, namespaces and groups of processes."""
+    attack.allowed(bool(attempt(name, "", 0)), "not possible outside of the sandbox either")
+    attack.refused(not _is_reached(older, folder, name, "", 0, by_program))
+
+
+@BY_PROGRAM
+@pytest.mark.parametrize("name", outside_attempts.calls(outside_attempts.ON_THE_KERNEL_BY_PRIVILEGE))
+def test_privileges_of_the_service_are_of_no_use(
+    older: _Lane, folder: Path, attack: Attack, name: str, by_program: bool
+) -> None:
+    if not attempt(name, "", 0):
+        pytest.skip("this user, kernel or container does not allow it outside of the sandbox either")
+    attack.allowed(True)
+    attack.refused(not _is_reached(older, folder, name, "", 0, by_program))
 
 
 @pytest.mark.parametrize("name", ["read_environment", "read_environment_of_a_thread", "list_files"])
