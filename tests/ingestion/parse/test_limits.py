@@ -194,6 +194,7 @@ def test_a_pool_sweeps_what_its_killed_forerunner_left(folder: Path) -> None:
     left = folder / "parser-left" / "work"
     left.mkdir(parents=True)
     (left / "page").write_text("someone's secret")
+    (left.parent / "made-by-cairn").write_text(str(left.parent.stat().st_ino))
     ParserPool(size=1, folder=folder).close()
     assert list(folder.iterdir()) == []
 
