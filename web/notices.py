@@ -8,7 +8,7 @@ from django.utils.translation import gettext as _
 from cairn.access.scope import Principal
 from retrieval.gaps.lookup import gaps_for, gaps_shown
 from retrieval.gaps.models import Notice, NoticeKind
-from retrieval.gaps.notices import still_holds
+from retrieval.gaps.notices import document_told_of, still_holds
 
 
 def text_of(notice: Notice, principal: Principal) -> str:
@@ -19,9 +19,15 @@ def text_of(notice: Notice, principal: Principal) -> str:
 
 
 def _answered(notice: Notice, principal: Principal) -> str:
-    if not still_holds(notice, principal):
+    document = document_told_of(notice, principal)
+    if document is None:
         return _("A question of yours was answered, but the answer is no longer open to you.")
-    return _("A question of yours can be answered now.")
+    base = document.knowledge_base
+    if base.official:
+        text = _("A question of yours can be answered now, from “%(base)s”.")
+    else:
+        text = _("A question of yours can be answered now, from “%(base)s” (unofficial).")
+    return text % {"base": base.name}
 
 
 def _title(notice: Notice, principal: Principal) -> str:

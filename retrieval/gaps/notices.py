@@ -25,7 +25,7 @@ def notices_for(principal: Principal) -> "NoticeQuerySet":
     """None of them for an admin who views as the user. A key needs the scope `manage` for what owners of gaps
     are told, and one that is limited to some knowledge bases gets only what concerns these."""
     mine = Notice.objects.filter(user=principal.user).select_related(
-        "gap__verified__document", "gap__document", "message"
+        "gap__verified__document__knowledge_base", "gap__document__knowledge_base", "message"
     )
     answered = Q(kind=NoticeKind.ANSWERED)
     if not has_key_scope(principal, "manage"):
@@ -70,12 +70,19 @@ def answering(gap: Gap) -> Document | None:
     return document if verified is None or document.active_version.sha256 == verified.sha256 else None
 
 
+def document_told_of(notice: Notice, principal: Principal) -> Document | None:
+    """The document that answers the question of the notice, if the principal may read it now."""
+    document = answering(notice.gap)
+    if document is None or not documents_for(principal).filter(pk=document.pk).exists():
+        return None
+    return document
+
+
 def still_holds(notice: Notice, principal: Principal) -> bool:
     """Whether the principal may still see what the notice is about."""
     if notice.kind != NoticeKind.ANSWERED:
         return gaps_for(principal).filter(pk=notice.gap_id).exists()
-    document = answering(notice.gap)
-    return document is not None and documents_for(principal).filter(pk=document.pk).exists()
+    return document_told_of(notice, principal) is not None
 
 
 def askers_tell() -> int:

@@ -1,5 +1,6 @@
 """Keeping in mind what did not help, in the transaction that stores the answer or what was said of it."""
 
+from collections.abc import Iterable
 from uuid import UUID
 
 from django.db import transaction
@@ -14,12 +15,14 @@ from retrieval.types import Answer
 
 
 def refusal_record(message: Message, answer: Answer, scope: Scope) -> None:
-    """Belongs to the knowledge bases that were asked; where it was all of them, to that of the nearest
-    document, so that not everybody learns of it."""
+    """Records a refused question for the knowledge bases that were asked.
+
+    If the asker named none, only the managers of the official knowledge base that came nearest learn of it.
+    """
     if answer.verdict != "refused" or not _counts(message):
         return
-    nearest = [hit.knowledge_base for hit in answer.nearest[:1]]
-    _record(message, Why.REFUSED, nearest if scope.whole else sorted(scope.readable))
+    bases = _first_official(hit.document for hit in answer.nearest) if scope.whole else sorted(scope.readable)
+    _record(message, Why.REFUSED, bases)
 
 
 def rating_record(message: Message) -> None:
@@ -46,13 +49,25 @@ def _record(message: Message, why: Why, bases: list[UUID]) -> None:
 
 
 def _bases_of(message: Message) -> list[UUID]:
-    """As when it was refused; of an answer, that of the first document it cites."""
+    """The knowledge bases that were asked; if none was named, the first official one that was cited, or
+    that came near."""
     if message.trace.get("whole") is False:
         return [UUID(base) for base in message.trace.get("knowledge_bases", [])]
-    near = [UUID(str(item["document"])) for item in message.nearest[:1]]
-    cited = message.citations.order_by("marker").values_list("document", flat=True)[:1]
-    found = Document.objects.present().filter(pk__in=[*cited, *near][:1])
-    return list(found.values_list("knowledge_base", flat=True))
+    near = [UUID(str(item["document"])) for item in message.nearest]
+    cited = message.citations.order_by("marker").values_list("document", flat=True)
+    return _first_official([*cited, *near])
+
+
+def _first_official(documents: Iterable[UUID]) -> list[UUID]:
+    """The knowledge base of the first of the documents that lies in an official one; none: admins only.
+
+    Anybody who may create a knowledge base could otherwise collect other people's questions, with documents
+    that come near to all sorts of them.
+    """
+    named = list(documents)
+    found = Document.objects.present().filter(pk__in=named, knowledge_base__official=True)
+    homes = dict(found.values_list("pk", "knowledge_base"))
+    return [homes[document] for document in named if document in homes][:1]
 
 
 def question_forget(question: GapQuestion | None) -> None:

@@ -156,7 +156,7 @@ def test_notices_are_counted_read_and_lead_on(
     client = signed_in(ria)
     assert "1 unread" in text_of(client.get("/library"))
     html = text_of(client.get("/notices"))
-    assert "A question of yours can be answered now." in html
+    assert "A question of yours can be answered now, from “Handbook”." in html
     assert "<script>alert" not in html
     said = client.post(f"/notices/{notice.id}/open")
     assert said["Location"] == f"/?again={refused.message_id}", "questions stay out of addresses"

@@ -11,15 +11,18 @@ from django.test import Client
 
 from cairn.access.lookup import chunks_for, scope_for
 from cairn.access.models import Role
-from cairn.access.services import grant_give, knowledge_base_create
+from cairn.access.services import grant_give, grants_replace, knowledge_base_create
 from cairn.accounts.services import api_key_create
 from cairn.audit.models import Event
 from cairn.library.models import Chunk, Document, KnowledgeBase
 from cairn.settings import environment
 from ingestion.services import document_submit
 from retrieval.engine import Engine
+from retrieval.gaps.grouping import questions_group
+from retrieval.gaps.notices import askers_tell
 from retrieval.suggestions.keeping import suggestions_for, suggestions_replace
 from tests.bases import let_create
+from tests.fakes import FakeChat
 from tests.web.api.conftest import Caller, Response, indexed
 from tests.web.security.attacks.recorder import Attack
 
@@ -303,3 +306,70 @@ def test_whoever_creates_a_knowledge_base_does_not_approve_it(
     attack.refused(refused.status_code in {403, 422}, refused.content)
     made = stage.admin.post("/knowledge-bases", {"name": "Payroll"}).json()
     attack.allowed(made["official"] and made["owner"]["username"] == "ada", made)
+
+
+LUNCH = "What is on the lunch menu of the cafeteria on Fridays?"
+BAIT = "The lunch menu of the cafeteria is on the wall beside the door."
+
+
+def _gaps(caller: Caller) -> list[tuple[str, list[str]]]:
+    questions_group()
+    return [(gap["title"], gap["knowledge_bases"]) for gap in caller.get("/gaps").json()["items"]]
+
+
+def _bait(stage: Stage, parts: Engine, text: str) -> None:
+    """A document in the unofficial knowledge base that comes nearer to the question than any other."""
+    document = document_submit(
+        knowledge_base=stage.rogue,
+        file=SimpleUploadedFile("bait.md", text.encode()),
+        filename="bait.md",
+        principal=stage.mia.principal,
+    ).document
+    indexed(document, parts, text)
+
+
+@pytest.mark.parametrize("reads_official", [True, False], ids=["reads an official one", "reads none"])
+def test_owners_of_unofficial_knowledge_bases_do_not_learn_what_was_asked_of_all(
+    attack: Attack, stage: Stage, parts: Engine, reads_official: bool
+) -> None:
+    _bait(stage, parts, BAIT)
+    if not reads_official:
+        grants_replace(knowledge_base=stage.real, grants=[], principal=stage.admin.principal)
+    answer = stage.rob.post("/ask", {"question": LUNCH}).json()
+    assert answer["verdict"] == "refused", answer
+    assert answer["nearest"][0]["title"] == "bait.md"
+    attack.refused(_gaps(stage.mia) == [], _gaps(stage.mia))
+    expected = [str(stage.real.id)] if reads_official else []
+    attack.allowed(_gaps(stage.admin) == [(LUNCH, expected)], _gaps(stage.admin))
+    stage.rob.post("/ask", {"question": LUNCH, **_bases(stage.rogue)})
+    attack.allowed(_gaps(stage.mia) == [(LUNCH, [str(stage.rogue.id)])], _gaps(stage.mia))
+
+
+def test_owners_of_unofficial_knowledge_bases_do_not_learn_what_was_rated_down(
+    attack: Attack, stage: Stage, parts: Engine
+) -> None:
+    assert isinstance(parts.chat, FakeChat)
+    parts.chat._lines = ("Employees get 99 days of leave a year [1].",)
+    grants_replace(knowledge_base=stage.real, grants=[], principal=stage.admin.principal)
+    for base in (None, stage.rogue):
+        answer = stage.rob.post("/ask", {"question": QUESTION, **_bases(base)}).json()
+        assert [each["knowledge_base"] for each in answer["citations"]] == [str(stage.rogue.id)], answer
+        stage.rob.post(f"/messages/{answer['id']}/feedback", {"rating": "down"})
+        found = _gaps(stage.mia)
+        if base is None:
+            attack.refused(found == [], found)
+            attack.allowed(_gaps(stage.admin) == [(QUESTION, [])])
+        else:
+            attack.allowed(found == [(QUESTION, [str(stage.rogue.id)])], found)
+
+
+def test_a_notice_says_where_an_answer_comes_from(attack: Attack, stage: Stage) -> None:
+    for base, keeper, text in ((stage.rogue, stage.mia, WRONG), (stage.real, stage.admin, RIGHT)):
+        stage.rob.post("/ask", {"question": LUNCH, **_bases(base)})
+        _gaps(keeper)
+        [gap] = keeper.get(f"/gaps?knowledge_base={base.id}").json()["items"]
+        keeper.post(f"/gaps/{gap['id']}/document", {"document": str(stage.documents[text].id)})
+        assert askers_tell() == 1
+    right, wrong = (each["text"] for each in stage.rob.get("/notices").json()["items"])
+    attack.refused(f"“{stage.rogue.name}” (unofficial)" in wrong, wrong)
+    attack.allowed("“Handbook”" in right and "unofficial" not in right, right)
