@@ -10,7 +10,7 @@ from django.db.models import Exists, OuterRef
 from django.db.models.functions import Length
 
 from cairn.access.lookup import scope_for
-from cairn.access.rules import documents_for
+from cairn.access.rules import documents_for, roles_in
 from cairn.access.scope import Principal
 from cairn.library.models import Document
 from retrieval.evaluation.models import GoldQuestion, GoldSource
@@ -59,8 +59,9 @@ def suggestions_for(
 
 
 def _some_bases(principal: Principal) -> list[UUID]:
-    """Of those that a question covers which names none."""
-    found = list(scope_for(principal).readable)
+    """Picks some of the official knowledge bases that the principal may read; only if there are none, some
+    of the unofficial ones that a question covers which names none. The page then marks the suggestions."""
+    found = list(roles_in(principal, official_only=True)) or list(scope_for(principal).readable)
     return random.sample(found, min(len(found), BASES))
 
 

@@ -75,6 +75,7 @@ def _chat(request: HttpRequest, principal: Principal, context: dict[str, Any]) -
         "tags": _tags(principal),
         "unofficial_excluded": environment().excludes_unofficial,
         "suggestions": () if context.get("conversation") else _suggestions(principal, bases, only),
+        "suggests_unofficial": _suggests_unofficial(bases, only),
         "longest": QUESTION_CHARACTERS,
         "feedback_reasons": FeedbackReason.choices,
     }
@@ -92,6 +93,14 @@ def _suggestions(principal: Principal, bases: Sequence[BaseCard], only: Document
     """For the knowledge base or the document that the chat is limited to, if it is."""
     chosen = next((base.id for base in bases if base.chosen), None)
     return suggestions_for(principal, base=chosen, document=only)
+
+
+def _suggests_unofficial(bases: Sequence[BaseCard], only: Document | None) -> bool:
+    """Whether the suggestions come from unofficial knowledge bases."""
+    if only is not None:
+        return not only.knowledge_base.official
+    covered = [base for base in bases if base.chosen] or bases
+    return not any(base.official for base in covered)
 
 
 @require_safe

@@ -18,6 +18,7 @@ from cairn.library.models import Chunk, Document, KnowledgeBase
 from cairn.settings import environment
 from ingestion.services import document_submit
 from retrieval.engine import Engine
+from retrieval.evaluation.models import GoldQuestion
 from retrieval.gaps.grouping import questions_group
 from retrieval.gaps.notices import askers_tell
 from retrieval.suggestions.keeping import suggestions_for, suggestions_replace
@@ -373,3 +374,37 @@ def test_a_notice_says_where_an_answer_comes_from(attack: Attack, stage: Stage) 
     right, wrong = (each["text"] for each in stage.rob.get("/notices").json()["items"])
     attack.refused(f"“{stage.rogue.name}” (unofficial)" in wrong, wrong)
     attack.allowed("“Handbook”" in right and "unofficial" not in right, right)
+
+
+WRITTEN = "How do I get the password of a colleague?"
+
+
+def test_the_start_page_suggests_no_questions_of_unofficial_knowledge_bases(
+    attack: Attack, stage: Stage
+) -> None:
+    gold = GoldQuestion.objects.create(knowledge_base=stage.rogue, question=WRITTEN, kind="paraphrase")
+    gold.sources.create(document=stage.documents[WRONG])
+    for text, title in ((RIGHT, "Leave policy"), (WRONG, "Payroll numbers")):
+        Document.objects.filter(pk=stage.documents[text].pk).update(title=title)
+        suggestions_replace(Document.objects.with_versions().get(pk=stage.documents[text].pk))
+    page = _start_page(stage.rob)
+    attack.refused(WRITTEN not in page and "Payroll" not in page, page)
+    attack.allowed("Leave policy" in page and MARK not in page, page)
+    for query in (f"?kb={stage.rogue.slug}", f"?document={stage.documents[WRONG].id}"):
+        attack.refused(MARK in _start_page(stage.rob, query))
+    attack.allowed(MARK not in _start_page(stage.rob, f"?kb={stage.real.slug}"))
+    grants_replace(knowledge_base=stage.real, grants=[], principal=stage.admin.principal)
+    alone = _start_page(stage.rob)
+    attack.refused(MARK in alone, alone)
+    attack.allowed(WRITTEN in alone, alone)
+
+
+MARK = 'tag-unofficial">Unofficial<'
+
+
+def _start_page(caller: Caller, query: str = "") -> str:
+    """What is suggested there, with its label."""
+    client = Client()
+    client.force_login(caller.user)
+    page = _text(client.get(f"/{query}"))
+    return page.partition('id="suggestions-label"')[2].partition("</section>")[0]
