@@ -115,13 +115,13 @@ def _published(
 
 
 def _require_may_name(owner: User, principal: Principal) -> None:
-    if owner.pk != principal.user and not principal.administers:
+    if owner.pk != principal.user and not principal.acts_as_admin:
         raise Forbidden("Only admins can name somebody else as the one who vouches for an answer.")
 
 
 def _owner_after_renewal(row: VerifiedAnswer, base: KnowledgeBase, principal: Principal) -> User:
     editors = people_holding(base, Role.EDITOR)
-    if row.owner and principal.administers and editors.filter(pk=row.owner.pk).exists():
+    if row.owner and principal.acts_as_admin and editors.filter(pk=row.owner.pk).exists():
         return row.owner
     return User.objects.get(pk=principal.user)
 

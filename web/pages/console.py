@@ -135,7 +135,7 @@ def knowledge_base(request: HttpRequest, principal: Principal, slug: str) -> Htt
         "base": base_card(principal, base),
         "grants": _grants(base, subjects),
         "owners": subjects.users,
-        "name_fixed": base.official and not principal.administers,
+        "name_fixed": base.official and not principal.acts_as_admin,
         "blank_grant": GrantRow("", "", "", Role.READER.value),
         "subjects": subjects,
         "roles": ROLES,
@@ -175,7 +175,7 @@ def _grant_row(grant: Grant, subjects: Subjects) -> GrantRow:
 
 def _shared_unofficially(principal: Principal) -> frozenset[UUID]:
     """Unofficial knowledge bases that everyone can read, for admins to look at."""
-    if not principal.administers:
+    if not principal.acts_as_admin:
         return frozenset()
     grants = Grant.objects.filter(user=None, group=None, knowledge_base__official=False)
     return frozenset(grants.values_list("knowledge_base", flat=True))

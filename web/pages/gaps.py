@@ -176,7 +176,7 @@ def _vouching(principal: Principal, gap: Gap, verified: VerifiedAnswer | None) -
     `takes_over_from`: the owner whose place the principal takes by renewing or changing the answer.
     """
     owner = verified.owner if verified else None
-    if not principal.administers:
+    if not principal.acts_as_admin:
         other = owner is not None and owner.pk != principal.user
         return {"vouchers": None, "takes_over_from": owner if other else None}
     vouchers = list(owners_of(gap))

@@ -23,12 +23,12 @@ EVERYONE_NEEDS_ADMIN = "Only admins can give access to everyone. Ask an admin to
 
 
 def may_grant_to_everyone(principal: Principal) -> bool:
-    return principal.administers
+    return principal.acts_as_admin
 
 
 def groups_grantable_by(principal: Principal) -> "QuerySet[Group]":
     """The groups to which the principal may give access to a knowledge base that they manage."""
-    if principal.administers:
+    if principal.acts_as_admin:
         return Group.objects.all()
     return Group.objects.filter(managers=principal.user)
 

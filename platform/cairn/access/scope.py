@@ -44,12 +44,13 @@ class Principal:
 
     @property
     def administers(self) -> bool:
-        """Whether the principal may administer people and the whole installation.
+        """People and the whole install: a key that is limited to some knowledge bases never does."""
+        return self.is_admin and self.key_bases is None
 
-        A key of an admin needs the scope `admin` for that, and no limit to some knowledge bases.
-        """
-        may = self.key_scopes is None or "admin" in self.key_scopes
-        return self.is_admin and self.key_bases is None and may
+    @property
+    def acts_as_admin(self) -> bool:
+        """Whether the principal may do what only admins may. A key of an admin needs the scope `admin`."""
+        return self.administers and (self.key_scopes is None or "admin" in self.key_scopes)
 
     @property
     def tokens(self) -> frozenset[str]:

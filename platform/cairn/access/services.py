@@ -148,7 +148,7 @@ def _reserve_slug(name: str, principal: Principal) -> str:
     Everybody else gets a random suffix, whether or not another knowledge base has the name.
     """
     stem = slugify(name)[:STEM_LENGTH] or "knowledge-base"
-    candidates = _numbered_slugs(stem) if principal.administers else _random_slugs(stem)
+    candidates = _numbered_slugs(stem) if principal.acts_as_admin else _random_slugs(stem)
     return next(slug for slug in candidates if _reserve(slug))
 
 
@@ -172,7 +172,7 @@ def _reserve(slug: str) -> bool:
 
 def _reserve_exactly(slug: str, principal: Principal) -> str:
     """For admins only: whether a slug is taken says whether a knowledge base exists or existed."""
-    if not principal.administers:
+    if not principal.acts_as_admin:
         raise Forbidden("Only admins may choose a slug.")
     if not slug or slugify(slug) != slug or len(slug) > STEM_LENGTH:
         raise InvalidInput(f"“{slug}” is not a valid slug.")
@@ -207,7 +207,7 @@ def knowledge_base_create(
             sensitivity=sensitivity,
             grounding=grounding,
             owner_id=principal.user,
-            official=principal.administers,
+            official=principal.acts_as_admin,
         )
         _grant_save(base, f"user:{principal.user}", Role.MANAGER, principal)
         record("knowledge_base.created", actor=principal.actor, subject=f"kb:{base.id}")
@@ -243,7 +243,7 @@ def knowledge_base_update(
 def _require_may_rename(knowledge_base: KnowledgeBase, name: str | None, principal: Principal) -> None:
     """An admin approved the knowledge base under its name: others must not give it another one."""
     row = KnowledgeBase.objects.select_for_update().get(pk=knowledge_base.pk)
-    if row.official and name not in {None, row.name} and not principal.administers:
+    if row.official and name not in {None, row.name} and not principal.acts_as_admin:
         raise Forbidden("Only admins can rename an official knowledge base.")
 
 
@@ -277,7 +277,7 @@ def knowledge_base_owner_set(
 
 
 def _require_admin(principal: Principal) -> None:
-    if not principal.administers:
+    if not principal.acts_as_admin:
         raise Forbidden("Only admins may do this.")
 
 

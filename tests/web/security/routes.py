@@ -111,7 +111,7 @@ ROUTES: list[Route] = [
     api("GET", "/knowledge-bases", Guard.SIGNED_IN, SEES_BASES),
     api("POST", "/knowledge-bases", Guard.CREATOR, MANAGE, body={"name": "new"}),
     api("GET", "/knowledge-bases/{knowledge_base_id}", Guard.READER, SEES_BASES),
-    api("PATCH", "/knowledge-bases/{knowledge_base_id}", Guard.MANAGER, MANAGE, body={"name": "renamed"}),
+    api("PATCH", "/knowledge-bases/{knowledge_base_id}", Guard.MANAGER, MANAGE, body={"description": "new"}),
     api("DELETE", "/knowledge-bases/{knowledge_base_id}", Guard.MANAGER, MANAGE),
     api("GET", "/knowledge-bases/{knowledge_base_id}/grants", Guard.MANAGER, MANAGE),
     api("PUT", "/knowledge-bases/{knowledge_base_id}/grants", Guard.MANAGER, MANAGE, body=[]),

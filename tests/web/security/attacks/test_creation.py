@@ -149,7 +149,11 @@ def test_no_operation_creates_one_for_ordinary_people(attack: Attack, world: Wor
 def test_only_admins_give_the_permission(
     attack: Attack, admin: Caller, rob: Caller, who: str, change: str
 ) -> None:
-    group = let_create(rob.user) if who == "creator" else group_create(name="Staff", members=[rob.user.id])
+    group = (
+        let_create(rob.user, name="Makers")
+        if who == "creator"
+        else group_create(name="Staff", members=[rob.user.id])
+    )
     if who == "group manager":
         group_update(group, managers=[rob.user.id])
     callers = {

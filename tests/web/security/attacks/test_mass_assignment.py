@@ -27,7 +27,7 @@ REAL = {
     "PATCH /api/v1/gaps/{gap_id}": {"owner"},
     "PUT /api/v1/gaps/{gap_id}/answer": {"owner"},
     "PATCH /api/v1/knowledge-bases/{knowledge_base_id}": {"owner", "official"},
-    "POST /api/v1/knowledge-bases": {"owner", "official"},
+    "POST /api/v1/knowledge-bases": {"slug"},
 }
 """Fields that the caller may really set there."""
 
