@@ -31,7 +31,8 @@ pytestmark = pytest.mark.django_db(transaction=True)
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(following, "LOOK_SECONDS", 0.01)
-    monkeypatch.setattr(exchanges, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(exchanges, "CHECK_SECONDS", 0.01)
+    monkeypatch.setattr(exchanges, "IDLE_SECONDS", 0.01)
     monkeypatch.setattr(keeping, "CHECKPOINT_SECONDS", 0)
 
 

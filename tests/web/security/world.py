@@ -216,7 +216,7 @@ def _gaps(base: KnowledgeBase, message: Message) -> dict[str, str]:
     spare = Message.objects.create(conversation=message.conversation, question=SECRET)
     GapQuestion.objects.create(message=spare, gap=other, why=Why.DOWN, bases=[str(base.id)])
     user = message.conversation.user_id
-    notice = Notice.objects.create(user_id=user, kind=NoticeKind.ASSIGNED, gap=gap)
+    notice = Notice.objects.create(user_id=user, kind=NoticeKind.ANSWERED, gap=gap, message=message)
     return {
         "gap_id": str(gap.id),
         "other_gap_id": str(other.id),
