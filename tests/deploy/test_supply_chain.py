@@ -32,6 +32,7 @@ PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(enco
 PARTS_OF_OTHERS = {
     "boto3": "django-storages",
     "botocore": "django-storages",
+    "fido2": "django-allauth",
     "onelogin": "django-allauth",
     "psycopg_pool": "psycopg",
 }

@@ -11,6 +11,7 @@ from cairn.library.models import DocumentVersion, KnowledgeBase
 from ingestion import erasure
 from ingestion.models import Receipt
 from retrieval.engine import Engine
+from tests.indexes import as_if_rewritten
 from tests.web.api.conftest import Caller, streamed
 from tests.web.api.test_bucket import (
     BUCKET,
@@ -62,6 +63,7 @@ def test_an_erasure_reaches_all_versions(
     attack.allowed(TEXT in everything(), "it is there before")
     mia.delete(f"/documents/{document}")
     erasure.erase(Receipt.objects.get().id, parts.index)
+    as_if_rewritten()
     assert Receipt.objects.get().state == "done"
     attack.refused(everything() == [], "nothing is left behind a delete marker")
     attack.refused("DeleteMarkers" not in client().list_object_versions(Bucket=BUCKET))
