@@ -35,7 +35,7 @@ _ALL_BUT: Final = re.compile(
     r"\b(all|everyone|everybody|everything|anyone|(?:every|all) \w+) but\b", re.IGNORECASE
 )
 _LIMIT_BEHIND: Final = re.compile(r"\b(?:alone|allein|vorbehalten)\b", re.IGNORECASE)
-"""What it restricts stands before it."""
+"""The restricted words come before these."""
 _EXCEPTION: Final = re.compile(
     r"\b(?:except(?:ing)?|excluding|other than|apart from|with the exception of|save for|barring|unless"
     r"|außer|ausgenommen|abgesehen von|mit ausnahme|es sei denn|ausser)\b",
@@ -77,7 +77,7 @@ class _Clause:
     """`focus`: the stems that a limiting word is about, phrase by phrase.
 
     `whole`: all stems, and `stems` those before an exception.
-    `opens`: nothing is said before the limiting word, so that it is about who or what the clause is about.
+    `opens`: the limiting word comes first, so it restricts the subject of the clause.
     `excepted`: the first stem behind a word such as "except".
     """
 
@@ -96,39 +96,39 @@ class _Clause:
 
 
 def restricts_otherwise(claim: str, sentences: Sequence[str], language: Language) -> bool:
-    """`sentences`: the evidence that the claim is held against, in `language`."""
+    """Whether the claim adds or drops a restriction compared with the evidence, `sentences` in `language`."""
     around = _plain(" ".join(sentences))
-    said = _plain(claim)
-    told = [_plain(sentence) for sentence in sentences]
-    if said.strip() in [sentence.strip() for sentence in told]:
+    plain_claim = _plain(claim)
+    evidence = [_plain(sentence) for sentence in sentences]
+    if plain_claim.strip() in [sentence.strip() for sentence in evidence]:
         return False
-    parts = [part for part in _PART.split(said) if part.strip()]
-    pairs = [(part, _most_alike(part, told, said, language)) for part in parts]
+    parts = [part for part in _PART.split(plain_claim) if part.strip()]
+    pairs = [(part, _most_alike(part, evidence, plain_claim, language)) for part in parts]
     if any(_adds(part, sentence, around) for part, sentence in pairs):
         return True
-    stems = content_stems(said, language)
+    stems = content_stems(plain_claim, language)
     shared = covered(stems, content_stems(around, language))
     if language_of(claim) != language and shared < _ALIKE:  # words cannot be compared
         return False
-    return _drops_unless(said, told, language) or any(
-        _differs(part, sentence, language, restricted=_is_restricted(said)) for part, sentence in pairs
+    return _drops_unless(plain_claim, evidence, language) or any(
+        _differs(part, sentence, language, restricted=_is_restricted(plain_claim)) for part, sentence in pairs
     )
 
 
 def _most_alike(part: str, sentences: Sequence[str], claim: str, language: Language) -> str:
-    wanted, whole = content_stems(part, language), content_stems(claim, language)
+    part_stems, claim_stems = content_stems(part, language), content_stems(claim, language)
 
     def likeness(sentence: str) -> tuple[int, int]:
         stems = content_stems(sentence, language)
-        return len(wanted & stems), len(whole & stems)
+        return len(part_stems & stems), len(claim_stems & stems)
 
     return max(sentences, key=likeness, default="")
 
 
 def _differs(part: str, sentence: str, language: Language, *, restricted: bool) -> bool:
-    told = list(_clauses(sentence, language))
+    evidence = list(_clauses(sentence, language))
     return any(
-        _shifts(clause, told) or (not restricted and _drops(clause, told))
+        _shifts(clause, evidence) or (not restricted and _drops(clause, evidence))
         for clause in _clauses(part, language)
     )
 
@@ -144,16 +144,16 @@ def _is_restricted(text: str) -> bool:
 
 
 def _adds(claim: str, sentence: str, around: str) -> bool:
-    """A restriction may be told in other words: "nobody else", or "not … without"."""
+    """A restriction may be put in other words: "nobody else", or "not … without"."""
     if not _is_restricted(claim) or _is_restricted(sentence) or _NOBODY_ELSE.search(around):
         return False
     denied = any(word.casefold() in NEGATORS for word in WORD.findall(sentence))
     return not (denied and _CONDITION.search(sentence))
 
 
-def _shifts(clause: _Clause, told: list[_Clause]) -> bool:
+def _shifts(clause: _Clause, evidence: list[_Clause]) -> bool:
     """Both are limited, but not to the same."""
-    limited = [each for each in told if each.limited]
+    limited = [each for each in evidence if each.limited]
     if not clause.limited or not clause.first or not limited or not any(each.focus for each in limited):
         return False
     heard = frozenset[str]().union(*(_heard(each) for each in limited))
@@ -165,9 +165,9 @@ def _heard(clause: _Clause) -> frozenset[str]:
     return clause.first if clause.opens else frozenset[str]().union(*clause.focus)
 
 
-def _drops(clause: _Clause, told: list[_Clause]) -> bool:
+def _drops(clause: _Clause, evidence: list[_Clause]) -> bool:
     """The claim follows a restricted clause, and is about others than those that it is restricted to."""
-    near = _nearest(clause, told)
+    near = _nearest(clause, evidence)
     if near is None:
         return False
     if near.excepted and not clause.denied and not near.denied:
@@ -179,14 +179,14 @@ def _drops(clause: _Clause, told: list[_Clause]) -> bool:
     return any(part.isdisjoint(clause.stems) for part in near.focus[: 1 if near.opens else 2])
 
 
-def _nearest(clause: _Clause, told: list[_Clause]) -> _Clause | None:
+def _nearest(clause: _Clause, evidence: list[_Clause]) -> _Clause | None:
     """None where several clauses are as near, or none is near."""
-    shared = sorted(((len(clause.stems & each.whole), n) for n, each in enumerate(told)))
+    shared = sorted(((len(clause.stems & each.whole), n) for n, each in enumerate(evidence)))
     if not shared or shared[-1][0] < max(1, _ALIKE * len(clause.stems)):
         return None
     if len(shared) > 1 and shared[-2][0] == shared[-1][0]:
         return None
-    return told[shared[-1][1]]
+    return evidence[shared[-1][1]]
 
 
 def _drops_unless(claim: str, sentences: Sequence[str], language: Language) -> bool:
@@ -207,18 +207,18 @@ def _clauses(text: str, language: Language) -> Iterator[_Clause]:
 
 
 def _clause(text: str, language: Language) -> _Clause:
-    kept, _, excepted = _parted(text, _EXCEPTION)
+    main_part, _, excepted = _parted(text, _EXCEPTION)
     universal = _UNIVERSAL.search(text) is not None
-    denied = any(word.casefold() in NEGATORS for word in WORD.findall(kept))
-    stems, without = content_stems(kept, language), frozenset(_stems(excepted, language)[:1])
+    denied = any(word.casefold() in NEGATORS for word in WORD.findall(main_part))
+    stems, without = content_stems(main_part, language), frozenset(_stems(excepted, language)[:1])
     whole = content_stems(text, language)
-    if found := _LIMIT.search(kept):
-        before, after = kept[: found.start()], kept[found.end() :]
+    if found := _LIMIT.search(main_part):
+        before, after = main_part[: found.start()], main_part[found.end() :]
         opens = not content_stems(before, language)
         focus = tuple(_focus(after, language, opens=opens))
         return _Clause(stems, whole, universal, denied, True, focus, opens, without)
-    if found := _LIMIT_BEHIND.search(kept):
-        focus = (content_stems(_PREPOSITION.split(kept[: found.start()])[-1], language),)
+    if found := _LIMIT_BEHIND.search(main_part):
+        focus = (content_stems(_PREPOSITION.split(main_part[: found.start()])[-1], language),)
         return _Clause(stems, whole, universal, denied, True, focus, False, without)
     return _Clause(stems, whole, universal, denied, excepted=without)
 

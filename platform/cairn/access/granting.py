@@ -34,16 +34,19 @@ def groups_grantable_by(principal: Principal) -> "QuerySet[Group]":
 
 
 def require_may_grant(
-    principal: Principal, base: KnowledgeBase, wanted: Mapping[Subject, Role], held: Mapping[Subject, Role]
+    principal: Principal,
+    base: KnowledgeBase,
+    requested: Mapping[Subject, Role],
+    existing: Mapping[Subject, Role],
 ) -> None:
-    """Raises Forbidden unless the principal may turn the grants `held` into `wanted`.
+    """Raises Forbidden unless the principal may turn the grants `existing` into `requested`.
 
     Whatever stays, is lowered or is taken away needs no more than the role manager. Call it while the
-    knowledge base is locked, so that `held` is what the change really starts from.
+    knowledge base is locked, so that `existing` is what the change really starts from.
     """
     if role_in(principal, base) != Role.MANAGER:
         raise Forbidden(f"This takes the role “{Role.MANAGER}” in this knowledge base.")
-    raised = [subject for subject, role in wanted.items() if _is_raised(role, held.get(subject))]
+    raised = [subject for subject, role in requested.items() if _is_raised(role, existing.get(subject))]
     if (None, None) in raised and not may_grant_to_everyone(principal):
         raise Forbidden(EVERYONE_NEEDS_ADMIN)
     _require_groups(principal, {group for _, group in raised if group})
@@ -53,8 +56,10 @@ def _is_raised(role: Role, before: Role | None) -> bool:
     return before is None or role.rank > before.rank
 
 
-def _require_groups(principal: Principal, wanted: Iterable[UUID]) -> None:
-    refused = Group.objects.filter(id__in=wanted).exclude(id__in=groups_grantable_by(principal).values("id"))
+def _require_groups(principal: Principal, requested: Iterable[UUID]) -> None:
+    refused = Group.objects.filter(id__in=requested).exclude(
+        id__in=groups_grantable_by(principal).values("id")
+    )
     group = refused.first()
     if group is not None:
         raise Forbidden(

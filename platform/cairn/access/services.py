@@ -54,8 +54,8 @@ def grant_give(*, knowledge_base: KnowledgeBase, subject: str, role: Role, princ
     """Gives access, or changes the role of somebody who has it. Raises Forbidden if the principal may not."""
     user, group = parse_subject(subject)
     with transaction.atomic():
-        base, held = _grants_locked(knowledge_base)
-        require_may_grant(principal, base, {(user, group): role}, held)
+        base, existing = _grants_locked(knowledge_base)
+        require_may_grant(principal, base, {(user, group): role}, existing)
         return _grant_save(base, subject, role, principal)
 
 
@@ -80,17 +80,17 @@ def grants_replace(
 
     Raises Forbidden if the principal may not give access to somebody who is new or gets a higher role.
     """
-    wanted: dict[Subject, Role] = {}
+    requested: dict[Subject, Role] = {}
     for subject, role in grants:
         parsed = parse_subject(subject)
-        wanted[parsed] = max(role, wanted.get(parsed, role), key=lambda r: r.rank)
+        requested[parsed] = max(role, requested.get(parsed, role), key=lambda r: r.rank)
     with transaction.atomic():
-        base, held = _grants_locked(knowledge_base)
-        require_may_grant(principal, base, wanted, held)
+        base, existing = _grants_locked(knowledge_base)
+        require_may_grant(principal, base, requested, existing)
         Grant.objects.filter(knowledge_base=base).delete()
         Grant.objects.bulk_create(
             Grant(knowledge_base=base, user_id=user, group_id=group, role=role)
-            for (user, group), role in wanted.items()
+            for (user, group), role in requested.items()
         )
         detail = [{"to": subject, "role": role} for subject, role in grants]
         record("grants.replaced", actor=principal.actor, subject=f"kb:{base.id}", grants=detail)
