@@ -1,12 +1,12 @@
 """Only a backup that is whole, and as it was written, is taken for one."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from cairn.errors import ConfigurationError, InvalidInput
+from tests.web.backup.manifests import manifest
 from web.backup import restoring
 from web.backup.erasures import erasures_in
 from web.backup.key import BackupKey, key_get_or_create
@@ -17,29 +17,12 @@ from web.backup.layout import (
     SQLITE,
     SUMS,
     Backup,
-    Manifest,
     Unauthenticated,
     seal,
     verify,
 )
 
 KEY = BackupKey("a key that is in no backup of this test")
-
-
-def manifest(**changes: object) -> Manifest:
-    told = {
-        "cairn": "0.1.0",
-        "made_at": datetime(2026, 1, 1, tzinfo=UTC),
-        "database": "sqlite",
-        "migrations": [],
-        "generation": None,
-        "documents": 1,
-        "files": 1,
-        "vectors": 0,
-        "secret_key": False,
-        "missing": [],
-    }
-    return Manifest.model_validate(told | changes)
 
 
 @pytest.fixture

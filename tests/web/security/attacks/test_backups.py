@@ -4,13 +4,14 @@ import os
 import shutil
 import unicodedata
 from collections.abc import Callable
-from datetime import UTC, datetime
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
 from cairn.errors import InvalidInput
+from tests.web.backup import manifests
 from tests.web.security.attacks.recorder import Attack
 from web.backup.key import BackupKey
 from web.backup.layout import (
@@ -23,11 +24,11 @@ from web.backup.layout import (
     SIGNATURE,
     SQLITE,
     SUMS,
-    Manifest,
     seal,
     verify,
 )
 
+manifest = partial(manifests.manifest, files=2, vectors=1, secret_key=True)
 KEY = BackupKey("the key of this install, which is in no backup")
 THEIRS = BackupKey("a key that the attacker made up themselves")
 FIRST, SECOND = f"{FILES}/originals/ab/first", f"{FILES}/renditions/ab/second.json.gz"
@@ -40,22 +41,6 @@ HOLDS = {
     FIRST: b"the minutes",
     SECOND: b"the words",
 }
-
-
-def manifest(**changes: object) -> Manifest:
-    fields = {
-        "cairn": "0.1.0",
-        "made_at": datetime(2026, 1, 1, tzinfo=UTC),
-        "database": "sqlite",
-        "migrations": [],
-        "generation": None,
-        "documents": 1,
-        "files": 2,
-        "vectors": 1,
-        "secret_key": True,
-        "missing": [],
-    }
-    return Manifest.model_validate(fields | changes)
 
 
 def made(folder: Path, **changes: object) -> Path:
