@@ -8,6 +8,7 @@ from django.http import HttpRequest
 from ninja import Query, Router
 from pydantic import BaseModel, Field, StringConstraints
 
+from cairn.access.principals import has_key_scope
 from cairn.access.rules import documents_for
 from cairn.access.scope import Principal
 from cairn.accounts.models import User
@@ -127,7 +128,8 @@ def _fields(row: Any) -> dict[str, Any]:
 
 
 class VerifiedAnswer(BaseModel):
-    """`current`: whether it answers now. `document` holds it."""
+    """`current`: whether it answers now. `document` holds it. `text` is empty for keys with neither `search`
+    nor `ask`."""
 
     title: str
     text: str
@@ -251,7 +253,7 @@ def _verified(gap: GapRow, principal: Principal) -> VerifiedAnswer | None:
         return None
     return VerifiedAnswer(
         title=row.title,
-        text=row.text,
+        text=row.text if has_key_scope(principal, "search", "ask") else "",
         wordings=row.wordings,
         knowledge_base=str(row.knowledge_base_id),
         document=str(row.document_id) if row.document_id else None,

@@ -9,7 +9,9 @@ from typing import Final
 from django.conf import settings
 from django.contrib.sessions.models import Session
 from django.db import connection
+from django.utils import timezone
 
+from cairn.access.models import AccessCheck, CheckState
 from cairn.audit import sealing
 from cairn.audit.sealing import head_file, seal_all
 from cairn.audit.services import record
@@ -30,6 +32,7 @@ from web.backup.place import Say
 from web.runtime.database import migrate
 from web.runtime.lock import DataDirLock
 from web.runtime.unfinished import unfinished_file
+from web.verifying.running import INTERRUPTED
 
 _INDEX: Final = "index"
 
@@ -204,6 +207,8 @@ def _place(backup: Backup, name: str, target: Path) -> None:
 
 def _tidy() -> None:
     """Nobody is at work, nobody is signed in, and of the generations of the index there is one."""
+    checks = AccessCheck.objects.filter(state=CheckState.RUNNING)
+    checks.update(state=CheckState.FAILED, error=INTERRUPTED, ended_at=timezone.now())
     Job.objects.exclude(lease=None).update(lease=None, lease_until=None)
     IndexGeneration.objects.exclude(state=GenerationState.ACTIVE).delete()
     IndexGeneration.objects.update(

@@ -169,6 +169,11 @@ def _needs_of_install(principal: Principal) -> list[Need]:
     if leaked():
         text = _("The last access check found a leak.")
         needs.append(Need(text, reverse("pages:console-access-checks"), is_urgent=True))
+    if ownerless := knowledge_bases_for(principal).filter(owner=None).count():
+        text = ngettext(
+            "%(n)s knowledge base has no owner.", "%(n)s knowledge bases have no owner.", ownerless
+        )
+        needs.append(Need(text % {"n": ownerless}, reverse("pages:console")))
     if IndexGeneration.objects.exclude(error="").exists():
         needs.append(
             Need(_("Building the index has stopped with an error."), reverse("pages:console-models"))

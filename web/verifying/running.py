@@ -21,6 +21,7 @@ from web.verifying.spots import check_spots
 log = logging.getLogger(__name__)
 
 KEPT = 100
+INTERRUPTED = "It was interrupted."
 RESULTS = (CheckState.PASSED, CheckState.LEAKED)
 
 
@@ -38,7 +39,7 @@ def check_begin(*, requested_by: UUID | None) -> AccessCheck:
     with transaction.atomic():
         running = AccessCheck.objects.select_for_update().filter(state=CheckState.RUNNING)
         for stale in running.filter(created_at__lt=timezone.now() - ABANDONED_AFTER):
-            _end(stale, state=CheckState.FAILED, error="It was interrupted.")
+            _end(stale, state=CheckState.FAILED, error=INTERRUPTED)
         if running.filter(created_at__gte=timezone.now() - ABANDONED_AFTER).exists():
             raise Conflict("An access check is running.")
         check = AccessCheck.objects.create(requested_by_id=requested_by)

@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from cairn.access.models import ArtifactKind, CheckArtifact, Role
 from cairn.access.services import grant_give, grants_replace, knowledge_base_create
+from cairn.accounts.services import api_key_create
 from cairn.library.models import Document, KnowledgeBase
 from ingestion.erasure import erase
 from ingestion.models import Job, Receipt, Stage
@@ -366,6 +367,11 @@ def test_gaps_are_listed_by_knowledge_base_state_and_owner(
 # Answers -----------------------------------------------------------------------------------------
 
 
+def text_in_gap(caller: Caller, gap: str, *scopes: str) -> str:
+    key = Caller(caller.user, api_key_create(user=caller.user, label="test", scopes=scopes)[1])
+    return str(key.get(f"/gaps/{gap}").json()["verified"]["text"])
+
+
 def test_a_verified_answer_is_found_cited_and_told_of_until_its_day(
     parts: Engine, working: None, base: KnowledgeBase, mia: Caller, ria: Caller, edith: Caller
 ) -> None:
@@ -378,6 +384,8 @@ def test_a_verified_answer_is_found_cited_and_told_of_until_its_day(
     assert said.status_code == 200, said.content
     verified = said.json()["verified"]
     assert (said.json()["state"], verified["current"]) == ("answered", True)
+    assert text_in_gap(mia, gap, "manage") == "", "what documents say takes another scope"
+    assert text_in_gap(mia, gap, "manage", "search") == verified["text"] != ""
     document = mia.get(f"/documents/{verified['document']}").json()
     assert (document["title"], document["status"]) == (LUNCH, "ready")
     assert (document["source_uri"], document["owner"]) == (f"cairn:verified/{gap}", str(edith.user.id))

@@ -196,3 +196,12 @@ def test_others_are_turned_away(
 ) -> None:
     grant(rob, Role.EDITOR)
     assert signed_in(rob).get(PAGE).status_code == 403
+
+
+def test_admins_are_told_of_knowledge_bases_whose_owner_is_gone(
+    signed_in: SignIn, admin: User, mia: User, base: KnowledgeBase
+) -> None:
+    assert "no owner" not in text_of(signed_in(admin).get(PAGE))
+    KnowledgeBase.objects.update(owner=None)
+    assert "1 knowledge base has no owner." in text_of(signed_in(admin).get(PAGE))
+    assert "no owner" not in text_of(signed_in(mia).get(PAGE))

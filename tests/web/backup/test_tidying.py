@@ -1,0 +1,19 @@
+"""What was under way when a backup was made is over in the install that it is restored to."""
+
+import pytest
+
+from cairn.access.models import AccessCheck, CheckState
+from web.backup.restoring import _tidy
+
+pytestmark = pytest.mark.django_db
+
+
+def test_an_access_check_that_was_running_has_failed() -> None:
+    running = AccessCheck.objects.create()
+    passed = AccessCheck.objects.create(state=CheckState.PASSED)
+    _tidy()
+    running.refresh_from_db()
+    passed.refresh_from_db()
+    assert (running.state, running.error) == (CheckState.FAILED, "It was interrupted.")
+    assert running.ended_at is not None
+    assert passed.state == CheckState.PASSED
