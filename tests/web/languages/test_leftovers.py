@@ -48,6 +48,8 @@ DATA = (
     "editor",
     "nobody",
     "stranger",
+    "Creators",
+    "creator",
     "gone",
     "una",
     "matrix",
