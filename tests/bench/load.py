@@ -272,7 +272,7 @@ def _report(options: argparse.Namespace, course: Course, figures: Sequence[Figur
 def _page(options: argparse.Namespace, figures: Sequence[Figure]) -> str:
     given = f"--people {options.people} --minutes {options.minutes:g} --reading {options.reading:g}"
     return _PAGE.format(
-        command=f'make bench-load ARGS="{given} --report docs/operations"',
+        command=f'make bench-load ARGS="{given} --report docs/operate/performance"',
         cores=os.cpu_count(),
         reading=options.reading,
         chat=QUESTIONS_IN_A_CHAT,

@@ -91,5 +91,5 @@ def test_servers_report_nothing_and_fetch_nothing(name: str) -> None:
 
 @each_chat
 def test_the_table_in_the_documentation_is_what_is_computed(name: str) -> None:
-    text = (ROOT / "docs" / "language-models.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs" / "operate" / "language-models.md").read_text(encoding="utf-8")
     assert ROOMS[name].row(name) in text.splitlines()

@@ -1,0 +1,71 @@
+"""Every relative link and anchor of the documentation resolves, and no page is too long."""
+
+import re
+from collections.abc import Iterator
+from functools import cache
+from itertools import count
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+
+from cairn.settings import ROOT
+
+DOCS = ROOT / "docs"
+PAGES = sorted(DOCS.rglob("*.md"))
+LINKING = [*PAGES, ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
+MAX_WORDS = 2_000
+LONG_PAGES = {"rest.md", "decisions/README.md"}
+"""Pages still to be split."""
+
+
+def name(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+@cache
+def tokens(page: Path) -> list[Token]:
+    return MarkdownIt().enable("table").parse(page.read_text(encoding="utf-8"))
+
+
+def inline(page: Path) -> Iterator[Token]:
+    for token in tokens(page):
+        yield from token.children or ()
+
+
+def links(page: Path) -> Iterator[str]:
+    for token in inline(page):
+        target = token.attrGet("href") or token.attrGet("src")
+        if target and not urlsplit(str(target)).scheme:
+            yield unquote(str(target))
+
+
+@cache
+def anchors(page: Path) -> set[str]:
+    """Anchors as GitHub derives them from headings: a repeated heading gets a number."""
+    found: set[str] = set()
+    for opening, heading in zip(tokens(page), tokens(page)[1:], strict=False):
+        if opening.type == "heading_open":
+            text = "".join(child.content for child in heading.children or ())
+            slug = re.sub(r"[^\w\- ]", "", text.lower()).replace(" ", "-")
+            numbered = (slug if number == 0 else f"{slug}-{number}" for number in count())
+            found.add(next(each for each in numbered if each not in found))
+    return found
+
+
+@pytest.mark.parametrize("page", LINKING, ids=name)
+def test_every_relative_link_resolves(page: Path) -> None:
+    for link in links(page):
+        path, _, anchor = link.partition("#")
+        target = (page.parent / path).resolve() if path else page
+        assert target.exists(), link
+        if anchor:
+            assert anchor in anchors(target), link
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_no_page_is_too_long(page: Path) -> None:
+    words = len(page.read_text(encoding="utf-8").split())
+    assert words <= MAX_WORDS or page.relative_to(DOCS).as_posix() in LONG_PAGES
