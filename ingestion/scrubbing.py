@@ -12,7 +12,7 @@ _owed = threading.Event()
 def scrub() -> bool:
     """Empties the log; False if readers were in the way, and `scrub_owed` has to try again.
 
-    PostgreSQL has no such file of ours: see docs/audit-and-erasure.md.
+    PostgreSQL has no such file of ours: see docs/administer/erasure-and-retention.md.
     """
     if connection.vendor != "sqlite" or connection.in_atomic_block:
         return True

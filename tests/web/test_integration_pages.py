@@ -1,4 +1,4 @@
-"""What docs/integrations tells people to type does what it says, word for word, on a running install."""
+"""What docs/integrate tells people to type does what it says, word for word, on a running install."""
 
 import json
 import shutil
@@ -13,7 +13,7 @@ from tests.servers import ROOT, Server, server_environment
 
 pytestmark = pytest.mark.models
 
-PAGES = ROOT / "docs" / "integrations"
+PAGES = ROOT / "docs" / "integrate"
 ADDRESS = "http://127.0.0.1:8000"
 
 

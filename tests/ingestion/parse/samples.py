@@ -1,4 +1,4 @@
-"""Files of each format for the table in docs/formats.md: the real ones, and a made one with much in it.
+"""Files of each format for the table in docs/use/formats.md: the real ones, and a made one with much in it.
 
 Real files are small, and say too little of what is kept of a format.
 """

@@ -1,4 +1,4 @@
-"""Real files of all formats: what they hold, and the table in docs/formats.md of what is kept of each format.
+"""Real files of all formats: what they hold, and the table of what is kept of each in docs/use/formats.md.
 
 UPDATE_DOCS=1 writes the table. Each file is read once, for all tests here.
 """
@@ -18,7 +18,7 @@ from ingestion.parse.sandbox import Limits, Parsed, ParserPool
 from tests.ingestion.parse import samples
 from tests.ingestion.parse.conftest import ROOT
 
-DOCS = ROOT / "docs" / "formats.md"
+DOCS = ROOT / "docs" / "use" / "formats.md"
 HEAD = "| Format | Endings | Recognised by | What is kept | Needed |\n|---|---|---|---|---|\n"
 SLIDES = (formats.PPTX, formats.PPT)
 PICTURES = (formats.PNG, formats.JPEG, formats.TIFF)

@@ -14,7 +14,7 @@ DOCS = Path(__file__).resolve().parents[3] / "docs"
 def test_a_code_is_explained(code: Rejection) -> None:
     assert FAILURES[code].name
     assert FAILURES[code].advice.endswith(".")
-    assert f"## {FAILURES[code].name}: `{code}`" in (DOCS / "failures.md").read_text()
+    assert f"## {FAILURES[code].name}: `{code}`" in (DOCS / "use" / "failed-documents.md").read_text()
 
 
 def test_a_code_from_elsewhere_is_not_left_blank() -> None:

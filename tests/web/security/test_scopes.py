@@ -1,4 +1,4 @@
-"""docs/rest.md says which scopes each operation takes, and leaves none out."""
+"""docs/integrate/rest/authentication.md says which scopes each operation takes, and leaves none out."""
 
 import re
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ SCOPES = ("search", "ask", "ingest", "manage", "admin")
 
 
 def documented() -> dict[Operation, set[str]]:
-    text = (ROOT / "docs/rest.md").read_text()
+    text = (ROOT / "docs/integrate/rest/authentication.md").read_text()
     found: dict[Operation, set[str]] = {}
     for row in ROW.finditer(text):
         marks = [mark.strip() for mark in row["marks"].strip("|").split("|")]
