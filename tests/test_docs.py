@@ -11,12 +11,13 @@ import pytest
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from cairn.settings import ROOT
+from cairn.settings import ROOT, Environment
 
 DOCS = ROOT / "docs"
 PAGES = sorted(DOCS.rglob("*.md"))
 LINKING = [*PAGES, ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
 MAX_WORDS = 2_000
+DEVELOPMENT_SETTINGS = {"DEBUG", "CAIRN_FAULT"}
 
 
 def name(path: Path) -> str:
@@ -77,3 +78,11 @@ def test_every_page_can_be_reached_from_the_index() -> None:
 @pytest.mark.parametrize("page", PAGES, ids=name)
 def test_no_page_is_too_long(page: Path) -> None:
     assert len(page.read_text(encoding="utf-8").split()) <= MAX_WORDS
+
+
+def test_the_settings_page_lists_every_setting_once() -> None:
+    text = (DOCS / "operate" / "settings.md").read_text(encoding="utf-8")
+    columns = re.findall(r"^\| (`[^|]*) \|", text, re.MULTILINE)
+    listed = [name for column in columns for name in re.findall(r"`(\w+)`", column)]
+    settings = {name.upper() for name in Environment.model_fields} - DEVELOPMENT_SETTINGS
+    assert sorted(listed) == sorted(settings)
