@@ -1,4 +1,4 @@
-"""Files that came in a file, a mail's attachments or an archive's members, become documents of their own."""
+"""Embedded files: mail attachments and archive members become documents of their own."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -19,61 +19,64 @@ from ingestion.imports import import_close, import_open, item_refused
 from ingestion.lifecycle import Lease
 from ingestion.models import Import, ImportKind, Job, Lane, Outcome, Stage
 from ingestion.parse import formats, reject
-from ingestion.services import Part, document_delete, document_submit
+from ingestion.services import EmbeddedFile, document_delete, document_submit
 
 Read = Callable[[int], bytes]
 """The content of a part, by its place. Raises DocumentRejected."""
 
-MOST_FILES: Final = 10_000
-MOST_BYTES: Final = 2 << 30
+MAX_FILES: Final = 10_000
+MAX_BYTES: Final = 2 << 30
 """What may come out of one upload, at whatever depth."""
-_WARNINGS: Final = 50
-_WAKE: Final = 16
-_SOURCE: Final = 1000
+_MAX_WARNINGS: Final = 50
+_MAX_WAKEUPS: Final = 16
+_MAX_SOURCE_LENGTH: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Contents:
-    """`sources` are those of a version's parts; None where a newer version has its own already."""
+class UnpackResult:
+    """The outcome of unpacking one container version.
+
+    `sources` are the source URIs of its parts, or None if a newer version has already submitted its own.
+    """
 
     sources: frozenset[str] | None = frozenset()
     warnings: tuple[str, ...] = ()
 
 
-class Overtaken(CairnError):
-    """A newer version of the container has been read: what it holds counts."""
+class Superseded(CairnError):
+    """A newer version of the container has been parsed, and its parts replace this version's."""
 
 
-def submit(lease: Lease, parts: Sequence[str], read: Read) -> Contents:
-    """Each part that is new or has changed becomes a version with a job. Safe to run again.
+def submit_parts(lease: Lease, parts: Sequence[str], read: Read) -> UnpackResult:
+    """Submit a version with a job for each part that is new or has changed. Idempotent.
 
-    A part that cannot be had is told of in the warnings. Raises as Lease.check() does.
+    Parts that cannot be read are reported in the warnings. Raises what Lease.check() raises.
     """
     version = lease.version
-    if not parts and not _had_some(version):
-        return Contents()
+    if not parts and not _has_earlier_children(version):
+        return UnpackResult()
     _mark_read(version)
     uploader = version.created_by or version.document.owner
     if uploader is None:
-        return Contents(None, ("The files inside were left out: the account that uploaded it is gone.",))
-    unpacking = _Unpacking(lease, principal_behind(uploader), read, _batch(version, len(parts)))
+        return UnpackResult(None, ("The files inside were left out: the account that uploaded it is gone.",))
+    unpacking = _Unpacking(lease, principal_behind(uploader), read, _open_batch(version, len(parts)))
     try:
         unpacking.run(parts)
-    except Overtaken:
-        return Contents(None)
-    sources = frozenset(source_of(version.document, name) for name in parts)
-    return Contents(sources, _shortened(unpacking.warnings))
+    except Superseded:
+        return UnpackResult(None)
+    sources = frozenset(source_uri_for(version.document, name) for name in parts)
+    return UnpackResult(sources, _limit_warnings(unpacking.warnings))
 
 
-def told(rendition: Rendition, contents: Contents) -> Rendition:
-    """With the warnings in its report."""
+def add_warnings(rendition: Rendition, contents: UnpackResult) -> Rendition:
+    """Return the rendition with the warnings added to its report."""
     warnings = (*rendition.report.warnings, *contents.warnings)
     return replace(rendition, report=replace(rendition.report, warnings=warnings))
 
 
-def settle(version: DocumentVersion, contents: Contents) -> None:
-    """Deletes what came in earlier versions only. For the transaction in which this one is activated."""
-    if contents.sources is None or not _had_some(version) or _newer_is_read(version):
+def delete_missing(version: DocumentVersion, contents: UnpackResult) -> None:
+    """Delete documents that came out of earlier versions only. Call it in the activating transaction."""
+    if contents.sources is None or not _has_earlier_children(version) or _is_newer_version_parsed(version):
         return
     uploader = version.created_by or version.document.owner
     if uploader is None:
@@ -84,40 +87,40 @@ def settle(version: DocumentVersion, contents: Contents) -> None:
             document_delete(document=child, principal=principal_behind(uploader), batch=batch)
 
 
-def start(version: DocumentVersion) -> None:
-    """They have waited for their container to answer. What is lost here the sweeper finds."""
+def enqueue_jobs(version: DocumentVersion) -> None:
+    """Wake workers for jobs that waited for their container. The sweeper repeats lost messages."""
     waiting = Job.objects.due().filter(version__document__parent=version.document_id)
     for lane in Lane:
-        for _ in range(min(waiting.filter(lane=lane)[:_WAKE].count(), _WAKE)):
+        for _ in range(min(waiting.filter(lane=lane)[:_MAX_WAKEUPS].count(), _MAX_WAKEUPS)):
             queue.enqueue_work(lane, again=True)
 
 
-def source_of(container: Document, name: str) -> str:
-    """A long one is cut in the middle and told apart by a digest."""
+def source_uri_for(container: Document, name: str) -> str:
+    """Build the source URI of a part. The middle of a long one is replaced by a digest."""
     whole = f"{container.source_uri}/{name}"
-    if len(whole) <= _SOURCE:
+    if len(whole) <= _MAX_SOURCE_LENGTH:
         return whole
-    digest, half = sha256(whole.encode()).hexdigest()[:16], _SOURCE // 2 - 10
+    digest, half = sha256(whole.encode()).hexdigest()[:16], _MAX_SOURCE_LENGTH // 2 - 10
     return f"{whole[:half]}…{digest}…{whole[-half:]}"
 
 
 def _mark_read(version: DocumentVersion) -> None:
-    """By this the worker on an older version knows that it is overtaken."""
+    """Record the parsed rendition, so that a worker on an older version notices that it was superseded."""
     row = DocumentVersion.objects.filter(pk=version.pk)
     row.update(media_type=version.media_type, rendition=version.rendition)
 
 
-def _had_some(version: DocumentVersion) -> bool:
+def _has_earlier_children(version: DocumentVersion) -> bool:
     return version.number > 1 and version.document.children.exists()
 
 
-def _newer_is_read(version: DocumentVersion) -> bool:
+def _is_newer_version_parsed(version: DocumentVersion) -> bool:
     newer = DocumentVersion.objects.filter(document=version.document_id, number__gt=version.number)
     return newer.exclude(rendition="").exists()
 
 
-def _batch(version: DocumentVersion, expected: int) -> Import | None:
-    """An archive's files count as one import; a second attempt goes on with it."""
+def _open_batch(version: DocumentVersion, expected: int) -> Import | None:
+    """Open one import for an archive's files, or reopen that of an earlier attempt."""
     if version.media_type != formats.ZIP:
         return None
     earlier = Import.objects.filter(container=version)
@@ -135,9 +138,9 @@ def _batch(version: DocumentVersion, expected: int) -> Import | None:
     )
 
 
-def _shortened(warnings: Sequence[str]) -> tuple[str, ...]:
-    more = len(warnings) - _WARNINGS
-    return (*warnings[:_WARNINGS], *([f"{more} more files were left out."] if more > 0 else []))
+def _limit_warnings(warnings: Sequence[str]) -> tuple[str, ...]:
+    more = len(warnings) - _MAX_WARNINGS
+    return (*warnings[:_MAX_WARNINGS], *([f"{more} more files were left out."] if more > 0 else []))
 
 
 @dataclass(slots=True)
@@ -170,7 +173,7 @@ class _Unpacking:
         return self.lease.version.document
 
     def _count_the_rest(self) -> None:
-        """What has come out of the same upload, but not out of this container."""
+        """Count files and bytes from the same upload that are outside this container."""
         for inside in Document.objects.levels_in(self._document.outermost):
             others = inside.filter(deleted_at=None).exclude(parent=self._document)
             self.files += others.count()
@@ -178,12 +181,12 @@ class _Unpacking:
 
     def _content(self, place: int) -> bytes:
         self.files += 1
-        if self.files > MOST_FILES:
-            raise reject.unsafe_archive(f"more than {MOST_FILES:,} files come out of one upload")
+        if self.files > MAX_FILES:
+            raise reject.unsafe_archive(f"more than {MAX_FILES:,} files come out of one upload")
         content = self.read(place)
         self.size += len(content)
-        if self.size > MOST_BYTES:
-            raise reject.unsafe_archive(f"more than {MOST_BYTES >> 30} GB come out of one upload")
+        if self.size > MAX_BYTES:
+            raise reject.unsafe_archive(f"more than {MAX_BYTES >> 30} GB come out of one upload")
         return content
 
     def _add(self, name: str, content: bytes) -> None:
@@ -194,22 +197,22 @@ class _Unpacking:
                 file=ContentFile(content),
                 filename=PurePosixPath(name).name,
                 principal=self.principal,
-                source_uri=source_of(self._document, name),
+                source_uri=source_uri_for(self._document, name),
                 batch=self.batch,
-                part=Part(self._document, lane, self._check),
+                part=EmbeddedFile(self._document, lane, self._check),
             )
         except NotFound as error:
             raise reject.cancelled() from error
 
     def _check(self) -> None:
-        """Within the transaction that adds a part: whether that is still wanted."""
+        """Raise, within the transaction that adds a part, if the part may no longer be added."""
         container = Document.objects.select_for_update(of=("self",)).filter(pk=self._document.pk).first()
         if container is None or container.deleted_at or self.lease.locked().cancel_requested:
             raise reject.cancelled()
         if self.batch and Import.objects.filter(pk=self.batch.pk).exclude(cancelled_at=None).exists():
             raise reject.cancelled()
-        if _newer_is_read(self.lease.version):
-            raise Overtaken
+        if _is_newer_version_parsed(self.lease.version):
+            raise Superseded
 
     def _refuse(self, name: str, error: CairnError) -> None:
         self.lease.check()
@@ -217,7 +220,7 @@ class _Unpacking:
             raise error
         self.warnings.append(f"{name}: {error.message}")
         if self.batch and not isinstance(error, InvalidInput):  # those are on record already
-            item_refused(batch=self.batch, source_uri=source_of(self._document, name), error=error)
+            item_refused(batch=self.batch, source_uri=source_uri_for(self._document, name), error=error)
 
 
 def _depth(document: Document) -> int:

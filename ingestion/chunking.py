@@ -1,4 +1,4 @@
-"""A rendition into chunks: what is embedded, found, shown and cited."""
+"""Split a rendition into chunks, the unit that is embedded, retrieved, displayed and cited."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -6,7 +6,7 @@ from typing import Final
 
 from cairn.library.cells import CellLine, on_sheet
 from cairn.library.rendition import Element, Rendition
-from ingestion.chunk.context import Path, fullest, with_context, within
+from ingestion.chunk.context import Path, fit_lines, full_lines, with_context
 from ingestion.chunk.pack import blocks, pack, sections
 from ingestion.chunk.units import CountTokens, Unit, affordable, by_element, costed, cut
 
@@ -21,9 +21,10 @@ _SAFE_SHARE: Final = 0.8  # of the window: a sum of costs below it is believed
 
 @dataclass(frozen=True, slots=True)
 class ChunkDraft:
-    """`text` is made of the texts of `elements`, word for word. `tokens` are those of `embedding_text`.
+    """A chunk before it is saved.
 
-    `cells` says of each line of `text` where it stands in its sheet; empty where there is none.
+    `text` is made of the texts of `elements`, verbatim. `tokens` counts those of `embedding_text`. `cells`
+    has the location in the sheet for each line of `text`, and is empty for elements without cells.
     """
 
     ordinal: int
@@ -43,14 +44,14 @@ class ChunkDraft:
 def chunk(
     rendition: Rendition, *, title: str, count_tokens: CountTokens, max_tokens: int
 ) -> list[ChunkDraft]:
-    """Every draft's embedding text fits `max_tokens`, counted as `count_tokens` does.
+    """Split a rendition so that each draft's embedding text fits `max_tokens` as `count_tokens` counts.
 
-    Each text is counted once; what comes near the limit, a second time as a whole.
+    Each text is counted once; those near the limit are counted a second time as a whole.
     """
     window = max(max_tokens, _SMALLEST)
     drafts: list[ChunkDraft] = []
     for share in _NARROWER:  # costs add up exactly for most tokenizers, nearly for the rest
-        drafts = _recounted(
+        drafts = _recount(
             list(_drafts(rendition, title, count_tokens, int(window * share))), count_tokens, window
         )
         if all(draft.tokens <= window for draft in drafts):
@@ -58,7 +59,7 @@ def chunk(
     return drafts
 
 
-def _recounted(drafts: list[ChunkDraft], count_tokens: CountTokens, most: int) -> list[ChunkDraft]:
+def _recount(drafts: list[ChunkDraft], count_tokens: CountTokens, most: int) -> list[ChunkDraft]:
     near = [draft for draft in drafts if draft.tokens > most]
     counts = iter(count_tokens([draft.embedding_text for draft in near]) if near else [])
     return [replace(draft, tokens=next(counts)) if draft.tokens > most else draft for draft in drafts]
@@ -78,12 +79,15 @@ def _drafts(rendition: Rendition, title: str, count_tokens: CountTokens, window:
 def _costed(
     groups: Sequence[Sequence[Element]], title: str, count_tokens: CountTokens, window: int
 ) -> tuple[Mapping[Path, tuple[str, int]], Mapping[int, list[Unit]], int]:
-    """Context lines and units, counted in one call, and how much a chunk may hold."""
+    """Return context lines by section, units by element, and the token limit of a chunk's text.
+
+    All texts are counted in one call.
+    """
     elements = [element for group in groups for element in group]
-    lines = fullest(title, [group[0].section for group in groups])
+    lines = full_lines(title, [group[0].section for group in groups])
     pieces = cut(elements, min(_TARGET, window))
     counts = count_tokens([*lines.values(), *(piece.text for piece in pieces)]) if groups else []
-    contexts = within(
+    contexts = fit_lines(
         title,
         {path: (line, count) for (path, line), count in zip(lines.items(), counts, strict=False)},
         count_tokens,
@@ -121,7 +125,7 @@ def _text(units: Sequence[Unit]) -> str:
 
 
 def _runs(units: Sequence[Unit]) -> Iterator[tuple[int, int]]:
-    """Ranges of units that follow each other in one element's text."""
+    """Yield ranges of units that are adjacent in one element's text."""
     start = 0
     for place in range(1, len(units) + 1):
         if place == len(units) or not _adjoin(units[place - 1], units[place]):
@@ -143,7 +147,7 @@ def _between(above: Element, unit: Unit) -> str:
 
 
 def _cells(units: Sequence[Unit]) -> tuple[CellLine, ...]:
-    """Of each line that `_text` makes of the units."""
+    """Return the location of each line of the text that `_text` builds from the units."""
     found: list[CellLine] = []
     before: Unit | None = None
     for start, end in _runs(units):

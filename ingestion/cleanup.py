@@ -1,4 +1,4 @@
-"""Taking out of the index and the tables what may not answer any more."""
+"""Remove outdated content from the index and the tables, and refresh its access fields."""
 
 from django.db import transaction
 
@@ -11,13 +11,16 @@ from retrieval.models import IndexGeneration
 
 
 def remove_chunks(version: DocumentVersion, index: VectorIndex) -> None:
-    """Points first: while rows are left, the sweeper knows that there may be points."""
+    """Delete a version's points and chunks.
+
+    Points go first: while rows are left, the sweeper knows that there may be points.
+    """
     index.delete_version(version.id)
     Chunk.objects.filter(version=version).delete()
 
 
 def refresh_stale(document: Document, index: VectorIndex, generation: IndexGeneration | None = None) -> None:
-    """With what came in it."""
+    """Refresh the document and everything embedded in it, where stale."""
     itself = Document.objects.filter(pk=document.pk)
     for rows in (itself, *Document.objects.levels_in(document)):
         for row in rows.filter(index_stale=True, deleted_at=None):
@@ -25,10 +28,10 @@ def refresh_stale(document: Document, index: VectorIndex, generation: IndexGener
 
 
 def refresh_index(document: Document, index: VectorIndex, generation: IndexGeneration | None = None) -> None:
-    """Brings the index up to the document's readers and tags, which SQL has at once.
+    """Bring the index up to date with the document's readers and tags, which SQL has at once.
 
-    The document stays stale if this is interrupted, if they change meanwhile, or if `generation`, whose
-    index it is, does not answer any more.
+    The document stays stale if this is interrupted, if readers or tags change meanwhile, or if `generation`
+    is no longer the active one.
     """
     document.refresh_from_db(fields=["narrowed", "updated_at", "parent"])
     index.set_fields(document.id, readers=reader_tokens(document), tags=tags_of(document))

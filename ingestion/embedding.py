@@ -1,7 +1,7 @@
-"""One stream of texts to the encoder, whichever jobs they come from.
+"""Batch texts of all jobs in this process for the encoder.
 
-Encoders are fast when many texts of like length come together, and documents are small. So the jobs of
-this process put their texts on one shelf, and each call to the encoder takes from it what fits together.
+Encoders are fast when many texts of similar length are encoded together, and documents are small. Jobs
+therefore queue their texts by length, and each call to the encoder takes those that fit together.
 """
 
 import threading
@@ -34,7 +34,7 @@ def _unwatched(_done: int) -> None:
 
 @dataclass(eq=False, slots=True)
 class _Order:
-    """What one job wants. `vectors` has a row for each text; `waiting`: the numbers of those on the shelf."""
+    """The texts of one job. `vectors` has a row for each text; `waiting` has the queued ones by number."""
 
     vectors: Vectors
     open: int
@@ -69,7 +69,7 @@ _Place = tuple[int, int, _Text]
 
 
 class _Shelf:
-    """Waiting texts by length. Orders take turns in saying which text must go next."""
+    """Queued texts by length. Orders take turns in choosing the text that must go next."""
 
     def __init__(self) -> None:
         self._places: list[_Place] = []
@@ -90,11 +90,11 @@ class _Shelf:
         self._places.sort(key=_by_length)
 
     def take(self, batching: Batching) -> list[_Text]:
-        """A text whose turn it is, and those nearest to it in length that fit in."""
+        """Take the text that is next in turn and its nearest neighbours in length that fit the batch."""
         order = self._orders[0]
         self._orders.rotate(-1)
-        wanted = next(iter(order.waiting.values()))
-        at = bisect_left(self._places, wanted[:2], key=_by_length)
+        next_place = next(iter(order.waiting.values()))
+        at = bisect_left(self._places, next_place[:2], key=_by_length)
         start, end = _around(self._places, at, batching)
         taken = self._places[start:end]
         del self._places[start:end]
@@ -119,7 +119,7 @@ def _by_length(place: _Place) -> tuple[int, int]:
 
 
 def _around(places: Sequence[_Place], at: int, batching: Batching) -> tuple[int, int]:
-    """Widens from `at` to the nearer neighbour while all of it, padded to the longest, is one batch."""
+    """Extend from `at` to the nearer neighbour as long as the padded texts fit in one batch."""
     start, end, sizes = at, at + 1, places[at][0]
     while end - start < batching.texts:
         shortest, longest = places[start][0], places[end - 1][0]
@@ -141,7 +141,7 @@ def _fits(longest: int, sizes: int, count: int, batching: Batching) -> bool:
 
 
 class Batcher:
-    """Threads share it. Urgent texts go first; nothing waits for a batch to become full."""
+    """Thread-safe batching of texts. Urgent texts go first; no call waits for a full batch."""
 
     def __init__(self, embedder: Embedder) -> None:
         self.embedder = embedder
@@ -159,7 +159,7 @@ class Batcher:
         urgent: bool = False,
         watch: Watch = _unwatched,
     ) -> Vectors:
-        """Shape (len(texts), dimension). `tokens` as the embedder counts them.
+        """Embed texts; return shape (len(texts), dimension). `tokens` are counted by the embedder.
 
         Raises what the encoder raises for these texts, what `watch` raises, and Unavailable once closed.
         """
@@ -183,11 +183,11 @@ class Batcher:
 
     @property
     def waiting(self) -> int:
-        """Texts that no call to the encoder has taken yet."""
+        """Number of texts that no call to the encoder has taken yet."""
         return len(self._urgent) + len(self._bulk)
 
     def close(self) -> None:
-        """Ends after the batches that are being encoded; who waits gets Unavailable."""
+        """Stop after the batches being encoded. Waiting callers get Unavailable."""
         with self._changed:
             self._closed = True
             for order in (*self._urgent.orders(), *self._bulk.orders()):
@@ -215,7 +215,7 @@ class Batcher:
             self._encode(texts)
 
     def _next(self, batching: Batching) -> list[_Text]:
-        """Empty once closed."""
+        """Return the next batch, or an empty list once closed."""
         with self._changed:
             while not self._closed:
                 if shelf := self._urgent or self._bulk:
@@ -224,7 +224,7 @@ class Batcher:
         return []
 
     def _encode(self, texts: list[_Text]) -> None:
-        """The encoder's own troubles concern all of a batch; any other may be one text's fault."""
+        """Encode a batch. Transient errors fail all of it; after others, each order is encoded alone."""
         try:
             vectors = self._vectors(texts)
         except TransientError as error:
@@ -273,7 +273,7 @@ _current: Batcher | None = None
 
 
 def batcher(embedder: Embedder) -> Batcher:
-    """The one of this process; another embedder gets another."""
+    """Return the batcher of this process. It is replaced when the embedder changes."""
     global _current
     with _lock:
         before = _current
@@ -285,14 +285,14 @@ def batcher(embedder: Embedder) -> Batcher:
     return found
 
 
-def texts_wait() -> bool:
-    """Whether the encoder of this process has more to do than it gets done."""
+def has_waiting_texts() -> bool:
+    """Return whether texts are queued for the encoder of this process."""
     current = _current  # it may be closed meanwhile
     return current is not None and current.waiting > 0
 
 
 def close_batcher() -> None:
-    """The next use begins anew."""
+    """Close the batcher of this process. The next use creates another."""
     global _current
     with _lock:
         before, _current = _current, None

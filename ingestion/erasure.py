@@ -1,4 +1,4 @@
-"""Erasing documents and knowledge bases everywhere, and proving it."""
+"""Erase documents and knowledge bases everywhere, and verify that nothing is left."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -21,7 +21,7 @@ from retrieval.gaps import services as gaps
 
 
 class Points(Protocol):
-    """What erasure needs of an index: see `VectorIndex`."""
+    """The part of `VectorIndex` that erasure uses."""
 
     def count(self, *, document: UUID) -> int: ...
 
@@ -29,7 +29,7 @@ class Points(Protocol):
 
 
 def erase(receipt_id: UUID, index: Points) -> None:
-    """Safe to run again after it was interrupted. Raises Unavailable while a worker is on it.
+    """Erase the object of a receipt. Idempotent. Raises Unavailable while a worker is on it.
 
     The receipt is done only after the index was rewritten, which the reindexing thread does.
     """
@@ -53,14 +53,14 @@ def _remove(receipt: Receipt, index: Points) -> None:
 
 
 def _targets(kind: str, identity: UUID) -> Iterable[Document]:
-    """Those that lie in another go with it."""
+    """Return the top-level documents to erase. Embedded documents are erased with their containers."""
     if kind == "document":
         return Document.objects.filter(pk=identity)
     return Document.objects.filter(knowledge_base=identity, parent=None).iterator()
 
 
 def _erase_document(document: Document, index: Points, receipt: Receipt) -> None:
-    """What came in it goes first: with its row theirs would go, but not their files and points."""
+    """Erase embedded documents first: cascading would delete their rows, but not their files and points."""
     _stop_workers(document)
     for inside in document.children.iterator():
         _erase_document(inside, index, receipt)
@@ -87,15 +87,17 @@ def _erase_document(document: Document, index: Points, receipt: Receipt) -> None
 
 
 def _stop_workers(document: Document) -> None:
-    """A worker that is on it would write points after they were removed: it has to let go first."""
+    """Cancel the document's jobs. A running worker would write points after they were removed."""
     jobs = Job.objects.filter(version__document=document).open()
     jobs.update(cancel_requested=True)
-    if jobs.held().exists():
+    if jobs.leased().exists():
         raise Unavailable("A worker is still on this document.")
 
 
 def _files_of(document: Document) -> list[str]:
-    """Also a rendition that a worker wrote and died before it could say so."""
+    """Return the names of all stored files, including renditions of workers that died before recording
+    them.
+    """
     return [
         name
         for version in document.versions.all()

@@ -1,4 +1,4 @@
-"""Places where a test may kill this process, to see that the next one finishes the work."""
+"""Failpoints where a test may kill this process, to check that the next one finishes the work."""
 
 import os
 import signal
@@ -36,6 +36,6 @@ class Fault(StrEnum):
 
 
 def fault_point(here: Fault) -> None:
-    """Ends the process as a power failure would, if CAIRN_FAULT names this place."""
+    """End the process as a power failure would, if CAIRN_FAULT names this failpoint."""
     if environment().cairn_fault == here:
         os.kill(os.getpid(), signal.SIGKILL)

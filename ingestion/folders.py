@@ -1,4 +1,4 @@
-"""The files of a folder on this machine, without being led out of it."""
+"""Walk the files of a local folder without following links out of it."""
 
 import errno
 import os
@@ -18,8 +18,11 @@ _READ: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 @dataclass(frozen=True, slots=True)
 class FolderFile:
-    """`folder` is an open descriptor, good until the next file is asked for. `source_uri` begins with the
-    name of the folder that is looked at."""
+    """A regular file in a walked folder.
+
+    `folder` is an open descriptor, valid until the walk yields the next file. `source_uri` begins with the
+    name of the walked folder.
+    """
 
     name: str
     source_uri: str
@@ -29,18 +32,18 @@ class FolderFile:
 
     @contextmanager
     def open(self) -> Iterator[IO[bytes]]:
-        """Raises OSError, also when a link has taken the file's place."""
+        """Open the file for reading. Raises OSError, also if a link has replaced the file."""
         with os.fdopen(os.open(self.name, _READ, dir_fd=self.folder), "rb") as stream:
             yield stream
 
 
 @dataclass(slots=True)
 class FolderWalk:
-    """Iterate it once; then the counts are complete. `unreadable` holds (source_uri, reason), `empty` the
-    folders in which there is nothing at all, as in the place of a disk that is away.
+    """An iterable over the files below `root`; its counts are complete after one iteration.
 
-    Links are not followed, whether to files or to folders: who may write into the folder must not be
-    able to show Cairn files that lie elsewhere.
+    `unreadable` has (source_uri, reason) pairs, `empty` the folders without any entry, such as the mount
+    point of a missing disk. Links to files and folders are not followed: people who may write into the
+    folder must not be able to show Cairn files outside it.
     """
 
     root: Path
@@ -97,7 +100,7 @@ class FolderWalk:
 
 
 def watchable(path: str) -> Path:
-    """The real folder. Raises InvalidInput unless it lies under WATCH_ROOTS, links resolved."""
+    """Return the resolved folder. Raises InvalidInput unless it is under WATCH_ROOTS with links resolved."""
     roots = [root.resolve() for root in environment().watch_roots]
     if not roots:
         raise InvalidInput("No folder of this machine may be watched: WATCH_ROOTS is not set.")
@@ -120,5 +123,5 @@ def is_hidden(name: str) -> bool:
 
 
 def readable_name(name: str) -> str:
-    """File names are bytes: those that are no UTF-8 get replacement characters."""
+    """Decode a file name, replacing bytes that are not valid UTF-8."""
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

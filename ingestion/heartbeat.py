@@ -1,4 +1,4 @@
-"""Keeps the leases of the jobs that this process works on, from one thread and in one statement for all."""
+"""Renew the leases of all jobs of this process, from one thread and with one statement."""
 
 import logging
 import threading
@@ -17,7 +17,7 @@ SECONDS: Final = 2.0
 
 
 class Heartbeat:
-    """Its thread lives while there are leases to keep."""
+    """Lease renewal for this process. The thread lives as long as there are leases."""
 
     def __init__(self, seconds: float = SECONDS) -> None:
         self._seconds = seconds
@@ -27,8 +27,8 @@ class Heartbeat:
         self._thread: threading.Thread | None = None
 
     @contextmanager
-    def keeps(self, lease: Lease) -> Iterator[None]:
-        """Meanwhile the lease learns that it is lost, or that its job is to be cancelled."""
+    def maintain(self, lease: Lease) -> Iterator[None]:
+        """Renew the lease in the background, and set its events when it is lost or its job cancelled."""
         self._add(lease)
         try:
             yield
@@ -65,15 +65,15 @@ class Heartbeat:
         with self._lock:
             leases = dict(self._leases)
         try:
-            held = renew(leases)
+            renewed = renew(leases)
         except DatabaseError as error:  # leases outlast several beats
             log.warning("leases not renewed: %s", type(error).__name__)
             connection.close()
             return
         for token, lease in leases.items():
-            if token not in held:
+            if token not in renewed:
                 lease.lost.set()
-            elif held[token]:
+            elif renewed[token]:
                 lease.cancel.set()
 
 

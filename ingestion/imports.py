@@ -1,4 +1,4 @@
-"""Many files that come together, and one sum for them."""
+"""Imports of many files, with a summary of their progress."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ from ingestion.models import (
     Stage,
 )
 
-QUIET: Final = timedelta(minutes=10)
+IDLE_TIMEOUT: Final = timedelta(minutes=10)
 """For so long more files are waited for; then whoever sent them has gone."""
 
 
@@ -44,8 +44,11 @@ class ImportState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """`files` is the sum of the counts from `queued` on. `chunks` are those of the ready documents.
-    `rate` is in files per second, `eta` in seconds; None where not known (yet)."""
+    """Progress of an import.
+
+    `files` is the sum of the counts from `queued` on; `chunks` counts those of ready documents. `rate` is in
+    files per second, `eta` in seconds; both are None if not known (yet).
+    """
 
     state: ImportState
     files: int
@@ -76,7 +79,7 @@ def import_open(
     expected: int | None = None,
     container: DocumentVersion | None = None,
 ) -> Import:
-    """`expected`: how many files will come, if that is known."""
+    """Open an import. `expected` is the number of files to come, if known."""
     with transaction.atomic():
         batch = Import.objects.create(
             knowledge_base=knowledge_base,
@@ -91,7 +94,7 @@ def import_open(
 
 
 def import_close(*, batch: Import, unchanged: int = 0) -> Import:
-    """No more files will come. `unchanged` were not even sent."""
+    """Close the import to further files, adding `unchanged` files that the client did not send."""
     closed = Import.objects.filter(pk=batch.pk, closed_at=None)
     closed.update(closed_at=timezone.now(), unchanged=F("unchanged") + unchanged)
     batch.refresh_from_db()
@@ -99,8 +102,10 @@ def import_close(*, batch: Import, unchanged: int = 0) -> Import:
 
 
 def import_cancel(*, batch: Import, principal: Principal) -> Import:
-    """Takes no more files. Queued jobs end at once, running ones at their next check, also those of files
-    that came in its mails and archives. Conflict if over."""
+    """Cancel an import, including jobs for files embedded in its mails and archives.
+
+    Queued jobs end at once, running ones at their next check. Raises Conflict if the import is over.
+    """
     require_import_editor(principal, batch)
     with transaction.atomic():
         # Whoever unpacks holds its job while it refers to this row: with no_key neither waits for the other.
@@ -115,9 +120,9 @@ def import_cancel(*, batch: Import, principal: Principal) -> Import:
 
 
 def _cancel_jobs(batch: Import) -> None:
-    """From the outside in, so that nothing that is taken out meanwhile is missed: see `levels_in`.
+    """Cancel jobs from the outermost container inwards, so that none created meanwhile is missed.
 
-    A newer version of a file, which did not come in this import, keeps what came in it.
+    Embedded files of a newer version that is not part of this import are left alone. See `levels_in`.
     """
     if batch.container_id:  # its next attempt would take the files out again
         cancel_all(Job.objects.filter(version=batch.container_id))
@@ -161,9 +166,9 @@ def item_record(
 
 
 def item_record_again(*, batch: Import, source_uri: str, document: Document, job: Job) -> None:
-    """Of bytes that were there already: unless ready, their job tells what becomes of them.
+    """Record a file whose bytes were already stored: unchanged if ready, otherwise followed by its job.
 
-    A file that was sent twice, because the first answer got lost, is one item.
+    A file that was sent twice, because the first response got lost, is one item.
     """
     if batch.items.filter(job=job).exists():
         return
@@ -178,7 +183,7 @@ def item_refused(*, batch: Import, source_uri: str, error: CairnError) -> None:
 
 
 def imports_of(jobs: Sequence[Job]) -> dict[UUID, UUID]:
-    """The import that a job is part of, by job; the last one if there were several."""
+    """Return the latest import of each job, by job id."""
     many = [job.pk for job in jobs if job.lane == Lane.BULK]
     if not many:
         return {}
@@ -202,22 +207,25 @@ def _count(*conditions: Q, **fields: Any) -> Count:
 
 
 def summaries(batches: Iterable[Import], principal: Principal | None = None) -> dict[UUID, Summary]:
-    """By id, in one query. Of what others brought in, the principal's sum has the documents that they may
-    read; None: the sum of everything. The state is that of everything."""
-    wanted = {batch.id: batch for batch in batches}
-    counting = _counting(list(wanted.values()), principal) if principal else Q()
-    counted = _counted(wanted, counting)
-    whole = _counted(wanted, Q()) if counting else counted
-    arriving = _arriving(wanted)
+    """Return summaries by import id, in a fixed number of queries.
+
+    For imports of other users, counts are limited to documents the principal may read, unless they manage the
+    knowledge base. Without a principal everything is counted. The state is always that of the whole import.
+    """
+    by_id = {batch.id: batch for batch in batches}
+    counting = _visible_items(list(by_id.values()), principal) if principal else Q()
+    counted = _count_items(by_id, counting)
+    whole = _count_items(by_id, Q()) if counting else counted
+    arriving = _last_part_times(by_id)
     return {
         identity: _summary(batch, counted.get(identity, {}), whole.get(identity, {}), arriving.get(identity))
-        for identity, batch in wanted.items()
+        for identity, batch in by_id.items()
     }
 
 
-def _counted(wanted: Iterable[UUID], counting: Q) -> dict[UUID, Mapping[str, Any]]:
+def _count_items(batch_ids: Iterable[UUID], counting: Q) -> dict[UUID, Mapping[str, Any]]:
     rows = (
-        ImportItem.objects.filter(counting, batch__in=list(wanted))
+        ImportItem.objects.filter(counting, batch__in=list(batch_ids))
         .order_by()
         .values("batch")
         .annotate(
@@ -239,14 +247,14 @@ def _counted(wanted: Iterable[UUID], counting: Q) -> dict[UUID, Mapping[str, Any
     return {row["batch"]: row for row in rows}
 
 
-def _arriving(batches: Iterable[UUID]) -> dict[UUID, datetime]:
-    """When the last part of a large file came, of imports that get one."""
+def _last_part_times(batches: Iterable[UUID]) -> dict[UUID, datetime]:
+    """Return when the last part of a resumable upload arrived, by import."""
     rows = PartialUpload.objects.open().filter(batch__in=list(batches)).order_by()
     return {row["batch"]: row["at"] for row in rows.values("batch").annotate(at=Max("updated_at"))}
 
 
-def _counting(batches: Sequence[Import], principal: Principal) -> Q:
-    """Managers see everything there, and whoever brought files in knows what they brought."""
+def _visible_items(batches: Sequence[Import], principal: Principal) -> Q:
+    """Build the filter for items the principal may count: all for managers and the import's own user."""
     roles = roles_in(principal)
 
     def whole(batch: Import) -> bool:
@@ -299,7 +307,7 @@ def _rate(row: Mapping[str, Any]) -> float | None:
 def _state(batch: Import, whole: Mapping[str, Any], came: datetime) -> ImportState:
     files = whole.get("files", 0) + batch.unchanged
     complete = batch.expected is not None and files >= batch.expected
-    quiet = abs(timezone.now() - came) > QUIET  # a file from tomorrow came by a clock that is wrong
+    quiet = abs(timezone.now() - came) > IDLE_TIMEOUT  # a file from tomorrow came by a clock that is wrong
     if not (batch.closed_at or complete or quiet):
         return ImportState.RECEIVING
     if whole.get("queued") or whole.get("processing"):

@@ -1,4 +1,4 @@
-"""Trying again and giving up, one job or many."""
+"""Retry and cancel jobs, one or many."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,15 +18,18 @@ from ingestion import queue
 from ingestion.lifecycle import cancel_all, end_cancelled
 from ingestion.lookup import jobs_for
 from ingestion.models import Job, JobQuerySet, Lane, Stage
-from ingestion.turns import lane_for, next_turn
+from ingestion.turns import lane_for, next_ticket
 
-_AT_ONCE: Final = 500
-_WAKE: Final = 16
+_BATCH_SIZE: Final = 500
+_MAX_WAKEUPS: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Retried:
-    """`skipped` were asked for, but had not failed, were overtaken by a newer version, or are others'."""
+class RetryResult:
+    """Counts of a bulk retry.
+
+    `skipped` jobs were selected but had not failed, were superseded by a newer version, or may not be edited.
+    """
 
     retried: int
     skipped: int
@@ -39,13 +42,13 @@ def require_editor(principal: Principal, job: Job) -> None:
 
 
 def job_retry(*, job: Job, principal: Principal, lane: Lane | None = None) -> Job:
-    """Conflict unless it failed or was cancelled, and no newer version has come since."""
+    """Retry a job. Raises Conflict unless it failed or was cancelled, and no newer version exists."""
     require_editor(principal, job)
     with transaction.atomic():
-        job = _locked(Job.objects.filter(pk=job.pk))[0]
+        job = _lock_jobs(Job.objects.filter(pk=job.pk))[0]
         if job.stage not in {Stage.FAILED, Stage.CANCELLED}:
             raise Conflict("Only a failed or cancelled job can be tried again.")
-        if _overtaken(job):
+        if _is_superseded(job):
             raise Conflict("A newer version of this document has been uploaded.")
         if _container_failed(job):
             raise Conflict("The mail or archive that it came in has failed: retry that.")
@@ -63,54 +66,59 @@ def jobs_retry(
     knowledge_base: UUID | None = None,
     batch: UUID | None = None,
     jobs: Sequence[UUID] | None = None,
-) -> Retried:
-    """All failed jobs that fit what is said. Cancelled ones only if `code` says so or they are named."""
+) -> RetryResult:
+    """Retry all failed jobs that match the filters.
+
+    Cancelled jobs are included only if `code` is "cancelled" or `jobs` names them.
+    """
     stages = [Stage.FAILED]
     if jobs is not None or code == Rejection.CANCELLED:
         stages.append(Stage.CANCELLED)
-    said = {
+    filters = {
         "version__error_code": code,
         "version__document__knowledge_base": knowledge_base,
         "items__batch": batch,
         "pk__in": jobs,
     }
-    narrowed = {name: value for name, value in said.items() if value is not None}
+    narrowed = {name: value for name, value in filters.items() if value is not None}
     editable = {"version__document__knowledge_base__in": knowledge_bases_for(principal, role=Role.EDITOR)}
     rows = jobs_for(principal).filter(stage__in=stages, **narrowed).filter(**editable)
     found = list(rows.order_by("created_at", "id").values_list("id", flat=True).distinct())
     lane = Lane.INTERACTIVE if len(found) == 1 else Lane.BULK
-    parts = [found[start : start + _AT_ONCE] for start in range(0, len(found), _AT_ONCE)]
-    retried = sum(_part_retry(part, stages, lane, principal, narrowed) for part in parts)
-    return Retried(retried, len(found if jobs is None else set(jobs)) - retried)
+    parts = [found[start : start + _BATCH_SIZE] for start in range(0, len(found), _BATCH_SIZE)]
+    retried = sum(_retry_batch(part, stages, lane, principal, narrowed) for part in parts)
+    return RetryResult(retried, len(found if jobs is None else set(jobs)) - retried)
 
 
-def _part_retry(
-    ids: Sequence[UUID], stages: Sequence[Stage], lane: Lane, principal: Principal, said: dict[str, Any]
+def _retry_batch(
+    ids: Sequence[UUID], stages: Sequence[Stage], lane: Lane, principal: Principal, filters: dict[str, Any]
 ) -> int:
     with transaction.atomic():
-        rows = _locked(Job.objects.filter(pk__in=ids, stage__in=stages).order_by("created_at", "id"))
-        again = [job for job in rows if not (_overtaken(job) or _container_failed(job))]
+        rows = _lock_jobs(Job.objects.filter(pk__in=ids, stage__in=stages).order_by("created_at", "id"))
+        again = [job for job in rows if not (_is_superseded(job) or _container_failed(job))]
         if not again:
             return 0
         _requeue(again, lane, principal)
-        record("jobs.retried", actor=principal.actor, jobs=len(again), code=said.get("version__error_code"))
-        wake = min(len(again), _WAKE)
+        record(
+            "jobs.retried", actor=principal.actor, jobs=len(again), code=filters.get("version__error_code")
+        )
+        wake = min(len(again), _MAX_WAKEUPS)
         transaction.on_commit(lambda: _wake(lane, wake), robust=True)
     return len(again)
 
 
-def _locked(rows: JobQuerySet) -> list[Job]:
+def _lock_jobs(rows: JobQuerySet) -> list[Job]:
     return list(
         rows.select_for_update(of=("self",)).select_related("version__document__parent__latest_version")
     )
 
 
-def _overtaken(job: Job) -> bool:
+def _is_superseded(job: Job) -> bool:
     return job.version.document.latest_version_id != job.version_id
 
 
 def _container_failed(job: Job) -> bool:
-    """It would answer alone. A retry of the container takes it up."""
+    """Return whether the job's container has failed; retrying that restarts its embedded files, too."""
     container = job.version.document.parent
     latest = container.latest_version if container else None
     if latest is None or latest.state != VersionState.FAILED:
@@ -119,8 +127,8 @@ def _container_failed(job: Job) -> bool:
 
 
 def _requeue(jobs: Sequence[Job], lane: Lane, principal: Principal) -> None:
-    """As if they had just come, from who asks for it now."""
-    first = next_turn(lane, principal.user)
+    """Requeue jobs as if the principal had just submitted them."""
+    first = next_ticket(lane, principal.user)
     for number, job in enumerate(jobs):
         job.user_id, job.lane, job.turn = principal.user, lane, first + number
         job.stage, job.done, job.total, job.attempts = Stage.QUEUED, 0, 0, 0
@@ -146,13 +154,13 @@ def _wake(lane: Lane, times: int) -> None:
 
 
 def job_cancel(*, job: Job, principal: Principal) -> Job:
-    """A queued job ends at once, a running one at its next check; Conflict if it has ended.
+    """Cancel a job and those of its embedded files. Raises Conflict if it has ended.
 
-    With it end those of the files that came in its own.
+    A queued job ends at once, a running one at its next check.
     """
     require_editor(principal, job)
     with transaction.atomic():
-        job = _locked(Job.objects.filter(pk=job.pk))[0]
+        job = _lock_jobs(Job.objects.filter(pk=job.pk))[0]
         if job.ended:
             raise Conflict("This job has already ended.")
         job.cancel_requested = True

@@ -1,7 +1,7 @@
-"""How a job moves from stage to stage, and who may move it.
+"""State transitions of jobs, and the leases that allow them.
 
-A worker claims a job and gets a Lease. Every write names the lease, so a worker that was thought
-dead and comes back changes nothing: it meets LeaseLost.
+A worker claims a job and gets a Lease. Every write names the lease, so a worker that was presumed dead
+and comes back changes nothing: it gets LeaseLost.
 """
 
 import threading
@@ -18,12 +18,12 @@ from cairn.errors import CairnError, DocumentRejected, Rejection
 from cairn.library.models import Document, DocumentVersion, VersionState
 from cairn.settings import environment
 from ingestion.models import LEASE, LONGEST_PAUSE, Job, JobQuerySet, Lane, Stage
-from ingestion.turns import front
+from ingestion.turns import current_ticket
 from retrieval.index.factory import still_answers
 from retrieval.models import IndexGeneration
 
 BACKOFF = timedelta(seconds=environment().job_retry_seconds)
-_SEEN_FROM: Final = 64
+_MIN_VISIBLE_TOTAL: Final = 64
 _CANCELLED = "The job was cancelled. Retry it to process the file."
 
 stopping = threading.Event()
@@ -31,20 +31,20 @@ stopping = threading.Event()
 
 
 class LeaseLost(CairnError):
-    """Another worker has the job now, or it is gone; this one must not touch it."""
+    """The job was claimed by another worker or deleted; this worker must not touch it."""
 
 
 class GenerationChanged(CairnError):
-    """Another generation of the index answers than the one that got the points."""
+    """The active index generation is no longer the one that got the points."""
 
 
 class Interrupted(CairnError):
-    """The process is ending; the job waits for the next one."""
+    """The process is shutting down; the job waits for the next one."""
 
 
 @dataclass(eq=False, slots=True)
 class Lease:
-    """`stage` is what the holder is at; the job's row may be behind."""
+    """The right of one worker to process a job. `stage` may be ahead of the job's row."""
 
     job: uuid.UUID
     version: DocumentVersion
@@ -59,7 +59,7 @@ class Lease:
         return self.cancel.is_set() or self.lost.is_set() or stopping.is_set()
 
     def check(self) -> None:
-        """Raises Interrupted, LeaseLost or DocumentRejected(CANCELLED) when the work should end here."""
+        """Raise Interrupted, LeaseLost or DocumentRejected(CANCELLED) if the work should end here."""
         if stopping.is_set():
             raise Interrupted
         if self.lost.is_set():
@@ -73,8 +73,8 @@ class Lease:
         self._write(stage=stage, done=0, total=total, stage_since=Now())
 
     def pass_through(self, stage: Stage, *, total: int) -> None:
-        """As `enter`, for a stage that a small document is through with before anybody could see it."""
-        if total > _SEEN_FROM:
+        """Enter a stage, but write it only for documents large enough for the stage to be noticed."""
+        if total > _MIN_VISIBLE_TOTAL:
             self.enter(stage, total=total)
         else:
             self.check()
@@ -85,13 +85,13 @@ class Lease:
         self._write(done=done, **({} if total is None else {"total": total}))
 
     def _write(self, **changes: object) -> None:
-        held = Job.objects.filter(pk=self.job, lease=self.token)
-        if not held.update(lease_until=Now() + LEASE, updated_at=Now(), **changes):
+        rows = Job.objects.filter(pk=self.job, lease=self.token)
+        if not rows.update(lease_until=Now() + LEASE, updated_at=Now(), **changes):
             self.lost.set()
             raise LeaseLost
 
     def locked(self) -> Job:
-        """The job's row for the rest of the transaction."""
+        """Lock the job's row for the rest of the transaction. Raises LeaseLost."""
         try:
             return Job.objects.select_for_update().get(pk=self.job, lease=self.token)
         except Job.DoesNotExist:
@@ -100,26 +100,29 @@ class Lease:
 
 @dataclass(frozen=True, slots=True)
 class Flip:
-    """`idle` is a version that does not answer (any more): the one before, or one that was overtaken."""
+    """The result of an activation.
+
+    `idle` is a version that is not active: the previous one, or this one if a newer version is active.
+    """
 
     document: Document
     idle: DocumentVersion | None
 
 
 def claim(job_id: uuid.UUID) -> Lease | None:
-    """The right to work on this open job, or None if there is nothing to do for this worker."""
+    """Claim this job if it is due or abandoned. Returns None if there is nothing to do."""
     with transaction.atomic():
         free = Job.objects.due() | Job.objects.dropped()
-        job = _locked_first(free.filter(pk=job_id))
-        return _lease(job) if job and _worth_doing(job) else None
+        job = _lock_first(free.filter(pk=job_id))
+        return _grant_lease(job) if job and _worth_doing(job) else None
 
 
 def claim_next(lane: Lane) -> Lease | None:
-    """The job whose turn it is. Who works on the bulk lane takes interactive jobs first."""
+    """Claim the next job in turn. Workers of the bulk lane take interactive jobs first."""
     for each in (Lane.INTERACTIVE,) if lane == Lane.INTERACTIVE else (Lane.INTERACTIVE, Lane.BULK):
         # Asked first where nobody said so, since on SQLite a transaction locks everyone out.
-        said = each == lane or Job.objects.queued().filter(lane=each).exists()
-        if said and (lease := _claim_first(_IN_TURN[each])):
+        has_queued = each == lane or Job.objects.queued().filter(lane=each).exists()
+        if has_queued and (lease := _claim_first(_IN_TURN[each])):
             return lease
     return None
 
@@ -130,19 +133,19 @@ _IN_TURN: Final = {lane: Job.objects.due().filter(lane=lane).in_order() for lane
 
 def _claim_first(queue: JobQuerySet) -> Lease | None:
     with transaction.atomic():
-        while job := _locked_first(queue):
+        while job := _lock_first(queue):
             if _worth_doing(job):
-                return _lease(job)
+                return _grant_lease(job)
     return None
 
 
-def _locked_first(rows: JobQuerySet) -> Job | None:
-    """Two workers that come at once get different jobs."""
+def _lock_first(rows: JobQuerySet) -> Job | None:
+    """Lock the first row that no other worker has locked."""
     free = rows.select_for_update(of=("self",), skip_locked=True)
     return free.select_related("version__document__knowledge_base").first()
 
 
-def _lease(job: Job) -> Lease:
+def _grant_lease(job: Job) -> Lease:
     token = uuid.uuid4()
     Job.objects.filter(pk=job.pk).update(
         stage=Stage.PARSING, stage_since=Now(), done=0, total=0, attempts=job.attempts + 1, not_before=None,
@@ -153,7 +156,7 @@ def _lease(job: Job) -> Lease:
 
 
 def _worth_doing(job: Job) -> bool:
-    """Ends jobs that were cancelled while queued, or whose workers keep dying."""
+    """Return whether to work on the job, ending it if it was cancelled or out of attempts."""
     document = job.version.document
     if job.cancel_requested or document.deleted_at or document.knowledge_base.deleted_at:
         end_cancelled(job)
@@ -169,7 +172,7 @@ def end_cancelled(job: Job, **changes: object) -> None:
 
 
 def cancel_all(jobs: JobQuerySet) -> None:
-    """Within a transaction: the queued ones end now, the running ones at their next check."""
+    """End queued jobs now and running ones at their next check. Requires a transaction."""
     jobs.open().update(cancel_requested=True)
     ended = Job.objects.filter(pk__in=jobs.queued().values("pk"))
     ended.update(stage=Stage.CANCELLED, stage_since=Now(), updated_at=Now())
@@ -180,7 +183,7 @@ def cancel_all(jobs: JobQuerySet) -> None:
 
 
 def _move(job: Job, stage: Stage, **changes: object) -> None:
-    """Nobody works on it from now on. The times are the database's: a worker's clock may be wrong."""
+    """Move a job to a stage and release its lease. Uses the database's clock, as a worker's may be wrong."""
     free = {"stage": stage, "lease": None, "lease_until": None, "stage_since": Now(), "updated_at": Now()}
     Job.objects.filter(pk=job.pk).update(**free, **changes)
 
@@ -194,7 +197,9 @@ def _end(job: Job, reason: Rejection, message: str, **changes: object) -> None:
 
 
 def _cancel_inside(version: DocumentVersion) -> None:
-    """What came in it answers with it or not at all; a retry takes that up as well."""
+    """Cancel jobs of embedded files, which are only searchable with their container. A retry restarts
+    them.
+    """
     if not version.document.children.exists():
         return
     for inside in Document.objects.levels_in(version.document):
@@ -208,14 +213,14 @@ def fail(lease: Lease, rejection: DocumentRejected) -> None:
 
 
 def hand_back(lease: Lease) -> None:
-    """As if this attempt had not been: the process is ending, the job is not to blame."""
+    """Requeue the job without counting this attempt: the process is shutting down."""
     with transaction.atomic():
         job = lease.locked()
         _requeue(job, attempts=job.attempts - 1)
 
 
 def postpone(lease: Lease, reason: Rejection, message: str, *, error: str = "") -> bool:
-    """Another attempt later, with growing pauses; False and `failed` when there were enough."""
+    """Requeue the job with exponential backoff. Returns False, and fails it, after the last attempt."""
     with transaction.atomic():
         job = lease.locked()
         if job.attempts >= environment().job_max_attempts:
@@ -227,14 +232,14 @@ def postpone(lease: Lease, reason: Rejection, message: str, *, error: str = "") 
 
 
 def dropped_requeue() -> int:
-    """Puts back what workers have let go of; how many. A cancelled one ends."""
+    """Requeue jobs whose lease has expired, and end the cancelled ones. Returns their number."""
     ids = list(Job.objects.dropped().values_list("id", flat=True))
     return sum(map(_dropped_requeue, ids))
 
 
 def _dropped_requeue(job_id: uuid.UUID) -> bool:
     with transaction.atomic():
-        job = _locked_first(Job.objects.dropped().filter(pk=job_id))
+        job = _lock_first(Job.objects.dropped().filter(pk=job_id))
         if job is None:
             return False
         end = end_cancelled if job.cancel_requested else _requeue
@@ -243,16 +248,16 @@ def _dropped_requeue(job_id: uuid.UUID) -> bool:
 
 
 def _requeue(job: Job, **changes: object) -> None:
-    """To the front of its lane: it has waited for its turn already."""
-    _move(job, Stage.QUEUED, done=0, total=0, turn=front(Lane(job.lane)), **changes)
+    """Requeue a job at the front of its lane, as it has already waited for its turn."""
+    _move(job, Stage.QUEUED, done=0, total=0, turn=current_ticket(Lane(job.lane)), **changes)
     DocumentVersion.objects.filter(pk=job.version_id).update(state=VersionState.QUEUED)
 
 
 def activate(lease: Lease, *, title: str, generation: IndexGeneration | None = None) -> Flip:
-    """The flip: from this commit on the new version answers.
+    """Make the version the active one; it is searchable from this commit on.
 
-    A version that a newer one has overtaken ends as ready without answering. Raises GenerationChanged
-    unless `generation`, which has its points, still answers; DocumentRejected(CANCELLED) as Lease.check().
+    A version older than the active one ends as ready without becoming active. Raises GenerationChanged
+    unless `generation`, which has its points, is still active; DocumentRejected(CANCELLED) as Lease.check().
     """
     version = lease.version
     with transaction.atomic():
@@ -281,15 +286,17 @@ def activate(lease: Lease, *, title: str, generation: IndexGeneration | None = N
 
 
 def renew(tokens: Collection[uuid.UUID]) -> dict[uuid.UUID, bool]:
-    """Of the leases that still hold: whether somebody has asked to cancel the job."""
-    held = Job.objects.filter(lease__in=tokens)
-    held.update(lease_until=Now() + LEASE, updated_at=Now())
-    return {token: asked for token, asked in held.values_list("lease", "cancel_requested") if token}
+    """Renew leases. Returns, by token of each live lease, whether its job should be cancelled."""
+    rows = Job.objects.filter(lease__in=tokens)
+    rows.update(lease_until=Now() + LEASE, updated_at=Now())
+    return {token: asked for token, asked in rows.values_list("lease", "cancel_requested") if token}
 
 
 def version_withdraw(document: Document, *, message: str) -> None:
-    """Within a transaction: out of every answer with its commit, as if it had been cancelled. The sweeper
-    removes its passages; a retry brings it back."""
+    """Deactivate the document's version as if it had been cancelled. Requires a transaction.
+
+    The sweeper removes its passages; a retry restores it.
+    """
     row = Document.objects.select_for_update(of=("self",)).get(pk=document.pk)
     cancel_all(Job.objects.filter(version__document=row))
     row.active_version = None

@@ -1,4 +1,4 @@
-"""Jobs, imports and receipts, for someone."""
+"""Getters for the jobs, imports and receipts that a principal may see."""
 
 from django.db.models import Q, QuerySet
 
@@ -12,7 +12,7 @@ from ingestion.models import Import, ImportItem, Job, JobQuerySet, Receipt
 
 
 def jobs_for(principal: Principal) -> JobQuerySet:
-    """Jobs of the documents that the principal may read."""
+    """Jobs of documents the principal may read."""
     return Job.objects.filter(version__document__in=documents_for(principal)).select_related(
         "version__document"
     )
@@ -23,7 +23,10 @@ def job_for(principal: Principal, value: object) -> Job:
 
 
 def imports_for(principal: Principal) -> "QuerySet[Import]":
-    """One's own, and those into knowledge bases that one edits. An archive's, if one may read the archive."""
+    """The principal's own imports, and those into knowledge bases they edit.
+
+    Imports of archives also require permission to read the archive.
+    """
     edited = Q(knowledge_base__in=knowledge_bases_for(principal, role=Role.EDITOR))
     own = Q(user=principal.user, knowledge_base__in=knowledge_bases_for(principal))
     readable = Q(container=None) | Q(container__document__in=documents_for(principal))
@@ -36,8 +39,10 @@ def import_for(principal: Principal, value: object) -> Import:
 
 
 def import_into(principal: Principal, base: KnowledgeBase, value: object) -> Import:
-    """As `import_for` finds it, at a fraction of the cost: each file of a folder asks for it. The caller has
-    made sure that the principal is an editor there."""
+    """Return an import of this knowledge base, with fewer queries than `import_for`.
+
+    The caller has checked that the principal is an editor there. Raises NotFound.
+    """
     batch = one_of(Import.objects.filter(knowledge_base=base).select_related("container"), value)
     inside = batch.container
     if inside is not None and not documents_for(principal).filter(pk=inside.document_id).exists():
@@ -46,8 +51,10 @@ def import_into(principal: Principal, base: KnowledgeBase, value: object) -> Imp
 
 
 def items_for(principal: Principal, batch: Import) -> "QuerySet[ImportItem]":
-    """Those of documents that the principal may read. Of what has no document (any more) only managers
-    and who brought it in learn the name."""
+    """Items of documents the principal may read.
+
+    Items without a document are visible to managers and to the user who opened the import.
+    """
     rows = ImportItem.objects.filter(batch=batch).select_related("job__version")
     if role_in(principal, batch.knowledge_base) == Role.MANAGER:
         return rows
@@ -56,7 +63,10 @@ def items_for(principal: Principal, batch: Import) -> "QuerySet[ImportItem]":
 
 
 def receipts_for(principal: Principal) -> "QuerySet[Receipt]":
-    """All of them for admins. A key limited to some knowledge bases gets its user's receipts from these."""
+    """All receipts for admins, the principal's own otherwise.
+
+    API keys limited to some knowledge bases only see receipts from these.
+    """
     if principal.administers:
         return Receipt.objects.all()
     mine = Receipt.objects.filter(requested_by=principal.user)

@@ -1,4 +1,4 @@
-"""Work to do on documents. The tables, not the broker, are the truth about it."""
+"""Tables of the ingestion pipeline. The tables, not the broker, are the source of truth about jobs."""
 
 import uuid
 from datetime import timedelta
@@ -29,7 +29,7 @@ RUNNING = (Stage.PARSING, Stage.CHUNKING, Stage.EMBEDDING, Stage.INDEXING)
 
 
 class Lane(models.TextChoices):
-    """interactive: somebody waits for this file. bulk: one of many, such as a folder's."""
+    """Priority of a job: interactive if a user waits for it, bulk if it is one of many."""
 
     INTERACTIVE = "interactive"
     BULK = "bulk"
@@ -40,8 +40,10 @@ LONGEST_PAUSE = timedelta(minutes=10)
 
 
 class JobQuerySet(models.QuerySet["Job"]):
-    """Times are compared with the database's clock: a worker's own may be wrong. One that lies further
-    ahead than it can was written by a clock that was wrong, and counts as past."""
+    """Queries for jobs. Times are compared with the database's clock, as a worker's may be wrong.
+
+    Times too far in the future were written by a wrong clock and count as past.
+    """
 
     def open(self) -> "JobQuerySet":
         return self.filter(stage__in=(Stage.QUEUED, *RUNNING))
@@ -50,32 +52,32 @@ class JobQuerySet(models.QuerySet["Job"]):
         return self.filter(stage=Stage.QUEUED)
 
     def due(self) -> "JobQuerySet":
-        """Queued, and their pause after a failed attempt is over.
+        """Queued jobs whose pause after a failed attempt is over.
 
-        What came in a mail or an archive waits until that answers or has failed.
+        Embedded files wait until the job of their container has ended.
         """
         paused = Q(not_before__gt=Now(), not_before__lte=Now() + LONGEST_PAUSE)
         container = Job.objects.open().filter(version__document=OuterRef("version__document__parent"))
         return self.queued().filter(Q(not_before=None) | ~paused).exclude(Exists(container))
 
     def dropped(self) -> "JobQuerySet":
-        """Begun by a worker that has let go of them, or died."""
-        return self.filter(stage__in=RUNNING).exclude(_held())
+        """Running jobs whose worker has released them or died."""
+        return self.filter(stage__in=RUNNING).exclude(_has_live_lease())
 
-    def held(self) -> "JobQuerySet":
-        """A worker is on them."""
-        return self.filter(_held())
+    def leased(self) -> "JobQuerySet":
+        """Jobs that a worker is processing."""
+        return self.filter(_has_live_lease())
 
     def exhausted(self) -> "JobQuerySet":
-        """The dead letters: given up after the last attempt, for a person to look at."""
+        """Dead letters: jobs that failed after the last attempt and need attention."""
         return self.filter(stage=Stage.FAILED, attempts__gte=environment().job_max_attempts)
 
     def in_order(self) -> "JobQuerySet":
-        """As they are claimed, within a lane."""
+        """Order in which jobs of a lane are claimed."""
         return self.order_by("turn", "created_at", "id")
 
 
-def _held() -> Q:
+def _has_live_lease() -> Q:
     return Q(lease__isnull=False, lease_until__gte=Now(), lease_until__lte=Now() + 2 * LEASE)
 
 
@@ -83,11 +85,11 @@ _QUEUED = Q(stage=Stage.QUEUED)
 
 
 class Job(models.Model):
-    """Making one version searchable. `done` of `total` counts pages, chunks or points, by stage.
+    """The work to make one version searchable. `done` of `total` counts pages, chunks or points, by stage.
 
-    A worker holds the job while `lease` is its token and `lease_until` lies ahead; a queued job has
-    none. `user` is who asked for it: users take turns, see `ingestion.turns`. `last_error` tells what
-    stopped the last attempt that went wrong.
+    A worker has the job while `lease` is its token and `lease_until` is in the future; queued jobs have no
+    lease. `user` is who submitted it, used for fair scheduling (see `ingestion.turns`). `last_error`
+    describes the last failed attempt.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -134,10 +136,10 @@ class ImportKind(models.TextChoices):
 
 
 class Import(models.Model):
-    """Many files that were brought in together. `expected` is how many were announced, if that was said.
+    """A batch of files. `expected` is the announced number of files, if any.
 
-    `container` is the archive or mail that the files came out of. `unchanged` counts files that were
-    not even sent, beside the items. `closed_at`: no more files will come.
+    `container` is the archive or mail that the files came from. `unchanged` counts files that were not sent,
+    in addition to the items. After `closed_at` no more files are accepted.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -160,7 +162,7 @@ class Import(models.Model):
 
 
 class Outcome(models.TextChoices):
-    """What the door said of a file. accepted: the rest is in its job."""
+    """Result of submitting a file. The further result of accepted files is that of their job."""
 
     ACCEPTED = "accepted"
     UNCHANGED = "unchanged"
@@ -169,7 +171,7 @@ class Outcome(models.TextChoices):
 
 
 class ImportItem(models.Model):
-    """One file of an import. `code` and `message` say why it was refused."""
+    """One file of an import. `code` and `message` explain a refusal."""
 
     batch = models.ForeignKey(Import, on_delete=models.CASCADE, related_name="items")
     source_uri = models.CharField(max_length=1000)
@@ -187,26 +189,26 @@ class ImportItem(models.Model):
         return f"{self.source_uri} {self.outcome}"
 
 
-UPLOAD_KEPT = timedelta(days=1)
+UPLOAD_TTL = timedelta(days=1)
 """An upload in parts that has got nothing for so long was given up."""
 
 
 class PartialUploadQuerySet(models.QuerySet["PartialUpload"]):
     def fresh(self) -> "PartialUploadQuerySet":
-        return self.filter(updated_at__gt=Now() - UPLOAD_KEPT)
+        return self.filter(updated_at__gt=Now() - UPLOAD_TTL)
 
     def given_up(self) -> "PartialUploadQuerySet":
-        return self.filter(updated_at__lte=Now() - UPLOAD_KEPT)
+        return self.filter(updated_at__lte=Now() - UPLOAD_TTL)
 
     def open(self) -> "PartialUploadQuerySet":
         return self.fresh().filter(completed_at=None)
 
 
 class PartialUpload(models.Model):
-    """A file that comes in parts, one after the other; `received` bytes of it are here.
+    """A resumable upload of a file in consecutive parts. `received` counts the bytes stored so far.
 
-    `said` holds what was said of it, as `document_submit` takes it. `fingerprint` is the sender's own mark,
-    by which it knows the file again. `document` and `job` are what became of it.
+    `said` has the options for `document_submit`. `fingerprint` is the client's own identifier of the file,
+    used to resume. `document` and `job` are set on completion.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -236,7 +238,7 @@ class PartialUpload(models.Model):
 
 
 class UploadPart(models.Model):
-    """`name` is where storage has it."""
+    """A stored part of a resumable upload. `name` is its name in the storage."""
 
     upload = models.ForeignKey(PartialUpload, on_delete=models.CASCADE, related_name="parts")
     offset = models.BigIntegerField()
@@ -252,10 +254,10 @@ class UploadPart(models.Model):
 
 
 class Watch(models.Model):
-    """A folder on the server that is looked at again and again. `result` counts what the last look found.
+    """A folder on the server that is scanned periodically. `result` has the counts of the last scan.
 
-    `prune`: documents whose files have vanished are deleted. A look is going on while `busy_until` lies
-    ahead.
+    With `prune`, documents whose files have vanished are deleted. A scan is running while `busy_until` is in
+    the future.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -283,7 +285,7 @@ class Watch(models.Model):
 
 
 class WatchedFile(models.Model):
-    """The digest of a file as it was looked at, so that it is read again only when size or time differ."""
+    """Digest of a scanned file, which is read again only if its size or modification time differ."""
 
     watch = models.ForeignKey(Watch, on_delete=models.CASCADE, related_name="files")
     source_uri = models.CharField(max_length=1000)
@@ -301,7 +303,7 @@ class WatchedFile(models.Model):
 
 
 class SampleDocument(models.Model):
-    """A document that Cairn itself put into its help. Only these go when a new version lacks their file."""
+    """A document of the built-in help. Only these are deleted when a new release lacks their file."""
 
     document = models.OneToOneField(Document, on_delete=models.CASCADE, related_name="+")
 
@@ -315,11 +317,12 @@ class ReceiptState(models.TextChoices):
 
 
 class Receipt(models.Model):
-    """Proof of an erasure: what was removed, and when a search for it found nothing. `knowledge_base` is the
-    plain id of the one that the object was in, or was; null for accounts.
+    """Proof of an erasure: what was removed, and when a search confirmed it.
 
-    `object` is "document:ID", "knowledge-base:ID" or "user:ID". `waits_for` is set once everything was
-    removed: of each index generation, how many erasures must be gone from its files before it is done.
+    `knowledge_base` is the plain id of the object's knowledge base, which may be gone; null for accounts.
+    `object` is "document:ID", "knowledge-base:ID" or "user:ID". `waits_for` is set after the removal: for
+    each index generation, the number of erasures that must be purged from its files before the receipt is
+    done.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -340,7 +343,7 @@ class Receipt(models.Model):
 
 
 class IdempotencyKey(models.Model):
-    """The answer to an upload, so that the same request sent again is not done again."""
+    """The response to an upload, returned again when the same request is repeated."""
 
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="+")
     key = models.CharField(max_length=255)
@@ -357,7 +360,7 @@ class IdempotencyKey(models.Model):
 
 
 class Clock(models.Model):
-    """Which of the processes that could send out what is due does so; see `ingestion.ticking`. One row."""
+    """Lease for the process that schedules periodic tasks; see `ingestion.ticking`. A single row."""
 
     id = models.PositiveSmallIntegerField(primary_key=True)
     holder = models.UUIDField()

@@ -1,4 +1,4 @@
-"""Pictures of PDF pages, drawn in a parser process and kept."""
+"""Page images of PDFs, rendered in a parser process and cached in the storage."""
 
 from uuid import UUID
 
@@ -27,13 +27,13 @@ def picture_names(version: UUID) -> list[str]:
 
 
 def page_picture(version: DocumentVersion, number: int, *, width: int = WIDTH) -> bytes:
-    """PNG. NotFound for a page that is not there, or a format without pages."""
+    """Return the page as PNG. Raises NotFound for missing pages and formats without pages."""
     if version.media_type != PDF or not version.pages or not 1 <= number <= version.pages:
         raise NotFound
     name = f"{_folder(version.id)}/{number}-{width}.png"
     if default_storage.exists(name):
-        with default_storage.open(name) as kept:
-            return bytes(kept.read())
+        with default_storage.open(name) as stored:
+            return bytes(stored.read())
     with storage.as_local_path(version.original) as path:
         picture = parser_pool().render_page(path, number, width=width, limits=limits())
     saved = default_storage.save(name, ContentFile(picture))

@@ -1,9 +1,9 @@
-"""The parser processes of this process."""
+"""The parser pool of this process."""
 
 import threading
 
 from cairn.settings import environment
-from ingestion.embedding import texts_wait
+from ingestion.embedding import has_waiting_texts
 from ingestion.parse.sandbox import Limits, ParserPool
 
 _lock = threading.Lock()
@@ -15,7 +15,9 @@ def parser_pool() -> ParserPool:
     with _lock:
         if _pool is None:
             env = environment()
-            _pool = ParserPool(size=env.parser_processes, folder=env.data_dir / "tmp", backlog=texts_wait)
+            _pool = ParserPool(
+                size=env.parser_processes, folder=env.data_dir / "tmp", backlog=has_waiting_texts
+            )
         return _pool
 
 

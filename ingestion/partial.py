@@ -1,4 +1,4 @@
-"""Large files in parts: begun, sent piece by piece, taken up again where they broke off, and finished."""
+"""Resumable uploads: large files are opened, sent in parts, resumed after interruptions and completed."""
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -24,12 +24,12 @@ from ingestion.imports import item_refused, require_takes_files
 from ingestion.models import Import, PartialUpload, PartialUploadQuerySet, UploadPart
 from ingestion.services import Submission, clean_filename, document_submit
 
-PART_MOST: Final = 16 << 20
-PART_LEAST: Final = 64 << 10
+MAX_PART_BYTES: Final = 16 << 20
+MIN_PART_BYTES: Final = 64 << 10
 """Of all but the last part, so that nobody makes a million rows of one file."""
-OPEN_AT_ONCE: Final = 20
+MAX_OPEN_UPLOADS: Final = 20
 RETRY_SECONDS: Final = 60
-_AT_ONCE: Final = 100
+_SWEEP_BATCH_SIZE: Final = 100
 
 
 class WrongOffset(Conflict):
@@ -46,14 +46,17 @@ class WrongDigest(InvalidInput):
 
 
 def uploads_for(principal: Principal) -> PartialUploadQuerySet:
-    """One's own that are under way, into knowledge bases that one may still read."""
+    """The principal's own unexpired uploads into knowledge bases they may still read."""
     bases = knowledge_bases_for(principal)
     rows = PartialUpload.objects.fresh().filter(user=principal.user, knowledge_base__in=bases)
     return rows.select_related("knowledge_base", "batch")
 
 
 def upload_for(principal: Principal, value: object) -> PartialUpload:
-    """NotFound unless it is theirs and may still go on; Forbidden if they may not upload there any more."""
+    """Return an upload of the principal.
+
+    Raises NotFound if it is not theirs or has expired; Forbidden if they may no longer upload there.
+    """
     upload = one_of(uploads_for(principal), value)
     knowledge_base_for(principal, upload.knowledge_base_id, role=Role.EDITOR)
     return upload
@@ -68,9 +71,9 @@ def upload_open(
     sha256: str = "",
     fingerprint: str = "",
     batch: Import | None = None,
-    said: Mapping[str, Any],
+    options: Mapping[str, Any],
 ) -> PartialUpload:
-    """`said`: title, source_uri, metadata and readers, as `document_submit` takes them."""
+    """Open an upload. `options` are the title, source_uri, metadata and readers for `document_submit`."""
     name = clean_filename(filename)
     try:
         _check_size(size)
@@ -85,12 +88,12 @@ def upload_open(
                 size=size,
                 sha256=sha256.lower(),
                 fingerprint=fingerprint,
-                said=dict(said),
+                said=dict(options),
                 updated_at=Now(),
             )
     except InvalidInput as error:
         if batch is not None and batch.cancelled_at is None:
-            item_refused(batch=batch, source_uri=said.get("source_uri") or name, error=error)
+            item_refused(batch=batch, source_uri=options.get("source_uri") or name, error=error)
         raise
 
 
@@ -101,35 +104,37 @@ def _check_size(size: int) -> None:
 
 
 def _check_number(principal: Principal) -> None:
-    if PartialUpload.objects.open().filter(user=principal.user).count() >= OPEN_AT_ONCE:
+    if PartialUpload.objects.open().filter(user=principal.user).count() >= MAX_OPEN_UPLOADS:
         raise RateLimited(
-            f"{OPEN_AT_ONCE} of your uploads are under way. Finish or cancel one of them first.",
+            f"{MAX_OPEN_UPLOADS} of your uploads are under way. Finish or cancel one of them first.",
             retry_after=RETRY_SECONDS,
         )
 
 
 def part_add(*, upload: PartialUpload, offset: int, data: bytes) -> PartialUpload:
-    """The bytes from `offset` on. WrongOffset unless they follow what is here; of two that come at once
-    with the same offset, one is taken."""
+    """Append the bytes at `offset`. Raises WrongOffset unless they follow the bytes received so far.
+
+    Of two concurrent requests with the same offset, one succeeds.
+    """
     if upload.batch:
         require_takes_files(upload.batch)
     _check_part(upload, offset, len(data))
-    name, kept = storage.part_save(upload.id, data), False
+    name, stored = storage.part_save(upload.id, data), False
     try:
         with transaction.atomic():
-            kept = _received(upload, offset, len(data))
-            if kept:
+            stored = _record_part(upload, offset, len(data))
+            if stored:
                 UploadPart.objects.create(upload=upload, offset=offset, size=len(data), name=name)
     finally:
-        if not kept:
+        if not stored:
             storage.files_delete(name)
     upload.refresh_from_db(fields=["received", "updated_at"])
-    if not kept:
+    if not stored:
         raise WrongOffset(upload.received)
     return upload
 
 
-def _received(upload: PartialUpload, offset: int, size: int) -> bool:
+def _record_part(upload: PartialUpload, offset: int, size: int) -> bool:
     rows = PartialUpload.objects.fresh().filter(pk=upload.pk, received=offset, completed_at=None)
     return bool(rows.update(received=offset + size, updated_at=Now()))
 
@@ -137,20 +142,20 @@ def _received(upload: PartialUpload, offset: int, size: int) -> bool:
 def _check_part(upload: PartialUpload, offset: int, size: int) -> None:
     if offset != upload.received:
         raise WrongOffset(upload.received)
-    if size > PART_MOST:
-        raise PayloadTooLarge(f"A part may have {PART_MOST} bytes at most.")
+    if size > MAX_PART_BYTES:
+        raise PayloadTooLarge(f"A part may have {MAX_PART_BYTES} bytes at most.")
     if offset + size > upload.size:
         raise InvalidInput(f"The file was announced with {upload.size} bytes; this part goes beyond them.")
-    if size < PART_LEAST and offset + size < upload.size:
-        raise InvalidInput(f"A part that is not the last one has {PART_LEAST} bytes at least.")
+    if size < MIN_PART_BYTES and offset + size < upload.size:
+        raise InvalidInput(f"A part that is not the last one has {MIN_PART_BYTES} bytes at least.")
 
 
 def upload_complete(
     *, upload: PartialUpload, principal: Principal, if_match: frozenset[str] | None = None
 ) -> Submission:
-    """The document, as if the file had come at once. Asked again, the same answer."""
+    """Submit the document, as if the file had been sent at once. Idempotent."""
     if upload.completed_at:
-        return _earlier(upload)
+        return _previous_submission(upload)
     if upload.received < upload.size:
         raise WrongOffset(upload.received)
     parts = list(upload.parts.order_by("offset").values_list("name", flat=True))
@@ -168,11 +173,11 @@ def upload_complete(
             arrived=time.monotonic() - (timezone.now() - upload.created_at).total_seconds(),
             **upload.said,
         )
-    _settle(upload, submission, parts)
+    _finish_upload(upload, submission, parts)
     return submission
 
 
-def _earlier(upload: PartialUpload) -> Submission:
+def _previous_submission(upload: PartialUpload) -> Submission:
     if upload.document is None:
         raise NotFound
     return Submission(upload.document, upload.job, created_job=upload.job is not None)
@@ -189,7 +194,7 @@ def _join(upload: PartialUpload, parts: Sequence[str], whole: BinaryIO) -> None:
 
 
 def _check_digest(upload: PartialUpload, whole: BinaryIO) -> None:
-    """What is not the announced file is of no use: it has to be sent anew."""
+    """Drop the upload and raise WrongDigest if its bytes differ from the announced file."""
     if not upload.sha256:
         return
     found = storage.sha256_of(File(whole))
@@ -203,7 +208,7 @@ def _check_digest(upload: PartialUpload, whole: BinaryIO) -> None:
         raise error
 
 
-def _settle(upload: PartialUpload, submission: Submission, parts: Sequence[str]) -> None:
+def _finish_upload(upload: PartialUpload, submission: Submission, parts: Sequence[str]) -> None:
     with transaction.atomic():
         PartialUpload.objects.filter(pk=upload.pk).update(
             document=submission.document,
@@ -216,7 +221,10 @@ def _settle(upload: PartialUpload, submission: Submission, parts: Sequence[str])
 
 
 def uploads_drop(uploads: Iterable[PartialUpload]) -> int:
-    """With what has come of them; how many. Files first: while the row is left, the sweeper knows of them."""
+    """Delete uploads with their parts. Returns their number.
+
+    Files go first: while the row is left, the sweeper knows of them.
+    """
     dropped = 0
     for upload in uploads:
         storage.files_delete(*upload.parts.values_list("name", flat=True))
@@ -226,5 +234,5 @@ def uploads_drop(uploads: Iterable[PartialUpload]) -> int:
 
 
 def uploads_sweep() -> int:
-    """Those that were given up, and finished ones whose answer nobody will ask for again."""
-    return uploads_drop(PartialUpload.objects.given_up()[:_AT_ONCE])
+    """Delete abandoned uploads, and completed ones whose response is no longer needed."""
+    return uploads_drop(PartialUpload.objects.given_up()[:_SWEEP_BATCH_SIZE])

@@ -1,4 +1,4 @@
-"""Erasing a user, with a receipt."""
+"""Erasure of users, with a receipt."""
 
 from collections.abc import Iterator
 from uuid import UUID
@@ -20,7 +20,7 @@ from retrieval.models import Citation
 
 
 def user_erase(*, user: User, actor: UUID | None) -> Receipt:
-    """With conversations, keys, sessions and grants. What they uploaded is not theirs: it stays."""
+    """Erase a user with their conversations, keys, sessions and grants. Uploaded documents stay."""
     identity: UUID = user.pk
     with transaction.atomic():
         parts = list(UploadPart.objects.filter(upload__user=user).values_list("name", flat=True))
@@ -29,7 +29,7 @@ def user_erase(*, user: User, actor: UUID | None) -> Receipt:
         quotes = Citation.objects.filter(message__conversation__user=user).count()
         removed = {**dict.fromkeys(REMOVED, 0), "quotes": quotes}
         removed["rows"] = user_delete(user, actor=actor) + used
-        if any(rows.exists() for rows in _rows_of(identity)):
+        if any(rows.exists() for rows in _rows_referring_to(identity)):
             raise Unavailable("Something still belongs to a user who was erased.")
         receipt = Receipt.objects.create(
             object=f"user:{identity}",
@@ -48,8 +48,8 @@ def _scrub() -> None:
     scrub()
 
 
-def _rows_of(user: UUID) -> Iterator["models.QuerySet[models.Model]"]:
-    """Whatever table points at users, of whichever app."""
+def _rows_referring_to(user: UUID) -> Iterator["models.QuerySet[models.Model]"]:
+    """Yield a queryset for each foreign key to users, in whichever app."""
     for model in apps.get_models(include_auto_created=True):
         for field in model._meta.concrete_fields:
             if field.is_relation and field.related_model is User:

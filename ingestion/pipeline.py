@@ -1,4 +1,4 @@
-"""From a stored file to a version that answers: parse, chunk, embed, index, flip."""
+"""Process an uploaded file into a searchable version: parse, chunk, embed, index, activate."""
 
 import logging
 import time
@@ -22,7 +22,7 @@ from cairn.telemetry.ids import bound
 from cairn.telemetry.measured import CHUNKS_INDEXED, READY, STAGE_SECONDS, job_ended
 from cairn.telemetry.tracing import step
 from ingestion import children, lifecycle, queue
-from ingestion.children import Contents
+from ingestion.children import UnpackResult
 from ingestion.chunking import ChunkDraft, chunk
 from ingestion.cleanup import remove_chunks
 from ingestion.embedding import batcher
@@ -33,7 +33,7 @@ from ingestion.models import Lane, Stage
 from ingestion.parse.progress import PagesRead
 from ingestion.parsers import limits, parser_pool
 from ingestion.points import points_of
-from ingestion.unchanged import vectors_there
+from ingestion.unchanged import reusable_vectors
 from retrieval.engine import Engine, engine
 from retrieval.suggestions.keeping import suggestions_replace
 
@@ -41,7 +41,7 @@ log = logging.getLogger(__name__)
 
 INDEX_BATCH = 256
 _WRITE_SECONDS = 1.0
-_COUNTED_AT_ONCE = 2048
+_COUNT_BATCH_SIZE = 2048
 
 _LATER = {
     Stage.PARSING: (Rejection.PARSER_CRASHED, "The file could not be processed. Retry it, or report it."),
@@ -52,14 +52,14 @@ _LATER = {
 
 
 def run(job_id: UUID) -> None:
-    """Works on a job if it is free."""
+    """Process a job if it can be claimed."""
     lease = lifecycle.claim(job_id)
     if lease is not None:
         process(lease)
 
 
 def process(lease: Lease) -> None:
-    """What goes wrong with the file ends in the job's row."""
+    """Process a claimed job. Errors are recorded in the job's row."""
     with bound(job_id=lease.job), step("job", job_id=str(lease.job), attempt=lease.attempt):
         _process(lease)
 
@@ -68,7 +68,7 @@ def _process(lease: Lease) -> None:
     log.info("job %s: attempt %d", lease.job, lease.attempt)
     fault_point(Fault.AFTER_CLAIM)
     try:
-        with heartbeat.keeps(lease):
+        with heartbeat.maintain(lease):
             _work(lease)
     except LeaseLost:
         log.warning("job %s: lease lost", lease.job)
@@ -81,10 +81,10 @@ def _process(lease: Lease) -> None:
     except DocumentRejected as rejection:
         _give_up(lease, rejection)
     except TransientError as error:
-        _later(lease, error)
+        _retry_later(lease, error)
     except Exception as error:
         log.exception("job %s failed unexpectedly", lease.job)
-        _later(lease, error)
+        _retry_later(lease, error)
 
 
 def _give_up(lease: Lease, rejection: DocumentRejected) -> None:
@@ -97,7 +97,7 @@ def _give_up(lease: Lease, rejection: DocumentRejected) -> None:
     remove_chunks(lease.version, engine().index)
 
 
-def _later(lease: Lease, error: Exception) -> None:
+def _retry_later(lease: Lease, error: Exception) -> None:
     reason, message = _LATER.get(lease.stage, _LATER[Stage.PARSING])
     try:
         again = lifecycle.postpone(
@@ -113,41 +113,41 @@ def _later(lease: Lease, error: Exception) -> None:
 
 
 def _work(lease: Lease) -> None:
-    parts = engine()
+    search_engine = engine()
     try:
-        _make_searchable(lease, parts)
+        _make_searchable(lease, search_engine)
     except GenerationChanged:
-        parts.index.delete_version(lease.version.id)
+        search_engine.index.delete_version(lease.version.id)
         raise
 
 
-def _make_searchable(lease: Lease, parts: Engine) -> None:
+def _make_searchable(lease: Lease, search_engine: Engine) -> None:
     version = lease.version
     with _stage("parse"):
         rendition, contents = _parse(lease)
     fault_point(Fault.AFTER_PARSE)
     title = _title(version, rendition)
     with _stage("chunk"):
-        drafts = _chunk(lease, rendition, title, parts.embedder)
+        drafts = _chunk(lease, rendition, title, search_engine.embedder)
         chunks = _save(version, rendition, drafts)
     fault_point(Fault.AFTER_CHUNK)
     with _stage("embed"):
-        vectors = _vectors(lease, drafts, chunks, parts)
+        vectors = _vectors(lease, drafts, chunks, search_engine)
     fault_point(Fault.AFTER_EMBED)
     with _stage("index"):
-        _index(lease, chunks, vectors, parts)
+        _index(lease, chunks, vectors, search_engine)
     fault_point(Fault.BEFORE_FLIP)
     with transaction.atomic():
-        flip = lifecycle.activate(lease, title=title, generation=parts.generation)
+        flip = lifecycle.activate(lease, title=title, generation=search_engine.generation)
         if flip.idle != version:
             suggestions_replace(flip.document, [draft.section for draft in drafts])
-        children.settle(version, contents)
+        children.delete_missing(version, contents)
     job_ended(READY)
     fault_point(Fault.AFTER_FLIP)
     if contents.sources:
-        children.start(version)
+        children.enqueue_jobs(version)
     if flip.idle is not None:
-        remove_chunks(flip.idle, parts.index)
+        remove_chunks(flip.idle, search_engine.index)
     fault_point(Fault.AFTER_CLEANUP)
 
 
@@ -155,8 +155,11 @@ def _stage(name: str) -> AbstractContextManager[object]:
     return step(name, STAGE_SECONDS.labels(name))
 
 
-def _parse(lease: Lease) -> tuple[Rendition, Contents]:
-    """The files inside are on their way before this one answers: if it stops in between, both start again."""
+def _parse(lease: Lease) -> tuple[Rendition, UnpackResult]:
+    """Parse the file and submit embedded ones.
+
+    They are submitted before this version becomes active, so that after an interruption both start again.
+    """
     version = lease.version
     lease.check()
     with storage.as_local_path(version.original) as path:
@@ -171,8 +174,8 @@ def _parse(lease: Lease) -> tuple[Rendition, Contents]:
         lease.check()
         version.media_type = parsed.media_type
         version.rendition = storage.rendition_save(version.id, parsed.rendition)
-        contents = children.submit(lease, parsed.parts, _reader(lease, path))
-    return children.told(parsed.rendition, contents), contents
+        contents = children.submit_parts(lease, parsed.parts, _reader(lease, path))
+    return children.add_warnings(parsed.rendition, contents), contents
 
 
 def _urgent(lease: Lease) -> bool:
@@ -180,10 +183,10 @@ def _urgent(lease: Lease) -> bool:
 
 
 def _pages(lease: Lease) -> PagesRead:
-    def tell(done: int, total: int) -> None:
+    def report(done: int, total: int) -> None:
         lease.progress(done, total=total)
 
-    return tell
+    return report
 
 
 def _reader(lease: Lease, path: Path) -> children.Read:
@@ -212,7 +215,7 @@ def _chunk(lease: Lease, rendition: Rendition, title: str, embedder: Embedder) -
     drafts = chunk(
         rendition,
         title=title,
-        count_tokens=partial(_counted, lease, embedder),
+        count_tokens=partial(_count_tokens, lease, embedder),
         max_tokens=embedder.max_tokens,
     )
     if not drafts:
@@ -220,17 +223,19 @@ def _chunk(lease: Lease, rendition: Rendition, title: str, embedder: Embedder) -
     return drafts
 
 
-def _counted(lease: Lease, embedder: Embedder, texts: Sequence[str]) -> list[int]:
-    """Tokens of each. A job that is cancelled ends in between: those of a large file take a while."""
+def _count_tokens(lease: Lease, embedder: Embedder, texts: Sequence[str]) -> list[int]:
+    """Count the tokens of each text. Cancellation is checked in between, as large files take a while."""
     counts: list[int] = []
-    for start in range(0, len(texts), _COUNTED_AT_ONCE):
+    for start in range(0, len(texts), _COUNT_BATCH_SIZE):
         lease.check()
-        counts += embedder.count_tokens(texts[start : start + _COUNTED_AT_ONCE])
+        counts += embedder.count_tokens(texts[start : start + _COUNT_BATCH_SIZE])
     return counts
 
 
 def _save(version: DocumentVersion, rendition: Rendition, drafts: Sequence[ChunkDraft]) -> list[Chunk]:
-    """Chunk ids follow from version and ordinal: what an earlier attempt left is written over."""
+    """Replace the version's chunks. Ids derive from version and ordinal, so points of earlier attempts
+    match.
+    """
     chunks = [_row(version, draft) for draft in drafts]
     with transaction.atomic():
         Chunk.objects.filter(version=version).delete()
@@ -262,11 +267,13 @@ def _row(version: DocumentVersion, draft: ChunkDraft) -> Chunk:
     )
 
 
-def _vectors(lease: Lease, drafts: Sequence[ChunkDraft], chunks: Sequence[Chunk], parts: Engine) -> Vectors:
-    """Shape (len(drafts), dimension). Only what the version that answers does not have is embedded."""
-    there = vectors_there(lease.version, chunks, parts.index)
+def _vectors(
+    lease: Lease, drafts: Sequence[ChunkDraft], chunks: Sequence[Chunk], search_engine: Engine
+) -> Vectors:
+    """Return vectors of shape (len(drafts), dimension), embedding only those the active version lacks."""
+    there = reusable_vectors(lease.version, chunks, search_engine.index)
     new = [draft for draft, row in zip(drafts, chunks, strict=True) if row.id not in there]
-    made = iter(_embed(lease, new, parts.embedder))
+    made = iter(_embed(lease, new, search_engine.embedder))
     return np.stack([there[row.id] if row.id in there else next(made) for row in chunks])
 
 
@@ -276,35 +283,35 @@ def _embed(lease: Lease, drafts: Sequence[ChunkDraft], embedder: Embedder) -> Ve
         [draft.embedding_text for draft in drafts],
         tokens=[draft.tokens for draft in drafts],
         urgent=_urgent(lease),
-        watch=_Paced(lease),
+        watch=_ProgressReporter(lease),
     )
 
 
-class _Paced:
-    """Looks often whether to go on, and writes down now and then how far the work is."""
+class _ProgressReporter:
+    """Callback that checks the lease often and writes the progress at intervals."""
 
     def __init__(self, lease: Lease) -> None:
         self._lease = lease
         self._last = time.monotonic()
-        self._told = 0
+        self._reported = 0
 
     def __call__(self, done: int) -> None:
         self._lease.check()
         now = time.monotonic()
-        if done != self._told and now - self._last >= _WRITE_SECONDS:
-            self._last, self._told = now, done
+        if done != self._reported and now - self._last >= _WRITE_SECONDS:
+            self._last, self._reported = now, done
             self._lease.progress(done)
 
 
-def _index(lease: Lease, chunks: Sequence[Chunk], vectors: Vectors, parts: Engine) -> None:
+def _index(lease: Lease, chunks: Sequence[Chunk], vectors: Vectors, search_engine: Engine) -> None:
     lease.pass_through(Stage.INDEXING, total=len(chunks))
     if lease.attempt > 1:
-        parts.index.delete_version(lease.version.id)
+        search_engine.index.delete_version(lease.version.id)
     document = Document.objects.get(pk=lease.version.document_id)
     points = points_of(document, chunks, vectors)
     for start in range(0, len(points), INDEX_BATCH):
         batch = points[start : start + INDEX_BATCH]
-        parts.index.upsert(batch)
+        search_engine.index.upsert(batch)
         CHUNKS_INDEXED.inc(len(batch))
         fault_point(Fault.AFTER_UPSERT)
         if start + INDEX_BATCH < len(points):

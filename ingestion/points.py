@@ -1,4 +1,4 @@
-"""From a document's chunks to points of the index."""
+"""Build index points from a document's chunks."""
 
 from collections.abc import Sequence
 
@@ -15,7 +15,7 @@ def embedding_text(chunk: Chunk) -> str:
 
 
 def points_of(document: Document, chunks: Sequence[Chunk], vectors: Vectors) -> list[Point]:
-    """`vectors` has a row for each chunk."""
+    """Build a point for each chunk. `vectors` has a row for each."""
     readers, tags = reader_tokens(document), tags_of(document)
     return [
         Point(

@@ -1,4 +1,4 @@
-"""Where jobs stand in the queue, how fast they are worked on, and how long they may take."""
+"""Queue positions of jobs, their processing rate and estimated time."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -18,21 +18,24 @@ _SAMPLE: Final = 50
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """`position` 1 is next, None once it is being worked on. `eta` in seconds and `rate` in pages, chunks or
-    points per second, by stage; None if unknown."""
+class QueueStatus:
+    """Queue position and estimates of a job.
+
+    `position` 1 is next, None if running or ended. `eta` is in seconds; `rate` in pages, chunks or points per
+    second, depending on the stage. None if unknown.
+    """
 
     position: int | None = None
     eta: float | None = None
     rate: float | None = None
 
 
-def standing(job: Job) -> Standing:
-    return standings([job])[job.id]
+def queue_status(job: Job) -> QueueStatus:
+    return queue_statuses([job])[job.id]
 
 
-def standings(jobs: Sequence[Job]) -> dict[UUID, Standing]:
-    """By job id; in a few queries, however many jobs are asked about or wait."""
+def queue_statuses(jobs: Sequence[Job]) -> dict[UUID, QueueStatus]:
+    """Return statuses by job id. The number of queries does not depend on the number of jobs."""
     queued = [job for job in jobs if job.stage == Stage.QUEUED]
     timed = any(job.stage in RUNNING or job.not_before for job in jobs)
     now = _database_now() if timed else timezone.now()
@@ -40,26 +43,26 @@ def standings(jobs: Sequence[Job]) -> dict[UUID, Standing]:
     if queued:
         typical = _typical_seconds()
         for job, place in _places(queued):
-            found[job.id] = Standing(place, _until(job, place, typical, now))
+            found[job.id] = QueueStatus(place, _until(job, place, typical, now))
     return found
 
 
 def _database_now() -> datetime:
-    """By the clock that wrote the jobs' times; that of this process may differ."""
+    """Return the time of the database, whose clock wrote the jobs' times."""
     return Job.objects.order_by().values_list(Now(), flat=True).first() or timezone.now()
 
 
-def _working(job: Job, now: datetime) -> Standing:
-    """From this stage's own pace."""
+def _working(job: Job, now: datetime) -> QueueStatus:
+    """Estimate from the rate of the current stage."""
     elapsed = (now - job.stage_since).total_seconds()
     if job.ended or not job.done or elapsed <= 0:
-        return Standing()
+        return QueueStatus()
     rate = job.done / elapsed
-    return Standing(None, round(max(job.total - job.done, 0) / rate, 1), round(rate, 2))
+    return QueueStatus(None, round(max(job.total - job.done, 0) / rate, 1), round(rate, 2))
 
 
 def _places(jobs: Sequence[Job]) -> Iterable[tuple[Job, int]]:
-    """Interactive jobs go first; within a lane, as they are claimed."""
+    """Yield queue positions. Interactive jobs go first; within a lane, in the order of claiming."""
     for lane in (Lane.INTERACTIVE, Lane.BULK):
         asked = sorted((job for job in jobs if job.lane == lane), key=_key)
         if asked:
@@ -67,7 +70,7 @@ def _places(jobs: Sequence[Job]) -> Iterable[tuple[Job, int]]:
 
 
 def _places_in_lane(lane: Lane, asked: Sequence[Job]) -> Iterable[tuple[Job, int]]:
-    """Counts up to the first that is asked about, and from there to each: mostly they stand together."""
+    """Count up to the first given job, and from there to each of the others, as they are mostly adjacent."""
     first = asked[0]
     here = Q(lane=lane) & _before(*_key(first))
     earlier = here if lane == Lane.INTERACTIVE else Q(lane=Lane.INTERACTIVE) | here
@@ -106,12 +109,12 @@ def _until(job: Job, place: int, typical: float | None, now: datetime) -> float 
     if typical is None:
         return None
     pause = job.not_before - now if job.not_before else timedelta(0)
-    held = pause.total_seconds() if pause <= LONGEST_PAUSE else 0.0  # else it counts as over
-    return round(max(typical * place, held), 1)
+    remaining_pause = pause.total_seconds() if pause <= LONGEST_PAUSE else 0.0  # else it counts as over
+    return round(max(typical * place, remaining_pause), 1)
 
 
 def _typical_seconds() -> float | None:
-    """Seconds from one finished job to the next while the workers are busy; None if none was lately."""
+    """Return the recent seconds between finished jobs while workers were busy, or None."""
     rows = Job.objects.filter(stage=Stage.READY, updated_at__gt=Now() - _RECENT)
     times = list(rows.order_by("-updated_at").values_list("started_at", "updated_at")[:_SAMPLE])
     spans = [(began, ended) for began, ended in times if began is not None]

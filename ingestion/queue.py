@@ -1,4 +1,4 @@
-"""Telling workers that there is work. A message that gets lost is sent again by the sweeper."""
+"""Messages to workers through the broker. The sweeper repeats lost ones."""
 
 import logging
 from uuid import UUID
@@ -24,7 +24,7 @@ def send(task: str, where: str, *args: object) -> None:
 
 
 def enqueue_work(lane: Lane, *, again: bool = False) -> None:
-    """Wakes a worker, which takes the job whose turn it is. `again`: it wakes the next one in turn."""
+    """Wake a worker, which claims the next job. With `again` it wakes another worker in turn."""
     send("ingestion.work", lane.value, lane.value, again)
 
 
@@ -41,12 +41,12 @@ def enqueue_watch(watch: UUID) -> None:
 
 
 def enqueue_reindex() -> None:
-    """Returns at once: the work is done beside the queue, in the process that takes the message."""
+    """Wake the reindexing thread of the process that receives the message."""
     send("ingestion.reindex", MAINTENANCE)
 
 
 def ping() -> bool:
-    """Whether the broker takes messages."""
+    """Check that the broker is reachable. Raises if it is not."""
     with app.connection_for_write() as connection:
         connection.ensure_connection(max_retries=1, timeout=2)
     return True

@@ -1,4 +1,4 @@
-"""When an erasure is done: once no file of the index and of the database holds its bytes any more."""
+"""Completion of erasure receipts, once no file of the index and the database contains the erased data."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -26,7 +26,7 @@ def removed_add(receipt: Receipt, removed: Counter[str]) -> None:
 
 
 def rewrite_request(receipt: Receipt) -> None:
-    """Everything was removed. Now every generation has to be rewritten before the receipt is done."""
+    """Request a rewrite of every index generation, after all data was removed."""
     with transaction.atomic():
         rows = IndexGeneration.objects.filter(dimension__gt=0).exclude(state=GenerationState.REMOVING)
         rows.update(remains=F("remains") + 1)
@@ -35,7 +35,7 @@ def rewrite_request(receipt: Receipt) -> None:
 
 
 def receipts_close(only: UUID | None = None) -> None:
-    """Close what waits for nothing any more; have the rest of the index rewritten."""
+    """Close receipts that no longer wait for anything, and request rewrites for the rest."""
     waiting = Receipt.objects.filter(state=ReceiptState.PENDING, waits_for__isnull=False)
     rows = list(waiting if only is None else waiting.filter(pk=only))
     ready = [receipt for receipt in rows if not generations_behind(receipt)]
@@ -47,14 +47,14 @@ def receipts_close(only: UUID | None = None) -> None:
 
 
 def generations_behind(receipt: Receipt) -> list[IndexGeneration]:
-    """Those that may still hold something of what was erased. One that was removed holds nothing."""
+    """Return generations that may still contain erased data. Removed generations contain none."""
     waits_for: dict[str, int] = receipt.waits_for or {}
     rows: Iterable[IndexGeneration] = IndexGeneration.objects.filter(pk__in=list(waits_for))
     return [row for row in rows if row.rewritten < waits_for[str(row.pk)]]
 
 
 def waiting_for(receipt: Receipt) -> str:
-    """What a pending receipt waits for, as a sentence; empty once it is done."""
+    """Describe what a pending receipt waits for, in one sentence; empty if done."""
     if receipt.state == ReceiptState.DONE:
         return ""
     if receipt.waits_for is None:

@@ -1,4 +1,4 @@
-"""Deleting what has been kept for as long as it may be."""
+"""Delete documents and conversations whose retention period has passed."""
 
 import logging
 from datetime import datetime, timedelta
@@ -16,19 +16,21 @@ from retrieval.conversations import conversations_expire
 
 log = logging.getLogger(__name__)
 
-AT_ONCE = 200
+BATCH_SIZE = 200
 
 
 def expired(base: KnowledgeBase, days: int, *, at: datetime | None = None) -> DocumentQuerySet:
-    """Whose latest version came longer ago. What came in a mail or an archive goes with that."""
+    """Documents whose latest version is older than `days`. Embedded documents are deleted with their
+    container.
+    """
     limit = (at or timezone.now()) - timedelta(days=days)
     documents = Document.objects.present().filter(knowledge_base=base, parent=None)
     came = Coalesce("latest_version__created_at", "created_at")
     return documents.annotate(came=came).filter(came__lt=limit)
 
 
-def retain() -> int:
-    """How many documents are being deleted, with a receipt each; the rest next time."""
+def apply_retention() -> int:
+    """Delete expired data, up to BATCH_SIZE documents per knowledge base. Returns the number of documents."""
     uploads_sweep()
     deleted = 0
     for base in KnowledgeBase.objects.filter(deleted_at=None).exclude(retention_days=None):
@@ -42,7 +44,7 @@ def retain() -> int:
 
 def _delete_expired(base: KnowledgeBase) -> int:
     deleted = 0
-    for document in expired(base, base.retention_days or 0).order_by("created_at")[:AT_ONCE]:
+    for document in expired(base, base.retention_days or 0).order_by("created_at")[:BATCH_SIZE]:
         try:
             document_delete(document=document, principal=None)
         except NotFound:  # somebody else was quicker

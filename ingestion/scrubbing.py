@@ -1,4 +1,4 @@
-"""SQLite's log still holds what was overwritten in the database, until it is emptied."""
+"""SQLite's write-ahead log, which contains overwritten data until it is truncated."""
 
 import threading
 
@@ -10,7 +10,7 @@ _owed = threading.Event()
 
 
 def scrub() -> bool:
-    """Empties the log; False if readers were in the way, and `scrub_owed` has to try again.
+    """Truncate the log. Returns False if readers prevented it; `scrub_owed` then has to try again.
 
     PostgreSQL has no such file of ours: see docs/administer/erasure-and-retention.md.
     """

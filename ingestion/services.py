@@ -1,4 +1,4 @@
-"""What people do to documents. Each is one transaction; the work follows on commit."""
+"""Services for documents and knowledge bases. Each is one transaction; the work follows on commit."""
 
 import hashlib
 import json
@@ -35,7 +35,7 @@ from ingestion.jobs import job_retry
 from ingestion.lifecycle import cancel_all
 from ingestion.models import IdempotencyKey, Import, Job, Lane, Outcome, Receipt
 from ingestion.sources import worth_another_try
-from ingestion.turns import lane_for, next_turn
+from ingestion.turns import lane_for, next_ticket
 from retrieval.suggestions.keeping import suggestions_replace
 
 IDEMPOTENCY_WINDOW = timedelta(hours=24)
@@ -51,17 +51,19 @@ class Submission:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """The latest version of the source when the upload had come; None if there was none."""
+class SeenVersion:
+    """The latest version of the source when the upload arrived; None if there was none."""
 
     version: uuid.UUID | None = None
     sha256: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
-    """A file that came in another, and takes its lane. `check` raises, within the transaction, where it
-    may not be added any more."""
+class EmbeddedFile:
+    """A file embedded in another, processed in the lane of its container.
+
+    `check` raises, within the transaction, if the file may no longer be added.
+    """
 
     parent: Document
     lane: Lane
@@ -70,7 +72,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """What an uploader says of a file. None: not said."""
+    """An uploaded file with its options; None for options that were not given."""
 
     file: "File[bytes]"
     filename: str
@@ -81,8 +83,8 @@ class Upload:
     readers: Sequence[str] | None = None
     if_match: frozenset[str] | None = None
     batch: Import | None = None
-    part: Part | None = None
-    seen: Seen = Seen()
+    part: EmbeddedFile | None = None
+    seen: SeenVersion = SeenVersion()
     arrived: float | None = None
 
     @property
@@ -90,11 +92,11 @@ class Upload:
         return self.source_uri or self.filename
 
     def fingerprint(self, knowledge_base: KnowledgeBase) -> str:
-        said = [
+        fields = [
             str(knowledge_base.id), self.filename, self.sha256, self.title, self.source_uri,
             self.metadata, self.readers,
         ]  # fmt: skip
-        return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+        return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
 
 
 def document_submit(
@@ -110,14 +112,14 @@ def document_submit(
     idempotency_key: str | None = None,
     if_match: frozenset[str] | None = None,
     batch: Import | None = None,
-    part: Part | None = None,
+    part: EmbeddedFile | None = None,
     arrived: float | None = None,
 ) -> Submission:
-    """A new document, a new version of one, or nothing new if the bytes are the same.
+    """Submit a new document, a new version of one, or nothing if the bytes are the same.
 
-    Conflict if somebody else replaces the document at the same time. `if_match`: numbers one of which
-    the latest version must have, `*` for any. `batch`: the import that the file is an item of.
-    `arrived`: when the request began to come, as `time.monotonic` tells it; None: just now.
+    Raises Conflict if another user replaces the document at the same time. `if_match`: acceptable numbers of
+    the latest version, `*` for any. `batch`: the import that the file belongs to. `arrived`: when the request
+    began, in `time.monotonic` seconds; None for now.
     """
     name = clean_filename(filename)
     try:
@@ -134,29 +136,29 @@ def document_submit(
         raise
 
 
-def _seen(base: KnowledgeBase, source_key: str) -> Seen:
+def _seen(base: KnowledgeBase, source_key: str) -> SeenVersion:
     rows = Document.objects.filter(deleted_at=None, knowledge_base=base, source_key=source_key)
     found = rows.values_list("latest_version", "latest_version__sha256").first()
-    return Seen(*found) if found else Seen()
+    return SeenVersion(*found) if found else SeenVersion()
 
 
 def _submit_with_file(
     knowledge_base: KnowledgeBase, upload: Upload, principal: Principal, key: str | None
 ) -> Submission:
-    """The file is stored before the transaction, so that nobody waits for a disk meanwhile."""
-    version_id, saved, kept = uuid.uuid4(), list[str](), False
+    """Store the file and submit it. Storing it before the transaction avoids long locks."""
+    version_id, saved, stored = uuid.uuid4(), list[str](), False
     try:
         if upload.sha256 != upload.seen.sha256:
             saved.append(storage.original_save(version_id, upload.file))
         with transaction.atomic():
-            base = _locked(knowledge_base)
-            earlier = _earlier(base, upload, principal, key)
+            base = _lock_knowledge_base(knowledge_base)
+            earlier = _previous_submission(base, upload, principal, key)
             submission = earlier or _submit(base, upload, principal, version_id, saved)
             if earlier is None:
                 _remember(base, upload, principal, key, submission)
-        kept = submission.job is not None and submission.job.version_id == version_id
+        stored = submission.job is not None and submission.job.version_id == version_id
     finally:
-        if not kept:
+        if not stored:
             storage.files_delete(*saved)
     return submission
 
@@ -168,24 +170,28 @@ def _check_size(file: "File[bytes]") -> None:
 
 
 def clean_filename(name: str) -> str:
-    """The last part of a path, without control characters, 255 characters at most, extension kept."""
+    """Return the last component without control characters, shortened to 255 with its extension."""
     last = PurePosixPath(name.replace("\\", "/")).name
     printable = "".join(c for c in visible(last) if c.isprintable()).strip()
     path = PurePosixPath(printable or "document")
     return path.name if len(path.name) <= 255 else path.stem[: 255 - len(path.suffix)] + path.suffix[:250]
 
 
-def _locked(knowledge_base: KnowledgeBase) -> KnowledgeBase:
-    """Uploads into one knowledge base take turns, so that two of one source make two versions."""
+def _lock_knowledge_base(knowledge_base: KnowledgeBase) -> KnowledgeBase:
+    """Serialise uploads into a knowledge base, so that two of the same source make two versions."""
     try:
         return KnowledgeBase.objects.select_for_update().get(pk=knowledge_base.pk, deleted_at=None)
     except KnowledgeBase.DoesNotExist:
         raise NotFound from None
 
 
-def _earlier(base: KnowledgeBase, upload: Upload, principal: Principal, key: str | None) -> Submission | None:
-    """The answer to the same request sent before; Conflict if the key came with another request, or its
-    document is not to be read any more."""
+def _previous_submission(
+    base: KnowledgeBase, upload: Upload, principal: Principal, key: str | None
+) -> Submission | None:
+    """Return the response to the same request sent before.
+
+    Raises Conflict if the key was used for another request, or its document is no longer readable.
+    """
     if key is None:
         return None
     IdempotencyKey.objects.filter(created_at__lt=Now() - IDEMPOTENCY_WINDOW).delete()
@@ -222,7 +228,7 @@ def _submit(
         upload.part.check()
     if upload.batch:
         require_takes_files(upload.batch)
-    document = _there(base, upload.source_key)
+    document = _existing_document(base, upload.source_key)
     if document:
         _require_may_replace(document, upload, principal)
     _require_match(document, upload)
@@ -230,7 +236,7 @@ def _submit(
         _require_no_race(document, upload)
     else:
         document = _document_create(base, upload, principal)
-    _apply_said(document, upload, principal)
+    _apply_options(document, upload, principal)
     latest = document.latest_version
     if latest and latest.sha256 == upload.sha256:
         return _same_bytes(document, latest, upload, principal)
@@ -240,8 +246,8 @@ def _submit(
     return Submission(document, _enqueue(version, upload), created_job=True)
 
 
-def _there(base: KnowledgeBase, source_key: str) -> Document | None:
-    """Mostly there is none, which is cheaply asked."""
+def _existing_document(base: KnowledgeBase, source_key: str) -> Document | None:
+    """Lock the document of this source. The cheap check comes first, as most uploads are new."""
     rows = Document.objects.filter(deleted_at=None, knowledge_base=base, source_key=source_key)
     if not rows.exists():
         return None
@@ -257,7 +263,7 @@ def _require_match(document: Document | None, upload: Upload) -> None:
 
 
 def _require_no_race(document: Document, upload: Upload) -> None:
-    """Of two people who replace a document at once, the second would undo what they never saw."""
+    """Raise Conflict if the document was replaced while the upload was arriving."""
     latest = document.latest_version
     if upload.part:
         if document.parent_id != upload.part.parent.id:
@@ -265,14 +271,14 @@ def _require_no_race(document: Document, upload: Upload) -> None:
         return  # whoever is overtaken has been stopped by its check
     if document.parent_id:
         raise Conflict("This source is a part of a mail or an archive. Replace that, or choose another name.")
-    if latest and latest.sha256 != upload.sha256 and _came_meanwhile(latest, upload):
+    if latest and latest.sha256 != upload.sha256 and _arrived_meanwhile(latest, upload):
         raise Conflict(
             "Somebody else replaced this document at the same moment. Look at the new version, and send "
             "yours again if it should still take its place."
         )
 
 
-def _came_meanwhile(latest: DocumentVersion, upload: Upload) -> bool:
+def _arrived_meanwhile(latest: DocumentVersion, upload: Upload) -> bool:
     if latest.id != upload.seen.version:
         return True
     under_way = 0.0 if upload.arrived is None else time.monotonic() - upload.arrived
@@ -281,8 +287,7 @@ def _came_meanwhile(latest: DocumentVersion, upload: Upload) -> bool:
 
 
 def _require_may_replace(document: Document, upload: Upload, principal: Principal) -> None:
-    """An editor whom a narrowed document leaves out must neither see it nor replace it, but with what it
-    came in."""
+    """Raise Conflict for editors who cannot read a restricted document; embedded files are exempt."""
     if not document.narrowed or upload.part or role_in(principal, document.knowledge_base) == Role.MANAGER:
         return
     if document.readers.filter(user=principal.user).exists():
@@ -305,10 +310,10 @@ def _document_create(base: KnowledgeBase, upload: Upload, principal: Principal) 
     return document
 
 
-def _apply_said(document: Document, upload: Upload, principal: Principal) -> None:
-    """What the uploader said counts even when the bytes are known."""
-    said: dict[str, Any] = {"title": upload.title, "metadata": upload.metadata, "readers": upload.readers}
-    changes = {name: value for name, value in said.items() if value is not None}
+def _apply_options(document: Document, upload: Upload, principal: Principal) -> None:
+    """Apply the uploader's options, also if the bytes are unchanged."""
+    options: dict[str, Any] = {"title": upload.title, "metadata": upload.metadata, "readers": upload.readers}
+    changes = {name: value for name, value in options.items() if value is not None}
     if changes:
         _apply(document, changes, principal)
 
@@ -355,7 +360,7 @@ def _version_create(
 def _enqueue(version: DocumentVersion, upload: Upload) -> Job:
     user = version.created_by_id
     lane = upload.part.lane if upload.part else Lane.BULK if upload.batch else lane_for(user)
-    job = Job.objects.create(version=version, user_id=user, lane=lane, turn=next_turn(lane, user))
+    job = Job.objects.create(version=version, user_id=user, lane=lane, turn=next_ticket(lane, user))
     if upload.batch:
         item_record(
             batch=upload.batch,
@@ -365,18 +370,17 @@ def _enqueue(version: DocumentVersion, upload: Upload) -> Job:
             job=job,
         )
     if upload.part is None:  # else its turn comes with what it came in
-        transaction.on_commit(lambda: _submitted(lane), robust=True)
+        transaction.on_commit(lambda: _after_submit(lane), robust=True)
     return job
 
 
-def _submitted(lane: Lane) -> None:
+def _after_submit(lane: Lane) -> None:
     fault_point(Fault.AFTER_SUBMIT)
     queue.enqueue_work(lane)
 
 
 def document_update(*, document: Document, principal: Principal, changes: Mapping[str, Any]) -> Document:
-    """`changes` holds what is to change of title, metadata, readers, owner (a user id), review_by,
-    review_days."""
+    """Change any of title, metadata, readers, owner (a user id), review_by and review_days."""
     with transaction.atomic():
         # As it is now: a worker may have flipped its version meanwhile.
         row = Document.objects.select_for_update(of=("self",)).with_versions().get(pk=document.pk)
@@ -407,15 +411,15 @@ def _apply(document: Document, changes: Mapping[str, Any], principal: Principal)
     if "title" in changes:
         suggestions_replace(document)
     if "readers" in changes:
-        wanted = changes["readers"]
-        readers = ["everyone"] if wanted is None else wanted
+        requested = changes["readers"]
+        readers = ["everyone"] if requested is None else requested
         readers_replace(document=document, readers=readers, actor=principal.actor)
     if document.index_stale:
         transaction.on_commit(lambda: queue.enqueue_refresh(document.id), robust=True)
 
 
 def document_review(*, document: Document, principal: Principal, days: int | None = None) -> Document:
-    """It was looked through, and holds. The next one is due after `days`, or as the last time."""
+    """Mark the document as reviewed. The next review is due after `days`, or the previous interval."""
     interval = days or document.review_days or REVIEW_DAYS
     with transaction.atomic():
         # Not by `save`: the index need not hear of it.
@@ -429,7 +433,7 @@ def document_review(*, document: Document, principal: Principal, days: int | Non
 
 
 def _visible_in(value: Any) -> Any:
-    """JSON without hidden characters in any text, be it a name or a value."""
+    """Strip hidden characters from all names and values of a JSON value."""
     match value:
         case str():
             return visible(value)
@@ -442,7 +446,7 @@ def _visible_in(value: Any) -> Any:
 
 
 def _owner(document: Document, value: object) -> User | None:
-    """Whom it is said to answer for must be able to read it."""
+    """Return the new owner. Raises InvalidInput unless they may read the document."""
     if value is None:
         return None
     try:
@@ -470,7 +474,7 @@ def _tags_replace(document: Document) -> None:
 def document_delete(
     *, document: Document, principal: Principal | None, batch: Import | None = None
 ) -> Receipt:
-    """Out of every answer with this commit; the rest is erased by a worker. No principal: by schedule."""
+    """Delete a document from all results at once; a worker erases it. Without a principal: by schedule."""
     with transaction.atomic():
         changed = Document.objects.filter(pk=document.pk, deleted_at=None).update(deleted_at=timezone.now())
         if not changed:
@@ -486,7 +490,7 @@ def document_delete(
 
 
 def knowledge_base_delete(*, knowledge_base: KnowledgeBase, principal: Principal | None) -> Receipt:
-    """Without a principal, nobody asked for it: the command line on the server, or Cairn itself."""
+    """Delete a knowledge base. Without a principal: by the command line or Cairn itself."""
     with transaction.atomic():
         changed = KnowledgeBase.objects.filter(pk=knowledge_base.pk, deleted_at=None).update(
             deleted_at=timezone.now()

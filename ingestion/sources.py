@@ -1,4 +1,4 @@
-"""What of a folder a knowledge base has already, for whoever wants to send the changes only."""
+"""Documents of a knowledge base by source path, for clients that upload only changes to a folder."""
 
 from typing import Any
 
@@ -27,10 +27,10 @@ def worth_another_try(version: DocumentVersion) -> bool:
 
 
 def sources_under(principal: Principal, base: KnowledgeBase, under: str) -> "QuerySet[Any]":
-    """Documents whose source begins like that, upper and lower case told apart; no parts of others.
+    """Top-level documents whose source begins with `under`, compared case-sensitively.
 
-    `imported` says whether the principal brought the document in with an import of a folder. Only such a
-    document may go when its file is no longer in the folder: anything else just has a similar path.
+    `imported` is true if the principal uploaded the document in a folder import. Only such a document may be
+    deleted when its file is missing from the folder; others merely have a similar path.
     """
     items = ImportItem.objects.filter(
         document=OuterRef("pk"), batch__kind=ImportKind.FOLDER, batch__user=principal.user

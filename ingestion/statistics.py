@@ -1,4 +1,4 @@
-"""How many documents became searchable or failed, day by day, and what waits."""
+"""Daily counts of documents that became searchable or failed, and the size of the queue."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -12,27 +12,29 @@ from ingestion.models import Job, JobQuerySet, Stage
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class EndedCounts:
     ready: int = 0
     failed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
-    """`since`: when the one that has waited longest was uploaded."""
+class QueueCounts:
+    """Number of queued documents. `since` is the upload time of the oldest."""
 
     documents: int
     since: datetime | None
 
 
 def jobs_in(bases: Collection[UUID] | None) -> JobQuerySet:
-    """`bases`: None for all of them."""
+    """Jobs of documents in the knowledge bases, or in all of them if `bases` is None."""
     jobs = Job.objects.filter(version__document__deleted_at=None)
     return jobs if bases is None else jobs.filter(version__document__knowledge_base__in=bases)
 
 
-def ended_by_day(jobs: JobQuerySet, days: Sequence[date], begin: int, end: int, zone: tzinfo) -> list[Ended]:
-    """`begin` and `end`: the seconds since 1970 between which the days lie."""
+def ended_by_day(
+    jobs: JobQuerySet, days: Sequence[date], begin: int, end: int, zone: tzinfo
+) -> list[EndedCounts]:
+    """Count ended jobs per day. `begin` and `end` bound the days, in seconds since 1970."""
     ended = jobs.filter(
         stage__in=(Stage.READY, Stage.FAILED),
         updated_at__gte=datetime.fromtimestamp(begin, UTC),
@@ -42,10 +44,10 @@ def ended_by_day(jobs: JobQuerySet, days: Sequence[date], begin: int, end: int, 
     counted = rows.annotate(
         ready=Count("id", filter=Q(stage=Stage.READY)), failed=Count("id", filter=Q(stage=Stage.FAILED))
     )
-    by_day = {row["day"]: Ended(row["ready"], row["failed"]) for row in counted}
-    return [by_day.get(day, Ended()) for day in days]
+    by_day = {row["day"]: EndedCounts(row["ready"], row["failed"]) for row in counted}
+    return [by_day.get(day, EndedCounts()) for day in days]
 
 
-def waiting(jobs: JobQuerySet) -> Waiting:
+def waiting(jobs: JobQuerySet) -> QueueCounts:
     found = jobs.queued().aggregate(documents=Count("id"), since=Min("created_at"))
-    return Waiting(found["documents"], found["since"])
+    return QueueCounts(found["documents"], found["since"])

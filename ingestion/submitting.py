@@ -1,4 +1,4 @@
-"""Several files of one import at once: small ones cost more to send and to ask about than to take."""
+"""Submit several files of an import in one request, which is cheaper for small files."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,8 +13,8 @@ from ingestion.services import Submission, clean_filename, document_submit
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
-    """`source_uri` None: the name says where it is from."""
+class IncomingFile:
+    """An uploaded file. Without a `source_uri` the filename is its source."""
 
     file: "File[bytes]"
     filename: str
@@ -26,19 +26,19 @@ class Sent:
 
 
 def files_submit(
-    *, batch: Import, files: Sequence[Sent], principal: Principal, arrived: float | None = None
+    *, batch: Import, files: Sequence[IncomingFile], principal: Principal, arrived: float | None = None
 ) -> list[Submission | InvalidInput]:
-    """What became of each, in their order. One that is refused keeps none of the others out. Conflict if the
-    import was cancelled.
+    """Submit files in order and return the result of each; a refused file does not affect the others.
 
-    What else is raised, such as NotFound, leaves those before it where they are: sent again, they are known.
+    Raises Conflict if the import was cancelled. After other errors, such as NotFound, earlier files stay
+    submitted; sending them again is harmless.
     """
     require_takes_files(batch)
     return [_submit(batch, sent, principal, arrived) for sent in files]
 
 
 def _submit(
-    batch: Import, sent: Sent, principal: Principal, arrived: float | None
+    batch: Import, sent: IncomingFile, principal: Principal, arrived: float | None
 ) -> Submission | InvalidInput:
     try:
         return document_submit(

@@ -1,4 +1,4 @@
-"""Finds work that the broker has lost or a worker has dropped."""
+"""Recovery of work that the broker has lost or a worker has abandoned."""
 
 import logging
 from datetime import timedelta
@@ -18,16 +18,16 @@ from retrieval.models import IndexGeneration
 log = logging.getLogger(__name__)
 
 AGE = timedelta(seconds=environment().sweep_seconds / 2)
-AT_ONCE = 64
+BATCH_SIZE = 64
 TOKENS = 4
 _SKEW = timedelta(seconds=1)
 
 
 def wake(*, age: timedelta = AGE, tokens: int = TOKENS) -> int:
-    """Gets work going that nobody does though it is due: messages were lost, or a pause is over.
+    """Wake lanes with overdue jobs, whose messages were lost or whose pause is over. Returns messages sent.
 
-    A lane from which a job was taken within `age` is awake. One that sleeps gets a few tokens, each of
-    which passes itself on until the lane is empty; how many were sent.
+    A lane from which a job was taken within `age` is awake. Others get a few messages, each of which passes
+    itself on until the lane is empty.
     """
     dropped_requeue()
     sent = 0
@@ -51,20 +51,20 @@ def _awake(lane: Lane, age: timedelta) -> bool:
 
 
 def _within(field: str, age: timedelta) -> Q:
-    """Less than `age` ago. What lies ahead was written by a clock that was wrong: no reason to wait."""
+    """Match times less than `age` ago. Future times come from a wrong clock and do not match."""
     return Q(**{f"{field}__gt": Now() - age, f"{field}__lte": Now() + _SKEW})
 
 
-def sweep(*, age: timedelta = AGE, at_once: int | None = AT_ONCE) -> int:
-    """Re-enqueues erasures and refreshes that have waited longer than `age`, oldest first; how many.
+def sweep(*, age: timedelta = AGE, limit: int | None = BATCH_SIZE) -> int:
+    """Enqueue erasures and refreshes older than `age` again, oldest first. Returns their number.
 
-    Something that is only waiting its turn may be enqueued twice: doing it again is harmless.
+    Work that is merely queued may be enqueued twice, which is harmless.
     """
     receipts = Receipt.objects.filter(state=ReceiptState.PENDING).exclude(_within("created_at", age))
     stale = Document.objects.filter(index_stale=True, deleted_at=None).exclude(_within("updated_at", age))
     found = 0
     for rows, enqueue in ((receipts, queue.enqueue_erasure), (stale, queue.enqueue_refresh)):
-        for identity in list(rows.values_list("id", flat=True)[:at_once]):
+        for identity in list(rows.values_list("id", flat=True)[:limit]):
             enqueue(identity)
             found += 1
     if found:
@@ -73,15 +73,15 @@ def sweep(*, age: timedelta = AGE, at_once: int | None = AT_ONCE) -> int:
 
 
 def sweep_leftovers(index: VectorIndex) -> int:
-    """Removes chunks and points of versions that were replaced or failed while nobody cleaned up."""
-    versions = list(DocumentVersion.objects.leftovers()[:AT_ONCE])
+    """Remove chunks and points of versions that were replaced or failed without cleanup."""
+    versions = list(DocumentVersion.objects.leftovers()[:BATCH_SIZE])
     for version in versions:
         remove_chunks(version, index)
     return len(versions)
 
 
 def leases_release_all() -> int:
-    """For a process that is alone with its database, at its start: whoever held a lease is dead."""
+    """Release all leases at startup of the only process of an installation. Returns requeued jobs."""
     Job.objects.filter(stage__in=RUNNING).update(lease=None, lease_until=None)
     IndexGeneration.objects.update(lease=None, lease_until=None)
     return dropped_requeue()

@@ -1,4 +1,4 @@
-"""Celery's doors to the services."""
+"""Celery tasks that call the services."""
 
 from datetime import timedelta
 from typing import Any
@@ -23,7 +23,7 @@ from ingestion import (
 from ingestion.cleanup import refresh_stale
 from ingestion.models import Lane
 from ingestion.reindexing import runner
-from ingestion.reindexing.everywhere import EveryGeneration
+from ingestion.reindexing.everywhere import AllGenerations
 from retrieval.engine import engine
 
 ERASE_AGAIN_SECONDS = 3
@@ -31,7 +31,7 @@ ERASE_AGAIN_SECONDS = 3
 
 @shared_task(name="ingestion.work")
 def work(lane: str, again: bool = False) -> None:
-    """One job. A message is passed on if it counted for another job than the one that it led to."""
+    """Process one job. Pass the message on if it was meant for another job than the claimed one."""
     lease = lifecycle.claim_next(Lane(lane))
     if lease is None:
         return
@@ -48,7 +48,7 @@ def wake() -> None:
 @shared_task(name="ingestion.erase", bind=True, max_retries=20)
 def erase(self: "Task[Any, Any]", receipt: str) -> None:
     try:
-        erasure.erase(UUID(receipt), EveryGeneration(engine().index))
+        erasure.erase(UUID(receipt), AllGenerations(engine().index))
     except Unavailable as error:
         raise self.retry(exc=error, countdown=ERASE_AGAIN_SECONDS) from error
 
@@ -57,15 +57,15 @@ def erase(self: "Task[Any, Any]", receipt: str) -> None:
 def refresh(document: str) -> None:
     row = Document.objects.filter(pk=document).first()
     if row is not None:
-        parts = engine()
-        refresh_stale(row, parts.index, parts.generation)
+        search_engine = engine()
+        refresh_stale(row, search_engine.index, search_engine.generation)
 
 
 @shared_task(name="ingestion.sweep")
 def sweep(everything: bool = False) -> None:
     age = timedelta(0) if everything else sweeper.AGE
     sweeper.wake(age=age)
-    sweeper.sweep(age=age, at_once=None if everything else sweeper.AT_ONCE)
+    sweeper.sweep(age=age, limit=None if everything else sweeper.BATCH_SIZE)
     sweeper.sweep_leftovers(engine().index)
     scrubbing.scrub_owed()
     runner.wake()
@@ -78,12 +78,12 @@ def reindex() -> None:
 
 @shared_task(name="ingestion.retain")
 def retain() -> None:
-    retention.retain()
+    retention.apply_retention()
 
 
 @shared_task(name="ingestion.watch")
 def watch(watch: str) -> None:
-    watching.look(UUID(watch))
+    watching.scan_folder(UUID(watch))
 
 
 @shared_task(name="ingestion.watch_due")

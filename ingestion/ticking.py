@@ -1,4 +1,4 @@
-"""Of several clocks (beat), one ticks; another takes its place when it has not been heard of for a while."""
+"""Leader election for beat: one process schedules, and another takes over when its lease expires."""
 
 from datetime import timedelta
 from typing import Final
@@ -10,13 +10,13 @@ from django.db.models.functions import Now
 
 from ingestion.models import Clock
 
-HELD: Final = timedelta(seconds=15)
+LEASE_DURATION: Final = timedelta(seconds=15)
 _ONLY: Final = 1
 
 
-def clock_hold(holder: UUID) -> bool:
-    """Whether this one ticks for the next HELD. Times are the database's."""
-    until = Now() + HELD
+def acquire_beat_lease(holder: UUID) -> bool:
+    """Acquire or renew the lease for LEASE_DURATION by the database's clock. Returns whether it succeeded."""
+    until = Now() + LEASE_DURATION
     free = Q(holder=holder) | Q(until__lt=Now())
     if Clock.objects.filter(free, pk=_ONLY).update(holder=holder, until=until):
         return True
@@ -26,11 +26,11 @@ def clock_hold(holder: UUID) -> bool:
 def _first(holder: UUID) -> bool:
     try:
         with transaction.atomic():
-            Clock.objects.create(pk=_ONLY, holder=holder, until=Now() + HELD)
+            Clock.objects.create(pk=_ONLY, holder=holder, until=Now() + LEASE_DURATION)
     except IntegrityError:
         return False
     return True
 
 
-def clock_release(holder: UUID) -> None:
+def release_beat_lease(holder: UUID) -> None:
     Clock.objects.filter(holder=holder).delete()

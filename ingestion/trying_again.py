@@ -1,4 +1,4 @@
-"""Asking again, with the rights of who asked, what new documents may answer: a few at a time."""
+"""Retry unanswered questions with their askers' permissions after documents have changed."""
 
 import logging
 from typing import Final
@@ -9,7 +9,7 @@ from django.utils import timezone
 from cairn.access.principals import principal_for_user
 from cairn.errors import CairnError
 from cairn.library.models import Document
-from ingestion.reindexing.pace import busy
+from ingestion.reindexing.pace import is_busy
 from retrieval.asking import asked_again
 from retrieval.gaps.models import UNANSWERED, Gap, GapQuestion, NoticeKind
 from retrieval.gaps.notices import notify
@@ -18,24 +18,24 @@ from retrieval.types import Answer
 
 log = logging.getLogger(__name__)
 
-AT_ONCE: Final = 5
-QUESTIONS: Final = 2
+GAPS_PER_RUN: Final = 5
+QUESTIONS_PER_GAP: Final = 2
 """Of one gap: the last ones that were asked."""
 
 
 def gaps_try() -> int:
-    """How many were tried. None while somebody is being answered, or waits for an upload."""
+    """Retry due gaps while the system is idle. Returns the number of gaps tried."""
     tried = 0
-    for gap in list(gaps_due()[:AT_ONCE]):
-        if busy():
+    for gap in list(gaps_due()[:GAPS_PER_RUN]):
+        if is_busy():
             break
-        _try(gap)
+        _retry_gap(gap)
         tried += 1
     return tried
 
 
 def gaps_due() -> "QuerySet[Gap]":
-    """With a document that has come or changed since the last try; those that wait longest first."""
+    """Unanswered gaps whose documents have changed since the last try, the longest waiting first."""
     since = Q(
         knowledge_bases__documents__deleted_at=None,
         knowledge_bases__documents__active_version__isnull=False,
@@ -47,12 +47,12 @@ def gaps_due() -> "QuerySet[Gap]":
     return Gap.objects.filter(pk__in=due).order_by(F("tried_at").asc(nulls_first=True), "created_at")
 
 
-def _try(gap: Gap) -> None:
+def _retry_gap(gap: Gap) -> None:
     Gap.objects.filter(pk=gap.pk).update(tried_at=timezone.now())  # whoever looks next takes another one
     questions = gap.questions.select_related("message__conversation__user").order_by("-created_at")
-    for question in questions[:QUESTIONS]:
+    for question in questions[:QUESTIONS_PER_GAP]:
         try:
-            answer = _answered(question)
+            answer = _ask_again(question)
         except CairnError as error:  # nobody of that name any more, or a part is away: another time
             log.info("gap %s was not tried: %s", gap.id, error.code)
             continue
@@ -61,15 +61,17 @@ def _try(gap: Gap) -> None:
             return
 
 
-def _answered(question: GapQuestion) -> Answer:
+def _ask_again(question: GapQuestion) -> Answer:
     principal = principal_for_user(question.message.conversation.user)
     return asked_again(principal=principal, question=question.text, knowledge_bases=question.bases or None)
 
 
 def _new_documents(answer: Answer, question: GapQuestion) -> list[Document]:
-    """That it cites and that were not there, or not so, when it was asked."""
-    holds = answer.verdict == "supported" or (answer.verdict == "partial" and answer.mode == "extractive")
-    if not holds:
+    """Return cited documents that are newer than the question."""
+    is_supported = answer.verdict == "supported" or (
+        answer.verdict == "partial" and answer.mode == "extractive"
+    )
+    if not is_supported:
         return []
     cited = {citation.document for citation in answer.citations}
     return list(Document.objects.present().filter(pk__in=cited, updated_at__gt=question.message.created_at))

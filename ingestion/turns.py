@@ -1,8 +1,8 @@
-"""Whose job comes next. Users take turns: the second job of one waits for the first of another.
+"""Fair scheduling: users take turns, so one user's second job waits for another user's first.
 
-Each queued job has a `turn`, like a numbered ticket of its lane: that of the job now at the front, or one
-more than the last ticket of its user if that is higher. So the order is known without looking at every
-user's jobs, and claiming one costs the same however many wait.
+Each queued job has a `turn`, a numbered ticket of its lane: the ticket of the job now at the front, or one
+more than the last ticket of its user if that is higher. The order is thus known without looking at every
+user's jobs, and claiming a job costs the same however many wait.
 """
 
 from typing import Final
@@ -12,29 +12,29 @@ from django.db.models import Max, Q
 
 from ingestion.models import Job, Lane
 
-MANY: Final = 20
+BULK_THRESHOLD: Final = 20
 """Who has as many interactive jobs waiting is bringing in a folder, whatever it is called."""
 
 
 def lane_for(user: UUID | None) -> Lane:
-    waiting = Job.objects.queued().filter(user=user, lane=Lane.INTERACTIVE)[:MANY].count()
-    return Lane.BULK if waiting >= MANY else Lane.INTERACTIVE
+    waiting = Job.objects.queued().filter(user=user, lane=Lane.INTERACTIVE)[:BULK_THRESHOLD].count()
+    return Lane.BULK if waiting >= BULK_THRESHOLD else Lane.INTERACTIVE
 
 
-def front(lane: Lane) -> int:
-    """The turn that the lane is at."""
+def current_ticket(lane: Lane) -> int:
+    """Return the ticket that the lane has reached."""
     fresh = Job.objects.queued().filter(lane=lane, not_before=None)
     first = fresh.order_by("turn", "created_at").values_list("turn", flat=True).first()
     return first or 0
 
 
-def next_turn(lane: Lane, user: UUID | None) -> int:
+def next_ticket(lane: Lane, user: UUID | None) -> int:
     mine = Job.objects.queued().filter(lane=lane, user=user)
     found = mine.aggregate(last=Max("turn"), fresh=Max("turn", filter=Q(not_before=None)))
     last: int | None = found["last"]
     if last is None:
-        return front(lane)
+        return current_ticket(lane)
     ticket = last + 1
     if found["fresh"] is not None:  # it is not before the front, so the ticket lies behind that
         return ticket
-    return max(front(lane), ticket)
+    return max(current_ticket(lane), ticket)

@@ -1,4 +1,4 @@
-"""Vectors of passages that the version which answers now has, too: they are taken over, not made again."""
+"""Reuse vectors of chunks that the active version contains as well."""
 
 import logging
 from collections.abc import Sequence
@@ -12,23 +12,23 @@ from retrieval.index.protocol import VectorIndex
 
 log = logging.getLogger(__name__)
 
-_AT_ONCE: Final = 64  # points asked for in one call: an index in this process holds the GIL meanwhile
+_POINTS_PER_CALL: Final = 64  # points asked for in one call: an index in this process holds the GIL meanwhile
 
 
-def vectors_there(
+def reusable_vectors(
     version: DocumentVersion, chunks: Sequence[Chunk], index: VectorIndex
 ) -> dict[UUID, Vectors]:
-    """By chunk, of those that the answering version of the document has with the same text and context.
+    """Return vectors, by chunk id, of chunks with the same text and context in the active version.
 
-    Rows and points of a version that answers belong together. Of one that failed they may not, so it is
-    not asked.
+    Rows and points of an active version are consistent. Those of a failed version may not be, so its vectors
+    are not used.
     """
     answering = version.document.active_version_id
     if answering is None or answering == version.id:
         return {}
     rows = Chunk.objects.filter(version=answering).values_list("context", "sha256", "id")
     there = {(context, sha256): earlier for context, sha256, earlier in rows}
-    earlier = {chunk.id: there[_said(chunk)] for chunk in chunks if _said(chunk) in there}
+    earlier = {chunk.id: there[_content_key(chunk)] for chunk in chunks if _content_key(chunk) in there}
     try:
         found = _vectors(list(set(earlier.values())), index)
     except Unavailable as error:  # what writes the points says so
@@ -37,12 +37,12 @@ def vectors_there(
     return {chunk: found[point] for chunk, point in earlier.items() if point in found}
 
 
-def _said(chunk: Chunk) -> tuple[str, str]:
+def _content_key(chunk: Chunk) -> tuple[str, str]:
     return chunk.context, chunk.sha256
 
 
 def _vectors(points: Sequence[UUID], index: VectorIndex) -> dict[UUID, Vectors]:
     found: dict[UUID, Vectors] = {}
-    for start in range(0, len(points), _AT_ONCE):
-        found |= index.vectors(points[start : start + _AT_ONCE])
+    for start in range(0, len(points), _POINTS_PER_CALL):
+        found |= index.vectors(points[start : start + _POINTS_PER_CALL])
     return found

@@ -1,4 +1,4 @@
-"""Answers that people vouch for: documents like any other, until their day is over."""
+"""Verified answers: documents that an owner vouches for until their expiry date."""
 
 import hashlib
 import re
@@ -27,9 +27,9 @@ from retrieval.gaps.notices import notify
 from retrieval.gaps.services import gap_answered, gap_reopen, until_in_future
 
 SOURCE: Final = "cairn:verified/"
-WARNED_BEFORE: Final = timedelta(days=7)
-MOST_WORDINGS: Final = 12
-AT_ONCE: Final = 100
+WARNING_PERIOD: Final = timedelta(days=7)
+MAX_WORDINGS: Final = 12
+BATCH_SIZE: Final = 100
 _PUBLISHED: Final = (
     "title", "text", "wordings", "owner", "until", "document", "sha256", "withdrawn_at", "warned_at",
 )  # fmt: skip
@@ -48,23 +48,22 @@ def answer_publish(
     until: date,
     owner: User,
 ) -> VerifiedAnswer:
-    """Makes a new version of its document, or the document. It answers once it has been read.
+    """Publish an answer as a new document or a new version. It is searchable once processed.
 
-    A text that is the same is not read again. Takes the role editor, of the principal and the owner. The
-    owner vouches for the answer: only admins can name somebody else than themselves.
+    Unchanged text is not processed again. Principal and owner need the role editor; only admins may name
+    another owner than themselves.
     """
     base = knowledge_base_for(principal, knowledge_base, role=Role.EDITOR)
     _require_may_name(owner, principal)
     _require_fits(gap, base, principal, owner, until)
-    verified = _kept(gap, base, title=title, text=text, wordings=wordings, until=until, owner=owner)
-    return _published(verified, principal)
+    verified = _save_answer(gap, base, title=title, text=text, wordings=wordings, until=until, owner=owner)
+    return _publish(verified, principal)
 
 
 def answer_renew(*, verified: VerifiedAnswer, principal: Principal, until: date) -> VerifiedAnswer:
-    """Extends the answer as it stands. NotFound if its document is gone.
+    """Extend the validity of the answer. Raises NotFound if its document is gone.
 
-    From then on the principal vouches for it, unless an admin renews the answer of somebody who still edits
-    the knowledge base.
+    The principal becomes the owner, unless an admin renews the answer of an owner who is still an editor.
     """
     base = knowledge_base_for(principal, verified.knowledge_base_id, role=Role.EDITOR)
     with transaction.atomic():
@@ -76,12 +75,12 @@ def answer_renew(*, verified: VerifiedAnswer, principal: Principal, until: date)
         _require_fits(verified.gap, base, principal, row.owner, until)
         row.save(update_fields=["owner", "until"])
     try:
-        return _published(row, principal, if_match=frozenset({"*"}))
+        return _publish(row, principal, if_match=frozenset({"*"}))
     except PreconditionFailed as gone:  # what was erased must not come back as a document of its own
         raise NotFound from gone
 
 
-def _published(
+def _publish(
     verified: VerifiedAnswer, principal: Principal, *, if_match: frozenset[str] | None = None
 ) -> VerifiedAnswer:
     gap, until = verified.gap, verified.until
@@ -134,7 +133,7 @@ def _require_fits(gap: Gap, base: KnowledgeBase, principal: Principal, owner: Us
         raise InvalidInput("The owner must be somebody who edits or manages the knowledge base.")
 
 
-def _kept(
+def _save_answer(
     gap: Gap,
     base: KnowledgeBase,
     *,
@@ -144,14 +143,14 @@ def _kept(
     until: date,
     owner: User,
 ) -> VerifiedAnswer:
-    """An answer stays in the knowledge base that it was published in."""
+    """Save the answer. A published answer cannot move to another knowledge base."""
     known = VerifiedAnswer.objects.filter(gap=gap).first()
     if known and known.document_id and known.knowledge_base_id != base.id:
         raise InvalidInput("It is published in another knowledge base already.")
-    said = dict.fromkeys(_line(wording) for wording in wordings)
+    questions = dict.fromkeys(_line(wording) for wording in wordings)
     row = known or VerifiedAnswer(gap=gap)
     row.knowledge_base, row.title, row.text = base, _line(title)[:500], visible(text).strip()
-    row.wordings = [each for each in said if each and each != row.title][:MOST_WORDINGS]
+    row.wordings = [each for each in questions if each and each != row.title][:MAX_WORDINGS]
     row.owner, row.until = owner, until
     if not row.title or not row.text:
         raise InvalidInput("A verified answer needs a question and a text.")
@@ -164,19 +163,21 @@ def _line(text: str) -> str:
 
 
 def markdown_of(verified: VerifiedAnswer) -> str:
-    """The answer under its question, and again under each other wording: a passage is found by the heading
-    that it stands under, and of passages that say the same a search takes one."""
-    body = _deeper(verified.text)
+    """Render the answer below its question and again below each alternate question.
+
+    Passages are found by their headings, and search returns one of several passages with the same text.
+    """
+    body = _demote_headings(verified.text)
     return "\n".join(f"# {_heading(each)}\n\n{body}\n" for each in (verified.title, *verified.wordings))
 
 
 def _heading(text: str) -> str:
-    """A question, not markup."""
+    """Escape Markdown in a question."""
     return re.sub(r"([\\`*_\[\]<>#|~])", r"\\\1", text)
 
 
-def _deeper(text: str) -> str:
-    """With its own headings below the question's, but for what only looks like one in code."""
+def _demote_headings(text: str) -> str:
+    """Lower the text's headings by one level, except lines in fenced code."""
     lines, fenced = list[str](), False
     for line in text.splitlines():
         fenced ^= bool(_FENCE.match(line))
@@ -185,12 +186,14 @@ def _deeper(text: str) -> str:
 
 
 def answers_expire(*, today: date | None = None) -> int:
-    """Takes out of answers what nobody vouches for any more, and tells owners before and then."""
+    """Withdraw expired answers and notify owners before and on expiry. Returns the number withdrawn."""
     day = today or timezone.localdate()
-    standing = VerifiedAnswer.objects.filter(withdrawn_at=None).select_related("gap", "document", "owner")
-    for verified in standing.filter(until__lte=day + WARNED_BEFORE, until__gte=day, warned_at=None)[:AT_ONCE]:
+    active = VerifiedAnswer.objects.filter(withdrawn_at=None).select_related("gap", "document", "owner")
+    for verified in active.filter(until__lte=day + WARNING_PERIOD, until__gte=day, warned_at=None)[
+        :BATCH_SIZE
+    ]:
         _warn(verified)
-    over = list(standing.filter(until__lt=day)[:AT_ONCE])
+    over = list(active.filter(until__lt=day)[:BATCH_SIZE])
     for verified in over:
         _withdraw(verified)
     return len(over)
@@ -216,6 +219,6 @@ def _withdraw(verified: VerifiedAnswer) -> None:
 
 
 def question_texts(gap: Gap) -> list[str]:
-    """How it was asked, each once."""
-    rows = gap.questions.select_related("message")[:MOST_WORDINGS]
+    """Return the gap's distinct question texts."""
+    rows = gap.questions.select_related("message")[:MAX_WORDINGS]
     return list(dict.fromkeys(_line(question.text) for question in rows))

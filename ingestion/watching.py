@@ -1,4 +1,4 @@
-"""Folders that are looked at again and again: what is new or changed in them is brought in."""
+"""Watched folders: periodic scans that import new and changed files."""
 
 import logging
 import os
@@ -31,7 +31,7 @@ from ingestion.services import document_delete, document_submit
 
 log = logging.getLogger(__name__)
 
-BUSY: Final = timedelta(minutes=5)
+SCAN_LEASE: Final = timedelta(minutes=5)
 _RENEW_SECONDS: Final = 30.0
 _SETTLED_NS: Final = 2_000_000_000
 _BATCH: Final = 500
@@ -47,8 +47,10 @@ def watch_create(
     every_seconds: int = 300,
     enabled: bool = True,
 ) -> Watch:
-    """InvalidInput unless the folder may be watched; Conflict if it is, or one that is called the same:
-    their files could not be told apart."""
+    """Watch a folder. Raises InvalidInput unless the folder may be watched.
+
+    Raises Conflict if it is watched already, or another one of the same name, whose files would be mixed up.
+    """
     folder = watchable(path)
     if not folder.name:
         raise InvalidInput("A whole file system cannot be watched. Choose a folder in it.")
@@ -72,7 +74,7 @@ def watch_create(
 
 
 def watch_update(*, watch: Watch, principal: Principal, **changes: Any) -> Watch:
-    """`changes` of prune, every_seconds and enabled. Who changed it last is who the files come from."""
+    """Change prune, every_seconds and enabled. The principal becomes the uploader of the files."""
     with transaction.atomic():
         Watch.objects.filter(pk=watch.pk).update(**changes, user_id=principal.user)
         record("watch.changed", actor=principal.actor, subject=f"watch:{watch.id}", fields=sorted(changes))
@@ -81,14 +83,14 @@ def watch_update(*, watch: Watch, principal: Principal, **changes: Any) -> Watch
 
 
 def watch_delete(*, watch: Watch, principal: Principal) -> None:
-    """Its documents stay."""
+    """Stop watching a folder. Its documents stay."""
     with transaction.atomic():
         record("watch.deleted", actor=principal.actor, subject=f"watch:{watch.id}")
         watch.delete()
 
 
 def watch_scan(*, watch: Watch) -> Watch:
-    """At the next moment that a worker has. Conflict while it is being looked at."""
+    """Request a scan as soon as a worker is free. Raises Conflict while a scan is running."""
     if not _free().filter(pk=watch.pk).update(looked_at=None):
         raise Conflict("This folder is being looked at.")
     transaction.on_commit(lambda: queue.enqueue_watch(watch.id), robust=True)
@@ -96,8 +98,8 @@ def watch_scan(*, watch: Watch) -> Watch:
     return watch
 
 
-def next_look(watch: Watch) -> datetime | None:
-    """None if never or, having been asked for, now."""
+def next_scan(watch: Watch) -> datetime | None:
+    """Return the time of the next scan; None if disabled or already requested."""
     if not watch.enabled or watch.looked_at is None:
         return None
     return watch.looked_at + timedelta(seconds=watch.every_seconds)
@@ -109,26 +111,26 @@ def watches_due() -> list[UUID]:
 
 
 def _is_due(watch: Watch) -> bool:
-    """A look that lies ahead was written by a clock that was wrong."""
-    at, now = next_look(watch), timezone.now()
+    """Return whether a scan is due. A last scan in the future comes from a wrong clock."""
+    at, now = next_scan(watch), timezone.now()
     return at is None or at <= now or (watch.looked_at is not None and watch.looked_at > now)
 
 
 def _free() -> "QuerySet[Watch]":
-    busy = Q(busy_until__gte=Now(), busy_until__lte=Now() + 2 * BUSY)
+    busy = Q(busy_until__gte=Now(), busy_until__lte=Now() + 2 * SCAN_LEASE)
     return Watch.objects.filter(Q(busy_until=None) | ~busy)
 
 
-def look(watch_id: UUID) -> None:
-    """Once, unless somebody else is at it or has just done it."""
-    if not _free().filter(pk=watch_id).update(busy_until=Now() + BUSY):
+def scan_folder(watch_id: UUID) -> None:
+    """Scan the folder, unless another worker is scanning it or has just done so."""
+    if not _free().filter(pk=watch_id).update(busy_until=Now() + SCAN_LEASE):
         return
     watch = Watch.objects.select_related("knowledge_base", "user").get(pk=watch_id)
     if watch.knowledge_base.deleted_at or not _is_due(watch):
-        _let_go(watch, looked_at=watch.looked_at)
+        _release(watch, looked_at=watch.looked_at)
         return
     began = time.monotonic()
-    seen = _Look(watch)
+    seen = _Scan(watch)
     looked_at: datetime | None = timezone.now()
     try:
         error = seen.run()
@@ -143,11 +145,11 @@ def look(watch_id: UUID) -> None:
         if seen.batch:
             import_close(batch=seen.batch)
     result = {**seen.counts, "seconds": round(time.monotonic() - began, 1)}
-    _let_go(watch, looked_at=looked_at, result=result, error=error, **seen.batch_fields())
+    _release(watch, looked_at=looked_at, result=result, error=error, **seen.batch_fields())
     log.info("watch %s: %s", watch.id, result)
 
 
-def _let_go(watch: Watch, **fields: Any) -> None:
+def _release(watch: Watch, **fields: Any) -> None:
     Watch.objects.filter(pk=watch.pk).update(busy_until=None, **fields)
 
 
@@ -157,9 +159,12 @@ COUNTS: Final = (
 
 
 @dataclass(slots=True)
-class _Look:
-    """`known` are the files of the last look, by source. `counts`: see COUNTS; `unfinished` files were
-    written to a moment ago and come next time."""
+class _Scan:
+    """A single scan of a folder.
+
+    `known` are the files of the last scan, by source. `counts`: see COUNTS; `unfinished` files were modified
+    a moment ago and are left for the next scan.
+    """
 
     watch: Watch
     counts: Counter[str] = field(default_factory=lambda: Counter(dict.fromkeys(COUNTS, 0)))
@@ -169,7 +174,9 @@ class _Look:
     renewed: float = field(default_factory=time.monotonic)
 
     def run(self) -> str:
-        """What went wrong, in words, if something did. Raises CairnError when it could not even begin."""
+        """Scan the folder and return an error message, empty if none. Raises CairnError if it cannot
+        start.
+        """
         folder = watchable(self.watch.path)
         principal = self._principal()
         rows = self.watch.files.values_list("source_uri", "size", "mtime_ns", "sha256")
@@ -182,13 +189,13 @@ class _Look:
             self._look_at(file, principal, walk)
         self._learn(at_least=1)
         self.counts.update(files=len(found), links=walk.links, failed=len(walk.unreadable))
-        return self._vanished(found, walk, principal) or _in_words(walk.unreadable)
+        return self._handle_missing(found, walk, principal) or _in_words(walk.unreadable)
 
     def batch_fields(self) -> dict[str, Any]:
         return {"batch": self.batch} if self.batch else {}
 
     def _principal(self) -> Principal:
-        """Whoever set it up, as of now."""
+        """Return the current principal of the user who set up the watch."""
         user = self.watch.user
         principal = principal_for_user(user) if user and user.is_active else None
         if principal is None or not principal.is_admin:
@@ -269,9 +276,12 @@ class _Look:
         )
         self.learnt.clear()
 
-    def _vanished(self, found: set[str], walk: FolderWalk, principal: Principal) -> str:
-        """What could not be looked into has not vanished; and an empty folder, the whole one or one in it,
-        may be a disk that is away."""
+    def _handle_missing(self, found: set[str], walk: FolderWalk, principal: Principal) -> str:
+        """Remove documents of vanished files, if `prune` is set, and return an error message.
+
+        Files below unreadable folders have not vanished, and empty folders may be mount points of missing
+        disks.
+        """
         hidden_from_us = tuple(f"{uri}/" for uri, _ in walk.unreadable)
         unreadable = {uri for uri, _ in walk.unreadable}
         gone = [
@@ -303,12 +313,12 @@ class _Look:
 
     def _renew(self) -> None:
         if time.monotonic() - self.renewed > _RENEW_SECONDS:
-            Watch.objects.filter(pk=self.watch.pk).update(busy_until=Now() + BUSY)
+            Watch.objects.filter(pk=self.watch.pk).update(busy_until=Now() + SCAN_LEASE)
             self.renewed = time.monotonic()
 
 
 def _came_from_a_watch(document: Document) -> bool:
-    """Otherwise somebody uploaded it, and it only has the same path and content."""
+    """Return whether a watch imported the document, rather than a user with the same path."""
     return ImportItem.objects.filter(document=document, batch__kind=ImportKind.WATCH).exists()
 
 

@@ -1,4 +1,4 @@
-"""The line that says where a passage stands: title > section > subsection."""
+"""Context lines of passages: title > section > subsection."""
 
 from collections.abc import Mapping, Sequence
 from typing import Final
@@ -12,19 +12,19 @@ _LONG: Final = 90
 _SHORT: Final = 40
 
 
-def fullest(title: str, paths: Sequence[Path]) -> dict[Path, str]:
-    return {path: _joined(_parts(title, path), _LONG) for path in dict.fromkeys(paths)}
+def full_lines(title: str, paths: Sequence[Path]) -> dict[Path, str]:
+    return {path: _join(_parts(title, path), _LONG) for path in dict.fromkeys(paths)}
 
 
 def with_context(line: str, text: str) -> str:
-    """What is embedded of a passage."""
+    """Return the text to embed: the context line and the passage."""
     return f"{line}\n{text}" if line else text
 
 
-def within(
+def fit_lines(
     title: str, costed: Mapping[Path, tuple[str, int]], count_tokens: CountTokens, most: int
 ) -> dict[Path, tuple[str, int]]:
-    """(line, tokens) of each path. A line that would cost more than `most` is told in fewer words."""
+    """Return (line, tokens) for each path. Lines that cost more than `most` are shortened."""
     shorter = {path: _shorter(title, path) for path, (_, cost) in costed.items() if cost > most}
     counts = iter(count_tokens([line for lines in shorter.values() for line in lines]) if shorter else [])
     found = dict(costed)
@@ -35,29 +35,29 @@ def within(
 
 
 def _shorter(title: str, path: Path) -> list[str]:
-    """From the fullest to the shortest."""
+    """Return shorter lines, from the longest to the shortest."""
     parts = _parts(title, path)
     return [
-        _joined([*parts[:1], *parts[-2:]] if len(parts) > 3 else parts, _SHORT),
-        _joined([*parts[:1], *parts[1:][-1:]], _SHORT // 2),
-        _joined(parts[-1:], _SHORT // 2),
+        _join([*parts[:1], *parts[-2:]] if len(parts) > 3 else parts, _SHORT),
+        _join([*parts[:1], *parts[1:][-1:]], _SHORT // 2),
+        _join(parts[-1:], _SHORT // 2),
     ]
 
 
 def _parts(title: str, path: Path) -> list[str]:
-    """A title is often its own first heading."""
-    kept: list[str] = []
+    """Return title and sections without repeats: a title is often its own first heading."""
+    titles: list[str] = []
     for part in (" ".join(part.split()) for part in (title, *path)):
-        if part and (not kept or kept[-1].casefold() != part.casefold()):
-            kept.append(part)
-    return kept
+        if part and (not titles or titles[-1].casefold() != part.casefold()):
+            titles.append(part)
+    return titles
 
 
-def _joined(parts: Sequence[str], longest: int) -> str:
-    return _SEPARATOR.join(_clipped(part, longest) for part in parts)
+def _join(parts: Sequence[str], longest: int) -> str:
+    return _SEPARATOR.join(_clip(part, longest) for part in parts)
 
 
-def _clipped(text: str, longest: int) -> str:
+def _clip(text: str, longest: int) -> str:
     if len(text) <= longest:
         return text
     cut = text.rfind(" ", longest // 2, longest)

@@ -1,4 +1,4 @@
-"""Units into chunks: paragraphs, lists and tables whole where they fit, and never across a section."""
+"""Pack units into chunks that do not cross sections; paragraphs, lists and tables stay whole if they fit."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,7 +19,7 @@ _SCRAP: Final = 30  # tokens; less is joined to the chunk before
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """What reads as one: `head` (a table's header, a list's lead-in) is repeated when the body is cut.
+    """A paragraph, list or table. `head`, such as a table header, is repeated when the body is split.
 
     `intro` is a lead-in that is too long to be repeated together with the header.
     """
@@ -38,7 +38,7 @@ def cost_of(units: Sequence[Unit]) -> int:
 
 
 def sections(elements: Sequence[Element]) -> Iterator[list[Element]]:
-    """Elements between headings. A heading with nothing under it stands for itself."""
+    """Yield the elements between headings. A heading without content is a section of its own."""
     group: list[Element] = []
     for place, element in enumerate(elements):
         if element.category != _TITLE:
@@ -75,7 +75,9 @@ def blocks(elements: Sequence[Element], units: Mapping[int, list[Unit]], limit: 
 
 
 def _block(lead: Sequence[Unit], header: Sequence[Unit], body: Sequence[Unit], limit: int) -> Block:
-    """`body` begins with `header`, which is not repeated where it would fill most of each chunk."""
+    """Build a block. `body` begins with `header`, which is not repeated if it would fill most of each
+    chunk.
+    """
     if cost_of(lead) + cost_of(header) <= limit * _HEAD_SHARE:
         return Block((*lead, *header), tuple(body[len(header) :]))
     if cost_of(header) <= limit * _HEADER_SHARE:
@@ -90,7 +92,9 @@ def _list_end(elements: Sequence[Element], place: int) -> int:
 
 
 def _take_lead_in(found: list[Block], pair: Sequence[Element], limit: int) -> tuple[Unit, ...]:
-    """Takes from the block before what introduces a list or table: the paragraph, or its last sentence."""
+    """Take the introduction of a list or table from the previous block: the paragraph or its last
+    sentence.
+    """
     if (
         len(pair) < 2
         or pair[1].category not in (_LIST, _TABLE)
@@ -110,7 +114,7 @@ def _take_lead_in(found: list[Block], pair: Sequence[Element], limit: int) -> tu
 
 
 def header_end(element: Element) -> int:
-    """Where a table's header ends in its text; 0 without one."""
+    """Return the end of a table's header in its text; 0 without one."""
     if element.category != _TABLE or not element.header_rows:
         return 0
     end = 0
@@ -126,7 +130,7 @@ def _header(element: Element, units: Sequence[Unit]) -> list[Unit]:
 
 
 def pack(found: Sequence[Block], limit: int, most: int) -> list[list[Unit]]:
-    """Chunks of about `limit` tokens; up to `most` when that saves a scrap."""
+    """Pack blocks into chunks of about `limit` tokens, or up to `most` to avoid a tiny last chunk."""
     packing = _Packing(limit)
     for block in found:
         packing.put(block)
@@ -134,7 +138,7 @@ def pack(found: Sequence[Block], limit: int, most: int) -> list[list[Unit]]:
 
 
 class _Packing:
-    """Chunks so far. `cost` is that of the last one, `head` what its last block stands under."""
+    """Chunks built so far. `cost` is that of the last one, `head` that of its last block."""
 
     def __init__(self, limit: int) -> None:
         self.chunks: list[list[Unit]] = [[]]
@@ -162,7 +166,7 @@ class _Packing:
         self.cost = cost_of(units)
 
     def _put_parts(self, block: Block) -> None:
-        """Cuts a block into parts of like size, each under the head."""
+        """Split a block into parts of similar size, each with the head."""
         head, body = cost_of(block.head), cost_of(block.body)
         if block.head or self.cost > self._limit // 2:
             self._open(block.intro)
@@ -177,7 +181,7 @@ class _Packing:
             self._add((unit,))
 
     def _carried(self, block: Block, following: Unit) -> list[Unit]:
-        """An item that announces others goes with them."""
+        """Move an item that announces the following ones along with them."""
         chunk = self.chunks[-1]
         last = chunk[-1]
         fits = cost_of(block.head) + last.cost + following.cost <= self._limit
@@ -204,7 +208,7 @@ def _without_scrap(chunks: list[list[Unit]], most: int) -> list[list[Unit]]:
 
 
 def _new_to(before: Sequence[Unit], units: Sequence[Unit]) -> list[Unit]:
-    """Without a head that stands there already."""
+    """Return the units without heads that the previous chunk contains."""
     headers = {unit.text for unit in before if _is_header(unit)}
     return [unit for unit in units if unit not in before and not (_is_header(unit) and unit.text in headers)]
 

@@ -1,4 +1,4 @@
-"""Where a text may be cut: after sentences, else between words."""
+"""Split points of texts: between sentences, or between words."""
 
 import re
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ _ABBREVIATIONS: Final = frozenset(
 
 
 def sentences(text: str) -> Iterator[Span]:
-    """Spans without the white space around them, in order."""
+    """Yield spans of sentences in order, without surrounding white space."""
     start = 0
     for end in _ends(text):
         yield from _trimmed(text, start, end)
@@ -37,7 +37,7 @@ def lines(text: str) -> Iterator[Span]:
 
 
 def pieces(text: str, span: Span, size: int) -> Iterator[Span]:
-    """`span` in parts of at most `size` characters, cut between words where there are any."""
+    """Split `span` into at most `size` characters each, between words if possible."""
     start, end = span
     while end - start > size:
         cut = _space_before(text, start, start + size)

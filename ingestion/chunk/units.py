@@ -1,4 +1,4 @@
-"""The smallest parts of a rendition that chunks are made of, each with what it costs."""
+"""The smallest parts of a rendition that chunks are made of, each with its token cost."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ _LETTERS_PER_TOKEN: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """Part of an element's text. `cost` is `tokens`, but more where these cannot be believed."""
+    """Part of an element's text. `cost` is `tokens`, or more where the count is unreliable."""
 
     element: Element
     start: int
@@ -29,7 +29,7 @@ class Unit:
 
 
 def cut(elements: Sequence[Element], limit: int) -> list[Unit]:
-    """Rows, lines and sentences, not counted yet."""
+    """Cut elements into rows, lines and sentences that are not counted yet."""
     return [Unit(element, *span) for element in elements for span in _spans(element, limit)]
 
 

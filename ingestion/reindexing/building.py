@@ -1,4 +1,4 @@
-"""What is done to a generation from its row to its removal. Each step may be interrupted and done again."""
+"""Life cycle of an index generation, from its row to its removal. All steps can be resumed."""
 
 import logging
 import subprocess
@@ -13,10 +13,10 @@ from cairn.audit.services import record
 from cairn.errors import CairnError, Conflict, Unavailable
 from cairn.inference.models import embedder, forget_embedder
 from ingestion.faults import Fault, fault_point
-from ingestion.reindexing.catching_up import CatchingUp, Vectorise, copied_from, embedded_by
-from ingestion.reindexing.contents import at_most, note_active
+from ingestion.reindexing.catching_up import Synchronizer, Vectorise, copy_from, embed_with
+from ingestion.reindexing.contents import has_at_most, note_active
 from ingestion.reindexing.lease import GenerationLease
-from ingestion.reindexing.pace import make_way
+from ingestion.reindexing.pace import yield_to_users
 from ingestion.reindexing.rewriting import rewrite
 from retrieval.index.factory import (
     Opened,
@@ -32,8 +32,8 @@ from retrieval.models import GenerationState, IndexGeneration
 
 log = logging.getLogger(__name__)
 
-FEW: Final = 16  # documents that are brought in while nobody else can write
-ROUNDS: Final = 50
+MAX_LOCKED_DOCUMENTS: Final = 16  # documents that are brought in while nobody else can write
+MAX_SWAP_ATTEMPTS: Final = 50
 _LOOK_SECONDS: Final = 0.1
 
 
@@ -51,7 +51,7 @@ def work_on(lease: GenerationLease) -> None:
 
 
 def build(lease: GenerationLease) -> None:
-    """Ends as ready: optimised, and with no more than few differences to SQL."""
+    """Build a generation until it is ready: optimised, with few differences to SQL left."""
     generation = lease.generation
     if not generation.dimension:
         _begin(lease)
@@ -64,68 +64,68 @@ def build(lease: GenerationLease) -> None:
 
 
 def _begin(lease: GenerationLease) -> None:
-    """The index first: a row that has a dimension has an index."""
+    """Create the index before the row gets a dimension: rows with a dimension have an index."""
     generation = lease.generation
     model = embedder(choice_of(generation))
-    lease.keep()
+    lease.renew()
     generation.embedding_model, generation.dimension = model.model, model.dimension
     remove_index(generation.name)  # of one who was interrupted here
     open_indexes.add(generation, create_index(generation.name, generation.dimension))
-    lease.keep(embedding_model=model.model, dimension=model.dimension)
+    lease.renew(embedding_model=model.model, dimension=model.dimension)
 
 
 def _catch_up(lease: GenerationLease, opened: Opened) -> None:
-    """Passes until one finds next to nothing: while documents keep coming, none would find nothing."""
-    wait = partial(make_way, lease.keep)
-    catching_up = CatchingUp(lease, opened.index, _vectorise(opened), wait)
-    while catching_up.once() > FEW:
-        lease.keep()
+    """Run passes until one finds few differences. With steady uploads no pass would find none."""
+    wait = partial(yield_to_users, lease.renew)
+    catching_up = Synchronizer(lease, opened.index, _vectorise(opened), wait)
+    while catching_up.run_pass() > MAX_LOCKED_DOCUMENTS:
+        lease.renew()
 
 
 def _vectorise(opened: Opened) -> Vectorise:
-    answering, embedded = active(), embedded_by(opened.embedder)
+    answering, embedded = active(), embed_with(opened.embedder)
     if answering.generation.embedding_model != opened.generation.embedding_model:
         return embedded
-    return copied_from(answering.index, embedded)
+    return copy_from(answering.index, embedded)
 
 
 def _optimise(lease: GenerationLease) -> None:
-    """In a child process, for which the index is closed meanwhile."""
+    """Optimise the index in a child process, with the index closed meanwhile."""
     with open_indexes.kept_closed(lease.generation):
         child = optimising(places_of(lease.generation).serving.name)
         if child is not None:
             fault_point(Fault.REINDEX_WHILE_OPTIMISING)
             _wait_for(child, lease)
-    lease.keep(optimised=True)
+    lease.renew(optimised=True)
     lease.generation.optimised = True
 
 
 def _wait_for(child: "subprocess.Popen[str]", lease: GenerationLease) -> None:
     try:
         while child.poll() is None:
-            lease.keep()
+            lease.renew()
             time.sleep(_LOOK_SECONDS)
     finally:
         child.kill()
-        _, said = child.communicate()
+        _, stderr = child.communicate()
     if child.returncode:
-        raise Unavailable(f"The index could not be optimised: {said.strip().rpartition(chr(10))[2]}")
+        raise Unavailable(f"The index could not be optimised: {stderr.strip().rpartition(chr(10))[2]}")
 
 
 def swap(lease: GenerationLease) -> None:
-    """From the commit on this generation answers; the one before it is kept, those before that go."""
+    """Activate this generation. The previous one is retired, and earlier retired ones are removed."""
     opened = opened_generation(lease.generation)
     opened.embedder.embed_query("warm")  # the first question need not wait for that
     _catch_up(lease, opened)
-    at_once = CatchingUp(lease, opened.index, _vectorise(opened), make_way=lambda: None)
-    for _ in range(ROUNDS):
+    at_once = Synchronizer(lease, opened.index, _vectorise(opened), make_way=lambda: None)
+    for _ in range(MAX_SWAP_ATTEMPTS):
         note_active(active().generation)
         fault_point(Fault.REINDEX_BEFORE_SWAP)
-        if _swapped(lease, at_once):
+        if _try_swap(lease, at_once):
             break
-        at_once.once()
+        at_once.run_pass()
     else:
-        lease.keep(swap_requested=False)
+        lease.renew(swap_requested=False)
         raise Conflict("Documents change faster than this generation of the index can follow. Swap later.")
     fault_point(Fault.REINDEX_AFTER_SWAP)
     log.info("index generation %s answers now", opened.generation.name)
@@ -133,13 +133,13 @@ def swap(lease: GenerationLease) -> None:
         log.warning(unlike)
 
 
-def _swapped(lease: GenerationLease, catching_up: CatchingUp) -> bool:
-    """Whoever makes a version searchable waits for this transaction, or this one for them."""
+def _try_swap(lease: GenerationLease, catching_up: Synchronizer) -> bool:
+    """Swap in one transaction, which is serialised with the activation of versions."""
     with transaction.atomic():
         before = IndexGeneration.objects.select_for_update().get(state=GenerationState.ACTIVE)
-        if not at_most(lease.generation, FEW):
+        if not has_at_most(lease.generation, MAX_LOCKED_DOCUMENTS):
             return False
-        while catching_up.once():
+        while catching_up.run_pass():
             pass
         note_active(before)
         older = IndexGeneration.objects.filter(state=GenerationState.RETIRED).exclude(pk=lease.generation.pk)
@@ -152,7 +152,7 @@ def _swapped(lease: GenerationLease, catching_up: CatchingUp) -> bool:
 
 
 def remove(lease: GenerationLease) -> None:
-    """The row goes last: as long as it is there, somebody will finish this."""
+    """Remove a generation. The row goes last, so that an interrupted removal is finished later."""
     generation = lease.generation
     open_indexes.close(generation.id)
     generation.refresh_from_db()
@@ -171,7 +171,7 @@ def _forget_embedder(generation: IndexGeneration) -> None:
         forget_embedder(choice)
 
 
-def failed(lease: GenerationLease, error: CairnError) -> None:
-    """Nobody works on it until somebody asks for it again."""
-    held = IndexGeneration.objects.filter(pk=lease.generation.pk, lease=lease.token)
-    held.update(error=error.message, swap_requested=False)
+def record_failure(lease: GenerationLease, error: CairnError) -> None:
+    """Record the error. No work happens on the generation until it is requested again."""
+    rows = IndexGeneration.objects.filter(pk=lease.generation.pk, lease=lease.token)
+    rows.update(error=error.message, swap_requested=False)

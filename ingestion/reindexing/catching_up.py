@@ -1,4 +1,4 @@
-"""Bringing a generation up to what SQL says: from nothing, or after it lay aside for a while."""
+"""Synchronise a generation with SQL, from scratch or after a pause."""
 
 from collections.abc import Callable, Sequence
 from typing import Final
@@ -11,22 +11,22 @@ from cairn.inference.protocols import Embedder, Vectors
 from cairn.library.models import Chunk, Document, DocumentVersion
 from ingestion.faults import Fault, fault_point
 from ingestion.points import embedding_text, points_of, tags_of
-from ingestion.reindexing.contents import one_by_one, outdated, unwanted
-from ingestion.reindexing.lease import GenerationLease, Gone
+from ingestion.reindexing.contents import iterate_documents, obsolete, outdated
+from ingestion.reindexing.lease import DocumentGone, GenerationLease
 from retrieval.index.protocol import VectorIndex
 from retrieval.models import IndexedVersion
 
-CHUNKS: Final = 32  # embedded and written at once: about a second of a small encoder on a CPU
+CHUNK_BATCH_SIZE: Final = 32  # embedded and written at once: about a second of a small encoder on a CPU
 Vectorise = Callable[[Sequence[Chunk]], Vectors]
 """Vectors of shape (chunks, dimension)."""
 
 
-def embedded_by(embedder: Embedder) -> Vectorise:
+def embed_with(embedder: Embedder) -> Vectorise:
     return lambda chunks: embedder.embed_documents([embedding_text(chunk) for chunk in chunks])
 
 
-def copied_from(index: VectorIndex, otherwise: Vectorise) -> Vectorise:
-    """From an index with the same model's vectors; what it lacks is embedded."""
+def copy_from(index: VectorIndex, otherwise: Vectorise) -> Vectorise:
+    """Copy vectors from an index with the same model; embed those it lacks."""
 
     def copied(chunks: Sequence[Chunk]) -> Vectors:
         there = index.vectors([chunk.id for chunk in chunks])
@@ -38,8 +38,11 @@ def copied_from(index: VectorIndex, otherwise: Vectorise) -> Vectorise:
     return copied
 
 
-class CatchingUp:
-    """`make_way` is called before each batch of chunks, and may wait."""
+class Synchronizer:
+    """Writes differences between SQL and a generation's index.
+
+    `make_way` is called before each batch of chunks, and may wait.
+    """
 
     def __init__(
         self, lease: GenerationLease, index: VectorIndex, vectorise: Vectorise, make_way: Callable[[], None]
@@ -49,15 +52,15 @@ class CatchingUp:
         self._vectorise = vectorise
         self._make_way = make_way
 
-    def once(self) -> int:
-        """One pass over the differences; how many there were."""
+    def run_pass(self) -> int:
+        """Process the differences once. Returns their number."""
         changes = 0
-        for entry in list(unwanted(self._lease.generation)):
-            self._lease.keep()
+        for entry in list(obsolete(self._lease.generation)):
+            self._lease.renew()
             self._index.delete_version(entry.version)
             entry.delete()
             changes += 1
-        for document in one_by_one(outdated(self._lease.generation)):
+        for document in iterate_documents(outdated(self._lease.generation)):
             self._bring(document)
             changes += 1
         return changes
@@ -71,15 +74,15 @@ class CatchingUp:
                 self._write_chunks(document, version, entry.written if entry else 0)
             else:
                 self._write_fields(document, version)
-        except Gone:
+        except DocumentGone:
             return  # the next pass sees what became of it
         # As of before its readers and tags were read: if they changed since, it is outdated again.
         self._entries(version).update(stamp=document.updated_at)
 
     def _write_chunks(self, document: Document, version: DocumentVersion, written: int) -> None:
-        while chunks := list(version.chunks.order_by("ordinal")[written : written + CHUNKS]):
+        while chunks := list(version.chunks.order_by("ordinal")[written : written + CHUNK_BATCH_SIZE]):
             self._make_way()
-            self._lease.keep()
+            self._lease.renew()
             vectors = self._vectorise(chunks)
             with self._lease.writing(document, version):
                 self._index.upsert(points_of(document, chunks, vectors))

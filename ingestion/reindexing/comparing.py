@@ -1,4 +1,4 @@
-"""How well the next generation finds what a gold set asks for, beside the one that answers."""
+"""Compare the next generation with the active one on a gold set."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,16 +14,16 @@ from retrieval.models import GenerationState, IndexGeneration
 
 
 def generation_compare(*, questions: Sequence[GoldQuestion], scope: Scope) -> dict[str, Any]:
-    """Kept with the generation: a swap looks at it. Conflict if none is ready."""
+    """Compare the ready generation and save the result, which a swap checks. Conflict if none is ready."""
     row = next_generation()
     if row is None or row.state != GenerationState.READY:
         raise Conflict("No generation of the index is ready to be compared.")
     found = compare(questions, engine(), engine_of(opened_generation(row)), scope=scope)
-    told = {
+    comparison = {
         "questions": found.questions,
         "before": found.before,
         "after": found.after,
         "worse": found.worse,
     }
-    IndexGeneration.objects.filter(pk=row.pk).update(comparison=told)
-    return told
+    IndexGeneration.objects.filter(pk=row.pk).update(comparison=comparison)
+    return comparison

@@ -1,4 +1,4 @@
-"""Erasing from every generation of the index: none may bring back what was erased."""
+"""Erase documents from every generation of the index, so that none can bring them back."""
 
 from collections.abc import Iterator
 from uuid import UUID
@@ -12,8 +12,11 @@ from retrieval.index.protocol import VectorIndex
 from retrieval.models import GenerationState, IndexedVersion, IndexGeneration
 
 
-class EveryGeneration:
-    """`answering` and those being built, waiting or kept. Raises Unavailable while one cannot be written."""
+class AllGenerations:
+    """The active index and those being built, ready or retired.
+
+    Raises Unavailable while one of them cannot be written.
+    """
 
     def __init__(self, answering: VectorIndex) -> None:
         self._answering = answering
@@ -38,7 +41,10 @@ def others() -> "QuerySet[IndexGeneration]":
 
 
 def _wait_for_others(document: UUID) -> None:
-    """Its row says that it is deleted: once a write that has begun is over, there will be no other."""
+    """Raise Unavailable while another process may write the document.
+
+    The row is already marked as deleted: once a running write is over, no other follows.
+    """
     if IndexGeneration.objects.filter(writing=document, lease_until__gte=Now()).exists():
         raise Unavailable("This document is being written into another generation of the index.")
     if IndexGeneration.objects.filter(state=GenerationState.REMOVING).exists():

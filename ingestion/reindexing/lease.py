@@ -1,4 +1,4 @@
-"""Who works on a generation. Every write names the lease: who has lost it changes nothing any more."""
+"""Leases on index generations. Every write names the lease, so expired holders change nothing."""
 
 import uuid
 from collections.abc import Iterator
@@ -23,34 +23,37 @@ _TO_DO = (
 _FREE = Q(lease=None) | Q(lease_until__lt=Now())
 
 
-class Ended(CairnError):
-    """The process is ending, somebody cancelled, something is more urgent, or another one has the lease."""
+class LeaseEnded(CairnError):
+    """The work has to stop: shutdown, cancellation, more urgent work, or another lease holder."""
 
 
-class Gone(CairnError):
+class DocumentGone(CairnError):
     """The document was deleted or replaced meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
 class GenerationLease:
-    """`rewriting`: held to rewrite the generation after an erasure, which comes before everything else."""
+    """The right to change a generation.
+
+    With `rewriting`, it is for a rewrite after an erasure, which has priority over everything else.
+    """
 
     generation: IndexGeneration
     token: uuid.UUID
     rewriting: bool = False
 
-    def keep(self, **changes: object) -> None:
-        """Raises Ended when the work should end here."""
+    def renew(self, **changes: object) -> None:
+        """Renew the lease and write `changes`. Raises LeaseEnded if the work should stop."""
         if stopping.is_set() or self._is_less_urgent():
-            raise Ended
-        held = IndexGeneration.objects.filter(
+            raise LeaseEnded
+        rows = IndexGeneration.objects.filter(
             pk=self.generation.pk, lease=self.token, state=self.generation.state
         )
-        if not held.update(lease_until=Now() + LEASE, **changes):
-            raise Ended
+        if not rows.update(lease_until=Now() + LEASE, **changes):
+            raise LeaseEnded
 
     def _is_less_urgent(self) -> bool:
-        """Neither an erasure nor whoever asks for a swap waits until a build is over."""
+        """Return whether a due rewrite or a requested swap should interrupt this build."""
         if self.rewriting or self.generation.state != GenerationState.BUILDING:
             return False
         if rewrites_due().filter(_FREE | Q(pk=self.generation.pk)).exists():
@@ -58,17 +61,20 @@ class GenerationLease:
         return IndexGeneration.objects.filter(swap_requested=True, error="").exists()
 
     def become(self, state: GenerationState, **changes: object) -> None:
-        self.keep(state=state, **changes)
+        self.renew(state=state, **changes)
         self.generation.state = state
 
     @contextmanager
     def writing(self, document: Document, version: DocumentVersion) -> Iterator[IndexedVersion]:
-        """What of it is in the index, before it is. Raises Gone; an erasure waits until this ends."""
+        """Register a write to the index before it begins, and yield its entry. Raises DocumentGone.
+
+        Erasures wait until the context ends.
+        """
         with transaction.atomic():
             there = Document.objects.present().select_for_update(of=("self", "knowledge_base"))
             if not there.select_related("knowledge_base").filter(pk=document.pk, active_version=version):
-                raise Gone
-            self.keep(writing=document.pk)
+                raise DocumentGone
+            self.renew(writing=document.pk)
             entry, _ = IndexedVersion.objects.get_or_create(
                 generation=self.generation, version=version.pk, defaults={"document": document.pk}
             )
@@ -78,12 +84,12 @@ class GenerationLease:
             IndexGeneration.objects.filter(pk=self.generation.pk, lease=self.token).update(writing=None)
 
     def release(self) -> None:
-        held = IndexGeneration.objects.filter(pk=self.generation.pk, lease=self.token)
-        held.update(lease=None, lease_until=None, writing=None, paused=False)
+        rows = IndexGeneration.objects.filter(pk=self.generation.pk, lease=self.token)
+        rows.update(lease=None, lease_until=None, writing=None, paused=False)
 
 
 def rewrites_due() -> "QuerySet[IndexGeneration]":
-    """Generations that may still hold something of an erased document, or word hashes without a key."""
+    """Generations that may contain data of erased documents, or word hashes without a key."""
     waiting = Q(rewritten__lt=F("remains")) | Q(word_key=b"")
     rested = Q(rewrite_after=None) | Q(rewrite_after__lte=Now())
     return IndexGeneration.objects.filter(waiting, rested, dimension__gt=0).exclude(
@@ -92,14 +98,14 @@ def rewrites_due() -> "QuerySet[IndexGeneration]":
 
 
 def claim() -> GenerationLease | None:
-    """Something to do that nobody does, or None."""
-    return _claimed(rewrites_due().order_by("created_at"), rewriting=True) or _claimed(
+    """Claim the most urgent work that no process does, or return None."""
+    return _claim_first(rewrites_due().order_by("created_at"), rewriting=True) or _claim_first(
         IndexGeneration.objects.filter(_TO_DO, error="").order_by("-swap_requested", "created_at"),
         rewriting=False,
     )
 
 
-def _claimed(waiting: "QuerySet[IndexGeneration]", *, rewriting: bool) -> GenerationLease | None:
+def _claim_first(waiting: "QuerySet[IndexGeneration]", *, rewriting: bool) -> GenerationLease | None:
     with transaction.atomic():
         row = waiting.filter(_FREE).select_for_update(skip_locked=True).first()
         if row is None:

@@ -1,4 +1,4 @@
-"""Making way: a build waits while somebody is being answered, or waits for an upload."""
+"""Throttle background indexing while users wait for answers or uploads."""
 
 import time
 from collections.abc import Callable
@@ -10,13 +10,13 @@ from django.db.models.functions import Now
 from ingestion.models import RUNNING, Job, Lane
 from retrieval.models import Message, MessageState
 
-LONGEST: Final = 5.0  # seconds that one batch waits, so that a build ends under steady load, too
+MAX_PAUSE_SECONDS: Final = 5.0  # seconds that one batch waits, so that a build ends under steady load, too
 _LOOK_SECONDS: Final = 0.25
 _ANSWERS: Final = timedelta(minutes=2)  # one that is older was left by a process that died
 
 
-def busy() -> bool:
-    """An answer is being written, or an interactive upload is worked on, in whichever process."""
+def is_busy() -> bool:
+    """Return whether any process is writing an answer or processing an interactive upload."""
     running = Message.objects.filter(state=MessageState.RUNNING, created_at__gte=Now() - _ANSWERS)
     interactive = Job.objects.filter(lane=Lane.INTERACTIVE)
     return (
@@ -26,13 +26,13 @@ def busy() -> bool:
     )
 
 
-def make_way(keep: Callable[..., None], *, longest: float = LONGEST) -> None:
-    """Until nobody is busy, for a while at most. `keep` is told when it begins and ends to wait."""
-    if not busy():
+def yield_to_users(renew: Callable[..., None], *, longest: float = MAX_PAUSE_SECONDS) -> None:
+    """Wait while users are served, `longest` seconds at most. `renew` gets `paused` at start and end."""
+    if not is_busy():
         return
-    keep(paused=True)
+    renew(paused=True)
     give_up = time.monotonic() + longest
-    while busy() and time.monotonic() < give_up:
+    while is_busy() and time.monotonic() < give_up:
         time.sleep(_LOOK_SECONDS)
-        keep()
-    keep(paused=False)
+        renew()
+    renew(paused=False)

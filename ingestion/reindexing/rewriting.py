@@ -21,7 +21,7 @@ from django.db.models.functions import Now
 
 from cairn.errors import CairnError
 from ingestion.faults import Fault, fault_point
-from ingestion.reindexing.lease import Ended, GenerationLease
+from ingestion.reindexing.lease import GenerationLease, LeaseEnded
 from retrieval.index.factory import open_indexes
 from retrieval.index.placed import Place, PlacedIndex, Places
 from retrieval.index.protocol import Store, StoredPoint
@@ -33,18 +33,18 @@ log = logging.getLogger(__name__)
 
 BATCH: Final = 64  # points read and written at once: Qdrant Edge stops the whole process for some 5 ms
 _REST: Final = 1.0  # of the time that a batch took, so that questions are answered meanwhile
-_KEEP_SECONDS: Final = 2.0
+_RENEW_SECONDS: Final = 2.0
 AGAIN_AFTER: Final = timedelta(seconds=10)
 
 
 def rewrite(lease: GenerationLease) -> None:
-    """May be interrupted at any time: what it left is removed, and it starts over.
+    """Rewrite a generation. After an interruption, leftovers are removed and it starts over.
 
-    After a failure the old place goes on serving, and the row says why and when to try again.
+    After a failure the old place stays in use, and the row has the reason and the time of the next attempt.
     """
     try:
         _rewrite(lease)
-    except Ended:
+    except LeaseEnded:
         raise
     except (CairnError, OSError) as error:
         _postpone(lease, error)
@@ -59,7 +59,7 @@ def _rewrite(lease: GenerationLease) -> None:
     serving = index.follow().serving
     require_room(serving.name)
     copy = Place(f"{generation.name}-{uuid.uuid4().hex[:8]}", serving.word_key or new_word_key())
-    lease.keep(next_place=copy.name, next_word_key=copy.word_key)  # recorded before it exists
+    lease.renew(next_place=copy.name, next_word_key=copy.word_key)  # recorded before it exists
     index.add(copy.name, create_index(copy.name, generation.dimension))
     _announce(lease, index, serving, copy)
     _copy(lease, index, serving, copy)
@@ -67,7 +67,7 @@ def _rewrite(lease: GenerationLease) -> None:
     _switch(lease, index, serving, copy)
     fault_point(Fault.REWRITE_AFTER_SWITCH)
     remove_leftovers(generation, index)
-    lease.keep(rewritten=erasures, rewrite_error="", rewrite_after=None, **_graph_lost(generation))
+    lease.renew(rewritten=erasures, rewrite_error="", rewrite_after=None, **_graph_lost(generation))
     log.info("index generation %s was rewritten to %s", generation.name, copy.name)
 
 
@@ -81,8 +81,8 @@ def _graph_lost(generation: IndexGeneration) -> dict[str, object]:
 def _postpone(lease: GenerationLease, error: CairnError | OSError) -> None:
     reason = error.message if isinstance(error, CairnError) else str(error)
     log.warning("index generation %s was not rewritten: %s", lease.generation.name, reason)
-    held = IndexGeneration.objects.filter(pk=lease.generation.pk, lease=lease.token)
-    held.update(rewrite_error=reason, rewrite_after=Now() + AGAIN_AFTER)
+    rows = IndexGeneration.objects.filter(pk=lease.generation.pk, lease=lease.token)
+    rows.update(rewrite_error=reason, rewrite_after=Now() + AGAIN_AFTER)
     with suppress(CairnError, OSError):  # the next attempt removes it
         remove_leftovers(lease.generation, open_indexes.of(lease.generation))
 
@@ -99,19 +99,19 @@ def remove_leftovers(generation: IndexGeneration, index: PlacedIndex) -> None:
 
 
 def _announce(lease: GenerationLease, index: PlacedIndex, serving: Place, copy: Place) -> None:
-    """From here on every writer writes to the copy as well."""
-    lease.keep(copying=True)
+    """Have every writer write to the copy as well."""
+    lease.renew(copying=True)
     index.move_to(Places(serving, copy))
 
 
 def _switch(lease: GenerationLease, index: PlacedIndex, serving: Place, copy: Place) -> None:
-    lease.keep()
-    held = IndexGeneration.objects.filter(
+    lease.renew()
+    rows = IndexGeneration.objects.filter(
         pk=lease.generation.pk, lease=lease.token, copying=True, next_place=copy.name
     )
     changes = {"place": copy.name, "word_key": copy.word_key, "next_place": "", "next_word_key": b""}
-    if not held.update(copying=False, old_place=serving.name, **changes):
-        raise Ended  # a writer gave the copy up, or another process has the lease
+    if not rows.update(copying=False, old_place=serving.name, **changes):
+        raise LeaseEnded  # a writer gave the copy up, or another process has the lease
     index.move_to(Places(copy))
 
 
@@ -119,7 +119,7 @@ def _copy(lease: GenerationLease, index: PlacedIndex, serving: Place, copy: Plac
     source, target = index.store(serving.name), index.store(copy.name)
     key = copy.word_key if copy.word_key != serving.word_key else b""
     start: uuid.UUID | None = None
-    kept = time.monotonic()
+    renewed_at = time.monotonic()
     while True:
         began = time.monotonic()
         page = source.read_page(start, limit=BATCH)
@@ -128,14 +128,14 @@ def _copy(lease: GenerationLease, index: PlacedIndex, serving: Place, copy: Plac
         if (start := page.following) is None:
             break
         time.sleep((time.monotonic() - began) * _REST)
-        if time.monotonic() - kept > _KEEP_SECONDS:
-            lease.keep()
-            kept = time.monotonic()
+        if time.monotonic() - renewed_at > _RENEW_SECONDS:
+            lease.renew()
+            renewed_at = time.monotonic()
     target.finish_copy()
 
 
 def _copy_batch(points: Sequence[StoredPoint], source: Store, target: Store, key: bytes) -> None:
-    """Until the source still has what was written, since writers may have changed it in between."""
+    """Copy points until the source is unchanged, as writers may change it in between."""
     ids = [point.id for point in points]
     written: dict[uuid.UUID, StoredPoint | None] = dict.fromkeys(ids)
     now = {point.id: point for point in points}

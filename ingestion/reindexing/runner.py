@@ -1,4 +1,4 @@
-"""The thread of this process that works on generations, while there is something to do."""
+"""The thread of this process that works on generations while there is work."""
 
 import logging
 import threading
@@ -10,8 +10,8 @@ from cairn.errors import CairnError, TransientError
 from ingestion.faults import Fault, fault_point
 from ingestion.lifecycle import stopping
 from ingestion.receipts import receipts_close
-from ingestion.reindexing.building import failed, work_on
-from ingestion.reindexing.lease import Ended, GenerationLease, claim
+from ingestion.reindexing.building import record_failure, work_on
+from ingestion.reindexing.lease import GenerationLease, LeaseEnded, claim
 
 log = logging.getLogger(__name__)
 
@@ -22,12 +22,12 @@ _END_SECONDS: Final = 2.0
 class Runner:
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._wanted = False
+        self._wake_requested = False
         self._thread: threading.Thread | None = None
 
     def wake(self) -> None:
         with self._lock:
-            self._wanted = True
+            self._wake_requested = True
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="reindexing", daemon=True)
                 self._thread.start()
@@ -45,37 +45,37 @@ class Runner:
 
     def _goes_on(self) -> bool:
         with self._lock:
-            wanted, self._wanted = self._wanted, False
-            if not wanted:
+            requested, self._wake_requested = self._wake_requested, False
+            if not requested:
                 self._thread = None
-            return wanted
+            return requested
 
 
 def work_all() -> None:
-    """In this thread."""
+    """Work on generations in this thread until none is due."""
     try:
         while not stopping.is_set() and (lease := claim()):
-            if not _worked(lease):
+            if not _run_lease(lease):
                 stopping.wait(_PAUSE_SECONDS)
     except DatabaseError as error:  # the sweeper wakes it again
         log.warning("reindexing: %s", type(error).__name__)
 
 
-def _worked(lease: GenerationLease) -> bool:
-    """False if it is worth another attempt after a while."""
+def _run_lease(lease: GenerationLease) -> bool:
+    """Work on one generation. Returns False if it should be retried after a pause."""
     try:
         work_on(lease)
-    except Ended:
+    except LeaseEnded:
         log.info("index generation %s: put aside", lease.generation.name)
     except (TransientError, DatabaseError) as error:
         log.warning("index generation %s: %s, again later", lease.generation.name, type(error).__name__)
         return False
     except CairnError as error:
         log.warning("index generation %s: %s", lease.generation.name, error.message)
-        failed(lease, error)
+        record_failure(lease, error)
     except Exception as error:  # the boundary of a thread: the row says what happened
         log.exception("index generation %s failed", lease.generation.name)
-        failed(lease, CairnError(f"Unexpected: {type(error).__name__}. The log has the details."))
+        record_failure(lease, CairnError(f"Unexpected: {type(error).__name__}. The log has the details."))
     finally:
         lease.release()
     fault_point(Fault.REWRITE_BEFORE_RECEIPTS)
@@ -87,10 +87,10 @@ _runner: Final = Runner()
 
 
 def wake() -> None:
-    """Something may be to do. The process that is asked does it, if no other one is on it."""
+    """Start the thread unless it is running. Another process may already have the work."""
     _runner.wake()
 
 
 def close() -> None:
-    """When the process is stopping: what is half done is taken up at the next start."""
+    """Wait for the thread at shutdown. Unfinished work is resumed at the next start."""
     _runner.join(_END_SECONDS)

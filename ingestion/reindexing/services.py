@@ -1,4 +1,4 @@
-"""What admins do to generations of the index. The work follows on commit."""
+"""Admin services for index generations. The work follows on commit."""
 
 from uuid import UUID
 
@@ -18,23 +18,23 @@ _AHEAD = (GenerationState.BUILDING, GenerationState.READY)
 
 
 def next_generation() -> IndexGeneration | None:
-    """The one that is being built, or waits to be swapped in."""
+    """The generation that is being built or ready to be swapped in."""
     return IndexGeneration.objects.filter(state__in=_AHEAD).first()
 
 
 def generation_build(*, principal: Principal, model: str | None = None) -> IndexGeneration:
-    """Begins one, or goes on with the one that is there. Without a model: that of the one that answers.
+    """Start a build or resume the existing one. Without `model`, that of the active generation is used.
 
-    InvalidInput if there is no such model, Conflict if one with another model is being built.
+    Raises InvalidInput for an unknown model, and Conflict if a build with another model exists.
     """
-    wanted = _choice(model) if model else None
+    requested = _choice(model) if model else None
     answering = choice_of(active_generation())
     with transaction.atomic():
         IndexGeneration.objects.select_for_update().get(state=GenerationState.ACTIVE)
         row = next_generation()
         if row is None:
-            row = _begin(wanted or answering, principal)
-        elif wanted not in {None, choice_of(row)}:
+            row = _begin(requested or answering, principal)
+        elif requested not in {None, choice_of(row)}:
             raise Conflict(f"A generation with {row.encoder} is there already. Cancel that first.")
         else:
             IndexGeneration.objects.filter(pk=row.pk).update(error="")
@@ -62,8 +62,10 @@ def _choice(model: str) -> EmbedderChoice:
 
 
 def generation_swap(*, principal: Principal, force: bool = False) -> IndexGeneration:
-    """Has the next one answer, once it has caught up. Conflict if none is ready, or if it finds clearly less
-    than the one that answers, unless forced."""
+    """Request the swap to the ready generation. Raises Conflict if none is ready.
+
+    Also raises Conflict if the comparison found it clearly worse, unless `force` is set.
+    """
     row = next_generation()
     if row is None or row.state != GenerationState.READY:
         raise Conflict("No generation of the index is ready to be swapped in.")
@@ -75,7 +77,7 @@ def generation_swap(*, principal: Principal, force: bool = False) -> IndexGenera
 
 
 def generation_rollback(*, principal: Principal) -> IndexGeneration:
-    """Has the one answer again that did before. Conflict if there is none."""
+    """Request the swap back to the retired generation. Raises Conflict if there is none."""
     row = IndexGeneration.objects.filter(state=GenerationState.RETIRED).first()
     if row is None:
         raise Conflict("There is no generation of the index to go back to.")
@@ -94,7 +96,7 @@ def _request_swap(row: IndexGeneration, principal: Principal, action: str) -> In
 
 
 def generation_remove(*, generation: UUID | str, principal: Principal) -> IndexGeneration:
-    """Ends its build. NotFound if there is none, Conflict if it is the one that answers."""
+    """Remove a generation and stop its build. Raises NotFound, or Conflict for the active one."""
     row = one_of(IndexGeneration.objects.exclude(state=GenerationState.REMOVING), generation)
     with transaction.atomic():
         removable = IndexGeneration.objects.filter(pk=row.pk).exclude(state=GenerationState.ACTIVE)

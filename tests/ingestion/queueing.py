@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from cairn.accounts.models import User
 from cairn.library.models import Document, DocumentVersion, KnowledgeBase
 from ingestion.models import Job, Lane
-from ingestion.turns import next_turn
+from ingestion.turns import next_ticket
 
 
 def queued(
     base: KnowledgeBase, user: User | None, *, lane: Lane = Lane.BULK, count: int = 1
 ) -> Sequence[Job]:
     """As if the user had sent that many files, one after the other."""
-    first = next_turn(lane, user.id if user else None)
+    first = next_ticket(lane, user.id if user else None)
     documents, versions, jobs = [], [], []
     for number in range(count):
         document = Document(knowledge_base=base, source_key=str(uuid.uuid4()), title="t")

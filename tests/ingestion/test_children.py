@@ -24,7 +24,7 @@ from cairn.settings import environment
 from ingestion import children, erasure, lifecycle, pipeline
 from ingestion.cleanup import refresh_stale
 from ingestion.imports import ImportState, import_cancel, import_open, summary
-from ingestion.jobs import Retried, job_cancel, job_retry, jobs_retry
+from ingestion.jobs import RetryResult, job_cancel, job_retry, jobs_retry
 from ingestion.models import LEASE, Import, Job, Lane, Outcome, Receipt, Stage
 from ingestion.parse import formats, reject
 from ingestion.parse.sandbox import Parsed
@@ -220,7 +220,7 @@ def test_what_came_in_a_file_that_fails_is_not_found(
     alone = Job.objects.get(version=child.latest_version)
     with pytest.raises(Conflict, match="retry that"):
         job_retry(job=alone, principal=admin)
-    assert jobs_retry(principal=admin, jobs=[alone.pk]) == Retried(0, 1)
+    assert jobs_retry(principal=admin, jobs=[alone.pk]) == RetryResult(0, 1)
     job_retry(job=Job.objects.get(pk=job.pk), principal=admin)
     work()
     assert answering() == {"a": "The first.", "b": "It holds c."}
@@ -486,7 +486,7 @@ def test_files_in_files_are_taken_out_to_a_depth(submit: Submit, index: FakeInde
 
 
 def test_files_in_files_count_together(pack: Pack, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(children, "MOST_FILES", 5)
+    monkeypatch.setattr(children, "MAX_FILES", 5)
     pack(a=json.dumps({"c": "c", "d": "d"}), b=json.dumps({"e": "e", "f": "f"}))
     work()
     assert Document.objects.exclude(parent=None).count() == 5
@@ -500,7 +500,7 @@ def test_files_in_files_count_together(pack: Pack, monkeypatch: pytest.MonkeyPat
 
 
 def test_bytes_of_files_in_files_count_together(pack: Pack, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(children, "MOST_BYTES", 150)
+    monkeypatch.setattr(children, "MAX_BYTES", 150)
     pack(a=json.dumps({"c": "c" * 40}), b=json.dumps({"d": "d" * 40}))
     work()
     assert Document.objects.filter(source_uri__endswith="/c").exists()

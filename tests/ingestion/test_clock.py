@@ -10,9 +10,9 @@ from cairn.access.scope import Principal
 from cairn.errors import Rejection, Unavailable
 from cairn.library.models import Document, KnowledgeBase
 from ingestion import erasure, lifecycle, queue, sweeper
-from ingestion.imports import QUIET, ImportState, import_open, summary
+from ingestion.imports import IDLE_TIMEOUT, ImportState, import_open, summary
 from ingestion.models import LEASE, Job, Lane, Receipt, Stage
-from ingestion.progress import standing
+from ingestion.progress import queue_status
 from ingestion.services import document_delete
 from tests.ingestion.conftest import Submit
 from tests.ingestion.parts import FakeIndex
@@ -117,7 +117,7 @@ def test_time_left_is_that_of_the_database(submit: Submit, set_clock: SetClock, 
             lifecycle.postpone(lease, Rejection.EMBEDDING_FAILED, "no answer")
     for now in (timedelta(0), off):
         set_clock(now)
-        at_work, waiting = standing(reread(running)), standing(reread(paused))
+        at_work, waiting = queue_status(reread(running)), queue_status(reread(paused))
         assert at_work.eta is not None
         assert 0 <= at_work.eta < 60
         assert waiting.eta is not None
@@ -136,7 +136,7 @@ def test_a_pause_that_a_wrong_clock_wrote_is_not_shown(submit: Submit) -> None:
     assert lease is not None
     lifecycle.activate(lease, title="First")
     Job.objects.filter(pk=second.pk).update(not_before=timezone.now() + DAY)
-    eta = standing(reread(second)).eta
+    eta = queue_status(reread(second)).eta
     assert eta is not None
     assert 0 <= eta < 60
 
@@ -210,5 +210,5 @@ def test_an_import_of_a_process_with_a_wrong_clock_is_not_waited_for_for_ever(
     batch = import_open(knowledge_base=base, label="drive", user=None)
     assert summary(batch).state == ImportState.RECEIVING
     set_clock(timedelta(0))
-    assert QUIET < DAY
+    assert IDLE_TIMEOUT < DAY
     assert summary(batch).state == ImportState.DONE

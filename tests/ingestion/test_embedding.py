@@ -9,7 +9,7 @@ import pytest
 
 from cairn.errors import Unavailable
 from cairn.inference.protocols import Batching, Vectors
-from ingestion.embedding import Batcher, batcher, close_batcher, texts_wait
+from ingestion.embedding import Batcher, batcher, close_batcher, has_waiting_texts
 from ingestion.parsers import close_parsers, parser_pool
 from tests.fakes import FakeEmbedder
 
@@ -206,22 +206,22 @@ def test_reading_hears_whether_texts_wait_for_the_encoder(
 ) -> None:
     used = batcher(embedder)
     try:
-        assert not texts_wait()
+        assert not has_waiting_texts()
         asked = [threads.submit(used.embed, ["one"], tokens=[2])]
         embedder.entered.acquire()
-        assert not texts_wait()
+        assert not has_waiting_texts()
         asked.append(threads.submit(used.embed, ["two"], tokens=[2]))
         waiting(used, 1)
-        assert texts_wait()
-        assert parser_pool()._parsers._backlog is texts_wait
+        assert has_waiting_texts()
+        assert parser_pool()._parsers._backlog is has_waiting_texts
         embedder.gate.set()
         assert all(len(each.result(30)) == 1 for each in asked)
-        assert not texts_wait()
+        assert not has_waiting_texts()
     finally:
         embedder.gate.set()
         close_parsers()
         close_batcher()
-    assert not texts_wait()
+    assert not has_waiting_texts()
 
 
 def test_another_embedder_gets_another_batcher() -> None:

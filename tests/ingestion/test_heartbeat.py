@@ -40,7 +40,7 @@ def heartbeats() -> int:
 def test_it_keeps_every_lease_with_one_thread_and_ends_with_the_last(leases: list[Lease]) -> None:
     Job.objects.update(lease_until=timezone.now() + timedelta(seconds=3))
     heartbeat = Heartbeat(0.02)
-    with heartbeat.keeps(leases[0]), heartbeat.keeps(leases[1]):
+    with heartbeat.maintain(leases[0]), heartbeat.maintain(leases[1]):
         later = timezone.now() + timedelta(seconds=10)
         until(lambda: Job.objects.filter(lease_until__gt=later).count() == 2)
         assert heartbeats() == 1
@@ -49,7 +49,7 @@ def test_it_keeps_every_lease_with_one_thread_and_ends_with_the_last(leases: lis
 
 def test_a_job_learns_that_it_is_to_be_cancelled(leases: list[Lease]) -> None:
     heartbeat = Heartbeat(0.02)
-    with heartbeat.keeps(leases[0]), heartbeat.keeps(leases[1]):
+    with heartbeat.maintain(leases[0]), heartbeat.maintain(leases[1]):
         Job.objects.filter(pk=leases[0].job).update(cancel_requested=True)
         until(leases[0].interrupted)
         assert not leases[1].interrupted()
@@ -57,7 +57,7 @@ def test_a_job_learns_that_it_is_to_be_cancelled(leases: list[Lease]) -> None:
 
 def test_a_job_that_somebody_else_has_now_stops(leases: list[Lease]) -> None:
     heartbeat = Heartbeat(0.02)
-    with heartbeat.keeps(leases[0]):
+    with heartbeat.maintain(leases[0]):
         Job.objects.filter(pk=leases[0].job).update(lease=None)
         until(leases[0].interrupted)
     with pytest.raises(LeaseLost):
@@ -71,9 +71,9 @@ def test_a_database_that_does_not_answer_for_a_while_costs_no_lease(leases: list
         asked.set()
         raise OperationalError("database is locked")
 
-    with patch("ingestion.heartbeat.renew", locked), heartbeat.keeps(leases[0]):
+    with patch("ingestion.heartbeat.renew", locked), heartbeat.maintain(leases[0]):
         assert asked.wait(20)
         assert not leases[0].interrupted()
-    with heartbeat.keeps(leases[0]):
+    with heartbeat.maintain(leases[0]):
         Job.objects.filter(pk=leases[0].job).update(cancel_requested=True)
         until(leases[0].interrupted)

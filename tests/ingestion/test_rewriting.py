@@ -15,7 +15,7 @@ from ingestion.erasure import erase
 from ingestion.models import Receipt, ReceiptState
 from ingestion.receipts import waiting_for
 from ingestion.reindexing import rewriting, runner
-from ingestion.reindexing.everywhere import EveryGeneration
+from ingestion.reindexing.everywhere import AllGenerations
 from ingestion.reindexing.lease import claim
 from retrieval.index import stores
 from retrieval.index.edge import EdgeIndex
@@ -191,8 +191,8 @@ def test_every_generation_is_rewritten_before_the_receipt_is_done(edge_place: Pl
     others = [_another(state, gone) for state in ("building", "retired")]
     _remember_removal(others, gone)
     receipt = Receipt.objects.create(object=f"document:{gone.document}")
-    erase(receipt.id, EveryGeneration(edge_place.index))
-    EveryGeneration(edge_place.index).delete_document(gone.document)
+    erase(receipt.id, AllGenerations(edge_place.index))
+    AllGenerations(edge_place.index).delete_document(gone.document)
     receipt.refresh_from_db()
     assert receipt.state == ReceiptState.PENDING
     assert "rewritten" in waiting_for(receipt)
@@ -202,7 +202,7 @@ def test_every_generation_is_rewritten_before_the_receipt_is_done(edge_place: Pl
         assert lease is not None, f"generation {n}"
         assert lease.rewriting
         assert _state(receipt) == ReceiptState.PENDING
-        runner._worked(lease)
+        runner._run_lease(lease)
     assert _state(receipt) == ReceiptState.DONE
     assert waiting_for(Receipt.objects.get()) == ""
     assert _remains(edge_place.folder, MARK) == []
@@ -241,12 +241,12 @@ def test_an_erasure_during_a_rewrite_needs_another_one(edge_place: Place) -> Non
         if not reached.is_set():
             reached.set()
             edge_place.index.delete_document(gone.document)
-            erase(receipt.id, EveryGeneration(edge_place.index))
+            erase(receipt.id, AllGenerations(edge_place.index))
 
     original = rewriting.fault_point
     rewriting.fault_point = meanwhile
     try:
-        runner._worked(lease)
+        runner._run_lease(lease)
     finally:
         rewriting.fault_point = original
     assert reached.is_set()
@@ -267,7 +267,7 @@ def test_a_full_disk_leaves_the_old_index_serving_and_the_receipt_says_why(
             place.index.delete_document(gone.document)
             with (disk.folder / "other").open("wb") as other:
                 other.write(bytes(shutil.disk_usage(disk.folder).free - (70 << 20)))
-            erase(receipt.id, EveryGeneration(place.index))
+            erase(receipt.id, AllGenerations(place.index))
             runner.work_all()
             receipt.refresh_from_db()
             assert receipt.state == ReceiptState.PENDING

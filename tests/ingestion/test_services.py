@@ -21,7 +21,7 @@ from ingestion import lifecycle
 from ingestion.jobs import job_cancel, job_retry
 from ingestion.models import Job, Lane, Stage
 from ingestion.services import (
-    Part,
+    EmbeddedFile,
     Submission,
     clean_filename,
     document_delete,
@@ -255,7 +255,7 @@ def test_an_upload_for_another_version_than_the_latest_is_refused(submit: Submit
 
 def test_what_is_part_of_a_mail_is_not_replaced_from_outside(submit: Submit) -> None:
     mail = submit("mail", filename="mail.eml").document
-    submit("part", source_uri="mail.eml/part.txt", part=Part(mail, Lane.BULK, lambda: None))
+    submit("part", source_uri="mail.eml/part.txt", part=EmbeddedFile(mail, Lane.BULK, lambda: None))
     with pytest.raises(Conflict, match="part of a mail"):
         submit("mine", source_uri="mail.eml/part.txt")
 

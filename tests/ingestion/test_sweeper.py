@@ -113,4 +113,4 @@ def test_erasures_that_wait_are_sent_again(sent: list[tuple[object, ...]]) -> No
     Receipt.objects.create(object="document:z", state=ReceiptState.DONE, created_at=timezone.now() - LONG_AGO)
     assert sweeper.sweep() == 1
     assert sent == [("ingestion.erase", str(old.id))]
-    assert sweeper.sweep(age=timedelta(0), at_once=None) == 2
+    assert sweeper.sweep(age=timedelta(0), limit=None) == 2

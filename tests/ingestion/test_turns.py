@@ -13,7 +13,7 @@ from cairn.accounts.services import user_create
 from cairn.library.models import KnowledgeBase
 from ingestion import lifecycle
 from ingestion.models import Job, Lane, Stage
-from ingestion.turns import MANY, lane_for
+from ingestion.turns import BULK_THRESHOLD, lane_for
 from tests.ingestion.queueing import queued
 
 pytestmark = pytest.mark.django_db
@@ -100,7 +100,7 @@ def test_a_job_handed_back_need_not_wait_again(base: KnowledgeBase, ada: User, b
 
 def test_who_has_many_interactive_jobs_waiting_gets_the_bulk_lane(base: KnowledgeBase, ada: User) -> None:
     assert lane_for(ada.id) == Lane.INTERACTIVE
-    queued(base, ada, lane=Lane.INTERACTIVE, count=MANY)
+    queued(base, ada, lane=Lane.INTERACTIVE, count=BULK_THRESHOLD)
     assert lane_for(ada.id) == Lane.BULK
 
 

@@ -19,7 +19,7 @@ from ingestion import lifecycle, watching
 from ingestion.imports import ImportState, summary
 from ingestion.models import Import, Job, Lane, Watch
 from ingestion.services import document_delete
-from ingestion.watching import look, watch_create, watch_scan, watch_update, watches_due
+from ingestion.watching import scan_folder, watch_create, watch_scan, watch_update, watches_due
 from tests.ingestion.conftest import allow_watching
 
 pytestmark = pytest.mark.django_db
@@ -52,7 +52,7 @@ def looked(watch: Watch) -> Callable[[], dict[str, int]]:
 
     def look_again() -> dict[str, int]:
         Watch.objects.update(looked_at=None)
-        look(watch.id)
+        scan_folder(watch.id)
         watch.refresh_from_db()
         return {name: count for name, count in watch.result.items() if count and name != "seconds"}
 
@@ -227,7 +227,7 @@ def _refuse(_: object) -> None:
 def test_one_look_at_a_time(watch: Watch) -> None:
     Watch.objects.update(busy_until=timezone.now() + timedelta(minutes=1))
     assert watches_due() == []
-    look(watch.id)
+    scan_folder(watch.id)
     assert present() == set()
     with pytest.raises(Conflict):
         watch_scan(watch=watch)
@@ -246,7 +246,7 @@ def test_a_watch_is_due_when_its_time_has_come(watch: Watch, admin: Principal) -
     assert watches_due() == [watch.id]
     Watch.objects.update(looked_at=timezone.now() - timedelta(seconds=200))
     assert watches_due() == []
-    look(watch.id)
+    scan_folder(watch.id)
     assert present() == set(), "another message for the same look changes nothing"
     watch_update(watch=watch, principal=admin, every_seconds=100)
     assert watches_due() == [watch.id]

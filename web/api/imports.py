@@ -28,9 +28,9 @@ from ingestion.lookup import import_for, imports_for, items_for
 from ingestion.models import Import as ImportRow
 from ingestion.models import ImportItem, ImportKind, Outcome, PartialUpload, Stage
 from ingestion.partial import uploads_drop
-from ingestion.progress import Standing, standings
+from ingestion.progress import QueueStatus, queue_statuses
 from ingestion.services import Submission
-from ingestion.submitting import Sent, files_submit
+from ingestion.submitting import IncomingFile, files_submit
 from web.api.fields import Body
 from web.api.following import follow
 from web.api.jobs import stream_of
@@ -143,14 +143,14 @@ class Item(BaseModel):
 
     @classmethod
     def all_of(cls, rows: "list[ImportItem]", principal: Principal) -> "list[Item]":
-        places = standings([row.job for row in rows if row.job and not row.job.ended])
-        nowhere = Standing()
+        places = queue_statuses([row.job for row in rows if row.job and not row.job.ended])
+        nowhere = QueueStatus()
         return [
             cls._of(row, places.get(row.job.id, nowhere) if row.job else nowhere, principal) for row in rows
         ]
 
     @classmethod
-    def _of(cls, row: ImportItem, place: Standing, principal: Principal) -> "Item":
+    def _of(cls, row: ImportItem, place: QueueStatus, principal: Principal) -> "Item":
         job = row.job
         ready = job.version if job and job.stage == Stage.READY else None
         return cls(
@@ -270,7 +270,10 @@ def import_items_add(
     require_import_editor(principal, batch)
     sources = form.sources(file)
     upload_count(principal, size=sum(each.size or 0 for each in file), files=len(file))
-    sent = [Sent(each, each.name or "", source_uri) for each, source_uri in zip(file, sources, strict=True)]
+    sent = [
+        IncomingFile(each, each.name or "", source_uri)
+        for each, source_uri in zip(file, sources, strict=True)
+    ]
     said = files_submit(batch=batch, files=sent, principal=principal, arrived=arrived(request))
     return [Taken.of(each.key, outcome) for each, outcome in zip(sent, said, strict=True)]
 

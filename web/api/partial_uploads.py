@@ -10,10 +10,10 @@ from pydantic import BaseModel, Field, StringConstraints
 from cairn.access.lookup import knowledge_base_for
 from cairn.access.models import Role
 from cairn.limits.counting import upload_count
-from ingestion.models import UPLOAD_KEPT, PartialUpload
+from ingestion.models import UPLOAD_TTL, PartialUpload
 from ingestion.partial import (
-    PART_LEAST,
-    PART_MOST,
+    MAX_PART_BYTES,
+    MIN_PART_BYTES,
     part_add,
     upload_complete,
     upload_for,
@@ -89,11 +89,11 @@ class Upload(BaseModel):
             fingerprint=row.fingerprint,
             size=row.size,
             offset=row.received,
-            part_least=PART_LEAST,
-            part_most=PART_MOST,
+            part_least=MIN_PART_BYTES,
+            part_most=MAX_PART_BYTES,
             document=str(row.document_id) if row.document_id else None,
             created_at=row.created_at,
-            expires_at=row.updated_at + UPLOAD_KEPT,
+            expires_at=row.updated_at + UPLOAD_TTL,
         )
 
 
@@ -120,7 +120,7 @@ def upload_begin(request: HttpRequest, payload: NewUpload) -> Status[Upload]:
         sha256=payload.sha256 or "",
         fingerprint=payload.fingerprint,
         batch=batch,
-        said=payload.said(),
+        options=payload.said(),
     )
     row.refresh_from_db(fields=["updated_at"])
     return Status(201, Upload.of(row))
@@ -146,7 +146,7 @@ def upload_part(request: HttpRequest, upload_id: str, query: Query[PartQuery]) -
     """The bytes from `offset` on, as the body. 409 `wrong_offset` if they do not follow what is here: ask
     where to go on. All parts but the last have `part_least` bytes at least."""
     upload = upload_for(principal_of(request), upload_id)
-    data = request.read(PART_MOST + 1)
+    data = request.read(MAX_PART_BYTES + 1)
     return Upload.of(part_add(upload=upload, offset=query.offset, data=data))
 
 

@@ -27,7 +27,7 @@ from ingestion.imports import imports_of
 from ingestion.models import Job as JobRow
 from ingestion.models import Lane, Stage
 from ingestion.models import Receipt as ReceiptRow
-from ingestion.progress import Standing, standings
+from ingestion.progress import QueueStatus, queue_statuses
 from ingestion.receipts import waiting_for
 from ingestion.sources import worth_another_try
 from retrieval import types as found
@@ -330,11 +330,11 @@ class Job(BaseModel):
 
     @classmethod
     def all_of(cls, rows: Sequence[JobRow]) -> "list[Job]":
-        places, batches = standings(rows), imports_of(rows)
+        places, batches = queue_statuses(rows), imports_of(rows)
         return [cls._of(row, places[row.id], batches.get(row.id)) for row in rows]
 
     @classmethod
-    def _of(cls, row: JobRow, place: Standing, batch: UUID | None) -> "Job":
+    def _of(cls, row: JobRow, place: QueueStatus, batch: UUID | None) -> "Job":
         document = row.version.document
         return cls(
             id=str(row.id),

@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field, StringConstraints
 from cairn.access.lookup import knowledge_base_for, one_of
 from cairn.access.rules import knowledge_bases_for
 from ingestion.models import Watch as WatchRow
-from ingestion.watching import next_look, watch_create, watch_delete, watch_scan, watch_update
+from ingestion.watching import next_scan, watch_create, watch_delete, watch_scan, watch_update
 from web.api.fields import Body, Patch, Yes
 from web.api.pagination import Page, PageQuery, page_of
 from web.auth import needs, principal_of
@@ -81,7 +81,7 @@ class Watch(BaseModel):
             every_seconds=row.every_seconds,
             enabled=row.enabled,
             looked_at=row.looked_at,
-            next_at=next_look(row),
+            next_at=next_scan(row),
             running=row.busy_until is not None and row.busy_until > timezone.now(),
             result=Result.model_validate(row.result),
             error=row.error,

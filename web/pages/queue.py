@@ -13,7 +13,7 @@ from cairn.access.models import Role
 from cairn.access.rules import documents_for
 from cairn.access.scope import Principal
 from ingestion.models import RUNNING, Job, JobQuerySet, Lane, Stage
-from ingestion.progress import Standing, standings
+from ingestion.progress import QueueStatus, queue_statuses
 from web.telling import number
 
 SHOWN: Final = 20
@@ -73,11 +73,11 @@ def _waiting(row: Mapping[str, Any]) -> Waiting:
 
 def _works(jobs: JobQuerySet) -> list[Work]:
     rows = list(jobs.select_related("version__document__knowledge_base", "user")[:SHOWN])
-    places = standings(rows)
+    places = queue_statuses(rows)
     return [_work(row, places[row.id]) for row in rows]
 
 
-def _work(job: Job, place: Standing) -> Work:
+def _work(job: Job, place: QueueStatus) -> Work:
     document = job.version.document
     return Work(
         job=job.id,
@@ -91,14 +91,14 @@ def _work(job: Job, place: Standing) -> Work:
     )
 
 
-def job_line(job: Job, place: Standing) -> str:
+def job_line(job: Job, place: QueueStatus) -> str:
     """`Embedding 40 of 260, 12 per second, about 18 s left`, as the scripts say it while it goes on."""
     if place.position:
         return ", ".join(_waits(job, place))
     return ", ".join(_goes_on(job, place))
 
 
-def _waits(job: Job, place: Standing) -> Iterable[str]:
+def _waits(job: Job, place: QueueStatus) -> Iterable[str]:
     yield gettext("Number {n} in the queue").format(n=number(place.position or 0))
     if job.not_before:
         yield gettext("after a failed attempt")
@@ -106,7 +106,7 @@ def _waits(job: Job, place: Standing) -> Iterable[str]:
         yield gettext("done in about {time}").format(time=duration(place.eta))
 
 
-def _goes_on(job: Job, place: Standing) -> Iterable[str]:
+def _goes_on(job: Job, place: QueueStatus) -> Iterable[str]:
     doing = gettext(DOING.get(Stage(job.stage), gettext_noop("Waiting")))
     counted = gettext("{doing} {done} of {total}")
     yield counted.format(doing=doing, done=number(job.done), total=number(job.total)) if job.total else doing

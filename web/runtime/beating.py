@@ -8,11 +8,11 @@ from uuid import UUID, uuid4
 from celery import beat
 from django.db import DatabaseError, connections
 
-from ingestion.ticking import HELD, clock_hold
+from ingestion.ticking import LEASE_DURATION, acquire_beat_lease
 
 log = logging.getLogger(__name__)
 
-_RENEW_SECONDS: Final = HELD.total_seconds() / 3
+_RENEW_SECONDS: Final = LEASE_DURATION.total_seconds() / 3
 _WAIT_SECONDS: Final = 1.0
 
 
@@ -50,7 +50,7 @@ class TurnTaking(beat.Scheduler):
 
 def _held(own: UUID) -> bool:
     try:
-        return clock_hold(own)
+        return acquire_beat_lease(own)
     except DatabaseError as error:
         log.warning("whose turn it is, cannot be told: %s", type(error).__name__)
         return False

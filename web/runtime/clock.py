@@ -6,7 +6,7 @@ from contextlib import suppress
 from django.db import DatabaseError
 
 from cairn.celery import app
-from ingestion.ticking import clock_release
+from ingestion.ticking import release_beat_lease
 from web.runtime.beating import SharedBeat, TurnTaking
 from web.runtime.database import require_migrated
 from web.runtime.progress import Reporter
@@ -26,4 +26,4 @@ def beat_run(*, reporter: Reporter) -> None:
         SharedBeat(app, max_interval=_BEAT_SECONDS).start()
     finally:
         with suppress(DatabaseError):
-            clock_release(TurnTaking.own)
+            release_beat_lease(TurnTaking.own)

@@ -20,7 +20,7 @@ from ingestion import erasure, scrubbing
 from ingestion.models import ImportItem, Receipt, WatchedFile
 from ingestion.parse.sandbox import ParserPool
 from ingestion.reindexing import runner
-from ingestion.reindexing.everywhere import EveryGeneration
+from ingestion.reindexing.everywhere import AllGenerations
 from retrieval import asking
 from retrieval.conversations import ERASED
 from retrieval.engine import Engine, use
@@ -60,7 +60,7 @@ def parts(db: None, data: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Eng
 @pytest.fixture(autouse=True)
 def worker(monkeypatch: pytest.MonkeyPatch, pool: ParserPool, parts: Engine) -> None:
     def erase(receipt: str) -> None:
-        erasure.erase(UUID(receipt), EveryGeneration(parts.index))
+        erasure.erase(UUID(receipt), AllGenerations(parts.index))
         runner.work_all()
 
     work_at_once(monkeypatch, pool, {"ingestion.erase": erase})

@@ -12,7 +12,7 @@ from django.utils import timezone
 from cairn.access.models import Role
 from cairn.access.services import readers_replace
 from cairn.library.models import Document, DocumentVersion, KnowledgeBase, VersionState
-from ingestion.imports import QUIET, import_open
+from ingestion.imports import IDLE_TIMEOUT, import_open
 from ingestion.models import Import, ImportItem, ImportKind, Job, Stage
 from tests.bases import make_base
 from tests.web.api.conftest import Caller, assert_problem, events, streamed
@@ -164,7 +164,7 @@ def test_closing_tells_that_no_more_will_come(mia: Caller, opened: Open, add: An
 
 def test_who_has_gone_is_not_waited_for_for_ever(mia: Caller, opened: Open) -> None:
     batch = opened(files=9)
-    Import.objects.update(created_at=timezone.now() - QUIET - timedelta(seconds=1))
+    Import.objects.update(created_at=timezone.now() - IDLE_TIMEOUT - timedelta(seconds=1))
     assert mia.get(f"/imports/{batch}").json()["state"] == "done"
 
 

@@ -17,7 +17,7 @@ from cairn.library.models import Document, DocumentVersion, KnowledgeBase
 from ingestion.imports import import_open
 from ingestion.models import Import, ImportItem, ImportKind, Job, Outcome
 from ingestion.parse import programs
-from ingestion.progress import Standing
+from ingestion.progress import QueueStatus
 from ingestion.services import document_submit
 from tests.web.pages.conftest import text_of
 from web.pages.queue import duration, job_line
@@ -109,20 +109,28 @@ def test_an_empty_queue_says_so(signed_in: SignIn, mia: User, base: KnowledgeBas
 @pytest.mark.parametrize(
     ("stage", "place", "line"),
     [
-        ("queued", Standing(position=1200, eta=240.0), "Number 1,200 in the queue, done in about 4 minutes"),
-        ("queued", Standing(position=2), "Number 2 in the queue"),
-        ("parsing", Standing(), "Reading 3 of 1,000"),
-        ("indexing", Standing(eta=3.0, rate=0.4), "Indexing 3 of 1,000"),
-        ("embedding", Standing(eta=61.0, rate=16.3), "Embedding 3 of 1,000, 16 per second, about 61 s left"),
+        (
+            "queued",
+            QueueStatus(position=1200, eta=240.0),
+            "Number 1,200 in the queue, done in about 4 minutes",
+        ),
+        ("queued", QueueStatus(position=2), "Number 2 in the queue"),
+        ("parsing", QueueStatus(), "Reading 3 of 1,000"),
+        ("indexing", QueueStatus(eta=3.0, rate=0.4), "Indexing 3 of 1,000"),
+        (
+            "embedding",
+            QueueStatus(eta=61.0, rate=16.3),
+            "Embedding 3 of 1,000, 16 per second, about 61 s left",
+        ),
     ],
 )
-def test_a_job_in_words(stage: str, place: Standing, line: str) -> None:
+def test_a_job_in_words(stage: str, place: QueueStatus, line: str) -> None:
     assert job_line(Job(stage=stage, done=3, total=1000), place) == line
 
 
 def test_another_attempt_is_told() -> None:
     job = Job(stage="queued", not_before=timezone.now())
-    assert job_line(job, Standing(position=1)) == "Number 1 in the queue, after a failed attempt"
+    assert job_line(job, QueueStatus(position=1)) == "Number 1 in the queue, after a failed attempt"
 
 
 @pytest.mark.parametrize(

@@ -19,20 +19,20 @@ FIRST, SECOND = uuid4(), uuid4()
 
 
 def test_one_holds_it_until_it_has_not_been_heard_of_for_long() -> None:
-    assert ticking.clock_hold(FIRST)
-    assert not ticking.clock_hold(SECOND)
-    assert ticking.clock_hold(FIRST)
+    assert ticking.acquire_beat_lease(FIRST)
+    assert not ticking.acquire_beat_lease(SECOND)
+    assert ticking.acquire_beat_lease(FIRST)
     Clock.objects.update(until=timezone.now() - timedelta(seconds=1))
-    assert ticking.clock_hold(SECOND)
-    assert not ticking.clock_hold(FIRST)
+    assert ticking.acquire_beat_lease(SECOND)
+    assert not ticking.acquire_beat_lease(FIRST)
 
 
 def test_one_that_ends_lets_the_next_one_in_at_once() -> None:
-    ticking.clock_hold(FIRST)
-    ticking.clock_release(SECOND)
-    assert not ticking.clock_hold(SECOND)
-    ticking.clock_release(FIRST)
-    assert ticking.clock_hold(SECOND)
+    ticking.acquire_beat_lease(FIRST)
+    ticking.release_beat_lease(SECOND)
+    assert not ticking.acquire_beat_lease(SECOND)
+    ticking.release_beat_lease(FIRST)
+    assert ticking.acquire_beat_lease(SECOND)
 
 
 @pytest.fixture
@@ -55,12 +55,12 @@ def beat() -> TurnTaking:
 
 
 def test_a_second_beat_sends_nothing_while_the_first_one_does(sent: list[str]) -> None:
-    ticking.clock_hold(FIRST)
+    ticking.acquire_beat_lease(FIRST)
     waiting = beat()
     for _ in range(3):
         waiting.tick()
     assert sent == []
-    ticking.clock_release(FIRST)
+    ticking.release_beat_lease(FIRST)
     for _ in range(3):
         waiting.tick()
     assert sent
@@ -72,6 +72,6 @@ def test_a_beat_sends_nothing_while_the_tables_are_away(
     def away(_holder: object) -> bool:
         raise DatabaseError
 
-    monkeypatch.setattr(beating, "clock_hold", away)
+    monkeypatch.setattr(beating, "acquire_beat_lease", away)
     beat().tick()
     assert sent == []

@@ -204,7 +204,7 @@ def _things(base: KnowledgeBase, manager: Principal, parts: Engine) -> dict[str,
 def _partial_upload(base: KnowledgeBase, owner: Principal) -> object:
     """Of one byte, which has not come yet."""
     said = {"title": SECRET}
-    return upload_open(knowledge_base=base, principal=owner, filename="umbra.md", size=1, said=said).id
+    return upload_open(knowledge_base=base, principal=owner, filename="umbra.md", size=1, options=said).id
 
 
 def _gaps(base: KnowledgeBase, message: Message) -> dict[str, str]:

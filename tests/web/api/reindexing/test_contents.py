@@ -19,8 +19,8 @@ from ingestion.faults import Fault
 from ingestion.lifecycle import stopping
 from ingestion.models import Job, Lane, Receipt, ReceiptState, Stage
 from ingestion.reindexing import building, runner
-from ingestion.reindexing.everywhere import EveryGeneration
-from ingestion.reindexing.pace import make_way
+from ingestion.reindexing.everywhere import AllGenerations
+from ingestion.reindexing.pace import yield_to_users
 from retrieval.engine import engine
 from retrieval.index.edge import EdgeIndex
 from retrieval.index.factory import active
@@ -194,10 +194,10 @@ def test_an_erasure_waits_for_the_batch_that_is_being_written(install: Generatio
     install.admin.delete(f"/documents/{otter.id}")
     receipt = Receipt.objects.get()
     with pytest.raises(Unavailable):
-        erasure.erase(receipt.id, EveryGeneration(active().index))
+        erasure.erase(receipt.id, AllGenerations(active().index))
     assert install.index_of(GenerationState.READY).count(document=otter.id) == 1
     held.update(lease_until=timezone.now() - timedelta(minutes=1))  # who wrote it has died
-    erasure.erase(receipt.id, EveryGeneration(active().index))
+    erasure.erase(receipt.id, AllGenerations(active().index))
     assert install.index_of(GenerationState.READY).count(document=otter.id) == 0
 
 
@@ -234,21 +234,21 @@ def test_it_makes_way_for_answers_and_uploads(install: Generations) -> None:
     def keep(**changes: bool) -> None:
         told.extend(changes.values())
 
-    make_way(keep, longest=0.3)
+    yield_to_users(keep, longest=0.3)
     assert told == []
     thread = Conversation.objects.create(user=install.admin.user, title="?")
     message = Message.objects.create(conversation=thread, question="?")
-    make_way(keep, longest=0.3)
+    yield_to_users(keep, longest=0.3)
     assert told == [True, False]
     Message.objects.update(created_at=timezone.now() - timedelta(hours=1))  # left by a process that died
-    make_way(keep, longest=0.3)
+    yield_to_users(keep, longest=0.3)
     assert told == [True, False]
     Message.objects.filter(pk=message.pk).update(state=MessageState.DONE, created_at=timezone.now())
     install.admin.upload(str(install.base.id), "a.txt", b"Words.")
-    make_way(keep, longest=0.3)
+    yield_to_users(keep, longest=0.3)
     assert told == [True, False] * 2
     Job.objects.update(lane=Lane.BULK)
-    make_way(keep, longest=0.3)
+    yield_to_users(keep, longest=0.3)
     assert told == [True, False] * 2
 
 

@@ -21,7 +21,7 @@ from ingestion import erasure
 from ingestion.models import Receipt
 from ingestion.parse.sandbox import ParserPool
 from ingestion.reindexing import runner
-from ingestion.reindexing.everywhere import EveryGeneration
+from ingestion.reindexing.everywhere import AllGenerations
 from retrieval.bm25 import document_sparse
 from retrieval.engine import Engine, use
 from retrieval.index.edge import EdgeIndex
@@ -163,7 +163,7 @@ def worker(
     monkeypatch: pytest.MonkeyPatch, pool: ParserPool, index_folder: Path, tmp_path: Path, settings: Any
 ) -> None:
     def erase(receipt: str) -> None:
-        erasure.erase(UUID(receipt), EveryGeneration(active_index()))
+        erasure.erase(UUID(receipt), AllGenerations(active_index()))
 
     files_on_disk(settings, tmp_path / "files")
     work_at_once(monkeypatch, pool, {"ingestion.erase": erase})
