@@ -19,7 +19,7 @@ from tests.ingestion.parse import samples
 from tests.ingestion.parse.conftest import ROOT
 
 DOCS = ROOT / "docs" / "use" / "formats.md"
-HEAD = "| Format | Endings | Recognised by | What is kept | Needed |\n|---|---|---|---|---|\n"
+HEAD = "| Format | Extensions | Recognised by | What is kept | Requires |\n|---|---|---|---|---|\n"
 SLIDES = (formats.PPTX, formats.PPT)
 PICTURES = (formats.PNG, formats.JPEG, formats.TIFF)
 NEEDED = {
@@ -29,15 +29,15 @@ NEEDED = {
 NEEDS = {programs.SOFFICE: "LibreOffice", programs.TESSERACT: "Tesseract"}
 RECOGNISED = {
     **dict.fromkeys((formats.PDF, formats.RTF, *PICTURES), "its first bytes"),
-    **dict.fromkeys((formats.DOCX, formats.PPTX, formats.XLSX), "the parts in its ZIP"),
-    **dict.fromkeys((formats.ODT, formats.ODS, formats.EPUB), "the type that its ZIP names"),
+    **dict.fromkeys((formats.DOCX, formats.PPTX, formats.XLSX), "the parts of its ZIP"),
+    **dict.fromkeys((formats.ODT, formats.ODS, formats.EPUB), "the type named in its ZIP"),
     **dict.fromkeys((formats.DOC, formats.PPT, formats.XLS, formats.MSG), "the streams in its container"),
-    **dict.fromkeys((formats.HTML, formats.XML), "its first tag, or the ending"),
-    **dict.fromkeys((formats.JSON, formats.JSON_LINES), "its first sign, and the ending"),
+    **dict.fromkeys((formats.HTML, formats.XML), "its first tag, or the extension"),
+    **dict.fromkeys((formats.JSON, formats.JSON_LINES), "its first character, and the extension"),
     formats.EML: "its mail headers",
-    formats.ZIP: "a ZIP that is none of the others",
+    formats.ZIP: "a ZIP that is none of the other formats",
 }
-BY_ENDING = "text; the ending tells which"
+BY_ENDING = "text; the extension decides"
 PROPERTIES = {
     "from": "sender",
     "to": "recipients",
@@ -160,7 +160,7 @@ def _row(one: Format, found: Sequence[Parsed]) -> str:
 
 
 def _needs(one: Format) -> str:
-    program = NEEDS.get(NEEDED.get(one.media_type, ""), "nothing more")
+    program = NEEDS.get(NEEDED.get(one.media_type, ""), "nothing else")
     return f"{program} for scanned pages" if one.media_type == formats.PDF else program
 
 
@@ -178,9 +178,9 @@ def _kept(one: Format, found: Sequence[Parsed]) -> Iterator[str]:
     yield from _places(one, elements)
     yield from _kinds(elements)
     if any(rendition.report.ocr_confidence is not None for rendition in renditions):
-        yield "words read by OCR and how sure it was"
+        yield "OCR text and its confidence"
     if any(parsed.parts for parsed in found):
-        yield "files inside, as documents of their own"
+        yield "contained files as separate documents"
     if any(rendition.language for rendition in renditions):
         yield "language"
 
@@ -189,7 +189,7 @@ def _places(one: Format, elements: Sequence[Element]) -> Iterator[str]:
     if any(element.page for element in elements):
         yield "slides" if one.media_type in SLIDES else "pages"
     if any(element.boxes for element in elements):
-        yield "places on the page"
+        yield "positions on the page"
     if any(element.sheet for element in elements):
         yield "sheets"
     if any(element.cells for element in elements):
