@@ -15,7 +15,7 @@ from cairn.settings import ROOT, Environment
 
 DOCS = ROOT / "docs"
 PAGES = sorted(DOCS.rglob("*.md"))
-LINKING = [*PAGES, ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
+LINKING = [*PAGES, ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"]
 MAX_WORDS = 2_000
 DEVELOPMENT_SETTINGS = {"DEBUG", "CAIRN_FAULT"}
 

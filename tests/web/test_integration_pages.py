@@ -99,3 +99,13 @@ def test_the_page_of_retrievers(cairn_server: Server) -> None:
     assert tagged == "", "nothing of the sample has this tag"
     anything = langchain.replace(', filters={"tags": ["hr"]}', "")
     assert "/library/documents/" in run_program(cairn_server, anything, key)
+
+
+def test_the_commands_of_the_rest_pages(cairn_server: Server) -> None:
+    if shutil.which("curl") is None:
+        pytest.skip("curl is not there: apt-get install curl")
+    pages = ("rest/overview", "rest/authentication", "rest/asking", "rest/search")
+    commands = [typed(cairn_server, block) for page in pages for block in blocks(page)]
+    responses = run(cairn_server, "bash", "-euo", "pipefail", "-c", "\n".join(commands))
+    assert responses.count('"verdict"') >= 2
+    assert "urn:cairn:problem" not in responses
