@@ -284,11 +284,15 @@ def _page(options: argparse.Namespace, figures: Sequence[Figure]) -> str:
 
 _PAGE: Final = """# Load
 
-Made by `{command}`, on one machine with {cores} cores.
-It also ran PostgreSQL, Valkey, the vector store's stand-in, the model server and the people. Each person
-reads for {reading:g} seconds on average before the next question, {chat} in a chat. The model server takes
-{first:.0f} ms to its first word and {word:.0f} ms for each, and says sentences of the passages. Cairn shows a
-sentence once it is checked, so the model's own time is that until the end of what is shown first.
+For operators who size a cluster: how long people wait for the first words of an answer when many chat at
+once.
+
+Measured by `{command}` on one machine with {cores} cores, which also ran PostgreSQL, Valkey, a substitute
+for the vector store, the model server and the simulated people. Each person reads for {reading:g} seconds
+on average before the next question and asks {chat} questions per chat. The simulated model server takes
+{first:.0f} ms to its first word and {word:.0f} ms for each further one, and repeats sentences from the
+passages. Cairn shows a sentence once it has been checked, so the "model's own" time lasts until the model
+has written the part that is shown first.
 
 | what | figure | unit | target | met |
 |---|---|---|---|---|

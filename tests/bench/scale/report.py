@@ -125,31 +125,34 @@ def _sized(cluster: Cluster) -> str:
 
 _PAGE: Final = """# Scale
 
-Made by `{command}`, on one machine with {cores} cores.
-It is about the vector index alone, Qdrant Edge in one process: no rows in SQL, no embedding of questions, no
-reranking. Each size is an index of its own, filled as ingestion does it (a call for each document) and given
-its graph (HNSW) as `manage.py reindex` does it.
+For operators of large installations: time, memory and disk that the vector index needs for up to a
+million passages, and the size of a Qdrant cluster for more.
 
-Chunks are generated. Vectors have {dimension} numbers and lie in clusters: topics, documents and noise,
-with about the spectrum and the cosines that all-MiniLM-L6-v2 gives the handbook. Words are made up, drawn
-from {vocabulary:,} with frequencies after Zipf's law; their sparse vectors are made by the code that real
-text goes through. There are {bases} knowledge bases, and one document in {narrowed} is narrowed to a group.
-A question is near a stored chunk and has {terms} of its words; {questions} are asked for each figure, after
-{warm_up} that are not counted, one at a time, with the permission filter of someone who may read 1, 10 or
-all {bases} bases.
+Measured by `{command}` on one machine with {cores} cores. Only the vector index is measured, Qdrant Edge
+in one process: no SQL rows, no embedding of questions, no reranking. Each size is an index of its own,
+filled as ingestion does it (one call per document) and given its graph (HNSW) as `manage.py reindex` does
+it.
 
-## Measured
+The passages (chunks) are generated. Vectors have {dimension} dimensions and are clustered by topic and
+document, plus noise, with about the spectrum and the cosines that all-MiniLM-L6-v2 yields for the
+handbook. Words are made up and drawn from {vocabulary:,} with frequencies that follow Zipf's law; their
+sparse vectors come from the code that processes real text. There are {bases} knowledge bases, and one
+document in {narrowed} is restricted to a group. Each question is close to a stored chunk and has {terms}
+of its words. For each figure {questions} questions are asked, one at a time, after {warm_up} that aren't
+counted, with the permission filter of a user who can read 1, 10 or all {bases} knowledge bases.
+
+## Results
 
 | what | unit | {columns} |
 |---|---|{aligned}
 {rows}
 
-- Memory is resident: pages of mapped files count, which the system drops when it needs room. What it cannot
-  drop is anonymous. Memory of the index is what came to a process since before it opened the index. Memory
-  while filling is that of the whole process, with what generates the chunks. The most of memory and disk was
-  looked for every {look:g} seconds.
-- Recall@{nearest} is the share of the nearest {nearest} chunks, of those that may be read, that search
-  finds with a graph. Without one, search looks at every vector.
+- Memory is resident memory. It includes pages of mapped files, which the system can drop when it needs
+  space; anonymous memory is what it can't drop. "Memory of the index" is the growth of a process since
+  before it opened the index. "Memory while filling" is that of the whole process, including the generator
+  of the chunks. Peaks of memory and disk were sampled every {look:g} seconds.
+- Recall@{nearest} is the share of the {nearest} nearest chunks, among those the user can read, that a
+  search with a graph finds. Without a graph, search compares every vector.
 
 ![Search in all bases with a graph, p95](scale-search.svg)
 
@@ -157,27 +160,28 @@ all {bases} bases.
 
 ## A Qdrant cluster
 
-Nothing in this table was measured on a cluster. It is **computed** from what one chunk takes in Qdrant Edge,
-at {largest:,} chunks, and from
-[Qdrant's rule of thumb for memory](https://qdrant.tech/documentation/guides/capacity-planning/).
+Nothing in this table was measured on a cluster. It is **computed** from what one chunk takes in Qdrant
+Edge at {largest:,} chunks, and from [Qdrant's rule of thumb for
+memory](https://qdrant.tech/documentation/guides/capacity-planning/).
 
-| chunks | nodes | shards | memory of a node, Qdrant's rule | memory of a node, as in Edge | disk of a node |
+| chunks | nodes | shards | memory per node, Qdrant's rule | memory per node, as in Edge | disk per node |
 |---:|---:|---:|---:|---:|---:|
 {clusters}
 
-- `stored = chunks * {replicas}`, for so many replicas (`QDRANT_REPLICATION_FACTOR`).
-- Memory of a node, Qdrant's rule: `stored * {dimension} * 4 * 1.5 / nodes`, which is {by_qdrant:,.0f} bytes
-  a chunk (computed). It leaves out sparse vectors and filter fields.
-- Memory of a node, as in Edge: `stored * {memory:,.0f} / nodes`. The bytes are the memory of the index with
-  a graph, after the questions, divided by its chunks (computed from measured): with pages that could be
-  dropped, without room for growth. Take the larger one of both.
-- Disk of a node: `stored * {disk:,.0f} / nodes`. The bytes are the most on the disk while optimising,
-  divided by the chunks (computed from measured). Snapshots come on top.
-- Nodes: the larger memory of all replicas, divided by {node} GiB for the index on each, rounded up; at least
-  {fewest}, with which [a cluster outlasts the loss of one](https://qdrant.tech/documentation/scaling/horizontal-scaling/).
-- Shards (`QDRANT_SHARDS`): `nodes * {shards}`, the fewest that
-  [Qdrant advises](https://qdrant.tech/documentation/cloud/production-checklist/).
+- `stored = chunks * {replicas}`, for this number of replicas (`QDRANT_REPLICATION_FACTOR`).
+- Memory per node, Qdrant's rule: `stored * {dimension} * 4 * 1.5 / nodes`, which is {by_qdrant:,.0f}
+  bytes per chunk (computed). It leaves out sparse vectors and filter fields.
+- Memory per node, as in Edge: `stored * {memory:,.0f} / nodes`. The bytes are the memory of the index
+  with a graph, after the questions, divided by its chunks (computed from measured figures). They include
+  pages that could be dropped, but no room for growth. Use the larger of the two.
+- Disk per node: `stored * {disk:,.0f} / nodes`. The bytes are the peak disk usage while optimising,
+  divided by the chunks (computed from measured figures). Snapshots need additional space.
+- Nodes: the larger memory of all replicas, divided by {node} GiB for the index on each node, rounded up;
+  at least {fewest}, with which [a cluster survives the loss of
+  one](https://qdrant.tech/documentation/scaling/horizontal-scaling/).
+- Shards (`QDRANT_SHARDS`): `nodes * {shards}`, the minimum that [Qdrant
+  recommends](https://qdrant.tech/documentation/cloud/production-checklist/).
 
-Cairn sets neither quantization nor `on_disk` for the vectors of its collections, so no row counts on them.
-Longer vectors of other embedding models take more of everything.
+Cairn uses neither quantization nor `on_disk` for the vectors of its collections, so no row assumes them.
+The longer vectors of other embedding models need more of everything.
 """
