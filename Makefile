@@ -1,6 +1,7 @@
 # make up      install what is missing and start Cairn on http://127.0.0.1:8000
-# make test    the tests, but for those that break things
-# make test-faults   those: processes killed, disks full, servers away
+# make test    the tests that take minutes together; the others have targets of their own
+# make test-slow   tests in a browser, and those that start many processes or send thousands of requests
+# make test-faults   those that break things: processes killed, disks full, servers away
 # make test-cluster   what takes longest: a whole cluster with the handbook, backups that are killed, full disks, a bucket
 # make test-all   all of these
 # make test-postgres  what of it touches the database, on PostgreSQL
@@ -25,7 +26,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help up test test-all test-cluster test-faults test-postgres test-vllm lint texts audit-dependencies lock sbom cluster bench bench-load bench-ingest bench-search bench-scale bench-pages bench-timing screenshots clean
+.PHONY: help up test test-slow test-all test-cluster test-faults test-postgres test-vllm lint texts audit-dependencies lock sbom cluster bench bench-load bench-ingest bench-search bench-scale bench-pages bench-timing screenshots clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -45,6 +46,9 @@ up: $(RUNTIME)
 test: $(DEV)
 	$(BIN)/python -m pytest --quick $(SPREAD) $(ARGS)
 
+test-slow: $(DEV)
+	$(BIN)/python -m pytest -m "(slow or browser) and not faults and not acceptance" $(SPREAD) $(ARGS)
+
 test-all: $(DEV)
 	$(BIN)/python -m pytest $(ARGS)
 
@@ -52,7 +56,7 @@ test-cluster: $(DEV)
 	$(BIN)/python -m pytest -m acceptance $(ARGS)
 
 test-faults: $(DEV)
-	$(BIN)/python -m pytest -m faults $(ARGS)
+	$(BIN)/python -m pytest -m faults $(SPREAD) $(ARGS)
 
 test-postgres: $(DEV)
 	$(BIN)/python -m tests.on_postgres $(SPREAD) $(ARGS)

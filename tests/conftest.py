@@ -36,6 +36,8 @@ from tests.shared_tables import copy_tables
 from web.runtime import collecting
 
 PASSWORD = "a long enough passphrase"
+LONG = ("slow", "browser", "faults", "acceptance")
+"""Marks of tests that `make test` leaves out."""
 
 
 LISTENER = Listener()
@@ -79,14 +81,14 @@ def pytest_testnodedown(node: Any) -> None:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--quick", action="store_true", help="without the tests that break things")
+    parser.addoption("--quick", action="store_true", help=f"without the tests marked {', '.join(LONG)}")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Where DATABASE_URL names a database, only what touches it runs."""
     if config.getoption("quick"):
         for item in items:
-            if item.get_closest_marker("faults") or item.get_closest_marker("acceptance"):
+            if any(item.get_closest_marker(mark) for mark in LONG):
                 item.add_marker(pytest.mark.skip(reason="takes minutes: run make test-all"))
     if GIVEN["DATABASE_URL"]:
         config.hook.pytest_deselected(items=[item for item in items if not _touches_database(item)])

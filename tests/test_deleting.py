@@ -59,6 +59,7 @@ def modules() -> Iterator[Path]:
                 yield path
 
 
+@pytest.mark.slow
 def test_nothing_is_deleted_by_name_or_pattern() -> None:
     found = {
         name

@@ -8,6 +8,8 @@ import pytest
 
 from tests.servers import ROOT
 
+pytestmark = pytest.mark.slow
+
 _TESTS = """
 import ctypes
 

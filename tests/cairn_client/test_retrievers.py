@@ -13,7 +13,7 @@ from cairn_client.llama_index import CairnRetriever as LlamaIndexRetriever
 from tests.backends import free_port
 from tests.servers import Server
 
-pytestmark = pytest.mark.models
+pytestmark = [pytest.mark.models, pytest.mark.slow]
 QUERY = "How do I upload documents?"
 
 

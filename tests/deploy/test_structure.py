@@ -71,6 +71,7 @@ def test_the_example_has_each_setting_and_no_other() -> None:
     assert sorted(told) == sorted(SETTINGS), "deploy/cairn.env.example tells of every setting once"
 
 
+@pytest.mark.slow
 def test_the_example_is_what_holds_without_it() -> None:
     lines = (DEPLOY / "cairn.env.example").read_text().splitlines()
     assert all(line.startswith("#") for line in lines if line), "who copies it changes nothing yet"

@@ -90,6 +90,7 @@ def test_what_is_installed_is_what_is_locked() -> None:
     assert wrong == {}
 
 
+@pytest.mark.slow
 def test_every_import_is_of_a_package_that_is_declared() -> None:
     """A package that only comes along with another one is gone once that one stops using it."""
     names = {canonicalize_name(each.name) for each in declared(*PROJECT["optional-dependencies"])}
@@ -207,6 +208,7 @@ def installed_text(project: Path) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
 
 
+@pytest.mark.slow
 def test_a_package_that_was_exchanged_in_the_index_is_refused(project: Path, index: tuple[Path, str]) -> None:
     wheel_at(index[0], text="exchanged")
     refused = install(project, index[1])
@@ -219,6 +221,7 @@ def test_a_package_that_was_exchanged_in_the_index_is_refused(project: Path, ind
     assert installed_text(project) == "genuine"
 
 
+@pytest.mark.slow
 def test_a_wheel_in_a_folder_that_pip_was_given_is_accepted(
     project: Path, index: tuple[Path, str], tmp_path: Path
 ) -> None:

@@ -36,7 +36,7 @@ from tests.ingestion.conftest import Submit
 from tests.ingestion.parts import FakeIndex, FakeParsers
 from tests.principals import SETUP
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
 BASE = "memo.eml"
 

@@ -21,7 +21,7 @@ from cairn.errors import Rejection
 from tests.environment import GIVEN
 from tests.servers import ROOT, Server, start_server, stop_server
 
-pytestmark = [pytest.mark.models, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.models, pytest.mark.timeout(1200), pytest.mark.slow]
 
 Outcomes = dict[str, str]
 

@@ -12,7 +12,7 @@ from fpdf import FPDF
 
 from tests.conftest import Server
 
-pytestmark = pytest.mark.models
+pytestmark = [pytest.mark.models, pytest.mark.slow]
 
 LEAVE = """---
 title: Parental leave

@@ -11,7 +11,7 @@ from markdown_it import MarkdownIt
 
 from tests.servers import ROOT, Server, server_environment
 
-pytestmark = pytest.mark.models
+pytestmark = [pytest.mark.models, pytest.mark.slow]
 
 PAGES = ROOT / "docs" / "integrate"
 ADDRESS = "http://127.0.0.1:8000"

@@ -20,6 +20,8 @@ from tests.bench.scale.measuring import Measured, Step, watched
 from tests.bench.scale.points import BASES, DIMENSION, PER_DOCUMENT, asker, points, questions, readers_of
 from tests.bench.scale.sizing import GIB, Cluster, PerChunk, cluster_for
 
+pytestmark = pytest.mark.slow
+
 DOCUMENTS = 2 * BASES
 NEAREST = 10
 MIB = 2**20

@@ -12,6 +12,8 @@ import cairn
 from tests.stress.first_inference import FINISHED, HUNG, run_process
 from tests.stress.guards import slow_guards
 
+pytestmark = pytest.mark.slow
+
 _ROOT = Path(__file__).parents[3]
 _PLATFORM = Path(cairn.__file__).parent
 _NATIVE = {"openvino", "openvino_genai", "torch", "sentence_transformers", "transformers"}

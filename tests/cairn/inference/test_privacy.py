@@ -19,6 +19,7 @@ def test_importing_the_models_calls_nobody(outgoing: Path) -> None:
     assert outgoing.read_text() == ""
 
 
+@pytest.mark.slow
 @pytest.mark.models
 def test_export_and_conversion_call_nobody(
     embedder: LocalEmbedder, smollm: OpenVinoLLM, outgoing: Path

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from ingestion.faults import Fault
 from tests.backends import Broker, Postgres, RabbitMQ, Valkey, VectorStore
 from tests.cairn.inference.server import FakeServer
 from tests.installs import ChunkSet, ClusterInstall, Helper, Install, ended, texts
@@ -16,6 +17,21 @@ BROKERS: dict[str, Callable[[], Broker]] = {
     "rabbitmq": lambda: RabbitMQ(persistent=True),
     "valkey": lambda: Valkey(persistent=True),
 }
+
+
+WITH_RABBITMQ = {Fault.AFTER_CLAIM, Fault.AFTER_UPSERT}
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Kill workers of RabbitMQ in two places only: a broker acts the same wherever its worker died."""
+    repeated = [item for item in items if _is_repeated(item)]
+    config.hook.pytest_deselected(items=repeated)
+    items[:] = [item for item in items if item not in repeated]
+
+
+def _is_repeated(item: pytest.Item) -> bool:
+    values = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
+    return values.get("cluster") == "rabbitmq" and "fault" in values and values["fault"] not in WITH_RABBITMQ
 
 
 class Cluster:

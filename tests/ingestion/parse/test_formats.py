@@ -2,10 +2,13 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 from ingestion.parse import formats
 from ingestion.parse.formats import FORMATS
 
 
+@pytest.mark.slow
 def test_every_format_has_a_parser() -> None:
     """Asked of a process of its own: parsers bring in libraries that other tests are better without."""
     command = [sys.executable, "-c", "from ingestion.parse.parsers import PARSERS; print(*sorted(PARSERS))"]

@@ -93,6 +93,7 @@ def read_once(pool: ParserPool) -> ReadOnce:
     return read
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("one", FORMATS, ids=lambda one: one.endings[0])
 def test_the_table_is_what_a_run_gives(

@@ -214,6 +214,7 @@ def test_walls_that_the_kernel_does_not_have_are_told(folder: Path, monkeypatch:
     assert walls_tried(folder) == Walls(network=False, files=False)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_a_long_pdf_tells_how_far_it_is_and_stays_small(
     sample_data: Path, tmp_path: Path, folder: Path

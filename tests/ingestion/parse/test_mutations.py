@@ -12,6 +12,8 @@ from cairn.errors import DocumentRejected, Rejection
 from ingestion.parse.sandbox import Limits, ParserPool
 from tests.ingestion.parse.mutation import mutated
 
+pytestmark = pytest.mark.slow
+
 MUTATIONS = 1000
 CHILDREN = 2
 LIMITS = Limits(memory_mb=1536, seconds=20)

@@ -12,6 +12,8 @@ from ingestion.parse import ocr, programs, skew
 from ingestion.parse.limits import Limits
 from tests.ingestion.parse import paper
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def _tesseract() -> None:

@@ -105,6 +105,7 @@ def test_a_protected_presentation_says_so(refuse: Refuse, ppt: Path) -> None:
     refuse(content.replace(OPEN_TOKEN, ENCRYPTED_TOKEN), "a.ppt", Rejection.PASSWORD_PROTECTED)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("libreoffice")
 def test_libreoffice_ends_when_its_file_is_cancelled(own_pool: ParserPool, doc: Path, tmp_path: Path) -> None:
     running: list[psutil.Process] = []

@@ -178,5 +178,6 @@ def test_a_bomb_in_a_book_is_refused(refuse: Refuse) -> None:
     refuse(bomb, "a.epub", Rejection.ARCHIVE_UNSAFE)
 
 
+@pytest.mark.slow
 def test_a_text_that_takes_too_much_memory_is_refused(refuse: Refuse) -> None:
     refuse("word " * 2_000_000, "a.rst", Rejection.MEMORY_LIMIT, memory_mb=512)

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from cairn.errors import DocumentRejected, Rejection
 from cairn.library.rendition import Rendition
 from ingestion.parse import pdf
@@ -23,6 +25,7 @@ def parse(pool: ParserPool, path: Path) -> Rendition:
     return pool.parse(path, path.name, limits=Limits()).rendition
 
 
+@pytest.mark.slow
 def test_the_handbook_but_for_its_empty_pages_is_read(pool: ParserPool, sample_data: Path) -> None:
     folder = sample_data / "handbook"
     refused: dict[str, Rejection] = {}

@@ -17,6 +17,8 @@ from cairn.errors import DocumentRejected, NotFound, Rejection, Unavailable
 from ingestion.parse import sandbox
 from ingestion.parse.sandbox import Limits, ParserPool, _Child
 
+pytestmark = pytest.mark.slow
+
 SLOW = "a b c. " + "[" * 200_000 + " d e f"  # to find the words here takes a tokenizer minutes
 PARENT = """
 import sys

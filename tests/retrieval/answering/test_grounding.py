@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Sequence
 from random import Random
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from llama_index.core.llms import ChatMessage
@@ -18,6 +19,8 @@ from retrieval.types import Answer, AnswerEvent, Cited, Delta, Done, Hit, Place
 from tests.fakes import FakeEmbedder
 from tests.retrieval.answering.builders import STRONG
 from tests.retrieval.answering.hostile import HITS, mutants, others_of, sentences_of
+
+pytestmark = pytest.mark.slow
 
 QUESTION = "What is there?"
 TRUE = sentences_of(HITS)

@@ -39,6 +39,7 @@ def assert_traceable(given: Answer, hits: list[Hit]) -> None:
     assert all(f"[{citation.marker}]" in given.text for citation in given.citations)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("question", "fact", "title"),
     [

@@ -146,6 +146,7 @@ _ATOMS = [
 ]
 
 
+@pytest.mark.slow
 @settings(max_examples=400, deadline=None)
 @given(text=st.lists(st.sampled_from(_ATOMS), max_size=14).map("".join), data=st.data())
 def test_the_units_are_the_same_however_the_text_is_cut(text: str, data: st.DataObject) -> None:

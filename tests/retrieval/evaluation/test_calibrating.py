@@ -17,6 +17,7 @@ def questions(count: int, *, near: float, unnamed: float, seed: int) -> list[dic
     ]
 
 
+@pytest.mark.slow
 def test_what_tells_gets_weight_and_what_does_not_gets_none() -> None:
     signals = questions(60, near=0.7, unnamed=0.1, seed=1) + questions(30, near=0.4, unnamed=0.6, seed=2)
     fit = fitted(signals, [True] * 60 + [False] * 30)
@@ -30,12 +31,14 @@ def test_what_tells_gets_weight_and_what_does_not_gets_none() -> None:
     assert fit.calibration.probability(Signals(**{**NONE, "near": 0.2})) < fit.calibration.threshold
 
 
+@pytest.mark.slow
 def test_where_nothing_tells_nearly_all_is_answered() -> None:
     signals = questions(100, near=0.5, unnamed=0.3, seed=3)
     fit = fitted(signals, [at % 3 > 0 for at in range(100)])
     assert fit.wrongly_refused <= MOST_REFUSED
 
 
+@pytest.mark.slow
 def test_the_same_questions_give_the_same_weights() -> None:
     signals = questions(20, near=0.7, unnamed=0, seed=4) + questions(20, near=0.5, unnamed=1, seed=5)
     truth = [True] * 20 + [False] * 20

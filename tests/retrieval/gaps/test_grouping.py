@@ -30,6 +30,7 @@ def asked() -> list[tuple[str, str]]:
     return [*gold.items(), *others]
 
 
+@pytest.mark.slow
 @pytest.mark.models
 def test_paraphrases_are_alike_and_other_questions_are_not() -> None:
     items = asked()

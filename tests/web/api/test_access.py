@@ -18,7 +18,7 @@ from cairn.library.models import Document, KnowledgeBase
 from tests.principals import SETUP
 from tests.web.api.conftest import Caller, assert_problem, caller_for
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 
 
 @pytest.fixture

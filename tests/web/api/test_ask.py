@@ -76,6 +76,7 @@ def test_search_judge_and_checks_share_the_embedding_of_the_question(
     assert parts.embedder.queries == [QUESTION]
 
 
+@pytest.mark.slow
 def test_who_may_not_read_gets_a_refusal_that_names_nothing(
     mia: Caller, rob: Caller, leave: Document, parts: Engine
 ) -> None:

@@ -25,7 +25,7 @@ from tests.web.api.conftest import Caller, assert_problem, streamed
 from tests.web.api.test_partial_uploads import CONTENT, LEAST, begin, send, send_all
 from web.api import health
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(120), pytest.mark.slow]
 
 BUCKET, REGION = "files", "eu-central-1"
 TEXT = b"The zebra has seventeen stripes."

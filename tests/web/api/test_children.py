@@ -20,7 +20,7 @@ from tests.principals import SETUP
 from tests.web.api.conftest import Caller, assert_problem, streamed
 from tests.web.working import files_on_disk
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
 ZEBRA = b"The zebra has seventeen stripes."
 OTTER = b"The otter has a favourite stone."

@@ -18,7 +18,7 @@ from tests.web.api.test_resuming import FIRST, QUESTION, leave, quick, read, run
 from web import exchanges
 from web.ending import draining, ending
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
 
 @pytest.fixture(autouse=True)

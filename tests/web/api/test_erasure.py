@@ -35,7 +35,7 @@ from tests.indexes import own_indexes
 from tests.web.api.conftest import Caller, caller_for
 from tests.web.working import files_on_disk, work_at_once
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 MARK = "Quaxolotlfest"
 SENTENCE = f"Employees get 25 days of leave a year, says {MARK}."
 

@@ -31,7 +31,7 @@ from tests.principals import SETUP
 from tests.web.api.conftest import Caller, assert_problem, caller_for, indexed
 from tests.web.working import files_on_disk, work_at_once
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
 LUNCH = "What is on the lunch menu of the cafeteria on Fridays?"
 LUNCH_AGAIN = "What is on the lunch menu of the cafeteria on Friday?"

@@ -126,6 +126,7 @@ def _mail(context: str, order: str) -> str:
     return f"{head}Content-Type: text/plain; charset=utf-8\n\n{body.strip()}\n\n{order}\n"
 
 
+@pytest.mark.slow
 @needs_samples
 @pytest.mark.parametrize("order", ORDERS)
 def test_orders_in_mails_are_never_carried_out(

@@ -37,6 +37,7 @@ def best(caller: Caller, query: str) -> dict[str, Any]:
     return found[0]
 
 
+@pytest.mark.slow
 def test_a_changed_section_is_embedded_and_the_others_are_found_as_before(
     mia: Caller, base: KnowledgeBase, parts: Engine
 ) -> None:

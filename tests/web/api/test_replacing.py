@@ -62,6 +62,7 @@ def originals() -> int:
     return sum(len(default_storage.listdir(f"originals/{folder}")[1]) for folder in folders)
 
 
+@pytest.mark.slow
 def test_of_two_who_replace_a_document_at_once_one_wins_and_the_other_gets_409(
     upload: Upload, admin: Caller, other: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -129,6 +129,7 @@ def test_pages_offer_it(admin: Caller, rob: Caller) -> None:
     assert f"/api/v1/users/{rob.user.id}/export" in client.get("/admin/users").content.decode()
 
 
+@pytest.mark.slow
 def test_it_is_made_while_it_is_sent(db: None) -> None:
     caller, noise = caller_for("talker"), random.Random(5)
     for _ in range(100):

@@ -10,7 +10,7 @@ import pytest
 
 from tests.servers import Server, run_manage
 
-pytestmark = pytest.mark.models
+pytestmark = [pytest.mark.models, pytest.mark.slow]
 
 
 @pytest.fixture

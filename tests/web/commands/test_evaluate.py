@@ -11,7 +11,7 @@ from tests.cairn.inference.server import FakeServer
 from tests.models import judge_respond
 from tests.servers import Completed, Server, run_manage
 
-pytestmark = pytest.mark.models
+pytestmark = [pytest.mark.models, pytest.mark.slow]
 
 GOLD: list[dict[str, Any]] = [
     {

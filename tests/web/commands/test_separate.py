@@ -8,6 +8,8 @@ import pytest
 from tests.backends import free_port
 from tests.servers import run_manage
 
+pytestmark = pytest.mark.slow
+
 SHARED = {"CELERY_BROKER_URL": "redis://:hidden@127.0.0.1:{port}/0", "QDRANT_URL": "http://127.0.0.1:{port}"}
 
 

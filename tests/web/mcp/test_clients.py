@@ -16,7 +16,7 @@ from tests.conftest import Server
 from tests.servers import ROOT, server_environment
 
 QUESTION = "How do I upload documents?"
-pytestmark = pytest.mark.models
+pytestmark = [pytest.mark.models, pytest.mark.slow]
 
 
 @asynccontextmanager

@@ -25,6 +25,7 @@ def client(cairn_server: Server, key: str) -> Iterator[openai.OpenAI]:
         yield client
 
 
+@pytest.mark.slow
 def test_the_openai_client_asks(client: openai.OpenAI) -> None:
     messages = [{"role": "user", "content": QUESTION}]
     answer = client.chat.completions.create(model="cairn", messages=messages)  # type: ignore[arg-type]
@@ -38,6 +39,7 @@ def test_the_openai_client_asks(client: openai.OpenAI) -> None:
     assert answer.usage is not None
 
 
+@pytest.mark.slow
 def test_the_openai_client_streams(client: openai.OpenAI) -> None:
     stream = client.chat.completions.create(
         model="cairn",
@@ -72,6 +74,7 @@ def test_errors_are_those_that_the_client_knows(client: openai.OpenAI, cairn_ser
         stranger.models.list()
 
 
+@pytest.mark.slow
 def test_llama_index_asks_as_it_would_any_model(cairn_server: Server, key: str) -> None:
     with httpx.Client(timeout=60) as http:
         llm = OpenAILike(

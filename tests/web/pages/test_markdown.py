@@ -61,6 +61,7 @@ def test_hostile_text_becomes_no_live_element(text: str) -> None:
         assert href is None or href.startswith(("http://", "https://", "mailto:"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "text",
     [

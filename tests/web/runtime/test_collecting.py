@@ -20,6 +20,7 @@ class Knot:
         self.self = self
 
 
+@pytest.mark.slow
 def test_what_was_there_is_set_aside_and_what_comes_later_is_collected() -> None:
     gc.unfreeze()
     collecting.loading_begins()
@@ -32,6 +33,7 @@ def test_what_was_there_is_set_aside_and_what_comes_later_is_collected() -> None
     assert later() is None
 
 
+@pytest.mark.slow
 @pytest.mark.models
 def test_a_process_that_serves_has_set_its_libraries_aside(tmp_path: Path) -> None:
     enabled, objects = run_manage(tmp_path, "shell", "-v0", "-c", SAID).stdout.split()[-2:]

@@ -20,6 +20,7 @@ def up(folder: Path, host: str, **settings: str) -> Completed:
     return run_manage(folder, "up", "--host", host, "--port", "0", **settings)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("settings", "said"),
     [

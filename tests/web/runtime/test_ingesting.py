@@ -156,6 +156,7 @@ def test_the_server_is_asked_seldom_and_more_often_towards_the_end(
     assert worker.pauses[-1] < 0.5
 
 
+@pytest.mark.slow
 def test_nobody_waits_for_news_of_many_files_that_nobody_sees(
     bring: Bring, folder: Path, worker: Worker
 ) -> None:
@@ -166,6 +167,7 @@ def test_nobody_waits_for_news_of_many_files_that_nobody_sees(
     assert worker.pauses[-1] < 5
 
 
+@pytest.mark.slow
 def test_a_last_file_that_takes_long_is_not_asked_about_all_the_time(
     bring: Bring, folder: Path, worker: Worker
 ) -> None:

@@ -60,6 +60,7 @@ def test_the_help_is_searchable_when_it_is_ready(cairn_server: Server) -> None:
     assert json.loads(found.stdout)["results"]
 
 
+@pytest.mark.slow
 def test_the_second_on_one_folder_says_who_was_first(cairn_server: Server) -> None:
     second = cairn_server.manage("up", "--port", "0")
     assert second.returncode == 1
@@ -69,6 +70,7 @@ def test_the_second_on_one_folder_says_who_was_first(cairn_server: Server) -> No
     assert cairn_server.url in line
 
 
+@pytest.mark.slow
 def test_a_taken_port_stops_it_before_any_work(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
@@ -79,6 +81,7 @@ def test_a_taken_port_stops_it_before_any_work(tmp_path: Path) -> None:
     assert not (tmp_path / "cairn.sqlite3").exists()
 
 
+@pytest.mark.slow
 def test_a_password_that_does_not_serve(tmp_path: Path) -> None:
     ended = run_manage(tmp_path, "up", "--port", "0", CAIRN_ADMIN_PASSWORD="admin")
     assert ended.returncode == 1

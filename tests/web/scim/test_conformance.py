@@ -37,6 +37,7 @@ def served(live_server: Any) -> "tuple[Any, Directory]":
     return live_server, directory_for("ada", is_admin=True, scopes=["admin"])
 
 
+@pytest.mark.slow
 def test_the_service_conforms(served: "tuple[Any, Directory]") -> None:
     server, directory = served
     headers = {"Authorization": f"Bearer {directory.key}"}

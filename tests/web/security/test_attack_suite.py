@@ -9,6 +9,8 @@ import pytest
 from tests.servers import ROOT
 from tests.web.security.attacks.recorder import Attack
 
+pytestmark = pytest.mark.slow
+
 ATTACKS = Path(__file__).with_name("attacks")
 AT_LEAST = 300
 CONFTEST = "from tests.web.security.attacks.conftest import attack, pytest_runtest_call"

@@ -29,6 +29,8 @@ from tests.web.security.routes import ROUTES
 from tests.web.security.test_ids import ABSENT, told
 from tests.web.security.world import Ticket, World
 
+pytestmark = pytest.mark.slow
+
 
 def admin_of(world: World) -> Ticket:
     return next(ticket for ticket in world.tickets if ticket.actor.name == "admin")

@@ -19,6 +19,8 @@ from tests.web.security.matrix import from_elsewhere, send
 from tests.web.security.routes import ROUTES
 from tests.web.security.world import World
 
+pytestmark = pytest.mark.slow
+
 ALWAYS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",

@@ -23,6 +23,8 @@ from tests.web.security.test_attacks import sent
 from tests.web.security.test_ids import told
 from tests.web.security.world import SECRET, Ticket, World
 
+pytestmark = pytest.mark.slow
+
 PEOPLE = ("without a grant", "reader", "editor", "admin viewing as reader")
 OTHERWISE = {"/metrics", "/api/docs"}
 """The one tells of the machine, to whom that concerns; the other has a new token each time."""

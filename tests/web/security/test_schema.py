@@ -29,6 +29,8 @@ from tests.web.api.conftest import streamed
 from tests.web.security.matrix import from_elsewhere
 from tests.web.security.world import Ticket, World
 
+pytestmark = pytest.mark.slow
+
 CHECKS = [
     not_a_server_error,
     status_code_conformance,

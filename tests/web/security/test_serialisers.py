@@ -61,6 +61,7 @@ def _dangers_of_call(call: ast.Call) -> Iterator[str]:
             yield str(keyword.arg)
 
 
+@pytest.mark.slow
 def test_no_module_turns_data_into_code() -> None:
     found = {str(path): list(dangers(path.read_text(encoding="utf-8"))) for path in SOURCES}
     assert len(found) > 500

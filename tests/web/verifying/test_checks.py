@@ -32,7 +32,7 @@ from web.tasks import verify_access, verify_access_due
 from web.verifying import checking, running
 from web.verifying.checking import Outcome
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 Check = Callable[[], AccessCheck]
 
 

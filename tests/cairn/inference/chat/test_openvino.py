@@ -11,7 +11,7 @@ from cairn.inference.chat import generation
 from cairn.inference.chat.openvino import OpenVinoLLM, converted
 from tests.cairn.inference.chat.test_gguf import FIELDS, write
 
-pytestmark = pytest.mark.models
+pytestmark = [pytest.mark.models, pytest.mark.slow]
 FRANCE = [ChatMessage("What is the capital of France?", role=MessageRole.USER)]
 STORY = [ChatMessage("Tell a very long story about a pile of stones.", role=MessageRole.USER)]
 LONG = "The hiking trail is marked with piles of stones, called cairns. " * 60

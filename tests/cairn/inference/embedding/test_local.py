@@ -31,6 +31,7 @@ def cosines(left: NDArray[np.float32], right: NDArray[np.float32]) -> NDArray[np
     return (left * right).sum(axis=-1)
 
 
+@pytest.mark.slow
 def test_documents_are_as_sentence_transformers_embeds_them(
     embedder: LocalEmbedder, reference: SentenceTransformer
 ) -> None:

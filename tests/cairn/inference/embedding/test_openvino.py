@@ -16,7 +16,7 @@ from cairn.inference.embedding.openvino import OpenVinoEncoder, exported
 from cairn.inference.embedding.tokens import Batch
 from tests.cairn.inference.embedding.test_folder import make
 
-pytestmark = pytest.mark.models
+pytestmark = [pytest.mark.models, pytest.mark.slow]
 HELLO = Batch([0], np.array([[101, 7592, 102]]), np.ones((1, 3), np.int64))
 
 

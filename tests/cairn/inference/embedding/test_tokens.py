@@ -57,6 +57,7 @@ def test_a_text_over_the_budget_goes_alone(tokens: Tokens) -> None:
     assert [batch.rows for batch in tokens.batches(["hello " * 50] * 2, budget=10, most=9)] == [[0], [1]]
 
 
+@pytest.mark.slow
 def test_threads_may_share_it(tokens: Tokens) -> None:
     texts = [f"hello {'world ' * length}" for length in range(300)]
 

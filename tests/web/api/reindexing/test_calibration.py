@@ -6,7 +6,7 @@ from cairn.access.models import Role
 from tests.web.api.conftest import Caller
 from tests.web.api.reindexing.install import Generations
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
 QUESTION = "What do otters hold?"
 NEVER = {"bias": -9.0, "weights": {"words": 1.0}, "threshold": 0.5}

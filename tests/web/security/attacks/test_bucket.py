@@ -29,7 +29,7 @@ from tests.web.working import pool
 
 __all__ = ["between", "files_in_memory", "parser", "pool", "server"]
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(600), pytest.mark.slow]
 
 
 def client() -> Any:

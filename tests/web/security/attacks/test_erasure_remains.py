@@ -36,7 +36,7 @@ from tests.web.api.conftest import Caller, caller_for
 from tests.web.security.attacks.recorder import Attack
 from tests.web.working import files_on_disk, work_at_once
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 Search = Callable[[Iterable[bytes]], bool]
 
 

@@ -97,6 +97,7 @@ def test_the_client_of_a_trusted_proxy_is_never_this_machine(attack: Attack, for
     attack.allowed(honest == "192.0.2.7", honest)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("header", HEADERS)
 def test_a_request_that_a_proxy_passed_on_is_not_local(server: Server, attack: Attack, header: str) -> None:
     """Over the wire: the proxy is on the same machine, so the peer's address alone would let everybody in."""

@@ -108,6 +108,7 @@ def test_guessing_a_second_factor_locks_out_no_known_device_or_address(
     attack.allowed(answer(password_given(Client(), VICTIM), VICTIM) == IN, "the known address")
 
 
+@pytest.mark.slow
 def test_guessing_from_many_addresses_is_limited(rob: User, attack: Attack) -> None:
     answer = with_recovery_codes(rob)
     browser = known_client(answer)

@@ -51,6 +51,7 @@ def test_guessing_from_elsewhere_locks_nobody_out(rob: User, attack: Attack, nam
     attack.allowed(sign_in(Client(), PASSWORD, address=VICTIM) == IN)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["rob", "nobody"])
 def test_guessing_at_the_same_address_does_not_lock_a_known_device(
     rob: User, attack: Attack, name: str
@@ -62,6 +63,7 @@ def test_guessing_at_the_same_address_does_not_lock_a_known_device(
     attack.allowed(sign_in(browser, PASSWORD, address=VICTIM) == IN)
 
 
+@pytest.mark.slow
 def test_guessing_from_very_many_addresses_is_limited(rob: User, attack: Attack) -> None:
     """Known devices and known addresses still get in; only clients never seen before have to wait."""
     browser = known_client()

@@ -23,7 +23,7 @@ from web.verifying.spots import check_spots
 
 __all__ = ["pool"]
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 Check = Callable[[], AccessCheck]
 
 NAMES = ["access-check-team", "access-check-", "access-check-0123abcd", "Access check procedures"]

@@ -61,6 +61,7 @@ def _once(work: Callable[[str], object], text: str) -> float:
     return time.thread_time() - began
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_text_takes_time_in_proportion_to_its_length(attack: Attack, name: str) -> None:
     work = FUNCTIONS[name]

@@ -63,6 +63,7 @@ CLEAR = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", AMBIGUOUS)
 def test_a_request_with_ambiguous_length_is_refused(server: Server, attack: Attack, name: str) -> None:
     """With one answer, and the request behind it is not served. Behind a clear request it is."""

@@ -63,6 +63,7 @@ def test_markup_is_shown_as_text(attack: Attack, hostile: World, route: Route) -
         attack.refused(found is None, found and response.content[found.start() - 80 : found.end() + 40])
 
 
+@pytest.mark.slow
 def test_markup_is_really_on_the_pages(attack: Attack, hostile: World) -> None:
     """Else the checks above would show nothing: as text, it is on many of them."""
     shown = 0

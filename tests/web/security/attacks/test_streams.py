@@ -177,6 +177,7 @@ def has_ended_early(body: bytes) -> bool:
     return b"event: done" not in body and b"[DONE]" not in body and b"error" in body
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ask", [ask_rest, ask_detached, ask_openai, ask_page], ids=lambda f: f.__name__)
 @pytest.mark.parametrize("revoke", REVOCATIONS, ids=lambda f: f.__name__)
 def test_a_stream_ends_soon_after_access_was_revoked(
