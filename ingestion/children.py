@@ -9,7 +9,7 @@ from typing import Final
 from django.core.files.base import ContentFile
 from django.db.models import Sum
 
-from cairn.access.principals import principal_behind
+from cairn.access.principals import principal_for_background_work
 from cairn.access.scope import Principal
 from cairn.errors import CairnError, DocumentRejected, Forbidden, InvalidInput, NotFound, Rejection
 from cairn.library.models import NESTED_AT_MOST, Document, DocumentVersion
@@ -59,7 +59,7 @@ def submit_parts(lease: Lease, parts: Sequence[str], read: Read) -> UnpackResult
     uploader = version.created_by or version.document.owner
     if uploader is None:
         return UnpackResult(None, ("The files inside were left out: the account that uploaded it is gone.",))
-    unpacking = _Unpacking(lease, principal_behind(uploader), read, _open_batch(version, len(parts)))
+    unpacking = _Unpacking(lease, principal_for_background_work(uploader), read, _open_batch(version, len(parts)))
     try:
         unpacking.run(parts)
     except Superseded:
@@ -84,7 +84,7 @@ def delete_missing(version: DocumentVersion, contents: UnpackResult) -> None:
     batch = Import.objects.filter(container=version).first()
     for child in version.document.children.filter(deleted_at=None):
         if child.source_key not in contents.sources:
-            document_delete(document=child, principal=principal_behind(uploader), batch=batch)
+            document_delete(document=child, principal=principal_for_background_work(uploader), batch=batch)
 
 
 def enqueue_jobs(version: DocumentVersion) -> None:

@@ -2,7 +2,7 @@
 
 from django.db.models import Q, QuerySet
 
-from cairn.access.lookup import one_of
+from cairn.access.lookup import get_or_not_found
 from cairn.access.models import Role
 from cairn.access.rules import documents_for, knowledge_bases_for, role_in
 from cairn.access.scope import Principal
@@ -19,7 +19,7 @@ def jobs_for(principal: Principal) -> JobQuerySet:
 
 
 def job_for(principal: Principal, value: object) -> Job:
-    return one_of(jobs_for(principal), value)
+    return get_or_not_found(jobs_for(principal), value)
 
 
 def imports_for(principal: Principal) -> "QuerySet[Import]":
@@ -35,7 +35,7 @@ def imports_for(principal: Principal) -> "QuerySet[Import]":
 
 
 def import_for(principal: Principal, value: object) -> Import:
-    return one_of(imports_for(principal), value)
+    return get_or_not_found(imports_for(principal), value)
 
 
 def import_into(principal: Principal, base: KnowledgeBase, value: object) -> Import:
@@ -43,7 +43,7 @@ def import_into(principal: Principal, base: KnowledgeBase, value: object) -> Imp
 
     The caller has checked that the principal is an editor there. Raises NotFound.
     """
-    batch = one_of(Import.objects.filter(knowledge_base=base).select_related("container"), value)
+    batch = get_or_not_found(Import.objects.filter(knowledge_base=base).select_related("container"), value)
     inside = batch.container
     if inside is not None and not documents_for(principal).filter(pk=inside.document_id).exists():
         raise NotFound
@@ -74,4 +74,4 @@ def receipts_for(principal: Principal) -> "QuerySet[Receipt]":
 
 
 def receipt_for(principal: Principal, value: object) -> Receipt:
-    return one_of(receipts_for(principal), value)
+    return get_or_not_found(receipts_for(principal), value)

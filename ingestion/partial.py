@@ -11,7 +11,7 @@ from django.db import transaction
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from cairn.access.lookup import knowledge_base_for, one_of
+from cairn.access.lookup import get_or_not_found, knowledge_base_for
 from cairn.access.models import Role
 from cairn.access.rules import knowledge_bases_for
 from cairn.access.scope import Principal
@@ -57,7 +57,7 @@ def upload_for(principal: Principal, value: object) -> PartialUpload:
 
     Raises NotFound if it is not theirs or has expired; Forbidden if they may no longer upload there.
     """
-    upload = one_of(uploads_for(principal), value)
+    upload = get_or_not_found(uploads_for(principal), value)
     knowledge_base_for(principal, upload.knowledge_base_id, role=Role.EDITOR)
     return upload
 

@@ -15,7 +15,7 @@ from django.db import transaction
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from cairn.access.lookup import as_id
+from cairn.access.lookup import parse_id
 from cairn.access.models import Role
 from cairn.access.people import people_reading
 from cairn.access.rules import documents_for, role_in
@@ -450,7 +450,7 @@ def _owner(document: Document, value: object) -> User | None:
     if value is None:
         return None
     try:
-        return people_reading(document).get(pk=as_id(value))
+        return people_reading(document).get(pk=parse_id(value))
     except (User.DoesNotExist, NotFound) as error:
         raise InvalidInput("The owner is not somebody who may read this document.") from error
 

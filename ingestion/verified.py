@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from cairn.access.lookup import knowledge_base_for
 from cairn.access.models import Role
-from cairn.access.people import people_holding
+from cairn.access.people import people_with_role
 from cairn.access.scope import Principal
 from cairn.accounts.models import User
 from cairn.audit.services import record
@@ -119,7 +119,7 @@ def _require_may_name(owner: User, principal: Principal) -> None:
 
 
 def _owner_after_renewal(row: VerifiedAnswer, base: KnowledgeBase, principal: Principal) -> User:
-    editors = people_holding(base, Role.EDITOR)
+    editors = people_with_role(base, Role.EDITOR)
     if row.owner and principal.acts_as_admin and editors.filter(pk=row.owner.pk).exists():
         return row.owner
     return User.objects.get(pk=principal.user)
@@ -129,7 +129,7 @@ def _require_fits(gap: Gap, base: KnowledgeBase, principal: Principal, owner: Us
     until_in_future(until)
     if not bases_of(gap, principal).filter(pk=base.pk).exists():
         raise InvalidInput("The question was asked of other knowledge bases.")
-    if not people_holding(base, Role.EDITOR).filter(pk=owner.pk).exists():
+    if not people_with_role(base, Role.EDITOR).filter(pk=owner.pk).exists():
         raise InvalidInput("The owner must be somebody who edits or manages the knowledge base.")
 
 

@@ -11,7 +11,7 @@ from uuid import UUID
 from django.db import transaction
 from django.utils import timezone
 
-from cairn.access.lookup import one_of, scope_for
+from cairn.access.lookup import get_or_not_found, scope_for
 from cairn.access.scope import Principal, Scope
 from cairn.audit.services import record
 from cairn.errors import InvalidInput, error_coded
@@ -22,8 +22,8 @@ from cairn.telemetry.ids import BoundWhile, current_ids
 from cairn.telemetry.tracing import StepWhile
 from retrieval.answering import answer
 from retrieval.answering.pipeline import EVIDENCE_TOKENS
-from retrieval.answering.reading import answerability
-from retrieval.answering.remembering import Remembering
+from retrieval.answering.reading import build_answerability
+from retrieval.answering.remembering import CachingEmbedder
 from retrieval.calibrating import calibration_of
 from retrieval.conversations import (
     HISTORY_TURNS,
@@ -38,7 +38,7 @@ from retrieval.engine import Engine, engine, in_background
 from retrieval.index.protocol import Filters
 from retrieval.keeping import kept
 from retrieval.models import Channel, Conversation, Message, MessageState
-from retrieval.places import place_of
+from retrieval.places import locate_quote
 from retrieval.search import search
 from retrieval.statistics.services import question_count
 from retrieval.tree import Tree
@@ -139,7 +139,7 @@ def _place(
     thread = conversation_for(principal, conversation)
     if parent is SHOWN:
         return thread, Tree(thread).current
-    return thread, None if parent is None else one_of(thread.messages.all(), parent).id
+    return thread, None if parent is None else get_or_not_found(thread.messages.all(), parent).id
 
 
 def _named(scope: Scope, knowledge_bases: Collection[object] | None) -> list[str] | None:
@@ -188,7 +188,7 @@ def _events(
     cancelled: Callable[[], bool] | None = None,
 ) -> Iterator[AnswerEvent]:
     # One for all steps: search and judge embed the same question, judge and writer the same blocks.
-    embedder = Remembering(parts.embedder)
+    embedder = CachingEmbedder(parts.embedder)
     finding = replace(parts, embedder=embedder)
 
     def find(query: str) -> list[Hit]:
@@ -201,11 +201,11 @@ def _events(
         embedder=embedder,
         history=history,
         grounding=_grounding(scope),
-        locate=place_of,
+        locate=locate_quote,
         max_tokens=max_tokens,
         evidence_tokens=evidence_tokens(),
         cancelled=cancelled or _stopped(message),
-        answerability=answerability(embedder, parts.reader, calibration_of(parts.generation)),
+        answerability=build_answerability(embedder, parts.reader, calibration_of(parts.generation)),
         inference=parts.inference,
         rewrites=environment().rewrites_questions,
         selects=not environment().has_packaged_chat_model,

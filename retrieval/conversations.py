@@ -12,7 +12,7 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django.utils.translation import gettext_noop
 
-from cairn.access.lookup import as_id, one_of
+from cairn.access.lookup import get_or_not_found, parse_id
 from cairn.access.rules import documents_for
 from cairn.access.scope import Principal, Scope
 from cairn.audit.services import record
@@ -72,18 +72,18 @@ def conversations_for(principal: Principal) -> "QuerySet[Conversation]":
 
 
 def conversation_for(principal: Principal, value: object) -> Conversation:
-    return one_of(conversations_for(principal), value)
+    return get_or_not_found(conversations_for(principal), value)
 
 
 def message_for(principal: Principal, value: object) -> Message:
-    return one_of(Message.objects.filter(conversation__in=conversations_for(principal)), value)
+    return get_or_not_found(Message.objects.filter(conversation__in=conversations_for(principal)), value)
 
 
 def question_of(principal: Principal, message: object) -> str:
     """What they asked there, through whichever door."""
     reachable = conversations_within_limits(principal).filter(user=principal.user)
     mine = Message.objects.filter(conversation__in=reachable)
-    return one_of(mine.none() if principal.viewer else mine, message).question
+    return get_or_not_found(mine.none() if principal.viewer else mine, message).question
 
 
 def conversation_start(
@@ -118,7 +118,7 @@ def conversation_rename(*, conversation: Conversation, title: str) -> Conversati
 
 def conversation_show(*, conversation: Conversation, message: object) -> Conversation:
     """The branch that goes through the message, down to what was asked last on it."""
-    found = one_of(conversation.messages.all(), message)
+    found = get_or_not_found(conversation.messages.all(), message)
     conversation.current_id = Tree(conversation).latest_below(found.id)
     conversation.save(update_fields=["current"])
     return conversation
@@ -191,7 +191,7 @@ def messages_down_to(conversation: Conversation, message: UUID, principal: Princ
 def _place(path: Sequence[UUID], message: object) -> int:
     """Raises NotFound for what is not on the path."""
     try:
-        return path.index(as_id(message))
+        return path.index(parse_id(message))
     except ValueError:
         raise NotFound from None
 

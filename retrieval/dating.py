@@ -1,4 +1,4 @@
-"""How old is what a document says? By its metadata, else by a year in its names, else by its upload."""
+"""The date of a document: from its metadata, else a year in its names, else its upload."""
 
 import re
 from collections.abc import Mapping
@@ -18,34 +18,34 @@ _YEAR = re.compile(r"(?<![\d.])(?:19|20)\d\d(?![\d])")
 
 
 @dataclass(frozen=True, slots=True)
-class Dating:
-    """`value`: an ISO date, or a year alone; `basis`: where it was found."""
+class DocumentDate:
+    """`value`: an ISO date or a year; `basis`: where it was found."""
 
     value: str
     basis: Basis
 
 
-def dating(hit: Hit) -> Dating:
-    return own_date(hit) or Dating(hit.updated_at.date().isoformat(), "upload")
+def document_date(hit: Hit) -> DocumentDate:
+    return own_date(hit) or DocumentDate(hit.updated_at.date().isoformat(), "upload")
 
 
-def own_date(hit: Hit) -> Dating | None:
-    """Not that of its upload, which says when it came here and nothing of what it tells."""
+def own_date(hit: Hit) -> DocumentDate | None:
+    """Return the document's own date, not that of its upload, which says nothing about the content."""
     if hit.dated:
-        return Dating(hit.dated, "metadata")
+        return DocumentDate(hit.dated, "metadata")
     named: tuple[tuple[Basis, str], ...] = (
         ("title", hit.title),
         ("section", " ".join(hit.section)),
         ("source", hit.source_uri),
     )
     years = ((basis, _YEAR.findall(text)) for basis, text in named)
-    return next((Dating(found[-1], basis) for basis, found in years if found), None)
+    return next((DocumentDate(found[-1], basis) for basis, found in years if found), None)
 
 
-def date_said(metadata: Mapping[str, object]) -> str:
-    """An ISO date or a year; empty where the metadata, which anybody may have written, hold none."""
-    told = {name.casefold().replace("-", "_"): value for name, value in metadata.items()}
-    return next((said for name in _NAMES if (said := _read(told.get(name)))), "")
+def metadata_date(metadata: Mapping[str, object]) -> str:
+    """Return an ISO date or a year, empty if the metadata, which anybody may have written, has none."""
+    normalized = {name.casefold().replace("-", "_"): value for name, value in metadata.items()}
+    return next((found for name in _NAMES if (found := _read(normalized.get(name)))), "")
 
 
 def _read(value: object) -> str:

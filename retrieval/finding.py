@@ -4,7 +4,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from cairn.access.rules import documents_for
 from cairn.access.scope import Principal
-from retrieval.answering.drafting import UNSUPPORTED
+from retrieval.answering.drafting import UNSUPPORTED_SUFFIX
 from retrieval.conversations import conversations_for, messages_open
 from retrieval.models import Citation, Conversation, Message, MessageState
 
@@ -25,7 +25,7 @@ def conversations_found(principal: Principal, query: str) -> "QuerySet[Conversat
 def _shown(answered: "QuerySet[Message]", principal: Principal) -> "QuerySet[Message]":
     """What is withheld must not be found either: a hit would tell of its words."""
     hidden = Citation.objects.filter(message=OuterRef("pk")).exclude(document__in=documents_for(principal))
-    flagged = answered.filter(answer__contains=UNSUPPORTED).prefetch_related("citations")
+    flagged = answered.filter(answer__contains=UNSUPPORTED_SUFFIX).prefetch_related("citations")
     loose = [message.pk for message in messages_open(flagged, principal)]
-    traced = ~Q(answer__contains=UNSUPPORTED) & ~Q(Exists(hidden))
+    traced = ~Q(answer__contains=UNSUPPORTED_SUFFIX) & ~Q(Exists(hidden))
     return answered.filter(traced | Q(id__in=loose))

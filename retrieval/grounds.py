@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from retrieval.answering.drafting import UNSUPPORTED
+from retrieval.answering.drafting import UNSUPPORTED_SUFFIX
 
 Said = dict[str, Any]
 """A sentence of an answer as its row keeps it."""
@@ -28,4 +28,4 @@ def holds_untraced(answer: str, sentences: Sequence[Said]) -> bool:
     it came again, is no such word."""
     known = {str(each["text"]) for each in traced(sentences)}
     others = {str(each["text"]) for each in sentences} - known
-    return UNSUPPORTED in answer or any(text in answer for text in others)
+    return UNSUPPORTED_SUFFIX in answer or any(text in answer for text in others)

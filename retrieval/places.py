@@ -1,4 +1,4 @@
-"""Where in its document a quote stands: the page and its boxes, and in words."""
+"""Locates a quote in its document: page, boxes and a description."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -11,25 +11,26 @@ from cairn.library.cells import CellLine, Range, merged
 from cairn.library.models import DocumentVersion
 from cairn.library.rendition import Element
 from cairn.library.storage import rendition_load
-from retrieval.types import Hit, Place
+from retrieval.types import Hit, Location
 
-_RENDITIONS_KEPT: Final = 32
+_MAX_CACHED_RENDITIONS: Final = 32
 _SLIDES: Final = ("presentationml.", "ms-powerpoint")
 _MOST_RANGES: Final = 3
 
 
-@lru_cache(maxsize=_RENDITIONS_KEPT)
+@lru_cache(maxsize=_MAX_CACHED_RENDITIONS)
 def _elements(version: UUID) -> tuple[Element, ...]:
-    """Renditions never change: a version's is written before the version becomes searchable."""
+    """Load a version's elements. Renditions never change once the version is searchable, so they can be
+    cached."""
     return rendition_load(
         DocumentVersion.objects.values_list("rendition", flat=True).get(pk=version)
     ).elements
 
 
-def place_of(hit: Hit, quote: str) -> Place:
-    """The page that has most of the quote, and the boxes there of the elements that the quote overlaps."""
+def locate_quote(hit: Hit, quote: str) -> Location:
+    """Return the page with most of the quote, and the boxes of the elements that overlap it."""
     if hit.page is None:
-        return Place(location=location_of(hit.media_type, None, _quoted_cells(hit, quote)))
+        return Location(location=location_of(hit.media_type, None, _quoted_cells(hit, quote)))
     elements = _elements(hit.version)
     around = [elements[index] for index in hit.elements if index < len(elements)]
     quoted = Counter[int | None]()
@@ -40,17 +41,17 @@ def place_of(hit: Hit, quote: str) -> Place:
         item for item in around if item.page == page and (_overlap(item.text, quote) or not quoted.total())
     ]
     boxes = tuple(box for element in lit for box in element.boxes)
-    return Place(page, boxes, location_of(hit.media_type, page, ()))
+    return Location(page, boxes, location_of(hit.media_type, page, ()))
 
 
 def _overlap(text: str, quote: str) -> int:
-    """Characters that stand in both, when one holds the other."""
+    """Return the shared characters, if one text contains the other."""
     text, quote = " ".join(text.split()), " ".join(quote.split())
     return min(len(text), len(quote)) if text in quote or quote in text else 0
 
 
 def _quoted_cells(hit: Hit, quote: str) -> Sequence[CellLine]:
-    """Of the lines that the quote touches; of all when it stands nowhere."""
+    """Return the cells of the lines that the quote touches, or all if it is not found."""
     start = hit.text.find(quote)
     if start < 0:
         return hit.cells
@@ -59,7 +60,8 @@ def _quoted_cells(hit: Hit, quote: str) -> Sequence[CellLine]:
 
 
 def location_of(media_type: str, page: int | None, cells: Sequence[CellLine]) -> str:
-    """`page 4`, `slide 3`, `Sheet1!A5:D7`, `rows 5-7 (A5:D7)`; nothing where there is nothing to say.
+    """Describe a place: `page 4`, `slide 3`, `Sheet1!A5:D7`, `rows 5-7 (A5:D7)`; empty if there is nothing to
+    say.
 
     All words for places are chosen here.
     """
@@ -72,7 +74,7 @@ def location_of(media_type: str, page: int | None, cells: Sequence[CellLine]) ->
 
 
 def _ranges(cells: Sequence[CellLine]) -> list[Range]:
-    """As few as there can be. Headers count only where there is nothing else."""
+    """Return as few ranges as possible. Headers count only if there is nothing else."""
     given = [line for line in cells if line.cells]
     body = [line for line in given if not line.is_header]
     ranges = list(merged([Range.parse(line.cells) for line in body or given]))
@@ -82,5 +84,5 @@ def _ranges(cells: Sequence[CellLine]) -> list[Range]:
 def _rows(ranges: Sequence[Range]) -> str:
     runs = [(one.first_row + 1, one.last_row + 1) for one in ranges]
     several = len(runs) > 1 or runs[0][0] < runs[0][1]
-    told = ", ".join(f"{first}-{last}" if first < last else str(first) for first, last in runs)
-    return f"{'rows' if several else 'row'} {told}"
+    numbers = ", ".join(f"{first}-{last}" if first < last else str(first) for first, last in runs)
+    return f"{'rows' if several else 'row'} {numbers}"

@@ -10,10 +10,10 @@ from cairn.access.lookup import chunks_for
 from cairn.access.scope import Scope
 from cairn.errors import CairnError
 from cairn.settings import environment
-from retrieval.answering.evidence import Passage, deduplicated, passages
+from retrieval.answering.evidence import Passage, build_passages, deduplicate
 from retrieval.answering.protocols import Judgement
-from retrieval.answering.reading import answerability
-from retrieval.answering.remembering import Remembering
+from retrieval.answering.reading import build_answerability
+from retrieval.answering.remembering import CachingEmbedder
 from retrieval.answering.understanding import understand
 from retrieval.answering.writing import evidence_budget
 from retrieval.asking import EVIDENCE_HITS, evidence_tokens
@@ -71,7 +71,7 @@ def explain(question: str, *, scope: Scope, filters: Filters, parts: Engine, lim
     by_ranking = {way: _first(found, hits, limit) for way, found in rankings.items()}
     chosen = _first(rankings[Ranking.HYBRID], hits, choice_of(EVIDENCE_HITS))
     ordered = clock.timed("rerank", lambda: reranked(standalone, chosen, parts.reranker))
-    found = deduplicated(search(standalone, scope=scope, filters=filters, limit=EVIDENCE_HITS, parts=parts))
+    found = deduplicate(search(standalone, scope=scope, filters=filters, limit=EVIDENCE_HITS, parts=parts))
     judgement = clock.timed("judge", lambda: _judged(standalone, found, parts))
     return Explanation(
         standalone=standalone,
@@ -121,8 +121,8 @@ def _first(found: Sequence[tuple[UUID, Scores]], hits: dict[UUID, Hit], limit: i
 
 
 def _judged(question: str, found: Sequence[Hit], parts: Engine) -> Judgement:
-    embedder = Remembering(parts.embedder)
-    judge = answerability(embedder, parts.reader, calibration_of(parts.generation))
+    embedder = CachingEmbedder(parts.embedder)
+    judge = build_answerability(embedder, parts.reader, calibration_of(parts.generation))
     return judge.judge(question, found)
 
 
@@ -134,6 +134,6 @@ def _evidence(question: str, found: Sequence[Hit], parts: Engine) -> list[Passag
             max_tokens=environment().answer_max_tokens,
             evidence_tokens=evidence_tokens(),
         )
-        return passages(found, budget=budget, count_tokens=parts.chat.count_tokens)
+        return build_passages(found, budget=budget, count_tokens=parts.chat.count_tokens)
     except CairnError:
         return None

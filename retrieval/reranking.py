@@ -7,10 +7,10 @@ from dataclasses import replace
 from cairn.errors import ConfigurationError, Unavailable
 from cairn.inference.protocols import Reranker
 from cairn.telemetry.measured import model_failed
-from retrieval.rarely import Rarely
+from retrieval.rarely import ThrottledLogger
 from retrieval.types import Hit
 
-_trouble = Rarely(logging.getLogger(__name__))
+_trouble = ThrottledLogger(logging.getLogger(__name__))
 
 
 def reranked(query: str, hits: Sequence[Hit], reranker: Reranker | None) -> list[Hit]:

@@ -11,8 +11,8 @@ from cairn.library.models import Chunk
 from cairn.telemetry.measured import SEARCH_SECONDS, model_errors_counted
 from cairn.telemetry.tracing import step
 from retrieval.bm25 import query_sparse
-from retrieval.dating import date_said
-from retrieval.duplicates import Wording
+from retrieval.dating import metadata_date
+from retrieval.duplicates import Fingerprint
 from retrieval.engine import Engine, engine
 from retrieval.fusion import Ranking, ranked
 from retrieval.index.protocol import Candidates, Filters
@@ -97,15 +97,15 @@ def cleaned(query: str) -> str:
 
 def _checked(ranked: Sequence[tuple[UUID, Scores]], scope: Scope, limit: int) -> list[Hit]:
     """SQL has the last word on what may be read now. The rest is loaded only if the best do not suffice."""
-    hits, kept = list[Hit](), list[Wording]()
+    hits, unique = list[Hit](), list[Fingerprint]()
     cut = ROWS_PER_HIT * limit
     for batch in (ranked[:cut], ranked[cut:]):
         rows = chunks_for(scope, [chunk for chunk, _ in batch]).order_by().in_bulk() if batch else {}
         for row, scores in ((rows[chunk], scores) for chunk, scores in batch if chunk in rows):
-            wording = Wording(row.text)
-            if any(wording.like(other) for other in kept):
+            fingerprint = Fingerprint(row.text)
+            if any(fingerprint.matches(other) for other in unique):
                 continue
-            kept.append(wording)
+            unique.append(fingerprint)
             hits.append(hit_of(row, scores))
             if len(hits) == limit:
                 return hits
@@ -139,7 +139,7 @@ def hit_of(chunk: Chunk, scores: Scores) -> Hit:
         media_type=media_type,
         cells=cells,
         location=location_of(media_type, chunk.page, cells),
-        dated=date_said({**chunk.version.properties, **document.metadata}),
+        dated=metadata_date({**chunk.version.properties, **document.metadata}),
         knowledge_base_name=base.name,
         knowledge_base_owner=Owner(base.owner.id, base.owner.username) if base.owner else None,
         official=base.official,

@@ -10,8 +10,8 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext, gettext_noop
 
-from cairn.access.lookup import one_of
-from cairn.access.rules import documents_for, names
+from cairn.access.lookup import get_or_not_found
+from cairn.access.rules import documents_for, granted_to
 from cairn.access.scope import Principal
 from cairn.access.services import EVERYONE, parse_subject
 from cairn.audit.services import record
@@ -44,7 +44,7 @@ def shares_for(principal: Principal) -> "QuerySet[Share]":
     as the user. A key limited to some knowledge bases gets none about others."""
     if principal.viewer:
         return Share.objects.none()
-    named = ShareReader.objects.filter(names(principal)).values("share")
+    named = ShareReader.objects.filter(granted_to(principal)).values("share")
     opened = Q(everyone=True) | Q(id__in=named) | Q(conversation__user=principal.user)
     rows = Share.objects.filter(opened, conversation__user__is_active=True)
     if principal.key_bases is not None:
@@ -53,7 +53,7 @@ def shares_for(principal: Principal) -> "QuerySet[Share]":
 
 
 def share_for(principal: Principal, value: object) -> Share:
-    return one_of(shares_for(principal), value)
+    return get_or_not_found(shares_for(principal), value)
 
 
 def share_of(conversation: Conversation) -> Share:

@@ -1,4 +1,4 @@
-"""What passes between search, answering and their callers."""
+"""Types shared by search, answering and their callers."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from cairn.library.rendition import Box
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """dense: cosine; sparse: BM25; fused: what ranks; rerank: a reranker's, if one ran."""
+    """dense: cosine; sparse: BM25; fused: the ranking score; rerank: the reranker's, if one ran."""
 
     dense: float | None
     sparse: float | None
@@ -29,10 +29,10 @@ class Owner:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A chunk that the asker may read, found for a query. `elements` index into its rendition.
+    """A readable chunk found for a query. `elements` are indexes into its rendition.
 
-    `location` says in words where it stands; `cells` do so for each line of a text from a sheet. `dated`:
-    the date that the document's metadata gives it, in ISO format or a year alone; empty without one.
+    `location` describes where it is; `cells` does so for each line of a text from a sheet. `dated`: the date
+    in the document's metadata, in ISO format or only a year; empty without one.
     """
 
     chunk: UUID
@@ -62,8 +62,8 @@ class Hit:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """`location` in words, empty when there is nothing to say; `boxes` are on `page`."""
+class Location:
+    """`location` in words, empty if there is nothing to add; `boxes` are on `page`."""
 
     page: int | None = None
     boxes: tuple[Box, ...] = ()
@@ -72,7 +72,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Citation:
-    """`marker` is the [n] in the answer; `quote` stands word for word in the chunk."""
+    """`marker` is the [n] in the answer; `quote` is verbatim from the chunk."""
 
     marker: int
     chunk: UUID
@@ -88,7 +88,7 @@ class Citation:
 
 @dataclass(frozen=True, slots=True)
 class CheckedSentence:
-    """`reason` says why a sentence does not hold; empty when it does."""
+    """`reason` says why a sentence is unsupported, empty for a supported one."""
 
     text: str
     supported: bool
@@ -121,7 +121,7 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class AnsweredPart:
-    """One of the questions in a question. verdict: supported, partial, refused."""
+    """One of the questions in a compound question."""
 
     question: str
     verdict: str
@@ -130,9 +130,11 @@ class AnsweredPart:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """verdict: supported, partial, refused. mode: generated, extractive, none. `parts`: none if one thing was
-    asked. `rewrite_version`: of the prompt, if a model made the question stand by itself. `broken_off`: the
-    model went away in the middle of it."""
+    """A finished answer.
+
+    `parts` is empty for a simple question. `rewrite_version`: of the prompt, if a model rewrote the question.
+    `broken_off`: the model became unavailable in the middle.
+    """
 
     question: str
     standalone_question: str
@@ -165,19 +167,19 @@ class Sources:
 
 @dataclass(frozen=True, slots=True)
 class Prompted:
-    """The language model has been asked: for a moment nothing else comes."""
+    """The language model has received the prompt: nothing else comes for a moment."""
 
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """Others come first at the language model. `position`: in the queue, from 1."""
+    """The request waits in the model's queue. `position` counts from 1."""
 
     position: int
 
 
 @dataclass(frozen=True, slots=True)
 class Delta:
-    """Checked text, to be appended to the answer; ends at a sentence."""
+    """Checked text to append to the answer; ends at a sentence."""
 
     text: str
 

@@ -13,7 +13,7 @@ from ninja.utils import check_csrf
 from cairn.access.principals import (
     principal_for_key,
     principal_for_user,
-    principal_viewed,
+    principal_viewed_as,
     require_admin,
     require_key_scope,
 )
@@ -42,7 +42,7 @@ def principal_again(principal: Principal) -> Principal:
     """The same principal as of now, for what outlives a request. NotSignedIn if no longer let in."""
     if principal.key is None:
         user, viewer = _user(principal.user), principal.viewer
-        return principal_viewed(user, viewer=_user(viewer)) if viewer else principal_for_user(user)
+        return principal_viewed_as(user, viewer=_user(viewer)) if viewer else principal_for_user(user)
     key = ApiKey.objects.usable(timezone.now()).select_related("user").filter(pk=principal.key).first()
     if key is None:
         raise NotSignedIn
@@ -68,7 +68,7 @@ def _principal_of_session(request: HttpRequest) -> Principal:
         raise SecondFactorMissing
     viewed = request.session.get(VIEWED) if request.user.is_admin else None
     user = User.objects.filter(pk=viewed, is_active=True).first() if viewed else None
-    return principal_viewed(user, viewer=request.user) if user else principal_for_user(request.user)
+    return principal_viewed_as(user, viewer=request.user) if user else principal_for_user(request.user)
 
 
 def refuse_changes_while_viewing(principal: Principal, request: HttpRequest) -> None:

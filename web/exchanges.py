@@ -14,7 +14,7 @@ from django.db import InterfaceError, OperationalError
 from django.utils import timezone
 from django.utils.translation import gettext_noop
 
-from cairn.access.revocation import DocumentAccess
+from cairn.access.revocation import DocumentAccessMonitor
 from cairn.access.scope import Principal
 from cairn.errors import CairnError, Forbidden, NotSignedIn, Unavailable, error_coded
 from cairn.limits.counting import question_count, tokens_count
@@ -51,7 +51,7 @@ class _Evidence:
     def __init__(self, principal: Principal) -> None:
         self._principal = principal
         self._documents = frozenset[UUID]()
-        self._access: DocumentAccess | None = None
+        self._access: DocumentAccessMonitor | None = None
 
     def note(self, event: AnswerEvent) -> None:
         if isinstance(event, Sources) and event.hits:
@@ -63,7 +63,7 @@ class _Evidence:
         if not documents:
             return True
         if access is None:
-            access = DocumentAccess(self._principal, documents)
+            access = DocumentAccessMonitor(self._principal, documents)
             if documents == self._documents:  # else another thread has added some meanwhile
                 self._access = access
         return access.is_open()

@@ -18,7 +18,7 @@ from markdown_it.rules_inline import StateInline
 from markdown_it.token import Token
 from markdown_it.utils import EnvType, OptionsDict
 
-from retrieval.answering.drafting import UNSUPPORTED
+from retrieval.answering.drafting import UNSUPPORTED_SUFFIX
 from web.underlining import CITATION, MARKER, UNSUPPORTED_MARK, words_underlined
 
 LONGEST = 50_000  # characters; answers are far shorter, and what is hostile shall not cost more
@@ -63,11 +63,11 @@ def _render_citation(
 
 def _unsupported(state: StateInline, silent: bool) -> bool:
     """The mark behind a sentence that no passage says, which answers carry where they are only flagged."""
-    if not state.src.startswith(UNSUPPORTED, state.pos):
+    if not state.src.startswith(UNSUPPORTED_SUFFIX, state.pos):
         return False
     if not silent:
         state.push(UNSUPPORTED_MARK, "mark", 0)
-    state.pos += len(UNSUPPORTED)
+    state.pos += len(UNSUPPORTED_SUFFIX)
     return True
 
 

@@ -11,7 +11,7 @@ from allauth.mfa.models import Authenticator
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db.models import QuerySet
 
-from cairn.access.principals import principal_behind
+from cairn.access.principals import principal_for_background_work
 from cairn.access.scope import Principal
 from cairn.accounts.models import User
 from cairn.accounts.services import sessions_of
@@ -112,7 +112,7 @@ def _sessions(user: User) -> Iterator[Row]:
 
 def _conversations(user: User) -> Iterator[Row]:
     """As the user may see them now: without answers that quote what they may no longer read."""
-    principal = principal_behind(user)
+    principal = principal_for_background_work(user)
     ids = list(
         Conversation.objects.filter(user=user).order_by("created_at", "id").values_list("id", flat=True)
     )

@@ -4,7 +4,7 @@ from uuid import UUID
 
 from django.db import transaction
 
-from cairn.access.lookup import one_of
+from cairn.access.lookup import get_or_not_found
 from cairn.access.scope import Principal
 from cairn.audit.services import record
 from cairn.errors import ConfigurationError, Conflict, InvalidInput
@@ -97,7 +97,7 @@ def _request_swap(row: IndexGeneration, principal: Principal, action: str) -> In
 
 def generation_remove(*, generation: UUID | str, principal: Principal) -> IndexGeneration:
     """Remove a generation and stop its build. Raises NotFound, or Conflict for the active one."""
-    row = one_of(IndexGeneration.objects.exclude(state=GenerationState.REMOVING), generation)
+    row = get_or_not_found(IndexGeneration.objects.exclude(state=GenerationState.REMOVING), generation)
     with transaction.atomic():
         removable = IndexGeneration.objects.filter(pk=row.pk).exclude(state=GenerationState.ACTIVE)
         if not removable.update(state=GenerationState.REMOVING, swap_requested=False, error=""):

@@ -1,4 +1,4 @@
-"""From a question to a cited, checked answer."""
+"""Answering: from a question to a cited, checked answer."""
 
 from retrieval.answering.pipeline import answer
 

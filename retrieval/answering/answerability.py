@@ -1,8 +1,8 @@
-"""Can the evidence hold an answer? By signals that are weighed; other judges fit the same protocol.
+"""Answerability by rules: weighed signals decide whether the evidence can answer the question.
 
-Nearness alone cannot tell: a near miss is as near as an answer. What tells is read out of the evidence:
-whether it has the question's words or others of the same meaning, its names and years, and the kind of thing
-asked for (an amount, a span of time, a number of what is counted) near to what is asked.
+Similarity alone cannot decide: a near miss is as similar as an answer. The deciding signals are in the text:
+the question's words or words of the same meaning, its names and years, and the expected answer type (an
+amount, a time span, a count) close to the subject. Other judges fit the same protocol.
 """
 
 from collections.abc import Sequence
@@ -11,47 +11,52 @@ from cairn.inference.protocols import Embedder
 from retrieval.answering.calibration import Calibration, calibration_for
 from retrieval.answering.lexicon import Language, language_of
 from retrieval.answering.protocols import Judgement
-from retrieval.answering.signals import Reading, read
-from retrieval.answering.wording import listed, say
+from retrieval.answering.signals import Assessment, assess_evidence
+from retrieval.answering.wording import format_terms, render_message
 from retrieval.types import Hit
 
-FAR = 0.4  # cosine below which passages are said to be about something else
-NEARER_WITHOUT = 0.08  # a gap from which what is asked for is said to be lacking
-FEW_WORDS = 0.5
+MIN_RELATED_COSINE = 0.4  # cosine below which passages are said to be about something else
+MIN_ANSWER_TYPE_GAP = 0.08  # a gap from which what is asked for is said to be lacking
+MIN_RELATED_WORDS = 0.5
 
 
 class RuleAnswerability:
     def __init__(self, embedder: Embedder, calibration: Calibration | None = None) -> None:
-        """`calibration`: of one's own; by default what comes with Cairn for the embedder's model."""
+        """`calibration` defaults to the one shipped for the embedder's model."""
         self._embedder = embedder
         self._calibration = calibration or calibration_for(embedder.model)
 
     def judge(self, question: str, evidence: Sequence[Hit]) -> Judgement:
-        speaks = language_of(question)
+        language = language_of(question)
         if not evidence:
-            return Judgement(answerable=False, reason=say("no_hits", speaks))
-        reading = read(question, evidence, self._embedder)
-        probability = self._calibration.probability(reading.signals)
+            return Judgement(answerable=False, reason=render_message("no_hits", language))
+        assessment = assess_evidence(question, evidence, self._embedder)
+        probability = self._calibration.probability(assessment.signals)
         answerable = probability >= self._calibration.threshold
-        reason = "" if answerable else _reason(question, reading, speaks)
-        return Judgement(answerable, reason, strong=answerable, signals=reading.signals.as_dict())
+        reason = "" if answerable else _refusal_reason(question, assessment, language)
+        return Judgement(answerable, reason, strong=answerable, signals=assessment.signals.as_dict())
 
 
-def _reason(question: str, reading: Reading, speaks: Language) -> str:
-    """What is missing, by the clearest sign of it. Names nothing but words of the question."""
-    terms = [word for word in (*reading.nowhere, *reading.unnamed) if word in question]
-    missing = listed(list(dict.fromkeys(terms)), speaks) if terms else ""
-    if missing and (reading.unnamed or not _is_near(reading)):
-        return say("missing", speaks, terms=missing)
-    if reading.found and _lacks_kind(reading):
-        return say("kind", speaks, terms=listed(reading.found, speaks), kind=say(reading.kind, speaks))
-    return say("missing", speaks, terms=missing) if missing else say("far", speaks)
+def _refusal_reason(question: str, assessment: Assessment, language: Language) -> str:
+    """Explain what is missing by its clearest sign. Only words of the question are named."""
+    terms = [word for word in (*assessment.missing_words, *assessment.unnamed) if word in question]
+    missing = format_terms(list(dict.fromkeys(terms)), language) if terms else ""
+    if missing and (assessment.unnamed or not _is_related(assessment)):
+        return render_message("missing", language, terms=missing)
+    if assessment.found_words and _lacks_answer_type(assessment):
+        return render_message(
+            "kind",
+            language,
+            terms=format_terms(assessment.found_words, language),
+            kind=render_message(assessment.answer_type, language),
+        )
+    return render_message("missing", language, terms=missing) if missing else render_message("far", language)
 
 
-def _is_near(reading: Reading) -> bool:
-    return reading.signals.near >= FAR or reading.signals.words >= FEW_WORDS
+def _is_related(assessment: Assessment) -> bool:
+    return assessment.signals.near >= MIN_RELATED_COSINE or assessment.signals.words >= MIN_RELATED_WORDS
 
 
-def _lacks_kind(reading: Reading) -> bool:
-    signals = reading.signals
-    return bool(reading.kind) and (signals.gap >= NEARER_WITHOUT or signals.uncounted > 0)
+def _lacks_answer_type(assessment: Assessment) -> bool:
+    signals = assessment.signals
+    return bool(assessment.answer_type) and (signals.gap >= MIN_ANSWER_TYPE_GAP or signals.uncounted > 0)

@@ -1,7 +1,7 @@
-"""Cuts a chunk into blocks that stand by themselves: a paragraph, a list with its lead-in, a table.
+"""Splits a chunk into self-contained blocks: a paragraph, a list with its lead-in, a table.
 
-The text of a chunk is its elements: items of a list on lines under each other and under what leads them in,
-other elements after a blank line. A table has a line per row, its cells joined by " | ".
+A chunk's text consists of elements: list items on consecutive lines below their lead-in, other elements
+separated by a blank line. A table has a line per row, its cells joined by " | ".
 """
 
 import re
@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from retrieval.answering.sentences import split
+from retrieval.answering.sentences import split_sentences
 
-CELLS = " | "
-LONGEST_ITEM = 300
+CELL_SEPARATOR = " | "
+MAX_ITEM_CHARACTERS = 300
 _LINE = re.compile(r"[^\n]+")
 _BULLET = re.compile(r"\s*(?:[-*+•‣◦]|\(?\d{1,3}[.)]|\(?[a-z][.)])\s+")
 
@@ -34,7 +34,7 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """`lines` are the paragraphs, items or rows in it."""
+    """A block of a chunk. `lines` are its paragraphs, items or rows."""
 
     shape: Shape
     lines: tuple[Span, ...]
@@ -48,12 +48,12 @@ class Block:
         return self.lines[-1].end
 
 
-def blocks(text: str) -> list[Block]:
+def split_blocks(text: str) -> list[Block]:
     found: list[Block] = []
-    for line in _lines(text):
+    for line in _find_lines(text):
         shape = _shape(text, line)
         if found and _belongs(text, found[-1], line, shape):
-            joined = _joined(text, found[-1], line, shape)
+            joined = _merged_shape(text, found[-1], line, shape)
             found[-1] = replace(found[-1], shape=joined, lines=(*found[-1].lines, line))
         else:
             found.append(Block(shape, (line,)))
@@ -61,12 +61,12 @@ def blocks(text: str) -> list[Block]:
 
 
 def sentences_in(text: str, block: Block) -> Iterator[Span]:
-    """The smallest pieces worth quoting: rows of a table, else sentences."""
+    """Yield the smallest pieces worth quoting: rows of a table, else sentences."""
     for line in block.lines:
         if block.shape is Shape.TABLE:
             yield line
         else:
-            for unit in split(text[line.start : line.end]):
+            for unit in split_sentences(text[line.start : line.end]):
                 yield Span(line.start + unit.start, line.start + unit.end)
 
 
@@ -79,7 +79,7 @@ def is_bulleted(line: str) -> bool:
     return _BULLET.match(line) is not None
 
 
-def _lines(text: str) -> Iterator[Span]:
+def _find_lines(text: str) -> Iterator[Span]:
     for match in _LINE.finditer(text):
         line = match.group()
         start = match.start() + len(line) - len(line.lstrip())
@@ -89,13 +89,13 @@ def _lines(text: str) -> Iterator[Span]:
 
 def _shape(text: str, line: Span) -> Shape:
     written = text[line.start : line.end]
-    if CELLS in written or written.startswith("|"):
+    if CELL_SEPARATOR in written or written.startswith("|"):
         return Shape.TABLE
     return Shape.LIST if is_bulleted(written) else Shape.PARAGRAPH
 
 
 def _belongs(text: str, block: Block, line: Span, shape: Shape) -> bool:
-    """Elements of one list follow each other directly; between others is a blank line."""
+    """Whether a line continues the block. List elements are on adjacent lines, others follow a blank line."""
     if (block.shape is Shape.TABLE) != (shape is Shape.TABLE):
         return False
     last = block.lines[-1]
@@ -103,21 +103,22 @@ def _belongs(text: str, block: Block, line: Span, shape: Shape) -> bool:
         return True
     if shape is not Shape.PARAGRAPH:
         return block.shape is shape or text[last.end - 1] == ":"
-    return _goes_on(text, block, line)
+    return _continues_list(text, block, line)
 
 
-def _goes_on(text: str, block: Block, line: Span) -> bool:
-    """After a lead-in, paragraphs are items whose bullets the parser took away, while they are short."""
+def _continues_list(text: str, block: Block, line: Span) -> bool:
+    """Whether a paragraph is a list item without its bullet: short paragraphs after a lead-in are."""
     written = text[line.start : line.end]
     if text[block.end - 1] == ":":
         return True
     led = text[block.lines[0].end - 1] == ":" and len(block.lines) > 1
     bare = not any(is_bulleted(text[item.start : item.end]) for item in block.lines)
-    return led and bare and len(written) <= LONGEST_ITEM and not written.endswith(":")
+    return led and bare and len(written) <= MAX_ITEM_CHARACTERS and not written.endswith(":")
 
 
-def _joined(text: str, block: Block, line: Span, shape: Shape) -> Shape:
-    """A wrapped paragraph stays one, a command goes on after a backslash; other lines are a list."""
+def _merged_shape(text: str, block: Block, line: Span, shape: Shape) -> Shape:
+    """Return the block's shape with the new line: wrapped lines stay a paragraph, a backslash continues code,
+    other lines form a list."""
     if block.shape is Shape.PARAGRAPH and text[block.end - 1] == "\\":
         return Shape.CODE
     wrapped = text[line.start].islower() and text[block.end - 1] not in ".!?:"

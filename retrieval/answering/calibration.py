@@ -1,9 +1,9 @@
-"""How much each signal weighs in telling whether the evidence can hold an answer.
+"""Weights of the signals that decide whether the evidence can answer a question.
 
-Cosines of two embedding models are not alike, so weights belong to a model. Those that come with Cairn, in
-`calibration.json`, were fitted on questions about one handbook (but for a missing name, which weighs more
+Cosines of two embedding models are not comparable, so weights belong to a model. The shipped ones, in
+`calibration.json`, were fitted on questions about one handbook (except for missing names, which weigh more
 than the few such questions showed: rates of one town are not those of another); an organisation can fit its
-own (`manage.py evaluate --calibrate`). For a model that nothing is known of, only words and names count.
+own (`manage.py evaluate --calibrate`). For an unknown model, only words and names count.
 """
 
 import math
@@ -18,11 +18,12 @@ from retrieval.answering.signals import Signals
 
 _Finite = Annotated[float, Field(allow_inf_nan=False)]
 _NAMES = frozenset(Signals.__dataclass_fields__)
-_OTHERS = ""
+_DEFAULT = ""
 
 
 class Calibration(BaseModel):
-    """A logistic model: the probability that the evidence holds an answer, and from which one is tried."""
+    """A logistic model for the probability that the evidence contains an answer, and the threshold to try
+    one."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -46,12 +47,12 @@ def logistic(value: float) -> float:
 
 
 @lru_cache
-def _shipped() -> Mapping[str, Calibration]:
+def _load_shipped() -> Mapping[str, Calibration]:
     text = (files("retrieval.answering") / "calibration.json").read_bytes()
     return TypeAdapter(dict[str, Calibration]).validate_json(text)
 
 
 def calibration_for(model: str) -> Calibration:
-    """What comes with Cairn for an embedding model, by the beginning of its identity."""
-    shipped = _shipped()
-    return next((shipped[name] for name in shipped if name and model.startswith(name)), shipped[_OTHERS])
+    """Return the shipped calibration of an embedding model, matched by the beginning of its name."""
+    shipped = _load_shipped()
+    return next((shipped[name] for name in shipped if name and model.startswith(name)), shipped[_DEFAULT])

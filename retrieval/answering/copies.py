@@ -1,8 +1,8 @@
-"""Near copies: what a claim changed in the words of its evidence.
+"""Edits of near copies: what a claim changed in a sentence of its evidence.
 
-A claim that follows a sentence of the evidence nearly word for word must not put another figure, unit, name
-or day in the place of one, nor turn it round by a small word. Two texts that share few words in the same
-order are no near copies; of them, nothing is said here.
+A claim that follows a sentence of the evidence nearly word for word must not replace a figure, unit, name or
+day by another one, nor reverse the meaning by a small word. Texts that share few words in the same order are
+not near copies and have no edits.
 """
 
 import re
@@ -17,9 +17,9 @@ from retrieval.answering.opposites import obliges_more, replaced_by_opposite
 from retrieval.answering.quantities import has_quantity, unsupported_figures
 from retrieval.answering.terms import content_stems
 
-FOLLOWED = 0.6  # share of the claim's words that stand in the evidence in the same order
-FEWEST = 3  # words
-SHORT = 3  # words; a longer piece of evidence that is left out is a clause of its own
+MIN_OVERLAP = 0.6  # share of the claim's words that stand in the evidence in the same order
+MIN_WORDS = 3  # words
+MAX_OMITTED_WORDS = 3  # words; a longer piece of evidence that is left out is a clause of its own
 
 _TOKEN = re.compile(r"\d+(?:[.,:/]\d+)*%?|[^\W\d_]+|[%€$£]")
 _SIGNS = frozenset(":/")
@@ -28,104 +28,116 @@ _POSSESSIVE = re.compile(r"['’]s\b")
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
-    """Words of the claim that stand where the evidence has others. Either may be empty.
+class Edit:
+    """Words of the claim that replace others in the evidence. Either side may be empty.
 
-    `opens`: at the beginning of the claim, where any word has a capital.
+    `opens`: at the beginning of the claim, where any word is capitalised.
     """
 
-    said: str
-    told: str
+    claim: str
+    evidence: str
     opens: bool = False
 
 
-def swapped(claim: str, quote: str, language: Language, elsewhere: frozenset[str]) -> tuple[Change, ...]:
-    """Where words stand in another's place. `elsewhere`: stems of the passage that the quote has not."""
+def substitutions(claim: str, quote: str, language: Language, elsewhere: frozenset[str]) -> tuple[Edit, ...]:
+    """Return the replaced words. `elsewhere`: stems of the passage that are not in the quote."""
     return tuple(
-        change
-        for change in changes(claim, quote)
-        if change.said and change.told and _is_swap(change, language, elsewhere)
+        edit
+        for edit in find_edits(claim, quote)
+        if edit.claim and edit.evidence and _is_substitution(edit, language, elsewhere)
     )
 
 
-def turned(claim: str, quote: str) -> bool:
-    """Whether a denial, a duty or a direction came in, went out or was replaced by its opposite."""
+def flips_polarity(claim: str, quote: str) -> bool:
+    """Whether a negation, a duty or a direction was added, removed or replaced by its opposite."""
     return any(
-        _denials(change.said) % 2 != _denials(change.told) % 2
-        or replaced_by_opposite(change.said, change.told)
-        or obliges_more(change.said, change.told)
-        for change in changes(claim, quote)
-        if change.said or len(change.told.split()) <= SHORT
+        _denials(edit.claim) % 2 != _denials(edit.evidence) % 2
+        or replaced_by_opposite(edit.claim, edit.evidence)
+        or obliges_more(edit.claim, edit.evidence)
+        for edit in find_edits(claim, quote)
+        if edit.claim or len(edit.evidence.split()) <= MAX_OMITTED_WORDS
     )
 
 
-def followed(claim: str, quote: str) -> float:
-    """Share of the claim's words that the quote has in the same order."""
-    said = _tokens(claim)
-    return _in_order(_matcher(claim, quote)) / len(said) if said else 0.0
+def overlap(claim: str, quote: str) -> float:
+    """Return the share of the claim's words that the quote has in the same order."""
+    words = _tokens(claim)
+    return _matching_words(_matcher(claim, quote)) / len(words) if words else 0.0
 
 
 @lru_cache(maxsize=512)
-def changes(claim: str, quote: str) -> tuple[Change, ...]:
-    said = _tokens(claim)
+def find_edits(claim: str, quote: str) -> tuple[Edit, ...]:
+    """Return the edits of a near copy; none if the texts share too few words in order."""
+    words = _tokens(claim)
     matcher = _matcher(claim, quote)
-    if len(said) < FEWEST or _in_order(matcher) < FOLLOWED * len(said):
+    if len(words) < MIN_WORDS or _matching_words(matcher) < MIN_OVERLAP * len(words):
         return ()
-    return tuple(_changes(said, _tokens(quote), matcher))
+    return tuple(_iter_edits(words, _tokens(quote), matcher))
 
 
 def _matcher(claim: str, quote: str) -> "SequenceMatcher[str]":
-    said, told = _tokens(claim), _tokens(quote)
+    claim_words, quote_words = _tokens(claim), _tokens(quote)
     return SequenceMatcher(
-        None, [word.casefold() for word in said], [word.casefold() for word in told], autojunk=False
+        None,
+        [word.casefold() for word in claim_words],
+        [word.casefold() for word in quote_words],
+        autojunk=False,
     )
 
 
-def _in_order(matcher: "SequenceMatcher[str]") -> int:
+def _matching_words(matcher: "SequenceMatcher[str]") -> int:
     return sum(block.size for block in matcher.get_matching_blocks())
 
 
-def _changes(said: list[str], told: list[str], matcher: "SequenceMatcher[str]") -> Iterator[Change]:
-    """Of what the evidence has before the first word that both have, or behind the last, only as many words
-    count as the claim has there, and at least one, which may be a "not"."""
+def _iter_edits(
+    claim_words: list[str], evidence_words: list[str], matcher: "SequenceMatcher[str]"
+) -> Iterator[Edit]:
+    """Yield the edits. Before the first shared word and after the last, only as many words of the evidence
+    count as the claim has there, but at least one, which may be a "not"."""
     codes = matcher.get_opcodes()
-    for at, (tag, start, end, told_start, told_end) in enumerate(codes):
+    for at, (tag, start, end, evidence_start, evidence_end) in enumerate(codes):
         if tag == "equal":
             continue
         if at == 0:
-            told_start = max(told_start, told_end - max(1, end - start))
+            evidence_start = max(evidence_start, evidence_end - max(1, end - start))
         elif at == len(codes) - 1:
-            told_end = min(told_end, told_start + max(1, end - start))
-        yield Change(" ".join(said[start:end]), " ".join(told[told_start:told_end]), opens=start == 0)
+            evidence_end = min(evidence_end, evidence_start + max(1, end - start))
+        yield Edit(
+            " ".join(claim_words[start:end]),
+            " ".join(evidence_words[evidence_start:evidence_end]),
+            opens=start == 0,
+        )
 
 
 def _tokens(text: str) -> list[str]:
     return _TOKEN.findall(_POSSESSIVE.sub("", _CONTRACTED.sub(" not", text)))
 
 
-def _is_swap(change: Change, language: Language, elsewhere: frozenset[str]) -> bool:
-    said, told = change.said.split(), change.told.split()
-    if unsupported_figures(change.said, change.told) and (has_quantity(change.told) or _calendar(told)):
+def _is_substitution(edit: Edit, language: Language, elsewhere: frozenset[str]) -> bool:
+    claim, evidence = edit.claim.split(), edit.evidence.split()
+    if unsupported_figures(edit.claim, edit.evidence) and (
+        has_quantity(edit.evidence) or _calendar(evidence)
+    ):
         return True
-    if (signs := _signs(said)) and (others := _signs(told)) and signs != others:
+    if (signs := _signs(claim)) and (others := _signs(evidence)) and signs != others:
         return True
-    if (units := _units(said)) and (other := _units(told)) and not units & other:
+    if (units := _units(claim)) and (other := _units(evidence)) and not units & other:
         return True
-    if (days := _calendar(said)) and not days <= _calendar(told):
+    if (days := _calendar(claim)) and not days <= _calendar(evidence):
         return True
-    if not change.opens and _is_renamed(said, told):
+    if not edit.opens and _is_renamed(claim, evidence):
         return True
-    new = content_stems(change.said, language) - content_stems(change.told, language)
-    return bool(new & elsewhere and content_stems(change.told, language))
+    new = content_stems(edit.claim, language) - content_stems(edit.evidence, language)
+    return bool(new & elsewhere and content_stems(edit.evidence, language))
 
 
-def _is_renamed(said: list[str], told: list[str]) -> bool:
-    known = {word.casefold() for word in told}
-    return any(word[0].isupper() and word.casefold() not in known for word in said)
+def _is_renamed(claim: list[str], evidence: list[str]) -> bool:
+    known = {word.casefold() for word in evidence}
+    return any(word[0].isupper() and word.casefold() not in known for word in claim)
 
 
 def _signs(words: list[str]) -> list[str]:
-    """Such as 07/2012 and 1:1."""
+    """Return numbers with a separator, such as 07/2012 and 1:1."""
     return [word for word in words if word[0].isdigit() and not _SIGNS.isdisjoint(word)]
 
 
@@ -134,7 +146,7 @@ def _units(words: list[str]) -> frozenset[str]:
 
 
 def _calendar(words: list[str]) -> frozenset[str]:
-    """Months and days of the week, as they are counted."""
+    """Return months and days of the week in a form independent of language and spelling."""
     found = [(MONTHS, "m"), (WEEKDAYS, "d")]
     return frozenset(
         f"{mark}{names[word.casefold()]}"

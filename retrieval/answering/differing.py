@@ -1,73 +1,79 @@
-"""The remark that documents differ: with any model, in our own words, with a marker for each side."""
+"""Notes on contradicting documents, in Cairn's own words, with a citation for each side."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from cairn.text import visible
-from retrieval.answering.conflicts import Conflict, conflicts
-from retrieval.answering.drafting import Draft
-from retrieval.answering.extractive import escaped
+from retrieval.answering.conflicts import Conflict, find_conflicts
+from retrieval.answering.drafting import SentenceGate
+from retrieval.answering.extractive import escape_markdown
 from retrieval.answering.lexicon import Language
 from retrieval.answering.support import Ground
-from retrieval.answering.wording import say
-from retrieval.dating import dating
+from retrieval.answering.wording import render_message
+from retrieval.dating import document_date
 from retrieval.types import Hit
 
-LONGEST_TITLE = 80
+MAX_TITLE_CHARACTERS = 80
 
 
 @dataclass(frozen=True, slots=True)
-class Remark:
-    """`wording` makes the sentence from the markers of the grounds."""
+class ConflictNote:
+    """`render` builds the sentence from the markers of the grounds."""
 
-    wording: Callable[[Sequence[str]], str]
+    render: Callable[[Sequence[str]], str]
     grounds: tuple[Ground, ...]
 
 
-def differences(question: str, draft: Draft, hits: Sequence[Hit], language: Language) -> list[Remark]:
-    """What other hits say against the draft's kept sentences."""
-    shown = list(_grounds(draft, hits))
-    return [_remark(conflict, language) for conflict in conflicts(question, shown, hits)]
+def conflict_notes(
+    question: str, gate: SentenceGate, hits: Sequence[Hit], language: Language
+) -> list[ConflictNote]:
+    """Return notes on hits that contradict the supported sentences."""
+    shown = list(_cited_grounds(gate, hits))
+    return [_conflict_note(conflict, language) for conflict in find_conflicts(question, shown, hits)]
 
 
-def _grounds(draft: Draft, hits: Sequence[Hit]) -> Iterator[Ground]:
+def _cited_grounds(gate: SentenceGate, hits: Sequence[Hit]) -> Iterator[Ground]:
     by_chunk = {hit.chunk: hit for hit in hits}
-    kept = {number for sentence in draft.sentences if sentence.supported for number in sentence.markers}
-    for citation in draft.citations:
-        if citation.marker in kept and citation.chunk in by_chunk:
+    supported_markers = {
+        number for sentence in gate.sentences if sentence.supported for number in sentence.markers
+    }
+    for citation in gate.citations:
+        if citation.marker in supported_markers and citation.chunk in by_chunk:
             yield Ground(by_chunk[citation.chunk], citation.quote)
 
 
-def _remark(conflict: Conflict, language: Language) -> Remark:
+def _conflict_note(conflict: Conflict, language: Language) -> ConflictNote:
     first, second = conflict.first, conflict.second
 
-    def wording(markers: Sequence[str]) -> str:
-        if conflict.said is None:
-            sides = say(
+    def render(markers: Sequence[str]) -> str:
+        if conflict.figures is None:
+            sides = render_message(
                 "differ_denial", language, title=_title(first.hit), dated=_dated(first.hit, language),
                 marker=markers[0], other_title=_title(second.hit),
                 other_dated=_dated(second.hit, language), other_marker=markers[1],
             )  # fmt: skip
         else:
-            both = zip((first, second), conflict.said, markers, strict=True)
+            both = zip((first, second), conflict.figures, markers, strict=True)
             sides = ", ".join(_side(ground.hit, figure, marker, language) for ground, figure, marker in both)
-        return say("differ", language, sides=sides)
+        return render_message("differ", language, sides=sides)
 
-    return Remark(wording, (first, second))
+    return ConflictNote(render, (first, second))
 
 
 def _side(hit: Hit, figure: str, marker: str, language: Language) -> str:
-    return say(
-        "differ_figure", language, title=_title(hit), dated=_dated(hit, language), figure=escaped(figure),
-        marker=marker,
+    return render_message(
+        "differ_figure", language, title=_title(hit), dated=_dated(hit, language),
+        figure=escape_markdown(figure), marker=marker,
     )  # fmt: skip
 
 
 def _title(hit: Hit) -> str:
     title = " ".join(visible(hit.title).split())
-    return escaped(title if len(title) <= LONGEST_TITLE else f"{title[: LONGEST_TITLE - 1]}…")
+    return escape_markdown(
+        title if len(title) <= MAX_TITLE_CHARACTERS else f"{title[: MAX_TITLE_CHARACTERS - 1]}…"
+    )
 
 
 def _dated(hit: Hit, language: Language) -> str:
-    found = dating(hit)
-    return say(f"dated_{found.basis}", language, date=found.value)
+    found = document_date(hit)
+    return render_message(f"dated_{found.basis}", language, date=found.value)

@@ -1,4 +1,4 @@
-"""The answer while it grows: what is kept, what is held back, which marker stands for which quote."""
+"""The gate between the model's stream and the answer: only supported sentences pass."""
 
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -7,36 +7,38 @@ from dataclasses import dataclass, field, replace
 from cairn.text import visible
 from retrieval.answering.extractive import Extract
 from retrieval.answering.lexicon import Language, language_of
-from retrieval.answering.markers import marker, take_markers
-from retrieval.answering.markup import code_block, escaped_brackets, harmless
+from retrieval.answering.markers import format_markers, strip_markers
+from retrieval.answering.markup import escape_brackets, format_code_block, sanitize_markdown
 from retrieval.answering.protocols import Locate, SentenceCheck
 from retrieval.answering.remarks import ABSTAINS, INTRODUCTION, META
 from retrieval.answering.sentences import Kind, Unit
 from retrieval.answering.support import Ground, Support
 from retrieval.answering.tables import Table, read_table
-from retrieval.answering.terms import content_stems, covered
-from retrieval.answering.wording import say
+from retrieval.answering.terms import content_stems, coverage
+from retrieval.answering.wording import render_message
 from retrieval.types import AnswerEvent, CheckedSentence, Citation, Cited, Delta, Hit
 
 STRICT, FLAG = "strict", "flag"
-REPEATS = 3  # repetitions after which the model is taken to go round in circles
-FAILURES = 3  # unsupported sentences in a row, before any that holds, after which it is not heard on
-UNSUPPORTED = "[?]"
-"""Stands behind a sentence that is shown though nothing supports it."""
-FAILURES_LATER = 5  # the same, after some that held
-RELEVANT = 0.65  # cosine of the question and what is said
-FAINT = 0.35  # the same for what hardly any of the evidence is nearer to
-BEHIND = 0.1  # what the nearest sentence of the evidence may be nearer, at most
-MOST = 0.5  # share of the question's content words in a sentence and its quote
-NEARLY_ALL = 0.8  # the same with the headings
-SHORTEST_ITEM = 3  # content words of a list item that may open an answer
+MAX_REPEATS = 3  # repetitions after which the model is taken to go round in circles
+MAX_UNSUPPORTED_BEFORE_FIRST = (
+    3  # unsupported sentences in a row, before any that holds, after which it is not heard on
+)
+UNSUPPORTED_SUFFIX = "[?]"
+"""Mark behind an unsupported sentence that is shown anyway."""
+MAX_UNSUPPORTED_IN_A_ROW = 5  # the same, after some that held
+MIN_RELEVANCE = 0.65  # cosine of the question and what is said
+MIN_SELECTED_RELEVANCE = 0.35  # the same for what hardly any of the evidence is nearer to
+MAX_RELEVANCE_GAP = 0.1  # what the nearest sentence of the evidence may be nearer, at most
+MIN_QUESTION_COVERAGE = 0.5  # share of the question's content words in a sentence and its quote
+MIN_COVERAGE_WITH_HEADINGS = 0.8  # the same with the headings
+MIN_ITEM_WORDS = 3  # content words of a list item that may open an answer
 
 _BARE = re.compile(r"[\W_]+")
 
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """Text ready to be shown, with the citations that appear in it."""
+    """Text ready to be shown, with its citations."""
 
     lead: str
     text: str
@@ -44,13 +46,13 @@ class _Piece:
 
 
 @dataclass(slots=True)
-class Draft:
+class SentenceGate:
     """Takes the model's units one by one and yields what may be shown.
 
-    Nothing is shown before a sentence holds that says something about the question: what comes before it
-    waits. A heading, or a sentence that ends with a colon, waits for what it announces. Each row of a table
-    is a sentence; code is copied from a passage line by line, or does not hold. Drafts of the parts of one
-    answer share `citations`, `markers` and `said`. `selects`: the model is trusted to say what is asked for.
+    Nothing is shown before a supported sentence that is about the question; earlier ones wait. A heading, or
+    a sentence that ends with a colon, waits for what it announces. Each row of a table counts as a sentence;
+    code must be copied line by line from a passage. Gates of one answer's parts share `citations`, `markers`
+    and `seen_stems`. `selects`: the model is trusted to pick relevant sentences.
     """
 
     question: str
@@ -65,11 +67,11 @@ class Draft:
     abstained: bool = False
     repeats: int = 0
     failures: int = 0
-    lost: int = 0  # sentences that did not hold, whether left out or flagged
+    unsupported_count: int = 0  # sentences that did not hold, whether left out or flagged
     markers: dict[tuple[object, str], int] = field(default_factory=dict)
-    _waiting: list[_Piece] = field(default_factory=list)
+    _pending: list[_Piece] = field(default_factory=list)
     _announced: list[_Piece] = field(default_factory=list)
-    said: list[frozenset[str]] = field(default_factory=list)
+    seen_stems: list[frozenset[str]] = field(default_factory=list)
     _orphan: tuple[str, str] | None = None  # lead and bullet of an item whose first sentence was dropped
     _opened: bool = False
 
@@ -78,128 +80,140 @@ class Draft:
         return self._opened
 
     @property
-    def hopeless(self) -> bool:
-        return self.repeats >= REPEATS or self.failures >= (FAILURES_LATER if self._opened else FAILURES)
+    def is_hopeless(self) -> bool:
+        return self.repeats >= MAX_REPEATS or self.failures >= (
+            MAX_UNSUPPORTED_IN_A_ROW if self._opened else MAX_UNSUPPORTED_BEFORE_FIRST
+        )
 
-    def take(self, unit: Unit, *, last: bool = False) -> Iterator[AnswerEvent]:
-        """`last`: nothing follows, so that the unit may have been cut short."""
-        body, cited = _body(unit)
+    def feed(self, unit: Unit, *, last: bool = False) -> Iterator[AnswerEvent]:
+        """Check one unit. `last`: nothing follows, so the unit may be cut off."""
+        body, cited = _clean_body(unit)
         if not body:
             return
-        if reason := self._not_worth_checking(unit, body, last=last):
+        if reason := self._rejection_reason(unit, body, last=last):
             self._drop(unit, body, reason)
-        elif _announces(unit, body):
-            yield from self._announcing(unit, body)
+        elif _is_announcement(unit, body):
+            yield from self._feed_announcement(unit, body)
         elif unit.kind is Kind.TABLE:
-            yield from self._tabled(unit, read_table(body), cited)
+            yield from self._feed_table(unit, read_table(body), cited)
         else:
-            yield from self._checked(unit, body, cited)
+            yield from self._feed_sentence(unit, body, cited)
 
-    def quote(self, extracts: Sequence[Extract]) -> Iterator[AnswerEvent]:
-        """Adds blocks word for word, each with its marker."""
+    def add_quotes(self, extracts: Sequence[Extract]) -> Iterator[AnswerEvent]:
+        """Add blocks quoted verbatim, each with its marker."""
         self._opened = True
         for extract in extracts:
             citation = self._citation(Ground(extract.hit, extract.quote))
             numbers = (citation.marker,)
             self.sentences.append(CheckedSentence(extract.quote, supported=True, markers=numbers))
-            text = _marked(extract.markdown, numbers)
+            text = _with_markers(extract.markdown, numbers)
             yield from self._show(_Piece("\n\n", text, (citation,)))
 
-    def remark(
-        self, wording: Callable[[Sequence[str]], str], grounds: Sequence[Ground]
+    def add_note(
+        self, render: Callable[[Sequence[str]], str], grounds: Sequence[Ground]
     ) -> Iterator[AnswerEvent]:
-        """Adds a sentence of Cairn's own about what these grounds say; `wording` gets their markers."""
+        """Add one of Cairn's own sentences about these grounds; `render` gets their markers."""
         citations = tuple(self._citation(ground) for ground in grounds)
         numbers = tuple(citation.marker for citation in citations)
-        text = wording([marker((number,)) for number in numbers])
+        text = render([format_markers((number,)) for number in numbers])
         self.sentences.append(CheckedSentence(text, supported=True, markers=numbers))
         yield from self._show(_Piece("\n\n", text, citations))
 
-    def _not_worth_checking(self, unit: Unit, body: str, *, last: bool) -> str:
+    def _rejection_reason(self, unit: Unit, body: str, *, last: bool) -> str:
         if ABSTAINS.search(body):
             self.abstained = True
-            return say("abstained", self.language)
+            return render_message("abstained", self.language)
         if META.fullmatch(body) or not _BARE.sub("", body):
             self.repeats += 1
-            return say("meta", self.language)
-        if last and self.sentences and unit.kind is Kind.SENTENCE and not unit.prefix and not _ends(body):
-            return say("unfinished", self.language)
-        if self._nothing_new(body):
+            return render_message("meta", self.language)
+        if (
+            last
+            and self.sentences
+            and unit.kind is Kind.SENTENCE
+            and not unit.prefix
+            and not _ends_sentence(body)
+        ):
+            return render_message("unfinished", self.language)
+        if self._is_repetition(body):
             self.repeats += 1
-            return say("repeated", self.language)
+            return render_message("repeated", self.language)
         return ""
 
-    def _nothing_new(self, body: str) -> bool:
+    def _is_repetition(self, body: str) -> bool:
         stems = content_stems(body, self.language) or frozenset({body})
-        known = any(stems <= earlier for earlier in self.said)
-        self.said.append(stems)
+        known = any(stems <= earlier for earlier in self.seen_stems)
+        self.seen_stems.append(stems)
         return known
 
-    def _announcing(self, unit: Unit, body: str) -> Iterator[AnswerEvent]:
-        if self.checker.announces(_plain(body)):
-            self._announced.append(_Piece(_lead(unit), f"{unit.prefix}{escaped_brackets(body)}"))
+    def _feed_announcement(self, unit: Unit, body: str) -> Iterator[AnswerEvent]:
+        if self.checker.announces(_strip_bold(body)):
+            self._announced.append(_Piece(_lead(unit), f"{unit.prefix}{escape_brackets(body)}"))
         else:
-            yield from self._unsupported(unit, body, say("meaning", self.language))
+            yield from self._reject_unsupported(unit, body, render_message("meaning", self.language))
 
-    def _checked(self, unit: Unit, body: str, cited: tuple[int, ...]) -> Iterator[AnswerEvent]:
-        support = self.checker.check(_plain(body), cited)
+    def _feed_sentence(self, unit: Unit, body: str, cited: tuple[int, ...]) -> Iterator[AnswerEvent]:
+        support = self.checker.check(_strip_bold(body), cited)
         if not support.grounds or (unit.kind is Kind.CODE and not _is_copied(body, support.grounds)):
             self.failures += 1
-            yield from self._unsupported(unit, body, support.reason or say("meaning", self.language))
+            yield from self._reject_unsupported(
+                unit, body, support.reason or render_message("meaning", self.language)
+            )
             return
-        citations, numbers = self._kept(body, support.grounds)
-        yield from self._held(unit, body, _marked(_shown(unit, body), numbers), citations, support)
+        citations, numbers = self._accept(body, support.grounds)
+        yield from self._enqueue_supported(
+            unit, body, _with_markers(_render_unit(unit, body), numbers), citations, support
+        )
 
-    def _tabled(self, unit: Unit, table: Table, cited: tuple[int, ...]) -> Iterator[AnswerEvent]:
-        """With the rows that hold; in `flag` with the others, too, each with its mark."""
+    def _feed_table(self, unit: Unit, table: Table, cited: tuple[int, ...]) -> Iterator[AnswerEvent]:
+        """Show the supported rows; with grounding `flag` also the others, each with its mark."""
         rows: list[str] = []
         found: list[Support] = []
         for row in table.rows:
-            support = self.checker.check(table.sentence(row), cited)
+            support = self.checker.check(table.row_sentence(row), cited)
             if support.grounds:
                 found.append(support)
-                self._kept(row, support.grounds)
+                self._accept(row, support.grounds)
                 rows.append(row)
             else:
-                self.lost += 1
+                self.unsupported_count += 1
                 self._drop(unit, row, support.reason)
-                rows += [table.noted(row, UNSUPPORTED)] if self.grounding == FLAG else []
+                rows += [table.with_mark(row, UNSUPPORTED_SUFFIX)] if self.grounding == FLAG else []
         if not found:
             self.failures += 1
             return
         grounds = tuple(ground for support in found for ground in support.grounds)
         citations = tuple(dict.fromkeys(self._citation(ground) for ground in grounds))
         numbers = tuple(dict.fromkeys(citation.marker for citation in citations))
-        text = _marked(escaped_brackets(table.written(rows)), numbers)
+        text = _with_markers(escape_brackets(table.render(rows)), numbers)
         support = Support(
             grounds,
             relevance=max(support.relevance for support in found),
-            behind=min(support.behind for support in found),
+            relevance_gap=min(support.relevance_gap for support in found),
         )
-        yield from self._held(unit, table.written(rows), text, citations, support)
+        yield from self._enqueue_supported(unit, table.render(rows), text, citations, support)
 
-    def _kept(self, body: str, grounds: Sequence[Ground]) -> tuple[tuple[Citation, ...], tuple[int, ...]]:
+    def _accept(self, body: str, grounds: Sequence[Ground]) -> tuple[tuple[Citation, ...], tuple[int, ...]]:
         self.failures = 0
         citations = tuple(self._citation(ground) for ground in grounds)
         numbers = tuple(dict.fromkeys(citation.marker for citation in citations))
         self.sentences.append(CheckedSentence(body, supported=True, markers=numbers))
         return citations, numbers
 
-    def _held(
+    def _enqueue_supported(
         self, unit: Unit, body: str, text: str, citations: tuple[Citation, ...], support: Support
     ) -> Iterator[AnswerEvent]:
-        self._announce()
-        self._waiting.append(self._placed(unit, text, citations))
-        if self._opened or self._to_the_point(unit, body, support):
+        self._enqueue_announced()
+        self._pending.append(self._make_piece(unit, text, citations))
+        if self._opened or self._is_on_topic(unit, body, support):
             self._opened = True
             yield from self._release()
 
-    def _unsupported(self, unit: Unit, body: str, reason: str) -> Iterator[AnswerEvent]:
-        self.lost += 1
+    def _reject_unsupported(self, unit: Unit, body: str, reason: str) -> Iterator[AnswerEvent]:
+        self.unsupported_count += 1
         self._drop(unit, body, reason)
         if self.grounding == FLAG:
-            self._announce()
-            self._waiting.append(self._placed(unit, _noted(_shown(unit, body)), ()))
+            self._enqueue_announced()
+            self._pending.append(self._make_piece(unit, _with_unsupported_mark(_render_unit(unit, body)), ()))
             if self._opened:
                 yield from self._release()
 
@@ -208,19 +222,19 @@ class Draft:
         if unit.prefix and self._orphan is None:
             self._orphan = (unit.lead, unit.prefix)
 
-    def _placed(self, unit: Unit, text: str, citations: tuple[Citation, ...]) -> _Piece:
-        """A later sentence of an item takes over the bullet of one that was dropped."""
+    def _make_piece(self, unit: Unit, text: str, citations: tuple[Citation, ...]) -> _Piece:
+        """Build a piece. A later sentence of a list item takes over the bullet of a dropped one."""
         orphan, self._orphan = self._orphan, None
         if orphan and not unit.prefix and "\n" not in unit.lead:
             return _Piece(orphan[0], f"{orphan[1]}{text}", citations)
         return _Piece(_lead(unit), f"{unit.prefix}{text}", citations)
 
-    def _announce(self) -> None:
-        self._waiting += self._announced
+    def _enqueue_announced(self) -> None:
+        self._pending += self._announced
         self._announced.clear()
 
     def _release(self) -> Iterator[AnswerEvent]:
-        waiting, self._waiting = self._waiting, []
+        waiting, self._pending = self._pending, []
         for piece in waiting:
             yield from self._show(piece)
 
@@ -233,37 +247,43 @@ class Draft:
         self.text += delta
         yield Delta(delta)
 
-    def forget_waiting(self) -> None:
-        """What never got shown is no part of the answer; its sentences no longer count as kept."""
-        self._waiting.clear()
+    def discard_pending(self) -> None:
+        """Discard what was never shown; its sentences no longer count as supported."""
+        self._pending.clear()
         self._announced.clear()
         shown = {citation.marker for citation in self.citations}
         for key in [key for key, number in self.markers.items() if number not in shown]:
             del self.markers[key]
         self.sentences = [replace(item, supported=False, markers=()) for item in self.sentences]
 
-    def _to_the_point(self, unit: Unit, body: str, support: Support) -> bool:
-        """Speaks of most of what is asked, in the question's words or near them in meaning."""
+    def _is_on_topic(self, unit: Unit, body: str, support: Support) -> bool:
+        """Whether it covers most of the question, in the same words or in meaning."""
         quotes = " ".join(ground.quote for ground in support.grounds)
         headings = " ".join(
             f"{ground.hit.title} {' '.join(ground.hit.section)}" for ground in support.grounds
         )
-        if language_of(quotes) != self.language or self._is_near(support):
+        if language_of(quotes) != self.language or self._is_relevant(support):
             return True
         asked = content_stems(self.question, self.language)
-        said = content_stems(body, self.language)
-        if unit.prefix and len(said) < SHORTEST_ITEM:
+        sentence_stems = content_stems(body, self.language)
+        if unit.prefix and len(sentence_stems) < MIN_ITEM_WORDS:
             return False
-        told = said | content_stems(quotes, self.language)
-        if not asked or covered(asked, told) > MOST:
+        covered_stems = sentence_stems | content_stems(quotes, self.language)
+        if not asked or coverage(asked, covered_stems) > MIN_QUESTION_COVERAGE:
             return True
-        return covered(asked, told | content_stems(headings, self.language)) >= NEARLY_ALL
+        return (
+            coverage(asked, covered_stems | content_stems(headings, self.language))
+            >= MIN_COVERAGE_WITH_HEADINGS
+        )
 
-    def _is_near(self, support: Support) -> bool:
-        """In itself; or as near as the evidence gets, since nothing is very near to a question in other
-        words: a small model finds such sentences by chance."""
-        near_enough = support.relevance >= FAINT and support.behind <= BEHIND
-        return support.relevance >= RELEVANT or (self.selects and near_enough)
+    def _is_relevant(self, support: Support) -> bool:
+        """Whether the sentence is relevant by itself or, for a model trusted to select, as relevant as the
+        evidence gets: nothing is very similar to a question in other words, and a small model finds such
+        sentences by chance."""
+        near_enough = (
+            support.relevance >= MIN_SELECTED_RELEVANCE and support.relevance_gap <= MAX_RELEVANCE_GAP
+        )
+        return support.relevance >= MIN_RELEVANCE or (self.selects and near_enough)
 
     def _citation(self, ground: Ground) -> Citation:
         number = self.markers.setdefault((ground.hit.chunk, ground.quote), len(self.markers) + 1)
@@ -286,12 +306,12 @@ def _citation(number: int, hit: Hit, quote: str, locate: Locate) -> Citation:
     )
 
 
-def _body(unit: Unit) -> tuple[str, tuple[int, ...]]:
-    """Without markers and whatever else is no text, and the numbers of the passages it cites."""
+def _clean_body(unit: Unit) -> tuple[str, tuple[int, ...]]:
+    """Return the text without markers and markup, and the numbers of the passages it cites."""
     if unit.kind is Kind.CODE:
-        return _code(visible(unit.body)), ()
-    body, cited = take_markers(unit.body)
-    body, more = take_markers(harmless(body))
+        return _strip_fences(visible(unit.body)), ()
+    body, cited = strip_markers(unit.body)
+    body, more = strip_markers(sanitize_markdown(body))
     stripped = INTRODUCTION.sub("", body)
     named: tuple[int, ...] = ()
     if stripped and stripped != body:
@@ -300,8 +320,8 @@ def _body(unit: Unit) -> tuple[str, tuple[int, ...]]:
     return body, (*cited, *more, *named)
 
 
-def _code(block: str) -> str:
-    """Without its fences; the last one may be missing."""
+def _strip_fences(block: str) -> str:
+    """Return the code without its fences; the closing one may be missing."""
     lines = block.split("\n")[1:]
     if lines and not lines[-1].strip().strip("`~"):
         lines.pop()
@@ -313,39 +333,40 @@ def _is_copied(code: str, grounds: Sequence[Ground]) -> bool:
     return all(any(line in ground.hit.text for ground in grounds) for line in lines)
 
 
-def _shown(unit: Unit, body: str) -> str:
-    return code_block(body) if unit.kind is Kind.CODE else escaped_brackets(body)
+def _render_unit(unit: Unit, body: str) -> str:
+    return format_code_block(body) if unit.kind is Kind.CODE else escape_brackets(body)
 
 
 def _lead(unit: Unit) -> str:
-    """Only an item is indented: what is not would be shown as code. A block begins a paragraph."""
+    """Return the white space before a unit. Only list items keep an indentation, which would turn other text
+    into code; tables and code start a paragraph."""
     if unit.kind in (Kind.TABLE, Kind.CODE):
         return "\n\n"
     return unit.lead if unit.prefix or "\n" not in unit.lead else unit.lead.rstrip(" \t")
 
 
-def _ends(body: str) -> bool:
+def _ends_sentence(body: str) -> bool:
     return body.rstrip("\"'”’»)*_ ")[-1:] in set(".!?…:。！？؟।॥۔")  # noqa: RUF001
 
 
-def _announces(unit: Unit, body: str) -> bool:
+def _is_announcement(unit: Unit, body: str) -> bool:
     return unit.kind is Kind.HEADING or (unit.kind is Kind.SENTENCE and body.rstrip("*_ ").endswith(":"))
 
 
-def _plain(body: str) -> str:
+def _strip_bold(body: str) -> str:
     return re.sub(r"\*\*|__", "", body)
 
 
-def _marked(text: str, numbers: tuple[int, ...]) -> str:
-    return _followed(text, marker(numbers))
+def _with_markers(text: str, numbers: tuple[int, ...]) -> str:
+    return _append_mark(text, format_markers(numbers))
 
 
-def _noted(text: str) -> str:
-    return _followed(text, UNSUPPORTED)
+def _with_unsupported_mark(text: str) -> str:
+    return _append_mark(text, UNSUPPORTED_SUFFIX)
 
 
-def _followed(text: str, mark: str) -> str:
-    """Behind a sentence or a quoted paragraph; on a line of its own behind a table, list or code block."""
+def _append_mark(text: str, mark: str) -> str:
+    """Append a mark to a sentence or quoted paragraph, or on its own line to a table, list or code block."""
     last = text.rpartition("\n")[2]
     own_line = last.lstrip("> ").startswith(("|", "```", "~~~"))
     return f"{text}\n\n{mark}" if own_line else f"{text} {mark}"

@@ -1,4 +1,4 @@
-"""What an NLI model says of a sentence and the passages that may support it."""
+"""Entailment of a sentence by passages, judged by an NLI model."""
 
 import logging
 from collections.abc import Sequence
@@ -7,12 +7,12 @@ from enum import Enum, auto
 from cairn.errors import ConfigurationError, Unavailable
 from cairn.inference.protocols import Inference, NaturalLanguageInference
 from cairn.telemetry.measured import model_failed
-from retrieval.rarely import Rarely
+from retrieval.rarely import ThrottledLogger
 
-ENTAILED = 0.7
-CONTRADICTED = 0.5
+MIN_ENTAILMENT = 0.7
+MIN_CONTRADICTION = 0.5
 
-_trouble = Rarely(logging.getLogger(__name__))
+_throttled_log = ThrottledLogger(logging.getLogger(__name__))
 
 
 class Meaning(Enum):
@@ -21,19 +21,19 @@ class Meaning(Enum):
     OTHER = auto()
 
 
-def meanings(model: NaturalLanguageInference, pairs: Sequence[tuple[str, str]]) -> list[Meaning] | None:
-    """Of each (premise, hypothesis), in one call; None if the model cannot be had now."""
+def infer_meanings(model: NaturalLanguageInference, pairs: Sequence[tuple[str, str]]) -> list[Meaning] | None:
+    """Classify each (premise, hypothesis) in one call; None if the model is unavailable."""
     if not pairs:
         return []
     try:
         return [_meaning(found) for found in model.infer(pairs)]
     except (Unavailable, ConfigurationError) as error:
         model_failed("grounding")
-        _trouble.warn(f"sentences are checked by their embeddings: {error.message}")
+        _throttled_log.warn(f"sentences are checked by their embeddings: {error.message}")
         return None
 
 
 def _meaning(found: Inference) -> Meaning:
-    if found.contradiction >= CONTRADICTED:
+    if found.contradiction >= MIN_CONTRADICTION:
         return Meaning.OPPOSITE
-    return Meaning.SAME if found.entailment >= ENTAILED else Meaning.OTHER
+    return Meaning.SAME if found.entailment >= MIN_ENTAILMENT else Meaning.OTHER

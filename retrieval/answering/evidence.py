@@ -1,4 +1,4 @@
-"""From hits to the numbered passages that a model is shown.
+"""Numbered passages for the model, built from hits.
 
 The best comes first and the second best last: models read the middle of a long prompt least.
 """
@@ -7,20 +7,20 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 
-from retrieval.answering.sentences import split
+from retrieval.answering.sentences import split_sentences
 from retrieval.dating import own_date
-from retrieval.duplicates import Wording
+from retrieval.duplicates import Fingerprint
 from retrieval.types import Hit
 
 FENCE_TOKENS = 12  # what the number and the quotes around a passage cost
-LEAST_TOKENS = 40  # a cut passage shorter than this is not worth its fence
+MIN_PASSAGE_TOKENS = 40  # a cut passage shorter than this is not worth its fence
 
 
 @dataclass(frozen=True, slots=True)
 class Passage:
     """One hit, or neighbouring hits of one document version in reading order.
 
-    `text` is what the model is shown: the hits' texts, cut where the budget ended.
+    `text` is what the model reads: the hits' texts, cut where the budget ended.
     """
 
     number: int
@@ -33,31 +33,32 @@ class Passage:
 
     @property
     def label(self) -> str:
-        """The heading, with the document's own date where it has one. No claim is checked against it: the
-        day of a date must not bear out other figures."""
+        """The heading with the document's own date, if it has one. Claims are not checked against it: the day
+        of a date must not support other figures."""
         dated = own_date(self.hits[0])
         return (
             f"{self.heading} ({dated.value})" if dated and dated.value not in self.heading else self.heading
         )
 
 
-def deduplicated(hits: Sequence[Hit]) -> list[Hit]:
-    """Best first; of hits that say the same, the first. What differs in a figure or a name does not."""
-    kept: list[tuple[Hit, Wording]] = []
+def deduplicate(hits: Sequence[Hit]) -> list[Hit]:
+    """Drop near-duplicates of better hits. Texts that differ in a figure or name are not duplicates."""
+    unique: list[tuple[Hit, Fingerprint]] = []
     for hit in hits:
-        wording = Wording(hit.text)
+        fingerprint = Fingerprint(hit.text)
         if hit.text.strip() and not any(
-            hit.chunk == other.chunk or wording.like(same) for other, same in kept
+            hit.chunk == other.chunk or fingerprint.matches(same) for other, same in unique
         ):
-            kept.append((hit, wording))
-    return [hit for hit, _ in kept]
+            unique.append((hit, fingerprint))
+    return [hit for hit, _ in unique]
 
 
-def passages(hits: Sequence[Hit], *, budget: int, count_tokens: Callable[[str], int]) -> list[Passage]:
-    """As many as fit, numbered from 1. The best always gets in, cut if it must be."""
+def build_passages(hits: Sequence[Hit], *, budget: int, count_tokens: Callable[[str], int]) -> list[Passage]:
+    """Return as many passages as fit the budget, numbered from 1. The best always gets in, cut if
+    necessary."""
     found: list[Passage] = []
-    for group in _neighbours(hits):
-        passage = _fitted(_passage(group, len(found) + 1), budget, count_tokens)
+    for group in _group_neighbours(hits):
+        passage = _fit(_passage(group, len(found) + 1), budget, count_tokens)
         if passage is None:
             continue
         found.append(passage)
@@ -67,11 +68,11 @@ def passages(hits: Sequence[Hit], *, budget: int, count_tokens: Callable[[str], 
 
 
 def _passage(group: Sequence[Hit], number: int) -> Passage:
-    return Passage(number, tuple(group), _joined_text(group))
+    return Passage(number, tuple(group), _join_text(group))
 
 
-def _neighbours(hits: Sequence[Hit]) -> list[list[Hit]]:
-    """Runs of adjacent chunks, at the rank of the best of them."""
+def _group_neighbours(hits: Sequence[Hit]) -> list[list[Hit]]:
+    """Return runs of adjacent chunks, each at the rank of its best one."""
     rank = {(hit.version, hit.ordinal): at for at, hit in enumerate(hits)}
     groups: list[tuple[int, list[Hit]]] = []
     for _, run in groupby(
@@ -83,7 +84,7 @@ def _neighbours(hits: Sequence[Hit]) -> list[list[Hit]]:
     return [members for _, members in sorted(groups, key=lambda group: group[0])]
 
 
-def _joined_text(group: Sequence[Hit]) -> str:
+def _join_text(group: Sequence[Hit]) -> str:
     return "\n".join(hit.text.strip() for hit in group)
 
 
@@ -91,18 +92,19 @@ def _cost(passage: Passage, text: str, count_tokens: Callable[[str], int]) -> in
     return count_tokens(f"{passage.label}\n{text}") + FENCE_TOKENS
 
 
-def _fitted(passage: Passage, budget: int, count_tokens: Callable[[str], int]) -> Passage | None:
+def _fit(passage: Passage, budget: int, count_tokens: Callable[[str], int]) -> Passage | None:
     if _cost(passage, passage.text, count_tokens) <= budget:
         return passage
     room = budget - _cost(passage, "", count_tokens)
-    if room < LEAST_TOKENS:
+    if room < MIN_PASSAGE_TOKENS:
         return None
     text = _cut(passage.text, room, count_tokens)
     return replace(passage, text=text) if text else None
 
 
 def _cut(text: str, room: int, count_tokens: Callable[[str], int]) -> str:
-    """The longest beginning that ends with a sentence; counts a few times, not once per sentence."""
+    """Return the longest beginning that ends with a sentence. Binary search counts tokens only a few
+    times."""
     ends = list(_ends(text))
     low, high = 0, len(ends)
     while low < high:
@@ -115,5 +117,5 @@ def _cut(text: str, room: int, count_tokens: Callable[[str], int]) -> str:
 
 
 def _ends(text: str) -> Iterator[int]:
-    for unit in split(text):
+    for unit in split_sentences(text):
         yield unit.end

@@ -130,26 +130,26 @@ _ABBREVIATIONS = """dr mr mrs ms prof st vs e.g eg i.e ie cf ed eds approx est d
 capt col lt sgt z.b d.h u.a z.t i.d.r o.g bzw ca vgl sog ggf evtl inkl zzgl fr str tel jan feb apr jun jul
 aug sep sept oct nov dec okt dez mio mrd incl attn"""
 ABBREVIATIONS = frozenset(_ABBREVIATIONS.split())
-"""Written with a full stop that does not end a sentence; without that last stop, in lower case."""
+"""Abbreviations whose full stop does not end a sentence; lower case, without that stop."""
 _ENDING_ABBREVIATIONS = "inc ltd corp co bros jr sr etc usw al ave blvd rd gmbh"
 ENDING_ABBREVIATIONS = frozenset(_ENDING_ABBREVIATIONS.split())
-"""The same, but a sentence may end with them: it does before a word such as "The"."""
+"""Abbreviations that can end a sentence: they do before a word such as "The"."""
 _NUMBER_ABBREVIATIONS = "no nos nr nrn fig figs sec art ch vol p pp abs ziff kap s bd mar"
 NUMBER_ABBREVIATIONS = frozenset(_NUMBER_ABBREVIATIONS.split())
-"""The same, but only before a number."""
+"""Abbreviations only before a number."""
 
 _STRUCTURE = """answer answers detail details example examples following information key list note notes
 overview point points process procedure reason reasons requirement requirements result rule
 rules section step steps summary way ways antwort beispiel beispiele folgende folgenden
 folgendes hinweis hinweise regel regeln schritt schritte überblick zusammenfassung"""
 STRUCTURE = frozenset(_STRUCTURE.split())
-"""Words of headings and lead-ins that say nothing by themselves."""
+"""Words of headings and lead-ins that state nothing by themselves."""
 
 _IMPERATIVES = """add ask attach bring call check choose click complete contact create download email enter
 fill follow go install join log mail message notify open ping press read register remember request review run
 see select send sign speak submit talk tell upload use visit write"""
 IMPERATIVES = frozenset(_IMPERATIVES.split())
-"""Begin a sentence with a capital and are followed by a name."""
+"""Verbs that begin a sentence, so capitalised, and are followed by a name."""
 
 _UMLAUT = re.compile(r"[äöüß]", re.IGNORECASE)
 _WORD = re.compile(r"[^\W\d_]+")

@@ -1,4 +1,4 @@
-"""The [n] that cites a passage."""
+"""Citation markers such as [1]."""
 
 import re
 from collections.abc import Callable
@@ -10,25 +10,25 @@ MARKER = re.compile(
     r"(?:\([^\s)]{0,200}\))?",
     re.IGNORECASE,
 )
-UNFINISHED = re.compile(
+UNFINISHED_MARKER = re.compile(
     rf"{_OPENS}[a-z]{{0,10}}[ \t]{{0,3}}(?:\d[\d \t,;&–\-andu]{{0,150}})?(?:[\]】](?:\([^\s)]{{0,200}})?)?\Z",
     re.IGNORECASE,
 )
-"""What may become a marker, or a longer one, when more text comes."""
+"""Text that more input may turn into a marker, or into a longer one."""
 _CODE = re.compile(r"(?<!`)(`+)[^`\n]+\1(?!`)")
 _RANGE = re.compile(r"(\d{1,4})\s*[–-]\s*(\d{1,4})")
 _ROUNDS = 8
 _SPACED = re.compile(rf"(?<![ \t])[ \t]*+{MARKER.pattern}", re.IGNORECASE)
 
 
-def marker(numbers: tuple[int, ...]) -> str:
+def format_markers(numbers: tuple[int, ...]) -> str:
     return "".join(f"[{number}]" for number in numbers)
 
 
-def take_markers(text: str) -> tuple[str, tuple[int, ...]]:
-    """The text without its markers, and the numbers they name, in order of first appearance.
+def strip_markers(text: str) -> tuple[str, tuple[int, ...]]:
+    """Return the text without markers, and the numbers they name, in order of first appearance.
 
-    Nor is one left that comes about when another is taken out of its middle.
+    Markers that appear when another is removed from their middle are removed, too.
     """
     found: dict[int, None] = {}
 
@@ -37,15 +37,15 @@ def take_markers(text: str) -> tuple[str, tuple[int, ...]]:
         return ""
 
     for _ in range(_ROUNDS):
-        cleaned = outside_code(text, lambda part: _SPACED.sub(collect, part))
+        cleaned = map_outside_code(text, lambda part: _SPACED.sub(collect, part))
         if cleaned == text:
             break
         text = cleaned
     return text.strip(), tuple(found)
 
 
-def outside_code(text: str, change: Callable[[str], str]) -> str:
-    """With inline code as it is."""
+def map_outside_code(text: str, change: Callable[[str], str]) -> str:
+    """Apply `change` to the text outside inline code."""
     parts: list[str] = []
     at = 0
     for match in _CODE.finditer(text):

@@ -1,12 +1,12 @@
-"""What a model's Markdown may hold when it leaves: no link, picture, HTML, control token or hidden character.
+"""Sanitizes a model's Markdown: no link, picture, HTML, control token or hidden character.
 
-What merely looks like one of these, such as "<your name>", is escaped, so that nothing takes it for one.
+Text that merely looks like one of these, such as "<your name>", is escaped.
 """
 
 import re
 
 from cairn.text import visible
-from retrieval.answering.markers import outside_code
+from retrieval.answering.markers import map_outside_code
 
 _ROUNDS = 8  # what is taken away may leave the halves of another; an onion deeper than this is escaped
 _PICTURE = re.compile(
@@ -43,19 +43,19 @@ _SPECIAL = re.compile(r"[\\`*\[\]【】<|~_]|^#")
 _OPENS_TARGET = re.compile(r"\]\\*(?=[(\[:])")
 
 
-def harmless(text: str) -> str:
-    """Links become their text, pictures their description; inline code stays as it is."""
-    return outside_code(visible(text), _without_markup)
+def sanitize_markdown(text: str) -> str:
+    """Replace links by their text and pictures by their description. Inline code stays as it is."""
+    return map_outside_code(visible(text), _strip_markup)
 
 
-def escaped_brackets(text: str) -> str:
-    """Nothing in it opens a tag, a link's target or, in brackets, the number of a citation."""
-    return outside_code(text, _escaped)
+def escape_brackets(text: str) -> str:
+    """Escape brackets so that nothing opens a tag, a link target or a citation number."""
+    return map_outside_code(text, _escape_openings)
 
 
-def _without_markup(text: str) -> str:
+def _strip_markup(text: str) -> str:
     for _ in range(_ROUNDS):
-        shorter = _FENCE.sub("", _TAG.sub("", _AUTOLINK.sub(r"\1", _without_comments(text))))
+        shorter = _FENCE.sub("", _TAG.sub("", _AUTOLINK.sub(r"\1", _strip_comments(text))))
         shorter = _LINK.sub(r"\1", _PICTURE.sub(r"\1", shorter))
         if shorter == text:
             break
@@ -63,23 +63,24 @@ def _without_markup(text: str) -> str:
     return text
 
 
-def _without_comments(text: str) -> str:
-    """In linear time, also where very many begin and none ends. One without an end hides the rest."""
-    kept, at = [], 0
+def _strip_comments(text: str) -> str:
+    """Remove HTML comments in linear time, even if many begin and none ends. An open one hides the rest."""
+    visible_parts, at = [], 0
     while (start := text.find("<!--", at)) >= 0:
-        kept.append(text[at:start])
+        visible_parts.append(text[at:start])
         end = text.find("-->", start + 4)
         at = len(text) if end < 0 else end + 3
-    return "".join([*kept, text[at:]])
+    return "".join([*visible_parts, text[at:]])
 
 
-def _escaped(text: str) -> str:
+def _escape_openings(text: str) -> str:
     text = _OPENS_TAG.sub(r"\\<", text)
     return _OPENS_TARGET.sub(r"]\\", _OPENS_MARKER.sub(r"\\\1", text))
 
 
-def code_block(text: str) -> str:
-    """In a fence longer than any in it; as quoted text where it has what reads as a marker of ours."""
+def format_code_block(text: str) -> str:
+    """Fence code with a fence longer than any inside, or quote it if it contains what reads as one of our
+    markers."""
     if _OPENS_MARKER.search(text):
         return "\n".join(f"> {_SPECIAL.sub(_escape, line)}" for line in text.split("\n"))
     longest = max((len(run) for run in re.findall(r"`+", text)), default=0)

@@ -1,4 +1,4 @@
-"""Proper names, acronyms and code-like terms: does a claim name only what its evidence names?"""
+"""Proper names, acronyms and code-like terms: a claim may only name what its evidence names."""
 
 import re
 
@@ -26,7 +26,7 @@ _VOID = STOPWORDS["en"] | STOPWORDS["de"] | {"i", "i'm", "i'll", "i've", "ok"}
 
 
 def unsupported_names(claim: str, evidence: str, language: Language) -> tuple[str, ...]:
-    """Those of the claim, as written, that the evidence lacks in any spelling of case or inflection."""
+    """Return names of the claim, as written, that the evidence lacks in any case or inflection."""
     plain = _plain(evidence)
     known = frozenset(stem(word, language) for word in _words(plain))
     codes = [code for code in _codes(claim) if not _has_code(code, plain)]
@@ -45,7 +45,7 @@ def _codes(text: str) -> list[str]:
 
 
 def _is_quantity(code: str) -> bool:
-    """ "24-hour", "5GB" and "3rd" are figures, checked as such."""
+    """Whether a term is a figure, which is checked as such: "24-hour", "5GB" or "3rd"."""
     match = _QUANTITY.fullmatch(code)
     unit = match[1].casefold() if match else ""
     return unit in UNITS or unit in _ORDINALS
@@ -71,7 +71,8 @@ def _is_void(word: str) -> bool:
 
 
 def _is_name(text: str, tokens: list[re.Match[str]], capital: list[bool], at: int) -> bool:
-    """The first word of a sentence has a capital anyway, unless it is an acronym or a name goes on."""
+    """Whether a capitalised word is a name. A sentence's first word is one only if it is an acronym or
+    another name follows."""
     match = tokens[at]
     if _is_acronym(match.group()) or not _OPENS.search(text, max(0, match.start() - 6), match.start()):
         return True
@@ -95,8 +96,8 @@ def _words(plain: str) -> list[str]:
 
 
 def _has_code(code: str, plain: str) -> bool:
-    wanted = re.sub(r"^https?://", "", code.casefold()).rstrip("/")
-    return re.search(rf"(?<!\w){re.escape(wanted)}(?!\w)", plain) is not None
+    code_text = re.sub(r"^https?://", "", code.casefold()).rstrip("/")
+    return re.search(rf"(?<!\w){re.escape(code_text)}(?!\w)", plain) is not None
 
 
 def _has_name(name: str, plain: str, known: frozenset[str], language: Language) -> bool:

@@ -1,7 +1,7 @@
-"""Does a claim deny what its evidence affirms, or the other way round?
+"""Detects claims that deny what their evidence affirms, or the other way round.
 
-Compared clause by clause: the clause of the evidence that shares most content words with a clause of the
-claim must have the same polarity. Two negations in a clause cancel each other.
+Polarity is compared clause by clause: a clause of the claim with the clause of the evidence that shares most
+content words. Two negations in a clause cancel each other.
 """
 
 import re
@@ -21,7 +21,7 @@ _IDIOM = re.compile(
     re.IGNORECASE,
 )
 _INFINITIVE = re.compile(r",(?=[^,;:.!?]{0,80}\szu\s\w+n\b)", re.IGNORECASE)
-"""German sets off "…, Passwörter zu teilen" by a comma, but what is before denies it."""
+"""German separates "…, Passwörter zu teilen" by a comma, but the words before it negate it."""
 _WORDS = """not no never none nobody nothing neither nor without cannot prohibited forbidden prohibit
 prohibits nicht kein keine keinen keinem keiner keines nie niemals nichts niemand niemanden ohne weder
 verboten untersagt unzulässig"""
@@ -55,7 +55,7 @@ class Clause:
 
 
 def contradicts(claim: str, evidence: str, language: Language, topic: frozenset[str] = frozenset()) -> bool:
-    """`topic`: stems that the evidence is about throughout, so that sharing them means nothing."""
+    """Whether polarity differs. `topic`: stems the whole evidence is about, so sharing them means nothing."""
     known = clauses(evidence, language)
     return any(_differs(clause, known, topic) for clause in clauses(claim, language))
 
@@ -76,7 +76,8 @@ def _clause(text: str, language: Language) -> Clause:
 
 
 def _differs(clause: Clause, known: list[Clause], topic: frozenset[str]) -> bool:
-    """A denial that nothing in the evidence speaks of counts as a difference."""
+    """Whether the clause's polarity differs from its nearest. A negation without counterpart in the evidence
+    does."""
     shared = [len(clause.stems & other.stems) for other in known]
     best = max(shared, default=0)
     if best == 0:
@@ -88,7 +89,7 @@ def _differs(clause: Clause, known: list[Clause], topic: frozenset[str]) -> bool
 
 
 def _only_denied(clause: Clause, known: list[Clause]) -> frozenset[str]:
-    """What an affirmative clause shares with denials alone."""
+    """Return stems that an affirmative clause shares only with negated clauses."""
     nothing: frozenset[str] = frozenset()
     denied = nothing.union(*(other.stems for other in known if other.negated))
     affirmed = nothing.union(*(other.stems for other in known if not other.negated))

@@ -1,4 +1,4 @@
-"""Small words that turn a sentence round: does a claim have the opposite of the one in its evidence?"""
+"""Antonyms: small words that reverse the meaning of a sentence."""
 
 import re
 from collections.abc import Sequence
@@ -57,20 +57,20 @@ _PERMITS = re.compile(
 )
 
 
-def opposed(claim: str, sentence: str) -> bool:
-    return any(_turned(claim, sentence, one, other) for one, other in _OPPOSITES)
+def uses_opposite(claim: str, sentence: str) -> bool:
+    return any(_is_opposite(claim, sentence, one, other) for one, other in _OPPOSITES)
 
 
 def replaced_by_opposite(words: str, others: str) -> bool:
-    """The same of words that stand in the place of others, where one word is enough to tell."""
-    return any(_turned(words, others, one, other) for one, other in _REPLACED)
+    """Whether replaced words are opposites; stricter than `uses_opposite`, since one word is enough here."""
+    return any(_is_opposite(words, others, one, other) for one, other in _REPLACED)
 
 
 def obliges_more(claim: str, sentence: str) -> bool:
-    """Whether the claim makes a duty of what the sentence only permits."""
+    """Whether the claim turns a permission of the sentence into a duty."""
     return bool(_OBLIGES.search(claim) and _PERMITS.search(sentence) and not _DUTY.search(sentence))
 
 
-def _turned(claim: str, sentence: str, one: re.Pattern[str], other: re.Pattern[str]) -> bool:
-    says, told = one.search(claim) is not None, other.search(sentence) is not None
-    return says and told and not one.search(sentence) and not other.search(claim)
+def _is_opposite(claim: str, sentence: str, one: re.Pattern[str], other: re.Pattern[str]) -> bool:
+    in_claim, in_sentence = one.search(claim) is not None, other.search(sentence) is not None
+    return in_claim and in_sentence and not one.search(sentence) and not other.search(claim)

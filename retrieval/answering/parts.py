@@ -1,8 +1,8 @@
-"""Cuts a question that asks several things into its parts, by rules for English and German.
+"""Splits a compound question into sub-questions, by rules for English and German.
 
-A cut needs a question on both sides: two that follow each other, items of a list, or a conjunction with a
-question word or an inverted verb behind it. A conjunction inside one question ("terms and conditions", "how
-and when") cuts nothing.
+A split needs a question on both sides: two consecutive ones, list items, or a conjunction followed by a
+question word or an inverted verb. A conjunction inside one question ("terms and conditions", "how and when")
+does not split it.
 """
 
 import re
@@ -11,15 +11,15 @@ from dataclasses import dataclass
 
 from retrieval.answering.blocks import is_bulleted, strip_bullet
 from retrieval.answering.lexicon import Language, language_of
-from retrieval.answering.sentences import split
-from retrieval.answering.standalone import leans_back, standalone_question
+from retrieval.answering.sentences import split_sentences
+from retrieval.answering.standalone import build_standalone_question, is_follow_up
 from retrieval.answering.terms import content_stems
 from retrieval.types import Turn
 
-MOST_PARTS = 4  # what is asked beyond stays with the last part
-LONGEST = 2000  # characters; a longer text is not taken apart
-ENUMERATED = 3  # words, at most, of a member of an enumeration
-LONGEST_SUBJECT = 6  # words that may take a pronoun's place
+MAX_PARTS = 4  # what is asked beyond stays with the last part
+MAX_CHARACTERS = 2000  # characters; a longer text is not taken apart
+MAX_ENUMERATION_WORDS = 3  # words, at most, of a member of an enumeration
+MAX_SUBJECT_WORDS = 6  # words that may take a pronoun's place
 
 _AUX = "do|does|did|is|are|was|were|am|can|could|may|might|must|should|will|would|shall|have|has|had|need"
 _VERB_DE = (
@@ -39,7 +39,7 @@ _CONJUNCTION = r"(?:and|und|sowie|or|oder)\s+(?:also\s+|then\s+|auch\s+|dann\s+)
 
 @dataclass(frozen=True, slots=True)
 class _Grammar:
-    """Where a question may begin behind a conjunction, and whether a text asks at all."""
+    """Patterns for where a question may begin after a conjunction, and whether a text is a question."""
 
     breaks: re.Pattern[str]
     asks: re.Pattern[str]
@@ -96,7 +96,7 @@ _POLITE = re.compile(
 )
 _SUBJECT = re.compile(
     r"\b(?:how many|how much|which|what|wie ?viele?|welche[rsnm]?)\s+"
-    rf"(?P<subject>(?:[\w'’-]+\s+){{1,{LONGEST_SUBJECT}}}?)(?:{_AUX}|{_VERB_DE})\b",
+    rf"(?P<subject>(?:[\w'’-]+\s+){{1,{MAX_SUBJECT_WORDS}}}?)(?:{_AUX}|{_VERB_DE})\b",
     re.IGNORECASE,
 )
 _PRONOUN = re.compile(r"\b(?:(?i:it|them|they|those|these|ihn|ihm)|sie)\b(?=\s*(?:[?.!,]|$|\w))")
@@ -104,51 +104,54 @@ _LEAN_DE = re.compile(r"\bsie\b(?!\s+(?:ist|sind|hat|haben)\s+\w+\s)")
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
-    """`text`: as the asker put it. `query`: stands by itself; it is searched, judged and answered."""
+class SubQuestion:
+    """One of the questions. `text` is as typed; `query` is self-contained: it is searched, judged and
+    answered."""
 
     text: str
     query: str
 
 
-def parts_of(question: str, history: Sequence[Turn] = ()) -> tuple[Part, ...]:
-    """In the order they are asked; one if one thing is asked, which then is the whole question."""
-    pieces = _packed(list(_pieces(question))) if len(question) <= LONGEST else []
+def split_question(question: str, history: Sequence[Turn] = ()) -> tuple[SubQuestion, ...]:
+    """Return the sub-questions in order; a simple question as a whole."""
+    pieces = _merge_surplus(list(_split_pieces(question))) if len(question) <= MAX_CHARACTERS else []
     if len(pieces) < 2:
-        return (Part(question, standalone_question(question, history)),)
-    found: list[Part] = []
+        return (SubQuestion(question, build_standalone_question(question, history)),)
+    found: list[SubQuestion] = []
     for piece in pieces:
         before = [Turn(part.text, "") for part in found]
-        found.append(Part(piece, _query(piece, before, history)))
+        found.append(SubQuestion(piece, _query(piece, before, history)))
     return tuple(found)
 
 
 def _query(piece: str, before: Sequence[Turn], history: Sequence[Turn]) -> str:
     if not before:
-        return standalone_question(piece, history)
-    if not (leans_back(piece) or _LEAN_DE.search(piece)):
+        return build_standalone_question(piece, history)
+    if not (is_follow_up(piece) or _LEAN_DE.search(piece)):
         return piece
-    return _named(piece, before[-1].question) or standalone_question(piece, [*history, *before])
+    return _resolve_pronoun(piece, before[-1].question) or build_standalone_question(
+        piece, [*history, *before]
+    )
 
 
-def _named(piece: str, before: str) -> str:
-    """With what "how many …" asked for in place of a pronoun; empty where that cannot be told."""
+def _resolve_pronoun(piece: str, before: str) -> str:
+    """Replace a pronoun by what "how many …" asked for before; empty if that is unclear."""
     subject, pronouns = _SUBJECT.search(before), list(_PRONOUN.finditer(piece))
     if subject is None or len(pronouns) != 1:
         return ""
     start, end = pronouns[0].span()
     named = f"{piece[:start]}{subject['subject'].strip()}{piece[end:]}"
-    return "" if leans_back(named) else named
+    return "" if is_follow_up(named) else named
 
 
-def _packed(pieces: list[str]) -> list[str]:
-    kept, rest = pieces[:MOST_PARTS], pieces[MOST_PARTS:]
-    return [*kept[:-1], " ".join([*kept[-1:], *rest])] if rest else kept
+def _merge_surplus(pieces: list[str]) -> list[str]:
+    first, rest = pieces[:MAX_PARTS], pieces[MAX_PARTS:]
+    return [*first[:-1], " ".join([*first[-1:], *rest])] if rest else first
 
 
-def _pieces(text: str) -> Iterator[str]:
-    """What is only stated belongs to the questions that follow it, or else to the last one."""
-    stated, fresh, held = "", False, ""
+def _split_pieces(text: str) -> Iterator[str]:
+    """Yield the questions. Statements belong to the question after them, at the end to the last one."""
+    stated, fresh, question = "", False, ""
     for segment in _segments(text):
         if not _asks(segment):
             if _POLITE.fullmatch(segment.strip()):
@@ -157,16 +160,16 @@ def _pieces(text: str) -> Iterator[str]:
             fresh = True
             continue
         for clause in _clauses(segment):
-            if held:
-                yield held
-            held, fresh = _as_question(f"{stated} {clause}"), False
-    if held:
-        yield f"{held} {stated.strip()}" if fresh else held
+            if question:
+                yield question
+            question, fresh = _as_question(f"{stated} {clause}"), False
+    if question:
+        yield f"{question} {stated.strip()}" if fresh else question
 
 
 def _segments(text: str) -> Iterator[str]:
-    """Sentences and items of lists. What leads into a list of things goes before each of them; it is a
-    sentence if none follow."""
+    """Yield sentences and list items. A lead-in is repeated before each item of its list; without items it is
+    a sentence."""
     lead = pending = ""
     for line in filter(None, map(str.strip, text.splitlines())):
         item = strip_bullet(line)
@@ -190,13 +193,14 @@ def _segments(text: str) -> Iterator[str]:
 
 
 def _sentences(text: str) -> Iterator[str]:
-    """A question mark ends one whatever follows it: questions are typed without capitals, too."""
-    for unit in split(text):
+    """Yield sentences. A question mark always ends one: questions are also typed without capitals."""
+    for unit in split_sentences(text):
         yield from re.split(r"(?<=\?)\s+", text[unit.start : unit.end])
 
 
 def _clauses(sentence: str) -> list[str]:
-    """A comma alone only cuts where a conjunction does as well: it mostly opens a subordinate clause."""
+    """Split a sentence. A comma alone only splits where a conjunction does as well: it usually opens a
+    subordinate clause."""
     breaks = [
         match
         for match in _GRAMMARS[language_of(sentence)].breaks.finditer(sentence)
@@ -207,15 +211,15 @@ def _clauses(sentence: str) -> list[str]:
     found, start = list[str](), 0
     for match in breaks:
         before = sentence[start : match.start()]
-        if _is_whole(before) and _goes_on(before, sentence[match.end() :]):
+        if _is_complete(before) and _starts_question(before, sentence[match.end() :]):
             found.append(before)
             start = match.end()
     found.append(sentence[start:])
-    return found if len(found) > 1 else _twice(sentence)
+    return found if len(found) > 1 else _split_objects(sentence)
 
 
-def _twice(sentence: str) -> list[str]:
-    """ "Whom do I ask for a laptop and for a phone?" asks the same of two things."""
+def _split_objects(sentence: str) -> list[str]:
+    """Split "Whom do I ask for a laptop and for a phone?", which asks the same of two things."""
     match = _TWICE.fullmatch(sentence.strip())
     if match is None or _TOGETHER.search(sentence) or _YES_NO.match(sentence) or not _asks(match["head"]):
         return [sentence]
@@ -227,23 +231,23 @@ def _asks(text: str) -> bool:
     return text.rstrip().endswith("?") or _GRAMMARS[language_of(text)].asks.search(text) is not None
 
 
-def _is_whole(text: str) -> bool:
-    """Not just "how long" before "and how often"."""
+def _is_complete(text: str) -> bool:
+    """Whether the text is a complete question, not just "how long" before "and how often"."""
     words = text.split()
     long_enough = len(words) >= 4 or (len(words) == 3 and _HAS_VERB.search(text) is not None)
     return long_enough and _has_subject(text) and _asks(text)
 
 
-def _goes_on(before: str, text: str) -> bool:
-    """A question of its own, not a second relative clause ("people who travel and who are ill") nor the end
-    of an enumeration ("between them, me, and what lies ahead")."""
+def _starts_question(before: str, text: str) -> bool:
+    """Whether a new question starts, not a second relative clause ("people who travel and who are ill") or
+    the end of an enumeration ("between them, me, and what lies ahead")."""
     relative = _RELATIVE.match(text)
     if relative and re.search(rf"\b(?!(?:{_PREPOSITION})\b)\w+\s+{relative[1]}\b", before, re.IGNORECASE):
         return False
     last = before.rpartition(",")
-    if last[1] and len(last[2].split()) <= ENUMERATED and not _HAS_VERB.search(last[2]):
+    if last[1] and len(last[2].split()) <= MAX_ENUMERATION_WORDS and not _HAS_VERB.search(last[2]):
         return False
-    return _has_subject(text) or leans_back(text)
+    return _has_subject(text) or is_follow_up(text)
 
 
 def _has_subject(text: str) -> bool:

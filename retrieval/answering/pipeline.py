@@ -1,13 +1,13 @@
-"""A question's way out: standalone question, search, evidence, answer or refusal, sentence check, events.
+"""The answer pipeline: standalone question, search, evidence, answer or refusal, sentence check, events.
 
-A question that asks several things is answered part by part, each from evidence of its own.
+A compound question is answered part by part, each with its own evidence.
 
 Verdicts
     supported: every sentence shown can be traced to a passage, and none of the model's sentences was left
         out for lack of support (remarks about itself and repetitions do not count).
     partial: something shown or left out could not be traced, the model broke off or was stopped, the
         passages are quoted in place of an answer, or not every part of the question is answered.
-    refused: nothing is answered; `reason` says why, `nearest` names what the asker may open instead.
+    refused: nothing is answered; `reason` says why, `nearest` lists documents to open instead.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -18,15 +18,15 @@ from cairn.errors import CairnError
 from cairn.inference.protocols import Embedder, NaturalLanguageInference
 from retrieval.answering.answerability import RuleAnswerability
 from retrieval.answering.drafting import FLAG, STRICT
-from retrieval.answering.evidence import deduplicated
-from retrieval.answering.extractive import escaped
+from retrieval.answering.evidence import deduplicate
+from retrieval.answering.extractive import escape_markdown
 from retrieval.answering.lexicon import Language, language_of
-from retrieval.answering.parts import Part
+from retrieval.answering.parts import SubQuestion
 from retrieval.answering.prompting import VERSION
 from retrieval.answering.protocols import Answerability, ChatModel, Judgement, Locate, Search
-from retrieval.answering.understanding import Understood, understand
-from retrieval.answering.wording import say
-from retrieval.answering.writing import Course, Outcome, Whole, Writer, write
+from retrieval.answering.understanding import QueryUnderstanding, understand
+from retrieval.answering.wording import render_message
+from retrieval.answering.writing import AnswerBuffer, GenerationContext, PartResult, RunState, generate_part
 from retrieval.types import (
     Answer,
     AnsweredPart,
@@ -43,27 +43,27 @@ from retrieval.types import (
 )
 
 EVIDENCE_TOKENS = 500  # what the packaged model makes good use of
-NEAREST = 3
+MAX_NEAREST_DOCUMENTS = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """A question, and all that it takes to answer it."""
+class AnswerContext:
+    """A question, and everything needed to answer it."""
 
     question: str
-    understood: Understood
+    understood: QueryUnderstanding
     search: Search
     answerability: Answerability
-    writer: Writer
+    generation: GenerationContext
 
     @property
     def language(self) -> Language:
-        return self.writer.language
+        return self.generation.language
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
-    part: Part
+class _JudgedPart:
+    part: SubQuestion
     hits: Sequence[Hit]
     judgement: Judgement
 
@@ -85,19 +85,19 @@ def answer(
     rewrites: bool = False,
     selects: bool = False,
 ) -> Iterator[AnswerEvent]:
-    """Started, Sources, then for each part Prompted, and Waiting, Delta and Cited as they come; at the end
-    Done or Failed.
+    """Answer a question as a stream of events: Started, Sources, then for each part Prompted, Waiting, Delta
+    and Cited as they come, and finally Done or Failed.
 
-    `first_token_ms` is the time until the first Delta. Closing the iterator ends the model's stream.
-    A citation comes before the text that holds its marker. `rewrites`: the chat model is fit to make the
-    question stand by itself. `selects`: it can be trusted to say what is asked for, so that its answer may
-    open with a sentence in other words than the question's. `max_tokens` and `evidence_tokens` (None: by the
-    model's context) are for each part of the question.
+    `first_token_ms` is the time until the first Delta. Closing the iterator ends the model's stream. A
+    citation comes before the text with its marker. `rewrites`: the chat model is good enough to rewrite
+    questions. `selects`: it is trusted to pick relevant sentences, so the answer may open with words that the
+    question does not have. `max_tokens` and `evidence_tokens` (None: depends on the model's context) apply to
+    each part.
     """
     if grounding not in (STRICT, FLAG):
         message = f"grounding is strict or flag, not {grounding!r}"
         raise ValueError(message)
-    writer = Writer(
+    generation = GenerationContext(
         chat,
         embedder,
         locate,
@@ -110,166 +110,183 @@ def answer(
         selects,
     )
     try:
-        course = Course()
+        run = RunState()
         understood = understand(question, history, chat if rewrites else None, cancelled)
         judge = answerability or RuleAnswerability(embedder)
-        yield from _answered(Asked(question, understood, search, judge, writer), course)
+        yield from _answer_parts(AnswerContext(question, understood, search, judge, generation), run)
     except CairnError as error:
         yield Failed(error.code, error.message)
 
 
-def _answered(asked: Asked, course: Course) -> Iterator[AnswerEvent]:
-    yield Started(asked.understood.standalone)
-    if not asked.understood.standalone:
+def _answer_parts(context: AnswerContext, run: RunState) -> Iterator[AnswerEvent]:
+    yield Started(context.understood.standalone)
+    if not context.understood.standalone:
         yield Sources(())
-        yield _refused(asked, course, Whole(), [], say("empty", asked.language), ())
+        yield _refuse(context, run, AnswerBuffer(), [], render_message("empty", context.language), ())
         return
-    searched = [(part, deduplicated(asked.search(part.query))) for part in asked.understood.parts]
-    course.retrieval_ms = course.since()
-    found = [_Found(part, hits, asked.answerability.judge(part.query, hits)) for part, hits in searched]
-    course.signals = found[0].judgement.signals if len(found) == 1 else {}
-    told = [item for item in found if item.judgement.answerable]
-    yield Sources(_merged(told))
-    if not told:
-        outcomes = [_untold(item) for item in found]
-        yield _refused(asked, course, Whole(), outcomes, _reasons(outcomes), _merged(found))
+    searched = [(part, deduplicate(context.search(part.query))) for part in context.understood.parts]
+    run.retrieval_ms = run.elapsed_ms()
+    found = [
+        _JudgedPart(part, hits, context.answerability.judge(part.query, hits)) for part, hits in searched
+    ]
+    run.signals = found[0].judgement.signals if len(found) == 1 else {}
+    answerable = [item for item in found if item.judgement.answerable]
+    yield Sources(_interleave(answerable))
+    if not answerable:
+        results = [_unanswerable_part(item) for item in found]
+        yield _refuse(context, run, AnswerBuffer(), results, _join_reasons(results), _interleave(found))
         return
-    yield from _written(asked, course, found)
+    yield from _generate_parts(context, run, found)
 
 
-def _merged(found: Sequence[_Found]) -> tuple[Hit, ...]:
-    """The best of each part, then the second of each, and so on."""
+def _interleave(found: Sequence[_JudgedPart]) -> tuple[Hit, ...]:
+    """Merge the hits of all parts: the best of each, then the second of each, and so on."""
     deepest = max((len(item.hits) for item in found), default=0)
     ranked = [item.hits[at] for at in range(deepest) for item in found if at < len(item.hits)]
-    return _first_of_each(ranked, lambda hit: hit.chunk)
+    return _deduplicate_by(ranked, lambda hit: hit.chunk)
 
 
-def _first_of_each(hits: Sequence[Hit], key: Callable[[Hit], UUID]) -> tuple[Hit, ...]:
+def _deduplicate_by(hits: Sequence[Hit], key: Callable[[Hit], UUID]) -> tuple[Hit, ...]:
     found: dict[UUID, Hit] = {}
     for hit in hits:
         found.setdefault(key(hit), hit)
     return tuple(found.values())
 
 
-def _written(asked: Asked, course: Course, found: Sequence[_Found]) -> Iterator[AnswerEvent]:
-    whole, outcomes = Whole(), list[Outcome]()
-    for item in found:
-        if course.stopped:
-            reason = say("stopped", asked.language)
-            outcomes.append(Outcome(item.part, "none", "refused", reason, why="stopped"))
-        elif item.judgement.answerable:
-            outcome = yield from write(asked.writer, course, whole, item.part, item.hits, item.judgement)
-            outcomes.append(outcome)
-        else:
-            outcomes.append(_untold(item))
-    if all(outcome.mode == "none" for outcome in outcomes):
-        yield from _nothing(asked, course, whole, outcomes, _merged(found))
-        return
-    whole.begin()
-    yield from whole.shown(_notes(outcomes, asked.language), course)
-    verdict, reason = _verdict(asked, course, outcomes)
-    yield Done(_answer(asked, course, whole, outcomes, verdict=verdict, reason=reason))
-
-
-def _untold(item: _Found) -> Outcome:
-    return Outcome(item.part, "none", "refused", item.judgement.reason, why="missing")
-
-
-def _nothing(
-    asked: Asked, course: Course, whole: Whole, outcomes: Sequence[Outcome], hits: Sequence[Hit]
+def _generate_parts(
+    context: AnswerContext, run: RunState, found: Sequence[_JudgedPart]
 ) -> Iterator[AnswerEvent]:
-    if course.failure is not None:
-        yield Failed(course.failure.code, course.failure.message)
+    buffer, results = AnswerBuffer(), list[PartResult]()
+    for item in found:
+        if run.stopped:
+            reason = render_message("stopped", context.language)
+            results.append(PartResult(item.part, "none", "refused", reason, cause="stopped"))
+        elif item.judgement.answerable:
+            result = yield from generate_part(
+                context.generation, run, buffer, item.part, item.hits, item.judgement
+            )
+            results.append(result)
+        else:
+            results.append(_unanswerable_part(item))
+    if all(result.mode == "none" for result in results):
+        yield from _fail_or_refuse(context, run, buffer, results, _interleave(found))
+        return
+    buffer.start_paragraph()
+    yield from buffer.emit(_unanswered_notes(results, context.language), run)
+    verdict, reason = _combine_verdicts(context, run, results)
+    yield Done(_build_answer(context, run, buffer, results, verdict=verdict, reason=reason))
+
+
+def _unanswerable_part(item: _JudgedPart) -> PartResult:
+    return PartResult(item.part, "none", "refused", item.judgement.reason, cause="missing")
+
+
+def _fail_or_refuse(
+    context: AnswerContext,
+    run: RunState,
+    buffer: AnswerBuffer,
+    results: Sequence[PartResult],
+    hits: Sequence[Hit],
+) -> Iterator[AnswerEvent]:
+    if run.failure is not None:
+        yield Failed(run.failure.code, run.failure.message)
     else:
-        yield _refused(asked, course, whole, outcomes, _reasons(outcomes), hits)
+        yield _refuse(context, run, buffer, results, _join_reasons(results), hits)
 
 
-def _reasons(outcomes: Sequence[Outcome]) -> str:
-    return " ".join(dict.fromkeys(outcome.reason for outcome in outcomes))
+def _join_reasons(results: Sequence[PartResult]) -> str:
+    return " ".join(dict.fromkeys(result.reason for result in results))
 
 
-def _notes(outcomes: Sequence[Outcome], language: Language) -> Iterator[AnswerEvent]:
-    """What is not answered is said, too."""
-    notes = [say(word, language, parts=escaped(parts)) for word, parts in _unanswered(outcomes)]
+def _unanswered_notes(results: Sequence[PartResult], language: Language) -> Iterator[AnswerEvent]:
+    """Yield a note for each group of unanswered parts."""
+    notes = [
+        render_message(word, language, parts=escape_markdown(parts)) for word, parts in _unanswered(results)
+    ]
     if notes:
         yield Delta("\n\n".join(notes))
 
 
-def _unanswered(outcomes: Sequence[Outcome]) -> Iterator[tuple[str, str]]:
-    """That the documents do not tell is said only where they, and not the model, are at fault."""
+def _unanswered(results: Sequence[PartResult]) -> Iterator[tuple[str, str]]:
+    """Yield message keys and unanswered questions. Documents are only blamed if they, and not the model, are
+    at fault."""
     for word, reasons in (
         ("untold", {"missing", "abstained"}),
         ("unwritten", {"nothing_held", "model_gone"}),
     ):
-        texts = [outcome.part.text for outcome in outcomes if outcome.why in reasons]
+        texts = [result.part.text for result in results if result.cause in reasons]
         if texts:
             yield word, " ".join(texts)
 
 
-def _verdict(asked: Asked, course: Course, outcomes: Sequence[Outcome]) -> tuple[str, str]:
-    if len(outcomes) == 1:
-        return outcomes[0].verdict, outcomes[0].reason
-    reasons = [say(word, asked.language, parts=parts) for word, parts in _unanswered(outcomes)]
-    if course.stopped or course.failure:
-        reasons.append(say("stopped" if course.stopped else "broken_off", asked.language))
-    if lost := sum(outcome.lost for outcome in outcomes):
-        what = "flagged" if asked.writer.grounding == FLAG else "dropped"
-        total = lost + sum(outcome.kept for outcome in outcomes)
-        reasons.append(say(what, asked.language, count=lost, total=total))
-    if any(outcome.mode == "extractive" for outcome in outcomes):
-        reasons.append(say("model_away" if course.failure else "extractive", asked.language))
+def _combine_verdicts(
+    context: AnswerContext, run: RunState, results: Sequence[PartResult]
+) -> tuple[str, str]:
+    if len(results) == 1:
+        return results[0].verdict, results[0].reason
+    reasons = [render_message(word, context.language, parts=parts) for word, parts in _unanswered(results)]
+    if run.stopped or run.failure:
+        reasons.append(render_message("stopped" if run.stopped else "broken_off", context.language))
+    if unsupported_count := sum(result.unsupported_count for result in results):
+        what = "flagged" if context.generation.grounding == FLAG else "dropped"
+        total = unsupported_count + sum(result.supported_count for result in results)
+        reasons.append(render_message(what, context.language, count=unsupported_count, total=total))
+    if any(result.mode == "extractive" for result in results):
+        reasons.append(render_message("model_away" if run.failure else "extractive", context.language))
     verdict = "partial" if reasons else "supported"
-    reasons = reasons or [say("supported", asked.language)]
-    if any(outcome.differs for outcome in outcomes):
-        reasons.append(say("differ_reason", asked.language))
+    reasons = reasons or [render_message("supported", context.language)]
+    if any(result.differs for result in results):
+        reasons.append(render_message("differ_reason", context.language))
     return verdict, " ".join(reasons)
 
 
-def _refused(
-    asked: Asked,
-    course: Course,
-    whole: Whole,
-    outcomes: Sequence[Outcome],
+def _refuse(
+    context: AnswerContext,
+    run: RunState,
+    buffer: AnswerBuffer,
+    results: Sequence[PartResult],
     reason: str,
     hits: Sequence[Hit],
 ) -> Done:
-    nearest = _first_of_each(hits, lambda hit: hit.document)[:NEAREST]
-    return Done(_answer(asked, course, whole, outcomes, verdict="refused", reason=reason, nearest=nearest))
+    nearest = _deduplicate_by(hits, lambda hit: hit.document)[:MAX_NEAREST_DOCUMENTS]
+    return Done(
+        _build_answer(context, run, buffer, results, verdict="refused", reason=reason, nearest=nearest)
+    )
 
 
-def _answer(
-    asked: Asked,
-    course: Course,
-    whole: Whole,
-    outcomes: Sequence[Outcome],
+def _build_answer(
+    context: AnswerContext,
+    run: RunState,
+    buffer: AnswerBuffer,
+    results: Sequence[PartResult],
     *,
     verdict: str,
     reason: str,
     nearest: tuple[Hit, ...] = (),
 ) -> Answer:
-    modes = {outcome.mode for outcome in outcomes}
-    parts = [AnsweredPart(item.part.text, item.verdict, item.reason) for item in outcomes]
+    modes = {result.mode for result in results}
+    parts = [AnsweredPart(item.part.text, item.verdict, item.reason) for item in results]
     return Answer(
-        question=asked.question,
-        standalone_question=asked.understood.standalone,
-        text=whole.text,
+        question=context.question,
+        standalone_question=context.understood.standalone,
+        text=buffer.text,
         verdict=verdict,
         reason=reason,
         mode=next((mode for mode in ("generated", "extractive") if mode in modes), "none"),
-        citations=tuple(whole.citations),
-        sentences=tuple(whole.sentences),
+        citations=tuple(buffer.citations),
+        sentences=tuple(buffer.sentences),
         nearest=nearest,
-        model=asked.writer.chat.name if course.called else "",
-        usage=_usage(asked, course),
-        timings=Timings(course.retrieval_ms, course.first_token_ms, course.since()),
-        prompt_version=VERSION if course.called else "",
+        model=context.generation.chat.name if run.called else "",
+        usage=_usage(context, run),
+        timings=Timings(run.retrieval_ms, run.first_token_ms, run.elapsed_ms()),
+        prompt_version=VERSION if run.called else "",
         parts=tuple(parts) if len(parts) > 1 else (),
-        rewrite_version=asked.understood.version,
-        signals=course.signals,
-        broken_off=course.failure is not None and "generated" in modes,
+        rewrite_version=context.understood.version,
+        signals=run.signals,
+        broken_off=run.failure is not None and "generated" in modes,
     )
 
 
-def _usage(asked: Asked, course: Course) -> Usage:
-    written = "".join(course.written)
-    return Usage(course.prompt_tokens, asked.writer.chat.count_tokens(written) if written else 0)
+def _usage(context: AnswerContext, run: RunState) -> Usage:
+    written = "".join(run.written)
+    return Usage(run.prompt_tokens, context.generation.chat.count_tokens(written) if written else 0)

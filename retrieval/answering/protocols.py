@@ -1,4 +1,4 @@
-"""What answering asks of its surroundings."""
+"""Protocols of what answering depends on."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -7,13 +7,13 @@ from typing import Protocol
 from llama_index.core.llms import ChatMessage
 
 from retrieval.answering.support import Support
-from retrieval.types import Hit, Place
+from retrieval.types import Hit, Location
 
 Search = Callable[[str], Sequence[Hit]]
-"""Hits for a query, best first, each already checked against what the asker may read."""
+"""Search function: hits for a query, best first, each already checked against the reader's access."""
 
-Locate = Callable[[Hit, str], Place]
-"""Where a quote of a hit stands."""
+Locate = Callable[[Hit, str], Location]
+"""Function that finds the page and boxes of a quote."""
 
 
 class ChatModel(Protocol):
@@ -28,23 +28,26 @@ class ChatModel(Protocol):
     def count_tokens(self, text: str) -> int: ...
 
     def stream(self, messages: Sequence[ChatMessage], *, max_tokens: int) -> Iterator[str]:
-        """Pieces of text as they are written. Closing the iterator ends the generation. Where others may
-        come first it has a `place` in the queue, and `with_pauses`: empty pieces while nothing is written."""
+        """Yield text as it is generated. Closing the iterator ends the generation.
+
+        Iterators of shared models also have `place`, the position in the queue, and `with_pauses`, which
+        yields empty strings while nothing is written.
+        """
 
 
 class SentenceCheck(Protocol):
     def check(self, sentence: str, cited: Sequence[int]) -> Support:
-        """Whether a passage says it, first of all one of those cited, and with which words."""
+        """Find quotes that support the sentence, first of all in the cited passages."""
 
     def announces(self, line: str) -> bool:
-        """Whether a heading or a lead-in has no word but the question's or a passage's."""
+        """Whether a heading or lead-in only has words of the question or a passage."""
 
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """`reason` says what is missing. `strong`: evidence that may stand by itself, word for word.
+    """`reason` says what is missing. `strong`: the evidence may be quoted verbatim as the answer.
 
-    `signals`: by name, what it was judged by, for whoever wants to calibrate.
+    `signals`: the values behind the judgement, by name, for calibration.
     """
 
     answerable: bool
@@ -55,4 +58,5 @@ class Judgement:
 
 class Answerability(Protocol):
     def judge(self, question: str, evidence: Sequence[Hit]) -> Judgement:
-        """Whether the evidence, best first, can hold an answer. Never names what is not in the question."""
+        """Judge whether the evidence, best first, can answer the question. Reasons only name words of the
+        question."""

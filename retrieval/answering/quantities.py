@@ -1,4 +1,4 @@
-"""Numbers, amounts, percentages, times and dates: does a claim say only those that its evidence says?"""
+"""Numbers, amounts, percentages, times and dates: a claim may only state those of its evidence."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -41,7 +41,7 @@ _COMPOUND = re.compile(
 )
 _NUMBER_WORD = re.compile(r"\b(" + "|".join(NUMBER_WORDS) + r")\b", re.IGNORECASE)
 _VAGUE = frozenset({"one", "eins", "null", "zero"})
-"""Mostly pronouns and figures of speech: evidence may mean them as numbers, a claim need not."""
+"""Number words that are mostly pronouns or idioms: read as numbers in evidence, but not in a claim."""
 _YEARS = re.compile(r"(?:19|20)\d\d")
 _GROUPED = re.compile(r"\d{1,3}(?:([.,'’])\d{3})(?:\1\d{3})*")
 
@@ -52,7 +52,7 @@ _PERIODS = "|".join(
 _RATE = re.compile(rf"\b(?:a|an|per|each|every|pro|je|im|jede[nms]?)\s+({_PERIODS})\b", re.IGNORECASE)
 _CALENDAR = re.compile(r"[^\W\d_]+")
 _VERBS = frozenset({"may", "march", "mar", "sat", "sun", "sonne", "mai"})
-"""Other words, too: they mean the month where they have a capital and follow a word that dates have."""
+"""Months that are also other words: read as months if capitalised after a word that dates have."""
 _DATED = re.compile(
     r"\b(?:in|by|of|until|till|since|during|from|to|before|after|every|each|next|last|early|mid|late|and|through"
     r"|im|am|bis|seit|ab|vom|zum|ende|anfang|mitte)[\s-]+\Z",
@@ -62,7 +62,7 @@ _DATED = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Quantity:
-    """`readings`: the values that the digits may stand for ("1.500" is 1.5 or 1500)."""
+    """`readings`: all values that the digits may stand for ("1.500" is 1.5 or 1500)."""
 
     readings: frozenset[Decimal]
     unit: str | None
@@ -71,7 +71,7 @@ class Quantity:
 
 @dataclass(frozen=True, slots=True)
 class Date:
-    """Parts that are not written are None. `until` ends a range of days in the same month."""
+    """A date; missing parts are None. `until` ends a range of days in the same month."""
 
     year: int | None
     month: int
@@ -79,8 +79,8 @@ class Date:
     until: int | None
     written: str
 
-    def tells(self, other: "Date") -> bool:
-        """Whether this date, as evidence, says all that the other one says."""
+    def supports(self, other: "Date") -> bool:
+        """Whether this date, as evidence, has every part of the other."""
         days = {None, self.day, self.until}
         return self.month == other.month and other.year in (None, self.year) and other.day in days
 
@@ -93,33 +93,35 @@ class Figures:
 
     @property
     def values(self) -> frozenset[object]:
-        """To be compared, however they are written."""
+        """The values, comparable however they are written."""
         quantities = ((item.readings, item.unit) for item in self.quantities)
         dates = ((item.year, item.month, item.day, item.until) for item in self.dates)
         return frozenset((*quantities, *dates, *(minutes for minutes, _ in self.times)))
 
 
 def unsupported_figures(claim: str, evidence: str) -> tuple[str, ...]:
-    """The figures of the claim, as written, that the evidence does not say."""
-    said, told = _figures(claim, is_claim=True), _figures(evidence, is_claim=False)
+    """Return the figures of the claim, as written, that are not in the evidence."""
+    claimed, stated = _figures(claim, is_claim=True), _figures(evidence, is_claim=False)
     units = frozenset(UNITS.get(word.casefold(), "") for word in re.findall(r"[^\W\d_]+|[%€$£°]", evidence))
-    missing = [date.written for date in said.dates if not any(known.tells(date) for known in told.dates)]
+    missing = [
+        date.written for date in claimed.dates if not any(known.supports(date) for known in stated.dates)
+    ]
     missing += [
-        written for minutes, written in said.times if not any(minutes & known for known, _ in told.times)
+        written for minutes, written in claimed.times if not any(minutes & known for known, _ in stated.times)
     ]
     missing += [
         quantity.written
-        for quantity in said.quantities
-        if not any(_agree(quantity, known, units) for known in told.quantities)
+        for quantity in claimed.quantities
+        if not any(_agree(quantity, known, units) for known in stated.quantities)
     ]
     missing += [written for unit, written in _rates(claim).items() if unit not in units | _adverbs(evidence)]
-    calendar = {*_calendar(evidence, is_claim=False), *(f"month {date.month}" for date in told.dates)}
+    calendar = {*_calendar(evidence, is_claim=False), *(f"month {date.month}" for date in stated.dates)}
     missing += [written for name, written in _calendar(claim, is_claim=True).items() if name not in calendar]
     return tuple(dict.fromkeys(missing))
 
 
 def _rates(text: str) -> dict[str, str]:
-    """Units that something is had or done per, such as "a year" or "monthly"."""
+    """Return the units in rates such as "a year" or "monthly"."""
     found = {UNITS[match[1].casefold()]: match.group() for match in _RATE.finditer(text)}
     return found | {
         RATES[word.casefold()]: word for word in _CALENDAR.findall(text) if word.casefold() in RATES
@@ -131,7 +133,7 @@ def _adverbs(text: str) -> frozenset[str]:
 
 
 def _calendar(text: str, *, is_claim: bool) -> dict[str, str]:
-    """Months and days of the week that stand by themselves or in a date, each as written."""
+    """Return months and days of the week, alone or in a date, each as written."""
     found: dict[str, str] = {}
     for match in _CALENDAR.finditer(text):
         word = match.group().casefold()
@@ -148,14 +150,14 @@ def _is_other_word(text: str, match: re.Match[str]) -> bool:
     return not (word[0].isupper() and _DATED.search(text, max(0, match.start() - 12), match.start()))
 
 
-def other_figures(claim: str, sentence: str) -> tuple[str, ...]:
-    """Figures of the claim in whose place the sentence has others of the same unit."""
-    said = _by_unit(_figures(claim, is_claim=True).quantities)
-    told = _by_unit(_figures(sentence, is_claim=False).quantities)
+def conflicting_figures(claim: str, sentence: str) -> tuple[str, ...]:
+    """Return figures of the claim where the sentence has different ones of the same unit."""
+    claimed = _by_unit(_figures(claim, is_claim=True).quantities)
+    stated = _by_unit(_figures(sentence, is_claim=False).quantities)
     return tuple(
         quantity.written
-        for unit, quantities in said.items()
-        if unit in told and not any(_share(quantity, told[unit]) for quantity in quantities)
+        for unit, quantities in claimed.items()
+        if unit in stated and not any(_share(quantity, stated[unit]) for quantity in quantities)
         for quantity in quantities
     )
 
@@ -173,7 +175,7 @@ def _share(quantity: Quantity, others: Sequence[Quantity]) -> bool:
 
 
 def figures_of(text: str) -> Figures:
-    """Those that it says as its own: the parts of a date are no quantities."""
+    """Return the figures that the text states; parts of a date are not quantities."""
     return _figures(text, is_claim=True)
 
 
@@ -182,18 +184,18 @@ def has_quantity(text: str) -> bool:
 
 
 def has_value(text: str) -> bool:
-    """A quantity that is no year, as they stand in headers of columns."""
+    """Whether the text has a quantity that is not a year, as column headers have."""
     return any(
         quantity.unit or not _YEARS.fullmatch(quantity.written)
         for quantity in _figures(text, is_claim=True).quantities
     )
 
 
-def _agree(said: Quantity, known: Quantity, units: frozenset[str]) -> bool:
-    """Equal values with equal units; a bare number in a table may take its unit from elsewhere."""
-    if not said.readings & known.readings:
+def _agree(claimed: Quantity, known: Quantity, units: frozenset[str]) -> bool:
+    """Whether values and units are equal. A bare number in a table may take its unit from elsewhere."""
+    if not claimed.readings & known.readings:
         return False
-    return said.unit in (None, known.unit) or (known.unit is None and said.unit in units)
+    return claimed.unit in (None, known.unit) or (known.unit is None and claimed.unit in units)
 
 
 @lru_cache(maxsize=4096)
@@ -202,19 +204,21 @@ def _figures(text: str, *, is_claim: bool) -> Figures:
     times: list[tuple[frozenset[int], str]] = []
     extra: list[Quantity] = []
     for pattern in _DATES:
-        text = pattern.sub(lambda match: _keep_date(match, dates), text)
-    text = _TIME.sub(lambda match: _keep_time(match, times), text)
+        text = pattern.sub(lambda match: _collect_date(match, dates), text)
+    text = _TIME.sub(lambda match: _collect_time(match, times), text)
     if not is_claim:
-        extra = [_bare(part) for date in dates for part in (date.year, date.day, date.until) if part]
-        extra += [_bare(minute // 60) for minutes, _ in times for minute in minutes]
-    return Figures((*_quantities(_digits(text, is_claim=is_claim)), *extra), tuple(dates), tuple(times))
+        extra = [_unitless(part) for date in dates for part in (date.year, date.day, date.until) if part]
+        extra += [_unitless(minute // 60) for minutes, _ in times for minute in minutes]
+    return Figures(
+        (*_quantities(_spell_as_digits(text, is_claim=is_claim)), *extra), tuple(dates), tuple(times)
+    )
 
 
-def _bare(value: int) -> Quantity:
+def _unitless(value: int) -> Quantity:
     return Quantity(frozenset({Decimal(value)}), None, str(value))
 
 
-def _keep_date(match: re.Match[str], dates: list[Date]) -> str:
+def _collect_date(match: re.Match[str], dates: list[Date]) -> str:
     found = match.groupdict()
     month = found["month"]
     date = Date(
@@ -228,7 +232,7 @@ def _keep_date(match: re.Match[str], dates: list[Date]) -> str:
     return " ; "
 
 
-def _keep_time(match: re.Match[str], times: list[tuple[frozenset[int], str]]) -> str:
+def _collect_time(match: re.Match[str], times: list[tuple[frozenset[int], str]]) -> str:
     found = match.groupdict()
     hour, minute = int(found["hour"] or found["h24"]), int(found["minute"] or found["m24"] or 0)
     if hour > 24 or minute > 59:
@@ -244,8 +248,8 @@ def _keep_time(match: re.Match[str], times: list[tuple[frozenset[int], str]]) ->
     return " ; "
 
 
-def _digits(text: str, *, is_claim: bool) -> str:
-    """Number words as digits."""
+def _spell_as_digits(text: str, *, is_claim: bool) -> str:
+    """Replace number words by digits."""
     text = _COMPOUND.sub(lambda m: str(NUMBER_WORDS[m[1].casefold()] + NUMBER_WORDS[m[2].casefold()]), text)
 
     def digit(match: re.Match[str]) -> str:
@@ -276,7 +280,7 @@ def _readings(digits: str) -> set[Decimal]:
 
 
 def _decimal(digits: str) -> set[Decimal]:
-    """The last separator is the decimal point; those before it only group."""
+    """Parse with the last separator as the decimal point; those before it only group."""
     whole, _, fraction = re.sub(r"['’]", "", digits).replace(",", ".").rpartition(".")
     text = f"{whole.replace('.', '')}.{fraction}" if whole else fraction
     try:

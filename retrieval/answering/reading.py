@@ -1,13 +1,14 @@
-"""Answerability by rules and a model that reads the passages for the answer.
+"""Answerability by rules and a reader model that looks for the answer in the passages.
 
-    the rules find   and the reader is      then
-    an answer        sure of none           refused: nothing in the passages answers this
-    an answer        anything else          as the rules say
-    none             sure of a passage      answerable, if that passage has all names and years asked for
-    none             anything else          as the rules say
+    rules        reader                     result
+    answerable   sure that there is none    refused: nothing in the passages answers this
+    answerable   anything else              as the rules say
+    none         sure of a passage          answerable, if that passage has all names and years asked for
+    none         anything else              as the rules say
 
-Sure of a passage: SURE or more. Sure of none: SURE_OF_NONE or less for each passage. Words may differ, so the
-reader may find what the rules miss; but readers like to take one town's rate for another's.
+The reader is sure of a passage from MIN_SURE_PROBABILITY, and sure that there is none if all passages are at
+most MAX_UNANSWERED_PROBABILITY. Words may differ, so the reader may find what the rules miss; but readers
+tend to take one town's rate for another's.
 """
 
 import logging
@@ -22,41 +23,43 @@ from retrieval.answering.calibration import Calibration
 from retrieval.answering.lexicon import language_of
 from retrieval.answering.protocols import Answerability, Judgement
 from retrieval.answering.signals import block_text, missing_names
-from retrieval.answering.wording import say
-from retrieval.rarely import Rarely
+from retrieval.answering.wording import render_message
+from retrieval.rarely import ThrottledLogger
 from retrieval.types import Hit
 
-CONSIDERED = 5
-SURE = 0.8
-SURE_OF_NONE = 0.1
+MAX_PASSAGES = 5
+MIN_SURE_PROBABILITY = 0.8
+MAX_UNANSWERED_PROBABILITY = 0.1
 
-_trouble = Rarely(logging.getLogger(__name__))
+_throttled_log = ThrottledLogger(logging.getLogger(__name__))
 
 
-def answerability(
+def build_answerability(
     embedder: Embedder, reader: AnswerReader | None, calibration: Calibration | None = None
 ) -> Answerability:
-    """`calibration`: None for what comes with Cairn."""
+    """Build the judge. `calibration`: None for the shipped one."""
     rules = RuleAnswerability(embedder, calibration)
-    return rules if reader is None else ReadAnswerability(rules, reader)
+    return rules if reader is None else ReaderAnswerability(rules, reader)
 
 
 @dataclass(frozen=True, slots=True)
-class ReadAnswerability:
-    """Without its reader, when that cannot be had, it is the rules alone."""
+class ReaderAnswerability:
+    """Rules plus a reader; while the reader is unavailable, the rules alone."""
 
     rules: Answerability
     reader: AnswerReader
 
     def judge(self, question: str, evidence: Sequence[Hit]) -> Judgement:
         ruled = self.rules.judge(question, evidence)
-        texts = [block_text(hit, hit.text) for hit in evidence[:CONSIDERED]]
+        texts = [block_text(hit, hit.text) for hit in evidence[:MAX_PASSAGES]]
         sure = self._read(question, texts)
         if not sure:
             return ruled
         if ruled.answerable:
-            return _unanswered(question, ruled) if max(sure) <= SURE_OF_NONE else ruled
-        found = (text for text, probability in zip(texts, sure, strict=True) if probability >= SURE)
+            return _reject(question, ruled) if max(sure) <= MAX_UNANSWERED_PROBABILITY else ruled
+        found = (
+            text for text, probability in zip(texts, sure, strict=True) if probability >= MIN_SURE_PROBABILITY
+        )
         named = any(not missing_names(question, text, language_of(question)) for text in found)
         return replace(ruled, answerable=True, reason="", strong=True) if named else ruled
 
@@ -65,9 +68,11 @@ class ReadAnswerability:
             return self.reader.answerable(question, texts) if texts else []
         except (Unavailable, ConfigurationError) as error:
             model_failed("answer_reader")
-            _trouble.warn(f"judged by rules alone: {error.message}")
+            _throttled_log.warn(f"judged by rules alone: {error.message}")
             return []
 
 
-def _unanswered(question: str, ruled: Judgement) -> Judgement:
-    return replace(ruled, answerable=False, reason=say("unread", language_of(question)), strong=False)
+def _reject(question: str, ruled: Judgement) -> Judgement:
+    return replace(
+        ruled, answerable=False, reason=render_message("unread", language_of(question)), strong=False
+    )

@@ -1,4 +1,4 @@
-"""What a model says about itself, the passages or the prompt, in place of an answer."""
+"""Patterns for boilerplate of models: remarks about themselves, the passages or the prompt."""
 
 import re
 
@@ -26,7 +26,7 @@ INTRODUCTION = re.compile(
     + "+",
     re.IGNORECASE,
 )
-"""Opens a sentence and may be taken away from it."""
+"""Opening of a sentence that can be removed."""
 
 META = re.compile(
     _any(
@@ -44,7 +44,7 @@ META = re.compile(
     ),
     re.IGNORECASE | re.DOTALL,
 )
-"""Matches a whole sentence that is no part of an answer."""
+"""Whole sentence that is not part of an answer."""
 
 ABSTAINS = re.compile(
     _any(
@@ -58,4 +58,4 @@ ABSTAINS = re.compile(
     ),
     re.IGNORECASE,
 )
-"""Says that the passages hold no answer."""
+"""Statement that the passages have no answer."""

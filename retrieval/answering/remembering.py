@@ -1,4 +1,4 @@
-"""An embedder that does no text twice: neither for one question, nor for those that follow soon."""
+"""An embedder with a cache, both for one question and for those that follow soon."""
 
 import threading
 from collections.abc import Mapping, MutableMapping, Sequence
@@ -11,17 +11,17 @@ from cachetools import LRUCache, TTLCache
 
 from cairn.inference.protocols import Batching, Embedder, Vectors
 
-MOST_WORDS: Final = 20_000  # vectors kept for each embedder: about 30 MB of 384 dimensions
-LONGEST_WORD: Final = 32  # characters
-MOST_TEXTS: Final = 30_000  # vectors of sentences and blocks kept for each embedder: about 50 MB
-TEXTS_SECONDS: Final = 600.0
+MAX_CACHED_WORDS: Final = 20_000  # vectors kept for each embedder: about 30 MB of 384 dimensions
+MAX_WORD_CHARACTERS: Final = 32  # characters
+MAX_CACHED_TEXTS: Final = 30_000  # vectors of sentences and blocks kept for each embedder: about 50 MB
+TEXT_TTL_SECONDS: Final = 600.0
 
 
-class Remembering:
-    """Vectors are kept beyond the question: many ask about the same documents, and to embed what these say
-    takes most of the time until the model is asked. Words stay, since the same come again with every
-    question. Of other texts only a digest is kept, and not for long after the last answer that needed it:
-    what is deleted must not stay in memory."""
+class CachingEmbedder:
+    """Caches vectors beyond the question: many ask about the same documents, and embedding them takes most of
+    the time until the model is asked. Words stay, since they recur in every question. Other texts are keyed
+    by a digest and expire soon after the last answer that needed them: deleted text must not stay in memory.
+    """
 
     def __init__(self, embedder: Embedder) -> None:
         self._embedder = embedder
@@ -52,29 +52,29 @@ class Remembering:
     def embed_documents(self, texts: Sequence[str]) -> Vectors:
         new = [text for text in dict.fromkeys(texts) if text not in self._documents]
         if new:
-            kept = _kept_of(self._embedder)
-            self._documents.update(kept.known(new))
+            cache = _cache_for(self._embedder)
+            self._documents.update(cache.known(new))
             unknown = [text for text in new if text not in self._documents]
-            self._add(kept, unknown)
+            self._add(cache, unknown)
         vectors = [self._documents[text] for text in texts]
         return np.stack(vectors) if vectors else self._embedder.embed_documents(texts)
 
-    def _add(self, kept: "_Kept", texts: Sequence[str]) -> None:
+    def _add(self, cache: "_VectorCache", texts: Sequence[str]) -> None:
         if texts:
             found = dict(zip(texts, self._embedder.embed_documents(texts), strict=True))
             self._documents.update(found)
-            kept.add(found)
+            cache.add(found)
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         return self._embedder.count_tokens(texts)
 
 
-class _Kept:
-    """Threads share it."""
+class _VectorCache:
+    """Cache of one embedder, shared by all threads."""
 
     def __init__(self) -> None:
-        self._words: LRUCache[bytes, Vectors] = LRUCache(MOST_WORDS)
-        self._texts: TTLCache[bytes, Vectors] = TTLCache(MOST_TEXTS, TEXTS_SECONDS)
+        self._words: LRUCache[bytes, Vectors] = LRUCache(MAX_CACHED_WORDS)
+        self._texts: TTLCache[bytes, Vectors] = TTLCache(MAX_CACHED_TEXTS, TEXT_TTL_SECONDS)
         self._lock = threading.Lock()
 
     def known(self, texts: Sequence[str]) -> dict[str, Vectors]:
@@ -85,7 +85,7 @@ class _Kept:
             return known
 
     def add(self, vectors: Mapping[str, Vectors]) -> None:
-        """Copies: a row of a batch would keep the whole batch."""
+        """Store copies: a row of a batch would keep the whole batch in memory."""
         with self._lock:
             self._put({text: vector.copy() for text, vector in vectors.items()})
 
@@ -97,13 +97,13 @@ class _Kept:
         return self._words if _is_word(text) else self._texts
 
 
-_kept: "WeakKeyDictionary[Embedder, _Kept]" = WeakKeyDictionary()
-_keeping = threading.Lock()
+_caches: "WeakKeyDictionary[Embedder, _VectorCache]" = WeakKeyDictionary()
+_caches_lock = threading.Lock()
 
 
-def _kept_of(embedder: Embedder) -> _Kept:
-    with _keeping:
-        return _kept.setdefault(embedder, _Kept())
+def _cache_for(embedder: Embedder) -> _VectorCache:
+    with _caches_lock:
+        return _caches.setdefault(embedder, _VectorCache())
 
 
 def _digest(text: str) -> bytes:
@@ -111,4 +111,4 @@ def _digest(text: str) -> bytes:
 
 
 def _is_word(text: str) -> bool:
-    return len(text) <= LONGEST_WORD and not any(character.isspace() for character in text)
+    return len(text) <= MAX_WORD_CHARACTERS and not any(character.isspace() for character in text)

@@ -1,8 +1,8 @@
-"""Does a claim restrict what its evidence does not, or drop a restriction of its evidence?
+"""Detects claims that add or drop a restriction ("only", "except") compared with their evidence.
 
-"Only admins get two badges" says more than "Visitors and admins get two badges", and "Everyone gets two
+"Only admins get two badges" claims more than "Visitors and admins get two badges", and "Everyone gets two
 badges" more than "Only admins get two badges". What follows the restricting word is its focus: the same word
-about something else is another restriction. When in doubt a claim counts as unsupported.
+about something else is another restriction. In doubt, a claim counts as unsupported.
 """
 
 import re
@@ -12,7 +12,7 @@ from typing import Final
 
 from retrieval.answering.lexicon import Language, language_of
 from retrieval.answering.negation import NEGATORS
-from retrieval.answering.terms import WORD, content_stems, covered, is_content, stem
+from retrieval.answering.terms import WORD, content_stems, coverage, is_content, stem
 
 _IDIOM: Final = re.compile(
     r"\bnot (?:only|just|merely|solely|exclusively)\b|\bnicht (?:nur|allein|bloß|ausschließlich)\b"
@@ -35,7 +35,7 @@ _ALL_BUT: Final = re.compile(
     r"\b(all|everyone|everybody|everything|anyone|(?:every|all) \w+) but\b", re.IGNORECASE
 )
 _LIMIT_BEHIND: Final = re.compile(r"\b(?:alone|allein|vorbehalten)\b", re.IGNORECASE)
-"""The restricted words come before these."""
+"""Limiting words that follow the words they limit."""
 _EXCEPTION: Final = re.compile(
     r"\b(?:except(?:ing)?|excluding|other than|apart from|with the exception of|save for|barring|unless"
     r"|außer|ausgenommen|abgesehen von|mit ausnahme|es sei denn|ausser)\b",
@@ -68,7 +68,7 @@ _PREPOSITION: Final = re.compile(
     r"|durch|mit|für|im|am|an|auf|aus|bei|nach|vor|von|vom|zu|zum|zur|über|unter|während|beim)\b",
     re.IGNORECASE,
 )
-_ALIKE: Final = 0.5
+_MIN_SHARED_STEMS: Final = 0.5
 """Share of a claim's stems that a clause must have to be the one that the claim follows."""
 
 
@@ -107,8 +107,8 @@ def restricts_otherwise(claim: str, sentences: Sequence[str], language: Language
     if any(_adds(part, sentence, around) for part, sentence in pairs):
         return True
     stems = content_stems(plain_claim, language)
-    shared = covered(stems, content_stems(around, language))
-    if language_of(claim) != language and shared < _ALIKE:  # words cannot be compared
+    shared = coverage(stems, content_stems(around, language))
+    if language_of(claim) != language and shared < _MIN_SHARED_STEMS:  # words cannot be compared
         return False
     return _drops_unless(plain_claim, evidence, language) or any(
         _differs(part, sentence, language, restricted=_is_restricted(plain_claim)) for part, sentence in pairs
@@ -134,7 +134,7 @@ def _differs(part: str, sentence: str, language: Language, *, restricted: bool) 
 
 
 def _plain(text: str) -> str:
-    """Without idioms that restrict nothing, and with one word for a restriction instead of several."""
+    """Remove idioms that restrict nothing, and reduce phrases for a restriction to one word."""
     text = _NOBODY_BUT.sub(" only ", _IDIOM.sub(" ", text))
     return _ALL_BUT.sub(r"\1 except", text)
 
@@ -144,7 +144,8 @@ def _is_restricted(text: str) -> bool:
 
 
 def _adds(claim: str, sentence: str, around: str) -> bool:
-    """A restriction may be put in other words: "nobody else", or "not … without"."""
+    """Whether the claim adds a restriction. The evidence may express it differently: "nobody else", or "not …
+    without"."""
     if not _is_restricted(claim) or _is_restricted(sentence) or _NOBODY_ELSE.search(around):
         return False
     denied = any(word.casefold() in NEGATORS for word in WORD.findall(sentence))
@@ -152,21 +153,21 @@ def _adds(claim: str, sentence: str, around: str) -> bool:
 
 
 def _shifts(clause: _Clause, evidence: list[_Clause]) -> bool:
-    """Both are limited, but not to the same."""
+    """Whether claim and evidence are both limited, but not to the same."""
     limited = [each for each in evidence if each.limited]
     if not clause.limited or not clause.first or not limited or not any(each.focus for each in limited):
         return False
-    heard = frozenset[str]().union(*(_heard(each) for each in limited))
-    return clause.first.isdisjoint(heard)
+    targets = frozenset[str]().union(*(_limit_targets(each) for each in limited))
+    return clause.first.isdisjoint(targets)
 
 
-def _heard(clause: _Clause) -> frozenset[str]:
-    """What a limit may be about. "Only admins get badges" limits the admins, not the badges."""
+def _limit_targets(clause: _Clause) -> frozenset[str]:
+    """Return what a limit may be about. "Only admins get badges" limits the admins, not the badges."""
     return clause.first if clause.opens else frozenset[str]().union(*clause.focus)
 
 
 def _drops(clause: _Clause, evidence: list[_Clause]) -> bool:
-    """The claim follows a restricted clause, and is about others than those that it is restricted to."""
+    """Whether the claim follows a restricted clause but is about others than those it is restricted to."""
     near = _nearest(clause, evidence)
     if near is None:
         return False
@@ -180,9 +181,9 @@ def _drops(clause: _Clause, evidence: list[_Clause]) -> bool:
 
 
 def _nearest(clause: _Clause, evidence: list[_Clause]) -> _Clause | None:
-    """None where several clauses are as near, or none is near."""
+    """Return the most similar clause; None if none is similar or several are equally so."""
     shared = sorted(((len(clause.stems & each.whole), n) for n, each in enumerate(evidence)))
-    if not shared or shared[-1][0] < max(1, _ALIKE * len(clause.stems)):
+    if not shared or shared[-1][0] < max(1, _MIN_SHARED_STEMS * len(clause.stems)):
         return None
     if len(shared) > 1 and shared[-2][0] == shared[-1][0]:
         return None
@@ -190,14 +191,15 @@ def _nearest(clause: _Clause, evidence: list[_Clause]) -> _Clause | None:
 
 
 def _drops_unless(claim: str, sentences: Sequence[str], language: Language) -> bool:
-    """The condition has gone: "You may park here unless the barrier is down" became "You may park here"."""
+    """Whether a condition is gone: "You may park here unless the barrier is down" became "You may park
+    here"."""
     sentence = _most_alike(claim, sentences, claim, language)
     parts = _UNLESS.split(sentence, maxsplit=1)
     if len(parts) == 1 or _is_restricted(claim) or _CONDITION.search(claim):
         return False
     before = next((each for each in reversed(list(_clauses(parts[0], language)))), None)
     stems = content_stems(claim, language)
-    return before is not None and bool(stems) and len(stems & before.stems) > _ALIKE * len(stems)
+    return before is not None and bool(stems) and len(stems & before.stems) > _MIN_SHARED_STEMS * len(stems)
 
 
 def _clauses(text: str, language: Language) -> Iterator[_Clause]:
@@ -207,7 +209,7 @@ def _clauses(text: str, language: Language) -> Iterator[_Clause]:
 
 
 def _clause(text: str, language: Language) -> _Clause:
-    main_part, _, excepted = _parted(text, _EXCEPTION)
+    main_part, _, excepted = _partition(text, _EXCEPTION)
     universal = _UNIVERSAL.search(text) is not None
     denied = any(word.casefold() in NEGATORS for word in WORD.findall(main_part))
     stems, without = content_stems(main_part, language), frozenset(_stems(excepted, language)[:1])
@@ -223,14 +225,14 @@ def _clause(text: str, language: Language) -> _Clause:
     return _Clause(stems, whole, universal, denied, excepted=without)
 
 
-def _parted(text: str, pattern: re.Pattern[str]) -> tuple[str, str, str]:
+def _partition(text: str, pattern: re.Pattern[str]) -> tuple[str, str, str]:
     found = pattern.search(text)
     return (text[: found.start()], found[0], text[found.end() :]) if found else (text, "", "")
 
 
 def _focus(text: str, language: Language, *, opens: bool) -> Iterator[frozenset[str]]:
-    """Phrase by phrase. Of a phrase that goes on with the rest of the clause only the first word counts:
-    where the limit opens it, and in German, which has verbs at the end."""
+    """Yield the focus phrase by phrase. If a phrase continues with the rest of the clause, only its first
+    word counts: when the limit opens the clause, and in German, where verbs come last."""
     for number, phrase in enumerate(_PREPOSITION.split(text)):
         if stems := _stems(phrase, language):
             goes_on = language == "de" or (opens and not number)

@@ -1,8 +1,8 @@
-"""Cuts Markdown into sentences, list items, headings, tables and code blocks, while it is being written.
+"""Splits streamed Markdown into sentences, list items, headings, tables and code blocks.
 
-However the text is cut into pieces, the units are those of the whole: where one ends is decided only when no
-further text can change it. Each character is looked at a bounded number of times: a unit is cut by force
-after MAX_SENTENCE or MAX_BLOCK characters, so that no text, however made, takes more than linear time.
+The units do not depend on how the text is cut into pieces: an end is only decided when no further text can
+change it. Each character is looked at a bounded number of times: a unit is cut after MAX_SENTENCE or
+MAX_BLOCK characters, so that any text takes linear time.
 """
 
 import re
@@ -18,7 +18,7 @@ from retrieval.answering.lexicon import (
     STOPWORDS,
     WEEKDAYS,
 )
-from retrieval.answering.markers import MARKER, UNFINISHED
+from retrieval.answering.markers import MARKER, UNFINISHED_MARKER
 
 MAX_SENTENCE = 1200
 MAX_BLOCK = 6000
@@ -27,7 +27,7 @@ _PREFIX = re.compile(r"(?:>[ \t]?){0,6}(?:[-*+•‣◦][ \t]{1,8}|\(?\d{1,3}[.)
 _LONGEST_PREFIX = 32  # of no text is the prefix or the kind told by more than so many characters
 _BLANK = re.compile(r"\s*")
 _ENDERS = "。！？｡．।॥؟۔።։။។"  # noqa: RUF001
-"""End a sentence whatever follows: their scripts have no capitals, and some no spaces."""
+"""Stops that always end a sentence: their scripts have no capitals, and some no spaces."""
 _STOP = re.compile(rf"[.!?…\n{_ENDERS}]")
 _RUN = re.compile(rf"[.!?…{_ENDERS}]+[\"'”“’‘»«›‹)*_」』）》〉]*")  # noqa: RUF001
 _FENCE = re.compile(r"`{3,}|~{3,}")
@@ -106,7 +106,7 @@ class SentenceStream:
         match = _BLANK.match(self._text, self._at)
         blanks = match.group() if match else ""
         self._at += len(blanks)
-        self._blanks = _shortened(self._blanks + blanks)
+        self._blanks = _shorten(self._blanks + blanks)
 
     def _take(self, raw: str, kind: Kind) -> Unit:
         match = _PREFIX.match(raw) if kind in (Kind.SENTENCE, Kind.HEADING) else None
@@ -119,13 +119,13 @@ class SentenceStream:
         return unit
 
 
-def split(text: str) -> list[Unit]:
+def split_sentences(text: str) -> list[Unit]:
     stream = SentenceStream()
     return stream.feed(text) + stream.close()
 
 
-def _shortened(blanks: str) -> str:
-    """What `_lead` needs of it."""
+def _shorten(blanks: str) -> str:
+    """Return the part of the white space that `_lead` needs."""
     newlines = min(2, blanks.count("\n"))
     return "\n" * newlines + blanks.rpartition("\n")[2][:8]
 
@@ -143,9 +143,10 @@ def _kind(text: str) -> Kind:
 
 
 def _end(text: str, kind: Kind, scan: int, *, whole: bool) -> tuple[int | None, int]:
-    """Length of the unit that `text` begins with, None if more text must tell, and from where to look on.
+    """Return the length of the unit that `text` begins with (None: needs more text), and where to resume
+    scanning.
 
-    `whole`: nothing that follows counts.
+    `whole`: nothing that follows matters.
     """
     if kind is Kind.CODE:
         return _code_end(text, scan, whole=whole)
@@ -155,7 +156,7 @@ def _end(text: str, kind: Kind, scan: int, *, whole: bool) -> tuple[int | None, 
 
 
 def _code_end(text: str, scan: int, *, whole: bool) -> tuple[int | None, int]:
-    """Behind a line that is nothing but a fence like the first, at least as long."""
+    """End after a line that is only a fence like the opening one, at least as long."""
     opening = _FENCE.match(text)
     fence = opening.group() if opening else text[:3]
     at = text.find("\n", scan)
@@ -171,7 +172,7 @@ def _code_end(text: str, scan: int, *, whole: bool) -> tuple[int | None, int]:
 
 
 def _table_end(text: str, scan: int, *, whole: bool) -> tuple[int | None, int]:
-    """Before a line that does not begin with a bar."""
+    """End before a line that does not begin with a bar."""
     at = text.find("\n", scan)
     while at >= 0:
         following = text[at + 1 :].lstrip(" \t")[:1]
@@ -202,7 +203,8 @@ def _sentence_end(text: str, scan: int, *, whole: bool, heading: bool) -> tuple[
 
 
 def _boundary(text: str, at: int, *, whole: bool, heading: bool) -> int | None:
-    """Where the unit ends if a stop at `at` ends it, 0 if it does not, None if more text must tell."""
+    """Return where the unit ends if the stop at `at` ends it, 0 if it does not, None if that needs more
+    text."""
     if text[at] == "\n":
         return _line_boundary(text, at, whole=whole, heading=heading)
     if heading:
@@ -229,13 +231,13 @@ def _line_boundary(text: str, at: int, *, whole: bool, heading: bool) -> int | N
 
 
 def _after_markers(text: str, end: int, *, whole: bool) -> int | None:
-    """Past the markers that follow a full stop; they belong to the sentence before."""
+    """Return the position after the markers that follow a full stop; they belong to the sentence before."""
     at = end
     while True:
         start = at
         while text[start : start + 1] in (" ", "\t") and start < len(text):
             start += 1
-        if not whole and (start >= len(text) or UNFINISHED.match(text, start)):
+        if not whole and (start >= len(text) or UNFINISHED_MARKER.match(text, start)):
             return None
         match = MARKER.match(text, start)
         if not match:
@@ -260,10 +262,10 @@ def _full_stop(text: str, at: int, end: int, *, whole: bool) -> int | None:
     after = word.end() if word else start + 1
     if not whole and after >= len(text) and after - start <= 20:
         return None
-    return 0 if _keeps_going(text[max(0, at - 14) : at], text[start : after + 1]) else end
+    return 0 if _sentence_continues(text[max(0, at - 14) : at], text[start : after + 1]) else end
 
 
-def _keeps_going(before: str, following: str) -> bool:
+def _sentence_continues(before: str, following: str) -> bool:
     """Whether the full stop belongs to an abbreviation, an initial or a German ordinal."""
     match = _LAST_WORD.search(before)
     word = match.group().casefold() if match else ""

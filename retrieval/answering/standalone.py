@@ -1,7 +1,7 @@
-"""Makes a follow-up question stand by itself, by rules: it is put behind the question that it follows.
+"""Makes a follow-up question self-contained, by rules: it is appended to the question it follows.
 
-Nothing is taken from what was typed, and a question that brings its own subject is left as it is: so the
-result may always be searched for, also where a model's rewriting could not be used.
+Nothing typed is removed, and a question with its own subject is left as it is. The result can always be
+searched for, even if a model's rewriting is unusable.
 """
 
 import re
@@ -12,10 +12,12 @@ from retrieval.answering.names import names_of
 from retrieval.answering.terms import content_stems, stem
 from retrieval.types import Turn
 
-LONGEST = 2000
-FURTHEST = 3  # turns looked back through, when follow-ups follow each other
-LONG_ENOUGH = 14  # words: a longer question brings its own subject
-OWN_SUBJECT = 3  # words of a subject that "and" does not tie to the question before, nor a pronoun after it
+MAX_CHARACTERS = 2000
+MAX_LOOKBACK_TURNS = 3  # turns looked back through, when follow-ups follow each other
+MAX_FOLLOW_UP_WORDS = 14  # words: a longer question brings its own subject
+MIN_SUBJECT_WORDS = (
+    3  # words of a subject that "and" does not tie to the question before, nor a pronoun after it
+)
 _ELLIPTICAL = re.compile(
     r"(?:(?:and|or|but|so|then)\s+)?(?:what about|how about|what if|why not)\b"
     r"|(?:(?:und|oder|aber)\s+)?(?:was ist mit|wie ist es mit|wie sieht es|wenn|warum nicht|wieso nicht)\b",
@@ -70,58 +72,58 @@ _GENERIC: dict[Language, frozenset[str]] = {
     "en": frozenset(stem(word, "en") for word in _GENERIC_EN.split()),
     "de": frozenset(stem(word, "de") for word in _GENERIC_DE.split()),
 }
-"""Stems of words that any subject can have: a question of these alone has its subject from before."""
+"""Stems of words that fit any subject: a question of only these takes its subject from before."""
 _TIME_OFF = re.compile(
     r"\b(?:time off|over ?time|part[ -]time|full[ -]time|working (?:time|hours))\b", re.IGNORECASE
 )
 
 
-def standalone_question(question: str, history: Sequence[Turn]) -> str:
-    """Ends with the question as it was typed."""
-    parts = [_tidy(question)]
-    for turn in reversed(history[-FURTHEST:]):
-        if not leans_back(parts[0]):
+def build_standalone_question(question: str, history: Sequence[Turn]) -> str:
+    """Return the question with its context before it. It ends with the question as typed."""
+    parts = [_normalize(question)]
+    for turn in reversed(history[-MAX_LOOKBACK_TURNS:]):
+        if not is_follow_up(parts[0]):
             break
-        parts.insert(0, _tidy(turn.question))
+        parts.insert(0, _normalize(turn.question))
     joined = " ".join(part for part in parts if part)
-    return joined if len(joined) <= LONGEST else parts[-1]
+    return joined if len(joined) <= MAX_CHARACTERS else parts[-1]
 
 
-def leans_back(question: str) -> bool:
+def is_follow_up(question: str) -> bool:
     """Whether the question takes its subject from the one before it."""
     text = question.strip()
     if not text:
         return False
     if _ELLIPTICAL.match(text):
         return True
-    if len(text.split()) <= LONG_ENOUGH and _refers_back(text):
+    if len(text.split()) <= MAX_FOLLOW_UP_WORDS and _refers_back(text):
         return True
     own = subject_stems(text)
     if joined := _JOINED.match(text):
-        return len(own) < OWN_SUBJECT or not _CLAUSE.match(text[joined.end() :])
+        return len(own) < MIN_SUBJECT_WORDS or not _CLAUSE.match(text[joined.end() :])
     short = len(own) < 2 and len(text.split()) < 4 and not _CLAUSE.match(text)
-    return not own or (short and not _is_named(text))
+    return not own or (short and not _names_subject(text))
 
 
-def _is_named(text: str) -> bool:
-    """A name or a code brings its own subject, however short the question: "CEMGSA", "Form 630"."""
+def _names_subject(text: str) -> bool:
+    """Whether a name or code is the subject, however short the question: "CEMGSA", "Form 630"."""
     numbered = re.search(r"\d", text) and not _PREPOSITION.match(text)
     return bool(numbered or names_of(text, language_of(text)))
 
 
 def _refers_back(text: str) -> bool:
-    """By a pronoun that no subject in the question itself comes before."""
+    """Whether it has a pronoun without a preceding subject in the question itself."""
     reference = _REFERENCE.search(plain := _EXPLETIVE.sub(" ", text))
-    return reference is not None and len(subject_stems(plain[: reference.start()])) < OWN_SUBJECT
+    return reference is not None and len(subject_stems(plain[: reference.start()])) < MIN_SUBJECT_WORDS
 
 
 def subject_stems(text: str) -> frozenset[str]:
-    """Of its content words, those that say what it is about."""
+    """Return the stems of the content words that name the subject."""
     language = language_of(text)
     if _TIME_OFF.search(text):
         return content_stems(text, language)
     return content_stems(text, language) - _GENERIC[language]
 
 
-def _tidy(question: str) -> str:
-    return " ".join(question[:LONGEST].split())
+def _normalize(question: str) -> str:
+    return " ".join(question[:MAX_CHARACTERS].split())

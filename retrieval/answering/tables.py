@@ -12,15 +12,15 @@ class Table:
     rule: str
     rows: tuple[str, ...]
 
-    def sentence(self, row: str) -> str:
-        """What a row says: its cells under the words of its header."""
+    def row_sentence(self, row: str) -> str:
+        """Return a row as a sentence: its cells after the words of the header."""
         return f"{' '.join(_cells(self.header))} | {' | '.join(_cells(row))}".removeprefix(" | ")
 
-    def written(self, rows: Sequence[str]) -> str:
+    def render(self, rows: Sequence[str]) -> str:
         return "\n".join([*([self.header, self.rule] if self.header else []), *rows])
 
-    def noted(self, row: str, mark: str) -> str:
-        """With the mark in its last cell."""
+    def with_mark(self, row: str, mark: str) -> str:
+        """Return the row with the mark in its last cell."""
         start, bar, end = row.rstrip().rpartition("|")
         return f"{start.rstrip()} {mark} {bar}{end}" if bar and not end.strip() else f"{row} {mark}"
 

@@ -10,9 +10,9 @@ from Stemmer import Stemmer
 
 from retrieval.answering.lexicon import STOPWORDS, Language
 
-SPELLING = 80.0  # likeness of two stems, of 100, from which one is taken for the other misspelt
-MISSPELT = 0.8  # what a word counts that is there in another spelling
-SHORTEST_MISSPELT = 4
+MIN_SPELLING_RATIO = 80.0  # likeness of two stems, of 100, from which one is taken for the other misspelt
+MISSPELT_CREDIT = 0.8  # what a word counts that is there in another spelling
+MIN_MISSPELT_LETTERS = 4
 
 WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
 _CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
@@ -20,7 +20,7 @@ POSSESSIVE = re.compile(r"['’]s?$")
 
 
 class _Stemmers(threading.local):
-    """Snowball's. One of them must not be used by two threads at once."""
+    """Snowball stemmers, one per thread: they are not thread-safe."""
 
     def __init__(self) -> None:
         self.of: dict[Language, Stemmer] = {"en": Stemmer("english", 0), "de": Stemmer("german", 0)}
@@ -43,7 +43,7 @@ def is_content(word: str, language: Language) -> bool:
 
 
 def content_words(text: str, language: Language) -> list[str]:
-    """In order, as written. Scripts without spaces are cut into pairs of characters."""
+    """Return content words in order, as written. Scripts without spaces are cut into pairs of characters."""
     words: list[str] = []
     for word in WORD.findall(text):
         if _CJK.search(word):
@@ -57,18 +57,20 @@ def content_stems(text: str, language: Language) -> frozenset[str]:
     return frozenset(stem(word, language) for word in content_words(text, language))
 
 
-def covered(wanted: frozenset[str], given: frozenset[str]) -> float:
-    """Share of the wanted stems that are given; 0 when nothing is wanted."""
-    return len(wanted & given) / len(wanted) if wanted else 0.0
+def coverage(required: frozenset[str], given: frozenset[str]) -> float:
+    """Return the share of the required stems that are given; 0 when none is required."""
+    return len(required & given) / len(required) if required else 0.0
 
 
-def likeness(wanted: str, given: Collection[str]) -> float:
-    """1 if a stem is among those given, less if a similar one is, since people misspell.
-
-    With a digit in it, nothing is similar.
-    """
-    if wanted in given:
+def likeness(word: str, given: Collection[str]) -> float:
+    """Return 1 if a stem is among those given, less for a misspelling of one. Words with digits must match
+    exactly."""
+    if word in given:
         return 1.0
-    if len(wanted) < SHORTEST_MISSPELT or any(letter.isdigit() for letter in wanted):
+    if len(word) < MIN_MISSPELT_LETTERS or any(letter.isdigit() for letter in word):
         return 0.0
-    return MISSPELT if process.extractOne(wanted, given, scorer=fuzz.ratio, score_cutoff=SPELLING) else 0.0
+    return (
+        MISSPELT_CREDIT
+        if process.extractOne(word, given, scorer=fuzz.ratio, score_cutoff=MIN_SPELLING_RATIO)
+        else 0.0
+    )

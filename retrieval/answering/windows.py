@@ -1,29 +1,28 @@
-"""What a sentence is compared with: one to three neighbouring sentences, a row, a whole list or table.
+"""Windows of the evidence that sentences are compared with: one to three sentences, a row, a list or a table.
 
-A row of a table means nothing without its header: it is read and embedded together with it, and read
-with the line that leads in to the table.
+A table row means nothing without its header: the two are read and embedded together, with the lead-in of the
+table.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from retrieval.answering.blocks import CELLS, Block, Shape, Span, blocks, sentences_in
+from retrieval.answering.blocks import CELL_SEPARATOR, Block, Shape, Span, sentences_in, split_blocks
 from retrieval.answering.evidence import Passage
 from retrieval.answering.lexicon import Language
 from retrieval.answering.quantities import has_value
 from retrieval.answering.terms import content_stems
 from retrieval.types import Hit
 
-LONGEST_WINDOW = 3
-LONGEST_QUOTE = 1500
+MAX_WINDOW_PIECES = 3
+MAX_QUOTE_CHARACTERS = 1500
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A sentence or a row. `text` is what it says: a row's begins with its header. A quote leaves that out,
-    or the rows between would be cited, too. `key`: stems of what a row is about, its first cell.
-    """
+    """A sentence or row. `text` includes a row's header, which quotes leave out, since the rows between would
+    be cited, too. `key`: stems of a row's first cell, its subject."""
 
     passage: Passage
     hit: Hit
@@ -39,7 +38,7 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """`quote` stands word for word in the hit's text. `topic`: stems of its headings; among `stems`, too."""
+    """`quote` is verbatim from the hit's text. `topic`: stems of its headings, also among `stems`."""
 
     passage: Passage
     hit: Hit
@@ -51,7 +50,7 @@ class Window:
 
 
 def heading_of(hit: Hit) -> str:
-    """Its own: neighbours in a passage may stand below other headings."""
+    """Return the hit's own heading: neighbours in a passage may have other headings."""
     return " > ".join((hit.title, *hit.section))
 
 
@@ -59,7 +58,7 @@ def pieces_of(evidence: Sequence[Passage], language: Language) -> Iterator[Piece
     for passage in evidence:
         for hit in passage.hits:
             lead = ""
-            for block in blocks(hit.text):
+            for block in split_blocks(hit.text):
                 yield from _pieces(passage, hit, block, lead, language)
                 lead = _lead(hit.text, block)
 
@@ -79,7 +78,7 @@ def _pieces(passage: Passage, hit: Hit, block: Block, lead: str, language: Langu
 
 
 def _header(text: str, block: Block) -> Span | None:
-    """A first row with values of its own is none, nor is a row that stands alone."""
+    """Return the header row. A first row with values is not one, nor is a single row."""
     first = block.lines[0]
     return first if len(block.lines) > 1 and not has_value(text[first.start : first.end]) else None
 
@@ -91,7 +90,7 @@ def _rows(
     for row in block.lines[1:]:
         own = hit.text[row.start : row.end]
         text = "\n".join(filter(None, (lead, header, own)))
-        key = content_stems(own.strip("| ").split(CELLS.strip())[0], language)
+        key = content_stems(own.strip("| ").split(CELL_SEPARATOR.strip())[0], language)
         yield Piece(passage, hit, row, text, content_stems(text, language), key)
 
 
@@ -99,7 +98,7 @@ def windows_of(pieces: Sequence[Piece], language: Language) -> Iterator[Window]:
     headings = {piece.hit.chunk: content_stems(heading_of(piece.hit), language) for piece in pieces}
     spans = {(piece.hit.chunk, piece.span.start): at for at, piece in enumerate(pieces)}
     for start, piece in enumerate(pieces):
-        for stop in range(start + 1, min(start + LONGEST_WINDOW, len(pieces)) + 1):
+        for stop in range(start + 1, min(start + MAX_WINDOW_PIECES, len(pieces)) + 1):
             if pieces[stop - 1].hit is piece.hit:
                 yield _window(pieces, range(start, stop), headings[piece.hit.chunk])
     yield from _block_windows(pieces, spans, headings)
@@ -108,21 +107,21 @@ def windows_of(pieces: Sequence[Piece], language: Language) -> Iterator[Window]:
 def _block_windows(
     pieces: Sequence[Piece], spans: dict[tuple[UUID, int], int], headings: dict[UUID, frozenset[str]]
 ) -> Iterator[Window]:
-    """Lists and tables as a whole, where they are longer than any other window."""
+    """Yield whole lists and tables that are longer than any other window."""
     seen: set[UUID] = set()
     for piece in pieces:
         if piece.hit.chunk in seen:
             continue
         seen.add(piece.hit.chunk)
-        for block in blocks(piece.hit.text):
-            if block.shape is Shape.PARAGRAPH or block.end - block.start > LONGEST_QUOTE:
+        for block in split_blocks(piece.hit.text):
+            if block.shape is Shape.PARAGRAPH or block.end - block.start > MAX_QUOTE_CHARACTERS:
                 continue
             inside = [
                 at
                 for span in sentences_in(piece.hit.text, block)
                 if (at := spans.get((piece.hit.chunk, span.start))) is not None
             ]
-            if len(inside) > LONGEST_WINDOW:
+            if len(inside) > MAX_WINDOW_PIECES:
                 yield _window(pieces, range(inside[0], inside[-1] + 1), headings[piece.hit.chunk])
 
 

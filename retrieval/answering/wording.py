@@ -1,4 +1,4 @@
-"""What Cairn itself says in an answer, in the question's language."""
+"""Cairn's own messages in an answer, in the question's language."""
 
 from collections.abc import Sequence
 
@@ -117,12 +117,12 @@ _TEXTS: dict[str, dict[Language, str]] = {
 }
 
 
-def say(what: str, language: Language, **values: object) -> str:
-    return _TEXTS[what][language].format(**values)
+def render_message(key: str, language: Language, **values: object) -> str:
+    return _TEXTS[key][language].format(**values)
 
 
-def listed(terms: Sequence[str], language: Language) -> str:
-    """Quoted, at most four of them."""
+def format_terms(terms: Sequence[str], language: Language) -> str:
+    """Quote and join at most four terms."""
     quoted = [f"“{term}”" if language == "en" else f"„{term}“" for term in terms[:4]]
     word = {"en": "and", "de": "und"}[language]
     return quoted[0] if len(quoted) == 1 else f"{', '.join(quoted[:-1])} {word} {quoted[-1]}"

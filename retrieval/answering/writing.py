@@ -1,4 +1,4 @@
-"""The answer to one question, or to one part of it: from evidence to what may be shown of it."""
+"""Generation of one part of an answer, from its evidence to checked events."""
 
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
@@ -9,28 +9,29 @@ from cairn.inference.protocols import Embedder, NaturalLanguageInference
 from cairn.telemetry.ids import close_iterator
 from cairn.telemetry.measured import model_failed
 from cairn.telemetry.tracing import StepWhile
-from retrieval.answering.differing import differences
-from retrieval.answering.drafting import FLAG, Draft
-from retrieval.answering.evidence import Passage, passages
-from retrieval.answering.extractive import Extract, extracts
+from retrieval.answering.differing import conflict_notes
+from retrieval.answering.drafting import FLAG, SentenceGate
+from retrieval.answering.evidence import Passage, build_passages
+from retrieval.answering.extractive import Extract, extract_blocks
 from retrieval.answering.lexicon import Language
-from retrieval.answering.parts import Part
+from retrieval.answering.parts import SubQuestion
 from retrieval.answering.prompting import load_prompt
 from retrieval.answering.protocols import ChatModel, Judgement, Locate
 from retrieval.answering.sentences import SentenceStream
 from retrieval.answering.support import SentenceChecker
-from retrieval.answering.wording import say
+from retrieval.answering.wording import render_message
 from retrieval.types import AnswerEvent, CheckedSentence, Citation, Delta, Hit, Prompted, Waiting
 
-MARGIN_TOKENS = 64  # what a chat template puts around the turns
-LEAST_EVIDENCE_TOKENS = 64
-MOST_EVIDENCE_TOKENS = 4000  # by itself; a setting may ask for more
-SHARE_OF_CONTEXT = 3
+TEMPLATE_TOKENS = 64  # what a chat template puts around the turns
+MIN_EVIDENCE_TOKENS = 64
+MAX_EVIDENCE_TOKENS = 4000  # by itself; a setting may ask for more
+CONTEXT_DIVISOR = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Writer:
-    """What stays the same while one question is answered. `evidence_tokens`: None goes by the context."""
+class GenerationContext:
+    """Constant settings while one question is answered. `evidence_tokens`: None depends on the model's
+    context."""
 
     chat: ChatModel
     embedder: Embedder
@@ -45,11 +46,13 @@ class Writer:
 
 
 @dataclass(slots=True)
-class Course:
-    """What is found out on the way. `failure`: why the model cannot be heard any more. `signals`: what a
-    question of one part was judged by."""
+class RunState:
+    """State that changes while one question is answered.
 
-    began: float = field(default_factory=time.perf_counter)
+    `failure`: why the model is no longer available. `signals`: what a question of one part was judged by.
+    """
+
+    started_at: float = field(default_factory=time.perf_counter)
     retrieval_ms: float = 0.0
     first_token_ms: float | None = None
     prompt_tokens: int = 0
@@ -59,205 +62,233 @@ class Course:
     called: bool = False
     signals: Mapping[str, float] = field(default_factory=dict)
 
-    def since(self) -> float:
-        return (time.perf_counter() - self.began) * 1000
+    def elapsed_ms(self) -> float:
+        return (time.perf_counter() - self.started_at) * 1000
 
 
 @dataclass(slots=True)
-class Whole:
-    """What the parts have shown so far: they share its markers, and do not say again what it says."""
+class AnswerBuffer:
+    """The answer so far. Parts share its markers and do not repeat what it says."""
 
     text: str = ""
     citations: list[Citation] = field(default_factory=list)
     sentences: list[CheckedSentence] = field(default_factory=list)
     markers: dict[tuple[object, str], int] = field(default_factory=dict)
-    said: list[frozenset[str]] = field(default_factory=list)
-    _apart: bool = False
+    seen_stems: list[frozenset[str]] = field(default_factory=list)
+    _needs_break: bool = False
 
-    def begin(self) -> None:
-        """What comes next is set apart from what stands here."""
-        self._apart = bool(self.text)
+    def start_paragraph(self) -> None:
+        """Separate what comes next from the text so far."""
+        self._needs_break = bool(self.text)
 
-    def shown(self, events: Iterator[AnswerEvent], course: Course) -> Iterator[AnswerEvent]:
+    def emit(self, events: Iterator[AnswerEvent], run: RunState) -> Iterator[AnswerEvent]:
         for event in events:
             if isinstance(event, Delta):
-                yield self._added(event.text, course)
+                yield self._append(event.text, run)
             else:
                 yield event
 
-    def _added(self, text: str, course: Course) -> Delta:
-        delta = f"\n\n{text}" if self._apart else text
-        self._apart = False
+    def _append(self, text: str, run: RunState) -> Delta:
+        delta = f"\n\n{text}" if self._needs_break else text
+        self._needs_break = False
         self.text += delta
-        if course.first_token_ms is None:
-            course.first_token_ms = course.since()
+        if run.first_token_ms is None:
+            run.first_token_ms = run.elapsed_ms()
         return Delta(delta)
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """mode: generated, extractive, none. verdict: supported, partial, refused. `why`: of what is not
-    answered, a word of `wording`. `differs`: documents contradict each other."""
+class PartResult:
+    """Result of one part. `cause`: message key for an unanswered part. `differs`: documents contradict each
+    other."""
 
-    part: Part
+    part: SubQuestion
     mode: str
     verdict: str
     reason: str
-    why: str = ""
-    kept: int = 0
-    lost: int = 0
+    cause: str = ""
+    supported_count: int = 0
+    unsupported_count: int = 0
     differs: bool = False
 
 
-def write(
-    writer: Writer, course: Course, whole: Whole, part: Part, hits: Sequence[Hit], judgement: Judgement
-) -> Generator[AnswerEvent, None, Outcome]:
-    """Prompted, and Delta and Cited as they come. Closing it ends the model's stream."""
+def generate_part(
+    context: GenerationContext,
+    run: RunState,
+    buffer: AnswerBuffer,
+    part: SubQuestion,
+    hits: Sequence[Hit],
+    judgement: Judgement,
+) -> Generator[AnswerEvent, None, PartResult]:
+    """Yield Prompted, Delta and Cited as they come. Closing the iterator ends the model's stream."""
     budget = evidence_budget(
-        writer.chat, part.query, max_tokens=writer.max_tokens, evidence_tokens=writer.evidence_tokens
+        context.chat, part.query, max_tokens=context.max_tokens, evidence_tokens=context.evidence_tokens
     )
-    evidence = passages(hits, budget=budget, count_tokens=writer.chat.count_tokens)
+    evidence = build_passages(hits, budget=budget, count_tokens=context.chat.count_tokens)
     checker = SentenceChecker(
         evidence,
-        writer.embedder,
+        context.embedder,
         question=part.query,
-        speaks=writer.language,
-        inference=writer.inference,
+        reason_language=context.language,
+        inference=context.inference,
     )
-    draft = Draft(
-        part.query, checker, writer.locate, writer.grounding, writer.language,
-        citations=whole.citations, markers=whole.markers, said=whole.said, selects=writer.selects,
+    gate = SentenceGate(
+        part.query, checker, context.locate, context.grounding, context.language,
+        citations=buffer.citations, markers=buffer.markers, seen_stems=buffer.seen_stems,
+        selects=context.selects,
     )  # fmt: skip
-    whole.begin()
-    if course.failure is None:
-        yield from whole.shown(_generated(writer, course, draft, checker, part, evidence), course)
-    mode = "generated" if draft.opened else "none"
-    if not draft.opened:
-        draft.forget_waiting()
-        blocks = _blocks(writer, course, draft, part, hits, judgement)
-        fresh = [block for block in blocks if (block.hit.chunk, block.quote) not in whole.markers]
+    buffer.start_paragraph()
+    if run.failure is None:
+        yield from buffer.emit(_generate(context, run, gate, checker, part, evidence), run)
+    mode = "generated" if gate.opened else "none"
+    if not gate.opened:
+        gate.discard_pending()
+        blocks = _quotable_blocks(context, run, gate, part, hits, judgement)
+        fresh = [block for block in blocks if (block.hit.chunk, block.quote) not in buffer.markers]
         mode = "extractive" if blocks else "none"
-        yield from whole.shown(draft.quote(fresh), course)
-    found = differences(part.query, draft, hits, writer.language)
-    for remark in found:
-        yield from whole.shown(draft.remark(remark.wording, remark.grounds), course)
-    whole.sentences += draft.sentences
-    return _outcome(writer, course, part, draft, mode, remarks=len(found))
+        yield from buffer.emit(gate.add_quotes(fresh), run)
+    found = conflict_notes(part.query, gate, hits, context.language)
+    for note in found:
+        yield from buffer.emit(gate.add_note(note.render, note.grounds), run)
+    buffer.sentences += gate.sentences
+    return _part_result(context, run, part, gate, mode, notes=len(found))
 
 
 def evidence_budget(chat: ChatModel, question: str, *, max_tokens: int, evidence_tokens: int | None) -> int:
-    """How many tokens of evidence the model is shown. `evidence_tokens`: None goes by its context."""
-    prompt = chat.count_tokens(load_prompt().overhead(question)) + MARGIN_TOKENS
+    """Return the tokens of evidence for the model. `evidence_tokens`: None depends on its context."""
+    prompt = chat.count_tokens(load_prompt().overhead(question)) + TEMPLATE_TOKENS
     room = chat.context_tokens - prompt - max_tokens
-    wanted = evidence_tokens
-    if wanted is None:
-        wanted = min(MOST_EVIDENCE_TOKENS, chat.context_tokens // SHARE_OF_CONTEXT)
-    return max(LEAST_EVIDENCE_TOKENS, min(wanted, room))
+    budget = evidence_tokens
+    if budget is None:
+        budget = min(MAX_EVIDENCE_TOKENS, chat.context_tokens // CONTEXT_DIVISOR)
+    return max(MIN_EVIDENCE_TOKENS, min(budget, room))
 
 
-def _generated(
-    writer: Writer,
-    course: Course,
-    draft: Draft,
+def _generate(
+    context: GenerationContext,
+    run: RunState,
+    gate: SentenceGate,
     checker: SentenceChecker,
-    part: Part,
+    part: SubQuestion,
     evidence: Sequence[Passage],
 ) -> Iterator[AnswerEvent]:
-    """What of the model's writing may be shown, until it cannot be heard any more."""
+    """Yield the checked sentences, until the model becomes unavailable."""
     try:
-        yield from _drafted(writer, course, draft, checker, part, evidence)
+        yield from _stream_sentences(context, run, gate, checker, part, evidence)
     except Unavailable as error:
         model_failed("chat")
-        course.failure = error
+        run.failure = error
 
 
-def _drafted(
-    writer: Writer,
-    course: Course,
-    draft: Draft,
+def _stream_sentences(
+    context: GenerationContext,
+    run: RunState,
+    gate: SentenceGate,
     checker: SentenceChecker,
-    part: Part,
+    part: SubQuestion,
     evidence: Sequence[Passage],
 ) -> Iterator[AnswerEvent]:
-    """Its stream is closed whichever way this ends."""
+    """Yield the checked sentences. The model's stream is closed in any case."""
     messages = load_prompt().messages(part.query, evidence)
-    course.prompt_tokens += sum(writer.chat.count_tokens(str(message.content)) for message in messages)
-    course.called = True
+    run.prompt_tokens += sum(context.chat.count_tokens(str(message.content)) for message in messages)
+    run.called = True
     sentences = SentenceStream()
-    written = writer.chat.stream(messages, max_tokens=writer.max_tokens)
-    heard = getattr(written, "with_pauses", lambda: written)()
-    pieces = StepWhile(heard, "write", model=writer.chat.name)
+    written = context.chat.stream(messages, max_tokens=context.max_tokens)
+    source = getattr(written, "with_pauses", lambda: written)()
+    pieces = StepWhile(source, "write", model=context.chat.name)
     try:
         yield Prompted()
         checker.prepare()
         place: int | None = None
         for piece in pieces:
-            if writer.cancelled():
-                course.stopped = True
+            if context.cancelled():
+                run.stopped = True
                 return
             before, place = place, getattr(written, "place", None)
             if place is not None and place != before:
                 yield Waiting(place)
-            course.written.append(piece)
+            run.written.append(piece)
             for unit in sentences.feed(piece):
-                yield from draft.take(unit)
-            if draft.hopeless or draft.abstained or _circles(sentences.pending):
+                yield from gate.feed(unit)
+            if gate.is_hopeless or gate.abstained or _is_looping(sentences.pending):
                 return
         for unit in sentences.close():
-            yield from draft.take(unit, last=True)
+            yield from gate.feed(unit, last=True)
     finally:
         pieces.close()
         close_iterator(written)
 
 
-def _circles(pending: str) -> bool:
-    """Whether an unfinished sentence repeats its last words again and again."""
+def _is_looping(pending: str) -> bool:
+    """Whether an unfinished sentence repeats its last words over and over."""
     if len(pending) < 120 or len(pending) % 8:
         return False
     tail = pending[-120:]
     return any(tail == (tail[:period] * (120 // period + 1))[:120] for period in range(1, 41))
 
 
-def _blocks(
-    writer: Writer, course: Course, draft: Draft, part: Part, hits: Sequence[Hit], judgement: Judgement
+def _quotable_blocks(
+    context: GenerationContext,
+    run: RunState,
+    gate: SentenceGate,
+    part: SubQuestion,
+    hits: Sequence[Hit],
+    judgement: Judgement,
 ) -> list[Extract]:
-    """Nothing was shown: what of the evidence may be quoted instead, if it is strong."""
-    if not judgement.strong or draft.abstained or course.stopped or _is_covered(draft):
+    """Return blocks to quote when nothing was shown, if the evidence is strong."""
+    if not judgement.strong or gate.abstained or run.stopped or _is_all_repeated(gate):
         return []
-    return extracts(part.query, hits, writer.embedder, writer.language)
+    return extract_blocks(part.query, hits, context.embedder, context.language)
 
 
-def _is_covered(draft: Draft) -> bool:
-    """All that the model had to say stands in the answer to an earlier part."""
-    repeated = say("repeated", draft.language)
-    return bool(draft.sentences) and all(item.reason == repeated for item in draft.sentences)
+def _is_all_repeated(gate: SentenceGate) -> bool:
+    """Whether the answer to an earlier part already has everything that the model wrote."""
+    repeated = render_message("repeated", gate.language)
+    return bool(gate.sentences) and all(item.reason == repeated for item in gate.sentences)
 
 
-def _outcome(writer: Writer, course: Course, part: Part, draft: Draft, mode: str, *, remarks: int) -> Outcome:
-    if mode == "none" and not _is_covered(draft):
-        why = _why(course, draft)
-        return Outcome(part, mode, "refused", say(why, writer.language), why=why)
-    kept = sum(sentence.supported for sentence in draft.sentences) - remarks
-    verdict, reason = _verdict(writer, course, draft, mode, kept)
-    if remarks:
-        reason = f"{reason} {say('differ_reason', writer.language)}"
+def _part_result(
+    context: GenerationContext, run: RunState, part: SubQuestion, gate: SentenceGate, mode: str, *, notes: int
+) -> PartResult:
+    if mode == "none" and not _is_all_repeated(gate):
+        cause = _refusal_cause(run, gate)
+        return PartResult(part, mode, "refused", render_message(cause, context.language), cause=cause)
+    supported_count = sum(sentence.supported for sentence in gate.sentences) - notes
+    verdict, reason = _part_verdict(context, run, gate, mode, supported_count)
+    if notes:
+        reason = f"{reason} {render_message('differ_reason', context.language)}"
     mode = "generated" if mode == "none" else mode
-    return Outcome(part, mode, verdict, reason, kept=kept, lost=draft.lost, differs=remarks > 0)
+    return PartResult(
+        part,
+        mode,
+        verdict,
+        reason,
+        supported_count=supported_count,
+        unsupported_count=gate.unsupported_count,
+        differs=notes > 0,
+    )
 
 
-def _why(course: Course, draft: Draft) -> str:
-    if course.failure is not None:
+def _refusal_cause(run: RunState, gate: SentenceGate) -> str:
+    if run.failure is not None:
         return "model_gone"
-    return "stopped" if course.stopped else "abstained" if draft.abstained else "nothing_held"
+    return "stopped" if run.stopped else "abstained" if gate.abstained else "nothing_held"
 
 
-def _verdict(writer: Writer, course: Course, draft: Draft, mode: str, kept: int) -> tuple[str, str]:
-    """The verdict on what was shown, and its reason."""
+def _part_verdict(
+    context: GenerationContext, run: RunState, gate: SentenceGate, mode: str, supported_count: int
+) -> tuple[str, str]:
+    """Return the verdict on what was shown, and its reason."""
     if mode == "extractive":
-        return "partial", say("model_away" if course.failure else "extractive", writer.language)
-    if course.failure or course.stopped:
-        return "partial", say("broken_off" if course.failure else "stopped", writer.language)
-    if draft.lost:
-        what = "flagged" if writer.grounding == FLAG else "dropped"
-        return "partial", say(what, writer.language, count=draft.lost, total=kept + draft.lost)
-    return "supported", say("supported", writer.language)
+        return "partial", render_message("model_away" if run.failure else "extractive", context.language)
+    if run.failure or run.stopped:
+        return "partial", render_message("broken_off" if run.failure else "stopped", context.language)
+    if gate.unsupported_count:
+        what = "flagged" if context.grounding == FLAG else "dropped"
+        return "partial", render_message(
+            what,
+            context.language,
+            count=gate.unsupported_count,
+            total=supported_count + gate.unsupported_count,
+        )
+    return "supported", render_message("supported", context.language)

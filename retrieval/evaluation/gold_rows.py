@@ -7,7 +7,7 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import Prefetch, QuerySet
 
-from cairn.access.lookup import one_of
+from cairn.access.lookup import get_or_not_found
 from cairn.access.models import Role
 from cairn.access.rules import documents_for, knowledge_bases_for
 from cairn.access.scope import Principal
@@ -40,7 +40,7 @@ def gold_questions_for(principal: Principal) -> "QuerySet[GoldQuestion]":
 
 
 def gold_question_for(principal: Principal, value: object) -> GoldQuestion:
-    return one_of(gold_questions_for(principal), value)
+    return get_or_not_found(gold_questions_for(principal), value)
 
 
 def gold_question_create(
@@ -79,7 +79,7 @@ def gold_question_update(
     """Fields that are not given stay as they are. Raises InvalidInput."""
     with transaction.atomic():
         # As it is now: words and quotes of a document that was erased since must not be written again.
-        row = one_of(gold_questions_for(principal).select_for_update(of=("self",)), row.pk)
+        row = get_or_not_found(gold_questions_for(principal).select_for_update(of=("self",)), row.pk)
         for name, value in fields.items():
             setattr(row, name, value)
         kept = {source.document_id: list(source.quotes) for source in row.sources.all()}

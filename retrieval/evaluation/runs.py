@@ -8,7 +8,7 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import Q, QuerySet
 
-from cairn.access.lookup import one_of
+from cairn.access.lookup import get_or_not_found
 from cairn.access.models import Role
 from cairn.access.rules import documents_for, knowledge_bases_for
 from cairn.access.scope import Principal
@@ -34,7 +34,7 @@ def runs_for(principal: Principal) -> "QuerySet[EvaluationRun]":
 
 
 def run_for(principal: Principal, value: object) -> EvaluationRun:
-    return one_of(runs_for(principal), value)
+    return get_or_not_found(runs_for(principal), value)
 
 
 def asked_in(run: EvaluationRun) -> list[Asked]:

@@ -9,9 +9,9 @@ from django.db.models import Count, Max, OuterRef, Q, QuerySet, Subquery, TextFi
 from django.db.models.functions import Coalesce, NullIf
 from django.utils import timezone
 
-from cairn.access.lookup import one_of
+from cairn.access.lookup import get_or_not_found
 from cairn.access.models import Role
-from cairn.access.people import people_holding
+from cairn.access.people import people_with_role
 from cairn.access.rules import documents_for, knowledge_bases_for
 from cairn.access.scope import Principal
 from cairn.accounts.models import User
@@ -41,7 +41,7 @@ def gaps_for(principal: Principal) -> "QuerySet[Gap]":
 
 
 def gap_for(principal: Principal, value: object) -> Gap:
-    row: Gap = one_of(gaps_shown(gaps_for(principal)), value)
+    row: Gap = get_or_not_found(gaps_shown(gaps_for(principal)), value)
     return row
 
 
@@ -94,7 +94,7 @@ def owners_of(gap: Gap) -> "QuerySet[User]":
     """Who may be given it: people who edit or manage one of its knowledge bases; else admins."""
     people = User.objects.none()
     for base in gap.knowledge_bases.filter(deleted_at=None):
-        people = people | people_holding(base, Role.EDITOR)
+        people = people | people_with_role(base, Role.EDITOR)
     found = people if gap.base_key else User.objects.filter(is_admin=True, is_active=True)
     return found.distinct().order_by("username")
 

@@ -7,7 +7,7 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from cairn.access.lookup import one_of
+from cairn.access.lookup import get_or_not_found
 from cairn.access.principals import has_key_scope, principal_for_user
 from cairn.access.rules import documents_for
 from cairn.access.scope import Principal
@@ -37,7 +37,7 @@ def notices_for(principal: Principal) -> "NoticeQuerySet":
 
 
 def notice_for(principal: Principal, value: object) -> Notice:
-    return one_of(notices_for(principal), value)
+    return get_or_not_found(notices_for(principal), value)
 
 
 def notice_read(*, notice: Notice) -> Notice:

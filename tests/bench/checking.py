@@ -59,9 +59,9 @@ def check_times(tokens: int, questions: Sequence[str]) -> tuple[list[float], lis
     from cairn.access.principals import principal_for_user
     from cairn.accounts.models import User
     from retrieval.answering.answerability import RuleAnswerability
-    from retrieval.answering.evidence import deduplicated, passages
+    from retrieval.answering.evidence import build_passages, deduplicate
     from retrieval.answering.lexicon import language_of
-    from retrieval.answering.remembering import Remembering
+    from retrieval.answering.remembering import CachingEmbedder
     from retrieval.answering.support import SentenceChecker
     from retrieval.asking import EVIDENCE_HITS
     from retrieval.engine import engine
@@ -71,10 +71,10 @@ def check_times(tokens: int, questions: Sequence[str]) -> tuple[list[float], lis
     parts, foreign = engine(), ["The shuttle leaves at nine every morning."]
     prepared, first, later = list[float](), list[float](), list[float]()
     for question in questions:
-        embedder = Remembering(parts.embedder)
-        hits = deduplicated(search(question, scope=scope, limit=EVIDENCE_HITS, parts=parts))
+        embedder = CachingEmbedder(parts.embedder)
+        hits = deduplicate(search(question, scope=scope, limit=EVIDENCE_HITS, parts=parts))
         RuleAnswerability(embedder).judge(question, hits)
-        evidence = passages(hits, budget=tokens, count_tokens=parts.chat.count_tokens)
+        evidence = build_passages(hits, budget=tokens, count_tokens=parts.chat.count_tokens)
         checker = SentenceChecker(evidence, embedder, question=question, speaks=language_of(question))
         began = time.perf_counter()
         checker.prepare()

@@ -8,7 +8,7 @@ import pytest
 from django.apps import apps
 
 from cairn.access.principals import principal_for_user
-from cairn.access.scope import MOST_NAMED, Principal, Scope
+from cairn.access.scope import MAX_RECORDED_KNOWLEDGE_BASES, Principal, Scope
 from cairn.accounts.services import user_create
 from retrieval.conversations import conversation_start
 from retrieval.models import Conversation, Message
@@ -16,7 +16,7 @@ from retrieval.models import Conversation, Message
 pytestmark = pytest.mark.django_db
 MIGRATION = import_module("retrieval.migrations.0011_confine_conversations")
 ONE, TWO = str(uuid4()), str(uuid4())
-MANY = [str(uuid4()) for _ in range(MOST_NAMED + 1)]
+MANY = [str(uuid4()) for _ in range(MAX_RECORDED_KNOWLEDGE_BASES + 1)]
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def test_what_is_not_known_stays_out_of_reach(
 
 
 def test_a_question_in_too_many_bases_to_name_is_not_confined(kim: Principal) -> None:
-    many = frozenset(uuid4() for _ in range(MOST_NAMED + 1))
+    many = frozenset(uuid4() for _ in range(MAX_RECORDED_KNOWLEDGE_BASES + 1))
     few = frozenset([uuid4()])
     assert Scope(kim, few, whole=True).confined_to == few
     assert Scope(kim, many, whole=False).confined_to == many

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retrieval.dating import Dating, date_said, dating, own_date
+from retrieval.dating import DocumentDate, document_date, metadata_date, own_date
 from tests.retrieval.answering.builders import make_hit
 
 
@@ -22,17 +22,23 @@ from tests.retrieval.answering.builders import make_hit
     ],
 )
 def test_metadata_may_say_when(metadata: dict[str, object], said: str) -> None:
-    assert date_said(metadata) == said
+    assert metadata_date(metadata) == said
 
 
 @given(st.dictionaries(st.sampled_from(["date", "modified", "year"]), st.text() | st.integers() | st.none()))
 def test_whatever_the_metadata_hold(metadata: dict[str, object]) -> None:
-    assert len(date_said(metadata)) in {0, 4, 10}
+    assert len(metadata_date(metadata)) in {0, 4, 10}
 
 
 def test_own_date_first_then_a_year_in_the_names_then_the_upload() -> None:
-    assert dating(make_hit("x", title="Policy 2021", dated="2023-05-01")) == Dating("2023-05-01", "metadata")
-    assert dating(make_hit("x", title="Policy 2021", section=("Rules 2019",))) == Dating("2021", "title")
-    assert dating(make_hit("x", title="Policy", section=("Rules 2019",))) == Dating("2019", "section")
-    assert dating(make_hit("x", title="Policy")) == Dating("2026-01-01", "upload")
+    assert document_date(make_hit("x", title="Policy 2021", dated="2023-05-01")) == DocumentDate(
+        "2023-05-01", "metadata"
+    )
+    assert document_date(make_hit("x", title="Policy 2021", section=("Rules 2019",))) == DocumentDate(
+        "2021", "title"
+    )
+    assert document_date(make_hit("x", title="Policy", section=("Rules 2019",))) == DocumentDate(
+        "2019", "section"
+    )
+    assert document_date(make_hit("x", title="Policy")) == DocumentDate("2026-01-01", "upload")
     assert own_date(make_hit("x", title="Room 12021")) is None

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retrieval.duplicates import Wording
+from retrieval.duplicates import Fingerprint
 
 RULE = (
     "Employees who travel for work may have their hotel costs reimbursed up to 180 dollars a night. The "
@@ -12,7 +12,7 @@ RULE = (
 
 
 def alike(one: str, other: str) -> bool:
-    forward, back = Wording(one).like(Wording(other)), Wording(other).like(Wording(one))
+    forward, back = Fingerprint(one).matches(Fingerprint(other)), Fingerprint(other).matches(Fingerprint(one))
     assert forward == back
     return forward
 

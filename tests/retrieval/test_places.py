@@ -6,7 +6,7 @@ import pytest
 from cairn.library.cells import CellLine
 from cairn.library.rendition import Element
 from retrieval import places
-from retrieval.types import Hit, Place, Scores
+from retrieval.types import Hit, Location, Scores
 
 TOP, MIDDLE, NEXT = (0.1, 0.1, 0.9, 0.2), (0.1, 0.4, 0.9, 0.5), (0.1, 0.1, 0.9, 0.3)
 ELEMENTS = (
@@ -44,16 +44,16 @@ def hit(page: int | None = 1, text: str = "", media_type: str = "", cells: tuple
     ],
 )
 def test_the_quote_is_found_on_its_page(quote: str, page: int, boxes: object) -> None:
-    assert places.place_of(hit(), quote) == Place(page, boxes, f"page {page}")
+    assert places.locate_quote(hit(), quote) == Location(page, boxes, f"page {page}")
 
 
 def test_a_slide_is_called_one() -> None:
-    assert places.place_of(hit(media_type=PPTX), "The permit is signed by").location == "slide 2"
+    assert places.locate_quote(hit(media_type=PPTX), "The permit is signed by").location == "slide 2"
     assert places.location_of("application/vnd.ms-powerpoint", 3, ()) == "slide 3"
 
 
 def test_formats_without_pages_have_no_place() -> None:
-    assert places.place_of(hit(page=None), "The office opens at nine.") == Place()
+    assert places.locate_quote(hit(page=None), "The office opens at nine.") == Location()
 
 
 ROWS = "City | Rate\nBonn | 28\nKiel | 30\n\nBonn | 28\n\nA note."
@@ -81,7 +81,7 @@ CELLS = (
     ],
 )
 def test_a_quote_from_a_sheet_is_told_by_its_cells(quote: str, location: str) -> None:
-    assert places.place_of(hit(None, ROWS, cells=CELLS), quote) == Place(location=location)
+    assert places.locate_quote(hit(None, ROWS, cells=CELLS), quote) == Location(location=location)
 
 
 def test_many_ranges_are_told_as_one() -> None:

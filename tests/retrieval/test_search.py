@@ -23,7 +23,7 @@ from retrieval.bm25 import document_sparse
 from retrieval.engine import Engine, use
 from retrieval.index.edge import EdgeIndex
 from retrieval.index.protocol import Candidate, Candidates, Filters, Point, Sparse
-from retrieval.rarely import Rarely
+from retrieval.rarely import ThrottledLogger
 from retrieval.search import search
 from tests.fakes import FakeChat, FakeEmbedder, FakeReranker
 from tests.principals import SETUP
@@ -346,7 +346,7 @@ def test_without_its_reranker_the_fused_order_stands(
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(reranking, "_trouble", Rarely(logging.getLogger("retrieval.reranking")))
+    monkeypatch.setattr(reranking, "_trouble", ThrottledLogger(logging.getLogger("retrieval.reranking")))
     chunks = document_with(base, "text", "the best text", "another")
     fake_index.ranking = [chunk.id for chunk in chunks]
     broken = replace(fake, reranker=FakeReranker(failure=failure))

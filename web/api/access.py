@@ -9,9 +9,9 @@ from ninja import Query, Router
 from pydantic import BaseModel, Field
 
 from cairn.access import people
-from cairn.access.effects import Change, effect_of_grants, effect_of_readers
-from cairn.access.effects import Effect as EffectRow
-from cairn.access.lookup import document_for, knowledge_base_for, one_of
+from cairn.access.effects import AccessChange, preview_grants, preview_readers
+from cairn.access.effects import AccessPreview as EffectRow
+from cairn.access.lookup import document_for, get_or_not_found, knowledge_base_for
 from cairn.access.models import Role
 from cairn.access.people import Access, DocumentAccess, access_of, document_access_of
 from cairn.accounts.models import User
@@ -71,7 +71,7 @@ class Reader(Person):
     def of_document(cls, found: DocumentAccess) -> "Reader":
         narrowed = [
             Narrowing(document=str(each.document), title=each.title, passes=list(each.passes))
-            for each in found.narrowings
+            for each in found.restrictions
         ]
         return cls(may_read=found.may_read, narrowed=narrowed, **_person(found.access))
 
@@ -83,7 +83,7 @@ class Changed(BaseModel):
     after: Role | None
 
     @classmethod
-    def of(cls, change: Change) -> "Changed":
+    def of(cls, change: AccessChange) -> "Changed":
         return cls(id=str(change.user), username=change.username, before=change.before, after=change.after)
 
 
@@ -94,7 +94,7 @@ class Some(BaseModel):
     people: list[Changed]
 
     @classmethod
-    def of(cls, changes: Sequence[Change]) -> "Some":
+    def of(cls, changes: Sequence[AccessChange]) -> "Some":
         return cls(count=len(changes), people=[Changed.of(change) for change in changes[:NAMED_AT_MOST]])
 
 
@@ -131,14 +131,14 @@ def people_list(request: HttpRequest, knowledge_base_id: str, page: Query[People
 def person_get(request: HttpRequest, knowledge_base_id: str, user_id: str) -> Person:
     """Takes the role manager. Why this person may read it, or that they may not."""
     base = _managed(request, knowledge_base_id)
-    return Person.of(access_of([one_of(User.objects.all(), user_id)], base)[0])
+    return Person.of(access_of([get_or_not_found(User.objects.all(), user_id)], base)[0])
 
 
 @in_knowledge_base.post("/{knowledge_base_id}/grants/effect", response=Effect, auth=FORETELLS)
 def grants_foretell(request: HttpRequest, knowledge_base_id: str, payload: JsonBody[NewGrants]) -> Effect:
     """Takes the role manager. What putting these grants would do to whom; nothing is changed."""
     base, wanted = _managed(request, knowledge_base_id), [(grant.subject, grant.role) for grant in payload]
-    return Effect.of(effect_of_grants(base, wanted, principal=principal_of(request)))
+    return Effect.of(preview_grants(base, wanted, principal=principal_of(request)))
 
 
 @of_document.get("/{document_id}/people", response=Page[Reader])
@@ -154,16 +154,16 @@ def reader_list(request: HttpRequest, document_id: str, page: Query[PeopleQuery]
 def reader_get(request: HttpRequest, document_id: str, user_id: str) -> Reader:
     """Takes the role manager. Why this person may read it, or what shuts them out."""
     document = _document(request, document_id)
-    return Reader.of_document(document_access_of([one_of(User.objects.all(), user_id)], document)[0])
+    return Reader.of_document(
+        document_access_of([get_or_not_found(User.objects.all(), user_id)], document)[0]
+    )
 
 
 @of_document.post("/{document_id}/readers/effect", response=Effect, auth=FORETELLS)
 def readers_foretell(request: HttpRequest, document_id: str, payload: NewReaders) -> Effect:
     """Takes the role manager. What narrowing it to these readers would do to whom; nothing is changed."""
     document = _document(request, document_id)
-    return Effect.of(
-        effect_of_readers(document, ["everyone"] if payload.readers is None else payload.readers)
-    )
+    return Effect.of(preview_readers(document, ["everyone"] if payload.readers is None else payload.readers))
 
 
 def _managed(request: HttpRequest, value: str) -> KnowledgeBase:

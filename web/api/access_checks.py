@@ -8,7 +8,7 @@ from ninja import Body as JsonBody
 from ninja import Query, Router, Status
 from pydantic import BaseModel, Field
 
-from cairn.access.lookup import one_of
+from cairn.access.lookup import get_or_not_found
 from cairn.access.models import AccessCheck as CheckRow
 from cairn.access.models import CheckState
 from web.api.fields import Body
@@ -75,4 +75,4 @@ def check_add(request: HttpRequest, payload: JsonBody[Nothing | None] = None) ->
 
 @router.get("/{check_id}", response=AccessCheck)
 def check_get(request: HttpRequest, check_id: str) -> AccessCheck:
-    return AccessCheck.of(one_of(CheckRow.objects.all(), check_id))
+    return AccessCheck.of(get_or_not_found(CheckRow.objects.all(), check_id))

@@ -71,7 +71,7 @@ def _begin(principal: Principal, payload: Question) -> Asked:
         lambda: asking.ask(
             principal=principal,
             question=payload.question,
-            knowledge_bases=payload.filters.bases_named(principal, payload.knowledge_bases),
+            knowledge_bases=payload.filters.requested_knowledge_bases(principal, payload.knowledge_bases),
             filters=payload.filters.as_filters(principal),
             conversation=payload.conversation,
             parent=payload.parent if "parent" in payload.model_fields_set else asking.SHOWN,

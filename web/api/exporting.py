@@ -9,7 +9,7 @@ from django.utils.formats import date_format
 from django.utils.text import slugify
 from django.utils.translation import gettext, gettext_noop
 
-from retrieval.answering.markup import harmless
+from retrieval.answering.markup import sanitize_markdown
 from retrieval.conversations import ShownMessage
 from retrieval.models import Conversation, MessageState
 from web.api.provenance import provenance
@@ -57,7 +57,7 @@ def _markdown(conversation: Conversation, messages: Sequence[ShownMessage]) -> s
 
 def _turn(answer: Answer) -> Iterator[str]:
     yield f"## {escaped(answer.question)}"
-    yield harmless(answer.answer)
+    yield sanitize_markdown(answer.answer)
     yield "" if answer.withheld else _verdict(answer)
     if answer.citations:
         yield gettext("Sources:")

@@ -17,7 +17,7 @@ from pydantic import (
     model_validator,
 )
 
-from cairn.access.lookup import as_id
+from cairn.access.lookup import parse_id
 from cairn.errors import NotFound
 
 
@@ -97,6 +97,6 @@ class Patch(Body):
 def id_or_nobody(value: str) -> UUID:
     """The id of nothing stands for what cannot be an id, so that it matches nothing."""
     try:
-        return as_id(value)
+        return parse_id(value)
     except NotFound:
         return NOBODY

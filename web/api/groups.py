@@ -7,7 +7,7 @@ from uuid import UUID
 from django.http import HttpRequest
 from ninja import Query, Router, Status
 
-from cairn.access.lookup import one_of
+from cairn.access.lookup import get_or_not_found
 from cairn.accounts.models import Group as GroupRow
 from cairn.accounts.services import group_create, group_delete, group_update
 from web.api.fields import Body, GroupName, Members, Patch, Yes, id_or_nobody
@@ -52,7 +52,7 @@ def group_add(request: HttpRequest, payload: NewGroup) -> Status[Group]:
 
 @router.get("/{group_id}", response=Group)
 def group_get(request: HttpRequest, group_id: str) -> Group:
-    return Group.of(one_of(GroupRow.objects.all(), group_id))
+    return Group.of(get_or_not_found(GroupRow.objects.all(), group_id))
 
 
 @router.patch("/{group_id}", response=Group)
@@ -60,7 +60,7 @@ def group_change(request: HttpRequest, group_id: str, payload: GroupPatch) -> Gr
     """The name and members of a group that a directory keeps are changed there: 409 `managed_elsewhere`.
     `can_create_knowledge_bases` lets its members create knowledge bases, wherever the group comes from."""
     row = group_update(
-        one_of(GroupRow.objects.all(), group_id),
+        get_or_not_found(GroupRow.objects.all(), group_id),
         name=payload.name,
         members=_ids(payload.members),
         managers=_ids(payload.managers),
@@ -77,5 +77,5 @@ def _ids(values: Sequence[str] | None) -> list[UUID] | None:
 @router.delete("/{group_id}", response={204: None})
 def group_remove(request: HttpRequest, group_id: str) -> Status[None]:
     """Whatever was granted to the group goes with it. A directory may bring it back, without grants."""
-    group_delete(one_of(GroupRow.objects.all(), group_id), actor=principal_of(request).actor)
+    group_delete(get_or_not_found(GroupRow.objects.all(), group_id), actor=principal_of(request).actor)
     return Status(204, None)

@@ -11,7 +11,7 @@ from django.http import HttpRequest
 from ninja import Router
 from pydantic import Field
 
-from cairn.access.lookup import bases_named, scope_for
+from cairn.access.lookup import requested_knowledge_bases, scope_for
 from cairn.access.rules import documents_for
 from cairn.access.scope import Principal
 from cairn.library.finding import Wanted, found
@@ -40,9 +40,11 @@ class FiltersIn(Body):
     )
     document_ids: fields.SomeIds | None = None
 
-    def bases_named(self, principal: Principal, said: Sequence[str] | None) -> Collection[object] | None:
+    def requested_knowledge_bases(
+        self, principal: Principal, said: Sequence[str] | None
+    ) -> Collection[object] | None:
         ids = None if self.document_ids is None else [id_or_nobody(value) for value in self.document_ids]
-        return bases_named(principal, said, ids)
+        return requested_knowledge_bases(principal, said, ids)
 
     def as_filters(self, principal: Principal) -> Filters:
         ids = None if self.document_ids is None else tuple(map(id_or_nobody, self.document_ids))
@@ -91,7 +93,9 @@ def search(request: HttpRequest, payload: SearchQuery) -> Found:
     began = time.perf_counter()
     hits = passages_for(
         payload.query,
-        scope=scope_for(principal, payload.filters.bases_named(principal, payload.knowledge_bases)),
+        scope=scope_for(
+            principal, payload.filters.requested_knowledge_bases(principal, payload.knowledge_bases)
+        ),
         filters=payload.filters.as_filters(principal),
         limit=payload.top_k,
         ranking=payload.ranking,

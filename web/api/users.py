@@ -6,7 +6,7 @@ from uuid import UUID
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from ninja import Query, Router, Status
 
-from cairn.access.lookup import one_of
+from cairn.access.lookup import get_or_not_found
 from cairn.accounts.models import User as UserRow
 from cairn.accounts.services import user_create, user_update
 from cairn.audit.services import record
@@ -61,7 +61,7 @@ def user_add(request: HttpRequest, payload: NewUser) -> Status[User]:
 
 @router.get("/{user_id}", response=User)
 def user_get(request: HttpRequest, user_id: str) -> User:
-    return User.of(one_of(UserRow.objects.all(), user_id))
+    return User.of(get_or_not_found(UserRow.objects.all(), user_id))
 
 
 @router.patch("/{user_id}", response=User)
@@ -70,14 +70,14 @@ def user_change(request: HttpRequest, user_id: str, payload: UserPatch) -> User:
     sent = payload.sent
     if payload.groups is not None:
         sent["groups"] = [id_or_nobody(value) for value in payload.groups]
-    row = one_of(UserRow.objects.all(), user_id)
+    row = get_or_not_found(UserRow.objects.all(), user_id)
     return User.of(user_update(row, **sent, actor=principal_of(request).actor))
 
 
 @router.delete("/{user_id}", response={204: None})
 def user_remove(request: HttpRequest, user_id: str, response: HttpResponse) -> Status[None]:
     """Their conversations, keys and sessions go with them. `Location` is the receipt of it."""
-    row = one_of(UserRow.objects.all(), user_id)
+    row = get_or_not_found(UserRow.objects.all(), user_id)
     receipt = user_erase(user=row, actor=principal_of(request).actor)
     response["Location"] = f"/api/v1/receipts/{receipt.id}"
     return Status(204, None)
@@ -86,7 +86,7 @@ def user_remove(request: HttpRequest, user_id: str, response: HttpResponse) -> S
 @router.get("/{user_id}/export", openapi_extra={"responses": ZIP})
 def user_export(request: HttpRequest, user_id: str) -> StreamingHttpResponse:
     """Everything Cairn holds about a user, as a ZIP, for when they ask for it. Itself on record."""
-    return exported(one_of(UserRow.objects.all(), user_id), actor=principal_of(request).actor)
+    return exported(get_or_not_found(UserRow.objects.all(), user_id), actor=principal_of(request).actor)
 
 
 def exported(user: UserRow, *, actor: UUID) -> StreamingHttpResponse:

@@ -8,7 +8,7 @@ from django.utils import timezone
 from ninja import Query, Router, Status
 from pydantic import BaseModel, Field, StringConstraints
 
-from cairn.access.lookup import knowledge_base_for, one_of
+from cairn.access.lookup import get_or_not_found, knowledge_base_for
 from cairn.access.rules import knowledge_bases_for
 from ingestion.models import Watch as WatchRow
 from ingestion.watching import next_scan, watch_create, watch_delete, watch_scan, watch_update
@@ -92,7 +92,7 @@ class Watch(BaseModel):
 
 def _watch(request: HttpRequest, value: str) -> WatchRow:
     shown = WatchRow.objects.filter(knowledge_base__in=knowledge_bases_for(principal_of(request)))
-    return one_of(shown, value)
+    return get_or_not_found(shown, value)
 
 
 @in_knowledge_base.get("/{knowledge_base_id}/watches", response=Page[Watch], auth=ADMINS)

@@ -99,7 +99,7 @@ def _row(found: Access, *, may: bool, more: Iterable[str] = ()) -> PersonRow:
 
 
 def _document_row(found: DocumentAccess) -> PersonRow:
-    return _row(found.access, may=found.may_read, more=map(_narrowing, found.narrowings))
+    return _row(found.access, may=found.may_read, more=map(_narrowing, found.restrictions))
 
 
 def _reasons(found: Access) -> Iterable[str]:
@@ -120,7 +120,7 @@ def _reasons(found: Access) -> Iterable[str]:
         yield gettext("Nothing was granted to them, to a group of theirs or to everyone.")
 
 
-def _narrowing(narrowing: access.Narrowing) -> str:
+def _narrowing(narrowing: access.Restriction) -> str:
     if not narrowing.passes:
         told = gettext("“{title}” is open to chosen readers only, and they are none of them.")
         return told.format(title=narrowing.title)

@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.utils.translation import gettext, gettext_lazy, gettext_noop
 from django.views.decorators.http import require_POST, require_safe
 
-from cairn.access.lookup import as_id
+from cairn.access.lookup import parse_id
 from cairn.access.principals import require_admin
 from cairn.access.rules import knowledge_bases_for
 from cairn.access.scope import Principal
@@ -119,7 +119,7 @@ def _limits(request: HttpRequest, principal: Principal) -> list[UUID] | None:
         raise InvalidInput(gettext("Choose the knowledge bases that the key may use."))
     if limited == "no":
         return None
-    chosen = [as_id(value) for value in request.POST.getlist("knowledge_bases")]
+    chosen = [parse_id(value) for value in request.POST.getlist("knowledge_bases")]
     found: list[UUID] = [base.id for base in _readable(principal, chosen)]
     if not chosen or len(found) != len(set(chosen)):
         raise InvalidInput(gettext("Choose the knowledge bases that the key may use."))
@@ -140,7 +140,7 @@ def _expiry(days: str) -> datetime | None:
 @page
 def key_revoke(request: HttpRequest, principal: Principal, key_id: str) -> HttpResponse:
     user = User.objects.get(pk=principal.user)
-    api_key_revoke(user=user, key_id=as_id(key_id), actor=principal.actor)
+    api_key_revoke(user=user, key_id=parse_id(key_id), actor=principal.actor)
     messages.success(request, gettext("The key is revoked."))
     return redirect("pages:account")
 
@@ -159,7 +159,7 @@ def all_keys(request: HttpRequest, principal: Principal) -> HttpResponse:
 @page
 def any_key_revoke(request: HttpRequest, principal: Principal, key_id: str) -> HttpResponse:
     require_admin(principal)
-    key = ApiKey.objects.filter(pk=as_id(key_id)).select_related("user").first()
+    key = ApiKey.objects.filter(pk=parse_id(key_id)).select_related("user").first()
     if key is None:
         raise NotFound
     api_key_revoke(user=key.user, key_id=key.id, actor=principal.actor)

@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_safe
 
-from cairn.access.lookup import as_id, chunks_for, document_for, scope_for
+from cairn.access.lookup import chunks_for, document_for, parse_id, scope_for
 from cairn.access.people import people_reading
 from cairn.access.rules import documents_for
 from cairn.access.scope import Principal
@@ -151,7 +151,7 @@ def _latest(found: Document) -> Any:
 def _passage(principal: Principal, found: Document, chunk_id: str | None) -> dict[str, Any] | None:
     """The chunk that the address names, to be lit in the text; one of an old version is not there."""
     try:
-        wanted = as_id(chunk_id)
+        wanted = parse_id(chunk_id)
     except NotFound:
         return None
     scope = scope_for(principal, [found.knowledge_base_id])

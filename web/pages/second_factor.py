@@ -27,7 +27,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from cairn.access.lookup import one_of
+from cairn.access.lookup import get_or_not_found
 from cairn.access.principals import require_admin
 from cairn.access.scope import Principal
 from cairn.accounts.models import User
@@ -97,7 +97,7 @@ confirm_passkey = _form(_own(ReauthenticateWebAuthnView.as_view()))
 @page
 def reset(request: HttpRequest, principal: Principal, user_id: str) -> HttpResponse:
     require_admin(principal)
-    user = one_of(User.objects.all(), user_id)
+    user = get_or_not_found(User.objects.all(), user_id)
     second_factor_reset(user, actor=User.objects.get(pk=principal.actor))
     messages.success(request, f"{user.username} has no second factor any more and is signed out.")
     return redirect("pages:console-users")

@@ -6,7 +6,7 @@ from django.shortcuts import redirect
 from django.utils.translation import gettext
 from django.views.decorators.http import require_POST
 
-from cairn.access.lookup import one_of
+from cairn.access.lookup import get_or_not_found
 from cairn.access.principals import require_admin
 from cairn.access.scope import Principal
 from cairn.accounts.models import User
@@ -20,7 +20,7 @@ from web.pages.door import page
 @page
 def view_as(request: HttpRequest, principal: Principal, user_id: str) -> HttpResponse:
     require_admin(principal)
-    user = one_of(User.objects.filter(is_active=True), user_id)
+    user = get_or_not_found(User.objects.filter(is_active=True), user_id)
     if user.id == principal.user:
         raise Forbidden(gettext("You see Cairn as yourself already."))
     request.session[VIEWED] = str(user.id)

@@ -18,7 +18,7 @@ from scim2_models.path import (
     ValuePath,
 )
 
-from cairn.access.lookup import as_id
+from cairn.access.lookup import parse_id
 from cairn.accounts.models import Identity
 from cairn.accounts.provisioning import SCIM
 from cairn.errors import InvalidInput, NotFound
@@ -32,7 +32,7 @@ Conditions = Mapping[str, Callable[[str], Q]]
 def _id(field: str) -> Callable[[str], Q]:
     def condition(value: str) -> Q:
         try:
-            return Q(**{field: as_id(value)})
+            return Q(**{field: parse_id(value)})
         except NotFound:
             return Q(pk__in=())
 

@@ -8,7 +8,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from scim2_models import Context
 
-from cairn.access.lookup import one_of
+from cairn.access.lookup import get_or_not_found
 from cairn.access.scope import Principal
 from cairn.accounts.models import Group as GroupRow
 from cairn.accounts.provisioning import SCIM, team_create, team_update
@@ -43,7 +43,7 @@ def _create(request: HttpRequest, principal: Principal) -> HttpResponse:
 
 
 def _get(request: HttpRequest, _principal: Principal, team_id: str) -> HttpResponse:
-    return _answer(request, one_of(ROWS.all(), team_id), Context.RESOURCE_QUERY_RESPONSE)
+    return _answer(request, get_or_not_found(ROWS.all(), team_id), Context.RESOURCE_QUERY_RESPONSE)
 
 
 def _replace(request: HttpRequest, principal: Principal, team_id: str) -> HttpResponse:
@@ -51,7 +51,7 @@ def _replace(request: HttpRequest, principal: Principal, team_id: str) -> HttpRe
     sent = Group.model_validate(_without_members(data), scim_ctx=Context.RESOURCE_REPLACEMENT_REQUEST)
     members = members_in(data.get("members"))
     with transaction.atomic():
-        row = one_of(ROWS.select_for_update(), team_id)
+        row = get_or_not_found(ROWS.select_for_update(), team_id)
         _change(row, sent, members, principal)
     return _answer(request, row, Context.RESOURCE_REPLACEMENT_RESPONSE)
 
@@ -61,7 +61,7 @@ def _patch(request: HttpRequest, principal: Principal, team_id: str) -> HttpResp
     data = body_of(request)
     operations = operations_of(data)
     with transaction.atomic():
-        row = one_of(ROWS.select_for_update(), team_id)
+        row = get_or_not_found(ROWS.select_for_update(), team_id)
         membership = Membership(_members_of(row))
         others = membership.apply(operations)
         _change(row, patch(group_shown(request, row, members=False), data, others), membership.ids, principal)
@@ -71,7 +71,7 @@ def _patch(request: HttpRequest, principal: Principal, team_id: str) -> HttpResp
 
 
 def _delete(_request: HttpRequest, principal: Principal, team_id: str) -> HttpResponse:
-    group_delete(one_of(ROWS.all(), team_id), actor=principal.actor)
+    group_delete(get_or_not_found(ROWS.all(), team_id), actor=principal.actor)
     return HttpResponse(status=204)
 
 
@@ -111,7 +111,7 @@ def _answer(request: HttpRequest, row: GroupRow, context: Context) -> HttpRespon
     """The group as it is now."""
     asked = asked_of(request, Group)
     rows, members = _with_members(asked)
-    found = group_shown(request, one_of(rows, row.pk), members=members)
+    found = group_shown(request, get_or_not_found(rows, row.pk), members=members)
     return resource_answer(found, context, asked)
 
 

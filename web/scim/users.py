@@ -4,7 +4,7 @@ from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from scim2_models import Context
 
-from cairn.access.lookup import one_of
+from cairn.access.lookup import get_or_not_found
 from cairn.access.scope import Principal
 from cairn.accounts.models import User as UserRow
 from cairn.accounts.provisioning import person_create, person_update
@@ -36,13 +36,13 @@ def _create(request: HttpRequest, principal: Principal) -> HttpResponse:
 
 
 def _get(request: HttpRequest, _principal: Principal, user_id: str) -> HttpResponse:
-    return _answer(request, one_of(ROWS.all(), user_id), Context.RESOURCE_QUERY_RESPONSE)
+    return _answer(request, get_or_not_found(ROWS.all(), user_id), Context.RESOURCE_QUERY_RESPONSE)
 
 
 def _replace(request: HttpRequest, principal: Principal, user_id: str) -> HttpResponse:
     sent = User.model_validate(body_of(request), scim_ctx=Context.RESOURCE_REPLACEMENT_REQUEST)
     with transaction.atomic():
-        row = one_of(UserRow.objects.select_for_update(), user_id)
+        row = get_or_not_found(UserRow.objects.select_for_update(), user_id)
         _change(row, sent, principal)
     return _answer(request, row, Context.RESOURCE_REPLACEMENT_RESPONSE)
 
@@ -50,13 +50,13 @@ def _replace(request: HttpRequest, principal: Principal, user_id: str) -> HttpRe
 def _patch(request: HttpRequest, principal: Principal, user_id: str) -> HttpResponse:
     data = body_of(request)
     with transaction.atomic():
-        row = one_of(UserRow.objects.select_for_update(), user_id)
+        row = get_or_not_found(UserRow.objects.select_for_update(), user_id)
         _change(row, patch(user_shown(request, row), data, operations_of(data)), principal)
     return _answer(request, row, Context.RESOURCE_PATCH_RESPONSE)
 
 
 def _delete(_request: HttpRequest, principal: Principal, user_id: str) -> HttpResponse:
-    user_erase(user=one_of(UserRow.objects.all(), user_id), actor=principal.actor)
+    user_erase(user=get_or_not_found(UserRow.objects.all(), user_id), actor=principal.actor)
     return HttpResponse(status=204)
 
 
@@ -74,7 +74,7 @@ def _change(row: UserRow, sent: User, principal: Principal) -> None:
 
 def _answer(request: HttpRequest, row: UserRow, context: Context) -> HttpResponse:
     """The user as they are now."""
-    found = user_shown(request, one_of(ROWS.all(), row.pk))
+    found = user_shown(request, get_or_not_found(ROWS.all(), row.pk))
     return resource_answer(found, context, asked_of(request, User))
 
 

@@ -1,1 +1,1 @@
-"""The only place that decides who may read what."""
+"""The only package that decides who may read and change what."""

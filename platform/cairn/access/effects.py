@@ -1,6 +1,6 @@
-"""What a change of access would do to whom, before it is made.
+"""Preview of an access change: who would gain, lose or change access.
 
-The change is made and taken back, so that what is foretold follows from the very rules that would hold.
+The change is made in a transaction that is rolled back, so the preview follows the actual rules.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -17,12 +17,12 @@ from cairn.access.services import grants_replace, readers_replace
 from cairn.library.models import Document, KnowledgeBase
 
 Roles = dict[tuple[str, UUID], Role]
-"""By user name and id."""
+"""Roles by user name and user id."""
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
-    """None: no access."""
+class AccessChange:
+    """One person's role before and after the change. None means no access."""
 
     user: UUID
     username: str
@@ -31,60 +31,62 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
-class Effect:
-    """By user name. Admins are not among them: nothing changes for them."""
+class AccessPreview:
+    """Changes sorted by user name. Admins are left out: nothing changes for them."""
 
-    gains: tuple[Change, ...]
-    losses: tuple[Change, ...]
-    changes: tuple[Change, ...]
+    gains: tuple[AccessChange, ...]
+    losses: tuple[AccessChange, ...]
+    changes: tuple[AccessChange, ...]
 
 
-def effect_of_grants(
+def preview_grants(
     base: KnowledgeBase, grants: Sequence[tuple[str, Role]], *, principal: Principal
-) -> Effect:
-    """Raises InvalidInput and Forbidden as making the change would."""
+) -> AccessPreview:
+    """Preview replacing the grants of a knowledge base. Raises InvalidInput and Forbidden as the change
+    would."""
 
     def roles() -> Roles:
         found = access_of(people_in(base).filter(is_admin=False), base)
         return {(access.username, access.user): access.role for access in found if access.role}
 
     before = roles()
-    with _taken_back():
+    with _rolled_back():
         grants_replace(knowledge_base=base, grants=grants, principal=principal)
         after = roles()
-    return _effect(before, after)
+    return _compare_roles(before, after)
 
 
-def effect_of_readers(document: Document, readers: Sequence[str]) -> Effect:
-    """Who may read the document; roles do not change. Raises InvalidInput as making the change would."""
+def preview_readers(document: Document, readers: Sequence[str]) -> AccessPreview:
+    """Preview replacing the readers of a document; roles do not change. Raises InvalidInput as the change
+    would."""
 
     def people(of: Document) -> Roles:
         found = people_reading(of).filter(is_admin=False).values_list("username", "id")
         return dict.fromkeys(found, Role.READER)
 
     before = people(document)
-    with _taken_back():
+    with _rolled_back():
         changed = Document.objects.select_related("knowledge_base").get(pk=document.pk)
         readers_replace(document=changed, readers=readers, actor=None)
         after = people(changed)
-    return _effect(before, after)
+    return _compare_roles(before, after)
 
 
 @contextmanager
-def _taken_back() -> Iterator[None]:
+def _rolled_back() -> Iterator[None]:
     with transaction.atomic():
         yield
         transaction.set_rollback(True)
 
 
-def _effect(before: Roles, after: Roles) -> Effect:
+def _compare_roles(before: Roles, after: Roles) -> AccessPreview:
     differing = sorted(who for who in before.keys() | after.keys() if before.get(who) != after.get(who))
-    changes = [Change(who[1], who[0], before.get(who), after.get(who)) for who in differing]
+    changes = [AccessChange(who[1], who[0], before.get(who), after.get(who)) for who in differing]
 
-    def those(which: Callable[[Change], bool]) -> tuple[Change, ...]:
+    def those(which: Callable[[AccessChange], bool]) -> tuple[AccessChange, ...]:
         return tuple(change for change in changes if which(change))
 
-    return Effect(
+    return AccessPreview(
         gains=those(lambda change: change.before is None),
         losses=those(lambda change: change.after is None),
         changes=those(lambda change: change.before is not None and change.after is not None),

@@ -1,7 +1,7 @@
-"""Deciding who may give access to whom.
+"""Rules about who may give access to whom.
 
-Managers of a knowledge base choose the people who get in. Everyone, and whole groups, are another matter:
-whoever could let them in could put words into everybody's answers.
+Managers of a knowledge base choose its people. Access for everyone or for whole groups needs more: whoever
+could grant it could put text into everybody's answers.
 """
 
 from collections.abc import Iterable, Mapping
@@ -17,7 +17,7 @@ from cairn.errors import Forbidden
 from cairn.library.models import KnowledgeBase
 
 Subject = tuple[UUID | None, UUID | None]
-"""A user and a group, one of which is None; both None stand for everyone."""
+"""A user id and a group id, at least one of which is None. Both None means everyone."""
 
 EVERYONE_NEEDS_ADMIN = "Only admins can give access to everyone. Ask an admin to do it."
 
@@ -27,7 +27,7 @@ def may_grant_to_everyone(principal: Principal) -> bool:
 
 
 def groups_grantable_by(principal: Principal) -> "QuerySet[Group]":
-    """The groups to which the principal may give access to a knowledge base that they manage."""
+    """Return the groups to which the principal may give access to a knowledge base that they manage."""
     if principal.acts_as_admin:
         return Group.objects.all()
     return Group.objects.filter(managers=principal.user)
@@ -39,10 +39,10 @@ def require_may_grant(
     requested: Mapping[Subject, Role],
     existing: Mapping[Subject, Role],
 ) -> None:
-    """Raises Forbidden unless the principal may turn the grants `existing` into `requested`.
+    """Raise Forbidden unless the principal may replace the grants `existing` with `requested`.
 
-    Whatever stays, is lowered or is taken away needs no more than the role manager. Call it while the
-    knowledge base is locked, so that `existing` is what the change really starts from.
+    Keeping, lowering or removing a grant only takes the role manager. Call this while the knowledge base is
+    locked, so that `existing` is what the change really starts from.
     """
     if role_in(principal, base) != Role.MANAGER:
         raise Forbidden(f"This takes the role “{Role.MANAGER}” in this knowledge base.")

@@ -1,4 +1,4 @@
-"""One thing or many, for someone: the only ways to get at what others may not see."""
+"""Getters that check access: the only ways to load objects that some people may not see."""
 
 from collections.abc import Collection, Iterable, Mapping
 from typing import TypeVar
@@ -16,25 +16,26 @@ from cairn.settings import environment
 M = TypeVar("M", bound=models.Model)
 
 
-def as_id(value: object) -> UUID:
-    """Ids are opaque to callers: one that cannot be an id is an id of nothing."""
+def parse_id(value: object) -> UUID:
+    """Parse an id, raising NotFound for a malformed one: ids are opaque to callers."""
     try:
         return value if isinstance(value, UUID) else UUID(str(value))
     except ValueError as error:
         raise NotFound from error
 
 
-def one_of(rows: "models.QuerySet[M]", value: object) -> M:
-    found: M | None = rows.filter(pk=as_id(value)).first()
+def get_or_not_found(rows: "models.QuerySet[M]", value: object) -> M:
+    found: M | None = rows.filter(pk=parse_id(value)).first()
     if found is None:
         raise NotFound
     return found
 
 
 def knowledge_base_for(principal: Principal, value: object, *, role: Role = Role.READER) -> KnowledgeBase:
-    """NotFound if the principal may not see it, Forbidden if the role there is too low."""
-    base = one_of(knowledge_bases_for(principal), value)
-    _require(principal, base, role)
+    """Return a knowledge base. Raises NotFound if the principal may not see it, Forbidden if their role is
+    too low."""
+    base = get_or_not_found(knowledge_bases_for(principal), value)
+    _require_role(principal, base, role)
     return base
 
 
@@ -42,27 +43,28 @@ def knowledge_base_named(principal: Principal, slug: str, *, role: Role = Role.R
     base = knowledge_bases_for(principal).filter(slug=slug).first()
     if base is None:
         raise NotFound
-    _require(principal, base, role)
+    _require_role(principal, base, role)
     return base
 
 
 def document_for(principal: Principal, value: object, *, role: Role = Role.READER) -> Document:
-    document = one_of(documents_for(principal).with_versions(), value)
-    _require(principal, document.knowledge_base, role)
+    document = get_or_not_found(documents_for(principal).with_versions(), value)
+    _require_role(principal, document.knowledge_base, role)
     return document
 
 
-def _require(principal: Principal, base: KnowledgeBase, role: Role) -> None:
-    """Of a knowledge base that has been found among those that the principal may see."""
+def _require_role(principal: Principal, base: KnowledgeBase, role: Role) -> None:
+    """Raise Forbidden unless the principal has the role in a knowledge base that they may see."""
     if principal.command and role is not Role.READER:
         require_official(base)
-    held = Role.MANAGER if principal.is_admin else role_in(principal, base)
-    if held is None or not held.allows(role):
+    own_role = Role.MANAGER if principal.is_admin else role_in(principal, base)
+    if own_role is None or not own_role.allows(role):
         raise Forbidden(f"This takes the role “{role}” in this knowledge base.")
 
 
 def require_official(base: KnowledgeBase) -> None:
-    """Commands name a knowledge base by its slug, which might be somebody else's than the operator thinks."""
+    """Raise Forbidden unless the knowledge base is official. Commands name knowledge bases by slug, which may
+    belong to a different one than the operator thinks."""
     if not base.official:
         owner = base.owner.username if base.owner else "an account that is gone"
         raise Forbidden(
@@ -73,10 +75,10 @@ def require_official(base: KnowledgeBase) -> None:
 
 
 def scope_for(principal: Principal, knowledge_bases: Collection[object] | None = None) -> Scope:
-    """What the principal may read now, narrowed to some knowledge bases. None means all of them, but
+    """Return what the principal may read now, limited to `knowledge_bases`. None means all of them, except
     unofficial ones if UNOFFICIAL_KNOWLEDGE_BASES excludes them.
 
-    One that is not there or not theirs narrows to nothing, so an answer does not tell which it was.
+    Ids that do not exist or are not readable are dropped silently, so an answer does not reveal which it was.
     """
     if knowledge_bases is None:
         official_only = environment().excludes_unofficial
@@ -86,11 +88,14 @@ def scope_for(principal: Principal, knowledge_bases: Collection[object] | None =
     return _scope(principal, roles, frozenset(_ids(knowledge_bases)).intersection(roles))
 
 
-def bases_named(
+def requested_knowledge_bases(
     principal: Principal, knowledge_bases: Collection[object] | None, documents: Collection[UUID] | None
 ) -> Collection[object] | None:
-    """The knowledge bases that a question or search is about. Whoever names documents names theirs, so that
-    excluding unofficial knowledge bases does not hide a document that was asked for."""
+    """Return the knowledge bases that a question or search is about, None for all.
+
+    Naming documents includes their knowledge bases, so that excluding unofficial ones does not hide a
+    document that was asked for.
+    """
     if knowledge_bases is not None or not documents or not environment().excludes_unofficial:
         return knowledge_bases
     rows = documents_for(principal).filter(pk__in=documents).order_by()
@@ -98,9 +103,9 @@ def bases_named(
 
 
 def reading_scope_for(principal: Principal) -> Scope:
-    """All that the principal may read now, unofficial knowledge bases included.
+    """Return all that the principal may read now, including unofficial knowledge bases.
 
-    For showing again what was found before. Questions and searches take `scope_for`.
+    Use it to show earlier results again. Questions and searches use `scope_for`.
     """
     roles = roles_in(principal)
     return _scope(principal, roles, frozenset(roles), whole=True)
@@ -109,25 +114,26 @@ def reading_scope_for(principal: Principal) -> Scope:
 def _scope(
     principal: Principal,
     roles: Mapping[UUID, Role],
-    wanted: frozenset[UUID],
+    readable: frozenset[UUID],
     *,
     whole: bool = False,
     official_only: bool = False,
 ) -> Scope:
-    managed = frozenset(base for base in wanted if roles[base] == Role.MANAGER)
-    return Scope(principal, wanted, managed, principal.tokens, whole=whole, official_only=official_only)
+    managed = frozenset(base for base in readable if roles[base] == Role.MANAGER)
+    return Scope(principal, readable, managed, principal.tokens, whole=whole, official_only=official_only)
 
 
 def _ids(values: Iterable[object]) -> Iterable[UUID]:
     for value in values:
         try:
-            yield as_id(value)
+            yield parse_id(value)
         except NotFound:
             continue
 
 
 def chunks_for(scope: Scope, ids: Collection[UUID]) -> ChunkQuerySet:
-    """Those of the chunks that the principal may read this moment: the last word on every hit."""
+    """Return the chunks among `ids` that the principal may read at this moment: the final check of every
+    hit."""
     # Naming the chunks inside, too, keeps SQLite from listing everything that may be read: 23 ms at
     # 20,000 documents without, 5 ms with it.
     readable = documents_for(scope.principal).filter(versions__chunks__in=ids)

@@ -1,4 +1,4 @@
-"""Grants on knowledge bases, the readers a document is narrowed to, and checks that both are kept to."""
+"""Grants on knowledge bases, readers of restricted documents, and access checks."""
 
 import uuid
 
@@ -19,15 +19,16 @@ class Role(models.TextChoices):
     def rank(self) -> int:
         return _RANKS[self]
 
-    def allows(self, wanted: "Role") -> bool:
-        return self.rank >= wanted.rank
+    def allows(self, required: "Role") -> bool:
+        return self.rank >= required.rank
 
 
 _RANKS = {role: rank for rank, role in enumerate(Role)}
 
 
 class Grant(models.Model):
-    """Neither user nor group: everyone who can sign in."""
+    """Role of a user or group in a knowledge base. Without a user or group it applies to everyone who can
+    sign in."""
 
     knowledge_base = models.ForeignKey(KnowledgeBase, on_delete=models.CASCADE, related_name="grants")
     user = models.ForeignKey(User, null=True, on_delete=models.CASCADE, related_name="grants")
@@ -91,10 +92,11 @@ class CheckState(models.TextChoices):
 
 
 class AccessCheck(models.Model):
-    """One time that canaries were put in and asked for by people who may not see them.
+    """One run that planted canary documents and searched for them as people who may not see them.
 
-    `leaks` holds {"who", "how", "what"} for each that was seen; what was found, never its text. `error`: why
-    nothing could be said. `spots` counts searches for real documents by people who may not read them.
+    `leaks` lists {"who", "how", "what"} for each canary that was seen; what was found, never its text.
+    `error` says why a run has no result. `spots` counts searches for real documents by people who may not
+    read them.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -121,7 +123,7 @@ class ArtifactKind(models.TextChoices):
 
 
 class CheckArtifact(models.Model):
-    """Something that an access check created and has not removed yet.
+    """Object that an access check created and has not removed yet.
 
     The row is written in the same transaction as the object, so that a check that is killed at any moment
     leaves a complete list of what to remove. Only this list decides what is removed, never a name.

@@ -1,4 +1,4 @@
-"""From a signed-in user or an API key to a Principal."""
+"""Principals of signed-in users and API keys."""
 
 from dataclasses import replace
 from uuid import UUID
@@ -18,15 +18,17 @@ def principal_for_user(user: User) -> Principal:
     return Principal(user.id, user.username, user.is_admin, _groups_of(user))
 
 
-def principal_viewed(user: User, *, viewer: User) -> Principal:
-    """What an admin sees who views Cairn as the user. NotSignedIn if either may not."""
+def principal_viewed_as(user: User, *, viewer: User) -> Principal:
+    """Return the principal of an admin who views Cairn as the user. Raises NotSignedIn if either is not
+    allowed."""
     if not (viewer.is_active and viewer.is_admin):
         raise NotSignedIn
     return replace(principal_for_user(user), viewer=viewer.id)
 
 
-def principal_behind(user: User) -> Principal:
-    """For work that the user once asked for: it goes on after the account was closed."""
+def principal_for_background_work(user: User) -> Principal:
+    """Return the principal for work that the user started earlier. It continues after the account is
+    closed."""
     return Principal(user.id, user.username, user.is_admin, _groups_of(user))
 
 
@@ -45,15 +47,15 @@ def principal_for_key(key: ApiKey) -> Principal:
     )
 
 
-def has_key_scope(principal: Principal, *wanted: str) -> bool:
-    """Whether a key has one of the wanted scopes; a signed-in user needs none."""
-    return principal.key_scopes is None or not principal.key_scopes.isdisjoint(wanted)
+def has_key_scope(principal: Principal, *scopes: str) -> bool:
+    """Whether a key has one of the scopes. A signed-in user needs none."""
+    return principal.key_scopes is None or not principal.key_scopes.isdisjoint(scopes)
 
 
-def require_key_scope(principal: Principal, *wanted: str) -> None:
-    """A key needs one of the wanted scopes; a signed-in user needs none."""
-    if not has_key_scope(principal, *wanted):
-        raise Forbidden(f"This key lacks the scope “{wanted[0]}”.")
+def require_key_scope(principal: Principal, *scopes: str) -> None:
+    """Raise Forbidden unless the key has one of the scopes. A signed-in user needs none."""
+    if not has_key_scope(principal, *scopes):
+        raise Forbidden(f"This key lacks the scope “{scopes[0]}”.")
 
 
 def require_admin(principal: Principal) -> None:
@@ -64,7 +66,8 @@ def require_admin(principal: Principal) -> None:
 
 
 def require_unlimited(principal: Principal) -> None:
-    """For what lies outside of any one knowledge base."""
+    """Raise Forbidden for a key that is limited to some knowledge bases. Call it for anything outside a
+    single one."""
     if principal.key_bases is not None:
         raise Forbidden("This key is limited to some knowledge bases.")
 

@@ -1,12 +1,12 @@
-"""Who asks, and what part of the library they may read."""
+"""The principal who asks, and the part of the library they may read."""
 
 from dataclasses import dataclass, field
 from uuid import UUID
 
-MOST_NAMED = 100
-"""Of so many knowledge bases it is recorded that a question was asked in them."""
+MAX_RECORDED_KNOWLEDGE_BASES = 100
+"""Questions about more knowledge bases than this are recorded as asked in all of them."""
 EVERY_READER = "kb"
-"""Access token of a document that is not narrowed: whoever may read the knowledge base may read it."""
+"""Access token of an unrestricted document: everyone who may read the knowledge base may read it."""
 
 
 def user_token(user: UUID) -> str:
@@ -19,12 +19,13 @@ def group_token(group: UUID) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """A user, or an API key acting for one. Group membership is as of the question, never cached.
+    """A user, or an API key acting for one. Group membership is read per request, never cached.
 
-    `key_scopes` is None for a signed-in user: everything the user may do. `key_bases` are the only
-    knowledge bases that the key may touch; None: all that its user may. `viewer` is the admin who looks at
-    Cairn as this user: it reads what the user may read, but their conversations, and changes nothing.
-    `command`: a management command, which names knowledge bases by slug and so changes official ones only.
+    `key_scopes` is None for a signed-in user, who may do everything the account may. `key_bases` are the only
+    knowledge bases that the key may access; None means all of its user's. `viewer` is an admin who views
+    Cairn as this user: it may read what the user may read, except their conversations, and change nothing.
+    `command` marks a management command, which names knowledge bases by slug and so changes official ones
+    only.
     """
 
     user: UUID
@@ -39,17 +40,18 @@ class Principal:
 
     @property
     def actor(self) -> UUID:
-        """Whose doing it is."""
+        """The user who is responsible for the action."""
         return self.viewer or self.user
 
     @property
     def administers(self) -> bool:
-        """People and the whole install: a key that is limited to some knowledge bases never does."""
+        """Whether the principal administers people and the installation. A key limited to some knowledge
+        bases never does."""
         return self.is_admin and self.key_bases is None
 
     @property
     def acts_as_admin(self) -> bool:
-        """Whether the principal may do what only admins may. A key of an admin needs the scope `admin`."""
+        """Whether the principal may do what only admins may. An admin's key needs the scope `admin`."""
         return self.administers and (self.key_scopes is None or "admin" in self.key_scopes)
 
     @property
@@ -59,13 +61,12 @@ class Principal:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What one principal may read now. Only `access.scope_for` makes one.
+    """What one principal may read now. Only `access.scope_for` creates one.
 
-    A point is in scope when its knowledge base is in `readable` and one of its readers is in
-    `tokens`, or when its knowledge base is in `managed` (managers see narrowed documents too).
-    `managed` is a subset of `readable`. The index filters by this; SQL has the last word.
-    `whole`: the asker named no knowledge base, so that the rules alone say what lies in it; with
-    `official_only`, the rules and whether a knowledge base is official.
+    A point is in scope when its knowledge base is in `readable` and one of its readers is in `tokens`, or
+    when its knowledge base is in `managed` (managers also see restricted documents). `managed` is a subset of
+    `readable`. The index filters by this; SQL makes the final decision. `whole` means that no knowledge base
+    was named, so the rules alone decide; with `official_only`, only official knowledge bases count.
     """
 
     principal: Principal
@@ -80,10 +81,11 @@ class Scope:
 
     @property
     def confined_to(self) -> frozenset[UUID] | None:
-        """The only knowledge bases that a question asked here can be about. None if that cannot be said.
+        """The only knowledge bases that a question in this scope can be about, None if there are too many to
+        record.
 
-        Where nothing may be read (any more), these are the ones that the key is limited to.
+        If nothing is readable, these are the knowledge bases that the key is limited to.
         """
         bases = self.readable or self.principal.key_bases
         unlimited = self.whole and self.principal.key_bases is None
-        return None if not bases or (unlimited and len(bases) > MOST_NAMED) else bases
+        return None if not bases or (unlimited and len(bases) > MAX_RECORDED_KNOWLEDGE_BASES) else bases

@@ -1,4 +1,4 @@
-"""Changing who may read what. Takes effect with the commit: the next question sees it."""
+"""Services that change who may read what. Changes apply with the commit: the next question sees them."""
 
 import secrets
 from collections.abc import Iterator, Sequence
@@ -27,11 +27,11 @@ from cairn.library.models import (
 
 EVERYONE = "everyone"
 STEM_LENGTH = 120
-"""Characters of a slug without the suffix that keeps it apart from others."""
+"""Maximum characters of a slug without the suffix that makes it unique."""
 
 
 def parse_subject(text: str) -> Subject:
-    """ "user:ID", "group:ID" or "everyone" as (user, group); raises InvalidInput for anything else."""
+    """Parse "user:ID", "group:ID" or "everyone" into (user, group). Raises InvalidInput for anything else."""
     if text == EVERYONE:
         return None, None
     kind, _, value = text.partition(":")
@@ -46,12 +46,12 @@ def parse_subject(text: str) -> Subject:
     raise InvalidInput(f"“{text}” names no user or group.")
 
 
-def subject_is(user: UUID | None, group: UUID | None) -> Q:
+def subject_filter(user: UUID | None, group: UUID | None) -> Q:
     return Q(user=user) if user else Q(group=group, user=None)
 
 
 def grant_give(*, knowledge_base: KnowledgeBase, subject: str, role: Role, principal: Principal) -> Grant:
-    """Gives access, or changes the role of somebody who has it. Raises Forbidden if the principal may not."""
+    """Give access, or change the role of somebody who has it. Raises Forbidden if the principal may not."""
     user, group = parse_subject(subject)
     with transaction.atomic():
         base, existing = _grants_locked(knowledge_base)
@@ -60,14 +60,14 @@ def grant_give(*, knowledge_base: KnowledgeBase, subject: str, role: Role, princ
 
 
 def _grants_locked(knowledge_base: KnowledgeBase) -> tuple[KnowledgeBase, dict[Subject, Role]]:
-    """Nobody else changes the grants until the transaction ends."""
+    """Lock the knowledge base and return its grants: nobody else changes them until the transaction ends."""
     base = KnowledgeBase.objects.select_for_update().get(pk=knowledge_base.pk)
     return base, {(grant.user_id, grant.group_id): Role(grant.role) for grant in base.grants.all()}
 
 
 def _grant_save(base: KnowledgeBase, subject: str, role: Role, principal: Principal) -> Grant:
     user, group = parse_subject(subject)
-    Grant.objects.filter(subject_is(user, group), knowledge_base=base).delete()
+    Grant.objects.filter(subject_filter(user, group), knowledge_base=base).delete()
     grant = Grant.objects.create(knowledge_base=base, user_id=user, group_id=group, role=role)
     record("grant.given", actor=principal.actor, subject=f"kb:{base.id}", to=subject, role=role)
     return grant
@@ -76,7 +76,7 @@ def _grant_save(base: KnowledgeBase, subject: str, role: Role, principal: Princi
 def grants_replace(
     *, knowledge_base: KnowledgeBase, grants: Sequence[tuple[str, Role]], principal: Principal
 ) -> None:
-    """Replaces the whole list; a subject named twice gets its highest role.
+    """Replace the whole list; a subject named twice gets its highest role.
 
     Raises Forbidden if the principal may not give access to somebody who is new or gets a higher role.
     """
@@ -97,10 +97,10 @@ def grants_replace(
 
 
 def readers_replace(*, document: Document, readers: Sequence[str], actor: UUID | None) -> None:
-    """Narrows a document to some readers; with "everyone" among them it is not narrowed.
+    """Restrict a document to some readers; "everyone" among them removes the restriction.
 
-    Nobody gains by it who may not read the knowledge base, or the mail or archive that it came in. An
-    empty list leaves the managers. What came in the document follows it.
+    Readers still need access to the knowledge base and to the mail or archive that contains the document. An
+    empty list leaves only managers. Embedded files follow their container.
     """
     subjects = [parse_subject(text) for text in dict.fromkeys(readers)]
     narrowed = (None, None) not in subjects
@@ -119,26 +119,28 @@ def readers_replace(*, document: Document, readers: Sequence[str], actor: UUID |
 
 
 READERS = tuple("parent__" * depth + "readers" for depth in range(NESTED_AT_MOST + 1))
-"""What `readers_of` looks at: to be prefetched for many."""
+"""Lookups that `readers_of` follows, to be prefetched when it is called for many documents."""
 
 
 def readers_of(document: Document) -> list[str]:
-    """Its own, or those of what it came in where it is not narrowed itself."""
-    ruling = _narrowed(document)
-    return [reader.subject for reader in ruling.readers.all()] if ruling else [EVERYONE]
+    """Return the document's readers, or those of its nearest restricted container."""
+    restricted = _nearest_restricted(document)
+    return [reader.subject for reader in restricted.readers.all()] if restricted else [EVERYONE]
 
 
-def _narrowed(document: Document) -> Document | None:
-    """The nearest that is narrowed of the document and those that it lies in."""
+def _nearest_restricted(document: Document) -> Document | None:
+    """Return the document if it is restricted, else its nearest restricted container."""
     if document.narrowed:
         return document
-    return _narrowed(document.parent) if document.parent else None
+    return _nearest_restricted(document.parent) if document.parent else None
 
 
 def reader_tokens(document: Document) -> tuple[str, ...]:
-    """What the index keeps of it: see `Scope`. Where several are narrowed it knows of the nearest only; the
-    rules, which have the last word, know of all."""
-    return tuple(readers_of(document)) if _narrowed(document) else (EVERY_READER,)
+    """Return the access tokens that the index stores; see `Scope`.
+
+    If several containers are restricted, the index only knows the nearest one. The rules check all of them.
+    """
+    return tuple(readers_of(document)) if _nearest_restricted(document) else (EVERY_READER,)
 
 
 def _reserve_slug(name: str, principal: Principal) -> str:
@@ -153,7 +155,7 @@ def _reserve_slug(name: str, principal: Principal) -> str:
 
 
 def _numbered_slugs(stem: str) -> Iterator[str]:
-    """The plain slug, then with a number; the caller's attempt to reserve one settles a race."""
+    """Yield the plain slug, then numbered ones. The caller's attempt to reserve one settles a race."""
     taken = set(ReservedSlug.objects.filter(slug__startswith=stem).values_list("slug", flat=True))
     numbered = (f"{stem}-{number}" for number in count(2))
     yield from (slug for slug in chain([stem], numbered) if slug not in taken)
@@ -171,7 +173,8 @@ def _reserve(slug: str) -> bool:
 
 
 def _reserve_exactly(slug: str, principal: Principal) -> str:
-    """For admins only: whether a slug is taken says whether a knowledge base exists or existed."""
+    """Reserve a given slug. Only admins may: whether it is taken reveals that a knowledge base exists or
+    existed."""
     if not principal.acts_as_admin:
         raise Forbidden("Only admins may choose a slug.")
     if not slug or slugify(slug) != slug or len(slug) > STEM_LENGTH:
@@ -223,7 +226,7 @@ def knowledge_base_update(
     sensitivity: str | None = None,
     grounding: str | None = None,
 ) -> KnowledgeBase:
-    """None leaves a field as it is. The slug stays: others may have stored it."""
+    """Change the fields that are not None. The slug never changes: others may have stored it."""
     sent = {"name": name, "description": description, "sensitivity": sensitivity, "grounding": grounding}
     changes = {field: value for field, value in sent.items() if value is not None}
     with transaction.atomic():
@@ -241,7 +244,8 @@ def knowledge_base_update(
 
 
 def _require_may_rename(knowledge_base: KnowledgeBase, name: str | None, principal: Principal) -> None:
-    """An admin approved the knowledge base under its name: others must not give it another one."""
+    """Raise Forbidden if others than admins rename an official knowledge base: it was approved under its
+    name."""
     row = KnowledgeBase.objects.select_for_update().get(pk=knowledge_base.pk)
     if row.official and name not in {None, row.name} and not principal.acts_as_admin:
         raise Forbidden("Only admins can rename an official knowledge base.")
@@ -250,7 +254,8 @@ def _require_may_rename(knowledge_base: KnowledgeBase, name: str | None, princip
 def knowledge_base_approve(
     *, knowledge_base: KnowledgeBase, official: bool, principal: Principal
 ) -> KnowledgeBase:
-    """Marks it as official, or as unofficial. Raises Forbidden unless the principal is an admin."""
+    """Mark the knowledge base as official or unofficial. Raises Forbidden unless the principal is an
+    admin."""
     _require_admin(principal)
     with transaction.atomic():
         knowledge_base.official = official
@@ -263,7 +268,7 @@ def knowledge_base_approve(
 def knowledge_base_owner_set(
     *, knowledge_base: KnowledgeBase, owner: UUID | None, principal: Principal
 ) -> KnowledgeBase:
-    """Names the person responsible for its content. Raises Forbidden unless the principal is an admin."""
+    """Set the person responsible for the content. Raises Forbidden unless the principal is an admin."""
     _require_admin(principal)
     user = None if owner is None else User.objects.filter(pk=owner, is_active=True).first()
     if owner is not None and user is None:
@@ -282,7 +287,7 @@ def _require_admin(principal: Principal) -> None:
 
 
 def retention_set(*, knowledge_base: KnowledgeBase, days: int | None, actor: UUID | None) -> KnowledgeBase:
-    """None: documents are kept for ever."""
+    """Set after how many days documents are deleted; None keeps them forever."""
     with transaction.atomic():
         knowledge_base.retention_days = days
         knowledge_base.save(update_fields=["retention_days", "updated_at"])

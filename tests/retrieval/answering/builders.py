@@ -9,7 +9,7 @@ from llama_index.core.llms import ChatMessage
 from cairn.errors import Unavailable
 from retrieval.answering import answer
 from retrieval.answering.protocols import Judgement
-from retrieval.types import Answer, AnswerEvent, Done, Hit, Place, Scores
+from retrieval.types import Answer, AnswerEvent, Done, Hit, Location, Scores
 from tests.fakes import FakeEmbedder
 
 LEAVE = (
@@ -134,7 +134,7 @@ def events(
         search=lambda _: hits,
         chat=chat,
         embedder=FakeEmbedder(),
-        locate=lambda hit, quote: Place(3, ((0.1, 0.2, 0.3, 0.4),), "page 3"),
+        locate=lambda hit, quote: Location(3, ((0.1, 0.2, 0.3, 0.4),), "page 3"),
         answerability=answerability,
         grounding=grounding,
         cancelled=cancelled,

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from random import Random
 
-from retrieval.answering.blocks import Shape, blocks, sentences_in
+from retrieval.answering.blocks import Shape, sentences_in, split_blocks
 from retrieval.types import Hit
 from tests.retrieval.answering.builders import LEAVE, TRAVEL, make_hit
 
@@ -132,7 +132,7 @@ def sentences_of(hits: Sequence[Hit]) -> list[str]:
     return [
         hit.text[span.start : span.end]
         for hit in hits
-        for block in blocks(hit.text)
+        for block in split_blocks(hit.text)
         if block.shape in (Shape.PARAGRAPH, Shape.LIST)
         for span in sentences_in(hit.text, block)
     ]

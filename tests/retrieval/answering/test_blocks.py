@@ -1,4 +1,4 @@
-from retrieval.answering.blocks import Shape, blocks, sentences_in
+from retrieval.answering.blocks import Shape, sentences_in, split_blocks
 
 TEXT = (
     "A first paragraph. With two sentences.\n\n"
@@ -9,7 +9,7 @@ TEXT = (
 
 
 def test_finds_paragraphs_lists_with_their_lead_in_and_tables() -> None:
-    found = [(block.shape, TEXT[block.start : block.end]) for block in blocks(TEXT)]
+    found = [(block.shape, TEXT[block.start : block.end]) for block in split_blocks(TEXT)]
     assert found == [
         (Shape.PARAGRAPH, "A first paragraph. With two sentences."),
         (Shape.LIST, "You must:\n1. Fill in the form.\n2. Send it."),
@@ -20,16 +20,16 @@ def test_finds_paragraphs_lists_with_their_lead_in_and_tables() -> None:
 
 def test_a_lead_in_keeps_its_items_when_their_bullets_are_gone() -> None:
     text = "You need all of these:\n\nA badge\n\nA form\n\n" + "Something else entirely. " * 20
-    first = blocks(text)[0]
+    first = split_blocks(text)[0]
     assert text[first.start : first.end] == "You need all of these:\n\nA badge\n\nA form"
 
 
 def test_sentences_are_quotable_as_they_stand() -> None:
-    pieces = [TEXT[s.start : s.end] for block in blocks(TEXT) for s in sentences_in(TEXT, block)]
+    pieces = [TEXT[s.start : s.end] for block in split_blocks(TEXT) for s in sentences_in(TEXT, block)]
     assert "With two sentences." in pieces
     assert "Senior | 25" in pieces
     assert "Send it." in pieces
 
 
 def test_empty_text_has_no_blocks() -> None:
-    assert blocks("\n \n") == []
+    assert split_blocks("\n \n") == []

@@ -1,6 +1,6 @@
 import pytest
 
-from retrieval.answering.conflicts import conflicts
+from retrieval.answering.conflicts import find_conflicts
 from retrieval.answering.support import Ground
 from retrieval.types import Hit
 from tests.retrieval.answering.builders import make_hit
@@ -12,7 +12,7 @@ def said(
     one: str, other: str, *, question: str = QUESTION, titles: tuple[str, str] = ("Leave", "FAQ")
 ) -> list[tuple[str, str] | None]:
     hits: list[Hit] = [make_hit(text, title=title) for text, title in zip((one, other), titles, strict=True)]
-    return [found.said for found in conflicts(question, [Ground(hits[0], one)], hits)]
+    return [found.said for found in find_conflicts(question, [Ground(hits[0], one)], hits)]
 
 
 OLD = "Employees get 25 days of annual leave a year."
@@ -107,4 +107,4 @@ def test_a_least_and_a_most_go_together() -> None:
 
 def test_one_document_does_not_contradict_itself() -> None:
     first, second = make_hit(OLD), make_hit(OLD.replace("25", "27"), ordinal=1)
-    assert conflicts(QUESTION, [Ground(first, first.text)], [first, second]) == []
+    assert find_conflicts(QUESTION, [Ground(first, first.text)], [first, second]) == []

@@ -1,4 +1,4 @@
-from retrieval.answering.extractive import escaped, extracts
+from retrieval.answering.extractive import escape_markdown, extract_blocks
 from tests.fakes import FakeEmbedder
 from tests.retrieval.answering.builders import LEAVE, TRAVEL, make_hit
 
@@ -6,7 +6,7 @@ TABLE = "Prices.\n\nCity | Rate\n" + "\n".join(f"Town{n} | ${100 + n}" for n in 
 
 
 def test_quotes_whole_blocks_word_for_word() -> None:
-    found = extracts("How do I donate leave to a colleague?", [make_hit(LEAVE)], FakeEmbedder(), "en")
+    found = extract_blocks("How do I donate leave to a colleague?", [make_hit(LEAVE)], FakeEmbedder(), "en")
     assert found[0].quote == LEAVE.split("\n\n")[1]
     assert found[0].quote in found[0].hit.text
     assert found[0].markdown == (
@@ -16,7 +16,9 @@ def test_quotes_whole_blocks_word_for_word() -> None:
 
 
 def test_a_table_keeps_its_header_and_the_rows_asked_for() -> None:
-    found = extracts("What is the rate in Town31?", [make_hit(TABLE, title="Rates")], FakeEmbedder(), "en")
+    found = extract_blocks(
+        "What is the rate in Town31?", [make_hit(TABLE, title="Rates")], FakeEmbedder(), "en"
+    )
     assert "| City | Rate |\n> | --- | --- |" in found[0].markdown
     assert "| Town31 | $131 |" in found[0].markdown
     assert found[0].markdown.count("\n") < 10
@@ -25,29 +27,29 @@ def test_a_table_keeps_its_header_and_the_rows_asked_for() -> None:
 
 def test_the_header_is_quoted_with_the_rows_below_it() -> None:
     table = "Place | 5 Elm Street\nDoor code | 4711\nDesk | second floor"
-    found = extracts("What is the door code of the place?", [make_hit(table)], FakeEmbedder(), "en")
+    found = extract_blocks("What is the door code of the place?", [make_hit(table)], FakeEmbedder(), "en")
     assert found[0].quote == table
 
 
 def test_says_nothing_twice() -> None:
     hits = [make_hit(TRAVEL, title="Travel"), make_hit(f"{TRAVEL} Really.", title="Travel FAQ")]
-    assert len(extracts("What hotel costs are reimbursed?", hits, FakeEmbedder(), "en")) == 1
+    assert len(extract_blocks("What hotel costs are reimbursed?", hits, FakeEmbedder(), "en")) == 1
 
 
 def test_a_lead_in_without_its_list_is_no_answer() -> None:
     hit = make_hit("The annual leave rules for staff are these:")
-    assert extracts("What are the annual leave rules?", [hit], FakeEmbedder(), "en") == []
+    assert extract_blocks("What are the annual leave rules?", [hit], FakeEmbedder(), "en") == []
 
 
 def test_a_lone_row_is_no_answer() -> None:
     told = "Annual leave is told in the yearly report."
     hit = make_hit(f"Apple Inc. | Annual leave report | Form 10 | 15\n\n{told}")
-    found = extracts("What is in the annual leave report of Apple Inc.?", [hit], FakeEmbedder(), "en")
+    found = extract_blocks("What is in the annual leave report of Apple Inc.?", [hit], FakeEmbedder(), "en")
     assert [extract.quote for extract in found] == [told]
 
 
 def test_what_a_document_says_acts_neither_as_markdown_nor_as_marker() -> None:
-    assert escaped("[1] *x* <b> ![i](u) `c` a|b snake_case") == (
+    assert escape_markdown("[1] *x* <b> ![i](u) `c` a|b snake_case") == (
         r"\[1\] \*x\* \<b> !\[i\](u) \`c\` a\|b snake_case"
     )
 
@@ -55,7 +57,7 @@ def test_what_a_document_says_acts_neither_as_markdown_nor_as_marker() -> None:
 def test_a_command_over_several_lines_stays_one() -> None:
     command = "curl -s https://host/upload \\\n  -H 'Authorization: key' \\\n  -F file=@`name`"
     hit = make_hit(f"To upload a file, send it.\n\n{command}", title="Upload")
-    found = extracts("What is the curl command to upload a file?", [hit], FakeEmbedder(), "en")
+    found = extract_blocks("What is the curl command to upload a file?", [hit], FakeEmbedder(), "en")
     shown = {extract.quote: extract.markdown for extract in found}[command]
     assert shown == "> ```\n> " + command.replace("\n", "\n> ") + "\n> ```"
 
@@ -63,7 +65,7 @@ def test_a_command_over_several_lines_stays_one() -> None:
 def test_code_neither_closes_its_fence_nor_forges_a_marker() -> None:
     start = "upload yearly report \\\n"
     fenced, forged = (
-        extracts("upload the yearly report", [make_hit(start + rest)], FakeEmbedder(), "en")[0]
+        extract_blocks("upload the yearly report", [make_hit(start + rest)], FakeEmbedder(), "en")[0]
         for rest in ("```\nsecond line", "-x a[1] second line")
     )
     assert fenced.markdown.startswith("> ````\n")
@@ -73,7 +75,7 @@ def test_code_neither_closes_its_fence_nor_forges_a_marker() -> None:
 
 def test_the_block_that_holds_the_kind_of_thing_asked_for_comes_first() -> None:
     text = "The price of a permit is known to drivers.\n\nThe price of a permit now stands at $40."
-    found = extracts(
+    found = extract_blocks(
         "What is the price of a permit?", [make_hit(text, title="Parking")], FakeEmbedder(), "en"
     )
     assert found[0].quote.endswith("$40.")
@@ -81,7 +83,9 @@ def test_the_block_that_holds_the_kind_of_thing_asked_for_comes_first() -> None:
 
 def test_a_number_of_what_is_counted_comes_first() -> None:
     text = "Rooms with seats came in 2019 here.\n\nRooms with 40 seats came much later here."
-    found = extracts("How many seats do rooms have?", [make_hit(text, title="House")], FakeEmbedder(), "en")
+    found = extract_blocks(
+        "How many seats do rooms have?", [make_hit(text, title="House")], FakeEmbedder(), "en"
+    )
     assert "40 seats" in found[0].quote
 
 
@@ -90,6 +94,6 @@ def test_another_document_is_quoted_only_if_it_is_as_good() -> None:
     near = "Employees get days of annual leave a year by mail."
     question = "How many days of annual leave do employees get a year?"
     other = [make_hit(best), make_hit(near, title="Desk")]
-    assert [extract.quote for extract in extracts(question, other, FakeEmbedder(), "en")] == [best]
+    assert [extract.quote for extract in extract_blocks(question, other, FakeEmbedder(), "en")] == [best]
     same = [make_hit(f"{best}\n\n{near}")]
-    assert [extract.quote for extract in extracts(question, same, FakeEmbedder(), "en")] == [best, near]
+    assert [extract.quote for extract in extract_blocks(question, same, FakeEmbedder(), "en")] == [best, near]

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from llama_index.core.llms import ChatMessage
 
 from retrieval.answering import answer
-from retrieval.types import Answer, AnswerEvent, Cited, Delta, Done, Hit, Place
+from retrieval.types import Answer, AnswerEvent, Cited, Delta, Done, Hit, Location
 from tests.fakes import FakeEmbedder
 from tests.retrieval.answering.builders import STRONG
 from tests.retrieval.answering.hostile import HITS, mutants, others_of, sentences_of
@@ -197,7 +197,7 @@ def told(pieces: Sequence[str], hits: Sequence[Hit] = HITS, grounding: str = "st
             search=lambda _: hits,
             chat=Chat(pieces),
             embedder=FakeEmbedder(),
-            locate=lambda hit, quote: Place(),
+            locate=lambda hit, quote: Location(),
             answerability=STRONG,
             grounding=grounding,
             evidence_tokens=5000,

@@ -1,7 +1,7 @@
 import pytest
 
-from retrieval.answering.copies import followed, swapped, turned
-from retrieval.answering.markup import code_block, escaped_brackets, harmless
+from retrieval.answering.copies import flips_polarity, overlap, substitutions
+from retrieval.answering.markup import escape_brackets, format_code_block, sanitize_markdown
 from retrieval.types import Answer
 from tests.retrieval.answering.builders import Writer, answered, make_hit
 
@@ -37,7 +37,7 @@ def said(text: str, passage: str = LEVELS, *, grounding: str = "strict") -> Answ
     ],
 )
 def test_markup_is_taken_out(text: str, left: str) -> None:
-    assert harmless(text) == left
+    assert sanitize_markdown(text) == left
 
 
 @pytest.mark.parametrize(
@@ -51,12 +51,12 @@ def test_markup_is_taken_out(text: str, left: str) -> None:
     ],
 )
 def test_what_looks_like_markup_is_escaped(text: str, shown: str) -> None:
-    assert escaped_brackets(text) == shown
+    assert escape_brackets(text) == shown
 
 
 def test_code_cannot_close_its_fence_nor_hold_a_marker() -> None:
-    assert code_block("a ``` b") == "````\na ``` b\n````"
-    assert code_block("a[1]") == "> a\\[1\\]"
+    assert format_code_block("a ``` b") == "````\na ``` b\n````"
+    assert format_code_block("a[1]") == "> a\\[1\\]"
 
 
 def test_code_is_copied_or_does_not_leave() -> None:
@@ -122,8 +122,8 @@ def test_headings_and_lead_ins_say_nothing_of_their_own() -> None:
     ],
 )
 def test_a_near_copy_with_another_word_in_its_place_is_none(claim: str, quote: str) -> None:
-    assert followed(claim, quote) > 0.5
-    assert swapped(claim, quote, "en", frozenset())
+    assert overlap(claim, quote) > 0.5
+    assert substitutions(claim, quote, "en", frozenset())
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ def test_a_near_copy_with_another_word_in_its_place_is_none(claim: str, quote: s
     ],
 )
 def test_a_near_copy_that_was_turned_round_is_none(claim: str, quote: str) -> None:
-    assert turned(claim, quote)
+    assert flips_polarity(claim, quote)
 
 
 @pytest.mark.parametrize(
@@ -149,5 +149,5 @@ def test_a_near_copy_that_was_turned_round_is_none(claim: str, quote: str) -> No
     ],
 )
 def test_copies_and_other_sentences_are_let_through(claim: str, quote: str) -> None:
-    assert not swapped(claim, quote, "en", frozenset())
-    assert not turned(claim, quote)
+    assert not substitutions(claim, quote, "en", frozenset())
+    assert not flips_polarity(claim, quote)

@@ -1,6 +1,6 @@
 import pytest
 
-from retrieval.answering.kinds import counted, kind_asked
+from retrieval.answering.kinds import counted_noun_pattern, expected_answer_type
 
 
 @pytest.mark.parametrize(
@@ -24,7 +24,7 @@ from retrieval.answering.kinds import counted, kind_asked
     ],
 )
 def test_the_kind_that_a_question_asks_for(question: str, kind: str | None) -> None:
-    found = kind_asked(question)
+    found = expected_answer_type(question)
     assert (found and found.name) == kind
 
 
@@ -46,7 +46,7 @@ def test_the_kind_that_a_question_asks_for(question: str, kind: str | None) -> N
     ],
 )
 def test_whether_a_text_holds_it(question: str, text: str, holds: bool) -> None:
-    kind = kind_asked(question)
+    kind = expected_answer_type(question)
     assert kind is not None
     assert kind.holds(text) is holds
 
@@ -63,6 +63,6 @@ def test_whether_a_text_holds_it(question: str, text: str, holds: bool) -> None:
     ],
 )
 def test_a_number_of_what_is_counted(question: str, text: str, holds: bool) -> None:
-    pattern = counted(question)
+    pattern = counted_noun_pattern(question)
     assert pattern is not None
     assert (pattern.search(text) is not None) is holds

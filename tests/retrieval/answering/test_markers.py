@@ -2,7 +2,7 @@ import re
 
 import pytest
 
-from retrieval.answering.markers import take_markers
+from retrieval.answering.markers import strip_markers
 
 
 @pytest.mark.parametrize(
@@ -24,9 +24,9 @@ from retrieval.answering.markers import take_markers
     ],
 )
 def test_takes_markers(text: str, cleaned: str, numbers: tuple[int, ...]) -> None:
-    assert take_markers(text) == (cleaned, numbers)
+    assert strip_markers(text) == (cleaned, numbers)
 
 
 @pytest.mark.parametrize("text", ["[1[2]3]", "[[1]]", "[1[2[3]4]5]"])
 def test_no_marker_comes_about_when_another_is_taken_out(text: str) -> None:
-    assert not re.search(r"\[\d", take_markers(text)[0])
+    assert not re.search(r"\[\d", strip_markers(text)[0])

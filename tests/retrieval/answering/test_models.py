@@ -4,7 +4,7 @@ import pytest
 
 from cairn.inference.models import chat_model, embedder
 from retrieval.answering import answer
-from retrieval.types import Answer, Citation, Cited, Delta, Done, Hit, Place, Sources
+from retrieval.types import Answer, Citation, Cited, Delta, Done, Hit, Location, Sources
 from tests.retrieval.answering.builders import LEAVE, TRAVEL, make_hit
 
 pytestmark = pytest.mark.models
@@ -24,7 +24,7 @@ def ask(question: str) -> tuple[Answer, list[object]]:
             search=lambda _: HITS,
             chat=chat_model(),
             embedder=embedder(),
-            locate=lambda hit, quote: Place(),
+            locate=lambda hit, quote: Location(),
             max_tokens=120,
         )
     )

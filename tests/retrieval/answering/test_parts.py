@@ -5,14 +5,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from retrieval.answering.lexicon import language_of
-from retrieval.answering.parts import LONGEST, MOST_PARTS, parts_of
+from retrieval.answering.parts import MAX_CHARACTERS, MAX_PARTS, split_question
 from retrieval.answering.terms import content_stems
 from retrieval.evaluation.gold import Kind, gold_questions
 from retrieval.types import Turn
 
 
 def texts(question: str) -> list[str]:
-    return [part.text for part in parts_of(question)]
+    return [part.text for part in split_question(question)]
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_questions_in_one_are_told_apart(question: str, parts: list[str]) -> Non
     ],
 )
 def test_one_question_stays_one(question: str) -> None:
-    [part] = parts_of(question)
+    [part] = split_question(question)
     assert (part.text, part.query) == (question, " ".join(question.split()))
 
 
@@ -101,34 +101,34 @@ def test_one_question_stays_one(question: str) -> None:
     "text", ["Who is ill? How much is form 630:", "How much is form 630:\n- Who is ill?"]
 )
 def test_what_leads_into_a_list_that_does_not_follow_is_asked_too(text: str) -> None:
-    assert sorted(part.text for part in parts_of(text)) == ["How much is form 630?", "Who is ill?"]
+    assert sorted(part.text for part in split_question(text)) == ["How much is form 630?", "Who is ill?"]
 
 
 def test_a_part_that_leans_on_the_one_before_stands_by_itself_in_the_search() -> None:
-    _, asking = parts_of("How many days of leave do I get and how do I ask for them?")
+    _, asking = split_question("How many days of leave do I get and how do I ask for them?")
     assert asking.query == "How do I ask for days of leave?"
-    _, when = parts_of("How do I request a laptop and when do I get it?")
+    _, when = split_question("How do I request a laptop and when do I get it?")
     assert when.query == "How do I request a laptop? When do I get it?"
 
 
 def test_the_first_part_leans_on_the_conversation() -> None:
     history = [Turn("How much annual leave do I get?", "25 days.")]
-    first, second = parts_of("Can it be carried over, and who approves sabbaticals?", history)
+    first, second = split_question("Can it be carried over, and who approves sabbaticals?", history)
     assert first.query == "How much annual leave do I get? Can it be carried over?"
     assert second.query == "Who approves sabbaticals?"
 
 
 def test_more_parts_than_can_be_answered_stay_together_in_the_last() -> None:
     question = " ".join(f"What is the limit of budget{n}x?" for n in range(9))
-    found = parts_of(question)
-    assert len(found) == MOST_PARTS
+    found = split_question(question)
+    assert len(found) == MAX_PARTS
     assert all(f"budget{n}x" in " ".join(part.query for part in found) for n in range(9))
 
 
 def test_a_huge_question_is_left_alone() -> None:
     question = "How do I do this and how do I do that? " * 5000
-    assert len(question) > LONGEST
-    assert len(parts_of(question)) == 1
+    assert len(question) > MAX_CHARACTERS
+    assert len(split_question(question)) == 1
 
 
 _CLAUSES = st.sampled_from(
@@ -146,7 +146,7 @@ _CLAUSES = st.sampled_from(
 _JOINS = st.sampled_from([" and ", ", and ", "? ", "; ", " und ", "?\n"])
 
 
-@given(st.lists(_CLAUSES, min_size=2, max_size=MOST_PARTS, unique=True), _JOINS)
+@given(st.lists(_CLAUSES, min_size=2, max_size=MAX_PARTS, unique=True), _JOINS)
 def test_as_many_parts_as_questions_and_no_word_lost_or_added(clauses: list[str], join: str) -> None:
     question = join.join(clauses) + "?"
     found = texts(question)
@@ -164,8 +164,8 @@ _WORDS = st.sampled_from(
 @given(st.lists(_WORDS, max_size=30))
 def test_whatever_is_asked_its_words_are_all_in_the_parts_in_order_and_no_others(words: list[str]) -> None:
     question = " ".join(words)
-    found = parts_of(question)
-    assert 1 <= len(found) <= MOST_PARTS
+    found = split_question(question)
+    assert 1 <= len(found) <= MAX_PARTS
     asked = content_stems(question, language_of(question))
     told = content_stems(" ".join(part.text for part in found), language_of(question))
     between = {"1", "und"}  # the number of an item, and what joins two parts
@@ -178,10 +178,10 @@ QUESTIONS = gold_questions(GOLD.read_text(encoding="utf-8").splitlines())
 
 
 def test_of_the_gold_set_those_are_cut_that_ask_two_things() -> None:
-    cut = {item.id for item in QUESTIONS if len(parts_of(item.question)) > 1}
+    cut = {item.id for item in QUESTIONS if len(split_question(item.question)) > 1}
     assert cut == {item.id for item in QUESTIONS if item.kind is Kind.TWO_PAGES}
 
 
 @given(st.text(max_size=300))
 def test_any_text_has_parts(text: str) -> None:
-    assert 1 <= len(parts_of(text)) <= MOST_PARTS
+    assert 1 <= len(split_question(text)) <= MAX_PARTS

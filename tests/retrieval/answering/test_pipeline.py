@@ -6,7 +6,7 @@ from cairn.errors import NotFound, Unavailable
 from retrieval.answering import answer
 from retrieval.answering.prompting import FENCE
 from retrieval.answering.protocols import Judgement
-from retrieval.types import Cited, Delta, Done, Failed, Hit, Place, Prompted, Sources, Started, Turn
+from retrieval.types import Cited, Delta, Done, Failed, Hit, Location, Prompted, Sources, Started, Turn
 from tests.fakes import FakeEmbedder
 from tests.retrieval.answering.builders import (
     LEAVE,
@@ -266,7 +266,7 @@ def test_a_search_that_fails_is_told(error: Exception, code: str) -> None:
         search=search,
         chat=Writer(""),
         embedder=FakeEmbedder(),
-        locate=lambda hit, quote: Place(),
+        locate=lambda hit, quote: Location(),
     )
     assert isinstance(last, Failed)
     assert last.code == code
@@ -285,7 +285,7 @@ def test_a_follow_up_is_searched_and_asked_with_its_subject() -> None:
         search=search,
         chat=chat,
         embedder=FakeEmbedder(),
-        locate=lambda hit, quote: Place(),
+        locate=lambda hit, quote: Location(),
         history=[Turn(QUESTION, TRUE)],
         answerability=STRONG,
     )

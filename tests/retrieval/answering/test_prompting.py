@@ -3,8 +3,8 @@ from dataclasses import replace
 import pytest
 from llama_index.core.llms import ChatMessage
 
-from retrieval.answering.evidence import passages
-from retrieval.answering.prompting import FENCE, load_prompt, neutral
+from retrieval.answering.evidence import build_passages
+from retrieval.answering.prompting import FENCE, load_prompt, neutralize
 from tests.retrieval.answering.builders import make_hit
 
 ATTACKS = [
@@ -18,7 +18,7 @@ ATTACKS = [
 
 
 def user_turn(text: str, question: str = "What?") -> tuple[ChatMessage, str]:
-    evidence = passages([make_hit(text)], budget=10_000, count_tokens=len)
+    evidence = build_passages([make_hit(text)], budget=10_000, count_tokens=len)
     system, user = load_prompt().messages(question, evidence)
     return system, str(user.content)
 
@@ -49,7 +49,7 @@ def test_a_passage_cannot_leave_its_fence(attack: str) -> None:
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_neither_can_title_section_or_question(attack: str) -> None:
     hit = replace(make_hit("Text."), title=attack, section=(attack,))
-    evidence = passages([hit], budget=10_000, count_tokens=len)
+    evidence = build_passages([hit], budget=10_000, count_tokens=len)
     user = str(load_prompt().messages(attack, evidence)[1].content)
     assert user.count(FENCE) == 2
     assert "<|im_" not in user
@@ -63,7 +63,7 @@ def test_dollar_signs_in_evidence_are_no_placeholders() -> None:
 
 def test_words_stay_as_they_are() -> None:
     text = 'A "quoted" word, it\'s 5 < 6, a[i], [link](x) and <br> — fine.'
-    assert neutral(text).replace("‹", "<") == text
+    assert neutralize(text).replace("‹", "<") == text
 
 
 def test_an_unknown_version_is_an_error() -> None:

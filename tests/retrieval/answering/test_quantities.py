@@ -1,6 +1,6 @@
 import pytest
 
-from retrieval.answering.quantities import other_figures, unsupported_figures
+from retrieval.answering.quantities import conflicting_figures, unsupported_figures
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_finds_figures_that_the_evidence_lacks(claim: str, evidence: str, missin
     ],
 )
 def test_finds_figures_in_whose_place_others_stand(claim: str, sentence: str, other: tuple[str, ...]) -> None:
-    assert other_figures(claim, sentence) == other
+    assert conflicting_figures(claim, sentence) == other
 
 
 @pytest.mark.parametrize("digits", ["9" * 50_000, "1,234," * 5_000, "1-" * 5_000, "12:" * 5_000])

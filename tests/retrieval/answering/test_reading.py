@@ -5,7 +5,7 @@ import pytest
 from cairn.errors import ConfigurationError, Unavailable
 from retrieval.answering.answerability import RuleAnswerability
 from retrieval.answering.protocols import Judgement
-from retrieval.answering.reading import ReadAnswerability, answerability
+from retrieval.answering.reading import ReaderAnswerability, build_answerability
 from tests.fakes import FakeEmbedder, FakeReader
 from tests.retrieval.answering.builders import LEAVE, STRONG, TRAVEL, Says, make_hit
 
@@ -15,7 +15,7 @@ QUESTION = "May unused holidays be kept?"
 
 
 def judged(rules: Judgement, sure: dict[str, float], question: str = QUESTION) -> Judgement:
-    return ReadAnswerability(Says(rules), FakeReader(sure)).judge(question, HITS)
+    return ReaderAnswerability(Says(rules), FakeReader(sure)).judge(question, HITS)
 
 
 def test_a_reader_that_is_sure_finds_what_the_rules_miss() -> None:
@@ -56,23 +56,23 @@ def test_otherwise_the_rules_stand(sure: dict[str, float]) -> None:
 @pytest.mark.parametrize("failure", [Unavailable("away"), ConfigurationError("not there")])
 def test_without_the_reader_the_rules_stand(failure: Exception) -> None:
     for rules in (STRONG, Says(LACKING)):
-        judge = ReadAnswerability(rules, FakeReader(failure=failure))
+        judge = ReaderAnswerability(rules, FakeReader(failure=failure))
         assert judge.judge(QUESTION, HITS) == rules.judgement
 
 
 def test_the_best_passages_are_read_with_their_headings() -> None:
     reader = FakeReader()
     hits = [make_hit(f"Text {n}.", section=("A", "B"), ordinal=n) for n in range(9)]
-    ReadAnswerability(STRONG, reader).judge(QUESTION, hits)
+    ReaderAnswerability(STRONG, reader).judge(QUESTION, hits)
     assert reader.asked == [(QUESTION, tuple(f"Annual leave > A > B\nText {n}." for n in range(5)))]
 
 
 def test_nothing_is_read_where_nothing_was_found() -> None:
     reader = FakeReader()
-    assert ReadAnswerability(Says(LACKING), reader).judge(QUESTION, []) == LACKING
+    assert ReaderAnswerability(Says(LACKING), reader).judge(QUESTION, []) == LACKING
     assert reader.asked == []
 
 
 def test_without_a_reader_there_are_only_rules() -> None:
-    assert isinstance(answerability(FakeEmbedder(), None), RuleAnswerability)
-    assert isinstance(answerability(FakeEmbedder(), FakeReader()), ReadAnswerability)
+    assert isinstance(build_answerability(FakeEmbedder(), None), RuleAnswerability)
+    assert isinstance(build_answerability(FakeEmbedder(), FakeReader()), ReaderAnswerability)

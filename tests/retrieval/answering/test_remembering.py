@@ -6,14 +6,14 @@ import pytest
 from cachetools import TTLCache
 
 from retrieval.answering import remembering
-from retrieval.answering.remembering import Remembering
+from retrieval.answering.remembering import CachingEmbedder
 from tests.fakes import FakeEmbedder
 
 
 def test_a_word_is_embedded_once_for_many_questions() -> None:
     embedder = FakeEmbedder()
-    first = Remembering(embedder).embed_documents(["leave", "shuttle"])
-    again = Remembering(embedder).embed_documents(["shuttle", "travel", "leave"])
+    first = CachingEmbedder(embedder).embed_documents(["leave", "shuttle"])
+    again = CachingEmbedder(embedder).embed_documents(["shuttle", "travel", "leave"])
     assert embedder.batches == [2, 1]
     assert np.array_equal(again[[2, 0]], first)
     assert np.array_equal(again[1], embedder.embed_query("travel"))
@@ -24,16 +24,16 @@ SENTENCES = ["Leave is 20 days.", "x" * 33]
 
 def test_what_documents_say_is_embedded_once_for_questions_that_follow_soon() -> None:
     embedder = FakeEmbedder()
-    first = Remembering(embedder).embed_documents(SENTENCES)
-    assert np.array_equal(Remembering(embedder).embed_documents(SENTENCES), first)
+    first = CachingEmbedder(embedder).embed_documents(SENTENCES)
+    assert np.array_equal(CachingEmbedder(embedder).embed_documents(SENTENCES), first)
     assert embedder.batches == [2]
 
 
 def test_what_documents_say_is_soon_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(remembering, "TEXTS_SECONDS", 0.0)
+    monkeypatch.setattr(remembering, "TEXT_TTL_SECONDS", 0.0)
     embedder = FakeEmbedder()
     for _ in range(2):
-        Remembering(embedder).embed_documents([*SENTENCES, "leave"])
+        CachingEmbedder(embedder).embed_documents([*SENTENCES, "leave"])
     assert embedder.batches == [3, 2]
 
 
@@ -43,16 +43,16 @@ def test_what_is_used_again_and_again_is_kept(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(remembering, "TTLCache", partial(TTLCache, timer=lambda: now))
     embedder = FakeEmbedder()
     for now in (0.0, 400.0, 800.0):  # noqa: B007 the clock reads it
-        Remembering(embedder).embed_documents(SENTENCES)
+        CachingEmbedder(embedder).embed_documents(SENTENCES)
     assert embedder.batches == [2]
     now = 1401.0
-    Remembering(embedder).embed_documents(SENTENCES)
+    CachingEmbedder(embedder).embed_documents(SENTENCES)
     assert embedder.batches == [2, 2]
 
 
 def test_what_documents_say_is_kept_without_its_words() -> None:
     embedder = FakeEmbedder()
-    Remembering(embedder).embed_documents(SENTENCES)
+    CachingEmbedder(embedder).embed_documents(SENTENCES)
     held = [each for each in gc.get_objects() if issubclass(type(each), TTLCache)]  # asks no lazy object
     keys = [key for cache in held for key in cache]
     assert keys
@@ -61,13 +61,13 @@ def test_what_documents_say_is_kept_without_its_words() -> None:
 
 def test_embedders_do_not_share_their_words() -> None:
     small, large = FakeEmbedder(dimension=4), FakeEmbedder(dimension=8)
-    assert Remembering(small).embed_documents(["leave"]).shape == (1, 4)
-    assert Remembering(large).embed_documents(["leave"]).shape == (1, 8)
+    assert CachingEmbedder(small).embed_documents(["leave"]).shape == (1, 4)
+    assert CachingEmbedder(large).embed_documents(["leave"]).shape == (1, 8)
 
 
 def test_the_words_used_last_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(remembering, "MOST_WORDS", 2)
+    monkeypatch.setattr(remembering, "MAX_CACHED_WORDS", 2)
     embedder = FakeEmbedder()
     for word in ("one", "two", "one", "three", "one", "two"):
-        Remembering(embedder).embed_documents([word])
+        CachingEmbedder(embedder).embed_documents([word])
     assert len(embedder.batches) == 4

@@ -4,11 +4,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from retrieval.answering.sentences import MAX_SENTENCE, Kind, SentenceStream, split
+from retrieval.answering.sentences import MAX_SENTENCE, Kind, SentenceStream, split_sentences
 
 
 def bodies(text: str) -> list[str]:
-    return [f"{unit.prefix}{unit.body}" for unit in split(text)]
+    return [f"{unit.prefix}{unit.body}" for unit in split_sentences(text)]
 
 
 CASES = [
@@ -156,7 +156,7 @@ def test_the_units_are_the_same_however_the_text_is_cut(text: str, data: st.Data
         edges = [0, *places, len(text)]
         pieces = [text[start:end] for start, end in itertools.pairwise(edges)]
         units = [unit for piece in pieces for unit in stream.feed(piece)]
-        assert units + stream.close() == split(text)
+        assert units + stream.close() == split_sentences(text)
 
 
 def test_gives_a_sentence_before_the_text_ends() -> None:
@@ -169,7 +169,7 @@ def test_gives_a_sentence_before_the_text_ends() -> None:
 
 def test_keeps_tables_and_code_whole() -> None:
     text = "Look:\n\n| a | b |\n|---|---|\n| 1. | 2 |\n\n```sh\nls. Then\n\ncd ..\n```\nDone."
-    assert [(unit.kind, unit.body[:9]) for unit in split(text)] == [
+    assert [(unit.kind, unit.body[:9]) for unit in split_sentences(text)] == [
         (Kind.SENTENCE, "Look:"),
         (Kind.TABLE, "| a | b |"),
         (Kind.CODE, "```sh\nls."),
@@ -178,17 +178,21 @@ def test_keeps_tables_and_code_whole() -> None:
 
 
 def test_an_unclosed_code_block_ends_with_the_text() -> None:
-    assert [unit.kind for unit in split("```\nfor ever. And ever.")] == [Kind.CODE]
+    assert [unit.kind for unit in split_sentences("```\nfor ever. And ever.")] == [Kind.CODE]
 
 
 def test_starts_are_offsets_into_the_whole_text() -> None:
     text = "  First one.\n\n- Second one. Third."
-    assert [text[unit.start : unit.end] for unit in split(text)] == ["First one.", "Second one.", "Third."]
+    assert [text[unit.start : unit.end] for unit in split_sentences(text)] == [
+        "First one.",
+        "Second one.",
+        "Third.",
+    ]
 
 
 @pytest.mark.parametrize("text", ["word " * 2000, "x" * 5000, "no stop, ever, " * 500])
 def test_cuts_a_sentence_without_end(text: str) -> None:
-    units = split(text)
+    units = split_sentences(text)
     assert max(len(unit.body) for unit in units) <= MAX_SENTENCE
     assert sum(len(unit.body.replace(" ", "")) for unit in units) == len(text.replace(" ", ""))
 
@@ -206,6 +210,6 @@ def test_cuts_a_sentence_without_end(text: str) -> None:
     ],
 )
 def test_hostile_text_is_cut_completely(text: str) -> None:
-    units = split(text)
+    units = split_sentences(text)
     assert all(unit.body for unit in units) or not text.strip()
     assert sum(len(unit.prefix) + len(unit.body) for unit in units) <= len(text)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retrieval.answering.standalone import LONGEST, leans_back, standalone_question
+from retrieval.answering.standalone import MAX_CHARACTERS, build_standalone_question, is_follow_up
 from retrieval.evaluation.gold import gold_questions
 from retrieval.types import Turn
 
@@ -26,7 +26,7 @@ LEAVE = Turn("How much annual leave do I get?", "25 days. [1]")
     ],
 )
 def test_follow_ups_take_the_question_before_along(question: str) -> None:
-    assert standalone_question(question, [LEAVE]) == f"{LEAVE.question} {question}"
+    assert build_standalone_question(question, [LEAVE]) == f"{LEAVE.question} {question}"
 
 
 @pytest.mark.parametrize(
@@ -40,25 +40,25 @@ def test_follow_ups_take_the_question_before_along(question: str) -> None:
     ],
 )
 def test_other_questions_stand_by_themselves(question: str) -> None:
-    assert standalone_question(question, [LEAVE]) == question
+    assert build_standalone_question(question, [LEAVE]) == question
 
 
 def test_a_chain_of_follow_ups_reaches_back_to_its_subject() -> None:
     history = [Turn("Old question?", ""), LEAVE, Turn("And for contractors?", "None.")]
-    assert standalone_question("Why?", history) == f"{LEAVE.question} And for contractors? Why?"
+    assert build_standalone_question("Why?", history) == f"{LEAVE.question} And for contractors? Why?"
 
 
 def test_nothing_before_nothing_added() -> None:
-    assert standalone_question("Why?", []) == "Why?"
+    assert build_standalone_question("Why?", []) == "Why?"
 
 
 def test_endless_history_does_not_swell_the_question() -> None:
-    assert standalone_question("Why?", [Turn("x " * 10_000, "")]) == "Why?"
-    assert len(standalone_question("y" * 100_000, [LEAVE])) <= LONGEST
+    assert build_standalone_question("Why?", [Turn("x " * 10_000, "")]) == "Why?"
+    assert len(build_standalone_question("y" * 100_000, [LEAVE])) <= MAX_CHARACTERS
 
 
 def test_white_space_does_not_lean_on_anything() -> None:
-    assert not leans_back("  ")
+    assert not is_follow_up("  ")
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_white_space_does_not_lean_on_anything() -> None:
     ],
 )
 def test_what_names_no_subject_has_it_from_before(question: str) -> None:
-    assert standalone_question(question, [LEAVE]) == f"{LEAVE.question} {question}"
+    assert build_standalone_question(question, [LEAVE]) == f"{LEAVE.question} {question}"
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_what_names_no_subject_has_it_from_before(question: str) -> None:
     ],
 )
 def test_a_new_topic_leaves_the_old_one_behind(question: str) -> None:
-    assert standalone_question(question, [LEAVE]) == question
+    assert build_standalone_question(question, [LEAVE]) == question
 
 
 GOLD = Path(__file__).parents[2] / "gold" / "handbook_dev.jsonl"
@@ -104,15 +104,17 @@ BY_THEMSELVES = [item.question for item in QUESTIONS if not item.history]
 def test_a_question_that_stands_by_itself_is_left_alone_whatever_was_asked_before(
     question: str, before: list[str]
 ) -> None:
-    assert standalone_question(question, [Turn(item, "") for item in before]) == " ".join(question.split())
+    assert build_standalone_question(question, [Turn(item, "") for item in before]) == " ".join(
+        question.split()
+    )
 
 
 @given(st.text(max_size=200), st.lists(st.text(max_size=200), max_size=4))
 def test_what_was_typed_is_all_there_at_the_end(question: str, before: list[str]) -> None:
-    found = standalone_question(question, [Turn(item, "") for item in before])
+    found = build_standalone_question(question, [Turn(item, "") for item in before])
     assert found.endswith(" ".join(question.split()))
 
 
 def test_the_follow_ups_of_the_gold_set_are_known_as_such() -> None:
-    missed = [item.id for item in QUESTIONS if item.history and not leans_back(item.question)]
+    missed = [item.id for item in QUESTIONS if item.history and not is_follow_up(item.question)]
     assert missed == []

@@ -2,7 +2,7 @@ import pytest
 
 from cairn.errors import ConfigurationError, Unavailable
 from cairn.inference.protocols import Inference
-from retrieval.answering.evidence import passages
+from retrieval.answering.evidence import build_passages
 from retrieval.answering.support import SentenceChecker
 from retrieval.types import Hit
 from tests.fakes import FakeEmbedder, FakeInference
@@ -15,8 +15,10 @@ HITS = [make_hit(LEAVE), make_hit(TRAVEL, title="Travel")]
 def checker(
     hits: list[Hit] = HITS, question: str = "What are the rules?", inference: FakeInference | None = None
 ) -> SentenceChecker:
-    evidence = passages(hits, budget=10_000, count_tokens=len)
-    return SentenceChecker(evidence, FakeEmbedder(), question=question, speaks="en", inference=inference)
+    evidence = build_passages(hits, budget=10_000, count_tokens=len)
+    return SentenceChecker(
+        evidence, FakeEmbedder(), question=question, reason_language="en", inference=inference
+    )
 
 
 @pytest.mark.parametrize(
@@ -124,8 +126,8 @@ def test_without_evidence_nothing_holds() -> None:
 
 def test_evidence_is_embedded_once() -> None:
     embedder = FakeEmbedder()
-    evidence = passages(HITS, budget=10_000, count_tokens=len)
-    check = SentenceChecker(evidence, embedder, question="What?", speaks="en").check
+    evidence = build_passages(HITS, budget=10_000, count_tokens=len)
+    check = SentenceChecker(evidence, embedder, question="What?", reason_language="en").check
     for _ in range(3):
         check("Leave must not be paid out.", [1])
     assert sorted(embedder.batches)[:3] == [1, 1, 1]
@@ -134,8 +136,8 @@ def test_evidence_is_embedded_once() -> None:
 
 def test_no_sentence_waits_for_prepared_evidence() -> None:
     embedder = FakeEmbedder()
-    evidence = passages(HITS, budget=10_000, count_tokens=len)
-    checker = SentenceChecker(evidence, embedder, question="What?", speaks="en")
+    evidence = build_passages(HITS, budget=10_000, count_tokens=len)
+    checker = SentenceChecker(evidence, embedder, question="What?", reason_language="en")
     checker.prepare()
     prepared = len(embedder.batches)
     checker.check("Leave must not be paid out.", [1])

@@ -1,13 +1,13 @@
 import pytest
 
-from retrieval.answering.terms import MISSPELT, likeness
+from retrieval.answering.terms import MISSPELT_CREDIT, likeness
 
 
 @pytest.mark.parametrize(
     ("wanted", "given", "expected"),
     [
         ("leav", {"leav", "day"}, 1.0),
-        ("reimburs", {"reimbures"}, MISSPELT),
+        ("reimburs", {"reimbures"}, MISSPELT_CREDIT),
         ("reimburs", {"desk"}, 0.0),
         ("cat", {"cart"}, 0.0),
         ("form630", {"form631"}, 0.0),

@@ -8,14 +8,14 @@ import pytest
 from cairn.accounts.names import acceptable_name, name_skeleton
 from cairn.text import visible
 from ingestion.services import clean_filename
-from retrieval.answering.markers import take_markers
-from retrieval.answering.markup import code_block, escaped_brackets, harmless
+from retrieval.answering.markers import strip_markers
+from retrieval.answering.markup import escape_brackets, format_code_block, sanitize_markdown
 from retrieval.answering.names import unsupported_names
-from retrieval.answering.parts import parts_of
-from retrieval.answering.prompting import neutral
+from retrieval.answering.parts import split_question
+from retrieval.answering.prompting import neutralize
 from retrieval.answering.quantities import unsupported_figures
 from retrieval.answering.restrictions import restricts_otherwise
-from retrieval.answering.sentences import split
+from retrieval.answering.sentences import split_sentences
 from retrieval.spellings import other_spellings
 from tests.web.security.attacks.recorder import Attack
 from web.markdown import render_markdown
@@ -31,13 +31,13 @@ MOST = 4 * TIMES
 NOISE_SECONDS = 0.005
 
 FUNCTIONS: dict[str, Callable[[str], object]] = {
-    "cleaning what a model writes": harmless,
-    "escaping what a model writes": escaped_brackets,
-    "putting a passage into a prompt": neutral,
-    "quoting code": code_block,
-    "taking out citations": take_markers,
-    "splitting an answer into sentences": split,
-    "splitting a question into its parts": parts_of,
+    "cleaning what a model writes": sanitize_markdown,
+    "escaping what a model writes": escape_brackets,
+    "putting a passage into a prompt": neutralize,
+    "quoting code": format_code_block,
+    "taking out citations": strip_markers,
+    "splitting an answer into sentences": split_sentences,
+    "splitting a question into its parts": split_question,
     "other spellings of a query": other_spellings,
     "removing hidden characters": visible,
     "showing Markdown": lambda text: render_markdown(text, {}),
@@ -75,7 +75,7 @@ def test_text_takes_time_in_proportion_to_its_length(attack: Attack, name: str) 
 
 
 def test_linear_functions_still_do_their_work(attack: Attack) -> None:
-    attack.allowed(harmless("a <!-- b --> c") == "a  c")
-    attack.allowed(take_markers("a  [1] b [2]") == ("a b", (1, 2)))
-    attack.refused(escaped_brackets("\\\\\\<b") == "\\<b", escaped_brackets("\\\\\\<b"))
-    attack.refused(escaped_brackets("\\\\[1]") == "\\[1]", escaped_brackets("\\\\[1]"))
+    attack.allowed(sanitize_markdown("a <!-- b --> c") == "a  c")
+    attack.allowed(strip_markers("a  [1] b [2]") == ("a b", (1, 2)))
+    attack.refused(escape_brackets("\\\\\\<b") == "\\<b", escape_brackets("\\\\\\<b"))
+    attack.refused(escape_brackets("\\\\[1]") == "\\[1]", escape_brackets("\\\\[1]"))
