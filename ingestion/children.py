@@ -59,7 +59,9 @@ def submit_parts(lease: Lease, parts: Sequence[str], read: Read) -> UnpackResult
     uploader = version.created_by or version.document.owner
     if uploader is None:
         return UnpackResult(None, ("The files inside were left out: the account that uploaded it is gone.",))
-    unpacking = _Unpacking(lease, principal_for_background_work(uploader), read, _open_batch(version, len(parts)))
+    unpacking = _Unpacking(
+        lease, principal_for_background_work(uploader), read, _open_batch(version, len(parts))
+    )
     try:
         unpacking.run(parts)
     except Superseded:
