@@ -75,7 +75,9 @@ def check_times(tokens: int, questions: Sequence[str]) -> tuple[list[float], lis
         hits = deduplicate(search(question, scope=scope, limit=EVIDENCE_HITS, parts=parts))
         RuleAnswerability(embedder).judge(question, hits)
         evidence = build_passages(hits, budget=tokens, count_tokens=parts.chat.count_tokens)
-        checker = SentenceChecker(evidence, embedder, question=question, speaks=language_of(question))
+        checker = SentenceChecker(
+            evidence, embedder, question=question, reason_language=language_of(question)
+        )
         began = time.perf_counter()
         checker.prepare()
         prepared.append((time.perf_counter() - began) * 1000)

@@ -12,7 +12,7 @@ def said(
     one: str, other: str, *, question: str = QUESTION, titles: tuple[str, str] = ("Leave", "FAQ")
 ) -> list[tuple[str, str] | None]:
     hits: list[Hit] = [make_hit(text, title=title) for text, title in zip((one, other), titles, strict=True)]
-    return [found.said for found in find_conflicts(question, [Ground(hits[0], one)], hits)]
+    return [found.figures for found in find_conflicts(question, [Ground(hits[0], one)], hits)]
 
 
 OLD = "Employees get 25 days of annual leave a year."
