@@ -68,7 +68,7 @@ class Forwarded:
 
 
 def is_local(request: HttpRequest) -> bool:
-    """Whether a program on this machine sent the request itself, rather than through a proxy.
+    """Return whether a program on this machine sent the request itself, rather than through a proxy.
 
     Decided by the connection's own peer. A request that carries a proxy's header came from elsewhere,
     whatever the header says.

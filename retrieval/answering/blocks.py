@@ -95,7 +95,8 @@ def _shape(text: str, line: Span) -> Shape:
 
 
 def _belongs(text: str, block: Block, line: Span, shape: Shape) -> bool:
-    """Whether a line continues the block. List elements are on adjacent lines, others follow a blank line."""
+    """Return whether a line continues the block. List elements are on adjacent lines, others follow a blank
+    line."""
     if (block.shape is Shape.TABLE) != (shape is Shape.TABLE):
         return False
     last = block.lines[-1]
@@ -107,7 +108,7 @@ def _belongs(text: str, block: Block, line: Span, shape: Shape) -> bool:
 
 
 def _continues_list(text: str, block: Block, line: Span) -> bool:
-    """Whether a paragraph is a list item without its bullet: short paragraphs after a lead-in are."""
+    """Return whether a paragraph is a list item without its bullet: short paragraphs after a lead-in are."""
     written = text[line.start : line.end]
     if text[block.end - 1] == ":":
         return True

@@ -49,7 +49,7 @@ def substitutions(claim: str, quote: str, language: Language, elsewhere: frozens
 
 
 def flips_polarity(claim: str, quote: str) -> bool:
-    """Whether a negation, a duty or a direction was added, removed or replaced by its opposite."""
+    """Return whether a negation, a duty or a direction was added, removed or replaced by its opposite."""
     return any(
         _denials(edit.claim) % 2 != _denials(edit.evidence) % 2
         or replaced_by_opposite(edit.claim, edit.evidence)

@@ -257,7 +257,7 @@ class SentenceGate:
         self.sentences = [replace(item, supported=False, markers=()) for item in self.sentences]
 
     def _is_on_topic(self, unit: Unit, body: str, support: Support) -> bool:
-        """Whether it covers most of the question, in the same words or in meaning."""
+        """Return whether it covers most of the question, in the same words or in meaning."""
         quotes = " ".join(ground.quote for ground in support.grounds)
         headings = " ".join(
             f"{ground.hit.title} {' '.join(ground.hit.section)}" for ground in support.grounds
@@ -277,8 +277,8 @@ class SentenceGate:
         )
 
     def _is_relevant(self, support: Support) -> bool:
-        """Whether the sentence is relevant by itself or, for a model trusted to select, as relevant as the
-        evidence gets: nothing is very similar to a question in other words, and a small model finds such
+        """Return whether the sentence is relevant by itself or, for a model trusted to select, as relevant as
+        the evidence gets: nothing is very similar to a question in other words, and a small model finds such
         sentences by chance."""
         near_enough = (
             support.relevance >= MIN_SELECTED_RELEVANCE and support.relevance_gap <= MAX_RELEVANCE_GAP

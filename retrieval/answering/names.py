@@ -45,7 +45,7 @@ def _codes(text: str) -> list[str]:
 
 
 def _is_quantity(code: str) -> bool:
-    """Whether a term is a figure, which is checked as such: "24-hour", "5GB" or "3rd"."""
+    """Return whether a term is a figure, which is checked as such: "24-hour", "5GB" or "3rd"."""
     match = _QUANTITY.fullmatch(code)
     unit = match[1].casefold() if match else ""
     return unit in UNITS or unit in _ORDINALS
@@ -71,7 +71,7 @@ def _is_void(word: str) -> bool:
 
 
 def _is_name(text: str, tokens: list[re.Match[str]], capital: list[bool], at: int) -> bool:
-    """Whether a capitalised word is a name. A sentence's first word is one only if it is an acronym or
+    """Return whether a capitalised word is a name. A sentence's first word is one only if it is an acronym or
     another name follows."""
     match = tokens[at]
     if _is_acronym(match.group()) or not _OPENS.search(text, max(0, match.start() - 6), match.start()):

@@ -55,7 +55,8 @@ class Clause:
 
 
 def contradicts(claim: str, evidence: str, language: Language, topic: frozenset[str] = frozenset()) -> bool:
-    """Whether polarity differs. `topic`: stems the whole evidence is about, so sharing them means nothing."""
+    """Return whether polarity differs. `topic`: stems the whole evidence is about, so sharing them means
+    nothing."""
     known = clauses(evidence, language)
     return any(_differs(clause, known, topic) for clause in clauses(claim, language))
 
@@ -76,8 +77,8 @@ def _clause(text: str, language: Language) -> Clause:
 
 
 def _differs(clause: Clause, known: list[Clause], topic: frozenset[str]) -> bool:
-    """Whether the clause's polarity differs from its nearest. A negation without counterpart in the evidence
-    does."""
+    """Return whether the clause's polarity differs from its nearest. A negation without counterpart in the
+    evidence does."""
     shared = [len(clause.stems & other.stems) for other in known]
     best = max(shared, default=0)
     if best == 0:

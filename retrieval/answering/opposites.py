@@ -62,12 +62,13 @@ def uses_opposite(claim: str, sentence: str) -> bool:
 
 
 def replaced_by_opposite(words: str, others: str) -> bool:
-    """Whether replaced words are opposites; stricter than `uses_opposite`, since one word is enough here."""
+    """Return whether replaced words are opposites; stricter than `uses_opposite`, since one word is enough
+    here."""
     return any(_is_opposite(words, others, one, other) for one, other in _REPLACED)
 
 
 def obliges_more(claim: str, sentence: str) -> bool:
-    """Whether the claim turns a permission of the sentence into a duty."""
+    """Return whether the claim turns a permission of the sentence into a duty."""
     return bool(_OBLIGES.search(claim) and _PERMITS.search(sentence) and not _DUTY.search(sentence))
 
 

@@ -232,15 +232,15 @@ def _asks(text: str) -> bool:
 
 
 def _is_complete(text: str) -> bool:
-    """Whether the text is a complete question, not just "how long" before "and how often"."""
+    """Return whether the text is a complete question, not just "how long" before "and how often"."""
     words = text.split()
     long_enough = len(words) >= 4 or (len(words) == 3 and _HAS_VERB.search(text) is not None)
     return long_enough and _has_subject(text) and _asks(text)
 
 
 def _starts_question(before: str, text: str) -> bool:
-    """Whether a new question starts, not a second relative clause ("people who travel and who are ill") or
-    the end of an enumeration ("between them, me, and what lies ahead")."""
+    """Return whether a new question starts, not a second relative clause ("people who travel and who are
+    ill") or the end of an enumeration ("between them, me, and what lies ahead")."""
     relative = _RELATIVE.match(text)
     if relative and re.search(rf"\b(?!(?:{_PREPOSITION})\b)\w+\s+{relative[1]}\b", before, re.IGNORECASE):
         return False

@@ -40,7 +40,7 @@ class SentenceCheck(Protocol):
         """Find quotes that support the sentence, first of all in the cited passages."""
 
     def announces(self, line: str) -> bool:
-        """Whether a heading or lead-in only has words of the question or a passage."""
+        """Return whether a heading or lead-in only has words of the question or a passage."""
 
 
 @dataclass(frozen=True, slots=True)

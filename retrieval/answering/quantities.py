@@ -80,7 +80,7 @@ class Date:
     written: str
 
     def supports(self, other: "Date") -> bool:
-        """Whether this date, as evidence, has every part of the other."""
+        """Return whether this date, as evidence, has every part of the other."""
         days = {None, self.day, self.until}
         return self.month == other.month and other.year in (None, self.year) and other.day in days
 
@@ -184,7 +184,7 @@ def has_quantity(text: str) -> bool:
 
 
 def has_value(text: str) -> bool:
-    """Whether the text has a quantity that is not a year, as column headers have."""
+    """Return whether the text has a quantity that is not a year, as column headers have."""
     return any(
         quantity.unit or not _YEARS.fullmatch(quantity.written)
         for quantity in _figures(text, is_claim=True).quantities
@@ -192,7 +192,8 @@ def has_value(text: str) -> bool:
 
 
 def _agree(claimed: Quantity, known: Quantity, units: frozenset[str]) -> bool:
-    """Whether values and units are equal. A bare number in a table may take its unit from elsewhere."""
+    """Return whether values and units are equal. A bare number in a table may take its unit from
+    elsewhere."""
     if not claimed.readings & known.readings:
         return False
     return claimed.unit in (None, known.unit) or (known.unit is None and claimed.unit in units)

@@ -96,7 +96,8 @@ class _Clause:
 
 
 def restricts_otherwise(claim: str, sentences: Sequence[str], language: Language) -> bool:
-    """Whether the claim adds or drops a restriction compared with the evidence, `sentences` in `language`."""
+    """Return whether the claim adds or drops a restriction compared with the evidence, `sentences` in
+    `language`."""
     around = _plain(" ".join(sentences))
     plain_claim = _plain(claim)
     evidence = [_plain(sentence) for sentence in sentences]
@@ -144,8 +145,8 @@ def _is_restricted(text: str) -> bool:
 
 
 def _adds(claim: str, sentence: str, around: str) -> bool:
-    """Whether the claim adds a restriction. The evidence may express it differently: "nobody else", or "not …
-    without"."""
+    """Return whether the claim adds a restriction. The evidence may express it differently: "nobody else", or
+    "not … without"."""
     if not _is_restricted(claim) or _is_restricted(sentence) or _NOBODY_ELSE.search(around):
         return False
     denied = any(word.casefold() in NEGATORS for word in WORD.findall(sentence))
@@ -153,7 +154,7 @@ def _adds(claim: str, sentence: str, around: str) -> bool:
 
 
 def _shifts(clause: _Clause, evidence: list[_Clause]) -> bool:
-    """Whether claim and evidence are both limited, but not to the same."""
+    """Return whether claim and evidence are both limited, but not to the same."""
     limited = [each for each in evidence if each.limited]
     if not clause.limited or not clause.first or not limited or not any(each.focus for each in limited):
         return False
@@ -167,7 +168,8 @@ def _limit_targets(clause: _Clause) -> frozenset[str]:
 
 
 def _drops(clause: _Clause, evidence: list[_Clause]) -> bool:
-    """Whether the claim follows a restricted clause but is about others than those it is restricted to."""
+    """Return whether the claim follows a restricted clause but is about others than those it is restricted
+    to."""
     near = _nearest(clause, evidence)
     if near is None:
         return False
@@ -191,7 +193,7 @@ def _nearest(clause: _Clause, evidence: list[_Clause]) -> _Clause | None:
 
 
 def _drops_unless(claim: str, sentences: Sequence[str], language: Language) -> bool:
-    """Whether a condition is gone: "You may park here unless the barrier is down" became "You may park
+    """Return whether a condition is gone: "You may park here unless the barrier is down" became "You may park
     here"."""
     sentence = _most_alike(claim, sentences, claim, language)
     parts = _UNLESS.split(sentence, maxsplit=1)

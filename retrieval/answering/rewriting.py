@@ -41,7 +41,7 @@ _QUOTES = "\"'“”„»«` "
 
 
 def should_rewrite(question: str, parts: Sequence[SubQuestion], history: Sequence[Turn]) -> bool:
-    """Whether there is a conversation to refer to, or a compound question that the rules may not have
+    """Return whether there is a conversation to refer to, or a compound question that the rules may not have
     split."""
     several = len(parts) == 1 and len(question.split()) >= MIN_COMPOUND_WORDS and _SEVERAL.search(question)
     return bool(history or several)
@@ -66,7 +66,8 @@ def rewrite_question(
 
 
 def is_faithful(lines: Sequence[str], question: str, history: Sequence[Turn]) -> bool:
-    """Whether it has every content word of the question, and adds few words and no new name or figure."""
+    """Return whether it has every content word of the question, and adds few words and no new name or
+    figure."""
     text = " ".join(lines)
     before = " ".join(turn.question for turn in history)
     if (
@@ -85,8 +86,8 @@ def is_faithful(lines: Sequence[str], question: str, history: Sequence[Turn]) ->
 
 
 def _in_its_language(text: str, question: str, history: Sequence[Turn]) -> bool:
-    """Whether the language is right. A follow-up of a word or two may not show its own: then the previous
-    question's counts."""
+    """Return whether the language is right. A follow-up of a word or two may not show its own: then the
+    previous question's counts."""
     spoken = {language_of(question), *(language_of(turn.question) for turn in history[-1:])}
     return language_of(text) in spoken
 

@@ -266,7 +266,7 @@ def _full_stop(text: str, at: int, end: int, *, whole: bool) -> int | None:
 
 
 def _sentence_continues(before: str, following: str) -> bool:
-    """Whether the full stop belongs to an abbreviation, an initial or a German ordinal."""
+    """Return whether the full stop belongs to an abbreviation, an initial or a German ordinal."""
     match = _LAST_WORD.search(before)
     word = match.group().casefold() if match else ""
     next_match = _NEXT_WORD.match(following)

@@ -139,7 +139,7 @@ def _find_missing_names(
 
 
 def _in_company(name: str, words: Sequence[str], counts: Sequence[float], language: Language) -> bool:
-    """Whether another word of the question is there, if there is another."""
+    """Return whether another word of the question is there, if there is another."""
     own = {stem(word, language) for word in content_words(name, language)}
     others = [count for word, count in zip(words, counts, strict=True) if stem(word, language) not in own]
     return not others or max(others) > 0

@@ -90,7 +90,7 @@ def build_standalone_question(question: str, history: Sequence[Turn]) -> str:
 
 
 def is_follow_up(question: str) -> bool:
-    """Whether the question takes its subject from the one before it."""
+    """Return whether the question takes its subject from the one before it."""
     text = question.strip()
     if not text:
         return False
@@ -106,13 +106,13 @@ def is_follow_up(question: str) -> bool:
 
 
 def _names_subject(text: str) -> bool:
-    """Whether a name or code is the subject, however short the question: "CEMGSA", "Form 630"."""
+    """Return whether a name or code is the subject, however short the question: "CEMGSA", "Form 630"."""
     numbered = re.search(r"\d", text) and not _PREPOSITION.match(text)
     return bool(numbered or names_of(text, language_of(text)))
 
 
 def _refers_back(text: str) -> bool:
-    """Whether it has a pronoun without a preceding subject in the question itself."""
+    """Return whether it has a pronoun without a preceding subject in the question itself."""
     reference = _REFERENCE.search(plain := _EXPLETIVE.sub(" ", text))
     return reference is not None and len(subject_stems(plain[: reference.start()])) < MIN_SUBJECT_WORDS
 

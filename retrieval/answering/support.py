@@ -191,7 +191,8 @@ class SentenceChecker:
         return bool(stems) and stems <= heading and not content_stems(edit.evidence, self._language)
 
     def announces(self, line: str) -> bool:
-        """Whether one passage, with the question, has all words of a line that itself states nothing yet."""
+        """Return whether one passage, with the question, has all words of a line that itself states nothing
+        yet."""
         return not self._altered_copy(line) and any(
             self._leads_to(line, passage) for passage in self._evidence
         )
@@ -263,7 +264,7 @@ class SentenceChecker:
         return self._pieces[window.pieces.start : window.pieces.stop]
 
     def _goes_beyond(self, sentence: str, window: Window) -> bool:
-        """Whether a part that could be a sentence shares hardly a word with the window."""
+        """Return whether a part that could be a sentence shares hardly a word with the window."""
         if language_of(sentence) != self._language:
             return False
         known = window.stems | self._question_stems
@@ -271,7 +272,7 @@ class SentenceChecker:
         return any(part and coverage(part, known) < MIN_PART_COVERAGE for part in parts)
 
     def _repeats(self, sentence: str, window: Window) -> bool:
-        """Whether the sentence repeats what the window says once: two sentences without a mark between
+        """Return whether the sentence repeats what the window says once: two sentences without a mark between
         them."""
         claimed, stated = (Counter(self._stems(text)) for text in (sentence, window.text))
         return (
@@ -282,7 +283,7 @@ class SentenceChecker:
         return [stem(word, self._language) for word in content_words(text, self._language)]
 
     def _mixes_rows(self, sentence: str, window: Window) -> bool:
-        """Whether a part states of one row what another row has."""
+        """Return whether a part states of one row what another row has."""
         rows = [piece for piece in self._inside(window) if piece.key]
         return len(rows) > 1 and any(self._is_of_no_row(part, rows) for part in _PARTS.split(sentence))
 
@@ -308,8 +309,8 @@ class SentenceChecker:
         )
 
     def _mixes(self, sentence: str, window: Window) -> bool:
-        """Whether the sentence has words from elsewhere in the chunk: "senior" beside the days that juniors
-        get."""
+        """Return whether the sentence has words from elsewhere in the chunk: "senior" beside the days that
+        juniors get."""
         return bool(content_stems(sentence, self._language) & self._elsewhere(window))
 
     def _elsewhere(self, window: Window) -> frozenset[str]:

@@ -220,7 +220,7 @@ def _stream_sentences(
 
 
 def _is_looping(pending: str) -> bool:
-    """Whether an unfinished sentence repeats its last words over and over."""
+    """Return whether an unfinished sentence repeats its last words over and over."""
     if len(pending) < 120 or len(pending) % 8:
         return False
     tail = pending[-120:]
@@ -242,7 +242,7 @@ def _quotable_blocks(
 
 
 def _is_all_repeated(gate: SentenceGate) -> bool:
-    """Whether the answer to an earlier part already has everything that the model wrote."""
+    """Return whether the answer to an earlier part already has everything that the model wrote."""
     repeated = render_message("repeated", gate.language)
     return bool(gate.sentences) and all(item.reason == repeated for item in gate.sentences)
 

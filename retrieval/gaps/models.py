@@ -123,7 +123,7 @@ class VerifiedAnswer(models.Model):
         return self.title
 
     def vouches_for(self, sha256: str, *, today: date | None = None) -> bool:
-        """Whether these bytes are what somebody vouches for now."""
+        """Return whether these bytes are what somebody vouches for now."""
         current = self.until >= (today or timezone.localdate())
         return current and self.withdrawn_at is None and self.sha256 == sha256
 

@@ -79,7 +79,7 @@ def document_told_of(notice: Notice, principal: Principal) -> Document | None:
 
 
 def still_holds(notice: Notice, principal: Principal) -> bool:
-    """Whether the principal may still see what the notice is about."""
+    """Return whether the principal may still see what the notice is about."""
     if notice.kind != NoticeKind.ANSWERED:
         return gaps_for(principal).filter(pk=notice.gap_id).exists()
     return document_told_of(notice, principal) is not None

@@ -48,7 +48,7 @@ def principal_for_key(key: ApiKey) -> Principal:
 
 
 def has_key_scope(principal: Principal, *scopes: str) -> bool:
-    """Whether a key has one of the scopes. A signed-in user needs none."""
+    """Return whether a key has one of the scopes. A signed-in user needs none."""
     return principal.key_scopes is None or not principal.key_scopes.isdisjoint(scopes)
 
 

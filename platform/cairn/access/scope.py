@@ -45,13 +45,14 @@ class Principal:
 
     @property
     def administers(self) -> bool:
-        """Whether the principal administers people and the installation. A key limited to some knowledge
-        bases never does."""
+        """Return whether the principal administers people and the installation. A key limited to some
+        knowledge bases never does."""
         return self.is_admin and self.key_bases is None
 
     @property
     def acts_as_admin(self) -> bool:
-        """Whether the principal may do what only admins may. An admin's key needs the scope `admin`."""
+        """Return whether the principal may do what only admins may. An admin's key needs the scope
+        `admin`."""
         return self.administers and (self.key_scopes is None or "admin" in self.key_scopes)
 
     @property

@@ -167,7 +167,8 @@ def _random_slugs(stem: str) -> Iterator[str]:
 
 
 def _reserve(slug: str) -> bool:
-    """Whether the slug was free. Of two transactions that reserve it at once, one waits and gets False."""
+    """Return whether the slug was free. Of two transactions that reserve it at once, one waits and gets
+    False."""
     _, created = ReservedSlug.objects.get_or_create(slug=slug)
     return created
 

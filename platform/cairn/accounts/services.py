@@ -179,7 +179,7 @@ def _require_free_name(username: str, *, for_user: User | None = None) -> None:
 
 
 def name_is_taken(username: str, *, by_other_than: User | None = None) -> bool:
-    """Whether another account has the name, or one that people cannot tell from it."""
+    """Return whether another account has the name, or one that people cannot tell from it."""
     others = User.objects.exclude(pk=by_other_than.pk) if by_other_than else User.objects.all()
     alike = Q(username__iexact=username) | Q(name_skeleton=name_skeleton(username))
     return others.filter(alike).exists()

@@ -29,7 +29,7 @@ class Breaker:
         self.state, self.failures, self.said = BreakerState.CLOSED, 0, ""
 
     def failed(self, said: str) -> bool:
-        """Whether this failure has opened it."""
+        """Return whether this failure has opened it."""
         self.failures, self.said = self.failures + 1, said
         if self.lets_through and self.failures < self.limit:
             return False

@@ -98,7 +98,7 @@ class RemoteChat:
     async def _written(
         self, endpoint: Endpoint, channel: Channel, messages: Sequence[ChatMessage], max_tokens: int
     ) -> tuple[bool, EndpointFailed | None]:
-        """Whether it has begun to write, and how it failed."""
+        """Return whether it has begun to write, and how it failed."""
         begun = False
         try:
             async with aclosing(endpoint.pieces(messages, max_tokens)) as pieces:

@@ -7,7 +7,7 @@ from cairn.settings import Environment
 
 
 def reranks(environment: Environment) -> bool:
-    """Whether a reranker is configured."""
+    """Return whether a reranker is configured."""
     return bool(environment.reranker_base_url or environment.reranker_model)
 
 
