@@ -17,7 +17,7 @@ from django.utils.translation.template import templatize
 ROOT = Path(__file__).resolve().parents[1]
 LOCALE = ROOT / "web" / "locale"
 SCRIPTS = ROOT / "web" / "static"
-LANGUAGES = ("de",)
+LANGUAGES = tuple(sorted(folder.name for folder in LOCALE.iterdir() if folder.is_dir()))
 SOURCES = ("platform", "retrieval", "ingestion", "web")
 KEYWORDS: dict[str, Any] = {
     **dict.fromkeys(("_", "gettext", "gettext_lazy", "gettext_noop"), None),
@@ -97,6 +97,9 @@ def po_path(language: str) -> Path:
 
 
 def read(language: str) -> Catalog:
+    """The language's .po, or an empty catalog for a language that has none yet."""
+    if not po_path(language).exists():
+        return Catalog(locale=language, charset="utf-8")
     with po_path(language).open("rb") as file:
         return read_po(file, locale=language)
 

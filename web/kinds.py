@@ -1,10 +1,11 @@
-"""Types of files as people tell them apart: several formats each."""
+"""Kinds of files, such as spreadsheets: the file formats of each kind, with labels for people."""
 
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final
 
 from django.utils.functional import Promise
+from django.utils.translation import gettext, gettext_noop
 from django.utils.translation import gettext_lazy as _
 
 from ingestion.parse import formats
@@ -21,21 +22,42 @@ class Kind(StrEnum):
     ARCHIVE = "archive"
 
 
-MEDIA_TYPES: Final[Mapping[Kind, frozenset[str]]] = {
-    Kind.PDF: frozenset({formats.PDF}),
-    Kind.TEXT: frozenset(
-        {
-            formats.DOCX, formats.DOC, formats.ODT, formats.RTF, formats.EPUB, formats.MARKDOWN, formats.RST,
-            formats.ORG, formats.PLAIN,
-        }
-    ),
-    Kind.SHEET: frozenset({formats.XLSX, formats.XLS, formats.ODS, formats.CSV, formats.TSV}),
-    Kind.SLIDES: frozenset({formats.PPTX, formats.PPT}),
-    Kind.WEB: frozenset({formats.HTML, formats.XML, formats.JSON, formats.JSON_LINES}),
-    Kind.MAIL: frozenset({formats.EML, formats.MSG}),
-    Kind.PICTURE: frozenset({formats.PNG, formats.JPEG, formats.TIFF}),
-    Kind.ARCHIVE: frozenset({formats.ZIP}),
-}  # fmt: skip
+LABELS: Final[Mapping[Kind, Mapping[str, str]]] = {
+    Kind.PDF: {formats.PDF: "PDF"},
+    Kind.TEXT: {
+        formats.DOCX: "Word",
+        formats.DOC: "Word 97-2003",
+        formats.ODT: gettext_noop("OpenDocument text"),
+        formats.RTF: gettext_noop("Rich text"),
+        formats.EPUB: gettext_noop("E-book"),
+        formats.MARKDOWN: "Markdown",
+        formats.RST: "reStructuredText",
+        formats.ORG: "Org",
+        formats.PLAIN: gettext_noop("Text"),
+    },
+    Kind.SHEET: {
+        formats.XLSX: "Excel",
+        formats.XLS: "Excel 97-2003",
+        formats.ODS: gettext_noop("OpenDocument spreadsheet"),
+        formats.CSV: "CSV",
+        formats.TSV: "TSV",
+    },
+    Kind.SLIDES: {formats.PPTX: "PowerPoint", formats.PPT: "PowerPoint 97-2003"},
+    Kind.WEB: {
+        formats.HTML: "HTML",
+        formats.XML: "XML",
+        formats.JSON: "JSON",
+        formats.JSON_LINES: "JSON Lines",
+    },
+    Kind.MAIL: {formats.EML: gettext_noop("Mail"), formats.MSG: gettext_noop("Outlook mail")},
+    Kind.PICTURE: {
+        formats.PNG: gettext_noop("PNG picture"),
+        formats.JPEG: gettext_noop("JPEG picture"),
+        formats.TIFF: gettext_noop("TIFF picture"),
+    },
+    Kind.ARCHIVE: {formats.ZIP: gettext_noop("ZIP archive")},
+}
+"""The label of each media type, by kind."""
 
 NAMES: Final[Mapping[Kind, Promise]] = {
     Kind.PDF: _("PDF"),
@@ -57,5 +79,15 @@ ICONS: Final[Mapping[Kind, str]] = {
 }
 
 
+def media_types_of(kind: Kind) -> frozenset[str]:
+    return frozenset(LABELS[kind])
+
+
 def kind_of(media_type: str) -> Kind | None:
-    return next((kind for kind, types in MEDIA_TYPES.items() if media_type in types), None)
+    return next((kind for kind, labels in LABELS.items() if media_type in labels), None)
+
+
+def label_of(media_type: str) -> str:
+    """The translated label, or the media type itself if Cairn does not support it."""
+    kind = kind_of(media_type)
+    return gettext(LABELS[kind][media_type]) if kind else media_type

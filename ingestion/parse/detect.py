@@ -7,7 +7,7 @@ from typing import Final
 import filetype
 
 from ingestion.parse import containers, formats, mail_headers, markup, reject, text
-from ingestion.parse.formats import BY_ENDING
+from ingestion.parse.formats import BY_ENDING, Container
 
 _HEAD: Final = 8192
 _PDF_HEADER_WITHIN: Final = 1024
@@ -22,17 +22,10 @@ _PICTURES: Final = {
     b"II+\x00": formats.TIFF,
     b"MM\x00+": formats.TIFF,
 }
-_ZIPPED: Final = frozenset(
-    (formats.DOCX, formats.PPTX, formats.XLSX, formats.ODT, formats.ODS, formats.EPUB, formats.ZIP)
-)
-_OLE_BASED: Final = frozenset((formats.DOC, formats.PPT, formats.XLS, formats.MSG))
+_ZIPPED: Final = formats.in_container(Container.ZIP)
+_OLE_BASED: Final = formats.in_container(Container.OLE)
 _ENCRYPTABLE: Final = frozenset((formats.DOCX, formats.PPTX, formats.XLSX))
-_TEXTS: Final = frozenset(
-    (
-        *(formats.HTML, formats.MARKDOWN, formats.RST, formats.ORG, formats.PLAIN),
-        *(formats.CSV, formats.TSV),
-    )
-)
+_TEXTS: Final = formats.in_container(Container.PLAIN_TEXT)
 _ALSO_FITS: Final[Mapping[str, frozenset[str]]] = {
     formats.MARKDOWN: frozenset((formats.HTML, formats.SVG)),  # Markdown may be HTML from end to end
     formats.HTML: frozenset((formats.SVG,)),

@@ -1,6 +1,7 @@
 """The formats that are read, by media type and by ending, and those that are only known by name."""
 
 from dataclasses import dataclass
+from enum import Enum
 from typing import Final
 
 PDF: Final = "application/pdf"
@@ -36,13 +37,25 @@ OLE: Final = "application/x-ole-storage"
 BINARY: Final = "application/octet-stream"
 
 
+class Container(Enum):
+    """What several formats are stored in. PLAIN_TEXT has no signature, so the ending tells the format."""
+
+    ZIP = "zip"
+    OLE = "ole"
+    PLAIN_TEXT = "plain_text"
+
+
 @dataclass(frozen=True, slots=True)
 class Format:
-    """`name` completes "the content is"; the first of `endings` is the usual one."""
+    """`name` completes "the content is"; the first of `endings` is the usual one.
+
+    Without a `container`, the format has a signature of its own, which `detect` knows.
+    """
 
     media_type: str
     name: str
     endings: tuple[str, ...]
+    container: Container | None = None
 
     @property
     def noun(self) -> str:
@@ -51,32 +64,32 @@ class Format:
 
 FORMATS: Final = (
     Format(PDF, "a PDF", (".pdf",)),
-    Format(DOCX, "a Word document", (".docx", ".docm", ".dotx", ".dotm")),
-    Format(DOC, "an old Word document", (".doc", ".dot")),
-    Format(ODT, "an OpenDocument text", (".odt", ".ott")),
+    Format(DOCX, "a Word document", (".docx", ".docm", ".dotx", ".dotm"), Container.ZIP),
+    Format(DOC, "an old Word document", (".doc", ".dot"), Container.OLE),
+    Format(ODT, "an OpenDocument text", (".odt", ".ott"), Container.ZIP),
     Format(RTF, "a rich text file (RTF)", (".rtf",)),
-    Format(EPUB, "an e-book (EPUB)", (".epub",)),
-    Format(PPTX, "a PowerPoint presentation", (".pptx", ".pptm")),
-    Format(PPT, "an old PowerPoint presentation", (".ppt", ".pps", ".pot")),
-    Format(XLSX, "an Excel workbook", (".xlsx", ".xlsm", ".xltx", ".xltm")),
-    Format(XLS, "an old Excel workbook", (".xls", ".xlt")),
-    Format(ODS, "an OpenDocument spreadsheet", (".ods", ".ots")),
-    Format(CSV, "a table (CSV)", (".csv",)),
-    Format(TSV, "a table (TSV)", (".tsv", ".tab")),
-    Format(HTML, "a web page (HTML)", (".html", ".htm", ".xhtml")),
+    Format(EPUB, "an e-book (EPUB)", (".epub",), Container.ZIP),
+    Format(PPTX, "a PowerPoint presentation", (".pptx", ".pptm"), Container.ZIP),
+    Format(PPT, "an old PowerPoint presentation", (".ppt", ".pps", ".pot"), Container.OLE),
+    Format(XLSX, "an Excel workbook", (".xlsx", ".xlsm", ".xltx", ".xltm"), Container.ZIP),
+    Format(XLS, "an old Excel workbook", (".xls", ".xlt"), Container.OLE),
+    Format(ODS, "an OpenDocument spreadsheet", (".ods", ".ots"), Container.ZIP),
+    Format(CSV, "a table (CSV)", (".csv",), Container.PLAIN_TEXT),
+    Format(TSV, "a table (TSV)", (".tsv", ".tab"), Container.PLAIN_TEXT),
+    Format(HTML, "a web page (HTML)", (".html", ".htm", ".xhtml"), Container.PLAIN_TEXT),
     Format(XML, "an XML file", (".xml",)),
     Format(JSON, "a JSON file", (".json",)),
     Format(JSON_LINES, "a JSON Lines file", (".jsonl", ".ndjson")),
-    Format(MARKDOWN, "a Markdown file", (".md", ".markdown")),
-    Format(RST, "a reStructuredText file", (".rst",)),
-    Format(ORG, "an Org file", (".org",)),
-    Format(PLAIN, "plain text", (".txt", ".text")),
+    Format(MARKDOWN, "a Markdown file", (".md", ".markdown"), Container.PLAIN_TEXT),
+    Format(RST, "a reStructuredText file", (".rst",), Container.PLAIN_TEXT),
+    Format(ORG, "an Org file", (".org",), Container.PLAIN_TEXT),
+    Format(PLAIN, "plain text", (".txt", ".text"), Container.PLAIN_TEXT),
     Format(EML, "a mail", (".eml",)),
-    Format(MSG, "an Outlook mail", (".msg",)),
+    Format(MSG, "an Outlook mail", (".msg",), Container.OLE),
     Format(PNG, "a PNG picture", (".png",)),
     Format(JPEG, "a JPEG picture", (".jpg", ".jpeg", ".jpe", ".jfif")),
     Format(TIFF, "a TIFF picture", (".tiff", ".tif")),
-    Format(ZIP, "a ZIP archive", (".zip",)),
+    Format(ZIP, "a ZIP archive", (".zip",), Container.ZIP),
 )
 BY_MEDIA_TYPE: Final = {one.media_type: one for one in FORMATS}
 BY_ENDING: Final = {ending: one for one in FORMATS for ending in one.endings}
@@ -108,6 +121,11 @@ _ONLY_KNOWN: Final = {
     "audio/x-wav": "a sound recording",
     "application/vnd.sqlite3": "a database",
 }
+
+
+def in_container(container: Container) -> frozenset[str]:
+    """The media types of the formats stored in this container."""
+    return frozenset(one.media_type for one in FORMATS if one.container is container)
 
 
 def name_of(media_type: str) -> str:

@@ -25,7 +25,7 @@ from web.api.pagination import (
 )
 from web.api.schemas import Document, documents_shown
 from web.auth import needs, principal_of
-from web.kinds import MEDIA_TYPES, Kind
+from web.kinds import Kind, media_types_of
 
 router = Router(tags=["Documents"])
 SEES_STATE = needs("search", "ingest", "manage")
@@ -58,7 +58,7 @@ class LibraryQuery(PageQuery):
         return Wanted(
             text=self.q,
             knowledge_base=id_or_nobody(self.knowledge_base) if self.knowledge_base else None,
-            media_types=MEDIA_TYPES[self.type] if self.type else None,
+            media_types=media_types_of(self.type) if self.type else None,
             owner=id_or_nobody(owner) if owner else None,
             updated_after=self.updated_after,
             review=self.review,

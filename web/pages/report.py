@@ -12,38 +12,10 @@ from django.utils.translation import gettext, gettext_lazy, gettext_noop, ngette
 
 from cairn.library.models import Document, DocumentVersion
 from ingestion.parse import formats
+from web.kinds import label_of
 from web.telling import number, told
 
 SHOWN_NUMBERS: Final = 12
-TYPES: Final = {
-    formats.PDF: "PDF",
-    formats.DOCX: "Word",
-    formats.DOC: "Word 97-2003",
-    formats.ODT: gettext_noop("OpenDocument text"),
-    formats.RTF: gettext_noop("Rich text"),
-    formats.EPUB: gettext_noop("E-book"),
-    formats.PPTX: "PowerPoint",
-    formats.PPT: "PowerPoint 97-2003",
-    formats.XLSX: "Excel",
-    formats.XLS: "Excel 97-2003",
-    formats.ODS: gettext_noop("OpenDocument spreadsheet"),
-    formats.CSV: "CSV",
-    formats.TSV: "TSV",
-    formats.HTML: "HTML",
-    formats.XML: "XML",
-    formats.JSON: "JSON",
-    formats.JSON_LINES: "JSON Lines",
-    formats.MARKDOWN: "Markdown",
-    formats.RST: "reStructuredText",
-    formats.ORG: "Org",
-    formats.PLAIN: gettext_noop("Text"),
-    formats.EML: gettext_noop("Mail"),
-    formats.MSG: gettext_noop("Outlook mail"),
-    formats.PNG: gettext_noop("PNG picture"),
-    formats.JPEG: gettext_noop("JPEG picture"),
-    formats.TIFF: gettext_noop("TIFF picture"),
-    formats.ZIP: gettext_noop("ZIP archive"),
-}
 SLIDES: Final = frozenset({formats.PPTX, formats.PPT})
 """What has slides where others have pages."""
 LANGUAGES: Final = {
@@ -129,7 +101,7 @@ def document_facts(document: Document) -> list[Fact]:
 
 def _version_facts(version: DocumentVersion) -> list[tuple[str, str]]:
     return [
-        (gettext("Type"), gettext(TYPES.get(version.media_type, version.media_type))),
+        (gettext("Type"), label_of(version.media_type)),
         (gettext("Size"), str(filesizeformat(version.size)).replace("\xa0", " ")),
         (gettext("Slides") if _has_slides(version) else gettext("Pages"), str(version.pages or "")),
         (gettext("Passages"), str(version.chunk_count or "")),

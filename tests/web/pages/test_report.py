@@ -10,7 +10,8 @@ from py3langid.langid import MODEL_DIR, MODEL_FILE
 
 from cairn.library.models import Document, DocumentVersion
 from ingestion.parse import formats
-from web.pages.report import TYPES, document_facts, document_properties, document_report, language_name
+from web.kinds import LABELS
+from web.pages.report import document_facts, document_properties, document_report, language_name
 
 SURE = ", which was 91% sure of the words."
 
@@ -101,5 +102,6 @@ def test_a_language_has_a_name() -> None:
     assert [code for code in sorted(detected()) if language_name(code) == code] == []
 
 
-def test_every_format_that_is_read_has_a_name() -> None:
-    assert {one.media_type for one in formats.FORMATS} == TYPES.keys()
+def test_every_supported_format_has_a_kind_and_a_label() -> None:
+    labelled = [media_type for labels in LABELS.values() for media_type in labels]
+    assert sorted(one.media_type for one in formats.FORMATS) == sorted(labelled)
