@@ -86,3 +86,10 @@ def test_the_settings_page_lists_every_setting_once() -> None:
     listed = [name for column in columns for name in re.findall(r"`(\w+)`", column)]
     settings = {name.upper() for name in Environment.model_fields} - DEVELOPMENT_SETTINGS
     assert sorted(listed) == sorted(settings)
+
+
+def test_the_recipes_name_existing_files() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    paths = re.findall(r"`((?:platform|ingestion|retrieval|web|tests|docs|deploy)/[\w./-]+)`", text)
+    assert paths
+    assert [path for path in paths if "/xx/" not in path and not (ROOT / path).exists()] == []
