@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+import psutil
+
 from tests.environment import clean_environment
 from tests.shared_models import share_models
 from tests.shared_tables import share_tables
@@ -51,6 +53,13 @@ def server_environment(data_dir: Path, **settings: str) -> dict[str, str]:
     offline = {"PYTHONPATH": str(ROOT / "tests" / "offline")}
     unlimited = {"QUESTIONS_PER_MINUTE": "0", "STREAMS_AT_ONCE": "0", "FOLLOWED_AT_ONCE": "0"}
     return clean_environment(str(data_dir)) | offline | unlimited | settings
+
+
+def working_process(pid: int) -> psutil.Process:
+    """The child that does the work of a command under supervision, else the command itself."""
+    command = psutil.Process(pid)
+    same = [child for child in command.children() if child.cmdline() == command.cmdline()]
+    return same[0] if same else command
 
 
 def run_manage(

@@ -27,6 +27,7 @@ from tests.bench.encoders import chunk_texts, our_rate, plain_rate
 from tests.bench.figures import Figure, percentile, show
 from tests.bench.filling import fill
 from tests.bench.questions import HANDBOOK
+from tests.servers import working_process
 
 SAMPLE_DATA = Path(os.environ.get("SAMPLE_DATA", servers.ROOT.parent / "shared" / "data"))
 LARGE_PAGES = 400
@@ -81,7 +82,7 @@ class Round:
     def run(cls, data_dir: Path) -> "Round":
         data_dir.mkdir()
         with started(data_dir) as server:
-            usage = Usage(server.process.pid)
+            usage = Usage(working_process(server.process.pid).pid)
             told, seconds = ingested(data_dir, "all", _files())
             main, parsers = usage.seconds()
             peak, _ = server.memory_mb()

@@ -14,6 +14,8 @@ from typing import Any
 import httpx
 import psutil
 
+from tests.servers import working_process
+
 ROOT = Path(__file__).resolve().parents[2]
 MANAGE = [sys.executable, str(ROOT / "manage.py")]
 
@@ -33,14 +35,14 @@ class Server:
 
     def memory_mb(self) -> tuple[float, float]:
         """Resident memory of the process, and of its children together."""
-        main = psutil.Process(self.process.pid)
+        main = working_process(self.process.pid)
         children = main.children(recursive=True)
         return main.memory_info().rss / 2**20, sum(c.memory_info().rss for c in children) / 2**20
 
     def largest_child_mb(self) -> float:
         """The most memory that one of its children has had so far."""
         found = 0.0
-        for child in psutil.Process(self.process.pid).children(recursive=True):
+        for child in working_process(self.process.pid).children(recursive=True):
             with contextlib.suppress(psutil.Error, OSError):
                 status = Path(f"/proc/{child.pid}/status").read_text(encoding="ascii")
                 found = max(found, int(status.partition("VmHWM:")[2].split()[0]) / 1024)

@@ -19,7 +19,7 @@ import pytest
 
 from cairn.errors import Rejection
 from tests.environment import GIVEN
-from tests.servers import ROOT, Server, start_server, stop_server
+from tests.servers import ROOT, Server, start_server, stop_server, working_process
 
 pytestmark = [pytest.mark.models, pytest.mark.timeout(1200), pytest.mark.slow]
 
@@ -247,7 +247,7 @@ def _assert_not_found(api: httpx.Client, failed: list[dict[str, Any]]) -> None:
 
 
 def _peak_bytes(server: Server) -> int:
-    status = Path(f"/proc/{server.process.pid}/status").read_text(encoding="ascii")
+    status = Path(f"/proc/{working_process(server.process.pid).pid}/status").read_text(encoding="ascii")
     return int(status.partition("VmHWM:")[2].split()[0]) << 10
 
 

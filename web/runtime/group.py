@@ -16,6 +16,7 @@ from cairn.settings import environment
 from web.runtime.progress import Reporter
 from web.runtime.server import OPEN_STREAMS_SECONDS, url_of
 from web.runtime.signals import Stopped
+from web.runtime.watchdog import Heartbeat, kill_stuck, notify_systemd
 
 _LOOK_SECONDS: Final = 0.2
 _AGAIN_SECONDS: Final = 2.0  # before one that died is replaced: a setting that is wrong would have it spin
@@ -24,7 +25,7 @@ _FIGURES: Final = "PROMETHEUS_MULTIPROC_DIR"  # where prometheus_client looks fo
 
 
 class Group:
-    """`command`: what serves on the listener whose number it gets as its last argument.
+    """`command` serves on a listener and sends a heartbeat; the numbers of both are added to it.
 
     Whichever of the processes is asked for figures tells those of all: they share a folder for them.
     """
@@ -37,6 +38,8 @@ class Group:
         self._report = reporter
         self._size = size
         self._processes: list[subprocess.Popen[bytes]] = []
+        self._heartbeats: dict[int, Heartbeat] = {}
+        self._stuck_after = environment().watchdog_seconds
         self._figures = ""
 
     def run(self) -> int:
@@ -57,17 +60,23 @@ class Group:
 
     def _fill(self) -> None:
         while len(self._processes) < self._size:
-            number = self._listener.fileno()
-            command = [*self._command, str(number)]
+            heartbeat = Heartbeat()
+            listener, child_end = self._listener.fileno(), heartbeat.child_end
+            command = [*self._command, str(listener), "--heartbeat", str(child_end)]
             # A group of its own: Ctrl-C in a terminal would reach it, and again by way of its parent.
-            self._processes.append(
-                subprocess.Popen(command, pass_fds=[number], process_group=0)  # noqa: S603 - our own code
+            process = subprocess.Popen(  # noqa: S603 - our own code
+                command, pass_fds=[listener, child_end], process_group=0
             )
+            os.close(child_end)
+            self._processes.append(process)
+            self._heartbeats[process.pid] = heartbeat
 
     def _watch(self) -> int:
         began = time.monotonic()
         while True:
             time.sleep(_LOOK_SECONDS)
+            notify_systemd()
+            self._kill_stuck()
             ended = [each for each in self._processes if each.poll() is not None]
             if not ended:
                 continue
@@ -78,9 +87,17 @@ class Group:
             )
             for each in ended:  # what it has counted stays, what it was at goes
                 mark_process_dead(each.pid, self._figures)  # type: ignore[no-untyped-call]
+                self._heartbeats.pop(each.pid).close()
             self._processes = [each for each in self._processes if each not in ended]
             time.sleep(_AGAIN_SECONDS)
             self._fill()
+
+    def _kill_stuck(self) -> None:
+        for each in self._processes:
+            silence = self._heartbeats[each.pid].silence(each.pid)
+            if self._stuck_after and silence >= self._stuck_after:
+                kill_stuck(each.pid)
+                each.wait()
 
     def _end(self) -> None:
         for each in self._processes:

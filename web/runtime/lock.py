@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import IO
 
 from cairn.errors import Conflict
+from web.runtime.watchdog import command_pid
 
 _TRIES, _PAUSE = 20, 0.05  # a probe holds the lock for a moment; that is not "held"
 
@@ -52,7 +53,7 @@ class DataDirLock:
             raise DataDirHeld(self._data_dir, _read(_path(self._data_dir)))
         self._stream = stream
         since = datetime.now().astimezone().strftime("%Y-%m-%d %H:%M:%S")
-        self._write(Holder(os.getpid(), command, since))
+        self._write(Holder(command_pid(), command, since))
 
     def announce(self, url: str) -> None:
         """Tells others where this process serves."""

@@ -32,6 +32,7 @@ from web.runtime.shared import (
     require_shared_broker,
     require_shared_index,
 )
+from web.runtime.watchdog import START_AGAIN, command_pid, is_supervised
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +78,7 @@ def worker_run(*, queues: Sequence[str], concurrency: int, reporter: Reporter) -
     )
     end_on_signals(stopping.set)
     _serve_metrics()
-    reporter.ready(f"Working on {', '.join(wanted)}, {concurrency} at once", queues=wanted, pid=os.getpid())
+    reporter.ready(f"Working on {', '.join(wanted)}, {concurrency} at once", queues=wanted, pid=command_pid())
     try:
         worker.start()
     except Unavailable:
@@ -99,7 +100,7 @@ def _serve_metrics() -> None:
 
 
 def _start_over() -> NoReturn:
-    """As a new program in this process, once running jobs are back in the queue and the broker is there."""
+    """As a new program, once running jobs are back in the queue and the broker is there."""
     stopping.set()
     log.warning("starting over, since the connection to the broker is lost")
     give_up = time.monotonic() + END_SECONDS
@@ -108,6 +109,8 @@ def _start_over() -> NoReturn:
     while not broker_answers():
         time.sleep(_LOOK_SECONDS)
     parts.close()
+    if is_supervised():
+        os._exit(START_AGAIN)
     os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 - what runs already
 
 

@@ -224,6 +224,12 @@ class Environment(BaseSettings):
         True, description="Questions that were refused or rated down are shown to who keeps the documents"
     )
     followed_at_once: int = Field(50, ge=0, description="Imports, jobs and queues that one user may watch")
+    watchdog_seconds: float = Field(
+        0,
+        ge=0,
+        description="Seconds without a heartbeat until a process is started again; 0: never",
+    )
+    notify_socket: str | None = Field(None, description="Set by systemd: where to report being alive")
     cairn_fault: str = Field("", description="For tests: kill the worker at this point of a job")
     log_level: str = Field("WARNING", description="INFO tells of each job")
     log_format: Literal["plain", "json"] = Field("plain", description="json: an object per line, with ids")
@@ -295,6 +301,14 @@ class Environment(BaseSettings):
     def _known(cls, value: str) -> str:
         if value not in available_timezones():
             message = f"{value!r} is no time zone, such as Europe/Berlin"
+            raise ValueError(message)
+        return value
+
+    @field_validator("watchdog_seconds")
+    @classmethod
+    def _long_enough(cls, value: float) -> float:
+        if 0 < value < 5:  # a heartbeat comes every second, later on a busy machine
+            message = "must be 0 or at least 5"
             raise ValueError(message)
         return value
 

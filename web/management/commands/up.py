@@ -2,16 +2,21 @@
 
 import sys
 import threading
-from typing import Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from django.core.management.base import CommandParser
 
 from cairn.errors import CairnError
 from web.management.base import FAILED, CairnCommand, leave
 from web.runtime.progress import reporter_for
-from web.runtime.runtime import Runtime
 from web.runtime.signals import Stopped, stop_on_signals
+from web.runtime.watchdog import supervise
 
+if TYPE_CHECKING:
+    from web.runtime.runtime import Runtime
+
+_RUNTIME = "web.runtime.runtime"  # by name, after the fork: it loads native libraries
 _END_SECONDS = 4.5
 
 
@@ -23,12 +28,15 @@ class Command(CairnCommand):
         parser.add_argument("--port", type=int, default=8000, help="0 takes a free one (%(default)s)")
 
     def handle(self, *_args: Any, **options: Any) -> None:
+        supervise()
         reporter = reporter_for(sys.stdout, as_json=options["as_json"])
-        runtime = Runtime(host=options["host"], port=options["port"], reporter=reporter)
+        runtime = import_module(_RUNTIME).Runtime(
+            host=options["host"], port=options["port"], reporter=reporter
+        )
         stop_on_signals()
         leave(self._serve(runtime))
 
-    def _serve(self, runtime: Runtime) -> int:
+    def _serve(self, runtime: "Runtime") -> int:
         problem = ""
         try:
             runtime.start()

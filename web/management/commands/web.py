@@ -1,5 +1,6 @@
 """A web process of its own, or several on one address."""
 
+import argparse
 import socket
 import sys
 from typing import Any
@@ -13,6 +14,7 @@ from web.runtime.progress import reporter_for
 from web.runtime.server import listen
 from web.runtime.serving import Serving, require_shared_settings, serve
 from web.runtime.signals import stop_on_signals
+from web.runtime.watchdog import start_heartbeat, supervise
 
 
 class Command(CairnCommand):
@@ -26,11 +28,16 @@ class Command(CairnCommand):
         parser.add_argument("--port", type=int, default=8000, help="0 takes a free one (%(default)s)")
         parser.add_argument("--workers", type=int, default=1, help="processes on this address (%(default)s)")
         parser.add_argument("--listener", type=int, help="number of an open socket, instead of an address")
+        parser.add_argument("--heartbeat", type=int, help=argparse.SUPPRESS)  # for the processes of a group
 
     def handle(self, *_args: Any, **options: Any) -> None:
         if options["workers"] < 1:
             raise InvalidInput("--workers must be at least 1.")
         require_shared_settings()
+        if options["heartbeat"] is not None:
+            start_heartbeat(options["heartbeat"])
+        elif options["workers"] == 1:
+            supervise()
         stop_on_signals()
         leave(self._run(_listener(options), options))
 

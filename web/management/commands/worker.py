@@ -11,6 +11,7 @@ from cairn.settings import environment
 from web.management.base import CairnCommand, leave
 from web.runtime import collecting
 from web.runtime.progress import reporter_for
+from web.runtime.watchdog import supervise
 
 _WORKER = "web.runtime.separate"  # by name: it takes seconds to import
 
@@ -38,6 +39,7 @@ class Command(CairnCommand):
         if options["concurrency"] < 1:
             raise InvalidInput("--concurrency must be at least 1.")
         queues = [name.strip() for name in options["queues"].split(",") if name.strip()]
+        supervise()
         reporter = reporter_for(sys.stdout, as_json=options["as_json"])
         collecting.loading_begins()
         import_module(_WORKER).worker_run(
