@@ -10,7 +10,7 @@ from cairn.access.principals import principal_for_user
 from cairn.errors import CairnError
 from cairn.library.models import Document
 from ingestion.reindexing.pace import is_busy
-from retrieval.asking import asked_again
+from retrieval.asking import answer_again
 from retrieval.gaps.models import UNANSWERED, Gap, GapQuestion, NoticeKind
 from retrieval.gaps.notices import notify
 from retrieval.gaps.services import gap_answered
@@ -63,7 +63,7 @@ def _retry_gap(gap: Gap) -> None:
 
 def _ask_again(question: GapQuestion) -> Answer:
     principal = principal_for_user(question.message.conversation.user)
-    return asked_again(principal=principal, question=question.text, knowledge_bases=question.bases or None)
+    return answer_again(principal=principal, question=question.text, knowledge_bases=question.bases or None)
 
 
 def _new_documents(answer: Answer, question: GapQuestion) -> list[Document]:

@@ -36,7 +36,7 @@ from retrieval.conversations import (
 )
 from retrieval.engine import Engine, engine, in_background
 from retrieval.index.protocol import Filters
-from retrieval.keeping import kept
+from retrieval.keeping import record_answer
 from retrieval.models import Channel, Conversation, Message, MessageState
 from retrieval.places import locate_quote
 from retrieval.search import search
@@ -54,7 +54,7 @@ SHOWN: Final = object()
 
 
 @dataclass(frozen=True, slots=True)
-class Exchange:
+class PendingAnswer:
     """`events` blocks; closing it stops the model. The message's row follows the events."""
 
     message: Message
@@ -73,7 +73,7 @@ def ask(
     max_tokens: int | None = None,
     passes_on: bool = True,
     background: bool = False,
-) -> Exchange:
+) -> PendingAnswer:
     """`parent`: the message that it is asked after, None for none. `history`: what a program says was said
     before; then no conversation of Cairn's goes on, and none is shown. `max_tokens`: of the answer, if fewer
     than usual. `passes_on`: if it is refused, those who keep the documents may learn of it. `background`:
@@ -99,20 +99,22 @@ def ask(
             actor=principal.actor,
             subject=f"message:{message.id}",
             conversation=str(thread.id),
-            knowledge_bases=_named(scope, knowledge_bases),
+            knowledge_bases=_audit_knowledge_bases(scope, knowledge_bases),
         )
     parts = engine()
-    said = history_for(thread, after, principal) if history is None else list(history)[-HISTORY_TURNS:]
+    turns = history_for(thread, after, principal) if history is None else list(history)[-HISTORY_TURNS:]
     most = min(filter(None, (max_tokens, environment().answer_max_tokens)))
     writing = replace(parts, chat=in_background(parts.chat)) if background else parts
-    events = _events(message, scope, filters, writing, history=said, max_tokens=most)
+    events = _events(message, scope, filters, writing, history=turns, max_tokens=most)
     # Made here, where the request is known: another thread will ask for the events.
     steps = StepWhile(events, "answer", answer_id=str(message.id))
-    answering = kept(message, scope, steps, parts, passes_on=passes_on)
-    return Exchange(message, BoundWhile(answering, **{**current_ids(), "answer_id": message.id}))
+    answering = record_answer(message, scope, steps, parts, passes_on=passes_on)
+    return PendingAnswer(message, BoundWhile(answering, **{**current_ids(), "answer_id": message.id}))
 
 
-def asked_again(*, principal: Principal, question: str, knowledge_bases: Collection[object] | None) -> Answer:
+def answer_again(
+    *, principal: Principal, question: str, knowledge_bases: Collection[object] | None
+) -> Answer:
     """What the principal would be answered now. Nothing of it is kept."""
     scope, parts = scope_for(principal, knowledge_bases), engine()
     most = environment().answer_max_tokens
@@ -142,7 +144,7 @@ def _place(
     return thread, None if parent is None else get_or_not_found(thread.messages.all(), parent).id
 
 
-def _named(scope: Scope, knowledge_bases: Collection[object] | None) -> list[str] | None:
+def _audit_knowledge_bases(scope: Scope, knowledge_bases: Collection[object] | None) -> list[str] | None:
     """None: all that may be read, which can be thousands."""
     return None if knowledge_bases is None else sorted(map(str, scope.readable))
 
@@ -221,8 +223,8 @@ def evidence_tokens() -> int | None:
 def _grounding(scope: Scope) -> str:
     """The strictest of the knowledge bases asked."""
     bases = KnowledgeBase.objects.filter(id__in=scope.readable)
-    wanted = set(bases.order_by().values_list("grounding", flat=True).distinct())
-    return Grounding.FLAG if wanted == {Grounding.FLAG} else Grounding.STRICT
+    groundings = set(bases.order_by().values_list("grounding", flat=True).distinct())
+    return Grounding.FLAG if groundings == {Grounding.FLAG} else Grounding.STRICT
 
 
 def _stopped(message: Message) -> Callable[[], bool]:

@@ -10,8 +10,10 @@ def calibration_of(generation: IndexGeneration | None) -> Calibration | None:
     if generation is None:
         return None
     alike = IndexGeneration.objects.filter(embedding_model=generation.embedding_model)
-    kept = alike.exclude(calibration={}).order_by("-created_at").values_list("calibration", flat=True).first()
-    return Calibration.model_validate(kept) if kept else None
+    stored = (
+        alike.exclude(calibration={}).order_by("-created_at").values_list("calibration", flat=True).first()
+    )
+    return Calibration.model_validate(stored) if stored else None
 
 
 def calibration_set(calibration: Calibration) -> None:

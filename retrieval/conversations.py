@@ -18,7 +18,7 @@ from cairn.access.scope import Principal, Scope
 from cairn.audit.services import record
 from cairn.errors import InvalidInput, NotFound
 from retrieval.gaps.recording import rating_record
-from retrieval.grounds import before_model, holds_untraced, traced
+from retrieval.grounds import cited_sentences, has_uncited_text, prompted_documents
 from retrieval.key_limits import conversations_within_limits
 from retrieval.models import Channel, Citation, Conversation, ConversationBase, Message, MessageState, Share
 from retrieval.statistics.services import question_rate
@@ -220,7 +220,9 @@ def _shown_by_id(ids: Sequence[UUID], tree: Tree, principal: Principal) -> list[
 
 def _readable(messages: Sequence[Message], principal: Principal) -> set[UUID]:
     """Of the documents that these messages come from or name, those that the principal may read now."""
-    named = {document for message in messages for document in _cited(message) | before_model(message.trace)}
+    named = {
+        document for message in messages for document in _cited(message) | prompted_documents(message.trace)
+    }
     near = {UUID(str(item["document"])) for message in messages for item in message.nearest}
     return set(documents_for(principal).filter(pk__in=named | near).values_list("pk", flat=True))
 
@@ -239,24 +241,24 @@ def _cited(message: Message) -> set[UUID]:
 def _grounds(message: Message) -> set[UUID]:
     """What the answer is made of: where it was cut off, or holds words without a citation, all that may have
     been before the model."""
-    whole = message.state == MessageState.DONE and not holds_untraced(message.answer, message.sentences)
+    whole = message.state == MessageState.DONE and not has_uncited_text(message.answer, message.sentences)
     if whole or not message.answer:
         return _cited(message)
-    return _cited(message) | before_model(message.trace)
+    return _cited(message) | prompted_documents(message.trace)
 
 
 def _shown(message: Message, tree: Tree, readable: set[UUID], *, cited: int) -> ShownMessage:
     """`cited`: its citations when its text was read. They are read after it, and a document may be erased
     in between: fewer of them say that the text has gone from the table, too."""
     withheld = len(message.citations.all()) < cited or not _grounds(message) <= readable
-    unread = not before_model(message.trace) <= readable
+    unread = not prompted_documents(message.trace) <= readable
     state = state_of(message)
     left = state == MessageState.FAILED and message.state == MessageState.RUNNING
     return ShownMessage(
         message,
         siblings=tree.siblings(message.id),
         answer=WITHHELD if withheld else message.answer,
-        sentences=[] if withheld else traced(message.sentences) if unread else message.sentences,
+        sentences=[] if withheld else cited_sentences(message.sentences) if unread else message.sentences,
         citations=[] if withheld else list(message.citations.all()),
         nearest=[item for item in message.nearest if UUID(str(item["document"])) in readable],
         state=state,
@@ -281,8 +283,8 @@ def history_for(conversation: Conversation, parent: UUID | None, principal: Prin
     answered = Message.objects.filter(pk__in=path[-HISTORY_LOOK:], state=MessageState.DONE)
     ids = set(answered.values_list("id", flat=True))
     path = [each for each in path if each in ids]
-    said = [item for item in _shown_by_id(path, tree, principal) if not item.withheld]
-    return [Turn(item.message.question, item.answer) for item in said[-HISTORY_TURNS:]]
+    visible = [item for item in _shown_by_id(path, tree, principal) if not item.withheld]
+    return [Turn(item.message.question, item.answer) for item in visible[-HISTORY_TURNS:]]
 
 
 def forget_document(document: UUID) -> int:
@@ -296,7 +298,7 @@ def forget_document(document: UUID) -> int:
         for message in _that_may_repeat(document, but=gone):
             count += 1
             if _grounds(message) == _cited(message):  # the words that may come from it are not in the answer
-                Message.objects.filter(pk=message.pk).update(sentences=traced(message.sentences))
+                Message.objects.filter(pk=message.pk).update(sentences=cited_sentences(message.sentences))
             else:
                 gone.add(message.pk)
         threads = Conversation.objects.filter(messages__in=gone)
@@ -323,4 +325,4 @@ def _that_may_repeat(document: UUID, *, but: Collection[UUID]) -> list[Message]:
 
 def _has_untraced(message: Message) -> bool:
     half = bool(message.answer) and message.state != MessageState.DONE
-    return half or len(traced(message.sentences)) < len(message.sentences)
+    return half or len(cited_sentences(message.sentences)) < len(message.sentences)

@@ -17,8 +17,8 @@ def conversations_found(principal: Principal, query: str) -> "QuerySet[Conversat
         return mine
     messages = Message.objects.filter(conversation__in=mine)
     answered = messages.filter(state=MessageState.DONE, answer__icontains=text)  # half ones may quote more
-    said = Q(question__icontains=text) | Q(id__in=_shown(answered, principal).values("id"))
-    found = messages.filter(said).values("conversation")
+    matches = Q(question__icontains=text) | Q(id__in=_shown(answered, principal).values("id"))
+    found = messages.filter(matches).values("conversation")
     return mine.filter(Q(title__icontains=text) | Q(id__in=found))
 
 

@@ -17,7 +17,7 @@ from cairn.telemetry.measured import ANSWER_SECONDS, FIRST_TOKEN_SECONDS, answer
 from retrieval.conversations import ERASED
 from retrieval.engine import Engine
 from retrieval.gaps.recording import refusal_record
-from retrieval.grounds import holds_untraced, traced
+from retrieval.grounds import cited_sentences, has_uncited_text
 from retrieval.index.factory import active_generation
 from retrieval.models import Citation as CitationRow
 from retrieval.models import Message, MessageState
@@ -25,23 +25,23 @@ from retrieval.statistics.services import documents_cited, question_count
 from retrieval.types import Answer, AnswerEvent, Citation, Cited, Delta, Done, Failed, Hit, Prompted, Sources
 
 CHECKPOINT_SECONDS = 0.5
-PULSE_SECONDS = 5
+HEARTBEAT_SECONDS = 5
 
 
-class Pulse:
+class Heartbeat:
     """Tells those who look at the row from elsewhere that whoever writes it still lives."""
 
     def __init__(self, message: Message) -> None:
         self._row = Message.objects.filter(pk=message.pk, state=MessageState.RUNNING)
-        self._beaten = time.monotonic()
+        self._beaten_at = time.monotonic()
 
     def beat(self) -> None:
-        if time.monotonic() - self._beaten > PULSE_SECONDS:
-            self._beaten = time.monotonic()
+        if time.monotonic() - self._beaten_at > HEARTBEAT_SECONDS:
+            self._beaten_at = time.monotonic()
             self._row.update(alive_at=timezone.now())
 
 
-class _Draft:
+class _AnswerRecord:
     """What has been written so far. Which of the hits it quotes is not known before the end, so all of them
     must be open to the asker still whenever it is kept."""
 
@@ -51,7 +51,7 @@ class _Draft:
         self._text: list[str] = []
         self._citations: list[Citation] = []
         self._cited = frozenset[int]()  # markers of the rows that are kept
-        self._kept = time.monotonic()
+        self._saved_at = time.monotonic()
         self.hits: Sequence[Hit] = ()
 
     def take(self, event: AnswerEvent) -> None:
@@ -63,20 +63,20 @@ class _Draft:
             case Delta():
                 self._text.append(event.text)
 
-    def keep_up(self, event: AnswerEvent) -> None:
+    def checkpoint_after(self, event: AnswerEvent) -> None:
         """After it has been passed on, which must not wait for the table."""
         match event:
             case Prompted():
                 self._checkpoint()
-            case Delta() if len(self._text) == 1 or time.monotonic() - self._kept > CHECKPOINT_SECONDS:
+            case Delta() if len(self._text) == 1 or time.monotonic() - self._saved_at > CHECKPOINT_SECONDS:
                 self._checkpoint()
 
     def _checkpoint(self) -> None:
-        self._kept = time.monotonic()
-        self.keep(alive_at=timezone.now())
+        self._saved_at = time.monotonic()
+        self.save(alive_at=timezone.now())
         connections_release()
 
-    def keep(self, **fields: object) -> None:
+    def save(self, **fields: object) -> None:
         """Leaves alone what has been ended meanwhile, unless `fields` say how it ends."""
         rows = Message.objects.filter(pk=self._message.pk)
         with transaction.atomic():
@@ -104,38 +104,38 @@ class _Draft:
         CitationRow.objects.bulk_create(_row(self._message, citation) for citation in new)
 
 
-def kept(
+def record_answer(
     message: Message, scope: Scope, events: Iterator[AnswerEvent], parts: Engine, *, passes_on: bool
 ) -> Iterator[AnswerEvent]:
     """Passes events on and keeps what they say; what was cut off keeps the text shown so far."""
-    draft, ended = _Draft(message, scope), False
+    record, ended = _AnswerRecord(message, scope), False
     try:
         for event in events:
-            draft.take(event)
+            record.take(event)
             match event:
                 case Done():
-                    _save(message, event.answer, scope, draft.hits, parts, passes_on=passes_on)
+                    _save(message, event.answer, scope, record.hits, parts, passes_on=passes_on)
                     _measure(event.answer)
                     ended = True
                 case Failed():
-                    draft.keep(state=MessageState.FAILED, reason=event.message)
+                    record.save(state=MessageState.FAILED, reason=event.message)
                     answer_ended("failed")
                     ended = True
             connections_release()  # the model may take long for what comes next
             yield event
-            draft.keep_up(event)
+            record.checkpoint_after(event)
     finally:
         close_iterator(events)
         if not ended:
-            ending = _told_to_end(message) or {"state": MessageState.STOPPED}
-            draft.keep(**ending)
+            ending = _external_ending(message) or {"state": MessageState.STOPPED}
+            record.save(**ending)
             answer_ended(ending["state"])
 
 
-def _told_to_end(message: Message) -> dict[str, Any] | None:
+def _external_ending(message: Message) -> dict[str, Any] | None:
     """How, if somebody has told it in its row; None if not."""
-    told = Message.objects.filter(pk=message.pk, state__in=(MessageState.STOPPED, MessageState.FAILED))
-    row = told.first()
+    ended = Message.objects.filter(pk=message.pk, state__in=(MessageState.STOPPED, MessageState.FAILED))
+    row = ended.first()
     return {"state": row.state, "reason": row.reason} if row else None
 
 
@@ -164,15 +164,15 @@ def _save(
         readable = _readable(scope, answer, hits)
         cited = {citation.document for citation in answer.citations}
         trace = {**_trace(answer, scope, hits, parts), "passes_on": passes_on}
-        said = {**_said(answer, hits, readable), "trace": trace}
+        columns = {**_answer_columns(answer, hits, readable), "trace": trace}
         running = rows.filter(state=MessageState.RUNNING)
-        if not running.update(state=MessageState.DONE, reason=answer.reason, **said):
-            rows.update(**said)
+        if not running.update(state=MessageState.DONE, reason=answer.reason, **columns):
+            rows.update(**columns)
         elif passes_on:
             refusal_record(message, answer, scope)
         # Anew, whatever checkpoints kept: an erasure may have taken their quotes away meanwhile.
         CitationRow.objects.filter(message=message).delete()
-        if said["answer"] != ERASED:
+        if columns["answer"] != ERASED:
             CitationRow.objects.bulk_create(_row(message, citation) for citation in answer.citations)
             documents_cited(cited)
         question_count(message=message.pk, bases=_touched(scope, hits, answer))
@@ -184,13 +184,13 @@ def _readable(scope: Scope, answer: Answer, hits: Sequence[Hit]) -> set[UUID]:
     return set(documents_for(scope.principal).filter(pk__in=named).values_list("pk", flat=True))
 
 
-def _said(answer: Answer, hits: Sequence[Hit], readable: set[UUID]) -> dict[str, Any]:
+def _answer_columns(answer: Answer, hits: Sequence[Hit], readable: set[UUID]) -> dict[str, Any]:
     """The columns of its row, less what comes, or may come, from a document that is not readable any more."""
     sentences = [asdict(sentence) for sentence in answer.sentences]
     shown = readable.issuperset(citation.document for citation in answer.citations)
     if not readable.issuperset(hit.document for hit in hits):
-        shown = shown and not holds_untraced(answer.text, sentences)
-        sentences = traced(sentences)
+        shown = shown and not has_uncited_text(answer.text, sentences)
+        sentences = cited_sentences(sentences)
     return {
         "standalone_question": answer.standalone_question,
         "answer": answer.text if shown else ERASED,

@@ -17,10 +17,10 @@ def phrases_in(query: str) -> list[str]:
 
 def phrases_first(hits: Sequence[Hit], phrases: Sequence[str]) -> list[Hit]:
     """Those that have all phrases, in text or headings, before the others; each in the order they have."""
-    return sorted(hits, key=lambda hit: not _holds(hit, phrases)) if phrases else list(hits)
+    return sorted(hits, key=lambda hit: not _contains_phrases(hit, phrases)) if phrases else list(hits)
 
 
-def _holds(hit: Hit, phrases: Sequence[str]) -> bool:
+def _contains_phrases(hit: Hit, phrases: Sequence[str]) -> bool:
     """Whole words, whatever their case and what stands between them."""
     words = f" {_normalised(' '.join((hit.title, *hit.section, hit.text)))} "
     return all(f" {phrase} " in words for phrase in phrases)

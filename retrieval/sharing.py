@@ -22,7 +22,7 @@ from retrieval.conversations import (
     messages_down_to,
     state_of,
 )
-from retrieval.grounds import before_model, holds_untraced
+from retrieval.grounds import has_uncited_text, prompted_documents
 from retrieval.key_limits import conversations_within_limits
 from retrieval.models import (
     Channel,
@@ -125,7 +125,7 @@ def share_end(*, conversation: Conversation, actor: UUID | None) -> None:
 def messages_shared(share: Share, principal: Principal) -> list[ShownMessage]:
     """As far as its reader may read what the answers stand on."""
     seen = messages_down_to(share.conversation, share.last_id, principal)
-    read = {document for each in seen for document in before_model(each.message.trace)}
+    read = {document for each in seen for document in prompted_documents(each.message.trace)}
     readable = set(documents_for(principal).filter(pk__in=read).values_list("pk", flat=True))
     return [_shared(each, readable) for each in seen]
 
@@ -140,10 +140,10 @@ def _shared(shown: ShownMessage, readable: Collection[UUID]) -> ShownMessage:
         return replace(shown, answer="", sentences=[], citations=[])
     if shown.withheld or (_untraced(message) and not open_to_them):
         return replace(shown, answer=gettext(NOT_OPEN), sentences=[], citations=[], nearest=[], withheld=True)
-    return replace(shown, sentences=[each for each in shown.sentences if _stands(each, shown.answer)])
+    return replace(shown, sentences=[each for each in shown.sentences if _is_shown(each, shown.answer)])
 
 
-def _stands(sentence: Mapping[str, object], answer: str) -> bool:
+def _is_shown(sentence: Mapping[str, object], answer: str) -> bool:
     """Not left out of the answer."""
     return bool(sentence["supported"]) or str(sentence["text"]) in answer
 
@@ -152,13 +152,13 @@ def _untraced(message: Message) -> bool:
     """Holds words that no citation stands for: then they may come from anything the model had read."""
     if message.answer in {"", ERASED}:
         return False
-    loose = message.mode != "extractive" and holds_untraced(message.answer, message.sentences)
+    loose = message.mode != "extractive" and has_uncited_text(message.answer, message.sentences)
     return loose or message.state != MessageState.DONE or not message.citations.all()
 
 
 def _open(message: Message, readable: Collection[UUID]) -> bool:
     """All that was found for it. What nothing is known of is not."""
-    read = before_model(message.trace)
+    read = prompted_documents(message.trace)
     return bool(read) and read.issubset(readable)
 
 
@@ -184,11 +184,11 @@ def share_continue(*, share: Share, principal: Principal) -> Conversation:
     return thread
 
 
-KEPT = ("question", "standalone_question", "verdict", "reason", "mode", "parts", "model", "trace")
+COPIED_FIELDS = ("question", "standalone_question", "verdict", "reason", "mode", "parts", "model", "trace")
 """`trace` goes along, too: by it erasure finds what was cut off."""
 
 
-QUOTED = (
+COPIED_CITATION_FIELDS = (
     "marker", "document", "version", "chunk", "title", "page", "location", "section", "quote", "boxes",
 )  # fmt: skip
 
@@ -215,9 +215,9 @@ def _copied(shown: ShownMessage, thread: Conversation) -> Message:
         state=settled,
         sentences=list(shown.sentences),
         nearest=list(shown.nearest),
-        **{name: getattr(shown.message, name) for name in KEPT},
+        **{name: getattr(shown.message, name) for name in COPIED_FIELDS},
     )
 
 
 def _copied_citation(citation: Citation, message: Message) -> Citation:
-    return Citation(message=message, **{name: getattr(citation, name) for name in QUOTED})
+    return Citation(message=message, **{name: getattr(citation, name) for name in COPIED_CITATION_FIELDS})

@@ -23,9 +23,9 @@ from cairn.limits.slots import Lease, slot_take
 from cairn.pooling import connections_release
 from cairn.telemetry.ids import close_iterator
 from retrieval import asking
-from retrieval.asking import Exchange
+from retrieval.asking import PendingAnswer
 from retrieval.conversations import INTERRUPTED, ShownMessage, shown
-from retrieval.keeping import Pulse
+from retrieval.keeping import Heartbeat
 from retrieval.models import Message, MessageState
 from retrieval.types import AnswerEvent, Failed, Sources
 from web.auth import principal_again
@@ -77,8 +77,8 @@ class Asked:
     principal: Principal
     allowance: Allowance
     lease: Lease
-    exchange: Exchange
-    pulse: Pulse
+    exchange: PendingAnswer
+    pulse: Heartbeat
     evidence: _Evidence
     detached: bool = False
 
@@ -133,7 +133,7 @@ class Asked:
             raise Forbidden(CHANGED)
         self.pulse.beat()
         if self.lease.due:
-            self.lease.keep()
+            self.lease.renew()
 
     def close(self) -> None:
         """However it ended."""
@@ -150,14 +150,16 @@ def _tokens(message: Message) -> int:
     return int(usage.get("prompt_tokens", 0)) + int(usage.get("completion_tokens", 0))
 
 
-def begin(principal: Principal, exchange: Callable[[], Exchange], *, detached: bool = False) -> Asked:
+def begin(principal: Principal, exchange: Callable[[], PendingAnswer], *, detached: bool = False) -> Asked:
     """Raises RateLimited or QuotaExceeded before anything is asked."""
     allowance = allowance_of(principal)
     lease = slot_take(principal, allowance)
     try:
         question_count(principal, allowance)
         begun = exchange()
-        return Asked(principal, allowance, lease, begun, Pulse(begun.message), _Evidence(principal), detached)
+        return Asked(
+            principal, allowance, lease, begun, Heartbeat(begun.message), _Evidence(principal), detached
+        )
     except BaseException:
         lease.release()
         raise

@@ -8,7 +8,7 @@ from django.utils.translation import gettext as _
 from cairn.access.scope import Principal
 from retrieval.gaps.lookup import gaps_for, gaps_shown
 from retrieval.gaps.models import Notice, NoticeKind
-from retrieval.gaps.notices import document_told_of, still_holds
+from retrieval.gaps.notices import is_still_visible, notified_document
 
 
 def text_of(notice: Notice, principal: Principal) -> str:
@@ -19,7 +19,7 @@ def text_of(notice: Notice, principal: Principal) -> str:
 
 
 def _answered(notice: Notice, principal: Principal) -> str:
-    document = document_told_of(notice, principal)
+    document = notified_document(notice, principal)
     if document is None:
         return _("A question of yours was answered, but the answer is no longer open to you.")
     base = document.knowledge_base
@@ -51,7 +51,7 @@ def _of_owner(notice: Notice, title: str) -> str:
 
 def url_of(notice: Notice, principal: Principal) -> str | None:
     """Of the question, asked again, or of the gap; None if that is closed to the principal by now."""
-    if not still_holds(notice, principal):
+    if not is_still_visible(notice, principal):
         return None
     if notice.kind != NoticeKind.ANSWERED:
         return reverse("pages:gap", args=[notice.gap_id])

@@ -91,7 +91,7 @@ def _vectorise(opened: Opened) -> Vectorise:
 
 def _optimise(lease: GenerationLease) -> None:
     """Optimise the index in a child process, with the index closed meanwhile."""
-    with open_indexes.kept_closed(lease.generation):
+    with open_indexes.closed_exclusively(lease.generation):
         child = optimising(places_of(lease.generation).serving.name)
         if child is not None:
             fault_point(Fault.REINDEX_WHILE_OPTIMISING)

@@ -17,7 +17,7 @@ Values = Annotated[dict[_Word, _Value], Field(max_length=100)]
 Grouped = Annotated[dict[_Word, Values], Field(max_length=20)]
 
 
-class Asked(BaseModel):
+class QuestionResult(BaseModel):
     """What came of one question. `rank`: the place of the best relevant document in a search, from 1;
     `cited` and `relevant`: documents by `source_uri`; `documents`: the ids of those that are cited;
     `quoted`: the share of the gold quotes that is cited; `faithfulness` and `relevancy`: a judge's."""
@@ -41,4 +41,4 @@ class Asked(BaseModel):
     relevant: Annotated[tuple[_Uri, ...], Field(max_length=200)] = ()
 
 
-AllAsked = Annotated[list[Asked], Field(min_length=1, max_length=MOST_QUESTIONS)]
+AllAsked = Annotated[list[QuestionResult], Field(min_length=1, max_length=MOST_QUESTIONS)]

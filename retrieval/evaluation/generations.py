@@ -8,7 +8,7 @@ from typing import Final
 from cairn.access.scope import Scope
 from retrieval.engine import Engine
 from retrieval.evaluation.gold import GoldQuestion
-from retrieval.evaluation.measures import Measures, Outcome, measures
+from retrieval.evaluation.measures import Measures, QuestionOutcome, measures
 from retrieval.search import search
 
 NAMES: Final = ("recall@5", "recall@20", "ndcg@10")
@@ -45,10 +45,10 @@ def _found(questions: Sequence[GoldQuestion], parts: Engine, scope: Scope) -> Me
     return {name: every[name] for name in NAMES}
 
 
-def _outcome(question: GoldQuestion, parts: Engine, scope: Scope) -> Outcome:
+def _outcome(question: GoldQuestion, parts: Engine, scope: Scope) -> QuestionOutcome:
     began = time.perf_counter()
     hits = search(question.question, scope=scope, limit=_DEPTH, parts=parts)
-    return Outcome(
+    return QuestionOutcome(
         question=question,
         standalone=question.question,
         ranking=tuple(dict.fromkeys(hit.source_uri for hit in hits)),

@@ -21,7 +21,7 @@ from retrieval.models import Message, MessageState
 
 
 @dataclass(frozen=True, slots=True)
-class Draft:
+class GoldDraft:
     """What a question of someone's own chat would be as a gold question. `relevant`: documents that are
     likely to answer it; `searched`: others that were before the model."""
 
@@ -82,12 +82,12 @@ def gold_question_update(
         row = get_or_not_found(gold_questions_for(principal).select_for_update(of=("self",)), row.pk)
         for name, value in fields.items():
             setattr(row, name, value)
-        kept = {source.document_id: list(source.quotes) for source in row.sources.all()}
-        wanted = kept if relevant is None else relevant
-        documents = _relevant(principal, row.knowledge_base, Kind(row.kind), wanted, row.must_contain)
+        current = {source.document_id: list(source.quotes) for source in row.sources.all()}
+        requested = current if relevant is None else relevant
+        documents = _relevant(principal, row.knowledge_base, Kind(row.kind), requested, row.must_contain)
         row.save()
         row.sources.all().delete()
-        _sources_set(row, documents, kept)
+        _sources_set(row, documents, current)
     return gold_question_for(principal, row.pk)
 
 
@@ -104,15 +104,15 @@ def _relevant(
     principal: Principal,
     base: KnowledgeBase,
     kind: Kind,
-    wanted: Collection[UUID],
+    requested: Collection[UUID],
     must_contain: Sequence[str],
 ) -> list[Document]:
-    if kind.unanswerable and (wanted or must_contain):
+    if kind.unanswerable and (requested or must_contain):
         raise InvalidInput("A question that no document answers has neither relevant documents nor words.")
-    if not kind.unanswerable and not wanted:
+    if not kind.unanswerable and not requested:
         raise InvalidInput("Choose the documents that answer it, or say that it cannot be answered.")
-    found = list(documents_for(principal).filter(knowledge_base=base, pk__in=wanted))
-    if len(found) != len(set(wanted)):
+    found = list(documents_for(principal).filter(knowledge_base=base, pk__in=requested))
+    if len(found) != len(set(requested)):
         raise InvalidInput("One of the documents is not in this knowledge base.")
     return found
 
@@ -133,14 +133,14 @@ def _quotes(message: Message, principal: Principal) -> dict[UUID, list[str]]:
     return quotes
 
 
-def draft_of(message: Message, principal: Principal) -> Draft:
+def draft_of(message: Message, principal: Principal) -> GoldDraft:
     """What its asker did not complain of was right: the refusal, or the documents that are cited."""
     cited = frozenset(citation.document_id for citation in shown(message, principal).citations)
     follows_up = message.standalone_question not in {"", message.question}
     history = _asked_before(message) if follows_up else ()
     complained, refused = message.rating == "down", message.verdict == "refused"
     answered = Kind.FOLLOW_UP if history else Kind.PARAPHRASE
-    return Draft(
+    return GoldDraft(
         question=message.question,
         kind=Kind.UNANSWERABLE if refused and not complained else answered,
         history=history,

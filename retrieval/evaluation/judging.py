@@ -10,9 +10,9 @@ from llama_index.core.evaluation import BaseEvaluator, FaithfulnessEvaluator, Re
 
 from cairn.errors import Unavailable
 from cairn.inference.judge import JudgeModel
-from retrieval.evaluation.measures import Outcome
+from retrieval.evaluation.measures import QuestionOutcome
 
-AT_ONCE: Final = 4
+MAX_CONCURRENT_JUDGEMENTS: Final = 4
 Tick = Callable[[str, int, int], None]
 _VERDICT = re.compile(r"\b(yes|no)\b", re.IGNORECASE)
 
@@ -26,14 +26,14 @@ class Judge:
         self._relevancy = RelevancyEvaluator(llm=model.llm)
         self._model = model
 
-    def judged(self, outcomes: Sequence[Outcome], tick: Tick) -> list[Outcome]:
+    def judged(self, outcomes: Sequence[QuestionOutcome], tick: Tick) -> list[QuestionOutcome]:
         """Refusals are not judged. Raises Unavailable if the judge cannot be asked."""
         return asyncio.run(self._all(outcomes, tick))
 
-    async def _all(self, outcomes: Sequence[Outcome], tick: Tick) -> list[Outcome]:
-        turns, done = asyncio.Semaphore(AT_ONCE), 0
+    async def _all(self, outcomes: Sequence[QuestionOutcome], tick: Tick) -> list[QuestionOutcome]:
+        turns, done = asyncio.Semaphore(MAX_CONCURRENT_JUDGEMENTS), 0
 
-        async def one(outcome: Outcome) -> Outcome:
+        async def one(outcome: QuestionOutcome) -> QuestionOutcome:
             nonlocal done
             async with turns:
                 judged = outcome if outcome.refused else await self._judged(outcome)
@@ -44,12 +44,12 @@ class Judge:
         async with self._model.http:
             return await asyncio.gather(*map(one, outcomes))
 
-    async def _judged(self, outcome: Outcome) -> Outcome:
+    async def _judged(self, outcome: QuestionOutcome) -> QuestionOutcome:
         faithfulness = await self._score(self._faithfulness, outcome)
         relevancy = await self._score(self._relevancy, outcome)
         return replace(outcome, faithfulness=faithfulness, relevancy=relevancy)
 
-    async def _score(self, evaluator: BaseEvaluator, outcome: Outcome) -> float | None:
+    async def _score(self, evaluator: BaseEvaluator, outcome: QuestionOutcome) -> float | None:
         """1 or 0, for an answer without passages always 0; None if the judge says neither yes nor no."""
         if not outcome.passages:
             return 0.0
@@ -60,5 +60,5 @@ class Judge:
         except self._model.failure as failure:
             raise Unavailable(f"The judge does not answer: {failure}") from failure
         # The evaluators take a “yes” anywhere for one, also that of “yesterday”.
-        said = _VERDICT.search(result.feedback or "")
-        return None if said is None else float(said[0].lower() == "yes")
+        verdict = _VERDICT.search(result.feedback or "")
+        return None if verdict is None else float(verdict[0].lower() == "yes")

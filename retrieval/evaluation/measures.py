@@ -30,7 +30,7 @@ Measures = dict[str, float | None]
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class QuestionOutcome:
     """`ranking`: documents by their best passage, best first; `others`: the same of other ways to rank.
     `cited`, `documents`, `quotes`: `source_uri`, id and words of each citation. `passages`: the texts
     that are cited. `faithfulness`, `relevancy`: a judge's, if one was asked. `first_token_ms`: None if
@@ -64,8 +64,8 @@ class Outcome:
 
     @property
     def contains_all(self) -> bool:
-        said = self.answer.casefold()
-        return all(words.casefold() in said for words in self.question.must_contain)
+        text = self.answer.casefold()
+        return all(words.casefold() in text for words in self.question.must_contain)
 
     @property
     def right(self) -> bool:
@@ -73,10 +73,10 @@ class Outcome:
         return self.contains_all and not self.refused if self.question.answerable else self.refused
 
 
-def measures(outcomes: Sequence[Outcome]) -> Measures:
+def measures(outcomes: Sequence[QuestionOutcome]) -> Measures:
     answerable = [outcome for outcome in outcomes if outcome.question.answerable]
     answered = [outcome for outcome in answerable if not outcome.refused]
-    told = list(_known(outcome.first_token_ms for outcome in outcomes))
+    latencies = list(_known(outcome.first_token_ms for outcome in outcomes))
     return {
         **_retrieval([(outcome.question, outcome.ranking) for outcome in answerable]),
         **_citations(answered),
@@ -88,7 +88,7 @@ def measures(outcomes: Sequence[Outcome]) -> Measures:
         "faithfulness": _mean_known(outcome.faithfulness for outcome in outcomes),
         "relevancy": _mean_known(outcome.relevancy for outcome in outcomes),
         **_times("search", [outcome.search_ms for outcome in outcomes]),
-        **_times("first_token", told),
+        **_times("first_token", latencies),
         **_times("answer", [outcome.answer_ms for outcome in outcomes]),
     }
 
@@ -105,19 +105,19 @@ def _retrieval(ranked: Iterable[tuple[GoldQuestion, Sequence[str]]]) -> Measures
     return {name: float(found[measure]) for name, measure in _RETRIEVAL.items()}
 
 
-def _citations(answered: Iterable[Outcome]) -> Measures:
+def _citations(answered: Iterable[QuestionOutcome]) -> Measures:
     """Over questions that documents answer and that were answered: what is cited, against what answers."""
-    kept = list(answered)
-    pairs = [(set(outcome.cited), set(outcome.question.relevant), outcome.cited) for outcome in kept]
+    known = list(answered)
+    pairs = [(set(outcome.cited), set(outcome.question.relevant), outcome.cited) for outcome in known]
     citations = [document in relevant for _, relevant, cited in pairs for document in cited]
     return {
         "citation_precision": _mean(citations),
         "citation_recall": _mean(len(cited & relevant) / len(relevant) for cited, relevant, _ in pairs),
-        "quote_recall": _mean_known(outcome.quoted for outcome in kept),
+        "quote_recall": _mean_known(outcome.quoted for outcome in known),
     }
 
 
-def _refusal(outcomes: Iterable[Outcome]) -> Measures:
+def _refusal(outcomes: Iterable[QuestionOutcome]) -> Measures:
     """Of the refusals, how many were right; of the questions to refuse, how many were refused."""
     pairs = [(outcome.refused, not outcome.question.answerable) for outcome in outcomes]
     precision = _mean(should for refused, should in pairs if refused)
@@ -136,8 +136,8 @@ def _times(what: str, times: Collection[float]) -> Measures:
 
 
 def _mean(values: Iterable[float]) -> float | None:
-    kept = list(values)
-    return float(np.mean(kept)) if kept else None
+    known = list(values)
+    return float(np.mean(known)) if known else None
 
 
 def _mean_known(values: Iterable[float | None]) -> float | None:
@@ -148,7 +148,7 @@ def _known(values: Iterable[float | None]) -> Iterable[float]:
     return (value for value in values if value is not None)
 
 
-def by_kind(outcomes: Sequence[Outcome]) -> dict[str, Measures]:
+def by_kind(outcomes: Sequence[QuestionOutcome]) -> dict[str, Measures]:
     kinds = {outcome.question.kind for outcome in outcomes}
     return {
         kind.value: measures([outcome for outcome in outcomes if outcome.question.kind == kind])
@@ -156,7 +156,7 @@ def by_kind(outcomes: Sequence[Outcome]) -> dict[str, Measures]:
     }
 
 
-def by_ranking(outcomes: Sequence[Outcome]) -> dict[str, Measures]:
+def by_ranking(outcomes: Sequence[QuestionOutcome]) -> dict[str, Measures]:
     """How well each way to rank finds, of those that every outcome knows; the usual one comes first."""
     answerable = [outcome for outcome in outcomes if outcome.question.answerable]
     others = [way for way in Ranking if all(way in outcome.others for outcome in answerable)]
@@ -169,12 +169,12 @@ def by_ranking(outcomes: Sequence[Outcome]) -> dict[str, Measures]:
     }
 
 
-def fails(found: Measures, wanted: Mapping[str, float]) -> list[str]:
+def failing_measures(found: Measures, required: Mapping[str, float]) -> list[str]:
     """Names of measures that are worse than wanted, or that no question tells of."""
-    return [name for name, value in wanted.items() if not _reaches(name, found[name], value)]
+    return [name for name, value in required.items() if not _reaches(name, found[name], value)]
 
 
-def _reaches(name: str, value: float | None, wanted: float) -> bool:
+def _reaches(name: str, value: float | None, required: float) -> bool:
     if value is None:
         return False
-    return value <= wanted if name in LOWER_IS_BETTER else value >= wanted
+    return value <= required if name in LOWER_IS_BETTER else value >= required

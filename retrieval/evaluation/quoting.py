@@ -13,8 +13,8 @@ _LEAST_WORDS: Final = 3
 
 
 def any_overlaps(quotes: Iterable[str], gold: str) -> bool:
-    wanted = _words(gold)
-    return any(_overlap(_words(quote), wanted) for quote in quotes)
+    gold_words = _words(gold)
+    return any(_overlap(_words(quote), gold_words) for quote in quotes)
 
 
 def _overlap(one: list[str], other: list[str]) -> bool:

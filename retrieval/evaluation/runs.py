@@ -18,7 +18,7 @@ from cairn.settings import environment
 from retrieval.answering.prompting import VERSION
 from retrieval.conversations import ERASED
 from retrieval.engine import engine
-from retrieval.evaluation.asked import Asked
+from retrieval.evaluation.asked import QuestionResult
 from retrieval.evaluation.models import EvaluationRun
 from retrieval.index.factory import active_generation
 
@@ -37,21 +37,21 @@ def run_for(principal: Principal, value: object) -> EvaluationRun:
     return get_or_not_found(runs_for(principal), value)
 
 
-def asked_in(run: EvaluationRun) -> list[Asked]:
-    return [Asked.model_validate(outcome) for outcome in run.outcomes]
+def asked_in(run: EvaluationRun) -> list[QuestionResult]:
+    return [QuestionResult.model_validate(outcome) for outcome in run.outcomes]
 
 
 def run_store(
-    *, principal: Principal, knowledge_base: KnowledgeBase, outcomes: Sequence[Asked], **fields: Any
+    *, principal: Principal, knowledge_base: KnowledgeBase, outcomes: Sequence[QuestionResult], **fields: Any
 ) -> EvaluationRun:
     """With the settings of now. An answer from a document that has been deleted meanwhile is not kept."""
     with transaction.atomic():
-        kept = _without_erased(principal, outcomes)
+        stored = _without_erased(principal, outcomes)
         return EvaluationRun.objects.create(
             knowledge_base=knowledge_base,
-            outcomes=[outcome.model_dump(mode="json") for outcome in kept],
-            questions=len(kept),
-            right=sum(outcome.right for outcome in kept),
+            outcomes=[outcome.model_dump(mode="json") for outcome in stored],
+            questions=len(stored),
+            right=sum(outcome.right for outcome in stored),
             settings=settings_now(knowledge_base),
             created_by_id=principal.user,
             **fields,
@@ -85,7 +85,7 @@ def settings_now(knowledge_base: KnowledgeBase) -> dict[str, str | int]:
     }
 
 
-def _without_erased(principal: Principal, outcomes: Sequence[Asked]) -> list[Asked]:
+def _without_erased(principal: Principal, outcomes: Sequence[QuestionResult]) -> list[QuestionResult]:
     named = {document for outcome in outcomes for document in outcome.documents}
     # Locked, so that a document cannot be erased between this look and the commit.
     readable = documents_for(principal).select_for_update(of=("self",))
@@ -101,7 +101,7 @@ def _as_uuid(text: str) -> UUID | None:
         return None
 
 
-def _erased(outcome: Asked) -> Asked:
+def _erased(outcome: QuestionResult) -> QuestionResult:
     return outcome.model_copy(update={"answer": ERASED, "documents": (), "standalone_question": ""})
 
 
@@ -111,10 +111,10 @@ def forget_document(document: Document) -> int:
     for run in EvaluationRun.objects.select_for_update().filter(_mentions(document)):
         asked = asked_in(run)
         count += sum(named in each.documents for each in asked)
-        kept = [_erased(each) if named in each.documents else each for each in asked]
+        stored = [_erased(each) if named in each.documents else each for each in asked]
         if run.knowledge_base_id == document.knowledge_base_id:
-            kept = [_unnamed(each, document.source_uri) for each in kept]
-        run.outcomes = [each.model_dump(mode="json") for each in kept]
+            stored = [_unnamed(each, document.source_uri) for each in stored]
+        run.outcomes = [each.model_dump(mode="json") for each in stored]
         run.save(update_fields=["outcomes"])
     return count
 
@@ -130,7 +130,7 @@ def _mentions(document: Document) -> Q:
     return found
 
 
-def _unnamed(outcome: Asked, source_uri: str) -> Asked:
+def _unnamed(outcome: QuestionResult, source_uri: str) -> QuestionResult:
     def without(names: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(DELETED if name == source_uri else name for name in names)
 

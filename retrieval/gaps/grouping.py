@@ -20,9 +20,9 @@ from retrieval.engine import engine
 from retrieval.gaps.models import UNANSWERED, Gap, GapQuestion, GapState
 from retrieval.models import GenerationState, IndexGeneration
 
-ALIKE: Final = 0.65
+MIN_GROUPING_COSINE: Final = 0.65
 """Cosine to the mean of a gap's questions: see docs/decisions/gaps.md."""
-AT_ONCE: Final = 200
+MAX_QUESTIONS_PER_RUN: Final = 200
 TOGETHER: Final = 20
 """Questions that are placed while nobody else places any: what they are compared with is read once."""
 COMPARED: Final = 5000
@@ -35,7 +35,7 @@ JOINED: Final = (*UNANSWERED, GapState.DISMISSED)
 """What was dismissed takes up what is asked again, so that nobody has to dismiss it twice."""
 
 
-def questions_group(*, at_once: int = AT_ONCE) -> int:
+def questions_group(*, at_once: int = MAX_QUESTIONS_PER_RUN) -> int:
     """How many were put somewhere."""
     waiting = list(_waiting().values_list("id", flat=True)[:at_once])
     if not waiting:
@@ -147,7 +147,7 @@ class _Known:
         gaps, sums = list(self._sums), np.stack(list(self._sums.values()))
         likeness = (sums @ vector) / np.maximum(np.linalg.norm(sums, axis=1), _TINY)
         best = int(likeness.argmax())
-        return gaps[best] if likeness[best] >= ALIKE else None
+        return gaps[best] if likeness[best] >= MIN_GROUPING_COSINE else None
 
 
 def _vector(data: Any) -> Vectors:

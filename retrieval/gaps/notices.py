@@ -18,7 +18,7 @@ from retrieval.gaps.lookup import gaps_for
 from retrieval.gaps.models import Gap, GapQuestion, GapState, Notice, NoticeKind, NoticeQuerySet
 from retrieval.key_limits import conversations_within_limits
 
-AT_ONCE = 50
+MAX_GAPS_PER_RUN = 50
 
 
 def notices_for(principal: Principal) -> "NoticeQuerySet":
@@ -70,7 +70,7 @@ def answering(gap: Gap) -> Document | None:
     return document if verified is None or document.active_version.sha256 == verified.sha256 else None
 
 
-def document_told_of(notice: Notice, principal: Principal) -> Document | None:
+def notified_document(notice: Notice, principal: Principal) -> Document | None:
     """The document that answers the question of the notice, if the principal may read it now."""
     document = answering(notice.gap)
     if document is None or not documents_for(principal).filter(pk=document.pk).exists():
@@ -78,21 +78,21 @@ def document_told_of(notice: Notice, principal: Principal) -> Document | None:
     return document
 
 
-def still_holds(notice: Notice, principal: Principal) -> bool:
+def is_still_visible(notice: Notice, principal: Principal) -> bool:
     """Return whether the principal may still see what the notice is about."""
     if notice.kind != NoticeKind.ANSWERED:
         return gaps_for(principal).filter(pk=notice.gap_id).exists()
-    return document_told_of(notice, principal) is not None
+    return notified_document(notice, principal) is not None
 
 
-def askers_tell() -> int:
+def notify_askers() -> int:
     """Of gaps whose answer can be found by now; how many people."""
     waiting = Gap.objects.filter(state=GapState.ANSWERED, told_at=None).order_by("answered_at")
     rows = waiting.select_related("verified__document__active_version", "document__active_version")
-    return sum(_askers_tell(gap) for gap in rows[:AT_ONCE])
+    return sum(_notify_askers_of(gap) for gap in rows[:MAX_GAPS_PER_RUN])
 
 
-def _askers_tell(gap: Gap) -> int:
+def _notify_askers_of(gap: Gap) -> int:
     document = answering(gap)
     if document is None:
         return 0
@@ -100,15 +100,15 @@ def _askers_tell(gap: Gap) -> int:
         if not Gap.objects.filter(pk=gap.pk, told_at=None).update(told_at=timezone.now()):
             return 0
         questions = gap.questions.filter(taken_back=False).select_related("message__conversation__user")
-        waiting = questions.exclude(message__conversation__user__in=_told(gap))
-        told = [_tell(question, gap) for question in _latest(waiting) if _may_read(question, document)]
-    return len(told)
+        waiting = questions.exclude(message__conversation__user__in=_notified_users(gap))
+        notices = [_notify(question, gap) for question in _latest(waiting) if _may_read(question, document)]
+    return len(notices)
 
 
-def _told(gap: Gap) -> list[UUID]:
+def _notified_users(gap: Gap) -> list[UUID]:
     """Who knows already: a merged gap brings others."""
-    said = Notice.objects.filter(gap=gap, kind=NoticeKind.ANSWERED, created_at__gte=gap.answered_at)
-    return list(said.values_list("user", flat=True))
+    sent = Notice.objects.filter(gap=gap, kind=NoticeKind.ANSWERED, created_at__gte=gap.answered_at)
+    return list(sent.values_list("user", flat=True))
 
 
 def _latest(questions: "QuerySet[GapQuestion]") -> Iterable[GapQuestion]:
@@ -125,6 +125,6 @@ def _may_read(question: GapQuestion, document: Document) -> bool:
     return documents_for(principal).filter(pk=document.pk).exists()
 
 
-def _tell(question: GapQuestion, gap: Gap) -> Notice:
+def _notify(question: GapQuestion, gap: Gap) -> Notice:
     user = question.message.conversation.user_id
     return Notice.objects.create(user_id=user, kind=NoticeKind.ANSWERED, gap=gap, message=question.message)

@@ -37,8 +37,8 @@ def _counts(message: Message) -> bool:
     """Questions of an access check, and those that the asker wants to keep private, do not count."""
     if not environment().gaps or not message.trace.get("passes_on", True):
         return False
-    asker = message.conversation.user_id
-    return not CheckArtifact.objects.filter(kind=ArtifactKind.USER, object_id=asker).exists()
+    user = message.conversation.user_id
+    return not CheckArtifact.objects.filter(kind=ArtifactKind.USER, object_id=user).exists()
 
 
 def _record(message: Message, why: Why, bases: list[UUID]) -> None:

@@ -3,7 +3,7 @@
 from celery import shared_task
 
 from retrieval.gaps.grouping import questions_group
-from retrieval.gaps.notices import askers_tell
+from retrieval.gaps.notices import notify_askers
 from retrieval.gaps.recording import gaps_tidy
 
 
@@ -13,6 +13,6 @@ def group() -> None:
 
 
 @shared_task(name="gaps.tell")
-def tell() -> None:
+def notify() -> None:
     gaps_tidy()
-    askers_tell()
+    notify_askers()

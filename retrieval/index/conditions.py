@@ -30,20 +30,20 @@ def changeable(readers: Iterable[str], tags: Iterable[str]) -> dict[str, object]
 
 
 @dataclass(frozen=True, slots=True)
-class OneOf:
+class AnyOf:
     """The field, or one of its values, is one of these. Without values nothing is."""
 
     field: str
     values: tuple[str, ...]
 
     @classmethod
-    def of(cls, field: str, values: Iterable[str | UUID]) -> "OneOf":
+    def of(cls, field: str, values: Iterable[str | UUID]) -> "AnyOf":
         """What UTF-8 cannot hold is left out: no stored text has it."""
         return cls(field, tuple(text for text in map(str, values) if _is_unicode(text)))
 
 
 @dataclass(frozen=True, slots=True)
-class Between:
+class TimeRange:
     """From the first moment on, until just before the second."""
 
     field: str
@@ -55,44 +55,44 @@ class Between:
 class Conditions:
     """All of `every`, and at least one of `some`, which is never empty: stores take that for "any"."""
 
-    every: tuple[OneOf | Between, ...]
-    some: tuple[OneOf, ...]
+    every: tuple[AnyOf | TimeRange, ...]
+    some: tuple[AnyOf, ...]
 
 
 def readable(scope: Scope) -> Conditions:
-    by_token = OneOf.of(READERS, scope.tokens)
-    by_role = OneOf.of(KNOWLEDGE_BASE, scope.managed & scope.readable)
+    by_token = AnyOf.of(READERS, scope.tokens)
+    by_role = AnyOf.of(KNOWLEDGE_BASE, scope.managed & scope.readable)
     return Conditions(
-        every=(OneOf.of(KNOWLEDGE_BASE, scope.readable),),
+        every=(AnyOf.of(KNOWLEDGE_BASE, scope.readable),),
         some=(by_token, by_role) if by_role.values else (by_token,),
     )
 
 
-def narrowed(allowed: Conditions, filters: Filters) -> Conditions:
+def narrow_conditions(allowed: Conditions, filters: Filters) -> Conditions:
     """What is allowed, less what the asker does not want."""
     return Conditions(every=(*allowed.every, *narrowing(filters)), some=allowed.some)
 
 
-def narrowing(filters: Filters) -> Iterable[OneOf | Between]:
+def narrowing(filters: Filters) -> Iterable[AnyOf | TimeRange]:
     if filters.source_uri is not None:
-        yield OneOf.of(SOURCE_URI, [filters.source_uri])
+        yield AnyOf.of(SOURCE_URI, [filters.source_uri])
     if filters.tags is not None:
-        yield OneOf.of(TAGS, filters.tags)
+        yield AnyOf.of(TAGS, filters.tags)
     if filters.document_ids is not None:
-        yield OneOf.of(DOCUMENT, filters.document_ids)
+        yield AnyOf.of(DOCUMENT, filters.document_ids)
     if filters.created_after is not None or filters.created_before is not None:
-        yield Between(CREATED_AT, filters.created_after, filters.created_before)
+        yield TimeRange(CREATED_AT, filters.created_after, filters.created_before)
 
 
-def of_document(document: UUID) -> OneOf:
-    return OneOf.of(DOCUMENT, [document])
+def of_document(document: UUID) -> AnyOf:
+    return AnyOf.of(DOCUMENT, [document])
 
 
-def of_version(version: UUID) -> OneOf:
-    return OneOf.of(VERSION, [version])
+def of_version(version: UUID) -> AnyOf:
+    return AnyOf.of(VERSION, [version])
 
 
-def counted(document: UUID | None, version: UUID | None) -> list[OneOf]:
+def counted(document: UUID | None, version: UUID | None) -> list[AnyOf]:
     """Without both: all points."""
     by_document = [] if document is None else [of_document(document)]
     return by_document if version is None else [*by_document, of_version(version)]

@@ -20,8 +20,8 @@ from cairn.access.scope import Scope
 from cairn.errors import ConfigurationError, Unavailable
 from cairn.inference.protocols import Vectors
 from retrieval.index import conditions
-from retrieval.index.conditions import Between, Conditions, OneOf
-from retrieval.index.halves import DENSE, SPARSE, Half, search_halves
+from retrieval.index.conditions import AnyOf, Conditions, TimeRange
+from retrieval.index.halves import DENSE, SPARSE, Leg, query_hybrid
 from retrieval.index.protocol import Candidate, Candidates, Filters, Page, Point, Sparse, StoredPoint
 
 _Schema = edge.UuidIndexParams | edge.KeywordIndexParams | edge.FloatIndexParams
@@ -78,7 +78,7 @@ class EdgeIndex:
     def delete_document(self, document: UUID) -> None:
         self._delete(conditions.of_document(document))
 
-    def _delete(self, named: OneOf) -> None:
+    def _delete(self, named: AnyOf) -> None:
         with self._writes():
             self._update(edge.UpdateOperation.delete_points_by_filter(_all_of([named])))
 
@@ -95,13 +95,13 @@ class EdgeIndex:
             return Candidates()
         asked = _Asked(dense, sparse, scope, filters)
 
-        def run(halves: Sequence[Half]) -> list[list[Candidate]]:
+        def run(halves: Sequence[Leg]) -> list[list[Candidate]]:
             batch = edge.QueryBatchRequest([asked.request(half) for half in halves])
             with self._reads() as shard:
                 found = shard.query_batch(batch)
             return [[_candidate(point) for point in points] for points in found]
 
-        return search_halves(run, limit=limit, sparse=bool(sparse.indices))
+        return query_hybrid(run, limit=limit, sparse=bool(sparse.indices))
 
     def vectors(self, ids: Sequence[UUID]) -> dict[UUID, Vectors]:
         with self._reads() as shard:
@@ -114,9 +114,9 @@ class EdgeIndex:
             return shard.count(edge.CountRequest(exact=True, filter=_all_of(named)))
 
     def read_page(self, start: UUID | None, *, limit: int) -> Page:
-        wanted = edge.ScrollRequest(offset=start, limit=limit, with_payload=True, with_vector=True)
+        request = edge.ScrollRequest(offset=start, limit=limit, with_payload=True, with_vector=True)
         with self._reads() as shard:
-            records, following = shard.scroll(wanted)
+            records, following = shard.scroll(request)
         return Page([_copied(record) for record in records], None if following is None else _id(following))
 
     def read_points(self, ids: Sequence[UUID]) -> dict[UUID, StoredPoint]:
@@ -312,14 +312,14 @@ class _Asked:
         }
         allowed = _filter(conditions.readable(scope))
         narrowing = [_condition(each) for each in conditions.narrowing(filters)]
-        self._wanted = edge.Filter(must=[allowed, *narrowing]) if narrowing else allowed
+        self._query_filter = edge.Filter(must=[allowed, *narrowing]) if narrowing else allowed
         # How rare a word is, is counted over what the asker may read: scores say nothing of the rest.
         self._params = {DENSE: None, SPARSE: edge.SearchParams(idf=edge.IdfParams(corpus=allowed))}
 
-    def request(self, half: Half) -> edge.QueryRequest:
-        only = self._wanted
+    def request(self, half: Leg) -> edge.QueryRequest:
+        only = self._query_filter
         if half.among is not None:
-            only = edge.Filter(must=[edge.HasIdCondition(set(half.among)), self._wanted])
+            only = edge.Filter(must=[edge.HasIdCondition(set(half.among)), self._query_filter])
         return edge.QueryRequest(
             limit=half.limit,
             query=self._queries[half.vector],
@@ -328,18 +328,19 @@ class _Asked:
         )
 
 
-def _filter(wanted: Conditions) -> edge.Filter:
+def _filter(required: Conditions) -> edge.Filter:
     return edge.Filter(
-        must=[_condition(each) for each in wanted.every], should=[_condition(each) for each in wanted.some]
+        must=[_condition(each) for each in required.every],
+        should=[_condition(each) for each in required.some],
     )
 
 
-def _all_of(named: Sequence[OneOf]) -> edge.Filter:
+def _all_of(named: Sequence[AnyOf]) -> edge.Filter:
     return edge.Filter(must=[_condition(each) for each in named])
 
 
-def _condition(condition: OneOf | Between) -> edge.FieldCondition:
-    if isinstance(condition, OneOf):
+def _condition(condition: AnyOf | TimeRange) -> edge.FieldCondition:
+    if isinstance(condition, AnyOf):
         return edge.FieldCondition(condition.field, match=edge.MatchAny(list(condition.values)))
     between = edge.RangeFloat(gte=condition.start, lt=condition.end)
     return edge.FieldCondition(condition.field, range=between)

@@ -90,13 +90,13 @@ class OpenIndexes:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._open: dict[uuid.UUID, PlacedIndex] = {}
-        self._kept_closed: set[uuid.UUID] = set()
+        self._closed_exclusively: set[uuid.UUID] = set()
 
     def of(self, generation: IndexGeneration) -> PlacedIndex:
         if (index := self._open.get(generation.id)) is not None:
             return index
         with self._lock:
-            if generation.id in self._kept_closed:
+            if generation.id in self._closed_exclusively:
                 raise Unavailable("This generation of the index is being optimised.")
             if generation.id not in self._open:
                 index = _placed(generation)
@@ -113,10 +113,10 @@ class OpenIndexes:
         return index
 
     @contextmanager
-    def kept_closed(self, generation: IndexGeneration) -> Iterator[None]:
+    def closed_exclusively(self, generation: IndexGeneration) -> Iterator[None]:
         """For a process that needs it to itself; meanwhile who asks for it gets Unavailable."""
         with self._lock:
-            self._kept_closed.add(generation.id)
+            self._closed_exclusively.add(generation.id)
             index = self._open.pop(generation.id, None)
         try:
             if index is not None:
@@ -124,7 +124,7 @@ class OpenIndexes:
             yield
         finally:
             with self._lock:
-                self._kept_closed.discard(generation.id)
+                self._closed_exclusively.discard(generation.id)
 
     def close(self, generation: uuid.UUID) -> None:
         with self._lock:

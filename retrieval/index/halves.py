@@ -11,7 +11,7 @@ DENSE, SPARSE = "dense", "bm25"
 
 
 @dataclass(frozen=True, slots=True)
-class Half:
+class Leg:
     """The best `limit` points of one half; only among the points `among`, if given."""
 
     vector: str
@@ -22,20 +22,20 @@ class Half:
 class Run(Protocol):
     """Sends all requests in one batch; answers in their order, each already filtered by the scope."""
 
-    def __call__(self, halves: Sequence[Half], /) -> Sequence[Iterable[Candidate]]: ...
+    def __call__(self, halves: Sequence[Leg], /) -> Sequence[Iterable[Candidate]]: ...
 
 
-def search_halves(run: Run, *, limit: int, sparse: bool) -> Candidates:
+def query_hybrid(run: Run, *, limit: int, sparse: bool) -> Candidates:
     """Guessing the cosine of what only the words found costs quality, and asking for it next to nothing.
 
     The other way round brings no quality, and the rarity of the words would have to be counted again.
     """
     if not sparse:
-        return Candidates(dense=_ranked(*run([Half(DENSE, limit)])))
-    dense, worded = (list(found) for found in run([Half(DENSE, limit), Half(SPARSE, limit)]))
+        return Candidates(dense=_ranked(*run([Leg(DENSE, limit)])))
+    dense, worded = (list(found) for found in run([Leg(DENSE, limit), Leg(SPARSE, limit)]))
     unmeasured = frozenset(each.id for each in worded) - {each.id for each in dense}
     if unmeasured:
-        dense += next(iter(run([Half(DENSE, len(unmeasured), unmeasured)])))
+        dense += next(iter(run([Leg(DENSE, len(unmeasured), unmeasured)])))
     return Candidates(_ranked(dense), _ranked(worded))
 
 

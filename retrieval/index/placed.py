@@ -90,8 +90,8 @@ class PlacedIndex:
     def _follow(self, places: Places) -> None:
         """Close every other store."""
         self._places = places
-        kept = {places.serving.name, places.copy.name if places.copy else ""}
-        for name in [name for name in self._stores if name not in kept]:
+        used = {places.serving.name, places.copy.name if places.copy else ""}
+        for name in [name for name in self._stores if name not in used]:
             self.release(name)
 
     def open(self) -> None:

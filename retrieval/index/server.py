@@ -16,8 +16,8 @@ from cairn.access.scope import Scope
 from cairn.errors import ConfigurationError, Unavailable
 from cairn.inference.protocols import Vectors
 from retrieval.index import conditions
-from retrieval.index.conditions import Between, Conditions, OneOf
-from retrieval.index.halves import DENSE, SPARSE, Half, search_halves
+from retrieval.index.conditions import AnyOf, Conditions, TimeRange
+from retrieval.index.halves import DENSE, SPARSE, Leg, query_hybrid
 from retrieval.index.protocol import Candidate, Candidates, Filters, Page, Point, Sparse, StoredPoint
 
 INDEXED_WITHIN: Final = 20.0  # seconds that a finished copy waits for the server to index it
@@ -99,7 +99,7 @@ class ServerIndex:
     def delete_document(self, document: UUID) -> None:
         self._delete(conditions.of_document(document))
 
-    def _delete(self, named: OneOf) -> None:
+    def _delete(self, named: AnyOf) -> None:
         with self._open() as client:
             client.delete(self._collection, models.FilterSelector(filter=_all_of([named])), wait=True)
 
@@ -116,13 +116,13 @@ class ServerIndex:
             return Candidates()
         asked = _Asked(dense, sparse, scope, filters)
 
-        def run(halves: Sequence[Half]) -> list[list[Candidate]]:
+        def run(halves: Sequence[Leg]) -> list[list[Candidate]]:
             requests = [asked.request(half) for half in halves]
             with self._open() as client:
                 found = client.query_batch_points(self._collection, requests)
             return [[_candidate(point) for point in response.points] for response in found]
 
-        return search_halves(run, limit=limit, sparse=bool(sparse.indices))
+        return query_hybrid(run, limit=limit, sparse=bool(sparse.indices))
 
     def vectors(self, ids: Sequence[UUID]) -> dict[UUID, Vectors]:
         with self._open() as client:
@@ -267,16 +267,16 @@ class _Asked:
             SPARSE: models.NearestQuery(nearest=_sparse(sparse)),
         }
         allowed = conditions.readable(scope)
-        self._wanted = _filter(conditions.narrowed(allowed, filters))
+        self._query_filter = _filter(conditions.narrow_conditions(allowed, filters))
         # How rare a word is, is counted over what the asker may read: scores say nothing of the rest.
         corpus = models.IdfCorpusParams(corpus=_filter(allowed))
         self._params = {DENSE: None, SPARSE: models.SearchParams(idf=corpus)}
 
-    def request(self, half: Half) -> models.QueryRequest:
-        only = self._wanted
+    def request(self, half: Leg) -> models.QueryRequest:
+        only = self._query_filter
         if half.among is not None:
             ids = models.HasIdCondition(has_id=[str(each) for each in half.among])
-            only = models.Filter(must=[ids, self._wanted])
+            only = models.Filter(must=[ids, self._query_filter])
         return models.QueryRequest(
             query=self._queries[half.vector],
             using=half.vector,
@@ -286,18 +286,19 @@ class _Asked:
         )
 
 
-def _filter(wanted: Conditions) -> models.Filter:
+def _filter(required: Conditions) -> models.Filter:
     return models.Filter(
-        must=[_condition(each) for each in wanted.every], should=[_condition(each) for each in wanted.some]
+        must=[_condition(each) for each in required.every],
+        should=[_condition(each) for each in required.some],
     )
 
 
-def _all_of(named: Sequence[OneOf]) -> models.Filter:
+def _all_of(named: Sequence[AnyOf]) -> models.Filter:
     return models.Filter(must=[_condition(each) for each in named])
 
 
-def _condition(condition: OneOf | Between) -> models.FieldCondition:
-    if isinstance(condition, OneOf):
+def _condition(condition: AnyOf | TimeRange) -> models.FieldCondition:
+    if isinstance(condition, AnyOf):
         match = models.MatchAny(any=list(condition.values))
         return models.FieldCondition(key=condition.field, match=match)
     between = models.Range(gte=condition.start, lt=condition.end)

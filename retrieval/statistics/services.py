@@ -17,7 +17,7 @@ BASES_AT_MOST = 100
 def question_count(*, message: UUID, bases: Collection[UUID]) -> None:
     """As the message stands now; in the transaction that ends it."""
     row = Message.objects.select_related("conversation").get(pk=message)
-    told = {
+    columns = {
         "second": int(row.created_at.timestamp()),
         "user": row.conversation.user_id,
         "verdict": row.verdict,
@@ -29,9 +29,9 @@ def question_count(*, message: UUID, bases: Collection[UUID]) -> None:
         "total_ms": _whole(row.timings.get("total_ms")),
     }
     [figures] = AskedQuestion.objects.bulk_create(
-        [AskedQuestion(message_id=message, **told)],
+        [AskedQuestion(message_id=message, **columns)],
         update_conflicts=True,
-        update_fields=list(told),
+        update_fields=list(columns),
         unique_fields=["message"],
     )
     about = bases if len(bases) <= BASES_AT_MOST else ()

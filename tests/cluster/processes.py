@@ -14,7 +14,7 @@ from typing import Final, Self
 import httpx
 
 from cairn.settings import environment
-from cairn.settings.secrets import kept_secret
+from cairn.settings.secrets import load_or_create_secret
 from tests.backends import ROOT, Broker, Postgres, RabbitMQ, Valkey, VectorStore, dies_with_us, free_port
 from tests.balancer import Balancer
 
@@ -140,7 +140,7 @@ class Cluster:
             self._told(f"Starting {server.name}")
             self._stack.callback(server.close)
             server.start()
-        secret, _ = kept_secret(self._folder / "secret_key")
+        secret, _ = load_or_create_secret(self._folder / "secret_key")
         return {
             **self._given,
             "DATA_DIR": str(self.data_dir),

@@ -124,7 +124,7 @@ def _told(tell: Callable[[S | None, S], Sequence[bytes]], before: S | None, now:
 def _look(principal: Principal, look: Callable[[Principal], S], lease: Lease) -> S:
     try:
         if lease.due:
-            lease.keep()
+            lease.renew()
         return look(principal_again(principal))
     finally:
         connections_release()

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from cairn.access.rules import documents_for
 from cairn.access.scope import Principal
-from cairn.library.finding import Review, Sort, Wanted, found
+from cairn.library.finding import DocumentFilter, Review, Sort, filter_documents
 from cairn.library.models import Document as DocumentRow
 from cairn.library.models import DocumentQuerySet
 from web.api.fields import Moment, id_or_nobody
@@ -53,9 +53,9 @@ class LibraryQuery(PageQuery):
     tag: str = Field("", max_length=100)
     sort: Sort | None = Field(None, description="`relevance` if words are given, else `updated`")
 
-    def wanted(self, principal: Principal) -> Wanted:
+    def wanted(self, principal: Principal) -> DocumentFilter:
         owner = str(principal.user) if self.owner == "me" else self.owner
-        return Wanted(
+        return DocumentFilter(
             text=self.q,
             knowledge_base=id_or_nobody(self.knowledge_base) if self.knowledge_base else None,
             media_types=media_types_of(self.type) if self.type else None,
@@ -80,7 +80,7 @@ def documents_everywhere(request: HttpRequest, query: Query[LibraryQuery]) -> Pa
 
 
 def library_rows(principal: Principal, query: LibraryQuery) -> DocumentQuerySet:
-    return found(documents_for(principal), query.wanted(principal))
+    return filter_documents(documents_for(principal), query.wanted(principal))
 
 
 def library_page(principal: Principal, query: LibraryQuery) -> Slice[DocumentRow]:

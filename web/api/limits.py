@@ -13,7 +13,7 @@ from cairn.limits.counting import used_today
 from cairn.limits.models import Limit as LimitRow
 from cairn.limits.rules import Measure, Most, allowance_of, defaults
 from cairn.limits.services import limit_set
-from cairn.limits.slots import slots_held
+from cairn.limits.slots import count_open_slots
 from web.api.fields import Body, Count, Subject
 from web.auth import needs, principal_of
 
@@ -95,5 +95,5 @@ def usage(request: HttpRequest) -> dict[str, Any]:
         "day": timezone.now().date(),
         "limits": dict(allowance.most),
         "used": used_today(allowance),
-        "streams": slots_held(allowance),
+        "streams": count_open_slots(allowance),
     }

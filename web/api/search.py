@@ -14,7 +14,7 @@ from pydantic import Field
 from cairn.access.lookup import requested_knowledge_bases, scope_for
 from cairn.access.rules import documents_for
 from cairn.access.scope import Principal
-from cairn.library.finding import Wanted, found
+from cairn.library.finding import DocumentFilter, filter_documents
 from cairn.limits.counting import search_count
 from retrieval.fusion import Ranking
 from retrieval.index.protocol import Filters
@@ -68,7 +68,7 @@ def _seconds(moment: datetime | None) -> float | None:
 
 def _updated(principal: Principal, after: datetime, among: Sequence[UUID] | None) -> tuple[UUID, ...]:
     """The index knows when a document came first, not when it was replaced: SQL does."""
-    rows = found(documents_for(principal), Wanted(updated_after=after))
+    rows = filter_documents(documents_for(principal), DocumentFilter(updated_after=after))
     rows = rows if among is None else rows.filter(pk__in=among)
     return tuple(rows.order_by(F("changed").desc()).values_list("id", flat=True)[:UPDATED_AT_MOST])
 

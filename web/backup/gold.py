@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from retrieval.evaluation.gold import GoldQuestion
-from retrieval.evaluation.measures import Outcome
+from retrieval.evaluation.measures import QuestionOutcome
 from web.backup.layout import GOLD
 from web.runtime.api import Api
 from web.runtime.evaluating import outcomes_of
@@ -23,7 +23,7 @@ def asked(api: Api, slug: str, base: str, questions: Sequence[GoldQuestion], tic
     }
 
 
-def _answer(outcome: Outcome) -> dict[str, Any]:
+def _answer(outcome: QuestionOutcome) -> dict[str, Any]:
     return {
         "verdict": outcome.verdict,
         "answer": outcome.answer,

@@ -8,7 +8,7 @@ from django.conf import settings
 from django.utils.crypto import constant_time_compare, salted_hmac
 
 from cairn.settings import environment
-from cairn.settings.secrets import kept_secret
+from cairn.settings.secrets import load_or_create_secret
 
 _SALT: Final = "cairn.backup.signature"
 _ID_SALT: Final = "cairn.backup.key-id"
@@ -39,14 +39,14 @@ def existing_key() -> BackupKey | None:
     """The key of this install, or None if it has not made a backup yet."""
     if given := _given_secret():
         return BackupKey(given)
-    return BackupKey(kept_secret(key_file())[0]) if key_file().exists() else None
+    return BackupKey(load_or_create_secret(key_file())[0]) if key_file().exists() else None
 
 
 def key_get_or_create() -> tuple[BackupKey, bool]:
     """The key, and whether it was made just now."""
     if given := _given_secret():
         return BackupKey(given), False
-    secret, is_new = kept_secret(key_file())
+    secret, is_new = load_or_create_secret(key_file())
     return BackupKey(secret), is_new
 
 

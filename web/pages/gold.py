@@ -19,7 +19,7 @@ from cairn.errors import CairnError, Forbidden
 from cairn.library.models import Document
 from retrieval.conversations import message_for
 from retrieval.evaluation.gold import Kind
-from retrieval.evaluation.gold_rows import Draft, draft_of, gold_question_for, gold_questions_for
+from retrieval.evaluation.gold_rows import GoldDraft, draft_of, gold_question_for, gold_questions_for
 from retrieval.search import search
 from web.pages.bases import BaseCard, base_card, base_cards
 from web.pages.door import number_in, page, show
@@ -130,12 +130,12 @@ def _show_form(
     return show(request, principal, "pages/console/gold_question.html", context, area="console")
 
 
-def _typed(request: HttpRequest) -> Draft:
+def _typed(request: HttpRequest) -> GoldDraft:
     question = request.GET.get("question", "").replace("\0", "").strip()[:LONGEST_QUESTION]
-    return Draft(question, Kind.PARAPHRASE)
+    return GoldDraft(question, Kind.PARAPHRASE)
 
 
-def _base_of(principal: Principal, bases: Sequence[BaseCard], draft: Draft) -> BaseCard:
+def _base_of(principal: Principal, bases: Sequence[BaseCard], draft: GoldDraft) -> BaseCard:
     """The one that was picked, else one whose documents are likely to answer, else the first."""
     named = documents_for(principal).filter(pk__in=draft.relevant or draft.searched)
     likely = set(named.values_list("knowledge_base", flat=True))

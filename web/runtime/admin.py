@@ -10,7 +10,7 @@ from cairn.accounts.models import User
 from cairn.accounts.services import user_create
 from cairn.errors import ConfigurationError, InvalidInput
 from cairn.settings import environment
-from cairn.settings.secrets import kept_secret
+from cairn.settings.secrets import load_or_create_secret
 
 FIRST_ADMIN = "admin"
 
@@ -50,7 +50,7 @@ def first_admin_create() -> FirstAdmin | None:
     if given is not None:
         _create(given.get_secret_value())
         return FirstAdmin(FIRST_ADMIN, None)
-    password, _ = kept_secret(password_file(), make=secrets.token_urlsafe(15))
+    password, _ = load_or_create_secret(password_file(), make=secrets.token_urlsafe(15))
     _create(password)
     return FirstAdmin(FIRST_ADMIN, password)
 

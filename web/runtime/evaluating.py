@@ -5,10 +5,10 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Final, TypeVar
 
 from cairn.errors import InvalidInput
-from retrieval.evaluation.asked import Asked
+from retrieval.evaluation.asked import QuestionResult
 from retrieval.evaluation.comparing import Change, differences, ids_of
 from retrieval.evaluation.gold import GoldQuestion, GoldSet
-from retrieval.evaluation.measures import Measures, Outcome, by_kind, by_ranking, measures
+from retrieval.evaluation.measures import Measures, QuestionOutcome, by_kind, by_ranking, measures
 from retrieval.fusion import Ranking
 from web.runtime.api import Api, Json
 from web.runtime.ingesting import Tick
@@ -24,7 +24,7 @@ def outcomes_of(
     tick: Tick,
     *,
     rankings: Collection[Ranking] = (),
-) -> Iterator[Outcome]:
+) -> Iterator[QuestionOutcome]:
     """`rankings`: ways to rank that are searched as well, to be compared."""
     for done, question in enumerate(questions):
         tick("Asking", done, len(questions))
@@ -32,11 +32,11 @@ def outcomes_of(
     tick("Asking", len(questions), len(questions))
 
 
-def _outcome(api: Api, base: str, question: GoldQuestion, rankings: Collection[Ranking]) -> Outcome:
+def _outcome(api: Api, base: str, question: GoldQuestion, rankings: Collection[Ranking]) -> QuestionOutcome:
     answer, answer_ms = _asked(api, base, question)
     standalone = str(answer["standalone_question"])
     hits, search_ms = _timed(lambda: _hits(api, base, standalone, Ranking.HYBRID))
-    return Outcome(
+    return QuestionOutcome(
         question=question,
         standalone=standalone,
         ranking=_documents(hits),
@@ -99,7 +99,7 @@ def _timed(call: Callable[[], _T]) -> tuple[_T, float]:
     return result, (time.perf_counter() - began) * 1000
 
 
-def report(outcomes: Sequence[Outcome]) -> Json:
+def report(outcomes: Sequence[QuestionOutcome]) -> Json:
     """What is printed, and what a later run may be compared with."""
     return {
         "questions": len(outcomes),
@@ -138,10 +138,10 @@ def _rounded(found: Measures) -> Measures:
     return {name: None if value is None else round(value, 4) for name, value in found.items()}
 
 
-def _shown(outcome: Outcome) -> Json:
+def _shown(outcome: QuestionOutcome) -> Json:
     question = outcome.question
     places = [outcome.ranking.index(uri) + 1 for uri in question.relevant if uri in outcome.ranking]
-    asked = Asked(
+    asked = QuestionResult(
         id=question.id,
         kind=question.kind,
         question=question.question,
@@ -167,5 +167,5 @@ def changes(now: Json, before: Json) -> dict[str, list[str]]:
     return {change.value: ids_of(found, change) for change in (Change.BETTER, Change.WORSE)}
 
 
-def _asked_in(run: Json) -> list[Asked]:
-    return [Asked.model_validate(outcome) for outcome in run["outcomes"]]
+def _asked_in(run: Json) -> list[QuestionResult]:
+    return [QuestionResult.model_validate(outcome) for outcome in run["outcomes"]]

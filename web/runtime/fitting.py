@@ -6,12 +6,12 @@ from cairn.inference.judge import judge_model
 from cairn.settings import environment
 from retrieval.evaluation.calibrating import fitted
 from retrieval.evaluation.judging import Judge
-from retrieval.evaluation.measures import Outcome
+from retrieval.evaluation.measures import QuestionOutcome
 from web.runtime.api import Api, Json
 from web.runtime.ingesting import Tick
 
 
-def calibrate(api: Api, outcomes: Sequence[Outcome]) -> Json:
+def calibrate(api: Api, outcomes: Sequence[QuestionOutcome]) -> Json:
     """Fits the weights of answerability to what was asked, and has them count from now on."""
     judged = [outcome for outcome in outcomes if outcome.signals]
     fit = fitted([outcome.signals for outcome in judged], [outcome.question.answerable for outcome in judged])
@@ -19,7 +19,7 @@ def calibrate(api: Api, outcomes: Sequence[Outcome]) -> Json:
     return {**kept, "refusal_f1": fit.refusal_f1, "wrongly_refused": fit.wrongly_refused}
 
 
-def judged(outcomes: Sequence[Outcome], tick: Tick) -> list[Outcome]:
+def judged(outcomes: Sequence[QuestionOutcome], tick: Tick) -> list[QuestionOutcome]:
     """By the judge that is configured. Raises ConfigurationError for half a configuration."""
     model = judge_model(environment())
     return Judge(model).judged(outcomes, tick) if model else list(outcomes)

@@ -18,10 +18,10 @@ def groups_replace(user: User, *, source: str, names: Collection[str]) -> None:
     """
     if not source:
         raise ValueError("A directory has a name; the installation's own groups are set by its admins.")
-    wanted = {name.strip() for name in names}
-    wanted = {name for name in wanted if name and len(name) <= NAME_LENGTH and "\0" not in name}
+    requested = {name.strip() for name in names}
+    requested = {name for name in requested if name and len(name) <= NAME_LENGTH and "\0" not in name}
     with transaction.atomic():
-        groups = [Group.objects.get_or_create(source=source, name=name)[0] for name in sorted(wanted)]
+        groups = [Group.objects.get_or_create(source=source, name=name)[0] for name in sorted(requested)]
         before = set(user.member_of.filter(source=source))
         user.member_of.remove(*before.difference(groups))
         user.member_of.add(*groups)

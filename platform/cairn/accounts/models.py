@@ -83,8 +83,8 @@ class User(AbstractBaseUser):
         super().save(*args, **kwargs)
 
     def _get_session_auth_hash(self, secret: str | None = None) -> str:
-        told = f"{self.session_generation}:{self.password}"
-        return salted_hmac("cairn.session", told, secret=secret, algorithm="sha256").hexdigest()
+        state = f"{self.session_generation}:{self.password}"
+        return salted_hmac("cairn.session", state, secret=secret, algorithm="sha256").hexdigest()
 
 
 class Identity(models.Model):

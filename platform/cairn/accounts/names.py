@@ -94,7 +94,7 @@ def check_name(name: str) -> None:
         if letter.isalnum() and (_script(letter) is None or ord(letter) in _INVISIBLE):
             code = f"U+{ord(letter):04X}"
             raise InvalidInput(f"A user name must not contain the character {code}.")
-    if not all(_keeps_to_one_script(part) for part in name.split("@")):
+    if not all(_uses_one_script(part) for part in name.split("@")):
         raise InvalidInput("A user name must not mix scripts, such as Latin and Cyrillic letters.")
 
 
@@ -108,13 +108,13 @@ def _of_one_script(part: str) -> str:
     usable = [each for each in part if ord(each) not in _INVISIBLE]
     usable = [each for each in usable if not each.isalnum() or _script(each) is not None]
     part = "".join(usable)
-    if _keeps_to_one_script(part):
+    if _uses_one_script(part):
         return part
     [(most, _)] = Counter(_scripts(part)).most_common(1)
     return "".join(each for each in part if _script(each) in {most, ""} or not each.isalnum())
 
 
-def _keeps_to_one_script(part: str) -> bool:
+def _uses_one_script(part: str) -> bool:
     scripts = set(_scripts(part))
     return len(scripts) <= 1 or any(scripts <= together for together in _WRITTEN_TOGETHER)
 

@@ -33,9 +33,9 @@ def person_update(
     user: User, *, username: str, email: str, is_active: bool | None, external_id: str, actor: UUID
 ) -> None:
     """`is_active` None leaves it as it is. Raises Conflict if no active admin were left."""
-    wanted = {"username": username, "email": email, "is_active": is_active}
+    requested = {"username": username, "email": email, "is_active": is_active}
     changes: dict[str, Any] = {
-        name: value for name, value in wanted.items() if value is not None and value != getattr(user, name)
+        name: value for name, value in requested.items() if value is not None and value != getattr(user, name)
     }
     with transaction.atomic():
         if changes:
@@ -75,14 +75,14 @@ def team_create(*, name: str, external_id: str, members: Collection[UUID], actor
 def team_update(group: Group, *, name: str, external_id: str, members: Collection[UUID], actor: UUID) -> None:
     """These are its members from now on."""
     was = (group.name, group.external_id)
-    before, wanted = set(group.members.values_list("id", flat=True)), set(members)
+    before, requested = set(group.members.values_list("id", flat=True)), set(members)
     with transaction.atomic():
         if was != (name, external_id):
             _team_save(group, name, external_id)
-        if before != wanted:
-            group.members.set(_people(wanted))
-        if was != (group.name, group.external_id) or before != wanted:
-            changes = {"added": _texts(wanted - before), "removed": _texts(before - wanted)}
+        if before != requested:
+            group.members.set(_people(requested))
+        if was != (group.name, group.external_id) or before != requested:
+            changes = {"added": _texts(requested - before), "removed": _texts(before - requested)}
             _recorded("group.changed", group, actor, renamed=was[0] != group.name, **changes)
 
 

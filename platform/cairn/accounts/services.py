@@ -61,12 +61,12 @@ def _ids(values: Collection[UUID] | None) -> list[str] | None:
 
 def _memberships_set(user: User, ids: Collection[UUID]) -> None:
     """What directories say stays as it is. Raises Conflict for a group of theirs that the user is not in."""
-    kept = list(user.member_of.exclude(source=""))
+    external = list(user.member_of.exclude(source=""))
     groups = _groups(ids)
-    foreign = [group for group in groups if group.source and group not in kept]
+    foreign = [group for group in groups if group.source and group not in external]
     if foreign:
         raise Conflict(f"“{foreign[0]}” is kept by a directory; change it there.", code="managed_elsewhere")
-    user.member_of.set([*kept, *(group for group in groups if not group.source)])
+    user.member_of.set([*external, *(group for group in groups if not group.source)])
 
 
 def user_create(
@@ -138,12 +138,12 @@ def user_update(
         if groups is not None:
             _memberships_set(user, groups)
         _require_an_admin()
-        said = {
+        details = {
             "username": username is not None,
             "email": email is not None,
             "password": password is not None,
         }
-        fields = sorted(name for name, sent in said.items() if sent)
+        fields = sorted(name for name, sent in details.items() if sent)
         rights = {"is_admin": is_admin, "is_active": is_active, "groups": _ids(groups)}
         now = {name: value for name, value in rights.items() if value is not None}
         record("user.changed", actor=actor, subject=f"user:{user.id}", fields=fields, **now)
@@ -185,10 +185,10 @@ def name_is_taken(username: str, *, by_other_than: User | None = None) -> bool:
     return others.filter(alike).exists()
 
 
-def distinguishable_name(wanted: str, *, addition: str) -> str:
+def distinguishable_name(requested: str, *, addition: str) -> str:
     """The name for somebody whom a directory sends: the wanted one if it is acceptable and free, or else one
     that people can tell from those of others. Raises Conflict if there are too many."""
-    stem = acceptable_name(wanted[:NAME_STEM_LENGTH])[:NAME_STEM_LENGTH].rstrip(".") or "user"
+    stem = acceptable_name(requested[:NAME_STEM_LENGTH])[:NAME_STEM_LENGTH].rstrip(".") or "user"
     separator = "." if acceptable_name(f"{stem}.{addition}") == f"{stem}.{addition}" else "@"
     for number in range(1, 100):
         endings = {1: "", 2: f"{separator}{addition}"}
@@ -318,9 +318,9 @@ def api_key_create(
 
     Whether its user may read the knowledge bases does not matter here: it is asked at each use.
     """
-    wanted = [scope.value for scope in KeyScope] if scopes is None else list(dict.fromkeys(scopes))
-    unknown = set(wanted) - set(KeyScope.values)
-    if unknown or not wanted:
+    requested = [scope.value for scope in KeyScope] if scopes is None else list(dict.fromkeys(scopes))
+    unknown = set(requested) - set(KeyScope.values)
+    if unknown or not requested:
         raise InvalidInput(
             f"Scopes are {', '.join(KeyScope.values)}; not {', '.join(sorted(unknown)) or 'none'}."
         )
@@ -333,13 +333,13 @@ def api_key_create(
             label=label,
             prefix=prefix,
             digest=_digest(key),
-            scopes=wanted,
+            scopes=requested,
             knowledge_bases=limits,
             expires_at=expires_at,
             for_command=for_command,
         )
-        said = {"user": str(user.pk), "scopes": wanted, "knowledge_bases": limits}
-        record("key.created", actor=actor, subject=f"key:{row.id}", **said)
+        details = {"user": str(user.pk), "scopes": requested, "knowledge_bases": limits}
+        record("key.created", actor=actor, subject=f"key:{row.id}", **details)
     return row, key
 
 

@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 START = "0" * 64
 UNREADABLE = "unreadable"
-AT_ONCE = 500
+MAX_EVENTS_PER_TRANSACTION = 500
 OVERDUE = timedelta(minutes=10)
 _WALK = 2000
 
@@ -38,7 +38,7 @@ class Known:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class ChainStatus:
     """`problem` tells of the first event that is not as it was, whose number is `broken_at`. `overdue`: those
     that should have been sealed long ago."""
 
@@ -51,7 +51,7 @@ class Verdict:
 
 
 def digest(event: Event, number: int, previous: str) -> str:
-    said = {
+    content = {
         "number": number,
         "at": event.at.astimezone(UTC).isoformat(timespec="microseconds"),
         "actor": str(event.actor) if event.actor else None,
@@ -60,7 +60,7 @@ def digest(event: Event, number: int, previous: str) -> str:
         "detail": event.detail,
         "previous": previous,
     }
-    return hashlib.sha256(json.dumps(said, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 def seal_all() -> int:
@@ -74,7 +74,7 @@ def seal_all() -> int:
 def _seal_some() -> int:
     with transaction.atomic():
         head = _head_locked()
-        events = list(Event.objects.unsealed().order_by("id")[:AT_ONCE])
+        events = list(Event.objects.unsealed().order_by("id")[:MAX_EVENTS_PER_TRANSACTION])
         for event in events:
             previous, head.count = head.hash or START, head.count + 1
             head.hash = digest(event, head.count, previous)
@@ -93,11 +93,11 @@ def head_file() -> Path:
     return Path(settings.DATA_DIR) / "audit_head.json"
 
 
-def head_kept() -> Known | None:
+def read_head_file() -> Known | None:
     """What the file beside the database knows; a file that cannot be read knows of nothing that fits."""
     try:
-        said = json.loads(head_file().read_text(encoding="utf-8"))
-        return Known(int(said["count"]), str(said["hash"]), str(head_file()))
+        content = json.loads(head_file().read_text(encoding="utf-8"))
+        return Known(int(content["count"]), str(content["hash"]), str(head_file()))
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError):
@@ -106,28 +106,28 @@ def head_kept() -> Known | None:
 
 def _file_write(head: Head) -> None:
     """Not over one that tells of a chain that is not there any more: that is for a person to see."""
-    kept = head_kept()
-    if kept and not _holds(kept):
-        log.error("the audit log does not end as %s says: run manage.py audit verify", kept.where)
+    known = read_head_file()
+    if known and not _matches_chain(known):
+        log.error("the audit log does not end as %s says: run manage.py audit verify", known.where)
         return
     fresh = head_file().with_suffix(".new")
     fresh.write_text(json.dumps({"count": head.count, "hash": head.hash}), encoding="utf-8")
     fresh.replace(head_file())
 
 
-def _holds(known: Known) -> bool:
+def _matches_chain(known: Known) -> bool:
     return Event.objects.filter(number=known.count, hash=known.hash).exists()
 
 
-def verify(known: Sequence[Known] = ()) -> Verdict:
+def verify(known: Sequence[Known] = ()) -> ChainStatus:
     """Walks the whole chain, and compares its end with the ends that others know."""
-    ends = [*known, *([kept] if (kept := head_kept()) else []), *_head_rows()]
+    ends = [*known, *([stored] if (stored := read_head_file()) else []), *_head_rows()]
     count, last, problem, broken_at = _walk(ends)
     if not problem:
         broken_at, problem = _missing(count, ends)
     waiting = Event.objects.unsealed()
     overdue = waiting.filter(at__lt=timezone.now() - OVERDUE).count()
-    return Verdict(count, last, waiting.count(), overdue, broken_at, problem)
+    return ChainStatus(count, last, waiting.count(), overdue, broken_at, problem)
 
 
 def _head_rows() -> list[Known]:

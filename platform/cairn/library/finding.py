@@ -32,7 +32,7 @@ class Review(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class DocumentFilter:
     """All of it holds. `text`: each word stands in the title, source, file name or a tag. `media_types`: None
     for any. `updated_after`: the version that is shown came later."""
 
@@ -51,15 +51,15 @@ class Wanted:
 
     @property
     def narrows(self) -> bool:
-        return self != Wanted(text=self.text, knowledge_base=self.knowledge_base)
+        return self != DocumentFilter(text=self.text, knowledge_base=self.knowledge_base)
 
 
-def found(rows: DocumentQuerySet, wanted: Wanted) -> DocumentQuerySet:
+def filter_documents(rows: DocumentQuerySet, filters: DocumentFilter) -> DocumentQuerySet:
     """With what they are sorted by: `changed`, `rank` and `name`."""
-    rows = _narrowed(_dated(rows), wanted)
-    for word in wanted.words:
-        rows = rows.filter(_holds(word))
-    return rows.annotate(rank=_rank(wanted.text.strip()), name=Lower("title"))
+    rows = _narrowed(_dated(rows), filters)
+    for word in filters.words:
+        rows = rows.filter(_matches_word(word))
+    return rows.annotate(rank=_rank(filters.text.strip()), name=Lower("title"))
 
 
 def _dated(rows: DocumentQuerySet) -> DocumentQuerySet:
@@ -67,15 +67,15 @@ def _dated(rows: DocumentQuerySet) -> DocumentQuerySet:
     return rows.annotate(changed=Coalesce(*versions))
 
 
-def _narrowed(rows: DocumentQuerySet, wanted: Wanted) -> DocumentQuerySet:
-    rows = rows.with_status(wanted.status) if wanted.status else rows
-    rows = rows.tagged(wanted.tag) if wanted.tag else rows
+def _narrowed(rows: DocumentQuerySet, filters: DocumentFilter) -> DocumentQuerySet:
+    rows = rows.with_status(filters.status) if filters.status else rows
+    rows = rows.tagged(filters.tag) if filters.tag else rows
     return rows.filter(
-        _is("knowledge_base", wanted.knowledge_base),
-        _is("owner", wanted.owner),
-        _is("changed__gte", wanted.updated_after),
-        _of_type(wanted.media_types),
-        _to_review(wanted.review),
+        _is("knowledge_base", filters.knowledge_base),
+        _is("owner", filters.owner),
+        _is("changed__gte", filters.updated_after),
+        _of_type(filters.media_types),
+        _to_review(filters.review),
     )
 
 
@@ -103,7 +103,7 @@ def _to_review(review: Review | None, today: date | None = None) -> Q:
             return Q()
 
 
-def _holds(word: str) -> Q:
+def _matches_word(word: str) -> Q:
     tags = Tag.objects.filter(_has("name", word), document=OuterRef("pk"))
     names = _has("active_version__filename", word) | _has("latest_version__filename", word)
     return _has("title", word) | _has("source_uri", word) | names | Q(Exists(tags))
@@ -112,10 +112,10 @@ def _holds(word: str) -> Q:
 def _has(field: str, word: str) -> Q:
     """SQLite tells large letters from small ones outside of ASCII: then each spelling is tried."""
     spellings = {word} if word.isascii() else {word, word.lower(), word.upper(), word.capitalize()}
-    wanted = Q()
+    filters = Q()
     for spelling in spellings:
-        wanted |= Q(**{f"{field}__icontains": spelling})
-    return wanted
+        filters |= Q(**{f"{field}__icontains": spelling})
+    return filters
 
 
 def _rank(text: str) -> Case:

@@ -54,13 +54,13 @@ class KnowledgeBase(models.Model):
 
 class ReservedSlugQuerySet(models.QuerySet["ReservedSlug"]):
     def delete(self) -> NoReturn:
-        raise TypeError(_KEPT_FOREVER)
+        raise TypeError(_PERMANENT)
 
     def update(self, **kwargs: Any) -> NoReturn:  # noqa: ARG002
-        raise TypeError(_KEPT_FOREVER)
+        raise TypeError(_PERMANENT)
 
 
-_KEPT_FOREVER = "Reserved slugs are never changed or deleted."
+_PERMANENT = "Reserved slugs are never changed or deleted."
 
 
 class ReservedSlug(models.Model):
@@ -82,11 +82,11 @@ class ReservedSlug(models.Model):
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         if not self._state.adding or kwargs.get("force_update"):
-            raise TypeError(_KEPT_FOREVER)
+            raise TypeError(_PERMANENT)
         super().save(*args, **kwargs)
 
     def delete(self, *args: Any, **kwargs: Any) -> NoReturn:  # noqa: ARG002
-        raise TypeError(_KEPT_FOREVER)
+        raise TypeError(_PERMANENT)
 
 
 NESTED_AT_MOST = 4

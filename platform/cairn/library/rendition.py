@@ -70,7 +70,7 @@ class Rendition:
     def as_json(self) -> dict[str, Any]:
         """Elements without what they leave at its default: most of it is."""
         return {
-            "elements": [_told(element) for element in self.elements],
+            "elements": [_element_json(element) for element in self.elements],
             "title": self.title,
             "pages": self.pages,
             "language": self.language,
@@ -90,11 +90,11 @@ class Rendition:
         )
 
 
-def _told(element: Element) -> dict[str, Any]:
+def _element_json(element: Element) -> dict[str, Any]:
     """`asdict` would copy every box; there are tens of thousands."""
-    told: dict[str, Any] = {"index": element.index, "category": element.category, "text": element.text}
-    told.update((name, value) for name in _OPTIONAL if (value := getattr(element, name)))
-    return told
+    data: dict[str, Any] = {"index": element.index, "category": element.category, "text": element.text}
+    data.update((name, value) for name in _OPTIONAL if (value := getattr(element, name)))
+    return data
 
 
 def _element(item: dict[str, Any]) -> Element:

@@ -175,12 +175,16 @@ def _refusal(spending: Spending) -> RateLimited | QuotaExceeded:
     for kind, amount in spending.amounts.items():
         most = _most_of_day(spending, kind)
         if most is not None and getattr(row, kind, 0) + (amount or 1) > most:
-            return QuotaExceeded(_said(spending, PER_DAY[kind]), retry_after=_seconds_left_of_day(spending))
+            return QuotaExceeded(
+                _limit_message(spending, PER_DAY[kind]), retry_after=_seconds_left_of_day(spending)
+            )
     measure = next(PER_MINUTE[kind] for kind in spending.amounts if kind in PER_MINUTE)
-    return RateLimited(_said(spending, measure), retry_after=MINUTE - int(spending.at.timestamp()) % MINUTE)
+    return RateLimited(
+        _limit_message(spending, measure), retry_after=MINUTE - int(spending.at.timestamp()) % MINUTE
+    )
 
 
-def _said(spending: Spending, measure: Measure) -> str:
+def _limit_message(spending: Spending, measure: Measure) -> str:
     """Plain enough to be shown as it is."""
     when = "tomorrow (at midnight UTC)" if measure in PER_DAY.values() else "in a minute"
     limit = _NAMES[measure].format(most=spending.allowance.most[measure])

@@ -19,31 +19,31 @@ from cairn.errors import RateLimited
 from cairn.limits.models import Slot
 from cairn.limits.rules import Allowance, Measure
 
-HELD: Final = timedelta(seconds=60)
-KEEP_SECONDS: Final = 20
+LEASE_DURATION: Final = timedelta(seconds=60)
+RENEW_SECONDS: Final = 20
 RETRY_SECONDS: Final = 5
-_SAID: Final = {
+_REFUSALS: Final = {
     Measure.STREAMS_AT_ONCE: "You may have {most} questions answered at once. Wait for one, or stop it.",
     Measure.FOLLOWED_AT_ONCE: "You may follow {most} things at once. Close a page that you no longer need.",
 }
 
 
 class Lease:
-    """`keep` it while it is needed, often; `release` it at the end. Without an owner nothing is held, and the
+    """`renew` it while it is needed, often; `release` it at the end. Without an owner nothing is held, and the
     database is not asked."""
 
     def __init__(self, owner: UUID | None = None, holder: UUID | None = None) -> None:
         self._rows = Slot.objects.filter(owner=owner, holder=holder) if owner and holder else None
-        self._kept = time.monotonic()
+        self._renewed_at = time.monotonic()
 
     @property
     def due(self) -> bool:
-        return time.monotonic() - self._kept > KEEP_SECONDS
+        return time.monotonic() - self._renewed_at > RENEW_SECONDS
 
-    def keep(self) -> None:
-        self._kept = time.monotonic()
+    def renew(self) -> None:
+        self._renewed_at = time.monotonic()
         if self._rows is not None:
-            self._rows.update(until=timezone.now() + HELD)
+            self._rows.update(until=timezone.now() + LEASE_DURATION)
 
     def release(self) -> None:
         if self._rows is not None:
@@ -59,26 +59,26 @@ def slot_take(principal: Principal, allowance: Allowance, kind: Measure = Measur
     for number in _free(places, most):
         if _taken(places, Slot(owner=allowance.owner, kind=kind, number=number, holder=holder)):
             return Lease(allowance.owner, holder)
-    raise RateLimited(_SAID[kind].format(most=most), retry_after=RETRY_SECONDS)
+    raise RateLimited(_REFUSALS[kind].format(most=most), retry_after=RETRY_SECONDS)
 
 
-def slots_held(allowance: Allowance) -> int:
+def count_open_slots(allowance: Allowance) -> int:
     """Answers that are being written."""
     rows = Slot.objects.filter(owner=allowance.owner, kind=Measure.STREAMS_AT_ONCE)
     return rows.filter(until__gt=timezone.now()).count()
 
 
 def _free(places: "QuerySet[Slot]", most: int) -> Collection[int]:
-    held = set(places.filter(until__gt=timezone.now()).values_list("number", flat=True))
-    return [number for number in range(1, most + len(held) + 1) if number not in held][
-        : max(0, most - len(held))
+    taken = set(places.filter(until__gt=timezone.now()).values_list("number", flat=True))
+    return [number for number in range(1, most + len(taken) + 1) if number not in taken][
+        : max(0, most - len(taken))
     ]
 
 
 def _taken(places: "QuerySet[Slot]", slot: Slot) -> bool:
     """False if somebody else was faster."""
     now = timezone.now()
-    slot.until = now + HELD
+    slot.until = now + LEASE_DURATION
     if places.filter(number=slot.number, until__lte=now).update(holder=slot.holder, until=slot.until):
         return True
     try:

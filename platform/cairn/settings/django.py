@@ -12,7 +12,7 @@ from cairn.settings import ROOT, environment
 from cairn.settings.identity import allauth_settings, identity_providers
 from cairn.settings.ldap import ldap_settings
 from cairn.settings.private import make_private
-from cairn.settings.secrets import kept_secret
+from cairn.settings.secrets import load_or_create_secret
 from cairn.settings.storage import storage_settings
 
 _env = environment()
@@ -57,7 +57,9 @@ def _database(url: str | None) -> dict[str, Any]:
 
 DATA_DIR.mkdir(parents=True, exist_ok=True, mode=0o700)
 SECRET_KEY = (
-    _env.secret_key.get_secret_value() if _env.secret_key else kept_secret(DATA_DIR / "secret_key")[0]
+    _env.secret_key.get_secret_value()
+    if _env.secret_key
+    else load_or_create_secret(DATA_DIR / "secret_key")[0]
 )
 DEBUG = _env.debug
 ALLOWED_HOSTS = list(_env.allowed_hosts)

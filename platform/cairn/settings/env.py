@@ -248,7 +248,7 @@ class Environment(BaseSettings):
     sample_knowledge_base: bool = Field(True, description="Load docs/ as 'Cairn help' at first start")
 
     @model_validator(mode="after")
-    def _written_where_held(self) -> Self:
+    def _check_replicas(self) -> Self:
         if self.qdrant_write_consistency > self.qdrant_replication_factor:
             message = "QDRANT_WRITE_CONSISTENCY must not be more than QDRANT_REPLICATION_FACTOR"
             raise ValueError(message)

@@ -56,8 +56,8 @@ class OidcProvider(_Provider):
 
     @property
     def secret(self) -> str:
-        kept = self.client_secret_file
-        return kept.read_text(encoding="utf-8").strip() if kept else self.client_secret.get_secret_value()
+        path = self.client_secret_file
+        return path.read_text(encoding="utf-8").strip() if path else self.client_secret.get_secret_value()
 
 
 class SamlProvider(_Provider):
@@ -92,8 +92,8 @@ class SamlProvider(_Provider):
 
     @property
     def x509cert(self) -> str:
-        kept = self.certificate_file
-        return kept.read_text(encoding="utf-8") if kept else self.certificate
+        path = self.certificate_file
+        return path.read_text(encoding="utf-8") if path else self.certificate
 
 
 IdentityProvider = OidcProvider | SamlProvider
@@ -110,7 +110,7 @@ class IdentityProviders(BaseModel):
         return (*self.oidc, *self.saml)
 
     @model_validator(mode="after")
-    def _told_apart(self) -> "IdentityProviders":
+    def _require_distinct(self) -> "IdentityProviders":
         ids = [provider.id for provider in self.all]
         if len(ids) != len(set(ids)):
             raise ValueError("two providers have the same id")
@@ -131,8 +131,8 @@ def identity_providers(path: Path | None) -> IdentityProviders:
     try:
         return IdentityProviders.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
     except ValidationError as error:
-        told = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
-        raise ConfigurationError(f"IDENTITY_PROVIDERS, {path}: {told}") from None
+        problems = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
+        raise ConfigurationError(f"IDENTITY_PROVIDERS, {path}: {problems}") from None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigurationError(f"IDENTITY_PROVIDERS, {path}: {error}") from None
 

@@ -5,7 +5,7 @@ import secrets
 from pathlib import Path
 
 
-def kept_secret(path: Path, *, make: str | None = None) -> tuple[str, bool]:
+def load_or_create_secret(path: Path, *, make: str | None = None) -> tuple[str, bool]:
     """The secret at `path` and whether it was made just now; made once, even by racing processes."""
     try:
         return path.read_text(encoding="ascii").strip(), False

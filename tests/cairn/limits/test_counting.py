@@ -28,7 +28,7 @@ from cairn.limits.counting import (
 from cairn.limits.models import Slot, Usage
 from cairn.limits.rules import Measure, allowance_of
 from cairn.limits.services import limit_set
-from cairn.limits.slots import HELD, Lease, slot_take
+from cairn.limits.slots import LEASE_DURATION, Lease, slot_take
 
 NOON = datetime(2026, 3, 4, 12, 0, 10, tzinfo=UTC)
 
@@ -254,9 +254,9 @@ def test_what_a_dead_process_held_is_free_after_a_minute(mia: User, clock: Clock
     allow("everyone", streams_at_once=2)
     principal = principal_for_user(mia)
     dead, alive = take(principal), take(principal)
-    clock.now += HELD / 2
-    alive.keep()
-    clock.now += HELD / 2
+    clock.now += LEASE_DURATION / 2
+    alive.renew()
+    clock.now += LEASE_DURATION / 2
     follower = take(principal)
     with pytest.raises(RateLimited):
         take(principal)

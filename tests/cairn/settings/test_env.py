@@ -4,7 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from cairn.settings.env import Environment
-from cairn.settings.secrets import kept_secret
+from cairn.settings.secrets import load_or_create_secret
 
 
 def test_a_secret_may_come_from_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -34,8 +34,8 @@ def test_nonsense_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_made_secret_is_the_owners_and_stays(tmp_path: Path) -> None:
     path = tmp_path / "secret"
-    value, made = kept_secret(path)
+    value, made = load_or_create_secret(path)
     assert made
     assert path.stat().st_mode & 0o777 == 0o600
-    assert kept_secret(path) == (value, False)
+    assert load_or_create_secret(path) == (value, False)
     assert [item.name for item in tmp_path.iterdir()] == ["secret"]

@@ -8,7 +8,7 @@ from cairn.inference.judge import judge_model
 from cairn.settings import Environment
 from retrieval.evaluation.gold import GoldQuestion
 from retrieval.evaluation.judging import Judge
-from retrieval.evaluation.measures import Outcome, measures
+from retrieval.evaluation.measures import QuestionOutcome, measures
 from tests.cairn.inference.server import Exchange, FakeServer
 from tests.models import judge_answer, judge_respond
 
@@ -28,15 +28,15 @@ def judge(server: FakeServer, **settings: Any) -> Judge:
     return Judge(model)
 
 
-def outcome(answer: str, *passages: str, verdict: str = "supported") -> Outcome:
+def outcome(answer: str, *passages: str, verdict: str = "supported") -> QuestionOutcome:
     asked = GoldQuestion(id=answer or "nothing", question="Where do visitors park?", relevant=("a",))
-    return Outcome(
+    return QuestionOutcome(
         question=asked, standalone=asked.question, ranking=(), answer=answer, verdict=verdict,
         cited=(), passages=passages, search_ms=1, answer_ms=1,
     )  # fmt: skip
 
 
-def judged(judge: Judge, *outcomes: Outcome) -> list[Outcome]:
+def judged(judge: Judge, *outcomes: QuestionOutcome) -> list[QuestionOutcome]:
     return judge.judged(outcomes, lambda _what, _done, _total: None)
 
 

@@ -4,7 +4,14 @@ from typing import Any
 import pytest
 
 from retrieval.evaluation.gold import GoldQuestion
-from retrieval.evaluation.measures import LOWER_IS_BETTER, Outcome, by_kind, by_ranking, fails, measures
+from retrieval.evaluation.measures import (
+    LOWER_IS_BETTER,
+    QuestionOutcome,
+    by_kind,
+    by_ranking,
+    failing_measures,
+    measures,
+)
 from retrieval.fusion import Ranking
 
 EMPTY = {
@@ -18,8 +25,8 @@ EMPTY = {
 }
 
 
-def outcome(question: GoldQuestion, **fields: Any) -> Outcome:
-    return Outcome(question=question, **{**EMPTY, **fields})
+def outcome(question: GoldQuestion, **fields: Any) -> QuestionOutcome:
+    return QuestionOutcome(question=question, **{**EMPTY, **fields})
 
 
 def question(identity: str, *relevant: str, **fields: Any) -> GoldQuestion:
@@ -118,7 +125,7 @@ def test_kinds_are_measured_apart() -> None:
 
 def test_worse_means_higher_where_lower_is_better() -> None:
     found = measures([outcome(question("a", "x"), ranking=("x",), search_ms=40)])
-    assert fails(found, {"mrr": 1, "search_p50_ms": 40, "wrongly_refused": 0}) == []
-    assert fails(found, {"mrr": 1.1, "search_p50_ms": 39}) == ["mrr", "search_p50_ms"]
-    assert fails(found, {"refusal_recall": 0}) == ["refusal_recall"]  # no question tells
+    assert failing_measures(found, {"mrr": 1, "search_p50_ms": 40, "wrongly_refused": 0}) == []
+    assert failing_measures(found, {"mrr": 1.1, "search_p50_ms": 39}) == ["mrr", "search_p50_ms"]
+    assert failing_measures(found, {"refusal_recall": 0}) == ["refusal_recall"]  # no question tells
     assert set(LOWER_IS_BETTER) <= set(found)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from cairn.inference.models import embedder
-from retrieval.gaps.grouping import ALIKE
+from retrieval.gaps.grouping import MIN_GROUPING_COSINE
 
 GOLD = Path(__file__).resolve().parents[2] / "gold"
 HANDBOOK = ("handbook_dev.jsonl", "handbook_test.jsonl")
@@ -37,7 +37,8 @@ def test_paraphrases_are_alike_and_other_questions_are_not() -> None:
     vectors = np.stack([embedder().embed_query(text) for _, text in items])
     likeness = vectors @ vectors.T
     pairs = [
-        (items[i][0] == items[j][0], likeness[i, j] >= ALIKE) for i, j in combinations(range(len(items)), 2)
+        (items[i][0] == items[j][0], likeness[i, j] >= MIN_GROUPING_COSINE)
+        for i, j in combinations(range(len(items)), 2)
     ]
     same = [alike for is_same, alike in pairs if is_same]
     other = [alike for is_same, alike in pairs if not is_same]

@@ -4,7 +4,7 @@ from uuid import UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retrieval.index.conditions import KNOWLEDGE_BASE, READERS, OneOf, narrowed, readable
+from retrieval.index.conditions import KNOWLEDGE_BASE, READERS, AnyOf, narrow_conditions, readable
 from retrieval.index.protocol import Filters
 from tests.retrieval.index.points import scope
 
@@ -18,7 +18,7 @@ def test_there_is_always_something_of_which_one_must_hold(
     """Stores take an empty list of alternatives for "everything"."""
     asked = replace(scope(), readable=bases_read, managed=bases_managed, tokens=tokens)
     allowed = readable(asked)
-    for conditions in (allowed, narrowed(allowed, Filters(tags=("x",)))):
+    for conditions in (allowed, narrow_conditions(allowed, Filters(tags=("x",)))):
         assert conditions.some[0].field == READERS
-        assert conditions.every[0] == OneOf.of(KNOWLEDGE_BASE, bases_read)
+        assert conditions.every[0] == AnyOf.of(KNOWLEDGE_BASE, bases_read)
         assert all(set(each.values) <= set(map(str, bases_read)) for each in conditions.some[1:])

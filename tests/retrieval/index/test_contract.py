@@ -11,7 +11,7 @@ import pytest
 from qdrant_client import QdrantClient
 
 from cairn.errors import Unavailable
-from retrieval.index.conditions import KNOWLEDGE_BASE, OneOf
+from retrieval.index.conditions import KNOWLEDGE_BASE, AnyOf
 from retrieval.index.edge import EdgeIndex
 from retrieval.index.protocol import Filters, Sparse, VectorIndex
 from retrieval.index.server import ServerIndex
@@ -66,7 +66,7 @@ def kept(
 @pytest.fixture
 def index(kept: Adapter) -> Adapter:
     """One for all tests, as making one writes much to the disk; each finds it empty."""
-    kept._delete(OneOf.of(KNOWLEDGE_BASE, [KB, OTHER_KB]))
+    kept._delete(AnyOf.of(KNOWLEDGE_BASE, [KB, OTHER_KB]))
     assert kept.count() == 0
     return kept
 

@@ -1,7 +1,7 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from retrieval.index.halves import DENSE, SPARSE, Half, search_halves
+from retrieval.index.halves import DENSE, SPARSE, Leg, query_hybrid
 from retrieval.index.protocol import Candidate
 
 A, B, C = (UUID(int=number) for number in range(1, 4))
@@ -12,13 +12,13 @@ class Store:
     """Answers from KNOWN; keeps the batches it got."""
 
     def __init__(self) -> None:
-        self.batches: list[list[Half]] = []
+        self.batches: list[list[Leg]] = []
 
-    def run(self, halves: Sequence[Half]) -> list[list[Candidate]]:
+    def run(self, halves: Sequence[Leg]) -> list[list[Candidate]]:
         self.batches.append(list(halves))
         return [self._best(half) for half in halves]
 
-    def _best(self, half: Half) -> list[Candidate]:
+    def _best(self, half: Leg) -> list[Candidate]:
         scores = KNOWN[half.vector]
         ids = [each for each in scores if half.among is None or each in half.among]
         return [Candidate(each, scores[each]) for each in ids][: half.limit]
@@ -26,18 +26,18 @@ class Store:
 
 def test_both_halves_go_in_one_batch_and_missing_cosines_in_another() -> None:
     store = Store()
-    found = search_halves(store.run, limit=1, sparse=True)
+    found = query_hybrid(store.run, limit=1, sparse=True)
     assert found.dense == [Candidate(A, 0.9), Candidate(C, 0.1)]
     assert found.sparse == [Candidate(C, 7.0)]
     assert store.batches == [
-        [Half(DENSE, 1), Half(SPARSE, 1)],
-        [Half(DENSE, 1, frozenset({C}))],
+        [Leg(DENSE, 1), Leg(SPARSE, 1)],
+        [Leg(DENSE, 1, frozenset({C}))],
     ]
 
 
 def test_nothing_missing_means_no_second_batch() -> None:
     store = Store()
-    found = search_halves(store.run, limit=3, sparse=True)
+    found = query_hybrid(store.run, limit=3, sparse=True)
     assert [each.id for each in found.dense] == [A, B, C]
     assert [each.id for each in found.sparse] == [C, B]
     assert len(store.batches) == 1
@@ -45,7 +45,7 @@ def test_nothing_missing_means_no_second_batch() -> None:
 
 def test_a_question_without_words_asks_the_dense_half_only() -> None:
     store = Store()
-    found = search_halves(store.run, limit=2, sparse=False)
+    found = query_hybrid(store.run, limit=2, sparse=False)
     assert [each.id for each in found.dense] == [A, B]
     assert found.sparse == []
-    assert store.batches == [[Half(DENSE, 2)]]
+    assert store.batches == [[Leg(DENSE, 2)]]

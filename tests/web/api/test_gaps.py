@@ -23,7 +23,7 @@ from retrieval.engine import Engine
 from retrieval.gaps import grouping
 from retrieval.gaps.grouping import questions_group
 from retrieval.gaps.models import Gap, GapQuestion, Notice
-from retrieval.gaps.notices import askers_tell
+from retrieval.gaps.notices import notify_askers
 from retrieval.gaps.recording import gaps_tidy
 from tests.bases import make_base
 from tests.fakes import FakeChat, FakeEmbedder
@@ -391,8 +391,8 @@ def test_a_verified_answer_is_found_cited_and_told_of_until_its_day(
     assert (document["source_uri"], document["owner"]) == (f"cairn:verified/{gap}", str(edith.user.id))
     assert document["review_by"] == until()
 
-    assert askers_tell() == 1
-    assert askers_tell() == 0
+    assert notify_askers() == 1
+    assert notify_askers() == 0
     [notice] = notices(ria)
     assert (notice["kind"], notice["question"]) == ("answered", LUNCH)
     assert notice["url"].startswith("/?again="), "questions stay out of addresses"
@@ -519,7 +519,7 @@ def test_a_document_that_is_there_answers_and_only_who_may_read_it_is_told(
     mia.patch(f"/documents/{document.id}", {"readers": [f"user:{edith.user.id}"]})
     gap = only_gap(mia)["id"]
     assert mia.post(f"/gaps/{gap}/document", {"document": str(document.id)}).json()["state"] == "answered"
-    assert askers_tell() == 1
+    assert notify_askers() == 1
     assert notices(ria) == []
     [notice] = notices(edith)
     mia.patch(f"/documents/{document.id}", {"readers": [f"user:{mia.user.id}"]})
@@ -552,7 +552,7 @@ def test_new_documents_are_tried_with_the_rights_of_who_asked(
     assert gaps_try() == 1
     assert mia.get(f"/gaps/{gap}").json()["state"] == "answered"
     assert Notice.objects.count() == 0
-    assert askers_tell() == 1
+    assert notify_askers() == 1
 
 
 def test_the_export_tells_what_was_passed_on(parts: Engine, base: KnowledgeBase, ria: Caller) -> None:

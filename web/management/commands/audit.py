@@ -9,7 +9,7 @@ from django.core.management.base import CommandParser
 from django.db import OperationalError
 
 from cairn.audit.models import Event
-from cairn.audit.sealing import Known, Verdict, verify
+from cairn.audit.sealing import ChainStatus, Known, verify
 from cairn.errors import InvalidInput
 from web.auditing import FORMATS, export
 from web.management.base import FAILED, CairnCommand
@@ -47,7 +47,7 @@ class Command(CairnCommand):
         if verdict.problem or verdict.overdue:
             sys.exit(FAILED)
 
-    def _tell(self, verdict: Verdict) -> None:
+    def _tell(self, verdict: ChainStatus) -> None:
         if verdict.problem:
             self.stderr.write(self.style.ERROR(f"error: {verdict.problem}"))
             return
@@ -72,7 +72,7 @@ def _head(text: str) -> Known:
     return Known(int(found[1]), found[2], "--head")
 
 
-def _said(verdict: Verdict) -> dict[str, object]:
+def _said(verdict: ChainStatus) -> dict[str, object]:
     return {
         "ok": not (verdict.problem or verdict.overdue),
         "count": verdict.count,

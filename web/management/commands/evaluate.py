@@ -11,7 +11,7 @@ from django.core.management.base import CommandParser
 from cairn.errors import CairnError
 from cairn.settings import environment
 from retrieval.evaluation.gold import GoldSet
-from retrieval.evaluation.measures import Outcome, fails, measures
+from retrieval.evaluation.measures import QuestionOutcome, failing_measures, measures
 from retrieval.fusion import Ranking
 from web.management.base import SOME_FAILED, CairnCommand, gold_file, knowledge_bases
 from web.runtime.api import Api, Json
@@ -87,7 +87,7 @@ class Command(CairnCommand):
         with client(self.reporter(options), command="manage.py evaluate") as connected:
             run = self._run(connected.api, given, options)
         self._tell(run, as_json=options["as_json"])
-        below = fails(run["measures"], dict(options["fail_under"]))
+        below = failing_measures(run["measures"], dict(options["fail_under"]))
         if below:
             self.fail(f"Worse than wanted: {', '.join(below)}", code=SOME_FAILED)
 
@@ -105,12 +105,12 @@ class Command(CairnCommand):
             run["baseline"] = {"measures": before["measures"], **changes(run, before)}
         return {**self._stored(api, base, options["name"] or gold.name, gold, run), **run}
 
-    def _judged(self, asked: list[Outcome], tick: Tick) -> list[Outcome]:
+    def _judged(self, asked: list[QuestionOutcome], tick: Tick) -> list[QuestionOutcome]:
         """What else was measured is told even if the judge cannot be asked."""
         if not (environment().judge_base_url or environment().judge_model):
             return asked
         try:
-            judged: list[Outcome] = import_module(_FITTING).judged(asked, tick)
+            judged: list[QuestionOutcome] = import_module(_FITTING).judged(asked, tick)
             return judged
         except CairnError as error:
             self.stderr.write(f"The answers were not judged: {error.message}")

@@ -24,12 +24,12 @@ class Priority(IntEnum):
 
 @dataclass(order=True, slots=True)
 class _Waiter:
-    """In the order in which they are served. `tell` gets the place in the queue, from 1."""
+    """In the order in which they are served. `on_place` gets the place in the queue, from 1."""
 
     priority: Priority
     number: int
     granted: "asyncio.Future[Endpoint]" = field(compare=False)
-    tell: Callable[[int], None] = field(compare=False)
+    on_place: Callable[[int], None] = field(compare=False)
     avoids: Collection[Endpoint] = field(compare=False)
     place: int = field(default=0, compare=False)
 
@@ -44,7 +44,7 @@ class Admission:
         self._numbers = itertools.count()
 
     async def take(
-        self, priority: Priority, *, tell: Callable[[int], None], avoids: Collection[Endpoint] = ()
+        self, priority: Priority, *, on_place: Callable[[int], None], avoids: Collection[Endpoint] = ()
     ) -> Endpoint:
         """The server to send it to, until it is given to `leave`. `avoids`: those that have failed it.
 
@@ -52,7 +52,7 @@ class Admission:
         """
         granted = asyncio.get_running_loop().create_future()
         has_waited = bool(avoids)
-        waiter = _Waiter(priority, -1 if has_waited else next(self._numbers), granted, tell, avoids)
+        waiter = _Waiter(priority, -1 if has_waited else next(self._numbers), granted, on_place, avoids)
         began = time.monotonic()
         insort(self._waiting, waiter)
         self._serve()
@@ -98,7 +98,7 @@ class Admission:
         for place, waiter in enumerate(self._waiting, 1):
             if place != waiter.place:
                 waiter.place = place
-                waiter.tell(place)
+                waiter.on_place(place)
         for priority in Priority:
             count = sum(waiter.priority is priority for waiter in self._waiting)
             measures.WAITING.labels(priority.kind).set(count)
@@ -115,8 +115,12 @@ class Admission:
         return not usable or bool(free)
 
     def _nobody(self) -> Unavailable:
-        said = " ".join(dict.fromkeys(each.breaker.said for each in self._endpoints if each.breaker.said))
-        return Unavailable(f"The language model has failed again and again and is being left alone. {said}")
+        reasons = " ".join(
+            dict.fromkeys(each.breaker.last_error for each in self._endpoints if each.breaker.last_error)
+        )
+        return Unavailable(
+            f"The language model has failed again and again and is being left alone. {reasons}"
+        )
 
 
 def _room(endpoint: Endpoint, priority: Priority) -> int:

@@ -14,23 +14,23 @@ class BreakerState(StrEnum):
 
 @dataclass(slots=True)
 class Breaker:
-    """Opens at `limit` failures in a row. `said`: what the last of them was."""
+    """Opens at `limit` failures in a row. `last_error`: what the last of them was."""
 
     limit: int
     state: BreakerState = BreakerState.CLOSED
     failures: int = 0
-    said: str = ""
+    last_error: str = ""
 
     @property
     def lets_through(self) -> bool:
         return self.state is BreakerState.CLOSED
 
     def succeeded(self) -> None:
-        self.state, self.failures, self.said = BreakerState.CLOSED, 0, ""
+        self.state, self.failures, self.last_error = BreakerState.CLOSED, 0, ""
 
-    def failed(self, said: str) -> bool:
+    def failed(self, error: str) -> bool:
         """Return whether this failure has opened it."""
-        self.failures, self.said = self.failures + 1, said
+        self.failures, self.last_error = self.failures + 1, error
         if self.lets_through and self.failures < self.limit:
             return False
         opened, self.state = self.lets_through, BreakerState.OPEN

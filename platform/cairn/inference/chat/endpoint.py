@@ -35,12 +35,12 @@ class Patience:
 
 
 class EndpointFailed(Exception):
-    """`told`: what to tell who asked. `broken`: it counts against the server. `elsewhere`: another server, or
+    """`error`: what to tell who asked. `broken`: it counts against the server. `elsewhere`: another server, or
     the same one again, may do better."""
 
-    def __init__(self, told: CairnError, cause: str, *, broken: bool = True, elsewhere: bool = True) -> None:
-        super().__init__(told.message)
-        self.told, self.cause, self.broken, self.elsewhere = told, cause, broken, elsewhere
+    def __init__(self, error: CairnError, cause: str, *, broken: bool = True, elsewhere: bool = True) -> None:
+        super().__init__(error.message)
+        self.error, self.cause, self.broken, self.elsewhere = error, cause, broken, elsewhere
 
 
 class Endpoint:
@@ -77,7 +77,7 @@ class Endpoint:
             base_url=url.rstrip("/"), api_key=key, max_retries=retries, http_client=self._http
         )
         self._stream = openai.AsyncStream[object]
-        measures.breaker_told(self.name, self.breaker.state)
+        measures.record_breaker_state(self.name, self.breaker.state)
 
     def enter(self) -> None:
         """A request is on its way to it, until it leaves."""
@@ -129,8 +129,10 @@ class Endpoint:
         except Exception as failure:  # what a server sends may break its client in any way
             raise self._failed("answers what cannot be read", "unreadable") from failure
         if not reading.finished:
-            said = "broke off in the middle of its answer" if reading.text else "ended without a single token"
-            raise self._failed(said, "cut" if reading.text else "no_token")
+            problem = (
+                "broke off in the middle of its answer" if reading.text else "ended without a single token"
+            )
+            raise self._failed(problem, "cut" if reading.text else "no_token")
 
     async def _texts(
         self, messages: Sequence[ChatMessage], max_tokens: int, patience: Patience, reading: "_Reading"
@@ -160,7 +162,9 @@ class Endpoint:
                 yield reading.see(chunk)
 
     def _body(self, messages: Sequence[ChatMessage], max_tokens: int) -> dict[str, object]:
-        turns = [{"role": each.role.value, "content": each.content or ""} for each in self._as_told(messages)]
+        turns = [
+            {"role": each.role.value, "content": each.content or ""} for each in self._adapt_roles(messages)
+        ]
         return {
             "model": self.llm.model,
             "messages": turns,
@@ -169,7 +173,7 @@ class Endpoint:
             "stream": True,
         }
 
-    def _as_told(self, messages: Sequence[ChatMessage]) -> list[ChatMessage]:
+    def _adapt_roles(self, messages: Sequence[ChatMessage]) -> list[ChatMessage]:
         harmless = [ChatMessage(_harmless(each.content or ""), role=each.role) for each in messages]
         return harmless if self._takes_system else merged(harmless)
 
@@ -181,15 +185,15 @@ class Endpoint:
             return self._failed(f"failed: {failure}", "cut" if reading.text else "error")
         message = f"answered {status}: {failure}"
         if status in _REFUSED:
-            told = ConfigurationError(self._sentence(message))
-            return EndpointFailed(told, "refused", broken=False, elsewhere=False)
+            error = ConfigurationError(self._sentence(message))
+            return EndpointFailed(error, "refused", broken=False, elsewhere=False)
         return self._failed(message, "busy" if status == _BUSY else "error", broken=status != _BUSY)
 
-    def _failed(self, said: str, cause: str, *, broken: bool = True) -> EndpointFailed:
-        return EndpointFailed(Unavailable(self._sentence(said)), cause, broken=broken)
+    def _failed(self, problem: str, cause: str, *, broken: bool = True) -> EndpointFailed:
+        return EndpointFailed(Unavailable(self._sentence(problem)), cause, broken=broken)
 
-    def _sentence(self, said: str) -> str:
-        return f"The language model {self.llm.model} at {self.url} {said}"
+    def _sentence(self, problem: str) -> str:
+        return f"The language model {self.llm.model} at {self.url} {problem}"
 
 
 @dataclass(slots=True)

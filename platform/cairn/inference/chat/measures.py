@@ -42,5 +42,5 @@ WAITED = Histogram(
 _OPENNESS = {BreakerState.CLOSED: 0.0, BreakerState.HALF_OPEN: 0.5, BreakerState.OPEN: 1.0}
 
 
-def breaker_told(endpoint: str, state: BreakerState) -> None:
+def record_breaker_state(endpoint: str, state: BreakerState) -> None:
     BREAKER.labels(endpoint).set(_OPENNESS[state])

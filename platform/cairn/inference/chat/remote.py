@@ -80,7 +80,7 @@ class RemoteChat:
         tried, failure = list[Endpoint](), None
         while True:
             try:
-                endpoint = await self._admission.take(priority, tell=channel.wait_at, avoids=tried)
+                endpoint = await self._admission.take(priority, on_place=channel.wait_at, avoids=tried)
             except Unavailable as nobody:
                 channel.end(failure or nobody)
                 return
@@ -90,7 +90,7 @@ class RemoteChat:
                 self._admission.leave(endpoint)
             if failed is None:
                 return
-            tried, failure = [*tried, endpoint], failed.told
+            tried, failure = [*tried, endpoint], failed.error
             if begun or not failed.elsewhere:
                 channel.end(failure)
                 return
@@ -118,10 +118,10 @@ class RemoteChat:
 
     def _failed(self, endpoint: Endpoint, failure: EndpointFailed) -> None:
         logger.warning("%s", failure)
-        if not failure.broken or not endpoint.breaker.failed(failure.told.message):
+        if not failure.broken or not endpoint.breaker.failed(failure.error.message):
             return
         logger.error("%s has failed %s times in a row: left alone", endpoint.url, endpoint.breaker.failures)
-        measures.breaker_told(endpoint.name, endpoint.breaker.state)
+        measures.record_breaker_state(endpoint.name, endpoint.breaker.state)
         self._admission.changed()
         recovery = asyncio.get_running_loop().create_task(self._recover(endpoint))
         self._recoveries.add(recovery)
@@ -133,7 +133,7 @@ class RemoteChat:
             await asyncio.sleep(self._pause)
             if not endpoint.breaker.lets_through:
                 endpoint.breaker.try_again()
-                measures.breaker_told(endpoint.name, endpoint.breaker.state)
+                measures.record_breaker_state(endpoint.name, endpoint.breaker.state)
                 await self._probe(endpoint)
 
     async def _probe(self, endpoint: Endpoint) -> CairnError | None:
@@ -142,11 +142,11 @@ class RemoteChat:
             await endpoint.probe()
         except EndpointFailed as failure:
             self._failed(endpoint, failure)
-            problem: CairnError | None = failure.told
+            problem: CairnError | None = failure.error
         else:
             problem = None
             endpoint.breaker.succeeded()
-        measures.breaker_told(endpoint.name, endpoint.breaker.state)
+        measures.record_breaker_state(endpoint.name, endpoint.breaker.state)
         self._admission.changed()
         return problem
 

@@ -28,7 +28,7 @@ class Served:
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class ProbeResult:
     """`milliseconds`: until the first token. `prompt_tokens`: if it counts them."""
 
     milliseconds: int
@@ -75,7 +75,7 @@ class Server:
                 return found
         return None
 
-    def one_token(self, model: str, messages: list[Message]) -> Said:
+    def one_token(self, model: str, messages: list[Message]) -> ProbeResult:
         """A token, or the word of the server that it wrote as many as it was asked for."""
         body = {"model": model, "messages": messages, "max_tokens": 1, "temperature": 0, "stream": True}
         began, came, tokens = time.perf_counter(), None, None
@@ -88,7 +88,7 @@ class Server:
             tokens = _whole(usage.get("prompt_tokens")) if isinstance(usage, dict) else tokens
         if came is None:
             raise Unavailable("answers 200 without a single token: its engine does not work")
-        return Said(round(came * 1000), tokens)
+        return ProbeResult(round(came * 1000), tokens)
 
     def post(self, path: str, body: dict[str, Any]) -> tuple[Any, int]:
         """What it answers, and after how many milliseconds."""
@@ -129,8 +129,8 @@ class Server:
     def _accepted(self, response: httpx.Response) -> None:
         if response.status_code < 400:
             return
-        said = self._plain(f"answers {response.status_code}: {response.text[:_LONGEST]}")
-        raise ConfigurationError(said) if response.status_code < 500 else Unavailable(said)
+        problem = self._plain(f"answers {response.status_code}: {response.text[:_LONGEST]}")
+        raise ConfigurationError(problem) if response.status_code < 500 else Unavailable(problem)
 
     def _plain(self, text: str) -> str:
         """Servers repeat the key that they were sent."""

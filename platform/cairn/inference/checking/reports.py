@@ -10,7 +10,7 @@ from pydantic import SecretStr
 from cairn.errors import CairnError, ConfigurationError, Unavailable
 from cairn.inference import models
 from cairn.inference.chat.endpoint import shown
-from cairn.inference.checking.asking import Message, Said, Server
+from cairn.inference.checking.asking import Message, ProbeResult, Server
 from cairn.inference.reranking import reranks
 from cairn.settings import Environment
 
@@ -104,7 +104,7 @@ def _chats(report: Report, server: Server) -> None:
     report.system_role = _hears(server, report.model, plain)
 
 
-def _hears(server: Server, model: str, plain: Said) -> bool:
+def _hears(server: Server, model: str, plain: ProbeResult) -> bool:
     """Some templates refuse what the system says, and some leave it out."""
     try:
         ruled = server.one_token(model, _SYSTEM)

@@ -54,10 +54,10 @@ class EncoderFolder:
     @cached_property
     def max_sequence(self) -> int:
         """Longest input in tokens, special ones included."""
-        wanted = _json(self._transformer / "sentence_bert_config.json").get("max_seq_length")
-        wanted = wanted or _json(self._transformer / "tokenizer_config.json").get("model_max_length")
+        limit = _json(self._transformer / "sentence_bert_config.json").get("max_seq_length")
+        limit = limit or _json(self._transformer / "tokenizer_config.json").get("model_max_length")
         positions = _json(self._transformer / "config.json").get("max_position_embeddings")
-        known = [int(limit) for limit in (wanted, positions) if limit and limit < _UNBOUNDED]
+        known = [int(limit) for limit in (limit, positions) if limit and limit < _UNBOUNDED]
         return min(known, default=_FALLBACK_SEQUENCE)
 
     @cached_property

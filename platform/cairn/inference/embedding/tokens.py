@@ -11,8 +11,8 @@ from tokenizers import Encoding, Tokenizer  # type: ignore[import-untyped]  # sh
 
 _LONGEST_TOKEN = 200  # characters; BERT's word pieces give up at 100
 _LONGEST_WORD = 64
-_WORDS_KEPT = 200_000
-_COUNTED_AT_ONCE = 2_000
+_MAX_CACHED_WORDS = 200_000
+_MAX_TEXTS_PER_CALL = 2_000
 Ids = NDArray[np.int64]
 
 
@@ -40,7 +40,7 @@ class Tokens:
         self._max_characters = max_sequence * _LONGEST_TOKEN
         self.special_tokens: int = self._counting.num_special_tokens_to_add(is_pair=False)
         self.max_tokens: int = max_sequence - self.special_tokens
-        self._words = WordCounts(self._counted) if _words_stand_alone(self._counting) else None
+        self._words = WordCounts(self._counted) if _splits_at_words(self._counting) else None
 
     def count(self, texts: Sequence[str]) -> list[int]:
         return self._words.count(texts) if self._words else self._counted(texts)
@@ -48,8 +48,8 @@ class Tokens:
     def _counted(self, texts: Sequence[str]) -> list[int]:
         """Some at a time: each encoding takes a kilobyte, and no other thread goes on while they are made."""
         counts: list[int] = []
-        for start in range(0, len(texts), _COUNTED_AT_ONCE):
-            some = [_encodable(text) for text in texts[start : start + _COUNTED_AT_ONCE]]
+        for start in range(0, len(texts), _MAX_TEXTS_PER_CALL):
+            some = [_encodable(text) for text in texts[start : start + _MAX_TEXTS_PER_CALL]]
             counts += map(len, self._counting.encode_batch_fast(some, add_special_tokens=False))
         return counts
 
@@ -97,7 +97,7 @@ class WordCounts:
 
     def _learnt(self, words: set[str]) -> tuple[dict[str, int], dict[str, int]]:
         """Counts of the short words, and of the long: those are seldom met again and would fill memory."""
-        if len(self._known) > _WORDS_KEPT:
+        if len(self._known) > _MAX_CACHED_WORDS:
             self._known = {}
         known = self._known
         new = list(words - known.keys())
@@ -106,7 +106,7 @@ class WordCounts:
         return known, {word: count for word, count in counts.items() if len(word) > _LONGEST_WORD}
 
 
-def _words_stand_alone(tokenizer: Tokenizer) -> bool:
+def _splits_at_words(tokenizer: Tokenizer) -> bool:
     """BERT's, for one, never looks beyond a space."""
     parts = json.loads(tokenizer.to_str())
     kinds = [(parts.get(part) or {}).get("type") for part in ("normalizer", "pre_tokenizer")]

@@ -83,8 +83,8 @@ class PairNetwork:
                 output = self._model(**tensors)
         except RuntimeError as error:  # no memory, or a device that is gone
             raise Unavailable(f"The model {self.name} failed: {error}") from error
-        wanted = (output.start_logits, output.end_logits) if self.answers_with_spans else (output.logits,)
-        return tuple(self._sound(logits) for logits in wanted)
+        outputs = (output.start_logits, output.end_logits) if self.answers_with_spans else (output.logits,)
+        return tuple(self._sound(logits) for logits in outputs)
 
     def _sound(self, logits: Any) -> Logits:
         values = np.asarray(logits.float().cpu().numpy(), np.float32)

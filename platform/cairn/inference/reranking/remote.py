@@ -10,7 +10,7 @@ from cairn.errors import Unavailable
 from cairn.settings import Environment
 
 _BATCH_TEXTS: Final = 32  # the most that TEI takes unless told otherwise
-_AT_ONCE: Final = 8
+_MAX_CONCURRENT_BATCHES: Final = 8
 _CONNECT_SECONDS: Final = 1.0
 _DIALECTS: Final = ("documents", "texts")
 _NOT_UNDERSTOOD: Final = {400, 422}
@@ -20,7 +20,7 @@ class RemoteReranker:
     """A Scorer. Which of the two dialects the server speaks is learnt from its first answer."""
 
     batch_texts = _BATCH_TEXTS
-    at_once = _AT_ONCE
+    at_once = _MAX_CONCURRENT_BATCHES
 
     def __init__(self, base_url: str, *, model: str | None = None, api_key: str | None = None) -> None:
         headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}

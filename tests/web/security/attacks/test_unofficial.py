@@ -20,7 +20,7 @@ from ingestion.services import document_submit
 from retrieval.engine import Engine
 from retrieval.evaluation.models import GoldQuestion
 from retrieval.gaps.grouping import questions_group
-from retrieval.gaps.notices import askers_tell
+from retrieval.gaps.notices import notify_askers
 from retrieval.suggestions.keeping import suggestions_for, suggestions_replace
 from tests.bases import let_create
 from tests.fakes import FakeChat
@@ -370,7 +370,7 @@ def test_a_notice_says_where_an_answer_comes_from(attack: Attack, stage: Stage) 
         _gaps(keeper)
         [gap] = keeper.get(f"/gaps?knowledge_base={base.id}").json()["items"]
         keeper.post(f"/gaps/{gap['id']}/document", {"document": str(stage.documents[text].id)})
-        assert askers_tell() == 1
+        assert notify_askers() == 1
     right, wrong = (each["text"] for each in stage.rob.get("/notices").json()["items"])
     attack.refused(f"“{stage.rogue.name}” (unofficial)" in wrong, wrong)
     attack.allowed("“Handbook”" in right and "unofficial" not in right, right)
