@@ -1,4 +1,4 @@
-"""A question asked by someone: in their scope, in their conversation, kept with what it stood on."""
+"""The ask service: answers a question within the principal's scope and stores it in their conversation."""
 
 import logging
 import time
@@ -50,12 +50,13 @@ EVIDENCE_HITS = 8
 STOP_CHECK_SECONDS = 0.5
 NO_FILTERS = Filters()
 SHOWN: Final = object()
-"""Instead of a parent: the message that the conversation shows last."""
+"""Default parent: the message that the conversation shows last."""
 
 
 @dataclass(frozen=True, slots=True)
 class PendingAnswer:
-    """`events` blocks; closing it stops the model. The message's row follows the events."""
+    """A message and its events, which block. Closing them stops the model. The message's row follows the
+    events."""
 
     message: Message
     events: Iterator[AnswerEvent]
@@ -74,10 +75,13 @@ def ask(
     passes_on: bool = True,
     background: bool = False,
 ) -> PendingAnswer:
-    """`parent`: the message that it is asked after, None for none. `history`: what a program says was said
-    before; then no conversation of Cairn's goes on, and none is shown. `max_tokens`: of the answer, if fewer
-    than usual. `passes_on`: if it is refused, those who keep the documents may learn of it. `background`:
-    nobody waits for it, so that the language model answers people first."""
+    """Store a question and start answering it.
+
+    `parent`: the previous message, None for none. `history`: earlier turns sent by a program; such a
+    conversation is not shown in the chat. `max_tokens`: limit of the answer, if lower than usual.
+    `passes_on`: a refusal may be reported to the owners of the documents. `background`: nobody waits, so the
+    model answers people first.
+    """
     if not question.strip():
         raise InvalidInput("The question is empty.")
     scope = scope_for(principal, knowledge_bases)
@@ -115,7 +119,7 @@ def ask(
 def answer_again(
     *, principal: Principal, question: str, knowledge_bases: Collection[object] | None
 ) -> Answer:
-    """What the principal would be answered now. Nothing of it is kept."""
+    """Answer the question with the principal's current access, without storing anything."""
     scope, parts = scope_for(principal, knowledge_bases), engine()
     most = environment().answer_max_tokens
     message = Message(question=question)
@@ -132,7 +136,7 @@ def answer_again(
 def _place(
     principal: Principal, conversation: object | None, parent: object | None
 ) -> tuple[Conversation, UUID | None] | None:
-    """The conversation that goes on, and after what; None for a new one. Raises NotFound."""
+    """Return the conversation to continue and the parent, None for a new one. Raises NotFound."""
     if conversation is None:
         if parent is None or parent is SHOWN:
             return None
@@ -145,25 +149,25 @@ def _place(
 
 
 def _audit_knowledge_bases(scope: Scope, knowledge_bases: Collection[object] | None) -> list[str] | None:
-    """None: all that may be read, which can be thousands."""
+    """Return the ids for the audit event; None for all readable ones, which can be thousands."""
     return None if knowledge_bases is None else sorted(map(str, scope.readable))
 
 
 def stop(message: Message) -> bool:
-    """Ends a running answer, in whichever process it runs; False if it is not running."""
+    """Stop a running answer, in whichever process it runs; return whether it was running."""
     running = Message.objects.filter(pk=message.pk, state=MessageState.RUNNING)
     return bool(running.update(state=MessageState.STOPPED))
 
 
 def answer_interrupt(message: Message) -> bool:
-    """For the process that writes it, whose time is up; False if it is not running. Its text follows."""
+    """Interrupt an answer of this process, which is shutting down; return whether it was running. Its text
+    follows."""
     running = Message.objects.filter(pk=message.pk, state=MessageState.RUNNING)
     return bool(running.update(state=MessageState.FAILED, reason=INTERRUPTED))
 
 
 def answers_interrupt(*, silent_for: timedelta = timedelta(0)) -> int:
-    """Ends what nobody writes any more: what runs without a sign of life for so long, or for a process that
-    knows that it is the only one, all that runs. How many."""
+    """Interrupt running answers without a heartbeat for `silent_for`, by default all; return how many."""
     silent = Message.objects.filter(state=MessageState.RUNNING, alive_at__lte=timezone.now() - silent_for)
     return sum(_interrupted(message) for message in silent)
 
@@ -215,20 +219,20 @@ def _events(
 
 
 def evidence_tokens() -> int | None:
-    """None: as many as the model's context suggests."""
+    """Return the evidence limit; None depends on the model's context."""
     packaged = EVIDENCE_TOKENS if environment().has_packaged_chat_model else None
     return environment().answer_evidence_tokens or packaged
 
 
 def _grounding(scope: Scope) -> str:
-    """The strictest of the knowledge bases asked."""
+    """Return the strictest grounding of the knowledge bases."""
     bases = KnowledgeBase.objects.filter(id__in=scope.readable)
     groundings = set(bases.order_by().values_list("grounding", flat=True).distinct())
     return Grounding.FLAG if groundings == {Grounding.FLAG} else Grounding.STRICT
 
 
 def _stopped(message: Message) -> Callable[[], bool]:
-    """Looks into the table now and then: the one who stops may be in another process."""
+    """Return a function that checks the table from time to time: another process may stop the answer."""
     running = Message.objects.filter(pk=message.pk, state=MessageState.RUNNING)
     state = {"looked": time.monotonic(), "stopped": False}
 

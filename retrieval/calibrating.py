@@ -17,12 +17,12 @@ def calibration_of(generation: IndexGeneration | None) -> Calibration | None:
 
 
 def calibration_set(calibration: Calibration) -> None:
-    """For the generation that answers, from the next question on."""
+    """Set the calibration of the active generation, from the next question on."""
     calibration_forget()
     IndexGeneration.objects.filter(pk=active_generation().pk).update(calibration=calibration.model_dump())
 
 
 def calibration_forget() -> None:
-    """What comes with Cairn counts again."""
+    """Return to the shipped calibration."""
     alike = IndexGeneration.objects.filter(embedding_model=active_generation().embedding_model)
     alike.update(calibration={})

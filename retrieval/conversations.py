@@ -1,4 +1,4 @@
-"""Conversations, for their owner: what was asked, and what may still be shown of the answers."""
+"""Conversations of their owner: what was asked, and what may still be shown of the answers."""
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ WITHHELD = "This answer quotes a document that you may no longer read, or that h
 ERASED = "This answer was removed because a document that it quoted has been deleted."
 INTERRUPTED = gettext_noop("The server stopped before this answer was finished.")
 ABANDONED_AFTER = timedelta(seconds=30)
-"""Six times as long as writers take between two signs of life."""
+"""Six times the interval between two heartbeats."""
 HISTORY_TURNS = 3
 HISTORY_LOOK = 12
 FOLLOWED_EVERY = timedelta(seconds=5)
@@ -49,9 +49,11 @@ TITLE_LENGTH = 80
 
 @dataclass(frozen=True, slots=True)
 class ShownMessage:
-    """A message as its reader may see it now. Withheld: text, quotes and titles stay back. `siblings`: the
-    ids of all messages in its place, in the order in which they were asked. `incomplete`: what there is of
-    the answer is not all of it."""
+    """A message as its reader may see it now.
+
+    `withheld`: text, quotes and titles are hidden. `siblings`: ids of all messages with the same parent, in
+    order. `incomplete`: the answer was cut off.
+    """
 
     message: Message
     siblings: Sequence[UUID]
@@ -66,7 +68,7 @@ class ShownMessage:
 
 
 def conversations_for(principal: Principal) -> "QuerySet[Conversation]":
-    """None of them for an admin who views as the user: what they talk about is theirs."""
+    """Return the principal's conversations; none for an admin who views as the user."""
     mine = conversations_within_limits(principal).filter(user=principal.user, channel=Channel.CHAT)
     return mine.none() if principal.viewer else mine
 
@@ -80,7 +82,7 @@ def message_for(principal: Principal, value: object) -> Message:
 
 
 def question_of(principal: Principal, message: object) -> str:
-    """What they asked there, through whichever door."""
+    """Return a question of the principal, asked through any channel."""
     reachable = conversations_within_limits(principal).filter(user=principal.user)
     mine = Message.objects.filter(conversation__in=reachable)
     return get_or_not_found(mine.none() if principal.viewer else mine, message).question
@@ -94,7 +96,7 @@ def conversation_start(
 
 
 def conversation_confine(*, conversation: Conversation, scope: Scope, is_new: bool) -> None:
-    """Records where a question was asked. Call it in the transaction that adds the question."""
+    """Record where a question was asked. Call it in the transaction that adds the question."""
     bases = scope.confined_to
     if bases is None or is_new:
         Conversation.objects.filter(pk=conversation.pk).update(confined=bases is not None)
@@ -117,7 +119,7 @@ def conversation_rename(*, conversation: Conversation, title: str) -> Conversati
 
 
 def conversation_show(*, conversation: Conversation, message: object) -> Conversation:
-    """The branch that goes through the message, down to what was asked last on it."""
+    """Show the branch through the message, down to its latest question."""
     found = get_or_not_found(conversation.messages.all(), message)
     conversation.current_id = Tree(conversation).latest_below(found.id)
     conversation.save(update_fields=["current"])
@@ -125,7 +127,7 @@ def conversation_show(*, conversation: Conversation, message: object) -> Convers
 
 
 def conversation_pin(*, conversation: Conversation, pinned: bool) -> Conversation:
-    """Pinned again, it keeps its place."""
+    """Pin or unpin. A pinned conversation keeps its place when pinned again."""
     at = conversation.pinned_at or timezone.now()
     conversation.pinned_at = at if pinned else None
     conversation.save(update_fields=["pinned_at"])
@@ -139,7 +141,7 @@ def conversation_delete(*, conversation: Conversation, actor: UUID | None) -> No
 
 
 def conversations_expire(days: int) -> int:
-    """Deletes those that nobody has gone on with for so long; how many. 0 days: none."""
+    """Delete conversations unused for this many days, none for 0; return how many."""
     if not days:
         return 0
     unused = Conversation.objects.filter(updated_at__lt=timezone.now() - timedelta(days=days))
@@ -165,7 +167,7 @@ def message_feedback_remove(*, message: Message) -> Message:
 
 
 def message_follow(message: Message) -> None:
-    """Somebody waits for it: it goes on although its asker has left."""
+    """Record that somebody waits for the answer: it continues although its asker has left."""
     now = timezone.now()
     if message.followed_at is None or now - message.followed_at > FOLLOWED_EVERY:
         Message.objects.filter(pk=message.pk, state=MessageState.RUNNING).update(followed_at=now)
@@ -174,7 +176,7 @@ def message_follow(message: Message) -> None:
 def messages_shown(
     conversation: Conversation, principal: Principal, *, before: object | None = None, last: int | None = None
 ) -> list[ShownMessage]:
-    """The path that is shown, oldest first. `before`: what stands above a message of it; `last`: so many."""
+    """Return the shown path, oldest first: at most `last` messages, above the message `before`."""
     tree = Tree(conversation)
     path = tree.path
     if before is not None:
@@ -183,13 +185,13 @@ def messages_shown(
 
 
 def messages_down_to(conversation: Conversation, message: UUID, principal: Principal) -> list[ShownMessage]:
-    """The path that ends with a message, whichever is shown now."""
+    """Return the path that ends with the message, whichever branch is shown."""
     tree = Tree(conversation)
     return _shown_by_id(tree.path_to(message), tree, principal)
 
 
 def _place(path: Sequence[UUID], message: object) -> int:
-    """Raises NotFound for what is not on the path."""
+    """Return the position on the path. Raises NotFound."""
     try:
         return path.index(parse_id(message))
     except ValueError:
@@ -197,13 +199,13 @@ def _place(path: Sequence[UUID], message: object) -> int:
 
 
 def messages_of_all_branches(conversation: Conversation, principal: Principal) -> list[ShownMessage]:
-    """In the order in which they were asked."""
+    """Return all messages in the order in which they were asked."""
     ids = list(conversation.messages.order_by("created_at", "id").values_list("id", flat=True))
     return _shown_by_id(ids, Tree(conversation), principal)
 
 
 def shown(message: Message, principal: Principal) -> ShownMessage:
-    """As it is in the table now. Raises NotFound if it has gone."""
+    """Return the message's current state. Raises NotFound if it is gone."""
     found = _shown_by_id([message.id], Tree(message.conversation), principal)
     if not found:
         raise NotFound
@@ -219,7 +221,7 @@ def _shown_by_id(ids: Sequence[UUID], tree: Tree, principal: Principal) -> list[
 
 
 def _readable(messages: Sequence[Message], principal: Principal) -> set[UUID]:
-    """Of the documents that these messages come from or name, those that the principal may read now."""
+    """Return the documents that these messages use or name and the principal may read now."""
     named = {
         document for message in messages for document in _cited(message) | prompted_documents(message.trace)
     }
@@ -228,7 +230,7 @@ def _readable(messages: Sequence[Message], principal: Principal) -> set[UUID]:
 
 
 def messages_open(messages: Iterable[Message], principal: Principal) -> list[Message]:
-    """Those whose answers are not withheld."""
+    """Return the messages whose answers are not withheld."""
     rows = list(messages)
     readable = _readable(rows, principal)
     return [message for message in rows if _grounds(message) <= readable]
@@ -239,8 +241,8 @@ def _cited(message: Message) -> set[UUID]:
 
 
 def _grounds(message: Message) -> set[UUID]:
-    """What the answer is made of: where it was cut off, or holds words without a citation, all that may have
-    been before the model."""
+    """Return the documents behind the answer: the cited ones and, if it was cut off or has uncited text, all
+    that were in the prompt."""
     whole = message.state == MessageState.DONE and not has_uncited_text(message.answer, message.sentences)
     if whole or not message.answer:
         return _cited(message)
@@ -248,8 +250,11 @@ def _grounds(message: Message) -> set[UUID]:
 
 
 def _shown(message: Message, tree: Tree, readable: set[UUID], *, cited: int) -> ShownMessage:
-    """`cited`: its citations when its text was read. They are read after it, and a document may be erased
-    in between: fewer of them say that the text has gone from the table, too."""
+    """Build the shown message.
+
+    `cited`: number of citations when the text was read. They are read later, and a document may be erased in
+    between: fewer of them mean that the text is gone, too.
+    """
     withheld = len(message.citations.all()) < cited or not _grounds(message) <= readable
     unread = not prompted_documents(message.trace) <= readable
     state = state_of(message)
@@ -269,13 +274,14 @@ def _shown(message: Message, tree: Tree, readable: set[UUID], *, cited: int) -> 
 
 
 def state_of(message: Message) -> str:
-    """A message that runs without a sign of life was left by a process that died."""
+    """Return the state. A running message without a heartbeat was left by a process that died."""
     abandoned = timezone.now() - message.alive_at > ABANDONED_AFTER
     return MessageState.FAILED if message.state == MessageState.RUNNING and abandoned else message.state
 
 
 def history_for(conversation: Conversation, parent: UUID | None, principal: Principal) -> list[Turn]:
-    """The last answered turns down to `parent`, oldest first, less what the principal may no longer read."""
+    """Return the last answered turns down to `parent`, oldest first, without what the principal may no longer
+    read."""
     if parent is None:
         return []
     tree = Tree(conversation)
@@ -288,9 +294,9 @@ def history_for(conversation: Conversation, parent: UUID | None, principal: Prin
 
 
 def forget_document(document: UUID) -> int:
-    """Removes from all conversations what was quoted from a document; how many quotes.
+    """Remove everything quoted from a document from all conversations; return how many quotes.
 
-    Words without a citation may come from it as well, if it was before the model.
+    Uncited text may come from it as well, if it was in the prompt.
     """
     with transaction.atomic():
         citations = Citation.objects.filter(document=document)
@@ -314,7 +320,7 @@ def forget_document(document: UUID) -> int:
 
 
 def _that_may_repeat(document: UUID, *, but: Collection[UUID]) -> list[Message]:
-    """With words that no citation stands for, when the document was before the model."""
+    """Return messages with uncited text that had the document in their prompt."""
     rows = Message.objects.select_for_update().filter(trace__icontains=str(document))
     return [
         message

@@ -1,4 +1,4 @@
-"""The parts that searching, answering and ingestion work with."""
+"""The engine: the models and index that search, answering and ingestion use."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -52,7 +52,7 @@ class ConfiguredChat:
 
 
 def in_background(chat: ChatModel) -> ChatModel:
-    """For what nobody watches."""
+    """Return the chat model with low priority, for work that nobody watches."""
     return replace(chat, background=True) if isinstance(chat, ConfiguredChat) else chat
 
 
@@ -61,7 +61,7 @@ class _Given:
 
 
 def engine() -> Engine:
-    """What answers now. Raises Unavailable or ConfigurationError if embedder or index cannot be had."""
+    """Return the active engine. Raises Unavailable or ConfigurationError without embedder or index."""
     return _Given.parts or engine_of(active())
 
 
@@ -79,7 +79,7 @@ def engine_of(opened: Opened) -> Engine:
 
 @contextmanager
 def use(parts: Engine) -> Iterator[Engine]:
-    """Other parts for a while, in every thread."""
+    """Replace the engine temporarily, in every thread."""
     before, _Given.parts = _Given.parts, parts
     try:
         yield parts

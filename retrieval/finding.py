@@ -23,7 +23,7 @@ def conversations_found(principal: Principal, query: str) -> "QuerySet[Conversat
 
 
 def _shown(answered: "QuerySet[Message]", principal: Principal) -> "QuerySet[Message]":
-    """What is withheld must not be found either: a hit would tell of its words."""
+    """Return the messages that are not withheld: a hit would reveal their words."""
     hidden = Citation.objects.filter(message=OuterRef("pk")).exclude(document__in=documents_for(principal))
     flagged = answered.filter(answer__contains=UNSUPPORTED_SUFFIX).prefetch_related("citations")
     loose = [message.pk for message in messages_open(flagged, principal)]

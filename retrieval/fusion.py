@@ -1,9 +1,9 @@
-"""One ranking from two halves, by their scores and not by their ranks.
+"""Fusion of dense and sparse results by their scores, not their ranks.
 
-A passage scores its cosine, plus its BM25 as a share of the best BM25 of this query. Cosines stay as they
-are: where they are all low and alike, as for a part number, the words decide; where one stands out, it does.
-The more words a question has, the less each of them says: a part number is meant word for word, a whole
-sentence is not.
+A passage scores its cosine, plus its BM25 as a share of the best BM25 of this query. Cosines are not
+normalised: where they are all low and similar, as for a part number, the words decide; where one stands out,
+it does. The more words a question has, the less each of them weighs: a part number is meant literally, a
+whole sentence is not.
 """
 
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ RRF_K: Final = 60
 
 
 class Ranking(StrEnum):
-    """What search ranks by. All but `hybrid` are there to be compared with it."""
+    """Ranking of a search. All but `hybrid` exist for comparison."""
 
     HYBRID = "hybrid"
     DENSE = "dense"
@@ -62,7 +62,7 @@ def _reciprocal_ranks(candidates: Candidates, depth: int) -> dict[UUID, float]:
 
 
 def sparse_weight(terms: int) -> float:
-    """What the best BM25 of a query of so many terms counts beside cosines."""
+    """Return the weight of the best BM25 beside cosines, for a query of this many terms."""
     return max(LEAST_WEIGHT, min(MOST_WEIGHT, WEIGHT_OF_A_TERM / max(1, terms)))
 
 
@@ -73,7 +73,7 @@ def fuse(candidates: Candidates, *, terms: int) -> list[tuple[UUID, Scores]]:
     weight = sparse_weight(terms)
 
     def scored(chunk: UUID) -> Scores:
-        """Without a place among the best, BM25 is taken for 0 and the cosine for the lowest one known."""
+        """Score a chunk. A missing BM25 counts as 0, a missing cosine as the lowest known one."""
         near, words = dense.get(chunk), sparse.get(chunk)
         share = words / best if words and best > 0 else 0.0
         return Scores(near, words, (lowest if near is None else near) + weight * share)

@@ -1,7 +1,7 @@
-"""What the words of an answer may come from.
+"""Provenance of an answer's text.
 
-A sentence that a passage supports comes from what it cites. Any other, whether it was left out of the
-answer or stands in it with a mark, may repeat whatever the model had read.
+A supported sentence comes from its citations. Any other, whether it was left out or is shown with a mark, may
+repeat anything in the prompt.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,11 +11,11 @@ from uuid import UUID
 from retrieval.answering.drafting import UNSUPPORTED_SUFFIX
 
 StoredSentence = dict[str, Any]
-"""A sentence of an answer as its row keeps it."""
+"""A sentence of an answer as stored in its row."""
 
 
 def prompted_documents(trace: Mapping[str, Any]) -> set[UUID]:
-    """The documents of the passages that were found."""
+    """Return the documents of the passages that were found."""
     return {UUID(str(hit["document"])) for hit in trace.get("hits", ())}
 
 
@@ -24,8 +24,7 @@ def cited_sentences(sentences: Sequence[StoredSentence]) -> list[StoredSentence]
 
 
 def has_uncited_text(answer: str, sentences: Sequence[StoredSentence]) -> bool:
-    """Words stand in the answer that no citation stands for. What stands in it once, and was left out where
-    it came again, is no such word."""
+    """Return whether the answer has uncited text. Repetitions of cited sentences do not count."""
     known = {str(each["text"]) for each in cited_sentences(sentences)}
     others = {str(each["text"]) for each in sentences} - known
     return UNSUPPORTED_SUFFIX in answer or any(text in answer for text in others)

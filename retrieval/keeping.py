@@ -1,4 +1,4 @@
-"""What becomes of an answer's row while it is written: now and then the text so far, at the end all."""
+"""Records an answer while it streams: checkpoints, heartbeat and the final state."""
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -29,7 +29,7 @@ HEARTBEAT_SECONDS = 5
 
 
 class Heartbeat:
-    """Tells those who look at the row from elsewhere that whoever writes it still lives."""
+    """Heartbeat of a running message, for readers in other processes."""
 
     def __init__(self, message: Message) -> None:
         self._row = Message.objects.filter(pk=message.pk, state=MessageState.RUNNING)
@@ -42,8 +42,8 @@ class Heartbeat:
 
 
 class _AnswerRecord:
-    """What has been written so far. Which of the hits it quotes is not known before the end, so all of them
-    must be open to the asker still whenever it is kept."""
+    """The answer so far. Which hits it quotes is only known at the end, so all of them must still be readable
+    at each save."""
 
     def __init__(self, message: Message, scope: Scope) -> None:
         self._message = message
@@ -64,7 +64,7 @@ class _AnswerRecord:
                 self._text.append(event.text)
 
     def checkpoint_after(self, event: AnswerEvent) -> None:
-        """After it has been passed on, which must not wait for the table."""
+        """Save from time to time after an event was passed on, which must not wait for the table."""
         match event:
             case Prompted():
                 self._checkpoint()
@@ -77,7 +77,7 @@ class _AnswerRecord:
         connections_release()
 
     def save(self, **fields: object) -> None:
-        """Leaves alone what has been ended meanwhile, unless `fields` say how it ends."""
+        """Save the answer. A message that was ended meanwhile is left alone, unless `fields` end it."""
         rows = Message.objects.filter(pk=self._message.pk)
         with transaction.atomic():
             text = "".join(self._text)
@@ -107,7 +107,7 @@ class _AnswerRecord:
 def record_answer(
     message: Message, scope: Scope, events: Iterator[AnswerEvent], parts: Engine, *, passes_on: bool
 ) -> Iterator[AnswerEvent]:
-    """Passes events on and keeps what they say; what was cut off keeps the text shown so far."""
+    """Pass events on and record them; an answer that was cut off keeps the text shown so far."""
     record, ended = _AnswerRecord(message, scope), False
     try:
         for event in events:
@@ -133,7 +133,7 @@ def record_answer(
 
 
 def _external_ending(message: Message) -> dict[str, Any] | None:
-    """How, if somebody has told it in its row; None if not."""
+    """Return the end state that another process has set, if any."""
     ended = Message.objects.filter(pk=message.pk, state__in=(MessageState.STOPPED, MessageState.FAILED))
     row = ended.first()
     return {"state": row.state, "reason": row.reason} if row else None
@@ -155,8 +155,8 @@ def _save(
     *,
     passes_on: bool,
 ) -> None:
-    """What comes from a document that was deleted or closed to the asker meanwhile is not kept. An answer
-    that somebody has told to end, in its row, ends as it was told."""
+    """Save the finished answer, without content of documents that were deleted or closed meanwhile. An ending
+    set by another process takes precedence."""
     with transaction.atomic():
         rows = Message.objects.filter(pk=message.pk)
         # Nothing is waited for between the look at documents and the commit.
@@ -179,13 +179,13 @@ def _save(
 
 
 def _readable(scope: Scope, answer: Answer, hits: Sequence[Hit]) -> set[UUID]:
-    """Of the documents that the answer may come from or names."""
+    """Return the readable documents among those that the answer uses or names."""
     named = {hit.document for hit in (*hits, *answer.nearest)} | {each.document for each in answer.citations}
     return set(documents_for(scope.principal).filter(pk__in=named).values_list("pk", flat=True))
 
 
 def _answer_columns(answer: Answer, hits: Sequence[Hit], readable: set[UUID]) -> dict[str, Any]:
-    """The columns of its row, less what comes, or may come, from a document that is not readable any more."""
+    """Return the columns of the row, without content that comes, or may come, from unreadable documents."""
     sentences = [asdict(sentence) for sentence in answer.sentences]
     shown = readable.issuperset(citation.document for citation in answer.citations)
     if not readable.issuperset(hit.document for hit in hits):
@@ -206,7 +206,7 @@ def _answer_columns(answer: Answer, hits: Sequence[Hit], readable: set[UUID]) ->
 
 
 def _touched(scope: Scope, hits: Sequence[Hit], answer: Answer | None = None) -> frozenset[UUID]:
-    """The knowledge bases that a question was about: those cited, else those nearest, else those asked."""
+    """Return the knowledge bases of a question: those cited, else those nearest, else those asked."""
     nearest = answer.nearest if answer else ()
     homes = {hit.document: hit.knowledge_base for hit in (*hits, *nearest)}
     cited = {homes[each.document] for each in answer.citations if each.document in homes} if answer else set()
@@ -235,7 +235,7 @@ def _nearest(hits: Iterable[Hit]) -> list[dict[str, str]]:
 
 
 def _trace(answer: Answer, scope: Scope, hits: Sequence[Hit], parts: Engine) -> dict[str, Any]:
-    """Ids, scores and settings: with the chunks themselves, enough to replay the answer."""
+    """Return ids, scores and settings: with the chunks themselves, enough to replay the answer."""
     return {
         "knowledge_bases": sorted(str(base) for base in scope.readable),
         "whole": scope.whole,

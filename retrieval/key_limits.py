@@ -1,4 +1,4 @@
-"""Which conversations a key that is limited to some knowledge bases may touch."""
+"""Conversations that a key limited to some knowledge bases may access."""
 
 from django.db.models import Exists, OuterRef, QuerySet
 
@@ -7,11 +7,11 @@ from retrieval.models import Conversation, ConversationBase
 
 
 def conversations_within_limits(principal: Principal) -> "QuerySet[Conversation]":
-    """Of all conversations, those that the principal's key may touch at all, whoever they belong to.
+    """Return the conversations that the principal's key may access at all, whoever they belong to.
 
-    A key that is limited to some knowledge bases reaches a conversation only if every question in it, on any
-    branch, was asked within these. Where a question was asked is what counts, not what its answer cites: a
-    refusal, or an answer that was erased, still tells what somebody wanted to know.
+    A key limited to some knowledge bases reaches a conversation only if every question in it, on any branch,
+    was asked within these. What counts is where a question was asked, not what its answer cites: a refusal,
+    or an erased answer, still reveals the question.
     """
     if principal.key_bases is None:
         return Conversation.objects.all()

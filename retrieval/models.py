@@ -19,7 +19,7 @@ def new_word_key() -> bytes:
 
 
 class GenerationState(models.TextChoices):
-    """One is active. ready: built, and waits to be swapped in. retired: the last one that was active."""
+    """One is active. ready: built and waiting to be swapped in. retired: the previously active one."""
 
     BUILDING = "building"
     READY = "ready"
@@ -29,18 +29,18 @@ class GenerationState(models.TextChoices):
 
 
 class IndexGeneration(models.Model):
-    """One vector space on disk or server. Vectors of two embedding models never share one.
+    """A vector space on disk or server. Vectors of two embedding models never share one.
 
     `embedding_model` is the identity of the space; `encoder` and `served` say how to get the model again.
-    Both and `dimension` are empty until the model was loaded once. Who works on it holds `lease`; `writing`
-    is the document whose points are just being written. `error` is why work on it has ended.
-    `comparison` is how well it found the questions of a gold set, beside the active one. `calibration` holds
+    Both and `dimension` are empty until the model was loaded once. `lease` belongs to its current worker;
+    `writing` is the document whose points are being written. `error` is why work on it has ended.
+    `comparison` is how well it found the questions of a gold set, beside the active one. `calibration` has
     thresholds of answerability, fitted on the gold set with this generation's model.
 
-    `place` names the folder or collection that holds the points; empty means `name`. An erasure rewrites the
-    points to `next_place`; while `copying`, every writer writes to both. `old_place` still has to be removed.
-    Word hashes are keyed with `word_key` (empty: not yet keyed). `remains` counts the erasures whose bytes
-    the place may still hold, `rewritten` how many of them were gone after the last rewrite.
+    `place` names the folder or collection with the points; empty means `name`. An erasure rewrites the points
+    to `next_place`; while `copying`, every writer writes to both. `old_place` still has to be removed. Word
+    hashes are keyed with `word_key` (empty: not yet keyed). `remains` counts the erasures whose bytes the
+    place may still have, `rewritten` how many of them were gone after the last rewrite.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -160,7 +160,7 @@ class MessageState(models.TextChoices):
 
 
 class FeedbackReason(models.TextChoices):
-    """What the chat offers to say about an answer that did not help. Programs may send other ones."""
+    """Reasons that the chat offers for an unhelpful answer. Programs may send other ones."""
 
     MISSING = "missing", gettext_lazy("It is not in the documents, but should be")
     WRONG_PASSAGE = "wrong_passage", gettext_lazy("The passage is not about this")

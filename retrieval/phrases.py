@@ -16,7 +16,7 @@ def phrases_in(query: str) -> list[str]:
 
 
 def phrases_first(hits: Sequence[Hit], phrases: Sequence[str]) -> list[Hit]:
-    """Those that have all phrases, in text or headings, before the others; each in the order they have."""
+    """Sort hits with all phrases in text or headings first, otherwise keeping the order."""
     return sorted(hits, key=lambda hit: not _contains_phrases(hit, phrases)) if phrases else list(hits)
 
 

@@ -1,4 +1,4 @@
-"""One search taken apart: what each half finds, how they are put together, and what would be evidence."""
+"""Explanation of a search: results of each leg, fusion, reranking and evidence."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -46,9 +46,9 @@ class Clock:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """`by_ranking`: hits of each, best first. `reranked` is empty without a reranker. `dropped`: candidates
-    of the index that SQL turned away. `evidence` is None if the language model, which counts tokens, is
-    away."""
+    """Steps of a search. `by_ranking`: hits of each, best first. `reranked` is empty without a reranker.
+    `dropped`: candidates of the index that SQL turned away. `evidence` is None if the language model, which
+    counts tokens, is away."""
 
     standalone: str
     by_ranking: dict[Ranking, list[Hit]]
@@ -86,7 +86,7 @@ def explain(question: str, *, scope: Scope, filters: Filters, parts: Engine, lim
 
 
 def hidden_from(question: str, *, reader: Scope, looker: Scope, filters: Filters, parts: Engine) -> list[Hit]:
-    """What the looker's search finds that the reader may not read, best first."""
+    """Return what the looker's search finds and the reader may not read, best first."""
     standalone = understand(cleaned(question), (), None).standalone
     candidates, terms = _candidates(standalone, looker, filters, parts, Clock())
     fused = ranked(candidates, Ranking.HYBRID, depth=LEAST_CANDIDATES, terms=terms)
@@ -110,7 +110,7 @@ def _candidates(
 
 
 def _hits(found: Sequence[tuple[UUID, Scores]], scope: Scope) -> dict[UUID, Hit]:
-    """Those of them that may be read now."""
+    """Return the hits that may be read now."""
     scores = dict(found)
     rows = chunks_for(scope, list(scores)).order_by().in_bulk() if scores else {}
     return {chunk: hit_of(row, scores[chunk]) for chunk, row in rows.items()}

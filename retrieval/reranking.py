@@ -14,7 +14,7 @@ _trouble = ThrottledLogger(logging.getLogger(__name__))
 
 
 def reranked(query: str, hits: Sequence[Hit], reranker: Reranker | None) -> list[Hit]:
-    """All in the reranker's order or, when it fails or is late, all in the order they have."""
+    """Rerank all hits; keep their order if the reranker fails or is late."""
     if reranker is None or not hits:
         return list(hits)
     try:
@@ -31,5 +31,5 @@ def reranked(query: str, hits: Sequence[Hit], reranker: Reranker | None) -> list
 
 
 def _read_text(hit: Hit) -> str:
-    """With its headings, as it is embedded."""
+    """Return the text with its headings, as it is embedded."""
     return f"{' > '.join((hit.title, *hit.section))}\n{hit.text}"

@@ -1,4 +1,4 @@
-"""Finding passages for a query, of those that the asker may read."""
+"""Search for passages that the principal may read."""
 
 from collections.abc import Mapping, Sequence
 from uuid import UUID
@@ -41,9 +41,9 @@ def search(
     ranking: Ranking = Ranking.HYBRID,
     parts: Engine | None = None,
 ) -> list[Hit]:
-    """Best first; of chunks with nearly the same text the first. Raises InvalidInput for a blank query.
+    """Return hits, best first, without near-duplicates. Raises InvalidInput for a blank query.
 
-    A reranker, or a phrase in quotation marks, chooses from more than `limit`, but for other rankings.
+    With a reranker or a quoted phrase, a hybrid search considers more than `limit`.
     """
     text = cleaned(query)
     if not scope or limit < 1:
@@ -84,7 +84,8 @@ def _found(
 
 
 def _is_all(found: Candidates, ranking: Ranking, depth: int) -> bool:
-    """Fewer than asked for are all there are. Every chunk has a dense vector; not all share a word."""
+    """Return whether the index has no further candidates. Every chunk has a dense vector; not all share a
+    word."""
     return len(found.sparse if ranking is Ranking.BM25 else found.dense) < depth
 
 
@@ -96,7 +97,7 @@ def cleaned(query: str) -> str:
 
 
 def _checked(ranked: Sequence[tuple[UUID, Scores]], scope: Scope, limit: int) -> list[Hit]:
-    """SQL has the last word on what may be read now. The rest is loaded only if the best do not suffice."""
+    """Load hits that SQL confirms as readable now. Lower ranks are only loaded if needed."""
     hits, unique = list[Hit](), list[Fingerprint]()
     cut = ROWS_PER_HIT * limit
     for batch in (ranked[:cut], ranked[cut:]):
@@ -113,7 +114,7 @@ def _checked(ranked: Sequence[tuple[UUID, Scores]], scope: Scope, limit: int) ->
 
 
 def found_again(scope: Scope, scores: Mapping[UUID, float]) -> list[Hit]:
-    """Chunks that were found before, with what they scored then: those that are there and may be read now."""
+    """Return earlier hits with their scores, if they still exist and are readable."""
     rows = chunks_for(scope, list(scores)).order_by().in_bulk() if scores else {}
     known = {chunk: Scores(None, None, score) for chunk, score in scores.items() if chunk in rows}
     return [hit_of(rows[chunk], score) for chunk, score in known.items()]

@@ -1,4 +1,4 @@
-"""Conversations that their owners open to others, who see of them what they may read themselves."""
+"""Shared conversations. Readers see only answers from documents that they may read themselves."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
@@ -40,8 +40,11 @@ NOT_OPEN = gettext_noop("This answer rests on documents that are not open to you
 
 
 def shares_for(principal: Principal) -> "QuerySet[Share]":
-    """Those that the principal may open now. None whose owner was disabled, and none for an admin who views
-    as the user. A key limited to some knowledge bases gets none about others."""
+    """Return the shares that the principal may open now.
+
+    None of disabled owners, and none for an admin who views as the user. A key limited to some knowledge
+    bases gets none about others.
+    """
     if principal.viewer:
         return Share.objects.none()
     named = ShareReader.objects.filter(granted_to(principal)).values("share")
@@ -66,7 +69,7 @@ def share_of(conversation: Conversation) -> Share:
 def share_put(
     *, conversation: Conversation, subjects: Sequence[str], renew: bool = False, actor: UUID | None
 ) -> Share:
-    """Opens it to these, and to nobody else. `renew`: the link goes on to what is shown of it now."""
+    """Share with these subjects only. `renew`: the link also shows what was added since."""
     everyone, readers = _readers(subjects)
     with transaction.atomic():
         thread = Conversation.objects.select_for_update().get(pk=conversation.pk)
@@ -101,7 +104,7 @@ def _readers(subjects: Sequence[str]) -> tuple[bool, list[tuple[UUID | None, UUI
 
 
 def _last_settled(conversation: Conversation) -> Message:
-    """The last of the path that is shown which is not being written."""
+    """Return the last message of the shown path that is not being written."""
     path = Tree(conversation).path
     rows = Message.objects.in_bulk(path)
     settled = [rows[each] for each in path if state_of(rows[each]) != MessageState.RUNNING]
@@ -111,7 +114,7 @@ def _last_settled(conversation: Conversation) -> Message:
 
 
 def share_lags(share: Share) -> bool:
-    """The conversation has gone on, or another branch of it is shown."""
+    """Return whether the conversation has continued, or shows another branch."""
     return Tree(share.conversation).current != share.last_id
 
 
@@ -123,7 +126,7 @@ def share_end(*, conversation: Conversation, actor: UUID | None) -> None:
 
 
 def messages_shared(share: Share, principal: Principal) -> list[ShownMessage]:
-    """As far as its reader may read what the answers stand on."""
+    """Return the messages as far as the reader may read the documents behind them."""
     seen = messages_down_to(share.conversation, share.last_id, principal)
     read = {document for each in seen for document in prompted_documents(each.message.trace)}
     readable = set(documents_for(principal).filter(pk__in=read).values_list("pk", flat=True))
@@ -131,7 +134,7 @@ def messages_shared(share: Share, principal: Principal) -> list[ShownMessage]:
 
 
 def _shared(shown: ShownMessage, readable: Collection[UUID]) -> ShownMessage:
-    """The owner's message less what tells of documents that the reader may not read; not to be saved."""
+    """Return the message without anything about documents that the reader may not read; not to be saved."""
     message, open_to_them = shown.message, _open(shown.message, readable)
     if not open_to_them:  # why there was no answer says what the passages found speak of
         message.reason, message.parts = "", []
@@ -144,12 +147,12 @@ def _shared(shown: ShownMessage, readable: Collection[UUID]) -> ShownMessage:
 
 
 def _is_shown(sentence: Mapping[str, object], answer: str) -> bool:
-    """Not left out of the answer."""
+    """Return whether the sentence was not left out of the answer."""
     return bool(sentence["supported"]) or str(sentence["text"]) in answer
 
 
 def _untraced(message: Message) -> bool:
-    """Holds words that no citation stands for: then they may come from anything the model had read."""
+    """Return whether it has uncited text, which may come from anything in the prompt."""
     if message.answer in {"", ERASED}:
         return False
     loose = message.mode != "extractive" and has_uncited_text(message.answer, message.sentences)
@@ -157,13 +160,13 @@ def _untraced(message: Message) -> bool:
 
 
 def _open(message: Message, readable: Collection[UUID]) -> bool:
-    """All that was found for it. What nothing is known of is not."""
+    """Return whether all found documents are readable. Unknown ones are not."""
     read = prompted_documents(message.trace)
     return bool(read) and read.issubset(readable)
 
 
 def share_continue(*, share: Share, principal: Principal) -> Conversation:
-    """A conversation of the reader's own that begins with what is shared, if all of it is open to them."""
+    """Start the reader's own conversation from a share, if all of it is open to them."""
     source = share.conversation
     thread = Conversation(
         user_id=principal.user, title=source.title, channel=Channel.CHAT, confined=source.confined
@@ -185,7 +188,7 @@ def share_continue(*, share: Share, principal: Principal) -> Conversation:
 
 
 COPIED_FIELDS = ("question", "standalone_question", "verdict", "reason", "mode", "parts", "model", "trace")
-"""`trace` goes along, too: by it erasure finds what was cut off."""
+"""Fields that a continued conversation copies; erasure finds cut-off answers by `trace`."""
 
 
 COPIED_CITATION_FIELDS = (

@@ -13,7 +13,7 @@ _NO_WORD = re.compile(r"[\W_]+")
 
 
 def other_spellings(text: str) -> list[str]:
-    """Of each code in it: in one word if it is written in several, in several if it is written in one."""
+    """Return other spellings of each code: joined if it is written in several words, split if in one."""
     return list(dict.fromkeys((*_joined(text), *_split(text))))
 
 

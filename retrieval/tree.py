@@ -31,7 +31,7 @@ class Tree:
         return self.path_to(self.current)
 
     def path_to(self, message: UUID | None) -> list[UUID]:
-        """From the first question down to the message."""
+        """Return the path from the first question to the message."""
         found = list[UUID]()
         while message is not None:
             found.append(message)
@@ -43,7 +43,7 @@ class Tree:
         return self._children[self._parents[message]]
 
     def latest_below(self, message: UUID) -> UUID:
-        """What was asked last on the branch that goes through it: it has nothing below itself."""
+        """Return the last message asked on the branch through this one."""
         latest, waiting = message, [message]
         while waiting:
             each = waiting.pop()

@@ -24,7 +24,7 @@ FORM_BYTES = 1 << 20  # what a form has around its file
 
 
 def arrived(request: HttpRequest) -> float | None:
-    """When its headers came, before its body did, as `time.monotonic` tells it; None if nobody noticed."""
+    """Return when the request's headers arrived, before its body, as `time.monotonic`; None if unknown."""
     moment: float | None = getattr(request, "scope", {}).get(_ARRIVED)
     return moment
 

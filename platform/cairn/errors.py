@@ -142,12 +142,12 @@ _BY_CODE = {
 
 
 def error_coded(code: str, message: str) -> CairnError:
-    """What an event or a row tells of by its code."""
+    """Return the error for a code stored in an event or row."""
     return _BY_CODE.get(code, CairnError)(message, code=code)
 
 
 class Rejection(StrEnum):
-    """Why a document failed: stable codes of the REST contract."""
+    """Stable codes for why a document failed, part of the REST contract."""
 
     EMPTY_FILE = "empty_file"
     UNSUPPORTED_TYPE = "unsupported_type"

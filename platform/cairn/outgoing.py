@@ -26,7 +26,7 @@ class AddressNotAllowed(httpx.ConnectError):
 
 
 def client(url: str, **options: Any) -> httpx.Client:
-    """For the server at the URL, which an admin has configured."""
+    """Return a client for a server that an admin has configured."""
     return httpx.Client(transport=GuardedTransport(url), **options)
 
 

@@ -37,10 +37,10 @@ _MAY_BE_HIDDEN: Final = re.compile(rf"[{_NEVER_SEEN}\u200c\u200d\ufe00-\ufe0f\u1
 
 
 def visible(text: str) -> str:
-    """Without characters that a reader cannot see but a machine reads, and without lone surrogates.
+    """Remove characters that a reader cannot see but a machine reads, and lone surrogates.
 
-    Joiners stay where a script or an emoji is written with them, and so does one variation selector behind
-    a character that has variants. Line ends and form feeds stay.
+    Joiners stay where a script or an emoji needs them, and so does one variation selector after a character
+    that has variants. Line ends and form feeds stay.
     """
     if text.isascii() and text.isprintable():
         return text

@@ -1,1 +1,1 @@
-"""How good search and answers are, measured on questions whose answers are known."""
+"""Evaluation: quality of search and answers on questions with known answers."""

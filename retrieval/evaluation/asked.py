@@ -1,4 +1,4 @@
-"""What came of the questions of a run, as it is kept and sent."""
+"""Results of a run's questions, as stored and sent."""
 
 from typing import Annotated, Final
 
@@ -18,9 +18,12 @@ Grouped = Annotated[dict[_Word, Values], Field(max_length=20)]
 
 
 class QuestionResult(BaseModel):
-    """What came of one question. `rank`: the place of the best relevant document in a search, from 1;
-    `cited` and `relevant`: documents by `source_uri`; `documents`: the ids of those that are cited;
-    `quoted`: the share of the gold quotes that is cited; `faithfulness` and `relevancy`: a judge's."""
+    """Result of one question.
+
+    `rank`: of the best relevant document in a search, from 1; `cited` and `relevant`: documents by
+    `source_uri`; `documents`: ids of the cited ones; `quoted`: the share of the gold quotes that is cited;
+    `faithfulness` and `relevancy`: a judge's.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

@@ -25,7 +25,7 @@ _CHANGES = {
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Of one question that both runs asked."""
+    """Difference of a question that both runs asked."""
 
     change: Change
     now: QuestionResult

@@ -15,7 +15,7 @@ _Words = Annotated[str, Field(min_length=1)]
 
 
 class Kind(StrEnum):
-    """What makes a question hard. A near miss asks for what its documents leave out."""
+    """Difficulty of a question. A near miss asks for what its documents leave out."""
 
     PARAPHRASE = "paraphrase"
     KEYWORD = "keyword"

@@ -22,8 +22,8 @@ from retrieval.models import Message, MessageState
 
 @dataclass(frozen=True, slots=True)
 class GoldDraft:
-    """What a question of someone's own chat would be as a gold question. `relevant`: documents that are
-    likely to answer it; `searched`: others that were before the model."""
+    """Draft of a gold question from the principal's own chat. `relevant`: documents that are likely to answer
+    it; `searched`: others in the prompt."""
 
     question: str
     kind: Kind
@@ -54,7 +54,7 @@ def gold_question_create(
     must_contain: Sequence[str] = (),
     message: Message | None = None,
 ) -> GoldQuestion:
-    """From the message's citations come the quotes. Raises InvalidInput."""
+    """Create a gold question with the quotes of the message's citations. Raises InvalidInput."""
     documents = _relevant(principal, knowledge_base, kind, relevant, must_contain)
     with transaction.atomic():
         row = GoldQuestion.objects.create(
@@ -134,7 +134,7 @@ def _quotes(message: Message, principal: Principal) -> dict[UUID, list[str]]:
 
 
 def draft_of(message: Message, principal: Principal) -> GoldDraft:
-    """What its asker did not complain of was right: the refusal, or the documents that are cited."""
+    """Draft a gold question: unless rated down, the refusal or the cited documents were right."""
     cited = frozenset(citation.document_id for citation in shown(message, principal).citations)
     follows_up = message.standalone_question not in {"", message.question}
     history = _asked_before(message) if follows_up else ()
@@ -156,7 +156,7 @@ def _asked_before(message: Message) -> tuple[str, ...]:
 
 
 def _searched(message: Message, principal: Principal) -> frozenset[UUID]:
-    """Of the documents that the answer was searched in, those that may be read now."""
+    """Return the documents in the answer's prompt that may be read now."""
     chunks = [hit["chunk"] for hit in message.trace.get("hits", ())]
     found = documents_for(principal).filter(versions__chunks__in=chunks)
     return frozenset(found.values_list("pk", flat=True))

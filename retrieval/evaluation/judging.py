@@ -18,7 +18,7 @@ _VERDICT = re.compile(r"\b(yes|no)\b", re.IGNORECASE)
 
 
 class Judge:
-    """To be asked once: afterwards its connections are closed."""
+    """Judge of answers, for a single use: its connections are closed afterwards."""
 
     def __init__(self, model: JudgeModel) -> None:
         # Without an llm, both would ask OpenAI.

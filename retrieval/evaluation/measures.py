@@ -59,7 +59,7 @@ class QuestionOutcome:
 
     @property
     def quoted(self) -> float | None:
-        """Of the gold quotes, the share that a citation's quote overlaps; None if there are none."""
+        """The share of the gold quotes that citations overlap; None without any."""
         return _mean(any_overlaps(self.quotes, gold) for gold in self.question.quotes)
 
     @property
@@ -106,7 +106,7 @@ def _retrieval(ranked: Iterable[tuple[GoldQuestion, Sequence[str]]]) -> Measures
 
 
 def _citations(answered: Iterable[QuestionOutcome]) -> Measures:
-    """Over questions that documents answer and that were answered: what is cited, against what answers."""
+    """Compare cited with relevant documents, over questions that documents answer and that were answered."""
     known = list(answered)
     pairs = [(set(outcome.cited), set(outcome.question.relevant), outcome.cited) for outcome in known]
     citations = [document in relevant for _, relevant, cited in pairs for document in cited]
@@ -118,7 +118,7 @@ def _citations(answered: Iterable[QuestionOutcome]) -> Measures:
 
 
 def _refusal(outcomes: Iterable[QuestionOutcome]) -> Measures:
-    """Of the refusals, how many were right; of the questions to refuse, how many were refused."""
+    """Return precision and recall of refusals."""
     pairs = [(outcome.refused, not outcome.question.answerable) for outcome in outcomes]
     precision = _mean(should for refused, should in pairs if refused)
     recall = _mean(refused for refused, should in pairs if should)
@@ -157,7 +157,7 @@ def by_kind(outcomes: Sequence[QuestionOutcome]) -> dict[str, Measures]:
 
 
 def by_ranking(outcomes: Sequence[QuestionOutcome]) -> dict[str, Measures]:
-    """How well each way to rank finds, of those that every outcome knows; the usual one comes first."""
+    """Measure each ranking that every outcome has, the default first."""
     answerable = [outcome for outcome in outcomes if outcome.question.answerable]
     others = [way for way in Ranking if all(way in outcome.others for outcome in answerable)]
     return {
@@ -170,7 +170,7 @@ def by_ranking(outcomes: Sequence[QuestionOutcome]) -> dict[str, Measures]:
 
 
 def failing_measures(found: Measures, required: Mapping[str, float]) -> list[str]:
-    """Names of measures that are worse than wanted, or that no question tells of."""
+    """Return the measures that are worse than required, or unknown."""
     return [name for name, value in required.items() if not _reaches(name, found[name], value)]
 
 

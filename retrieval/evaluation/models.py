@@ -11,9 +11,10 @@ from retrieval.evaluation.gold import Kind
 
 
 class EvaluationRun(models.Model):
-    """What was measured, with which settings. `outcomes`: a list of `retrieval.evaluation.runs.Asked`.
+    """Results of a run and its settings.
 
-    `questions` and `right` count outcomes, so that lists need not load them.
+    `outcomes`: a list of `retrieval.evaluation.asked.QuestionResult`. `questions` and `right` count outcomes,
+    so that lists need not load them.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)

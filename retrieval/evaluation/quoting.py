@@ -1,4 +1,4 @@
-"""Whether two quotes are of the same place, whatever was done to their whitespace and Markdown."""
+"""Comparison of quotes regardless of whitespace and Markdown."""
 
 import re
 import unicodedata
@@ -25,5 +25,5 @@ def _overlap(one: list[str], other: list[str]) -> bool:
 
 
 def _words(text: str) -> list[str]:
-    """Without link targets and marks, which a rendered passage does not show."""
+    """Return the words without link targets and marks, which a rendered passage does not show."""
     return _WORD.findall(_TARGET.sub("] ", unicodedata.normalize("NFKC", text)).casefold())

@@ -44,7 +44,7 @@ def asked_in(run: EvaluationRun) -> list[QuestionResult]:
 def run_store(
     *, principal: Principal, knowledge_base: KnowledgeBase, outcomes: Sequence[QuestionResult], **fields: Any
 ) -> EvaluationRun:
-    """With the settings of now. An answer from a document that has been deleted meanwhile is not kept."""
+    """Store a run with the current settings, without answers from documents deleted meanwhile."""
     with transaction.atomic():
         stored = _without_erased(principal, outcomes)
         return EvaluationRun.objects.create(

@@ -1,1 +1,1 @@
-"""What people ask and the documents do not tell: grouped, given to somebody, answered, and told of."""
+"""Knowledge gaps: unanswered questions, grouped, assigned, answered and reported back."""

@@ -36,7 +36,7 @@ JOINED: Final = (*UNANSWERED, GapState.DISMISSED)
 
 
 def questions_group(*, at_once: int = MAX_QUESTIONS_PER_RUN) -> int:
-    """How many were put somewhere."""
+    """Put waiting questions into gaps; return how many."""
     waiting = list(_waiting().values_list("id", flat=True)[:at_once])
     if not waiting:
         return 0
@@ -58,7 +58,7 @@ def _embedder() -> Embedder | None:
 
 
 def _embed_anew(embedder: Embedder, waiting: Sequence[UUID]) -> None:
-    """Those that wait, and those to compare them with that another model has seen."""
+    """Embed waiting questions, and those to compare them with that another model embedded."""
     stale = GapQuestion.objects.filter(gap__state__in=JOINED).exclude(embedding_model=embedder.model)
     new = GapQuestion.objects.filter(pk__in=waiting).exclude(embedding_model=embedder.model)
     for question in (new | stale).select_related("message")[:COMPARED]:
@@ -76,7 +76,7 @@ def _rows(question: GapQuestion) -> "QuerySet[GapQuestion]":
 
 
 def _placed(questions: Sequence[UUID]) -> int:
-    """By one process at a time: two of the same meaning must not open a gap each."""
+    """Place questions, one process at a time: two of the same meaning must not open a gap each."""
     with transaction.atomic():
         list(IndexGeneration.objects.select_for_update().filter(state=GenerationState.ACTIVE))
         known: dict[tuple[str, str], _Known] = {}

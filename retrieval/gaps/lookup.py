@@ -22,10 +22,10 @@ RECENT = timedelta(days=14)
 
 
 def gaps_for(principal: Principal) -> "QuerySet[Gap]":
-    """Of the knowledge bases that the principal manages, and those that are theirs where they edit.
+    """Return gaps of knowledge bases that the principal manages, and their own where they edit.
 
-    What belongs to no knowledge base is for admins. What also belongs to another knowledge base is not for a
-    key that is limited to some.
+    Gaps without a knowledge base are for admins. A key limited to some knowledge bases does not see gaps that
+    also belong to another one.
     """
     managed = Gap.objects.filter(knowledge_bases__in=knowledge_bases_for(principal, role=Role.MANAGER))
     edited = knowledge_bases_for(principal, role=Role.EDITOR)
@@ -46,7 +46,7 @@ def gap_for(principal: Principal, value: object) -> Gap:
 
 
 def gaps_shown(rows: "QuerySet[Gap]") -> "QuerySet[Any]":
-    """With `title`, `asked` (how often), `last_asked`, and how often in each of the last two fortnights."""
+    """Annotate `title`, `asked` (how often), `last_asked`, and the counts of the last two fortnights."""
     first = GapQuestion.objects.filter(gap=OuterRef("pk")).order_by("created_at", "id")
     nothing = Value("", output_field=TextField())
     words = Coalesce(NullIf("message__standalone_question", nothing), "message__question")
@@ -85,13 +85,13 @@ def questions_of(gap: Gap) -> "QuerySet[GapQuestion]":
 
 
 def bases_of(gap: Gap, principal: Principal) -> "QuerySet[KnowledgeBase]":
-    """Where the principal may answer it: of its knowledge bases, or any if it belongs to none."""
+    """Return where the principal may answer the gap: its knowledge bases, or any if it has none."""
     edited = knowledge_bases_for(principal, role=Role.EDITOR).order_by("name", "id")
     return edited.filter(gaps=gap) if gap.base_key else edited
 
 
 def owners_of(gap: Gap) -> "QuerySet[User]":
-    """Who may be given it: people who edit or manage one of its knowledge bases; else admins."""
+    """Return possible owners: people who edit or manage one of its knowledge bases, else admins."""
     people = User.objects.none()
     for base in gap.knowledge_bases.filter(deleted_at=None):
         people = people | people_with_role(base, Role.EDITOR)

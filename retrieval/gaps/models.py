@@ -89,15 +89,15 @@ class GapQuestion(models.Model):
 
     @property
     def reason(self) -> str:
-        """Why it was refused, or what the asker said of the answer."""
+        """Reason of the refusal, or of the rating."""
         return self.message.reason if self.why == Why.REFUSED else self.message.rating_reason
 
 
 class VerifiedAnswer(models.Model):
-    """What somebody vouches for until a day, published as a document. `sha256`: of what was published; a
-    document that holds anything else is not vouched for.
+    """An answer that somebody vouches for until a date, published as a document.
 
-    `wordings`: other ways to ask, by which it is found.
+    `sha256`: of the published content; a document with any other is not vouched for. `wordings`: alternate
+    questions that find it.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -123,7 +123,7 @@ class VerifiedAnswer(models.Model):
         return self.title
 
     def vouches_for(self, sha256: str, *, today: date | None = None) -> bool:
-        """Return whether these bytes are what somebody vouches for now."""
+        """Return whether somebody currently vouches for this content."""
         current = self.until >= (today or timezone.localdate())
         return current and self.withdrawn_at is None and self.sha256 == sha256
 

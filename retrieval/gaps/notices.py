@@ -1,4 +1,4 @@
-"""What people are told: who asked, that there is an answer; who owns a gap, what is to be done."""
+"""Notices: answers for people who asked, tasks for owners of gaps."""
 
 from collections.abc import Iterable
 from uuid import UUID
@@ -22,8 +22,11 @@ MAX_GAPS_PER_RUN = 50
 
 
 def notices_for(principal: Principal) -> "NoticeQuerySet":
-    """None of them for an admin who views as the user. A key needs the scope `manage` for what owners of gaps
-    are told, and one that is limited to some knowledge bases gets only what concerns these."""
+    """Return the principal's notices; none for an admin who views as the user.
+
+    A key needs the scope `manage` for notices to owners, and one limited to some knowledge bases only gets
+    notices about these.
+    """
     mine = Notice.objects.filter(user=principal.user).select_related(
         "gap__verified__document__knowledge_base", "gap__document__knowledge_base", "message"
     )
@@ -79,14 +82,14 @@ def notified_document(notice: Notice, principal: Principal) -> Document | None:
 
 
 def is_still_visible(notice: Notice, principal: Principal) -> bool:
-    """Return whether the principal may still see what the notice is about."""
+    """Return whether the principal may still see the notice's subject."""
     if notice.kind != NoticeKind.ANSWERED:
         return gaps_for(principal).filter(pk=notice.gap_id).exists()
     return notified_document(notice, principal) is not None
 
 
 def notify_askers() -> int:
-    """Of gaps whose answer can be found by now; how many people."""
+    """Notify people who asked about answers that can be found by now; return how many people."""
     waiting = Gap.objects.filter(state=GapState.ANSWERED, told_at=None).order_by("answered_at")
     rows = waiting.select_related("verified__document__active_version", "document__active_version")
     return sum(_notify_askers_of(gap) for gap in rows[:MAX_GAPS_PER_RUN])
@@ -106,18 +109,18 @@ def _notify_askers_of(gap: Gap) -> int:
 
 
 def _notified_users(gap: Gap) -> list[UUID]:
-    """Who knows already: a merged gap brings others."""
+    """Return users who were notified already: merging a gap adds others."""
     sent = Notice.objects.filter(gap=gap, kind=NoticeKind.ANSWERED, created_at__gte=gap.answered_at)
     return list(sent.values_list("user", flat=True))
 
 
 def _latest(questions: "QuerySet[GapQuestion]") -> Iterable[GapQuestion]:
-    """One of each asker."""
+    """Return the latest question of each person."""
     return {question.message.conversation.user_id: question for question in questions}.values()
 
 
 def _may_read(question: GapQuestion, document: Document) -> bool:
-    """Who may not read it would be refused again."""
+    """Return whether the person may read the document: otherwise they would be refused again."""
     try:
         principal = principal_for_user(question.message.conversation.user)
     except NotSignedIn:

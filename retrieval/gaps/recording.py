@@ -1,4 +1,4 @@
-"""Keeping in mind what did not help, in the transaction that stores the answer or what was said of it."""
+"""Recording of unhelpful answers, in the transaction that stores the answer or its rating."""
 
 from collections.abc import Iterable
 from uuid import UUID
@@ -71,7 +71,7 @@ def _first_official(documents: Iterable[UUID]) -> list[UUID]:
 
 
 def question_forget(question: GapQuestion | None) -> None:
-    """With its gap, if that is left with nothing."""
+    """Delete a question, and its gap if that becomes empty."""
     if question is None:
         return
     with transaction.atomic():
@@ -81,7 +81,7 @@ def question_forget(question: GapQuestion | None) -> None:
 
 
 def gaps_tidy(*gaps: UUID | None) -> None:
-    """Of these, or of all if none is named, those without a question or an answer go."""
+    """Delete gaps without a question or an answer, among these or all."""
     named = [gap for gap in gaps if gap]
     if gaps and not named:
         return

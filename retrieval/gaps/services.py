@@ -1,4 +1,4 @@
-"""What is done with a gap. Each is one transaction and leaves an audit event."""
+"""Actions on gaps. Each is one transaction with an audit event."""
 
 from collections.abc import Mapping
 from datetime import date
@@ -70,7 +70,7 @@ def gap_dismiss(*, gap: Gap, reason: str, principal: Principal) -> Gap:
 
 
 def gap_reopen(*, gap: Gap, actor: UUID | None) -> Gap:
-    """It has no answer, or not the right one. A verified answer stays, but for its gap."""
+    """Reopen a gap without the right answer. A verified answer stays, unlinked from it."""
     with transaction.atomic():
         row = _locked(gap)
         row.state = GapState.ASSIGNED if row.owner_id else GapState.OPEN
@@ -81,8 +81,8 @@ def gap_reopen(*, gap: Gap, actor: UUID | None) -> Gap:
 
 
 def gap_merge(*, gap: Gap, into: Gap, principal: Principal) -> Gap:
-    """Its questions join the other. Conflict unless both belong to the same knowledge bases: else some would
-    see questions that are not for them."""
+    """Move the questions into another gap. Raises Conflict unless both have the same knowledge bases:
+    otherwise people would see questions that are not for them."""
     if gap.pk == into.pk:
         raise InvalidInput("A gap cannot be merged with itself.")
     with transaction.atomic():
@@ -101,7 +101,7 @@ def gap_merge(*, gap: Gap, into: Gap, principal: Principal) -> Gap:
 
 
 def question_split(*, question: GapQuestion, principal: Principal) -> Gap:
-    """Into a gap of its own, of the same knowledge bases."""
+    """Move a question into a gap of its own, with the same knowledge bases."""
     with transaction.atomic():
         old = Gap.objects.select_for_update().get(questions=question)
         if old.questions.count() < 2:
@@ -124,7 +124,7 @@ def gap_link(*, gap: Gap, document_id: object, principal: Principal) -> Gap:
 
 
 def gap_answered(*, gap: Gap, document: Document | None, actor: UUID | None) -> Gap:
-    """Those who asked are told once the document is found."""
+    """Mark a gap as answered. People who asked are notified once the document can be found."""
     with transaction.atomic():
         row = _locked(gap)
         row.state, row.document, row.answered_at, row.told_at = (
@@ -146,7 +146,7 @@ def suggestion_decline(*, gap: Gap, principal: Principal) -> Gap:
 
 
 def document_forget(document: UUID) -> None:
-    """It is being erased: with what somebody vouched for in it. What it answered is open again."""
+    """Forget a document that is being erased: its verified answers go, its gaps reopen."""
     with transaction.atomic():
         verified = VerifiedAnswer.objects.filter(document=document)
         answered = Gap.objects.filter(document=document) | Gap.objects.filter(verified__in=verified)
@@ -161,7 +161,7 @@ def document_forget(document: UUID) -> None:
 
 
 def knowledge_bases_forget() -> None:
-    """Of one that is gone, gaps that belonged to nothing else go with their questions."""
+    """Delete gaps, with their questions, that belong only to deleted knowledge bases."""
     with transaction.atomic():
         lone = Gap.objects.filter(knowledge_bases=None).exclude(base_key="")
         GapQuestion.objects.filter(gap__in=lone).delete()

@@ -1,4 +1,4 @@
-"""What a point must fulfil to be found, in no store's own words. All permission filtering starts here."""
+"""Filters for index queries, independent of the store. Filtering by permission in the index starts here."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -38,13 +38,13 @@ class AnyOf:
 
     @classmethod
     def of(cls, field: str, values: Iterable[str | UUID]) -> "AnyOf":
-        """What UTF-8 cannot hold is left out: no stored text has it."""
+        """Build a condition without values that UTF-8 cannot encode: no stored text has them."""
         return cls(field, tuple(text for text in map(str, values) if _is_unicode(text)))
 
 
 @dataclass(frozen=True, slots=True)
 class TimeRange:
-    """From the first moment on, until just before the second."""
+    """A half-open range: from the first moment until just before the second."""
 
     field: str
     start: float | None
@@ -69,7 +69,7 @@ def readable(scope: Scope) -> Conditions:
 
 
 def narrow_conditions(allowed: Conditions, filters: Filters) -> Conditions:
-    """What is allowed, less what the asker does not want."""
+    """Add the search filters to what is allowed."""
     return Conditions(every=(*allowed.every, *narrowing(filters)), some=allowed.some)
 
 
@@ -93,7 +93,7 @@ def of_version(version: UUID) -> AnyOf:
 
 
 def counted(document: UUID | None, version: UUID | None) -> list[AnyOf]:
-    """Without both: all points."""
+    """Return the conditions for counting; without arguments, all points."""
     by_document = [] if document is None else [of_document(document)]
     return by_document if version is None else [*by_document, of_version(version)]
 

@@ -164,7 +164,7 @@ class EdgeIndex:
 
     @contextmanager
     def _writes(self, *, durable: bool = True) -> Iterator[None]:
-        """What was written survives a power failure when this ends, if it is to be durable."""
+        """Flush at the end if `durable`, so that writes survive a power failure."""
         with self._writing:
             with self._reads() as shard:
                 yield
@@ -303,7 +303,7 @@ def _dense(named: object) -> Vectors:
 
 
 class _Asked:
-    """One question to the shard. Both halves carry the same filter."""
+    """A query to the shard. Both legs carry the same filter."""
 
     def __init__(self, dense: Vectors, sparse: Sparse, scope: Scope, filters: Filters) -> None:
         self._queries = {

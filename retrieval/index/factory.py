@@ -1,4 +1,4 @@
-"""Which generations this process has open, and the one that answers."""
+"""Registry of the open index generations of this process, and the active one."""
 
 import logging
 import threading
@@ -85,7 +85,7 @@ def give_up_copy(generation: uuid.UUID, copy: Place) -> None:
 
 
 class OpenIndexes:
-    """Of this process, by generation; all threads share them. Edge allows each to be open once."""
+    """Open indexes by generation, shared by all threads. Edge allows only one handle for each."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -114,7 +114,8 @@ class OpenIndexes:
 
     @contextmanager
     def closed_exclusively(self, generation: IndexGeneration) -> Iterator[None]:
-        """For a process that needs it to itself; meanwhile who asks for it gets Unavailable."""
+        """Close a generation for a process that needs it exclusively; opening it meanwhile raises
+        Unavailable."""
         with self._lock:
             self._closed_exclusively.add(generation.id)
             index = self._open.pop(generation.id, None)
@@ -169,7 +170,7 @@ def active() -> Opened:
 
 
 def _same(row: IndexGeneration | None) -> Opened | None:
-    """With the row as it is now."""
+    """Return the row's current state."""
     last = _Answering.opened
     if row is None or last is None or last.generation.pk != row.pk:
         return None
@@ -204,7 +205,7 @@ def opened_generation(generation: IndexGeneration) -> Opened:
 
 
 def choice_of(generation: IndexGeneration) -> EmbedderChoice:
-    """One that was begun before models were kept with it had the configured one."""
+    """Return the generation's model; older generations without a record used the configured one."""
     if generation.encoder:
         return EmbedderChoice(generation.encoder, generation.served)
     return configured_embedder()
@@ -217,13 +218,14 @@ def _remember(generation: IndexGeneration) -> None:
 
 
 def still_answers(generation: IndexGeneration) -> bool:
-    """For the rest of the transaction: a swap waits for it, and looks for what it changed."""
+    """Lock the active generation for the rest of the transaction: a swap waits for it and applies its
+    changes."""
     answering = IndexGeneration.objects.filter(pk=generation.pk, state=GenerationState.ACTIVE)
     return answering.select_for_update().values_list("pk").first() is not None
 
 
 def choice_in_use() -> EmbedderChoice:
-    """Of the model that embedded the last question. Loads nothing, and needs no database."""
+    """Return the model that embedded the last question, without loading anything or using the database."""
     last = _Answering.opened
     return choice_of(last.generation) if last else configured_embedder()
 

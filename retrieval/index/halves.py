@@ -1,4 +1,4 @@
-"""Dense and sparse candidates of one query, and the cosine of what only the words found."""
+"""Hybrid query: dense and sparse legs, and cosines for what only the words found."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ DENSE, SPARSE = "dense", "bm25"
 
 @dataclass(frozen=True, slots=True)
 class Leg:
-    """The best `limit` points of one half; only among the points `among`, if given."""
+    """The best `limit` points of one vector, only among the points `among`, if given."""
 
     vector: str
     limit: int
@@ -26,9 +26,10 @@ class Run(Protocol):
 
 
 def query_hybrid(run: Run, *, limit: int, sparse: bool) -> Candidates:
-    """Guessing the cosine of what only the words found costs quality, and asking for it next to nothing.
+    """Query both legs. Guessing the cosine of what only the words found costs quality, and fetching it costs
+    next to nothing.
 
-    The other way round brings no quality, and the rarity of the words would have to be counted again.
+    The opposite brings no quality, and term frequencies would have to be counted again.
     """
     if not sparse:
         return Candidates(dense=_ranked(*run([Leg(DENSE, limit)])))

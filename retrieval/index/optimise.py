@@ -25,7 +25,7 @@ def main(folder: str) -> None:
 
 
 def _end_with_parent() -> None:
-    """By the kernel, where it can: a thread cannot run while the GIL is held."""
+    """Let the kernel end this process with its parent: a thread cannot run while the GIL is held."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     threading.Thread(target=_end_at_end_of_input, daemon=True).start()

@@ -31,7 +31,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Where points are read, and the copy that writers have to keep up to date as well."""
+    """Where points are read, and the copy that writers also update."""
 
     serving: Place
     copy: Place | None = None
@@ -43,7 +43,7 @@ class Whereabouts(Protocol):
     def look(self) -> Places: ...
 
     def moved(self, places: Places) -> None:
-        """This process has moved the points, and the generation's row says so."""
+        """Record that this process moved the points and updated the row."""
 
     def drop_copy(self, copy: Place) -> None:
         """Give the copy up: it could not be written, so it must not become the serving place."""
@@ -83,7 +83,7 @@ class PlacedIndex:
             store.close()
 
     def move_to(self, places: Places) -> None:
-        """For whoever moves the points: from now on, read and write here."""
+        """Switch reads and writes to the new places, for the process that moves the points."""
         self._whereabouts.moved(places)
         self._follow(places)
 

@@ -19,7 +19,7 @@ class Sparse:
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One chunk in the index. `readers` are the access tokens of `cairn.access.scope`."""
+    """A chunk in the index. `readers` are the access tokens of `cairn.access.scope`."""
 
     id: UUID
     dense: Vectors
@@ -53,7 +53,7 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """What the asker narrows a search to; None means no narrowing."""
+    """Filters of a search; None means unfiltered."""
 
     source_uri: str | None = None
     tags: tuple[str, ...] | None = None  # any of them
@@ -117,7 +117,7 @@ class Store(VectorIndex, Protocol):
         """Points in the order of their ids."""
 
     def read_points(self, ids: Sequence[UUID]) -> dict[UUID, StoredPoint]:
-        """Those that exist."""
+        """Return those points that exist."""
 
     def write_points(self, points: Sequence[StoredPoint]) -> None: ...
 

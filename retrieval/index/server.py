@@ -27,8 +27,8 @@ UPSERT_BATCH = 256  # points in one request: below the server's 32 MB with vecto
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """Over the servers of a cluster: `replicas` of each passage, of which so many must have been `written`
-    before a write counts. `shards` None: one for each server."""
+    """Distribution over a cluster: `replicas` of each passage, of which `written` must confirm a write.
+    `shards` None: one per server."""
 
     replicas: int = 1
     written: int = 1
@@ -39,7 +39,7 @@ ONE_SERVER: Final = Spread()
 
 
 class ServerIndex:
-    """One collection. The client may be shared; `close` closes it."""
+    """A collection on the server. The client may be shared; `close` closes it."""
 
     def __init__(self, client: QdrantClient, collection: str) -> None:
         self._client = client
@@ -190,7 +190,7 @@ class ServerIndex:
 
 @contextmanager
 def _translated() -> Iterator[None]:
-    """What a server that is away, starting or overloaded does. Anything else is a bug of ours."""
+    """Map errors of a server that is away, starting or overloaded. Anything else is a bug."""
     try:
         yield
     except (ResponseHandlingException, ResourceExhaustedResponse) as error:
@@ -259,7 +259,7 @@ def _dense(named: object) -> Vectors:
 
 
 class _Asked:
-    """One question to the server. Both halves carry the same filter."""
+    """A query to the server. Both legs carry the same filter."""
 
     def __init__(self, dense: Vectors, sparse: Sparse, scope: Scope, filters: Filters) -> None:
         self._queries = {

@@ -1,6 +1,6 @@
-"""Where points are: in a folder of Qdrant Edge, or in a collection on a Qdrant server.
+"""Index back ends: a folder of Qdrant Edge, or a collection on a Qdrant server.
 
-A generation begins in the place of its own name, and a rewrite moves it to another one.
+A generation starts in the place of its own name; a rewrite moves it to another one.
 """
 
 import shutil
@@ -42,7 +42,7 @@ def require_room(place: str) -> None:
 
 
 def remove_index(place: str) -> None:
-    """Nothing happens if there is none. No process may have its folder open."""
+    """Remove an index if it exists. No process may have its folder open."""
     if environment().qdrant_url is not None:
         ServerIndex.remove(_client(), _collection(place))
     elif (folder := _folder(place)).exists():

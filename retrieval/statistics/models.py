@@ -1,4 +1,4 @@
-"""What the overview adds up. No text of a question or an answer, and gone with the message."""
+"""Rows that the overview aggregates. They have no text and are deleted with the message."""
 
 from uuid import UUID
 

@@ -39,8 +39,10 @@ class Period:
         return Period.of(self.days[0] - timedelta(days=len(self.days)), len(self.days), zone)
 
     def number(self, field: str) -> Expression:
-        """Which of the days a field of seconds lies in, counted from 0. Days are not all of one length: where
-        clocks are put forward or back, one has 23 or 25 hours."""
+        """Return the day's number, from 0, for a field in seconds.
+
+        Days differ in length: when clocks change, one has 23 or 25 hours.
+        """
         whens = [
             When(**{f"{field}__gte": begin}, then=_number(field, begin, first, length))
             for begin, first, length in reversed(list(self._runs()))

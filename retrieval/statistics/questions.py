@@ -110,7 +110,7 @@ def summary_of(rows: "QuerySet[AskedQuestion]") -> Summary:
 
 
 def tokens_of(rows: "QuerySet[AskedQuestion]") -> list[ModelTokens]:
-    """By model, the costliest first. What needed no model is left out."""
+    """Sum the tokens by model, the most expensive first. Questions without a model are left out."""
     found = rows.exclude(model="").order_by().values("model")
     summed = found.annotate(
         questions=Count("*"), prompt=Sum("prompt_tokens"), completion=Sum("completion_tokens")

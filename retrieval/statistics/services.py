@@ -15,7 +15,7 @@ BASES_AT_MOST = 100
 
 
 def question_count(*, message: UUID, bases: Collection[UUID]) -> None:
-    """As the message stands now; in the transaction that ends it."""
+    """Count the message's current state; call it in the transaction that ends the answer."""
     row = Message.objects.select_related("conversation").get(pk=message)
     columns = {
         "second": int(row.created_at.timestamp()),

@@ -8,7 +8,7 @@ from cairn.library.models import DocumentQuerySet
 
 
 def not_updated_since(documents: DocumentQuerySet, day: date) -> DocumentQuerySet:
-    """Whose version that answers is older than the day, UTC."""
+    """Filter documents whose active version is older than the day (UTC)."""
     return documents.filter(active_version__created_at__lt=datetime.combine(day, time.min, UTC))
 
 

@@ -25,7 +25,7 @@ _LONGEST = 160
 
 
 def suggestions_replace(document: Document, sections: Iterable[Sequence[str]] | None = None) -> None:
-    """Of the version that answers. `sections`: the paths of its passages, where they are at hand."""
+    """Replace the suggestions of the active version. `sections`: its passages' paths, if at hand."""
     version = document.active_version
     if version is None:
         return
@@ -66,7 +66,7 @@ def _some_bases(principal: Principal) -> list[UUID]:
 
 
 def _some(principal: Principal, base: UUID, count: int) -> Sequence[str]:
-    """What people wrote, then from a random place on; in the documents' own words first."""
+    """Pick suggestions: people's first, then from a random position; plain ones last."""
     gold = _gold(principal, base, count // 2)
     start = random.random()  # noqa: S311 - nothing to guess
     rows = sorted(_around(principal, base, start), key=lambda row: row.plain)

@@ -1,4 +1,4 @@
-"""What may be asked of a document."""
+"""Suggested questions of a document."""
 
 import random
 
@@ -12,8 +12,8 @@ def anywhere() -> float:
 
 
 class Suggestion(models.Model):
-    """It goes with its document, and only who may read that sees it. `plain`: not in the document's own
-    words. `shuffle` lies between 0 and 1: a few of many are picked from a random place on."""
+    """A suggested question, deleted and readable with its document. `plain`: not in the document's own words.
+    `shuffle` is between 0 and 1: a few of many are picked from a random position on."""
 
     document = models.ForeignKey(Document, on_delete=models.CASCADE, related_name="suggestions")
     knowledge_base = models.ForeignKey(KnowledgeBase, on_delete=models.CASCADE, related_name="+")

@@ -88,9 +88,9 @@ class User(AbstractBaseUser):
 
 
 class Identity(models.Model):
-    """Whom a directory means by an id of its own, which stays when names change.
+    """A person's id at a directory, which stays when names change.
 
-    Nobody is known by a name that a directory tells: it could be somebody else's here.
+    People are never matched by a name from a directory: it could be somebody else's here.
     """
 
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="identities")

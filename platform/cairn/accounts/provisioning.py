@@ -22,7 +22,7 @@ MEMBERS_AT_MOST = 5000
 
 
 def person_create(*, username: str, email: str, is_active: bool, external_id: str, actor: UUID) -> User:
-    """Without a password: they sign in through the directory."""
+    """Create a person without a password: they sign in through the directory."""
     with transaction.atomic():
         user = user_create(username=username, email=email, is_active=is_active, actor=actor)
         identity_set(user, source=SCIM, external_id=external_id, actor=actor)
@@ -73,7 +73,7 @@ def team_create(*, name: str, external_id: str, members: Collection[UUID], actor
 
 
 def team_update(group: Group, *, name: str, external_id: str, members: Collection[UUID], actor: UUID) -> None:
-    """These are its members from now on."""
+    """Set the group's name and members."""
     was = (group.name, group.external_id)
     before, requested = set(group.members.values_list("id", flat=True)), set(members)
     with transaction.atomic():

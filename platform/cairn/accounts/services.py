@@ -60,7 +60,8 @@ def _ids(values: Collection[UUID] | None) -> list[str] | None:
 
 
 def _memberships_set(user: User, ids: Collection[UUID]) -> None:
-    """What directories say stays as it is. Raises Conflict for a group of theirs that the user is not in."""
+    """Set the local groups; those from directories stay. Raises Conflict for a directory's group the user is
+    not in."""
     external = list(user.member_of.exclude(source=""))
     groups = _groups(ids)
     foreign = [group for group in groups if group.source and group not in external]
@@ -79,7 +80,7 @@ def user_create(
     groups: Collection[UUID] = (),
     actor: UUID | None = None,
 ) -> User:
-    """Without a password the user cannot sign in with one; keys still work."""
+    """Create a user. Without a password they cannot sign in with one; keys still work."""
     _checked_password(password)
     username = normalize_name(username)
     check_name(username)
@@ -116,10 +117,8 @@ def user_update(
     groups: Collection[UUID] | None = None,
     actor: UUID | None = None,
 ) -> User:
-    """None leaves a field as it is. The last active admin cannot be demoted or disabled.
-
-    Sessions of who is disabled stay ended when they are let in again.
-    """
+    """Change the fields that are not None. The last active admin cannot be demoted or disabled. A disabled
+    user's sessions stay ended when the account is enabled again."""
     _checked_password(password)
     with transaction.atomic():
         if is_admin is False or is_active is False:
@@ -186,8 +185,8 @@ def name_is_taken(username: str, *, by_other_than: User | None = None) -> bool:
 
 
 def distinguishable_name(requested: str, *, addition: str) -> str:
-    """The name for somebody whom a directory sends: the wanted one if it is acceptable and free, or else one
-    that people can tell from those of others. Raises Conflict if there are too many."""
+    """Return a user name for a person from a directory: the requested one if it is acceptable and free, else
+    one that people can tell from others. Raises Conflict if there are too many."""
     stem = acceptable_name(requested[:NAME_STEM_LENGTH])[:NAME_STEM_LENGTH].rstrip(".") or "user"
     separator = "." if acceptable_name(f"{stem}.{addition}") == f"{stem}.{addition}" else "@"
     for number in range(1, 100):
@@ -210,7 +209,7 @@ def _require_an_admin() -> None:
 
 
 def user_delete(user: User, *, actor: UUID | None = None) -> int:
-    """How many rows went. `ingestion.people.user_erase` does this and makes a receipt."""
+    """Delete a user and return the number of rows. `ingestion.people.user_erase` also issues a receipt."""
     with transaction.atomic():
         _lock_admins()
         record("user.deleted", actor=actor, subject=f"user:{user.pk}")
@@ -221,7 +220,7 @@ def user_delete(user: User, *, actor: UUID | None = None) -> int:
 
 
 def sessions_of(user: User) -> Iterator[Session]:
-    """Whose a session is, only its content says."""
+    """Return a user's sessions, found by decoding all: only a session's content names its user."""
     for session in Session.objects.iterator():
         if session.get_decoded().get(SESSION_KEY) == str(user.pk):
             yield session
@@ -267,10 +266,10 @@ def group_update(
     can_create_knowledge_bases: bool | None = None,
     actor: UUID | None = None,
 ) -> Group:
-    """None leaves a field as it is. Raises Conflict for a name that is taken.
+    """Change the fields that are not None. Raises Conflict for a taken name.
 
-    A directory decides on the name and members of its groups: changing those raises Conflict as well. Who
-    manages a group, and whether its members may create knowledge bases, is always decided here.
+    A directory decides the name and members of its groups: changing those raises Conflict as well. Managers,
+    and whether members may create knowledge bases, are always decided here.
     """
     if group.source and (name is not None or members is not None):
         raise Conflict(f"“{group}” is kept by a directory; change it there.", code="managed_elsewhere")

@@ -1,4 +1,4 @@
-"""What happened, append-only. Ids and facts, never the text of questions or documents."""
+"""Append-only audit events. Ids and facts, never the text of questions or documents."""
 
 from datetime import datetime
 from typing import Any, NoReturn
@@ -10,7 +10,7 @@ from django.utils import timezone
 
 
 class AppendOnly(TypeError):
-    """Somebody tried to change or delete what has happened."""
+    """Raised for an attempt to change or delete an event."""
 
 
 class EventQuerySet(models.QuerySet["Event"]):
@@ -39,7 +39,7 @@ class EventQuerySet(models.QuerySet["Event"]):
         since: datetime | None = None,
         until: datetime | None = None,
     ) -> "EventQuerySet":
-        """Those that fit all that is said; `until` is not within."""
+        """Filter by all given values; `until` is exclusive."""
         found = self
         found = found.filter(actor=actor) if actor else found
         found = found.kind(action) if action else found
@@ -90,7 +90,7 @@ class Event(models.Model):
 
 
 class Head(models.Model):
-    """One row: the end of the chain. Sealing takes its lock, so that only one process seals."""
+    """The end of the chain, a single row. Sealing locks it, so that only one process seals."""
 
     count = models.PositiveBigIntegerField(default=0)
     hash = models.CharField(max_length=64, default="", blank=True)

@@ -64,7 +64,7 @@ def digest(event: Event, number: int, previous: str) -> str:
 
 
 def seal_all() -> int:
-    """How many events got their place in the chain."""
+    """Give pending events their place in the chain; return how many."""
     total = 0
     while Event.objects.unsealed().exists():
         total += _seal_some()
@@ -94,7 +94,7 @@ def head_file() -> Path:
 
 
 def read_head_file() -> Known | None:
-    """What the file beside the database knows; a file that cannot be read knows of nothing that fits."""
+    """Return the head stored beside the database. An unreadable file yields a head that matches nothing."""
     try:
         content = json.loads(head_file().read_text(encoding="utf-8"))
         return Known(int(content["count"]), str(content["hash"]), str(head_file()))
@@ -105,7 +105,7 @@ def read_head_file() -> Known | None:
 
 
 def _file_write(head: Head) -> None:
-    """Not over one that tells of a chain that is not there any more: that is for a person to see."""
+    """Write the head file, unless it names a chain that no longer exists: that is for a person to see."""
     known = read_head_file()
     if known and not _matches_chain(known):
         log.error("the audit log does not end as %s says: run manage.py audit verify", known.where)
@@ -120,7 +120,7 @@ def _matches_chain(known: Known) -> bool:
 
 
 def verify(known: Sequence[Known] = ()) -> ChainStatus:
-    """Walks the whole chain, and compares its end with the ends that others know."""
+    """Walk the whole chain and compare its end with the known heads."""
     ends = [*known, *([stored] if (stored := read_head_file()) else []), *_head_rows()]
     count, last, problem, broken_at = _walk(ends)
     if not problem:

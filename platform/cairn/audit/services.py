@@ -15,7 +15,7 @@ def record(action: str, *, actor: UUID | None, subject: str = "", **detail: Any)
 
 
 def record_sitting(action: str, *, actor: UUID, subject: str) -> None:
-    """For what is done again and again, such as turning pages: once in ten minutes."""
+    """Record a repeated action, such as turning pages, once in ten minutes."""
     recent = Event.objects.filter(
         action=action, actor=actor, subject=subject, at__gt=timezone.now() - SITTING
     )

@@ -22,7 +22,7 @@ def _signed_out(user: Any, **_: Any) -> None:
 
 @receiver(user_login_failed, dispatch_uid="audit.sign_in.failed")
 def _refused(credentials: dict[str, Any], **_: Any) -> None:
-    """Of a name that nobody has nothing is kept: people type their password there."""
+    """Record a failed sign-in. Unknown names are not stored: people type their password there."""
     name = str(credentials.get("username") or "").replace("\0", "")
     user = get_user_model()._default_manager.filter(username__iexact=name).first() if name else None
     record("sign_in.failed", actor=None, subject=f"user:{user.pk}" if user else "")

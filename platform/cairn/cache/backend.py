@@ -16,7 +16,7 @@ from cairn.cache.models import Entry
 
 
 class JsonDatabaseCache(BaseCache):
-    """All processes of an install share it, so it may count attempts and remember used codes.
+    """Cache in the database, shared by all processes, so it may count attempts and remember used codes.
 
     Values must be JSON; storing anything else raises TypeError. `expired_delete` keeps the table small.
     """
@@ -43,7 +43,7 @@ class JsonDatabaseCache(BaseCache):
     def add(
         self, key: str, value: Any, timeout: float | None = DEFAULT_TIMEOUT, version: int | None = None
     ) -> bool:
-        """Of several processes that add the same key at the same time, one gets True."""
+        """Add a key. Of several processes that add it at the same time, one gets True."""
         entry = self._entry(key, value, timeout, version)
         Entry.objects.expired().filter(key=entry.key).delete()
         try:

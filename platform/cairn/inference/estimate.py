@@ -8,7 +8,7 @@ _LETTERS = string.ascii_letters.encode() + b" "
 
 
 def estimated_tokens(text: str) -> int:
-    """On the high side: a token for 2.5 ASCII letters or spaces, and for each byte that is neither."""
+    """Overestimate the tokens: one for 2.5 ASCII letters or spaces, and one for each other byte."""
     content = text.encode("utf-8", "replace")
     others = len(content.translate(None, _LETTERS))
     return math.ceil((len(content) - others) / _LETTERS_PER_TOKEN) + others

@@ -23,7 +23,7 @@ class JudgeModel:
 
 
 def judge_model(environment: Environment) -> JudgeModel | None:
-    """None if there is none. Raises ConfigurationError for half a configuration."""
+    """Return the judge, None if not configured. Raises ConfigurationError for half a configuration."""
     if not environment.judge_base_url and not environment.judge_model:
         return None
     if not environment.judge_base_url or not environment.judge_model:

@@ -97,7 +97,7 @@ def embedder(choice: EmbedderChoice | None = None) -> Embedder:
 
 
 def forget_embedder(choice: EmbedderChoice) -> None:
-    """Its memory is free once nobody uses it any more."""
+    """Drop an embedder. Its memory is freed once it is no longer used."""
     _embedders.pop(choice, None)
 
 
@@ -121,7 +121,7 @@ def chat_model() -> ChatModel:
 
 
 def loaded_chat_model() -> ChatModel | None:
-    """None as long as nobody has asked for it."""
+    """Return the chat model if it has been loaded, else None."""
     return _chat.loaded
 
 

@@ -1,4 +1,4 @@
-"""What Cairn asks of a model, whoever runs it."""
+"""Protocols of the models that Cairn uses, whoever runs them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,8 +12,8 @@ Vectors = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Batching:
-    """What fills an encoder: calls of at most `texts` texts and, padded to the longest, `tokens` tokens,
-    `at_once` of them together. `extra` tokens come to those that `count_tokens` counts in a text."""
+    """Batch sizes that fill an encoder: at most `texts` texts and, padded to the longest, `tokens` tokens a
+    call, with `at_once` concurrent calls. `extra` tokens are added to those that `count_tokens` counts."""
 
     texts: int
     tokens: int
@@ -55,10 +55,8 @@ class Reranker(Protocol):
     def name(self) -> str: ...
 
     def scores(self, query: str, texts: Sequence[str]) -> list[float]:
-        """One for each text, higher is better. Threads may call it at the same time.
-
-        Raises Unavailable when not all of them can be had in time, ConfigurationError when never.
-        """
+        """Return a score for each text, higher is better. Thread-safe. Raises Unavailable if they are not
+        complete in time, ConfigurationError if that will never change."""
 
 
 class AnswerReader(Protocol):
@@ -68,12 +66,12 @@ class AnswerReader(Protocol):
     def name(self) -> str: ...
 
     def answerable(self, question: str, passages: Sequence[str]) -> list[float]:
-        """How sure it is, from 0 to 1, that each passage holds the answer."""
+        """Return the probability that each passage has the answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Inference:
-    """What a premise says of a hypothesis; probabilities from 0 to 1."""
+    """Relation of a premise and a hypothesis, as probabilities."""
 
     entailment: float
     contradiction: float
@@ -84,4 +82,4 @@ class NaturalLanguageInference(Protocol):
     def name(self) -> str: ...
 
     def infer(self, pairs: Sequence[tuple[str, str]]) -> list[Inference]:
-        """One for each pair of premise and hypothesis."""
+        """Classify each pair of premise and hypothesis."""

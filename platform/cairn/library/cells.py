@@ -60,7 +60,7 @@ class Range:
 
 @dataclass(frozen=True, slots=True)
 class CellLine:
-    """What a line of text was read from: a range such as `Sheet1!A5:D5`, "" for none."""
+    """Source of a line of text: a range such as `Sheet1!A5:D5`, "" for none."""
 
     cells: str
     is_header: bool = False
@@ -88,7 +88,7 @@ def merged(ranges: Sequence[Range]) -> Iterator[Range]:
 
 
 def on_sheet(sheet: str | None, cells: str) -> str:
-    """As spreadsheet programs write it in a formula."""
+    """Prefix a range with its sheet, as in a spreadsheet formula."""
     return f"{_quoted(sheet)}!{cells}" if sheet else cells
 
 

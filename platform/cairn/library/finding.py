@@ -33,8 +33,8 @@ class Review(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DocumentFilter:
-    """All of it holds. `text`: each word stands in the title, source, file name or a tag. `media_types`: None
-    for any. `updated_after`: the version that is shown came later."""
+    """Criteria that must all match. `text`: each word is in the title, source, file name or a tag.
+    `media_types`: None for any. `updated_after`: the current version is newer."""
 
     text: str = ""
     knowledge_base: UUID | None = None
@@ -55,7 +55,7 @@ class DocumentFilter:
 
 
 def filter_documents(rows: DocumentQuerySet, filters: DocumentFilter) -> DocumentQuerySet:
-    """With what they are sorted by: `changed`, `rank` and `name`."""
+    """Filter documents and annotate the sort keys `changed`, `rank` and `name`."""
     rows = _narrowed(_dated(rows), filters)
     for word in filters.words:
         rows = rows.filter(_matches_word(word))

@@ -117,10 +117,10 @@ class DocumentQuerySet(models.QuerySet["Document"]):
         return self.filter(tags__name=tag)
 
     def levels_in(self, container: "Document") -> "Iterator[DocumentQuerySet]":
-        """What came in it, what came in that, and so on.
+        """Yield the embedded documents level by level.
 
-        Who changes one level before asking for the next misses nothing that is being added meanwhile:
-        adding to a container takes the lock of its row.
+        A caller that changes each level before asking for the next misses nothing that is added meanwhile:
+        adding to a container locks its row.
         """
         for depth in range(1, NESTED_AT_MOST + 1):
             yield self.filter(**{"__".join(["parent"] * depth): container})
@@ -133,12 +133,12 @@ class DocumentQuerySet(models.QuerySet["Document"]):
 
 
 class Document(models.Model):
-    """One source in one knowledge base. `source_key` tells that an upload is a new version of it.
+    """A source in a knowledge base. An upload with the same `source_key` is a new version.
 
-    `active_version` is the one that answers; `latest_version` the one uploaded last. `narrowed`
-    documents are read by their readers and the managers only. `index_stale` says that the index
-    does not know the present readers, tags or source yet. `parent` is the mail or archive that it came
-    in: nobody may read it who may not read that. Each review sets the next one so many `review_days` later.
+    `active_version` is used for answers; `latest_version` was uploaded last. `narrowed` documents are
+    restricted to their readers and the managers. `index_stale`: the index does not have the current readers,
+    tags or source yet. `parent` is the mail or archive that contains it, whose restrictions apply as well.
+    Each review sets the next one `review_days` later.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)

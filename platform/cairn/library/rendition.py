@@ -1,4 +1,4 @@
-"""What a parser read from a file: a list of elements, in reading order."""
+"""Rendition: the list of elements that a parser read from a file, in reading order."""
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field

@@ -34,7 +34,7 @@ class BucketStorage(S3Storage):  # type: ignore[misc] # django-storages has no t
 
     @property
     def bucket(self) -> Any:
-        """One for each thread, as connections are: they must not be shared."""
+        """The bucket, one per thread: connections must not be shared."""
         return self.connection.Bucket(self.bucket_name)
 
     def _open(self, name: str, mode: str = "rb") -> "File[bytes]":
@@ -106,7 +106,7 @@ class _Fetched(File):  # type: ignore[type-arg] # not generic when it runs
 
 @contextmanager
 def _translated() -> Iterator[None]:
-    """What a server that is away, overloaded or misconfigured does."""
+    """Map errors of an unreachable, overloaded or misconfigured server."""
     try:
         yield
     except ClientError as error:

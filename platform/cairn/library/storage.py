@@ -99,7 +99,7 @@ def files_answer() -> None:
 
 
 def files_delete(*names: str) -> int:
-    """How many of them were there."""
+    """Delete files and return how many existed."""
     present = [name for name in names if name and default_storage.exists(name)]
     for name in present:
         default_storage.delete(name)

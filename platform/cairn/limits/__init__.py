@@ -1,1 +1,1 @@
-"""How much people and programs may do, and how much of it they have done."""
+"""Limits: what people and programs may use, and what they have used."""

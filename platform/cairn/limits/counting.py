@@ -42,7 +42,7 @@ _NAMES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Spending:
-    """What is about to be done, by kind. 0: as much as is not known yet, but something must be left."""
+    """A planned use, by kind. 0: the amount is not known yet, but something must be left."""
 
     allowance: Allowance
     amounts: Mapping[str, int]
@@ -63,7 +63,7 @@ def question_count(principal: Principal, allowance: Allowance) -> None:
 
 
 def upload_count(principal: Principal, *, size: int, files: int = 1) -> None:
-    """All of them, or none if not all are allowed. `size` in bytes."""
+    """Count an upload of `size` bytes: all files, or none if that exceeds a limit."""
     _spend(principal, allowance_of(principal), {"uploads": files, "bytes": size})
 
 
@@ -75,7 +75,7 @@ def search_count(principal: Principal) -> None:
 
 
 def tokens_count(principal: Principal, allowance: Allowance, tokens: int) -> None:
-    """Those of an answer that stands: nothing is refused any more."""
+    """Count the tokens of a finished answer; never refused."""
     if tokens and principal.viewer is None:
         spending = Spending(allowance, {"tokens": tokens}, timezone.now())
         _ensure_rows(spending)
@@ -94,7 +94,7 @@ def usage_tidy() -> None:
 
 
 def _spend(principal: Principal, allowance: Allowance, amounts: Mapping[str, int]) -> None:
-    """Nothing is counted for an admin who views as somebody: it is not that person's doing."""
+    """Count the use, except for an admin who views as somebody: it is not that person's doing."""
     if principal.viewer is not None:
         return
     spending = Spending(allowance, amounts, timezone.now())

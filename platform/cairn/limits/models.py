@@ -1,4 +1,4 @@
-"""What is allowed to whom, what has been used of it today, and which streams are open."""
+"""Limits, today's usage and open streams."""
 
 from django.db import models
 from django.db.models import Q
@@ -7,9 +7,9 @@ from cairn.accounts.models import ApiKey, Group, User
 
 
 class Limit(models.Model):
-    """What an admin allows a user, the members of a group, or a key; none of them: everyone.
+    """Limits of a user, of the members of a group or of a key; without any of them, of everyone.
 
-    `values` holds measures: a number, or null for no limit. What it does not name follows from others.
+    `values` maps measures to a number, or null for no limit. A measure that is missing is inherited.
     """
 
     user = models.OneToOneField(User, null=True, on_delete=models.CASCADE, related_name="limit")
@@ -39,7 +39,7 @@ class Limit(models.Model):
 
 
 class Usage(models.Model):
-    """What a user or a key (`owner`) did on one day, and in the one minute of it that was counted last.
+    """Use by a user or key (`owner`) on one day, and in the minute counted last.
 
     One row for all kinds, so that counting is one statement. `minute` counts minutes since 1970.
     """

@@ -1,4 +1,4 @@
-"""Which limits hold for somebody."""
+"""Rules for which limits apply to a principal."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -86,6 +86,6 @@ def defaults() -> dict[Measure, Most]:
 
 
 def default(measure: Measure) -> Most:
-    """In the settings 0 stands for no limit."""
+    """Return the default from the settings, where 0 means no limit."""
     value: int = getattr(environment(), measure)
     return value or None

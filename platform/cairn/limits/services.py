@@ -14,7 +14,7 @@ from cairn.limits.rules import NOTHING_LIMITED, Measure, Most
 
 
 def limit_set(*, subject: str, values: Mapping[Measure, Most], actor: UUID | None) -> Limit | None:
-    """All of what is said of the subject; nothing said: what holds for others holds for it, too."""
+    """Replace all limits of the subject. Empty values remove them, so that inherited limits apply."""
     user, group, key = _subject(subject)
     with transaction.atomic():
         Limit.objects.filter(user=user, group=group, key=key).delete()
@@ -41,6 +41,6 @@ def _subject(text: str) -> tuple[UUID | None, UUID | None, UUID | None]:
 
 
 def limit_lift(subject: User | ApiKey) -> None:
-    """For what belongs to Cairn itself, and is gone soon."""
+    """Remove all limits from a temporary account or key of Cairn itself."""
     named = {"user": subject} if isinstance(subject, User) else {"key": subject}
     Limit.objects.create(**named, values=dict(NOTHING_LIMITED))

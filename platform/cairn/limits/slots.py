@@ -1,7 +1,7 @@
-"""How many streams are open for somebody at once: places with numbers, each held as long as it is kept.
+"""Concurrency limits: numbered slots, leased while a stream is open.
 
-Only one can hold a number, so that two who come at the same moment do not both get the last one. What a dead
-process was holding is free again when its time is over.
+Only one stream can own a number, so that two that start at the same moment do not both get the last one. A
+dead process's lease expires.
 """
 
 import time
@@ -29,8 +29,8 @@ _REFUSALS: Final = {
 
 
 class Lease:
-    """`renew` it while it is needed, often; `release` it at the end. Without an owner nothing is held, and the
-    database is not asked."""
+    """A leased slot: `renew` it often while in use, then `release` it. Without an owner there is no slot and
+    no database access."""
 
     def __init__(self, owner: UUID | None = None, holder: UUID | None = None) -> None:
         self._rows = Slot.objects.filter(owner=owner, holder=holder) if owner and holder else None
@@ -51,7 +51,7 @@ class Lease:
 
 
 def slot_take(principal: Principal, allowance: Allowance, kind: Measure = Measure.STREAMS_AT_ONCE) -> Lease:
-    """Raises RateLimited while all that the owner may have are held."""
+    """Lease a slot. Raises RateLimited while all of the owner's slots are taken."""
     most = allowance.most[kind]
     if most is None or principal.viewer is not None:
         return Lease()
@@ -63,7 +63,7 @@ def slot_take(principal: Principal, allowance: Allowance, kind: Measure = Measur
 
 
 def count_open_slots(allowance: Allowance) -> int:
-    """Answers that are being written."""
+    """Count the answers being written."""
     rows = Slot.objects.filter(owner=allowance.owner, kind=Measure.STREAMS_AT_ONCE)
     return rows.filter(until__gt=timezone.now()).count()
 

@@ -10,10 +10,11 @@ from psycopg_pool import ConnectionPool
 
 class DatabaseWrapper(base.DatabaseWrapper):
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
-        """One that works: a restarted server is met once, not once by each connection that waits in the pool.
+        """Return a working connection: a restarted server is noticed once, not once by each pooled
+        connection.
 
-        An answer takes connections from the pool about ten times. A server that has gone has closed its end,
-        which can be seen here; only where something can be read is the server asked.
+        An answer takes about ten connections from the pool. A closed socket is readable, so the server is
+        only queried if there is something to read.
         """
         while True:
             connection = super().get_new_connection(conn_params)

@@ -138,7 +138,7 @@ def identity_providers(path: Path | None) -> IdentityProviders:
 
 
 def allauth_settings(providers: IdentityProviders) -> dict[str, Any]:
-    """As allauth wants to have them."""
+    """Return the settings in allauth's format."""
     return {
         "openid_connect": {"APPS": [_oidc(provider) for provider in providers.oidc]},
         "saml": {"APPS": [_saml(provider) for provider in providers.saml]},

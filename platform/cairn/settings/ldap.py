@@ -33,7 +33,7 @@ class LdapSettings:
 
 
 def ldap_settings(env: Environment) -> LdapSettings | None:
-    """None if no directory is named."""
+    """Return the LDAP settings, None without a directory."""
     if env.ldap_url is None:
         return None
     parts = urlsplit(env.ldap_url)

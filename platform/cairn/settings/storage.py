@@ -1,4 +1,4 @@
-"""Where files are kept: a folder, or a bucket of a server that speaks S3."""
+"""File storage: a folder, or a bucket of an S3-compatible server."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""Which request, job and answer this thread works on, for logs."""
+"""Ids of the current request, job and answer of this thread, for logs."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -24,7 +24,7 @@ def bound(**ids: object) -> Iterator[None]:
 
 
 class BoundWhile(Iterator[_T]):
-    """While an iterator works on its next item, whichever thread asks for it; not in between."""
+    """Binds ids while an iterator computes its next item, in any thread, but not in between."""
 
     def __init__(self, events: Iterator[_T], **ids: object) -> None:
         self._events = events

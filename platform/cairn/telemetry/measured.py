@@ -1,4 +1,4 @@
-"""What this process counts and times. Labels have few values, and never a name, an id or a text."""
+"""Prometheus metrics of this process. Labels have few values, and never a name, an id or a text."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

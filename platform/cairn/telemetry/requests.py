@@ -13,7 +13,7 @@ HEADER: Final = b"x-request-id"
 
 
 class Identified:
-    """What a client sends under this name does not count: it could be anybody's."""
+    """Middleware that assigns request ids. An id sent by the client is ignored: it could be anybody's."""
 
     def __init__(self, app: App) -> None:
         self._app = app

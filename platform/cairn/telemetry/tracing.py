@@ -56,7 +56,7 @@ def tracing_start(environment: Environment, *, role: str) -> None:
 
 
 def _headers(environment: Environment) -> dict[str, str]:
-    """As OpenTelemetry writes them: name=value, separated by commas."""
+    """Parse headers in OpenTelemetry's format: name=value, separated by commas."""
     given = environment.otel_exporter_otlp_headers
     pairs = given.get_secret_value().split(",") if given else []
     return {name.strip(): value.strip() for name, _, value in (pair.partition("=") for pair in pairs)}

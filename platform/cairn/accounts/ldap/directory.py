@@ -1,4 +1,4 @@
-"""What an LDAP directory says of somebody who gives a name and a password."""
+"""Lookup of a person in an LDAP directory, by user name and password."""
 
 import logging
 import re
@@ -56,10 +56,8 @@ class Directory:
         self._settings = settings
 
     def find(self, username: str, password: str) -> Found | None:
-        """None unless exactly one person has this name, and this password.
-
-        Raises Unavailable if the directory cannot be asked.
-        """
+        """Return the one person with this name and password, else None. Raises Unavailable if the directory
+        does not respond."""
         if not password:  # a bind without one is anonymous, and always succeeds
             return None
         try:
@@ -123,7 +121,7 @@ class Directory:
 
     @contextmanager
     def _opened(self, dn: str | None = None, password: str | None = None) -> Iterator[Connection]:
-        """As the person of that name, or as Cairn itself. Not bound yet."""
+        """Open a connection as the given person, or as Cairn. It is not bound yet."""
         settings = self._settings
         connection = Connection(
             self._server(),
@@ -168,7 +166,7 @@ def _bind(ours: Connection) -> None:
 
 
 def _filled(pattern: str, names: Mapping[str, str]) -> str:
-    """What stands for a name in the pattern cannot change the pattern."""
+    """Fill names into the pattern, escaped so that they cannot change it."""
     return re.sub(r"\{(\w+)\}", lambda found: escape_filter_chars(names[found[1]]), pattern)
 
 

@@ -27,7 +27,7 @@ def open_chat_model(environment: Environment) -> ChatModel:
 
 
 def _instance(dotted: str, environment: Environment) -> LLM:
-    """What the class or function `dotted` gives for those of model, api_base, api_key that are set."""
+    """Call the class or function `dotted` with those of model, api_base and api_key that are set."""
     module, _, name = dotted.rpartition(".")
     try:
         make = getattr(import_module(module), name)

@@ -1,4 +1,4 @@
-"""Which request goes to which server next. People's come before work that nobody watches."""
+"""Admission: assigns waiting requests to servers. People come before background work."""
 
 import asyncio
 import itertools
@@ -24,7 +24,7 @@ class Priority(IntEnum):
 
 @dataclass(order=True, slots=True)
 class _Waiter:
-    """In the order in which they are served. `on_place` gets the place in the queue, from 1."""
+    """A queued request, ordered by turn. `on_place` gets the place in the queue, from 1."""
 
     priority: Priority
     number: int
@@ -82,7 +82,7 @@ class Admission:
             raise Unavailable(message, code="model_busy", retry_after=30) from error
 
     def _forget(self, waiter: _Waiter) -> None:
-        """It may have been granted in the moment in which it gave up."""
+        """Withdraw a waiter, which may have been granted at the moment it gave up."""
         if waiter in self._waiting:
             self._waiting.remove(waiter)
         granted = waiter.granted
@@ -124,5 +124,5 @@ class Admission:
 
 
 def _room(endpoint: Endpoint, priority: Priority) -> int:
-    """One place is kept for people, who would else wait until work in the background has finished."""
+    """Return the free places. One is reserved for people, who would else wait for background work."""
     return endpoint.limit if priority is Priority.CHAT else max(1, endpoint.limit - 1)

@@ -1,4 +1,4 @@
-"""When a server that fails again and again is left alone, and when it is tried again."""
+"""Circuit breaker: when a failing server is skipped, and when it is tried again."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -29,7 +29,7 @@ class Breaker:
         self.state, self.failures, self.last_error = BreakerState.CLOSED, 0, ""
 
     def failed(self, error: str) -> bool:
-        """Return whether this failure has opened it."""
+        """Record a failure and return whether it opened the breaker."""
         self.failures, self.last_error = self.failures + 1, error
         if self.lets_through and self.failures < self.limit:
             return False

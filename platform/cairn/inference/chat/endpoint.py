@@ -1,4 +1,4 @@
-"""One OpenAI-compatible server: vLLM, Ollama, LM Studio, llama.cpp, …"""
+"""An OpenAI-compatible server: vLLM, Ollama, LM Studio, llama.cpp, …"""
 
 import asyncio
 import re
@@ -35,8 +35,8 @@ class Patience:
 
 
 class EndpointFailed(Exception):
-    """`error`: what to tell who asked. `broken`: it counts against the server. `elsewhere`: another server, or
-    the same one again, may do better."""
+    """A failed request. `error`: for the caller. `broken`: it counts against the server. `elsewhere`: another
+    server, or a second try, may succeed."""
 
     def __init__(self, error: CairnError, cause: str, *, broken: bool = True, elsewhere: bool = True) -> None:
         super().__init__(error.message)
@@ -137,9 +137,11 @@ class Endpoint:
     async def _texts(
         self, messages: Sequence[ChatMessage], max_tokens: int, patience: Patience, reading: "_Reading"
     ) -> AsyncGenerator[str, None]:
-        """Until the first token all together must come in time: some servers send signs of life meanwhile.
+        """Yield the text. One deadline covers everything until the first token: some servers send
+        keep-alives.
 
-        Read as plain objects: to make models and events of each token takes nearly as long as all else.
+        Events are read as plain objects: building models of each token takes nearly as long as everything
+        else.
         """
         deadline = asyncio.get_running_loop().time() + patience.first
         async with asyncio.timeout_at(deadline):
@@ -198,13 +200,13 @@ class Endpoint:
 
 @dataclass(slots=True)
 class _Reading:
-    """What has been read of one answer. `finished`: the server has said that it ends, and why."""
+    """State of one answer. `finished`: the server sent its finish reason."""
 
     text: bool = False
     finished: bool = False
 
     def see(self, chunk: Any) -> str:
-        """What is said in it, of the first choice: there is no other."""
+        """Return the text of a chunk's first choice: there is no other."""
         choices = chunk.get("choices") or ()
         self.finished = self.finished or any(choice.get("finish_reason") for choice in choices)
         delta = choices[0].get("delta") or {} if choices else {}
@@ -218,13 +220,13 @@ class _Reading:
 
 
 def shown(url: str) -> str:
-    """Without the name and password that an address may hold."""
+    """Return the URL without user name and password."""
     parts = urlsplit(url.rstrip("/"))
     return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
 
 def merged(messages: Sequence[ChatMessage]) -> list[ChatMessage]:
-    """For chat templates without a system role: what it says stands before the user's turn."""
+    """Move the system text before the user's turn, for chat templates without a system role."""
     system = [each.content or "" for each in messages if each.role is MessageRole.SYSTEM]
     others = [each for each in messages if each.role is not MessageRole.SYSTEM]
     if not system or not others:

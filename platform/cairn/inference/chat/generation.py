@@ -1,4 +1,4 @@
-"""One OpenVINO GenAI pipeline and the thread that feeds it."""
+"""Runner of an OpenVINO GenAI pipeline, with the thread that feeds it."""
 
 import logging
 import threading

@@ -76,7 +76,7 @@ class RemoteChat:
     async def _answer(
         self, channel: Channel, messages: Sequence[ChatMessage], max_tokens: int, priority: Priority
     ) -> None:
-        """By another server, if the first fails before it has written anything."""
+        """Answer, switching to another server if the first fails before it has written anything."""
         tried, failure = list[Endpoint](), None
         while True:
             try:
@@ -128,7 +128,7 @@ class RemoteChat:
         recovery.add_done_callback(self._recoveries.discard)
 
     async def _recover(self, endpoint: Endpoint) -> None:
-        """One token now and then, until it comes."""
+        """Send a tiny request from time to time until one succeeds."""
         while not endpoint.breaker.lets_through:
             await asyncio.sleep(self._pause)
             if not endpoint.breaker.lets_through:
@@ -137,7 +137,7 @@ class RemoteChat:
                 await self._probe(endpoint)
 
     async def _probe(self, endpoint: Endpoint) -> CairnError | None:
-        """What is wrong with it. A token closes its breaker."""
+        """Return what is wrong with the server. A token closes its breaker."""
         try:
             await endpoint.probe()
         except EndpointFailed as failure:

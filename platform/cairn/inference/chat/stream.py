@@ -13,7 +13,7 @@ PAUSE_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """In the queue before the model, from 1."""
+    """Position in the model's queue, from 1."""
 
     number: int
 
@@ -39,7 +39,7 @@ class Channel:
         self._items.put(piece)
 
     def wait_at(self, place: int) -> None:
-        """It is not being written yet: others come first."""
+        """Announce the position in the queue: the answer has not started."""
         self._items.put(Place(place))
 
     def end(self, error: BaseException | None = None) -> None:

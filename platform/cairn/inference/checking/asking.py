@@ -1,4 +1,4 @@
-"""One OpenAI-compatible server, asked what it serves and for as little as it can do."""
+"""Probe of an OpenAI-compatible server: what it serves, with minimal requests."""
 
 import json
 import time
@@ -61,7 +61,7 @@ class Server:
         return Served(models, contexts)
 
     def context_of(self, model: str) -> int | None:
-        """As llama.cpp and LM Studio tell it, beside what is common to all."""
+        """Return the context length that llama.cpp and LM Studio report beyond the common API."""
         root = self._url.removesuffix("/v1")
         for address in (f"{root}/props", f"{root}/api/v0/models/{model}"):
             try:
@@ -91,7 +91,7 @@ class Server:
         return ProbeResult(round(came * 1000), tokens)
 
     def post(self, path: str, body: dict[str, Any]) -> tuple[Any, int]:
-        """What it answers, and after how many milliseconds."""
+        """Return the response and its milliseconds."""
         began = time.perf_counter()
         answer = self._json("POST", f"{self._url}{path}", json=body)
         return answer, round((time.perf_counter() - began) * 1000)

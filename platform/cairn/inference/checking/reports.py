@@ -1,4 +1,4 @@
-"""Whether each configured model does its work now, and whether its settings fit it."""
+"""Reports on whether each configured model works and its settings fit."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -45,7 +45,7 @@ class Report:
 
 
 def reports(environment: Environment) -> Iterator[Report]:
-    """One by one, since each may take a while."""
+    """Yield the reports one by one, since each may take a while."""
     yield from chat_reports(environment)
     yield _embedder(environment)
     if reranks(environment):
@@ -57,7 +57,7 @@ def reports(environment: Environment) -> Iterator[Report]:
 
 
 def chat_reports(environment: Environment) -> Iterator[Report]:
-    """One for each server."""
+    """Yield a report for each server."""
     for url in environment.llm_base_urls if not environment.llm_class else ():
         report = Report("chat", environment.llm_model or "", shown(url))
         filled = _filled(report, url, environment.llm_api_key, _chats)
@@ -80,7 +80,7 @@ def _filled(
 
 
 def _look(report: Report, server: Server) -> None:
-    """What it serves. Not every server lists that, and none has to."""
+    """Report the models served. Not every server lists them."""
     try:
         served = server.served()
     except ConfigurationError as refused:
@@ -122,7 +122,7 @@ def _accepts(server: Server, model: str, messages: list[Message]) -> bool:
 
 
 def _compared(report: Report, environment: Environment) -> Report:
-    """With the settings that it is used with."""
+    """Compare the report with the settings in use."""
     assumed, known = environment.llm_context_tokens, report.context_tokens
     if environment.llm_system_role and report.system_role is False:
         report.problem = "Its chat template takes no system role: set LLM_SYSTEM_ROLE=false"

@@ -27,7 +27,7 @@ class Encoder(Protocol):
     def encode(self, batch: Batch) -> Vectors: ...
 
     def encode_all(self, batches: Iterable[Batch]) -> Iterator[tuple[Batch, Vectors]]:
-        """In any order."""
+        """Encode batches, in any order."""
 
 
 class LocalEmbedder:

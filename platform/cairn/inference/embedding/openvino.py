@@ -129,7 +129,7 @@ class OpenVinoEncoder:
 
 
 def _step_back() -> None:
-    """This thread, which only Linux can tell from the process."""
+    """Lower the priority of this thread, which only Linux can do per thread."""
     if sys.platform == "linux":
         os.nice(_NICE)
 

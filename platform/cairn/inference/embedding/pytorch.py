@@ -17,7 +17,8 @@ _BF16: Final = ("amx_bf16", "avx512_bf16")
 
 
 def cuda_is_there() -> bool:
-    """Without an NVIDIA driver the answer comes at once; PyTorch takes seconds to import."""
+    """Return whether CUDA is available. Checks for an NVIDIA driver first: importing PyTorch takes
+    seconds."""
     try:
         ctypes.CDLL("libcuda.so.1")
     except OSError:
@@ -76,7 +77,7 @@ class TorchEncoder:
             yield batch, self.encode(batch)
 
     def _running(self) -> AbstractContextManager[object]:
-        """On a CPU only the large multiplications are done in bfloat16."""
+        """Run in bfloat16 on a CPU, for large multiplications only."""
         with ExitStack() as stack:
             stack.enter_context(self._torch.inference_mode())
             if self._half:

@@ -1,4 +1,4 @@
-"""What the classes of a model mean, by their names."""
+"""Meaning of a model's classes, by their names."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,8 @@ class EntailmentLabels:
 
 
 def entailment_labels(labels: Sequence[str]) -> EntailmentLabels | None:
-    """In any order and case, such as CONTRADICTION, neutral, Entailment or entailment, not_entailment."""
+    """Find the labels in any order and case, such as CONTRADICTION, neutral, Entailment or entailment,
+    not_entailment."""
     entailment = _place(labels, "entail")
     if entailment is None or len(labels) < 2:
         return None

@@ -104,7 +104,7 @@ def _task(folder: ModelFolder, architectures: Sequence[str]) -> Task:
 
 
 def _require_words(tokenizer: Any) -> None:
-    """Without its files a tokenizer is made all the same, and knows nothing."""
+    """Reject an empty tokenizer: one without its files loads without an error."""
     if len(tokenizer.get_vocab()) <= len(tokenizer.all_special_tokens):
         raise ValueError("it has no vocabulary")
 

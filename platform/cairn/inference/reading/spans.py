@@ -24,7 +24,7 @@ class SpanReader:
         return self._network.name
 
     def answerable(self, question: str, passages: Sequence[str]) -> list[float]:
-        """Of a long passage the best window counts."""
+        """Return the probability for each passage; the best window of a long one counts."""
         best = np.zeros(len(passages), np.float32)
         for read in self._network.read([(question, passage) for passage in passages], long=_PASSAGE):
             starts, ends = read.logits

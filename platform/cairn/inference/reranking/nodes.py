@@ -46,7 +46,7 @@ class PostprocessorScorer:
         return [_number(scores.get(str(place))) for place in range(len(texts))]
 
     def close(self) -> None:
-        """Its memory goes with the process."""
+        """Do nothing: the memory is freed with the process."""
 
     def _postprocessed(self, nodes: list[NodeWithScore], query: str) -> list[NodeWithScore]:
         try:
@@ -90,7 +90,7 @@ def _positions(folder: Path) -> int:
 
 
 def _instance(dotted: str) -> BaseNodePostprocessor:
-    """What the class or function gives when it is called without arguments."""
+    """Call the class or function without arguments."""
     module, _, name = dotted.rpartition(".")
     try:
         made = getattr(import_module(module), name)()

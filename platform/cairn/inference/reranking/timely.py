@@ -28,7 +28,7 @@ class Scorer(Protocol):
     def at_once(self) -> int: ...
 
     def score(self, query: str, texts: Sequence[str], *, seconds: float) -> list[float]:
-        """In the order of the texts. If it can, it raises TimeoutError after about so many seconds."""
+        """Score in the order of the texts. May raise TimeoutError after about `seconds`."""
 
     def close(self) -> None: ...
 
@@ -97,7 +97,7 @@ class TimelyReranker:
 
 
 class _Pause:
-    """After failures in a row, the next callers get the last one at once instead of waiting for their own."""
+    """Pause after repeated failures: the next callers get the last error at once instead of waiting."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
