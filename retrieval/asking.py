@@ -85,14 +85,11 @@ def ask(
     if not question.strip():
         raise InvalidInput("The question is empty.")
     scope = scope_for(principal, knowledge_bases)
+    channel = Channel.CHAT if history is None else Channel.API
     with transaction.atomic():
         found = _place(principal, conversation, parent)
         thread, after = found or (
-            conversation_start(
-                principal=principal,
-                question=question,
-                channel=Channel.CHAT if history is None else Channel.API,
-            ),
+            conversation_start(principal=principal, question=question, channel=channel),
             None,
         )
         message = Message.objects.create(conversation=thread, parent_id=after, question=question)
