@@ -17,7 +17,7 @@ Values = Annotated[dict[_Word, _Value], Field(max_length=100)]
 Grouped = Annotated[dict[_Word, Values], Field(max_length=20)]
 
 
-class QuestionResult(BaseModel):
+class Asked(BaseModel):
     """Result of one question.
 
     `rank`: of the best relevant document in a search, from 1; `cited` and `relevant`: documents by
@@ -44,4 +44,4 @@ class QuestionResult(BaseModel):
     relevant: Annotated[tuple[_Uri, ...], Field(max_length=200)] = ()
 
 
-AllAsked = Annotated[list[QuestionResult], Field(min_length=1, max_length=MOST_QUESTIONS)]
+AllAsked = Annotated[list[Asked], Field(min_length=1, max_length=MOST_QUESTIONS)]

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from retrieval.evaluation.asked import QuestionResult
+from retrieval.evaluation.asked import Asked
 from retrieval.evaluation.measures import LOWER_IS_BETTER, Measures
 
 
@@ -28,11 +28,11 @@ class Difference:
     """Difference of a question that both runs asked."""
 
     change: Change
-    now: QuestionResult
-    before: QuestionResult
+    now: Asked
+    before: Asked
 
 
-def differences(now: Iterable[QuestionResult], before: Iterable[QuestionResult]) -> list[Difference]:
+def differences(now: Iterable[Asked], before: Iterable[Asked]) -> list[Difference]:
     """Worse ones first, each group in the order asked. Questions that only one run asked are left out."""
     known = {asked.id: asked for asked in before}
     both = [(each, known[each.id]) for each in now if each.id in known]

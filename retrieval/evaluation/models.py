@@ -13,7 +13,7 @@ from retrieval.evaluation.gold import Kind
 class EvaluationRun(models.Model):
     """Results of a run and its settings.
 
-    `outcomes`: a list of `retrieval.evaluation.asked.QuestionResult`. `questions` and `right` count outcomes,
+    `outcomes`: a list of `retrieval.evaluation.asked.Asked`. `questions` and `right` count outcomes,
     so that lists need not load them.
     """
 

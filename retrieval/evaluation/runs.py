@@ -18,7 +18,7 @@ from cairn.settings import environment
 from retrieval.answering.prompting import VERSION
 from retrieval.conversations import ERASED
 from retrieval.engine import engine
-from retrieval.evaluation.asked import QuestionResult
+from retrieval.evaluation.asked import Asked
 from retrieval.evaluation.models import EvaluationRun
 from retrieval.index.factory import active_generation
 
@@ -37,12 +37,12 @@ def run_for(principal: Principal, value: object) -> EvaluationRun:
     return get_or_not_found(runs_for(principal), value)
 
 
-def asked_in(run: EvaluationRun) -> list[QuestionResult]:
-    return [QuestionResult.model_validate(outcome) for outcome in run.outcomes]
+def asked_in(run: EvaluationRun) -> list[Asked]:
+    return [Asked.model_validate(outcome) for outcome in run.outcomes]
 
 
 def run_store(
-    *, principal: Principal, knowledge_base: KnowledgeBase, outcomes: Sequence[QuestionResult], **fields: Any
+    *, principal: Principal, knowledge_base: KnowledgeBase, outcomes: Sequence[Asked], **fields: Any
 ) -> EvaluationRun:
     """Store a run with the current settings, without answers from documents deleted meanwhile."""
     with transaction.atomic():
@@ -85,7 +85,7 @@ def settings_now(knowledge_base: KnowledgeBase) -> dict[str, str | int]:
     }
 
 
-def _without_erased(principal: Principal, outcomes: Sequence[QuestionResult]) -> list[QuestionResult]:
+def _without_erased(principal: Principal, outcomes: Sequence[Asked]) -> list[Asked]:
     named = {document for outcome in outcomes for document in outcome.documents}
     # Locked, so that a document cannot be erased between this look and the commit.
     readable = documents_for(principal).select_for_update(of=("self",))
@@ -101,7 +101,7 @@ def _as_uuid(text: str) -> UUID | None:
         return None
 
 
-def _erased(outcome: QuestionResult) -> QuestionResult:
+def _erased(outcome: Asked) -> Asked:
     return outcome.model_copy(update={"answer": ERASED, "documents": (), "standalone_question": ""})
 
 
@@ -130,7 +130,7 @@ def _mentions(document: Document) -> Q:
     return found
 
 
-def _unnamed(outcome: QuestionResult, source_uri: str) -> QuestionResult:
+def _unnamed(outcome: Asked, source_uri: str) -> Asked:
     def without(names: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(DELETED if name == source_uri else name for name in names)
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field, StringConstraints
 
 from cairn.access.lookup import knowledge_base_for
 from cairn.access.models import Role
-from retrieval.evaluation.asked import AllAsked, Grouped, QuestionResult, Values
+from retrieval.evaluation.asked import AllAsked, Asked, Grouped, Values
 from retrieval.evaluation.models import EvaluationRun
 from retrieval.evaluation.runs import asked_in, run_delete, run_for, run_store, runs_for
 from web.api.conversations import Deleted
@@ -62,7 +62,7 @@ class Evaluation(BaseModel):
 
 
 class EvaluationWithOutcomes(Evaluation):
-    outcomes: list[QuestionResult]
+    outcomes: list[Asked]
 
 
 def _fields(row: EvaluationRun) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from django.views.decorators.http import require_safe
 from cairn.access.models import Role
 from cairn.access.scope import Principal
 from cairn.errors import Forbidden
-from retrieval.evaluation.asked import QuestionResult
+from retrieval.evaluation.asked import Asked
 from retrieval.evaluation.comparing import Change, Difference, differences, measure_changes
 from retrieval.evaluation.models import EvaluationRun
 from retrieval.evaluation.runs import asked_in, run_for, runs_for
@@ -58,7 +58,7 @@ class RunItem:
 class QuestionView:
     """`right` tells of the answer or the refusal; `place` of the best relevant document, in words."""
 
-    asked: QuestionResult
+    asked: Asked
     outcome: str
     place: str
 
@@ -211,11 +211,11 @@ def _capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def question_view(asked: QuestionResult) -> QuestionView:
+def question_view(asked: Asked) -> QuestionView:
     return QuestionView(asked, _outcome(asked), _place(asked))
 
 
-def _outcome(asked: QuestionResult) -> str:
+def _outcome(asked: Asked) -> str:
     if asked.right:
         return gettext("Refused, rightly") if asked.refused else gettext("Right")
     if not asked.relevant:
@@ -223,7 +223,7 @@ def _outcome(asked: QuestionResult) -> str:
     return gettext("Wrongly refused") if asked.refused else gettext("Lacks what it must have")
 
 
-def _place(asked: QuestionResult) -> str:
+def _place(asked: Asked) -> str:
     if not asked.relevant:
         return ""
     return gettext("found at place {rank}").format(rank=asked.rank) if asked.rank else gettext("not found")

@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Final, TypeVar
 
 from cairn.errors import InvalidInput
-from retrieval.evaluation.asked import QuestionResult
+from retrieval.evaluation.asked import Asked
 from retrieval.evaluation.comparing import Change, differences, ids_of
 from retrieval.evaluation.gold import GoldQuestion, GoldSet
 from retrieval.evaluation.measures import Measures, QuestionOutcome, by_kind, by_ranking, measures
@@ -141,7 +141,7 @@ def _rounded(found: Measures) -> Measures:
 def _shown(outcome: QuestionOutcome) -> Json:
     question = outcome.question
     places = [outcome.ranking.index(uri) + 1 for uri in question.relevant if uri in outcome.ranking]
-    asked = QuestionResult(
+    asked = Asked(
         id=question.id,
         kind=question.kind,
         question=question.question,
@@ -167,5 +167,5 @@ def changes(now: Json, before: Json) -> dict[str, list[str]]:
     return {change.value: ids_of(found, change) for change in (Change.BETTER, Change.WORSE)}
 
 
-def _asked_in(run: Json) -> list[QuestionResult]:
-    return [QuestionResult.model_validate(outcome) for outcome in run["outcomes"]]
+def _asked_in(run: Json) -> list[Asked]:
+    return [Asked.model_validate(outcome) for outcome in run["outcomes"]]

@@ -1,14 +1,12 @@
 from typing import Any
 
-from retrieval.evaluation.asked import QuestionResult
+from retrieval.evaluation.asked import Asked
 from retrieval.evaluation.comparing import Change, differences, ids_of, measure_changes
 from retrieval.evaluation.gold import Kind
 
 
-def asked(identity: str, right: bool, **fields: Any) -> QuestionResult:
-    return QuestionResult(
-        id=identity, kind=Kind.CODE, question="?", right=right, refused=False, answer="", **fields
-    )
+def asked(identity: str, right: bool, **fields: Any) -> Asked:
+    return Asked(id=identity, kind=Kind.CODE, question="?", right=right, refused=False, answer="", **fields)
 
 
 NOW = [asked("a", True), asked("b", False), asked("c", False), asked("d", True), asked("new", True)]

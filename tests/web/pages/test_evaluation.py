@@ -8,7 +8,7 @@ from cairn.access.models import Role
 from cairn.access.principals import principal_for_user
 from cairn.accounts.models import User
 from cairn.library.models import KnowledgeBase
-from retrieval.evaluation.asked import QuestionResult
+from retrieval.evaluation.asked import Asked
 from retrieval.evaluation.gold import Kind
 from retrieval.evaluation.models import EvaluationRun
 from tests.bases import make_base
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.django_db
 SignIn = Callable[[User], Client]
 
 
-def asked(identity: str, *, right: bool, **fields: Any) -> QuestionResult:
+def asked(identity: str, *, right: bool, **fields: Any) -> Asked:
     given: dict[str, Any] = {
         "question": f"What of {identity}?",
         "kind": Kind.TWO_PAGES,
@@ -28,10 +28,10 @@ def asked(identity: str, *, right: bool, **fields: Any) -> QuestionResult:
         "relevant": ("leave.md",),
         "rank": 3,
     }
-    return QuestionResult(id=identity, right=right, **{**given, **fields})
+    return Asked(id=identity, right=right, **{**given, **fields})
 
 
-def run(base: KnowledgeBase, name: str, *outcomes: QuestionResult, **fields: Any) -> EvaluationRun:
+def run(base: KnowledgeBase, name: str, *outcomes: Asked, **fields: Any) -> EvaluationRun:
     given: dict[str, Any] = {
         "gold_name": "handbook",
         "gold_sha256": "a" * 64,
