@@ -27,13 +27,13 @@ JUSTIFIED = {
     "ingestion/parse/scratch.py::_clear": "Within a folder that this process created for itself.",
     "ingestion/parse/scratch.py::sweep": "Only folders with a marker of Cairn, by their inode.",
     "ingestion/parse/word_markup.py::unfold": "Elements of a document that is being read, in memory.",
-    "ingestion/watching.py::_vanished": "Documents that a watched folder brought in, by their ids.",
+    "ingestion/watching.py::_handle_missing": "Documents that a watched folder brought in, by their ids.",
     "platform/cairn/access/services.py::knowledge_base_create": "Chooses a free slug; deletes none.",
-    "retrieval/answering/drafting.py::_announcing": "Sentences of an answer, in memory.",
-    "retrieval/answering/drafting.py::_checked": "Sentences of an answer, in memory.",
-    "retrieval/answering/drafting.py::_tabled": "Sentences of an answer, in memory.",
-    "retrieval/answering/drafting.py::_unsupported": "Sentences of an answer, in memory.",
-    "retrieval/answering/drafting.py::take": "Sentences of an answer, in memory.",
+    "retrieval/answering/drafting.py::_feed_announcement": "Sentences of an answer, in memory.",
+    "retrieval/answering/drafting.py::_feed_sentence": "Sentences of an answer, in memory.",
+    "retrieval/answering/drafting.py::_feed_table": "Sentences of an answer, in memory.",
+    "retrieval/answering/drafting.py::_reject_unsupported": "Sentences of an answer, in memory.",
+    "retrieval/answering/drafting.py::feed": "Sentences of an answer, in memory.",
     "retrieval/conversations.py::forget_document": "Looks for a document's id in JSON, and compares the ids.",
     "retrieval/evaluation/runs.py::forget_document": "Rewrites answers that name a document; deletes no row.",
     "retrieval/gaps/services.py::document_forget": "Looks for a document's id in JSON, and compares the ids.",
@@ -59,7 +59,6 @@ def modules() -> Iterator[Path]:
                 yield path
 
 
-@pytest.mark.slow
 def test_nothing_is_deleted_by_name_or_pattern() -> None:
     found = {
         name
