@@ -97,9 +97,12 @@ _WORD = re.compile(r"[^\W\d_]{2,}")
 
 
 @pytest.fixture
-def marked(monkeypatch: pytest.MonkeyPatch) -> None:
+def marked(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Restores the language afterwards: German requests leave it active for the tests that follow."""
     for name in ("gettext", "ngettext", "pgettext", "npgettext"):
         monkeypatch.setattr(translation._trans, name, _marking(getattr(translation._trans, name)))
+    with translation.override(translation.get_language()):
+        yield
 
 
 def _marking(translate: Callable[..., str]) -> Callable[..., str]:
