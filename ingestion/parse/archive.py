@@ -1,4 +1,4 @@
-"""Looks into a zip before a library trusts it: directories lie, so bytes are counted as they inflate."""
+"""Checks of ZIP archives. Their directories cannot be trusted, so bytes are counted during inflation."""
 
 import copy
 import stat
@@ -24,7 +24,7 @@ BROKEN_ZIP: Final = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedErr
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """Bytes that one member and all together may unpack to."""
+    """Maximum unpacked bytes of one member, and of all together."""
 
     member: int
     total: int
@@ -43,7 +43,7 @@ def names(path: Path) -> list[str] | None:
 
 
 def check(path: Path, kind: str) -> None:
-    """For one document: raises DocumentRejected unless all its members can be read, within bounds."""
+    """Raise DocumentRejected unless all members of a one-document archive are readable and within bounds."""
     for found in survey(path, kind, ONE_DOCUMENT):
         if isinstance(found, DocumentRejected):
             encrypted = found.reason is Rejection.PASSWORD_PROTECTED
@@ -51,9 +51,9 @@ def check(path: Path, kind: str) -> None:
 
 
 def survey(path: Path, kind: str, bounds: Bounds) -> list[int | DocumentRejected]:
-    """The true size of each member, in the directory's order, or why it alone cannot be had.
+    """Return each member's true size, in the directory's order, or the reason why it is unreadable.
 
-    Nothing is kept or written. Raises DocumentRejected for what makes the whole archive unsafe.
+    Nothing is stored or written. Raises DocumentRejected if the whole archive is unsafe.
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -104,7 +104,7 @@ def _tried_size(archive: zipfile.ZipFile, member: zipfile.ZipInfo, allowed: int)
 
 
 def _size(archive: zipfile.ZipFile, member: zipfile.ZipInfo, allowed: int) -> int:
-    """Counted to the end of its data, wherever the directory says that this is."""
+    """Count the member's bytes until its data ends, regardless of the size in the directory."""
     unbelieved = copy.copy(member)
     unbelieved.file_size = _NO_SIZE
     size = 0

@@ -1,4 +1,4 @@
-"""A ZIP as a folder: what it holds is listed here, and read as documents of their own."""
+"""ZIP archives as folders: they are parsed into a listing, and members become documents of their own."""
 
 import re
 import zipfile
@@ -24,14 +24,14 @@ _UNITS: Final = ("bytes", "KB", "MB", "GB")
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """`place` is that in the archive's directory."""
+    """A file in the archive. `place` is its index in the archive's directory."""
 
     name: str
     place: int
 
 
 def parse(path: Path, limits: Limits) -> Rendition:
-    """Raises DocumentRejected if none of its files can be had; `read` says it of each that cannot."""
+    """Build the listing. Raises DocumentRejected if no member is readable; `read` reports individual ones."""
     surveyed = archive.survey(path, "archive", _BOUNDS)
     found = members(path)
     if not found:
@@ -52,7 +52,7 @@ def _require_some(sizes: Sequence[int | DocumentRejected]) -> None:
 
 
 def members(path: Path) -> list[Member]:
-    """The files that people put in, under names that differ."""
+    """Members that are user files, with unique names."""
     return _directory(path).members
 
 
@@ -62,29 +62,29 @@ class _Directory:
     members: list[Member]
 
 
-_kept: dict[tuple[object, ...], _Directory] = {}
+_cache: dict[tuple[object, ...], _Directory] = {}
 """The last one: its files are asked for one by one."""
 
 
 def _directory(path: Path) -> _Directory:
     about = path.stat()
     key = (path, about.st_ino, about.st_mtime_ns, about.st_size)
-    if key not in _kept:
-        while _kept:
-            _kept.popitem()[1].opened.close()
-        _kept[key] = _read_directory(path)
-    return _kept[key]
+    if key not in _cache:
+        while _cache:
+            _cache.popitem()[1].opened.close()
+        _cache[key] = _read_directory(path)
+    return _cache[key]
 
 
 def _read_directory(path: Path) -> _Directory:
     opened = zipfile.ZipFile(path)
     shown = [(place, name) for place, name in enumerate(map(_name, opened.infolist())) if name]
-    names = part_names.told_apart([name for _, name in shown])
+    names = part_names.make_unique([name for _, name in shown])
     return _Directory(opened, [Member(name, place) for (place, _), name in zip(shown, names, strict=True)])
 
 
 def read(path: Path, part: int, largest: int) -> bytes:
-    """Raises DocumentRejected for a member that is larger, damaged or protected by a password."""
+    """Read a member. Raises DocumentRejected if it is too large, damaged or encrypted."""
     try:
         directory = _directory(path)
         entry = directory.opened.infolist()[directory.members[part].place]
@@ -100,7 +100,7 @@ def read(path: Path, part: int, largest: int) -> bytes:
 
 
 def _name(entry: zipfile.ZipInfo) -> str:
-    """Its path; empty for what is a folder, hidden, or put there by the system."""
+    """Return the member's path, or an empty string for folders, hidden files and system files."""
     parts = [part.strip() for part in _SEPARATORS.split(clean(_decoded(entry)).replace("\n", " "))]
     parts = [part for part in parts if part not in ("", ".")]
     if entry.is_dir() or any(_is_left_out(part) for part in parts):
@@ -109,7 +109,7 @@ def _name(entry: zipfile.ZipInfo) -> str:
 
 
 def _decoded(entry: zipfile.ZipInfo) -> str:
-    """Many programs write UTF-8 without saying so."""
+    """Decode a name. Many programs write UTF-8 without setting the flag."""
     if entry.flag_bits & _UTF8_NAME:
         return entry.filename
     try:
@@ -123,7 +123,7 @@ def _is_left_out(part: str) -> bool:
 
 
 def _readable(size: int | DocumentRejected) -> str:
-    """As people say it: 640 bytes, 2.4 MB."""
+    """Format a size for people: 640 bytes, 2.4 MB."""
     if isinstance(size, DocumentRejected):
         return _REFUSED.get(size.reason, "damaged")
     amount = float(size)

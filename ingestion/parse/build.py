@@ -1,4 +1,4 @@
-"""Collects what a parser reads into a Rendition."""
+"""Builder for renditions."""
 
 from collections.abc import Mapping, Sequence
 from typing import Final
@@ -20,7 +20,7 @@ _ENDS: Final = ("\n", ". ", "! ", "? ")
 
 
 class RenditionBuilder:
-    """Elements in reading order; a heading opens the section of what follows it."""
+    """Elements in reading order. A heading opens the section of the elements that follow it."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
@@ -30,7 +30,7 @@ class RenditionBuilder:
         self._pieces = 0
 
     def heading(self, level: int, text: str, *, page: int | None = None, boxes: Sequence[Box] = ()) -> None:
-        """`level` 0 is the outermost. A heading ends every section at its level and below."""
+        """Add a heading, which ends all sections at its level and below. `level` 0 is the outermost."""
         line = " ".join(clean(text).split())
         if not line:
             return
@@ -39,7 +39,7 @@ class RenditionBuilder:
         self._headings.append((level, line[:_LONGEST_HEADING]))
 
     def close(self, level: int) -> None:
-        """Ends every section at `level` and below."""
+        """End all sections at `level` and below."""
         while self._headings and self._headings[-1][0] >= level:
             self._headings.pop()
 
@@ -54,32 +54,32 @@ class RenditionBuilder:
         sheet: str | None = None,
         cells: Sequence[str] = (),
     ) -> None:
-        if not (kept := clean(text).strip("\n").rstrip()).strip():
+        if not (cleaned := clean(text).strip("\n").rstrip()).strip():
             return
-        self.admit(len(kept))
-        self._characters += len(kept)
-        self._pieces += 1 + sum(map(kept.count, _ENDS))
+        self.admit(len(cleaned))
+        self._characters += len(cleaned)
+        self._pieces += 1 + sum(map(cleaned.count, _ENDS))
         if self._pieces > self._limits.pieces:
             raise reject.too_many_pieces(self._limits.pieces)
         section = tuple(line for _, line in self._headings)
         index = len(self._elements)
         self._elements.append(
-            Element(index, category, kept, section, page, tuple(boxes), header_rows, sheet, tuple(cells))
+            Element(index, category, cleaned, section, page, tuple(boxes), header_rows, sheet, tuple(cells))
         )
 
     @property
     def is_empty(self) -> bool:
-        """Headings alone, such as the names of sheets, are no text."""
+        """Return whether there is no text. Headings alone, such as sheet names, do not count."""
         return all(element.category == TITLE for element in self._elements)
 
     def admit(self, characters: int) -> None:
-        """Raises DocumentRejected(TOO_LARGE) when so many more are too many: before they are worked on."""
+        """Raise DocumentRejected(TOO_LARGE) if this many more elements would exceed the limit."""
         if characters > self.room:
             raise reject.too_large(self._limits.characters)
 
     @property
     def room(self) -> int:
-        """Characters that may still be added."""
+        """Number of characters that may still be added."""
         return self._limits.characters - self._characters
 
     @property
@@ -94,7 +94,7 @@ class RenditionBuilder:
         report: Report | None = None,
         properties: Mapping[str, str] | None = None,
     ) -> Rendition:
-        """Raises DocumentRejected(NO_TEXT) when nothing was added."""
+        """Return the rendition. Raises DocumentRejected(NO_TEXT) if it would be empty."""
         if not self._elements:
             raise reject.no_text()
         name = " ".join(clean(title or "").split())[:_LONGEST_TITLE]

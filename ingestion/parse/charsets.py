@@ -1,4 +1,4 @@
-"""Bytes whose encoding is declared, rightly or wrongly."""
+"""Decoding of bytes with a declared encoding, which may be wrong."""
 
 from typing import Final
 
@@ -27,7 +27,7 @@ _UNREADABLE_SHARE: Final = 0.01
 
 
 def decode(data: bytes, charset: str | None) -> str:
-    """Cleaned; guesses where nothing is declared, or where the bytes belie it."""
+    """Decode and clean bytes. The encoding is guessed if it is not declared or does not fit."""
     declared = (charset or "").strip().lower()
     for name in dict.fromkeys((_WIDER.get(declared, declared), declared)):
         found = _replacing(data, name)
@@ -37,7 +37,7 @@ def decode(data: bytes, charset: str | None) -> str:
 
 
 def _replacing(data: bytes, charset: str) -> str | None:
-    """None if there is no such encoding, or it is not for text."""
+    """Decode with replacement characters. Returns None for unknown and non-text encodings."""
     if not charset or charset in ("us-ascii", "ascii"):
         return None  # what is really ASCII is guessed rightly
     try:

@@ -1,12 +1,11 @@
-"""Starts a child that may read one file at a time and do little else.
+"""Entry point of a sandboxed child process that may read one file at a time.
 
-Run as `python -m ingestion.parse.confine MODULE FD TASK`, TASK as `Task.as_argument` writes it:
-confines the process, then imports MODULE and calls its `main(connection)`. Confining comes first,
-since namespaces and filters are had by the thread that asks, and importing starts others.
+Run as `python -m ingestion.parse.confine MODULE FD TASK`, with TASK from `Task.as_argument`: it sandboxes
+the process, then imports MODULE and calls its `main(connection)`. Sandboxing comes first, since namespaces
+and filters apply to the calling thread, and imports start others.
 
-Several walls stand one behind the other, since not every kernel and container grants each: audit
-hooks for Python's own calls; the kernel's system call filter, Landlock and an empty network
-namespace for what native code may do.
+Several layers protect the process, since not every kernel and container offers each: audit hooks for
+Python's own calls; the kernel's system call filter, Landlock and an empty network namespace for native code.
 """
 
 import contextlib
@@ -77,7 +76,7 @@ _LOADERS: Final = tuple(Path(folder) for folder in ("/lib", "/lib64"))
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What a child needs to know; `most_bytes` is the size of the largest file that it may write."""
+    """Parameters of a child process. `most_bytes` is the size of the largest file that it may write."""
 
     inbox: Path
     work: Path
@@ -116,15 +115,18 @@ def _isolate(module: str, task: Task) -> None:
     _leave_network()
     sys.addaudithook(_refuse_network)
     sys.addaudithook(_refuse_other_processes)
-    _keep_open(_PROC)
+    _pin_open(_PROC)
     with contextlib.suppress(OSError):
         landlock.restrict(_reach(module, task))
     seccomp.refuse_outside()
 
 
-def _keep_open(paths: Iterable[Path]) -> None:
-    """For the life of this process. Files in /proc get a new identity, which Landlock does not know, once the
-    kernel has forgotten them; it does not forget what is open."""
+def _pin_open(paths: Iterable[Path]) -> None:
+    """Open the paths for the life of this process.
+
+    Landlock identifies files in /proc by an identity that changes once the kernel drops them from its cache,
+    which does not happen to open files.
+    """
     for path in paths:
         with contextlib.suppress(OSError):
             os.open(path, os.O_PATH | os.O_CLOEXEC)
@@ -140,7 +142,7 @@ def _reach(module: str, task: Task) -> landlock.Reach:
 
 
 def _libraries(module: str) -> Iterator[Path]:
-    """Python, its packages, and ours: not what lies beside them, which may be the data."""
+    """Python, its packages and this project, but not neighbouring folders, which may be the data."""
     yield from (Path(sys.prefix), Path(sys.base_prefix))
     ours = (*_PACKAGES, module.partition(".")[0])
     for entry in map(Path, sys.path):
@@ -150,7 +152,7 @@ def _libraries(module: str) -> Iterator[Path]:
 
 
 def _homes(task: Task) -> Iterator[Path]:
-    """A program outside the system's folders brings its own libraries in a folder beside its own."""
+    """Folders of programs outside the system's folders, which contain their libraries."""
     yield from (path.parent.parent for path in task.programs.values() if path.is_relative_to("/opt"))
 
 
@@ -161,7 +163,7 @@ def _loaders() -> Iterator[Path]:
 
 
 def _leave_network() -> None:
-    """Best effort: containers and some kernels do not grant it. The audit hook stands in any case."""
+    """Enter an empty network namespace if the kernel permits it. The audit hook applies in any case."""
     with contextlib.suppress(OSError, AttributeError):
         libc = ctypes.CDLL(None, use_errno=True)
         libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
@@ -176,7 +178,9 @@ def _refuse_network(event: str, _: tuple[Any, ...]) -> None:
 
 
 def _refuse_other_processes(event: str, arguments: tuple[Any, ...]) -> None:
-    """Where the kernel has no Landlock, this keeps Python's own calls from their environment and files."""
+    """Audit hook that protects other processes in /proc on kernels without Landlock, for Python's own
+    calls.
+    """
     if event in _LOOKS and arguments and isinstance(arguments[0], str | bytes):
         path = os.path.abspath(os.fsdecode(arguments[0]))  # noqa: PTH100 - for each file that is opened
         if (found := _OF_PROCESS.match(path)) and int(found[1]) != os.getpid():
@@ -189,7 +193,7 @@ def _refuse_processes(event: str, arguments: tuple[Any, ...]) -> None:
 
 
 def _is_reading_program(event: str, arguments: tuple[Any, ...]) -> bool:
-    return event == "subprocess.Popen" and str(arguments[0]) in map(str, programs.found().values())
+    return event == "subprocess.Popen" and str(arguments[0]) in map(str, programs.find_programs().values())
 
 
 def _refuse_changes_outside(work: Path) -> Callable[[str, tuple[Any, ...]], None]:
@@ -207,12 +211,12 @@ def _refuse_changes_outside(work: Path) -> Callable[[str, tuple[Any, ...]], None
 
 
 def _is_inside(path: Any, inside: tuple[str, ...]) -> bool:
-    """Descriptors were opened under the same rule."""
+    """Return whether a path is allowed. Descriptors were opened under the same rule."""
     return isinstance(path, int) or os.path.abspath(os.fsdecode(path)).startswith(inside)  # noqa: PTH100
 
 
 def _die_with_parent(descriptor: int) -> None:
-    """Ends this process when the other end of the connection is gone, however its owner died."""
+    """End this process when the other end of the connection closes, however its owner died."""
     watch = select.poll()
     watch.register(descriptor, select.POLLHUP | select.POLLERR)
     while not any(event & (select.POLLHUP | select.POLLERR) for _, event in watch.poll()):

@@ -1,4 +1,4 @@
-"""The files inside a file: a mail's attachments, an archive's members. Runs in the child process."""
+"""Embedded files: mail attachments and archive members. Runs in the child process."""
 
 from pathlib import Path
 from typing import Final
@@ -12,18 +12,18 @@ _OLE: Final = b"\xd0\xcf\x11\xe0"
 
 
 def names(path: Path, media_type: str, limits: Limits) -> list[str]:  # noqa: ARG001
-    """In the order in which `read` counts them; no two are the same."""
+    """Return the unique names of the embedded files; `read` takes their index."""
     match media_type:
         case formats.ZIP:
             return [member.name for member in archive_listing.members(path)]
         case formats.EML | formats.MSG:
-            return part_names.told_apart([_file_name(each.name) for each in _attachments(path)])
+            return part_names.make_unique([_file_name(each.name) for each in _attachments(path)])
         case _:
             return []
 
 
 def read(path: Path, filename: str, part: int, limits: Limits) -> bytes:  # noqa: ARG001
-    """Raises DocumentRejected for one that is damaged or larger than `limits.part_bytes`."""
+    """Read an embedded file. Raises DocumentRejected if it is damaged or exceeds `limits.part_bytes`."""
     if _starts_with(path, _ZIP):
         return archive_listing.read(path, part, limits.part_bytes)
     found = _attachments(path)
@@ -36,7 +36,7 @@ def read(path: Path, filename: str, part: int, limits: Limits) -> bytes:  # noqa
 
 
 def _attachments(path: Path) -> tuple[Attachment, ...]:
-    return (msg.load(path) if _starts_with(path, _OLE) else mime.load(path)).kept
+    return (msg.load(path) if _starts_with(path, _OLE) else mime.load(path)).documents
 
 
 def _starts_with(path: Path, start: bytes) -> bool:
@@ -45,6 +45,6 @@ def _starts_with(path: Path, start: bytes) -> bool:
 
 
 def _file_name(name: str) -> str:
-    """What a sender calls it may be a path."""
+    """Return the last component: senders may use a path as name."""
     parts = [part.strip() for part in name.replace("\\", "/").split("/")]
     return next((part for part in reversed(parts) if part.strip(". ")), "attachment")

@@ -1,4 +1,4 @@
-"""What a ZIP or an OLE file is by what lies inside: office formats are both."""
+"""Media types of ZIP and OLE files by their contents. Office formats use both."""
 
 import mmap
 import zipfile
@@ -32,7 +32,7 @@ _BY_STREAM: Final = (
 
 
 def zip_type(path: Path) -> str | None:
-    """Media type of a ZIP; None if it cannot be opened."""
+    """Return the media type of a ZIP file, or None if it cannot be opened."""
     members = archive.names(path)
     if members is None:
         return None
@@ -47,7 +47,7 @@ def _any_starts(names: Collection[str], start: str) -> bool:
 
 
 def _mimetype(path: Path) -> str | None:
-    """What OpenDocument and EPUB files say of themselves. A template is read like a document."""
+    """Return the declared type of OpenDocument and EPUB files. Templates count as documents."""
     try:
         with zipfile.ZipFile(path) as opened, opened.open("mimetype") as stream:
             declared = stream.read(_LONGEST_MIMETYPE).decode("ascii", "replace").strip().lower()
@@ -58,7 +58,7 @@ def _mimetype(path: Path) -> str | None:
 
 
 def ole_type(path: Path) -> str | None:
-    """Media type of an OLE file; None if its directory cannot be read."""
+    """Return the media type of an OLE file, or None if its directory is unreadable."""
     try:
         with olefile.OleFileIO(str(path)) as opened:
             names = {entry[0].lower() for entry in opened.listdir()}
@@ -68,7 +68,7 @@ def ole_type(path: Path) -> str | None:
 
 
 def is_encrypted(path: Path) -> bool:
-    """A new Office file behind a password is an OLE file that holds an encrypted ZIP."""
+    """Return whether an OLE file contains an encrypted Office document."""
     needle = _ENCRYPTED.encode("utf-16-le")
     with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
         return content.find(needle) >= 0

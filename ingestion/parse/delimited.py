@@ -1,4 +1,4 @@
-"""CSV and its relatives: rows of text, read as a sheet is."""
+"""CSV and similar formats, parsed like a sheet."""
 
 import csv
 import re
@@ -29,13 +29,13 @@ def parse(path: Path, limits: Limits) -> Rendition:
 
 
 def parse_tabs(path: Path, limits: Limits) -> Rendition:
-    """Where there is none, the name is wrong."""
+    """Parse tab-separated values. Without any tab the file name is wrong, and the delimiter is detected."""
     text = decode(path.read_bytes())
     return _parsed(text, "\t" if "\t" in text else "", limits)
 
 
 def _parsed(text: str, delimiter: str, limits: Limits) -> Rendition:
-    """Finds out which delimiter it is if none is given."""
+    """Parse rows. The delimiter is detected if empty."""
     builder = RenditionBuilder(limits)
     warnings = _write(_rows(text, delimiter), builder)
     if warnings and builder.is_empty:
@@ -61,17 +61,19 @@ def _as_written(row: int, column: int, value: Value) -> str:  # noqa: ARG001 a s
 
 
 def _rows(text: str, delimiter: str) -> Iterator[Row]:
-    """Numbered as a spreadsheet program does, in which a cell may hold several lines."""
+    """Yield rows numbered as in a spreadsheet program, where a cell may have several lines."""
     if named := _NAMED.match(text):
         delimiter, text = named[1], text[named.end() :]
     for number, record in enumerate(_records(text.split("\n"), delimiter or _delimiter(_sample(text)))):
-        cells = {column: kept for column, cell in enumerate(record) if (kept := " ".join(cell.split()))}
+        cells = {column: text for column, cell in enumerate(record) if (text := " ".join(cell.split()))}
         if cells:
             yield Row(number, cells)
 
 
 def _records(lines: Sequence[str], delimiter: str) -> list[list[str]]:
-    """A quote that never closes would swallow the rest of the file: then quotes mean nothing."""
+    """Parse records. If a quote never closes, quotes are taken literally, to preserve the rest of the
+    file.
+    """
     csv.field_size_limit(_LONGEST_FIELD)
     try:
         return list(csv.reader([line + "\n" for line in lines], delimiter=delimiter, strict=True))
@@ -80,16 +82,16 @@ def _records(lines: Sequence[str], delimiter: str) -> list[list[str]]:
 
 
 def _sample(text: str) -> list[str]:
-    """Whole lines, in which a quoted cell is a word: what stands in it cuts nothing."""
+    """Return whole lines, with quoted cells replaced by a word, so that their contents do not count."""
     lines = _QUOTED.sub("quoted", text[:_SAMPLE_CHARACTERS]).split("\n")
     whole = lines[:-1] if len(text) > _SAMPLE_CHARACTERS and len(lines) > 1 else lines
     return [line for line in whole[:_SAMPLE_LINES] if line.strip()]
 
 
 def _delimiter(sample: Sequence[str]) -> str:
-    """The one that cuts all lines into the same number of cells, else the most lines, and into many.
+    """Return the delimiter that splits all lines, or the most, into the same number of cells, and into many.
 
-    The comma comes last, since it may be that of decimals; but no number has two of them.
+    The comma is tried last, as it may be a decimal separator; but no number has two of them.
     """
     widths = {delimiter: [line.count(delimiter) + 1 for line in sample] for delimiter in _DELIMITERS}
     even = {one: found[0] for one, found in widths.items() if len(set(found)) == 1 and found[0] > 1}

@@ -1,4 +1,4 @@
-"""What a file is, by its content; the name only tells text formats apart."""
+"""File type detection by content. The name only distinguishes text formats."""
 
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
@@ -35,7 +35,7 @@ _ALSO_FITS: Final[Mapping[str, frozenset[str]]] = {
 
 
 def detect(path: Path, filename: str) -> str:
-    """The media type. Raises DocumentRejected for what cannot be read or is not what it is called."""
+    """Return the media type. Raises DocumentRejected if it is unsupported or contradicts the name."""
     with path.open("rb") as stream:
         head = stream.read(_HEAD)
     if not head:
@@ -55,7 +55,7 @@ def detect(path: Path, filename: str) -> str:
 
 
 def _settled(media_type: str, suffix: str) -> str:
-    """A wrong ending is refused; one that says nothing is not."""
+    """Raise DocumentRejected if the extension is wrong; unknown extensions are accepted."""
     claimed = BY_ENDING.get(suffix)
     if claimed and claimed.media_type != media_type:
         raise reject.mismatch(suffix, formats.name_of(media_type))
@@ -69,7 +69,7 @@ def _starting(head: bytes, signatures: Mapping[bytes, str]) -> str | None:
 
 
 def _is_pdf(head: bytes, suffix: str) -> bool:
-    """Readers accept junk before the header; a text about PDF may mention it."""
+    """Return whether this is a PDF. Junk before the header is common; a text about PDF may mention it."""
     claimed = BY_ENDING.get(suffix)
     if claimed is None or claimed.media_type == formats.PDF:
         return b"%PDF-" in head[:_PDF_HEADER_WITHIN]
@@ -95,7 +95,7 @@ def _ole(path: Path, suffix: str) -> str:
 
 
 def _broken(suffix: str, expected: frozenset[str], container: str) -> Exception:
-    """A container that cannot be opened: what lies in it can only be told from the name."""
+    """Guess the type of an unreadable container by its name."""
     claimed = BY_ENDING.get(suffix)
     if claimed is None:
         return reject.damaged(formats.name_of(container).split(" ", 1)[1])
@@ -127,7 +127,7 @@ def _text(path: Path, head: bytes, suffix: str) -> str:
 
 
 def _may_be(claimed: str, sample: str) -> bool:
-    """Whether text without marks of its own can be what its name claims."""
+    """Return whether text without a signature can be of the claimed type."""
     if claimed in (formats.JSON, formats.JSON_LINES):
         return markup.starts_like_json(sample)
     if claimed == formats.EML:

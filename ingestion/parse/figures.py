@@ -1,4 +1,4 @@
-"""Which cells of a table are figures, and which rows above them say what they are."""
+"""Table cells with figures, and the header rows above them."""
 
 import re
 from collections.abc import Sequence
@@ -15,17 +15,17 @@ def is_figure(text: str) -> bool:
 
 
 def has_figures(row: Sequence[str]) -> bool:
-    """Years may stand in a header; the first cell of a row is its label."""
+    """Return whether a row has figures, except years, which headers may contain, and its label."""
     return any(is_figure(cell) and not _YEAR.fullmatch(cell) for cell in row[1:])
 
 
 def leading_rows(rows: Sequence[Sequence[str]]) -> int:
-    """How many rows stand above the first with figures; 0 if there is none near."""
+    """Count the rows above the first with figures; 0 if none is near."""
     return next((count for count, row in enumerate(rows[: _MOST_HEADER_ROWS + 1]) if has_figures(row)), 0)
 
 
 def header_rows(rows: Sequence[Sequence[str]]) -> int:
-    """Of a table that does not mark its header: 0 unless most rows below it have figures.
+    """Count the header rows of a table without marked header: 0 unless most rows below have figures.
 
     A label alone in its row, such as `Assets:`, names the rows below it and not the columns.
     """

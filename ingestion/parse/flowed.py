@@ -1,4 +1,4 @@
-"""Text whose lines were broken for sending (RFC 3676): made whole again."""
+"""Text with format=flowed line breaks (RFC 3676)."""
 
 import re
 from collections.abc import Iterator
@@ -8,8 +8,8 @@ _LINE: Final = re.compile(r"(>*)(.*)")
 _SIGNATURE: Final = "-- "
 
 
-def joined(content: str, *, delete_space: bool) -> str:
-    """A line that ends in a space goes on in the next of the same quote depth."""
+def join_lines(content: str, *, delete_space: bool) -> str:
+    """Join lines that end in a space with the next line of the same quote depth."""
     return "\n".join(_lines(content, delete_space))
 
 
@@ -31,7 +31,7 @@ def _lines(content: str, delete_space: bool) -> Iterator[str]:
 
 
 def _split(line: str) -> tuple[str, str]:
-    """Quote marks and text, less the space that keeps a line from looking like something else."""
+    """Split a line into quote marks and text, without space stuffing."""
     found = _LINE.match(line)
     marks, rest = (found[1], found[2]) if found else ("", line)
     return marks, rest.removeprefix(" ")

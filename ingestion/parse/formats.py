@@ -1,4 +1,4 @@
-"""The formats that are read, by media type and by ending, and those that are only known by name."""
+"""Supported formats by media type and extension, and unsupported formats that have a name."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -47,7 +47,7 @@ class Container(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """`name` completes "the content is"; the first of `endings` is the usual one.
+    """A supported format. `name` completes "the content is"; the first of `endings` is the usual one.
 
     Without a `container`, the format has a signature of its own, which `detect` knows.
     """
@@ -129,13 +129,13 @@ def in_container(container: Container) -> frozenset[str]:
 
 
 def name_of(media_type: str) -> str:
-    """What a person calls it; completes "the content is"."""
+    """Return a name of the format for people, which completes "the content is"."""
     if found := BY_MEDIA_TYPE.get(media_type):
         return found.name
     return _ONLY_KNOWN.get(media_type, f"of the type {media_type}")
 
 
 def supported() -> str:
-    """The usual endings of all formats, as a list in a sentence."""
+    """List the usual extensions of all formats for use in a sentence."""
     endings = [one.endings[0] for one in FORMATS]
     return f"{', '.join(endings[:-1])} or {endings[-1]}"

@@ -1,6 +1,6 @@
-"""Cells in rows into what a reader sees there: captions, tables with their headers, notes.
+"""Recognise captions, tables with headers, and notes in rows of cells.
 
-A sheet is cut at empty rows, and at empty columns where what stands beside them is another table.
+A sheet is split at empty rows, and at empty columns if the cells beside them form another table.
 """
 
 import re
@@ -31,7 +31,7 @@ _NOTE: Final = re.compile(r"[*†‡¹²³]|\(?\d{1,2}\)\s|(?:notes?|sources?|an
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """`number` and columns count from 0; `cells` has no empty ones and is ordered by column."""
+    """A non-empty row. `number` and columns count from 0; `cells` is ordered by column."""
 
     number: int
     cells: Mapping[int, Value]
@@ -39,7 +39,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Caption:
-    """`apart`: an empty row stands below it, so it names more than the next table."""
+    """A line above tables. `apart`: an empty row follows, so it names more than the next table."""
 
     row: Row
     apart: bool
@@ -52,7 +52,7 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """`columns` are those that hold something. `goes_on`: `header` is that of a table further up."""
+    """A table. `columns` are the non-empty ones. `goes_on`: `header` is that of an earlier table."""
 
     columns: tuple[int, ...]
     header: tuple[Row, ...]
@@ -65,14 +65,14 @@ Part = Caption | Note | Table
 
 @dataclass(slots=True)
 class Reader:
-    """Of one sheet, band by band. `side_by_side`: tables may stand beside each other."""
+    """Recognises the parts of one sheet by bands. `side_by_side`: tables may be next to each other."""
 
     side_by_side: bool = True
     _last: Table | None = field(default=None, init=False)
     _known: frozenset[int] = field(default=frozenset(), init=False)
 
     def parts(self, band: Sequence[Row], depth: int = 0) -> Iterator[Part]:
-        """`band`: rows without an empty one between them."""
+        """Yield the parts of a band, which is a run of rows without an empty one."""
         captions = _captions(band)
         for row, below in pairwise(band[: captions + 1]):
             yield Caption(row, below.number > row.number + 1)
@@ -106,7 +106,7 @@ class Reader:
 
 
 def bands(rows: Iterable[Row]) -> Iterator[list[Row]]:
-    """Rows that follow each other without a gap; a title with little room below goes with what it names."""
+    """Yield runs of rows without gaps. A title with few empty rows below is part of the next run."""
     band: list[Row] = []
     for row in rows:
         gap = row.number - band[-1].number - 1 if band else 0
@@ -127,7 +127,7 @@ def _columns(rows: Sequence[Row]) -> tuple[int, ...]:
 
 
 def _captions(rows: Sequence[Row]) -> int:
-    """How many short lines stand above what has more than one column."""
+    """Count the short lines above rows with several columns."""
     count = 0
     while count < len(rows) and len(rows[count].cells) == 1 and _is_short(rows[count]):
         count += 1
@@ -144,7 +144,7 @@ def _is_short(row: Row) -> bool:
 
 
 def _notes(rows: Sequence[Row]) -> int:
-    """How many lines below a table are about it and not of it."""
+    """Count the lines below a table that are remarks about it."""
     count = 0
     while count < len(rows) - 1 and _is_note(rows[-1 - count]):
         count += 1
@@ -159,20 +159,20 @@ def _is_note(row: Row) -> bool:
 
 
 def _is_list(rows: Sequence[Row]) -> bool:
-    """Of short things, all in one column."""
+    """Return whether the rows are a list of short values in one column."""
     values = [value for row in rows for value in row.cells.values()]
     return len(rows) >= _LEAST_LIST and all(len(str(value)) <= _SHORT_NOTE for value in values)
 
 
 def _beside(rows: Sequence[Row]) -> list[list[Row]]:
-    """Tables that stand beside each other, each in rows of its own; none if there is but one."""
+    """Return tables next to each other, each with its own rows; empty if there is only one."""
     extents = _extents(rows)
     runs = _runs(sorted(extents))
     if not 1 < len(runs) <= _MOST_BESIDE:
         return []
     groups = [runs[0]]
     for run in runs[1:]:
-        if _stands_apart(rows, extents, groups[-1], run):
+        if _is_separate_table(rows, extents, groups[-1], run):
             groups.append(run)
         else:
             groups[-1] = [*groups[-1], *run]
@@ -180,7 +180,7 @@ def _beside(rows: Sequence[Row]) -> list[list[Row]]:
 
 
 def _extents(rows: Sequence[Row]) -> dict[int, tuple[int, int]]:
-    """First and last row of each column."""
+    """Return the first and last row of each column."""
     extents: dict[int, tuple[int, int]] = {}
     for row in rows:
         for column in row.cells:
@@ -189,7 +189,7 @@ def _extents(rows: Sequence[Row]) -> dict[int, tuple[int, int]]:
 
 
 def _runs(columns: Sequence[int]) -> list[list[int]]:
-    """Columns without a gap between them."""
+    """Return runs of adjacent columns."""
     runs: list[list[int]] = []
     for column in columns:
         if runs and column == runs[-1][-1] + 1:
@@ -200,15 +200,17 @@ def _runs(columns: Sequence[int]) -> list[list[int]]:
 
 
 def _within(rows: Sequence[Row], columns: Sequence[int]) -> list[Row]:
-    wanted = set(columns)
-    kept = (Row(row.number, {c: value for c, value in row.cells.items() if c in wanted}) for row in rows)
-    return [row for row in kept if row.cells]
+    selected = set(columns)
+    rows_within = (
+        Row(row.number, {c: value for c, value in row.cells.items() if c in selected}) for row in rows
+    )
+    return [row for row in rows_within if row.cells]
 
 
-def _stands_apart(
+def _is_separate_table(
     rows: Sequence[Row], extents: Mapping[int, tuple[int, int]], left: Sequence[int], right: Sequence[int]
 ) -> bool:
-    """A column of remarks behind a gap belongs to the table; what has a header of its own does not."""
+    """Return whether columns behind a gap are another table, with its own header, rather than remarks."""
     beside, own = _extent(extents, left), _extent(extents, right)
     if own[0] < beside[0] or own[1] > beside[1]:
         return True
@@ -232,7 +234,7 @@ def _has_labels(rows: Sequence[Row], columns: Sequence[int]) -> bool:
 
 
 def header_rows(columns: Sequence[int], rows: Sequence[Row]) -> int:
-    """How many rows say what stands below them; 0 when none does."""
+    """Count the header rows; 0 if there are none."""
     if len(rows) < 2 or not _are_labels(rows[0], rows[1]):
         return 0
     count = 1
@@ -242,7 +244,9 @@ def header_rows(columns: Sequence[int], rows: Sequence[Row]) -> int:
 
 
 def _goes_on(rows: Sequence[Row]) -> bool:
-    """The second of three rows belongs to the header, too: it names columns that the first leaves open."""
+    """Return whether the second of three rows continues the header by naming columns left open by the
+    first.
+    """
     above, row, below = rows
     opens = not set(row.cells) <= set(above.cells)
     return opens and _are_labels(row, below) and not all(map(_is_text, below.cells.values()))
@@ -260,7 +264,7 @@ def _is_label(value: Value, below: Value | None) -> bool:
 
 
 def _is_name(text: str) -> bool:
-    """Not the label of a form, or a sentence."""
+    """Return whether a value can name a column, unlike form labels and sentences."""
     sentence = len(text) > _LONG_LABEL and text.endswith((".", "!", "?"))
     return len(text) <= _LONGEST_LABEL and not text.endswith(":") and not sentence
 

@@ -1,4 +1,4 @@
-"""HTML: cleared of what is not content, reshaped where unstructured would lose it, then partitioned."""
+"""HTML: removed boilerplate, markup adapted to unstructured, then partitioned."""
 
 import inspect
 import re
@@ -53,7 +53,10 @@ def parse(path: Path, limits: Limits) -> Rendition:
 def read(
     source: str, limits: Limits, *, title: str | None = None, first_row_is_header: bool = False
 ) -> Rendition:
-    """`title` wins over the page's own; `first_row_is_header` goes for tables that do not mark theirs."""
+    """Parse HTML. `title` overrides the page's own.
+
+    `first_row_is_header` applies to tables without marked header.
+    """
     root = _tree(source)
     if root is None:
         raise reject.no_text()
@@ -91,9 +94,9 @@ def _title(root: html.HtmlElement) -> str | None:
 
 
 def _properties(root: html.HtmlElement) -> dict[str, str]:
-    """Author, date and language, as far as the page tells."""
-    told = {_meta_name(meta): meta.get("content") for meta in root.iter("meta")}
-    found = {key: next(filter(None, map(told.get, names)), "") for key, names in _PROPERTIES.items()}
+    """Return author, date and language from the page's metadata."""
+    metadata = {_meta_name(meta): meta.get("content") for meta in root.iter("meta")}
+    found = {key: next(filter(None, map(metadata.get, names)), "") for key, names in _PROPERTIES.items()}
     found["language"] = root.get("lang") or ""
     cleaned = ((key, clean(value).strip()[:_LONGEST_PROPERTY]) for key, value in found.items())
     return {key: value for key, value in cleaned if value}
@@ -104,7 +107,7 @@ def _meta_name(meta: html.HtmlElement) -> str:
 
 
 def _reshape(root: html.HtmlElement) -> tuple[str, ...]:
-    """Answers what the report should say was left out."""
+    """Adapt the markup for unstructured. Returns notes about skipped content for the report."""
     _flatten(root)
     page_frame.remove(root)
     unread = _unread(root)
@@ -127,14 +130,14 @@ def _reshape(root: html.HtmlElement) -> tuple[str, ...]:
 
 
 def _unread(root: html.HtmlElement) -> tuple[str, ...]:
-    """An empty description says that a picture is decoration."""
+    """Count unread images, except decorative ones, which have an empty description."""
     pictures = sum(image.get("alt") != "" for image in root.iter("img"))
     embedded = sum(1 for _ in root.iter(*_EMBEDDED))
     return notes.not_read(pictures, "picture") + notes.not_read(embedded, "embedded object")
 
 
 def _flatten(root: html.HtmlElement) -> None:
-    """Partitioning recurses; tags below a sane depth go, their text stays."""
+    """Remove tags below a safe depth, but not their text, since partitioning recurses."""
     deep = [node for node, depth in _depths(root) if depth > _DEEPEST]
     for node in reversed(deep):
         node.drop_tag()
@@ -149,13 +152,13 @@ def _depths(root: html.HtmlElement) -> Iterator[tuple[html.HtmlElement, int]]:
 
 
 def _image(image: html.HtmlElement) -> None:
-    """Its description reads on as text; unstructured would cut the paragraph in two."""
+    """Replace an image by its description inline; unstructured would split the paragraph."""
     image.tag, description = "span", (image.get("alt") or "").strip()
     image.text = f" {description} " if description else None
 
 
 def _embolden(root: html.HtmlElement) -> None:
-    """Bold by style becomes bold by tag: a line of it may be a heading."""
+    """Turn bold styles into tags, since a bold line may be a heading."""
     for node in list(root.iter("p", "div", "span", "font")):
         if not _is_bold(node) or next(node.iterancestors("table", "b", "strong"), None) is not None:
             continue
@@ -182,7 +185,7 @@ def _wrap_content(node: html.HtmlElement) -> None:
 
 
 def _table(table: html.HtmlElement) -> None:
-    """Tables that only place things on the page become plain blocks; in others, spans are written out."""
+    """Turn layout tables into plain blocks, and write out the spans of others."""
     if table.get("role") != "presentation" and not _places_things(table):
         tables.write_out_spans(table)
         return
@@ -201,13 +204,13 @@ def _places_things(table: html.HtmlElement) -> bool:
 
 
 def _unwrap_first_paragraph(item: html.HtmlElement) -> None:
-    """`<li><p>` is a list item, whatever follows the paragraph."""
+    """Unwrap `<li><p>`, so that it becomes a list item whatever follows the paragraph."""
     if len(item) and item[0].tag == "p" and not (item.text or "").strip():
         item[0].drop_tag()
 
 
 def _number(numbered: html.HtmlElement) -> None:
-    """Readers of a step see its number; so should those of the text."""
+    """Write the visible numbers of list items into the text."""
     start = numbered.get("start") or "1"
     first = int(start) if start.isascii() and start.isdigit() and len(start) < 7 else 1
     items = [item for item in numbered if item.tag == "li"]
@@ -216,7 +219,7 @@ def _number(numbered: html.HtmlElement) -> None:
 
 
 def _note_mark(mark: html.HtmlElement) -> None:
-    """A raised number would run into the word or, worse, the figure before it."""
+    """Separate superscript note marks, which would merge with the preceding word or figure."""
     number = " ".join(mark.text_content().split())
     for child in list(mark):
         mark.remove(child)

@@ -1,4 +1,4 @@
-"""Pictures of text: photographs, screenshots and scans, a TIFF's pages one by one."""
+"""Images of text: photographs, screenshots and scans, including multi-page TIFF files."""
 
 import struct
 import zlib
@@ -53,7 +53,7 @@ def _counted(opened: Image.Image, limits: Limits) -> int:
 
 
 def _check_size(frame: Image.Image) -> None:
-    """By what its header says: nothing has been unpacked yet."""
+    """Check the size in the header, before anything is decompressed."""
     width, height = frame.size
     if width * height > _MOST_PIXELS:
         raise DocumentRejected(
@@ -64,7 +64,7 @@ def _check_size(frame: Image.Image) -> None:
 
 
 def _upright(frame: Image.Image) -> Image.Image:
-    """As a viewer shows it: cameras note which way they were held."""
+    """Apply the orientation recorded by the camera."""
     frame.load()
     return ImageOps.exif_transpose(frame)
 

@@ -1,7 +1,7 @@
-"""Text that reads as if it were meant for a language model: "ignore all previous instructions".
+"""Detection of text addressed to a language model, such as "ignore all previous instructions".
 
-Rules for English and German, no model. What they find is told to who keeps the document and nothing else: it
-stays searchable, since it is no more than text. What is asked for in plain words ("write a poem") they miss.
+Rules for English and German, without a model. Findings are reported to the document's owner and have no
+other effect: the document stays searchable. Instructions in plain words ("write a poem") are not detected.
 """
 
 import re
@@ -11,7 +11,7 @@ from typing import Final
 
 from cairn.library.rendition import Element, Rendition
 
-MOST_TOLD: Final = 5
+MAX_REPORTED: Final = 5
 _LONGEST: Final = 120
 _MODEL: Final = (
     r"(?:ai|a\.i\.|llm|llms|chat ?bot|chatbot|assistant|language model|chatgpt|gpt|ki|sprachmodell|assistent)"
@@ -190,8 +190,8 @@ _COMPILED: Final[tuple[_Rule, ...]] = tuple(
 )
 
 
-def found_in(text: str, rules: Sequence[_Rule] = _COMPILED) -> str:
-    """The first words that read as an instruction to a language model; empty if none do."""
+def find_instruction(text: str, rules: Sequence[_Rule] = _COMPILED) -> str:
+    """Return the first words that look like an instruction to a language model; empty if none do."""
     folded = text.casefold()
     hits = (
         match
@@ -203,16 +203,16 @@ def found_in(text: str, rules: Sequence[_Rule] = _COMPILED) -> str:
     return _shortened(text[first.start() : first.end()]) if first else ""
 
 
-def told_of(rendition: Rendition) -> tuple[str, ...]:
-    """Sentences for the report, each with the place and the words; one for all beyond MOST_TOLD."""
+def describe_findings(rendition: Rendition) -> tuple[str, ...]:
+    """Return report sentences with place and words; one sentence summarises those beyond MAX_REPORTED."""
     places = list(_places(rendition))
-    more = len(places) - MOST_TOLD
-    told = [
+    more = len(places) - MAX_REPORTED
+    sentences = [
         f"{place} reads like an instruction to a language model: “{words}”"
-        for place, words in places[:MOST_TOLD]
+        for place, words in places[:MAX_REPORTED]
     ]
     return (
-        *told,
+        *sentences,
         *([f"{more:,} more passages read like instructions to a language model."] if more > 0 else []),
     )
 
@@ -222,15 +222,15 @@ def _places(rendition: Rendition) -> Iterator[tuple[str, str]]:
     own |= {f"Its {name.replace('_', ' ')}": value for name, value in rendition.properties.items()}
     rules = _rules_for([*own.values(), *(element.text for element in rendition.elements)])
     for place, text in own.items():
-        if words := found_in(text, rules):
+        if words := find_instruction(text, rules):
             yield place, words
     for element in rendition.elements:
-        if words := found_in(element.text, rules):
+        if words := find_instruction(element.text, rules):
             yield _place(element), words
 
 
 def _rules_for(texts: Sequence[str]) -> list[_Rule]:
-    """Those that apply to any of `texts`, with the words that stand there: mostly a few."""
+    """Return the few rules whose required words occur in the texts, with these words."""
     folded = "\n".join(texts).casefold()
     present = ((tuple(filter(folded.__contains__, needles)), pattern) for needles, pattern in _COMPILED)
     return [(needles, pattern) for needles, pattern in present if needles]

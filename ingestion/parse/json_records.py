@@ -1,4 +1,4 @@
-"""JSON, and files with a JSON value in each line."""
+"""JSON and JSON Lines."""
 
 import json
 from pathlib import Path
@@ -31,7 +31,7 @@ def parse_lines(path: Path, limits: Limits) -> Rendition:
 
 
 def _lines(text: str, limits: Limits) -> Rendition:
-    """A line that cannot be read is left out, and the report tells."""
+    """Parse lines, skipping and reporting those that are invalid."""
     lines = [line for line in text.split("\n") if line.strip()]
     values = [_loaded(line) for line in lines if _is_value(line)]
     broken = len(lines) - len(values)
@@ -49,7 +49,7 @@ def _rendition(value: Any, limits: Limits, warnings: tuple[str, ...] = ()) -> Re
 
 
 def _loaded(text: str) -> Any:
-    """Numbers stay as they are written: no digit is rounded away, and none is too many. Raises ValueError."""
+    """Parse JSON with numbers as strings, so that no digit is lost. Raises ValueError."""
     try:
         return json.loads(text, parse_int=str, parse_float=str, strict=False)
     except RecursionError as error:

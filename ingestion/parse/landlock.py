@@ -1,4 +1,4 @@
-"""Landlock (Linux 5.13 and later): the kernel itself keeps a process and its programs to a few folders."""
+"""Landlock (Linux 5.13 and later): the kernel restricts a process and its programs to a few folders."""
 
 import ctypes
 import os
@@ -31,7 +31,7 @@ _SCOPES: Final = 0b11  # abstract sockets of others, signals to others
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """What stays open. A folder stands for all that lies in it; what is not there is passed over."""
+    """Accessible paths. Folders include their contents; missing paths are ignored."""
 
     readable: tuple[Path, ...] = ()
     listable: tuple[Path, ...] = ()
@@ -46,7 +46,7 @@ class Reach:
 
 
 def version() -> int:
-    """0 where the kernel has none, or has it switched off."""
+    """Return the Landlock version, or 0 if the kernel has none or it is disabled."""
     try:
         return max(0, _syscall(_CREATE_RULESET, None, ctypes.c_size_t(0), _ASK_VERSION))
     except (OSError, AttributeError):
@@ -54,9 +54,9 @@ def version() -> int:
 
 
 def restrict(reach: Reach) -> bool:
-    """For this thread and all it starts from now on, for good. False where the kernel cannot.
+    """Restrict this thread and everything it starts, permanently. Returns False if unsupported.
 
-    TCP is closed as well, and so are signals to processes outside, where the kernel can do that.
+    TCP, and signals to processes outside, are denied as well if the kernel supports it.
     """
     known = version()
     if not known:
@@ -89,8 +89,8 @@ def _allow(ruleset: int, path: Path, rights: int) -> None:
     except OSError:
         return
     try:
-        kept = rights if path.is_dir() else rights & _OF_FILES
-        _syscall(_ADD_RULE, ruleset, _PATH_BENEATH, struct.pack("=Qi", kept, descriptor), 0)
+        allowed = rights if path.is_dir() else rights & _OF_FILES
+        _syscall(_ADD_RULE, ruleset, _PATH_BENEATH, struct.pack("=Qi", allowed, descriptor), 0)
     finally:
         os.close(descriptor)
 

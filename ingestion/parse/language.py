@@ -1,4 +1,4 @@
-"""The language that a document is written in."""
+"""Detection of a document's language."""
 
 from collections.abc import Iterator, Sequence
 from typing import Final
@@ -14,7 +14,7 @@ _SURE: Final = 0.6
 
 
 def of(elements: Sequence[Element]) -> str | None:
-    """ISO 639-1; None when there is too little text to tell, or none that any language explains."""
+    """Return the ISO 639-1 code, or None if there is too little text or no language is likely."""
     sample = "\n".join(_samples([one for one in elements if one.category != CODE]))
     if sum(map(str.isalpha, sample)) < _FEWEST_LETTERS:
         return None
@@ -23,7 +23,7 @@ def of(elements: Sequence[Element]) -> str | None:
 
 
 def _samples(elements: Sequence[Element]) -> Iterator[str]:
-    """From beginning to end, since covers and appendices may be in another language than the text."""
+    """Yield samples from the whole document, since covers and appendices may use another language."""
     step = max(1, len(elements) // _SAMPLES)
     for element in elements[::step][:_SAMPLES]:
         yield element.text[:_SAMPLE_CHARACTERS]

@@ -1,4 +1,4 @@
-"""py3langid's model of languages."""
+"""The language identification model of py3langid."""
 
 import functools
 import io
@@ -12,23 +12,23 @@ _ISO_639_1: Final = 2  # letters
 
 
 def identify(text: str) -> tuple[str, float]:
-    """(ISO 639-1 code, confidence from 0 to 1)."""
+    """Return the ISO 639-1 code and the confidence from 0 to 1."""
     language, confidence = _identifier().classify(text)
     return str(language), float(confidence)
 
 
 @functools.cache
 def _identifier() -> LanguageIdentifier:
-    """py3langid would load its model by way of a temporary file; parsers may not write any."""
+    """Load the model. py3langid itself would use a temporary file, which parsers may not write."""
     with lzma.open(MODEL_DIR / MODEL_FILE) as packed:
         content = io.BytesIO(packed.read())
     with np.load(content) as model:
         names = model["classes"].tolist()
-        kept = [place for place, name in enumerate(names) if len(name) == _ISO_639_1]
+        indexes = [place for place, name in enumerate(names) if len(name) == _ISO_639_1]
         return LanguageIdentifier(
-            np.ascontiguousarray(model["ptc"][:, kept]),  # row by row, as it is asked for
-            model["pc"][kept],
-            [names[place] for place in kept],
+            np.ascontiguousarray(model["ptc"][:, indexes]),  # row by row, as it is asked for
+            model["pc"][indexes],
+            [names[place] for place in indexes],
             memoryview(model["nextmove"]),  # whose items are read faster than numpy's
             model["out_feat"].tolist(),
             norm_probs=True,

@@ -1,14 +1,15 @@
-"""What one file may cost."""
+"""Resource limits for parsing one file."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """`seconds` bounds wall and CPU time alike; `characters` is how much text may come out, in
-    at most `pieces` lines and sentences; `part_bytes` is the size that a file inside the file may have.
+    """Limits for one file.
 
-    `ocr_languages` are Tesseract's names joined by "+"; empty stands for the usual ones that are there.
+    `seconds` bounds both wall and CPU time; `characters` and `pieces` (lines and sentences) the extracted
+    text; `part_bytes` the size of an embedded file. `ocr_languages` are Tesseract names joined by "+"; empty
+    for the usual ones that are installed.
     """
 
     memory_mb: int = 2048

@@ -1,7 +1,7 @@
-"""Takes front matter and Liquid (Jekyll) markup out of Markdown.
+"""Removal of front matter and Liquid (Jekyll) markup from Markdown.
 
-With front matter the file is a template: tags are markup everywhere, code included, but for what
-stands between raw and endraw. Without it, braces inside code are the author's own.
+With front matter the file is a template, in which tags are markup everywhere, including code, except
+between raw and endraw. Without it, braces inside code are literal.
 """
 
 import re
@@ -26,7 +26,7 @@ _SILENT: Final = frozenset(
 
 
 def split_front_matter(text: str) -> tuple[str | None, str, bool]:
-    """(title, the text below, whether there was front matter)."""
+    """Return the title, the text below, and whether there was front matter."""
     text = text.lstrip("\ufeff")
     opening, _, rest = text.partition("\n")
     closings = _FENCES.get(opening.rstrip())
@@ -62,27 +62,27 @@ def _indented(lines: list[str]) -> Iterator[str]:
 
 
 def strip(text: str, *, template: bool) -> str:
-    """`template`: the file had front matter, so its generator reads tags inside code as well."""
+    """Remove Liquid markup. `template`: the file had front matter, so tags inside code are markup as well."""
     spared = _Spared([]) if template else _Spared(_code_spans(text))
-    without = "".join(_Scanner(text, spared).kept())
+    without = "".join(_Scanner(text, spared).visible_parts())
     return _KRAMDOWN.sub("", _TOC.sub("", without)) if template else without
 
 
 class _Spared:
-    """Where braces mean nothing: (start, end) spans, in order."""
+    """Ordered (start, end) spans in which braces are literal."""
 
     def __init__(self, spans: list[tuple[int, int]]) -> None:
         self._starts = [start for start, _ in spans]
         self._ends = [end for _, end in spans]
 
     def end_at(self, place: int) -> int | None:
-        """The end of the span that `place` lies in."""
+        """Return the end of the span that contains `place`."""
         i = bisect_right(self._starts, place) - 1
         return self._ends[i] if i >= 0 and place < self._ends[i] else None
 
 
 def _code_spans(text: str) -> list[tuple[int, int]]:
-    """From a run of backticks to the next run of the same length: inline code and fences alike."""
+    """Return inline code and fences, from a run of backticks to the next of the same length."""
     runs = list(_BACKTICKS.finditer(text))
     following: dict[int, int] = {}
     partner: list[int | None] = [None] * len(runs)
@@ -100,14 +100,14 @@ def _code_spans(text: str) -> list[tuple[int, int]]:
 
 
 class _Scanner:
-    """Goes through the text once, however its braces are arranged."""
+    """A single pass over the text, in linear time however its braces are nested."""
 
     def __init__(self, text: str, spared: _Spared) -> None:
         self._text = text
         self._spared = spared
         self._ends = {name: _ends(text, name) for name in ("raw", "comment")}
 
-    def kept(self) -> Iterator[str]:
+    def visible_parts(self) -> Iterator[str]:
         text, place = self._text, 0
         while found := _OPENING.search(text, place):
             opening = found.start()
@@ -121,7 +121,7 @@ class _Scanner:
         yield text[place:]
 
     def _markup(self, opening: int) -> tuple[str, int]:
-        """What a reader sees of the markup at `opening`, and where the text goes on."""
+        """Return the visible text of the markup at `opening`, and the position after it."""
         text = self._text
         closing = "%}" if text[opening + 1] == "%" else "}}"
         end = text.find(closing, opening + 2, opening + _LONGEST_TAG)
@@ -135,7 +135,7 @@ class _Scanner:
         return self._block(name, end) if name in self._ends else (_argument(name, arguments), end)
 
     def _block(self, name: str, end: int) -> tuple[str, int]:
-        """raw keeps what is inside word for word, comment drops it."""
+        """Return the verbatim contents of a raw block, and nothing for a comment."""
         ends = self._ends[name]
         closing = bisect_left(ends, (end, end))
         if closing == len(ends):
@@ -149,7 +149,9 @@ def _ends(text: str, name: str) -> list[tuple[int, int]]:
 
 
 def _argument(name: str, arguments: str) -> str:
-    """`{% channel "help-desk" %}` shows its argument; paths, conditions and file names do not show."""
+    """Return the visible argument of a tag, as in `{% channel "help-desk" %}`; paths and conditions are
+    not.
+    """
     quoted = _QUOTED.findall(arguments)
     if not quoted or name in _SILENT or _QUOTED.sub("", arguments).strip(" ,\n\t"):
         return ""

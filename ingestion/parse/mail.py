@@ -1,4 +1,4 @@
-"""Mail: the head as text, what was written, and apart from it the earlier mails that it quotes."""
+"""Mail: headers as text, the message, and separately the earlier mails that it quotes."""
 
 import re
 from collections import Counter
@@ -47,13 +47,13 @@ def _warnings(mail: Mail) -> Iterator[str]:
 def _head(mail: Mail) -> Iterator[str]:
     for name, line in mail.head.items():
         yield f"{name}: {_cut(line)}"
-    if names := ", ".join(part.name[:_LONGEST_NAME] for part in mail.kept):
+    if names := ", ".join(part.name[:_LONGEST_NAME] for part in mail.documents):
         yield f"Attachments: {_cut(names)}"
 
 
 def _properties(mail: Mail) -> dict[str, str]:
-    said = {name.lower(): _cut(line) for name, line in mail.head.items() if name != "Date"}
-    return said | ({"date": mail.date} if mail.date else {})
+    fields = {name.lower(): _cut(line) for name, line in mail.head.items() if name != "Date"}
+    return fields | ({"date": mail.date} if mail.date else {})
 
 
 def _cut(line: str) -> str:
@@ -63,7 +63,7 @@ def _cut(line: str) -> str:
 def _add_body(
     body: Body, mail: Mail, builder: RenditionBuilder, earlier: list[Rendition | str], limits: Limits
 ) -> None:
-    """Its own text into the builder, the rest into `earlier`."""
+    """Add the mail's own text to the builder and the quoted mails to `earlier`."""
     if body.is_html:
         own, quoted = quoting.split_html(body.text)
         pages = [page for source in quoted if (page := _page(source, limits))]
@@ -81,12 +81,12 @@ def _add_body(
 
 
 def _is_footer_alone(text: str, mail: Mail) -> bool:
-    """Some lists add their lines as a part of its own."""
+    """Return whether a body part is only a mailing list footer."""
     return len(mail.bodies) > 1 and quoting.is_list_footer(text)
 
 
 def _page(source: str, limits: Limits) -> Rendition | None:
-    """None if it holds no text."""
+    """Parse HTML. Returns None if it has no text."""
     try:
         return hypertext.read(source, limits)
     except DocumentRejected as rejection:
@@ -96,14 +96,14 @@ def _page(source: str, limits: Limits) -> Rendition | None:
 
 
 def _without_footer(read: Rendition, mail: Mail) -> Rendition:
-    kept = read.elements
-    while mail.is_from_list and kept and quoting.is_list_footer(kept[-1].text):
-        kept = kept[:-1]
-    return Rendition(kept)
+    elements = read.elements
+    while mail.is_from_list and elements and quoting.is_list_footer(elements[-1].text):
+        elements = elements[:-1]
+    return Rendition(elements)
 
 
 def _append(read: Rendition | str, builder: RenditionBuilder, *, below: int) -> None:
-    """Headings keep their depth, counted from `below`."""
+    """Append text or a rendition, with headings at their depth below `below`."""
     if isinstance(read, str):
         for paragraph in _PARAGRAPHS.split(read):
             builder.add(TEXT, paragraph)

@@ -1,4 +1,4 @@
-"""What a mail is made of, whichever program wrote it."""
+"""The parts of a mail, independent of its file format."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ MOST_ATTACHMENTS: Final = 200
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """`text` is HTML if `is_html`; `plain` is then the same without markup, where the mail has that too."""
+    """A body. `text` is HTML if `is_html`; `plain` is then the plain alternative, if any."""
 
     text: str
     is_html: bool = False
@@ -18,7 +18,7 @@ class Body:
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """`read` raises DocumentRejected for content that cannot be had."""
+    """An attachment. `read` raises DocumentRejected for unreadable content."""
 
     name: str
     read: Callable[[], bytes]
@@ -26,7 +26,7 @@ class Attachment:
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """A part that is not read. `what` it is, in the singular."""
+    """A part that is not read. `what` describes it in the singular."""
 
     what: str
 
@@ -36,9 +36,10 @@ PICTURE: Final = LeftOut("picture")
 
 @dataclass(frozen=True, slots=True)
 class Mail:
-    """`head` has those of From, To, Cc, Date and Subject that are known, each on one line.
+    """A parsed mail.
 
-    `date` is ISO 8601. `left_out` are pictures shown in the text, such as logos, and the like.
+    `head` has the known ones of From, To, Cc, Date and Subject, each on one line. `date` is ISO 8601.
+    `left_out` are images shown in the text, such as logos, and other skipped parts.
     """
 
     head: Mapping[str, str]
@@ -49,6 +50,6 @@ class Mail:
     is_from_list: bool = False
 
     @property
-    def kept(self) -> tuple[Attachment, ...]:
-        """The attachments that become documents."""
+    def documents(self) -> tuple[Attachment, ...]:
+        """Attachments that become documents, up to MOST_ATTACHMENTS."""
         return self.attachments[:MOST_ATTACHMENTS]

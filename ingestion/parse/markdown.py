@@ -1,4 +1,4 @@
-"""Markdown: front matter and template tags out, then read as HTML."""
+"""Markdown without front matter and template tags, parsed as HTML."""
 
 import re
 from pathlib import Path
@@ -17,7 +17,7 @@ _PLAIN_ADDRESS: Final = re.compile(r"(?:https?://)?[\w./?#=&-]+", re.ASCII)
 
 class _Markdown(MarkdownIt):
     def normalizeLink(self, url: str) -> str:  # noqa: N802
-        """Only says whether there is a link: no reader of the elements sees where it leads."""
+        """Accept a link. Its target is not shown, so it is not normalised."""
         return url if _PLAIN_ADDRESS.fullmatch(url) else super().normalizeLink(url)
 
 

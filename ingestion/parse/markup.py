@@ -1,4 +1,4 @@
-"""Tells markup and data formats apart by how they begin."""
+"""Detection of markup and data formats by their beginning."""
 
 import json
 import re
@@ -16,7 +16,7 @@ _JSON_STARTS: Final = ("{", "[", '"', "-", "true", "false", "null", *"0123456789
 
 
 def kind_of(sample: str) -> str | None:
-    """HTML, XML, SVG or RTF, if the text begins as these do."""
+    """Return HTML, XML, SVG or RTF if the text begins like one of them."""
     start = sample.lstrip()
     if start.startswith("{\\rtf"):
         return formats.RTF
@@ -29,7 +29,7 @@ def kind_of(sample: str) -> str | None:
 
 
 def _root(start: str) -> str | None:
-    """Name of the outermost element, in lower case."""
+    """Return the lower-case name of the root element."""
     while found := _PROLOG.match(start):
         start = start[found.end() :]
     element = _ROOT.match(start)

@@ -1,6 +1,6 @@
-"""What parent and child say to each other: JSON and raw bytes, never pickles.
+"""Messages between parent and child: JSON and raw bytes, never pickles.
 
-A file may take over the program that reads it; what comes back must not take over the parent.
+A file may take over the program that parses it; its messages must not take over the parent.
 """
 
 import json
@@ -15,7 +15,7 @@ _REASONS: Final = frozenset(Rejection)
 
 
 class Channel(Protocol):
-    """The part of multiprocessing's Connection that both ends use."""
+    """The methods of multiprocessing's Connection used by both ends."""
 
     def send_bytes(self, buf: bytes) -> None: ...
 
@@ -23,7 +23,7 @@ class Channel(Protocol):
 
 
 class ChildFailed(Exception):
-    """The child met an error that no one foresaw. Names its kind and place, never the document's text."""
+    """Unexpected error in the child. Contains its kind and place, never text of the document."""
 
 
 def request(limits: Limits, arguments: dict[str, Any]) -> bytes:
@@ -58,14 +58,14 @@ def _send(channel: Channel, header: dict[str, Any], body: bytes) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """On the way to an answer: `done` of `total` pages have been read."""
+    """Progress of a request: `done` of `total` pages have been read."""
 
     done: int
     total: int
 
 
 class Answer:
-    """`retire`: the child asks to be replaced."""
+    """The response to a request. `retire`: the child asks to be replaced."""
 
     def __init__(self, header: dict[str, Any], body: bytes) -> None:
         self._header = header
@@ -73,7 +73,7 @@ class Answer:
         self.retire = bool(header.get("retire"))
 
     def result(self) -> dict[str, Any]:
-        """Raises DocumentRejected if that is what the child answered, else ChildFailed."""
+        """Return the result. Raises DocumentRejected if the child did, else ChildFailed."""
         match self._header:
             case {"rejected": [str(reason), str(message)]} if reason in _REASONS:
                 raise DocumentRejected(Rejection(reason), message)
@@ -86,7 +86,7 @@ class Answer:
 
 
 def receive(channel: Channel, largest: int) -> Progress | Answer:
-    """Raises ValueError for what makes no sense."""
+    """Receive a message. Raises ValueError if it is malformed."""
     match json.loads(channel.recv_bytes(largest)):
         case {"progress": [int(done), int(total)]} if 0 <= done <= total <= _MOST_PAGES:
             return Progress(done, total)

@@ -1,4 +1,4 @@
-"""Internet mail (RFC 5322 and MIME), as it is found, not as it should be."""
+"""Internet mail (RFC 5322 and MIME), tolerant of common errors."""
 
 import base64
 import binascii
@@ -38,14 +38,14 @@ Found: TypeAlias = Body | Attachment | LeftOut
 
 
 def load(path: Path) -> Mail:
-    """Raises DocumentRejected for a mail that is encrypted."""
+    """Parse a mail. Raises DocumentRejected if it is encrypted."""
     about = path.stat()
     return _loaded(path, about.st_ino, about.st_mtime_ns, about.st_size)
 
 
 @lru_cache(maxsize=1)
 def _loaded(path: Path, *_: int) -> Mail:
-    """Kept until the next: its attachments are asked for one by one."""
+    """Parse a mail, cached for the requests for its attachments."""
     with path.open("rb") as stream:
         return mail_of(BytesParser(policy=POLICY).parse(stream))
 
@@ -63,7 +63,7 @@ def mail_of(message: Part) -> Mail:
 
 
 def header(message: Part, name: str) -> str:
-    """Decoded, cleaned and on one line; headers that come several times are joined."""
+    """Return a header decoded, cleaned and on one line. Repeated headers are joined."""
     values = (str(value) for key, value in message.raw_items() if key.lower() == name.lower())
     return ", ".join(filter(None, map(_decoded, values)))
 
@@ -75,7 +75,7 @@ def _decoded(value: str) -> str:
 
 
 def _words(line: str) -> str:
-    """With `=?charset?q?...?=` written out; as it is where that cannot be read."""
+    """Decode `=?charset?q?...?=` words; undecodable lines are returned unchanged."""
     if "=?" not in line:
         return line
     try:
@@ -95,7 +95,7 @@ def is_from_list(message: Part) -> bool:
 
 
 def iso(date: str) -> str:
-    """As ISO 8601; empty if it is no date."""
+    """Return the date in ISO 8601, or an empty string if it is invalid."""
     try:
         return parsedate_to_datetime(date).isoformat()
     except (ValueError, TypeError, IndexError, OverflowError):
@@ -125,7 +125,7 @@ def _inner(part: Part) -> list[Part]:
 
 
 def _is_body(part: Part, kind: str) -> bool:
-    """A multipart that falls into no parts, for want of a boundary, is text."""
+    """Return whether a part is text, including a multipart without boundary."""
     if _is_attached(part):
         return False
     return kind in ("text/plain", "text/html", "text/enriched") or kind.startswith("multipart/")
@@ -136,7 +136,7 @@ def _is_attached(part: Part) -> bool:
 
 
 def _is_inline_picture(part: Part, kind: str) -> bool:
-    """Shown in the text, such as a logo; a picture that somebody sent has no content id."""
+    """Return whether an image is shown in the text, such as a logo: it has a content id."""
     return kind.startswith("image/") and _disposition(part) != "attachment" and "content-id" in part
 
 
@@ -149,7 +149,7 @@ def _body(part: Part, kind: str) -> Body:
     if kind == "text/html":
         return Body(content, is_html=True)
     if str(part.get_param("format", "")).lower() == "flowed":
-        content = flowed.joined(content, delete_space=str(part.get_param("delsp", "")).lower() == "yes")
+        content = flowed.join_lines(content, delete_space=str(part.get_param("delsp", "")).lower() == "yes")
     return Body(content)
 
 
@@ -159,15 +159,15 @@ def _bytes(part: Part) -> bytes:
 
 
 def _alternative(parts: Sequence[Part]) -> Iterator[Found]:
-    """The best, and what only another has: some programs put attachments beside the texts, not around."""
+    """Return the best alternative, and parts found in others, where some programs put attachments."""
     attached = [(part, _is_attached(part) and _is_single(part)) for part in parts]
     alternatives = [(part, list(_parts(part))) for part, is_attached in attached if not is_attached]
     best = _best([found for _, found in alternatives])
     yield from best
     files = [one for one in best if isinstance(one, Attachment)]
-    kept, names = {id(one) for one in files}, {one.name for one in files}
+    file_ids, names = {id(one) for one in files}, {one.name for one in files}
     for part, found in alternatives:
-        others = [one for one in found if isinstance(one, Attachment) and id(one) not in kept]
+        others = [one for one in found if isinstance(one, Attachment) and id(one) not in file_ids]
         if part.get_content_type() == _CALENDAR:
             yield from (LeftOut("calendar event") for _ in others)
         elif not _is_single(part):  # one by itself is the text in another form, such as AMP
@@ -182,7 +182,7 @@ def _is_single(part: Part) -> bool:
 
 
 def _best(alternatives: list[list[Found]]) -> list[Found]:
-    """The richest that can be read: with HTML, else with text; the last of them, as the sender prefers."""
+    """Return the richest readable alternative: HTML, else text; the last one if there are several."""
     plain = [one for one in alternatives if any(isinstance(part, Body) for part in one)]
     rich = [one for one in plain if any(_is_rich(part) for part in one)]
     if not rich:
@@ -219,7 +219,7 @@ def _mail_name(part: Part) -> str:
 
 
 def _attached_mail(part: Part) -> bytes:
-    """The standard forbids to encode an attached mail in base64; some do."""
+    """Return an attached mail, also if encoded in base64 against the standard."""
     inner = _inner(part)
     if not inner:
         return _bytes(part)

@@ -1,4 +1,4 @@
-"""The file format of Outlook's mails, read into what every mail is made of."""
+"""Outlook's mail format (MSG)."""
 
 import struct
 from collections.abc import Callable, Iterator
@@ -45,14 +45,14 @@ _USUAL: Final = "cp1252"
 
 
 def load(path: Path) -> Mail:
-    """Raises DocumentRejected for a file that is damaged or a mail that is encrypted."""
+    """Parse a mail. Raises DocumentRejected if the file is damaged or the mail encrypted."""
     about = path.stat()
     return _loaded(path, about.st_ino, about.st_mtime_ns, about.st_size)
 
 
 @lru_cache(maxsize=1)
 def _loaded(path: Path, *_: int) -> Mail:
-    """Kept until the next: its attachments are asked for one by one."""
+    """Parse a mail, cached for the requests for its attachments."""
     try:
         with OleFileIO(str(path)) as ole:
             root = Storage.from_ole(ole)
@@ -69,7 +69,7 @@ def mail_of(storage: Storage, offset: int = MSG_HDR_OFFSET, *, depth: int = 0) -
     sent = own.when(pid.PID_CLIENT_SUBMIT_TIME) or own.when(pid.PID_MESSAGE_DELIVERY_TIME)
     headers = _headers(own)
     people = _recipients(storage)
-    said = {
+    head = {
         "From": mime.header(headers, "From") or _sender(own),
         "To": mime.header(headers, "To") or people["To"] or own.text(pid.PID_DISPLAY_TO),
         "Cc": mime.header(headers, "Cc") or people["Cc"] or own.text(pid.PID_DISPLAY_CC),
@@ -78,8 +78,8 @@ def mail_of(storage: Storage, offset: int = MSG_HDR_OFFSET, *, depth: int = 0) -
     }
     found = list(_attachments(storage, depth))
     return Mail(
-        head={name: " ".join(line.split()) for name, line in said.items() if line.strip()},
-        date=mime.iso(said["Date"]),
+        head={name: " ".join(line.split()) for name, line in head.items() if line.strip()},
+        date=mime.iso(head["Date"]),
         bodies=_bodies(own),
         attachments=tuple(part for part in found if isinstance(part, Attachment)),
         left_out=tuple(part for part in found if isinstance(part, LeftOut)) + _unread_body(own),
@@ -88,7 +88,7 @@ def mail_of(storage: Storage, offset: int = MSG_HDR_OFFSET, *, depth: int = 0) -
 
 
 class _Properties(Properties):
-    """One code page that nobody knows would make all properties unreadable."""
+    """Properties that remain readable despite an unknown code page."""
 
     @cached_property
     def body_encoding(self) -> str:
@@ -107,7 +107,7 @@ class _Properties(Properties):
 
 
 class _Values:
-    """The properties of a mail, a recipient or an attachment; one that cannot be read counts as absent."""
+    """Properties of a mail, recipient or attachment. Unreadable ones count as absent."""
 
     def __init__(self, storage: Storage, offset: int) -> None:
         self._storage = storage
@@ -147,7 +147,7 @@ class _Values:
 
 
 def _headers(own: _Values) -> mime.Part:
-    """Those that the mail came with over the internet; none for one that never left the house."""
+    """Return the internet headers; empty for mails that never left the organisation."""
     return HeaderParser(policy=mime.POLICY).parsestr(own.text(pid.PID_TRANSPORT_MESSAGE_HEADERS))
 
 
@@ -169,7 +169,7 @@ def _recipients(storage: Storage) -> dict[str, str]:
 
 
 def _person(name: str, address: str) -> str:
-    """An address inside Exchange ("/O=...") says nothing to people."""
+    """Format a person without internal Exchange addresses ("/O=...")."""
     if "@" not in address or address == name:
         return name or address
     return f"{name} <{address}>" if name else address
@@ -203,7 +203,7 @@ def _attachments(storage: Storage, depth: int) -> Iterator[Attachment | LeftOut]
 
 
 def _is_mail(storage: Storage) -> bool:
-    """Other programs' objects, such as a chart, are attached in the same way."""
+    """Return whether an attachment is a mail rather than another program's object, such as a chart."""
     return any(stream.name == "__properties_version1.0" for stream in storage.streams)
 
 
@@ -224,6 +224,6 @@ def _attached_mail(storage: Storage, depth: int) -> Attachment:
     def read() -> bytes:
         if depth > _DEEPEST:
             raise reject.damaged("attached mail")
-        return written_mail.written(mail_of(storage, _ATTACHED_HDR_OFFSET, depth=depth))
+        return written_mail.serialize(mail_of(storage, _ATTACHED_HDR_OFFSET, depth=depth))
 
     return Attachment(f"{' '.join(subject.split())[:100] or 'mail'}.eml", read)

@@ -1,7 +1,7 @@
-"""Whether a text is of several sentences, in unstructured's sense, without a tokenizer for most texts.
+"""Fast test for texts of several sentences, as unstructured defines them.
 
-Of unstructured's rules for a NarrativeText this one decides where no tagger is, and blank English has none:
-two sentences of three words or more. Most texts tell by their looks; spaCy is asked about the others.
+Without a part-of-speech tagger, as in blank English, unstructured's rule for NarrativeText is two sentences
+of three words or more. Most texts are decided by their form; spaCy handles the others.
 """
 
 import re

@@ -1,8 +1,8 @@
-"""Sentences for a document's report."""
+"""Sentences for a document's processing report."""
 
 
 def not_read(count: int, what: str) -> tuple[str, ...]:
-    """`what` in the singular; none for a count of zero."""
+    """Report unread content, with `what` in the singular. Empty for a count of zero."""
     if not count:
         return ()
     plural = f"{what}es" if what.endswith("x") else f"{what}s"
@@ -10,7 +10,7 @@ def not_read(count: int, what: str) -> tuple[str, ...]:
 
 
 def hidden(count: int) -> tuple[str, ...]:
-    """None for a count of zero."""
+    """Report removed hidden characters. Empty for a count of zero."""
     if not count:
         return ()
     what = "1 character that nobody sees was" if count == 1 else f"{count:,} characters that nobody sees were"

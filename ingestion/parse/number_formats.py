@@ -1,4 +1,4 @@
-"""Numbers, dates and truth values as a spreadsheet program shows them."""
+"""Format numbers, dates and truth values as spreadsheet programs do."""
 
 import re
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ _BUILTIN: Final = {
 
 @dataclass(frozen=True, slots=True)
 class NumberFormat:
-    """`least` and `most` digits behind the point; `width` digits before it, filled up with zeros."""
+    """A number format: `least` to `most` decimals; `width` integer digits, padded with zeros."""
 
     before: str
     after: str
@@ -49,13 +49,13 @@ class NumberFormat:
 
 
 def builtin_format(number: str) -> NumberFormat | None:
-    """Of the formats that files name by number only."""
+    """Return a format that files refer to by number only."""
     return parse_format(_BUILTIN[number]) if number in _BUILTIN else None
 
 
 @lru_cache(maxsize=1000)
 def parse_format(code: str) -> NumberFormat | None:
-    """None for what shows a number other than by its digits: dates, fractions, powers of ten, thousands."""
+    """Parse a format code. Returns None for dates, fractions, exponents and scaled numbers."""
     around, places = ["", ""], ""
     for token in _TOKEN.finditer(code[:_LONGEST_CODE]):
         kind = token.lastgroup
@@ -78,8 +78,8 @@ def _format(around: list[str], places: str) -> NumberFormat | None:
     return NumberFormat(around[0].lstrip(), around[1].rstrip(), width, least, len(fraction), "," in whole)
 
 
-def shown(value: object, number_format: NumberFormat | None = None) -> str:
-    """One line, cleaned."""
+def format_value(value: object, number_format: NumberFormat | None = None) -> str:
+    """Return a value as one clean line of text."""
     match value:
         case str():
             text = value if value.isascii() and value.isprintable() else clean(value)
@@ -116,7 +116,7 @@ def _clock(value: time, *, always: bool = False) -> str:
 
 
 def _duration(value: timedelta) -> str:
-    """More than a day is told in hours."""
+    """Format a duration; more than a day is given in hours."""
     seconds = round(value.total_seconds())
     minutes, second = divmod(abs(seconds), 60)
     hour, minute = divmod(minutes, 60)

@@ -1,4 +1,4 @@
-"""Text recognition by Tesseract: pictures into paragraphs with the places of their lines."""
+"""Text recognition by Tesseract: images to paragraphs with line positions."""
 
 import csv
 import functools
@@ -35,7 +35,9 @@ _TITLE: Final = 1.35
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """`place` tells block, paragraph and line; `box` is in pixels; `confidence` is between 0 and 1."""
+    """A recognised word. `place` is block, paragraph and line; `box` is in pixels; `confidence` from 0 to
+    1.
+    """
 
     place: tuple[int, int, int]
     text: str
@@ -45,7 +47,7 @@ class Word:
 
 @dataclass(frozen=True, slots=True)
 class Paragraph:
-    """`lines` and their boxes, in fractions of the page, go together."""
+    """A paragraph. `lines` and their boxes, in fractions of the page, correspond."""
 
     lines: tuple[str, ...]
     boxes: tuple[Box, ...]
@@ -54,8 +56,11 @@ class Paragraph:
 
 
 def read(picture: Image.Image, limits: Limits, *, seconds: float | None = None) -> list[Paragraph]:
-    """In reading order. Raises DocumentRejected when Tesseract is missing or takes longer than `seconds`."""
-    fitted = _fitted(picture)
+    """Recognise paragraphs in reading order.
+
+    Raises DocumentRejected if Tesseract is missing or takes longer than `seconds`.
+    """
+    fitted = _fit(picture)
     turn = Turn(skew.degrees(fitted), fitted.size)
     level = (
         fitted.rotate(turn.degrees, Image.Resampling.BICUBIC, fillcolor=_WHITE) if turn.degrees else fitted
@@ -67,7 +72,7 @@ def read(picture: Image.Image, limits: Limits, *, seconds: float | None = None) 
 
 
 def languages(limits: Limits) -> tuple[str, ...]:
-    """What Tesseract has data for."""
+    """Return the languages for which Tesseract has data."""
     listed = programs.run(programs.TESSERACT, ["--list-langs"], limits=limits).decode(errors="replace")
     return tuple(line.strip() for line in listed.splitlines()[1:] if line.strip())
 
@@ -78,7 +83,7 @@ def _installed(limits: Limits) -> tuple[str, ...]:
 
 
 def _languages(limits: Limits) -> tuple[str, ...]:
-    """Those asked for that are there; else the common ones; else any."""
+    """Return the configured languages that are installed; else the common ones; else any."""
     installed = [name for name in _installed(limits) if name not in NOT_A_LANGUAGE]
     asked = [name for name in limits.ocr_languages.split("+") if name in installed]
     return tuple(asked or [name for name in _DEFAULT_LANGUAGES if name in installed] or installed[:1])
@@ -88,8 +93,8 @@ def _segmentation(limits: Limits) -> str:
     return _WITH_ORIENTATION if "osd" in _installed(limits) else _WITHOUT_ORIENTATION
 
 
-def _fitted(picture: Image.Image) -> Image.Image:
-    """Gray, on white, of a size that Tesseract reads well."""
+def _fit(picture: Image.Image) -> Image.Image:
+    """Convert an image to gray on white, in a size suited to Tesseract."""
     width, height = picture.size
     scale = min(1.0, (MOST_PIXELS / (width * height)) ** 0.5)
     if max(width, height) < _SMALLEST_SIDE:

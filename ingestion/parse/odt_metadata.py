@@ -1,4 +1,4 @@
-"""What an OpenDocument file says of itself."""
+"""Metadata of OpenDocument files."""
 
 import zipfile
 from pathlib import Path
@@ -26,13 +26,13 @@ _LONGEST: Final = 300
 
 
 def read(path: Path) -> dict[str, str]:
-    """title, author, date and language, as far as they are there. The archive has been checked before."""
+    """Return title, author, date and language, if present. The archive has been checked before."""
     try:
         with zipfile.ZipFile(path) as opened:
             parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False)
             root = etree.fromstring(opened.read(_MEMBER), parser)
     except (*archive.BROKEN_ZIP, KeyError, etree.XMLSyntaxError):
         return {}
-    told = {node.tag: clean(node.text or "").strip() for node in root.iter("{*}*")}
-    found = {key: next(filter(None, map(told.get, names)), "") for key, names in _NAMES.items()}
+    texts = {node.tag: clean(node.text or "").strip() for node in root.iter("{*}*")}
+    found = {key: next(filter(None, map(texts.get, names)), "") for key, names in _NAMES.items()}
     return {key: value[:_LONGEST] for key, value in found.items() if value}

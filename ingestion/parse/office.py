@@ -1,4 +1,4 @@
-"""Old Office files: LibreOffice saves them anew, and that is read like any other."""
+"""Legacy Office files, converted by LibreOffice and then parsed."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -30,12 +30,12 @@ def ppt(path: Path, limits: Limits) -> Rendition:
 
 
 def _read(
-    path: Path, media_type: str, wanted: str, parse: Callable[[Path, Limits], Rendition], limits: Limits
+    path: Path, media_type: str, extension: str, parse: Callable[[Path, Limits], Rendition], limits: Limits
 ) -> Rendition:
     kind = formats.BY_MEDIA_TYPE[media_type].noun
     if _is_encrypted(path):
         raise reject.protected(kind)
-    converted = _converted(path, wanted, kind, limits)
+    converted = _convert(path, extension, kind, limits)
     try:
         return parse(converted, limits)
     finally:
@@ -43,7 +43,7 @@ def _read(
 
 
 def _is_encrypted(path: Path) -> bool:
-    """As the formats' own headers say."""
+    """Return whether the file's headers declare encryption."""
     try:
         with olefile.OleFileIO(str(path)) as container:
             return (
@@ -65,27 +65,27 @@ def _bytes(container: olefile.OleFileIO, stream: str, place: int, count: int) ->
         return bytes(opened.read(place + count)[place:])
 
 
-def _converted(path: Path, wanted: str, kind: str, limits: Limits) -> Path:
-    """It ends without an error when it cannot read a file, and leaves none."""
+def _convert(path: Path, extension: str, kind: str, limits: Limits) -> Path:
+    """Convert a file. LibreOffice exits successfully without output if it cannot read a file."""
     folder = programs.folder() / "converted"
     profile = programs.folder() / "profile"
     arguments = [
         f"-env:UserInstallation={profile.as_uri()}",
         "-env:OSL_SOCKET_PATH=.",  # the folder it starts in: a full path may be too long for a socket
         *_OPTIONS,
-        *("--convert-to", wanted, "--outdir", str(folder), str(path)),
+        *("--convert-to", extension, "--outdir", str(folder), str(path)),
     ]
     for _ in range(_MOST_STARTS):
         if _is_done(arguments, kind, limits):
             break
-    converted = folder / f"{path.stem}.{wanted}"
+    converted = folder / f"{path.stem}.{extension}"
     if not converted.is_file():
         raise reject.damaged(kind)
     return converted
 
 
 def _is_done(arguments: list[str], kind: str, limits: Limits) -> bool:
-    """False if it wants to be started again."""
+    """Run LibreOffice. Returns False if it asks to be restarted."""
     try:
         programs.run(programs.SOFFICE, arguments, limits=limits, may_write=_LARGEST_FILE)
     except programs.ProgramFailed as error:

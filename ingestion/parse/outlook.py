@@ -1,4 +1,4 @@
-"""Outlook's own format for a mail (MSG)."""
+"""Parser for Outlook mails (MSG)."""
 
 from pathlib import Path
 

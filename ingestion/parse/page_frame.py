@@ -1,4 +1,4 @@
-"""What frames a web page and is not content: navigation, banners, hidden parts, marks of printed pages."""
+"""Boilerplate of web pages: navigation, banners, hidden parts, headers and footers of printed pages."""
 
 import re
 from collections import Counter
@@ -68,11 +68,11 @@ def _is_hidden(node: html.HtmlElement) -> bool:
 
 
 def _named_frames(root: html.HtmlElement) -> Iterator[html.HtmlElement]:
-    """Parts whose class or id says what they are, unless their text says otherwise."""
+    """Yield parts whose class or id names boilerplate, unless their text is content."""
     most = len(root.text_content()) * _LARGEST_SHARE
     for node in root.iter("div", "ul", "ol", "p", "section", "form"):
         words = set(_words(node))
-        if not words & _NAMES or _holds_content(node):
+        if not words & _NAMES or _has_content(node):
             continue
         text = node.text_content()
         is_banner = words & _BOILERPLATE or (words & _BANNERS and len(text) <= _LONGEST_BANNER)
@@ -85,7 +85,7 @@ def _words(node: html.HtmlElement) -> Iterator[str]:
     return (word.lower() for word in _WORD.findall(named))
 
 
-def _holds_content(node: html.HtmlElement) -> bool:
+def _has_content(node: html.HtmlElement) -> bool:
     return node.tag in ("html", "body") or next(node.iter("main", "article", "h1"), None) is not None
 
 
@@ -95,7 +95,7 @@ def _is_mostly_links(node: html.HtmlElement, text: str) -> bool:
 
 
 def _page_marks(root: html.HtmlElement) -> Iterator[html.HtmlElement]:
-    """Page numbers, and lines that stand at most of the breaks between printed pages."""
+    """Yield page numbers and lines that repeat at most breaks between printed pages."""
     near = [found for mark in _breaks(root) for found in _neighbours(mark)]
     times = Counter(text for _, text in near)
     for node, text in near:
@@ -109,7 +109,7 @@ def _breaks(root: html.HtmlElement) -> list[html.HtmlElement]:
 
 
 def _neighbours(mark: html.HtmlElement) -> Iterator[tuple[html.HtmlElement, str]]:
-    """The last block before the break and the first one after it, where these are short."""
+    """Return the blocks before and after the break, if short."""
     for before in (True, False):
         filled = (node for node in mark.itersiblings(preceding=before) if _text(node))
         node = next(filled, None)

@@ -1,4 +1,4 @@
-"""Formats that Pandoc reads: it makes HTML of them, and that is read like any other."""
+"""Formats that Pandoc converts to HTML, which is then parsed."""
 
 import re
 from dataclasses import replace
@@ -35,8 +35,10 @@ def odt(path: Path, limits: Limits) -> Rendition:
     archive.check(path, _noun(formats.ODT))
     page = _html(path.read_bytes(), "odt", formats.ODT, limits)
     found = hypertext.read(page, limits, first_row_is_header=True)
-    told = odt_metadata.read(path)
-    return replace(found, title=told.pop("title", found.title), properties=found.properties | told)
+    properties = odt_metadata.read(path)
+    return replace(
+        found, title=properties.pop("title", found.title), properties=found.properties | properties
+    )
 
 
 def epub(path: Path, limits: Limits) -> Rendition:
@@ -49,7 +51,7 @@ def _noun(media_type: str) -> str:
 
 
 def _titled(path: Path, reader: str, media_type: str, limits: Limits) -> Rendition:
-    """The title stands in the text: it is its first heading, with the others below."""
+    """Make the title the first heading, with the others below it."""
     data = decode(path.read_bytes()).encode()
     page = _html(data, reader, media_type, limits, "--shift-heading-level-by=1")
     return hypertext.read(_TITLE_BLOCK.sub(r"<\1div", page), limits)

@@ -1,4 +1,4 @@
-"""Which parser reads what; runs in the child process."""
+"""Registry of parsers by media type; runs in the child process."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -73,14 +73,14 @@ PARSERS: Final[dict[str, Parser]] = {
 
 
 def parse_file(path: Path, filename: str, limits: Limits) -> tuple[str, Rendition]:
-    """(media type, what was read). Raises DocumentRejected."""
+    """Return the media type and the rendition. Raises DocumentRejected."""
     media_type = detect.detect(path, filename)
     with text.counting_hidden() as hidden:
         rendition = PARSERS[media_type](path, limits)
         properties = {name: text.clean(value) for name, value in rendition.properties.items()}
     rendition = replace(rendition, properties=properties, language=language.of(rendition.elements))
     warnings = (*rendition.report.warnings, *notes.hidden(hidden()))
-    suspicious = instructions.told_of(rendition)
+    suspicious = instructions.describe_findings(rendition)
     return media_type, replace(
         rendition, report=replace(rendition.report, warnings=warnings, suspicious=suspicious)
     )
@@ -91,7 +91,7 @@ def main(connection: Connection) -> None:
 
 
 def _load_models() -> None:
-    """Those of languages and of sentences are read when they are first used, which takes half a second."""
+    """Load the language and sentence models, which takes half a second, before the first request."""
     language_model.identify(_WORDS)
     sentence_count(_WORDS)
 

@@ -1,4 +1,4 @@
-"""Names of the files inside a file: short enough, and no two the same."""
+"""Names of embedded files: unique and of limited length."""
 
 from collections.abc import Sequence
 from hashlib import sha256
@@ -8,8 +8,8 @@ from typing import Final
 _LONGEST: Final = 400
 
 
-def told_apart(names: Sequence[str]) -> list[str]:
-    """In the order given; a name that was there before gets a number, as in `report (2).pdf`."""
+def make_unique(names: Sequence[str]) -> list[str]:
+    """Return the names in the same order, with numbers added to repeated ones, as in `report (2).pdf`."""
     taken: set[str] = set()
     given: list[str] = []
     numbers: dict[str, int] = {}
@@ -29,7 +29,7 @@ def _numbered(name: str, number: int) -> str:
 
 
 def _bounded(name: str) -> str:
-    """Cut in the middle: the end tells what kind of file it is."""
+    """Shorten a name in the middle, leaving its extension."""
     if len(name) <= _LONGEST:
         return name
     digest = sha256(name.encode()).hexdigest()[:12]

@@ -1,7 +1,7 @@
-"""unstructured's elements into ours, and the one place that keeps unstructured offline.
+"""Conversion of unstructured's elements, and the only place that keeps unstructured offline.
 
-unstructured sorts sentences from other text with a spaCy model that it would download. A blank
-English pipeline that only finds sentence ends gives the same elements, titles, lists and tables.
+unstructured classifies sentences with a spaCy model that it would download. A blank English pipeline with
+a sentence splitter gives the same elements, titles, lists and tables.
 """
 
 import re
@@ -50,7 +50,7 @@ def collect(elements: Iterable[Element], builder: RenditionBuilder, *, first_row
 
 
 def _is_bold_line(element: Element) -> bool:
-    """Many authors make a heading by setting a line in bold."""
+    """Return whether a bold line may be a heading."""
     text = element.text
     if not isinstance(element, Text) or isinstance(element, ListItem) or len(text) > _LONGEST_BOLD_LINE:
         return False

@@ -1,4 +1,4 @@
-"""PDF by PDFium: text in reading order, with the page and the place of every line."""
+"""PDF by PDFium: text in reading order, with page and position of every line."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -57,7 +57,7 @@ def parse(path: Path, limits: Limits) -> Rendition:
 
 
 def open_document(path: Path) -> pypdfium2.PdfDocument:
-    """Raises DocumentRejected when a password is needed or the file is damaged."""
+    """Open a PDF. Raises DocumentRejected if it needs a password or is damaged."""
     try:
         document = pypdfium2.PdfDocument(path)
     except pypdfium2.PdfiumError as error:
@@ -72,7 +72,7 @@ def open_document(path: Path) -> pypdfium2.PdfDocument:
 
 
 def _pages(document: pypdfium2.PdfDocument, found: Scans, limits: Limits) -> Iterator[Page]:
-    """A page that cannot be read counts as one without text."""
+    """Yield pages. Unreadable pages count as pages without text."""
     characters = 0
     for number in range(1, len(document) + 1):
         page = _page(document, number, found)
@@ -97,7 +97,7 @@ def _page(document: pypdfium2.PdfDocument, number: int, found: Scans) -> Page:
 
 
 def _filled_in(document: pypdfium2.PdfDocument, index: int) -> pypdfium2.PdfPage:
-    """What stands in the fields of a form is no text of the page until it is drawn on it."""
+    """Draw form field values onto the page, so that they become part of its text."""
     page = document[index]
     if document.formenv is None:
         return page
@@ -109,7 +109,7 @@ def _filled_in(document: pypdfium2.PdfDocument, index: int) -> pypdfium2.PdfPage
 
 
 def _text_or_scan(page: pypdfium2.PdfPage, number: int, found: Scans) -> Page:
-    """A scan's few letters, such as a stamped page number, give way to what is recognised on it."""
+    """Return the page's text, or the recognised text if it is a scan with few letters."""
     text = read_page(page)
     if pdf_scans.is_scan(page, text):
         found.add(number, partial(pdf_scans.picture, page))
@@ -151,7 +151,7 @@ def _nothing_read(found: Scans, limits: Limits) -> DocumentRejected:
 
 
 class _Reader:
-    """Adds blocks to a rendition; knows the whole document's headings and words."""
+    """Adds blocks to a rendition, using the whole document's headings and words."""
 
     def __init__(self, blocks: Sequence[Block], limits: Limits) -> None:
         self.builder = RenditionBuilder(limits)
@@ -179,13 +179,13 @@ class _Reader:
 
 
 def _rank(block: Block) -> tuple[int, int]:
-    """Larger letters stand higher; among equals, what is numbered as the larger part."""
+    """Rank headings by size, then by numbering."""
     order = next((place for place, part in enumerate(_PARTS) if part.match(block.text)), len(_PARTS))
     return -round(block.lines[0].height), order
 
 
 def _metadata_title(document: pypdfium2.PdfDocument) -> str | None:
-    """The title property, unless a program put a file name or a number there."""
+    """Return the title property, unless a program wrote a file name or number there."""
     title = clean(document.get_metadata_value("Title")).strip()
     if _NOT_A_TITLE.search(title) or len(_TITLE_WORD.findall(title)) < 2:
         return None

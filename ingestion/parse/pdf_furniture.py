@@ -1,4 +1,4 @@
-"""Running heads and feet: what stands in the same place on most pages is not content."""
+"""Removal of running headers and footers, which repeat at the same place on most pages."""
 
 import re
 from collections import Counter
@@ -21,10 +21,10 @@ def without_furniture(pages: Sequence[Page]) -> list[Page]:
         key for page in pages for key in {key for line in _outer(page) for key in _keys(line, page)}
     )
     repeated = {key for key, count in seen.items() if count > len(pages) / 2}
-    return [replace(page, lines=tuple(_kept(page, repeated))) for page in pages]
+    return [replace(page, lines=tuple(_content_lines(page, repeated))) for page in pages]
 
 
-def _kept(page: Page, repeated: set[str]) -> Iterator[Line]:
+def _content_lines(page: Page, repeated: set[str]) -> Iterator[Line]:
     outer = set(map(id, _outer(page)))
     for line in page.lines:
         if id(line) not in outer or repeated.isdisjoint(_keys(line, page)):
@@ -37,7 +37,7 @@ def _outer(page: Page) -> list[Line]:
 
 
 def _keys(line: Line, page: Page) -> Iterator[str]:
-    """The same words but for numbers; or a page number in the same place beside other words."""
+    """Return keys of a line: its words without numbers; or its place, for page numbers beside other words."""
     text = line.text
     yield _DIGITS.sub("#", text)
     if _PAGE_NUMBER.search(text):

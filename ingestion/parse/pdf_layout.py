@@ -1,4 +1,4 @@
-"""Lines of a page into blocks: paragraphs, list items, headings and tables."""
+"""Group a page's lines into paragraphs, list items, headings and tables."""
 
 import re
 import statistics
@@ -24,7 +24,7 @@ _OPENING: Final = "“\"'§¿¡"
 
 @dataclass(frozen=True, slots=True)
 class Style:
-    """What ordinary text looks like in a document. `leading` is from line to line, in line heights."""
+    """The style of ordinary text in a document. `leading` is the line distance in line heights."""
 
     height: float
     weight: int
@@ -39,7 +39,7 @@ class Style:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """`kind`: paragraph, item, heading, table."""
+    """A block of lines. `kind` is paragraph, item, heading or table."""
 
     kind: str
     lines: tuple[Line, ...]
@@ -126,7 +126,7 @@ def _starts_item(line: Line) -> bool:
 
 
 def _goes_on(group: Sequence[Line], line: Line, style: Style) -> bool:
-    """Whether `line` belongs to the paragraph that `group` has begun."""
+    """Return whether `line` continues the paragraph begun by `group`."""
     above = group[-1]
     if above.vertical or line.vertical:
         return above.vertical and line.vertical
@@ -163,7 +163,7 @@ def _is_centred(above: Line, line: Line) -> bool:
 
 
 def _by_column(lines: Sequence[Line]) -> list[Line]:
-    """Some files write across both columns of a page; then the left one is read first."""
+    """Sort lines by column where a file writes across both columns of a page."""
     pairs = [line for line in lines if len(line.cells) == 2 and min(map(_length, line.cells)) > 15]
     if len(pairs) < 8 or len(pairs) < 0.5 * len(lines):
         return list(lines)

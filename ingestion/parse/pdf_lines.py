@@ -1,4 +1,4 @@
-"""Lines of text on a PDF page, with their boxes in points of the page as shown, from its top left."""
+"""Lines of text on a PDF page, with boxes in points from the top left of the displayed page."""
 
 import ctypes
 import operator
@@ -30,7 +30,7 @@ _TIGHT: Final = 0.1
 
 
 def _untyped(function: Any) -> Callable[..., int]:
-    """That ctypes looks at each argument's type takes longer than these calls."""
+    """Return the function without ctypes argument conversion, which takes longer than these calls."""
     return ctypes.CFUNCTYPE(ctypes.c_int)(ctypes.cast(function, ctypes.c_void_p).value or 0)
 
 
@@ -47,7 +47,7 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """`height` is that of its letters; `weight` is the font's."""
+    """A line of text. `height` is that of its letters; `weight` is the font's."""
 
     cells: tuple[Cell, ...]
     box: Box
@@ -62,7 +62,7 @@ class Line:
 
 
 class _Row(NamedTuple):
-    """What stands between two line ends: its words, its first and its last character."""
+    """The words between two line ends, with the first and last character index."""
 
     words: list[str]
     start: int
@@ -70,7 +70,7 @@ class _Row(NamedTuple):
 
 
 class _Words(NamedTuple):
-    """Those of a line. They are columns since a file has hundreds of thousands of words."""
+    """The words of a line, in columns, since a file has hundreds of thousands of words."""
 
     texts: list[str]
     lefts: list[float]
@@ -87,7 +87,7 @@ class _Words(NamedTuple):
 
 
 class _Frame:
-    """Maps PDF's points to points on the page as a viewer shows it: cropped, turned, from the top left."""
+    """Mapping from PDF points to points of the displayed page: cropped, rotated, from the top left."""
 
     def __init__(self, page: pypdfium2.PdfPage) -> None:
         self.width, self.height = (max(side, 1.0) for side in page.get_size())
@@ -101,7 +101,7 @@ class _Frame:
         return across.value / _DEVICE * self.width, down.value / _DEVICE * self.height
 
     def boxes(self, corners: bytes | bytearray) -> tuple[list[float], list[float], list[float], list[float]]:
-        """Lefts, tops, rights and bottoms of what reaches from one FS_RECTF to the next."""
+        """Return lefts, tops, rights and bottoms of the union of two FS_RECTF ranges."""
         pairs = np.frombuffer(corners, dtype=np.float32).reshape(-1, 2, 4).astype(np.float64)
         (left, _, _, bottom), (_, top, right, _) = pairs.min(axis=1).T, pairs.max(axis=1).T
         ox, xx, yx, oy, xy, yy = self._matrix
@@ -137,7 +137,7 @@ def _share(part: float, whole: float) -> float:
 
 
 def read_page(page: pypdfium2.PdfPage) -> Page:
-    """Lines in the order of the file. Raises PdfiumError when the page's text cannot be loaded."""
+    """Return lines in file order. Raises PdfiumError if the page's text cannot be loaded."""
     frame = _Frame(page)
     textpage = page.get_textpage()
     try:
@@ -159,7 +159,7 @@ class _Reader:
         self._text = self._characters()
 
     def _characters(self) -> str:
-        """One character for each index of PDFium's own count."""
+        """Return the page's text with one character per PDFium index."""
         count = self._textpage.count_chars()
         text: str = self._textpage.get_text_range(0, count) if count else ""
         if len(text) == count:
@@ -176,7 +176,7 @@ class _Reader:
             yield self._line(words, row)
 
     def _row(self, found: re.Match[str]) -> _Row:
-        """A word of which PDFium does not know where it stands is left out."""
+        """Return a row, without words that PDFium cannot locate."""
         raw, first, last = self._raw, self._first, self._last
         is_plain = found[1].isascii() and found[1].isprintable()
         words: list[str] = []
@@ -193,7 +193,7 @@ class _Reader:
         return _Row(words, start, end - 1)
 
     def _line(self, words: _Words, row: _Row) -> Line:
-        """A bold start alone makes no heading."""
+        """Build a line. A bold beginning alone does not make it bold."""
         box = words.box
         first = words.rights[0] - words.lefts[0]
         vertical = row.end - row.start > 1 and box[3] - box[1] > max(box[2] - box[0], 2 * first)
@@ -203,7 +203,7 @@ class _Reader:
         return Line(_cells(words, height, bullet=bullet), box, height, weight, bullet, vertical)
 
     def _weight(self, index: int) -> int:
-        """Fonts that are not embedded tell their weight by name only."""
+        """Return the font's weight. Fonts that are not embedded only have it in their name."""
         if (weight := _font_weight(self._raw, index)) > 0:
             return weight
         length = pdfium.FPDFText_GetFontInfo(self._raw, index, self._name, _LONGEST_NAME, self._flags)
@@ -211,7 +211,7 @@ class _Reader:
 
 
 def _cells(words: _Words, em: float, *, bullet: bool) -> tuple[Cell, ...]:
-    """Words that stand far apart are cells of a row; a currency sign belongs to what follows it."""
+    """Split words that are far apart into cells. A currency sign belongs to the next cell."""
     wide, texts = _CELL_GAP * em, words.texts
     gaps = list(map(operator.sub, words.lefts[1:], words.rights))
     if max(gaps, default=0.0) <= wide:
@@ -227,17 +227,17 @@ def _cells(words: _Words, em: float, *, bullet: bool) -> tuple[Cell, ...]:
 
 
 def _merged(lines: Iterator[Line]) -> Iterator[Line]:
-    """PDFium starts a new line at raised or shifted text; on the page it is the same line."""
-    held: Line | None = None
+    """Join lines that PDFium splits at raised or shifted text."""
+    pending: Line | None = None
     for line in lines:
-        if held is not None and _continues(held, line):
-            held = _joined(held, line)
+        if pending is not None and _continues(pending, line):
+            pending = _joined(pending, line)
             continue
-        if held is not None:
-            yield held
-        held = line
-    if held is not None:
-        yield held
+        if pending is not None:
+            yield pending
+        pending = line
+    if pending is not None:
+        yield pending
 
 
 def _continues(line: Line, following: Line) -> bool:

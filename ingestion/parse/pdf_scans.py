@@ -1,4 +1,4 @@
-"""Pages of a PDF that are pictures of text."""
+"""Detection and rendering of scanned PDF pages."""
 
 from typing import Final
 
@@ -16,14 +16,14 @@ _DEPTH: Final = 3
 
 
 def is_scan(page: pypdfium2.PdfPage, text: Page) -> bool:
-    """Something is drawn on it but no text; or a few letters are, beside a picture of most of the page."""
+    """Return whether a page is drawn without text, or has few letters beside a page-sized image."""
     if not text.lines:
         return bool(FPDFPage_CountObjects(page.raw))
     return text.characters < _FEW_CHARACTERS and _largest_picture(page) > _MOST_OF_PAGE
 
 
 def _largest_picture(page: pypdfium2.PdfPage) -> float:
-    """As a share of the page."""
+    """Return the area of the largest image as a fraction of the page."""
     width, height = page.get_size()
     areas = (
         (right - left) * (top - bottom)

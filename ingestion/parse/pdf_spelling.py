@@ -1,4 +1,4 @@
-"""Words broken at line ends: the rest of the document tells whether the hyphen is part of the word."""
+"""Join words broken at line ends, using the rest of the document to decide about hyphens."""
 
 import re
 from collections.abc import Sequence
@@ -18,14 +18,14 @@ class Speller:
 
     @cached_property
     def _known(self) -> set[str]:
-        """Collected when first asked for: many documents break no word."""
+        """Words of the document, collected lazily: many documents have no broken words."""
         words: set[str] = set()
         for text in self._texts:
             words.update(_WORD.findall(text))
         return set(map(str.lower, words))
 
     def joined(self, lines: Sequence[str]) -> str:
-        """One paragraph of its lines."""
+        """Join lines into one paragraph."""
         text = ""
         for line in lines:
             text = self._join(text, line) if text.endswith(BROKEN_WORD) else f"{text} {line}".strip()
@@ -34,11 +34,11 @@ class Speller:
     def _join(self, text: str, line: str) -> str:
         head = text.removesuffix(BROKEN_WORD)
         begun, ended = _EDGE.search(head), _START.search(line)
-        if begun and ended and self._keeps_hyphen(begun.group(), ended.group()):
+        if begun and ended and self._has_hyphen(begun.group(), ended.group()):
             return f"{head}-{line}"
         return head + line
 
-    def _keeps_hyphen(self, begun: str, ended: str) -> bool:
+    def _has_hyphen(self, begun: str, ended: str) -> bool:
         if not (ended[0].islower() and begun[-1].islower()):
             return True
         whole, parted = f"{begun}{ended}".lower(), f"{begun}-{ended}".lower()

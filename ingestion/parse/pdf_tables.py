@@ -1,4 +1,4 @@
-"""Finds tables among a page's lines, by cells that stand apart, and writes them out row by row."""
+"""Detect tables among a page's lines by cells that are apart, and write them out by rows."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class Row:
 
 
 def table_runs(lines: Sequence[Line]) -> list[tuple[int, int]]:
-    """Where tables begin and end (exclusive), in order and apart."""
+    """Return (start, end) ranges of tables, in order and disjoint."""
     runs: list[tuple[int, int]] = []
     for start, end in _groups(lines):
         first = _with_header(lines, start, end, runs[-1][1] if runs else 0)
@@ -62,7 +62,7 @@ def _is_table(rows: Sequence[Line]) -> bool:
 
 
 def _with_header(lines: Sequence[Line], start: int, end: int, floor: int) -> int:
-    """Column heads that stand alone in their lines, right of the labels, belong to the table."""
+    """Extend a table upwards by lines with column heads right of the labels."""
     columns = min(line.cells[1].left for line in lines[start:end] if len(line.cells) > 1)
     first, top, labels = start, lines[start].box[1], 0
     for i in range(start - 1, max(floor, start - _MOST_HEADER_LINES) - 1, -1):
@@ -82,7 +82,7 @@ def _is_near(line: Line, top: float) -> bool:
 
 
 def rows_of(lines: Sequence[Line]) -> list[Row]:
-    """Lines at the same height are one row."""
+    """Group lines at the same height into rows."""
     rows: list[list[Line]] = []
     for line in sorted(lines, key=lambda line: (line.box[1] + line.box[3]) / 2):
         if rows and _level(rows[-1][0], line):
@@ -104,7 +104,7 @@ def _row(lines: Sequence[Line]) -> Row:
 
 
 def row_texts(rows: Sequence[Row]) -> list[str]:
-    """A row that begins right of the labels' column gets an empty cell there."""
+    """Write out rows. A row that begins right of the labels' column gets an empty cell there."""
     edge = min(row.cells[0].left for row in rows)
     inner = min((row.cells[1].left for row in rows if len(row.cells) > 1), default=edge)
     return [_row_text(row, (edge + inner) / 2) for row in rows]
@@ -116,5 +116,5 @@ def _row_text(row: Row, labels_end: float) -> str:
 
 
 def header_rows(rows: Sequence[Row]) -> int:
-    """Leading rows without figures but years, up to the first row with them."""
+    """Count leading rows without figures, except years, up to the first row with figures."""
     return leading_rows([[cell.text for cell in row.cells] for row in rows])

@@ -1,4 +1,4 @@
-"""Pictures of PDF pages; runs in a child process of its own, so that parsing does not hold them up."""
+"""Images of PDF pages, rendered in a separate child process to run beside parsing."""
 
 import io
 from multiprocessing.connection import Connection
@@ -16,7 +16,7 @@ _HIGHEST: Final = 8000
 
 
 def render(path: Path, page_number: int, width: int) -> bytes | None:
-    """PNG of a page (from 1), `width` pixels wide; None if there is no such page. Raises DocumentRejected."""
+    """Return page `page` (from 1) as PNG, `width` pixels wide; None if missing. Raises DocumentRejected."""
     document = pdf.open_document(path)
     try:
         if not 1 <= page_number <= len(document):

@@ -1,4 +1,4 @@
-"""Plain text: paragraphs are what blank lines part."""
+"""Plain text, split into paragraphs at blank lines."""
 
 import base64
 import re
@@ -29,7 +29,7 @@ def parse(path: Path, limits: Limits) -> Rendition:
 
 
 def _unpacked(data: bytes) -> bytes | None:
-    """The text of a file that is one block of base64 and nothing else."""
+    """Decode a file that consists of one base64 block."""
     block = b"".join(data.split())
     if len(block) % 4 or not _BASE64.fullmatch(block):
         return None

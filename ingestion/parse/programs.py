@@ -1,7 +1,7 @@
-"""The few programs beside Python that documents are read with, each run from inside a parser process.
+"""External programs used by parsers, run inside a parser process.
 
-No other program may be run there: the child's audit hook, and Landlock where the kernel has it, let
-pass exactly the paths found here.
+No other programs can run there: the child's audit hook, and Landlock where available, allow exactly the
+paths found here.
 """
 
 import contextlib
@@ -50,31 +50,31 @@ _folder = Path(os.sep)
 
 
 class ProgramFailed(Exception):
-    """The program ended with an error: the file is not what it should be, or the program has a fault."""
+    """The program failed, because of a malformed file or its own error."""
 
     def __init__(self, program: str, returncode: int) -> None:
         super().__init__(f"{program} ended with {returncode}")
         self.returncode = returncode
 
 
-def found() -> dict[str, Path]:
-    """Those that are there."""
+def find_programs() -> dict[str, Path]:
+    """Return the installed programs."""
     return {program: path for program in _PURPOSES if (path := find(program))}
 
 
 def use(paths: Mapping[str, Path], folder: Path) -> None:
-    """These programs and no others, with `folder` to write in: what a child is told by its parent."""
+    """Use exactly these programs, with `folder` as writable folder, as the parent specifies."""
     global _given, _folder
     _given, _folder = dict(paths), folder
 
 
 def folder() -> Path:
-    """Where this process and its programs may write; emptied after each file."""
+    """Return the writable folder of this process and its programs, which is emptied after each file."""
     return _folder
 
 
 def find(program: str) -> Path | None:
-    """None if it is not installed."""
+    """Return the path of the program, or None if it is not installed."""
     if _given is not None:
         return _given.get(program)
     return next((path.resolve() for path in _places(program) if os.access(path, os.X_OK)), None)
@@ -110,10 +110,10 @@ def run(
     environment: Mapping[str, str] | None = None,
     may_write: int = 0,
 ) -> bytes:
-    """What `program` writes to standard output when it is given `data`.
+    """Run `program` with `data` as input and return its standard output.
 
     Takes at most `seconds` (by default the file's own limit); writes no file larger than `may_write` bytes.
-    Raises DocumentRejected when it is not installed or breaks a limit, ProgramFailed when it fails.
+    Raises DocumentRejected if it is not installed or exceeds a limit, ProgramFailed if it fails.
     """
     path = find(program)
     if path is None:
@@ -130,22 +130,22 @@ def run(
 def _started(
     command: Sequence[str], environment: Mapping[str, str], limits: Limits, may_write: int
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Killed if it still runs at the end.
+    """Start the program, and kill it on exit if it still runs.
 
-    The system call filter lets a parser process signal nobody else. A thread of its own starts the program,
+    The system call filter does not let a parser process signal others. A separate thread starts the program,
     and the kernel kills the program when that thread ends (`_die_with`).
     """
     started: Future[subprocess.Popen[bytes]] = Future()
     over = threading.Event()
 
-    def hold() -> None:
+    def supervise() -> None:
         try:
             started.set_result(_popen(command, environment, limits, may_write))
         except BaseException as error:  # noqa: BLE001 raised in the thread that waits for the program
             started.set_exception(error)
         over.wait()
 
-    holder = _start_thread(hold)
+    holder = _start_thread(supervise)
     try:
         process = started.result()
         try:
@@ -215,7 +215,7 @@ def _die_with(parent: int) -> None:
 
 
 def _converse(process: subprocess.Popen[bytes], data: bytes, deadline: float, limits: Limits) -> bytes:
-    """Feeds `data` and collects the answer, at once: either end may fill up before the other is done."""
+    """Write `data` and read the output concurrently, as either pipe may fill up first."""
     assert process.stdin is not None
     assert process.stdout is not None
     rest, answer = memoryview(data), bytearray()
@@ -229,7 +229,7 @@ def _converse(process: subprocess.Popen[bytes], data: bytes, deadline: float, li
                 raise reject.time_limit(limits.seconds)
             for key, _ in both.select(_POLL):
                 if key.fd == sink:
-                    rest = _fed(sink, rest)
+                    rest = _feed(sink, rest)
                     if not rest:
                         both.unregister(sink)
                         process.stdin.close()
@@ -242,8 +242,8 @@ def _converse(process: subprocess.Popen[bytes], data: bytes, deadline: float, li
     return bytes(answer)
 
 
-def _fed(sink: int, rest: memoryview) -> memoryview:
-    """What is still to be written; nothing if the program does not want it."""
+def _feed(sink: int, rest: memoryview) -> memoryview:
+    """Write some data and return the rest; empty if the program has closed its input."""
     try:
         return rest[os.write(sink, rest[:_BLOCK]) :]
     except BlockingIOError:

@@ -1,4 +1,4 @@
-"""How far the reading of a file has come; whoever reads reports, whoever serves passes it on."""
+"""Progress of parsing, reported by parsers and passed on to the parent process."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -13,7 +13,7 @@ _SECONDS_BETWEEN: Final = 0.5
 
 
 class Throttled:
-    """Passes on a call at most twice a second."""
+    """Pass on calls at most twice a second."""
 
     def __init__(self, report: PagesRead) -> None:
         self._report = report

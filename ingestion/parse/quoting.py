@@ -1,4 +1,4 @@
-"""Where in a mail its own text ends and the mails before it begin."""
+"""Separate a mail's own text from quoted earlier mails."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -34,7 +34,7 @@ Run = tuple[bool, str]
 
 
 def runs(content: str) -> list[Run]:
-    """Plain text in its order, cut wherever the quoting of an earlier mail begins or ends."""
+    """Split plain text at the beginning and end of quoted mails, in order."""
     lines = content.split("\n")
     end = next((place for place in range(len(lines)) if _rest_is_earlier(lines, place)), len(lines))
     marked = _marked(lines[:end]) + [True] * (len(lines) - end)
@@ -58,7 +58,7 @@ def _rest_is_earlier(lines: Sequence[str], place: int) -> bool:
 
 
 def _marked(lines: Sequence[str]) -> list[bool]:
-    """Lines with a quote mark, blank ones between such, and the line that says who wrote them."""
+    """Return which lines are quoted, including blank lines between them and the attribution."""
     marked = [line.startswith(">") for line in lines]
     for place, quoted in enumerate(marked):
         if quoted and (place == 0 or not marked[place - 1]):
@@ -68,7 +68,7 @@ def _marked(lines: Sequence[str]) -> list[bool]:
 
 
 def _attribution(lines: Sequence[str], place: int) -> int:
-    """Where the lines begin that introduce the quote at `place`; `place` if there are none."""
+    """Return the start of the lines that introduce the quote at `place`; `place` if there are none."""
     above = place
     while above and not lines[above - 1].strip():
         above -= 1
@@ -77,13 +77,13 @@ def _attribution(lines: Sequence[str], place: int) -> int:
         if start < 0 or not lines[start].strip() or lines[start].startswith(">"):
             break
         if _ATTRIBUTION.fullmatch(" ".join(lines[start:above])):
-            return _its_start(lines, start)
+            return _attribution_start(lines, start)
     gap_is_quoted = above and lines[above - 1].startswith(">")
     return above if gap_is_quoted else place
 
 
-def _its_start(lines: Sequence[str], start: int) -> int:
-    """One line further up, where the sentence began with "On ..." and was broken."""
+def _attribution_start(lines: Sequence[str], start: int) -> int:
+    """Return the start of the attribution, which may begin with "On ..." on the line above."""
     if _ON.match(lines[start]) or start == 0:
         return start
     return start - 1 if _ON.match(lines[start - 1]) else start
@@ -96,13 +96,13 @@ def _unquoted(lines: Sequence[str], *, earlier: bool) -> str:
 
 
 def split_html(source: str) -> tuple[str, list[str]]:
-    """The mail's own HTML, and that of the earlier mails it quotes, each in its order."""
+    """Return the mail's own HTML, and that of quoted mails, in order."""
     root = _tree(source)
     if root is None:
         return source, []
     earlier = [_taken(node) for node in _quotes(root)]
     if (start := _head_in(root)) is not None:
-        earlier.append(_taken_from(start))
+        earlier.append(_take_from(start))
     return html.tostring(root, encoding="unicode"), earlier
 
 
@@ -119,7 +119,7 @@ def _tree(source: str) -> html.HtmlElement | None:
 
 
 def _quotes(root: html.HtmlElement) -> list[html.HtmlElement]:
-    """The outermost elements that mail programs put a quote in."""
+    """Return the outermost elements that mail programs use for quotes."""
     found = [node for node in root.iter("blockquote", "div") if _is_quote(node)]
     inside = set(found)
     return [node for node in found if not any(above in inside for above in node.iterancestors())]
@@ -132,7 +132,7 @@ def _is_quote(node: html.HtmlElement) -> bool:
 
 
 def _head_in(root: html.HtmlElement) -> html.HtmlElement | None:
-    """The block with "From: ... Sent: ... To: ..." below which Outlook puts what is answered."""
+    """Find the block with "From: ... Sent: ... To: ..." above a mail quoted by Outlook."""
     for node in root.iter("div", "p", "b", "strong", "span", "font"):
         if node.get("id") in ("divRplyFwdMsg", "appendonsend"):
             return node
@@ -142,7 +142,7 @@ def _head_in(root: html.HtmlElement) -> html.HtmlElement | None:
 
 
 def _block_of(node: html.HtmlElement) -> html.HtmlElement | None:
-    """The innermost block around `node` that holds a whole head, and little above it."""
+    """Return the innermost block around `node` that contains a whole head, and little above it."""
     for block in [node, *node.iterancestors("p", "div", "td", "table")]:
         words = str(block.text_content())[:_HEAD_CHARACTERS].strip()
         if not _STARTS_FROM.match(words):
@@ -158,8 +158,8 @@ def _taken(node: html.HtmlElement) -> str:
     return str(taken)
 
 
-def _taken_from(start: html.HtmlElement) -> str:
-    """All from `start` to the end of the page."""
+def _take_from(start: html.HtmlElement) -> str:
+    """Remove everything from `start` to the end of the page and return it."""
     taken = []
     for node in list(_following(start)):
         taken.append(html.tostring(node, encoding="unicode"))
@@ -184,7 +184,7 @@ _FOOTERS: Final = (
 
 
 def without_list_footer(content: str) -> str:
-    """For a mail that a mailing list sent: less what its program adds below each."""
+    """Remove the footer that a mailing list adds to each mail."""
     head, rule, tail = content.rpartition("\n" + "_" * 20)
     if rule and is_list_footer(tail) and tail.count("\n") <= 8:
         return head

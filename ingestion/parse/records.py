@@ -1,4 +1,4 @@
-"""Data as text: fields become "name: value" lines, lists of like records become tables."""
+"""Structured data as text: "name: value" lines for fields, tables for lists of similar records."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ Field = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Writer:
-    """Writes values as `json.loads` makes them, numbers as strings."""
+    """Writes values as parsed by `json.loads`, with numbers as strings."""
 
     builder: RenditionBuilder
 
@@ -34,7 +34,7 @@ class Writer:
             self.builder.add(TEXT, _scalar(value))
 
     def _object(self, value: Mapping[str, Any], level: int) -> None:
-        """Plain fields first, then each part that has parts of its own in a section."""
+        """Write plain fields first, then nested parts in sections of their own."""
         self.builder.add(TEXT, _lines(_plain_fields(value)))
         for name, part in value.items():
             if not _is_plain(part):
@@ -75,7 +75,7 @@ class Writer:
 
 
 def fields(value: Any, path: str = "") -> Iterator[Field]:
-    """(dotted path, text) of all that lies in `value`, without what is empty."""
+    """Yield (dotted path, text) of all non-empty values in `value`."""
     if isinstance(value, dict):
         for name, part in value.items():
             yield from fields(part, f"{path}.{_name(name)}" if path else _name(name))
@@ -97,7 +97,7 @@ def _lines(found: Sequence[Field] | Iterator[Field]) -> str:
 
 
 def _is_plain(value: Any) -> bool:
-    """Fits in a line: a scalar, or a short list of them."""
+    """Return whether a value fits in a line: a scalar, or a short list of scalars."""
     if isinstance(value, list):
         return not any(isinstance(item, (dict, list)) for item in value) and _is_short(value)
     return not isinstance(value, dict) or not value
@@ -108,7 +108,7 @@ def _is_short(items: Sequence[Any]) -> bool:
 
 
 def _columns(items: Sequence[Any]) -> list[str]:
-    """Those of a table that would hold the items; empty if they do not make one."""
+    """Return the columns of a table for the items; empty if they do not form one."""
     if len(items) < 2 or not all(isinstance(item, dict) and item for item in items):
         return []
     names = list(dict.fromkeys(name for item in items for name in item))
@@ -127,7 +127,7 @@ def _label(item: Any) -> str:
 
 
 def _cell(value: Any) -> str:
-    """In one line."""
+    """Write a value on one line."""
     text = ", ".join(map(_scalar, value)) if isinstance(value, list) else _scalar(value)
     return " ".join(text.split())
 

@@ -1,4 +1,4 @@
-"""Sentences for the person who uploaded the file: what is wrong, and what to do."""
+"""Rejections with messages for the uploader about the problem and how to solve it."""
 
 from cairn.errors import DocumentRejected, Rejection
 from ingestion.parse import formats
@@ -16,7 +16,7 @@ def no_text(message: str = "") -> DocumentRejected:
 
 
 def unsupported(content: str, suffix: str = "") -> DocumentRejected:
-    """`content` completes "the content is"."""
+    """Reject an unsupported format. `content` completes "the content is"."""
     named = f"The name ends in {suffix}, and the content" if suffix else "The content"
     return DocumentRejected(
         Rejection.UNSUPPORTED_TYPE,

@@ -1,4 +1,4 @@
-"""What a grid holds, written into a rendition: a line per row, each with the cells that it came from."""
+"""Write a grid into a rendition: a line per row, with the cells it came from."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ _CAPTION: Final = 5
 
 
 class Full(Exception):
-    """The rendition holds as much as it may. `row` is the first that was left out, counted from 0."""
+    """The rendition is full. `row` is the first row that was left out, from 0."""
 
     def __init__(self, row: int) -> None:
         super().__init__(row)
@@ -43,7 +43,7 @@ class RowWriter:
         self._sheet = sheet
 
     def write(self, parts: Iterable[Part]) -> None:
-        """The parts of one band. Raises Full."""
+        """Write the parts of one band. Raises Full."""
         captions = 0
         for place, part in enumerate(parts):
             if place == 0 and not (isinstance(part, Table) and part.goes_on):
@@ -78,12 +78,12 @@ class RowWriter:
             self._blocks(header, (self._line(row, places) for row in body))
 
     def _without_repeats(self, table: Table) -> Iterator[Row]:
-        """Printed sheets and joined exports repeat their header."""
+        """Drop repeated headers, as in printed sheets and joined exports."""
         headers = [row.cells for row in table.header]
         return (row for row in table.body if row.cells not in headers)
 
     def _blocks(self, header: Sequence[Line], lines: Iterator[Line]) -> None:
-        """Each block of rows carries the header; a header without rows is told as a row."""
+        """Yield blocks of rows with their header. A header without rows is written as a row."""
         body = filter(lambda line: line.text, lines)
         block = list(islice(body, _ROWS_PER_TABLE))
         if not block and header:
@@ -115,7 +115,7 @@ class RowWriter:
         return block
 
     def _line(self, row: Row, places: Places) -> Line:
-        """Takes time for what is in the row, not for what is not."""
+        """Write a row, in time proportional to its non-empty cells."""
         texts: list[str] = []
         for column, value in row.cells.items():
             if text := self._shown(row.number, column, value):
@@ -134,10 +134,10 @@ class RowWriter:
         }
 
     def _labelled(self, row: Row, labels: Mapping[int, str], places: Places) -> Line:
-        """For a header too long to be repeated: each value with its own label."""
+        """Write a row with a label for each value, for headers too long to repeat."""
         shown = ((column, self._shown(row.number, column, value)) for column, value in row.cells.items())
-        told = [f"{labels[c]}: {text}" if labels[c] else text for c, text in shown if text]
-        return Line(row.number, " | ".join(told), _cells(row, places))
+        texts = [f"{labels[c]}: {text}" if labels[c] else text for c, text in shown if text]
+        return Line(row.number, " | ".join(texts), _cells(row, places))
 
 
 def _places(columns: Sequence[int]) -> Places:

@@ -1,4 +1,4 @@
-"""Reads hostile files in child processes, so that whatever a file does, it does not do it to Cairn."""
+"""Parse untrusted files in sandboxed child processes, to protect Cairn from malicious content."""
 
 import contextlib
 import logging
@@ -57,7 +57,7 @@ _ENVIRONMENT: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """`parts` name the files inside, such as a mail's attachments; `ParserPool.part` reads one."""
+    """A parsed file. `parts` are names of embedded files; `ParserPool.part` reads one."""
 
     rendition: Rendition
     media_type: str
@@ -69,10 +69,11 @@ def _never() -> bool:
 
 
 class ParserPool:
-    """Safe to use from several threads; children start when first needed and are replaced when they break.
+    """Thread-safe pool of parser processes, which start on demand and are replaced when they fail.
 
-    Each child has a folder of its own in `folder` (by default the system's for temporary files).
-    `backlog`: whether what was read waits for somebody, so that reading more at once is of little use.
+    Each child has a folder of its own in `folder` (by default the system's for temporary files). `backlog`
+    returns whether parsed files are waiting for the next step, so that more parallel parsing is of little
+    use.
     """
 
     def __init__(
@@ -80,8 +81,8 @@ class ParserPool:
     ) -> None:
         base = folder or Path(tempfile.gettempdir())
         scratch.sweep(base)
-        self._parsers = _Lane("ingestion.parse.parsers", size, base, backlog)
-        self._pictures = _Lane("ingestion.parse.pictures", 1, base)
+        self._parsers = _ChildPool("ingestion.parse.parsers", size, base, backlog)
+        self._pictures = _ChildPool("ingestion.parse.pictures", 1, base)
 
     def parse(
         self,
@@ -93,10 +94,10 @@ class ParserPool:
         progress: PagesRead = nobody,
         urgent: bool = False,
     ) -> Parsed:
-        """Raises DocumentRejected, also for limits and crashes; Unavailable if no child starts.
+        """Parse a file. Raises DocumentRejected, also for limits and crashes; Unavailable if no child starts.
 
-        `progress` is told of pages at most twice a second. Who is `urgent` gets the next child that is
-        free, before all who are not.
+        `progress` is called with pages at most twice a second. `urgent` requests get the next free child
+        before all others.
         """
         asked = _Request(path, {"filename": filename}, limits, cancelled, progress, urgent)
         return _parsed(self._parsers.ask(asked).result())
@@ -111,12 +112,12 @@ class ParserPool:
         cancelled: Cancelled = _never,
         urgent: bool = False,
     ) -> bytes:
-        """The content of `Parsed.parts[index]`. Raises as `parse` does."""
+        """Return the content of `Parsed.parts[index]`. Raises as `parse` does."""
         arguments = {"filename": filename, "part": index}
         return self._parsers.ask(_Request(path, arguments, limits, cancelled, urgent=urgent)).body
 
     def render_page(self, path: Path, page_number: int, *, width: int, limits: Limits) -> bytes:
-        """PNG of a page of a PDF, counted from 1. Raises NotFound when there is no such page."""
+        """Return a PDF page, counted from 1, as PNG. Raises NotFound if there is no such page."""
         arguments = {"page_number": page_number, "width": width}
         answer = self._pictures.ask(_Request(path, arguments, limits))
         if not answer.result()["found"]:
@@ -124,17 +125,17 @@ class ParserPool:
         return answer.body
 
     def warm(self) -> None:
-        """Starts a child ahead of the first file; takes about two seconds."""
+        """Start a child before the first file, which takes about two seconds."""
         self._parsers.warm()
 
     def close(self) -> None:
-        """Ends all children; parses under way raise Unavailable."""
+        """End all children. Running requests raise Unavailable."""
         self._parsers.close()
         self._pictures.close()
 
 
 def _parsed(result: dict[str, Any]) -> Parsed:
-    """A file may have taken over the child and answer in its stead."""
+    """Validate the result, since a file may have taken over the child."""
     try:
         rendition = Rendition.from_json(result["rendition"])
         return Parsed(rendition, str(result["media_type"]), tuple(map(str, result["parts"])))
@@ -142,9 +143,9 @@ def _parsed(result: dict[str, Any]) -> Parsed:
         raise reject.parser_crashed() from error
 
 
-def walls_tried(folder: Path) -> Walls:
-    """What the kernel keeps from parser processes here. Raises Unavailable if none starts."""
-    lane = _Lane("ingestion.parse.walls", 1, folder)
+def probe_walls(folder: Path) -> Walls:
+    """Probe the kernel's restrictions on parser processes here. Raises Unavailable if none starts."""
+    lane = _ChildPool("ingestion.parse.walls", 1, folder)
     try:
         with tempfile.NamedTemporaryFile(dir=folder) as document:
             request = _Request(Path(document.name), {"namespace_outside": namespace()}, Limits())
@@ -163,8 +164,8 @@ class _Request:
     urgent: bool = False
 
 
-class _Lane:
-    """At most `size` children that run the same module."""
+class _ChildPool:
+    """Pool of at most `size` children that run the same module."""
 
     def __init__(self, module: str, size: int, folder: Path, backlog: Callable[[], bool] = _never) -> None:
         self._module = module
@@ -218,15 +219,15 @@ class _Lane:
 
     @contextlib.contextmanager
     def _child(self, cancelled: Cancelled, *, urgent: bool = False) -> "Iterator[_Child]":
-        child = self._taken(cancelled, urgent=urgent)
+        child = self._take(cancelled, urgent=urgent)
         try:
             child.await_ready()
             yield child
         finally:
             self._give_back(child)
 
-    def _taken(self, cancelled: Cancelled, *, urgent: bool) -> "_Child":
-        """An idle child, or a new one, which is not ready yet. Waits while there are enough of them."""
+    def _take(self, cancelled: Cancelled, *, urgent: bool) -> "_Child":
+        """Take an idle child or create one that is not ready yet. Waits while the pool is exhausted."""
         with self._waiting(urgent=urgent):
             while not cancelled():
                 with self._changed:
@@ -266,7 +267,7 @@ class _Lane:
         return waited < _PATIENCE or (waited < _PATIENCE_BEHIND and self._backlog())
 
     def _living(self) -> "_Child | None":
-        """An idle child that has not died at rest."""
+        """Return an idle child that is still alive."""
         while self._idle:
             child = self._idle.pop()
             if child.usable and child.knows_all_programs:
@@ -277,18 +278,18 @@ class _Lane:
     def _give_back(self, child: "_Child") -> None:
         with self._changed:
             self._busy.discard(child)
-            keep = child.usable and not self._closed
-            if keep:
+            reusable = child.usable and not self._closed
+            if reusable:
                 self._idle.append(child)
             if not self._waiters:
                 self._short_since = None
             self._changed.notify_all()
-        if not keep:
+        if not reusable:
             child.kill()
 
 
 class _Died(Exception):
-    """`returncode` is None when it had to be killed since it made no sense any more."""
+    """The end of a child. `returncode` is None if it was killed because it did not respond sensibly."""
 
     def __init__(self, returncode: int | None, *, out_of_memory: bool) -> None:
         super().__init__(returncode)
@@ -297,7 +298,7 @@ class _Died(Exception):
 
 
 class _Child:
-    """One process, the connection to it and its folder. Raises Unavailable when it does not come up."""
+    """A child process with its connection and folder. Raises Unavailable if it does not start."""
 
     def __init__(self, module: str, folder: Path) -> None:
         self._module = module
@@ -308,7 +309,7 @@ class _Child:
         self._retired = False
         self._data_bytes = 0
         self._fell_silent = False
-        self._programs = programs.found()
+        self._programs = programs.find_programs()
         task = Task(self._scratch.inbox, self._scratch.work, self._programs, scratch.MOST_BYTES)
         with theirs:
             self._process = _spawn(module, theirs, task)
@@ -333,15 +334,15 @@ class _Child:
 
     @property
     def knows_all_programs(self) -> bool:
-        """One may have been installed since it was started."""
-        return self._programs == programs.found()
+        """Return whether no program was installed since the child started."""
+        return self._programs == programs.find_programs()
 
     def retire(self) -> None:
-        """It is trusted with no other file."""
+        """Mark the child to be replaced before the next file."""
         self._retired = True
 
     def ask(self, request: _Request) -> Answer:
-        """Kills the child and raises DocumentRejected when time is up or the request is cancelled."""
+        """Send a request. Kills the child and raises DocumentRejected on timeout or cancellation."""
         self._retired = True  # until it has answered in full
         with self._scratch.lent(request.path.resolve()) as path:
             try:
@@ -358,7 +359,7 @@ class _Child:
         return answer
 
     def stop(self) -> None:
-        """With the programs that it runs: they are of its process group."""
+        """Kill the child and the programs in its process group."""
         if self._process.returncode is None:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._process.pid, signal.SIGKILL)
@@ -372,7 +373,7 @@ class _Child:
             self._scratch.remove()
 
     def _died(self, limits: Limits) -> _Died:
-        """How it ended, if it has ended by itself."""
+        """Return how the child ended, if it ended by itself."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(1)
         used_up = self._data_bytes > _MEMORY_USED_UP * (limits.memory_mb << 20)
@@ -381,14 +382,14 @@ class _Child:
     def _answer(self, request: _Request) -> Answer:
         self._data_bytes = 0
         deadline = time.monotonic() + request.limits.seconds
-        tell = Throttled(request.progress)
+        report = Throttled(request.progress)
         while True:
             late = time.monotonic() > deadline  # before looking: this process may have been held up since
             found = self._message() if self._connection.poll(_LOOK) else None
             if isinstance(found, Answer):
                 return found
             if found is not None:
-                tell(found.done, found.total)
+                report(found.done, found.total)
             self._check(request, late=late)
 
     def _message(self) -> Answer | Progress:
@@ -407,7 +408,7 @@ class _Child:
 
     @contextlib.contextmanager
     def _killed_after(self, seconds: float) -> Iterator[None]:
-        """A child that stops in the middle of its answer would hold its reader for ever."""
+        """Kill a child that stops in the middle of an answer, which would block its reader."""
         timer = threading.Timer(seconds, self._end_silence)
         timer.daemon = True
         timer.start()
@@ -422,7 +423,7 @@ class _Child:
 
 
 def _data_bytes(pid: int) -> int:
-    """What RLIMIT_DATA counts; 0 where it is not known."""
+    """Return the memory that RLIMIT_DATA counts; 0 if unknown."""
     try:
         status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
     except OSError:
@@ -431,7 +432,7 @@ def _data_bytes(pid: int) -> int:
 
 
 def _spawn(module: str, theirs: Connection, task: Task) -> subprocess.Popen[bytes]:
-    """A new interpreter: forking a process with threads, or importing its main module anew, would not do."""
+    """Start a new interpreter. Forking a multi-threaded process, or importing its main module, is unsafe."""
     descriptor = theirs.fileno()
     path = os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path)
     return subprocess.Popen(  # noqa: S603 our own interpreter and module

@@ -1,4 +1,4 @@
-"""Pages that are pictures: read as far as the limits allow, with an account of what was not."""
+"""Text recognition of scanned pages within the limits, with warnings about unread ones."""
 
 import re
 import statistics
@@ -23,7 +23,7 @@ _BROKEN: Final = re.compile(r"(?<=[^\W\d_])-$")
 
 
 class Scans:
-    """Page numbers count from 1. `read` are the pages of which some text was recognised."""
+    """Scanned pages of a document, numbered from 1. `read` are those with recognised text."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
@@ -35,7 +35,7 @@ class Scans:
         self.read: dict[int, list[Paragraph]] = {}
 
     def add(self, number: int, picture: Callable[[], Image.Image]) -> None:
-        """`picture` draws the page; it is not asked to when the page will not be read."""
+        """Recognise a page. `picture` is only called if the page will be read."""
         left = self._deadline - time.monotonic()
         if self.is_missing or left <= 0 or self._tried >= self._limits.ocr_pages:
             self._skipped.append(number)
@@ -58,7 +58,7 @@ class Scans:
 
     @property
     def is_missing(self) -> bool:
-        """Whether Tesseract is not there."""
+        """Return whether Tesseract is not installed."""
         return programs.find(programs.TESSERACT) is None
 
     @property
@@ -96,7 +96,7 @@ def _pages(numbers: Sequence[int]) -> str:
 
 
 def _ranges(numbers: Sequence[int]) -> str:
-    """1-3, 7, 9-12"""
+    """Format page numbers as ranges: 1-3, 7, 9-12."""
     runs: list[list[int]] = [[numbers[0]]]
     for before, number in pairwise(numbers):
         if number == before + 1:

@@ -1,4 +1,4 @@
-"""A folder for each parser process: the file it reads, and a place to write in. Gone afterwards."""
+"""Temporary folders of parser processes, with the input file and a place to write."""
 
 import contextlib
 import fcntl
@@ -22,9 +22,9 @@ _SECONDS_BETWEEN: Final = 0.1
 
 
 class Scratch:
-    """`inbox` is for the child to read, `work` for it to write in.
+    """A temporary folder: the child reads from `inbox` and writes to `work`.
 
-    The folder is locked as long as its owner lives, so that a later one can tell what was left behind.
+    The folder is locked as long as its owner lives, so that abandoned folders can be recognised.
     """
 
     def __init__(self, base: Path) -> None:
@@ -35,7 +35,7 @@ class Scratch:
 
     @contextlib.contextmanager
     def lent(self, path: Path) -> Iterator[Path]:
-        """The file under a name in the inbox. A second link to it where possible, else a copy."""
+        """Provide the file under a name in the inbox, as a hard link if possible, else as a copy."""
         inside = self.inbox / "file"
         try:
             os.link(path, inside)
@@ -56,7 +56,7 @@ class Scratch:
         return count > _MOST_FILES or size > MOST_BYTES
 
     def remove(self) -> None:
-        """A program that is being killed may write to the last."""
+        """Remove the folder, repeatedly if necessary: a program being killed may still write."""
         for _ in range(_REMOVALS):
             shutil.rmtree(self.root, ignore_errors=True)
             if not self.root.exists():
@@ -83,10 +83,10 @@ def overfull() -> DocumentRejected:
 
 
 def sweep(base: Path) -> None:
-    """Removes what owners left that were killed.
+    """Remove folders of owners that were killed.
 
-    `base` may be the system's folder for temporary files, where a name proves nothing: only folders that
-    hold the marker of `_claimed` are Cairn's.
+    `base` may be the system's folder for temporary files, where a name proves nothing: only folders with the
+    marker of `_claimed` are Cairn's.
     """
     for folder in base.glob(f"{_PREFIX}*"):
         with contextlib.suppress(OSError):
@@ -97,13 +97,13 @@ def sweep(base: Path) -> None:
 
 
 def _is_marked(folder: Path, descriptor: int) -> bool:
-    """The marker names the folder by its inode: a copy of the folder is not taken for ours."""
+    """Return whether the marker has the folder's inode, which distinguishes copies of the folder."""
     status, marker = os.fstat(descriptor), folder / _MARKER
     return status.st_uid == os.geteuid() and marker.is_file() and marker.read_text() == str(status.st_ino)
 
 
 def _claimed(base: Path) -> tuple[Path, int]:
-    """Tries again when a sweep has come between making a folder and locking it."""
+    """Create and lock a folder; retry if a sweep intervenes."""
     base.mkdir(parents=True, exist_ok=True)
     while True:
         root = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=base))
@@ -116,7 +116,7 @@ def _claimed(base: Path) -> tuple[Path, int]:
 
 
 def _locked(folder: Path) -> int:
-    """Raises OSError when another process holds it."""
+    """Lock the folder. Raises OSError if another process has the lock."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

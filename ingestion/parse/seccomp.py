@@ -1,6 +1,6 @@
-"""Makes the kernel refuse system calls that a parser does not need, whatever code makes them.
+"""System call filters that refuse calls which parsers do not need, including those from native code.
 
-They reach sockets, other processes, the kernel, or the metadata of files, which Landlock does not cover.
+They cover sockets, other processes, the kernel and file metadata, which Landlock does not cover.
 """
 
 import contextlib
@@ -169,7 +169,7 @@ For ioctl these are FIOSETOWN, SIOCSPGRP, TIOCSTI, FS_IOC_SETFLAGS and FS_IOC_FS
 
 @dataclass(frozen=True, slots=True)
 class _Machine:
-    """Numbers of system calls. `column`: where this machine's stand in the tables above."""
+    """System call numbers of an architecture. `column`: its column in the tables above."""
 
     architecture: int
     column: int
@@ -197,7 +197,7 @@ Instruction = tuple[int, int, int, int]
 
 
 def refuse_outside() -> bool:
-    """Keeps this process and all that it starts from sockets, other processes and files' metadata.
+    """Deny this process and its children sockets, other processes and file metadata.
 
     Returns False if the kernel cannot do that.
 
@@ -211,13 +211,13 @@ def refuse_outside() -> bool:
 
 
 def refuse_processes() -> bool:
-    """Only threads remain, and the process that started this one is out of reach. False where impossible."""
+    """Allow threads only, and protect the parent process. Returns False if unsupported."""
     machine = _MACHINES.get(platform.machine())
     return machine is not None and _install(_process_filter(machine))
 
 
 def deny_being_writable() -> bool:
-    """To whoever asks, no place may be written to: LibreOffice then leaves /tmp alone. It may still write."""
+    """Report every path as not writable, so that LibreOffice avoids /tmp. Writing is still possible."""
     machine = _MACHINES.get(platform.machine())
     return machine is not None and _install(_access_filter(machine))
 
@@ -234,7 +234,7 @@ def _access_filter(machine: _Machine) -> list[Instruction]:
 
 
 def _outside_filter(machine: _Machine) -> list[Instruction]:
-    """Libraries do without `io_uring` and `clone3` where they are told that there are none."""
+    """Build the filter. Libraries work without `io_uring` and `clone3` if these are reported missing."""
     no_access = machine.numbers(_CONNECTIONS)
     not_permitted = machine.numbers(
         _OTHER_PROCESSES, _KERNEL, _NAMESPACES, _SHARED_MEMORY_AND_QUEUES, _METADATA
@@ -260,7 +260,7 @@ def _outside_filter(machine: _Machine) -> list[Instruction]:
 
 
 def _process_filter(machine: _Machine) -> list[Instruction]:
-    """`clone3` hides its flags from filters: told that it is not there, libraries use `clone`."""
+    """Build the filter. `clone3` hides its flags, so it is reported missing and libraries use `clone`."""
     return [
         *_for_this(machine),
         *_refuse_all((machine.clone3,), errno.ENOSYS),
@@ -275,7 +275,7 @@ def _process_filter(machine: _Machine) -> list[Instruction]:
 
 
 def _for_this(machine: _Machine) -> list[Instruction]:
-    """Calls by another machine's numbers are refused; the number is loaded for what follows."""
+    """Refuse calls with another architecture's numbers, and load the number for the next instructions."""
     return [
         (_LOAD, 0, 0, _ARCHITECTURE),
         (_IF_EQUAL, 1, 0, machine.architecture),
@@ -293,7 +293,7 @@ def _refuse_all(numbers: Iterable[int], error: int) -> list[Instruction]:
 
 
 def _on_own_process_only(machine: _Machine) -> list[Instruction]:
-    """The kernel takes an id from the lower half of its argument, whatever the upper half holds."""
+    """Compare the lower half of the argument, as the kernel ignores the upper half of an id."""
     steps: list[Instruction] = []
     for name, numbers in _ON_OWN_PROCESS.items():
         own = os.getpid()

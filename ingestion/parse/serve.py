@@ -1,4 +1,4 @@
-"""The loop of a child process: one request, one answer, until the parent hangs up."""
+"""Request loop of a child process, until the parent closes the connection."""
 
 import gc
 import resource
@@ -23,7 +23,7 @@ _RETIRE_ABOVE: Final = 640 << 20
 
 
 def serve(connection: Connection, handler: Handler, *, at_rest: Callable[[], object] | None = None) -> None:
-    """`at_rest` is called once if nothing is asked for at first: what the first request would wait for."""
+    """Serve requests. `at_rest` is called once if none comes at first, to preload what they need."""
     gc.freeze()  # a seventh of the time went into looking through the libraries for garbage, again and again
     gc.enable()
     connection.send_bytes(READY)
@@ -66,12 +66,12 @@ def _bound(limits: Limits) -> None:
 
 
 def _unbound() -> None:
-    """Answering needs some memory of its own."""
+    """Lift the memory limit, since sending the answer needs some memory, too."""
     resource.setrlimit(resource.RLIMIT_DATA, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
 
 
 def _is_spent(error: DocumentRejected) -> bool:
-    """Whether a limit was met, after which something may be left of what met it."""
+    """Return whether a limit was exceeded, which may leave memory or state behind."""
     return error.reason in (Rejection.TIME_LIMIT, Rejection.MEMORY_LIMIT) or _is_bloated()
 
 
@@ -80,7 +80,7 @@ def _is_bloated() -> bool:
 
 
 def _peak_bytes() -> int:
-    """Most memory this program has had. Linux counts in ru_maxrss what the parent had when it forked."""
+    """Peak memory of this program. Linux includes the parent's memory at the fork in ru_maxrss."""
     try:
         status = Path("/proc/self/status").read_text(encoding="ascii")
     except OSError:
@@ -89,7 +89,7 @@ def _peak_bytes() -> int:
 
 
 def _describe(error: BaseException) -> str:
-    """Kind and place only: messages may quote the document."""
+    """Return kind and place of an error without its message, which may quote the document."""
     frames = traceback.extract_tb(error.__traceback__)
     place = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else "unknown"
     return f"{type(error).__name__} at {place}"

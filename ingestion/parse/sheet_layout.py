@@ -1,6 +1,6 @@
-"""What an .xlsx file says of its cells beside their values, read from its XML without building a tree.
+"""Layout and formats of .xlsx sheets, read from the XML without building a tree.
 
-A few cells that lie far apart make a reader set aside memory for all between them, so the area is
+A few cells that are far apart make a reader allocate memory for the area between them, so the area is
 measured before the sheet is read.
 """
 
@@ -37,9 +37,9 @@ _NO_FORMATS: Final[dict[int, NumberFormat]] = {}
 
 @dataclass(frozen=True, slots=True)
 class _Patterns:
-    """Of a sheet whose tags have this namespace prefix.
+    """Patterns for a sheet whose tags have this namespace prefix.
 
-    None goes on over a "<" that it does not name, so none takes more than linear time.
+    None matches across a "<" that it does not name, so all run in linear time.
     """
 
     cell: re.Pattern[bytes]
@@ -69,7 +69,9 @@ class _Patterns:
 
 @dataclass(slots=True)
 class SheetLayout:
-    """`formats`: by row and column, both counted from 0. `uncomputed`: formulas without a stored result."""
+    """Layout of a sheet. `formats`: by row and column, from 0. `uncomputed`: formulas without stored
+    result.
+    """
 
     rows: int = 0
     columns: int = 0
@@ -86,7 +88,7 @@ class SheetLayout:
 
 
 class Layouts:
-    """Of a file that has been found safe to open. What is missing, broken or no .xlsx has no layout."""
+    """Layouts of a file that is safe to open. Missing or broken parts and other formats have none."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -114,7 +116,7 @@ class Layouts:
         return layout
 
     def _beside(self, member: str) -> Iterator[tuple[str, etree._Element]]:
-        """What belongs to a sheet but stands in parts of its own, by kind."""
+        """Yield related parts of a sheet with their kind."""
         folder, name = posixpath.split(member)
         for one in _all(self._root(f"{folder}/_rels/{name}.rels"), "Relationship"):
             kind = posixpath.basename(one.get("Type") or "")
@@ -136,7 +138,7 @@ def _all(root: etree._Element, name: str) -> list[etree._Element]:
 
 
 def _sheet_members(workbook: etree._Element, relations: etree._Element) -> dict[str, str]:
-    """Where in the archive the sheets are, by name."""
+    """Return archive members of the sheets, by sheet name."""
     targets = {one.get("Id"): one.get("Target") or "" for one in _all(relations, "Relationship")}
     found: dict[str, str] = {}
     for sheet in _all(workbook, "sheet"):
@@ -147,7 +149,7 @@ def _sheet_members(workbook: etree._Element, relations: etree._Element) -> dict[
 
 
 def _number_formats(styles: etree._Element) -> dict[bytes, NumberFormat]:
-    """By the number that cells name."""
+    """Return number formats by the style index that cells refer to."""
     own = {one.get("numFmtId"): one.get("formatCode") or "" for one in _all(styles, "numFmt")}
     used = [style.get("numFmtId") or "" for group in _all(styles, "cellXfs") for style in group]
     formats = (parse_format(own[one]) if one in own else builtin_format(one) for one in used)
@@ -155,7 +157,7 @@ def _number_formats(styles: etree._Element) -> dict[bytes, NumberFormat]:
 
 
 def _blocks(stream: IO[bytes]) -> Iterator[bytes]:
-    """Cut behind a row where there is one, else before a tag."""
+    """Yield blocks that end after a row if possible, else before a tag."""
     rest = b""
     while block := stream.read(_BLOCK):
         block = rest + block
@@ -174,7 +176,7 @@ def _patterns(beginning: bytes) -> _Patterns:
 
 
 class _Scan:
-    """Rows whose cells have the same formats share one dictionary of them."""
+    """A scan of one sheet. Rows with the same cell formats share one dictionary."""
 
     def __init__(self, formats: dict[bytes, NumberFormat]) -> None:
         self._layout = SheetLayout()
@@ -217,7 +219,7 @@ class _Scan:
         return self._columns[name]
 
     def finished(self) -> SheetLayout:
-        """Hidden columns count as far as there are cells."""
+        """Return the layout. Hidden columns only count where there are cells."""
         used = range(1, self._layout.columns + 1)
         self._layout.hidden_columns = sum(
             max(0, min(hidden.stop, used.stop) - max(hidden.start, 1)) for hidden in self._hidden

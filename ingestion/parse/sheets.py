@@ -1,7 +1,7 @@
-"""Workbooks: what a person who opens them sees, sheet by sheet.
+"""Workbooks, with the content that is visible to people who open them, sheet by sheet.
 
-Sheets that their author hid are left out, and the report names them. Rows and columns that are hidden are
-read: mostly a filter hides them, or they are folded. Formulas stand for their stored results.
+Hidden sheets are left out and named in the report. Hidden rows and columns are read, as they are mostly
+filtered or folded. Formulas are represented by their stored results.
 """
 
 from collections.abc import Iterator, Sequence
@@ -26,7 +26,7 @@ from ingestion.parse.build import RenditionBuilder
 from ingestion.parse.grid import Reader, Row, Value, bands
 from ingestion.parse.limits import Limits
 from ingestion.parse.notes import not_read
-from ingestion.parse.number_formats import shown
+from ingestion.parse.number_formats import format_value
 from ingestion.parse.rows import Full, RowWriter
 from ingestion.parse.sheet_layout import Layouts, SheetLayout
 from ingestion.parse.text import clean
@@ -51,7 +51,7 @@ def parse(path: Path, limits: Limits) -> Rendition:
 
 @contextmanager
 def _damage() -> Iterator[None]:
-    """What the library raises on files that are not what they should be; it panics on some."""
+    """Translate errors of the library for malformed files, including Rust panics, to rejections."""
     try:
         yield
     except PasswordError as error:
@@ -117,7 +117,7 @@ class _Workbook:
 
     def _write(self, sheet: CalamineSheet, layout: SheetLayout) -> None:
         def as_seen(row: int, column: int, value: Value) -> str:
-            return shown(value, layout.format_of(row, column))
+            return format_value(value, layout.format_of(row, column))
 
         reader = Reader()
         writer = RowWriter(self._builder, as_seen, sheet=sheet.name)
@@ -146,7 +146,7 @@ def _counted(count: int, what: str) -> str:
 
 
 def _rows(sheet: CalamineSheet) -> Iterator[Row]:
-    """Rows come from the first of the sheet on, columns from the first that is used."""
+    """Yield rows from the first of the sheet, and columns from the first used one."""
     left = sheet.start[1] if sheet.start else 0
     spans = _Spans(sheet.merged_cell_ranges or ())
     for number, values in enumerate(sheet.iter_rows()):
@@ -164,7 +164,7 @@ def _is_blank(value: Value) -> bool:
 
 
 class _Spans:
-    """Cells that span rows: their value is repeated in each that holds anything else."""
+    """Merged cells. Their value is repeated in each spanned row with other content."""
 
     def __init__(self, merged: Merged) -> None:
         self._starting: dict[int, list[tuple[int, int]]] = {}

@@ -1,4 +1,4 @@
-"""How far a scanned page was laid askew, and back."""
+"""Detection and correction of skew in scanned pages."""
 
 import math
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ _LEAST_DEGREES: Final = 0.4
 
 
 def degrees(gray: Image.Image) -> float:
-    """Counter-clockwise turn that makes the lines of text level; 0 if none is clearly better than none."""
+    """Return the counter-clockwise rotation that levels the text lines; 0 if unclear."""
     small = gray.copy()
     small.thumbnail((_SIDE, _SIDE))
     ink = Image.fromarray(255 - np.asarray(small))
@@ -36,20 +36,20 @@ def _best(ink: Image.Image, middle: float, reach: float, step: float) -> float:
 
 
 def _sharpness(ink: Image.Image, angle: float) -> float:
-    """How much rows differ from their neighbours: most when each is either text or gap."""
+    """Measure how much rows differ from their neighbours, which is most when lines are level."""
     turned = np.asarray(ink.rotate(angle, Image.Resampling.BILINEAR), dtype=np.float32)
     return float(np.square(np.diff(turned.sum(axis=1))).sum())
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """A picture of `size` turned about its middle, counter-clockwise."""
+    """Rotation of an image of `size` about its centre, counter-clockwise."""
 
     degrees: float
     size: tuple[int, int]
 
     def back(self, box: Box) -> Box:
-        """What surrounds a box of the turned picture in the one before."""
+        """Return the bounding box, in the original image, of a box in the rotated one."""
         left, top, right, bottom = box
         corners = [self._back(x, y) for x in (left, right) for y in (top, bottom)]
         xs, ys = zip(*corners, strict=True)

@@ -1,4 +1,4 @@
-"""What stands in the shapes of a slide, in reading order."""
+"""Text in the shapes of a slide, in reading order."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from pptx.text.text import TextFrame, _Paragraph
 
 from ingestion.parse.build import LIST_ITEM, TABLE, TEXT
 from ingestion.parse.grid import Row, header_rows
-from ingestion.parse.number_formats import parse_format, shown
+from ingestion.parse.number_formats import format_value, parse_format
 from ingestion.parse.text import clean
 
 _LINE: Final = 180_000  # English Metric Units, 5 mm: what stands side by side is rarely quite level
@@ -40,7 +40,7 @@ _DIAGRAM: Final = "{http://schemas.openxmlformats.org/drawingml/2006/diagram}rel
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """`spot`: where a text stands that is in no placeholder; the same on most slides, it is furniture."""
+    """A text of a slide. `spot`: position of text outside placeholders, to detect repeated furniture."""
 
     category: str
     text: str
@@ -50,14 +50,14 @@ class Piece:
 
 @dataclass(slots=True)
 class ShapeReader:
-    """Counts what it cannot read."""
+    """Reader of a slide's shapes, which counts those it cannot read."""
 
     pictures: int = 0
     objects: int = 0
 
     def pieces(self, shapes: Iterable[BaseShape], *, title: BaseShape | None = None) -> Iterator[Piece]:
         skipped = None if title is None else title._element
-        for shape in sorted(shapes, key=_standing):
+        for shape in sorted(shapes, key=_position):
             if shape._element is not skipped and _placeholder(shape) not in _FURNITURE:
                 yield from self._shape(shape)
 
@@ -84,7 +84,7 @@ class ShapeReader:
 
 
 def settle(tree: Any) -> None:
-    """Shapes that are there in several versions, which python-pptx passes over, become one of them."""
+    """Replace shapes with several versions, which python-pptx ignores, by one of them."""
     for node in list(tree.iter(f"{_COMPATIBILITY}AlternateContent")):
         if (parent := node.getparent()).tag in _GROUPS:
             place = parent.index(node)
@@ -92,7 +92,7 @@ def settle(tree: Any) -> None:
 
 
 def _version(node: Any) -> Any:
-    """What programs that know all of it show, where that has text; else what is for the others."""
+    """Return the version for current programs if it has text, else the fallback."""
     known = node.findall(f"{_COMPATIBILITY}Choice")
     others = [one for one in node.findall(f"{_COMPATIBILITY}Fallback") if len(one)]
     written = [one for one in known if any(text.text for text in one.iter(qn("a:t")))]
@@ -107,8 +107,8 @@ def one_line(text: str) -> str:
     return " ".join(clean(text.replace("\v", " ")).split())
 
 
-def _standing(shape: BaseShape) -> tuple[int, int]:
-    """Line by line, from left to right. A shape without a place stands first."""
+def _position(shape: BaseShape) -> tuple[int, int]:
+    """Sort key by line, from left to right. Shapes without a position come first."""
     return (shape.top or 0) // _LINE, shape.left or 0
 
 
@@ -119,22 +119,22 @@ def _placeholder(shape: BaseShape) -> PP_PLACEHOLDER | None:
 def _texts(shape: BaseShape, frame: TextFrame) -> Iterator[Piece]:
     paragraphs = [paragraph for paragraph in frame.paragraphs if paragraph.text.strip()]
     in_body = len(paragraphs) > 1 and _placeholder(shape) in _BODIES
-    spot = None if shape.is_placeholder else _standing(shape)
+    spot = None if shape.is_placeholder else _position(shape)
     for paragraph in paragraphs:
         category = LIST_ITEM if _is_item(paragraph, in_body=in_body) else TEXT
         yield Piece(category, one_line(paragraph.text), spot=spot)
 
 
 def _is_item(paragraph: _Paragraph, *, in_body: bool) -> bool:
-    """Has a bullet of its own; or none is forbidden where the master gives one."""
-    said = [child.tag for child in paragraph._p.pPr] if paragraph._p.pPr is not None else []
-    if qn("a:buNone") in said:
+    """Return whether a paragraph has a bullet, of its own or inherited from the master."""
+    tags = [child.tag for child in paragraph._p.pPr] if paragraph._p.pPr is not None else []
+    if qn("a:buNone") in tags:
         return False
-    return in_body or paragraph.level > 0 or any(tag in _BULLETS for tag in said)
+    return in_body or paragraph.level > 0 or any(tag in _BULLETS for tag in tags)
 
 
 def _table(table: Table) -> Piece:
-    """A cell that spans rows is repeated in each; one that spans columns is followed by empty ones."""
+    """Return rows. Row spans are repeated; column spans are followed by empty cells."""
     grid: list[list[str]] = []
     for row in table.rows:
         above, texts = grid[-1] if grid else [], list[str]()
@@ -146,9 +146,9 @@ def _table(table: Table) -> Piece:
 
 
 def _is_unstyled(table: Table) -> bool:
-    """Nothing is said of its rows: no program but PowerPoint says which of them is the header."""
-    told = table._tbl.tblPr
-    return told is None or not told.attrib
+    """Return whether the table has no style properties: only PowerPoint marks header rows."""
+    properties = table._tbl.tblPr
+    return properties is None or not properties.attrib
 
 
 def _is_headed(grid: list[list[str]]) -> bool:
@@ -164,7 +164,7 @@ def _grid(grid: list[list[str]], *, header: bool) -> Piece:
 
 
 def _chart(space: Any) -> Iterator[Piece]:
-    """Its title, and its figures as a table: a row for each category, a column for each series."""
+    """Yield the title and a table of figures: a row per category, a column per series."""
     title = "".join(text.text or "" for text in space.xpath("c:chart/c:title//a:t"))
     if one_line(title):
         yield Piece(TEXT, one_line(title))
@@ -193,13 +193,13 @@ def _points(series: Any, names: str) -> dict[int, str]:
 
 def _figure(value: str, code: str) -> str:
     try:
-        return shown(float(value), parse_format(code)) if code else one_line(value)
+        return format_value(float(value), parse_format(code)) if code else one_line(value)
     except (ValueError, OverflowError):
         return one_line(value)
 
 
 def _diagram(data: bytes) -> Iterator[Piece]:
-    """The texts of a SmartArt picture."""
+    """Yield the texts of a SmartArt diagram."""
     root = etree.fromstring(data, etree.XMLParser(resolve_entities=False, no_network=True))
     for paragraph in root.iter(qn("a:p")):
         if text := one_line("".join(one.text or "" for one in paragraph.iter(qn("a:t")))):

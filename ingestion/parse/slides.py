@@ -1,6 +1,6 @@
 """Presentations: each slide is a page, its title a heading, its speaker notes a section of it.
 
-Hidden slides are read, since everyone who opens the file sees them beside the others.
+Hidden slides are read, since everyone who opens the file sees them among the others.
 """
 
 from collections import Counter
@@ -42,7 +42,7 @@ _DAMAGE: Final = (
 
 @dataclass(frozen=True, slots=True)
 class _Read:
-    """`number` counts from 1."""
+    """A slide, numbered from 1."""
 
     number: int
     title: str
@@ -89,7 +89,7 @@ def _read(number: int, slide: Slide, reader: ShapeReader) -> _Read:
 
 
 def _furniture(slides: Sequence[_Read]) -> set[tuple[str, tuple[int, int]]]:
-    """Texts that stand in the same spot on most slides."""
+    """Return texts at the same position on most slides."""
     if len(slides) < _FEWEST_SLIDES:
         return set()
     seen = Counter(
@@ -112,7 +112,7 @@ def _write(slide: _Read, furniture: set[tuple[str, tuple[int, int]]], builder: R
 
 
 def _own_title(title: str) -> str:
-    """But for what the program itself puts there."""
+    """Return the title, unless the program generated it."""
     own = one_line(title)
     return "" if own.lower() in _NO_TITLES else own
 

@@ -1,4 +1,4 @@
-"""Rows and cells of an HTML table, spans written out."""
+"""Rows and cells of HTML tables, with spans written out."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -16,7 +16,7 @@ _AFTER: Final = frozenset(("%", ")", ")%"))
 
 
 def rows_of(table: etree._Element) -> Iterator[etree._Element]:
-    """The table's own `tr`s, not those of tables inside it."""
+    """Return the table's own `tr` elements, not those of nested tables."""
     for child in table:
         if child.tag == "tr":
             yield child
@@ -25,7 +25,7 @@ def rows_of(table: etree._Element) -> Iterator[etree._Element]:
 
 
 def read(table: etree._Element) -> tuple[str, int]:
-    """Text with a line per row, and how many of the lines are header."""
+    """Return text with a line per row, and the number of header lines."""
     write_out_spans(table)
     rows = list(rows_of(table))
     grid = [[_text(cell) for cell in row if cell.tag in _CELLS] for row in rows]
@@ -34,26 +34,26 @@ def read(table: etree._Element) -> tuple[str, int]:
     headers = sum(1 for line in lines[: _header_rows(rows)] if line)
     headers = headers or figures.header_rows([row for row in compact if any(row)])
     caption = _text(found) if (found := table.find("caption")) is not None else ""
-    kept = [caption, *lines] if caption else lines
-    text = "\n".join(line for line in kept if line)
+    written = [caption, *lines] if caption else lines
+    text = "\n".join(line for line in written if line)
     return text, headers + 1 if caption else headers
 
 
 def _compact(grid: list[list[str]]) -> list[list[str]]:
-    """Without empty columns, and with signs that have a column of their own beside their figures."""
+    """Drop empty columns, and merge columns of signs with the figures beside them."""
     width = max(map(len, grid), default=0)
     columns = [[row[i] if i < len(row) else "" for row in grid] for i in range(width)]
-    kept: list[list[str]] = []
+    compacted: list[list[str]] = []
     for column in filter(any, columns):
-        if kept and (merged := _merge(kept[-1], column)):
-            kept[-1] = merged
+        if compacted and (merged := _merge(compacted[-1], column)):
+            compacted[-1] = merged
         else:
-            kept.append(column)
-    return [[column[place] for column in kept] for place in range(len(grid))]
+            compacted.append(column)
+    return [[column[place] for column in compacted] for place in range(len(grid))]
 
 
 def _merge(left: list[str], right: list[str]) -> list[str] | None:
-    """The two columns as one, if they are halves of the same: signs beside figures, never both filled."""
+    """Merge two columns that are halves of one: signs beside figures, never both filled."""
     pairs = list(zip(left, right, strict=True))
     signs = any(a in _BEFORE or b in _AFTER for a, b in pairs if a or b)
     if not signs or any(a and b and a[-1] not in _BEFORE and b not in _AFTER for a, b in pairs):
@@ -77,7 +77,7 @@ def _header_rows(rows: list[etree._Element]) -> int:
 
 
 def write_out_spans(table: etree._Element) -> None:
-    """A cell that spans rows is repeated in each; one that spans columns is followed by empty ones."""
+    """Repeat row-spanning cells in each row, and add empty cells after column-spanning ones."""
     carried: dict[int, tuple[int, etree._Element]] = {}
     for row in rows_of(table):
         following: dict[int, tuple[int, etree._Element]] = {}
@@ -103,7 +103,7 @@ def _carry_down(
     carried: dict[int, tuple[int, etree._Element]],
     following: dict[int, tuple[int, etree._Element]],
 ) -> int:
-    """Puts the cells from above that reach into `row` at `column`; answers the next free column."""
+    """Insert cells from above that span into `row` at `column`. Returns the next free column."""
     while column in carried:
         left, cell = carried.pop(column)
         if left > 1:

@@ -1,4 +1,4 @@
-"""Bytes to text, and text to what the database and the index can hold."""
+"""Decoding of bytes, and cleaning of text for the database and the index."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -43,7 +43,7 @@ _taken_out: ContextVar[list[int] | None] = ContextVar("hidden characters taken o
 
 
 def clean(text: str) -> str:
-    """Without NULs, surrogates, control and hidden characters; line ends are `\n`."""
+    r"""Remove NULs, surrogates, control and hidden characters, and normalise line ends to `\n`."""
     text = text.replace("\r\n", "\n").replace("\r", "\n").replace(_HARD_SPACE, " ")
     if _UNCLEAN.search(text):  # few need it, and it is slow
         text = text.translate(_CLEANED)
@@ -55,7 +55,7 @@ def clean(text: str) -> str:
 
 @contextmanager
 def counting_hidden() -> Iterator[Callable[[], int]]:
-    """How many hidden characters `clean` took out of texts meanwhile; control characters are no secret."""
+    """Count hidden characters that `clean` removes within the context, except control characters."""
     counts: list[int] = []
     token = _taken_out.set(counts)
     try:
@@ -65,9 +65,9 @@ def counting_hidden() -> Iterator[Callable[[], int]]:
 
 
 def decode(data: bytes, *, declared: str = "") -> str:
-    """The cleaned text of a file of unknown encoding. Never fails: what cannot be read is replaced.
+    """Decode and clean a file of unknown encoding. Never fails: undecodable bytes are replaced.
 
-    `declared` is the encoding that the file claims; it is believed where nothing speaks against it.
+    `declared` is the encoding claimed by the file, which is used unless it contradicts the content.
     """
     for mark, encoding in _BOMS:
         if data.startswith(mark) and (text := _strictly(data, encoding)) is not None:
@@ -76,7 +76,7 @@ def decode(data: bytes, *, declared: str = "") -> str:
 
 
 def looks_binary(data: bytes) -> bool:
-    """True for content that no text encoding explains. `data` is the beginning of a file."""
+    """Return whether no text encoding explains `data`, the beginning of a file."""
     if any(data.startswith(mark) for mark, _ in _BOMS) or _wide(data):
         return False
     controls = len(data) - len(data.translate(None, _BINARY_BYTES))
@@ -108,7 +108,7 @@ def _guess(data: bytes, declared: str) -> str:
 
 
 def _latin(sample: bytes, high: list[int]) -> str:
-    """The one that makes words of a language, and no signs inside words."""
+    """Return the encoding that gives words of a language, without signs inside words."""
     if not high:
         return "cp1252"
     best, best_signs, best_confidence = "cp1252", len(sample), 0.0
@@ -122,7 +122,7 @@ def _latin(sample: bytes, high: list[int]) -> str:
 
 
 def _wide(data: bytes) -> str | None:
-    """UTF-16 without a mark: every other byte of mostly Latin text is NUL."""
+    """Detect UTF-16 without a mark: every other byte of mostly Latin text is NUL."""
     sample = data[: _SAMPLE // 16]
     even, odd = sample[::2], sample[1::2]
     if not odd:

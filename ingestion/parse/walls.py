@@ -1,4 +1,4 @@
-"""What the kernel itself keeps from a parser process; tried in one, since kernels and containers differ."""
+"""Probe of the kernel's restrictions on parser processes, which differ by kernel and container."""
 
 import ctypes
 import errno
@@ -20,14 +20,14 @@ _LIBC: Final = ctypes.CDLL(None, use_errno=True)
 
 @dataclass(frozen=True, slots=True)
 class Walls:
-    """Where one is missing, only Python's own calls are refused, not those of native code and programs."""
+    """Restrictions enforced by the kernel. Missing ones only apply to Python's own calls."""
 
     network: bool
     files: bool
 
 
 def namespace() -> str:
-    """Names the network that this process is in; empty where the system does not tell."""
+    """Return the identity of this process's network namespace; empty if unknown."""
     try:
         return str(_NAMESPACE.readlink())
     except OSError:
@@ -47,12 +47,12 @@ def _handle(limits: Limits, path: str, namespace_outside: str) -> tuple[dict[str
 
 
 def _makes_internet_socket() -> bool:
-    """As native code does: Python's own sockets and files are refused in any case."""
+    """Try to create a socket as native code does, without Python's audit hooks."""
     return int(_LIBC.socket(int(socket.AF_INET), int(socket.SOCK_DGRAM), 0)) >= 0
 
 
 def _connects_locally() -> bool:
-    """The address is nobody's: what counts is whether the kernel refuses the call itself."""
+    """Try to connect to an unused address. Only the kernel's refusal of the call itself counts."""
     descriptor = int(_LIBC.socket(int(socket.AF_UNIX), int(socket.SOCK_STREAM), 0))
     address = int(socket.AF_UNIX).to_bytes(2, sys.byteorder) + b"\0cairn-nobody"
     refused = int(_LIBC.connect(descriptor, address, len(address))) and ctypes.get_errno() == errno.EACCES

@@ -1,4 +1,4 @@
-"""Word documents, after their archive has been found safe to open."""
+"""Word documents whose archive was found safe to open."""
 
 import io
 from pathlib import Path
@@ -52,7 +52,7 @@ def parse(path: Path, limits: Limits) -> Rendition:
         document = _opened(path)
         unread = word_markup.unfold(document)
         properties = _properties(document)
-        elements = partition_docx(file=_saved(document), languages=[""])
+        elements = partition_docx(file=_save(document), languages=[""])
     except _DAMAGE as error:
         raise reject.damaged(_KIND) from error
     partition.collect(elements, builder, first_row_is_header=True)
@@ -70,8 +70,8 @@ def _opened(path: Path) -> Document:
     return document
 
 
-def _saved(document: Document) -> io.BytesIO:
-    """Without its pictures, which nobody looks at."""
+def _save(document: Document) -> io.BytesIO:
+    """Save the document without its images, which are not needed."""
     for part in document.part.package.iter_parts():
         if isinstance(part, ImagePart):
             part._blob = b""
@@ -81,17 +81,17 @@ def _saved(document: Document) -> io.BytesIO:
 
 
 def _properties(document: Document) -> dict[str, str]:
-    """title, author and date, as far as the file holds them; python-docx would make some up."""
+    """Return title, author and date from the file; python-docx would invent defaults."""
     if not any(
         one.reltype == RELATIONSHIP_TYPE.CORE_PROPERTIES for one in document.part.package.rels.values()
     ):
         return {}
-    told = document.core_properties
-    date = told.modified or told.created
-    title = clean(told.title).strip()
+    core = document.core_properties
+    date = core.modified or core.created
+    title = clean(core.title).strip()
     found = {
         "title": "" if title.lower() in _NO_TITLES else title,
-        "author": clean(told.author).strip(),
+        "author": clean(core.author).strip(),
         "date": date.isoformat() if date else "",
     }
     return {key: value for key, value in found.items() if value}

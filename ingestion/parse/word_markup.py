@@ -1,4 +1,4 @@
-"""Brings out what python-docx passes over: content controls, tracked changes, text boxes, notes, formulas."""
+"""Expose content that python-docx ignores: content controls, tracked changes, text boxes, notes, formulas."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
@@ -38,7 +38,7 @@ _CONTENTS: Final = "toc "
 
 
 def unfold(document: Document) -> tuple[str, ...]:
-    """Answers what is still not read."""
+    """Rewrite the document's markup. Returns notes about content that is still unread."""
     body = document.element.body
     _drop(body.iter(*_GONE))
     _drop(_contents(document))
@@ -65,7 +65,7 @@ def _drop(nodes: Iterable[Node]) -> None:
 
 
 def _contents(document: Document) -> Iterator[Node]:
-    """The table of contents: its headings come again where they belong."""
+    """Return tables of contents, whose headings are repeated in the text."""
     all_styles = document.styles.element.iter(qn("w:style"))
     styles = {style.get(qn("w:styleId")) for style in all_styles if _is_toc(style)}
     for paragraph in document.element.body.iter(qn("w:p")):
@@ -75,7 +75,7 @@ def _contents(document: Document) -> Iterator[Node]:
 
 
 def _is_toc(style: Node) -> bool:
-    """Names are the same in all languages of Word; ids are not."""
+    """Return whether a style is for a table of contents. Names, unlike ids, do not depend on the language."""
     name = style.find(qn("w:name"))
     return name is not None and (name.get(qn("w:val")) or "").lower().startswith(_CONTENTS)
 
@@ -91,14 +91,14 @@ def _unread(document: Document) -> tuple[str, ...]:
 
 
 def _unwrap(node: Node) -> None:
-    """Its children take its place; its properties are none of theirs."""
+    """Replace a node by its children, except its properties."""
     parent = node.getparent()
     place = parent.index(node)
     parent[place : place + 1] = [child for child in node if child.tag not in _PROPERTIES]
 
 
 def _lift(box: Node) -> None:
-    """What stands in a text box follows the paragraph that the box is tied to."""
+    """Move the content of a text box behind the paragraph it is anchored to."""
     anchor = next((node for node in box.iterancestors() if node.tag == qn("w:p")), None)
     if anchor is None:
         return
@@ -107,7 +107,7 @@ def _lift(box: Node) -> None:
 
 
 def _note_texts(document: Document, kind: str) -> dict[str, str]:
-    """By id."""
+    """Return texts of notes by id."""
     notes = (note for part in _parts(document, f"{kind}s") for note in etree.fromstring(part.blob))
     return {note.get(qn("w:id"), ""): " ".join(_joined(note, qn("w:t")).split()) for note in notes}
 
@@ -117,7 +117,7 @@ def _joined(node: Node, tag: str) -> str:
 
 
 def _place_notes(references: Iterable[Node], texts: dict[str, str]) -> None:
-    """A note follows the paragraph that refers to it, so that both are found together."""
+    """Insert notes after the paragraphs that refer to them, so that they are retrieved together."""
     last: dict[Node, Node] = {}
     for number, reference in enumerate(list(references), 1):
         paragraph = next((node for node in reference.iterancestors() if node.tag == qn("w:p")), None)

@@ -1,4 +1,4 @@
-"""A mail that has no file of its own, since it lies inside an Outlook mail, as one."""
+"""Serialise mails embedded in Outlook mails as files of their own."""
 
 from email.encoders import encode_base64
 from email.header import Header
@@ -11,10 +11,10 @@ from hashlib import sha256
 from ingestion.parse.mail_parts import Body, Mail
 
 
-def written(mail: Mail) -> bytes:
-    """The same bytes for the same mail. Raises DocumentRejected if an attachment cannot be had."""
+def serialize(mail: Mail) -> bytes:
+    """Return deterministic bytes for the mail. Raises DocumentRejected if an attachment is unreadable."""
     parts = [*map(_body, mail.bodies), *(_file(part.name, part.read()) for part in mail.attachments)]
-    whole = _together("mixed", parts)
+    whole = _join_parts("mixed", parts)
     for name, line in mail.head.items():
         whole[name] = line if line.isascii() else Header(line, "utf-8").encode()
     return whole.as_bytes()
@@ -24,7 +24,7 @@ def _body(body: Body) -> "Message[str, str]":
     if not body.is_html:
         return MIMEText(body.text, "plain", "utf-8")
     rich = MIMEText(body.text, "html", "utf-8")
-    return _together("alternative", [MIMEText(body.plain, "plain", "utf-8"), rich]) if body.plain else rich
+    return _join_parts("alternative", [MIMEText(body.plain, "plain", "utf-8"), rich]) if body.plain else rich
 
 
 def _file(name: str, content: bytes) -> "Message[str, str]":
@@ -35,7 +35,7 @@ def _file(name: str, content: bytes) -> "Message[str, str]":
     return part
 
 
-def _together(kind: str, parts: "list[Message[str, str]]") -> "Message[str, str]":
-    """The boundary follows from the content; all of that is in base64, which has no underscore."""
+def _join_parts(kind: str, parts: "list[Message[str, str]]") -> "Message[str, str]":
+    """Join the parts with a boundary from their content; base64 contains no underscore."""
     digest = sha256(b"\0".join(part.as_bytes() for part in parts)).hexdigest()
     return MIMEMultipart(kind, boundary=f"_{digest}", _subparts=parts)

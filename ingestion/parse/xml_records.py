@@ -1,4 +1,4 @@
-"""XML of any kind: records become fields, text becomes paragraphs, and what holds them becomes sections."""
+"""XML of any kind: records become fields, text becomes paragraphs, containers become sections."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -34,7 +34,7 @@ def parse(path: Path, limits: Limits) -> Rendition:
 
 
 def _tree(data: bytes) -> Node:
-    """A file that declares an encoding it does not have is read by what its bytes say."""
+    """Parse the file. If the declared encoding is wrong, it is detected from the bytes."""
     try:
         return etree.fromstring(data, _parser())
     except etree.XMLSyntaxError:
@@ -46,7 +46,7 @@ def _tree(data: bytes) -> Node:
 
 
 def _parser(encoding: str | None = None) -> Any:
-    """Entities stay closed, so that none can grow or bring in a file."""
+    """Create a parser that does not expand entities, so that none can grow or include files."""
     return etree.XMLParser(
         encoding=encoding,
         resolve_entities=False,
@@ -59,7 +59,7 @@ def _parser(encoding: str | None = None) -> Any:
 
 
 def _drop_entities(root: Node) -> int:
-    """How many references there were; the text around them stays."""
+    """Remove entity references, but not the text around them. Returns their number."""
     found = list(root.iter(etree.Entity))
     for entity in found:
         before, parent = entity.getprevious(), entity.getparent()
@@ -93,7 +93,7 @@ def _walk(node: Node, builder: RenditionBuilder, level: int) -> None:
 
 
 def _walk_all(children: list[Node], builder: RenditionBuilder, level: int) -> None:
-    """Records that repeat share a section; single values that stand beside each other share a paragraph."""
+    """Write children: repeated records share a section, adjacent single values a paragraph."""
     times = Counter(_name(child) for child in children)
     group = ""
     values: list[Node] = []
@@ -125,13 +125,13 @@ def _is_value(node: Node) -> bool:
 
 
 def _add_text(node: Node, builder: RenditionBuilder) -> None:
-    """What is long explains itself."""
+    """Add text without a label, which long text does not need."""
     attributes = _lines(_attributes(node))
     builder.add(TEXT, "\n".join(filter(None, (attributes, _text(node)))))
 
 
 def _record(node: Node) -> str:
-    """Its fields, a line each; empty if it has none or too many, or holds running text."""
+    """Return fields, a line each; empty if there are none or too many, or running text."""
     if _is_text(node) and not node.attrib:
         return ""
     found = list(islice(_fields(node), _MOST_FIELDS + 1))
@@ -139,7 +139,7 @@ def _record(node: Node) -> str:
 
 
 def _fields(node: Node, path: str = "") -> Iterator[tuple[str, str]]:
-    """(dotted path, text) of all that lies in the node, without what is empty."""
+    """Yield (dotted path, text) of all non-empty values in the node."""
     for name, value in _attributes(node):
         yield (f"{path}.{name}" if path else name), value
     if _is_text(node):
@@ -161,7 +161,7 @@ def _is_text(node: Node) -> bool:
 
 
 def _is_mixed(node: Node) -> bool:
-    """Text with markup in it, such as a paragraph with a link."""
+    """Return whether a node has text with markup, such as a paragraph with a link."""
     between = [node.text, *(child.tail for child in node)]
     return len(node) > 0 and any(text and text.strip() for text in between)
 

@@ -29,7 +29,7 @@ from cairn.settings import environment
 from cairn.settings.private import open_to_others
 from ingestion import parsers, queue
 from ingestion.parse import ocr, programs
-from ingestion.parse.sandbox import walls_tried
+from ingestion.parse.sandbox import probe_walls
 from retrieval.index.factory import choice_of, unlike_configured
 from retrieval.models import GenerationState, IndexGeneration
 from web.runtime.api import Api
@@ -270,7 +270,7 @@ def _program(program: str, name: str, read_by_it: str) -> Path:
 
 
 def _parser_processes() -> str:
-    walls = walls_tried(Path(settings.DATA_DIR) / "tmp")
+    walls = probe_walls(Path(settings.DATA_DIR) / "tmp")
     missing = [
         name for name, stands in (("the network", walls.network), ("other files", walls.files)) if not stands
     ]

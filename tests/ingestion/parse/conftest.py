@@ -32,7 +32,7 @@ def _bare_children(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ParserP
 @pytest.fixture
 def bare_pool(monkeypatch: pytest.MonkeyPatch, _bare_children: ParserPool) -> ParserPool:
     """On a machine without any of the programs, which children learn when they start."""
-    monkeypatch.setattr(programs, "found", dict)
+    monkeypatch.setattr(programs, "find_programs", dict)
     return _bare_children
 
 

@@ -16,7 +16,7 @@ import pytest
 
 from cairn.errors import DocumentRejected, Rejection
 from ingestion.parse import landlock, programs, scratch
-from ingestion.parse.sandbox import Limits, _Lane, _Request
+from ingestion.parse.sandbox import Limits, _ChildPool, _Request
 
 PROBE = "tests.ingestion.parse.probe"
 
@@ -100,17 +100,17 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def lane(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[_Lane]:
+def lane(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[_ChildPool]:
     """Children that run Python where they would run LibreOffice."""
     stand_in = {programs.SOFFICE: Path(sys.executable).resolve()}
-    monkeypatch.setattr(programs, "found", lambda: stand_in)
-    lane = _Lane(PROBE, 1, folder)
+    monkeypatch.setattr(programs, "find_programs", lambda: stand_in)
+    lane = _ChildPool(PROBE, 1, folder)
     yield lane
     lane.close()
 
 
 @pytest.fixture
-def ask(lane: _Lane, outside: Path) -> Callable[..., Any]:
+def ask(lane: _ChildPool, outside: Path) -> Callable[..., Any]:
     def _ask(*, limits: Limits | None = None, cancelled: Any = lambda: False, **arguments: Any) -> Any:
         return lane.ask(_Request(outside / "document", arguments, limits or Limits(), cancelled))
 
@@ -143,7 +143,7 @@ def test_the_child_can_do_little_but_read(ask: Callable[..., Any], outside: Path
 
 
 def test_parsers_bring_no_more_than_they_need(folder: Path, outside: Path) -> None:
-    lane = _Lane(f"{PROBE}_parsers", 1, folder)
+    lane = _ChildPool(f"{PROBE}_parsers", 1, folder)
     answer = lane.ask(_Request(outside / "document", {}, Limits())).result()
     lane.close()
     assert answer["parsers"] > 5
@@ -260,7 +260,7 @@ def test_a_parser_ends_a_program_that_takes_longer_than_it_may(
     assert psutil.wait_procs(_told(HANG), timeout=5)[1] == []
 
 
-def test_a_program_dies_with_a_parser_that_dies(ask: Callable[..., Any], lane: _Lane) -> None:
+def test_a_program_dies_with_a_parser_that_dies(ask: Callable[..., Any], lane: _ChildPool) -> None:
     found: list[psutil.Process] = []
 
     def kill_the_parser() -> bool:
@@ -291,7 +291,9 @@ def test_nothing_is_left_of_a_child_that_ends(
     assert ask().body == b"the document"
 
 
-def test_nothing_is_left_of_a_file_that_was_read(ask: Callable[..., Any], folder: Path, lane: _Lane) -> None:
+def test_nothing_is_left_of_a_file_that_was_read(
+    ask: Callable[..., Any], folder: Path, lane: _ChildPool
+) -> None:
     ask(end="leave", pages=0)
     assert leftovers(folder) == []
     lane.close()

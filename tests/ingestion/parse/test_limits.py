@@ -14,7 +14,7 @@ import pytest
 
 from cairn.errors import DocumentRejected, Rejection
 from ingestion.parse import landlock, programs, sandbox, seccomp
-from ingestion.parse.sandbox import Limits, ParserPool, _Child, _Lane, _Request, walls_tried
+from ingestion.parse.sandbox import Limits, ParserPool, _Child, _ChildPool, _Request, probe_walls
 from ingestion.parse.walls import Walls
 
 PROBE = "tests.ingestion.parse.probe"
@@ -28,14 +28,14 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def lane(folder: Path) -> Iterator[_Lane]:
-    lane = _Lane(PROBE, 1, folder)
+def lane(folder: Path) -> Iterator[_ChildPool]:
+    lane = _ChildPool(PROBE, 1, folder)
     yield lane
     lane.close()
 
 
 @pytest.fixture
-def ask(lane: _Lane, tmp_path: Path) -> Ask:
+def ask(lane: _ChildPool, tmp_path: Path) -> Ask:
     (tmp_path / "document").write_text("the document")
 
     def _ask(*, limits: Limits | None = None, progress: Any = lambda *_: None, **arguments: Any) -> Any:
@@ -124,7 +124,7 @@ def test_a_rendition_that_makes_no_sense_fails_its_file(
     pool: ParserPool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, result: dict[str, object]
 ) -> None:
     (tmp_path / "document").write_text("the document")
-    taken_over = _Lane(PROBE, 1, tmp_path / "scratch")
+    taken_over = _ChildPool(PROBE, 1, tmp_path / "scratch")
     monkeypatch.setattr(pool, "_parsers", _Answering(taken_over, {"result": result}))
     with pytest.raises(DocumentRejected) as caught:
         pool.parse(tmp_path / "document", "a.txt", limits=Limits())
@@ -135,7 +135,7 @@ def test_a_rendition_that_makes_no_sense_fails_its_file(
 class _Answering:
     """A lane whose child has been taken over by its file."""
 
-    def __init__(self, lane: _Lane, answer: dict[str, Any]) -> None:
+    def __init__(self, lane: _ChildPool, answer: dict[str, Any]) -> None:
         self._lane = lane
         self._answer = answer
 
@@ -151,7 +151,7 @@ def test_progress_is_told_twice_a_second_at_most(ask: Ask) -> None:
 
 
 def test_a_child_is_replaced_after_its_share_of_files(
-    ask: Ask, lane: _Lane, monkeypatch: pytest.MonkeyPatch
+    ask: Ask, lane: _ChildPool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sandbox, "_FILES_PER_CHILD", 2)
     pids = []
@@ -165,14 +165,14 @@ def test_a_child_is_replaced_after_its_share_of_files(
 def test_a_program_installed_later_is_used_by_the_next_file(
     ask: Ask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(programs, "found", dict)
+    monkeypatch.setattr(programs, "find_programs", dict)
     with pytest.raises(DocumentRejected, match="not installed"):
         ask(code="print('here')")
-    monkeypatch.setattr(programs, "found", lambda: {programs.SOFFICE: Path(sys.executable).resolve()})
+    monkeypatch.setattr(programs, "find_programs", lambda: {programs.SOFFICE: Path(sys.executable).resolve()})
     assert ask(code="print('here')").body == b"here\n"
 
 
-def test_who_is_urgent_goes_before_all_who_are_not(lane: _Lane, ask: Ask, tmp_path: Path) -> None:
+def test_who_is_urgent_goes_before_all_who_are_not(lane: _ChildPool, ask: Ask, tmp_path: Path) -> None:
     order = list[str]()
 
     def run(name: str, *, urgent: bool = False, **arguments: Any) -> None:
@@ -202,7 +202,7 @@ def test_a_pool_sweeps_what_its_killed_forerunner_left(folder: Path) -> None:
 def test_the_walls_told_are_those_that_stand(folder: Path) -> None:
     folder.mkdir()
     known = seccomp._MACHINES.get(platform.machine()) is not None
-    found = walls_tried(folder)
+    found = probe_walls(folder)
     assert found.files is bool(landlock.version())
     assert found.network or not known
     assert list(folder.iterdir()) == []
@@ -211,7 +211,7 @@ def test_the_walls_told_are_those_that_stand(folder: Path) -> None:
 def test_walls_that_the_kernel_does_not_have_are_told(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder.mkdir()
     monkeypatch.setattr(sandbox, "_CONFINE", "tests.ingestion.parse.confine_without_kernel")
-    assert walls_tried(folder) == Walls(network=False, files=False)
+    assert probe_walls(folder) == Walls(network=False, files=False)
 
 
 @pytest.mark.slow

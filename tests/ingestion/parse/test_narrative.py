@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ingestion.parse.sandbox import Limits, _Lane, _Request
+from ingestion.parse.sandbox import Limits, _ChildPool, _Request
 
 Judge = Callable[[Sequence[str]], dict[str, Any]]
 CASES = {
@@ -42,7 +42,7 @@ PIECES = (
 @pytest.fixture
 def judge(tmp_path: Path) -> Iterator[Judge]:
     document = tmp_path / "texts"
-    lane = _Lane("tests.ingestion.parse.probe_narrative", 1, tmp_path / "scratch")
+    lane = _ChildPool("tests.ingestion.parse.probe_narrative", 1, tmp_path / "scratch")
 
     def _judge(texts: Sequence[str]) -> dict[str, Any]:
         document.write_text(json.dumps(texts))

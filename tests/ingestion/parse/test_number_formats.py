@@ -2,7 +2,7 @@ from datetime import UTC, date, datetime, time, timedelta
 
 import pytest
 
-from ingestion.parse.number_formats import builtin_format, parse_format, shown
+from ingestion.parse.number_formats import builtin_format, format_value, parse_format
 
 
 @pytest.mark.parametrize(
@@ -31,7 +31,7 @@ from ingestion.parse.number_formats import builtin_format, parse_format, shown
     ],
 )
 def test_values_are_shown_as_people_see_them(value: object, text: str) -> None:
-    assert shown(value) == text
+    assert format_value(value) == text
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_values_are_shown_as_people_see_them(value: object, text: str) -> None:
     ],
 )
 def test_number_formats_are_obeyed(code: str, value: float, text: str) -> None:
-    assert shown(value, parse_format(code)) == text
+    assert format_value(value, parse_format(code)) == text
 
 
 @pytest.mark.parametrize(
@@ -65,15 +65,15 @@ def test_number_formats_are_obeyed(code: str, value: float, text: str) -> None:
     ],
 )
 def test_other_formats_leave_the_number_as_it_is(code: str) -> None:
-    assert shown(1.25, parse_format(code)) == "1.25"
+    assert format_value(1.25, parse_format(code)) == "1.25"
 
 
 def test_formats_that_are_named_by_number() -> None:
-    assert shown(0.5, builtin_format("9")) == "50%"
+    assert format_value(0.5, builtin_format("9")) == "50%"
     assert builtin_format("14") is None
 
 
 def test_numbers_too_large_for_digits_are_told_by_powers() -> None:
-    assert shown(1.5e300, parse_format("#,##0.00")) == "1.5e+300"
-    assert shown(float("inf"), parse_format("0")) == "inf"
-    assert shown(float("nan")) == "nan"
+    assert format_value(1.5e300, parse_format("#,##0.00")) == "1.5e+300"
+    assert format_value(float("inf"), parse_format("0")) == "inf"
+    assert format_value(float("nan")) == "nan"

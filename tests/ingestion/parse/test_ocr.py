@@ -81,8 +81,8 @@ def test_letters_on_nothing_are_read_as_on_white() -> None:
 
 
 def test_small_pictures_are_made_larger_and_huge_ones_smaller() -> None:
-    assert ocr._fitted(Image.new("L", (300, 200))).size == (600, 400)
-    width, height = ocr._fitted(Image.new("L", (9000, 6000))).size
+    assert ocr._fit(Image.new("L", (300, 200))).size == (600, 400)
+    width, height = ocr._fit(Image.new("L", (9000, 6000))).size
     assert width * height <= ocr.MOST_PIXELS
     assert width / height == pytest.approx(1.5, abs=0.01)
 

@@ -98,5 +98,5 @@ def test_what_is_not_there_is_named(program: str, name: str) -> None:
 
 
 def test_only_what_is_there_is_found() -> None:
-    assert all(path.is_file() for path in programs.found().values())
-    assert programs.PANDOC in programs.found()
+    assert all(path.is_file() for path in programs.find_programs().values())
+    assert programs.PANDOC in programs.find_programs()

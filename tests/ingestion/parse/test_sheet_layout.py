@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ingestion.parse.number_formats import shown
+from ingestion.parse.number_formats import format_value
 from ingestion.parse.sheet_layout import Layouts, SheetLayout
 from tests.ingestion.parse.workbooks import raw, save
 
@@ -30,8 +30,8 @@ def test_cells_know_their_number_format(tmp_path: Path) -> None:
         '<row r="3"><c r="A3" s="1"><v>2.5</v></c><c r="B3" s="2"/><c r="C3" s="0"/><c r="D3" s="99"/></row>'
     )
     found = layout(tmp_path, cells, xl__styles_xml=STYLES)
-    assert shown(2.5, found.format_of(2, 0)) == "2.5 kg"
-    assert shown(0.5, found.format_of(2, 1)) == "50%"
+    assert format_value(2.5, found.format_of(2, 0)) == "2.5 kg"
+    assert format_value(0.5, found.format_of(2, 1)) == "50%"
     assert [found.format_of(2, column) for column in (2, 3, 4)] == [None] * 3
     assert found.format_of(7, 0) is None
 

@@ -25,7 +25,7 @@ def only_readers(monkeypatch: pytest.MonkeyPatch) -> None:
 def bare(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine without any of the programs."""
     monkeypatch.setattr(programs, "find", lambda _: None)
-    monkeypatch.setattr(programs, "found", dict)
+    monkeypatch.setattr(programs, "find_programs", dict)
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from ingestion.parse import landlock, programs
-from ingestion.parse.sandbox import Limits, _Lane, _Request
+from ingestion.parse.sandbox import Limits, _ChildPool, _Request
 from tests.ingestion.parse import outside_attempts
 from tests.ingestion.parse.outside_attempts import attempt
 from tests.web.security.attacks.recorder import Attack
@@ -36,14 +36,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def lane(folder: Path) -> Iterator[_Lane]:
+def lane(folder: Path) -> Iterator[_ChildPool]:
     """A real child that runs Python where it would run LibreOffice."""
     patch = pytest.MonkeyPatch()
     patch.setenv("DATABASE_URL", SECRET)
     stand_in = {programs.SOFFICE: Path(sys.executable).resolve()}
-    patch.setattr(programs, "found", lambda: stand_in)
+    patch.setattr(programs, "find_programs", lambda: stand_in)
     (folder / "document").write_text("the document")
-    lane = _Lane("tests.ingestion.parse.probe_outside", 1, folder / "scratch")
+    lane = _ChildPool("tests.ingestion.parse.probe_outside", 1, folder / "scratch")
     yield lane
     lane.close()
     patch.undo()
@@ -112,7 +112,7 @@ TRIES = [
 @pytest.mark.parametrize("by_program", [False, True], ids=["the parser", "its program"])
 @pytest.mark.parametrize(("name", "target"), TRIES, ids=lambda each: each or "process")
 def test_nothing_outside_is_reached(
-    lane: _Lane,
+    lane: _ChildPool,
     folder: Path,
     targets: dict[str, str],
     neighbour: int,
@@ -128,20 +128,20 @@ def test_nothing_outside_is_reached(
 
 
 @pytest.fixture(scope="module")
-def older(folder: Path) -> Iterator[_Lane]:
+def older(folder: Path) -> Iterator[_ChildPool]:
     """A child as on a kernel whose Landlock limits neither signals nor truncating."""
     patch = pytest.MonkeyPatch()
     stand_in = {programs.SOFFICE: Path(sys.executable).resolve()}
-    patch.setattr(programs, "found", lambda: stand_in)
+    patch.setattr(programs, "find_programs", lambda: stand_in)
     patch.setattr("ingestion.parse.sandbox._CONFINE", "tests.ingestion.parse.confine_on_older_kernel")
     (folder / "document").write_text("the document")
-    lane = _Lane("tests.ingestion.parse.probe_outside", 1, folder / "older")
+    lane = _ChildPool("tests.ingestion.parse.probe_outside", 1, folder / "older")
     yield lane
     lane.close()
     patch.undo()
 
 
-def _is_reached(lane: _Lane, folder: Path, name: str, target: str, pid: int, by_program: bool) -> bool:
+def _is_reached(lane: _ChildPool, folder: Path, name: str, target: str, pid: int, by_program: bool) -> bool:
     tried = {"name": name, "target": target, "pid": pid, "program": by_program}
     return lane.ask(_Request(folder / "document", tried, Limits())).body != b""
 
@@ -152,7 +152,7 @@ BY_PROGRAM = pytest.mark.parametrize("by_program", [False, True], ids=["the pars
 @BY_PROGRAM
 @pytest.mark.parametrize("name", outside_attempts.calls(outside_attempts.ON_FILES))
 def test_no_file_outside_is_changed(
-    older: _Lane, folder: Path, attack: Attack, name: str, by_program: bool
+    older: _ChildPool, folder: Path, attack: Attack, name: str, by_program: bool
 ) -> None:
     """Landlock leaves modes, owners, times and attributes alone. Nor does it know truncating at first."""
     file = folder / "theirs"
@@ -167,7 +167,7 @@ def test_no_file_outside_is_changed(
 @BY_PROGRAM
 @pytest.mark.parametrize("name", outside_attempts.calls(outside_attempts.ON_OPEN_FILES))
 def test_the_original_that_is_read_is_not_changed(
-    older: _Lane, folder: Path, attack: Attack, name: str, by_program: bool
+    older: _ChildPool, folder: Path, attack: Attack, name: str, by_program: bool
 ) -> None:
     """The child reads a second link to it, so that what it changes would stay."""
     document = folder / "document"
@@ -183,7 +183,7 @@ def test_the_original_that_is_read_is_not_changed(
     "name", [*outside_attempts.calls(outside_attempts.ON_PROCESSES), *outside_attempts.SIGNALS_BY_FILES]
 )
 def test_no_other_process_is_slowed_limited_or_signalled(
-    older: _Lane, folder: Path, neighbour: int, attack: Attack, name: str, by_program: bool
+    older: _ChildPool, folder: Path, neighbour: int, attack: Attack, name: str, by_program: bool
 ) -> None:
     attack.allowed(bool(attempt(name, "", neighbour)), "not possible outside of the sandbox either")
     attack.refused(not _is_reached(older, folder, name, "", neighbour, by_program))
@@ -191,7 +191,7 @@ def test_no_other_process_is_slowed_limited_or_signalled(
 
 @pytest.mark.parametrize("name", ["prlimit", "setpriority", "sched_setaffinity", "kill", "tgkill"])
 def test_the_parent_is_not_slowed_limited_or_signalled(
-    older: _Lane, folder: Path, neighbour: int, attack: Attack, name: str
+    older: _ChildPool, folder: Path, neighbour: int, attack: Attack, name: str
 ) -> None:
     attack.allowed(bool(attempt(name, "", neighbour)), "not possible outside of the sandbox either")
     attack.refused(not _is_reached(older, folder, name, "", os.getpid(), False))
@@ -202,7 +202,7 @@ def test_the_parent_is_not_slowed_limited_or_signalled(
     "name", [*outside_attempts.calls(outside_attempts.ON_THE_KERNEL), "leave_the_session"]
 )
 def test_no_way_around_the_file_system_is_open(
-    older: _Lane, folder: Path, attack: Attack, name: str, by_program: bool
+    older: _ChildPool, folder: Path, attack: Attack, name: str, by_program: bool
 ) -> None:
     """Landlock covers neither shared memory nor queues, namespaces and groups of processes."""
     attack.allowed(bool(attempt(name, "", 0)), "not possible outside of the sandbox either")
@@ -212,7 +212,7 @@ def test_no_way_around_the_file_system_is_open(
 @BY_PROGRAM
 @pytest.mark.parametrize("name", outside_attempts.calls(outside_attempts.ON_THE_KERNEL_BY_PRIVILEGE))
 def test_privileges_of_the_service_are_of_no_use(
-    older: _Lane, folder: Path, attack: Attack, name: str, by_program: bool
+    older: _ChildPool, folder: Path, attack: Attack, name: str, by_program: bool
 ) -> None:
     if not attempt(name, "", 0):
         pytest.skip("this user, kernel or container does not allow it outside of the sandbox either")
@@ -221,19 +221,21 @@ def test_privileges_of_the_service_are_of_no_use(
 
 
 @pytest.mark.parametrize("name", ["read_environment", "read_environment_of_a_thread", "list_files"])
-def test_the_parent_is_not_looked_into(lane: _Lane, folder: Path, attack: Attack, name: str) -> None:
+def test_the_parent_is_not_looked_into(lane: _ChildPool, folder: Path, attack: Attack, name: str) -> None:
     attack.allowed(bool(attempt(name, "", os.getpid())))
     tried = {"name": name, "target": "", "pid": os.getpid(), "program": False}
     attack.refused(lane.ask(_Request(folder / "document", tried, Limits())).body == b"")
 
 
-def test_a_child_is_given_neither_secrets_nor_open_files(lane: _Lane, folder: Path, attack: Attack) -> None:
+def test_a_child_is_given_neither_secrets_nor_open_files(
+    lane: _ChildPool, folder: Path, attack: Attack
+) -> None:
     """The parent has both, also a file that an ordinary child would inherit."""
     secret = folder / "open-in-the-parent"
     secret.write_text(SECRET)
     descriptor = os.open(secret, os.O_RDONLY)
     os.set_inheritable(descriptor, True)
-    fresh = _Lane("tests.ingestion.parse.probe_outside", 1, folder / "fresh")
+    fresh = _ChildPool("tests.ingestion.parse.probe_outside", 1, folder / "fresh")
     try:
         told = fresh.ask(_Request(folder / "document", {}, Limits())).result()
     finally:
