@@ -1,4 +1,4 @@
-"""The audit log as files: CSV for spreadsheets, JSON lines for programs."""
+"""The audit log as files: CSV for spreadsheets, JSON Lines for programs."""
 
 import csv
 import io
@@ -9,13 +9,13 @@ from typing import Final
 from cairn.accounts.models import User
 from cairn.audit.models import Event, EventQuerySet
 
-AT_ONCE = 1000
+BATCH_SIZE = 1000
 COLUMNS = ("number", "at", "actor", "actor_name", "action", "subject", "detail", "hash")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def export(events: EventQuerySet, form: str) -> Iterator[str]:
-    """Oldest first, some hundred lines at a time, however many they are."""
+    """Yield lines in batches, oldest first."""
     header, written = FORMATS[form]
     yield header
     yield from map(written, batches(events))
@@ -23,7 +23,7 @@ def export(events: EventQuerySet, form: str) -> Iterator[str]:
 
 def batches(events: EventQuerySet) -> Iterator[Sequence[Event]]:
     last = 0
-    while rows := list(events.filter(id__gt=last).order_by("id")[:AT_ONCE]):
+    while rows := list(events.filter(id__gt=last).order_by("id")[:BATCH_SIZE]):
         last = rows[-1].id
         yield rows
 
@@ -66,7 +66,7 @@ def _lines(rows: Sequence[Sequence[object]]) -> str:
 
 
 def cell(value: object) -> str:
-    """What a spreadsheet would take for a formula begins with an apostrophe instead."""
+    """Return the value for CSV; an apostrophe prevents formulas."""
     text = "" if value is None else str(value)
     return f"'{text}" if text.startswith(_FORMULA) else text
 

@@ -1,4 +1,4 @@
-"""Who sends a request: the bearer of an API key, or someone signed in with a browser."""
+"""Authentication of requests by API key or browser session."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -23,23 +23,25 @@ from cairn.accounts.services import api_key_find
 from cairn.errors import CairnError, Forbidden, NotSignedIn
 from web.identity.second_factor import second_factor_missing
 
-_KEPT = "_cairn_principal"
+_PRINCIPAL_ATTRIBUTE = "_cairn_principal"
 VIEWED = "cairn_viewed_user"
 """In the session of an admin who views Cairn as somebody: whom."""
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 def principal_of(request: HttpRequest) -> Principal:
-    """Whom the API let in, else the browser session's user. Raises NotSignedIn.
+    """Return the principal admitted by the API, else the browser session's user. Raises NotSignedIn.
 
-    A key counts only below the API, which checks its scopes; pages know sessions alone.
+    Keys are only accepted by the API, which checks their scopes; pages use sessions.
     """
-    kept = getattr(request, _KEPT, None)
-    return kept if isinstance(kept, Principal) else _keep(request, _principal_of_session(request))
+    cached = getattr(request, _PRINCIPAL_ATTRIBUTE, None)
+    return (
+        cached if isinstance(cached, Principal) else _cache_principal(request, _principal_of_session(request))
+    )
 
 
 def principal_again(principal: Principal) -> Principal:
-    """The same principal as of now, for what outlives a request. NotSignedIn if no longer let in."""
+    """Reload the principal for work that outlives a request. Raises NotSignedIn if access was revoked."""
     if principal.key is None:
         user, viewer = _user(principal.user), principal.viewer
         return principal_viewed_as(user, viewer=_user(viewer)) if viewer else principal_for_user(user)
@@ -56,8 +58,8 @@ def _user(value: UUID) -> User:
     return user
 
 
-def _keep(request: HttpRequest, principal: Principal) -> Principal:
-    setattr(request, _KEPT, principal)
+def _cache_principal(request: HttpRequest, principal: Principal) -> Principal:
+    setattr(request, _PRINCIPAL_ATTRIBUTE, principal)
     return principal
 
 
@@ -84,8 +86,9 @@ class SecondFactorMissing(Forbidden):
 
 
 class BearerKey(HttpBearer):
-    """Lets keys in that hold one of the scopes. A key that is sent counts alone: beside a bad one
-    no session helps."""
+    """Admits keys with one of the scopes. If a key is sent, the session is ignored, even if the key is
+    invalid.
+    """
 
     openapi_description = "An API key, sent as `Authorization: Bearer <key>`."
 
@@ -107,13 +110,13 @@ class BearerKey(HttpBearer):
         key = api_key_find(token)
         if key is None:
             raise NotSignedIn
-        principal = _keep(request, principal_for_key(key))
+        principal = _cache_principal(request, principal_for_key(key))
         _require(principal, self.scopes, admin=self.admin)
         return principal
 
 
 class BrowserSession(APIKeyCookie):
-    """Lets signed-in people in, with a CSRF token where a request changes something."""
+    """Admits signed-in people, with a CSRF token for changes."""
 
     param_name = settings.SESSION_COOKIE_NAME
     openapi_description = "The browser's session; requests that change something need `X-CSRFToken`."
@@ -136,8 +139,8 @@ class BrowserSession(APIKeyCookie):
         return principal
 
 
-def told_to(request: HttpRequest, error: CairnError, *, sessions: bool) -> CairnError:
-    """The error for whoever comes with a key, or a session where those count; others do not learn of it."""
+def visible_error(request: HttpRequest, error: CairnError, *, sessions: bool) -> CairnError:
+    """Return the error for authenticated clients; others get NotSignedIn."""
     try:
         if BearerKey()(request) is None:
             if not sessions:
@@ -156,8 +159,8 @@ def _require(principal: Principal, scopes: Sequence[str], *, admin: bool) -> Non
 
 
 def needs(*scopes: str, admin: bool = False, reads: bool = False) -> list[Callable[[HttpRequest], Any]]:
-    """For a route's `auth`: a key with one of the scopes (none named: any key), or a session.
+    """Return callables for a route's `auth`: a key with one of the scopes (none: any key), or a session.
 
-    `reads`: it changes nothing although it is a POST, so that admins may call it while they view as somebody.
+    `reads`: a POST that changes nothing, which admins may call while viewing as somebody.
     """
     return [BearerKey(*scopes, admin=admin), BrowserSession(admin=admin, reads=reads)]

@@ -1,7 +1,7 @@
-"""Charts as shapes of an SVG, for `pages/_chart.html`, with the figures behind them as a table.
+"""Charts as SVG shapes, for `pages/_chart.html`, with the underlying numbers as a table.
 
-A plot is stretched to the room there is, so it holds no text: that stands around it as HTML. Coordinates are
-text, since a template would write numbers as the reader's language does.
+A plot is stretched to the available space, so it contains no text, which surrounds it as HTML. Coordinates
+are strings, since a template would localize numbers.
 """
 
 from collections.abc import Iterator, Sequence
@@ -25,7 +25,7 @@ STEPS: Final = (1, 1.5, 2, 3, 4, 5, 6, 8, 10)
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """One value a day; None where there is none. `tone` names a colour of the stylesheet."""
+    """One value a day, or None. `tone` names a colour of the stylesheet."""
 
     label: Text
     values: Sequence[Number | None]
@@ -43,9 +43,9 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One day: what it says when it is pointed at, over the whole height, and its bars."""
+    """One day over the whole height, with its tooltip and bars."""
 
-    said: str
+    tooltip: str
     x: str
     bars: Sequence[Bar]
 
@@ -64,7 +64,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """`decimals` of the figures in the table; `top` is the value at the upper edge."""
+    """A chart. `decimals` of numbers in the table; `top` is the value at the upper edge."""
 
     name: str
     title: Text
@@ -86,7 +86,7 @@ class Chart:
 
     @property
     def rows(self) -> list[Row]:
-        """The last day first."""
+        """Table rows, the last day first."""
         values = zip(*(each.values for each in self.series), strict=True)
         return [Row(day, row) for day, row in zip(self.days, values, strict=True)][::-1]
 
@@ -96,7 +96,7 @@ class Chart:
 
 
 def stacked(name: str, title: Text, days: Sequence[date], series: Sequence[Series]) -> Chart:
-    """A bar a day, its parts on top of each other."""
+    """Build a stacked bar chart with a bar a day."""
     sums = [sum(each.values[at] or 0 for each in series) for at in range(len(days))]
     top = ceiling(max(sums, default=0))
     columns = [_column(at, day, series, top, 0, "") for at, day in enumerate(days)]
@@ -112,7 +112,7 @@ def lines(
     unit: Text = "",
     decimals: int = 0,
 ) -> Chart:
-    """Broken where a day has no value."""
+    """Build a line chart with gaps on days without a value."""
     top = ceiling(max((value or 0 for each in series for value in each.values), default=0))
     columns = [_column(at, day, series, 0, decimals, unit) for at, day in enumerate(days)]
     drawn = [line for each in series for line in _lines(each, top)]
@@ -120,7 +120,7 @@ def lines(
 
 
 def ceiling(value: Number) -> Number:
-    """The next round number."""
+    """Return the next round number."""
     if value <= 0:
         return 1
     power: Number = 10 ** floor(log10(value))
@@ -128,18 +128,18 @@ def ceiling(value: Number) -> Number:
 
 
 def _column(at: int, day: date, series: Sequence[Series], top: Number, decimals: int, unit: Text) -> Column:
-    said = ", ".join(
+    text = ", ".join(
         f"{each.label} {value:.{decimals}f}{unit and f' {unit}'}"
         for each in series
         if (value := each.values[at]) is not None
     )
     bars = list(_bars(at, series, top)) if top else []
     dated = date_format(day, "SHORT_DATE_FORMAT")
-    return Column(f"{dated}: {said or NOTHING}", str(at * WIDTH_OF_A_DAY), bars)
+    return Column(f"{dated}: {text or NOTHING}", str(at * WIDTH_OF_A_DAY), bars)
 
 
 def _bars(at: int, series: Sequence[Series], top: Number) -> Iterator[Bar]:
-    """From the ground up."""
+    """Yield bars from the bottom up."""
     ground = 0.0
     for each in series:
         if value := each.values[at]:

@@ -1,4 +1,4 @@
-"""How this process ends: nobody new is sent to it, then what is still open ends."""
+"""Shutdown events of this process: no new requests first, then the end of open ones."""
 
 import threading
 

@@ -1,4 +1,4 @@
-"""An answer that is being written for a request: within limits, and only as long as who asked is let in."""
+"""A running answer for a request: limits, revoked access, and disconnects."""
 
 import logging
 import time
@@ -46,7 +46,7 @@ GRACE = timedelta(seconds=60)
 
 
 class _Evidence:
-    """The documents that an answer is written from, once they have been found."""
+    """The documents that an answer uses, once they have been retrieved."""
 
     def __init__(self, principal: Principal) -> None:
         self._principal = principal
@@ -71,8 +71,9 @@ class _Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """`lease`: one of the answers that may be written for the principal at once. `detached`: it outlives for
-    a while who has left."""
+    """A running answer. `lease`: one of the principal's concurrent answers. `detached`: it continues for a
+    while after a disconnect.
+    """
 
     principal: Principal
     allowance: Allowance
@@ -87,15 +88,15 @@ class Asked:
         return self.exchange.message
 
     def events(self) -> Generator[AnswerEvent, None, None]:
-        """Blocks. Raises what a failed answer failed of."""
+        """Yield events; blocking. Raises the error of a failed answer."""
         for event in self.exchange.events:
             self.evidence.note(event)
             if isinstance(event, Failed):
                 raise error_coded(event.code, event.message)
             yield event
 
-    def kept(self) -> ShownMessage:
-        """As it has been kept, and as the principal may see it now."""
+    def stored(self) -> ShownMessage:
+        """Return the stored message as the principal may see it now."""
         return shown(self.message, principal_again(self.principal))
 
     def left(self) -> None:
@@ -104,7 +105,9 @@ class Asked:
         asking.stop(self.message)
 
     def _linger(self) -> None:
-        """Until the answer stands, the asker is shut out, or nobody has followed it for too long."""
+        """Continue until the answer is complete, access is revoked, or nobody has followed it for too
+        long.
+        """
         followed, running = timezone.now(), True
         try:
             while running and timezone.now() - followed < GRACE:
@@ -117,8 +120,9 @@ class Asked:
             return
 
     def look(self) -> None:
-        """Now and then while it is written. Raises NotSignedIn for who has been shut out, Forbidden for who
-        may read less than at the start, and Unavailable where this process has no more time for it."""
+        """Check access while the answer is written. Raises NotSignedIn if the asker lost access, Forbidden if
+        they may read less than at the start, and Unavailable if this process is shutting down.
+        """
         try:
             self._look()
         finally:
@@ -136,7 +140,7 @@ class Asked:
             self.lease.renew()
 
     def close(self) -> None:
-        """However it ended."""
+        """Release everything, however the answer ended."""
         try:
             close_iterator(self.exchange.events)
             tokens_count(self.principal, self.allowance, _tokens(self.message))
@@ -145,13 +149,13 @@ class Asked:
 
 
 def _tokens(message: Message) -> int:
-    """Nothing is known of answers that were stopped or failed."""
+    """Return used tokens; 0 for answers that were stopped or failed."""
     usage = Message.objects.values_list("usage", flat=True).filter(pk=message.pk).first() or {}
     return int(usage.get("prompt_tokens", 0)) + int(usage.get("completion_tokens", 0))
 
 
 def begin(principal: Principal, exchange: Callable[[], PendingAnswer], *, detached: bool = False) -> Asked:
-    """Raises RateLimited or QuotaExceeded before anything is asked."""
+    """Start an answer. Raises RateLimited or QuotaExceeded before any model is called."""
     allowance = allowance_of(principal)
     lease = slot_take(principal, allowance)
     try:
@@ -168,11 +172,11 @@ def begin(principal: Principal, exchange: Callable[[], PendingAnswer], *, detach
 
 
 async def followed(asked: Asked, items: Generator[T, None, None]) -> AsyncGenerator[T | None, None]:
-    """Yields what a thread makes of the events, and None now and then while there is nothing.
+    """Yield items that a thread builds from the events, and None regularly while there are none.
 
-    Within a second, raises NotSignedIn after the asker was shut out and Forbidden after they lost access to a
-    document that is answered from. Both stop the model, as leaving does unless the answer is detached. Raises
-    Unavailable soon after the process began to end.
+    Within a second, raises NotSignedIn after the asker was signed out and Forbidden after they lost access to
+    a document used in the answer. Both stop the model, as a disconnect does unless the answer is detached.
+    Raises Unavailable soon after shutdown began.
     """
     looked = time.monotonic()
     thread = from_thread(items, left=asked.left, idle_seconds=IDLE_SECONDS, drains=asked.detached)
@@ -185,14 +189,14 @@ async def followed(asked: Asked, items: Generator[T, None, None]) -> AsyncGenera
 
 
 async def outcome(asked: Asked, made: Callable[[], T]) -> T:
-    """What is made of the answer once it is kept. Who goes away early stops the model."""
+    """Return what `made` builds from the stored answer. A disconnect stops the model."""
     async with aclosing(followed(asked, _outcome(asked, made))) as coming:
         found = [item async for item in coming if item is not None]  # to its end: who leaves stops the model
     return found[0]
 
 
 def _outcome(asked: Asked, made: Callable[[], T]) -> Generator[T | None, None, None]:
-    """None at each event, so that a reader who has left is noticed there."""
+    """Yield None at each event, so that a disconnect is noticed."""
     try:
         for _ in asked.events():
             yield None
@@ -202,11 +206,11 @@ def _outcome(asked: Asked, made: Callable[[], T]) -> Generator[T | None, None, N
 
 
 async def streamed(
-    frames: AsyncGenerator[bytes | None, None], told: Callable[[CairnError], bytes]
+    frames: AsyncGenerator[bytes | None, None], render_error: Callable[[CairnError], bytes]
 ) -> AsyncIterator[bytes]:
-    """None comes at each look; a ping goes out only when nothing else did for long.
+    """Yield frames, and a ping when there was none for long; None marks each check.
 
-    `told` makes the frame of an error.
+    `render_error` builds the frame of an error.
     """
     spoke = time.monotonic()
     try:
@@ -216,7 +220,7 @@ async def streamed(
                     spoke = time.monotonic()
                     yield PING if each is None else each
     except (NotSignedIn, Forbidden, Unavailable) as error:
-        yield told(error)
+        yield render_error(error)
     except (OperationalError, InterfaceError) as error:  # the tables are away, and nothing can be kept
         log.warning("the database: %s", error)
-        yield told(Unavailable())
+        yield render_error(Unavailable())

@@ -1,4 +1,4 @@
-"""Headers that every response has, static files among them."""
+"""Headers of all responses, including static files."""
 
 from typing import Final
 
@@ -17,7 +17,7 @@ PRIVATE: Final = "private, no-store"
 
 
 class HeadersMiddleware(MiddlewareMixin):
-    """What is answered is for who asked alone, unless its view says how it may be kept."""
+    """Make responses private to the client, unless the view sets its own cache headers."""
 
     def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
         for name, value in HEADERS.items():

@@ -1,4 +1,4 @@
-"""Which language a person reads: their own choice, the cookie's, the browser's, or else the default."""
+"""Language of a request: the user's choice, the cookie, the browser, or the default."""
 
 from collections.abc import Iterator
 
@@ -17,7 +17,7 @@ PROGRAMS = ("/api/", "/v1/", "/scim/", "/metrics", "/healthz", "/readyz")
 
 SCRIPTS = "/api/"
 """What scripts of pages call, too."""
-_KEPT = "_cairn_script_language"
+_LANGUAGE_ATTRIBUTE = "_cairn_script_language"
 
 
 class LanguageMiddleware(MiddlewareMixin):
@@ -25,10 +25,10 @@ class LanguageMiddleware(MiddlewareMixin):
         if request.path_info.startswith(PROGRAMS):
             translation.activate(ENGLISH)
             if request.path_info.startswith(SCRIPTS) and settings.SESSION_COOKIE_NAME in request.COOKIES:
-                setattr(request, _KEPT, language_of(request))
+                setattr(request, _LANGUAGE_ATTRIBUTE, language_of(request))
         else:
             # First without the database, for the page that tells that it is away.
-            translation.activate(_first_offered(_said(request)))
+            translation.activate(_first_offered(_requested_languages(request)))
             translation.activate(language_of(request))
 
     def process_response(self, _request: HttpRequest, response: HttpResponse) -> HttpResponse:
@@ -38,7 +38,7 @@ class LanguageMiddleware(MiddlewareMixin):
 
 
 def language_of(request: HttpRequest) -> str:
-    """Asks the database who it is, where there is a session."""
+    """Return the language. Queries the user if there is a session."""
     return _first_offered(_wishes(request))
 
 
@@ -47,9 +47,9 @@ def _first_offered(codes: Iterator[str]) -> str:
 
 
 def script_language(request: HttpRequest) -> str:
-    """Of the page whose script sends a request to the API; English for keys."""
+    """Return the language of the page whose script sends an API request; English for keys."""
     by_key = "Authorization" in request.headers
-    return ENGLISH if by_key else str(getattr(request, _KEPT, ENGLISH))
+    return ENGLISH if by_key else str(getattr(request, _LANGUAGE_ATTRIBUTE, ENGLISH))
 
 
 def is_offered(code: str) -> bool:
@@ -59,18 +59,18 @@ def is_offered(code: str) -> bool:
 def _wishes(request: HttpRequest) -> Iterator[str]:
     if isinstance(request.user, User):
         yield request.user.language
-    yield from _said(request)
+    yield from _requested_languages(request)
 
 
-def _said(request: HttpRequest) -> Iterator[str]:
-    """By the cookie and by the browser."""
+def _requested_languages(request: HttpRequest) -> Iterator[str]:
+    """Yield the languages of the cookie and the browser."""
     yield request.COOKIES.get(settings.LANGUAGE_COOKIE_NAME, "")
     for code, _ in parse_accept_lang_header(request.headers.get("Accept-Language", "")):
         yield code.partition("-")[0]
 
 
 def language_remember(response: HttpResponse, code: str) -> None:
-    """In the browser, for pages before sign-in. "": whatever the browser wants."""
+    """Set the language cookie for pages before sign-in; "" deletes it."""
     name = settings.LANGUAGE_COOKIE_NAME
     if not code:
         response.delete_cookie(name, samesite="Lax")

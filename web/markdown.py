@@ -1,7 +1,7 @@
-"""Markdown that a model or a person wrote, as HTML that is safe to show.
+"""Safe HTML from Markdown written by models and people.
 
-Raw HTML stays text, pictures become their description, and `[n]` becomes a button only where the
-answer has a citation with that number.
+Raw HTML is escaped, images are replaced by their description, and `[n]` becomes a button only if the answer
+has a citation with that number.
 """
 
 import re
@@ -42,7 +42,7 @@ _CLEANER = nh3.Cleaner(
 
 
 def _citation(state: StateInline, silent: bool) -> bool:
-    """`[n]` before the link rule sees it: `[1](…)` is a citation and text, never a link."""
+    """Match `[n]` before the link rule: `[1](…)` is a citation and text, never a link."""
     found = MARKER.match(state.src, state.pos)
     labels: Mapping[int, str] = state.env.get("labels", {})
     if found is None or int(found[1]) not in labels:
@@ -62,7 +62,7 @@ def _render_citation(
 
 
 def _unsupported(state: StateInline, silent: bool) -> bool:
-    """The mark behind a sentence that no passage says, which answers carry where they are only flagged."""
+    """Match the mark after an unsupported sentence, in answers that only flag them."""
     if not state.src.startswith(UNSUPPORTED_SUFFIX, state.pos):
         return False
     if not silent:
@@ -81,7 +81,7 @@ def _render_unsupported(
 def _render_image(
     _self: RendererHTML, tokens: Sequence[Token], index: int, _options: OptionsDict, _env: EnvType
 ) -> str:
-    """A picture from elsewhere would tell its host who reads the answer: only its words are shown."""
+    """Render the description only: loading an image would reveal readers to its host."""
     return str(escape(tokens[index].content))
 
 
@@ -101,7 +101,7 @@ _PARSER = _parser()
 
 
 def render_markdown(text: str, labels: Mapping[int, str] | None = None) -> SafeString:
-    """`labels` says for each citation's number what a screen reader reads for its button."""
+    """Render Markdown. `labels` has the accessible name of each citation's button, by number."""
     env: dict[str, Any] = {"labels": labels or {}}
     whole = text[:LONGEST].encode("utf-8", "replace").decode("utf-8")  # no half of a surrogate pair
     html = _PARSER.render(whole, env)
@@ -109,5 +109,5 @@ def render_markdown(text: str, labels: Mapping[int, str] | None = None) -> SafeS
 
 
 def escaped(text: str) -> str:
-    """As Markdown that reads as the text does: on one line, and nothing in it is taken for markup."""
+    """Escape text for Markdown, on one line."""
     return _SPECIAL.sub(r"\\\1", " ".join(text.split()))

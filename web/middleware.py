@@ -1,9 +1,8 @@
-"""What every request passes on its way to a view, most of it Django's own: several layers as one.
+"""Middleware, mostly Django's own, combined into two layers.
 
-Each layer by itself takes a thread on the way in, and another time on the way out, for each request to an
-asynchronous server: 17 times, to set a few attributes and headers. Together they take one each way where
-there may be something to read from the database, which is where there is a session, and none for who comes
-with a key.
+Each separate layer takes a thread on the way in and out of an asynchronous server: 17 times per request, to
+set a few attributes and headers. Combined they take one each way if the database may be needed, which is with
+a session, and none for requests with a key.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -35,7 +34,7 @@ _READS: Final = frozenset(("GET", "HEAD", "OPTIONS", "TRACE"))
 
 
 class Layers:
-    """What each of them does to a request and to its response, in the order in which Django would."""
+    """Several middleware classes applied as one, in Django's order."""
 
     sync_capable = True
     async_capable = True
@@ -69,7 +68,7 @@ class Layers:
         return await leave(request, response, reached)
 
     def _requested(self, request: HttpRequest) -> tuple[HttpResponseBase | None, int]:
-        """An answer if a layer gives one, and how many layers see the answer."""
+        """Return the response of a layer, if any, and the number of layers that process the response."""
         for place, layer in enumerate(self._layers):
             if not hasattr(layer, "process_request"):
                 continue
@@ -101,7 +100,7 @@ def _may_read(request: HttpRequest) -> bool:
 
 
 def _may_write(request: HttpRequest) -> bool:
-    """A session that began with this request."""
+    """Return whether the session was created or may be written."""
     return bool(getattr(getattr(request, "session", None), "modified", False))
 
 
@@ -113,7 +112,7 @@ def _directly(call: Callable[P, R]) -> Callable[P, Awaitable[R]]:
 
 
 class EverywhereMiddleware(Layers):
-    """Of static files, too."""
+    """Layers for all responses, including static files."""
 
     reads_sessions = False
     layers = (HeadersMiddleware, SecurityMiddleware, XFrameOptionsMiddleware)
@@ -148,7 +147,7 @@ class ViewsMiddleware(Layers):
     async def _view_later(
         self, request: HttpRequest, view: View, args: Sequence[object], kwargs: Mapping[str, object]
     ) -> HttpResponseBase | None:
-        """The check of a form's token reads the whole form, from the disk if it is large."""
+        """Run the CSRF check in a thread, as it reads the whole form, from the disk if large."""
         checked = request.method not in _READS and not getattr(view, "csrf_exempt", False)
         enter = sync_to_async(self._view) if checked else _directly(self._view)
         return await enter(request, view, args, kwargs)

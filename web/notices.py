@@ -1,4 +1,4 @@
-"""What a notice says, and where it leads, to whom it is for, as of now."""
+"""Current text and link of a notice for its recipient."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from retrieval.gaps.notices import is_still_visible, notified_document
 
 
 def text_of(notice: Notice, principal: Principal) -> str:
-    """Names nothing that the principal may not see any more."""
+    """Return the text, without names that the principal may no longer see."""
     if notice.kind == NoticeKind.ANSWERED:
         return _answered(notice, principal)
     return _of_owner(notice, _title(notice, principal))
@@ -50,7 +50,7 @@ def _of_owner(notice: Notice, title: str) -> str:
 
 
 def url_of(notice: Notice, principal: Principal) -> str | None:
-    """Of the question, asked again, or of the gap; None if that is closed to the principal by now."""
+    """Return a link to ask the question again, or to the gap; None if no longer accessible."""
     if not is_still_visible(notice, principal):
         return None
     if notice.kind != NoticeKind.ANSWERED:

@@ -23,12 +23,12 @@ MEDIA_TYPE = "text/event-stream"
 
 
 def frame(event: str, data: Any) -> bytes:
-    """One event; `data` is anything JSON holds. JSON has no line breaks, so one data line does."""
+    """Encode one event. `data` is JSON, which has no line breaks and fits one data line."""
     return f"event: {event}\ndata: {json.dumps(data, cls=DjangoJSONEncoder)}\n\n".encode()
 
 
 def event_stream(frames: AsyncIterator[bytes]) -> StreamingHttpResponse:
-    """Neither cached nor held back nor compressed on its way."""
+    """Return a response that is neither cached, buffered nor compressed."""
     response = StreamingHttpResponse(frames, content_type=MEDIA_TYPE)
     response["Cache-Control"] = "no-cache, no-transform"
     response["X-Accel-Buffering"] = "no"
@@ -50,8 +50,9 @@ class _Idle:
 
 
 class _Pump(Generic[T]):
-    """Pulls a generator in a thread of its own, at most `size` items ahead of the reader. `drains`: to its
-    end, whether or not somebody reads."""
+    """Runs a generator in its own thread, at most `size` items ahead of the reader. `drains`: runs it to its
+    end even without a reader.
+    """
 
     def __init__(self, items: Generator[T, None, None], size: int, *, drains: bool) -> None:
         self._items = items
@@ -68,7 +69,7 @@ class _Pump(Generic[T]):
         self._slots.release()
 
     def leave(self) -> None:
-        """The reader has gone: the generator is closed as soon as it yields, unless it is drained."""
+        """Handle a disconnect: close the generator at its next item, unless it is drained."""
         self._gone.set()
         self._slots.release()
 
@@ -107,11 +108,10 @@ async def from_thread(
     idle_seconds: float = PING_SECONDS,
     drains: bool = False,
 ) -> AsyncGenerator[T | None, None]:
-    """The items of a blocking generator, and None whenever nothing came for `idle_seconds`.
+    """Yield items of a blocking generator, and None whenever nothing came for `idle_seconds`.
 
-    A reader who goes away early has `left` called, which may block, in another thread; the generator
-    is closed as soon as it yields, or with `drains` goes on to its end. An exception in the generator is
-    raised here.
+    On a disconnect, `left` is called in another thread and may block; the generator is closed at its next
+    item, or with `drains` continues to its end. Exceptions of the generator are raised here.
     """
     pump = _Pump(items, size, drains=drains)
     pump.start()

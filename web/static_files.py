@@ -1,4 +1,4 @@
-"""Scripts, styles and pictures, compressed once for all browsers that take them so."""
+"""Static files, compressed once for all browsers that accept it."""
 
 import gzip
 import os
@@ -16,7 +16,7 @@ COMPRESSIBLE: Final = {".css", ".html", ".js", ".json", ".map", ".svg", ".txt"}
 
 
 class StaticFilesMiddleware(ServeStaticMiddleware):  # type: ignore[misc] # of a class without types
-    """The packages' own folders hold no compressed copies, and may be read-only."""
+    """Serves compressed copies, which are stored elsewhere, as package folders may be read-only."""
 
     def get_static_file(
         self, path: str, url: str, stat_cache: dict[str, os.stat_result] | None = None
@@ -31,7 +31,7 @@ class StaticFilesMiddleware(ServeStaticMiddleware):  # type: ignore[misc] # of a
 
 
 def _compressed(file: Path) -> Path:
-    """Named by its content: it is right as long as it is there."""
+    """Return the compressed copy, named by its content and therefore never stale."""
     content = file.read_bytes()
     folder = Path(settings.STATIC_ROOT)
     compressed = folder / f"{sha256(content).hexdigest()}.gz"

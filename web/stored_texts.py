@@ -1,5 +1,7 @@
-"""English texts that are stored, or told to programs, before a page shows them. `{blanks}` stand for what was put
-in. They are built in ingestion and retrieval, which know nothing of pages."""
+"""English texts that are stored or sent to programs before a page shows them, for translation.
+
+`{blanks}` are placeholders. The texts are built in ingestion and retrieval, which do not know about pages.
+"""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""Everything Cairn holds about a user, as a ZIP that is made while it is sent."""
+"""Export of all data about a user, as a ZIP that is streamed while it is built."""
 
 import io
 import json
@@ -26,7 +26,7 @@ from retrieval.models import Conversation, Share
 from web import auditing
 
 BLOCK = 1 << 16
-AT_ONCE = 20
+BATCH_SIZE = 20
 Row = Mapping[str, object]
 
 
@@ -43,7 +43,7 @@ def subject_export(user: User) -> Iterator[bytes]:
 
 
 class _Pipe(io.RawIOBase):
-    """Takes what a ZIP writes until somebody drains it: no more than a block or so is held."""
+    """Buffer between ZIP writer and reader, of about one block."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -60,10 +60,10 @@ class _Pipe(io.RawIOBase):
         return len(part)
 
     def drain(self) -> bytes:
-        said = b"".join(self._parts)
+        content = b"".join(self._parts)
         self._parts.clear()
         self.waiting = 0
-        return said
+        return content
 
 
 def _profile(user: User) -> Iterator[Row]:
@@ -92,7 +92,7 @@ def _grants(user: User) -> Iterator[Row]:
 
 
 def _keys(user: User) -> Iterator[Row]:
-    """Not the digests, which stand for the keys."""
+    """Return keys without their digests."""
     yield from user.api_keys.values(
         "id", "label", "prefix", "scopes", "knowledge_bases", "created_at", "expires_at", "last_used_at",
         "revoked_at",
@@ -100,23 +100,23 @@ def _keys(user: User) -> Iterator[Row]:
 
 
 def _second_factors(user: User) -> Iterator[Row]:
-    """Not what proves them."""
+    """Return second factors without their secrets."""
     yield from Authenticator.objects.filter(user=user).values("type", "created_at", "last_used_at")
 
 
 def _sessions(user: User) -> Iterator[Row]:
-    """Not their keys, which let in."""
+    """Return sessions without their keys."""
     for session in sessions_of(user):
         yield {"expires_at": session.expire_date}
 
 
 def _conversations(user: User) -> Iterator[Row]:
-    """As the user may see them now: without answers that quote what they may no longer read."""
+    """Yield conversations as the user may see them now, without answers that quote unreadable content."""
     principal = principal_for_background_work(user)
     ids = list(
         Conversation.objects.filter(user=user).order_by("created_at", "id").values_list("id", flat=True)
     )
-    for some in _parts(ids, AT_ONCE):
+    for some in _parts(ids, BATCH_SIZE):
         for conversation in Conversation.objects.filter(pk__in=some).order_by("created_at", "id"):
             yield _conversation(conversation, principal)
 
@@ -153,7 +153,7 @@ def _message(shown: ShownMessage) -> Row:
 
 
 def _gap_questions(user: User) -> Iterator[Row]:
-    """Which of their questions are shown to those who keep the documents, and how."""
+    """Yield the user's questions that are reported to editors."""
     rows = GapQuestion.objects.filter(message__conversation__user=user).order_by("created_at", "id")
     yield from rows.values("message", "why", "taken_back", "with_name", "created_at")
 
@@ -183,7 +183,7 @@ def _uploads(user: User) -> Iterator[Row]:
 
 
 def _made(user: User) -> Iterator[Row]:
-    """Other things that bear their name, by id."""
+    """Yield other objects of the user, by id."""
     owned: dict[str, QuerySet[Any]] = {
         "import": Import.objects.filter(user=user),
         "partial_upload": PartialUpload.objects.filter(user=user),
@@ -202,7 +202,7 @@ def _made(user: User) -> Iterator[Row]:
 
 def _values(rows: "QuerySet[Any]", *fields: str) -> Iterator[Row]:
     ids: list[UUID] = list(rows.order_by("created_at", "id").values_list("id", flat=True))
-    for some in _parts(ids, AT_ONCE * 50):
+    for some in _parts(ids, BATCH_SIZE * 50):
         yield from rows.filter(pk__in=some).order_by("created_at", "id").values(*fields)
 
 

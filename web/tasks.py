@@ -1,4 +1,4 @@
-"""Celery's doors to what needs the whole web app."""
+"""Celery tasks that need the whole web application."""
 
 from datetime import timedelta
 from typing import Final

@@ -1,4 +1,4 @@
-"""Saying things in the reader's language: numbers, and English texts that were stored."""
+"""Localization of numbers, and of English texts that were stored."""
 
 import re
 from collections.abc import Iterator
@@ -13,13 +13,13 @@ _BLANK = re.compile(r"\\\{(\w+)\\\}")
 
 
 def number(value: float, decimals: int | None = None) -> str:
-    """1,234.5 or 1.234,5."""
+    """Format a number: 1,234.5 or 1.234,5."""
     rounded = value if decimals is None else round(value, decimals)  # Django cuts digits off
     return number_format(rounded, decimal_pos=decimals, use_l10n=True, force_grouping=True)
 
 
-def told(text: str) -> str:
-    """A text of Cairn's own that was stored in English; what is none of these stays as it is."""
+def localize(text: str) -> str:
+    """Translate a stored English text of Cairn; other texts are returned unchanged."""
     if not text or get_language() == "en":
         return text
     known = gettext(text)
@@ -29,12 +29,14 @@ def told(text: str) -> str:
 def _fitting(text: str) -> Iterator[str]:
     for pattern, message in _patterns():
         if found := pattern.fullmatch(text):
-            yield gettext(message).format(**{name: told(value) for name, value in found.groupdict().items()})
+            yield gettext(message).format(
+                **{name: localize(value) for name, value in found.groupdict().items()}
+            )
 
 
 @cache
 def _patterns() -> tuple[tuple[re.Pattern[str], str], ...]:
-    """The longest first: a short one may fit into what a longer one says better."""
+    """Compile patterns, the longest first, as short ones may match parts of longer texts."""
     with_blanks = sorted((message for message in STORED if "{" in message), key=len, reverse=True)
     return tuple((_pattern(message), message) for message in with_blanks)
 

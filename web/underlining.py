@@ -1,6 +1,6 @@
-"""In a flagged answer, the words that no passage says: a rule for the Markdown parser.
+"""Markdown rule that underlines unsupported words in a flagged answer.
 
-The parser has read citations and marks already, as inline tokens of the types named here.
+The parser has already read citations and marks, as inline tokens of the types named here.
 """
 
 import re
@@ -17,8 +17,9 @@ MARKER: Final = re.compile(r"\[(\d{1,3})\]")
 
 
 def words_underlined(state: StateCore) -> None:
-    """The words that the mark is about, from the citation or mark before them on, so that nobody has to guess
-    where they begin; with what announces them, and of a row of a table the last cell."""
+    """Underline the words that a mark refers to: from the previous citation or mark on, including the phrase
+    that introduces them; in a table row only the last cell.
+    """
     for block in state.tokens:
         if block.children and any(token.type == UNSUPPORTED_MARK for token in block.children):
             block.children = _marked(block.children)
@@ -35,7 +36,7 @@ def _marked(tokens: Sequence[Token]) -> list[Token]:
 
 
 def _first_word(tokens: Sequence[Token], level: int) -> int:
-    """Where in the tokens before a mark of that level its words begin: behind the last if there are none."""
+    """Return the index of the first token that a mark of that level refers to; the end if none."""
     start = len(tokens)
     while start and tokens[start - 1].level >= level and not _ends(tokens[start - 1]):
         start -= 1
@@ -45,7 +46,7 @@ def _first_word(tokens: Sequence[Token], level: int) -> int:
 
 
 def _pieces(token: Token) -> Iterator[Token]:
-    """Where citations are not known, their numbers are text."""
+    """Split a text token into citation numbers and text, where citations are unknown."""
     if token.type != "text":
         yield token
         return

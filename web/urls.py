@@ -1,4 +1,4 @@
-"""All routes: pages at the root, the REST API below api/, SCIM below scim/v2/."""
+"""Routes: pages at the root, the REST API below api/, SCIM below scim/v2/."""
 
 from django.urls import URLPattern, URLResolver, include, path
 

@@ -65,7 +65,7 @@ def _rows(text: str, delimiter: str) -> Iterator[Row]:
     if named := _NAMED.match(text):
         delimiter, text = named[1], text[named.end() :]
     for number, record in enumerate(_records(text.split("\n"), delimiter or _delimiter(_sample(text)))):
-        cells = {column: text for column, cell in enumerate(record) if (text := " ".join(cell.split()))}
+        cells = {column: value for column, cell in enumerate(record) if (value := " ".join(cell.split()))}
         if cells:
             yield Row(number, cells)
 

@@ -26,7 +26,7 @@ from ingestion.parse.scratch import Scratch
 from ingestion.parse.serve import READY
 from ingestion.parse.walls import Walls, namespace
 
-__all__ = ["Limits", "Parsed", "ParserPool", "walls_tried"]
+__all__ = ["Limits", "Parsed", "ParserPool", "probe_walls"]
 
 log = logging.getLogger(__name__)
 

@@ -1,4 +1,4 @@
-"""Who may read a knowledge base or a document, why, and what a change would do. For managers."""
+"""Access explanations and previews for managers: who may read a resource, why, and effects of changes."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -32,7 +32,7 @@ class PeopleQuery(PageQuery):
 
 
 class Way(BaseModel):
-    """`subject` as in grants, or `admin`: admins manage every knowledge base."""
+    """A way to get access. `subject` as in grants, or `admin`: admins manage every knowledge base."""
 
     subject: str
     name: str
@@ -40,7 +40,7 @@ class Way(BaseModel):
 
 
 class Person(BaseModel):
-    """`role` is the highest of all ways in; null: there is none."""
+    """`role` is the highest role from all ways to get access; null if there is none."""
 
     id: str
     username: str
@@ -55,7 +55,9 @@ class Person(BaseModel):
 
 
 class Narrowing(BaseModel):
-    """`passes`: what lets the person pass: readers' names, `manager` or `admin`. Empty: they are shut out."""
+    """`passes`: what gives the person access: readers' names, `manager` or `admin`. Empty if they have
+    none.
+    """
 
     document: str
     title: str
@@ -63,7 +65,7 @@ class Narrowing(BaseModel):
 
 
 class Reader(Person):
-    """`narrowed`: the document and what it lies in, as far as they are narrowed to some readers."""
+    """`narrowed`: the document and its containers, if they are restricted to certain readers."""
 
     narrowed: list[Narrowing]
 
@@ -88,7 +90,7 @@ class Changed(BaseModel):
 
 
 class Some(BaseModel):
-    """`people` are the first hundred of `count`, by name."""
+    """The first hundred `people`, by name, of `count`."""
 
     count: int
     people: list[Changed]
@@ -99,7 +101,7 @@ class Some(BaseModel):
 
 
 class Effect(BaseModel):
-    """`changes`: who keeps access with another role. Admins are in none of them."""
+    """Effects on people. `changes`: people who get another role. Admins are not included."""
 
     gains: Some
     losses: Some
@@ -113,14 +115,14 @@ class Effect(BaseModel):
 
 
 class NewReaders(Body):
-    """As in `PATCH` of the document: null or with `everyone`: all who may read the knowledge base."""
+    """Readers as in `PATCH` of the document. Null or `everyone`: all who may read the knowledge base."""
 
     readers: Subjects | None
 
 
 @in_knowledge_base.get("/{knowledge_base_id}/people", response=Page[Person])
 def people_list(request: HttpRequest, knowledge_base_id: str, page: Query[PeopleQuery]) -> Page[Person]:
-    """Takes the role manager. Active people who may read it, and through what."""
+    """Requires the role manager. Lists active people with access, and how they get it."""
     base = _managed(request, knowledge_base_id)
     found = page_of(people.people_in(base).filter(username__icontains=page.q), page)
     items = [Person.of(access) for access in access_of(found.rows, base)]
@@ -129,21 +131,21 @@ def people_list(request: HttpRequest, knowledge_base_id: str, page: Query[People
 
 @in_knowledge_base.get("/{knowledge_base_id}/people/{user_id}", response=Person)
 def person_get(request: HttpRequest, knowledge_base_id: str, user_id: str) -> Person:
-    """Takes the role manager. Why this person may read it, or that they may not."""
+    """Requires the role manager. Explains how this person gets access, or that they have none."""
     base = _managed(request, knowledge_base_id)
     return Person.of(access_of([get_or_not_found(User.objects.all(), user_id)], base)[0])
 
 
 @in_knowledge_base.post("/{knowledge_base_id}/grants/effect", response=Effect, auth=FORETELLS)
 def grants_foretell(request: HttpRequest, knowledge_base_id: str, payload: JsonBody[NewGrants]) -> Effect:
-    """Takes the role manager. What putting these grants would do to whom; nothing is changed."""
-    base, wanted = _managed(request, knowledge_base_id), [(grant.subject, grant.role) for grant in payload]
-    return Effect.of(preview_grants(base, wanted, principal=principal_of(request)))
+    """Requires the role manager. Previews the effects of these grants on people; changes nothing."""
+    base, requested = _managed(request, knowledge_base_id), [(grant.subject, grant.role) for grant in payload]
+    return Effect.of(preview_grants(base, requested, principal=principal_of(request)))
 
 
 @of_document.get("/{document_id}/people", response=Page[Reader])
 def reader_list(request: HttpRequest, document_id: str, page: Query[PeopleQuery]) -> Page[Reader]:
-    """Takes the role manager. Active people who may read it, and through what."""
+    """Requires the role manager. Lists active people with access, and how they get it."""
     document = _document(request, document_id)
     found = page_of(people.people_reading(document).filter(username__icontains=page.q), page)
     items = [Reader.of_document(each) for each in document_access_of(found.rows, document)]
@@ -152,7 +154,7 @@ def reader_list(request: HttpRequest, document_id: str, page: Query[PeopleQuery]
 
 @of_document.get("/{document_id}/people/{user_id}", response=Reader)
 def reader_get(request: HttpRequest, document_id: str, user_id: str) -> Reader:
-    """Takes the role manager. Why this person may read it, or what shuts them out."""
+    """Requires the role manager. Explains how this person gets access, or what excludes them."""
     document = _document(request, document_id)
     return Reader.of_document(
         document_access_of([get_or_not_found(User.objects.all(), user_id)], document)[0]
@@ -161,7 +163,7 @@ def reader_get(request: HttpRequest, document_id: str, user_id: str) -> Reader:
 
 @of_document.post("/{document_id}/readers/effect", response=Effect, auth=FORETELLS)
 def readers_foretell(request: HttpRequest, document_id: str, payload: NewReaders) -> Effect:
-    """Takes the role manager. What narrowing it to these readers would do to whom; nothing is changed."""
+    """Requires the role manager. Previews the effects of restricting the document; changes nothing."""
     document = _document(request, document_id)
     return Effect.of(preview_readers(document, ["everyone"] if payload.readers is None else payload.readers))
 

@@ -1,4 +1,4 @@
-"""Checks that nobody sees what they may not, for admins."""
+"""Access checks for admins: canary documents that must not be visible to others."""
 # ruff: noqa: ARG001 (the framework passes the request by name)
 
 from datetime import datetime
@@ -24,7 +24,7 @@ class Nothing(Body):
 
 
 class Leak(BaseModel):
-    """`what` names the kind of thing that came back, such as `text` or `title`, not the thing."""
+    """A leak. `what` names the kind of content returned, such as `text` or `title`, not the content."""
 
     who: str
     how: str
@@ -32,8 +32,9 @@ class Leak(BaseModel):
 
 
 class AccessCheck(BaseModel):
-    """`probes`: requests of people who may not see the canaries; `spots`: searches for real documents by
-    people who may not read them. `failed`: nothing can be said; `error` tells why."""
+    """`probes`: requests by people without access to the canaries; `spots`: searches for real documents by
+    people without access. A `failed` check has no result; `error` gives the reason.
+    """
 
     id: str
     state: CheckState
@@ -62,14 +63,16 @@ class AccessCheck(BaseModel):
 
 @router.get("", response=Page[AccessCheck])
 def check_list(request: HttpRequest, page: Query[PageQuery]) -> Page[AccessCheck]:
-    """The last hundred, newest first."""
+    """Returns the last hundred checks, newest first."""
     found = page_of(CheckRow.objects.all(), page, newest_first=True)
     return Page(items=[AccessCheck.of(row) for row in found.rows], next_cursor=found.next_cursor)
 
 
 @router.post("", response={202: AccessCheck})
 def check_add(request: HttpRequest, payload: JsonBody[Nothing | None] = None) -> Status[AccessCheck]:
-    """Puts canaries in and has people ask for them who may not see them. 409 while another one runs."""
+    """Starts a check: adds canaries and requests them as people without access. 409 while another one
+    runs.
+    """
     return Status(202, AccessCheck.of(check_begin(requested_by=principal_of(request).user)))
 
 

@@ -1,4 +1,4 @@
-"""Following an answer that is being written, by what its row tells: whichever process writes it."""
+"""Server-sent events of a running answer, read from its row, whichever process writes it."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -22,21 +22,21 @@ STREAMED: dict[str, Any] = {
     "`error`",
     "content": {"text/event-stream": {"schema": {"type": "string"}}},
 }
-UNTOLD = "This answer could not be finished."
+UNFINISHED_MESSAGE = "This answer could not be finished."
 
 
 def answer_follow(principal: Principal, message_id: str) -> StreamingHttpResponse:
-    """The events that its asker gets, those of what is written already first."""
-    telling = _Telling(principal, message_id)
-    return follow_with(principal, telling.look, telling.news, over=_over)
+    """Stream the events of an answer, starting with what has been written so far."""
+    progress = _AnswerProgress(principal, message_id)
+    return follow_with(principal, progress.look, progress.news, over=_over)
 
 
 def _over(now: ShownMessage) -> bool:
     return now.state != MessageState.RUNNING
 
 
-class _Telling:
-    """`text` and `markers`: what has been told. `principal`: as of the last look."""
+class _AnswerProgress:
+    """State of one subscriber. `text` and `markers` were sent; `principal` is as of the last query."""
 
     def __init__(self, principal: Principal, message: str) -> None:
         self._principal = principal
@@ -71,10 +71,10 @@ class _Telling:
         return [frame("citation", each.model_dump()) for each in citations_of(new, versions_of(new))]
 
     def _written(self, now: ShownMessage) -> list[bytes]:
-        """Nothing once the text is another one than was told: the whole answer is in the last event."""
-        told, self._text = self._text, now.answer
-        new = now.answer.removeprefix(told)
-        return [frame("delta", {"text": new})] if new and now.answer.startswith(told) else []
+        """Return a delta, or nothing if the text was replaced: the last event has the whole answer."""
+        sent, self._text = self._text, now.answer
+        new = now.answer.removeprefix(sent)
+        return [frame("delta", {"text": new})] if new and now.answer.startswith(sent) else []
 
 
 def _start(now: ShownMessage) -> bytes:
@@ -84,5 +84,5 @@ def _start(now: ShownMessage) -> bytes:
 
 def _end(now: ShownMessage) -> bytes:
     if now.state == MessageState.FAILED:
-        return frame("error", problem_data(Unavailable(now.reason or UNTOLD)))
+        return frame("error", problem_data(Unavailable(now.reason or UNFINISHED_MESSAGE)))
     return frame("done", answers_of([now])[0].model_dump())

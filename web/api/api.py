@@ -1,4 +1,4 @@
-"""The REST API, put together."""
+"""The REST API and its routers."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -45,7 +45,7 @@ with a stable `code`. Lists take `limit` and `cursor`. Ids are opaque strings.""
 
 
 def _let_in(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
-    """The description is for those with a key or a session, like everything below."""
+    """Require a key or a session for the API description."""
 
     @wraps(view)
     def checked(request: HttpRequest, **parts: Any) -> HttpResponse:

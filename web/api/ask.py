@@ -1,4 +1,4 @@
-"""Asking: the whole answer at once, or as it is written."""
+"""Questions, answered in one response or as a stream."""
 
 from collections.abc import Generator, Iterable
 from typing import Annotated
@@ -56,10 +56,10 @@ class Question(Body):
 
 @router.post("", response=Answer, auth=needs("ask"), openapi_extra={"responses": {200: STREAMED}})
 async def ask(request: HttpRequest, payload: Question) -> Answer | StreamingHttpResponse:
-    """An answer from passages I may read. Who goes away early stops the model."""
+    """Answers from passages you may read. Closing the connection early stops the model."""
     asked = await sync_to_async(_begin)(principal_of(request), payload)
     if payload.stream:
-        return event_stream(streamed(followed(asked, _frames(asked)), _told))
+        return event_stream(streamed(followed(asked, _frames(asked)), _error_frame))
     return await outcome(asked, lambda: _answer(asked))
 
 
@@ -89,17 +89,17 @@ def _frames(asked: Asked) -> Generator[bytes, None, None]:
         yield from _frames_of(asked.events())
         yield _frame("done", _answer(asked))
     except Exception as error:  # noqa: BLE001 the stream is the request's outermost boundary
-        yield _told(as_cairn_error(error))
+        yield _error_frame(as_cairn_error(error))
     finally:
         asked.close()
 
 
-def _told(error: CairnError) -> bytes:
+def _error_frame(error: CairnError) -> bytes:
     return frame("error", problem_data(error))
 
 
 def _frames_of(events: Iterable[AnswerEvent]) -> Generator[bytes, None, None]:
-    """Nothing for what only matters inside, such as the answer that is kept at the end."""
+    """Yield the frames of the events. Internal events, such as the stored answer, have none."""
     hits: tuple[found.Hit, ...] = ()
     versions = dict[UUID, DocumentVersion]()
     for event in events:
@@ -125,4 +125,4 @@ def _frame(event: str, data: BaseModel) -> bytes:
 
 
 def _answer(asked: Asked) -> Answer:
-    return answers_of([asked.kept()])[0]
+    return answers_of([asked.stored()])[0]

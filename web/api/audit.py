@@ -1,4 +1,4 @@
-"""What is on record, for admins."""
+"""The audit log, for admins."""
 
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -21,7 +21,7 @@ FILES = {200: {"description": "OK", "content": {media_type: {} for media_type in
 
 
 class AuditFilters(BaseModel):
-    """`since` is within, `until` is not."""
+    """Filters of audit events. `since` is inclusive, `until` exclusive."""
 
     actor: str = Field("", max_length=100, description="The user who did it")
     action: str = Field("", max_length=60, description="`grant.given`, or all that begin with `grant`")
@@ -48,8 +48,9 @@ class ExportQuery(AuditFilters):
 
 
 class Event(BaseModel):
-    """`number` and `hash` are its place in the chain, which it gets within seconds. `actor`: null if nobody
-    was signed in, or it happened by schedule."""
+    """`number` and `hash` are its place in the chain, assigned within seconds. `actor` is null if nobody was
+    signed in, or the action was scheduled.
+    """
 
     id: str
     number: int | None
@@ -76,14 +77,14 @@ class Event(BaseModel):
 
 @router.get("", response=Page[Event])
 def event_list(request: HttpRequest, query: Query[AuditQuery]) -> Page[Event]:  # noqa: ARG001
-    """The newest first."""
+    """Returns events, newest first."""
     found = numbered_page(query.found(), query, by="id", newest_first=True)
     return Page(items=[Event.of(row) for row in found.rows], next_cursor=found.next_cursor)
 
 
 @router.get("/export", openapi_extra={"responses": FILES})
 def event_export(request: HttpRequest, query: Query[ExportQuery]) -> StreamingHttpResponse:
-    """The oldest first, as CSV for spreadsheets or as JSON lines. The export itself is on record."""
+    """Exports events as CSV or JSON lines, oldest first. The export itself is logged."""
     record("audit.exported", actor=principal_of(request).actor, subject="audit", format=query.format)
     name = f"audit-{datetime.now(UTC):%Y-%m-%d}.{query.format}"
     lines = (part.encode() for part in export(query.found(), query.format))

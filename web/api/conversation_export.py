@@ -1,4 +1,4 @@
-"""A conversation of mine as a file."""
+"""Export of the user's own conversation as a file."""
 
 from typing import Literal
 
@@ -24,8 +24,9 @@ class ExportQuery(BaseModel):
 def conversation_export(
     request: HttpRequest, conversation_id: str, query: Query[ExportQuery]
 ) -> HttpResponse:
-    """The path that is shown, with citations, quotes and verdicts, less what I may not read any more.
-    Itself on record."""
+    """Exports the displayed path with citations, quotes and verdicts, without content you may no longer read.
+    The export itself is logged.
+    """
     principal = principal_of(request)
     row = conversation_for(principal, conversation_id)
     record(

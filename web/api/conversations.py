@@ -1,4 +1,4 @@
-"""My conversations, and what I say about the answers."""
+"""The user's conversations, and feedback on answers."""
 
 from typing import Annotated, Literal
 
@@ -36,7 +36,7 @@ ConversationTitle = Annotated[str, StringConstraints(strip_whitespace=True, min_
 
 
 class ConversationPatch(Patch):
-    """`current`: a message of it. Its branch is shown, down to what was asked last on it."""
+    """`current`: a message of the conversation. Its branch is displayed, down to its latest question."""
 
     title: ConversationTitle | None = None
     current: Id | None = None
@@ -59,7 +59,7 @@ class NewFeedback(Body):
 
 
 class Stopped(BaseModel):
-    """`stopped` is false when the answer was not being written any more."""
+    """`stopped` is false if the answer was no longer being written."""
 
     id: str
     stopped: bool
@@ -67,7 +67,7 @@ class Stopped(BaseModel):
 
 @router.get("", response=Page[Conversation])
 def conversation_list(request: HttpRequest, query: Query[ConversationQuery]) -> Page[Conversation]:
-    """Mine, the one last used first."""
+    """Lists your conversations, the last used first."""
     rows = conversations_found(principal_of(request), query.q)
     found = page_of(rows, query, by="updated_at", newest_first=True)
     return Page(items=[Conversation.of(row) for row in found.rows], next_cursor=found.next_cursor)
@@ -75,7 +75,10 @@ def conversation_list(request: HttpRequest, query: Query[ConversationQuery]) -> 
 
 @router.get("/{conversation_id}", response=ConversationWithMessages)
 def conversation_get(request: HttpRequest, conversation_id: str) -> ConversationWithMessages:
-    """With the answers on the path that is shown, oldest first, less what I may not read any more."""
+    """Returns the conversation with the displayed path of answers, oldest first.
+
+    Content you may no longer read is left out.
+    """
     principal = principal_of(request)
     row = conversation_for(principal, conversation_id)
     answers = answers_of(messages_shown(row, principal))
@@ -108,20 +111,20 @@ def conversation_remove(request: HttpRequest, conversation_id: str) -> Deleted:
 
 @messages.get("/{message_id}", response=Answer)
 def message_get(request: HttpRequest, message_id: str) -> Answer:
-    """Also one that is not on the path that is shown."""
+    """Returns a message, including one that is not on the displayed path."""
     principal = principal_of(request)
     return answers_of([shown(message_for(principal, message_id), principal)])[0]
 
 
 @messages.get("/{message_id}/events", openapi_extra={"responses": {200: STREAMED}})
 def message_events(request: HttpRequest, message_id: str) -> StreamingHttpResponse:
-    """What has been written, and what is being written, until the answer stands; from any process."""
+    """Streams the answer so far and the rest as it is written, until it is complete; from any process."""
     return answer_follow(principal_of(request), message_id)
 
 
 @messages.get("/{message_id}/markdown", openapi_extra={"responses": {200: MARKDOWN}})
 def message_markdown(request: HttpRequest, message_id: str) -> HttpResponse:
-    """The answer with a list of its sources, to be pasted elsewhere."""
+    """Returns the answer with a list of its sources, to paste elsewhere."""
     principal = principal_of(request)
     [answer] = answers_of([shown(message_for(principal, message_id), principal)])
     return HttpResponse(markdown_of(answer, request.build_absolute_uri), content_type=MARKDOWN_TYPE)
@@ -129,7 +132,7 @@ def message_markdown(request: HttpRequest, message_id: str) -> HttpResponse:
 
 @messages.post("/{message_id}/feedback", response=Feedback)
 def feedback_give(request: HttpRequest, message_id: str, payload: NewFeedback) -> Feedback | None:
-    """Replaces what I said before."""
+    """Replaces your earlier feedback."""
     row = message_for(principal_of(request), message_id)
     return Feedback.of(message_feedback(message=row, **payload.model_dump()))
 
@@ -142,6 +145,6 @@ def feedback_take_back(request: HttpRequest, message_id: str) -> Deleted:
 
 @messages.post("/{message_id}/stop", response={202: Stopped})
 def message_stop(request: HttpRequest, message_id: str) -> Status[Stopped]:
-    """The stream ends with what has been written."""
+    """Stops the answer. The stream ends with the text written so far."""
     row = message_for(principal_of(request), message_id)
     return Status(202, Stopped(id=str(row.id), stopped=asking.stop(row)))

@@ -1,4 +1,4 @@
-"""What every route of an API goes through: it is counted, and a wrong method gets an error in its shape."""
+"""URL patterns of an API with request metrics and errors in the API's format."""
 
 import time
 from collections.abc import Callable
@@ -16,19 +16,19 @@ from cairn.errors import CairnError
 from cairn.telemetry.tracing import request_routed
 from web.api.metrics import request_counted
 from web.api.problems import MethodNotAllowed
-from web.auth import told_to
+from web.auth import visible_error
 
 View = Callable[..., Any]
-Told = Callable[[CairnError], HttpResponse]
+RenderError = Callable[[CairnError], HttpResponse]
 Refused = Callable[[HttpRequest, HttpResponseNotAllowed], HttpResponse]
 
 
-def patterns_of(api: NinjaAPI, told: Told, *, sessions: bool = False) -> list[URLPattern]:
-    """`told` makes an answer of an error. `sessions`: they let in, as keys do."""
+def patterns_of(api: NinjaAPI, render_error: RenderError, *, sessions: bool = False) -> list[URLPattern]:
+    """Return the API's patterns. `render_error` builds error responses. `sessions`: also accept sessions."""
 
     def refused(request: HttpRequest, response: HttpResponseNotAllowed) -> HttpResponse:
-        error = told_to(request, MethodNotAllowed(), sessions=sessions)
-        refusal = told(error)
+        error = visible_error(request, MethodNotAllowed(), sessions=sessions)
+        refusal = render_error(error)
         if isinstance(error, MethodNotAllowed):
             refusal["Allow"] = response["Allow"]
         return refusal

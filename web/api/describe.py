@@ -1,4 +1,4 @@
-"""The API's description: OpenAPI 3.1 with the keys' scopes and the problems that any call may answer."""
+"""OpenAPI 3.1 description, with the keys' scopes and the problems that any operation may return."""
 
 from functools import cache
 from typing import Any
@@ -52,7 +52,7 @@ def _scopes_text(operation: Operation) -> str:
 
 @cache
 def _described(api: NinjaAPI, path_prefix: str) -> _Described:
-    """Made once for each prefix: it is the same for everyone."""
+    """Build the description once for each prefix; it is the same for all users."""
     return _Described(api, path_prefix)
 
 

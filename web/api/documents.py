@@ -1,4 +1,4 @@
-"""Documents, their originals, what was read of them, and receipts of their erasure."""
+"""Documents, their originals and extracted text, and receipts of their erasure."""
 
 from datetime import date
 from typing import Annotated, ClassVar, Literal
@@ -139,9 +139,10 @@ def document_add(
     ] = None,
     if_match: Annotated[str | None, Header(alias="If-Match", max_length=200)] = None,
 ) -> Status[Submitted]:
-    """Takes the role editor. The same `source_uri`, or else file name, makes a new version of what is
-    there; the same bytes answer 200 and make no job. 409 if somebody else replaces it at the same time.
-    `If-Match: "<version>"` refuses (412) if that is not the latest version."""
+    """Requires the role editor. An existing `source_uri`, or else file name, gets a new version; the same
+    bytes return 200 and create no job. 409 if somebody else replaces it at the same time. `If-Match:
+    "<version>"`: 412 unless that is the latest version.
+    """
     refuse_unknown_fields(request)
     principal = principal_of(request)
     base = knowledge_base_for(principal, knowledge_base_id, role=Role.EDITOR)
@@ -155,7 +156,7 @@ def document_add(
         if_match=versions_in(if_match),
         batch=batch_in(principal, base, form.batch),
         arrived=arrived(request),
-        **form.said(),
+        **form.options(),
     )
     return submitted(submission, principal)
 
@@ -168,7 +169,7 @@ def submitted(submission: Submission, principal: Principal) -> Status[Submitted]
 
 @in_knowledge_base.get("/{knowledge_base_id}/sources", response=Page[Source], auth=SEES_STATE)
 def source_list(request: HttpRequest, knowledge_base_id: str, query: Query[SourceQuery]) -> Page[Source]:
-    """What is there already, in short, so that only what has changed need be sent."""
+    """Lists existing sources in short form, so that clients can send only changes."""
     principal = principal_of(request)
     base = knowledge_base_for(principal, knowledge_base_id)
     found = page_of(sources_under(principal, base, query.under), query)
@@ -177,7 +178,7 @@ def source_list(request: HttpRequest, knowledge_base_id: str, query: Query[Sourc
 
 @router.get("/{document_id}", response=Document, auth=SEES_STATE)
 def document_get(request: HttpRequest, document_id: str, response: HttpResponse) -> Document:
-    """`ETag` is the version, for `If-Match`."""
+    """Returns the document. `ETag` is the version, for `If-Match`."""
     principal = principal_of(request)
     return _tagged(response, Document.of(document_for(principal, document_id), principal))
 
@@ -190,7 +191,7 @@ def document_change(
     response: HttpResponse,
     if_match: Annotated[str | None, Header(alias="If-Match", max_length=200)] = None,
 ) -> Document:
-    """Takes the role editor. `If-Match: "<version>"` refuses (412) if another version answers by now."""
+    """Requires the role editor. `If-Match: "<version>"`: 412 if another version is active."""
     principal = principal_of(request)
     row = document_for(principal, document_id, role=Role.EDITOR)
     with transaction.atomic():
@@ -201,7 +202,7 @@ def document_change(
 
 @router.delete("/{document_id}", response={202: Erasure}, auth=needs("manage"))
 def document_remove(request: HttpRequest, document_id: str, query: Query[RemoveQuery]) -> Status[Erasure]:
-    """Takes the role editor. Not found by the very next search; erased everywhere soon after."""
+    """Requires the role editor. Removes it from search at once and erases it everywhere soon after."""
     principal = principal_of(request)
     row = document_for(principal, document_id, role=Role.EDITOR)
     batch = batch_in(principal, row.knowledge_base, query.batch)
@@ -211,7 +212,7 @@ def document_remove(request: HttpRequest, document_id: str, query: Query[RemoveQ
 
 @router.post("/{document_id}/review", response=Document, auth=needs("manage"))
 def document_reviewed(request: HttpRequest, document_id: str, payload: Reviewed) -> Document:
-    """Takes the role editor. Somebody looked it through, and it holds: the next date is set."""
+    """Requires the role editor. Marks the document as reviewed and sets the next review date."""
     principal = principal_of(request)
     row = document_for(principal, document_id, role=Role.EDITOR)
     return Document.of(document_review(document=row, principal=principal, days=payload.days), principal)
@@ -219,7 +220,7 @@ def document_reviewed(request: HttpRequest, document_id: str, payload: Reviewed)
 
 @router.get("/{document_id}/owners", response=list[Owner], auth=needs("manage"))
 def document_owners(request: HttpRequest, document_id: str, query: Query[OwnerQuery]) -> list[Owner]:
-    """Takes the role editor. Who could own it: people who may read it, by user name."""
+    """Requires the role editor. Lists possible owners, which are the people who may read it, by user name."""
     row = document_for(principal_of(request), document_id, role=Role.EDITOR)
     people = people_reading(row).filter(username__icontains=query.q).order_by("username")
     return [Owner(id=str(user.id), username=user.username) for user in people[:OWNERS]]
@@ -227,7 +228,7 @@ def document_owners(request: HttpRequest, document_id: str, query: Query[OwnerQu
 
 @receipts.get("/{receipt_id}", response=Receipt, auth=needs("manage"))
 def receipt_get(request: HttpRequest, receipt_id: str) -> Receipt:
-    """For who asked for the erasure, and admins."""
+    """Returns a receipt. Available to the user who requested the erasure, and admins."""
     return Receipt.of(receipt_for(principal_of(request), receipt_id))
 
 
@@ -235,7 +236,7 @@ def receipt_get(request: HttpRequest, receipt_id: str) -> Receipt:
 def document_content(
     request: HttpRequest, document_id: str, query: Query[VersionQuery]
 ) -> StreamingHttpResponse:
-    """The original, as an attachment."""
+    """Returns the original as an attachment."""
     version = _version(request, document_id, query.version)
     answer = attachment(version)
     actor = principal_of(request).actor
@@ -247,7 +248,7 @@ def document_content(
 
 @router.get("/{document_id}/rendition", response=Rendition, auth=READS)
 def document_rendition(request: HttpRequest, document_id: str, query: Query[VersionQuery]) -> Rendition:
-    """What was read of the document; 404 until it has been."""
+    """Returns the extracted content of the document; 404 until it has been processed."""
     version = _opened(request, document_id, query.version)
     if not version.rendition:
         raise NotFound
@@ -259,7 +260,7 @@ def document_rendition(request: HttpRequest, document_id: str, query: Query[Vers
 
 @router.get("/{document_id}/chunks", response=Page[Passage], auth=READS)
 def document_chunks(request: HttpRequest, document_id: str, query: Query[ChunkQuery]) -> Page[Passage]:
-    """The passages as they are searched, in their order; none until the document has been cut up."""
+    """Lists the document's passages in order; none until the document has been processed."""
     version = _opened(request, document_id, query.version)
     found = numbered_page(version.chunks.all(), query, by="ordinal")
     return Page(items=[Passage.of(row, version) for row in found.rows], next_cursor=found.next_cursor)
@@ -269,7 +270,7 @@ def document_chunks(request: HttpRequest, document_id: str, query: Query[ChunkQu
 def document_page(
     request: HttpRequest, document_id: str, page: str, query: Query[VersionQuery]
 ) -> HttpResponse:
-    """A picture of a page, counted from 1; 404 for formats without pages."""
+    """Returns an image of a page, counted from 1; 404 for formats without pages."""
     version = _opened(request, document_id, query.version)
     if not (page.isdecimal() and page.isascii() and len(page) <= 6):
         raise NotFound
@@ -296,7 +297,7 @@ def _version(request: HttpRequest, document_id: str, number: int | None) -> Docu
 
 
 def batch_in(principal: Principal, base: KnowledgeBase, value: str) -> Import | None:
-    """The caller has made sure that the principal is an editor there."""
+    """Return an import. The caller has checked that the principal is an editor there."""
     return import_into(principal, base, value) if value else None
 
 
@@ -306,13 +307,13 @@ def _tagged(response: HttpResponse, document: Document) -> Document:
 
 
 def _require_match(row: DocumentRow, if_match: str | None) -> None:
-    """Locks the row, so that no other version is flipped in between."""
-    wanted = versions_in(if_match)
-    if wanted is None or "*" in wanted:
+    """Check the version and lock the row, so that no other version is activated meanwhile."""
+    versions = versions_in(if_match)
+    if versions is None or "*" in versions:
         return
     present = DocumentRow.objects.select_for_update(of=("self",)).with_versions().get(pk=row.pk)
     version = present.shown_version
-    if version is None or str(version.number) not in wanted:
+    if version is None or str(version.number) not in versions:
         raise PreconditionFailed
 
 

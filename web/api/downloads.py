@@ -1,4 +1,4 @@
-"""Sending files kept for documents."""
+"""Responses with stored or generated files."""
 
 from collections.abc import AsyncIterator, Iterator
 from pathlib import PurePosixPath
@@ -17,7 +17,7 @@ BLOCK = 1 << 18
 
 
 def attachment(version: DocumentVersion) -> StreamingHttpResponse:
-    """The original under a name made up here: the uploader's own could do harm."""
+    """Serve the original under a generated name, as the uploader's could be harmful."""
     try:
         file = default_storage.open(version.original)
     except FileNotFoundError as error:
@@ -43,7 +43,7 @@ async def _blocks(file: "File[bytes]") -> AsyncIterator[bytes]:
 
 
 def pulled(parts: Iterator[bytes], *, name: str, media_type: str) -> StreamingHttpResponse:
-    """An attachment that is made while it is sent."""
+    """Stream an attachment while it is generated."""
     response = StreamingHttpResponse(_each(parts), content_type=media_type)
     response["Content-Disposition"] = content_disposition_header(True, name) or "attachment"
     response["Cache-Control"] = "private, no-store"
@@ -51,7 +51,7 @@ def pulled(parts: Iterator[bytes], *, name: str, media_type: str) -> StreamingHt
 
 
 def saved(content: str, *, name: str, media_type: str) -> HttpResponse:
-    """An attachment that is there as a whole."""
+    """Serve an attachment that is complete in memory."""
     response = HttpResponse(content, content_type=media_type)
     response["Content-Disposition"] = content_disposition_header(True, name) or "attachment"
     response["Cache-Control"] = "private, no-store"
@@ -67,7 +67,7 @@ async def _each(parts: Iterator[bytes]) -> AsyncIterator[bytes]:
 
 
 def picture(request: HttpRequest, content: bytes, *, tag: str) -> HttpResponse:
-    """A browser may keep it but asks each time, so that a reader who may not see it any more does not."""
+    """Serve an image that browsers must revalidate, so that lost permissions take effect."""
     etag = f'"{tag}"'
     fresh = request.headers.get("If-None-Match") == etag
     response = HttpResponse(status=304) if fresh else HttpResponse(content, content_type="image/png")

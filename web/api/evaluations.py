@@ -1,4 +1,4 @@
-"""Evaluation runs: measured by `manage.py evaluate`, or by others who ask gold questions."""
+"""Evaluation runs by `manage.py evaluate` or other clients that ask gold questions."""
 
 from datetime import datetime
 from typing import Annotated, Any
@@ -21,14 +21,14 @@ router = Router(tags=["Evaluation"], auth=needs("manage"))
 
 
 class GoldSet(Body):
-    """`sha256` tells whether two runs asked the same questions."""
+    """`sha256` identifies the questions, to compare runs."""
 
     name: Annotated[str, StringConstraints(min_length=1, max_length=200)]
     sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
 
 class NewEvaluation(Body):
-    """As `manage.py evaluate --json` prints it."""
+    """An evaluation in the format of `manage.py evaluate --json`."""
 
     knowledge_base: Id
     name: Name
@@ -40,8 +40,9 @@ class NewEvaluation(Body):
 
 
 class Evaluation(BaseModel):
-    """`right` of the `questions` were answered, or refused, as they should be. `settings`: those of the
-    moment when it was stored."""
+    """`right` of the `questions` were answered, or refused, as expected. `settings`: those when it was
+    stored.
+    """
 
     id: str
     knowledge_base: str
@@ -88,7 +89,7 @@ class EvaluationQuery(PageQuery):
 
 @router.get("", response=Page[Evaluation])
 def evaluation_list(request: HttpRequest, page: Query[EvaluationQuery]) -> Page[Evaluation]:
-    """Of knowledge bases that I manage, the latest first, without what came of each question."""
+    """Lists evaluations of knowledge bases you manage, the latest first, without outcomes of questions."""
     rows = runs_for(principal_of(request)).defer("outcomes")
     if page.knowledge_base is not None:
         rows = rows.filter(knowledge_base=id_or_nobody(page.knowledge_base))
@@ -98,7 +99,7 @@ def evaluation_list(request: HttpRequest, page: Query[EvaluationQuery]) -> Page[
 
 @router.post("", response={201: Evaluation})
 def evaluation_add(request: HttpRequest, payload: NewEvaluation) -> Status[Evaluation]:
-    """Takes the role manager in the knowledge base that was asked."""
+    """Requires the role manager in the evaluated knowledge base."""
     principal = principal_of(request)
     base = knowledge_base_for(principal, payload.knowledge_base, role=Role.MANAGER)
     row = run_store(
@@ -117,7 +118,7 @@ def evaluation_add(request: HttpRequest, payload: NewEvaluation) -> Status[Evalu
 
 @router.get("/{evaluation_id}", response=EvaluationWithOutcomes)
 def evaluation_get(request: HttpRequest, evaluation_id: str) -> EvaluationWithOutcomes:
-    """With what came of each question."""
+    """Returns an evaluation with the outcome of each question."""
     row = run_for(principal_of(request), evaluation_id)
     return EvaluationWithOutcomes(**_fields(row), outcomes=asked_in(row))
 

@@ -1,4 +1,4 @@
-"""A conversation as a file: Markdown for people, JSON for programs. Less what its reader may not read now."""
+"""Export formats for conversations: Markdown and JSON, without content the reader may no longer read."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -32,7 +32,7 @@ class ExportedConversation(ConversationWithMessages):
 
 
 def file_name(conversation: Conversation, form: str) -> str:
-    """Of the title no more than letters and digits."""
+    """Build a file name from the letters and digits of the title."""
     stem = slugify(conversation.title)[:_LONGEST].strip("-_") or "conversation"
     return f"{stem}.{SUFFIXES[form]}"
 
@@ -72,8 +72,8 @@ def _verdict(answer: Answer) -> str:
         line = gettext("The answer was not finished.")
     else:
         line = gettext(VERDICTS[answer.verdict]) if answer.verdict in VERDICTS else ""
-    said = " ".join(filter(None, (line, escaped(answer.reason))))
-    return f"*{said}*" if said else ""
+    text = " ".join(filter(None, (line, escaped(answer.reason))))
+    return f"*{text}*" if text else ""
 
 
 def _source(citation: Citation) -> str:

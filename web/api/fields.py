@@ -1,4 +1,4 @@
-"""What fields of a request may hold."""
+"""Field types for requests."""
 
 import json
 from datetime import UTC, datetime
@@ -55,7 +55,7 @@ Metadata = Annotated[dict[str, Any], AfterValidator(_short_enough)]
 
 
 def as_utc(moment: datetime) -> datetime:
-    """ValueError where it is outside of the years 1 to 9999 there: no database compares with that."""
+    """Convert to UTC. Raises ValueError outside the years 1 to 9999, which databases do not support."""
     zoned = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     try:
         return zoned.astimezone(UTC)
@@ -72,13 +72,13 @@ NOBODY = UUID(int=0)
 
 
 class Body(BaseModel):
-    """A JSON object from outside: unknown fields are refused."""
+    """Base of request bodies. Unknown fields are refused."""
 
     model_config = ConfigDict(extra="forbid")
 
 
 class Patch(Body):
-    """Fields that were not sent stay as they are; only the `erasable` ones may be sent as null."""
+    """Base of partial updates. Absent fields are unchanged; only `erasable` ones may be null."""
 
     erasable: ClassVar[frozenset[str]] = frozenset()
 
@@ -95,7 +95,7 @@ class Patch(Body):
 
 
 def id_or_nobody(value: str) -> UUID:
-    """The id of nothing stands for what cannot be an id, so that it matches nothing."""
+    """Parse an id. Invalid ones become an id that matches nothing."""
     try:
         return parse_id(value)
     except NotFound:

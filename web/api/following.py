@@ -1,4 +1,4 @@
-"""Streams that tell how something stands, whenever that changes."""
+"""Server-sent event streams that report state changes by polling."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
@@ -32,28 +32,28 @@ def follow(
     over: Callable[[T], bool] = lambda _: False,
     slower: int = 1,
 ) -> StreamingHttpResponse:
-    """One event whenever it has changed. `slower` times as seldom as at a single job, for what is dear to
-    look at."""
+    """Stream an event on every change. `slower` multiplies the polling interval of expensive queries."""
 
-    def tell(before: T | None, now: T) -> Sequence[bytes]:
+    def frames_for(before: T | None, now: T) -> Sequence[bytes]:
         return [] if now == before else [frame(event, now.model_dump(by_alias=True))]
 
-    return follow_with(principal, look, tell, over=over, slower=slower)
+    return follow_with(principal, look, frames_for, over=over, slower=slower)
 
 
 def follow_with(
     principal: Principal,
     look: Callable[[Principal], S],
-    tell: Callable[[S | None, S], Sequence[bytes]],
+    frames_for: Callable[[S | None, S], Sequence[bytes]],
     *,
     over: Callable[[S], bool],
     slower: int = 1,
 ) -> StreamingHttpResponse:
-    """Looks again and again, as whoever the principal is by then, until it is over. `tell`: the frames of
-    what is new since the look before, None at first."""
+    """Poll with the principal's current permissions until `over`. `frames_for` gets the previous state, which
+    is None at first, and the new one.
+    """
     shown = look(principal)
     lease = slot_take(principal, allowance_of(principal), Measure.FOLLOWED_AT_ONCE)
-    frames = _frames(principal, look, tell, shown, over, slower * LOOK_SECONDS, lease)
+    frames = _frames(principal, look, frames_for, shown, over, slower * LOOK_SECONDS, lease)
     return event_stream(_released(frames, lease))
 
 
@@ -70,20 +70,20 @@ async def _released(frames: AsyncGenerator[bytes, None], lease: Lease) -> AsyncI
 async def _frames(
     principal: Principal,
     look: Callable[[Principal], S],
-    tell: Callable[[S | None, S], Sequence[bytes]],
+    frames_for: Callable[[S | None, S], Sequence[bytes]],
     shown: S,
     over: Callable[[S], bool],
     pause: float,
     lease: Lease,
 ) -> AsyncGenerator[bytes, None]:
-    for each in await _told(tell, None, shown):
+    for each in await _frames_between(frames_for, None, shown):
         yield each
     quiet = 0.0
     while not over(shown) and not draining.is_set():  # who follows comes again, to a process that stays
         try:
             await _pause(principal, pause)
             now = await _look(principal, look, lease)
-            news = await _told(tell, shown, now)
+            news = await _frames_between(frames_for, shown, now)
         except Exception as error:  # noqa: BLE001 the stream is the request's outermost boundary
             yield frame("error", problem_data(as_cairn_error(error)))
             return
@@ -97,7 +97,7 @@ async def _frames(
 
 
 async def _pause(principal: Principal, seconds: float) -> None:
-    """Raises NotSignedIn within a second after the principal was shut out."""
+    """Wait for the next poll. Raises NotSignedIn within a second after the principal lost access."""
     for _ in range(round(seconds / LOOK_SECONDS) - 1):
         await asyncio.sleep(LOOK_SECONDS)
         await _check_admitted(principal)
@@ -113,9 +113,11 @@ def _check_admitted(principal: Principal) -> None:
 
 
 @sync_to_async
-def _told(tell: Callable[[S | None, S], Sequence[bytes]], before: S | None, now: S) -> Sequence[bytes]:
+def _frames_between(
+    frames_for: Callable[[S | None, S], Sequence[bytes]], before: S | None, now: S
+) -> Sequence[bytes]:
     try:
-        return tell(before, now)
+        return frames_for(before, now)
     finally:
         connections_release()
 

@@ -1,4 +1,4 @@
-"""Knowledge gaps, for those who keep the documents; what is passed on of a question, for who asked it."""
+"""Knowledge gaps for editors and managers, and the askers' choice to report questions."""
 
 from collections.abc import Sequence
 from datetime import date, datetime
@@ -59,8 +59,9 @@ class Near(BaseModel):
 
 
 class GapQuestion(BaseModel):
-    """`asked_by` is null unless who asked wants to be named. `reason`: why it was refused, or what was said
-    of the answer."""
+    """`asked_by` is null unless the asker agreed to be named. `reason`: why it was refused, or feedback on
+    the answer.
+    """
 
     id: str
     question: str
@@ -82,8 +83,9 @@ class GapQuestion(BaseModel):
 
 
 class Gap(BaseModel):
-    """`title`: the first question. `lately` and `before`: how often in the last two weeks, and in the two
-    before. `knowledge_bases` is empty where none is known: such a gap is for admins."""
+    """`title`: the first question. `lately` and `before`: questions in the last two weeks, and in the two
+    weeks before. `knowledge_bases` is empty if none is known: such a gap is visible to admins.
+    """
 
     id: str
     title: str
@@ -103,7 +105,7 @@ class Gap(BaseModel):
 
     @classmethod
     def of(cls, row: GapRow) -> "Gap":
-        """Of `gaps_shown`."""
+        """Build it from a row of `gaps_shown`."""
         return cls(**_fields(row))
 
 
@@ -128,8 +130,9 @@ def _fields(row: Any) -> dict[str, Any]:
 
 
 class VerifiedAnswer(BaseModel):
-    """`current`: whether it answers now. `document` holds it. `text` is empty for keys with neither `search`
-    nor `ask`."""
+    """`current`: whether it is in use. `document` contains it. `text` is empty for keys with neither `search`
+    nor `ask`.
+    """
 
     title: str
     text: str
@@ -142,8 +145,9 @@ class VerifiedAnswer(BaseModel):
 
 
 class GapInFull(Gap):
-    """With the latest questions, and without documents that I may not read. `suggested`: documents that
-    answered when it was asked again."""
+    """A gap with its latest questions, without documents you may not read. `suggested`: documents cited when
+    the question was asked again.
+    """
 
     asked: list[GapQuestion]
     nearest: list[Near]
@@ -180,8 +184,9 @@ class Link(Body):
 
 
 class NewAnswer(Body):
-    """`wordings`: other ways to ask. `owner`: who vouches for it; me if absent. Only admins can name somebody
-    else (403 otherwise)."""
+    """`wordings`: alternate questions. `owner`: who is responsible for it; you if absent. Only admins can
+    name somebody else (403 otherwise).
+    """
 
     knowledge_base: Id
     title: Title
@@ -196,7 +201,7 @@ class Renewal(Body):
 
 
 class PassingOn(Body):
-    """`with_name`: those who keep the documents see who asked."""
+    """The asker's choice. `with_name`: editors see who asked."""
 
     passed_on: fields.Yes
     with_name: fields.Yes = False
@@ -210,7 +215,7 @@ class PassedOn(BaseModel):
 
 @router.get("", response=Page[Gap])
 def gap_list(request: HttpRequest, query: Query[GapQuery]) -> Page[Gap]:
-    """Of knowledge bases that I manage, and those that are mine; the newest first."""
+    """Lists gaps of knowledge bases you manage, and those assigned to you, newest first."""
     rows = gaps_for(principal_of(request))
     if query.knowledge_base is not None:
         rows = rows.filter(knowledge_bases=id_or_nobody(query.knowledge_base))
@@ -224,6 +229,7 @@ def gap_list(request: HttpRequest, query: Query[GapQuery]) -> Page[Gap]:
 
 @router.get("/{gap_id}", response=GapInFull)
 def gap_get(request: HttpRequest, gap_id: str) -> GapInFull:
+    """Returns a gap with its latest questions."""
     return _in_full(principal_of(request), gap_id)
 
 
@@ -265,7 +271,7 @@ def _verified(gap: GapRow, principal: Principal) -> VerifiedAnswer | None:
 
 @router.patch("/{gap_id}", response=GapInFull)
 def gap_change(request: HttpRequest, gap_id: str, payload: GapPatch) -> GapInFull:
-    """The owner is somebody who edits or manages one of its knowledge bases."""
+    """Assigns an owner, who must be an editor or manager of one of its knowledge bases."""
     principal = principal_of(request)
     row = gap_for(principal, gap_id)
     sent = payload.sent
@@ -277,7 +283,7 @@ def gap_change(request: HttpRequest, gap_id: str, payload: GapPatch) -> GapInFul
 
 @router.post("/{gap_id}/dismiss", response=GapInFull)
 def gap_dismissed(request: HttpRequest, gap_id: str, payload: Dismissal) -> GapInFull:
-    """Nobody will answer it. What is asked again joins it silently."""
+    """Dismisses the gap. Similar questions join it without reopening it."""
     principal = principal_of(request)
     gap_dismiss(gap=gap_for(principal, gap_id), reason=payload.reason, principal=principal)
     return _in_full(principal, gap_id)
@@ -292,7 +298,9 @@ def gap_reopened(request: HttpRequest, gap_id: str) -> GapInFull:
 
 @router.post("/{gap_id}/merge", response=GapInFull)
 def gap_merged(request: HttpRequest, gap_id: str, payload: Merge) -> GapInFull:
-    """Its questions join another gap of the same knowledge bases (else 409), which is answered."""
+    """Moves its questions to another gap of the same knowledge bases (409 otherwise), and returns that
+    gap.
+    """
     principal = principal_of(request)
     into = gap_for(principal, payload.into)
     gap_merge(gap=gap_for(principal, gap_id), into=into, principal=principal)
@@ -301,7 +309,7 @@ def gap_merged(request: HttpRequest, gap_id: str, payload: Merge) -> GapInFull:
 
 @router.post("/{gap_id}/questions/{asked_id}/split", response=GapInFull)
 def question_split_off(request: HttpRequest, gap_id: str, asked_id: str) -> GapInFull:
-    """Into a new gap, which is answered. 409 if it is the only one."""
+    """Moves a question into a new gap, and returns that gap. 409 if it is the only question."""
     principal = principal_of(request)
     gap = gap_for(principal, gap_id)
     question = gap.questions.filter(pk=id_or_nobody(asked_id)).first()
@@ -312,7 +320,7 @@ def question_split_off(request: HttpRequest, gap_id: str, asked_id: str) -> GapI
 
 @router.post("/{gap_id}/document", response=GapInFull)
 def gap_document(request: HttpRequest, gap_id: str, payload: Link) -> GapInFull:
-    """A document that is there answers it. Those who asked and may read it are told."""
+    """Links an existing document as the answer. Askers who may read it are notified."""
     principal = principal_of(request)
     gap_link(gap=gap_for(principal, gap_id), document_id=payload.document, principal=principal)
     return _in_full(principal, gap_id)
@@ -320,7 +328,7 @@ def gap_document(request: HttpRequest, gap_id: str, payload: Link) -> GapInFull:
 
 @router.post("/{gap_id}/decline", response=GapInFull)
 def gap_declined(request: HttpRequest, gap_id: str) -> GapInFull:
-    """The suggested documents do not answer it."""
+    """Rejects the suggested documents."""
     principal = principal_of(request)
     suggestion_decline(gap=gap_for(principal, gap_id), principal=principal)
     return _in_full(principal, gap_id)
@@ -328,8 +336,9 @@ def gap_declined(request: HttpRequest, gap_id: str) -> GapInFull:
 
 @router.put("/{gap_id}/answer", response=GapInFull)
 def gap_answer(request: HttpRequest, gap_id: str, payload: NewAnswer) -> GapInFull:
-    """Takes the role editor in the knowledge base, one of the gap's. Published as a document, which answers
-    as soon as it has been read, until the day given. Sent again it makes a new version."""
+    """Requires the role editor in the knowledge base, which is one of the gap's. Publishes the answer as a
+    document, valid until the given day. Sending it again creates a new version.
+    """
     principal = principal_of(request)
     answer_publish(
         gap=gap_for(principal, gap_id),
@@ -349,8 +358,9 @@ def _owner(value: str | None, principal: Principal) -> User:
 
 @router.post("/{gap_id}/renew", response=GapInFull)
 def gap_renewed(request: HttpRequest, gap_id: str, payload: Renewal) -> GapInFull:
-    """The verified answer as it stands, until another day. 409 without one. I vouch for it from then on,
-    unless I am an admin and its owner still edits the knowledge base."""
+    """Extends the verified answer unchanged until another day. 409 without one. You become its owner, unless
+    you are an admin and its owner is still an editor.
+    """
     principal = principal_of(request)
     row = verified_for(principal, gap_for(principal, gap_id))
     if row is None:
@@ -361,7 +371,7 @@ def gap_renewed(request: HttpRequest, gap_id: str, payload: Renewal) -> GapInFul
 
 @of_message.put("/{message_id}/passing-on", response=PassedOn)
 def message_passing_on(request: HttpRequest, message_id: str, payload: PassingOn) -> PassedOn:
-    """Whether those who keep the documents see that this was asked in vain. 404 if they never did."""
+    """Sets whether editors see this unanswered question. 404 if it was never reported."""
     message = message_for(principal_of(request), message_id)
     row = passing_on_set(message=message, **payload.model_dump())
     if row is None:

@@ -1,4 +1,4 @@
-"""Gold questions made in the console: what people really ask, with the documents that answer it."""
+"""Gold questions: real questions with the documents that answer them."""
 
 from datetime import datetime
 from typing import Annotated, Any
@@ -42,7 +42,8 @@ Relevant = Annotated[list[Id], Field(max_length=50)]
 
 class NewGoldQuestion(Body):
     """`relevant`: ids of the documents that answer it; none for `unanswerable` and `near_miss`. `message`:
-    one of mine that it was made from, whose citations become its quotes."""
+    one of your messages to create it from, with its citations as quotes.
+    """
 
     question: fields.Question
     kind: Kind = Kind.PARAPHRASE
@@ -68,7 +69,7 @@ class GoldSource(BaseModel):
 
 
 class GoldQuestion(BaseModel):
-    """`complete` is false once all documents that answered it are deleted; it is then asked no more."""
+    """`complete` is false once all relevant documents are deleted; the question is then skipped."""
 
     id: str
     knowledge_base: str
@@ -109,7 +110,7 @@ class GoldQuestion(BaseModel):
 def gold_question_list(
     request: HttpRequest, knowledge_base_id: str, page: Query[PageQuery]
 ) -> Page[GoldQuestion]:
-    """Takes the role manager. The oldest first."""
+    """Requires the role manager. Lists questions, oldest first."""
     principal = principal_of(request)
     base = _managed(principal, knowledge_base_id)
     found = page_of(gold_questions_for(principal).filter(knowledge_base=base), page)
@@ -118,7 +119,7 @@ def gold_question_list(
 
 @in_knowledge_base.get("/{knowledge_base_id}/gold-questions.jsonl")
 def gold_question_export(request: HttpRequest, knowledge_base_id: str) -> HttpResponse:
-    """Takes the role manager. As `manage.py evaluate` reads them, without those that are not complete."""
+    """Requires the role manager. Exports complete questions in the format of `manage.py evaluate`."""
     principal = principal_of(request)
     base = _managed(principal, knowledge_base_id)
     rows = gold_questions_for(principal).filter(knowledge_base=base)
@@ -133,7 +134,7 @@ def gold_question_export(request: HttpRequest, knowledge_base_id: str) -> HttpRe
 def gold_question_add(
     request: HttpRequest, knowledge_base_id: str, payload: NewGoldQuestion
 ) -> Status[GoldQuestion]:
-    """Takes the role manager. A key also needs the scope `ask` to name a `message`."""
+    """Requires the role manager. A key also needs the scope `ask` to name a `message`."""
     principal = principal_of(request)
     base = _managed(principal, knowledge_base_id)
     if payload.message:
@@ -157,7 +158,7 @@ def gold_question_get(request: HttpRequest, gold_question_id: str) -> GoldQuesti
 def gold_question_change(
     request: HttpRequest, gold_question_id: str, payload: GoldQuestionPatch
 ) -> GoldQuestion:
-    """A document that stays relevant keeps its quotes."""
+    """Changes a question. Documents that stay relevant retain their quotes."""
     principal = principal_of(request)
     row = gold_question_for(principal, gold_question_id)
     sent: dict[str, Any] = payload.sent

@@ -57,8 +57,9 @@ def group_get(request: HttpRequest, group_id: str) -> Group:
 
 @router.patch("/{group_id}", response=Group)
 def group_change(request: HttpRequest, group_id: str, payload: GroupPatch) -> Group:
-    """The name and members of a group that a directory keeps are changed there: 409 `managed_elsewhere`.
-    `can_create_knowledge_bases` lets its members create knowledge bases, wherever the group comes from."""
+    """Changes a group. Name and members of a directory's group are changed there: 409 `managed_elsewhere`.
+    `can_create_knowledge_bases` lets its members create knowledge bases, wherever the group comes from.
+    """
     row = group_update(
         get_or_not_found(GroupRow.objects.all(), group_id),
         name=payload.name,
@@ -76,6 +77,6 @@ def _ids(values: Sequence[str] | None) -> list[UUID] | None:
 
 @router.delete("/{group_id}", response={204: None})
 def group_remove(request: HttpRequest, group_id: str) -> Status[None]:
-    """Whatever was granted to the group goes with it. A directory may bring it back, without grants."""
+    """Deletes a group with all its grants. A directory may create it again, without grants."""
     group_delete(get_or_not_found(GroupRow.objects.all(), group_id), actor=principal_of(request).actor)
     return Status(204, None)

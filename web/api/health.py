@@ -1,4 +1,4 @@
-"""Is the process alive, and can it do its work?"""
+"""Liveness and readiness checks."""
 
 import logging
 import threading
@@ -39,12 +39,11 @@ def healthz(_request: HttpRequest) -> JsonResponse:
 
 @require_safe
 def readyz(request: HttpRequest) -> JsonResponse:
-    """503 when a part does not work, and when this process is about to end. Says which, not why: anyone may
-    read this; the log knows more.
+    """Return 503 if a part is not working, or while this process is shutting down.
 
-    Models that questions are answered without, if they fail, are told of and change nothing else.
-    `?part=`: only these are looked at. Balancers ask for `process`: with the language model away, taking
-    every process out of service would leave nobody to say so.
+    The response names the part but no reason, as it is public; the log has the details. Optional models are
+    reported without affecting the status. `?part=` limits the checks. Balancers use `process`: with the
+    language model down, removing every process from service would leave none to report it.
     """
     if draining.is_set():
         return _unavailable({PROCESS: {"ok": False, "detail": "is about to end"}})
@@ -62,7 +61,7 @@ def _answered(checks: Outcomes, optional: Outcomes | None = None) -> JsonRespons
 
 
 def _check_of(part: str) -> Check:
-    """What answers is a process. What is no part is not ready, so that a probe that asks wrongly shows."""
+    """Return the check of a part. Unknown parts are not ready, so that a misconfigured probe is noticed."""
     return (lambda: None) if part == PROCESS else CHECKS.get(part, _no_such_part)
 
 
@@ -91,7 +90,7 @@ def database_answers() -> None:
 
 
 def queue_answers() -> None:
-    """The broker takes messages; where it lives in this process, its worker does too."""
+    """Check that the broker accepts messages, and the worker thread if it runs in this process."""
     queue.ping()
     in_process = environment().celery_broker_url.startswith("memory:")
     if in_process and not any(thread.name == WORKER_THREAD for thread in threading.enumerate()):
@@ -99,7 +98,7 @@ def queue_answers() -> None:
 
 
 def vectors_answer() -> None:
-    """Opening the index would load the embedding model: a probe must not wait for that."""
+    """Check the index without opening it, which would load the embedding model."""
     if not embedder_health(choice_in_use()).ok:
         raise Unavailable
     active_index().count()
@@ -111,14 +110,14 @@ def models_answer() -> None:
 
 
 def optional_checks() -> dict[str, Check]:
-    """Of what is configured."""
+    """Return checks of configured optional parts."""
     given = environment()
     checks = {
         "reranker": (reranks(given), reranker_health),
         "answer_reader": (given.answerability_model, answer_reader_health),
         "grounding_model": (given.grounding_model, language_inference_health),
     }
-    models = {name: _requiring(health) for name, (wanted, health) in checks.items() if wanted}
+    models = {name: _requiring(health) for name, (configured, health) in checks.items() if configured}
     # Questions are answered without: only uploads and downloads wait.
     return models | ({"files": files_answer} if given.s3_bucket else {})
 

@@ -1,4 +1,4 @@
-"""Many files that come together, and what became of each."""
+"""Imports of many files, and the result of each."""
 
 from datetime import datetime
 from functools import partial
@@ -72,9 +72,10 @@ class Counts(BaseModel):
 
 
 class Import(BaseModel):
-    """`container` is the document, an archive or a mail, that the files came out of. `rate` is in files
-    per second. While `receiving`, more files may come: fewer than announced have, or nobody closed it;
-    after ten quiet minutes that is over."""
+    """`container` is the document, an archive or a mail, that the files came from. `rate` is in files per
+    second. While `receiving`, more files may come, until as many as announced have come, it is closed, or
+    idle for ten minutes.
+    """
 
     id: str
     knowledge_base: str
@@ -123,8 +124,9 @@ class Import(BaseModel):
 
 
 class Item(BaseModel):
-    """From `stage` to `eta_s` it is its job's. `error` says why it was refused or failed. `chunks` and
-    `report` tell of a file that is ready."""
+    """A file of an import. From `stage` to `eta_s` the fields are those of its job. `error` is why it was
+    refused or failed. `chunks` and `report` are set for ready files.
+    """
 
     id: str
     source_uri: str
@@ -179,7 +181,7 @@ def _error(row: ImportItem) -> Failure | None:
 
 
 class Taken(BaseModel):
-    """What the door said of a file. `job`: what is to be done, or null. `error`: why it was refused."""
+    """The result of submitting one file. `job`: its processing job, or null. `error`: why it was refused."""
 
     source_uri: str
     outcome: Outcome
@@ -188,15 +190,15 @@ class Taken(BaseModel):
     error: Failure | None = None
 
     @classmethod
-    def of(cls, source_uri: str, said: Submission | InvalidInput) -> "Taken":
-        if isinstance(said, InvalidInput):
-            error = Failure(code=said.code, message=said.message)
+    def of(cls, source_uri: str, result: Submission | InvalidInput) -> "Taken":
+        if isinstance(result, InvalidInput):
+            error = Failure(code=result.code, message=result.message)
             return cls(source_uri=source_uri, outcome=Outcome.REFUSED, error=error)
         return cls(
             source_uri=source_uri,
-            outcome=Outcome.ACCEPTED if said.created_job else Outcome.UNCHANGED,
-            document=str(said.document.id),
-            job=str(said.job.id) if said.job else None,
+            outcome=Outcome.ACCEPTED if result.created_job else Outcome.UNCHANGED,
+            document=str(result.document.id),
+            job=str(result.job.id) if result.job else None,
         )
 
 
@@ -218,8 +220,9 @@ class ItemQuery(PageQuery):
 
 @in_knowledge_base.post("/{knowledge_base_id}/imports", response={201: Import}, auth=WORKS)
 def import_add(request: HttpRequest, knowledge_base_id: str, payload: NewImport) -> Status[Import]:
-    """Takes the role editor. Then send the files to its `items`, or upload each with this import's id in the
-    field `import`."""
+    """Requires the role editor. Then send the files to its `items`, or upload each with this import's id in
+    the field `import`.
+    """
     principal = principal_of(request)
     base = knowledge_base_for(principal, knowledge_base_id, role=Role.EDITOR)
     row = import_open(
@@ -234,7 +237,7 @@ def import_add(request: HttpRequest, knowledge_base_id: str, payload: NewImport)
 
 @in_knowledge_base.get("/{knowledge_base_id}/imports", response=Page[Import], auth=FOLLOWS)
 def import_list(request: HttpRequest, knowledge_base_id: str, query: Query[PageQuery]) -> Page[Import]:
-    """Newest first: mine, and all for editors."""
+    """Lists your imports, and all of them for editors, newest first."""
     principal = principal_of(request)
     base = knowledge_base_for(principal, knowledge_base_id)
     found = page_of(imports_for(principal).filter(knowledge_base=base), query, newest_first=True)
@@ -248,7 +251,7 @@ def import_get(request: HttpRequest, import_id: str) -> Import:
 
 @router.get("/{import_id}/items", response=Page[Item], auth=FOLLOWS)
 def import_items(request: HttpRequest, import_id: str, query: Query[ItemQuery]) -> Page[Item]:
-    """In the order in which they came; those of documents that I may read."""
+    """Lists items of documents you may read, in order of arrival."""
     principal = principal_of(request)
     rows = items_for(principal, import_for(principal, import_id)).filter(query.condition())
     found = numbered_page(rows, query, by="id")
@@ -262,8 +265,9 @@ def import_items_add(
     file: Annotated[list[UploadedFile], File(min_length=1, max_length=MOST_FILES)],
     form: Form[FilesForm],
 ) -> list[Taken]:
-    """Takes the role editor. Several small files at once, in a fraction of the time that each would take by
-    itself. Answers what became of each, in their order: one that is refused keeps no other out."""
+    """Requires the role editor. Submits several small files at once, which is much faster. Returns the result
+    of each, in order: a refused file does not affect the others.
+    """
     refuse_unknown_fields(request, FilesForm)
     principal = principal_of(request)
     batch = import_for(principal, import_id)
@@ -274,13 +278,13 @@ def import_items_add(
         IncomingFile(each, each.name or "", source_uri)
         for each, source_uri in zip(file, sources, strict=True)
     ]
-    said = files_submit(batch=batch, files=sent, principal=principal, arrived=arrived(request))
-    return [Taken.of(each.key, outcome) for each, outcome in zip(sent, said, strict=True)]
+    results = files_submit(batch=batch, files=sent, principal=principal, arrived=arrived(request))
+    return [Taken.of(each.key, outcome) for each, outcome in zip(sent, results, strict=True)]
 
 
 @router.post("/{import_id}/close", response=Import, auth=WORKS)
 def import_done(request: HttpRequest, import_id: str, payload: Close) -> Import:
-    """Takes the role editor. No more files will come; not needed when as many came as were announced."""
+    """Requires the role editor. Closes the import; not needed once the announced number of files has come."""
     principal = principal_of(request)
     row = import_for(principal, import_id)
     require_import_editor(principal, row)
@@ -289,7 +293,7 @@ def import_done(request: HttpRequest, import_id: str, payload: Close) -> Import:
 
 @router.post("/{import_id}/cancel", response={202: Import}, auth=WORKS)
 def import_stop(request: HttpRequest, import_id: str) -> Status[Import]:
-    """Takes the role editor. Takes no more files; its open jobs end within seconds. 409 if it has ended."""
+    """Requires the role editor. Cancels the import; its open jobs end within seconds. 409 if it has ended."""
     principal = principal_of(request)
     row = import_cancel(batch=import_for(principal, import_id), principal=principal)
     uploads_drop(PartialUpload.objects.open().filter(batch=row))
@@ -302,7 +306,7 @@ def import_stop(request: HttpRequest, import_id: str) -> Status[Import]:
     openapi_extra={"responses": stream_of(Import, "progress", "until it is over")},
 )
 def import_events(request: HttpRequest, import_id: str) -> StreamingHttpResponse:
-    """Server-sent events, until the import is done or cancelled."""
+    """Streams server-sent events until the import is done or cancelled."""
     return follow(principal_of(request), partial(_import, import_id=import_id), over=_is_over, slower=2)
 
 

@@ -1,4 +1,4 @@
-"""Generations of the vector index: building one beside that which answers, and changing over. For admins."""
+"""Generations of the vector index: build, compare and swap, for admins."""
 
 import base64
 from datetime import datetime
@@ -78,8 +78,9 @@ class Comparison(BaseModel):
 
 
 class Generation(BaseModel):
-    """`done` of `total` chunks are in it. `working`: a process is on it; `paused`: which makes way for
-    questions and uploads. `swap_requested`: it will answer once it has caught up."""
+    """`done` of `total` chunks are indexed. `working`: a process is on it; `paused`: it waits for questions
+    and uploads. `swap_requested`: it becomes active once it has caught up.
+    """
 
     id: str
     name: str
@@ -122,7 +123,7 @@ class Generation(BaseModel):
 
 
 class Index(BaseModel):
-    """`note` tells if the settings name another embedding model than the one that answers."""
+    """`note` is set if the settings name another embedding model than the active one."""
 
     active: str
     note: str
@@ -142,23 +143,23 @@ def index_show(request: HttpRequest) -> Index:  # noqa: ARG001
 
 @router.post("/generations", response={202: Generation}, auth=ADMINS)
 def build(request: HttpRequest, payload: Build) -> Status[Generation]:
-    """Begins a generation beside that which answers, or goes on with the one that was begun. 409 if that
-    has another model."""
+    """Starts building a generation, or resumes the existing build. 409 if that has another model."""
     row = generation_build(principal=principal_of(request), model=payload.embedding_model)
     return Status(202, Generation.of(row))
 
 
 @router.delete("/generations/{generation_id}", response={202: Generation}, auth=ADMINS)
 def cancel(request: HttpRequest, generation_id: str) -> Status[Generation]:
-    """Ends its build, if there is one, and removes its files. 409 for the one that answers."""
+    """Cancels a build and removes the generation's files. 409 for the active one."""
     row = generation_remove(generation=generation_id, principal=principal_of(request))
     return Status(202, Generation.of(row))
 
 
 @router.post("/vectors", response=Numbers, auth=ADMINS)
 def vectors(request: HttpRequest, payload: Which) -> Numbers:  # noqa: ARG001
-    """For a backup: the embeddings of those chunks that are in the generation, which has to be the active
-    one; else 404."""
+    """Returns the embeddings of chunks in the active generation, for backups; 404 if another one is
+    active.
+    """
     answering = active_generation()
     if answering.id != payload.generation:
         raise NotFound
@@ -173,7 +174,7 @@ def vectors(request: HttpRequest, payload: Which) -> Numbers:  # noqa: ARG001
 
 @router.post("/compare", response=Comparison, auth=ADMINS)
 def compare(request: HttpRequest, payload: Gold) -> Comparison:
-    """Asks the generation that is ready and the one that answers. 409 if none is ready."""
+    """Compares the ready generation with the active one. 409 if none is ready."""
     principal = principal_of(request)
     base = knowledge_base_for(principal, payload.knowledge_base)
     found: dict[str, Any] = generation_compare(
@@ -183,14 +184,14 @@ def compare(request: HttpRequest, payload: Gold) -> Comparison:
 
 
 class Weights(Calibration):
-    """`own`: fitted here, and not what comes with Cairn."""
+    """`own`: fitted on this installation, rather than the default."""
 
     own: bool = False
 
 
 @router.get("/calibration", response=Weights, auth=ADMINS)
 def calibration_show(request: HttpRequest) -> Weights:  # noqa: ARG001
-    """How answerability weighs its signals with the embedding model that answers."""
+    """Returns the answerability weights for the active embedding model."""
     own = calibration_of(active_generation())
     found = own or calibration_for(active_generation().embedding_model)
     return Weights(**found.model_dump(), own=own is not None)
@@ -198,7 +199,7 @@ def calibration_show(request: HttpRequest) -> Weights:  # noqa: ARG001
 
 @router.put("/calibration", response=Weights, auth=ADMINS)
 def calibration_put(request: HttpRequest, payload: Calibration) -> Weights:
-    """Counts from the next question on."""
+    """Sets the weights, starting with the next question."""
     calibration_set(payload)
     record("index.calibrate", actor=principal_of(request).actor, subject="index")
     return calibration_show(request)
@@ -206,7 +207,7 @@ def calibration_put(request: HttpRequest, payload: Calibration) -> Weights:
 
 @router.delete("/calibration", response=Weights, auth=ADMINS)
 def calibration_delete(request: HttpRequest) -> Weights:
-    """Back to what comes with Cairn."""
+    """Restores the default weights."""
     calibration_forget()
     record("index.calibrate", actor=principal_of(request).actor, subject="index")
     return calibration_show(request)
@@ -214,8 +215,9 @@ def calibration_delete(request: HttpRequest) -> Weights:
 
 @router.post("/swap", response={202: Generation}, auth=ADMINS)
 def swap(request: HttpRequest, payload: Swap) -> Status[Generation]:
-    """The generation that is ready answers as soon as it has caught up. 409 if none is ready, or if it was
-    found clearly worse and this is not forced."""
+    """Activates the ready generation once it has caught up. 409 if none is ready, or if it was found clearly
+    worse and `force` is not set.
+    """
     return Status(202, Generation.of(generation_swap(principal=principal_of(request), force=payload.force)))
 
 
@@ -224,5 +226,5 @@ def rollback(
     request: HttpRequest,
     payload: JsonBody[Nothing | None] = None,  # noqa: ARG001
 ) -> Status[Generation]:
-    """The generation that answered before does so again as soon as it has caught up."""
+    """Activates the previous generation once it has caught up."""
     return Status(202, Generation.of(generation_rollback(principal=principal_of(request))))

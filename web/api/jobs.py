@@ -1,4 +1,4 @@
-"""The work on documents: how it stands, and seeing it go on."""
+"""Processing jobs of documents, and their progress."""
 
 from functools import partial
 from typing import Any
@@ -27,7 +27,7 @@ SHOWN = 50
 
 
 def stream_of(shape: type[BaseModel], event: str, when: str) -> dict[int, Any]:
-    """How OpenAPI tells of a stream."""
+    """Build the OpenAPI description of an event stream."""
     schema = shape.model_json_schema(ref_template=REF_TEMPLATE, mode="serialization")
     schema.pop("$defs", None)  # the parts are described where they are answers themselves
     return {
@@ -57,15 +57,15 @@ class JobQuery(PageQuery):
             "version__document__knowledge_base": self.knowledge_base,
         }
         found: dict[str, Any] = {name: id_or_nobody(value) for name, value in ids.items() if value}
-        said = {"stage": self.stage, "version__error_code": self.code, "lane": self.lane}
-        found |= {name: value for name, value in said.items() if value is not None}
+        options = {"stage": self.stage, "version__error_code": self.code, "lane": self.lane}
+        found |= {name: value for name, value in options.items() if value is not None}
         if self.open is not None:
             found["stage__in"] = (Stage.QUEUED, *RUNNING) if self.open else ENDED
         return found
 
 
 class Again(Body):
-    """Failed jobs that fit all that is said; cancelled ones if `code` is `cancelled`, or they are named."""
+    """Filters of failed jobs; cancelled ones are included if `code` is `cancelled`, or they are named."""
 
     model_config = ConfigDict(extra="forbid", populate_by_name=True)
 
@@ -75,21 +75,21 @@ class Again(Body):
     jobs: SomeIds | None = None
 
     @model_validator(mode="after")
-    def _says_something(self) -> "Again":
+    def _require_filter(self) -> "Again":
         if not self.model_fields_set:
             raise ValueError("Say at least one of code, knowledge_base, import and jobs")
         return self
 
 
 class Retried(BaseModel):
-    """`skipped`: they had not failed, were overtaken by a newer version, or are not yours to retry."""
+    """`skipped`: they had not failed, were superseded by a newer version, or you may not retry them."""
 
     retried: int
     skipped: int
 
 
 class Now(BaseModel):
-    """The jobs I may see: those that are worked on, then the next ones; 50 of them."""
+    """The first 50 jobs you may see: running ones, then the next ones."""
 
     queued: int
     running: int
@@ -99,7 +99,7 @@ class Now(BaseModel):
 
 @router.get("", response=Page[Job], auth=FOLLOWS)
 def job_list(request: HttpRequest, query: Query[JobQuery]) -> Page[Job]:
-    """Newest first; jobs of the documents I may read. `stage=failed` lists what nobody works on any more."""
+    """Lists jobs of documents you may read, newest first. `stage=failed` lists those that were given up."""
     rows = jobs_for(principal_of(request)).filter(**query.conditions())
     rows = rows.exhausted() if query.exhausted else rows
     found = page_of(rows.distinct() if query.batch else rows, query, newest_first=True)
@@ -108,7 +108,7 @@ def job_list(request: HttpRequest, query: Query[JobQuery]) -> Page[Job]:
 
 @router.post("/retry", response={202: Retried}, auth=WORKS)
 def job_again_all(request: HttpRequest, payload: Again) -> Status[Retried]:
-    """Takes the role editor for each job; others are skipped."""
+    """Requires the role editor for each job; others are skipped."""
     done = jobs_retry(
         principal=principal_of(request),
         code=payload.code,
@@ -127,7 +127,7 @@ def _id(value: str | None) -> UUID | None:
     "/events", auth=FOLLOWS, openapi_extra={"responses": stream_of(Now, "queue", "as long as you listen")}
 )
 def job_events_all(request: HttpRequest) -> StreamingHttpResponse:
-    """Server-sent events about all open jobs of the documents I may read."""
+    """Streams server-sent events about all open jobs of documents you may read."""
     return follow(principal_of(request), _now, event="queue", slower=4)
 
 
@@ -152,7 +152,7 @@ def job_get(request: HttpRequest, job_id: str) -> Job:
 
 @router.post("/{job_id}/retry", response={202: Job}, auth=WORKS)
 def job_again(request: HttpRequest, job_id: str) -> Status[Job]:
-    """Takes the role editor. 409 unless it failed or was cancelled."""
+    """Requires the role editor. Retries the job. 409 unless it failed or was cancelled."""
     principal = principal_of(request)
     job = job_retry(job=job_for(principal, job_id), principal=principal)
     return Status(202, Job.of(job))
@@ -160,7 +160,7 @@ def job_again(request: HttpRequest, job_id: str) -> Status[Job]:
 
 @router.post("/{job_id}/cancel", response={202: Job}, auth=WORKS)
 def job_stop(request: HttpRequest, job_id: str) -> Status[Job]:
-    """Takes the role editor. Takes effect within seconds. 409 if it has ended."""
+    """Requires the role editor. Cancels the job within seconds. 409 if it has ended."""
     principal = principal_of(request)
     job = job_cancel(job=job_for(principal, job_id), principal=principal)
     return Status(202, Job.of(job))
@@ -172,7 +172,7 @@ def job_stop(request: HttpRequest, job_id: str) -> Status[Job]:
     openapi_extra={"responses": stream_of(Job, "progress", "until it ends")},
 )
 def job_events(request: HttpRequest, job_id: str) -> StreamingHttpResponse:
-    """Server-sent events, until the job ends or may not be seen any more."""
+    """Streams server-sent events until the job ends or is no longer visible to you."""
     return follow(principal_of(request), partial(_job, job_id=job_id), over=_has_ended)
 
 

@@ -1,4 +1,4 @@
-"""Knowledge bases and who may do what in them."""
+"""Knowledge bases and their grants."""
 
 from collections.abc import Sequence
 from typing import Annotated, ClassVar
@@ -58,7 +58,8 @@ class NewKnowledgeBase(Body):
 
 class KnowledgeBasePatch(Patch):
     """`retention_days`: documents whose latest version is older are deleted by schedule; null: none. Only
-    admins may send `official` and `owner`, a user's id or null."""
+    admins may send `official` and `owner`, a user's id or null.
+    """
 
     erasable: ClassVar[frozenset[str]] = frozenset({"retention_days", "owner"})
 
@@ -76,7 +77,7 @@ class RetentionQuery(BaseModel):
 
 
 class RetentionEffect(BaseModel):
-    """`documents`: so many would be deleted at once."""
+    """`documents`: the number that would be deleted at once."""
 
     documents: int
 
@@ -93,7 +94,7 @@ NewGrants = Annotated[list[NewGrant], Field(max_length=1000)]
 
 @router.get("", response=Page[KnowledgeBase], auth=READS)
 def knowledge_base_list(request: HttpRequest, page: Query[PageQuery]) -> Page[KnowledgeBase]:
-    """Those I may read."""
+    """Lists knowledge bases you may read."""
     principal = principal_of(request)
     found = page_of(knowledge_bases_for(principal).select_related("owner"), page)
     return Page(items=_shapes(found.rows, principal), next_cursor=found.next_cursor)
@@ -101,11 +102,12 @@ def knowledge_base_list(request: HttpRequest, page: Query[PageQuery]) -> Page[Kn
 
 @router.post("", response={201: KnowledgeBase}, auth=MANAGES)
 def knowledge_base_add(request: HttpRequest, payload: NewKnowledgeBase) -> Status[KnowledgeBase]:
-    """Takes the permission to create knowledge bases (`can_create_knowledge_bases` of `GET /me`). Admins have
-    it, and members of groups that an admin selected. A key that is limited to some knowledge bases does not.
+    """Requires the permission to create knowledge bases (`can_create_knowledge_bases` of `GET /me`). Admins
+    have it, and members of groups that an admin selected. A key that is limited to some knowledge bases
+    does not.
 
-    Whoever creates it manages it; nobody else but admins sees it until access is granted. Its slug is made
-    from the name; unless an admin creates it, a random suffix is added.
+    You become its manager; nobody else but admins sees it until access is granted. Its slug is made from the
+    name; unless an admin creates it, a random suffix is added.
     """
     principal = principal_of(request)
     row = knowledge_base_create(principal=principal, **payload.model_dump())
@@ -122,8 +124,9 @@ def knowledge_base_get(request: HttpRequest, knowledge_base_id: str) -> Knowledg
 def knowledge_base_change(
     request: HttpRequest, knowledge_base_id: str, payload: KnowledgeBasePatch
 ) -> KnowledgeBase:
-    """Takes the role manager. The slug stays. Only admins may change `official` and `owner`, or rename an
-    official knowledge base."""
+    """Requires the role manager. The slug stays. Only admins may change `official` and `owner`, or rename an
+    official knowledge base.
+    """
     principal = principal_of(request)
     row = knowledge_base_for(principal, knowledge_base_id, role=Role.MANAGER)
     sent = payload.sent
@@ -149,14 +152,16 @@ def _user(value: str | None) -> UUID | None:
 def retention_effect(
     request: HttpRequest, knowledge_base_id: str, query: Query[RetentionQuery]
 ) -> RetentionEffect:
-    """Takes the role manager. What `retention_days` would delete, before it is set."""
+    """Requires the role manager. Previews what `retention_days` would delete."""
     row = knowledge_base_for(principal_of(request), knowledge_base_id, role=Role.MANAGER)
     return RetentionEffect(documents=expired(row, query.days).count())
 
 
 @router.delete("/{knowledge_base_id}", response={202: Erasure}, auth=MANAGES)
 def knowledge_base_remove(request: HttpRequest, knowledge_base_id: str) -> Status[Erasure]:
-    """Takes the role manager. Out of every answer at once; erased with all its documents soon after."""
+    """Requires the role manager. Removes it from answers at once, and erases it with all documents soon
+    after.
+    """
     principal = principal_of(request)
     row = knowledge_base_for(principal, knowledge_base_id, role=Role.MANAGER)
     receipt = knowledge_base_delete(knowledge_base=row, principal=principal)
@@ -165,22 +170,22 @@ def knowledge_base_remove(request: HttpRequest, knowledge_base_id: str) -> Statu
 
 @router.get("/{knowledge_base_id}/grants", response=list[Grant], auth=MANAGES)
 def grant_list(request: HttpRequest, knowledge_base_id: str) -> list[Grant]:
-    """Takes the role manager."""
+    """Requires the role manager. Lists grants."""
     row = knowledge_base_for(principal_of(request), knowledge_base_id, role=Role.MANAGER)
     return [Grant.of(grant) for grant in row.grants.all()]
 
 
 @router.put("/{knowledge_base_id}/grants", response=list[Grant], auth=MANAGES)
 def grant_replace(request: HttpRequest, knowledge_base_id: str, payload: JsonBody[NewGrants]) -> list[Grant]:
-    """Takes the role manager. Replaces the whole list; counts from the next question on.
+    """Requires the role manager. Replaces all grants, effective from the next question on.
 
     Only admins may add `everyone` or raise its role. Only admins and the managers of a group may add the
-    group or raise its role. What stays or is lowered needs no more than the role manager.
+    group or raise its role. Grants that stay or are lowered need no more than the role manager.
     """
     principal = principal_of(request)
     row = knowledge_base_for(principal, knowledge_base_id, role=Role.MANAGER)
-    wanted = [(grant.subject, grant.role) for grant in payload]
-    grants_replace(knowledge_base=row, grants=wanted, principal=principal)
+    requested = [(grant.subject, grant.role) for grant in payload]
+    grants_replace(knowledge_base=row, grants=requested, principal=principal)
     return [Grant.of(grant) for grant in row.grants.all()]
 
 
@@ -189,7 +194,7 @@ def _shape(row: KnowledgeBaseRow, principal: Principal) -> KnowledgeBase:
 
 
 def _shapes(rows: Sequence[KnowledgeBaseRow], principal: Principal) -> list[KnowledgeBase]:
-    """In three queries, however many they are."""
+    """Build the JSON objects, in three queries for any number of rows."""
     roles = roles_in(principal)
     counts = _counts(rows, principal)
     return [
@@ -200,7 +205,7 @@ def _shapes(rows: Sequence[KnowledgeBaseRow], principal: Principal) -> list[Know
 
 
 def _counts(rows: Sequence[KnowledgeBaseRow], principal: Principal) -> dict[object, tuple[int, int]]:
-    """Documents that the principal may read, and their chunks, by knowledge base."""
+    """Count documents the principal may read, and their chunks, by knowledge base."""
     counted = (
         documents_for(principal)
         .filter(knowledge_base__in=[row.pk for row in rows])

@@ -1,4 +1,4 @@
-"""All documents that I may read, whichever knowledge base they lie in."""
+"""All documents the user may read, across knowledge bases."""
 
 from typing import Any, Final, Literal
 
@@ -41,7 +41,7 @@ ORDERS: Final = {
 
 
 class LibraryQuery(PageQuery):
-    """All of it holds."""
+    """Filters, combined with AND."""
 
     q: str = Field("", max_length=200, description="Words in the title, source, file name or tags")
     knowledge_base: str = Field("", max_length=100)
@@ -53,7 +53,7 @@ class LibraryQuery(PageQuery):
     tag: str = Field("", max_length=100)
     sort: Sort | None = Field(None, description="`relevance` if words are given, else `updated`")
 
-    def wanted(self, principal: Principal) -> DocumentFilter:
+    def document_filter(self, principal: Principal) -> DocumentFilter:
         owner = str(principal.user) if self.owner == "me" else self.owner
         return DocumentFilter(
             text=self.q,
@@ -73,14 +73,14 @@ class LibraryQuery(PageQuery):
 
 @router.get("", response=Page[Document], auth=SEES_STATE)
 def documents_everywhere(request: HttpRequest, query: Query[LibraryQuery]) -> Page[Document]:
-    """All that I may read, in every knowledge base."""
+    """Lists all documents you may read, in every knowledge base."""
     principal = principal_of(request)
     page = library_page(principal, query)
     return Page(items=[Document.of(row, principal) for row in page.rows], next_cursor=page.next_cursor)
 
 
 def library_rows(principal: Principal, query: LibraryQuery) -> DocumentQuerySet:
-    return filter_documents(documents_for(principal), query.wanted(principal))
+    return filter_documents(documents_for(principal), query.document_filter(principal))
 
 
 def library_page(principal: Principal, query: LibraryQuery) -> Slice[DocumentRow]:

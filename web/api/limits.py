@@ -1,4 +1,4 @@
-"""What people and keys may do at most, for admins; and what one has used oneself."""
+"""Usage limits of people and keys, for admins; and one's own usage."""
 # ruff: noqa: ARG001 (the framework passes the request by name)
 
 from datetime import date
@@ -24,7 +24,7 @@ Number = Annotated[Count, Field(ge=0, le=MOST)]
 
 
 class Measures(Body):
-    """Null: no limit. What is absent follows from others."""
+    """Null: no limit. Absent: inherited."""
 
     questions_per_minute: Number | None = None
     questions_per_day: Number | None = None
@@ -42,7 +42,7 @@ class Measures(Body):
 
 
 class Limit(BaseModel):
-    """`subject`: `everyone`, `group:ID`, `user:ID` or `key:ID`. `limits` holds what is said of it."""
+    """`subject`: `everyone`, `group:ID`, `user:ID` or `key:ID`. `limits` are those set for it."""
 
     subject: str
     limits: dict[Measure, Most]
@@ -53,7 +53,7 @@ class Limit(BaseModel):
 
 
 class Limits(BaseModel):
-    """`defaults` are those of the settings: they hold where nothing else is said."""
+    """`defaults` are those of the settings, which apply where no limit is set."""
 
     defaults: dict[Measure, Most]
     items: list[Limit]
@@ -65,8 +65,9 @@ class NewLimit(Body):
 
 
 class Usage(BaseModel):
-    """`limits`: what holds for this key or session, null: none. `used`: since midnight UTC, by what shares
-    these limits; searches are counted where they are limited. `streams`: answers being written now."""
+    """`limits`: those of this key or session, null: none. `used`: since midnight UTC, by everything that
+    shares these limits; searches are counted where they are limited. `streams`: answers being written now.
+    """
 
     day: date
     limits: dict[Measure, Most]
@@ -81,7 +82,7 @@ def limit_list(request: HttpRequest) -> Limits:
 
 @router.put("", response=Limit)
 def limit_put(request: HttpRequest, payload: NewLimit) -> Limit:
-    """All that is said of the subject; with no limits at all, what holds for others holds for it, too."""
+    """Replaces all limits of the subject. Without any, it inherits its limits."""
     values = payload.limits.sent
     limit_set(subject=payload.subject, values=values, actor=principal_of(request).actor)
     return Limit(subject=payload.subject, limits=values)
@@ -89,7 +90,7 @@ def limit_put(request: HttpRequest, payload: NewLimit) -> Limit:
 
 @mine.get("/usage", response=Usage, auth=needs())
 def usage(request: HttpRequest) -> dict[str, Any]:
-    """What I may do, and what I have done today."""
+    """Returns your limits and today's usage."""
     allowance = allowance_of(principal_of(request))
     return {
         "day": timezone.now().date(),

@@ -13,13 +13,13 @@ router = Router(tags=["Me"])
 
 @router.get("", response=Me, auth=needs())
 def me(request: HttpRequest) -> Me:
-    """Whom the key or the session acts for."""
+    """Returns the user of the key or session."""
     return Me.of(principal_of(request))
 
 
 @router.get("/export", auth=needs("admin"), openapi_extra={"responses": ZIP})
 def me_export(request: HttpRequest) -> StreamingHttpResponse:
-    """Everything Cairn holds about me, as a ZIP. A key needs the scope `admin`: it can do whatever I can."""
+    """Exports all your data as a ZIP. A key needs the scope `admin`, as it can do whatever you can."""
     principal = principal_of(request)
     require_unlimited(principal)
     if principal.viewer:

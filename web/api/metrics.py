@@ -1,4 +1,4 @@
-"""Numbers for Prometheus. Labels are routes and states, never ids or text."""
+"""Prometheus metrics. Labels are routes and states, never ids or text."""
 
 import time
 from collections.abc import Sequence
@@ -38,9 +38,9 @@ REQUESTS = Counter("cairn_api_requests", "Requests to the REST API", ["method", 
 SECONDS = Histogram("cairn_api_request_seconds", "Time until a response begins", ["method", "route"])
 
 
-def _gauge(name: str, tells: str, labels: Sequence[str] = ()) -> Gauge:
-    """Of several processes on one address, the one that is asked has just looked."""
-    return Gauge(name, tells, labels, multiprocess_mode="livemostrecent")
+def _gauge(name: str, documentation: str, labels: Sequence[str] = ()) -> Gauge:
+    """Create a gauge. With several processes, the value of the one that was scraped is the latest."""
+    return Gauge(name, documentation, labels, multiprocess_mode="livemostrecent")
 
 
 JOBS = _gauge("cairn_jobs", "Ingestion jobs by stage", ["stage"])
@@ -59,7 +59,7 @@ BUILDING = _gauge("cairn_index_building_chunks", "Chunks of the generation that 
 
 
 def request_counted(*, method: str, route: str, status: int, began: float) -> None:
-    """`began` is a `time.perf_counter()`."""
+    """Count a request. `began` is a `time.perf_counter()`."""
     known = method if method in {"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"} else "other"
     REQUESTS.labels(known, route, status).inc()
     SECONDS.labels(known, route).observe(time.perf_counter() - began)
@@ -67,7 +67,7 @@ def request_counted(*, method: str, route: str, status: int, began: float) -> No
 
 @require_safe
 def metrics(request: HttpRequest) -> HttpResponse:
-    """Served to programs on this machine, and to an admin's API key."""
+    """Serve metrics to local programs, and with an admin's API key."""
     if not is_local(request):
         try:
             if BearerKey(admin=True)(request) is None:
@@ -79,7 +79,10 @@ def metrics(request: HttpRequest) -> HttpResponse:
 
 
 def _figures() -> CollectorRegistry:
-    """Of this process; or of all on this address, which keep them in a folder (`web.runtime.group`)."""
+    """Return the metrics of this process, or of all on this address, which share a folder.
+
+    See `web.runtime.group`.
+    """
     if ValueClass is MutexValue:
         return REGISTRY
     registry = CollectorRegistry()
@@ -88,7 +91,7 @@ def _figures() -> CollectorRegistry:
 
 
 def _measure() -> None:
-    """What the tables know, whichever process is asked."""
+    """Set gauges from the database, whichever process is scraped."""
     checked = last_result()
     LEAKS.set(len(checked.leaks) if checked else -1)
     CHECKED.set(_age(checked.created_at) if checked else -1)
@@ -116,9 +119,9 @@ def _measure_queues() -> None:
 
 
 def _found(waiting: "QuerySet[Any]") -> tuple[int, float]:
-    """How many, and for how many seconds the first of them waits."""
-    told = waiting.order_by().aggregate(count=Count("pk"), at=Min("created_at"))
-    return told["count"], _age(told["at"]) if told["at"] else 0
+    """Return the number of rows, and the age of the oldest in seconds."""
+    found = waiting.order_by().aggregate(count=Count("pk"), at=Min("created_at"))
+    return found["count"], _age(found["at"]) if found["at"] else 0
 
 
 def _measure_index() -> None:

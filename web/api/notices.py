@@ -1,4 +1,4 @@
-"""What I am told."""
+"""Notices to the user."""
 
 from datetime import datetime
 
@@ -18,7 +18,7 @@ router = Router(tags=["Notices"], auth=needs("ask"))
 
 
 class Notice(BaseModel):
-    """`question`: mine that it is about. `url`: where to go on; null if it is not open to me any more."""
+    """`question`: your question it is about. `url`: a link; null if you may no longer open it."""
 
     id: str
     kind: NoticeKind
@@ -51,7 +51,7 @@ class NoticesRead(BaseModel):
 
 @router.get("", response=Page[Notice])
 def notice_list(request: HttpRequest, query: Query[NoticeQuery]) -> Page[Notice]:
-    """Mine, the newest first."""
+    """Lists your notices, newest first."""
     principal = principal_of(request)
     rows = notices_for(principal)
     found = page_of(rows.unread() if query.unread else rows, query, newest_first=True)
@@ -60,7 +60,7 @@ def notice_list(request: HttpRequest, query: Query[NoticeQuery]) -> Page[Notice]
 
 @router.post("/read", response=NoticesRead)
 def notices_read(request: HttpRequest) -> NoticesRead:
-    """All of them."""
+    """Marks all notices as read."""
     return NoticesRead(read=notices_read_all(principal=principal_of(request)))
 
 

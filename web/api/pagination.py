@@ -1,4 +1,4 @@
-"""Lists in pages: a cursor names the last item seen, so what comes and goes meanwhile shifts nothing."""
+"""Cursor pagination: a cursor names the last item seen, so that changes to the list shift nothing."""
 
 import base64
 import json
@@ -43,7 +43,7 @@ class Slice(Generic[M]):
 def page_of(
     rows: "QuerySet[M, Any]", query: PageQuery, *, by: str = "created_at", newest_first: bool = False
 ) -> Slice[M]:
-    """One page in the order of a time and the id."""
+    """Return one page, ordered by a time and the id."""
     if query.cursor:
         at, identity = _decode(query.cursor)
         than = "lt" if newest_first else "gt"
@@ -58,7 +58,7 @@ def page_of(
 def numbered_page(
     rows: "QuerySet[M, Any]", query: PageQuery, *, by: str, newest_first: bool = False
 ) -> Slice[M]:
-    """One page in the order of a number that no two rows share."""
+    """Return one page, ordered by a unique number."""
     if query.cursor:
         than = "lt" if newest_first else "gt"
         rows = rows.filter(**{f"{by}__{than}": _decode_number(query.cursor)})
@@ -70,8 +70,7 @@ def numbered_page(
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """One field of an order; `read` makes its value again of what JSON kept, or raises ValueError or
-    TypeError."""
+    """One field of an order. `read` restores its value from JSON, or raises ValueError or TypeError."""
 
     field: str
     read: Callable[[Any], Any]
@@ -79,7 +78,7 @@ class Key:
 
 
 def keyset_page(rows: "QuerySet[M, Any]", query: PageQuery, keys: Sequence[Key]) -> Slice[M]:
-    """One page in the order of several fields, of which the last is unique."""
+    """Return one page, ordered by several fields, the last of which is unique."""
     if query.cursor:
         rows = rows.filter(_beyond(keys, _decode_keys(query.cursor, keys)))
     order = [f"-{key.field}" if key.descending else key.field for key in keys]
@@ -90,7 +89,7 @@ def keyset_page(rows: "QuerySet[M, Any]", query: PageQuery, keys: Sequence[Key])
 
 
 def _beyond(keys: Sequence[Key], values: Sequence[Any]) -> Q:
-    """Later in the order: equal in the first so many fields, and past the value in the next."""
+    """Match rows later in the order: equal in some first fields, and greater in the next."""
     beyond = Q(pk__in=())
     equal = Q()
     for key, value in zip(keys, values, strict=True):

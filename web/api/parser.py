@@ -1,4 +1,4 @@
-"""Reading requests strictly: the right media type, real JSON, text that every database takes."""
+"""Strict parsing of requests: media types, JSON, and text that every database accepts."""
 
 import json
 import math
@@ -34,18 +34,18 @@ class StrictParser(Parser):
         if data is not request.GET and request.content_type not in FORMS:
             raise UnsupportedMedia("This address takes multipart/form-data.")
         if isinstance(data, QueryDict):
-            check_text(dict(_said(data)), "query" if data is request.GET else "form")
+            check_text(dict(_values_by_name(data)), "query" if data is request.GET else "form")
         return super().parse_querydict(data, list_fields, request)
 
 
-def _said(data: QueryDict) -> Iterator[tuple[str, Any]]:
-    """A name's value, or all of them where it was sent more than once."""
+def _values_by_name(data: QueryDict) -> Iterator[tuple[str, Any]]:
+    """Yield each name with its value, or the list of values if there are several."""
     for name, values in data.lists():
         yield name, values if len(values) > 1 else values[0]
 
 
 def json_load(text: str | bytes) -> Any:
-    """MalformedRequest for what is not JSON, NaN and Infinity among it."""
+    """Parse JSON. Raises MalformedRequest for anything else, including NaN and Infinity."""
     try:
         return json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
     except (ValueError, RecursionError) as error:
@@ -53,7 +53,7 @@ def json_load(text: str | bytes) -> Any:
 
 
 def _finite(text: str) -> float:
-    """`1e400` would become infinite, which JSON cannot hold."""
+    """Reject numbers such as `1e400`, which would become infinite."""
     number = float(text)
     if math.isinf(number):
         raise ValueError(text)
@@ -65,7 +65,7 @@ def _refuse_constant(name: str) -> NoReturn:
 
 
 def check_text(data: Any, *loc: str) -> None:
-    """Refuses lone surrogates, which are no text, NUL, which PostgreSQL does not store, and deep nests."""
+    """Refuse lone surrogates, NUL, which PostgreSQL does not store, and deep nesting."""
     errors = [
         {"loc": [*loc, *path], "msg": message, "type": "value_error"} for path, message in _faults(data)
     ]

@@ -1,4 +1,4 @@
-"""Large files in parts. A connection that breaks costs one part, not the file."""
+"""Resumable uploads of large files. An interrupted connection costs one part, not the file."""
 
 from datetime import datetime
 from typing import Annotated, Any, ClassVar
@@ -40,7 +40,7 @@ BYTES = {
 
 
 class NewUpload(Body):
-    """The same fields as a file that is sent at once."""
+    """The same fields as for a file that is uploaded at once."""
 
     knowledge_base: Id
     filename: Annotated[str, StringConstraints(min_length=1, max_length=1000)]
@@ -55,14 +55,14 @@ class NewUpload(Body):
     readers: Subjects | None = None
     batch: Id | None = Field(None, alias="import", description="The import that it is part of")
 
-    SAID: ClassVar = ("title", "source_uri", "metadata", "readers")
+    OPTIONS: ClassVar = ("title", "source_uri", "metadata", "readers")
 
-    def said(self) -> dict[str, Any]:
-        return {name: getattr(self, name) or None for name in self.SAID if getattr(self, name) is not None}
+    def options(self) -> dict[str, Any]:
+        return {name: getattr(self, name) or None for name in self.OPTIONS if getattr(self, name) is not None}
 
 
 class Upload(BaseModel):
-    """`offset`: so many bytes are here; the next part begins there. `document`: what became of it."""
+    """`offset`: the bytes received, at which the next part begins. `document`: set on completion."""
 
     id: str
     knowledge_base: str
@@ -107,7 +107,9 @@ class PartQuery(BaseModel):
 
 @router.post("", response={201: Upload}, auth=WORKS)
 def upload_begin(request: HttpRequest, payload: NewUpload) -> Status[Upload]:
-    """Takes the role editor. Send the parts, then complete it; what gets nothing for a day is swept."""
+    """Requires the role editor. Send the parts, then complete the upload; it expires after a day without
+    parts.
+    """
     principal = principal_of(request)
     base = knowledge_base_for(principal, payload.knowledge_base, role=Role.EDITOR)
     batch = batch_in(principal, base, payload.batch or "")
@@ -120,7 +122,7 @@ def upload_begin(request: HttpRequest, payload: NewUpload) -> Status[Upload]:
         sha256=payload.sha256 or "",
         fingerprint=payload.fingerprint,
         batch=batch,
-        options=payload.said(),
+        options=payload.options(),
     )
     row.refresh_from_db(fields=["updated_at"])
     return Status(201, Upload.of(row))
@@ -128,7 +130,7 @@ def upload_begin(request: HttpRequest, payload: NewUpload) -> Status[Upload]:
 
 @router.get("", response=Page[Upload], auth=WORKS)
 def upload_list(request: HttpRequest, query: Query[UploadQuery]) -> Page[Upload]:
-    """Mine that are not complete."""
+    """Lists your incomplete uploads."""
     rows = uploads_for(principal_of(request)).filter(completed_at=None)
     if query.knowledge_base:
         rows = rows.filter(knowledge_base=id_or_nobody(query.knowledge_base))
@@ -143,8 +145,9 @@ def upload_get(request: HttpRequest, upload_id: str) -> Upload:
 
 @router.patch("/{upload_id}", response=Upload, auth=WORKS, openapi_extra=BYTES)
 def upload_part(request: HttpRequest, upload_id: str, query: Query[PartQuery]) -> Upload:
-    """The bytes from `offset` on, as the body. 409 `wrong_offset` if they do not follow what is here: ask
-    where to go on. All parts but the last have `part_least` bytes at least."""
+    """Appends the request body at `offset`. 409 `wrong_offset` if it does not follow the bytes received:
+    query the upload to continue. All parts but the last have at least `part_least` bytes.
+    """
     upload = upload_for(principal_of(request), upload_id)
     data = request.read(MAX_PART_BYTES + 1)
     return Upload.of(part_add(upload=upload, offset=query.offset, data=data))
@@ -152,7 +155,7 @@ def upload_part(request: HttpRequest, upload_id: str, query: Query[PartQuery]) -
 
 @router.delete("/{upload_id}", response={204: None}, auth=WORKS)
 def upload_cancel(request: HttpRequest, upload_id: str) -> Status[None]:
-    """Forgets the parts. The document of an upload that is complete stays."""
+    """Deletes the parts. The document of a completed upload stays."""
     uploads_drop([upload_for(principal_of(request), upload_id)])
     return Status(204, None)
 
@@ -163,8 +166,9 @@ def upload_done(
     upload_id: str,
     if_match: Annotated[str | None, Header(alias="If-Match", max_length=200)] = None,
 ) -> Status[Submitted]:
-    """Answers as an upload of the whole file does; the same again, if asked again. 422 `sha256_mismatch`
-    if other bytes came than were announced."""
+    """Returns the same as an upload of the whole file; repeatable. 422 `sha256_mismatch` if the bytes differ
+    from the announced file.
+    """
     principal = principal_of(request)
     upload = upload_for(principal, upload_id)
     submission = upload_complete(upload=upload, principal=principal, if_match=versions_in(if_match))

@@ -1,4 +1,4 @@
-"""Errors as RFC 9457 problem documents. Nothing in them repeats what was sent."""
+"""Errors as RFC 9457 problem documents. They never repeat request data."""
 
 import logging
 import sys
@@ -37,14 +37,14 @@ from cairn.errors import (
     UnsupportedMedia,
 )
 from cairn.library.storage import FULL, NO_ROOM
-from web.auth import told_to
+from web.auth import visible_error
 from web.languages import ENGLISH, script_language
-from web.telling import told
+from web.telling import localize
 
 log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
-TOLD = ("title", "detail")
+TRANSLATED_FIELDS = ("title", "detail")
 MOST_ERRORS = 20
 LONGEST_NAME = 100  # of a field, in what is said of it
 
@@ -56,7 +56,7 @@ class MethodNotAllowed(PermanentError):
 
 
 class InvalidFields(InvalidInput):
-    """`errors`: what is wrong where, as {"loc": [...], "msg": ..., "type": ...}; the first of them."""
+    """`errors`: the first invalid fields, as {"loc": [...], "msg": ..., "type": ...}."""
 
     def __init__(self, errors: Sequence[dict[str, Any]]) -> None:
         super().__init__()
@@ -88,7 +88,7 @@ _PASSING = (TransientError, OperationalError, InterfaceError)
 
 
 def as_cairn_error(error: BaseException) -> CairnError:
-    """Anything raised while a request was handled; what nobody foresaw is logged and becomes a 500."""
+    """Convert any exception. Unexpected ones are logged and become a 500."""
     if isinstance(error, CairnError):
         return error
     if isinstance(error, NinjaValidationError):
@@ -130,9 +130,12 @@ def problem_data(error: CairnError) -> dict[str, Any]:
 
 
 def problem(error: CairnError, request: HttpRequest | None = None) -> HttpResponse:
-    """To a page's script in the language of the page."""
+    """Build the response, in the page's language for requests by its scripts."""
     with translation.override(script_language(request) if request else ENGLISH):
-        data = {name: told(value) if name in TOLD else value for name, value in problem_data(error).items()}
+        data = {
+            name: localize(value) if name in TRANSLATED_FIELDS else value
+            for name, value in problem_data(error).items()
+        }
     response = JsonResponse(data, status=error.status, content_type=MEDIA_TYPE)
     if isinstance(error, NotSignedIn):
         response["WWW-Authenticate"] = "Bearer"
@@ -142,7 +145,7 @@ def problem(error: CairnError, request: HttpRequest | None = None) -> HttpRespon
 
 
 def handlers_add(api: NinjaAPI) -> None:
-    """One handler for all: ninja's own ones for its errors would win over a general one."""
+    """Register one handler for all exceptions, including those with a handler of ninja."""
 
     def handle(request: HttpRequest, error: Exception | type[Exception]) -> HttpResponse:
         return problem(as_cairn_error(error if isinstance(error, Exception) else error()), request)
@@ -152,7 +155,7 @@ def handlers_add(api: NinjaAPI) -> None:
 
 
 def unknown_route(request: HttpRequest, **_parts: str) -> HttpResponse:
-    return problem(told_to(request, NotFound(), sessions=True))
+    return problem(visible_error(request, NotFound(), sessions=True))
 
 
 def _is_api(request: HttpRequest) -> bool:
@@ -160,7 +163,7 @@ def _is_api(request: HttpRequest) -> bool:
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """handler400: what fails before a view is found."""
+    """handler400: errors before a view is resolved."""
     if _is_api(request):
         return problem(as_cairn_error(exception))
     return _page(defaults.bad_request, request, exception)
@@ -171,7 +174,7 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """handler500: what is worth another attempt says so."""
+    """handler500: errors worth a retry are marked as such."""
     raised = sys.exc_info()[1]
     passing = as_cairn_error(raised) if isinstance(raised, _PASSING) else None
     if _is_api(request):

@@ -1,4 +1,4 @@
-"""Saying which knowledge base something comes from, and whether anybody official stands behind it."""
+"""Labels for the knowledge base of a source, and whether it is official."""
 
 from collections.abc import Callable
 from typing import Final, Protocol
@@ -17,7 +17,7 @@ class Named(Protocol):
 
 
 def provenance(source: Citation | Hit, translate: Callable[[str], str] = str) -> str:
-    """The name of its knowledge base; of an unofficial one also that it is, and whose."""
+    """Return the name of the knowledge base, and for an unofficial one its status and owner."""
     owner = source.knowledge_base_owner
     return provenance_of(source.knowledge_base_name, owner, source.official, translate)
 

@@ -1,4 +1,4 @@
-"""An answer as Markdown that can be pasted elsewhere: its numbers lead to a list of sources below it."""
+"""Answers as Markdown to paste elsewhere, with numbered sources below."""
 
 from collections.abc import Callable
 
@@ -8,7 +8,7 @@ from web.markdown import escaped
 
 
 def markdown_of(answer: Answer, absolute: Callable[[str], str]) -> str:
-    """`absolute` makes an address of a path of Cairn's own."""
+    """Write the answer. `absolute` turns a path of Cairn into a URL."""
     sources = [_source(each, absolute) for each in sorted(answer.citations, key=lambda each: each.marker)]
     listed = "\n".join(["Sources:", "", *sources]) if sources else ""
     return "\n\n".join(filter(None, (answer.answer.strip(), listed))) + "\n"

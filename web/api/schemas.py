@@ -1,4 +1,4 @@
-"""The JSON of things, and how it is made from their rows."""
+"""JSON schemas of resources, and their construction from rows."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
@@ -44,7 +44,7 @@ LOCATION = "Where it stands, in words: a page, a slide, or a range of cells; may
 
 
 class Problem(BaseModel):
-    """RFC 9457. `code` is stable; `errors` tells which fields were invalid."""
+    """RFC 9457. `code` is stable; `errors` lists invalid fields."""
 
     type: str
     title: str
@@ -56,7 +56,8 @@ class Problem(BaseModel):
 
 class Me(BaseModel):
     """`scopes` is null for a browser session, which needs none. `knowledge_bases`: the only ones that the key
-    may touch; null if it is not limited. `can_create_knowledge_bases`: with this key or session."""
+    may use; null if it is not limited. `can_create_knowledge_bases`: with this key or session.
+    """
 
     id: str
     username: str
@@ -98,8 +99,9 @@ class User(BaseModel):
 
 
 class Group(BaseModel):
-    """`source`: the directory that keeps it, such as `scim`; empty: this installation's admins do. `managers`
-    may give the group access to knowledge bases that they manage, as admins may."""
+    """`source`: the directory that manages it, such as `scim`; empty if local admins do. `managers` may give
+    the group access to knowledge bases that they manage, as admins may.
+    """
 
     id: str
     name: str
@@ -194,13 +196,13 @@ class Report(BaseModel):
 
     @classmethod
     def of(cls, version: DocumentVersion | None, principal: Principal) -> "Report":
-        """The passages that it quotes are content, which takes the scope `search`."""
+        """Build the report. Quoted passages are content, which requires the scope `search`."""
         report = cls.model_validate(version.report if version else {})
         return report if has_key_scope(principal, "search") else report.model_copy(update={"suspicious": []})
 
 
 class Pending(BaseModel):
-    """A newer version on its way, or failed, while the older one answers."""
+    """A newer version that is being processed or has failed, while the older one is active."""
 
     version: int
     status: str
@@ -238,8 +240,9 @@ class Document(BaseModel):
 
     @classmethod
     def of(cls, row: DocumentRow, principal: Principal) -> "Document":
-        """Cheap for rows of `documents_shown`. Without the scope `search`, a key gets nothing that was read
-        from the file."""
+        """Build it, cheaply for rows of `documents_shown`. Keys without the scope `search` get no extracted
+        content.
+        """
         version = row.shown_version
         return cls(
             id=str(row.id),
@@ -271,7 +274,7 @@ class Document(BaseModel):
 
 
 def documents_shown(rows: "QuerySet[DocumentRow]") -> "QuerySet[DocumentRow]":
-    """With all that their JSON needs, in a fixed number of queries."""
+    """Load everything that the documents' JSON needs, in a fixed number of queries."""
     related = ("active_version", "latest_version", "knowledge_base", "owner")
     inside = DocumentRow.objects.present().failed().filter(parent=OuterRef("pk")).order_by()
     failed = inside.values("parent").annotate(count=Count("pk")).values("count")
@@ -280,7 +283,7 @@ def documents_shown(rows: "QuerySet[DocumentRow]") -> "QuerySet[DocumentRow]":
 
 
 def _report(row: DocumentRow, version: DocumentVersion | None, principal: Principal) -> Report:
-    """What came in it and could not be read is told of here as well, as long as that is so."""
+    """Return the report, including a warning about embedded documents that failed."""
     report = Report.of(version, principal)
     count = getattr(row, "failed_inside", None)  # as `documents_shown` has counted it
     failed = row.children.present().failed().count() if count is None else count
@@ -296,8 +299,9 @@ def _pending(version: DocumentVersion | None) -> Pending | None:
 
 
 class Job(BaseModel):
-    """`rate` counts pages, chunks or points per second, by stage. `last_error`: what stopped the last attempt
-    that went wrong; `retry_at`: when the next one may begin. `import` is the one that it is part of."""
+    """`rate` counts pages, chunks or points per second, by stage. `last_error`: of the last failed attempt;
+    `retry_at`: when the next one may begin. `import`: the import it is part of.
+    """
 
     model_config = ConfigDict(populate_by_name=True)
 
@@ -363,8 +367,9 @@ class Job(BaseModel):
 
 
 class Source(BaseModel):
-    """Of the version that was uploaded last. `again`: the same bytes, sent again, are tried again.
-    `imported`: I brought it in with an import of a folder."""
+    """The latest version from a source. `again`: the same bytes would be processed again if sent.
+    `imported`: you uploaded it in a folder import.
+    """
 
     source_uri: str
     document: str
@@ -389,7 +394,7 @@ class Source(BaseModel):
 
 
 class Submitted(BaseModel):
-    """`job` is null when these bytes were there already."""
+    """`job` is null if these bytes were already stored."""
 
     document: Document
     job: Job | None
@@ -405,7 +410,8 @@ class Removed(BaseModel):
 
 class Receipt(BaseModel):
     """`object` is `document:ID`, `knowledge-base:ID` or `user:ID`. `state` is `pending`, or `done` once the
-    index was rewritten without what was erased. `waiting_for` says what a pending receipt waits for."""
+    index was rewritten without the erased data. `waiting_for` describes what a pending receipt waits for.
+    """
 
     id: str
     object: str
@@ -456,7 +462,7 @@ class Rendition(BaseModel):
 
 
 class Passage(BaseModel):
-    """A chunk as it is searched: `context` is embedded together with `text`."""
+    """A chunk as it is indexed: `context` is embedded together with `text`."""
 
     id: str
     ordinal: int
@@ -533,20 +539,20 @@ class Found(BaseModel):
 
 
 def passage_url(document: UUID | str, chunk: UUID | str | None = None) -> str:
-    """The page that shows the document, at the passage if one is given."""
+    """Return the URL of the document's page, at the passage if given."""
     query = f"?{urlencode({'chunk': str(chunk)})}" if chunk else ""
     return f"/library/documents/{document}{query}"
 
 
 class Verified(BaseModel):
-    """`by`: who vouches for it; null if that account is gone."""
+    """The verification of a document. `by`: its owner; null if that account is gone."""
 
     by: str | None
     until: date
 
     @classmethod
     def of(cls, version: DocumentVersion) -> "Verified | None":
-        """Of documents of `versions_of`. A version that was not published as verified is not."""
+        """Build it for documents of `versions_of`; None unless this version was published as verified."""
         row: VerifiedAnswer | None = getattr(version.document, "verification", None)
         if row is None or not row.vouches_for(version.sha256):
             return None
@@ -554,7 +560,9 @@ class Verified(BaseModel):
 
 
 class Citation(BaseModel):
-    """`version`: the number of the document's version that was quoted. `verified`: who vouches for it."""
+    """`version`: the number of the document's quoted version. `verified`: who is responsible for it, and
+    until when.
+    """
 
     marker: int
     chunk: str
@@ -602,14 +610,14 @@ Cited = found.Citation | CitationRow
 
 
 def versions_of(citations: Iterable[Cited | found.Hit]) -> dict[UUID, DocumentVersion]:
-    """What the citations quote, in one query."""
+    """Load the cited versions in one query."""
     related = ("document__verification__owner", "document__knowledge_base__owner")
     rows = DocumentVersion.objects.select_related(*related)
     return rows.in_bulk({c.version for c in citations})
 
 
 def citations_of(citations: Iterable[Cited], versions: Mapping[UUID, DocumentVersion]) -> list[Citation]:
-    """One whose document has been erased this moment is left out."""
+    """Build citations, except of documents erased meanwhile."""
     return [Citation.of(each, versions[each.version]) for each in citations if each.version in versions]
 
 
@@ -650,7 +658,7 @@ class Feedback(BaseModel):
 
 
 class AnsweredPart(BaseModel):
-    """One of the questions in a question."""
+    """One of several questions in a message."""
 
     question: str
     verdict: str
@@ -658,7 +666,7 @@ class AnsweredPart(BaseModel):
 
 
 class Answer(BaseModel):
-    """`state` is running, done, stopped or failed. What may not be read any more is withheld."""
+    """`state` is running, done, stopped or failed. Content you may no longer read is withheld."""
 
     id: str
     conversation: str
@@ -727,7 +735,7 @@ def nearest_of(item: dict[str, object]) -> Nearest:
 
 
 class Conversation(BaseModel):
-    """`current`: the message at the end of the path that is shown; null before anything is asked."""
+    """`current`: the message at the end of the displayed path; null before the first question."""
 
     id: str
     title: str

@@ -1,4 +1,4 @@
-"""Searching, without an answer being written."""
+"""Search without a generated answer."""
 
 import time
 from collections.abc import Collection, Sequence
@@ -29,7 +29,7 @@ UPDATED_AT_MOST = 5000
 
 
 class FiltersIn(Body):
-    """All of them hold; `tags`: any of them. Times without a zone are UTC."""
+    """Filters, combined with AND; `tags`: any of them. Times without a zone are UTC."""
 
     source_uri: SourceUri | None = None
     tags: Annotated[list[Tag], Field(min_length=1, max_length=50)] | None = None
@@ -41,10 +41,10 @@ class FiltersIn(Body):
     document_ids: fields.SomeIds | None = None
 
     def requested_knowledge_bases(
-        self, principal: Principal, said: Sequence[str] | None
+        self, principal: Principal, requested: Sequence[str] | None
     ) -> Collection[object] | None:
         ids = None if self.document_ids is None else [id_or_nobody(value) for value in self.document_ids]
-        return requested_knowledge_bases(principal, said, ids)
+        return requested_knowledge_bases(principal, requested, ids)
 
     def as_filters(self, principal: Principal) -> Filters:
         ids = None if self.document_ids is None else tuple(map(id_or_nobody, self.document_ids))
@@ -60,14 +60,14 @@ class FiltersIn(Body):
 
 
 def _seconds(moment: datetime | None) -> float | None:
-    """Of any year: the index compares numbers. Without a zone it is UTC."""
+    """Convert to seconds, for any year. Without a zone the time is UTC."""
     if moment is None:
         return None
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
 def _updated(principal: Principal, after: datetime, among: Sequence[UUID] | None) -> tuple[UUID, ...]:
-    """The index knows when a document came first, not when it was replaced: SQL does."""
+    """Return documents updated in the period from SQL: the index only has the first upload time."""
     rows = filter_documents(documents_for(principal), DocumentFilter(updated_after=after))
     rows = rows if among is None else rows.filter(pk__in=among)
     return tuple(rows.order_by(F("changed").desc()).values_list("id", flat=True)[:UPDATED_AT_MOST])
@@ -87,7 +87,7 @@ class SearchQuery(Body):
 
 @router.post("", response=Found, auth=needs("search", reads=True))
 def search(request: HttpRequest, payload: SearchQuery) -> Found:
-    """Passages I may read, best first."""
+    """Returns passages you may read, best first."""
     principal = principal_of(request)
     search_count(principal)
     began = time.perf_counter()

@@ -1,4 +1,4 @@
-"""Conversations opened to others by a link, and those that others opened to me."""
+"""Conversations shared by a link, by the user and with the user."""
 
 from datetime import datetime
 from typing import Annotated
@@ -33,14 +33,15 @@ SUGGESTED = 10
 
 class ShareBody(Body):
     """`subjects`: `everyone` who can sign in, or `user:ID` and `group:ID`. The link shows the conversation as
-    it was when it was made; `renew` takes it on to what is shown now."""
+    it was when shared; `renew` updates it to the present state.
+    """
 
     subjects: Annotated[list[Subject], Field(min_length=1, max_length=200)]
     renew: Yes = False
 
 
 class Share(BaseModel):
-    """`lags`: the conversation has gone on since. Open `url` in a browser."""
+    """`lags`: the conversation has continued since. Open `url` in a browser."""
 
     id: str
     conversation: str
@@ -64,7 +65,7 @@ class Share(BaseModel):
 
 
 class SharedAnswer(BaseModel):
-    """`withheld`: it rests on documents that are not open to me, and is not shown."""
+    """`withheld`: the answer is based on documents you may not read, and is not shown."""
 
     question: str
     answer: str
@@ -96,14 +97,15 @@ class SubjectQuery(BaseModel):
 
 @of_conversation.get("/{conversation_id}/share", response=Share)
 def share_get(request: HttpRequest, conversation_id: str) -> Share:
-    """404 while it is not shared."""
+    """Returns the link; 404 while the conversation is not shared."""
     return Share.of(share_of(conversation_for(principal_of(request), conversation_id)))
 
 
 @of_conversation.put("/{conversation_id}/share", response=Share)
 def share_change(request: HttpRequest, conversation_id: str, payload: ShareBody) -> Share:
-    """Makes the link, or changes who may open it. Readers see your questions; of the answers, those that rest
-    on documents they may read themselves."""
+    """Creates the link, or changes who may open it. Readers see your questions, and answers based on
+    documents they may read themselves.
+    """
     principal = principal_of(request)
     row = conversation_for(principal, conversation_id)
     return Share.of(
@@ -113,7 +115,7 @@ def share_change(request: HttpRequest, conversation_id: str, payload: ShareBody)
 
 @of_conversation.delete("/{conversation_id}/share", response={204: None})
 def share_remove(request: HttpRequest, conversation_id: str) -> Status[None]:
-    """The link is gone; shared again, the conversation gets another one."""
+    """Deletes the link. If shared again, the conversation gets another one."""
     principal = principal_of(request)
     share_end(conversation=conversation_for(principal, conversation_id), actor=principal.actor)
     return Status(204, None)
@@ -157,7 +159,7 @@ def _shared_answer(shown: ShownMessage, citations: list[Citation]) -> SharedAnsw
 
 @router.post("/{share_id}/continue", response={201: Conversation})
 def shared_continue(request: HttpRequest, share_id: str) -> Status[Conversation]:
-    """A conversation of mine that begins with it. 409 if not all of it is open to me."""
+    """Copies it into a conversation of your own. 409 if you may not read all of it."""
     principal = principal_of(request)
     row = share_continue(share=share_for(principal, share_id), principal=principal)
     row.refresh_from_db()
@@ -166,7 +168,7 @@ def shared_continue(request: HttpRequest, share_id: str) -> Status[Conversation]
 
 @subjects.get("", response=list[ShareSubject])
 def subject_list(request: HttpRequest, query: Query[SubjectQuery]) -> list[ShareSubject]:
-    """People whose names begin like that, and groups among those that I am in."""
+    """Lists people whose names begin with the text, and such groups among your own."""
     principal = principal_of(request)
     users = User.objects.filter(is_active=True, username__istartswith=query.q).exclude(pk=principal.user)
     groups = Group.objects.filter(name__istartswith=query.q)

@@ -1,4 +1,4 @@
-"""What comes with an uploaded file: form fields, two of which hold JSON."""
+"""Form fields of uploads, two of which contain JSON."""
 
 from collections.abc import Sequence
 from typing import Any, Final
@@ -20,7 +20,7 @@ _READERS = TypeAdapter[list[str]](Subjects)
 
 
 class UploadForm(BaseModel):
-    """Empty fields count as not sent."""
+    """Form fields of an upload. Empty fields count as absent."""
 
     model_config = ConfigDict(populate_by_name=True)
 
@@ -31,8 +31,8 @@ class UploadForm(BaseModel):
 
     batch: str = Field("", max_length=100, alias="import", description="The import that it is part of")
 
-    def said(self) -> dict[str, Any]:
-        """The arguments of `document_submit`; None for what was not said."""
+    def options(self) -> dict[str, Any]:
+        """Return the arguments for `document_submit`; None for absent fields."""
         return {
             "title": self.title.strip() or None,
             "source_uri": self.source_uri or None,
@@ -42,12 +42,12 @@ class UploadForm(BaseModel):
 
 
 class FilesForm(BaseModel):
-    """For each file where it is from, in the order of the files; empty: its name says."""
+    """Sources of the files, in the same order; an empty one is replaced by the file name."""
 
     source_uri: list[SourceUri] = Field([], max_length=MOST_FILES)
 
     def sources(self, files: Sequence[UploadedFile]) -> list[str | None]:
-        """As many as there are files. Raises InvalidFields where another number was sent."""
+        """Return one source per file. Raises InvalidFields if the number differs."""
         if self.source_uri and len(self.source_uri) != len(files):
             raise invalid_field("form", "source_uri", message="One for each file, or none")
         return [uri or None for uri in self.source_uri] or [None] * len(files)

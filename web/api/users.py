@@ -23,7 +23,7 @@ ZIP = {200: {"description": "OK", "content": {"application/zip": {}}}}
 
 
 class NewUser(Body):
-    """Without a password the user cannot sign in with one; keys still work."""
+    """A new user. Without a password they can use keys, but not sign in with a password."""
 
     username: Username
     password: Password | None = None
@@ -66,7 +66,7 @@ def user_get(request: HttpRequest, user_id: str) -> User:
 
 @router.patch("/{user_id}", response=User)
 def user_change(request: HttpRequest, user_id: str, payload: UserPatch) -> User:
-    """The last active admin cannot be demoted or disabled."""
+    """Changes a user. The last active admin cannot be demoted or disabled."""
     sent = payload.sent
     if payload.groups is not None:
         sent["groups"] = [id_or_nobody(value) for value in payload.groups]
@@ -76,7 +76,7 @@ def user_change(request: HttpRequest, user_id: str, payload: UserPatch) -> User:
 
 @router.delete("/{user_id}", response={204: None})
 def user_remove(request: HttpRequest, user_id: str, response: HttpResponse) -> Status[None]:
-    """Their conversations, keys and sessions go with them. `Location` is the receipt of it."""
+    """Deletes a user with conversations, keys and sessions. `Location` is the receipt."""
     row = get_or_not_found(UserRow.objects.all(), user_id)
     receipt = user_erase(user=row, actor=principal_of(request).actor)
     response["Location"] = f"/api/v1/receipts/{receipt.id}"
@@ -85,7 +85,7 @@ def user_remove(request: HttpRequest, user_id: str, response: HttpResponse) -> S
 
 @router.get("/{user_id}/export", openapi_extra={"responses": ZIP})
 def user_export(request: HttpRequest, user_id: str) -> StreamingHttpResponse:
-    """Everything Cairn holds about a user, as a ZIP, for when they ask for it. Itself on record."""
+    """Exports all data about a user as a ZIP, for requests by the user. The export itself is logged."""
     return exported(get_or_not_found(UserRow.objects.all(), user_id), actor=principal_of(request).actor)
 
 

@@ -1,4 +1,4 @@
-"""Folders of the server that are looked at again and again. For admins: they show what lies on its disks."""
+"""Watched folders of the server, for admins, since they reveal the contents of its disks."""
 
 from datetime import datetime
 from typing import Annotated, Any
@@ -39,8 +39,9 @@ class WatchPatch(Patch):
 
 
 class Result(BaseModel):
-    """What the last look found. `unfinished` files were being written to and come next time; `links` are
-    not followed; `vanished` files were there before."""
+    """Counts of the last scan. `unfinished` files were being written and are left for the next scan; `links`
+    are not followed; `vanished` files have been removed since the scan before.
+    """
 
     files: int = 0
     unchanged: int = 0
@@ -55,7 +56,7 @@ class Result(BaseModel):
 
 
 class Watch(BaseModel):
-    """`import` is that of the last look that changed something. `error` tells what went wrong at the last."""
+    """`import`: of the last scan with changes. `error`: of the last scan."""
 
     id: str
     knowledge_base: str
@@ -104,11 +105,11 @@ def watch_list(request: HttpRequest, knowledge_base_id: str, query: Query[PageQu
 
 @in_knowledge_base.post("/{knowledge_base_id}/watches", response={201: Watch}, auth=ADMINS)
 def watch_add(request: HttpRequest, knowledge_base_id: str, payload: NewWatch) -> Status[Watch]:
-    """422 unless it is a folder under WATCH_ROOTS; 409 if it is watched already."""
+    """Watches a folder. 422 unless it is under WATCH_ROOTS; 409 if it is watched already."""
     principal = principal_of(request)
     base = knowledge_base_for(principal, knowledge_base_id)
-    said: dict[str, Any] = payload.model_dump()
-    return Status(201, Watch.of(watch_create(knowledge_base=base, principal=principal, **said)))
+    options: dict[str, Any] = payload.model_dump()
+    return Status(201, Watch.of(watch_create(knowledge_base=base, principal=principal, **options)))
 
 
 @router.patch("/{watch_id}", response=Watch, auth=ADMINS)
@@ -119,12 +120,12 @@ def watch_change(request: HttpRequest, watch_id: str, payload: WatchPatch) -> Wa
 
 @router.delete("/{watch_id}", response={204: None}, auth=ADMINS)
 def watch_remove(request: HttpRequest, watch_id: str) -> Status[None]:
-    """Its documents stay."""
+    """Stops watching the folder. Its documents stay."""
     watch_delete(watch=_watch(request, watch_id), principal=principal_of(request))
     return Status(204, None)
 
 
 @router.post("/{watch_id}/scan", response={202: Watch}, auth=ADMINS)
 def watch_now(request: HttpRequest, watch_id: str) -> Status[Watch]:
-    """Looks as soon as a worker is free. 409 while it is being looked at."""
+    """Scans the folder as soon as a worker is free. 409 while a scan is running."""
     return Status(202, Watch.of(watch_scan(watch=_watch(request, watch_id))))

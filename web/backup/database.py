@@ -1,4 +1,4 @@
-"""The tables, as of one moment, and back again."""
+"""Consistent copies of the database, and their restore."""
 
 import shutil
 import sqlite3
@@ -30,7 +30,7 @@ _PASSING: Final = (Entry._meta.db_table, Session._meta.db_table, "cairn_cache")
 
 @contextmanager
 def snapshot(folder: Path) -> Iterator[str]:
-    """Writes the tables to the folder. Until the end, the database of this name is as they are there."""
+    """Write the tables to the folder. Within the context, the yielded database alias is that copy."""
     if connection.vendor == "sqlite":
         with _sqlite_copy(folder / SQLITE) as alias:
             yield alias
@@ -42,7 +42,7 @@ def snapshot(folder: Path) -> Iterator[str]:
 
 @contextmanager
 def _sqlite_copy(path: Path) -> Iterator[str]:
-    """In one step of SQLite's own, for which nobody who writes has to wait."""
+    """Copy with SQLite's backup API, without blocking writers."""
     settings = connections.settings[DEFAULT_DB_ALIAS]
     if not Path(settings["NAME"]).exists():
         raise InvalidInput("There is no database yet: start Cairn once.")
@@ -78,7 +78,7 @@ def _empty_passing(copy: sqlite3.Connection) -> None:
 
 
 def _dump(path: Path) -> None:
-    """Of what this transaction sees."""
+    """Dump the snapshot of this transaction."""
     with connection.cursor() as cursor:
         cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         cursor.execute("SELECT pg_export_snapshot()")
@@ -106,7 +106,7 @@ def is_empty() -> bool:
 
 
 def index_places() -> list[str]:
-    """All folders or collections of the index that the tables know. The tables may be of an older Cairn."""
+    """Return all index folders or collections in the tables, which may be of an older release."""
     table = IndexGeneration._meta.db_table
     with _answering(), connection.cursor() as cursor:
         if table not in connection.introspection.table_names(cursor):
@@ -121,7 +121,7 @@ _PLACES: Final = ("name", "place", "next_place", "old_place")
 
 
 def reserved_slugs() -> list[str]:
-    """Of knowledge bases that exist or existed, as the tables that are there know them."""
+    """Return slugs of present and past knowledge bases in the current tables."""
     with _answering(), connection.cursor() as cursor:
         if ReservedSlug._meta.db_table not in connection.introspection.table_names(cursor):
             return []
@@ -130,7 +130,7 @@ def reserved_slugs() -> list[str]:
 
 
 def load(backup: Backup) -> None:
-    """Replaces all tables by those of the backup."""
+    """Replace all tables by those of the backup."""
     _disconnect()
     if connection.vendor == "sqlite":
         _sqlite_place(backup, Path(connection.settings_dict["NAME"]))
@@ -139,7 +139,7 @@ def load(backup: Backup) -> None:
 
 
 def _postgresql_place(backup: Backup) -> None:
-    """From a copy: a dump is SQL, and must not be changed between being verified and being run."""
+    """Restore a private copy: the dump is SQL, and must not change between verification and execution."""
     with TemporaryDirectory(dir=configured.FILE_UPLOAD_TEMP_DIR) as folder:
         dump = Path(folder) / POSTGRESQL
         backup.copy(POSTGRESQL, dump)
@@ -151,7 +151,7 @@ def _postgresql_place(backup: Backup) -> None:
 
 
 def _sqlite_place(backup: Backup, name: Path) -> None:
-    """The new one is whole before the old one goes."""
+    """Replace the database file only after the new one is complete."""
     fresh = name.with_name(f"{name.name}.restored")
     backup.copy(SQLITE, fresh)
     for side in _SIDES:
@@ -182,7 +182,7 @@ def _answering() -> Iterator[None]:
 
 
 def _where() -> str:
-    """Without the password, which others on this machine would see."""
+    """Return connection parameters without the password, which others on this machine could see."""
     settings: dict[str, Any] = connection.settings_dict
     parts = {
         "dbname": settings["NAME"],

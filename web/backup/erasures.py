@@ -1,4 +1,4 @@
-"""What was erased after a backup was made is in it still. A list of erasures takes it out again."""
+"""Repeat erasures made after a backup, from a list of erasures."""
 
 import json
 from collections.abc import Callable, Iterable, Sequence
@@ -26,15 +26,15 @@ class Erasure:
 
 
 def erasures_in(lines: Iterable[str]) -> list[Erasure]:
-    """As `audit export --action erasure.done` writes them, or receipts as REST gives them."""
+    """Parse lines of `audit export --action erasure.done`, or receipts in REST format."""
     return [_erasure(number, line) for number, line in enumerate(lines, 1) if line.strip()]
 
 
 def _erasure(number: int, line: str) -> Erasure:
     try:
-        said = json.loads(line)
-        kind, _, identity = str(said.get("subject") or said["object"]).partition(":")
-        if kind not in _AGAIN or said.get("action", _DONE) != _DONE:
+        data = json.loads(line)
+        kind, _, identity = str(data.get("subject") or data["object"]).partition(":")
+        if kind not in _AGAIN or data.get("action", _DONE) != _DONE:
             raise ValueError(kind)
         return Erasure(kind, UUID(identity))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -42,7 +42,7 @@ def _erasure(number: int, line: str) -> Erasure:
 
 
 def erase_again(erasures: Sequence[Erasure]) -> int:
-    """How many of them were in the backup. Also finishes those that had begun when it was made."""
+    """Repeat erasures, and finish those pending at the time of the backup. Returns how many were in it."""
     done = sum(_AGAIN[erasure.kind](erasure.identity) for erasure in erasures)
     pending = Receipt.objects.filter(state=ReceiptState.PENDING)
     for receipt in pending.values_list("id", flat=True):

@@ -1,4 +1,4 @@
-"""Originals and what was read of them, out of storage and back."""
+"""Copy stored files to and from a backup."""
 
 import gzip
 import zlib
@@ -19,50 +19,50 @@ _BLOCK: Final = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """`sha256` is empty where the database does not know it."""
+class StoredFile:
+    """A stored file. `sha256` is empty if the database does not have it."""
 
     name: str
     sha256: str = ""
 
 
-def wanted_files(using: str) -> Iterator[Wanted]:
-    """Not of documents that are being erased: they end with the restored install, too."""
+def stored_files(using: str) -> Iterator[StoredFile]:
+    """Yield stored files, except those of documents that are being erased."""
     versions = DocumentVersion.objects.using(using).filter(
         document__deleted_at=None, document__knowledge_base__deleted_at=None
     )
     for version in versions.only("original", "rendition", "sha256").iterator():
-        yield Wanted(version.original, version.sha256)
+        yield StoredFile(version.original, version.sha256)
         if version.rendition:
-            yield Wanted(version.rendition)
+            yield StoredFile(version.rendition)
     for name in UploadPart.objects.using(using).values_list("name", flat=True).iterator():
-        yield Wanted(name)
+        yield StoredFile(name)
 
 
-def copied(wanted: Wanted, target: Path) -> bool:
-    """False if it is not there, or not what it should be."""
+def copied(stored: StoredFile, target: Path) -> bool:
+    """Copy a file. Returns False if it is missing or damaged."""
     if target.exists():
         return True
     target.parent.mkdir(parents=True, exist_ok=True)
     digest = sha256()
     try:
-        with default_storage.open(wanted.name) as source, target.open("xb") as stream:
+        with default_storage.open(stored.name) as source, target.open("xb") as stream:
             for block in source.chunks(_BLOCK):
                 digest.update(block)
                 stream.write(block)
     except FileNotFoundError:
         target.unlink(missing_ok=True)
         return False
-    if _is_whole(wanted, target, digest.hexdigest()):
+    if _is_whole(stored, target, digest.hexdigest()):
         return True
     target.unlink()
     return False
 
 
-def _is_whole(wanted: Wanted, copy: Path, digest: str) -> bool:
-    if wanted.sha256:
-        return digest == wanted.sha256
-    if not wanted.name.endswith(".gz"):
+def _is_whole(stored: StoredFile, copy: Path, digest: str) -> bool:
+    if stored.sha256:
+        return digest == stored.sha256
+    if not stored.name.endswith(".gz"):
         return True
     try:
         with gzip.open(copy) as stream:
@@ -73,19 +73,19 @@ def _is_whole(wanted: Wanted, copy: Path, digest: str) -> bool:
     return True
 
 
-def removed_except(kept: set[str], folder: Path) -> None:
-    """What an earlier look wanted, and the last one does not any more."""
+def removed_except(names: set[str], folder: Path) -> None:
+    """Remove files that the last snapshot no longer refers to."""
     for path in folder.rglob("*"):
-        if path.is_file() and path.relative_to(folder).as_posix() not in kept:
+        if path.is_file() and path.relative_to(folder).as_posix() not in names:
             path.unlink()
 
 
-def any_kept() -> bool:
+def has_files() -> bool:
     return any(next(_names(folder), None) for folder in STORAGE_FOLDERS)
 
 
 def remove_all() -> None:
-    """Also those that only the tables which go knew of."""
+    """Remove all files, including those known only to the replaced tables."""
     for folder in STORAGE_FOLDERS:
         for name in _names(folder):
             default_storage.delete(name)

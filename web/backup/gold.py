@@ -1,4 +1,4 @@
-"""Questions that are asked before a backup and after it was restored: the answers have to be the same."""
+"""Questions asked before a backup and after its restore, which must give the same answers."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -34,7 +34,7 @@ def _answer(outcome: QuestionOutcome) -> dict[str, Any]:
 
 
 def differing(api: Api, folder: Path, tick: Tick) -> Iterator[str]:
-    """The ids of those that are answered otherwise now."""
+    """Return ids of questions with different answers."""
     before = json.loads((folder / GOLD).read_text(encoding="utf-8"))
     questions = [GoldQuestion.model_validate(question) for question in before["questions"]]
     base = knowledge_base_id(api, before["knowledge_base"])

@@ -21,7 +21,7 @@ class BackupKey:
 
     @property
     def id(self) -> str:
-        """Tells keys apart and reveals nothing about them."""
+        """Identifier of the key that does not reveal it."""
         return salted_hmac(_ID_SALT, "", secret=self.secret, algorithm="sha256").hexdigest()[:_ID_LENGTH]
 
     def sign(self, content: bytes) -> str:
@@ -36,14 +36,14 @@ def key_file() -> Path:
 
 
 def existing_key() -> BackupKey | None:
-    """The key of this install, or None if it has not made a backup yet."""
+    """Return this installation's key, or None before its first backup."""
     if given := _given_secret():
         return BackupKey(given)
     return BackupKey(load_or_create_secret(key_file())[0]) if key_file().exists() else None
 
 
 def key_get_or_create() -> tuple[BackupKey, bool]:
-    """The key, and whether it was made just now."""
+    """Return the key, and whether it was created."""
     if given := _given_secret():
         return BackupKey(given), False
     secret, is_new = load_or_create_secret(key_file())
@@ -51,6 +51,6 @@ def key_get_or_create() -> tuple[BackupKey, bool]:
 
 
 def _given_secret() -> str:
-    """A SECRET_KEY that Cairn made itself is in the backup, so only one that was set counts."""
+    """Return a configured SECRET_KEY; a generated one would be part of the backup."""
     given = environment().backup_key or environment().secret_key
     return given.get_secret_value() if given else ""

@@ -1,7 +1,7 @@
-"""What a backup consists of: a folder whose every file is in SHA256SUMS, which is signed.
+"""Layout and verification of backups: a folder with all files listed in SHA256SUMS, which is signed.
 
-A database that is restored brings accounts, keys and permissions, and a dump of PostgreSQL is SQL that runs.
-So nothing of a backup is used before its signature was checked with a key that is not in the backup.
+A restored database brings accounts, keys and permissions, and a PostgreSQL dump is SQL that is executed. So
+no content is used before the signature was checked with a key that is not in the backup.
 """
 
 import json
@@ -35,12 +35,12 @@ FILES: Final = "files"
 IDS: Final = "vectors.ids"
 NUMBERS: Final = "vectors.f32"
 GOLD: Final = "gold.json"
-KEPT_KEY: Final = "secret_key"  # the name of a file
+KEY_FILE: Final = "secret_key"  # the name of a file
 AUDIT_HEAD: Final = "audit_head.json"
 PRIVATE: Final = 0o600
 STORAGE_FOLDERS: Final = ("originals", "renditions", "parts", "pages")
 """All that Cairn keeps in its storage."""
-_TOP_LEVEL: Final = {MANIFEST, SQLITE, POSTGRESQL, IDS, NUMBERS, GOLD, KEPT_KEY, AUDIT_HEAD}
+_TOP_LEVEL: Final = {MANIFEST, SQLITE, POSTGRESQL, IDS, NUMBERS, GOLD, KEY_FILE, AUDIT_HEAD}
 _STORED: Final = re.compile(rf"{FILES}/({'|'.join(STORAGE_FOLDERS)})(/(?!\.\.?(/|$))[\w.-]+)+", re.ASCII)
 _UNLISTED: Final = {SUMS, SIGNATURE}
 _BLOCK: Final = 1 << 20
@@ -48,7 +48,7 @@ _IN_MEMORY: Final = 8 << 20
 
 
 class Generation(BaseModel):
-    """Of the index that answered: the model that made the vectors."""
+    """The active index generation, with the model of its vectors."""
 
     id: UUID
     name: str
@@ -57,7 +57,7 @@ class Generation(BaseModel):
 
 
 class Manifest(BaseModel):
-    """`missing`: files and vectors that could not be had, though the database names them."""
+    """Description of a backup. `missing`: files and vectors in the database that were unavailable."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -75,12 +75,12 @@ class Manifest(BaseModel):
 
 
 class Unauthenticated(InvalidInput):
-    """Nobody can tell who made the backup. The operator may decide to trust it."""
+    """The origin of the backup cannot be verified. The operator may decide to trust it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Backup:
-    """A verified backup. `authentic` is False if the operator vouches for it instead of a key."""
+    """A verified backup. `authentic` is False if the operator trusts it without a valid signature."""
 
     folder: Path
     manifest: Manifest
@@ -93,14 +93,14 @@ class Backup:
         return [name.removeprefix(prefix) for name in sorted(self.digests) if name.startswith(prefix)]
 
     def copy(self, name: str, target: Path) -> None:
-        """Copies a file for its owner alone. Raises InvalidInput if it changed since it was verified."""
+        """Copy a file, readable by its owner only. Raises InvalidInput if it changed after verification."""
         descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, PRIVATE)
         with os.fdopen(descriptor, "wb") as stream:
             self._copy(name, stream)
 
     @contextmanager
     def opened(self, name: str) -> Iterator[IO[bytes]]:
-        """A private copy of a file, which nobody can change any more. Raises as `copy` does."""
+        """Open a private copy that nobody can change. Raises as `copy` does."""
         with SpooledTemporaryFile(max_size=_IN_MEMORY, dir=settings.FILE_UPLOAD_TEMP_DIR) as copy:
             self._copy(name, copy)
             copy.seek(0)
@@ -119,7 +119,7 @@ class Backup:
 
 
 def seal(folder: Path, manifest: Manifest, key: BackupKey) -> None:
-    """Completes the backup. Everything else is on the disk before the list of files and its signature are."""
+    """Complete the backup. All other files are synced before the list and its signature are written."""
     (folder / MANIFEST).write_text(manifest.model_dump_json(indent=2), encoding="utf-8")
     lines = []
     for name, path in _files(folder).items():
@@ -139,10 +139,10 @@ def _write(path: Path, content: bytes) -> None:
 
 
 def verify(folder: Path, *, key: BackupKey | None, allow_unauthenticated: bool = False) -> Backup:
-    """Raises InvalidInput unless the backup is complete, signed with `key`, and as it was when it was made.
+    """Raise InvalidInput unless the backup is complete, signed with `key`, and unchanged.
 
-    `allow_unauthenticated` accepts a backup without a signature, or one that was signed with another key. One
-    that has this key's id and a wrong signature has been tampered with, and is refused in any case.
+    `allow_unauthenticated` accepts a backup without a signature, or signed with another key. One with this
+    key's id and a wrong signature was tampered with, and is always refused.
     """
     content = _sums(folder)
     authentic = _is_authentic(folder, content, key, allow_unauthenticated=allow_unauthenticated)
@@ -176,7 +176,7 @@ def _is_authentic(
 
 
 def _signature(folder: Path) -> tuple[str, str]:
-    """Key id and signature; both empty if there is none."""
+    """Return key id and signature; both empty if unsigned."""
     try:
         text = (folder / SIGNATURE).read_text(encoding="ascii")
     except FileNotFoundError:
@@ -232,18 +232,18 @@ def _manifest(folder: Path, digests: dict[str, str]) -> Manifest:
         content = (folder / MANIFEST).read_bytes()
         if sha256(content).hexdigest() != digests.get(MANIFEST):
             raise InvalidInput(f"The backup {folder} lacks {MANIFEST}.")
-        said = json.loads(content)
-        if said["format"] not in READABLE_FORMATS:
+        data = json.loads(content)
+        if data["format"] not in READABLE_FORMATS:
             raise InvalidInput(
-                f"The backup was made by Cairn {said.get('cairn')} in a format that this version cannot read."
+                f"The backup was made by Cairn {data.get('cairn')} in a format that this version cannot read."
             )
-        return Manifest.model_validate(said)
+        return Manifest.model_validate(data)
     except (OSError, ValueError, KeyError, TypeError, ValidationError) as error:
         raise InvalidInput(f"{folder / MANIFEST} cannot be read.") from error
 
 
 def _files(folder: Path) -> dict[str, Path]:
-    """All files at any depth by name, except the list and its signature. Raises InvalidInput for links."""
+    """Return all files by name, except the list and its signature. Raises InvalidInput for links."""
     found = {}
     for path in sorted(folder.rglob("*")):
         mode = path.lstat().st_mode
@@ -261,7 +261,7 @@ def _digest(path: Path) -> str:
 
 
 def sync(path: Path) -> None:
-    """Waits until a file, or the names in a folder, are on the disk."""
+    """Flush a file, or a folder's entries, to the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

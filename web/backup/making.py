@@ -1,4 +1,4 @@
-"""A copy of tables, files and vectors that fit together, while everything goes on."""
+"""Create consistent copies of tables, files and vectors while Cairn is running."""
 
 import json
 import shutil
@@ -20,8 +20,8 @@ from retrieval.models import GenerationState, IndexGeneration
 from web.backup import files, vectors
 from web.backup.database import applied_migrations, snapshot
 from web.backup.key import key_file, key_get_or_create
-from web.backup.layout import AUDIT_HEAD, FILES, GOLD, KEPT_KEY, Generation, Manifest, seal
-from web.backup.place import Say, new_folder
+from web.backup.layout import AUDIT_HEAD, FILES, GOLD, KEY_FILE, Generation, Manifest, seal
+from web.backup.place import Report, new_folder
 from web.runtime.progress import Reporter
 
 TRIES: Final = 5
@@ -29,7 +29,7 @@ TRIES: Final = 5
 
 @dataclass(slots=True)
 class _Look:
-    """What one moment's tables name."""
+    """The contents of one snapshot."""
 
     migrations: list[str]
     generation: IndexGeneration | None
@@ -40,8 +40,8 @@ class _Look:
 
 
 def backup(target: Path, *, gold: dict[str, Any] | None, reporter: Reporter) -> Manifest:
-    """Raises CairnError with nothing left behind. What could not be had is in `missing`."""
-    with new_folder(target, tell=reporter.step) as folder:
+    """Create a backup. Raises CairnError with nothing left behind. Unavailable data is in `missing`."""
+    with new_folder(target, report=reporter.step) as folder:
         look = _consistent(folder, reporter.status)
         if gold is not None:
             (folder / GOLD).write_text(json.dumps(gold, ensure_ascii=False, indent=2), encoding="utf-8")
@@ -62,50 +62,50 @@ _KEY_MADE: Final = (
 )
 
 
-def _consistent(folder: Path, say: Say) -> _Look:
-    """The tables first, then what they name. What is gone by then was removed meanwhile: the tables again."""
+def _consistent(folder: Path, report: Report) -> _Look:
+    """Copy the tables, then what they refer to; start over if something was removed meanwhile."""
     with vectors.source() as given:
         for attempt in range(TRIES):
-            look = _look(folder, given, say)
+            look = _look(folder, given, report)
             if not look.missing:
                 break
-            say(f"{len(look.missing)} changed meanwhile: look {attempt + 2}")
+            report(f"{len(look.missing)} changed meanwhile: look {attempt + 2}")
     files.removed_except(look.names, folder / FILES)
     return look
 
 
-def _look(folder: Path, given: vectors.Source, say: Say) -> _Look:
+def _look(folder: Path, given: vectors.Source, report: Report) -> _Look:
     _copy_head(folder)
-    say("Database")
+    report("Database")
     with snapshot(folder) as using:
         active = IndexGeneration.objects.using(using).filter(state=GenerationState.ACTIVE).first()
         documents = Document.objects.using(using).present().count()
         look = _Look(applied_migrations(using), active, documents)
-        say("Files")
-        for wanted in files.wanted_files(using):
-            look.names.add(wanted.name)
-            if not files.copied(wanted, folder / FILES / wanted.name):
-                look.missing.append(wanted.name)
+        report("Files")
+        for stored in files.stored_files(using):
+            look.names.add(stored.name)
+            if not files.copied(stored, folder / FILES / stored.name):
+                look.missing.append(stored.name)
             fault_point(Fault.BACKUP_WHILE_COPYING)
-        say("Vectors")
+        report("Vectors")
         if active is not None:
-            chunks = vectors.wanted_chunks(using)
+            chunks = vectors.indexed_chunks(using)
             look.vectors, missing = vectors.written(folder, active, chunks, given)
             look.missing += [f"{missing} vectors"] if missing else []
     return look
 
 
 def _copy_head(folder: Path) -> None:
-    """Before the tables: they may have more events than it knows of, not fewer."""
+    """Copy the audit head before the tables, which may only have more events than it."""
     if head_file().exists():
         shutil.copyfile(head_file(), folder / AUDIT_HEAD)
 
 
 def _copy_secret(folder: Path) -> bool:
-    """Where Cairn made it itself. Without it second factors are lost."""
+    """Copy a generated secret key, which second factors depend on. Returns whether it was generated."""
     if environment().secret_key is not None:
         return False
-    shutil.copyfile(Path(settings.DATA_DIR) / KEPT_KEY, folder / KEPT_KEY)
+    shutil.copyfile(Path(settings.DATA_DIR) / KEY_FILE, folder / KEY_FILE)
     return True
 
 

@@ -1,4 +1,4 @@
-"""Where a backup is written: a folder that has another name until it is whole, and one writer."""
+"""The folder of a backup: exclusively locked, and renamed when complete."""
 
 import fcntl
 import os
@@ -13,20 +13,20 @@ from web.backup.layout import sync
 
 _UNFINISHED: Final = ".unfinished"
 _LOCK: Final = ".backup-lock"
-Say = Callable[[str], None]
+Report = Callable[[str], None]
 
 
 @contextmanager
-def new_folder(target: Path, *, tell: Say) -> Iterator[Path]:
-    """Is `target` in the end. Clears away what backups that were killed left beside it.
+def new_folder(target: Path, *, report: Report) -> Iterator[Path]:
+    """Yield a folder that becomes `target` on success. Removes leftovers of killed backups beside it.
 
-    Raises CairnError with nothing left behind: InvalidInput where something is there already, Conflict while
-    another process writes there.
+    Raises CairnError with nothing left behind: InvalidInput if the target exists, Conflict while another
+    process writes there.
     """
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        _clear(target.parent, tell)
-        with _held(_beside(target, _LOCK)) as alone:
+        _clear(target.parent, report)
+        with _locked(_beside(target, _LOCK)) as alone:
             if not alone:
                 raise Conflict(f"Another backup to {target} is being made.")
             if target.exists():
@@ -45,7 +45,7 @@ def _beside(target: Path, suffix: str) -> Path:
 
 @contextmanager
 def _made(folder: Path, lock: Path) -> Iterator[Path]:
-    """The lock names the folder by its inode, so that only this folder is cleared away later."""
+    """Create the folder. The lock contains its inode, so that only this folder is ever removed."""
     folder.mkdir(mode=0o700)
     lock.write_text(_identity(folder))
     try:
@@ -54,18 +54,20 @@ def _made(folder: Path, lock: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _clear(parent: Path, tell: Say) -> None:
-    """The operating system frees a lock with its process: who can take it knows that nobody writes there."""
+def _clear(parent: Path, report: Report) -> None:
+    """Remove abandoned folders, whose locks the operating system has released."""
     for lock in parent.glob(f".*{_LOCK}"):
-        with suppress(PermissionError), _held(lock) as alone:  # somebody else's may lie there, too
+        with suppress(PermissionError), _locked(lock) as alone:  # somebody else's may lie there, too
             left = lock.with_name(lock.name.removesuffix(_LOCK) + _UNFINISHED)
             if not alone or not left.exists():
                 continue
             if lock.read_text() == _identity(left):
                 shutil.rmtree(left)
-                tell(f"{left} is removed: a backup that was interrupted")
+                report(f"{left} is removed: a backup that was interrupted")
             else:
-                tell(f"{left} may be a backup that was interrupted. It is not removed: look at it yourself.")
+                report(
+                    f"{left} may be a backup that was interrupted. It is not removed: look at it yourself."
+                )
 
 
 def _identity(folder: Path) -> str:
@@ -73,8 +75,8 @@ def _identity(folder: Path) -> str:
 
 
 @contextmanager
-def _held(lock: Path) -> Iterator[bool]:
-    """Whether nobody else has it. It is removed where it was had."""
+def _locked(lock: Path) -> Iterator[bool]:
+    """Yield whether the lock was acquired. The lock file is removed afterwards."""
     descriptor = _opened(lock)
     if descriptor is None:
         yield False
@@ -87,7 +89,7 @@ def _held(lock: Path) -> Iterator[bool]:
 
 
 def _opened(lock: Path) -> int | None:
-    """Again where the one who had it has removed it meanwhile: a lock without a name keeps nobody out."""
+    """Open and lock the file; retry if its previous owner removed it meanwhile."""
     while True:
         descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:

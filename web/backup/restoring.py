@@ -1,4 +1,4 @@
-"""From a backup to an install. Until the end it is marked as unfinished, and does not start."""
+"""Restore a backup. Until it is complete, the installation is marked as unfinished and does not start."""
 
 import shutil
 from collections.abc import Sequence
@@ -27,8 +27,8 @@ from retrieval.models import GenerationState, IndexGeneration, new_word_key
 from web.backup import database, files, vectors
 from web.backup.erasures import Erasure, erase_again
 from web.backup.key import existing_key
-from web.backup.layout import AUDIT_HEAD, KEPT_KEY, Backup, Manifest, verify
-from web.backup.place import Say
+from web.backup.layout import AUDIT_HEAD, KEY_FILE, Backup, Manifest, verify
+from web.backup.place import Report
 from web.runtime.database import migrate
 from web.runtime.lock import DataDirLock
 from web.runtime.unfinished import unfinished_file
@@ -39,7 +39,7 @@ _INDEX: Final = "index"
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """`problem`: what the audit log says against it. `notes`: what whoever restores has to know."""
+    """The result. `problem`: a failed check of the audit log. `notes`: hints for the operator."""
 
     manifest: Manifest
     documents: int
@@ -54,13 +54,13 @@ def restore(
     force: bool,
     allow_unauthenticated: bool = False,
     erasures: Sequence[Erasure] = (),
-    say: Say = lambda _text: None,
+    report: Report = lambda _text: None,
 ) -> Restored:
-    """Changes nothing before the backup has been found authentic, complete and suitable.
+    """Restore a backup. Nothing changes before it was found authentic, complete and suitable.
 
-    `allow_unauthenticated`: whoever restores vouches for a backup without a signature of this install.
+    `allow_unauthenticated`: the operator trusts a backup without a signature of this installation.
     """
-    say("Checksums")
+    report("Checksums")
     backup = verify(source, key=existing_key(), allow_unauthenticated=allow_unauthenticated)
     _require_fit(backup.manifest)
     lock = DataDirLock(Path(settings.DATA_DIR))
@@ -69,7 +69,7 @@ def restore(
         if not force:
             _require_nothing_there()
         unfinished_file().touch(mode=0o600)
-        restored = _restored(backup, erasures, say)
+        restored = _restored(backup, erasures, report)
         fault_point(Fault.RESTORE_BEFORE_END)
         unfinished_file().unlink()
         return restored
@@ -94,7 +94,7 @@ def _require_fit(manifest: Manifest) -> None:
 def _require_nothing_there() -> None:
     there = {
         "a database": not database.is_empty(),
-        "files": files.any_kept(),
+        "files": files.has_files(),
         "an index": any(_index_folder().glob("*")),
     }
     if found := [what for what, is_there in there.items() if is_there]:
@@ -105,8 +105,8 @@ def _index_folder() -> Path:
     return Path(settings.DATA_DIR) / _INDEX
 
 
-def _restored(backup: Backup, erasures: Sequence[Erasure], say: Say) -> Restored:
-    say("Database")
+def _restored(backup: Backup, erasures: Sequence[Erasure], report: Report) -> Restored:
+    report("Database")
     slugs = _note_slugs()
     if not database.is_empty():
         _remove_indexes()
@@ -118,10 +118,10 @@ def _restored(backup: Backup, erasures: Sequence[Erasure], say: Say) -> Restored
     migrate()
     _reserve(slugs)
     _tidy()
-    say("Files")
+    report("Files")
     for _ in files.put_back(backup):
         fault_point(Fault.RESTORE_WHILE_COPYING)
-    say("Vectors")
+    report("Vectors")
     _build(backup.folder)
     erased = erase_again(erasures)
     made = backup.manifest.made_at.isoformat()
@@ -132,9 +132,9 @@ def _restored(backup: Backup, erasures: Sequence[Erasure], say: Say) -> Restored
 
 
 def _note_slugs() -> list[str]:
-    """Reserved slugs of the install that is replaced, and those that an interrupted restore had noted.
+    """Write reserved slugs of the replaced installation, and of interrupted restores, to a file.
 
-    The file lasts until the restore is complete, whatever happens to the tables.
+    The file exists until the restore is complete, whatever happens to the tables.
     """
     noted = unfinished_file().read_text(encoding="ascii").split()
     there = [] if database.is_empty() else database.reserved_slugs()
@@ -144,7 +144,7 @@ def _note_slugs() -> list[str]:
 
 
 def _reserve(slugs: Sequence[str]) -> None:
-    """Slugs that were used since the backup was made stay reserved."""
+    """Reserve slugs that were used after the backup."""
     ReservedSlug.objects.bulk_create([ReservedSlug(slug=slug) for slug in slugs], ignore_conflicts=True)
 
 
@@ -159,7 +159,7 @@ _NOT_AUTHENTICATED: Final = (
 
 
 def _remove_indexes() -> None:
-    """Of a server, the collections that the old tables know; those of an embedded install are one folder."""
+    """Remove the index folder, or the server's collections known to the old tables."""
     if environment().qdrant_url is None:
         shutil.rmtree(_index_folder(), ignore_errors=True)
         return
@@ -173,7 +173,7 @@ def _place_secret(backup: Backup) -> list[str]:
         return [] if given else [_KEY_MISSING]
     if given:
         return [_KEY_GIVEN]
-    _place(backup, KEPT_KEY, Path(settings.DATA_DIR) / KEPT_KEY)
+    _place(backup, KEY_FILE, Path(settings.DATA_DIR) / KEY_FILE)
     return []
 
 
@@ -206,7 +206,7 @@ def _place(backup: Backup, name: str, target: Path) -> None:
 
 
 def _tidy() -> None:
-    """Nobody is at work, nobody is signed in, and of the generations of the index there is one."""
+    """Reset leases, sessions, checks, and other generations than the active one."""
     checks = AccessCheck.objects.filter(state=CheckState.RUNNING)
     checks.update(state=CheckState.FAILED, error=INTERRUPTED, ended_at=timezone.now())
     Job.objects.exclude(lease=None).update(lease=None, lease_until=None)
@@ -220,8 +220,9 @@ def _tidy() -> None:
 
 
 def _build(source: Path) -> None:
-    """On a Qdrant server the index gets a new name: the one in the backup may name the collection of the
-    install that the backup was made of, which must not be touched."""
+    """Build the index. On a Qdrant server it gets a new name: the old one may be the collection of the
+    installation that was backed up.
+    """
     generation = IndexGeneration.objects.first()
     if generation is None:
         return

@@ -1,4 +1,4 @@
-"""Vectors, as numbers: whatever store they are in, they go into whatever store there is then."""
+"""Vectors in a format that is independent of the vector store."""
 
 import base64
 from collections.abc import Iterable, Iterator, Sequence
@@ -21,9 +21,9 @@ from retrieval.models import IndexGeneration
 from web.backup.layout import IDS, NUMBERS
 from web.runtime.api import Api, ApiProblem
 from web.runtime.client import signed_in, url_of
-from web.runtime.lock import DataDirHeld, DataDirLock, Holder
+from web.runtime.lock import DataDirInUse, DataDirLock, Holder
 
-AT_ONCE: Final = 500
+BATCH_SIZE: Final = 500
 VECTORS_PATH: Final = "/api/v1/index/vectors"
 _ID_BYTES: Final = 16
 _T = TypeVar("_T")
@@ -34,7 +34,7 @@ class Source(Protocol):
 
 
 class Here:
-    """From the index itself, which no other process has open."""
+    """Vectors from the index, opened by this process only."""
 
     def of(self, generation: UUID, chunks: Sequence[UUID]) -> dict[UUID, Vectors]:
         row = IndexGeneration.objects.filter(pk=generation).first()
@@ -42,7 +42,7 @@ class Here:
 
 
 class Served:
-    """From the process that has it open."""
+    """Vectors from the server process that has the index open."""
 
     def __init__(self, api: Api) -> None:
         self._api = api
@@ -50,25 +50,25 @@ class Served:
     def of(self, generation: UUID, chunks: Sequence[UUID]) -> dict[UUID, Vectors]:
         body = {"generation": str(generation), "chunks": [str(chunk) for chunk in chunks]}
         try:
-            said = self._api.post(VECTORS_PATH, body)
+            answer = self._api.post(VECTORS_PATH, body)
         except ApiProblem as problem:
             if problem.status_code == 404:  # it does not answer any more
                 return {}
             raise
-        numbers = np.frombuffer(base64.b64decode(said["vectors"]), "<f4").reshape(-1, said["dimension"])
-        return dict(zip((UUID(each) for each in said["chunks"]), numbers, strict=True))
+        numbers = np.frombuffer(base64.b64decode(answer["vectors"]), "<f4").reshape(-1, answer["dimension"])
+        return dict(zip((UUID(each) for each in answer["chunks"]), numbers, strict=True))
 
 
 @contextmanager
 def source() -> Iterator[Source]:
-    """Of the install that is configured, whether a process serves it or not."""
+    """Yield the source of vectors, depending on whether a server is running."""
     if environment().qdrant_url is not None:
         yield Here()
         return
     lock = DataDirLock(Path(settings.DATA_DIR))
     try:
         lock.acquire("manage.py backup")
-    except DataDirHeld as held:
+    except DataDirInUse as held:
         with _served_by(held.holder) as served:
             yield served
         return
@@ -85,14 +85,14 @@ def _served_by(holder: Holder | None) -> Iterator[Source]:
         yield Served(api)
 
 
-def wanted_chunks(using: str) -> Iterator[UUID]:
+def indexed_chunks(using: str) -> Iterator[UUID]:
     return Chunk.objects.using(using).active().order_by().values_list("id", flat=True).iterator(2000)
 
 
 def written(
     folder: Path, generation: IndexGeneration, chunks: Iterable[UUID], given: Source
 ) -> tuple[int, int]:
-    """How many there are, and how many are missing."""
+    """Write vectors to files. Returns the numbers of vectors written and missing."""
     count = missing = 0
     with (folder / IDS).open("wb") as ids, (folder / NUMBERS).open("wb") as numbers:
         for batch in _batches(chunks):
@@ -107,11 +107,11 @@ def written(
 
 def _batches(things: Iterable[_T]) -> Iterator[tuple[_T, ...]]:
     rest = iter(things)
-    while batch := tuple(islice(rest, AT_ONCE)):
+    while batch := tuple(islice(rest, BATCH_SIZE)):
         yield batch
 
 
-class Kept:
+class BackupVectors:
     """The vectors of a backup."""
 
     def __init__(self, folder: Path, dimension: int) -> None:
@@ -124,7 +124,7 @@ class Kept:
         )
 
     def of(self, chunks: Sequence[Chunk], generation: IndexGeneration) -> Vectors:
-        """What it lacks is embedded anew."""
+        """Return vectors of the chunks; missing ones are embedded."""
         missing = [chunk for chunk in chunks if chunk.id not in self._rows]
         fresh = dict(zip((chunk.id for chunk in missing), _embedded(missing, generation), strict=True))
         return np.stack([fresh[c.id] if c.id in fresh else self._numbers[self._rows[c.id]] for c in chunks])
@@ -138,12 +138,12 @@ def _embedded(chunks: Sequence[Chunk], generation: IndexGeneration) -> Sequence[
 
 
 def put_back(folder: Path, generation: IndexGeneration, index: VectorIndex) -> Iterator[Document]:
-    """Filter fields and words come from the tables: the points are as if the documents had just come."""
-    kept = Kept(folder, generation.dimension)
+    """Rebuild the index. Filter fields and words come from the tables, as for newly indexed documents."""
+    backup = BackupVectors(folder, generation.dimension)
     documents = Document.objects.present().ready().select_related("active_version", "knowledge_base")
     for document in documents.iterator():
         assert document.active_version is not None
-        chunks = document.active_version.chunks.order_by("ordinal").iterator(AT_ONCE)
+        chunks = document.active_version.chunks.order_by("ordinal").iterator(BATCH_SIZE)
         for batch in _batches(chunks):
-            index.upsert(points_of(document, batch, kept.of(batch, generation)))
+            index.upsert(points_of(document, batch, backup.of(batch, generation)))
         yield document

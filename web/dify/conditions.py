@@ -1,4 +1,4 @@
-"""Dify's conditions on metadata: which documents they leave."""
+"""Dify's metadata conditions, evaluated on documents."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -21,9 +21,9 @@ def _texts(value: Any) -> set[str]:
 
 
 def _by_number(compare: Compare) -> Compare:
-    def compared(held: Any, wanted: Any) -> bool:
+    def compared(actual: Any, expected: Any) -> bool:
         try:
-            return compare(float(held), float(wanted))
+            return compare(float(actual), float(expected))
         except (TypeError, ValueError):
             return False
 
@@ -31,7 +31,7 @@ def _by_number(compare: Compare) -> Compare:
 
 
 def _moment(value: Any) -> datetime:
-    """ISO 8601, or seconds since 1970. Without a zone UTC is meant."""
+    """Parse ISO 8601, or seconds since 1970. The default zone is UTC."""
     if isinstance(value, int | float):
         return datetime.fromtimestamp(value, UTC)
     found = datetime.fromisoformat(str(value))
@@ -39,59 +39,59 @@ def _moment(value: Any) -> datetime:
 
 
 def _by_time(compare: Compare) -> Compare:
-    def compared(held: Any, wanted: Any) -> bool:
+    def compared(actual: Any, expected: Any) -> bool:
         try:
-            return compare(_moment(held), _moment(wanted))
+            return compare(_moment(actual), _moment(expected))
         except (TypeError, ValueError, OverflowError, OSError):
             return False
 
     return compared
 
 
-def _contains(held: Any, wanted: Any) -> bool:
-    return _text(wanted) in _texts(held) if isinstance(held, list) else _text(wanted) in _text(held)
+def _contains(actual: Any, expected: Any) -> bool:
+    return _text(expected) in _texts(actual) if isinstance(actual, list) else _text(expected) in _text(actual)
 
 
-def _is(held: Any, wanted: Any) -> bool:
-    return _text(wanted) in _texts(held)
+def _is(actual: Any, expected: Any) -> bool:
+    return _text(expected) in _texts(actual)
 
 
-def _in(held: Any, wanted: Any) -> bool:
-    return not _texts(held).isdisjoint(_texts(wanted))
+def _in(actual: Any, expected: Any) -> bool:
+    return not _texts(actual).isdisjoint(_texts(expected))
 
 
-def _empty(held: Any, _wanted: Any) -> bool:
-    return held in (None, "", [], {})
+def _empty(actual: Any, _expected: Any) -> bool:
+    return actual in (None, "", [], {})
 
 
 def _not(compare: Compare) -> Compare:
-    return lambda held, wanted: not compare(held, wanted)
+    return lambda actual, expected: not compare(actual, expected)
 
 
 OPERATORS: Mapping[str, Compare] = {
     "contains": _contains,
     "not contains": _not(_contains),
-    "start with": lambda held, wanted: _text(held).startswith(_text(wanted)),
-    "end with": lambda held, wanted: _text(held).endswith(_text(wanted)),
+    "start with": lambda actual, expected: _text(actual).startswith(_text(expected)),
+    "end with": lambda actual, expected: _text(actual).endswith(_text(expected)),
     "is": _is,
     "is not": _not(_is),
     "in": _in,
     "not in": _not(_in),
     "empty": _empty,
     "not empty": _not(_empty),
-    "=": _by_number(lambda held, wanted: held == wanted),
-    "≠": _by_number(lambda held, wanted: held != wanted),
-    ">": _by_number(lambda held, wanted: held > wanted),
-    "<": _by_number(lambda held, wanted: held < wanted),
-    "≥": _by_number(lambda held, wanted: held >= wanted),
-    "≤": _by_number(lambda held, wanted: held <= wanted),
-    "before": _by_time(lambda held, wanted: held < wanted),
-    "after": _by_time(lambda held, wanted: held > wanted),
+    "=": _by_number(lambda actual, expected: actual == expected),
+    "≠": _by_number(lambda actual, expected: actual != expected),
+    ">": _by_number(lambda actual, expected: actual > expected),
+    "<": _by_number(lambda actual, expected: actual < expected),
+    "≥": _by_number(lambda actual, expected: actual >= expected),
+    "≤": _by_number(lambda actual, expected: actual <= expected),
+    "before": _by_time(lambda actual, expected: actual < expected),
+    "after": _by_time(lambda actual, expected: actual > expected),
 }
 
 
 class Condition(BaseModel):
-    """`name`: of a field, or several, one of which has to fit."""
+    """A condition. `name`: a field, or several, one of which has to match."""
 
     name: Name | Annotated[list[Name], Field(min_length=1, max_length=50)]
     comparison_operator: Literal[tuple(OPERATORS)]  # type: ignore[valid-type]  # one list of them

@@ -1,4 +1,4 @@
-"""Errors in the shape of Dify's: `{"error_code", "error_msg"}`."""
+"""Errors in Dify's format: `{"error_code", "error_msg"}`."""
 
 from typing import Final
 
@@ -19,16 +19,16 @@ _CODES: Final[tuple[tuple[type[CairnError], int], ...]] = (
 
 
 def answered(error: CairnError) -> HttpResponse:
-    told = problem(error)
+    original = problem(error)
     code = next((code for kind, code in _CODES if isinstance(error, kind)), error.status)
-    response = JsonResponse({"error_code": code, "error_msg": _said(error)}, status=error.status)
+    response = JsonResponse({"error_code": code, "error_msg": _message(error)}, status=error.status)
     for name in ("WWW-Authenticate", "Retry-After"):
-        if name in told:
-            response[name] = told[name]
+        if name in original:
+            response[name] = original[name]
     return response
 
 
-def _said(error: CairnError) -> str:
+def _message(error: CairnError) -> str:
     if not isinstance(error, InvalidFields):
         return error.message
     first = error.errors[0]

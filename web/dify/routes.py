@@ -1,4 +1,4 @@
-"""`POST /retrieval`: passages of one knowledge base, in the shape that Dify asks for."""
+"""`POST /retrieval`: passages of one knowledge base in Dify's format."""
 
 from typing import Annotated, Any
 
@@ -36,14 +36,14 @@ handlers_add(api)
 
 
 class RetrievalSetting(BaseModel):
-    """More than `MOST` gives as many: the number is what somebody chose in Dify, not here."""
+    """Settings chosen in Dify. Values above `MOST` are capped instead of refused."""
 
     top_k: Annotated[int, Field(ge=1)] = 5
     score_threshold: Annotated[float, Field(ge=0, le=1)] | None = None
 
 
 class Retrieval(BaseModel):
-    """`knowledge_id`: the slug or the id of a knowledge base. What Dify sends beside these is passed over."""
+    """A request. `knowledge_id`: the slug or the id of a knowledge base. Other fields of Dify are ignored."""
 
     knowledge_id: fields.Id
     query: fields.Query
@@ -86,7 +86,7 @@ def _filters(principal: Principal, base: KnowledgeBase, condition: MetadataCondi
 
 
 def _record(hit: Hit, origin: str) -> dict[str, Any]:
-    """Dify takes scores from 0 to 1; Cairn's go above where the words of the question fit as well."""
+    """Return a record with a score from 0 to 1, which Dify requires; Cairn's can be higher."""
     return {
         "content": hit.text,
         "score": round(min(1.0, max(0.0, hit.score)), 4),

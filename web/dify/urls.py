@@ -1,4 +1,4 @@
-"""Routes for Dify, which appends `/retrieval` to the address that it is given."""
+"""Routes for Dify, which appends `/retrieval` to the configured URL."""
 
 from web.api.counting import patterns_of
 from web.dify.errors import answered

@@ -1,4 +1,4 @@
-"""Where Cairn differs from allauth: nobody signs up, and nothing leads away from here."""
+"""Adapters for allauth: no self-registration, and no redirects to other hosts."""
 
 import base64
 import hashlib
@@ -25,7 +25,7 @@ from cairn.accounts.models import User
 from cairn.errors import Unavailable
 from cairn.forwarded import parse_address
 from cairn.settings.identity import IdentityProvider
-from web.identity.arriving import groups_told, known_by_scim, may_enter, rights_set, user_arrived
+from web.identity.arriving import groups_in, known_by_scim, may_enter, rights_set, user_arrived
 from web.identity.devices import remember_device
 from web.identity.providers import provider_from
 from web.identity.refusing import failed, refused
@@ -40,14 +40,16 @@ class AccountAdapter(DefaultAccountAdapter):
         return False
 
     def get_client_ip(self, request: HttpRequest) -> str:
-        """IPv4 addresses as such: written as `::ffff:192.0.2.7`, all would lie in one IPv6 network."""
+        """Return the address, with IPv4-mapped addresses as IPv4: all `::ffff:192.0.2.7` would be in one
+        network.
+        """
         address = parse_address(super().get_client_ip(request))
         if address is None:
             raise PermissionDenied
         return str(address)
 
     def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:
-        """Replaces allauth's limit per user name, with which anybody could lock anybody else out."""
+        """Replace allauth's limit per user name, which lets anybody lock out others."""
         self._login_failed_rl_usage = attempt_begin(request, str(credentials.get("username", "")))
         if self._login_failed_rl_usage is None:
             raise self.validation_error("too_many_login_attempts")
@@ -59,7 +61,7 @@ class AccountAdapter(DefaultAccountAdapter):
         return response
 
     def authenticate(self, request: HttpRequest, **credentials: Any) -> AbstractBaseUser | None:
-        """For forms. A directory that is away is no wrong password."""
+        """Authenticate in forms. An unavailable directory is reported as such, not as a wrong password."""
         try:
             user: AbstractBaseUser | None = super().authenticate(request, **credentials)
         except Unavailable as error:
@@ -67,7 +69,7 @@ class AccountAdapter(DefaultAccountAdapter):
         return user
 
     def is_safe_url(self, url: str | None) -> bool:
-        """This very host: others of ALLOWED_HOSTS may be other programs."""
+        """Allow only this host: others in ALLOWED_HOSTS may be other programs."""
         return url_has_allowed_host_and_scheme(
             url, allowed_hosts={self.request.get_host()}, require_https=self.request.is_secure()
         )
@@ -78,13 +80,13 @@ class AccountAdapter(DefaultAccountAdapter):
     def add_message(
         self, request: HttpRequest, level: int, message_template: str | None = None, *args: Any, **kwargs: Any
     ) -> None:
-        """Not that somebody signed in or out: the page says so itself."""
+        """Drop messages about signing in and out, which pages show themselves."""
         if not (message_template or "").startswith(SILENT):
             super().add_message(request, level, message_template, *args, **kwargs)
 
 
 class SocialAdapter(DefaultSocialAccountAdapter):
-    """People are known by provider and subject alone."""
+    """Adapter that identifies people by provider and subject only."""
 
     def list_apps(
         self,
@@ -92,7 +94,7 @@ class SocialAdapter(DefaultSocialAccountAdapter):
         provider: str | None = None,
         client_id: str | None = None,
     ) -> list[SocialApp]:
-        """Those of the configuration; none that somebody wrote into the database."""
+        """Return providers from the settings, never from the database."""
         found = _build_apps_from_settings(provider=provider, client_id=client_id)
         return [app for apps in found.values() for app in apps]
 
@@ -107,10 +109,10 @@ class SocialAdapter(DefaultSocialAccountAdapter):
 
     def pre_social_login(self, request: HttpRequest, sociallogin: SocialLogin) -> None:
         provider = _provider_of(sociallogin)
-        groups = groups_told(provider, sociallogin.claims)
+        groups = groups_in(provider, sociallogin.claims)
         if not may_enter(provider, groups):
-            told = f"{provider.name} knows you, but in none of the groups that may use Cairn."
-            raise ImmediateHttpResponse(refused(request, told))
+            message = f"{provider.name} knows you, but in none of the groups that may use Cairn."
+            raise ImmediateHttpResponse(refused(request, message))
         sociallogin.state["process"] = "login"
         sociallogin.email_addresses = []
         if not sociallogin.is_existing and (user := known_by_scim(provider, sociallogin.claims)):
@@ -123,7 +125,7 @@ class SocialAdapter(DefaultSocialAccountAdapter):
         with transaction.atomic():
             user = user_arrived(provider, sociallogin.claims)
             _join(sociallogin, user)
-            rights_set(user, provider, groups_told(provider, sociallogin.claims))
+            rights_set(user, provider, groups_in(provider, sociallogin.claims))
         return user
 
     def on_authentication_error(
@@ -151,13 +153,13 @@ def _join(sociallogin: SocialLogin, user: User) -> None:
 
 
 class SecondFactorAdapter(DefaultMFAAdapter):
-    """Secrets of second factors lie in the database encrypted: a copy of it makes no codes."""
+    """Adapter that stores secrets of second factors encrypted, so that a copy of the database is useless."""
 
     def encrypt(self, text: str) -> str:
         return _fernet().encrypt(text.encode()).decode("ascii")
 
     def decrypt(self, encrypted_text: str) -> str:
-        """A secret that nobody knows where SECRET_KEY is another one by now: no code fits it."""
+        """Decrypt a secret. After a change of SECRET_KEY the result matches no code."""
         try:
             return _fernet().decrypt(encrypted_text.encode()).decode()
         except InvalidToken:

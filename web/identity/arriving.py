@@ -1,4 +1,4 @@
-"""Somebody whom an identity provider sends: who that is here, and what they may."""
+"""Just-in-time provisioning of people who sign in with an identity provider."""
 
 import logging
 import re
@@ -20,7 +20,7 @@ Claims = Mapping[str, Any]
 _UNUSUAL = re.compile(r"[^\w.@+-]+")
 
 
-def groups_told(provider: IdentityProvider, claims: Claims) -> frozenset[str]:
+def groups_in(provider: IdentityProvider, claims: Claims) -> frozenset[str]:
     return frozenset(_texts(claims.get(provider.groups)))
 
 
@@ -29,21 +29,21 @@ def may_enter(provider: IdentityProvider, groups: frozenset[str]) -> bool:
 
 
 def known_by_scim(provider: IdentityProvider, claims: Claims) -> User | None:
-    """Whom SCIM knows by the id that the provider tells. Never by a name or an address."""
-    told = _text(claims.get(provider.scim)) if provider.scim else ""
-    found = Identity.objects.filter(source="scim", external_id=told).select_related("user").first()
-    return found.user if found and told else None
+    """Return the user with the SCIM id in the claims. Names and addresses are never used."""
+    external_id = _text(claims.get(provider.scim)) if provider.scim else ""
+    found = Identity.objects.filter(source="scim", external_id=external_id).select_related("user").first()
+    return found.user if found and external_id else None
 
 
 def user_arrived(provider: IdentityProvider, claims: Claims) -> User:
-    """A new account. A name that somebody else has, or that looks like theirs, gets an addition."""
-    told = _text(claims.get(provider.username)) or _text(claims.get("email")).partition("@")[0]
-    name = distinguishable_name(_UNUSUAL.sub("-", normalize_name(told)).strip("-"), addition=provider.id)
+    """Create an account. A name that is taken, or looks like another, gets a suffix."""
+    username = _text(claims.get(provider.username)) or _text(claims.get("email")).partition("@")[0]
+    name = distinguishable_name(_UNUSUAL.sub("-", normalize_name(username)).strip("-"), addition=provider.id)
     return user_create(username=name, email=_email(claims))
 
 
 def rights_set(user: User, provider: IdentityProvider, groups: frozenset[str]) -> None:
-    """What the provider says now counts, at every sign-in."""
+    """Apply the provider's groups and admin flag, at every sign-in."""
     groups_replace(user, source=provider.source, names=groups)
     if provider.admin_group and user.is_admin != (provider.admin_group in groups):
         try:
@@ -57,16 +57,16 @@ def _texts(value: object) -> list[str]:
 
 
 def _text(value: object) -> str:
-    """SAML has lists of one."""
+    """Return the text, also from a SAML list of one."""
     if isinstance(value, list | tuple):
         return _text(value[0]) if value else ""
     return value.strip() if isinstance(value, str) and "\0" not in value else ""
 
 
 def _email(claims: Claims) -> str:
-    told = _text(claims.get("email"))
+    email = _text(claims.get("email"))
     try:
-        validate_email(told)
+        validate_email(email)
     except ValidationError:
         return ""
-    return told[:254]
+    return email[:254]

@@ -1,7 +1,7 @@
-"""Devices from which somebody has signed in before, remembered by a signed cookie.
+"""Known devices, from which somebody has signed in before, remembered by a signed cookie.
 
 Following OWASP's "device cookies": failed attempts from a known device are counted for that device alone, so
-that nobody else can use up the attempts of the people who work with it.
+that nobody else can use up the attempts of its users.
 """
 
 import secrets
@@ -21,14 +21,14 @@ _SALT: Final = "cairn.known_device"
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """`people` are digests of user names, the last one to sign in at the end."""
+    """A device. `people` are digests of user names, the latest at the end."""
 
     id: str
     people: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, request: HttpRequest) -> Self | None:
-        """None without a cookie, and for one that was forged or is too old."""
+        """Return the request's device; None without a valid cookie."""
         cookie = request.COOKIES.get(settings.DEVICE_COOKIE_NAME, "")
         try:
             content = signing.loads(cookie, salt=_SALT, max_age=COOKIE_AGE)
@@ -59,11 +59,11 @@ def remember_device(request: HttpRequest, response: HttpResponseBase, username: 
 
 
 def known_device(request: HttpRequest, username: str) -> Device | None:
-    """The device that sends the request, if the user has signed in from it before."""
+    """Return the request's device if the user has signed in from it before."""
     device = Device.of(request)
     return device if device is not None and device.knows(username) else None
 
 
 def _digest(username: str) -> str:
-    """The cookie must not tell who uses the device."""
+    """Digest a user name, so that the cookie does not reveal the device's users."""
     return salted_hmac(_SALT, username.strip().casefold(), algorithm="sha256").hexdigest()[:32]

@@ -1,4 +1,4 @@
-"""What people do to their second factors goes into the audit log."""
+"""Audit events for changes of second factors."""
 
 from typing import Any
 

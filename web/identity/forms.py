@@ -1,4 +1,4 @@
-"""Forms of signing in. What claims to be a passkey is hostile: the library raises many things over it."""
+"""Sign-in forms. Passkey data is untrusted: the library raises many kinds of exceptions for it."""
 
 import struct
 from typing import Any
@@ -37,13 +37,14 @@ MALFORMED = (
 
 class SignInForm(LoginForm):
     def add_prefix(self, field_name: str) -> str:
-        """The field is sent under the name that browsers and scripts know."""
+        """Use field names known to browsers and scripts."""
         return "username" if field_name == "login" else str(super().add_prefix(field_name))
 
 
 class _LimitedAttempts:
-    """Replaces allauth's limit per user, with which somebody who knows the password could lock the user out.
-    After a right code, it also forgot the failures of the address."""
+    """Replacement for allauth's limit per user, which lets people who know the password lock out the user.
+    After a right code, allauth also resets the count of the address.
+    """
 
     user: User | None
 

@@ -1,4 +1,4 @@
-"""Checks of passkeys that allauth leaves out: the exact origin, and the authenticator's signature counter."""
+"""Checks of passkeys that allauth lacks: the exact origin, and the authenticator's signature counter."""
 
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,11 +14,14 @@ from fido2.webauthn import AuthenticationResponse, CollectedClientData
 
 
 def has_own_origin(credential: dict[str, Any]) -> bool:
-    """Whether the browser made it on a page of this site. A passkey of a domain can be used by every
-    subdomain, and by other ports; the rule here is the one for forms: this origin or TRUSTED_ORIGINS."""
-    said = CollectedClientData(websafe_decode(credential["response"]["clientDataJSON"])).origin
-    return said == _own_origin(context.request) or any(
-        _matches(said, trusted) for trusted in settings.CSRF_TRUSTED_ORIGINS
+    """Check that the browser used the passkey on a page of this site.
+
+    A passkey of a domain works on all its subdomains and ports; as for forms, only this origin and
+    TRUSTED_ORIGINS are accepted.
+    """
+    origin = CollectedClientData(websafe_decode(credential["response"]["clientDataJSON"])).origin
+    return origin == _own_origin(context.request) or any(
+        _matches(origin, trusted) for trusted in settings.CSRF_TRUSTED_ORIGINS
     )
 
 
@@ -29,13 +32,15 @@ def _own_origin(request: HttpRequest) -> str:
 def _matches(origin: str, trusted: str) -> bool:
     if "*" not in trusted:
         return origin == trusted
-    said, pattern = urlsplit(origin), urlsplit(trusted)
-    return said.scheme == pattern.scheme and is_same_domain(said.netloc, pattern.netloc.lstrip("*"))
+    actual, pattern = urlsplit(origin), urlsplit(trusted)
+    return actual.scheme == pattern.scheme and is_same_domain(actual.netloc, pattern.netloc.lstrip("*"))
 
 
 def count_use(passkey: Authenticator, credential: dict[str, Any]) -> bool:
-    """Remembers the counter of this use. False if it is not above the last one: then there are two devices
-    with the same key. Authenticators that do not count always say 0."""
+    """Store the signature counter. Returns False unless it increased, which indicates a cloned authenticator.
+
+    Authenticators without a counter always send 0.
+    """
     counter = AuthenticationResponse.from_dict(credential).response.authenticator_data.counter
     with transaction.atomic():
         locked = Authenticator.objects.select_for_update().get(pk=passkey.pk)

@@ -1,4 +1,4 @@
-"""OpenID Connect and SAML as allauth runs them, with what it leaves out."""
+"""OpenID Connect and SAML providers for allauth, with additional checks."""
 
 import base64
 import secrets
@@ -30,8 +30,9 @@ REPLAY_SECONDS = 24 * 3600
 
 
 class _Source:
-    """Accounts are kept under the source's whole name, so that kinds of providers are not mixed up. What was
-    told of a person is used and not kept."""
+    """Mixin that stores accounts under the source's full name, to separate kinds of providers, and no
+    claims.
+    """
 
     kind: str
 
@@ -44,7 +45,7 @@ class _Source:
 
 
 class OpenIdAdapter(OpenIDConnectOAuth2Adapter):
-    """Checks what OpenID Connect Core 3.1.3.7 and 5.3.2 want checked. `nonce`: the one that was sent."""
+    """Adapter with the checks of OpenID Connect Core 3.1.3.7 and 5.3.2. `nonce`: the one that was sent."""
 
     nonce = ""
 
@@ -59,12 +60,12 @@ class OpenIdAdapter(OpenIDConnectOAuth2Adapter):
     def complete_login(self, request: HttpRequest, app: Any, token: Any, **kwargs: Any) -> SocialLogin:
         try:
             claims = self._claims(app, kwargs["response"])
-            told = {**claims, **self._fetch_user_info(token.token)}
+            claims_and_info = {**claims, **self._fetch_user_info(token.token)}
         except (jwt.PyJWTError, KeyError, TypeError, ValueError) as error:
             raise OAuth2Error(f"What the provider sent is not valid: {type(error).__name__}") from error
-        if told["sub"] != claims["sub"] or not 0 < len(claims["sub"]) <= SUBJECT_LENGTH:
+        if claims_and_info["sub"] != claims["sub"] or not 0 < len(claims["sub"]) <= SUBJECT_LENGTH:
             raise OAuth2Error("The provider speaks of two people, or of none.")
-        return self.get_provider().sociallogin_from_response(request, told)
+        return self.get_provider().sociallogin_from_response(request, claims_and_info)
 
     def _claims(self, app: Any, response: Mapping[str, Any]) -> dict[str, Any]:
         config, token = self.openid_config, response["id_token"]
@@ -88,7 +89,7 @@ class OpenIdAdapter(OpenIDConnectOAuth2Adapter):
 
 
 def _authorized_party(claims: Mapping[str, Any]) -> object:
-    """Who asked for the token. Where it has several audiences, it must say which of them that was."""
+    """Return the client that requested the token, which must be named if there are several audiences."""
     audience = claims["aud"]
     only = audience if isinstance(audience, str) else audience[0] if len(audience) == 1 else None
     return claims.get("azp", only)
@@ -101,7 +102,7 @@ class OpenIdProvider(_Source, OpenIDConnectProvider):
     def redirect(
         self, request: HttpRequest, process: str, next_url: str | None = None, data: Any = None, **_: Any
     ) -> HttpResponse:
-        """Nothing of what is sent to the provider comes from the address that was called."""
+        """Redirect to the provider. No parameter comes from the requested URL."""
         nonce = secrets.token_urlsafe(32)
         params = {**self.get_auth_params(), "nonce": nonce}
         sent: HttpResponse = super().redirect(
@@ -116,8 +117,9 @@ class OpenIdProvider(_Source, OpenIDConnectProvider):
 
 
 def _names_an_audience(auth: OneLogin_Saml2_Auth) -> bool:
-    """The library compares audiences with this installation, but lets an assertion without any pass. It would
-    be good everywhere; SAML's profile for web browsers requires one (SAML profiles, 4.1.4.2)."""
+    """Return whether an assertion has an audience. The library accepts assertions without one, which are
+    valid everywhere; SAML's profile for web browsers requires one (SAML profiles, 4.1.4.2).
+    """
     xml = auth.get_last_response_xml().encode()
     return bool(OneLogin_Saml2_Response(auth.get_settings(), base64.b64encode(xml)).get_audiences())
 
@@ -126,7 +128,7 @@ class SamlProvider(_Source, SAMLProvider):
     kind = "saml"
 
     def sociallogin_from_response(self, request: HttpRequest, response: Any) -> SocialLogin:
-        """An assertion counts once, and a name that is made up for one session is nobody's."""
+        """Accept each assertion once, and no transient names, which identify nobody."""
         assertion = response.get_last_assertion_id()
         fresh = cache.add(f"saml:{self.app.provider_id}:{assertion}", True, REPLAY_SECONDS)
         subject = self._subject(response)
@@ -139,7 +141,9 @@ class SamlProvider(_Source, SAMLProvider):
         return login
 
     def _subject(self, response: Any) -> str:
-        """Of the attribute that is configured, if one is; another name could be somebody else's."""
+        """Return the configured attribute, without falling back to another name, which could be somebody
+        else's.
+        """
         by_attribute = "uid" in self.app.settings["attribute_mapping"]
         found = self._extract(response).get("uid") if by_attribute else response.get_nameid()
         return str(found or "")

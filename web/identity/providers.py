@@ -1,4 +1,4 @@
-"""The identity providers that are configured, and who came from which."""
+"""Configured identity providers, and the provider of a session."""
 
 from allauth.account.authentication import get_authentication_records
 from django.conf import settings
@@ -17,7 +17,7 @@ def provider_from(source: str) -> IdentityProvider | None:
 
 
 def vouched_for(request: HttpRequest) -> bool:
-    """Signed in by a provider that asks for a second factor itself."""
+    """Return whether the provider of this session requires a second factor itself."""
     records = get_authentication_records(request, request.user)
     came_from = [record.get("provider", "") for record in records if record.get("method") == "socialaccount"]
     found = [provider_from(source) for source in came_from]

@@ -1,4 +1,4 @@
-"""Pages that say why somebody is not let in."""
+"""Error pages of sign-in with identity providers."""
 
 from http import HTTPStatus
 
@@ -12,6 +12,6 @@ def refused(request: HttpRequest, reason: str) -> HttpResponse:
 
 
 def failed(request: HttpRequest, provider: str) -> HttpResponse:
-    """Why exactly is in the log alone: it is of use to who tries to get in."""
-    told = gettext("Signing in with {provider} did not work. Try again from the sign-in page.")
-    return refused(request, told.format(provider=provider))
+    """Show a general error. The reason, which would help attackers, is only logged."""
+    message = gettext("Signing in with {provider} did not work. Try again from the sign-in page.")
+    return refused(request, message.format(provider=provider))

@@ -1,4 +1,4 @@
-"""Who has a second factor, and who must."""
+"""Users with second factors, and users who need one."""
 
 from uuid import UUID
 
@@ -33,7 +33,7 @@ def must_have_second_factor(user: User) -> bool:
 
 
 def second_factor_reset(user: User, *, actor: User | None) -> int:
-    """For who lost theirs: all of them go, and all sessions end. How many there were."""
+    """Remove all second factors and end all sessions of a user. Returns the number removed."""
     with transaction.atomic():
         removed, _ = Authenticator.objects.filter(user=user).delete()
         User.objects.filter(pk=user.pk).update(session_generation=F("session_generation") + 1)

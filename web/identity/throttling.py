@@ -1,9 +1,8 @@
 """Limits on failed sign-ins that slow down guessing without locking anybody out.
 
-Failures are counted per client address and per user name at that address. What somebody does elsewhere never
-counts against the user, with one exception: after very many failures for one name, from anywhere, clients
-that the user has never signed in from have to wait. A known device has a count of its own instead of all
-these.
+Failures are counted per client address and per user name at that address. Attempts from elsewhere never count
+against the user, with one exception: after very many failures for one name, from anywhere, clients from which
+the user has never signed in have to wait. A known device has a count of its own instead of all these.
 """
 
 from collections.abc import Sequence
@@ -33,9 +32,9 @@ _APP: Final = "cairn.sign_in"
 
 
 def attempt_begin(request: HttpRequest, username: str) -> RateLimitUsage | None:
-    """Counts an attempt before its password is checked, so that many at once do not get past the limits.
+    """Count an attempt before the password check, so that concurrent attempts cannot exceed the limits.
 
-    None if it has to wait. Roll it back when the password was right.
+    Returns None if it has to wait. Roll it back after a right password.
     """
     name = username.strip().casefold()
     if device := known_device(request, name):
@@ -51,8 +50,9 @@ def attempt_begin(request: HttpRequest, username: str) -> RateLimitUsage | None:
 
 
 def factor_begin(request: HttpRequest, user: User) -> RateLimitUsage | None:
-    """Does what `attempt_begin` does for the second step: somebody who knows the password must not use up the
-    attempts of the user, who is known by a device or an address."""
+    """Count an attempt at the second step, like `attempt_begin`. Somebody who knows the password cannot use
+    up the attempts of the user on known devices and addresses.
+    """
     name = user.get_username().casefold()
     if device := known_device(request, name):
         return _consume(request, [("factor_device", FACTOR_FROM_DEVICE, f"{device.id} {user.pk}")])
@@ -64,7 +64,7 @@ def factor_begin(request: HttpRequest, user: User) -> RateLimitUsage | None:
 
 
 def may_try(request: HttpRequest, username: str) -> bool:
-    """Limits attempts of any kind per address, including those that succeed."""
+    """Limit all attempts per address, including successful ones."""
     if known_device(request, username):
         return True
     return _consume(request, [("any", ANY_FROM_ADDRESS, None)]) is not None

@@ -1,4 +1,4 @@
-"""What Cairn's commands have in common: --json, exit codes, and errors as one sentence."""
+"""Base class of Cairn's commands: --json, exit codes, and one-line errors."""
 
 import argparse
 import json
@@ -73,22 +73,24 @@ class CairnCommand(BaseCommand):
         self.stdout.write(json.dumps(answer, ensure_ascii=False, indent=2))
 
     def reporter(self, options: dict[str, Any]) -> Reporter:
-        """For a server that starts on the command's behalf: what it says is not the answer."""
+        """Return the reporter for a server started by the command, which does not write to its output."""
         if options["as_json"]:
             return SilentReporter()
         return RichReporter(sys.stderr) if sys.stderr.isatty() else PlainReporter(sys.stderr)
 
 
 def _nobody_reads() -> bool:
-    """Whoever read the answer has seen enough, as `head` has."""
+    """Return whether the reader of the output, such as `head`, has closed it."""
     look = select.poll()
     look.register(sys.stdout.fileno(), 0)
     return bool(look.poll(0))
 
 
 def leave(code: int) -> NoReturn:
-    """At once: threads inside the models' libraries cannot be ended from outside, and would crash at exit.
-    Taking everything apart would cost a command that has loaded none of them a quarter of a second."""
+    """Exit without cleanup: threads in the models' libraries cannot be stopped and would crash at exit.
+
+    For commands without such libraries, skipping cleanup saves a quarter of a second.
+    """
     with suppress(BrokenPipeError):
         sys.stdout.flush()
         sys.stderr.flush()
@@ -96,7 +98,7 @@ def leave(code: int) -> NoReturn:
 
 
 def knowledge_bases(api: Api, slug: str | None) -> Json:
-    """The part of a request that narrows it to one knowledge base; nothing for None."""
+    """Return the request field that limits a search to one knowledge base; empty for None."""
     if slug is None:
         return {}
     base = knowledge_base_id(api, slug)

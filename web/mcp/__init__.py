@@ -1,1 +1,1 @@
-"""Cairn as tools for assistants, over the Model Context Protocol."""
+"""Cairn's tools for assistants, over the Model Context Protocol."""

@@ -1,4 +1,4 @@
-"""The server of a running Cairn, passed on over standard input and output."""
+"""Bridge from standard input and output to the MCP server of a running Cairn."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ Context = ServerRequestContext[Any, Any]
 
 
 async def bridge(url: str, key: str) -> None:
-    """Until standard input ends. `url`: of the server, with its path."""
+    """Run until standard input ends. `url`: of the server, with its path."""
     headers = {"Authorization": f"Bearer {key}"}
     async with (
         httpx2.AsyncClient(headers=headers, timeout=_TIMEOUT, trust_env=False) as http,
@@ -33,10 +33,10 @@ def _passing_on(there: Client) -> "Server[Any]":
     async def tool_call(_context: Context, params: CallToolRequestParams) -> CallToolResult:
         return await there.call_tool(params.name, params.arguments)
 
-    told = there.server_info
+    info = there.server_info
     return Server(
-        told.name if told else "cairn",
-        version=told.version if told else "",
+        info.name if info else "cairn",
+        version=info.version if info else "",
         instructions=there.instructions,
         on_list_tools=tools_list,
         on_call_tool=tool_call,

@@ -1,4 +1,4 @@
-"""Errors before a message was read, in the shape of JSON-RPC; the status says what kind."""
+"""Errors before a message was read, in JSON-RPC format; the status gives the kind."""
 
 from typing import Final
 
@@ -13,12 +13,12 @@ _REFUSED: Final = -32600
 
 
 def answered(error: CairnError) -> HttpResponse:
-    told = problem(error)
+    original = problem(error)
     body = {"jsonrpc": "2.0", "id": None, "error": {"code": _REFUSED, "message": error.message}}
     response = JsonResponse(body, status=error.status)
     for name in ("WWW-Authenticate", "Retry-After"):
-        if name in told:
-            response[name] = told[name]
+        if name in original:
+            response[name] = original[name]
     return response
 
 

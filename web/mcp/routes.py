@@ -1,4 +1,4 @@
-"""`/mcp`: the server over streamable HTTP, one JSON answer for each request."""
+"""`/mcp`: the server over streamable HTTP, with one JSON response for each request."""
 
 import asyncio
 from collections.abc import MutableMapping
@@ -52,7 +52,7 @@ def _scope(request: HttpRequest, caller: Caller) -> dict[str, Any]:
 
 
 class _Exchange:
-    """The body, already here, and the answer, kept whole."""
+    """An ASGI exchange with the request body already read, and the response buffered."""
 
     def __init__(self, body: bytes) -> None:
         self._body: bytes | None = body
@@ -61,7 +61,7 @@ class _Exchange:
         self._parts: list[bytes] = []
 
     async def receive(self) -> Message:
-        """Who goes away has this request cancelled, so nothing comes after the body."""
+        """Return the body. Nothing follows, as disconnects cancel this request."""
         if self._body is None:
             await asyncio.Event().wait()
         body, self._body = self._body, None

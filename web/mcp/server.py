@@ -1,4 +1,4 @@
-"""The tools as a server of the Model Context Protocol. It keeps nothing between requests."""
+"""Stateless server of the Model Context Protocol."""
 
 from importlib.metadata import version
 from typing import Any
@@ -19,7 +19,7 @@ from pydantic import ValidationError
 from cairn.errors import CairnError, Forbidden, InvalidInput
 from web.api.parser import check_text
 from web.api.problems import InvalidFields, as_cairn_error
-from web.mcp.tools import TOOLS, Caller, Said, Tool
+from web.mcp.tools import TOOLS, Caller, Tool, ToolResult
 
 CALLER = "cairn.caller"
 """Where the scope of a request holds the caller."""
@@ -47,15 +47,15 @@ def _shown(tool: Tool) -> ToolShown:
 
 
 async def _tool_call(context: Context, params: CallToolRequestParams) -> CallToolResult:
-    """What went wrong is told as the tool's result, so that the model can read it."""
+    """Call a tool. Errors are returned as its result, so that the model can read them."""
     try:
-        said = await _run(_caller(context), params)
+        result = await _run(_caller(context), params)
     except Exception as error:  # noqa: BLE001 the outermost boundary of a call
         return CallToolResult(content=[_text(_wrong(as_cairn_error(error)))], is_error=True)
-    return CallToolResult(content=[_text(said.text)], structured_content=said.data)
+    return CallToolResult(content=[_text(result.text)], structured_content=result.data)
 
 
-async def _run(caller: Caller, params: CallToolRequestParams) -> Said:
+async def _run(caller: Caller, params: CallToolRequestParams) -> ToolResult:
     tool = next((tool for tool in TOOLS if tool.name == params.name), None)
     if tool is None:
         raise InvalidInput("There is no such tool.")

@@ -1,4 +1,4 @@
-"""The tools: what they take, what they do, and what they say. Each acts as the key that calls it."""
+"""The tools and their schemas. Each acts with the permissions of the calling key."""
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -23,21 +23,21 @@ from web.api.provenance import provenance, provenance_of
 from web.api.schemas import Answer, Citation, Hit, Passage, answers_of
 from web.exchanges import begin, outcome
 
-PASSAGES_AT_ONCE = 50
+MAX_PASSAGES = 50
 Bases = Annotated[list[Id] | None, Field(min_length=1, max_length=200)]
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """`origin`: of the addresses that are told."""
+    """The caller. `origin`: base URL for links."""
 
     principal: Principal
     origin: str
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """`text` is for a model to read, `data` for a program."""
+class ToolResult:
+    """A result. `text` is for the model, `data` for programs."""
 
     text: str
     data: dict[str, Any]
@@ -45,14 +45,14 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """`scopes`: a key needs one of them."""
+    """A tool. `scopes`: a key needs one of them."""
 
     name: str
     title: str
     description: str
     scopes: Sequence[str]
     takes: type[BaseModel]
-    run: Callable[[Caller, Any], Awaitable[Said]]
+    run: Callable[[Caller, Any], Awaitable[ToolResult]]
 
     def open_to(self, principal: Principal) -> bool:
         return has_key_scope(principal, *self.scopes)
@@ -80,14 +80,14 @@ class Read(Body):
     )
 
 
-def _bases(caller: Caller, _taken: Nothing) -> Said:
+def _bases(caller: Caller, _taken: Nothing) -> ToolResult:
     rows = list(knowledge_bases_for(caller.principal).select_related("owner").order_by("name"))
     lines = [
-        f"- {provenance_of(row.name, row.owner, row.official)} ({row.id}){_told(row.description)}"
+        f"- {provenance_of(row.name, row.owner, row.official)} ({row.id}){_suffix(row.description)}"
         for row in rows
     ]
     data = {"knowledge_bases": [_base(row) for row in rows]}
-    return Said("\n".join(lines) or "No knowledge base is open to you.", data)
+    return ToolResult("\n".join(lines) or "No knowledge base is open to you.", data)
 
 
 def _base(row: KnowledgeBase) -> dict[str, Any]:
@@ -101,22 +101,22 @@ def _base(row: KnowledgeBase) -> dict[str, Any]:
     }
 
 
-def _told(description: str) -> str:
+def _suffix(description: str) -> str:
     return f": {' '.join(description.split())}" if description else ""
 
 
-def _search(caller: Caller, taken: Search) -> Said:
+def _search(caller: Caller, taken: Search) -> ToolResult:
     search_count(caller.principal)
     scope = scope_for(caller.principal, taken.knowledge_bases)
     hits = [Hit.of(hit) for hit in search(taken.query, scope=scope, limit=taken.top_k)]
     texts = [f"[{number}] {_place(caller, hit)}\n{hit.text}" for number, hit in enumerate(hits, 1)]
-    return Said(
+    return ToolResult(
         "\n\n".join(texts) or "Nothing was found.", {"results": [hit.model_dump(mode="json") for hit in hits]}
     )
 
 
-async def _ask(caller: Caller, taken: Ask) -> Said:
-    """Not among the conversations of the key's user: the assistant shows its own."""
+async def _ask(caller: Caller, taken: Ask) -> ToolResult:
+    """Answer a question outside the user's conversations, as the assistant shows its own."""
     asked = await sync_to_async(begin)(
         caller.principal,
         lambda: asking.ask(
@@ -126,8 +126,8 @@ async def _ask(caller: Caller, taken: Ask) -> Said:
             history=(),
         ),
     )
-    answer = await outcome(asked, lambda: answers_of([asked.kept()])[0])
-    return Said(_answered(caller, answer), answer.model_dump(mode="json"))
+    answer = await outcome(asked, lambda: answers_of([asked.stored()])[0])
+    return ToolResult(_answered(caller, answer), answer.model_dump(mode="json"))
 
 
 def _answered(caller: Caller, answer: Answer) -> str:
@@ -146,16 +146,16 @@ def _place(caller: Caller, source: Hit | Citation) -> str:
     return f"{', '.join(where)} <{caller.origin}{source.url}>"
 
 
-def _read(caller: Caller, taken: Read) -> Said:
+def _read(caller: Caller, taken: Read) -> ToolResult:
     document = document_for(caller.principal, taken.document)
     version = document.shown_version
     if version is None:
         raise NotFound
     record_sitting("document.opened", actor=caller.principal.actor, subject=f"document:{document.id}")
     rows = version.chunks.order_by("ordinal")
-    found = list(rows.filter(ordinal__gt=-1 if taken.after is None else taken.after)[: PASSAGES_AT_ONCE + 1])
-    passages = [Passage.of(row, version) for row in found[:PASSAGES_AT_ONCE]]
-    following = passages[-1].ordinal if len(found) > PASSAGES_AT_ONCE else None
+    found = list(rows.filter(ordinal__gt=-1 if taken.after is None else taken.after)[: MAX_PASSAGES + 1])
+    passages = [Passage.of(row, version) for row in found[:MAX_PASSAGES]]
+    following = passages[-1].ordinal if len(found) > MAX_PASSAGES else None
     more = [] if following is None else [f"There is more: read on after {following}."]
     text = "\n\n".join([*(passage.text for passage in passages), *more])
     data = {
@@ -164,10 +164,10 @@ def _read(caller: Caller, taken: Read) -> Said:
         "passages": [passage.model_dump(mode="json") for passage in passages],
         "next": following,
     }
-    return Said(text or "This document holds no text.", data)
+    return ToolResult(text or "This document holds no text.", data)
 
 
-def _in_thread(run: Callable[[Caller, Any], Said]) -> Callable[[Caller, Any], Awaitable[Said]]:
+def _in_thread(run: Callable[[Caller, Any], ToolResult]) -> Callable[[Caller, Any], Awaitable[ToolResult]]:
     return sync_to_async(run)
 
 
@@ -202,7 +202,7 @@ TOOLS = (
     Tool(
         "read_document",
         "Read a document",
-        f"The text of a document, {PASSAGES_AT_ONCE} passages at a time.",
+        f"The text of a document, {MAX_PASSAGES} passages at a time.",
         ("search",),
         Read,
         _in_thread(_read),

@@ -1,4 +1,4 @@
-"""Routes for assistants."""
+"""Routes for MCP."""
 
 from web.api.counting import patterns_of
 from web.mcp.errors import answered

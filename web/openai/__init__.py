@@ -1,1 +1,1 @@
-"""Asking in the words of OpenAI's API, so that programs made for it can ask Cairn."""
+"""OpenAI-compatible API, so that existing clients can use Cairn."""

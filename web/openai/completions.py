@@ -1,4 +1,4 @@
-"""Answers as chat completions: whole, or in chunks."""
+"""Answers as chat completions, whole or in chunks."""
 
 import json
 import re
@@ -16,7 +16,7 @@ _MARKER = re.compile(r"\[(\d+)\]")
 
 
 def turns_of(messages: Sequence[Message]) -> list[Turn]:
-    """What was said before the last message, in pairs; a question that got no answer counts, too."""
+    """Return earlier messages as pairs; unanswered questions are included."""
     turns = list[Turn]()
     for message in messages[:-1]:
         if message.role == "user" and message.text:
@@ -28,7 +28,7 @@ def turns_of(messages: Sequence[Message]) -> list[Turn]:
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """`origin`: where Cairn was asked, such as https://cairn.example, so that addresses can be opened."""
+    """A completion. `origin`: the base URL of the request, such as https://cairn.example, for links."""
 
     identity: str
     created: int
@@ -37,13 +37,13 @@ class Completion:
 
     def whole(self, answer: Answer) -> dict[str, Any]:
         text = content_of(answer)
-        said = {
+        message = {
             "role": "assistant",
             "content": text,
             "refusal": None,
             "annotations": self._annotations(text, answer.citations),
         }
-        choice = {"index": 0, "message": said, "logprobs": None, "finish_reason": "stop"}
+        choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": "stop"}
         return {
             **self._head("chat.completion"),
             "choices": [choice],
@@ -80,7 +80,7 @@ class Completion:
         return {**citation.model_dump(), "url": f"{self.origin}{citation.url}"}
 
     def _annotations(self, text: str, citations: Iterable[Citation]) -> list[dict[str, Any]]:
-        """One for each [n] in the text, with its place there in characters."""
+        """Return one annotation for each [n] in the text, with its character range."""
         by_marker = {citation.marker: citation for citation in citations}
         return [
             {
@@ -98,23 +98,23 @@ class Completion:
 
 
 def _title(citation: Citation) -> str:
-    """Clients show nothing of a source but its title: it has to say that the source is unofficial."""
+    """Return the title, marked if the source is unofficial, as clients show nothing else of it."""
     return citation.title if citation.official else f"{citation.title}, {provenance(citation)}"
 
 
 def content_of(answer: Answer) -> str:
-    """A refusal says why: these clients show nothing else."""
+    """Return the text, or the reason of a refusal, as clients show nothing else."""
     return answer.answer or answer.reason
 
 
 def error_chunk(data: dict[str, Any]) -> bytes:
-    """Nothing follows it: what ends with an error is not done."""
+    """Return the last chunk of a failed stream; no `[DONE]` follows."""
     return _data(data)
 
 
 def _usage(answer: Answer) -> dict[str, int]:
-    said, written = answer.usage.prompt_tokens, answer.usage.completion_tokens
-    return {"prompt_tokens": said, "completion_tokens": written, "total_tokens": said + written}
+    prompted, written = answer.usage.prompt_tokens, answer.usage.completion_tokens
+    return {"prompt_tokens": prompted, "completion_tokens": written, "total_tokens": prompted + written}
 
 
 def _data(data: dict[str, Any]) -> bytes:

@@ -1,4 +1,4 @@
-"""Errors in the shape of OpenAI's: `{"error": {"message", "type", "param", "code"}}`."""
+"""Errors in OpenAI's format: `{"error": {"message", "type", "param", "code"}}`."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ from cairn.errors import (
     TransientError,
 )
 from web.api.problems import InvalidFields, MethodNotAllowed, as_cairn_error, problem
-from web.auth import told_to
+from web.auth import visible_error
 
 _KINDS: tuple[tuple[type[CairnError], str, str | None], ...] = (
     (NotSignedIn, "invalid_request_error", "invalid_api_key"),
@@ -38,11 +38,11 @@ def error_data(error: CairnError) -> dict[str, Any]:
     kind, code = next(
         ((kind, code) for each, kind, code in _KINDS if isinstance(error, each)), ("server_error", None)
     )
-    message, param = _said(error)
+    message, param = _message_and_param(error)
     return {"error": {"message": message, "type": kind, "param": param, "code": code or error.code}}
 
 
-def _said(error: CairnError) -> tuple[str, str | None]:
+def _message_and_param(error: CairnError) -> tuple[str, str | None]:
     if not isinstance(error, InvalidFields):
         return error.message, None
     first = error.errors[0]
@@ -51,13 +51,13 @@ def _said(error: CairnError) -> tuple[str, str | None]:
 
 
 def answered(error: CairnError) -> HttpResponse:
-    """With the status and headers of the problem; clients of OpenAI know 400, not 422, for invalid fields."""
-    told = problem(error)
+    """Return the error with the problem's status and headers; OpenAI clients expect 400, not 422."""
+    original = problem(error)
     status = MalformedRequest.status if error.status == InvalidInput.status else error.status
     response = JsonResponse(error_data(error), status=status)
     for name in ("WWW-Authenticate", "Retry-After"):
-        if name in told:
-            response[name] = told[name]
+        if name in original:
+            response[name] = original[name]
     return response
 
 
@@ -70,4 +70,4 @@ def handlers_add(api: NinjaAPI) -> None:
 
 
 def unknown_route(request: HttpRequest, **_parts: str) -> HttpResponse:
-    return answered(told_to(request, NotFound("There is no such address here."), sessions=False))
+    return answered(visible_error(request, NotFound("There is no such address here."), sessions=False))

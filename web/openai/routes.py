@@ -1,4 +1,4 @@
-"""`/v1/models` and `/v1/chat/completions`. A model is all that the key may read, or one knowledge base."""
+"""`/v1/models` and `/v1/chat/completions`. A model is everything the key may read, or one knowledge base."""
 
 import time
 from collections.abc import Generator
@@ -64,7 +64,7 @@ def _model(identity: str, created: int) -> dict[str, Any]:
 async def chat_completions(
     request: HttpRequest, payload: ChatCompletion
 ) -> dict[str, Any] | StreamingHttpResponse:
-    """The last message is answered; those before it tell what it refers to."""
+    """Answer the last message; earlier ones give its context."""
     asked = await sync_to_async(_begin)(principal_of(request), payload)
     completion = Completion(
         identity=f"chatcmpl-{asked.message.id}",
@@ -74,7 +74,7 @@ async def chat_completions(
     )
     if payload.stream:
         chunks = _chunks(asked, completion, with_usage=payload.with_usage)
-        return event_stream(streamed(followed(asked, chunks), _told))
+        return event_stream(streamed(followed(asked, chunks), _error_chunk))
     return await outcome(asked, lambda: completion.whole(_answer(asked)))
 
 
@@ -93,7 +93,7 @@ def _begin(principal: Principal, payload: ChatCompletion) -> Asked:
 
 
 def _base(principal: Principal, model: str) -> KnowledgeBase | None:
-    """None: all that may be read. Raises NotFound for one that is not there, or not theirs."""
+    """Return the knowledge base of a model, None for all. Raises NotFound if missing or not visible."""
     if model == EVERYTHING:
         return None
     try:
@@ -101,8 +101,8 @@ def _base(principal: Principal, model: str) -> KnowledgeBase | None:
             raise NotFound
         return knowledge_base_named(principal, model.removeprefix(PREFIX))
     except NotFound as error:
-        told = f"There is no such model, or you may not ask it. Ask “{EVERYTHING}”, or see /v1/models."
-        raise NotFound(told, code="model_not_found") from error
+        message = f"There is no such model, or you may not ask it. Ask “{EVERYTHING}”, or see /v1/models."
+        raise NotFound(message, code="model_not_found") from error
 
 
 def _chunks(asked: Asked, completion: Completion, *, with_usage: bool) -> Generator[bytes, None, None]:
@@ -121,14 +121,14 @@ def _chunks(asked: Asked, completion: Completion, *, with_usage: bool) -> Genera
             yield completion.usage(answer)
         yield DONE
     except Exception as error:  # noqa: BLE001 the stream is the request's outermost boundary
-        yield _told(as_cairn_error(error))
+        yield _error_chunk(as_cairn_error(error))
     finally:
         asked.close()
 
 
-def _told(error: CairnError) -> bytes:
+def _error_chunk(error: CairnError) -> bytes:
     return error_chunk(error_data(error))
 
 
 def _answer(asked: Asked) -> Answer:
-    return answers_of([asked.kept()])[0]
+    return answers_of([asked.stored()])[0]

@@ -1,4 +1,4 @@
-"""What a chat completion may ask for. What Cairn has no use for, such as `temperature`, is passed over."""
+"""Request schema of chat completions. Unused parameters, such as `temperature`, are ignored."""
 
 from typing import Annotated, Literal
 
@@ -18,7 +18,7 @@ class TextPart(BaseModel):
 
 
 class Message(BaseModel):
-    """What systems and tools say is not read: answers come from documents, whatever a prompt wants."""
+    """A message. System and tool messages are ignored: answers come from documents only."""
 
     role: Annotated[str, StringConstraints(max_length=20)]
     content: Text | Annotated[list[TextPart], Field(max_length=100)] | None = None
@@ -39,7 +39,7 @@ class ResponseFormat(BaseModel):
 
 
 class ChatCompletion(BaseModel):
-    """`tools` are never called, which a client that offers them expects of a model that needs none."""
+    """A request. `tools` are accepted but never called."""
 
     model: Annotated[str, StringConstraints(max_length=200)]
     messages: Annotated[list[Message], Field(min_length=1, max_length=MESSAGES_AT_MOST)]
@@ -52,7 +52,7 @@ class ChatCompletion(BaseModel):
 
     @property
     def question(self) -> str:
-        """Raises InvalidFields."""
+        """Return the last message. Raises InvalidFields."""
         last = self.messages[-1]
         if last.role != "user" or not last.text:
             raise _of_last("The last message must be a question of the user")

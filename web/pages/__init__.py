@@ -1,1 +1,3 @@
-"""HTML pages. They read through cairn.access and its kin, and leave nearly all writing to the REST API."""
+"""HTML pages. They read through cairn.access and similar modules; nearly all writing is left to the REST
+API.
+"""

@@ -1,4 +1,4 @@
-"""Who may read a knowledge base or a document, and why: for its managers."""
+"""Page that explains to managers who may read a knowledge base or a document, and why."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -41,7 +41,7 @@ LIKE_EVERYONE = {
 
 @dataclass(frozen=True, slots=True)
 class PersonRow:
-    """`reasons` in words: each way in, then what a narrowing makes of it."""
+    """A person with access. `reasons` describe each way to get access, then the effect of restrictions."""
 
     id: UUID
     username: str
@@ -77,8 +77,7 @@ def readers(request: HttpRequest, principal: Principal, document_id: str) -> Htt
 
 
 def _looked_up(request: HttpRequest, who_may: "QuerySet[User]") -> tuple[str, Sequence[User], int]:
-    """Those who may, or, where somebody is looked for by name, whoever bears it: why they may not is the
-    question then. One more than is shown."""
+    """Return people with access, or the people found by name, who may have none. One more than is shown."""
     asked = request.GET.get("q", "").replace("\0", "").strip()[:LONGEST_NAME]
     number = number_in(request.GET.get("page", ""))
     rows = User.objects.filter(username__icontains=asked) if asked else who_may
@@ -122,10 +121,10 @@ def _reasons(found: Access) -> Iterable[str]:
 
 def _narrowing(narrowing: access.Restriction) -> str:
     if not narrowing.passes:
-        told = gettext("“{title}” is open to chosen readers only, and they are none of them.")
-        return told.format(title=narrowing.title)
-    told = gettext("“{title}” is open to chosen readers only; they pass as {names}.")
-    return told.format(title=narrowing.title, names=", ".join(narrowing.passes))
+        sentence = gettext("“{title}” is open to chosen readers only, and they are none of them.")
+        return sentence.format(title=narrowing.title)
+    sentence = gettext("“{title}” is open to chosen readers only; they pass as {names}.")
+    return sentence.format(title=narrowing.title, names=", ".join(narrowing.passes))
 
 
 @require_safe

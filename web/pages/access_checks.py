@@ -1,4 +1,4 @@
-"""What the access checks found, for admins."""
+"""Results of access checks, for admins."""
 
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe

@@ -1,4 +1,4 @@
-"""One's own password, and the page that also holds one's API keys."""
+"""The user's account page, with password and API keys."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ from web.identity.second_factor import has_second_factor
 from web.pages.door import page, show
 from web.pages.keys import key_fields, key_make
 from web.pages.session import throttled
-from web.telling import told
+from web.telling import localize
 
 
 @sensitive_post_parameters()
@@ -46,11 +46,11 @@ def account(request: HttpRequest, principal: Principal) -> HttpResponse:
 @require_POST
 @page
 def key_create(request: HttpRequest, principal: Principal) -> HttpResponse:
-    """Answers with the page itself: the key must not lie in a session or an address."""
+    """Create a key and render it in the response, so that it is not stored in a session or URL."""
     try:
         key = key_make(request, principal, _user(request))
     except (InvalidInput, NotFound) as error:
-        return _account(request, principal, key_error=told(error.message), status=422)
+        return _account(request, principal, key_error=localize(error.message), status=422)
     return _account(request, principal, fresh_key=key)
 
 

@@ -1,4 +1,4 @@
-"""What is on record, for admins."""
+"""The audit log, for admins."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ NAMED: Final[dict[str, tuple[type[Model], str]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """`detail` in words, `actor` and `subject` by name where there is still one."""
+    """An audit event. `detail` as text, `actor` and `subject` by name if they still exist."""
 
     id: int
     at: datetime
@@ -44,8 +44,8 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """As the form says it."""
+class AuditForm:
+    """Filters as typed into the form."""
 
     actor: str = ""
     action: str = ""
@@ -68,8 +68,8 @@ class Wanted:
 @page
 def index(request: HttpRequest, principal: Principal) -> HttpResponse:
     require_admin(principal)
-    wanted = Wanted(**{name: _line(request, name) for name in Wanted.__slots__})
-    filters = wanted.filters()
+    form = AuditForm(**{name: _line(request, name) for name in AuditForm.__slots__})
+    filters = form.filters()
     before = _line(request, "before")
     events = Event.objects.matching(**filters)
     older = events.filter(id__lt=int(before)) if before.isdecimal() and len(before) < 19 else events
@@ -77,11 +77,11 @@ def index(request: HttpRequest, principal: Principal) -> HttpResponse:
     context = {
         "tab": "audit",
         "events": _rows(rows[:SHOWN]),
-        "wanted": wanted,
+        "wanted": form,
         "actions": Event.objects.order_by("action").values_list("action", flat=True).distinct(),
         "before": rows[SHOWN - 1].id if len(rows) > SHOWN else None,
         "first": older is events,
-        "keep": _query({name: getattr(wanted, name) for name in Wanted.__slots__}),
+        "keep": _query({name: getattr(form, name) for name in AuditForm.__slots__}),
         "export": _query({name: _written(value) for name, value in filters.items()}),
     }
     return show(request, principal, "pages/console/audit.html", context, area="console")
@@ -100,13 +100,13 @@ def _written(value: object) -> str:
 
 
 def _actor(text: str) -> UUID:
-    """A name or an id; nobody for a name that nobody has."""
+    """Return the id of a user given by name or id; an id of nobody if unknown."""
     user = User.objects.filter(username__iexact=text).first()
     return user.id if user else id_or_nobody(text)
 
 
 def _day(text: str) -> datetime | None:
-    """Its beginning, UTC; None for what is no day, and for the last one there is."""
+    """Return the start of a day, UTC; None for invalid dates, and for the last possible one."""
     try:
         day = date.fromisoformat(text)
     except ValueError:
@@ -131,22 +131,22 @@ def _rows(events: Sequence[Event]) -> list[Row]:
 
 
 def _names(subjects: Iterable[str]) -> dict[str, str]:
-    """Of what is still there, in one query for each kind."""
+    """Return names of existing subjects, in one query for each kind."""
     ids: dict[str, set[UUID]] = {}
     for kind, _, value in (subject.partition(":") for subject in subjects):
         if kind in NAMED:
             ids.setdefault(kind, set()).add(id_or_nobody(value))
     found: dict[str, str] = {}
-    for kind, wanted in ids.items():
+    for kind, subject_ids in ids.items():
         model, field = NAMED[kind]
-        rows = model._default_manager.filter(pk__in=wanted).values_list("pk", field)
+        rows = model._default_manager.filter(pk__in=subject_ids).values_list("pk", field)
         found |= {f"{kind}:{pk}": str(name) for pk, name in rows}
     return found
 
 
 def _words(detail: Mapping[str, object]) -> str:
-    said = {name: value for name, value in detail.items() if value not in (None, [], "")}
-    return ", ".join(f"{name.replace('_', ' ')}: {_value(value)}" for name, value in said.items())
+    values = {name: value for name, value in detail.items() if value not in (None, [], "")}
+    return ", ".join(f"{name.replace('_', ' ')}: {_value(value)}" for name, value in values.items())
 
 
 def _value(value: object) -> str:

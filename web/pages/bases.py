@@ -1,4 +1,4 @@
-"""Knowledge bases as the pages show them."""
+"""Knowledge bases as shown on pages."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ ROLE_LABELS = {
 
 @dataclass(frozen=True, slots=True)
 class BaseCard:
-    """`documents` and `chunks` count what the asker may read."""
+    """A knowledge base. `documents` and `chunks` count those the user may read."""
 
     id: UUID
     name: str
@@ -52,7 +52,10 @@ class BaseCard:
 
 
 def base_cards(principal: Principal, *, role: Role = Role.READER, chosen: str = "") -> list[BaseCard]:
-    """All that the principal has the role in, by name; `chosen` is the slug of one picked already."""
+    """Return all knowledge bases in which the principal has the role, by name.
+
+    `chosen` is the slug of the selected one.
+    """
     bases = knowledge_bases_for(principal, role=role).select_related("owner")
     return _cards(principal, bases.order_by("name", "id"), roles_in(principal), chosen)
 

@@ -1,4 +1,4 @@
-"""Asking: a new chat, an earlier conversation, and the pieces that scripts fetch."""
+"""Chat pages: new chats, conversations, and fragments fetched by scripts."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -36,7 +36,7 @@ TURNS = 50  # at once; earlier ones come when they are asked for
 @require_safe
 @page
 def new(request: HttpRequest, principal: Principal) -> HttpResponse:
-    """`again`: a message of theirs, whose question comes into the field. By its id: addresses are logged."""
+    """Show an empty chat. `again` is the id of a message whose question is prefilled, as URLs are logged."""
     again = request.GET.get("again")
     question = question_of(principal, again) if again else ""
     return _chat(request, principal, {"turns": (), "asked_again": question})
@@ -52,14 +52,14 @@ def conversation(request: HttpRequest, principal: Principal, conversation_id: st
 @require_safe
 @fragment
 def turns(request: HttpRequest, principal: Principal, conversation_id: str) -> HttpResponse:
-    """The path that is shown, or what stands on it above a message."""
+    """Render the displayed path, or the part above a message."""
     found = conversation_for(principal, conversation_id)
     context = _turns(found, principal, before=request.GET.get("before"))
     return render(request, "pages/chat/_turns.html", {**context, "manages": manages_any(principal)})
 
 
 def _turns(found: Conversation, principal: Principal, *, before: str | None = None) -> dict[str, Any]:
-    """The last ones; `earlier`: there are more above."""
+    """Return the last turns; `earlier` if there are more above."""
     shown_now = messages_shown(found, principal, before=before, last=TURNS + 1)
     return {"turns": turn_views(shown_now[-TURNS:]), "earlier": len(shown_now) > TURNS}
 
@@ -83,20 +83,20 @@ def _chat(request: HttpRequest, principal: Principal, context: dict[str, Any]) -
 
 
 def _tags(principal: Principal) -> list[str]:
-    """Those that most of the documents have that the principal may read."""
+    """Return the most frequent tags of documents the principal may read."""
     rows = Tag.objects.filter(document__in=documents_for(principal)).order_by().values("name")
     most = rows.annotate(count=Count("id")).order_by("-count", "name")[:TAGS]
     return sorted(row["name"] for row in most)
 
 
 def _suggestions(principal: Principal, bases: Sequence[BaseCard], only: Document | None) -> Sequence[str]:
-    """For the knowledge base or the document that the chat is limited to, if it is."""
+    """Return suggestions for the knowledge base or document the chat is limited to, if any."""
     chosen = next((base.id for base in bases if base.chosen), None)
     return suggestions_for(principal, base=chosen, document=only)
 
 
 def _suggests_unofficial(bases: Sequence[BaseCard], only: Document | None) -> bool:
-    """Whether the suggestions come from unofficial knowledge bases."""
+    """Return whether the suggestions come from unofficial knowledge bases."""
     if only is not None:
         return not only.knowledge_base.official
     covered = [base for base in bases if base.chosen] or bases
@@ -106,11 +106,11 @@ def _suggests_unofficial(bases: Sequence[BaseCard], only: Document | None) -> bo
 @require_safe
 @fragment
 def conversations(request: HttpRequest, principal: Principal) -> HttpResponse:
-    """The list, or what follows in it after those that are shown already."""
-    said = {name: request.GET.get(name, "")[:200] for name in ("current", "cursor", "above")}
+    """Render the list of conversations, or its next rows."""
+    params = {name: request.GET.get(name, "")[:200] for name in ("current", "cursor", "above")}
     query = request.GET.get("q", "").replace("\0", "").strip()[:200]
     try:
-        rail = rail_of(principal, query=query, **said)
+        rail = rail_of(principal, query=query, **params)
     except InvalidInput as error:  # a cursor that is none
         raise NotFound from error
     return render(request, "pages/_conversations.html", {"rail": rail})

@@ -1,4 +1,4 @@
-"""Every piece that pages are made of, in every state and theme: for whoever changes or adds one."""
+"""Gallery of all page components in every state and theme, for developers."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -15,7 +15,7 @@ from web.pages.door import page, show
 
 @dataclass(frozen=True, slots=True)
 class Theme:
-    """`id` also tells the ids of one theme's pieces from those of the others."""
+    """A theme. `id` also prefixes the ids of its components."""
 
     id: str
     label: str | Promise

@@ -1,4 +1,4 @@
-"""Administration: knowledge bases and who gets in, users, groups."""
+"""Administration pages of knowledge bases with grants, users and groups."""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -49,7 +49,7 @@ ROLES = (
 
 @dataclass(frozen=True, slots=True)
 class GrantRow:
-    """`closed_roles`: the higher ones, where whoever looks at it may not give the subject more access."""
+    """A grant. `closed_roles`: higher roles that the user may not give to the subject."""
 
     subject: str
     name: str
@@ -60,7 +60,9 @@ class GrantRow:
 
 @dataclass(frozen=True, slots=True)
 class Subjects:
-    """Whom access can be given to. `closed_groups`: ids of the groups that the principal may not let in."""
+    """Possible subjects of grants. `closed_groups`: ids of groups that the principal may not grant access
+    to.
+    """
 
     users: "QuerySet[User]"
     groups: "QuerySet[Group]"
@@ -92,7 +94,7 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Team:
-    """`source` is the directory it comes from. It may have thousands of members: only the first are named."""
+    """A group. `source` is its directory. It may have thousands of members: only the first are named."""
 
     id: object
     name: str
@@ -110,7 +112,7 @@ class Team:
 @require_safe
 @page
 def knowledge_bases(request: HttpRequest, principal: Principal) -> HttpResponse:
-    """For people who manage a knowledge base or may create one."""
+    """List knowledge bases for people who manage one or may create one."""
     bases = base_cards(principal, role=Role.MANAGER)
     if not bases and not can_create_knowledge_bases(principal):
         raise Forbidden
@@ -148,10 +150,10 @@ def knowledge_base(request: HttpRequest, principal: Principal, slug: str) -> Htt
 @require_safe
 @fragment
 def retention(request: HttpRequest, principal: Principal, slug: str) -> HttpResponse:
-    """What would be deleted at once, told before it is saved."""
+    """Render how many documents a retention period would delete at once."""
     base = knowledge_base_named(principal, slug, role=Role.MANAGER)
-    said = request.GET.get("retention_days", "")
-    days = int(said) if said.isascii() and said.isdigit() and len(said) < 6 else 0
+    text = request.GET.get("retention_days", "")
+    days = int(text) if text.isascii() and text.isdigit() and len(text) < 6 else 0
     context = {"days": days, "count": expired(base, days).count() if days else 0}
     return render(request, "pages/console/_retention.html", context)
 
@@ -174,7 +176,7 @@ def _grant_row(grant: Grant, subjects: Subjects) -> GrantRow:
 
 
 def _shared_unofficially(principal: Principal) -> frozenset[UUID]:
-    """Unofficial knowledge bases that everyone can read, for admins to look at."""
+    """Return unofficial knowledge bases readable by everyone, for admins to review."""
     if not principal.acts_as_admin:
         return frozenset()
     grants = Grant.objects.filter(user=None, group=None, knowledge_base__official=False)

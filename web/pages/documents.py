@@ -1,4 +1,4 @@
-"""Documents as the library shows them."""
+"""Documents as shown in the library."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from django.utils.translation import gettext, gettext_lazy
 
 from cairn.library.models import Document, DocumentVersion, VersionState
 from ingestion.models import Job, Stage
-from web.telling import told
+from web.telling import localize
 
 STATUSES = (
     ("ready", gettext_lazy("Ready")),
@@ -50,7 +50,7 @@ class DocumentRow:
 
 
 def document_rows(documents: Iterable[Document], jobs: dict[UUID, Job]) -> list[DocumentRow]:
-    """`jobs` by version."""
+    """Build rows. `jobs` are by version."""
     return [document_row(document, jobs.get(_latest_id(document))) for document in documents]
 
 
@@ -67,7 +67,7 @@ def document_row(document: Document, job: Job | None) -> DocumentRow:
         chunks=version.chunk_count if version else 0,
         updated_at=version.created_at if version else document.updated_at,
         error_code=failed.error_code if failed else "",
-        error_message=told(failed.error_message) if failed else "",
+        error_message=localize(failed.error_message) if failed else "",
         pending_line=_pending_line(pending),
         job=job.id if job else None,
         moving=job is not None and not job.ended,
@@ -78,7 +78,7 @@ def document_row(document: Document, job: Job | None) -> DocumentRow:
 
 
 def jobs_of(documents: Sequence[Document]) -> dict[UUID, Job]:
-    """The job of each document's latest version, by version."""
+    """Return jobs of the documents' latest versions, by version."""
     jobs = Job.objects.filter(version__in=[_latest_id(document) for document in documents])
     return {job.version_id: job for job in jobs}
 
@@ -92,6 +92,6 @@ def _pending_line(pending: DocumentVersion | None) -> str:
         return ""
     if pending.state == VersionState.FAILED:
         line = gettext("Version {number} failed; the one before it still answers. {why}")
-        return line.format(number=pending.number, why=told(pending.error_message))
+        return line.format(number=pending.number, why=localize(pending.error_message))
     line = gettext("Version {number} is on its way; the one before it answers until then.")
     return line.format(number=pending.number)

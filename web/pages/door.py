@@ -1,4 +1,4 @@
-"""What every signed-in page goes through: who asks, what they see around the page, and errors."""
+"""Decorators for pages of signed-in users: authentication, page layout and errors."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -29,7 +29,7 @@ TurnedAway = Callable[[HttpRequest, NotSignedIn | SecondFactorMissing], HttpResp
 
 
 def page(view: View[P]) -> Opened:
-    """A page of its own: whoever is not signed in is sent to the sign-in page and back."""
+    """Decorate a full page. Anonymous users are sent to sign in and back."""
 
     def turned_away(request: HttpRequest, error: NotSignedIn | SecondFactorMissing) -> HttpResponse:
         lacks_factor = isinstance(error, SecondFactorMissing)
@@ -39,11 +39,13 @@ def page(view: View[P]) -> Opened:
 
 
 def fragment(view: View[P]) -> Opened:
-    """A piece of a page, fetched by a script: a sign-in page in its place would be nonsense."""
+    """Decorate a fragment fetched by a script, where a sign-in page would make no sense."""
 
     def turned_away(_request: HttpRequest, error: NotSignedIn | SecondFactorMissing) -> HttpResponse:
-        told = gettext(error.message) if isinstance(error, SecondFactorMissing) else gettext("Sign in again.")
-        return HttpResponse(told, status=error.status, content_type="text/plain; charset=utf-8")
+        message = (
+            gettext(error.message) if isinstance(error, SecondFactorMissing) else gettext("Sign in again.")
+        )
+        return HttpResponse(message, status=error.status, content_type="text/plain; charset=utf-8")
 
     return _door(view, turned_away)
 
@@ -75,7 +77,7 @@ def show(
     area: str = "",
     status: int = 200,
 ) -> HttpResponse:
-    """The page inside the shell: navigation and the asker's conversations."""
+    """Render the page in the layout with navigation and the user's conversations."""
     conversation = context.get("conversation")
     edits = principal.is_admin or knowledge_bases_for(principal, role=Role.EDITOR).exists()
     manages = manages_any(principal)
@@ -106,5 +108,5 @@ def manages_any(principal: Principal) -> bool:
 
 
 def number_in(text: str) -> int:
-    """Of a page of a list, counted from 1; the first for whatever else was asked for."""
+    """Parse a page number, counted from 1; invalid ones become 1."""
     return int(text) if text.isascii() and text.isdigit() and 0 < len(text) < 6 and int(text) else 1

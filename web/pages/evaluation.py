@@ -1,4 +1,4 @@
-"""Evaluation runs: how good search and answers were, question by question, and two runs side by side."""
+"""Evaluation runs: quality of search and answers by question, and comparison of two runs."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -56,7 +56,7 @@ class RunItem:
 
 @dataclass(frozen=True, slots=True)
 class QuestionView:
-    """`right` tells of the answer or the refusal; `place` of the best relevant document, in words."""
+    """`right` describes the answer or refusal; `place` the rank of the best relevant document."""
 
     asked: Asked
     outcome: str
@@ -96,7 +96,7 @@ class Group:
 @require_safe
 @page
 def evaluation(request: HttpRequest, principal: Principal) -> HttpResponse:
-    """Of the knowledge bases that the principal manages; everyone else has nothing to do here."""
+    """List runs of knowledge bases the principal manages. Raises Forbidden without any."""
     bases = base_cards(principal, role=Role.MANAGER, chosen=request.GET.get("kb", ""))
     if not bases and not principal.is_admin:
         raise Forbidden
@@ -143,7 +143,7 @@ def evaluation_run(request: HttpRequest, principal: Principal, run_id: str) -> H
 
 
 def _tables(run: EvaluationRun) -> dict[str, Any]:
-    """By kind, and by ranking if more than one was tried."""
+    """Return tables by kind, and by ranking if several were evaluated."""
     columns = measures.measure_row("", measures.OF_A_KIND, {}).values
     by_kind = [
         measures.measure_row(_capital(_kind(kind)), measures.OF_A_KIND, found)
@@ -159,7 +159,7 @@ def _tables(run: EvaluationRun) -> dict[str, Any]:
 
 
 def _others(principal: Principal, run: EvaluationRun) -> Iterable[EvaluationRun]:
-    """Runs that it may be compared with: of the same knowledge base."""
+    """Return runs for comparison: those of the same knowledge base."""
     rows = runs_for(principal).filter(knowledge_base=run.knowledge_base).exclude(pk=run.pk)
     return rows.only("id", "name", "created_at", "knowledge_base", "created_by")[:COMPARABLE]
 
@@ -167,7 +167,7 @@ def _others(principal: Principal, run: EvaluationRun) -> Iterable[EvaluationRun]
 @require_safe
 @page
 def evaluation_compare(request: HttpRequest, principal: Principal, run_id: str) -> HttpResponse:
-    """Beside the run that `with` names."""
+    """Compare the run with the one in the parameter `with`."""
     now, before = run_for(principal, run_id), run_for(principal, request.GET.get("with", ""))
     found = differences(asked_in(now), asked_in(before))
     context = {

@@ -1,4 +1,4 @@
-"""What the codes of failed documents mean to people, and what to do."""
+"""Names of and advice for the failure codes of documents."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -10,7 +10,7 @@ from cairn.errors import Rejection
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """`retry_helps`: the same bytes may become readable, since the file alone is not to blame."""
+    """A failure code. `retry_helps`: a retry may succeed, as the file alone is not the cause."""
 
     name: str
     advice: str
@@ -88,5 +88,5 @@ FAILURES: Final[dict[str, Failure]] = {
 
 
 def failure_of(code: str) -> Failure:
-    """Also for a code that a door gave, such as `forbidden`, which is none of a document's."""
+    """Return the failure for a code, including codes of other errors, such as `forbidden`."""
     return FAILURES.get(code, Failure(_("Refused"), _("The sentence beside the file says why.")))

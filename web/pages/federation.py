@@ -1,4 +1,4 @@
-"""Signing in with an identity provider: off to it, and back from it."""
+"""Sign-in with external identity providers by OpenID Connect and SAML."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -32,7 +32,7 @@ RESPONSE_BYTES = 256 << 10
 
 
 def _counted(view: Opened) -> Opened:
-    """Each call makes a session or a request to the provider: not without end."""
+    """Rate-limit the view: each call creates a session or a request to the provider."""
 
     @never_cache
     @wraps(view)
@@ -92,7 +92,7 @@ def saml_login(request: HttpRequest, organization_slug: str) -> HttpResponse:
 @require_POST
 @_counted
 def saml_acs(request: HttpRequest, organization_slug: str) -> HttpResponse:
-    """The provider's page posts here, from its own origin: nothing is believed before it has been checked."""
+    """Receive the provider's cross-origin POST. Nothing in it is trusted before validation."""
     _saml(request, organization_slug)
     if len(request.POST.urlencode()) > RESPONSE_BYTES:
         return HttpResponse(PayloadTooLarge.title, status=PayloadTooLarge.status, content_type="text/plain")
@@ -117,7 +117,7 @@ def saml_finish(request: HttpRequest, organization_slug: str) -> HttpResponse:
 @require_safe
 @_counted
 def saml_logout(request: HttpRequest, organization_slug: str) -> HttpResponse:
-    """Only what the provider signed ends a session; where it has no such service, nothing does."""
+    """Sign out on a signed request by the provider; without such a service, nothing does."""
     if not _saml(request, organization_slug).slo_url or "Signature" not in request.GET:
         raise Http404
     return saml.sls(request, organization_slug=organization_slug)  # type: ignore[no-any-return]

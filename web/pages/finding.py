@@ -1,4 +1,4 @@
-"""One search over all documents that somebody may read: by what is known of them, or by what they say."""
+"""Search over all documents a user may read, by metadata or by content."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -53,7 +53,7 @@ FIELDS: Final = ("q", "type", "owner", "review", "status", "sort", "cursor")
 
 @dataclass(frozen=True, slots=True)
 class FoundRow:
-    """`review` is due, overdue, set or nothing."""
+    """A document found. `review` is due, overdue, set or empty."""
 
     id: UUID
     title: str
@@ -79,22 +79,22 @@ class Inside:
 
 
 def search_form(request: HttpRequest, principal: Principal) -> dict[str, Any]:
-    """What can be chosen, and what is."""
-    said = {name: request.GET.get(name, "") for name in (*FIELDS, "base", "within")}
+    """Return the form's choices and current values."""
+    params = {name: request.GET.get(name, "") for name in (*FIELDS, "base", "within")}
     return {
-        "said": said,
+        "said": params,
         "types": NAMES.items(),
         "owners": _owners(principal),
         "within": WITHIN.items(),
         "reviews": REVIEWS.items(),
         "statuses": STATUSES,
         "sorts": SORTS.items(),
-        "asked": any(said[name] for name in said if name not in {"sort", "cursor"}),
+        "asked": any(params[name] for name in params if name not in {"sort", "cursor"}),
     }
 
 
 def _owners(principal: Principal) -> list[User]:
-    """Of documents that the principal may read, so that no name tells of another."""
+    """Return owners of documents the principal may read, so that no other names are revealed."""
     owned = documents_for(principal).exclude(owner=None).values("owner")
     return list(User.objects.filter(pk__in=owned).order_by("username")[:OWNERS])
 
@@ -112,23 +112,23 @@ def found_context(request: HttpRequest, principal: Principal) -> dict[str, Any]:
 
 
 def _query(request: HttpRequest, principal: Principal) -> LibraryQuery:
-    """Whatever a hand has typed into the address and cannot be meant is left out."""
-    said = {name: request.GET[name] for name in FIELDS if request.GET.get(name)}
-    said["q"] = said.get("q", "").replace("\0", "").strip()[:200]
+    """Return the parameters of the URL without invalid values."""
+    params = {name: request.GET[name] for name in FIELDS if request.GET.get(name)}
+    params["q"] = params.get("q", "").replace("\0", "").strip()[:200]
     if request.GET.get("within") in WITHIN:
-        said["updated_after"] = str(timezone.now() - timedelta(days=int(request.GET["within"])))
+        params["updated_after"] = str(timezone.now() - timedelta(days=int(request.GET["within"])))
     if slug := request.GET.get("base"):
         bases = {base.slug: str(base.id) for base in base_cards(principal)}
-        said["knowledge_base"] = bases.get(slug, "nothing")
-    return _valid({**said, "limit": PAGE})
+        params["knowledge_base"] = bases.get(slug, "nothing")
+    return _valid({**params, "limit": PAGE})
 
 
-def _valid(said: Mapping[str, Any]) -> LibraryQuery:
+def _valid(params: Mapping[str, Any]) -> LibraryQuery:
     try:
-        return LibraryQuery.model_validate(said)
+        return LibraryQuery.model_validate(params)
     except ValidationError as error:
         wrong = {item["loc"][0] for item in error.errors()}
-        return LibraryQuery.model_validate({name: said[name] for name in said if name not in wrong})
+        return LibraryQuery.model_validate({name: params[name] for name in params if name not in wrong})
 
 
 def _without(request: HttpRequest, name: str) -> str:
@@ -173,7 +173,7 @@ def review_state(review_by: date | None, today: date) -> str:
 @require_safe
 @fragment
 def found(request: HttpRequest, principal: Principal) -> HttpResponse:
-    """What matches, or the rows after those that are shown already."""
+    """Render matching documents, or the next rows."""
     try:
         context = found_context(request, principal)
     except InvalidInput:  # a cursor that is none
@@ -185,7 +185,7 @@ def found(request: HttpRequest, principal: Principal) -> HttpResponse:
 @require_safe
 @fragment
 def inside(request: HttpRequest, principal: Principal) -> HttpResponse:
-    """Passages that answer, by document, as a question would find them."""
+    """Render passages by document, as retrieved for a question."""
     query = _query(request, principal)
     context: dict[str, Any] = {"query": query.q}
     try:
@@ -210,9 +210,9 @@ def _passages(query: LibraryQuery, principal: Principal) -> list[Inside]:
 
 
 def _filters(query: LibraryQuery, principal: Principal) -> Filters:
-    """The index knows nothing of owners, types and reviews: it is told which documents are meant."""
-    wanted = query.model_copy(update={"q": ""})
-    if not wanted.wanted(principal).narrows:
+    """Return the ids of matching documents, as the index has no owners, types and reviews."""
+    document_query = query.model_copy(update={"q": ""})
+    if not document_query.document_filter(principal).narrows:
         return Filters()
-    ids = library_rows(principal, wanted).order_by().values_list("id", flat=True)[:INSIDE_AT_MOST]
+    ids = library_rows(principal, document_query).order_by().values_list("id", flat=True)[:INSIDE_AT_MOST]
     return Filters(document_ids=tuple(ids))

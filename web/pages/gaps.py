@@ -1,4 +1,4 @@
-"""Knowledge gaps in the console, what is passed on of a question, and notices."""
+"""Pages of knowledge gaps, the askers' choice to report questions, and notices."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -45,7 +45,7 @@ from web.notices import text_of, url_of
 from web.pages.bases import base_cards
 from web.pages.door import fragment, number_in, page, show
 from web.pages.passing_on import passing_on_of
-from web.telling import told
+from web.telling import localize
 
 SHOWN: Final = 50
 QUESTIONS_SHOWN: Final = 100
@@ -71,7 +71,7 @@ TAGS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A gap as lists show it."""
+    """A gap as shown in lists."""
 
     gap: Any
     label: Any
@@ -81,15 +81,15 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """`reason` in the language of who looks."""
+    """A question. `reason` is in the viewer's language."""
 
     question: GapQuestion
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """A notice, and what it says now. `url`: where it leads, through the page that marks it as read."""
+class NoticeView:
+    """A notice with its present text. `url`: a link through the page that marks it as read."""
 
     notice: Notice
     text: str
@@ -99,7 +99,7 @@ class Told:
 @require_safe
 @page
 def index(request: HttpRequest, principal: Principal) -> HttpResponse:
-    """Of knowledge bases that the principal manages, and the principal's own."""
+    """List gaps of knowledge bases the principal manages, and those assigned to them."""
     bases = base_cards(principal, role=Role.EDITOR, chosen=request.GET.get("kb", ""))
     if not bases and not principal.is_admin:
         raise Forbidden
@@ -149,7 +149,7 @@ def gap(request: HttpRequest, principal: Principal, gap_id: str) -> HttpResponse
     context = {
         "gap": row,
         "item": _item(row),
-        "questions": [Asked(each, told(each.reason)) for each in _latest(row)],
+        "questions": [Asked(each, localize(each.reason)) for each in _latest(row)],
         "nearest": nearest,
         "found": found,
         "suggested": documents_suggested(row, principal),
@@ -171,9 +171,9 @@ def gap(request: HttpRequest, principal: Principal, gap_id: str) -> HttpResponse
 
 
 def _vouching(principal: Principal, gap: Gap, verified: VerifiedAnswer | None) -> dict[str, Any]:
-    """Whom the principal can name as the one who vouches: only admins can name somebody else.
+    """Return possible owners of the answer. Only admins can name somebody else than themselves.
 
-    `takes_over_from`: the owner whose place the principal takes by renewing or changing the answer.
+    `takes_over_from`: the owner whom the principal replaces by renewing or changing the answer.
     """
     owner = verified.owner if verified else None
     if not principal.acts_as_admin:
@@ -193,7 +193,7 @@ def _wordings(gap: Any) -> list[str]:
 
 
 def _found(principal: Principal, gap: Any) -> Sequence[Hit]:
-    """What a search for its question finds now, with the principal's own rights."""
+    """Search for the gap's question now, with the principal's own permissions."""
     bases = [base.id for base in gap.knowledge_bases.all()] if gap.base_key else None
     try:
         return search(gap.title, scope=scope_for(principal, bases), limit=FOUND)
@@ -204,7 +204,7 @@ def _found(principal: Principal, gap: Any) -> Sequence[Hit]:
 def _linkable(
     principal: Principal, gap: Any, nearest: Sequence[Document], found: Sequence[Hit]
 ) -> Sequence[Document]:
-    """Documents that may answer it: what was near or is found, and what came last."""
+    """Return documents that may answer it: nearest ones, search results, and the newest."""
     inside = documents_for(principal).ready()
     if gap.base_key:
         inside = inside.filter(knowledge_base__gaps=gap)
@@ -215,7 +215,7 @@ def _linkable(
 
 
 def _others(principal: Principal, gap: Any) -> "QuerySet[Gap]":
-    """Gaps that it may be merged into."""
+    """Return gaps that it can be merged into."""
     rows = gaps_for(principal).filter(Q(state__in=UNANSWERED) | Q(state=GapState.ANSWERED))
     rows = rows.filter(base_key=gap.base_key).exclude(pk=gap.pk)
     return gaps_shown(rows).order_by("-last_asked")[:MERGEABLE]
@@ -224,10 +224,10 @@ def _others(principal: Principal, gap: Any) -> "QuerySet[Gap]":
 @require_POST
 @fragment
 def passing_on(request: HttpRequest, principal: Principal, message_id: str) -> HttpResponse:
-    """Said below the answer."""
+    """Render the asker's choice below the answer."""
     message = message_for(principal, message_id)
-    said = request.POST.get("said", "")
-    row = passing_on_set(message=message, passed_on=said != "no", with_name=said == "named")
+    choice = request.POST.get("said", "")
+    row = passing_on_set(message=message, passed_on=choice != "no", with_name=choice == "named")
     if row is None:
         raise NotFound
     context = {"message_id": message.id, "passing_on": passing_on_of(row)}
@@ -238,14 +238,14 @@ def passing_on(request: HttpRequest, principal: Principal, message_id: str) -> H
 @page
 def notices(request: HttpRequest, principal: Principal) -> HttpResponse:
     rows = Paginator(notices_for(principal), SHOWN).get_page(number_in(request.GET.get("page", "")))
-    items = [Told(row, text_of(row, principal), url_of(row, principal) is not None) for row in rows]
+    items = [NoticeView(row, text_of(row, principal), url_of(row, principal) is not None) for row in rows]
     return show(request, principal, "pages/notices.html", {"rows": rows, "told": items}, area="notices")
 
 
 @require_POST
 @page
 def notice_open(_request: HttpRequest, principal: Principal, notice_id: str) -> HttpResponse:
-    """Marks it as read and goes where it leads, if that is still open to the principal."""
+    """Mark the notice as read and redirect to its link, if still accessible."""
     notice = notice_read(notice=notice_for(principal, notice_id))
     return redirect(url_of(notice, principal) or "pages:notices")
 

@@ -1,4 +1,4 @@
-"""Gold questions: listed, made from a chat or from scratch, and edited."""
+"""Pages of gold questions: list, create from a chat or from scratch, edit."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -42,7 +42,7 @@ LABELS: Final = dict(KINDS)
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A document that may answer, and why it is offered; nothing is said of one that is chosen already."""
+    """A document that may answer, and why it is suggested; no reason if already selected."""
 
     id: UUID
     title: str
@@ -53,7 +53,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """`api`, `method`: where it is sent. `message`: the id of the one that it is made from, if any."""
+    """`api`, `method`: where it is sent. `message`: id of the message it is created from, if any."""
 
     api: str
     method: str
@@ -79,7 +79,7 @@ def questions(request: HttpRequest, principal: Principal, slug: str) -> HttpResp
 @require_safe
 @page
 def new(request: HttpRequest, principal: Principal) -> HttpResponse:
-    """From one of the principal's own messages, or from a question that is typed in."""
+    """Show the form for a question from one of the principal's messages, or an empty one."""
     bases = base_cards(principal, role=Role.MANAGER, chosen=request.GET.get("kb", ""))
     if not bases:
         raise Forbidden
@@ -136,7 +136,7 @@ def _typed(request: HttpRequest) -> GoldDraft:
 
 
 def _base_of(principal: Principal, bases: Sequence[BaseCard], draft: GoldDraft) -> BaseCard:
-    """The one that was picked, else one whose documents are likely to answer, else the first."""
+    """Return the selected knowledge base, else one likely to answer, else the first."""
     named = documents_for(principal).filter(pk__in=draft.relevant or draft.searched)
     likely = set(named.values_list("knowledge_base", flat=True))
     picked = [base for base in bases if base.chosen] or [base for base in bases if base.id in likely]
@@ -150,7 +150,7 @@ def _candidates(
     chosen: frozenset[UUID],
     searched: frozenset[UUID],
 ) -> list[Candidate]:
-    """Those that are chosen or were searched first, then what a search for the question finds now."""
+    """Return documents that are selected or were retrieved first, then present search results."""
     found = _found(principal, base, question) if question else []
     order = list(dict.fromkeys([*sorted(chosen, key=str), *sorted(searched, key=str), *found]))
     rows = documents_for(principal).filter(knowledge_base=base.id).in_bulk(order)
@@ -163,7 +163,7 @@ def _candidate(row: Document, chosen: frozenset[UUID], searched: Iterable[UUID])
 
 
 def _found(principal: Principal, base: BaseCard, question: str) -> list[UUID]:
-    """Nothing where a part is down: the form works without."""
+    """Search for documents. Empty if a part is down, as the form works without."""
     try:
         hits = search(question, scope=scope_for(principal, [base.id]), limit=CANDIDATES)
     except CairnError:
@@ -172,6 +172,6 @@ def _found(principal: Principal, base: BaseCard, question: str) -> list[UUID]:
 
 
 def gold_counts(bases: Iterable[BaseCard], principal: Principal) -> list[tuple[BaseCard, int]]:
-    """How many gold questions each has."""
+    """Count gold questions by knowledge base."""
     counts = Counter(gold_questions_for(principal).values_list("knowledge_base", flat=True))
     return [(base, counts[base.id]) for base in bases]

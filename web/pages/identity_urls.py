@@ -1,4 +1,4 @@
-"""Addresses of signing in, under the names by which allauth finds them."""
+"""Sign-in URLs, under the names that allauth expects."""
 
 from django.urls import path
 

@@ -1,4 +1,4 @@
-"""Imports as the pages show them, and the page of one."""
+"""Imports as shown on pages, and the page of an import."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -84,7 +84,7 @@ def _row(batch: Import, found: Summary) -> ImportRow:
 
 
 def sum_line(found: Summary, *, expected: int | None) -> str:
-    """`212 of 260 ready · 3 failed`, as the scripts say it while it goes on."""
+    """Format a summary like the scripts: `212 of 260 ready · 3 failed`."""
     counted = (
         (found.failed + found.refused, gettext("{n} failed")),
         (found.unchanged, gettext("{n} unchanged")),
@@ -93,16 +93,16 @@ def sum_line(found: Summary, *, expected: int | None) -> str:
     )
     files = max(found.files, expected or 0)
     ready = gettext("{ready} of {files} ready").format(ready=number(found.ready), files=number(files))
-    said = [ready, *(words.format(n=number(count)) for count, words in counted if count)]
+    parts = [ready, *(words.format(n=number(count)) for count, words in counted if count)]
     if found.state == ImportState.CANCELLED:
-        said.append(gettext("import cancelled"))
+        parts.append(gettext("import cancelled"))
     if found.state == ImportState.RECEIVING:
-        said.append(gettext("waiting for more files"))
-    return " · ".join(said)
+        parts.append(gettext("waiting for more files"))
+    return " · ".join(parts)
 
 
 def open_imports(principal: Principal, base: KnowledgeBase) -> list[dict[str, Any]]:
-    """Those that are not over, oldest first, as the REST API has them."""
+    """Return open imports, oldest first, in the format of the REST API."""
     rows = imports_for(principal).filter(knowledge_base=base)
     latest = list(rows.order_by("-created_at")[:LOOKED_AT])
     over = {identity for identity, found in summaries(latest, principal).items() if found.over}
@@ -114,7 +114,7 @@ def _shapes(batches: list[Import], principal: Principal) -> list[dict[str, Any]]
 
 
 def failures_data() -> dict[str, dict[str, Any]]:
-    """For the scripts."""
+    """Return names and advice of failure codes for the scripts."""
     return {
         code: {"name": gettext(f.name), "advice": gettext(f.advice), "retry": f.retry_helps}
         for code, f in FAILURES.items()

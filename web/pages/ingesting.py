@@ -1,4 +1,4 @@
-"""What is being read, what waits and for whom, what failed, and what the server can read at all."""
+"""Ingestion page: running jobs, the queue, failures, and the server's supported formats."""
 
 from dataclasses import dataclass
 from typing import Any, Final
@@ -36,7 +36,7 @@ PROGRAMS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Ability:
-    """A program beside Python, and what cannot be read without it."""
+    """An external program, and the formats that need it."""
 
     name: str
     ok: bool
@@ -54,7 +54,7 @@ class FailureGroup:
 @require_safe
 @page
 def ingesting(request: HttpRequest, principal: Principal) -> HttpResponse:
-    """Of the knowledge bases that the principal edits; everyone else has nothing to do here."""
+    """Show jobs of knowledge bases the principal edits. Raises Forbidden without any."""
     bases = knowledge_bases_for(principal, role=Role.EDITOR)
     if not bases.exists() and not principal.is_admin:
         raise Forbidden
@@ -91,7 +91,7 @@ def failures(request: HttpRequest, principal: Principal) -> HttpResponse:
 @require_safe
 @fragment
 def failed(request: HttpRequest, principal: Principal, code: str) -> HttpResponse:
-    """The documents that failed for one reason."""
+    """Render documents that failed for one reason."""
     jobs = _failed(principal).filter(version__error_code=code).order_by("-updated_at")
     related = jobs.select_related("version__document__knowledge_base")
     context = {"jobs": related[:FAILED_SHOWN], "more": max(jobs.count() - FAILED_SHOWN, 0)}
@@ -99,7 +99,7 @@ def failed(request: HttpRequest, principal: Principal, code: str) -> HttpRespons
 
 
 def _failed(principal: Principal) -> JobQuerySet:
-    """Those that can be tried again: no newer version has come since."""
+    """Return failed jobs that can be retried: no newer version exists."""
     return editable_jobs(principal).filter(stage=Stage.FAILED, version=F("version__document__latest_version"))
 
 

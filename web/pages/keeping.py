@@ -1,4 +1,4 @@
-"""Documents to look after: past their review, grown old, or never read."""
+"""Stale documents: overdue for review, old, or never read."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ OLDEST_FIRST: Final = ("active_version__created_at", "title", "id")
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class StaleRow:
     id: UUID
     title: str
     base: str
@@ -51,8 +51,8 @@ class Kept:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """As the form says it."""
+class StaleFilter:
+    """Filters as typed into the form."""
 
     show: str
     span: str
@@ -75,52 +75,54 @@ KINDS: Final[Mapping[str, tuple[Promise, Callable[[DocumentQuerySet, date], Docu
 @require_safe
 @page
 def index(request: HttpRequest, principal: Principal) -> HttpResponse:
-    """Of the knowledge bases that the principal manages; everyone else has nothing to do here."""
+    """List documents of knowledge bases the principal manages. Raises Forbidden without any."""
     managed = knowledge_bases_for(principal, role=Role.MANAGER).order_by("name", "id")
     if not principal.is_admin and not managed.exists():
         raise Forbidden
-    wanted = _wanted(request)
-    found = _found(documents_for(principal, role=Role.MANAGER).ready(), wanted)
+    form = _form_from(request)
+    found = _found(documents_for(principal, role=Role.MANAGER).ready(), form)
     rows = Paginator(found, SHOWN).get_page(number_in(request.GET.get("page", "")))
     context = {
         "tab": "documents",
         "bases": managed,
         "kinds": {name: label for name, (label, _filter) in KINDS.items()},
         "spans": {name: label for name, (label, _months) in SPANS.items()},
-        "wanted": wanted,
+        "wanted": form,
         "rows": rows,
-        "documents": [_kept(document) for document in rows],
-        "keep": _kept_query(wanted),
+        "documents": [_row(document) for document in rows],
+        "keep": _query_string(form),
     }
     return show(request, principal, "pages/console/documents.html", context, area="console")
 
 
-def _wanted(request: HttpRequest) -> Wanted:
-    said = {name: request.GET.get(name, "").replace("\0", "").strip()[:200] for name in Wanted.__slots__}
-    said["show"] = said["show"] if said["show"] in KINDS else "overdue"
-    said["span"] = said["span"] if said["span"] in SPANS else USUAL_SPAN
-    return Wanted(**said)
+def _form_from(request: HttpRequest) -> StaleFilter:
+    params = {
+        name: request.GET.get(name, "").replace("\0", "").strip()[:200] for name in StaleFilter.__slots__
+    }
+    params["show"] = params["show"] if params["show"] in KINDS else "overdue"
+    params["span"] = params["span"] if params["span"] in SPANS else USUAL_SPAN
+    return StaleFilter(**params)
 
 
-def _kept_query(wanted: Wanted) -> str:
-    said = {name: getattr(wanted, name) for name in Wanted.__slots__}
-    return f"{urlencode({name: value for name, value in said.items() if value})}&"
+def _query_string(form: StaleFilter) -> str:
+    params = {name: getattr(form, name) for name in StaleFilter.__slots__}
+    return f"{urlencode({name: value for name, value in params.items() if value})}&"
 
 
-def _found(documents: DocumentQuerySet, wanted: Wanted) -> DocumentQuerySet:
-    months = SPANS[wanted.span][1]
+def _found(documents: DocumentQuerySet, form: StaleFilter) -> DocumentQuerySet:
+    months = SPANS[form.span][1]
     day = timezone.now().date() - timedelta(days=months * DAYS_OF_A_MONTH)
-    found = KINDS[wanted.show][1](documents, day)
-    found = found.filter(knowledge_base__slug=wanted.base) if wanted.base else found
-    found = found.filter(owner__username__iexact=wanted.owner) if wanted.owner else found
-    found = found.titled_like(wanted.q) if wanted.q else found
-    order = ORDERS.get(wanted.show, OLDEST_FIRST)
+    found = KINDS[form.show][1](documents, day)
+    found = found.filter(knowledge_base__slug=form.base) if form.base else found
+    found = found.filter(owner__username__iexact=form.owner) if form.owner else found
+    found = found.titled_like(form.q) if form.q else found
+    order = ORDERS.get(form.show, OLDEST_FIRST)
     return found.select_related("knowledge_base", "owner", "active_version", "use").order_by(*order)
 
 
-def _kept(document: Document) -> Kept:
+def _row(document: Document) -> StaleRow:
     use = getattr(document, "use", None) or DocumentUse()
-    return Kept(
+    return StaleRow(
         document.id,
         document.title,
         document.knowledge_base.name,

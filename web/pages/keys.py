@@ -1,4 +1,4 @@
-"""API keys: one's own, and for admins everybody's."""
+"""API keys: the user's own, and all keys for admins."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -42,7 +42,7 @@ _DAYS = {value for value, _ in LIVES}
 
 @dataclass(frozen=True, slots=True)
 class KeyRow:
-    """`bases` names what the key is limited to, as far as its reader may see it; empty: not limited."""
+    """A key. `bases` names the knowledge bases it is limited to, if visible to the user; empty: unlimited."""
 
     id: UUID
     label: str
@@ -88,7 +88,7 @@ def _bases(limits: list[str] | None, names: dict[UUID, str]) -> str:
 
 
 def key_fields(principal: Principal, user: User) -> dict[str, Any]:
-    """What the account page shows of keys."""
+    """Return the account page's context for keys."""
     return {
         "keys": key_rows(principal, ApiKey.objects.usable(timezone.now()).filter(user=user)),
         "scopes": SCOPES,
@@ -98,7 +98,7 @@ def key_fields(principal: Principal, user: User) -> dict[str, Any]:
 
 
 def key_make(request: HttpRequest, principal: Principal, user: User) -> str:
-    """The new key. InvalidInput with a sentence for what the form lacks."""
+    """Create a key from the form. Raises InvalidInput for invalid fields."""
     label = request.POST.get("label", "").replace("\0", "").strip()[:100]
     if not label:
         raise InvalidInput(gettext("Give the key a name."))
@@ -148,7 +148,7 @@ def key_revoke(request: HttpRequest, principal: Principal, key_id: str) -> HttpR
 @require_safe
 @page
 def all_keys(request: HttpRequest, principal: Principal) -> HttpResponse:
-    """Every key that works now, so that an admin sees which programs may come in."""
+    """List every valid key, so that admins see which programs have access."""
     require_admin(principal)
     keys = key_rows(principal, ApiKey.objects.usable(timezone.now()).order_by("user__username", "created_at"))
     context = {"keys": keys, "tab": "keys"}
@@ -163,6 +163,6 @@ def any_key_revoke(request: HttpRequest, principal: Principal, key_id: str) -> H
     if key is None:
         raise NotFound
     api_key_revoke(user=key.user, key_id=key.id, actor=principal.actor)
-    told = gettext("The key “{name}” of {username} is revoked.")
-    messages.success(request, told.format(name=key.label, username=key.user.username))
+    message = gettext("The key “{name}” of {username} is revoked.")
+    messages.success(request, message.format(name=key.label, username=key.user.username))
     return redirect("pages:console-keys")

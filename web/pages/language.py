@@ -1,4 +1,4 @@
-"""Choosing the language of the pages: for oneself, and before sign-in for this browser."""
+"""Choice of the pages' language: for one's account, or before sign-in for this browser."""
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -15,7 +15,7 @@ from web.pages.door import page
 
 @require_POST
 def choose(request: HttpRequest) -> HttpResponse:
-    """Open to anybody: it changes nothing but a cookie."""
+    """Set the language cookie. Public, as it changes nothing else."""
     response = redirect(_back(request))
     language_remember(response, _code(request))
     return response
@@ -33,7 +33,7 @@ def choose_own(request: HttpRequest, principal: Principal) -> HttpResponse:
 
 
 def _code(request: HttpRequest) -> str:
-    """Nothing for the browser's, and for whatever is not offered."""
+    """Return the chosen language; empty for the browser's, and for unknown ones."""
     code = request.POST.get("language", "")
     return code if is_offered(code) else ""
 

@@ -50,7 +50,7 @@ def knowledge_base(request: HttpRequest, principal: Principal, slug: str) -> Htt
 @require_safe
 @fragment
 def documents(request: HttpRequest, principal: Principal, slug: str) -> HttpResponse:
-    """The table, or the rows after those that are shown already."""
+    """Render the table, or its next rows."""
     context = {"fresh": True, **_listing(request, principal, knowledge_base_named(principal, slug))}
     name = "_rows" if context["page"] > 1 else "_documents"
     return render(request, f"pages/library/{name}.html", context)

@@ -1,4 +1,4 @@
-"""What people and keys may do at most, and what they have done today, for admins."""
+"""Usage limits of people and keys, and today's usage, for admins."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -40,7 +40,7 @@ LABELS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """`value` as it is typed; `otherwise`: what holds where nothing is."""
+    """A limit. `value` as typed; `otherwise`: the inherited limit."""
 
     name: str
     label: str
@@ -140,8 +140,8 @@ def _number(measure: Measure, text: str) -> Most:
     if text.casefold() in {UNLIMITED, gettext(UNLIMITED).casefold()}:
         return None
     if not (text.isascii() and text.isdigit() and len(text) <= 10 and int(text) <= MOST):
-        told = gettext("{limit}: type a number, “unlimited”, or nothing.")
-        raise InvalidInput(told.format(limit=gettext(LABELS[measure])))
+        message = gettext("{limit}: type a number, “unlimited”, or nothing.")
+        raise InvalidInput(message.format(limit=gettext(LABELS[measure])))
     return int(text)
 
 
@@ -150,7 +150,7 @@ def _text(form: QueryDict, name: str) -> str:
 
 
 def _used() -> list[Used]:
-    """Who did most, people and keys; what keys without limits of their own did is in both."""
+    """Return the highest usage, of people and keys; keys without own limits count for their users as well."""
     today = Usage.objects.filter(day=timezone.now().date()).exclude(Q(questions=0) & Q(uploads=0))
     rows = list(today.order_by("-questions", "-bytes", "id")[:SHOWN])
     names = _names(row.owner for row in rows)

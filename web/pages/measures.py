@@ -1,4 +1,4 @@
-"""Measures as people read them."""
+"""Formatting of evaluation metrics."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -89,7 +89,7 @@ class MeasureView:
 
 @dataclass(frozen=True, slots=True)
 class MeasureRow:
-    """Some measures of one part of a run; `values` in the order of the table's columns."""
+    """Metrics of one part of a run; `values` in column order."""
 
     label: str
     values: tuple[MeasureView, ...]
@@ -97,7 +97,7 @@ class MeasureRow:
 
 @dataclass(frozen=True, slots=True)
 class ChangeView:
-    """`tone`: better, worse, or nothing."""
+    """A change. `tone`: better, worse, or empty."""
 
     measure: MeasureView
     before: str
@@ -121,7 +121,7 @@ def measure_view(name: str, value: float | None) -> MeasureView:
 
 
 def ordered(found: Mapping[str, T], order: Iterable[str]) -> dict[str, T]:
-    """Those without a place in the order come last. Databases do not keep the order of keys."""
+    """Sort by `order`; other names come last. Databases do not preserve the order of keys."""
     known = [name for name in order if name in found]
     return {name: found[name] for name in (*known, *sorted(found.keys() - set(known)))}
 

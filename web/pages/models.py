@@ -1,4 +1,4 @@
-"""Which models answer, embed and check, whether they do so now, and the index that they made. For admins."""
+"""Models page for admins: configured models, their status, and index generations."""
 
 import logging
 import time
@@ -54,7 +54,7 @@ STATES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """`problem` is empty if it answered."""
+    """The result of a check. `problem` is empty on success."""
 
     milliseconds: int
     problem: str
@@ -62,7 +62,7 @@ class Checked:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """`name` is empty for one that is not configured. `where`: a host, never a whole address."""
+    """`name` is empty if not configured. `where`: a host, never a whole URL."""
 
     kind: str
     name: str
@@ -95,7 +95,7 @@ def index(request: HttpRequest, principal: Principal) -> HttpResponse:
 @require_POST
 @page
 def check(request: HttpRequest, principal: Principal) -> HttpResponse:
-    """Asks one model for one token, a vector or a score."""
+    """Check one model by requesting a token, a vector or a score."""
     require_admin(principal)
     kind = request.POST.get("model", "")
     if not any(each.kind == kind and each.name for each in _models({})):
@@ -114,7 +114,7 @@ def check(request: HttpRequest, principal: Principal) -> HttpResponse:
 @require_safe
 @fragment
 def generations(request: HttpRequest, principal: Principal) -> HttpResponse:
-    """How far they are. Where one has changed its state, the page is loaded again: it needs other buttons."""
+    """Render progress. After a state change the page is reloaded to update its buttons."""
     require_admin(principal)
     rows = _generations()
     response = render(request, "pages/console/_generations.html", {"generations": rows})
@@ -180,7 +180,7 @@ def _models(checked: dict[str, Checked]) -> list[Model]:
 
 
 def _context() -> list[str]:
-    """Of a model in this process it is known once it was loaded."""
+    """Return the context size. That of an in-process model is known once it was loaded."""
     given, chat = environment(), models.loaded_chat_model()
     assumed = given.llm_context_tokens if given.llm_base_url else None
     tokens = chat.context_tokens if chat else assumed
@@ -188,12 +188,12 @@ def _context() -> list[str]:
 
 
 def _encoder(served: bool) -> list[str]:
-    """What embeds in this process, as far as it says."""
+    """Return the back end of an in-process encoder."""
     return [] if served else [_("Encoder: %(backend)s") % {"backend": environment().embedding_backend}]
 
 
 def _short(name: str) -> str:
-    """Of a path, the last part: where it lies on the server is nobody's concern."""
+    """Return the last part of a path, to hide where models are stored on the server."""
     return name.rstrip("/").rpartition("/")[2] if name.startswith("/") else name
 
 
@@ -202,12 +202,12 @@ def _only(url: str | None) -> Sequence[str]:
 
 
 def _hosts(urls: Sequence[str]) -> str | Promise:
-    """Addresses may hold passwords."""
+    """Return hosts without URLs, which may contain passwords."""
     return ", ".join(urlsplit(url).netloc.rpartition("@")[2] for url in urls) or HERE
 
 
 def _checked(kind: str) -> Checked:
-    """In a thread of its own, which is left to itself when it takes too long."""
+    """Run the check in a separate thread, which is abandoned on timeout."""
     began = time.perf_counter()
     pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="model-check")
     try:
@@ -224,7 +224,7 @@ def _checked(kind: str) -> Checked:
 
 
 def _call_of(kind: str) -> Callable[[], Any]:
-    """What needs the database is looked up here, before the thread."""
+    """Return the call to check. Database queries happen here, before the thread."""
     if kind == "embedder":
         embedder = active().embedder
         return lambda: embedder.embed_query("ping")
@@ -243,12 +243,12 @@ def _one_token() -> None:
 
 
 def _without_secrets(text: str) -> str:
-    """What a server says may repeat the key that it was sent, and its address may hold a password."""
+    """Remove API keys and URL passwords, which servers may repeat in error messages."""
     given = environment()
     secrets = (given.llm_api_key, given.embedding_api_key, given.reranker_api_key)
-    held = [secret.get_secret_value() for secret in secrets if secret]
+    credentials = [secret.get_secret_value() for secret in secrets if secret]
     addresses = (*given.llm_base_urls, given.embedding_base_url, given.reranker_base_url)
-    held += [urlsplit(url).password or "" for url in addresses if url]
-    for secret in filter(None, held):
+    credentials += [urlsplit(url).password or "" for url in addresses if url]
+    for secret in filter(None, credentials):
         text = text.replace(secret, "…")
     return text

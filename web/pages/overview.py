@@ -1,6 +1,6 @@
-"""The administration's first page: what is asked, how it is answered, what comes in, and what needs somebody.
+"""The administration's overview: usage, answer quality, ingestion, and tasks for admins.
 
-Managers see what touches their knowledge bases, in numbers alone: neither who asked nor what.
+Managers see numbers about their knowledge bases only: neither askers nor questions.
 """
 
 from collections.abc import Collection, Sequence
@@ -40,7 +40,7 @@ THOUSAND: Final = 1000
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """What is looked at. `bases`: None for everything, which admins alone see."""
+    """The displayed period and scope. `bases`: None for everything, which only admins see."""
 
     period: Period
     before: Period
@@ -158,7 +158,7 @@ def _ingestion_chart(looked: Looked, jobs: Any) -> Chart:
 
 
 def _needs(principal: Principal) -> list[Need]:
-    """Most urgent first; nothing that the principal could do nothing about."""
+    """Return tasks, most urgent first, that the principal can do something about."""
     return [*_needs_of_install(principal), *_needs_of_documents(principal)]
 
 

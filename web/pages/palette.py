@@ -1,4 +1,4 @@
-"""The command palette: conversations, documents, knowledge bases and pages by a few letters."""
+"""Command palette: search conversations, documents, knowledge bases and pages by prefix."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -45,7 +45,7 @@ def palette(request: HttpRequest, principal: Principal) -> HttpResponse:
 
 
 def _groups(principal: Principal, query: str) -> Iterator[Group]:
-    """Without a query: pages, and what was asked last."""
+    """Yield groups of entries. Without a query: pages and recent conversations."""
     pages = [entry for entry in _pages(principal) if query.casefold() in entry.label.casefold()]
     yield Group(_("Pages"), pages)
     yield Group(_("Conversations"), _conversations(principal, query))

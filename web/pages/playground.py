@@ -1,6 +1,6 @@
-"""The retrieval playground: one search taken apart, for managers within their knowledge bases.
+"""Retrieval playground: the steps of one search, for managers within their knowledge bases.
 
-Admins may look as somebody else: what that person finds, and what is kept from them. That is on record.
+Admins may search as somebody else, to see what that person finds and what is withheld; this is logged.
 """
 
 from collections.abc import Sequence
@@ -44,7 +44,7 @@ STEPS: Final[dict[str, Promise]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class PlaygroundForm:
     question: str = ""
     kb: str = ""
     tag: str = ""
@@ -78,40 +78,43 @@ def index(request: HttpRequest, principal: Principal) -> HttpResponse:
     managed = list(knowledge_bases_for(principal, role=Role.MANAGER).order_by("name", "id"))
     if not managed and not principal.is_admin:
         raise Forbidden
-    wanted = _wanted(request.POST)
-    context: dict[str, Any] = {"tab": "playground", "bases": managed, "wanted": wanted}
+    form = _form_from(request.POST)
+    context: dict[str, Any] = {"tab": "playground", "bases": managed, "wanted": form}
     status = 200
     if request.method == "POST":
         try:
-            context |= _searched(principal, wanted, managed)
+            context |= _searched(principal, form, managed)
         except CairnError as error:
             context["error"], status = error.message, error.status
     return show(request, principal, "pages/console/playground.html", context, area="console", status=status)
 
 
-def _wanted(said: QueryDict) -> Wanted:
-    return Wanted(
-        **{name: said.get(name, "").replace("\0", "").strip()[:LONGEST] for name in Wanted.__slots__}
+def _form_from(params: QueryDict) -> PlaygroundForm:
+    return PlaygroundForm(
+        **{
+            name: params.get(name, "").replace("\0", "").strip()[:LONGEST]
+            for name in PlaygroundForm.__slots__
+        }
     )
 
 
-def _searched(principal: Principal, wanted: Wanted, managed: Sequence[KnowledgeBase]) -> dict[str, Any]:
+def _searched(principal: Principal, form: PlaygroundForm, managed: Sequence[KnowledgeBase]) -> dict[str, Any]:
     search_count(principal)
-    reader = _reader(principal, wanted.person)
-    bases = _bases(principal, wanted, managed)
+    reader = _reader(principal, form.person)
+    bases = _bases(principal, form, managed)
     scope, parts = scope_for(reader, bases), engine()
-    filters = Filters(tags=(wanted.tag,) if wanted.tag else None)
-    found = explain(wanted.question, scope=scope, filters=filters, parts=parts, limit=SHOWN)
+    filters = Filters(tags=(form.tag,) if form.tag else None)
+    found = explain(form.question, scope=scope, filters=filters, parts=parts, limit=SHOWN)
     shown: dict[str, Any] = {"found": found, "columns": _columns(found), "steps": _steps(found)}
     if reader is not principal:
         looker = scope_for(principal, bases)
-        hidden = hidden_from(wanted.question, reader=scope, looker=looker, filters=filters, parts=parts)
+        hidden = hidden_from(form.question, reader=scope, looker=looker, filters=filters, parts=parts)
         shown |= {"as": reader, "hidden_count": len(hidden), "hidden": _items(hidden[:SHOWN], {})}
     return shown
 
 
 def _reader(principal: Principal, username: str) -> Principal:
-    """Whose rights count. To look as somebody else is for admins, and on record."""
+    """Return the principal whose permissions apply. Searching as somebody else is for admins, and logged."""
     if not username or username.casefold() == principal.username.casefold():
         return principal
     if not principal.administers:
@@ -123,10 +126,10 @@ def _reader(principal: Principal, username: str) -> Principal:
     return principal_for_user(user)
 
 
-def _bases(principal: Principal, wanted: Wanted, managed: Sequence[KnowledgeBase]) -> list[UUID] | None:
-    """None: all that may be read, for admins; managers stay within what they manage."""
-    if wanted.kb:
-        return [base.id for base in managed if base.slug == wanted.kb]
+def _bases(principal: Principal, form: PlaygroundForm, managed: Sequence[KnowledgeBase]) -> list[UUID] | None:
+    """Return the searched knowledge bases, or None for all that admins may read."""
+    if form.kb:
+        return [base.id for base in managed if base.slug == form.kb]
     return None if principal.is_admin else [base.id for base in managed]
 
 
@@ -153,7 +156,7 @@ def _columns(found: Explanation) -> list[Column]:
 def _items(
     hits: Sequence[Hit], others: dict[Ranking, dict[UUID, int]], way: Ranking | None = Ranking.HYBRID
 ) -> list[Item]:
-    """`others`: the ranks that other columns give."""
+    """Build items. `others`: ranks in other columns."""
     return [Item(rank, hit, _score(hit, way), _also(hit.chunk, others)) for rank, hit in enumerate(hits, 1)]
 
 

@@ -1,4 +1,4 @@
-"""The queue in words: what is being read and how far it is, who waits, and what comes next."""
+"""The job queue as shown on pages: running jobs, waiting users, and next jobs."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -92,7 +92,7 @@ def _work(job: Job, place: QueueStatus) -> Work:
 
 
 def job_line(job: Job, place: QueueStatus) -> str:
-    """`Embedding 40 of 260, 12 per second, about 18 s left`, as the scripts say it while it goes on."""
+    """Format progress like the scripts: `Embedding 40 of 260, 12 per second, about 18 s left`."""
     if place.position:
         return ", ".join(_waits(job, place))
     return ", ".join(_goes_on(job, place))

@@ -1,4 +1,4 @@
-"""The list of someone's conversations: pinned ones, then by age."""
+"""Sidebar with the user's conversations: pinned ones, then by age."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """`goes_on`: its heading stands above what was shown before."""
+    """A group of conversations. `goes_on`: its heading was shown with the previous rows."""
 
     key: str
     items: tuple[Item, ...]
@@ -48,7 +48,7 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Rail:
-    """`more` is the query string that fetches what follows; "" at the end."""
+    """`more` is the query string that fetches the next rows; "" at the end."""
 
     groups: tuple[Group, ...]
     query: str
@@ -58,7 +58,7 @@ class Rail:
 def rail_of(
     principal: Principal, *, query: str = "", current: str = "", cursor: str = "", above: str = ""
 ) -> Rail:
-    """`above` is the key of the group that was last shown before the cursor."""
+    """Build the sidebar. `above` is the key of the last group before the cursor."""
     rows = conversations_found(principal, query)
     pinned = [] if cursor else list(rows.exclude(pinned_at=None).order_by("-pinned_at", "-id"))
     page = PageQuery(limit=SHOWN, cursor=cursor)

@@ -1,4 +1,4 @@
-"""One document: what is known of it, its text, and the passages that are searched."""
+"""Document page: metadata, text, and indexed passages."""
 
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -42,7 +42,7 @@ LAST = (1 << 31) - 1
 
 @dataclass(frozen=True, slots=True)
 class Care:
-    """`owner_reads` is false of an owner who may not read it (any more)."""
+    """Ownership and review. `owner_reads` is false if the owner may not (or no longer) read the document."""
 
     owner: str
     owner_reads: bool
@@ -76,7 +76,7 @@ def passages(request: HttpRequest, principal: Principal, document_id: str) -> Ht
 @require_safe
 @fragment
 def more_passages(request: HttpRequest, principal: Principal, document_id: str, after: int) -> HttpResponse:
-    """Those that follow the one numbered `after`."""
+    """Render the passages after the one numbered `after`."""
     found = _opened(principal, document_id)
     context = {"doc": found, **_passages(found, after=after)}
     return render(request, "pages/library/_passages.html", context)
@@ -102,7 +102,7 @@ def _passages(found: Document, *, after: int) -> dict[str, Any]:
 
 
 def about(principal: Principal, found: Document) -> dict[str, Any]:
-    """What stands above every tab of a document."""
+    """Return the context of the header above every tab of a document."""
     members = documents_for(principal).filter(parent=found).with_versions()[:MEMBERS]
     parts = list(members)
     return {
@@ -123,7 +123,7 @@ def about(principal: Principal, found: Document) -> dict[str, Any]:
 
 
 def care_of(found: Document) -> Care:
-    """Who answers for it, and when it was and is to be looked through."""
+    """Return owner, and last and next review, of the document."""
     owner = found.owner
     return Care(
         owner=owner.username if owner else "",
@@ -136,7 +136,7 @@ def care_of(found: Document) -> Care:
 
 
 def _intervals(chosen: int) -> list[tuple[int, Any]]:
-    """The usual ones, and the one that was set over REST."""
+    """Return the usual review intervals, and the present one if set over REST."""
     days = sorted({*INTERVALS, chosen})
     return [
         (each, INTERVALS.get(each) or ngettext("in %(n)s day", "in %(n)s days", each) % {"n": each})
@@ -149,13 +149,13 @@ def _latest(found: Document) -> Any:
 
 
 def _passage(principal: Principal, found: Document, chunk_id: str | None) -> dict[str, Any] | None:
-    """The chunk that the address names, to be lit in the text; one of an old version is not there."""
+    """Return the passage named in the URL, to highlight it, unless it is of an old version."""
     try:
-        wanted = parse_id(chunk_id)
+        identity = parse_id(chunk_id)
     except NotFound:
         return None
     scope = scope_for(principal, [found.knowledge_base_id])
-    chunk = chunks_for(scope, [wanted]).filter(version__document=found).first()
+    chunk = chunks_for(scope, [identity]).filter(version__document=found).first()
     if chunk is None:
         return None
     shape = Passage.of(chunk, chunk.version)

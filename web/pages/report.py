@@ -1,4 +1,4 @@
-"""What is known of a document, and what was and was not read of it, in words."""
+"""A document's metadata, and the report about what was read of it."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from django.utils.translation import gettext, gettext_lazy, gettext_noop, ngette
 from cairn.library.models import Document, DocumentVersion
 from ingestion.parse import formats
 from web.kinds import label_of
-from web.telling import number, told
+from web.telling import localize, number
 
 SHOWN_NUMBERS: Final = 12
 SLIDES: Final = frozenset({formats.PPTX, formats.PPT})
@@ -74,9 +74,9 @@ class Fact:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """`done` is what was read; `lacking` is what a reader must know is missing.
+    """`done` describes what was read; `lacking` what is missing.
 
-    `suspicious` tells of passages that read like instructions to a language model.
+    `suspicious` describes passages that look like instructions to a language model.
     """
 
     done: tuple[str, ...]
@@ -85,7 +85,7 @@ class Report:
 
 
 def page_word(version: DocumentVersion | None) -> str:
-    """As a heading."""
+    """Return the heading for page numbers."""
     return gettext("Slide") if _has_slides(version) else gettext("Page")
 
 
@@ -118,38 +118,41 @@ def _own_facts(document: Document) -> list[tuple[str, str]]:
 
 
 def document_properties(document: Document) -> list[Fact]:
-    """What the file says of itself: a mail's sender and date first, in the order that people read."""
+    """Return metadata of the file in reading order, such as a mail's sender and date first."""
     version = document.shown_version
-    said: dict[str, Any] = version.properties if version else {}
-    names = [*(name for name in NAMES if name in said), *(name for name in said if name not in NAMES)]
-    facts = (Fact(_label(name, said), _value(name, str(said[name]))) for name in names)
+    properties: dict[str, Any] = version.properties if version else {}
+    names = [
+        *(name for name in NAMES if name in properties),
+        *(name for name in properties if name not in NAMES),
+    ]
+    facts = (Fact(_label(name, properties), _value(name, str(properties[name]))) for name in names)
     return [fact for fact in facts if fact.value.strip()]
 
 
-def _label(name: str, said: dict[str, Any]) -> str:
-    if name == "date" and "from" not in said:
+def _label(name: str, properties: dict[str, Any]) -> str:
+    if name == "date" and "from" not in properties:
         return gettext("Dated")
     return str(NAMES.get(name) or gettext(name.replace("_", " ").capitalize()))
 
 
-def _value(name: str, said: str) -> str:
+def _value(name: str, value: str) -> str:
     if name == "language":
-        return language_name(said)
-    return _moment(said) if name == "date" else said
+        return language_name(value)
+    return _moment(value) if name == "date" else value
 
 
-def _moment(said: str) -> str:
-    """In the writer's own time; as it is said where it is none."""
+def _moment(text: str) -> str:
+    """Format a time in the writer's time zone; invalid ones are returned unchanged."""
     try:
-        when = datetime.fromisoformat(said)
+        when = datetime.fromisoformat(text)
     except ValueError:
-        return said
+        return text
     day = date_format(when, "SHORT_DATE_FORMAT")
-    return f"{day}, {when:%H:%M %Z}".rstrip() if "T" in said else day
+    return f"{day}, {when:%H:%M %Z}".rstrip() if "T" in text else day
 
 
 def language_name(code: str) -> str:
-    """The code itself where no name is known."""
+    """Return the language's name, or the code if unknown."""
     known: dict[str, Any] = LANG_INFO.get(code, {})
     return gettext(str(known.get("name") or LANGUAGES.get(code, code)))
 
@@ -161,7 +164,7 @@ def document_report(document: Document) -> Report:
     return Report(
         tuple(_done(found, slides)),
         tuple(_lacking(found, slides)),
-        tuple(told(str(line)) for line in found.get("suspicious", ())),
+        tuple(localize(str(line)) for line in found.get("suspicious", ())),
     )
 
 
@@ -205,11 +208,11 @@ def _lacking(found: dict[str, Any], slides: bool) -> Iterator[str]:
         yield line.format(pages=_pages(blank, slides))
     if found.get("truncated"):
         yield gettext("The document is longer than is read; its end was cut off and cannot be found.")
-    yield from (told(str(item)) for item in found.get("warnings", ()))
+    yield from (localize(str(item)) for item in found.get("warnings", ()))
 
 
 def _pages(numbers: Sequence[int], slides: bool) -> str:
-    """`pages 3 to 5, 9`; only so many of a long list."""
+    """Format page numbers, `pages 3 to 5, 9`; long lists are shortened."""
     spans = [
         str(a) if a == b else gettext("{first} to {last}").format(first=a, last=b) for a, b in _spans(numbers)
     ]

@@ -1,4 +1,4 @@
-"""Second factors: giving one at sign-in, setting one up, and taking away what somebody lost."""
+"""Second factors: use at sign-in, setup, and reset of lost ones."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -34,13 +34,13 @@ from cairn.accounts.models import User
 from web.auth import VIEWED
 from web.identity.second_factor import must_have_second_factor, second_factor_missing, second_factor_reset
 from web.pages.door import page
-from web.pages.session import is_throttled, told_to_wait
+from web.pages.session import is_throttled, with_retry_after
 
 Opened = Callable[..., HttpResponse]
 
 
 def _own(view: Opened) -> Opened:
-    """A page about oneself, also for those whom the pages' door sends here to set up a second factor."""
+    """Decorate account pages, also for users who have to set up a second factor first."""
 
     @never_cache
     @sensitive_post_parameters()
@@ -66,12 +66,12 @@ class FactorsView(IndexView):
 
 
 class SecondStepView(AuthenticateView):
-    """After the password: a code, or a passkey."""
+    """Second step of the sign-in: a code or a passkey."""
 
     def form_invalid(self, form: Form) -> HttpResponse:
         response: HttpResponse = super().form_invalid(form)
         waits = is_throttled(form, "code") or is_throttled(form, "credential")
-        return told_to_wait(response) if waits else response
+        return with_retry_after(response) if waits else response
 
 
 class PasskeyRemoveView(RemoveWebAuthnView):

@@ -1,4 +1,4 @@
-"""Sections of the administration, in groups, as far as they are open to who looks."""
+"""Sections of the administration that the user may open, in groups."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -13,8 +13,9 @@ Text = str | Promise
 
 
 class Takes(Enum):
-    """What a section takes: to edit or to manage any knowledge base, to manage or be able to create one, or
-    to be an admin."""
+    """Permission for a section: to edit or manage any knowledge base, to manage or create one, or to be an
+    admin.
+    """
 
     EDITING = "editing"
     CREATING = "creating"
@@ -24,7 +25,7 @@ class Takes(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """`tab` is what its pages say that they belong to."""
+    """A section. `tab` is the tab name used by its pages."""
 
     tab: str
     label: Text
@@ -85,13 +86,13 @@ SECTIONS: Final[Sequence[tuple[Text, Sequence[Section]]]] = (
 
 
 def sections_open(*, edits: bool, manages: bool, creates: bool, is_admin: bool, tab: str) -> list[Group]:
-    held = {
+    permissions = {
         Takes.EDITING: edits,
         Takes.CREATING: manages or creates,
         Takes.MANAGING: manages,
         Takes.ADMIN: is_admin,
     }
-    may = {takes for takes, holds in held.items() if holds}
+    may = {takes for takes, granted in permissions.items() if granted}
     groups = [Group(label, _entries(sections, may, tab)) for label, sections in SECTIONS]
     return [group for group in groups if group.entries]
 

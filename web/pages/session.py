@@ -1,4 +1,4 @@
-"""Signing in and out."""
+"""Sign-in and sign-out."""
 
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -29,7 +29,7 @@ class DoorView:
 
 
 def doors(next_url: str | None) -> list[DoorView]:
-    """What the sign-in page offers."""
+    """Return the identity providers for the sign-in page."""
     query = f"?{urlencode({'next': next_url})}" if next_url else ""
     providers = identity_providers()
     return [
@@ -55,7 +55,7 @@ class SignInView(LoginView):
         away = form.has_error(NON_FIELD_ERRORS, code=Unavailable.code)
         context: dict[str, Any] = self.get_context_data(form=form, throttled=throttled, away=away)
         response: HttpResponse = self.render_to_response(context)
-        return told_to_wait(response) if throttled else response
+        return with_retry_after(response) if throttled else response
 
 
 def is_throttled(form: Form, field: str = NON_FIELD_ERRORS) -> bool:
@@ -63,11 +63,11 @@ def is_throttled(form: Form, field: str = NON_FIELD_ERRORS) -> bool:
 
 
 def throttled(request: HttpRequest) -> HttpResponse:
-    """handler429: too many requests of one kind, whether they failed or not."""
-    return told_to_wait(render(request, "429.html"))
+    """handler429: rate limit for requests of one kind, successful or not."""
+    return with_retry_after(render(request, "429.html"))
 
 
-def told_to_wait(response: HttpResponse) -> HttpResponse:
+def with_retry_after(response: HttpResponse) -> HttpResponse:
     response.status_code = HTTPStatus.TOO_MANY_REQUESTS
     response["Retry-After"] = str(WAIT_SECONDS)
     return response

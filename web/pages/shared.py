@@ -1,4 +1,4 @@
-"""Conversations opened to others: what readers see of them, and the dialog for those who share."""
+"""Shared conversations as seen by readers, and the sharing dialog."""
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -42,7 +42,7 @@ def shared_continue(request: HttpRequest, principal: Principal, share_id: str) -
 @require_safe
 @fragment
 def sharing(request: HttpRequest, principal: Principal, conversation_id: str) -> HttpResponse:
-    """What the dialog holds, as it stands now."""
+    """Render the current contents of the dialog."""
     conversation = conversation_for(principal, conversation_id)
     share = _share(conversation)
     context = {

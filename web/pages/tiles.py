@@ -1,4 +1,4 @@
-"""The numbers at the top of the overview, each with its change against the days before."""
+"""KPI cards of the overview, with changes against the previous period."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ MINUS = "\N{MINUS SIGN}"
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """`tone`: better, worse, or empty where a change is neither."""
+    """A number. `tone`: better, worse, or empty if a change is neither."""
 
     label: str
     value: str

@@ -1,4 +1,4 @@
-"""A question and its answer as the chat shows them, to whoever may see them now."""
+"""Questions and answers as shown in the chat, limited to what the viewer may read now."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from retrieval.models import Message
 from web.api.schemas import Citation, Verified, citations_of, versions_of
 from web.markdown import render_markdown
 from web.pages.passing_on import passing_on_by_message
-from web.telling import number, told
+from web.telling import localize, number
 
 LONG_QUESTION = 160
 FOLDED_QUESTION = 600
@@ -23,8 +23,9 @@ REASONED = {"partial", "refused"}
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """`base` and `owner`: the knowledge base, and who is responsible for it. `verified`: who vouches for it
-    until when, if somebody does."""
+    """A cited document. `base` and `owner`: its knowledge base and the person responsible for it. `verified`:
+    who is responsible for the verified answer and until when, if it is one.
+    """
 
     marker: int
     title: str
@@ -50,9 +51,10 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class TurnView:
-    """`tone` is the verdict, or what became of the answer instead; `citations` go to the scripts.
-    `understood`: the standalone question, where it is not what was typed. `siblings`: the ids of all turns in
-    its place. `passing_on`: as in `web.pages.passing_on`, empty where nobody is concerned."""
+    """A question and its answer. `tone` is the verdict, or the state of an answer without one; `citations`
+    are for the scripts. `understood`: the standalone question, if different. `siblings`: ids of all
+    versions in its place. `passing_on`: as in `web.pages.passing_on`, empty if there is no gap.
+    """
 
     id: UUID
     parent: UUID | None
@@ -76,7 +78,7 @@ class TurnView:
 
     @property
     def number(self) -> int:
-        """Of it among its siblings, from 1."""
+        """Position among its siblings, from 1."""
         return self.siblings.index(self.id) + 1
 
     @property
@@ -93,7 +95,7 @@ class TurnView:
 
     @property
     def folded(self) -> bool:
-        """It would push its answer off the page."""
+        """Whether the question is so long that it is collapsed."""
         return len(self.question) > FOLDED_QUESTION
 
     @property
@@ -127,7 +129,7 @@ def _turn_view(shown: ShownMessage, citations: list[Citation], passing_on: str) 
         html=_rendered(shown.answer, citations),
         tone=tone,
         verdict_line=_verdict_line(tone, message.mode, len(citations)),
-        reason=told(shown.reason) if tone in REASONED or shown.state == "failed" else "",
+        reason=localize(shown.reason) if tone in REASONED or shown.state == "failed" else "",
         unsupported=_unsupported(shown) if tone == "partial" else (),
         sources=tuple(map(Source.of, citations)),
         nearest=tuple(shown.nearest) if tone == "refused" else (),
@@ -146,8 +148,9 @@ def _understood(message: Message) -> str:
 
 
 def _unsupported(shown: ShownMessage) -> tuple[str, ...]:
-    """Sentences that are shown although no passage holds them. Others were left out of the answer, or stand
-    in it once and were left out where they came again."""
+    """Return displayed sentences that no passage supports. Others were removed from the answer, or are
+    repetitions that were removed.
+    """
     if shown.message.mode == "extractive":
         return ()
     traced = {str(item["text"]) for item in shown.sentences if item["supported"]}
@@ -190,12 +193,12 @@ def _verdict_line(tone: str, mode: str, citations: int) -> str:
 
 
 def _label(citation: Citation) -> str:
-    what = ", ".join(filter(None, (citation.title, told(citation.location or ""))))
+    what = ", ".join(filter(None, (citation.title, localize(citation.location or ""))))
     return gettext("Source {number}: {what}").format(number=citation.marker, what=what)
 
 
 def _where(citation: Citation) -> str:
     if citation.location:
-        return told(citation.location)
+        return localize(citation.location)
     section = [part for part in citation.section if part and part != citation.title]
     return section[-1] if section else ""

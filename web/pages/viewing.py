@@ -1,4 +1,4 @@
-"""Seeing Cairn as somebody else, for admins: what that person may read, nothing of what they asked."""
+"""Impersonation for admins: see what a person may read, but not what they asked."""
 
 from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse
@@ -30,7 +30,7 @@ def view_as(request: HttpRequest, principal: Principal, user_id: str) -> HttpRes
 
 @require_POST
 def view_as_stop(request: HttpRequest) -> HttpResponse:
-    """Not behind the pages' door, which lets nothing be changed meanwhile."""
+    """Stop viewing. Outside the page decorators, which are read-only while viewing."""
     if not isinstance(request.user, User):
         return redirect_to_login("/")
     viewed = request.session.pop(VIEWED, None)

@@ -1,4 +1,4 @@
-"""The first person of a new install."""
+"""The first admin of a new installation."""
 
 import secrets
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ FIRST_ADMIN = "admin"
 
 @dataclass(frozen=True, slots=True)
 class FirstAdmin:
-    """`password` is None when it came from the environment: whoever set it knows it."""
+    """The created account. `password` is None if it came from the environment."""
 
     username: str
     password: str | None
@@ -28,12 +28,14 @@ def password_file() -> Path:
 
 
 def shown_path(path: Path) -> Path:
-    """As short as it can be said here."""
+    """Return the path relative to the working directory, if below it."""
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 def introduction(admin: FirstAdmin, *, on_terminal: bool) -> str:
-    """The password itself is for a terminal: other output is collected, as by a container's log."""
+    """Introduce the account. The password is only shown on terminals: other output may be collected in
+    logs.
+    """
     if admin.password is None:
         return f"First admin: {admin.username}, with the password from CAIRN_ADMIN_PASSWORD"
     where = shown_path(password_file())
@@ -43,7 +45,7 @@ def introduction(admin: FirstAdmin, *, on_terminal: bool) -> str:
 
 
 def first_admin_create() -> FirstAdmin | None:
-    """None if there is an admin already."""
+    """Create the first admin. Returns None if there is an admin already."""
     if User.objects.filter(is_admin=True).exists():
         return None
     given = environment().cairn_admin_password

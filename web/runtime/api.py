@@ -1,4 +1,4 @@
-"""A client of Cairn's own REST API."""
+"""Client of Cairn's own REST API."""
 
 import json
 import time
@@ -19,7 +19,7 @@ _PAGE = 200
 
 
 class ApiProblem(CairnError):
-    """A problem document."""
+    """A problem document returned by the server."""
 
     def __init__(self, status: int, problem: Mapping[str, Any]) -> None:
         message = str(problem.get("detail") or problem.get("title") or f"The server answered {status}.")
@@ -28,7 +28,7 @@ class ApiProblem(CairnError):
 
 
 class Api:
-    """Raises ApiProblem for what the server refuses, Unavailable when it is not there."""
+    """A client. Raises ApiProblem for refused requests, Unavailable if the server cannot be reached."""
 
     def __init__(self, url: str, key: str = "") -> None:
         headers = {"Authorization": f"Bearer {key}"} if key else {}
@@ -65,14 +65,14 @@ class Api:
     def upload(
         self, path: str, *, files: Sequence[tuple[str, IO[bytes]]], fields: Mapping[str, Sequence[str]]
     ) -> list[Json]:
-        """What became of each. A file's stream is read from its beginning."""
+        """Upload files and return their results. Each stream is read from its beginning."""
         answer: list[Json] = self._answer(
             "POST", path, files=[("file", file) for file in files], data=dict(fields)
         )
         return answer
 
     def pages(self, path: str, *, limit: int = _PAGE, **params: Any) -> Iterator[Json]:
-        """Every item of a list."""
+        """Yield all items of a paginated list."""
         cursor: str | None = None
         while True:
             page = self.get(path, **params, limit=limit, **({"cursor": cursor} if cursor else {}))
@@ -82,7 +82,7 @@ class Api:
                 return
 
     def events(self, path: str, body: Json) -> Iterator[tuple[str, Any]]:
-        """Server-sent events as (name, data)."""
+        """Yield server-sent events as (name, data)."""
         with self._errors(), self._http.stream("POST", path, json=body) as response:
             if response.status_code >= 400:
                 response.read()
@@ -114,7 +114,7 @@ class Api:
 
 
 def _pause(response: httpx.Response) -> float | None:
-    """Seconds to wait before another try; None if there is no use in one."""
+    """Return seconds to wait before a retry; None if a retry is pointless."""
     if response.status_code not in {429, 503}:
         return None
     try:
@@ -132,7 +132,7 @@ def _problem(response: httpx.Response) -> ApiProblem:
 
 
 def _lines(texts: Iterable[str]) -> Iterator[str]:
-    """Split at newlines only: to httpx and str.splitlines a U+2028 inside JSON ends a line, too."""
+    """Split at newlines only: httpx and str.splitlines also split at a U+2028 inside JSON."""
     rest = ""
     for text in texts:
         *lines, rest = (rest + text).split("\n")

@@ -1,4 +1,4 @@
-"""A bar on a terminal, a line now and then elsewhere."""
+"""A progress bar on terminals, occasional lines elsewhere."""
 
 import time
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The run that another is compared with: one that is stored, or a file."""
+"""Baselines for comparing evaluations: stored runs or files."""
 
 import json
 from pathlib import Path
@@ -12,17 +12,19 @@ LATEST: Final = "latest"
 _RUNS: Final = "/api/v1/evaluations"
 
 
-def baseline(api: Api, base: str, wanted: str) -> Json:
-    """`wanted`: a file, a run's id or name, or `latest`. Of runs with the same name it is the last."""
-    path = Path(wanted)
-    return _run_in(path) if path.is_file() else _stored(api, base, wanted)
+def baseline(api: Api, base: str, reference: str) -> Json:
+    """Load a baseline. `reference` is a file, a run's id or name, or `latest`. The last run of a name
+    counts.
+    """
+    path = Path(reference)
+    return _run_in(path) if path.is_file() else _stored(api, base, reference)
 
 
-def _stored(api: Api, base: str, wanted: str) -> Json:
+def _stored(api: Api, base: str, reference: str) -> Json:
     for run in api.pages(_RUNS, knowledge_base=base):
-        if wanted in {LATEST, run["id"], run["name"]}:
+        if reference in {LATEST, run["id"], run["name"]}:
             return api.get(f"{_RUNS}/{run['id']}")
-    raise InvalidInput(f"There is neither a file nor a run of this knowledge base named “{wanted}”.")
+    raise InvalidInput(f"There is neither a file nor a run of this knowledge base named “{reference}”.")
 
 
 def _run_in(path: Path) -> Json:

@@ -1,4 +1,4 @@
-"""The clock in a process of its own, of which several may run: one sends, the others wait for its end."""
+"""The beat process. Several may run: one schedules, the others wait to take over."""
 
 import logging
 import time
@@ -17,13 +17,13 @@ _WAIT_SECONDS: Final = 1.0
 
 
 class Beat(beat.Service):
-    """Keeps its schedule in memory: the default writes a file into the working directory."""
+    """Beat with its schedule in memory: the default writes a file into the working directory."""
 
     scheduler_cls = beat.Scheduler  # type: ignore[assignment] # annotated with the default one
 
 
 class TurnTaking(beat.Scheduler):
-    """Sends nothing while another one does, nor while the tables that would tell are away."""
+    """Scheduler that sends nothing while another process has the lease, or the database is unavailable."""
 
     own: Final[UUID] = uuid4()
 
@@ -42,13 +42,13 @@ class TurnTaking(beat.Scheduler):
         if self._mine and time.monotonic() - self._asked < _RENEW_SECONDS:
             return True
         self._asked = time.monotonic()
-        before, self._mine = self._mine, _held(self.own)
+        before, self._mine = self._mine, _has_lease(self.own)
         if self._mine != before:
             log.info("this beat %s", "sends out what is due" if self._mine else "waits for another one")
         return self._mine
 
 
-def _held(own: UUID) -> bool:
+def _has_lease(own: UUID) -> bool:
     try:
         return acquire_beat_lease(own)
     except DatabaseError as error:

@@ -1,4 +1,4 @@
-"""Commands are REST clients: of the server that holds DATA_DIR, or of one of their own."""
+"""Commands as REST clients of the server that owns DATA_DIR, or of a temporary one."""
 
 import time
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ from cairn.accounts.services import api_key_create, api_key_revoke
 from cairn.errors import ConfigurationError, Unavailable
 from cairn.limits.services import limit_lift
 from web.runtime.api import Api
-from web.runtime.lock import DataDirHeld, Holder, holder_of
+from web.runtime.lock import DataDirInUse, Holder, holder_of
 from web.runtime.progress import Reporter
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ _LOOK_SECONDS = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Connected:
-    """`own`: the server lives in this process and ends with it."""
+    """A connection. `own`: the server runs in this process and ends with it."""
 
     api: Api
     own: bool
@@ -40,14 +40,14 @@ class Connected:
 
 @contextmanager
 def client(reporter: Reporter, *, command: str) -> Iterator[Connected]:
-    """`command` is the name under which a server of our own would hold DATA_DIR."""
+    """Connect to the server. `command` names the owner of DATA_DIR if this process has to start one."""
     holder = holder_of(Path(settings.DATA_DIR))
     if holder is None:
         runtime: Runtime = import_module(_RUNTIME).Runtime(command=command, reporter=reporter, warm=False)
         try:
             runtime.start()
             reporter.close()  # the command has the word from here on
-        except DataDirHeld as held:  # somebody was faster
+        except DataDirInUse as held:  # somebody was faster
             holder = held.holder
         else:
             with _stopping(runtime), signed_in(runtime.url) as api:
@@ -67,7 +67,7 @@ def _stopping(runtime: "Runtime") -> Iterator[None]:
 
 @contextmanager
 def signed_in(url: str) -> Iterator[Api]:
-    """A key for as long as the command runs. It comes from the database: who may read that, is trusted."""
+    """Create a key for the duration of the command, from the database: who may read that is trusted."""
     with Api(url) as waiting:
         waiting.get("/healthz")  # answers once the tables are there
     user = User.objects.filter(is_admin=True, is_active=True).first()
@@ -84,7 +84,7 @@ def signed_in(url: str) -> Iterator[Api]:
 
 
 def url_of(holder: Holder | None) -> str:
-    """Waits for a server that is only starting."""
+    """Return the server's URL, after waiting for it to start."""
     give_up = time.monotonic() + _PATIENCE
     while time.monotonic() < give_up:
         if holder and holder.url:

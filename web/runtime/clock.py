@@ -1,4 +1,4 @@
-"""The clock as a process of its own. It sends tasks by name: it imports nothing that they need."""
+"""The beat process. It sends tasks by name, and imports nothing that they need."""
 
 import os
 from contextlib import suppress
@@ -16,7 +16,7 @@ _BEAT_SECONDS = 1
 
 
 def beat_run(*, reporter: Reporter) -> None:
-    """Until a signal asks for the end."""
+    """Run until a signal asks to stop."""
     require_shared_broker()
     require_broker()
     require_migrated()

@@ -1,8 +1,8 @@
-"""When Python looks for garbage.
+"""Garbage collection settings.
 
-A full collection stops every thread, and with the models' libraries it looks at half a million objects: a
-third of a second in which nobody is answered. What is there once all has been loaded stays for good, so it is
-set aside. Before, there is nothing to find: looking takes a quarter of the time that imports take.
+A full collection stops every thread, and with the models' libraries it visits half a million objects: a third
+of a second in which no request is served. Objects that exist once everything is loaded are permanent, so they
+are frozen. Before that there is no garbage, and collections would take a quarter of the import time.
 """
 
 import gc

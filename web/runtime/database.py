@@ -1,4 +1,4 @@
-"""Bringing the tables up to date."""
+"""Database migrations at startup."""
 
 import io
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from cairn.errors import ConfigurationError, Unavailable
 
 
 def migrate() -> int:
-    """How many migrations were applied. Raises Unavailable when there is no database to talk to."""
+    """Apply migrations. Returns their number. Raises Unavailable if the database cannot be reached."""
     with _answering():
         missing = _missing()
         if missing:
@@ -21,7 +21,7 @@ def migrate() -> int:
 
 
 def require_migrated() -> None:
-    """For processes that leave migrating to another one. Raises ConfigurationError or Unavailable."""
+    """Check migrations in processes that do not apply them. Raises ConfigurationError or Unavailable."""
     with _answering():
         if _missing():
             raise ConfigurationError("The tables are not up to date: run `manage.py migrate` first.")

@@ -1,4 +1,4 @@
-"""What is configured, what answers, what is missing."""
+"""Diagnosis of the installation: settings, connections, and missing programs."""
 
 import platform
 import shutil
@@ -58,7 +58,7 @@ _SECONDS = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """`optional`: Cairn works without what is missing, but not on every file or behind every wall."""
+    """The result of a check. `optional`: Cairn works without it, except for some files or sandbox layers."""
 
     name: str
     ok: bool
@@ -67,11 +67,11 @@ class Finding:
 
 
 class Lacking(ConfigurationError):
-    """What is missing may be."""
+    """An optional part is missing."""
 
 
 def findings() -> Iterator[Finding]:
-    """One by one, since some wait for other machines."""
+    """Yield findings one by one, since some checks wait for other machines."""
     for name, check in CHECKS.items():
         try:
             yield Finding(name, True, check())
@@ -163,7 +163,7 @@ def _files() -> str:
 
 
 def _embedder() -> str:
-    """The one that embeds questions, and whether another is configured."""
+    """Check the active embedding model, and whether another one is configured."""
     row = _answering()
     choice = choice_of(row) if row else configured_embedder()
     where = _place_of(choice)
@@ -241,7 +241,7 @@ def _old_office_files() -> str:
 
 
 def _text_recognition() -> str:
-    """By Tesseract; poppler is not needed, since PDFium draws the pages."""
+    """Check Tesseract. Poppler is not needed, since PDFium renders the pages."""
     path = _program(
         programs.TESSERACT, "Tesseract", "pictures (.png, .jpg, .tiff) and scanned pages of a PDF"
     )
@@ -272,7 +272,9 @@ def _program(program: str, name: str, read_by_it: str) -> Path:
 def _parser_processes() -> str:
     walls = probe_walls(Path(settings.DATA_DIR) / "tmp")
     missing = [
-        name for name, stands in (("the network", walls.network), ("other files", walls.files)) if not stands
+        name
+        for name, enforced in (("the network", walls.network), ("other files", walls.files))
+        if not enforced
     ]
     if missing:
         raise Lacking(
@@ -283,7 +285,7 @@ def _parser_processes() -> str:
 
 
 def _server() -> str:
-    """What a server that holds DATA_DIR says of itself."""
+    """Query the readiness of the server that owns DATA_DIR."""
     holder = holder_of(Path(settings.DATA_DIR))
     if holder is None:
         return "not running"
@@ -292,8 +294,8 @@ def _server() -> str:
     with Api(holder.url) as api:
         checks = api.get("/readyz")["checks"]
     away = [name for name, check in checks.items() if not check["ok"]]  # of what Cairn can do without
-    told = f"{holder}: {', '.join(name for name in checks if name not in away)} answer"
-    return f"{told}; {', '.join(away)} do not" if away else told
+    summary = f"{holder}: {', '.join(name for name in checks if name not in away)} answer"
+    return f"{summary}; {', '.join(away)} do not" if away else summary
 
 
 def _bearer(key: SecretStr | None) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Asking questions whose answers are known, over REST as anybody would."""
+"""Evaluation with gold questions over REST."""
 
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -25,7 +25,7 @@ def outcomes_of(
     *,
     rankings: Collection[Ranking] = (),
 ) -> Iterator[QuestionOutcome]:
-    """`rankings`: ways to rank that are searched as well, to be compared."""
+    """Yield outcomes of questions. `rankings` are additional rankings to search with, for comparison."""
     for done, question in enumerate(questions):
         tick("Asking", done, len(questions))
         yield _outcome(api, base, question, rankings)
@@ -61,19 +61,19 @@ def _hits(api: Api, base: str, query: str, ranking: Ranking) -> list[Json]:
 
 
 def _documents(hits: Sequence[Json]) -> tuple[str, ...]:
-    """Each at the place of its best passage."""
+    """Return documents ranked by their best passages."""
     return tuple(dict.fromkeys(hit["source_uri"] for hit in hits))
 
 
 def _passages(answer: Json, hits: Sequence[Json]) -> tuple[str, ...]:
-    """What the answer cites: the whole passage where the search found it, or else what is quoted of it."""
+    """Return cited passages: their whole text if they were retrieved, else the quotes."""
     texts = {hit["chunk"]: hit["text"] for hit in hits}
     cited = (texts.get(each["chunk"], each["quote"]) for each in answer["citations"])
     return tuple(dict.fromkeys(cited))
 
 
 def _asked(api: Api, base: str, question: GoldQuestion) -> tuple[Json, float]:
-    """In a conversation of its own, which is gone afterwards."""
+    """Ask a question in a temporary conversation."""
     conversation: Json = {}
     unwatched = {"knowledge_bases": [base], "pass_on": False, "background": True}
     try:
@@ -100,7 +100,7 @@ def _timed(call: Callable[[], _T]) -> tuple[_T, float]:
 
 
 def report(outcomes: Sequence[QuestionOutcome]) -> Json:
-    """What is printed, and what a later run may be compared with."""
+    """Build the report, which is printed and used as a baseline."""
     return {
         "questions": len(outcomes),
         "measures": _rounded(measures(outcomes)),
@@ -110,8 +110,8 @@ def report(outcomes: Sequence[QuestionOutcome]) -> Json:
     }
 
 
-def kept_gold(api: Api, base: str, name: str) -> GoldSet:
-    """The gold questions that are kept for the knowledge base. Raises InvalidInput if there are none."""
+def stored_gold(api: Api, base: str, name: str) -> GoldSet:
+    """Load the knowledge base's gold questions. Raises InvalidInput if there are none."""
     items = api.pages(f"/api/v1/knowledge-bases/{base}/gold-questions")
     questions = [_gold_question(item) for item in items if item["complete"]]
     if not questions:
@@ -128,7 +128,7 @@ def _gold_question(item: Json) -> GoldQuestion:
 
 
 def store(api: Api, base: str, name: str, gold: GoldSet, run: Json) -> Json:
-    """The run as it is kept from now on."""
+    """Store the run and return it."""
     content = {part: run[part] for part in ("measures", "by_kind", "rankings", "outcomes")}
     about = {"knowledge_base": base, "name": name, "gold": {"name": gold.name, "sha256": gold.sha256}}
     return api.post("/api/v1/evaluations", {**about, **content})
@@ -162,7 +162,7 @@ def _shown(outcome: QuestionOutcome) -> Json:
 
 
 def changes(now: Json, before: Json) -> dict[str, list[str]]:
-    """Ids of questions that are right now and were not before, and the other way round."""
+    """Return ids of questions that are right now but were not before, and vice versa."""
     found = differences(_asked_in(now), _asked_in(before))
     return {change.value: ids_of(found, change) for change in (Change.BETTER, Change.WORSE)}
 

@@ -1,4 +1,4 @@
-"""What must hold before others than this machine may reach Cairn."""
+"""Safety checks before Cairn listens on other than local addresses."""
 
 import socket
 from ipaddress import ip_address
@@ -18,7 +18,7 @@ def is_outside(listener: socket.socket) -> bool:
 
 
 def require_safe_settings(environment: Environment) -> None:
-    """ConfigurationError for what would open an install to anybody who reaches it."""
+    """Raise ConfigurationError for settings that would open the installation to anyone."""
     if environment.debug:
         raise _refusal("CAIRN_DEBUG is on, and error pages would show the inside of Cairn. Turn it off.")
     secret = environment.secret_key.get_secret_value() if environment.secret_key else None
@@ -35,7 +35,7 @@ def _is_guessable(secret: str) -> bool:
 
 
 def require_admin_password(environment: Environment) -> None:
-    """Others could read one that is made now where the output is collected."""
+    """Require a configured password, as a generated one could be read in collected output."""
     if environment.cairn_admin_password is None and not User.objects.filter(is_admin=True).exists():
         raise _refusal("there is no admin yet. Set CAIRN_ADMIN_PASSWORD, the first admin's password.")
 

@@ -1,4 +1,4 @@
-"""What only some evaluations need, and what takes seconds to import: `evaluate` loads it by name."""
+"""Calibration and judging, which few evaluations need and which import slowly; loaded by name."""
 
 from collections.abc import Sequence
 
@@ -12,14 +12,14 @@ from web.runtime.ingesting import Tick
 
 
 def calibrate(api: Api, outcomes: Sequence[QuestionOutcome]) -> Json:
-    """Fits the weights of answerability to what was asked, and has them count from now on."""
+    """Fit and activate answerability weights."""
     judged = [outcome for outcome in outcomes if outcome.signals]
     fit = fitted([outcome.signals for outcome in judged], [outcome.question.answerable for outcome in judged])
-    kept = api.put("/api/v1/index/calibration", fit.calibration.model_dump())
-    return {**kept, "refusal_f1": fit.refusal_f1, "wrongly_refused": fit.wrongly_refused}
+    stored = api.put("/api/v1/index/calibration", fit.calibration.model_dump())
+    return {**stored, "refusal_f1": fit.refusal_f1, "wrongly_refused": fit.wrongly_refused}
 
 
 def judged(outcomes: Sequence[QuestionOutcome], tick: Tick) -> list[QuestionOutcome]:
-    """By the judge that is configured. Raises ConfigurationError for half a configuration."""
+    """Judge outcomes with the configured model. Raises ConfigurationError if half configured."""
     model = judge_model(environment())
     return Judge(model).judged(outcomes, tick) if model else list(outcomes)

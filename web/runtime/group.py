@@ -1,4 +1,4 @@
-"""Several web processes behind one address: a parent that keeps so many of them alive."""
+"""Several web processes on one address, supervised by a parent."""
 
 import os
 import signal
@@ -25,9 +25,10 @@ _FIGURES: Final = "PROMETHEUS_MULTIPROC_DIR"  # where prometheus_client looks fo
 
 
 class Group:
-    """`command` serves on a listener and sends a heartbeat; the numbers of both are added to it.
+    """A group of processes. `command` serves on a listener and sends a heartbeat; the numbers of both are
+    appended.
 
-    Whichever of the processes is asked for figures tells those of all: they share a folder for them.
+    All processes share a folder for metrics, so that each can report those of all.
     """
 
     def __init__(
@@ -43,7 +44,7 @@ class Group:
         self._figures = ""
 
     def run(self) -> int:
-        """Until a signal asks for the end. The code of a process that ended before any could serve."""
+        """Run until a signal asks to stop. Returns the exit code of a process that failed at startup."""
         with TemporaryDirectory(prefix="cairn-figures-", ignore_cleanup_errors=True) as self._figures:
             return self._run()
 

@@ -1,4 +1,4 @@
-"""Bringing files into a knowledge base: only what has changed is sent, and one import tells of all."""
+"""Upload of files into a knowledge base: only changes are sent, grouped in one import."""
 
 import hashlib
 import threading
@@ -16,7 +16,7 @@ from cairn.errors import CairnError, DocumentRejected, InvalidInput, TransientEr
 from web.runtime.api import Api, ApiProblem, Json
 from web.runtime.uploads import Found, LocalFile
 
-_AT_ONCE: Final = 4
+_MAX_CONCURRENT_REQUESTS: Final = 4
 _PARCEL_FILES: Final = 20
 _PARCEL_BYTES: Final = 1 << 19  # many a proxy lets a megabyte pass
 _LOOK_SECONDS: Final = 2.0
@@ -42,8 +42,9 @@ class Failure:
 
 @dataclass(slots=True)
 class Summary:
-    """`unchanged`: ready before, with the same bytes. `waiting`: accepted, and nobody waited. `vanished`: the
-    server has them, the folder has not (any more)."""
+    """Counts. `unchanged`: ready before, with the same bytes. `waiting`: accepted, without waiting for the
+    result. `vanished`: on the server, but not (or no longer) in the folder.
+    """
 
     ready: int = 0
     unchanged: int = 0
@@ -72,14 +73,14 @@ def knowledge_base_id(api: Api, slug: str) -> str | None:
 
 
 def knowledge_base_ensure(api: Api, slug: str) -> str:
-    """The id of the knowledge base, which is created with a name from its slug if it does not exist."""
+    """Return the id of the knowledge base, creating it with a name from its slug if necessary."""
     if not slug or slugify(slug) != slug:
         raise InvalidInput(f"“{slug}” is no slug. Write it like “{slugify(slug) or 'handbook'}”.")
     return knowledge_base_id(api, slug) or _knowledge_base_created(api, slug)
 
 
 def _knowledge_base_created(api: Api, slug: str) -> str:
-    """Exactly this slug or none: a similar one would not be what later commands name."""
+    """Create it with exactly this slug, which later commands use."""
     try:
         body = {"name": slug.replace("-", " ").capitalize(), "slug": slug}
         return str(api.post("/api/v1/knowledge-bases", body)["id"])
@@ -103,7 +104,7 @@ def ingest(
     prune: bool,
     watched: bool = True,
 ) -> None:
-    """`summary` is true at any moment, also if this is interrupted. `watched`: somebody sees what is told."""
+    """Upload files. `summary` is up to date at any time. `watched`: progress is displayed."""
     summary.hidden = found.hidden
     summary.failed += [Failure(uri, str(error.code), error.message) for uri, error in found.rejected]
     summary.failed += [_unreadable(uri, error) for uri, error in found.unreadable]
@@ -117,7 +118,7 @@ def ingest(
 
 
 def known_sources(api: Api, base: str, roots: list[str]) -> dict[str, Json]:
-    """What the server has below the roots, by source."""
+    """Return the server's documents below the roots, by source."""
     path = f"/api/v1/knowledge-bases/{base}/sources"
     asked = roots if len(roots) <= _MANY_ROOTS else [""]
     rows = (row for under in asked for row in api.pages(path, limit=_SOURCES, under=under))
@@ -133,7 +134,7 @@ Opened = tuple[LocalFile, IO[bytes]]
 
 
 class Batch:
-    """The import on the server, which begins with the first file that is sent."""
+    """The import on the server, opened with the first file that is sent."""
 
     def __init__(self, api: Api, base: str, roots: list[str]) -> None:
         self._api, self._base = api, base
@@ -163,9 +164,9 @@ class Batch:
 def _send_all(
     batch: Batch, known: dict[str, Json], files: list[LocalFile], summary: Summary, tick: Tick
 ) -> None:
-    """Several at once. A file that is refused is counted, and the next one follows."""
+    """Send files concurrently. Refused files are counted and skipped."""
     tick("Uploading", 0, len(files))
-    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="upload") as pool:
+    with ThreadPoolExecutor(_MAX_CONCURRENT_REQUESTS, thread_name_prefix="upload") as pool:
         try:
             sent = _few_at_a_time(pool, (partial(_send, batch, known, parcel) for parcel in parcels(files)))
             done = 0
@@ -180,7 +181,7 @@ def _send_all(
 
 
 def parcels(files: Iterable[LocalFile]) -> Iterator[list[LocalFile]]:
-    """What is sent in one request: small files together, a large one by itself."""
+    """Yield files for one request each: small files together, large ones alone."""
     parcel: list[LocalFile] = []
     size = 0
     for file in files:
@@ -196,11 +197,11 @@ def parcels(files: Iterable[LocalFile]) -> Iterator[list[LocalFile]]:
 def _few_at_a_time(
     pool: ThreadPoolExecutor, calls: Iterable[Callable[[], list[Outcome]]]
 ) -> Iterator[list[Outcome]]:
-    """In the order in which they end; no more are begun than are soon got to."""
+    """Run calls with a bounded backlog and yield results as they complete."""
     running: set[Future[list[Outcome]]] = set()
     for call in calls:
         running.add(pool.submit(call))
-        if len(running) >= 2 * _AT_ONCE:
+        if len(running) >= 2 * _MAX_CONCURRENT_REQUESTS:
             ended, running = wait(running, return_when=FIRST_COMPLETED)
             yield from (future.result() for future in ended)
     yield from (future.result() for future in running)
@@ -216,7 +217,7 @@ def _count(outcome: Outcome, summary: Summary) -> None:
 
 
 def _send(batch: Batch, known: dict[str, Json], parcel: Sequence[LocalFile]) -> list[Outcome]:
-    """What became of each."""
+    """Send changed files and return the outcome of each."""
     outcomes: list[Outcome] = []
     changed: list[Opened] = []
     with ExitStack() as streams:
@@ -225,7 +226,7 @@ def _send(batch: Batch, known: dict[str, Json], parcel: Sequence[LocalFile]) -> 
                 stream = streams.enter_context(file.open())
                 outcome = _known(known.get(file.source_uri), file, stream)
             except (OSError, DocumentRejected) as error:
-                outcome = _told(file, error)
+                outcome = _failure_from(file, error)
             if outcome is None:
                 changed.append((file, stream))
             else:
@@ -234,7 +235,7 @@ def _send(batch: Batch, known: dict[str, Json], parcel: Sequence[LocalFile]) -> 
 
 
 def _known(there: Json | None, file: LocalFile, stream: IO[bytes]) -> Outcome | None:
-    """None if the server is to have it."""
+    """Return the outcome if the server has the same file; None if it has to be sent."""
     if there is None or there["sha256"] != _digest(stream):
         return None
     if there["status"] == "ready":
@@ -245,7 +246,7 @@ def _known(there: Json | None, file: LocalFile, stream: IO[bytes]) -> Outcome | 
 
 
 def _upload(batch: Batch, files: Sequence[Opened]) -> list[Outcome]:
-    """By itself each, where something is wrong with one of them or with so much at once."""
+    """Upload files together, and individually if an error may concern only one of them, or their size."""
     if not files:
         return []
     try:
@@ -254,7 +255,7 @@ def _upload(batch: Batch, files: Sequence[Opened]) -> list[Outcome]:
         if not _about_the_file(error):
             raise
         if len(files) == 1:
-            return [_told(files[0][0], error)]
+            return [_failure_from(files[0][0], error)]
         return [outcome for file in files for outcome in _upload(batch, [file])]
     return [
         _failure(file.source_uri, answer["error"]) if answer["outcome"] == "refused" else "accepted"
@@ -262,7 +263,7 @@ def _upload(batch: Batch, files: Sequence[Opened]) -> list[Outcome]:
     ]
 
 
-def _told(file: LocalFile, error: OSError | CairnError) -> Failure:
+def _failure_from(file: LocalFile, error: OSError | CairnError) -> Failure:
     if isinstance(error, OSError):
         return _unreadable(file.source_uri, error)
     return Failure(file.source_uri, str(error.code), error.message)
@@ -285,7 +286,7 @@ def _failure(source_uri: str, error: Json | None) -> Failure:
 
 
 def _about_the_file(error: OSError | CairnError) -> bool:
-    """What is wrong with the server, or with the key, is wrong with every file."""
+    """Return whether an error concerns the file rather than the server or the key."""
     if isinstance(error, ApiProblem):
         return error.status_code in _ABOUT_THE_FILE
     return not isinstance(error, TransientError)
@@ -294,7 +295,7 @@ def _about_the_file(error: OSError | CairnError) -> bool:
 def _vanished(
     api: Api, batch: Batch, known: dict[str, Json], found: Found, summary: Summary, *, prune: bool
 ) -> None:
-    """Of what imports of folders brought in: what people uploaded under a similar path stays."""
+    """Remove or report vanished documents of folder imports; documents uploaded otherwise stay."""
     present = {file.source_uri for file in found.files} | {uri for uri, _ in found.rejected}
     imported = {uri for uri, row in known.items() if row["imported"]}
     unknown = tuple(found.unknown)
@@ -302,23 +303,24 @@ def _vanished(
     if not prune:
         summary.vanished += gone
         return
-    kept = _kept(known.keys(), present, found)
-    for folder, why in kept.items():
+    protected = _protected_folders(known.keys(), present, found)
+    for folder, why in protected.items():
         if below := sum(_is_below(uri, [folder]) for uri in gone):
             message = f"{why}, so the {below} documents from it were not removed."
             summary.failed.append(Failure(folder, "empty_folder", message))
-    removed = [uri for uri in gone if not _is_below(uri, kept)]
+    removed = [uri for uri in gone if not _is_below(uri, protected)]
     _remove_all(api, batch, [known[uri]["document"] for uri in removed])
     summary.removed += len(removed)
 
 
-def _kept(known: Iterable[str], present: set[str], found: Found) -> dict[str, str]:
-    """Folders of which nothing is removed, and why: a disk may only be away, or another folder of the same
-    name be meant."""
+def _protected_folders(known: Iterable[str], present: set[str], found: Found) -> dict[str, str]:
+    """Return folders from which nothing is removed, with the reason: a disk may be missing, or another folder
+    of the same name be meant.
+    """
     met = present.intersection(known)
-    kept = {root: _OTHER for root in found.roots if not any(_is_below(uri, [root]) for uri in met)}
-    kept |= {root: _EMPTY for root in kept if not any(_is_below(uri, [root]) for uri in present)}
-    return kept | {folder: _EMPTY for folder in found.empty if not _is_below(folder, kept)}
+    protected = {root: _OTHER for root in found.roots if not any(_is_below(uri, [root]) for uri in met)}
+    protected |= {root: _EMPTY for root in protected if not any(_is_below(uri, [root]) for uri in present)}
+    return protected | {folder: _EMPTY for folder in found.empty if not _is_below(folder, protected)}
 
 
 def _remove_all(api: Api, batch: Batch, documents: Iterable[str]) -> None:
@@ -331,8 +333,10 @@ def _remove_all(api: Api, batch: Batch, documents: Iterable[str]) -> None:
 
 
 def _wait(api: Api, batch: str, summary: Summary, tick: Tick, *, seldom: float) -> None:
-    """Until the import is over. One question at a time, however many files there are, `seldom` seconds apart
-    at most while many are left."""
+    """Poll until the import is over, at most every `seldom` seconds while many files are left.
+
+    The number of requests does not depend on the number of files.
+    """
     path = f"/api/v1/imports/{batch}"
     started = moved = time.monotonic()
     open_before = -1
@@ -357,8 +361,8 @@ def _wait(api: Api, batch: str, summary: Summary, tick: Tick, *, seldom: float) 
 
 
 def _failures(api: Api, path: str, summary: Summary) -> None:
-    told = {failure.source_uri for failure in summary.failed}
+    reported = {failure.source_uri for failure in summary.failed}
     items = api.pages(f"{path}/items", failed=True)
     summary.failed += [
-        _failure(item["source_uri"], item["error"]) for item in items if item["source_uri"] not in told
+        _failure(item["source_uri"], item["error"]) for item in items if item["source_uri"] not in reported
     ]

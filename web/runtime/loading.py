@@ -1,7 +1,7 @@
-"""Importing and loading what takes seconds, beside everything else.
+"""Loading of slow imports and models in the background.
 
-By name, since a command that only talks to a running server must not pay for these imports, and a
-server that starts has other work to do meanwhile.
+Modules are imported by name, since a command that only talks to a running server must not pay for these
+imports, and a starting server has other work to do meanwhile.
 """
 
 import logging
@@ -33,10 +33,10 @@ class Loaded:
 
 
 class Loading:
-    """One thread imports: two that import the same things at once can see them half done.
+    """Background loading. One thread imports: concurrent imports may see half-initialised modules.
 
-    `ahead`: each part loads in a thread of its own, the models from the moment their libraries are
-    there. Otherwise each loads when it is first used.
+    With `ahead`, each part loads in its own thread, the models as soon as their libraries are imported.
+    Otherwise parts load at first use.
     """
 
     def __init__(self, *, ahead: bool) -> None:
@@ -57,13 +57,13 @@ class Loading:
             self._error = error
 
     def libraries(self) -> None:
-        """Returns when all are imported."""
+        """Wait until all libraries are imported."""
         self._thread.join()
         if self._error is not None:
             raise self._error
 
     def parts(self) -> None:
-        """Starts loading what needs the libraries and the database."""
+        """Start loading parts that need the libraries and the database."""
         self._load(_PARTS)
 
     def _load(self, module: str) -> None:
@@ -87,7 +87,7 @@ class Loading:
         self._results.put(Loaded(part, time.monotonic() - began, detail, problem))
 
     def wait(self, report: Reporter) -> dict[str, str]:
-        """What could not be loaded, and why."""
+        """Wait for all parts. Returns errors by part."""
         problems = {}
         for missing in range(self._started, 0, -1):
             report.status(f"Loading models ({missing} to go)")
@@ -102,7 +102,7 @@ class Loading:
 
     @staticmethod
     def close() -> None:
-        """Closes the parts, if they were imported at all."""
+        """Close the parts, if they were imported."""
         parts = sys.modules.get(_PARTS)
         if parts is not None and hasattr(parts, "close"):
             parts.close()

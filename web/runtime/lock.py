@@ -1,4 +1,4 @@
-"""One process owns DATA_DIR. Its name and address stand in the lock file."""
+"""Exclusive ownership of DATA_DIR. The lock file has the owner's name and URL."""
 
 import fcntl
 import json
@@ -17,7 +17,7 @@ _TRIES, _PAUSE = 20, 0.05  # a probe holds the lock for a moment; that is not "h
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """`url` is None until the holder serves."""
+    """The owner. `url` is None until it serves."""
 
     pid: int
     command: str
@@ -29,7 +29,7 @@ class Holder:
         return f"process {self.pid} ({self.command}), since {self.since}{where}"
 
 
-class DataDirHeld(Conflict):
+class DataDirInUse(Conflict):
     """Another process owns DATA_DIR."""
 
     def __init__(self, data_dir: Path, holder: Holder | None) -> None:
@@ -39,27 +39,27 @@ class DataDirHeld(Conflict):
 
 
 class DataDirLock:
-    """The operating system frees it when the process ends, however it ends."""
+    """The lock. The operating system releases it when the process ends for any reason."""
 
     def __init__(self, data_dir: Path) -> None:
         self._data_dir = data_dir
         self._stream: IO[str] | None = None
 
     def acquire(self, command: str) -> None:
-        """Raises DataDirHeld."""
+        """Acquire the lock. Raises DataDirInUse."""
         stream = _open(self._data_dir)
         if not _take(stream, fcntl.LOCK_EX, tries=_TRIES):
             stream.close()
-            raise DataDirHeld(self._data_dir, _read(_path(self._data_dir)))
+            raise DataDirInUse(self._data_dir, _read(_path(self._data_dir)))
         self._stream = stream
         since = datetime.now().astimezone().strftime("%Y-%m-%d %H:%M:%S")
         self._write(Holder(command_pid(), command, since))
 
     def announce(self, url: str) -> None:
-        """Tells others where this process serves."""
-        held = _read(_path(self._data_dir))
-        if held is not None:
-            self._write(Holder(held.pid, held.command, held.since, url))
+        """Publish the URL of this process."""
+        holder = _read(_path(self._data_dir))
+        if holder is not None:
+            self._write(Holder(holder.pid, holder.command, holder.since, url))
 
     def release(self) -> None:
         stream, self._stream = self._stream, None
@@ -76,14 +76,14 @@ class DataDirLock:
 
 
 def holder_of(data_dir: Path) -> Holder | None:
-    """Who owns DATA_DIR now; None if nobody does."""
+    """Return the present owner of DATA_DIR, or None."""
     if not _path(data_dir).exists():
         return None
     with _open(data_dir) as stream:
         if _take(stream, fcntl.LOCK_SH, tries=1):
             return None
-    held = _read(_path(data_dir))
-    return held or Holder(0, "unknown", "a moment ago")
+    holder = _read(_path(data_dir))
+    return holder or Holder(0, "unknown", "a moment ago")
 
 
 def _path(data_dir: Path) -> Path:
@@ -109,7 +109,7 @@ def _take(stream: IO[str], kind: int, *, tries: int) -> bool:
 
 
 def _read(path: Path) -> Holder | None:
-    """The holder writes right after it took the lock, so the text may come a moment later."""
+    """Read the owner. It is written right after locking, so it may appear with a short delay."""
     for _ in range(_TRIES):
         try:
             return Holder(**json.loads(path.read_text(encoding="utf-8")))

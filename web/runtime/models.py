@@ -1,4 +1,4 @@
-"""The models that need no table, made warm. Loaded by name in `web.runtime.loading`."""
+"""Warm-up of models that do not need the database. Loaded by name in `web.runtime.loading`."""
 
 from collections.abc import Callable
 
@@ -32,14 +32,14 @@ def grounding_model() -> str:
 
 
 def _configured() -> dict[str, Callable[[], str]]:
-    """What an install may do without."""
+    """Return loaders of configured optional models."""
     given = environment()
     loads = {
         "Reranker": (reranks(given), reranker),
         "Answer reader": (given.answerability_model, answer_reader),
         "Grounding model": (given.grounding_model, grounding_model),
     }
-    return {name: load for name, (wanted, load) in loads.items() if wanted}
+    return {name: load for name, (enabled, load) in loads.items() if enabled}
 
 
 LOAD = {"Language model": language_model, **_configured()}

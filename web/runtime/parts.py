@@ -1,4 +1,4 @@
-"""What else takes seconds to import or to start. Loaded by name in `web.runtime.loading`."""
+"""Warm-up of other slow parts. Loaded by name in `web.runtime.loading`."""
 
 import cairn.asgi  # noqa: F401 - what is wrong with the middleware shows before anything is served
 import ingestion.tasks  # noqa: F401 - the worker finds its tasks imported
@@ -11,7 +11,7 @@ from retrieval.index.factory import active, active_index, close_index
 
 
 def embedding_model() -> str:
-    """The one that made the vectors of the index, whatever is configured."""
+    """Load the model of the active index, whichever is configured."""
     model = active().embedder
     model.embed_query("warm")
     return model.model
@@ -22,13 +22,13 @@ def vector_index() -> str:
 
 
 def parser() -> str:
-    """The first file need not wait for a child process to come up."""
+    """Start a parser process, so that the first file need not wait for it."""
     parser_pool().warm()
     return ""
 
 
 def close() -> None:
-    """Answers that are being written end first: they may hold what is closed next."""
+    """Close all parts. Running answers end first, as they may use them."""
     close_batcher()
     runner.close()
     models.close()

@@ -1,4 +1,4 @@
-"""Telling the person, or the program, that waits."""
+"""Progress reports on terminals, as plain text and as JSON."""
 
 import json
 import time
@@ -15,13 +15,13 @@ class Reporter(Protocol):
     """Whether a person reads it, so that nothing keeps what it says. Secrets are said to nobody else."""
 
     def step(self, text: str) -> None:
-        """Something is done."""
+        """Report a completed step."""
 
     def status(self, text: str) -> None:
-        """What is going on at the moment."""
+        """Report the current activity."""
 
     def ready(self, text: str, **facts: Any) -> None:
-        """The last word; `facts` are for programs."""
+        """Report readiness, as the last message; `facts` are for programs."""
 
     def close(self) -> None: ...
 
@@ -50,7 +50,7 @@ class PlainReporter:
 
 
 class RichReporter:
-    """A spinner below the finished steps."""
+    """Steps with a spinner below."""
 
     on_terminal = True
 
@@ -78,7 +78,7 @@ class RichReporter:
 
 
 class JsonReporter:
-    """One JSON object a line."""
+    """Reports as JSON Lines."""
 
     on_terminal = False
 

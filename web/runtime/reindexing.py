@@ -1,4 +1,4 @@
-"""Following a generation of the index, over REST as anybody would."""
+"""Management of index generations over REST."""
 
 import time
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ _LOOK_SECONDS: Final = 0.5
 
 
 class BuildFailed(CairnError):
-    """The message says why."""
+    """The build failed, for the reason in the message."""
 
 
 def status(api: Api) -> Json:
@@ -34,7 +34,7 @@ def build(api: Api, model: str | None) -> Json:
 
 
 def wait_until(api: Api, identity: str, state: str, tick: Tick) -> Json:
-    """Raises BuildFailed if its work has ended, Conflict if somebody removed it."""
+    """Wait for a state. Raises BuildFailed if its work has ended, Conflict if it was removed."""
     while True:
         row = generation(status(api), identity)
         if row is None or row["state"] == "removing":

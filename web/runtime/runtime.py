@@ -1,4 +1,4 @@
-"""Everything Cairn needs, in this process: `start`, `wait_ready`, `stop`."""
+"""All of Cairn in one process: `start`, `wait_ready`, `stop`."""
 
 import threading
 import time
@@ -34,7 +34,7 @@ _WATCH_SECONDS = 1.0
 
 
 class Runtime:
-    """`warm`: loads the models ahead, and docs/ as a knowledge base; else each part at its first use."""
+    """All services. `warm`: load models, and docs/ as a knowledge base, ahead; else at first use."""
 
     def __init__(
         self,
@@ -55,7 +55,7 @@ class Runtime:
         self.url = ""
 
     def start(self) -> None:
-        """Serves when it returns; models may still load. Raises CairnError with nothing left running."""
+        """Start serving; models may still load. Raises CairnError with nothing left running."""
         try:
             self._start()
         except BaseException:
@@ -104,7 +104,7 @@ class Runtime:
         self._workers.start()
 
     def wait_ready(self) -> None:
-        """Models are warm and docs/ is searchable. Problems are reported, not raised."""
+        """Wait for models and the sample knowledge base. Problems are reported, not raised."""
         problems = self._loading.wait(self._report)
         if environment().sample_knowledge_base:
             sample_load()
@@ -130,14 +130,14 @@ class Runtime:
         return f"{line}  Not working: {', '.join(problems)}." if problems else line
 
     def wait(self) -> None:
-        """For ever; raises Unavailable if the web server ends by itself."""
+        """Wait forever. Raises Unavailable if the web server ends by itself."""
         assert self._server is not None
         while self._server.alive:
             time.sleep(_WATCH_SECONDS)
         raise Unavailable("The web server stopped unexpectedly.")
 
     def stop(self) -> None:
-        """Within a few seconds: open streams end, running jobs go back to the queue."""
+        """Stop within a few seconds: open streams end, running jobs return to the queue."""
         self._report.status("Stopping")
         stopping.set()
         draining.set()
@@ -151,7 +151,7 @@ class Runtime:
 
 
 def _unreachable_names(host: str) -> str:
-    """A hint for who serves others and has not said under which name."""
+    """Return a hint if Cairn is served to others without ALLOWED_HOSTS."""
     names = environment().allowed_hosts
     if host in names or f"[{host}]" in names or names != Environment.model_fields["allowed_hosts"].default:
         return ""

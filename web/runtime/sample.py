@@ -1,4 +1,6 @@
-"""docs/ as the knowledge base "Cairn help": a new install can answer questions about itself."""
+"""The knowledge base "Cairn help" from docs/, so that a new installation can answer questions about
+itself.
+"""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,7 +27,7 @@ _LOADED = "sample.loaded"
 
 @dataclass(frozen=True, slots=True)
 class SampleState:
-    """`failed` holds source_uri and message."""
+    """Processing state. `failed` has source_uri and message."""
 
     total: int = 0
     ready: int = 0
@@ -37,7 +39,7 @@ class SampleState:
 
 
 def sample_load(docs: Path = DOCS) -> None:
-    """Brings the knowledge base up to what lies in docs/. One that an admin deleted stays deleted."""
+    """Synchronise the knowledge base with docs/. If an admin deleted it, it stays deleted."""
     principal = _admin()
     base = _base(principal) if docs.is_dir() and principal else None
     if base is None or principal is None:
@@ -74,7 +76,7 @@ def sample_state() -> SampleState:
 
 
 def _documents() -> DocumentQuerySet:
-    """Those that Cairn itself put there, whatever the documents that people added are called."""
+    """Return documents created by Cairn itself, not those added by people."""
     return Document.objects.present().filter(pk__in=SampleDocument.objects.values("document"))
 
 
@@ -84,7 +86,7 @@ def _admin() -> Principal | None:
 
 
 def _base(principal: Principal) -> KnowledgeBase | None:
-    """The one that was created for it, as the audit log says; a base that only has its name is not it."""
+    """Return the knowledge base created for it according to the audit log, not another one of this name."""
     loaded = Event.objects.filter(action=_LOADED).order_by("id").first()
     if loaded is not None:
         return KnowledgeBase.objects.filter(pk=loaded.subject.removeprefix("kb:"), deleted_at=None).first()

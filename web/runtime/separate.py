@@ -1,4 +1,4 @@
-"""A worker as a process of its own, for a broker that processes share."""
+"""The worker process, for a shared broker."""
 
 import logging
 import os
@@ -40,10 +40,10 @@ _LOOK_SECONDS = 0.2
 
 
 class _Worker(WorkController):
-    """Raises Unavailable where Celery would give up, which leaves a process that hears nothing any more.
+    """A worker that raises Unavailable if Celery gives up on the broker, which would leave it idle.
 
-    It does when Redis goes away while messages are unacknowledged: kombu 5.7 then looks for a connection
-    that it has already thrown away.
+    This happens when Redis goes away while messages are unacknowledged: kombu 5.7 then looks for a connection
+    that it has already discarded.
     """
 
     def stop(self, in_sighandler: bool = False, exitcode: int | None = None) -> None:
@@ -53,11 +53,11 @@ class _Worker(WorkController):
 
 
 def worker_run(*, queues: Sequence[str], concurrency: int, reporter: Reporter) -> None:
-    """Until a signal asks for the end. Raises CairnError with nothing left running."""
+    """Run until a signal asks to stop. Raises CairnError with nothing left running."""
     require_shared_broker()
     require_shared_index()
     tracing_start(environment(), role="worker")
-    wanted = _known_queues(queues)
+    known = _known_queues(queues)
     require_migrated()
     require_broker()
     app.set_current()
@@ -70,7 +70,7 @@ def worker_run(*, queues: Sequence[str], concurrency: int, reporter: Reporter) -
         app=app,
         pool="threads",
         concurrency=concurrency,
-        queues=wanted,
+        queues=known,
         hostname=f"worker-{os.getpid()}@{socket.gethostname()}",
         without_heartbeat=True,
         without_mingle=True,
@@ -78,7 +78,7 @@ def worker_run(*, queues: Sequence[str], concurrency: int, reporter: Reporter) -
     )
     end_on_signals(stopping.set)
     _serve_metrics()
-    reporter.ready(f"Working on {', '.join(wanted)}, {concurrency} at once", queues=wanted, pid=command_pid())
+    reporter.ready(f"Working on {', '.join(known)}, {concurrency} at once", queues=known, pid=command_pid())
     try:
         worker.start()
     except Unavailable:
@@ -90,7 +90,7 @@ def worker_run(*, queues: Sequence[str], concurrency: int, reporter: Reporter) -
 
 
 def _serve_metrics() -> None:
-    """Its own figures: the web process cannot know them."""
+    """Serve this process's own metrics, which the web process does not have."""
     if where := environment().worker_metrics:
         host, _, port = where.rpartition(":")
         try:
@@ -100,7 +100,7 @@ def _serve_metrics() -> None:
 
 
 def _start_over() -> NoReturn:
-    """As a new program, once running jobs are back in the queue and the broker is there."""
+    """Re-execute the program once running jobs are back in the queue and the broker is available."""
     stopping.set()
     log.warning("starting over, since the connection to the broker is lost")
     give_up = time.monotonic() + END_SECONDS
@@ -114,9 +114,9 @@ def _start_over() -> NoReturn:
     os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 - what runs already
 
 
-def _known_queues(wanted: Sequence[str]) -> list[str]:
+def _known_queues(requested: Sequence[str]) -> list[str]:
     known = list(app.amqp.queues)
-    unknown = [name for name in wanted if name not in known]
+    unknown = [name for name in requested if name not in known]
     if unknown:
         raise ConfigurationError(f"There is no queue {', '.join(unknown)}. There are: {', '.join(known)}.")
-    return list(wanted) or known
+    return list(requested) or known

@@ -21,7 +21,7 @@ OPEN_STREAMS_SECONDS = 2  # for answers that were told to end, once the server s
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Raises ConfigurationError when the address cannot be had; port 0 takes a free one."""
+    """Open the listener. Raises ConfigurationError if the address is unavailable; port 0 takes a free one."""
     try:
         return _listener(host, port)
     except OSError as error:
@@ -47,7 +47,7 @@ def _listener(host: str, port: int) -> socket.socket:
 
 
 def url_of(listener: socket.socket) -> str:
-    """Where this machine reaches it."""
+    """Return the listener's URL for this machine."""
     host, port = listener.getsockname()[:2]
     address = ipaddress.ip_address(host)
     if address.is_unspecified:
@@ -56,7 +56,7 @@ def url_of(listener: socket.socket) -> str:
 
 
 class WebServer:
-    """`patience`: seconds that requests get beyond the usual once it stops."""
+    """The server. `patience`: additional seconds for requests when it stops."""
 
     def __init__(self, listener: socket.socket, *, patience: float = 0) -> None:
         config = uvicorn.Config(
@@ -78,7 +78,7 @@ class WebServer:
         asyncio.run(self._server.serve(sockets=[self._listener]))
 
     def start(self) -> None:
-        """Serves when it returns. Raises Unavailable if it cannot; the log says why."""
+        """Start serving. Raises Unavailable if it cannot; the log has the reason."""
         sys.setswitchinterval(_SWITCH_SECONDS)
         self._thread.start()
         while not self._server.started:
@@ -87,7 +87,7 @@ class WebServer:
             self._thread.join(_LOOK_SECONDS)
 
     def refuse(self) -> None:
-        """From now on nobody new is let in; who is, is served to the end."""
+        """Stop accepting connections, and finish the open ones."""
         # It would report each stream that it cuts off, with a trace.
         logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
         self._server.should_exit = True

@@ -1,4 +1,4 @@
-"""A web process of a cluster: it serves and does nothing else. Others migrate, work and keep the time."""
+"""A web process of a cluster, which only serves. Other processes migrate, work and schedule."""
 
 import os
 import socket
@@ -27,7 +27,7 @@ _WATCH_SECONDS: Final = 1.0
 
 
 class Serving:
-    """`start`, `wait`, `end`. Several may serve one install, on one listener or on several."""
+    """A web process with `start`, `wait` and `end`. Several may share one installation and listener."""
 
     def __init__(self, listener: socket.socket, *, reporter: Reporter) -> None:
         self._report = reporter
@@ -37,7 +37,7 @@ class Serving:
         self.url = url_of(listener)
 
     def start(self) -> None:
-        """Serves, with its models warm, when it returns. Raises CairnError."""
+        """Start serving with warm models. Raises CairnError."""
         require_shared_settings()
         tracing_start(environment(), role="web")
         collecting.loading_begins()
@@ -65,7 +65,7 @@ class Serving:
         connections.close_all()
 
     def wait(self) -> None:
-        """As long as its parent lives; raises Unavailable if the web server ends by itself."""
+        """Wait while the parent lives. Raises Unavailable if the web server ends by itself."""
         parent = os.getppid()
         while self._server.alive:
             time.sleep(_WATCH_SECONDS)
@@ -74,7 +74,7 @@ class Serving:
         raise Unavailable("The web server stopped unexpectedly.")
 
     def end(self) -> None:
-        """Says so first, then takes no more requests, and ends what is still open when its time is up."""
+        """Report not ready, then refuse requests, and abort open ones when the time is up."""
         draining.set()
         if self._server.alive:
             self._report.status("Waiting until nobody is sent here any more")
@@ -90,7 +90,7 @@ class Serving:
 
 
 def require_shared_settings() -> None:
-    """What processes cannot have each for itself. Raises ConfigurationError."""
+    """Require settings that processes must share. Raises ConfigurationError."""
     require_shared_broker()
     require_shared_index()
     if environment().secret_key is None:
@@ -100,7 +100,7 @@ def require_shared_settings() -> None:
 
 
 def _first_admin() -> FirstAdmin | None:
-    """None also where another process that starts at the same moment was faster."""
+    """Create the first admin. Returns None if another process did so at the same time."""
     try:
         return first_admin_create()
     except ConfigurationError:
@@ -110,7 +110,7 @@ def _first_admin() -> FirstAdmin | None:
 
 
 def serve(serving: Serving) -> None:
-    """Until a signal asks for the end. Raises CairnError with nothing left running."""
+    """Serve until a signal asks to stop. Raises CairnError with nothing left running."""
     try:
         serving.start()
         serving.wait()

@@ -1,4 +1,4 @@
-"""Every setting, what it is now, and where that comes from."""
+"""All settings with their values and origins."""
 
 import re
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ _CREDENTIALS = re.compile(r"(?<=://)[^/@\s]*@")
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """`origin`: environment, file (NAME_FILE), .env or default."""
+    """A setting. `origin`: environment, file (NAME_FILE), .env or default."""
 
     name: str
     value: str
@@ -49,7 +49,7 @@ def _name(field: str, info: FieldInfo) -> str:
 
 
 def _origin(name: str, sources: Mapping[str, Mapping[str, Any]]) -> str:
-    """The first source that says anything; an empty text there means that it is not set."""
+    """Return the first source that has the setting; empty values count as not set."""
     for origin, values in sources.items():
         if name in values:
             return origin if values[name] != "" else "default"

@@ -1,4 +1,4 @@
-"""What processes that share an install need, and how they end. Imports nothing that takes long."""
+"""Requirements and shutdown of processes that share an installation. Imports nothing slow."""
 
 import logging
 import os
@@ -55,7 +55,7 @@ def require_broker() -> None:
 
 
 def end_on_signals(first: Callable[[], None] = lambda: None) -> None:
-    """As Celery is told to end, after `first`: running jobs go back to the queue."""
+    """Shut down like Celery, after `first`: running jobs return to the queue."""
 
     def in_order() -> NoReturn:
         first()
@@ -66,7 +66,7 @@ def end_on_signals(first: Callable[[], None] = lambda: None) -> None:
 
 
 def _end_in_any_case() -> None:
-    """What is still running then is taken up by another worker once its lease has run out."""
+    """Exit after a timeout. Remaining jobs are taken over by other workers after their leases expire."""
     logging.getLogger("celery").setLevel(logging.ERROR)
     watchdog = threading.Timer(END_SECONDS, os._exit, args=(0,))
     watchdog.daemon = True

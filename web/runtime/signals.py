@@ -1,4 +1,4 @@
-"""The end of a process, as SIGINT and SIGTERM ask for it."""
+"""Shutdown on SIGINT and SIGTERM."""
 
 import os
 import signal
@@ -10,11 +10,11 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Stopped(BaseException):
-    """A signal asked for the end; not an Exception, so that nothing on the way takes it for an error."""
+    """A signal asked to stop. Not an Exception, so that it is not handled as an error."""
 
 
 def on_signals(first: Callable[[], NoReturn]) -> None:
-    """The first one ends as `first` does, which raises; the second ends at once."""
+    """Call `first`, which raises, on the first signal; exit at once on the second."""
 
     def at_once(number: int, _frame: FrameType | None) -> NoReturn:
         os._exit(128 + number)

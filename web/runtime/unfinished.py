@@ -1,4 +1,4 @@
-"""The mark of a restore that did not come to its end: what is there then is half of an install."""
+"""Marker of an interrupted restore, which leaves an incomplete installation."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ def unfinished_file() -> Path:
 
 
 def require_finished() -> None:
-    """Raises ConfigurationError where a restore was interrupted."""
+    """Raise ConfigurationError if a restore was interrupted."""
     if unfinished_file().exists():
         raise ConfigurationError(
             f"A restore into {settings.DATA_DIR} did not finish. Run it again: manage.py restore --force."

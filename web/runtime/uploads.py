@@ -1,4 +1,4 @@
-"""The files that a person named on the command line; folders and zip archives are opened."""
+"""Files, folders and ZIP archives given on the command line."""
 
 import os
 import stat
@@ -23,14 +23,14 @@ _ENCRYPTED = 0x1
 
 @dataclass(slots=True)
 class Archive:
-    """A zip archive whose sizes are not believed: what is really read is counted."""
+    """A ZIP archive. Declared sizes are not trusted: bytes are counted while reading."""
 
     path: Path
     taken: int = 0
 
     @contextmanager
     def open(self, member: str) -> Iterator[IO[bytes]]:
-        """Raises DocumentRejected for what cannot be taken out."""
+        """Open a member. Raises DocumentRejected if it cannot be extracted."""
         with SpooledTemporaryFile(max_size=8 * _BLOCK) as unpacked:
             self._unpack(member, unpacked)
             unpacked.seek(0)
@@ -55,7 +55,7 @@ class Archive:
 
 @dataclass(frozen=True, slots=True)
 class LocalFile:
-    """`member` names a file inside `archive`. `size` in bytes, as is said of it."""
+    """A file, or a `member` of an `archive`. `size` is the declared size in bytes."""
 
     path: Path
     source_uri: str
@@ -69,7 +69,7 @@ class LocalFile:
 
     @contextmanager
     def open(self) -> Iterator[IO[bytes]]:
-        """Raises DocumentRejected for what cannot be taken out of an archive, OSError for other files."""
+        """Open the file. Raises DocumentRejected for archive members, OSError for other files."""
         if self.archive is None:
             with self.path.open("rb") as stream:
                 yield stream
@@ -80,11 +80,11 @@ class LocalFile:
 
 @dataclass(slots=True)
 class Found:
-    """`hidden` counts names that begin with a dot, left out; `rejected` pairs source_uri and reason.
+    """Files found. `hidden` counts skipped dot files; `rejected` has source_uri and reason.
 
-    `roots` is what the sources of each folder, archive or file begin with. What begins with one of
-    `unknown` could not be looked into, so nobody can say that something there has vanished. In `empty`
-    folders there is nothing at all, as in the place of a disk that is away.
+    `roots` are the prefixes of the sources of each folder, archive or file. Sources below `unknown` could not
+    be read, so they have not vanished. `empty` folders have no entries, such as mount points of missing
+    disks.
     """
 
     files: list[LocalFile] = field(default_factory=list)
@@ -97,7 +97,7 @@ class Found:
 
 
 def find_files(paths: Iterable[Path]) -> Found:
-    """Raises InvalidInput for a path that is not there, or two files with one source_uri."""
+    """Find files. Raises InvalidInput for missing paths, or two files with the same source_uri."""
     found = Found()
     for path in paths:
         if path.is_dir():
@@ -136,7 +136,7 @@ def _uri(folder: Path, path: Path) -> str:
 
 
 def _beginning(path: Path, source_uri: str) -> str:
-    """Of what comes out of this file; an archive is a folder of the same name."""
+    """Return the source prefix of a file; an archive is like a folder of the same name."""
     return f"{source_uri[: -len(path.suffix)] if _is_archive(path) else source_uri}/"
 
 
@@ -156,7 +156,7 @@ def _add_file(found: Found, path: Path, source_uri: str) -> None:
 
 
 def _size(path: Path) -> int:
-    """0 of what cannot be looked at: reading it tells why."""
+    """Return the size; 0 if unknown, as reading the file reports the error."""
     try:
         return path.stat().st_size
     except OSError:
@@ -164,7 +164,7 @@ def _size(path: Path) -> int:
 
 
 def _add_archive(found: Found, path: Path, folder: str) -> None:
-    """The whole archive is refused if one of its names is not safe; a file behind a password alone."""
+    """Add members. An unsafe name rejects the whole archive, encryption only the member."""
     archive = Archive(path)
     members = _members(path)
     hidden = [member for member in members if _hidden(PurePosixPath(member.filename).parts)]

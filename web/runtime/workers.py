@@ -1,4 +1,4 @@
-"""A Celery worker and beat in threads of this process, for a broker that lives in it."""
+"""A Celery worker and beat in threads of this process, for the in-process broker."""
 
 import contextlib
 import logging
@@ -26,14 +26,14 @@ logging.getLogger("celery.worker.control").setLevel(logging.ERROR)  # it warns o
 
 
 def _reserved_app() -> Celery:
-    """What a worker listens to is kept in its app: one for interactive work only needs another app."""
+    """Create another app, as an app contains the queues of its worker."""
     reserved = Celery("cairn-reserved", set_as_current=False)
     reserved.config_from_object(app.conf)
     return reserved
 
 
 class Workers:
-    """One worker for everything, and one thread that no import can keep busy."""
+    """One worker for all queues, and one thread reserved for interactive work and maintenance."""
 
     def __init__(self) -> None:
         # The in-memory broker is asked, it cannot call: by default once a second. The host means nothing
@@ -51,14 +51,14 @@ class Workers:
         self._beat_thread = threading.Thread(target=self._beat.start, name="beat", daemon=True)
 
     def start(self) -> None:
-        """Takes up at once what an earlier process left behind."""
+        """Start, and take over jobs of an earlier process at once."""
         stopping.clear()
         for thread in (*self._threads, self._beat_thread):
             thread.start()
         app.send_task("ingestion.sweep", kwargs={"everything": True})
 
     def stop(self, timeout: float) -> None:
-        """Running jobs are told to give up and hand themselves back; they get `timeout` seconds."""
+        """Ask running jobs to return to the queue, within `timeout` seconds."""
         give_up = time.monotonic() + timeout
         stopping.set()
         self._beat.stop()

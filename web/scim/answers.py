@@ -1,4 +1,4 @@
-"""SCIM's JSON and its errors (RFC 7644), and the door: an admin's key with the scope admin."""
+"""SCIM responses and errors (RFC 7644), and authentication by an admin's key with the scope admin."""
 
 import json
 from collections.abc import Callable
@@ -28,7 +28,7 @@ _admins_key = BearerKey(admin=True)
 
 
 def endpoint(**by_method: Endpoint[...]) -> View:
-    """A view with one function for each method."""
+    """Build a view from one function for each method."""
 
     @require_http_methods([name.upper() for name in by_method])
     def chosen(request: HttpRequest, principal: Principal, **parts: str) -> HttpResponse:
@@ -83,11 +83,13 @@ def resource_answer(resource: Resource[Any], context: Context, asked: Asked | No
 
 def error_answer(error: Exception) -> HttpResponse:
     if isinstance(error, SCIMException):
-        return _said(error.to_error())
+        return _error_response(error.to_error())
     if isinstance(error, ValidationError):
-        return _said(Error.from_validation_errors(error.errors(include_input=False))[0])
+        return _error_response(Error.from_validation_errors(error.errors(include_input=False))[0])
     known = as_cairn_error(error)
-    response = _said(Error(status=_status(known), scim_type=_scim_type(known), detail=known.message))
+    response = _error_response(
+        Error(status=_status(known), scim_type=_scim_type(known), detail=known.message)
+    )
     if isinstance(known, NotSignedIn):
         response["WWW-Authenticate"] = "Bearer"
     if isinstance(known, TransientError):
@@ -95,7 +97,7 @@ def error_answer(error: Exception) -> HttpResponse:
     return response
 
 
-def _said(error: Error) -> HttpResponse:
+def _error_response(error: Error) -> HttpResponse:
     return answer(error.model_dump(), status=error.status or 500)
 
 

@@ -1,4 +1,4 @@
-"""What this service can do, as directories ask before they begin."""
+"""Service discovery: supported features, schemas and resource types."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""Filters of lists as conditions of a query: equality, joined by `and` and `or`. Others are refused."""
+"""SCIM filters as query conditions: equality with `and` and `or`; others are refused."""
 
 from collections.abc import Callable, Mapping
 from functools import reduce
@@ -69,7 +69,7 @@ GROUPS: Conditions = {
 
 
 def condition_of(text: "ScimFilter[Any]", conditions: Conditions) -> Q:
-    """Raises InvalidFilterException for what is not among the conditions."""
+    """Translate a filter. Raises InvalidFilterException for unsupported ones."""
     return _Conditions(conditions).visit(text.ast)
 
 

@@ -1,4 +1,4 @@
-"""Groups over SCIM: those that it made. Others, of the same name too, it neither sees nor changes."""
+"""Groups over SCIM, limited to those created by it; others are neither visible nor changed."""
 
 from typing import Any
 from uuid import UUID
@@ -57,7 +57,7 @@ def _replace(request: HttpRequest, principal: Principal, team_id: str) -> HttpRe
 
 
 def _patch(request: HttpRequest, principal: Principal, team_id: str) -> HttpResponse:
-    """Answers with the group only if attributes of it are asked for: it may have thousands of members."""
+    """Patch a group. It is returned only if attributes are requested, as it may have thousands of members."""
     data = body_of(request)
     operations = operations_of(data)
     with transaction.atomic():
@@ -100,15 +100,15 @@ def _without_members(data: Any) -> Any:
 
 
 def _with_members(asked: Asked) -> "tuple[QuerySet[GroupRow], bool]":
-    """Members cost most, and directories mostly ask without them."""
+    """Prefetch members only if requested, as they are expensive."""
     chosen = [str(path).lower() for path in asked.attributes or ()]
     left_out = [str(path).lower() for path in asked.excluded_attributes or ()]
-    wanted = any(path.startswith("members") for path in chosen) if chosen else "members" not in left_out
-    return (ROWS.prefetch_related("members"), True) if wanted else (ROWS.all(), False)
+    with_members = any(path.startswith("members") for path in chosen) if chosen else "members" not in left_out
+    return (ROWS.prefetch_related("members"), True) if with_members else (ROWS.all(), False)
 
 
 def _answer(request: HttpRequest, row: GroupRow, context: Context) -> HttpResponse:
-    """The group as it is now."""
+    """Return the group as it is now."""
     asked = asked_of(request, Group)
     rows, members = _with_members(asked)
     found = group_shown(request, get_or_not_found(rows, row.pk), members=members)

@@ -1,4 +1,4 @@
-"""Lists in pages: `startIndex` counts from 1, `count` is bounded."""
+"""Paginated lists: `startIndex` counts from 1, `count` is limited."""
 
 from collections.abc import Callable, Iterable
 from functools import cache
@@ -29,14 +29,14 @@ def asked_of(request: HttpRequest, kind: type[Resource[Any]]) -> Asked:
 
 @cache
 def _search_of(kind: type[Resource[Any]]) -> Any:
-    """Kept here: Pydantic forgets what nobody holds, and takes longer to make it than to answer with it."""
+    """Return the request model, cached, as Pydantic would rebuild it at a higher cost than the response."""
     return SearchRequest.__class_getitem__(kind)
 
 
 def listed(
     rows: "QuerySet[M]", asked: Asked, conditions: Conditions, show: Callable[[M], Resource[Any]]
 ) -> dict[str, Any]:
-    """One page of the rows, in an order that stays."""
+    """Return one page in a stable order."""
     if asked.filter is not None:
         rows = rows.filter(condition_of(asked.filter, conditions))
     begin = min(asked.start_index_0 or 0, FARTHEST)

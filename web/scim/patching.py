@@ -1,7 +1,7 @@
-"""PATCH as directories send it, brought to one operation for each attribute.
+"""PATCH requests, normalised to one operation for each attribute.
 
-Members of a group are worked out here, as sets of ids: scim2-models would compare each of thousands with each
-that is named. It applies all else.
+Members of a group are computed here, as sets of ids: scim2-models would compare each of thousands with each
+named one. It applies everything else.
 """
 
 from collections.abc import Iterator, Mapping
@@ -30,7 +30,7 @@ Operation = dict[str, Any]
 
 
 def operations_of(data: Any) -> list[Operation]:
-    """One for each attribute: a value without a path holds several."""
+    """Split operations by attribute: a value without a path contains several."""
     sent = data.get("Operations") if isinstance(data, dict) else None
     if not isinstance(sent, list) or not all(isinstance(each, dict) for each in sent):
         raise InvalidSyntaxException(detail="A PATCH has a list of Operations.")
@@ -53,7 +53,7 @@ def _apart(operation: Operation) -> Iterator[Operation]:
 
 
 def patch(resource: R, data: Mapping[str, Any], operations: list[Operation]) -> R:
-    """Changes the resource."""
+    """Apply the operations to the resource."""
     if operations:
         body = {"schemas": data.get("schemas"), "Operations": operations}
         kind = _patch_of(type(resource))
@@ -63,18 +63,18 @@ def patch(resource: R, data: Mapping[str, Any], operations: list[Operation]) -> 
 
 @cache
 def _patch_of(kind: type[Resource[Any]]) -> Any:
-    """Kept here: Pydantic forgets what nobody holds, and takes longer to make it than to apply it."""
+    """Return the patch model, cached, as Pydantic would rebuild it at a higher cost than applying it."""
     return PatchOp.__class_getitem__(kind)
 
 
 @dataclass
 class Membership:
-    """Ids of members, changed by operation after operation."""
+    """Ids of members, changed by one operation after another."""
 
     ids: set[str] = field(default_factory=set)
 
     def apply(self, operations: list[Operation]) -> list[Operation]:
-        """The operations that are about something else."""
+        """Apply operations on members and return the others."""
         return [operation for operation in operations if not self._applied(operation)]
 
     def _applied(self, operation: Operation) -> bool:
@@ -105,7 +105,7 @@ class Membership:
 
 
 def members_in(value: Any) -> set[str]:
-    """Ids of `[{"value": id}, …]`, or of one of these."""
+    """Return the ids in `[{"value": id}, …]`, or in one such object."""
     members = [] if value is None else value if isinstance(value, list) else [value]
     if len(members) > MEMBERS_AT_MOST:
         raise InvalidValueException(detail=f"A group has {MEMBERS_AT_MOST} members at most.")

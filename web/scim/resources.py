@@ -1,4 +1,4 @@
-"""Users and groups as SCIM 2.0 (RFC 7643) shows them: the attributes that Cairn keeps, and no others."""
+"""Users and groups as SCIM 2.0 resources (RFC 7643), with the attributes that Cairn stores."""
 
 from typing import Annotated, Any
 
@@ -37,7 +37,7 @@ WORK = "work"
 
 
 class Email(ComplexAttribute):
-    """One is kept of each user."""
+    """An e-mail address. One is stored for each user."""
 
     value: str | None = None
     type: str | None = Field(None, examples=[WORK])
@@ -109,19 +109,19 @@ def user_shown(request: HttpRequest, row: UserRow) -> User:
 
 
 def external_id_of(row: UserRow) -> str:
-    """Of a user whose identities are fetched."""
+    """Return the external id of a user with prefetched identities."""
     return next((each.external_id for each in row.identities.all() if each.source == SCIM), "")
 
 
 def email_of(user: User) -> str:
-    """The primary one of those sent, else the first."""
+    """Return the primary address, else the first."""
     sent = [email for email in user.emails or [] if email.value]
     chosen = next((email for email in sent if email.primary), sent[0] if sent else None)
     return (chosen.value or "") if chosen else ""
 
 
 def group_shown(request: HttpRequest, row: GroupRow, *, members: bool) -> Group:
-    """`members` of a group whose members are fetched, or left out."""
+    """Build the group. `members` requires prefetched members, or is left out."""
     shown = [_member(request, user) for user in row.members.all()] if members else None
     return Group(
         id=str(row.id),

@@ -1,4 +1,4 @@
-"""Addresses of SCIM 2.0, below scim/v2/."""
+"""URLs of SCIM 2.0, below scim/v2/."""
 
 from django.urls import path, re_path
 

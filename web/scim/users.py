@@ -1,4 +1,4 @@
-"""Users over SCIM: a directory sees and changes all of them, and makes nobody an admin."""
+"""Users over SCIM: a directory can see and change all of them, but not make them admins."""
 
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
@@ -61,7 +61,7 @@ def _delete(_request: HttpRequest, principal: Principal, user_id: str) -> HttpRe
 
 
 def _change(row: UserRow, sent: User, principal: Principal) -> None:
-    """What of the user was not sent goes, but for whether they may sign in."""
+    """Replace the user. Absent attributes are cleared, except `active`."""
     person_update(
         row,
         username=sent.user_name or "",
@@ -73,7 +73,7 @@ def _change(row: UserRow, sent: User, principal: Principal) -> None:
 
 
 def _answer(request: HttpRequest, row: UserRow, context: Context) -> HttpResponse:
-    """The user as they are now."""
+    """Return the user as they are now."""
     found = user_shown(request, get_or_not_found(ROWS.all(), row.pk))
     return resource_answer(found, context, asked_of(request, User))
 

@@ -1,4 +1,4 @@
-"""What templates need to speak the reader's language."""
+"""Template tags and filters for localized text."""
 
 from django import template
 
@@ -6,4 +6,4 @@ from web import telling
 
 register = template.Library()
 register.filter("number", telling.number)
-register.filter("told", telling.told)
+register.filter("told", telling.localize)

@@ -1,1 +1,1 @@
-"""Checks that nobody sees what they may not: canaries are put in and asked for by people who may not."""
+"""Access checks with canary documents, requested by people without access."""

@@ -1,4 +1,4 @@
-"""What an access check creates, and how it is removed again: by id, and by nothing else."""
+"""Objects created by access checks, and their removal by recorded id only."""
 
 import logging
 import re
@@ -61,12 +61,12 @@ def remove_knowledge_bases(check: AccessCheck) -> None:
 
 
 def remove_all_artifacts() -> None:
-    """Only one check runs at a time: at its start and at its end, nothing that a check made may remain."""
+    """Remove all objects of checks, at their start and end. Only one check runs at a time."""
     _remove(CheckArtifact.objects.all())
 
 
 def remove_abandoned_artifacts() -> None:
-    """What checks left that were killed, without waiting for the next check."""
+    """Remove objects of killed checks without waiting for the next one."""
     _remove(CheckArtifact.objects.filter(created_at__lt=timezone.now() - ABANDONED_AFTER))
 
 
@@ -82,7 +82,7 @@ def _remove(artifacts: "QuerySet[CheckArtifact]") -> None:
 
 
 def _remove_object(artifact: CheckArtifact) -> None:
-    """Without an actor: Cairn itself did it. The event names the check that it was made for."""
+    """Remove an object without an actor, as Cairn itself does it. The event names the check."""
     identity = artifact.object_id
     match ArtifactKind(artifact.kind):
         case ArtifactKind.KNOWLEDGE_BASE:
@@ -105,9 +105,9 @@ class Leftover:
 
 
 def find_possible_leftovers() -> list[Leftover]:
-    """What looks as if a check of an earlier version had left it.
+    """Return objects that may be left from checks of an earlier release.
 
-    Those checks kept no list, and a name proves nothing: this is shown to admins, who decide.
+    Those did not record their objects, and a name proves nothing, so admins have to decide.
     """
     names = {
         ArtifactKind.KNOWLEDGE_BASE: KnowledgeBase.objects.filter(deleted_at=None).values_list("id", "name"),

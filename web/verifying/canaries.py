@@ -1,4 +1,4 @@
-"""Documents that hold made-up words, and people who may or may not read them."""
+"""Canary documents with made-up words, and people with and without access."""
 
 import secrets
 from collections.abc import Iterator
@@ -31,7 +31,7 @@ _SYLLABLES: Final = tuple(a + b for a in "bdfgklmnprstvz" for b in "aeiou")
 
 
 def word() -> str:
-    """A word that no document holds: 6 syllables of 70 are 36 bits."""
+    """Make up a word that occurs in no document: 6 syllables of 70 are 36 bits."""
     return "".join(secrets.choice(_SYLLABLES) for _ in range(6))
 
 
@@ -41,7 +41,7 @@ def number() -> str:
 
 @dataclass(frozen=True, slots=True)
 class Canary:
-    """`handle` is what is asked for; of `hidden` nothing may come back to who may not read it."""
+    """A canary. Searches use `handle`; nothing of `hidden` may be returned to people without access."""
 
     handle: str = field(default_factory=word)
     code: str = field(default_factory=number)
@@ -66,7 +66,7 @@ class Canary:
         return f"# {self.section}\n\n{self.sentence}\n".encode()
 
     def as_pdf(self) -> bytes:
-        """One page in a font that every reader has."""
+        """Return a one-page PDF in a standard font."""
         lines = f"BT /F1 12 Tf 60 780 Td ({self.section}) Tj 0 -40 Td ({self.sentence}) Tj ET"
         return _pdf(
             "<< /Type /Catalog /Pages 2 0 R >>",
@@ -90,8 +90,9 @@ def _pdf(*objects: str) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """`key` is what they send. `sees_narrowed`: of the shared knowledge base also the narrowed document.
-    `is_insider`: the insider's own account, through another key."""
+    """A person. `key` authenticates requests. `sees_narrowed`: may also read the restricted document of the
+    shared knowledge base. `is_insider`: the insider's own account with another key.
+    """
 
     name: str
     user: User
@@ -106,9 +107,10 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Planted:
-    """`closed` is for the insider alone; `shared` has readers, but its document `narrowed` is closed to them.
+    """Canaries. `closed` is for the insider only; `shared` has readers who may not read its document
+    `narrowed`.
 
-    `insider` sees all of it: what even they do not find proves nothing.
+    `insider` has access to everything: content that even they do not find proves nothing.
     """
 
     closed: KnowledgeBase
@@ -127,7 +129,7 @@ class Planted:
         return (*self.documents, self.narrowed)
 
     def closed_to(self, person: Person) -> tuple[tuple[Canary, KnowledgeBase, Document], ...]:
-        """Each canary that the person may not see, where it is, and the document that holds it."""
+        """Yield canaries the person may not see, with knowledge base and document."""
         first, second = self.documents
         hidden = (self.plain, self.closed, first), (self.pictured, self.closed, second)
         return hidden if person.sees_narrowed else (*hidden, (self.secret, self.shared, self.narrowed))
@@ -135,7 +137,7 @@ class Planted:
 
 @contextmanager
 def planted(check: AccessCheck) -> Iterator[Planted]:
-    """Removes everything that checks have created, before and after."""
+    """Create canaries, and remove all objects of checks before and after."""
     remove_all_artifacts()
     try:
         yield _Planting(check, f"access-check-{secrets.token_hex(4)}").plant()
@@ -145,8 +147,7 @@ def planted(check: AccessCheck) -> Iterator[Planted]:
 
 @dataclass(frozen=True, slots=True)
 class _Planting:
-    """`name` is what the names of everything created begin with. It is for people to read: what is removed
-    again is decided by the list of artifacts."""
+    """Creates canaries. `name` is a prefix of all names, for people; removal uses the list of artifacts."""
 
     check: AccessCheck
     name: str
@@ -190,7 +191,7 @@ class _Planting:
         return Person(name, user, key, may_sign_in, sees_narrowed)
 
     def _base(self, name: str, principal: Principal) -> KnowledgeBase:
-        """Official, so that it is searched like any other; the insider could not create one themselves."""
+        """Create an official knowledge base, so that it is searched like any other."""
         name = f"{self.name} {name}"
         return create_knowledge_base(self.check, name, replace(principal, is_admin=True))
 
@@ -201,8 +202,8 @@ class _Planting:
 
     def _revoked(self, base: KnowledgeBase, insider: Person) -> Person:
         person = self._granted("revoked reader", base, Role.READER, insider)
-        kept, principal = (f"user:{insider.user.id}", Role.MANAGER), principal_for_user(insider.user)
-        grants_replace(knowledge_base=base, grants=[kept], principal=principal)
+        insider_grant, principal = (f"user:{insider.user.id}", Role.MANAGER), principal_for_user(insider.user)
+        grants_replace(knowledge_base=base, grants=[insider_grant], principal=principal)
         return person
 
     def _expelled(self, base: KnowledgeBase, insider: Person) -> Person:

@@ -1,4 +1,4 @@
-"""The check itself: who may, finds; who may not, learns nothing."""
+"""The canary check: people with access find the canaries, others learn nothing."""
 
 import json
 import re
@@ -37,12 +37,12 @@ Secrets = Mapping[str, frozenset[str]]
 
 
 class Inconclusive(CairnError):
-    """Even who may see the canaries did not find them: nothing can be said of the others."""
+    """The insider did not find the canaries, so the check has no result."""
 
 
 @dataclass(frozen=True, slots=True)
 class Leak:
-    """`what` names the kind of thing that came back, not the thing."""
+    """A leak. `what` names the kind of content returned, not the content."""
 
     who: str
     how: str
@@ -56,7 +56,7 @@ class Outcome:
 
 
 def check_canaries(check: AccessCheck) -> Outcome:
-    """Raises Inconclusive when the check itself does not work."""
+    """Run the check. Raises Inconclusive if it has no result."""
     outcome = Outcome(0, [])
     with planted(check) as there, Doors() as doors:
         _wait_until_ready(there)
@@ -115,7 +115,7 @@ def _visit(visitor: Visitor, there: Planted, known: Known, outcome: Outcome) -> 
             return None
         reply = visitor.send(request)
         outcome.probes += 1
-        for what in _told(reply, request, secrets):
+        for what in _leaked_kinds(reply, request, secrets):
             outcome.leaks.append(Leak(visitor.person.name, request.how, what))
         return reply
 
@@ -147,8 +147,8 @@ def _secrets_from(person: Person, there: Planted, known: Known) -> Secrets:
     }
 
 
-def _told(reply: Reply, request: Request, secrets: Secrets) -> Iterator[str]:
-    """What came back that was not sent."""
+def _leaked_kinds(reply: Reply, request: Request, secrets: Secrets) -> Iterator[str]:
+    """Yield the kinds of secrets that the reply contains but the request did not."""
     for what, words in secrets.items():
         if any(word in reply.text and word not in request.sent for word in words):
             yield what
@@ -173,12 +173,12 @@ def _by_id(person: Person, there: Planted, known: Known) -> Iterator[Request]:
 
 
 def _unknown(request: Request) -> Request:
-    """The same for what is not there."""
+    """Return the corresponding request for an object that does not exist."""
     return replace(request, path=_ID.sub(lambda _: str(uuid4()), request.path, count=1))
 
 
 def _same(there: Reply | None, elsewhere: Reply | None) -> bool:
-    """Pages hold a token that differs each time."""
+    """Compare replies except for random tokens in pages."""
     if there is None or elsewhere is None:
         return True
     pages = "<!doctype html" in there.text
@@ -190,7 +190,7 @@ def _shared(there: Planted) -> str:
 
 
 def _counted(reply: Reply | None) -> bool:
-    """The only document there is closed: it must not be counted either."""
+    """Check that the only document, which is closed, is not counted."""
     if reply is None or reply.status != httpx.codes.OK:
         return False
     shown: dict[str, Any] = json.loads(reply.body)
@@ -198,7 +198,7 @@ def _counted(reply: Reply | None) -> bool:
 
 
 def _nothing_is_left(insider: Visitor, there: Planted, outcome: Outcome) -> None:
-    """The very search after the deletion finds nothing, not even for who might read it."""
+    """Check that searches right after the deletion find nothing, even with access."""
     for canary in (there.plain, there.pictured, there.secret):
         request = Request("search after deletion", "POST", f"{API}/search", {"query": canary.question})
         outcome.probes += 1

@@ -1,4 +1,4 @@
-"""Everything that somebody might try in order to see a document that is closed to them."""
+"""Requests that somebody might try to see a document they have no access to."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ API = "/api/v1"
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What the insider got for their own question, and others may have heard of. Jobs by their documents."""
+    """Identifiers from the insider's question that others may have learned. Jobs by document."""
 
     conversation: str
     message: str
@@ -22,7 +22,7 @@ class Known:
 
 
 def requests_for(canary: Canary, base: KnowledgeBase, document: Document) -> Iterator[Request]:
-    """By what it says and by what it is called; narrowed to it and not."""
+    """Yield searches for a canary by content and by name, with and without filters."""
     asked = canary.sentence.removesuffix(f" {canary.code}.")
     for text in (canary.question, canary.handle, f'"{canary.handle}"', asked):
         yield Request("search", "POST", f"{API}/search", {"query": text, "top_k": 100})
@@ -40,8 +40,8 @@ def requests_for(canary: Canary, base: KnowledgeBase, document: Document) -> Ite
     yield Request("question, filtered", "POST", f"{API}/ask", in_it)
     yield Request("question", "POST", f"{API}/ask", {"question": canary.question})
     for model in ("cairn", f"cairn/{base.slug}"):
-        said = [{"role": "user", "content": canary.question}]
-        yield Request("completion", "POST", "/v1/chat/completions", {"model": model, "messages": said})
+        messages = [{"role": "user", "content": canary.question}]
+        yield Request("completion", "POST", "/v1/chat/completions", {"model": model, "messages": messages})
     yield Request("streamed question", "POST", f"{API}/ask", {"question": canary.question, "stream": True})
     yield Request(
         "titles in lists", "GET", query(f"{API}/knowledge-bases/{base.id}/documents", q=canary.title)
@@ -49,7 +49,7 @@ def requests_for(canary: Canary, base: KnowledgeBase, document: Document) -> Ite
 
 
 def document_requests(document: Document, known: Known) -> Iterator[Request]:
-    """All that is reached by its id, or by its job's."""
+    """Yield requests with the id of the document or its job."""
     for tail in ("", "/content", "/rendition", "/chunks", "/pages/1.png", "/people"):
         yield Request("document" + tail, "GET", f"{API}/documents/{document.id}{tail}")
     yield Request("change of a document", "PATCH", f"{API}/documents/{document.id}", {"title": "x"})
@@ -64,7 +64,7 @@ def document_requests(document: Document, known: Known) -> Iterator[Request]:
 
 
 def conversation_requests(known: Known) -> Iterator[Request]:
-    """Somebody else's conversation about a canary."""
+    """Yield requests for somebody else's conversation about a canary."""
     yield Request("conversation", "GET", f"{API}/conversations/{known.conversation}")
     yield Request("page of a conversation", "GET", f"/conversations/{known.conversation}", page=True)
     yield Request("turns of a conversation", "GET", f"/conversations/{known.conversation}/turns", page=True)
@@ -86,7 +86,7 @@ def base_requests(planted: Planted) -> Iterator[Request]:
 
 
 def open_requests(planted: Planted, known: Known) -> Iterator[Request]:
-    """What everybody may ask for; nothing closed may be in it, nor counted."""
+    """Yield requests that are allowed, but must neither return nor count closed content."""
     going_on = {"question": "And what is its code?", "conversation": known.conversation}
     yield Request("going on with a conversation", "POST", f"{API}/ask", going_on)
     for path in ("me", "knowledge-bases", "jobs", "conversations", "evaluations", "audit", "users"):

@@ -1,4 +1,4 @@
-"""Access checks as rows: begun by hand or by schedule, one at a time, their results kept."""
+"""Services for access checks: one at a time, on request or by schedule, with stored results."""
 
 import logging
 from collections.abc import Iterable
@@ -20,7 +20,7 @@ from web.verifying.spots import check_spots
 
 log = logging.getLogger(__name__)
 
-KEPT = 100
+MAX_STORED_CHECKS = 100
 INTERRUPTED = "It was interrupted."
 RESULTS = (CheckState.PASSED, CheckState.LEAKED)
 
@@ -35,7 +35,7 @@ def leaked() -> bool:
 
 
 def check_begin(*, requested_by: UUID | None) -> AccessCheck:
-    """A worker takes it up. Conflict while another one is running."""
+    """Queue a check for a worker. Raises Conflict while one is running."""
     with transaction.atomic():
         running = AccessCheck.objects.select_for_update().filter(state=CheckState.RUNNING)
         for stale in running.filter(created_at__lt=timezone.now() - ABANDONED_AFTER):
@@ -53,7 +53,7 @@ def _send(check: AccessCheck) -> None:
 
 
 def check_due() -> bool:
-    """By schedule: so many hours after the last one began, whatever came of it."""
+    """Return whether a scheduled check is due, counted from the start of the last one."""
     hours = environment().verify_access_hours
     if not hours:
         return False
@@ -96,7 +96,7 @@ def _end(check: AccessCheck, *, state: CheckState, error: str = "") -> None:
     with transaction.atomic():
         check.save()
         record("access_check.ended", actor=None, subject=f"access-check:{check.id}", state=state.value)
-        old = AccessCheck.objects.order_by("-created_at").values("pk")[KEPT:]
+        old = AccessCheck.objects.order_by("-created_at").values("pk")[MAX_STORED_CHECKS:]
         AccessCheck.objects.filter(pk__in=list(old.values_list("pk", flat=True))).delete()
     if state is CheckState.LEAKED:
         log.error("the access check found %d leaks", len(check.leaks))

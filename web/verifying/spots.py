@@ -1,4 +1,4 @@
-"""Real documents, searched for by real people who may not read them: is the index told what the rules say?"""
+"""Spot checks: searches for real documents as people without access, to verify the index's fields."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -20,7 +20,7 @@ CHARACTERS: Final = 300
 
 
 def check_spots() -> Outcome:
-    """By chance, so that after some nights most has been looked at. Nothing of it is kept."""
+    """Check random documents, so that most are covered after some nights. Nothing is stored."""
     outcome = Outcome(0, [])
     for document in _documents():
         text = Chunk.objects.filter(version=document.active_version).values_list("text", flat=True).first()

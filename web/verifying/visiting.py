@@ -1,4 +1,4 @@
-"""Cairn called as from outside, in this process: each request goes through all of the web app."""
+"""In-process HTTP requests through the whole web application."""
 
 import logging
 import secrets
@@ -25,7 +25,7 @@ _refusals = logging.getLogger("django.request")
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """`page`: sent with a browser's session instead of a key. `file` is (name, content)."""
+    """A request. `page`: sent with a browser session instead of a key. `file` is (name, content)."""
 
     how: str
     method: str
@@ -36,7 +36,7 @@ class Request:
 
     @property
     def sent(self) -> str:
-        """Whatever of it an answer may repeat."""
+        """Request content that the response may repeat."""
         name = self.file[0] if self.file else ""
         return f"{self.path} {self.body!r} {name}".lower()
 
@@ -51,8 +51,7 @@ class Reply:
 
 
 class Doors:
-    """The web app, without a network in between. Its requests are not logged when they are refused: hundreds
-    of refusals are what should happen here."""
+    """The web application without a network. Refused requests are not logged, as hundreds are expected."""
 
     def __init__(self) -> None:
         self._agent = f"cairn-access-check {secrets.token_hex(16)}"
@@ -71,8 +70,8 @@ class Doors:
         self._portal.call(self._http.aclose)
         self._loop.__exit__(None, None, None)
 
-    def request(self, method: str, path: str, **said: Any) -> httpx.Response:
-        call = partial(self._http.request, method, path, **said)
+    def request(self, method: str, path: str, **options: Any) -> httpx.Response:
+        call = partial(self._http.request, method, path, **options)
         return Context().run(self._portal.call, call)  # not inside of whatever this thread is in
 
     def _foreign(self, record: logging.LogRecord) -> bool:
@@ -82,13 +81,13 @@ class Doors:
 
 
 def _origin() -> str:
-    """Under the first name that Cairn answers to, over TLS if it is served so: else it would redirect."""
+    """Return an origin that is not redirected: the first allowed host, with TLS if configured."""
     host = next((name.lstrip(".") for name in settings.ALLOWED_HOSTS if name != "*"), "localhost")
     return f"{'https' if settings.SESSION_COOKIE_SECURE else 'http'}://{host}"
 
 
 class Visitor:
-    """One person, with a key for the API and a session for the pages."""
+    """A person with an API key and a browser session."""
 
     def __init__(self, doors: Doors, person: Person) -> None:
         self._doors = doors

@@ -16,11 +16,11 @@ def said() -> list[str]:
 
 def test_another_writer_is_kept_out(shelf: Path, said: list[str]) -> None:
     target = shelf / "monday"
-    with new_folder(target, tell=said.append) as folder:
+    with new_folder(target, report=said.append) as folder:
         (folder / "x").write_text("one")
-        with pytest.raises(Conflict, match="Another backup"), new_folder(target, tell=said.append):
+        with pytest.raises(Conflict, match="Another backup"), new_folder(target, report=said.append):
             pass
-        with new_folder(shelf / "tuesday", tell=said.append):
+        with new_folder(shelf / "tuesday", report=said.append):
             pass
         assert (folder / "x").read_text() == "one"
     assert (target / "x").read_text() == "one"
@@ -29,14 +29,14 @@ def test_another_writer_is_kept_out(shelf: Path, said: list[str]) -> None:
 
 
 def test_one_that_fails_leaves_nothing(shelf: Path, said: list[str]) -> None:
-    with pytest.raises(InvalidInput), new_folder(shelf / "monday", tell=said.append):
+    with pytest.raises(InvalidInput), new_folder(shelf / "monday", report=said.append):
         raise InvalidInput("as it may be")
     assert left_on(shelf) == set()
 
 
 def test_what_has_only_a_name_like_it_stays(shelf: Path, said: list[str]) -> None:
     (shelf / ".theirs.unfinished").mkdir(parents=True)
-    with new_folder(shelf / "monday", tell=said.append):
+    with new_folder(shelf / "monday", report=said.append):
         pass
     assert left_on(shelf) == {"monday", ".theirs.unfinished"}
 
@@ -49,7 +49,7 @@ def test_only_the_folder_that_a_killed_backup_made_is_cleared_away(shelf: Path, 
     theirs.mkdir()
     (theirs / "notes.md").write_text("not of a backup")
     (shelf / ".notes.backup-lock").touch()
-    with new_folder(shelf / "tuesday", tell=said.append):
+    with new_folder(shelf / "tuesday", report=said.append):
         pass
     assert not killed.exists()
     assert (theirs / "notes.md").exists()

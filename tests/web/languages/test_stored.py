@@ -5,7 +5,7 @@ from django.utils import translation
 
 from cairn.errors import Conflict, NotFound
 from ingestion.parse import notes, reject
-from web.telling import number, told
+from web.telling import localize, number
 
 TEXTS = [
     *(
@@ -45,18 +45,18 @@ TEXTS = [
 @pytest.mark.parametrize("text", TEXTS)
 def test_what_is_stored_is_told_in_german(text: str) -> None:
     with translation.override("de"):
-        assert told(text) != text
-        assert "{" not in told(text)
+        assert localize(text) != text
+        assert "{" not in localize(text)
     with translation.override("en"):
-        assert told(text) == text
+        assert localize(text) == text
 
 
 def test_what_was_put_in_is_kept_and_told_as_well() -> None:
     with translation.override("de"):
-        assert told("page 4") == "Seite 4"
-        assert told(reject.damaged("mail").message).startswith("Die Datei (E-Mail) ist beschädigt")
-        assert told("The folder “{0}” is ours.") == "The folder “{0}” is ours."
-        assert told("There is already a user named “{x}”.") == "Es gibt schon ein Konto namens „{x}“."
+        assert localize("page 4") == "Seite 4"
+        assert localize(reject.damaged("mail").message).startswith("Die Datei (E-Mail) ist beschädigt")
+        assert localize("The folder “{0}” is ours.") == "The folder “{0}” is ours."
+        assert localize("There is already a user named “{x}”.") == "Es gibt schon ein Konto namens „{x}“."
 
 
 def test_numbers_are_written_as_the_language_does() -> None:

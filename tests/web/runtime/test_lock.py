@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from web.runtime.lock import DataDirHeld, DataDirLock, holder_of
+from web.runtime.lock import DataDirInUse, DataDirLock, holder_of
 
 HOLD = """
 import sys
@@ -40,7 +40,7 @@ def test_nobody_holds_a_new_folder(tmp_path: Path) -> None:
 def test_the_second_learns_who_was_first(tmp_path: Path) -> None:
     process = held_elsewhere(tmp_path)
     try:
-        with pytest.raises(DataDirHeld) as held:
+        with pytest.raises(DataDirInUse) as held:
             DataDirLock(tmp_path).acquire("manage.py ingest")
         known = holder_of(tmp_path)
     finally:

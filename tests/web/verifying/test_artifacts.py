@@ -177,7 +177,7 @@ def test_what_earlier_versions_may_have_left_is_listed_and_stays(check: AccessCh
 def test_old_checks_are_forgotten_without_their_artifacts(
     check: AccessCheck, admin: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("web.verifying.running.KEPT", 0)
+    monkeypatch.setattr("web.verifying.running.MAX_STORED_CHECKS", 0)
     create_everything(check)
     AccessCheck.objects.filter(pk=check.pk).update(created_at=timezone.now() - timedelta(hours=1))
     monkeypatch.setattr("web.verifying.running._send", lambda _check: None)

@@ -1,4 +1,4 @@
-"""How German pages write dates and numbers."""
+"""German date and number formats."""
 
 DATE_FORMAT = "j. F Y"
 SHORT_DATE_FORMAT = "j. M Y"

@@ -1,4 +1,4 @@
-"""How English pages write dates and numbers."""
+"""English date and number formats."""
 
 DATE_FORMAT = "j F Y"
 SHORT_DATE_FORMAT = "j M Y"

@@ -1,4 +1,4 @@
-"""A question, answered on the terminal."""
+"""Ask a question and print the answer."""
 
 from typing import Any
 

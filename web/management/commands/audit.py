@@ -1,4 +1,4 @@
-"""Has anybody changed what is on record? And the record itself, to be kept elsewhere."""
+"""Verify and export the audit log."""
 
 import re
 import sys
@@ -41,13 +41,13 @@ class Command(CairnCommand):
     def _verify(self, options: dict[str, Any]) -> None:
         verdict = verify([_head(options["head"])] if options["head"] else [])
         if options["as_json"]:
-            self.write_json(_said(verdict))
+            self.write_json(_as_json(verdict))
         else:
-            self._tell(verdict)
+            self._print(verdict)
         if verdict.problem or verdict.overdue:
             sys.exit(FAILED)
 
-    def _tell(self, verdict: ChainStatus) -> None:
+    def _print(self, verdict: ChainStatus) -> None:
         if verdict.problem:
             self.stderr.write(self.style.ERROR(f"error: {verdict.problem}"))
             return
@@ -72,7 +72,7 @@ def _head(text: str) -> Known:
     return Known(int(found[1]), found[2], "--head")
 
 
-def _said(verdict: ChainStatus) -> dict[str, object]:
+def _as_json(verdict: ChainStatus) -> dict[str, object]:
     return {
         "ok": not (verdict.problem or verdict.overdue),
         "count": verdict.count,

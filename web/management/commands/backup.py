@@ -1,4 +1,4 @@
-"""A backup, while Cairn goes on."""
+"""Create a backup while Cairn is running."""
 
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,7 @@ class Command(CairnCommand):
             manifest = backup(options["target"].expanduser().resolve(), gold=gold, reporter=reporter)
         finally:
             reporter.close()
-        self._tell(manifest, options)
+        self._print(manifest, options)
 
     def _asked(self, options: dict[str, Any]) -> dict[str, Any]:
         questions = gold_file(options["gold"])
@@ -43,7 +43,7 @@ class Command(CairnCommand):
             (base,) = knowledge_bases(connected.api, options["kb"])["knowledge_bases"]
             return asked(connected.api, options["kb"], base, questions, lambda _what, _done, _total: None)
 
-    def _tell(self, manifest: Manifest, options: dict[str, Any]) -> None:
+    def _print(self, manifest: Manifest, options: dict[str, Any]) -> None:
         if options["as_json"]:
             self.write_json(manifest.model_dump(mode="json"))
         else:

@@ -1,4 +1,4 @@
-"""The clock in a process of its own."""
+"""Run the beat process."""
 
 import sys
 from contextlib import suppress

@@ -1,4 +1,4 @@
-"""A key for another system."""
+"""Create an API key for another system."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -51,13 +51,15 @@ class Command(CairnCommand):
             expires_at=_expiry(options["days"]),
         )
         if options["as_json"]:
-            self.write_json(_said(row, key, user))
+            self.write_json(_as_json(row, key, user))
         else:
             self.stdout.write(key)
 
 
 def _named(slugs: list[str] | None) -> list[UUID] | None:
-    """Their ids. A key for an unofficial one might open somebody else's knowledge base than was meant."""
+    """Return ids of official knowledge bases. Slugs of unofficial ones are ambiguous in trust, so they are
+    refused.
+    """
     if slugs is None:
         return None
     return [_official(slug).id for slug in dict.fromkeys(slugs)]
@@ -79,7 +81,7 @@ def _expiry(days: int | None) -> datetime | None:
     return timezone.now() + timedelta(days=days)
 
 
-def _said(row: ApiKey, key: str, user: User) -> dict[str, object]:
+def _as_json(row: ApiKey, key: str, user: User) -> dict[str, object]:
     return {
         "key": key,
         "id": str(row.id),

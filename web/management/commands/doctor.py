@@ -1,4 +1,4 @@
-"""Is everything here that Cairn needs?"""
+"""Check that the installation has everything it needs."""
 
 import sys
 from dataclasses import asdict
@@ -19,7 +19,7 @@ class Command(CairnCommand):
         for finding in findings():
             found.append(finding)
             if not options["as_json"]:
-                self._tell(finding)
+                self._print(finding)
         healthy = all(finding.ok or finding.optional for finding in found)
         if options["as_json"]:
             self.write_json(_answer(found, known, healthy=healthy))
@@ -28,7 +28,7 @@ class Command(CairnCommand):
         if not healthy:
             sys.exit(FAILED)
 
-    def _tell(self, finding: Finding) -> None:
+    def _print(self, finding: Finding) -> None:
         self.stdout.write(f"{self._mark(finding)}  {finding.name:<16} {finding.detail}")
 
     def _mark(self, finding: Finding) -> str:

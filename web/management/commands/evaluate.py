@@ -1,4 +1,4 @@
-"""How good search and answers are on questions whose answers are known."""
+"""Evaluate search and answers with gold questions."""
 
 import argparse
 import sys
@@ -18,7 +18,7 @@ from web.runtime.api import Api, Json
 from web.runtime.bar import progress_bar
 from web.runtime.baselines import LATEST, baseline
 from web.runtime.client import client
-from web.runtime.evaluating import changes, kept_gold, outcomes_of, report, store
+from web.runtime.evaluating import changes, outcomes_of, report, store, stored_gold
 from web.runtime.ingesting import Tick
 
 _FITTING = "web.runtime.fitting"  # by name: it takes seconds to import
@@ -86,14 +86,14 @@ class Command(CairnCommand):
         given = _gold(options["gold"]) if options["gold"] else None
         with client(self.reporter(options), command="manage.py evaluate") as connected:
             run = self._run(connected.api, given, options)
-        self._tell(run, as_json=options["as_json"])
+        self._print(run, as_json=options["as_json"])
         below = failing_measures(run["measures"], dict(options["fail_under"]))
         if below:
             self.fail(f"Worse than wanted: {', '.join(below)}", code=SOME_FAILED)
 
     def _run(self, api: Api, given: GoldSet | None, options: dict[str, Any]) -> Json:
         (base,) = knowledge_bases(api, options["kb"])["knowledge_bases"]
-        gold = given or kept_gold(api, base, options["kb"])
+        gold = given or stored_gold(api, base, options["kb"])
         before = baseline(api, base, options["baseline"]) if options["baseline"] else None
         others = _OTHERS if options["rankings"] else ()
         with progress_bar(sys.stderr, silent=options["as_json"]) as tick:
@@ -106,7 +106,7 @@ class Command(CairnCommand):
         return {**self._stored(api, base, options["name"] or gold.name, gold, run), **run}
 
     def _judged(self, asked: list[QuestionOutcome], tick: Tick) -> list[QuestionOutcome]:
-        """What else was measured is told even if the judge cannot be asked."""
+        """Judge the answers. If the judge is unavailable, other metrics are still reported."""
         if not (environment().judge_base_url or environment().judge_model):
             return asked
         try:
@@ -117,15 +117,15 @@ class Command(CairnCommand):
             return asked
 
     def _stored(self, api: Api, base: str, name: str, gold: GoldSet, run: Json) -> Json:
-        """What it is stored as. What was measured is told even if it could not be."""
+        """Store the run. If that fails, metrics are still reported."""
         try:
-            kept = store(api, base, name, gold, run)
+            stored = store(api, base, name, gold, run)
         except CairnError as error:
             self.stderr.write(f"The run could not be stored: {error.message}")
             return {}
-        return {part: kept[part] for part in ("id", "name", "settings")}
+        return {part: stored[part] for part in ("id", "name", "settings")}
 
-    def _tell(self, run: Json, *, as_json: bool) -> None:
+    def _print(self, run: Json, *, as_json: bool) -> None:
         if as_json:
             self.write_json(run)
             return
@@ -133,7 +133,7 @@ class Command(CairnCommand):
         for name, value in run["measures"].items():
             was = f"   before {_number(compared['measures'].get(name))}" if compared else ""
             self.stdout.write(f"{name:20} {_number(value):>10}{was}")
-        self._tell_rankings(run["rankings"])
+        self._print_rankings(run["rankings"])
         wrong = [outcome for outcome in run["outcomes"] if not outcome["right"]]
         self.stdout.write(f"\n{run['questions']} questions, {len(wrong)} not as they should be:")
         for outcome in wrong:
@@ -148,7 +148,7 @@ class Command(CairnCommand):
         for word in ("better", "worse") if compared else ():
             self.stdout.write(f"{word} than before: {', '.join(compared[word]) or 'none'}")
 
-    def _tell_rankings(self, rankings: Json) -> None:
+    def _print_rankings(self, rankings: Json) -> None:
         if len(rankings) == 1:
             return
         names = list(rankings[Ranking.HYBRID])
@@ -175,5 +175,5 @@ def _gold(path: Path) -> GoldSet:
 
 
 def _shown(stem: str) -> str:
-    """Names of files may hold bytes that are no text."""
+    """Return a printable name: file names may contain invalid bytes."""
     return stem.encode("utf-8", "replace").decode()[:LONGEST_NAME]

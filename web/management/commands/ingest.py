@@ -1,4 +1,4 @@
-"""Files, folders and zip archives into a knowledge base."""
+"""Upload files, folders and ZIP archives into a knowledge base."""
 
 import sys
 from dataclasses import asdict
@@ -46,11 +46,11 @@ class Command(CairnCommand):
                     )
             except KeyboardInterrupt:
                 self.fail(_goes_on(connected), code=INTERRUPTED)
-        self._tell(summary, as_json=options["as_json"])
+        self._print(summary, as_json=options["as_json"])
         if summary.failed:
             sys.exit(SOME_FAILED)
 
-    def _tell(self, summary: Summary, *, as_json: bool) -> None:
+    def _print(self, summary: Summary, *, as_json: bool) -> None:
         if as_json:
             self.write_json(asdict(summary))
             return

@@ -1,4 +1,4 @@
-"""Cairn's tools for an assistant on this machine, which starts this command and talks to it."""
+"""MCP server for an assistant on this machine, over standard input and output."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""`models check`: does each configured model do its work, and do the settings fit it?"""
+"""`models check`: test each configured model and its settings."""
 
 import argparse
 import sys
@@ -26,14 +26,14 @@ class Command(CairnCommand):
         for report in reports(environment()):
             found.append(report)
             if not options["as_json"]:
-                self._tell(report)
+                self._print(report)
         healthy = all(report.ok for report in found)
         if options["as_json"]:
             self.write_json({"ok": healthy, "models": [_answer(report) for report in found]})
         if not healthy:
             sys.exit(SOME_FAILED)
 
-    def _tell(self, report: Report) -> None:
+    def _print(self, report: Report) -> None:
         mark = self.style.SUCCESS("ok    ") if report.ok else self.style.ERROR("FAILED")
         self.stdout.write(f"{mark}  {report.kind:<10}  {report.model}, {report.where}")
         for line in (report.problem, *_facts(report), *report.remarks):

@@ -1,4 +1,4 @@
-"""Another generation of the vector index, built beside the one that answers."""
+"""Build and manage another generation of the vector index."""
 
 import sys
 from pathlib import Path
@@ -104,7 +104,7 @@ def _cancel(api: Api) -> None:
 
 
 def _absolute(model: str | None) -> str | None:
-    """The server has another working directory."""
+    """Return an absolute path, as the server has another working directory."""
     return str(Path(model).expanduser().resolve()) if model and Path(model).expanduser().is_dir() else model
 
 

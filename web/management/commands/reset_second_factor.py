@@ -1,4 +1,4 @@
-"""For an admin who lost theirs, and nobody else is there to help."""
+"""Reset second factors, for an admin who lost theirs without another admin."""
 
 from typing import Any
 

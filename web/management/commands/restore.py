@@ -1,4 +1,4 @@
-"""An install out of a backup."""
+"""Restore a backup."""
 
 from pathlib import Path
 from typing import Any, Final
@@ -50,17 +50,17 @@ class Command(CairnCommand):
                 force=options["force"],
                 allow_unauthenticated=options["allow_unauthenticated"],
                 erasures=erasures,
-                say=reporter.status,
+                report=reporter.status,
             )
         except CairnError:
-            self._tell_unfinished()
+            self._print_unfinished()
             raise
         finally:
             reporter.close()
         unlike = self._unlike(source, options) if (source / GOLD).exists() else None
-        self._tell(restored, unlike, options)
+        self._print(restored, unlike, options)
 
-    def _tell_unfinished(self) -> None:
+    def _print_unfinished(self) -> None:
         if unfinished_file().exists():
             self.stderr.write(self.style.WARNING(_HALF))
 
@@ -68,11 +68,11 @@ class Command(CairnCommand):
         with client(self.reporter(options), command="manage.py restore") as connected:
             return list(differing(connected.api, source, lambda _what, _done, _total: None))
 
-    def _tell(self, restored: Restored, unlike: list[str] | None, options: dict[str, Any]) -> None:
+    def _print(self, restored: Restored, unlike: list[str] | None, options: dict[str, Any]) -> None:
         if options["as_json"]:
-            self.write_json(_said(restored, unlike))
+            self.write_json(_as_json(restored, unlike))
         else:
-            self._tell_in_words(restored, unlike)
+            self._print_text(restored, unlike)
         for note in restored.notes:
             self.stderr.write(self.style.WARNING(note))
         if restored.problem:
@@ -80,7 +80,7 @@ class Command(CairnCommand):
         if unlike:
             self.fail(f"Answered otherwise than before: {', '.join(unlike)}", code=SOME_FAILED)
 
-    def _tell_in_words(self, restored: Restored, unlike: list[str] | None) -> None:
+    def _print_text(self, restored: Restored, unlike: list[str] | None) -> None:
         made = f"{restored.manifest.made_at:%Y-%m-%d %H:%M} UTC"
         self.stdout.write(f"As of {made}: {restored.documents} documents; {restored.erased} erased again")
         if unlike is not None and not unlike:
@@ -95,7 +95,7 @@ def _erasures(path: Path) -> list[Erasure]:
         raise InvalidInput(f"{path} cannot be read: {error}") from error
 
 
-def _said(restored: Restored, unlike: list[str] | None) -> dict[str, Any]:
+def _as_json(restored: Restored, unlike: list[str] | None) -> dict[str, Any]:
     return {
         "made_at": restored.manifest.made_at.isoformat(),
         "documents": restored.documents,

@@ -1,4 +1,4 @@
-"""Passages for a query."""
+"""Search passages."""
 
 from typing import Any
 

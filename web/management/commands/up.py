@@ -1,4 +1,4 @@
-"""Cairn in one process."""
+"""Run Cairn in one process."""
 
 import sys
 import threading
@@ -54,7 +54,7 @@ class Command(CairnCommand):
 
 
 def _end_in_any_case() -> None:
-    """On a machine that is too busy for a clean end. Nothing is lost: the next start takes up the jobs."""
+    """Exit after a timeout on busy machines. Nothing is lost: the next start resumes the jobs."""
     watchdog = threading.Timer(_END_SECONDS, leave, args=(0,))
     watchdog.daemon = True
     watchdog.start()

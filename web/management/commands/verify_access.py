@@ -1,4 +1,4 @@
-"""Does anybody see what they may not?"""
+"""Run an access check."""
 
 import sys
 import time
@@ -27,11 +27,11 @@ class Command(CairnCommand):
         if options["as_json"]:
             self.write_json(check)
         else:
-            self._tell(check)
+            self._print(check)
         if check["state"] != "passed":
             sys.exit(SOME_FAILED if check["state"] == "leaked" else FAILED)
 
-    def _tell(self, check: Json) -> None:
+    def _print(self, check: Json) -> None:
         if check["state"] == "failed":
             self.stderr.write(self.style.ERROR(f"error: {check['error']}"))
             return

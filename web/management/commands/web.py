@@ -1,4 +1,4 @@
-"""A web process of its own, or several on one address."""
+"""Run one or several web processes on one address."""
 
 import argparse
 import socket

@@ -1,4 +1,4 @@
-"""A worker in a process of its own."""
+"""Run a worker process."""
 
 import sys
 from importlib import import_module

@@ -18,7 +18,7 @@ from web.backup.layout import (
     AUDIT_HEAD,
     FILES,
     IDS,
-    KEPT_KEY,
+    KEY_FILE,
     MANIFEST,
     NUMBERS,
     SIGNATURE,
@@ -37,7 +37,7 @@ HOLDS = {
     IDS: b"1" * 16,
     NUMBERS: b"\0" * 8,
     AUDIT_HEAD: b"{}",
-    KEPT_KEY: b"secret",
+    KEY_FILE: b"secret",
     FIRST: b"the minutes",
     SECOND: b"the words",
 }
@@ -260,7 +260,7 @@ def test_a_manipulated_backup_is_refused(
     attack.refused(refused(backup))
 
 
-@pytest.mark.parametrize("name", [SQLITE, KEPT_KEY, AUDIT_HEAD, FIRST])
+@pytest.mark.parametrize("name", [SQLITE, KEY_FILE, AUDIT_HEAD, FIRST])
 def test_a_file_that_changes_after_it_was_verified_is_not_used(
     backup: Path, name: str, tmp_path: Path, attack: Attack
 ) -> None:
