@@ -7,6 +7,7 @@ from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from cairn.access.principals import principal_for_user
+from cairn.answers import AnswerMode, Verdict
 from cairn.errors import CairnError
 from cairn.library.models import Document
 from ingestion.reindexing.pace import is_busy
@@ -57,7 +58,7 @@ def _retry_gap(gap: Gap) -> None:
             log.info("gap %s was not tried: %s", gap.id, error.code)
             continue
         if documents := _new_documents(answer, question):
-            _suggest(gap, documents, sure=answer.verdict == "supported")
+            _suggest(gap, documents, sure=answer.verdict == Verdict.SUPPORTED)
             return
 
 
@@ -68,8 +69,8 @@ def _ask_again(question: GapQuestion) -> Answer:
 
 def _new_documents(answer: Answer, question: GapQuestion) -> list[Document]:
     """Return cited documents that are newer than the question."""
-    is_supported = answer.verdict == "supported" or (
-        answer.verdict == "partial" and answer.mode == "extractive"
+    is_supported = answer.verdict == Verdict.SUPPORTED or (
+        answer.verdict == Verdict.PARTIAL and answer.mode == AnswerMode.EXTRACTIVE
     )
     if not is_supported:
         return []

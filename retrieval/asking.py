@@ -13,9 +13,10 @@ from django.utils import timezone
 
 from cairn.access.lookup import get_or_not_found, scope_for
 from cairn.access.scope import Principal, Scope
+from cairn.answers import Grounding
 from cairn.audit.services import record
 from cairn.errors import InvalidInput, error_coded
-from cairn.library.models import Document, Grounding, KnowledgeBase
+from cairn.library.models import Document, KnowledgeBase
 from cairn.pooling import connections_release
 from cairn.settings import environment
 from cairn.telemetry.ids import BoundWhile, current_ids

@@ -14,6 +14,7 @@ from cairn.access.lookup import get_or_not_found
 from cairn.access.rules import documents_for, granted_to
 from cairn.access.scope import Principal
 from cairn.access.services import EVERYONE, parse_subject
+from cairn.answers import AnswerMode
 from cairn.audit.services import record
 from cairn.errors import Conflict, InvalidInput, NotFound
 from retrieval.conversations import (
@@ -155,7 +156,7 @@ def _untraced(message: Message) -> bool:
     """Return whether it has uncited text, which may come from anything in the prompt."""
     if message.answer in {"", ERASED}:
         return False
-    loose = message.mode != "extractive" and has_uncited_text(message.answer, message.sentences)
+    loose = message.mode != AnswerMode.EXTRACTIVE and has_uncited_text(message.answer, message.sentences)
     return loose or message.state != MessageState.DONE or not message.citations.all()
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
+from cairn.answers import AnswerMode, Verdict
 from cairn.library.cells import CellLine
 from cairn.library.rendition import Box
 
@@ -124,7 +125,7 @@ class AnsweredPart:
     """One of the questions in a compound question."""
 
     question: str
-    verdict: str
+    verdict: Verdict
     reason: str
 
 
@@ -139,9 +140,9 @@ class Answer:
     question: str
     standalone_question: str
     text: str
-    verdict: str
+    verdict: Verdict
     reason: str
-    mode: str
+    mode: AnswerMode
     citations: tuple[Citation, ...] = ()
     sentences: tuple[CheckedSentence, ...] = ()
     nearest: tuple[Hit, ...] = ()

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
+from cairn.answers import Grounding
 from cairn.text import visible
 from retrieval.answering.extractive import Extract
 from retrieval.answering.lexicon import Language, language_of
@@ -18,7 +19,6 @@ from retrieval.answering.terms import content_stems, coverage
 from retrieval.answering.wording import render_message
 from retrieval.types import AnswerEvent, CheckedSentence, Citation, Cited, Delta, Hit
 
-STRICT, FLAG = "strict", "flag"
 MAX_REPEATS = 3  # repetitions after which the model is taken to go round in circles
 MAX_UNSUPPORTED_BEFORE_FIRST = (
     3  # unsupported sentences in a row, before any that holds, after which it is not heard on
@@ -177,7 +177,7 @@ class SentenceGate:
             else:
                 self.unsupported_count += 1
                 self._drop(unit, row, support.reason)
-                rows += [table.with_mark(row, UNSUPPORTED_SUFFIX)] if self.grounding == FLAG else []
+                rows += [table.with_mark(row, UNSUPPORTED_SUFFIX)] if self.grounding == Grounding.FLAG else []
         if not found:
             self.failures += 1
             return
@@ -211,7 +211,7 @@ class SentenceGate:
     def _reject_unsupported(self, unit: Unit, body: str, reason: str) -> Iterator[AnswerEvent]:
         self.unsupported_count += 1
         self._drop(unit, body, reason)
-        if self.grounding == FLAG:
+        if self.grounding == Grounding.FLAG:
             self._enqueue_announced()
             self._pending.append(self._make_piece(unit, _with_unsupported_mark(_render_unit(unit, body)), ()))
             if self._opened:

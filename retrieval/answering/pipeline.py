@@ -14,10 +14,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+from cairn.answers import AnswerMode, Grounding, Verdict
 from cairn.errors import CairnError
 from cairn.inference.protocols import Embedder, NaturalLanguageInference
 from retrieval.answering.answerability import RuleAnswerability
-from retrieval.answering.drafting import FLAG, STRICT
 from retrieval.answering.evidence import deduplicate
 from retrieval.answering.extractive import escape_markdown
 from retrieval.answering.lexicon import Language, language_of
@@ -76,7 +76,7 @@ def answer(
     embedder: Embedder,
     locate: Locate,
     history: Sequence[Turn] = (),
-    grounding: str = STRICT,
+    grounding: str = Grounding.STRICT,
     max_tokens: int = 320,
     evidence_tokens: int | None = EVIDENCE_TOKENS,
     cancelled: Callable[[], bool] = lambda: False,
@@ -94,7 +94,7 @@ def answer(
     question does not have. `max_tokens` and `evidence_tokens` (None: depends on the model's context) apply to
     each part.
     """
-    if grounding not in (STRICT, FLAG):
+    if grounding not in Grounding.values:
         message = f"grounding is strict or flag, not {grounding!r}"
         raise ValueError(message)
     generation = GenerationContext(
@@ -160,7 +160,7 @@ def _generate_parts(
     for item in found:
         if run.stopped:
             reason = render_message("stopped", context.language)
-            results.append(PartResult(item.part, "none", "refused", reason, cause="stopped"))
+            results.append(PartResult(item.part, AnswerMode.NONE, Verdict.REFUSED, reason, cause="stopped"))
         elif item.judgement.answerable:
             result = yield from generate_part(
                 context.generation, run, buffer, item.part, item.hits, item.judgement
@@ -168,7 +168,7 @@ def _generate_parts(
             results.append(result)
         else:
             results.append(_unanswerable_part(item))
-    if all(result.mode == "none" for result in results):
+    if all(result.mode == AnswerMode.NONE for result in results):
         yield from _fail_or_refuse(context, run, buffer, results, _interleave(found))
         return
     buffer.start_paragraph()
@@ -178,7 +178,7 @@ def _generate_parts(
 
 
 def _unanswerable_part(item: _JudgedPart) -> PartResult:
-    return PartResult(item.part, "none", "refused", item.judgement.reason, cause="missing")
+    return PartResult(item.part, AnswerMode.NONE, Verdict.REFUSED, item.judgement.reason, cause="missing")
 
 
 def _fail_or_refuse(
@@ -221,19 +221,19 @@ def _unanswered(results: Sequence[PartResult]) -> Iterator[tuple[str, str]]:
 
 def _combine_verdicts(
     context: AnswerContext, run: RunState, results: Sequence[PartResult]
-) -> tuple[str, str]:
+) -> tuple[Verdict, str]:
     if len(results) == 1:
         return results[0].verdict, results[0].reason
     reasons = [render_message(word, context.language, parts=parts) for word, parts in _unanswered(results)]
     if run.stopped or run.failure:
         reasons.append(render_message("stopped" if run.stopped else "broken_off", context.language))
     if unsupported_count := sum(result.unsupported_count for result in results):
-        what = "flagged" if context.generation.grounding == FLAG else "dropped"
+        what = "flagged" if context.generation.grounding == Grounding.FLAG else "dropped"
         total = unsupported_count + sum(result.supported_count for result in results)
         reasons.append(render_message(what, context.language, count=unsupported_count, total=total))
-    if any(result.mode == "extractive" for result in results):
+    if any(result.mode == AnswerMode.EXTRACTIVE for result in results):
         reasons.append(render_message("model_away" if run.failure else "extractive", context.language))
-    verdict = "partial" if reasons else "supported"
+    verdict = Verdict.PARTIAL if reasons else Verdict.SUPPORTED
     reasons = reasons or [render_message("supported", context.language)]
     if any(result.differs for result in results):
         reasons.append(render_message("differ_reason", context.language))
@@ -250,7 +250,7 @@ def _refuse(
 ) -> Done:
     nearest = _deduplicate_by(hits, lambda hit: hit.document)[:MAX_NEAREST_DOCUMENTS]
     return Done(
-        _build_answer(context, run, buffer, results, verdict="refused", reason=reason, nearest=nearest)
+        _build_answer(context, run, buffer, results, verdict=Verdict.REFUSED, reason=reason, nearest=nearest)
     )
 
 
@@ -260,7 +260,7 @@ def _build_answer(
     buffer: AnswerBuffer,
     results: Sequence[PartResult],
     *,
-    verdict: str,
+    verdict: Verdict,
     reason: str,
     nearest: tuple[Hit, ...] = (),
 ) -> Answer:
@@ -272,7 +272,7 @@ def _build_answer(
         text=buffer.text,
         verdict=verdict,
         reason=reason,
-        mode=next((mode for mode in ("generated", "extractive") if mode in modes), "none"),
+        mode=next((mode for mode in AnswerMode if mode in modes), AnswerMode.NONE),
         citations=tuple(buffer.citations),
         sentences=tuple(buffer.sentences),
         nearest=nearest,
@@ -283,7 +283,7 @@ def _build_answer(
         parts=tuple(parts) if len(parts) > 1 else (),
         rewrite_version=context.understood.version,
         signals=run.signals,
-        broken_off=run.failure is not None and "generated" in modes,
+        broken_off=run.failure is not None and AnswerMode.GENERATED in modes,
     )
 
 

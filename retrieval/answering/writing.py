@@ -4,13 +4,14 @@ import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from cairn.answers import AnswerMode, Grounding, Verdict
 from cairn.errors import Unavailable
 from cairn.inference.protocols import Embedder, NaturalLanguageInference
 from cairn.telemetry.ids import close_iterator
 from cairn.telemetry.measured import model_failed
 from cairn.telemetry.tracing import StepWhile
 from retrieval.answering.differing import conflict_notes
-from retrieval.answering.drafting import FLAG, SentenceGate
+from retrieval.answering.drafting import SentenceGate
 from retrieval.answering.evidence import Passage, build_passages
 from retrieval.answering.extractive import Extract, extract_blocks
 from retrieval.answering.lexicon import Language
@@ -103,8 +104,8 @@ class PartResult:
     other."""
 
     part: SubQuestion
-    mode: str
-    verdict: str
+    mode: AnswerMode
+    verdict: Verdict
     reason: str
     cause: str = ""
     supported_count: int = 0
@@ -140,12 +141,12 @@ def generate_part(
     buffer.start_paragraph()
     if run.failure is None:
         yield from buffer.emit(_generate(context, run, gate, checker, part, evidence), run)
-    mode = "generated" if gate.opened else "none"
+    mode = AnswerMode.GENERATED if gate.opened else AnswerMode.NONE
     if not gate.opened:
         gate.discard_pending()
         blocks = _quotable_blocks(context, run, gate, part, hits, judgement)
         fresh = [block for block in blocks if (block.hit.chunk, block.quote) not in buffer.markers]
-        mode = "extractive" if blocks else "none"
+        mode = AnswerMode.EXTRACTIVE if blocks else AnswerMode.NONE
         yield from buffer.emit(gate.add_quotes(fresh), run)
     found = conflict_notes(part.query, gate, hits, context.language)
     for note in found:
@@ -248,16 +249,22 @@ def _is_all_repeated(gate: SentenceGate) -> bool:
 
 
 def _part_result(
-    context: GenerationContext, run: RunState, part: SubQuestion, gate: SentenceGate, mode: str, *, notes: int
+    context: GenerationContext,
+    run: RunState,
+    part: SubQuestion,
+    gate: SentenceGate,
+    mode: AnswerMode,
+    *,
+    notes: int,
 ) -> PartResult:
-    if mode == "none" and not _is_all_repeated(gate):
+    if mode == AnswerMode.NONE and not _is_all_repeated(gate):
         cause = _refusal_cause(run, gate)
-        return PartResult(part, mode, "refused", render_message(cause, context.language), cause=cause)
+        return PartResult(part, mode, Verdict.REFUSED, render_message(cause, context.language), cause=cause)
     supported_count = sum(sentence.supported for sentence in gate.sentences) - notes
     verdict, reason = _part_verdict(context, run, gate, mode, supported_count)
     if notes:
         reason = f"{reason} {render_message('differ_reason', context.language)}"
-    mode = "generated" if mode == "none" else mode
+    mode = AnswerMode.GENERATED if mode == AnswerMode.NONE else mode
     return PartResult(
         part,
         mode,
@@ -276,19 +283,21 @@ def _refusal_cause(run: RunState, gate: SentenceGate) -> str:
 
 
 def _part_verdict(
-    context: GenerationContext, run: RunState, gate: SentenceGate, mode: str, supported_count: int
-) -> tuple[str, str]:
+    context: GenerationContext, run: RunState, gate: SentenceGate, mode: AnswerMode, supported_count: int
+) -> tuple[Verdict, str]:
     """Return the verdict on what was shown, and its reason."""
-    if mode == "extractive":
-        return "partial", render_message("model_away" if run.failure else "extractive", context.language)
+    if mode == AnswerMode.EXTRACTIVE:
+        return Verdict.PARTIAL, render_message(
+            "model_away" if run.failure else "extractive", context.language
+        )
     if run.failure or run.stopped:
-        return "partial", render_message("broken_off" if run.failure else "stopped", context.language)
+        return Verdict.PARTIAL, render_message("broken_off" if run.failure else "stopped", context.language)
     if gate.unsupported_count:
-        what = "flagged" if context.grounding == FLAG else "dropped"
-        return "partial", render_message(
+        what = "flagged" if context.grounding == Grounding.FLAG else "dropped"
+        return Verdict.PARTIAL, render_message(
             what,
             context.language,
             count=gate.unsupported_count,
             total=supported_count + gate.unsupported_count,
         )
-    return "supported", render_message("supported", context.language)
+    return Verdict.SUPPORTED, render_message("supported", context.language)

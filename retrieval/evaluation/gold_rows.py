@@ -11,6 +11,7 @@ from cairn.access.lookup import get_or_not_found
 from cairn.access.models import Role
 from cairn.access.rules import documents_for, knowledge_bases_for
 from cairn.access.scope import Principal
+from cairn.answers import Verdict
 from cairn.errors import InvalidInput
 from cairn.library.models import Document, KnowledgeBase
 from retrieval.conversations import HISTORY_TURNS, shown
@@ -138,7 +139,7 @@ def draft_of(message: Message, principal: Principal) -> GoldDraft:
     cited = frozenset(citation.document_id for citation in shown(message, principal).citations)
     follows_up = message.standalone_question not in {"", message.question}
     history = _asked_before(message) if follows_up else ()
-    complained, refused = message.rating == "down", message.verdict == "refused"
+    complained, refused = message.rating == "down", message.verdict == Verdict.REFUSED
     answered = Kind.FOLLOW_UP if history else Kind.PARAPHRASE
     return GoldDraft(
         question=message.question,

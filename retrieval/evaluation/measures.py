@@ -8,13 +8,14 @@ import ir_measures
 import numpy as np
 from ir_measures import RR, Qrel, R, ScoredDoc, nDCG
 
+from cairn.answers import Verdict
 from retrieval.evaluation.gold import GoldQuestion
 from retrieval.evaluation.quoting import any_overlaps
 from retrieval.fusion import Ranking
 
 _RETRIEVAL: Final = {"ndcg@10": nDCG @ 10, "recall@5": R @ 5, "recall@20": R @ 20, "mrr": RR}
 _NONE_FOUND: Final = ""
-_REFUSED: Final = "refused"
+_REFUSED: Final = Verdict.REFUSED
 LOWER_IS_BETTER: Final = (
     "wrongly_refused",
     "search_p50_ms",

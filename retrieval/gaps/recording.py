@@ -7,6 +7,7 @@ from django.db import transaction
 
 from cairn.access.models import ArtifactKind, CheckArtifact
 from cairn.access.scope import Scope
+from cairn.answers import Verdict
 from cairn.library.models import Document
 from cairn.settings import environment
 from retrieval.gaps.models import Gap, GapQuestion, Why
@@ -19,7 +20,7 @@ def refusal_record(message: Message, answer: Answer, scope: Scope) -> None:
 
     If the asker named none, only the managers of the official knowledge base that came nearest learn of it.
     """
-    if answer.verdict != "refused" or not _counts(message):
+    if answer.verdict != Verdict.REFUSED or not _counts(message):
         return
     bases = _first_official(hit.document for hit in answer.nearest) if scope.whole else sorted(scope.readable)
     _record(message, Why.REFUSED, bases)

@@ -9,15 +9,16 @@ from django.db import connection
 from django.db.models import Count, F, Q, QuerySet, Sum, Value, Window
 from django.db.models.functions import CumeDist
 
+from cairn.answers import Verdict
 from retrieval.statistics.models import AskedBase, AskedQuestion
 from retrieval.statistics.periods import Period
 
 COUNTS: Final[Mapping[str, Count]] = {
     "questions": Count("*"),
     "people": Count("user", distinct=True),
-    "supported": Count("pk", filter=Q(verdict="supported")),
-    "partial": Count("pk", filter=Q(verdict="partial")),
-    "refused": Count("pk", filter=Q(verdict="refused")),
+    "supported": Count("pk", filter=Q(verdict=Verdict.SUPPORTED)),
+    "partial": Count("pk", filter=Q(verdict=Verdict.PARTIAL)),
+    "refused": Count("pk", filter=Q(verdict=Verdict.REFUSED)),
     "unfinished": Count("pk", filter=Q(verdict="")),
     "up": Count("pk", filter=Q(rating="up")),
     "down": Count("pk", filter=Q(rating="down")),

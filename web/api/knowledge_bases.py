@@ -26,8 +26,9 @@ from cairn.access.services import (
     knowledge_base_update,
     retention_set,
 )
-from cairn.library.models import Grounding, Sensitivity
+from cairn.answers import Grounding
 from cairn.library.models import KnowledgeBase as KnowledgeBaseRow
+from cairn.library.models import Sensitivity
 from ingestion.retention import expired
 from ingestion.services import knowledge_base_delete
 from web.api import fields

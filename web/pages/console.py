@@ -15,8 +15,9 @@ from cairn.access.models import Grant, Role
 from cairn.access.principals import can_create_knowledge_bases, require_admin
 from cairn.access.scope import Principal
 from cairn.accounts.models import Group, User
+from cairn.answers import Grounding
 from cairn.errors import Forbidden
-from cairn.library.models import Grounding, KnowledgeBase, Sensitivity
+from cairn.library.models import KnowledgeBase, Sensitivity
 from ingestion.retention import expired
 from web.identity.second_factor import users_with_second_factor
 from web.pages.bases import base_card, base_cards

@@ -14,12 +14,12 @@ from cairn.access.models import DocumentReader, Grant, Role
 from cairn.access.principals import require_can_create_knowledge_bases
 from cairn.access.scope import EVERY_READER, Principal
 from cairn.accounts.models import Group, User
+from cairn.answers import Grounding
 from cairn.audit.services import record
 from cairn.errors import Forbidden, InvalidInput, Taken
 from cairn.library.models import (
     NESTED_AT_MOST,
     Document,
-    Grounding,
     KnowledgeBase,
     ReservedSlug,
     Sensitivity,

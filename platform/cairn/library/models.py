@@ -9,19 +9,13 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from cairn.accounts.models import User
+from cairn.answers import Grounding
 
 
 class Sensitivity(models.TextChoices):
     PUBLIC = "public"
     INTERNAL = "internal"
     CONFIDENTIAL = "confidential"
-
-
-class Grounding(models.TextChoices):
-    """strict: sentences without support are dropped; flag: they are shown and marked."""
-
-    STRICT = "strict"
-    FLAG = "flag"
 
 
 class KnowledgeBase(models.Model):

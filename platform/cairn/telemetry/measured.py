@@ -6,11 +6,12 @@ from typing import Final
 
 from prometheus_client import Counter, Histogram
 
+from cairn.answers import Verdict
 from cairn.errors import CairnError, Rejection
 
 _SHORT: Final = (0.01, 0.025, 0.05, 0.1, 0.2, 0.4, 0.8, 1.5, 3, 6, 12)
 _LONG: Final = (0.1, 0.25, 0.5, 1, 2, 4, 8, 15, 30, 60, 120, 300, 900)
-VERDICTS: Final = ("supported", "partial", "refused", "stopped", "failed")
+VERDICTS: Final = (*Verdict, "stopped", "failed")
 MODELS: Final = ("chat", "embedding", "reranker", "answer_reader", "grounding")
 STAGES: Final = ("parse", "chunk", "embed", "index")
 READY, OTHER = "ready", "other"

@@ -14,8 +14,9 @@ from django.test import Client
 
 from cairn.access.models import Role
 from cairn.accounts.models import User
+from cairn.answers import Grounding
 from cairn.audit.models import Event
-from cairn.library.models import Grounding, KnowledgeBase
+from cairn.library.models import KnowledgeBase
 from ingestion import erasure, scrubbing
 from ingestion.models import ImportItem, Receipt, WatchedFile
 from ingestion.parse.sandbox import ParserPool
