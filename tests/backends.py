@@ -142,7 +142,7 @@ class Postgres(Process):
 
     def __init__(self, folder: Path | None = None) -> None:
         super().__init__(folder)
-        self._programs = _postgres_programs()
+        self._programs = postgres_programs()
         if os.geteuid() == 0:
             owner = pwd.getpwnam(UNPRIVILEGED)
             os.chown(self.folder, owner.pw_uid, owner.pw_gid)
@@ -191,7 +191,7 @@ class Postgres(Process):
         return self.url_of(name)
 
 
-def _postgres_programs() -> Path:
+def postgres_programs() -> Path:
     """Debian keeps them out of the PATH, by version."""
     for folder in sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True):
         if (folder / "initdb").exists() and (folder / "postgres").exists():
