@@ -12,7 +12,7 @@ from django.db.models import Sum
 from cairn.access.principals import principal_for_background_work
 from cairn.access.scope import Principal
 from cairn.errors import CairnError, DocumentRejected, Forbidden, InvalidInput, NotFound, Rejection
-from cairn.library.models import NESTED_AT_MOST, Document, DocumentVersion
+from cairn.library.models import MAX_NESTING_DEPTH, Document, DocumentVersion
 from cairn.library.rendition import Rendition
 from ingestion import queue
 from ingestion.imports import import_close, import_open, item_refused
@@ -158,12 +158,12 @@ class _Unpacking:
     def run(self, parts: Sequence[str]) -> None:
         self.lease.enter(Stage.PARSING, total=len(parts))
         self._count_the_rest()
-        deep = _depth(self._document) >= NESTED_AT_MOST
+        deep = _depth(self._document) >= MAX_NESTING_DEPTH
         for place, name in enumerate(parts):
             self.lease.progress(place)
             try:
                 if deep:
-                    raise reject.nested_too_deep(NESTED_AT_MOST)
+                    raise reject.nested_too_deep(MAX_NESTING_DEPTH)
                 self._add(name, self._content(place))
             except (DocumentRejected, InvalidInput, Forbidden) as error:
                 self._refuse(name, error)

@@ -16,7 +16,7 @@ from cairn.access.rules import documents_for, role_in, roles_in
 from cairn.access.scope import Principal
 from cairn.audit.services import record
 from cairn.errors import CairnError, Conflict, Forbidden
-from cairn.library.models import NESTED_AT_MOST, Document, DocumentVersion, KnowledgeBase
+from cairn.library.models import MAX_NESTING_DEPTH, Document, DocumentVersion, KnowledgeBase
 from ingestion.lifecycle import cancel_all
 from ingestion.models import (
     ENDED,
@@ -128,7 +128,7 @@ def _cancel_jobs(batch: Import) -> None:
         cancel_all(Job.objects.filter(version=batch.container_id))
     cancel_all(Job.objects.filter(items__batch=batch))
     came = batch.items.filter(outcome=Outcome.ACCEPTED, document__latest_version=F("job__version"))
-    for depth in range(1, NESTED_AT_MOST + 1):
+    for depth in range(1, MAX_NESTING_DEPTH + 1):
         inside = {f"version__document{'__parent' * depth}__in": came.values("document")}
         cancel_all(Job.objects.filter(**inside))
 

@@ -23,7 +23,7 @@ from retrieval.engine import Engine
 from retrieval.fusion import Ranking, ranked
 from retrieval.index.protocol import Candidates, Filters
 from retrieval.reranking import reranked
-from retrieval.search import LEAST_CANDIDATES, choice_of, cleaned, hit_of, search
+from retrieval.search import MIN_CANDIDATES, clean_query, hit_of, rerank_depth, search
 from retrieval.types import Hit, Scores
 
 T = TypeVar("T")
@@ -64,12 +64,12 @@ def explain(question: str, *, scope: Scope, filters: Filters, parts: Engine, lim
     """`found`, `evidence` and `judgement` are what an answer would begin with. Raises InvalidInput for a
     blank question, Unavailable without an embedding model or index."""
     clock = Clock()
-    standalone = understand(cleaned(question), (), None).standalone
+    standalone = understand(clean_query(question), (), None).standalone
     candidates, terms = _candidates(standalone, scope, filters, parts, clock)
-    rankings = {way: ranked(candidates, way, depth=LEAST_CANDIDATES, terms=terms) for way in WAYS}
+    rankings = {way: ranked(candidates, way, depth=MIN_CANDIDATES, terms=terms) for way in WAYS}
     hits = clock.timed("check", lambda: _hits(rankings[Ranking.HYBRID], scope))
     by_ranking = {way: _first(found, hits, limit) for way, found in rankings.items()}
-    chosen = _first(rankings[Ranking.HYBRID], hits, choice_of(EVIDENCE_HITS))
+    chosen = _first(rankings[Ranking.HYBRID], hits, rerank_depth(EVIDENCE_HITS))
     ordered = clock.timed("rerank", lambda: reranked(standalone, chosen, parts.reranker))
     found = deduplicate(search(standalone, scope=scope, filters=filters, limit=EVIDENCE_HITS, parts=parts))
     judgement = clock.timed("judge", lambda: _judged(standalone, found, parts))
@@ -87,9 +87,9 @@ def explain(question: str, *, scope: Scope, filters: Filters, parts: Engine, lim
 
 def hidden_from(question: str, *, reader: Scope, looker: Scope, filters: Filters, parts: Engine) -> list[Hit]:
     """Return what the looker's search finds and the reader may not read, best first."""
-    standalone = understand(cleaned(question), (), None).standalone
+    standalone = understand(clean_query(question), (), None).standalone
     candidates, terms = _candidates(standalone, looker, filters, parts, Clock())
-    fused = ranked(candidates, Ranking.HYBRID, depth=LEAST_CANDIDATES, terms=terms)
+    fused = ranked(candidates, Ranking.HYBRID, depth=MIN_CANDIDATES, terms=terms)
     seen = _hits(fused, looker)
     readable = set(chunks_for(reader, list(seen)).order_by().values_list("id", flat=True)) if seen else set()
     return [hit for hit in _first(fused, seen, len(fused)) if hit.chunk not in readable]
@@ -104,7 +104,7 @@ def _candidates(
         return Candidates(), len(sparse.indices)
     found = clock.timed(
         "index",
-        lambda: parts.index.query(dense, sparse, scope=scope, filters=filters, limit=LEAST_CANDIDATES),
+        lambda: parts.index.query(dense, sparse, scope=scope, filters=filters, limit=MIN_CANDIDATES),
     )
     return found, len(sparse.indices)
 

@@ -22,14 +22,14 @@ from retrieval.reranking import reranked
 from retrieval.types import Hit, Owner, Scores
 
 NO_FILTERS = Filters()
-QUERY_CHARACTERS = 8_000  # far beyond what an embedding model reads of a question
-LEAST_CANDIDATES = 50
+MAX_QUERY_CHARACTERS = 8_000  # far beyond what an embedding model reads of a question
+MIN_CANDIDATES = 50
 CANDIDATES_PER_HIT = 4
 ROWS_PER_HIT = 2
-DEEPER = 4
-ROUNDS = 3
-CHOICE_PER_HIT = 4
-LEAST_CHOICE, MOST_CHOICE = 30, 100
+DEPTH_FACTOR = 4
+MAX_ROUNDS = 3
+RERANKED_PER_HIT = 4
+MIN_RERANKED, MAX_RERANKED = 30, 100
 
 
 def search(
@@ -45,26 +45,26 @@ def search(
 
     With a reranker or a quoted phrase, a hybrid search considers more than `limit`.
     """
-    text = cleaned(query)
+    text = clean_query(query)
     if not scope or limit < 1:
         return []
     with step("search", SEARCH_SECONDS):
-        return _searched(text, scope, filters, limit, ranking, parts or engine())
+        return _search(text, scope, filters, limit, ranking, parts or engine())
 
 
-def _searched(
+def _search(
     text: str, scope: Scope, filters: Filters, limit: int, ranking: Ranking, parts: Engine
 ) -> list[Hit]:
     if ranking is not Ranking.HYBRID:
         return _found(text, scope, filters, limit, ranking, parts)
     phrases = phrases_in(text)
-    choice = limit if parts.reranker is None and not phrases else choice_of(limit)
+    choice = limit if parts.reranker is None and not phrases else rerank_depth(limit)
     hits = reranked(text, _found(text, scope, filters, choice, ranking, parts), parts.reranker)
     return phrases_first(hits, phrases)[:limit]
 
 
-def choice_of(limit: int) -> int:
-    return max(limit, min(MOST_CHOICE, max(LEAST_CHOICE, CHOICE_PER_HIT * limit)))
+def rerank_depth(limit: int) -> int:
+    return max(limit, min(MAX_RERANKED, max(MIN_RERANKED, RERANKED_PER_HIT * limit)))
 
 
 def _found(
@@ -73,13 +73,13 @@ def _found(
     with model_errors_counted("embedding"):
         dense = parts.embedder.embed_query(text)
     sparse = query_sparse(text)
-    depth, hits = max(LEAST_CANDIDATES, CANDIDATES_PER_HIT * limit), list[Hit]()
-    for _ in range(ROUNDS):
+    depth, hits = max(MIN_CANDIDATES, CANDIDATES_PER_HIT * limit), list[Hit]()
+    for _ in range(MAX_ROUNDS):
         found = parts.index.query(dense, sparse, scope=scope, filters=filters, limit=depth)
-        hits = _checked(ranked(found, ranking, depth=depth, terms=len(sparse.indices)), scope, limit)
+        hits = _load_readable(ranked(found, ranking, depth=depth, terms=len(sparse.indices)), scope, limit)
         if len(hits) == limit or _is_all(found, ranking, depth):
             break
-        depth *= DEEPER  # what SQL dropped, or what said the same, may hide what may be read
+        depth *= DEPTH_FACTOR  # what SQL dropped, or what said the same, may hide what may be read
     return hits
 
 
@@ -89,14 +89,14 @@ def _is_all(found: Candidates, ranking: Ranking, depth: int) -> bool:
     return len(found.sparse if ranking is Ranking.BM25 else found.dense) < depth
 
 
-def cleaned(query: str) -> str:
+def clean_query(query: str) -> str:
     text = query.encode("utf-8", "ignore").decode().replace("\0", " ").strip()
     if not text:
         raise InvalidInput("The query is empty.")
-    return text[:QUERY_CHARACTERS]
+    return text[:MAX_QUERY_CHARACTERS]
 
 
-def _checked(ranked: Sequence[tuple[UUID, Scores]], scope: Scope, limit: int) -> list[Hit]:
+def _load_readable(ranked: Sequence[tuple[UUID, Scores]], scope: Scope, limit: int) -> list[Hit]:
     """Load hits that SQL confirms as readable now. Lower ranks are only loaded if needed."""
     hits, unique = list[Hit](), list[Fingerprint]()
     cut = ROWS_PER_HIT * limit

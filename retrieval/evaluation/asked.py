@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from retrieval.evaluation.gold import Kind
 
-MOST_QUESTIONS: Final = 5000
+MAX_QUESTIONS: Final = 5000
 _Word = Annotated[str, Field(max_length=200)]
 _Uri = Annotated[str, Field(max_length=1000)]
 _Text = Annotated[str, Field(max_length=8000)]
@@ -44,4 +44,4 @@ class Asked(BaseModel):
     relevant: Annotated[tuple[_Uri, ...], Field(max_length=200)] = ()
 
 
-AllAsked = Annotated[list[Asked], Field(min_length=1, max_length=MOST_QUESTIONS)]
+AllAsked = Annotated[list[Asked], Field(min_length=1, max_length=MAX_QUESTIONS)]

@@ -15,8 +15,8 @@ from cairn.errors import InvalidInput
 from retrieval.answering.calibration import Calibration
 
 SIGNALS: Final = ("near", "meaning", "held", "gap", "uncounted", "unnamed")
-MOST_REFUSED: Final = 0.06  # share of answerable questions; of new ones rather more are refused
-LEAST: Final = 10  # questions of either sort, below which weights would be a matter of luck
+MAX_REFUSED_SHARE: Final = 0.06  # share of answerable questions; of new ones rather more are refused
+MIN_QUESTIONS: Final = 10  # questions of either sort, below which weights would be a matter of luck
 _FOLDS: Final = 5
 _REPEATS: Final = 10
 _PULL: Final = 0.3  # inverse strength of the pull to zero: questions are few
@@ -42,10 +42,10 @@ def fitted(signals: Sequence[Mapping[str, float]], answerable: Sequence[bool]) -
     Raises InvalidInput if there are too few questions that documents answer, or too few that none answers.
     """
     truth = np.array(answerable, dtype=bool)
-    if min(truth.sum(), (~truth).sum()) < LEAST:
+    if min(truth.sum(), (~truth).sum()) < MIN_QUESTIONS:
         raise InvalidInput(
-            f"Calibration needs at least {LEAST} questions that documents answer and {LEAST} that none does; "
-            f"there are {truth.sum()} and {(~truth).sum()}."
+            f"Calibration needs at least {MIN_QUESTIONS} questions that documents answer and {MIN_QUESTIONS} "
+            f"that none does; there are {truth.sum()} and {(~truth).sum()}."
         )
     values = np.array([[row.get(name, 0.0) for name in SIGNALS] for row in signals], dtype=np.float64)
     threshold, f1, refused = _threshold(_unseen(values, truth), truth)
@@ -69,7 +69,7 @@ def _threshold(probabilities: _Numbers, truth: NDArray[np.bool_]) -> tuple[float
     tried = [
         (*_measured(probabilities < at, truth), float(at)) for at in np.linspace(0, 1, _STEPS, endpoint=False)
     ]
-    f1, refused, at = max(each for each in tried if each[1] <= MOST_REFUSED)
+    f1, refused, at = max(each for each in tried if each[1] <= MAX_REFUSED_SHARE)
     return at, f1, refused
 
 

@@ -21,18 +21,18 @@ from retrieval.gaps.models import UNANSWERED, Gap, GapQuestion, GapState
 from retrieval.models import GenerationState, IndexGeneration
 
 MIN_GROUPING_COSINE: Final = 0.65
-"""Cosine to the mean of a gap's questions: see docs/decisions/gaps.md."""
+"""Minimum cosine to the mean of a gap's questions, explained in docs/decisions/gaps.md."""
 MAX_QUESTIONS_PER_RUN: Final = 200
-TOGETHER: Final = 20
-"""Questions that are placed while nobody else places any: what they are compared with is read once."""
-COMPARED: Final = 5000
-LONGEST: Final = 2000
+QUESTIONS_PER_BATCH: Final = 20
+"""Questions placed under one lock: the questions to compare with are read once for all of them."""
+MAX_COMPARED_QUESTIONS: Final = 5000
+MAX_QUESTION_CHARACTERS: Final = 2000
 _TINY: Final = 1e-9
 _COMPARED_BY: Final = (
     "gap", "message__standalone_question", "message__question", "embedding", "embedding_model",
 )  # fmt: skip
-JOINED: Final = (*UNANSWERED, GapState.DISMISSED)
-"""What was dismissed takes up what is asked again, so that nobody has to dismiss it twice."""
+GROUPABLE_STATES: Final = (*UNANSWERED, GapState.DISMISSED)
+"""Gaps that take up similar questions. Dismissed ones do, so that nobody has to dismiss a question twice."""
 
 
 def questions_group(*, at_once: int = MAX_QUESTIONS_PER_RUN) -> int:
@@ -43,7 +43,9 @@ def questions_group(*, at_once: int = MAX_QUESTIONS_PER_RUN) -> int:
     embedder = _embedder()
     if embedder:
         _embed_anew(embedder, waiting)
-    return sum(_placed(waiting[at : at + TOGETHER]) for at in range(0, len(waiting), TOGETHER))
+    return sum(
+        _placed(waiting[at : at + QUESTIONS_PER_BATCH]) for at in range(0, len(waiting), QUESTIONS_PER_BATCH)
+    )
 
 
 def _waiting() -> "QuerySet[GapQuestion]":
@@ -59,11 +61,13 @@ def _embedder() -> Embedder | None:
 
 def _embed_anew(embedder: Embedder, waiting: Sequence[UUID]) -> None:
     """Embed waiting questions, and those to compare them with that another model embedded."""
-    stale = GapQuestion.objects.filter(gap__state__in=JOINED).exclude(embedding_model=embedder.model)
+    stale = GapQuestion.objects.filter(gap__state__in=GROUPABLE_STATES).exclude(
+        embedding_model=embedder.model
+    )
     new = GapQuestion.objects.filter(pk__in=waiting).exclude(embedding_model=embedder.model)
-    for question in (new | stale).select_related("message")[:COMPARED]:
+    for question in (new | stale).select_related("message")[:MAX_COMPARED_QUESTIONS]:
         try:
-            vector = embedder.embed_query(question.text[:LONGEST])
+            vector = embedder.embed_query(question.text[:MAX_QUESTION_CHARACTERS])
         except CairnError:
             return
         _rows(question).update(
@@ -128,8 +132,12 @@ class _Known:
     def __init__(self, key: str, model: str) -> None:
         self._sums: dict[UUID, Vectors] = {}
         self._gaps: dict[str, UUID] = {}  # by the words of their questions
-        rows = GapQuestion.objects.filter(gap__base_key=key, gap__state__in=JOINED).order_by("-created_at")
-        for gap, standalone, typed, embedding, seen_by in rows.values_list(*_COMPARED_BY)[:COMPARED]:
+        rows = GapQuestion.objects.filter(gap__base_key=key, gap__state__in=GROUPABLE_STATES).order_by(
+            "-created_at"
+        )
+        for gap, standalone, typed, embedding, seen_by in rows.values_list(*_COMPARED_BY)[
+            :MAX_COMPARED_QUESTIONS
+        ]:
             self.add(gap, standalone or typed, embedding if seen_by == model else None)
 
     def add(self, gap: UUID, text: str, embedding: Any) -> None:

@@ -10,7 +10,7 @@ from cairn.access.scope import Principal
 from retrieval.models import Message
 from retrieval.statistics.models import AskedBase, AskedQuestion, DocumentUse
 
-BASES_AT_MOST = 100
+MAX_KNOWLEDGE_BASES = 100
 """A question that found nothing in more knowledge bases than these is about none of them."""
 
 
@@ -34,7 +34,7 @@ def question_count(*, message: UUID, bases: Collection[UUID]) -> None:
         update_fields=list(columns),
         unique_fields=["message"],
     )
-    about = bases if len(bases) <= BASES_AT_MOST else ()
+    about = bases if len(bases) <= MAX_KNOWLEDGE_BASES else ()
     figures.bases.all().delete()
     AskedBase.objects.bulk_create(
         AskedBase(question=figures, knowledge_base_id=base, second=figures.second) for base in sorted(about)

@@ -13,8 +13,8 @@ from typing import Final
 
 from cairn.text import visible
 
-MOST: Final = 4
-LONGEST: Final = 120
+MAX_SUGGESTIONS: Final = 4
+MAX_HEADING_CHARACTERS: Final = 120
 _WORDS: Final = json.loads(Path(__file__).with_name("words.json").read_text(encoding="utf-8"))
 _PART: Final = r"(?:(?:§|section|chapter|part|abschnitt|kapitel|teil)\s*)?"
 _NUMBERED: Final = re.compile(rf"^{_PART}[\dIVX]+(?:[.)]\d*)*[.):]?\s+", re.IGNORECASE)
@@ -43,7 +43,7 @@ def questions_of(title: str, sections: Iterable[Sequence[str]], language: str | 
     """The best of them, in the order in which they stand. `sections`: the paths of the passages."""
     headings = list(_headings(title, sections))
     own = [Made(question) for heading in headings if (question := _own(heading, language))]
-    return list(islice(own or _about(title, headings, language), MOST))
+    return list(islice(own or _about(title, headings, language), MAX_SUGGESTIONS))
 
 
 def _headings(title: str, sections: Iterable[Sequence[str]]) -> Iterator[str]:
@@ -54,7 +54,7 @@ def _headings(title: str, sections: Iterable[Sequence[str]]) -> Iterator[str]:
             heading.casefold() not in seen
             and heading
             and not _ODD.search(heading)
-            and len(heading) <= LONGEST
+            and len(heading) <= MAX_HEADING_CHARACTERS
         ):
             seen.add(heading.casefold())
             yield heading
@@ -82,7 +82,7 @@ def _how(heading: str) -> str:
 
 def _about(title: str, headings: Iterable[str], language: str | None) -> Iterator[Made]:
     template = _ABOUT.get(language or "en")
-    if template is None or _ODD.search(title) or len(title) > LONGEST:
+    if template is None or _ODD.search(title) or len(title) > MAX_HEADING_CHARACTERS:
         return
     for heading in headings:
         if heading.casefold() not in _EMPTY and len(heading.split()) <= 8 and not heading.endswith("?"):

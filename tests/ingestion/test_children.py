@@ -18,7 +18,7 @@ from cairn.access.services import grant_give, reader_tokens
 from cairn.accounts.models import User
 from cairn.accounts.services import user_create
 from cairn.errors import Conflict, DocumentRejected, Rejection
-from cairn.library.models import NESTED_AT_MOST, Chunk, Document, DocumentVersion, KnowledgeBase
+from cairn.library.models import MAX_NESTING_DEPTH, Chunk, Document, DocumentVersion, KnowledgeBase
 from cairn.library.rendition import Element, Rendition
 from cairn.settings import environment
 from ingestion import children, erasure, lifecycle, pipeline
@@ -476,9 +476,9 @@ def nested(depth: int) -> str:
 
 
 def test_files_in_files_are_taken_out_to_a_depth(submit: Submit, index: FakeIndex, parsers: object) -> None:
-    submit(nested(NESTED_AT_MOST + 2), BASE)
+    submit(nested(MAX_NESTING_DEPTH + 2), BASE)
     work()
-    assert Document.objects.count() == 1 + NESTED_AT_MOST
+    assert Document.objects.count() == 1 + MAX_NESTING_DEPTH
     deepest = Document.objects.get(children=None)
     assert deepest.status == "ready"
     assert deepest.active_version is not None

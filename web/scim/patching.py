@@ -20,7 +20,7 @@ from scim2_models import (
 )
 from scim2_models.path import CompareOperator, Comparison, FilterNode, LogicalExpr, LogicalOperator, ValuePath
 
-from cairn.accounts.provisioning import MEMBERS_AT_MOST
+from cairn.accounts.provisioning import MAX_MEMBERS
 from web.scim.filters import LONGEST
 from web.scim.resources import Group
 
@@ -107,8 +107,8 @@ class Membership:
 def members_in(value: Any) -> set[str]:
     """Return the ids in `[{"value": id}, …]`, or in one such object."""
     members = [] if value is None else value if isinstance(value, list) else [value]
-    if len(members) > MEMBERS_AT_MOST:
-        raise InvalidValueException(detail=f"A group has {MEMBERS_AT_MOST} members at most.")
+    if len(members) > MAX_MEMBERS:
+        raise InvalidValueException(detail=f"A group has {MAX_MEMBERS} members at most.")
     return {_member_id(member) for member in members}
 
 

@@ -10,7 +10,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from cairn.access.models import DocumentReader, Grant, Role
 from cairn.access.scope import Principal
 from cairn.accounts.models import Group
-from cairn.library.models import NESTED_AT_MOST, Document, DocumentQuerySet, KnowledgeBase
+from cairn.library.models import MAX_NESTING_DEPTH, Document, DocumentQuerySet, KnowledgeBase
 
 
 def granted_to(principal: Principal) -> Q:
@@ -62,7 +62,7 @@ def _unrestricted_for(principal: Principal) -> Q:
     One subquery covers the whole chain: Django takes milliseconds to compile one per container.
     """
     mine = DocumentReader.objects.filter(granted_to(principal))
-    containers = ["__".join(["parent"] * depth) for depth in range(1, NESTED_AT_MOST + 1)]
+    containers = ["__".join(["parent"] * depth) for depth in range(1, MAX_NESTING_DEPTH + 1)]
     chain = [OuterRef("id"), *(OuterRef(f"{container}_id") for container in containers)]
     narrowed = Document.objects.filter(narrowed=True, id__in=chain)  # type: ignore[misc]  # stubs know ids alone
     return ~Q(Exists(narrowed.exclude(id__in=mine.values("document"))))

@@ -18,7 +18,7 @@ from cairn.answers import Grounding
 from cairn.audit.services import record
 from cairn.errors import Forbidden, InvalidInput, Taken
 from cairn.library.models import (
-    NESTED_AT_MOST,
+    MAX_NESTING_DEPTH,
     Document,
     KnowledgeBase,
     ReservedSlug,
@@ -118,7 +118,7 @@ def readers_replace(*, document: Document, readers: Sequence[str], actor: UUID |
         record("readers.replaced", actor=actor, subject=f"document:{document.id}", readers=list(readers))
 
 
-READERS = tuple("parent__" * depth + "readers" for depth in range(NESTED_AT_MOST + 1))
+READERS = tuple("parent__" * depth + "readers" for depth in range(MAX_NESTING_DEPTH + 1))
 """Lookups that `readers_of` follows, to be prefetched when it is called for many documents."""
 
 

@@ -18,7 +18,7 @@ from cairn.errors import InvalidInput, Taken
 
 SCIM = "scim"
 EXTERNAL_ID_LENGTH = 255
-MEMBERS_AT_MOST = 5000
+MAX_MEMBERS = 5000
 
 
 def person_create(*, username: str, email: str, is_active: bool, external_id: str, actor: UUID) -> User:
@@ -111,8 +111,8 @@ def _checked_name(name: str) -> str:
 
 
 def _people(ids: Collection[UUID]) -> list[User]:
-    if len(ids) > MEMBERS_AT_MOST:
-        raise InvalidInput(f"A group has {MEMBERS_AT_MOST} members at most.")
+    if len(ids) > MAX_MEMBERS:
+        raise InvalidInput(f"A group has {MAX_MEMBERS} members at most.")
     found = list(User.objects.filter(id__in=ids))
     if len(found) != len(set(ids)):
         raise InvalidInput("One of the members is not a user here.")

@@ -83,7 +83,7 @@ class ReservedSlug(models.Model):
         raise TypeError(_PERMANENT)
 
 
-NESTED_AT_MOST = 4
+MAX_NESTING_DEPTH = 4
 """So many containers a document may lie in, such as a file in a ZIP in a mail."""
 
 
@@ -116,7 +116,7 @@ class DocumentQuerySet(models.QuerySet["Document"]):
         A caller that changes each level before asking for the next misses nothing that is added meanwhile:
         adding to a container locks its row.
         """
-        for depth in range(1, NESTED_AT_MOST + 1):
+        for depth in range(1, MAX_NESTING_DEPTH + 1):
             yield self.filter(**{"__".join(["parent"] * depth): container})
 
     def failed(self) -> "DocumentQuerySet":

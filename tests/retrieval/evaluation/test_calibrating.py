@@ -4,7 +4,7 @@ import pytest
 
 from cairn.errors import InvalidInput
 from retrieval.answering.signals import Signals
-from retrieval.evaluation.calibrating import MOST_REFUSED, SIGNALS, fitted
+from retrieval.evaluation.calibrating import MAX_REFUSED_SHARE, SIGNALS, fitted
 
 NONE = Signals(near=0, words=0, meaning=0, held=0, gap=0, uncounted=0, unnamed=0).as_dict()
 
@@ -25,7 +25,7 @@ def test_what_tells_gets_weight_and_what_does_not_gets_none() -> None:
     assert weights["near"] > 1
     assert weights["unnamed"] < -0.5
     assert weights["gap"] == 0
-    assert fit.wrongly_refused <= MOST_REFUSED
+    assert fit.wrongly_refused <= MAX_REFUSED_SHARE
     assert fit.refusal_f1 > 0.8
     assert fit.calibration.probability(Signals(**{**NONE, "near": 0.8})) >= fit.calibration.threshold
     assert fit.calibration.probability(Signals(**{**NONE, "near": 0.2})) < fit.calibration.threshold
@@ -35,7 +35,7 @@ def test_what_tells_gets_weight_and_what_does_not_gets_none() -> None:
 def test_where_nothing_tells_nearly_all_is_answered() -> None:
     signals = questions(100, near=0.5, unnamed=0.3, seed=3)
     fit = fitted(signals, [at % 3 > 0 for at in range(100)])
-    assert fit.wrongly_refused <= MOST_REFUSED
+    assert fit.wrongly_refused <= MAX_REFUSED_SHARE
 
 
 @pytest.mark.slow

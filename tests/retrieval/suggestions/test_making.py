@@ -2,7 +2,7 @@
 
 import pytest
 
-from retrieval.suggestions.making import MOST, questions_of
+from retrieval.suggestions.making import MAX_SUGGESTIONS, questions_of
 
 
 def made(*headings: str, title: str = "Leave rules", language: str | None = "en") -> list[str]:
@@ -39,7 +39,7 @@ def test_what_makes_no_sense_alone_is_left_out(heading: str) -> None:
 
 def test_questions_of_its_own_come_before_made_ones() -> None:
     assert made("Sick leave", "Who may take leave?", "Pay") == ["Who may take leave?"]
-    assert len(made(*(f"Kind of leave {word}" for word in "abcdefgh"))) == MOST
+    assert len(made(*(f"Kind of leave {word}" for word in "abcdefgh"))) == MAX_SUGGESTIONS
     assert made("Pay", "Pay", "PAY") == ["What does “Leave rules” say about “Pay”?"]
 
 

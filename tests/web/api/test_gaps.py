@@ -114,7 +114,7 @@ def test_refused_questions_of_one_meaning_are_one_gap(
     monkeypatch: pytest.MonkeyPatch,
     together: int,
 ) -> None:
-    monkeypatch.setattr(grouping, "TOGETHER", together)
+    monkeypatch.setattr(grouping, "QUESTIONS_PER_BATCH", together)
     for question in (LUNCH, LUNCH_AGAIN, PARKING):
         refused(ria, question, base)
     assert questions_group() == 3

@@ -10,9 +10,9 @@ from typing import Protocol
 from cairn.errors import CairnError, Unavailable
 
 PAUSE_SECONDS = 10.0  # in which a reranker that failed is not asked
-MOST_LATE = 3  # queries in a row that take too long, after which it counts as failed
-LONGEST_QUERY = 1_000  # characters; a longer one would push the passage out of the model's window
-LONGEST_TEXT = 8_000
+MAX_LATE_QUERIES = 3  # queries in a row that take too long, after which it counts as failed
+MAX_QUERY_CHARACTERS = 1_000  # characters; a longer one would push the passage out of the model's window
+MAX_TEXT_CHARACTERS = 8_000
 
 
 class Scorer(Protocol):
@@ -54,10 +54,10 @@ class TimelyReranker:
     def scores(self, query: str, texts: Sequence[str]) -> list[float]:
         self._pause.raise_if_on()
         try:
-            scores = self._awaited(query[:LONGEST_QUERY], texts, time.monotonic() + self._seconds)
+            scores = self._awaited(query[:MAX_QUERY_CHARACTERS], texts, time.monotonic() + self._seconds)
         except TimeoutError:
             late = Unavailable(f"The reranker {self.name} took longer than {self._seconds:g} s")
-            self._pause.count(late, begin_at=MOST_LATE)
+            self._pause.count(late, begin_at=MAX_LATE_QUERIES)
             raise late from None
         except CairnError as error:
             self._pause.count(error, begin_at=1)
@@ -86,7 +86,7 @@ class TimelyReranker:
         for start in range(0, len(texts), size):
             if (left := until - time.monotonic()) <= 0:
                 raise TimeoutError
-            batch = [text[:LONGEST_TEXT] for text in texts[start : start + size]]
+            batch = [text[:MAX_TEXT_CHARACTERS] for text in texts[start : start + size]]
             scores += self._sound(self._scorer.score(query, batch, seconds=left), len(batch))
         return scores
 

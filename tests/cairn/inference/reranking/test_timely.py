@@ -5,7 +5,7 @@ import pytest
 
 from cairn.errors import Unavailable
 from cairn.inference.reranking import timely
-from cairn.inference.reranking.timely import LONGEST_QUERY, MOST_LATE, TimelyReranker
+from cairn.inference.reranking.timely import MAX_LATE_QUERIES, MAX_QUERY_CHARACTERS, TimelyReranker
 
 NEVER = 60.0
 
@@ -72,7 +72,7 @@ def test_texts_go_in_batches_and_come_back_in_order(lengths: Lengths, patient: T
 
 def test_an_endless_query_is_cut(lengths: Lengths, patient: TimelyReranker) -> None:
     patient.scores("x" * 100_000, ["a"])
-    assert len(lengths.calls[0][0]) == LONGEST_QUERY
+    assert len(lengths.calls[0][0]) == MAX_QUERY_CHARACTERS
 
 
 @pytest.mark.parametrize("answer", [[1.0], [1.0, 2.0, 3.0], [1.0, float("nan")], [1.0, float("inf")]])
@@ -132,7 +132,7 @@ def test_after_a_failure_it_is_left_alone_for_a_while(
 def test_one_slow_query_does_not_count_as_a_failure_but_some_in_a_row_do(
     lengths: Lengths, patient: TimelyReranker
 ) -> None:
-    for answers in ([TimeoutError()] * (MOST_LATE - 1) + [[1.0]], [TimeoutError()] * MOST_LATE):
+    for answers in ([TimeoutError()] * (MAX_LATE_QUERIES - 1) + [[1.0]], [TimeoutError()] * MAX_LATE_QUERIES):
         lengths.answers = list(answers)
         for answer in answers:
             if isinstance(answer, Exception):
