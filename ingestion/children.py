@@ -58,7 +58,9 @@ def submit_parts(lease: Lease, parts: Sequence[str], read: Read) -> UnpackResult
     _mark_read(version)
     uploader = version.created_by or version.document.owner
     if uploader is None:
-        return UnpackResult(None, ("The files inside were left out: the account that uploaded it is gone.",))
+        return UnpackResult(
+            None, ("Embedded files were skipped because the uploader’s account was deleted.",)
+        )
     unpacking = _Unpacking(
         lease, principal_for_background_work(uploader), read, _open_batch(version, len(parts))
     )
@@ -142,7 +144,7 @@ def _open_batch(version: DocumentVersion, expected: int) -> Import | None:
 
 def _limit_warnings(warnings: Sequence[str]) -> tuple[str, ...]:
     more = len(warnings) - _MAX_WARNINGS
-    return (*warnings[:_MAX_WARNINGS], *([f"{more} more files were left out."] if more > 0 else []))
+    return (*warnings[:_MAX_WARNINGS], *([f"{more} more files were skipped."] if more > 0 else []))
 
 
 @dataclass(slots=True)

@@ -243,7 +243,7 @@ class Batcher:
         with model_errors_counted("embedding"):
             vectors = self.embedder.embed_documents([text.text for text in texts])
         if len(vectors) != len(texts):
-            raise Unavailable("The embedding model gave another number of vectors than it got texts.")
+            raise Unavailable("The embedding model didn't return one vector per text.")
         return vectors
 
     def _deliver(self, texts: Sequence[_Text], vectors: Vectors) -> None:

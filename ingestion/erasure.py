@@ -81,9 +81,9 @@ def _erase_document(document: Document, index: Points, receipt: Receipt) -> None
         removed["rows"] = rows + keys
         removed_add(receipt, removed)
     if index.count(document=identity):
-        raise Unavailable("The index still finds points of a document that was erased.")
+        raise Unavailable("The index still contains points of an erased document.")
     if storage.files_delete(*files):
-        raise Unavailable("Files of a document that was erased were still there.")
+        raise Unavailable("Files of an erased document still exist.")
 
 
 def _stop_workers(document: Document) -> None:
@@ -91,7 +91,7 @@ def _stop_workers(document: Document) -> None:
     jobs = Job.objects.filter(version__document=document).open()
     jobs.update(cancel_requested=True)
     if jobs.leased().exists():
-        raise Unavailable("A worker is still on this document.")
+        raise Unavailable("A worker is still processing this document.")
 
 
 def _files_of(document: Document) -> list[str]:

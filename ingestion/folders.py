@@ -103,10 +103,10 @@ def watchable(path: str) -> Path:
     """Return the resolved folder. Raises InvalidInput unless it is under WATCH_ROOTS with links resolved."""
     roots = [root.resolve() for root in environment().watch_roots]
     if not roots:
-        raise InvalidInput("No folder of this machine may be watched: WATCH_ROOTS is not set.")
+        raise InvalidInput("WATCH_ROOTS isn’t set, so no folders can be watched.")
     folder = Path(path)
     if not folder.is_absolute():
-        raise InvalidInput("The path of a folder to watch begins with “/”.")
+        raise InvalidInput("Enter an absolute path, starting with “/”.")
     try:
         real = folder.resolve(strict=True)
     except (OSError, RuntimeError, ValueError):
@@ -114,7 +114,7 @@ def watchable(path: str) -> Path:
     # A folder outside and one that is not there answer alike: nobody explores the disk with this.
     if real is None or not real.is_dir() or not any(real.is_relative_to(root) for root in roots):
         allowed = ", ".join(map(str, roots))
-        raise InvalidInput(f"There is no such folder among those that may be watched ({allowed}).")
+        raise InvalidInput(f"No such folder in the allowed locations ({allowed}).")
     return real
 
 

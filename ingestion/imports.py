@@ -111,7 +111,7 @@ def import_cancel(*, batch: Import, principal: Principal) -> Import:
         # Whoever unpacks holds its job while it refers to this row: with no_key neither waits for the other.
         batch = Import.objects.select_for_update(of=("self",), no_key=True).get(pk=batch.pk)
         if summary(batch).over:
-            raise Conflict("This import has already ended.")
+            raise Conflict("This import has already finished.")
         batch.cancelled_at = batch.closed_at = timezone.now()
         batch.save(update_fields=["cancelled_at", "closed_at"])
         _cancel_jobs(batch)
@@ -136,12 +136,12 @@ def _cancel_jobs(batch: Import) -> None:
 def require_import_editor(principal: Principal, batch: Import) -> None:
     role = role_in(principal, batch.knowledge_base)
     if role is None or not role.allows(Role.EDITOR):
-        raise Forbidden("This takes the role “editor” in this knowledge base.")
+        raise Forbidden("This requires the role “editor” in this knowledge base.")
 
 
 def require_takes_files(batch: Import) -> None:
     if Import.objects.filter(pk=batch.pk).exclude(cancelled_at=None).exists():
-        raise Conflict("This import has been cancelled.")
+        raise Conflict("This import was cancelled.")
 
 
 def item_record(

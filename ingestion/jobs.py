@@ -38,7 +38,7 @@ class RetryResult:
 def require_editor(principal: Principal, job: Job) -> None:
     role = role_in(principal, job.version.document.knowledge_base)
     if role is None or not role.allows(Role.EDITOR):
-        raise Forbidden("This takes the role “editor” in this knowledge base.")
+        raise Forbidden("This requires the role “editor” in this knowledge base.")
 
 
 def job_retry(*, job: Job, principal: Principal, lane: Lane | None = None) -> Job:
@@ -47,11 +47,11 @@ def job_retry(*, job: Job, principal: Principal, lane: Lane | None = None) -> Jo
     with transaction.atomic():
         job = _lock_jobs(Job.objects.filter(pk=job.pk))[0]
         if job.stage not in {Stage.FAILED, Stage.CANCELLED}:
-            raise Conflict("Only a failed or cancelled job can be tried again.")
+            raise Conflict("Only failed or cancelled jobs can be retried.")
         if _is_superseded(job):
             raise Conflict("A newer version of this document has been uploaded.")
         if _container_failed(job):
-            raise Conflict("The mail or archive that it came in has failed: retry that.")
+            raise Conflict("The containing email or archive failed. Retry that instead.")
         _requeue([job], lane or lane_for(principal.user), principal)
         record("job.retried", actor=principal.actor, subject=f"job:{job.id}")
         job.refresh_from_db(fields=["stage_since", "updated_at"])
@@ -162,7 +162,7 @@ def job_cancel(*, job: Job, principal: Principal) -> Job:
     with transaction.atomic():
         job = _lock_jobs(Job.objects.filter(pk=job.pk))[0]
         if job.ended:
-            raise Conflict("This job has already ended.")
+            raise Conflict("This job has already finished.")
         job.cancel_requested = True
         job.save(update_fields=["cancel_requested", "updated_at"])
         if job.stage == Stage.QUEUED or Job.objects.dropped().filter(pk=job.pk).exists():

@@ -24,7 +24,7 @@ from retrieval.models import IndexGeneration
 
 BACKOFF = timedelta(seconds=environment().job_retry_seconds)
 _MIN_VISIBLE_TOTAL: Final = 64
-_CANCELLED = "The job was cancelled. Retry it to process the file."
+_CANCELLED = "Processing was cancelled. Retry to process the file."
 
 stopping = threading.Event()
 """Set when this process is about to end: running jobs go back to the queue."""
@@ -162,7 +162,7 @@ def _worth_doing(job: Job) -> bool:
         end_cancelled(job)
         return False
     if job.attempts >= environment().job_max_attempts:
-        _end(job, Rejection.PARSER_CRASHED, "The worker stopped each time it worked on this file.")
+        _end(job, Rejection.PARSER_CRASHED, "The worker crashed on every attempt to process this file.")
         return False
     return True
 

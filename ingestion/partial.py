@@ -100,7 +100,7 @@ def upload_open(
 def _check_size(size: int) -> None:
     limit = environment().upload_max_mb
     if size > limit << 20:
-        raise PayloadTooLarge(f"Files may have {limit} MB at most; this one has {size >> 20} MB.")
+        raise PayloadTooLarge(f"This file is {size >> 20} MB; the limit is {limit} MB.")
 
 
 def _check_number(principal: Principal) -> None:
@@ -145,7 +145,7 @@ def _check_part(upload: PartialUpload, offset: int, size: int) -> None:
     if size > MAX_PART_BYTES:
         raise PayloadTooLarge(f"A part may have {MAX_PART_BYTES} bytes at most.")
     if offset + size > upload.size:
-        raise InvalidInput(f"The file was announced with {upload.size} bytes; this part goes beyond them.")
+        raise InvalidInput(f"This part exceeds the announced file size of {upload.size} bytes.")
     if size < MIN_PART_BYTES and offset + size < upload.size:
         raise InvalidInput(f"A part that is not the last one has {MIN_PART_BYTES} bytes at least.")
 

@@ -30,7 +30,7 @@ def user_erase(*, user: User, actor: UUID | None) -> Receipt:
         removed = {**dict.fromkeys(REMOVED, 0), "quotes": quotes}
         removed["rows"] = user_delete(user, actor=actor) + used
         if any(rows.exists() for rows in _rows_referring_to(identity)):
-            raise Unavailable("Something still belongs to a user who was erased.")
+            raise Unavailable("Some data still belongs to an erased user.")
         receipt = Receipt.objects.create(
             object=f"user:{identity}",
             state=ReceiptState.DONE,

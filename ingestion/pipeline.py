@@ -44,10 +44,22 @@ _WRITE_SECONDS = 1.0
 _COUNT_BATCH_SIZE = 2048
 
 _LATER = {
-    Stage.PARSING: (Rejection.PARSER_CRASHED, "The file could not be processed. Retry it, or report it."),
-    Stage.CHUNKING: (Rejection.PARSER_CRASHED, "The file could not be processed. Retry it, or report it."),
-    Stage.EMBEDDING: (Rejection.EMBEDDING_FAILED, "The embedding model did not answer. Retry when it does."),
-    Stage.INDEXING: (Rejection.INDEX_UNAVAILABLE, "The vector index did not answer. Retry when it does."),
+    Stage.PARSING: (
+        Rejection.PARSER_CRASHED,
+        "The file couldn’t be processed. Retry, or report the problem.",
+    ),
+    Stage.CHUNKING: (
+        Rejection.PARSER_CRASHED,
+        "The file couldn’t be processed. Retry, or report the problem.",
+    ),
+    Stage.EMBEDDING: (
+        Rejection.EMBEDDING_FAILED,
+        "The embedding model didn’t respond. Retry once it’s available.",
+    ),
+    Stage.INDEXING: (
+        Rejection.INDEX_UNAVAILABLE,
+        "The vector index didn’t respond. Retry once it’s available.",
+    ),
 }
 
 
@@ -219,7 +231,7 @@ def _chunk(lease: Lease, rendition: Rendition, title: str, embedder: Embedder) -
         max_tokens=embedder.max_tokens,
     )
     if not drafts:
-        raise DocumentRejected(Rejection.NO_TEXT, "No text was found in this file, so it cannot be searched.")
+        raise DocumentRejected(Rejection.NO_TEXT, "No text was found in this file, so it isn’t searchable.")
     return drafts
 
 

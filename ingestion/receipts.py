@@ -58,13 +58,13 @@ def waiting_for(receipt: Receipt) -> str:
     if receipt.state == ReceiptState.DONE:
         return ""
     if receipt.waits_for is None:
-        return gettext("A worker removes the data.")
+        return gettext("A worker is deleting the data.")
     behind = generations_behind(receipt)
     if error := next((row.rewrite_error for row in behind if row.rewrite_error), ""):
-        return gettext("The search index could not be rewritten yet: %(reason)s") % {"reason": error}
+        return gettext("The search index couldn’t be rewritten yet: %(reason)s") % {"reason": error}
     if behind:
         return gettext("The search index is being rewritten.")
-    return gettext("The database log is being emptied.")
+    return gettext("The database log is being cleared.")
 
 
 def _close(receipt: Receipt) -> None:

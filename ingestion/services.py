@@ -166,7 +166,7 @@ def _submit_with_file(
 def _check_size(file: "File[bytes]") -> None:
     limit = environment().upload_max_mb
     if file.size > limit << 20:
-        raise PayloadTooLarge(f"Files may have {limit} MB at most; this one has {file.size >> 20} MB.")
+        raise PayloadTooLarge(f"This file is {file.size >> 20} MB; the limit is {limit} MB.")
 
 
 def clean_filename(name: str) -> str:
@@ -199,10 +199,10 @@ def _previous_submission(
     if known is None:
         return None
     if known.fingerprint != upload.fingerprint(base):
-        raise Conflict("This Idempotency-Key came with another request before.")
+        raise Conflict("This Idempotency-Key was already used for a different request.")
     document = documents_for(principal).with_versions().filter(pk=known.document).first()
     if document is None:
-        raise Conflict("The document that this Idempotency-Key made is not there any more.")
+        raise Conflict("The document created with this Idempotency-Key no longer exists.")
     job = Job.objects.filter(pk=known.job).first() if known.job else None
     return Submission(document, job, created_job=job is not None)
 
@@ -267,14 +267,17 @@ def _require_no_race(document: Document, upload: Upload) -> None:
     latest = document.latest_version
     if upload.part:
         if document.parent_id != upload.part.parent.id:
-            raise Conflict("Another document has this source already. Delete that, and retry this one.")
+            raise Conflict("Another document already uses this source. Delete it, then retry this one.")
         return  # whoever is overtaken has been stopped by its check
     if document.parent_id:
-        raise Conflict("This source is a part of a mail or an archive. Replace that, or choose another name.")
+        raise Conflict(
+            "This document is part of an email or archive. Replace the email or archive, "
+            "or choose another name."
+        )
     if latest and latest.sha256 != upload.sha256 and _arrived_meanwhile(latest, upload):
         raise Conflict(
-            "Somebody else replaced this document at the same moment. Look at the new version, and send "
-            "yours again if it should still take its place."
+            "Someone else just replaced this document. Check their version, and upload yours again "
+            "if it should replace it."
         )
 
 
@@ -293,7 +296,10 @@ def _require_may_replace(document: Document, upload: Upload, principal: Principa
     if document.readers.filter(user=principal.user).exists():
         return
     if not document.readers.filter(group__in=principal.groups).exists():
-        raise Conflict("A document from this source exists that you may not replace. Choose another name.")
+        raise Conflict(
+            "A document with this name already exists, and you don’t have permission to "
+            "replace it. Choose another name."
+        )
 
 
 def _document_create(base: KnowledgeBase, upload: Upload, principal: Principal) -> Document:
@@ -452,21 +458,21 @@ def _owner(document: Document, value: object) -> User | None:
     try:
         return people_reading(document).get(pk=parse_id(value))
     except (User.DoesNotExist, NotFound) as error:
-        raise InvalidInput("The owner is not somebody who may read this document.") from error
+        raise InvalidInput("The owner can’t read this document.") from error
 
 
 def _date(value: object) -> date | None:
     if value is None or isinstance(value, date):
         return value
-    raise InvalidInput("review_by is not a date.")
+    raise InvalidInput("review_by isn’t a valid date.")
 
 
 def _tags_replace(document: Document) -> None:
     tags = document.metadata.get("tags", [])
     if not isinstance(tags, list) or not all(isinstance(tag, str) and 0 < len(tag) <= 100 for tag in tags):
-        raise InvalidInput("metadata.tags is a list of texts of 1 to 100 characters.")
+        raise InvalidInput("metadata.tags must be a list of strings with 1 to 100 characters each.")
     if len(tags) > MAX_TAGS:
-        raise InvalidInput(f"A document may have {MAX_TAGS} tags at most.")
+        raise InvalidInput(f"A document can have up to {MAX_TAGS} tags.")
     document.tags.all().delete()
     Tag.objects.bulk_create(Tag(document=document, name=name) for name in dict.fromkeys(tags))
 

@@ -115,7 +115,7 @@ def _publish(
 
 def _require_may_name(owner: User, principal: Principal) -> None:
     if owner.pk != principal.user and not principal.acts_as_admin:
-        raise Forbidden("Only admins can name somebody else as the one who vouches for an answer.")
+        raise Forbidden("Only administrators can name someone else as the verifier of an answer.")
 
 
 def _owner_after_renewal(row: VerifiedAnswer, base: KnowledgeBase, principal: Principal) -> User:
@@ -128,9 +128,9 @@ def _owner_after_renewal(row: VerifiedAnswer, base: KnowledgeBase, principal: Pr
 def _require_fits(gap: Gap, base: KnowledgeBase, principal: Principal, owner: User, until: date) -> None:
     until_in_future(until)
     if not bases_of(gap, principal).filter(pk=base.pk).exists():
-        raise InvalidInput("The question was asked of other knowledge bases.")
+        raise InvalidInput("The question belongs to other knowledge bases.")
     if not people_with_role(base, Role.EDITOR).filter(pk=owner.pk).exists():
-        raise InvalidInput("The owner must be somebody who edits or manages the knowledge base.")
+        raise InvalidInput("The owner must be an editor or manager of the knowledge base.")
 
 
 def _save_answer(
@@ -146,14 +146,14 @@ def _save_answer(
     """Save the answer. A published answer cannot move to another knowledge base."""
     known = VerifiedAnswer.objects.filter(gap=gap).first()
     if known and known.document_id and known.knowledge_base_id != base.id:
-        raise InvalidInput("It is published in another knowledge base already.")
+        raise InvalidInput("This answer is already published in another knowledge base.")
     questions = dict.fromkeys(_line(wording) for wording in wordings)
     row = known or VerifiedAnswer(gap=gap)
     row.knowledge_base, row.title, row.text = base, _line(title)[:500], visible(text).strip()
     row.wordings = [each for each in questions if each and each != row.title][:MAX_WORDINGS]
     row.owner, row.until = owner, until
     if not row.title or not row.text:
-        raise InvalidInput("A verified answer needs a question and a text.")
+        raise InvalidInput("Enter a question and an answer.")
     row.save()
     return row
 
@@ -212,7 +212,7 @@ def _withdraw(verified: VerifiedAnswer) -> None:
         if not row.update(withdrawn_at=timezone.now()):
             return
         if verified.document:
-            version_withdraw(verified.document, message=f"This answer was valid until {verified.until}.")
+            version_withdraw(verified.document, message=f"This answer expired on {verified.until}.")
         gap_reopen(gap=verified.gap, actor=None)
         notify(verified.owner, NoticeKind.EXPIRED, verified.gap)
         record("answer.expired", actor=None, subject=f"gap:{verified.gap_id}")

@@ -53,10 +53,10 @@ def watch_create(
     """
     folder = watchable(path)
     if not folder.name:
-        raise InvalidInput("A whole file system cannot be watched. Choose a folder in it.")
+        raise InvalidInput("You can’t watch a whole file system. Choose a folder in it.")
     same_name = [watch for watch in knowledge_base.watches.all() if Path(watch.path).name == folder.name]
     if same_name:
-        raise Conflict(f"This knowledge base watches a folder called “{folder.name}” already.")
+        raise Conflict(f"This knowledge base already watches a folder named “{folder.name}”.")
     try:
         with transaction.atomic():
             watch = Watch.objects.create(
@@ -69,7 +69,7 @@ def watch_create(
             )
             record("watch.created", actor=principal.actor, subject=f"watch:{watch.id}")
     except IntegrityError as error:
-        raise Conflict("This folder is watched already.") from error
+        raise Conflict("This folder is already being watched.") from error
     return watch
 
 
@@ -92,7 +92,7 @@ def watch_delete(*, watch: Watch, principal: Principal) -> None:
 def watch_scan(*, watch: Watch) -> Watch:
     """Request a scan as soon as a worker is free. Raises Conflict while a scan is running."""
     if not _free().filter(pk=watch.pk).update(looked_at=None):
-        raise Conflict("This folder is being looked at.")
+        raise Conflict("This folder is being checked.")
     transaction.on_commit(lambda: queue.enqueue_watch(watch.id), robust=True)
     watch.refresh_from_db()
     return watch
@@ -140,7 +140,7 @@ def scan_folder(watch_id: UUID) -> None:
         error = problem.message
     except Exception:  # the boundary of this piece of work: the next look may fare better
         log.exception("watch %s: could not be looked at", watch.id)
-        error = "The folder could not be looked at. The server's log says why."
+        error = "Couldn’t check the folder. See the server log."
     finally:
         if seen.batch:
             import_close(batch=seen.batch)
@@ -199,7 +199,10 @@ class _Scan:
         user = self.watch.user
         principal = principal_for_user(user) if user and user.is_active else None
         if principal is None or not principal.is_admin:
-            raise Forbidden("Who set this up is no admin any more. Another admin has to save it again.")
+            raise Forbidden(
+                "The person who set this up is no longer an administrator. Another "
+                "administrator must save it again."
+            )
         return principal
 
     def _look_at(self, file: FolderFile, principal: Principal, walk: FolderWalk) -> None:
@@ -291,7 +294,7 @@ class _Scan:
         ]
         self.counts["vanished"] = len(gone)
         if gone and not found:
-            return "The folder is empty. In case a disk is only away, nothing was removed."
+            return "The folder is empty. Nothing was removed in case a disk is temporarily unavailable."
         if not self.watch.prune:
             return ""
         away = {uri: folder for folder in walk.empty for uri in gone if uri.startswith(f"{folder}/")}
@@ -332,8 +335,8 @@ def _emptied(folders: list[str]) -> str:
         return ""
     named = ", ".join(folders[:_NAMED]) + (", …" if len(folders) > _NAMED else "")
     return (
-        f"Empty: {named}. In case a disk is only away, nothing that came from there was removed. "
-        "If it is gone for good, delete the empty folder."
+        f"Empty: {named}. Nothing from there was removed in case a disk is temporarily unavailable. "
+        "If it’s gone for good, delete the empty folder."
     )
 
 

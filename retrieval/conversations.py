@@ -25,9 +25,9 @@ from retrieval.statistics.services import question_rate
 from retrieval.tree import Tree
 from retrieval.types import Turn
 
-WITHHELD = "This answer quotes a document that you may no longer read, or that has been changed or deleted."
-ERASED = "This answer was removed because a document that it quoted has been deleted."
-INTERRUPTED = gettext_noop("The server stopped before this answer was finished.")
+WITHHELD = "This answer quotes a document that was changed or deleted, or that you can no longer access."
+ERASED = "This answer was removed because a document it quoted was deleted."
+INTERRUPTED = gettext_noop("The server stopped before the answer was complete.")
 ABANDONED_AFTER = timedelta(seconds=30)
 """Six times the interval between two heartbeats."""
 HISTORY_TURNS = 3
@@ -112,7 +112,7 @@ def _shorten(text: str) -> str:
 
 def conversation_rename(*, conversation: Conversation, title: str) -> Conversation:
     if not title.strip():
-        raise InvalidInput("A conversation needs a title.")
+        raise InvalidInput("Enter a title.")
     conversation.title = title.strip()[:200]
     conversation.save(update_fields=["title"])
     return conversation

@@ -162,11 +162,11 @@ class MessageState(models.TextChoices):
 class FeedbackReason(models.TextChoices):
     """Reasons that the chat offers for an unhelpful answer. Programs may send other ones."""
 
-    MISSING = "missing", gettext_lazy("It is not in the documents, but should be")
-    WRONG_PASSAGE = "wrong_passage", gettext_lazy("The passage is not about this")
+    MISSING = "missing", gettext_lazy("It should be in the documents, but isn’t")
+    WRONG_PASSAGE = "wrong_passage", gettext_lazy("The passage is about something else")
     WRONG_ANSWER = "wrong_answer", gettext_lazy("The answer is wrong")
-    INCOMPLETE = "incomplete", gettext_lazy("Something is left out")
-    OUTDATED = "outdated", gettext_lazy("It is out of date")
+    INCOMPLETE = "incomplete", gettext_lazy("Something is missing")
+    OUTDATED = "outdated", gettext_lazy("It’s out of date")
     OTHER = "other", gettext_lazy("Something else")
 
 

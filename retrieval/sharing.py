@@ -37,7 +37,7 @@ from retrieval.models import (
 )
 from retrieval.tree import Tree
 
-NOT_OPEN = gettext_noop("This answer rests on documents that are not open to you.")
+NOT_OPEN = gettext_noop("You don’t have access to this answer’s documents.")
 
 
 def shares_for(principal: Principal) -> "QuerySet[Share]":
@@ -98,7 +98,7 @@ def share_put(
 
 def _readers(subjects: Sequence[str]) -> tuple[bool, list[tuple[UUID | None, UUID | None]]]:
     if not subjects:
-        raise InvalidInput(gettext("Choose who may open the link."))
+        raise InvalidInput(gettext("Choose who can open the link."))
     if EVERYONE in subjects:
         return True, []
     return False, [parse_subject(text) for text in dict.fromkeys(subjects)]
@@ -110,7 +110,7 @@ def _last_settled(conversation: Conversation) -> Message:
     rows = Message.objects.in_bulk(path)
     settled = [rows[each] for each in path if state_of(rows[each]) != MessageState.RUNNING]
     if not settled:
-        raise Conflict(gettext("There is no answer to share yet."))
+        raise Conflict(gettext("There’s no answer to share yet."))
     return settled[-1]
 
 
@@ -175,7 +175,12 @@ def share_continue(*, share: Share, principal: Principal) -> Conversation:
     with transaction.atomic():  # read in it, too: what is erased in between would be written again
         seen = messages_shared(share, principal)
         if any(each.withheld for each in seen):
-            raise Conflict(gettext("Not all of it is open to you, so that you cannot ask on from here."))
+            raise Conflict(
+                gettext(
+                    "You can’t continue this conversation because you don’t have "
+                    "access to all of its documents."
+                )
+            )
         thread.save()
         ConversationBase.objects.bulk_create(
             ConversationBase(conversation=thread, knowledge_base=base)

@@ -75,14 +75,14 @@ def _principal_of_session(request: HttpRequest) -> Principal:
 
 def refuse_changes_while_viewing(principal: Principal, request: HttpRequest) -> None:
     if principal.viewer is not None and request.method not in SAFE:
-        raise Forbidden(f"You see Cairn as {principal.username}: nothing can be changed.", code="read_only")
+        raise Forbidden(f"You’re viewing Cairn as {principal.username} (read-only).", code="read_only")
 
 
 class SecondFactorMissing(Forbidden):
     code = "second_factor_required"
 
     def __init__(self) -> None:
-        super().__init__("Set up a second factor first: this installation requires one.")
+        super().__init__("Set up a second factor first; it’s required here.")
 
 
 class BearerKey(HttpBearer):
@@ -131,7 +131,7 @@ class BrowserSession(APIKeyCookie):
 
     def authenticate(self, request: HttpRequest, key: str | None) -> Principal:  # noqa: ARG002
         if check_csrf(request):
-            raise Forbidden("The CSRF token is missing or wrong.", code="csrf_failed")
+            raise Forbidden("The CSRF token is missing or invalid.", code="csrf_failed")
         principal = principal_of(request)
         if not self.reads:
             refuse_changes_while_viewing(principal, request)

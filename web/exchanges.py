@@ -40,7 +40,7 @@ CHECK_SECONDS = 0.6
 IDLE_SECONDS = 0.2
 """How long a stream waits for an event before it looks at the clock. Together with CHECK_SECONDS it is less
 than the second within which a stream ends after a revocation."""
-CHANGED = gettext_noop("What you may read has changed while this was answered. Ask again.")
+CHANGED = gettext_noop("Your access changed while this was being answered. Ask again.")
 GRACE = timedelta(seconds=60)
 """What a detached answer goes on for when its asker has left and nobody has come to follow it."""
 

@@ -49,11 +49,11 @@ LABELS: Final[Mapping[Kind, Mapping[str, str]]] = {
         formats.JSON: "JSON",
         formats.JSON_LINES: "JSON Lines",
     },
-    Kind.MAIL: {formats.EML: gettext_noop("Mail"), formats.MSG: gettext_noop("Outlook mail")},
+    Kind.MAIL: {formats.EML: gettext_noop("Email"), formats.MSG: gettext_noop("Outlook email")},
     Kind.PICTURE: {
-        formats.PNG: gettext_noop("PNG picture"),
-        formats.JPEG: gettext_noop("JPEG picture"),
-        formats.TIFF: gettext_noop("TIFF picture"),
+        formats.PNG: gettext_noop("PNG image"),
+        formats.JPEG: gettext_noop("JPEG image"),
+        formats.TIFF: gettext_noop("TIFF image"),
     },
     Kind.ARCHIVE: {formats.ZIP: gettext_noop("ZIP archive")},
 }
@@ -65,8 +65,8 @@ NAMES: Final[Mapping[Kind, Promise]] = {
     Kind.SHEET: _("Spreadsheet"),
     Kind.SLIDES: _("Presentation"),
     Kind.WEB: _("Web page or data"),
-    Kind.MAIL: _("Mail"),
-    Kind.PICTURE: _("Picture"),
+    Kind.MAIL: _("Email"),
+    Kind.PICTURE: _("Image"),
     Kind.ARCHIVE: _("Archive"),
 }
 

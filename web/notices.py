@@ -21,12 +21,12 @@ def text_of(notice: Notice, principal: Principal) -> str:
 def _answered(notice: Notice, principal: Principal) -> str:
     document = notified_document(notice, principal)
     if document is None:
-        return _("A question of yours was answered, but the answer is no longer open to you.")
+        return _("Your question was answered, but you no longer have access to the answer.")
     base = document.knowledge_base
     if base.official:
-        text = _("A question of yours can be answered now, from “%(base)s”.")
+        text = _("Your question can now be answered from “%(base)s”.")
     else:
-        text = _("A question of yours can be answered now, from “%(base)s” (unofficial).")
+        text = _("Your question can now be answered from “%(base)s” (unofficial).")
     return text % {"base": base.name}
 
 
@@ -37,14 +37,14 @@ def _title(notice: Notice, principal: Principal) -> str:
 
 def _of_owner(notice: Notice, title: str) -> str:
     if not title:
-        return _("A knowledge gap that was yours is no longer open to you.")
+        return _("You no longer have access to a knowledge gap assigned to you.")
     texts = {
-        NoticeKind.ASSIGNED: _("You were given the knowledge gap “%(title)s”."),
-        NoticeKind.SUGGESTED: _("New documents may answer “%(title)s”. Have a look."),
+        NoticeKind.ASSIGNED: _("You’ve been assigned the knowledge gap “%(title)s”."),
+        NoticeKind.SUGGESTED: _("New documents may answer “%(title)s”. Please check."),
         NoticeKind.EXPIRING: _(
-            "Your verified answer to “%(title)s” ends within a week. Renew it if it still holds."
+            "Your verified answer to “%(title)s” expires within a week. Renew it if it’s still correct."
         ),
-        NoticeKind.EXPIRED: _("Your verified answer to “%(title)s” has ended and is not given any more."),
+        NoticeKind.EXPIRED: _("Your verified answer to “%(title)s” has expired and is no longer used."),
     }
     return texts[NoticeKind(notice.kind)] % {"title": title}
 

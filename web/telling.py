@@ -7,7 +7,7 @@ from functools import cache
 from django.utils.formats import number_format
 from django.utils.translation import get_language, gettext
 
-from web.stored_texts import STORED
+from web.stored_texts import EARLIER, STORED
 
 _BLANK = re.compile(r"\\\{(\w+)\\\}")
 
@@ -37,7 +37,9 @@ def _fitting(text: str) -> Iterator[str]:
 @cache
 def _patterns() -> tuple[tuple[re.Pattern[str], str], ...]:
     """Compile patterns, the longest first, as short ones may match parts of longer texts."""
-    with_blanks = sorted((message for message in STORED if "{" in message), key=len, reverse=True)
+    with_blanks = sorted(
+        (message for message in (*STORED, *EARLIER) if "{" in message), key=len, reverse=True
+    )
     return tuple((_pattern(message), message) for message in with_blanks)
 
 

@@ -18,7 +18,7 @@ _NO_SIZE: Final = 1 << 62
 _BLOCK: Final = 1 << 20
 _ENCRYPTED: Final = 0x1
 
-MEMBER: Final = "file inside the archive"
+MEMBER: Final = "file in the archive"
 BROKEN_ZIP: Final = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError, ValueError)
 
 
@@ -70,11 +70,11 @@ def is_encrypted(member: zipfile.ZipInfo) -> bool:
 def _check_directory(archive: zipfile.ZipFile) -> None:
     members = archive.infolist()
     if len(members) > _MAX_ENTRIES:
-        raise reject.unsafe_archive(f"it is an archive of more than {_MAX_ENTRIES:,} parts")
+        raise reject.unsafe_archive(f"it is an archive with more than {_MAX_ENTRIES:,} entries")
     if any(_escapes(member.filename) for member in members):
-        raise reject.unsafe_archive("a part of it points outside the file")
+        raise reject.unsafe_archive("it contains a path outside the file")
     if any(stat.S_ISLNK(member.external_attr >> 16) for member in members):
-        raise reject.unsafe_archive("a part of it is a link to another file")
+        raise reject.unsafe_archive("it contains a link to another file")
 
 
 def _escapes(name: str) -> bool:
@@ -99,7 +99,7 @@ def _tried_size(archive: zipfile.ZipFile, member: zipfile.ZipInfo, allowed: int)
     except BROKEN_ZIP:
         return reject.damaged(MEMBER)
     if size != member.file_size:
-        raise reject.unsafe_archive("it holds something else than it says")
+        raise reject.unsafe_archive("its content doesn’t match its description")
     return size
 
 

@@ -35,7 +35,7 @@ def parse(path: Path, limits: Limits) -> Rendition:
     surveyed = archive.survey(path, "archive", _BOUNDS)
     found = members(path)
     if not found:
-        raise reject.no_text("The archive holds no files. Pack the files anew and upload that.")
+        raise reject.no_text("The archive contains no files. Create it again and upload it.")
     sizes = [surveyed[member.place] for member in found]
     _require_some(sizes)
     builder = RenditionBuilder(limits)

@@ -28,7 +28,7 @@ def read(path: Path, filename: str, part: int, limits: Limits) -> bytes:  # noqa
         return archive_listing.read(path, part, limits.part_bytes)
     found = _attachments(path)
     if part >= len(found):
-        raise reject.damaged("mail")
+        raise reject.damaged("email")
     content = found[part].read()
     if len(content) > limits.part_bytes:
         raise reject.part_too_large(limits.part_bytes)

@@ -52,7 +52,7 @@ def _write(rows: Iterator[Row], builder: RenditionBuilder) -> list[str]:
         for band in bands(rows):
             writer.write(reader.parts(band))
     except Full as full:
-        return [f"The file holds too much text: row {full.row + 1:,} and all rows after it were left out."]
+        return [f"The file contains too much text: rows from {full.row + 1:,} on were skipped."]
     return []
 
 

@@ -133,7 +133,7 @@ def _unread(root: html.HtmlElement) -> tuple[str, ...]:
     """Count unread images, except decorative ones, which have an empty description."""
     pictures = sum(image.get("alt") != "" for image in root.iter("img"))
     embedded = sum(1 for _ in root.iter(*_EMBEDDED))
-    return notes.not_read(pictures, "picture") + notes.not_read(embedded, "embedded object")
+    return notes.not_read(pictures, "image") + notes.not_read(embedded, "embedded object")
 
 
 def _flatten(root: html.HtmlElement) -> None:

@@ -15,7 +15,7 @@ from ingestion.parse import programs, progress, reject, scans
 from ingestion.parse.build import RenditionBuilder
 from ingestion.parse.limits import Limits
 
-_KIND: Final = "picture"
+_KIND: Final = "image"
 _FORMATS: Final = ("PNG", "JPEG", "TIFF")
 _MOST_PIXELS: Final = 150_000_000
 # what Pillow raises on files that are cut off or make no sense
@@ -58,8 +58,8 @@ def _check_size(frame: Image.Image) -> None:
     if width * height > _MOST_PIXELS:
         raise DocumentRejected(
             Rejection.TOO_LARGE,
-            f"The picture has {width:,} by {height:,} points; at most {_MOST_PIXELS // 10**6} million "
-            "are read. Make it smaller and upload that.",
+            f"The image has {width:,} by {height:,} pixels; the limit is {_MOST_PIXELS // 10**6} million. "
+            "Make it smaller and upload it again.",
         )
 
 
@@ -89,5 +89,5 @@ def _unread(found: scans.Scans, limits: Limits) -> DocumentRejected:
     if found.is_cut_short:
         return reject.time_limit(limits.seconds)
     return reject.no_text(
-        "No text was recognised in the picture. If it shows text, upload a sharper or larger picture of it."
+        "No text was recognised in the image. If it contains text, upload a sharper or larger image."
     )

@@ -208,12 +208,12 @@ def describe_findings(rendition: Rendition) -> tuple[str, ...]:
     places = list(_places(rendition))
     more = len(places) - MAX_REPORTED
     sentences = [
-        f"{place} reads like an instruction to a language model: “{words}”"
+        f"{place} looks like an instruction to a language model: “{words}”"
         for place, words in places[:MAX_REPORTED]
     ]
     return (
         *sentences,
-        *([f"{more:,} more passages read like instructions to a language model."] if more > 0 else []),
+        *([f"{more:,} more passages look like instructions to a language model."] if more > 0 else []),
     )
 
 

@@ -39,7 +39,7 @@ def rendition(mail: Mail, limits: Limits) -> Rendition:
 
 def _warnings(mail: Mail) -> Iterator[str]:
     if (beyond := len(mail.attachments) - MOST_ATTACHMENTS) > 0:
-        yield f"{beyond} attachments beyond the first {MOST_ATTACHMENTS} were left out."
+        yield f"{beyond} attachments after the first {MOST_ATTACHMENTS} were skipped."
     for part, count in Counter(mail.left_out).items():
         yield from notes.not_read(count, part.what)
 

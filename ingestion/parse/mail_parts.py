@@ -31,7 +31,7 @@ class LeftOut:
     what: str
 
 
-PICTURE: Final = LeftOut("picture")
+PICTURE: Final = LeftOut("image")
 
 
 @dataclass(frozen=True, slots=True)

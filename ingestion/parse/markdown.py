@@ -29,8 +29,8 @@ def parse(path: Path, limits: Limits) -> Rendition:
     text = liquid.strip(body, template=template)
     if not text.strip():
         raise reject.no_text(
-            "The file holds no text"
-            + (" besides its front matter" if template else "")
+            "The file contains no text"
+            + (" apart from its front matter" if template else "")
             + ". Add some and upload it again."
         )
     return hypertext.read(_MARKDOWN.render(text), limits, title=_plain(title))

@@ -28,7 +28,7 @@ _SIGNATURES: Final = frozenset(
 _CALENDAR: Final = "text/calendar"
 _UNREAD: Final = {
     "message/delivery-status": LeftOut("delivery report"),
-    "message/external-body": LeftOut("outside attachment"),
+    "message/external-body": LeftOut("external attachment"),
     "message/partial": LeftOut("fragment"),
 }
 POLICY: Final = compat32.clone(max_line_length=0)  # as it came: no header is folded anew
@@ -105,7 +105,7 @@ def iso(date: str) -> str:
 def _parts(part: Part) -> Iterator[Found]:
     kind = part.get_content_type()
     if kind in _ENVELOPES and part.get_param("smime-type") != "signed-data":
-        raise reject.protected("mail")
+        raise reject.protected("email")
     if kind in _SIGNATURES:
         return
     if kind in _UNREAD or _is_inline_picture(part, kind):
@@ -229,5 +229,5 @@ def _attached_mail(part: Part) -> bytes:
         if str(part.get("content-transfer-encoding", "")).strip().lower() == "base64":
             return base64.b64decode(written.getvalue())
     except (MessageError, ValueError, LookupError, TypeError, AttributeError) as error:
-        raise reject.damaged("attached mail") from error
+        raise reject.damaged("attached email") from error
     return written.getvalue()

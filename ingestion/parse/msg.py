@@ -58,14 +58,14 @@ def _loaded(path: Path, *_: int) -> Mail:
             root = Storage.from_ole(ole)
         return mail_of(root)
     except _BROKEN as error:
-        raise reject.damaged("Outlook mail") from error
+        raise reject.damaged("Outlook email") from error
 
 
 def mail_of(storage: Storage, offset: int = MSG_HDR_OFFSET, *, depth: int = 0) -> Mail:
     own = _Values(storage, offset)
     kind = own.text(pid.PID_MESSAGE_CLASS).lower()
     if kind.startswith(_ENCRYPTED) and not kind.endswith(_SIGNED):
-        raise reject.protected("mail")
+        raise reject.protected("email")
     sent = own.when(pid.PID_CLIENT_SUBMIT_TIME) or own.when(pid.PID_MESSAGE_DELIVERY_TIME)
     headers = _headers(own)
     people = _recipients(storage)
@@ -223,7 +223,7 @@ def _attached_mail(storage: Storage, depth: int) -> Attachment:
 
     def read() -> bytes:
         if depth > _DEEPEST:
-            raise reject.damaged("attached mail")
+            raise reject.damaged("attached email")
         return written_mail.serialize(mail_of(storage, _ATTACHED_HDR_OFFSET, depth=depth))
 
     return Attachment(f"{' '.join(subject.split())[:100] or 'mail'}.eml", read)

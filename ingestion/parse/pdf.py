@@ -145,8 +145,8 @@ def _nothing_read(found: Scans, limits: Limits) -> DocumentRejected:
     if found.is_cut_short:
         return programs.missing(programs.TESSERACT) if found.is_missing else reject.time_limit(limits.seconds)
     return reject.no_text(
-        "No text was found on any page, nor recognised in its pictures. "
-        "If the pages show text, scan them again more sharply and upload that."
+        "No text was found on any page, even with text recognition. If the pages contain text, scan "
+        "them at a higher quality and upload them again."
     )
 
 

@@ -14,7 +14,7 @@ from ingestion.parse.limits import Limits
 from ingestion.parse.text import decode, looks_binary
 
 _BASE64: Final = re.compile(rb"[A-Za-z0-9+/]{20,}={0,2}")
-_DECODED: Final = "The file held its text in base64; it was decoded."
+_DECODED: Final = "The text was Base64-encoded and has been decoded."
 
 
 def parse(path: Path, limits: Limits) -> Rendition:

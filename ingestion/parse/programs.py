@@ -30,7 +30,7 @@ SOFFICE: Final = "soffice"
 
 _PURPOSES: Final = {
     PANDOC: ("Reading this kind of file", "Pandoc", "save it as .docx, .html or .md"),
-    TESSERACT: ("Reading scanned pages and pictures", "Tesseract", "run text recognition (OCR) on it"),
+    TESSERACT: ("Reading scanned pages and images", "Tesseract", "run text recognition (OCR) on it"),
     SOFFICE: (
         "Reading old Office files",
         "LibreOffice",
@@ -95,8 +95,8 @@ def missing(program: str) -> DocumentRejected:
     purpose, name, instead = _PURPOSES[program]
     return DocumentRejected(
         Rejection.UNSUPPORTED_TYPE,
-        f"{purpose} takes {name}, which is not installed on this server. "
-        f"Ask for it to be installed, or {instead} and upload that.",
+        f"{purpose} requires {name}, which isn’t installed on this server. "
+        f"Ask an administrator to install it, or {instead} and upload the result.",
     )
 
 

@@ -321,7 +321,7 @@ class _Child:
             self._ready = self._connection.poll(_START_SECONDS) and self._connection.recv_bytes() == READY
         if not self._ready:
             log.error("%s did not start: %d", self._module, self.kill())
-            raise Unavailable("The program that reads documents did not start")
+            raise Unavailable("The document parser didn't start")
 
     @property
     def usable(self) -> bool:

@@ -72,21 +72,22 @@ class Scans:
     def warnings(self) -> list[str]:
         found = []
         if self._skipped and self.is_missing:
-            found.append(f"{_unread_pictures(self._skipped)} takes Tesseract.")
+            found.append(
+                f"{_skipped_images(self._skipped)}, and text recognition (Tesseract) isn’t installed."
+            )
         elif self._skipped:
             found.append(
-                f"{_unread_pictures(self._skipped)} takes longer than one file is allowed. "
+                f"{_skipped_images(self._skipped)}, and text recognition took too long. "
                 "Split the file and upload the parts."
             )
         if self._broken:
-            found.append(f"{_pages(self._broken)} not read: text recognition broke down there.")
+            found.append(f"{_pages(self._broken)} skipped: text recognition failed.")
         return found
 
 
-def _unread_pictures(numbers: Sequence[int]) -> str:
-    alone = len(numbers) == 1
-    why = "it is a picture, and reading it" if alone else "they are pictures, and reading those"
-    return f"{_pages(numbers)} not read: {why}"
+def _skipped_images(numbers: Sequence[int]) -> str:
+    why = "it’s an image" if len(numbers) == 1 else "they’re images"
+    return f"{_pages(numbers)} skipped: {why}"
 
 
 def _pages(numbers: Sequence[int]) -> str:

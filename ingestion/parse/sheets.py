@@ -80,8 +80,8 @@ class _Workbook:
                 self._sheet(name)
             except Full as full:
                 self._cut.append(
-                    f"The file holds too much text: row {full.row + 1:,} of the sheet “{name}” "
-                    "and all that comes after it were left out."
+                    f"The file contains too much text: sheet “{name}” was skipped from row "
+                    f"{full.row + 1:,} on, and so was everything after it."
                 )
                 break
         unread = (*not_read(self._comments, "comment"), *not_read(self._text_boxes, "text box"))
@@ -89,7 +89,7 @@ class _Workbook:
         if self._builder.is_empty and self._cut:
             raise DocumentRejected(Rejection.TOO_LARGE, self._cut[0])
         if self._builder.is_empty and warnings:
-            raise reject.no_text(" ".join(("No text was found in the sheets that are shown.", *warnings)))
+            raise reject.no_text(" ".join(("No text was found in the visible sheets.", *warnings)))
         report = Report(tables=self._builder.tables, truncated=bool(self._cut), warnings=warnings)
         return self._builder.build(title=clean(self._layouts.title), report=report)
 
@@ -97,15 +97,15 @@ class _Workbook:
         sheets = [one for one in self._workbook.sheets_metadata if one.typ == SheetTypeEnum.WorkSheet]
         hidden = [f"“{one.name}”" for one in sheets if one.visible != SheetVisibleEnum.Visible]
         if hidden:
-            self._warnings.append(f"Hidden sheets were not read: {', '.join(hidden)}.")
+            self._warnings.append(f"Hidden sheets were skipped: {', '.join(hidden)}.")
         return [one.name for one in sheets if one.visible == SheetVisibleEnum.Visible]
 
     def _sheet(self, name: str) -> None:
         layout = self._layouts.of(name)
         if layout.rows * layout.columns > _MOST_CELLS:
             self._cut.append(
-                f"The sheet “{name}” was left out: its cells are spread over {layout.rows:,} rows and "
-                f"{layout.columns:,} columns. Delete the stray ones and upload the file again."
+                f"Sheet “{name}” was skipped: its cells are spread over {layout.rows:,} rows and "
+                f"{layout.columns:,} columns. Delete the stray cells and upload the file again."
             )
             return
         self._warnings.extend(_remarks(name, layout))
@@ -134,11 +134,11 @@ def _remarks(name: str, layout: SheetLayout) -> Iterator[str]:
         if count
     ]
     if hidden:
-        yield f"Sheet “{name}”: {' and '.join(hidden)} read as well."
+        yield f"Sheet “{name}”: {' and '.join(hidden)} included."
     if layout.uncomputed:
-        yield f"Sheet “{name}”: {_counted(layout.uncomputed, 'formula')} without a stored result left out."
+        yield f"Sheet “{name}”: {_counted(layout.uncomputed, 'formula')} without a stored result skipped."
     if layout.errors:
-        yield f"Sheet “{name}”: {_counted(layout.errors, 'cell')} with an error such as #DIV/0! left out."
+        yield f"Sheet “{name}”: {_counted(layout.errors, 'cell')} with an error such as #DIV/0! skipped."
 
 
 def _counted(count: int, what: str) -> str:

@@ -19,6 +19,7 @@ from cairn.library.rendition import Rendition, Report
 from ingestion.parse import archive, reject
 from ingestion.parse.build import TEXT, RenditionBuilder
 from ingestion.parse.limits import Limits
+from ingestion.parse.notes import not_read
 from ingestion.parse.slide_shapes import Piece, ShapeReader, lines_of, one_line, settle
 
 _KIND: Final = "presentation"
@@ -124,8 +125,6 @@ def _report(slides: Sequence[_Read], reader: ShapeReader, tables: int) -> Report
 
 def _warnings(slides: Sequence[_Read], reader: ShapeReader) -> Iterator[str]:
     if hidden := [str(slide.number) for slide in slides if slide.hidden]:
-        yield f"Hidden slides were read as well: {', '.join(hidden)}."
-    if reader.pictures:
-        yield f"Pictures that were not read: {reader.pictures:,}."
-    if reader.objects:
-        yield f"Embedded objects that were not read: {reader.objects:,}."
+        yield f"Hidden slides were included: {', '.join(hidden)}."
+    yield from not_read(reader.pictures, "image")
+    yield from not_read(reader.objects, "embedded object")

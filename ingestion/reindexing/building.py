@@ -109,7 +109,7 @@ def _wait_for(child: "subprocess.Popen[str]", lease: GenerationLease) -> None:
         child.kill()
         _, stderr = child.communicate()
     if child.returncode:
-        raise Unavailable(f"The index could not be optimised: {stderr.strip().rpartition(chr(10))[2]}")
+        raise Unavailable(f"The index couldn’t be optimised: {stderr.strip().rpartition(chr(10))[2]}")
 
 
 def swap(lease: GenerationLease) -> None:
@@ -126,7 +126,7 @@ def swap(lease: GenerationLease) -> None:
         at_once.run_pass()
     else:
         lease.renew(swap_requested=False)
-        raise Conflict("Documents change faster than this generation of the index can follow. Swap later.")
+        raise Conflict("Documents are changing faster than the new index can catch up. Try again later.")
     fault_point(Fault.REINDEX_AFTER_SWAP)
     log.info("index generation %s answers now", opened.generation.name)
     if unlike := unlike_configured(opened.generation):

@@ -17,7 +17,7 @@ def generation_compare(*, questions: Sequence[GoldQuestion], scope: Scope) -> di
     """Compare the ready generation and save the result, which a swap checks. Conflict if none is ready."""
     row = next_generation()
     if row is None or row.state != GenerationState.READY:
-        raise Conflict("No generation of the index is ready to be compared.")
+        raise Conflict("No index is ready to compare.")
     found = compare(questions, engine(), engine_of(opened_generation(row)), scope=scope)
     comparison = {
         "questions": found.questions,

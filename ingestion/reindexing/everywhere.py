@@ -46,6 +46,6 @@ def _wait_for_others(document: UUID) -> None:
     The row is already marked as deleted: once a running write is over, no other follows.
     """
     if IndexGeneration.objects.filter(writing=document, lease_until__gte=Now()).exists():
-        raise Unavailable("This document is being written into another generation of the index.")
+        raise Unavailable("This document is being written to another index.")
     if IndexGeneration.objects.filter(state=GenerationState.REMOVING).exists():
-        raise Unavailable("A generation of the index that may have this document is being removed.")
+        raise Unavailable("An index that may contain this document is being removed.")

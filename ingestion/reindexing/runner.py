@@ -75,7 +75,7 @@ def _run_lease(lease: GenerationLease) -> bool:
         record_failure(lease, error)
     except Exception as error:  # the boundary of a thread: the row says what happened
         log.exception("index generation %s failed", lease.generation.name)
-        record_failure(lease, CairnError(f"Unexpected: {type(error).__name__}. The log has the details."))
+        record_failure(lease, CairnError(f"Unexpected {type(error).__name__}. See the server log."))
     finally:
         lease.release()
     fault_point(Fault.REWRITE_BEFORE_RECEIPTS)

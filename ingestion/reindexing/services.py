@@ -35,7 +35,7 @@ def generation_build(*, principal: Principal, model: str | None = None) -> Index
         if row is None:
             row = _begin(requested or answering, principal)
         elif requested not in {None, choice_of(row)}:
-            raise Conflict(f"A generation with {row.encoder} is there already. Cancel that first.")
+            raise Conflict(f"An index with {row.encoder} already exists. Cancel it first.")
         else:
             IndexGeneration.objects.filter(pk=row.pk).update(error="")
         transaction.on_commit(queue.enqueue_reindex, robust=True)
@@ -68,7 +68,7 @@ def generation_swap(*, principal: Principal, force: bool = False) -> IndexGenera
     """
     row = next_generation()
     if row is None or row.state != GenerationState.READY:
-        raise Conflict("No generation of the index is ready to be swapped in.")
+        raise Conflict("No index is ready to activate.")
     if row.comparison.get("worse") and not force:
         raise Conflict(
             f"It finds less than the one that answers: {', '.join(row.comparison['worse'])}.", code="worse"
@@ -80,7 +80,7 @@ def generation_rollback(*, principal: Principal) -> IndexGeneration:
     """Request the swap back to the retired generation. Raises Conflict if there is none."""
     row = IndexGeneration.objects.filter(state=GenerationState.RETIRED).first()
     if row is None:
-        raise Conflict("There is no generation of the index to go back to.")
+        raise Conflict("There’s no previous index to roll back to.")
     return _request_swap(row, principal, "index.rollback")
 
 
@@ -88,7 +88,7 @@ def _request_swap(row: IndexGeneration, principal: Principal, action: str) -> In
     with transaction.atomic():
         waiting = IndexGeneration.objects.filter(pk=row.pk, state=row.state)
         if not waiting.update(swap_requested=True, error=""):
-            raise Conflict("Its state has just changed.")
+            raise Conflict("The index state has just changed. Try again.")
         record(action, actor=principal.actor, subject=f"generation:{row.id}")
         transaction.on_commit(queue.enqueue_reindex, robust=True)
     row.refresh_from_db()
@@ -101,7 +101,7 @@ def generation_remove(*, generation: UUID | str, principal: Principal) -> IndexG
     with transaction.atomic():
         removable = IndexGeneration.objects.filter(pk=row.pk).exclude(state=GenerationState.ACTIVE)
         if not removable.update(state=GenerationState.REMOVING, swap_requested=False, error=""):
-            raise Conflict("The generation that answers cannot be removed.")
+            raise Conflict("The active index can’t be removed.")
         record("index.removed", actor=principal.actor, subject=f"generation:{row.id}")
         transaction.on_commit(queue.enqueue_reindex, robust=True)
     row.refresh_from_db()

@@ -91,7 +91,7 @@ class BodyLimit:
         return int(length) if length.isdigit() else 0
 
     async def _refuse(self, send: Send) -> None:
-        detail = f"A request may have {self._limit >> 20} MB at most."
+        detail = f"Requests can be up to {self._limit >> 20} MB."
         await _refuse(send, PayloadTooLarge, detail)
 
 

@@ -66,13 +66,13 @@ class InvalidInput(PermanentError):
 class MalformedRequest(InvalidInput):
     status = 400
     code = "malformed"
-    title = "The request could not be read"
+    title = "Malformed request"
 
 
 class Conflict(InvalidInput):
     status = 409
     code = "conflict"
-    title = "This does not fit the present state"
+    title = "Conflicts with the current state"
 
 
 class Taken(Conflict):
@@ -82,7 +82,7 @@ class Taken(Conflict):
 class PreconditionFailed(InvalidInput):
     status = 412
     code = "precondition_failed"
-    title = "The thing has changed since you read it"
+    title = "The resource has changed since you last read it"
 
 
 class PayloadTooLarge(InvalidInput):
@@ -94,7 +94,7 @@ class PayloadTooLarge(InvalidInput):
 class UnsupportedMedia(InvalidInput):
     status = 415
     code = "unsupported_media_type"
-    title = "This media type is not accepted here"
+    title = "Unsupported media type"
 
 
 class NotSignedIn(PermanentError):
@@ -106,34 +106,34 @@ class NotSignedIn(PermanentError):
 class Forbidden(PermanentError):
     status = 403
     code = "forbidden"
-    title = "Your role does not allow this"
+    title = "You don’t have permission to do this"
 
 
 class NotFound(PermanentError):
     status = 404
     code = "not_found"
-    title = "There is no such thing, or you may not see it"
+    title = "Not found, or you don’t have access"
 
 
 class ConfigurationError(PermanentError):
     code = "misconfigured"
-    title = "Cairn is not configured correctly"
+    title = "Cairn isn't configured correctly"
 
 
 class Unavailable(TransientError):
-    title = "A part of Cairn is not reachable at the moment"
+    title = "Part of Cairn is temporarily unavailable"
 
 
 class RateLimited(TransientError):
     status = 429
     code = "rate_limited"
-    title = "Too much at once"
+    title = "Too many requests"
 
 
 class QuotaExceeded(TransientError):
     status = 429
     code = "quota_exceeded"
-    title = "All that is allowed today has been used"
+    title = "Daily quota used up"
 
 
 _BY_CODE = {

@@ -91,5 +91,5 @@ def gold_questions(lines: Iterable[str]) -> list[GoldQuestion]:
         rest = f" (and {len(wrong) - _MOST_ERRORS} more)" if len(wrong) > _MOST_ERRORS else ""
         raise InvalidInput("; ".join(wrong[:_MOST_ERRORS]) + rest)
     if not found:
-        raise InvalidInput("There are no questions in it.")
+        raise InvalidInput("It contains no questions.")
     return list(found.values())

@@ -109,12 +109,12 @@ def _relevant(
     must_contain: Sequence[str],
 ) -> list[Document]:
     if kind.unanswerable and (requested or must_contain):
-        raise InvalidInput("A question that no document answers has neither relevant documents nor words.")
+        raise InvalidInput("Unanswerable questions can’t have relevant documents or required text.")
     if not kind.unanswerable and not requested:
-        raise InvalidInput("Choose the documents that answer it, or say that it cannot be answered.")
+        raise InvalidInput("Select the documents with the answer, or mark the question as unanswerable.")
     found = list(documents_for(principal).filter(knowledge_base=base, pk__in=requested))
     if len(found) != len(set(requested)):
-        raise InvalidInput("One of the documents is not in this knowledge base.")
+        raise InvalidInput("One of the documents isn’t in this knowledge base.")
     return found
 
 

@@ -58,7 +58,7 @@ class Judge:
                 query=outcome.standalone, response=outcome.answer, contexts=outcome.passages
             )
         except self._model.failure as failure:
-            raise Unavailable(f"The judge does not answer: {failure}") from failure
+            raise Unavailable(f"The judge isn't responding: {failure}") from failure
         # The evaluators take a “yes” anywhere for one, also that of “yesterday”.
         verdict = _VERDICT.search(result.feedback or "")
         return None if verdict is None else float(verdict[0].lower() == "yes")

@@ -43,7 +43,7 @@ def _locked(gap: Gap) -> Gap:
 
 def _owner(gap: Gap, value: UUID | None) -> UUID | None:
     if value is not None and not owners_of(gap).filter(pk=value).exists():
-        raise InvalidInput("The owner must be somebody who edits or manages its knowledge base.")
+        raise InvalidInput("The owner must be an editor or manager of the knowledge base.")
     return value
 
 
@@ -57,7 +57,7 @@ def gap_dismiss(*, gap: Gap, reason: str, principal: Principal) -> Gap:
     with transaction.atomic():
         row = _locked(gap)
         if row.state == GapState.ANSWERED:
-            raise Conflict("It is answered already.")
+            raise Conflict("This gap is already answered.")
         row.state, row.dismissed_reason, row.suggested, row.suggested_at = (
             GapState.DISMISSED,
             reason,
@@ -84,13 +84,13 @@ def gap_merge(*, gap: Gap, into: Gap, principal: Principal) -> Gap:
     """Move the questions into another gap. Raises Conflict unless both have the same knowledge bases:
     otherwise people would see questions that are not for them."""
     if gap.pk == into.pk:
-        raise InvalidInput("A gap cannot be merged with itself.")
+        raise InvalidInput("A gap can’t be merged with itself.")
     with transaction.atomic():
         rows = Gap.objects.select_for_update().order_by("id").in_bulk([gap.pk, into.pk])
         if len(rows) < 2 or gap.base_key != into.base_key:
-            raise Conflict("Only gaps of the same knowledge bases can be merged.")
+            raise Conflict("Only gaps in the same knowledge bases can be merged.")
         if VerifiedAnswer.objects.filter(gap=gap).exists():
-            raise Conflict("This gap has a verified answer. Merge the other one into it.")
+            raise Conflict("This gap has a verified answer. Merge the other gap into this one instead.")
         GapQuestion.objects.filter(gap=gap).update(gap=into)
         gap.notices.filter(message=None).delete()
         gap.notices.update(gap=into)
@@ -105,7 +105,7 @@ def question_split(*, question: GapQuestion, principal: Principal) -> Gap:
     with transaction.atomic():
         old = Gap.objects.select_for_update().get(questions=question)
         if old.questions.count() < 2:
-            raise Conflict("It is the only question of this gap.")
+            raise Conflict("This is the gap’s only question.")
         gap = Gap.objects.create(base_key=old.base_key)
         gap.knowledge_bases.set(old.knowledge_bases.all())
         GapQuestion.objects.filter(pk=question.pk).update(gap=gap)
@@ -117,9 +117,9 @@ def gap_link(*, gap: Gap, document_id: object, principal: Principal) -> Gap:
     """A document answers it. It must lie in one of its knowledge bases, and the principal must see it."""
     document = document_for(principal, document_id)
     if gap.base_key and not gap.knowledge_bases.filter(pk=document.knowledge_base_id).exists():
-        raise InvalidInput("The document lies in another knowledge base.")
+        raise InvalidInput("The document is in another knowledge base.")
     if VerifiedAnswer.objects.filter(gap=gap, withdrawn_at=None).exists():
-        raise Conflict("A verified answer stands here already.")
+        raise Conflict("This gap already has a verified answer.")
     return gap_answered(gap=gap, document=document, actor=principal.actor)
 
 
@@ -170,5 +170,5 @@ def knowledge_bases_forget() -> None:
 
 def until_in_future(until: date) -> date:
     if until < timezone.localdate():
-        raise InvalidInput("The day until which it holds has passed.")
+        raise InvalidInput("The expiry date must be in the future.")
     return until

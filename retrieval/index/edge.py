@@ -189,7 +189,7 @@ class EdgeIndex:
             for path in (*log.iterdir(), log):
                 _sync(path)
         except OSError as error:
-            raise Unavailable(f"The vector index {self._folder} cannot be written: {error}") from error
+            raise Unavailable(f"The vector index {self._folder} couldn't be written: {error}") from error
 
 
 def _require_room(folder: Path) -> None:
@@ -233,7 +233,9 @@ def _known(error: Exception, folder: Path) -> Exception:
     if "WouldBlock" in text:
         return ConfigurationError(f"The vector index {folder} is in use by another process.")
     if "incompatible" in text:
-        return ConfigurationError(f"The vector index {folder} holds other vectors than configured: {text}")
+        return ConfigurationError(
+            f"The vector index {folder} contains different vectors than configured: {text}"
+        )
     return Unavailable(f"The vector index {folder} cannot be used, it may be damaged: {text}")
 
 

@@ -67,7 +67,7 @@ class InTheDatabase:
     def look(self) -> Places:
         row = IndexGeneration.objects.filter(pk=self._generation).only(*_PLACE_FIELDS).first()
         if row is None:
-            raise Unavailable("This generation of the index has been removed.")
+            raise Unavailable("This index was removed.")
         return places_of(row)
 
     def moved(self, places: Places) -> None: ...
@@ -97,7 +97,7 @@ class OpenIndexes:
             return index
         with self._lock:
             if generation.id in self._closed_exclusively:
-                raise Unavailable("This generation of the index is being optimised.")
+                raise Unavailable("This index is being optimised.")
             if generation.id not in self._open:
                 index = _placed(generation)
                 index.open()

@@ -194,7 +194,7 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except (ResponseHandlingException, ResourceExhaustedResponse) as error:
-        raise Unavailable("The Qdrant server does not answer.") from error
+        raise Unavailable("The Qdrant server isn't responding.") from error
     except UnexpectedResponse as error:
         match error.status_code:
             case 401 | 403:
@@ -202,7 +202,7 @@ def _translated() -> Iterator[None]:
             case 404:
                 raise Unavailable("The Qdrant server has lost the collection.") from error
             case int(status) if status == 429 or status >= 500:
-                raise Unavailable(f"The Qdrant server answers with status {status}.") from error
+                raise Unavailable(f"The Qdrant server returned status {status}.") from error
         raise
 
 

@@ -53,7 +53,7 @@ def _remove(folder: Path) -> None:
     try:
         shutil.rmtree(folder)
     except OSError as error:
-        raise Unavailable(f"The vector index {folder} cannot be removed: {error}") from error
+        raise Unavailable(f"The vector index {folder} couldn't be removed: {error}") from error
 
 
 def optimising(place: str) -> "subprocess.Popen[str] | None":

@@ -155,7 +155,7 @@ def test_an_empty_folder_in_the_folder_removes_nothing_from_there(
     (drive / "b").mkdir()
     (drive / "other.md").unlink()
     assert looked() == {"files": 1, "unchanged": 1, "vanished": 3, "removed": 1}
-    assert watch.error.startswith("Empty: drive/b. In case a disk is only away, nothing")
+    assert watch.error.startswith("Empty: drive/b. Nothing from there was removed in case")
     assert present() == {"drive/a.md", "drive/b/c.md", "drive/b/deep/d.md"}
     (drive / "b").rmdir()
     assert looked() == {"files": 1, "unchanged": 1, "vanished": 2, "removed": 2}

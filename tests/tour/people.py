@@ -103,7 +103,7 @@ def _talk(user: User, documents: Mapping[str, Document]) -> tuple[Conversation, 
     partial = _said(
         conversation, "And to whom?", f"To a colleague; both sides agree in writing [1]. {claim}",
         standalone_question="To whom may annual leave be donated?", verdict="partial", mode="generated",
-        reason="One sentence could not be traced to a passage.",
+        reason="One sentence isn’t supported by a source.",
         sentences=[{"text": claim, "supported": False, "markers": []}],
     )  # fmt: skip
     _cited(partial, 1, documents["leave.md"], "42 hours")

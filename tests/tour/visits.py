@@ -146,7 +146,7 @@ STATES: Final[tuple[Visit, ...]] = (
     Visit("server away", "/", prepare=_asked_away),
     Visit(
         "menu of a phone", "/library", narrow=True,
-        prepare=_after(_press("Open the menu"), _shown("#rail[data-open]")),
+        prepare=_after(_press("Open menu"), _shown("#rail[data-open]")),
     ),
     Visit("chat of a newcomer", "/", "newcomer"),
     Visit("library of a newcomer", "/library", "newcomer"),

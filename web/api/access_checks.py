@@ -42,7 +42,7 @@ class AccessCheck(BaseModel):
     spots: int
     leaks: list[Leak]
     error: str
-    requested_by: str | None = Field(description="Null: by schedule")
+    requested_by: str | None = Field(description="Null for scheduled checks")
     created_at: datetime
     ended_at: datetime | None
 

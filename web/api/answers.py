@@ -22,7 +22,7 @@ STREAMED: dict[str, Any] = {
     "`error`",
     "content": {"text/event-stream": {"schema": {"type": "string"}}},
 }
-UNFINISHED_MESSAGE = "This answer could not be finished."
+UNFINISHED_MESSAGE = "The answer couldn’t be completed."
 
 
 def answer_follow(principal: Principal, message_id: str) -> StreamingHttpResponse:

@@ -46,12 +46,10 @@ class Question(Body):
     model: Annotated[str, Field(max_length=200)] | None = None
     stream: fields.Yes = False
     pass_on: fields.Yes = Field(
-        True, description="If it is refused, those who keep the documents see that it was asked"
+        True, description="If the question is refused, the document owners can see it"
     )
     detached: fields.Yes = False
-    background: fields.Yes = Field(
-        False, description="Nobody waits for it: the language model answers what people ask first"
-    )
+    background: fields.Yes = Field(False, description="Low priority: people's questions are answered first")
 
 
 @router.post("", response=Answer, auth=needs("ask"), openapi_extra={"responses": {200: STREAMED}})

@@ -23,9 +23,11 @@ FILES = {200: {"description": "OK", "content": {media_type: {} for media_type in
 class AuditFilters(BaseModel):
     """Filters of audit events. `since` is inclusive, `until` exclusive."""
 
-    actor: str = Field("", max_length=100, description="The user who did it")
-    action: str = Field("", max_length=60, description="`grant.given`, or all that begin with `grant`")
-    subject: str = Field("", max_length=80, description="Such as `document:ID`, or the id alone")
+    actor: str = Field("", max_length=100, description="User who performed the action")
+    action: str = Field(
+        "", max_length=60, description=("`grant.given`, or `grant` for all actions starting with it")
+    )
+    subject: str = Field("", max_length=80, description="Such as `document:ID`, or just the id")
     since: AwareMoment | None = None
     until: AwareMoment | None = None
 

@@ -52,9 +52,7 @@ SEES_STATE = needs("search", "ingest", "manage")
 READS = needs("search")
 SOURCES = 1000
 OWNERS = 20
-Number = Annotated[
-    int | None, Field(ge=1, le=2**31 - 1, description="A version; the one that answers if absent")
-]
+Number = Annotated[int | None, Field(ge=1, le=2**31 - 1, description="Version; the active one if omitted")]
 PNG = {
     200: {"description": "OK", "content": {"image/png": {"schema": {"type": "string", "format": "binary"}}}}
 }
@@ -68,7 +66,7 @@ class DocumentQuery(PageQuery):
     status: Literal["queued", "processing", "ready", "failed", "deleted"] | None = None
     q: str = Field("", max_length=200, description="Part of the title or source")
     tag: str = Field("", max_length=100)
-    parent: str = Field("", max_length=100, description="The mail or archive that they came in")
+    parent: str = Field("", max_length=100, description="The email or archive that contains them")
 
 
 class DocumentPatch(Patch):
@@ -85,7 +83,9 @@ class DocumentPatch(Patch):
 
 
 class Reviewed(fields.Body):
-    days: ReviewDays | None = Field(None, description="Until the next one; as the last time if absent")
+    days: ReviewDays | None = Field(
+        None, description=("Days until the next review; same as last time if omitted")
+    )
 
 
 class OwnerQuery(BaseModel):
@@ -99,12 +99,14 @@ class VersionQuery(BaseModel):
 class RemoveQuery(BaseModel):
     model_config = ConfigDict(populate_by_name=True)
 
-    batch: str = Field("", max_length=100, alias="import", description="The import that removes it")
+    batch: str = Field(
+        "", max_length=100, alias="import", description=("The import that removes the document")
+    )
 
 
 class SourceQuery(PageQuery):
-    limit: int = Field(SOURCES, ge=1, le=SOURCES, description="Most items in one answer")
-    under: str = Field("", max_length=1000, description="What the sources begin with, such as `folder/`")
+    limit: int = Field(SOURCES, ge=1, le=SOURCES, description="Maximum number of items to return")
+    under: str = Field("", max_length=1000, description="Prefix of the sources, such as `folder/`")
 
 
 class ChunkQuery(PageQuery):

@@ -54,7 +54,7 @@ class Evaluation(BaseModel):
     measures: Values
     by_kind: Grouped
     rankings: Grouped
-    created_by: str | None = Field(description="Who ran it")
+    created_by: str | None = Field(description="User who started the run")
     created_at: datetime
 
     @classmethod

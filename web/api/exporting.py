@@ -22,7 +22,7 @@ MEDIA_TYPES: Final = {"markdown": "text/markdown; charset=utf-8", "json": "appli
 VERDICTS: Final = {
     "supported": gettext_noop("Supported."),
     "partial": gettext_noop("Partly supported."),
-    "refused": gettext_noop("Not in your knowledge bases."),
+    "refused": gettext_noop("Not found in your knowledge bases."),
 }
 _LONGEST = 60
 
@@ -64,12 +64,12 @@ def _turn(answer: Answer) -> Iterator[str]:
         yield from map(_source, answer.citations)
     if answer.nearest:
         titles = "\n".join(f"- {escaped(item.title)}" for item in answer.nearest)
-        yield f"{gettext('Nearest to the question:')}\n\n{titles}"
+        yield f"{gettext('Related documents:')}\n\n{titles}"
 
 
 def _verdict(answer: Answer) -> str:
     if answer.state != MessageState.DONE:
-        line = gettext("The answer was not finished.")
+        line = gettext("The answer wasn’t completed.")
     else:
         line = gettext(VERDICTS[answer.verdict]) if answer.verdict in VERDICTS else ""
     text = " ".join(filter(None, (line, escaped(answer.reason))))

@@ -159,7 +159,7 @@ class GapInFull(Gap):
 class GapQuery(PageQuery):
     knowledge_base: Id | None = None
     state: State | None = None
-    owner: Id | None = Field(None, description="The id of a user, or `nobody`")
+    owner: Id | None = Field(None, description="A user's id, or `nobody`")
 
 
 class GapPatch(Patch):

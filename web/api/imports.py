@@ -50,11 +50,11 @@ Files = Annotated[int, Field(ge=0, le=10_000_000)]
 class NewImport(Body):
     label: Label = Field(description="Such as the folder's name")
     kind: Literal["folder", "archive"] = "folder"
-    files: Files | None = Field(None, description="How many will come, if that is known")
+    files: Files | None = Field(None, description="Number of files, if known")
 
 
 class Close(Body):
-    unchanged: Files = Field(0, description="Files that were not sent, since the server has them")
+    unchanged: Files = Field(0, description="Number of files skipped because the server already has them")
 
 
 class Counts(BaseModel):
@@ -204,8 +204,8 @@ class Taken(BaseModel):
 
 class ItemQuery(PageQuery):
     outcome: Outcome | None = None
-    stage: Stage | None = Field(None, description="Of the item's job")
-    failed: bool = Field(False, description="Only those that were refused, or whose jobs failed")
+    stage: Stage | None = Field(None, description="Stage of the item's job")
+    failed: bool = Field(False, description="Only rejected items and items with failed jobs")
 
     def condition(self) -> Q:
         found = Q()

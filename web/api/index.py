@@ -38,12 +38,12 @@ Model = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, ma
 
 class Build(Body):
     embedding_model: Model | None = Field(
-        None, description="Name or path as in EMBEDDING_MODEL; that of the index that answers, if absent"
+        None, description="Name or path as in EMBEDDING_MODEL; the active index's model if omitted"
     )
 
 
 class Swap(Body):
-    force: Yes = Field(False, description="Also if the last comparison found it clearly worse")
+    force: Yes = Field(False, description="Activate even if the last comparison found it clearly worse")
 
 
 class Nothing(Body):

@@ -44,9 +44,9 @@ class JobQuery(PageQuery):
     stage: Stage | None = None
     code: Rejection | None = Field(None, description="Why it failed")
     lane: Lane | None = None
-    open: bool | None = Field(None, description="true: those that have not ended; false: those that have")
-    exhausted: bool = Field(False, description="Only the dead letters: given up after their last attempt")
-    batch: str = Field("", max_length=100, alias="import", description="Of this import")
+    open: bool | None = Field(None, description="true: unfinished jobs; false: finished jobs")
+    exhausted: bool = Field(False, description="Only jobs that failed after their last attempt")
+    batch: str = Field("", max_length=100, alias="import", description="Only jobs of this import")
     document: str = Field("", max_length=100)
     knowledge_base: str = Field("", max_length=100)
 

@@ -42,7 +42,7 @@ LONGEST_DAYS = 36_500
 Slug = Annotated[
     str,
     StringConstraints(min_length=1, max_length=STEM_LENGTH, pattern=r"^[a-z0-9]+([_-][a-z0-9]+)*$"),
-    Field(description="Only admins may choose it. 409 if it is taken, or was by one that is deleted."),
+    Field(description="Only administrators can choose it. 409 if it is or was in use."),
 ]
 Days = Annotated[fields.Count, Field(ge=1, le=LONGEST_DAYS)]
 READS = needs("search", "ask", "ingest", "manage")

@@ -47,7 +47,7 @@ class LibraryQuery(PageQuery):
     knowledge_base: str = Field("", max_length=100)
     type: Kind | None = None
     owner: str = Field("", max_length=100, description="A user's id, or `me`")
-    updated_after: Moment | None = Field(None, description="The version that is shown came later")
+    updated_after: Moment | None = Field(None, description="Only documents whose current version is newer")
     review: Review | None = Field(None, description="`due` within a month, `overdue`, or `unset`")
     status: Literal["queued", "processing", "ready", "failed"] | None = None
     tag: str = Field("", max_length=100)

@@ -28,13 +28,15 @@ class Measures(Body):
 
     questions_per_minute: Number | None = None
     questions_per_day: Number | None = None
-    tokens_per_day: Number | None = Field(None, description="Of the language model, read and written")
+    tokens_per_day: Number | None = Field(None, description="Language model tokens, input and output")
     searches_per_minute: Number | None = None
     uploads_per_minute: Number | None = None
     uploads_per_day: Number | None = None
     upload_mb_per_day: Number | None = None
-    streams_at_once: Number | None = Field(None, description="Answers that are written at the same moment")
-    followed_at_once: Number | None = Field(None, description="Event streams of jobs and imports")
+    streams_at_once: Number | None = Field(None, description="Concurrent answers")
+    followed_at_once: Number | None = Field(
+        None, description=("Concurrent event streams of jobs and imports")
+    )
 
     @property
     def sent(self) -> dict[Measure, Most]:

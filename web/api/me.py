@@ -23,5 +23,5 @@ def me_export(request: HttpRequest) -> StreamingHttpResponse:
     principal = principal_of(request)
     require_unlimited(principal)
     if principal.viewer:
-        raise Forbidden("Stop viewing as somebody else to take your own data.", code="read_only")
+        raise Forbidden("Stop viewing as someone else to download your own data.", code="read_only")
     return exported(User.objects.get(pk=principal.user), actor=principal.actor)

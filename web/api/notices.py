@@ -42,7 +42,7 @@ class Notice(BaseModel):
 
 
 class NoticeQuery(PageQuery):
-    unread: bool = Field(False, description="Only those that are not read yet")
+    unread: bool = Field(False, description="Only unread ones")
 
 
 class NoticesRead(BaseModel):

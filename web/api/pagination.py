@@ -23,8 +23,8 @@ LONGEST_NUMBER = 18  # digits
 
 
 class PageQuery(BaseModel):
-    limit: int = Field(DEFAULT_LIMIT, ge=1, le=MAX_LIMIT, description="Most items in one answer")
-    cursor: str = Field("", max_length=CURSOR, description="`next_cursor` of the answer before")
+    limit: int = Field(DEFAULT_LIMIT, ge=1, le=MAX_LIMIT, description="Maximum number of items to return")
+    cursor: str = Field("", max_length=CURSOR, description="`next_cursor` of the previous response")
 
 
 class Page(BaseModel, Generic[T]):

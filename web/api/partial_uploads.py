@@ -45,15 +45,15 @@ class NewUpload(Body):
     knowledge_base: Id
     filename: Annotated[str, StringConstraints(min_length=1, max_length=1000)]
     size: Count = Field(ge=1, le=2**53)
-    sha256: Sha256 | None = Field(None, description="If sent, the bytes that arrive must have it")
+    sha256: Sha256 | None = Field(None, description="If set, the uploaded bytes must match this hash")
     fingerprint: Annotated[str, StringConstraints(max_length=200)] = Field(
-        "", description="Your own mark, by which you know the file again"
+        "", description="Your own identifier for the file"
     )
     title: Title | None = None
     source_uri: SourceUri | None = None
     metadata: Metadata | None = None
     readers: Subjects | None = None
-    batch: Id | None = Field(None, alias="import", description="The import that it is part of")
+    batch: Id | None = Field(None, alias="import", description="The import it belongs to")
 
     OPTIONS: ClassVar = ("title", "source_uri", "metadata", "readers")
 
@@ -102,7 +102,7 @@ class UploadQuery(PageQuery):
 
 
 class PartQuery(BaseModel):
-    offset: Offset = Field(description="Where in the file the part begins: `offset` of the upload")
+    offset: Offset = Field(description="Position of the part in the file: the upload's `offset`")
 
 
 @router.post("", response={201: Upload}, auth=WORKS)

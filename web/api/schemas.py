@@ -139,7 +139,7 @@ class KnowledgeBase(BaseModel):
     sensitivity: str
     grounding: str
     official: bool = Field(description=OFFICIAL)
-    owner: Owner | None = Field(description="Who is responsible for its content")
+    owner: Owner | None = Field(description="The person responsible for its content")
     retention_days: int | None
     my_role: str
     documents: int
@@ -192,7 +192,9 @@ class Report(BaseModel):
     tables: int = 0
     truncated: bool = False
     warnings: list[str] = []
-    suspicious: list[str] = Field([], description="Passages of the document: for keys, only with `search`")
+    suspicious: list[str] = Field(
+        [], description="Suspicious passages; for API keys, only with the scope `search`"
+    )
 
     @classmethod
     def of(cls, version: DocumentVersion | None, principal: Principal) -> "Report":
@@ -212,7 +214,7 @@ class Pending(BaseModel):
 class Document(BaseModel):
     id: str
     knowledge_base: str
-    parent: str | None = Field(description="The mail or archive that it came in")
+    parent: str | None = Field(description="The email or archive that contains it")
     title: str
     source_uri: str
     media_type: str
@@ -229,13 +231,13 @@ class Document(BaseModel):
     readers: list[str]
     owner: str | None
     review_by: date | None
-    review_days: int | None = Field(description="A review sets the next one so many days later")
+    review_days: int | None = Field(description="Days between reviews")
     reviewed_at: datetime | None
     created_at: datetime
     updated_at: datetime
     report: Report
     properties: dict[str, str] = Field(
-        description="What the file says of itself, such as who sent a mail: for keys, only with `search`"
+        description="File metadata, such as an email's sender; for API keys, only with the scope `search`"
     )
 
     @classmethod
@@ -288,7 +290,7 @@ def _report(row: DocumentRow, version: DocumentVersion | None, principal: Princi
     count = getattr(row, "failed_inside", None)  # as `documents_shown` has counted it
     failed = row.children.present().failed().count() if count is None else count
     if failed:
-        report.warnings.append(f"{failed} of the files inside could not be read: see these documents.")
+        report.warnings.append(f"{failed} embedded files couldn’t be processed; see those documents.")
     return report
 
 
@@ -670,24 +672,28 @@ class Answer(BaseModel):
 
     id: str
     conversation: str
-    parent: str | None = Field(description="The message that this was asked after; null for none")
+    parent: str | None = Field(description="The previous message; null for the first")
     siblings: list[str] = Field(
-        description="All messages after the same one, itself among them, oldest first"
+        description="All messages with the same parent, including this one, oldest first"
     )
     state: str
     question: str
     standalone_question: str
-    answer: str = Field(description="Markdown with [n] for the citation whose marker is n")
+    answer: str = Field(description="Markdown; [n] refers to the citation with marker n")
     verdict: str
     reason: str
     mode: str
     citations: list[Citation]
     sentences: list[Sentence]
     nearest: list[Nearest]
-    parts: list[AnsweredPart] = Field(description="What was asked, if several things; else empty")
-    signals: dict[str, float] = Field(description="What a question of one part was judged answerable by")
+    parts: list[AnsweredPart] = Field(
+        description="The parts of a question about several things; otherwise empty"
+    )
+    signals: dict[str, float] = Field(
+        description="Signals behind the answerability decision, for single-part questions"
+    )
     withheld: bool
-    incomplete: bool = Field(description="It was stopped or broken off: what there is of it is not all")
+    incomplete: bool = Field(description="The answer was stopped or interrupted and is incomplete")
     feedback: Feedback | None
     model: str
     usage: Usage

@@ -36,7 +36,7 @@ class FiltersIn(Body):
     created_after: datetime | None = None
     created_before: datetime | None = None
     updated_after: Moment | None = Field(
-        None, description="The version that answers came later; of more than 5,000 documents the latest"
+        None, description="Only documents with a newer current version; at most the latest 5,000"
     )
     document_ids: fields.SomeIds | None = None
 

@@ -92,7 +92,7 @@ class ShareSubject(BaseModel):
 
 
 class SubjectQuery(BaseModel):
-    q: str = Field(min_length=2, max_length=150, description="How a name begins")
+    q: str = Field(min_length=2, max_length=150, description="Start of a name")
 
 
 @of_conversation.get("/{conversation_id}/share", response=Share)

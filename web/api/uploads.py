@@ -25,11 +25,11 @@ class UploadForm(BaseModel):
     model_config = ConfigDict(populate_by_name=True)
 
     title: str = Field("", max_length=500)
-    source_uri: SourceUri = Field("", description="Uploading the same one again makes a new version")
+    source_uri: SourceUri = Field("", description="Uploading it again adds a new version")
     metadata: str = Field("", max_length=METADATA_CHARACTERS, description="A JSON object")
     readers: str = Field("", max_length=METADATA_CHARACTERS, description="A JSON list of subjects")
 
-    batch: str = Field("", max_length=100, alias="import", description="The import that it is part of")
+    batch: str = Field("", max_length=100, alias="import", description="The import it belongs to")
 
     def options(self) -> dict[str, Any]:
         """Return the arguments for `document_submit`; None for absent fields."""

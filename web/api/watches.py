@@ -20,13 +20,13 @@ router = Router(tags=["Watched folders"], by_alias=True)
 in_knowledge_base = Router(tags=["Watched folders"], by_alias=True)
 ADMINS = needs(admin=True)
 FolderPath = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000)]
-Seconds = Annotated[int, Field(ge=30, le=31 * 24 * 3600, description="Time between two looks")]
+Seconds = Annotated[int, Field(ge=30, le=31 * 24 * 3600, description="Seconds between checks")]
 
 
 class NewWatch(Body):
     """`prune`: documents of files that have vanished are deleted."""
 
-    path: FolderPath = Field(description="A folder of the server, under one of WATCH_ROOTS")
+    path: FolderPath = Field(description="A folder on the server under one of WATCH_ROOTS")
     prune: Yes = False
     every_seconds: Seconds = 300
     enabled: Yes = True

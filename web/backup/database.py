@@ -45,12 +45,12 @@ def _sqlite_copy(path: Path) -> Iterator[str]:
     """Copy with SQLite's backup API, without blocking writers."""
     settings = connections.settings[DEFAULT_DB_ALIAS]
     if not Path(settings["NAME"]).exists():
-        raise InvalidInput("There is no database yet: start Cairn once.")
+        raise InvalidInput("There's no database yet. Start Cairn once.")
     path.unlink(missing_ok=True)
     try:
         _copy_sqlite(settings["NAME"], path)
     except sqlite3.Error as error:  # of a disk that is full, too
-        raise CairnError(f"The tables cannot be copied: {error}.") from error
+        raise CairnError(f"The tables couldn't be copied: {error}.") from error
     connections.settings[_COPY] = {**settings, "NAME": str(path), "OPTIONS": {}}
     try:
         yield _COPY
@@ -67,7 +67,7 @@ def _copy_sqlite(name: str, path: Path) -> None:
         copy.execute("PRAGMA secure_delete=ON")
         _empty_passing(copy)
         if copy.execute("PRAGMA quick_check").fetchone() != ("ok",):
-            raise CairnError("The database is damaged, and was not backed up. Restore an earlier backup.")
+            raise CairnError("The database is damaged and wasn't backed up. Restore an earlier backup.")
 
 
 def _empty_passing(copy: sqlite3.Connection) -> None:
@@ -178,7 +178,7 @@ def _answering() -> Iterator[None]:
     try:
         yield
     except DatabaseError as error:
-        raise Unavailable(f"The database does not answer: {_first_line(str(error))}") from error
+        raise Unavailable(f"The database isn't responding: {_first_line(str(error))}") from error
 
 
 def _where() -> str:

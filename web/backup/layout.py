@@ -108,14 +108,14 @@ class Backup:
 
     def _copy(self, name: str, target: IO[bytes]) -> None:
         if name not in self.digests:
-            raise InvalidInput(f"The backup {self.folder} lacks {name}.")
+            raise InvalidInput(f"The backup {self.folder} is missing {name}.")
         digest = sha256()
         with (self.folder / name).open("rb") as source:
             while block := source.read(_BLOCK):
                 digest.update(block)
                 target.write(block)
         if digest.hexdigest() != self.digests[name]:
-            raise InvalidInput(f"{self.folder / name} was changed while the backup was restored.")
+            raise InvalidInput(f"{self.folder / name} changed while the backup was being restored.")
 
 
 def seal(folder: Path, manifest: Manifest, key: BackupKey) -> None:
@@ -157,7 +157,7 @@ def _sums(folder: Path) -> bytes:
     try:
         return (folder / SUMS).read_bytes()
     except OSError as error:
-        raise InvalidInput(f"{folder} is no backup that was finished: it has no {SUMS}.") from error
+        raise InvalidInput(f"{folder} isn't a complete backup: {SUMS} is missing.") from error
 
 
 def _is_authentic(
@@ -182,7 +182,7 @@ def _signature(folder: Path) -> tuple[str, str]:
     except FileNotFoundError:
         return "", ""
     except (OSError, UnicodeDecodeError) as error:
-        raise InvalidInput(f"{folder / SIGNATURE} cannot be read.") from error
+        raise InvalidInput(f"{folder / SIGNATURE} can't be read.") from error
     key_id, _, signature = text.strip().partition(" ")
     return key_id, signature
 
@@ -211,16 +211,18 @@ def _parsed(content: bytes, folder: Path) -> dict[str, str]:
         pairs = [line.split("  ", 1) for line in content.decode().split("\n") if line]
         return {name: digest for digest, name in pairs}
     except (UnicodeDecodeError, ValueError) as error:
-        raise InvalidInput(f"{folder / SUMS} cannot be read.") from error
+        raise InvalidInput(f"{folder / SUMS} can't be read.") from error
 
 
 def _require_unchanged(folder: Path, name: str, digest: str | None, path: Path | None) -> None:
     if path is None:
-        raise InvalidInput(f"The backup {folder} lacks {name}.")
+        raise InvalidInput(f"The backup {folder} is missing {name}.")
     if digest is None or not _is_expected(name):
-        raise InvalidInput(f"The backup {folder} has a file that does not belong to it: {name}.")
+        raise InvalidInput(f"The backup {folder} contains an unexpected file: {name}.")
     if _digest(path) != digest:
-        raise InvalidInput(f"The file {name} in the backup {folder} has been changed since it was made.")
+        raise InvalidInput(
+            f"The file {name} in the backup {folder} has changed since the backup was created."
+        )
 
 
 def _is_expected(name: str) -> bool:
@@ -231,7 +233,7 @@ def _manifest(folder: Path, digests: dict[str, str]) -> Manifest:
     try:
         content = (folder / MANIFEST).read_bytes()
         if sha256(content).hexdigest() != digests.get(MANIFEST):
-            raise InvalidInput(f"The backup {folder} lacks {MANIFEST}.")
+            raise InvalidInput(f"The backup {folder} is missing {MANIFEST}.")
         data = json.loads(content)
         if data["format"] not in READABLE_FORMATS:
             raise InvalidInput(
@@ -239,7 +241,7 @@ def _manifest(folder: Path, digests: dict[str, str]) -> Manifest:
             )
         return Manifest.model_validate(data)
     except (OSError, ValueError, KeyError, TypeError, ValidationError) as error:
-        raise InvalidInput(f"{folder / MANIFEST} cannot be read.") from error
+        raise InvalidInput(f"{folder / MANIFEST} can't be read.") from error
 
 
 def _files(folder: Path) -> dict[str, Path]:

@@ -28,15 +28,15 @@ def new_folder(target: Path, *, report: Report) -> Iterator[Path]:
         _clear(target.parent, report)
         with _locked(_beside(target, _LOCK)) as alone:
             if not alone:
-                raise Conflict(f"Another backup to {target} is being made.")
+                raise Conflict(f"Another backup to {target} is in progress.")
             if target.exists():
-                raise InvalidInput(f"{target} is there already. A backup gets a folder of its own.")
+                raise InvalidInput(f"{target} already exists. Choose a new folder for the backup.")
             with _made(_beside(target, _UNFINISHED), _beside(target, _LOCK)) as folder:
                 yield folder
                 folder.rename(target)
                 sync(target.parent)
     except OSError as error:
-        raise CairnError(f"The backup cannot be written: {error}") from error
+        raise CairnError(f"The backup couldn't be written: {error}") from error
 
 
 def _beside(target: Path, suffix: str) -> Path:

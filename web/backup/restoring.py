@@ -74,7 +74,7 @@ def restore(
         unfinished_file().unlink()
         return restored
     except OSError as error:
-        raise CairnError(f"The backup cannot be put in place: {error}") from error
+        raise CairnError(f"The backup couldn't be restored: {error}") from error
     finally:
         close_index()
         lock.release()
@@ -98,7 +98,7 @@ def _require_nothing_there() -> None:
         "an index": any(_index_folder().glob("*")),
     }
     if found := [what for what, is_there in there.items() if is_there]:
-        raise Conflict(f"There is {' and '.join(found)} already. --force puts the backup in its place.")
+        raise Conflict(f"Found existing {' and '.join(found)}. Use --force to replace it with the backup.")
 
 
 def _index_folder() -> Path:

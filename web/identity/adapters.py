@@ -75,7 +75,7 @@ class AccountAdapter(DefaultAccountAdapter):
         )
 
     def respond_user_inactive(self, request: HttpRequest, user: AbstractBaseUser) -> HttpResponse:  # noqa: ARG002
-        return refused(request, gettext("This account is disabled. An administrator can open it again."))
+        return refused(request, gettext("This account is disabled. Ask an administrator to enable it."))
 
     def add_message(
         self, request: HttpRequest, level: int, message_template: str | None = None, *args: Any, **kwargs: Any
@@ -111,7 +111,9 @@ class SocialAdapter(DefaultSocialAccountAdapter):
         provider = _provider_of(sociallogin)
         groups = groups_in(provider, sociallogin.claims)
         if not may_enter(provider, groups):
-            message = f"{provider.name} knows you, but in none of the groups that may use Cairn."
+            message = (
+                f"You signed in with {provider.name}, but you aren’t in a group that has access to Cairn."
+            )
             raise ImmediateHttpResponse(refused(request, message))
         sociallogin.state["process"] = "login"
         sociallogin.email_addresses = []

@@ -54,7 +54,7 @@ class OpenIdAdapter(OpenIDConnectOAuth2Adapter):
         config: dict[str, Any] = super().openid_config
         server_url = self.get_provider().app.settings["server_url"]
         if str(config.get("issuer", "")).rstrip("/") != server_url:
-            raise OAuth2Error("The provider calls itself another name than its address.")
+            raise OAuth2Error("The provider's issuer doesn't match its address.")
         return config
 
     def complete_login(self, request: HttpRequest, app: Any, token: Any, **kwargs: Any) -> SocialLogin:
@@ -62,16 +62,16 @@ class OpenIdAdapter(OpenIDConnectOAuth2Adapter):
             claims = self._claims(app, kwargs["response"])
             claims_and_info = {**claims, **self._fetch_user_info(token.token)}
         except (jwt.PyJWTError, KeyError, TypeError, ValueError) as error:
-            raise OAuth2Error(f"What the provider sent is not valid: {type(error).__name__}") from error
+            raise OAuth2Error(f"The provider's response isn't valid: {type(error).__name__}") from error
         if claims_and_info["sub"] != claims["sub"] or not 0 < len(claims["sub"]) <= SUBJECT_LENGTH:
-            raise OAuth2Error("The provider speaks of two people, or of none.")
+            raise OAuth2Error("The provider's response doesn't identify exactly one person.")
         return self.get_provider().sociallogin_from_response(request, claims_and_info)
 
     def _claims(self, app: Any, response: Mapping[str, Any]) -> dict[str, Any]:
         config, token = self.openid_config, response["id_token"]
         algorithm, key = jwtkit.fetch_key(token, config["jwks_uri"], jwtkit.lookup_kid_jwk)
         if algorithm not in ALGORITHMS:
-            raise OAuth2Error("The provider signs with an algorithm that is not accepted.")
+            raise OAuth2Error("The provider's signature algorithm isn't accepted.")
         claims: dict[str, Any] = jwt.decode(
             token,
             key=key,
@@ -82,9 +82,9 @@ class OpenIdAdapter(OpenIDConnectOAuth2Adapter):
             options={"require": REQUIRED},
         )
         if not self.nonce or not constant_time_compare(str(claims["nonce"]), self.nonce):
-            raise OAuth2Error("The token was not made for this sign-in.")
+            raise OAuth2Error("The token isn't for this sign-in.")
         if _authorized_party(claims) != app.client_id:
-            raise OAuth2Error("The token was made for another program.")
+            raise OAuth2Error("The token was issued for another application.")
         return claims
 
 

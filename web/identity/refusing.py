@@ -13,5 +13,5 @@ def refused(request: HttpRequest, reason: str) -> HttpResponse:
 
 def failed(request: HttpRequest, provider: str) -> HttpResponse:
     """Show a general error. The reason, which would help attackers, is only logged."""
-    message = gettext("Signing in with {provider} did not work. Try again from the sign-in page.")
+    message = gettext("Couldn’t sign in with {provider}. Try again from the sign-in page.")
     return refused(request, message.format(provider=provider))

@@ -39,7 +39,7 @@ class CairnCommand(BaseCommand):
         for action in parser._actions:  # Django's own options would bury the few of this command
             if action.dest in _DJANGO_ONLY:
                 action.help = argparse.SUPPRESS
-        parser.add_argument("--json", action="store_true", dest="as_json", help="answer in JSON")
+        parser.add_argument("--json", action="store_true", dest="as_json", help="print JSON")
         return parser
 
     def run_from_argv(self, argv: list[str]) -> None:

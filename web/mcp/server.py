@@ -58,9 +58,9 @@ async def _tool_call(context: Context, params: CallToolRequestParams) -> CallToo
 async def _run(caller: Caller, params: CallToolRequestParams) -> ToolResult:
     tool = next((tool for tool in TOOLS if tool.name == params.name), None)
     if tool is None:
-        raise InvalidInput("There is no such tool.")
+        raise InvalidInput("Unknown tool.")
     if not tool.open_to(caller.principal):
-        raise Forbidden(f"This takes a key with one of the scopes: {', '.join(tool.scopes)}.")
+        raise Forbidden(f"This requires an API key with one of these scopes: {', '.join(tool.scopes)}.")
     taken = params.arguments or {}
     check_text(taken)
     try:

@@ -55,9 +55,9 @@ class ChatCompletion(BaseModel):
         """Return the last message. Raises InvalidFields."""
         last = self.messages[-1]
         if last.role != "user" or not last.text:
-            raise _of_last("The last message must be a question of the user")
+            raise _of_last("The last message must be a question from the user")
         if len(last.text) > QUESTION_CHARACTERS:
-            raise _of_last(f"A question may have {QUESTION_CHARACTERS} characters at most")
+            raise _of_last(f"A question can have up to {QUESTION_CHARACTERS} characters")
         return last.text
 
     @property

@@ -23,19 +23,19 @@ from web.pages.reading import about
 PEOPLE_PER_PAGE = 25
 LONGEST_NAME = 150
 GRANTED = {
-    Role.READER: gettext_noop("Was granted access: reads here."),
-    Role.EDITOR: gettext_noop("Was granted access: edits here."),
-    Role.MANAGER: gettext_noop("Was granted access: manages here."),
+    Role.READER: gettext_noop("Granted directly (reader)."),
+    Role.EDITOR: gettext_noop("Granted directly (editor)."),
+    Role.MANAGER: gettext_noop("Granted directly (manager)."),
 }
 BY_GROUP = {
-    Role.READER: gettext_noop("Is in the group “{name}”, which reads here."),
-    Role.EDITOR: gettext_noop("Is in the group “{name}”, which edits here."),
-    Role.MANAGER: gettext_noop("Is in the group “{name}”, which manages here."),
+    Role.READER: gettext_noop("Member of “{name}” (reader)."),
+    Role.EDITOR: gettext_noop("Member of “{name}” (editor)."),
+    Role.MANAGER: gettext_noop("Member of “{name}” (manager)."),
 }
 LIKE_EVERYONE = {
-    Role.READER: gettext_noop("Everyone who can sign in reads here."),
-    Role.EDITOR: gettext_noop("Everyone who can sign in edits here."),
-    Role.MANAGER: gettext_noop("Everyone who can sign in manages here."),
+    Role.READER: gettext_noop("Everyone who can sign in is a reader."),
+    Role.EDITOR: gettext_noop("Everyone who can sign in is an editor."),
+    Role.MANAGER: gettext_noop("Everyone who can sign in is a manager."),
 }
 
 
@@ -108,7 +108,7 @@ def _reasons(found: Access) -> Iterable[str]:
         kind, _, _ = way.subject.partition(":")
         match kind:
             case _ if way.subject == ADMIN:
-                yield gettext("Is an administrator, and manages every knowledge base.")
+                yield gettext("Administrator (manages every knowledge base).")
             case "user":
                 yield gettext(GRANTED[way.role])
             case "group":
@@ -116,14 +116,14 @@ def _reasons(found: Access) -> Iterable[str]:
             case _:
                 yield gettext(LIKE_EVERYONE[way.role])
     if not found.via:
-        yield gettext("Nothing was granted to them, to a group of theirs or to everyone.")
+        yield gettext("No access: not granted to them, their groups or everyone.")
 
 
 def _narrowing(narrowing: access.Restriction) -> str:
     if not narrowing.passes:
-        sentence = gettext("“{title}” is open to chosen readers only, and they are none of them.")
+        sentence = gettext("“{title}” is restricted to selected readers, and this person isn’t one of them.")
         return sentence.format(title=narrowing.title)
-    sentence = gettext("“{title}” is open to chosen readers only; they pass as {names}.")
+    sentence = gettext("“{title}” is restricted to selected readers; this person is included as {names}.")
     return sentence.format(title=narrowing.title, names=", ".join(narrowing.passes))
 
 

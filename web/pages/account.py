@@ -29,7 +29,7 @@ from web.telling import localize
 @page
 def account(request: HttpRequest, principal: Principal) -> HttpResponse:
     if principal.viewer:
-        raise Forbidden(gettext("Stop viewing as somebody else to see your own account."))
+        raise Forbidden(gettext("Stop viewing as someone else to see your own account."))
     if request.method != "POST":
         return _account(request, principal)
     if not ratelimit.consume(request, action="change_password", user=request.user):
@@ -39,7 +39,7 @@ def account(request: HttpRequest, principal: Principal) -> HttpResponse:
         return _account(request, principal, password_form=form, status=422)
     update_session_auth_hash(request, form.save())
     record("user.changed", actor=principal.actor, subject=f"user:{principal.user}", fields=["password"])
-    messages.success(request, gettext("Your password is changed."))
+    messages.success(request, gettext("Password changed."))
     return redirect("pages:account")
 
 

@@ -13,9 +13,9 @@ from cairn.access.scope import Principal
 from cairn.library.models import KnowledgeBase
 
 ROLE_LABELS = {
-    Role.READER: gettext_noop("You may read"),
-    Role.EDITOR: gettext_noop("You may edit"),
-    Role.MANAGER: gettext_noop("You manage it"),
+    Role.READER: gettext_noop("Reader"),
+    Role.EDITOR: gettext_noop("Editor"),
+    Role.MANAGER: gettext_noop("Manager"),
 }
 
 

@@ -31,13 +31,13 @@ SENSITIVITIES = (
 GROUNDINGS = (
     (
         Grounding.STRICT.value,
-        gettext_lazy("Are left out"),
-        gettext_lazy("Every sentence that is shown can be traced. Right for most."),
+        gettext_lazy("Hide"),
+        gettext_lazy("Every sentence shown has a source. Recommended."),
     ),
     (
         Grounding.FLAG.value,
-        gettext_lazy("Are shown and marked"),
-        gettext_lazy("More fluent, and the reader is told what is not backed."),
+        gettext_lazy("Show with a warning"),
+        gettext_lazy("Reads more smoothly; sentences without a source are marked."),
     ),
 )
 NAMED_AT_MOST = 100

@@ -15,7 +15,7 @@ from web.telling import localize
 STATUSES = (
     ("ready", gettext_lazy("Ready")),
     ("queued", gettext_lazy("Waiting")),
-    ("processing", gettext_lazy("Being read")),
+    ("processing", gettext_lazy("Processing")),
     ("failed", gettext_lazy("Failed")),
 )
 LABELS = dict(STATUSES)
@@ -91,7 +91,7 @@ def _pending_line(pending: DocumentVersion | None) -> str:
     if pending is None:
         return ""
     if pending.state == VersionState.FAILED:
-        line = gettext("Version {number} failed; the one before it still answers. {why}")
+        line = gettext("Version {number} failed; the previous version is still used. {why}")
         return line.format(number=pending.number, why=localize(pending.error_message))
-    line = gettext("Version {number} is on its way; the one before it answers until then.")
+    line = gettext("Version {number} is being processed; the previous version is used until then.")
     return line.format(number=pending.number)

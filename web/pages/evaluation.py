@@ -38,12 +38,12 @@ KIND_LABELS: Final[dict[str, str]] = {
     "near_miss": gettext_noop("near miss"),
 }
 CHANGES: Final = (
-    (Change.WORSE, gettext_noop("Worse"), gettext_noop("Right before, and not any more")),
-    (Change.BETTER, gettext_noop("Better"), gettext_noop("Wrong before, and right now")),
+    (Change.WORSE, gettext_noop("Worse"), gettext_noop("No longer correct")),
+    (Change.BETTER, gettext_noop("Better"), gettext_noop("Now correct")),
     (
         Change.BOTH_WRONG,
-        gettext_noop("Wrong both times"),
-        gettext_noop("Not as they should be in either run"),
+        gettext_noop("Wrong in both"),
+        gettext_noop("Wrong in both runs"),
     ),
 )
 
@@ -217,13 +217,13 @@ def question_view(asked: Asked) -> QuestionView:
 
 def _outcome(asked: Asked) -> str:
     if asked.right:
-        return gettext("Refused, rightly") if asked.refused else gettext("Right")
+        return gettext("Correctly refused") if asked.refused else gettext("Correct")
     if not asked.relevant:
-        return gettext("Answered, though no document tells")
-    return gettext("Wrongly refused") if asked.refused else gettext("Lacks what it must have")
+        return gettext("Answered without support")
+    return gettext("Wrongly refused") if asked.refused else gettext("Required text missing")
 
 
 def _place(asked: Asked) -> str:
     if not asked.relevant:
         return ""
-    return gettext("found at place {rank}").format(rank=asked.rank) if asked.rank else gettext("not found")
+    return gettext("rank {rank}").format(rank=asked.rank) if asked.rank else gettext("not found")

@@ -47,7 +47,7 @@ REVIEWS: Final = {
     Review.DUE: _("Review due soon"),
     Review.UNSET: _("No review date"),
 }
-SORTS: Final = {Sort.RELEVANCE: _("Best match"), Sort.UPDATED: _("Last updated"), Sort.TITLE: _("Title")}
+SORTS: Final = {Sort.RELEVANCE: _("Relevance"), Sort.UPDATED: _("Last updated"), Sort.TITLE: _("Title")}
 FIELDS: Final = ("q", "type", "owner", "review", "status", "sort", "cursor")
 
 

@@ -28,14 +28,14 @@ SHOWN: Final = 50
 CANDIDATES: Final = 20  # passages; a document may have several
 LONGEST_QUESTION: Final = 4000
 KINDS: Final = (
-    (Kind.PARAPHRASE, gettext_noop("In the asker's own words")),
-    (Kind.KEYWORD, gettext_noop("A few keywords")),
-    (Kind.TYPO, gettext_noop("With typing errors")),
-    (Kind.CODE, gettext_noop("After a code, number or name")),
-    (Kind.TWO_PAGES, gettext_noop("Two documents answer it together")),
-    (Kind.FOLLOW_UP, gettext_noop("Follows up on questions before it")),
+    (Kind.PARAPHRASE, gettext_noop("Paraphrased")),
+    (Kind.KEYWORD, gettext_noop("Keywords only")),
+    (Kind.TYPO, gettext_noop("Contains typos")),
+    (Kind.CODE, gettext_noop("Looks for a code, number or name")),
+    (Kind.TWO_PAGES, gettext_noop("Needs two documents")),
+    (Kind.FOLLOW_UP, gettext_noop("Follow-up question")),
     (Kind.UNANSWERABLE, gettext_noop("No document answers it")),
-    (Kind.NEAR_MISS, gettext_noop("The documents come near, but do not answer it")),
+    (Kind.NEAR_MISS, gettext_noop("The documents come close, but don’t answer it")),
 )
 LABELS: Final = dict(KINDS)
 

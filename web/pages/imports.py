@@ -24,8 +24,8 @@ from web.telling import number
 
 KINDS: Final = {
     ImportKind.FOLDER: gettext_noop("Uploaded"),
-    ImportKind.ARCHIVE: gettext_noop("Taken out of a file"),
-    ImportKind.WATCH: gettext_noop("Found in a watched folder"),
+    ImportKind.ARCHIVE: gettext_noop("Extracted from a file"),
+    ImportKind.WATCH: gettext_noop("Watched folder"),
 }
 LOOKED_AT: Final = 20  # of the latest imports of a knowledge base, for those that are not over
 
@@ -97,7 +97,7 @@ def sum_line(found: Summary, *, expected: int | None) -> str:
     if found.state == ImportState.CANCELLED:
         parts.append(gettext("import cancelled"))
     if found.state == ImportState.RECEIVING:
-        parts.append(gettext("waiting for more files"))
+        parts.append(gettext("uploading"))
     return " · ".join(parts)
 
 

@@ -25,8 +25,8 @@ from web.pages.queue import editable_jobs, queue_now
 SHOWN = 20
 FAILED_SHOWN = 100
 PROGRAMS: Final = {
-    programs.TESSERACT: ("Tesseract", gettext_noop("scanned pages and pictures of text")),
-    programs.SOFFICE: ("LibreOffice", gettext_noop("Word and PowerPoint files of before 2007")),
+    programs.TESSERACT: ("Tesseract", gettext_noop("scanned pages and images of text")),
+    programs.SOFFICE: ("LibreOffice", gettext_noop("Word and PowerPoint 97–2003 files")),
     programs.PANDOC: (
         "Pandoc",
         gettext_noop("e-books, OpenDocument text, rich text, reStructuredText and Org"),

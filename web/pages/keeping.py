@@ -66,7 +66,7 @@ def _overdue(documents: DocumentQuerySet, _day: date) -> DocumentQuerySet:
 
 
 KINDS: Final[Mapping[str, tuple[Promise, Callable[[DocumentQuerySet, date], DocumentQuerySet]]]] = {
-    "overdue": (_("Past their review date"), _overdue),
+    "overdue": (_("Overdue for review"), _overdue),
     "old": (_("Not updated"), not_updated_since),
     "unread": (_("Neither cited nor opened"), unread_since),
 }

@@ -35,7 +35,7 @@ IN_A_ROW = {
     KeyScope.ASK: gettext_noop("ask questions"),
     KeyScope.INGEST: gettext_noop("upload documents"),
     KeyScope.MANAGE: gettext_noop("manage knowledge bases"),
-    KeyScope.ADMIN: gettext_noop("administer people"),
+    KeyScope.ADMIN: gettext_noop("manage users"),
 }
 _DAYS = {value for value, _ in LIVES}
 
@@ -82,7 +82,7 @@ def _bases(limits: list[str] | None, names: dict[UUID, str]) -> str:
     return ", ".join(
         [
             *sorted(known, key=str.casefold),
-            *([gettext("{n} not open to you").format(n=unknown)] if unknown else []),
+            *([gettext("{n} not accessible to you").format(n=unknown)] if unknown else []),
         ]
     )
 
@@ -101,7 +101,7 @@ def key_make(request: HttpRequest, principal: Principal, user: User) -> str:
     """Create a key from the form. Raises InvalidInput for invalid fields."""
     label = request.POST.get("label", "").replace("\0", "").strip()[:100]
     if not label:
-        raise InvalidInput(gettext("Give the key a name."))
+        raise InvalidInput(gettext("Enter a name for the key."))
     _, key = api_key_create(
         user=user,
         label=label,
@@ -116,13 +116,13 @@ def key_make(request: HttpRequest, principal: Principal, user: User) -> str:
 def _limits(request: HttpRequest, principal: Principal) -> list[UUID] | None:
     limited = request.POST.get("limited", "no")
     if limited not in {"yes", "no"}:
-        raise InvalidInput(gettext("Choose the knowledge bases that the key may use."))
+        raise InvalidInput(gettext("Select the knowledge bases for this key."))
     if limited == "no":
         return None
     chosen = [parse_id(value) for value in request.POST.getlist("knowledge_bases")]
     found: list[UUID] = [base.id for base in _readable(principal, chosen)]
     if not chosen or len(found) != len(set(chosen)):
-        raise InvalidInput(gettext("Choose the knowledge bases that the key may use."))
+        raise InvalidInput(gettext("Select the knowledge bases for this key."))
     return found
 
 
@@ -132,7 +132,7 @@ def _readable(principal: Principal, ids: list[UUID]) -> list[KnowledgeBase]:
 
 def _expiry(days: str) -> datetime | None:
     if days not in _DAYS:
-        raise InvalidInput(gettext("Choose when the key ends."))
+        raise InvalidInput(gettext("Select when the key expires."))
     return timezone.now() + timedelta(days=int(days)) if days else None
 
 
@@ -141,7 +141,7 @@ def _expiry(days: str) -> datetime | None:
 def key_revoke(request: HttpRequest, principal: Principal, key_id: str) -> HttpResponse:
     user = User.objects.get(pk=principal.user)
     api_key_revoke(user=user, key_id=parse_id(key_id), actor=principal.actor)
-    messages.success(request, gettext("The key is revoked."))
+    messages.success(request, gettext("Key revoked."))
     return redirect("pages:account")
 
 
@@ -163,6 +163,6 @@ def any_key_revoke(request: HttpRequest, principal: Principal, key_id: str) -> H
     if key is None:
         raise NotFound
     api_key_revoke(user=key.user, key_id=key.id, actor=principal.actor)
-    message = gettext("The key “{name}” of {username} is revoked.")
+    message = gettext("Revoked key “{name}” ({username}).")
     messages.success(request, message.format(name=key.label, username=key.user.username))
     return redirect("pages:console-keys")

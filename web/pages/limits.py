@@ -26,15 +26,15 @@ SHOWN: Final = 100
 MOST: Final = 1_000_000_000
 UNLIMITED: Final = gettext_noop("unlimited")
 LABELS: Final = {
-    Measure.QUESTIONS_PER_MINUTE: gettext_noop("Questions a minute"),
-    Measure.QUESTIONS_PER_DAY: gettext_noop("Questions a day"),
-    Measure.TOKENS_PER_DAY: gettext_noop("Tokens of the language model a day"),
-    Measure.STREAMS_AT_ONCE: gettext_noop("Answers written at once"),
-    Measure.FOLLOWED_AT_ONCE: gettext_noop("Imports and jobs watched at once"),
-    Measure.SEARCHES_PER_MINUTE: gettext_noop("Searches a minute"),
-    Measure.UPLOADS_PER_MINUTE: gettext_noop("Uploads a minute"),
-    Measure.UPLOADS_PER_DAY: gettext_noop("Uploads a day"),
-    Measure.UPLOAD_MB_PER_DAY: gettext_noop("MB of uploads a day"),
+    Measure.QUESTIONS_PER_MINUTE: gettext_noop("Questions per minute"),
+    Measure.QUESTIONS_PER_DAY: gettext_noop("Questions per day"),
+    Measure.TOKENS_PER_DAY: gettext_noop("Model tokens per day"),
+    Measure.STREAMS_AT_ONCE: gettext_noop("Concurrent answers"),
+    Measure.FOLLOWED_AT_ONCE: gettext_noop("Concurrent progress streams"),
+    Measure.SEARCHES_PER_MINUTE: gettext_noop("Searches per minute"),
+    Measure.UPLOADS_PER_MINUTE: gettext_noop("Uploads per minute"),
+    Measure.UPLOADS_PER_DAY: gettext_noop("Uploads per day"),
+    Measure.UPLOAD_MB_PER_DAY: gettext_noop("Uploaded MB per day"),
 }
 
 
@@ -76,7 +76,7 @@ def index(request: HttpRequest, principal: Principal) -> HttpResponse:
         limit_set(subject=_text(request.POST, "subject"), values=_values(request.POST), actor=principal.actor)
     except InvalidInput as error:
         return _shown(request, principal, error=error.message, status=422)
-    messages.success(request, gettext("The limits are saved. They hold from the next request on."))
+    messages.success(request, gettext("Limits saved."))
     return redirect("pages:console-limits")
 
 
@@ -108,7 +108,7 @@ def _subject(limit: Limit, everyone: Mapping[Measure, Most]) -> Subject:
 
 
 def _of(key: ApiKey) -> str:
-    return gettext("{name} of {username}").format(name=key.label, username=key.user)
+    return gettext("{name} ({username})").format(name=key.label, username=key.user)
 
 
 def _values_of(limit: Limit) -> dict[Measure, Most]:
@@ -140,7 +140,7 @@ def _number(measure: Measure, text: str) -> Most:
     if text.casefold() in {UNLIMITED, gettext(UNLIMITED).casefold()}:
         return None
     if not (text.isascii() and text.isdigit() and len(text) <= 10 and int(text) <= MOST):
-        message = gettext("{limit}: type a number, “unlimited”, or nothing.")
+        message = gettext("{limit}: enter a number or “unlimited”, or leave empty.")
         raise InvalidInput(message.format(limit=gettext(LABELS[measure])))
     return int(text)
 

@@ -12,66 +12,66 @@ from web.telling import number
 T = TypeVar("T")
 NOTHING: Final = "–"
 NAMES: Final[Mapping[str, tuple[str, str]]] = {
-    "ndcg@10": ("nDCG@10", gettext_noop("How far up the relevant documents stand among the first ten")),
-    "recall@5": ("Recall@5", gettext_noop("How many relevant documents are among the first five")),
-    "recall@20": ("Recall@20", gettext_noop("How many relevant documents are among the first twenty")),
-    "mrr": ("MRR", gettext_noop("One divided by the place of the first relevant document")),
+    "ndcg@10": ("nDCG@10", gettext_noop("How high relevant documents rank in the top 10")),
+    "recall@5": ("Recall@5", gettext_noop("Share of relevant documents in the top 5")),
+    "recall@20": ("Recall@20", gettext_noop("Share of relevant documents in the top 20")),
+    "mrr": ("MRR", gettext_noop("1 divided by the rank of the first relevant document")),
     "citation_precision": (
         gettext_noop("Citation precision"),
-        gettext_noop("Of the citations, how many are of relevant documents"),
+        gettext_noop("Share of citations that point to relevant documents"),
     ),
     "citation_recall": (
         gettext_noop("Citation recall"),
-        gettext_noop("Of the relevant documents, how many are cited"),
+        gettext_noop("Share of relevant documents that are cited"),
     ),
     "quote_recall": (
         gettext_noop("Quote recall"),
-        gettext_noop("Of the quotes that answer, how many are cited"),
+        gettext_noop("Share of answering quotes that are cited"),
     ),
     "refusal_precision": (
         gettext_noop("Refusal precision"),
-        gettext_noop("Of the refusals, how many were right"),
+        gettext_noop("Share of refusals that were correct"),
     ),
     "refusal_recall": (
         gettext_noop("Refusal recall"),
-        gettext_noop("Of the questions without an answer, how many were refused"),
+        gettext_noop("Share of unanswerable questions that were refused"),
     ),
     "refusal_f1": (
         gettext_noop("Refusal F1"),
-        gettext_noop("Precision and recall of refusals in one figure"),
+        gettext_noop("Precision and recall of refusals combined"),
     ),
     "wrongly_refused": (
         gettext_noop("Wrongly refused"),
-        gettext_noop("Of the questions with an answer, how many were refused"),
+        gettext_noop("Share of answerable questions that were refused"),
     ),
     "must_contain": (
-        gettext_noop("Holds what it must"),
-        gettext_noop("Of the answers, how many have the words that they must have"),
+        gettext_noop("Contains required text"),
+        gettext_noop("Share of answers containing the required text"),
     ),
     "faithfulness": (
         gettext_noop("Faithfulness"),
-        gettext_noop("Of the answers, how many the judge finds in their passages"),
+        gettext_noop("Share of answers supported by their passages, according to the judge"),
     ),
     "relevancy": (
         gettext_noop("Relevancy"),
-        gettext_noop("Of the answers, how many the judge finds to be what was asked"),
+        gettext_noop("Share of answers that address the question, according to the judge"),
     ),
-    "search_p50_ms": (gettext_noop("Search, median"), gettext_noop("Time of a search")),
-    "search_p95_ms": (gettext_noop("Search, 95 %"), gettext_noop("All but one search in twenty are faster")),
-    "first_token_p50_ms": (gettext_noop("First words, median"), gettext_noop("Time until an answer begins")),
+    "search_p50_ms": (gettext_noop("Search, median"), gettext_noop("Search time")),
+    "search_p95_ms": (gettext_noop("Search, 95th percentile"), gettext_noop("95% of searches are faster")),
+    "first_token_p50_ms": (gettext_noop("First word, median"), gettext_noop("Time to first word")),
     "first_token_p95_ms": (
-        gettext_noop("First words, 95 %"),
-        gettext_noop("All but one answer in twenty begin earlier"),
+        gettext_noop("First word, 95th percentile"),
+        gettext_noop("95% of answers start sooner"),
     ),
-    "answer_p50_ms": (gettext_noop("Answer, median"), gettext_noop("Time of a whole answer")),
-    "answer_p95_ms": (gettext_noop("Answer, 95 %"), gettext_noop("All but one answer in twenty are faster")),
+    "answer_p50_ms": (gettext_noop("Answer, median"), gettext_noop("Time to full answer")),
+    "answer_p95_ms": (gettext_noop("Answer, 95th percentile"), gettext_noop("95% of answers are faster")),
 }
 OF_A_LIST: Final = ("ndcg@10", "citation_precision", "refusal_f1", "wrongly_refused")
 OF_A_KIND: Final = ("ndcg@10", "citation_precision", "wrongly_refused", "refusal_recall", "must_contain")
 RANKINGS: Final = {
-    "hybrid": gettext_noop("Embeddings and words"),
-    "dense": gettext_noop("Embeddings alone"),
-    "bm25": gettext_noop("Words alone (BM25)"),
+    "hybrid": gettext_noop("Hybrid (embeddings and keywords)"),
+    "dense": gettext_noop("Embeddings only"),
+    "bm25": gettext_noop("Keywords only (BM25)"),
     "rrf": gettext_noop("Reciprocal rank fusion"),
 }
 

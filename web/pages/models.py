@@ -32,23 +32,23 @@ log = logging.getLogger(__name__)
 
 LIMIT_SECONDS: Final = 20
 PACKAGED: Final = "SmolLM2-135M-Instruct"
-HERE: Final = gettext_lazy("in this process")
+HERE: Final = gettext_lazy("in process")
 LABELS: Final = {
-    "chat": (gettext_lazy("Language model"), gettext_lazy("Writes the answers")),
-    "embedder": (gettext_lazy("Embedding model"), gettext_lazy("Finds passages by their meaning")),
-    "reranker": (gettext_lazy("Reranker"), gettext_lazy("Puts what was found in order")),
-    "reader": (gettext_lazy("Answer reader"), gettext_lazy("Says whether a passage holds the answer")),
+    "chat": (gettext_lazy("Language model"), gettext_lazy("Writes answers")),
+    "embedder": (gettext_lazy("Embedding model"), gettext_lazy("Finds passages by meaning")),
+    "reranker": (gettext_lazy("Reranker"), gettext_lazy("Ranks search results")),
+    "reader": (gettext_lazy("Reader model"), gettext_lazy("Checks whether a passage contains the answer")),
     "inference": (
         gettext_lazy("Grounding model"),
-        gettext_lazy("Says what a passage bears out"),
+        gettext_lazy("Checks whether a passage supports a sentence"),
     ),
 }
 STATES: Final = {
     GenerationState.BUILDING: gettext_lazy("Being built"),
-    GenerationState.READY: gettext_lazy("Ready to be swapped in"),
-    GenerationState.ACTIVE: gettext_lazy("Answers"),
+    GenerationState.READY: gettext_lazy("Ready to activate"),
+    GenerationState.ACTIVE: gettext_lazy("Active"),
     GenerationState.RETIRED: gettext_lazy("Answered before"),
-    GenerationState.REMOVING: gettext_lazy("Being removed"),
+    GenerationState.REMOVING: gettext_lazy("Removing"),
 }
 
 
@@ -163,7 +163,7 @@ def _models(checked: dict[str, Checked]) -> list[Model]:
             "embedder",
             embedder.model,
             _only(given.embedding_base_url if embedder.served else None),
-            [_("Vectors of %(n)s numbers") % {"n": answering.dimension}, *_encoder(embedder.served)],
+            [_("%(n)s dimensions") % {"n": answering.dimension}, *_encoder(embedder.served)],
         ),
         (
             "reranker",
@@ -184,7 +184,7 @@ def _context() -> list[str]:
     given, chat = environment(), models.loaded_chat_model()
     assumed = given.llm_context_tokens if given.llm_base_url else None
     tokens = chat.context_tokens if chat else assumed
-    return [_("Context of %(n)s tokens") % {"n": tokens}] if tokens else []
+    return [_("%(n)s tokens of context") % {"n": tokens}] if tokens else []
 
 
 def _encoder(served: bool) -> list[str]:
@@ -214,7 +214,7 @@ def _checked(kind: str) -> Checked:
         pool.submit(_call_of(kind)).result(timeout=LIMIT_SECONDS)
         problem = ""
     except TimeoutError:
-        problem = _("It did not answer within %(n)s seconds.") % {"n": LIMIT_SECONDS}
+        problem = _("No response within %(n)s seconds.") % {"n": LIMIT_SECONDS}
     except CairnError as error:
         log.warning("check of %s: %s", kind, type(error).__name__)
         problem = _without_secrets(error.message)

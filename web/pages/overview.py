@@ -118,27 +118,27 @@ def _question_charts(period: Period, asked: Any) -> list[Chart]:
             [
                 counted(_("Supported"), "supported", "good"),
                 counted(_("Partly supported"), "partial", "middling"),
-                counted(_("Refused"), "refused", "poor"),
+                counted(_("Not answered"), "refused", "poor"),
                 counted(_("Stopped or failed"), "unfinished", "none"),
             ],
         ),
-        stacked("people", _("People asking"), days, [counted(_("People"), "people", "good")]),
+        stacked("people", _("Active users"), days, [counted(_("People"), "people", "good")]),
         stacked(
             "feedback",
             _("Feedback"),
             days,
             [counted(_("Helpful"), "up", "good"), counted(_("Not helpful"), "down", "poor")],
         ),
-        _latency_chart("first", _("Until the first words"), period, asked, "first_token_ms"),
-        _latency_chart("whole", _("Until the whole answer"), period, asked, "total_ms"),
+        _latency_chart("first", _("Time to first word"), period, asked, "first_token_ms"),
+        _latency_chart("whole", _("Time to full answer"), period, asked, "total_ms"),
     ]
 
 
 def _latency_chart(name: str, title: str, period: Period, asked: Any, field: str) -> Chart:
     found = questions.percentiles_by_day(asked, field, period)
     series = [
-        Series(_("Half are faster than"), [_seconds(each.p50) for each in found], "good"),
-        Series(_("19 of 20 are faster than"), [_seconds(each.p95) for each in found], "middling"),
+        Series(_("Median"), [_seconds(each.p50) for each in found], "good"),
+        Series(_("95th percentile"), [_seconds(each.p95) for each in found], "middling"),
     ]
     return lines(name, title, period.days, series, unit=_("s"), decimals=1)
 
@@ -154,7 +154,7 @@ def _ingestion_chart(looked: Looked, jobs: Any) -> Chart:
         Series(_("Searchable"), [each.ready for each in ended], "good"),
         Series(_("Failed"), [each.failed for each in ended], "bad"),
     ]
-    return stacked("ingestion", _("Documents read"), period.days, series)
+    return stacked("ingestion", _("Documents processed"), period.days, series)
 
 
 def _needs(principal: Principal) -> list[Need]:
@@ -175,9 +175,7 @@ def _needs_of_install(principal: Principal) -> list[Need]:
         )
         needs.append(Need(text % {"n": ownerless}, reverse("pages:console")))
     if IndexGeneration.objects.exclude(error="").exists():
-        needs.append(
-            Need(_("Building the index has stopped with an error."), reverse("pages:console-models"))
-        )
+        needs.append(Need(_("The index build failed."), reverse("pages:console-models")))
     return needs
 
 
@@ -188,11 +186,11 @@ def _needs_of_documents(principal: Principal) -> list[Need]:
     gaps = gaps_for(principal).filter(state=GapState.OPEN).count()
     needs = []
     if failed:
-        text = ngettext("%(n)s document could not be read.", "%(n)s documents could not be read.", failed)
+        text = ngettext("%(n)s document failed to process.", "%(n)s documents failed to process.", failed)
         needs.append(Need(text % {"n": failed}, reverse("pages:console-ingestion")))
     if overdue:
         text = ngettext(
-            "%(n)s document is past its review date.", "%(n)s documents are past their review date.", overdue
+            "%(n)s document is overdue for review.", "%(n)s documents are overdue for review.", overdue
         )
         needs.append(Need(text % {"n": overdue}, f"{reverse('pages:console-documents')}?show=overdue"))
     if gaps:

@@ -35,11 +35,11 @@ SHOWN: Final = 10
 LONGEST: Final = 2000
 SNIPPET: Final = 240
 STEPS: Final[dict[str, Promise]] = {
-    "embed": gettext_lazy("Embedding the question"),
-    "index": gettext_lazy("Asking the index"),
-    "check": gettext_lazy("Checking what may be read"),
+    "embed": gettext_lazy("Question embedding"),
+    "index": gettext_lazy("Index query"),
+    "check": gettext_lazy("Permission check"),
     "rerank": gettext_lazy("Reranking"),
-    "judge": gettext_lazy("Judging whether it can be answered"),
+    "judge": gettext_lazy("Answerability check"),
 }
 
 
@@ -121,7 +121,7 @@ def _reader(principal: Principal, username: str) -> Principal:
         raise Forbidden
     user = User.objects.filter(username__iexact=username, is_active=True).first()
     if user is None:
-        raise InvalidInput(_("Nobody with this name can sign in."))
+        raise InvalidInput(_("No active user has this name."))
     record("playground.searched_as", actor=principal.actor, subject=f"user:{user.id}")
     return principal_for_user(user)
 
@@ -138,9 +138,9 @@ def _columns(found: Explanation) -> list[Column]:
         way: {hit.chunk: rank for rank, hit in enumerate(hits, 1)} for way, hits in found.by_ranking.items()
     }
     titles = {
-        Ranking.DENSE: (_("By meaning"), _("Cosine of the embedding model")),
-        Ranking.BM25: (_("By words"), _("BM25")),
-        Ranking.HYBRID: (_("Together"), _("Both scores added, the words with a weight")),
+        Ranking.DENSE: (_("Semantic search"), _("Cosine similarity")),
+        Ranking.BM25: (_("Keyword search"), _("BM25")),
+        Ranking.HYBRID: (_("Combined"), _("Weighted sum of both scores")),
     }
     columns = [
         Column(way.value, *titles[way], _items(hits, {w: r for w, r in ranks.items() if w is not way}, way))
@@ -149,7 +149,7 @@ def _columns(found: Explanation) -> list[Column]:
     if found.reranked:
         fused = {Ranking.HYBRID: ranks[Ranking.HYBRID]}
         reranked = _items(found.reranked, fused, None)
-        columns.append(Column("reranked", _("Reranked"), _("The order of the reranker"), reranked))
+        columns.append(Column("reranked", _("Reranked"), _("Reranker order"), reranked))
     return columns
 
 
@@ -168,7 +168,7 @@ def _score(hit: Hit, way: Ranking | None) -> str:
 
 
 def _also(chunk: UUID, others: dict[Ranking, dict[UUID, int]]) -> str:
-    names = {Ranking.DENSE: _("meaning"), Ranking.BM25: _("words"), Ranking.HYBRID: _("together")}
+    names = {Ranking.DENSE: _("meaning"), Ranking.BM25: _("words"), Ranking.HYBRID: _("combined")}
     return ", ".join(f"{names[way]} {ranks[chunk]}" for way, ranks in others.items() if chunk in ranks)
 
 

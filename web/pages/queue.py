@@ -20,7 +20,7 @@ SHOWN: Final = 20
 LANES: Final = {Lane.INTERACTIVE: gettext_noop("Single files"), Lane.BULK: gettext_noop("Imports")}
 DOING: Final = {
     Stage.PARSING: gettext_noop("Reading"),
-    Stage.CHUNKING: gettext_noop("Cutting into passages"),
+    Stage.CHUNKING: gettext_noop("Splitting into passages"),
     Stage.EMBEDDING: gettext_noop("Embedding"),
     Stage.INDEXING: gettext_noop("Indexing"),
 }
@@ -103,7 +103,7 @@ def _waits(job: Job, place: QueueStatus) -> Iterable[str]:
     if job.not_before:
         yield gettext("after a failed attempt")
     if place.eta and place.eta > SHORTEST:
-        yield gettext("done in about {time}").format(time=duration(place.eta))
+        yield gettext("ready in about {time}").format(time=duration(place.eta))
 
 
 def _goes_on(job: Job, place: QueueStatus) -> Iterable[str]:

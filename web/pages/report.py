@@ -60,7 +60,7 @@ LANGUAGES: Final = {
 NAMES: Final = {
     "from": pgettext_lazy("of a mail", "From"),
     "to": pgettext_lazy("of a mail", "To"),
-    "cc": gettext_lazy("Copy to"),
+    "cc": gettext_lazy("Cc"),
     "date": pgettext_lazy("of a mail", "Sent"),
     "subject": gettext_lazy("Subject"),
 }
@@ -131,7 +131,7 @@ def document_properties(document: Document) -> list[Fact]:
 
 def _label(name: str, properties: dict[str, Any]) -> str:
     if name == "date" and "from" not in properties:
-        return gettext("Dated")
+        return gettext("Date")
     return str(NAMES.get(name) or gettext(name.replace("_", " ").capitalize()))
 
 
@@ -173,8 +173,8 @@ def _done(found: dict[str, Any], slides: bool) -> Iterator[str]:
         yield _scanned(_pages(scanned, slides), len(scanned), found.get("ocr_confidence"))
     if tables := found.get("tables"):
         line = ngettext(
-            "{n} table kept row by row, each with its header.",
-            "{n} tables kept row by row, each with its header.",
+            "{n} table, split by row with its header.",
+            "{n} tables, split by row with their headers.",
             tables,
         )
         yield line.format(n=number(tables))
@@ -183,16 +183,14 @@ def _done(found: dict[str, Any], slides: bool) -> Iterator[str]:
 def _scanned(pages: str, count: int, sure: float | None) -> str:
     if sure is None:
         line = ngettext(
-            "{pages} had no text of its own and was read by text recognition.",
-            "{pages} had no text of their own and were read by text recognition.",
+            "{pages} read with text recognition.",
+            "{pages} read with text recognition.",
             count,
         )
         return line.format(pages=_capital(pages))
     line = ngettext(
-        "{pages} had no text of its own and was read by text recognition, which was "
-        "{sure} sure of the words.",
-        "{pages} had no text of their own and were read by text recognition, which was "
-        "{sure} sure of the words.",
+        "{pages} read with text recognition ({sure} confidence).",
+        "{pages} read with text recognition ({sure} confidence).",
         count,
     )
     return line.format(pages=_capital(pages), sure=f"{sure:.0%}")
@@ -204,10 +202,10 @@ def _capital(text: str) -> str:
 
 def _lacking(found: dict[str, Any], slides: bool) -> Iterator[str]:
     if blank := found.get("pages_without_text"):
-        line = gettext("No text was found on {pages}; nothing there can be found or quoted.")
+        line = gettext("No text found on {pages}, so it isn’t searchable.")
         yield line.format(pages=_pages(blank, slides))
     if found.get("truncated"):
-        yield gettext("The document is longer than is read; its end was cut off and cannot be found.")
+        yield gettext("The document is too long; its end was cut off and isn’t searchable.")
     yield from (localize(str(item)) for item in found.get("warnings", ()))
 
 
@@ -219,7 +217,7 @@ def _pages(numbers: Sequence[int], slides: bool) -> str:
     more = len(spans) - SHOWN_NUMBERS
     shown = ", ".join(spans[:SHOWN_NUMBERS])
     if more > 0:
-        shown = gettext("{pages} and {n} more stretches").format(pages=shown, n=more)
+        shown = gettext("{pages} and {n} more ranges").format(pages=shown, n=more)
     if slides:
         return ngettext("slide {numbers}", "slides {numbers}", len(numbers)).format(numbers=shown)
     return ngettext("page {numbers}", "pages {numbers}", len(numbers)).format(numbers=shown)

@@ -49,7 +49,7 @@ def _own(view: Opened) -> Opened:
         if not isinstance(request.user, User):
             return redirect_to_login(request.get_full_path())
         if request.user.is_admin and VIEWED in request.session:
-            raise PermissionDenied(gettext("Stop viewing as somebody else to see your own account."))
+            raise PermissionDenied(gettext("Stop viewing as someone else to see your own account."))
         return view(request, *args, **kwargs)
 
     return opened

@@ -70,14 +70,14 @@ SECTIONS: Final[Sequence[tuple[Text, Sequence[Section]]]] = (
         (
             Section("users", _("Users"), "console-users", Takes.ADMIN),
             Section("groups", _("Groups"), "console-groups", Takes.ADMIN),
-            Section("keys", _("Keys"), "console-keys", Takes.ADMIN),
+            Section("keys", _("API keys"), "console-keys", Takes.ADMIN),
             Section("limits", _("Limits"), "console-limits", Takes.ADMIN),
         ),
     ),
     (
-        _("Record"),
+        _("Compliance"),
         (
-            Section("audit", _("Audit"), "console-audit", Takes.ADMIN),
+            Section("audit", _("Audit log"), "console-audit", Takes.ADMIN),
             Section("access-checks", _("Access check"), "console-access-checks", Takes.ADMIN),
             Section("components", _("Components"), "console-components", Takes.ADMIN),
         ),

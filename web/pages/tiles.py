@@ -24,12 +24,12 @@ class Tile:
 def tiles_of(now: Summary, before: Summary) -> list[Tile]:
     return [
         _counted(_("Questions"), now.counts.questions, before.counts.questions),
-        _counted(_("People asking"), now.counts.people, before.counts.people),
+        _counted(_("Active users"), now.counts.people, before.counts.people),
         _share(_("Supported"), now.supported, before.supported, good=1),
-        _share(_("Refused"), now.refused, before.refused, good=-1),
-        _share(_("Found helpful"), now.helpful, before.helpful, good=1),
-        _lasting(_("First words, at the median"), now.first.p50, before.first.p50),
-        _lasting(_("Whole answer, at the median"), now.whole.p50, before.whole.p50),
+        _share(_("Not answered"), now.refused, before.refused, good=-1),
+        _share(_("Rated helpful"), now.helpful, before.helpful, good=1),
+        _lasting(_("Median time to first word"), now.first.p50, before.first.p50),
+        _lasting(_("Median time to full answer"), now.whole.p50, before.whole.p50),
         _counted(_("Tokens"), now.tokens, before.tokens),
     ]
 

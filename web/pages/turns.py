@@ -185,11 +185,11 @@ def _verdict_line(tone: str, mode: str, citations: int) -> str:
             line = ngettext("Quoted from {n} passage", "Quoted from {n} passages", citations)
             return line.format(n=number(citations))
         case "refused":
-            return gettext("Not in your knowledge bases")
+            return gettext("Not found in your knowledge bases")
         case "withheld":
-            return gettext("No longer shown")
+            return gettext("No longer available")
         case _:
-            return gettext("Stopped before the end")
+            return gettext("Stopped")
 
 
 def _label(citation: Citation) -> str:

@@ -22,7 +22,7 @@ def view_as(request: HttpRequest, principal: Principal, user_id: str) -> HttpRes
     require_admin(principal)
     user = get_or_not_found(User.objects.filter(is_active=True), user_id)
     if user.id == principal.user:
-        raise Forbidden(gettext("You see Cairn as yourself already."))
+        raise Forbidden(gettext("You’re already viewing Cairn as yourself."))
     request.session[VIEWED] = str(user.id)
     record("view_as.started", actor=principal.actor, subject=f"user:{user.id}")
     return redirect("pages:library")

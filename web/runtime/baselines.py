@@ -33,5 +33,5 @@ def _run_in(path: Path) -> Json:
         changes(run, run)
         dict(run["measures"])
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InvalidInput(f"{path} is not what evaluate --json printed.") from error
+        raise InvalidInput(f"{path} isn't output of evaluate --json.") from error
     return run

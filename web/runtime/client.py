@@ -72,7 +72,7 @@ def signed_in(url: str) -> Iterator[Api]:
         waiting.get("/healthz")  # answers once the tables are there
     user = User.objects.filter(is_admin=True, is_active=True).first()
     if user is None:
-        raise ConfigurationError("There is no active admin to act for.")
+        raise ConfigurationError("There's no active administrator to act for.")
     expires_at = timezone.now() + _KEY_LIFE
     row, key = api_key_create(user=user, label=_KEY_LABEL, expires_at=expires_at, for_command=True)
     limit_lift(row)
@@ -91,4 +91,6 @@ def url_of(holder: Holder | None) -> str:
             return holder.url
         time.sleep(_LOOK_SECONDS)
         holder = holder_of(Path(settings.DATA_DIR))
-    raise Unavailable(f"{settings.DATA_DIR} is held by {holder or 'nobody'}, but no server answers there.")
+    raise Unavailable(
+        f"{settings.DATA_DIR} is locked by {holder or 'nobody'}, but no server is responding there."
+    )

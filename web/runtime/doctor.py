@@ -108,7 +108,7 @@ def _data_dir() -> str:
         raise ConfigurationError(f"{folder} has only {free >> 20} MB left.")
     if exposed := open_to_others(folder, settings.SQLITE_FILE):
         raise Lacking(
-            f"Other users of this machine can get at {exposed[0]}, and Cairn may not change that. "
+            f"Other users of this machine can access {exposed[0]}, and Cairn can't change that. "
             f"As its owner: chmod go= {exposed[0]}"
         )
     return f"{folder}, {free / (1 << 30):.0f} GB free"
@@ -119,7 +119,7 @@ def _database() -> str:
     executor = MigrationExecutor(connection)
     waiting = len(executor.migration_plan(executor.loader.graph.leaf_nodes()))
     name = f"{connection.vendor} {connection.settings_dict['NAME']}"
-    return f"{name}, {waiting} migrations to apply at the next start" if waiting else name
+    return f"{name}, {waiting} migrations pending until the next start" if waiting else name
 
 
 def _admin() -> str:
@@ -128,7 +128,7 @@ def _admin() -> str:
         known = ", ".join(names[:5])
     except DatabaseError:
         known = ""
-    return known or "made at the first start"
+    return known or "created at the first start"
 
 
 def _broker() -> str:
@@ -138,7 +138,7 @@ def _broker() -> str:
     try:
         queue.ping()
     except (OperationalError, OSError, ImportError) as error:
-        raise Unavailable(f"The broker does not answer: {type(error).__name__}.") from error
+        raise Unavailable(f"The broker isn't responding: {type(error).__name__}.") from error
     return "answers"
 
 
@@ -158,7 +158,7 @@ def _files() -> str:
     try:
         files_answer()
     except FileNotFoundError as error:
-        raise ConfigurationError(f"There is no bucket {bucket}.") from error
+        raise ConfigurationError(f"Bucket {bucket} doesn't exist.") from error
     return f"bucket {bucket} at {server or 'Amazon S3'}"
 
 
@@ -184,9 +184,7 @@ def _place_of(choice: EmbedderChoice) -> str:
     if not choice.served:
         return f"{choice.model} in {EncoderFolder.of(choice.model).path}"
     if url is None:
-        raise ConfigurationError(
-            f"{choice.model} was served by EMBEDDING_BASE_URL, which is not set any more."
-        )
+        raise ConfigurationError(f"{choice.model} was served by EMBEDDING_BASE_URL, which is no longer set.")
     _answers(f"{url.rstrip('/')}/models", _bearer(environment().embedding_api_key))
     return f"{choice.model} at {url}"
 
@@ -201,7 +199,7 @@ def _chat_model() -> str:
         return f"{model or 'the first model'} at {', '.join(urls)}"
     path = Path(model) if model else package_file(PACKAGED_CHAT_MODEL, "")
     if not path.exists():
-        raise ConfigurationError(f"LLM_MODEL names {path}, which is not there.")
+        raise ConfigurationError(f"LLM_MODEL is {path}, which doesn't exist.")
     return str(path)
 
 
@@ -232,7 +230,7 @@ def _reading(setting: str, model: str | None) -> str:
 
 def _installed(setting: str, dotted: str) -> str:
     if find_spec(dotted.partition(".")[0]) is None:
-        raise ConfigurationError(f"{setting} names {dotted}, which is not installed.")
+        raise ConfigurationError(f"{setting} is {dotted}, which isn't installed.")
     return dotted
 
 
@@ -242,19 +240,18 @@ def _old_office_files() -> str:
 
 def _text_recognition() -> str:
     """Check Tesseract. Poppler is not needed, since PDFium renders the pages."""
-    path = _program(
-        programs.TESSERACT, "Tesseract", "pictures (.png, .jpg, .tiff) and scanned pages of a PDF"
-    )
+    path = _program(programs.TESSERACT, "Tesseract", "images (.png, .jpg, .tiff) and scanned pages of a PDF")
     limits = parsers.limits()
     there = [name for name in ocr.languages(limits) if name not in ocr.NOT_A_LANGUAGE]
     known = ", ".join(there) or "none"
     absent = [name for name in limits.ocr_languages.split("+") if name and name not in there]
     if absent:
         raise ConfigurationError(
-            f"OCR_LANGUAGES names {', '.join(absent)}, which Tesseract has no data for. It has: {known}."
+            f"OCR_LANGUAGES includes {', '.join(absent)}, but Tesseract has no data for it. "
+            f"Available: {known}."
         )
     if not there:
-        raise Lacking(f"{path} has no data for any language: pictures and scanned pages will not be read.")
+        raise Lacking(f"{path} has no language data, so images and scanned pages won't be read.")
     return f"{path}, languages: {known}"
 
 
@@ -265,7 +262,7 @@ def _other_documents() -> str:
 def _program(program: str, name: str, read_by_it: str) -> Path:
     path = programs.find(program)
     if path is None:
-        raise Lacking(f"{name} is not installed: {read_by_it} will not be read.")
+        raise Lacking(f"{name} isn't installed, so {read_by_it} won't be read.")
     return path
 
 
@@ -278,10 +275,10 @@ def _parser_processes() -> str:
     ]
     if missing:
         raise Lacking(
-            f"This kernel does not keep programs that read documents from {' and '.join(missing)}: "
-            "only Python's own guards stand. Run Cairn on Linux with Landlock and system call filters."
+            f"This kernel can't isolate document parsers from {' and '.join(missing)}; "
+            "only Python's own guards apply. Run Cairn on Linux with Landlock and seccomp."
         )
-    return "kept from the network and other files by the kernel"
+    return "isolated from the network and other files by the kernel"
 
 
 def _server() -> str:
@@ -323,7 +320,7 @@ CHECKS: dict[str, Callable[[], str]] = {
     "Embedding model": _embedder,
     "Language model": _chat_model,
     "Reranker": _reranker,
-    "Answer reader": _answer_reader,
+    "Reader model": _answer_reader,
     "Grounding model": _grounding_model,
     "Old Office files": _old_office_files,
     "Text recognition": _text_recognition,

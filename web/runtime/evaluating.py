@@ -115,7 +115,7 @@ def stored_gold(api: Api, base: str, name: str) -> GoldSet:
     items = api.pages(f"/api/v1/knowledge-bases/{base}/gold-questions")
     questions = [_gold_question(item) for item in items if item["complete"]]
     if not questions:
-        raise InvalidInput("This knowledge base has no gold questions: name a file, or make some.")
+        raise InvalidInput("This knowledge base has no gold questions. Specify a file, or create some.")
     return GoldSet(name, questions)
 
 

@@ -36,7 +36,7 @@ def _configured() -> dict[str, Callable[[], str]]:
     given = environment()
     loads = {
         "Reranker": (reranks(given), reranker),
-        "Answer reader": (given.answerability_model, answer_reader),
+        "Reader model": (given.answerability_model, answer_reader),
         "Grounding model": (given.grounding_model, grounding_model),
     }
     return {name: load for name, (enabled, load) in loads.items() if enabled}

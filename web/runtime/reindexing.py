@@ -38,7 +38,7 @@ def wait_until(api: Api, identity: str, state: str, tick: Tick) -> Json:
     while True:
         row = generation(status(api), identity)
         if row is None or row["state"] == "removing":
-            raise Conflict("This generation of the index was cancelled.")
+            raise Conflict("This index build was cancelled.")
         if row["error"]:
             raise BuildFailed(row["error"])
         tick("Waiting, to make way" if row["paused"] else "Chunks", row["done"], row["total"])

@@ -51,7 +51,7 @@ def require_broker() -> None:
         queue.ping()
     except (OperationalError, OSError) as error:
         where = _SECRET.sub("", environment().celery_broker_url)
-        raise Unavailable(f"The broker at {where} does not answer: {error}") from error
+        raise Unavailable(f"The broker at {where} isn't responding: {error}") from error
 
 
 def end_on_signals(first: Callable[[], None] = lambda: None) -> None:

@@ -49,7 +49,7 @@ class Archive:
             size += len(block)
             self.taken += len(block)
             if size > MAX_MEMBER_BYTES or self.taken > MAX_ARCHIVE_BYTES:
-                raise _unsafe(f"More bytes come out of {self.path.name} than an honest archive holds.")
+                raise _unsafe(f"{self.path.name} unpacks to more data than a legitimate archive would.")
             unpacked.write(block)
 
 
@@ -107,7 +107,7 @@ def find_files(paths: Iterable[Path]) -> Found:
             found.roots.append(_beginning(path, name) if _is_archive(path) else name)
             _add_file(found, path, name)
         else:
-            raise InvalidInput(f"{path}: there is no such file or folder.")
+            raise InvalidInput(f"{path}: no such file or folder.")
     _require_distinct(found.files)
     return found
 
@@ -186,9 +186,7 @@ def _members(path: Path) -> list[zipfile.ZipInfo]:
     except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
         raise _damaged(path) from error
     if len(members) > MAX_MEMBERS:
-        raise _unsafe(
-            f"{path.name} holds {len(members)} files; at most {MAX_MEMBERS} are taken from one archive."
-        )
+        raise _unsafe(f"{path.name} contains {len(members)} files; the limit is {MAX_MEMBERS} per archive.")
     for member in members:
         _check_member(path, member)
     return members
@@ -197,15 +195,15 @@ def _members(path: Path) -> list[zipfile.ZipInfo]:
 def _check_member(path: Path, member: zipfile.ZipInfo) -> None:
     name = PurePosixPath(member.filename.replace("\\", "/"))
     if name.is_absolute() or ".." in name.parts or ":" in name.parts[0]:
-        raise _unsafe(f"“{member.filename}” points outside {path.name}, so nothing was taken from it.")
+        raise _unsafe(f"“{member.filename}” points outside {path.name}, so the archive was skipped.")
     if stat.S_ISLNK(member.external_attr >> 16):
-        raise _unsafe(f"“{member.filename}” in {path.name} is a link, so nothing was taken from it.")
+        raise _unsafe(f"“{member.filename}” in {path.name} is a link, so the archive was skipped.")
 
 
 def _protected(member: zipfile.ZipInfo) -> DocumentRejected:
     return DocumentRejected(
         Rejection.PASSWORD_PROTECTED,
-        f"“{member.filename}” is protected by a password. Unpack the archive and add its files.",
+        f"“{member.filename}” is password-protected. Unpack the archive and add its files.",
     )
 
 
@@ -214,13 +212,15 @@ def _unsafe(message: str) -> DocumentRejected:
 
 
 def _damaged(path: Path) -> DocumentRejected:
-    return DocumentRejected(Rejection.DAMAGED_FILE, f"{path.name} cannot be read as a zip archive.")
+    return DocumentRejected(Rejection.DAMAGED_FILE, f"{path.name} isn't a valid ZIP archive.")
 
 
 def _require_distinct(files: list[LocalFile]) -> None:
     twice = [uri for uri, count in Counter(file.source_uri for file in files).items() if count > 1]
     if twice:
-        raise InvalidInput(f"Two of the files would both be “{twice[0]}”. Add their folders one at a time.")
+        raise InvalidInput(
+            f"Two files would have the same name “{twice[0]}”. Add their folders one at a time."
+        )
 
 
 def _hidden(parts: tuple[str, ...]) -> bool:

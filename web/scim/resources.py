@@ -84,7 +84,7 @@ CONFIG = ServiceProviderConfig(
         AuthenticationScheme(
             type=AuthenticationScheme.Type.oauthbearertoken,
             name="API key",
-            description="An admin's API key with the scope admin, as bearer token",
+            description="An administrator's API key with the scope admin, as bearer token",
             primary=True,
         )
     ],

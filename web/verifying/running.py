@@ -21,7 +21,7 @@ from web.verifying.spots import check_spots
 log = logging.getLogger(__name__)
 
 MAX_STORED_CHECKS = 100
-INTERRUPTED = "It was interrupted."
+INTERRUPTED = "The check was interrupted."
 RESULTS = (CheckState.PASSED, CheckState.LEAKED)
 
 
@@ -41,7 +41,7 @@ def check_begin(*, requested_by: UUID | None) -> AccessCheck:
         for stale in running.filter(created_at__lt=timezone.now() - ABANDONED_AFTER):
             _end(stale, state=CheckState.FAILED, error=INTERRUPTED)
         if running.filter(created_at__gte=timezone.now() - ABANDONED_AFTER).exists():
-            raise Conflict("An access check is running.")
+            raise Conflict("An access check is already running.")
         check = AccessCheck.objects.create(requested_by_id=requested_by)
         record("access_check.started", actor=requested_by, subject=f"access-check:{check.id}")
         transaction.on_commit(lambda: _send(check), robust=True)
@@ -71,7 +71,7 @@ def check_run(check_id: UUID) -> None:
         _end(check, state=CheckState.FAILED, error=error.message)
         return
     except Exception:
-        _end(check, state=CheckState.FAILED, error="It broke off; the log knows more.")
+        _end(check, state=CheckState.FAILED, error="The check failed; see the server log.")
         raise
     leaks = _distinct([*canaries.leaks, *spots.leaks])
     check.probes, check.spots, check.leaks = canaries.probes, spots.probes, leaks

@@ -19,7 +19,7 @@ from cairn.library.models import KnowledgeBase
 Subject = tuple[UUID | None, UUID | None]
 """A user id and a group id, at least one of which is None. Both None means everyone."""
 
-EVERYONE_NEEDS_ADMIN = "Only admins can give access to everyone. Ask an admin to do it."
+EVERYONE_NEEDS_ADMIN = "Only administrators can give access to everyone."
 
 
 def may_grant_to_everyone(principal: Principal) -> bool:
@@ -45,7 +45,7 @@ def require_may_grant(
     locked, so that `existing` is what the change really starts from.
     """
     if role_in(principal, base) != Role.MANAGER:
-        raise Forbidden(f"This takes the role “{Role.MANAGER}” in this knowledge base.")
+        raise Forbidden(f"This requires the role “{Role.MANAGER}” in this knowledge base.")
     raised = [subject for subject, role in requested.items() if _is_raised(role, existing.get(subject))]
     if (None, None) in raised and not may_grant_to_everyone(principal):
         raise Forbidden(EVERYONE_NEEDS_ADMIN)
@@ -62,6 +62,4 @@ def _require_groups(principal: Principal, requested: Iterable[UUID]) -> None:
     )
     group = refused.first()
     if group is not None:
-        raise Forbidden(
-            f"Only admins and the managers of the group “{group}” can give it access. Ask one of them."
-        )
+        raise Forbidden(f"Only administrators and managers of the group “{group}” can give it access.")

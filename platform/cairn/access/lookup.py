@@ -59,7 +59,7 @@ def _require_role(principal: Principal, base: KnowledgeBase, role: Role) -> None
         require_official(base)
     own_role = Role.MANAGER if principal.is_admin else role_in(principal, base)
     if own_role is None or not own_role.allows(role):
-        raise Forbidden(f"This takes the role “{role}” in this knowledge base.")
+        raise Forbidden(f"This requires the role “{role}” in this knowledge base.")
 
 
 def require_official(base: KnowledgeBase) -> None:

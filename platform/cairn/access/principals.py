@@ -61,7 +61,7 @@ def require_key_scope(principal: Principal, *scopes: str) -> None:
 def require_admin(principal: Principal) -> None:
     require_key_scope(principal, "admin")
     if not principal.is_admin:
-        raise Forbidden("Only admins may do this.")
+        raise Forbidden("Only administrators can do this.")
     require_unlimited(principal)
 
 
@@ -69,7 +69,7 @@ def require_unlimited(principal: Principal) -> None:
     """Raise Forbidden for a key that is limited to some knowledge bases. Call it for anything outside a
     single one."""
     if principal.key_bases is not None:
-        raise Forbidden("This key is limited to some knowledge bases.")
+        raise Forbidden("This key only works for some knowledge bases.")
 
 
 def can_create_knowledge_bases(principal: Principal) -> bool:
@@ -91,9 +91,9 @@ def require_can_create_knowledge_bases(principal: Principal) -> None:
     require_key_scope(principal, "manage")
     require_unlimited(principal)
     if principal.viewer is not None:
-        raise Forbidden("An admin who views Cairn as somebody else cannot change anything.", code="read_only")
+        raise Forbidden("You can’t change anything while viewing Cairn as someone else.", code="read_only")
     if not can_create_knowledge_bases(principal):
         raise Forbidden(
-            "You may not create knowledge bases. Ask an admin to create one, or to give one of your groups "
-            "this permission."
+            "You don’t have permission to create knowledge bases. Ask an administrator to create one "
+            "or to give one of your groups permission."
         )

@@ -43,7 +43,7 @@ def parse_subject(text: str) -> Subject:
         return found, None
     if kind == "group" and Group.objects.filter(pk=found).exists():
         return None, found
-    raise InvalidInput(f"“{text}” names no user or group.")
+    raise InvalidInput(f"“{text}” isn’t a user or group.")
 
 
 def subject_filter(user: UUID | None, group: UUID | None) -> Q:
@@ -177,7 +177,7 @@ def _reserve_exactly(slug: str, principal: Principal) -> str:
     """Reserve a given slug. Only admins may: whether it is taken reveals that a knowledge base exists or
     existed."""
     if not principal.acts_as_admin:
-        raise Forbidden("Only admins may choose a slug.")
+        raise Forbidden("Only administrators can choose a slug.")
     if not slug or slugify(slug) != slug or len(slug) > STEM_LENGTH:
         raise InvalidInput(f"“{slug}” is not a valid slug.")
     if not _reserve(slug):
@@ -249,7 +249,7 @@ def _require_may_rename(knowledge_base: KnowledgeBase, name: str | None, princip
     name."""
     row = KnowledgeBase.objects.select_for_update().get(pk=knowledge_base.pk)
     if row.official and name not in {None, row.name} and not principal.acts_as_admin:
-        raise Forbidden("Only admins can rename an official knowledge base.")
+        raise Forbidden("Only administrators can rename an official knowledge base.")
 
 
 def knowledge_base_approve(
@@ -273,7 +273,7 @@ def knowledge_base_owner_set(
     _require_admin(principal)
     user = None if owner is None else User.objects.filter(pk=owner, is_active=True).first()
     if owner is not None and user is None:
-        raise InvalidInput("The owner is not an active user.")
+        raise InvalidInput("The owner isn’t an active user.")
     with transaction.atomic():
         knowledge_base.owner = user
         knowledge_base.save(update_fields=["owner", "updated_at"])
@@ -284,7 +284,7 @@ def knowledge_base_owner_set(
 
 def _require_admin(principal: Principal) -> None:
     if not principal.acts_as_admin:
-        raise Forbidden("Only admins may do this.")
+        raise Forbidden("Only administrators can do this.")
 
 
 def retention_set(*, knowledge_base: KnowledgeBase, days: int | None, actor: UUID | None) -> KnowledgeBase:

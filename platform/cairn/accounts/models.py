@@ -21,7 +21,7 @@ class KeyScope(models.TextChoices):
     ASK = "ask", gettext_lazy("Ask questions")
     INGEST = "ingest", gettext_lazy("Upload documents")
     MANAGE = "manage", gettext_lazy("Manage knowledge bases")
-    ADMIN = "admin", gettext_lazy("Administer people")
+    ADMIN = "admin", gettext_lazy("Manage users")
 
 
 class UserManager(BaseUserManager["User"]):

@@ -89,13 +89,13 @@ def name_skeleton(name: str) -> str:
 def check_name(name: str) -> None:
     """Raises InvalidInput for a name that people could mistake for another one. Expects a normalized name."""
     if name != name.strip("."):
-        raise InvalidInput("A user name must not begin or end with a dot.")
+        raise InvalidInput("User names can’t start or end with a dot.")
     for letter in name:
         if letter.isalnum() and (_script(letter) is None or ord(letter) in _INVISIBLE):
             code = f"U+{ord(letter):04X}"
-            raise InvalidInput(f"A user name must not contain the character {code}.")
+            raise InvalidInput(f"User names can’t contain the character {code}.")
     if not all(_uses_one_script(part) for part in name.split("@")):
-        raise InvalidInput("A user name must not mix scripts, such as Latin and Cyrillic letters.")
+        raise InvalidInput("User names can’t mix scripts, such as Latin and Cyrillic letters.")
 
 
 def acceptable_name(name: str) -> str:

@@ -50,7 +50,7 @@ def identity_set(user: User, *, source: str, external_id: str, actor: UUID | Non
         return
     _checked_external_id(external_id)
     if Identity.objects.filter(source=source, external_id=external_id).exists():
-        raise Taken("Somebody else has this externalId.")
+        raise Taken("This externalId is already in use.")
     known.delete()
     if external_id:
         Identity.objects.create(user=user, source=source, external_id=external_id)
@@ -59,7 +59,7 @@ def identity_set(user: User, *, source: str, external_id: str, actor: UUID | Non
 
 def _checked_external_id(external_id: str) -> str:
     if len(external_id) > EXTERNAL_ID_LENGTH:
-        raise InvalidInput(f"An externalId has {EXTERNAL_ID_LENGTH} characters at most.")
+        raise InvalidInput(f"An externalId can have up to {EXTERNAL_ID_LENGTH} characters.")
     return external_id
 
 
@@ -92,7 +92,7 @@ def _team_save(group: Group, name: str, external_id: str) -> None:
         with transaction.atomic():
             group.save()
     except IntegrityError as error:
-        raise Taken("Another group has this name or externalId.") from error
+        raise Taken("This group name or externalId is already in use.") from error
 
 
 def _recorded(action: str, group: Group, actor: UUID, **detail: Any) -> None:
@@ -106,14 +106,14 @@ def _texts(ids: Collection[UUID]) -> list[str]:
 def _checked_name(name: str) -> str:
     name = name.strip()
     if not name or len(name) > NAME_LENGTH:
-        raise InvalidInput(f"A group's name has 1 to {NAME_LENGTH} characters.")
+        raise InvalidInput(f"A group name must have 1 to {NAME_LENGTH} characters.")
     return name
 
 
 def _people(ids: Collection[UUID]) -> list[User]:
     if len(ids) > MAX_MEMBERS:
-        raise InvalidInput(f"A group has {MAX_MEMBERS} members at most.")
+        raise InvalidInput(f"A group can have up to {MAX_MEMBERS} members.")
     found = list(User.objects.filter(id__in=ids))
     if len(found) != len(set(ids)):
-        raise InvalidInput("One of the members is not a user here.")
+        raise InvalidInput("One of the members isn’t a user.")
     return found

@@ -44,14 +44,14 @@ def _checked_password(password: str | None) -> str | None:
 def _groups(ids: Collection[UUID]) -> list[Group]:
     found = list(Group.objects.filter(id__in=ids))
     if len(found) != len(set(ids)):
-        raise InvalidInput("One of the groups does not exist.")
+        raise InvalidInput("One of the groups doesn’t exist.")
     return found
 
 
 def _users(ids: Collection[UUID], *, called: str = "members") -> list[User]:
     found = list(User.objects.filter(id__in=ids))
     if len(found) != len(set(ids)):
-        raise InvalidInput(f"One of the {called} does not exist.")
+        raise InvalidInput(f"One of the {called} doesn’t exist.")
     return found
 
 
@@ -66,7 +66,9 @@ def _memberships_set(user: User, ids: Collection[UUID]) -> None:
     groups = _groups(ids)
     foreign = [group for group in groups if group.source and group not in external]
     if foreign:
-        raise Conflict(f"“{foreign[0]}” is kept by a directory; change it there.", code="managed_elsewhere")
+        raise Conflict(
+            f"“{foreign[0]}” is managed in a directory. Change it there.", code="managed_elsewhere"
+        )
     user.member_of.set([*external, *(group for group in groups if not group.source)])
 
 
@@ -102,7 +104,7 @@ def user_create(
     except ValidationError as error:
         raise InvalidInput(_first_message(error)) from error
     except IntegrityError as error:
-        raise Taken(f"There is already a user named “{username}”.") from error
+        raise Taken(f"A user named “{username}” already exists.") from error
     return user
 
 
@@ -166,15 +168,15 @@ def _save_unique(user: User) -> None:
     except ValidationError as error:
         raise InvalidInput(_first_message(error)) from error
     except IntegrityError as error:
-        raise Taken(f"There is already a user named “{user.username}”.") from error
+        raise Taken(f"A user named “{user.username}” already exists.") from error
 
 
 def _require_free_name(username: str, *, for_user: User | None = None) -> None:
     others = User.objects.exclude(pk=for_user.pk) if for_user else User.objects.all()
     if others.filter(username__iexact=username).exists():
-        raise Taken(f"There is already a user named “{username}”.")
+        raise Taken(f"A user named “{username}” already exists.")
     if others.filter(name_skeleton=name_skeleton(username)).exists():
-        raise Taken(f"The name “{username}” looks like that of another user. Choose a different one.")
+        raise Taken(f"“{username}” looks too similar to another user name. Choose a different one.")
 
 
 def name_is_taken(username: str, *, by_other_than: User | None = None) -> bool:
@@ -194,7 +196,7 @@ def distinguishable_name(requested: str, *, addition: str) -> str:
         name = stem + endings.get(number, f"{separator}{addition}-{number - 1}")
         if not name_is_taken(name):
             return name
-    raise Conflict(f"There are too many people named “{stem}”.")
+    raise Conflict(f"Too many users are named “{stem}”.")
 
 
 def _lock_admins() -> None:
@@ -205,7 +207,7 @@ def _lock_admins() -> None:
 
 def _require_an_admin() -> None:
     if not User.objects.filter(is_admin=True, is_active=True).exists():
-        raise Conflict("There must be at least one active admin.")
+        raise Conflict("There must be at least one active administrator.")
 
 
 def user_delete(user: User, *, actor: UUID | None = None) -> int:
@@ -241,7 +243,7 @@ def group_create(
 ) -> Group:
     """`managers` may give the group access to knowledge bases that they manage."""
     if Group.objects.filter(name=name, source="").exists():
-        raise Taken(f"There is already a group named “{name}”.")
+        raise Taken(f"A group named “{name}” already exists.")
     with transaction.atomic():
         group = Group.objects.create(name=name, can_create_knowledge_bases=can_create_knowledge_bases)
         group.members.set(_users(members))
@@ -272,9 +274,9 @@ def group_update(
     and whether members may create knowledge bases, are always decided here.
     """
     if group.source and (name is not None or members is not None):
-        raise Conflict(f"“{group}” is kept by a directory; change it there.", code="managed_elsewhere")
+        raise Conflict(f"“{group}” is managed in a directory. Change it there.", code="managed_elsewhere")
     if name is not None and Group.objects.filter(name=name, source="").exclude(pk=group.pk).exists():
-        raise Taken(f"There is already a group named “{name}”.")
+        raise Taken(f"A group named “{name}” already exists.")
     with transaction.atomic():
         if name is not None:
             group.name = name

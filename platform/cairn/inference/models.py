@@ -109,9 +109,7 @@ def _slot(choice: EmbedderChoice | None) -> _Slot[Embedder]:
 def _open(choice: EmbedderChoice) -> Embedder:
     url = environment().embedding_base_url
     if choice.served and not url:
-        raise ConfigurationError(
-            f"{choice.model} was served by EMBEDDING_BASE_URL, which is not set any more."
-        )
+        raise ConfigurationError(f"{choice.model} was served by EMBEDDING_BASE_URL, which is no longer set.")
     chosen = {"embedding_model": choice.model, "embedding_base_url": url if choice.served else None}
     return open_embedder(environment().model_copy(update=chosen))
 
@@ -213,7 +211,7 @@ def _warm_chat(progress: Progress) -> None:
 
 def _embeds(model: Embedder) -> str:
     if not model.embed_query("ping").any():
-        raise Unavailable("The embedding model gives vectors of zeros")
+        raise Unavailable("The embedding model returns zero vectors")
     return model.model
 
 

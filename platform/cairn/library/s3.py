@@ -115,6 +115,6 @@ def _translated() -> Iterator[None]:
             raise ConfigurationError("The file storage does not accept S3_ACCESS_KEY.") from error
         if status == 404:
             raise FileNotFoundError("There is no such file, or no such bucket.") from error
-        raise Unavailable(f"The file storage answers with status {status}.") from error
+        raise Unavailable(f"The file storage returned status {status}.") from error
     except BotoCoreError as error:
-        raise Unavailable("The file storage does not answer.") from error
+        raise Unavailable("The file storage isn’t responding.") from error

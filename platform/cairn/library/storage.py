@@ -18,7 +18,7 @@ from cairn.errors import Unavailable
 from cairn.library.rendition import Rendition
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
-NO_ROOM = "There is no room left for files. Tell whoever runs Cairn, and try again when there is."
+NO_ROOM = "The server is out of disk space. Tell your administrator and try again later."
 _BLOCK = 1 << 20
 
 

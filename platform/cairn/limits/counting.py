@@ -30,13 +30,13 @@ PER_DAY: Final = {
 }
 KINDS: Final = ("questions", "searches", "tokens", "uploads", "bytes")
 _NAMES: Final = {
-    Measure.QUESTIONS_PER_MINUTE: "{most} questions a minute",
-    Measure.SEARCHES_PER_MINUTE: "{most} searches a minute",
-    Measure.UPLOADS_PER_MINUTE: "{most} uploads a minute",
-    Measure.QUESTIONS_PER_DAY: "{most} questions a day",
-    Measure.TOKENS_PER_DAY: "{most} tokens of the language model a day",
-    Measure.UPLOADS_PER_DAY: "{most} uploads a day",
-    Measure.UPLOAD_MB_PER_DAY: "{most} MB of uploads a day",
+    Measure.QUESTIONS_PER_MINUTE: "{most} questions per minute",
+    Measure.SEARCHES_PER_MINUTE: "{most} searches per minute",
+    Measure.UPLOADS_PER_MINUTE: "{most} uploads per minute",
+    Measure.QUESTIONS_PER_DAY: "{most} questions per day",
+    Measure.TOKENS_PER_DAY: "{most} model tokens per day",
+    Measure.UPLOADS_PER_DAY: "{most} uploads per day",
+    Measure.UPLOAD_MB_PER_DAY: "{most} uploaded MB per day",
 }
 
 
@@ -186,9 +186,9 @@ def _refusal(spending: Spending) -> RateLimited | QuotaExceeded:
 
 def _limit_message(spending: Spending, measure: Measure) -> str:
     """Plain enough to be shown as it is."""
-    when = "tomorrow (at midnight UTC)" if measure in PER_DAY.values() else "in a minute"
+    when = "tomorrow (midnight UTC)" if measure in PER_DAY.values() else "in a minute"
     limit = _NAMES[measure].format(most=spending.allowance.most[measure])
-    return f"You have reached your limit of {limit}. Go on {when}."
+    return f"You’ve reached your limit of {limit}. Try again {when}."
 
 
 def _seconds_left_of_day(spending: Spending) -> int:

@@ -34,9 +34,9 @@ def _subject(text: str) -> tuple[UUID | None, UUID | None, UUID | None]:
     try:
         key = UUID(value)
     except ValueError as error:
-        raise InvalidInput(f"“{text}” is not key:ID.") from error
+        raise InvalidInput(f"“{text}” isn’t key:ID.") from error
     if not ApiKey.objects.filter(pk=key, revoked_at=None).exists():
-        raise InvalidInput(f"“{text}” names no key.")
+        raise InvalidInput(f"“{text}” isn’t a key.")
     return None, None, key
 
 

@@ -23,8 +23,10 @@ LEASE_DURATION: Final = timedelta(seconds=60)
 RENEW_SECONDS: Final = 20
 RETRY_SECONDS: Final = 5
 _REFUSALS: Final = {
-    Measure.STREAMS_AT_ONCE: "You may have {most} questions answered at once. Wait for one, or stop it.",
-    Measure.FOLLOWED_AT_ONCE: "You may follow {most} things at once. Close a page that you no longer need.",
+    Measure.STREAMS_AT_ONCE: "You can run up to {most} questions at once. Wait for one to finish, or "
+    "stop it.",
+    Measure.FOLLOWED_AT_ONCE: "You can follow up to {most} live updates at once. Close a page you no "
+    "longer need.",
 }
 
 

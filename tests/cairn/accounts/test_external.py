@@ -48,9 +48,9 @@ def test_admins_cannot_put_people_into_a_group_that_a_directory_keeps() -> None:
     kept = Group.objects.get(source="ldap")
     eve = user_create(username="eve", is_admin=True)
 
-    with pytest.raises(Conflict, match="kept by a directory"):
+    with pytest.raises(Conflict, match="managed in a directory"):
         user_update(eve, groups=[kept.id])
-    with pytest.raises(Conflict, match="kept by a directory"):
+    with pytest.raises(Conflict, match="managed in a directory"):
         group_update(kept, members=[eve.id])
 
     assert not memberships(eve)

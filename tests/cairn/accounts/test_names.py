@@ -43,7 +43,7 @@ def test_names_of_one_script_are_acceptable(name: str) -> None:
     ],
 )
 def test_other_names_are_refused_and_have_an_acceptable_part(name: str, instead: str) -> None:
-    with pytest.raises(InvalidInput, match="user name must not"):
+    with pytest.raises(InvalidInput, match="User names can’t"):
         check_name(normalize_name(name))
     assert acceptable_name(name) == instead
     check_name(instead)

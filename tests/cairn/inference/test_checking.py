@@ -200,4 +200,4 @@ def test_embeddings_and_the_judge_are_asked(server: FakeServer) -> None:
 def test_a_model_of_this_process_writes_a_token() -> None:
     with models.use(chat=ChatModel.of(MockLLM())):
         (report,) = chat_reports(Environment())
-    assert (report.ok, report.where) == (True, "in this process")
+    assert (report.ok, report.where) == (True, "in process")

@@ -81,7 +81,7 @@ def test_a_minute_is_over_and_one_may_go_on(mia: User, clock: Clock) -> None:
     with pytest.raises(RateLimited) as refused:
         ask(principal)
     assert (refused.value.code, refused.value.retry_after) == ("rate_limited", 50)
-    assert "3 questions a minute" in refused.value.message
+    assert "3 questions per minute" in refused.value.message
     clock.now += timedelta(seconds=50)
     assert asked_until_refused(principal) == 3
     assert used_today(allowance_of(principal))["questions"] == 6

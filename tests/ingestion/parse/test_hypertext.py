@@ -78,7 +78,7 @@ def test_what_is_not_read_is_counted(read: Read) -> None:
         "<video src=x></video><nav><img></nav>",
         "a.html",
     )
-    assert found.report.warnings == ("2 pictures were not read.", "1 embedded object was not read.")
+    assert found.report.warnings == ("2 images were skipped.", "1 embedded object was skipped.")
 
 
 def test_the_page_tells_who_wrote_it(read: Read) -> None:

@@ -63,7 +63,7 @@ def test_a_photograph_taken_sideways_is_read(read: Read) -> None:
 def test_pages_beyond_what_is_read_are_named(read: Read) -> None:
     found = read(pages(*[paper.page(["First things first."])] * 4), "a.tiff", ocr_pages=1)
     assert (found.report.truncated, found.report.pages_without_text) == (True, (2, 3, 4))
-    assert found.report.warnings[0].startswith("Pages 2-4 were not read")
+    assert found.report.warnings[0].startswith("Pages 2-4 were skipped")
 
 
 @pytest.mark.usefixtures("tesseract")
@@ -107,7 +107,7 @@ def _chunk(name: bytes, data: bytes) -> bytes:
 def test_without_tesseract_it_is_named(bare_pool: ParserPool, tmp_path: Path, kind: str, ending: str) -> None:
     path = tmp_path / f"a.{ending}"
     path.write_bytes(paper.saved(paper.page(), kind))
-    with pytest.raises(DocumentRejected, match="Tesseract, which is not installed") as caught:
+    with pytest.raises(DocumentRejected, match="Tesseract, which isn’t installed") as caught:
         bare_pool.parse(path, path.name, limits=Limits())
     assert caught.value.reason is Rejection.UNSUPPORTED_TYPE
 

@@ -67,7 +67,7 @@ def test_lines_of_json_are_records(read: Read) -> None:
     for filename in ("a.jsonl", "a.json"):
         found = read('{"a": 1, "b": 2}\n\n{"a": 3, "b": 4}\n{"a": 5, "b"', filename)
         assert outline(found) == [("Table", (), "a | b\n1 | 2\n3 | 4")]
-        assert found.report.warnings == ("1 line was not read.",)
+        assert found.report.warnings == ("1 line was skipped.",)
 
 
 def test_what_is_not_json_is_damaged(refuse: Refuse) -> None:

@@ -378,7 +378,7 @@ def test_what_is_left_out_is_told_of(mailed: Mailed) -> None:
     read = mailed(multipart("related", PLAIN, logo, logo, elsewhere, photo)).parsed
     assert read.parts == ("a.png",)
     assert read.rendition.report.warnings == (
-        "2 pictures were not read.", "1 outside attachment was not read.",
+        "2 images were skipped.", "1 external attachment was skipped.",
     )  # fmt: skip
 
 
@@ -387,7 +387,7 @@ def test_a_picture_in_an_alternative_is_told_of(mailed: Mailed) -> None:
     logo = "Content-Type: image/png\nContent-ID: <logo>\n\nx"
     related = multipart("related", page, logo).replace('"b"', '"c"').replace("--b", "--c")
     read = parsed(mailed(multipart("alternative", PLAIN, related)))
-    assert (own(read), read.report.warnings) == (["Rich words."], ("1 picture was not read.",))
+    assert (own(read), read.report.warnings) == (["Rich words."], ("1 image was skipped.",))
 
 
 def test_a_file_beside_alternatives_is_an_attachment(mailed: Mailed) -> None:
@@ -412,7 +412,7 @@ def test_an_invitation_beside_the_text_is_told_of(mailed: Mailed) -> None:
     event = "Content-Type: text/calendar; method=REQUEST\n\nBEGIN:VCALENDAR\nEND:VCALENDAR\n"
     amp = "Content-Type: text/x-amp-html\n\n<html amp4email>Rich</html>\n"
     read = mailed(multipart("alternative", PLAIN, amp, PAGE, event)).parsed
-    assert (read.parts, read.rendition.report.warnings) == ((), ("1 calendar event was not read.",))
+    assert (read.parts, read.rendition.report.warnings) == ((), ("1 calendar event was skipped.",))
     alone = mailed(multipart("alternative", event)).parsed
     assert (len(alone.parts), alone.rendition.report.warnings) == (1, ())
 

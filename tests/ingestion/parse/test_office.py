@@ -137,6 +137,6 @@ def test_without_libreoffice_it_is_named(
 ) -> None:
     path = tmp_path / f"a.{ending}"
     path.write_bytes(ole(*streams))
-    with pytest.raises(DocumentRejected, match="LibreOffice, which is not installed") as caught:
+    with pytest.raises(DocumentRejected, match="LibreOffice, which isn’t installed") as caught:
         bare_pool.parse(path, path.name, limits=Limits())
     assert caught.value.reason is Rejection.UNSUPPORTED_TYPE

@@ -78,7 +78,7 @@ def test_pages_beyond_what_is_read_are_named(read: Read, tmp_path: Path) -> None
     assert (found.report.ocr_pages, found.report.pages_without_text) == ((2,), (3,))
     assert found.report.truncated
     (said,) = found.report.warnings
-    assert said.startswith("Page 3 was not read: it is a picture, and reading it takes longer than one file")
+    assert said.startswith("Page 3 was skipped: it’s an image, and text recognition took too long")
 
 
 @pytest.mark.usefixtures("tesseract")
@@ -90,7 +90,7 @@ def test_scans_of_nothing_have_no_text(refuse: Refuse, tmp_path: Path) -> None:
 
 def test_without_tesseract_a_scan_is_refused_by_name(bare_pool: ParserPool, tmp_path: Path) -> None:
     paper.scanned(tmp_path / "made.pdf", sheet())
-    with pytest.raises(DocumentRejected, match="Tesseract, which is not installed") as caught:
+    with pytest.raises(DocumentRejected, match="Tesseract, which isn’t installed") as caught:
         bare_pool.parse(tmp_path / "made.pdf", "a.pdf", limits=Limits())
     assert caught.value.reason is Rejection.UNSUPPORTED_TYPE
 
@@ -103,5 +103,5 @@ def test_without_tesseract_the_typed_pages_are_read_and_the_others_named(
     assert [element.text for element in found.elements] == [TYPED]
     assert found.report.pages_without_text == (2, 3)
     assert (found.report.ocr_pages, found.report.ocr_confidence) == ((), None)
-    assert "Pages 2-3 were not read" in found.report.warnings[0]
+    assert "Pages 2-3 were skipped" in found.report.warnings[0]
     assert "Tesseract" in found.report.warnings[0]

@@ -21,7 +21,7 @@ def test_text_in_base64_is_decoded_and_the_report_tells(tmp_path: Path) -> None:
     path.write_bytes(base64.encodebytes("הודעה לכל העובדים על שינוי שעות העבודה".encode("iso8859_8")))
     found = plain.parse(path, Limits())
     assert found.elements[0].text == "הודעה לכל העובדים על שינוי שעות העבודה"
-    assert found.report.warnings == ("The file held its text in base64; it was decoded.",)
+    assert found.report.warnings == ("The text was Base64-encoded and has been decoded.",)
 
 
 @pytest.mark.parametrize("text", ["Internationalization", sha256(b"x").hexdigest(), "A" * 64])

@@ -92,7 +92,7 @@ def test_a_program_writes_as_much_as_it_was_allowed(run: Run, tmp_path: Path) ->
     ("program", "name"), [(programs.SOFFICE, "LibreOffice"), (programs.TESSERACT, "Tesseract")]
 )
 def test_what_is_not_there_is_named(program: str, name: str) -> None:
-    with pytest.raises(DocumentRejected, match=f"{name}, which is not installed on this server") as caught:
+    with pytest.raises(DocumentRejected, match=f"{name}, which isn’t installed on this server") as caught:
         programs.run(program, [], limits=Limits())
     assert caught.value.reason is Rejection.UNSUPPORTED_TYPE
 

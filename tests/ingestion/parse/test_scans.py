@@ -32,7 +32,9 @@ def test_pages_are_named_in_runs() -> None:
     for number in (1, 2, 3, 7, 9, 10):
         found.add(number, lambda: BLANK)
     assert found.is_cut_short
-    assert found.warnings()[0].startswith("Pages 1-3, 7, 9-10 were not read: they are pictures, and reading")
+    assert found.warnings()[0].startswith(
+        "Pages 1-3, 7, 9-10 were skipped: they’re images, and text recognition"
+    )
 
 
 def test_a_page_that_is_not_read_is_not_drawn() -> None:
@@ -46,7 +48,7 @@ def test_no_time_left_is_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     found = Scans(Limits())
     found.add(4, lambda: BLANK)
     assert found.is_cut_short
-    assert found.warnings()[0].startswith("Page 4 was not read: it is a picture, and reading it takes longer")
+    assert found.warnings()[0].startswith("Page 4 was skipped: it’s an image, and text recognition took")
 
 
 def test_time_runs_out_for_all_pages_together() -> None:
@@ -59,7 +61,7 @@ def test_a_page_on_which_recognition_breaks_down_is_named(monkeypatch: pytest.Mo
     fail_with(programs.ProgramFailed(programs.TESSERACT, 1), monkeypatch)
     found = Scans(Limits())
     found.add(2, lambda: BLANK)
-    assert found.warnings() == ["Page 2 was not read: text recognition broke down there."]
+    assert found.warnings() == ["Page 2 was skipped: text recognition failed."]
     assert not found.is_cut_short
 
 

@@ -152,8 +152,8 @@ def test_hidden_sheets_are_left_out_and_hidden_rows_read_and_both_told(read: Rea
     assert "salary" not in str(found.elements)
     assert "Bonn | 28" in tables(found)[0].text
     assert found.report.warnings == (
-        "Hidden sheets were not read: “Secret”.",
-        "Sheet “Rates”: 1 hidden row and 1 hidden column read as well.",
+        "Hidden sheets were skipped: “Secret”.",
+        "Sheet “Rates”: 1 hidden row and 1 hidden column included.",
     )
 
 
@@ -163,7 +163,7 @@ def test_nothing_but_hidden_sheets_is_no_text(refuse: Callable[..., DocumentReje
         made["Secret"].sheet_state = "veryHidden"
 
     error = refuse(workbook(*RATES, title="Secret", prepare=prepare), Rejection.NO_TEXT)
-    assert "Hidden sheets were not read: “Secret”." in error.message
+    assert "Hidden sheets were skipped: “Secret”." in error.message
 
 
 def test_formulas_stand_for_their_results_and_those_without_are_told(read: Read) -> None:
@@ -175,8 +175,8 @@ def test_formulas_stand_for_their_results_and_those_without_are_told(read: Read)
     found = read(raw(cells, dimension="A1:B3"))
     assert tables(found)[0].text == "Sum | 3\nLater\nWrong"
     assert found.report.warnings == (
-        "Sheet “S”: 1 formula without a stored result left out.",
-        "Sheet “S”: 1 cell with an error such as #DIV/0! left out.",
+        "Sheet “S”: 1 formula without a stored result skipped.",
+        "Sheet “S”: 1 cell with an error such as #DIV/0! skipped.",
     )
 
 
@@ -194,7 +194,7 @@ def test_what_is_too_much_is_cut_and_told(read: Read, refuse: Callable[..., Docu
     last = found.elements[-1].cells[-1]
     cut = int(last.partition(":B")[2]) + 1
     (warning,) = found.report.warnings
-    assert f"row {cut:,} of the sheet “Rates” and all that comes after it were left out" in warning
+    assert f"sheet “Rates” was skipped from row {cut:,} on" in warning
     refuse(workbook(["x" * 500, "y"]), Rejection.TOO_LARGE, Limits(characters=100))
 
 
@@ -251,8 +251,8 @@ def test_comments_and_text_boxes_are_told_of(read: Read) -> None:
             sheet.insert_textbox(5 + place, 5, "Without tax.")
     made.close()
     assert read(stream.getvalue()).report.warnings == (
-        "2 comments were not read.",
-        "2 text boxes were not read.",
+        "2 comments were skipped.",
+        "2 text boxes were skipped.",
     )
 
 

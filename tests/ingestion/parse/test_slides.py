@@ -234,7 +234,7 @@ def test_what_is_not_read_is_told(read: Read) -> None:
 
     report = read(build).report
     assert report.pages_without_text == (2,)
-    assert report.warnings == ("Hidden slides were read as well: 1.", "Pictures that were not read: 1.")
+    assert report.warnings == ("Hidden slides were included: 1.", "1 image was skipped.")
 
 
 def test_too_many_slides_are_refused(read: Read) -> None:

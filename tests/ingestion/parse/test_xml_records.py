@@ -43,7 +43,7 @@ def test_entities_bring_in_no_files(read: Read) -> None:
         "a.xml",
     )
     assert [element.text for element in found.elements] == ["r", "t: words go on"]
-    assert found.report.warnings == ("3 entity references were not read.",)
+    assert found.report.warnings == ("3 entity references were skipped.",)
 
 
 def test_entities_that_grow_are_damage(refuse: Refuse) -> None:

@@ -251,7 +251,7 @@ def test_without_its_model_weak_evidence_is_a_failure() -> None:
 def test_a_model_that_breaks_off_leaves_what_was_shown() -> None:
     final = answered(QUESTION, HITS, Writer(f"{TRUE} {ALSO_TRUE} Then", error=Unavailable("Gone.")))
     assert (final.mode, final.verdict) == ("generated", "partial")
-    assert "broke off" in final.reason
+    assert "stopped early" in final.reason
 
 
 @pytest.mark.parametrize(

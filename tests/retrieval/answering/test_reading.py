@@ -9,7 +9,7 @@ from retrieval.answering.reading import ReaderAnswerability, build_answerability
 from tests.fakes import FakeEmbedder, FakeReader
 from tests.retrieval.answering.builders import LEAVE, STRONG, TRAVEL, Says, make_hit
 
-LACKING = Judgement(answerable=False, reason="The passages found do not mention this.")
+LACKING = Judgement(answerable=False, reason="The passages I found don’t mention this.")
 HITS = [make_hit(TRAVEL, title="Travel"), make_hit(LEAVE)]
 QUESTION = "May unused holidays be kept?"
 

@@ -34,7 +34,7 @@ def test_a_line_is_a_question() -> None:
         ([line(colour="red")], "line 1: colour: "),
         ([line(must_contain=["25"])], "has an answer but no relevant document"),
         ([line(kind="unanswerable", relevant=["leave.md"])], "is unanswerable but has a relevant document"),
-        ([" "], "There are no questions in it."),
+        ([" "], "It contains no questions."),
         (["x"] * 9, "(and 4 more)"),
     ],
 )

@@ -79,7 +79,7 @@ def test_only_a_plain_verdict_counts(server: FakeServer, text: str, score: int |
 
 def test_a_judge_that_fails_is_named(server: FakeServer) -> None:
     server.respond = lambda exchange: exchange.answer({"error": {"message": "no room"}}, 500)
-    with pytest.raises(Unavailable, match=r"The judge does not answer: .*no room"):
+    with pytest.raises(Unavailable, match=r"The judge isn't responding: .*no room"):
         judged(judge(server), outcome("an answer", "a passage"))
 
 

@@ -93,7 +93,7 @@ def test_threads_share_one() -> None:
 def test_qdrant_url_means_a_server(monkeypatch: pytest.MonkeyPatch) -> None:
     reached = environment().model_copy(update={"qdrant_url": "http://127.0.0.1:9"})
     monkeypatch.setattr(stores, "environment", lambda: reached)
-    with pytest.raises(Unavailable, match="does not answer"):
+    with pytest.raises(Unavailable, match="isn't responding"):
         stores.open_index("first", 8)
-    with pytest.raises(Unavailable, match="does not answer"):
+    with pytest.raises(Unavailable, match="isn't responding"):
         stores.create_index("first", 8)

@@ -66,7 +66,7 @@ def calls(index: ServerIndex) -> list[Callable[[], object]]:
 def test_a_server_that_is_away_is_unavailable() -> None:
     index = reaching("http://127.0.0.1:9")
     for call in calls(index):
-        with pytest.raises(Unavailable, match="does not answer"):
+        with pytest.raises(Unavailable, match="isn't responding"):
             call()
     index.close()
 

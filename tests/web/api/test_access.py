@@ -1,4 +1,4 @@
-"""Who may read this, why, and what a change would do: told to managers."""
+"""Who can read this, why, and what a change would do: told to managers."""
 
 from typing import Any
 

@@ -128,12 +128,10 @@ def test_an_archive_is_a_folder_with_one_sum(mia: Caller, base: KnowledgeBase, p
     }  # fmt: skip
     archive = ingested(mia, base, "drive.zip", encrypted(packed(files), b"a/secret.txt"))
     assert archive["status"] == "ready"
-    secret = (
-        "The file inside the archive is protected by a password. Remove the protection and upload it again."
-    )
+    secret = "The file in the archive is password-protected. Remove the password and upload it again."
     assert archive["report"]["warnings"] == [
         f"a/secret.txt: {secret}",
-        "2 of the files inside could not be read: see these documents.",
+        "2 embedded files couldn’t be processed; see those documents.",
     ]
     found = inside(mia, archive)
     assert outcomes(found) == {

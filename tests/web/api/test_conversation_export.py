@@ -27,7 +27,7 @@ def message(rob: Caller, grant: Callable[[Caller, Role], None], document: Docume
     conversation.save()
     message = Message.objects.create(
         conversation=conversation, question=title, answer="**25** days [1].", state=MessageState.DONE,
-        verdict="supported", reason="Each sentence could be traced to a passage.",
+        verdict="supported", reason="Every sentence is supported by a source.",
     )  # fmt: skip
     Citation.objects.create(
         message=message, marker=1, document=document, version=chunk.version_id, chunk=chunk.id,
@@ -50,7 +50,7 @@ def test_as_markdown_with_sources_quotes_and_verdicts(rob: Caller, message: Mess
     assert text.startswith("# How \\*many\\* days?/..\\\\ \\<script\\>\n\nExported from Cairn, ")
     assert "\n## How \\*many\\*" in text
     assert "\n**25** days [1].\n" in text
-    assert "\n*Supported. Each sentence could be traced to a passage.*\n" in text
+    assert "\n*Supported. Every sentence is supported by a source.*\n" in text
     assert "\n[1] Leave \\# rules, page 2, version 1, Handbook\n" in text
     assert "\n> 25 days a year,\n> for \\*everybody\\* \\!\\[x\\]\\(/x\\)\n" in text
 
@@ -81,12 +81,12 @@ def test_what_may_not_be_read_any_more_stays_back(
 def test_a_refusal_names_the_nearest(rob: Caller, document: Document, message: Message) -> None:
     Message.objects.create(
         conversation=message.conversation, parent=message, question="Lunch?", verdict="refused",
-        state=MessageState.DONE, reason="The passages found do not mention “lunch”.",
+        state=MessageState.DONE, reason="The passages I found don’t mention “lunch”.",
         nearest=[{"document": str(document.id), "title": "Leave"}],
     )  # fmt: skip
     text = exported(rob, message).content.decode()
-    assert "*Not in your knowledge bases. The passages found do not mention “lunch”.*" in text
-    assert text.endswith("Nearest to the question:\n\n- Leave\n")
+    assert "*Not found in your knowledge bases. The passages I found don’t mention “lunch”.*" in text
+    assert text.endswith("Related documents:\n\n- Leave\n")
 
 
 def test_a_title_without_letters_still_makes_a_name(rob: Caller, message: Message) -> None:

@@ -239,7 +239,7 @@ def test_an_answer_whose_writer_died_has_failed(
     Message.objects.filter(pk=message.pk).update(**running, alive_at=past)
     answer = rob.get(f"/messages/{message.id}").json()
     assert (answer["state"], answer["incomplete"]) == ("failed", True)
-    assert answer["reason"] == "The server stopped before this answer was finished."
+    assert answer["reason"] == "The server stopped before the answer was complete."
     assert answer["answer"] == "25 days a year. [1]"
     Message.objects.filter(pk=message.pk).update(alive_at=timezone.now())
     assert rob.get(f"/messages/{message.id}").json()["state"] == "running"

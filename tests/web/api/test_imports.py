@@ -183,7 +183,7 @@ def test_cancelling_ends_what_is_open_and_takes_no_more(
     assert counts(mia, batch) == {"files": 3, "ready": 1, "processing": 1, "cancelled": 1}
     assert Job.objects.get(version__document__source_key="b.txt").cancel_requested
     assert mia.get("/documents/" + str(Document.objects.get(source_key="c.txt").id)).json()["error"] == {
-        "code": "cancelled", "message": "The job was cancelled. Retry it to process the file.",
+        "code": "cancelled", "message": "Processing was cancelled. Retry to process the file.",
     }  # fmt: skip
     assert mia.get(f"/jobs/{other}").json()["stage"] == "queued"
     finish("b.txt", Stage.CANCELLED, "cancelled")

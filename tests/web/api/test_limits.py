@@ -47,7 +47,7 @@ def test_questions_beyond_the_limit_are_told_when_to_come_back(
         response = asked(mia, **body)
         problem = assert_problem(response, 429, "quota_exceeded")
         assert 0 < int(response["Retry-After"]) <= 86401
-        assert "1 questions a day" in problem["detail"]
+        assert "1 questions per day" in problem["detail"]
     assert Message.objects.count() == 1
     limit(f"user:{mia.user.id}", questions_per_minute=1)
     response = asked(mia)

@@ -76,9 +76,9 @@ def test_what_a_part_finds_no_answer_to_is_said(submitted: SUBMIT, asked: Any) -
     submitted("Leave", LEAVE)
     chat = FakeChat(f"{LEAVE[:-1]} [1].")
     answer = asked(f"{FIRST} Who repairs broken helicopters?", chat=chat)
-    assert answer["answer"] == f"{LEAVE} [1]\n\nThe documents do not tell: Who repairs broken helicopters?"
+    assert answer["answer"] == f"{LEAVE} [1]\n\nNot covered by the documents: Who repairs broken helicopters?"
     assert answer["verdict"] == "partial"
-    assert answer["reason"] == "The documents do not tell: Who repairs broken helicopters?"
+    assert answer["reason"] == "Not covered by the documents: Who repairs broken helicopters?"
     assert verdicts(answer) == [(FIRST, "supported"), ("Who repairs broken helicopters?", "refused")]
     assert len(chat.prompts) == 1
     assert "helicopters" not in str(chat.prompts[0])
@@ -103,7 +103,7 @@ def test_a_part_that_the_model_does_not_find_is_said_too(submitted: SUBMIT, aske
     submitted("Leave", LEAVE)
     submitted("Parking", BICYCLES)
     answer = asked(BOTH, f"{LEAVE[:-1]} [1].", "The passages do not tell.")
-    assert answer["answer"].endswith(f"The documents do not tell: {SECOND}")
+    assert answer["answer"].endswith(f"Not covered by the documents: {SECOND}")
     assert answer["verdict"] == "partial"
 
 
@@ -113,7 +113,7 @@ def test_a_model_that_goes_away_between_the_parts_is_not_blamed_on_the_documents
     submitted("Leave", LEAVE)
     submitted("Parking", BICYCLES)
     answer = asked(BOTH, chat=BreaksAt(2, f"{LEAVE[:-1]} [1]."))
-    assert "do not tell" not in answer["answer"]
+    assert "Not covered" not in answer["answer"]
     assert answer["verdict"] == "partial"
     assert BICYCLES.rstrip(".") in answer["answer"]  # quoted
     assert "cannot be reached" in answer["reason"]
@@ -169,12 +169,12 @@ def test_documents_that_differ_are_both_cited_with_their_dates(submitted: SUBMIT
     answer = asked(FIRST, f"{LEAVE[:-1]} [1].", f"{LEAVE[:-1]} [1].")
     says = answer["answer"].partition("\n\n")[2]
     assert says == (
-        "The documents differ: “Leave policy 2021” (2021, by its title) says 25 days [1], "
+        "The documents disagree: “Leave policy 2021” (2021, from its title) says 25 days [1], "
         "“Leave policy” (dated 2023-05-01) says 27 days [2]."
     )
     assert {citation["title"] for citation in answer["citations"]} == {"Leave policy 2021", "Leave policy"}
     assert answer["verdict"] == "supported"
-    assert "different things" in answer["reason"]
+    assert "disagree about this" in answer["reason"]
     assert answer["sentences"][-1] == {"text": says, "supported": True, "markers": [1, 2], "reason": ""}
 
 
@@ -183,8 +183,8 @@ def test_they_are_so_without_the_models_help(submitted: SUBMIT, asked: Any) -> N
     submitted("Leave policy 2023", LEAVE.replace("25", "27"))
     answer = asked(FIRST, "Nothing that holds.")
     assert answer["mode"] == "extractive"
-    assert "The documents differ" in answer["answer"]
-    assert "different things" in answer["reason"]
+    assert "The documents disagree" in answer["answer"]
+    assert "disagree about this" in answer["reason"]
 
 
 def test_a_title_cannot_write_into_the_remark(submitted: SUBMIT, asked: Any) -> None:

@@ -74,7 +74,7 @@ def test_of_two_who_replace_a_document_at_once_one_wins_and_the_other_gets_409(
         assert (won.status_code, lost.status_code) == (202, 409), (number, won.text, lost.text)
         assert lost.headers["Content-Type"] == "application/problem+json"
         assert lost.json()["code"] == "conflict"
-        assert "Somebody else replaced" in lost.json()["detail"]
+        assert "Someone else just replaced" in lost.json()["detail"]
         latest = Document.objects.with_versions().get().latest_version
         assert latest is not None
         assert latest.number == number + 2

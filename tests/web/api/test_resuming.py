@@ -145,7 +145,7 @@ def test_what_a_dead_server_left_ends_with_what_is_known(mia: Caller, leave: Doc
     message = running(mia, leave, alive_at=timezone.now() - timedelta(minutes=1))
     found = events(streamed(mia.get(f"/messages/{message.id}/events")))
     assert [name for name, _ in found] == ["start", "sources", "citation", "delta", "error"]
-    assert found[-1][1]["detail"] == "The server stopped before this answer was finished."
+    assert found[-1][1]["detail"] == "The server stopped before the answer was complete."
 
 
 def test_an_answer_that_is_withheld_meanwhile_is_not_followed_further(mia: Caller, leave: Document) -> None:

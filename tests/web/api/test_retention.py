@@ -119,7 +119,7 @@ def test_the_console_tells_how_many_would_go(mia: Caller, base: KnowledgeBase, o
         return client.get(path, {"retention_days": days}).content.decode()
 
     assert "1 document</strong> is older" in told("30")
-    assert "No document is that old" in told("32")
-    assert "Nothing is deleted" in told("")
-    assert "Nothing is deleted" in told("-5")
+    assert "No documents are that old" in told("32")
+    assert "Documents are never deleted" in told("")
+    assert "Documents are never deleted" in told("-5")
     assert path in client.get(f"/admin/knowledge-bases/{base.slug}").content.decode()

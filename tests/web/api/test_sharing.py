@@ -150,7 +150,7 @@ def test_a_refusal_names_and_hints_at_nothing_that_is_closed_to_the_reader(
     grant: Callable[[Caller, Role], None],
 ) -> None:
     message = answered(
-        answer="", verdict="refused", reason="The passages found speak of “leave”, but none names a date.",
+        answer="", verdict="refused", reason="I found passages about “leave”, but no date.",
         nearest=[{"document": str(document.id), "title": "Leave"}],
     )  # fmt: skip
     path = f"/shared/{shared(mia, message)['id']}"
@@ -159,7 +159,7 @@ def test_a_refusal_names_and_hints_at_nothing_that_is_closed_to_the_reader(
     grant(rob, Role.READER)
     [answer] = rob.get(path).json()["messages"]
     assert [item["title"] for item in answer["nearest"]] == ["Leave"]
-    assert answer["reason"].startswith("The passages found")
+    assert answer["reason"].startswith("I found passages")
 
 
 def test_sentences_that_were_left_out_are_not_told(

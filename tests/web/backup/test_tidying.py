@@ -14,6 +14,6 @@ def test_an_access_check_that_was_running_has_failed() -> None:
     _tidy()
     running.refresh_from_db()
     passed.refresh_from_db()
-    assert (running.state, running.error) == (CheckState.FAILED, "It was interrupted.")
+    assert (running.state, running.error) == (CheckState.FAILED, "The check was interrupted.")
     assert running.ended_at is not None
     assert passed.state == CheckState.PASSED

@@ -65,11 +65,9 @@ def test_from_sign_in_to_feedback_in_five_clicks(
     page.locator(".answer-foot .verdict").wait_for(timeout=SLOW)
     page.locator(".answer-body button.cite").first.click()
     expect(page.locator("#panel mark").first).to_contain_text("42 hours")
-    page.get_by_role("button", name="Close the passage").click()
-    page.get_by_role("button", name="This helped", exact=True).click()
-    expect(page.get_by_role("button", name="This helped", exact=True)).to_have_attribute(
-        "aria-pressed", "true"
-    )
+    page.get_by_role("button", name="Close source").click()
+    page.get_by_role("button", name="Helpful", exact=True).click()
+    expect(page.get_by_role("button", name="Helpful", exact=True)).to_have_attribute("aria-pressed", "true")
     assert page.evaluate("Number(sessionStorage.clicks)") <= MOST_CLICKS
 
 

@@ -37,11 +37,11 @@ def test_a_refused_question_is_answered_by_somebody_who_vouches_for_it(
     uploaded(page, slug, markdown())
     ask(page, slug, QUESTION)
     passing = page.locator("[data-passing-on]")
-    expect(passing).to_contain_text("see that this was asked, without your name")
-    passing.get_by_role("button", name="Do not pass this on").click()
-    expect(passing).to_contain_text("This is not passed on to anybody.")
-    passing.get_by_role("button", name="Pass it on").click()
-    expect(passing).to_contain_text("without your name")
+    expect(passing).to_contain_text("will see this question anonymously")
+    passing.get_by_role("button", name="Don’t share").click()
+    expect(passing).to_contain_text("This question isn’t shared with anyone.")
+    passing.get_by_role("button", name="Share with owners").click()
+    expect(passing).to_contain_text("anonymously")
 
     listed = page.get_by_role("main").get_by_role("link", name=QUESTION)
     link = appears(page, f"/admin/gaps?kb={slug}", lambda: listed)
@@ -49,11 +49,11 @@ def test_a_refused_question_is_answered_by_somebody_who_vouches_for_it(
     link.click()
     expect(page.get_by_role("heading", name=QUESTION)).to_be_visible()
     page.get_by_label("Answer", exact=True).fill(ANSWER)
-    page.get_by_role("button", name="Publish the answer").click()
+    page.get_by_role("button", name="Publish answer").click()
     expect(page.get_by_text(re.compile("Verified by admin, until"))).to_be_visible(timeout=SLOW)
     assert page.evaluate("document.documentElement.scrollWidth") <= viewport["width"]
 
-    notice = page.get_by_role("listitem").filter(has_text="can be answered now").filter(has_text=QUESTION)
+    notice = page.get_by_role("listitem").filter(has_text="can now be answered").filter(has_text=QUESTION)
     unread = lambda: notice.and_(page.locator("[data-unread]"))  # noqa: E731 - looked for again and again
     appears(page, "/notices", unread).get_by_role("button", name="Ask again").click()
     expect(page.get_by_label("Your question")).to_have_value(QUESTION)

@@ -50,7 +50,7 @@ def test_arrows_walk_what_was_found(sign_in: SignIn, viewport: ViewportSize) -> 
     page = sign_in(viewport=viewport)
     page.goto("/account")
     if viewport is PHONE:
-        page.get_by_role("button", name="Open the menu").click()
+        page.get_by_role("button", name="Open menu").click()
     page.get_by_role("button", name="Go to…").click()
     options = page.locator("#palette").get_by_role("option")
     expect(options.first).to_have_attribute("aria-selected", "true")

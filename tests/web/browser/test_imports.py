@@ -64,7 +64,7 @@ def test_a_folder_tells_what_became_of_each_file(sign_in: SignIn, folder: Path) 
     expect(batch.locator("[data-sum]")).to_have_text("2 of 4 ready · 2 failed", timeout=SLOW)
     expect(page.locator("#left-out")).to_contain_text("1 hidden file")
     group = batch.locator(".failure-group", has_text="Empty file")
-    expect(group).to_contain_text("Look at the original and upload it again.")
+    expect(group).to_contain_text("Check the original and upload it again.")
     expect(group.locator(".item")).to_have_count(2)
     expect(group).to_contain_text("handbook/deep/void.md")
     expect(group).to_contain_text("empty_file")
@@ -97,9 +97,9 @@ def test_failures_are_tried_again_all_at_once(sign_in: SignIn, folder: Path) -> 
     page.locator("#folder").set_input_files(folder)
     expect(page.locator("[data-sum]")).to_have_text("2 of 4 ready · 2 failed", timeout=SLOW)
     with page.expect_response("**/api/v1/jobs/retry") as answered:
-        page.get_by_role("button", name="Try all 2 again").click()
+        page.get_by_role("button", name="Retry all 2").click()
     assert answered.value.json() == {"retried": 2, "skipped": 0}
-    expect(page.get_by_text("2 files are tried again.")).to_be_visible()
+    expect(page.get_by_text("Retrying 2 files.")).to_be_visible()
     expect(page.locator("[data-sum]")).to_have_text("2 of 4 ready · 2 failed", timeout=SLOW)
 
     page.goto("/admin/ingestion")
@@ -109,8 +109,8 @@ def test_failures_are_tried_again_all_at_once(sign_in: SignIn, folder: Path) -> 
     expect(page.locator("#imports")).to_contain_text("2 of 4 ready · 2 failed")
     rows = group.locator(".item")
     before = rows.count()
-    group.get_by_role("button", name="Try void.md again").first.click()
-    expect(page.get_by_text("It is tried again.")).to_be_visible()
+    group.get_by_role("button", name="Retry void.md").first.click()
+    expect(page.get_by_text("Retrying.")).to_be_visible()
     expect(rows).to_have_count(before - 1)
     expect(group.locator("summary")).to_be_focused()
 
@@ -125,7 +125,7 @@ def test_an_import_that_a_reload_cut_off_is_finished(sign_in: SignIn, folder: Pa
     page.reload()
     page.unroute_all()  # not before: it would let go on what hangs
     unsent = page.locator("[data-unsent]")
-    expect(unsent).to_contain_text("3 files have not arrived.", timeout=SLOW)
+    expect(unsent).to_contain_text("3 files are missing.", timeout=SLOW)
     unsent.locator('input[data-input="folder"]').set_input_files(folder)
     expect(page.locator("[data-sum]")).to_have_text("2 of 4 ready · 2 failed", timeout=SLOW)
     expect(unsent).to_be_hidden()
@@ -173,7 +173,7 @@ def test_a_lost_connection_is_told_and_sending_goes_on(sign_in: SignIn) -> None:
     opened(page)
     page.route(UPLOADS, lambda route: route.abort("internetdisconnected"))
     page.locator("#files").set_input_files([text("leave.txt")])
-    expect(page.locator("[data-note]")).to_contain_text("The connection is lost.")
+    expect(page.locator("[data-note]")).to_contain_text("Connection lost.")
     page.unroute_all()
     expect(page.locator("[data-sum]")).to_have_text("1 of 1 ready", timeout=SLOW)
     expect(page.locator("[data-note]")).to_be_hidden()
@@ -210,13 +210,13 @@ def test_a_large_file_goes_on_after_a_broken_connection_and_a_closed_page(
     cut_up(page)
     page.route(PARTS, breaking_after(2))
     page.locator("#files").set_input_files(large)
-    expect(page.locator("[data-note]")).to_contain_text("The connection is lost.")
+    expect(page.locator("[data-note]")).to_contain_text("Connection lost.")
     expect(page.locator("[data-sum]")).to_contain_text("0 sent,")
     page.reload()
     page.unroute_all()
     sent = offsets_sent(page)
     unsent = page.locator("[data-unsent]")
-    expect(unsent).to_contain_text("1 file has not arrived.", timeout=SLOW)
+    expect(unsent).to_contain_text("1 file is missing.", timeout=SLOW)
     cut_up(page)
     unsent.locator('input[data-input="files"]').set_input_files(large)
     expect(page.locator("[data-sum]")).to_have_text("1 of 1 ready", timeout=SLOW)
@@ -276,7 +276,7 @@ def test_an_import_is_cancelled_while_it_is_sent(sign_in: SignIn, folder: Path) 
     page.locator("#folder").set_input_files(folder)
     expect(page.locator("[data-sending] .item").first).to_be_visible()
     page.get_by_role("button", name="Cancel all").click()
-    page.get_by_role("dialog").get_by_role("button", name="Cancel the import").click()
+    page.get_by_role("dialog").get_by_role("button", name="Cancel import").click()
     expect(page.locator("[data-sum]")).to_contain_text("import cancelled", timeout=SLOW)
     expect(page.locator("[data-sending]")).to_be_hidden()
     expect(page.get_by_role("button", name="Cancel all")).to_be_hidden()
@@ -287,7 +287,7 @@ def test_a_file_that_is_too_large_is_refused_at_once(sign_in: SignIn) -> None:
     opened(page)
     page.locator("#drop").evaluate("(drop) => { drop.dataset.maxBytes = '1000'; }")
     page.locator("#files").set_input_files([text("long.txt", "x" * 2000)])
-    expect(page.locator("#left-out")).to_contain_text("long.txt has 2.0 KB; files may have 1.0 KB at most.")
+    expect(page.locator("#left-out")).to_contain_text("long.txt is 2.0 KB; the limit is 1.0 KB.")
     expect(page.locator(".import")).to_have_count(0)
 
 
@@ -341,7 +341,7 @@ MOVING = """() => {
   document.getElementById("documents").append(row);
 }"""
 GONE = 'event: error\ndata: {"status": 404}\n\n'
-NO_MORE = "Progress is no longer shown here. Reload to see how it stands."
+NO_MORE = "Live progress stopped. Reload the page to see the current state."
 
 
 def test_a_page_says_that_it_no_longer_follows(sign_in: SignIn) -> None:
@@ -352,7 +352,7 @@ def test_a_page_says_that_it_no_longer_follows(sign_in: SignIn) -> None:
     page.route("**/events", lambda route: held.append(route))
     page.reload()
     page.evaluate(MOVING)
-    expect(page.locator("[data-sum]")).to_contain_text("waiting for more files")
+    expect(page.locator("[data-sum]")).to_contain_text("uploading")
     for route in held:
         route.fulfill(content_type="text/event-stream", body=GONE)
     expect(page.locator("[data-note]")).to_have_text(NO_MORE)

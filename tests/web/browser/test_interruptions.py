@@ -25,7 +25,7 @@ FACT = "Employees may donate at most 42 hours of annual leave to a colleague in 
 DESK = "Trains are booked by the travel desk in the second week of each month."
 QUESTION = "How many hours of annual leave may employees donate to a colleague?"
 PATIENCE = 60_000  # milliseconds
-ENDED = re.compile("The server stopped before this answer was finished|The language model broke off")
+ENDED = re.compile("The server stopped before the answer was complete|The language model stopped early")
 
 
 class Model:
@@ -125,7 +125,7 @@ def answered_when_asked_again(page: Page, model: Model, button: str | re.Pattern
 def test_a_model_that_breaks_off_leaves_an_incomplete_answer(page: Page, model: Model) -> None:
     model.does = model.is_cut_off
     ask(page)
-    answered(page, "The language model broke off; what was written until then is shown.")
+    answered(page, "The language model stopped early, so this answer is incomplete.")
     expect(page.locator(".tag-incomplete")).to_have_text("Incomplete")
     answered_when_asked_again(page, model, "Answer again")
     expect(page.get_by_role("group", name="Versions of this question")).to_contain_text("2 of 2")
@@ -134,7 +134,7 @@ def test_a_model_that_breaks_off_leaves_an_incomplete_answer(page: Page, model: 
 def test_without_the_model_the_passages_are_quoted(page: Page, model: Model) -> None:
     model.does = model.is_away
     ask(page)
-    answered(page, "quoted word for word, since the language model cannot be reached")
+    answered(page, "direct quotes: the language model isn’t available right now")
     answered_when_asked_again(page, model, "Answer again")
 
 
@@ -144,7 +144,7 @@ def test_a_slow_model_is_waited_for_and_that_is_said(page: Page, model: Model) -
     ask(page)
     expect(page.locator("[data-passages-label]")).to_contain_text("Read 2 passages")
     page.clock.fast_forward(16_000)
-    expect(page.locator("[data-state-text]")).to_contain_text("This takes longer than usual.")
+    expect(page.locator("[data-state-text]")).to_contain_text("This is taking longer than usual.")
     model.go_on.set()
     answered(page, "Supported by 1 passage")
 
@@ -159,7 +159,7 @@ def test_who_is_signed_out_while_an_answer_is_written_comes_back_to_it(
     with closing(sqlite3.connect(cairn_server.data_dir / "cairn.sqlite3", timeout=30)) as database, database:
         database.execute("DELETE FROM django_session")
     model.go_on.set()
-    expect(page.locator(".failure")).to_contain_text("You have been signed out.", timeout=PATIENCE)
+    expect(page.locator(".failure")).to_contain_text("You’ve been signed out.", timeout=PATIENCE)
     conversation = page.url
     page.get_by_role("link", name="Sign in").click()
     page.get_by_label("User name").fill(cairn_server.username)
@@ -212,8 +212,8 @@ def test_the_longest_question_is_asked_and_stays_readable(page: Page) -> None:
     assert page.evaluate("document.documentElement.scrollWidth") <= page.viewport_size["width"]
     below = page.locator(".answer-foot").bounding_box()["y"] - heading.bounding_box()["y"]
     assert below < page.viewport_size["height"], "the answer is near its question"
-    page.get_by_role("button", name="Show the whole question").click()
+    page.get_by_role("button", name="Show full question").click()
     assert heading.bounding_box()["height"] > page.viewport_size["height"]
     page.reload()
-    expect(page.get_by_role("button", name="Show the whole question")).to_be_visible()
+    expect(page.get_by_role("button", name="Show full question")).to_be_visible()
     assert heading.bounding_box()["height"] < page.viewport_size["height"] / 2

@@ -48,7 +48,7 @@ def create_knowledge_base(page: Page) -> str:
     name = f"Rules {uuid4().hex[:8]}"
     page.goto("/admin/knowledge-bases")
     page.get_by_label("Name", exact=True).fill(name)
-    page.get_by_role("button", name="Create it").click()
+    page.get_by_role("button", name="Create").click()
     page.wait_for_url("**/admin/knowledge-bases/rules-*")
     return page.url.rsplit("/", 1)[1]
 
@@ -121,7 +121,7 @@ def test_a_follow_up_is_shown_as_understood_and_can_be_changed(sign_in: SignIn) 
     field = page.get_by_label("Your question")
     field.fill("And to whom?")
     page.keyboard.press("Enter")
-    edit = page.get_by_role("button", name=f"Understood as: {QUESTION} And to whom? Edit and ask again")
+    edit = page.get_by_role("button", name=f"Searching for: {QUESTION} And to whom? Edit and ask again")
     expect(edit).to_be_visible(timeout=SLOW)
     field.fill("half a question")
     edit.focus()
@@ -137,7 +137,7 @@ def test_what_no_document_says_is_refused_with_a_way_on(sign_in: SignIn) -> None
     slug = create_knowledge_base(page)
     uploaded(page, slug, markdown())
     ask(page, slug, "What is the cafeteria's lunch menu on Fridays?")
-    expect(page.locator(".verdict")).to_contain_text("Not in your knowledge bases")
+    expect(page.locator(".verdict")).to_contain_text("Not found in your knowledge bases")
     expect(page.locator("button.cite, .source")).to_have_count(0)
     expect(page.locator(".nearest")).to_contain_text("What helps")
 
@@ -154,7 +154,7 @@ def test_a_deleted_document_is_gone_from_its_answers(sign_in: SignIn) -> None:
     page.get_by_role("dialog").get_by_role("button", name="Delete").click()
     expect(page.locator("#documents")).to_contain_text("No documents yet")
     page.goto(conversation)
-    expect(page.locator(".verdict")).to_contain_text("No longer shown")
+    expect(page.locator(".verdict")).to_contain_text("No longer available")
     expect(page.locator(".answer-body")).not_to_contain_text("42")
 
 
@@ -181,7 +181,7 @@ def test_a_group_is_given_access(sign_in: SignIn) -> None:
     user, group = f"user-{uuid4().hex[:8]}", f"Team {uuid4().hex[:8]}"
     page.goto("/admin/groups")
     page.get_by_role("region", name="New group").get_by_label("Name").fill(group)
-    page.get_by_role("button", name="Create the group").click()
+    page.get_by_role("button", name="Create group").click()
     expect(page.get_by_text(group)).to_be_visible()
 
     page.goto("/admin/users")
@@ -189,10 +189,10 @@ def test_a_group_is_given_access(sign_in: SignIn) -> None:
     new.get_by_label("User name").fill(user)
     new.get_by_label("Password").fill("short")
     new.get_by_label(group).check()
-    new.get_by_role("button", name="Create the user").click()
+    new.get_by_role("button", name="Create user").click()
     expect(new.get_by_role("alert")).to_contain_text("too short")
     new.get_by_label("Password").fill(PASSWORD)
-    new.get_by_role("button", name="Create the user").click()
+    new.get_by_role("button", name="Create user").click()
     expect(page.locator("summary", has_text=user)).to_contain_text(group)
 
     theirs = sign_in(user, PASSWORD)
@@ -201,14 +201,14 @@ def test_a_group_is_given_access(sign_in: SignIn) -> None:
     page.get_by_label("Give access to").select_option(label=group)
     page.get_by_label(f"Role of {group}").select_option("editor")
     page.get_by_role("button", name="Save access").click()
-    foretold = page.get_by_role("dialog", name="Change who may read this?")
+    foretold = page.get_by_role("dialog", name="Change access?")
     expect(foretold).to_contain_text(f"1 person gains access: {user}.")
     foretold.get_by_role("button", name="Save").click()
-    expect(page.get_by_text("Saved. It counts from the next question.")).to_be_visible()
+    expect(page.get_by_text("Saved. The change applies immediately.")).to_be_visible()
     assert status(theirs, f"/library/{slug}") == 200
     expect(theirs.get_by_role("button", name="Choose files")).to_be_visible()
     why = page.get_by_role("row", name=user)
-    expect(why).to_contain_text(f"Is in the group “{group}”, which edits here.")
+    expect(why).to_contain_text(f"Member of “{group}” (editor).")
 
 
 def test_a_document_is_closed_to_chosen_readers_after_a_look_at_whom_that_shuts_out(sign_in: SignIn) -> None:
@@ -219,21 +219,21 @@ def test_a_document_is_closed_to_chosen_readers_after_a_look_at_whom_that_shuts_
     new = page.get_by_role("region", name="New user")
     new.get_by_label("User name").fill(user)
     new.get_by_label("Password").fill(PASSWORD)
-    new.get_by_role("button", name="Create the user").click()
+    new.get_by_role("button", name="Create user").click()
     expect(page.locator("summary", has_text=user)).to_be_visible()
     page.goto(f"/admin/knowledge-bases/{slug}")
     page.get_by_label("Give access to").select_option(label=user)
     page.get_by_role("button", name="Save access").click()
     page.get_by_role("dialog").get_by_role("button", name="Save").click()
-    expect(page.get_by_text("Saved. It counts from the next question.")).to_be_visible()
+    expect(page.get_by_text("Saved. The change applies immediately.")).to_be_visible()
     uploaded(page, slug, markdown("salaries.md"))
 
     page.get_by_role("list", name="Files").get_by_role("link").click()
     page.get_by_role("navigation", name="Document").get_by_role("link", name="Access").click()
-    expect(page.get_by_role("row", name=user)).to_contain_text("Was granted access: reads here.")
-    page.get_by_label("Of them, only chosen readers").check()
+    expect(page.get_by_role("row", name=user)).to_contain_text("Granted directly (reader).")
+    page.get_by_label("Only selected readers").check()
     page.get_by_role("button", name="Save readers").click()
-    foretold = page.get_by_role("dialog", name="Change who may read this?")
+    foretold = page.get_by_role("dialog", name="Change access?")
     expect(foretold).to_contain_text(f"1 person loses access: {user}.")
     foretold.get_by_role("button", name="Save").click()
     expect(page.get_by_role("row", name=user)).to_have_count(0)
@@ -243,7 +243,7 @@ def test_a_document_is_closed_to_chosen_readers_after_a_look_at_whom_that_shuts_
     page.goto("/admin/users")
     page.locator("summary", has_text=user).click()
     page.get_by_role("button", name=f"View as {user}").click()
-    expect(page.get_by_text(f"You see Cairn as {user}.")).to_be_visible()
+    expect(page.get_by_text(f"Viewing as {user}")).to_be_visible()
     page.goto(f"/library/{slug}")
     expect(page.get_by_text("salaries.md")).to_have_count(0)
     page.get_by_role("button", name="Stop").click()
@@ -254,7 +254,7 @@ def test_a_document_is_closed_to_chosen_readers_after_a_look_at_whom_that_shuts_
 def test_a_knowledge_base_is_deleted_only_with_its_name(sign_in: SignIn) -> None:
     page = sign_in()
     slug = create_knowledge_base(page)
-    button = page.get_by_role("button", name="Delete the knowledge base")
+    button = page.get_by_role("button", name="Delete knowledge base")
     expect(button).to_be_disabled()
     name = page.get_by_role("heading", level=1).inner_text()
     page.get_by_label(f"Type {name} to confirm").fill(name)
@@ -286,7 +286,7 @@ def test_the_menu_of_a_phone_works_by_keyboard(sign_in: SignIn) -> None:
     page = sign_in(viewport=PHONE)
     library = page.get_by_role("link", name="Library", exact=True)
     expect(library).to_be_hidden()
-    opener = page.get_by_role("button", name="Open the menu")
+    opener = page.get_by_role("button", name="Open menu")
     opener.press("Enter")
     expect(library).to_be_in_viewport()
     page.keyboard.press("Escape")
@@ -310,13 +310,13 @@ def test_a_lost_connection_keeps_the_question(sign_in: SignIn) -> None:
     page = sign_in()
     page.context.set_offline(True)
     page.evaluate("dispatchEvent(new Event('offline'))")  # on a machine without internet none comes
-    expect(page.get_by_text("You are offline.")).to_be_visible()
+    expect(page.get_by_text("You’re offline.")).to_be_visible()
     page.get_by_label("Your question").fill(QUESTION)
     page.keyboard.press("Enter")
-    expect(page.locator(".failure")).to_contain_text("The server could not be reached.")
+    expect(page.locator(".failure")).to_contain_text("Can’t reach the server.")
     page.context.set_offline(False)
     page.evaluate("dispatchEvent(new Event('online'))")
-    expect(page.get_by_text("You are offline.")).to_be_hidden()
+    expect(page.get_by_text("You’re offline.")).to_be_hidden()
     page.get_by_role("button", name="Ask again").click()
     expect(page.locator(".verdict")).to_be_visible(timeout=SLOW)
 
@@ -326,14 +326,14 @@ def test_one_who_was_signed_out_is_told(sign_in: SignIn) -> None:
     page.context.clear_cookies()
     page.get_by_label("Your question").fill(QUESTION)
     page.keyboard.press("Enter")
-    expect(page.locator(".failure")).to_contain_text("You have been signed out.")
+    expect(page.locator(".failure")).to_contain_text("You’ve been signed out.")
 
 
 def test_an_answer_is_stopped(sign_in: SignIn) -> None:
     page = sign_in()
     page.get_by_label("Your question").fill("How do I upload documents? Say it in every detail.")
     page.keyboard.press("Enter")
-    page.get_by_role("button", name="Stop writing").wait_for()
+    page.get_by_role("button", name="Stop generating").wait_for()
     page.keyboard.press("Escape")
     expect(page.get_by_role("button", name="Ask", exact=True)).to_be_visible(timeout=10_000)
     expect(page.locator(".verdict")).to_be_visible()

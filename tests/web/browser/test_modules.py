@@ -60,7 +60,7 @@ FOLLOW = """async () => {
 FAULT = "(status) => streams.at(-1).onerror({ data: JSON.stringify({ status }) })"
 REFUSAL = "() => { streams.at(-1).readyState = 2; streams.at(-1).onerror({}); }"
 NEWS = "() => { streams.at(-1).onopen({}); streams.at(-1).listeners.progress({ data: '{}' }); }"
-NO_MORE = "Progress is no longer shown here. Reload to see how it stands."
+NO_MORE = "Live progress stopped. Reload the page to see the current state."
 CITATION = {"marker": 1, "title": "Rules", "page": None}
 
 
@@ -171,7 +171,7 @@ def test_a_page_that_gets_no_new_token_asks_for_a_reload(sign_in: Callable[..., 
     page.evaluate(WITH_A_BUTTON)
     page.evaluate("document.querySelector('meta[name=csrf-token]').content = 'old'")
     page.route(page.url, lambda route: route.fulfill(status=503))
-    stale = "This page no longer fits your session. Reload the page and try again."
+    stale = "Your session has changed. Reload the page and try again."
     assert page.evaluate(ASK) == f"403 {stale}"
     posted(page)
     expect(page.locator(".toast")).to_have_text(stale)

@@ -24,7 +24,7 @@ def asked(page: Page) -> str:
 
 def listed(page: Page) -> None:
     """Where the list is behind a button, it is opened."""
-    opener = page.get_by_role("button", name="Open the menu")
+    opener = page.get_by_role("button", name="Open menu")
     if opener.is_visible():
         opener.click()
 
@@ -65,7 +65,7 @@ def test_an_entry_is_pinned_renamed_and_deleted_from_its_menu(
 def test_the_list_is_walked_by_keyboard(sign_in: SignIn) -> None:
     page = sign_in()
     title = asked(page)
-    page.get_by_label("Find a conversation", exact=True).fill(title)
+    page.get_by_label("Search conversations", exact=True).fill(title)
     entries = page.locator("#conversations")
     expect(entries.get_by_role("link")).to_have_count(1)
     page.keyboard.press("ArrowDown")
@@ -76,4 +76,4 @@ def test_the_list_is_walked_by_keyboard(sign_in: SignIn) -> None:
     page.keyboard.press("Escape")
     expect(page.get_by_role("button", name=f"“{title}”: options")).to_be_focused()
     page.keyboard.press("ArrowUp")
-    expect(page.get_by_label("Find a conversation", exact=True)).to_be_focused()
+    expect(page.get_by_label("Search conversations", exact=True)).to_be_focused()

@@ -24,7 +24,7 @@ def person(page: Page) -> str:
     new = page.get_by_role("region", name="New user")
     new.get_by_label("User name").fill(name)
     new.get_by_label("Password").fill(PASSWORD)
-    new.get_by_role("button", name="Create the user").click()
+    new.get_by_role("button", name="Create user").click()
     expect(page.locator("summary", has_text=name)).to_be_visible()
     return name
 
@@ -49,16 +49,16 @@ def test_a_conversation_is_shared_read_printed_and_taken_back(
     options = page.get_by_role("button", name="Conversation options")
     options.click()
     page.get_by_role("button", name="Share").click()
-    dialog = page.get_by_role("dialog", name="Share this conversation")
-    expect(dialog).to_contain_text("sees your questions as you typed them")
+    dialog = page.get_by_role("dialog", name="Share conversation")
+    expect(dialog).to_contain_text("see your questions as you typed them")
     dialog.get_by_label("Only these people and groups").check()
-    dialog.get_by_label("Add somebody").fill("nobody-of-that-name")
+    dialog.get_by_label("Add people").fill("nobody-of-that-name")
     dialog.get_by_role("button", name="Add", exact=True).click()
-    expect(dialog.get_by_role("alert")).to_contain_text("Nobody of this name was found")
-    dialog.get_by_label("Add somebody").fill(reader)
+    expect(dialog.get_by_role("alert")).to_contain_text("No matching person or group found.")
+    dialog.get_by_label("Add people").fill(reader)
     page.keyboard.press("Enter")
     expect(dialog.get_by_role("listitem")).to_contain_text(reader)
-    dialog.get_by_role("button", name="Make the link").click()
+    dialog.get_by_role("button", name="Create link").click()
     link = dialog.get_by_label("Link")
     expect(link).to_have_value(re.compile("/shared/"))
     address = link.input_value()
@@ -68,7 +68,7 @@ def test_a_conversation_is_shared_read_printed_and_taken_back(
     theirs = sign_in(reader, PASSWORD, viewport=viewport)
     theirs.goto(address)
     expect(theirs.get_by_role("heading", name=QUESTION).last).to_be_visible()
-    expect(theirs.get_by_text("This answer rests on documents that are not open to you.")).to_be_visible()
+    expect(theirs.get_by_text("You don’t have access to this answer’s documents.")).to_be_visible()
     assert "42 hours" not in theirs.content()
     assert "42 hours" not in printed(theirs)
 
@@ -76,7 +76,7 @@ def test_a_conversation_is_shared_read_printed_and_taken_back(
     page.get_by_label("Give access to").select_option(label=reader)
     page.get_by_role("button", name="Save access").click()
     page.get_by_role("dialog").get_by_role("button", name="Save").click()
-    expect(page.get_by_text("Saved. It counts from the next question.")).to_be_visible()
+    expect(page.get_by_text("Saved. The change applies immediately.")).to_be_visible()
     theirs.reload()
     expect(theirs.locator(".answer-body")).to_contain_text("42")
     theirs.locator(".answer-body button.cite").first.click()
@@ -86,11 +86,11 @@ def test_a_conversation_is_shared_read_printed_and_taken_back(
         assert QUESTION in text
         assert re.search(r"42 hours.*\[ ?1 ?\]", text), text
         assert re.search(r"1 leave,? Page 2", text, re.IGNORECASE), text
-        for left_out in ("New chat", "Go to", "Ask your documents", "Find a conversation", "Enter asks"):
+        for left_out in ("New chat", "Go to", "Ask your documents", "Search conversations", "Enter to send"):
             assert left_out not in text
 
     theirs.mouse.move(0, 0)  # off the number, whose card would cover the button
-    theirs.get_by_role("button", name="Ask on from here").click()
+    theirs.get_by_role("button", name="Continue this conversation").click()
     theirs.wait_for_url("**/conversations/*")
     expect(theirs.locator(".answer-body")).to_contain_text("42")
 
@@ -98,7 +98,7 @@ def test_a_conversation_is_shared_read_printed_and_taken_back(
     options.click()
     page.get_by_role("button", name="Share").click()
     dialog.get_by_role("button", name="Stop sharing").click()
-    expect(page.get_by_text("The link is gone.")).to_be_visible()
+    expect(page.get_by_text("Sharing stopped.")).to_be_visible()
     response = theirs.goto(address)
     assert response is not None
     assert response.status == 404

@@ -113,9 +113,9 @@ def test_ask_says_why_it_refuses(cairn_server: Server) -> None:
     [
         (("search", "x", "--kb", "nowhere"), "There is no knowledge base “nowhere”."),
         (("ask", "x", "--kb", "nowhere"), "There is no knowledge base “nowhere”."),
-        (("ingest", "/nowhere", "--kb", "x"), "/nowhere: there is no such file or folder."),
+        (("ingest", "/nowhere", "--kb", "x"), "/nowhere: no such file or folder."),
         (("ingest", __file__, "--kb", "No Slug"), "“No Slug” is no slug. Write it like “no-slug”."),
-        (("create_api_key", "--user", "nobody", "--name", "x"), "There is no user named “nobody”."),
+        (("create_api_key", "--user", "nobody", "--name", "x"), "There's no user named “nobody”."),
         (
             ("create_api_key", "--user", "admin", "--name", "x", "--kb", "none"),
             "There is no knowledge base “none”.",

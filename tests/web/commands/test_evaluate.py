@@ -155,7 +155,7 @@ def test_a_judge_is_asked_where_one_is_configured(cairn_server: Server, base: st
         unjudged = run_manage(cairn_server.data_dir, *arguments, **settings)
     for measure in ("faithfulness", "relevancy"):
         assert run["measures"][measure] == run["outcomes"][0][measure] in {0, 1}
-    assert "The answers were not judged: The judge does not answer" in unjudged.stderr
+    assert "The answers weren't judged: The judge isn't responding" in unjudged.stderr
     assert json.loads(unjudged.stdout)["measures"]["faithfulness"] is None
 
 
@@ -166,7 +166,7 @@ def test_an_error_is_one_sentence(cairn_server: Server, base: str, tmp_path: Pat
     for arguments, message in [
         ((str(tmp_path / "none.jsonl"),), "cannot be read"),
         ((str(broken),), "line 1: id: Field required"),
-        ((gold, "--baseline", gold), "is not what evaluate --json printed"),
+        ((gold, "--baseline", gold), "isn't output of evaluate --json"),
         ((gold, "--name", "n" * 121), "has 1 to 120 characters"),
         ((gold, "--baseline", "never ran"), "named “never ran”"),
         ((gold, "--fail-under", "speed=1"), "write it as METRIC=VALUE"),

@@ -16,9 +16,9 @@ TEXTS = [
             reject.unsupported("a program", ".exe"),
             reject.unsupported("a program"),
             reject.mismatch(".pdf", "a picture"),
-            reject.damaged("mail"),
+            reject.damaged("email"),
             reject.protected("archive"),
-            reject.unsafe_archive("it holds something else than it says"),
+            reject.unsafe_archive("its content doesn’t match its description"),
             reject.nested_too_deep(3),
             reject.too_large(1000),
             reject.too_many_pieces(1000),
@@ -33,7 +33,7 @@ TEXTS = [
             Conflict(),
         )
     ),
-    *notes.not_read(1, "picture"),
+    *notes.not_read(1, "image"),
     *notes.not_read(1200, "embedded object"),
     *notes.hidden(1),
     *notes.hidden(7),
@@ -54,9 +54,9 @@ def test_what_is_stored_is_told_in_german(text: str) -> None:
 def test_what_was_put_in_is_kept_and_told_as_well() -> None:
     with translation.override("de"):
         assert localize("page 4") == "Seite 4"
-        assert localize(reject.damaged("mail").message).startswith("Die Datei (E-Mail) ist beschädigt")
+        assert localize(reject.damaged("email").message).startswith("Die Datei (E-Mail) ist beschädigt")
         assert localize("The folder “{0}” is ours.") == "The folder “{0}” is ours."
-        assert localize("There is already a user named “{x}”.") == "Es gibt schon ein Konto namens „{x}“."
+        assert localize("A user named “{x}” already exists.") == "Es gibt schon ein Konto namens „{x}“."
 
 
 def test_numbers_are_written_as_the_language_does() -> None:

@@ -1,4 +1,4 @@
-"""Who may read this and why, as managers see it; and Cairn as somebody else sees it, for admins."""
+"""Who can read this and why, as managers see it; and Cairn as somebody else sees it, for admins."""
 
 from collections.abc import Callable
 from typing import Any
@@ -28,9 +28,9 @@ def test_a_manager_reads_who_may_and_looks_up_who_may_not(
     staff = group_create(name="Staff", members=[rob.id])
     client, people = signed_in(mia), f"/admin/knowledge-bases/{base.slug}/people"
     assert "rob" not in text_of(client.get(people))
-    assert "Nothing was granted to them" in text_of(client.get(people, {"q": "ROB"}))
+    assert "No access: not granted to them" in text_of(client.get(people, {"q": "ROB"}))
     grant_give(knowledge_base=base, subject=f"group:{staff.id}", role=Role.EDITOR, principal=SETUP)
-    assert "Is in the group “Staff”, which edits here." in text_of(client.get(people))
+    assert "Member of “Staff” (editor)." in text_of(client.get(people))
     assert people in text_of(client.get(f"/admin/knowledge-bases/{base.slug}"))
 
 
@@ -42,7 +42,7 @@ def test_a_document_tells_whom_a_narrowing_shuts_out(
     assert "rob" in text_of(client.get(people))
     readers_replace(document=document, readers=[], actor=None)
     assert "rob" not in text_of(client.get(people))
-    assert "they are none of them" in text_of(client.get(people, {"q": "rob"}))
+    assert "this person isn’t one of them" in text_of(client.get(people, {"q": "rob"}))
     assert "they pass as manager" in text_of(client.get(people, {"q": "mia"}))
     assert people in text_of(client.get(f"/library/documents/{document.id}/access"))
 
@@ -72,7 +72,7 @@ def viewing(signed_in: SignIn, admin: User, rob: User) -> Client:
 def test_an_admin_sees_what_somebody_else_may_read_and_no_more(
     viewing: Client, rob: User, base: KnowledgeBase, ready: Document, grant: Callable[[User, Role], None]
 ) -> None:
-    assert "You see Cairn as rob." in text_of(viewing.get("/library"))
+    assert "Viewing as rob (read-only)" in text_of(viewing.get("/library"))
     assert viewing.get("/api/v1/me").json()["username"] == "rob"
     assert viewing.get(f"/library/documents/{ready.id}").status_code == 404
     assert viewing.get("/admin/users").status_code == 403

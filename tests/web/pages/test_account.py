@@ -27,7 +27,7 @@ def change(client: Client, old: str, new: str, again: str) -> int:
 def test_the_password_is_changed_and_other_sessions_end(signed_in: SignIn, rob: User) -> None:
     here, elsewhere = signed_in(rob), signed_in(rob)
     assert change(here, PASSWORD, NEW, NEW) == 302
-    assert "Your password is changed." in text_of(here.get("/account"))
+    assert "Password changed." in text_of(here.get("/account"))
     assert elsewhere.get("/account").status_code == 302
     rob.refresh_from_db()
     assert rob.check_password(NEW)

@@ -88,7 +88,7 @@ def test_a_half_answer_says_so_and_can_be_asked_again(signed_in: SignIn, mia: Us
     for part in (
         "40 hours",
         "Incomplete",
-        "The server stopped before this answer was finished.",
+        "The server stopped before the answer was complete.",
         "Ask again",
     ):
         assert part in html

@@ -32,13 +32,13 @@ def test_only_readable_knowledge_bases_are_offered(
 ) -> None:
     before = text_of(signed_in(rob).get("/"))
     assert "Handbook" not in before
-    assert "No knowledge base is shared with you yet" in before
+    assert "You don’t have access to any knowledge base yet" in before
     grant(rob, Role.READER)
     assert f'value="{base.id}"' in text_of(signed_in(rob).get("/"))
 
 
 def test_an_administrator_without_any_is_told_to_create_one(signed_in: SignIn, admin: User) -> None:
-    assert "Create the first knowledge base" in text_of(signed_in(admin).get("/"))
+    assert "Create your first knowledge base" in text_of(signed_in(admin).get("/"))
 
 
 def test_a_link_can_choose_a_knowledge_base(signed_in: SignIn, mia: User, base: KnowledgeBase) -> None:
@@ -93,7 +93,7 @@ def test_conversations_are_found_by_what_was_asked(signed_in: SignIn, mia: User,
     html = text_of(signed_in(mia).get("/conversations", {"q": "LEAVE"}))
     assert "Something else" in html
     assert "About pay" not in html
-    assert "No conversation matches" in text_of(signed_in(mia).get("/conversations", {"q": "zebra"}))
+    assert "No conversations match" in text_of(signed_in(mia).get("/conversations", {"q": "zebra"}))
 
 
 def test_an_answer_is_withheld_once_its_source_is_closed(
@@ -119,7 +119,7 @@ def test_a_refusal_names_the_nearest_documents_that_may_be_opened(
         message = answered(user, **fields)
         message.citations.all().delete()
         html = text_of(signed_in(user).get(f"/messages/{message.id}/rendered"))
-        assert "Not in your knowledge bases" in html
+        assert "Not found in your knowledge bases" in html
         assert "Nothing on lunch." in html
         assert (f"/library/documents/{ready.id}" in html) is shown
 
@@ -149,7 +149,7 @@ def test_an_answer_that_runs_is_left_to_be_followed(signed_in: SignIn, mia: User
 @pytest.mark.parametrize(
     ("fields", "line"),
     [
-        ({"state": "stopped"}, "Stopped before the end"),
+        ({"state": "stopped"}, "Stopped"),
         ({"verdict": "partial", "mode": "extractive"}, "Quoted from 1 passage"),
         ({"verdict": "partial", "reason": "1 of 2 sentences."}, "1 of 2 sentences."),
         ({"state": "failed", "reason": "The model is away."}, "The model is away."),
@@ -178,7 +178,7 @@ def test_a_question_is_shown_as_it_was_understood(signed_in: SignIn, mia: User, 
     standalone = "How many hours of leave may I give? And <b>in part-time</b>?"
     message = answered(mia, question="And <b>in part-time</b>?", standalone_question=standalone)
     html = text_of(signed_in(mia).get(f"/messages/{message.id}/rendered"))
-    assert "Understood as:" in html
+    assert "Searching for:" in html
     assert "How many hours of leave may I give? And &lt;b&gt;in part-time&lt;/b&gt;?</span>" in html
     assert "<b>" not in html
 
@@ -188,7 +188,7 @@ def test_it_is_not_where_that_is_what_was_typed(
     signed_in: SignIn, mia: User, answered: Answered, standalone: str
 ) -> None:
     message = answered(mia, standalone_question=standalone)
-    assert "Understood as" not in text_of(signed_in(mia).get(f"/messages/{message.id}/rendered"))
+    assert "Searching for" not in text_of(signed_in(mia).get(f"/messages/{message.id}/rendered"))
 
 
 def test_a_sentence_that_came_twice_is_not_said_to_be_untraced(
@@ -197,7 +197,7 @@ def test_a_sentence_that_came_twice_is_not_said_to_be_untraced(
     said = {"text": "Up to 40 hours", "supported": True, "markers": [1], "reason": ""}
     again = {**said, "supported": False, "markers": [], "reason": "Said before."}
     message = answered(mia, verdict="partial", mode="generated", sentences=[said, again])
-    assert "Not traced" not in text_of(signed_in(mia).get(f"/messages/{message.id}/rendered"))
+    assert "unsupported sentence" not in text_of(signed_in(mia).get(f"/messages/{message.id}/rendered"))
 
 
 def test_a_link_can_limit_a_chat_to_a_document(

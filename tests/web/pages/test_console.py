@@ -24,7 +24,7 @@ def test_others_are_turned_away(signed_in: SignIn, admin: User, rob: User, path:
     assert signed_in(admin).get(path).status_code == 200
     response = signed_in(rob).get(path)
     assert response.status_code == 403
-    assert "This is not open to you" in text_of(response)
+    assert "You don’t have access to this page" in text_of(response)
 
 
 def test_others_are_not_led_there(
@@ -91,7 +91,7 @@ def test_groups_of_directories_are_shown_with_their_source_and_not_changed(
     theirs = rob.member_of.get()
     client = signed_in(admin)
     groups = text_of(client.get("/admin/groups"))
-    assert "The directory scim says who is in this group." in groups
+    assert "Members are managed in the directory scim." in groups
     assert f'id="g-{ours.id}"' in groups
     assert f'id="g-{theirs.id}"' not in groups
     assert f'name="managers" value="{rob.id}"' in groups
@@ -115,31 +115,31 @@ def test_groups_of_one_name_are_told_apart_where_access_is_given(
     assert f'<option value="group:{ours.id}" disabled data-closed>Finance</option>' in html
     assert f'<option value="group:{theirs.id}" disabled data-closed>Finance (scim)</option>' in html
     assert '<option value="everyone" disabled data-closed>' in html
-    assert "Only admins can give access to everyone" in html
+    assert "Only administrators can give access to everyone" in html
     assert 'Role of Finance (scim)"' in html
     why = text_of(client.get("/admin/knowledge-bases/handbook/people?q=rob"))
-    assert "Is in the group “Finance”" in why
-    assert "Is in the group “Finance (scim)”" in why
+    assert "Member of “Finance”" in why
+    assert "Member of “Finance (scim)”" in why
 
 
-NOT_ALLOWED = "You may not create knowledge bases. Ask an admin"
+NOT_ALLOWED = "You don’t have permission to create knowledge bases."
 
 
 def test_only_those_who_may_create_are_offered_to(
     signed_in: SignIn, admin: User, mia: User, rob: User, base: KnowledgeBase
 ) -> None:
     """Managers read whom to ask; members of a selected group find the form without managing any."""
-    assert "Create it" not in text_of(signed_in(mia).get("/admin/knowledge-bases"))
+    assert "New knowledge base" not in text_of(signed_in(mia).get("/admin/knowledge-bases"))
     assert NOT_ALLOWED in text_of(signed_in(mia).get("/admin/knowledge-bases"))
-    assert "Create a knowledge base" not in text_of(signed_in(rob).get("/library"))
+    assert "Create knowledge base" not in text_of(signed_in(rob).get("/library"))
     let_create(rob)
     for person in (admin, rob):
         console = text_of(signed_in(person).get("/admin/knowledge-bases"))
-        assert "Create it" in console
+        assert "New knowledge base" in console
         assert NOT_ALLOWED not in console
         assert "New knowledge base" in text_of(signed_in(person).get("/library"))
-    assert "Create a knowledge base" in text_of(signed_in(rob).get("/library"))
-    assert "Create the first knowledge base" in text_of(signed_in(rob).get("/"))
+    assert "Create knowledge base" in text_of(signed_in(rob).get("/library"))
+    assert "Create your first knowledge base" in text_of(signed_in(rob).get("/"))
 
 
 def test_the_permission_to_create_is_set_for_every_group(signed_in: SignIn, admin: User, rob: User) -> None:
@@ -160,7 +160,7 @@ def test_a_manager_of_a_group_can_choose_it_and_an_admin_everything(
     assert '<option value="everyone" disabled data-closed>' in html
     html = text_of(signed_in(admin).get(page))
     assert "data-closed" not in html
-    assert "Only admins can give access to everyone" not in html
+    assert "Only administrators can give access to everyone" not in html
 
 
 def test_roles_that_only_others_may_give_cannot_be_chosen(
@@ -181,7 +181,7 @@ def test_admins_approve_a_knowledge_base_and_managers_are_told_who_can(
     assert 'name="official"' in text_of(signed_in(admin).get(page))
     html = text_of(signed_in(mia).get(page))
     assert 'name="official"' not in html
-    assert "An admin can make this knowledge base official." in html
+    assert "An administrator can make this knowledge base official." in html
     assert "readonly" not in html
     KnowledgeBase.objects.update(official=True)
     html = text_of(signed_in(mia).get(page))

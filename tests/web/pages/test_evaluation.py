@@ -55,7 +55,7 @@ def mias(signed_in: SignIn, mia: User) -> Client:
 
 def test_without_a_run_it_tells_how_to_start(mias: Client, base: KnowledgeBase) -> None:
     text = text_of(mias.get("/admin/evaluation"))
-    assert "No run yet" in text
+    assert "No runs yet" in text
     assert f"manage.py evaluate --kb {base.slug}" in text
 
 
@@ -99,7 +99,7 @@ def test_a_run_shows_first_what_is_not_as_it_should_be(mias: Client, base: Knowl
     assert "1,234 ms" in text
     assert "Wrongly refused" in text
     assert "not found" in text
-    assert "Answered, though no document tells" in text
+    assert "Answered without support" in text
     assert "two pages" in text
     assert "What of fine?" not in text
     assert "What of fine?" in text_of(mias.get(f"/admin/evaluation/runs/{kept.id}?show=all"))
@@ -111,8 +111,8 @@ def test_rankings_and_kinds_are_tables(mias: Client, base: KnowledgeBase) -> Non
         base, "b", asked("a", right=True), rankings=ways, by_kind={"near_miss": {"wrongly_refused": 0.125}}
     )
     text = text_of(mias.get(f"/admin/evaluation/runs/{kept.id}"))
-    table = text[text.index("Embeddings and words") :]
-    assert table.index("0.750") < table.index("0.625") < table.index("Words alone (BM25)")
+    table = text[text.index("Hybrid (embeddings and keywords)") :]
+    assert table.index("0.750") < table.index("0.625") < table.index("Keywords only (BM25)")
     assert text.index("Near miss") < text.index("0.125")
 
 
@@ -154,14 +154,14 @@ def test_two_runs_are_compared_question_by_question(mias: Client, base: Knowledg
     assert 'change-better">\u2212234 ms' in time
     assert "small" in text
     assert "large" in text
-    assert "did not ask the same questions" not in text
+    assert "used different questions" not in text
 
 
 def test_runs_of_other_questions_are_compared_with_a_warning(mias: Client, base: KnowledgeBase) -> None:
     one = run(base, "one", asked("a", right=True), gold_sha256="b" * 64)
     other = run(base, "other", asked("a", right=True), asked("b", right=True))
     text = text_of(mias.get(f"/admin/evaluation/runs/{one.id}/compare?with={other.id}"))
-    assert "did not ask the same questions" in text
+    assert "used different questions" in text
     assert "1 question was asked by both" in text
     for absent in ("", "nonsense", "00000000-0000-0000-0000-000000000001"):
         path = f"/admin/evaluation/runs/{one.id}/compare?with={absent}"

@@ -20,4 +20,4 @@ def test_a_code_is_explained(code: Rejection) -> None:
 
 
 def test_a_code_from_elsewhere_is_not_left_blank() -> None:
-    assert failure_of("conflict").name == "Refused"
+    assert failure_of("conflict").name == "Rejected"

@@ -104,9 +104,9 @@ def test_the_document_page_tells_who_answers_for_it(
     html = text_of(signed_in(mia).get(f"/library/documents/{ready.id}"))
     assert 'id="care-form"' in html
     assert "Review due by" in html
-    assert "may not read it any more" not in html
+    assert "no longer has access" not in html
     readers_replace(document=Document.objects.get(), readers=[], actor=None)
-    assert "may not read it any more" in text_of(signed_in(mia).get(f"/library/documents/{ready.id}"))
+    assert "no longer has access" in text_of(signed_in(mia).get(f"/library/documents/{ready.id}"))
 
 
 def test_versions_are_listed(signed_in: SignIn, mia: User, ready: Document) -> None:

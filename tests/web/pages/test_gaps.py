@@ -32,7 +32,7 @@ def refused(base: KnowledgeBase, answered: Callable[..., Message], ria: User) ->
     """A question of ria's in a gap of `base`."""
     gap = Gap.objects.create(base_key=base_key([base.id]))
     gap.knowledge_bases.add(base)
-    fields = {"answer": "", "verdict": "refused", "reason": "Nothing was found.", "question": HOSTILE}
+    fields = {"answer": "", "verdict": "refused", "reason": "No results.", "question": HOSTILE}
     message = answered(ria, **fields)
     message.citations.all().delete()
     return GapQuestion.objects.create(message=message, gap=gap, why=Why.REFUSED, bases=[str(base.id)])
@@ -71,7 +71,7 @@ def test_a_gap_shows_its_questions_without_names(signed_in: SignIn, refused: Gap
     page = f"/admin/gaps/{refused.gap_id}"
     html = text_of(signed_in(mia).get(page)).partition('id="asked-title"')[2]
     asked = html.partition("</section>")[0]
-    assert "Nothing was found." in asked
+    assert "No results." in asked
     assert "ria" not in asked
     GapQuestion.objects.update(with_name=True)
     html = text_of(signed_in(mia).get(page)).partition('id="asked-title"')[2]
@@ -90,12 +90,12 @@ def test_a_refusal_says_who_sees_it_and_takes_it_back(
 ) -> None:
     client, message = signed_in(ria), refused.message_id
     html = text_of(client.get(f"/messages/{message}/rendered"))
-    assert "Those who keep these knowledge bases see that this was asked, without your name." in html
-    assert "Do not pass this on" in html
+    assert "The owners will see this question anonymously." in html
+    assert "Don’t share" in html
     html = text_of(client.post(f"/messages/{message}/passing-on", {"said": "named"}))
-    assert "see that you asked this" in html
+    assert "will see this question and your name" in html
     html = text_of(client.post(f"/messages/{message}/passing-on", {"said": "no"}))
-    assert "This is not passed on to anybody." in html
+    assert "This question isn’t shared with anyone." in html
     assert signed_in(mia).get(f"/admin/gaps/{refused.gap_id}").status_code == 404
     assert signed_in(mia).post(f"/messages/{message}/passing-on", {"said": "yes"}).status_code == 404
 
@@ -104,7 +104,7 @@ def test_answers_that_helped_say_nothing_of_it(
     signed_in: SignIn, answered: Callable[..., Message], ria: User
 ) -> None:
     html = text_of(signed_in(ria).get(f"/messages/{answered(ria).id}/rendered"))
-    assert "Those who keep" not in html
+    assert "The owners will see" not in html
 
 
 def vouched(refused: GapQuestion, document: Document, owner: User, **fields: Any) -> VerifiedAnswer:
@@ -143,7 +143,7 @@ def test_the_verified_answer_is_shown_and_can_be_renewed(
     assert "Verified by mia, until" in html
     assert "Renew until" in html
     VerifiedAnswer.objects.update(until=timezone.localdate() - timedelta(days=1))
-    assert "is not given any more" in text_of(signed_in(mia).get(f"/admin/gaps/{refused.gap_id}"))
+    assert "no longer used" in text_of(signed_in(mia).get(f"/admin/gaps/{refused.gap_id}"))
 
 
 def test_notices_are_counted_read_and_lead_on(
@@ -156,7 +156,7 @@ def test_notices_are_counted_read_and_lead_on(
     client = signed_in(ria)
     assert "1 unread" in text_of(client.get("/library"))
     html = text_of(client.get("/notices"))
-    assert "A question of yours can be answered now, from “Handbook”." in html
+    assert "Your question can now be answered from “Handbook”." in html
     assert "<script>alert" not in html
     said = client.post(f"/notices/{notice.id}/open")
     assert said["Location"] == f"/?again={refused.message_id}", "questions stay out of addresses"
@@ -175,6 +175,6 @@ def test_a_notice_leads_nowhere_once_its_document_is_closed(
     )
     Document.objects.update(narrowed=True)
     client = signed_in(ria)
-    assert "no longer open to you" in text_of(client.get("/notices"))
+    assert "no longer have access" in text_of(client.get("/notices"))
     assert client.post(f"/notices/{notice.id}/open")["Location"] == "/notices"
     assert client.post("/notices/read")["Location"] == "/notices"

@@ -93,7 +93,7 @@ def test_questions_are_listed_and_edited_by_managers_alone(
     ready: Document,
     grant: Callable[..., None],
 ) -> None:
-    assert "No gold question yet" in text_of(mias.get("/admin/evaluation/knowledge-bases/handbook"))
+    assert "No gold questions yet" in text_of(mias.get("/admin/evaluation/knowledge-bases/handbook"))
     row = gold_question_create(
         principal=principal_for_user(mia),
         knowledge_base=base,

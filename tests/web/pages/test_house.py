@@ -104,5 +104,5 @@ def test_a_page_that_is_not_there_is_in_the_products_look(
 ) -> None:
     response = signed_in(rob).get("/no/such/page")
     assert response.status_code == 404
-    assert "There is nothing here" in text_of(response)
+    assert "Page not found" in text_of(response)
     assert "css/cairn.css" in text_of(response)

@@ -99,8 +99,8 @@ def test_the_queue_tells_place_stage_and_pace(
 def test_an_empty_queue_says_so(signed_in: SignIn, mia: User, base: KnowledgeBase) -> None:
     html = text_of(signed_in(mia).get(PAGE))
     for said in (
-        "Nothing is being read, and nothing waits.",
-        "Nothing has failed.",
+        "Nothing in progress.",
+        "No failures.",
         "has been brought in yet",
     ):
         assert said in html
@@ -112,7 +112,7 @@ def test_an_empty_queue_says_so(signed_in: SignIn, mia: User, base: KnowledgeBas
         (
             "queued",
             QueueStatus(position=1200, eta=240.0),
-            "Number 1,200 in the queue, done in about 4 minutes",
+            "Number 1,200 in the queue, ready in about 4 minutes",
         ),
         ("queued", QueueStatus(position=2), "Number 2 in the queue"),
         ("parsing", QueueStatus(), "Reading 3 of 1,000"),
@@ -162,13 +162,13 @@ def test_what_a_newer_version_has_overtaken_is_not_listed(
     failed(submitted(base, mia, "a.png"), "no_text")
     file = SimpleUploadedFile("a.png", b"better")
     document_submit(knowledge_base=base, file=file, filename="a.png", principal=principal_for_user(mia))
-    assert "Nothing has failed." in text_of(signed_in(mia).get(f"{PAGE}/failures"))
+    assert "No failures." in text_of(signed_in(mia).get(f"{PAGE}/failures"))
 
 
 def test_an_import_sums_up(signed_in: SignIn, mia: User, batch: Import) -> None:
     html = text_of(signed_in(mia).get(PAGE))
     assert f'href="/library/imports/{batch.id}"' in html
-    assert "0 of 3 ready · 1 failed · waiting for more files" in html
+    assert "0 of 3 ready · 1 failed · uploading" in html
     assert '<progress max="3" value="1"' in html
 
 
@@ -211,5 +211,5 @@ def test_admins_see_what_the_server_can_read(
     monkeypatch.setattr(programs, "find", {programs.PANDOC: "/usr/bin/pandoc"}.get)
     html = text_of(signed_in(admin).get(PAGE))
     assert "Reads e-books" in html
-    assert "Not installed: Word and PowerPoint files of before 2007 cannot be read." in html
+    assert "Not installed: Word and PowerPoint 97–2003 files can’t be read." in html
     assert "Not installed: scanned pages" in html

@@ -1,4 +1,4 @@
-"""Documents to look after: each list holds what it says, of what one manages."""
+"""Content upkeep: each list holds what it says, of what one manages."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -114,7 +114,7 @@ def test_a_date_is_set_and_a_document_deleted_over_the_api(
 )
 def test_an_empty_list_says_so(signed_in: SignIn, mia: User, ready: Document, query: dict[str, str]) -> None:
     html = text_of(signed_in(mia).get(PAGE, query))
-    assert "No document is past its review date." in html
+    assert "No documents are overdue for review." in html
     assert "<script>alert" not in html
 
 

@@ -99,7 +99,7 @@ def test_programs_are_answered_in_english(signed_in: Callable[[User], Client], r
     _, key = api_key_create(user=rob, label="program")
     headers = {"Accept-Language": "de", "Authorization": f"Bearer {key}"}
     response = client.get("/api/v1/documents/none", headers=headers)
-    assert response.json()["title"] == "There is no such thing, or you may not see it"
+    assert response.json()["title"] == "Not found, or you don’t have access"
     assert "Content-Language" not in response
 
 

@@ -116,7 +116,7 @@ def test_a_name_with_signs_of_filters_finds_its_groups(ldap: LdapSettings) -> No
 def test_nobody_else_is(ldap: LdapSettings, username: str, password: str) -> None:
     response = sign_in(username, password)
     assert response.status_code == 200
-    assert "does not answer" not in text_of(response)
+    assert "isn’t responding" not in text_of(response)
     assert not User.objects.exists()
 
 
@@ -148,7 +148,7 @@ def test_a_password_of_an_account_made_here_is_not_sent_to_the_directory(
 ) -> None:
     user_create(username="rob", password=PASSWORD)
     settings.LDAP = replace(ldap, port=free_port())
-    assert "does not answer" not in text_of(sign_in("rob", "mistyped"))
+    assert "isn’t responding" not in text_of(sign_in("rob", "mistyped"))
 
 
 def test_whoever_is_renamed_there_stays_the_same_person(ldap: LdapSettings) -> None:
@@ -175,19 +175,19 @@ def test_a_directory_that_is_away_is_told_of_and_accounts_made_here_work(
     settings.LDAP = replace(ldap, port=free_port())
     response = sign_in("ada", ADAS)
     assert response.status_code == 200
-    assert "The directory does not answer" in text_of(response)
+    assert "The directory isn’t responding" in text_of(response)
     assert let_in("rob", PASSWORD)
 
 
 def test_a_directory_that_does_not_know_cairn_lets_nobody_in(ldap: LdapSettings, settings: Any) -> None:
     settings.LDAP = replace(ldap, bind_password="wrong")
-    assert "The directory does not answer" in text_of(sign_in("ada", ADAS))
+    assert "The directory isn’t responding" in text_of(sign_in("ada", ADAS))
 
 
 def test_a_directory_that_says_nothing_is_given_up(ldap: LdapSettings, settings: Any, mute: int) -> None:
     settings.LDAP = replace(ldap, port=mute)
     began = time.monotonic()
-    assert "The directory does not answer" in text_of(sign_in("ada", ADAS))
+    assert "The directory isn’t responding" in text_of(sign_in("ada", ADAS))
     assert time.monotonic() - began < 15
 
 
@@ -202,9 +202,9 @@ def test_the_connection_is_encrypted_and_the_certificate_checked(
     settings.LDAP = replace(secured, ca_file=slapd.ca_file)
     assert let_in("ada", ADAS)
     settings.LDAP = secured
-    assert "The directory does not answer" in text_of(sign_in("ada", ADAS))
+    assert "The directory isn’t responding" in text_of(sign_in("ada", ADAS))
     settings.LDAP = replace(secured, ca_file=slapd.ca_file, host="127.0.0.1")
-    assert "The directory does not answer" in text_of(sign_in("ada", ADAS))
+    assert "The directory isn’t responding" in text_of(sign_in("ada", ADAS))
 
 
 def test_somebody_whose_name_looks_like_another_gets_one_that_can_be_told_apart(ldap: LdapSettings) -> None:

@@ -137,14 +137,14 @@ def test_a_new_version_on_its_way_is_told(signed_in: SignIn, mia: User, ready: D
     )
     ready.save()
     html = text_of(signed_in(mia).get("/library/handbook"))
-    assert "Version 2 failed; the one before it still answers. Damaged." in html
+    assert "Version 2 failed; the previous version is still used. Damaged." in html
     assert "tag-ready" in html
 
 
 def test_a_document_that_gives_orders_is_pointed_out(signed_in: SignIn, mia: User, ready: Document) -> None:
-    told = "A text in section “Leave” reads like an instruction to a language model: “Ignore all previous”"
+    told = "A text in section “Leave” looks like an instruction to a language model: “Ignore all previous”"
     client = signed_in(mia)
-    words = "Reads like instructions to a language model in 1 place"
+    words = "1 passage looks like instructions to a language model"
     assert words not in text_of(client.get("/library/handbook"))
     DocumentVersion.objects.update(report={"suspicious": [told]})
     assert words in text_of(client.get("/library/handbook"))

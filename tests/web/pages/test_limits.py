@@ -32,7 +32,7 @@ def test_limits_are_typed_and_shown(signed_in: SignIn, admin: User, mia: User) -
     said = {"subject": f"group:{group.id}", "questions_per_day": " 12 ", "tokens_per_day": "Unlimited"}
     answer = client.post(PAGE, said, follow=True)
     assert Limit.objects.get(group=group).values == {"questions_per_day": 12, "tokens_per_day": None}
-    assert "The limits are saved" in text_of(answer)
+    assert "Limits saved" in text_of(answer)
     assert 'value="12"' in text_of(answer)
     assert 'value="unlimited"' in text_of(answer)
     client.post(PAGE, {"subject": f"group:{group.id}"})
@@ -43,7 +43,7 @@ def test_limits_are_typed_and_shown(signed_in: SignIn, admin: User, mia: User) -
 def test_what_is_no_number_is_told(signed_in: SignIn, admin: User, text: str) -> None:
     answer = signed_in(admin).post(PAGE, {"subject": "everyone", "questions_per_day": text})
     assert answer.status_code == 422
-    assert "Questions a day: type a number" in text_of(answer)
+    assert "Questions per day: enter a number" in text_of(answer)
     assert not Limit.objects.exists()
 
 

@@ -226,7 +226,7 @@ def test_only_some_groups_are_let_in(configured: Callable[..., Provider]) -> Non
     provider.person("rob", "Guests")
     response = sign_in(provider, "rob")
     assert response.status_code == 403
-    assert "none of the groups" in text_of(response)
+    assert "aren’t in a group" in text_of(response)
     assert not User.objects.exists()
     provider.person("rob", "Staff")
     assert sign_in(provider, "rob").status_code == 302

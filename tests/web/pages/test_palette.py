@@ -62,4 +62,4 @@ def test_names_cannot_leave_their_place(signed_in: SignIn, mia: User, ready: Doc
     assert "&lt;script&gt;leave&lt;/script&gt;" in html
     assert "<script>" not in html
     nothing = text_of(signed_in(mia).get("/palette", {"q": "<b>zebra\0"}))
-    assert "Nothing is called “&lt;b&gt;zebra”" in nothing
+    assert "No results for “&lt;b&gt;zebra”" in nothing

@@ -78,7 +78,7 @@ def test_a_search_is_taken_apart(signed_in: SignIn, mia: User, leave: Document) 
     assert "meaning 1, words 1" in column(html, "hybrid")
     assert "Employees get 25 days" in html.partition("Evidence</h3>")[2].partition("</section>")[0]
     assert "<code>near</code>" in html
-    assert "Asking the index" in html
+    assert "Index query" in html
     assert "No reranker is configured" in html
     assert not Message.objects.exists(), "nothing is kept"
 
@@ -112,7 +112,7 @@ def test_managers_may_not_look_as_somebody_else(
     signed_in: SignIn, admin: User, mia: User, leave: Document
 ) -> None:
     client = signed_in(mia)
-    assert "As this person" not in text_of(client.get(PAGE))
+    assert "As user" not in text_of(client.get(PAGE))
     answer = client.post(PAGE, {**QUESTION, "person": admin.username})
     assert answer.status_code == 403
     assert "25 days" not in text_of(answer)
@@ -152,7 +152,7 @@ def test_as_nobody_it_does_not_search(
     user_update(mia, is_active=False)
     answer = signed_in(admin).post(PAGE, {**QUESTION, "person": person})
     assert answer.status_code == 422
-    assert "Nobody with this name can sign in." in text_of(answer)
+    assert "No active user has this name." in text_of(answer)
     assert "25 days" not in text_of(answer)
     assert "<script>alert" not in text_of(answer)
 
@@ -161,10 +161,10 @@ def test_what_the_index_has_and_the_database_has_not_is_counted_for_admins(
     signed_in: SignIn, admin: User, mia: User, leave: Document
 ) -> None:
     Document.objects.filter(pk=leave.pk).update(active_version=None)
-    told = "2 candidates of the index were dropped"
+    told = "2 index results were dropped"
     assert told in text_of(signed_in(admin).post(PAGE, QUESTION))
     html = text_of(signed_in(mia).post(PAGE, QUESTION))
-    assert "candidates of the index" not in html
+    assert "index results were dropped" not in html
     assert "25 days" not in html
 
 
@@ -187,7 +187,7 @@ def test_a_model_that_is_away_is_told_of(
 
 def test_nothing_to_find(signed_in: SignIn, mia: User, base: KnowledgeBase, engine_override: Engine) -> None:
     html = text_of(signed_in(mia).post(PAGE, QUESTION))
-    assert "Can be answered" in html
+    assert "Answerable" in html
     assert html.count("Nothing.") == 3
 
 

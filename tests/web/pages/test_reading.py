@@ -49,7 +49,12 @@ def test_the_report_is_told_in_sentences(signed_in: SignIn, mia: User, ready: Do
     report = {"pages_without_text": [3, 4], "tables": 2, "warnings": ["Two links were left out."]}
     DocumentVersion.objects.update(report=report, properties={"from": "ada@example.org"})
     html = text_of(signed_in(mia).get(f"/library/documents/{ready.id}"))
-    for said in ("found on pages 3 to 4;", "2 tables kept", "Two links were left out.", "ada@example.org"):
+    for said in (
+        "found on pages 3 to 4,",
+        "2 tables, split by row",
+        "Two links were left out.",
+        "ada@example.org",
+    ):
         assert said in html
 
 
@@ -98,7 +103,7 @@ def test_a_document_that_failed_has_no_passages_and_says_so(
     DocumentVersion.objects.update(state="failed", error_code="no_text", error_message="It is a scan.")
     html = text_of(signed_in(mia).get(f"/library/documents/{document.id}/passages"))
     assert "It is a scan." in html
-    assert "Nothing of this file can be found in a search, because it could not be read." in html
+    assert "This file couldn’t be processed, so it isn’t searchable." in html
 
 
 def test_what_came_inside_a_document_is_listed_and_leads_back(
@@ -109,8 +114,8 @@ def test_what_came_inside_a_document_is_listed_and_leads_back(
     )
     client = signed_in(mia)
     above = text_of(client.get(f"/library/documents/{ready.id}"))
-    assert "1 file inside" in above
+    assert "1 embedded file" in above
     assert f'href="/library/documents/{inside.id}"' in above
     below = text_of(client.get(f"/library/documents/{inside.id}"))
-    assert "Came inside Leave rules" in below
+    assert "From Leave rules" in below
     assert f'href="/library/documents/{ready.id}"' in below

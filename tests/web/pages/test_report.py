@@ -13,7 +13,7 @@ from ingestion.parse import formats
 from web.kinds import LABELS
 from web.pages.report import document_facts, document_properties, document_report, language_name
 
-SURE = ", which was 91% sure of the words."
+SURE = " (91% confidence)."
 
 
 def of(media_type: str = formats.PDF, **fields: Any) -> Document:
@@ -25,15 +25,15 @@ def of(media_type: str = formats.PDF, **fields: Any) -> Document:
     ("found", "done"),
     [
         ({}, ()),
-        ({"tables": 1}, ("1 table kept row by row, each with its header.",)),
-        ({"tables": 1200}, ("1,200 tables kept row by row, each with its header.",)),
+        ({"tables": 1}, ("1 table, split by row with its header.",)),
+        ({"tables": 1200}, ("1,200 tables, split by row with their headers.",)),
         (
             {"ocr_pages": [4], "ocr_confidence": 0.914},
-            ("Page 4 had no text of its own and was read by text recognition" + SURE,),
+            ("Page 4 read with text recognition" + SURE,),
         ),
         (
             {"ocr_pages": [5, 1, 2, 3]},
-            ("Pages 1 to 3, 5 had no text of their own and were read by text recognition.",),
+            ("Pages 1 to 3, 5 read with text recognition.",),
         ),
     ],
 )
@@ -44,10 +44,10 @@ def test_what_was_read_is_told(found: dict[str, Any], done: tuple[str, ...]) -> 
 @pytest.mark.parametrize(
     ("found", "lacking"),
     [
-        ({"pages_without_text": [2]}, "No text was found on page 2; nothing there can be found or quoted."),
+        ({"pages_without_text": [2]}, "No text found on page 2, so it isn’t searchable."),
         (
             {"truncated": True},
-            "The document is longer than is read; its end was cut off and cannot be found.",
+            "The document is too long; its end was cut off and isn’t searchable.",
         ),
         ({"warnings": ["A drawing was left out."]}, "A drawing was left out."),
     ],
@@ -58,7 +58,7 @@ def test_what_is_missing_is_told(found: dict[str, Any], lacking: str) -> None:
 
 def test_long_lists_of_pages_are_cut() -> None:
     [line] = document_report(of(report={"pages_without_text": list(range(1, 100, 2))})).lacking
-    assert "23 and 38 more stretches;" in line
+    assert "23 and 38 more ranges," in line
 
 
 def test_a_presentation_has_slides() -> None:
@@ -77,9 +77,9 @@ def test_a_mail_says_who_wrote_to_whom_before_the_rest() -> None:
     ("said", "shown"),
     [
         ({"from": "ada", "date": "2022-12-23T12:08:48-06:00"}, ("Sent", "23 Dec 2022, 12:08 UTC-06:00")),
-        ({"date": "2023-09-13T14:02:34.367419807"}, ("Dated", "13 Sep 2023, 14:02")),
-        ({"date": "2023-09-13"}, ("Dated", "13 Sep 2023")),
-        ({"date": "last spring"}, ("Dated", "last spring")),
+        ({"date": "2023-09-13T14:02:34.367419807"}, ("Date", "13 Sep 2023, 14:02")),
+        ({"date": "2023-09-13"}, ("Date", "13 Sep 2023")),
+        ({"date": "last spring"}, ("Date", "last spring")),
         ({"language": "de"}, ("Language", "German")),
     ],
 )

@@ -80,7 +80,7 @@ def test_an_app_is_asked_for_at_the_next_sign_in(signed_in: SignIn, rob: User) -
     assert response["Location"] == "/login/code"
     assert client.get("/").status_code == 302
     assert client.get("/api/v1/me").status_code == 401
-    assert "Second step" in text_of(client.get("/login/code"))
+    assert "Two-step sign-in" in text_of(client.get("/login/code"))
     assert second_step(client, "000000").status_code == 200
     assert client.get("/").status_code == 302
     assert second_step(client, code_of(secret))["Location"] == "/library"
@@ -237,7 +237,7 @@ def test_who_must_have_a_factor_can_do_nothing_else_until_then(
     assert client.get("/conversations").status_code == 403
     response = client.get("/api/v1/me")
     assert (response.status_code, response.json()["code"]) == (403, "second_factor_required")
-    assert "requires a second factor" in text_of(client.get("/account/second-factor"))
+    assert "A second factor is required" in text_of(client.get("/account/second-factor"))
     app_set_up(client)
     assert client.get("/").status_code == 200
     assert client.get("/api/v1/me").status_code == 200
@@ -254,7 +254,7 @@ def test_an_admin_takes_away_a_lost_factor(signed_in: SignIn, rob: User, admin: 
     path = f"/admin/users/{rob.id}/second-factor/reset"
     assert here.post(path).status_code == 403
     client = signed_in(admin)
-    assert "Remove the second factor" in text_of(client.get("/admin/users"))
+    assert "Remove second factor" in text_of(client.get("/admin/users"))
     assert client.get(path).status_code == 405
     assert client.post("/admin/users/nonsense/second-factor/reset").status_code == 404
     assert client.post(path)["Location"] == "/admin/users"

@@ -27,7 +27,7 @@ def test_its_reader_sees_it_and_can_change_nothing(
     assert "Shared by mia" in html
     assert "How much may I give?" in html
     assert "Up to 40 hours" in html
-    assert "Ask on from here" in html
+    assert "Continue this conversation" in html
     for way in ("data-rate", "composer", "data-again", "data-edit"):
         assert way not in html
 
@@ -39,7 +39,7 @@ def test_what_rests_on_closed_documents_is_not_in_it(
     html = text_of(signed_in(rob).get(f"/shared/{share.id}"))
     assert "How much may I give?" in html
     assert NOT_OPEN in html
-    assert "Ask on from here" not in html
+    assert "Continue this conversation" not in html
     assert "40 hours" not in html
     assert "Leave rules" not in html
 
@@ -95,15 +95,15 @@ def test_the_dialog_tells_what_readers_see_and_who_they_are(
     message = answered(mia)
     client, path = signed_in(mia), f"/conversations/{message.conversation_id}/sharing"
     html = text_of(client.get(path))
-    assert "sees your questions as you typed them" in html
+    assert "see your questions as you typed them" in html
     assert "Stop sharing" not in html
     share = shared(message, f"user:{rob.id}")
     html = text_of(client.get(path))
     assert f'value="http://testserver/shared/{share.id}"' in html
     assert f'data-subject="user:{rob.id}"' in html
-    assert "Update the link" not in html
+    assert "Update link" not in html
     newer = Message.objects.create(
         conversation=message.conversation, parent=message, question="And?", state="done"
     )
     Conversation.objects.filter(pk=message.conversation_id).update(current=newer)
-    assert "Update the link" in text_of(client.get(path))
+    assert "Update link" in text_of(client.get(path))

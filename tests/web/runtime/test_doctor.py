@@ -54,10 +54,10 @@ def test_what_is_installed_is_named_with_its_place_and_languages() -> None:
 def test_what_is_missing_is_named_with_what_will_not_be_read() -> None:
     found = told()
     assert [found[name].detail for name in READERS[:3]] == [
-        f"{program} is not installed: {files} will not be read."
+        f"{program} isn't installed, so {files} won't be read."
         for program, files in (
             ("LibreOffice", "old Office files (.doc, .ppt)"),
-            ("Tesseract", "pictures (.png, .jpg, .tiff) and scanned pages of a PDF"),
+            ("Tesseract", "images (.png, .jpg, .tiff) and scanned pages of a PDF"),
             ("Pandoc", "RTF, ODT, EPUB, RST and Org files"),
         )
     ]
@@ -81,7 +81,9 @@ def test_a_language_that_is_asked_for_and_not_there_fails_it(
     monkeypatch.setattr("ingestion.parsers.environment", lambda: asked)
     with pytest.raises(SystemExit):
         call_command("doctor")
-    assert "OCR_LANGUAGES names xxx, which Tesseract has no data for. It has: " in capsys.readouterr().out
+    assert (
+        "OCR_LANGUAGES includes xxx, but Tesseract has no data for it. Available: " in capsys.readouterr().out
+    )
 
 
 @pytest.mark.usefixtures("only_readers")
@@ -93,7 +95,7 @@ def test_walls_that_the_kernel_lacks_are_told(monkeypatch: pytest.MonkeyPatch) -
 
 
 Look = Callable[..., dict[str, Finding]]
-OPTIONAL_MODELS = ("Reranker", "Answer reader", "Grounding model")
+OPTIONAL_MODELS = ("Reranker", "Reader model", "Grounding model")
 
 
 @pytest.fixture
@@ -137,7 +139,7 @@ def test_a_reranking_server_is_asked(configured: Look, server: FakeServer) -> No
 def test_a_postprocessor_is_looked_for(configured: Look) -> None:
     assert configured(reranker_model="tests.fakes.FakeReranker")["Reranker"].ok
     found = configured(reranker_model="not_installed_here.Rerank")["Reranker"]
-    assert "RERANKER_MODEL names not_installed_here.Rerank, which is not installed" in found.detail
+    assert "RERANKER_MODEL is not_installed_here.Rerank, which isn't installed" in found.detail
 
 
 def test_every_reader_is_looked_at() -> None:

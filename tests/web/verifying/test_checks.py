@@ -161,14 +161,14 @@ def test_a_leak_is_told_to_admins_on_every_page_of_the_console(
     mia: Caller,
 ) -> None:
     AccessCheck.objects.create(state="leaked", leaks=[{"who": "reader", "how": "search", "what": "text"}])
-    AccessCheck.objects.create(state="failed", error="It was interrupted.")
+    AccessCheck.objects.create(state="failed", error="The check was interrupted.")
     browser = Client()
     browser.force_login(admin.user)
     for path in ("/admin/users", "/admin/groups", "/admin/knowledge-bases"):
         assert "The last access check found a leak." in browser.get(path).content.decode()
     page = browser.get("/admin/access-checks").content.decode()
     assert "Reader: search gave text" in page
-    assert "It was interrupted." in page
+    assert "The check was interrupted." in page
     browser.force_login(mia.user)
     assert browser.get("/admin/access-checks").status_code == 403
     assert_problem(mia.get("/access-checks"), 403, "forbidden")
@@ -209,7 +209,7 @@ def test_one_at_a_time_and_by_schedule(admin: Caller, monkeypatch: pytest.Monkey
     verify_access_due()
     assert sent == ["web.verify_access"] * 2
     row.refresh_from_db()
-    assert (row.state, row.error) == ("failed", "It was interrupted.")
+    assert (row.state, row.error) == ("failed", "The check was interrupted.")
     assert Event.objects.filter(action="access_check.started").count() == 2
 
 

@@ -11,11 +11,11 @@ from web.runtime.client import client
 
 
 class Command(CairnCommand):
-    help = "Ask a question; the answer names its sources."
+    help = "Ask a question and get an answer with sources."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("question", metavar="QUESTION")
-        parser.add_argument("--kb", metavar="SLUG", help="knowledge base; all of them if absent")
+        parser.add_argument("--kb", metavar="SLUG", help="knowledge base (default: all)")
 
     def handle(self, *_args: Any, **options: Any) -> None:
         with client(self.reporter(options), command="manage.py ask") as connected:

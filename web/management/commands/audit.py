@@ -18,25 +18,31 @@ _HEAD = re.compile(r"(\d{1,18}):([0-9a-f]{64})")
 
 
 class Command(CairnCommand):
-    help = "Verify the audit log, or export it. Exit code 1: something was changed, removed or added."
+    help = "Verify or export the audit log. Exit code 1: an entry was changed, removed or added."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("what", choices=("verify", "export"))
         parser.add_argument(
             "--head",
             metavar="COUNT:HASH",
-            help="how the log ended when you last verified it, as printed then and kept elsewhere",
+            help="head printed by an earlier verification and kept elsewhere",
         )
-        parser.add_argument("--format", choices=list(FORMATS), default="jsonl", help="of an export")
-        parser.add_argument("--action", default="", help="export only these, such as grant or grant.given")
-        parser.add_argument("--subject", default="", help="export only what is about this, such as user:ID")
+        parser.add_argument(
+            "--format", choices=list(FORMATS), default="jsonl", help="export format (default: %(default)s)"
+        )
+        parser.add_argument(
+            "--action", default="", help="export only these actions, such as grant or grant.given"
+        )
+        parser.add_argument(
+            "--subject", default="", help="export only events about this object, such as user:ID"
+        )
 
     def handle(self, *_args: Any, **options: Any) -> None:
         steps: dict[str, Callable[[dict[str, Any]], None]] = {"verify": self._verify, "export": self._export}
         try:
             steps[options["what"]](options)
         except OperationalError as error:
-            raise InvalidInput("There is no database yet: start Cairn once.") from error
+            raise InvalidInput("There's no database yet. Start Cairn once.") from error
 
     def _verify(self, options: dict[str, Any]) -> None:
         verdict = verify([_head(options["head"])] if options["head"] else [])
@@ -51,12 +57,13 @@ class Command(CairnCommand):
         if verdict.problem:
             self.stderr.write(self.style.ERROR(f"error: {verdict.problem}"))
             return
-        self.stdout.write(
-            f"{verdict.count} events, each as it was written; {verdict.unsealed} not sealed yet"
-        )
+        self.stdout.write(f"{verdict.count} events verified; {verdict.unsealed} not sealed yet")
         self.stdout.write(f"head {verdict.count}:{verdict.hash}")
         if verdict.overdue:
-            late = f"error: {verdict.overdue} events wait for over ten minutes: does a worker run, with beat?"
+            late = (
+                f"error: {verdict.overdue} events have been waiting for over ten minutes. "
+                "Are a worker and beat running?"
+            )
             self.stderr.write(self.style.ERROR(late))
 
     def _export(self, options: dict[str, Any]) -> None:

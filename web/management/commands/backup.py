@@ -15,16 +15,18 @@ from web.runtime.client import client
 
 class Command(CairnCommand):
     help = (
-        "Copy database, files and vectors into a folder, as of one moment and while Cairn goes on. "
-        f"Exit code {SOME_FAILED}: something that the database names was not there."
+        "Copy the database, files and vectors of one point in time into a folder while Cairn keeps running. "
+        f"Exit code {SOME_FAILED}: something listed in the database was missing."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("target", type=Path, metavar="FOLDER", help="is made; must not be there yet")
         parser.add_argument(
-            "--gold", type=Path, metavar="GOLD.jsonl", help="questions to ask now, and again after a restore"
+            "target", type=Path, metavar="FOLDER", help="folder to create; must not exist yet"
         )
-        parser.add_argument("--kb", metavar="SLUG", help="knowledge base that --gold asks")
+        parser.add_argument(
+            "--gold", type=Path, metavar="GOLD.jsonl", help="questions to ask now and again after a restore"
+        )
+        parser.add_argument("--kb", metavar="SLUG", help="knowledge base for --gold")
 
     def handle(self, *_args: Any, **options: Any) -> None:
         if bool(options["gold"]) != bool(options["kb"]):
@@ -52,4 +54,4 @@ class Command(CairnCommand):
                 f"{manifest.vectors} vectors"
             )
         if manifest.missing:
-            self.fail(f"Not there: {', '.join(manifest.missing[:20])}", code=SOME_FAILED)
+            self.fail(f"Missing: {', '.join(manifest.missing[:20])}", code=SOME_FAILED)

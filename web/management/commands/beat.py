@@ -10,7 +10,9 @@ from web.runtime.progress import reporter_for
 
 
 class Command(CairnCommand):
-    help = "Send out what is due: looking for dropped work and at watched folders. Run one of these."
+    help = (
+        "Schedule periodic tasks, such as recovering lost jobs and checking watched folders. Run exactly one."
+    )
 
     def handle(self, *_args: Any, **options: Any) -> None:
         with suppress(SystemExit):  # how Celery is told to end

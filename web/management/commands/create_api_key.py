@@ -19,30 +19,32 @@ LONGEST_DAYS = 3650
 
 
 class Command(CairnCommand):
-    help = "Make an API key that acts for a user. It is shown once."
+    help = "Create an API key that acts for a user. It is shown only once."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--user", required=True, metavar="NAME")
-        parser.add_argument("--name", required=True, metavar="LABEL", help="what the key is for")
+        parser.add_argument("--name", required=True, metavar="LABEL", help="what the key is used for")
         parser.add_argument(
-            "--scope", action="append", choices=KeyScope.values, help="repeat for several; all if absent"
+            "--scope", action="append", choices=KeyScope.values, help="can be repeated (default: all)"
         )
 
         parser.add_argument(
             "--kb",
             action="append",
             metavar="SLUG",
-            help="only in this one; repeat for several; all if absent",
+            help="limit the key to this knowledge base; can be repeated (default: all)",
         )
-        parser.add_argument("--days", type=int, metavar="N", help="ends after so many days; never if absent")
+        parser.add_argument(
+            "--days", type=int, metavar="N", help="days until the key expires (default: never)"
+        )
 
     def handle(self, *_args: Any, **options: Any) -> None:
         try:
             user = User.objects.filter(username__iexact=options["user"]).first()
         except OperationalError as error:
-            raise InvalidInput("There is no database yet: start Cairn once.") from error
+            raise InvalidInput("There's no database yet. Start Cairn once.") from error
         if user is None:
-            raise InvalidInput(f"There is no user named “{options['user']}”.")
+            raise InvalidInput(f"There's no user named “{options['user']}”.")
         row, key = api_key_create(
             user=user,
             label=options["name"],

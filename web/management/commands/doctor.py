@@ -11,7 +11,7 @@ from web.runtime.settings_list import Setting, settings_list
 
 
 class Command(CairnCommand):
-    help = "Show what is configured, what answers and what is missing."
+    help = "Check the configuration, the services Cairn needs and optional programs."
 
     def handle(self, *_args: Any, **options: Any) -> None:
         known = settings_list(environment())

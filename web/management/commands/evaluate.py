@@ -44,7 +44,7 @@ def _limit(text: str) -> tuple[str, float]:
 
 
 class Command(CairnCommand):
-    help = "Ask questions whose answers are known, and measure search, citations, refusals and times."
+    help = "Ask questions with known answers and measure search, citations, refusals and response times."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
@@ -52,26 +52,24 @@ class Command(CairnCommand):
             type=Path,
             nargs="?",
             metavar="GOLD.jsonl",
-            help="a JSON object per line: the questions; those made in the console if absent",
+            help="questions, one JSON object per line (default: the gold questions from the console)",
         )
-        parser.add_argument("--kb", required=True, metavar="SLUG", help="knowledge base that is asked")
-        parser.add_argument(
-            "--name", type=_name, help="what the run is stored as; the name of the file if absent"
-        )
+        parser.add_argument("--kb", required=True, metavar="SLUG", help="knowledge base to ask")
+        parser.add_argument("--name", type=_name, help="name of the run (default: the file name)")
         parser.add_argument(
             "--baseline",
             metavar="RUN",
-            help=f"compare with a stored run, by name, id or “{LATEST}”, or with a file that --json gave",
+            help=f"compare with a stored run (name, id or “{LATEST}”) or with the output of --json",
         )
         parser.add_argument(
             "--rankings",
             action="store_true",
-            help="search by embeddings alone, by BM25 alone and by reciprocal rank fusion as well",
+            help="also search with embeddings only, BM25 only and reciprocal rank fusion",
         )
         parser.add_argument(
             "--calibrate",
             action="store_true",
-            help="fit to these questions what is answered and what is refused; for admins",
+            help="fit the refusal threshold to these questions (administrators only)",
         )
         parser.add_argument(
             "--fail-under",
@@ -79,7 +77,7 @@ class Command(CairnCommand):
             action="append",
             default=[],
             metavar="METRIC=VALUE",
-            help=f"exit code {SOME_FAILED} if it is worse; may be given several times",
+            help=f"exit code {SOME_FAILED} if the metric is worse; can be repeated",
         )
 
     def handle(self, *_args: Any, **options: Any) -> None:
@@ -113,7 +111,7 @@ class Command(CairnCommand):
             judged: list[QuestionOutcome] = import_module(_FITTING).judged(asked, tick)
             return judged
         except CairnError as error:
-            self.stderr.write(f"The answers were not judged: {error.message}")
+            self.stderr.write(f"The answers weren't judged: {error.message}")
             return asked
 
     def _stored(self, api: Api, base: str, name: str, gold: GoldSet, run: Json) -> Json:
@@ -121,7 +119,7 @@ class Command(CairnCommand):
         try:
             stored = store(api, base, name, gold, run)
         except CairnError as error:
-            self.stderr.write(f"The run could not be stored: {error.message}")
+            self.stderr.write(f"The run couldn't be stored: {error.message}")
             return {}
         return {part: stored[part] for part in ("id", "name", "settings")}
 
@@ -135,7 +133,7 @@ class Command(CairnCommand):
             self.stdout.write(f"{name:20} {_number(value):>10}{was}")
         self._print_rankings(run["rankings"])
         wrong = [outcome for outcome in run["outcomes"] if not outcome["right"]]
-        self.stdout.write(f"\n{run['questions']} questions, {len(wrong)} not as they should be:")
+        self.stdout.write(f"\n{run['questions']} questions, {len(wrong)} incorrect:")
         for outcome in wrong:
             self.stdout.write(f"  {outcome['id']}: {_what(outcome)}")
         if "id" in run:

@@ -15,16 +15,18 @@ from web.runtime.uploads import find_files
 
 
 class Command(CairnCommand):
-    help = "Add files, folders or zip archives to a knowledge base, which is made if it is not there."
+    help = "Add files, folders or ZIP archives to a knowledge base, creating it if necessary."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="file, folder or zip archive")
+        parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="file, folder or ZIP archive")
         parser.add_argument("--kb", required=True, metavar="SLUG", help="knowledge base, such as handbook")
-        parser.add_argument("--wait", action="store_true", help="until every document is ready or has failed")
+        parser.add_argument(
+            "--wait", action="store_true", help="wait until every document is ready or has failed"
+        )
         parser.add_argument(
             "--prune",
             action="store_true",
-            help="remove documents from these folders whose files have vanished",
+            help="remove documents from these folders whose files no longer exist",
         )
 
     def handle(self, *_args: Any, **options: Any) -> None:
@@ -55,7 +57,7 @@ class Command(CairnCommand):
             self.write_json(asdict(summary))
             return
         for uri in summary.vanished:
-            self.stdout.write(f"{uri}: no such file any more; --prune removes the document")
+            self.stdout.write(f"{uri}: file no longer exists; --prune removes the document")
         for failure in summary.failed:
             self.stdout.write(f"{failure.source_uri}: {failure.code}: {failure.message}")
         self.stdout.write(str(summary))

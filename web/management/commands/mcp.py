@@ -18,7 +18,10 @@ class Command(CairnCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
-            "--key-file", metavar="FILE", type=Path, help="act as the API key in it, not as an admin"
+            "--key-file",
+            metavar="FILE",
+            type=Path,
+            help="act as the API key in this file instead of as an administrator",
         )
 
     def handle(self, *_args: Any, **options: Any) -> None:

@@ -14,11 +14,11 @@ from web.management.base import SOME_FAILED, CairnCommand
 
 
 class Command(CairnCommand):
-    help = "Ask the models that are configured for as little as they can do."
+    help = "Check the configured models with a tiny test request."
 
     def add_arguments(self, parser: CommandParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-        check = actions.add_parser("check", help="ask each for one token, a vector or a score")
+        check = actions.add_parser("check", help="request one token, vector or score from each model")
         check.add_argument("--json", action="store_true", dest="as_json", default=argparse.SUPPRESS)
 
     def handle(self, *_args: Any, **options: Any) -> None:

@@ -16,28 +16,29 @@ from web.runtime.client import Connected, client
 
 class Command(CairnCommand):
     help = (
-        "Build the vector index again beside the one that answers, with another embedding model, or the same "
-        "to make it compact and fast. Goes on with a build that was begun."
+        "Rebuild the vector index in the background, with another embedding model or with the same one "
+        "to make it compact and fast. Resumes an interrupted build."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
-            "--embedding-model", metavar="NAME", help="name or path; that of the present index, if absent"
+            "--embedding-model", metavar="NAME", help="name or path (default: the current model)"
         )
-        parser.add_argument("--wait", action="store_true", help="until it is built")
-        parser.add_argument("--swap", action="store_true", help="have it answer once it is built")
+        parser.add_argument("--wait", action="store_true", help="wait until the index is built")
+        parser.add_argument("--swap", action="store_true", help="activate the index once it is built")
         parser.add_argument(
             "--gold",
             type=Path,
             metavar="GOLD.jsonl",
-            help=f"compare both on these questions first; exit code {SOME_FAILED} if it finds clearly less",
+            help="compare both indexes on these questions first; "
+            f"exit code {SOME_FAILED} if results are clearly worse",
         )
-        parser.add_argument("--kb", metavar="SLUG", help="knowledge base that --gold asks")
-        parser.add_argument("--force", action="store_true", help="swap even if it finds less")
+        parser.add_argument("--kb", metavar="SLUG", help="knowledge base for --gold")
+        parser.add_argument("--force", action="store_true", help="activate even if results are worse")
         instead = parser.add_mutually_exclusive_group()
-        instead.add_argument("--status", action="store_true", help="only show the generations")
-        instead.add_argument("--rollback", action="store_true", help="have the one before answer again")
-        instead.add_argument("--cancel", action="store_true", help="give up the one that is being built")
+        instead.add_argument("--status", action="store_true", help="only show the indexes")
+        instead.add_argument("--rollback", action="store_true", help="activate the previous index again")
+        instead.add_argument("--cancel", action="store_true", help="cancel the index being built")
 
     def handle(self, *_args: Any, **options: Any) -> None:
         if bool(options["gold"]) != bool(options["kb"]):
@@ -47,7 +48,7 @@ class Command(CairnCommand):
         if options["as_json"]:
             self.write_json(answer)
         if answer.get("refused"):
-            self.fail("It finds clearly less; --force swaps all the same.", code=SOME_FAILED)
+            self.fail("Results are clearly worse. Use --force to activate it anyway.", code=SOME_FAILED)
 
     def _act(self, connected: Connected, options: dict[str, Any]) -> Json:
         api = connected.api

@@ -11,7 +11,7 @@ from web.management.base import CairnCommand
 
 
 class Command(CairnCommand):
-    help = "Take away somebody's second factors, and end their sessions."
+    help = "Remove a user's second factors and end their sessions."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("username")
@@ -19,6 +19,6 @@ class Command(CairnCommand):
     def handle(self, *_args: Any, **options: Any) -> None:
         user = User.objects.filter(username__iexact=options["username"]).first()
         if user is None:
-            raise InvalidInput(f"There is no user named “{options['username']}”.")
+            raise InvalidInput(f"There's no user named “{options['username']}”.")
         removed = second_factor_reset(user, actor=None)
-        self.stdout.write(f"{user.username} has no second factor any more; {removed} were removed.")
+        self.stdout.write(f"{user.username} no longer has a second factor ({removed} removed).")

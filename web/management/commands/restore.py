@@ -14,30 +14,28 @@ from web.management.base import SOME_FAILED, CairnCommand
 from web.runtime.client import client
 from web.runtime.unfinished import unfinished_file
 
-_HALF: Final = (
-    "Half of an install is here, and Cairn does not start with it. Run restore again, with --force."
-)
+_HALF: Final = "The restore is incomplete, and Cairn won't start. Run restore again with --force."
 
 
 class Command(CairnCommand):
     help = (
-        "Put a backup in place of what is here, with Cairn stopped. "
-        f"Exit code {SOME_FAILED}: it is restored, but the audit log or an answer is not as it was."
+        "Replace this installation with a backup while Cairn is stopped. "
+        f"Exit code {SOME_FAILED}: restored, but the audit log or an answer differs."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("source", type=Path, metavar="FOLDER", help="what backup has made")
-        parser.add_argument("--force", action="store_true", help="also if something is here, which is lost")
+        parser.add_argument("source", type=Path, metavar="FOLDER", help="folder created by backup")
+        parser.add_argument("--force", action="store_true", help="overwrite existing data")
         parser.add_argument(
             "--allow-unauthenticated",
             action="store_true",
-            help="also if no key shows who made the backup; a manipulated one can take over this server",
+            help="accept a backup without a valid signature; a manipulated one can take over this server",
         )
         parser.add_argument(
             "--erased",
             type=Path,
             metavar="ERASED.jsonl",
-            help="erasures since then, to be done again: from audit export --action erasure.done",
+            help="erasures since the backup to apply again (from audit export --action erasure.done)",
         )
 
     def handle(self, *_args: Any, **options: Any) -> None:
@@ -84,7 +82,7 @@ class Command(CairnCommand):
         made = f"{restored.manifest.made_at:%Y-%m-%d %H:%M} UTC"
         self.stdout.write(f"As of {made}: {restored.documents} documents; {restored.erased} erased again")
         if unlike is not None and not unlike:
-            self.stdout.write("All gold questions are answered as before")
+            self.stdout.write("All gold questions get the same answers as before")
 
 
 def _erasures(path: Path) -> list[Erasure]:

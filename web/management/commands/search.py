@@ -12,12 +12,12 @@ _WIDTH = 240
 
 
 class Command(CairnCommand):
-    help = "Find passages."
+    help = "Search for passages."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("query", metavar="QUERY")
-        parser.add_argument("--kb", metavar="SLUG", help="knowledge base; all of them if absent")
-        parser.add_argument("--top", type=int, default=10, metavar="N", help="how many (1-100)")
+        parser.add_argument("--kb", metavar="SLUG", help="knowledge base (default: all)")
+        parser.add_argument("--top", type=int, default=10, metavar="N", help="number of results (1-100)")
 
     def handle(self, *_args: Any, **options: Any) -> None:
         with client(self.reporter(options), command="manage.py search") as connected:
@@ -31,7 +31,7 @@ class Command(CairnCommand):
         for number, hit in enumerate(answer["results"], 1):
             self.stdout.write(_shown(number, hit))
         if not answer["results"]:
-            self.stdout.write("Nothing was found.")
+            self.stdout.write("No results.")
 
 
 def _shown(number: int, hit: Json) -> str:

@@ -21,11 +21,16 @@ _END_SECONDS = 4.5
 
 
 class Command(CairnCommand):
-    help = "Start Cairn: web, workers, vector index and models in one process. Ctrl-C ends it."
+    help = "Start Cairn: web, workers, vector index and models in one process. Press Ctrl-C to stop."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--host", default="127.0.0.1", help="address to serve on (%(default)s)")
-        parser.add_argument("--port", type=int, default=8000, help="0 takes a free one (%(default)s)")
+        parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+        parser.add_argument(
+            "--port",
+            type=int,
+            default=8000,
+            help="port to listen on; 0 picks a free one (default: %(default)s)",
+        )
 
     def handle(self, *_args: Any, **options: Any) -> None:
         supervise()

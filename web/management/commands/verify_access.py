@@ -16,9 +16,9 @@ PATIENCE = 15 * 60.0
 
 class Command(CairnCommand):
     help = (
-        "Put canary documents in and ask for them, in every way there is, as people who may not see them; "
-        "then look for real documents as people who may not read those. "
-        f"Exit code {SOME_FAILED}: something leaked."
+        "Plant test documents and try every way to reach them as users without access; "
+        "then search for real documents as users who can't read them. "
+        f"Exit code {SOME_FAILED}: a leak was found."
     )
 
     def handle(self, *_args: Any, **options: Any) -> None:
@@ -35,18 +35,18 @@ class Command(CairnCommand):
         if check["state"] == "failed":
             self.stderr.write(self.style.ERROR(f"error: {check['error']}"))
             return
-        asked = f"{check['probes']} requests for canaries, {check['spots']} searches for real documents"
+        asked = f"{check['probes']} test requests, {check['spots']} searches for real documents"
         leaks = len(check["leaks"])
         self.stdout.write(f"{asked}: {leaks or 'no'} leak{'' if leaks == 1 else 's'}")
         for leak in check["leaks"]:
-            self.stdout.write(self.style.ERROR(f"  {leak['who']}: {leak['how']} gave {leak['what']}"))
+            self.stdout.write(self.style.ERROR(f"  {leak['who']}: {leak['how']} returned {leak['what']}"))
 
 
 def _followed(api: Api) -> Json:
     check, give_up = api.post(CHECKS, {}), time.monotonic() + PATIENCE
     while check["state"] == "running":
         if time.monotonic() > give_up:
-            raise CairnError("No worker has taken the check up, or it takes too long.")
+            raise CairnError("No worker has picked up the check, or it's taking too long.")
         time.sleep(LOOK_SECONDS)
         check = api.get(f"{CHECKS}/{check['id']}")
     return check

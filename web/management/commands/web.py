@@ -19,15 +19,24 @@ from web.runtime.watchdog import start_heartbeat, supervise
 
 class Command(CairnCommand):
     help = (
-        "Serve the pages and REST, and nothing else: for several web processes behind a balancer. Takes "
-        "tables that are up to date (manage.py migrate), a broker, PostgreSQL and Qdrant."
+        "Serve only the pages and the REST API, for several web processes behind a load balancer. Requires "
+        "up-to-date tables (manage.py migrate), a broker, PostgreSQL and Qdrant."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--host", default="127.0.0.1", help="address to serve on (%(default)s)")
-        parser.add_argument("--port", type=int, default=8000, help="0 takes a free one (%(default)s)")
-        parser.add_argument("--workers", type=int, default=1, help="processes on this address (%(default)s)")
-        parser.add_argument("--listener", type=int, help="number of an open socket, instead of an address")
+        parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+        parser.add_argument(
+            "--port",
+            type=int,
+            default=8000,
+            help="port to listen on; 0 picks a free one (default: %(default)s)",
+        )
+        parser.add_argument(
+            "--workers", type=int, default=1, help="number of processes (default: %(default)s)"
+        )
+        parser.add_argument(
+            "--listener", type=int, help="file descriptor of an open socket, instead of an address"
+        )
         parser.add_argument("--heartbeat", type=int, help=argparse.SUPPRESS)  # for the processes of a group
 
     def handle(self, *_args: Any, **options: Any) -> None:

@@ -18,7 +18,8 @@ _WORKER = "web.runtime.separate"  # by name: it takes seconds to import
 
 class Command(CairnCommand):
     help = (
-        "Parse, embed and index documents, for a web process elsewhere. Takes a broker, PostgreSQL, Qdrant."
+        "Parse, embed and index documents for web processes elsewhere. "
+        "Requires a broker, PostgreSQL and Qdrant."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -26,13 +27,13 @@ class Command(CairnCommand):
             "--queues",
             default="",
             metavar="NAMES",
-            help="comma-separated; all, if absent",
+            help="comma-separated queue names (default: all)",
         )
         parser.add_argument(
             "--concurrency",
             type=int,
             default=environment().worker_threads,
-            help="documents worked on at once (%(default)s, from WORKER_THREADS)",
+            help="documents processed at the same time (default from WORKER_THREADS: %(default)s)",
         )
 
     def handle(self, *_args: Any, **options: Any) -> None:

@@ -20,7 +20,7 @@ function told({ gains, losses, changes }) {
   return [
     ...sentence(losses, (n, names) => tn("{n} person loses access: {names}.", "{n} people lose access: {names}.", n, names)),
     ...sentence(gains, (n, names) => tn("{n} person gains access: {names}.", "{n} people gain access: {names}.", n, names)),
-    ...sentence(changes, (n, names) => tn("{n} person keeps access in another role: {names}.", "{n} people keep access in another role: {names}.", n, names)),
+    ...sentence(changes, (n, names) => tn("{n} person changes role: {names}.", "{n} people change role: {names}.", n, names)),
   ].join(" ");
 }
 
@@ -48,7 +48,7 @@ function wire(form) {
     $("[data-name]", row).textContent = option.textContent;
     $("[data-kind]", row).textContent = KINDS[option.value.split(":")[0]] ?? "";
     $("select", row)?.setAttribute("aria-label", t("Role of {name}", { name: option.textContent }));
-    $("[data-remove]", row).setAttribute("aria-label", t("Take access from {name}", { name: option.textContent }));
+    $("[data-remove]", row).setAttribute("aria-label", t("Remove access for {name}", { name: option.textContent }));
     rows.append(row);
     picker.value = "";
     changed();
@@ -62,10 +62,10 @@ function wire(form) {
     const wanted = value();
     try {
       const text = told(await api("POST", form.dataset.effect, wanted));
-      if (text && !(await confirmed({ title: t("Change who may read this?"), text: t("{changes} It counts from the next question.", { changes: text }), yes: t("Save") }))) return;
+      if (text && !(await confirmed({ title: t("Change access?"), text: t("{changes} This applies immediately.", { changes: text }), yes: t("Save") }))) return;
       await api(form.dataset.method, form.dataset.access, wanted);
       save.disabled = true;
-      toast(t("Saved. It counts from the next question."));
+      toast(t("Saved. The change applies immediately."));
       document.getElementById("people")?.dispatchEvent(new Event("due"));
     } catch (problem) {
       showProblem(form, problem);

@@ -26,7 +26,7 @@ function wire(box) {
     const name = owner.value.trim();
     if (name === before) return said;
     if (name && !people.has(name)) await suggest();
-    if (name && !people.has(name)) throw new Error(t("There is no “{name}” who may read this document.", { name }));
+    if (name && !people.has(name)) throw new Error(t("“{name}” doesn’t exist or can’t read this document.", { name }));
     return { ...said, owner: name ? people.get(name) : null };
   }
 
@@ -43,7 +43,7 @@ function wire(box) {
   });
   $("[data-reviewed]", box).addEventListener("click", async ({ currentTarget: button }) => {
     const next = days.selectedOptions[0].textContent.trim();
-    const sure = await confirmed({ title: t("Reviewed now?"), text: t("You have looked “{title}” through, and it holds. The next review is due {next}.", { title: button.dataset.title, next }), yes: t("Reviewed now") });
+    const sure = await confirmed({ title: t("Mark as reviewed?"), text: t("Marks “{title}” as still correct. The next review is due {next}.", { title: button.dataset.title, next }), yes: t("Mark as reviewed") });
     if (sure) api("POST", `${at}/review`, { days: Number(days.value) }).then(() => location.reload(), tell);
   });
 }

@@ -18,7 +18,7 @@ const { panel } = wireCitations(turns);
 
 async function copyAnswer(turn) {
   try {
-    await copy(await text(`/api/v1/messages/${turn.dataset.message}/markdown`), t("Copied with its sources."));
+    await copy(await text(`/api/v1/messages/${turn.dataset.message}/markdown`), t("Copied with sources."));
   } catch (error) {
     toast(error.message);
   }
@@ -30,7 +30,7 @@ function putIntoField(question) {
   field.select();
   if (!document.execCommand("insertText", false, question)) field.value = question;
   fit(field);
-  announce(t("The question as it was understood is in the question field. Change it and ask again."));
+  announce(t("The search query is in the question field. Edit it and ask again."));
 }
 
 function submit() {

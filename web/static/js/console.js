@@ -91,7 +91,7 @@ async function post(button) {
   button.setAttribute("aria-busy", "true");
   try {
     const answer = await api("POST", path ?? "/api/v1/jobs/retry", path ? undefined : { code });
-    toast(said ?? tn("{n} file is tried again.", "{n} files are tried again.", answer.retried));
+    toast(said ?? tn("Retrying {n} file.", "Retrying {n} files.", answer.retried));
     if (code) worked();
     else setTimeout(() => location.reload(), 1200);
   } catch (error) {
@@ -117,8 +117,8 @@ function worked() {
 }
 
 function changed({ retried, cancelled }) {
-  if (cancelled) { toast(t("It ends within seconds.")); due("queue"); return; }
-  toast(t("It is tried again."));
+  if (cancelled) { toast(t("Cancelling…")); due("queue"); return; }
+  toast(t("Retrying."));
   const row = $(`[data-retry-job="${retried}"]`).closest("li");
   $("summary", row.closest("details")).focus();
   row.remove();

@@ -76,7 +76,7 @@ async function renamed(title) {
 }
 
 async function remove({ id, title }) {
-  if (!(await confirmed({ title: t("Delete this conversation?"), text: t("“{title}”: its questions and answers go for good. The documents stay.", { title }), yes: t("Delete") }))) return;
+  if (!(await confirmed({ title: t("Delete this conversation?"), text: t("“{title}” will be deleted. This can’t be undone. Documents aren’t affected.", { title }), yes: t("Delete") }))) return;
   await api("DELETE", path({ id }));
   if (id === open()) location.assign("/");
   else changed();

@@ -13,7 +13,7 @@ async function read(holder) {
   try {
     const { elements } = await api("GET", holder.dataset.rendition);
     const { reading } = renderWithPassage(elements, quote, hint, holder.dataset.pageWord);
-    holder.replaceChildren(elements.length ? reading : el("p", { class: "quiet", text: t("No text could be read from this file.") }));
+    holder.replaceChildren(elements.length ? reading : el("p", { class: "quiet", text: t("No text could be extracted from this file.") }));
     if (quote) showLit(reading);
   } catch (error) {
     holder.replaceChildren(el("p", { class: "note note-bad", role: "alert", text: error.message }));

@@ -31,10 +31,10 @@ function followOne(node, changed) {
 
 async function erase(button, changed) {
   const { erase: id, title } = button.dataset;
-  const sure = await confirmed({ title: t("Delete “{title}”?", { title }), text: t("The file, its text and every quote of it are erased. The very next question no longer finds it. There is no way back."), yes: t("Delete") });
+  const sure = await confirmed({ title: t("Delete “{title}”?", { title }), text: t("The file, its text and all quotes from it are deleted immediately. This can’t be undone."), yes: t("Delete") });
   if (!sure) return;
   await api("DELETE", `/api/v1/documents/${id}`);
-  toast(t("“{title}” is deleted.", { title }));
+  toast(t("Deleted “{title}”.", { title }));
   changed({ erased: id });
 }
 

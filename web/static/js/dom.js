@@ -65,7 +65,7 @@ export async function copy(text, message = t("Copied.")) {
     await navigator.clipboard.writeText(text);
     toast(message);
   } catch {
-    toast(t("The browser did not allow copying. Select the text and copy it by hand."));
+    toast(t("Your browser blocked copying. Select the text and copy it yourself."));
   }
 }
 

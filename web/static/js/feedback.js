@@ -6,7 +6,7 @@ import { t } from "./i18n.js";
 
 const address = (turn) => `/api/v1/messages/${turn.dataset.message}/feedback`;
 const isPressed = (button) => button.getAttribute("aria-pressed") === "true";
-const thank = () => toast(t("Thank you. Those who keep the documents will see it."));
+const thank = () => toast(t("Thanks. The document owners will see this."));
 
 function press(turn, rating, { reason = "", comment = "" } = {}) {
   for (const button of $$("[data-rate]", turn)) button.setAttribute("aria-pressed", String(button.dataset.rate === rating));
@@ -22,7 +22,7 @@ async function takeBack(turn) {
   await api("DELETE", address(turn));
   press(turn, "");
   close(turn);
-  toast(t("Your rating is taken back."));
+  toast(t("Rating removed."));
 }
 
 function close(turn) {
@@ -67,7 +67,7 @@ function openForm(turn, { reason, comment }) {
   $(".answer-actions", turn).after(form);
   form.scrollIntoView({ block: "nearest" });
   (chosen ?? $("input", form)).focus({ preventScroll: true });
-  announce(t("Noted. You can say what was wrong."));
+  announce(t("Thanks. What went wrong?"));
 }
 
 async function sent(turn, form) {

@@ -20,7 +20,7 @@ export function isAskable(area) {
   const over = length - longest;
   if (length < TELL_FROM * longest) note.textContent = "";
   else if (over <= 0) note.textContent = t("{length} of {longest} characters", { length, longest });
-  else note.textContent = tn("That is one character too long: {longest} are possible. Shorten it, or upload it as a document and ask about that.", "That is {n} characters too long: {longest} are possible. Shorten it, or upload it as a document and ask about that.", over, { longest: number(longest) });
+  else note.textContent = tn("Too long by 1 character (limit {longest}). Shorten it, or upload the text as a document.", "Too long by {n} characters (limit {longest}). Shorten it, or upload the text as a document.", over, { longest: number(longest) });
   area.setAttribute("aria-invalid", String(over > 0));
   return over <= 0 && area.value.trim() !== "";
 }

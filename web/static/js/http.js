@@ -4,7 +4,7 @@ import { t } from "./i18n.js";
 
 export class Problem extends Error {
   constructor({ status = 0, code = "network", detail = "", title = "", errors = [] } = {}) {
-    super(detail || title || t("The server could not be reached. Check the connection and try again."));
+    super(detail || title || t("Can’t reach the server. Check your connection and try again."));
     Object.assign(this, { status, code, errors });
   }
 }
@@ -18,8 +18,8 @@ export async function renewToken() {
   if (token) document.querySelector('meta[name="csrf-token"]').content = token.content;
 }
 
-export const SIGNED_OUT = t("You have been signed out. Reload the page to sign in again; what you typed stays until then.");
-export const STALE = t("This page no longer fits your session. Reload the page and try again.");
+export const SIGNED_OUT = t("You’ve been signed out. Your text is still here; reload the page to sign in again.");
+export const STALE = t("Your session has changed. Reload the page and try again.");
 
 /** Whether it was the token, from REST or as a page: then nothing has been done yet. */
 export const isStale = async (response) => response.status === 403 && (await response.clone().text().catch(() => "")).includes("csrf_failed");

@@ -44,9 +44,9 @@ export function sumLine(batch, { refused = 0, sending = null } = {}) {
 }
 
 function pace({ state, rate, eta_s: eta, counts }, sending) {
-  if (sending) return [t("{n} sent, {sent} of {total}", { n: sending.files, sent: bytes(sending.sent), total: bytes(sending.total) })];
-  if (state === "receiving") return [t("waiting for more files")];
-  if (!eta && counts.queued) return [t("{n} waiting", { n: counts.queued })];
+  if (sending) return [t("{n} uploaded, {sent} of {total}", { n: sending.files, sent: bytes(sending.sent), total: bytes(sending.total) })];
+  if (state === "receiving") return [t("uploading")];
+  if (!eta && counts.queued) return [t("{n} queued", { n: counts.queued })];
   if (!(eta > 2)) return [];
   return [...speed(rate), t("about {time} left", { time: duration(eta) })];
 }
@@ -70,20 +70,20 @@ function stateOf({ outcome, stage, error }) {
   return outcome === "refused" || error ? "failed" : outcome;
 }
 
-const WORDS = { refused: t("Refused"), unchanged: t("Unchanged, nothing to do"), removed: t("Removed"), deleted: t("Deleted since") };
+const WORDS = { refused: t("Rejected"), unchanged: t("Unchanged"), removed: t("Removed"), deleted: t("Deleted since") };
 
 function wordsOf(item) {
   if (item.outcome !== "accepted") return WORDS[item.outcome];
   if (!item.stage) return WORDS.deleted;
   if (!item.report) return line(item);
-  return [t("Ready"), tn("{n} passage", "{n} passages", item.chunks), item.report.ocr_pages.length ? t("by text recognition") : ""].filter(Boolean).join(", ");
+  return [t("Ready"), tn("{n} passage", "{n} passages", item.chunks), item.report.ocr_pages.length ? t("text recognition") : ""].filter(Boolean).join(", ");
 }
 
 /** What was not read, or not as one might expect. */
 function remarksOf({ report }) {
   if (!report) return [];
   const blank = report.pages_without_text.length;
-  return [blank ? tn("{n} page without text.", "{n} pages without text.", blank) : "", report.truncated ? t("Its end was cut off.") : "", ...report.warnings].filter(Boolean);
+  return [blank ? tn("{n} page without text.", "{n} pages without text.", blank) : "", report.truncated ? t("The end was cut off.") : "", ...report.warnings].filter(Boolean);
 }
 
 // A list of files -------------------------------------------------------------------------------------
@@ -132,7 +132,7 @@ function show(row, item) {
   const cancel = $("[data-stop]", row);
   cancel.hidden = !item.job || ["ready", "failed", "cancelled", "deleted", "unchanged"].includes(state);
   cancel.dataset.job = item.job ?? "";
-  again.setAttribute("aria-label", t("Try {title} again", { title: item.source_uri }));
+  again.setAttribute("aria-label", t("Retry {title}", { title: item.source_uri }));
   cancel.setAttribute("aria-label", t("Cancel {title}", { title: item.source_uri }));
 }
 
@@ -223,7 +223,7 @@ export class ImportView {
         this.sendingRows.set(path, row);
         list.append(row);
       }
-      set($(".item-line", row), loaded < size ? `${t("Sending {sent} of {total}", { sent: bytes(loaded), total: bytes(size) })}${timeLeft(state)}` : t("Sent, being checked"));
+      set($(".item-line", row), loaded < size ? `${t("Uploading {sent} of {total}", { sent: bytes(loaded), total: bytes(size) })}${timeLeft(state)}` : t("Uploaded, checking"));
       $("progress", row).value = size ? loaded / size : 1;
     }
     list.hidden = flying.size === 0;
@@ -234,7 +234,7 @@ export class ImportView {
     const lost = this.sender?.refused ?? [];
     const box = this.#at("lost");
     box.hidden = lost.length === 0;
-    $("ul", box).replaceChildren(...lost.map(({ path, problem }) => el("li", { class: "item", "data-state": "failed" }, el("span", { class: "item-name", text: path }), el("span", { class: "item-line", text: t("Not sent") }), el("p", { class: "error-text", text: problem.message }))));
+    $("ul", box).replaceChildren(...lost.map(({ path, problem }) => el("li", { class: "item", "data-state": "failed" }, el("span", { class: "item-name", text: path }), el("span", { class: "item-line", text: t("Not uploaded") }), el("p", { class: "error-text", text: problem.message }))));
     $("[data-resend]", box).hidden = this.busy || !lost.some(({ file }) => file);
   }
 
@@ -253,7 +253,7 @@ export class ImportView {
     const wanted = !this.busy && missing > 0 && this.batch.state !== "cancelled";
     const box = this.#at("unsent");
     box.hidden = !wanted || Date.now() - this.arrived < QUIET_MS;
-    set($("[data-missing]", box), tn("{n} file has not arrived. If no other page is sending it, choose the same files again: what is here already is not sent twice.", "{n} files have not arrived. If no other page is sending them, choose the same files again: what is here already is not sent twice.", missing));
+    set($("[data-missing]", box), tn("{n} file is missing. If no other page is uploading it, choose the same files again. Files already uploaded are skipped.", "{n} files are missing. If no other page is uploading them, choose the same files again. Files already uploaded are skipped.", missing));
     clearTimeout(this.quiet);
     if (wanted && box.hidden) this.quiet = setTimeout(this.draw, QUIET_MS);
   }
@@ -283,13 +283,13 @@ export class ImportView {
     box.hidden = items.length === 0;
     const more = this.#at("more-failures");
     more.hidden = items.length >= failed;
-    set(more, t("The first {n} of {all} failed files are listed here. The others stand under “Every file”, “Failed”.", { n: items.length, all: failed }));
+    set(more, t("Showing the first {n} of {all} failed files. See “All files”, “Failed” for the rest.", { n: items.length, all: failed }));
   }
 
   #drawGroup(code, items) {
     let group = this.groups.get(code);
     if (!group) {
-      const { name, advice, retry = true } = known()[code] ?? { name: t("Refused"), advice: t("The sentence beside each file says why.") };
+      const { name, advice, retry = true } = known()[code] ?? { name: t("Rejected"), advice: t("See the message next to each file.") };
       group = { node: clone("group-template"), rows: new Map(), touched: false };
       this.groups.set(code, group);
       set($("[data-title]", group.node), name);
@@ -306,7 +306,7 @@ export class ImportView {
     set($("[data-count]", group.node), tn("{n} file", "{n} files", items.length));
     const all = $("[data-all]", group.node);
     all.hidden = retryable < 2;
-    set($("span", all), t("Try all {n} again", { n: retryable }));
+    set($("span", all), t("Retry all {n}", { n: retryable }));
     fill($("ul", group.node), items, group.rows);
   }
 
@@ -368,11 +368,11 @@ export class ImportView {
 
   async #retryAll(code) {
     const { retried, skipped } = await this.#act("POST", "/api/v1/jobs/retry", { import: this.batch.id, code });
-    toast([tn("{n} file is tried again.", "{n} files are tried again.", retried), skipped ? t("{n} could not be.", { n: skipped }) : ""].join(" ").trim());
+    toast([tn("Retrying {n} file.", "Retrying {n} files.", retried), skipped ? t("{n} couldn’t be retried.", { n: skipped }) : ""].join(" ").trim());
   }
 
   async #cancel() {
-    const sure = await confirmed({ title: t("Cancel “{title}”?", { title: this.batch.label }), text: t("What is ready stays. What has not been read yet is not read, and what has not been sent is not sent."), yes: t("Cancel the import") });
+    const sure = await confirmed({ title: t("Cancel “{title}”?", { title: this.batch.label }), text: t("Finished files stay. Files not yet uploaded or processed are skipped."), yes: t("Cancel import") });
     if (!sure) return;
     this.sender?.stop();
     await this.#act("POST", `/api/v1/imports/${this.batch.id}/cancel`);
@@ -393,7 +393,7 @@ export class ImportView {
     }
     const left = files.filter(({ path }) => !here.has(path));
     if (left.length) this.send(left);
-    else toast(t("Every file that you chose is here already."));
+    else toast(t("All selected files are already uploaded."));
   }
 }
 

@@ -5,7 +5,7 @@ import { t, tn } from "./i18n.js";
 
 export const ENDED = new Set(["ready", "failed", "cancelled"]);
 
-const DOING = { queued: t("Waiting"), parsing: t("Reading"), chunking: t("Cutting into passages"), embedding: t("Embedding"), indexing: t("Indexing"), ready: t("Ready"), failed: t("Failed"), cancelled: t("Cancelled") };
+const DOING = { queued: t("Waiting"), parsing: t("Reading"), chunking: t("Splitting into passages"), embedding: t("Embedding"), indexing: t("Indexing"), ready: t("Ready"), failed: t("Failed"), cancelled: t("Cancelled") };
 
 export const watch = (id, onJob, onLost) => follow(`/api/v1/jobs/${id}/events`, "progress", onJob, (job) => ENDED.has(job.stage), onLost);
 
@@ -16,8 +16,8 @@ export function duration(seconds) {
 
 export function line(job) {
   if (ENDED.has(job.stage)) return DOING[job.stage];
-  if (job.stage === "queued" && job.retry_at) return t("Waiting for another try");
-  if (job.stage === "queued" && job.queue_position) return [t("Waiting, number {n} in the queue", { n: job.queue_position }), job.eta_s > 5 ? t("done in about {time}", { time: duration(job.eta_s) }) : ""].filter(Boolean).join(", ");
+  if (job.stage === "queued" && job.retry_at) return t("Waiting to retry");
+  if (job.stage === "queued" && job.queue_position) return [t("Queued, number {n}", { n: job.queue_position }), job.eta_s > 5 ? t("ready in about {time}", { time: duration(job.eta_s) }) : ""].filter(Boolean).join(", ");
   const doing = DOING[job.stage];
   return [
     job.total ? t("{doing} {done} of {total}", { doing, done: job.done, total: job.total }) : doing,

@@ -39,9 +39,9 @@ const discover = throttled(REFRESH_MS * 2, async () => {
 // Bringing files in ---------------------------------------------------------------------------------------
 
 function leftOut({ hidden, unread }, tooLarge, limit) {
-  const lines = tooLarge.map(({ file, path }) => t("{name} has {size}; files may have {limit} at most. Split it and upload the parts.", { name: path, size: bytes(file.size), limit: bytes(limit) }));
-  if (unread.length) lines.push(t("The browser could not read {names}. Choose it again.", { names: unread.join(", ") }));
-  if (hidden) lines.push(tn("{n} hidden file (with a dot before the name) was left out.", "{n} hidden files (with a dot before the name) were left out.", hidden));
+  const lines = tooLarge.map(({ file, path }) => t("{name} is {size}; the limit is {limit}. Split it and upload the parts.", { name: path, size: bytes(file.size), limit: bytes(limit) }));
+  if (unread.length) lines.push(t("Couldn’t read {names}. Select it again.", { names: unread.join(", ") }));
+  if (hidden) lines.push(tn("{n} hidden file (name starting with a dot) was skipped.", "{n} hidden files (names starting with a dot) were skipped.", hidden));
   $("#left-out ul").replaceChildren(...lines.map((text) => el("li", { text })));
   $("#left-out").hidden = lines.length === 0;
 }
@@ -51,7 +51,7 @@ async function bring(choice) {
   const fits = choice.files.filter(({ file }) => file.size <= limit);
   leftOut(choice, choice.files.filter(({ file }) => file.size > limit), limit);
   if (!fits.length) {
-    if (!choice.files.length && !choice.unread.length) toast(t("There is no file in it."));
+    if (!choice.files.length && !choice.unread.length) toast(t("No files found."));
     return;
   }
   try {

@@ -40,7 +40,7 @@ async function find() {
   list.removeAttribute("aria-busy");
   list.replaceChildren(found);
   choose(entries()[0]);
-  $("#palette-count").textContent = entries().length ? tn("One entry.", "{n} entries.", entries().length) : t("Nothing was found.");
+  $("#palette-count").textContent = entries().length ? tn("1 result.", "{n} results.", entries().length) : t("No results.");
 }
 
 export function openPalette() {

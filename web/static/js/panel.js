@@ -6,8 +6,8 @@ import { placeAmong, placeOf, provenance, vouched } from "./places.js";
 import { pageWord, renderWithPassage, showLit } from "./reading.js";
 import { t } from "./i18n.js";
 
-const GONE = t("This document has been deleted, or it is no longer shared with you. The answer keeps its number, but its words cannot be shown.");
-const CHANGED = t("The document has changed since this answer was written, and the passage is no longer in it. It read:");
+const GONE = t("This document was deleted, or you no longer have access to it.");
+const CHANGED = t("The document has changed and no longer contains this passage. It read:");
 
 export class Panel {
   #root = document.getElementById("panel");
@@ -98,7 +98,7 @@ export class Panel {
   }
 
   #head(citation) {
-    $("#panel-count").textContent = t("Passage {number} of {all}", { number: this.#at + 1, all: this.#citations.length });
+    $("#panel-count").textContent = t("Source {number} of {all}", { number: this.#at + 1, all: this.#citations.length });
     $("#panel-title").textContent = citation.title;
     $("#panel-section").textContent = (citation.section ?? []).join(" › ");
     $("#panel-facts").textContent = placeOf(citation);
@@ -146,7 +146,7 @@ function remembered(cache, key, load) {
 
 function messageOf(error) {
   if (error instanceof Problem && [403, 404].includes(error.status)) return GONE;
-  return error instanceof Problem ? error.message : t("The passage could not be shown. Close it and open it again.");
+  return error instanceof Problem ? error.message : t("Couldn’t display the passage. Close it and open it again.");
 }
 
 const note = (text, tone = "") => el("p", { class: `note ${tone}`, role: "status", text });
@@ -154,7 +154,7 @@ const skeleton = () => el("div", { class: "skeleton", "aria-label": t("Loading")
 
 async function pageContent(citation) {
   const image = el("img", { alt: t("Page {number} of {title}", { number: citation.page, title: citation.title }), src: `/api/v1/documents/${citation.document}/pages/${citation.page}.png` });
-  await image.decode().catch(() => { throw new Problem({ detail: t("The picture of this page could not be loaded. Its text can be read under “Text”.") }); });
+  await image.decode().catch(() => { throw new Problem({ detail: t("Couldn’t load the image of this page. Switch to “Text” to read it.") }); });
   const sheet = el("div", { class: "sheet" }, image);
   for (const [left, top, right, bottom] of citation.boxes ?? []) {
     const box = el("div", { class: "sheet-box", "aria-hidden": "true" });

@@ -3,12 +3,12 @@
 import { $, $$ } from "./dom.js";
 import { t } from "./i18n.js";
 
-const UNABLE = t("This browser cannot use passkeys here. It takes a recent browser, and an address that starts with https.");
+const UNABLE = t("Passkeys aren’t available here. They need a recent browser and an https address.");
 
 async function optionsOf(form) {
   if (!form.dataset.passkeyOptions) return JSON.parse(document.getElementById("passkey-options").textContent);
   const response = await fetch(form.dataset.passkeyOptions, { headers: { Accept: "application/json" }, credentials: "same-origin" });
-  if (!response.ok) throw new Error(t("Cairn does not answer. Try again in a moment."));
+  if (!response.ok) throw new Error(t("Cairn isn’t responding. Try again in a moment."));
   return response.json();
 }
 
@@ -32,7 +32,7 @@ async function credential(form) {
 
 function told(form, error) {
   const node = $("[data-error]", form);
-  node.textContent = error.name === "NotAllowedError" ? t("The browser gave no passkey. Try again.") : error.message;
+  node.textContent = error.name === "NotAllowedError" ? t("No passkey was provided. Try again.") : error.message;
   node.hidden = false;
 }
 

@@ -58,7 +58,7 @@ async function restore() {
   for (const id of state.documents) {
     const found = await api("GET", `/api/v1/documents/${id}`).catch((error) => (error.status === 404 ? null : { title: "…" }));
     if (found) documents.set(id, found.title);
-    else { documents.delete(id); toast(t("A document that you asked about is not there any more.")); }
+    else { documents.delete(id); toast(t("A document you selected no longer exists.")); }
   }
   show();
 }
@@ -97,7 +97,7 @@ async function look() {
   const { items } = q ? await api("GET", `/api/v1/documents?limit=6&status=ready&q=${encodeURIComponent(q)}`).catch(() => ({ items: [] })) : { items: [] };
   if (q !== find.value.trim()) return;
   list.replaceChildren(...items.map(({ id, title }) => el("button", { type: "button", class: "menu-item", onclick: (event) => { event.stopPropagation(); add(id, title); find.focus(); } }, icon("doc"), el("span", { class: "truncate", text: title }))));
-  if (q && !items.length) list.append(el("p", { class: "hint", text: t("No document has this in its title.") }));
+  if (q && !items.length) list.append(el("p", { class: "hint", text: t("No matching titles.") }));
 }
 
 export function wirePicker() {

@@ -10,8 +10,8 @@ const MANY = 20; // waiting files, of which small ones are sent together, so man
 const TOGETHER_BYTES = 512 << 10;
 const TRIES = 4;
 const PAUSE_MS = 3000;
-const LOST = t("The connection is lost. Sending goes on by itself when it is back; leave this page open.");
-const BUSY = t("The server is busy. Sending goes on by itself in a moment.");
+const LOST = t("Connection lost. Keep this page open; the upload resumes automatically.");
+const BUSY = t("The server is busy. The upload resumes automatically in a moment.");
 
 const waiting = [];
 let open = AT_ONCE;
@@ -130,7 +130,7 @@ export class Sender {
 
   async #worthAgain(entry, xhr, tried) {
     if (xhr.status === 0) {
-      if (!(await readable(entry.file))) return this.#refuse(entry, new Problem({ status: 1, code: "unreadable", detail: t("The file has been changed, moved or deleted since it was chosen. Choose it again.") }));
+      if (!(await readable(entry.file))) return this.#refuse(entry, new Problem({ status: 1, code: "unreadable", detail: t("The file was changed, moved or deleted after you selected it. Select it again.") }));
       return this.#wait(LOST, reachable);
     }
     if (xhr.status === 401) return this.#wait(SIGNED_OUT, () => fetch("/api/v1/me").then((answer) => answer.ok, () => false));

@@ -28,7 +28,7 @@ async function put(renew = false) {
   const made = !form().dataset.shared;
   await api("PUT", url(), { subjects: everyone() ? ["everyone"] : chosen(), renew });
   await openSharing(form().dataset.conversation);
-  toast(made ? t("The link is there. Copy it and send it on.") : renew ? t("The link shows the conversation as it stands now.") : t("Saved."));
+  toast(made ? t("Link created.") : renew ? t("Link updated.") : t("Saved."));
   if (made) $("#share-link").select();
 }
 
@@ -47,7 +47,7 @@ async function add() {
   if (!name) return;
   await suggest(name);
   const subject = found.get(name.toLowerCase());
-  if (!subject) throw new Error(t("Nobody of this name was found, and no group that you are in."));
+  if (!subject) throw new Error(t("No matching person or group found."));
   if (!chosen().includes(subject.subject)) $("[data-readers]", dialog).append(reader(subject));
   field.value = "";
   field.focus();
@@ -60,7 +60,7 @@ function reader({ subject, name }) {
 async function end() {
   await api("DELETE", url());
   dialog.close();
-  toast(t("The link is gone."));
+  toast(t("Sharing stopped."));
 }
 
 const ACTS = {

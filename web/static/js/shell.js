@@ -115,11 +115,11 @@ const showOnline = async () => {
 window.addEventListener("online", showOnline);
 window.addEventListener("offline", showOnline);
 
-document.body.addEventListener("htmx:sendError", () => toast(t("The server could not be reached. Check the connection.")));
+document.body.addEventListener("htmx:sendError", () => toast(t("Can’t reach the server. Check your connection.")));
 document.body.addEventListener("htmx:responseError", (event) => {
   const signedOut = [401, 403].includes(event.detail.xhr.status);
   if (event.detail.stale) toast(STALE);
-  else toast(signedOut ? t("You have been signed out, or this is no longer open to you.") : t("That did not work. Try again in a moment."));
+  else toast(signedOut ? t("You’ve been signed out or no longer have access.") : t("Something went wrong. Try again in a moment."));
 });
 document.body.addEventListener("htmx:afterSettle", (event) => tellTimes(event.detail.elt));
 

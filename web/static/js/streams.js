@@ -9,7 +9,7 @@ const STEADY_MS = 60_000;
 const PATIENCE_MS = 300_000; // a server may take minutes to start anew
 const LOOK_MS = 4000;
 const FINAL = new Set([401, 403, 404]);
-const LOST = t("Progress is no longer shown here. Reload to see how it stands.");
+const LOST = t("Live progress stopped. Reload the page to see the current state.");
 
 const turns = []; // the first has the stream
 

@@ -28,7 +28,7 @@ export class Turn {
     heading.classList.toggle("question-long", question.length > LONG);
     if (!node) fold(this.node, question.length > FOLDED);
     this.live = new LiveText($("[data-live]", this.node));
-    this.state(node ? t("Still being written…") : t("Searching…"));
+    this.state(node ? t("Writing…") : t("Searching…"));
   }
 
   /** One that the server has shown as running, to be followed on. */
@@ -46,7 +46,7 @@ export class Turn {
     clearTimeout(this.#slow);
     line.textContent = text;
     announce(text);
-    this.#slow = setTimeout(() => { line.textContent = t("This takes longer than usual. You can wait, stop it, or come back later…"); }, SLOW_MS);
+    this.#slow = setTimeout(() => { line.textContent = t("This is taking longer than usual. You can wait, stop, or come back later…"); }, SLOW_MS);
   }
 
   settle() {
@@ -67,7 +67,7 @@ export class Turn {
   }
 
   found(hits) {
-    this.state(hits.length ? tn("Reading {n} passage…", "Reading {n} passages…", hits.length) : t("Nothing close was found…"));
+    this.state(hits.length ? tn("Reading {n} passage…", "Reading {n} passages…", hits.length) : t("No matching passages found…"));
     if (!hits.length) return;
     const details = $("[data-passages]", this.node);
     const documents = new Set(hits.map((hit) => hit.document)).size;
@@ -78,7 +78,7 @@ export class Turn {
 
   /** Others come first at the language model. */
   queued(position) {
-    this.state(position > 1 ? t("Waiting for the language model: place {n} in the queue…", { n: position }) : t("Waiting for the language model: you are next…"));
+    this.state(position > 1 ? t("Waiting for the language model: number {n} in the queue…", { n: position }) : t("Waiting for the language model: you’re next…"));
   }
 
   wrote(text) {
@@ -101,7 +101,7 @@ export class Turn {
     } catch (error) {
       this.settle();
       if (error.status === 401) return this.#tell(error);
-      announce(t("The answer is complete but could not be laid out. Reload the page to see it in full."));
+      announce(t("The answer is complete but couldn’t be displayed. Reload the page to see it."));
     }
     announce(t("Answer ready. {verdict}", { verdict: $(".verdict", this.node)?.textContent.trim() ?? "" }));
   }
@@ -122,7 +122,7 @@ export class Turn {
   /** What the server knows of it, where it does; else what went wrong here. */
   async failed(error) {
     this.settle();
-    announce(t("The answer could not be finished."));
+    announce(t("The answer couldn’t be completed."));
     if (error.status !== 401 && this.id && await this.settled().then(() => true, () => false)) return;
     this.#tell(error);
   }
@@ -130,7 +130,7 @@ export class Turn {
   #tell(error) {
     const box = clone("failure-template");
     $("[data-incomplete]", box).hidden = !$(".answer-body", this.node)?.textContent.trim();
-    $("[data-text]", box).textContent = error instanceof Problem ? error.message : t("Something went wrong while the answer was shown. Ask again.");
+    $("[data-text]", box).textContent = error instanceof Problem ? error.message : t("Something went wrong while displaying the answer. Ask again.");
     if (error.status === 401) $("[data-again]", box).replaceWith(el("a", { class: "button button-primary", href: `/login?next=${encodeURIComponent(location.pathname + location.search)}`, text: t("Sign in") }));
     $("[data-answer]", this.node).append(box);
   }
@@ -140,7 +140,7 @@ export class Turn {
     this.settle();
     announce(t("Stopped."));
     if (!this.id) this.node.remove();
-    else await this.settled().catch(() => $("[data-answer]", this.node).append(el("p", { class: "note", text: t("Stopped before the end.") })));
+    else await this.settled().catch(() => $("[data-answer]", this.node).append(el("p", { class: "note", text: t("Stopped.") })));
   }
 }
 

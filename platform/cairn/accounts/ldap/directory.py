@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 SECONDS = 5
 """To connect, and for each answer."""
-AWAY = "The directory does not answer. Try again in a moment; accounts that were made here work."
+AWAY = "The directory isn’t responding. Try again in a moment. Local accounts still work."
 DOWN = {RESULT_BUSY, RESULT_UNAVAILABLE}
 IDS = ("entryUUID", "objectGUID")
 GUID_BYTES = 16

@@ -19,7 +19,7 @@ class BackgroundLoop:
         """Cancelling the future cancels `work`, wherever it waits."""
         if self._loop.is_closed():
             work.close()
-            raise Unavailable("The language model has stopped")
+            raise Unavailable("The language model was stopped")
         return asyncio.run_coroutine_threadsafe(work, self._loop)
 
     def close(self, *, finally_: Callable[[], Coroutine[Any, Any, None]]) -> None:

@@ -41,7 +41,7 @@ class Generation:
 
     def submit(self, order: Order) -> TextStream:
         if not self.alive:
-            raise Unavailable("The language model has stopped")
+            raise Unavailable("The language model was stopped")
         self._orders.put(order)
         return TextStream(order.channel)
 

@@ -103,7 +103,7 @@ class OpenVinoLLM(CustomLLM):
     def probe(self) -> None:
         """No token is asked for: it would wait behind the answers being written."""
         if not self._generation.alive:
-            raise Unavailable("The language model has stopped")
+            raise Unavailable("The language model was stopped")
 
     def open_stream(self, messages: Sequence[ChatMessage], max_tokens: int) -> TextStream:
         return self._answer(self._prompt(messages), max_tokens)

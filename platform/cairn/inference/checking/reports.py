@@ -14,7 +14,7 @@ from cairn.inference.checking.asking import Message, ProbeResult, Server
 from cairn.inference.reranking import reranks
 from cairn.settings import Environment
 
-HERE = "in this process"
+HERE = "in process"
 _SECONDS = 60.0
 _PING: list[Message] = [{"role": "user", "content": "Say hello."}]
 _RULES = "Answer in one word. " * 12

@@ -107,7 +107,7 @@ class RemoteEmbedder:
             or not vectors.size
             or not np.isfinite(vectors).all()
         ):
-            raise Unavailable(f"The embedding server at {self._url} gave a damaged answer")
+            raise Unavailable(f"The embedding server at {self._url} returned an invalid response")
         return vectors
 
     def _answer(self, body: dict[str, Any]) -> Any:
@@ -126,7 +126,7 @@ class RemoteEmbedder:
             except httpx.HTTPError as error:
                 failure = f"is not reachable: {error}"
             except ValueError as error:
-                raise Unavailable(f"The embedding server at {self._url} does not answer in JSON") from error
+                raise Unavailable(f"The embedding server at {self._url} didn't return JSON") from error
         raise Unavailable(f"The embedding server at {self._url} {failure}")
 
 

@@ -89,7 +89,7 @@ class PairNetwork:
     def _sound(self, logits: Any) -> Logits:
         values = np.asarray(logits.float().cpu().numpy(), np.float32)
         if not np.isfinite(values).all():
-            raise Unavailable(f"The model {self.name} gives numbers that are none")
+            raise Unavailable(f"The model {self.name} returns invalid numbers")
         return values
 
 

@@ -48,7 +48,7 @@ class RemoteReranker:
         try:
             return _in_order(answer, len(texts))
         except (KeyError, TypeError, ValueError, IndexError) as error:
-            raise Unavailable(f"The reranker at {self._url} gave a damaged answer") from error
+            raise Unavailable(f"The reranker at {self._url} returned an invalid response") from error
 
     def close(self) -> None:
         self._http.close()
@@ -63,7 +63,7 @@ class RemoteReranker:
                 break
             self._dialect = dialect
             return self._decoded(response)
-        raise Unavailable(f"The reranker at {self._url} answers {response.status_code}")
+        raise Unavailable(f"The reranker at {self._url} returned status {response.status_code}")
 
     def _body(self, dialect: str, query: str, texts: list[str]) -> dict[str, Any]:
         model = {"model": self._model} if self._model else {}
@@ -78,13 +78,13 @@ class RemoteReranker:
         except (httpx.ReadTimeout, httpx.WriteTimeout, httpx.PoolTimeout) as error:
             raise TimeoutError from error
         except httpx.HTTPError as error:
-            raise Unavailable(f"The reranker at {self._url} is not reachable: {error!r}") from error
+            raise Unavailable(f"The reranker at {self._url} can't be reached: {error!r}") from error
 
     def _decoded(self, response: httpx.Response) -> Any:
         try:
             return response.json()
         except ValueError as error:
-            raise Unavailable(f"The reranker at {self._url} does not answer in JSON") from error
+            raise Unavailable(f"The reranker at {self._url} didn't return JSON") from error
 
 
 def _in_order(answer: Any, count: int) -> list[float]:

@@ -126,6 +126,6 @@ def test_closing_stops_the_writer_and_refuses_the_line(pipeline: FakePipeline) -
     for stream in (writing, waiting):
         with pytest.raises(Unavailable, match="stopping"):
             next(stream)
-    with pytest.raises(Unavailable, match="has stopped"):
+    with pytest.raises(Unavailable, match="was stopped"):
         generation.submit(order(3))
     assert pipeline.written == [1]

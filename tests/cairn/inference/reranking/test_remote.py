@@ -109,7 +109,7 @@ def test_a_refusal_names_the_status_and_nothing_else(
     server: FakeServer, reranker: TimelyReranker, status: int, tried: int
 ) -> None:
     server.respond = lambda exchange: exchange.answer({"detail": exchange.body["query"]}, status)
-    with pytest.raises(Unavailable, match=f"answers {status}$"):
+    with pytest.raises(Unavailable, match=f"returned status {status}$"):
         reranker.scores("a question of somebody", ["a"])
     assert len(server.exchanges) == tried
 

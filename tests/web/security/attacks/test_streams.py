@@ -1,4 +1,4 @@
-"""An answer that is being written ends within a second once its asker may not read it any more."""
+"""An answer that is being written ends within a second once its asker no longer has access."""
 
 import asyncio
 import time
