@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from cairn.library.cells import CellLine, on_sheet
+from cairn.library.cell_ranges import CellLine, on_sheet
 from cairn.library.rendition import Element, Rendition
 from ingestion.chunk.context import Path, fit_lines, full_lines, with_context
 from ingestion.chunk.pack import blocks, pack, sections

@@ -17,7 +17,7 @@ import numpy as np
 
 from cairn.errors import TransientError, Unavailable
 from cairn.inference.protocols import Batching, Embedder, Vectors
-from cairn.telemetry.measured import model_errors_counted
+from cairn.telemetry.metrics import model_errors_counted
 
 Watch = Callable[[int], None]
 """Called now and then with how many texts are done; what it raises gives up the rest."""

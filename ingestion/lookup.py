@@ -2,10 +2,10 @@
 
 from django.db.models import Q, QuerySet
 
-from cairn.access.lookup import get_or_not_found
 from cairn.access.models import Role
 from cairn.access.rules import documents_for, knowledge_bases_for, role_in
 from cairn.access.scope import Principal
+from cairn.access.selectors import get_or_not_found
 from cairn.errors import NotFound
 from cairn.library.models import KnowledgeBase
 from ingestion.models import Import, ImportItem, Job, JobQuerySet, Receipt

@@ -11,10 +11,10 @@ from django.db import transaction
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from cairn.access.lookup import get_or_not_found, knowledge_base_for
 from cairn.access.models import Role
 from cairn.access.rules import knowledge_bases_for
 from cairn.access.scope import Principal
+from cairn.access.selectors import get_or_not_found, knowledge_base_for
 from cairn.accounts.models import User
 from cairn.errors import Conflict, InvalidInput, NotFound, PayloadTooLarge, RateLimited
 from cairn.library import storage

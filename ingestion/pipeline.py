@@ -18,8 +18,8 @@ from cairn.inference.protocols import Embedder, Vectors
 from cairn.library import storage
 from cairn.library.models import Chunk, Document, DocumentVersion
 from cairn.library.rendition import Rendition
-from cairn.telemetry.ids import bound
-from cairn.telemetry.measured import CHUNKS_INDEXED, READY, STAGE_SECONDS, job_ended
+from cairn.telemetry.context import bound
+from cairn.telemetry.metrics import CHUNKS_INDEXED, READY, STAGE_SECONDS, job_ended
 from cairn.telemetry.tracing import step
 from ingestion import children, lifecycle, queue
 from ingestion.children import UnpackResult

@@ -15,19 +15,19 @@ from django.db import transaction
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from cairn.access.lookup import parse_id
+from cairn.access.audience import people_reading
 from cairn.access.models import Role
-from cairn.access.people import people_reading
 from cairn.access.rules import documents_for, role_in
 from cairn.access.scope import Principal
+from cairn.access.selectors import parse_id
 from cairn.access.services import readers_replace
 from cairn.accounts.models import User
 from cairn.audit.services import record
 from cairn.errors import Conflict, InvalidInput, NotFound, PayloadTooLarge, PreconditionFailed
+from cairn.hidden_characters import visible
 from cairn.library import storage
 from cairn.library.models import Document, DocumentVersion, KnowledgeBase, Tag
 from cairn.settings import environment
-from cairn.text import visible
 from ingestion import queue
 from ingestion.faults import Fault, fault_point
 from ingestion.imports import item_record, item_record_again, item_refused, require_takes_files

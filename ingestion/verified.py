@@ -10,15 +10,15 @@ from django.core.files.base import ContentFile
 from django.db import transaction
 from django.utils import timezone
 
-from cairn.access.lookup import knowledge_base_for
+from cairn.access.audience import people_with_role
 from cairn.access.models import Role
-from cairn.access.people import people_with_role
 from cairn.access.scope import Principal
+from cairn.access.selectors import knowledge_base_for
 from cairn.accounts.models import User
 from cairn.audit.services import record
 from cairn.errors import Forbidden, InvalidInput, NotFound, PreconditionFailed
+from cairn.hidden_characters import visible
 from cairn.library.models import KnowledgeBase
-from cairn.text import visible
 from ingestion.lifecycle import version_withdraw
 from ingestion.services import document_submit, document_update
 from retrieval.gaps.lookup import bases_of

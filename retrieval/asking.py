@@ -11,15 +11,15 @@ from uuid import UUID
 from django.db import transaction
 from django.utils import timezone
 
-from cairn.access.lookup import get_or_not_found, scope_for
 from cairn.access.scope import Principal, Scope
+from cairn.access.selectors import get_or_not_found, scope_for
 from cairn.answers import Grounding
 from cairn.audit.services import record
+from cairn.db_connections import connections_release
 from cairn.errors import InvalidInput, error_coded
 from cairn.library.models import Document, KnowledgeBase
-from cairn.pooling import connections_release
 from cairn.settings import environment
-from cairn.telemetry.ids import BoundWhile, current_ids
+from cairn.telemetry.context import BoundWhile, current_ids
 from cairn.telemetry.tracing import StepWhile
 from retrieval.answering import answer
 from retrieval.answering.pipeline import EVIDENCE_TOKENS

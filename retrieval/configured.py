@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from cairn.inference.models import answer_reader, language_inference, reranker
 from cairn.inference.protocols import AnswerReader, Inference, NaturalLanguageInference, Reranker
+from cairn.inference.registry import answer_reader, language_inference, reranker
 from cairn.inference.reranking import reranks
 from cairn.settings import environment
 

@@ -12,9 +12,9 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django.utils.translation import gettext_noop
 
-from cairn.access.lookup import get_or_not_found, parse_id
 from cairn.access.rules import documents_for
 from cairn.access.scope import Principal, Scope
+from cairn.access.selectors import get_or_not_found, parse_id
 from cairn.audit.services import record
 from cairn.errors import InvalidInput, NotFound
 from retrieval.gaps.recording import rating_record

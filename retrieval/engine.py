@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 
 from llama_index.core.llms import ChatMessage
 
-from cairn.inference.models import chat_model
 from cairn.inference.protocols import AnswerReader, Embedder, NaturalLanguageInference, Reranker
+from cairn.inference.registry import chat_model
 from retrieval.answering.protocols import ChatModel
 from retrieval.configured import configured_inference, configured_reader, configured_reranker
 from retrieval.index.factory import Opened, active

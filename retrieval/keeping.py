@@ -11,9 +11,9 @@ from django.utils import timezone
 
 from cairn.access.rules import documents_for
 from cairn.access.scope import Scope
-from cairn.pooling import connections_release
-from cairn.telemetry.ids import close_iterator
-from cairn.telemetry.measured import ANSWER_SECONDS, FIRST_TOKEN_SECONDS, answer_ended
+from cairn.db_connections import connections_release
+from cairn.telemetry.context import close_iterator
+from cairn.telemetry.metrics import ANSWER_SECONDS, FIRST_TOKEN_SECONDS, answer_ended
 from retrieval.conversations import ERASED
 from retrieval.engine import Engine
 from retrieval.gaps.recording import refusal_record

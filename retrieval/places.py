@@ -7,7 +7,7 @@ from functools import lru_cache, reduce
 from typing import Final
 from uuid import UUID
 
-from cairn.library.cells import CellLine, Range, merged
+from cairn.library.cell_ranges import CellLine, Range, merged
 from cairn.library.models import DocumentVersion
 from cairn.library.rendition import Element
 from cairn.library.storage import rendition_load

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import Final, TypeVar
 from uuid import UUID
 
-from cairn.access.lookup import chunks_for
 from cairn.access.scope import Scope
+from cairn.access.selectors import chunks_for
 from cairn.errors import CairnError
 from cairn.settings import environment
 from retrieval.answering.evidence import Passage, build_passages, deduplicate

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from cairn.errors import ConfigurationError, Unavailable
 from cairn.inference.protocols import Reranker
-from cairn.telemetry.measured import model_failed
+from cairn.telemetry.metrics import model_failed
 from retrieval.rarely import ThrottledLogger
 from retrieval.types import Hit
 

@@ -3,12 +3,12 @@
 from collections.abc import Mapping, Sequence
 from uuid import UUID
 
-from cairn.access.lookup import chunks_for
 from cairn.access.scope import Scope
+from cairn.access.selectors import chunks_for
 from cairn.errors import InvalidInput
-from cairn.library.cells import CellLine
+from cairn.library.cell_ranges import CellLine
 from cairn.library.models import Chunk
-from cairn.telemetry.measured import SEARCH_SECONDS, model_errors_counted
+from cairn.telemetry.metrics import SEARCH_SECONDS, model_errors_counted
 from cairn.telemetry.tracing import step
 from retrieval.bm25 import query_sparse
 from retrieval.dating import metadata_date

@@ -10,9 +10,9 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext, gettext_noop
 
-from cairn.access.lookup import get_or_not_found
 from cairn.access.rules import documents_for, granted_to
 from cairn.access.scope import Principal
+from cairn.access.selectors import get_or_not_found
 from cairn.access.services import EVERYONE, parse_subject
 from cairn.answers import AnswerMode
 from cairn.audit.services import record

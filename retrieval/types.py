@@ -6,7 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from cairn.answers import AnswerMode, Verdict
-from cairn.library.cells import CellLine
+from cairn.library.cell_ranges import CellLine
 from cairn.library.rendition import Box
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from django.db.models import F
 
-from cairn.inference import models
+from cairn.inference import registry
 from cairn.inference.protocols import Embedder
 from cairn.settings import environment
 from ingestion.receipts import receipts_close
@@ -25,7 +25,7 @@ def own_indexes(
     for module in (stores, factory):
         monkeypatch.setattr(module, "environment", lambda: own)
     close_index()
-    with models.use(embedder=embedder):
+    with registry.use(embedder=embedder):
         yield
         for row in IndexGeneration.objects.all():
             open_indexes.close(row.id)

@@ -7,7 +7,7 @@ from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
 from transformers import BertConfig, BertModel
 
-from cairn.inference.packages import package_file
+from cairn.inference.packaged_models import package_file
 
 DIMENSION = 32
 

@@ -16,12 +16,12 @@ from django.utils.translation import gettext_noop
 
 from cairn.access.revocation import DocumentAccessMonitor
 from cairn.access.scope import Principal
+from cairn.db_connections import connections_release
 from cairn.errors import CairnError, Forbidden, NotSignedIn, Unavailable, error_coded
-from cairn.limits.counting import question_count, tokens_count
+from cairn.limits.concurrency import Lease, slot_take
+from cairn.limits.quotas import question_count, tokens_count
 from cairn.limits.rules import Allowance, allowance_of
-from cairn.limits.slots import Lease, slot_take
-from cairn.pooling import connections_release
-from cairn.telemetry.ids import close_iterator
+from cairn.telemetry.context import close_iterator
 from retrieval import asking
 from retrieval.asking import PendingAnswer
 from retrieval.conversations import INTERRUPTED, ShownMessage, shown

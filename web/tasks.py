@@ -7,7 +7,7 @@ from uuid import UUID
 from celery import shared_task
 
 from cairn.cache.services import expired_delete
-from cairn.limits import counting
+from cairn.limits import quotas
 from retrieval.asking import answers_interrupt
 from web.verifying.artifacts import remove_abandoned_artifacts
 from web.verifying.running import check_begin, check_due, check_run
@@ -30,7 +30,7 @@ def verify_access_due() -> None:
 
 @shared_task(name="web.usage_tidy")
 def usage_tidy() -> None:
-    counting.usage_tidy()
+    quotas.usage_tidy()
 
 
 @shared_task(name="web.cache_tidy")

@@ -1,0 +1,1 @@
+"""Parsers for all file formats, and the sandbox they run in."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
-from cairn.library.cells import Range
+from cairn.library.cell_ranges import Range
 from ingestion.parse.build import TABLE, TEXT, RenditionBuilder
 from ingestion.parse.grid import Caption, Note, Part, Row, Table, Value
 

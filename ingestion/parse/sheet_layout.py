@@ -16,7 +16,7 @@ from typing import IO, Final
 
 from lxml import etree
 
-from cairn.library.cells import column_number
+from cairn.library.cell_ranges import column_number
 from ingestion.parse import archive
 from ingestion.parse.number_formats import NumberFormat, builtin_format, parse_format
 

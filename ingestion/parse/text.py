@@ -8,7 +8,7 @@ from typing import Final
 
 from charset_normalizer import from_bytes
 
-from cairn.text import visible
+from cairn.hidden_characters import visible
 from ingestion.parse import language_model
 
 _MARK: Final = "\ufeff"  # at the beginning it says how a file is encoded

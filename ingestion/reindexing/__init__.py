@@ -1,0 +1,1 @@
+"""Building and synchronizing generations of the vector index."""

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from cairn.audit.services import record
 from cairn.errors import CairnError, Conflict, Unavailable
-from cairn.inference.models import embedder, forget_embedder
+from cairn.inference.registry import embedder, forget_embedder
 from ingestion.faults import Fault, fault_point
 from ingestion.reindexing.catching_up import Synchronizer, Vectorise, copy_from, embed_with
 from ingestion.reindexing.contents import has_at_most, note_active

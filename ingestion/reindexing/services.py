@@ -4,12 +4,12 @@ from uuid import UUID
 
 from django.db import transaction
 
-from cairn.access.lookup import get_or_not_found
 from cairn.access.scope import Principal
+from cairn.access.selectors import get_or_not_found
 from cairn.audit.services import record
 from cairn.errors import ConfigurationError, Conflict, InvalidInput
-from cairn.inference.embedding.folder import EncoderFolder
-from cairn.inference.models import EmbedderChoice, configured_embedder
+from cairn.inference.embedding.model_folder import EncoderFolder
+from cairn.inference.registry import EmbedderChoice, configured_embedder
 from ingestion import queue
 from retrieval.index.factory import active_generation, choice_of, new_name
 from retrieval.models import GenerationState, IndexGeneration

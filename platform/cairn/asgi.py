@@ -10,9 +10,9 @@ from django.core.asgi import get_asgi_application
 from django.http import HttpRequest
 
 from cairn.errors import CairnError, MalformedRequest, PayloadTooLarge
-from cairn.forwarded import Forwarded
+from cairn.http.proxy_headers import Forwarded
 from cairn.settings import environment
-from cairn.telemetry.requests import Identified
+from cairn.telemetry.request_tracing import Identified
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]

@@ -8,7 +8,7 @@ from langchain_core.documents import Document
 from langchain_core.retrievers import BaseRetriever
 from pydantic import SecretStr
 
-from cairn_client.searching import Cairn, Passage
+from cairn_client.client import Cairn, Passage
 
 
 class CairnRetriever(BaseRetriever):

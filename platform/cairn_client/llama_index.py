@@ -5,7 +5,7 @@ from typing import Any
 from llama_index.core.retrievers import BaseRetriever
 from llama_index.core.schema import NodeWithScore, QueryBundle, TextNode
 
-from cairn_client.searching import Cairn, Passage
+from cairn_client.client import Cairn, Passage
 
 
 class CairnRetriever(BaseRetriever):

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from cairn.text import visible
+from cairn.hidden_characters import visible
 from retrieval.answering.conflicts import Conflict, find_conflicts
 from retrieval.answering.drafting import SentenceGate
 from retrieval.answering.extractive import escape_markdown

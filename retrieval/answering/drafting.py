@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from cairn.answers import Grounding
-from cairn.text import visible
+from cairn.hidden_characters import visible
 from retrieval.answering.extractive import Extract
 from retrieval.answering.lexicon import Language, language_of
 from retrieval.answering.markers import format_markers, strip_markers

@@ -6,7 +6,7 @@ from enum import Enum, auto
 
 from cairn.errors import ConfigurationError, Unavailable
 from cairn.inference.protocols import Inference, NaturalLanguageInference
-from cairn.telemetry.measured import model_failed
+from cairn.telemetry.metrics import model_failed
 from retrieval.rarely import ThrottledLogger
 
 MIN_ENTAILMENT = 0.7

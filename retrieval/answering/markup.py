@@ -5,7 +5,7 @@ Text that merely looks like one of these, such as "<your name>", is escaped.
 
 import re
 
-from cairn.text import visible
+from cairn.hidden_characters import visible
 from retrieval.answering.markers import map_outside_code
 
 _ROUNDS = 8  # what is taken away may leave the halves of another; an onion deeper than this is escaped

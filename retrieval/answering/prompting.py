@@ -8,7 +8,7 @@ from string import Template
 
 from llama_index.core.llms import ChatMessage, MessageRole
 
-from cairn.text import visible
+from cairn.hidden_characters import visible
 from retrieval.answering.evidence import Passage
 
 VERSION = "answer-1"

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 
 from cairn.errors import ConfigurationError, Unavailable
 from cairn.inference.protocols import AnswerReader, Embedder
-from cairn.telemetry.measured import model_failed
+from cairn.telemetry.metrics import model_failed
 from retrieval.answering.answerability import RuleAnswerability
 from retrieval.answering.calibration import Calibration
 from retrieval.answering.lexicon import language_of

@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from llama_index.core.llms import ChatMessage, MessageRole
 
 from cairn.errors import CairnError
-from cairn.text import visible
+from cairn.hidden_characters import visible
 from retrieval.answering.lexicon import language_of
 from retrieval.answering.names import unsupported_names
 from retrieval.answering.parts import MAX_PARTS, SubQuestion

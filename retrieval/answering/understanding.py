@@ -4,7 +4,7 @@ enough."""
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from cairn.text import visible
+from cairn.hidden_characters import visible
 from retrieval.answering.parts import SubQuestion, split_question
 from retrieval.answering.protocols import ChatModel
 from retrieval.answering.rewriting import VERSION, rewrite_question, should_rewrite

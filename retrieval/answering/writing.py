@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from cairn.answers import AnswerMode, Grounding, Verdict
 from cairn.errors import Unavailable
 from cairn.inference.protocols import Embedder, NaturalLanguageInference
-from cairn.telemetry.ids import close_iterator
-from cairn.telemetry.measured import model_failed
+from cairn.telemetry.context import close_iterator
+from cairn.telemetry.metrics import model_failed
 from cairn.telemetry.tracing import StepWhile
 from retrieval.answering.differing import conflict_notes
 from retrieval.answering.drafting import SentenceGate

@@ -7,10 +7,10 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import Prefetch, QuerySet
 
-from cairn.access.lookup import get_or_not_found
 from cairn.access.models import Role
 from cairn.access.rules import documents_for, knowledge_bases_for
 from cairn.access.scope import Principal
+from cairn.access.selectors import get_or_not_found
 from cairn.answers import Verdict
 from cairn.errors import InvalidInput
 from cairn.library.models import Document, KnowledgeBase

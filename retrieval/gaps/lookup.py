@@ -9,11 +9,11 @@ from django.db.models import Count, Max, OuterRef, Q, QuerySet, Subquery, TextFi
 from django.db.models.functions import Coalesce, NullIf
 from django.utils import timezone
 
-from cairn.access.lookup import get_or_not_found
+from cairn.access.audience import people_with_role
 from cairn.access.models import Role
-from cairn.access.people import people_with_role
 from cairn.access.rules import documents_for, knowledge_bases_for
 from cairn.access.scope import Principal
+from cairn.access.selectors import get_or_not_found
 from cairn.accounts.models import User
 from cairn.library.models import Document, KnowledgeBase
 from retrieval.gaps.models import Gap, GapQuestion, VerifiedAnswer

@@ -7,10 +7,10 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from cairn.access.lookup import get_or_not_found
 from cairn.access.principals import has_key_scope, principal_for_user
 from cairn.access.rules import documents_for
 from cairn.access.scope import Principal
+from cairn.access.selectors import get_or_not_found
 from cairn.accounts.models import User
 from cairn.errors import NotSignedIn
 from cairn.library.models import Document

@@ -8,8 +8,8 @@ from uuid import UUID
 from django.db import transaction
 from django.utils import timezone
 
-from cairn.access.lookup import document_for
 from cairn.access.scope import Principal
+from cairn.access.selectors import document_for
 from cairn.audit.services import record
 from cairn.errors import Conflict, InvalidInput
 from cairn.library.models import Document

@@ -11,8 +11,8 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from cairn.errors import ConfigurationError, Unavailable
-from cairn.inference.models import EmbedderChoice, configured_embedder, embedder
 from cairn.inference.protocols import Embedder
+from cairn.inference.registry import EmbedderChoice, configured_embedder, embedder
 from cairn.settings import environment
 from retrieval.index.placed import Place, PlacedIndex, Places
 from retrieval.index.protocol import Store

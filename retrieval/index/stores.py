@@ -11,7 +11,7 @@ from pathlib import Path
 from qdrant_client import QdrantClient
 
 from cairn.errors import Unavailable
-from cairn.outgoing import GuardedTransport
+from cairn.http.ssrf_guard import GuardedTransport
 from cairn.settings import environment
 from cairn.settings.env import ROOT
 from retrieval.index.edge import EdgeIndex, require_room_for_copy

@@ -9,9 +9,9 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef
 from django.db.models.functions import Length
 
-from cairn.access.lookup import scope_for
 from cairn.access.rules import documents_for, roles_in
 from cairn.access.scope import Principal
+from cairn.access.selectors import scope_for
 from cairn.library.models import Document
 from retrieval.evaluation.models import GoldQuestion, GoldSource
 from retrieval.suggestions.making import questions_of

@@ -11,7 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Final
 
-from cairn.text import visible
+from cairn.hidden_characters import visible
 
 MAX_SUGGESTIONS: Final = 4
 MAX_HEADING_CHARACTERS: Final = 120

@@ -55,8 +55,8 @@ def _measured(data_dir: Path, tokens: int) -> tuple[list[float], list[float], li
 
 def check_times(tokens: int, questions: Sequence[str]) -> tuple[list[float], list[float], list[float]]:
     """Milliseconds of making ready for each answer, of its first sentence, and of the later ones."""
-    from cairn.access.lookup import scope_for
     from cairn.access.principals import principal_for_user
+    from cairn.access.selectors import scope_for
     from cairn.accounts.models import User
     from retrieval.answering.answerability import RuleAnswerability
     from retrieval.answering.evidence import build_passages, deduplicate

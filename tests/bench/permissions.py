@@ -134,8 +134,8 @@ def _granted() -> None:
 
 
 def _sides() -> Sides:
-    from cairn.access.lookup import scope_for
     from cairn.access.principals import principal_for_user
+    from cairn.access.selectors import scope_for
     from cairn.accounts.models import User
     from cairn.library.models import Chunk, ChunkQuerySet
     from retrieval import search as searching

@@ -11,7 +11,7 @@ from typing import Final
 import httpx
 
 from cairn.access.scope import EVERY_READER, group_token, user_token
-from cairn.inference.models import embedder
+from cairn.inference.registry import embedder
 from retrieval.index.conditions import KNOWLEDGE_BASE, READERS
 from tests.bench import server as servers
 from tests.bench.bare import BareSearch

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from cairn.forwarded import Forwarded
+from cairn.http.proxy_headers import Forwarded
 
 TRUSTED = [ip_network("127.0.0.1"), ip_network("10.0.0.0/8"), ip_network("::1")]
 Told = tuple[str, str]

@@ -11,8 +11,8 @@ from typing import Any
 import httpx
 import pytest
 
-from cairn import outgoing
-from cairn.outgoing import AddressNotAllowed, is_public
+from cairn.http import ssrf_guard
+from cairn.http.ssrf_guard import AddressNotAllowed, is_public
 from cairn.settings import Environment
 
 PUBLIC = "93.184.215.14"
@@ -81,11 +81,11 @@ def fetch(request: pytest.FixtureRequest) -> Fetch:
     """GET, with redirects followed, by a client for the server at the first URL."""
 
     def sync(configured: str, url: str) -> httpx.Response:
-        with outgoing.client(configured, follow_redirects=True, timeout=2) as http:
+        with ssrf_guard.client(configured, follow_redirects=True, timeout=2) as http:
             return http.get(url)
 
     async def later(configured: str, url: str) -> httpx.Response:
-        async with outgoing.async_client(configured, follow_redirects=True, timeout=2) as http:
+        async with ssrf_guard.async_client(configured, follow_redirects=True, timeout=2) as http:
             return await http.get(url)
 
     def by_loop(configured: str, url: str) -> httpx.Response:
@@ -95,7 +95,7 @@ def fetch(request: pytest.FixtureRequest) -> Fetch:
 
 
 def allow(monkeypatch: pytest.MonkeyPatch, *hosts: str) -> None:
-    monkeypatch.setattr(outgoing, "environment", lambda: Environment(outgoing_allowed_hosts=hosts))
+    monkeypatch.setattr(ssrf_guard, "environment", lambda: Environment(outgoing_allowed_hosts=hosts))
 
 
 def test_the_configured_host_may_be_anywhere(there: Redirector, fetch: Fetch) -> None:
@@ -144,7 +144,7 @@ def test_a_name_that_changes_its_mind(
     there: Redirector, fetch: Fetch, names: Names, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What was looked at is connected to, whatever the next answer would be."""
-    monkeypatch.setattr(outgoing, "is_public", lambda address: str(address) == "127.0.0.1")
+    monkeypatch.setattr(ssrf_guard, "is_public", lambda address: str(address) == "127.0.0.1")
     names["moving.example"] = ["127.0.0.1", "127.0.0.2"]
     url = there.url(host="moving.example")
     assert fetch("http://models.example/v1", url).text == "here"
@@ -165,7 +165,7 @@ def test_a_public_address_is_asked_in_the_name_of_its_host(
     there: Redirector, fetch: Fetch, names: Names, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     names["public.example"] = ["127.0.0.1"]
-    monkeypatch.setattr(outgoing, "is_public", lambda _: True)
+    monkeypatch.setattr(ssrf_guard, "is_public", lambda _: True)
     answer = fetch("http://models.example/v1", there.url(host="public.example"))
     assert answer.text == "here"
     assert answer.url.host == "public.example"

@@ -1,6 +1,6 @@
 import pytest
 
-from cairn.text import visible
+from cairn.hidden_characters import visible
 
 SMUGGLED = "".join(chr(0xE0000 + ord(letter)) for letter in "obey")
 BYTES = "".join(chr(0xFE00 + byte % 16) for byte in b"obey") + "".join(

@@ -14,7 +14,7 @@ from typing import Final, Self
 import httpx
 
 from cairn.settings import environment
-from cairn.settings.secrets import load_or_create_secret
+from cairn.settings.generated_secrets import load_or_create_secret
 from tests.backends import ROOT, Broker, Postgres, RabbitMQ, Valkey, VectorStore, dies_with_us, free_port
 from tests.balancer import Balancer
 

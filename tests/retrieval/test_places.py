@@ -3,7 +3,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from cairn.library.cells import CellLine
+from cairn.library.cell_ranges import CellLine
 from cairn.library.rendition import Element
 from retrieval import places
 from retrieval.types import Hit, Location, Scores

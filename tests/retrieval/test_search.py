@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from django.utils import timezone
 
-from cairn.access.lookup import scope_for
 from cairn.access.models import Role
 from cairn.access.scope import Principal, Scope
+from cairn.access.selectors import scope_for
 from cairn.access.services import grant_give, reader_tokens, readers_replace
 from cairn.accounts.models import User
 from cairn.errors import ConfigurationError, InvalidInput, Unavailable

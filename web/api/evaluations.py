@@ -7,8 +7,8 @@ from django.http import HttpRequest
 from ninja import Query, Router, Status
 from pydantic import BaseModel, Field, StringConstraints
 
-from cairn.access.lookup import knowledge_base_for
 from cairn.access.models import Role
+from cairn.access.selectors import knowledge_base_for
 from retrieval.evaluation.asked import AllAsked, Asked, Grouped, Values
 from retrieval.evaluation.models import EvaluationRun
 from retrieval.evaluation.runs import asked_in, run_delete, run_for, run_store, runs_for

@@ -17,7 +17,7 @@ from pydantic import (
     model_validator,
 )
 
-from cairn.access.lookup import parse_id
+from cairn.access.selectors import parse_id
 from cairn.errors import NotFound
 
 

@@ -11,9 +11,9 @@ from django.http import StreamingHttpResponse
 from pydantic import BaseModel
 
 from cairn.access.scope import Principal
+from cairn.db_connections import connections_release
+from cairn.limits.concurrency import Lease, slot_take
 from cairn.limits.rules import Measure, allowance_of
-from cairn.limits.slots import Lease, slot_take
-from cairn.pooling import connections_release
 from web.api.problems import as_cairn_error, problem_data
 from web.auth import principal_again
 from web.ending import draining

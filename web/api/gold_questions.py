@@ -8,10 +8,10 @@ from django.http import HttpRequest, HttpResponse
 from ninja import Query, Router, Status
 from pydantic import BaseModel, Field, StringConstraints
 
-from cairn.access.lookup import knowledge_base_for
 from cairn.access.models import Role
 from cairn.access.principals import require_key_scope
 from cairn.access.scope import Principal
+from cairn.access.selectors import knowledge_base_for
 from cairn.audit.services import record
 from cairn.library.models import KnowledgeBase
 from retrieval.conversations import message_for

@@ -7,7 +7,7 @@ from uuid import UUID
 from django.http import HttpRequest
 from ninja import Query, Router, Status
 
-from cairn.access.lookup import get_or_not_found
+from cairn.access.selectors import get_or_not_found
 from cairn.accounts.models import Group as GroupRow
 from cairn.accounts.services import group_create, group_delete, group_update
 from web.api.fields import Body, GroupName, Members, Patch, Yes, id_or_nobody

@@ -9,7 +9,7 @@ from django.http import HttpRequest, JsonResponse
 from django.views.decorators.http import require_safe
 
 from cairn.errors import Unavailable
-from cairn.inference.models import (
+from cairn.inference.registry import (
     Health,
     answer_reader_health,
     chat_health,

@@ -9,12 +9,12 @@ from django.http import HttpRequest, StreamingHttpResponse
 from ninja import File, Form, Query, Router, Status, UploadedFile
 from pydantic import BaseModel, Field, StringConstraints
 
-from cairn.access.lookup import knowledge_base_for
 from cairn.access.models import Role
 from cairn.access.scope import Principal
+from cairn.access.selectors import knowledge_base_for
 from cairn.asgi import arrived
 from cairn.errors import InvalidInput
-from cairn.limits.counting import upload_count
+from cairn.limits.quotas import upload_count
 from ingestion.imports import (
     ImportState,
     Summary,

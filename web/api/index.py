@@ -12,7 +12,7 @@ from ninja import Body as JsonBody
 from ninja import Router, Status
 from pydantic import BaseModel, Field, StringConstraints
 
-from cairn.access.lookup import knowledge_base_for, scope_for
+from cairn.access.selectors import knowledge_base_for, scope_for
 from cairn.audit.services import record
 from cairn.errors import NotFound
 from ingestion.reindexing.comparing import generation_compare

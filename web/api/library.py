@@ -8,7 +8,7 @@ from pydantic import Field
 
 from cairn.access.rules import documents_for
 from cairn.access.scope import Principal
-from cairn.library.finding import DocumentFilter, Review, Sort, filter_documents
+from cairn.library.document_filters import DocumentFilter, Review, Sort, filter_documents
 from cairn.library.models import Document as DocumentRow
 from cairn.library.models import DocumentQuerySet
 from web.api.fields import Moment, id_or_nobody

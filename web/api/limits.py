@@ -9,11 +9,11 @@ from django.utils import timezone
 from ninja import Router
 from pydantic import BaseModel, Field
 
-from cairn.limits.counting import used_today
+from cairn.limits.concurrency import count_open_slots
 from cairn.limits.models import Limit as LimitRow
+from cairn.limits.quotas import used_today
 from cairn.limits.rules import Measure, Most, allowance_of, defaults
 from cairn.limits.services import limit_set
-from cairn.limits.slots import count_open_slots
 from web.api.fields import Body, Count, Subject
 from web.auth import needs, principal_of
 

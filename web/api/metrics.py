@@ -24,7 +24,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.values import MutexValue, ValueClass
 
 from cairn.errors import CairnError, NotSignedIn
-from cairn.forwarded import is_local
+from cairn.http.proxy_headers import is_local
 from cairn.library.models import Document, DocumentVersion
 from ingestion import queue
 from ingestion.models import Job, Lane, Receipt, ReceiptState, Stage

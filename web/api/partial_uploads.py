@@ -7,9 +7,9 @@ from django.http import HttpRequest
 from ninja import Header, Query, Router, Status
 from pydantic import BaseModel, Field, StringConstraints
 
-from cairn.access.lookup import knowledge_base_for
 from cairn.access.models import Role
-from cairn.limits.counting import upload_count
+from cairn.access.selectors import knowledge_base_for
+from cairn.limits.quotas import upload_count
 from ingestion.models import UPLOAD_TTL, PartialUpload
 from ingestion.partial import (
     MAX_PART_BYTES,

@@ -17,7 +17,7 @@ from cairn.access.scope import Principal
 from cairn.access.services import READERS, readers_of
 from cairn.accounts.models import Group as GroupRow
 from cairn.accounts.models import User as UserRow
-from cairn.library.cells import CellLine
+from cairn.library.cell_ranges import CellLine
 from cairn.library.models import Chunk, DocumentVersion
 from cairn.library.models import Document as DocumentRow
 from cairn.library.models import KnowledgeBase as KnowledgeBaseRow

@@ -6,7 +6,7 @@ from uuid import UUID
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from ninja import Query, Router, Status
 
-from cairn.access.lookup import get_or_not_found
+from cairn.access.selectors import get_or_not_found
 from cairn.accounts.models import User as UserRow
 from cairn.accounts.services import user_create, user_update
 from cairn.audit.services import record

@@ -8,7 +8,7 @@ from django.conf import settings
 from django.utils.crypto import constant_time_compare, salted_hmac
 
 from cairn.settings import environment
-from cairn.settings.secrets import load_or_create_secret
+from cairn.settings.generated_secrets import load_or_create_secret
 
 _SALT: Final = "cairn.backup.signature"
 _ID_SALT: Final = "cairn.backup.key-id"

@@ -11,7 +11,7 @@ from typing import Any, Final
 from django.conf import settings
 from django.db import connection
 
-from cairn.audit.sealing import head_file
+from cairn.audit.hash_chain import head_file
 from cairn.audit.services import record
 from cairn.library.models import Document
 from cairn.settings import environment

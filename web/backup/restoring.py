@@ -12,8 +12,8 @@ from django.db import connection
 from django.utils import timezone
 
 from cairn.access.models import AccessCheck, CheckState
-from cairn.audit import sealing
-from cairn.audit.sealing import head_file, seal_all
+from cairn.audit import hash_chain
+from cairn.audit.hash_chain import head_file, seal_all
 from cairn.audit.services import record
 from cairn.cache.models import Entry
 from cairn.errors import CairnError, ConfigurationError, Conflict, Unavailable
@@ -127,7 +127,7 @@ def _restored(backup: Backup, erasures: Sequence[Erasure], report: Report) -> Re
     made = backup.manifest.made_at.isoformat()
     record("backup.restored", actor=None, made_at=made, erased=erased, authenticated=backup.authentic)
     seal_all()
-    problem = sealing.verify().problem
+    problem = hash_chain.verify().problem
     return Restored(backup.manifest, Document.objects.present().count(), erased, problem, notes)
 
 

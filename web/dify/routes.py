@@ -6,12 +6,12 @@ from django.http import HttpRequest
 from ninja import NinjaAPI
 from pydantic import BaseModel, Field
 
-from cairn.access.lookup import knowledge_base_for, knowledge_base_named, scope_for
 from cairn.access.rules import documents_for
 from cairn.access.scope import Principal
+from cairn.access.selectors import knowledge_base_for, knowledge_base_named, scope_for
 from cairn.errors import NotFound
 from cairn.library.models import KnowledgeBase
-from cairn.limits.counting import search_count
+from cairn.limits.quotas import search_count
 from retrieval.index.protocol import Filters
 from retrieval.search import search
 from retrieval.types import Hit

@@ -23,7 +23,7 @@ from django.utils.translation import gettext
 
 from cairn.accounts.models import User
 from cairn.errors import Unavailable
-from cairn.forwarded import parse_address
+from cairn.http.proxy_headers import parse_address
 from cairn.settings.identity import IdentityProvider
 from web.identity.arriving import groups_in, known_by_scim, may_enter, rights_set, user_arrived
 from web.identity.devices import remember_device

@@ -8,9 +8,9 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 
-from cairn.accounts.external import groups_replace
+from cairn.accounts.confusable_names import normalize_name
+from cairn.accounts.external_groups import groups_replace
 from cairn.accounts.models import Identity, User
-from cairn.accounts.names import normalize_name
 from cairn.accounts.services import distinguishable_name, user_create, user_update
 from cairn.errors import Conflict
 from cairn.settings.identity import IdentityProvider

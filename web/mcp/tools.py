@@ -7,14 +7,14 @@ from typing import Annotated, Any
 from asgiref.sync import sync_to_async
 from pydantic import BaseModel, Field
 
-from cairn.access.lookup import document_for, scope_for
 from cairn.access.principals import has_key_scope
 from cairn.access.rules import knowledge_bases_for
 from cairn.access.scope import Principal
+from cairn.access.selectors import document_for, scope_for
 from cairn.audit.services import record_sitting
 from cairn.errors import NotFound
 from cairn.library.models import KnowledgeBase
-from cairn.limits.counting import search_count
+from cairn.limits.quotas import search_count
 from retrieval import asking
 from retrieval.search import search
 from web.api import fields

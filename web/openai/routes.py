@@ -8,9 +8,9 @@ from asgiref.sync import sync_to_async
 from django.http import HttpRequest, StreamingHttpResponse
 from ninja import NinjaAPI
 
-from cairn.access.lookup import knowledge_base_named
 from cairn.access.rules import knowledge_bases_for
 from cairn.access.scope import Principal
+from cairn.access.selectors import knowledge_base_named
 from cairn.errors import CairnError, NotFound
 from cairn.library.models import KnowledgeBase
 from retrieval import asking

@@ -10,11 +10,11 @@ from django.shortcuts import render
 from django.utils.translation import gettext, gettext_noop
 from django.views.decorators.http import require_safe
 
-from cairn.access import people as access
-from cairn.access.lookup import document_for, knowledge_base_named
+from cairn.access import audience as access
+from cairn.access.audience import ADMIN, Access, DocumentAccess, access_of, document_access_of
 from cairn.access.models import Role
-from cairn.access.people import ADMIN, Access, DocumentAccess, access_of, document_access_of
 from cairn.access.scope import Principal
+from cairn.access.selectors import document_for, knowledge_base_named
 from cairn.accounts.models import Group, User
 from cairn.library.models import Document
 from web.pages.door import fragment, number_in, page, show

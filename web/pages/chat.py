@@ -8,9 +8,9 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from cairn.access.lookup import document_for
 from cairn.access.rules import documents_for
 from cairn.access.scope import Principal
+from cairn.access.selectors import document_for
 from cairn.errors import InvalidInput, NotFound
 from cairn.library.models import Document, Tag
 from cairn.settings import environment

@@ -9,11 +9,11 @@ from django.shortcuts import render
 from django.utils.translation import gettext, gettext_lazy
 from django.views.decorators.http import require_safe
 
-from cairn.access.granting import groups_grantable_by, may_grant_to_everyone
-from cairn.access.lookup import knowledge_base_named
+from cairn.access.grant_policy import groups_grantable_by, may_grant_to_everyone
 from cairn.access.models import Grant, Role
 from cairn.access.principals import can_create_knowledge_bases, require_admin
 from cairn.access.scope import Principal
+from cairn.access.selectors import knowledge_base_named
 from cairn.accounts.models import Group, User
 from cairn.answers import Grounding
 from cairn.errors import Forbidden

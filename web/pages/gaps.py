@@ -15,10 +15,10 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST, require_safe
 
-from cairn.access.lookup import scope_for
 from cairn.access.models import Role
 from cairn.access.rules import documents_for
 from cairn.access.scope import Principal
+from cairn.access.selectors import scope_for
 from cairn.accounts.models import User
 from cairn.errors import CairnError, Forbidden, NotFound
 from cairn.library.models import Document

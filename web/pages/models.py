@@ -20,7 +20,7 @@ from cairn.access.principals import require_admin
 from cairn.access.scope import Principal
 from cairn.audit.services import record
 from cairn.errors import CairnError, NotFound
-from cairn.inference import models
+from cairn.inference import registry
 from cairn.inference.reranking import reranks
 from cairn.settings import environment
 from retrieval.index.factory import active, active_generation, choice_of, unlike_configured
@@ -181,7 +181,7 @@ def _models(checked: dict[str, Checked]) -> list[Model]:
 
 def _context() -> list[str]:
     """Return the context size. That of an in-process model is known once it was loaded."""
-    given, chat = environment(), models.loaded_chat_model()
+    given, chat = environment(), registry.loaded_chat_model()
     assumed = given.llm_context_tokens if given.llm_base_url else None
     tokens = chat.context_tokens if chat else assumed
     return [_("%(n)s tokens of context") % {"n": tokens}] if tokens else []
@@ -230,14 +230,14 @@ def _call_of(kind: str) -> Callable[[], Any]:
         return lambda: embedder.embed_query("ping")
     return {
         "chat": _one_token,
-        "reranker": lambda: models.reranker().probe(),
-        "reader": lambda: models.answer_reader().answerable("Ping?", ["Pong."]),
-        "inference": lambda: models.language_inference().infer([("Pong.", "Ping.")]),
+        "reranker": lambda: registry.reranker().probe(),
+        "reader": lambda: registry.answer_reader().answerable("Ping?", ["Pong."]),
+        "inference": lambda: registry.language_inference().infer([("Pong.", "Ping.")]),
     }[kind]
 
 
 def _one_token() -> None:
-    with models.chat_model().stream([ChatMessage("ping")], max_tokens=1) as answer:
+    with registry.chat_model().stream([ChatMessage("ping")], max_tokens=1) as answer:
         for _piece in answer:
             pass
 

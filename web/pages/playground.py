@@ -14,16 +14,16 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods
 
-from cairn.access.lookup import scope_for
 from cairn.access.models import Role
 from cairn.access.principals import principal_for_user
 from cairn.access.rules import knowledge_bases_for
 from cairn.access.scope import Principal
+from cairn.access.selectors import scope_for
 from cairn.accounts.models import User
 from cairn.audit.services import record
 from cairn.errors import CairnError, Forbidden, InvalidInput
 from cairn.library.models import KnowledgeBase
-from cairn.limits.counting import search_count
+from cairn.limits.quotas import search_count
 from retrieval.engine import engine
 from retrieval.fusion import Ranking
 from retrieval.index.protocol import Filters

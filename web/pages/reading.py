@@ -11,10 +11,10 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_safe
 
-from cairn.access.lookup import chunks_for, document_for, parse_id, scope_for
-from cairn.access.people import people_reading
+from cairn.access.audience import people_reading
 from cairn.access.rules import documents_for
 from cairn.access.scope import Principal
+from cairn.access.selectors import chunks_for, document_for, parse_id, scope_for
 from cairn.audit.services import record_sitting
 from cairn.errors import NotFound
 from cairn.library.models import Document

@@ -27,9 +27,9 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from cairn.access.lookup import get_or_not_found
 from cairn.access.principals import require_admin
 from cairn.access.scope import Principal
+from cairn.access.selectors import get_or_not_found
 from cairn.accounts.models import User
 from web.auth import VIEWED
 from web.identity.second_factor import must_have_second_factor, second_factor_missing, second_factor_reset

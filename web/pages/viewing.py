@@ -6,9 +6,9 @@ from django.shortcuts import redirect
 from django.utils.translation import gettext
 from django.views.decorators.http import require_POST
 
-from cairn.access.lookup import get_or_not_found
 from cairn.access.principals import require_admin
 from cairn.access.scope import Principal
+from cairn.access.selectors import get_or_not_found
 from cairn.accounts.models import User
 from cairn.audit.services import record
 from cairn.errors import Forbidden

@@ -10,7 +10,7 @@ from cairn.accounts.models import User
 from cairn.accounts.services import user_create
 from cairn.errors import ConfigurationError, InvalidInput
 from cairn.settings import environment
-from cairn.settings.secrets import load_or_create_secret
+from cairn.settings.generated_secrets import load_or_create_secret
 
 FIRST_ADMIN = "admin"
 

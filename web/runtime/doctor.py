@@ -16,17 +16,17 @@ from django.db.migrations.executor import MigrationExecutor
 from kombu.exceptions import OperationalError
 from pydantic import SecretStr
 
-from cairn import outgoing
 from cairn.accounts.models import User
 from cairn.errors import CairnError, ConfigurationError, Unavailable
-from cairn.inference.embedding.folder import EncoderFolder
-from cairn.inference.local import ModelFolder
-from cairn.inference.models import EmbedderChoice, configured_embedder
-from cairn.inference.packages import package_file
+from cairn.http import ssrf_guard
+from cairn.inference.embedding.model_folder import EncoderFolder
+from cairn.inference.local_models import ModelFolder
+from cairn.inference.packaged_models import package_file
+from cairn.inference.registry import EmbedderChoice, configured_embedder
 from cairn.inference.reranking import is_dotted, open_reranker
 from cairn.library.storage import files_answer
 from cairn.settings import environment
-from cairn.settings.private import open_to_others
+from cairn.settings.file_permissions import open_to_others
 from ingestion import parsers, queue
 from ingestion.parse import ocr, programs
 from ingestion.parse.sandbox import probe_walls
@@ -301,7 +301,7 @@ def _bearer(key: SecretStr | None) -> dict[str, str]:
 
 def _answers(url: str, headers: dict[str, str]) -> None:
     try:
-        with outgoing.client(url, headers=headers, timeout=_SECONDS) as http:
+        with ssrf_guard.client(url, headers=headers, timeout=_SECONDS) as http:
             response = http.get(url)
     except httpx.HTTPError as error:
         raise Unavailable(f"{url} does not answer ({type(error).__name__}).") from error

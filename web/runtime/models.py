@@ -4,13 +4,13 @@ from collections.abc import Callable
 
 from llama_index.core.llms import ChatMessage
 
-from cairn.inference import models
+from cairn.inference import registry
 from cairn.inference.reranking import reranks
 from cairn.settings import environment
 
 
 def language_model() -> str:
-    model = models.chat_model()
+    model = registry.chat_model()
     with model.stream([ChatMessage("Hello")], max_tokens=1) as answer:
         for _ in answer:
             pass
@@ -18,17 +18,17 @@ def language_model() -> str:
 
 
 def reranker() -> str:
-    model = models.reranker()
+    model = registry.reranker()
     model.probe()
     return model.name
 
 
 def answer_reader() -> str:
-    return models.answer_reader().name
+    return registry.answer_reader().name
 
 
 def grounding_model() -> str:
-    return models.language_inference().name
+    return registry.language_inference().name
 
 
 def _configured() -> dict[str, Callable[[], str]]:

@@ -3,7 +3,7 @@
 import cairn.asgi  # noqa: F401 - what is wrong with the middleware shows before anything is served
 import ingestion.tasks  # noqa: F401 - the worker finds its tasks imported
 import web.urls  # noqa: F401 - the first request finds its views imported
-from cairn.inference import models
+from cairn.inference import registry
 from ingestion.embedding import close_batcher
 from ingestion.parsers import close_parsers, parser_pool
 from ingestion.reindexing import runner
@@ -31,7 +31,7 @@ def close() -> None:
     """Close all parts. Running answers end first, as they may use them."""
     close_batcher()
     runner.close()
-    models.close()
+    registry.close()
     close_parsers()
     close_index()
 

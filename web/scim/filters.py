@@ -18,7 +18,7 @@ from scim2_models.path import (
     ValuePath,
 )
 
-from cairn.access.lookup import parse_id
+from cairn.access.selectors import parse_id
 from cairn.accounts.models import Identity
 from cairn.accounts.provisioning import SCIM
 from cairn.errors import InvalidInput, NotFound

@@ -8,8 +8,8 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from scim2_models import Context
 
-from cairn.access.lookup import get_or_not_found
 from cairn.access.scope import Principal
+from cairn.access.selectors import get_or_not_found
 from cairn.accounts.models import Group as GroupRow
 from cairn.accounts.provisioning import SCIM, team_create, team_update
 from cairn.accounts.services import group_delete

@@ -4,8 +4,8 @@ from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from scim2_models import Context
 
-from cairn.access.lookup import get_or_not_found
 from cairn.access.scope import Principal
+from cairn.access.selectors import get_or_not_found
 from cairn.accounts.models import User as UserRow
 from cairn.accounts.provisioning import person_create, person_update
 from ingestion.people import user_erase

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from typing import Final
 from uuid import UUID
 
-from cairn.access.lookup import reading_scope_for
+from cairn.access.audience import people_reading
 from cairn.access.models import ArtifactKind, CheckArtifact
-from cairn.access.people import people_reading
 from cairn.access.principals import principal_for_user
+from cairn.access.selectors import reading_scope_for
 from cairn.accounts.models import User
 from cairn.library.models import Chunk, Document
 from retrieval.search import search

@@ -9,7 +9,7 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils.text import slugify
 
-from cairn.access.granting import Subject, require_may_grant
+from cairn.access.grant_policy import Subject, require_may_grant
 from cairn.access.models import DocumentReader, Grant, Role
 from cairn.access.principals import require_can_create_knowledge_bases
 from cairn.access.scope import EVERY_READER, Principal

@@ -13,7 +13,7 @@ from django.utils import timezone
 from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext_lazy
 
-from cairn.accounts.names import name_skeleton, normalize_name
+from cairn.accounts.confusable_names import name_skeleton, normalize_name
 
 
 class KeyScope(models.TextChoices):
@@ -41,8 +41,9 @@ class User(AbstractBaseUser):
     """`is_admin` may administer people and manages every knowledge base.
 
     `language`: of pages; "": what their browser asks for.
-    `name_skeleton` is equal for names that look alike, see `cairn.accounts.names`. It is unique except for
-    accounts that existed before look-alikes were refused: `has_older_lookalike` marks all but the oldest.
+    `name_skeleton` is equal for names that look alike, see `cairn.accounts.confusable_names`. It is unique
+    except for accounts that existed before look-alikes were refused: `has_older_lookalike` marks all but the
+    oldest.
     `session_generation` is counted up to end all sessions: they were made with the number before.
     """
 

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from django.db import IntegrityError, transaction
 
-from cairn.accounts.external import NAME_LENGTH
+from cairn.accounts.external_groups import NAME_LENGTH
 from cairn.accounts.models import Group, Identity, User
 from cairn.accounts.services import user_create, user_update
 from cairn.audit.services import record

@@ -14,8 +14,8 @@ from django.db import IntegrityError, transaction
 from django.db.models import Q
 from django.utils import timezone
 
+from cairn.accounts.confusable_names import acceptable_name, check_name, name_skeleton, normalize_name
 from cairn.accounts.models import ApiKey, Group, KeyScope, User
-from cairn.accounts.names import acceptable_name, check_name, name_skeleton, normalize_name
 from cairn.audit.services import record
 from cairn.errors import Conflict, InvalidInput, NotFound, Taken
 

@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from cairn.audit.sealing import seal_all
+from cairn.audit.hash_chain import seal_all
 
 
 @shared_task(name="audit.seal")

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import httpx
 from llama_index.core.llms import LLM
 
-from cairn import outgoing
 from cairn.errors import ConfigurationError
+from cairn.http import ssrf_guard
 from cairn.settings import Environment
 
 _SECONDS = 120.0
@@ -33,7 +33,7 @@ def judge_model(environment: Environment) -> JudgeModel | None:
         OpenAILike,
     )
 
-    key, http = environment.judge_api_key, outgoing.async_client(environment.judge_base_url)
+    key, http = environment.judge_api_key, ssrf_guard.async_client(environment.judge_base_url)
     llm = OpenAILike(
         model=environment.judge_model,
         api_base=environment.judge_base_url.rstrip("/"),

@@ -9,10 +9,10 @@ from csp.constants import NONE, SELF
 
 from cairn.errors import ConfigurationError
 from cairn.settings import ROOT, environment
+from cairn.settings.file_permissions import make_private
+from cairn.settings.generated_secrets import load_or_create_secret
 from cairn.settings.identity import allauth_settings, identity_providers
 from cairn.settings.ldap import ldap_settings
-from cairn.settings.private import make_private
-from cairn.settings.secrets import load_or_create_secret
 from cairn.settings.storage import storage_settings
 
 _env = environment()

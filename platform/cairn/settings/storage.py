@@ -13,7 +13,7 @@ def storage_settings(given: Environment, *, folder: Path) -> dict[str, Any]:
             "BACKEND": "django.core.files.storage.FileSystemStorage",
             "OPTIONS": {"location": str(folder), "file_permissions_mode": 0o600},
         }
-    return {"BACKEND": "cairn.library.s3.BucketStorage", "OPTIONS": _bucket(given)}
+    return {"BACKEND": "cairn.library.s3_storage.BucketStorage", "OPTIONS": _bucket(given)}
 
 
 def _bucket(given: Environment) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import json
 import logging
 from datetime import UTC, datetime
 
-from cairn.telemetry.ids import current_ids
+from cairn.telemetry.context import current_ids
 
 
 class JsonFormatter(logging.Formatter):

@@ -10,7 +10,7 @@ from prometheus_client import Histogram
 
 from cairn.errors import ConfigurationError
 from cairn.settings import Environment
-from cairn.telemetry.ids import close_iterator
+from cairn.telemetry.context import close_iterator
 
 try:  # the extra `otel`
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter

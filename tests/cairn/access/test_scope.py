@@ -4,11 +4,11 @@ import uuid
 
 import pytest
 
-from cairn.access.lookup import chunks_for, document_for, knowledge_base_for, scope_for
 from cairn.access.models import Role
 from cairn.access.principals import principal_for_key, principal_for_user
 from cairn.access.rules import documents_for, knowledge_bases_for
 from cairn.access.scope import Principal
+from cairn.access.selectors import chunks_for, document_for, knowledge_base_for, scope_for
 from cairn.access.services import grant_give, grants_replace, knowledge_base_create, readers_replace
 from cairn.accounts.models import User
 from cairn.accounts.services import api_key_create, api_key_find, group_create, user_create

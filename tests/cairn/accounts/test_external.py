@@ -2,7 +2,7 @@
 
 import pytest
 
-from cairn.accounts.external import groups_replace
+from cairn.accounts.external_groups import groups_replace
 from cairn.accounts.models import Group, User
 from cairn.accounts.services import group_create, group_update, user_create, user_update
 from cairn.errors import Conflict

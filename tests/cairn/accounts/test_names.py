@@ -9,8 +9,8 @@ import pytest
 from django.db import IntegrityError, connection, connections, transaction
 from django.db.migrations.executor import MigrationExecutor
 
+from cairn.accounts.confusable_names import acceptable_name, check_name, name_skeleton, normalize_name
 from cairn.accounts.models import User
-from cairn.accounts.names import acceptable_name, check_name, name_skeleton, normalize_name
 from cairn.accounts.services import distinguishable_name, user_create, user_update
 from cairn.errors import InvalidInput, Taken
 

@@ -12,9 +12,9 @@ from django.db import DatabaseError, connection, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from cairn.audit import sealing
+from cairn.audit import hash_chain
+from cairn.audit.hash_chain import Known, head_file, seal_all, verify
 from cairn.audit.models import AppendOnly, Event, Head
-from cairn.audit.sealing import Known, head_file, seal_all, verify
 from cairn.audit.services import record, record_sitting
 from cairn.audit.tasks import seal
 
@@ -94,10 +94,10 @@ def test_tampering_is_found(chain: None, how: str) -> None:
 def rewritten(*, keep: int) -> None:
     """The last events are gone and the rest is a chain of its own, with its head in the table."""
     rows.filter(number__gt=keep).delete()
-    previous = sealing.START
+    previous = hash_chain.START
     for event in rows.order_by("number"):
         event.subject = "kb:0"
-        previous = sealing.digest(event, event.number or 0, previous)
+        previous = hash_chain.digest(event, event.number or 0, previous)
         rows.filter(pk=event.pk).update(subject=event.subject, hash=previous)
     Head.objects.update(count=keep, hash=previous)
 

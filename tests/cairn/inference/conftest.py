@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from cairn.inference.chat.openvino import OpenVinoLLM, converted
-from cairn.inference.embedding.folder import EncoderFolder
 from cairn.inference.embedding.local import LocalEmbedder
+from cairn.inference.embedding.model_folder import EncoderFolder
 from cairn.inference.embedding.openvino import OpenVinoEncoder, exported
-from cairn.inference.packages import package_file
+from cairn.inference.packaged_models import package_file
 from tests.cairn.inference.server import FakeServer
 
 WATCH = """

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from cairn.inference.child import ChildFailed, run_in_child
+from cairn.inference.child_process import ChildFailed, run_in_child
 
 
 def test_runs_a_module_with_arguments(tmp_path: Path) -> None:

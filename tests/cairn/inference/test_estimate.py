@@ -1,7 +1,7 @@
 import pytest
 
 from cairn.inference.chat.openvino import OpenVinoLLM
-from cairn.inference.estimate import estimated_tokens
+from cairn.inference.token_estimate import estimated_tokens
 
 TEXTS = [
     "Employees may donate annual leave to a colleague who has a medical emergency.",

@@ -5,7 +5,7 @@ import huggingface_hub.constants
 import pytest
 
 from cairn.errors import ConfigurationError
-from cairn.inference.local import ModelFolder
+from cairn.inference.local_models import ModelFolder
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 

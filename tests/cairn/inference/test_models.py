@@ -8,10 +8,10 @@ import pytest
 from llama_index.core.llms import MockLLM
 
 from cairn.errors import ConfigurationError, Unavailable
-from cairn.inference import models
+from cairn.inference import registry
 from cairn.inference.chat import ChatModel
-from cairn.inference.chat.stream import Channel, TextStream
-from cairn.inference.models import Health
+from cairn.inference.chat.text_stream import Channel, TextStream
+from cairn.inference.registry import Health
 from cairn.settings import Environment
 from tests import tiny_models
 from tests.fakes import FakeEmbedder
@@ -44,17 +44,17 @@ def loads(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
         loaded.append("chat")
         return chat()
 
-    monkeypatch.setattr(models, "open_embedder", load_embedder)
-    monkeypatch.setattr(models, "open_chat_model", load_chat)
-    with models.use():
-        monkeypatch.setattr(models._slot(None), "loaded", None)
-        monkeypatch.setattr(models._chat, "loaded", None)
+    monkeypatch.setattr(registry, "open_embedder", load_embedder)
+    monkeypatch.setattr(registry, "open_chat_model", load_chat)
+    with registry.use():
+        monkeypatch.setattr(registry._slot(None), "loaded", None)
+        monkeypatch.setattr(registry._chat, "loaded", None)
         yield loaded
 
 
 def test_each_model_is_loaded_once(loads: list[str]) -> None:
-    assert models.embedder() is models.embedder()
-    assert models.chat_model() is models.chat_model()
+    assert registry.embedder() is registry.embedder()
+    assert registry.chat_model() is registry.chat_model()
     assert loads == ["embedder", "chat"]
 
 
@@ -69,9 +69,9 @@ def test_threads_that_ask_together_load_once(loads: list[str], monkeypatch: pyte
 
     def ask(_: int) -> object:
         everyone.wait(60)
-        return models.embedder()
+        return registry.embedder()
 
-    monkeypatch.setattr(models, "open_embedder", slow)
+    monkeypatch.setattr(registry, "open_embedder", slow)
     with ThreadPoolExecutor(4) as pool:
         asking = pool.map(ask, range(4))
         loading.set()
@@ -81,15 +81,15 @@ def test_threads_that_ask_together_load_once(loads: list[str], monkeypatch: pyte
 
 def test_a_failed_load_is_tried_again(loads: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(models, "open_embedder", lambda environment: (_ for _ in ()).throw(Unavailable("no")))
+        patch.setattr(registry, "open_embedder", lambda environment: (_ for _ in ()).throw(Unavailable("no")))
         with pytest.raises(Unavailable):
-            models.embedder()
-    assert models.embedder().model == "fake-words"
+            registry.embedder()
+    assert registry.embedder().model == "fake-words"
 
 
 def test_warm_loads_both_and_tells_of_it(loads: list[str]) -> None:
     told: list[str] = []
-    models.warm(told.append)
+    registry.warm(told.append)
     assert sorted(loads) == ["chat", "embedder"]
     assert sorted(told) == [
         "embedding model fake-words is ready",
@@ -103,83 +103,83 @@ def test_warm_raises_what_is_wrong(loads: list[str], monkeypatch: pytest.MonkeyP
     def misconfigured(environment: object) -> ChatModel:
         raise ConfigurationError("LLM_MODEL is not there")
 
-    monkeypatch.setattr(models, "open_chat_model", misconfigured)
+    monkeypatch.setattr(registry, "open_chat_model", misconfigured)
     with pytest.raises(ConfigurationError, match="LLM_MODEL"):
-        models.warm()
+        registry.warm()
 
 
 def test_use_is_for_a_while(loads: list[str]) -> None:
-    mine, theirs = FakeEmbedder(model="mine"), models.embedder()
-    with models.use(embedder=mine, chat=chat("polly")):
-        assert models.embedder() is mine
-        assert models.chat_model().name == "polly"
-        with models.use(chat=chat("other")):
-            assert models.embedder() is mine
-            assert models.chat_model().name == "other"
-        assert models.chat_model().name == "polly"
-    assert models.embedder() is theirs
-    assert models.chat_model().name == "parrot"
+    mine, theirs = FakeEmbedder(model="mine"), registry.embedder()
+    with registry.use(embedder=mine, chat=chat("polly")):
+        assert registry.embedder() is mine
+        assert registry.chat_model().name == "polly"
+        with registry.use(chat=chat("other")):
+            assert registry.embedder() is mine
+            assert registry.chat_model().name == "other"
+        assert registry.chat_model().name == "polly"
+    assert registry.embedder() is theirs
+    assert registry.chat_model().name == "parrot"
 
 
 def test_health_before_and_after_loading(loads: list[str]) -> None:
-    assert models.embedder_health() == models.chat_health() == Health(ok=False, detail="not loaded yet")
+    assert registry.embedder_health() == registry.chat_health() == Health(ok=False, detail="not loaded yet")
     assert loads == []
-    models.warm()
-    assert models.embedder_health() == Health(ok=True, detail="fake-words")
-    assert models.chat_health() == Health(ok=True, detail="parrot")
+    registry.warm()
+    assert registry.embedder_health() == Health(ok=True, detail="fake-words")
+    assert registry.chat_health() == Health(ok=True, detail="parrot")
 
 
 def test_health_tells_what_is_wrong(loads: list[str]) -> None:
     broken = FakeEmbedder()
     broken.broken = True
-    with models.use(embedder=broken, chat=chat(failure="engine died")):
-        assert models.embedder_health() == Health(ok=False, detail="The embedding model is not reachable.")
-        assert models.chat_health() == Health(ok=False, detail="engine died")
+    with registry.use(embedder=broken, chat=chat(failure="engine died")):
+        assert registry.embedder_health() == Health(ok=False, detail="The embedding model is not reachable.")
+        assert registry.chat_health() == Health(ok=False, detail="engine died")
 
 
 def test_vectors_of_zeros_are_not_healthy(loads: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     zeros = FakeEmbedder()
     monkeypatch.setattr(zeros, "embed_query", lambda text: np.zeros(3, np.float32))
-    with models.use(embedder=zeros):
-        assert not models.embedder_health().ok
+    with registry.use(embedder=zeros):
+        assert not registry.embedder_health().ok
 
 
 def test_a_model_is_not_probed_at_every_look(loads: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
-    monkeypatch.setattr(models.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(registry.time, "monotonic", lambda: now[0])
     fake = FakeEmbedder()
-    with models.use(embedder=fake):
-        assert models.embedder_health().ok
+    with registry.use(embedder=fake):
+        assert registry.embedder_health().ok
         fake.broken = True
         now[0] += 9
-        assert models.embedder_health().ok
+        assert registry.embedder_health().ok
         now[0] += 2
-        assert not models.embedder_health().ok
+        assert not registry.embedder_health().ok
 
 
 def test_close_closes_the_chat_model_once(loads: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     closed: list[str] = []
     model = chat()
     closing = ChatModel("x", 512, model.llm, opener=model.opener, closer=lambda: closed.append("x"))
-    with models.use(chat=closing):
-        models.close()
-        models.close()
+    with registry.use(chat=closing):
+        registry.close()
+        registry.close()
     assert closed == ["x"]
 
 
 @pytest.mark.models
 def test_the_default_models(models_environment: Environment, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(models, "environment", lambda: models_environment)
-    with models.use():
-        monkeypatch.setattr(models._slot(None), "loaded", None)
-        monkeypatch.setattr(models._chat, "loaded", None)
-        models.warm()
-        assert models.embedder().dimension == 384
-        assert models.chat_model().name == "SmolLM2-135M-Instruct.Q4_1"
-        assert models.chat_model().count_tokens("The capital of France is Paris.") == 7
-        assert models.embedder_health().ok
-        assert models.chat_health().ok
-        models.close()
+    monkeypatch.setattr(registry, "environment", lambda: models_environment)
+    with registry.use():
+        monkeypatch.setattr(registry._slot(None), "loaded", None)
+        monkeypatch.setattr(registry._chat, "loaded", None)
+        registry.warm()
+        assert registry.embedder().dimension == 384
+        assert registry.chat_model().name == "SmolLM2-135M-Instruct.Q4_1"
+        assert registry.chat_model().count_tokens("The capital of France is Paris.") == 7
+        assert registry.embedder_health().ok
+        assert registry.chat_health().ok
+        registry.close()
 
 
 @pytest.fixture
@@ -197,12 +197,12 @@ def test_optional_models_are_loaded_as_configured(monkeypatch: pytest.MonkeyPatc
         grounding_model=str(tiny_models.classifier(tmp_path / "nli", labels, second=True)),
         reranker_seconds=60,
     )
-    monkeypatch.setattr(models, "environment", lambda: given)
-    asked = (models.reranker_health, models.answer_reader_health, models.language_inference_health)
-    with models.use():
+    monkeypatch.setattr(registry, "environment", lambda: given)
+    asked = (registry.reranker_health, registry.answer_reader_health, registry.language_inference_health)
+    with registry.use():
         assert {health().detail for health in asked} == {"not loaded yet"}
-        assert models.reranker() is models.reranker()
-        assert models.answer_reader().name == "reads"
-        assert models.language_inference().name == "nli"
+        assert registry.reranker() is registry.reranker()
+        assert registry.answer_reader().name == "reads"
+        assert registry.language_inference().name == "nli"
         assert [health().detail for health in asked] == ["ranks", "reads", "nli"]
-        models.close()
+        registry.close()

@@ -24,7 +24,7 @@ import faulthandler
 import sys
 import numpy
 import torch
-from cairn.inference.native import prepare_torch
+from cairn.inference.native_libraries import prepare_torch
 from tests.stress.first_inference import use_at_once
 
 if "prepared" in sys.argv:

@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from cairn.errors import ConfigurationError
-from cairn.inference import packages
+from cairn.inference import packaged_models
 from cairn.inference.chat.openvino import converted
-from cairn.inference.embedding.folder import EncoderFolder
+from cairn.inference.embedding.model_folder import EncoderFolder
 from cairn.inference.embedding.openvino import exported
-from cairn.inference.packages import SHA256, package_file, verify_packaged_weights
+from cairn.inference.packaged_models import SHA256, package_file, verify_packaged_weights
 
 
 def test_finds_a_file_without_importing_its_package() -> None:
@@ -38,7 +38,7 @@ def copies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         target = tmp_path / package / source.name
         target.parent.mkdir(parents=True)
         (shutil.copytree if source.is_dir() else shutil.copyfile)(source, target)
-    monkeypatch.setattr(packages, "_folders", lambda package: [tmp_path / package])
+    monkeypatch.setattr(packaged_models, "_folders", lambda package: [tmp_path / package])
     return tmp_path
 
 

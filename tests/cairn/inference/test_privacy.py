@@ -15,7 +15,7 @@ def run(program: str) -> None:
 
 
 def test_importing_the_models_calls_nobody(outgoing: Path) -> None:
-    run("import cairn.inference.models")
+    run("import cairn.inference.registry")
     assert outgoing.read_text() == ""
 
 

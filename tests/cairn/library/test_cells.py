@@ -1,6 +1,6 @@
 import pytest
 
-from cairn.library.cells import CellLine, Range, column_name, column_number, merged, on_sheet
+from cairn.library.cell_ranges import CellLine, Range, column_name, column_number, merged, on_sheet
 
 
 @pytest.mark.parametrize(("number", "name"), [(0, "A"), (25, "Z"), (26, "AA"), (701, "ZZ"), (16383, "XFD")])

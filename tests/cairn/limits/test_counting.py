@@ -17,7 +17,9 @@ from cairn.access.scope import Principal
 from cairn.accounts.models import Group, User
 from cairn.accounts.services import api_key_create
 from cairn.errors import QuotaExceeded, RateLimited
-from cairn.limits.counting import (
+from cairn.limits.concurrency import LEASE_DURATION, Lease, slot_take
+from cairn.limits.models import Slot, Usage
+from cairn.limits.quotas import (
     question_count,
     search_count,
     tokens_count,
@@ -25,10 +27,8 @@ from cairn.limits.counting import (
     usage_tidy,
     used_today,
 )
-from cairn.limits.models import Slot, Usage
 from cairn.limits.rules import Measure, allowance_of
 from cairn.limits.services import limit_set
-from cairn.limits.slots import LEASE_DURATION, Lease, slot_take
 
 NOON = datetime(2026, 3, 4, 12, 0, 10, tzinfo=UTC)
 

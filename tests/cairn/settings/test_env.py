@@ -4,7 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from cairn.settings.env import Environment
-from cairn.settings.secrets import load_or_create_secret
+from cairn.settings.generated_secrets import load_or_create_secret
 
 
 def test_a_secret_may_come_from_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,9 +11,9 @@ import httpx
 import pytest
 
 from cairn.settings import Environment
-from cairn.telemetry.ids import BoundWhile, bound, current_ids
+from cairn.telemetry.context import BoundWhile, bound, current_ids
 from cairn.telemetry.logs import JsonFormatter
-from cairn.telemetry.requests import Identified
+from cairn.telemetry.request_tracing import Identified
 from tests.backends import free_port
 from web.runtime import separate
 

@@ -1,7 +1,7 @@
 import pytest
 from pydantic import ValidationError
 
-from cairn.inference.models import embedder
+from cairn.inference.registry import embedder
 from retrieval.answering.calibration import Calibration, calibration_for
 from retrieval.answering.signals import Signals
 

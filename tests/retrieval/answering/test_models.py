@@ -2,7 +2,7 @@
 
 import pytest
 
-from cairn.inference.models import chat_model, embedder
+from cairn.inference.registry import chat_model, embedder
 from retrieval.answering import answer
 from retrieval.types import Answer, Citation, Cited, Delta, Done, Hit, Location, Sources
 from tests.retrieval.answering.builders import LEAVE, TRAVEL, make_hit

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cairn.inference.models import embedder
+from cairn.inference.registry import embedder
 from retrieval.gaps.grouping import MIN_GROUPING_COSINE
 
 GOLD = Path(__file__).resolve().parents[2] / "gold"

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from cairn.errors import ConfigurationError, Unavailable
-from cairn.inference import models
+from cairn.inference import registry
 from cairn.settings import environment
 from retrieval.index import stores
 from retrieval.index.edge import EdgeIndex
@@ -21,7 +21,7 @@ def data_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     own = environment().model_copy(update={"data_dir": tmp_path})
     monkeypatch.setattr(stores, "environment", lambda: own)
     close_index()
-    with models.use(embedder=FakeEmbedder(model="words-1", dimension=8)):
+    with registry.use(embedder=FakeEmbedder(model="words-1", dimension=8)):
         yield tmp_path
     close_index()
 
@@ -55,7 +55,7 @@ def test_another_embedder_is_a_configuration_error(other: tuple[str, int]) -> No
     close_index()
     model, dimension = other
     changed = FakeEmbedder(model=model, dimension=dimension)
-    with models.use(embedder=changed), pytest.raises(ConfigurationError, match="as it was"):
+    with registry.use(embedder=changed), pytest.raises(ConfigurationError, match="as it was"):
         active_index()
 
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from cairn.access.audience import document_access_of, people_in, people_reading
 from cairn.access.models import DocumentReader, Grant, Role
-from cairn.access.people import document_access_of, people_in, people_reading
 from cairn.access.principals import principal_for_user
 from cairn.access.rules import documents_for, knowledge_bases_for, role_in
 from cairn.access.services import grant_give, grants_replace, readers_replace

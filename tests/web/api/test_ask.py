@@ -19,7 +19,7 @@ from cairn.access.models import Grant, Role
 from cairn.accounts.models import User
 from cairn.accounts.services import user_update
 from cairn.library.models import Document
-from cairn.telemetry.ids import close_iterator
+from cairn.telemetry.context import close_iterator
 from retrieval import asking
 from retrieval.engine import Engine, use
 from retrieval.models import Message

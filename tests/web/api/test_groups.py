@@ -1,6 +1,6 @@
 from cairn.access.models import Role
 from cairn.access.services import grant_give
-from cairn.accounts.external import groups_replace
+from cairn.accounts.external_groups import groups_replace
 from cairn.library.models import KnowledgeBase
 from tests.principals import SETUP
 from tests.web.api.conftest import Caller, assert_problem

@@ -6,7 +6,7 @@ import pytest
 from django.test import Client
 
 from cairn.errors import Unavailable
-from cairn.inference import models
+from cairn.inference import registry
 from cairn.inference.reranking import TimelyReranker
 from cairn.settings import Environment
 from tests.cairn.inference.reranking.test_timely import Lengths
@@ -76,8 +76,8 @@ def test_an_in_process_queue_needs_its_worker(db: None) -> None:
 
 
 def test_models_that_are_not_loaded_do_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(models._chat, "loaded", None)
-    monkeypatch.setattr(models._slot(None), "loaded", None)
+    monkeypatch.setattr(registry._chat, "loaded", None)
+    monkeypatch.setattr(registry._slot(None), "loaded", None)
     with pytest.raises(Unavailable):
         health.models_answer()
 
@@ -104,7 +104,7 @@ def test_optional_models_are_told_of_only_if_configured(
 
 def test_optional_models_that_work_say_so(db: None, parts: Callable[..., None], configured: None) -> None:
     reranker = TimelyReranker(Lengths(), seconds=60)
-    with models.use(reranker=reranker, reader=FakeReader(), inference=FakeInference()):
+    with registry.use(reranker=reranker, reader=FakeReader(), inference=FakeInference()):
         checks = Client().get("/readyz").json()["checks"]
     assert all(check["ok"] for check in checks.values())
     assert {"reranker", "answer_reader", "grounding_model"} <= checks.keys()
@@ -115,7 +115,7 @@ def test_an_optional_model_that_fails_does_not_make_the_process_unready(
     db: None, parts: Callable[..., None], configured: None
 ) -> None:
     broken = FakeReader(failure=Unavailable("http://user:secret@host refused"))
-    with models.use(reader=broken):
+    with registry.use(reader=broken):
         response = Client().get("/readyz")
     assert (response.status_code, response.json()["status"]) == (200, "ok")
     assert response.json()["checks"]["answer_reader"] == {"ok": False, "detail": "does not answer"}

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from cairn.inference import models
+from cairn.inference import registry
 from cairn.inference.chat import open_chat_model
 from cairn.library.models import Document
 from cairn.settings import Environment
@@ -31,7 +31,7 @@ def server(document: Document, parts: Engine) -> Iterator[FakeServer]:
         model.probe()  # the client's own parts are loaded at the first request
         fake.exchanges.clear()
         writing = Engine(parts.embedder, parts.index, ConfiguredChat())
-        with models.use(chat=model), use(writing):
+        with registry.use(chat=model), use(writing):
             yield fake
         model.close()
 

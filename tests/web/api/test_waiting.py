@@ -10,7 +10,7 @@ from django.db import connections
 from llama_index.core.llms import ChatMessage
 from prometheus_client import REGISTRY
 
-from cairn.inference import models
+from cairn.inference import registry
 from cairn.inference.chat import ChatModel, open_chat_model
 from cairn.library.models import Document
 from cairn.settings import Environment
@@ -56,7 +56,7 @@ def served(document: Document, parts: Engine) -> Iterator[Served]:
     with FakeServer() as server:
         model = open_chat_model(Environment(llm_base_url=server.url, llm_model="mistral", llm_parallel=1))
         writing = Engine(parts.embedder, parts.index, ConfiguredChat())
-        with models.use(chat=model), use(writing):
+        with registry.use(chat=model), use(writing):
             found = Served(server, model)
             found.take()
             yield found

@@ -8,7 +8,7 @@ from django.test import Client
 from cairn.access.models import Role
 from cairn.access.principals import principal_for_user
 from cairn.access.services import grant_give, knowledge_base_create
-from cairn.accounts.external import groups_replace
+from cairn.accounts.external_groups import groups_replace
 from cairn.accounts.models import User
 from cairn.accounts.services import group_create
 from cairn.library.models import KnowledgeBase

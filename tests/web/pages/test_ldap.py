@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from cairn.accounts.external import groups_replace
+from cairn.accounts.external_groups import groups_replace
 from cairn.accounts.ldap.directory import Directory
 from cairn.accounts.models import Identity, User
 from cairn.accounts.services import group_create, user_create, user_update

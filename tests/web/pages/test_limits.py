@@ -8,8 +8,8 @@ from django.test import Client
 from cairn.access.principals import principal_for_user
 from cairn.accounts.models import Group, User
 from cairn.accounts.services import api_key_create
-from cairn.limits.counting import question_count, tokens_count
 from cairn.limits.models import Limit
+from cairn.limits.quotas import question_count, tokens_count
 from cairn.limits.rules import allowance_of
 from tests.web.pages.conftest import text_of
 

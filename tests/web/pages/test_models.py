@@ -11,9 +11,9 @@ from django.test import Client
 from cairn.accounts.models import User
 from cairn.audit.models import Event
 from cairn.errors import Unavailable
-from cairn.inference import models
+from cairn.inference import registry
 from cairn.inference.chat.model import ChatModel
-from cairn.inference.chat.stream import Channel, TextStream
+from cairn.inference.chat.text_stream import Channel, TextStream
 from retrieval.models import GenerationState, IndexGeneration
 from tests.web.pages.conftest import text_of
 from web.pages import models as page
@@ -91,7 +91,7 @@ def test_hosts_are_shown_and_neither_keys_nor_passwords(
 def test_a_check_tells_how_long_it_took_and_is_on_record(
     signed_in: SignIn, admin: User, active: IndexGeneration
 ) -> None:
-    with models.use(chat=chat(says("pong"))):
+    with registry.use(chat=chat(says("pong"))):
         html = text_of(signed_in(admin).post(CHECK, {"model": "chat"}))
     assert re.search(r"OK, [\d,]+ ms", html)
     assert "2048 tokens of context" in html
@@ -102,7 +102,7 @@ def test_a_check_tells_how_long_it_took_and_is_on_record(
 def test_a_check_that_fails_says_why_but_not_the_key(
     signed_in: SignIn, admin: User, active: IndexGeneration, served: None
 ) -> None:
-    with models.use(chat=chat(is_away)):
+    with registry.use(chat=chat(is_away)):
         html = text_of(signed_in(admin).post(CHECK, {"model": "chat"}))
     assert "The server said: wrong key …" in html
     assert KEY not in html
@@ -113,7 +113,7 @@ def test_a_check_does_not_wait_for_ever(
     signed_in: SignIn, admin: User, active: IndexGeneration, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(page, "LIMIT_SECONDS", 0.05)
-    with models.use(chat=chat(takes_long)):
+    with registry.use(chat=chat(takes_long)):
         html = text_of(signed_in(admin).post(CHECK, {"model": "chat"}))
     assert "No response within 0.05 seconds." in html
 

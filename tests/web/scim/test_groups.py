@@ -11,7 +11,7 @@ from cairn.access.models import Role
 from cairn.access.principals import principal_for_user
 from cairn.access.rules import knowledge_bases_for
 from cairn.access.services import grant_give
-from cairn.accounts.external import groups_replace
+from cairn.accounts.external_groups import groups_replace
 from cairn.accounts.models import Group, User
 from cairn.accounts.services import group_create, user_create
 from cairn.audit.models import Event

@@ -8,7 +8,7 @@ import pytest
 from django.db.models import Q
 from django.test import Client
 
-from cairn.access import lookup, rules
+from cairn.access import rules, selectors
 from cairn.access.models import AccessCheck, CheckArtifact
 from cairn.access.rules import knowledge_bases_for
 from cairn.accounts.models import ApiKey, Group, User
@@ -83,7 +83,7 @@ def recheck_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def everything(principal: Any, *_: Any) -> Any:
         base = KnowledgeBase.objects.values_list("id", flat=True)
-        return lookup.Scope(principal, frozenset(base), frozenset(base), principal.tokens)
+        return selectors.Scope(principal, frozenset(base), frozenset(base), principal.tokens)
 
     monkeypatch.setattr("web.api.search.scope_for", everything)
     monkeypatch.setattr(
@@ -193,7 +193,7 @@ class _Empty:
         return getattr(self._index, name)
 
     def query(self, *args: Any, **said: Any) -> Any:
-        return self._index.query(*args, **{**said, "scope": lookup.Scope(said["scope"].principal)})
+        return self._index.query(*args, **{**said, "scope": selectors.Scope(said["scope"].principal)})
 
 
 def test_one_at_a_time_and_by_schedule(admin: Caller, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,8 +8,8 @@ from typing import Any
 from django.core.management.base import CommandParser
 from django.db import OperationalError
 
+from cairn.audit.hash_chain import ChainStatus, Known, verify
 from cairn.audit.models import Event
-from cairn.audit.sealing import ChainStatus, Known, verify
 from cairn.errors import InvalidInput
 from web.auditing import FORMATS, export
 from web.management.base import FAILED, CairnCommand

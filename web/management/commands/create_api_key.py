@@ -8,7 +8,7 @@ from django.core.management.base import CommandParser
 from django.db import OperationalError
 from django.utils import timezone
 
-from cairn.access.lookup import require_official
+from cairn.access.selectors import require_official
 from cairn.accounts.models import ApiKey, KeyScope, User
 from cairn.accounts.services import api_key_create
 from cairn.errors import InvalidInput

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from cairn.inference.checking import Report, reports
+from cairn.inference.model_checks import Report, reports
 from cairn.settings import environment
 from web.management.base import SOME_FAILED, CairnCommand
 

@@ -9,10 +9,10 @@ from django.contrib.auth.backends import BaseBackend
 from django.db import transaction
 from django.http import HttpRequest
 
-from cairn.accounts.external import groups_replace
+from cairn.accounts.confusable_names import acceptable_name, normalize_name
+from cairn.accounts.external_groups import groups_replace
 from cairn.accounts.ldap.directory import Directory, Found
 from cairn.accounts.models import User
-from cairn.accounts.names import acceptable_name, normalize_name
 from cairn.accounts.provisioning import identity_set
 from cairn.accounts.services import distinguishable_name, name_is_taken, user_create, user_update
 from cairn.errors import InvalidInput

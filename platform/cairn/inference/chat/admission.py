@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 
 from cairn.errors import Unavailable
-from cairn.inference.chat import measures
+from cairn.inference.chat import metrics
 from cairn.inference.chat.endpoint import Endpoint
 
 
@@ -61,7 +61,7 @@ class Admission:
         except BaseException:
             self._forget(waiter)
             raise
-        measures.WAITED.labels(priority.kind).observe(time.monotonic() - began)
+        metrics.WAITED.labels(priority.kind).observe(time.monotonic() - began)
         return endpoint
 
     def leave(self, endpoint: Endpoint) -> None:
@@ -101,7 +101,7 @@ class Admission:
                 waiter.on_place(place)
         for priority in Priority:
             count = sum(waiter.priority is priority for waiter in self._waiting)
-            measures.WAITING.labels(priority.kind).set(count)
+            metrics.WAITING.labels(priority.kind).set(count)
 
     def _answered(self, waiter: _Waiter) -> bool:
         usable = [each for each in self._endpoints if each.breaker.lets_through and each not in waiter.avoids]

@@ -12,9 +12,9 @@ from urllib.parse import urlsplit
 import httpx
 from llama_index.core.llms import ChatMessage, MessageRole
 
-from cairn import outgoing
 from cairn.errors import CairnError, ConfigurationError, Unavailable
-from cairn.inference.chat import measures
+from cairn.http import ssrf_guard
+from cairn.inference.chat import metrics
 from cairn.inference.chat.breaker import Breaker
 from cairn.settings import Environment
 
@@ -62,7 +62,7 @@ class Endpoint:
         self._patience = Patience(environment.llm_first_token_seconds, environment.llm_token_seconds)
         self._takes_system = environment.llm_system_role
         self._failure: type[Exception] = openai.OpenAIError
-        self._http = outgoing.async_client(url)
+        self._http = ssrf_guard.async_client(url)
         self.llm = OpenAILike(
             model=environment.llm_model,
             api_base=url.rstrip("/"),
@@ -77,17 +77,17 @@ class Endpoint:
             base_url=url.rstrip("/"), api_key=key, max_retries=retries, http_client=self._http
         )
         self._stream = openai.AsyncStream[object]
-        measures.record_breaker_state(self.name, self.breaker.state)
+        metrics.record_breaker_state(self.name, self.breaker.state)
 
     def enter(self) -> None:
         """A request is on its way to it, until it leaves."""
         self.in_flight += 1
         self.served += 1
-        measures.IN_FLIGHT.labels(self.name).inc()
+        metrics.IN_FLIGHT.labels(self.name).inc()
 
     def leave(self) -> None:
         self.in_flight -= 1
-        measures.IN_FLIGHT.labels(self.name).dec()
+        metrics.IN_FLIGHT.labels(self.name).dec()
 
     async def pieces(self, messages: Sequence[ChatMessage], max_tokens: int) -> AsyncGenerator[str, None]:
         """Raises EndpointFailed, also in the middle."""
@@ -96,7 +96,7 @@ class Endpoint:
                 async for piece in found:
                     yield piece
         except EndpointFailed as failure:
-            measures.FAILURES.labels(self.name, failure.cause).inc()
+            metrics.FAILURES.labels(self.name, failure.cause).inc()
             raise
 
     async def probe(self) -> None:
@@ -117,7 +117,7 @@ class Endpoint:
             async for piece in self._texts(messages, max_tokens, patience, reading):
                 if piece:
                     if not reading.text:
-                        measures.FIRST_TOKEN.labels(self.name).observe(time.monotonic() - began)
+                        metrics.FIRST_TOKEN.labels(self.name).observe(time.monotonic() - began)
                     reading.text = True
                     yield piece
         except EndpointFailed:

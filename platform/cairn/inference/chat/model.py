@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from llama_index.core.llms import LLM, ChatMessage
 
 from cairn.errors import CairnError, Unavailable
-from cairn.inference.chat.stream import Channel, TextStream
-from cairn.inference.estimate import estimated_tokens
+from cairn.inference.chat.text_stream import Channel, TextStream
+from cairn.inference.token_estimate import estimated_tokens
 
 logger = logging.getLogger(__name__)
 Opener = Callable[[Sequence[ChatMessage], int], TextStream]

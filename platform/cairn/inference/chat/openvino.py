@@ -23,15 +23,15 @@ from pydantic import PrivateAttr
 
 from cairn.errors import ConfigurationError, InvalidInput, Unavailable
 from cairn.inference.artifacts import built_once, fingerprint
-from cairn.inference.chat.generation import SLICE_TOKENS, Generation, Ids, Order, write_first_token
 from cairn.inference.chat.gguf import GgufHeader, read_header
 from cairn.inference.chat.model import ChatModel
-from cairn.inference.chat.stream import TextStream
-from cairn.inference.child import ChildFailed, run_in_child
-from cairn.inference.native import prepare_openvino
-from cairn.inference.packages import verify_packaged_weights
+from cairn.inference.chat.openvino_pipeline import SLICE_TOKENS, Generation, Ids, Order, write_first_token
+from cairn.inference.chat.text_stream import TextStream
+from cairn.inference.child_process import ChildFailed, run_in_child
+from cairn.inference.native_libraries import prepare_openvino
+from cairn.inference.packaged_models import verify_packaged_weights
 
-_CONVERTER = "cairn.inference.chat.convert"
+_CONVERTER = "cairn.inference.chat.gguf_to_openvino"
 _HEADER = "header.json"
 
 

@@ -11,12 +11,12 @@ from typing import Any
 from llama_index.core.llms import ChatMessage
 
 from cairn.errors import CairnError, ConfigurationError, Unavailable
-from cairn.inference.chat import measures
+from cairn.inference.chat import metrics
 from cairn.inference.chat.admission import Admission, Priority
-from cairn.inference.chat.background import BackgroundLoop
 from cairn.inference.chat.endpoint import Endpoint, EndpointFailed
+from cairn.inference.chat.event_loop import BackgroundLoop
 from cairn.inference.chat.model import ChatModel
-from cairn.inference.chat.stream import Channel, TextStream
+from cairn.inference.chat.text_stream import Channel, TextStream
 from cairn.settings import Environment
 
 logger = logging.getLogger(__name__)
@@ -121,7 +121,7 @@ class RemoteChat:
         if not failure.broken or not endpoint.breaker.failed(failure.error.message):
             return
         logger.error("%s has failed %s times in a row: left alone", endpoint.url, endpoint.breaker.failures)
-        measures.record_breaker_state(endpoint.name, endpoint.breaker.state)
+        metrics.record_breaker_state(endpoint.name, endpoint.breaker.state)
         self._admission.changed()
         recovery = asyncio.get_running_loop().create_task(self._recover(endpoint))
         self._recoveries.add(recovery)
@@ -133,7 +133,7 @@ class RemoteChat:
             await asyncio.sleep(self._pause)
             if not endpoint.breaker.lets_through:
                 endpoint.breaker.try_again()
-                measures.record_breaker_state(endpoint.name, endpoint.breaker.state)
+                metrics.record_breaker_state(endpoint.name, endpoint.breaker.state)
                 await self._probe(endpoint)
 
     async def _probe(self, endpoint: Endpoint) -> CairnError | None:
@@ -146,7 +146,7 @@ class RemoteChat:
         else:
             problem = None
             endpoint.breaker.succeeded()
-        measures.record_breaker_state(endpoint.name, endpoint.breaker.state)
+        metrics.record_breaker_state(endpoint.name, endpoint.breaker.state)
         self._admission.changed()
         return problem
 

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from cairn.errors import ConfigurationError
-from cairn.inference.embedding.folder import EncoderFolder
 from cairn.inference.embedding.local import LocalEmbedder
+from cairn.inference.embedding.model_folder import EncoderFolder
 from cairn.inference.embedding.openvino import OpenVinoEncoder, exported
 from cairn.inference.embedding.pytorch import TorchEncoder, cuda_is_there
 from cairn.inference.embedding.remote import RemoteEmbedder

@@ -6,8 +6,8 @@ from typing import Protocol
 
 import numpy as np
 
-from cairn.inference.embedding.folder import EncoderFolder
-from cairn.inference.embedding.tokens import Batch, Tokens
+from cairn.inference.embedding.model_folder import EncoderFolder
+from cairn.inference.embedding.tokenization import Batch, Tokens
 from cairn.inference.protocols import Batching, Vectors
 
 

@@ -19,14 +19,14 @@ import openvino
 
 from cairn.errors import ConfigurationError
 from cairn.inference.artifacts import built_once
-from cairn.inference.child import ChildFailed, run_in_child
-from cairn.inference.embedding.folder import EncoderFolder
-from cairn.inference.embedding.tokens import Batch
-from cairn.inference.native import prepare_openvino
-from cairn.inference.packages import verify_packaged_weights
+from cairn.inference.child_process import ChildFailed, run_in_child
+from cairn.inference.embedding.model_folder import EncoderFolder
+from cairn.inference.embedding.tokenization import Batch
+from cairn.inference.native_libraries import prepare_openvino
+from cairn.inference.packaged_models import verify_packaged_weights
 from cairn.inference.protocols import Vectors
 
-_EXPORTER = "cairn.inference.embedding.export"
+_EXPORTER = "cairn.inference.embedding.openvino_export"
 _GRAPH = Path("openvino", "openvino_model.xml")
 _QUEUED: Final = 2  # batches ready for a core that becomes free
 _NICE: Final = 10  # documents leave the cores to whoever asks a question meanwhile

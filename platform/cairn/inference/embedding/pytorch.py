@@ -7,10 +7,10 @@ from typing import Any, Final
 
 import numpy as np
 
-from cairn.inference.embedding.folder import EncoderFolder
-from cairn.inference.embedding.tokens import Batch
-from cairn.inference.native import prepare_torch
-from cairn.inference.packages import verify_packaged_weights
+from cairn.inference.embedding.model_folder import EncoderFolder
+from cairn.inference.embedding.tokenization import Batch
+from cairn.inference.native_libraries import prepare_torch
+from cairn.inference.packaged_models import verify_packaged_weights
 from cairn.inference.protocols import Vectors
 
 _BF16: Final = ("amx_bf16", "avx512_bf16")

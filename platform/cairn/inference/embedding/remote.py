@@ -10,13 +10,13 @@ from typing import Any
 import httpx
 import numpy as np
 
-from cairn import outgoing
 from cairn.errors import ConfigurationError, Unavailable
-from cairn.inference.embedding.folder import EncoderFolder
+from cairn.http import ssrf_guard
 from cairn.inference.embedding.local import normalised
-from cairn.inference.embedding.tokens import Tokens
-from cairn.inference.estimate import estimated_tokens
+from cairn.inference.embedding.model_folder import EncoderFolder
+from cairn.inference.embedding.tokenization import Tokens
 from cairn.inference.protocols import Batching, Vectors
+from cairn.inference.token_estimate import estimated_tokens
 from cairn.settings import Environment
 
 _BATCHING = Batching(texts=64, tokens=64 * 512, at_once=4)  # a server batches across requests by itself
@@ -41,7 +41,7 @@ class RemoteEmbedder:
         headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
         self._url = f"{base_url.rstrip('/')}/embeddings"
         timeouts = httpx.Timeout(timeout, connect=5)
-        self._http = outgoing.client(base_url, headers=headers, timeout=timeouts)
+        self._http = ssrf_guard.client(base_url, headers=headers, timeout=timeouts)
         self._model = model
         self._tokens = tokens
 

@@ -1,8 +1,8 @@
 """Rerankers, and the choice between them."""
 
-from cairn.inference.reranking.nodes import is_dotted, open_postprocessor
+from cairn.inference.reranking.deadline import TimelyReranker
+from cairn.inference.reranking.llama_index import is_dotted, open_postprocessor
 from cairn.inference.reranking.remote import RemoteReranker
-from cairn.inference.reranking.timely import TimelyReranker
 from cairn.settings import Environment
 
 

@@ -5,8 +5,8 @@ from typing import Any, Final
 
 import httpx
 
-from cairn import outgoing
 from cairn.errors import Unavailable
+from cairn.http import ssrf_guard
 from cairn.settings import Environment
 
 _BATCH_TEXTS: Final = 32  # the most that TEI takes unless told otherwise
@@ -25,7 +25,7 @@ class RemoteReranker:
     def __init__(self, base_url: str, *, model: str | None = None, api_key: str | None = None) -> None:
         headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
         self._url = f"{base_url.rstrip('/')}/rerank"
-        self._http = outgoing.client(base_url, headers=headers)
+        self._http = ssrf_guard.client(base_url, headers=headers)
         self._model = model
         self._dialect: str | None = None
 

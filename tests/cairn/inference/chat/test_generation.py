@@ -10,7 +10,7 @@ import openvino_genai
 import pytest
 
 from cairn.errors import Unavailable
-from cairn.inference.chat.generation import SLICE_TOKENS, Generation, Order
+from cairn.inference.chat.openvino_pipeline import SLICE_TOKENS, Generation, Order
 
 
 class FakePipeline:

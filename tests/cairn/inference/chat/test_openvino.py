@@ -7,7 +7,7 @@ import pytest
 from llama_index.core.llms import ChatMessage, MessageRole
 
 from cairn.errors import ConfigurationError, InvalidInput
-from cairn.inference.chat import generation
+from cairn.inference.chat import openvino_pipeline
 from cairn.inference.chat.openvino import OpenVinoLLM, converted
 from tests.cairn.inference.chat.test_gguf import FIELDS, write
 
@@ -61,10 +61,10 @@ def test_neither_slices_nor_the_prefix_cache_change_the_answer(
 ) -> None:
     # A question whose answer is no close call: processors that count in bfloat16 round a slice otherwise.
     messages = [ChatMessage(f"{LONG}Say the first sentence of this text again.", role=MessageRole.USER)]
-    assert smollm.count_tokens(LONG) > 2 * generation.SLICE_TOKENS
+    assert smollm.count_tokens(LONG) > 2 * openvino_pipeline.SLICE_TOKENS
     sliced, cached = ("".join(smollm.open_stream(messages, 24)) for _ in range(2))
     whole = OpenVinoLLM.load(converted(gguf, models_folder), name="whole")
-    monkeypatch.setattr(generation, "SLICE_TOKENS", 100_000)
+    monkeypatch.setattr(openvino_pipeline, "SLICE_TOKENS", 100_000)
     assert "".join(whole.open_stream(messages, 24)) == sliced == cached
     assert sliced.startswith("The hiking trail is marked with piles of stones")
     whole.generation.close()

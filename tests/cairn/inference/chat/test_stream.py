@@ -3,7 +3,7 @@ import threading
 import pytest
 
 from cairn.errors import Unavailable
-from cairn.inference.chat.stream import Channel, TextStream
+from cairn.inference.chat.text_stream import Channel, TextStream
 
 
 def test_pieces_arrive_in_order_and_end() -> None:

@@ -7,7 +7,7 @@ from cairn.errors import ConfigurationError
 from cairn.inference import embedding
 from cairn.inference.embedding import local_embedder, open_embedder
 from cairn.inference.embedding.remote import RemoteEmbedder
-from cairn.inference.embedding.tokens import Batch
+from cairn.inference.embedding.tokenization import Batch
 from cairn.inference.protocols import Vectors
 from cairn.settings import Environment
 from tests.cairn.inference.embedding.test_folder import make

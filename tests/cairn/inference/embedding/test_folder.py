@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from cairn.errors import ConfigurationError
-from cairn.inference.embedding.folder import EncoderFolder
+from cairn.inference.embedding.model_folder import EncoderFolder
 
 MODULES = ["Transformer", "Pooling", "Normalize"]
 

@@ -7,8 +7,8 @@ import pytest
 from numpy.typing import NDArray
 from sentence_transformers import SentenceTransformer
 
-from cairn.inference.embedding.folder import EncoderFolder
 from cairn.inference.embedding.local import LocalEmbedder, normalised
+from cairn.inference.embedding.model_folder import EncoderFolder
 
 pytestmark = pytest.mark.models
 TEXTS = [

@@ -10,10 +10,10 @@ import pytest
 
 from cairn.errors import ConfigurationError
 from cairn.inference.embedding import local_embedder
-from cairn.inference.embedding.folder import EncoderFolder
 from cairn.inference.embedding.local import LocalEmbedder
+from cairn.inference.embedding.model_folder import EncoderFolder
 from cairn.inference.embedding.openvino import OpenVinoEncoder, exported
-from cairn.inference.embedding.tokens import Batch
+from cairn.inference.embedding.tokenization import Batch
 from tests.cairn.inference.embedding.test_folder import make
 
 pytestmark = [pytest.mark.models, pytest.mark.slow]

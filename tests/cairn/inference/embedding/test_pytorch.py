@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from cairn.inference.embedding.folder import EncoderFolder
 from cairn.inference.embedding.local import LocalEmbedder
+from cairn.inference.embedding.model_folder import EncoderFolder
 from cairn.inference.embedding.pytorch import TorchEncoder, cuda_is_there
 
 pytestmark = pytest.mark.models

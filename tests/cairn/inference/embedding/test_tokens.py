@@ -2,8 +2,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from cairn.inference.embedding.folder import EncoderFolder
-from cairn.inference.embedding.tokens import Tokens
+from cairn.inference.embedding.model_folder import EncoderFolder
+from cairn.inference.embedding.tokenization import Tokens
 
 CLS, SEP, PAD = 101, 102, 0
 

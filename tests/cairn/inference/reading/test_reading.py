@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from cairn.errors import ConfigurationError, Unavailable
+from cairn.inference.cross_encoders import open_inference, open_reader
 from cairn.inference.protocols import AnswerReader, NaturalLanguageInference
-from cairn.inference.reading import open_inference, open_reader
 from cairn.settings import Environment
 from tests import tiny_models
 

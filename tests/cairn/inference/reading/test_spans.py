@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from cairn.inference.reading.spans import MOST_TOKENS, best_spans
+from cairn.inference.cross_encoders.extractive_reader import MOST_TOKENS, best_spans
 
 
 def best(starts: list[float], ends: list[float], inside: list[bool]) -> float:

@@ -6,8 +6,8 @@ import pytest
 
 from cairn.errors import Unavailable
 from cairn.inference.reranking import open_reranker
+from cairn.inference.reranking.deadline import TimelyReranker
 from cairn.inference.reranking.remote import RemoteReranker
-from cairn.inference.reranking.timely import TimelyReranker
 from cairn.settings import Environment
 from tests.cairn.inference.server import Exchange, FakeServer
 

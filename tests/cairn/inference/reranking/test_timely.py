@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 from cairn.errors import Unavailable
-from cairn.inference.reranking import timely
-from cairn.inference.reranking.timely import MAX_LATE_QUERIES, MAX_QUERY_CHARACTERS, TimelyReranker
+from cairn.inference.reranking import deadline
+from cairn.inference.reranking.deadline import MAX_LATE_QUERIES, MAX_QUERY_CHARACTERS, TimelyReranker
 
 NEVER = 60.0
 
@@ -125,7 +125,7 @@ def test_after_a_failure_it_is_left_alone_for_a_while(
         with pytest.raises(Unavailable, match="refused"):
             patient.scores("query", ["a"])
     assert len(lengths.calls) == 1
-    monkeypatch.setattr(timely.time, "monotonic", lambda: 1e12)
+    monkeypatch.setattr(deadline.time, "monotonic", lambda: 1e12)
     assert patient.scores("query", ["ab"]) == [2.0]
 
 

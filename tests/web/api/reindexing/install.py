@@ -10,9 +10,9 @@ import pytest
 from cairn.access.models import Role
 from cairn.access.services import grant_give
 from cairn.errors import ConfigurationError
-from cairn.inference import models
-from cairn.inference.models import EmbedderChoice
+from cairn.inference import registry
 from cairn.inference.protocols import Vectors
+from cairn.inference.registry import EmbedderChoice
 from cairn.library.models import Document, KnowledgeBase
 from cairn.settings import environment
 from ingestion import pipeline
@@ -129,12 +129,12 @@ def generations(
     monkeypatch.setattr("ingestion.parsers._pool", parsers)
     monkeypatch.setattr("ingestion.reindexing.services.EncoderFolder.of", _known)
     opened = {OTHER: made.other, THIRD: made.third}
-    monkeypatch.setattr(models, "open_embedder", lambda chosen: opened[chosen.embedding_model])
+    monkeypatch.setattr(registry, "open_embedder", lambda chosen: opened[chosen.embedding_model])
     close_index()
-    with models.use(embedder=made.present, chat=FakeChat()):
+    with registry.use(embedder=made.present, chat=FakeChat()):
         yield made
     for name in (OTHER, THIRD):
-        models.forget_embedder(EmbedderChoice(name, served=False))
+        registry.forget_embedder(EmbedderChoice(name, served=False))
     close_index()
 
 

@@ -10,8 +10,8 @@ import pytest
 from django.db import DatabaseError, connection, transaction
 from django.db.models import F, QuerySet
 
+from cairn.audit.hash_chain import seal_all, verify
 from cairn.audit.models import AppendOnly, Event, Head
-from cairn.audit.sealing import seal_all, verify
 from cairn.audit.services import record
 from cairn.audit.tasks import seal
 from tests.web.security.attacks.recorder import Attack

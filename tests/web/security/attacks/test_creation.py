@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from django.db import transaction
 
-from cairn.accounts.external import groups_replace
+from cairn.accounts.external_groups import groups_replace
 from cairn.accounts.models import Group, KeyScope, User
 from cairn.accounts.services import api_key_create, group_create, group_update
 from cairn.audit.models import Event

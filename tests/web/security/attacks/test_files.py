@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from cairn.errors import ConfigurationError
-from cairn.settings.private import make_private, open_to_others
+from cairn.settings.file_permissions import make_private, open_to_others
 from tests.servers import ROOT, server_environment
 from tests.shared_tables import share_tables
 from tests.web.security.attacks.recorder import Attack

@@ -11,12 +11,12 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connections
 from django.test import Client
 
-from cairn.access.granting import require_may_grant
+from cairn.access.grant_policy import require_may_grant
 from cairn.access.models import Grant, Role
 from cairn.access.principals import principal_for_key
 from cairn.access.rules import knowledge_bases_for
 from cairn.access.services import grant_give, grants_replace
-from cairn.accounts.external import groups_replace
+from cairn.accounts.external_groups import groups_replace
 from cairn.accounts.models import ApiKey, Group, User
 from cairn.accounts.services import api_key_create, group_create
 from cairn.errors import Forbidden

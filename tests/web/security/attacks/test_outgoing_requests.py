@@ -17,7 +17,7 @@ import httpx
 import pytest
 from pytest_socket import socket_allow_hosts
 
-from cairn import outgoing
+from cairn.http import ssrf_guard
 from tests.backends import free_port
 from tests.web.security.attacks.recorder import Attack
 
@@ -114,9 +114,9 @@ def _answer_look_ups(internet: Internet, monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def _stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = outgoing.is_public
+    real = ssrf_guard.is_public
     monkeypatch.setattr(
-        outgoing, "is_public", lambda address: real(ip_address(STANDING_IN.get(str(address), str(address))))
+        ssrf_guard, "is_public", lambda address: real(ip_address(STANDING_IN.get(str(address), str(address))))
     )
 
 
@@ -126,11 +126,11 @@ def fetch(request: pytest.FixtureRequest, internet: Internet) -> Fetch:
     configured = internet.url(CONFIGURED)
 
     def sync(url: str) -> httpx.Response:
-        with outgoing.client(configured, follow_redirects=True, timeout=2) as http:
+        with ssrf_guard.client(configured, follow_redirects=True, timeout=2) as http:
             return http.get(url)
 
     async def later(url: str) -> httpx.Response:
-        async with outgoing.async_client(configured, follow_redirects=True, timeout=2) as http:
+        async with ssrf_guard.async_client(configured, follow_redirects=True, timeout=2) as http:
             return await http.get(url)
 
     return sync if request.param == "sync" else lambda url: asyncio.run(later(url))

@@ -21,8 +21,8 @@ from safetensors.torch import load_file
 
 from cairn.cache.models import Entry
 from cairn.celery import app
-from cairn.inference.local import ModelFolder
-from cairn.inference.reading.network import PairNetwork
+from cairn.inference.cross_encoders.transformer import PairNetwork
+from cairn.inference.local_models import ModelFolder
 from tests.tiny_models import span_reader
 from tests.web.security.attacks.recorder import Attack
 

@@ -9,7 +9,7 @@ from asgiref.sync import async_to_sync
 from django.core.handlers.asgi import ASGIRequest
 from django.test import Client
 
-from cairn.forwarded import Forwarded
+from cairn.http.proxy_headers import Forwarded
 from tests.servers import Server
 from tests.web.security.attacks.recorder import Attack
 from tests.web.security.attacks.wire import exchange, head

@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 import pytest
 
-from cairn.accounts.names import acceptable_name, name_skeleton
-from cairn.text import visible
+from cairn.accounts.confusable_names import acceptable_name, name_skeleton
+from cairn.hidden_characters import visible
 from ingestion.services import clean_filename
 from retrieval.answering.markers import strip_markers
 from retrieval.answering.markup import escape_brackets, format_code_block, sanitize_markdown

@@ -9,8 +9,8 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
-from cairn.access.lookup import chunks_for, scope_for
 from cairn.access.models import Role
+from cairn.access.selectors import chunks_for, scope_for
 from cairn.access.services import grant_give, grants_replace, knowledge_base_create
 from cairn.accounts.services import api_key_create
 from cairn.audit.models import Event

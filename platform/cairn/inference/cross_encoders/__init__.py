@@ -1,11 +1,11 @@
 """Models that read a passage together with a question or a sentence."""
 
-from cairn.inference.local import ModelFolder
+from cairn.inference.cross_encoders.classifier import EntailmentModel, InferenceReader, PairReader
+from cairn.inference.cross_encoders.extractive_reader import SpanReader
+from cairn.inference.cross_encoders.labels import entailment_labels
+from cairn.inference.cross_encoders.transformer import PairNetwork
+from cairn.inference.local_models import ModelFolder
 from cairn.inference.protocols import AnswerReader, NaturalLanguageInference
-from cairn.inference.reading.classifier import EntailmentModel, InferenceReader, PairReader
-from cairn.inference.reading.labels import entailment_labels
-from cairn.inference.reading.network import PairNetwork
-from cairn.inference.reading.spans import SpanReader
 from cairn.settings import Environment
 
 

@@ -13,8 +13,8 @@ from llama_index.core.schema import NodeWithScore, QueryBundle, TextNode
 
 from cairn.errors import ConfigurationError, Unavailable
 from cairn.inference.embedding.pytorch import cuda_is_there, quiet_transformers
-from cairn.inference.local import CANNOT_LOAD, CONFIG, ModelFolder
-from cairn.inference.native import prepare_torch
+from cairn.inference.local_models import CANNOT_LOAD, CONFIG, ModelFolder
+from cairn.inference.native_libraries import prepare_torch
 
 _SETTING: Final = "RERANKER_MODEL"
 _DOTTED: Final = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")

@@ -10,8 +10,8 @@ from typing import Any, Self
 import httpx
 from pydantic import SecretStr
 
-from cairn import outgoing
 from cairn.errors import ConfigurationError, Unavailable
+from cairn.http import ssrf_guard
 from cairn.inference.chat.endpoint import shown
 
 _CONTEXT_FIELDS = ("max_model_len", "loaded_context_length", "max_context_length", "context_length")
@@ -42,7 +42,7 @@ class Server:
         self._url = url.rstrip("/")
         self._key = key.get_secret_value() if key else ""
         headers = {"Authorization": f"Bearer {self._key}"} if self._key else {}
-        self._http = outgoing.client(url, headers=headers, timeout=httpx.Timeout(seconds, connect=5))
+        self._http = ssrf_guard.client(url, headers=headers, timeout=httpx.Timeout(seconds, connect=5))
 
     def __enter__(self) -> Self:
         return self

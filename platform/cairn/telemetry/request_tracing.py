@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final
 from uuid import uuid4
 
-from cairn.telemetry.ids import bound
+from cairn.telemetry.context import bound
 from cairn.telemetry.tracing import request_span
 
 Message = MutableMapping[str, Any]

@@ -10,8 +10,8 @@ from uuid import UUID
 
 from django.db import transaction
 
+from cairn.access.audience import access_of, people_in, people_reading
 from cairn.access.models import Role
-from cairn.access.people import access_of, people_in, people_reading
 from cairn.access.scope import Principal
 from cairn.access.services import grants_replace, readers_replace
 from cairn.library.models import Document, KnowledgeBase

@@ -8,9 +8,9 @@ from llama_index.core.llms import ChatMessage
 from pydantic import SecretStr
 
 from cairn.errors import CairnError, ConfigurationError, Unavailable
-from cairn.inference import models
+from cairn.inference import registry
 from cairn.inference.chat.endpoint import shown
-from cairn.inference.checking.asking import Message, ProbeResult, Server
+from cairn.inference.model_checks.probe import Message, ProbeResult, Server
 from cairn.inference.reranking import reranks
 from cairn.settings import Environment
 
@@ -143,7 +143,7 @@ def _embedder(environment: Environment) -> Report:
     url, name = environment.embedding_base_url, environment.embedding_model
     if url:
         return _filled(Report("embeddings", name, shown(url)), url, environment.embedding_api_key, _embeds)
-    return _tried(Report("embeddings", name, HERE), lambda: models.embedder().embed_query("ping"))
+    return _tried(Report("embeddings", name, HERE), lambda: registry.embedder().embed_query("ping"))
 
 
 def _embeds(report: Report, server: Server) -> None:
@@ -157,11 +157,11 @@ def _embeds(report: Report, server: Server) -> None:
 
 def _reranker(environment: Environment) -> Report:
     url, name = environment.reranker_base_url, environment.reranker_model or ""
-    return _tried(Report("reranker", name, shown(url) if url else HERE), lambda: models.reranker().probe())
+    return _tried(Report("reranker", name, shown(url) if url else HERE), lambda: registry.reranker().probe())
 
 
 def _one_token() -> None:
-    with models.chat_model().stream([ChatMessage("Say hello.")], max_tokens=1) as answer:
+    with registry.chat_model().stream([ChatMessage("Say hello.")], max_tokens=1) as answer:
         for _ in answer:
             pass
 

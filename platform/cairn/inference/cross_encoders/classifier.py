@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from cairn.inference.local import ModelFolder
+from cairn.inference.cross_encoders.labels import entailment_labels
+from cairn.inference.cross_encoders.transformer import Logits, PairNetwork
+from cairn.inference.local_models import ModelFolder
 from cairn.inference.protocols import Inference
-from cairn.inference.reading.labels import entailment_labels
-from cairn.inference.reading.network import Logits, PairNetwork
 
 _FIRST, _SECOND = 0, 1
 

@@ -12,7 +12,7 @@ import openvino_genai
 from numpy.typing import NDArray
 
 from cairn.errors import Unavailable
-from cairn.inference.chat.stream import Channel, TextStream
+from cairn.inference.chat.text_stream import Channel, TextStream
 
 logger = logging.getLogger(__name__)
 SLICE_TOKENS = 256

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cairn.errors import Unavailable
+from cairn.inference.cross_encoders.windows import PairTokens, Windows
 from cairn.inference.embedding.pytorch import cuda_is_there, quiet_transformers
-from cairn.inference.local import CANNOT_LOAD, ModelFolder
-from cairn.inference.native import prepare_torch
-from cairn.inference.reading.windows import PairTokens, Windows
+from cairn.inference.local_models import CANNOT_LOAD, ModelFolder
+from cairn.inference.native_libraries import prepare_torch
 
 Logits = NDArray[np.float32]
 _BATCH: Final = 16

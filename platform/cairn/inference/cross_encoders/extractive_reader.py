@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from cairn.inference.reading.classifier import sigmoid
-from cairn.inference.reading.network import Logits, PairNetwork
+from cairn.inference.cross_encoders.classifier import sigmoid
+from cairn.inference.cross_encoders.transformer import Logits, PairNetwork
 
 MOST_TOKENS = 30  # of an answer
 _PASSAGE = 1

@@ -13,9 +13,9 @@ from llama_index.core.llms import ChatMessage
 
 from cairn.errors import CairnError, ConfigurationError, Unavailable
 from cairn.inference.chat import ChatModel, open_chat_model
+from cairn.inference.cross_encoders import open_inference, open_reader
 from cairn.inference.embedding import open_embedder
 from cairn.inference.protocols import AnswerReader, Embedder, NaturalLanguageInference
-from cairn.inference.reading import open_inference, open_reader
 from cairn.inference.reranking import TimelyReranker, open_reranker
 from cairn.settings import environment
 
