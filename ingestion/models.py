@@ -88,8 +88,8 @@ class Job(models.Model):
     """The work to make one version searchable. `done` of `total` counts pages, chunks or points, by stage.
 
     A worker has the job while `lease` is its token and `lease_until` is in the future; queued jobs have no
-    lease. `user` is who submitted it, used for fair scheduling (see `ingestion.turns`). `last_error`
-    describes the last failed attempt.
+    lease. `user` is who submitted it, used for fair scheduling (see `ingestion.jobs.fair_queue`).
+    `last_error` describes the last failed attempt.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -360,7 +360,7 @@ class IdempotencyKey(models.Model):
 
 
 class Clock(models.Model):
-    """Lease for the process that schedules periodic tasks; see `ingestion.ticking`. A single row."""
+    """Lease for the process that schedules periodic tasks; see `ingestion.beat_lease`. A single row."""
 
     id = models.PositiveSmallIntegerField(primary_key=True)
     holder = models.UUIDField()

@@ -8,22 +8,16 @@ from celery import Task, shared_task
 
 from cairn.errors import Unavailable
 from cairn.library.models import Document
-from ingestion import (
-    erasure,
-    lifecycle,
-    pipeline,
-    queue,
-    retention,
-    scrubbing,
-    sweeper,
-    trying_again,
-    verified,
-    watching,
-)
-from ingestion.cleanup import refresh_stale
+from ingestion import broker
+from ingestion.erasure import documents, retention, sqlite_wal
+from ingestion.gaps import retry, verified_answers
+from ingestion.indexing.cleanup import refresh_stale
+from ingestion.jobs import lifecycle, sweeper
 from ingestion.models import Lane
+from ingestion.pipeline import run
 from ingestion.reindexing import runner
-from ingestion.reindexing.everywhere import AllGenerations
+from ingestion.reindexing.all_generations import AllGenerations
+from ingestion.watch_folders import services
 from retrieval.engine import engine
 
 ERASE_AGAIN_SECONDS = 3
@@ -36,8 +30,8 @@ def work(lane: str, again: bool = False) -> None:
     if lease is None:
         return
     if again or lease.lane != lane:
-        queue.enqueue_work(Lane(lane), again=again)
-    pipeline.process(lease)
+        broker.enqueue_work(Lane(lane), again=again)
+    run.process(lease)
 
 
 @shared_task(name="ingestion.wake")
@@ -48,7 +42,7 @@ def wake() -> None:
 @shared_task(name="ingestion.erase", bind=True, max_retries=20)
 def erase(self: "Task[Any, Any]", receipt: str) -> None:
     try:
-        erasure.erase(UUID(receipt), AllGenerations(engine().index))
+        documents.erase(UUID(receipt), AllGenerations(engine().index))
     except Unavailable as error:
         raise self.retry(exc=error, countdown=ERASE_AGAIN_SECONDS) from error
 
@@ -67,7 +61,7 @@ def sweep(everything: bool = False) -> None:
     sweeper.wake(age=age)
     sweeper.sweep(age=age, limit=None if everything else sweeper.BATCH_SIZE)
     sweeper.sweep_leftovers(engine().index)
-    scrubbing.scrub_owed()
+    sqlite_wal.scrub_owed()
     runner.wake()
 
 
@@ -83,20 +77,20 @@ def retain() -> None:
 
 @shared_task(name="ingestion.watch")
 def watch(watch: str) -> None:
-    watching.scan_folder(UUID(watch))
+    services.scan_folder(UUID(watch))
 
 
 @shared_task(name="ingestion.watch_due")
 def watch_due() -> None:
-    for due in watching.watches_due():
-        queue.enqueue_watch(due)
+    for due in services.watches_due():
+        broker.enqueue_watch(due)
 
 
 @shared_task(name="ingestion.expire")
 def expire() -> None:
-    verified.answers_expire()
+    verified_answers.answers_expire()
 
 
 @shared_task(name="ingestion.gaps_try")
 def gaps_try() -> None:
-    trying_again.gaps_try()
+    retry.gaps_try()

@@ -9,9 +9,9 @@ from llama_index.core.llms import ChatMessage
 from cairn.inference.protocols import AnswerReader, Embedder, NaturalLanguageInference, Reranker
 from cairn.inference.registry import chat_model
 from retrieval.answering.protocols import ChatModel
-from retrieval.configured import configured_inference, configured_reader, configured_reranker
-from retrieval.index.factory import Opened, active
+from retrieval.index.generations import Opened, active
 from retrieval.index.protocol import VectorIndex
+from retrieval.lazy_models import configured_inference, configured_reader, configured_reranker
 from retrieval.models import IndexGeneration
 
 

@@ -14,7 +14,7 @@ WORD_KEY_BYTES = 32
 
 
 def new_word_key() -> bytes:
-    """A random key for the word hashes of an index: see retrieval.index.words."""
+    """A random key for the word hashes of an index: see retrieval.index.word_hashes."""
     return secrets.token_bytes(WORD_KEY_BYTES)
 
 

@@ -9,21 +9,21 @@ from uuid import UUID
 from cairn.access.scope import Scope
 from cairn.access.selectors import chunks_for
 from cairn.errors import CairnError
+from cairn.inference.embedding.cache import CachingEmbedder
 from cairn.settings import environment
-from retrieval.answering.evidence import Passage, build_passages, deduplicate
+from retrieval.answering.answerability.reader import build_answerability
+from retrieval.answering.generation.generate import evidence_budget
+from retrieval.answering.prompts.evidence import Passage, build_passages, deduplicate
 from retrieval.answering.protocols import Judgement
-from retrieval.answering.reading import build_answerability
-from retrieval.answering.remembering import CachingEmbedder
-from retrieval.answering.understanding import understand
-from retrieval.answering.writing import evidence_budget
-from retrieval.asking import EVIDENCE_HITS, evidence_tokens
-from retrieval.bm25 import query_sparse
-from retrieval.calibrating import calibration_of
+from retrieval.answering.query.understand import understand
+from retrieval.calibration_store import calibration_of
+from retrieval.conversations.ask import EVIDENCE_HITS, evidence_tokens
 from retrieval.engine import Engine
-from retrieval.fusion import Ranking, ranked
 from retrieval.index.protocol import Candidates, Filters
-from retrieval.reranking import reranked
-from retrieval.search import MIN_CANDIDATES, clean_query, hit_of, rerank_depth, search
+from retrieval.search.bm25 import query_sparse
+from retrieval.search.fusion import Ranking, ranked
+from retrieval.search.hybrid_search import MIN_CANDIDATES, clean_query, hit_of, rerank_depth, search
+from retrieval.search.reranking import reranked
 from retrieval.types import Hit, Scores
 
 T = TypeVar("T")

@@ -22,7 +22,7 @@ from cairn.accounts.models import User
 from cairn.accounts.services import user_create
 from cairn.library.models import KnowledgeBase
 from retrieval.engine import Engine, use
-from retrieval.index.edge import EdgeIndex
+from retrieval.index.qdrant_edge import EdgeIndex
 from tests.backends import VectorStore
 from tests.bases import make_base
 from tests.environment import DATA_DIR, GIVEN
@@ -33,7 +33,7 @@ from tests.servers import Server, start_server, stop_server
 from tests.shared_models import share_models
 from tests.shared_static import share_static_files
 from tests.shared_tables import copy_tables
-from web.runtime import collecting
+from web.processes import garbage_collection
 
 PASSWORD = "a long enough passphrase"
 LONG = ("slow", "browser", "faults", "acceptance")
@@ -55,7 +55,7 @@ def pytest_configure() -> None:
 
 def pytest_collection_finish() -> None:
     """As a server does: what is there now stays, and full collections need not look at it again."""
-    collecting.loading_ended()
+    garbage_collection.loading_ended()
 
 
 def pytest_runtest_setup() -> None:

@@ -10,9 +10,9 @@ from django.db.models import F
 from cairn.inference import registry
 from cairn.inference.protocols import Embedder
 from cairn.settings import environment
-from ingestion.receipts import receipts_close
-from retrieval.index import factory, stores
-from retrieval.index.factory import close_index, open_indexes
+from ingestion.erasure.receipts import receipts_close
+from retrieval.index import backends, generations
+from retrieval.index.generations import close_index, open_indexes
 from retrieval.models import IndexGeneration
 
 
@@ -22,7 +22,7 @@ def own_indexes(
 ) -> Iterator[None]:
     """Removes every place that a generation names in the end, which counts on a server."""
     own = environment().model_copy(update={"data_dir": folder, "qdrant_url": url})
-    for module in (stores, factory):
+    for module in (backends, generations):
         monkeypatch.setattr(module, "environment", lambda: own)
     close_index()
     with registry.use(embedder=embedder):
@@ -30,7 +30,7 @@ def own_indexes(
         for row in IndexGeneration.objects.all():
             open_indexes.close(row.id)
             for place in filter(None, (row.name, row.place, row.next_place, row.old_place)):
-                stores.remove_index(place)
+                backends.remove_index(place)
     close_index()
 
 

@@ -18,9 +18,9 @@ import httpx
 import psycopg
 from qdrant_client import QdrantClient
 
-from retrieval.index.edge import EdgeIndex
 from retrieval.index.protocol import VectorIndex
-from retrieval.index.server import ServerIndex
+from retrieval.index.qdrant_edge import EdgeIndex
+from retrieval.index.qdrant_server import ServerIndex
 from tests.fakes import FakeEmbedder
 from tests.servers import ROOT, Server, run_manage, server_environment, start_server, stop_server
 

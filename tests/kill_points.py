@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from ingestion.faults import Fault
+from ingestion.failpoints import Fault
 from tests.installs import ChunkSet, Install, texts
 
 DOCUMENTS: Final = 14

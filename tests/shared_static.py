@@ -4,7 +4,7 @@ from typing import Any
 
 from django.conf import settings
 
-from web.static_files import StaticFilesMiddleware
+from web.http.static_files import StaticFilesMiddleware
 
 
 def share_static_files() -> None:

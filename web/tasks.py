@@ -8,9 +8,9 @@ from celery import shared_task
 
 from cairn.cache.services import expired_delete
 from cairn.limits import quotas
-from retrieval.asking import answers_interrupt
-from web.verifying.artifacts import remove_abandoned_artifacts
-from web.verifying.running import check_begin, check_due, check_run
+from retrieval.conversations.ask import answers_interrupt
+from web.access_checks.artifacts import remove_abandoned_artifacts
+from web.access_checks.services import check_begin, check_due, check_run
 
 SURELY_DEAD: Final = timedelta(minutes=10)
 """A writer tells of itself every few seconds; one that only hangs shall not be ended."""

@@ -11,9 +11,11 @@ from PIL import Image, ImageOps, ImageSequence
 
 from cairn.errors import DocumentRejected, Rejection
 from cairn.library.rendition import Rendition, Report
-from ingestion.parse import programs, progress, reject, scans
-from ingestion.parse.build import RenditionBuilder
-from ingestion.parse.limits import Limits
+from ingestion.parse.core import failures, progress
+from ingestion.parse.core.limits import Limits
+from ingestion.parse.core.rendition_builder import RenditionBuilder
+from ingestion.parse.pdf import scans
+from ingestion.parse.sandbox import programs
 
 _KIND: Final = "image"
 _FORMATS: Final = ("PNG", "JPEG", "TIFF")
@@ -42,13 +44,13 @@ def _damage_named() -> Iterator[None]:
     try:
         yield
     except _DAMAGE as error:
-        raise reject.damaged(_KIND) from error
+        raise failures.damaged(_KIND) from error
 
 
 def _counted(opened: Image.Image, limits: Limits) -> int:
     pages = int(getattr(opened, "n_frames", 1))
     if pages > limits.pages:
-        raise reject.too_many_pages(pages, limits.pages)
+        raise failures.too_many_pages(pages, limits.pages)
     return pages
 
 
@@ -87,7 +89,7 @@ def _rendition(found: scans.Scans, pages: int, limits: Limits) -> Rendition:
 
 def _unread(found: scans.Scans, limits: Limits) -> DocumentRejected:
     if found.is_cut_short:
-        return reject.time_limit(limits.seconds)
-    return reject.no_text(
+        return failures.time_limit(limits.seconds)
+    return failures.no_text(
         "No text was recognised in the image. If it contains text, upload a sharper or larger image."
     )

@@ -11,7 +11,7 @@ from django.db.models.functions import Now
 
 from cairn.errors import CairnError
 from cairn.library.models import Document, DocumentVersion
-from ingestion.lifecycle import stopping
+from ingestion.jobs.lifecycle import stopping
 from ingestion.models import LEASE
 from retrieval.models import GenerationState, IndexedVersion, IndexGeneration
 

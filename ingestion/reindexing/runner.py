@@ -7,10 +7,10 @@ from typing import Final
 from django.db import DatabaseError, connection
 
 from cairn.errors import CairnError, TransientError
-from ingestion.faults import Fault, fault_point
-from ingestion.lifecycle import stopping
-from ingestion.receipts import receipts_close
-from ingestion.reindexing.building import record_failure, work_on
+from ingestion.erasure.receipts import receipts_close
+from ingestion.failpoints import Fault, fault_point
+from ingestion.jobs.lifecycle import stopping
+from ingestion.reindexing.build import record_failure, work_on
 from ingestion.reindexing.lease import GenerationLease, LeaseEnded, claim
 
 log = logging.getLogger(__name__)

@@ -10,8 +10,8 @@ from cairn.audit.services import record
 from cairn.errors import ConfigurationError, Conflict, InvalidInput
 from cairn.inference.embedding.model_folder import EncoderFolder
 from cairn.inference.registry import EmbedderChoice, configured_embedder
-from ingestion import queue
-from retrieval.index.factory import active_generation, choice_of, new_name
+from ingestion import broker
+from retrieval.index.generations import active_generation, choice_of, new_name
 from retrieval.models import GenerationState, IndexGeneration
 
 _AHEAD = (GenerationState.BUILDING, GenerationState.READY)
@@ -38,7 +38,7 @@ def generation_build(*, principal: Principal, model: str | None = None) -> Index
             raise Conflict(f"An index with {row.encoder} already exists. Cancel it first.")
         else:
             IndexGeneration.objects.filter(pk=row.pk).update(error="")
-        transaction.on_commit(queue.enqueue_reindex, robust=True)
+        transaction.on_commit(broker.enqueue_reindex, robust=True)
     row.refresh_from_db()
     return row
 
@@ -90,7 +90,7 @@ def _request_swap(row: IndexGeneration, principal: Principal, action: str) -> In
         if not waiting.update(swap_requested=True, error=""):
             raise Conflict("The index state has just changed. Try again.")
         record(action, actor=principal.actor, subject=f"generation:{row.id}")
-        transaction.on_commit(queue.enqueue_reindex, robust=True)
+        transaction.on_commit(broker.enqueue_reindex, robust=True)
     row.refresh_from_db()
     return row
 
@@ -103,6 +103,6 @@ def generation_remove(*, generation: UUID | str, principal: Principal) -> IndexG
         if not removable.update(state=GenerationState.REMOVING, swap_requested=False, error=""):
             raise Conflict("The active index can’t be removed.")
         record("index.removed", actor=principal.actor, subject=f"generation:{row.id}")
-        transaction.on_commit(queue.enqueue_reindex, robust=True)
+        transaction.on_commit(broker.enqueue_reindex, robust=True)
     row.refresh_from_db()
     return row

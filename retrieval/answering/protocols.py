@@ -6,7 +6,7 @@ from typing import Protocol
 
 from llama_index.core.llms import ChatMessage
 
-from retrieval.answering.support import Support
+from retrieval.answering.grounding.check import Support
 from retrieval.types import Hit, Location
 
 Search = Callable[[str], Sequence[Hit]]

@@ -7,14 +7,14 @@ from django.utils import timezone
 
 from cairn.accounts.models import User
 from cairn.library.models import Document, KnowledgeBase
-from retrieval.evaluation.gold import Kind
+from retrieval.evaluation.gold_file import Kind
 
 
 class EvaluationRun(models.Model):
     """Results of a run and its settings.
 
-    `outcomes`: a list of `retrieval.evaluation.asked.Asked`. `questions` and `right` count outcomes,
-    so that lists need not load them.
+    `outcomes`: a list of `retrieval.evaluation.question_results.Asked`. `questions` and `right` count
+    outcomes, so that lists need not load them.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -40,7 +40,7 @@ class EvaluationRun(models.Model):
 
 
 class GoldQuestion(models.Model):
-    """`kind`, `history` and `must_contain` as in `retrieval.evaluation.gold`."""
+    """`kind`, `history` and `must_contain` as in `retrieval.evaluation.gold_file`."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     knowledge_base = models.ForeignKey(KnowledgeBase, on_delete=models.CASCADE, related_name="gold_questions")

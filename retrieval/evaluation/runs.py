@@ -15,12 +15,12 @@ from cairn.access.selectors import get_or_not_found
 from cairn.audit.services import record
 from cairn.library.models import Document, KnowledgeBase
 from cairn.settings import environment
-from retrieval.answering.prompting import VERSION
-from retrieval.conversations import ERASED
+from retrieval.answering.prompts.prompt import VERSION
+from retrieval.conversations.services import ERASED
 from retrieval.engine import engine
-from retrieval.evaluation.asked import Asked
 from retrieval.evaluation.models import EvaluationRun
-from retrieval.index.factory import active_generation
+from retrieval.evaluation.question_results import Asked
+from retrieval.index.generations import active_generation
 
 DELETED = "(deleted)"
 

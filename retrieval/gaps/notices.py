@@ -14,8 +14,8 @@ from cairn.access.selectors import get_or_not_found
 from cairn.accounts.models import User
 from cairn.errors import NotSignedIn
 from cairn.library.models import Document
-from retrieval.gaps.lookup import gaps_for
 from retrieval.gaps.models import Gap, GapQuestion, GapState, Notice, NoticeKind, NoticeQuerySet
+from retrieval.gaps.selectors import gaps_for
 from retrieval.key_limits import conversations_within_limits
 
 MAX_GAPS_PER_RUN = 50

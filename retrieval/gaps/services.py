@@ -13,10 +13,10 @@ from cairn.access.selectors import document_for
 from cairn.audit.services import record
 from cairn.errors import Conflict, InvalidInput
 from cairn.library.models import Document
-from retrieval.gaps.lookup import owners_of
 from retrieval.gaps.models import Gap, GapQuestion, GapState, NoticeKind, VerifiedAnswer
 from retrieval.gaps.notices import notify
-from retrieval.gaps.recording import gaps_tidy
+from retrieval.gaps.recorder import gaps_tidy
+from retrieval.gaps.selectors import owners_of
 
 
 def gap_update(*, gap: Gap, principal: Principal, changes: Mapping[str, Any]) -> Gap:

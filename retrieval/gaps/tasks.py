@@ -2,9 +2,9 @@
 
 from celery import shared_task
 
-from retrieval.gaps.grouping import questions_group
+from retrieval.gaps.clusters import questions_group
 from retrieval.gaps.notices import notify_askers
-from retrieval.gaps.recording import gaps_tidy
+from retrieval.gaps.recorder import gaps_tidy
 
 
 @shared_task(name="gaps.group")

@@ -6,8 +6,8 @@ from pathlib import Path
 import qdrant_edge as edge
 
 from cairn.inference.protocols import Embedder
-from retrieval.bm25 import query_sparse
-from retrieval.index.halves import DENSE, SPARSE
+from retrieval.index.hybrid_query import DENSE, SPARSE
+from retrieval.search.bm25 import query_sparse
 
 CANDIDATES, HITS = 50, 10  # as many as search asks for, and returns
 

@@ -58,14 +58,14 @@ def check_times(tokens: int, questions: Sequence[str]) -> tuple[list[float], lis
     from cairn.access.principals import principal_for_user
     from cairn.access.selectors import scope_for
     from cairn.accounts.models import User
-    from retrieval.answering.answerability import RuleAnswerability
-    from retrieval.answering.evidence import build_passages, deduplicate
-    from retrieval.answering.lexicon import language_of
-    from retrieval.answering.remembering import CachingEmbedder
-    from retrieval.answering.support import SentenceChecker
-    from retrieval.asking import EVIDENCE_HITS
+    from cairn.inference.embedding.cache import CachingEmbedder
+    from retrieval.answering.answerability.rules import RuleAnswerability
+    from retrieval.answering.grounding.check import SentenceChecker
+    from retrieval.answering.prompts.evidence import build_passages, deduplicate
+    from retrieval.answering.text.lexicon import language_of
+    from retrieval.conversations.ask import EVIDENCE_HITS
     from retrieval.engine import engine
-    from retrieval.search import search
+    from retrieval.search.hybrid_search import search
 
     scope = scope_for(principal_for_user(User.objects.get(username="admin")))
     parts, foreign = engine(), ["The shuttle leaves at nine every morning."]
@@ -92,7 +92,7 @@ def check_times(tokens: int, questions: Sequence[str]) -> tuple[list[float], lis
 
 def main() -> None:
     django.setup()
-    from retrieval.index.factory import close_index
+    from retrieval.index.generations import close_index
 
     times = check_times(int(sys.argv[1]), many()[:QUESTIONS])
     close_index()

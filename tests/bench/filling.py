@@ -51,9 +51,9 @@ def main() -> None:
     from cairn.access.services import knowledge_base_create, reader_tokens
     from cairn.accounts.models import User
     from cairn.library.models import Chunk, Document, DocumentVersion, VersionState
-    from retrieval.bm25 import document_sparse
-    from retrieval.index.factory import active_index, close_index
+    from retrieval.index.generations import active_index, close_index
     from retrieval.index.protocol import Point
+    from retrieval.search.bm25 import document_sparse
 
     admin = principal_for_user(User.objects.get(username="admin"))
     bases = [

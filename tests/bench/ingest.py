@@ -21,7 +21,7 @@ import psutil
 import pypdfium2
 from rich.console import Console
 
-from ingestion.parse.sandbox import Limits, ParserPool
+from ingestion.parse.sandbox.pool import Limits, ParserPool
 from tests.bench import server as servers
 from tests.bench.encoders import chunk_texts, our_rate, plain_rate
 from tests.bench.figures import Figure, percentile, show

@@ -138,9 +138,9 @@ def _sides() -> Sides:
     from cairn.access.selectors import scope_for
     from cairn.accounts.models import User
     from cairn.library.models import Chunk, ChunkQuerySet
-    from retrieval import search as searching
     from retrieval.engine import engine
-    from retrieval.index import conditions
+    from retrieval.index import filters
+    from retrieval.search import hybrid_search as searching
 
     parts, user = engine(), User.objects.get(username=READER)
     scope = scope_for(principal_for_user(user))
@@ -154,9 +154,9 @@ def _sides() -> Sides:
         return searching.search(question, scope=scope_for(asker), parts=parts)
 
     def free(question: str) -> object:
-        nothing = conditions.Conditions(every=(), some=())
+        nothing = filters.Conditions(every=(), some=())
         with (
-            patch.object(conditions, "readable", lambda _: nothing),
+            patch.object(filters, "readable", lambda _: nothing),
             patch.object(searching, "chunks_for", every),
         ):
             return searching.search(question, scope=scope, parts=parts)
@@ -177,7 +177,7 @@ def _timed(sides: Sides, questions: Sequence[str]) -> dict[str, list[float]]:
 
 def main() -> None:
     django.setup()
-    from retrieval.index.factory import close_index
+    from retrieval.index.generations import close_index
 
     _granted()
     times = _timed(_sides(), many())

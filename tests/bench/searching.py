@@ -12,7 +12,7 @@ import httpx
 
 from cairn.access.scope import EVERY_READER, group_token, user_token
 from cairn.inference.registry import embedder
-from retrieval.index.conditions import KNOWLEDGE_BASE, READERS
+from retrieval.index.filters import KNOWLEDGE_BASE, READERS
 from tests.bench import server as servers
 from tests.bench.bare import BareSearch
 from tests.bench.figures import Figure, percentile

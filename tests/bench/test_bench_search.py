@@ -3,10 +3,10 @@
 from pathlib import Path
 from uuid import uuid4
 
-from retrieval.bm25 import document_sparse
-from retrieval.index.conditions import KNOWLEDGE_BASE, READERS
-from retrieval.index.edge import EdgeIndex
+from retrieval.index.filters import KNOWLEDGE_BASE, READERS
 from retrieval.index.protocol import Point
+from retrieval.index.qdrant_edge import EdgeIndex
+from retrieval.search.bm25 import document_sparse
 from tests.bench.bare import BareSearch
 from tests.bench.questions import many
 from tests.bench.searching import timed

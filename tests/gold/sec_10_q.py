@@ -15,7 +15,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Final
 
-from retrieval.evaluation.gold import GoldQuestion, Kind
+from retrieval.evaluation.gold_file import GoldQuestion, Kind
 
 TABLE: Final = "qna_data.csv"
 SEVERAL: Final = "Multi-Doc RAG"

@@ -10,7 +10,7 @@ from cairn.access.services import knowledge_base_create
 from cairn.accounts.services import user_create
 from cairn.library.models import KnowledgeBase
 from cairn.settings import environment
-from ingestion.services import Submission, document_submit
+from ingestion.documents.services import Submission, document_submit
 from tests.cairn.inference.server import FakeServer
 from tests.models import Gate, model_server
 
@@ -43,7 +43,7 @@ def models(gate: Gate) -> Iterator[FakeServer]:
 
 def allow_watching(monkeypatch: pytest.MonkeyPatch, *roots: Path) -> None:
     allowed = environment().model_copy(update={"watch_roots": roots})
-    monkeypatch.setattr("ingestion.folders.environment", lambda: allowed)
+    monkeypatch.setattr("ingestion.watch_folders.filesystem.environment", lambda: allowed)
 
 
 @pytest.fixture

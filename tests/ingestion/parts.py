@@ -8,9 +8,9 @@ from cairn.access.scope import Scope
 from cairn.errors import Unavailable
 from cairn.inference.protocols import Vectors
 from cairn.library.rendition import Element, Rendition
-from ingestion.parse.limits import Limits
-from ingestion.parse.progress import PagesRead, nobody
-from ingestion.parse.sandbox import Parsed
+from ingestion.parse.core.limits import Limits
+from ingestion.parse.core.progress import PagesRead, nobody
+from ingestion.parse.sandbox.pool import Parsed
 from retrieval.index.protocol import Candidates, Filters, Point, Sparse
 
 

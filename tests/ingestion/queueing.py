@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 from cairn.accounts.models import User
 from cairn.library.models import Document, DocumentVersion, KnowledgeBase
+from ingestion.jobs.fair_queue import next_ticket
 from ingestion.models import Job, Lane
-from ingestion.turns import next_ticket
 
 
 def queued(

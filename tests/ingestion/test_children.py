@@ -21,14 +21,21 @@ from cairn.errors import Conflict, DocumentRejected, Rejection
 from cairn.library.models import MAX_NESTING_DEPTH, Chunk, Document, DocumentVersion, KnowledgeBase
 from cairn.library.rendition import Element, Rendition
 from cairn.settings import environment
-from ingestion import children, erasure, lifecycle, pipeline
-from ingestion.cleanup import refresh_stale
-from ingestion.imports import ImportState, import_cancel, import_open, summary
-from ingestion.jobs import RetryResult, job_cancel, job_retry, jobs_retry
+from ingestion.documents.services import (
+    document_delete,
+    document_submit,
+    document_update,
+    knowledge_base_delete,
+)
+from ingestion.erasure import documents
+from ingestion.imports.services import ImportState, import_cancel, import_open, summary
+from ingestion.indexing.cleanup import refresh_stale
+from ingestion.jobs import lifecycle
+from ingestion.jobs.services import RetryResult, job_cancel, job_retry, jobs_retry
 from ingestion.models import LEASE, Import, Job, Lane, Outcome, Receipt, Stage
-from ingestion.parse import formats, reject
-from ingestion.parse.sandbox import Parsed
-from ingestion.services import document_delete, document_submit, document_update, knowledge_base_delete
+from ingestion.parse.core import failures, formats
+from ingestion.parse.sandbox.pool import Parsed
+from ingestion.pipeline import embedded_files, run
 from retrieval import engine as engines
 from retrieval.engine import Engine
 from tests.fakes import FakeChat, FakeEmbedder
@@ -63,7 +70,7 @@ class FakeContainers(FakeParsers):
         name = list(inside)[index]
         self.read.append(name)
         if inside[name] is None:
-            raise reject.damaged("file")
+            raise failures.damaged("file")
         return str(inside[name]).encode()
 
 
@@ -82,7 +89,7 @@ def index() -> Iterator[FakeIndex]:
 @pytest.fixture
 def parsers(monkeypatch: pytest.MonkeyPatch) -> FakeContainers:
     fake = FakeContainers()
-    monkeypatch.setattr("ingestion.parsers._pool", fake)
+    monkeypatch.setattr("ingestion.parse.parser_pool._pool", fake)
     return fake
 
 
@@ -104,7 +111,7 @@ Pack = Callable[..., Job]
 def work() -> None:
     """Until the queue is empty."""
     while (lease := lifecycle.claim_next(Lane.BULK)) is not None:
-        pipeline.process(lease)
+        run.process(lease)
 
 
 def again() -> None:
@@ -176,7 +183,7 @@ def test_a_new_version_redoes_what_has_changed_only(pack: Pack, index: FakeIndex
     assert answering() == {"same": "The same.", "changed": "The new.", "added": "The added."}
     assert (versions("same"), versions("changed"), versions("added")) == (1, 2, 1)
     receipt = Receipt.objects.get(object=f"document:{gone.id}")
-    erasure.erase(receipt.id, index)
+    documents.erase(receipt.id, index)
     receipt.refresh_from_db()
     assert (receipt.state, receipt.removed["points"]) == ("done", 1)
     assert not Document.objects.filter(pk=gone.pk).exists()
@@ -278,7 +285,7 @@ def test_a_document_deleted_meanwhile_leaves_nothing(
     work()
     assert Job.objects.get(pk=job.pk).stage == Stage.CANCELLED
     assert not Document.objects.present().exists()
-    erasure.erase(receipts[0].id, index)
+    documents.erase(receipts[0].id, index)
     assert not Document.objects.exists()
     assert not index.points
     assert default_storage.listdir("originals")[1] == []
@@ -297,7 +304,7 @@ def test_of_two_versions_at_once_the_newer_counts(pack: Pack, parsers: FakeConta
         newer = pack(a="The new.", b="The new.")
         lease = lifecycle.claim(newer.id)
         assert lease is not None
-        pipeline.process(lease)
+        run.process(lease)
 
     parsers.before_part = overtake
     work()
@@ -316,7 +323,7 @@ def test_a_newer_version_that_cannot_be_read_does_not_stop_an_older_one(
         newer = replaced("not a container")
         lease = lifecycle.claim(newer.id)
         assert lease is not None
-        pipeline.process(lease)
+        run.process(lease)
         parsers.failure = None
 
     parsers.before_part = overtake
@@ -435,7 +442,7 @@ def mailed(base: KnowledgeBase, index: FakeIndex, parsers: FakeContainers, admin
         knowledge_base=base, file=ContentFile(content), filename=BASE, principal=admin, batch=batch
     )
     for source in (BASE, f"{BASE}/b"):
-        pipeline.run(Job.objects.get(version__document__source_uri=source).id)
+        run.run(Job.objects.get(version__document__source_uri=source).id)
     return batch
 
 
@@ -450,7 +457,7 @@ def test_cancelling_an_import_reaches_what_came_in_its_files(mailed: Import, adm
 
 
 def test_cancelling_an_import_leaves_what_came_in_a_newer_version(mailed: Import, admin: Principal) -> None:
-    pipeline.run(replaced(json.dumps({"a": "The newer."})).id)
+    run.run(replaced(json.dumps({"a": "The newer."})).id)
     import_cancel(batch=mailed, principal=admin)
     work()
     assert answering() == {"a": "The newer."}
@@ -464,7 +471,7 @@ def test_archives_wait_behind_people_and_attachments_do_not(
     pack(a="The first.")
     lease = lifecycle.claim_next(Lane.INTERACTIVE)
     assert lease is not None
-    pipeline.process(lease)
+    run.process(lease)
     assert Job.objects.get(version__document__parent=container()).lane == lane
 
 
@@ -486,7 +493,7 @@ def test_files_in_files_are_taken_out_to_a_depth(submit: Submit, index: FakeInde
 
 
 def test_files_in_files_count_together(pack: Pack, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(children, "MAX_FILES", 5)
+    monkeypatch.setattr(embedded_files, "MAX_FILES", 5)
     pack(a=json.dumps({"c": "c", "d": "d"}), b=json.dumps({"e": "e", "f": "f"}))
     work()
     assert Document.objects.exclude(parent=None).count() == 5
@@ -500,7 +507,7 @@ def test_files_in_files_count_together(pack: Pack, monkeypatch: pytest.MonkeyPat
 
 
 def test_bytes_of_files_in_files_count_together(pack: Pack, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(children, "MAX_BYTES", 150)
+    monkeypatch.setattr(embedded_files, "MAX_BYTES", 150)
     pack(a=json.dumps({"c": "c" * 40}), b=json.dumps({"d": "d" * 40}))
     work()
     assert Document.objects.filter(source_uri__endswith="/c").exists()
@@ -594,7 +601,7 @@ def test_readers_that_change_while_a_part_is_indexed_are_learnt_later(
     pack(a="The first.")
     lease = lifecycle.claim_next(Lane.INTERACTIVE)
     assert lease is not None
-    pipeline.process(lease)
+    run.process(lease)
 
     def narrow() -> None:
         index.before_write = lambda: None
@@ -610,7 +617,7 @@ def test_deleting_a_container_erases_what_came_in_it(pack: Pack, index: FakeInde
     work()
     receipt = document_delete(document=container(), principal=admin)
     assert not Document.objects.present().exists()
-    erasure.erase(receipt.id, index)
+    documents.erase(receipt.id, index)
     receipt.refresh_from_db()
     assert receipt.removed["points"] == receipt.removed["chunks"] == 4
     assert receipt.removed["files"] == 8
@@ -631,9 +638,9 @@ def test_a_worker_on_a_part_has_to_let_go_before_the_erasure(
     job.refresh_from_db()
     assert job.cancel_requested
     with pytest.raises(Exception, match="still on this document"):
-        erasure.erase(receipt.id, index)
+        documents.erase(receipt.id, index)
     Job.objects.update(lease=None, lease_until=None)
-    erasure.erase(receipt.id, index)
+    documents.erase(receipt.id, index)
     assert not Document.objects.exists()
 
 
@@ -641,7 +648,7 @@ def test_a_part_may_be_deleted_alone(pack: Pack, index: FakeIndex, admin: Princi
     pack(a="The first.", b="The second.")
     work()
     child = Document.objects.get(source_uri=f"{BASE}/a")
-    erasure.erase(document_delete(document=child, principal=admin).id, index)
+    documents.erase(document_delete(document=child, principal=admin).id, index)
     assert answering() == {"b": "The second."}
     assert container().status == "ready"
 
@@ -652,7 +659,7 @@ def test_a_knowledge_base_goes_with_all_that_came_in_files(
     pack(a="The first.", b=json.dumps({"c": "The third."}))
     work()
     receipt = knowledge_base_delete(knowledge_base=base, principal=admin)
-    erasure.erase(receipt.id, index)
+    documents.erase(receipt.id, index)
     receipt.refresh_from_db()
     assert (receipt.removed["points"], receipt.removed["files"]) == (4, 8)
     assert not index.points

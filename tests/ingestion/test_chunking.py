@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cairn.library.rendition import Element, Rendition
-from ingestion.chunk.sentences import sentences
-from ingestion.chunking import ChunkDraft, chunk
+from ingestion.chunking.chunker import ChunkDraft, chunk
+from ingestion.chunking.sentences import sentences
 
 WORD = re.compile(r"\w+|[^\w\s]")
 

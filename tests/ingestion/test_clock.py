@@ -9,11 +9,13 @@ from django.utils import timezone
 from cairn.access.scope import Principal
 from cairn.errors import Rejection, Unavailable
 from cairn.library.models import Document, KnowledgeBase
-from ingestion import erasure, lifecycle, queue, sweeper
-from ingestion.imports import IDLE_TIMEOUT, ImportState, import_open, summary
+from ingestion import broker
+from ingestion.documents.services import document_delete
+from ingestion.erasure import documents
+from ingestion.imports.services import IDLE_TIMEOUT, ImportState, import_open, summary
+from ingestion.jobs import lifecycle, sweeper
+from ingestion.jobs.progress import queue_status
 from ingestion.models import LEASE, Job, Lane, Receipt, Stage
-from ingestion.progress import queue_status
-from ingestion.services import document_delete
 from tests.ingestion.conftest import Submit
 from tests.ingestion.parts import FakeIndex
 
@@ -42,7 +44,7 @@ def set_clock(monkeypatch: pytest.MonkeyPatch) -> SetClock:
 def sent(monkeypatch: pytest.MonkeyPatch) -> list[object]:
     """What the sweeper sends out."""
     found: list[object] = []
-    monkeypatch.setattr(queue, "send", lambda task, _where, *args: found.append((task, *args)))
+    monkeypatch.setattr(broker, "send", lambda task, _where, *args: found.append((task, *args)))
     return found
 
 
@@ -171,7 +173,7 @@ def test_an_erasure_waits_for_the_worker_that_is_on_the_document(
     receipt = document_delete(document=submission.document, principal=admin)
     set_clock(off)
     with pytest.raises(Unavailable):
-        erasure.erase(receipt.id, FakeIndex())
+        documents.erase(receipt.id, FakeIndex())
     assert Document.objects.filter(pk=submission.document.pk).exists()
 
 

@@ -9,8 +9,8 @@ import pytest
 
 from cairn.errors import Unavailable
 from cairn.inference.protocols import Batching, Vectors
-from ingestion.embedding import Batcher, batcher, close_batcher, has_waiting_texts
-from ingestion.parsers import close_parsers, parser_pool
+from ingestion.indexing.embedding_batcher import Batcher, batcher, close_batcher, has_waiting_texts
+from ingestion.parse.parser_pool import close_parsers, parser_pool
 from tests.fakes import FakeEmbedder
 
 SHORT, LONG = "one two", " ".join(["word"] * 100)

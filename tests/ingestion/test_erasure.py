@@ -6,8 +6,8 @@ from django.core.files.storage import default_storage
 from cairn.access.scope import Principal
 from cairn.library import storage
 from cairn.library.rendition import Rendition
-from ingestion import erasure
-from ingestion.services import document_delete
+from ingestion.documents.services import document_delete
+from ingestion.erasure import documents
 from tests.ingestion.conftest import Submit
 from tests.ingestion.parts import FakeIndex
 
@@ -19,7 +19,7 @@ def test_a_rendition_whose_worker_died_before_it_told_is_erased(submit: Submit, 
     assert version is not None
     written = storage.rendition_save(version.id, Rendition(pages=None, elements=()))
     receipt = document_delete(document=document, principal=admin)
-    erasure.erase(receipt.id, FakeIndex())
+    documents.erase(receipt.id, FakeIndex())
     receipt.refresh_from_db()
     assert receipt.removed["files"] == 2
     assert not default_storage.exists(written)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ingestion.faults import Fault
+from ingestion.failpoints import Fault
 from tests.cairn.inference.server import FakeServer
 from tests.installs import Install, ended, until
 from tests.models import model_settings

@@ -9,8 +9,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from ingestion.faults import Fault
-from ingestion.pipeline import INDEX_BATCH
+from ingestion.failpoints import Fault
+from ingestion.pipeline.run import INDEX_BATCH
 from tests.cairn.inference.server import FakeServer
 from tests.installs import ChunkSet, Install, ended, texts
 from tests.kill_points import (

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from ingestion.faults import Fault
+from ingestion.failpoints import Fault
 from tests.installs import DIMENSION, Install, ended, texts, until
 from tests.models import OTHER_MODEL, model_settings
 from tests.reindexing import Askers, Holdup, generations, wait_for

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from cairn.errors import InvalidInput
-from ingestion.folders import FolderWalk, watchable
+from ingestion.watch_folders.filesystem import FolderWalk, watchable
 from tests.ingestion.conftest import allow_watching
 
 

@@ -10,9 +10,9 @@ import pytest
 from django.db import OperationalError
 from django.utils import timezone
 
-from ingestion import lifecycle
-from ingestion.heartbeat import Heartbeat
-from ingestion.lifecycle import Lease, LeaseLost
+from ingestion.jobs import lifecycle
+from ingestion.jobs.heartbeat import Heartbeat
+from ingestion.jobs.lifecycle import Lease, LeaseLost
 from ingestion.models import Job
 from tests.ingestion.conftest import Submit
 
@@ -71,7 +71,7 @@ def test_a_database_that_does_not_answer_for_a_while_costs_no_lease(leases: list
         asked.set()
         raise OperationalError("database is locked")
 
-    with patch("ingestion.heartbeat.renew", locked), heartbeat.maintain(leases[0]):
+    with patch("ingestion.jobs.heartbeat.renew", locked), heartbeat.maintain(leases[0]):
         assert asked.wait(20)
         assert not leases[0].interrupted()
     with heartbeat.maintain(leases[0]):

@@ -8,8 +8,8 @@ from django.utils import timezone
 from cairn.errors import DocumentRejected, Rejection
 from cairn.library.models import Document
 from cairn.settings import environment
-from ingestion import lifecycle, sweeper
-from ingestion.lifecycle import Lease, LeaseLost
+from ingestion.jobs import lifecycle, sweeper
+from ingestion.jobs.lifecycle import Lease, LeaseLost
 from ingestion.models import Job, Lane, Stage
 from tests.ingestion.conftest import Submit
 

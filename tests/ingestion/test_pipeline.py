@@ -14,13 +14,15 @@ from cairn.accounts.services import user_create
 from cairn.errors import DocumentRejected, NotFound, Rejection, Unavailable
 from cairn.library.models import Chunk, Document, DocumentVersion, VersionState
 from cairn.settings import environment
-from ingestion import erasure, lifecycle, pipeline, sweeper
-from ingestion.cleanup import refresh_index
-from ingestion.jobs import job_cancel
+from ingestion.documents.services import document_delete, document_update, knowledge_base_delete
+from ingestion.erasure import documents
+from ingestion.indexing.cleanup import refresh_index
+from ingestion.indexing.points import embedding_text
+from ingestion.jobs import lifecycle, sweeper
+from ingestion.jobs.services import job_cancel
 from ingestion.models import Job, Receipt, Stage
-from ingestion.pages import page_picture, picture_names
-from ingestion.points import embedding_text
-from ingestion.services import document_delete, document_update, knowledge_base_delete
+from ingestion.parse.page_images import page_picture, picture_names
+from ingestion.pipeline import run
 from retrieval import engine as engines
 from retrieval.engine import Engine
 from retrieval.models import Citation, Conversation, Message
@@ -53,7 +55,7 @@ def embedder(parts: Engine) -> FakeEmbedder:
 @pytest.fixture
 def parsers(monkeypatch: pytest.MonkeyPatch) -> FakeParsers:
     fake = FakeParsers()
-    monkeypatch.setattr("ingestion.parsers._pool", fake)
+    monkeypatch.setattr("ingestion.parse.parser_pool._pool", fake)
     return fake
 
 
@@ -82,7 +84,7 @@ def answering_versions(index: FakeIndex) -> set[uuid.UUID]:
 
 
 def test_a_file_becomes_searchable(job: Job, index: FakeIndex) -> None:
-    pipeline.run(job.id)
+    run.run(job.id)
     done = reread(job)
     assert done.stage == Stage.READY
     assert done.version.document.title == "The first line."
@@ -91,10 +93,10 @@ def test_a_file_becomes_searchable(job: Job, index: FakeIndex) -> None:
 
 
 def test_doing_it_twice_changes_nothing(job: Job, index: FakeIndex) -> None:
-    pipeline.run(job.id)
+    run.run(job.id)
     points, chunks = set(index.points), set(Chunk.objects.values_list("id", flat=True))
     Job.objects.update(stage=Stage.QUEUED)
-    pipeline.run(job.id)
+    run.run(job.id)
     assert set(index.points) == points == chunks == set(Chunk.objects.values_list("id", flat=True))
 
 
@@ -112,7 +114,7 @@ def test_counting_the_words_of_a_large_file_ends_when_the_job_does(
     monkeypatch.setattr(embedder, "count_tokens", counted)
     job = made(submit, "\n".join(f"Line {number}." for number in range(5000)))
     try:
-        pipeline.run(job.id)
+        run.run(job.id)
     finally:
         lifecycle.stopping.clear()
     assert len(calls) == 1
@@ -120,9 +122,9 @@ def test_counting_the_words_of_a_large_file_ends_when_the_job_does(
 
 
 def test_a_replaced_version_leaves_no_chunk_and_no_point(submit: Submit, job: Job, index: FakeIndex) -> None:
-    pipeline.run(job.id)
+    run.run(job.id)
     newer = made(submit, "Other words.")
-    pipeline.run(newer.id)
+    run.run(newer.id)
     assert answering_versions(index) == {newer.version_id}
     assert set(Chunk.objects.values_list("version", flat=True)) == {newer.version_id}
 
@@ -134,10 +136,10 @@ def test_what_is_asked_about_a_document_is_of_the_version_that_answers(
 
     def overtake() -> None:
         parsers.while_parsing = lambda: None
-        pipeline.run(made(submit, "New\n# New rules\nwords").id)
+        run.run(made(submit, "New\n# New rules\nwords").id)
 
     parsers.while_parsing = overtake
-    pipeline.run(older.id)
+    run.run(older.id)
     assert [one.question for one in Suggestion.objects.all()] == ["What does “New” say about “New rules”?"]
 
 
@@ -147,13 +149,13 @@ def test_only_what_changed_is_embedded(
 ) -> None:
     """Each line is a passage of its own, and all have the title before them."""
     lines = [long(word) for word in ("leave", "travel", "leave")]
-    pipeline.run(made(submit, "\n".join(["Rules", *lines])).id)
+    run.run(made(submit, "\n".join(["Rules", *lines])).id)
     before = sum(embedder.batches)
     if lost == "points":
         index.points.clear()
     changed = ["Ways" if lost == "title" else "Rules", lines[0], "Trains are booked by the desk. " * 30]
     newer = made(submit, "\n".join([*changed, lines[2]]))
-    pipeline.run(newer.id)
+    run.run(newer.id)
     chunks = Chunk.objects.filter(version=newer.version)
     assert sum(embedder.batches) - before == (1 if lost == "nothing" else chunks.count())
     assert set(index.points) == {chunk.id for chunk in chunks}
@@ -165,15 +167,15 @@ def test_only_what_changed_is_embedded(
 def test_an_index_that_is_away_is_not_said_to_be_the_embedding_model(
     submit: Submit, index: FakeIndex, parsers: FakeParsers
 ) -> None:
-    pipeline.run(made(submit, f"Rules\n{long('leave')}").id)
+    run.run(made(submit, f"Rules\n{long('leave')}").id)
     newer = made(submit, f"Rules\n{long('leave')}\n{long('travel')}")
     index.broken = True
-    pipeline.run(newer.id)
+    run.run(newer.id)
     assert reread(newer).last_error == "Unavailable while indexing"
 
 
 def test_the_old_version_answers_until_the_flip(submit: Submit, job: Job, index: FakeIndex) -> None:
-    pipeline.run(job.id)
+    run.run(job.id)
     newer = made(submit, "Other words.")
     seen: list[set[uuid.UUID]] = []
 
@@ -182,7 +184,7 @@ def test_the_old_version_answers_until_the_flip(submit: Submit, job: Job, index:
         seen.append(set(active))
 
     index.before_write = look
-    pipeline.run(newer.id)
+    run.run(newer.id)
     assert seen == [{job.version_id}]
     assert set(Chunk.objects.active().values_list("version", flat=True)) == {newer.version_id}
 
@@ -190,10 +192,10 @@ def test_the_old_version_answers_until_the_flip(submit: Submit, job: Job, index:
 def test_a_new_version_that_fails_leaves_the_old_one_answering(
     submit: Submit, job: Job, index: FakeIndex, parsers: FakeParsers
 ) -> None:
-    pipeline.run(job.id)
+    run.run(job.id)
     newer = made(submit, "Other words.")
     parsers.failure = DocumentRejected(Rejection.DAMAGED_FILE, "It is damaged.")
-    pipeline.run(newer.id)
+    run.run(newer.id)
     document = reread(newer).version.document
     assert document.status == "ready"
     assert document.pending_version is not None
@@ -205,7 +207,7 @@ def test_a_rejected_file_fails_with_its_code_and_nothing_is_searchable(
     job: Job, index: FakeIndex, parsers: FakeParsers
 ) -> None:
     parsers.failure = DocumentRejected(Rejection.PASSWORD_PROTECTED, "Remove the password.")
-    pipeline.run(job.id)
+    run.run(job.id)
     version = reread(job).version
     assert (version.state, version.error_code) == (VersionState.FAILED, "password_protected")
     assert not index.points
@@ -214,7 +216,7 @@ def test_a_rejected_file_fails_with_its_code_and_nothing_is_searchable(
 
 def test_a_file_without_text_fails(submit: Submit, index: FakeIndex, parsers: FakeParsers) -> None:
     job = made(submit, "")
-    pipeline.run(job.id)
+    run.run(job.id)
     assert reread(job).version.error_code == "no_text"
 
 
@@ -226,23 +228,23 @@ def test_a_part_that_is_away_is_tried_again_then_named(
     broken.broken = True
     for attempt in range(environment().job_max_attempts):
         assert reread(job).stage == Stage.QUEUED, attempt
-        pipeline.run(job.id)
+        run.run(job.id)
         Job.objects.update(not_before=None)
     assert reread(job).version.error_code == code
 
 
 def test_a_part_that_comes_back_is_used(job: Job, index: FakeIndex) -> None:
     index.broken = True
-    pipeline.run(job.id)
+    run.run(job.id)
     index.broken = False
     Job.objects.update(not_before=None)
-    pipeline.run(job.id)
+    run.run(job.id)
     assert reread(job).stage == Stage.READY
 
 
 def test_an_unexpected_error_is_not_the_end_of_the_worker(job: Job, parsers: FakeParsers) -> None:
     parsers.failure = RuntimeError("a bug")
-    pipeline.run(job.id)
+    run.run(job.id)
     assert reread(job).stage == Stage.QUEUED
     assert reread(job).not_before is not None
 
@@ -250,13 +252,13 @@ def test_an_unexpected_error_is_not_the_end_of_the_worker(job: Job, parsers: Fak
 def test_a_process_that_ends_hands_the_job_back(job: Job, parsers: FakeParsers) -> None:
     parsers.while_parsing = lifecycle.stopping.set
     try:
-        pipeline.run(job.id)
+        run.run(job.id)
     finally:
         lifecycle.stopping.clear()
     row = reread(job)
     assert (row.stage, row.attempts, row.lease) == (Stage.QUEUED, 0, None)
     parsers.while_parsing = lambda: None
-    pipeline.run(job.id)
+    run.run(job.id)
     assert reread(job).stage == Stage.READY
 
 
@@ -270,12 +272,12 @@ def test_a_document_deleted_while_it_is_indexed_leaves_nothing(
         index.before_write = lambda: None
         receipts.append(document_delete(document=Document.objects.get(pk=document.pk), principal=admin))
         with pytest.raises(Unavailable):
-            erasure.erase(receipts[0].id, index)
+            documents.erase(receipts[0].id, index)
 
     index.before_write = delete
-    pipeline.run(job.id)
+    run.run(job.id)
     Job.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
-    erasure.erase(receipts[0].id, index)
+    documents.erase(receipts[0].id, index)
     assert not index.points
     assert not Document.objects.exists()
 
@@ -287,7 +289,7 @@ def test_a_job_cancelled_in_its_last_step_leaves_nothing_to_be_found(
         job_cancel(job=reread(job), principal=admin)
 
     index.before_write = cancel
-    pipeline.run(job.id)
+    run.run(job.id)
     done = reread(job)
     assert (done.stage, done.version.error_code) == (Stage.CANCELLED, "cancelled")
     assert done.version.document.active_version is None
@@ -295,7 +297,7 @@ def test_a_job_cancelled_in_its_last_step_leaves_nothing_to_be_found(
 
 
 def test_erasing_removes_everything_and_says_so(job: Job, index: FakeIndex, admin: Principal) -> None:
-    pipeline.run(job.id)
+    run.run(job.id)
     document = reread(job).version.document
     chunk = Chunk.objects.first()
     assert chunk is not None
@@ -305,7 +307,7 @@ def test_erasing_removes_everything_and_says_so(job: Job, index: FakeIndex, admi
         message=message, marker=1, document=document, version=job.version_id, chunk=chunk.id, quote="first"
     )
     receipt = document_delete(document=document, principal=admin)
-    erasure.erase(receipt.id, index)
+    documents.erase(receipt.id, index)
     receipt.refresh_from_db()
     assert receipt.state == "done"
     assert receipt.verified_at is not None
@@ -321,10 +323,10 @@ def test_erasing_removes_everything_and_says_so(job: Job, index: FakeIndex, admi
 def test_erasing_a_knowledge_base_erases_its_documents(
     submit: Submit, job: Job, index: FakeIndex, admin: Principal
 ) -> None:
-    pipeline.run(job.id)
+    run.run(job.id)
     base = reread(job).version.document.knowledge_base
     receipt = knowledge_base_delete(knowledge_base=base, principal=admin)
-    erasure.erase(receipt.id, index)
+    documents.erase(receipt.id, index)
     receipt.refresh_from_db()
     assert receipt.state == "done"
     assert not index.points
@@ -332,11 +334,11 @@ def test_erasing_a_knowledge_base_erases_its_documents(
 
 
 def test_what_nobody_cleaned_up_the_sweeper_does(submit: Submit, job: Job, index: FakeIndex) -> None:
-    pipeline.run(job.id)
+    run.run(job.id)
     kept = dict(index.points)
     chunk = Chunk.objects.get()
     newer = made(submit, "Other words.")
-    pipeline.run(newer.id)
+    run.run(newer.id)
     chunk.save(force_insert=True)
     index.points.update(kept)
     assert sweeper.sweep_leftovers(index) == 1
@@ -346,7 +348,7 @@ def test_what_nobody_cleaned_up_the_sweeper_does(submit: Submit, job: Job, index
 
 
 def test_changed_readers_reach_the_index(job: Job, index: FakeIndex, admin: Principal) -> None:
-    pipeline.run(job.id)
+    run.run(job.id)
     user = user_create(username="ada")
     document = reread(job).version.document
     document_update(document=document, principal=admin, changes={"readers": [f"user:{user.id}"]})
@@ -363,7 +365,7 @@ def test_changed_readers_reach_the_index(job: Job, index: FakeIndex, admin: Prin
 def test_readers_that_change_while_the_index_learns_them_are_learnt_next_time(
     job: Job, index: FakeIndex, admin: Principal
 ) -> None:
-    pipeline.run(job.id)
+    run.run(job.id)
     document = reread(job).version.document
     document_update(document=document, principal=admin, changes={"readers": []})
 
@@ -381,7 +383,7 @@ def test_readers_that_change_while_the_index_learns_them_are_learnt_next_time(
 
 
 def test_page_pictures_are_drawn_once(job: Job, parsers: FakeParsers) -> None:
-    pipeline.run(job.id)
+    run.run(job.id)
     version = reread(job).version
     version.media_type, version.pages = "application/pdf", 2
     first = page_picture(version, 1)
@@ -392,7 +394,7 @@ def test_page_pictures_are_drawn_once(job: Job, parsers: FakeParsers) -> None:
 def test_no_page_picture_is_kept_of_what_is_deleted_while_it_is_drawn(
     job: Job, parsers: FakeParsers, admin: Principal
 ) -> None:
-    pipeline.run(job.id)
+    run.run(job.id)
     version = reread(job).version
     version.media_type, version.pages = "application/pdf", 1
 

@@ -11,20 +11,20 @@ import pytest
 from django.db.models import F
 
 from cairn.errors import Unavailable
-from ingestion.erasure import erase
+from ingestion.erasure.documents import erase
+from ingestion.erasure.receipts import waiting_for
 from ingestion.models import Receipt, ReceiptState
-from ingestion.receipts import waiting_for
-from ingestion.reindexing import rewriting, runner
-from ingestion.reindexing.everywhere import AllGenerations
+from ingestion.reindexing import rewrite, runner
+from ingestion.reindexing.all_generations import AllGenerations
 from ingestion.reindexing.lease import claim
-from retrieval.index import stores
-from retrieval.index.edge import EdgeIndex
-from retrieval.index.factory import active, close_index, new_name, open_indexes
-from retrieval.index.placed import Place as IndexPlace
-from retrieval.index.placed import PlacedIndex
+from retrieval.index import backends
+from retrieval.index.backends import create_index
+from retrieval.index.generations import active, close_index, new_name, open_indexes
 from retrieval.index.protocol import Point
-from retrieval.index.stores import create_index
-from retrieval.index.words import keyed
+from retrieval.index.qdrant_edge import EdgeIndex
+from retrieval.index.relocatable import Place as IndexPlace
+from retrieval.index.relocatable import PlacedIndex
+from retrieval.index.word_hashes import keyed
 from retrieval.models import GenerationState, IndexGeneration
 from tests.disks import small_disk
 from tests.fakes import FakeEmbedder
@@ -94,7 +94,7 @@ def test_what_was_deleted_is_gone_and_the_rest_answers_as_before(place: Place) -
     assert _remains(place.folder, MARK) == []
     assert place.row.place not in {"", first}
     with pytest.raises(Unavailable):
-        stores.open_index(first, DIMENSION)
+        backends.open_index(first, DIMENSION)
 
 
 def test_vectors_fields_and_words_are_copied_unchanged(place: Place) -> None:
@@ -243,12 +243,12 @@ def test_an_erasure_during_a_rewrite_needs_another_one(edge_place: Place) -> Non
             edge_place.index.delete_document(gone.document)
             erase(receipt.id, AllGenerations(edge_place.index))
 
-    original = rewriting.fault_point
-    rewriting.fault_point = meanwhile
+    original = rewrite.fault_point
+    rewrite.fault_point = meanwhile
     try:
         runner._run_lease(lease)
     finally:
-        rewriting.fault_point = original
+        rewrite.fault_point = original
     assert reached.is_set()
     assert _state(receipt) == ReceiptState.PENDING
     runner.work_all()
@@ -310,7 +310,7 @@ def test_a_failed_write_to_the_copy_does_not_fail_the_writer(edge_place: Place) 
 def test_a_removed_generation_takes_all_its_places_with_it(edge_place: Place) -> None:
     active()
     row = _another("removing", point())
-    stores.create_index("copy-of-it", DIMENSION).close()
+    backends.create_index("copy-of-it", DIMENSION).close()
     IndexGeneration.objects.filter(pk=row.pk).update(next_place="copy-of-it")
     assert len(list((edge_place.folder / "index").iterdir())) == 3
     runner.work_all()
@@ -338,7 +338,7 @@ def test_a_write_between_reading_and_writing_a_batch_is_not_lost(tmp_path: Path)
     for store in (source, target):
         store.set_fields(changed.document, readers=changed.readers, tags=("new",))
         store.delete_document(deleted.document)
-    rewriting._copy_batch(page.points, source, target, b"")
+    rewrite._copy_batch(page.points, source, target, b"")
     assert target.read_page(None, limit=10) == source.read_page(None, limit=10)
     assert set(target.read_points([changed.id, deleted.id, kept.id])) == {changed.id, kept.id}
     source.close()

@@ -17,10 +17,7 @@ from cairn.access.services import grant_give, readers_of
 from cairn.accounts.services import user_create
 from cairn.errors import Conflict, DocumentRejected, InvalidInput, NotFound, PreconditionFailed, Rejection
 from cairn.library.models import Document, KnowledgeBase
-from ingestion import lifecycle
-from ingestion.jobs import job_cancel, job_retry
-from ingestion.models import Job, Lane, Stage
-from ingestion.services import (
+from ingestion.documents.services import (
     EmbeddedFile,
     Submission,
     clean_filename,
@@ -29,6 +26,9 @@ from ingestion.services import (
     document_update,
     knowledge_base_delete,
 )
+from ingestion.jobs import lifecycle
+from ingestion.jobs.services import job_cancel, job_retry
+from ingestion.models import Job, Lane, Stage
 from tests.ingestion.conftest import Submit
 from tests.principals import SETUP
 
@@ -272,7 +272,7 @@ def test_a_trouble_with_the_broker_after_the_commit_loses_no_file(
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError("not foreseen")
 
-    monkeypatch.setattr("ingestion.queue.enqueue_work", fail)
+    monkeypatch.setattr("ingestion.broker.enqueue_work", fail)
     with django_capture_on_commit_callbacks(execute=True):
         submit()
     assert len(stored()) == Job.objects.count() == 1

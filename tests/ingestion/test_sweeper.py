@@ -8,7 +8,8 @@ from django.utils import timezone
 from cairn.accounts.models import User
 from cairn.accounts.services import user_create
 from cairn.library.models import KnowledgeBase
-from ingestion import lifecycle, queue, sweeper, tasks
+from ingestion import broker, tasks
+from ingestion.jobs import lifecycle, sweeper
 from ingestion.models import Job, Lane, Receipt, ReceiptState, Stage
 from tests.ingestion.queueing import queued
 
@@ -24,7 +25,7 @@ def ada(db: None) -> User:
 @pytest.fixture
 def sent(monkeypatch: pytest.MonkeyPatch) -> list[tuple[object, ...]]:
     found: list[tuple[object, ...]] = []
-    monkeypatch.setattr(queue, "send", lambda task, _where, *args: found.append((task, *args)))
+    monkeypatch.setattr(broker, "send", lambda task, _where, *args: found.append((task, *args)))
     return found
 
 
@@ -77,7 +78,7 @@ def test_a_token_passes_itself_on_until_the_lane_is_empty(
     base: KnowledgeBase, ada: User, sent: list[tuple[object, ...]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     queued(base, ada, count=3)
-    monkeypatch.setattr("ingestion.pipeline.process", lambda _lease: None)
+    monkeypatch.setattr("ingestion.pipeline.run.process", lambda _lease: None)
     tasks.work(Lane.BULK.value, again=True)
     while sent:
         _, lane, again = sent.pop()
@@ -90,7 +91,7 @@ def test_a_message_that_led_to_another_lane_is_passed_on(
 ) -> None:
     queued(base, ada)
     queued(base, ada, lane=Lane.INTERACTIVE)
-    monkeypatch.setattr("ingestion.pipeline.process", lambda _lease: None)
+    monkeypatch.setattr("ingestion.pipeline.run.process", lambda _lease: None)
     tasks.work(Lane.BULK.value)
     assert Job.objects.get(stage=Stage.PARSING).lane == Lane.INTERACTIVE
     assert sent == [("ingestion.work", Lane.BULK.value, False)]

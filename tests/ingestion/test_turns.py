@@ -11,9 +11,9 @@ from django.utils import timezone
 from cairn.accounts.models import User
 from cairn.accounts.services import user_create
 from cairn.library.models import KnowledgeBase
-from ingestion import lifecycle
+from ingestion.jobs import lifecycle
+from ingestion.jobs.fair_queue import BULK_THRESHOLD, lane_for
 from ingestion.models import Job, Lane, Stage
-from ingestion.turns import BULK_THRESHOLD, lane_for
 from tests.ingestion.queueing import queued
 
 pytestmark = pytest.mark.django_db

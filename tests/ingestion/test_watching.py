@@ -15,11 +15,12 @@ from cairn.accounts.models import User
 from cairn.errors import Conflict, InvalidInput
 from cairn.library import storage
 from cairn.library.models import Document, KnowledgeBase
-from ingestion import lifecycle, watching
-from ingestion.imports import ImportState, summary
+from ingestion.documents.services import document_delete
+from ingestion.imports.services import ImportState, summary
+from ingestion.jobs import lifecycle
 from ingestion.models import Import, Job, Lane, Watch
-from ingestion.services import document_delete
-from ingestion.watching import scan_folder, watch_create, watch_scan, watch_update, watches_due
+from ingestion.watch_folders import services
+from ingestion.watch_folders.services import scan_folder, watch_create, watch_scan, watch_update, watches_due
 from tests.ingestion.conftest import allow_watching
 
 pytestmark = pytest.mark.django_db
@@ -214,7 +215,7 @@ def test_links_out_of_the_folder_are_not_followed(looked: Looked, drive: Path) -
 
 
 def test_a_refused_file_is_told_once(looked: Looked, drive: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ingestion.services._check_size", _refuse)
+    monkeypatch.setattr("ingestion.documents.services._check_size", _refuse)
     assert looked() == {"files": 2, "refused": 2}
     assert summary(Import.objects.get()).refused == 2
     assert looked() == {"files": 2, "unchanged": 2}
@@ -267,7 +268,7 @@ def test_an_unexpected_error_is_shown_and_the_next_look_goes_on(
     looked: Looked, watch: Watch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(watching, "document_submit", None)
+        patch.setattr(services, "document_submit", None)
         looked()
     assert "could not be looked at" in watch.error
     assert looked() == {"files": 2, "submitted": 2}

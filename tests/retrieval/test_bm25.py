@@ -3,8 +3,8 @@ from dataclasses import astuple
 
 import pytest
 
-from retrieval.bm25 import AVERAGE_TERMS, OTHER_SPELLING, document_sparse, query_sparse
-from retrieval.spellings import other_spellings
+from retrieval.search.bm25 import AVERAGE_TERMS, OTHER_SPELLING, document_sparse, query_sparse
+from retrieval.search.query_expansion import other_spellings
 
 
 def shared(query: str, document: str) -> int:

@@ -10,7 +10,7 @@ from django.apps import apps
 from cairn.access.principals import principal_for_user
 from cairn.access.scope import MAX_RECORDED_KNOWLEDGE_BASES, Principal, Scope
 from cairn.accounts.services import user_create
-from retrieval.conversations import conversation_start
+from retrieval.conversations.services import conversation_start
 from retrieval.models import Conversation, Message
 
 pytestmark = pytest.mark.django_db

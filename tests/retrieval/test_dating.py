@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retrieval.dating import DocumentDate, document_date, metadata_date, own_date
+from retrieval.passages.dates import DocumentDate, document_date, metadata_date, own_date
 from tests.retrieval.answering.builders import make_hit
 
 

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retrieval.duplicates import Fingerprint
+from retrieval.passages.near_duplicates import Fingerprint
 
 RULE = (
     "Employees who travel for work may have their hotel costs reimbursed up to 180 dollars a night. The "

@@ -5,7 +5,7 @@ import pytest
 from llama_index.core.llms import ChatMessage
 
 from retrieval.engine import ConfiguredChat, Engine, engine, use
-from retrieval.index.edge import EdgeIndex
+from retrieval.index.qdrant_edge import EdgeIndex
 from tests.fakes import FakeChat, FakeEmbedder
 
 

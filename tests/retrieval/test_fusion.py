@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retrieval.fusion import LEAST_WEIGHT, MOST_WEIGHT, Ranking, fuse, ranked, sparse_weight
 from retrieval.index.protocol import Candidate, Candidates
+from retrieval.search.fusion import LEAST_WEIGHT, MOST_WEIGHT, Ranking, fuse, ranked, sparse_weight
 
 A, B, C, D = (UUID(int=number) for number in range(1, 5))
 

@@ -1,6 +1,6 @@
 import pytest
 
-from retrieval.phrases import phrases_first, phrases_in
+from retrieval.search.phrases import phrases_first, phrases_in
 from tests.retrieval.answering.builders import make_hit
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from cairn.library.cell_ranges import CellLine
 from cairn.library.rendition import Element
-from retrieval import places
+from retrieval.passages import locations
 from retrieval.types import Hit, Location, Scores
 
 TOP, MIDDLE, NEXT = (0.1, 0.1, 0.9, 0.2), (0.1, 0.4, 0.9, 0.5), (0.1, 0.1, 0.9, 0.3)
@@ -18,7 +18,7 @@ ELEMENTS = (
 
 @pytest.fixture(autouse=True)
 def _rendition(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(places, "_elements", lambda version: ELEMENTS)
+    monkeypatch.setattr(locations, "_elements", lambda version: ELEMENTS)
 
 
 PPTX = "application/vnd.openxmlformats-officedocument.presentationml.presentation"
@@ -44,16 +44,16 @@ def hit(page: int | None = 1, text: str = "", media_type: str = "", cells: tuple
     ],
 )
 def test_the_quote_is_found_on_its_page(quote: str, page: int, boxes: object) -> None:
-    assert places.locate_quote(hit(), quote) == Location(page, boxes, f"page {page}")
+    assert locations.locate_quote(hit(), quote) == Location(page, boxes, f"page {page}")
 
 
 def test_a_slide_is_called_one() -> None:
-    assert places.locate_quote(hit(media_type=PPTX), "The permit is signed by").location == "slide 2"
-    assert places.location_of("application/vnd.ms-powerpoint", 3, ()) == "slide 3"
+    assert locations.locate_quote(hit(media_type=PPTX), "The permit is signed by").location == "slide 2"
+    assert locations.location_of("application/vnd.ms-powerpoint", 3, ()) == "slide 3"
 
 
 def test_formats_without_pages_have_no_place() -> None:
-    assert places.locate_quote(hit(page=None), "The office opens at nine.") == Location()
+    assert locations.locate_quote(hit(page=None), "The office opens at nine.") == Location()
 
 
 ROWS = "City | Rate\nBonn | 28\nKiel | 30\n\nBonn | 28\n\nA note."
@@ -81,12 +81,12 @@ CELLS = (
     ],
 )
 def test_a_quote_from_a_sheet_is_told_by_its_cells(quote: str, location: str) -> None:
-    assert places.locate_quote(hit(None, ROWS, cells=CELLS), quote) == Location(location=location)
+    assert locations.locate_quote(hit(None, ROWS, cells=CELLS), quote) == Location(location=location)
 
 
 def test_many_ranges_are_told_as_one() -> None:
     lines = tuple(CellLine(f"A{row}:C{row}") for row in (1, 3, 5, 7))
-    assert places.location_of("text/csv", None, lines) == "rows 1-7 (A1:C7)"
+    assert locations.location_of("text/csv", None, lines) == "rows 1-7 (A1:C7)"
 
 
 @pytest.mark.parametrize(
@@ -98,4 +98,4 @@ def test_many_ranges_are_told_as_one() -> None:
     ],
 )
 def test_a_table_without_sheets_is_told_by_its_rows(lines: tuple[str, ...], location: str) -> None:
-    assert places.location_of("text/csv", None, tuple(map(CellLine, lines))) == location
+    assert locations.location_of("text/csv", None, tuple(map(CellLine, lines))) == location

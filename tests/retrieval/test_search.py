@@ -17,14 +17,14 @@ from cairn.accounts.models import User
 from cairn.errors import ConfigurationError, InvalidInput, Unavailable
 from cairn.inference.protocols import Vectors
 from cairn.library.models import Chunk, Document, DocumentVersion, KnowledgeBase
-from retrieval import reranking
-from retrieval import search as searching
-from retrieval.bm25 import document_sparse
+from cairn.telemetry.throttled_log import ThrottledLogger
 from retrieval.engine import Engine, use
-from retrieval.index.edge import EdgeIndex
 from retrieval.index.protocol import Candidate, Candidates, Filters, Point, Sparse
-from retrieval.rarely import ThrottledLogger
-from retrieval.search import search
+from retrieval.index.qdrant_edge import EdgeIndex
+from retrieval.search import hybrid_search as searching
+from retrieval.search import reranking
+from retrieval.search.bm25 import document_sparse
+from retrieval.search.hybrid_search import search
 from tests.fakes import FakeChat, FakeEmbedder, FakeReranker
 from tests.principals import SETUP
 
@@ -346,7 +346,9 @@ def test_without_its_reranker_the_fused_order_stands(
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(reranking, "_trouble", ThrottledLogger(logging.getLogger("retrieval.reranking")))
+    monkeypatch.setattr(
+        reranking, "_trouble", ThrottledLogger(logging.getLogger("retrieval.search.reranking"))
+    )
     chunks = document_with(base, "text", "the best text", "another")
     fake_index.ranking = [chunk.id for chunk in chunks]
     broken = replace(fake, reranker=FakeReranker(failure=failure))

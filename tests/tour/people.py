@@ -33,10 +33,10 @@ from cairn.access.models import AccessCheck, CheckState
 from cairn.accounts.models import User
 from cairn.accounts.services import api_key_create
 from cairn.library.models import Chunk, Document
-from retrieval.gaps.grouping import base_key
+from retrieval.conversations.shares import share_put
+from retrieval.gaps.clusters import base_key
 from retrieval.gaps.models import Gap, GapQuestion, Why
 from retrieval.models import Citation, Conversation, Message
-from retrieval.sharing import share_put
 
 FAILED_STATES = ("400.html", "403_csrf.html", "429.html", "500.html", "503.html")
 TITLES = (

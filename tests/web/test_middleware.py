@@ -12,7 +12,7 @@ from django.http.response import HttpResponseBase
 from django.test import AsyncRequestFactory, RequestFactory
 from django.utils.deprecation import MiddlewareMixin
 
-from web.middleware import Layers, ViewsMiddleware
+from web.http.middleware import Layers, ViewsMiddleware
 
 SEEN: list[tuple[str, str, bool]] = []
 """Layer, request or response, and whether it was in the thread of the server's loop."""

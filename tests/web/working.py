@@ -7,9 +7,12 @@ from typing import Any
 import pytest
 from django.core.files.storage import FileSystemStorage
 
-from ingestion import lifecycle, parsers, pipeline, queue
+from ingestion import broker
+from ingestion.jobs import lifecycle
 from ingestion.models import Lane
-from ingestion.parse.sandbox import ParserPool
+from ingestion.parse import parser_pool
+from ingestion.parse.sandbox.pool import ParserPool
+from ingestion.pipeline import run
 
 Task = Callable[[str], object]
 
@@ -34,7 +37,7 @@ def work_at_once(monkeypatch: pytest.MonkeyPatch, pool: ParserPool, others: dict
     def work(lane: str) -> None:
         lease = lifecycle.claim_next(Lane(lane))
         assert lease is not None
-        pipeline.process(lease)
+        run.process(lease)
 
     tasks = {"ingestion.work": work, **others}
 
@@ -42,5 +45,5 @@ def work_at_once(monkeypatch: pytest.MonkeyPatch, pool: ParserPool, others: dict
         if task in tasks:
             tasks[task](str(args[0]))
 
-    monkeypatch.setattr(parsers, "_pool", pool)
-    monkeypatch.setattr(queue, "send", send)
+    monkeypatch.setattr(parser_pool, "_pool", pool)
+    monkeypatch.setattr(broker, "send", send)

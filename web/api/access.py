@@ -16,10 +16,10 @@ from cairn.access.preview import AccessPreview as EffectRow
 from cairn.access.selectors import document_for, get_or_not_found, knowledge_base_for
 from cairn.accounts.models import User
 from cairn.library.models import Document, KnowledgeBase
-from web.api.fields import Body, Subjects
+from web.api.framework.fields import Body, Subjects
+from web.api.framework.pagination import Page, PageQuery, page_of
 from web.api.knowledge_bases import NewGrants
-from web.api.pagination import Page, PageQuery, page_of
-from web.auth import needs, principal_of
+from web.http.authentication import needs, principal_of
 
 in_knowledge_base = Router(tags=["Access"], auth=needs("manage"))
 of_document = Router(tags=["Access"], auth=needs("manage"))

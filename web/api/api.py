@@ -7,36 +7,15 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 
 from cairn.errors import CairnError, NotSignedIn
-from web.api import (
-    access,
-    access_checks,
-    ask,
-    audit,
-    conversation_export,
-    conversations,
-    documents,
-    evaluations,
-    gaps,
-    gold_questions,
-    groups,
-    imports,
-    index,
-    jobs,
-    knowledge_bases,
-    library,
-    limits,
-    me,
-    notices,
-    partial_uploads,
-    search,
-    shares,
-    users,
-    watches,
-)
-from web.api.describe import DescribedAPI
-from web.api.parser import StrictParser
-from web.api.problems import handlers_add, problem
-from web.auth import needs
+from web.api import access, knowledge_bases, me
+from web.api.administration import access_checks, audit, groups, index_generations, limits, users
+from web.api.conversations import ask, conversation_export, conversations, search, shares
+from web.api.framework.openapi import DescribedAPI
+from web.api.framework.problems import handlers_add, problem
+from web.api.framework.request_parser import StrictParser
+from web.api.library import documents, imports, jobs, library, resumable_uploads, watch_folders
+from web.api.quality import evaluations, gaps, gold_questions, notices
+from web.http.authentication import needs
 
 DESCRIPTION = """Answers from an organisation's own documents, every sentence traceable to its source.
 
@@ -84,13 +63,13 @@ api.add_router("v1/documents", access.of_document)
 api.add_router("v1/receipts", documents.receipts)
 api.add_router("v1/knowledge-bases", imports.in_knowledge_base)
 api.add_router("v1/imports", imports.router)
-api.add_router("v1/uploads", partial_uploads.router)
-api.add_router("v1/knowledge-bases", watches.in_knowledge_base)
-api.add_router("v1/watches", watches.router)
+api.add_router("v1/uploads", resumable_uploads.router)
+api.add_router("v1/knowledge-bases", watch_folders.in_knowledge_base)
+api.add_router("v1/watches", watch_folders.router)
 api.add_router("v1/jobs", jobs.router)
 api.add_router("v1/access-checks", access_checks.router)
 api.add_router("v1/audit", audit.router)
-api.add_router("v1/index", index.router)
+api.add_router("v1/index", index_generations.router)
 api.add_router("v1/search", search.router)
 api.add_router("v1/ask", ask.router)
 api.add_router("v1/conversations", conversations.router)

@@ -20,9 +20,9 @@ from cairn.inference.registry import (
 from cairn.inference.reranking import reranks
 from cairn.library.storage import files_answer
 from cairn.settings import environment
-from ingestion import queue
-from retrieval.index.factory import active_index, choice_in_use
-from web.ending import draining
+from ingestion import broker
+from retrieval.index.generations import active_index, choice_in_use
+from web.http.shutdown import draining
 
 log = logging.getLogger(__name__)
 
@@ -91,7 +91,7 @@ def database_answers() -> None:
 
 def queue_answers() -> None:
     """Check that the broker accepts messages, and the worker thread if it runs in this process."""
-    queue.ping()
+    broker.ping()
     in_process = environment().celery_broker_url.startswith("memory:")
     if in_process and not any(thread.name == WORKER_THREAD for thread in threading.enumerate()):
         raise Unavailable

@@ -29,13 +29,13 @@ from cairn.access.services import (
 from cairn.answers import Grounding
 from cairn.library.models import KnowledgeBase as KnowledgeBaseRow
 from cairn.library.models import Sensitivity
-from ingestion.retention import expired
-from ingestion.services import knowledge_base_delete
-from web.api import fields
-from web.api.fields import Body, Description, Id, Name, Patch, Subject, Yes, id_or_nobody
-from web.api.pagination import Page, PageQuery, page_of
+from ingestion.documents.services import knowledge_base_delete
+from ingestion.erasure.retention import expired
+from web.api.framework import fields
+from web.api.framework.fields import Body, Description, Id, Name, Patch, Subject, Yes, id_or_nobody
+from web.api.framework.pagination import Page, PageQuery, page_of
 from web.api.schemas import Erasure, Grant, KnowledgeBase, Receipt
-from web.auth import needs, principal_of
+from web.http.authentication import needs, principal_of
 
 router = Router(tags=["Knowledge bases"])
 LONGEST_DAYS = 36_500

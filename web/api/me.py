@@ -4,9 +4,9 @@ from ninja import Router
 from cairn.access.principals import require_unlimited
 from cairn.accounts.models import User
 from cairn.errors import Forbidden
+from web.api.administration.users import ZIP, exported
 from web.api.schemas import Me
-from web.api.users import ZIP, exported
-from web.auth import needs, principal_of
+from web.http.authentication import needs, principal_of
 
 router = Router(tags=["Me"])
 

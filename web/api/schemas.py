@@ -23,20 +23,20 @@ from cairn.library.models import Document as DocumentRow
 from cairn.library.models import KnowledgeBase as KnowledgeBaseRow
 from cairn.library.rendition import Rendition as ReadRendition
 from cairn.settings import environment
-from ingestion.imports import imports_of
+from ingestion.documents.sources import worth_another_try
+from ingestion.erasure.receipts import waiting_for
+from ingestion.imports.services import imports_of
+from ingestion.jobs.progress import QueueStatus, queue_statuses
 from ingestion.models import Job as JobRow
 from ingestion.models import Lane, Stage
 from ingestion.models import Receipt as ReceiptRow
-from ingestion.progress import QueueStatus, queue_statuses
-from ingestion.receipts import waiting_for
-from ingestion.sources import worth_another_try
 from retrieval import types as found
-from retrieval.conversations import ShownMessage
+from retrieval.conversations.services import ShownMessage
 from retrieval.gaps.models import VerifiedAnswer
 from retrieval.models import Citation as CitationRow
 from retrieval.models import Conversation as ConversationRow
 from retrieval.models import Message as MessageRow
-from retrieval.places import location_of
+from retrieval.passages.locations import location_of
 
 Box = tuple[float, float, float, float]
 OFFICIAL = "An admin or a command created the knowledge base, or an admin has approved it"

@@ -4,8 +4,8 @@ from django.urls import path, re_path
 from django.views.decorators.csrf import csrf_exempt
 
 from web.api.api import api
-from web.api.counting import patterns_of
-from web.api.problems import problem, unknown_route
+from web.api.framework.problems import problem, unknown_route
+from web.api.framework.route_metrics import patterns_of
 
 app_name = api.urls_namespace
 urlpatterns = [

@@ -19,7 +19,7 @@ from cairn.cache.models import Entry
 from cairn.errors import CairnError, ConfigurationError, InvalidInput, Unavailable
 from cairn.library.models import ReservedSlug
 from retrieval.models import IndexGeneration
-from web.backup.layout import POSTGRESQL, SQLITE, Backup
+from web.backup.manifest import POSTGRESQL, SQLITE, Backup
 
 _COPY: Final = "backup"
 _SIDES: Final = ("", "-wal", "-shm", "-journal")

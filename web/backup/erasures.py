@@ -9,12 +9,12 @@ from uuid import UUID
 from cairn.accounts.models import User
 from cairn.errors import InvalidInput
 from cairn.library.models import Document, KnowledgeBase
-from ingestion.erasure import erase
+from ingestion.documents.services import document_delete, knowledge_base_delete
+from ingestion.erasure.documents import erase
+from ingestion.erasure.users import user_erase
 from ingestion.models import Receipt, ReceiptState
-from ingestion.people import user_erase
 from ingestion.reindexing import runner
-from ingestion.services import document_delete, knowledge_base_delete
-from retrieval.index.factory import active_index
+from retrieval.index.generations import active_index
 
 _DONE: Final = "erasure.done"
 

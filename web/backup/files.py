@@ -13,7 +13,7 @@ from django.core.files.storage import default_storage
 
 from cairn.library.models import DocumentVersion
 from ingestion.models import UploadPart
-from web.backup.layout import FILES, STORAGE_FOLDERS, Backup
+from web.backup.manifest import FILES, STORAGE_FOLDERS, Backup
 
 _BLOCK: Final = 1 << 20
 

@@ -14,14 +14,14 @@ from django.conf import settings
 from cairn.inference.protocols import Vectors
 from cairn.library.models import Chunk, Document
 from cairn.settings import environment
-from ingestion.points import embedding_text, points_of
-from retrieval.index.factory import close_index, open_indexes, opened_generation
+from ingestion.indexing.points import embedding_text, points_of
+from retrieval.index.generations import close_index, open_indexes, opened_generation
 from retrieval.index.protocol import VectorIndex
 from retrieval.models import IndexGeneration
-from web.backup.layout import IDS, NUMBERS
-from web.runtime.api import Api, ApiProblem
-from web.runtime.client import signed_in, url_of
-from web.runtime.lock import DataDirInUse, DataDirLock, Holder
+from web.backup.manifest import IDS, NUMBERS
+from web.cli.api_client import Api, ApiProblem
+from web.cli.server_connection import signed_in, url_of
+from web.processes.data_dir_lock import DataDirInUse, DataDirLock, Holder
 
 BATCH_SIZE: Final = 500
 VECTORS_PATH: Final = "/api/v1/index/vectors"

@@ -25,10 +25,10 @@ from cairn.accounts.models import User
 from cairn.errors import Unavailable
 from cairn.http.proxy_headers import parse_address
 from cairn.settings.identity import IdentityProvider
-from web.identity.arriving import groups_in, known_by_scim, may_enter, rights_set, user_arrived
-from web.identity.devices import remember_device
-from web.identity.providers import provider_from
-from web.identity.refusing import failed, refused
+from web.identity.configured_providers import provider_from
+from web.identity.error_pages import failed, refused
+from web.identity.jit_users import groups_in, known_by_scim, may_enter, rights_set, user_arrived
+from web.identity.known_devices import remember_device
 from web.identity.throttling import attempt_begin, remember_address
 
 log = logging.getLogger(__name__)

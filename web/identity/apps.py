@@ -7,4 +7,4 @@ class IdentityConfig(AppConfig):
     name = "web.identity"
 
     def ready(self) -> None:
-        import_module("web.identity.events")  # its receivers need the models
+        import_module("web.identity.audit_events")  # its receivers need the models

@@ -19,7 +19,7 @@ from django.utils.crypto import constant_time_compare
 from onelogin.saml2.auth import OneLogin_Saml2_Auth
 from onelogin.saml2.response import OneLogin_Saml2_Response
 
-from web.identity.refusing import failed
+from web.identity.error_pages import failed
 
 SUBJECT_LENGTH = 191
 SKEW_SECONDS = 60

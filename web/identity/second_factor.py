@@ -10,7 +10,7 @@ from django.http import HttpRequest
 
 from cairn.accounts.models import User
 from cairn.audit.services import record
-from web.identity.providers import vouched_for
+from web.identity.configured_providers import vouched_for
 
 KINDS = (Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN)
 

@@ -15,7 +15,7 @@ from django.http import HttpRequest
 from django.utils.crypto import salted_hmac
 
 from cairn.accounts.models import User
-from web.identity.devices import known_device
+from web.identity.known_devices import known_device
 
 FROM_ADDRESS: Final = "20/m/ip"
 FOR_NAME_AT_ADDRESS: Final = "10/300s/key"

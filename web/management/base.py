@@ -12,10 +12,10 @@ from typing import Any, NoReturn
 from django.core.management.base import BaseCommand, CommandParser
 
 from cairn.errors import CairnError, InvalidInput
-from retrieval.evaluation.gold import GoldQuestion, gold_questions
-from web.runtime.api import Api, Json
-from web.runtime.ingesting import knowledge_base_id
-from web.runtime.progress import PlainReporter, Reporter, RichReporter, SilentReporter
+from retrieval.evaluation.gold_file import GoldQuestion, gold_questions
+from web.cli.api_client import Api, Json
+from web.cli.folder_upload import knowledge_base_id
+from web.processes.progress_report import PlainReporter, Reporter, RichReporter, SilentReporter
 
 FAILED, SOME_FAILED, INTERRUPTED = 1, 3, 130
 NOBODY_READS = 141  # as shells tell of a program that a broken pipe has ended

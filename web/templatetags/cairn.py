@@ -2,8 +2,8 @@
 
 from django import template
 
-from web import telling
+from web.i18n import localize
 
 register = template.Library()
-register.filter("number", telling.number)
-register.filter("told", telling.localize)
+register.filter("number", localize.number)
+register.filter("told", localize.localize)

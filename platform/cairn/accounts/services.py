@@ -211,7 +211,10 @@ def _require_an_admin() -> None:
 
 
 def user_delete(user: User, *, actor: UUID | None = None) -> int:
-    """Delete a user and return the number of rows. `ingestion.people.user_erase` also issues a receipt."""
+    """Delete a user and return the number of rows.
+
+    `ingestion.erasure.users.user_erase` also issues a receipt.
+    """
     with transaction.atomic():
         _lock_admins()
         record("user.deleted", actor=actor, subject=f"user:{user.pk}")

@@ -105,9 +105,9 @@ INSTALLED_APPS = [
     "allauth.socialaccount",
 ]
 MIDDLEWARE = [
-    "web.middleware.EverywhereMiddleware",
-    "web.static_files.StaticFilesMiddleware",
-    "web.middleware.ViewsMiddleware",
+    "web.http.middleware.EverywhereMiddleware",
+    "web.http.static_files.StaticFilesMiddleware",
+    "web.http.middleware.ViewsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
 ]
 ROOT_URLCONF = "web.urls"
@@ -182,8 +182,9 @@ _behind_tls = any(origin.startswith("https://") for origin in _env.trusted_origi
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _behind_tls
 SECURE_HSTS_SECONDS = 365 * 24 * 3600 if _behind_tls else 0
 SILENCED_SYSTEM_CHECKS = [
-    "security.W001",  # looks for layers by Django's own names, of which web.middleware is made; a test puts
-    # these in its place, since what else is looked at depends on it
+    # This looks for the layers of Django that web.http.middleware consists of. A test uses those instead,
+    # since other checks depend on it.
+    "security.W001",
     "security.W002",  # the same
     "security.W003",  # the same
     "security.W005",  # what other hosts of the domain do is not Cairn's to decide
@@ -208,13 +209,13 @@ CONTENT_SECURITY_POLICY = {
     }
 }
 
-LANGUAGE_CODE = "en"  # of commands, workers and what is stored; pages: web.languages
+LANGUAGE_CODE = "en"  # of commands, workers and what is stored; pages: web.i18n.languages
 LANGUAGES = [("en", "English"), ("de", "Deutsch")]
 DEFAULT_LANGUAGE = _env.default_language
 DEVICE_COOKIE_NAME = f"cairn_device_{_install}"
 LANGUAGE_COOKIE_NAME = f"cairn_language_{_install}"
 LANGUAGE_COOKIE_AGE = 365 * 24 * 3600
-FORMAT_MODULE_PATH = ["web.formats"]
+FORMAT_MODULE_PATH = ["web.i18n.formats"]
 USE_TZ = True
 TIME_ZONE = "UTC"
 STATIC_URL = "/static/"

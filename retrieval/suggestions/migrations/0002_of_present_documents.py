@@ -2,7 +2,7 @@ from typing import Any
 
 from django.db import migrations
 
-from retrieval.suggestions.making import questions_of
+from retrieval.suggestions.generator import questions_of
 
 SECTIONS = 2000
 

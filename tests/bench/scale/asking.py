@@ -13,8 +13,8 @@ from typing import Final, Self, TypeVar
 import psutil
 
 from cairn.access.scope import Scope
+from retrieval.index.backends import open_index
 from retrieval.index.protocol import Candidates, Filters, Sparse, VectorIndex
-from retrieval.index.stores import open_index
 from tests.bench.scale.points import BASES, DIMENSION, Question, asker, questions
 
 READABLE: Final = (1, 10, BASES)  # knowledge bases that the asker may read

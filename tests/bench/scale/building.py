@@ -9,7 +9,7 @@ import time
 from itertools import islice
 from typing import Final
 
-from retrieval.index.stores import create_index
+from retrieval.index.backends import create_index
 from tests.bench.scale.points import DIMENSION, PER_DOCUMENT, points
 
 TOLD_EVERY: Final = 2_000  # documents

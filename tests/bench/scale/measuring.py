@@ -15,7 +15,7 @@ import psutil
 
 from cairn.settings import environment
 from cairn.settings.env import ROOT
-from retrieval.index.stores import optimising
+from retrieval.index.backends import optimising
 from tests.bench.scale.asking import Asked, Memory
 
 QUESTIONS: Final = 100

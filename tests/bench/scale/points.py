@@ -18,8 +18,8 @@ import numpy as np
 
 from cairn.access.scope import EVERY_READER, Principal, Scope, group_token, user_token
 from cairn.inference.protocols import Vectors
-from retrieval.bm25 import AVERAGE_TERMS, document_sparse, query_sparse
 from retrieval.index.protocol import Point, Sparse
+from retrieval.search.bm25 import AVERAGE_TERMS, document_sparse, query_sparse
 
 DIMENSION: Final = 384
 PER_DOCUMENT: Final = 50

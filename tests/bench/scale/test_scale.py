@@ -12,8 +12,8 @@ import pytest
 
 from cairn.access.scope import EVERY_READER
 from cairn.settings.env import ROOT
-from retrieval.index.edge import EdgeIndex
 from retrieval.index.protocol import Filters, Point, Sparse
+from retrieval.index.qdrant_edge import EdgeIndex
 from tests.bench.scale.__main__ import sizes
 from tests.bench.scale.asking import READABLE, Asked, Memory
 from tests.bench.scale.measuring import Measured, Step, watched

@@ -15,7 +15,7 @@ from cairn.telemetry.context import BoundWhile, bound, current_ids
 from cairn.telemetry.logs import JsonFormatter
 from cairn.telemetry.request_tracing import Identified
 from tests.backends import free_port
-from web.runtime import separate
+from web.processes import worker_process
 
 
 def record(message: str = "job %s", *given: object, failed: bool = False) -> dict[str, Any]:
@@ -73,8 +73,8 @@ async def test_each_request_gets_an_id_that_no_client_chooses() -> None:
 def test_a_worker_tells_its_figures(monkeypatch: pytest.MonkeyPatch) -> None:
     port = free_port()
     given = Environment(worker_metrics=f"127.0.0.1:{port}")
-    monkeypatch.setattr(separate, "environment", lambda: given)
-    separate._serve_metrics()
+    monkeypatch.setattr(worker_process, "environment", lambda: given)
+    worker_process._serve_metrics()
     assert "cairn_chunks_indexed_total" in httpx.get(f"http://127.0.0.1:{port}/", trust_env=False).text
-    with pytest.raises(separate.ConfigurationError, match="WORKER_METRICS"):
-        separate._serve_metrics()
+    with pytest.raises(worker_process.ConfigurationError, match="WORKER_METRICS"):
+        worker_process._serve_metrics()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ingestion.faults import Fault
+from ingestion.failpoints import Fault
 from tests.backends import Broker, Postgres, RabbitMQ, Valkey, VectorStore
 from tests.cairn.inference.server import FakeServer
 from tests.installs import ChunkSet, ClusterInstall, Helper, Install, ended, texts

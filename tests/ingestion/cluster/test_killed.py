@@ -6,7 +6,7 @@ Each worker finds what the one before it left, and dies in its turn.
 import httpx
 import pytest
 
-from ingestion.faults import Fault
+from ingestion.failpoints import Fault
 from tests.ingestion.cluster.conftest import Cluster
 from tests.installs import ChunkSet, ClusterInstall
 from tests.kill_points import (

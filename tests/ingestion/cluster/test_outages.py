@@ -6,7 +6,7 @@ from collections.abc import Callable
 import psycopg
 import pytest
 
-from ingestion.pipeline import INDEX_BATCH
+from ingestion.pipeline.run import INDEX_BATCH
 from tests.backends import Postgres
 from tests.ingestion.cluster.conftest import Cluster
 from tests.installs import ChunkSet, texts, until

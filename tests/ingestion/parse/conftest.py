@@ -5,8 +5,8 @@ import pytest
 
 from cairn.errors import DocumentRejected, Rejection
 from cairn.library.rendition import Rendition
-from ingestion.parse import programs
-from ingestion.parse.sandbox import Limits, ParserPool
+from ingestion.parse.sandbox import programs
+from ingestion.parse.sandbox.pool import Limits, ParserPool
 from tests.environment import GIVEN
 from tests.ingestion.parse import paper
 

@@ -9,7 +9,7 @@ import pytest
 from fpdf import FPDF
 from PIL import Image, ImageDraw, ImageFont
 
-from ingestion.parse import programs
+from ingestion.parse.sandbox import programs
 
 SIZE: Final = (1200, 700)
 LEFT: Final = 100

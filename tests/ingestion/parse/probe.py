@@ -14,9 +14,10 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from ingestion.parse import programs, progress
-from ingestion.parse.limits import Limits
-from ingestion.parse.serve import serve
+from ingestion.parse.core import progress
+from ingestion.parse.core.limits import Limits
+from ingestion.parse.sandbox import programs
+from ingestion.parse.sandbox.loop import serve
 
 _MAY_WRITE = 1 << 20
 

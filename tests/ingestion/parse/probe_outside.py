@@ -7,9 +7,9 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from ingestion.parse import programs
-from ingestion.parse.limits import Limits
-from ingestion.parse.serve import serve
+from ingestion.parse.core.limits import Limits
+from ingestion.parse.sandbox import programs
+from ingestion.parse.sandbox.loop import serve
 from tests.ingestion.parse import outside_attempts
 
 SOURCE = Path(outside_attempts.__file__).read_text(encoding="utf-8")

@@ -7,9 +7,9 @@ from typing import Any
 
 from unstructured.nlp import tokenize
 
-from ingestion.parse.limits import Limits
-from ingestion.parse.parsers import PARSERS
-from ingestion.parse.serve import serve
+from ingestion.parse.core.limits import Limits
+from ingestion.parse.registry import PARSERS
+from ingestion.parse.sandbox.loop import serve
 
 _HEAVY = ("django", "torch", "transformers", "openvino", "celery", "pytest")
 _SECRETS = ("SECRET_KEY", "DATA_DIR", "DJANGO_SETTINGS_MODULE")

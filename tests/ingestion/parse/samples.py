@@ -18,8 +18,8 @@ from openpyxl import Workbook
 from PIL import Image
 from pptx import Presentation
 
-from ingestion.parse import formats
-from ingestion.parse.formats import Format
+from ingestion.parse.core import formats
+from ingestion.parse.core.formats import Format
 from tests.ingestion.parse.workbooks import archive, workbook
 
 TEXT: Final = """---

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from cairn.errors import DocumentRejected, Rejection
-from ingestion.parse import archive, archive_listing, contained, formats
-from ingestion.parse.limits import Limits
+from ingestion.parse.archives import embedded_files, zip_guard, zip_listing
+from ingestion.parse.core import formats
+from ingestion.parse.core.limits import Limits
 
 Files = dict[str, bytes]
 LIMITS = Limits()
@@ -32,20 +33,20 @@ Pack = Callable[[Files], Path]
 
 
 def listed(path: Path) -> list[str]:
-    return [element.text for element in archive_listing.parse(path, LIMITS).elements]
+    return [element.text for element in zip_listing.parse(path, LIMITS).elements]
 
 
 def reason(path: Path) -> Rejection:
     with pytest.raises(DocumentRejected) as caught:
-        archive_listing.parse(path, LIMITS)
+        zip_listing.parse(path, LIMITS)
     return caught.value.reason
 
 
 def test_files_are_listed_with_their_sizes(pack: Pack) -> None:
     path = pack({"a.txt": b"text", "folder/b.md": b"x" * 2400, "folder/": b""})
     assert listed(path) == ["a.txt (4 bytes)", "folder/b.md (2.4 KB)"]
-    assert contained.names(path, formats.ZIP, LIMITS) == ["a.txt", "folder/b.md"]
-    assert contained.read(path, "a.zip", 1, LIMITS) == b"x" * 2400
+    assert embedded_files.names(path, formats.ZIP, LIMITS) == ["a.txt", "folder/b.md"]
+    assert embedded_files.read(path, "a.zip", 1, LIMITS) == b"x" * 2400
 
 
 def test_what_nobody_put_in_is_left_out(pack: Pack) -> None:
@@ -55,8 +56,8 @@ def test_what_nobody_put_in_is_left_out(pack: Pack) -> None:
             "folder/.hidden": b"x", "~$report.docx": b"x", "a.txt": b"text",
         }
     )  # fmt: skip
-    assert contained.names(path, formats.ZIP, LIMITS) == ["a.txt"]
-    assert contained.read(path, "a.zip", 0, LIMITS) == b"text"
+    assert embedded_files.names(path, formats.ZIP, LIMITS) == ["a.txt"]
+    assert embedded_files.read(path, "a.zip", 0, LIMITS) == b"text"
 
 
 def test_an_archive_without_files_says_so(pack: Pack) -> None:
@@ -71,9 +72,9 @@ def test_names_that_are_there_twice_are_told_apart(tmp_path: Path) -> None:
             with pytest.warns(UserWarning, match="Duplicate"):
                 opened.writestr("a/x.txt", content)
         opened.writestr("a/x (2).txt", b"four")
-    names = contained.names(path, formats.ZIP, LIMITS)
+    names = embedded_files.names(path, formats.ZIP, LIMITS)
     assert names == ["a/x.txt", "a/x (2).txt", "a/x (3).txt", "a/x (2) (2).txt"]
-    found = [contained.read(path, "a.zip", place, LIMITS) for place in range(4)]
+    found = [embedded_files.read(path, "a.zip", place, LIMITS) for place in range(4)]
     assert found == [b"one", b"two", b"three", b"four"]
 
 
@@ -93,13 +94,13 @@ def test_names_are_made_readable(pack: Pack, stored: str, shown: str) -> None:
         raw = "Grüße.txt".encode()
         data = path.read_bytes().replace(b"Gr--------.txt", raw + b"." * (14 - len(raw)))
         path.write_bytes(data)
-        assert contained.names(path, formats.ZIP, LIMITS)[0].startswith("Grüße.txt")
+        assert embedded_files.names(path, formats.ZIP, LIMITS)[0].startswith("Grüße.txt")
         return
-    assert contained.names(pack({stored: b"x"}), formats.ZIP, LIMITS) == [shown]
+    assert embedded_files.names(pack({stored: b"x"}), formats.ZIP, LIMITS) == [shown]
 
 
 def test_long_names_keep_their_ends(pack: Pack) -> None:
-    [name] = contained.names(pack({"x" * 3000 + ".pdf": b"x"}), formats.ZIP, LIMITS)
+    [name] = embedded_files.names(pack({"x" * 3000 + ".pdf": b"x"}), formats.ZIP, LIMITS)
     assert len(name) <= 400
     assert name.endswith(".pdf")
 
@@ -131,7 +132,7 @@ def test_an_archive_may_hold_more_than_a_document_may(pack: Pack) -> None:
     path = pack({f"{number}.bin": bytes([number]) * (3 << 20) for number in range(5)})
     assert len(listed(path)) == 5
     with pytest.raises(DocumentRejected):
-        archive.survey(path, "archive", archive.Bounds(member=1 << 20, total=1 << 30))
+        zip_guard.survey(path, "archive", zip_guard.Bounds(member=1 << 20, total=1 << 30))
 
 
 def test_too_many_entries_are_refused(pack: Pack) -> None:
@@ -164,9 +165,9 @@ def test_a_file_behind_a_password_is_refused_alone(pack: Pack) -> None:
     spoilt(path, directory_of(path, b"secret.txt") + 8, flag=1)
     assert listed(path)[:2] == ["open.txt (4 bytes)", "secret.txt (protected by a password)"]
     with pytest.raises(DocumentRejected) as caught:
-        contained.read(path, "a.zip", 1, LIMITS)
+        embedded_files.read(path, "a.zip", 1, LIMITS)
     assert caught.value.reason is Rejection.PASSWORD_PROTECTED
-    assert [contained.read(path, "a.zip", place, LIMITS) for place in (0, 2)] == [b"open", b"last"]
+    assert [embedded_files.read(path, "a.zip", place, LIMITS) for place in (0, 2)] == [b"open", b"last"]
 
 
 def test_a_damaged_file_is_refused_alone(pack: Pack) -> None:
@@ -174,9 +175,9 @@ def test_a_damaged_file_is_refused_alone(pack: Pack) -> None:
     spoilt(path, path.read_bytes().find(b"bad.txt") + 12)
     assert listed(path) == ["good.txt (4 bytes)", "bad.txt (damaged)"]
     with pytest.raises(DocumentRejected) as caught:
-        contained.read(path, "a.zip", 1, LIMITS)
+        embedded_files.read(path, "a.zip", 1, LIMITS)
     assert caught.value.reason is Rejection.DAMAGED_FILE
-    assert contained.read(path, "a.zip", 0, LIMITS) == b"good"
+    assert embedded_files.read(path, "a.zip", 0, LIMITS) == b"good"
 
 
 @pytest.mark.parametrize("cut", [0.3, 0.5, 0.9])
@@ -198,14 +199,14 @@ def test_a_damaged_member_is_found_before_anything_is_taken_out(pack: Pack) -> N
 def test_a_member_larger_than_allowed_is_refused_alone(pack: Pack) -> None:
     path = pack({"large.txt": b"x" * 101, "small.txt": b"x" * 100})
     with pytest.raises(DocumentRejected) as caught:
-        contained.read(path, "a.zip", 0, Limits(part_bytes=100))
+        embedded_files.read(path, "a.zip", 0, Limits(part_bytes=100))
     assert caught.value.reason is Rejection.TOO_LARGE
-    assert len(contained.read(path, "a.zip", 1, Limits(part_bytes=100))) == 100
+    assert len(embedded_files.read(path, "a.zip", 1, Limits(part_bytes=100))) == 100
 
 
 def test_a_place_that_is_not_there_is_refused(pack: Pack) -> None:
     with pytest.raises(DocumentRejected):
-        contained.read(pack({"a.txt": b"x"}), "a.zip", 1, LIMITS)
+        embedded_files.read(pack({"a.txt": b"x"}), "a.zip", 1, LIMITS)
 
 
 def test_reading_one_member_inflates_no_other(pack: Pack, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -218,7 +219,7 @@ def test_reading_one_member_inflates_no_other(pack: Pack, monkeypatch: pytest.Mo
         return real(self, entry, *said)  # type: ignore[arg-type]
 
     monkeypatch.setattr(zipfile.ZipFile, "open", count)
-    contained.read(path, "a.zip", 49, LIMITS)
+    embedded_files.read(path, "a.zip", 49, LIMITS)
     assert opened == ["49.txt"]
 
 
@@ -227,5 +228,5 @@ def test_an_archive_in_an_archive_is_a_file_like_others(pack: Pack) -> None:
     with zipfile.ZipFile(inner, "w") as opened:
         opened.writestr("deep.txt", "x")
     path = pack({"inner.zip": inner.getvalue()})
-    assert contained.names(path, formats.ZIP, LIMITS) == ["inner.zip"]
-    assert contained.read(path, "a.zip", 0, LIMITS) == inner.getvalue()
+    assert embedded_files.names(path, formats.ZIP, LIMITS) == ["inner.zip"]
+    assert embedded_files.read(path, "a.zip", 0, LIMITS) == inner.getvalue()

@@ -15,8 +15,8 @@ import psutil
 import pytest
 
 from cairn.errors import DocumentRejected, Rejection
-from ingestion.parse import landlock, programs, scratch
-from ingestion.parse.sandbox import Limits, _ChildPool, _Request
+from ingestion.parse.sandbox import landlock, programs, workdir
+from ingestion.parse.sandbox.pool import Limits, _ChildPool, _Request
 
 PROBE = "tests.ingestion.parse.probe"
 
@@ -155,7 +155,9 @@ def test_parsers_bring_no_more_than_they_need(folder: Path, outside: Path) -> No
 def test_the_walls_of_python_stand_where_the_kernel_has_none(
     ask: Callable[..., Any], outside: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ingestion.parse.sandbox._CONFINE", "tests.ingestion.parse.confine_without_kernel")
+    monkeypatch.setattr(
+        "ingestion.parse.sandbox.pool._CONFINE", "tests.ingestion.parse.confine_without_kernel"
+    )
     done = ask(outside=str(outside)).result()["done"]
     assert [name for name in done if not name.startswith("native")] == []
     assert "native create" in done, "the kernel still stands in the way, so this shows nothing"
@@ -221,7 +223,7 @@ def test_what_a_program_does_ends_with_its_file(
 def test_what_a_program_writes_counts_together(
     ask: Callable[..., Any], folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(scratch, "MOST_BYTES", 8 << 20)
+    monkeypatch.setattr(workdir, "MOST_BYTES", 8 << 20)
     assert refusal(lambda: ask(code=LARGE_FILES)) is Rejection.TOO_LARGE
     assert leftovers(folder) == []
 
@@ -253,7 +255,7 @@ def test_a_parser_ends_a_program_that_takes_longer_than_it_may(
 ) -> None:
     """Though it may signal no other process."""
     if kernel != "confine":
-        monkeypatch.setattr("ingestion.parse.sandbox._CONFINE", f"tests.ingestion.parse.{kernel}")
+        monkeypatch.setattr("ingestion.parse.sandbox.pool._CONFINE", f"tests.ingestion.parse.{kernel}")
     began = time.monotonic()
     assert refusal(lambda: ask(code=HANG, seconds=0.5, limits=Limits(seconds=60))) is Rejection.TIME_LIMIT
     assert time.monotonic() - began < 40
@@ -302,13 +304,13 @@ def test_nothing_is_left_of_a_file_that_was_read(
 
 def test_what_a_killed_owner_left_is_swept_and_what_a_living_one_has_is_not(tmp_path: Path) -> None:
     code = (
-        f"from ingestion.parse.scratch import Scratch; import os; from pathlib import Path; "
+        f"from ingestion.parse.sandbox.workdir import Scratch; import os; from pathlib import Path; "
         f"Scratch(Path({str(tmp_path)!r})); os.kill(os.getpid(), 9)"
     )
     environment = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     subprocess.run([sys.executable, "-c", code], env=environment, check=False)
-    mine = scratch.Scratch(tmp_path)
+    mine = workdir.Scratch(tmp_path)
     assert len(list(tmp_path.iterdir())) == 2
-    scratch.sweep(tmp_path)
+    workdir.sweep(tmp_path)
     assert list(tmp_path.iterdir()) == [mine.root]
     mine.remove()

@@ -4,15 +4,15 @@ import pytest
 
 from cairn.errors import DocumentRejected, Rejection
 from cairn.library.rendition import Rendition
-from ingestion.parse import delimited
-from ingestion.parse.limits import Limits
-from ingestion.parse.sandbox import ParserPool
+from ingestion.parse.core.limits import Limits
+from ingestion.parse.sandbox.pool import ParserPool
+from ingestion.parse.sheets import csv_files
 
 
 def read(folder: Path, content: str | bytes) -> Rendition:
     path = folder / "table.csv"
     path.write_bytes(content.encode() if isinstance(content, str) else content)
-    return delimited.parse(path, Limits())
+    return csv_files.parse(path, Limits())
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])

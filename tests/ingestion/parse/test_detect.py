@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 
 from cairn.errors import DocumentRejected, Rejection
-from ingestion.parse.detect import detect
-from ingestion.parse.formats import (
+from ingestion.parse.core.formats import (
     CSV,
     DOC,
     DOCX,
@@ -36,6 +35,7 @@ from ingestion.parse.formats import (
     XML,
     ZIP,
 )
+from ingestion.parse.detection.detect import detect
 from tests.ingestion.parse.ole import ole
 
 BROKEN_OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600)

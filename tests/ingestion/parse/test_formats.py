@@ -4,14 +4,14 @@ import sys
 
 import pytest
 
-from ingestion.parse import formats
-from ingestion.parse.formats import FORMATS
+from ingestion.parse.core import formats
+from ingestion.parse.core.formats import FORMATS
 
 
 @pytest.mark.slow
 def test_every_format_has_a_parser() -> None:
     """Asked of a process of its own: parsers bring in libraries that other tests are better without."""
-    command = [sys.executable, "-c", "from ingestion.parse.parsers import PARSERS; print(*sorted(PARSERS))"]
+    command = [sys.executable, "-c", "from ingestion.parse.registry import PARSERS; print(*sorted(PARSERS))"]
     environment = {"PYTHONPATH": os.pathsep.join(sys.path), "UNSTRUCTURED_DISABLE_NOTICE": "1"}
     said = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
     assert said.stdout.split() == sorted(one.media_type for one in FORMATS)

@@ -12,9 +12,10 @@ import pytest
 
 from cairn.errors import DocumentRejected, Rejection
 from cairn.library.rendition import Element
-from ingestion.parse import formats, programs
-from ingestion.parse.formats import FORMATS, Format
-from ingestion.parse.sandbox import Limits, Parsed, ParserPool
+from ingestion.parse.core import formats
+from ingestion.parse.core.formats import FORMATS, Format
+from ingestion.parse.sandbox import programs
+from ingestion.parse.sandbox.pool import Limits, Parsed, ParserPool
 from tests.ingestion.parse import samples
 from tests.ingestion.parse.conftest import ROOT
 

@@ -4,7 +4,7 @@ from datetime import date
 
 import pytest
 
-from ingestion.parse.grid import Caption, Note, Part, Reader, Row, Table, Value, bands, header_rows
+from ingestion.parse.sheets.grid import Caption, Note, Part, Reader, Row, Table, Value, bands, header_rows
 
 
 def rows(*lines: list[Value | None]) -> list[Row]:

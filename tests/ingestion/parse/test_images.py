@@ -8,8 +8,10 @@ import pytest
 from PIL import Image
 
 from cairn.errors import DocumentRejected, Rejection
-from ingestion.parse import formats, images, ocr
-from ingestion.parse.sandbox import Limits, ParserPool
+from ingestion.parse import images
+from ingestion.parse.core import formats
+from ingestion.parse.ocr import tesseract
+from ingestion.parse.sandbox.pool import Limits, ParserPool
 from tests.ingestion.parse import paper
 from tests.ingestion.parse.conftest import Read, Refuse
 
@@ -114,4 +116,4 @@ def test_without_tesseract_it_is_named(bare_pool: ParserPool, tmp_path: Path, ki
 
 def test_pictures_are_known_by_their_first_bytes() -> None:
     assert {formats.PNG, formats.JPEG, formats.TIFF} <= formats.BY_MEDIA_TYPE.keys()
-    assert ocr.MOST_PIXELS < images._MOST_PIXELS
+    assert tesseract.MOST_PIXELS < images._MOST_PIXELS

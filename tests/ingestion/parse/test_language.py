@@ -3,7 +3,8 @@ from collections.abc import Sequence
 import pytest
 
 from cairn.library.rendition import Element
-from ingestion.parse import language, language_model
+from ingestion.parse.core import language
+from ingestion.parse.text import language_model
 from tests.ingestion.parse.conftest import Read
 
 GERMAN = "Der Urlaub muss zwei Wochen vorher bei der Abteilungsleitung beantragt werden."

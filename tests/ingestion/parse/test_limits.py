@@ -13,9 +13,10 @@ import pypdfium2
 import pytest
 
 from cairn.errors import DocumentRejected, Rejection
-from ingestion.parse import landlock, programs, sandbox, seccomp
-from ingestion.parse.sandbox import Limits, ParserPool, _Child, _ChildPool, _Request, probe_walls
-from ingestion.parse.walls import Walls
+from ingestion.parse.sandbox import landlock, programs, seccomp
+from ingestion.parse.sandbox import pool as sandbox_pool
+from ingestion.parse.sandbox.pool import Limits, ParserPool, _Child, _ChildPool, _Request, probe_walls
+from ingestion.parse.sandbox.probe import Walls
 
 PROBE = "tests.ingestion.parse.probe"
 PAGES = 400
@@ -84,14 +85,14 @@ def test_a_parser_writes_nothing_itself(
 def test_an_answer_has_a_largest_size(
     refusal: Callable[..., Rejection], ask: Ask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sandbox, "_LARGEST_ANSWER", 1000)
+    monkeypatch.setattr(sandbox_pool, "_LARGEST_ANSWER", 1000)
     assert refusal(answer={"result": {"text": "x" * 2000}}) is Rejection.PARSER_CRASHED
 
 
 def test_a_child_that_stops_in_the_middle_of_its_answer_is_ended(
     refusal: Callable[..., Rejection], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sandbox, "_RECEIVE_SECONDS", 1)
+    monkeypatch.setattr(sandbox_pool, "_RECEIVE_SECONDS", 1)
     assert refusal(how="stop in the middle of its answer") is Rejection.PARSER_CRASHED
 
 
@@ -153,7 +154,7 @@ def test_progress_is_told_twice_a_second_at_most(ask: Ask) -> None:
 def test_a_child_is_replaced_after_its_share_of_files(
     ask: Ask, lane: _ChildPool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sandbox, "_FILES_PER_CHILD", 2)
+    monkeypatch.setattr(sandbox_pool, "_FILES_PER_CHILD", 2)
     pids = []
     for _ in range(4):
         ask()
@@ -210,7 +211,7 @@ def test_the_walls_told_are_those_that_stand(folder: Path) -> None:
 
 def test_walls_that_the_kernel_does_not_have_are_told(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder.mkdir()
-    monkeypatch.setattr(sandbox, "_CONFINE", "tests.ingestion.parse.confine_without_kernel")
+    monkeypatch.setattr(sandbox_pool, "_CONFINE", "tests.ingestion.parse.confine_without_kernel")
     assert probe_walls(folder) == Walls(network=False, files=False)
 
 

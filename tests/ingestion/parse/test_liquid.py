@@ -1,6 +1,6 @@
 import pytest
 
-from ingestion.parse.liquid import split_front_matter, strip
+from ingestion.parse.plaintext.liquid import split_front_matter, strip
 
 
 @pytest.mark.parametrize(

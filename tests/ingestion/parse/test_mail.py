@@ -11,10 +11,10 @@ import pytest
 
 from cairn.errors import DocumentRejected, Rejection
 from cairn.library.rendition import Rendition
-from ingestion.parse import mime
-from ingestion.parse.limits import Limits
-from ingestion.parse.mail_parts import MOST_ATTACHMENTS
-from ingestion.parse.sandbox import Parsed, ParserPool
+from ingestion.parse.core.limits import Limits
+from ingestion.parse.mail import mime
+from ingestion.parse.mail.parts import MOST_ATTACHMENTS
+from ingestion.parse.sandbox.pool import Parsed, ParserPool
 from tests.ingestion.parse.conftest import Read
 
 EARLIER = "Earlier message"

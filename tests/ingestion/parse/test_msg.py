@@ -9,8 +9,8 @@ from oxmsg.domain import constants as pid
 from oxmsg.storage import Storage, Stream
 
 from cairn.errors import DocumentRejected, Rejection
-from ingestion.parse import mime, msg
-from ingestion.parse.mail_parts import Body
+from ingestion.parse.mail import mime, msg
+from ingestion.parse.mail.parts import Body
 
 Value = str | bytes | int | datetime
 TYPES = {str: 0x001F, bytes: 0x0102, int: 0x0003, datetime: 0x0040}

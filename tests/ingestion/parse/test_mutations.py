@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from cairn.errors import DocumentRejected, Rejection
-from ingestion.parse.sandbox import Limits, ParserPool
+from ingestion.parse.sandbox.pool import Limits, ParserPool
 from tests.ingestion.parse.mutation import mutated
 
 pytestmark = pytest.mark.slow

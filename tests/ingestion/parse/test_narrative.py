@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ingestion.parse.sandbox import Limits, _ChildPool, _Request
+from ingestion.parse.sandbox.pool import Limits, _ChildPool, _Request
 
 Judge = Callable[[Sequence[str]], dict[str, Any]]
 CASES = {

@@ -2,7 +2,7 @@ from datetime import UTC, date, datetime, time, timedelta
 
 import pytest
 
-from ingestion.parse.number_formats import builtin_format, format_value, parse_format
+from ingestion.parse.sheets.number_formats import builtin_format, format_value, parse_format
 
 
 @pytest.mark.parametrize(

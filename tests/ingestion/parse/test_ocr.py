@@ -8,8 +8,9 @@ import pytest
 from PIL import Image
 
 from cairn.errors import DocumentRejected, Rejection
-from ingestion.parse import ocr, programs, skew
-from ingestion.parse.limits import Limits
+from ingestion.parse.core.limits import Limits
+from ingestion.parse.ocr import deskew, tesseract
+from ingestion.parse.sandbox import programs
 from tests.ingestion.parse import paper
 
 pytestmark = pytest.mark.slow
@@ -21,12 +22,12 @@ def _tesseract() -> None:
 
 
 def said(picture: Image.Image, limits: Limits | None = None) -> str:
-    found = ocr.read(picture, limits or Limits())
+    found = tesseract.read(picture, limits or Limits())
     return " ".join(line for paragraph in found for line in paragraph.lines)
 
 
 def test_lines_and_their_places() -> None:
-    (paragraph,) = ocr.read(paper.page(), Limits())
+    (paragraph,) = tesseract.read(paper.page(), Limits())
     assert paragraph.lines == paper.SAYING
     assert not paragraph.is_heading
     assert min(paragraph.confidences) > 0.8
@@ -39,7 +40,7 @@ def test_lines_and_their_places() -> None:
 
 
 def test_one_line_of_large_letters_is_a_heading() -> None:
-    heading, *rest = ocr.read(paper.page(heading="Travel policy"), Limits())
+    heading, *rest = tesseract.read(paper.page(heading="Travel policy"), Limits())
     assert (heading.lines, heading.is_heading) == (("Travel policy",), True)
     assert [paragraph.is_heading for paragraph in rest] == [False] * len(rest)
 
@@ -47,8 +48,8 @@ def test_one_line_of_large_letters_is_a_heading() -> None:
 def test_a_page_laid_askew_is_read_and_its_places_are_those_on_the_page() -> None:
     straight = paper.page(paper.SAYING * 4)
     askew = straight.rotate(3, Image.Resampling.BICUBIC, fillcolor=255)
-    assert skew.degrees(askew) == pytest.approx(-3, abs=0.5)
-    found = ocr.read(askew, Limits())
+    assert deskew.degrees(askew) == pytest.approx(-3, abs=0.5)
+    found = tesseract.read(askew, Limits())
     assert paper.SAYING[0] in [line for paragraph in found for line in paragraph.lines]
     left, top, right, bottom = found[0].boxes[0]
     assert top == pytest.approx(_ink_top(askew, left, right), abs=0.02)
@@ -62,8 +63,8 @@ def _ink_top(picture: Image.Image, left: float, right: float) -> float:
 
 def test_a_straight_page_and_a_picture_of_nothing_are_not_turned() -> None:
     noise = np.random.default_rng(7).integers(0, 255, (400, 400), dtype=np.uint8)
-    assert skew.degrees(paper.page()) == 0
-    assert skew.degrees(Image.fromarray(noise)) == 0
+    assert deskew.degrees(paper.page()) == 0
+    assert deskew.degrees(Image.fromarray(noise)) == 0
 
 
 def test_what_is_no_writing_gives_no_words() -> None:
@@ -81,16 +82,16 @@ def test_letters_on_nothing_are_read_as_on_white() -> None:
 
 
 def test_small_pictures_are_made_larger_and_huge_ones_smaller() -> None:
-    assert ocr._fit(Image.new("L", (300, 200))).size == (600, 400)
-    width, height = ocr._fit(Image.new("L", (9000, 6000))).size
-    assert width * height <= ocr.MOST_PIXELS
+    assert tesseract._fit(Image.new("L", (300, 200))).size == (600, 400)
+    width, height = tesseract._fit(Image.new("L", (9000, 6000))).size
+    assert width * height <= tesseract.MOST_PIXELS
     assert width / height == pytest.approx(1.5, abs=0.01)
 
 
 def test_the_languages_asked_for_are_used_where_they_are_there() -> None:
-    if "deu" not in ocr.languages(Limits()):
+    if "deu" not in tesseract.languages(Limits()):
         pytest.skip("Tesseract has no data for German")
-    assert ocr._languages(Limits(ocr_languages="deu+xxx")) == ("deu",)
+    assert tesseract._languages(Limits(ocr_languages="deu+xxx")) == ("deu",)
     assert (
         said(paper.page(["Der Raum ist heute frei."]), Limits(ocr_languages="deu"))
         == "Der Raum ist heute frei."
@@ -98,15 +99,15 @@ def test_the_languages_asked_for_are_used_where_they_are_there() -> None:
 
 
 def test_languages_that_are_not_there_give_way_to_the_usual_ones() -> None:
-    there = set(ocr.languages(Limits()))
-    found = ocr._languages(Limits(ocr_languages="xxx"))
+    there = set(tesseract.languages(Limits()))
+    found = tesseract._languages(Limits(ocr_languages="xxx"))
     assert found
-    assert set(found) <= there - set(ocr.NOT_A_LANGUAGE)
+    assert set(found) <= there - set(tesseract.NOT_A_LANGUAGE)
 
 
 def test_recognition_has_a_time_limit() -> None:
     with pytest.raises(DocumentRejected) as caught:
-        ocr.read(paper.page(paper.SAYING * 4), Limits(), seconds=0.01)
+        tesseract.read(paper.page(paper.SAYING * 4), Limits(), seconds=0.01)
     assert caught.value.reason is Rejection.TIME_LIMIT
 
 
@@ -119,5 +120,5 @@ def test_a_recognition_that_breaks_down_is_told_apart(
     assert subprocess.run([broken], check=False).returncode == 3
     monkeypatch.setattr(programs, "find", lambda _: broken)
     with pytest.raises(programs.ProgramFailed) as caught:
-        ocr.read(paper.page(), Limits())
+        tesseract.read(paper.page(), Limits())
     assert caught.value.returncode == 3

@@ -9,8 +9,9 @@ import psutil
 import pytest
 
 from cairn.errors import DocumentRejected, Rejection
-from ingestion.parse import formats, programs
-from ingestion.parse.sandbox import Limits, ParserPool
+from ingestion.parse.core import formats
+from ingestion.parse.sandbox import programs
+from ingestion.parse.sandbox.pool import Limits, ParserPool
 from tests.ingestion.parse import paper
 from tests.ingestion.parse.conftest import Refuse
 from tests.ingestion.parse.ole import ole

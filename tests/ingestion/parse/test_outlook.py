@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 
 from cairn.errors import Rejection
-from ingestion.parse.limits import Limits
-from ingestion.parse.sandbox import ParserPool
+from ingestion.parse.core.limits import Limits
+from ingestion.parse.sandbox.pool import ParserPool
 from tests.ingestion.parse.conftest import Refuse
 
 

@@ -8,8 +8,8 @@ from fpdf.enums import AccessPermission
 
 from cairn.errors import DocumentRejected, Rejection
 from cairn.library.rendition import Rendition
-from ingestion.parse import pdf, pictures
-from ingestion.parse.limits import Limits
+from ingestion.parse.core.limits import Limits
+from ingestion.parse.pdf import page_renderer, pdf_document
 
 Build = Callable[[FPDF], object]
 LOREM = "The committee meets on the first Monday of every month and decides on all open requests. "
@@ -35,12 +35,12 @@ def line(document: FPDF, text: str, *, size: int = 11, bold: bool = False) -> No
 
 @pytest.fixture
 def read(tmp_path: Path) -> Callable[[Build], Rendition]:
-    return lambda build: pdf.parse(made(tmp_path / "a.pdf", build), Limits())
+    return lambda build: pdf_document.parse(made(tmp_path / "a.pdf", build), Limits())
 
 
 def reason(path: Path, **limits: int) -> Rejection:
     with pytest.raises(DocumentRejected) as caught:
-        pdf.parse(path, Limits(**limits))
+        pdf_document.parse(path, Limits(**limits))
     return caught.value.reason
 
 
@@ -81,7 +81,7 @@ def test_boxes_follow_the_rotation_and_crop_of_the_page(tmp_path: Path) -> None:
     document[0].set_rotation(180)
     document.save(tmp_path / "b.pdf")
     document.close()
-    ((left, top, right, bottom),) = pdf.parse(tmp_path / "b.pdf", Limits()).elements[0].boxes
+    ((left, top, right, bottom),) = pdf_document.parse(tmp_path / "b.pdf", Limits()).elements[0].boxes
     assert (left, right) == (pytest.approx(1 - 131 / 300, abs=0.01), pytest.approx(1 - 60 / 300, abs=0.01))
     assert top < 1 - 195 / 400 < bottom
 
@@ -150,7 +150,7 @@ def form(path: Path, *, value: str = "Ada Byron", drawn: bool = True) -> Path:
 
 @pytest.mark.parametrize("drawn", [True, False])
 def test_what_is_filled_in_is_read_where_it_stands(tmp_path: Path, *, drawn: bool) -> None:
-    (element,) = pdf.parse(form(tmp_path / "a.pdf", drawn=drawn), Limits()).elements
+    (element,) = pdf_document.parse(form(tmp_path / "a.pdf", drawn=drawn), Limits()).elements
     assert element.text == "Applicant: Ada Byron"
     ((left, top, right, bottom),) = element.boxes
     assert (left, right) == (pytest.approx(50 / 300, abs=0.01), pytest.approx(176 / 300, abs=0.03))
@@ -159,8 +159,8 @@ def test_what_is_filled_in_is_read_where_it_stands(tmp_path: Path, *, drawn: boo
 
 @pytest.mark.parametrize("drawn", [True, False])
 def test_a_pages_picture_shows_what_is_filled_in(tmp_path: Path, *, drawn: bool) -> None:
-    filled = pictures.render(form(tmp_path / "a.pdf", drawn=drawn), 1, 300)
-    assert filled != pictures.render(form(tmp_path / "b.pdf", drawn=drawn, value=" "), 1, 300)
+    filled = page_renderer.render(form(tmp_path / "a.pdf", drawn=drawn), 1, 300)
+    assert filled != page_renderer.render(form(tmp_path / "b.pdf", drawn=drawn, value=" "), 1, 300)
 
 
 def test_heads_and_feet_that_repeat_are_dropped(tmp_path: Path) -> None:
@@ -171,7 +171,7 @@ def test_heads_and_feet_that_repeat_are_dropped(tmp_path: Path) -> None:
             document.text(60, 400, f"Text of page {'abcdef'[number - 1]}.")
             document.text(300, 780, str(number))
 
-    found = pdf.parse(made(tmp_path / "a.pdf", build, text=False), Limits())
+    found = pdf_document.parse(made(tmp_path / "a.pdf", build, text=False), Limits())
     assert [element.text for element in found.elements] == [f"Text of page {letter}." for letter in "abcdef"]
     assert [element.page for element in found.elements] == [1, 2, 3, 4, 5, 6]
 
@@ -192,7 +192,7 @@ def test_a_title_property_is_used_unless_a_program_filled_it(tmp_path: Path) -> 
             document.set_title(title)
             document.text(60, 60, "Some text.")
 
-        return pdf.parse(made(tmp_path / "a.pdf", build), Limits()).title
+        return pdf_document.parse(made(tmp_path / "a.pdf", build), Limits()).title
 
     assert titled("Travel policy 2024") == "Travel policy 2024"
     assert [titled(title) for title in ("0000320193-22-000070", "policy_final.docx", "Untitled", "Scan")] == [
@@ -205,7 +205,7 @@ def test_pages_without_text_are_reported(tmp_path: Path) -> None:
         document.text(60, 60, "Only here.")
         document.add_page()
 
-    found = pdf.parse(made(tmp_path / "a.pdf", build), Limits())
+    found = pdf_document.parse(made(tmp_path / "a.pdf", build), Limits())
     assert (found.pages, found.report.pages_without_text) == (2, (2,))
 
 
@@ -229,7 +229,7 @@ def test_a_password_stops_only_who_needs_one(
 
     path = made(tmp_path / "a.pdf", build)
     if expected is None:
-        assert pdf.parse(path, Limits()).elements[0].text == "Some text."
+        assert pdf_document.parse(path, Limits()).elements[0].text == "Some text."
     else:
         assert reason(path) is expected
 

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from cairn.errors import DocumentRejected, Rejection
-from ingestion.parse.sandbox import Limits, ParserPool
+from ingestion.parse.sandbox.pool import Limits, ParserPool
 from tests.ingestion.parse import paper
 from tests.ingestion.parse.conftest import Read, Refuse
 

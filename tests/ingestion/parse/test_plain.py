@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from cairn.errors import DocumentRejected, Rejection
-from ingestion.parse import plain
-from ingestion.parse.limits import Limits
+from ingestion.parse.core.limits import Limits
+from ingestion.parse.plaintext import plain
 
 
 def test_blank_lines_part_paragraphs(tmp_path: Path) -> None:

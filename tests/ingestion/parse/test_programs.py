@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from cairn.errors import DocumentRejected, Rejection
-from ingestion.parse import programs
-from ingestion.parse.limits import Limits
+from ingestion.parse.core.limits import Limits
+from ingestion.parse.sandbox import programs
 
 Run = Callable[..., bytes]
 

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import pytest
 
 from cairn.library.rendition import Element
-from ingestion.parse.build import RenditionBuilder
-from ingestion.parse.grid import Caption, Note, Part, Row, Table, Value
-from ingestion.parse.limits import Limits
-from ingestion.parse.rows import Full, RowWriter
+from ingestion.parse.core.limits import Limits
+from ingestion.parse.core.rendition_builder import RenditionBuilder
+from ingestion.parse.sheets.grid import Caption, Note, Part, Row, Table, Value
+from ingestion.parse.sheets.rows import Full, RowWriter
 
 HEADER = Row(0, {0: "City", 2: "Rate"})
 BODY = (Row(1, {0: "Bonn", 2: 28}), Row(2, {2: 30}))

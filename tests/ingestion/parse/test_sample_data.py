@@ -6,8 +6,8 @@ import pytest
 
 from cairn.errors import DocumentRejected, Rejection
 from cairn.library.rendition import Rendition
-from ingestion.parse import pdf
-from ingestion.parse.sandbox import Limits, ParserPool
+from ingestion.parse.pdf import pdf_document
+from ingestion.parse.sandbox.pool import Limits, ParserPool
 
 FRONT_MATTER_ONLY = {
     "about-us/org-chart.md",
@@ -38,7 +38,7 @@ def test_the_handbook_but_for_its_empty_pages_is_read(pool: ParserPool, sample_d
 
 
 def test_a_quarterly_report_keeps_its_statements(sample_data: Path) -> None:
-    found = pdf.parse(sample_data / "sec-10-q" / "2023 Q1 AMZN.pdf", Limits())
+    found = pdf_document.parse(sample_data / "sec-10-q" / "2023 Q1 AMZN.pdf", Limits())
     statement = next(one for one in found.elements if "Net product sales | $ 56,455 | $ 56,981" in one.text)
     assert (statement.category, statement.page, statement.header_rows) == ("Table", 4, 3)
     assert "CONSOLIDATED STATEMENTS OF OPERATIONS" in statement.section[-1]

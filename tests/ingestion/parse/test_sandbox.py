@@ -14,8 +14,8 @@ import pytest
 from fpdf import FPDF
 
 from cairn.errors import DocumentRejected, NotFound, Rejection, Unavailable
-from ingestion.parse import sandbox
-from ingestion.parse.sandbox import Limits, ParserPool, _Child
+from ingestion.parse.sandbox import pool as sandbox_pool
+from ingestion.parse.sandbox.pool import Limits, ParserPool, _Child
 
 pytestmark = pytest.mark.slow
 
@@ -23,7 +23,7 @@ SLOW = "a b c. " + "[" * 200_000 + " d e f"  # to find the words here takes a to
 PARENT = """
 import sys
 from pathlib import Path
-from ingestion.parse.sandbox import Limits, ParserPool
+from ingestion.parse.sandbox.pool import Limits, ParserPool
 pool = ParserPool(size=1)
 pool.warm()
 print(pool._parsers._idle[0]._process.pid, flush=True)
@@ -93,13 +93,13 @@ def test_threads_share_the_children(quick: Path) -> None:
 def test_there_is_one_child_more_only_where_none_becomes_free(
     quick: Path, slow: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sandbox, "_PATIENCE", 600.0)
+    monkeypatch.setattr(sandbox_pool, "_PATIENCE", 600.0)
     pool = ParserPool(size=2)
     try:
         with ThreadPoolExecutor(4) as threads:
             assert list(threads.map(lambda _: is_well(pool, quick), range(12))) == [True] * 12
         assert len(pool._parsers._idle) == 1, "all were read by the first"
-        monkeypatch.setattr(sandbox, "_PATIENCE", 0.1)
+        monkeypatch.setattr(sandbox_pool, "_PATIENCE", 0.1)
         done = threading.Event()
         with ThreadPoolExecutor(1) as threads:
             busy = threads.submit(pool.parse, slow, "slow.md", limits=Limits(), cancelled=done.is_set)
@@ -120,7 +120,7 @@ def test_there_is_one_child_more_where_one_does_not_keep_up(
     pool = ParserPool(size=2)
     try:
         assert is_well(pool, quick)
-        monkeypatch.setattr(sandbox, "_PATIENCE", 0.2)
+        monkeypatch.setattr(sandbox_pool, "_PATIENCE", 0.2)
         with ThreadPoolExecutor(4) as threads:
             assert all(threads.map(lambda _: is_well(pool, quick), range(450)))
         assert len(pool._parsers._idle) == 2
@@ -136,7 +136,7 @@ def test_there_is_one_child_more_only_where_what_was_read_does_not_wait(
     pool = ParserPool(size=2, backlog=lambda: behind)
     try:
         assert is_well(pool, quick)
-        monkeypatch.setattr(sandbox, "_PATIENCE", 0.0)
+        monkeypatch.setattr(sandbox_pool, "_PATIENCE", 0.0)
         with ThreadPoolExecutor(4) as threads:
             assert all(threads.map(lambda _: is_well(pool, quick), range(40)))
             assert len(pool._parsers._idle) == 1
@@ -150,8 +150,8 @@ def test_there_is_one_child_more_only_where_what_was_read_does_not_wait(
 def test_a_backlog_does_not_make_all_wait_for_one_file_that_takes_long(
     quick: Path, slow: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sandbox, "_PATIENCE", 0.0)
-    monkeypatch.setattr(sandbox, "_PATIENCE_BEHIND", 0.5)
+    monkeypatch.setattr(sandbox_pool, "_PATIENCE", 0.0)
+    monkeypatch.setattr(sandbox_pool, "_PATIENCE_BEHIND", 0.5)
     pool = ParserPool(size=2, backlog=lambda: True)
     done = threading.Event()
     try:
@@ -170,7 +170,7 @@ def test_a_backlog_does_not_make_all_wait_for_one_file_that_takes_long(
 def test_what_is_urgent_gets_a_child_at_once(
     quick: Path, slow: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sandbox, "_PATIENCE", 600.0)
+    monkeypatch.setattr(sandbox_pool, "_PATIENCE", 600.0)
     pool = ParserPool(size=2)
     done = threading.Event()
     try:

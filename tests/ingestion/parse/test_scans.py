@@ -4,11 +4,12 @@ import pytest
 from PIL import Image
 
 from cairn.errors import DocumentRejected, Rejection
-from ingestion.parse import ocr, programs
-from ingestion.parse.build import RenditionBuilder
-from ingestion.parse.limits import Limits
-from ingestion.parse.ocr import Paragraph
-from ingestion.parse.scans import Scans, write
+from ingestion.parse.core.limits import Limits
+from ingestion.parse.core.rendition_builder import RenditionBuilder
+from ingestion.parse.ocr import tesseract
+from ingestion.parse.ocr.tesseract import Paragraph
+from ingestion.parse.pdf.scans import Scans, write
+from ingestion.parse.sandbox import programs
 
 BLANK = Image.new("L", (10, 10), 255)
 BOX = (0.1, 0.1, 0.2, 0.2)
@@ -24,7 +25,7 @@ def fail_with(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
     def read(*_: object, **__: object) -> list[Paragraph]:
         raise error
 
-    monkeypatch.setattr(ocr, "read", read)
+    monkeypatch.setattr(tesseract, "read", read)
 
 
 def test_pages_are_named_in_runs() -> None:
@@ -73,7 +74,7 @@ def test_any_other_refusal_is_the_documents(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_confidence_is_the_mean_over_words(monkeypatch: pytest.MonkeyPatch) -> None:
     pages = iter([(0.9, 0.9, 0.9), (0.5,)])
-    monkeypatch.setattr(ocr, "read", lambda *_, **__: [Paragraph(("a",), (BOX,), False, next(pages))])
+    monkeypatch.setattr(tesseract, "read", lambda *_, **__: [Paragraph(("a",), (BOX,), False, next(pages))])
     found = Scans(Limits())
     assert found.confidence is None
     for number in (1, 2):

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from ingestion.parse import scratch
-from ingestion.parse.scratch import Scratch
+from ingestion.parse.sandbox import workdir
+from ingestion.parse.sandbox.workdir import Scratch
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def test_a_file_is_lent_and_all_that_came_of_it_goes(own: Scratch, document: Pat
 
 
 def test_a_folder_is_overfull_by_size(own: Scratch, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scratch, "MOST_BYTES", 1000)
+    monkeypatch.setattr(workdir, "MOST_BYTES", 1000)
     (own.work / "deep").mkdir()
     (own.work / "deep" / "page").write_bytes(bytes(1000))
     assert not own.is_overfull()
@@ -42,7 +42,7 @@ def test_a_folder_is_overfull_by_size(own: Scratch, monkeypatch: pytest.MonkeyPa
 
 
 def test_a_folder_is_overfull_by_number(own: Scratch, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scratch, "_MOST_FILES", 2)
+    monkeypatch.setattr(workdir, "_MOST_FILES", 2)
     for name in ("a", "b"):
         (own.work / name).touch()
     assert not own.is_overfull()
@@ -53,7 +53,7 @@ def test_a_folder_is_overfull_by_number(own: Scratch, monkeypatch: pytest.Monkey
 def test_what_lies_elsewhere_does_not_count(
     own: Scratch, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(scratch, "MOST_BYTES", 1000)
+    monkeypatch.setattr(workdir, "MOST_BYTES", 1000)
     (tmp_path / "large").write_bytes(bytes(5000))
     (own.work / "link").symlink_to(tmp_path / "large")
     (own.work / "folder").symlink_to(tmp_path)
@@ -69,7 +69,7 @@ def test_what_is_removed_is_gone_and_the_next_is_another(own: Scratch, tmp_path:
 
 def test_only_folders_of_parsers_are_swept(tmp_path: Path) -> None:
     (tmp_path / "someone's").mkdir()
-    scratch.sweep(tmp_path)
+    workdir.sweep(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["someone's"]
 
 
@@ -82,7 +82,7 @@ def test_a_folder_that_only_has_a_name_like_a_parsers_is_not_swept(tmp_path: Pat
     os.close(left._lock)  # its process was killed
     copied = tmp_path / "parser-copy"
     shutil.copytree(left.root, copied)
-    scratch.sweep(tmp_path)
+    workdir.sweep(tmp_path)
     assert not left.root.exists()
     assert (theirs / "in" / "thesis.md").exists()
     assert copied.exists()

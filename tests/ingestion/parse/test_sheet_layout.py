@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from ingestion.parse.number_formats import format_value
-from ingestion.parse.sheet_layout import Layouts, SheetLayout
+from ingestion.parse.sheets.number_formats import format_value
+from ingestion.parse.sheets.sheet_layout import Layouts, SheetLayout
 from tests.ingestion.parse.workbooks import raw, save
 
 MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"

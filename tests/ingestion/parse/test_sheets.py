@@ -11,9 +11,9 @@ import xlsxwriter
 
 from cairn.errors import DocumentRejected, Rejection
 from cairn.library.rendition import Element, Rendition
-from ingestion.chunking import ChunkDraft, chunk
-from ingestion.parse import sheets
-from ingestion.parse.limits import Limits
+from ingestion.chunking.chunker import ChunkDraft, chunk
+from ingestion.parse.core.limits import Limits
+from ingestion.parse.sheets import workbooks
 from tests.ingestion.parse.samples import sheet_of_open_document
 from tests.ingestion.parse.test_json_records import outline
 from tests.ingestion.parse.workbooks import raw, save, workbook
@@ -25,7 +25,7 @@ RATES = (["City", "Rate"], ["Bonn", 28], ["Kiel", 30])
 @pytest.fixture
 def read(tmp_path: Path) -> Read:
     def _read(content: bytes, limits: Limits | None = None) -> Rendition:
-        return sheets.parse(save(tmp_path, content), limits or Limits())
+        return workbooks.parse(save(tmp_path, content), limits or Limits())
 
     return _read
 

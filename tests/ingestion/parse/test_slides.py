@@ -15,8 +15,8 @@ from pptx.util import Cm
 
 from cairn.errors import DocumentRejected, Rejection
 from cairn.library.rendition import Rendition
-from ingestion.parse import slides
-from ingestion.parse.limits import Limits
+from ingestion.parse.core.limits import Limits
+from ingestion.parse.office import slides
 from tests.ingestion.parse.test_json_records import outline
 from tests.ingestion.parse.workbooks import archive, save
 

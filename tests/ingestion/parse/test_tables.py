@@ -1,11 +1,11 @@
 import pytest
 from lxml import html
 
-from ingestion.parse import tables
+from ingestion.parse.core import html_tables
 
 
 def read(source: str) -> tuple[str, int]:
-    return tables.read(html.fragment_fromstring(source))
+    return html_tables.read(html.fragment_fromstring(source))
 
 
 def test_a_table_of_heads_only_has_no_header() -> None:

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingestion.parse.text import clean, decode, looks_binary
+from ingestion.parse.text.cleaning import clean, decode, looks_binary
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from random import Random
 
-from retrieval.answering.blocks import Shape, sentences_in, split_blocks
+from retrieval.answering.text.blocks import Shape, sentences_in, split_blocks
 from retrieval.types import Hit
 from tests.retrieval.answering.builders import LEAVE, TRAVEL, make_hit
 

@@ -1,7 +1,7 @@
 import pytest
 
-from retrieval.answering.answerability import RuleAnswerability
-from retrieval.answering.calibration import Calibration
+from retrieval.answering.answerability.calibration import Calibration
+from retrieval.answering.answerability.rules import RuleAnswerability
 from retrieval.answering.protocols import Judgement
 from retrieval.types import Hit
 from tests.fakes import FakeEmbedder

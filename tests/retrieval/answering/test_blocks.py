@@ -1,4 +1,4 @@
-from retrieval.answering.blocks import Shape, sentences_in, split_blocks
+from retrieval.answering.text.blocks import Shape, sentences_in, split_blocks
 
 TEXT = (
     "A first paragraph. With two sentences.\n\n"

@@ -2,8 +2,8 @@ import pytest
 from pydantic import ValidationError
 
 from cairn.inference.registry import embedder
-from retrieval.answering.calibration import Calibration, calibration_for
-from retrieval.answering.signals import Signals
+from retrieval.answering.answerability.calibration import Calibration, calibration_for
+from retrieval.answering.answerability.signals import Signals
 
 NONE = Signals(near=0, words=0, meaning=0, held=0, gap=0, uncounted=0, unnamed=0)
 

@@ -1,7 +1,7 @@
 import pytest
 
-from retrieval.answering.conflicts import find_conflicts
-from retrieval.answering.support import Ground
+from retrieval.answering.grounding.check import Ground
+from retrieval.answering.grounding.conflicts import find_conflicts
 from retrieval.types import Hit
 from tests.retrieval.answering.builders import make_hit
 

@@ -1,4 +1,4 @@
-from retrieval.answering.evidence import FENCE_TOKENS, build_passages, deduplicate
+from retrieval.answering.prompts.evidence import FENCE_TOKENS, build_passages, deduplicate
 from tests.retrieval.answering.builders import LEAVE, TRAVEL, make_hit
 
 

@@ -1,4 +1,4 @@
-from retrieval.answering.extractive import escape_markdown, extract_blocks
+from retrieval.answering.generation.extractive import escape_markdown, extract_blocks
 from tests.fakes import FakeEmbedder
 from tests.retrieval.answering.builders import LEAVE, TRAVEL, make_hit
 

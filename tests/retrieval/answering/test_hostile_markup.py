@@ -1,7 +1,7 @@
 import pytest
 
-from retrieval.answering.copies import flips_polarity, overlap, substitutions
-from retrieval.answering.markup import escape_brackets, format_code_block, sanitize_markdown
+from retrieval.answering.grounding.edits import flips_polarity, overlap, substitutions
+from retrieval.answering.text.markdown_filter import escape_brackets, format_code_block, sanitize_markdown
 from retrieval.types import Answer
 from tests.retrieval.answering.builders import Writer, answered, make_hit
 

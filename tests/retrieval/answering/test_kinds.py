@@ -1,6 +1,6 @@
 import pytest
 
-from retrieval.answering.kinds import counted_noun_pattern, expected_answer_type
+from retrieval.answering.text.answer_types import counted_noun_pattern, expected_answer_type
 
 
 @pytest.mark.parametrize(

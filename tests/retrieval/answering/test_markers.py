@@ -2,7 +2,7 @@ import re
 
 import pytest
 
-from retrieval.answering.markers import strip_markers
+from retrieval.answering.text.citation_markers import strip_markers
 
 
 @pytest.mark.parametrize(

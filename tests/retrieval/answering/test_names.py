@@ -1,6 +1,6 @@
 import pytest
 
-from retrieval.answering.names import unsupported_names
+from retrieval.answering.grounding.names import unsupported_names
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 import pytest
 
-from retrieval.answering.lexicon import Language
-from retrieval.answering.negation import contradicts
+from retrieval.answering.grounding.negation import contradicts
+from retrieval.answering.text.lexicon import Language
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retrieval.answering.lexicon import language_of
-from retrieval.answering.parts import MAX_CHARACTERS, MAX_PARTS, split_question
-from retrieval.answering.terms import content_stems
-from retrieval.evaluation.gold import Kind, gold_questions
+from retrieval.answering.query.decompose import MAX_CHARACTERS, MAX_PARTS, split_question
+from retrieval.answering.text.lexicon import language_of
+from retrieval.answering.text.terms import content_stems
+from retrieval.evaluation.gold_file import Kind, gold_questions
 from retrieval.types import Turn
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from cairn.errors import NotFound, Unavailable
 from retrieval.answering import answer
-from retrieval.answering.prompting import FENCE
+from retrieval.answering.prompts.prompt import FENCE
 from retrieval.answering.protocols import Judgement
 from retrieval.types import Cited, Delta, Done, Failed, Hit, Location, Prompted, Sources, Started, Turn
 from tests.fakes import FakeEmbedder

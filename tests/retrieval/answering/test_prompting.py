@@ -3,8 +3,8 @@ from dataclasses import replace
 import pytest
 from llama_index.core.llms import ChatMessage
 
-from retrieval.answering.evidence import build_passages
-from retrieval.answering.prompting import FENCE, load_prompt, neutralize
+from retrieval.answering.prompts.evidence import build_passages
+from retrieval.answering.prompts.prompt import FENCE, load_prompt, neutralize
 from tests.retrieval.answering.builders import make_hit
 
 ATTACKS = [

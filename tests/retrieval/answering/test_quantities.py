@@ -1,6 +1,6 @@
 import pytest
 
-from retrieval.answering.quantities import conflicting_figures, unsupported_figures
+from retrieval.answering.grounding.quantities import conflicting_figures, unsupported_figures
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,9 @@
 import pytest
 
 from cairn.errors import ConfigurationError, Unavailable
-from retrieval.answering.answerability import RuleAnswerability
+from retrieval.answering.answerability.reader import ReaderAnswerability, build_answerability
+from retrieval.answering.answerability.rules import RuleAnswerability
 from retrieval.answering.protocols import Judgement
-from retrieval.answering.reading import ReaderAnswerability, build_answerability
 from tests.fakes import FakeEmbedder, FakeReader
 from tests.retrieval.answering.builders import LEAVE, STRONG, TRAVEL, Says, make_hit
 

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from cachetools import TTLCache
 
-from retrieval.answering import remembering
-from retrieval.answering.remembering import CachingEmbedder
+from cairn.inference.embedding import cache as embedding_cache
+from cairn.inference.embedding.cache import CachingEmbedder
 from tests.fakes import FakeEmbedder
 
 
@@ -30,7 +30,7 @@ def test_what_documents_say_is_embedded_once_for_questions_that_follow_soon() ->
 
 
 def test_what_documents_say_is_soon_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(remembering, "TEXT_TTL_SECONDS", 0.0)
+    monkeypatch.setattr(embedding_cache, "TEXT_TTL_SECONDS", 0.0)
     embedder = FakeEmbedder()
     for _ in range(2):
         CachingEmbedder(embedder).embed_documents([*SENTENCES, "leave"])
@@ -40,7 +40,7 @@ def test_what_documents_say_is_soon_forgotten(monkeypatch: pytest.MonkeyPatch) -
 def test_what_is_used_again_and_again_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     """With all of it gone after a time, all would be embedded anew at that moment, for everybody at once."""
     now = 0.0
-    monkeypatch.setattr(remembering, "TTLCache", partial(TTLCache, timer=lambda: now))
+    monkeypatch.setattr(embedding_cache, "TTLCache", partial(TTLCache, timer=lambda: now))
     embedder = FakeEmbedder()
     for now in (0.0, 400.0, 800.0):  # noqa: B007 the clock reads it
         CachingEmbedder(embedder).embed_documents(SENTENCES)
@@ -66,7 +66,7 @@ def test_embedders_do_not_share_their_words() -> None:
 
 
 def test_the_words_used_last_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(remembering, "MAX_CACHED_WORDS", 2)
+    monkeypatch.setattr(embedding_cache, "MAX_CACHED_WORDS", 2)
     embedder = FakeEmbedder()
     for word in ("one", "two", "one", "three", "one", "two"):
         CachingEmbedder(embedder).embed_documents([word])

@@ -1,7 +1,7 @@
 import pytest
 
-from retrieval.answering.lexicon import Language
-from retrieval.answering.restrictions import restricts_otherwise
+from retrieval.answering.grounding.restrictions import restricts_otherwise
+from retrieval.answering.text.lexicon import Language
 
 Pair = tuple[str, str]
 

@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 from llama_index.core.llms import ChatMessage
 
 from cairn.errors import Unavailable
-from retrieval.answering.prompting import FENCE
-from retrieval.answering.rewriting import VERSION, rewrite_question
-from retrieval.answering.standalone import build_standalone_question
-from retrieval.answering.understanding import understand
+from retrieval.answering.prompts.prompt import FENCE
+from retrieval.answering.query.rewrite import VERSION, rewrite_question
+from retrieval.answering.query.standalone import build_standalone_question
+from retrieval.answering.query.understand import understand
 from retrieval.types import Turn
 from tests.retrieval.answering.builders import Writer
 

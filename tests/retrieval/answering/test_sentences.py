@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from retrieval.answering.sentences import MAX_SENTENCE, Kind, SentenceStream, split_sentences
+from retrieval.answering.text.sentences import MAX_SENTENCE, Kind, SentenceStream, split_sentences
 
 
 def bodies(text: str) -> list[str]:

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retrieval.answering.standalone import MAX_CHARACTERS, build_standalone_question, is_follow_up
-from retrieval.evaluation.gold import gold_questions
+from retrieval.answering.query.standalone import MAX_CHARACTERS, build_standalone_question, is_follow_up
+from retrieval.evaluation.gold_file import gold_questions
 from retrieval.types import Turn
 
 LEAVE = Turn("How much annual leave do I get?", "25 days. [1]")

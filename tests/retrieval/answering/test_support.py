@@ -2,8 +2,8 @@ import pytest
 
 from cairn.errors import ConfigurationError, Unavailable
 from cairn.inference.protocols import Inference
-from retrieval.answering.evidence import build_passages
-from retrieval.answering.support import SentenceChecker
+from retrieval.answering.grounding.check import SentenceChecker
+from retrieval.answering.prompts.evidence import build_passages
 from retrieval.types import Hit
 from tests.fakes import FakeEmbedder, FakeInference
 from tests.retrieval.answering.builders import LEAVE, TRAVEL, make_hit

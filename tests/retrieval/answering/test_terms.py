@@ -1,6 +1,6 @@
 import pytest
 
-from retrieval.answering.terms import MISSPELT_CREDIT, likeness
+from retrieval.answering.text.terms import MISSPELT_CREDIT, likeness
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,8 @@ import random
 import pytest
 
 from cairn.errors import InvalidInput
-from retrieval.answering.signals import Signals
-from retrieval.evaluation.calibrating import MAX_REFUSED_SHARE, SIGNALS, fitted
+from retrieval.answering.answerability.signals import Signals
+from retrieval.evaluation.calibration_fit import MAX_REFUSED_SHARE, SIGNALS, fitted
 
 NONE = Signals(near=0, words=0, meaning=0, held=0, gap=0, uncounted=0, unnamed=0).as_dict()
 

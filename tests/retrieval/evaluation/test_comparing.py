@@ -1,8 +1,8 @@
 from typing import Any
 
-from retrieval.evaluation.asked import Asked
-from retrieval.evaluation.comparing import Change, differences, ids_of, measure_changes
-from retrieval.evaluation.gold import Kind
+from retrieval.evaluation.gold_file import Kind
+from retrieval.evaluation.question_results import Asked
+from retrieval.evaluation.run_comparison import Change, differences, ids_of, measure_changes
 
 
 def asked(identity: str, right: bool, **fields: Any) -> Asked:

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from cairn.errors import InvalidInput
-from retrieval.evaluation.gold import GoldQuestion, Kind, gold_questions
+from retrieval.evaluation.gold_file import GoldQuestion, Kind, gold_questions
 from tests.environment import GIVEN
 from tests.gold.sec_10_q import TABLE, gold_questions_in
 

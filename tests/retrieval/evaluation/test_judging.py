@@ -6,9 +6,9 @@ import pytest
 from cairn.errors import ConfigurationError, Unavailable
 from cairn.inference.judge import judge_model
 from cairn.settings import Environment
-from retrieval.evaluation.gold import GoldQuestion
-from retrieval.evaluation.judging import Judge
-from retrieval.evaluation.measures import QuestionOutcome, measures
+from retrieval.evaluation.gold_file import GoldQuestion
+from retrieval.evaluation.llm_judge import Judge
+from retrieval.evaluation.metrics import QuestionOutcome, measures
 from tests.cairn.inference.server import Exchange, FakeServer
 from tests.models import judge_answer, judge_respond
 

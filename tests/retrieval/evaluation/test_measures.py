@@ -3,8 +3,8 @@ from typing import Any
 
 import pytest
 
-from retrieval.evaluation.gold import GoldQuestion
-from retrieval.evaluation.measures import (
+from retrieval.evaluation.gold_file import GoldQuestion
+from retrieval.evaluation.metrics import (
     LOWER_IS_BETTER,
     QuestionOutcome,
     by_kind,
@@ -12,7 +12,7 @@ from retrieval.evaluation.measures import (
     failing_measures,
     measures,
 )
-from retrieval.fusion import Ranking
+from retrieval.search.fusion import Ranking
 
 EMPTY = {
     "standalone": "",

@@ -1,6 +1,6 @@
 import pytest
 
-from retrieval.evaluation.quoting import any_overlaps
+from retrieval.evaluation.quote_match import any_overlaps
 
 GOLD = "You can request **up to 240 hours** of [advanced sick leave](https://example.org/a_b)."
 

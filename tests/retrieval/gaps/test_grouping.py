@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from cairn.inference.registry import embedder
-from retrieval.gaps.grouping import MIN_GROUPING_COSINE
+from retrieval.gaps.clusters import MIN_GROUPING_COSINE
 
 GOLD = Path(__file__).resolve().parents[2] / "gold"
 HANDBOOK = ("handbook_dev.jsonl", "handbook_test.jsonl")

@@ -4,7 +4,7 @@ from uuid import UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retrieval.index.conditions import KNOWLEDGE_BASE, READERS, AnyOf, narrow_conditions, readable
+from retrieval.index.filters import KNOWLEDGE_BASE, READERS, AnyOf, narrow_conditions, readable
 from retrieval.index.protocol import Filters
 from tests.retrieval.index.points import scope
 

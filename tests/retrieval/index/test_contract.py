@@ -11,10 +11,10 @@ import pytest
 from qdrant_client import QdrantClient
 
 from cairn.errors import Unavailable
-from retrieval.index.conditions import KNOWLEDGE_BASE, AnyOf
-from retrieval.index.edge import EdgeIndex
+from retrieval.index.filters import KNOWLEDGE_BASE, AnyOf
 from retrieval.index.protocol import Filters, Sparse, VectorIndex
-from retrieval.index.server import ServerIndex
+from retrieval.index.qdrant_edge import EdgeIndex
+from retrieval.index.qdrant_server import ServerIndex
 from tests.environment import GIVEN
 from tests.retrieval.index.points import (
     DIMENSION,

@@ -11,8 +11,8 @@ from uuid import uuid4
 import pytest
 
 from cairn.errors import ConfigurationError, Unavailable
-from retrieval.index import edge
-from retrieval.index.edge import EdgeIndex
+from retrieval.index import qdrant_edge
+from retrieval.index.qdrant_edge import EdgeIndex
 from tests.retrieval.index.points import DIMENSION, USER, ask, found, point, scope
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -21,7 +21,7 @@ WRITE_AND_WAIT = """
 import sys, time
 from pathlib import Path
 from uuid import UUID
-from retrieval.index.edge import EdgeIndex
+from retrieval.index.qdrant_edge import EdgeIndex
 from tests.retrieval.index.points import DIMENSION, USER, point
 
 index = EdgeIndex.create(Path(sys.argv[1]), dimension=DIMENSION)
@@ -108,7 +108,7 @@ def test_every_write_is_on_the_disk_when_it_returns(
 def test_the_log_does_not_grow_for_ever(
     index: EdgeIndex, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(edge, "FLUSH_AFTER", 100)
+    monkeypatch.setattr(qdrant_edge, "FLUSH_AFTER", 100)
     for _ in range(3):
         index.upsert([point() for _ in range(60)])
     assert index._unflushed < 100
@@ -120,7 +120,7 @@ def test_a_second_process_is_told_that_it_is_in_use(index: EdgeIndex, folder: Pa
 import sys
 from pathlib import Path
 from cairn.errors import ConfigurationError
-from retrieval.index.edge import EdgeIndex
+from retrieval.index.qdrant_edge import EdgeIndex
 try:
     EdgeIndex.open(Path(sys.argv[1]), dimension=8)
 except ConfigurationError as error:

@@ -8,9 +8,9 @@ import pytest
 from cairn.errors import ConfigurationError, Unavailable
 from cairn.inference import registry
 from cairn.settings import environment
-from retrieval.index import stores
-from retrieval.index.edge import EdgeIndex
-from retrieval.index.factory import active_generation, active_index, close_index
+from retrieval.index import backends
+from retrieval.index.generations import active_generation, active_index, close_index
+from retrieval.index.qdrant_edge import EdgeIndex
 from retrieval.models import GenerationState, IndexGeneration
 from tests.fakes import FakeEmbedder
 from tests.retrieval.index.points import found, point
@@ -19,7 +19,7 @@ from tests.retrieval.index.points import found, point
 @pytest.fixture(autouse=True)
 def data_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     own = environment().model_copy(update={"data_dir": tmp_path})
-    monkeypatch.setattr(stores, "environment", lambda: own)
+    monkeypatch.setattr(backends, "environment", lambda: own)
     close_index()
     with registry.use(embedder=FakeEmbedder(model="words-1", dimension=8)):
         yield tmp_path
@@ -92,8 +92,8 @@ def test_threads_share_one() -> None:
 
 def test_qdrant_url_means_a_server(monkeypatch: pytest.MonkeyPatch) -> None:
     reached = environment().model_copy(update={"qdrant_url": "http://127.0.0.1:9"})
-    monkeypatch.setattr(stores, "environment", lambda: reached)
+    monkeypatch.setattr(backends, "environment", lambda: reached)
     with pytest.raises(Unavailable, match="isn't responding"):
-        stores.open_index("first", 8)
+        backends.open_index("first", 8)
     with pytest.raises(Unavailable, match="isn't responding"):
-        stores.create_index("first", 8)
+        backends.create_index("first", 8)

@@ -1,7 +1,7 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from retrieval.index.halves import DENSE, SPARSE, Leg, query_hybrid
+from retrieval.index.hybrid_query import DENSE, SPARSE, Leg, query_hybrid
 from retrieval.index.protocol import Candidate
 
 A, B, C = (UUID(int=number) for number in range(1, 4))

@@ -10,7 +10,7 @@ import pytest
 from qdrant_client import QdrantClient
 
 from cairn.errors import ConfigurationError, Unavailable
-from retrieval.index.server import ServerIndex, Spread
+from retrieval.index.qdrant_server import ServerIndex, Spread
 from tests.backends import VectorStore
 from tests.retrieval.index.points import DIMENSION, ask, point
 

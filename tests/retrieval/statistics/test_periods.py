@@ -10,7 +10,7 @@ from cairn.accounts.models import User
 from retrieval.models import Conversation, Message
 from retrieval.statistics.models import AskedQuestion
 from retrieval.statistics.periods import Period
-from retrieval.statistics.questions import (
+from retrieval.statistics.question_counts import (
     asked_in,
     counts_by_day,
     percentiles_by_day,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from retrieval.suggestions.making import MAX_SUGGESTIONS, questions_of
+from retrieval.suggestions.generator import MAX_SUGGESTIONS, questions_of
 
 
 def made(*headings: str, title: str = "Leave rules", language: str | None = "en") -> list[str]:

@@ -24,12 +24,12 @@ from cairn.accounts.services import api_key_create, user_create
 from cairn.inference.protocols import Vectors
 from cairn.library.models import Chunk, Document, KnowledgeBase, VersionState
 from cairn.limits import quotas
-from ingestion.services import document_submit
-from retrieval.bm25 import document_sparse
+from ingestion.documents.services import document_submit
 from retrieval.engine import Engine, use
-from retrieval.index.edge import EdgeIndex
 from retrieval.index.protocol import Point
+from retrieval.index.qdrant_edge import EdgeIndex
 from retrieval.models import GenerationState, IndexGeneration
+from retrieval.search.bm25 import document_sparse
 from tests.bases import make_base
 from tests.fakes import FakeChat, FakeEmbedder
 from tests.principals import SETUP

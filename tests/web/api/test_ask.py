@@ -20,7 +20,7 @@ from cairn.accounts.models import User
 from cairn.accounts.services import user_update
 from cairn.library.models import Document
 from cairn.telemetry.context import close_iterator
-from retrieval import asking
+from retrieval.conversations import ask
 from retrieval.engine import Engine, use
 from retrieval.models import Message
 from retrieval.types import Delta, Prompted
@@ -148,7 +148,7 @@ def test_what_goes_wrong_in_a_stream_is_an_event(mia: Caller, leave: Document, p
 
 
 def test_words_are_shown_before_they_are_kept(mia: Caller, leave: Document) -> None:
-    exchange = asking.ask(principal=mia.principal, question=QUESTION)
+    exchange = ask.ask(principal=mia.principal, question=QUESTION)
     next(event for event in exchange.events if isinstance(event, Prompted))
     assert Message.objects.get().trace == {}
     next(event for event in exchange.events if isinstance(event, Delta))

@@ -21,7 +21,7 @@ from cairn.audit.services import record
 from cairn.library.models import Document, KnowledgeBase
 from retrieval.engine import Engine
 from tests.web.api.conftest import Caller, assert_problem, caller_for, indexed, streamed
-from web.auditing import cell
+from web.exports.audit_log import cell
 
 
 def actions(caller: Caller) -> list[str]:

@@ -14,7 +14,7 @@ from cairn.errors import NotSignedIn
 from cairn.library.models import Document, KnowledgeBase
 from tests.bases import let_create
 from tests.web.api.conftest import Caller, assert_problem, caller_for
-from web.auth import principal_again
+from web.http.authentication import principal_again
 
 
 @pytest.fixture

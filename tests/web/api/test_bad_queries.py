@@ -9,7 +9,7 @@ import pytest
 
 from cairn.library.models import Document, KnowledgeBase
 from cairn.limits.models import Usage
-from ingestion.imports import import_open
+from ingestion.imports.services import import_open
 from ingestion.models import Import, Job
 from tests.web.api.conftest import Caller, assert_problem
 

@@ -15,9 +15,12 @@ from cairn.library.models import Document, KnowledgeBase
 from cairn.settings import environment
 from cairn.settings.env import Environment
 from cairn.settings.storage import storage_settings
-from ingestion import erasure, lifecycle, parsers, pipeline
+from ingestion.erasure import documents
+from ingestion.jobs import lifecycle
 from ingestion.models import Job, Lane, Receipt
-from ingestion.parse.sandbox import ParserPool
+from ingestion.parse import parser_pool
+from ingestion.parse.sandbox.pool import ParserPool
+from ingestion.pipeline import run
 from retrieval.engine import Engine
 from tests.backends import free_port
 from tests.balancer import Balancer
@@ -76,7 +79,7 @@ def files_in_memory(between: Balancer, settings: Any) -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def parser(monkeypatch: pytest.MonkeyPatch, pool: ParserPool) -> None:
-    monkeypatch.setattr(parsers, "_pool", pool)
+    monkeypatch.setattr(parser_pool, "_pool", pool)
 
 
 def kept() -> set[str]:
@@ -89,7 +92,7 @@ def upload(caller: Caller, base: KnowledgeBase, content: bytes = TEXT) -> Any:
 
 def worked() -> None:
     while (lease := lifecycle.claim_next(Lane.BULK)) is not None:
-        pipeline.process(lease)
+        run.process(lease)
 
 
 def test_a_document_lives_in_the_bucket_and_is_erased_there(
@@ -104,7 +107,7 @@ def test_a_document_lives_in_the_bucket_and_is_erased_there(
     assert streamed(mia.get(f"/documents/{document}/content")) == TEXT
     assert "seventeen" in mia.post("/search", {"query": "How many stripes has the zebra?"}).content.decode()
     mia.delete(f"/documents/{document}")
-    erasure.erase(Receipt.objects.get().id, parts.index)
+    documents.erase(Receipt.objects.get().id, parts.index)
     assert Receipt.objects.get().removed["files"] == 2
     assert kept() == set()
 
@@ -154,7 +157,7 @@ def test_while_it_is_away_jobs_wait_and_go_on(
     between.faults.cut_after = 0
     lease = lifecycle.claim_next(Lane.BULK)
     assert lease is not None
-    pipeline.process(lease)
+    run.process(lease)
     job = Job.objects.get()
     assert (job.stage, job.attempts) == ("queued", 1)
     assert_problem(mia.get(f"/documents/{document}/content"), 503, "unavailable")
@@ -171,10 +174,10 @@ def test_an_erasure_that_cannot_reach_it_is_not_called_done(
     mia.delete(f"/documents/{document}")
     between.faults.cut_after = 0
     with pytest.raises(Unavailable):
-        erasure.erase(Receipt.objects.get().id, parts.index)
+        documents.erase(Receipt.objects.get().id, parts.index)
     between.faults.cut_after = None
     assert Receipt.objects.get().state == "pending"
-    erasure.erase(Receipt.objects.get().id, parts.index)
+    documents.erase(Receipt.objects.get().id, parts.index)
     assert kept() == set()
 
 

@@ -11,9 +11,12 @@ import pytest
 from cairn.access.models import Role
 from cairn.access.services import grant_give
 from cairn.library.models import KnowledgeBase
-from ingestion import erasure, lifecycle, parsers, pipeline
+from ingestion.erasure import documents
+from ingestion.jobs import lifecycle
 from ingestion.models import Lane, Receipt
-from ingestion.parse.sandbox import ParserPool
+from ingestion.parse import parser_pool
+from ingestion.parse.sandbox.pool import ParserPool
+from ingestion.pipeline import run
 from retrieval.engine import Engine
 from tests.indexes import as_if_rewritten
 from tests.principals import SETUP
@@ -52,7 +55,7 @@ def files_in_memory(settings: Any, tmp_path: Path) -> None:
 
 @pytest.fixture(autouse=True)
 def parser(monkeypatch: pytest.MonkeyPatch, pool: ParserPool) -> None:
-    monkeypatch.setattr(parsers, "_pool", pool)
+    monkeypatch.setattr(parser_pool, "_pool", pool)
 
 
 def packed(files: dict[str, bytes]) -> bytes:
@@ -75,7 +78,7 @@ def ingested(caller: Caller, base: KnowledgeBase, name: str, content: bytes) -> 
     answer = caller.upload(str(base.id), name, content)
     assert answer.status_code == 202, answer.content
     while (lease := lifecycle.claim_next(Lane.BULK)) is not None:
-        pipeline.process(lease)
+        run.process(lease)
     return shown(caller, answer.json()["document"]["id"])
 
 
@@ -194,7 +197,7 @@ def test_deleting_the_container_takes_all_along_and_counts_it(
     receipt = mia.delete(f"/documents/{archive['id']}").json()["receipt"]
     assert hits(mia, "seventeen stripes") == hits(mia, "favourite stone") == []
     assert all(mia.get(f"/documents/{row['id']}").status_code == 404 for row in listed)
-    erasure.erase(Receipt.objects.get(pk=receipt["id"]).id, parts.index)
+    documents.erase(Receipt.objects.get(pk=receipt["id"]).id, parts.index)
     as_if_rewritten()
     done = mia.get(f"/receipts/{receipt['id']}").json()
     chunks = sum(row["chunks"] for row in listed)
@@ -222,7 +225,7 @@ def test_cancelling_the_container_cancels_what_came_out_and_a_retry_takes_it_up(
 ) -> None:
     answer = mia.upload(str(base.id), "drive.zip", packed({"zebra.txt": ZEBRA, "otter.txt": OTTER})).json()
     document, job = answer["document"]["id"], answer["job"]["id"]
-    real = parsers.parser_pool().part
+    real = parser_pool.parser_pool().part
 
     def cancelled_in_between(path: Path, name: str, place: int, **said: Any) -> bytes:
         if place == 1:
@@ -230,9 +233,9 @@ def test_cancelling_the_container_cancels_what_came_out_and_a_retry_takes_it_up(
         return real(path, name, place, **said)
 
     with monkeypatch.context() as patched:
-        patched.setattr(parsers.parser_pool(), "part", cancelled_in_between)
+        patched.setattr(parser_pool.parser_pool(), "part", cancelled_in_between)
         while (lease := lifecycle.claim_next(Lane.BULK)) is not None:
-            pipeline.process(lease)
+            run.process(lease)
     archive = shown(mia, document)
     assert archive["error"]["code"] == "cancelled"
     assert outcomes(inside(mia, archive)) == {"zebra.txt": "cancelled"}
@@ -241,6 +244,6 @@ def test_cancelling_the_container_cancels_what_came_out_and_a_retry_takes_it_up(
     assert_problem(mia.post(f"/jobs/{alone['id']}/retry"), 409, "conflict")
     assert mia.post(f"/jobs/{job}/retry").status_code == 202
     while (lease := lifecycle.claim_next(Lane.BULK)) is not None:
-        pipeline.process(lease)
+        run.process(lease)
     assert outcomes(inside(mia, archive)) == {"zebra.txt": "ready", "otter.txt": "ready"}
     assert len(hits(mia, "seventeen stripes")) == 1

@@ -9,7 +9,7 @@ import pytest
 from cairn.access.models import Grant, Role
 from cairn.audit.models import Event
 from cairn.library.models import Document, KnowledgeBase
-from retrieval.conversations import WITHHELD, conversation_start
+from retrieval.conversations.services import WITHHELD, conversation_start
 from retrieval.engine import Engine
 from retrieval.models import Citation, Message, MessageState
 from tests.web.api.conftest import Caller, assert_problem, indexed

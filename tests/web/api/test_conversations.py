@@ -9,8 +9,8 @@ from django.utils import timezone
 
 from cairn.access.models import Grant, Role
 from cairn.library.models import Document, KnowledgeBase
-from retrieval.asking import answers_interrupt
-from retrieval.conversations import WITHHELD, forget_document
+from retrieval.conversations.ask import answers_interrupt
+from retrieval.conversations.services import WITHHELD, forget_document
 from retrieval.models import Citation, Conversation, Message, MessageState
 from retrieval.statistics.models import AskedQuestion
 from tests.web.api.conftest import Caller, assert_problem

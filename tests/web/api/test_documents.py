@@ -16,7 +16,7 @@ from cairn.library.models import Chunk, Document, DocumentVersion, KnowledgeBase
 from cairn.library.rendition import Element, Rendition
 from cairn.library.storage import rendition_save
 from cairn.settings import environment
-from ingestion.pages import WIDTH
+from ingestion.parse.page_images import WIDTH
 from tests.web.api.conftest import Caller, assert_problem, streamed
 
 FIELDS = {

@@ -9,14 +9,14 @@ from django.db import OperationalError
 from django.test import Client
 
 from cairn.library.models import Document
-from retrieval.conversations import INTERRUPTED
+from retrieval.conversations.services import INTERRUPTED
 from retrieval.engine import Engine, use
 from retrieval.models import Message
 from tests.web.api.conftest import Caller, assert_problem, events
 from tests.web.api.test_ask import EndlessChat, threads_joined
 from tests.web.api.test_resuming import FIRST, QUESTION, leave, quick, read, running  # noqa: F401 - fixtures
-from web import exchanges
-from web.ending import draining, ending
+from web import answer_stream
+from web.http.shutdown import draining, ending
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
@@ -89,13 +89,13 @@ def test_an_answer_during_which_the_tables_go_away_ends_with_an_event(
 ) -> None:
     """And what the database said is in the log, for whoever is to mend it; the asker is not told."""
 
-    def away(_asked: exchanges.Asked) -> None:
+    def away(_asked: answer_stream.Asked) -> None:
         raise OperationalError("too many clients already")
 
     chat = EndlessChat()
     with use(Engine(parts.embedder, parts.index, chat)):
         asked = mia.post("/ask", {"question": QUESTION, "stream": True})
-        go = lambda: monkeypatch.setattr(exchanges.Asked, "look", away)  # noqa: E731
+        go = lambda: monkeypatch.setattr(answer_stream.Asked, "look", away)  # noqa: E731
         told = events(async_to_sync(read)(asked.streaming_content, go))
         assert chat.ended.wait(30)
         threads_joined("event-stream", "reader-left")

@@ -17,16 +17,16 @@ from cairn.accounts.models import User
 from cairn.answers import Grounding
 from cairn.audit.models import Event
 from cairn.library.models import KnowledgeBase
-from ingestion import erasure, scrubbing
+from ingestion.erasure import documents, sqlite_wal
 from ingestion.models import ImportItem, Receipt, WatchedFile
-from ingestion.parse.sandbox import ParserPool
+from ingestion.parse.sandbox.pool import ParserPool
 from ingestion.reindexing import runner
-from ingestion.reindexing.everywhere import AllGenerations
-from retrieval import asking
-from retrieval.conversations import ERASED
+from ingestion.reindexing.all_generations import AllGenerations
+from retrieval.conversations import ask
+from retrieval.conversations.services import ERASED
 from retrieval.engine import Engine, use
 from retrieval.evaluation.models import EvaluationRun, GoldQuestion
-from retrieval.index.factory import active_index
+from retrieval.index.generations import active_index
 from retrieval.index.protocol import VectorIndex
 from retrieval.models import Message
 from retrieval.types import Delta, Sources
@@ -61,7 +61,7 @@ def parts(db: None, data: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Eng
 @pytest.fixture(autouse=True)
 def worker(monkeypatch: pytest.MonkeyPatch, pool: ParserPool, parts: Engine) -> None:
     def erase(receipt: str) -> None:
-        erasure.erase(UUID(receipt), AllGenerations(parts.index))
+        documents.erase(UUID(receipt), AllGenerations(parts.index))
         runner.work_all()
 
     work_at_once(monkeypatch, pool, {"ingestion.erase": erase})
@@ -148,7 +148,7 @@ def test_what_stays_does_not_name_it(mia: Caller, data: Path, spread: str) -> No
 
 
 def cut_off(mia: Caller) -> Message:
-    exchange = asking.ask(principal=mia.principal, question="How many days of leave?")
+    exchange = ask.ask(principal=mia.principal, question="How many days of leave?")
     for event in exchange.events:
         if isinstance(event, Delta):
             break
@@ -169,7 +169,7 @@ def test_an_answer_that_was_cut_off_goes_too(mia: Caller, spread: str) -> None:
 def test_an_answer_is_not_kept_if_its_document_is_deleted_while_it_is_written(
     mia: Caller, spread: str
 ) -> None:
-    exchange = asking.ask(principal=mia.principal, question="How many days of leave?")
+    exchange = ask.ask(principal=mia.principal, question="How many days of leave?")
     for event in exchange.events:
         if isinstance(event, Delta):
             break
@@ -191,7 +191,7 @@ def test_an_answer_keeps_its_quotes_when_another_document_is_deleted_meanwhile(
     sent = {name: mia.upload(str(base.id), name, text.encode()) for name, text in texts.items()}
     leave, bonn = (sent[name].json()["document"]["id"] for name in texts)
     with use(replace(parts, chat=FakeChat(" ".join(said)))):
-        exchange = asking.ask(principal=mia.principal, question="How many days of leave?")
+        exchange = ask.ask(principal=mia.principal, question="How many days of leave?")
         shown = 0
         for event in exchange.events:
             if isinstance(event, Sources):
@@ -232,7 +232,7 @@ def test_words_without_a_citation_go_with_any_document_that_was_read_for_them(
     sent = mia.upload(str(base.id), "secret.md", f"# Leave\n\nStaff of {MARK}: 40 days of leave.\n".encode())
     document = sent.json()["document"]["id"]
     with use(replace(parts, chat=FakeChat(f"{kept} {secret}"))):
-        exchange = asking.ask(principal=ria.principal, question="How many days of leave?")
+        exchange = ask.ask(principal=ria.principal, question="How many days of leave?")
         for event in exchange.events:
             if when == "while it is written" and isinstance(event, Delta):
                 mia.delete(f"/documents/{document}")
@@ -258,7 +258,7 @@ def test_a_refusal_names_no_document_that_was_deleted_while_it_was_looked_for(
     mia: Caller, base: KnowledgeBase
 ) -> None:
     sent = mia.upload(str(base.id), "x.md", f"# {MARK}\n\nTrains are booked by the desk.\n".encode())
-    exchange = asking.ask(principal=mia.principal, question="Which trains may dogs take to Bonn?")
+    exchange = ask.ask(principal=mia.principal, question="Which trains may dogs take to Bonn?")
     for event in exchange.events:
         if isinstance(event, Sources):
             mia.delete(f"/documents/{sent.json()['document']['id']}")
@@ -325,9 +325,9 @@ def test_what_somebody_asked_for_who_has_gone_since_is_erased(
 ) -> None:
     document = mia.upload(str(base.id), "a.md", b"# A\n\nWords.").json()["document"]["id"]
     asker = User.objects.get(pk=admin.principal.user)
-    monkeypatch.setattr("ingestion.queue.enqueue_erasure", lambda _receipt: None)
+    monkeypatch.setattr("ingestion.broker.enqueue_erasure", lambda _receipt: None)
     receipt = admin.delete(f"/documents/{document}").json()["receipt"]["id"]
-    erasure.erase(UUID(receipt), Leaving(parts.index, asker))
+    documents.erase(UUID(receipt), Leaving(parts.index, asker))
     runner.work_all()
     kept = Receipt.objects.get(pk=receipt)
     assert (kept.state, kept.requested_by) == ("done", None)
@@ -341,12 +341,12 @@ def test_a_log_that_could_not_be_emptied_is_emptied_later(db: None) -> None:
         cursor.execute("BEGIN")
         cursor.execute("SELECT count(*) FROM audit_event")
         caller_for("writer")
-        assert not scrubbing.scrub()
+        assert not sqlite_wal.scrub()
         cursor.execute("COMMIT")
     reader.close()
     log = Path(f"{connection.settings_dict['NAME']}-wal")
     assert log.stat().st_size > 0
-    scrubbing.scrub_owed()
+    sqlite_wal.scrub_owed()
     assert log.stat().st_size == 0
 
 

@@ -7,7 +7,7 @@ import pytest
 from cairn.access.models import Grant, Role
 from cairn.access.services import knowledge_base_create
 from cairn.library.models import Document, KnowledgeBase
-from ingestion.erasure import erase
+from ingestion.erasure.documents import erase
 from retrieval.engine import Engine
 from retrieval.evaluation.models import EvaluationRun
 from tests.fakes import FakeChat

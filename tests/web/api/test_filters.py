@@ -12,8 +12,8 @@ from cairn.access.models import Role
 from cairn.access.services import readers_replace
 from cairn.library.models import Document, KnowledgeBase
 from retrieval.engine import Engine, use
-from retrieval.index.edge import EdgeIndex
 from retrieval.index.protocol import Candidates
+from retrieval.index.qdrant_edge import EdgeIndex
 from tests.bases import make_base
 from tests.web.api.conftest import Caller, indexed
 

@@ -13,18 +13,18 @@ from cairn.access.models import ArtifactKind, CheckArtifact, Role
 from cairn.access.services import grant_give, grants_replace, knowledge_base_create
 from cairn.accounts.services import api_key_create
 from cairn.library.models import Document, KnowledgeBase
-from ingestion.erasure import erase
+from ingestion.erasure.documents import erase
+from ingestion.erasure.users import user_erase
+from ingestion.gaps.retry import gaps_try
+from ingestion.gaps.verified_answers import answers_expire
 from ingestion.models import Job, Receipt, Stage
-from ingestion.parse.sandbox import ParserPool
-from ingestion.people import user_erase
-from ingestion.trying_again import gaps_try
-from ingestion.verified import answers_expire
+from ingestion.parse.sandbox.pool import ParserPool
 from retrieval.engine import Engine
-from retrieval.gaps import grouping
-from retrieval.gaps.grouping import questions_group
+from retrieval.gaps import clusters
+from retrieval.gaps.clusters import questions_group
 from retrieval.gaps.models import Gap, GapQuestion, Notice
 from retrieval.gaps.notices import notify_askers
-from retrieval.gaps.recording import gaps_tidy
+from retrieval.gaps.recorder import gaps_tidy
 from tests.bases import make_base
 from tests.fakes import FakeChat, FakeEmbedder
 from tests.principals import SETUP
@@ -114,7 +114,7 @@ def test_refused_questions_of_one_meaning_are_one_gap(
     monkeypatch: pytest.MonkeyPatch,
     together: int,
 ) -> None:
-    monkeypatch.setattr(grouping, "QUESTIONS_PER_BATCH", together)
+    monkeypatch.setattr(clusters, "QUESTIONS_PER_BATCH", together)
     for question in (LUNCH, LUNCH_AGAIN, PARKING):
         refused(ria, question, base)
     assert questions_group() == 3
@@ -172,10 +172,10 @@ def test_what_is_asked_to_check_access_or_to_measure_is_nobodys_concern(
 def test_an_install_may_do_without(
     parts: Engine, base: KnowledgeBase, ria: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from retrieval.gaps import recording
+    from retrieval.gaps import recorder
 
-    off = recording.environment().model_copy(update={"gaps": False})
-    monkeypatch.setattr(recording, "environment", lambda: off)
+    off = recorder.environment().model_copy(update={"gaps": False})
+    monkeypatch.setattr(recorder, "environment", lambda: off)
     refused(ria, LUNCH, base)
     assert not GapQuestion.objects.exists()
 

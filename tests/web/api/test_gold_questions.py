@@ -7,10 +7,10 @@ from django.db import connection
 
 from cairn.access.models import Role
 from cairn.library.models import Document, KnowledgeBase
-from ingestion.erasure import erase
+from ingestion.erasure.documents import erase
 from retrieval.engine import Engine
-from retrieval.evaluation.gold import gold_questions
-from retrieval.evaluation.gold_rows import forget_document
+from retrieval.evaluation.gold_file import gold_questions
+from retrieval.evaluation.gold_questions import forget_document
 from tests.bases import make_base
 from tests.web.api.conftest import Caller, Response, assert_problem, caller_for, indexed
 

@@ -12,18 +12,18 @@ from django.utils import timezone
 from cairn.access.models import Role
 from cairn.access.services import readers_replace
 from cairn.library.models import Document, DocumentVersion, KnowledgeBase, VersionState
-from ingestion.imports import IDLE_TIMEOUT, import_open
+from ingestion.imports.services import IDLE_TIMEOUT, import_open
 from ingestion.models import Import, ImportItem, ImportKind, Job, Stage
 from tests.bases import make_base
 from tests.web.api.conftest import Caller, assert_problem, events, streamed
-from web.api import following
+from web.api.framework import polling_stream
 
 Open = Callable[..., str]
 
 
 @pytest.fixture(autouse=True)
 def look_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(following, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(polling_stream, "LOOK_SECONDS", 0.01)
 
 
 @pytest.fixture

@@ -13,16 +13,16 @@ import pytest
 from llama_index.core.llms import ChatMessage
 
 from cairn.library.models import Document, KnowledgeBase
-from ingestion.chunking import chunk
-from ingestion.parse.sandbox import ParserPool
-from ingestion.parsers import limits
-from retrieval.answering.prompting import FENCE
+from ingestion.chunking.chunker import chunk
+from ingestion.parse.parser_pool import limits
+from ingestion.parse.sandbox.pool import ParserPool
+from retrieval.answering.prompts.prompt import FENCE
 from retrieval.engine import Engine
 from tests.bases import make_base
 from tests.environment import GIVEN
 from tests.fakes import FakeChat
 from tests.web.api.conftest import Caller, indexed
-from web.markdown import render_markdown
+from web.presentation.markdown import render_markdown
 
 pytestmark = pytest.mark.django_db(transaction=True)
 SAMPLES = Path(GIVEN["SAMPLE_DATA"] or Path(__file__).resolve().parents[4] / "shared" / "data") / "injection"

@@ -10,7 +10,8 @@ from cairn.settings import environment
 from ingestion.models import Job, Lane, Stage
 from tests.ingestion.queueing import queued
 from tests.web.api.conftest import Caller, assert_problem, events, streamed
-from web.api import following, jobs
+from web.api.framework import polling_stream
+from web.api.library import jobs
 
 COMMITTED = pytest.mark.django_db(transaction=True)
 """Streams give back their place in a thread of its own, which would wait for a test that never commits."""
@@ -23,7 +24,7 @@ def job(document: Document) -> Job:
 
 @pytest.fixture(autouse=True)
 def look_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(following, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(polling_stream, "LOOK_SECONDS", 0.01)
 
 
 def end(job: Job, stage: Stage) -> None:
@@ -277,7 +278,7 @@ def test_events_end_when_the_key_is_revoked(mia: Caller, job: Job, monkeypatch: 
 
 
 def test_a_ping_comes_while_nothing_happens(mia: Caller, job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(following, "PING_SECONDS", 0.02)
+    monkeypatch.setattr(polling_stream, "PING_SECONDS", 0.02)
     steps = [lambda: None] * 4
     watched(monkeypatch, *steps, lambda: end(job, Stage.READY))
     assert b": ping\n\n" in streamed(mia.get(f"/jobs/{job.id}/events"))

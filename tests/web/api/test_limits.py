@@ -9,7 +9,7 @@ from django.test import Client
 from cairn.audit.models import Event
 from cairn.library.models import Document, KnowledgeBase
 from cairn.limits.models import Limit, Slot, Usage
-from ingestion.jobs import job_cancel
+from ingestion.jobs.services import job_cancel
 from ingestion.models import Job
 from retrieval.engine import Engine
 from retrieval.models import Message

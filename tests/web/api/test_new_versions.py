@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from cairn.library.models import KnowledgeBase
-from ingestion.parse.sandbox import ParserPool
+from ingestion.parse.sandbox.pool import ParserPool
 from retrieval.engine import Engine
 from tests.fakes import FakeEmbedder
 from tests.web.api.conftest import Caller

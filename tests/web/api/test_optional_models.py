@@ -12,7 +12,7 @@ from cairn.access.services import readers_replace
 from cairn.errors import Unavailable
 from cairn.inference.protocols import Inference, Vectors
 from cairn.library.models import Document, KnowledgeBase
-from ingestion.services import document_submit
+from ingestion.documents.services import document_submit
 from retrieval.engine import Engine, use
 from tests.fakes import FakeChat, FakeEmbedder, FakeInference, FakeReader, FakeReranker
 from tests.web.api.conftest import Caller, events, indexed, streamed

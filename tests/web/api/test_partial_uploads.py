@@ -13,16 +13,16 @@ from django.utils import timezone
 
 from cairn.access.models import Grant, Role
 from cairn.library.models import Document, KnowledgeBase
-from ingestion import partial
-from ingestion.erasure import erase
+from ingestion.documents import resumable_uploads
+from ingestion.documents.services import knowledge_base_delete
+from ingestion.erasure.documents import erase
+from ingestion.erasure.retention import apply_retention
+from ingestion.erasure.users import user_erase
 from ingestion.models import Import, ImportItem, Job, PartialUpload, UploadPart
-from ingestion.people import user_erase
-from ingestion.retention import apply_retention
-from ingestion.services import knowledge_base_delete
 from retrieval.engine import Engine
 from tests.web.api.conftest import Caller, assert_problem
 
-LEAST = partial.MIN_PART_BYTES
+LEAST = resumable_uploads.MIN_PART_BYTES
 CONTENT = b"Leave is 25 days.\n" * 10_000  # 180,000 bytes: three parts
 GRANT = Callable[[Caller, Role], None]
 
@@ -155,7 +155,7 @@ def test_parts_have_sensible_sizes(
 def test_a_part_that_is_too_large_is_refused(
     mia: Caller, base: KnowledgeBase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(partial, "MAX_PART_BYTES", 2 * LEAST)
+    monkeypatch.setattr(resumable_uploads, "MAX_PART_BYTES", 2 * LEAST)
     upload = begin(mia, base).json()["id"]
     assert_problem(send(mia, upload, 0, CONTENT[: 2 * LEAST + 1]), 413, "too_large")
 
@@ -231,7 +231,7 @@ def test_what_gets_nothing_for_a_day_is_gone(mia: Caller, base: KnowledgeBase) -
 def test_so_many_at_once_and_no_more(
     mia: Caller, base: KnowledgeBase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(partial, "MAX_OPEN_UPLOADS", 2)
+    monkeypatch.setattr(resumable_uploads, "MAX_OPEN_UPLOADS", 2)
     first, _ = begin(mia, base).json()["id"], begin(mia, base)
     assert "Retry-After" in begin(mia, base)
     assert begin(mia, base).status_code == 429

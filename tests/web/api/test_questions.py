@@ -8,7 +8,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 
 from cairn.library.models import Document, KnowledgeBase
 from cairn.settings import environment
-from ingestion.services import document_submit
+from ingestion.documents.services import document_submit
 from retrieval.engine import Engine, use
 from retrieval.models import Message
 from tests.fakes import FakeChat
@@ -49,7 +49,7 @@ def asked(mia: Caller, parts: Engine) -> Callable[..., dict[str, Any]]:
 @pytest.fixture
 def rewriting(monkeypatch: pytest.MonkeyPatch) -> None:
     given = environment().model_copy(update={"rewrite_questions": "on"})
-    monkeypatch.setattr("retrieval.asking.environment", lambda: given)
+    monkeypatch.setattr("retrieval.conversations.ask.environment", lambda: given)
 
 
 def verdicts(answer: dict[str, Any]) -> list[tuple[str, str]]:

@@ -12,14 +12,14 @@ from llama_index.core.llms import ChatMessage
 
 from cairn.access.models import Grant
 from cairn.library.models import Document
-from retrieval import keeping
+from retrieval.conversations import answer_recorder
 from retrieval.engine import Engine, use
 from retrieval.models import Message, MessageState
 from tests.fakes import FakeChat
 from tests.web.api.conftest import Caller, events, indexed, streamed
 from tests.web.api.test_ask import EndlessChat, threads_joined, until_first_delta
-from web import exchanges
-from web.api import following
+from web import answer_stream
+from web.api.framework import polling_stream
 
 QUESTION = "How many days of leave do employees get a year?"
 FIRST = "Employees get 25 days of leave a year."
@@ -30,10 +30,10 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(following, "LOOK_SECONDS", 0.01)
-    monkeypatch.setattr(exchanges, "CHECK_SECONDS", 0.01)
-    monkeypatch.setattr(exchanges, "IDLE_SECONDS", 0.01)
-    monkeypatch.setattr(keeping, "CHECKPOINT_SECONDS", 0)
+    monkeypatch.setattr(polling_stream, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(answer_stream, "CHECK_SECONDS", 0.01)
+    monkeypatch.setattr(answer_stream, "IDLE_SECONDS", 0.01)
+    monkeypatch.setattr(answer_recorder, "CHECKPOINT_SECONDS", 0)
 
 
 @pytest.fixture
@@ -97,7 +97,7 @@ def test_a_detached_answer_goes_on_and_can_be_followed(mia: Caller, leave: Docum
 def test_a_detached_answer_that_nobody_follows_ends(
     mia: Caller, leave: Document, parts: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(exchanges, "GRACE", timedelta(0))
+    monkeypatch.setattr(answer_stream, "GRACE", timedelta(0))
     chat = EndlessChat()
     with use(Engine(parts.embedder, parts.index, chat)):
         message = ask_and_leave(mia, detached=True)

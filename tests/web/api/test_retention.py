@@ -13,11 +13,12 @@ from cairn.access.models import Role
 from cairn.audit.models import Event
 from cairn.library.models import Document, DocumentVersion, KnowledgeBase
 from cairn.settings import environment
-from ingestion import queue, retention
-from ingestion.erasure import erase
+from ingestion import broker
+from ingestion.erasure import retention
+from ingestion.erasure.documents import erase
 from ingestion.models import Receipt
 from ingestion.tasks import retain
-from retrieval.conversations import conversation_start
+from retrieval.conversations.services import conversation_start
 from retrieval.engine import Engine
 from retrieval.models import Conversation
 from tests.web.api.conftest import Caller, assert_problem
@@ -68,7 +69,7 @@ def test_what_is_too_old_goes_by_schedule_with_a_receipt(
     mia.upload(str(base.id), "young.md", b"# Young")
     mia.patch(f"/knowledge-bases/{base.id}", {"retention_days": 30})
     sent: list[tuple[str, object]] = []
-    monkeypatch.setattr(queue, "send", lambda task, _where, *args: sent.append((task, *args)))
+    monkeypatch.setattr(broker, "send", lambda task, _where, *args: sent.append((task, *args)))
     with django_capture_on_commit_callbacks(execute=True):
         retain()
     receipt = Receipt.objects.get()

@@ -13,10 +13,10 @@ from cairn.accounts.models import Group, User
 from cairn.accounts.services import user_update
 from cairn.audit.models import Event
 from cairn.library.models import Document, KnowledgeBase
-from retrieval.conversations import ERASED, conversation_start, forget_document
+from retrieval.conversations.services import ERASED, conversation_start, forget_document
+from retrieval.conversations.shares import NOT_OPEN
 from retrieval.engine import Engine
 from retrieval.models import Citation, Conversation, Message, MessageState, Share
-from retrieval.sharing import NOT_OPEN
 from tests.web.api.conftest import Caller, assert_problem, caller_for, indexed
 from tests.web.api.test_subject_export import taken
 

@@ -8,8 +8,9 @@ import pytest
 from openpyxl import Workbook
 
 from cairn.library.models import KnowledgeBase
-from ingestion import parsers, pipeline
-from ingestion.parse.sandbox import ParserPool
+from ingestion.parse import parser_pool
+from ingestion.parse.sandbox.pool import ParserPool
+from ingestion.pipeline import run
 from retrieval.engine import Engine, use
 from tests.fakes import FakeChat
 from tests.ingestion.parse.workbooks import workbook
@@ -44,10 +45,10 @@ def ready(
     mia: Caller, base: KnowledgeBase, parts: Engine, pool: ParserPool, monkeypatch: pytest.MonkeyPatch
 ) -> dict[str, Any]:
     """Rates.xlsx, worked on as a worker does it; its table begins in B4."""
-    monkeypatch.setattr(parsers, "_pool", pool)
+    monkeypatch.setattr(parser_pool, "_pool", pool)
     rows = ([], ["", "Hotels of the year"], [], *(["", *row] for row in (HEADER, *RATES)))
     answer = mia.upload(str(base.id), "Rates.xlsx", workbook(*rows, title="Hotels", prepare=in_euros)).json()
-    pipeline.run(UUID(answer["job"]["id"]))
+    run.run(UUID(answer["job"]["id"]))
     document: dict[str, Any] = mia.get(f"/documents/{answer['document']['id']}").json()
     assert document["status"] == "ready", document
     return document

@@ -8,7 +8,7 @@ from contextlib import aclosing
 
 import pytest
 
-from web.sse import event_stream, frame, from_thread
+from web.http.sse import event_stream, frame, from_thread
 
 
 class Script:

@@ -17,12 +17,12 @@ from cairn.accounts.models import ApiKey
 from cairn.accounts.services import api_key_create
 from cairn.audit.models import Event
 from cairn.library.models import Document, KnowledgeBase
-from retrieval.conversations import WITHHELD, conversation_start
+from retrieval.conversations.services import WITHHELD, conversation_start
 from retrieval.engine import Engine
 from retrieval.models import Citation, Message
 from tests.principals import SETUP
 from tests.web.api.conftest import Caller, assert_problem, caller_for, indexed, streamed
-from web.subject_export import BLOCK, MEMBERS, subject_export
+from web.exports.subject_export import BLOCK, MEMBERS, subject_export
 
 QUOTE = "Employees get 25 days of leave a year."
 Rows = dict[str, list[dict[str, Any]]]

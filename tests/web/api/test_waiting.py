@@ -14,7 +14,7 @@ from cairn.inference import registry
 from cairn.inference.chat import ChatModel, open_chat_model
 from cairn.library.models import Document
 from cairn.settings import Environment
-from retrieval import asking
+from retrieval.conversations import ask as ask_service
 from retrieval.engine import ConfiguredChat, Engine, use
 from retrieval.models import Message
 from tests.cairn.inference.server import Exchange, FakeServer
@@ -127,7 +127,7 @@ def test_what_nobody_watches_comes_after_what_people_ask(mia: Caller, served: Se
 def test_stopping_in_the_queue_asks_nothing_of_the_model(mia: Caller, served: Served) -> None:
     def stop() -> None:
         until(lambda: waiting("chat") == 1)
-        asking.stop(Message.objects.get())
+        ask_service.stop(Message.objects.get())
 
     with beside(stop):
         found = ask(mia)

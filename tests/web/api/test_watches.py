@@ -13,7 +13,7 @@ from django.utils import timezone
 from cairn.access.models import Role
 from cairn.accounts.services import api_key_create
 from cairn.library.models import Document, KnowledgeBase
-from ingestion import queue, tasks
+from ingestion import broker, tasks
 from ingestion.models import Watch
 from tests.ingestion.conftest import allow_watching
 from tests.web.api.conftest import Caller, assert_problem, caller_for
@@ -23,7 +23,7 @@ from tests.web.api.conftest import Caller, assert_problem, caller_for
 def sent(monkeypatch: pytest.MonkeyPatch) -> list[tuple[object, ...]]:
     """What goes to the broker."""
     found: list[tuple[object, ...]] = []
-    monkeypatch.setattr(queue, "send", lambda task, _where, *args: found.append((task, *args)))
+    monkeypatch.setattr(broker, "send", lambda task, _where, *args: found.append((task, *args)))
     return found
 
 

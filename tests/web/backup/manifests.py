@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from web.backup.layout import Manifest
+from web.backup.manifest import Manifest
 
 
 def manifest(**changes: object) -> Manifest:

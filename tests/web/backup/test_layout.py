@@ -7,10 +7,10 @@ import pytest
 
 from cairn.errors import ConfigurationError, InvalidInput
 from tests.web.backup.manifests import manifest
-from web.backup import restoring
+from web.backup import restore
 from web.backup.erasures import erasures_in
 from web.backup.key import BackupKey, key_get_or_create
-from web.backup.layout import (
+from web.backup.manifest import (
     FILES,
     MANIFEST,
     SIGNATURE,
@@ -123,7 +123,7 @@ def test_one_that_does_not_fit_touches_nothing(
     key, _ = key_get_or_create()
     seal(folder, manifest(**changes), key)
     with pytest.raises(ConfigurationError, match=said):
-        restoring.restore(folder, force=True)
+        restore.restore(folder, force=True)
 
 
 def test_a_list_of_erasures_holds_nothing_else() -> None:

@@ -13,9 +13,9 @@ from django.db import DEFAULT_DB_ALIAS
 from cairn.access.scope import Principal
 from cairn.accounts.models import User
 from cairn.library.models import Document, KnowledgeBase
-from ingestion.services import document_submit
-from web.backup import making
-from web.backup.layout import FILES
+from ingestion.documents.services import document_submit
+from web.backup import create
+from web.backup.manifest import FILES
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -29,7 +29,7 @@ def own_files(settings: Any, tmp_path: Path) -> None:
 @pytest.fixture(autouse=True)
 def tables_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tests may not open another database, as which a copy is read: nobody else writes here."""
-    monkeypatch.setattr(making, "snapshot", lambda _folder: nullcontext(DEFAULT_DB_ALIAS))
+    monkeypatch.setattr(create, "snapshot", lambda _folder: nullcontext(DEFAULT_DB_ALIAS))
 
 
 @pytest.fixture
@@ -69,7 +69,7 @@ def test_what_was_erased_meanwhile_is_not_missed(originals: list[str], folder: P
         if "meanwhile" in text:
             Document.objects.filter(latest_version__original=gone).delete()
 
-    look = making._consistent(folder, say)
+    look = create._consistent(folder, say)
     assert (look.missing, look.documents) == ([], 1)
     assert [text for text in said if "meanwhile" in text] == ["1 changed meanwhile: look 2"]
     assert copied(folder) == look.names == {kept}
@@ -89,7 +89,7 @@ def test_what_an_earlier_look_copied_and_the_last_does_not_name_is_left_out(
             Document.objects.filter(latest_version__original=gone).delete()
             default_storage.save(kept, ContentFile(content))
 
-    look = making._consistent(folder, say)
+    look = create._consistent(folder, say)
     assert look.missing == []
     assert copied(folder) == look.names == {kept}
 
@@ -97,7 +97,7 @@ def test_what_an_earlier_look_copied_and_the_last_does_not_name_is_left_out(
 def test_what_stays_away_is_told_in_the_end(originals: list[str], folder: Path) -> None:
     default_storage.delete(originals[0])
     said: list[str] = []
-    look = making._consistent(folder, said.append)
+    look = create._consistent(folder, said.append)
     assert look.missing == [originals[0]]
-    assert said.count("Database") == making.TRIES
+    assert said.count("Database") == create.TRIES
     assert copied(folder) == {originals[1]}

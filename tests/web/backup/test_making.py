@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from ingestion.faults import Fault
+from ingestion.failpoints import Fault
 from tests.disks import small_disk
 from tests.installs import Install
 from tests.kill_points import BACKING_UP
 from tests.servers import ROOT, server_environment
 from tests.web.backup.running import assert_as_before, left_on, manage, ok
 from web.backup.key import BackupKey
-from web.backup.layout import SUMS, verify
+from web.backup.manifest import SUMS, verify
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(300)]
 

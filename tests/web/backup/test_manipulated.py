@@ -15,7 +15,7 @@ import pytest
 
 from tests.installs import Install
 from tests.web.backup.running import assert_as_before, manage, ok
-from web.backup.layout import SIGNATURE, SQLITE, SUMS
+from web.backup.manifest import SIGNATURE, SQLITE, SUMS
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(300)]
 

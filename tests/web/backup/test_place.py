@@ -6,7 +6,7 @@ import pytest
 
 from cairn.errors import Conflict, InvalidInput
 from tests.web.backup.running import left_on
-from web.backup.place import new_folder
+from web.backup.destination import new_folder
 
 
 @pytest.fixture

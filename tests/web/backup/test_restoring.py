@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ingestion.faults import Fault
+from ingestion.failpoints import Fault
 from tests.disks import small_disk
 from tests.installs import Install, ended
 from tests.kill_points import RESTORING

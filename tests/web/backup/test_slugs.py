@@ -4,8 +4,8 @@ import pytest
 from django.db import connection
 
 from cairn.library.models import ReservedSlug
-from web.backup.restoring import _note_slugs, _reserve
-from web.runtime.unfinished import unfinished_file
+from web.backup.restore import _note_slugs, _reserve
+from web.data_dir.restore_marker import unfinished_file
 
 pytestmark = pytest.mark.django_db
 

@@ -3,7 +3,7 @@
 import pytest
 
 from cairn.access.models import AccessCheck, CheckState
-from web.backup.restoring import _tidy
+from web.backup.restore import _tidy
 
 pytestmark = pytest.mark.django_db
 

@@ -17,7 +17,7 @@ from tests.cairn.inference.server import Exchange, FakeServer
 from tests.installs import ClusterInstall, Helper, until
 from tests.models import model_settings, respond_plainly
 from tests.servers import Server, run_manage
-from web.runtime.api import parse_events
+from web.cli.api_client import parse_events
 
 QUESTION: Final = "How many days of annual leave do employees have?"
 LEAVE: Final = """# Annual leave

@@ -13,7 +13,7 @@ import pytest
 from prometheus_client.mmap_dict import MmapedDict
 from prometheus_client.parser import text_string_to_metric_families
 
-from retrieval.conversations import INTERRUPTED
+from retrieval.conversations.services import INTERRUPTED
 from tests.backends import free_port
 from tests.installs import Helper, until
 from tests.web.cluster.load import Load

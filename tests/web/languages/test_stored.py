@@ -4,39 +4,39 @@ import pytest
 from django.utils import translation
 
 from cairn.errors import Conflict, NotFound
-from ingestion.parse import notes, reject
-from web.telling import localize, number
+from ingestion.parse.core import failures, report_notes
+from web.i18n.localize import localize, number
 
 TEXTS = [
     *(
         str(error.message)
         for error in (
-            reject.empty_file(),
-            reject.no_text(),
-            reject.unsupported("a program", ".exe"),
-            reject.unsupported("a program"),
-            reject.mismatch(".pdf", "a picture"),
-            reject.damaged("email"),
-            reject.protected("archive"),
-            reject.unsafe_archive("its content doesn’t match its description"),
-            reject.nested_too_deep(3),
-            reject.too_large(1000),
-            reject.too_many_pieces(1000),
-            reject.too_long(1000),
-            reject.part_too_large(5 << 20),
-            reject.too_many_pages(4000, 3000),
-            reject.time_limit(120),
-            reject.memory_limit(2048),
-            reject.parser_crashed(),
-            reject.cancelled(),
+            failures.empty_file(),
+            failures.no_text(),
+            failures.unsupported("a program", ".exe"),
+            failures.unsupported("a program"),
+            failures.mismatch(".pdf", "a picture"),
+            failures.damaged("email"),
+            failures.protected("archive"),
+            failures.unsafe_archive("its content doesn’t match its description"),
+            failures.nested_too_deep(3),
+            failures.too_large(1000),
+            failures.too_many_pieces(1000),
+            failures.too_long(1000),
+            failures.part_too_large(5 << 20),
+            failures.too_many_pages(4000, 3000),
+            failures.time_limit(120),
+            failures.memory_limit(2048),
+            failures.parser_crashed(),
+            failures.cancelled(),
             NotFound(),
             Conflict(),
         )
     ),
-    *notes.not_read(1, "image"),
-    *notes.not_read(1200, "embedded object"),
-    *notes.hidden(1),
-    *notes.hidden(7),
+    *report_notes.not_read(1, "image"),
+    *report_notes.not_read(1200, "embedded object"),
+    *report_notes.hidden(1),
+    *report_notes.hidden(7),
     "page 4",
     "rows 5-7 (A5:D7)",
 ]
@@ -54,7 +54,7 @@ def test_what_is_stored_is_told_in_german(text: str) -> None:
 def test_what_was_put_in_is_kept_and_told_as_well() -> None:
     with translation.override("de"):
         assert localize("page 4") == "Seite 4"
-        assert localize(reject.damaged("email").message).startswith("Die Datei (E-Mail) ist beschädigt")
+        assert localize(failures.damaged("email").message).startswith("Die Datei (E-Mail) ist beschädigt")
         assert localize("The folder “{0}” is ours.") == "The folder “{0}” is ours."
         assert localize("A user named “{x}” already exists.") == "Es gibt schon ein Konto namens „{x}“."
 

@@ -15,8 +15,8 @@ from cairn.accounts.models import User
 from cairn.library.models import Chunk, Document, KnowledgeBase, VersionState
 from cairn.library.rendition import Element, Rendition
 from cairn.library.storage import rendition_save
-from ingestion.services import document_submit
-from retrieval.conversations import conversation_start
+from ingestion.documents.services import document_submit
+from retrieval.conversations.services import conversation_start
 from retrieval.models import Citation, Message
 from tests.bases import make_base
 from tests.principals import SETUP

@@ -11,7 +11,7 @@ from django.utils import timezone
 from cairn.accounts.models import User
 from retrieval.models import Conversation, Message
 from tests.web.pages.conftest import text_of
-from web.pages import chat
+from web.pages.chat import views
 
 SignIn = Callable[[User], Client]
 Answered = Callable[..., Message]
@@ -49,7 +49,7 @@ def test_versions_can_be_gone_through(signed_in: SignIn, mia: User, first: Messa
 def test_a_long_conversation_comes_from_its_end(
     signed_in: SignIn, mia: User, first: Message, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(chat, "TURNS", 2)
+    monkeypatch.setattr(views, "TURNS", 2)
     rows = [first]
     for number in range(3):
         rows.append(after(rows[-1], f"Question {number}"))

@@ -9,7 +9,7 @@ from django.test import Client
 from cairn.accounts.models import User
 from tests.web.pages.conftest import text_of
 from tests.web.pages.test_styles import rules
-from web.pages.components import COLOURS, THEMES, TYPES
+from web.pages.console.components import COLOURS, THEMES, TYPES
 
 SignIn = Callable[[User], Client]
 KINDS = ("button", "note", "tag", "verdict", "menu")

@@ -8,9 +8,9 @@ from cairn.access.models import Role
 from cairn.access.principals import principal_for_user
 from cairn.accounts.models import User
 from cairn.library.models import KnowledgeBase
-from retrieval.evaluation.asked import Asked
-from retrieval.evaluation.gold import Kind
+from retrieval.evaluation.gold_file import Kind
 from retrieval.evaluation.models import EvaluationRun
+from retrieval.evaluation.question_results import Asked
 from tests.bases import make_base
 from tests.web.pages.conftest import text_of
 

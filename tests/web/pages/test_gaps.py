@@ -11,7 +11,7 @@ from django.utils import timezone
 from cairn.access.models import Role
 from cairn.accounts.models import User
 from cairn.library.models import Document, KnowledgeBase
-from retrieval.gaps.grouping import base_key
+from retrieval.gaps.clusters import base_key
 from retrieval.gaps.models import Gap, GapQuestion, GapState, Notice, NoticeKind, VerifiedAnswer, Why
 from retrieval.models import Message
 from tests.web.pages.conftest import text_of

@@ -9,8 +9,8 @@ from cairn.access.principals import principal_for_user
 from cairn.accounts.models import User
 from cairn.library.models import Document, KnowledgeBase
 from retrieval.engine import Engine
-from retrieval.evaluation.gold import Kind
-from retrieval.evaluation.gold_rows import gold_question_create
+from retrieval.evaluation.gold_file import Kind
+from retrieval.evaluation.gold_questions import gold_question_create
 from retrieval.models import Message
 from tests.bases import make_base
 from tests.web.pages.conftest import text_of

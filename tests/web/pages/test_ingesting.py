@@ -14,13 +14,13 @@ from cairn.access.principals import principal_for_user
 from cairn.access.services import readers_replace
 from cairn.accounts.models import User
 from cairn.library.models import Document, DocumentVersion, KnowledgeBase
-from ingestion.imports import import_open
+from ingestion.documents.services import document_submit
+from ingestion.imports.services import import_open
+from ingestion.jobs.progress import QueueStatus
 from ingestion.models import Import, ImportItem, ImportKind, Job, Outcome
-from ingestion.parse import programs
-from ingestion.progress import QueueStatus
-from ingestion.services import document_submit
+from ingestion.parse.sandbox import programs
 from tests.web.pages.conftest import text_of
-from web.pages.queue import duration, job_line
+from web.pages.console.ingestion_queue import duration, job_line
 
 SignIn = Callable[[User], Client]
 Grant = Callable[[User, Role], None]

@@ -18,7 +18,7 @@ from cairn.accounts.services import api_key_create
 from cairn.audit.models import Event
 from tests import translations
 from tests.conftest import PASSWORD
-from web.subject_export import subject_export
+from web.exports.subject_export import subject_export
 
 GERMAN = {"HTTP_ACCEPT_LANGUAGE": "de-AT,de;q=0.9,en;q=0.5"}
 

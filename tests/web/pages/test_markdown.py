@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from web.markdown import _PARSER, LONGEST, render_markdown
+from web.presentation.markdown import _PARSER, LONGEST, render_markdown
 
 LABELS = {1: 'Source 1: "Rules" <b>', 2: "Source 2: Leave"}
 BLOCKS = {"blockquote", "br", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "li", "ol", "p", "pre", "ul"}

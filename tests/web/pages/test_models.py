@@ -16,7 +16,7 @@ from cairn.inference.chat.model import ChatModel
 from cairn.inference.chat.text_stream import Channel, TextStream
 from retrieval.models import GenerationState, IndexGeneration
 from tests.web.pages.conftest import text_of
-from web.pages import models as page
+from web.pages.console import models as page
 
 SignIn = Callable[[User], Client]
 PAGE, CHECK, GENERATIONS = "/admin/models", "/admin/models/check", "/admin/models/generations"

@@ -21,7 +21,7 @@ from retrieval.models import Conversation, Message
 from retrieval.statistics.models import AskedBase, AskedQuestion
 from tests.bases import make_base
 from tests.web.pages.conftest import text_of
-from web.charts import Series, ceiling, lines, stacked
+from web.presentation.charts import Series, ceiling, lines, stacked
 
 SignIn = Callable[[User], Client]
 HOSTILE = '</title><script>alert(1)</script>" onload="'

@@ -15,7 +15,7 @@ from cairn.accounts.models import User
 from cairn.accounts.services import user_update
 from cairn.audit.models import Event
 from cairn.library.models import Document, KnowledgeBase
-from ingestion.services import document_submit
+from ingestion.documents.services import document_submit
 from retrieval.engine import Engine, use
 from retrieval.models import Message
 from tests.fakes import FakeEmbedder, FakeReranker

@@ -10,10 +10,10 @@ from django.utils import timezone
 from cairn.access.models import Grant, Role
 from cairn.access.principals import principal_for_user
 from cairn.accounts.models import User
-from retrieval.conversations import conversation_pin, conversation_start
+from retrieval.conversations.services import conversation_pin, conversation_start
 from retrieval.models import Conversation, Message
 from tests.web.pages.conftest import text_of
-from web.pages.rail import SHOWN
+from web.pages.shell.sidebar import SHOWN
 
 SignIn = Callable[[User], Client]
 

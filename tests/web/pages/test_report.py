@@ -9,9 +9,9 @@ import pytest
 from py3langid.langid import MODEL_DIR, MODEL_FILE
 
 from cairn.library.models import Document, DocumentVersion
-from ingestion.parse import formats
-from web.kinds import LABELS
-from web.pages.report import document_facts, document_properties, document_report, language_name
+from ingestion.parse.core import formats
+from web.pages.library.parse_report import document_facts, document_properties, document_report, language_name
+from web.presentation.file_groups import LABELS
 
 SURE = " (91% confidence)."
 

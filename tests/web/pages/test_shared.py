@@ -6,8 +6,8 @@ from django.test import Client
 
 from cairn.access.models import Role
 from cairn.accounts.models import User
+from retrieval.conversations.shares import NOT_OPEN, share_put
 from retrieval.models import Conversation, Message, Share
-from retrieval.sharing import NOT_OPEN, share_put
 from tests.web.pages.conftest import text_of
 
 SignIn = Callable[[User], Client]

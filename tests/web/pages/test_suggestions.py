@@ -10,10 +10,10 @@ from cairn.access.principals import principal_for_user
 from cairn.access.services import readers_replace
 from cairn.accounts.models import User
 from cairn.library.models import Document, KnowledgeBase
-from ingestion.services import document_delete, document_update
+from ingestion.documents.services import document_delete, document_update
 from retrieval.evaluation.models import GoldQuestion
-from retrieval.suggestions.keeping import suggestions_for, suggestions_replace
 from retrieval.suggestions.models import Suggestion
+from retrieval.suggestions.services import suggestions_for, suggestions_replace
 from tests.bases import make_base
 from tests.web.pages.conftest import text_of
 

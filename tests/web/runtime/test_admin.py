@@ -6,8 +6,8 @@ import pytest
 from cairn.accounts.models import User
 from cairn.errors import ConfigurationError
 from cairn.settings import Environment
-from web.runtime import admin
-from web.runtime.admin import FirstAdmin, first_admin_create
+from web.data_dir import first_admin
+from web.data_dir.first_admin import FirstAdmin, first_admin_create
 
 pytestmark = pytest.mark.django_db
 
@@ -19,7 +19,7 @@ def folder(settings: Any, tmp_path: Path) -> Path:
 
 
 def given(monkeypatch: pytest.MonkeyPatch, password: str) -> None:
-    monkeypatch.setattr(admin, "environment", lambda: Environment(cairn_admin_password=password))
+    monkeypatch.setattr(first_admin, "environment", lambda: Environment(cairn_admin_password=password))
 
 
 def test_a_password_is_made_and_kept(folder: Path) -> None:

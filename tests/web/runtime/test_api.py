@@ -6,7 +6,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from cairn.errors import Unavailable
-from web.runtime.api import Api, ApiProblem, _lines, parse_events
+from web.cli.api_client import Api, ApiProblem, _lines, parse_events
 
 Answer = tuple[int, dict[str, str], bytes]
 
@@ -104,7 +104,7 @@ def test_does_not_wait_for_ever(server: FakeServer, api: Api, pauses: list[float
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     taken: list[float] = []
     sleep: Callable[[float], None] = taken.append
-    monkeypatch.setattr("web.runtime.api.time.sleep", sleep)
+    monkeypatch.setattr("web.cli.api_client.time.sleep", sleep)
     return taken
 
 

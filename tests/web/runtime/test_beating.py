@@ -9,30 +9,30 @@ from django.db import DatabaseError
 from django.utils import timezone
 
 from cairn.celery import app
-from ingestion import ticking
+from ingestion import beat_lease
 from ingestion.models import Clock
-from web.runtime import beating
-from web.runtime.beating import TurnTaking
+from web.processes import leader_scheduler
+from web.processes.leader_scheduler import TurnTaking
 
 pytestmark = pytest.mark.django_db
 FIRST, SECOND = uuid4(), uuid4()
 
 
 def test_one_holds_it_until_it_has_not_been_heard_of_for_long() -> None:
-    assert ticking.acquire_beat_lease(FIRST)
-    assert not ticking.acquire_beat_lease(SECOND)
-    assert ticking.acquire_beat_lease(FIRST)
+    assert beat_lease.acquire_beat_lease(FIRST)
+    assert not beat_lease.acquire_beat_lease(SECOND)
+    assert beat_lease.acquire_beat_lease(FIRST)
     Clock.objects.update(until=timezone.now() - timedelta(seconds=1))
-    assert ticking.acquire_beat_lease(SECOND)
-    assert not ticking.acquire_beat_lease(FIRST)
+    assert beat_lease.acquire_beat_lease(SECOND)
+    assert not beat_lease.acquire_beat_lease(FIRST)
 
 
 def test_one_that_ends_lets_the_next_one_in_at_once() -> None:
-    ticking.acquire_beat_lease(FIRST)
-    ticking.release_beat_lease(SECOND)
-    assert not ticking.acquire_beat_lease(SECOND)
-    ticking.release_beat_lease(FIRST)
-    assert ticking.acquire_beat_lease(SECOND)
+    beat_lease.acquire_beat_lease(FIRST)
+    beat_lease.release_beat_lease(SECOND)
+    assert not beat_lease.acquire_beat_lease(SECOND)
+    beat_lease.release_beat_lease(FIRST)
+    assert beat_lease.acquire_beat_lease(SECOND)
 
 
 @pytest.fixture
@@ -44,7 +44,9 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         names.append(entry.task)
 
     monkeypatch.setattr(TurnTaking, "apply_entry", apply)
-    monkeypatch.setattr(beating.connections, "close_all", lambda: None)  # the test's own is one of them
+    monkeypatch.setattr(
+        leader_scheduler.connections, "close_all", lambda: None
+    )  # the test's own is one of them
     return names
 
 
@@ -55,12 +57,12 @@ def beat() -> TurnTaking:
 
 
 def test_a_second_beat_sends_nothing_while_the_first_one_does(sent: list[str]) -> None:
-    ticking.acquire_beat_lease(FIRST)
+    beat_lease.acquire_beat_lease(FIRST)
     waiting = beat()
     for _ in range(3):
         waiting.tick()
     assert sent == []
-    ticking.release_beat_lease(FIRST)
+    beat_lease.release_beat_lease(FIRST)
     for _ in range(3):
         waiting.tick()
     assert sent
@@ -72,6 +74,6 @@ def test_a_beat_sends_nothing_while_the_tables_are_away(
     def away(_holder: object) -> bool:
         raise DatabaseError
 
-    monkeypatch.setattr(beating, "acquire_beat_lease", away)
+    monkeypatch.setattr(leader_scheduler, "acquire_beat_lease", away)
     beat().tick()
     assert sent == []

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from tests.servers import run_manage
-from web.runtime import collecting
+from web.processes import garbage_collection
 
 SAID = (
-    "import gc; from web.runtime.runtime import Runtime; "
+    "import gc; from web.processes.embedded import Runtime; "
     "runtime = Runtime(warm=False); runtime.start(); print('said', gc.isenabled(), gc.get_freeze_count())"
 )
 
@@ -23,9 +23,9 @@ class Knot:
 @pytest.mark.slow
 def test_what_was_there_is_set_aside_and_what_comes_later_is_collected() -> None:
     gc.unfreeze()
-    collecting.loading_begins()
+    garbage_collection.loading_begins()
     assert not gc.isenabled()
-    collecting.loading_ended()
+    garbage_collection.loading_ended()
     assert gc.isenabled()
     assert gc.get_freeze_count() > 10_000
     later = weakref.ref(Knot())

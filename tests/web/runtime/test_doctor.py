@@ -7,11 +7,11 @@ import pytest
 from django.core.management import call_command
 
 from cairn.settings import environment
-from ingestion.parse import programs, sandbox
+from ingestion.parse.sandbox import pool, programs
 from tests.cairn.inference.server import FakeServer
 from tests.ingestion.parse import paper
-from web.runtime import doctor
-from web.runtime.doctor import CHECKS, Finding
+from web.cli import doctor
+from web.cli.doctor import CHECKS, Finding
 
 READERS = ("Old Office files", "Text recognition", "Other documents", "Parser processes")
 
@@ -78,7 +78,7 @@ def test_a_language_that_is_asked_for_and_not_there_fails_it(
 ) -> None:
     paper.needs(programs.TESSERACT)
     asked = environment().model_copy(update={"ocr_languages": "eng+xxx"})
-    monkeypatch.setattr("ingestion.parsers.environment", lambda: asked)
+    monkeypatch.setattr("ingestion.parse.parser_pool.environment", lambda: asked)
     with pytest.raises(SystemExit):
         call_command("doctor")
     assert (
@@ -88,7 +88,7 @@ def test_a_language_that_is_asked_for_and_not_there_fails_it(
 
 @pytest.mark.usefixtures("only_readers")
 def test_walls_that_the_kernel_lacks_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sandbox, "_CONFINE", "tests.ingestion.parse.confine_without_kernel")
+    monkeypatch.setattr(pool, "_CONFINE", "tests.ingestion.parse.confine_without_kernel")
     found = told()["Parser processes"]
     assert (found.ok, found.optional) == (False, True)
     assert "from the network and other files: only Python's own guards stand" in found.detail

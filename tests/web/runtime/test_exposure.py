@@ -10,7 +10,7 @@ import pytest
 from cairn.errors import ConfigurationError
 from cairn.settings import Environment
 from tests.servers import Completed, run_manage
-from web.runtime.exposure import is_outside, require_admin_password, require_safe_settings
+from web.processes.bind_safety import is_outside, require_admin_password, require_safe_settings
 
 GOOD = hashlib.sha256(b"good").hexdigest()  # each process of a run has to name its tests alike
 PASSWORD = "a long enough passphrase"

@@ -13,15 +13,15 @@ from cairn.access.services import knowledge_base_create
 from cairn.accounts.services import api_key_create
 from cairn.errors import DocumentRejected, InvalidInput, Rejection, Unavailable
 from cairn.library.models import Document, KnowledgeBase
-from ingestion import lifecycle
+from ingestion.documents.services import document_submit
+from ingestion.jobs import lifecycle
 from ingestion.models import Import, Job, Lane
-from ingestion.services import document_submit
 from tests.bases import make_base
 from tests.web.api.conftest import Caller, caller_for
-from web.runtime import ingesting
-from web.runtime.api import Api, ApiProblem, Json
-from web.runtime.ingesting import Summary, ingest, knowledge_base_ensure
-from web.runtime.uploads import Found, LocalFile, find_files
+from web.cli import folder_upload
+from web.cli.api_client import Api, ApiProblem, Json
+from web.cli.folder_upload import Summary, ingest, knowledge_base_ensure
+from web.cli.local_files import Found, LocalFile, find_files
 
 pytestmark = pytest.mark.django_db(transaction=True)
 Bring = Callable[..., Summary]
@@ -72,7 +72,7 @@ def bring(api: Api, base: KnowledgeBase) -> Bring:
         *paths: Path,
         prune: bool = False,
         wait: bool = False,
-        tick: ingesting.Tick = quiet,
+        tick: folder_upload.Tick = quiet,
         watched: bool = True,
     ) -> Summary:
         summary = Summary()
@@ -123,7 +123,7 @@ class Worker:
 @pytest.fixture
 def worker(monkeypatch: pytest.MonkeyPatch) -> Worker:
     found = Worker()
-    monkeypatch.setattr(ingesting, "time", found)
+    monkeypatch.setattr(folder_upload, "time", found)
     return found
 
 
@@ -356,7 +356,9 @@ def test_a_failure_that_was_not_the_files_fault_is_tried_again(
 def test_a_refused_file_does_not_stop_the_others(
     bring: Bring, folder: Path, worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ingestion.services.environment", lambda: type("Limits", (), {"upload_max_mb": 0}))
+    monkeypatch.setattr(
+        "ingestion.documents.services.environment", lambda: type("Limits", (), {"upload_max_mb": 0})
+    )
     write(folder / "empty.md", "")
     summary = bring(folder, wait=True)
     assert codes(summary) == dict.fromkeys(("docs/a.md", "docs/b.md", "docs/deep/c.md"), "too_large")
@@ -414,7 +416,7 @@ def test_a_file_that_ends_while_it_is_sent_keeps_no_other_out(
 def test_an_interruption_loses_nothing_and_the_next_run_goes_on(
     bring: Bring, folder: Path, worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ingesting, "_PARCEL_FILES", 2)
+    monkeypatch.setattr(folder_upload, "_PARCEL_FILES", 2)
     for number in range(30):
         write(folder / f"more/{number}.md", str(number))
 

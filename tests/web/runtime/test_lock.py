@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from web.runtime.lock import DataDirInUse, DataDirLock, holder_of
+from web.processes.data_dir_lock import DataDirInUse, DataDirLock, holder_of
 
 HOLD = """
 import sys
 from pathlib import Path
-from web.runtime.lock import DataDirLock
+from web.processes.data_dir_lock import DataDirLock
 lock = DataDirLock(Path(sys.argv[1]))
 lock.acquire("manage.py up")
 lock.announce("http://127.0.0.1:9")
@@ -80,7 +80,7 @@ def test_the_address_comes_later_than_the_lock(tmp_path: Path) -> None:
 def test_a_holder_that_left_no_name_is_still_a_holder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("web.runtime.lock._TRIES", 2)
+    monkeypatch.setattr("web.processes.data_dir_lock._TRIES", 2)
     lock = DataDirLock(tmp_path)
     lock.acquire("manage.py up")
     (tmp_path / "lock").write_text("not json")

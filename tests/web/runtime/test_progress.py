@@ -3,7 +3,7 @@ import json
 
 import pytest
 
-from web.runtime.progress import JsonReporter, PlainReporter, RichReporter, reporter_for
+from web.processes.progress_report import JsonReporter, PlainReporter, RichReporter, reporter_for
 
 
 def test_a_line_for_each_step() -> None:
@@ -18,7 +18,7 @@ def test_a_line_for_each_step() -> None:
 
 def test_a_long_wait_is_not_silent(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [0.0]
-    monkeypatch.setattr("web.runtime.progress.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("web.processes.progress_report.time.monotonic", lambda: now[0])
     stream = io.StringIO()
     report = PlainReporter(stream)
     for now[0] in (1.0, 6.0, 7.0):

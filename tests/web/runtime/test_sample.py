@@ -7,8 +7,8 @@ from cairn.access.services import knowledge_base_create
 from cairn.accounts.models import User
 from cairn.accounts.services import user_create
 from cairn.library.models import Document, DocumentVersion, KnowledgeBase, VersionState
-from ingestion.services import knowledge_base_delete
-from web.runtime.sample import sample_load, sample_state
+from ingestion.documents.services import knowledge_base_delete
+from web.data_dir.help_documents import sample_load, sample_state
 
 pytestmark = pytest.mark.django_db
 

@@ -3,7 +3,7 @@ import socket
 import pytest
 
 from cairn.errors import ConfigurationError
-from web.runtime.server import listen, url_of
+from web.processes.http_server import listen, url_of
 
 
 def test_a_free_port() -> None:

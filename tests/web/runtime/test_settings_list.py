@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from cairn.settings import Environment
-from web.runtime.settings_list import HIDDEN, Setting, settings_list
+from web.cli.settings_list import HIDDEN, Setting, settings_list
 
 
 def listed() -> dict[str, Setting]:

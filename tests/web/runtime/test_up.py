@@ -35,7 +35,7 @@ def write_documents(folder: Path) -> Path:
 
 def points(data_dir: Path) -> int:
     """What the index of a server that has ended holds."""
-    count = "from retrieval.index.factory import active_index; print('points', active_index().count())"
+    count = "from retrieval.index.generations import active_index; print('points', active_index().count())"
     said = run_manage(data_dir, "shell", "-v0", "-c", count)
     return int(said.stdout.split()[-1])
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from cairn.errors import DocumentRejected, InvalidInput
-from web.runtime import uploads
-from web.runtime.uploads import find_files
+from web.cli import local_files
+from web.cli.local_files import find_files
 
 
 def tree(root: Path, *names: str) -> Path:
@@ -141,7 +141,7 @@ def test_a_protected_file_does_not_stop_the_others(tmp_path: Path) -> None:
 
 
 def test_too_many_members(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(uploads, "MAX_MEMBERS", 2)
+    monkeypatch.setattr(local_files, "MAX_MEMBERS", 2)
     ((_, rejection),) = find_files([archive(tmp_path / "x.zip", "a", "b", "c")]).rejected
     assert rejection.code == "archive_unsafe"
 
@@ -149,7 +149,7 @@ def test_too_many_members(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
 def test_what_comes_out_is_counted_and_not_what_the_directory_says(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(uploads, "MAX_ARCHIVE_BYTES", 20)
+    monkeypatch.setattr(local_files, "MAX_ARCHIVE_BYTES", 20)
     first, second = find_files([archive(tmp_path / "x.zip", "a.md", "b.md")]).files
     with first.open() as stream:
         assert stream.read() == b"text of a.md"

@@ -22,12 +22,12 @@ from tests.installs import PATIENCE, Install, until
 from tests.models import model_settings, respond_plainly
 from tests.servers import server_environment, working_process
 from tests.stuck import HOLD, HOLD_BRIEFLY, RELEASE, stuck_environment
-from web.runtime import watchdog
-from web.runtime.watchdog import Heartbeat
+from web.processes import watchdog
+from web.processes.watchdog import Heartbeat
 
 _PROGRAM = """
 import signal, sys, threading, time
-from web.runtime.watchdog import supervise
+from web.processes.watchdog import supervise
 supervise()
 done = threading.Event()
 signal.signal(signal.SIGTERM, lambda *_: done.set())
@@ -39,14 +39,14 @@ sys.exit(7)
 
 
 _PAUSING = f"""
-from web.runtime import watchdog
+from web.processes import watchdog
 watchdog._SHORTEST_PAUSE = 300.0
 {_PROGRAM}
 """
 
 _WEB_PROCESS = """
 import signal, sys, threading
-from web.runtime.watchdog import start_heartbeat
+from web.processes.watchdog import start_heartbeat
 start_heartbeat(int(sys.argv[sys.argv.index("--heartbeat") + 1]))
 done = threading.Event()
 signal.signal(signal.SIGTERM, lambda *_: done.set())
@@ -57,10 +57,10 @@ while not done.wait(0.1):
 
 _GROUP = f"""
 import os, sys
-from web.runtime.group import Group
-from web.runtime.progress import SilentReporter
-from web.runtime.server import listen
-from web.runtime.signals import stop_on_signals
+from web.processes.prefork import Group
+from web.processes.progress_report import SilentReporter
+from web.processes.http_server import listen
+from web.processes.signals import stop_on_signals
 stop_on_signals()
 os._exit(Group(listen("127.0.0.1", 0), 2, ["-c", {_WEB_PROCESS!r}], SilentReporter()).run())
 """
@@ -222,7 +222,7 @@ def test_it_ends_as_its_child_does_and_starts_again_only_if_asked(tmp_path: Path
     first = tmp_path / "first"
     again = f"""
 import os, pathlib
-from web.runtime.watchdog import START_AGAIN, supervise
+from web.processes.watchdog import START_AGAIN, supervise
 supervise()
 print("begun", flush=True)
 first = pathlib.Path({str(first)!r})

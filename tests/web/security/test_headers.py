@@ -110,7 +110,7 @@ import django
 django.setup()
 from django.conf import settings
 from django.core.management import call_command
-from web.middleware import EverywhereMiddleware, ViewsMiddleware
+from web.http.middleware import EverywhereMiddleware, ViewsMiddleware
 
 layers = [*EverywhereMiddleware.layers, *ViewsMiddleware.layers]
 settings.MIDDLEWARE = [*settings.MIDDLEWARE, *(f"{layer.__module__}.{layer.__name__}" for layer in layers)]

@@ -11,8 +11,8 @@ from cairn.access.principals import principal_for_user
 from cairn.access.scope import Principal
 from cairn.accounts.models import User
 from cairn.library.models import Document, KnowledgeBase, VersionState
+from ingestion.documents.services import document_submit
 from ingestion.models import Import, Job, Stage
-from ingestion.services import document_submit
 from retrieval.engine import Engine
 from tests.bases import make_base
 from tests.web.api.conftest import indexed

@@ -14,12 +14,12 @@ from cairn.access.services import grant_give, readers_replace
 from cairn.accounts.models import ApiKey
 from cairn.accounts.services import api_key_create
 from cairn.library.models import Document, KnowledgeBase
-from ingestion.imports import import_open
+from ingestion.documents.services import document_submit
+from ingestion.imports.services import import_open
 from ingestion.models import Job, Receipt, Watch
-from ingestion.services import document_submit
-from retrieval.conversations import conversation_start
+from retrieval.conversations.services import conversation_start
 from retrieval.engine import Engine
-from retrieval.evaluation.gold import Kind
+from retrieval.evaluation.gold_file import Kind
 from retrieval.evaluation.models import EvaluationRun, GoldQuestion
 from retrieval.models import Message, MessageState
 from tests.bases import make_base

@@ -21,24 +21,24 @@ from cairn.accounts.services import api_key_create, api_key_revoke, user_create
 from cairn.library.models import Document, KnowledgeBase
 from cairn.library.rendition import Element, Rendition
 from cairn.library.storage import rendition_save
-from ingestion.imports import import_open
+from ingestion.documents.resumable_uploads import upload_open
+from ingestion.documents.services import document_submit
+from ingestion.imports.services import import_open
 from ingestion.models import Job, Receipt, Watch
-from ingestion.pages import PDF, WIDTH
-from ingestion.partial import upload_open
-from ingestion.services import document_submit
-from retrieval.conversations import conversation_start
+from ingestion.parse.page_images import PDF, WIDTH
+from retrieval.conversations.services import conversation_start
+from retrieval.conversations.shares import share_put
 from retrieval.engine import Engine
-from retrieval.evaluation.gold import Kind
+from retrieval.evaluation.gold_file import Kind
 from retrieval.evaluation.models import EvaluationRun, GoldQuestion
-from retrieval.gaps.grouping import base_key
+from retrieval.gaps.clusters import base_key
 from retrieval.gaps.models import Gap, GapQuestion, Notice, NoticeKind, Why
 from retrieval.models import Citation, GenerationState, IndexGeneration, Message
-from retrieval.sharing import share_put
 from tests.bases import let_create, make_base
 from tests.principals import SETUP
 from tests.web.api.conftest import indexed
 from tests.web.security.guards import Actor
-from web.auth import VIEWED
+from web.http.authentication import VIEWED
 
 SECRET = "The Umbra merger closes on 14 June."
 """Stands in the document, its title and the conversation: nobody who is turned away may read it."""

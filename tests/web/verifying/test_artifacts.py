@@ -19,16 +19,16 @@ from cairn.audit.models import Event
 from cairn.library.models import KnowledgeBase
 from ingestion.models import Receipt
 from tests.web.api.conftest import Caller
-from web.tasks import verify_access_due
-from web.verifying import artifacts
-from web.verifying.artifacts import (
+from web.access_checks import artifacts
+from web.access_checks.artifacts import (
     create_group,
     create_knowledge_base,
     create_user,
     find_possible_leftovers,
     remove_all_artifacts,
 )
-from web.verifying.running import check_begin
+from web.access_checks.services import check_begin
+from web.tasks import verify_access_due
 
 pytestmark = pytest.mark.django_db(transaction=True)
 Step = Callable[[AccessCheck], object]
@@ -177,10 +177,10 @@ def test_what_earlier_versions_may_have_left_is_listed_and_stays(check: AccessCh
 def test_old_checks_are_forgotten_without_their_artifacts(
     check: AccessCheck, admin: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("web.verifying.running.MAX_STORED_CHECKS", 0)
+    monkeypatch.setattr("web.access_checks.services.MAX_STORED_CHECKS", 0)
     create_everything(check)
     AccessCheck.objects.filter(pk=check.pk).update(created_at=timezone.now() - timedelta(hours=1))
-    monkeypatch.setattr("web.verifying.running._send", lambda _check: None)
+    monkeypatch.setattr("web.access_checks.services._send", lambda _check: None)
     check_begin(requested_by=None)  # which ends the old one
     assert not AccessCheck.objects.filter(pk=check.pk).exists()
     remove_all_artifacts()

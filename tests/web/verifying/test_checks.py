@@ -17,20 +17,22 @@ from cairn.audit.models import Event
 from cairn.library.models import Document, KnowledgeBase
 from cairn.limits.models import Limit
 from cairn.limits.rules import Measure
-from ingestion import queue
-from ingestion.lookup import Job
-from ingestion.parse.sandbox import ParserPool
-from retrieval import conversations, search
+from ingestion import broker
+from ingestion.parse.sandbox.pool import ParserPool
+from ingestion.selectors import Job
+from retrieval.conversations import services
 from retrieval.engine import Engine
 from retrieval.models import Conversation
+from retrieval.search import hybrid_search
 from tests.bases import make_base
 from tests.web.api.conftest import Caller, assert_problem
 from tests.web.working import files_on_disk, work_at_once
-from web import auth
-from web.api import documents
+from web.access_checks import canary_check
+from web.access_checks import services as running
+from web.access_checks.canary_check import Outcome
+from web.api.library import documents
+from web.http import authentication
 from web.tasks import verify_access, verify_access_due
-from web.verifying import checking, running
-from web.verifying.checking import Outcome
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 Check = Callable[[], AccessCheck]
@@ -42,7 +44,7 @@ def worker(
 ) -> None:
     files_on_disk(settings, tmp_path / "files")
     work_at_once(monkeypatch, pool, {"web.verify_access": verify_access})
-    monkeypatch.setattr(checking, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(canary_check, "LOOK_SECONDS", 0.01)
 
 
 @pytest.fixture
@@ -79,15 +81,17 @@ def rule_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def recheck_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     """Search believes the index, and asks that for everything."""
-    chunks_for = search.chunks_for
+    chunks_for = hybrid_search.chunks_for
 
     def everything(principal: Any, *_: Any) -> Any:
         base = KnowledgeBase.objects.values_list("id", flat=True)
         return selectors.Scope(principal, frozenset(base), frozenset(base), principal.tokens)
 
-    monkeypatch.setattr("web.api.search.scope_for", everything)
+    monkeypatch.setattr("web.api.conversations.search.scope_for", everything)
     monkeypatch.setattr(
-        search, "chunks_for", lambda scope, ids: chunks_for(scope, ids).model.objects.filter(id__in=ids)
+        hybrid_search,
+        "chunks_for",
+        lambda scope, ids: chunks_for(scope, ids).model.objects.filter(id__in=ids),
     )
 
 
@@ -102,13 +106,15 @@ def lookup_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def owner_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(conversations, "conversations_for", lambda _principal: Conversation.objects.all())
-    monkeypatch.setattr("retrieval.finding.conversations_for", lambda _principal: Conversation.objects.all())
+    monkeypatch.setattr(services, "conversations_for", lambda _principal: Conversation.objects.all())
+    monkeypatch.setattr(
+        "retrieval.conversations.search.conversations_for", lambda _principal: Conversation.objects.all()
+    )
 
 
 def jobs_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     everything = Job.objects.select_related("version__document")
-    monkeypatch.setattr("web.api.jobs.jobs_for", lambda _principal: everything.all())
+    monkeypatch.setattr("web.api.library.jobs.jobs_for", lambda _principal: everything.all())
 
 
 def counts_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -119,13 +125,13 @@ def counts_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def key_limits_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = auth.principal_for_key
+    real = authentication.principal_for_key
 
     def unlimited(key: ApiKey) -> Any:
         key.knowledge_bases = None
         return real(key)
 
-    monkeypatch.setattr(auth, "principal_for_key", unlimited)
+    monkeypatch.setattr(authentication, "principal_for_key", unlimited)
 
 
 PLANTED = [
@@ -198,7 +204,7 @@ class _Empty:
 
 def test_one_at_a_time_and_by_schedule(admin: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
     sent: list[str] = []
-    monkeypatch.setattr(queue, "send", lambda task, _where, *_args: sent.append(task))
+    monkeypatch.setattr(broker, "send", lambda task, _where, *_args: sent.append(task))
     verify_access_due()
     assert sent == ["web.verify_access"]
     verify_access_due()

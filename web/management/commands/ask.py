@@ -5,9 +5,9 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from cairn.errors import Unavailable
+from web.cli.api_client import Api, ApiProblem, Json
+from web.cli.server_connection import client
 from web.management.base import CairnCommand, knowledge_bases
-from web.runtime.api import Api, ApiProblem, Json
-from web.runtime.client import client
 
 
 class Command(CairnCommand):

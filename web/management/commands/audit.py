@@ -11,7 +11,7 @@ from django.db import OperationalError
 from cairn.audit.hash_chain import ChainStatus, Known, verify
 from cairn.audit.models import Event
 from cairn.errors import InvalidInput
-from web.auditing import FORMATS, export
+from web.exports.audit_log import FORMATS, export
 from web.management.base import FAILED, CairnCommand
 
 _HEAD = re.compile(r"(\d{1,18}):([0-9a-f]{64})")

@@ -6,11 +6,11 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from cairn.errors import InvalidInput
-from web.backup.gold import asked
-from web.backup.layout import Manifest
-from web.backup.making import backup
+from web.backup.create import backup
+from web.backup.gold_answers import asked
+from web.backup.manifest import Manifest
+from web.cli.server_connection import client
 from web.management.base import SOME_FAILED, CairnCommand, gold_file, knowledge_bases
-from web.runtime.client import client
 
 
 class Command(CairnCommand):

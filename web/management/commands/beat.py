@@ -5,8 +5,8 @@ from contextlib import suppress
 from typing import Any
 
 from web.management.base import CairnCommand, leave
-from web.runtime.clock import beat_run
-from web.runtime.progress import reporter_for
+from web.processes.beat_process import beat_run
+from web.processes.progress_report import reporter_for
 
 
 class Command(CairnCommand):

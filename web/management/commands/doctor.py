@@ -5,9 +5,9 @@ from dataclasses import asdict
 from typing import Any
 
 from cairn.settings import environment
+from web.cli.doctor import Finding, findings, versions
+from web.cli.settings_list import Setting, settings_list
 from web.management.base import FAILED, CairnCommand
-from web.runtime.doctor import Finding, findings, versions
-from web.runtime.settings_list import Setting, settings_list
 
 
 class Command(CairnCommand):

@@ -10,18 +10,18 @@ from django.core.management.base import CommandParser
 
 from cairn.errors import CairnError
 from cairn.settings import environment
-from retrieval.evaluation.gold import GoldSet
-from retrieval.evaluation.measures import QuestionOutcome, failing_measures, measures
-from retrieval.fusion import Ranking
+from retrieval.evaluation.gold_file import GoldSet
+from retrieval.evaluation.metrics import QuestionOutcome, failing_measures, measures
+from retrieval.search.fusion import Ranking
+from web.cli.api_client import Api, Json
+from web.cli.evaluation_baselines import LATEST, baseline
+from web.cli.evaluation_client import changes, outcomes_of, report, store, stored_gold
+from web.cli.folder_upload import Tick
+from web.cli.progress_bar import progress_bar
+from web.cli.server_connection import client
 from web.management.base import SOME_FAILED, CairnCommand, gold_file, knowledge_bases
-from web.runtime.api import Api, Json
-from web.runtime.bar import progress_bar
-from web.runtime.baselines import LATEST, baseline
-from web.runtime.client import client
-from web.runtime.evaluating import changes, outcomes_of, report, store, stored_gold
-from web.runtime.ingesting import Tick
 
-_FITTING = "web.runtime.fitting"  # by name: it takes seconds to import
+_FITTING = "web.cli.evaluation_calibration"  # by name: it takes seconds to import
 LONGEST_NAME = 120
 _NAMES = tuple(measures([]))
 _OTHERS = tuple(ranking for ranking in Ranking if ranking is not Ranking.HYBRID)

@@ -7,11 +7,11 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
+from web.cli.folder_upload import Summary, ingest, knowledge_base_ensure
+from web.cli.local_files import find_files
+from web.cli.progress_bar import progress_bar
+from web.cli.server_connection import Connected, client
 from web.management.base import INTERRUPTED, SOME_FAILED, CairnCommand
-from web.runtime.bar import progress_bar
-from web.runtime.client import Connected, client
-from web.runtime.ingesting import Summary, ingest, knowledge_base_ensure
-from web.runtime.uploads import find_files
 
 
 class Command(CairnCommand):

@@ -7,10 +7,10 @@ import anyio
 from django.core.management.base import CommandParser
 
 from cairn.errors import InvalidInput
+from web.cli.server_connection import client
 from web.management.base import CairnCommand
-from web.mcp.bridge import bridge
-from web.runtime.client import client
-from web.runtime.progress import SilentReporter
+from web.processes.progress_report import SilentReporter
+from web.protocols.mcp.bridge import bridge
 
 
 class Command(CairnCommand):

@@ -7,11 +7,11 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from cairn.errors import Conflict, InvalidInput
+from web.cli import reindex_client
+from web.cli.api_client import Api, Json
+from web.cli.progress_bar import progress_bar
+from web.cli.server_connection import Connected, client
 from web.management.base import SOME_FAILED, CairnCommand, gold_file, knowledge_bases
-from web.runtime import reindexing
-from web.runtime.api import Api, Json
-from web.runtime.bar import progress_bar
-from web.runtime.client import Connected, client
 
 
 class Command(CairnCommand):
@@ -55,14 +55,14 @@ class Command(CairnCommand):
         if options["cancel"]:
             _cancel(api)
         elif options["rollback"]:
-            self._follow(api, reindexing.rollback(api), "active", options)
+            self._follow(api, reindex_client.rollback(api), "active", options)
         elif not options["status"]:
             return self._build(connected, options)
         return self._shown(api, options)
 
     def _build(self, connected: Connected, options: dict[str, Any]) -> Json:
         api = connected.api
-        row = reindexing.build(api, _absolute(options["embedding_model"]))
+        row = reindex_client.build(api, _absolute(options["embedding_model"]))
         refused, comparison = False, None
         if options["wait"] or options["swap"] or options["gold"] or connected.own:
             row = self._follow(api, row, "ready", options)
@@ -70,16 +70,16 @@ class Command(CairnCommand):
             comparison = self._compare(api, options)
             refused = bool(comparison["worse"]) and options["swap"] and not options["force"]
         if options["swap"] and not refused:
-            self._follow(api, reindexing.swap(api, force=options["force"]), "active", options)
+            self._follow(api, reindex_client.swap(api, force=options["force"]), "active", options)
         return {**self._shown(api, options), "comparison": comparison, "refused": refused}
 
     def _follow(self, api: Api, row: Json, state: str, options: dict[str, Any]) -> Json:
         with progress_bar(sys.stderr, silent=options["as_json"]) as tick:
-            return reindexing.wait_until(api, row["id"], state, tick)
+            return reindex_client.wait_until(api, row["id"], state, tick)
 
     def _compare(self, api: Api, options: dict[str, Any]) -> Json:
         (base,) = knowledge_bases(api, options["kb"])["knowledge_bases"]
-        found = reindexing.compare(api, base, gold_file(options["gold"]))
+        found = reindex_client.compare(api, base, gold_file(options["gold"]))
         if not options["as_json"]:
             self.stdout.write(f"{'':12} {'present':>8} {'new':>8}   {found['questions']} questions")
             for name, before in found["before"].items():
@@ -88,7 +88,7 @@ class Command(CairnCommand):
         return found
 
     def _shown(self, api: Api, options: dict[str, Any]) -> Json:
-        shown = reindexing.status(api)
+        shown = reindex_client.status(api)
         if not options["as_json"]:
             for row in shown["generations"]:
                 self.stdout.write(_line(row))
@@ -98,10 +98,10 @@ class Command(CairnCommand):
 
 
 def _cancel(api: Api) -> None:
-    row = reindexing.in_state(reindexing.status(api), "building", "ready")
+    row = reindex_client.in_state(reindex_client.status(api), "building", "ready")
     if row is None:
         raise Conflict("No generation of the index is being built.")
-    reindexing.cancel(api, row["id"])
+    reindex_client.cancel(api, row["id"])
 
 
 def _absolute(model: str | None) -> str | None:

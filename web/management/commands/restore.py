@@ -7,12 +7,12 @@ from django.core.management.base import CommandParser
 
 from cairn.errors import CairnError, InvalidInput
 from web.backup.erasures import Erasure, erasures_in
-from web.backup.gold import differing
-from web.backup.layout import GOLD
-from web.backup.restoring import Restored, restore
+from web.backup.gold_answers import differing
+from web.backup.manifest import GOLD
+from web.backup.restore import Restored, restore
+from web.cli.server_connection import client
+from web.data_dir.restore_marker import unfinished_file
 from web.management.base import SOME_FAILED, CairnCommand
-from web.runtime.client import client
-from web.runtime.unfinished import unfinished_file
 
 _HALF: Final = "The restore is incomplete, and Cairn won't start. Run restore again with --force."
 

@@ -4,9 +4,9 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
+from web.cli.api_client import Json
+from web.cli.server_connection import client
 from web.management.base import CairnCommand, knowledge_bases
-from web.runtime.api import Json
-from web.runtime.client import client
 
 _WIDTH = 240
 

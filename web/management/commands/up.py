@@ -9,14 +9,14 @@ from django.core.management.base import CommandParser
 
 from cairn.errors import CairnError
 from web.management.base import FAILED, CairnCommand, leave
-from web.runtime.progress import reporter_for
-from web.runtime.signals import Stopped, stop_on_signals
-from web.runtime.watchdog import supervise
+from web.processes.progress_report import reporter_for
+from web.processes.signals import Stopped, stop_on_signals
+from web.processes.watchdog import supervise
 
 if TYPE_CHECKING:
-    from web.runtime.runtime import Runtime
+    from web.processes.embedded import Runtime
 
-_RUNTIME = "web.runtime.runtime"  # by name, after the fork: it loads native libraries
+_RUNTIME = "web.processes.embedded"  # by name, after the fork: it loads native libraries
 _END_SECONDS = 4.5
 
 

@@ -5,9 +5,9 @@ import time
 from typing import Any
 
 from cairn.errors import CairnError
+from web.cli.api_client import Api, Json
+from web.cli.server_connection import client
 from web.management.base import FAILED, SOME_FAILED, CairnCommand
-from web.runtime.api import Api, Json
-from web.runtime.client import client
 
 CHECKS = "/api/v1/access-checks"
 LOOK_SECONDS = 0.5

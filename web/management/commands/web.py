@@ -9,12 +9,12 @@ from django.core.management.base import CommandParser
 
 from cairn.errors import CairnError, InvalidInput
 from web.management.base import FAILED, CairnCommand, leave
-from web.runtime.group import Group
-from web.runtime.progress import reporter_for
-from web.runtime.server import listen
-from web.runtime.serving import Serving, require_shared_settings, serve
-from web.runtime.signals import stop_on_signals
-from web.runtime.watchdog import start_heartbeat, supervise
+from web.processes.http_server import listen
+from web.processes.prefork import Group
+from web.processes.progress_report import reporter_for
+from web.processes.signals import stop_on_signals
+from web.processes.watchdog import start_heartbeat, supervise
+from web.processes.web_process import Serving, require_shared_settings, serve
 
 
 class Command(CairnCommand):

@@ -9,11 +9,11 @@ from django.core.management.base import CommandParser
 from cairn.errors import InvalidInput
 from cairn.settings import environment
 from web.management.base import CairnCommand, leave
-from web.runtime import collecting
-from web.runtime.progress import reporter_for
-from web.runtime.watchdog import supervise
+from web.processes import garbage_collection
+from web.processes.progress_report import reporter_for
+from web.processes.watchdog import supervise
 
-_WORKER = "web.runtime.separate"  # by name: it takes seconds to import
+_WORKER = "web.processes.worker_process"  # by name: it takes seconds to import
 
 
 class Command(CairnCommand):
@@ -42,7 +42,7 @@ class Command(CairnCommand):
         queues = [name.strip() for name in options["queues"].split(",") if name.strip()]
         supervise()
         reporter = reporter_for(sys.stdout, as_json=options["as_json"])
-        collecting.loading_begins()
+        garbage_collection.loading_begins()
         import_module(_WORKER).worker_run(
             queues=queues, concurrency=options["concurrency"], reporter=reporter
         )

@@ -15,12 +15,12 @@ from cairn.inference.protocols import Vectors
 from cairn.inference.registry import EmbedderChoice
 from cairn.library.models import Document, KnowledgeBase
 from cairn.settings import environment
-from ingestion import pipeline
 from ingestion.models import Job, Receipt
+from ingestion.pipeline import run
 from ingestion.reindexing import runner
 from ingestion.tasks import erase, refresh
-from retrieval.index import stores
-from retrieval.index.factory import active, close_index, opened_generation
+from retrieval.index import backends
+from retrieval.index.generations import active, close_index, opened_generation
 from retrieval.index.protocol import VectorIndex
 from retrieval.models import GenerationState, IndexGeneration
 from tests.fakes import FakeChat, FakeEmbedder
@@ -66,7 +66,7 @@ class Generations:
 
     def work(self) -> None:
         for job in Job.objects.queued():
-            pipeline.run(job.id)
+            run.run(job.id)
 
     def delete(self, document: Document) -> Receipt:
         answer = self.admin.delete(f"/documents/{document.id}")
@@ -125,8 +125,8 @@ def generations(
     parsers = FakeParsers()
     made = Generations(admin, base, data_dir, parsers)
     own = environment().model_copy(update={"data_dir": data_dir})
-    monkeypatch.setattr(stores, "environment", lambda: own)
-    monkeypatch.setattr("ingestion.parsers._pool", parsers)
+    monkeypatch.setattr(backends, "environment", lambda: own)
+    monkeypatch.setattr("ingestion.parse.parser_pool._pool", parsers)
     monkeypatch.setattr("ingestion.reindexing.services.EncoderFolder.of", _known)
     opened = {OTHER: made.other, THIRD: made.third}
     monkeypatch.setattr(registry, "open_embedder", lambda chosen: opened[chosen.embedding_model])

@@ -13,17 +13,18 @@ from django.utils import timezone
 from cairn.access.models import Role
 from cairn.errors import Unavailable
 from cairn.library.models import Document
-from ingestion import erasure, pipeline
-from ingestion.cleanup import refresh_index
-from ingestion.faults import Fault
-from ingestion.lifecycle import stopping
+from ingestion.erasure import documents
+from ingestion.failpoints import Fault
+from ingestion.indexing.cleanup import refresh_index
+from ingestion.jobs.lifecycle import stopping
 from ingestion.models import Job, Lane, Receipt, ReceiptState, Stage
-from ingestion.reindexing import building, runner
-from ingestion.reindexing.everywhere import AllGenerations
-from ingestion.reindexing.pace import yield_to_users
+from ingestion.pipeline import run
+from ingestion.reindexing import build, runner
+from ingestion.reindexing.all_generations import AllGenerations
+from ingestion.reindexing.throttle import yield_to_users
 from retrieval.engine import engine
-from retrieval.index.edge import EdgeIndex
-from retrieval.index.factory import active
+from retrieval.index.generations import active
+from retrieval.index.qdrant_edge import EdgeIndex
 from retrieval.models import (
     Conversation,
     GenerationState,
@@ -151,7 +152,7 @@ def test_a_document_that_comes_just_before_the_swap_is_in_both(
     install.add("otter.txt", "The otter swims.")
     install.reindex()
     come = once(lambda: install.add("zebra.txt", "The zebra runs.") and None)
-    monkeypatch.setattr(building, "fault_point", lambda fault: fault == Fault.REINDEX_BEFORE_SWAP and come())
+    monkeypatch.setattr(build, "fault_point", lambda fault: fault == Fault.REINDEX_BEFORE_SWAP and come())
     install.swap()
     assert sorted(install.found("animals")) == ["otter.txt", "zebra.txt"]
     install.assert_index_is_what_sql_says()
@@ -167,11 +168,11 @@ def test_a_job_that_a_swap_overtakes_is_done_again(install: Generations) -> None
     answer = install.admin.upload(str(install.base.id), "badger.txt", b"The badger digs.")
     job = Job.objects.get(pk=answer.json()["job"]["id"])
     install.parsers.while_parsing = once(install.swap)
-    pipeline.run(job.id)
+    run.run(job.id)
     job.refresh_from_db()
     assert (job.stage, job.attempts) == (Stage.QUEUED, 0)
     assert install.index_of(GenerationState.RETIRED).count(version=job.version_id) == 0
-    pipeline.run(job.id)
+    run.run(job.id)
     assert sorted(install.found("animals")) == ["badger.txt", "otter.txt"]
     install.assert_index_is_what_sql_says()
 
@@ -194,10 +195,10 @@ def test_an_erasure_waits_for_the_batch_that_is_being_written(install: Generatio
     install.admin.delete(f"/documents/{otter.id}")
     receipt = Receipt.objects.get()
     with pytest.raises(Unavailable):
-        erasure.erase(receipt.id, AllGenerations(active().index))
+        documents.erase(receipt.id, AllGenerations(active().index))
     assert install.index_of(GenerationState.READY).count(document=otter.id) == 1
     held.update(lease_until=timezone.now() - timedelta(minutes=1))  # who wrote it has died
-    erasure.erase(receipt.id, AllGenerations(active().index))
+    documents.erase(receipt.id, AllGenerations(active().index))
     assert install.index_of(GenerationState.READY).count(document=otter.id) == 0
 
 

@@ -13,7 +13,7 @@ from django.test import override_settings
 
 from cairn.inference.protocols import Embedder
 from retrieval.engine import Engine, use
-from retrieval.index.edge import EdgeIndex
+from retrieval.index.qdrant_edge import EdgeIndex
 from retrieval.models import GenerationState, IndexGeneration
 from tests.fakes import FakeChat, FakeEmbedder
 from tests.servers import Server, start_server, stop_server

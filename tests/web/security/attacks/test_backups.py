@@ -14,7 +14,7 @@ from cairn.errors import InvalidInput
 from tests.web.backup import manifests
 from tests.web.security.attacks.recorder import Attack
 from web.backup.key import BackupKey
-from web.backup.layout import (
+from web.backup.manifest import (
     AUDIT_HEAD,
     FILES,
     IDS,

@@ -8,7 +8,7 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 
 from cairn.library.models import DocumentVersion, KnowledgeBase
-from ingestion import erasure
+from ingestion.erasure import documents
 from ingestion.models import Receipt
 from retrieval.engine import Engine
 from tests.indexes import as_if_rewritten
@@ -62,7 +62,7 @@ def test_an_erasure_reaches_all_versions(
     default_storage.save(version.original, ContentFile(TEXT))  # an older version of the same file
     attack.allowed(TEXT in everything(), "it is there before")
     mia.delete(f"/documents/{document}")
-    erasure.erase(Receipt.objects.get().id, parts.index)
+    documents.erase(Receipt.objects.get().id, parts.index)
     as_if_rewritten()
     assert Receipt.objects.get().state == "done"
     attack.refused(everything() == [], "nothing is left behind a delete marker")
@@ -76,7 +76,7 @@ def test_an_erasure_leaves_files_of_a_longer_name_alone(
     version = DocumentVersion.objects.get()
     default_storage.save(f"{version.original}-other", ContentFile(b"somebody else's"))
     mia.delete(f"/documents/{document}")
-    erasure.erase(Receipt.objects.get().id, parts.index)
+    documents.erase(Receipt.objects.get().id, parts.index)
     attack.refused(TEXT not in everything())
     attack.allowed(everything() == [b"somebody else's"])
 

@@ -17,16 +17,16 @@ import pytest
 from django.db import connection
 
 from cairn.library.models import KnowledgeBase
-from ingestion import erasure
+from ingestion.erasure import documents
 from ingestion.models import Receipt
-from ingestion.parse.sandbox import ParserPool
+from ingestion.parse.sandbox.pool import ParserPool
 from ingestion.reindexing import runner
-from ingestion.reindexing.everywhere import AllGenerations
-from retrieval.bm25 import document_sparse
+from ingestion.reindexing.all_generations import AllGenerations
 from retrieval.engine import Engine, use
-from retrieval.index.edge import EdgeIndex
-from retrieval.index.factory import active_generation, active_index
-from retrieval.index.words import keyed
+from retrieval.index.generations import active_generation, active_index
+from retrieval.index.qdrant_edge import EdgeIndex
+from retrieval.index.word_hashes import keyed
+from retrieval.search.bm25 import document_sparse
 from tests.backends import VectorStore
 from tests.bases import make_base
 from tests.fakes import FakeChat, FakeEmbedder
@@ -163,7 +163,7 @@ def worker(
     monkeypatch: pytest.MonkeyPatch, pool: ParserPool, index_folder: Path, tmp_path: Path, settings: Any
 ) -> None:
     def erase(receipt: str) -> None:
-        erasure.erase(UUID(receipt), AllGenerations(active_index()))
+        documents.erase(UUID(receipt), AllGenerations(active_index()))
 
     files_on_disk(settings, tmp_path / "files")
     work_at_once(monkeypatch, pool, {"ingestion.erase": erase})

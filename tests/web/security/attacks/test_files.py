@@ -16,9 +16,9 @@ from cairn.settings.file_permissions import make_private, open_to_others
 from tests.servers import ROOT, server_environment
 from tests.shared_tables import share_tables
 from tests.web.security.attacks.recorder import Attack
-from web.runtime import doctor
-from web.runtime.admin import FirstAdmin, first_admin_create, introduction, password_file
-from web.runtime.progress import reporter_for
+from web.cli import doctor
+from web.data_dir.first_admin import FirstAdmin, first_admin_create, introduction, password_file
+from web.processes.progress_report import reporter_for
 
 SECRETS = ["secret_key", "backup_key", "admin_password", "audit_head.json", "server.log"]
 OLDER = [*SECRETS, "cairn.sqlite3", "files/originals/ab/document", "index/segment"]

@@ -21,7 +21,7 @@ from cairn.accounts.models import ApiKey, Group, User
 from cairn.accounts.services import api_key_create, group_create
 from cairn.errors import Forbidden
 from cairn.library.models import Document, KnowledgeBase
-from ingestion.services import document_submit
+from ingestion.documents.services import document_submit
 from tests.bases import make_base
 from tests.principals import SETUP
 from tests.web.api.conftest import Caller, Response, caller_for

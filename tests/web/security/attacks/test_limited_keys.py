@@ -8,9 +8,9 @@ import pytest
 
 from cairn.accounts.services import api_key_create
 from cairn.library.models import KnowledgeBase
-from ingestion.services import knowledge_base_delete
+from ingestion.documents.services import knowledge_base_delete
 from retrieval.engine import Engine
-from retrieval.gaps.grouping import base_key
+from retrieval.gaps.clusters import base_key
 from retrieval.gaps.models import Gap, GapQuestion, Notice, NoticeKind, Why
 from retrieval.models import Conversation, Message
 from tests.bases import make_base

@@ -12,7 +12,7 @@ from cairn.accounts.services import user_create, user_update
 from cairn.settings.identity import OidcProvider
 from tests.web.api.conftest import Caller, caller_for
 from tests.web.security.attacks.recorder import Attack
-from web.identity.arriving import user_arrived
+from web.identity.jit_users import user_arrived
 
 pytestmark = pytest.mark.django_db
 FORGED = {

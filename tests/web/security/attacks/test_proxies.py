@@ -13,7 +13,7 @@ from cairn.http.proxy_headers import Forwarded
 from tests.servers import Server
 from tests.web.security.attacks.recorder import Attack
 from tests.web.security.attacks.wire import exchange, head
-from web.api.metrics import metrics
+from web.api.framework.metrics import metrics
 
 INSIDE = "10.9.8.7"
 LOCAL = [

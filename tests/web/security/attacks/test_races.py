@@ -25,7 +25,7 @@ CLAIM = """
 import django, json, sys
 django.setup()
 from cairn.celery import app
-from ingestion.lifecycle import claim_next
+from ingestion.jobs.lifecycle import claim_next
 from ingestion.models import Lane
 sys.stdin.readline()
 claimed = []

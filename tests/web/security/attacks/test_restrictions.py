@@ -4,7 +4,7 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 
 from cairn.library.models import Document
-from ingestion.services import document_submit
+from ingestion.documents.services import document_submit
 from retrieval.engine import Engine, use
 from tests.bases import make_base
 from tests.fakes import FakeChat

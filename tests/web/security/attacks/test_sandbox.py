@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from ingestion.parse import landlock, programs
-from ingestion.parse.sandbox import Limits, _ChildPool, _Request
+from ingestion.parse.sandbox import landlock, programs
+from ingestion.parse.sandbox.pool import Limits, _ChildPool, _Request
 from tests.ingestion.parse import outside_attempts
 from tests.ingestion.parse.outside_attempts import attempt
 from tests.web.security.attacks.recorder import Attack
@@ -133,7 +133,7 @@ def older(folder: Path) -> Iterator[_ChildPool]:
     patch = pytest.MonkeyPatch()
     stand_in = {programs.SOFFICE: Path(sys.executable).resolve()}
     patch.setattr(programs, "find_programs", lambda: stand_in)
-    patch.setattr("ingestion.parse.sandbox._CONFINE", "tests.ingestion.parse.confine_on_older_kernel")
+    patch.setattr("ingestion.parse.sandbox.pool._CONFINE", "tests.ingestion.parse.confine_on_older_kernel")
     (folder / "document").write_text("the document")
     lane = _ChildPool("tests.ingestion.parse.probe_outside", 1, folder / "older")
     yield lane

@@ -9,17 +9,17 @@ import pytest
 from cairn.access.models import AccessCheck, ArtifactKind, CheckArtifact
 from cairn.accounts.models import Group, User
 from cairn.library.models import Document, KnowledgeBase
-from ingestion.parse.sandbox import ParserPool
+from ingestion.parse.sandbox.pool import ParserPool
 from retrieval.engine import Engine
 from retrieval.gaps.models import GapQuestion
 from tests.bases import make_base
 from tests.web.api.conftest import Caller, caller_for, pool
 from tests.web.security.attacks.recorder import Attack
 from tests.web.working import files_on_disk, work_at_once
+from web.access_checks import canary_check
+from web.access_checks.artifacts import create_user
+from web.access_checks.sampling import check_spots
 from web.tasks import verify_access
-from web.verifying import checking
-from web.verifying.artifacts import create_user
-from web.verifying.spots import check_spots
 
 __all__ = ["pool"]
 
@@ -40,7 +40,7 @@ def check(
 ) -> Check:
     files_on_disk(settings, tmp_path / "files")
     work_at_once(monkeypatch, pool, {"web.verify_access": verify_access})
-    monkeypatch.setattr(checking, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(canary_check, "LOOK_SECONDS", 0.01)
 
     def run() -> AccessCheck:
         return AccessCheck.objects.get(pk=admin.post("/access-checks", {}).json()["id"])

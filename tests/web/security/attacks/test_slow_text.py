@@ -7,18 +7,18 @@ import pytest
 
 from cairn.accounts.confusable_names import acceptable_name, name_skeleton
 from cairn.hidden_characters import visible
-from ingestion.services import clean_filename
-from retrieval.answering.markers import strip_markers
-from retrieval.answering.markup import escape_brackets, format_code_block, sanitize_markdown
-from retrieval.answering.names import unsupported_names
-from retrieval.answering.parts import split_question
-from retrieval.answering.prompting import neutralize
-from retrieval.answering.quantities import unsupported_figures
-from retrieval.answering.restrictions import restricts_otherwise
-from retrieval.answering.sentences import split_sentences
-from retrieval.spellings import other_spellings
+from ingestion.documents.services import clean_filename
+from retrieval.answering.grounding.names import unsupported_names
+from retrieval.answering.grounding.quantities import unsupported_figures
+from retrieval.answering.grounding.restrictions import restricts_otherwise
+from retrieval.answering.prompts.prompt import neutralize
+from retrieval.answering.query.decompose import split_question
+from retrieval.answering.text.citation_markers import strip_markers
+from retrieval.answering.text.markdown_filter import escape_brackets, format_code_block, sanitize_markdown
+from retrieval.answering.text.sentences import split_sentences
+from retrieval.search.query_expansion import other_spellings
 from tests.web.security.attacks.recorder import Attack
-from web.markdown import render_markdown
+from web.presentation.markdown import render_markdown
 
 SEEDS = [
     "<!--", "x<!--", "![", "[a](", "<a ", "<http:", "`", "``` ", '" ', "<|", "\\", "\\<", "[1", "[ ",

@@ -17,15 +17,15 @@ from cairn.access.services import grant_give, readers_replace
 from cairn.accounts.models import Group
 from cairn.accounts.services import api_key_revoke, group_create, group_update, user_update
 from cairn.library.models import Document
+from ingestion.documents.services import document_delete, document_submit, knowledge_base_delete
 from ingestion.models import Job
-from ingestion.services import document_delete, document_submit, knowledge_base_delete
 from retrieval.engine import Engine, use
 from tests.bases import make_base
 from tests.fakes import FakeChat
 from tests.principals import SETUP
 from tests.web.api.conftest import Caller, Response, caller_for, index, indexed, parts
 from tests.web.security.attacks.recorder import Attack
-from web import exchanges
+from web import answer_stream
 
 __all__ = ["index", "parts"]
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -198,8 +198,8 @@ def test_a_stream_ends_soon_after_access_was_revoked(
 
 def test_a_stream_notices_a_revocation_within_a_second(attack: Attack) -> None:
     """On an idle machine: what the timers add up to."""
-    attack.refused(exchanges.CHECK_SECONDS + exchanges.IDLE_SECONDS < 1)
-    attack.allowed(exchanges.CHECK_SECONDS > 0.2, "200 streams must not keep the database busy")
+    attack.refused(answer_stream.CHECK_SECONDS + answer_stream.IDLE_SECONDS < 1)
+    attack.allowed(answer_stream.CHECK_SECONDS > 0.2, "200 streams must not keep the database busy")
 
 
 async def follow(

@@ -16,12 +16,12 @@ from cairn.accounts.services import api_key_create
 from cairn.audit.models import Event
 from cairn.library.models import Chunk, Document, KnowledgeBase
 from cairn.settings import environment
-from ingestion.services import document_submit
+from ingestion.documents.services import document_submit
 from retrieval.engine import Engine
 from retrieval.evaluation.models import GoldQuestion
-from retrieval.gaps.grouping import questions_group
+from retrieval.gaps.clusters import questions_group
 from retrieval.gaps.notices import notify_askers
-from retrieval.suggestions.keeping import suggestions_for, suggestions_replace
+from retrieval.suggestions.services import suggestions_for, suggestions_replace
 from tests.bases import let_create
 from tests.fakes import FakeChat
 from tests.web.api.conftest import Caller, Response, indexed

@@ -15,9 +15,9 @@ from cairn.access.services import grant_give
 from cairn.accounts.services import api_key_create
 from cairn.audit.models import Event
 from cairn.library.models import KnowledgeBase
-from ingestion.parse.sandbox import ParserPool
+from ingestion.parse.sandbox.pool import ParserPool
 from retrieval.engine import Engine
-from retrieval.gaps.grouping import questions_group
+from retrieval.gaps.clusters import questions_group
 from retrieval.gaps.models import Gap, VerifiedAnswer
 from tests.fakes import FakeChat
 from tests.principals import SETUP

@@ -1,0 +1,1 @@
+"""Splitting a rendition into chunks."""

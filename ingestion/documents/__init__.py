@@ -1,0 +1,1 @@
+"""Submitting, replacing and deleting documents."""

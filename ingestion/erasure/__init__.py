@@ -1,0 +1,1 @@
+"""Erasure of documents and users, retention, and receipts."""

@@ -1,0 +1,1 @@
+"""Verified answers to knowledge gaps, and retries of open ones."""

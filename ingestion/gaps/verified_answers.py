@@ -1,0 +1,224 @@
+"""Verified answers: documents that an owner vouches for until their expiry date."""
+
+import hashlib
+import re
+from collections.abc import Sequence
+from datetime import date, timedelta
+from typing import Final
+
+from django.core.files.base import ContentFile
+from django.db import transaction
+from django.utils import timezone
+
+from cairn.access.audience import people_with_role
+from cairn.access.models import Role
+from cairn.access.scope import Principal
+from cairn.access.selectors import knowledge_base_for
+from cairn.accounts.models import User
+from cairn.audit.services import record
+from cairn.errors import Forbidden, InvalidInput, NotFound, PreconditionFailed
+from cairn.hidden_characters import visible
+from cairn.library.models import KnowledgeBase
+from ingestion.documents.services import document_submit, document_update
+from ingestion.jobs.lifecycle import version_withdraw
+from retrieval.gaps.models import Gap, NoticeKind, VerifiedAnswer
+from retrieval.gaps.notices import notify
+from retrieval.gaps.selectors import bases_of
+from retrieval.gaps.services import gap_answered, gap_reopen, until_in_future
+
+SOURCE: Final = "cairn:verified/"
+WARNING_PERIOD: Final = timedelta(days=7)
+MAX_WORDINGS: Final = 12
+BATCH_SIZE: Final = 100
+_PUBLISHED: Final = (
+    "title", "text", "wordings", "owner", "until", "document", "sha256", "withdrawn_at", "warned_at",
+)  # fmt: skip
+_HEADING: Final = re.compile(r"^(#{1,5})(?=\s)")
+_FENCE: Final = re.compile(r"^\s*(```|~~~)")
+
+
+def answer_publish(
+    *,
+    gap: Gap,
+    principal: Principal,
+    knowledge_base: object,
+    title: str,
+    text: str,
+    wordings: Sequence[str],
+    until: date,
+    owner: User,
+) -> VerifiedAnswer:
+    """Publish an answer as a new document or a new version. It is searchable once processed.
+
+    Unchanged text is not processed again. Principal and owner need the role editor; only admins may name
+    another owner than themselves.
+    """
+    base = knowledge_base_for(principal, knowledge_base, role=Role.EDITOR)
+    _require_may_name(owner, principal)
+    _require_fits(gap, base, principal, owner, until)
+    verified = _save_answer(gap, base, title=title, text=text, wordings=wordings, until=until, owner=owner)
+    return _publish(verified, principal)
+
+
+def answer_renew(*, verified: VerifiedAnswer, principal: Principal, until: date) -> VerifiedAnswer:
+    """Extend the validity of the answer. Raises NotFound if its document is gone.
+
+    The principal becomes the owner, unless an admin renews the answer of an owner who is still an editor.
+    """
+    base = knowledge_base_for(principal, verified.knowledge_base_id, role=Role.EDITOR)
+    with transaction.atomic():
+        row = VerifiedAnswer.objects.select_for_update(of=("self",)).filter(pk=verified.pk).first()
+        if row is None:
+            raise NotFound
+        # Read under the lock: somebody else may have changed the text a moment ago, and vouches for it now.
+        row.owner, row.until = _owner_after_renewal(row, base, principal), until
+        _require_fits(verified.gap, base, principal, row.owner, until)
+        row.save(update_fields=["owner", "until"])
+    try:
+        return _publish(row, principal, if_match=frozenset({"*"}))
+    except PreconditionFailed as gone:  # what was erased must not come back as a document of its own
+        raise NotFound from gone
+
+
+def _publish(
+    verified: VerifiedAnswer, principal: Principal, *, if_match: frozenset[str] | None = None
+) -> VerifiedAnswer:
+    gap, until = verified.gap, verified.until
+    content = markdown_of(verified).encode()
+    document = document_submit(
+        knowledge_base=verified.knowledge_base,
+        file=ContentFile(content, name="answer.md"),
+        filename=f"verified-{gap.id}.md",
+        principal=principal,
+        title=verified.title,
+        source_uri=f"{SOURCE}{gap.id}",
+        metadata={"verified": True, "until": until.isoformat()},
+        if_match=if_match,
+    ).document
+    changes = {"owner": verified.owner_id, "review_by": until}
+    document_update(document=document, principal=principal, changes=changes)
+    with transaction.atomic():
+        verified.document, verified.sha256 = document, hashlib.sha256(content).hexdigest()
+        verified.withdrawn_at = verified.warned_at = None
+        # Text and owner, too: whoever published at the same moment must not vouch for this text.
+        verified.save(update_fields=_PUBLISHED)
+        gap_answered(gap=gap, document=None, actor=principal.actor)
+        record(
+            "answer.verified",
+            actor=principal.actor,
+            subject=f"gap:{gap.id}",
+            document=str(document.id),
+            owner=str(verified.owner_id),
+        )
+    return verified
+
+
+def _require_may_name(owner: User, principal: Principal) -> None:
+    if owner.pk != principal.user and not principal.acts_as_admin:
+        raise Forbidden("Only administrators can name someone else as the verifier of an answer.")
+
+
+def _owner_after_renewal(row: VerifiedAnswer, base: KnowledgeBase, principal: Principal) -> User:
+    editors = people_with_role(base, Role.EDITOR)
+    if row.owner and principal.acts_as_admin and editors.filter(pk=row.owner.pk).exists():
+        return row.owner
+    return User.objects.get(pk=principal.user)
+
+
+def _require_fits(gap: Gap, base: KnowledgeBase, principal: Principal, owner: User, until: date) -> None:
+    until_in_future(until)
+    if not bases_of(gap, principal).filter(pk=base.pk).exists():
+        raise InvalidInput("The question belongs to other knowledge bases.")
+    if not people_with_role(base, Role.EDITOR).filter(pk=owner.pk).exists():
+        raise InvalidInput("The owner must be an editor or manager of the knowledge base.")
+
+
+def _save_answer(
+    gap: Gap,
+    base: KnowledgeBase,
+    *,
+    title: str,
+    text: str,
+    wordings: Sequence[str],
+    until: date,
+    owner: User,
+) -> VerifiedAnswer:
+    """Save the answer. A published answer cannot move to another knowledge base."""
+    known = VerifiedAnswer.objects.filter(gap=gap).first()
+    if known and known.document_id and known.knowledge_base_id != base.id:
+        raise InvalidInput("This answer is already published in another knowledge base.")
+    questions = dict.fromkeys(_line(wording) for wording in wordings)
+    row = known or VerifiedAnswer(gap=gap)
+    row.knowledge_base, row.title, row.text = base, _line(title)[:500], visible(text).strip()
+    row.wordings = [each for each in questions if each and each != row.title][:MAX_WORDINGS]
+    row.owner, row.until = owner, until
+    if not row.title or not row.text:
+        raise InvalidInput("Enter a question and an answer.")
+    row.save()
+    return row
+
+
+def _line(text: str) -> str:
+    return " ".join(visible(text).split())
+
+
+def markdown_of(verified: VerifiedAnswer) -> str:
+    """Render the answer below its question and again below each alternate question.
+
+    Passages are found by their headings, and search returns one of several passages with the same text.
+    """
+    body = _demote_headings(verified.text)
+    return "\n".join(f"# {_heading(each)}\n\n{body}\n" for each in (verified.title, *verified.wordings))
+
+
+def _heading(text: str) -> str:
+    """Escape Markdown in a question."""
+    return re.sub(r"([\\`*_\[\]<>#|~])", r"\\\1", text)
+
+
+def _demote_headings(text: str) -> str:
+    """Lower the text's headings by one level, except lines in fenced code."""
+    lines, fenced = list[str](), False
+    for line in text.splitlines():
+        fenced ^= bool(_FENCE.match(line))
+        lines.append(line if fenced else _HEADING.sub(r"#\1", line))
+    return "\n".join(lines)
+
+
+def answers_expire(*, today: date | None = None) -> int:
+    """Withdraw expired answers and notify owners before and on expiry. Returns the number withdrawn."""
+    day = today or timezone.localdate()
+    active = VerifiedAnswer.objects.filter(withdrawn_at=None).select_related("gap", "document", "owner")
+    for verified in active.filter(until__lte=day + WARNING_PERIOD, until__gte=day, warned_at=None)[
+        :BATCH_SIZE
+    ]:
+        _warn(verified)
+    over = list(active.filter(until__lt=day)[:BATCH_SIZE])
+    for verified in over:
+        _withdraw(verified)
+    return len(over)
+
+
+def _warn(verified: VerifiedAnswer) -> None:
+    with transaction.atomic():
+        row = VerifiedAnswer.objects.filter(pk=verified.pk, warned_at=None)
+        if row.update(warned_at=timezone.now()):
+            notify(verified.owner, NoticeKind.EXPIRING, verified.gap)
+
+
+def _withdraw(verified: VerifiedAnswer) -> None:
+    with transaction.atomic():
+        row = VerifiedAnswer.objects.filter(pk=verified.pk, withdrawn_at=None, until=verified.until)
+        if not row.update(withdrawn_at=timezone.now()):
+            return
+        if verified.document:
+            version_withdraw(verified.document, message=f"This answer expired on {verified.until}.")
+        gap_reopen(gap=verified.gap, actor=None)
+        notify(verified.owner, NoticeKind.EXPIRED, verified.gap)
+        record("answer.expired", actor=None, subject=f"gap:{verified.gap_id}")
+
+
+def question_texts(gap: Gap) -> list[str]:
+    """Return the gap's distinct question texts."""
+    rows = gap.questions.select_related("message")[:MAX_WORDINGS]
+    return list(dict.fromkeys(_line(question.text) for question in rows))

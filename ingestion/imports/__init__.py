@@ -1,0 +1,1 @@
+"""Imports: many files submitted together."""

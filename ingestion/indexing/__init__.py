@@ -1,0 +1,1 @@
+"""Embedding chunks, and adding them to the index or removing them."""

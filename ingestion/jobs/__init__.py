@@ -1,0 +1,1 @@
+"""Jobs: their queue, lifecycle, progress and retries."""

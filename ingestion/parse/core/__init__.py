@@ -1,0 +1,1 @@
+"""What all parsers share: formats, limits, failures and the rendition they build."""

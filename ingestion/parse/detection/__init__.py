@@ -1,0 +1,1 @@
+"""Detecting a file's format from its content."""

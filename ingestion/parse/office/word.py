@@ -1,0 +1,99 @@
+"""Word documents whose archive was found safe to open."""
+
+import io
+from pathlib import Path
+from typing import Final
+from zipfile import BadZipFile
+
+from docx.document import Document
+from docx.opc.constants import CONTENT_TYPE, RELATIONSHIP_TYPE
+from docx.opc.exceptions import OpcError
+from docx.opc.part import PartFactory
+from docx.package import Package
+from docx.parts.document import DocumentPart
+from docx.parts.image import ImagePart
+from lxml import etree
+from unstructured.partition.docx import partition_docx
+
+from cairn.library.rendition import Rendition, Report
+from ingestion.parse.archives import zip_guard
+from ingestion.parse.core import failures, unstructured_elements
+from ingestion.parse.core.limits import Limits
+from ingestion.parse.core.rendition_builder import RenditionBuilder
+from ingestion.parse.office import word_markup
+from ingestion.parse.text.cleaning import clean
+
+_KIND: Final = "Word document"
+_WORD: Final = "application/vnd.ms-word."
+_OPEN_XML: Final = "application/vnd.openxmlformats-officedocument.wordprocessingml."
+_VARIANTS: Final = (
+    f"{_WORD}document.macroEnabled.main+xml",
+    f"{_WORD}template.macroEnabledTemplate.main+xml",
+    f"{_OPEN_XML}template.main+xml",
+)
+"""Documents with macros and templates: the same inside, but python-docx would not take them."""
+_NO_TITLES: Final = ("word document", "document")  # what Word itself puts there
+PartFactory.part_type_for.update(dict.fromkeys(_VARIANTS, DocumentPart))
+# what python-docx and unstructured raise on parts that are missing or not what they should be
+_DAMAGE: Final = (
+    OpcError,
+    BadZipFile,
+    etree.LxmlError,
+    KeyError,
+    ValueError,
+    AttributeError,
+    IndexError,
+    TypeError,
+)
+
+
+def parse(path: Path, limits: Limits) -> Rendition:
+    zip_guard.check(path, _KIND)
+    builder = RenditionBuilder(limits)
+    try:
+        document = _opened(path)
+        unread = word_markup.unfold(document)
+        properties = _properties(document)
+        elements = partition_docx(file=_save(document), languages=[""])
+    except _DAMAGE as error:
+        raise failures.damaged(_KIND) from error
+    unstructured_elements.collect(elements, builder, first_row_is_header=True)
+    report = Report(tables=builder.tables, warnings=unread)
+    title = properties.pop("title", builder.first_heading)
+    return builder.build(title=title, report=report, properties=properties)
+
+
+def _opened(path: Path) -> Document:
+    part = Package.open(str(path)).main_document_part
+    if part.content_type not in (*_VARIANTS, CONTENT_TYPE.WML_DOCUMENT_MAIN):
+        raise ValueError(part.content_type)
+    part._content_type = CONTENT_TYPE.WML_DOCUMENT_MAIN
+    document: Document = part.document
+    return document
+
+
+def _save(document: Document) -> io.BytesIO:
+    """Save the document without its images, which are not needed."""
+    for part in document.part.package.iter_parts():
+        if isinstance(part, ImagePart):
+            part._blob = b""
+    buffer = io.BytesIO()
+    document.save(buffer)
+    return buffer
+
+
+def _properties(document: Document) -> dict[str, str]:
+    """Return title, author and date from the file; python-docx would invent defaults."""
+    if not any(
+        one.reltype == RELATIONSHIP_TYPE.CORE_PROPERTIES for one in document.part.package.rels.values()
+    ):
+        return {}
+    core = document.core_properties
+    date = core.modified or core.created
+    title = clean(core.title).strip()
+    found = {
+        "title": "" if title.lower() in _NO_TITLES else title,
+        "author": clean(core.author).strip(),
+        "date": date.isoformat() if date else "",
+    }
+    return {key: value for key, value in found.items() if value}

@@ -1,0 +1,1 @@
+"""The processes that parse hostile files, and what confines them."""

@@ -1,0 +1,1 @@
+"""Character sets, cleaning of text, and checks of it."""

@@ -1,0 +1,1 @@
+"""The ingestion pipeline, from a stored file to a searchable version."""

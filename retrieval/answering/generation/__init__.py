@@ -1,0 +1,1 @@
+"""The steps from a question to the sentences of an answer."""

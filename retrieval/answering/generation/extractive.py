@@ -1,0 +1,217 @@
+"""Extractive answers: the blocks most relevant to the question, quoted whole."""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from cairn.inference.protocols import Embedder
+from retrieval.answering.answerability.signals import MAX_BLOCK_CHARACTERS, block_text, subject_words
+from retrieval.answering.text.answer_types import counted_noun_pattern, expected_answer_type
+from retrieval.answering.text.blocks import (
+    CELL_SEPARATOR,
+    Block,
+    Shape,
+    Span,
+    is_bulleted,
+    split_blocks,
+    strip_bullet,
+)
+from retrieval.answering.text.lexicon import Language
+from retrieval.answering.text.terms import content_stems, coverage, likeness, stem
+from retrieval.types import Hit
+
+MAX_BLOCKS = 3
+MAX_CANDIDATES = 60
+MAX_CHARACTERS = 1400  # in all; the first block is shown whatever its length
+MAX_ROWS = 6
+MAX_GAP_SAME_DOCUMENT = 0.35  # how far behind the best block another one of its document may be
+MAX_GAP_OTHER_DOCUMENT = 0.05  # the same for one of another document, which may well be about something else
+SHARED_WORDS_WEIGHT = 0.4  # weight of shared words beside the cosine
+ANSWER_TYPE_WEIGHT = 0.15  # for holding the kind of thing asked for
+COUNTED_NOUN_WEIGHT = 0.15  # for holding a number of what is counted
+SEARCH_SCORE_WEIGHT = 0.3  # weight of how far the hit's score is behind the best one's
+MIN_BLOCK_WORDS = 4  # content words
+MIN_DUPLICATE_COVERAGE = 0.85  # share of a block's content words that a better block has
+
+_NUMBERED = re.compile(r"\(?(\d{1,3})[.)]\s")
+_MARKER = re.compile(r"\[\^?\d")
+_SPECIAL = re.compile(r"[\\`*\[\]<|~]|(?<!\w)_|_(?!\w)|^#")
+
+
+@dataclass(frozen=True, slots=True)
+class Extract:
+    """A quote. `markdown` is the block as a quotation, without its marker."""
+
+    hit: Hit
+    quote: str
+    markdown: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    hit: Hit
+    block: Block
+    own: frozenset[str]
+    stems: frozenset[str]  # with those of its headings
+
+    @property
+    def text(self) -> str:
+        return self.hit.text[self.block.start : self.block.end]
+
+
+def extract_blocks(
+    question: str, hits: Sequence[Hit], embedder: Embedder, language: Language
+) -> list[Extract]:
+    """Return the blocks worth quoting, best first."""
+    candidates = list(_candidates(hits, language))[:MAX_CANDIDATES]
+    if not candidates:
+        return []
+    scores = _scores(question, candidates, embedder, language)
+    ranked = sorted(zip(scores, candidates, strict=True), key=lambda pair: pair[0], reverse=True)
+    question_stems = content_stems(question, language)
+    return [_render_extract(item, question_stems, language) for item in _choose(_near_best(ranked))]
+
+
+def _scores(
+    question: str, candidates: Sequence[_Candidate], embedder: Embedder, language: Language
+) -> list[float]:
+    texts = [block_text(item.hit, item.text[:MAX_BLOCK_CHARACTERS]) for item in candidates]
+    cosines = embedder.embed_documents(texts) @ embedder.embed_query(question)
+    best = max(item.hit.scores.fused for item in candidates)
+    words = [stem(word, language) for word in subject_words(question, language)]
+    answer_type, counted = expected_answer_type(question), counted_noun_pattern(question)
+    return [
+        float(cosine)
+        + SHARED_WORDS_WEIGHT * _share(words, item.stems)
+        + ANSWER_TYPE_WEIGHT * (answer_type is not None and answer_type.matches(item.text))
+        + COUNTED_NOUN_WEIGHT * (counted is not None and counted.search(item.text) is not None)
+        + SEARCH_SCORE_WEIGHT * (item.hit.scores.fused - best)
+        for item, cosine in zip(candidates, cosines, strict=True)
+    ]
+
+
+def _share(words: Sequence[str], given: frozenset[str]) -> float:
+    return sum(likeness(word, given) for word in words) / len(words) if words else 0.0
+
+
+def _near_best(ranked: Sequence[tuple[float, _Candidate]]) -> list[_Candidate]:
+    best, first = ranked[0]
+    return [
+        item
+        for score, item in ranked
+        if score
+        >= best
+        - (MAX_GAP_SAME_DOCUMENT if item.hit.document == first.hit.document else MAX_GAP_OTHER_DOCUMENT)
+    ]
+
+
+def _choose(ranked: Sequence[_Candidate]) -> list[_Candidate]:
+    chosen: list[_Candidate] = []
+    room = MAX_CHARACTERS
+    for item in ranked:
+        fits = not chosen or len(item.text) <= room
+        if fits and not any(coverage(item.own, better.own) >= MIN_DUPLICATE_COVERAGE for better in chosen):
+            chosen.append(item)
+            room -= len(item.text)
+        if len(chosen) == MAX_BLOCKS:
+            break
+    return chosen
+
+
+def _candidates(hits: Sequence[Hit], language: Language) -> Iterator[_Candidate]:
+    for hit in hits:
+        for block in split_blocks(hit.text):
+            text = hit.text[block.start : block.end]
+            own = content_stems(text, language)
+            lone_row = block.shape is Shape.TABLE  # mostly what stands at the foot of a page
+            dangling = len(block.lines) == 1 and (lone_row or text.endswith(":"))
+            if len(own) >= MIN_BLOCK_WORDS and not dangling:
+                heading = content_stems(f"{hit.title} {' '.join(hit.section)}", language)
+                yield _Candidate(hit, block, own, own | heading)
+
+
+def _render_extract(item: _Candidate, question_stems: frozenset[str], language: Language) -> Extract:
+    lines = [item.hit.text[line.start : line.end] for line in item.block.lines]
+    match item.block.shape:
+        case Shape.TABLE:
+            rows = _relevant_rows(item, question_stems, language)
+            quote = item.hit.text[_quote_start(item.block, rows) : rows[-1].end] if rows else item.text
+            shown = [lines[0], *(item.hit.text[row.start : row.end] for row in rows)]
+            return Extract(item.hit, quote, _render_table(shown))
+        case Shape.LIST:
+            return Extract(item.hit, item.text, _render_list(lines))
+        case Shape.CODE:
+            return Extract(item.hit, item.text, _render_code(item.text))
+        case _:
+            return Extract(item.hit, item.text, _blockquote(escape_markdown(" ".join(lines))))
+
+
+def _relevant_rows(item: _Candidate, question_stems: frozenset[str], language: Language) -> Sequence[Span]:
+    """Return the run of rows that shares most words with the question, without the header."""
+    body = [line for line in item.block.lines[1:] if not _is_rule(item.hit.text[line.start : line.end])]
+    if len(body) <= MAX_ROWS:
+        return body
+    shared = [
+        coverage(question_stems, content_stems(item.hit.text[row.start : row.end], language)) for row in body
+    ]
+    best = max(range(len(body)), key=lambda at: sum(shared[at : at + MAX_ROWS]))
+    return body[best : best + MAX_ROWS]
+
+
+def _quote_start(block: Block, rows: Sequence[Span]) -> int:
+    """Return where the quote starts: at the header, unless other rows are between it and these."""
+    return block.start if rows[0].start == block.lines[1].start else rows[0].start
+
+
+def _is_rule(line: str) -> bool:
+    return not line.strip(" |:-+")
+
+
+def _render_table(lines: Sequence[str]) -> str:
+    rows = [
+        [escape_markdown(cell.strip()) for cell in line.strip("| ").split(CELL_SEPARATOR.strip())]
+        for line in lines
+    ]
+    width = max(len(row) for row in rows)
+    written = [f"| {' | '.join(row + [''] * (width - len(row)))} |" for row in rows]
+    return _blockquote("\n".join([written[0], "|" + " --- |" * width, *written[1:]]))
+
+
+def _render_code(text: str) -> str:
+    """Quote code in a fence longer than any inside, so that nothing in it can close the fence.
+
+    Nothing can be escaped in a fence, so text that looks like one of our markers is shown as text instead.
+    """
+    if _MARKER.search(text):
+        return _blockquote(escape_markdown(text))
+    longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return _blockquote(f"{fence}\n{text}\n{fence}")
+
+
+def _render_list(lines: Sequence[str]) -> str:
+    """Quote a list. The first line is a lead-in if it ends with a colon, or if it alone has no bullet."""
+    bulleted = [is_bulleted(line) for line in lines]
+    leads = lines[0].endswith(":") or (not bulleted[0] and any(bulleted))
+    lead, items = ([escape_markdown(lines[0]), ""], lines[1:]) if leads else ([], lines)
+    return _blockquote("\n".join([*lead, *_render_items(items)]))
+
+
+def _render_items(lines: Sequence[str]) -> Iterator[str]:
+    """Yield the items. Numbers stay; items without one below a number are nested in it."""
+    numbered = False
+    for line in lines:
+        number = _NUMBERED.match(line)
+        numbered = numbered or number is not None
+        mark = f"{number[1]}. " if number else "   - " if numbered else "- "
+        yield f"{mark}{escape_markdown(strip_bullet(line))}"
+
+
+def _blockquote(markdown: str) -> str:
+    return "\n".join(f"> {line}".rstrip() for line in markdown.split("\n"))
+
+
+def escape_markdown(text: str) -> str:
+    """Escape the text so that it shows as written: nothing acts as Markdown or reads as one of our
+    markers."""
+    return _SPECIAL.sub(lambda match: f"\\{match.group()}", text)

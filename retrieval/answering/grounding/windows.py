@@ -1,0 +1,134 @@
+"""Windows of the evidence that sentences are compared with: one to three sentences, a row, a list or a table.
+
+A table row means nothing without its header: the two are read and embedded together, with the lead-in of the
+table.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from retrieval.answering.grounding.quantities import has_value
+from retrieval.answering.prompts.evidence import Passage
+from retrieval.answering.text.blocks import CELL_SEPARATOR, Block, Shape, Span, sentences_in, split_blocks
+from retrieval.answering.text.lexicon import Language
+from retrieval.answering.text.terms import content_stems
+from retrieval.types import Hit
+
+MAX_WINDOW_PIECES = 3
+MAX_QUOTE_CHARACTERS = 1500
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A sentence or row. `text` includes a row's header, which quotes leave out, since the rows between would
+    be cited, too. `key`: stems of a row's first cell, its subject."""
+
+    passage: Passage
+    hit: Hit
+    span: Span
+    text: str
+    stems: frozenset[str]
+    key: frozenset[str] = frozenset()
+
+    @property
+    def own(self) -> str:
+        return self.hit.text[self.span.start : self.span.end]
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """`quote` is verbatim from the hit's text. `topic`: stems of its headings, also among `stems`."""
+
+    passage: Passage
+    hit: Hit
+    quote: str
+    text: str
+    pieces: range
+    stems: frozenset[str]
+    topic: frozenset[str]
+
+
+def heading_of(hit: Hit) -> str:
+    """Return the hit's own heading: neighbours in a passage may have other headings."""
+    return " > ".join((hit.title, *hit.section))
+
+
+def pieces_of(evidence: Sequence[Passage], language: Language) -> Iterator[Piece]:
+    for passage in evidence:
+        for hit in passage.hits:
+            lead = ""
+            for block in split_blocks(hit.text):
+                yield from _pieces(passage, hit, block, lead, language)
+                lead = _lead(hit.text, block)
+
+
+def _lead(text: str, block: Block) -> str:
+    last = text[block.lines[-1].start : block.end]
+    return last if block.shape is not Shape.TABLE and last.endswith(":") else ""
+
+
+def _pieces(passage: Passage, hit: Hit, block: Block, lead: str, language: Language) -> Iterator[Piece]:
+    if block.shape is Shape.TABLE and (head := _header(hit.text, block)):
+        yield from _rows(passage, hit, block, head, lead, language)
+        return
+    for span in sentences_in(hit.text, block):
+        text = hit.text[span.start : span.end]
+        yield Piece(passage, hit, span, text, content_stems(text, language))
+
+
+def _header(text: str, block: Block) -> Span | None:
+    """Return the header row. A first row with values is not one, nor is a single row."""
+    first = block.lines[0]
+    return first if len(block.lines) > 1 and not has_value(text[first.start : first.end]) else None
+
+
+def _rows(
+    passage: Passage, hit: Hit, block: Block, head: Span, lead: str, language: Language
+) -> Iterator[Piece]:
+    header = hit.text[head.start : head.end]
+    for row in block.lines[1:]:
+        own = hit.text[row.start : row.end]
+        text = "\n".join(filter(None, (lead, header, own)))
+        key = content_stems(own.strip("| ").split(CELL_SEPARATOR.strip())[0], language)
+        yield Piece(passage, hit, row, text, content_stems(text, language), key)
+
+
+def windows_of(pieces: Sequence[Piece], language: Language) -> Iterator[Window]:
+    headings = {piece.hit.chunk: content_stems(heading_of(piece.hit), language) for piece in pieces}
+    spans = {(piece.hit.chunk, piece.span.start): at for at, piece in enumerate(pieces)}
+    for start, piece in enumerate(pieces):
+        for stop in range(start + 1, min(start + MAX_WINDOW_PIECES, len(pieces)) + 1):
+            if pieces[stop - 1].hit is piece.hit:
+                yield _window(pieces, range(start, stop), headings[piece.hit.chunk])
+    yield from _block_windows(pieces, spans, headings)
+
+
+def _block_windows(
+    pieces: Sequence[Piece], spans: dict[tuple[UUID, int], int], headings: dict[UUID, frozenset[str]]
+) -> Iterator[Window]:
+    """Yield whole lists and tables that are longer than any other window."""
+    seen: set[UUID] = set()
+    for piece in pieces:
+        if piece.hit.chunk in seen:
+            continue
+        seen.add(piece.hit.chunk)
+        for block in split_blocks(piece.hit.text):
+            if block.shape is Shape.PARAGRAPH or block.end - block.start > MAX_QUOTE_CHARACTERS:
+                continue
+            inside = [
+                at
+                for span in sentences_in(piece.hit.text, block)
+                if (at := spans.get((piece.hit.chunk, span.start))) is not None
+            ]
+            if len(inside) > MAX_WINDOW_PIECES:
+                yield _window(pieces, range(inside[0], inside[-1] + 1), headings[piece.hit.chunk])
+
+
+def _window(pieces: Sequence[Piece], inside: range, heading: frozenset[str]) -> Window:
+    first, last = pieces[inside.start], pieces[inside.stop - 1]
+    stems = heading.union(*(pieces[at].stems for at in inside))
+    quote = first.hit.text[first.span.start : last.span.end]
+    before = first.text[: len(first.text) - len(first.own)]
+    text = f"{before}{first.hit.text[first.span.start : last.span.end]}"
+    return Window(first.passage, first.hit, quote, text, inside, stems, heading)

@@ -1,0 +1,1 @@
+"""Prompts for the chat model, and the evidence they contain."""

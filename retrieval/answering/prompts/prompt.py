@@ -1,0 +1,62 @@
+"""Prompts for the chat model. Passages are data: quoted and numbered in the user turn."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from string import Template
+
+from llama_index.core.llms import ChatMessage, MessageRole
+
+from cairn.hidden_characters import visible
+from retrieval.answering.prompts.evidence import Passage
+
+VERSION = "answer-1"
+FENCE = '"""'
+_FENCE = re.compile(r"(?:[\"“”„]\s*){3,}|(?:['’]\s*){3,}")
+_MARKER = re.compile(r"[\[【](\s*+(?:\^\s*+)?\d[\d\s,;–-]*)[\]】]")
+_CONTROL = re.compile(r"<(?=[|/]|<?/?[A-Za-z_][\w]{0,30}\|?>)|\[(?=/?[A-Z_]{2,30}\])")
+"""Start of a chat template's control token: <|im_start|>, </s>, <start_of_turn>, [INST], <<SYS>>."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    system: str
+    user: Template
+
+    def messages(self, question: str, evidence: Sequence[Passage]) -> list[ChatMessage]:
+        quoted = "\n\n".join(_fence(passage) for passage in evidence)
+        content = self.user.substitute(passages=quoted, question=neutralize(question))
+        return [
+            ChatMessage(role=MessageRole.SYSTEM, content=self.system),
+            ChatMessage(role=MessageRole.USER, content=content),
+        ]
+
+    def overhead(self, question: str) -> str:
+        """Return the prompt without passages, for counting tokens."""
+        return self.system + self.user.substitute(passages="", question=neutralize(question))
+
+
+def load_prompt(version: str = VERSION) -> Prompt:
+    return Prompt(*load_texts(version))
+
+
+def load_texts(version: str) -> tuple[str, Template]:
+    """Return a prompt's system text and its user template."""
+    folder = files("retrieval.answering") / "prompts"
+    system, user = (
+        (folder / f"{version}.{part}.txt").read_text(encoding="utf-8").strip() for part in ("system", "user")
+    )
+    return system, Template(user)
+
+
+def neutralize(text: str) -> str:
+    """Return the same words without anything that reads as our fence, our markers or a control token."""
+    text = _FENCE.sub("''", visible(text))
+    text = _MARKER.sub(r"(\1)", text)
+    return _CONTROL.sub(lambda match: "‹" if match.group() == "<" else "(", text)
+
+
+def _fence(passage: Passage) -> str:
+    heading = " ".join(neutralize(passage.label).split())
+    return f"[{passage.number}] {heading}\n{FENCE}\n{neutralize(passage.text)}\n{FENCE}"

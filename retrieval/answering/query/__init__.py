@@ -1,0 +1,1 @@
+"""Query understanding: rewriting follow-up questions and splitting compound ones."""

@@ -1,0 +1,1 @@
+"""Text processing for questions, evidence and answers."""

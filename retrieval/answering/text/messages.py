@@ -1,0 +1,127 @@
+"""Cairn's own messages in an answer, in the question's language."""
+
+from collections.abc import Sequence
+
+from retrieval.answering.text.lexicon import Language
+
+_TEXTS: dict[str, dict[Language, str]] = {
+    "empty": {"en": "The question is empty.", "de": "Die Frage ist leer."},
+    "no_hits": {
+        "en": "I found nothing about this in the documents you can access.",
+        "de": "Dazu habe ich in den Dokumenten, auf die Sie Zugriff haben, nichts gefunden.",
+    },
+    "far": {
+        "en": "The passages I found are about something else.",
+        "de": "Die gefundenen Stellen handeln von etwas anderem.",
+    },
+    "missing": {
+        "en": "The passages I found don’t mention {terms}.",
+        "de": "Die gefundenen Stellen erwähnen {terms} nicht.",
+    },
+    "kind": {
+        "en": "I found passages about {terms}, but {kind}.",
+        "de": "Ich habe Stellen zu {terms} gefunden, aber {kind}.",
+    },
+    "code": {"en": "no code or password", "de": "keinen Code und kein Passwort"},
+    "amount": {"en": "no amount", "de": "keinen Betrag"},
+    "share": {"en": "no percentage", "de": "keinen Prozentsatz"},
+    "age": {"en": "no age", "de": "kein Alter"},
+    "year": {"en": "no year", "de": "kein Jahr"},
+    "clock": {"en": "no time of day", "de": "keine Uhrzeit"},
+    "frequency": {"en": "nothing about how often", "de": "keine Häufigkeit"},
+    "span": {"en": "no duration", "de": "keine Dauer"},
+    "contact": {"en": "no phone number", "de": "keine Telefonnummer"},
+    "address": {"en": "no address", "de": "keine Adresse"},
+    "number": {"en": "no number", "de": "keine Zahl"},
+    "date": {"en": "no date", "de": "kein Datum"},
+    "unread": {
+        "en": "I found passages about this, but none of them answers the question.",
+        "de": "Ich habe Stellen dazu gefunden, aber keine beantwortet die Frage.",
+    },
+    "abstained": {
+        "en": "The passages I found don’t answer this.",
+        "de": "Die gefundenen Stellen beantworten das nicht.",
+    },
+    "nothing_held": {
+        "en": "I couldn’t write an answer that the documents support.",
+        "de": "Ich konnte keine Antwort schreiben, die die Dokumente belegen.",
+    },
+    "extractive": {
+        "en": "These are direct quotes: I couldn’t write an answer that the documents support.",
+        "de": "Das sind wörtliche Zitate: Ich konnte keine Antwort schreiben, die die Dokumente belegen.",
+    },
+    "model_away": {
+        "en": "These are direct quotes: the language model isn’t available right now.",
+        "de": "Das sind wörtliche Zitate: Das Sprachmodell ist gerade nicht erreichbar.",
+    },
+    "broken_off": {
+        "en": "The language model stopped early, so this answer is incomplete.",
+        "de": "Das Sprachmodell hat abgebrochen; die Antwort ist unvollständig.",
+    },
+    "model_gone": {
+        "en": "The language model isn’t available right now.",
+        "de": "Das Sprachmodell ist gerade nicht erreichbar.",
+    },
+    "stopped": {"en": "The answer was stopped.", "de": "Die Antwort wurde gestoppt."},
+    "dropped": {
+        "en": "{count} of {total} sentences weren’t supported by a source and were left out.",
+        "de": "{count} von {total} Sätzen waren durch keine Quelle belegt und wurden weggelassen.",
+    },
+    "flagged": {
+        "en": "{count} of {total} sentences aren’t supported by a source.",
+        "de": "{count} von {total} Sätzen sind durch keine Quelle belegt.",
+    },
+    "supported": {
+        "en": "Every sentence is supported by a source.",
+        "de": "Jeder Satz ist durch eine Quelle belegt.",
+    },
+    "untold": {
+        "en": "Not covered by the documents: {parts}",
+        "de": "Nicht in den Dokumenten: {parts}",
+    },
+    "unwritten": {"en": "Not answered: {parts}", "de": "Nicht beantwortet: {parts}"},
+    "differ": {"en": "The documents disagree: {sides}.", "de": "Die Dokumente widersprechen sich: {sides}."},
+    "differ_figure": {
+        "en": "“{title}” ({dated}) says {figure} {marker}",
+        "de": "„{title}“ ({dated}) nennt {figure} {marker}",
+    },
+    "differ_denial": {
+        "en": "“{title}” ({dated}) states this {marker}, but “{other_title}” ({other_dated}) denies it "
+        "{other_marker}",
+        "de": "„{title}“ ({dated}) sagt das {marker}, „{other_title}“ ({other_dated}) verneint es "
+        "{other_marker}",
+    },
+    "differ_reason": {
+        "en": "The documents disagree about this.",
+        "de": "Die Dokumente widersprechen sich dazu.",
+    },
+    "dated_metadata": {"en": "dated {date}", "de": "vom {date}"},
+    "dated_title": {"en": "{date}, from its title", "de": "{date}, laut Titel"},
+    "dated_section": {"en": "{date}, from its section", "de": "{date}, laut Abschnitt"},
+    "dated_source": {"en": "{date}, from its file", "de": "{date}, laut Datei"},
+    "dated_upload": {"en": "last updated {date}", "de": "zuletzt aktualisiert {date}"},
+    "figures": {"en": "Not in the passages: {terms}", "de": "Nicht in den Stellen: {terms}"},
+    "restriction": {
+        "en": "The passages limit this differently.",
+        "de": "Die Stellen schränken das anders ein.",
+    },
+    "negation": {
+        "en": "A passage contradicts this.",
+        "de": "Eine Stelle widerspricht dem.",
+    },
+    "meaning": {"en": "No passage says this.", "de": "Keine Stelle sagt das."},
+    "repeated": {"en": "Already said.", "de": "Schon gesagt."},
+    "unfinished": {"en": "Incomplete.", "de": "Unvollständig."},
+    "meta": {"en": "Doesn’t answer the question.", "de": "Beantwortet die Frage nicht."},
+}
+
+
+def render_message(key: str, language: Language, **values: object) -> str:
+    return _TEXTS[key][language].format(**values)
+
+
+def format_terms(terms: Sequence[str], language: Language) -> str:
+    """Quote and join at most four terms."""
+    quoted = [f"“{term}”" if language == "en" else f"„{term}“" for term in terms[:4]]
+    word = {"en": "and", "de": "und"}[language]
+    return quoted[0] if len(quoted) == 1 else f"{', '.join(quoted[:-1])} {word} {quoted[-1]}"

@@ -1,0 +1,1 @@
+"""Conversations: asking, storing answers, sharing, searching and hiding what may not be read."""

@@ -1,0 +1,243 @@
+"""The ask service: answers a question within the principal's scope and stores it in their conversation."""
+
+import logging
+import time
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Final
+from uuid import UUID
+
+from django.db import transaction
+from django.utils import timezone
+
+from cairn.access.scope import Principal, Scope
+from cairn.access.selectors import get_or_not_found, scope_for
+from cairn.answers import Grounding
+from cairn.audit.services import record
+from cairn.db_connections import connections_release
+from cairn.errors import InvalidInput, error_coded
+from cairn.inference.embedding.cache import CachingEmbedder
+from cairn.library.models import Document, KnowledgeBase
+from cairn.settings import environment
+from cairn.telemetry.context import BoundWhile, current_ids
+from cairn.telemetry.tracing import StepWhile
+from retrieval.answering import answer
+from retrieval.answering.answerability.reader import build_answerability
+from retrieval.answering.generation.pipeline import EVIDENCE_TOKENS
+from retrieval.calibration_store import calibration_of
+from retrieval.conversations.answer_recorder import record_answer
+from retrieval.conversations.branches import Tree
+from retrieval.conversations.services import (
+    HISTORY_TURNS,
+    INTERRUPTED,
+    conversation_confine,
+    conversation_for,
+    conversation_start,
+    history_for,
+    message_for,
+)
+from retrieval.engine import Engine, engine, in_background
+from retrieval.index.protocol import Filters
+from retrieval.models import Channel, Conversation, Message, MessageState
+from retrieval.passages.locations import locate_quote
+from retrieval.search.hybrid_search import search
+from retrieval.statistics.services import question_count
+from retrieval.types import Answer, AnswerEvent, Done, Failed, Hit, Turn
+
+log = logging.getLogger(__name__)
+
+EVIDENCE_HITS = 8
+STOP_CHECK_SECONDS = 0.5
+NO_FILTERS = Filters()
+SHOWN: Final = object()
+"""Default parent: the message that the conversation shows last."""
+
+
+@dataclass(frozen=True, slots=True)
+class PendingAnswer:
+    """A message and its events, which block. Closing them stops the model. The message's row follows the
+    events."""
+
+    message: Message
+    events: Iterator[AnswerEvent]
+
+
+def ask(
+    *,
+    principal: Principal,
+    question: str,
+    knowledge_bases: Collection[object] | None = None,
+    filters: Filters = NO_FILTERS,
+    conversation: object | None = None,
+    parent: object | None = SHOWN,
+    history: Sequence[Turn] | None = None,
+    max_tokens: int | None = None,
+    passes_on: bool = True,
+    background: bool = False,
+) -> PendingAnswer:
+    """Store a question and start answering it.
+
+    `parent`: the previous message, None for none. `history`: earlier turns sent by a program; such a
+    conversation is not shown in the chat. `max_tokens`: limit of the answer, if lower than usual.
+    `passes_on`: a refusal may be reported to the owners of the documents. `background`: nobody waits, so the
+    model answers people first.
+    """
+    if not question.strip():
+        raise InvalidInput("The question is empty.")
+    scope = scope_for(principal, knowledge_bases)
+    channel = Channel.CHAT if history is None else Channel.API
+    with transaction.atomic():
+        found = _place(principal, conversation, parent)
+        thread, after = found or (
+            conversation_start(principal=principal, question=question, channel=channel),
+            None,
+        )
+        message = Message.objects.create(conversation=thread, parent_id=after, question=question)
+        Conversation.objects.filter(pk=thread.pk).update(updated_at=timezone.now(), current=message)
+        conversation_confine(conversation=thread, scope=scope, is_new=found is None)
+        record(
+            "question.asked",
+            actor=principal.actor,
+            subject=f"message:{message.id}",
+            conversation=str(thread.id),
+            knowledge_bases=_audit_knowledge_bases(scope, knowledge_bases),
+        )
+    parts = engine()
+    turns = history_for(thread, after, principal) if history is None else list(history)[-HISTORY_TURNS:]
+    most = min(filter(None, (max_tokens, environment().answer_max_tokens)))
+    writing = replace(parts, chat=in_background(parts.chat)) if background else parts
+    events = _events(message, scope, filters, writing, history=turns, max_tokens=most)
+    # Made here, where the request is known: another thread will ask for the events.
+    steps = StepWhile(events, "answer", answer_id=str(message.id))
+    answering = record_answer(message, scope, steps, parts, passes_on=passes_on)
+    return PendingAnswer(message, BoundWhile(answering, **{**current_ids(), "answer_id": message.id}))
+
+
+def answer_again(
+    *, principal: Principal, question: str, knowledge_bases: Collection[object] | None
+) -> Answer:
+    """Answer the question with the principal's current access, without storing anything."""
+    scope, parts = scope_for(principal, knowledge_bases), engine()
+    most = environment().answer_max_tokens
+    message = Message(question=question)
+    events = _events(message, scope, NO_FILTERS, parts, history=[], max_tokens=most, cancelled=lambda: False)
+    for event in events:
+        match event:
+            case Done():
+                return event.answer
+            case Failed():
+                raise error_coded(event.code, event.message)
+    raise AssertionError("answering ends with an answer or with what it failed of")
+
+
+def _place(
+    principal: Principal, conversation: object | None, parent: object | None
+) -> tuple[Conversation, UUID | None] | None:
+    """Return the conversation to continue and the parent, None for a new one. Raises NotFound."""
+    if conversation is None:
+        if parent is None or parent is SHOWN:
+            return None
+        message = message_for(principal, parent)
+        return message.conversation, message.id
+    thread = conversation_for(principal, conversation)
+    if parent is SHOWN:
+        return thread, Tree(thread).current
+    return thread, None if parent is None else get_or_not_found(thread.messages.all(), parent).id
+
+
+def _audit_knowledge_bases(scope: Scope, knowledge_bases: Collection[object] | None) -> list[str] | None:
+    """Return the ids for the audit event; None for all readable ones, which can be thousands."""
+    return None if knowledge_bases is None else sorted(map(str, scope.readable))
+
+
+def stop(message: Message) -> bool:
+    """Stop a running answer, in whichever process it runs; return whether it was running."""
+    running = Message.objects.filter(pk=message.pk, state=MessageState.RUNNING)
+    return bool(running.update(state=MessageState.STOPPED))
+
+
+def answer_interrupt(message: Message) -> bool:
+    """Interrupt an answer of this process, which is shutting down; return whether it was running. Its text
+    follows."""
+    running = Message.objects.filter(pk=message.pk, state=MessageState.RUNNING)
+    return bool(running.update(state=MessageState.FAILED, reason=INTERRUPTED))
+
+
+def answers_interrupt(*, silent_for: timedelta = timedelta(0)) -> int:
+    """Interrupt running answers without a heartbeat for `silent_for`, by default all; return how many."""
+    silent = Message.objects.filter(state=MessageState.RUNNING, alive_at__lte=timezone.now() - silent_for)
+    return sum(_interrupted(message) for message in silent)
+
+
+def _interrupted(message: Message) -> bool:
+    same = Message.objects.filter(pk=message.pk, state=MessageState.RUNNING, alive_at=message.alive_at)
+    with transaction.atomic():
+        ended = same.update(state=MessageState.FAILED, reason=INTERRUPTED)
+        if ended:
+            found = Document.objects.filter(pk__in={hit["document"] for hit in message.trace.get("hits", ())})
+            bases = frozenset(found.values_list("knowledge_base_id", flat=True))
+            question_count(message=message.pk, bases=bases)
+    return bool(ended)
+
+
+def _events(
+    message: Message,
+    scope: Scope,
+    filters: Filters,
+    parts: Engine,
+    *,
+    history: list[Turn],
+    max_tokens: int,
+    cancelled: Callable[[], bool] | None = None,
+) -> Iterator[AnswerEvent]:
+    # One for all steps: search and judge embed the same question, judge and writer the same blocks.
+    embedder = CachingEmbedder(parts.embedder)
+    finding = replace(parts, embedder=embedder)
+
+    def find(query: str) -> list[Hit]:
+        return search(query, scope=scope, filters=filters, limit=EVIDENCE_HITS, parts=finding)
+
+    return answer(
+        message.question,
+        search=find,
+        chat=parts.chat,
+        embedder=embedder,
+        history=history,
+        grounding=_grounding(scope),
+        locate=locate_quote,
+        max_tokens=max_tokens,
+        evidence_tokens=evidence_tokens(),
+        cancelled=cancelled or _stopped(message),
+        answerability=build_answerability(embedder, parts.reader, calibration_of(parts.generation)),
+        inference=parts.inference,
+        rewrites=environment().rewrites_questions,
+        selects=not environment().has_packaged_chat_model,
+    )
+
+
+def evidence_tokens() -> int | None:
+    """Return the evidence limit; None depends on the model's context."""
+    packaged = EVIDENCE_TOKENS if environment().has_packaged_chat_model else None
+    return environment().answer_evidence_tokens or packaged
+
+
+def _grounding(scope: Scope) -> str:
+    """Return the strictest grounding of the knowledge bases."""
+    bases = KnowledgeBase.objects.filter(id__in=scope.readable)
+    groundings = set(bases.order_by().values_list("grounding", flat=True).distinct())
+    return Grounding.FLAG if groundings == {Grounding.FLAG} else Grounding.STRICT
+
+
+def _stopped(message: Message) -> Callable[[], bool]:
+    """Return a function that checks the table from time to time: another process may stop the answer."""
+    running = Message.objects.filter(pk=message.pk, state=MessageState.RUNNING)
+    state = {"looked": time.monotonic(), "stopped": False}
+
+    def look() -> bool:
+        if not state["stopped"] and time.monotonic() - state["looked"] > STOP_CHECK_SECONDS:
+            state["looked"], state["stopped"] = time.monotonic(), not running.exists()
+            connections_release()
+        return bool(state["stopped"])
+
+    return look

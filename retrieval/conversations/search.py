@@ -1,0 +1,31 @@
+"""Conversations by the words in them."""
+
+from django.db.models import Exists, OuterRef, Q, QuerySet
+
+from cairn.access.rules import documents_for
+from cairn.access.scope import Principal
+from retrieval.answering.generation.sentence_gate import UNSUPPORTED_SUFFIX
+from retrieval.conversations.services import conversations_for, messages_open
+from retrieval.models import Citation, Conversation, Message, MessageState
+
+
+def conversations_found(principal: Principal, query: str) -> "QuerySet[Conversation]":
+    """Mine whose title, questions or answers hold the query; all of them for an empty one."""
+    mine = conversations_for(principal)
+    text = query.strip()
+    if not text:
+        return mine
+    messages = Message.objects.filter(conversation__in=mine)
+    answered = messages.filter(state=MessageState.DONE, answer__icontains=text)  # half ones may quote more
+    matches = Q(question__icontains=text) | Q(id__in=_shown(answered, principal).values("id"))
+    found = messages.filter(matches).values("conversation")
+    return mine.filter(Q(title__icontains=text) | Q(id__in=found))
+
+
+def _shown(answered: "QuerySet[Message]", principal: Principal) -> "QuerySet[Message]":
+    """Return the messages that are not withheld: a hit would reveal their words."""
+    hidden = Citation.objects.filter(message=OuterRef("pk")).exclude(document__in=documents_for(principal))
+    flagged = answered.filter(answer__contains=UNSUPPORTED_SUFFIX).prefetch_related("citations")
+    loose = [message.pk for message in messages_open(flagged, principal)]
+    traced = ~Q(answer__contains=UNSUPPORTED_SUFFIX) & ~Q(Exists(hidden))
+    return answered.filter(traced | Q(id__in=loose))

@@ -1,0 +1,227 @@
+"""Shared conversations. Readers see only answers from documents that they may read themselves."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from itertools import pairwise
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import Q, QuerySet
+from django.utils import timezone
+from django.utils.translation import gettext, gettext_noop
+
+from cairn.access.rules import documents_for, granted_to
+from cairn.access.scope import Principal
+from cairn.access.selectors import get_or_not_found
+from cairn.access.services import EVERYONE, parse_subject
+from cairn.answers import AnswerMode
+from cairn.audit.services import record
+from cairn.errors import Conflict, InvalidInput, NotFound
+from retrieval.conversations.branches import Tree
+from retrieval.conversations.redaction import has_uncited_text, prompted_documents
+from retrieval.conversations.services import ERASED, ShownMessage, messages_down_to, state_of
+from retrieval.key_limits import conversations_within_limits
+from retrieval.models import (
+    Channel,
+    Citation,
+    Conversation,
+    ConversationBase,
+    Message,
+    MessageState,
+    Share,
+    ShareReader,
+)
+
+NOT_OPEN = gettext_noop("You don’t have access to this answer’s documents.")
+
+
+def shares_for(principal: Principal) -> "QuerySet[Share]":
+    """Return the shares that the principal may open now.
+
+    None of disabled owners, and none for an admin who views as the user. A key limited to some knowledge
+    bases gets none about others.
+    """
+    if principal.viewer:
+        return Share.objects.none()
+    named = ShareReader.objects.filter(granted_to(principal)).values("share")
+    opened = Q(everyone=True) | Q(id__in=named) | Q(conversation__user=principal.user)
+    rows = Share.objects.filter(opened, conversation__user__is_active=True)
+    if principal.key_bases is not None:
+        rows = rows.filter(conversation__in=conversations_within_limits(principal))
+    return rows.select_related("conversation__user")
+
+
+def share_for(principal: Principal, value: object) -> Share:
+    return get_or_not_found(shares_for(principal), value)
+
+
+def share_of(conversation: Conversation) -> Share:
+    share = Share.objects.filter(conversation=conversation).first()
+    if share is None:
+        raise NotFound
+    return share
+
+
+def share_put(
+    *, conversation: Conversation, subjects: Sequence[str], renew: bool = False, actor: UUID | None
+) -> Share:
+    """Share with these subjects only. `renew`: the link also shows what was added since."""
+    everyone, readers = _readers(subjects)
+    with transaction.atomic():
+        thread = Conversation.objects.select_for_update().get(pk=conversation.pk)
+        share = Share.objects.filter(conversation=thread).first()
+        made = share is None
+        share = share or Share(conversation=thread)
+        if made or renew:
+            share.last, share.renewed_at = _last_settled(thread), timezone.now()
+        share.everyone = everyone
+        share.save()
+        share.readers.all().delete()
+        ShareReader.objects.bulk_create(
+            ShareReader(share=share, user_id=user, group_id=group) for user, group in readers
+        )
+        record(
+            "share.created" if made else "share.changed",
+            actor=actor,
+            subject=f"conversation:{thread.id}",
+            share=str(share.id),
+            to=list(dict.fromkeys(subjects)),
+            last=str(share.last_id),
+        )
+    return share
+
+
+def _readers(subjects: Sequence[str]) -> tuple[bool, list[tuple[UUID | None, UUID | None]]]:
+    if not subjects:
+        raise InvalidInput(gettext("Choose who can open the link."))
+    if EVERYONE in subjects:
+        return True, []
+    return False, [parse_subject(text) for text in dict.fromkeys(subjects)]
+
+
+def _last_settled(conversation: Conversation) -> Message:
+    """Return the last message of the shown path that is not being written."""
+    path = Tree(conversation).path
+    rows = Message.objects.in_bulk(path)
+    settled = [rows[each] for each in path if state_of(rows[each]) != MessageState.RUNNING]
+    if not settled:
+        raise Conflict(gettext("There’s no answer to share yet."))
+    return settled[-1]
+
+
+def share_lags(share: Share) -> bool:
+    """Return whether the conversation has continued, or shows another branch."""
+    return Tree(share.conversation).current != share.last_id
+
+
+def share_end(*, conversation: Conversation, actor: UUID | None) -> None:
+    with transaction.atomic():
+        share = share_of(conversation)
+        record("share.ended", actor=actor, subject=f"conversation:{conversation.id}", share=str(share.id))
+        share.delete()
+
+
+def messages_shared(share: Share, principal: Principal) -> list[ShownMessage]:
+    """Return the messages as far as the reader may read the documents behind them."""
+    seen = messages_down_to(share.conversation, share.last_id, principal)
+    read = {document for each in seen for document in prompted_documents(each.message.trace)}
+    readable = set(documents_for(principal).filter(pk__in=read).values_list("pk", flat=True))
+    return [_shared(each, readable) for each in seen]
+
+
+def _shared(shown: ShownMessage, readable: Collection[UUID]) -> ShownMessage:
+    """Return the message without anything about documents that the reader may not read; not to be saved."""
+    message, open_to_them = shown.message, _open(shown.message, readable)
+    if not open_to_them:  # why there was no answer says what the passages found speak of
+        message.reason, message.parts = "", []
+        shown = replace(shown, reason="")
+    if shown.state == MessageState.RUNNING:
+        return replace(shown, answer="", sentences=[], citations=[])
+    if shown.withheld or (_untraced(message) and not open_to_them):
+        return replace(shown, answer=gettext(NOT_OPEN), sentences=[], citations=[], nearest=[], withheld=True)
+    return replace(shown, sentences=[each for each in shown.sentences if _is_shown(each, shown.answer)])
+
+
+def _is_shown(sentence: Mapping[str, object], answer: str) -> bool:
+    """Return whether the sentence was not left out of the answer."""
+    return bool(sentence["supported"]) or str(sentence["text"]) in answer
+
+
+def _untraced(message: Message) -> bool:
+    """Return whether it has uncited text, which may come from anything in the prompt."""
+    if message.answer in {"", ERASED}:
+        return False
+    loose = message.mode != AnswerMode.EXTRACTIVE and has_uncited_text(message.answer, message.sentences)
+    return loose or message.state != MessageState.DONE or not message.citations.all()
+
+
+def _open(message: Message, readable: Collection[UUID]) -> bool:
+    """Return whether all found documents are readable. Unknown ones are not."""
+    read = prompted_documents(message.trace)
+    return bool(read) and read.issubset(readable)
+
+
+def share_continue(*, share: Share, principal: Principal) -> Conversation:
+    """Start the reader's own conversation from a share, if all of it is open to them."""
+    source = share.conversation
+    thread = Conversation(
+        user_id=principal.user, title=source.title, channel=Channel.CHAT, confined=source.confined
+    )
+    with transaction.atomic():  # read in it, too: what is erased in between would be written again
+        seen = messages_shared(share, principal)
+        if any(each.withheld for each in seen):
+            raise Conflict(
+                gettext(
+                    "You can’t continue this conversation because you don’t have "
+                    "access to all of its documents."
+                )
+            )
+        thread.save()
+        ConversationBase.objects.bulk_create(
+            ConversationBase(conversation=thread, knowledge_base=base)
+            for base in source.bases.values_list("knowledge_base", flat=True)
+        )
+        _copy(seen, thread)
+        record(
+            "share.continued", actor=principal.actor, subject=f"share:{share.id}", conversation=str(thread.id)
+        )
+    return thread
+
+
+COPIED_FIELDS = ("question", "standalone_question", "verdict", "reason", "mode", "parts", "model", "trace")
+"""Fields that a continued conversation copies; erasure finds cut-off answers by `trace`."""
+
+
+COPIED_CITATION_FIELDS = (
+    "marker", "document", "version", "chunk", "title", "page", "location", "section", "quote", "boxes",
+)  # fmt: skip
+
+
+def _copy(seen: Sequence[ShownMessage], thread: Conversation) -> None:
+    messages = [_copied(each, thread) for each in seen]
+    for above, message in pairwise(messages):
+        message.parent_id = above.id
+    citations = [
+        _copied_citation(citation, message)
+        for each, message in zip(seen, messages, strict=True)
+        for citation in each.citations
+    ]
+    Message.objects.bulk_create(messages)
+    Citation.objects.bulk_create(citations)
+    Conversation.objects.filter(pk=thread.pk).update(current=messages[-1])
+
+
+def _copied(shown: ShownMessage, thread: Conversation) -> Message:
+    settled = MessageState.STOPPED if shown.state == MessageState.RUNNING else shown.state
+    return Message(
+        conversation=thread,
+        answer=shown.answer,
+        state=settled,
+        sentences=list(shown.sentences),
+        nearest=list(shown.nearest),
+        **{name: getattr(shown.message, name) for name in COPIED_FIELDS},
+    )
+
+
+def _copied_citation(citation: Citation, message: Message) -> Citation:
+    return Citation(message=message, **{name: getattr(citation, name) for name in COPIED_CITATION_FIELDS})

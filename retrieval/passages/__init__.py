@@ -1,0 +1,1 @@
+"""Properties of found passages: their location, date and near duplicates."""

@@ -1,0 +1,1 @@
+"""Hybrid search: dense and keyword queries, fusion and reranking."""

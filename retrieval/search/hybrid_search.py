@@ -1,0 +1,147 @@
+"""Search for passages that the principal may read."""
+
+from collections.abc import Mapping, Sequence
+from uuid import UUID
+
+from cairn.access.scope import Scope
+from cairn.access.selectors import chunks_for
+from cairn.errors import InvalidInput
+from cairn.library.cell_ranges import CellLine
+from cairn.library.models import Chunk
+from cairn.telemetry.metrics import SEARCH_SECONDS, model_errors_counted
+from cairn.telemetry.tracing import step
+from retrieval.engine import Engine, engine
+from retrieval.index.protocol import Candidates, Filters
+from retrieval.passages.dates import metadata_date
+from retrieval.passages.locations import location_of
+from retrieval.passages.near_duplicates import Fingerprint
+from retrieval.search.bm25 import query_sparse
+from retrieval.search.fusion import Ranking, ranked
+from retrieval.search.phrases import phrases_first, phrases_in
+from retrieval.search.reranking import reranked
+from retrieval.types import Hit, Owner, Scores
+
+NO_FILTERS = Filters()
+MAX_QUERY_CHARACTERS = 8_000  # far beyond what an embedding model reads of a question
+MIN_CANDIDATES = 50
+CANDIDATES_PER_HIT = 4
+ROWS_PER_HIT = 2
+DEPTH_FACTOR = 4
+MAX_ROUNDS = 3
+RERANKED_PER_HIT = 4
+MIN_RERANKED, MAX_RERANKED = 30, 100
+
+
+def search(
+    query: str,
+    *,
+    scope: Scope,
+    filters: Filters = NO_FILTERS,
+    limit: int = 10,
+    ranking: Ranking = Ranking.HYBRID,
+    parts: Engine | None = None,
+) -> list[Hit]:
+    """Return hits, best first, without near-duplicates. Raises InvalidInput for a blank query.
+
+    With a reranker or a quoted phrase, a hybrid search considers more than `limit`.
+    """
+    text = clean_query(query)
+    if not scope or limit < 1:
+        return []
+    with step("search", SEARCH_SECONDS):
+        return _search(text, scope, filters, limit, ranking, parts or engine())
+
+
+def _search(
+    text: str, scope: Scope, filters: Filters, limit: int, ranking: Ranking, parts: Engine
+) -> list[Hit]:
+    if ranking is not Ranking.HYBRID:
+        return _found(text, scope, filters, limit, ranking, parts)
+    phrases = phrases_in(text)
+    choice = limit if parts.reranker is None and not phrases else rerank_depth(limit)
+    hits = reranked(text, _found(text, scope, filters, choice, ranking, parts), parts.reranker)
+    return phrases_first(hits, phrases)[:limit]
+
+
+def rerank_depth(limit: int) -> int:
+    return max(limit, min(MAX_RERANKED, max(MIN_RERANKED, RERANKED_PER_HIT * limit)))
+
+
+def _found(
+    text: str, scope: Scope, filters: Filters, limit: int, ranking: Ranking, parts: Engine
+) -> list[Hit]:
+    with model_errors_counted("embedding"):
+        dense = parts.embedder.embed_query(text)
+    sparse = query_sparse(text)
+    depth, hits = max(MIN_CANDIDATES, CANDIDATES_PER_HIT * limit), list[Hit]()
+    for _ in range(MAX_ROUNDS):
+        found = parts.index.query(dense, sparse, scope=scope, filters=filters, limit=depth)
+        hits = _load_readable(ranked(found, ranking, depth=depth, terms=len(sparse.indices)), scope, limit)
+        if len(hits) == limit or _is_all(found, ranking, depth):
+            break
+        depth *= DEPTH_FACTOR  # what SQL dropped, or what said the same, may hide what may be read
+    return hits
+
+
+def _is_all(found: Candidates, ranking: Ranking, depth: int) -> bool:
+    """Return whether the index has no further candidates. Every chunk has a dense vector; not all share a
+    word."""
+    return len(found.sparse if ranking is Ranking.BM25 else found.dense) < depth
+
+
+def clean_query(query: str) -> str:
+    text = query.encode("utf-8", "ignore").decode().replace("\0", " ").strip()
+    if not text:
+        raise InvalidInput("The query is empty.")
+    return text[:MAX_QUERY_CHARACTERS]
+
+
+def _load_readable(ranked: Sequence[tuple[UUID, Scores]], scope: Scope, limit: int) -> list[Hit]:
+    """Load hits that SQL confirms as readable now. Lower ranks are only loaded if needed."""
+    hits, unique = list[Hit](), list[Fingerprint]()
+    cut = ROWS_PER_HIT * limit
+    for batch in (ranked[:cut], ranked[cut:]):
+        rows = chunks_for(scope, [chunk for chunk, _ in batch]).order_by().in_bulk() if batch else {}
+        for row, scores in ((rows[chunk], scores) for chunk, scores in batch if chunk in rows):
+            fingerprint = Fingerprint(row.text)
+            if any(fingerprint.matches(other) for other in unique):
+                continue
+            unique.append(fingerprint)
+            hits.append(hit_of(row, scores))
+            if len(hits) == limit:
+                return hits
+    return hits
+
+
+def found_again(scope: Scope, scores: Mapping[UUID, float]) -> list[Hit]:
+    """Return earlier hits with their scores, if they still exist and are readable."""
+    rows = chunks_for(scope, list(scores)).order_by().in_bulk() if scores else {}
+    known = {chunk: Scores(None, None, score) for chunk, score in scores.items() if chunk in rows}
+    return [hit_of(rows[chunk], score) for chunk, score in known.items()]
+
+
+def hit_of(chunk: Chunk, scores: Scores) -> Hit:
+    document, media_type = chunk.version.document, chunk.version.media_type
+    cells, base = CellLine.all_from_json(chunk.cells), document.knowledge_base
+    return Hit(
+        chunk=chunk.id,
+        document=document.id,
+        version=chunk.version_id,
+        knowledge_base=document.knowledge_base_id,
+        title=document.title,
+        source_uri=document.source_uri,
+        section=tuple(chunk.section),
+        page=chunk.page,
+        ordinal=chunk.ordinal,
+        text=chunk.text,
+        elements=tuple(chunk.elements),
+        scores=scores,
+        updated_at=document.updated_at,
+        media_type=media_type,
+        cells=cells,
+        location=location_of(media_type, chunk.page, cells),
+        dated=metadata_date({**chunk.version.properties, **document.metadata}),
+        knowledge_base_name=base.name,
+        knowledge_base_owner=Owner(base.owner.id, base.owner.username) if base.owner else None,
+        official=base.official,
+    )

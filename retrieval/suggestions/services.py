@@ -1,0 +1,92 @@
+"""Suggestions are made when a version begins to answer, and picked when somebody begins to ask."""
+
+import random
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, islice
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import Exists, OuterRef
+from django.db.models.functions import Length
+
+from cairn.access.rules import documents_for, roles_in
+from cairn.access.scope import Principal
+from cairn.access.selectors import scope_for
+from cairn.library.models import Document
+from retrieval.evaluation.models import GoldQuestion, GoldSource
+from retrieval.suggestions.generator import questions_of
+from retrieval.suggestions.models import Suggestion
+
+SHOWN = 6
+BASES = 6
+_LOOKED_AT = 24
+_SECTIONS = 2000
+_LONGEST = 160
+
+
+def suggestions_replace(document: Document, sections: Iterable[Sequence[str]] | None = None) -> None:
+    """Replace the suggestions of the active version. `sections`: its passages' paths, if at hand."""
+    version = document.active_version
+    if version is None:
+        return
+    if sections is None:
+        sections = version.chunks.order_by("ordinal").values_list("section", flat=True)[:_SECTIONS]
+    made = questions_of(document.title, islice(sections, _SECTIONS), version.language)
+    with transaction.atomic(savepoint=False):
+        Suggestion.objects.filter(document=document).delete()
+        Suggestion.objects.bulk_create(
+            Suggestion(
+                document=document,
+                knowledge_base_id=document.knowledge_base_id,
+                question=each.question,
+                plain=each.plain,
+            )
+            for each in {each.question: each for each in made}.values()
+        )
+
+
+def suggestions_for(
+    principal: Principal, *, base: UUID | None = None, document: Document | None = None
+) -> list[str]:
+    """A few, of different knowledge bases, that documents answer which the principal may read now."""
+    if document is not None:
+        rows = Suggestion.objects.filter(document__in=documents_for(principal).filter(pk=document.pk))
+        return list(rows.values_list("question", flat=True)[:SHOWN])
+    bases = [base] if base else _some_bases(principal)
+    each = max(2, -(-SHOWN // max(len(bases), 1)))
+    picked = chain.from_iterable(_some(principal, chosen, each) for chosen in bases)
+    return list(dict.fromkeys(picked))[:SHOWN]
+
+
+def _some_bases(principal: Principal) -> list[UUID]:
+    """Picks some of the official knowledge bases that the principal may read; only if there are none, some
+    of the unofficial ones that a question covers which names none. The page then marks the suggestions."""
+    found = list(roles_in(principal, official_only=True)) or list(scope_for(principal).readable)
+    return random.sample(found, min(len(found), BASES))
+
+
+def _some(principal: Principal, base: UUID, count: int) -> Sequence[str]:
+    """Pick suggestions: people's first, then from a random position; plain ones last."""
+    gold = _gold(principal, base, count // 2)
+    start = random.random()  # noqa: S311 - nothing to guess
+    rows = sorted(_around(principal, base, start), key=lambda row: row.plain)
+    return [*gold, *(row.question for row in rows)][:count]
+
+
+def _gold(principal: Principal, base: UUID, count: int) -> Sequence[str]:
+    """Gold questions that stand by themselves and whose documents the principal may all read now."""
+    sources = GoldSource.objects.filter(question=OuterRef("pk"))
+    closed = sources.exclude(document__in=documents_for(principal).ready())
+    rows = GoldQuestion.objects.annotate(length=Length("question")).filter(
+        Exists(sources), ~Exists(closed), knowledge_base=base, history=[], length__lte=_LONGEST
+    )
+    return list(rows.order_by("?").values_list("question", flat=True)[:count])
+
+
+def _around(principal: Principal, base: UUID, start: float) -> Iterator[Suggestion]:
+    readable = documents_for(principal).filter(knowledge_base=base).ready()
+    rows = Suggestion.objects.filter(knowledge_base=base, document__in=readable).order_by("shuffle")
+    found = list(rows.filter(shuffle__gte=start)[:_LOOKED_AT])
+    yield from found
+    if len(found) < _LOOKED_AT:
+        yield from rows.filter(shuffle__lt=start)[: _LOOKED_AT - len(found)]

@@ -1,0 +1,226 @@
+"""A running answer for a request: limits, revoked access, and disconnects."""
+
+import logging
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator
+from contextlib import aclosing
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TypeVar
+from uuid import UUID
+
+from asgiref.sync import sync_to_async
+from django.db import InterfaceError, OperationalError
+from django.utils import timezone
+from django.utils.translation import gettext_noop
+
+from cairn.access.revocation import DocumentAccessMonitor
+from cairn.access.scope import Principal
+from cairn.db_connections import connections_release
+from cairn.errors import CairnError, Forbidden, NotSignedIn, Unavailable, error_coded
+from cairn.limits.concurrency import Lease, slot_take
+from cairn.limits.quotas import question_count, tokens_count
+from cairn.limits.rules import Allowance, allowance_of
+from cairn.telemetry.context import close_iterator
+from retrieval.conversations import ask
+from retrieval.conversations.answer_recorder import Heartbeat
+from retrieval.conversations.ask import PendingAnswer
+from retrieval.conversations.services import INTERRUPTED, ShownMessage, shown
+from retrieval.models import Message, MessageState
+from retrieval.types import AnswerEvent, Failed, Sources
+from web.http.authentication import principal_again
+from web.http.shutdown import ending
+from web.http.sse import PING, PING_SECONDS, from_thread
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+CHECK_SECONDS = 0.6
+"""How often the asker's access to Cairn, and to the documents of the answer, is checked."""
+IDLE_SECONDS = 0.2
+"""How long a stream waits for an event before it looks at the clock. Together with CHECK_SECONDS it is less
+than the second within which a stream ends after a revocation."""
+CHANGED = gettext_noop("Your access changed while this was being answered. Ask again.")
+GRACE = timedelta(seconds=60)
+"""What a detached answer goes on for when its asker has left and nobody has come to follow it."""
+
+
+class _Evidence:
+    """The documents that an answer uses, once they have been retrieved."""
+
+    def __init__(self, principal: Principal) -> None:
+        self._principal = principal
+        self._documents = frozenset[UUID]()
+        self._access: DocumentAccessMonitor | None = None
+
+    def note(self, event: AnswerEvent) -> None:
+        if isinstance(event, Sources) and event.hits:
+            self._documents |= {hit.document for hit in event.hits}
+            self._access = None
+
+    def is_open(self) -> bool:
+        documents, access = self._documents, self._access
+        if not documents:
+            return True
+        if access is None:
+            access = DocumentAccessMonitor(self._principal, documents)
+            if documents == self._documents:  # else another thread has added some meanwhile
+                self._access = access
+        return access.is_open()
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A running answer. `lease`: one of the principal's concurrent answers. `detached`: it continues for a
+    while after a disconnect.
+    """
+
+    principal: Principal
+    allowance: Allowance
+    lease: Lease
+    exchange: PendingAnswer
+    pulse: Heartbeat
+    evidence: _Evidence
+    detached: bool = False
+
+    @property
+    def message(self) -> Message:
+        return self.exchange.message
+
+    def events(self) -> Generator[AnswerEvent, None, None]:
+        """Yield events; blocking. Raises the error of a failed answer."""
+        for event in self.exchange.events:
+            self.evidence.note(event)
+            if isinstance(event, Failed):
+                raise error_coded(event.code, event.message)
+            yield event
+
+    def stored(self) -> ShownMessage:
+        """Return the stored message as the principal may see it now."""
+        return shown(self.message, principal_again(self.principal))
+
+    def left(self) -> None:
+        if self.detached:
+            self._linger()
+        ask.stop(self.message)
+
+    def _linger(self) -> None:
+        """Continue until the answer is complete, access is revoked, or nobody has followed it for too
+        long.
+        """
+        followed, running = timezone.now(), True
+        try:
+            while running and timezone.now() - followed < GRACE:
+                self.look()  # which gives the connection back
+                time.sleep(CHECK_SECONDS)
+                row = Message.objects.filter(pk=self.message.pk, state=MessageState.RUNNING)
+                seen = row.values_list("followed_at", flat=True).first()
+                running, followed = row.exists(), max(followed, seen or followed)
+        except (NotSignedIn, Forbidden, Unavailable):
+            return
+
+    def look(self) -> None:
+        """Check access while the answer is written. Raises NotSignedIn if the asker lost access, Forbidden if
+        they may read less than at the start, and Unavailable if this process is shutting down.
+        """
+        try:
+            self._look()
+        finally:
+            connections_release()
+
+    def _look(self) -> None:
+        if ending.is_set():
+            ask.answer_interrupt(self.message)
+            raise Unavailable(INTERRUPTED)
+        lost_admin = self.principal.is_admin > principal_again(self.principal).is_admin
+        if lost_admin or not self.evidence.is_open():
+            raise Forbidden(CHANGED)
+        self.pulse.beat()
+        if self.lease.due:
+            self.lease.renew()
+
+    def close(self) -> None:
+        """Release everything, however the answer ended."""
+        try:
+            close_iterator(self.exchange.events)
+            tokens_count(self.principal, self.allowance, _tokens(self.message))
+        finally:
+            self.lease.release()
+
+
+def _tokens(message: Message) -> int:
+    """Return used tokens; 0 for answers that were stopped or failed."""
+    usage = Message.objects.values_list("usage", flat=True).filter(pk=message.pk).first() or {}
+    return int(usage.get("prompt_tokens", 0)) + int(usage.get("completion_tokens", 0))
+
+
+def begin(principal: Principal, exchange: Callable[[], PendingAnswer], *, detached: bool = False) -> Asked:
+    """Start an answer. Raises RateLimited or QuotaExceeded before any model is called."""
+    allowance = allowance_of(principal)
+    lease = slot_take(principal, allowance)
+    try:
+        question_count(principal, allowance)
+        begun = exchange()
+        return Asked(
+            principal, allowance, lease, begun, Heartbeat(begun.message), _Evidence(principal), detached
+        )
+    except BaseException:
+        lease.release()
+        raise
+    finally:
+        connections_release()
+
+
+async def followed(asked: Asked, items: Generator[T, None, None]) -> AsyncGenerator[T | None, None]:
+    """Yield items that a thread builds from the events, and None regularly while there are none.
+
+    Within a second, raises NotSignedIn after the asker was signed out and Forbidden after they lost access to
+    a document used in the answer. Both stop the model, as a disconnect does unless the answer is detached.
+    Raises Unavailable soon after shutdown began.
+    """
+    looked = time.monotonic()
+    thread = from_thread(items, left=asked.left, idle_seconds=IDLE_SECONDS, drains=asked.detached)
+    async with aclosing(thread) as coming:
+        async for item in coming:
+            if time.monotonic() - looked >= CHECK_SECONDS:
+                await sync_to_async(asked.look)()
+                looked = time.monotonic()
+            yield item
+
+
+async def outcome(asked: Asked, made: Callable[[], T]) -> T:
+    """Return what `made` builds from the stored answer. A disconnect stops the model."""
+    async with aclosing(followed(asked, _outcome(asked, made))) as coming:
+        found = [item async for item in coming if item is not None]  # to its end: who leaves stops the model
+    return found[0]
+
+
+def _outcome(asked: Asked, made: Callable[[], T]) -> Generator[T | None, None, None]:
+    """Yield None at each event, so that a disconnect is noticed."""
+    try:
+        for _ in asked.events():
+            yield None
+    finally:
+        asked.close()
+    yield made()
+
+
+async def streamed(
+    frames: AsyncGenerator[bytes | None, None], render_error: Callable[[CairnError], bytes]
+) -> AsyncIterator[bytes]:
+    """Yield frames, and a ping when there was none for long; None marks each check.
+
+    `render_error` builds the frame of an error.
+    """
+    spoke = time.monotonic()
+    try:
+        async with aclosing(frames):
+            async for each in frames:
+                if each is not None or time.monotonic() - spoke >= PING_SECONDS:
+                    spoke = time.monotonic()
+                    yield PING if each is None else each
+    except (NotSignedIn, Forbidden, Unavailable) as error:
+        yield render_error(error)
+    except (OperationalError, InterfaceError) as error:  # the tables are away, and nothing can be kept
+        log.warning("the database: %s", error)
+        yield render_error(Unavailable())

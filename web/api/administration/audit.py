@@ -1,0 +1,93 @@
+"""The audit log, for admins."""
+
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from django.http import HttpRequest, StreamingHttpResponse
+from ninja import Query, Router
+from pydantic import BaseModel, Field
+
+from cairn.audit.models import Event as EventRow
+from cairn.audit.models import EventQuerySet
+from cairn.audit.services import record
+from web.api.framework.downloads import pulled
+from web.api.framework.fields import AwareMoment, id_or_nobody
+from web.api.framework.pagination import Page, PageQuery, numbered_page
+from web.exports.audit_log import MEDIA_TYPES, export
+from web.http.authentication import needs, principal_of
+
+router = Router(tags=["Audit"], auth=needs(admin=True))
+FILES = {200: {"description": "OK", "content": {media_type: {} for media_type in MEDIA_TYPES.values()}}}
+
+
+class AuditFilters(BaseModel):
+    """Filters of audit events. `since` is inclusive, `until` exclusive."""
+
+    actor: str = Field("", max_length=100, description="User who performed the action")
+    action: str = Field(
+        "", max_length=60, description=("`grant.given`, or `grant` for all actions starting with it")
+    )
+    subject: str = Field("", max_length=80, description="Such as `document:ID`, or just the id")
+    since: AwareMoment | None = None
+    until: AwareMoment | None = None
+
+    def found(self) -> EventQuerySet:
+        return EventRow.objects.matching(
+            actor=id_or_nobody(self.actor) if self.actor else None,
+            action=self.action,
+            subject=self.subject,
+            since=self.since,
+            until=self.until,
+        )
+
+
+class AuditQuery(PageQuery, AuditFilters):
+    pass
+
+
+class ExportQuery(AuditFilters):
+    format: Literal["csv", "jsonl"] = "jsonl"
+
+
+class Event(BaseModel):
+    """`number` and `hash` are its place in the chain, assigned within seconds. `actor` is null if nobody was
+    signed in, or the action was scheduled.
+    """
+
+    id: str
+    number: int | None
+    at: datetime
+    actor: str | None
+    action: str
+    subject: str
+    detail: dict[str, Any]
+    hash: str
+
+    @classmethod
+    def of(cls, row: EventRow) -> "Event":
+        return cls(
+            id=str(row.id),
+            number=row.number,
+            at=row.at,
+            actor=str(row.actor) if row.actor else None,
+            action=row.action,
+            subject=row.subject,
+            detail=row.detail,
+            hash=row.hash,
+        )
+
+
+@router.get("", response=Page[Event])
+def event_list(request: HttpRequest, query: Query[AuditQuery]) -> Page[Event]:  # noqa: ARG001
+    """Returns events, newest first."""
+    found = numbered_page(query.found(), query, by="id", newest_first=True)
+    return Page(items=[Event.of(row) for row in found.rows], next_cursor=found.next_cursor)
+
+
+@router.get("/export", openapi_extra={"responses": FILES})
+def event_export(request: HttpRequest, query: Query[ExportQuery]) -> StreamingHttpResponse:
+    """Exports events as CSV or JSON lines, oldest first. The export itself is logged."""
+    record("audit.exported", actor=principal_of(request).actor, subject="audit", format=query.format)
+    name = f"audit-{datetime.now(UTC):%Y-%m-%d}.{query.format}"
+    lines = (part.encode() for part in export(query.found(), query.format))
+    return pulled(lines, name=name, media_type=MEDIA_TYPES[query.format])

@@ -1,0 +1,94 @@
+"""Users, for admins."""
+# ruff: noqa: ARG001 (the framework passes the request by name)
+
+from uuid import UUID
+
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from ninja import Query, Router, Status
+
+from cairn.access.selectors import get_or_not_found
+from cairn.accounts.models import User as UserRow
+from cairn.accounts.services import user_create, user_update
+from cairn.audit.services import record
+from ingestion.erasure.users import user_erase
+from web.api.framework.downloads import pulled
+from web.api.framework.fields import Body, Members, Password, Patch, Username, Yes, id_or_nobody
+from web.api.framework.pagination import Page, PageQuery, page_of
+from web.api.schemas import User
+from web.exports.subject_export import subject_export
+from web.http.authentication import needs, principal_of
+
+router = Router(tags=["Users"], auth=needs(admin=True))
+ZIP = {200: {"description": "OK", "content": {"application/zip": {}}}}
+
+
+class NewUser(Body):
+    """A new user. Without a password they can use keys, but not sign in with a password."""
+
+    username: Username
+    password: Password | None = None
+    is_admin: Yes = False
+    is_active: Yes = True
+    groups: Members = []
+
+
+class UserPatch(Patch):
+    username: Username | None = None
+    password: Password | None = None
+    is_admin: Yes | None = None
+    is_active: Yes | None = None
+    groups: Members | None = None
+
+
+@router.get("", response=Page[User])
+def user_list(request: HttpRequest, page: Query[PageQuery]) -> Page[User]:
+    found = page_of(UserRow.objects.prefetch_related("member_of"), page)
+    return Page(items=[User.of(row) for row in found.rows], next_cursor=found.next_cursor)
+
+
+@router.post("", response={201: User})
+def user_add(request: HttpRequest, payload: NewUser) -> Status[User]:
+    row = user_create(
+        username=payload.username,
+        password=payload.password,
+        is_admin=payload.is_admin,
+        is_active=payload.is_active,
+        groups=[id_or_nobody(value) for value in payload.groups],
+        actor=principal_of(request).actor,
+    )
+    return Status(201, User.of(row))
+
+
+@router.get("/{user_id}", response=User)
+def user_get(request: HttpRequest, user_id: str) -> User:
+    return User.of(get_or_not_found(UserRow.objects.all(), user_id))
+
+
+@router.patch("/{user_id}", response=User)
+def user_change(request: HttpRequest, user_id: str, payload: UserPatch) -> User:
+    """Changes a user. The last active admin cannot be demoted or disabled."""
+    sent = payload.sent
+    if payload.groups is not None:
+        sent["groups"] = [id_or_nobody(value) for value in payload.groups]
+    row = get_or_not_found(UserRow.objects.all(), user_id)
+    return User.of(user_update(row, **sent, actor=principal_of(request).actor))
+
+
+@router.delete("/{user_id}", response={204: None})
+def user_remove(request: HttpRequest, user_id: str, response: HttpResponse) -> Status[None]:
+    """Deletes a user with conversations, keys and sessions. `Location` is the receipt."""
+    row = get_or_not_found(UserRow.objects.all(), user_id)
+    receipt = user_erase(user=row, actor=principal_of(request).actor)
+    response["Location"] = f"/api/v1/receipts/{receipt.id}"
+    return Status(204, None)
+
+
+@router.get("/{user_id}/export", openapi_extra={"responses": ZIP})
+def user_export(request: HttpRequest, user_id: str) -> StreamingHttpResponse:
+    """Exports all data about a user as a ZIP, for requests by the user. The export itself is logged."""
+    return exported(get_or_not_found(UserRow.objects.all(), user_id), actor=principal_of(request).actor)
+
+
+def exported(user: UserRow, *, actor: UUID) -> StreamingHttpResponse:
+    record("user.exported", actor=actor, subject=f"user:{user.id}")
+    return pulled(subject_export(user), name=f"user-{user.id}.zip", media_type="application/zip")

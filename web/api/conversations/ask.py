@@ -1,0 +1,126 @@
+"""Questions, answered in one response or as a stream."""
+
+from collections.abc import Generator, Iterable
+from typing import Annotated
+from uuid import UUID
+
+from asgiref.sync import sync_to_async
+from django.http import HttpRequest, StreamingHttpResponse
+from ninja import Router
+from pydantic import BaseModel, Field
+
+from cairn.access.scope import Principal
+from cairn.errors import CairnError
+from cairn.library.models import DocumentVersion
+from retrieval import types as found
+from retrieval.conversations import ask as ask_service
+from retrieval.engine import engine
+from retrieval.types import AnswerEvent, Cited, Delta, Prompted, Sources, Waiting
+from web.answer_stream import Asked, begin, followed, outcome, streamed
+from web.api.conversations.answer_events import STREAMED
+from web.api.conversations.search import FiltersIn
+from web.api.framework import fields
+from web.api.framework.fields import Body, Id
+from web.api.framework.problems import as_cairn_error, invalid_field, problem_data
+from web.api.schemas import Answer, Hit, answers_of, citations_of, versions_of
+from web.http.authentication import needs, principal_of
+from web.http.sse import event_stream, frame
+
+router = Router(tags=["Ask"])
+
+
+class Question(Body):
+    """`knowledge_bases` absent: all I may read; without unofficial ones if the installation excludes them
+    (`UNOFFICIAL_KNOWLEDGE_BASES`). `conversation` goes on with one of mine; absent: a new
+    one. `parent`: the message of it that this is asked after, null for none; absent: the one that it shows
+    last. With the question of another message and its parent, the answer is another version of that one's;
+    with another question it is a branch. `detached`: a stream that breaks does not stop the answer, which can
+    be followed at `/messages/{id}/events`, and ends if nobody does so for a minute. `model` may name the one
+    that is configured."""
+
+    question: fields.Question
+    knowledge_bases: Annotated[list[Id], Field(min_length=1, max_length=200)] | None = None
+    filters: FiltersIn = FiltersIn()
+    conversation: Id | None = None
+    parent: Id | None = None
+    model: Annotated[str, Field(max_length=200)] | None = None
+    stream: fields.Yes = False
+    pass_on: fields.Yes = Field(
+        True, description="If the question is refused, the document owners can see it"
+    )
+    detached: fields.Yes = False
+    background: fields.Yes = Field(False, description="Low priority: people's questions are answered first")
+
+
+@router.post("", response=Answer, auth=needs("ask"), openapi_extra={"responses": {200: STREAMED}})
+async def ask(request: HttpRequest, payload: Question) -> Answer | StreamingHttpResponse:
+    """Answers from passages you may read. Closing the connection early stops the model."""
+    asked = await sync_to_async(_begin)(principal_of(request), payload)
+    if payload.stream:
+        return event_stream(streamed(followed(asked, _frames(asked)), _error_frame))
+    return await outcome(asked, lambda: _answer(asked))
+
+
+def _begin(principal: Principal, payload: Question) -> Asked:
+    if payload.model not in {None, "cairn"} and payload.model != engine().chat.name:
+        raise invalid_field("body", "model", message="There is no such model here")
+    return begin(
+        principal,
+        lambda: ask_service.ask(
+            principal=principal,
+            question=payload.question,
+            knowledge_bases=payload.filters.requested_knowledge_bases(principal, payload.knowledge_bases),
+            filters=payload.filters.as_filters(principal),
+            conversation=payload.conversation,
+            parent=payload.parent if "parent" in payload.model_fields_set else ask_service.SHOWN,
+            passes_on=payload.pass_on,
+            background=payload.background,
+        ),
+        detached=payload.detached and payload.stream,
+    )
+
+
+def _frames(asked: Asked) -> Generator[bytes, None, None]:
+    message = asked.message
+    try:
+        yield frame("start", {"id": str(message.id), "conversation": str(message.conversation_id)})
+        yield from _frames_of(asked.events())
+        yield _frame("done", _answer(asked))
+    except Exception as error:  # noqa: BLE001 the stream is the request's outermost boundary
+        yield _error_frame(as_cairn_error(error))
+    finally:
+        asked.close()
+
+
+def _error_frame(error: CairnError) -> bytes:
+    return frame("error", problem_data(error))
+
+
+def _frames_of(events: Iterable[AnswerEvent]) -> Generator[bytes, None, None]:
+    """Yield the frames of the events. Internal events, such as the stored answer, have none."""
+    hits: tuple[found.Hit, ...] = ()
+    versions = dict[UUID, DocumentVersion]()
+    for event in events:
+        match event:
+            case Sources():
+                hits = event.hits
+                yield frame("sources", [Hit.of(hit).model_dump() for hit in hits])
+            case Prompted():
+                versions = versions_of(hits)
+            case Waiting():
+                yield frame("waiting", {"position": event.position})
+            case Delta():
+                yield frame("delta", {"text": event.text})
+            case Cited():
+                cited = [event.citation]
+                known = versions if event.citation.version in versions else versions_of(cited)
+                for citation in citations_of(cited, known):
+                    yield _frame("citation", citation)
+
+
+def _frame(event: str, data: BaseModel) -> bytes:
+    return frame(event, data.model_dump())
+
+
+def _answer(asked: Asked) -> Answer:
+    return answers_of([asked.stored()])[0]

@@ -1,0 +1,150 @@
+"""The user's conversations, and feedback on answers."""
+
+from typing import Annotated, Literal
+
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from ninja import Query, Router, Status
+from pydantic import BaseModel, Field, StringConstraints
+
+from retrieval.conversations import ask
+from retrieval.conversations.search import conversations_found
+from retrieval.conversations.services import (
+    conversation_delete,
+    conversation_for,
+    conversation_pin,
+    conversation_rename,
+    conversation_show,
+    message_feedback,
+    message_feedback_remove,
+    message_for,
+    messages_shown,
+    shown,
+)
+from web.api.conversations.answer_events import STREAMED, answer_follow
+from web.api.conversations.answer_markdown import markdown_of
+from web.api.framework.fields import Body, Id, Patch, Yes
+from web.api.framework.pagination import Page, PageQuery, page_of
+from web.api.schemas import Answer, Conversation, ConversationWithMessages, Feedback, answers_of
+from web.http.authentication import needs, principal_of
+
+router = Router(tags=["Conversations"], auth=needs("ask"))
+messages = Router(tags=["Conversations"], auth=needs("ask"))
+MARKDOWN_TYPE = "text/markdown; charset=utf-8"
+MARKDOWN = {"description": "Markdown", "content": {"text/markdown": {"schema": {"type": "string"}}}}
+ConversationTitle = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+
+
+class ConversationPatch(Patch):
+    """`current`: a message of the conversation. Its branch is displayed, down to its latest question."""
+
+    title: ConversationTitle | None = None
+    current: Id | None = None
+    pinned: Yes | None = None
+
+
+class ConversationQuery(PageQuery):
+    q: str = Field("", max_length=200, description="Words in the title, a question or an answer")
+
+
+class Deleted(BaseModel):
+    id: str
+    deleted: bool = True
+
+
+class NewFeedback(Body):
+    rating: Literal["up", "down"]
+    reason: Annotated[str, Field(max_length=100)] = ""
+    comment: Annotated[str, Field(max_length=4000)] = ""
+
+
+class Stopped(BaseModel):
+    """`stopped` is false if the answer was no longer being written."""
+
+    id: str
+    stopped: bool
+
+
+@router.get("", response=Page[Conversation])
+def conversation_list(request: HttpRequest, query: Query[ConversationQuery]) -> Page[Conversation]:
+    """Lists your conversations, the last used first."""
+    rows = conversations_found(principal_of(request), query.q)
+    found = page_of(rows, query, by="updated_at", newest_first=True)
+    return Page(items=[Conversation.of(row) for row in found.rows], next_cursor=found.next_cursor)
+
+
+@router.get("/{conversation_id}", response=ConversationWithMessages)
+def conversation_get(request: HttpRequest, conversation_id: str) -> ConversationWithMessages:
+    """Returns the conversation with the displayed path of answers, oldest first.
+
+    Content you may no longer read is left out.
+    """
+    principal = principal_of(request)
+    row = conversation_for(principal, conversation_id)
+    answers = answers_of(messages_shown(row, principal))
+    return ConversationWithMessages(**Conversation.of(row).model_dump(), messages=answers)
+
+
+@router.patch("/{conversation_id}", response=Conversation)
+@transaction.atomic
+def conversation_change(
+    request: HttpRequest, conversation_id: str, payload: ConversationPatch
+) -> Conversation:
+    row = conversation_for(principal_of(request), conversation_id)
+    if payload.title is not None:
+        row = conversation_rename(conversation=row, title=payload.title)
+    if payload.current is not None:
+        row = conversation_show(conversation=row, message=payload.current)
+    if payload.pinned is not None:
+        row = conversation_pin(conversation=row, pinned=payload.pinned)
+    return Conversation.of(row)
+
+
+@router.delete("/{conversation_id}", response=Deleted)
+def conversation_remove(request: HttpRequest, conversation_id: str) -> Deleted:
+    principal = principal_of(request)
+    row = conversation_for(principal, conversation_id)
+    shape = Deleted(id=str(row.id))
+    conversation_delete(conversation=row, actor=principal.actor)
+    return shape
+
+
+@messages.get("/{message_id}", response=Answer)
+def message_get(request: HttpRequest, message_id: str) -> Answer:
+    """Returns a message, including one that is not on the displayed path."""
+    principal = principal_of(request)
+    return answers_of([shown(message_for(principal, message_id), principal)])[0]
+
+
+@messages.get("/{message_id}/events", openapi_extra={"responses": {200: STREAMED}})
+def message_events(request: HttpRequest, message_id: str) -> StreamingHttpResponse:
+    """Streams the answer so far and the rest as it is written, until it is complete; from any process."""
+    return answer_follow(principal_of(request), message_id)
+
+
+@messages.get("/{message_id}/markdown", openapi_extra={"responses": {200: MARKDOWN}})
+def message_markdown(request: HttpRequest, message_id: str) -> HttpResponse:
+    """Returns the answer with a list of its sources, to paste elsewhere."""
+    principal = principal_of(request)
+    [answer] = answers_of([shown(message_for(principal, message_id), principal)])
+    return HttpResponse(markdown_of(answer, request.build_absolute_uri), content_type=MARKDOWN_TYPE)
+
+
+@messages.post("/{message_id}/feedback", response=Feedback)
+def feedback_give(request: HttpRequest, message_id: str, payload: NewFeedback) -> Feedback | None:
+    """Replaces your earlier feedback."""
+    row = message_for(principal_of(request), message_id)
+    return Feedback.of(message_feedback(message=row, **payload.model_dump()))
+
+
+@messages.delete("/{message_id}/feedback", response=Deleted)
+def feedback_take_back(request: HttpRequest, message_id: str) -> Deleted:
+    row = message_for(principal_of(request), message_id)
+    return Deleted(id=str(message_feedback_remove(message=row).id))
+
+
+@messages.post("/{message_id}/stop", response={202: Stopped})
+def message_stop(request: HttpRequest, message_id: str) -> Status[Stopped]:
+    """Stops the answer. The stream ends with the text written so far."""
+    row = message_for(principal_of(request), message_id)
+    return Status(202, Stopped(id=str(row.id), stopped=ask.stop(row)))

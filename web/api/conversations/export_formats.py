@@ -1,0 +1,85 @@
+"""Export formats for conversations: Markdown and JSON, without content the reader may no longer read."""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Final
+
+from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.text import slugify
+from django.utils.translation import gettext, gettext_noop
+
+from retrieval.answering.text.markdown_filter import sanitize_markdown
+from retrieval.conversations.services import ShownMessage
+from retrieval.models import Conversation, MessageState
+from web.api.provenance import provenance
+from web.api.schemas import Answer, Citation, ConversationWithMessages, answers_of
+from web.api.schemas import Conversation as ConversationShape
+from web.presentation.markdown import escaped
+
+SUFFIXES: Final = {"markdown": "md", "json": "json"}
+MEDIA_TYPES: Final = {"markdown": "text/markdown; charset=utf-8", "json": "application/json"}
+VERDICTS: Final = {
+    "supported": gettext_noop("Supported."),
+    "partial": gettext_noop("Partly supported."),
+    "refused": gettext_noop("Not found in your knowledge bases."),
+}
+_LONGEST = 60
+
+
+class ExportedConversation(ConversationWithMessages):
+    exported_at: datetime
+
+
+def file_name(conversation: Conversation, form: str) -> str:
+    """Build a file name from the letters and digits of the title."""
+    stem = slugify(conversation.title)[:_LONGEST].strip("-_") or "conversation"
+    return f"{stem}.{SUFFIXES[form]}"
+
+
+def exported(conversation: Conversation, messages: Sequence[ShownMessage], form: str) -> str:
+    return (_json if form == "json" else _markdown)(conversation, messages)
+
+
+def _json(conversation: Conversation, messages: Sequence[ShownMessage]) -> str:
+    about = ConversationShape.of(conversation).model_dump()
+    shape = ExportedConversation(**about, messages=answers_of(messages), exported_at=timezone.now())
+    return shape.model_dump_json(indent=2)
+
+
+def _markdown(conversation: Conversation, messages: Sequence[ShownMessage]) -> str:
+    at = date_format(timezone.localtime(), "DATETIME_FORMAT")
+    parts = [f"# {escaped(conversation.title)}", gettext("Exported from Cairn, {at}.").format(at=at)]
+    for answer in answers_of(messages):
+        parts += [part for part in _turn(answer) if part]
+    return "\n\n".join(parts) + "\n"
+
+
+def _turn(answer: Answer) -> Iterator[str]:
+    yield f"## {escaped(answer.question)}"
+    yield sanitize_markdown(answer.answer)
+    yield "" if answer.withheld else _verdict(answer)
+    if answer.citations:
+        yield gettext("Sources:")
+        yield from map(_source, answer.citations)
+    if answer.nearest:
+        titles = "\n".join(f"- {escaped(item.title)}" for item in answer.nearest)
+        yield f"{gettext('Related documents:')}\n\n{titles}"
+
+
+def _verdict(answer: Answer) -> str:
+    if answer.state != MessageState.DONE:
+        line = gettext("The answer wasn’t completed.")
+    else:
+        line = gettext(VERDICTS[answer.verdict]) if answer.verdict in VERDICTS else ""
+    text = " ".join(filter(None, (line, escaped(answer.reason))))
+    return f"*{text}*" if text else ""
+
+
+def _source(citation: Citation) -> str:
+    place = gettext("page {n}").format(n=citation.page) if citation.page else citation.location
+    version = gettext("version {n}").format(n=citation.version)
+    places = (citation.title, place, version, provenance(citation, gettext))
+    where = ", ".join(escaped(each) for each in places if each)
+    quote = "\n".join(f"> {escaped(line)}" for line in citation.quote.splitlines())
+    return f"[{citation.marker}] {where}\n\n{quote}"

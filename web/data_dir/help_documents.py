@@ -1,0 +1,99 @@
+"""The knowledge base "Cairn help" from docs/, so that a new installation can answer questions about
+itself.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from django.core.files.base import File
+from django.db import transaction
+
+from cairn.access.models import Role
+from cairn.access.principals import principal_for_user
+from cairn.access.scope import Principal
+from cairn.access.services import EVERYONE, grant_give, knowledge_base_create
+from cairn.accounts.models import User
+from cairn.audit.models import Event
+from cairn.audit.services import record
+from cairn.library.models import Document, DocumentQuerySet, KnowledgeBase, VersionState
+from cairn.settings import ROOT
+from ingestion.documents.services import document_delete, document_submit
+from ingestion.models import SampleDocument
+
+NAME = "Cairn help"
+DOCS = ROOT / "docs"
+_LOADED = "sample.loaded"
+
+
+@dataclass(frozen=True, slots=True)
+class SampleState:
+    """Processing state. `failed` has source_uri and message."""
+
+    total: int = 0
+    ready: int = 0
+    failed: tuple[tuple[str, str], ...] = field(default=())
+
+    @property
+    def settled(self) -> bool:
+        return self.ready + len(self.failed) >= self.total
+
+
+def sample_load(docs: Path = DOCS) -> None:
+    """Synchronise the knowledge base with docs/. If an admin deleted it, it stays deleted."""
+    principal = _admin()
+    base = _base(principal) if docs.is_dir() and principal else None
+    if base is None or principal is None:
+        return
+    files = {f"docs/{path.relative_to(docs).as_posix()}": path for path in sorted(docs.rglob("*.md"))}
+    for source_uri, path in files.items():
+        _submit(base, path, source_uri, principal)
+    for document in _documents().exclude(source_uri__in=files):
+        document_delete(document=document, principal=None)
+
+
+def _submit(base: KnowledgeBase, path: Path, source_uri: str, principal: Principal) -> None:
+    with path.open("rb") as stream, transaction.atomic():
+        submission = document_submit(
+            knowledge_base=base,
+            file=File(stream, name=path.name),
+            filename=path.name,
+            principal=principal,
+            source_uri=source_uri,
+        )
+        SampleDocument.objects.get_or_create(document=submission.document)
+
+
+def sample_state() -> SampleState:
+    documents = list(_documents().with_versions())
+    latest = [(document, document.latest_version) for document in documents]
+    failed = tuple(
+        (document.source_uri, version.error_message)
+        for document, version in latest
+        if version and version.state == VersionState.FAILED
+    )
+    ready = sum(1 for _, version in latest if version and version.state == VersionState.READY)
+    return SampleState(len(documents), ready, failed)
+
+
+def _documents() -> DocumentQuerySet:
+    """Return documents created by Cairn itself, not those added by people."""
+    return Document.objects.present().filter(pk__in=SampleDocument.objects.values("document"))
+
+
+def _admin() -> Principal | None:
+    user = User.objects.filter(is_admin=True, is_active=True).first()
+    return principal_for_user(user) if user else None
+
+
+def _base(principal: Principal) -> KnowledgeBase | None:
+    """Return the knowledge base created for it according to the audit log, not another one of this name."""
+    loaded = Event.objects.filter(action=_LOADED).order_by("id").first()
+    if loaded is not None:
+        return KnowledgeBase.objects.filter(pk=loaded.subject.removeprefix("kb:"), deleted_at=None).first()
+    with transaction.atomic():
+        base = knowledge_base_create(
+            name=NAME, principal=principal, description="How to use and run Cairn.", sensitivity="public"
+        )
+        grant_give(knowledge_base=base, subject=EVERYONE, role=Role.READER, principal=principal)
+        record(_LOADED, actor=principal.actor, subject=f"kb:{base.id}")
+    return base

@@ -1,0 +1,1 @@
+"""Files for download: the audit log, and the data of a user."""

@@ -1,0 +1,1 @@
+"""Middleware, authentication, response headers and event streams."""

@@ -1,0 +1,1 @@
+"""Languages, localized formats and translations of stored texts."""

@@ -1,0 +1,168 @@
+"""API keys: the user's own, and all keys for admins."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.utils import timezone
+from django.utils.translation import gettext, gettext_lazy, gettext_noop
+from django.views.decorators.http import require_POST, require_safe
+
+from cairn.access.principals import require_admin
+from cairn.access.rules import knowledge_bases_for
+from cairn.access.scope import Principal
+from cairn.access.selectors import parse_id
+from cairn.accounts.models import ApiKey, ApiKeyQuerySet, KeyScope, User
+from cairn.accounts.services import api_key_create, api_key_revoke
+from cairn.errors import InvalidInput, NotFound
+from cairn.library.models import KnowledgeBase
+from web.pages.shell.decorators import page, show
+
+SCOPES = tuple((scope.value, scope.label) for scope in KeyScope)
+LIVES = (
+    ("", gettext_lazy("Never")),
+    ("7", gettext_lazy("In a week")),
+    ("30", gettext_lazy("In 30 days")),
+    ("90", gettext_lazy("In 90 days")),
+    ("365", gettext_lazy("In a year")),
+)
+IN_A_ROW = {
+    KeyScope.SEARCH: gettext_noop("read and search"),
+    KeyScope.ASK: gettext_noop("ask questions"),
+    KeyScope.INGEST: gettext_noop("upload documents"),
+    KeyScope.MANAGE: gettext_noop("manage knowledge bases"),
+    KeyScope.ADMIN: gettext_noop("manage users"),
+}
+_DAYS = {value for value, _ in LIVES}
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRow:
+    """A key. `bases` names the knowledge bases it is limited to, if visible to the user; empty: unlimited."""
+
+    id: UUID
+    label: str
+    prefix: str
+    owner: str
+    scopes: str
+    bases: str
+    created_at: datetime
+    last_used_at: datetime | None
+    expires_at: datetime | None
+
+
+def key_rows(principal: Principal, keys: ApiKeyQuerySet) -> list[KeyRow]:
+    names = dict(knowledge_bases_for(principal).values_list("id", "name"))
+    return [_row(key, names) for key in keys.select_related("user")]
+
+
+def _row(key: ApiKey, names: dict[UUID, str]) -> KeyRow:
+    return KeyRow(
+        key.id,
+        key.label,
+        key.prefix,
+        key.user.username,
+        ", ".join(gettext(IN_A_ROW[KeyScope(scope)]) for scope in key.scopes if scope in KeyScope.values),
+        _bases(key.knowledge_bases, names),
+        key.created_at,
+        key.last_used_at,
+        key.expires_at,
+    )
+
+
+def _bases(limits: list[str] | None, names: dict[UUID, str]) -> str:
+    if limits is None:
+        return ""
+    known = [names[base] for base in map(UUID, limits) if base in names]
+    unknown = len(limits) - len(known)
+    return ", ".join(
+        [
+            *sorted(known, key=str.casefold),
+            *([gettext("{n} not accessible to you").format(n=unknown)] if unknown else []),
+        ]
+    )
+
+
+def key_fields(principal: Principal, user: User) -> dict[str, Any]:
+    """Return the account page's context for keys."""
+    return {
+        "keys": key_rows(principal, ApiKey.objects.usable(timezone.now()).filter(user=user)),
+        "scopes": SCOPES,
+        "lives": LIVES,
+        "bases": knowledge_bases_for(principal).order_by("name", "id"),
+    }
+
+
+def key_make(request: HttpRequest, principal: Principal, user: User) -> str:
+    """Create a key from the form. Raises InvalidInput for invalid fields."""
+    label = request.POST.get("label", "").replace("\0", "").strip()[:100]
+    if not label:
+        raise InvalidInput(gettext("Enter a name for the key."))
+    _, key = api_key_create(
+        user=user,
+        label=label,
+        scopes=request.POST.getlist("scopes"),
+        knowledge_bases=_limits(request, principal),
+        expires_at=_expiry(request.POST.get("expires", "")),
+        actor=principal.actor,
+    )
+    return key
+
+
+def _limits(request: HttpRequest, principal: Principal) -> list[UUID] | None:
+    limited = request.POST.get("limited", "no")
+    if limited not in {"yes", "no"}:
+        raise InvalidInput(gettext("Select the knowledge bases for this key."))
+    if limited == "no":
+        return None
+    chosen = [parse_id(value) for value in request.POST.getlist("knowledge_bases")]
+    found: list[UUID] = [base.id for base in _readable(principal, chosen)]
+    if not chosen or len(found) != len(set(chosen)):
+        raise InvalidInput(gettext("Select the knowledge bases for this key."))
+    return found
+
+
+def _readable(principal: Principal, ids: list[UUID]) -> list[KnowledgeBase]:
+    return list(knowledge_bases_for(principal).filter(pk__in=ids))
+
+
+def _expiry(days: str) -> datetime | None:
+    if days not in _DAYS:
+        raise InvalidInput(gettext("Select when the key expires."))
+    return timezone.now() + timedelta(days=int(days)) if days else None
+
+
+@require_POST
+@page
+def key_revoke(request: HttpRequest, principal: Principal, key_id: str) -> HttpResponse:
+    user = User.objects.get(pk=principal.user)
+    api_key_revoke(user=user, key_id=parse_id(key_id), actor=principal.actor)
+    messages.success(request, gettext("Key revoked."))
+    return redirect("pages:account")
+
+
+@require_safe
+@page
+def all_keys(request: HttpRequest, principal: Principal) -> HttpResponse:
+    """List every valid key, so that admins see which programs have access."""
+    require_admin(principal)
+    keys = key_rows(principal, ApiKey.objects.usable(timezone.now()).order_by("user__username", "created_at"))
+    context = {"keys": keys, "tab": "keys"}
+    return show(request, principal, "pages/console/keys.html", context, area="console")
+
+
+@require_POST
+@page
+def any_key_revoke(request: HttpRequest, principal: Principal, key_id: str) -> HttpResponse:
+    require_admin(principal)
+    key = ApiKey.objects.filter(pk=parse_id(key_id)).select_related("user").first()
+    if key is None:
+        raise NotFound
+    api_key_revoke(user=key.user, key_id=key.id, actor=principal.actor)
+    message = gettext("Revoked key “{name}” ({username}).")
+    messages.success(request, message.format(name=key.label, username=key.user.username))
+    return redirect("pages:console-keys")

@@ -1,0 +1,204 @@
+"""Questions and answers as shown in the chat, limited to what the viewer may read now."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext, ngettext
+
+from retrieval.conversations.services import ERASED, ShownMessage
+from retrieval.models import Message
+from web.api.schemas import Citation, Verified, citations_of, versions_of
+from web.i18n.localize import localize, number
+from web.pages.chat.gap_sharing import passing_on_by_message
+from web.presentation.markdown import render_markdown
+
+LONG_QUESTION = 160
+FOLDED_QUESTION = 600
+ICONS = {"supported": "check", "partial": "info", "refused": "none", "stopped": "stop", "withheld": "info"}
+REASONED = {"partial", "refused"}
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A cited document. `base` and `owner`: its knowledge base and the person responsible for it. `verified`:
+    who is responsible for the verified answer and until when, if it is one.
+    """
+
+    marker: int
+    title: str
+    where: str
+    base: str
+    owner: str
+    official: bool
+    verified: Verified | None
+
+    @classmethod
+    def of(cls, citation: Citation) -> "Source":
+        owner = citation.knowledge_base_owner
+        return cls(
+            citation.marker,
+            citation.title,
+            _where(citation),
+            citation.knowledge_base_name,
+            owner.username if owner else "",
+            citation.official,
+            citation.verified,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class TurnView:
+    """A question and its answer. `tone` is the verdict, or the state of an answer without one; `citations`
+    are for the scripts. `understood`: the standalone question, if different. `siblings`: ids of all
+    versions in its place. `passing_on`: as in `web.pages.chat.gap_sharing`, empty if there is no gap.
+    """
+
+    id: UUID
+    parent: UUID | None
+    siblings: tuple[UUID, ...]
+    question: str
+    understood: str
+    state: str
+    html: SafeString | None
+    tone: str
+    verdict_line: str
+    reason: str
+    unsupported: tuple[str, ...]
+    sources: tuple[Source, ...]
+    nearest: tuple[dict[str, object], ...]
+    citations: list[dict[str, Any]]
+    incomplete: bool
+    rating: str
+    rating_reason: str
+    rating_comment: str
+    passing_on: str
+
+    @property
+    def number(self) -> int:
+        """Position among its siblings, from 1."""
+        return self.siblings.index(self.id) + 1
+
+    @property
+    def before(self) -> UUID | None:
+        return self.siblings[self.number - 2] if self.number > 1 else None
+
+    @property
+    def after(self) -> UUID | None:
+        return self.siblings[self.number] if self.number < len(self.siblings) else None
+
+    @property
+    def long(self) -> bool:
+        return len(self.question) > LONG_QUESTION
+
+    @property
+    def folded(self) -> bool:
+        """Whether the question is so long that it is collapsed."""
+        return len(self.question) > FOLDED_QUESTION
+
+    @property
+    def icon(self) -> str:
+        return ICONS[self.tone]
+
+
+def turn_views(messages: Sequence[ShownMessage]) -> list[TurnView]:
+    versions = versions_of(citation for shown in messages for citation in shown.citations)
+    passing_on = passing_on_by_message(shown.message for shown in messages)
+    return [
+        _turn_view(
+            shown,
+            _by_marker(citations_of(shown.citations, versions)),
+            passing_on.get(shown.message.id, ""),
+        )
+        for shown in messages
+    ]
+
+
+def _turn_view(shown: ShownMessage, citations: list[Citation], passing_on: str) -> TurnView:
+    message = shown.message
+    tone = _tone(shown)
+    return TurnView(
+        id=message.id,
+        parent=message.parent_id,
+        siblings=tuple(shown.siblings),
+        question=message.question,
+        understood=_understood(message),
+        state=shown.state,
+        html=_rendered(shown.answer, citations),
+        tone=tone,
+        verdict_line=_verdict_line(tone, message.mode, len(citations)),
+        reason=localize(shown.reason) if tone in REASONED or shown.state == "failed" else "",
+        unsupported=_unsupported(shown) if tone == "partial" else (),
+        sources=tuple(map(Source.of, citations)),
+        nearest=tuple(shown.nearest) if tone == "refused" else (),
+        citations=[citation.model_dump(mode="json") for citation in citations],
+        incomplete=shown.incomplete,
+        rating=message.rating,
+        passing_on=passing_on,
+        rating_reason=message.rating_reason,
+        rating_comment=message.rating_comment,
+    )
+
+
+def _understood(message: Message) -> str:
+    same = message.standalone_question.split() == message.question.split()
+    return "" if same else message.standalone_question
+
+
+def _unsupported(shown: ShownMessage) -> tuple[str, ...]:
+    """Return displayed sentences that no passage supports. Others were removed from the answer, or are
+    repetitions that were removed.
+    """
+    if shown.message.mode == "extractive":
+        return ()
+    traced = {str(item["text"]) for item in shown.sentences if item["supported"]}
+    texts = dict.fromkeys(str(item["text"]) for item in shown.sentences if not item["supported"])
+    return tuple(text for text in texts if text in shown.answer and text not in traced)
+
+
+def _rendered(answer: str, citations: Sequence[Citation]) -> SafeString | None:
+    return render_markdown(answer, {c.marker: _label(c) for c in citations}) if answer else None
+
+
+def _by_marker(citations: Sequence[Citation]) -> list[Citation]:
+    return sorted(citations, key=lambda citation: citation.marker)
+
+
+def _tone(shown: ShownMessage) -> str:
+    if shown.withheld or shown.answer == ERASED:
+        return "withheld"
+    if shown.state == "stopped":
+        return "stopped"
+    return shown.message.verdict if shown.message.verdict in ICONS else "stopped"
+
+
+def _verdict_line(tone: str, mode: str, citations: int) -> str:
+    match tone:
+        case "supported":
+            line = ngettext("Supported by {n} passage", "Supported by {n} passages", citations)
+            return line.format(n=number(citations))
+        case "partial":
+            if mode != "extractive":
+                return gettext("Partly supported")
+            line = ngettext("Quoted from {n} passage", "Quoted from {n} passages", citations)
+            return line.format(n=number(citations))
+        case "refused":
+            return gettext("Not found in your knowledge bases")
+        case "withheld":
+            return gettext("No longer available")
+        case _:
+            return gettext("Stopped")
+
+
+def _label(citation: Citation) -> str:
+    what = ", ".join(filter(None, (citation.title, localize(citation.location or ""))))
+    return gettext("Source {number}: {what}").format(number=citation.marker, what=what)
+
+
+def _where(citation: Citation) -> str:
+    if citation.location:
+        return localize(citation.location)
+    section = [part for part in citation.section if part and part != citation.title]
+    return section[-1] if section else ""

@@ -1,0 +1,63 @@
+"""Shared conversations as seen by readers, and the sharing dialog."""
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_POST, require_safe
+
+from cairn.access.scope import Principal
+from cairn.errors import Conflict, NotFound
+from retrieval.conversations.services import conversation_for
+from retrieval.conversations.shares import messages_shared, share_continue, share_for, share_lags, share_of
+from retrieval.models import Conversation, Share
+from web.api.conversations.shares import shared_opened
+from web.pages.chat.message_views import turn_views
+from web.pages.shell.decorators import fragment, page, show
+
+
+@require_safe
+@page
+def shared(request: HttpRequest, principal: Principal, share_id: str) -> HttpResponse:
+    share = shared_opened(principal, share_id)
+    seen = messages_shared(share, principal)
+    context = {
+        "share": share,
+        "turns": turn_views(seen),
+        "mine": share.conversation.user_id == principal.user,
+        "whole": not any(each.withheld for each in seen),
+    }
+    return show(request, principal, "pages/shared/shared.html", context)
+
+
+@require_POST
+@page
+def shared_continue(request: HttpRequest, principal: Principal, share_id: str) -> HttpResponse:  # noqa: ARG001
+    share = share_for(principal, share_id)
+    try:
+        thread = share_continue(share=share, principal=principal)
+    except Conflict:  # since the page was opened something in it was closed to them: it says so
+        return redirect("pages:shared", share.id)
+    return redirect("pages:conversation", thread.id)
+
+
+@require_safe
+@fragment
+def sharing(request: HttpRequest, principal: Principal, conversation_id: str) -> HttpResponse:
+    """Render the current contents of the dialog."""
+    conversation = conversation_for(principal, conversation_id)
+    share = _share(conversation)
+    context = {
+        "conversation": conversation,
+        "share": share,
+        "address": request.build_absolute_uri(f"/shared/{share.id}") if share else "",
+        "lags": share is not None and share_lags(share),
+        "readers": share.readers.select_related("user", "group") if share else (),
+        "everyone": share is None or share.everyone,
+    }
+    return render(request, "pages/shared/_dialog.html", context)
+
+
+def _share(conversation: Conversation) -> Share | None:
+    try:
+        return share_of(conversation)
+    except NotFound:
+        return None

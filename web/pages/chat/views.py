@@ -1,0 +1,118 @@
+"""Chat pages: new chats, conversations, and fragments fetched by scripts."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.db.models import Count
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+
+from cairn.access.rules import documents_for
+from cairn.access.scope import Principal
+from cairn.access.selectors import document_for
+from cairn.errors import InvalidInput, NotFound
+from cairn.library.models import Document, Tag
+from cairn.settings import environment
+from retrieval.conversations.services import conversation_for, message_for, messages_shown, question_of, shown
+from retrieval.models import Conversation, FeedbackReason
+from retrieval.suggestions.services import suggestions_for
+from web.api.framework.fields import QUESTION_CHARACTERS
+from web.pages.chat.message_views import turn_views
+from web.pages.library.knowledge_bases import BaseCard, base_cards
+from web.pages.shell.decorators import fragment, manages_any, page, show
+from web.pages.shell.sidebar import rail_of
+
+TAGS = 50
+TURNS = 50  # at once; earlier ones come when they are asked for
+
+
+@require_safe
+@page
+def new(request: HttpRequest, principal: Principal) -> HttpResponse:
+    """Show an empty chat. `again` is the id of a message whose question is prefilled, as URLs are logged."""
+    again = request.GET.get("again")
+    question = question_of(principal, again) if again else ""
+    return _chat(request, principal, {"turns": (), "asked_again": question})
+
+
+@require_safe
+@page
+def conversation(request: HttpRequest, principal: Principal, conversation_id: str) -> HttpResponse:
+    found = conversation_for(principal, conversation_id)
+    return _chat(request, principal, {"conversation": found, **_turns(found, principal)})
+
+
+@require_safe
+@fragment
+def turns(request: HttpRequest, principal: Principal, conversation_id: str) -> HttpResponse:
+    """Render the displayed path, or the part above a message."""
+    found = conversation_for(principal, conversation_id)
+    context = _turns(found, principal, before=request.GET.get("before"))
+    return render(request, "pages/chat/_turns.html", {**context, "manages": manages_any(principal)})
+
+
+def _turns(found: Conversation, principal: Principal, *, before: str | None = None) -> dict[str, Any]:
+    """Return the last turns; `earlier` if there are more above."""
+    shown_now = messages_shown(found, principal, before=before, last=TURNS + 1)
+    return {"turns": turn_views(shown_now[-TURNS:]), "earlier": len(shown_now) > TURNS}
+
+
+def _chat(request: HttpRequest, principal: Principal, context: dict[str, Any]) -> HttpResponse:
+    bases = base_cards(principal, chosen=request.GET.get("kb", ""))
+    asked = request.GET.get("document")
+    only = document_for(principal, asked) if asked else None
+    context = {
+        **context,
+        "bases": bases,
+        "only": only,
+        "tags": _tags(principal),
+        "unofficial_excluded": environment().excludes_unofficial,
+        "suggestions": () if context.get("conversation") else _suggestions(principal, bases, only),
+        "suggests_unofficial": _suggests_unofficial(bases, only),
+        "longest": QUESTION_CHARACTERS,
+        "feedback_reasons": FeedbackReason.choices,
+    }
+    return show(request, principal, "pages/chat/chat.html", context, area="chat")
+
+
+def _tags(principal: Principal) -> list[str]:
+    """Return the most frequent tags of documents the principal may read."""
+    rows = Tag.objects.filter(document__in=documents_for(principal)).order_by().values("name")
+    most = rows.annotate(count=Count("id")).order_by("-count", "name")[:TAGS]
+    return sorted(row["name"] for row in most)
+
+
+def _suggestions(principal: Principal, bases: Sequence[BaseCard], only: Document | None) -> Sequence[str]:
+    """Return suggestions for the knowledge base or document the chat is limited to, if any."""
+    chosen = next((base.id for base in bases if base.chosen), None)
+    return suggestions_for(principal, base=chosen, document=only)
+
+
+def _suggests_unofficial(bases: Sequence[BaseCard], only: Document | None) -> bool:
+    """Return whether the suggestions come from unofficial knowledge bases."""
+    if only is not None:
+        return not only.knowledge_base.official
+    covered = [base for base in bases if base.chosen] or bases
+    return not any(base.official for base in covered)
+
+
+@require_safe
+@fragment
+def conversations(request: HttpRequest, principal: Principal) -> HttpResponse:
+    """Render the list of conversations, or its next rows."""
+    params = {name: request.GET.get(name, "")[:200] for name in ("current", "cursor", "above")}
+    query = request.GET.get("q", "").replace("\0", "").strip()[:200]
+    try:
+        rail = rail_of(principal, query=query, **params)
+    except InvalidInput as error:  # a cursor that is none
+        raise NotFound from error
+    return render(request, "pages/_conversations.html", {"rail": rail})
+
+
+@require_safe
+@fragment
+def message(request: HttpRequest, principal: Principal, message_id: str) -> HttpResponse:
+    found = message_for(principal, message_id)
+    [turn] = turn_views([shown(found, principal)])
+    return render(request, "pages/chat/_answer.html", {"turn": turn, "manages": manages_any(principal)})

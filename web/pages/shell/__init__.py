@@ -1,0 +1,1 @@
+"""What surrounds every page: decorators, navigation and the sidebar."""

@@ -1,0 +1,90 @@
+"""Sidebar with the user's conversations: pinned ones, then by age."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import groupby
+from urllib.parse import urlencode
+from uuid import UUID
+
+from django.utils import timezone
+from django.utils.translation import gettext, gettext_noop
+
+from cairn.access.scope import Principal
+from retrieval.conversations.search import conversations_found
+from retrieval.models import Conversation
+from web.api.framework.pagination import PageQuery, page_of
+
+SHOWN = 60
+LABELS = {
+    "pinned": gettext_noop("Pinned"),
+    "today": gettext_noop("Today"),
+    "yesterday": gettext_noop("Yesterday"),
+    "week": gettext_noop("Last seven days"),
+    "earlier": gettext_noop("Earlier"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    id: UUID
+    title: str
+    current: bool
+    pinned: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A group of conversations. `goes_on`: its heading was shown with the previous rows."""
+
+    key: str
+    items: tuple[Item, ...]
+    goes_on: bool
+
+    @property
+    def label(self) -> str:
+        return gettext(LABELS[self.key])
+
+
+@dataclass(frozen=True, slots=True)
+class Rail:
+    """`more` is the query string that fetches the next rows; "" at the end."""
+
+    groups: tuple[Group, ...]
+    query: str
+    more: str
+
+
+def rail_of(
+    principal: Principal, *, query: str = "", current: str = "", cursor: str = "", above: str = ""
+) -> Rail:
+    """Build the sidebar. `above` is the key of the last group before the cursor."""
+    rows = conversations_found(principal, query)
+    pinned = [] if cursor else list(rows.exclude(pinned_at=None).order_by("-pinned_at", "-id"))
+    page = PageQuery(limit=SHOWN, cursor=cursor)
+    found = page_of(rows.filter(pinned_at=None), page, by="updated_at", newest_first=True)
+    groups = tuple(_grouped([*pinned, *found.rows], current, above))
+    if not found.next_cursor:
+        return Rail(groups, query, "")
+    asked = {"q": query, "current": current, "cursor": found.next_cursor, "above": groups[-1].key}
+    return Rail(groups, query, urlencode({name: value for name, value in asked.items() if value}))
+
+
+def _grouped(rows: Iterable[Conversation], current: str, above: str) -> Iterable[Group]:
+    for key, members in groupby(rows, key=_group):
+        yield Group(key, tuple(_item(row, current) for row in members), goes_on=key == above)
+
+
+def _item(row: Conversation, current: str) -> Item:
+    return Item(row.id, row.title, current=str(row.id) == current, pinned=row.pinned_at is not None)
+
+
+def _group(conversation: Conversation) -> str:
+    if conversation.pinned_at:
+        return "pinned"
+    days = (timezone.localdate() - timezone.localdate(conversation.updated_at)) // timedelta(days=1)
+    if days <= 0:
+        return "today"
+    if days == 1:
+        return "yesterday"
+    return "week" if days < 7 else "earlier"

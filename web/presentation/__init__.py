@@ -1,0 +1,1 @@
+"""How values are presented on pages: charts, Markdown, notices."""

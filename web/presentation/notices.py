@@ -1,0 +1,59 @@
+"""Current text and link of a notice for its recipient."""
+
+from typing import Any
+
+from django.urls import reverse
+from django.utils.translation import gettext as _
+
+from cairn.access.scope import Principal
+from retrieval.gaps.models import Notice, NoticeKind
+from retrieval.gaps.notices import is_still_visible, notified_document
+from retrieval.gaps.selectors import gaps_for, gaps_shown
+
+
+def text_of(notice: Notice, principal: Principal) -> str:
+    """Return the text, without names that the principal may no longer see."""
+    if notice.kind == NoticeKind.ANSWERED:
+        return _answered(notice, principal)
+    return _of_owner(notice, _title(notice, principal))
+
+
+def _answered(notice: Notice, principal: Principal) -> str:
+    document = notified_document(notice, principal)
+    if document is None:
+        return _("Your question was answered, but you no longer have access to the answer.")
+    base = document.knowledge_base
+    if base.official:
+        text = _("Your question can now be answered from “%(base)s”.")
+    else:
+        text = _("Your question can now be answered from “%(base)s” (unofficial).")
+    return text % {"base": base.name}
+
+
+def _title(notice: Notice, principal: Principal) -> str:
+    row: Any = gaps_shown(gaps_for(principal).filter(pk=notice.gap_id)).first()
+    return row.title if row else ""
+
+
+def _of_owner(notice: Notice, title: str) -> str:
+    if not title:
+        return _("You no longer have access to a knowledge gap assigned to you.")
+    texts = {
+        NoticeKind.ASSIGNED: _("You’ve been assigned the knowledge gap “%(title)s”."),
+        NoticeKind.SUGGESTED: _("New documents may answer “%(title)s”. Please check."),
+        NoticeKind.EXPIRING: _(
+            "Your verified answer to “%(title)s” expires within a week. Renew it if it’s still correct."
+        ),
+        NoticeKind.EXPIRED: _("Your verified answer to “%(title)s” has expired and is no longer used."),
+    }
+    return texts[NoticeKind(notice.kind)] % {"title": title}
+
+
+def url_of(notice: Notice, principal: Principal) -> str | None:
+    """Return a link to ask the question again, or to the gap; None if no longer accessible."""
+    if not is_still_visible(notice, principal):
+        return None
+    if notice.kind != NoticeKind.ANSWERED:
+        return reverse("pages:gap", args=[notice.gap_id])
+    again = f"?again={notice.message_id}" if notice.message_id else ""
+    return f"{reverse('pages:chat')}{again}"

@@ -1,0 +1,39 @@
+"""Warm-up of other slow parts. Loaded by name in `web.processes.warmup`."""
+
+import cairn.asgi  # noqa: F401 - what is wrong with the middleware shows before anything is served
+import ingestion.tasks  # noqa: F401 - the worker finds its tasks imported
+import web.urls  # noqa: F401 - the first request finds its views imported
+from cairn.inference import registry
+from ingestion.indexing.embedding_batcher import close_batcher
+from ingestion.parse.parser_pool import close_parsers, parser_pool
+from ingestion.reindexing import runner
+from retrieval.index.generations import active, active_index, close_index
+
+
+def embedding_model() -> str:
+    """Load the model of the active index, whichever is configured."""
+    model = active().embedder
+    model.embed_query("warm")
+    return model.model
+
+
+def vector_index() -> str:
+    return f"{active_index().count()} points"
+
+
+def parser() -> str:
+    """Start a parser process, so that the first file need not wait for it."""
+    parser_pool().warm()
+    return ""
+
+
+def close() -> None:
+    """Close all parts. Running answers end first, as they may use them."""
+    close_batcher()
+    runner.close()
+    registry.close()
+    close_parsers()
+    close_index()
+
+
+LOAD = {"Embedding model": embedding_model, "Vector index": vector_index, "Parser": parser}

@@ -1,0 +1,1 @@
+"""Protocols of other products: OpenAI, Dify, MCP and SCIM."""

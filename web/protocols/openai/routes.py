@@ -1,0 +1,134 @@
+"""`/v1/models` and `/v1/chat/completions`. A model is everything the key may read, or one knowledge base."""
+
+import time
+from collections.abc import Generator
+from typing import Any
+
+from asgiref.sync import sync_to_async
+from django.http import HttpRequest, StreamingHttpResponse
+from ninja import NinjaAPI
+
+from cairn.access.rules import knowledge_bases_for
+from cairn.access.scope import Principal
+from cairn.access.selectors import knowledge_base_named
+from cairn.errors import CairnError, NotFound
+from cairn.library.models import KnowledgeBase
+from retrieval.conversations import ask
+from retrieval.types import Delta
+from web.answer_stream import Asked, begin, followed, outcome, streamed
+from web.api.framework.problems import as_cairn_error
+from web.api.framework.request_parser import StrictParser
+from web.api.schemas import Answer, answers_of
+from web.http.authentication import BearerKey, principal_of
+from web.http.sse import event_stream
+from web.protocols.openai.completions import DONE, Completion, content_of, error_chunk, turns_of
+from web.protocols.openai.errors import error_data, handlers_add
+from web.protocols.openai.schemas import ChatCompletion
+
+EVERYTHING = "cairn"
+PREFIX = f"{EVERYTHING}/"
+SINCE = int(time.time())
+
+api = NinjaAPI(
+    title="Cairn for programs made for OpenAI",
+    urls_namespace="openai",
+    docs_url=None,
+    openapi_url=None,
+    auth=[BearerKey("ask")],
+    parser=StrictParser(),
+)
+handlers_add(api)
+
+
+@api.get("/models")
+def models_list(request: HttpRequest) -> dict[str, Any]:
+    bases = knowledge_bases_for(principal_of(request)).order_by("created_at", "id")
+    return {"object": "list", "data": [_model(EVERYTHING, SINCE), *map(_model_of, bases)]}
+
+
+@api.get("/models/{path:model}")
+def models_get(request: HttpRequest, model: str) -> dict[str, Any]:
+    base = _base(principal_of(request), model)
+    return _model_of(base) if base else _model(EVERYTHING, SINCE)
+
+
+def _model_of(base: KnowledgeBase) -> dict[str, Any]:
+    return _model(f"{PREFIX}{base.slug}", int(base.created_at.timestamp()))
+
+
+def _model(identity: str, created: int) -> dict[str, Any]:
+    return {"id": identity, "object": "model", "created": created, "owned_by": "cairn"}
+
+
+@api.post("/chat/completions")
+async def chat_completions(
+    request: HttpRequest, payload: ChatCompletion
+) -> dict[str, Any] | StreamingHttpResponse:
+    """Answer the last message; earlier ones give its context."""
+    asked = await sync_to_async(_begin)(principal_of(request), payload)
+    completion = Completion(
+        identity=f"chatcmpl-{asked.message.id}",
+        created=int(time.time()),
+        model=payload.model,
+        origin=request.build_absolute_uri("/").rstrip("/"),
+    )
+    if payload.stream:
+        chunks = _chunks(asked, completion, with_usage=payload.with_usage)
+        return event_stream(streamed(followed(asked, chunks), _error_chunk))
+    return await outcome(asked, lambda: completion.whole(_answer(asked)))
+
+
+def _begin(principal: Principal, payload: ChatCompletion) -> Asked:
+    question, base = payload.question, _base(principal, payload.model)
+    return begin(
+        principal,
+        lambda: ask.ask(
+            principal=principal,
+            question=question,
+            knowledge_bases=None if base is None else [base.id],
+            history=turns_of(payload.messages),
+            max_tokens=payload.most_tokens,
+        ),
+    )
+
+
+def _base(principal: Principal, model: str) -> KnowledgeBase | None:
+    """Return the knowledge base of a model, None for all. Raises NotFound if missing or not visible."""
+    if model == EVERYTHING:
+        return None
+    try:
+        if not model.startswith(PREFIX):
+            raise NotFound
+        return knowledge_base_named(principal, model.removeprefix(PREFIX))
+    except NotFound as error:
+        message = f"There is no such model, or you may not ask it. Ask “{EVERYTHING}”, or see /v1/models."
+        raise NotFound(message, code="model_not_found") from error
+
+
+def _chunks(asked: Asked, completion: Completion, *, with_usage: bool) -> Generator[bytes, None, None]:
+    try:
+        yield completion.first()
+        wrote = False
+        for event in asked.events():
+            if isinstance(event, Delta):
+                wrote = True
+                yield completion.text(event.text)
+        answer = _answer(asked)
+        if not wrote:
+            yield completion.text(content_of(answer))
+        yield completion.last(answer)
+        if with_usage:
+            yield completion.usage(answer)
+        yield DONE
+    except Exception as error:  # noqa: BLE001 the stream is the request's outermost boundary
+        yield _error_chunk(as_cairn_error(error))
+    finally:
+        asked.close()
+
+
+def _error_chunk(error: CairnError) -> bytes:
+    return error_chunk(error_data(error))
+
+
+def _answer(asked: Asked) -> Answer:
+    return answers_of([asked.stored()])[0]

@@ -1,0 +1,82 @@
+"""Users over SCIM: a directory can see and change all of them, but not make them admins."""
+
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse
+from scim2_models import Context
+
+from cairn.access.scope import Principal
+from cairn.access.selectors import get_or_not_found
+from cairn.accounts.models import User as UserRow
+from cairn.accounts.provisioning import person_create, person_update
+from ingestion.erasure.users import user_erase
+from web.protocols.scim.filters import USERS
+from web.protocols.scim.pagination import asked_of, listed
+from web.protocols.scim.patch import operations_of, patch
+from web.protocols.scim.resources import User, email_of, user_shown
+from web.protocols.scim.responses import answer, body_of, endpoint, resource_answer
+
+ROWS = UserRow.objects.prefetch_related("identities")
+
+
+def _list(request: HttpRequest, _principal: Principal) -> HttpResponse:
+    asked = asked_of(request, User)
+    return answer(listed(ROWS.all(), asked, USERS, lambda row: user_shown(request, row)))
+
+
+def _create(request: HttpRequest, principal: Principal) -> HttpResponse:
+    sent = User.model_validate(body_of(request), scim_ctx=Context.RESOURCE_CREATION_REQUEST)
+    row = person_create(
+        username=sent.user_name or "",
+        email=email_of(sent),
+        is_active=sent.active is not False,
+        external_id=sent.external_id or "",
+        actor=principal.actor,
+    )
+    return _answer(request, row, Context.RESOURCE_CREATION_RESPONSE)
+
+
+def _get(request: HttpRequest, _principal: Principal, user_id: str) -> HttpResponse:
+    return _answer(request, get_or_not_found(ROWS.all(), user_id), Context.RESOURCE_QUERY_RESPONSE)
+
+
+def _replace(request: HttpRequest, principal: Principal, user_id: str) -> HttpResponse:
+    sent = User.model_validate(body_of(request), scim_ctx=Context.RESOURCE_REPLACEMENT_REQUEST)
+    with transaction.atomic():
+        row = get_or_not_found(UserRow.objects.select_for_update(), user_id)
+        _change(row, sent, principal)
+    return _answer(request, row, Context.RESOURCE_REPLACEMENT_RESPONSE)
+
+
+def _patch(request: HttpRequest, principal: Principal, user_id: str) -> HttpResponse:
+    data = body_of(request)
+    with transaction.atomic():
+        row = get_or_not_found(UserRow.objects.select_for_update(), user_id)
+        _change(row, patch(user_shown(request, row), data, operations_of(data)), principal)
+    return _answer(request, row, Context.RESOURCE_PATCH_RESPONSE)
+
+
+def _delete(_request: HttpRequest, principal: Principal, user_id: str) -> HttpResponse:
+    user_erase(user=get_or_not_found(UserRow.objects.all(), user_id), actor=principal.actor)
+    return HttpResponse(status=204)
+
+
+def _change(row: UserRow, sent: User, principal: Principal) -> None:
+    """Replace the user. Absent attributes are cleared, except `active`."""
+    person_update(
+        row,
+        username=sent.user_name or "",
+        email=email_of(sent),
+        is_active=sent.active,
+        external_id=sent.external_id or "",
+        actor=principal.actor,
+    )
+
+
+def _answer(request: HttpRequest, row: UserRow, context: Context) -> HttpResponse:
+    """Return the user as they are now."""
+    found = user_shown(request, get_or_not_found(ROWS.all(), row.pk))
+    return resource_answer(found, context, asked_of(request, User))
+
+
+users = endpoint(get=_list, post=_create)
+user = endpoint(get=_get, put=_replace, patch=_patch, delete=_delete)
