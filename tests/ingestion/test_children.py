@@ -225,7 +225,7 @@ def test_what_came_in_a_file_that_fails_is_not_found(
     child = Document.objects.with_versions().get(source_uri=f"{BASE}/a")
     assert child.status == "failed"
     alone = Job.objects.get(version=child.latest_version)
-    with pytest.raises(Conflict, match="retry that"):
+    with pytest.raises(Conflict, match="Retry that instead"):
         job_retry(job=alone, principal=admin)
     assert jobs_retry(principal=admin, jobs=[alone.pk]) == RetryResult(0, 1)
     job_retry(job=Job.objects.get(pk=job.pk), principal=admin)
@@ -489,7 +489,7 @@ def test_files_in_files_are_taken_out_to_a_depth(submit: Submit, index: FakeInde
     deepest = Document.objects.get(children=None)
     assert deepest.status == "ready"
     assert deepest.active_version is not None
-    assert "archives or mails" in deepest.active_version.report["warnings"][0]
+    assert "archives or emails" in deepest.active_version.report["warnings"][0]
 
 
 def test_files_in_files_count_together(pack: Pack, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -526,7 +526,7 @@ def test_another_document_of_the_same_source_is_left_alone(pack: Pack, submit: S
 def test_an_upload_does_not_replace_what_came_in_a_file(pack: Pack, submit: Submit) -> None:
     pack(a="The first.")
     work()
-    with pytest.raises(Conflict, match="part of a mail or an archive"):
+    with pytest.raises(Conflict, match="part of an email or archive"):
         submit("My own.", source_uri=f"{BASE}/a")
 
 
@@ -637,7 +637,7 @@ def test_a_worker_on_a_part_has_to_let_go_before_the_erasure(
     receipt = document_delete(document=container(), principal=admin)
     job.refresh_from_db()
     assert job.cancel_requested
-    with pytest.raises(Exception, match="still on this document"):
+    with pytest.raises(Exception, match="still processing this document"):
         documents.erase(receipt.id, index)
     Job.objects.update(lease=None, lease_until=None)
     documents.erase(receipt.id, index)

@@ -87,7 +87,7 @@ def test_what_is_no_file_is_left_alone(tmp_path: Path) -> None:
 
 def test_only_folders_under_the_roots_may_be_watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tree(tmp_path, "root/drive/a.md", "elsewhere/b.md", "rootlet/c.md")
-    with pytest.raises(InvalidInput, match="WATCH_ROOTS is not set"):
+    with pytest.raises(InvalidInput, match="WATCH_ROOTS isn’t set"):
         watchable(str(tmp_path / "root/drive"))
     allow_watching(monkeypatch, tmp_path / "root")
     (tmp_path / "root/out").symlink_to(tmp_path / "elsewhere")

@@ -224,7 +224,7 @@ def test_of_two_who_replace_a_document_at_once_one_wins(
         won = [answer for answer in answers if isinstance(answer, Submission)]
         lost = [answer for answer in answers if isinstance(answer, Conflict)]
         assert (len(won), len(lost)) == (1, 1), number
-        assert "Somebody else replaced" in lost[0].message
+        assert "Someone else just replaced" in lost[0].message
         latest = Document.objects.with_versions().get(pk=document.pk).latest_version
         assert won[0].job is not None
         assert latest == won[0].job.version
@@ -256,7 +256,7 @@ def test_an_upload_for_another_version_than_the_latest_is_refused(submit: Submit
 def test_what_is_part_of_a_mail_is_not_replaced_from_outside(submit: Submit) -> None:
     mail = submit("mail", filename="mail.eml").document
     submit("part", source_uri="mail.eml/part.txt", part=EmbeddedFile(mail, Lane.BULK, lambda: None))
-    with pytest.raises(Conflict, match="part of a mail"):
+    with pytest.raises(Conflict, match="part of an email"):
         submit("mine", source_uri="mail.eml/part.txt")
 
 

@@ -141,7 +141,7 @@ def test_an_empty_folder_removes_nothing(looked: Looked, drive: Path, watch: Wat
     (drive / "a.md").unlink()
     (drive / "b/c.md").unlink()
     assert looked() == {"vanished": 2}
-    assert "nothing was removed" in watch.error
+    assert "Nothing was removed" in watch.error
     assert len(present()) == 2
 
 
@@ -167,7 +167,7 @@ def test_a_folder_that_is_away_removes_nothing_and_says_so(looked: Looked, drive
     looked()
     drive.rename(drive.parent / "away")
     assert looked() == {}
-    assert "no such folder" in watch.error
+    assert "No such folder" in watch.error
     assert len(present()) == 2
     (drive.parent / "away").rename(drive)
     assert looked() == {"files": 2, "unchanged": 2}
@@ -277,7 +277,7 @@ def test_an_unexpected_error_is_shown_and_the_next_look_goes_on(
 def test_who_is_no_admin_any_more_watches_nothing(looked: Looked, watch: Watch) -> None:
     User.objects.update(is_admin=False)
     assert looked() == {}
-    assert "no admin any more" in watch.error
+    assert "no longer an administrator" in watch.error
 
 
 def test_a_folder_is_watched_once_and_no_other_of_its_name(

@@ -85,7 +85,7 @@ def test_pages_beyond_what_is_read_are_named(read: Read, tmp_path: Path) -> None
 def test_scans_of_nothing_have_no_text(refuse: Refuse, tmp_path: Path) -> None:
     empty = Image.new("L", (1200, 1600), 200)
     said = refuse(paper.scanned(tmp_path / "made.pdf", empty), "a.pdf", Rejection.NO_TEXT)
-    assert "scan them again" in said.message
+    assert "scan them at a higher quality" in said.message
 
 
 def test_without_tesseract_a_scan_is_refused_by_name(bare_pool: ParserPool, tmp_path: Path) -> None:

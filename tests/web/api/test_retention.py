@@ -119,7 +119,7 @@ def test_the_console_tells_how_many_would_go(mia: Caller, base: KnowledgeBase, o
     def told(days: str) -> str:
         return client.get(path, {"retention_days": days}).content.decode()
 
-    assert "1 document</strong> is older" in told("30")
+    assert "1 document</strong> will be deleted" in told("30")
     assert "No documents are that old" in told("32")
     assert "Documents are never deleted" in told("")
     assert "Documents are never deleted" in told("-5")

@@ -44,7 +44,7 @@ def test_one_that_was_killed_is_none_and_the_next_clears_it_away(
     ok(manage(install, "backup", str(shelf / "monday"), CAIRN_FAULT=fault), -signal.SIGKILL)
     assert left_on(shelf) == {".monday.unfinished", ".monday.backup-lock"}
     assert modes(shelf / ".monday.unfinished") == OWNERS_ONLY
-    assert "no backup" in ok(manage(install, "restore", str(shelf / "monday"), "--force"), 1).stderr
+    assert "complete backup" in ok(manage(install, "restore", str(shelf / "monday"), "--force"), 1).stderr
     told = ok(manage(install, "backup", str(shelf / "tuesday"))).stderr
     assert f"{shelf / '.monday.unfinished'} is removed" in told
     assert left_on(shelf) == {"tuesday"}
@@ -70,7 +70,7 @@ def test_of_two_at_once_one_is_made(whole: Install, install: Install, shelf: Pat
     said = [each.communicate()[1] for each in running]
     assert sorted(each.returncode for each in running) == [0, 1], said
     (refused,) = [text for text, each in zip(said, running, strict=True) if each.returncode]
-    assert "Another backup" in refused or "is there already" in refused
+    assert "Another backup" in refused or "already exists" in refused
     assert left_on(shelf) == {"monday"}
     verified(install, shelf / "monday")
 

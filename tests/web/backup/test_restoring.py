@@ -43,7 +43,7 @@ def test_a_full_disk_is_told_and_what_to_do(whole: Install, empty: Install, back
         with disk.full():
             done = ok(manage(empty, "restore", str(backup)), 1)
         assert "No space left" in done.stderr
-        assert "Run restore again, with --force" in done.stderr
+        assert "Run restore again with --force" in done.stderr
         assert "Traceback" not in done.stderr
         ok(manage(empty, "restore", str(backup), "--force"))
         assert_as_before(empty, whole.chunk_set())

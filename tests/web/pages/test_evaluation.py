@@ -95,7 +95,7 @@ def test_a_run_shows_first_what_is_not_as_it_should_be(mias: Client, base: Knowl
     invented = asked("made-up", right=False, relevant=(), rank=None)
     kept = run(base, "before", asked("fine", right=True), refused, invented)
     text = text_of(mias.get(f"/admin/evaluation/runs/{kept.id}"))
-    assert "1 of 3 questions as they should be" in text
+    assert "1 of 3 questions correct" in text
     assert "1,234 ms" in text
     assert "Wrongly refused" in text
     assert "not found" in text
@@ -162,7 +162,7 @@ def test_runs_of_other_questions_are_compared_with_a_warning(mias: Client, base:
     other = run(base, "other", asked("a", right=True), asked("b", right=True))
     text = text_of(mias.get(f"/admin/evaluation/runs/{one.id}/compare?with={other.id}"))
     assert "used different questions" in text
-    assert "1 question was asked by both" in text
+    assert "They share 1 question" in text
     for absent in ("", "nonsense", "00000000-0000-0000-0000-000000000001"):
         path = f"/admin/evaluation/runs/{one.id}/compare?with={absent}"
         assert mias.get(path).status_code == 404

@@ -101,7 +101,7 @@ def test_an_empty_queue_says_so(signed_in: SignIn, mia: User, base: KnowledgeBas
     for said in (
         "Nothing in progress.",
         "No failures.",
-        "has been brought in yet",
+        "No imports yet.",
     ):
         assert said in html
 
@@ -148,7 +148,7 @@ def test_what_failed_is_grouped_by_its_reason(signed_in: SignIn, mia: User, base
     client = signed_in(mia)
     html = text_of(client.get(PAGE))
     assert html.index('data-retry-code="no_text"') < html.index('data-retry-code="damaged_file"')
-    assert "Try all 2 again" in html
+    assert "Retry all 2" in html
     listed = text_of(client.get(f"{PAGE}/failed/no_text"))
     assert listed.count("There is no text in it.") == 2
     assert "3 attempts" in listed

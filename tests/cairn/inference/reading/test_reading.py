@@ -196,5 +196,5 @@ def test_more_than_two_classes_without_names_tell_no_answer(tmp_path: Path) -> N
 
 def test_numbers_that_are_none_are_told(tmp_path: Path) -> None:
     folder = tiny_models.classifier(tmp_path, {"LABEL_0": "yes"}, second=True, scale=float("nan"))
-    with pytest.raises(Unavailable, match="numbers that are none"):
+    with pytest.raises(Unavailable, match="invalid numbers"):
         reader(folder).answerable("leave?", ["yes"])
