@@ -270,7 +270,7 @@ def test_an_unexpected_error_is_shown_and_the_next_look_goes_on(
     with monkeypatch.context() as patch:
         patch.setattr(services, "document_submit", None)
         looked()
-    assert "could not be looked at" in watch.error
+    assert "Couldn’t check the folder" in watch.error
     assert looked() == {"files": 2, "submitted": 2}
 
 

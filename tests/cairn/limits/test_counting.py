@@ -129,7 +129,7 @@ def test_tokens_count_when_the_answer_stands(mia: User, clock: Clock) -> None:
     principal = principal_for_user(mia)
     ask(principal)
     tokens_count(principal, allowance_of(principal), 100)
-    with pytest.raises(QuotaExceeded, match="100 tokens"):
+    with pytest.raises(QuotaExceeded, match="100 model tokens"):
         ask(principal)
     assert used_today(allowance_of(principal))["questions"] == 1
 

@@ -43,7 +43,7 @@ def test_a_document_tells_whom_a_narrowing_shuts_out(
     readers_replace(document=document, readers=[], actor=None)
     assert "rob" not in text_of(client.get(people))
     assert "this person isn’t one of them" in text_of(client.get(people, {"q": "rob"}))
-    assert "they pass as manager" in text_of(client.get(people, {"q": "mia"}))
+    assert "this person is included as manager" in text_of(client.get(people, {"q": "mia"}))
     assert people in text_of(client.get(f"/library/documents/{document.id}/access"))
 
 

@@ -76,7 +76,7 @@ def test_a_key_may_be_limited_and_may_end(signed_in: SignIn, mia: User, base: Kn
         "expires": "30",
     }
     html = text_of(signed_in(mia).post("/account/keys", fields))
-    assert "only in Handbook" in html
+    assert "only Handbook" in html
     row = ApiKey.objects.get()
     assert row.knowledge_bases == [str(base.id)]
     assert row.expires_at is not None

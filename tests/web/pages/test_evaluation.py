@@ -143,7 +143,7 @@ def test_two_runs_are_compared_question_by_question(mias: Client, base: Knowledg
     places = [text.index(f"What of {each}?") for each in ("b", "a", "c")]
     assert places == sorted(places)
     assert text.index('id="worse-title"') < places[0] < text.index('id="better-title"') < places[1]
-    assert "right → wrongly refused" in text
+    assert "correct → wrongly refused" in text
     ndcg, refused, time = (
         text[text.index(f">{label}<") :].partition("</tr>")[0]
         for label in ("nDCG@10", "Wrongly refused", "Answer, median")

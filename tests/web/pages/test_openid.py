@@ -142,7 +142,7 @@ def test_what_is_sent_has_state_nonce_and_a_challenge(provider: Provider) -> Non
 def is_refused(response: Any, client: Client) -> bool:
     return (
         response.status_code == 403
-        and "did not work" in text_of(response)
+        and "Couldn’t sign in" in text_of(response)
         and client.get("/").status_code == 302
     )
 

@@ -89,7 +89,7 @@ def test_a_reranker_has_a_column(
     with use(replace(engine_override, reranker=FakeReranker("best"))):
         html = text_of(signed_in(mia).post(PAGE, QUESTION))
     assert ranks(column(html, "reranked"))[0].startswith("The best bicycles")
-    assert "together 2" in column(html, "reranked")
+    assert "combined 2" in column(html, "reranked")
 
 
 def test_managers_stay_within_what_they_manage(
