@@ -176,7 +176,7 @@ def test_a_refusal_names_the_content_and_what_is_read(path: Path) -> None:
     path.write_bytes(b"GIF89a" + bytes(64))
     with pytest.raises(DocumentRejected) as caught:
         detect(path, "photo.gif")
-    assert "a GIF picture" in caught.value.message
+    assert "a GIF image" in caught.value.message
     assert all(one.endings[0] in caught.value.message for one in FORMATS)
 
 

@@ -24,5 +24,5 @@ def test_no_ending_belongs_to_two_formats() -> None:
 
 def test_what_is_known_has_a_name_and_what_is_not_its_type() -> None:
     assert formats.name_of(formats.PDF) == "a PDF"
-    assert formats.name_of(formats.SVG) == "an SVG picture"
+    assert formats.name_of(formats.SVG) == "an SVG image"
     assert formats.name_of("application/x-odd") == "of the type application/x-odd"

@@ -167,7 +167,7 @@ def test_a_program_installed_later_is_used_by_the_next_file(
     ask: Ask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(programs, "find_programs", dict)
-    with pytest.raises(DocumentRejected, match="not installed"):
+    with pytest.raises(DocumentRejected, match="isn’t installed"):
         ask(code="print('here')")
     monkeypatch.setattr(programs, "find_programs", lambda: {programs.SOFFICE: Path(sys.executable).resolve()})
     assert ask(code="print('here')").body == b"here\n"

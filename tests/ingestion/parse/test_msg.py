@@ -97,7 +97,7 @@ def test_pictures_in_the_text_and_objects_of_programs_are_no_attachments() -> No
     chart = attachment({}, Storage("__substg1.0_3701000D", (Stream("CONTENTS", b"x"),), ()), number=2)
     mail = msg.mail_of(storage("", MAIL, SAID, attachment(picture), attachment(file, number=1), chart))
     assert [(each.name, each.read()) for each in mail.attachments] == [("a.pdf", b"%PDF")]
-    assert [each.what for each in mail.left_out] == ["picture", "embedded object"]
+    assert [each.what for each in mail.left_out] == ["image", "embedded object"]
 
 
 def test_a_text_that_is_there_as_rtf_only_is_told_of() -> None:

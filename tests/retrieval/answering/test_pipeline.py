@@ -240,7 +240,7 @@ def test_cancelled_before_anything_was_shown() -> None:
 def test_without_its_model_strong_evidence_is_quoted(chat: Writer) -> None:
     final = answered(QUESTION, HITS, chat)
     assert (final.mode, final.verdict) == ("extractive", "partial")
-    assert "cannot be reached" in final.reason
+    assert "isn’t available right now" in final.reason
 
 
 def test_without_its_model_weak_evidence_is_a_failure() -> None:
@@ -348,4 +348,4 @@ def test_an_unknown_grounding_is_a_mistake_of_the_caller() -> None:
 
 def test_german_questions_get_german_reasons() -> None:
     final = answered("Wie viele Parkplätze gibt es?", [], Writer(""), answerability=None)
-    assert final.reason == "Zu dieser Frage wurde nichts gefunden, das Sie lesen dürfen."
+    assert final.reason == "Dazu habe ich in den Dokumenten, auf die Sie Zugriff haben, nichts gefunden."

@@ -132,7 +132,7 @@ except ConfigurationError as error:
 
 def test_another_dimension_is_a_configuration_error(index: EdgeIndex, folder: Path) -> None:
     index.close()
-    with pytest.raises(ConfigurationError, match="other vectors"):
+    with pytest.raises(ConfigurationError, match="different vectors"):
         EdgeIndex.open(folder, dimension=DIMENSION * 2)
 
 

@@ -116,7 +116,7 @@ def test_a_model_that_goes_away_between_the_parts_is_not_blamed_on_the_documents
     assert "Not covered" not in answer["answer"]
     assert answer["verdict"] == "partial"
     assert BICYCLES.rstrip(".") in answer["answer"]  # quoted
-    assert "cannot be reached" in answer["reason"]
+    assert "isn’t available right now" in answer["reason"]
 
 
 def test_a_model_that_is_away_is_asked_once(submitted: SUBMIT, asked: Any) -> None:

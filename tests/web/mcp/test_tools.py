@@ -151,7 +151,7 @@ def test_only_what_the_key_may_read(mia: Caller, rob: Caller, leave: Document, g
         ("search", {"query": "a NUL \0 in it"}, "NUL"),
         ("ask", {"question": "x" * 100_000}, "question"),
         ("read_document", {"document": "x", "after": -1}, "after"),
-        ("delete_everything", {}, "no such tool"),
+        ("delete_everything", {}, "Unknown tool"),
     ],
 )
 def test_what_is_wrong_is_told_to_the_model(

@@ -68,7 +68,7 @@ def test_what_is_missing_is_named_with_what_will_not_be_read() -> None:
 def test_what_may_be_missing_does_not_fail_the_command(capsys: pytest.CaptureFixture[str]) -> None:
     call_command("doctor")
     said = capsys.readouterr().out
-    assert "without  Text recognition Tesseract is not installed" in said
+    assert "without  Text recognition Tesseract isn't installed" in said
     assert "MISSING" not in said
 
 
@@ -91,7 +91,7 @@ def test_walls_that_the_kernel_lacks_are_told(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(pool, "_CONFINE", "tests.ingestion.parse.confine_without_kernel")
     found = told()["Parser processes"]
     assert (found.ok, found.optional) == (False, True)
-    assert "from the network and other files: only Python's own guards stand" in found.detail
+    assert "from the network and other files; only Python's own guards apply" in found.detail
 
 
 Look = Callable[..., dict[str, Finding]]
@@ -133,7 +133,7 @@ def test_a_reranking_server_is_asked(configured: Look, server: FakeServer) -> No
     server.respond = lambda exchange: exchange.answer({}, 500)
     found = configured(reranker_base_url=server.url)
     assert (found["Reranker"].ok, found["Reranker"].optional) == (False, False)
-    assert "answers 500" in found["Reranker"].detail
+    assert "returned status 500" in found["Reranker"].detail
 
 
 def test_a_postprocessor_is_looked_for(configured: Look) -> None:

@@ -134,7 +134,7 @@ def test_a_slow_server_is_not_waited_for(server: FakeServer) -> None:
 
 def test_a_server_that_is_away_is_told(server: FakeServer) -> None:
     away = TimelyReranker(RemoteReranker("http://127.0.0.1:9"), seconds=30)
-    with pytest.raises(Unavailable, match=r"http://127\.0\.0\.1:9/rerank is not reachable"):
+    with pytest.raises(Unavailable, match=r"http://127\.0\.0\.1:9/rerank can't be reached"):
         away.scores("leave", ["a"])
     away.close()
 
