@@ -124,7 +124,7 @@ def test_an_archive_with_a_damaged_member(tmp_path: Path) -> None:
     data[data.index(b"text of")] ^= 0xFF
     path.write_bytes(data)
     (file,) = find_files([path]).files
-    with pytest.raises(DocumentRejected, match="isn.t a valid ZIP archive"), file.open():
+    with pytest.raises(DocumentRejected, match="isn't a valid ZIP archive"), file.open():
         pass
 
 
