@@ -78,14 +78,14 @@ def test_native_libraries_are_imported_only_where_they_are_prepared() -> None:
         for path in _PLATFORM.rglob("*.py")
         if _imported(path) & _NATIVE
     }
-    programs = {"inference/chat/convert.py", "inference/embedding/export.py"}  # of one thread
+    programs = {"inference/chat/gguf_to_openvino.py", "inference/embedding/openvino_export.py"}  # of one thread
     assert users - programs == {
-        "inference/native.py",
-        "inference/chat/generation.py",
+        "inference/native_libraries.py",
+        "inference/chat/openvino_pipeline.py",
         "inference/chat/openvino.py",
         "inference/embedding/openvino.py",
         "inference/embedding/pytorch.py",
-        "inference/reading/network.py",
+        "inference/cross_encoders/transformer.py",
     }
 
 

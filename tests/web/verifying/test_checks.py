@@ -173,7 +173,7 @@ def test_a_leak_is_told_to_admins_on_every_page_of_the_console(
     for path in ("/admin/users", "/admin/groups", "/admin/knowledge-bases"):
         assert "The last access check found a leak." in browser.get(path).content.decode()
     page = browser.get("/admin/access-checks").content.decode()
-    assert "Reader: search gave text" in page
+    assert "Reader: search returned text" in page
     assert "The check was interrupted." in page
     browser.force_login(mia.user)
     assert browser.get("/admin/access-checks").status_code == 403
