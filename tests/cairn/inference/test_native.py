@@ -78,8 +78,8 @@ def test_native_libraries_are_imported_only_where_they_are_prepared() -> None:
         for path in _PLATFORM.rglob("*.py")
         if _imported(path) & _NATIVE
     }
-    programs = {"inference/chat/gguf_to_openvino.py", "inference/embedding/openvino_export.py"}  # of one thread
-    assert users - programs == {
+    single_threaded = {"inference/chat/gguf_to_openvino.py", "inference/embedding/openvino_export.py"}
+    assert users - single_threaded == {
         "inference/native_libraries.py",
         "inference/chat/openvino_pipeline.py",
         "inference/chat/openvino.py",
