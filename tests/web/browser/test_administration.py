@@ -24,7 +24,7 @@ def test_daily_work_needs_no_shell(sign_in: Callable[..., Page], size: str) -> N
 
     page.goto("/admin")
     expect(page.get_by_role("heading", name="Overview")).to_be_visible()
-    page.get_by_label("Days", exact=True).select_option("7")
+    page.get_by_label("Period", exact=True).select_option("7")
     page.get_by_role("button", name="Show").click()
     page.wait_for_url("**/admin?*days=7")
     expect(page.locator(".chart")).to_have_count(6)

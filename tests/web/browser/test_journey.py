@@ -238,7 +238,7 @@ def test_a_document_is_closed_to_chosen_readers_after_a_look_at_whom_that_shuts_
     foretold.get_by_role("button", name="Save").click()
     expect(page.get_by_role("row", name=user)).to_have_count(0)
     page.get_by_label("User name").fill(user)
-    expect(page.get_by_role("row", name=user)).to_contain_text("they are none of them")
+    expect(page.get_by_role("row", name=user)).to_contain_text("isn’t one of them")
 
     page.goto("/admin/users")
     page.locator("summary", has_text=user).click()

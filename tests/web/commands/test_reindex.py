@@ -99,7 +99,7 @@ def test_a_model_that_finds_less_is_refused_forced_and_rolled_back(server: Serve
 def test_what_cannot_be_done_is_told_in_a_sentence(cairn_server: Server) -> None:
     for arguments, message in [
         (("--embedding-model", "no-such-model"), "'no-such-model' is neither"),
-        (("--rollback",), "There is no generation of the index to go back to"),
+        (("--rollback",), "There’s no previous index to roll back to"),
         (("--cancel",), "No generation of the index is being built"),
         (("--gold", "x.jsonl"), "--gold and --kb go together"),
         (("--status", "--rollback"), "not allowed with argument"),
