@@ -1,6 +1,5 @@
 """Every code that a document can fail with is explained, on the page and in the documentation."""
 
-import re
 from pathlib import Path
 
 import pytest
@@ -16,7 +15,7 @@ def test_a_code_is_explained(code: Rejection) -> None:
     assert FAILURES[code].name
     assert FAILURES[code].advice.endswith(".")
     headings = (DOCS / "use" / "failed-documents.md").read_text()
-    assert re.search(rf"^## .+: `{code}`$", headings, re.MULTILINE)
+    assert f"## {FAILURES[code].name}: `{code}`" in headings
 
 
 def test_a_code_from_elsewhere_is_not_left_blank() -> None:
