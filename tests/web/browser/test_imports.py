@@ -121,7 +121,7 @@ def test_an_import_that_a_reload_cut_off_is_finished(sign_in: SignIn, folder: Pa
     page.on("dialog", lambda dialog: dialog.accept())
     page.route(UPLOADS, letting_through(1))
     page.locator("#folder").set_input_files(folder)
-    expect(page.locator("[data-sum]")).to_contain_text("1 sent,")
+    expect(page.locator("[data-sum]")).to_contain_text("1 uploaded,")
     page.reload()
     page.unroute_all()  # not before: it would let go on what hangs
     unsent = page.locator("[data-unsent]")
@@ -211,7 +211,7 @@ def test_a_large_file_goes_on_after_a_broken_connection_and_a_closed_page(
     page.route(PARTS, breaking_after(2))
     page.locator("#files").set_input_files(large)
     expect(page.locator("[data-note]")).to_contain_text("Connection lost.")
-    expect(page.locator("[data-sum]")).to_contain_text("0 sent,")
+    expect(page.locator("[data-sum]")).to_contain_text("0 uploaded,")
     page.reload()
     page.unroute_all()
     sent = offsets_sent(page)
@@ -242,7 +242,7 @@ def test_one_large_file_is_cancelled_while_it_is_sent(sign_in: SignIn, large: Pa
     cut_up(page)
     page.route(PARTS, letting_through(1))
     page.locator("#files").set_input_files([large])
-    expect(page.locator("[data-sending]")).to_contain_text("Sending")
+    expect(page.locator("[data-sending]")).to_contain_text("Uploading")
     with page.expect_response(lambda response: response.request.method == "DELETE") as answered:
         page.get_by_role("button", name="Cancel long.txt").click()
     assert answered.value.status == 204

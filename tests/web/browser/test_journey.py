@@ -139,7 +139,7 @@ def test_what_no_document_says_is_refused_with_a_way_on(sign_in: SignIn) -> None
     ask(page, slug, "What is the cafeteria's lunch menu on Fridays?")
     expect(page.locator(".verdict")).to_contain_text("Not found in your knowledge bases")
     expect(page.locator("button.cite, .source")).to_have_count(0)
-    expect(page.locator(".nearest")).to_contain_text("What helps")
+    expect(page.locator(".nearest")).to_contain_text("Try different words")
 
 
 def test_a_deleted_document_is_gone_from_its_answers(sign_in: SignIn) -> None:
