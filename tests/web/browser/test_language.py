@@ -41,7 +41,7 @@ def test_asking_in_german(sign_in: SignIn, viewport: ViewportSize) -> None:
             re.compile(r"\d+ Textstellen? in \d+ Dokumenten? gelesen")
         )
         page.locator("button.cite").first.click()
-        expect(page.locator("#panel-count")).to_contain_text(re.compile(r"Textstelle 1 von \d+"))
+        expect(page.locator("#panel-count")).to_contain_text(re.compile(r"Quelle 1 von \d+"))
     finally:
         choose(page, "Sprache", "English", "Speichern")
     expect(page.get_by_role("heading", name="Account", exact=True)).to_be_visible()
