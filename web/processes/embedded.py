@@ -138,11 +138,12 @@ class Runtime:
 
     def stop(self) -> None:
         """Stop within a few seconds: open streams end, running jobs return to the queue."""
-        self._report.status("Stopping")
+        parts = [part for part in (self._server, self._workers) if part is not None]
+        if parts:
+            self._report.status("Stopping")
         stopping.set()
         draining.set()
         ending.set()
-        parts = [part for part in (self._server, self._workers) if part is not None]
         _together([partial(part.stop, _STOP_SECONDS) for part in parts])
         self._loading.close()
         tracing_stop()

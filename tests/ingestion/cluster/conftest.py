@@ -20,7 +20,6 @@ BROKERS: dict[str, Callable[[], Broker]] = {
 
 
 WITH_RABBITMQ = {Fault.AFTER_CLAIM, Fault.AFTER_UPSERT}
-ONLY_EMBEDDED = {Fault.REWRITE_WHILE_COPYING, Fault.REWRITE_AFTER_SWITCH, Fault.REWRITE_BEFORE_RECEIPTS}
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -32,11 +31,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def _is_repeated(item: pytest.Item) -> bool:
     values = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
-    if not {"cluster", "fault"} <= values.keys():
-        return False
-    return values["fault"] in ONLY_EMBEDDED or (
-        values.get("cluster") == "rabbitmq" and values["fault"] not in WITH_RABBITMQ
-    )
+    return values.get("cluster") == "rabbitmq" and "fault" in values and values["fault"] not in WITH_RABBITMQ
 
 
 class Cluster:
