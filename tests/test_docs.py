@@ -88,8 +88,9 @@ def test_the_settings_page_lists_every_setting_once() -> None:
     assert sorted(listed) == sorted(settings)
 
 
-def test_the_recipes_name_existing_files() -> None:
-    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+@pytest.mark.parametrize("page", ["CONTRIBUTING.md", "docs/understand/architecture.md"])
+def test_pages_name_existing_files(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
     paths = re.findall(r"`((?:platform|ingestion|retrieval|web|tests|docs|deploy)/[\w./-]+)`", text)
     assert paths
     assert [path for path in paths if "/xx/" not in path and not (ROOT / path).exists()] == []

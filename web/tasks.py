@@ -13,7 +13,7 @@ from web.access_checks.artifacts import remove_abandoned_artifacts
 from web.access_checks.services import check_begin, check_due, check_run
 
 SURELY_DEAD: Final = timedelta(minutes=10)
-"""A writer tells of itself every few seconds; one that only hangs shall not be ended."""
+"""Answers send a heartbeat every few seconds; after this long without one, their process is gone."""
 
 
 @shared_task(name="web.verify_access")

@@ -32,7 +32,7 @@ from ingestion.models import (
 )
 
 IDLE_TIMEOUT: Final = timedelta(minutes=10)
-"""For so long more files are waited for; then whoever sent them has gone."""
+"""An import that receives no files for this long counts as complete."""
 
 
 class ImportState(StrEnum):

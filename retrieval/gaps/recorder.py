@@ -27,7 +27,7 @@ def refusal_record(message: Message, answer: Answer, scope: Scope) -> None:
 
 
 def rating_record(message: Message) -> None:
-    """Rated down it did not help; rated up after all it did."""
+    """Record a gap for an answer that was rated down, and remove it once the rating changes."""
     if message.rating == "down" and _counts(message):
         _record(message, Why.DOWN, _bases_of(message))
     elif message.rating != "down":
@@ -91,7 +91,7 @@ def gaps_tidy(*gaps: UUID | None) -> None:
 
 
 def passing_on_set(*, message: Message, passed_on: bool, with_name: bool) -> GapQuestion | None:
-    """Said by the asker. None: this question does not concern anybody."""
+    """Set whether the owners see the question. Returns None if it belongs to no gap."""
     with transaction.atomic():
         question = GapQuestion.objects.select_for_update().filter(message=message).first()
         if question is None:

@@ -22,11 +22,11 @@ _ODD: Final = re.compile(r"[`|<>{}\[\]\\_=]|https?:|\w\.\w{2,4}\b")
 _LEANING: Final = re.compile(
     r"[.!;:]\s|\b(?:this|these|that|those|here|above|below|it|also)\b", re.IGNORECASE
 )
-"""Not to be understood without what stands around it."""
+"""Headings that are unclear without their context."""
 _DOING: Final = frozenset(_WORDS["doing"])
-"""Headings that begin so tell what to do."""
+"""First words of headings that describe a task."""
 _EMPTY: Final = frozenset(_WORDS["empty"])
-"""Headings that say nothing of what stands below."""
+"""Headings that say nothing about their section."""
 _ABOUT: Final = {
     "en": "What does “{title}” say about “{heading}”?",
     "de": "Was steht in „{title}“ über „{heading}“?",

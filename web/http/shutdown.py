@@ -3,7 +3,7 @@
 import threading
 
 draining = threading.Event()
-"""It is about to end: balancers are told to send nobody any more, and connections are not kept."""
+"""Set before the process stops: load balancers should send no more requests, and connections close."""
 
 ending = threading.Event()
-"""Its time is up: an answer that is still being written ends as interrupted, with an event that says so."""
+"""Set when the time to stop is up: answers in progress end as interrupted, with an event about it."""

@@ -89,7 +89,7 @@ def used_today(allowance: Allowance) -> dict[str, int]:
 
 
 def usage_tidy() -> None:
-    """Days that are gone."""
+    """Delete the usage of past days."""
     Usage.objects.filter(day__lt=timezone.now().astimezone(UTC).date()).delete()
 
 
@@ -170,7 +170,7 @@ def _most_of_minute(spending: Spending, kind: str) -> Most:
 
 
 def _refusal(spending: Spending) -> RateLimited | QuotaExceeded:
-    """Names what there is not enough left of; that of the day first, since it takes longest."""
+    """Return the error for the exhausted limit. Daily limits come first, as they take longest to reset."""
     row = Usage.objects.filter(day=spending.day, owner=spending.allowance.owner).first()
     for kind, amount in spending.amounts.items():
         most = _most_of_day(spending, kind)

@@ -24,7 +24,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
 
 def is_alive(connection: "psycopg.Connection[Any]") -> bool:
-    """False if its end has come. A notice may lie there to be read, too."""
+    """Return whether the connection is open. Unread data may also be a notice of the server."""
     reader = select.poll()
     reader.register(connection.fileno(), select.POLLIN)
     if not reader.poll(0):

@@ -63,9 +63,9 @@ class Environment(BaseSettings):
         "off", description="Who must set up a second factor before they may do anything else"
     )
     default_language: Literal["en", "de"] = Field(
-        "en", description="Of pages for whoever chose none and whose browser asks for none that there is"
+        "en", description="Page language if neither the user nor the browser asks for one that Cairn has"
     )
-    time_zone: str = Field("UTC", description="Whose days the overview counts, such as Europe/Berlin")
+    time_zone: str = Field("UTC", description="Time zone of the days in the overview, such as Europe/Berlin")
     debug: bool = Field(False, validation_alias=AliasChoices("cairn_debug"))
 
     ldap_url: str | None = Field(
@@ -73,15 +73,21 @@ class Environment(BaseSettings):
         description="Directory that people sign in with: ldaps://host, or ldap://host with StartTLS",
     )
     ldap_ca_file: Path | None = Field(
-        None, description="Certificates that vouch for it, instead of the system's"
+        None, description="CA certificates for the directory, instead of the system's"
     )
-    ldap_bind_dn: str = Field("", description="As whom Cairn searches it; anonymously if absent")
+    ldap_bind_dn: str = Field(
+        "", description="Account that Cairn searches the directory with; anonymous if empty"
+    )
     ldap_bind_password: SecretStr | None = None
     ldap_user_base: str = Field("", description="Where people are, such as ou=people,dc=example,dc=org")
-    ldap_user_filter: str = Field("(uid={username})", description="Who somebody is who gives a user name")
+    ldap_user_filter: str = Field(
+        "(uid={username})", description="LDAP filter that finds a user by user name"
+    )
     ldap_user_name: str = Field("uid", description="Attribute with the user name; sAMAccountName for AD")
     ldap_group_base: str = Field("", description="Where groups are; without it no groups are taken over")
-    ldap_group_filter: str = Field("(member={dn})", description="Groups of somebody; {dn} or {username}")
+    ldap_group_filter: str = Field(
+        "(member={dn})", description="LDAP filter for a user's groups; {dn} or {username}"
+    )
 
     database_url: str | None = Field(None, description="postgres://…; SQLite in DATA_DIR if absent")
     database_pool_size: int = Field(

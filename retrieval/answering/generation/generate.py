@@ -279,7 +279,7 @@ def _part_result(
 def _refusal_cause(run: RunState, gate: SentenceGate) -> str:
     if run.failure is not None:
         return "model_gone"
-    return "stopped" if run.stopped else "abstained" if gate.abstained else "nothing_held"
+    return "stopped" if run.stopped else "abstained" if gate.abstained else "nothing_supported"
 
 
 def _part_verdict(

@@ -218,7 +218,7 @@ def _unanswered(results: Sequence[PartResult]) -> Iterator[tuple[str, str]]:
     at fault."""
     for word, reasons in (
         ("untold", {"missing", "abstained"}),
-        ("unwritten", {"nothing_held", "model_gone"}),
+        ("unwritten", {"nothing_supported", "model_gone"}),
     ):
         texts = [result.part.text for result in results if result.cause in reasons]
         if texts:

@@ -19,16 +19,16 @@ from retrieval.answering.text.sentences import Kind, Unit
 from retrieval.answering.text.terms import content_stems, coverage
 from retrieval.types import AnswerEvent, CheckedSentence, Citation, Cited, Delta, Hit
 
-MAX_REPEATS = 3  # repetitions after which the model is taken to go round in circles
-MAX_UNSUPPORTED_BEFORE_FIRST = (
-    3  # unsupported sentences in a row, before any that holds, after which it is not heard on
-)
+MAX_REPEATS = 3  # repetitions after which the model counts as looping
+# Unsupported sentences in a row after which generation stops, before and after the first supported one.
+MAX_UNSUPPORTED_BEFORE_FIRST = 3
+MAX_UNSUPPORTED_IN_A_ROW = 5
 UNSUPPORTED_SUFFIX = "[?]"
 """Mark behind an unsupported sentence that is shown anyway."""
-MAX_UNSUPPORTED_IN_A_ROW = 5  # the same, after some that held
-MIN_RELEVANCE = 0.65  # cosine of the question and what is said
-MIN_SELECTED_RELEVANCE = 0.35  # the same for what hardly any of the evidence is nearer to
-MAX_RELEVANCE_GAP = 0.1  # what the nearest sentence of the evidence may be nearer, at most
+MIN_RELEVANCE = 0.65  # cosine of the question and the sentence
+# The same for a sentence whose relevance is within MAX_RELEVANCE_GAP of the most relevant evidence.
+MIN_SELECTED_RELEVANCE = 0.35
+MAX_RELEVANCE_GAP = 0.1
 MIN_QUESTION_COVERAGE = 0.5  # share of the question's content words in a sentence and its quote
 MIN_COVERAGE_WITH_HEADINGS = 0.8  # the same with the headings
 MIN_ITEM_WORDS = 3  # content words of a list item that may open an answer

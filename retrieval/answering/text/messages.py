@@ -42,7 +42,7 @@ _TEXTS: dict[str, dict[Language, str]] = {
         "en": "The passages I found don’t answer this.",
         "de": "Die gefundenen Stellen beantworten das nicht.",
     },
-    "nothing_held": {
+    "nothing_supported": {
         "en": "I couldn’t write an answer that the documents support.",
         "de": "Ich konnte keine Antwort schreiben, die die Dokumente belegen.",
     },

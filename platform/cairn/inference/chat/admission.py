@@ -69,11 +69,11 @@ class Admission:
         self._serve()
 
     def changed(self) -> None:
-        """A server is asked again, or is not any more."""
+        """Assign waiting requests again after a circuit breaker has changed."""
         self._serve()
 
     async def _granted(self, waiter: _Waiter) -> Endpoint:
-        """Work in the background has time."""
+        """Wait for an endpoint. Only requests of people have a timeout."""
         try:
             async with asyncio.timeout(self._seconds if waiter.priority is Priority.CHAT else None):
                 return await waiter.granted
