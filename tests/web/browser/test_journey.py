@@ -246,7 +246,7 @@ def test_a_document_is_closed_to_chosen_readers_after_a_look_at_whom_that_shuts_
     expect(page.get_by_text(f"Viewing as {user}")).to_be_visible()
     page.goto(f"/library/{slug}")
     expect(page.get_by_text("salaries.md")).to_have_count(0)
-    page.get_by_role("button", name="Stop").click()
+    page.get_by_role("button", name="Stop viewing").click()
     page.goto(f"/library/{slug}")
     expect(page.locator("#documents .tag-ready")).to_have_count(1)
 

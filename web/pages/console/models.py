@@ -47,7 +47,7 @@ STATES: Final = {
     GenerationState.BUILDING: gettext_lazy("Being built"),
     GenerationState.READY: gettext_lazy("Ready to activate"),
     GenerationState.ACTIVE: gettext_lazy("Active"),
-    GenerationState.RETIRED: gettext_lazy("Answered before"),
+    GenerationState.RETIRED: gettext_lazy("Previous index"),
     GenerationState.REMOVING: gettext_lazy("Removing"),
 }
 

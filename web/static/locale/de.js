@@ -155,7 +155,7 @@ globalThis.cairnCatalog = {
 "{names} and {n} more":"{names} und {n} weitere",
 "{name} is {size}; the limit is {limit}. Split it and upload the parts.":"{name} hat {size}; erlaubt sind {limit}. Teilen Sie die Datei und laden Sie die Teile hoch.",
 "{n} cancelled":"{n} abgebrochen",
-"{n} couldn’t be retried.":"{n} nicht möglich.",
+"{n} couldn’t be retried.":"Bei {n} nicht möglich.",
 "{n} failed":"{n} fehlgeschlagen",
 "{n} file":[
 "{n} Datei",
