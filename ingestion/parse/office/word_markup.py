@@ -84,7 +84,7 @@ def _unread(document: Document) -> tuple[str, ...]:
     body = document.element.body
     comments = [len(etree.fromstring(part.blob)) for part in _parts(document, "comments")]
     return (
-        *not_read(sum(1 for _ in body.iter(*_PICTURES)), "picture"),
+        *not_read(sum(1 for _ in body.iter(*_PICTURES)), "image"),
         *not_read(sum(1 for _ in body.iter(*_CHARTS)), "chart"),
         *not_read(sum(comments), "comment"),
     )
