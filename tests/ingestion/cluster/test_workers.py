@@ -9,6 +9,8 @@ import pytest
 from tests.ingestion.cluster.conftest import Cluster
 from tests.installs import ChunkSet, until
 from tests.models import Gate
+from tests.servers import working_process
+from tests.stuck import HOLD, stuck_environment
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
 
@@ -58,6 +60,24 @@ def test_a_worker_that_is_told_to_end_hands_its_job_back(
     cluster.working()
     cluster.install.wait_settled()
     assert cluster.install.found("handed") == expected(1)
+
+
+def test_the_jobs_of_a_stuck_worker_are_done_by_the_one_that_replaces_it(
+    cluster: Cluster, gate: Gate, expected: Expected
+) -> None:
+    cluster.idle()
+    with cluster.install.worker(**stuck_environment(WATCHDOG_SECONDS="15")) as worker:
+        stuck = working_process(worker.wait_ready().process.pid)
+        with gate.closed():
+            cluster.install.bring("stuck", 2)
+            until(lambda: embedding(cluster, "stuck"))
+            stuck.send_signal(HOLD)
+            until(lambda: not stuck.is_running(), patience=120)
+        cluster.install.wait_settled()
+        assert cluster.install.found("stuck") == expected(2)
+        log = (cluster.install.data_dir / "worker.log").read_text(encoding="utf-8")
+        assert "in hold" in log
+        assert worker.stop() == 0
 
 
 def test_a_document_deleted_while_it_is_embedded_leaves_nothing(cluster: Cluster, gate: Gate) -> None:

@@ -16,6 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from retrieval.conversations.services import INTERRUPTED
 from tests.backends import free_port
 from tests.installs import Helper, until
+from tests.stuck import HOLD, stuck_environment
 from tests.web.cluster.load import Load
 from tests.web.cluster.site import QUESTION, Site, Writing, told
 
@@ -186,6 +187,23 @@ def test_of_several_on_one_address_one_that_dies_is_replaced(site: Site, group: 
     assert group.helper.stop() == 0
     _gone, alive = psutil.wait_procs(left, timeout=30)
     assert alive == []
+
+
+def test_of_several_on_one_address_one_that_is_stuck_is_replaced(site: Site) -> None:
+    port = free_port()
+    settings = {**site.install.settings, **stuck_environment(WATCHDOG_SECONDS="15", DRAIN_SECONDS="0")}
+    with Helper(site.install.data_dir, "web", "--port", str(port), "--workers", "2", **settings) as helper:
+        group = Group(helper.wait_ready(), port)
+        before = group.children()
+        stuck, healthy = (psutil.Process(pid) for pid in before)
+        stuck.send_signal(HOLD)
+        until(lambda: len(group.children() - before) == 1)
+        assert not stuck.is_running()
+        assert healthy.is_running()
+        with site.at(port) as client:
+            until(lambda: client.get("/me").status_code == 200)
+        assert "in hold" in (site.install.data_dir / "web.log").read_text(encoding="utf-8")
+        assert helper.stop() == 0
 
 
 def scraped(group: Group) -> dict[tuple[str, Labels], float]:
