@@ -34,7 +34,7 @@ QUICK = {
     "JOB_LEASE_SECONDS": "5",
     "JOB_RETRY_SECONDS": "0.5",
     "SWEEP_SECONDS": "1",
-    "VERIFY_ACCESS_HOURS": "0",  # its documents come and go while chunks are counted
+    "ACCESS_CHECK_INTERVAL_HOURS": "0",  # its documents come and go while chunks are counted
 }
 """So that a test need not wait for what in life may take a minute."""
 

@@ -51,7 +51,11 @@ def server_environment(data_dir: Path, **settings: str) -> dict[str, str]:
     one user and faster than people do: nothing is limited."""
     share_models(data_dir)
     offline = {"PYTHONPATH": str(ROOT / "tests" / "offline")}
-    unlimited = {"QUESTIONS_PER_MINUTE": "0", "STREAMS_AT_ONCE": "0", "FOLLOWED_AT_ONCE": "0"}
+    unlimited = {
+        "QUESTIONS_PER_MINUTE": "0",
+        "MAX_CONCURRENT_STREAMS": "0",
+        "MAX_CONCURRENT_SUBSCRIPTIONS": "0",
+    }
     return clean_environment(str(data_dir)) | offline | unlimited | settings
 
 

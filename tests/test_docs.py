@@ -12,6 +12,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from cairn.settings import ROOT, Environment
+from cairn.settings.env import setting_names
 
 DOCS = ROOT / "docs"
 PAGES = sorted(DOCS.rglob("*.md"))
@@ -82,10 +83,14 @@ def test_no_page_is_too_long(page: Path) -> None:
 
 def test_the_settings_page_lists_every_setting_once() -> None:
     text = (DOCS / "operate" / "settings.md").read_text(encoding="utf-8")
-    columns = re.findall(r"^\| (`[^|]*) \|", text, re.MULTILINE)
+    current, _, renamed = text.partition("## Renamed settings")
+    columns = re.findall(r"^\| (`[^|]*) \|", current, re.MULTILINE)
     listed = [name for column in columns for name in re.findall(r"`(\w+)`", column)]
     settings = {name.upper() for name in Environment.model_fields} - UNDOCUMENTED_SETTINGS
     assert sorted(listed) == sorted(settings)
+    names = [setting_names(field, info) for field, info in Environment.model_fields.items()]
+    aliases = {(old.upper(), current.upper()) for current, *deprecated in names for old in deprecated}
+    assert set(re.findall(r"^\| `(\w+)` \| `(\w+)` \|", renamed, re.MULTILINE)) == aliases
 
 
 @pytest.mark.parametrize("page", ["CONTRIBUTING.md", "docs/understand/architecture.md"])

@@ -25,7 +25,7 @@ def limits() -> Limits:
     env = environment()
     return Limits(
         memory_mb=env.parse_memory_mb,
-        seconds=env.parse_seconds,
+        seconds=env.parse_timeout_seconds,
         pages=env.max_pages,
         part_bytes=env.upload_max_mb << 20,
         ocr_pages=env.max_ocr_pages,

@@ -36,7 +36,7 @@ def rating_record(message: Message) -> None:
 
 def _counts(message: Message) -> bool:
     """Questions of an access check, and those that the asker wants to keep private, do not count."""
-    if not environment().gaps or not message.trace.get("passes_on", True):
+    if not environment().knowledge_gaps_enabled or not message.trace.get("passes_on", True):
         return False
     user = message.conversation.user_id
     return not CheckArtifact.objects.filter(kind=ArtifactKind.USER, object_id=user).exists()

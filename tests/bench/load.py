@@ -78,7 +78,7 @@ def main() -> int:
         settings = {
             **model,
             "QUESTIONS_PER_MINUTE": "0",
-            "STREAMS_AT_ONCE": "0",
+            "MAX_CONCURRENT_STREAMS": "0",
             "SAMPLE_KNOWLEDGE_BASE": "false",
             "REWRITE_QUESTIONS": "off",
         }

@@ -51,7 +51,7 @@ class Server:
 
 def environment(data_dir: Path) -> dict[str, str]:
     """Without limits: what is measured is how fast it could be."""
-    limits = {"QUESTIONS_PER_MINUTE": "0", "STREAMS_AT_ONCE": "0"}
+    limits = {"QUESTIONS_PER_MINUTE": "0", "MAX_CONCURRENT_STREAMS": "0"}
     return {**os.environ, **limits, "DATA_DIR": str(data_dir)}
 
 

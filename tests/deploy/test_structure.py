@@ -67,17 +67,17 @@ def pods(**changes: Any) -> dict[str, dict[str, Any]]:
 
 
 def test_the_example_has_each_setting_and_no_other() -> None:
-    told = re.findall(r"^#?([A-Z][A-Z0-9_]*)=", (DEPLOY / "cairn.env.example").read_text(), re.MULTILINE)
-    assert sorted(told) == sorted(SETTINGS), "deploy/cairn.env.example tells of every setting once"
+    listed = re.findall(r"^#?([A-Z][A-Z0-9_]*)=", (DEPLOY / "cairn.env.example").read_text(), re.MULTILINE)
+    assert sorted(listed) == sorted(SETTINGS), "deploy/cairn.env.example lists every setting once"
 
 
 @pytest.mark.slow
 def test_the_example_is_what_holds_without_it() -> None:
     lines = (DEPLOY / "cairn.env.example").read_text().splitlines()
-    assert all(line.startswith("#") for line in lines if line), "who copies it changes nothing yet"
+    assert all(line.startswith("#") for line in lines if line), "a copy changes nothing"
     for line in lines:
         found = re.fullmatch(r"#([A-Z][A-Z0-9_]*)=(.+)", line)
-        if found and found[1] != "DATA_DIR":  # told from the project's folder
+        if found and found[1] != "DATA_DIR":  # relative to the project folder
             name = found[1].lower()
             told = Environment.model_validate({name: found[2]})
             assert getattr(told, name) == Environment.model_fields[name].default, line

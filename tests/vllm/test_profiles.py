@@ -63,7 +63,7 @@ def test_cairn_asks_what_vllm_serves(name: str) -> None:
 def test_limits_fit_each_other(name: str) -> None:
     served, given = profile(name), variables(name)
     assert given["LLM_CONTEXT_TOKENS"] == str(served["max-model-len"])
-    assert given["LLM_PARALLEL"] == str(served["max-num-seqs"])
+    assert given["LLM_MAX_CONCURRENCY"] == str(served["max-num-seqs"])
     assert served["enable-prefix-caching"] is True
 
 

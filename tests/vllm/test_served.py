@@ -140,7 +140,7 @@ def test_stopping_frees_the_engine(model: ChatModel) -> None:
 def test_who_waits_for_a_place_is_told(cairn: Install, tmp_path: Path) -> None:
     """With one place: the second of two questions stands in the queue."""
     with ended(cairn.copied(tmp_path / "one")) as install:
-        install.start(LLM_PARALLEL="1")
+        install.start(LLM_MAX_CONCURRENCY="1")
         bodies: list[bytes] = []
 
         def ask() -> None:

@@ -26,7 +26,7 @@ pytestmark = [pytest.mark.models, pytest.mark.timeout(1200), pytest.mark.slow]
 Outcomes = dict[str, str]
 
 PATIENCE = 600
-PARSE_SECONDS = 20
+PARSE_TIMEOUT_SECONDS = 20
 MAIN_PROCESS_BYTES = 3 << 30
 MARKS = ("bad-inputs-escape.txt", "bad-inputs-pickle", "x.txt")
 CLIENT_ERRORS = range(400, 500)
@@ -95,7 +95,9 @@ def hostile(bad: ModuleType) -> dict[str, bytes]:
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("bad-inputs")
-    server = start_server(folder, PARSE_SECONDS=str(PARSE_SECONDS), SAMPLE_KNOWLEDGE_BASE="false")
+    server = start_server(
+        folder, PARSE_TIMEOUT_SECONDS=str(PARSE_TIMEOUT_SECONDS), SAMPLE_KNOWLEDGE_BASE="false"
+    )
     yield server
     stop_server(server)
 

@@ -54,7 +54,7 @@ def _send(check: AccessCheck) -> None:
 
 def check_due() -> bool:
     """Return whether a scheduled check is due, counted from the start of the last one."""
-    hours = environment().verify_access_hours
+    hours = environment().access_check_interval_hours
     if not hours:
         return False
     return not AccessCheck.objects.filter(created_at__gt=timezone.now() - timedelta(hours=hours)).exists()

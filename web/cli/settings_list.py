@@ -1,16 +1,15 @@
 """All settings with their values and origins."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import AliasChoices, SecretStr
-from pydantic.fields import FieldInfo
+from pydantic import SecretStr
 from pydantic_settings import DotEnvSettingsSource, EnvSettingsSource
 
 from cairn.settings import Environment
-from cairn.settings.env import FileVariantSource
+from cairn.settings.env import FileVariantSource, setting_names
 
 HIDDEN = "********"
 _CREDENTIALS = re.compile(r"(?<=://)[^/@\s]*@")
@@ -34,25 +33,21 @@ def settings_list(environment: Environment) -> list[Setting]:
     }
     return [
         Setting(
-            _name(field, info).upper(),
+            setting_names(field, info)[0].upper(),
             _shown(getattr(environment, field)),
-            _origin(_name(field, info), sources),
+            _origin(setting_names(field, info), sources),
             info.description or "",
         )
         for field, info in Environment.model_fields.items()
     ]
 
 
-def _name(field: str, info: FieldInfo) -> str:
-    alias = info.validation_alias
-    return str(alias.choices[0]) if isinstance(alias, AliasChoices) else field
-
-
-def _origin(name: str, sources: Mapping[str, Mapping[str, Any]]) -> str:
+def _origin(names: Sequence[str], sources: Mapping[str, Mapping[str, Any]]) -> str:
     """Return the first source that has the setting; empty values count as not set."""
     for origin, values in sources.items():
-        if name in values:
-            return origin if values[name] != "" else "default"
+        for name in names:
+            if name in values:
+                return origin if values[name] != "" else "default"
     return "default"
 
 

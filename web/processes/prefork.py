@@ -113,7 +113,9 @@ class Group:
 
 def _patience() -> float:
     given = environment()
-    return given.drain_seconds + given.stream_end_seconds + OPEN_STREAMS_SECONDS + _SPARE_SECONDS
+    return (
+        given.shutdown_drain_seconds + given.shutdown_stream_seconds + OPEN_STREAMS_SECONDS + _SPARE_SECONDS
+    )
 
 
 def _age(began: float) -> str:

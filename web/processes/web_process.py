@@ -32,7 +32,7 @@ class Serving:
     def __init__(self, listener: socket.socket, *, reporter: Reporter) -> None:
         self._report = reporter
         self._listener = listener
-        self._server = WebServer(listener, patience=environment().stream_end_seconds)
+        self._server = WebServer(listener, patience=environment().shutdown_stream_seconds)
         self._loading = Loading(ahead=True)
         self.url = url_of(listener)
 
@@ -78,10 +78,10 @@ class Serving:
         draining.set()
         if self._server.alive:
             self._report.status("Waiting until nobody is sent here any more")
-            time.sleep(environment().drain_seconds)
+            time.sleep(environment().shutdown_drain_seconds)
             self._report.status("Waiting for answers that are being written")
             self._server.refuse()
-            self._server.wait_ended(environment().stream_end_seconds)
+            self._server.wait_ended(environment().shutdown_stream_seconds)
             ending.set()
             self._server.stop(OPEN_STREAMS_SECONDS + _WATCH_SECONDS)
         self._loading.close()

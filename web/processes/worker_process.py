@@ -91,12 +91,14 @@ def worker_run(*, queues: Sequence[str], concurrency: int, reporter: Reporter) -
 
 def _serve_metrics() -> None:
     """Serve this process's own metrics, which the web process does not have."""
-    if where := environment().worker_metrics:
+    if where := environment().worker_metrics_address:
         host, _, port = where.rpartition(":")
         try:
             start_http_server(int(port), host.strip("[]"))
         except (OSError, OverflowError) as error:
-            raise ConfigurationError(f"WORKER_METRICS names {where}, which cannot be had: {error}") from error
+            raise ConfigurationError(
+                f"WORKER_METRICS_ADDRESS names {where}, which cannot be had: {error}"
+            ) from error
 
 
 def _start_over() -> NoReturn:

@@ -17,7 +17,7 @@ Most = int | None
 
 
 class Measure(StrEnum):
-    """Names of the settings that hold the defaults, too."""
+    """A limit; the setting with its default has the same name, except as in `_SETTINGS`."""
 
     QUESTIONS_PER_MINUTE = "questions_per_minute"
     QUESTIONS_PER_DAY = "questions_per_day"
@@ -39,6 +39,10 @@ class Allowance:
     most: Mapping[Measure, Most]
 
 
+_SETTINGS: Final = {
+    Measure.STREAMS_AT_ONCE: "max_concurrent_streams",
+    Measure.FOLLOWED_AT_ONCE: "max_concurrent_subscriptions",
+}
 NOTHING_LIMITED: Final[Mapping[Measure, Most]] = dict.fromkeys(Measure)
 
 
@@ -87,5 +91,5 @@ def defaults() -> dict[Measure, Most]:
 
 def default(measure: Measure) -> Most:
     """Return the default from the settings, where 0 means no limit."""
-    value: int = getattr(environment(), measure)
+    value: int = getattr(environment(), _SETTINGS.get(measure, measure))
     return value or None

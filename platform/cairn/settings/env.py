@@ -1,4 +1,7 @@
-"""The one reader of the environment. Names are the environment variables' own, in lower case."""
+"""The one reader of the environment. Fields have the names of the environment variables, in lower case.
+
+A setting that was renamed has its old name as an alias, which stays valid.
+"""
 
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
@@ -6,6 +9,7 @@ from typing import Annotated, Any, Literal, Self
 from zoneinfo import available_timezones
 
 from pydantic import AliasChoices, Field, SecretStr, field_validator, model_validator
+from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -18,240 +22,345 @@ ROOT = Path(__file__).resolve().parents[3]
 _LISTS = ("allowed_hosts", "trusted_origins", "trusted_proxies", "outgoing_allowed_hosts", "watch_roots")
 
 
+def setting_names(field: str, info: FieldInfo) -> tuple[str, ...]:
+    """Return the current name of a setting, then deprecated ones, in lower case."""
+    alias = info.validation_alias
+    return tuple(str(name) for name in alias.choices) if isinstance(alias, AliasChoices) else (field,)
+
+
 class FileVariantSource(EnvSettingsSource):
     """Reads NAME from the file that NAME_FILE names, for secrets mounted as files."""
 
-    def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:  # noqa: ARG002
-        path = self.env_vars.get(f"{field_name}_file")
-        if not path:
-            return None, field_name, False
-        return Path(path).read_text(encoding="utf-8").strip(), field_name, False
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        for name in setting_names(field_name, field):
+            if path := self.env_vars.get(f"{name}_file"):
+                return Path(path).read_text(encoding="utf-8").strip(), name, False
+        return None, field_name, False
 
 
 class Environment(BaseSettings):
     model_config = SettingsConfigDict(env_file=ROOT / ".env", extra="ignore", frozen=True)
 
-    data_dir: Path = Field(Path("var"), description="Everything an embedded install keeps")
-    secret_key: SecretStr | None = Field(None, description="Signs sessions; made at first start if absent")
+    data_dir: Path = Field(
+        Path("var"), description="Folder in which an embedded installation stores everything"
+    )
+    secret_key: SecretStr | None = Field(
+        None, description="Signs sessions; generated at first start if not set"
+    )
     backup_key: SecretStr | None = Field(
         None,
         min_length=32,
-        description="Authenticates backups; derived from SECRET_KEY, or made at the first backup, if absent",
+        description="Authenticates backups; derived from SECRET_KEY, or generated at the first "
+        "backup, if not set",
     )
     cairn_admin_password: SecretStr | None = Field(None, description="Password of the first admin")
     allowed_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
-        ("127.0.0.1", "localhost", "[::1]"), description="Host names the web app answers to, comma-separated"
+        ("127.0.0.1", "localhost", "[::1]"),
+        description="Host names that Cairn answers to, separated by commas",
     )
     trusted_origins: Annotated[tuple[str, ...], NoDecode] = Field(
-        (), description="Origins behind a TLS proxy that may post forms, such as https://cairn.example.org"
+        (), description="Public origins behind a TLS proxy, such as https://cairn.example.org"
     )
     trusted_proxies: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = Field(
         (IPv4Network("127.0.0.1"), IPv6Network("::1")),
-        description="Addresses and networks of proxies whose X-Forwarded-For and -Proto count",
+        description="Addresses and networks of proxies whose X-Forwarded-For and X-Forwarded-Proto "
+        "are trusted",
     )
     outgoing_allowed_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
-        (), description="Hosts of this machine or its network that servers may redirect Cairn to"
+        (), description="Internal hosts that a configured server may redirect Cairn to"
     )
     identity_providers: Path | None = Field(
-        None, description="TOML file with OpenID Connect and SAML providers that people sign in with"
+        None, description="TOML file that describes OpenID Connect and SAML providers"
     )
     unofficial_knowledge_bases: Literal["include", "exclude"] = Field(
         "include",
         description="Whether questions and searches that name no knowledge base cover unofficial ones",
     )
     require_mfa: Literal["off", "admins", "everyone"] = Field(
-        "off", description="Who must set up a second factor before they may do anything else"
+        "off", description="Users who must set up a second factor before they can do anything else"
     )
     default_language: Literal["en", "de"] = Field(
-        "en", description="Page language if neither the user nor the browser asks for one that Cairn has"
+        "en",
+        description="Interface language for users who haven't chosen one and whose browser requests "
+        "none that Cairn has",
     )
     time_zone: str = Field("UTC", description="Time zone of the days in the overview, such as Europe/Berlin")
     debug: bool = Field(False, validation_alias=AliasChoices("cairn_debug"))
 
     ldap_url: str | None = Field(
         None,
-        description="Directory that people sign in with: ldaps://host, or ldap://host with StartTLS",
+        description="LDAP directory for sign-in: ldaps://host, or ldap://host with StartTLS",
     )
     ldap_ca_file: Path | None = Field(
-        None, description="CA certificates for the directory, instead of the system's"
+        None, description="CA certificates for the LDAP server, instead of the system's"
     )
-    ldap_bind_dn: str = Field(
-        "", description="Account that Cairn searches the directory with; anonymous if empty"
-    )
+    ldap_bind_dn: str = Field("", description="Account for searching the directory; anonymous if empty")
     ldap_bind_password: SecretStr | None = None
-    ldap_user_base: str = Field("", description="Where people are, such as ou=people,dc=example,dc=org")
+    ldap_user_base: str = Field(
+        "", description="Where to search for users, such as ou=people,dc=example,dc=org"
+    )
     ldap_user_filter: str = Field(
         "(uid={username})", description="LDAP filter that finds a user by user name"
     )
-    ldap_user_name: str = Field("uid", description="Attribute with the user name; sAMAccountName for AD")
-    ldap_group_base: str = Field("", description="Where groups are; without it no groups are taken over")
+    ldap_user_name: str = Field(
+        "uid", description="Attribute that contains the user name; sAMAccountName for Active Directory"
+    )
+    ldap_group_base: str = Field(
+        "", description="Where to search for groups; without it, no groups are imported"
+    )
     ldap_group_filter: str = Field(
-        "(member={dn})", description="LDAP filter for a user's groups; {dn} or {username}"
+        "(member={dn})", description="LDAP filter that finds a user's groups; may contain {dn} or {username}"
     )
 
-    database_url: str | None = Field(None, description="postgres://…; SQLite in DATA_DIR if absent")
+    database_url: str | None = Field(
+        None, description="postgres://user:password@host/name; SQLite in DATA_DIR if not set"
+    )
     database_pool_size: int = Field(
-        24, ge=2, description="Connections to PostgreSQL that one process may have open at once"
+        24, ge=2, description="Maximum number of PostgreSQL connections per process"
     )
     database_pool_seconds: float = Field(
-        10, gt=0, description="How long a request waits for one of them, or for a server that is away"
+        10, gt=0, description="Seconds that a request waits for a connection"
     )
-    celery_broker_url: str = Field("memory://", description="redis:// or amqp://; memory:// is in process")
-    qdrant_url: str | None = Field(None, description="Qdrant server; Qdrant Edge in DATA_DIR if absent")
+    celery_broker_url: str = Field(
+        "memory://", description="Task queue: redis://… or amqp://…; memory:// runs it in the process"
+    )
+    qdrant_url: str | None = Field(None, description="Qdrant server; Qdrant Edge in DATA_DIR if not set")
     qdrant_api_key: SecretStr | None = None
     qdrant_replication_factor: int = Field(
         1,
         ge=1,
-        description="Servers of a Qdrant cluster that hold each passage; for indexes made from now on",
+        description="Number of Qdrant servers that store each passage, for indexes created from now on",
     )
-    qdrant_write_consistency: int = Field(
-        1, ge=1, description="Of these, how many must have written before a write counts"
-    )
+    qdrant_write_consistency: int = Field(1, ge=1, description="Number of replicas that must confirm a write")
     qdrant_shards: int | None = Field(
-        None, ge=1, description="Parts that an index is cut into; if absent, one for each server"
+        None, ge=1, description="Number of shards of an index; one per server if not set"
     )
-    s3_bucket: str | None = Field(None, description="Files are kept there; in DATA_DIR if absent")
-    s3_prefix: str = Field("", description="Before the names of all files in the bucket, such as cairn/")
-    s3_endpoint_url: str | None = Field(None, description="Server that speaks S3; Amazon's if absent")
+    s3_bucket: str | None = Field(None, description="Bucket for files; files are in DATA_DIR if not set")
+    s3_prefix: str = Field("", description="Prefix of all object names, such as cairn/")
+    s3_endpoint_url: str | None = Field(None, description="S3 server; Amazon's if not set")
     s3_region: str | None = None
-    s3_access_key: str | None = Field(None, description="If absent, as boto3 finds it, such as by a role")
+    s3_access_key: str | None = Field(
+        None, description="S3 credentials; boto3's defaults, such as a role, if not set"
+    )
     s3_secret_key: SecretStr | None = None
     s3_addressing: Literal["auto", "path", "virtual"] = Field(
-        "auto", description="Whether the bucket is in the path or in the host name; MinIO and Ceph want path"
+        "auto", description="Bucket in the path or in the host name; MinIO and Ceph need path"
     )
-    s3_ca_file: Path | None = Field(None, description="Certificates that vouch for the server")
-    drain_seconds: float = Field(
-        5, ge=0, description="A web process that ends says so for so long before it takes no more requests"
+    s3_ca_file: Path | None = Field(None, description="CA certificates for the S3 server")
+    shutdown_drain_seconds: float = Field(
+        5,
+        validation_alias=AliasChoices("shutdown_drain_seconds", "drain_seconds"),
+        ge=0,
+        description="Seconds that a web process reports it is about to stop before it refuses requests",
     )
-    stream_end_seconds: float = Field(
-        30, ge=0, description="Then answers that are being written have so long to end"
+    shutdown_stream_seconds: float = Field(
+        30,
+        validation_alias=AliasChoices("shutdown_stream_seconds", "stream_end_seconds"),
+        ge=0,
+        description="Seconds that answers in progress may then take to finish",
     )
 
-    embedding_model: str = Field("all-MiniLM-L6-v2", description="sentence-transformers name or path")
-    embedding_base_url: str | None = Field(None, description="OpenAI-compatible /v1 that embeds")
+    embedding_model: str = Field(
+        "all-MiniLM-L6-v2", description="Name or path of a sentence-transformers model"
+    )
+    embedding_base_url: str | None = Field(None, description="OpenAI-compatible embedding server")
     embedding_api_key: SecretStr | None = None
-    embedding_backend: str = Field("auto", description="auto, openvino, torch")
+    embedding_backend: str = Field(
+        "auto", description="What runs a local embedding model: auto, openvino or torch"
+    )
     reranker_model: str | None = Field(
         None,
-        description="Cross-encoder that orders what was found: its folder, its name in the Hugging Face "
-        "cache, a served name, or the dotted path of a LlamaIndex postprocessor",
+        description="Reranker: a cross-encoder's folder or name, a served model, or the dotted path "
+        "of a LlamaIndex postprocessor",
     )
-    reranker_base_url: str | None = Field(None, description="Server with /rerank (vLLM, TEI, Jina, Cohere)")
+    reranker_base_url: str | None = Field(
+        None, description="Server that offers POST /rerank (vLLM, TEI, Jina, Cohere)"
+    )
     reranker_api_key: SecretStr | None = None
-    reranker_seconds: float = Field(
-        2, gt=0, le=60, description="Time for reranking, after which what was found stays in its order"
+    reranker_timeout_seconds: float = Field(
+        2,
+        validation_alias=AliasChoices("reranker_timeout_seconds", "reranker_seconds"),
+        gt=0,
+        le=60,
+        description="Seconds that a search waits for the reranker",
     )
     answerability_model: str | None = Field(
-        None, description="Reader trained with unanswerable questions, or an NLI model: folder or cached name"
+        None, description="Model that decides whether passages contain the answer: folder or cached name"
     )
     grounding_model: str | None = Field(
         None, description="NLI model that checks the sentences of answers: folder or cached name"
     )
     llm_base_url: str | None = Field(
         None,
-        description="OpenAI-compatible /v1 that chats (vLLM, Ollama, …); several, comma-separated, serve the "
-        "same model",
+        description="OpenAI-compatible server that writes answers; several URLs, separated by "
+        "commas, serve the same model",
     )
     llm_api_key: SecretStr | None = None
-    llm_model: str | None = Field(None, description="Served model name, or the path of a GGUF file")
-    llm_class: str | None = Field(None, description="Dotted path of a LlamaIndex LLM to use instead")
+    llm_model: str | None = Field(None, description="Name of the served model, or path of a GGUF file")
+    llm_class: str | None = Field(None, description="Dotted path of a LlamaIndex LLM class to use instead")
     llm_context_tokens: int = Field(8192, ge=512, description="Context window assumed for a served model")
     llm_system_role: bool = Field(
-        True, description="Whether its chat template knows a system role; else the user's turn says it all"
+        True,
+        description="Whether the chat template supports a system role; if not, instructions go into "
+        "the user turn",
     )
-    llm_parallel: int = Field(
-        128, ge=1, description="Requests of one process at a server at once; others wait, people's first"
+    llm_max_concurrency: int = Field(
+        128,
+        validation_alias=AliasChoices("llm_max_concurrency", "llm_parallel"),
+        ge=1,
+        description="Maximum number of concurrent requests from one process to one server",
     )
-    llm_wait_seconds: float = Field(120, gt=0, description="How long a person's request waits for that")
-    llm_first_token_seconds: float = Field(120, gt=0, description="A server's time until its first word")
-    llm_token_seconds: float = Field(60, gt=0, description="A server's time between two words")
+    llm_queue_timeout_seconds: float = Field(
+        120,
+        validation_alias=AliasChoices("llm_queue_timeout_seconds", "llm_wait_seconds"),
+        gt=0,
+        description="Seconds that a user's question waits in the queue",
+    )
+    llm_first_token_timeout_seconds: float = Field(
+        120,
+        validation_alias=AliasChoices("llm_first_token_timeout_seconds", "llm_first_token_seconds"),
+        gt=0,
+        description="Seconds until a server's first token",
+    )
+    llm_inter_token_timeout_seconds: float = Field(
+        60,
+        validation_alias=AliasChoices("llm_inter_token_timeout_seconds", "llm_token_seconds"),
+        gt=0,
+        description="Seconds between two tokens of a server",
+    )
     llm_breaker_failures: int = Field(
-        3, ge=1, description="Failures in a row after which a server is left alone"
+        3, ge=1, description="Consecutive failures after which a server gets no more requests"
     )
     llm_breaker_seconds: float = Field(
-        5, gt=0, description="How often it is then asked for one token, until one comes"
+        5, gt=0, description="Seconds between tests of that server, until it responds"
     )
-    judge_base_url: str | None = Field(None, description="OpenAI-compatible /v1 that judges in evaluations")
+    judge_base_url: str | None = Field(
+        None, description="OpenAI-compatible server that judges answers in evaluations"
+    )
     judge_api_key: SecretStr | None = None
-    judge_model: str | None = Field(None, description="Name under which the judge's server serves its model")
+    judge_model: str | None = Field(None, description="Name of the served model that judges")
     answer_evidence_tokens: int | None = Field(
         None,
         ge=64,
-        description="Passages put before the model; 500 for the packaged one if absent, else a third of the "
-        "context, 4000 at most",
+        description="Size of the passages given to the model; if not set, 500 for the packaged one, "
+        "else a third of the context window, at most 4000",
     )
-    answer_max_tokens: int = Field(320, ge=16, description="Longest answer to a question, or to a part of it")
+    answer_max_tokens: int = Field(
+        320, ge=16, description="Maximum length of an answer, or of each part if a question has several"
+    )
     rewrite_questions: Literal["auto", "on", "off"] = Field(
         "auto",
-        description="Whether the language model makes follow-ups stand by themselves; auto: any but the "
-        "packaged one",
+        description="Whether the model rewrites follow-up questions as standalone ones; auto: any "
+        "model but the packaged one",
     )
 
-    parse_memory_mb: int = Field(2048, ge=256, description="Memory one parser process may take")
-    parse_seconds: int = Field(120, ge=1, description="Wall and CPU time for parsing one file")
-    upload_max_mb: int = Field(200, ge=1, description="Largest file accepted")
-    max_pages: int = Field(3000, ge=1, description="Most pages a document may have")
-    max_ocr_pages: int = Field(500, ge=0, description="Most pages of a document that are read by OCR")
+    parse_memory_mb: int = Field(2048, ge=256, description="Memory limit of a parser process")
+    parse_timeout_seconds: int = Field(
+        120,
+        validation_alias=AliasChoices("parse_timeout_seconds", "parse_seconds"),
+        ge=1,
+        description="Seconds, of wall and of CPU time, for parsing one file",
+    )
+    upload_max_mb: int = Field(200, ge=1, description="Maximum file size")
+    max_pages: int = Field(3000, ge=1, description="Maximum number of pages per document")
+    max_ocr_pages: int = Field(
+        500, ge=0, description="Maximum number of pages per document that go through text recognition (OCR)"
+    )
     ocr_languages: str = Field(
         "",
         pattern=r"^([A-Za-z_/]+(\+[A-Za-z_/]+)*)?$",
-        description="Tesseract's names of the languages in scans, such as eng+deu; the usual ones if absent",
+        description="Tesseract language codes, such as eng+deu; common ones that are installed if not set",
     )
-    job_max_attempts: int = Field(8, ge=1, description="Eight outlast ten minutes of outage")
-    job_lease_seconds: int = Field(45, ge=3, description="A worker silent for so long counts as dead")
-    job_retry_seconds: float = Field(5, gt=0, description="Pause after a first failed attempt; it doubles")
-    sweep_seconds: float = Field(30, gt=0, description="How often beat has dropped work looked for")
+    job_max_attempts: int = Field(8, ge=1, description="Attempts per job; eight span ten minutes of outage")
+    job_lease_seconds: int = Field(
+        45, ge=3, description="Seconds that a worker may be silent before others take over its job"
+    )
+    job_retry_seconds: float = Field(
+        5, gt=0, description="Pause after the first failed attempt; it doubles each time"
+    )
+    sweep_seconds: float = Field(30, gt=0, description="Seconds between searches for interrupted work")
     worker_threads: int = Field(
-        16, ge=1, description="Documents worked on at once by a worker; their passages share the encoder"
+        16,
+        ge=1,
+        description="Number of documents that a worker processes at once; their passages share the encoder",
     )
-    parser_processes: int = Field(2, ge=1, description="Files read at once by a worker, at most")
+    parser_processes: int = Field(2, ge=1, description="Maximum number of files that a worker parses at once")
     watch_roots: Annotated[tuple[Path, ...], NoDecode] = Field(
-        (), description="Folders of this machine that admins may have watched, comma-separated"
+        (), description="Server folders in which admins may set up watched folders, separated by commas"
     )
-    verify_access_hours: float = Field(
-        24, ge=0, le=720, description="How often canaries check that nobody sees what they may not; 0: never"
+    access_check_interval_hours: float = Field(
+        24,
+        validation_alias=AliasChoices("access_check_interval_hours", "verify_access_hours"),
+        ge=0,
+        le=720,
+        description="Hours between automatic access checks; 0: never",
     )
     questions_per_minute: int = Field(
-        300, ge=0, description="Of one user, unless an admin says otherwise; 0: any number"
+        300, ge=0, description="Questions per user, unless an admin sets another limit; 0: unlimited"
     )
-    questions_per_day: int = Field(0, ge=0, description="The same, from midnight UTC on")
-    tokens_per_day: int = Field(0, ge=0, description="Of the language model, read and written, for one user")
+    questions_per_day: int = Field(
+        0, ge=0, description="Questions per user and day, which starts at midnight UTC; 0: unlimited"
+    )
+    tokens_per_day: int = Field(
+        0, ge=0, description="Tokens that the language model reads and writes per user and day; 0: unlimited"
+    )
     searches_per_minute: int = Field(
-        0, ge=0, description="Of one user; asking searches, too, and is not counted"
+        0, ge=0, description="Searches per user; those that are part of a question don't count; 0: unlimited"
     )
-    uploads_per_minute: int = Field(0, ge=0, description="Files that one user may send")
-    uploads_per_day: int = Field(0, ge=0, description="The same, from midnight UTC on")
-    upload_mb_per_day: int = Field(0, ge=0, description="What these files may measure together")
-    streams_at_once: int = Field(32, ge=0, description="Answers written for one user at the same moment")
+    uploads_per_minute: int = Field(0, ge=0, description="Uploaded files per user; 0: unlimited")
+    uploads_per_day: int = Field(0, ge=0, description="Uploaded files per user and day; 0: unlimited")
+    upload_mb_per_day: int = Field(
+        0, ge=0, description="Total size of uploaded files per user and day; 0: unlimited"
+    )
+    max_concurrent_streams: int = Field(
+        32,
+        validation_alias=AliasChoices("max_concurrent_streams", "streams_at_once"),
+        ge=0,
+        description="Answers being written at the same time for one user",
+    )
     conversation_retention_days: int = Field(
-        0, ge=0, le=36500, description="Conversations unused for so many days are deleted; 0: never"
+        0,
+        ge=0,
+        le=36500,
+        description="Days after which conversations that nobody has continued are deleted; 0: never",
     )
-    gaps: bool = Field(
-        True, description="Questions that were refused or rated down are shown to who keeps the documents"
+    knowledge_gaps_enabled: bool = Field(
+        True,
+        validation_alias=AliasChoices("knowledge_gaps_enabled", "gaps"),
+        description="Whether refused and badly rated questions are shown, without names, to the "
+        "people who maintain the documents",
     )
-    followed_at_once: int = Field(50, ge=0, description="Imports, jobs and queues that one user may watch")
+    max_concurrent_subscriptions: int = Field(
+        50,
+        validation_alias=AliasChoices("max_concurrent_subscriptions", "followed_at_once"),
+        ge=0,
+        description="Imports, jobs and queues that a user may watch at the same time",
+    )
     watchdog_seconds: float = Field(
         0,
         ge=0,
-        description="Seconds without a heartbeat until a process is started again; 0: never",
+        description="Seconds without a heartbeat until a process is killed and replaced; 0: never",
     )
     notify_socket: str | None = Field(None, description="Set by systemd: where to report being alive")
-    cairn_fault: str = Field("", description="For tests: kill the worker at this point of a job")
-    log_level: str = Field("WARNING", description="INFO tells of each job")
-    log_format: Literal["plain", "json"] = Field("plain", description="json: an object per line, with ids")
-    worker_metrics: str | None = Field(
+    cairn_fault: str = Field("", description="For tests: kill the worker at this step of a job")
+    log_level: str = Field("WARNING", description="How much is logged; INFO includes each job")
+    log_format: Literal["plain", "json"] = Field("plain", description="json writes one object per line")
+    worker_metrics_address: str | None = Field(
         None,
+        validation_alias=AliasChoices("worker_metrics_address", "worker_metrics"),
         pattern=r"^(\d{1,3}(\.\d{1,3}){3}|\[[0-9a-fA-F:]+\]):\d{1,5}$",
-        description="Address and port at which workers tell Prometheus their figures, such as 0.0.0.0:9100",
+        description="Address and port for a worker's Prometheus metrics, such as 0.0.0.0:9100",
     )
     otel_exporter_otlp_endpoint: str | None = Field(
-        None, description="Server that takes OpenTelemetry's traces over HTTP, such as http://otel:4318"
+        None, description="OpenTelemetry collector for traces, over HTTP, such as http://otel:4318"
     )
     otel_exporter_otlp_headers: SecretStr | None = Field(
-        None, description="What it wants in the header, such as authorization=Bearer …; comma-separated"
+        None, description="Headers for the collector, such as authorization=Bearer …, separated by commas"
     )
-    otel_service_name: str = Field("cairn", description="Name of this install in traces")
-    sample_knowledge_base: bool = Field(True, description="Load docs/ as 'Cairn help' at first start")
+    otel_service_name: str = Field("cairn", description="Name of this installation in traces")
+    sample_knowledge_base: bool = Field(
+        True, description="Load docs/ as the knowledge base 'Cairn help' at first start"
+    )
 
     @model_validator(mode="after")
     def _check_replicas(self) -> Self:

@@ -195,7 +195,7 @@ def test_optional_models_are_loaded_as_configured(monkeypatch: pytest.MonkeyPatc
         reranker_model=str(tiny_models.classifier(tmp_path / "ranks", {"LABEL_0": "yes"}, second=True)),
         answerability_model=str(tiny_models.span_reader(tmp_path / "reads")),
         grounding_model=str(tiny_models.classifier(tmp_path / "nli", labels, second=True)),
-        reranker_seconds=60,
+        reranker_timeout_seconds=60,
     )
     monkeypatch.setattr(registry, "environment", lambda: given)
     asked = (registry.reranker_health, registry.answer_reader_health, registry.language_inference_health)

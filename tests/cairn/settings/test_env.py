@@ -39,3 +39,19 @@ def test_a_made_secret_is_the_owners_and_stays(tmp_path: Path) -> None:
     assert path.stat().st_mode & 0o777 == 0o600
     assert load_or_create_secret(path) == (value, False)
     assert [item.name for item in tmp_path.iterdir()] == ["secret"]
+
+
+def test_a_renamed_setting_is_read_by_its_old_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("LLM_MAX_CONCURRENCY")
+    monkeypatch.delenv("PARSE_TIMEOUT_SECONDS")
+    monkeypatch.setenv("LLM_PARALLEL", "7")
+    (tmp_path / "seconds").write_text("9\n")
+    monkeypatch.setenv("PARSE_SECONDS_FILE", str(tmp_path / "seconds"))
+    assert Environment().llm_max_concurrency == 7
+    assert Environment().parse_timeout_seconds == 9
+
+
+def test_the_current_name_of_a_setting_takes_precedence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LLM_PARALLEL", "7")
+    monkeypatch.setenv("LLM_MAX_CONCURRENCY", "8")
+    assert Environment().llm_max_concurrency == 8

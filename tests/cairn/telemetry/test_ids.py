@@ -72,9 +72,9 @@ async def test_each_request_gets_an_id_that_no_client_chooses() -> None:
 
 def test_a_worker_tells_its_figures(monkeypatch: pytest.MonkeyPatch) -> None:
     port = free_port()
-    given = Environment(worker_metrics=f"127.0.0.1:{port}")
+    given = Environment(worker_metrics_address=f"127.0.0.1:{port}")
     monkeypatch.setattr(worker_process, "environment", lambda: given)
     worker_process._serve_metrics()
     assert "cairn_chunks_indexed_total" in httpx.get(f"http://127.0.0.1:{port}/", trust_env=False).text
-    with pytest.raises(worker_process.ConfigurationError, match="WORKER_METRICS"):
+    with pytest.raises(worker_process.ConfigurationError, match="WORKER_METRICS_ADDRESS"):
         worker_process._serve_metrics()

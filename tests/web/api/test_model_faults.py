@@ -24,7 +24,10 @@ def server(document: Document, parts: Engine) -> Iterator[FakeServer]:
     with FakeServer() as fake:
         model = open_chat_model(
             Environment(
-                llm_base_url=fake.url, llm_model="mistral", llm_first_token_seconds=3, llm_token_seconds=0.5
+                llm_base_url=fake.url,
+                llm_model="mistral",
+                llm_first_token_timeout_seconds=3,
+                llm_inter_token_timeout_seconds=0.5,
             )
         )
         fake.respond = lambda exchange: exchange.write("ready")

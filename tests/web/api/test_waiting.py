@@ -54,7 +54,9 @@ class Served:
 def served(document: Document, parts: Engine) -> Iterator[Served]:
     indexed(document, parts, "Employees get 25 days of leave a year.")
     with FakeServer() as server:
-        model = open_chat_model(Environment(llm_base_url=server.url, llm_model="mistral", llm_parallel=1))
+        model = open_chat_model(
+            Environment(llm_base_url=server.url, llm_model="mistral", llm_max_concurrency=1)
+        )
         writing = Engine(parts.embedder, parts.index, ConfiguredChat())
         with registry.use(chat=model), use(writing):
             found = Served(server, model)

@@ -113,9 +113,9 @@ def running_site(writing: Writing, folder: Path) -> Iterator[Site]:
             CELERY_BROKER_URL=broker.url,
             QDRANT_URL=store.url,
             JOB_MAX_ATTEMPTS="40",
-            DRAIN_SECONDS="1",
-            LLM_TOKEN_SECONDS="60",
-            VERIFY_ACCESS_HOURS="0",  # its documents would come and go among those that are counted
+            SHUTDOWN_DRAIN_SECONDS="1",
+            LLM_INTER_TOKEN_TIMEOUT_SECONDS="60",
+            ACCESS_CHECK_INTERVAL_HOURS="0",  # its documents would come and go among those that are counted
             **model_settings(model),
         )
         install.data_dir.mkdir(parents=True)

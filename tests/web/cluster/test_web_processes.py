@@ -83,7 +83,7 @@ def test_an_answer_that_takes_too_long_for_a_graceful_end_is_told_so(site: Site,
     port = site.ports[0]
     site.webs[port].stop()
     held.going_on.set()  # a process that starts asks the model for a word
-    hasty = site.web(port, STREAM_END_SECONDS="1").wait_ready()
+    hasty = site.web(port, SHUTDOWN_STREAM_SECONDS="1").wait_ready()
     held.going_on.clear()
     with site.at(port) as client, client.stream("POST", "/ask", json=DETACHED) as stream:
         coming = told(stream)
@@ -169,7 +169,7 @@ ASKED = "cairn_api_requests_total"
 @pytest.fixture
 def group(site: Site) -> Iterator[Group]:
     port = free_port()
-    settings = {**site.install.settings, "DRAIN_SECONDS": "0"}
+    settings = {**site.install.settings, "SHUTDOWN_DRAIN_SECONDS": "0"}
     helper = Helper(site.install.data_dir, "web", "--port", str(port), "--workers", "2", **settings)
     with helper:
         yield Group(helper.wait_ready(), port)

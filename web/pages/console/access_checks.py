@@ -22,7 +22,7 @@ def index(request: HttpRequest, principal: Principal) -> HttpResponse:
         "tab": "access-checks",
         "checks": checks,
         "running": bool(checks) and checks[0].state == CheckState.RUNNING,
-        "hours": environment().verify_access_hours,
+        "hours": environment().access_check_interval_hours,
         "leftovers": find_possible_leftovers(),
     }
     return show(request, principal, "pages/console/access_checks.html", context, area="console")

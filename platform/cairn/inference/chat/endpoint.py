@@ -55,11 +55,13 @@ class Endpoint:
         key = environment.llm_api_key.get_secret_value() if environment.llm_api_key else "none"
         self.url = shown(url)
         self.name = urlsplit(self.url).netloc
-        self.limit = environment.llm_parallel
+        self.limit = environment.llm_max_concurrency
         self.breaker = Breaker(environment.llm_breaker_failures)
         self.in_flight = 0
         self.served = 0
-        self._patience = Patience(environment.llm_first_token_seconds, environment.llm_token_seconds)
+        self._patience = Patience(
+            environment.llm_first_token_timeout_seconds, environment.llm_inter_token_timeout_seconds
+        )
         self._takes_system = environment.llm_system_role
         self._failure: type[Exception] = openai.OpenAIError
         self._http = ssrf_guard.async_client(url)

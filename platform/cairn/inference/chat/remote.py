@@ -35,7 +35,7 @@ class RemoteChat:
         self._loop = BackgroundLoop("chat-requests")
         # Where there is another server it is asked at once; a single one is asked again after a moment.
         self.endpoints = [Endpoint(url, environment, retries=int(len(urls) == 1)) for url in urls]
-        self._admission = Admission(self.endpoints, seconds=environment.llm_wait_seconds)
+        self._admission = Admission(self.endpoints, seconds=environment.llm_queue_timeout_seconds)
         self._pause = environment.llm_breaker_seconds
         self._recoveries: set[asyncio.Task[None]] = set()
 

@@ -14,9 +14,11 @@ def reranks(environment: Environment) -> bool:
 def open_reranker(environment: Environment) -> TimelyReranker:
     """The server at RERANKER_BASE_URL, else the cross-encoder or postprocessor RERANKER_MODEL."""
     if environment.reranker_base_url:
-        return TimelyReranker(RemoteReranker.configured(environment), seconds=environment.reranker_seconds)
+        return TimelyReranker(
+            RemoteReranker.configured(environment), seconds=environment.reranker_timeout_seconds
+        )
     scorer = open_postprocessor(environment.reranker_model or "")
-    return TimelyReranker(scorer, seconds=environment.reranker_seconds)
+    return TimelyReranker(scorer, seconds=environment.reranker_timeout_seconds)
 
 
 __all__ = ["TimelyReranker", "is_dotted", "open_reranker", "reranks"]

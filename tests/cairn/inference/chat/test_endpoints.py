@@ -229,7 +229,7 @@ def test_signs_of_life_are_no_first_token(server: FakeServer, opened: Opener) ->
             hung_up.set()
 
     server.respond = respond
-    failure = failure_of(ask(opened(server, llm_first_token_seconds=0.3)))
+    failure = failure_of(ask(opened(server, llm_first_token_timeout_seconds=0.3)))
     assert isinstance(failure, Unavailable)
     assert "wrote no word within 0.3 seconds" in failure.message
     assert hung_up.wait(LONG)
@@ -242,7 +242,7 @@ def test_a_server_that_falls_silent(server: FakeServer, opened: Opener) -> None:
         exchange.wait_for_hangup()
 
     server.respond = respond
-    stream = ask(opened(server, llm_token_seconds=0.2))
+    stream = ask(opened(server, llm_inter_token_timeout_seconds=0.2))
     assert next(stream) == "Because"
     assert "wrote no further word within 0.2 seconds" in failure_of(stream).message
 
@@ -265,7 +265,7 @@ def test_an_answer_without_an_end_is_half_an_answer(server: FakeServer, opened: 
 
 def test_who_waits_knows_their_place(server: FakeServer, opened: Opener) -> None:
     held = Held(server)
-    model = opened(server, llm_parallel=1)
+    model = opened(server, llm_max_concurrency=1)
     first = ask(model, "one")
     assert next(first) == "So "
     second, third = ask(model, "two"), ask(model, "three")
@@ -283,7 +283,7 @@ def test_who_waits_knows_their_place(server: FakeServer, opened: Opener) -> None
 
 def test_people_come_before_work_in_the_background(server: FakeServer, opened: Opener) -> None:
     held = Held(server)
-    model = opened(server, llm_parallel=1)
+    model = opened(server, llm_max_concurrency=1)
     first = ask(model, "one")
     assert next(first) == "So "
     batch = ask(model, "batch", background=True)
@@ -299,7 +299,7 @@ def test_people_come_before_work_in_the_background(server: FakeServer, opened: O
 
 def test_work_in_the_background_leaves_a_place_free(server: FakeServer, opened: Opener) -> None:
     held = Held(server)
-    model = opened(server, llm_parallel=2)
+    model = opened(server, llm_max_concurrency=2)
     running = ask(model, "batch", background=True)
     assert next(running) == "So "
     waiting = ask(model, "more", background=True)
@@ -313,7 +313,7 @@ def test_work_in_the_background_leaves_a_place_free(server: FakeServer, opened: 
 
 def test_nobody_waits_for_ever(server: FakeServer, opened: Opener) -> None:
     held = Held(server)
-    model = opened(server, llm_parallel=1, llm_wait_seconds=0.1)
+    model = opened(server, llm_max_concurrency=1, llm_queue_timeout_seconds=0.1)
     first = ask(model, "one")
     assert next(first) == "So "
     failure = failure_of(ask(model, "two"))
@@ -331,7 +331,7 @@ def test_who_waits_for_a_server_that_is_given_up_is_told(server: FakeServer, ope
         broken(exchange)
 
     server.respond = respond
-    model = opened(server, llm_parallel=1, llm_breaker_failures=1)
+    model = opened(server, llm_max_concurrency=1, llm_breaker_failures=1)
     first, second = ask(model, "one"), ask(model, "two")
     place_of(second, 1)
     go.set()
@@ -341,7 +341,7 @@ def test_who_waits_for_a_server_that_is_given_up_is_told(server: FakeServer, ope
 
 def test_leaving_in_the_queue_frees_what_others_wait_for(server: FakeServer, opened: Opener) -> None:
     held = Held(server)
-    model = opened(server, llm_parallel=1)
+    model = opened(server, llm_max_concurrency=1)
     streams = [ask(model, str(number)) for number in range(6)]
     assert next(streams[0]) == "So "
     for stream in streams[:5]:

@@ -46,7 +46,7 @@ class NeedsArguments(Shortest):
 
 
 def opened(model: str) -> TimelyReranker:
-    return open_reranker(Environment(reranker_model=model, reranker_seconds=60))
+    return open_reranker(Environment(reranker_model=model, reranker_timeout_seconds=60))
 
 
 @pytest.fixture(scope="module")

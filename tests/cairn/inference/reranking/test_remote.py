@@ -38,7 +38,7 @@ def reranker(server: FakeServer) -> Iterator[TimelyReranker]:
             reranker_base_url=server.url,
             reranker_model="bge-reranker-v2-m3",
             reranker_api_key="secret",
-            reranker_seconds=30,
+            reranker_timeout_seconds=30,
         )
     )
     yield reranker
