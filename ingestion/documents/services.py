@@ -29,7 +29,7 @@ from cairn.library import storage
 from cairn.library.models import Document, DocumentVersion, KnowledgeBase, Tag
 from cairn.settings import environment
 from ingestion import broker
-from ingestion.documents.sources import worth_another_try
+from ingestion.documents.sources import is_resubmittable
 from ingestion.failpoints import Fault, fault_point
 from ingestion.imports.services import item_record, item_record_again, item_refused, require_takes_files
 from ingestion.jobs.fair_queue import lane_for, next_ticket
@@ -328,7 +328,7 @@ def _same_bytes(
     document: Document, latest: DocumentVersion, upload: Upload, principal: Principal
 ) -> Submission:
     job = None
-    if worth_another_try(latest):
+    if is_resubmittable(latest):
         job = job_retry(job=latest.job, principal=principal, lane=Lane.BULK if upload.batch else None)
     if upload.batch:
         item_record_again(

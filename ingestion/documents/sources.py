@@ -7,23 +7,14 @@ from django.db.models.functions import Left
 
 from cairn.access.rules import documents_for
 from cairn.access.scope import Principal
-from cairn.errors import Rejection
+from cairn.failures import Retry, failure_of
 from cairn.library.models import DocumentVersion, KnowledgeBase, VersionState
 from ingestion.models import ImportItem, ImportKind
 
-WORTH_ANOTHER_TRY = {
-    Rejection.CANCELLED,
-    Rejection.EMBEDDING_FAILED,
-    Rejection.INDEX_UNAVAILABLE,
-    Rejection.PARSER_CRASHED,
-    Rejection.TIME_LIMIT,
-    Rejection.MEMORY_LIMIT,
-}
-"""Failures that are not the file's own fault: the same bytes sent again are tried again."""
 
-
-def worth_another_try(version: DocumentVersion) -> bool:
-    return version.state == VersionState.FAILED and version.error_code in WORTH_ANOTHER_TRY
+def is_resubmittable(version: DocumentVersion) -> bool:
+    """Return whether the version failed, and its bytes are processed again if they are submitted again."""
+    return version.state == VersionState.FAILED and failure_of(version.error_code).retry is Retry.AUTOMATIC
 
 
 def sources_under(principal: Principal, base: KnowledgeBase, under: str) -> "QuerySet[Any]":

@@ -23,7 +23,7 @@ from cairn.library.models import Document as DocumentRow
 from cairn.library.models import KnowledgeBase as KnowledgeBaseRow
 from cairn.library.rendition import Rendition as ReadRendition
 from cairn.settings import environment
-from ingestion.documents.sources import worth_another_try
+from ingestion.documents.sources import is_resubmittable
 from ingestion.erasure.receipts import waiting_for
 from ingestion.imports.services import imports_of
 from ingestion.jobs.progress import QueueStatus, queue_statuses
@@ -390,7 +390,7 @@ class Source(BaseModel):
             sha256=latest.sha256 if latest else "",
             status=latest.state if latest else row.status,
             error=Failure.of(latest),
-            again=latest is None or worth_another_try(latest),
+            again=latest is None or is_resubmittable(latest),
             imported=row.imported,
         )
 

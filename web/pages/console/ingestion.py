@@ -13,12 +13,12 @@ from cairn.access.models import Role
 from cairn.access.rules import knowledge_bases_for
 from cairn.access.scope import Principal
 from cairn.errors import Forbidden
+from cairn.failures import failure_of
 from cairn.settings import environment
 from ingestion.models import JobQuerySet, Stage, Watch
 from ingestion.parse.sandbox import programs
 from ingestion.selectors import imports_for
 from web.pages.console.ingestion_queue import editable_jobs, queue_now
-from web.pages.failures import failure_of
 from web.pages.library.imports import import_rows
 from web.pages.shell.decorators import fragment, number_in, page, show
 

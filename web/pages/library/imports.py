@@ -12,13 +12,13 @@ from django.views.decorators.http import require_safe
 
 from cairn.access.rules import documents_for
 from cairn.access.scope import Principal
+from cairn.failures import FAILURES, Retry
 from cairn.library.models import KnowledgeBase
 from ingestion.imports.services import ImportState, Summary, summaries
 from ingestion.models import Import, ImportKind
 from ingestion.selectors import import_for, imports_for
 from web.api.library.imports import Import as ImportShape
 from web.i18n.localize import number
-from web.pages.failures import FAILURES
 from web.pages.library.knowledge_bases import base_card
 from web.pages.shell.decorators import page, show
 
@@ -116,6 +116,6 @@ def _shapes(batches: list[Import], principal: Principal) -> list[dict[str, Any]]
 def failures_data() -> dict[str, dict[str, Any]]:
     """Return names and advice of failure codes for the scripts."""
     return {
-        code: {"name": gettext(f.name), "advice": gettext(f.advice), "retry": f.retry_helps}
+        code: {"name": gettext(f.name), "advice": gettext(f.advice), "retry": f.retry is not Retry.NEVER}
         for code, f in FAILURES.items()
     }

@@ -5,17 +5,18 @@ from pathlib import Path
 import pytest
 
 from cairn.errors import Rejection
-from web.pages.failures import FAILURES, failure_of
+from cairn.failures import FAILURES, failure_of
 
-DOCS = Path(__file__).resolve().parents[3] / "docs"
+DOCS = Path(__file__).resolve().parents[2] / "docs"
 
 
 @pytest.mark.parametrize("code", Rejection)
 def test_a_code_is_explained(code: Rejection) -> None:
     assert FAILURES[code].name
     assert FAILURES[code].advice.endswith(".")
-    headings = (DOCS / "use" / "failed-documents.md").read_text()
-    assert f"## {FAILURES[code].name}: `{code}`" in headings
+    page = (DOCS / "use" / "failed-documents.md").read_text()
+    assert f"## {FAILURES[code].name}: `{code}`" in page
+    assert f"| `{code}` | {FAILURES[code].name} | {FAILURES[code].retry.value} |" in page
 
 
 def test_a_code_from_elsewhere_is_not_left_blank() -> None:

@@ -1,6 +1,7 @@
-"""Names of and advice for the failure codes of documents."""
+"""The failure codes of documents: what each is called, what helps, and when another attempt makes sense."""
 
 from dataclasses import dataclass
+from enum import Enum
 from typing import Final
 
 from django.utils.translation import gettext_noop as _
@@ -8,13 +9,27 @@ from django.utils.translation import gettext_noop as _
 from cairn.errors import Rejection
 
 
+class Retry(Enum):
+    """When processing a failed file again makes sense.
+
+    MANUAL failures are of files that need a program, such as Tesseract. They fail again until an
+    administrator installs it: a person can retry them then, but a folder upload that runs every night must
+    not send them each time. AUTOMATIC failures are not the file's fault: sending the same bytes again
+    processes them again.
+    """
+
+    NEVER = "never"
+    MANUAL = "manual"
+    AUTOMATIC = "automatic"
+
+
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A failure code. `retry_helps`: a retry may succeed, as the file alone is not the cause."""
+    """A failure code as people see it: its name, and what to do about it."""
 
     name: str
     advice: str
-    retry_helps: bool = False
+    retry: Retry = Retry.NEVER
 
 
 FAILURES: Final[dict[str, Failure]] = {
@@ -28,7 +43,7 @@ FAILURES: Final[dict[str, Failure]] = {
             "Save it in a supported format, such as PDF, Word or plain text. If a program is missing "
             "on the server, ask an administrator to install it, then retry."
         ),
-        retry_helps=True,
+        Retry.MANUAL,
     ),
     Rejection.TYPE_MISMATCH: Failure(
         _("File extension doesn’t match"),
@@ -45,7 +60,7 @@ FAILURES: Final[dict[str, Failure]] = {
     Rejection.NO_TEXT: Failure(
         _("No text found"),
         _("Scans and images need text recognition. If it was installed recently, retry."),
-        retry_helps=True,
+        Retry.MANUAL,
     ),
     Rejection.TOO_LARGE: Failure(_("Too large"), _("Split the file and upload the parts.")),
     Rejection.TOO_MANY_PAGES: Failure(_("Too many pages"), _("Split the file and upload the parts.")),
@@ -56,32 +71,32 @@ FAILURES: Final[dict[str, Failure]] = {
     Rejection.TIME_LIMIT: Failure(
         _("Took too long"),
         _("Retry when the server is less busy, or split the file."),
-        retry_helps=True,
+        Retry.AUTOMATIC,
     ),
     Rejection.MEMORY_LIMIT: Failure(
         _("Too much memory needed"),
         _("Split the file, or save it in a simpler format."),
-        retry_helps=True,
+        Retry.AUTOMATIC,
     ),
     Rejection.PARSER_CRASHED: Failure(
         _("Processing failed"),
         _("Retry. If it fails again, save the file in another format."),
-        retry_helps=True,
+        Retry.AUTOMATIC,
     ),
     Rejection.EMBEDDING_FAILED: Failure(
         _("Embedding model not responding"),
         _("Retry once the model is available again."),
-        retry_helps=True,
+        Retry.AUTOMATIC,
     ),
     Rejection.INDEX_UNAVAILABLE: Failure(
         _("Search index not responding"),
         _("Retry once the index is available again."),
-        retry_helps=True,
+        Retry.AUTOMATIC,
     ),
     Rejection.CANCELLED: Failure(
         _("Cancelled"),
         _("Processing was cancelled. You can retry it."),
-        retry_helps=True,
+        Retry.AUTOMATIC,
     ),
 }
 """By code."""
