@@ -275,7 +275,8 @@ class Install:
         named = self.rows("SELECT original, rendition FROM library_documentversion")
         known = {name for pair in named for name in pair if name}
         files = self.data_dir / "files"
-        assert {str(path.relative_to(files)) for path in files.rglob("*") if path.is_file()} == known
+        found = {str(path.relative_to(files)) for path in files.rglob("*") if path.is_file()}
+        assert found == known, f"left over: {found - known}, missing: {known - found}"
 
 
 @contextmanager

@@ -14,7 +14,8 @@ AT_THE_DOOR: Final = (Fault.AFTER_SUBMIT, Fault.DURING_ERASURE)
 WHILE_REINDEXING: Final = tuple(fault for fault in Fault if fault.startswith("reindex_"))
 BACKING_UP: Final = tuple(fault for fault in Fault if fault.startswith("backup_"))
 RESTORING: Final = tuple(fault for fault in Fault if fault.startswith("restore_"))
-_NOT_IN_A_JOB: Final = {*AT_THE_DOOR, *WHILE_REINDEXING, *BACKING_UP, *RESTORING}
+REWRITING: Final = tuple(fault for fault in Fault if fault.startswith("rewrite_"))
+_NOT_IN_A_JOB: Final = {*AT_THE_DOOR, *WHILE_REINDEXING, *BACKING_UP, *RESTORING, *REWRITING}
 IN_A_JOB: Final = tuple(fault for fault in Fault if fault not in _NOT_IN_A_JOB)
 
 

@@ -10,18 +10,13 @@ import pytest
 from ingestion.failpoints import Fault
 from tests.cairn.inference.server import FakeServer
 from tests.installs import Install, ended, until
+from tests.kill_points import REWRITING
 from tests.models import model_settings
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
 
 DOCUMENTS = 6
 WITHIN = 60.0  # seconds from the request to nothing left on disk
-KILLS = (
-    Fault.REWRITE_WHILE_COPYING,
-    Fault.REWRITE_BEFORE_SWITCH,
-    Fault.REWRITE_AFTER_SWITCH,
-    Fault.REWRITE_BEFORE_RECEIPTS,
-)
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +61,7 @@ def test_nothing_is_left_on_disk_within_a_minute(install: Install) -> None:
     assert time.monotonic() - began < WITHIN
 
 
-@pytest.mark.parametrize("fault", KILLS)
+@pytest.mark.parametrize("fault", REWRITING)
 def test_after_a_kill_the_next_start_finishes_the_rewrite(install: Install, fault: Fault) -> None:
     word, document = _canary(install)
     install.stop()

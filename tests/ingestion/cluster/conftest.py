@@ -82,10 +82,11 @@ def cluster(
     store: VectorStore,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Cluster]:
+    folder = tmp_path_factory.mktemp(request.param)  # numbered, since a cluster may be set up again
     with started(BROKERS[request.param]()) as broker:
         install = ClusterInstall(
-            tmp_path_factory.mktemp(request.param) / "data",
-            DATABASE_URL=postgres.database(request.param),
+            folder / "data",
+            DATABASE_URL=postgres.database(folder.name),
             CELERY_BROKER_URL=broker.url,
             QDRANT_URL=store.url,
             JOB_MAX_ATTEMPTS="40",

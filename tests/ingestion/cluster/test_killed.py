@@ -14,6 +14,7 @@ from tests.kill_points import (
     IN_A_JOB,
     NEW,
     OLD,
+    REWRITING,
     SUBMITTED,
     changed,
     delete_one,
@@ -64,3 +65,21 @@ def test_in_the_end_all_is_as_if_nothing_had_happened(
     assert victim.failures() == []
     victim.assert_nothing_left_over()
     assert own(victim.chunk_set()) == {chunk for chunk in undisturbed if chunk[0] != DELETED}
+
+
+@pytest.mark.parametrize("fault", REWRITING)
+def test_after_a_kill_the_next_worker_finishes_an_erasure(cluster: Cluster, fault: Fault) -> None:
+    install = cluster.install
+    cluster.working()
+    install.bring("erased", 1)
+    install.wait_settled()
+    cluster.idle()
+    document = install.document("erased/rules-00.md")["id"]
+    receipt = install.ask("DELETE", f"/documents/{document}").json()["receipt"]["id"]
+    install.run_until_killed(CAIRN_FAULT=fault)
+    assert install.ask("GET", f"/receipts/{receipt}").json()["state"] == "pending"
+    cluster.working()
+    install.wait_settled()
+    assert install.ask("GET", f"/receipts/{receipt}").json()["state"] == "done"
+    assert install.found("erased") == set()
+    install.assert_nothing_left_over()

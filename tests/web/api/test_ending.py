@@ -63,7 +63,7 @@ def test_whoever_waits_for_the_whole_answer_is_told_to_come_again(
     parts: Engine,
 ) -> None:
     chat = EndlessChat()
-    threading.Timer(0.5, ending.set).start()
+    threading.Thread(target=lambda: chat.began.wait(60) and ending.set()).start()
     with use(Engine(parts.embedder, parts.index, chat)):
         answer = mia.post("/ask", {"question": QUESTION})
         assert chat.ended.wait(30)
