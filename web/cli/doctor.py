@@ -19,11 +19,12 @@ from pydantic import SecretStr
 from cairn.accounts.models import User
 from cairn.errors import CairnError, ConfigurationError, Unavailable
 from cairn.http import ssrf_guard
+from cairn.inference.dotted_paths import is_dotted
 from cairn.inference.embedding.model_folder import EncoderFolder
 from cairn.inference.local_models import ModelFolder
 from cairn.inference.packaged_models import package_file
 from cairn.inference.registry import EmbedderChoice, configured_embedder
-from cairn.inference.reranking import is_dotted, open_reranker
+from cairn.inference.reranking import open_reranker
 from cairn.library.storage import files_answer
 from cairn.settings import environment
 from cairn.settings.file_permissions import open_to_others
@@ -183,6 +184,8 @@ def _answering() -> IndexGeneration | None:
 
 def _place_of(choice: EmbedderChoice) -> str:
     url = environment().embedding_base_url
+    if not choice.served and is_dotted(choice.model):
+        return _installed("EMBEDDING_MODEL", choice.model)
     if not choice.served:
         return f"{choice.model} in {EncoderFolder.of(choice.model).path}"
     if url is None:

@@ -3,6 +3,8 @@
 from pathlib import Path
 
 from cairn.errors import ConfigurationError
+from cairn.inference.dotted_paths import is_dotted
+from cairn.inference.embedding.llama_index import open_llama_index_embedding
 from cairn.inference.embedding.local import LocalEmbedder
 from cairn.inference.embedding.model_folder import EncoderFolder
 from cairn.inference.embedding.openvino import OpenVinoEncoder, exported
@@ -15,6 +17,8 @@ from cairn.settings import Environment
 def open_embedder(environment: Environment) -> Embedder:
     if environment.embedding_base_url:
         return RemoteEmbedder.configured(environment)
+    if is_dotted(environment.embedding_model):
+        return open_llama_index_embedding(environment.embedding_model)
     folder = EncoderFolder.of(environment.embedding_model)
     return local_embedder(
         folder, backend=environment.embedding_backend, models=environment.data_dir / "models"

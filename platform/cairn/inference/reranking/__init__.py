@@ -1,7 +1,7 @@
 """Rerankers, and the choice between them."""
 
 from cairn.inference.reranking.deadline import TimelyReranker
-from cairn.inference.reranking.llama_index import is_dotted, open_postprocessor
+from cairn.inference.reranking.llama_index import open_postprocessor
 from cairn.inference.reranking.remote import RemoteReranker
 from cairn.settings import Environment
 
@@ -21,4 +21,4 @@ def open_reranker(environment: Environment) -> TimelyReranker:
     return TimelyReranker(scorer, seconds=environment.reranker_timeout_seconds)
 
 
-__all__ = ["TimelyReranker", "is_dotted", "open_reranker", "reranks"]
+__all__ = ["TimelyReranker", "open_reranker", "reranks"]

@@ -1,9 +1,7 @@
 """Any LlamaIndex postprocessor that scores nodes; sentence-transformers' cross-encoders among them."""
 
 import json
-import re
 from collections.abc import Sequence
-from importlib import import_module
 from pathlib import Path
 from typing import Final
 
@@ -11,13 +9,13 @@ from llama_index.core.postprocessor import SentenceTransformerRerank
 from llama_index.core.postprocessor.types import BaseNodePostprocessor
 from llama_index.core.schema import NodeWithScore, QueryBundle, TextNode
 
-from cairn.errors import ConfigurationError, Unavailable
+from cairn.errors import Unavailable
+from cairn.inference.dotted_paths import create_dotted, is_dotted
 from cairn.inference.embedding.pytorch import cuda_is_there, quiet_transformers
 from cairn.inference.local_models import CANNOT_LOAD, CONFIG, ModelFolder
 from cairn.inference.native_libraries import prepare_torch
 
 _SETTING: Final = "RERANKER_MODEL"
-_DOTTED: Final = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
 _MOST_TEXTS: Final = 100
 _CPU_BATCH, _GPU_BATCH = 8, 64
 _ASSUMED_POSITIONS: Final = 512  # what LlamaIndex's class cuts to, whatever the model takes
@@ -58,12 +56,10 @@ class PostprocessorScorer:
 def open_postprocessor(model: str) -> PostprocessorScorer:
     """`model`: folder or cached name of a cross-encoder, or dotted path of a LlamaIndex postprocessor."""
     if is_dotted(model):
-        return PostprocessorScorer(_instance(model), name=model, batch_texts=_MOST_TEXTS)
+        return PostprocessorScorer(
+            create_dotted(_SETTING, model, BaseNodePostprocessor), name=model, batch_texts=_MOST_TEXTS
+        )
     return _cross_encoder(ModelFolder.of(_SETTING, model))
-
-
-def is_dotted(model: str) -> bool:
-    return _DOTTED.fullmatch(model) is not None and not Path(model).exists()
 
 
 def _cross_encoder(folder: ModelFolder) -> PostprocessorScorer:
@@ -87,18 +83,6 @@ def _cross_encoder(folder: ModelFolder) -> PostprocessorScorer:
 def _positions(folder: Path) -> int:
     config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
     return int(config.get("max_position_embeddings") or _ASSUMED_POSITIONS)
-
-
-def _instance(dotted: str) -> BaseNodePostprocessor:
-    """Call the class or function without arguments."""
-    module, _, name = dotted.rpartition(".")
-    try:
-        made = getattr(import_module(module), name)()
-    except (ImportError, AttributeError, TypeError, ValueError) as error:
-        raise ConfigurationError(f"{_SETTING} {dotted} cannot be made: {error}") from error
-    if not isinstance(made, BaseNodePostprocessor):
-        raise ConfigurationError(f"{_SETTING} {dotted} is not a LlamaIndex postprocessor")
-    return made
 
 
 def _number(score: object) -> float:

@@ -1,0 +1,20 @@
+"""Which models a request to rebuild the index may name."""
+
+import pytest
+
+from cairn.errors import InvalidInput
+from cairn.inference.registry import EmbedderChoice
+from ingestion.reindexing import services
+
+CLASS = "acme.embeddings.large"
+
+
+def test_a_request_cannot_name_a_class() -> None:
+    with pytest.raises(InvalidInput, match="Only EMBEDDING_MODEL can name a class"):
+        services._choice(CLASS)
+
+
+def test_a_request_can_name_the_class_that_the_operator_configured(monkeypatch: pytest.MonkeyPatch) -> None:
+    configured = EmbedderChoice(CLASS, served=False)
+    monkeypatch.setattr(services, "configured_embedder", lambda: configured)
+    assert services._choice(CLASS) == configured
