@@ -7,7 +7,9 @@ from uuid import UUID, uuid4
 
 import numpy as np
 import pytest
+from asgiref.sync import async_to_sync
 from django.utils import timezone
+from llama_index.core.schema import MetadataMode
 
 from cairn.access.models import Role
 from cairn.access.scope import Principal, Scope
@@ -25,6 +27,7 @@ from retrieval.search import hybrid_search as searching
 from retrieval.search import reranking
 from retrieval.search.bm25 import document_sparse
 from retrieval.search.hybrid_search import search
+from retrieval.search.llama_index import CairnRetriever
 from tests.fakes import FakeChat, FakeEmbedder, FakeReranker
 from tests.principals import SETUP
 
@@ -409,6 +412,40 @@ def test_the_configured_parts_are_used_without_others(
     with use(fake):
         search("text", scope=scope_for(ann))
     assert len(fake_index.asked) == 1
+
+
+def test_a_llama_index_retriever_returns_the_hits_of_a_search_as_nodes(
+    real: Engine, base: KnowledgeBase, ann: Principal
+) -> None:
+    put_into(real, document_with(base, "Parking is free.", "Annual leave can be donated to a colleague."))
+    scope = scope_for(ann)
+    hits = search("donate annual leave", scope=scope, parts=real)
+    nodes = CairnRetriever(scope, engine=real).retrieve("donate annual leave")
+    assert [(node.node_id, node.score, node.text) for node in nodes] == [
+        (str(hit.chunk), hit.score, hit.text) for hit in hits
+    ]
+    best, hit = nodes[0].node, hits[0]
+    assert best.ref_doc_id == best.metadata["document"] == str(hit.document)
+    assert best.metadata["knowledge_base"] == str(base.id)
+    assert (best.metadata["title"], best.metadata["page"]) == ("Leave", 2)
+    assert str(base.id) not in best.get_content(MetadataMode.LLM)
+    (only,) = async_to_sync(CairnRetriever(scope, engine=real, limit=1).aretrieve)("donate annual leave")
+    assert only.node_id == nodes[0].node_id
+
+
+def test_a_llama_index_retriever_stays_within_its_scope_and_filters(
+    real: Engine,
+    base: KnowledgeBase,
+    make_knowledge_base: Callable[..., KnowledgeBase],
+    admin: Principal,
+    ann: Principal,
+) -> None:
+    put_into(real, document_with(make_knowledge_base("Board", admin), "The merger is in May."))
+    assert CairnRetriever(scope_for(ann), engine=real).retrieve("merger") == []
+    found = CairnRetriever(scope_for(admin), engine=real).retrieve("merger")
+    assert [node.text for node in found] == ["The merger is in May."]
+    nowhere = Filters(document_ids=(uuid4(),))
+    assert CairnRetriever(scope_for(admin), engine=real, filters=nowhere).retrieve("merger") == []
 
 
 def test_scope_cannot_be_left_out() -> None:
