@@ -21,6 +21,7 @@ from cairn.inference.embedding.cache import CachingEmbedder
 from cairn.library.models import Document, KnowledgeBase
 from cairn.settings import environment
 from cairn.telemetry.context import BoundWhile, current_ids
+from cairn.telemetry.openinference import SESSION, SpanKind
 from cairn.telemetry.tracing import StepWhile
 from retrieval.answering import answer
 from retrieval.answering.answerability.reader import build_answerability
@@ -109,7 +110,8 @@ def ask(
     writing = replace(parts, chat=in_background(parts.chat)) if background else parts
     events = _events(message, scope, filters, writing, history=turns, max_tokens=most)
     # Made here, where the request is known: another thread will ask for the events.
-    steps = StepWhile(events, "answer", answer_id=str(message.id))
+    ids = {"answer_id": str(message.id), SESSION: str(thread.id)}
+    steps = StepWhile(events, "answer", SpanKind.CHAIN, **ids)
     answering = record_answer(message, scope, steps, parts, passes_on=passes_on)
     return PendingAnswer(message, BoundWhile(answering, **{**current_ids(), "answer_id": message.id}))
 

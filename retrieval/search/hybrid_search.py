@@ -9,6 +9,7 @@ from cairn.errors import InvalidInput
 from cairn.library.cell_ranges import CellLine
 from cairn.library.models import Chunk
 from cairn.telemetry.metrics import SEARCH_SECONDS, model_errors_counted
+from cairn.telemetry.openinference import EMBEDDING_MODEL, DocumentList, SpanKind, document_attributes
 from cairn.telemetry.tracing import step
 from retrieval.engine import Engine, engine
 from retrieval.index.protocol import Candidates, Filters
@@ -19,6 +20,7 @@ from retrieval.search.bm25 import query_sparse
 from retrieval.search.fusion import Ranking, ranked
 from retrieval.search.phrases import phrases_first, phrases_in
 from retrieval.search.reranking import reranked
+from retrieval.search.traced_documents import traced_documents
 from retrieval.types import Hit, Owner, Scores
 
 NO_FILTERS = Filters()
@@ -43,13 +45,17 @@ def search(
 ) -> list[Hit]:
     """Return hits, best first, without near-duplicates. Raises InvalidInput for a blank query.
 
-    With a reranker or a quoted phrase, a hybrid search considers more than `limit`.
+    With a reranker or a quoted phrase, a hybrid search considers more than `limit`. Pages, REST, MCP, the
+    playground, answers and `CairnRetriever` all search through this function.
     """
     text = clean_query(query)
     if not scope or limit < 1:
         return []
-    with step("search", SEARCH_SECONDS):
-        return _search(text, scope, filters, limit, ranking, parts or engine())
+    with step("search", SEARCH_SECONDS, SpanKind.RETRIEVER) as span:
+        hits = _search(text, scope, filters, limit, ranking, parts or engine())
+        if span.is_recording():
+            span.set_attributes(document_attributes(DocumentList.RETRIEVED, traced_documents(hits)))
+        return hits
 
 
 def _search(
@@ -70,8 +76,12 @@ def rerank_depth(limit: int) -> int:
 def _found(
     text: str, scope: Scope, filters: Filters, limit: int, ranking: Ranking, parts: Engine
 ) -> list[Hit]:
-    with model_errors_counted("embedding"):
-        dense = parts.embedder.embed_query(text)
+    model = parts.embedder
+    with (
+        model_errors_counted("embedding"),
+        step("embed query", kind=SpanKind.EMBEDDING, **{EMBEDDING_MODEL: model.model}),
+    ):
+        dense = model.embed_query(text)
     sparse = query_sparse(text)
     depth, hits = max(MIN_CANDIDATES, CANDIDATES_PER_HIT * limit), list[Hit]()
     for _ in range(MAX_ROUNDS):

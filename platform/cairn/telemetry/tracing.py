@@ -1,16 +1,19 @@
 """Spans, sent over OTLP where an endpoint is configured. They carry ids and numbers, never text."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Final, TypeVar
 
 from opentelemetry import trace
-from opentelemetry.trace import Span, SpanKind, Status, StatusCode
+from opentelemetry.trace import Span, Status, StatusCode
+from opentelemetry.trace import SpanKind as ProtocolKind
+from opentelemetry.util.types import AttributeValue
 from prometheus_client import Histogram
 
 from cairn.errors import ConfigurationError
 from cairn.settings import Environment
 from cairn.telemetry.context import close_iterator
+from cairn.telemetry.openinference import KIND, SpanKind
 
 try:  # the extra `otel`
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -69,11 +72,16 @@ def tracing_stop() -> None:
 
 
 @contextmanager
-def step(name: str, seconds: Histogram | None = None, **attributes: str | int | float) -> Iterator[Span]:
+def step(
+    name: str, seconds: Histogram | None = None, kind: SpanKind | None = None, **attributes: AttributeValue
+) -> Iterator[Span]:
     """A part of the work: a span, and its time in the histogram. Errors are named by their kind only."""
     with (
         _tracer.start_as_current_span(
-            name, attributes=attributes, record_exception=False, set_status_on_exception=False
+            name,
+            attributes=_with_kind(attributes, kind),
+            record_exception=False,
+            set_status_on_exception=False,
         ) as span,
         _timed(seconds),
     ):
@@ -82,6 +90,10 @@ def step(name: str, seconds: Histogram | None = None, **attributes: str | int | 
         except Exception as error:
             _mark(span, error)
             raise
+
+
+def _with_kind(attributes: dict[str, AttributeValue], kind: SpanKind | None) -> dict[str, AttributeValue]:
+    return attributes if kind is None else {KIND: kind.value, **attributes}
 
 
 @contextmanager
@@ -100,22 +112,33 @@ def _mark(span: Span, error: BaseException) -> None:
 
 
 class StepWhile(Iterator[_T]):
-    """A span over all that an iterator does, also where several threads ask it for its items."""
+    """A span over all that an iterator does, also where several threads ask it for its items.
 
-    def __init__(self, events: Iterator[_T], name: str, **attributes: str) -> None:
+    `results` is called at the end, if the span is recorded, for attributes that are only known then.
+    """
+
+    def __init__(
+        self,
+        events: Iterator[_T],
+        name: str,
+        kind: SpanKind | None = None,
+        results: Callable[[], Mapping[str, AttributeValue]] = dict,
+        **attributes: AttributeValue,
+    ) -> None:
         self._events = events
-        self._span = _tracer.start_span(name, attributes=attributes)
+        self._results = results
+        self._span = _tracer.start_span(name, attributes=_with_kind(attributes, kind))
 
     def __next__(self) -> _T:
         try:
             with self._current():
                 return next(self._events)
         except StopIteration:
-            self._span.end()
+            self._end()
             raise
         except Exception as error:
             _mark(self._span, error)
-            self._span.end()
+            self._end()
             raise
 
     def close(self) -> None:
@@ -123,8 +146,12 @@ class StepWhile(Iterator[_T]):
             with self._current():
                 close_iterator(self._events)
         finally:
-            if self._span.is_recording():
-                self._span.end()
+            self._end()
+
+    def _end(self) -> None:
+        if self._span.is_recording():
+            self._span.set_attributes(self._results())
+            self._span.end()
 
     def _current(self) -> AbstractContextManager[Span]:
         return trace.use_span(self._span, record_exception=False, set_status_on_exception=False)
@@ -132,7 +159,7 @@ class StepWhile(Iterator[_T]):
 
 def request_span(method: str) -> AbstractContextManager[Span]:
     return _tracer.start_as_current_span(
-        method, kind=SpanKind.SERVER, record_exception=False, set_status_on_exception=False
+        method, kind=ProtocolKind.SERVER, record_exception=False, set_status_on_exception=False
     )
 
 

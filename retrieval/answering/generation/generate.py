@@ -9,6 +9,7 @@ from cairn.errors import Unavailable
 from cairn.inference.protocols import Embedder, NaturalLanguageInference
 from cairn.telemetry.context import close_iterator
 from cairn.telemetry.metrics import model_failed
+from cairn.telemetry.openinference import LLM_MODEL, SpanKind, token_attributes
 from cairn.telemetry.tracing import StepWhile
 from retrieval.answering.generation.conflict_note import conflict_notes
 from retrieval.answering.generation.extractive import Extract, extract_blocks
@@ -191,12 +192,21 @@ def _stream_sentences(
 ) -> Iterator[AnswerEvent]:
     """Yield the checked sentences. The model's stream is closed in any case."""
     messages = load_prompt().messages(part.query, evidence)
-    run.prompt_tokens += sum(context.chat.count_tokens(str(message.content)) for message in messages)
+    chat, first = context.chat, len(run.written)
+    prompt_tokens = sum(chat.count_tokens(str(message.content)) for message in messages)
+    run.prompt_tokens += prompt_tokens
     run.called = True
     sentences = SentenceStream()
-    written = context.chat.stream(messages, max_tokens=context.max_tokens)
+    written = chat.stream(messages, max_tokens=context.max_tokens)
     source = getattr(written, "with_pauses", lambda: written)()
-    pieces = StepWhile(source, "write", model=context.chat.name)
+    pieces = StepWhile(
+        source,
+        "write",
+        SpanKind.LLM,
+        lambda: token_attributes(prompt_tokens, chat.count_tokens("".join(run.written[first:]))),
+        model=chat.name,
+        **{LLM_MODEL: chat.name},
+    )
     try:
         yield Prompted()
         checker.prepare()

@@ -6,6 +6,7 @@ names. The thresholds were set by hand on 76 sentences that SmolLM2-135M wrote a
 labelled as supported by its best window or not, so that hardly any false one passes; some true ones are lost.
 """
 
+import json
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -15,6 +16,7 @@ from functools import cached_property
 import numpy as np
 
 from cairn.inference.protocols import Embedder, NaturalLanguageInference, Vectors
+from cairn.telemetry.openinference import METADATA, SpanKind
 from cairn.telemetry.tracing import step
 from retrieval.answering.grounding.antonyms import obliges_more, uses_opposite
 from retrieval.answering.grounding.edits import Edit, flips_polarity, overlap, substitutions
@@ -90,6 +92,12 @@ class _Scored:
         return self.words + self.cosine - EXTRA_SENTENCE_PENALTY * (len(self.window.pieces) - 1)
 
 
+def _trace_metadata(support: Support) -> str:
+    """Return the result of a check for traces, as JSON without text."""
+    passages = [str(ground.hit.chunk) for ground in support.grounds]
+    return json.dumps({"supported": bool(support.grounds), "passages": passages})
+
+
 class SentenceChecker:
     def __init__(
         self,
@@ -116,8 +124,11 @@ class SentenceChecker:
 
     def check(self, sentence: str, cited: Sequence[int]) -> Support:
         """Return the cited passages that support the sentence, else the best other passage that does."""
-        with step("check sentence"):
-            return self._check(sentence, cited)
+        with step("check sentence", kind=SpanKind.GUARDRAIL) as span:
+            support = self._check(sentence, cited)
+            if span.is_recording():
+                span.set_attribute(METADATA, _trace_metadata(support))
+            return support
 
     def _check(self, sentence: str, cited: Sequence[int]) -> Support:
         scored = self._scored(sentence)

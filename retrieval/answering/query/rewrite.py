@@ -15,6 +15,8 @@ from llama_index.core.llms import ChatMessage, MessageRole
 
 from cairn.errors import CairnError
 from cairn.hidden_characters import visible
+from cairn.telemetry.openinference import LLM_MODEL, SpanKind
+from cairn.telemetry.tracing import step
 from retrieval.answering.grounding.names import unsupported_names
 from retrieval.answering.grounding.quantities import unsupported_figures
 from retrieval.answering.prompts.prompt import FENCE, load_texts, neutralize
@@ -130,7 +132,10 @@ def _read_reply(
     """Return the reply, empty if it was not complete in time."""
     began, pieces = time.monotonic(), list[str]()
     stream = chat.stream(messages, max_tokens=MAX_TOKENS)
-    with _closed_after(seconds, getattr(stream, "close", lambda: None)):
+    with (
+        step("rewrite question", kind=SpanKind.LLM, **{LLM_MODEL: chat.name}),
+        _closed_after(seconds, getattr(stream, "close", lambda: None)),
+    ):
         for piece in stream:
             pieces.append(piece)
             if time.monotonic() - began > seconds or cancelled():

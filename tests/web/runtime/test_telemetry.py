@@ -2,12 +2,13 @@
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import httpx
 import pytest
+from openinference.semconv.trace import OpenInferenceSpanKindValues, SpanAttributes
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
@@ -65,6 +66,16 @@ def receiver() -> Iterator[Receiver]:
     server.server_close()
 
 
+def kinds_of(spans: Sequence[Span]) -> dict[str, str]:
+    """Kinds by the OpenInference conventions of the spans that have one."""
+    return {
+        span.name: OpenInferenceSpanKindValues(attribute.value.string_value).value
+        for span in spans
+        for attribute in span.attributes
+        if attribute.key == SpanAttributes.OPENINFERENCE_SPAN_KIND
+    }
+
+
 def test_logs_and_traces_tell_what_happened_and_not_what_was_said(
     own_data_dir: Path, receiver: Receiver, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -74,6 +85,8 @@ def test_logs_and_traces_tell_what_happened_and_not_what_was_said(
         "LOG_LEVEL": "INFO",
         "OTEL_EXPORTER_OTLP_ENDPOINT": receiver.url,
         "OTEL_EXPORTER_OTLP_HEADERS": "x-key=abc",
+        "RERANKER_MODEL": "llama_index.core.postprocessor.LongContextReorder",
+        "RERANKER_SECONDS": "60",
     }
     server = start_server(own_data_dir, **settings)
     try:
@@ -103,6 +116,15 @@ def test_logs_and_traces_tell_what_happened_and_not_what_was_said(
     answer = next(span for span in spans if span.name == "answer")
     request = next(span for span in spans if span.name == "POST v1/ask")
     assert answer.trace_id == request.trace_id
+    question = [span for span in spans if span.trace_id == answer.trace_id]
+    assert kinds_of(question) == {
+        "answer": "CHAIN",
+        "search": "RETRIEVER",
+        "embed query": "EMBEDDING",
+        "rerank": "RERANKER",
+        "write": "LLM",
+        "check sentence": "GUARDRAIL",
+    }
     told = server.log.encode() + b"".join(receiver.bodies)
     for said in ("Zanzibar", "quay", "holiday", key, "Timetable"):
         assert said.encode() not in told
