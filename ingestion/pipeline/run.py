@@ -74,8 +74,12 @@ def run(job_id: UUID) -> None:
 
 def process(lease: Lease) -> None:
     """Process a claimed job. Errors are recorded in the job's row."""
-    with bound(job_id=lease.job), step("job", job_id=str(lease.job), attempt=lease.attempt):
+    with bound(job_id=lease.job), step("job", attributes=_trace_ids(lease)):
         _process(lease)
+
+
+def _trace_ids(lease: Lease) -> dict[str, str | int]:
+    return {"job_id": str(lease.job), "attempt": lease.attempt}
 
 
 def _process(lease: Lease) -> None:

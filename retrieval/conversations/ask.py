@@ -111,7 +111,7 @@ def ask(
     events = _events(message, scope, filters, writing, history=turns, max_tokens=most)
     # Made here, where the request is known: another thread will ask for the events.
     ids = {"answer_id": str(message.id), SESSION: str(thread.id)}
-    steps = StepWhile(events, "answer", SpanKind.CHAIN, **ids)
+    steps = StepWhile(events, "answer", SpanKind.CHAIN, ids)
     answering = record_answer(message, scope, steps, parts, passes_on=passes_on)
     return PendingAnswer(message, BoundWhile(answering, **{**current_ids(), "answer_id": message.id}))
 

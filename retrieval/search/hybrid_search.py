@@ -79,7 +79,7 @@ def _found(
     model = parts.embedder
     with (
         model_errors_counted("embedding"),
-        step("embed query", kind=SpanKind.EMBEDDING, **{EMBEDDING_MODEL: model.model}),
+        step("embed query", kind=SpanKind.EMBEDDING, attributes={EMBEDDING_MODEL: model.model}),
     ):
         dense = model.embed_query(text)
     sparse = query_sparse(text)

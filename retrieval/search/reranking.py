@@ -23,7 +23,7 @@ def reranked(query: str, hits: Sequence[Hit], reranker: Reranker | None) -> list
     if reranker is None or not hits:
         return list(hits)
     try:
-        with step("rerank", kind=SpanKind.RERANKER, **{RERANKER_MODEL: reranker.name}) as span:
+        with step("rerank", kind=SpanKind.RERANKER, attributes={RERANKER_MODEL: reranker.name}) as span:
             ordered = _by_score(hits, reranker.scores(query, [_read_text(hit) for hit in hits]))
             if span.is_recording():
                 _trace(span, hits, ordered)

@@ -73,7 +73,10 @@ def tracing_stop() -> None:
 
 @contextmanager
 def step(
-    name: str, seconds: Histogram | None = None, kind: SpanKind | None = None, **attributes: AttributeValue
+    name: str,
+    seconds: Histogram | None = None,
+    kind: SpanKind | None = None,
+    attributes: Mapping[str, AttributeValue] | None = None,
 ) -> Iterator[Span]:
     """A part of the work: a span, and its time in the histogram. Errors are named by their kind only."""
     with (
@@ -92,8 +95,10 @@ def step(
             raise
 
 
-def _with_kind(attributes: dict[str, AttributeValue], kind: SpanKind | None) -> dict[str, AttributeValue]:
-    return attributes if kind is None else {KIND: kind.value, **attributes}
+def _with_kind(
+    attributes: Mapping[str, AttributeValue] | None, kind: SpanKind | None
+) -> Mapping[str, AttributeValue] | None:
+    return attributes if kind is None else {KIND: kind.value, **(attributes or {})}
 
 
 @contextmanager
@@ -122,8 +127,8 @@ class StepWhile(Iterator[_T]):
         events: Iterator[_T],
         name: str,
         kind: SpanKind | None = None,
-        results: Callable[[], Mapping[str, AttributeValue]] = dict,
-        **attributes: AttributeValue,
+        attributes: Mapping[str, AttributeValue] | None = None,
+        results: Callable[[], Mapping[str, AttributeValue]] | None = None,
     ) -> None:
         self._events = events
         self._results = results
@@ -150,7 +155,7 @@ class StepWhile(Iterator[_T]):
 
     def _end(self) -> None:
         if self._span.is_recording():
-            self._span.set_attributes(self._results())
+            self._span.set_attributes(self._results() if self._results else {})
             self._span.end()
 
     def _current(self) -> AbstractContextManager[Span]:

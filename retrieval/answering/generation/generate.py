@@ -203,9 +203,8 @@ def _stream_sentences(
         source,
         "write",
         SpanKind.LLM,
+        {"model": chat.name, LLM_MODEL: chat.name},
         lambda: token_attributes(prompt_tokens, chat.count_tokens("".join(run.written[first:]))),
-        model=chat.name,
-        **{LLM_MODEL: chat.name},
     )
     try:
         yield Prompted()

@@ -133,7 +133,7 @@ def _read_reply(
     began, pieces = time.monotonic(), list[str]()
     stream = chat.stream(messages, max_tokens=MAX_TOKENS)
     with (
-        step("rewrite question", kind=SpanKind.LLM, **{LLM_MODEL: chat.name}),
+        step("rewrite question", kind=SpanKind.LLM, attributes={LLM_MODEL: chat.name}),
         _closed_after(seconds, getattr(stream, "close", lambda: None)),
     ):
         for piece in stream:

@@ -86,7 +86,7 @@ def test_logs_and_traces_tell_what_happened_and_not_what_was_said(
         "OTEL_EXPORTER_OTLP_ENDPOINT": receiver.url,
         "OTEL_EXPORTER_OTLP_HEADERS": "x-key=abc",
         "RERANKER_MODEL": "llama_index.core.postprocessor.LongContextReorder",
-        "RERANKER_SECONDS": "60",
+        "RERANKER_TIMEOUT_SECONDS": "60",
     }
     server = start_server(own_data_dir, **settings)
     try:

@@ -24,7 +24,8 @@ _MAX_BATCH_TEXTS: Final = 2048  # LlamaIndex allows no more
 
 def open_llama_index_embedding(dotted: str) -> "LlamaIndexEmbedder":
     """Open the embedding whose class or factory function has this dotted path."""
-    return LlamaIndexEmbedder(create_dotted(_SETTING, dotted, BaseEmbedding), dotted=dotted)
+    embedding = create_dotted(_SETTING, dotted, BaseEmbedding)  # type: ignore[type-abstract]  # a base class
+    return LlamaIndexEmbedder(embedding, dotted=dotted)
 
 
 class LlamaIndexEmbedder:
@@ -91,8 +92,9 @@ class CairnEmbedding(BaseEmbedding):
     _embedder: Embedder = PrivateAttr()
 
     def __init__(self, embedder: Embedder, **options: Any) -> None:
-        batch = min(embedder.batching.texts, _MAX_BATCH_TEXTS)
-        super().__init__(**{"model_name": embedder.model, "embed_batch_size": batch, **options})
+        options.setdefault("model_name", embedder.model)
+        options.setdefault("embed_batch_size", min(embedder.batching.texts, _MAX_BATCH_TEXTS))
+        super().__init__(**options)
         self._embedder = embedder
 
     def _get_query_embedding(self, query: str) -> list[float]:

@@ -56,9 +56,8 @@ class PostprocessorScorer:
 def open_postprocessor(model: str) -> PostprocessorScorer:
     """`model`: folder or cached name of a cross-encoder, or dotted path of a LlamaIndex postprocessor."""
     if is_dotted(model):
-        return PostprocessorScorer(
-            create_dotted(_SETTING, model, BaseNodePostprocessor), name=model, batch_texts=_MOST_TEXTS
-        )
+        made = create_dotted(_SETTING, model, BaseNodePostprocessor)  # type: ignore[type-abstract]  # a base
+        return PostprocessorScorer(made, name=model, batch_texts=_MOST_TEXTS)
     return _cross_encoder(ModelFolder.of(_SETTING, model))
 
 
