@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from markdown_it import MarkdownIt
 
-from tests.servers import ROOT, Server, run_manage, server_environment
+from tests.servers import ROOT, Server, server_environment
 
 pytestmark = [pytest.mark.models, pytest.mark.slow]
 
@@ -99,31 +99,6 @@ def test_the_page_of_retrievers(cairn_server: Server) -> None:
     assert tagged == "", "nothing of the sample has this tag"
     anything = langchain.replace(', filters={"tags": ["hr"]}', "")
     assert "/library/documents/" in run_program(cairn_server, anything, key)
-
-
-def test_the_page_of_llama_index_programs_in_process(own_data_dir: Path, tmp_path: Path) -> None:
-    """Cairn does not run meanwhile: only one process can open the embedded index."""
-    folder = tmp_path / "pages"
-    folder.mkdir()
-    (folder / "uploading.md").write_text("# Upload documents\n\nDrop files on the page of a knowledge base.")
-    ingested = run_manage(
-        own_data_dir, "ingest", str(folder), "--kb", "help", "--wait", SAMPLE_KNOWLEDGE_BASE="false"
-    )
-    assert ingested.returncode == 0, ingested.stderr
-    search, embed = programs("llama-index")
-    assert max(len(program.split("\n\n")) for program in (search, embed)) <= 4
-    environment = server_environment(own_data_dir)
-    for program, expected in ((search, "uploading"), (embed, "The train leaves at noon.")):
-        done = subprocess.run(
-            [sys.executable, "-c", program],
-            env=environment,
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        assert expected in done.stdout
 
 
 def test_the_commands_of_the_rest_pages(cairn_server: Server) -> None:
