@@ -1,4 +1,4 @@
-"""Removal of front matter and Liquid (Jekyll) markup from Markdown.
+"""Removal of Liquid (Jekyll) markup from Markdown.
 
 With front matter the file is a template, in which tags are markup everywhere, including code, except
 between raw and endraw. Without it, braces inside code are literal.
@@ -9,9 +9,6 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from typing import Final
 
-_FENCES: Final = {"---": ("---", "..."), "+++": ("+++",)}
-_KEY: Final = re.compile(r"^\w[\w .-]*\s*[:=]")
-_TITLE: Final = re.compile(r"^title\s*[:=]\s*(.*)$", re.IGNORECASE)
 _TAG: Final = re.compile(r"\{%-?\s*(\w+)\s*(.*?)\s*-?%\}", re.DOTALL)
 _QUOTED: Final = re.compile(r"""["']([^"']{1,200})["']""")
 _KRAMDOWN: Final = re.compile(r"\{::?/?[^{}\n]{0,200}\}")
@@ -19,46 +16,14 @@ _TOC: Final = re.compile(r"^[*+-] [^\n]{0,80}\n\{:\s?toc[^{}\n]{0,80}\}", re.MUL
 _BACKTICKS: Final = re.compile(r"`+")
 _OPENING: Final = re.compile(r"\{[%{]")
 _LONGEST_TAG: Final = 2000
-# tags whose argument is a condition, a file or a name in the code: nothing a reader would see
-_SILENT: Final = frozenset(
-    ("include", "include_relative", "render", "layout", "section", "when", "cycle", "highlight", "usa")
+# The tags of Liquid and Jekyll themselves; their arguments are conditions, files and names in code.
+_STANDARD_TAGS: Final = frozenset(
+    (
+        *("assign", "capture", "case", "cycle", "decrement", "elsif", "for", "highlight", "if", "include"),
+        *("include_cached", "include_relative", "increment", "layout", "link", "liquid", "post_url"),
+        *("render", "section", "tablerow", "unless", "when"),
+    )
 )
-
-
-def split_front_matter(text: str) -> tuple[str | None, str, bool]:
-    """Return the title, the text below, and whether there was front matter."""
-    text = text.lstrip("\ufeff")
-    opening, _, rest = text.partition("\n")
-    closings = _FENCES.get(opening.rstrip())
-    if not closings:
-        return None, text, False
-    lines = rest.split("\n")
-    end = next((i for i, line in enumerate(lines) if line.rstrip() in closings), None)
-    if end is None or not _is_mapping(lines[:end]):
-        return None, text, False
-    return _title(lines[:end]), "\n".join(lines[end + 1 :]), True
-
-
-def _is_mapping(lines: list[str]) -> bool:
-    filled = [line for line in lines if line.strip()]
-    return not filled or any(_KEY.match(line) for line in filled)
-
-
-def _title(lines: list[str]) -> str | None:
-    for i, line in enumerate(lines):
-        if found := _TITLE.match(line):
-            value = found.group(1).strip()
-            if value[:1] in (">", "|"):
-                value = " ".join(_indented(lines[i + 1 :]))
-            return value.strip("\"' ") or None
-    return None
-
-
-def _indented(lines: list[str]) -> Iterator[str]:
-    for line in lines:
-        if line.strip() and not line.startswith((" ", "\t")):
-            return
-        yield line.strip()
 
 
 def strip(text: str, *, template: bool) -> str:
@@ -149,11 +114,12 @@ def _ends(text: str, name: str) -> list[tuple[int, int]]:
 
 
 def _argument(name: str, arguments: str) -> str:
-    """Return the visible argument of a tag, as in `{% channel "help-desk" %}`; paths and conditions are
-    not.
+    """Return the text that a plug-in's tag shows, as far as its source tells: `{% key "Ctrl" %}` shows Ctrl.
+
+    A tag shows its last argument if all are quoted and this one is not a path.
     """
     quoted = _QUOTED.findall(arguments)
-    if not quoted or name in _SILENT or _QUOTED.sub("", arguments).strip(" ,\n\t"):
+    if not quoted or name in _STANDARD_TAGS or _QUOTED.sub("", arguments).strip(" ,\n\t"):
         return ""
     shown = quoted[-1]
     return "" if "/" in shown or "." in shown.strip(". ") else shown

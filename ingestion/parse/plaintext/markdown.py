@@ -11,6 +11,7 @@ from ingestion.parse.core import failures
 from ingestion.parse.core.limits import Limits
 from ingestion.parse.html import html_document
 from ingestion.parse.plaintext import liquid
+from ingestion.parse.plaintext.front_matter import split_front_matter
 from ingestion.parse.text.cleaning import decode
 
 _TAG: Final = re.compile(r"<[^<>]{1,200}>")
@@ -27,7 +28,7 @@ _MARKDOWN: Final = _Markdown("commonmark").enable(["table", "strikethrough"])
 
 
 def parse(path: Path, limits: Limits) -> Rendition:
-    title, body, template = liquid.split_front_matter(decode(path.read_bytes()))
+    title, body, template = split_front_matter(decode(path.read_bytes()))
     text = liquid.strip(body, template=template)
     if not text.strip():
         raise failures.no_text(
