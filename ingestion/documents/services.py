@@ -16,8 +16,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from cairn.access.audience import people_reading
-from cairn.access.models import Role
-from cairn.access.rules import documents_for, role_in
+from cairn.access.rules import documents_for, may_replace
 from cairn.access.scope import Principal
 from cairn.access.selectors import parse_id
 from cairn.access.services import readers_replace
@@ -290,12 +289,8 @@ def _arrived_meanwhile(latest: DocumentVersion, upload: Upload) -> bool:
 
 
 def _require_may_replace(document: Document, upload: Upload, principal: Principal) -> None:
-    """Raise Conflict for editors who cannot read a restricted document; embedded files are exempt."""
-    if not document.narrowed or upload.part or role_in(principal, document.knowledge_base) == Role.MANAGER:
-        return
-    if document.readers.filter(user=principal.user).exists():
-        return
-    if not document.readers.filter(group__in=principal.groups).exists():
+    """Raise Conflict for editors who cannot read the document; embedded files are exempt."""
+    if upload.part is None and not may_replace(principal, document):
         raise Conflict(
             "A document with this name already exists, and you don’t have permission to "
             "replace it. Choose another name."

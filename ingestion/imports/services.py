@@ -12,10 +12,11 @@ from django.db.models import Count, F, Max, Min, Q, Sum
 from django.utils import timezone
 
 from cairn.access.models import Role
-from cairn.access.rules import documents_for, role_in, roles_in
+from cairn.access.rules import documents_for, roles_in
 from cairn.access.scope import Principal
+from cairn.access.selectors import require_role
 from cairn.audit.services import record
-from cairn.errors import CairnError, Conflict, Forbidden
+from cairn.errors import CairnError, Conflict
 from cairn.library.models import MAX_NESTING_DEPTH, Document, DocumentVersion, KnowledgeBase
 from ingestion.jobs.lifecycle import cancel_all
 from ingestion.models import (
@@ -106,7 +107,7 @@ def import_cancel(*, batch: Import, principal: Principal) -> Import:
 
     Queued jobs end at once, running ones at their next check. Raises Conflict if the import is over.
     """
-    require_import_editor(principal, batch)
+    require_role(principal, batch.knowledge_base, Role.EDITOR)
     with transaction.atomic():
         # Whoever unpacks holds its job while it refers to this row: with no_key neither waits for the other.
         batch = Import.objects.select_for_update(of=("self",), no_key=True).get(pk=batch.pk)
@@ -131,12 +132,6 @@ def _cancel_jobs(batch: Import) -> None:
     for depth in range(1, MAX_NESTING_DEPTH + 1):
         inside = {f"version__document{'__parent' * depth}__in": came.values("document")}
         cancel_all(Job.objects.filter(**inside))
-
-
-def require_import_editor(principal: Principal, batch: Import) -> None:
-    role = role_in(principal, batch.knowledge_base)
-    if role is None or not role.allows(Role.EDITOR):
-        raise Forbidden("This requires the role “editor” in this knowledge base.")
 
 
 def require_takes_files(batch: Import) -> None:

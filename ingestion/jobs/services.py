@@ -9,10 +9,11 @@ from django.db import transaction
 from django.db.models.functions import Now
 
 from cairn.access.models import Role
-from cairn.access.rules import knowledge_bases_for, role_in
+from cairn.access.rules import knowledge_bases_for
 from cairn.access.scope import Principal
+from cairn.access.selectors import require_role
 from cairn.audit.services import record
-from cairn.errors import Conflict, Forbidden, Rejection
+from cairn.errors import Conflict, Rejection
 from cairn.library.models import Document, DocumentVersion, VersionState
 from ingestion import broker
 from ingestion.jobs.fair_queue import lane_for, next_ticket
@@ -35,15 +36,9 @@ class RetryResult:
     skipped: int
 
 
-def require_editor(principal: Principal, job: Job) -> None:
-    role = role_in(principal, job.version.document.knowledge_base)
-    if role is None or not role.allows(Role.EDITOR):
-        raise Forbidden("This requires the role “editor” in this knowledge base.")
-
-
 def job_retry(*, job: Job, principal: Principal, lane: Lane | None = None) -> Job:
     """Retry a job. Raises Conflict unless it failed or was cancelled, and no newer version exists."""
-    require_editor(principal, job)
+    require_role(principal, job.version.document.knowledge_base, Role.EDITOR)
     with transaction.atomic():
         job = _lock_jobs(Job.objects.filter(pk=job.pk))[0]
         if job.stage not in {Stage.FAILED, Stage.CANCELLED}:
@@ -158,7 +153,7 @@ def job_cancel(*, job: Job, principal: Principal) -> Job:
 
     A queued job ends at once, a running one at its next check.
     """
-    require_editor(principal, job)
+    require_role(principal, job.version.document.knowledge_base, Role.EDITOR)
     with transaction.atomic():
         job = _lock_jobs(Job.objects.filter(pk=job.pk))[0]
         if job.ended:

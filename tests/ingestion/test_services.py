@@ -109,6 +109,25 @@ def test_an_editor_does_not_replace_what_is_hidden_from_them(submit: Submit, bas
     assert document.versions.count() == 1
 
 
+def test_an_editor_learns_nothing_about_files_inside_a_container_they_cannot_read(
+    submit: Submit, base: KnowledgeBase
+) -> None:
+    editor = user_create(username="editor")
+    grant_give(knowledge_base=base, subject=f"user:{editor.id}", role=Role.EDITOR, principal=SETUP)
+    mail = submit("mail", filename="mail.eml", readers=[]).document
+    attachment = EmbeddedFile(mail, Lane.BULK, lambda: None)
+    inner = submit("secret", source_uri="mail.eml/pay.txt", part=attachment).document
+    assert not inner.narrowed
+    for version in ("1", "2"):
+        with pytest.raises(Conflict, match="permission"):
+            submit(
+                "mine",
+                source_uri="mail.eml/pay.txt",
+                principal=principal_for_user(editor),
+                if_match=frozenset({version}),
+            )
+
+
 def test_a_failed_upload_leaves_no_file(submit: Submit) -> None:
     with pytest.raises(InvalidInput):
         submit(metadata={"tags": "not a list"})

@@ -68,6 +68,15 @@ def _unrestricted_for(principal: Principal) -> Q:
     return ~Q(Exists(narrowed.exclude(id__in=mine.values("document"))))
 
 
+def may_replace(principal: Principal, document: Document) -> bool:
+    """Return whether the principal may upload a new version: editors who may read the document."""
+    return documents_for(principal, role=Role.EDITOR).filter(pk=document.pk).exists()
+
+
+def has_role_anywhere(principal: Principal, role: Role) -> bool:
+    return principal.is_admin or knowledge_bases_for(principal, role=role).exists()
+
+
 def role_in(principal: Principal, knowledge_base: KnowledgeBase) -> Role | None:
     """Return the principal's highest role there. Admins manage everything, but see `Principal.command`."""
     if principal.command and not knowledge_base.official:

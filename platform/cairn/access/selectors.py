@@ -7,7 +7,7 @@ from uuid import UUID
 from django.db import models
 
 from cairn.access.models import Role
-from cairn.access.rules import documents_for, knowledge_bases_for, role_in, roles_in
+from cairn.access.rules import documents_for, has_role_anywhere, knowledge_bases_for, role_in, roles_in
 from cairn.access.scope import Principal, Scope
 from cairn.errors import Forbidden, NotFound
 from cairn.library.models import Chunk, ChunkQuerySet, Document, KnowledgeBase
@@ -35,7 +35,7 @@ def knowledge_base_for(principal: Principal, value: object, *, role: Role = Role
     """Return a knowledge base. Raises NotFound if the principal may not see it, Forbidden if their role is
     too low."""
     base = get_or_not_found(knowledge_bases_for(principal), value)
-    _require_role(principal, base, role)
+    require_role(principal, base, role)
     return base
 
 
@@ -43,23 +43,29 @@ def knowledge_base_named(principal: Principal, slug: str, *, role: Role = Role.R
     base = knowledge_bases_for(principal).filter(slug=slug).first()
     if base is None:
         raise NotFound
-    _require_role(principal, base, role)
+    require_role(principal, base, role)
     return base
 
 
 def document_for(principal: Principal, value: object, *, role: Role = Role.READER) -> Document:
     document = get_or_not_found(documents_for(principal).with_versions(), value)
-    _require_role(principal, document.knowledge_base, role)
+    require_role(principal, document.knowledge_base, role)
     return document
 
 
-def _require_role(principal: Principal, base: KnowledgeBase, role: Role) -> None:
-    """Raise Forbidden unless the principal has the role in a knowledge base that they may see."""
+def require_role(principal: Principal, base: KnowledgeBase, role: Role) -> None:
+    """Raise Forbidden unless the principal has the role in the knowledge base."""
     if principal.command and role is not Role.READER:
         require_official(base)
-    own_role = Role.MANAGER if principal.is_admin else role_in(principal, base)
+    own_role = Role.MANAGER if principal.administers else role_in(principal, base)
     if own_role is None or not own_role.allows(role):
         raise Forbidden(f"This requires the role “{role}” in this knowledge base.")
+
+
+def require_role_anywhere(principal: Principal, role: Role) -> None:
+    """Raise Forbidden unless the principal is an admin or has the role in some knowledge base."""
+    if not has_role_anywhere(principal, role):
+        raise Forbidden
 
 
 def require_official(base: KnowledgeBase) -> None:

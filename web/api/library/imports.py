@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field, StringConstraints
 
 from cairn.access.models import Role
 from cairn.access.scope import Principal
-from cairn.access.selectors import knowledge_base_for
+from cairn.access.selectors import knowledge_base_for, require_role
 from cairn.asgi import arrived
 from cairn.errors import InvalidInput
 from cairn.limits.quotas import upload_count
@@ -24,7 +24,6 @@ from ingestion.imports.services import (
     import_cancel,
     import_close,
     import_open,
-    require_import_editor,
     summaries,
 )
 from ingestion.jobs.progress import QueueStatus, queue_statuses
@@ -271,7 +270,7 @@ def import_items_add(
     refuse_unknown_fields(request, FilesForm)
     principal = principal_of(request)
     batch = import_for(principal, import_id)
-    require_import_editor(principal, batch)
+    require_role(principal, batch.knowledge_base, Role.EDITOR)
     sources = form.sources(file)
     upload_count(principal, size=sum(each.size or 0 for each in file), files=len(file))
     sent = [
@@ -287,7 +286,7 @@ def import_done(request: HttpRequest, import_id: str, payload: Close) -> Import:
     """Requires the role editor. Closes the import; not needed once the announced number of files has come."""
     principal = principal_of(request)
     row = import_for(principal, import_id)
-    require_import_editor(principal, row)
+    require_role(principal, row.knowledge_base, Role.EDITOR)
     return Import.of(import_close(batch=row, unchanged=payload.unchanged), principal)
 
 

@@ -8,7 +8,8 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from cairn.access.rules import documents_for
+from cairn.access.models import Role
+from cairn.access.rules import documents_for, has_role_anywhere
 from cairn.access.scope import Principal
 from cairn.access.selectors import document_for
 from cairn.errors import InvalidInput, NotFound
@@ -20,7 +21,7 @@ from retrieval.suggestions.services import suggestions_for
 from web.api.framework.fields import QUESTION_CHARACTERS
 from web.pages.chat.message_views import turn_views
 from web.pages.library.knowledge_bases import BaseCard, base_cards
-from web.pages.shell.decorators import fragment, manages_any, page, show
+from web.pages.shell.decorators import fragment, page, show
 from web.pages.shell.sidebar import rail_of
 
 TAGS = 50
@@ -49,7 +50,9 @@ def turns(request: HttpRequest, principal: Principal, conversation_id: str) -> H
     """Render the displayed path, or the part above a message."""
     found = conversation_for(principal, conversation_id)
     context = _turns(found, principal, before=request.GET.get("before"))
-    return render(request, "pages/chat/_turns.html", {**context, "manages": manages_any(principal)})
+    return render(
+        request, "pages/chat/_turns.html", {**context, "manages": has_role_anywhere(principal, Role.MANAGER)}
+    )
 
 
 def _turns(found: Conversation, principal: Principal, *, before: str | None = None) -> dict[str, Any]:
@@ -115,4 +118,8 @@ def conversations(request: HttpRequest, principal: Principal) -> HttpResponse:
 def message(request: HttpRequest, principal: Principal, message_id: str) -> HttpResponse:
     found = message_for(principal, message_id)
     [turn] = turn_views([shown(found, principal)])
-    return render(request, "pages/chat/_answer.html", {"turn": turn, "manages": manages_any(principal)})
+    return render(
+        request,
+        "pages/chat/_answer.html",
+        {"turn": turn, "manages": has_role_anywhere(principal, Role.MANAGER)},
+    )

@@ -12,7 +12,7 @@ from django.views.decorators.http import require_safe
 
 from cairn.access.models import Role
 from cairn.access.scope import Principal
-from cairn.errors import Forbidden
+from cairn.access.selectors import require_role_anywhere
 from retrieval.evaluation.models import EvaluationRun
 from retrieval.evaluation.question_results import Asked
 from retrieval.evaluation.run_comparison import Change, Difference, differences, measure_changes
@@ -97,9 +97,8 @@ class Group:
 @page
 def evaluation(request: HttpRequest, principal: Principal) -> HttpResponse:
     """List runs of knowledge bases the principal manages. Raises Forbidden without any."""
+    require_role_anywhere(principal, Role.MANAGER)
     bases = base_cards(principal, role=Role.MANAGER, chosen=request.GET.get("kb", ""))
-    if not bases and not principal.is_admin:
-        raise Forbidden
     rows = runs_for(principal).defer("outcomes", "by_kind", "rankings")
     chosen = next((base for base in bases if base.chosen), None)
     if chosen:

@@ -18,9 +18,9 @@ from django.views.decorators.http import require_POST, require_safe
 from cairn.access.models import Role
 from cairn.access.rules import documents_for
 from cairn.access.scope import Principal
-from cairn.access.selectors import scope_for
+from cairn.access.selectors import require_role_anywhere, scope_for
 from cairn.accounts.models import User
-from cairn.errors import CairnError, Forbidden, NotFound
+from cairn.errors import CairnError, NotFound
 from cairn.library.models import Document
 from ingestion.gaps.verified_answers import question_texts
 from retrieval.conversations.services import message_for
@@ -100,9 +100,8 @@ class NoticeView:
 @page
 def index(request: HttpRequest, principal: Principal) -> HttpResponse:
     """List gaps of knowledge bases the principal manages, and those assigned to them."""
+    require_role_anywhere(principal, Role.EDITOR)
     bases = base_cards(principal, role=Role.EDITOR, chosen=request.GET.get("kb", ""))
-    if not bases and not principal.is_admin:
-        raise Forbidden
     state, owner = request.GET.get("state", ""), request.GET.get("owner", "")
     rows = _filtered(principal, request.GET.get("kb", ""), state, owner)
     shown = gaps_shown(rows).order_by("-asked", "-last_asked", "id")

@@ -12,7 +12,7 @@ from django.views.decorators.http import require_safe
 from cairn.access.models import Role
 from cairn.access.rules import knowledge_bases_for
 from cairn.access.scope import Principal
-from cairn.errors import Forbidden
+from cairn.access.selectors import require_role_anywhere
 from cairn.failures import failure_of
 from cairn.settings import environment
 from ingestion.models import JobQuerySet, Stage, Watch
@@ -55,9 +55,8 @@ class FailureGroup:
 @page
 def ingesting(request: HttpRequest, principal: Principal) -> HttpResponse:
     """Show jobs of knowledge bases the principal edits. Raises Forbidden without any."""
+    require_role_anywhere(principal, Role.EDITOR)
     bases = knowledge_bases_for(principal, role=Role.EDITOR)
-    if not bases.exists() and not principal.is_admin:
-        raise Forbidden
     context = {
         "tab": "ingestion",
         "bases": bases.order_by("name"),

@@ -19,7 +19,7 @@ from django.views.decorators.http import require_safe
 from cairn.access.models import Role
 from cairn.access.rules import documents_for, knowledge_bases_for
 from cairn.access.scope import Principal
-from cairn.errors import Forbidden
+from cairn.access.selectors import require_role_anywhere
 from cairn.library.models import KnowledgeBase
 from cairn.settings import environment
 from ingestion.jobs.statistics import ended_by_day, jobs_in, waiting
@@ -58,9 +58,8 @@ class Need:
 @require_safe
 @page
 def index(request: HttpRequest, principal: Principal) -> HttpResponse:
+    require_role_anywhere(principal, Role.MANAGER)
     managed = list(knowledge_bases_for(principal, role=Role.MANAGER).order_by("name", "id"))
-    if not managed and not principal.is_admin:
-        raise Forbidden
     days = _days(request.GET.get("days", ""))
     chosen = next((base for base in managed if base.slug == request.GET.get("kb", "")), None)
     looked = _looked(principal, managed, chosen, days)

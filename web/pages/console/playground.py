@@ -15,13 +15,13 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods
 
 from cairn.access.models import Role
-from cairn.access.principals import principal_for_user
+from cairn.access.principals import principal_for_user, require_admin
 from cairn.access.rules import knowledge_bases_for
 from cairn.access.scope import Principal
-from cairn.access.selectors import scope_for
+from cairn.access.selectors import require_role_anywhere, scope_for
 from cairn.accounts.models import User
 from cairn.audit.services import record
-from cairn.errors import CairnError, Forbidden, InvalidInput
+from cairn.errors import CairnError, InvalidInput
 from cairn.library.models import KnowledgeBase
 from cairn.limits.quotas import search_count
 from retrieval.engine import engine
@@ -75,9 +75,8 @@ class Column:
 @require_http_methods(["GET", "HEAD", "POST"])
 @page
 def index(request: HttpRequest, principal: Principal) -> HttpResponse:
+    require_role_anywhere(principal, Role.MANAGER)
     managed = list(knowledge_bases_for(principal, role=Role.MANAGER).order_by("name", "id"))
-    if not managed and not principal.is_admin:
-        raise Forbidden
     form = _form_from(request.POST)
     context: dict[str, Any] = {"tab": "playground", "bases": managed, "wanted": form}
     status = 200
@@ -117,8 +116,7 @@ def _reader(principal: Principal, username: str) -> Principal:
     """Return the principal whose permissions apply. Searching as somebody else is for admins, and logged."""
     if not username or username.casefold() == principal.username.casefold():
         return principal
-    if not principal.administers:
-        raise Forbidden
+    require_admin(principal)
     user = User.objects.filter(username__iexact=username, is_active=True).first()
     if user is None:
         raise InvalidInput(_("No active user has this name."))

@@ -17,7 +17,7 @@ from django.views.decorators.http import require_safe
 from cairn.access.models import Role
 from cairn.access.rules import documents_for, knowledge_bases_for
 from cairn.access.scope import Principal
-from cairn.errors import Forbidden
+from cairn.access.selectors import require_role_anywhere
 from cairn.library.models import Document, DocumentQuerySet
 from retrieval.statistics.document_usage import not_updated_since, unread_since
 from retrieval.statistics.models import DocumentUse
@@ -76,9 +76,8 @@ KINDS: Final[Mapping[str, tuple[Promise, Callable[[DocumentQuerySet, date], Docu
 @page
 def index(request: HttpRequest, principal: Principal) -> HttpResponse:
     """List documents of knowledge bases the principal manages. Raises Forbidden without any."""
+    require_role_anywhere(principal, Role.MANAGER)
     managed = knowledge_bases_for(principal, role=Role.MANAGER).order_by("name", "id")
-    if not principal.is_admin and not managed.exists():
-        raise Forbidden
     form = _form_from(request)
     found = _found(documents_for(principal, role=Role.MANAGER).ready(), form)
     rows = Paginator(found, SHOWN).get_page(number_in(request.GET.get("page", "")))

@@ -12,10 +12,10 @@ from django.views.decorators.http import require_safe
 
 from cairn.access.models import Role
 from cairn.access.principals import can_create_knowledge_bases
-from cairn.access.rules import documents_for, knowledge_bases_for
+from cairn.access.rules import documents_for, has_role_anywhere, knowledge_bases_for
 from cairn.access.scope import Principal
 from retrieval.conversations.search import conversations_found
-from web.pages.shell.decorators import fragment, manages_any
+from web.pages.shell.decorators import fragment
 from web.pages.shell.navigation import sections_open
 
 FOUND = 6  # of each kind
@@ -58,10 +58,10 @@ def _pages(principal: Principal) -> Iterator[Entry]:
     yield Entry(str(_("New chat")), reverse("pages:chat"), "plus")
     yield Entry(str(_("Library")), reverse("pages:library"), "library")
     yield Entry(str(_("Account")), reverse("pages:account"), "key")
-    edits = principal.is_admin or knowledge_bases_for(principal, role=Role.EDITOR).exists()
+    edits = has_role_anywhere(principal, Role.EDITOR)
     sections = sections_open(
         edits=edits,
-        manages=manages_any(principal),
+        manages=has_role_anywhere(principal, Role.MANAGER),
         creates=can_create_knowledge_bases(principal),
         is_admin=principal.is_admin,
         tab="",

@@ -13,7 +13,7 @@ from django.views.decorators.cache import never_cache
 
 from cairn.access.models import Role
 from cairn.access.principals import can_create_knowledge_bases
-from cairn.access.rules import knowledge_bases_for
+from cairn.access.rules import has_role_anywhere
 from cairn.access.scope import Principal
 from cairn.errors import Forbidden, NotFound, NotSignedIn
 from retrieval.gaps.notices import notices_for
@@ -79,8 +79,8 @@ def show(
 ) -> HttpResponse:
     """Render the page in the layout with navigation and the user's conversations."""
     conversation = context.get("conversation")
-    edits = principal.is_admin or knowledge_bases_for(principal, role=Role.EDITOR).exists()
-    manages = manages_any(principal)
+    edits = has_role_anywhere(principal, Role.EDITOR)
+    manages = has_role_anywhere(principal, Role.MANAGER)
     creates = can_create_knowledge_bases(principal)
     sections = sections_open(
         edits=edits,
@@ -101,10 +101,6 @@ def show(
         "rail": rail_of(principal, current=str(conversation.id) if conversation else ""),
     }
     return render(request, template, {**around, **context}, status=status)
-
-
-def manages_any(principal: Principal) -> bool:
-    return principal.is_admin or knowledge_bases_for(principal, role=Role.MANAGER).exists()
 
 
 def number_in(text: str) -> int:
