@@ -29,18 +29,11 @@ def arrived(request: HttpRequest) -> float | None:
     return moment
 
 
-async def _refuse(send: Send, error: type[CairnError], detail: str) -> None:
-    """Answers with a problem document and closes the connection."""
-    problem = {
-        "type": "about:blank",
-        "title": error.title,
-        "status": error.status,
-        "detail": detail,
-        "code": error.code,
-    }
+async def _refuse(send: Send, error: CairnError) -> None:
+    """Send the problem document and close the connection."""
     headers = [(b"content-type", b"application/problem+json"), (b"connection", b"close")]
     await send({"type": "http.response.start", "status": error.status, "headers": headers})
-    await send({"type": "http.response.body", "body": json.dumps(problem).encode()})
+    await send({"type": "http.response.body", "body": json.dumps(error.problem()).encode()})
 
 
 class UnambiguousLength:
@@ -57,7 +50,7 @@ class UnambiguousLength:
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and _is_ambiguous(scope):
             detail = "The request must state the length of its body in exactly one way."
-            await _refuse(send, MalformedRequest, detail)
+            await _refuse(send, MalformedRequest(detail))
             return
         await self._app(scope, receive, send)
 
@@ -91,8 +84,7 @@ class BodyLimit:
         return int(length) if length.isdigit() else 0
 
     async def _refuse(self, send: Send) -> None:
-        detail = f"Requests can be up to {self._limit >> 20} MB."
-        await _refuse(send, PayloadTooLarge, detail)
+        await _refuse(send, PayloadTooLarge(f"Requests can be up to {self._limit >> 20} MB."))
 
 
 class _Exchange:

@@ -21,7 +21,7 @@ CairnError
 """
 
 from enum import StrEnum
-from typing import ClassVar
+from typing import Any, ClassVar
 
 
 class CairnError(Exception):
@@ -39,6 +39,16 @@ class CairnError(Exception):
     @property
     def message(self) -> str:
         return str(self.args[0])
+
+    def problem(self) -> dict[str, Any]:
+        """Build the problem document of RFC 9457."""
+        return {
+            "type": f"urn:cairn:problem:{self.code}",
+            "title": self.title,
+            "status": self.status,
+            "detail": self.message,
+            "code": self.code,
+        }
 
 
 class PermanentError(CairnError):

@@ -1,3 +1,4 @@
+import json
 from typing import Any
 
 from cairn.asgi import BodyLimit
@@ -56,7 +57,8 @@ async def test_who_sent_it_is_told() -> None:
     recorder = Recorder(b"x" * 6, b"x" * 6)
     await run(recorder)
     assert [message.get("status") for message in recorder.sent] == [413, None]
-    assert b"too_large" in recorder.sent[1]["body"]
+    problem = json.loads(recorder.sent[1]["body"])
+    assert (problem["type"], problem["code"]) == ("urn:cairn:problem:too_large", "too_large")
 
 
 async def test_an_answer_that_was_given_already_stands() -> None:

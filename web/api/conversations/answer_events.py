@@ -13,7 +13,6 @@ from retrieval.conversations.services import ShownMessage, message_follow, messa
 from retrieval.models import MessageState
 from retrieval.search.hybrid_search import found_again
 from web.api.framework.polling_stream import follow_with
-from web.api.framework.problems import problem_data
 from web.api.schemas import Hit, answers_of, citations_of, versions_of
 from web.http.sse import frame
 
@@ -84,5 +83,5 @@ def _start(now: ShownMessage) -> bytes:
 
 def _end(now: ShownMessage) -> bytes:
     if now.state == MessageState.FAILED:
-        return frame("error", problem_data(Unavailable(now.reason or UNFINISHED_MESSAGE)))
+        return frame("error", Unavailable(now.reason or UNFINISHED_MESSAGE).problem())
     return frame("done", answers_of([now])[0].model_dump())

@@ -21,7 +21,7 @@ from web.api.conversations.answer_events import STREAMED
 from web.api.conversations.search import FiltersIn
 from web.api.framework import fields
 from web.api.framework.fields import Body, Id
-from web.api.framework.problems import as_cairn_error, invalid_field, problem_data
+from web.api.framework.problems import as_cairn_error, invalid_field
 from web.api.schemas import Answer, Hit, answers_of, citations_of, versions_of
 from web.http.authentication import needs, principal_of
 from web.http.sse import event_stream, frame
@@ -93,7 +93,7 @@ def _frames(asked: Asked) -> Generator[bytes, None, None]:
 
 
 def _error_frame(error: CairnError) -> bytes:
-    return frame("error", problem_data(error))
+    return frame("error", error.problem())
 
 
 def _frames_of(events: Iterable[AnswerEvent]) -> Generator[bytes, None, None]:

@@ -14,7 +14,7 @@ from cairn.access.scope import Principal
 from cairn.db_connections import connections_release
 from cairn.limits.concurrency import Lease, slot_take
 from cairn.limits.rules import Measure, allowance_of
-from web.api.framework.problems import as_cairn_error, problem_data
+from web.api.framework.problems import as_cairn_error
 from web.http.authentication import principal_again
 from web.http.shutdown import draining
 from web.http.sse import PING, PING_SECONDS, event_stream, frame
@@ -85,7 +85,7 @@ async def _frames(
             now = await _look(principal, look, lease)
             news = await _frames_between(frames_for, shown, now)
         except Exception as error:  # noqa: BLE001 the stream is the request's outermost boundary
-            yield frame("error", problem_data(as_cairn_error(error)))
+            yield frame("error", as_cairn_error(error).problem())
             return
         quiet = 0.0 if news else quiet + pause
         for each in news:

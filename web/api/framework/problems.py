@@ -62,6 +62,9 @@ class InvalidFields(InvalidInput):
         super().__init__()
         self.errors = list(errors[:MOST_ERRORS])
 
+    def problem(self) -> dict[str, Any]:
+        return {**super().problem(), "errors": self.errors}
+
 
 def invalid_field(*loc: str | int, message: str, kind: str = "value_error") -> InvalidFields:
     return InvalidFields([{"loc": list(loc), "msg": message, "type": kind}])
@@ -116,25 +119,12 @@ def _tidied(item: dict[str, Any]) -> dict[str, Any]:
     return {"loc": loc, "msg": message, "type": item["type"]}
 
 
-def problem_data(error: CairnError) -> dict[str, Any]:
-    data: dict[str, Any] = {
-        "type": f"urn:cairn:problem:{error.code}",
-        "title": error.title,
-        "status": error.status,
-        "detail": error.message,
-        "code": error.code,
-    }
-    if isinstance(error, InvalidFields):
-        data["errors"] = error.errors
-    return data
-
-
 def problem(error: CairnError, request: HttpRequest | None = None) -> HttpResponse:
     """Build the response, in the page's language for requests by its scripts."""
     with translation.override(script_language(request) if request else ENGLISH):
         data = {
             name: localize(value) if name in TRANSLATED_FIELDS else value
-            for name, value in problem_data(error).items()
+            for name, value in error.problem().items()
         }
     response = JsonResponse(data, status=error.status, content_type=MEDIA_TYPE)
     if isinstance(error, NotSignedIn):
