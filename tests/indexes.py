@@ -11,7 +11,7 @@ from cairn.inference import registry
 from cairn.inference.protocols import Embedder
 from cairn.settings import environment
 from ingestion.erasure.receipts import receipts_close
-from retrieval.index import backends, generations
+from retrieval.index import backends
 from retrieval.index.generations import close_index, open_indexes
 from retrieval.models import IndexGeneration
 
@@ -22,15 +22,14 @@ def own_indexes(
 ) -> Iterator[None]:
     """Removes every place that a generation names in the end, which counts on a server."""
     own = environment().model_copy(update={"data_dir": folder, "qdrant_url": url})
-    for module in (backends, generations):
-        monkeypatch.setattr(module, "environment", lambda: own)
+    monkeypatch.setattr(backends, "environment", lambda: own)
     close_index()
     with registry.use(embedder=embedder):
         yield
         for row in IndexGeneration.objects.all():
             open_indexes.close(row.id)
             for place in filter(None, (row.name, row.place, row.next_place, row.old_place)):
-                backends.remove_index(place)
+                backends.index_backend().remove(place)
     close_index()
 
 

@@ -18,7 +18,7 @@ from ingestion.reindexing.lease import GenerationLease
 from ingestion.reindexing.rewrite import rewrite
 from ingestion.reindexing.sync import Synchronizer, Vectorise, copy_from, embed_with
 from ingestion.reindexing.throttle import yield_to_users
-from retrieval.index.backends import create_index, optimising, remove_index
+from retrieval.index.backends import index_backend
 from retrieval.index.generations import (
     Opened,
     active,
@@ -69,8 +69,8 @@ def _begin(lease: GenerationLease) -> None:
     model = embedder(choice_of(generation))
     lease.renew()
     generation.embedding_model, generation.dimension = model.model, model.dimension
-    remove_index(generation.name)  # of one who was interrupted here
-    open_indexes.add(generation, create_index(generation.name, generation.dimension))
+    index_backend().remove(generation.name)  # of one who was interrupted here
+    open_indexes.add(generation, index_backend().create(generation.name, generation.dimension))
     lease.renew(embedding_model=model.model, dimension=model.dimension)
 
 
@@ -92,7 +92,7 @@ def _vectorise(opened: Opened) -> Vectorise:
 def _optimise(lease: GenerationLease) -> None:
     """Optimise the index in a child process, with the index closed meanwhile."""
     with open_indexes.closed_exclusively(lease.generation):
-        child = optimising(places_of(lease.generation).serving.name)
+        child = index_backend().optimising(places_of(lease.generation).serving.name)
         if child is not None:
             fault_point(Fault.REINDEX_WHILE_OPTIMISING)
             _wait_for(child, lease)
@@ -158,7 +158,7 @@ def remove(lease: GenerationLease) -> None:
     generation.refresh_from_db()
     for place in (generation.place or generation.name, generation.next_place, generation.old_place):
         if place:
-            remove_index(place)
+            index_backend().remove(place)
     fault_point(Fault.REINDEX_WHILE_REMOVING)
     _forget_embedder(generation)
     generation.delete()

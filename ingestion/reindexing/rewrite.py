@@ -22,7 +22,7 @@ from django.db.models.functions import Now
 from cairn.errors import CairnError
 from ingestion.failpoints import Fault, fault_point
 from ingestion.reindexing.lease import GenerationLease, LeaseEnded
-from retrieval.index.backends import create_index, remove_index, require_room
+from retrieval.index.backends import index_backend
 from retrieval.index.generations import open_indexes
 from retrieval.index.protocol import Store, StoredPoint
 from retrieval.index.relocatable import Place, PlacedIndex, Places
@@ -57,10 +57,10 @@ def _rewrite(lease: GenerationLease) -> None:
     index = open_indexes.of(generation)
     remove_leftovers(generation, index)
     serving = index.follow().serving
-    require_room(serving.name)
+    index_backend().require_room(serving.name)
     copy = Place(f"{generation.name}-{uuid.uuid4().hex[:8]}", serving.word_key or new_word_key())
     lease.renew(next_place=copy.name, next_word_key=copy.word_key)  # recorded before it exists
-    index.add(copy.name, create_index(copy.name, generation.dimension))
+    index.add(copy.name, index_backend().create(copy.name, generation.dimension))
     _announce(lease, index, serving, copy)
     _copy(lease, index, serving, copy)
     fault_point(Fault.REWRITE_BEFORE_SWITCH)
@@ -94,7 +94,7 @@ def remove_leftovers(generation: IndexGeneration, index: PlacedIndex) -> None:
     index.move_to(Places(index.follow().serving))
     for name in filter(None, rows.values_list("next_place", "old_place").get()):
         index.release(name)
-        remove_index(name)
+        index_backend().remove(name)
     rows.update(next_place="", next_word_key=b"", old_place="")
 
 

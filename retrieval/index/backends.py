@@ -1,4 +1,4 @@
-"""Index back ends: a folder of Qdrant Edge, or a collection on a Qdrant server.
+"""The vector stores, and the choice between them. `qdrant_url` is only read here.
 
 A generation starts in the place of its own name; a rewrite moves it to another one.
 """
@@ -6,75 +6,116 @@ A generation starts in the place of its own name; a rewrite moves it to another 
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol
 
+from django.utils.module_loading import import_string
 from qdrant_client import QdrantClient
 
-from cairn.errors import Unavailable
+from cairn.errors import ConfigurationError, Unavailable
 from cairn.http.ssrf_guard import GuardedTransport
 from cairn.settings import environment
 from cairn.settings.env import ROOT
 from retrieval.index.protocol import Store
 from retrieval.index.qdrant_edge import EdgeIndex, require_room_for_copy
-from retrieval.index.qdrant_server import ServerIndex, Spread
+from retrieval.index.qdrant_server import ServerIndex, Spread, translated
 
 TIMEOUT_SECONDS = 30
+CHECK_SECONDS = 5
 _OPTIMISE = "retrieval.index.edge_optimise"
 
 
-def create_index(place: str, dimension: int) -> Store:
-    if environment().qdrant_url is None:
+class IndexBackend(Protocol):
+    """A vector store. Each index has a place, a name that is unique in the store.
+
+    `shared`: any process on any host may have an index open. Otherwise only one process may, indexes are in
+    the folder `index` of DATA_DIR, and Cairn cannot run as several processes.
+    """
+
+    shared: bool
+
+    def create(self, place: str, dimension: int) -> Store: ...
+
+    def open(self, place: str, dimension: int) -> Store:
+        """Raise Unavailable if it doesn't exist: an index that is lost must not come back empty."""
+
+    def remove(self, place: str) -> None:
+        """Remove an index if it exists. No process may have it open."""
+
+    def require_room(self, place: str) -> None:  # noqa: ARG002 - a default
+        """Raise Unavailable if the disk has no room for a copy of the index."""
+        return
+
+    def optimising(self, place: str) -> "subprocess.Popen[str] | None":  # noqa: ARG002 - a default
+        """Start a process that optimises a closed index; None where the store does so by itself.
+
+        It may be killed at any time: the index stays as it was.
+        """
+        return None
+
+    def check(self) -> str:
+        """Return where indexes are. Raise Unavailable if the store isn't responding."""
+
+
+class EdgeBackend(IndexBackend):
+    """Qdrant Edge: folders in DATA_DIR."""
+
+    shared = False
+
+    def create(self, place: str, dimension: int) -> Store:
         return EdgeIndex.create(_folder(place), dimension=dimension)
-    return ServerIndex.create(_client(), _collection(place), dimension=dimension, spread=_spread())
 
-
-def open_index(place: str, dimension: int) -> Store:
-    """Raises Unavailable if it is not there: an index that is lost must not come back empty."""
-    if environment().qdrant_url is None:
+    def open(self, place: str, dimension: int) -> Store:
         return EdgeIndex.open(_folder(place), dimension=dimension)
-    return ServerIndex.open(_client(), _collection(place), dimension=dimension)
 
+    def remove(self, place: str) -> None:
+        folder = _folder(place)
+        try:
+            if folder.exists():
+                shutil.rmtree(folder)
+        except OSError as error:
+            raise Unavailable(f"The vector index {folder} couldn't be removed: {error}") from error
 
-def require_room(place: str) -> None:
-    """Raises Unavailable if the disk has no room for a copy. A Qdrant server has a disk of its own."""
-    if environment().qdrant_url is None:
+    def require_room(self, place: str) -> None:
         require_room_for_copy(_folder(place))
 
+    def optimising(self, place: str) -> "subprocess.Popen[str] | None":
+        return subprocess.Popen(  # noqa: S603 - our own code
+            [sys.executable, "-m", _OPTIMISE, str(_folder(place))],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,  # closes when this process dies, and the child ends
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
 
-def remove_index(place: str) -> None:
-    """Remove an index if it exists. No process may have its folder open."""
-    if environment().qdrant_url is not None:
-        ServerIndex.remove(_client(), _collection(place))
-    elif (folder := _folder(place)).exists():
-        _remove(folder)
-
-
-def _remove(folder: Path) -> None:
-    try:
-        shutil.rmtree(folder)
-    except OSError as error:
-        raise Unavailable(f"The vector index {folder} couldn't be removed: {error}") from error
-
-
-def optimising(place: str) -> "subprocess.Popen[str] | None":
-    """A child that vacuums a closed index and builds its graph; None where the store does so by itself.
-
-    It may be killed at any time: the index stays as it was.
-    """
-    if environment().qdrant_url is not None:
-        return None
-    return subprocess.Popen(  # noqa: S603 - our own code
-        [sys.executable, "-m", _OPTIMISE, str(_folder(place))],
-        cwd=ROOT,
-        stdin=subprocess.PIPE,  # closes when this process dies, and the child ends
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    def check(self) -> str:
+        return f"Qdrant Edge in {environment().data_dir}"
 
 
 def _folder(place: str) -> Path:
     return environment().data_dir / "index" / place
+
+
+class ServerBackend(IndexBackend):
+    """Collections on the Qdrant server at QDRANT_URL, which has a disk of its own."""
+
+    shared = True
+
+    def create(self, place: str, dimension: int) -> Store:
+        return ServerIndex.create(_client(), _collection(place), dimension=dimension, spread=_spread())
+
+    def open(self, place: str, dimension: int) -> Store:
+        return ServerIndex.open(_client(), _collection(place), dimension=dimension)
+
+    def remove(self, place: str) -> None:
+        ServerIndex.remove(_client(), _collection(place))
+
+    def check(self) -> str:
+        with translated():
+            _client(CHECK_SECONDS).get_collections()
+        return f"Qdrant server at {environment().qdrant_url}"
 
 
 def _collection(place: str) -> str:
@@ -90,12 +131,38 @@ def _spread() -> Spread:
     )
 
 
-def _client() -> QdrantClient:
-    key = environment().qdrant_api_key
+def _client(timeout: int = TIMEOUT_SECONDS) -> QdrantClient:
+    url, key = environment().qdrant_url, environment().qdrant_api_key
+    if url is None:
+        raise ConfigurationError("VECTOR_INDEX is qdrant-server, but QDRANT_URL is not set.")
     return QdrantClient(
-        url=environment().qdrant_url,
+        url=url,
         api_key=key.get_secret_value() if key else None,
-        timeout=TIMEOUT_SECONDS,
-        transport=GuardedTransport(environment().qdrant_url or ""),
+        timeout=timeout,
+        transport=GuardedTransport(url),
         check_compatibility=False,  # it would ask a server that may not be up yet, and only print
     )
+
+
+BACKENDS: dict[str, Callable[[], IndexBackend]] = {"qdrant-edge": EdgeBackend, "qdrant-server": ServerBackend}
+
+
+def index_backend() -> IndexBackend:
+    """Return the store named by VECTOR_INDEX, or else Qdrant: the server at QDRANT_URL, Edge without one."""
+    name = environment().vector_index
+    if name is None:
+        return ServerBackend() if environment().qdrant_url else EdgeBackend()
+    try:
+        made: IndexBackend = (BACKENDS.get(name) or import_string(name))()
+    except (ImportError, TypeError) as error:
+        raise ConfigurationError(f"VECTOR_INDEX {name} can't be loaded: {error}") from error
+    return made
+
+
+def require_shared_index() -> None:
+    backend = index_backend()
+    if not backend.shared:
+        raise ConfigurationError(
+            f"The vector index is {backend.check()}, which one process may have open. To run workers as "
+            "processes, set QDRANT_URL to a Qdrant server."
+        )

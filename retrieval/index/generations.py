@@ -13,8 +13,7 @@ from django.utils import timezone
 from cairn.errors import ConfigurationError, Unavailable
 from cairn.inference.protocols import Embedder
 from cairn.inference.registry import EmbedderChoice, configured_embedder, embedder
-from cairn.settings import environment
-from retrieval.index.backends import create_index, open_index
+from retrieval.index.backends import index_backend
 from retrieval.index.protocol import Store
 from retrieval.index.relocatable import Place, PlacedIndex, Places
 from retrieval.models import GenerationState, IndexGeneration
@@ -39,7 +38,7 @@ def places_of(generation: IndexGeneration) -> Places:
 
 
 class InThisProcess:
-    """Qdrant Edge: only the process that has the folders open can move the points."""
+    """An index that is not shared: only the process that has the folders open can move the points."""
 
     def __init__(self, generation: IndexGeneration) -> None:
         self._generation = generation.pk
@@ -59,7 +58,7 @@ class InThisProcess:
 
 
 class InTheDatabase:
-    """Qdrant server: any process may move the points, and says so in the generation's row."""
+    """A shared index: any process may move the points, and says so in the generation's row."""
 
     def __init__(self, generation: IndexGeneration) -> None:
         self._generation = generation.pk
@@ -142,9 +141,9 @@ open_indexes = OpenIndexes()
 
 
 def _placed(generation: IndexGeneration) -> PlacedIndex:
-    embedded = environment().qdrant_url is None
-    whereabouts = InThisProcess(generation) if embedded else InTheDatabase(generation)
-    return PlacedIndex(whereabouts, lambda name: open_index(name, generation.dimension))
+    backend = index_backend()
+    whereabouts = InTheDatabase(generation) if backend.shared else InThisProcess(generation)
+    return PlacedIndex(whereabouts, lambda name: backend.open(name, generation.dimension))
 
 
 class _Answering:
@@ -268,7 +267,7 @@ def _begin() -> Opened:
                 state=GenerationState.ACTIVE,
                 activated_at=timezone.now(),
             )
-            index = create_index(first.name, first.dimension)
+            index = index_backend().create(first.name, first.dimension)
     except IntegrityError:
         return opened_generation(IndexGeneration.objects.get(state=GenerationState.ACTIVE))
     return Opened(first, model, open_indexes.add(first, index))

@@ -111,7 +111,7 @@ class VectorIndex(Protocol):
 
 
 class Store(VectorIndex, Protocol):
-    """A folder of Qdrant Edge or a collection of a Qdrant server, whose points can be copied to another."""
+    """An index whose points can be copied to another, such as a folder of Qdrant Edge."""
 
     def read_page(self, start: UUID | None, *, limit: int) -> Page:
         """Points in the order of their ids."""

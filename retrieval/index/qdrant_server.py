@@ -51,7 +51,7 @@ class ServerIndex:
         cls, client: QdrantClient, collection: str, *, dimension: int, spread: Spread = ONE_SERVER
     ) -> "ServerIndex":
         """Raises Unavailable if there is such a collection."""
-        with _translated():
+        with translated():
             if client.collection_exists(collection):
                 raise Unavailable(f"The Qdrant server already has a collection {collection}.")
             client.create_collection(
@@ -69,7 +69,7 @@ class ServerIndex:
     @classmethod
     def open(cls, client: QdrantClient, collection: str, *, dimension: int) -> "ServerIndex":
         """Raises Unavailable if there is no such collection, ConfigurationError if it has other vectors."""
-        with _translated():
+        with translated():
             if not client.collection_exists(collection):
                 raise Unavailable(
                     f"The Qdrant server has no collection {collection}. Is QDRANT_URL the right server?"
@@ -84,7 +84,7 @@ class ServerIndex:
 
     @staticmethod
     def remove(client: QdrantClient, collection: str) -> None:
-        with _translated():
+        with translated():
             client.delete_collection(collection)
 
     def upsert(self, points: Sequence[Point]) -> None:
@@ -184,12 +184,12 @@ class ServerIndex:
     def _open(self) -> Iterator[QdrantClient]:
         if self._closed:
             raise Unavailable("The vector index has been closed.")
-        with _translated():
+        with translated():
             yield self._client
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
+def translated() -> Iterator[None]:
     """Map errors of a server that is away, starting or overloaded. Anything else is a bug."""
     try:
         yield

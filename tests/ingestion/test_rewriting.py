@@ -17,8 +17,7 @@ from ingestion.models import Receipt, ReceiptState
 from ingestion.reindexing import rewrite, runner
 from ingestion.reindexing.all_generations import AllGenerations
 from ingestion.reindexing.lease import claim
-from retrieval.index import backends
-from retrieval.index.backends import create_index
+from retrieval.index.backends import index_backend
 from retrieval.index.generations import active, close_index, new_name, open_indexes
 from retrieval.index.protocol import Point
 from retrieval.index.qdrant_edge import EdgeIndex
@@ -94,7 +93,7 @@ def test_what_was_deleted_is_gone_and_the_rest_answers_as_before(place: Place) -
     assert _remains(place.folder, MARK) == []
     assert place.row.place not in {"", first}
     with pytest.raises(Unavailable):
-        backends.open_index(first, DIMENSION)
+        index_backend().open(first, DIMENSION)
 
 
 def test_vectors_fields_and_words_are_copied_unchanged(place: Place) -> None:
@@ -219,7 +218,7 @@ def _another(state: str, *points: Point) -> IndexGeneration:
     row = IndexGeneration.objects.create(
         name=new_name(), embedding_model="words-1", dimension=DIMENSION, state=state, encoder="words-1"
     )
-    open_indexes.add(row, create_index(row.name, DIMENSION)).upsert(points)
+    open_indexes.add(row, index_backend().create(row.name, DIMENSION)).upsert(points)
     return row
 
 
@@ -285,7 +284,7 @@ def test_a_full_disk_leaves_the_old_index_serving_and_the_receipt_says_why(
 def test_what_an_interrupted_rewrite_left_is_removed_by_its_recorded_name(edge_place: Place) -> None:
     mine = point()
     edge_place.index.upsert([mine])
-    create_index("half-copied", DIMENSION).close()
+    index_backend().create("half-copied", DIMENSION).close()
     (edge_place.folder / "index" / "someone-elses").mkdir()
     IndexGeneration.objects.update(next_place="half-copied", copying=True)
     close_index()
@@ -310,7 +309,7 @@ def test_a_failed_write_to_the_copy_does_not_fail_the_writer(edge_place: Place) 
 def test_a_removed_generation_takes_all_its_places_with_it(edge_place: Place) -> None:
     active()
     row = _another("removing", point())
-    backends.create_index("copy-of-it", DIMENSION).close()
+    index_backend().create("copy-of-it", DIMENSION).close()
     IndexGeneration.objects.filter(pk=row.pk).update(next_place="copy-of-it")
     assert len(list((edge_place.folder / "index").iterdir())) == 3
     runner.work_all()

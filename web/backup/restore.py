@@ -21,7 +21,7 @@ from cairn.library.models import Document, ReservedSlug
 from cairn.settings import environment
 from ingestion.failpoints import Fault, fault_point
 from ingestion.models import Job
-from retrieval.index.backends import create_index, remove_index
+from retrieval.index.backends import index_backend
 from retrieval.index.generations import close_index, new_name, open_indexes
 from retrieval.models import GenerationState, IndexGeneration, new_word_key
 from web.access_checks.services import INTERRUPTED
@@ -159,12 +159,13 @@ _NOT_AUTHENTICATED: Final = (
 
 
 def _remove_indexes() -> None:
-    """Remove the index folder, or the server's collections known to the old tables."""
-    if environment().qdrant_url is None:
+    """Remove the index folder, or the shared indexes known to the old tables."""
+    backend = index_backend()
+    if not backend.shared:
         shutil.rmtree(_index_folder(), ignore_errors=True)
         return
     for name in database.index_places():
-        remove_index(name)
+        backend.remove(name)
 
 
 def _place_secret(backup: Backup) -> list[str]:
@@ -220,21 +221,22 @@ def _tidy() -> None:
 
 
 def _build(source: Path) -> None:
-    """Build the index. On a Qdrant server it gets a new name: the old one may be the collection of the
-    installation that was backed up.
+    """Build the index. In a shared store it gets a new name: the old one may be the index of the installation
+    that was backed up.
     """
+    backend = index_backend()
     generation = IndexGeneration.objects.first()
     if generation is None:
         return
-    if environment().qdrant_url is not None:
+    if backend.shared:
         generation.name = new_name()
         generation.save(update_fields=["name"])
     try:
-        index = create_index(generation.name, generation.dimension)
+        index = backend.create(generation.name, generation.dimension)
     except Unavailable:  # the folder of a restore into this DATA_DIR that did not finish
-        if environment().qdrant_url is not None:
+        if backend.shared:
             raise
-        remove_index(generation.name)
-        index = create_index(generation.name, generation.dimension)
+        backend.remove(generation.name)
+        index = backend.create(generation.name, generation.dimension)
     for _ in vectors.put_back(source, generation, open_indexes.add(generation, index)):
         fault_point(Fault.RESTORE_WHILE_INDEXING)

@@ -13,8 +13,8 @@ from django.conf import settings
 
 from cairn.inference.protocols import Vectors
 from cairn.library.models import Chunk, Document
-from cairn.settings import environment
 from ingestion.indexing.points import embedding_text, points_of
+from retrieval.index.backends import index_backend
 from retrieval.index.generations import close_index, open_indexes, opened_generation
 from retrieval.index.protocol import VectorIndex
 from retrieval.models import IndexGeneration
@@ -62,7 +62,7 @@ class Served:
 @contextmanager
 def source() -> Iterator[Source]:
     """Yield the source of vectors, depending on whether a server is running."""
-    if environment().qdrant_url is not None:
+    if index_backend().shared:
         yield Here()
         return
     lock = DataDirLock(Path(settings.DATA_DIR))

@@ -33,6 +33,7 @@ from ingestion.parse import parser_pool
 from ingestion.parse.ocr import tesseract
 from ingestion.parse.sandbox import programs
 from ingestion.parse.sandbox.pool import probe_walls
+from retrieval.index.backends import index_backend
 from retrieval.index.generations import choice_of, unlike_configured
 from retrieval.models import GenerationState, IndexGeneration
 from web.cli.api_client import Api
@@ -143,15 +144,6 @@ def _broker() -> str:
     except (OperationalError, OSError, ImportError) as error:
         raise Unavailable(f"The broker isn't responding: {type(error).__name__}.") from error
     return "answers"
-
-
-def _vectors() -> str:
-    url = environment().qdrant_url
-    if url is None:
-        return f"Qdrant Edge in {settings.DATA_DIR}"
-    key = environment().qdrant_api_key
-    _answers(f"{url.rstrip('/')}/collections", {"api-key": key.get_secret_value()} if key else {})
-    return f"Qdrant server at {url}"
 
 
 def _files() -> str:
@@ -320,7 +312,7 @@ CHECKS: dict[str, Callable[[], str]] = {
     "Database": _database,
     "Admins": _admin,
     "Queue": _broker,
-    "Vector index": _vectors,
+    "Vector index": lambda: index_backend().check(),
     "Files": _files,
     "Embedding model": _embedder,
     "Language model": _chat_model,

@@ -31,14 +31,6 @@ def require_shared_broker() -> None:
         )
 
 
-def require_shared_index() -> None:
-    if environment().qdrant_url is None:
-        raise ConfigurationError(
-            "The vector index is Qdrant Edge in DATA_DIR, which one process may have open. To run workers "
-            "as processes, set QDRANT_URL to a Qdrant server."
-        )
-
-
 def broker_answers() -> bool:
     try:
         return broker.ping()

@@ -12,13 +12,14 @@ from cairn.accounts.models import User
 from cairn.errors import ConfigurationError, Unavailable
 from cairn.settings import environment
 from cairn.telemetry.tracing import tracing_start, tracing_stop
+from retrieval.index.backends import require_shared_index
 from web.data_dir.first_admin import FirstAdmin, first_admin_create, introduction
 from web.data_dir.migrate import require_migrated
 from web.http.shutdown import draining, ending
 from web.processes import garbage_collection
 from web.processes.bind_safety import is_outside, require_admin_password, require_safe_settings
 from web.processes.http_server import OPEN_STREAMS_SECONDS, WebServer, url_of
-from web.processes.preflight import require_shared_broker, require_shared_index
+from web.processes.preflight import require_shared_broker
 from web.processes.progress_report import Reporter
 from web.processes.signals import Stopped
 from web.processes.warmup import Loading

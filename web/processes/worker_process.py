@@ -21,6 +21,7 @@ from cairn.errors import ConfigurationError, Unavailable
 from cairn.settings import environment
 from cairn.telemetry.tracing import tracing_start, tracing_stop
 from ingestion.jobs.lifecycle import stopping
+from retrieval.index.backends import require_shared_index
 from web.data_dir.migrate import require_migrated
 from web.processes import garbage_collection, warm_imports
 from web.processes.preflight import (
@@ -29,7 +30,6 @@ from web.processes.preflight import (
     end_on_signals,
     require_broker,
     require_shared_broker,
-    require_shared_index,
 )
 from web.processes.progress_report import Reporter
 from web.processes.watchdog import START_AGAIN, command_pid, is_supervised

@@ -124,6 +124,11 @@ class Environment(BaseSettings):
     celery_broker_url: str = Field(
         "memory://", description="Task queue: redis://… or amqp://…; memory:// runs it in the process"
     )
+    vector_index: str | None = Field(
+        None,
+        description="Vector store: qdrant-edge, qdrant-server or the dotted path of a class; if not set, "
+        "qdrant-server with QDRANT_URL, else qdrant-edge",
+    )
     qdrant_url: str | None = Field(None, description="Qdrant server; Qdrant Edge in DATA_DIR if not set")
     qdrant_api_key: SecretStr | None = None
     qdrant_replication_factor: int = Field(

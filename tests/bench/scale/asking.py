@@ -13,7 +13,7 @@ from typing import Final, Self, TypeVar
 import psutil
 
 from cairn.access.scope import Scope
-from retrieval.index.backends import open_index
+from retrieval.index.backends import index_backend
 from retrieval.index.protocol import Candidates, Filters, Sparse, VectorIndex
 from tests.bench.scale.points import BASES, DIMENSION, Question, asker, questions
 
@@ -79,7 +79,7 @@ def asked(name: str, chunks: int, count: int) -> Asked:
     wordless = [replace(each, sparse=_NO_WORDS) for each in to_ask]
     process = psutil.Process()
     before, began = Memory.of(process), time.perf_counter()
-    index = open_index(name, DIMENSION)
+    index = index_backend().open(name, DIMENSION)
     opened_seconds, opened = time.perf_counter() - began, Memory.of(process)
     try:
         hybrid = {readable: _searched(index, scope, to_ask) for readable, scope in scopes.items()}

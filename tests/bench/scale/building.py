@@ -9,14 +9,14 @@ import time
 from itertools import islice
 from typing import Final
 
-from retrieval.index.backends import create_index
+from retrieval.index.backends import index_backend
 from tests.bench.scale.points import DIMENSION, PER_DOCUMENT, points
 
 TOLD_EVERY: Final = 2_000  # documents
 
 
 def main(name: str, chunks: int) -> None:
-    index, seconds = create_index(name, DIMENSION), 0.0
+    index, seconds = index_backend().create(name, DIMENSION), 0.0
     for number in range(-(-chunks // PER_DOCUMENT)):
         made = list(islice(points(number), chunks - number * PER_DOCUMENT))
         began = time.perf_counter()

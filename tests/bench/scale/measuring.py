@@ -15,7 +15,7 @@ import psutil
 
 from cairn.settings import environment
 from cairn.settings.env import ROOT
-from retrieval.index.backends import optimising
+from retrieval.index.backends import index_backend
 from tests.bench.scale.asking import Asked, Memory
 
 QUESTIONS: Final = 100
@@ -62,7 +62,7 @@ def measured(chunks: int, told: Callable[[str], None], *, count: int = QUESTIONS
     told(f"{chunks:,} chunks: questions without a graph")
     plain = _asked(name, chunks, count)
     told(f"{chunks:,} chunks: optimising")
-    child = optimising(name)
+    child = index_backend().optimising(name)
     assert child is not None, "QDRANT_URL is set: this is about an index in the process"
     optimised, _ = watched(child, folder)
     disk = disk_bytes(folder)

@@ -10,6 +10,7 @@ from cairn.inference import registry
 from cairn.settings import environment
 from retrieval.index import backends
 from retrieval.index.generations import active_generation, active_index, close_index
+from retrieval.index.protocol import Store
 from retrieval.index.qdrant_edge import EdgeIndex
 from retrieval.models import GenerationState, IndexGeneration
 from tests.fakes import FakeEmbedder
@@ -90,10 +91,38 @@ def test_threads_share_one() -> None:
     assert IndexGeneration.objects.count() == 1
 
 
+class OtherStore(backends.EdgeBackend):
+    """A vector store from outside; `opened` lists the indexes that it created."""
+
+    opened: list[str] = []
+
+    def create(self, place: str, dimension: int) -> Store:
+        self.opened.append(place)
+        return super().create(place, dimension)
+
+
+@pytest.mark.django_db
+def test_the_index_is_opened_by_the_back_end_at_a_dotted_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    own = backends.environment().model_copy(
+        update={"vector_index": f"{__name__}.OtherStore", "qdrant_url": "http://127.0.0.1:9"}
+    )
+    monkeypatch.setattr(backends, "environment", lambda: own)
+    active_index().upsert([point()])
+    assert OtherStore.opened == [active_generation().name]
+
+
+@pytest.mark.parametrize("name", ["elsewhere.Store", "qdrant", "retrieval.index.backends.IndexBackend"])
+def test_an_unknown_back_end_is_a_configuration_error(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    own = backends.environment().model_copy(update={"vector_index": name})
+    monkeypatch.setattr(backends, "environment", lambda: own)
+    with pytest.raises(ConfigurationError, match="VECTOR_INDEX"):
+        backends.index_backend()
+
+
 def test_qdrant_url_means_a_server(monkeypatch: pytest.MonkeyPatch) -> None:
     reached = environment().model_copy(update={"qdrant_url": "http://127.0.0.1:9"})
     monkeypatch.setattr(backends, "environment", lambda: reached)
     with pytest.raises(Unavailable, match="isn't responding"):
-        backends.open_index("first", 8)
+        backends.index_backend().open("first", 8)
     with pytest.raises(Unavailable, match="isn't responding"):
-        backends.create_index("first", 8)
+        backends.index_backend().create("first", 8)
