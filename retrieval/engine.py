@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 from llama_index.core.llms import ChatMessage
 
 from cairn.inference.protocols import AnswerReader, Embedder, NaturalLanguageInference, Reranker
-from cairn.inference.registry import chat_model
+from cairn.inference.registry import answer_reader, chat_model, language_inference, lazy, reranker
+from cairn.inference.reranking import reranks
+from cairn.settings import environment
 from retrieval.answering.protocols import ChatModel
 from retrieval.index.generations import Opened, active
 from retrieval.index.protocol import VectorIndex
-from retrieval.lazy_models import configured_inference, configured_reader, configured_reranker
 from retrieval.models import IndexGeneration
 
 
@@ -70,9 +71,9 @@ def engine_of(opened: Opened) -> Engine:
         opened.embedder,
         opened.index,
         ConfiguredChat(),
-        configured_reranker(),
-        configured_reader(),
-        configured_inference(),
+        lazy(reranker) if reranks(environment()) else None,
+        lazy(answer_reader) if environment().answerability_model else None,
+        lazy(language_inference) if environment().grounding_model else None,
         opened.generation,
     )
 

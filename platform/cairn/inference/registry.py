@@ -1,15 +1,12 @@
-"""The models of this process: each loaded once, at first use or by `warm`."""
+"""The models of this process, each loaded once, at its first use."""
 
 import atexit
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Generic, TypeVar
-
-from llama_index.core.llms import ChatMessage
+from typing import Any, Generic, TypeVar, cast
 
 from cairn.errors import CairnError, ConfigurationError, Unavailable
 from cairn.inference.chat import ChatModel, open_chat_model
@@ -20,7 +17,6 @@ from cairn.inference.reranking import TimelyReranker, open_reranker
 from cairn.settings import environment
 
 T = TypeVar("T")
-Progress = Callable[[str], None]
 _HEALTH_SECONDS = 10  # a served model is asked no more often than this
 
 
@@ -135,14 +131,6 @@ def language_inference() -> NaturalLanguageInference:
     return _inference.get()
 
 
-def warm(progress: Progress = lambda _step: None) -> None:
-    """Loads both at the same time and lets each do its work once. Raises what keeps one from working."""
-    steps: tuple[Callable[[Progress], None], ...] = (_warm_embedder, _warm_chat)
-    with ThreadPoolExecutor(max_workers=len(steps), thread_name_prefix="warm") as pool:
-        for done in [pool.submit(step, progress) for step in steps]:
-            done.result()
-
-
 def embedder_health(choice: EmbedderChoice | None = None) -> Health:
     return _slot(choice).checked(_embeds)
 
@@ -161,6 +149,21 @@ def answer_reader_health() -> Health:
 
 def language_inference_health() -> Health:
     return _inference.checked(_infers)
+
+
+class _Lazy:
+    """Loads a model when one of its attributes is used."""
+
+    def __init__(self, load: Callable[[], object]) -> None:
+        self._load = load
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._load(), name)
+
+
+def lazy(load: Callable[[], T]) -> T:
+    """Return a model that is loaded at its first use."""
+    return cast("T", _Lazy(load))
 
 
 @contextmanager
@@ -191,22 +194,6 @@ def close() -> None:
     ranks, _reranker.loaded = _reranker.loaded, None
     if ranks is not None:
         ranks.close()
-
-
-def _warm_embedder(progress: Progress) -> None:
-    progress("loading the embedding model")
-    model = embedder()
-    model.embed_query("warm")
-    progress(f"embedding model {model.model} is ready")
-
-
-def _warm_chat(progress: Progress) -> None:
-    progress("loading the language model")
-    model = chat_model()
-    with model.stream([ChatMessage("Hello")], max_tokens=1) as answer:
-        for _ in answer:
-            pass
-    progress(f"language model {model.name} is ready")
 
 
 def _embeds(model: Embedder) -> str:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from llama_index.core.llms import MockLLM
 
-from cairn.errors import ConfigurationError, Unavailable
+from cairn.errors import Unavailable
 from cairn.inference import registry
 from cairn.inference.chat import ChatModel
 from cairn.inference.chat.text_stream import Channel, TextStream
@@ -87,27 +87,6 @@ def test_a_failed_load_is_tried_again(loads: list[str], monkeypatch: pytest.Monk
     assert registry.embedder().model == "fake-words"
 
 
-def test_warm_loads_both_and_tells_of_it(loads: list[str]) -> None:
-    told: list[str] = []
-    registry.warm(told.append)
-    assert sorted(loads) == ["chat", "embedder"]
-    assert sorted(told) == [
-        "embedding model fake-words is ready",
-        "language model parrot is ready",
-        "loading the embedding model",
-        "loading the language model",
-    ]
-
-
-def test_warm_raises_what_is_wrong(loads: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    def misconfigured(environment: object) -> ChatModel:
-        raise ConfigurationError("LLM_MODEL is not there")
-
-    monkeypatch.setattr(registry, "open_chat_model", misconfigured)
-    with pytest.raises(ConfigurationError, match="LLM_MODEL"):
-        registry.warm()
-
-
 def test_use_is_for_a_while(loads: list[str]) -> None:
     mine, theirs = FakeEmbedder(model="mine"), registry.embedder()
     with registry.use(embedder=mine, chat=chat("polly")):
@@ -124,7 +103,7 @@ def test_use_is_for_a_while(loads: list[str]) -> None:
 def test_health_before_and_after_loading(loads: list[str]) -> None:
     assert registry.embedder_health() == registry.chat_health() == Health(ok=False, detail="not loaded yet")
     assert loads == []
-    registry.warm()
+    registry.embedder(), registry.chat_model()
     assert registry.embedder_health() == Health(ok=True, detail="fake-words")
     assert registry.chat_health() == Health(ok=True, detail="parrot")
 
@@ -173,7 +152,6 @@ def test_the_default_models(models_environment: Environment, monkeypatch: pytest
     with registry.use():
         monkeypatch.setattr(registry._slot(None), "loaded", None)
         monkeypatch.setattr(registry._chat, "loaded", None)
-        registry.warm()
         assert registry.embedder().dimension == 384
         assert registry.chat_model().name == "SmolLM2-135M-Instruct.Q4_1"
         assert registry.chat_model().count_tokens("The capital of France is Paris.") == 7
