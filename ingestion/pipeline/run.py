@@ -75,34 +75,30 @@ def run(job_id: UUID) -> None:
 def process(lease: Lease) -> None:
     """Process a claimed job. Errors are recorded in the job's row."""
     with bound(job_id=lease.job), step("job", attributes=_trace_ids(lease)):
-        _process(lease)
+        log.info("job %s: attempt %d", lease.job, lease.attempt)
+        fault_point(Fault.AFTER_CLAIM)
+        try:
+            with heartbeat.maintain(lease):
+                _run_stages(lease, engine())
+        except LeaseLost:
+            log.warning("job %s: lease lost", lease.job)
+        except Interrupted:
+            lifecycle.hand_back(lease)
+        except GenerationChanged:
+            log.info("job %s: again, for another generation of the index", lease.job)
+            lifecycle.hand_back(lease)
+            broker.enqueue_work(lease.lane, again=True)
+        except DocumentRejected as rejection:
+            _give_up(lease, rejection)
+        except TransientError as error:
+            _retry_later(lease, error)
+        except Exception as error:
+            log.exception("job %s failed unexpectedly", lease.job)
+            _retry_later(lease, error)
 
 
 def _trace_ids(lease: Lease) -> dict[str, str | int]:
     return {"job_id": str(lease.job), "attempt": lease.attempt}
-
-
-def _process(lease: Lease) -> None:
-    log.info("job %s: attempt %d", lease.job, lease.attempt)
-    fault_point(Fault.AFTER_CLAIM)
-    try:
-        with heartbeat.maintain(lease):
-            _work(lease)
-    except LeaseLost:
-        log.warning("job %s: lease lost", lease.job)
-    except Interrupted:
-        lifecycle.hand_back(lease)
-    except GenerationChanged:
-        log.info("job %s: again, for another generation of the index", lease.job)
-        lifecycle.hand_back(lease)
-        broker.enqueue_work(lease.lane, again=True)
-    except DocumentRejected as rejection:
-        _give_up(lease, rejection)
-    except TransientError as error:
-        _retry_later(lease, error)
-    except Exception as error:
-        log.exception("job %s failed unexpectedly", lease.job)
-        _retry_later(lease, error)
 
 
 def _give_up(lease: Lease, rejection: DocumentRejected) -> None:
@@ -130,16 +126,7 @@ def _retry_later(lease: Lease, error: Exception) -> None:
     )
 
 
-def _work(lease: Lease) -> None:
-    search_engine = engine()
-    try:
-        _make_searchable(lease, search_engine)
-    except GenerationChanged:
-        search_engine.index.delete_version(lease.version.id)
-        raise
-
-
-def _make_searchable(lease: Lease, search_engine: Engine) -> None:
+def _run_stages(lease: Lease, search_engine: Engine) -> None:
     version = lease.version
     with _stage("parse"):
         rendition, contents = _parse(lease)
@@ -155,11 +142,15 @@ def _make_searchable(lease: Lease, search_engine: Engine) -> None:
     with _stage("index"):
         _index(lease, chunks, vectors, search_engine)
     fault_point(Fault.BEFORE_FLIP)
-    with transaction.atomic():
-        flip = lifecycle.activate(lease, title=title, generation=search_engine.generation)
-        if flip.idle != version:
-            suggestions_replace(flip.document, [draft.section for draft in drafts])
-        embedded_files.delete_missing(version, contents)
+    try:
+        with transaction.atomic():
+            flip = lifecycle.activate(lease, title=title, generation=search_engine.generation)
+            if flip.idle != version:
+                suggestions_replace(flip.document, [draft.section for draft in drafts])
+            embedded_files.delete_missing(version, contents)
+    except GenerationChanged:
+        search_engine.index.delete_version(version.id)
+        raise
     job_ended(READY)
     fault_point(Fault.AFTER_FLIP)
     if contents.sources:
