@@ -7,7 +7,8 @@ from django.core.files.base import File
 
 from cairn.access.scope import Principal
 from cairn.errors import InvalidInput
-from ingestion.documents.services import Submission, clean_filename, document_submit
+from ingestion.documents.submit import document_submit
+from ingestion.documents.upload import Submission, Upload, clean_filename
 from ingestion.imports.services import require_takes_files
 from ingestion.models import Import
 
@@ -42,13 +43,9 @@ def _submit(
 ) -> Submission | InvalidInput:
     try:
         return document_submit(
+            Upload(sent.file, sent.filename, source_uri=sent.source_uri, batch=batch, arrived=arrived),
             knowledge_base=batch.knowledge_base,
-            file=sent.file,
-            filename=sent.filename,
             principal=principal,
-            source_uri=sent.source_uri,
-            batch=batch,
-            arrived=arrived,
         )
     except InvalidInput as error:
         return error

@@ -20,7 +20,8 @@ from cairn.errors import Conflict, InvalidInput, NotFound, PayloadTooLarge, Rate
 from cairn.library import storage
 from cairn.library.models import KnowledgeBase
 from cairn.settings import environment
-from ingestion.documents.services import Submission, clean_filename, document_submit
+from ingestion.documents.submit import document_submit
+from ingestion.documents.upload import Submission, Upload, clean_filename
 from ingestion.imports.services import item_refused, require_takes_files
 from ingestion.models import Import, PartialUpload, PartialUploadQuerySet, UploadPart
 
@@ -164,14 +165,16 @@ def upload_complete(
         _join(upload, parts, whole)
         _check_digest(upload, whole)
         submission = document_submit(
+            Upload(
+                File(whole, name=upload.filename),
+                upload.filename,
+                batch=upload.batch,
+                if_match=if_match,
+                arrived=time.monotonic() - (timezone.now() - upload.created_at).total_seconds(),
+                **upload.said,
+            ),
             knowledge_base=upload.knowledge_base,
-            file=File(whole, name=upload.filename),
-            filename=upload.filename,
             principal=principal,
-            batch=upload.batch,
-            if_match=if_match,
-            arrived=time.monotonic() - (timezone.now() - upload.created_at).total_seconds(),
-            **upload.said,
         )
     _finish_upload(upload, submission, parts)
     return submission

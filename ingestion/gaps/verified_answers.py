@@ -19,7 +19,9 @@ from cairn.audit.services import record
 from cairn.errors import Forbidden, InvalidInput, NotFound, PreconditionFailed
 from cairn.hidden_characters import visible
 from cairn.library.models import KnowledgeBase
-from ingestion.documents.services import document_submit, document_update
+from ingestion.documents.services import document_update
+from ingestion.documents.submit import document_submit
+from ingestion.documents.upload import Upload
 from ingestion.jobs.lifecycle import version_withdraw
 from retrieval.gaps.models import Gap, NoticeKind, VerifiedAnswer
 from retrieval.gaps.notices import notify
@@ -86,14 +88,16 @@ def _publish(
     gap, until = verified.gap, verified.until
     content = markdown_of(verified).encode()
     document = document_submit(
+        Upload(
+            ContentFile(content, name="answer.md"),
+            f"verified-{gap.id}.md",
+            title=verified.title,
+            source_uri=f"{SOURCE}{gap.id}",
+            metadata={"verified": True, "until": until.isoformat()},
+            if_match=if_match,
+        ),
         knowledge_base=verified.knowledge_base,
-        file=ContentFile(content, name="answer.md"),
-        filename=f"verified-{gap.id}.md",
         principal=principal,
-        title=verified.title,
-        source_uri=f"{SOURCE}{gap.id}",
-        metadata={"verified": True, "until": until.isoformat()},
-        if_match=if_match,
     ).document
     changes = {"owner": verified.owner_id, "review_by": until}
     document_update(document=document, principal=principal, changes=changes)

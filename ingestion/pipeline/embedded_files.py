@@ -15,7 +15,9 @@ from cairn.errors import CairnError, DocumentRejected, Forbidden, InvalidInput, 
 from cairn.library.models import MAX_NESTING_DEPTH, Document, DocumentVersion
 from cairn.library.rendition import Rendition
 from ingestion import broker
-from ingestion.documents.services import EmbeddedFile, document_delete, document_submit
+from ingestion.documents.services import document_delete
+from ingestion.documents.submit import document_submit
+from ingestion.documents.upload import EmbeddedFile, Upload
 from ingestion.imports.services import import_close, import_open, item_refused
 from ingestion.jobs.lifecycle import Lease
 from ingestion.models import Import, ImportKind, Job, Lane, Outcome, Stage
@@ -197,13 +199,15 @@ class _Unpacking:
         lane = Lane.BULK if self.batch else self.lease.lane
         try:
             document_submit(
+                Upload(
+                    ContentFile(content),
+                    PurePosixPath(name).name,
+                    source_uri=source_uri_for(self._document, name),
+                    batch=self.batch,
+                    part=EmbeddedFile(self._document, lane, self._check),
+                ),
                 knowledge_base=self._document.knowledge_base,
-                file=ContentFile(content),
-                filename=PurePosixPath(name).name,
                 principal=self.principal,
-                source_uri=source_uri_for(self._document, name),
-                batch=self.batch,
-                part=EmbeddedFile(self._document, lane, self._check),
             )
         except NotFound as error:
             raise failures.cancelled() from error

@@ -24,7 +24,9 @@ from cairn.errors import CairnError, Conflict, Forbidden, InvalidInput
 from cairn.library import storage
 from cairn.library.models import Document, KnowledgeBase
 from ingestion import broker
-from ingestion.documents.services import document_delete, document_submit
+from ingestion.documents.services import document_delete
+from ingestion.documents.submit import document_submit
+from ingestion.documents.upload import Upload
 from ingestion.imports.services import import_close, import_open
 from ingestion.jobs import lifecycle
 from ingestion.models import Import, ImportItem, ImportKind, Watch, WatchedFile
@@ -236,12 +238,9 @@ class _Scan:
     def _submit(self, file: FolderFile, upload: "File[bytes]", principal: Principal) -> None:
         try:
             document_submit(
+                Upload(upload, file.name, source_uri=file.source_uri, batch=self._batch()),
                 knowledge_base=self.watch.knowledge_base,
-                file=upload,
-                filename=file.name,
                 principal=principal,
-                source_uri=file.source_uri,
-                batch=self._batch(),
             )
             self.counts["submitted"] += 1
         except InvalidInput:  # noted in the import; the same bytes need not be offered again

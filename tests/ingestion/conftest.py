@@ -10,7 +10,8 @@ from cairn.access.services import knowledge_base_create
 from cairn.accounts.services import user_create
 from cairn.library.models import KnowledgeBase
 from cairn.settings import environment
-from ingestion.documents.services import Submission, document_submit
+from ingestion.documents.submit import document_submit
+from ingestion.documents.upload import Submission, Upload
 from tests.cairn.inference.server import FakeServer
 from tests.models import Gate, model_server
 
@@ -59,8 +60,9 @@ def base(admin: Principal) -> KnowledgeBase:
 @pytest.fixture
 def submit(base: KnowledgeBase, admin: Principal) -> Submit:
     def _submit(text: str = "words", filename: str = "a.md", **said: object) -> Submission:
-        said.setdefault("principal", admin)
-        said.setdefault("knowledge_base", base)
-        return document_submit(file=ContentFile(text.encode(), name=filename), filename=filename, **said)  # type: ignore[arg-type]
+        target = {"knowledge_base": base, "principal": admin}
+        target |= {name: said.pop(name) for name in (*target, "idempotency_key") if name in said}
+        upload = Upload(ContentFile(text.encode(), name=filename), filename, **said)  # type: ignore[arg-type]
+        return document_submit(upload, **target)  # type: ignore[arg-type]
 
     return _submit

@@ -21,12 +21,9 @@ from cairn.errors import Conflict, DocumentRejected, Rejection
 from cairn.library.models import MAX_NESTING_DEPTH, Chunk, Document, DocumentVersion, KnowledgeBase
 from cairn.library.rendition import Element, Rendition
 from cairn.settings import environment
-from ingestion.documents.services import (
-    document_delete,
-    document_submit,
-    document_update,
-    knowledge_base_delete,
-)
+from ingestion.documents.services import document_delete, document_update, knowledge_base_delete
+from ingestion.documents.submit import document_submit
+from ingestion.documents.upload import Upload
 from ingestion.erasure import documents
 from ingestion.imports.services import ImportState, import_cancel, import_open, summary
 from ingestion.indexing.cleanup import refresh_stale
@@ -336,9 +333,8 @@ def replaced(text: str) -> Job:
     document = container()
     assert document.owner is not None
     found = document_submit(
+        Upload(ContentFile(text.encode()), BASE),
         knowledge_base=document.knowledge_base,
-        file=ContentFile(text.encode()),
-        filename=BASE,
         principal=principal_for_user(document.owner),
     )
     assert found.job is not None
@@ -438,9 +434,7 @@ def mailed(base: KnowledgeBase, index: FakeIndex, parsers: FakeContainers, admin
     """An import of a mail that answers; what came in it, and in that, waits."""
     batch = import_open(knowledge_base=base, label="mails", user=admin.user)
     content = json.dumps({"a": "The first.", "b": json.dumps({"c": "The third."})}).encode()
-    document_submit(
-        knowledge_base=base, file=ContentFile(content), filename=BASE, principal=admin, batch=batch
-    )
+    document_submit(Upload(ContentFile(content), BASE, batch=batch), knowledge_base=base, principal=admin)
     for source in (BASE, f"{BASE}/b"):
         run.run(Job.objects.get(version__document__source_uri=source).id)
     return batch

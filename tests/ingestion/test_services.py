@@ -17,15 +17,9 @@ from cairn.access.services import grant_give, readers_of
 from cairn.accounts.services import user_create
 from cairn.errors import Conflict, DocumentRejected, InvalidInput, NotFound, PreconditionFailed, Rejection
 from cairn.library.models import Document, KnowledgeBase
-from ingestion.documents.services import (
-    EmbeddedFile,
-    Submission,
-    clean_filename,
-    document_delete,
-    document_submit,
-    document_update,
-    knowledge_base_delete,
-)
+from ingestion.documents.services import document_delete, document_update, knowledge_base_delete
+from ingestion.documents.submit import document_submit
+from ingestion.documents.upload import EmbeddedFile, Submission, Upload, clean_filename
 from ingestion.jobs import lifecycle
 from ingestion.jobs.services import job_cancel, job_retry
 from ingestion.models import Job, Lane, Stage
@@ -221,7 +215,7 @@ def replace_at_once(
     def upload(principal: Principal, text: str) -> Submission | Conflict:
         try:
             return document_submit(
-                knowledge_base=base, file=Held(text.encode(), together), filename="a.md", principal=principal
+                Upload(Held(text.encode(), together), "a.md"), knowledge_base=base, principal=principal
             )
         except Conflict as conflict:
             return conflict

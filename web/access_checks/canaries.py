@@ -18,7 +18,8 @@ from cairn.accounts.models import User
 from cairn.accounts.services import api_key_create, group_update, user_update
 from cairn.library.models import Document, KnowledgeBase
 from cairn.limits.services import limit_lift
-from ingestion.documents.services import document_submit
+from ingestion.documents.submit import document_submit
+from ingestion.documents.upload import Upload
 from web.access_checks.artifacts import create_group, create_knowledge_base, create_user, remove_all_artifacts
 
 KEY_LIFE: Final = timedelta(minutes=30)
@@ -224,11 +225,13 @@ def _upload(
 ) -> Document:
     name = f"{canary.file}.{suffix}"
     return document_submit(
+        Upload(
+            SimpleUploadedFile(name, content),
+            name,
+            title=canary.title,
+            metadata={"tags": [canary.tag]},
+            readers=readers,
+        ),
         knowledge_base=base,
-        file=SimpleUploadedFile(name, content),
-        filename=name,
         principal=principal,
-        title=canary.title,
-        metadata={"tags": [canary.tag]},
-        readers=readers,
     ).document

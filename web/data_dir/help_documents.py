@@ -17,7 +17,9 @@ from cairn.audit.models import Event
 from cairn.audit.services import record
 from cairn.library.models import Document, DocumentQuerySet, KnowledgeBase, VersionState
 from cairn.settings import ROOT
-from ingestion.documents.services import document_delete, document_submit
+from ingestion.documents.services import document_delete
+from ingestion.documents.submit import document_submit
+from ingestion.documents.upload import Upload
 from ingestion.models import SampleDocument
 
 NAME = "Cairn help"
@@ -54,11 +56,9 @@ def sample_load(docs: Path = DOCS) -> None:
 def _submit(base: KnowledgeBase, path: Path, source_uri: str, principal: Principal) -> None:
     with path.open("rb") as stream, transaction.atomic():
         submission = document_submit(
+            Upload(File(stream, name=path.name), path.name, source_uri=source_uri),
             knowledge_base=base,
-            file=File(stream, name=path.name),
-            filename=path.name,
             principal=principal,
-            source_uri=source_uri,
         )
         SampleDocument.objects.get_or_create(document=submission.document)
 

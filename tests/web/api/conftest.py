@@ -24,7 +24,8 @@ from cairn.accounts.services import api_key_create, user_create
 from cairn.inference.protocols import Vectors
 from cairn.library.models import Chunk, Document, KnowledgeBase, VersionState
 from cairn.limits import quotas
-from ingestion.documents.services import document_submit
+from ingestion.documents.submit import document_submit
+from ingestion.documents.upload import Upload
 from retrieval.engine import Engine, use
 from retrieval.index.protocol import Point
 from retrieval.index.qdrant_edge import EdgeIndex
@@ -194,9 +195,7 @@ def _point(document: Document, chunk: Chunk, vector: Vectors) -> Point:
 @pytest.fixture
 def document(base: KnowledgeBase, mia: Caller) -> Document:
     file = SimpleUploadedFile("leave.md", b"# Leave\n\n25 days a year.")
-    return document_submit(
-        knowledge_base=base, file=file, filename="leave.md", principal=mia.principal
-    ).document
+    return document_submit(Upload(file, "leave.md"), knowledge_base=base, principal=mia.principal).document
 
 
 def streamed(response: Response, *, until: bytes | None = None) -> bytes:

@@ -12,7 +12,8 @@ from cairn.access.services import readers_replace
 from cairn.errors import Unavailable
 from cairn.inference.protocols import Inference, Vectors
 from cairn.library.models import Document, KnowledgeBase
-from ingestion.documents.services import document_submit
+from ingestion.documents.submit import document_submit
+from ingestion.documents.upload import Upload
 from retrieval.engine import Engine, use
 from tests.fakes import FakeChat, FakeEmbedder, FakeInference, FakeReader, FakeReranker
 from tests.web.api.conftest import Caller, events, indexed, streamed
@@ -34,7 +35,7 @@ def leave(document: Document, parts: Engine) -> Document:
 def submitted(base: KnowledgeBase, mia: Caller) -> Callable[[str], Document]:
     def submit(name: str) -> Document:
         file = SimpleUploadedFile(name, name.encode())
-        made = document_submit(knowledge_base=base, file=file, filename=name, principal=mia.principal)
+        made = document_submit(Upload(file, name), knowledge_base=base, principal=mia.principal)
         return made.document
 
     return submit

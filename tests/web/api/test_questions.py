@@ -8,7 +8,8 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 
 from cairn.library.models import Document, KnowledgeBase
 from cairn.settings import environment
-from ingestion.documents.services import document_submit
+from ingestion.documents.submit import document_submit
+from ingestion.documents.upload import Upload
 from retrieval.engine import Engine, use
 from retrieval.models import Message
 from tests.fakes import FakeChat
@@ -24,10 +25,8 @@ SUBMIT = Callable[..., Document]
 def submitted(base: KnowledgeBase, mia: Caller, parts: Engine) -> SUBMIT:
     def submit(name: str, *texts: str, metadata: dict[str, str] | None = None) -> Document:
         file = SimpleUploadedFile(f"{name}.md", texts[0].encode())
-        document = document_submit(
-            knowledge_base=base, file=file, filename=f"{name}.md", title=name, principal=mia.principal,
-            metadata=metadata,
-        ).document  # fmt: skip
+        upload = Upload(file, f"{name}.md", title=name, metadata=metadata)
+        document = document_submit(upload, knowledge_base=base, principal=mia.principal).document
         indexed(document, parts, *texts)
         return document
 

@@ -13,7 +13,8 @@ from django.db import DEFAULT_DB_ALIAS
 from cairn.access.scope import Principal
 from cairn.accounts.models import User
 from cairn.library.models import Document, KnowledgeBase
-from ingestion.documents.services import document_submit
+from ingestion.documents.submit import document_submit
+from ingestion.documents.upload import Upload
 from web.backup import create
 from web.backup.manifest import FILES
 
@@ -43,7 +44,7 @@ def originals(
     base = make_knowledge_base("Handbook", principal)
     for text in ("one", "two"):
         file: ContentFile[bytes] = ContentFile(text.encode())
-        document_submit(knowledge_base=base, file=file, filename=f"{text}.md", principal=principal)
+        document_submit(Upload(file, f"{text}.md"), knowledge_base=base, principal=principal)
     return [document.latest_version.original for document in Document.objects.order_by("title")]  # type: ignore[union-attr]
 
 

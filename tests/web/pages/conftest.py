@@ -15,7 +15,8 @@ from cairn.accounts.models import User
 from cairn.library.models import Chunk, Document, KnowledgeBase, VersionState
 from cairn.library.rendition import Element, Rendition
 from cairn.library.storage import rendition_save
-from ingestion.documents.services import document_submit
+from ingestion.documents.submit import document_submit
+from ingestion.documents.upload import Upload
 from retrieval.conversations.services import conversation_start
 from retrieval.models import Citation, Message
 from tests.bases import make_base
@@ -78,7 +79,7 @@ def document(base: KnowledgeBase, mia: User) -> Document:
     file = SimpleUploadedFile("leave.md", SENTENCE.encode())
     principal = principal_for_user(mia)
     return document_submit(
-        knowledge_base=base, file=file, filename="leave.md", principal=principal, title="Leave rules"
+        Upload(file, "leave.md", title="Leave rules"), knowledge_base=base, principal=principal
     ).document
 
 

@@ -14,7 +14,8 @@ from cairn.access.principals import principal_for_user
 from cairn.access.services import readers_replace
 from cairn.accounts.models import User
 from cairn.library.models import Document, DocumentVersion, KnowledgeBase
-from ingestion.documents.services import document_submit
+from ingestion.documents.submit import document_submit
+from ingestion.documents.upload import Upload
 from ingestion.imports.services import import_open
 from ingestion.jobs.progress import QueueStatus
 from ingestion.models import Import, ImportItem, ImportKind, Job, Outcome
@@ -31,7 +32,7 @@ FRAGMENTS = (f"{PAGE}/queue", f"{PAGE}/failures", f"{PAGE}/imports", f"{PAGE}/fa
 def submitted(base: KnowledgeBase, user: User, name: str) -> Job:
     principal = principal_for_user(user)
     file = SimpleUploadedFile(name, name.encode())
-    document = document_submit(knowledge_base=base, file=file, filename=name, principal=principal).document
+    document = document_submit(Upload(file, name), knowledge_base=base, principal=principal).document
     return Job.objects.get(version=document.latest_version)
 
 
@@ -161,7 +162,7 @@ def test_what_a_newer_version_has_overtaken_is_not_listed(
 ) -> None:
     failed(submitted(base, mia, "a.png"), "no_text")
     file = SimpleUploadedFile("a.png", b"better")
-    document_submit(knowledge_base=base, file=file, filename="a.png", principal=principal_for_user(mia))
+    document_submit(Upload(file, "a.png"), knowledge_base=base, principal=principal_for_user(mia))
     assert "No failures." in text_of(signed_in(mia).get(f"{PAGE}/failures"))
 
 

@@ -15,7 +15,8 @@ from cairn.accounts.models import User
 from cairn.accounts.services import user_update
 from cairn.audit.models import Event
 from cairn.library.models import Document, KnowledgeBase
-from ingestion.documents.services import document_submit
+from ingestion.documents.submit import document_submit
+from ingestion.documents.upload import Upload
 from retrieval.engine import Engine, use
 from retrieval.models import Message
 from tests.fakes import FakeEmbedder, FakeReranker
@@ -44,11 +45,7 @@ def secret(admin: User, engine_override: Engine) -> Document:
     base = knowledge_base_create(name="Board", principal=principal_for_user(admin))
     file = SimpleUploadedFile("umbra.md", b"x")
     found = document_submit(
-        knowledge_base=base,
-        file=file,
-        filename="umbra.md",
-        principal=principal_for_user(admin),
-        title="Umbra",
+        Upload(file, "umbra.md", title="Umbra"), knowledge_base=base, principal=principal_for_user(admin)
     ).document
     indexed(found, engine_override, "Leave of employees ends with the Umbra merger.")
     return found

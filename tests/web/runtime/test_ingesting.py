@@ -13,7 +13,8 @@ from cairn.access.services import knowledge_base_create
 from cairn.accounts.services import api_key_create
 from cairn.errors import DocumentRejected, InvalidInput, Rejection, Unavailable
 from cairn.library.models import Document, KnowledgeBase
-from ingestion.documents.services import document_submit
+from ingestion.documents.submit import document_submit
+from ingestion.documents.upload import Upload
 from ingestion.jobs import lifecycle
 from ingestion.models import Import, Job, Lane
 from tests.bases import make_base
@@ -238,11 +239,9 @@ def test_what_people_uploaded_under_a_similar_path_is_neither_reported_nor_remov
 ) -> None:
     bring(folder, wait=True)
     document_submit(
+        Upload(SimpleUploadedFile("own.md", b"# Own"), "own.md", source_uri="docs/own.md"),
         knowledge_base=base,
-        file=SimpleUploadedFile("own.md", b"# Own"),
-        filename="own.md",
         principal=admin.principal,
-        source_uri="docs/own.md",
     )
     worker.work()
     (folder / "a.md").unlink()
@@ -357,7 +356,7 @@ def test_a_refused_file_does_not_stop_the_others(
     bring: Bring, folder: Path, worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "ingestion.documents.services.environment", lambda: type("Limits", (), {"upload_max_mb": 0})
+        "ingestion.documents.submit.environment", lambda: type("Limits", (), {"upload_max_mb": 0})
     )
     write(folder / "empty.md", "")
     summary = bring(folder, wait=True)

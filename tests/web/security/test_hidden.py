@@ -11,7 +11,8 @@ from cairn.access.principals import principal_for_user
 from cairn.access.scope import Principal
 from cairn.accounts.models import User
 from cairn.library.models import Document, KnowledgeBase, VersionState
-from ingestion.documents.services import document_submit
+from ingestion.documents.submit import document_submit
+from ingestion.documents.upload import Upload
 from ingestion.models import Import, Job, Stage
 from retrieval.engine import Engine
 from tests.bases import make_base
@@ -60,7 +61,7 @@ def document_hidden(
     """For its knowledge base's managers only."""
     file = SimpleUploadedFile(name, name.encode())
     made = document_submit(
-        knowledge_base=base, file=file, filename=name, principal=owner, readers=[], batch=batch, **said
+        Upload(file, name, readers=[], batch=batch, **said), knowledge_base=base, principal=owner
     )
     return made.document
 

@@ -14,7 +14,8 @@ from cairn.access.services import grant_give, readers_replace
 from cairn.accounts.models import ApiKey
 from cairn.accounts.services import api_key_create
 from cairn.library.models import Document, KnowledgeBase
-from ingestion.documents.services import document_submit
+from ingestion.documents.submit import document_submit
+from ingestion.documents.upload import Upload
 from ingestion.imports.services import import_open
 from ingestion.models import Job, Receipt, Watch
 from retrieval.conversations.services import conversation_start
@@ -77,9 +78,8 @@ def also_mine(mia: Caller, parts: Engine) -> Belongings:
 def belongings(caller: Caller, name: str, parts: Engine) -> Belongings:
     base = make_base(name=name, principal=caller.principal)
     submitted = document_submit(
+        Upload(SimpleUploadedFile("a.md", name.encode()), "a.md"),
         knowledge_base=base,
-        file=SimpleUploadedFile("a.md", name.encode()),
-        filename="a.md",
         principal=caller.principal,
     )
     document = submitted.document

@@ -22,7 +22,8 @@ from cairn.library.models import Document, KnowledgeBase
 from cairn.library.rendition import Element, Rendition
 from cairn.library.storage import rendition_save
 from ingestion.documents.resumable_uploads import upload_open
-from ingestion.documents.services import document_submit
+from ingestion.documents.submit import document_submit
+from ingestion.documents.upload import Upload
 from ingestion.imports.services import import_open
 from ingestion.models import Job, Receipt, Watch
 from ingestion.parse.page_images import PDF, WIDTH
@@ -229,7 +230,7 @@ def _document(base: KnowledgeBase, manager: Principal, parts: Engine) -> Documen
     """A PDF of one page, ready; its picture is drawn already."""
     file = SimpleUploadedFile("umbra.pdf", b"%PDF-1.7")
     submitted = document_submit(
-        knowledge_base=base, file=file, filename="umbra.pdf", principal=manager, title=SECRET
+        Upload(file, "umbra.pdf", title=SECRET), knowledge_base=base, principal=manager
     )
     document = submitted.document
     indexed(document, parts, SECRET)

@@ -20,14 +20,10 @@ from cairn.library.models import Document as DocumentRow
 from cairn.library.models import DocumentVersion, KnowledgeBase
 from cairn.library.storage import rendition_load
 from cairn.limits.quotas import upload_count
-from ingestion.documents.services import (
-    Submission,
-    document_delete,
-    document_review,
-    document_submit,
-    document_update,
-)
+from ingestion.documents.services import document_delete, document_review, document_update
 from ingestion.documents.sources import sources_under
+from ingestion.documents.submit import document_submit
+from ingestion.documents.upload import Submission, Upload
 from ingestion.models import Import
 from ingestion.parse.page_images import page_picture
 from ingestion.selectors import import_into, receipt_for
@@ -156,15 +152,17 @@ def document_add(
     base = knowledge_base_for(principal, knowledge_base_id, role=Role.EDITOR)
     upload_count(principal, size=file.size or 0)
     submission = document_submit(
+        Upload(
+            file,
+            file.name or "",
+            if_match=versions_in(if_match),
+            batch=batch_in(principal, base, form.batch),
+            arrived=arrived(request),
+            **form.options(),
+        ),
         knowledge_base=base,
-        file=file,
-        filename=file.name or "",
         principal=principal,
         idempotency_key=idempotency_key,
-        if_match=versions_in(if_match),
-        batch=batch_in(principal, base, form.batch),
-        arrived=arrived(request),
-        **form.options(),
     )
     return submitted(submission, principal)
 

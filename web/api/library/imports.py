@@ -17,7 +17,7 @@ from cairn.errors import InvalidInput
 from cairn.limits.quotas import upload_count
 from ingestion.documents.batch_submit import IncomingFile, files_submit
 from ingestion.documents.resumable_uploads import uploads_drop
-from ingestion.documents.services import Submission
+from ingestion.documents.upload import Submission
 from ingestion.imports.services import (
     ImportState,
     Summary,

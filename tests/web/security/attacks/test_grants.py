@@ -21,7 +21,8 @@ from cairn.accounts.models import ApiKey, Group, User
 from cairn.accounts.services import api_key_create, group_create
 from cairn.errors import Forbidden
 from cairn.library.models import Document, KnowledgeBase
-from ingestion.documents.services import document_submit
+from ingestion.documents.submit import document_submit
+from ingestion.documents.upload import Upload
 from tests.bases import make_base
 from tests.principals import SETUP
 from tests.web.api.conftest import Caller, Response, caller_for
@@ -257,7 +258,7 @@ def in_an_upload(stage: Stage, readers: list[str]) -> Response:
 def in_a_change(stage: Stage, readers: list[str]) -> Response:
     file = SimpleUploadedFile("pay.md", CONTENT)
     document = document_submit(
-        knowledge_base=stage.base, file=file, filename="pay.md", principal=stage.mia.principal
+        Upload(file, "pay.md"), knowledge_base=stage.base, principal=stage.mia.principal
     ).document
     return stage.mia.patch(f"/documents/{document.id}", {"readers": readers})
 

@@ -4,7 +4,8 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 
 from cairn.library.models import Document
-from ingestion.documents.services import document_submit
+from ingestion.documents.submit import document_submit
+from ingestion.documents.upload import Upload
 from retrieval.engine import Engine, use
 from tests.bases import make_base
 from tests.fakes import FakeChat
@@ -52,9 +53,7 @@ def mia(parts: Engine) -> Caller:
 def document_saying(text: str, mia: Caller, parts: Engine) -> Document:
     base = make_base(name="Handbook", principal=mia.principal)
     file = SimpleUploadedFile("gate.md", f"# Gate\n\n{text}".encode())
-    document = document_submit(
-        knowledge_base=base, file=file, filename="gate.md", principal=mia.principal
-    ).document
+    document = document_submit(Upload(file, "gate.md"), knowledge_base=base, principal=mia.principal).document
     indexed(document, parts, text)
     return document
 

@@ -7,7 +7,7 @@ import pytest
 
 from cairn.accounts.confusable_names import acceptable_name, name_skeleton
 from cairn.hidden_characters import visible
-from ingestion.documents.services import clean_filename
+from ingestion.documents.upload import clean_filename
 from retrieval.answering.grounding.names import unsupported_names
 from retrieval.answering.grounding.quantities import unsupported_figures
 from retrieval.answering.grounding.restrictions import restricts_otherwise

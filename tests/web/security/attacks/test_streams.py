@@ -17,7 +17,9 @@ from cairn.access.services import grant_give, readers_replace
 from cairn.accounts.models import Group
 from cairn.accounts.services import api_key_revoke, group_create, group_update, user_update
 from cairn.library.models import Document
-from ingestion.documents.services import document_delete, document_submit, knowledge_base_delete
+from ingestion.documents.services import document_delete, knowledge_base_delete
+from ingestion.documents.submit import document_submit
+from ingestion.documents.upload import Upload
 from ingestion.models import Job
 from retrieval.engine import Engine, use
 from tests.bases import make_base
@@ -83,7 +85,7 @@ def stage(parts: Engine) -> Stage:
     grant_give(knowledge_base=base, subject=f"user:{editor.user.id}", role=Role.EDITOR, principal=SETUP)
     file = SimpleUploadedFile("leave.md", b"# Leave\n\n25 days a year.")
     document = document_submit(
-        knowledge_base=base, file=file, filename="leave.md", principal=mia.principal
+        Upload(file, "leave.md"), knowledge_base=base, principal=mia.principal
     ).document
     indexed(document, parts, f"{FACT}.", "Bicycles are parked behind the house.")
     return Stage(rob, ada, eve, editor, readers, document)

@@ -16,7 +16,8 @@ from cairn.accounts.services import api_key_create
 from cairn.audit.models import Event
 from cairn.library.models import Chunk, Document, KnowledgeBase
 from cairn.settings import environment
-from ingestion.documents.services import document_submit
+from ingestion.documents.submit import document_submit
+from ingestion.documents.upload import Upload
 from retrieval.engine import Engine
 from retrieval.evaluation.models import GoldQuestion
 from retrieval.gaps.clusters import questions_group
@@ -53,7 +54,7 @@ def stage(admin: Caller, mia: Caller, rob: Caller, parts: Engine) -> Stage:
     for base, maker, text in ((real, admin, RIGHT), (rogue, mia, WRONG)):
         file = SimpleUploadedFile("leave.md", text.encode())
         document = document_submit(
-            knowledge_base=base, file=file, filename="leave.md", principal=maker.principal
+            Upload(file, "leave.md"), knowledge_base=base, principal=maker.principal
         ).document
         indexed(document, parts, text)
         suggestions_replace(document)
@@ -321,9 +322,8 @@ def _gaps(caller: Caller) -> list[tuple[str, list[str]]]:
 def _bait(stage: Stage, parts: Engine, text: str) -> None:
     """A document in the unofficial knowledge base that comes nearer to the question than any other."""
     document = document_submit(
+        Upload(SimpleUploadedFile("bait.md", text.encode()), "bait.md"),
         knowledge_base=stage.rogue,
-        file=SimpleUploadedFile("bait.md", text.encode()),
-        filename="bait.md",
         principal=stage.mia.principal,
     ).document
     indexed(document, parts, text)

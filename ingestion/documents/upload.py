@@ -1,0 +1,84 @@
+"""An uploaded file, and what submitting it results in."""
+
+import hashlib
+import json
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any
+
+from django.core.files.base import File
+
+from cairn.hidden_characters import visible
+from cairn.library.models import Document, KnowledgeBase
+from ingestion.models import Import, Job, Lane
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    document: Document
+    job: Job | None
+    created_job: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SeenVersion:
+    """The latest version of the source when the upload arrived; None if there was none."""
+
+    version: uuid.UUID | None = None
+    sha256: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddedFile:
+    """A file embedded in another, processed in the lane of its container.
+
+    `check` raises, within the transaction, if the file may no longer be added.
+    """
+
+    parent: Document
+    lane: Lane
+    check: Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """An uploaded file with its options; None for options that were not given.
+
+    `if_match`: acceptable numbers of the latest version, `*` for any. `batch`: the import that the file
+    belongs to. `arrived`: when the request began, in `time.monotonic` seconds; None for now. `sha256` and
+    `seen` are determined when it is submitted.
+    """
+
+    file: "File[bytes]"
+    filename: str
+    title: str | None = None
+    source_uri: str | None = None
+    metadata: Mapping[str, Any] | None = None
+    readers: Sequence[str] | None = None
+    if_match: frozenset[str] | None = None
+    batch: Import | None = None
+    part: EmbeddedFile | None = None
+    arrived: float | None = None
+    sha256: str = ""
+    seen: SeenVersion = SeenVersion()
+
+    @property
+    def source_key(self) -> str:
+        return self.source_uri or self.filename
+
+    def fingerprint(self, knowledge_base: KnowledgeBase) -> str:
+        fields = [
+            str(knowledge_base.id), self.filename, self.sha256, self.title, self.source_uri,
+            self.metadata, self.readers,
+        ]  # fmt: skip
+        return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
+
+
+def clean_filename(name: str) -> str:
+    """Return the last component without control characters, shortened to 255 with its extension."""
+    last = PurePosixPath(name.replace("\\", "/")).name
+    printable = "".join(c for c in visible(last) if c.isprintable()).strip()
+    path = PurePosixPath(printable or "document")
+    return path.name if len(path.name) <= 255 else path.stem[: 255 - len(path.suffix)] + path.suffix[:250]
