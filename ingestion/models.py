@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from cairn.accounts.models import User
 from cairn.library.models import Document, DocumentVersion, KnowledgeBase
+from cairn.message_fields import MessageField
 from cairn.settings import environment
 
 
@@ -177,7 +178,7 @@ class ImportItem(models.Model):
     source_uri = models.CharField(max_length=1000)
     outcome = models.CharField(max_length=9, choices=Outcome.choices)
     code = models.CharField(max_length=30, blank=True)
-    message = models.TextField(blank=True)
+    message = MessageField(blank=True)
     document = models.ForeignKey(Document, null=True, on_delete=models.SET_NULL, related_name="+")
     job = models.ForeignKey(Job, null=True, on_delete=models.SET_NULL, related_name="items")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
@@ -271,7 +272,7 @@ class Watch(models.Model):
     busy_until = models.DateTimeField(null=True)
     batch = models.ForeignKey(Import, null=True, on_delete=models.SET_NULL, related_name="+")
     result = models.JSONField(default=dict)
-    error = models.TextField(blank=True)
+    error = MessageField(blank=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta:

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from django.db.models.functions import Now
+from django.utils.translation import gettext_noop
 
 from cairn.access.rules import documents_for
 from cairn.access.scope import Principal
@@ -28,10 +29,10 @@ def previous_submission(
     if known is None:
         return None
     if known.fingerprint != upload.fingerprint(base):
-        raise Conflict("This Idempotency-Key was already used for a different request.")
+        raise Conflict(gettext_noop("This Idempotency-Key was already used for a different request."))
     document = documents_for(principal).with_versions().filter(pk=known.document).first()
     if document is None:
-        raise Conflict("The document created with this Idempotency-Key no longer exists.")
+        raise Conflict(gettext_noop("The document created with this Idempotency-Key no longer exists."))
     job = Job.objects.filter(pk=known.job).first() if known.job else None
     return Submission(document, job, created_job=job is not None)
 

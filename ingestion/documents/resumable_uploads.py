@@ -19,6 +19,7 @@ from cairn.accounts.models import User
 from cairn.errors import Conflict, InvalidInput, NotFound, PayloadTooLarge, RateLimited
 from cairn.library import storage
 from cairn.library.models import KnowledgeBase
+from cairn.messages import CodedMessage
 from cairn.settings import environment
 from ingestion.documents.submit import document_submit
 from ingestion.documents.upload import Submission, Upload, clean_filename
@@ -101,7 +102,7 @@ def upload_open(
 def _check_size(size: int) -> None:
     limit = environment().upload_max_mb
     if size > limit << 20:
-        raise PayloadTooLarge(f"This file is {size >> 20} MB; the limit is {limit} MB.")
+        raise PayloadTooLarge(CodedMessage("file_too_large", size=size >> 20, limit=limit))
 
 
 def _check_number(principal: Principal) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext_noop
 
 from cairn.access.audience import people_reading
 from cairn.access.scope import Principal
@@ -17,6 +18,7 @@ from cairn.audit.services import record
 from cairn.errors import InvalidInput, NotFound
 from cairn.hidden_characters import visible
 from cairn.library.models import Document, KnowledgeBase, Tag
+from cairn.messages import CodedMessage
 from ingestion import broker
 from ingestion.imports.services import item_record
 from ingestion.jobs.lifecycle import cancel_all
@@ -100,21 +102,23 @@ def _owner(document: Document, value: object) -> User | None:
     try:
         return people_reading(document).get(pk=parse_id(value))
     except (User.DoesNotExist, NotFound) as error:
-        raise InvalidInput("The owner can’t read this document.") from error
+        raise InvalidInput(gettext_noop("The owner can’t read this document.")) from error
 
 
 def _date(value: object) -> date | None:
     if value is None or isinstance(value, date):
         return value
-    raise InvalidInput("review_by isn’t a valid date.")
+    raise InvalidInput(gettext_noop("review_by isn’t a valid date."))
 
 
 def _tags_replace(document: Document) -> None:
     tags = document.metadata.get("tags", [])
     if not isinstance(tags, list) or not all(isinstance(tag, str) and 0 < len(tag) <= 100 for tag in tags):
-        raise InvalidInput("metadata.tags must be a list of strings with 1 to 100 characters each.")
+        raise InvalidInput(
+            gettext_noop("metadata.tags must be a list of strings with 1 to 100 characters each.")
+        )
     if len(tags) > MAX_TAGS:
-        raise InvalidInput(f"A document can have up to {MAX_TAGS} tags.")
+        raise InvalidInput(CodedMessage("too_many_tags", limit=MAX_TAGS))
     document.tags.all().delete()
     Tag.objects.bulk_create(Tag(document=document, name=name) for name in dict.fromkeys(tags))
 

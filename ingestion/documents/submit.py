@@ -17,6 +17,7 @@ from cairn.errors import Conflict, InvalidInput, NotFound, PayloadTooLarge, Prec
 from cairn.hidden_characters import visible
 from cairn.library import storage
 from cairn.library.models import Document, DocumentVersion, KnowledgeBase
+from cairn.messages import CodedMessage
 from cairn.settings import environment
 from ingestion import broker
 from ingestion.documents.idempotency import previous_submission, remember_submission
@@ -83,7 +84,7 @@ def _submit_with_file(
 def _check_size(file: "File[bytes]") -> None:
     limit = environment().upload_max_mb
     if file.size > limit << 20:
-        raise PayloadTooLarge(f"This file is {file.size >> 20} MB; the limit is {limit} MB.")
+        raise PayloadTooLarge(CodedMessage("file_too_large", size=file.size >> 20, limit=limit))
 
 
 def _lock_knowledge_base(knowledge_base: KnowledgeBase) -> KnowledgeBase:
@@ -140,18 +141,12 @@ def _require_no_race(document: Document, upload: Upload) -> None:
     latest = document.latest_version
     if upload.part:
         if document.parent_id != upload.part.parent.id:
-            raise Conflict("Another document already uses this source. Delete it, then retry this one.")
+            raise Conflict(CodedMessage("source_taken"))
         return  # whoever is overtaken has been stopped by its check
     if document.parent_id:
-        raise Conflict(
-            "This document is part of an email or archive. Replace the email or archive, "
-            "or choose another name."
-        )
+        raise Conflict(CodedMessage("part_of_container"))
     if latest and latest.sha256 != upload.sha256 and _arrived_meanwhile(latest, upload):
-        raise Conflict(
-            "Someone else just replaced this document. Check their version, and upload yours again "
-            "if it should replace it."
-        )
+        raise Conflict(CodedMessage("replaced_meanwhile"))
 
 
 def _arrived_meanwhile(latest: DocumentVersion, upload: Upload) -> bool:
@@ -165,10 +160,7 @@ def _arrived_meanwhile(latest: DocumentVersion, upload: Upload) -> bool:
 def _require_may_replace(document: Document, upload: Upload, principal: Principal) -> None:
     """Raise Conflict for editors who cannot read the document; embedded files are exempt."""
     if upload.part is None and not may_replace(principal, document):
-        raise Conflict(
-            "A document with this name already exists, and you don’t have permission to "
-            "replace it. Choose another name."
-        )
+        raise Conflict(CodedMessage("replacing_forbidden"))
 
 
 def _document_create(base: KnowledgeBase, upload: Upload, principal: Principal) -> Document:

@@ -9,6 +9,7 @@ from typing import Final
 from django.core.files.base import ContentFile
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext_noop
 
 from cairn.access.audience import people_with_role
 from cairn.access.models import Role
@@ -119,7 +120,9 @@ def _publish(
 
 def _require_may_name(owner: User, principal: Principal) -> None:
     if owner.pk != principal.user and not principal.acts_as_admin:
-        raise Forbidden("Only administrators can name someone else as the verifier of an answer.")
+        raise Forbidden(
+            gettext_noop("Only administrators can name someone else as the verifier of an answer.")
+        )
 
 
 def _owner_after_renewal(row: VerifiedAnswer, base: KnowledgeBase, principal: Principal) -> User:
@@ -132,9 +135,9 @@ def _owner_after_renewal(row: VerifiedAnswer, base: KnowledgeBase, principal: Pr
 def _require_fits(gap: Gap, base: KnowledgeBase, principal: Principal, owner: User, until: date) -> None:
     until_in_future(until)
     if not bases_of(gap, principal).filter(pk=base.pk).exists():
-        raise InvalidInput("The question belongs to other knowledge bases.")
+        raise InvalidInput(gettext_noop("The question belongs to other knowledge bases."))
     if not people_with_role(base, Role.EDITOR).filter(pk=owner.pk).exists():
-        raise InvalidInput("The owner must be an editor or manager of the knowledge base.")
+        raise InvalidInput(gettext_noop("The owner must be an editor or manager of the knowledge base."))
 
 
 def _save_answer(
@@ -150,14 +153,14 @@ def _save_answer(
     """Save the answer. A published answer cannot move to another knowledge base."""
     known = VerifiedAnswer.objects.filter(gap=gap).first()
     if known and known.document_id and known.knowledge_base_id != base.id:
-        raise InvalidInput("This answer is already published in another knowledge base.")
+        raise InvalidInput(gettext_noop("This answer is already published in another knowledge base."))
     questions = dict.fromkeys(_line(wording) for wording in wordings)
     row = known or VerifiedAnswer(gap=gap)
     row.knowledge_base, row.title, row.text = base, _line(title)[:500], visible(text).strip()
     row.wordings = [each for each in questions if each and each != row.title][:MAX_WORDINGS]
     row.owner, row.until = owner, until
     if not row.title or not row.text:
-        raise InvalidInput("Enter a question and an answer.")
+        raise InvalidInput(gettext_noop("Enter a question and an answer."))
     row.save()
     return row
 

@@ -10,6 +10,7 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import Count, F, Max, Min, Q, Sum
 from django.utils import timezone
+from django.utils.translation import gettext_noop
 
 from cairn.access.models import Role
 from cairn.access.rules import documents_for, roles_in
@@ -18,6 +19,7 @@ from cairn.access.selectors import require_role
 from cairn.audit.services import record
 from cairn.errors import CairnError, Conflict
 from cairn.library.models import MAX_NESTING_DEPTH, Document, DocumentVersion, KnowledgeBase
+from cairn.messages import CodedMessage
 from ingestion.jobs.lifecycle import cancel_all
 from ingestion.models import (
     ENDED,
@@ -112,7 +114,7 @@ def import_cancel(*, batch: Import, principal: Principal) -> Import:
         # Whoever unpacks holds its job while it refers to this row: with no_key neither waits for the other.
         batch = Import.objects.select_for_update(of=("self",), no_key=True).get(pk=batch.pk)
         if summary(batch).over:
-            raise Conflict("This import has already finished.")
+            raise Conflict(gettext_noop("This import has already finished."))
         batch.cancelled_at = batch.closed_at = timezone.now()
         batch.save(update_fields=["cancelled_at", "closed_at"])
         _cancel_jobs(batch)
@@ -136,7 +138,7 @@ def _cancel_jobs(batch: Import) -> None:
 
 def require_takes_files(batch: Import) -> None:
     if Import.objects.filter(pk=batch.pk).exclude(cancelled_at=None).exists():
-        raise Conflict("This import was cancelled.")
+        raise Conflict(CodedMessage("import_cancelled"))
 
 
 def item_record(

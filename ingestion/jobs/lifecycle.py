@@ -16,6 +16,7 @@ from django.db.models.functions import Now
 
 from cairn.errors import CairnError, DocumentRejected, Rejection
 from cairn.library.models import Document, DocumentVersion, VersionState
+from cairn.messages import CodedMessage
 from cairn.settings import environment
 from ingestion.jobs.fair_queue import current_ticket
 from ingestion.models import LEASE, LONGEST_PAUSE, Job, JobQuerySet, Lane, Stage
@@ -24,7 +25,7 @@ from retrieval.models import IndexGeneration
 
 BACKOFF = timedelta(seconds=environment().job_retry_seconds)
 _MIN_VISIBLE_TOTAL: Final = 64
-_CANCELLED = "Processing was cancelled. Retry to process the file."
+_CANCELLED = CodedMessage("cancelled_retry")
 
 stopping = threading.Event()
 """Set when this process is about to end: running jobs go back to the queue."""
@@ -162,7 +163,7 @@ def _worth_doing(job: Job) -> bool:
         end_cancelled(job)
         return False
     if job.attempts >= environment().job_max_attempts:
-        _end(job, Rejection.PARSER_CRASHED, "The worker crashed on every attempt to process this file.")
+        _end(job, Rejection.PARSER_CRASHED, CodedMessage("worker_crashed"))
         return False
     return True
 

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from django.db import transaction
 from django.db.models.functions import Now
+from django.utils.translation import gettext_noop
 
 from cairn.access.models import Role
 from cairn.access.rules import knowledge_bases_for
@@ -42,11 +43,11 @@ def job_retry(*, job: Job, principal: Principal, lane: Lane | None = None) -> Jo
     with transaction.atomic():
         job = _lock_jobs(Job.objects.filter(pk=job.pk))[0]
         if job.stage not in {Stage.FAILED, Stage.CANCELLED}:
-            raise Conflict("Only failed or cancelled jobs can be retried.")
+            raise Conflict(gettext_noop("Only failed or cancelled jobs can be retried."))
         if _is_superseded(job):
-            raise Conflict("A newer version of this document has been uploaded.")
+            raise Conflict(gettext_noop("A newer version of this document has been uploaded."))
         if _container_failed(job):
-            raise Conflict("The containing email or archive failed. Retry that instead.")
+            raise Conflict(gettext_noop("The containing email or archive failed. Retry that instead."))
         _requeue([job], lane or lane_for(principal.user), principal)
         record("job.retried", actor=principal.actor, subject=f"job:{job.id}")
         job.refresh_from_db(fields=["stage_since", "updated_at"])
@@ -157,7 +158,7 @@ def job_cancel(*, job: Job, principal: Principal) -> Job:
     with transaction.atomic():
         job = _lock_jobs(Job.objects.filter(pk=job.pk))[0]
         if job.ended:
-            raise Conflict("This job has already finished.")
+            raise Conflict(gettext_noop("This job has already finished."))
         job.cancel_requested = True
         job.save(update_fields=["cancel_requested", "updated_at"])
         if job.stage == Stage.QUEUED or Job.objects.dropped().filter(pk=job.pk).exists():

@@ -11,6 +11,7 @@ from PIL import Image, ImageOps, ImageSequence
 
 from cairn.errors import DocumentRejected, Rejection
 from cairn.library.rendition import Rendition, Report
+from cairn.messages import CodedMessage
 from ingestion.parse.core import failures, progress
 from ingestion.parse.core.limits import Limits
 from ingestion.parse.core.rendition_builder import RenditionBuilder
@@ -58,10 +59,9 @@ def _check_size(frame: Image.Image) -> None:
     """Check the size in the header, before anything is decompressed."""
     width, height = frame.size
     if width * height > _MOST_PIXELS:
+        limit = _MOST_PIXELS // 10**6
         raise DocumentRejected(
-            Rejection.TOO_LARGE,
-            f"The image has {width:,} by {height:,} pixels; the limit is {_MOST_PIXELS // 10**6} million. "
-            "Make it smaller and upload it again.",
+            Rejection.TOO_LARGE, CodedMessage("too_large_image", width=width, height=height, limit=limit)
         )
 
 
@@ -90,6 +90,4 @@ def _rendition(found: scans.Scans, pages: int, limits: Limits) -> Rendition:
 def _unread(found: scans.Scans, limits: Limits) -> DocumentRejected:
     if found.is_cut_short:
         return failures.time_limit(limits.seconds)
-    return failures.no_text(
-        "No text was recognised in the image. If it contains text, upload a sharper or larger image."
-    )
+    return failures.no_text(CodedMessage("no_text_in_image"))

@@ -14,6 +14,7 @@ from cairn.access.scope import Principal
 from cairn.errors import CairnError, DocumentRejected, Forbidden, InvalidInput, NotFound, Rejection
 from cairn.library.models import MAX_NESTING_DEPTH, Document, DocumentVersion
 from cairn.library.rendition import Rendition
+from cairn.messages import CodedMessage
 from ingestion import broker
 from ingestion.documents.services import document_delete
 from ingestion.documents.submit import document_submit
@@ -60,9 +61,7 @@ def submit_parts(lease: Lease, parts: Sequence[str], read: Read) -> UnpackResult
     _mark_read(version)
     uploader = version.created_by or version.document.owner
     if uploader is None:
-        return UnpackResult(
-            None, ("Embedded files were skipped because the uploader’s account was deleted.",)
-        )
+        return UnpackResult(None, (CodedMessage("skipped_uploader"),))
     unpacking = _Unpacking(
         lease, principal_for_background_work(uploader), read, _open_batch(version, len(parts))
     )
@@ -146,7 +145,7 @@ def _open_batch(version: DocumentVersion, expected: int) -> Import | None:
 
 def _limit_warnings(warnings: Sequence[str]) -> tuple[str, ...]:
     more = len(warnings) - _MAX_WARNINGS
-    return (*warnings[:_MAX_WARNINGS], *([f"{more} more files were skipped."] if more > 0 else []))
+    return (*warnings[:_MAX_WARNINGS], *([CodedMessage("skipped_files", count=more)] if more > 0 else []))
 
 
 @dataclass(slots=True)
@@ -188,11 +187,11 @@ class _Unpacking:
     def _content(self, place: int) -> bytes:
         self.files += 1
         if self.files > MAX_FILES:
-            raise failures.unsafe_archive(f"more than {MAX_FILES:,} files come out of one upload")
+            raise failures.unsafe_archive("unsafe_files_in_all", number=MAX_FILES)
         content = self.read(place)
         self.size += len(content)
         if self.size > MAX_BYTES:
-            raise failures.unsafe_archive(f"more than {MAX_BYTES >> 30} GB come out of one upload")
+            raise failures.unsafe_archive("unsafe_size_in_all", number=MAX_BYTES >> 30)
         return content
 
     def _add(self, name: str, content: bytes) -> None:
@@ -226,7 +225,7 @@ class _Unpacking:
         self.lease.check()
         if error.code == Rejection.CANCELLED:
             raise error
-        self.warnings.append(f"{name}: {error.message}")
+        self.warnings.append(CodedMessage("failed_file", name=name, why=error.message))
         if self.batch and not isinstance(error, InvalidInput):  # those are on record already
             item_refused(batch=self.batch, source_uri=source_uri_for(self._document, name), error=error)
 

@@ -18,6 +18,7 @@ from cairn.inference.protocols import Embedder, Vectors
 from cairn.library import storage
 from cairn.library.models import Chunk, Document, DocumentVersion
 from cairn.library.rendition import Rendition
+from cairn.messages import CodedMessage
 from cairn.telemetry.context import bound
 from cairn.telemetry.metrics import CHUNKS_INDEXED, READY, STAGE_SECONDS, job_ended
 from cairn.telemetry.tracing import step
@@ -46,22 +47,10 @@ _WRITE_SECONDS = 1.0
 _COUNT_BATCH_SIZE = 2048
 
 _LATER = {
-    Stage.PARSING: (
-        Rejection.PARSER_CRASHED,
-        "The file couldn’t be processed. Retry, or report the problem.",
-    ),
-    Stage.CHUNKING: (
-        Rejection.PARSER_CRASHED,
-        "The file couldn’t be processed. Retry, or report the problem.",
-    ),
-    Stage.EMBEDDING: (
-        Rejection.EMBEDDING_FAILED,
-        "The embedding model didn’t respond. Retry once it’s available.",
-    ),
-    Stage.INDEXING: (
-        Rejection.INDEX_UNAVAILABLE,
-        "The vector index didn’t respond. Retry once it’s available.",
-    ),
+    Stage.PARSING: (Rejection.PARSER_CRASHED, CodedMessage("processing_failed")),
+    Stage.CHUNKING: (Rejection.PARSER_CRASHED, CodedMessage("processing_failed")),
+    Stage.EMBEDDING: (Rejection.EMBEDDING_FAILED, CodedMessage("embedding_failed")),
+    Stage.INDEXING: (Rejection.INDEX_UNAVAILABLE, CodedMessage("index_unavailable")),
 }
 
 
@@ -228,7 +217,7 @@ def _chunk(lease: Lease, rendition: Rendition, title: str, embedder: Embedder) -
         max_tokens=embedder.max_tokens,
     )
     if not drafts:
-        raise DocumentRejected(Rejection.NO_TEXT, "No text was found in this file, so it isn’t searchable.")
+        raise DocumentRejected(Rejection.NO_TEXT, CodedMessage("no_passages"))
     return drafts
 
 

@@ -8,6 +8,7 @@ from typing import Final
 
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext_noop
 
 from cairn.audit.services import record
 from cairn.errors import CairnError, Conflict, Unavailable
@@ -126,7 +127,9 @@ def swap(lease: GenerationLease) -> None:
         at_once.run_pass()
     else:
         lease.renew(swap_requested=False)
-        raise Conflict("Documents are changing faster than the new index can catch up. Try again later.")
+        raise Conflict(
+            gettext_noop("Documents are changing faster than the new index can catch up. Try again later.")
+        )
     fault_point(Fault.REINDEX_AFTER_SWAP)
     log.info("index generation %s answers now", opened.generation.name)
     if unlike := unlike_configured(opened.generation):

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
+from django.utils.translation import gettext_noop
+
 from cairn.access.scope import Scope
 from cairn.errors import Conflict
 from ingestion.reindexing.services import next_generation
@@ -17,7 +19,7 @@ def generation_compare(*, questions: Sequence[GoldQuestion], scope: Scope) -> di
     """Compare the ready generation and save the result, which a swap checks. Conflict if none is ready."""
     row = next_generation()
     if row is None or row.state != GenerationState.READY:
-        raise Conflict("No index is ready to compare.")
+        raise Conflict(gettext_noop("No index is ready to compare."))
     found = compare(questions, engine(), engine_of(opened_generation(row)), scope=scope)
     comparison = {
         "questions": found.questions,

@@ -3,6 +3,7 @@
 from uuid import UUID
 
 from django.db import transaction
+from django.utils.translation import gettext_noop
 
 from cairn.access.scope import Principal
 from cairn.access.selectors import get_or_not_found
@@ -74,7 +75,7 @@ def generation_swap(*, principal: Principal, force: bool = False) -> IndexGenera
     """
     row = next_generation()
     if row is None or row.state != GenerationState.READY:
-        raise Conflict("No index is ready to activate.")
+        raise Conflict(gettext_noop("No index is ready to activate."))
     if row.comparison.get("worse") and not force:
         raise Conflict(
             f"It finds less than the one that answers: {', '.join(row.comparison['worse'])}.", code="worse"
@@ -86,7 +87,7 @@ def generation_rollback(*, principal: Principal) -> IndexGeneration:
     """Request the swap back to the retired generation. Raises Conflict if there is none."""
     row = IndexGeneration.objects.filter(state=GenerationState.RETIRED).first()
     if row is None:
-        raise Conflict("There’s no previous index to roll back to.")
+        raise Conflict(gettext_noop("There’s no previous index to roll back to."))
     return _request_swap(row, principal, "index.rollback")
 
 
@@ -94,7 +95,7 @@ def _request_swap(row: IndexGeneration, principal: Principal, action: str) -> In
     with transaction.atomic():
         waiting = IndexGeneration.objects.filter(pk=row.pk, state=row.state)
         if not waiting.update(swap_requested=True, error=""):
-            raise Conflict("The index state has just changed. Try again.")
+            raise Conflict(gettext_noop("The index state has just changed. Try again."))
         record(action, actor=principal.actor, subject=f"generation:{row.id}")
         transaction.on_commit(broker.enqueue_reindex, robust=True)
     row.refresh_from_db()
@@ -107,7 +108,7 @@ def generation_remove(*, generation: UUID | str, principal: Principal) -> IndexG
     with transaction.atomic():
         removable = IndexGeneration.objects.filter(pk=row.pk).exclude(state=GenerationState.ACTIVE)
         if not removable.update(state=GenerationState.REMOVING, swap_requested=False, error=""):
-            raise Conflict("The active index can’t be removed.")
+            raise Conflict(gettext_noop("The active index can’t be removed."))
         record("index.removed", actor=principal.actor, subject=f"generation:{row.id}")
         transaction.on_commit(broker.enqueue_reindex, robust=True)
     row.refresh_from_db()

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import IO, Final
 
 from cairn.errors import InvalidInput
+from cairn.messages import CodedMessage
 from cairn.settings import environment
 
 _DEEPEST: Final = 100
@@ -103,10 +104,10 @@ def watchable(path: str) -> Path:
     """Return the resolved folder. Raises InvalidInput unless it is under WATCH_ROOTS with links resolved."""
     roots = [root.resolve() for root in environment().watch_roots]
     if not roots:
-        raise InvalidInput("WATCH_ROOTS isn’t set, so no folders can be watched.")
+        raise InvalidInput(CodedMessage("watch_roots_unset"))
     folder = Path(path)
     if not folder.is_absolute():
-        raise InvalidInput("Enter an absolute path, starting with “/”.")
+        raise InvalidInput(CodedMessage("watch_path_relative"))
     try:
         real = folder.resolve(strict=True)
     except (OSError, RuntimeError, ValueError):
@@ -114,7 +115,7 @@ def watchable(path: str) -> Path:
     # A folder outside and one that is not there answer alike: nobody explores the disk with this.
     if real is None or not real.is_dir() or not any(real.is_relative_to(root) for root in roots):
         allowed = ", ".join(map(str, roots))
-        raise InvalidInput(f"No such folder in the allowed locations ({allowed}).")
+        raise InvalidInput(CodedMessage("watch_path_unknown", allowed=allowed))
     return real
 
 

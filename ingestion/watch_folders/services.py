@@ -16,6 +16,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
+from django.utils.translation import gettext_noop
 
 from cairn.access.principals import principal_for_user
 from cairn.access.scope import Principal
@@ -23,6 +24,7 @@ from cairn.audit.services import record
 from cairn.errors import CairnError, Conflict, Forbidden, InvalidInput
 from cairn.library import storage
 from cairn.library.models import Document, KnowledgeBase
+from cairn.messages import CodedMessage
 from ingestion import broker
 from ingestion.documents.services import document_delete
 from ingestion.documents.submit import document_submit
@@ -56,10 +58,10 @@ def watch_create(
     """
     folder = watchable(path)
     if not folder.name:
-        raise InvalidInput("You can’t watch a whole file system. Choose a folder in it.")
+        raise InvalidInput(gettext_noop("You can’t watch a whole file system. Choose a folder in it."))
     same_name = [watch for watch in knowledge_base.watches.all() if Path(watch.path).name == folder.name]
     if same_name:
-        raise Conflict(f"This knowledge base already watches a folder named “{folder.name}”.")
+        raise Conflict(CodedMessage("watch_name_taken", name=folder.name))
     try:
         with transaction.atomic():
             watch = Watch.objects.create(
@@ -72,7 +74,7 @@ def watch_create(
             )
             record("watch.created", actor=principal.actor, subject=f"watch:{watch.id}")
     except IntegrityError as error:
-        raise Conflict("This folder is already being watched.") from error
+        raise Conflict(gettext_noop("This folder is already being watched.")) from error
     return watch
 
 
@@ -95,7 +97,7 @@ def watch_delete(*, watch: Watch, principal: Principal) -> None:
 def watch_scan(*, watch: Watch) -> Watch:
     """Request a scan as soon as a worker is free. Raises Conflict while a scan is running."""
     if not _free().filter(pk=watch.pk).update(looked_at=None):
-        raise Conflict("This folder is being checked.")
+        raise Conflict(gettext_noop("This folder is being checked."))
     transaction.on_commit(lambda: broker.enqueue_watch(watch.id), robust=True)
     watch.refresh_from_db()
     return watch
@@ -143,7 +145,7 @@ def scan_folder(watch_id: UUID) -> None:
         error = problem.message
     except Exception:  # the boundary of this piece of work: the next look may fare better
         log.exception("watch %s: could not be looked at", watch.id)
-        error = "Couldn’t check the folder. See the server log."
+        error = CodedMessage("watch_failed")
     finally:
         if seen.batch:
             import_close(batch=seen.batch)
@@ -202,10 +204,7 @@ class _Scan:
         user = self.watch.user
         principal = principal_for_user(user) if user and user.is_active else None
         if principal is None or not principal.is_admin:
-            raise Forbidden(
-                "The person who set this up is no longer an administrator. Another "
-                "administrator must save it again."
-            )
+            raise Forbidden(CodedMessage("watch_owner"))
         return principal
 
     def _look_at(self, file: FolderFile, principal: Principal, walk: FolderWalk) -> None:
@@ -294,7 +293,7 @@ class _Scan:
         ]
         self.counts["vanished"] = len(gone)
         if gone and not found:
-            return "The folder is empty. Nothing was removed in case a disk is temporarily unavailable."
+            return CodedMessage("watch_empty")
         if not self.watch.prune:
             return ""
         away = {uri: folder for folder in walk.empty for uri in gone if uri.startswith(f"{folder}/")}
@@ -334,15 +333,14 @@ def _emptied(folders: list[str]) -> str:
     if not folders:
         return ""
     named = ", ".join(folders[:_NAMED]) + (", …" if len(folders) > _NAMED else "")
-    return (
-        f"Empty: {named}. Nothing from there was removed in case a disk is temporarily unavailable. "
-        "If it’s gone for good, delete the empty folder."
-    )
+    return CodedMessage("watch_empty_folders", folders=named)
 
 
 def _in_words(unreadable: list[tuple[str, str]]) -> str:
     if not unreadable:
         return ""
     named = "; ".join(f"{uri}: {reason}" for uri, reason in unreadable[:_NAMED])
-    more = f"; and {len(unreadable) - _NAMED} more" if len(unreadable) > _NAMED else ""
-    return f"Not readable: {named}{more}."
+    more = len(unreadable) - _NAMED
+    if more > 0:
+        return CodedMessage("watch_unreadable_more", files=named, count=more)
+    return CodedMessage("watch_unreadable", files=named)

@@ -23,13 +23,15 @@ CairnError
 from enum import StrEnum
 from typing import Any, ClassVar
 
+from cairn.messages import gettext_noop as _
+
 
 class CairnError(Exception):
     """`status` and `code` are what REST answers; the message is written for the person who reads it."""
 
     status: ClassVar[int] = 500
     code: str = "internal_error"
-    title: ClassVar[str] = "Something went wrong"
+    title: ClassVar[str] = _("Something went wrong")
 
     def __init__(self, message: str = "", *, code: str | None = None) -> None:
         super().__init__(message or self.title)
@@ -38,7 +40,8 @@ class CairnError(Exception):
 
     @property
     def message(self) -> str:
-        return str(self.args[0])
+        message: str = self.args[0]
+        return message
 
     def problem(self) -> dict[str, Any]:
         """Build the problem document of RFC 9457."""
@@ -60,7 +63,7 @@ class TransientError(CairnError):
 
     status = 503
     code = "unavailable"
-    title = "Try again later"
+    title = _("Try again later")
 
     def __init__(self, message: str = "", *, code: str | None = None, retry_after: int = 5) -> None:
         super().__init__(message, code=code)
@@ -70,19 +73,19 @@ class TransientError(CairnError):
 class InvalidInput(PermanentError):
     status = 422
     code = "invalid"
-    title = "The request has invalid fields"
+    title = _("The request has invalid fields")
 
 
 class MalformedRequest(InvalidInput):
     status = 400
     code = "malformed"
-    title = "Malformed request"
+    title = _("Malformed request")
 
 
 class Conflict(InvalidInput):
     status = 409
     code = "conflict"
-    title = "Conflicts with the current state"
+    title = _("Conflicts with the current state")
 
 
 class Taken(Conflict):
@@ -92,37 +95,37 @@ class Taken(Conflict):
 class PreconditionFailed(InvalidInput):
     status = 412
     code = "precondition_failed"
-    title = "The resource has changed since you last read it"
+    title = _("The resource has changed since you last read it")
 
 
 class PayloadTooLarge(InvalidInput):
     status = 413
     code = "too_large"
-    title = "The request is too large"
+    title = _("The request is too large")
 
 
 class UnsupportedMedia(InvalidInput):
     status = 415
     code = "unsupported_media_type"
-    title = "Unsupported media type"
+    title = _("Unsupported media type")
 
 
 class NotSignedIn(PermanentError):
     status = 401
     code = "not_signed_in"
-    title = "Sign in or send an API key"
+    title = _("Sign in or send an API key")
 
 
 class Forbidden(PermanentError):
     status = 403
     code = "forbidden"
-    title = "You don’t have permission to do this"
+    title = _("You don’t have permission to do this")
 
 
 class NotFound(PermanentError):
     status = 404
     code = "not_found"
-    title = "Not found, or you don’t have access"
+    title = _("Not found, or you don’t have access")
 
 
 class ConfigurationError(PermanentError):
@@ -131,19 +134,19 @@ class ConfigurationError(PermanentError):
 
 
 class Unavailable(TransientError):
-    title = "Part of Cairn is temporarily unavailable"
+    title = _("Part of Cairn is temporarily unavailable")
 
 
 class RateLimited(TransientError):
     status = 429
     code = "rate_limited"
-    title = "Too many requests"
+    title = _("Too many requests")
 
 
 class QuotaExceeded(TransientError):
     status = 429
     code = "quota_exceeded"
-    title = "Daily quota used up"
+    title = _("Daily quota used up")
 
 
 _BY_CODE = {

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext_noop
 
 from cairn.access.scope import Principal, Scope
 from cairn.access.selectors import get_or_not_found, scope_for
@@ -85,7 +86,7 @@ def ask(
     model answers people first.
     """
     if not question.strip():
-        raise InvalidInput("The question is empty.")
+        raise InvalidInput(gettext_noop("The question is empty."))
     scope = scope_for(principal, knowledge_bases)
     channel = Channel.CHAT if history is None else Channel.API
     with transaction.atomic():

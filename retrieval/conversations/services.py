@@ -25,8 +25,10 @@ from retrieval.models import Channel, Citation, Conversation, ConversationBase, 
 from retrieval.statistics.services import question_rate
 from retrieval.types import Turn
 
-WITHHELD = "This answer quotes a document that was changed or deleted, or that you can no longer access."
-ERASED = "This answer was removed because a document it quoted was deleted."
+WITHHELD = gettext_noop(
+    "This answer quotes a document that was changed or deleted, or that you can no longer access."
+)
+ERASED = gettext_noop("This answer was removed because a document it quoted was deleted.")
 INTERRUPTED = gettext_noop("The server stopped before the answer was complete.")
 ABANDONED_AFTER = timedelta(seconds=30)
 """Six times the interval between two heartbeats."""
@@ -112,7 +114,7 @@ def _shorten(text: str) -> str:
 
 def conversation_rename(*, conversation: Conversation, title: str) -> Conversation:
     if not title.strip():
-        raise InvalidInput("Enter a title.")
+        raise InvalidInput(gettext_noop("Enter a title."))
     conversation.title = title.strip()[:200]
     conversation.save(update_fields=["title"])
     return conversation

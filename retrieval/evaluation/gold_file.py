@@ -6,6 +6,7 @@ from enum import StrEnum
 from hashlib import sha256
 from typing import Annotated, Final
 
+from django.utils.translation import gettext_noop
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from cairn.errors import InvalidInput
@@ -91,5 +92,5 @@ def gold_questions(lines: Iterable[str]) -> list[GoldQuestion]:
         rest = f" (and {len(wrong) - _MOST_ERRORS} more)" if len(wrong) > _MOST_ERRORS else ""
         raise InvalidInput("; ".join(wrong[:_MOST_ERRORS]) + rest)
     if not found:
-        raise InvalidInput("It contains no questions.")
+        raise InvalidInput(gettext_noop("It contains no questions."))
     return list(found.values())

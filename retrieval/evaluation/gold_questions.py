@@ -6,6 +6,7 @@ from uuid import UUID
 
 from django.db import transaction
 from django.db.models import Prefetch, QuerySet
+from django.utils.translation import gettext_noop
 
 from cairn.access.models import Role
 from cairn.access.rules import documents_for, knowledge_bases_for
@@ -109,12 +110,16 @@ def _relevant(
     must_contain: Sequence[str],
 ) -> list[Document]:
     if kind.unanswerable and (requested or must_contain):
-        raise InvalidInput("Unanswerable questions can’t have relevant documents or required text.")
+        raise InvalidInput(
+            gettext_noop("Unanswerable questions can’t have relevant documents or required text.")
+        )
     if not kind.unanswerable and not requested:
-        raise InvalidInput("Select the documents with the answer, or mark the question as unanswerable.")
+        raise InvalidInput(
+            gettext_noop("Select the documents with the answer, or mark the question as unanswerable.")
+        )
     found = list(documents_for(principal).filter(knowledge_base=base, pk__in=requested))
     if len(found) != len(set(requested)):
-        raise InvalidInput("One of the documents isn’t in this knowledge base.")
+        raise InvalidInput(gettext_noop("One of the documents isn’t in this knowledge base."))
     return found
 
 

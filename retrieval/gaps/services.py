@@ -7,6 +7,7 @@ from uuid import UUID
 
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext_noop
 
 from cairn.access.scope import Principal
 from cairn.access.selectors import document_for
@@ -43,7 +44,7 @@ def _locked(gap: Gap) -> Gap:
 
 def _owner(gap: Gap, value: UUID | None) -> UUID | None:
     if value is not None and not owners_of(gap).filter(pk=value).exists():
-        raise InvalidInput("The owner must be an editor or manager of the knowledge base.")
+        raise InvalidInput(gettext_noop("The owner must be an editor or manager of the knowledge base."))
     return value
 
 
@@ -57,7 +58,7 @@ def gap_dismiss(*, gap: Gap, reason: str, principal: Principal) -> Gap:
     with transaction.atomic():
         row = _locked(gap)
         if row.state == GapState.ANSWERED:
-            raise Conflict("This gap is already answered.")
+            raise Conflict(gettext_noop("This gap is already answered."))
         row.state, row.dismissed_reason, row.suggested, row.suggested_at = (
             GapState.DISMISSED,
             reason,
@@ -84,13 +85,15 @@ def gap_merge(*, gap: Gap, into: Gap, principal: Principal) -> Gap:
     """Move the questions into another gap. Raises Conflict unless both have the same knowledge bases:
     otherwise people would see questions that are not for them."""
     if gap.pk == into.pk:
-        raise InvalidInput("A gap can’t be merged with itself.")
+        raise InvalidInput(gettext_noop("A gap can’t be merged with itself."))
     with transaction.atomic():
         rows = Gap.objects.select_for_update().order_by("id").in_bulk([gap.pk, into.pk])
         if len(rows) < 2 or gap.base_key != into.base_key:
-            raise Conflict("Only gaps in the same knowledge bases can be merged.")
+            raise Conflict(gettext_noop("Only gaps in the same knowledge bases can be merged."))
         if VerifiedAnswer.objects.filter(gap=gap).exists():
-            raise Conflict("This gap has a verified answer. Merge the other gap into this one instead.")
+            raise Conflict(
+                gettext_noop("This gap has a verified answer. Merge the other gap into this one instead.")
+            )
         GapQuestion.objects.filter(gap=gap).update(gap=into)
         gap.notices.filter(message=None).delete()
         gap.notices.update(gap=into)
@@ -105,7 +108,7 @@ def question_split(*, question: GapQuestion, principal: Principal) -> Gap:
     with transaction.atomic():
         old = Gap.objects.select_for_update().get(questions=question)
         if old.questions.count() < 2:
-            raise Conflict("This is the gap’s only question.")
+            raise Conflict(gettext_noop("This is the gap’s only question."))
         gap = Gap.objects.create(base_key=old.base_key)
         gap.knowledge_bases.set(old.knowledge_bases.all())
         GapQuestion.objects.filter(pk=question.pk).update(gap=gap)
@@ -117,9 +120,9 @@ def gap_link(*, gap: Gap, document_id: object, principal: Principal) -> Gap:
     """A document answers it. It must lie in one of its knowledge bases, and the principal must see it."""
     document = document_for(principal, document_id)
     if gap.base_key and not gap.knowledge_bases.filter(pk=document.knowledge_base_id).exists():
-        raise InvalidInput("The document is in another knowledge base.")
+        raise InvalidInput(gettext_noop("The document is in another knowledge base."))
     if VerifiedAnswer.objects.filter(gap=gap, withdrawn_at=None).exists():
-        raise Conflict("This gap already has a verified answer.")
+        raise Conflict(gettext_noop("This gap already has a verified answer."))
     return gap_answered(gap=gap, document=document, actor=principal.actor)
 
 
@@ -170,5 +173,5 @@ def knowledge_bases_forget() -> None:
 
 def until_in_future(until: date) -> date:
     if until < timezone.localdate():
-        raise InvalidInput("The expiry date must be in the future.")
+        raise InvalidInput(gettext_noop("The expiry date must be in the future."))
     return until

@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from uuid import UUID
 
+from django.utils.translation import gettext_noop
+
 from cairn.access.scope import Scope
 from cairn.access.selectors import chunks_for
 from cairn.errors import InvalidInput
@@ -102,7 +104,7 @@ def _is_all(found: Candidates, ranking: Ranking, depth: int) -> bool:
 def clean_query(query: str) -> str:
     text = query.encode("utf-8", "ignore").decode().replace("\0", " ").strip()
     if not text:
-        raise InvalidInput("The query is empty.")
+        raise InvalidInput(gettext_noop("The query is empty."))
     return text[:MAX_QUERY_CHARACTERS]
 
 

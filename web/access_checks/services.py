@@ -8,10 +8,12 @@ from uuid import UUID
 
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext_noop
 
 from cairn.access.models import AccessCheck, CheckState
 from cairn.audit.services import record
 from cairn.errors import CairnError, Conflict
+from cairn.messages import CodedMessage
 from cairn.settings import environment
 from ingestion import broker
 from web.access_checks.artifacts import ABANDONED_AFTER, find_possible_leftovers
@@ -21,7 +23,7 @@ from web.access_checks.sampling import check_spots
 log = logging.getLogger(__name__)
 
 MAX_STORED_CHECKS = 100
-INTERRUPTED = "The check was interrupted."
+INTERRUPTED = CodedMessage("check_interrupted")
 RESULTS = (CheckState.PASSED, CheckState.LEAKED)
 
 
@@ -41,7 +43,7 @@ def check_begin(*, requested_by: UUID | None) -> AccessCheck:
         for stale in running.filter(created_at__lt=timezone.now() - ABANDONED_AFTER):
             _end(stale, state=CheckState.FAILED, error=INTERRUPTED)
         if running.filter(created_at__gte=timezone.now() - ABANDONED_AFTER).exists():
-            raise Conflict("An access check is already running.")
+            raise Conflict(gettext_noop("An access check is already running."))
         check = AccessCheck.objects.create(requested_by_id=requested_by)
         record("access_check.started", actor=requested_by, subject=f"access-check:{check.id}")
         transaction.on_commit(lambda: _send(check), robust=True)
@@ -71,7 +73,7 @@ def check_run(check_id: UUID) -> None:
         _end(check, state=CheckState.FAILED, error=error.message)
         return
     except Exception:
-        _end(check, state=CheckState.FAILED, error="The check failed; see the server log.")
+        _end(check, state=CheckState.FAILED, error=CodedMessage("check_failed"))
         raise
     leaks = _distinct([*canaries.leaks, *spots.leaks])
     check.probes, check.spots, check.leaks = canaries.probes, spots.probes, leaks

@@ -1,4 +1,5 @@
 from django.http import HttpRequest, StreamingHttpResponse
+from django.utils.translation import gettext_noop
 from ninja import Router
 
 from cairn.access.principals import require_unlimited
@@ -23,5 +24,7 @@ def me_export(request: HttpRequest) -> StreamingHttpResponse:
     principal = principal_of(request)
     require_unlimited(principal)
     if principal.viewer:
-        raise Forbidden("Stop viewing as someone else to download your own data.", code="read_only")
+        raise Forbidden(
+            gettext_noop("Stop viewing as someone else to download your own data."), code="read_only"
+        )
     return exported(User.objects.get(pk=principal.user), actor=principal.actor)

@@ -22,6 +22,7 @@ from cairn.library.models import Chunk, DocumentVersion
 from cairn.library.models import Document as DocumentRow
 from cairn.library.models import KnowledgeBase as KnowledgeBaseRow
 from cairn.library.rendition import Rendition as ReadRendition
+from cairn.messages import CodedMessage
 from cairn.settings import environment
 from ingestion.documents.sources import is_resubmittable
 from ingestion.erasure.receipts import waiting_for
@@ -290,7 +291,7 @@ def _report(row: DocumentRow, version: DocumentVersion | None, principal: Princi
     count = getattr(row, "failed_inside", None)  # as `documents_shown` has counted it
     failed = row.children.present().failed().count() if count is None else count
     if failed:
-        report.warnings.append(f"{failed} embedded files couldn’t be processed; see those documents.")
+        report.warnings.append(CodedMessage("failed_files", count=failed))
     return report
 
 

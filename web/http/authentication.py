@@ -7,6 +7,7 @@ from uuid import UUID
 from django.conf import settings
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.translation import gettext_noop
 from ninja.security import APIKeyCookie, HttpBearer
 from ninja.utils import check_csrf
 
@@ -21,6 +22,7 @@ from cairn.access.scope import Principal
 from cairn.accounts.models import ApiKey, User
 from cairn.accounts.services import api_key_find
 from cairn.errors import CairnError, Forbidden, NotSignedIn
+from cairn.messages import CodedMessage
 from web.identity.second_factor import second_factor_missing
 
 _PRINCIPAL_ATTRIBUTE = "_cairn_principal"
@@ -75,14 +77,14 @@ def _principal_of_session(request: HttpRequest) -> Principal:
 
 def refuse_changes_while_viewing(principal: Principal, request: HttpRequest) -> None:
     if principal.viewer is not None and request.method not in SAFE:
-        raise Forbidden(f"You’re viewing Cairn as {principal.username} (read-only).", code="read_only")
+        raise Forbidden(CodedMessage("viewing_as", username=principal.username), code="read_only")
 
 
 class SecondFactorMissing(Forbidden):
     code = "second_factor_required"
 
     def __init__(self) -> None:
-        super().__init__("Set up a second factor first; it’s required here.")
+        super().__init__(gettext_noop("Set up a second factor first; it’s required here."))
 
 
 class BearerKey(HttpBearer):
@@ -131,7 +133,7 @@ class BrowserSession(APIKeyCookie):
 
     def authenticate(self, request: HttpRequest, key: str | None) -> Principal:  # noqa: ARG002
         if check_csrf(request):
-            raise Forbidden("The CSRF token is missing or invalid.", code="csrf_failed")
+            raise Forbidden(gettext_noop("The CSRF token is missing or invalid."), code="csrf_failed")
         principal = principal_of(request)
         if not self.reads:
             refuse_changes_while_viewing(principal, request)

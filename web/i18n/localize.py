@@ -1,15 +1,18 @@
-"""Localization of numbers, and of English texts that were stored."""
+"""Localization of numbers and messages, including English texts stored before messages had codes."""
 
 import re
-from collections.abc import Iterator
-from functools import cache
+from collections.abc import Callable, Iterator
+from functools import cache, partial
+from typing import Any, Final
 
 from django.utils.formats import number_format
-from django.utils.translation import get_language, gettext
+from django.utils.translation import get_language, gettext, ngettext
 
-from web.i18n.stored_texts import EARLIER, STORED
+from cairn.messages import CATALOGUE, CodedMessage, Plural, Template, Term
+from web.i18n.stored_texts import EARLIER, LOCATIONS
 
-_BLANK = re.compile(r"\\\{(\w+)\\\}")
+_BLANK: Final = re.compile(r"\\\{(\w+)\\\}")
+_JOINED: Final = frozenset({"sentences", "list", "both", "failed_file"})
 
 
 def number(value: float, decimals: int | None = None) -> str:
@@ -19,28 +22,55 @@ def number(value: float, decimals: int | None = None) -> str:
 
 
 def localize(text: str) -> str:
-    """Translate a stored English text of Cairn; other texts are returned unchanged."""
+    """Translate a message, or a text marked for translation; other texts are returned unchanged."""
     if not text or get_language() == "en":
         return text
+    if isinstance(text, CodedMessage):
+        return _rendered(text)
     known = gettext(text)
     return known if known != text else next(_fitting(text), text)
 
 
+def _rendered(message: CodedMessage) -> str:
+    template = _translated(CATALOGUE[message.code], message.params.get("count", 1))
+    return template.format(**{name: _parameter(value) for name, value in message.params.items()})
+
+
+def _translated(template: Template, count: int) -> str:
+    return ngettext(*template, count) if isinstance(template, Plural) else gettext(template)
+
+
+def _parameter(value: Any) -> str:
+    match value:
+        case CodedMessage():
+            return _rendered(value)
+        case Term():
+            return gettext(value)
+        case [*names, last]:
+            return gettext("{names} or {last}").format(names=", ".join(names), last=last) if names else last
+        case int():
+            return number(value)
+    return str(value)
+
+
 def _fitting(text: str) -> Iterator[str]:
-    for pattern, message in _patterns():
+    for pattern, translated in _patterns():
         if found := pattern.fullmatch(text):
-            yield gettext(message).format(
-                **{name: localize(value) for name, value in found.groupdict().items()}
-            )
+            yield translated().format(**{name: localize(value) for name, value in found.groupdict().items()})
 
 
 @cache
-def _patterns() -> tuple[tuple[re.Pattern[str], str], ...]:
-    """Compile patterns, the longest first, as short ones may match parts of longer texts."""
-    with_blanks = sorted(
-        (message for message in (*STORED, *EARLIER) if "{" in message), key=len, reverse=True
-    )
-    return tuple((_pattern(message), message) for message in with_blanks)
+def _patterns() -> tuple[tuple[re.Pattern[str], Callable[[], str]], ...]:
+    """Compile patterns of texts without codes, the longest first, as short ones may match parts of others."""
+    rows = sorted(_templates(), key=lambda row: len(row[0]), reverse=True)
+    return tuple((_pattern(english), translated) for english, translated in rows if "{" in english)
+
+
+def _templates() -> Iterator[tuple[str, Callable[[], str]]]:
+    for template in (*(CATALOGUE[code] for code in CATALOGUE if code not in _JOINED), *LOCATIONS, *EARLIER):
+        forms = template if isinstance(template, Plural) else (template,)
+        for count, english in enumerate(forms, 1):
+            yield english, partial(_translated, template, count)
 
 
 def _pattern(message: str) -> re.Pattern[str]:

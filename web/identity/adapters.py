@@ -24,6 +24,7 @@ from django.utils.translation import gettext
 from cairn.accounts.models import User
 from cairn.errors import Unavailable
 from cairn.http.proxy_headers import parse_address
+from cairn.messages import CodedMessage
 from cairn.settings.identity import IdentityProvider
 from web.identity.configured_providers import provider_from
 from web.identity.error_pages import failed, refused
@@ -111,9 +112,7 @@ class SocialAdapter(DefaultSocialAccountAdapter):
         provider = _provider_of(sociallogin)
         groups = groups_in(provider, sociallogin.claims)
         if not may_enter(provider, groups):
-            message = (
-                f"You signed in with {provider.name}, but you aren’t in a group that has access to Cairn."
-            )
+            message = CodedMessage("not_in_group", name=provider.name)
             raise ImmediateHttpResponse(refused(request, message))
         sociallogin.state["process"] = "login"
         sociallogin.email_addresses = []

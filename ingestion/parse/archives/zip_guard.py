@@ -70,11 +70,11 @@ def is_encrypted(member: zipfile.ZipInfo) -> bool:
 def _check_directory(archive: zipfile.ZipFile) -> None:
     members = archive.infolist()
     if len(members) > _MAX_ENTRIES:
-        raise failures.unsafe_archive(f"it is an archive with more than {_MAX_ENTRIES:,} entries")
+        raise failures.unsafe_archive("unsafe_entries", number=_MAX_ENTRIES)
     if any(_escapes(member.filename) for member in members):
-        raise failures.unsafe_archive("it contains a path outside the file")
+        raise failures.unsafe_archive("unsafe_path")
     if any(stat.S_ISLNK(member.external_attr >> 16) for member in members):
-        raise failures.unsafe_archive("it contains a link to another file")
+        raise failures.unsafe_archive("unsafe_link")
 
 
 def _escapes(name: str) -> bool:
@@ -99,7 +99,7 @@ def _tried_size(archive: zipfile.ZipFile, member: zipfile.ZipInfo, allowed: int)
     except BROKEN_ZIP:
         return failures.damaged(MEMBER)
     if size != member.file_size:
-        raise failures.unsafe_archive("its content doesn’t match its description")
+        raise failures.unsafe_archive("unsafe_content")
     return size
 
 
@@ -112,5 +112,5 @@ def _size(archive: zipfile.ZipFile, member: zipfile.ZipInfo, allowed: int) -> in
         while block := stream.read(_BLOCK):
             size += len(block)
             if size > allowed:
-                raise failures.unsafe_archive("it would unpack to far more than its size")
+                raise failures.unsafe_archive("unsafe_size")
     return size

@@ -9,6 +9,7 @@ from typing import Final
 
 from cairn.errors import DocumentRejected, Rejection
 from cairn.library.rendition import Rendition
+from cairn.messages import CodedMessage
 from ingestion.parse.archives import embedded_names, zip_guard
 from ingestion.parse.core import failures
 from ingestion.parse.core.limits import Limits
@@ -36,7 +37,7 @@ def parse(path: Path, limits: Limits) -> Rendition:
     surveyed = zip_guard.survey(path, "archive", _BOUNDS)
     found = members(path)
     if not found:
-        raise failures.no_text("The archive contains no files. Create it again and upload it.")
+        raise failures.no_text(CodedMessage("archive_is_empty"))
     sizes = [surveyed[member.place] for member in found]
     _require_some(sizes)
     builder = RenditionBuilder(limits)

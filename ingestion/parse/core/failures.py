@@ -1,122 +1,88 @@
 """Rejections with messages for the uploader about the problem and how to solve it."""
 
 from cairn.errors import DocumentRejected, Rejection
+from cairn.messages import CodedMessage, Term
 from ingestion.parse.core import formats
 
 
 def empty_file() -> DocumentRejected:
-    return DocumentRejected(
-        Rejection.EMPTY_FILE, "The file is empty (0 bytes). Check the original and upload it again."
-    )
+    return DocumentRejected(Rejection.EMPTY_FILE, CodedMessage("empty_file"))
 
 
 def no_text(message: str = "") -> DocumentRejected:
-    default = "No text was found in the file. Upload a file that contains text."
-    return DocumentRejected(Rejection.NO_TEXT, message or default)
+    return DocumentRejected(Rejection.NO_TEXT, message or CodedMessage("no_text"))
 
 
 def unsupported(content: str, suffix: str = "") -> DocumentRejected:
     """Reject an unsupported format. `content` completes "the content is"."""
-    named = f"This {suffix} file" if suffix else "This file"
-    return DocumentRejected(
-        Rejection.UNSUPPORTED_TYPE,
-        f"{named} is {content}, which Cairn can’t read. "
-        f"Save it in a supported format and upload it again: {formats.supported()}.",
-    )
+    supported = formats.supported()
+    if not suffix:
+        message = CodedMessage("unsupported", content=content, formats=supported)
+    else:
+        message = CodedMessage("unsupported_suffix", suffix=suffix, content=content, formats=supported)
+    return DocumentRejected(Rejection.UNSUPPORTED_TYPE, message)
 
 
 def mismatch(suffix: str, content: str) -> DocumentRejected:
     return DocumentRejected(
-        Rejection.TYPE_MISMATCH,
-        f"The file name ends in {suffix}, but the content is {content}. "
-        "Correct the extension, or export the file again, and upload it.",
+        Rejection.TYPE_MISMATCH, CodedMessage("type_mismatch", suffix=suffix, content=content)
     )
 
 
 def damaged(kind: str) -> DocumentRejected:
-    return DocumentRejected(
-        Rejection.DAMAGED_FILE,
-        f"The {kind} is damaged or incomplete. "
-        "Open it in its own program, save it again and upload the new copy.",
-    )
+    """Reject a damaged file. `kind` is one of the terms in `formats`."""
+    return DocumentRejected(Rejection.DAMAGED_FILE, CodedMessage("damaged", kind=Term(kind)))
 
 
 def protected(kind: str) -> DocumentRejected:
-    return DocumentRejected(
-        Rejection.PASSWORD_PROTECTED,
-        f"The {kind} is password-protected. Remove the password and upload it again.",
-    )
+    """Reject an encrypted file. `kind` is one of the terms in `formats`."""
+    return DocumentRejected(Rejection.PASSWORD_PROTECTED, CodedMessage("protected", kind=Term(kind)))
 
 
-def unsafe_archive(why: str) -> DocumentRejected:
+def unsafe_archive(code: str, **params: int) -> DocumentRejected:
+    """Reject an archive for the reason with this message code."""
     return DocumentRejected(
-        Rejection.ARCHIVE_UNSAFE,
-        f"Cairn didn’t open this file because {why}. "
-        "Save it again in its own program and upload the new copy.",
+        Rejection.ARCHIVE_UNSAFE, CodedMessage("unsafe", why=CodedMessage(code, **params))
     )
 
 
 def nested_too_deep(limit: int) -> DocumentRejected:
-    return unsafe_archive(f"it is nested in more than {limit} archives or emails")
+    return unsafe_archive("unsafe_nesting", limit=limit)
 
 
 def too_large(limit: int) -> DocumentRejected:
-    return DocumentRejected(
-        Rejection.TOO_LARGE,
-        f"The file contains more than {limit:,} characters of text. Split it and upload the parts.",
-    )
+    return DocumentRejected(Rejection.TOO_LARGE, CodedMessage("too_many_characters", limit=limit))
 
 
 def too_many_pieces(limit: int) -> DocumentRejected:
-    return DocumentRejected(
-        Rejection.TOO_LARGE,
-        f"The file contains more than {limit:,} lines and sentences. Split it and upload the parts.",
-    )
+    return DocumentRejected(Rejection.TOO_LARGE, CodedMessage("too_many_pieces", limit=limit))
 
 
 def too_long(limit: int) -> DocumentRejected:
-    return DocumentRejected(
-        Rejection.TOO_LARGE,
-        f"A paragraph is longer than {limit:,} characters. Split it and upload the file again.",
-    )
+    return DocumentRejected(Rejection.TOO_LARGE, CodedMessage("too_long_paragraph", limit=limit))
 
 
 def part_too_large(limit: int) -> DocumentRejected:
-    return DocumentRejected(
-        Rejection.TOO_LARGE, f"The file is larger than {limit >> 20:,} MB. Split it and upload the parts."
-    )
+    return DocumentRejected(Rejection.TOO_LARGE, CodedMessage("too_large_part", limit=limit >> 20))
 
 
 def too_many_pages(pages: int, limit: int) -> DocumentRejected:
     return DocumentRejected(
-        Rejection.TOO_MANY_PAGES,
-        f"The file has {pages:,} pages; the limit is {limit:,}. Split it and upload the parts.",
+        Rejection.TOO_MANY_PAGES, CodedMessage("too_many_pages", pages=pages, limit=limit)
     )
 
 
 def time_limit(seconds: int) -> DocumentRejected:
-    return DocumentRejected(
-        Rejection.TIME_LIMIT,
-        f"Reading the file took longer than {seconds} seconds. "
-        "Split it or save it in a simpler format, then upload it again.",
-    )
+    return DocumentRejected(Rejection.TIME_LIMIT, CodedMessage("time_limit", seconds=seconds))
 
 
 def memory_limit(megabytes: int) -> DocumentRejected:
-    return DocumentRejected(
-        Rejection.MEMORY_LIMIT,
-        f"Reading the file needed more than {megabytes:,} MB of memory. "
-        "Split it or save it in a simpler format, then upload it again.",
-    )
+    return DocumentRejected(Rejection.MEMORY_LIMIT, CodedMessage("memory_limit", megabytes=megabytes))
 
 
 def parser_crashed() -> DocumentRejected:
-    return DocumentRejected(
-        Rejection.PARSER_CRASHED,
-        "The parser crashed on this file. Save it again in its own program or in another format, "
-        "then upload it again.",
-    )
+    return DocumentRejected(Rejection.PARSER_CRASHED, CodedMessage("parser_crashed"))
 
 
 def cancelled() -> DocumentRejected:
-    return DocumentRejected(Rejection.CANCELLED, "Processing was cancelled.")
+    return DocumentRejected(Rejection.CANCELLED, CodedMessage("cancelled"))

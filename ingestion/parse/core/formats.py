@@ -4,6 +4,9 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
+from cairn.messages import CodedMessage, Term
+from cairn.messages import gettext_noop as _
+
 PDF: Final = "application/pdf"
 DOCX: Final = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
 DOC: Final = "application/msword"
@@ -47,80 +50,110 @@ class Container(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """A supported format. `name` completes "the content is"; the first of `endings` is the usual one.
+    """A supported format. `name` completes "the content is", `noun` "this is a damaged".
 
-    Without a `container`, the format has a signature of its own, which `detect` knows.
+    The first of `endings` is the usual one. Without a `container`, the format has a signature of its own,
+    which `detect` knows.
     """
 
     media_type: str
     name: str
+    noun: str
     endings: tuple[str, ...]
     container: Container | None = None
 
-    @property
-    def noun(self) -> str:
-        return self.name.split(" ", 1)[1] if self.name.startswith(("a ", "an ")) else self.name
-
 
 FORMATS: Final = (
-    Format(PDF, "a PDF", (".pdf",)),
-    Format(DOCX, "a Word document", (".docx", ".docm", ".dotx", ".dotm"), Container.ZIP),
-    Format(DOC, "an old Word document", (".doc", ".dot"), Container.OLE),
-    Format(ODT, "an OpenDocument text", (".odt", ".ott"), Container.ZIP),
-    Format(RTF, "a rich text file (RTF)", (".rtf",)),
-    Format(EPUB, "an e-book (EPUB)", (".epub",), Container.ZIP),
-    Format(PPTX, "a PowerPoint presentation", (".pptx", ".pptm"), Container.ZIP),
-    Format(PPT, "an old PowerPoint presentation", (".ppt", ".pps", ".pot"), Container.OLE),
-    Format(XLSX, "an Excel workbook", (".xlsx", ".xlsm", ".xltx", ".xltm"), Container.ZIP),
-    Format(XLS, "an old Excel workbook", (".xls", ".xlt"), Container.OLE),
-    Format(ODS, "an OpenDocument spreadsheet", (".ods", ".ots"), Container.ZIP),
-    Format(CSV, "a table (CSV)", (".csv",), Container.PLAIN_TEXT),
-    Format(TSV, "a table (TSV)", (".tsv", ".tab"), Container.PLAIN_TEXT),
-    Format(HTML, "a web page (HTML)", (".html", ".htm", ".xhtml"), Container.PLAIN_TEXT),
-    Format(XML, "an XML file", (".xml",)),
-    Format(JSON, "a JSON file", (".json",)),
-    Format(JSON_LINES, "a JSON Lines file", (".jsonl", ".ndjson")),
-    Format(MARKDOWN, "a Markdown file", (".md", ".markdown"), Container.PLAIN_TEXT),
-    Format(RST, "a reStructuredText file", (".rst",), Container.PLAIN_TEXT),
-    Format(ORG, "an Org file", (".org",), Container.PLAIN_TEXT),
-    Format(PLAIN, "plain text", (".txt", ".text"), Container.PLAIN_TEXT),
-    Format(EML, "an email", (".eml",)),
-    Format(MSG, "an Outlook email", (".msg",), Container.OLE),
-    Format(PNG, "a PNG image", (".png",)),
-    Format(JPEG, "a JPEG image", (".jpg", ".jpeg", ".jpe", ".jfif")),
-    Format(TIFF, "a TIFF image", (".tiff", ".tif")),
-    Format(ZIP, "a ZIP archive", (".zip",), Container.ZIP),
+    Format(PDF, _("a PDF"), _("PDF"), (".pdf",)),
+    Format(
+        DOCX, _("a Word document"), _("Word document"), (".docx", ".docm", ".dotx", ".dotm"), Container.ZIP
+    ),
+    Format(DOC, _("an old Word document"), _("old Word document"), (".doc", ".dot"), Container.OLE),
+    Format(ODT, _("an OpenDocument text"), _("OpenDocument text"), (".odt", ".ott"), Container.ZIP),
+    Format(RTF, _("a rich text file (RTF)"), _("rich text file (RTF)"), (".rtf",)),
+    Format(EPUB, _("an e-book (EPUB)"), _("e-book (EPUB)"), (".epub",), Container.ZIP),
+    Format(
+        PPTX, _("a PowerPoint presentation"), _("PowerPoint presentation"), (".pptx", ".pptm"), Container.ZIP
+    ),
+    Format(
+        PPT,
+        _("an old PowerPoint presentation"),
+        _("old PowerPoint presentation"),
+        (".ppt", ".pps", ".pot"),
+        Container.OLE,
+    ),
+    Format(
+        XLSX, _("an Excel workbook"), _("Excel workbook"), (".xlsx", ".xlsm", ".xltx", ".xltm"), Container.ZIP
+    ),
+    Format(XLS, _("an old Excel workbook"), _("old Excel workbook"), (".xls", ".xlt"), Container.OLE),
+    Format(
+        ODS, _("an OpenDocument spreadsheet"), _("OpenDocument spreadsheet"), (".ods", ".ots"), Container.ZIP
+    ),
+    Format(CSV, _("a table (CSV)"), _("table (CSV)"), (".csv",), Container.PLAIN_TEXT),
+    Format(TSV, _("a table (TSV)"), _("table (TSV)"), (".tsv", ".tab"), Container.PLAIN_TEXT),
+    Format(
+        HTML, _("a web page (HTML)"), _("web page (HTML)"), (".html", ".htm", ".xhtml"), Container.PLAIN_TEXT
+    ),
+    Format(XML, _("an XML file"), _("XML file"), (".xml",)),
+    Format(JSON, _("a JSON file"), _("JSON file"), (".json",)),
+    Format(JSON_LINES, _("a JSON Lines file"), _("JSON Lines file"), (".jsonl", ".ndjson")),
+    Format(MARKDOWN, _("a Markdown file"), _("Markdown file"), (".md", ".markdown"), Container.PLAIN_TEXT),
+    Format(RST, _("a reStructuredText file"), _("reStructuredText file"), (".rst",), Container.PLAIN_TEXT),
+    Format(ORG, _("an Org file"), _("Org file"), (".org",), Container.PLAIN_TEXT),
+    Format(PLAIN, _("plain text"), _("plain text"), (".txt", ".text"), Container.PLAIN_TEXT),
+    Format(EML, _("an email"), _("email"), (".eml",)),
+    Format(MSG, _("an Outlook email"), _("Outlook email"), (".msg",), Container.OLE),
+    Format(PNG, _("a PNG image"), _("PNG image"), (".png",)),
+    Format(JPEG, _("a JPEG image"), _("JPEG image"), (".jpg", ".jpeg", ".jpe", ".jfif")),
+    Format(TIFF, _("a TIFF image"), _("TIFF image"), (".tiff", ".tif")),
+    Format(ZIP, _("a ZIP archive"), _("ZIP archive"), (".zip",), Container.ZIP),
 )
 BY_MEDIA_TYPE: Final = {one.media_type: one for one in FORMATS}
 BY_ENDING: Final = {ending: one for one in FORMATS for ending in one.endings}
 
 _ONLY_KNOWN: Final = {
-    SVG: "an SVG image",
-    OLE: "an Office file of another kind",
-    BINARY: "binary data",
-    "application/vnd.oasis.opendocument.presentation": "an OpenDocument presentation",
-    "application/vnd.oasis.opendocument.graphics": "an OpenDocument drawing",
-    "application/vnd.visio": "a Visio drawing",
-    "application/vnd.apple.iwork": "an Apple iWork document",
-    "application/java-archive": "a Java archive",
-    "application/vnd.android.package-archive": "an Android app",
-    "application/x-msdownload": "a program",
-    "application/x-executable": "a program",
-    "application/x-7z-compressed": "a 7z archive",
-    "application/x-rar-compressed": "a RAR archive",
-    "application/vnd.rar": "a RAR archive",
-    "application/gzip": "a gzip archive",
-    "application/x-tar": "a tar archive",
-    "image/gif": "a GIF image",
-    "image/webp": "a WebP image",
-    "image/bmp": "a BMP image",
-    "image/heic": "a HEIC image",
-    "video/mp4": "a video",
-    "video/quicktime": "a video",
-    "audio/mpeg": "a sound recording",
-    "audio/x-wav": "a sound recording",
-    "application/vnd.sqlite3": "a database",
+    SVG: _("an SVG image"),
+    OLE: _("an Office file of another kind"),
+    BINARY: _("binary data"),
+    "application/vnd.oasis.opendocument.presentation": _("an OpenDocument presentation"),
+    "application/vnd.oasis.opendocument.graphics": _("an OpenDocument drawing"),
+    "application/vnd.visio": _("a Visio drawing"),
+    "application/vnd.apple.iwork": _("an Apple iWork document"),
+    "application/java-archive": _("a Java archive"),
+    "application/vnd.android.package-archive": _("an Android app"),
+    "application/x-msdownload": _("a program"),
+    "application/x-executable": _("a program"),
+    "application/x-7z-compressed": _("a 7z archive"),
+    "application/x-rar-compressed": _("a RAR archive"),
+    "application/vnd.rar": _("a RAR archive"),
+    "application/gzip": _("a gzip archive"),
+    "application/x-tar": _("a tar archive"),
+    "image/gif": _("a GIF image"),
+    "image/webp": _("a WebP image"),
+    "image/bmp": _("a BMP image"),
+    "image/heic": _("a HEIC image"),
+    "video/mp4": _("a video"),
+    "video/quicktime": _("a video"),
+    "audio/mpeg": _("a sound recording"),
+    "audio/x-wav": _("a sound recording"),
+    "application/vnd.sqlite3": _("a database"),
 }
+
+
+OTHER_KINDS: Final = (
+    _("file"),
+    _("file in the archive"),
+    _("archive"),
+    _("image"),
+    _("workbook"),
+    _("presentation"),
+    _("web page"),
+    _("email"),
+    _("attached email"),
+    _("Office file"),
+    _("Office file of another kind"),
+)
+"""What parsers call a file if the noun of its format is too narrow."""
 
 
 def in_container(container: Container) -> frozenset[str]:
@@ -129,13 +162,12 @@ def in_container(container: Container) -> frozenset[str]:
 
 
 def name_of(media_type: str) -> str:
-    """Return a name of the format for people, which completes "the content is"."""
-    if found := BY_MEDIA_TYPE.get(media_type):
-        return found.name
-    return _ONLY_KNOWN.get(media_type, f"of the type {media_type}")
+    """Return a name of the format as a parameter of messages, which completes "the content is"."""
+    found = BY_MEDIA_TYPE.get(media_type)
+    name = found.name if found else _ONLY_KNOWN.get(media_type)
+    return Term(name) if name else CodedMessage("unknown_format", media_type=media_type)
 
 
-def supported() -> str:
-    """List the usual extensions of all formats for use in a sentence."""
-    endings = [one.endings[0] for one in FORMATS]
-    return f"{', '.join(endings[:-1])} or {endings[-1]}"
+def supported() -> list[str]:
+    """Return the usual extensions of all formats."""
+    return [one.endings[0] for one in FORMATS]

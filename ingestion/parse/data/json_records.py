@@ -37,7 +37,7 @@ def _lines(text: str, limits: Limits) -> Rendition:
     broken = len(lines) - len(values)
     if broken > len(values):
         raise failures.damaged(_KIND)
-    return _rendition(values, limits, report_notes.not_read(broken, "line"))
+    return _rendition(values, limits, report_notes.counted("skipped_lines", broken))
 
 
 def _rendition(value: Any, limits: Limits, warnings: tuple[str, ...] = ()) -> Rendition:

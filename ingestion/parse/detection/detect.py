@@ -100,7 +100,7 @@ def _broken(suffix: str, expected: frozenset[str], container: str) -> Exception:
     """Guess the type of an unreadable container by its name."""
     claimed = BY_ENDING.get(suffix)
     if claimed is None:
-        return failures.damaged(formats.name_of(container).split(" ", 1)[1])
+        return failures.damaged("ZIP archive" if container == formats.ZIP else "Office file of another kind")
     if claimed.media_type in expected:
         return failures.damaged(claimed.noun)
     return failures.mismatch(suffix, formats.name_of(container))

@@ -8,6 +8,7 @@ from typing import Final
 
 from cairn.errors import DocumentRejected, Rejection
 from cairn.library.rendition import Rendition, Report
+from cairn.messages import CodedMessage
 from ingestion.parse.core import report_notes
 from ingestion.parse.core.limits import Limits
 from ingestion.parse.core.rendition_builder import TEXT, TITLE, RenditionBuilder
@@ -41,9 +42,9 @@ def rendition(mail: Mail, limits: Limits) -> Rendition:
 
 def _warnings(mail: Mail) -> Iterator[str]:
     if (beyond := len(mail.attachments) - MOST_ATTACHMENTS) > 0:
-        yield f"{beyond} attachments after the first {MOST_ATTACHMENTS} were skipped."
+        yield CodedMessage("skipped_attachments", count=beyond, most=MOST_ATTACHMENTS)
     for part, count in Counter(mail.left_out).items():
-        yield from report_notes.not_read(count, part.what)
+        yield from report_notes.counted(part.code, count)
 
 
 def _head(mail: Mail) -> Iterator[str]:

@@ -29,9 +29,9 @@ _SIGNATURES: Final = frozenset(
 )
 _CALENDAR: Final = "text/calendar"
 _UNREAD: Final = {
-    "message/delivery-status": LeftOut("delivery report"),
-    "message/external-body": LeftOut("external attachment"),
-    "message/partial": LeftOut("fragment"),
+    "message/delivery-status": LeftOut("skipped_delivery_reports"),
+    "message/external-body": LeftOut("skipped_external_attachments"),
+    "message/partial": LeftOut("skipped_fragments"),
 }
 POLICY: Final = compat32.clone(max_line_length=0)  # as it came: no header is folded anew
 
@@ -173,7 +173,7 @@ def _alternative(parts: Sequence[Part]) -> Iterator[Found]:
     for part, found in alternatives:
         others = [one for one in found if isinstance(one, Attachment) and id(one) not in file_ids]
         if part.get_content_type() == _CALENDAR:
-            yield from (LeftOut("calendar event") for _ in others)
+            yield from (LeftOut("skipped_events") for _ in others)
         elif not _is_single(part):  # one by itself is the text in another form, such as AMP
             yield from (one for one in others if one.name not in names)
     for part, is_attached in attached:

@@ -187,7 +187,7 @@ def _bodies(own: _Values) -> tuple[Body, ...]:
 def _unread_body(own: _Values) -> tuple[LeftOut, ...]:
     if _bodies(own) or not own.data(pid.PID_RTF_COMPRESSED):
         return ()
-    return (LeftOut("RTF text"),)
+    return (LeftOut("skipped_rtf_texts"),)
 
 
 def _attachments(storage: Storage, depth: int) -> Iterator[Attachment | LeftOut]:
@@ -197,7 +197,7 @@ def _attachments(storage: Storage, depth: int) -> Iterator[Attachment | LeftOut]
         if inner is not None and _is_mail(inner):
             yield _attached_mail(inner, depth + 1)
         elif inner is not None:
-            yield LeftOut("embedded object")
+            yield LeftOut("skipped_objects")
         elif _is_inline_picture(own):
             yield PICTURE
         else:

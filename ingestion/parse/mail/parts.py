@@ -26,12 +26,12 @@ class Attachment:
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """A part that is not read. `what` describes it in the singular."""
+    """A part that is not read. `code` is that of the warning about it."""
 
-    what: str
+    code: str
 
 
-PICTURE: Final = LeftOut("image")
+PICTURE: Final = LeftOut("skipped_images")
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,11 +16,12 @@ from pptx.exc import PythonPptxError
 from pptx.slide import Slide
 
 from cairn.library.rendition import Rendition, Report
+from cairn.messages import CodedMessage
 from ingestion.parse.archives import zip_guard
 from ingestion.parse.core import failures
 from ingestion.parse.core.limits import Limits
 from ingestion.parse.core.rendition_builder import TEXT, RenditionBuilder
-from ingestion.parse.core.report_notes import not_read
+from ingestion.parse.core.report_notes import counted
 from ingestion.parse.office.slide_shapes import Piece, ShapeReader, lines_of, one_line, settle
 
 _KIND: Final = "presentation"
@@ -126,6 +127,6 @@ def _report(slides: Sequence[_Read], reader: ShapeReader, tables: int) -> Report
 
 def _warnings(slides: Sequence[_Read], reader: ShapeReader) -> Iterator[str]:
     if hidden := [str(slide.number) for slide in slides if slide.hidden]:
-        yield f"Hidden slides were included: {', '.join(hidden)}."
-    yield from not_read(reader.pictures, "image")
-    yield from not_read(reader.objects, "embedded object")
+        yield CodedMessage("hidden_slides", names=", ".join(hidden))
+    yield from counted("skipped_images", reader.pictures)
+    yield from counted("skipped_objects", reader.objects)

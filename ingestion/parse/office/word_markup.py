@@ -8,7 +8,7 @@ from docx.opc.part import Part
 from docx.oxml.ns import qn
 from lxml import etree
 
-from ingestion.parse.core.report_notes import not_read
+from ingestion.parse.core.report_notes import counted
 
 Node = Any  # python-docx's elements are lxml's with methods made at run time
 
@@ -84,9 +84,9 @@ def _unread(document: Document) -> tuple[str, ...]:
     body = document.element.body
     comments = [len(etree.fromstring(part.blob)) for part in _parts(document, "comments")]
     return (
-        *not_read(sum(1 for _ in body.iter(*_PICTURES)), "image"),
-        *not_read(sum(1 for _ in body.iter(*_CHARTS)), "chart"),
-        *not_read(sum(comments), "comment"),
+        *counted("skipped_images", sum(1 for _ in body.iter(*_PICTURES))),
+        *counted("skipped_charts", sum(1 for _ in body.iter(*_CHARTS))),
+        *counted("skipped_comments", sum(comments)),
     )
 
 

@@ -13,6 +13,7 @@ from pypdfium2.raw import FLAT_NORMALDISPLAY, FLATTEN_SUCCESS, FPDF_ERR_PASSWORD
 
 from cairn.errors import DocumentRejected
 from cairn.library.rendition import Rendition, Report
+from cairn.messages import CodedMessage
 from ingestion.parse.core import failures, progress
 from ingestion.parse.core.limits import Limits
 from ingestion.parse.core.rendition_builder import LIST_ITEM, TABLE, RenditionBuilder
@@ -148,10 +149,7 @@ def _nothing_read(found: Scans, limits: Limits) -> DocumentRejected:
         return (
             programs.missing(programs.TESSERACT) if found.is_missing else failures.time_limit(limits.seconds)
         )
-    return failures.no_text(
-        "No text was found on any page, even with text recognition. If the pages contain text, scan "
-        "them at a higher quality and upload them again."
-    )
+    return failures.no_text(CodedMessage("no_text_on_pages"))
 
 
 class _Reader:

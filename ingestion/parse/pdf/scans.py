@@ -10,6 +10,7 @@ from typing import Final
 from PIL import Image
 
 from cairn.errors import DocumentRejected, Rejection
+from cairn.messages import CodedMessage
 from ingestion.parse.core.limits import Limits
 from ingestion.parse.core.rendition_builder import RenditionBuilder
 from ingestion.parse.ocr import tesseract
@@ -70,31 +71,14 @@ class Scans:
     def is_cut_short(self) -> bool:
         return bool(self._skipped)
 
-    def warnings(self) -> list[str]:
-        found = []
-        if self._skipped and self.is_missing:
-            found.append(
-                f"{_skipped_images(self._skipped)}, and text recognition (Tesseract) isn’t installed."
-            )
-        elif self._skipped:
-            found.append(
-                f"{_skipped_images(self._skipped)}, and text recognition took too long. "
-                "Split the file and upload the parts."
-            )
-        if self._broken:
-            found.append(f"{_pages(self._broken)} skipped: text recognition failed.")
-        return found
+    def warnings(self) -> list[CodedMessage]:
+        unread = "pages_need_ocr" if self.is_missing else "pages_out_of_time"
+        rows = ((unread, self._skipped), ("pages_failed_ocr", self._broken))
+        return [_about_pages(code, numbers) for code, numbers in rows if numbers]
 
 
-def _skipped_images(numbers: Sequence[int]) -> str:
-    why = "it’s an image" if len(numbers) == 1 else "they’re images"
-    return f"{_pages(numbers)} skipped: {why}"
-
-
-def _pages(numbers: Sequence[int]) -> str:
-    if len(numbers) == 1:
-        return f"Page {numbers[0]} was"
-    return f"Pages {_ranges(numbers)} were"
+def _about_pages(code: str, numbers: Sequence[int]) -> CodedMessage:
+    return CodedMessage(code, count=len(numbers), numbers=_ranges(numbers))
 
 
 def _ranges(numbers: Sequence[int]) -> str:

@@ -7,6 +7,7 @@ from typing import Final
 from markdown_it import MarkdownIt
 
 from cairn.library.rendition import Rendition
+from cairn.messages import CodedMessage
 from ingestion.parse.core import failures
 from ingestion.parse.core.limits import Limits
 from ingestion.parse.html import html_document
@@ -32,9 +33,7 @@ def parse(path: Path, limits: Limits) -> Rendition:
     text = liquid.strip(body, template=template)
     if not text.strip():
         raise failures.no_text(
-            "The file contains no text"
-            + (" apart from its front matter" if template else "")
-            + ". Add some and upload it again."
+            CodedMessage("no_text_besides_front_matter" if template else "no_text_in_markdown")
         )
     return html_document.read(_MARKDOWN.render(text), limits, title=_plain(title))
 

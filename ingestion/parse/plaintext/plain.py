@@ -9,12 +9,13 @@ from textwrap import dedent
 from typing import Final
 
 from cairn.library.rendition import Rendition, Report
+from cairn.messages import CodedMessage
 from ingestion.parse.core.limits import Limits
 from ingestion.parse.core.rendition_builder import TEXT, RenditionBuilder
 from ingestion.parse.text.cleaning import decode, looks_binary
 
 _BASE64: Final = re.compile(rb"[A-Za-z0-9+/]{20,}={0,2}")
-_DECODED: Final = "The text was Base64-encoded and has been decoded."
+_DECODED: Final = CodedMessage("base64")
 
 
 def parse(path: Path, limits: Limits) -> Rendition:

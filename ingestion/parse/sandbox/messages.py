@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final, Protocol
 
 from cairn.errors import DocumentRejected, Rejection
+from cairn.messages import str_from_json, to_json
 from ingestion.parse.core.limits import Limits
 
 _MOST_PAGES: Final = 1_000_000
@@ -40,7 +41,7 @@ def send_result(channel: Channel, result: dict[str, Any], *, body: bytes = b"", 
 
 
 def send_rejection(channel: Channel, error: DocumentRejected, *, retire: bool = False) -> None:
-    _send(channel, {"rejected": [error.reason.value, error.message], "retire": retire}, b"")
+    _send(channel, {"rejected": [error.reason.value, to_json(error.message)], "retire": retire}, b"")
 
 
 def send_failure(channel: Channel, what: str) -> None:
@@ -75,8 +76,8 @@ class Answer:
     def result(self) -> dict[str, Any]:
         """Return the result. Raises DocumentRejected if the child did, else ChildFailed."""
         match self._header:
-            case {"rejected": [str(reason), str(message)]} if reason in _REASONS:
-                raise DocumentRejected(Rejection(reason), message)
+            case {"rejected": [str(reason), message]} if reason in _REASONS:
+                raise DocumentRejected(Rejection(reason), str_from_json(message))
             case {"failed": str(what)}:
                 raise ChildFailed(what)
             case {"result": dict(found)}:

@@ -140,7 +140,7 @@ def _parsed(result: dict[str, Any]) -> Parsed:
     try:
         rendition = Rendition.from_json(result["rendition"])
         return Parsed(rendition, str(result["media_type"]), tuple(map(str, result["parts"])))
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise failures.parser_crashed() from error
 
 

@@ -21,6 +21,8 @@ from pathlib import Path
 from typing import Final
 
 from cairn.errors import DocumentRejected, Rejection
+from cairn.messages import CodedMessage, Term
+from cairn.messages import gettext_noop as _
 from ingestion.parse.core import failures
 from ingestion.parse.core.limits import Limits
 from ingestion.parse.sandbox import seccomp
@@ -30,13 +32,9 @@ TESSERACT: Final = "tesseract"
 SOFFICE: Final = "soffice"
 
 _PURPOSES: Final = {
-    PANDOC: ("Reading this kind of file", "Pandoc", "save it as .docx, .html or .md"),
-    TESSERACT: ("Reading scanned pages and images", "Tesseract", "run text recognition (OCR) on it"),
-    SOFFICE: (
-        "Reading old Office files",
-        "LibreOffice",
-        "save it as .docx, .pptx or .xlsx",
-    ),
+    PANDOC: (_("Reading this kind of file"), "Pandoc", _("save it as .docx, .html or .md")),
+    TESSERACT: (_("Reading scanned pages and images"), "Tesseract", _("run text recognition (OCR) on it")),
+    SOFFICE: (_("Reading old Office files"), "LibreOffice", _("save it as .docx, .pptx or .xlsx")),
 }
 """What a program is for, its name, and what a person can do without it."""
 
@@ -96,8 +94,7 @@ def missing(program: str) -> DocumentRejected:
     purpose, name, instead = _PURPOSES[program]
     return DocumentRejected(
         Rejection.UNSUPPORTED_TYPE,
-        f"{purpose} requires {name}, which isn’t installed on this server. "
-        f"Ask an administrator to install it, or {instead} and upload the result.",
+        CodedMessage("program_missing", purpose=Term(purpose), name=name, instead=Term(instead)),
     )
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from cairn.errors import DocumentRejected, Rejection
+from cairn.messages import CodedMessage
 
 _PREFIX: Final = "parser-"
 _MARKER: Final = "made-by-cairn"
@@ -75,11 +76,7 @@ class Scratch:
 
 
 def overfull() -> DocumentRejected:
-    return DocumentRejected(
-        Rejection.TOO_LARGE,
-        f"Reading the file takes more than {MOST_BYTES >> 20:,} MB of room on disk. "
-        "Split it, or save it in a simpler form, and upload that.",
-    )
+    return DocumentRejected(Rejection.TOO_LARGE, CodedMessage("too_much_disk", megabytes=MOST_BYTES >> 20))
 
 
 def sweep(base: Path) -> None:

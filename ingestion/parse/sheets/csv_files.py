@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from cairn.library.rendition import Rendition, Report
+from cairn.messages import CodedMessage
 from ingestion.parse.core import failures
 from ingestion.parse.core.limits import Limits
 from ingestion.parse.core.rendition_builder import RenditionBuilder
@@ -52,7 +53,7 @@ def _write(rows: Iterator[Row], builder: RenditionBuilder) -> list[str]:
         for band in bands(rows):
             writer.write(reader.parts(band))
     except Full as full:
-        return [f"The file contains too much text: rows from {full.row + 1:,} on were skipped."]
+        return [CodedMessage("cut_rows", row=full.row + 1)]
     return []
 
 

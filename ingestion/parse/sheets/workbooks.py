@@ -19,13 +19,15 @@ from python_calamine import (
     SheetVisibleEnum,
 )
 
+from cairn import messages
 from cairn.errors import DocumentRejected, Rejection
 from cairn.library.rendition import Rendition, Report
+from cairn.messages import CodedMessage
 from ingestion.parse.archives import zip_guard
 from ingestion.parse.core import failures
 from ingestion.parse.core.limits import Limits
 from ingestion.parse.core.rendition_builder import RenditionBuilder
-from ingestion.parse.core.report_notes import not_read
+from ingestion.parse.core.report_notes import counted
 from ingestion.parse.sheets.grid import Reader, Row, Value, bands
 from ingestion.parse.sheets.number_formats import format_value
 from ingestion.parse.sheets.rows import Full, RowWriter
@@ -37,6 +39,7 @@ _ZIP: Final = b"PK"
 _MOST_CELLS: Final = 25_000_000  # a reader takes 32 bytes for each, empty or not
 _MOST_MERGED: Final = 20_000
 _TALLEST: Final = 100
+_MOST_NAMED: Final = 5  # of the warnings, in a rejection
 _RUST_PANIC: Final = "pyo3_runtime"
 
 Merged = Sequence[tuple[tuple[int, int], tuple[int, int]]]
@@ -80,17 +83,19 @@ class _Workbook:
             try:
                 self._sheet(name)
             except Full as full:
-                self._cut.append(
-                    f"The file contains too much text: sheet “{name}” was skipped from row "
-                    f"{full.row + 1:,} on, and so was everything after it."
-                )
+                self._cut.append(CodedMessage("cut_sheet", name=name, row=full.row + 1))
                 break
-        unread = (*not_read(self._comments, "comment"), *not_read(self._text_boxes, "text box"))
+        unread = (
+            *counted("skipped_comments", self._comments),
+            *counted("skipped_text_boxes", self._text_boxes),
+        )
         warnings = (*self._cut, *self._warnings, *unread)
         if self._builder.is_empty and self._cut:
             raise DocumentRejected(Rejection.TOO_LARGE, self._cut[0])
         if self._builder.is_empty and warnings:
-            raise failures.no_text(" ".join(("No text was found in the visible sheets.", *warnings)))
+            raise failures.no_text(
+                messages.join("sentences", CodedMessage("no_text_in_sheets"), *warnings[:_MOST_NAMED])
+            )
         report = Report(tables=self._builder.tables, truncated=bool(self._cut), warnings=warnings)
         return self._builder.build(title=clean(self._layouts.title), report=report)
 
@@ -98,16 +103,14 @@ class _Workbook:
         sheets = [one for one in self._workbook.sheets_metadata if one.typ == SheetTypeEnum.WorkSheet]
         hidden = [f"“{one.name}”" for one in sheets if one.visible != SheetVisibleEnum.Visible]
         if hidden:
-            self._warnings.append(f"Hidden sheets were skipped: {', '.join(hidden)}.")
+            self._warnings.append(CodedMessage("hidden_sheets", names=", ".join(hidden)))
         return [one.name for one in sheets if one.visible == SheetVisibleEnum.Visible]
 
     def _sheet(self, name: str) -> None:
         layout = self._layouts.of(name)
         if layout.rows * layout.columns > _MOST_CELLS:
-            self._cut.append(
-                f"Sheet “{name}” was skipped: its cells are spread over {layout.rows:,} rows and "
-                f"{layout.columns:,} columns. Delete the stray cells and upload the file again."
-            )
+            size = {"rows": layout.rows, "columns": layout.columns}
+            self._cut.append(CodedMessage("spread_sheet", name=name, **size))
             return
         self._warnings.extend(_remarks(name, layout))
         self._comments += layout.comments
@@ -129,21 +132,13 @@ class _Workbook:
 
 
 def _remarks(name: str, layout: SheetLayout) -> Iterator[str]:
-    hidden = [
-        _counted(count, f"hidden {what}")
-        for count, what in ((layout.hidden_rows, "row"), (layout.hidden_columns, "column"))
-        if count
-    ]
+    hidden = counted("hidden_rows", layout.hidden_rows) + counted("hidden_columns", layout.hidden_columns)
     if hidden:
-        yield f"Sheet “{name}”: {' and '.join(hidden)} included."
+        yield CodedMessage("hidden_cells", name=name, what=messages.join("both", *hidden))
     if layout.uncomputed:
-        yield f"Sheet “{name}”: {_counted(layout.uncomputed, 'formula')} without a stored result skipped."
+        yield CodedMessage("uncomputed_formulas", name=name, count=layout.uncomputed)
     if layout.errors:
-        yield f"Sheet “{name}”: {_counted(layout.errors, 'cell')} with an error such as #DIV/0! skipped."
-
-
-def _counted(count: int, what: str) -> str:
-    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
+        yield CodedMessage("cells_with_errors", name=name, count=layout.errors)
 
 
 def _rows(sheet: CalamineSheet) -> Iterator[Row]:

@@ -9,7 +9,9 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Final
 
+from cairn import messages
 from cairn.library.rendition import Element, Rendition
+from cairn.messages import CodedMessage
 
 MAX_REPORTED: Final = 5
 _LONGEST: Final = 120
@@ -208,18 +210,17 @@ def describe_findings(rendition: Rendition) -> tuple[str, ...]:
     places = list(_places(rendition))
     more = len(places) - MAX_REPORTED
     sentences = [
-        f"{place} looks like an instruction to a language model: “{words}”"
-        for place, words in places[:MAX_REPORTED]
+        CodedMessage("suspicious", place=place, words=words) for place, words in places[:MAX_REPORTED]
     ]
-    return (
-        *sentences,
-        *([f"{more:,} more passages look like instructions to a language model."] if more > 0 else []),
-    )
+    return (*sentences, *([CodedMessage("suspicious_more", count=more)] if more > 0 else []))
 
 
 def _places(rendition: Rendition) -> Iterator[tuple[str, str]]:
-    own = {"Its title": rendition.title or ""}
-    own |= {f"Its {name.replace('_', ' ')}": value for name, value in rendition.properties.items()}
+    own: dict[str, str] = {CodedMessage("title"): rendition.title or ""}
+    own |= {
+        CodedMessage("property", name=name.replace("_", " ")): value
+        for name, value in rendition.properties.items()
+    }
     rules = _rules_for([*own.values(), *(element.text for element in rendition.elements)])
     for place, text in own.items():
         if words := find_instruction(text, rules):
@@ -238,11 +239,11 @@ def _rules_for(texts: Sequence[str]) -> list[_Rule]:
 
 def _place(element: Element) -> str:
     where: Sequence[str] = (
-        *([f"page {element.page}"] if element.page else []),
-        *([f"sheet “{element.sheet}”"] if element.sheet else []),
-        *([f"section “{_shortened(element.section[-1])}”"] if element.section else []),
+        *([CodedMessage("page", number=str(element.page))] if element.page else []),
+        *([CodedMessage("sheet", name=element.sheet)] if element.sheet else []),
+        *([CodedMessage("section", name=_shortened(element.section[-1]))] if element.section else []),
     )
-    return f"A text in {', '.join(where)}" if where else "A text"
+    return CodedMessage("text_at", place=messages.join("list", *where)) if where else CodedMessage("text")
 
 
 def _shortened(text: str) -> str:

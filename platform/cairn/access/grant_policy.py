@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from uuid import UUID
 
 from django.db.models import QuerySet
+from django.utils.translation import gettext_noop
 
 from cairn.access.models import Role
 from cairn.access.rules import role_in
@@ -15,11 +16,12 @@ from cairn.access.scope import Principal
 from cairn.accounts.models import Group
 from cairn.errors import Forbidden
 from cairn.library.models import KnowledgeBase
+from cairn.messages import CodedMessage, Term
 
 Subject = tuple[UUID | None, UUID | None]
 """A user id and a group id, at least one of which is None. Both None means everyone."""
 
-EVERYONE_NEEDS_ADMIN = "Only administrators can give access to everyone."
+EVERYONE_NEEDS_ADMIN = gettext_noop("Only administrators can give access to everyone.")
 
 
 def may_grant_to_everyone(principal: Principal) -> bool:
@@ -45,7 +47,7 @@ def require_may_grant(
     locked, so that `existing` is what the change really starts from.
     """
     if role_in(principal, base) != Role.MANAGER:
-        raise Forbidden(f"This requires the role “{Role.MANAGER}” in this knowledge base.")
+        raise Forbidden(CodedMessage("role_required", role=Term(Role.MANAGER)))
     raised = [subject for subject, role in requested.items() if _is_raised(role, existing.get(subject))]
     if (None, None) in raised and not may_grant_to_everyone(principal):
         raise Forbidden(EVERYONE_NEEDS_ADMIN)
@@ -62,4 +64,4 @@ def _require_groups(principal: Principal, requested: Iterable[UUID]) -> None:
     )
     group = refused.first()
     if group is not None:
-        raise Forbidden(f"Only administrators and managers of the group “{group}” can give it access.")
+        raise Forbidden(CodedMessage("group_admin_required", group=str(group)))

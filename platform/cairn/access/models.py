@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from cairn.accounts.models import Group, User
 from cairn.library.models import Document, KnowledgeBase
+from cairn.message_fields import MessageField
 
 
 class Role(models.TextChoices):
@@ -104,7 +105,7 @@ class AccessCheck(models.Model):
     probes = models.PositiveIntegerField(default=0)
     spots = models.PositiveIntegerField(default=0)
     leaks = models.JSONField(default=list)
-    error = models.TextField(blank=True, default="")
+    error = MessageField(blank=True, default="")
     requested_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     ended_at = models.DateTimeField(null=True)

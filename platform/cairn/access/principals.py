@@ -3,6 +3,8 @@
 from dataclasses import replace
 from uuid import UUID
 
+from django.utils.translation import gettext_noop
+
 from cairn.access.scope import Principal
 from cairn.accounts.models import ApiKey, Group, User
 from cairn.errors import Forbidden, NotSignedIn
@@ -61,7 +63,7 @@ def require_key_scope(principal: Principal, *scopes: str) -> None:
 def require_admin(principal: Principal) -> None:
     require_key_scope(principal, "admin")
     if not principal.is_admin:
-        raise Forbidden("Only administrators can do this.")
+        raise Forbidden(gettext_noop("Only administrators can do this."))
     require_unlimited(principal)
 
 
@@ -69,7 +71,7 @@ def require_unlimited(principal: Principal) -> None:
     """Raise Forbidden for a key that is limited to some knowledge bases. Call it for anything outside a
     single one."""
     if principal.key_bases is not None:
-        raise Forbidden("This key only works for some knowledge bases.")
+        raise Forbidden(gettext_noop("This key only works for some knowledge bases."))
 
 
 def can_create_knowledge_bases(principal: Principal) -> bool:
@@ -91,9 +93,13 @@ def require_can_create_knowledge_bases(principal: Principal) -> None:
     require_key_scope(principal, "manage")
     require_unlimited(principal)
     if principal.viewer is not None:
-        raise Forbidden("You can’t change anything while viewing Cairn as someone else.", code="read_only")
+        raise Forbidden(
+            gettext_noop("You can’t change anything while viewing Cairn as someone else."), code="read_only"
+        )
     if not can_create_knowledge_bases(principal):
         raise Forbidden(
-            "You don’t have permission to create knowledge bases. Ask an administrator to create one "
-            "or to give one of your groups permission."
+            gettext_noop(
+                "You don’t have permission to create knowledge bases. Ask an administrator to create one "
+                "or to give one of your groups permission."
+            )
         )

@@ -11,6 +11,7 @@ from cairn.access.rules import documents_for, has_role_anywhere, knowledge_bases
 from cairn.access.scope import Principal, Scope
 from cairn.errors import Forbidden, NotFound
 from cairn.library.models import Chunk, ChunkQuerySet, Document, KnowledgeBase
+from cairn.messages import CodedMessage, Term
 from cairn.settings import environment
 
 M = TypeVar("M", bound=models.Model)
@@ -59,7 +60,7 @@ def require_role(principal: Principal, base: KnowledgeBase, role: Role) -> None:
         require_official(base)
     own_role = Role.MANAGER if principal.administers else role_in(principal, base)
     if own_role is None or not own_role.allows(role):
-        raise Forbidden(f"This requires the role “{role}” in this knowledge base.")
+        raise Forbidden(CodedMessage("role_required", role=Term(role)))
 
 
 def require_role_anywhere(principal: Principal, role: Role) -> None:

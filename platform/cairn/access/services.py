@@ -8,6 +8,7 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import Q
 from django.utils.text import slugify
+from django.utils.translation import gettext_noop
 
 from cairn.access.grant_policy import Subject, require_may_grant
 from cairn.access.models import DocumentReader, Grant, Role
@@ -24,6 +25,7 @@ from cairn.library.models import (
     ReservedSlug,
     Sensitivity,
 )
+from cairn.messages import CodedMessage
 
 EVERYONE = "everyone"
 STEM_LENGTH = 120
@@ -43,7 +45,7 @@ def parse_subject(text: str) -> Subject:
         return found, None
     if kind == "group" and Group.objects.filter(pk=found).exists():
         return None, found
-    raise InvalidInput(f"“{text}” isn’t a user or group.")
+    raise InvalidInput(CodedMessage("no_such_subject", text=text))
 
 
 def subject_filter(user: UUID | None, group: UUID | None) -> Q:
@@ -177,7 +179,7 @@ def _reserve_exactly(slug: str, principal: Principal) -> str:
     """Reserve a given slug. Only admins may: whether it is taken reveals that a knowledge base exists or
     existed."""
     if not principal.acts_as_admin:
-        raise Forbidden("Only administrators can choose a slug.")
+        raise Forbidden(gettext_noop("Only administrators can choose a slug."))
     if not slug or slugify(slug) != slug or len(slug) > STEM_LENGTH:
         raise InvalidInput(f"“{slug}” is not a valid slug.")
     if not _reserve(slug):
@@ -249,7 +251,7 @@ def _require_may_rename(knowledge_base: KnowledgeBase, name: str | None, princip
     name."""
     row = KnowledgeBase.objects.select_for_update().get(pk=knowledge_base.pk)
     if row.official and name not in {None, row.name} and not principal.acts_as_admin:
-        raise Forbidden("Only administrators can rename an official knowledge base.")
+        raise Forbidden(gettext_noop("Only administrators can rename an official knowledge base."))
 
 
 def knowledge_base_approve(
@@ -273,7 +275,7 @@ def knowledge_base_owner_set(
     _require_admin(principal)
     user = None if owner is None else User.objects.filter(pk=owner, is_active=True).first()
     if owner is not None and user is None:
-        raise InvalidInput("The owner isn’t an active user.")
+        raise InvalidInput(gettext_noop("The owner isn’t an active user."))
     with transaction.atomic():
         knowledge_base.owner = user
         knowledge_base.save(update_fields=["owner", "updated_at"])
@@ -284,7 +286,7 @@ def knowledge_base_owner_set(
 
 def _require_admin(principal: Principal) -> None:
     if not principal.acts_as_admin:
-        raise Forbidden("Only administrators can do this.")
+        raise Forbidden(gettext_noop("Only administrators can do this."))
 
 
 def retention_set(*, knowledge_base: KnowledgeBase, days: int | None, actor: UUID | None) -> KnowledgeBase:

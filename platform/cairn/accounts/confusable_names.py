@@ -11,7 +11,10 @@ import unicodedata
 from collections import Counter
 from typing import Final
 
+from django.utils.translation import gettext_noop
+
 from cairn.errors import InvalidInput
+from cairn.messages import CodedMessage
 
 _LOOK_ALIKES: Final = {
     "a": "ɑαаᴀꭺ", "b": "ƅʙβвьꞵ", "c": "ϲсᴄꞓꮯ", "d": "ԁᴅꭰ", "e": "εеєҽᴇꭼꬲ", "f": "ꞙꬵք",
@@ -89,13 +92,13 @@ def name_skeleton(name: str) -> str:
 def check_name(name: str) -> None:
     """Raises InvalidInput for a name that people could mistake for another one. Expects a normalized name."""
     if name != name.strip("."):
-        raise InvalidInput("User names can’t start or end with a dot.")
+        raise InvalidInput(gettext_noop("User names can’t start or end with a dot."))
     for letter in name:
         if letter.isalnum() and (_script(letter) is None or ord(letter) in _INVISIBLE):
             code = f"U+{ord(letter):04X}"
-            raise InvalidInput(f"User names can’t contain the character {code}.")
+            raise InvalidInput(CodedMessage("username_character", code=code))
     if not all(_uses_one_script(part) for part in name.split("@")):
-        raise InvalidInput("User names can’t mix scripts, such as Latin and Cyrillic letters.")
+        raise InvalidInput(gettext_noop("User names can’t mix scripts, such as Latin and Cyrillic letters."))
 
 
 def acceptable_name(name: str) -> str:

@@ -13,11 +13,13 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.translation import gettext_noop
 
 from cairn.accounts.confusable_names import acceptable_name, check_name, name_skeleton, normalize_name
 from cairn.accounts.models import ApiKey, Group, KeyScope, User
 from cairn.audit.services import record
 from cairn.errors import Conflict, InvalidInput, NotFound, Taken
+from cairn.messages import CodedMessage
 
 KEY_PREFIX = "cairn_"
 NAME_STEM_LENGTH = 100
@@ -44,14 +46,16 @@ def _checked_password(password: str | None) -> str | None:
 def _groups(ids: Collection[UUID]) -> list[Group]:
     found = list(Group.objects.filter(id__in=ids))
     if len(found) != len(set(ids)):
-        raise InvalidInput("One of the groups doesn’t exist.")
+        raise InvalidInput(gettext_noop("One of the groups doesn’t exist."))
     return found
 
 
-def _users(ids: Collection[UUID], *, called: str = "members") -> list[User]:
+def _users(
+    ids: Collection[UUID], *, unknown: str = gettext_noop("One of the members doesn’t exist.")
+) -> list[User]:
     found = list(User.objects.filter(id__in=ids))
     if len(found) != len(set(ids)):
-        raise InvalidInput(f"One of the {called} doesn’t exist.")
+        raise InvalidInput(unknown)
     return found
 
 
@@ -66,9 +70,7 @@ def _memberships_set(user: User, ids: Collection[UUID]) -> None:
     groups = _groups(ids)
     foreign = [group for group in groups if group.source and group not in external]
     if foreign:
-        raise Conflict(
-            f"“{foreign[0]}” is managed in a directory. Change it there.", code="managed_elsewhere"
-        )
+        raise Conflict(CodedMessage("managed_elsewhere", group=str(foreign[0])), code="managed_elsewhere")
     user.member_of.set([*external, *(group for group in groups if not group.source)])
 
 
@@ -104,7 +106,7 @@ def user_create(
     except ValidationError as error:
         raise InvalidInput(_first_message(error)) from error
     except IntegrityError as error:
-        raise Taken(f"A user named “{username}” already exists.") from error
+        raise Taken(CodedMessage("username_taken", username=username)) from error
     return user
 
 
@@ -168,15 +170,15 @@ def _save_unique(user: User) -> None:
     except ValidationError as error:
         raise InvalidInput(_first_message(error)) from error
     except IntegrityError as error:
-        raise Taken(f"A user named “{user.username}” already exists.") from error
+        raise Taken(CodedMessage("username_taken", username=user.username)) from error
 
 
 def _require_free_name(username: str, *, for_user: User | None = None) -> None:
     others = User.objects.exclude(pk=for_user.pk) if for_user else User.objects.all()
     if others.filter(username__iexact=username).exists():
-        raise Taken(f"A user named “{username}” already exists.")
+        raise Taken(CodedMessage("username_taken", username=username))
     if others.filter(name_skeleton=name_skeleton(username)).exists():
-        raise Taken(f"“{username}” looks too similar to another user name. Choose a different one.")
+        raise Taken(CodedMessage("username_confusable", username=username))
 
 
 def name_is_taken(username: str, *, by_other_than: User | None = None) -> bool:
@@ -196,7 +198,7 @@ def distinguishable_name(requested: str, *, addition: str) -> str:
         name = stem + endings.get(number, f"{separator}{addition}-{number - 1}")
         if not name_is_taken(name):
             return name
-    raise Conflict(f"Too many users are named “{stem}”.")
+    raise Conflict(CodedMessage("usernames_exhausted", name=stem))
 
 
 def _lock_admins() -> None:
@@ -207,7 +209,7 @@ def _lock_admins() -> None:
 
 def _require_an_admin() -> None:
     if not User.objects.filter(is_admin=True, is_active=True).exists():
-        raise Conflict("There must be at least one active administrator.")
+        raise Conflict(gettext_noop("There must be at least one active administrator."))
 
 
 def user_delete(user: User, *, actor: UUID | None = None) -> int:
@@ -246,11 +248,11 @@ def group_create(
 ) -> Group:
     """`managers` may give the group access to knowledge bases that they manage."""
     if Group.objects.filter(name=name, source="").exists():
-        raise Taken(f"A group named “{name}” already exists.")
+        raise Taken(CodedMessage("group_name_taken", name=name))
     with transaction.atomic():
         group = Group.objects.create(name=name, can_create_knowledge_bases=can_create_knowledge_bases)
         group.members.set(_users(members))
-        group.managers.set(_users(managers, called="managers"))
+        group.managers.set(_users(managers, unknown=gettext_noop("One of the managers doesn’t exist.")))
         record(
             "group.created",
             actor=actor,
@@ -277,9 +279,9 @@ def group_update(
     and whether members may create knowledge bases, are always decided here.
     """
     if group.source and (name is not None or members is not None):
-        raise Conflict(f"“{group}” is managed in a directory. Change it there.", code="managed_elsewhere")
+        raise Conflict(CodedMessage("managed_elsewhere", group=str(group)), code="managed_elsewhere")
     if name is not None and Group.objects.filter(name=name, source="").exclude(pk=group.pk).exists():
-        raise Taken(f"A group named “{name}” already exists.")
+        raise Taken(CodedMessage("group_name_taken", name=name))
     with transaction.atomic():
         if name is not None:
             group.name = name
@@ -287,7 +289,7 @@ def group_update(
         if members is not None:
             group.members.set(_users(members))
         if managers is not None:
-            group.managers.set(_users(managers, called="managers"))
+            group.managers.set(_users(managers, unknown=gettext_noop("One of the managers doesn’t exist.")))
         if can_create_knowledge_bases is not None:
             group.can_create_knowledge_bases = can_create_knowledge_bases
             group.save(update_fields=["can_create_knowledge_bases"])

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from cairn.accounts.models import User
 from cairn.answers import Grounding
+from cairn.message_fields import MessageField, MessageJSONField
 
 
 class Sensitivity(models.TextChoices):
@@ -246,11 +247,11 @@ class DocumentVersion(models.Model):
     sha256 = models.CharField(max_length=64)
     state = models.CharField(max_length=10, choices=VersionState.choices, default=VersionState.QUEUED)
     error_code = models.CharField(max_length=30, blank=True)
-    error_message = models.TextField(blank=True)
+    error_message = MessageField(blank=True)
     pages = models.PositiveIntegerField(null=True)
     language = models.CharField(max_length=16, null=True)
     chunk_count = models.PositiveIntegerField(default=0)
-    report = models.JSONField(default=dict)
+    report = MessageJSONField(default=dict)
     properties = models.JSONField(default=dict)
     created_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
     created_at = models.DateTimeField(default=timezone.now, editable=False)

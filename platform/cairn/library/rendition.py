@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
+from cairn.messages import from_json, to_json
+
 Box = tuple[float, float, float, float]
 """Left, top, right, bottom as fractions of the page, origin at its top left corner."""
 
@@ -52,6 +54,10 @@ class Report:
     warnings: tuple[str, ...] = ()
     suspicious: tuple[str, ...] = ()
 
+    def as_json(self) -> dict[str, Any]:
+        encoded: dict[str, Any] = to_json(asdict(self))
+        return encoded
+
 
 @dataclass(frozen=True, slots=True)
 class Rendition:
@@ -74,7 +80,7 @@ class Rendition:
             "title": self.title,
             "pages": self.pages,
             "language": self.language,
-            "report": asdict(self.report),
+            "report": self.report.as_json(),
             "properties": self.properties,
         }
 
@@ -85,7 +91,7 @@ class Rendition:
             title=data["title"],
             pages=data["pages"],
             language=data["language"],
-            report=Report(**{name: _tupled(value) for name, value in data["report"].items()}),
+            report=Report(**{name: _tupled(from_json(value)) for name, value in data["report"].items()}),
             properties=data.get("properties", {}),
         )
 

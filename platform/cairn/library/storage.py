@@ -16,9 +16,10 @@ from django.core.files.storage import default_storage
 
 from cairn.errors import Unavailable
 from cairn.library.rendition import Rendition
+from cairn.messages import CodedMessage
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
-NO_ROOM = "The server is out of disk space. Tell your administrator and try again later."
+NO_ROOM = CodedMessage("disk_full")
 _BLOCK = 1 << 20
 
 

@@ -18,15 +18,14 @@ from cairn.access.scope import Principal
 from cairn.errors import RateLimited
 from cairn.limits.models import Slot
 from cairn.limits.rules import Allowance, Measure
+from cairn.messages import CodedMessage
 
 LEASE_DURATION: Final = timedelta(seconds=60)
 RENEW_SECONDS: Final = 20
 RETRY_SECONDS: Final = 5
 _REFUSALS: Final = {
-    Measure.STREAMS_AT_ONCE: "You can run up to {most} questions at once. Wait for one to finish, or "
-    "stop it.",
-    Measure.FOLLOWED_AT_ONCE: "You can follow up to {most} live updates at once. Close a page you no "
-    "longer need.",
+    Measure.STREAMS_AT_ONCE: "streams_at_once",
+    Measure.FOLLOWED_AT_ONCE: "followed_at_once",
 }
 
 
@@ -61,7 +60,7 @@ def slot_take(principal: Principal, allowance: Allowance, kind: Measure = Measur
     for number in _free(places, most):
         if _taken(places, Slot(owner=allowance.owner, kind=kind, number=number, holder=holder)):
             return Lease(allowance.owner, holder)
-    raise RateLimited(_REFUSALS[kind].format(most=most), retry_after=RETRY_SECONDS)
+    raise RateLimited(CodedMessage(_REFUSALS[kind], most=most), retry_after=RETRY_SECONDS)
 
 
 def count_open_slots(allowance: Allowance) -> int:

@@ -8,11 +8,13 @@ from typing import Any, Final
 from django.db import transaction
 from django.db.models import Case, F, Q, QuerySet, Value, When
 from django.utils import timezone
+from django.utils.translation import gettext_noop
 
 from cairn.access.scope import Principal
 from cairn.errors import QuotaExceeded, RateLimited
 from cairn.limits.models import Usage
 from cairn.limits.rules import Allowance, Measure, Most, allowance_of
+from cairn.messages import CodedMessage, Term
 
 MINUTE: Final = 60
 MB: Final = 1 << 20
@@ -29,14 +31,14 @@ PER_DAY: Final = {
     "bytes": Measure.UPLOAD_MB_PER_DAY,
 }
 KINDS: Final = ("questions", "searches", "tokens", "uploads", "bytes")
-_NAMES: Final = {
-    Measure.QUESTIONS_PER_MINUTE: "{most} questions per minute",
-    Measure.SEARCHES_PER_MINUTE: "{most} searches per minute",
-    Measure.UPLOADS_PER_MINUTE: "{most} uploads per minute",
-    Measure.QUESTIONS_PER_DAY: "{most} questions per day",
-    Measure.TOKENS_PER_DAY: "{most} model tokens per day",
-    Measure.UPLOADS_PER_DAY: "{most} uploads per day",
-    Measure.UPLOAD_MB_PER_DAY: "{most} uploaded MB per day",
+_CODES: Final = {
+    Measure.QUESTIONS_PER_MINUTE: "questions_per_minute",
+    Measure.SEARCHES_PER_MINUTE: "searches_per_minute",
+    Measure.UPLOADS_PER_MINUTE: "uploads_per_minute",
+    Measure.QUESTIONS_PER_DAY: "questions_per_day",
+    Measure.TOKENS_PER_DAY: "model_tokens_per_day",
+    Measure.UPLOADS_PER_DAY: "uploads_per_day",
+    Measure.UPLOAD_MB_PER_DAY: "uploaded_mb_per_day",
 }
 
 
@@ -184,11 +186,14 @@ def _refusal(spending: Spending) -> RateLimited | QuotaExceeded:
     )
 
 
-def _limit_message(spending: Spending, measure: Measure) -> str:
-    """Plain enough to be shown as it is."""
-    when = "tomorrow (midnight UTC)" if measure in PER_DAY.values() else "in a minute"
-    limit = _NAMES[measure].format(most=spending.allowance.most[measure])
-    return f"You’ve reached your limit of {limit}. Try again {when}."
+def _limit_message(spending: Spending, measure: Measure) -> CodedMessage:
+    when = (
+        gettext_noop("tomorrow (midnight UTC)")
+        if measure in PER_DAY.values()
+        else gettext_noop("in a minute")
+    )
+    limit = CodedMessage(_CODES[measure], most=spending.allowance.most[measure])
+    return CodedMessage("limit_reached", limit=limit, when=Term(when))
 
 
 def _seconds_left_of_day(spending: Spending) -> int:

@@ -97,12 +97,12 @@ def test_pictures_in_the_text_and_objects_of_programs_are_no_attachments() -> No
     chart = attachment({}, Storage("__substg1.0_3701000D", (Stream("CONTENTS", b"x"),), ()), number=2)
     mail = msg.mail_of(storage("", MAIL, SAID, attachment(picture), attachment(file, number=1), chart))
     assert [(each.name, each.read()) for each in mail.attachments] == [("a.pdf", b"%PDF")]
-    assert [each.what for each in mail.left_out] == ["image", "embedded object"]
+    assert [each.code for each in mail.left_out] == ["skipped_images", "skipped_objects"]
 
 
 def test_a_text_that_is_there_as_rtf_only_is_told_of() -> None:
     values: dict[int, Value] = {pid.PID_SUBJECT: "Budget", pid.PID_RTF_COMPRESSED: b"LZFu"}
-    assert [each.what for each in msg.mail_of(storage("", MAIL, values)).left_out] == ["RTF text"]
+    assert [each.code for each in msg.mail_of(storage("", MAIL, values)).left_out] == ["skipped_rtf_texts"]
     assert not msg.mail_of(storage("", MAIL, {**values, pid.PID_BODY: "Plain words."})).left_out
 
 

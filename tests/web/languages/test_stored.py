@@ -1,49 +1,65 @@
-"""What is stored in English, or told to programs, is told in the reader's language where a page shows it."""
+"""What is stored or told to programs in English is told in the reader's language where a page shows it."""
+
+import json
+import pickle
+from collections.abc import Iterator
+from string import Formatter
+from typing import Any
 
 import pytest
+from django.db import connection
 from django.utils import translation
 
+from cairn import messages
+from cairn.access.models import AccessCheck
 from cairn.errors import Conflict, NotFound
-from ingestion.parse.core import failures, report_notes
+from cairn.library.models import DocumentVersion
+from cairn.messages import CATALOGUE, CodedMessage, Plural, Term
+from ingestion.parse.core import failures
 from web.i18n.localize import localize, number
 
-TEXTS = [
-    *(
-        str(error.message)
-        for error in (
-            failures.empty_file(),
-            failures.no_text(),
-            failures.unsupported("a program", ".exe"),
-            failures.unsupported("a program"),
-            failures.mismatch(".pdf", "a picture"),
-            failures.damaged("email"),
-            failures.protected("archive"),
-            failures.unsafe_archive("its content doesn’t match its description"),
-            failures.nested_too_deep(3),
-            failures.too_large(1000),
-            failures.too_many_pieces(1000),
-            failures.too_long(1000),
-            failures.part_too_large(5 << 20),
-            failures.too_many_pages(4000, 3000),
-            failures.time_limit(120),
-            failures.memory_limit(2048),
-            failures.parser_crashed(),
-            failures.cancelled(),
-            NotFound(),
-            Conflict(),
-        )
-    ),
-    *report_notes.not_read(1, "image"),
-    *report_notes.not_read(1200, "embedded object"),
-    *report_notes.hidden(1),
-    *report_notes.hidden(7),
+EARLIER = [
+    "The content is a program, which cannot be read. Save it in a format that can, and upload that: .pdf.",
+    "1 image was skipped.",
+    "1,200 embedded objects were skipped.",
+    "Page 4 was skipped: text recognition failed.",
+    "Pages 4-6 were skipped: text recognition failed.",
+    "7 more files were skipped.",
+    "Sheet “Rates”: 2 hidden rows and 1 hidden column included.",
     "page 4",
     "rows 5-7 (A5:D7)",
+    NotFound().message,
+    Conflict().message,
 ]
 
 
-@pytest.mark.parametrize("text", TEXTS)
-def test_what_is_stored_is_told_in_german(text: str) -> None:
+def _templates() -> Iterator[tuple[str, str]]:
+    for code, template in CATALOGUE.items():
+        for form in template if isinstance(template, Plural) else (template,):
+            yield code, form
+
+
+@pytest.mark.parametrize(("code", "template"), list(_templates()))
+def test_each_message_has_german_with_the_same_blanks(code: str, template: str) -> None:
+    names = set(_blanks(template)) | ({"count"} if isinstance(CATALOGUE[code], Plural) else set())
+    for count in (1, 2):
+        message = CodedMessage(code, **{name: count if name == "count" else f"<{name}>" for name in names})
+        with translation.override("en"):
+            assert localize(message) == message
+        with translation.override("de"):
+            german = localize(message)
+        assert german != message or code in {"sentences", "list", "failed_file"}
+        assert sorted(part for part in names if f"<{part}>" in german) == sorted(
+            part for part in names if f"<{part}>" in message
+        )
+
+
+def _blanks(template: str) -> list[str]:
+    return [name for _, name, _, _ in Formatter().parse(template) if name]
+
+
+@pytest.mark.parametrize("text", EARLIER)
+def test_what_was_stored_without_a_code_is_told_in_german(text: str) -> None:
     with translation.override("de"):
         assert localize(text) != text
         assert "{" not in localize(text)
@@ -51,12 +67,75 @@ def test_what_is_stored_is_told_in_german(text: str) -> None:
         assert localize(text) == text
 
 
-def test_what_was_put_in_is_kept_and_told_as_well() -> None:
+def test_parameters_are_told_in_german_as_well() -> None:
     with translation.override("de"):
-        assert localize("page 4") == "Seite 4"
         assert localize(failures.damaged("email").message).startswith("Die Datei (E-Mail) ist beschädigt")
+        assert "ist: ein Programm. " in localize(failures.unsupported(Term("a program"), ".exe").message)
+        assert ".tiff oder .zip" in localize(failures.unsupported(Term("a program")).message)
+        assert "mehr als 1.000 ineinander" in localize(failures.nested_too_deep(1000).message)
+        hidden = [CodedMessage("hidden_rows", count=1), CodedMessage("hidden_columns", count=2)]
+        what = messages.join("both", *hidden)
+        assert localize(CodedMessage("hidden_cells", name="email", what=what)) == (
+            "Blatt „email“: 1 ausgeblendete Zeile und 2 ausgeblendete Spalten einbezogen."
+        )
+
+
+def test_words_of_people_are_left_alone() -> None:
+    with translation.override("de"):
         assert localize("The folder “{0}” is ours.") == "The folder “{0}” is ours."
         assert localize("A user named “{x}” already exists.") == "Es gibt schon ein Konto namens „{x}“."
+        assert "„{x}“" in localize(CodedMessage("username_taken", username="{x}"))
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        failures.empty_file().message,
+        failures.unsupported(Term("a program"), ".exe").message,
+        failures.nested_too_deep(3).message,
+        CodedMessage("skipped_images", count=1200),
+    ],
+)
+def test_a_message_keeps_its_code_on_its_way(message: str) -> None:
+    for copy in (
+        messages.from_json(json.loads(json.dumps(messages.to_json(message)))),
+        pickle.loads(pickle.dumps(message)),
+    ):
+        assert isinstance(copy, CodedMessage)
+        assert isinstance(message, CodedMessage)
+        assert (copy, copy.code, copy.params) == (message, message.code, message.params)
+
+
+@pytest.mark.parametrize(
+    "params",
+    [{}, {"count": "many"}, {"count": None}, {"count": [3]}, {"other": 1}],
+)
+def test_a_message_that_makes_no_sense_is_its_text(params: dict[str, Any]) -> None:
+    for code in ("skipped_images", "no such code"):
+        stored = {"message": code, "params": params, "text": "3 images were skipped."}
+        assert messages.str_from_json(stored) == "3 images were skipped."
+    with pytest.raises(ValueError, match="neither"):
+        messages.str_from_json({"message": "skipped_images"})
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("text", [failures.damaged("email").message, "The check was interrupted.", ""])
+def test_the_database_keeps_messages_and_texts_without_a_code(text: str) -> None:
+    check = AccessCheck.objects.create(error=text)
+    AccessCheck.objects.filter(pk=check.pk).update(error=text)
+    found = AccessCheck.objects.get(pk=check.pk).error
+    assert (found, type(found)) == (text, type(text))
+
+
+def test_a_report_keeps_messages_and_texts_without_a_code() -> None:
+    report = {"warnings": [failures.damaged("email").message, "1 image was skipped."], "tables": 2}
+    field = DocumentVersion._meta.get_field("report")
+    stored = field.get_db_prep_value(report, connection)
+    found = field.from_db_value(stored, None, connection)
+    assert found == report
+    with translation.override("de"):
+        assert localize(found["warnings"][0]).startswith("Die Datei (E-Mail)")
+        assert localize(found["warnings"][1]) == "1 Bild wurde übersprungen."
 
 
 def test_numbers_are_written_as_the_language_does() -> None:

@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 from django.http import HttpRequest
 from django.http.request import QueryDict
 from django.utils.datastructures import MultiValueDict
+from django.utils.translation import gettext_noop
 from ninja.parser import Parser
 
 from cairn.errors import MalformedRequest, UnsupportedMedia
@@ -23,7 +24,7 @@ Path = tuple[str | int, ...]
 class StrictParser(Parser):
     def parse_body(self, request: HttpRequest) -> Any:
         if request.content_type != "application/json":
-            raise UnsupportedMedia("This address takes application/json.")
+            raise UnsupportedMedia(gettext_noop("This address takes application/json."))
         data = json_load(request.body)
         check_text(data, "body")
         return data
@@ -32,7 +33,7 @@ class StrictParser(Parser):
         self, data: MultiValueDict[str, Any], list_fields: list[str], request: HttpRequest
     ) -> dict[str, Any]:
         if data is not request.GET and request.content_type not in FORMS:
-            raise UnsupportedMedia("This address takes multipart/form-data.")
+            raise UnsupportedMedia(gettext_noop("This address takes multipart/form-data."))
         if isinstance(data, QueryDict):
             check_text(dict(_values_by_name(data)), "query" if data is request.GET else "form")
         return super().parse_querydict(data, list_fields, request)
@@ -49,7 +50,7 @@ def json_load(text: str | bytes) -> Any:
     try:
         return json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
     except (ValueError, RecursionError) as error:
-        raise MalformedRequest("The body is not valid JSON.") from error
+        raise MalformedRequest(gettext_noop("The body is not valid JSON.")) from error
 
 
 def _finite(text: str) -> float:

@@ -5,6 +5,7 @@ from datetime import date, datetime
 from typing import Annotated, Any, ClassVar, Literal
 
 from django.http import HttpRequest
+from django.utils.translation import gettext_noop
 from ninja import Query, Router
 from pydantic import BaseModel, Field, StringConstraints
 
@@ -352,7 +353,7 @@ def gap_answer(request: HttpRequest, gap_id: str, payload: NewAnswer) -> GapInFu
 def _owner(value: str | None, principal: Principal) -> User:
     found = User.objects.filter(pk=principal.user if value is None else id_or_nobody(value)).first()
     if found is None:
-        raise InvalidInput("The owner is not a user.")
+        raise InvalidInput(gettext_noop("The owner is not a user."))
     return found
 
 
@@ -364,7 +365,7 @@ def gap_renewed(request: HttpRequest, gap_id: str, payload: Renewal) -> GapInFul
     principal = principal_of(request)
     row = verified_for(principal, gap_for(principal, gap_id))
     if row is None:
-        raise Conflict("It has no verified answer yet.")
+        raise Conflict(gettext_noop("It has no verified answer yet."))
     answer_renew(verified=row, principal=principal, until=payload.until)
     return _in_full(principal, gap_id)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+from django.utils.translation import gettext_noop
 from ldap3 import DEREF_NEVER, NONE, SUBTREE, Connection, Server, Tls
 from ldap3.core.exceptions import LDAPException
 from ldap3.core.results import RESULT_BUSY, RESULT_SIZE_LIMIT_EXCEEDED, RESULT_SUCCESS, RESULT_UNAVAILABLE
@@ -22,7 +23,7 @@ log = logging.getLogger(__name__)
 
 SECONDS = 5
 """To connect, and for each answer."""
-AWAY = "The directory isn’t responding. Try again in a moment. Local accounts still work."
+AWAY = gettext_noop("The directory isn’t responding. Try again in a moment. Local accounts still work.")
 DOWN = {RESULT_BUSY, RESULT_UNAVAILABLE}
 IDS = ("entryUUID", "objectGUID")
 GUID_BYTES = 16

@@ -1,0 +1,342 @@
+"""Messages that are stored, or raised in layers that know no reader: codes with parameters.
+
+To add a message, add a template to `CATALOGUE`, use `CodedMessage("its_code", …)`, and run `make texts`.
+Stored codes never change; the English of a template may. `web.i18n.localize` renders a message in the
+reader's language. This module doesn't import Django, since parser processes load it.
+"""
+
+import operator
+from collections.abc import Mapping
+from functools import reduce
+from typing import Any, Final, NamedTuple
+
+
+def gettext_noop(text: str) -> str:
+    """Mark a text for translation, as Django's function of this name does; `make texts` collects it."""
+    return text
+
+
+class Plural(NamedTuple):
+    """A template that depends on the parameter `count`."""
+
+    one: str
+    many: str
+
+
+def plural(one: str, many: str) -> Plural:
+    """Mark a template with a singular and a plural for translation."""
+    return Plural(one, many)
+
+
+Template = str | Plural
+
+
+class Term(str):
+    """A parameter that is a name or phrase of Cairn, such as that of a format, and is translated, too."""
+
+    __slots__ = ()
+
+
+Parameter = Any
+"""A str (data, shown as it is), int (formatted by locale), Term, CodedMessage, or list of str ("a, b or c")."""
+
+
+class CodedMessage(str):
+    """A message of the catalogue. As a `str` it is its English text, so that programs get plain text."""
+
+    __slots__ = ("code", "params")
+
+    code: str
+    params: dict[str, Parameter]
+
+    def __new__(cls, code: str, /, **params: Parameter) -> "CodedMessage":
+        template = CATALOGUE[code]
+        if isinstance(template, Plural):
+            template = template.one if operator.index(params["count"]) == 1 else template.many
+        message = super().__new__(
+            cls, template.format(**{name: _english(value) for name, value in params.items()})
+        )
+        message.code, message.params = code, params
+        return message
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restored, (self.code, self.params)
+
+
+def _restored(code: str, params: Mapping[str, Parameter]) -> CodedMessage:
+    return CodedMessage(code, **params)
+
+
+def _english(value: Parameter) -> str:
+    if isinstance(value, list):
+        return f"{', '.join(value[:-1])} or {value[-1]}" if len(value) > 1 else "".join(value)
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def join(code: str, first: str, *others: str) -> str:
+    """Join messages with one of the codes `sentences`, `list` or `both`."""
+    return reduce(lambda text, other: CodedMessage(code, first=text, second=other), others, first)
+
+
+def to_json(value: Any) -> Any:
+    """Encode messages, alone or anywhere in JSON data. `text` is for readers that don't know the code."""
+    if isinstance(value, CodedMessage):
+        return {"message": value.code, "params": to_json(value.params), "text": str(value)}
+    if isinstance(value, Term):
+        return {"term": str(value)}
+    if isinstance(value, Mapping):
+        return {name: to_json(each) for name, each in value.items()}
+    return [to_json(each) for each in value] if isinstance(value, list | tuple) else value
+
+
+def from_json(value: Any) -> Any:
+    """Decode what `to_json` has encoded. A message that can't be built becomes its English text."""
+    match value:
+        case {"message": str(code), "params": dict(params), "text": str(text)}:
+            try:
+                return CodedMessage(code, **from_json(params))
+            except (KeyError, ValueError, TypeError, IndexError):
+                return text
+        case {"term": str(term)}:
+            return Term(term)
+        case dict():
+            return {name: from_json(each) for name, each in value.items()}
+        case list():
+            return [from_json(each) for each in value]
+    return value
+
+
+def str_from_json(value: Any) -> str:
+    """Decode one message or text. Raises ValueError for anything else."""
+    decoded = from_json(value)
+    if not isinstance(decoded, str):
+        raise ValueError("neither a message nor a text")
+    return decoded
+
+
+_ = gettext_noop
+
+CATALOGUE: Final[Mapping[str, Template]] = {
+    # joined messages
+    "sentences": _("{first} {second}"),
+    "list": _("{first}, {second}"),
+    "both": _("{first} and {second}"),
+    # why a file failed
+    "empty_file": _("The file is empty (0 bytes). Check the original and upload it again."),
+    "no_text": _("No text was found in the file. Upload a file that contains text."),
+    "no_passages": _("No text was found in this file, so it isn’t searchable."),
+    "no_text_besides_front_matter": _(
+        "The file contains no text apart from its front matter. Add some and upload it again."
+    ),
+    "no_text_in_markdown": _("The file contains no text. Add some and upload it again."),
+    "no_text_in_sheets": _("No text was found in the visible sheets."),
+    "no_text_on_pages": _(
+        "No text was found on any page, even with text recognition. If the pages contain text, scan them at a higher quality and upload them again."
+    ),
+    "no_text_in_image": _(
+        "No text was recognised in the image. If it contains text, upload a sharper or larger image."
+    ),
+    "archive_is_empty": _("The archive contains no files. Create it again and upload it."),
+    "unsupported": _(
+        "This file is {content}, which Cairn can’t read. Save it in a supported format and upload it again: {formats}."
+    ),
+    "unsupported_suffix": _(
+        "This {suffix} file is {content}, which Cairn can’t read. Save it in a supported format and upload it again: {formats}."
+    ),
+    "unknown_format": _("of the type {media_type}"),
+    "type_mismatch": _(
+        "The file name ends in {suffix}, but the content is {content}. Correct the extension, or export the file again, and upload it."
+    ),
+    "damaged": _(
+        "The {kind} is damaged or incomplete. Open it in its own program, save it again and upload the new copy."
+    ),
+    "protected": _("The {kind} is password-protected. Remove the password and upload it again."),
+    "unsafe": _(
+        "Cairn didn’t open this file because {why}. Save it again in its own program and upload the new copy."
+    ),
+    "unsafe_nesting": _("it is nested in more than {limit} archives or emails"),
+    "unsafe_entries": _("it is an archive with more than {number} entries"),
+    "unsafe_path": _("it contains a path outside the file"),
+    "unsafe_link": _("it contains a link to another file"),
+    "unsafe_content": _("its content doesn’t match its description"),
+    "unsafe_size": _("it would unpack to far more than its size"),
+    "unsafe_files_in_all": _("the upload contains more than {number} files"),
+    "unsafe_size_in_all": _("the upload would unpack to more than {number} GB"),
+    "too_many_characters": _(
+        "The file contains more than {limit} characters of text. Split it and upload the parts."
+    ),
+    "too_many_pieces": _(
+        "The file contains more than {limit} lines and sentences. Split it and upload the parts."
+    ),
+    "too_long_paragraph": _(
+        "A paragraph is longer than {limit} characters. Split it and upload the file again."
+    ),
+    "too_large_part": _("The file is larger than {limit} MB. Split it and upload the parts."),
+    "too_large_image": _(
+        "The image has {width} by {height} pixels; the limit is {limit} million. Make it smaller and upload it again."
+    ),
+    "too_much_disk": _(
+        "Reading the file takes more than {megabytes} MB of disk space. Split it or save it in a simpler format, then upload it again."
+    ),
+    "too_many_pages": _("The file has {pages} pages; the limit is {limit}. Split it and upload the parts."),
+    "time_limit": _(
+        "Reading the file took longer than {seconds} seconds. Split it or save it in a simpler format, then upload it again."
+    ),
+    "memory_limit": _(
+        "Reading the file needed more than {megabytes} MB of memory. Split it or save it in a simpler format, then upload it again."
+    ),
+    "parser_crashed": _(
+        "The parser crashed on this file. Save it again in its own program or in another format, then upload it again."
+    ),
+    "worker_crashed": _("The worker crashed on every attempt to process this file."),
+    "processing_failed": _("The file couldn’t be processed. Retry, or report the problem."),
+    "embedding_failed": _("The embedding model didn’t respond. Retry once it’s available."),
+    "index_unavailable": _("The vector index didn’t respond. Retry once it’s available."),
+    "cancelled": _("Processing was cancelled."),
+    "cancelled_retry": _("Processing was cancelled. Retry to process the file."),
+    "program_missing": _(
+        "{purpose} requires {name}, which isn’t installed on this server. Ask an administrator to install it, or {instead} and upload the result."
+    ),
+    # warnings of the processing report
+    "skipped_images": plural("{count} image was skipped.", "{count} images were skipped."),
+    "skipped_charts": plural("{count} chart was skipped.", "{count} charts were skipped."),
+    "skipped_objects": plural(
+        "{count} embedded object was skipped.", "{count} embedded objects were skipped."
+    ),
+    "skipped_lines": plural("{count} line was skipped.", "{count} lines were skipped."),
+    "skipped_comments": plural("{count} comment was skipped.", "{count} comments were skipped."),
+    "skipped_text_boxes": plural("{count} text box was skipped.", "{count} text boxes were skipped."),
+    "skipped_entities": plural(
+        "{count} entity reference was skipped.", "{count} entity references were skipped."
+    ),
+    "skipped_events": plural("{count} calendar event was skipped.", "{count} calendar events were skipped."),
+    "skipped_delivery_reports": plural(
+        "{count} delivery report was skipped.", "{count} delivery reports were skipped."
+    ),
+    "skipped_external_attachments": plural(
+        "{count} external attachment was skipped.", "{count} external attachments were skipped."
+    ),
+    "skipped_fragments": plural("{count} fragment was skipped.", "{count} fragments were skipped."),
+    "skipped_rtf_texts": plural("{count} RTF text was skipped.", "{count} RTF texts were skipped."),
+    "skipped_attachments": plural(
+        "{count} attachment after the first {most} was skipped.",
+        "{count} attachments after the first {most} were skipped.",
+    ),
+    "skipped_uploader": _("Embedded files were skipped because the uploader’s account was deleted."),
+    "skipped_files": plural("{count} more file was skipped.", "{count} more files were skipped."),
+    "failed_file": _("{name}: {why}"),
+    "failed_files": plural(
+        "{count} embedded file couldn’t be processed; see that document.",
+        "{count} embedded files couldn’t be processed; see those documents.",
+    ),
+    "invisible_characters": plural(
+        "{count} invisible character was removed. Invisible characters can hide words from readers.",
+        "{count} invisible characters were removed. Invisible characters can hide words from readers.",
+    ),
+    "base64": _("The text was Base64-encoded and has been decoded."),
+    "cut_rows": _("The file contains too much text: rows from {row} on were skipped."),
+    "cut_sheet": _(
+        "The file contains too much text: sheet “{name}” was skipped from row {row} on, and so was everything after it."
+    ),
+    "spread_sheet": _(
+        "Sheet “{name}” was skipped: its cells are spread over {rows} rows and {columns} columns. Delete the stray cells and upload the file again."
+    ),
+    "hidden_sheets": _("Hidden sheets were skipped: {names}."),
+    "hidden_slides": _("Hidden slides were included: {names}."),
+    "hidden_cells": _("Sheet “{name}”: {what} included."),
+    "hidden_rows": plural("{count} hidden row", "{count} hidden rows"),
+    "hidden_columns": plural("{count} hidden column", "{count} hidden columns"),
+    "uncomputed_formulas": plural(
+        "Sheet “{name}”: {count} formula without a stored result skipped.",
+        "Sheet “{name}”: {count} formulas without a stored result skipped.",
+    ),
+    "cells_with_errors": plural(
+        "Sheet “{name}”: {count} cell with an error such as #DIV/0! skipped.",
+        "Sheet “{name}”: {count} cells with an error such as #DIV/0! skipped.",
+    ),
+    "pages_need_ocr": plural(
+        "Page {numbers} was skipped: it’s an image, and text recognition (Tesseract) isn’t installed.",
+        "Pages {numbers} were skipped: they’re images, and text recognition (Tesseract) isn’t installed.",
+    ),
+    "pages_out_of_time": plural(
+        "Page {numbers} was skipped: it’s an image, and text recognition took too long. Split the file and upload the parts.",
+        "Pages {numbers} were skipped: they’re images, and text recognition took too long. Split the file and upload the parts.",
+    ),
+    "pages_failed_ocr": plural(
+        "Page {numbers} was skipped: text recognition failed.",
+        "Pages {numbers} were skipped: text recognition failed.",
+    ),
+    "suspicious": _("{place} looks like an instruction to a language model: “{words}”"),
+    "suspicious_more": plural(
+        "{count} more passage looks like an instruction to a language model.",
+        "{count} more passages look like instructions to a language model.",
+    ),
+    "text": _("A text"),
+    "text_at": _("A text in {place}"),
+    "title": _("Its title"),
+    "property": _("Its {name}"),
+    "page": _("page {number}"),
+    "sheet": _("sheet “{name}”"),
+    "section": _("section “{name}”"),
+    # why a file was refused, and what else is stored with a document, an import or a folder
+    "file_too_large": _("This file is {size} MB; the limit is {limit} MB."),
+    "part_of_container": _(
+        "This document is part of an email or archive. Replace the email or archive, or choose another name."
+    ),
+    "replaced_meanwhile": _(
+        "Someone else just replaced this document. Check their version, and upload yours again if it should replace it."
+    ),
+    "replacing_forbidden": _(
+        "A document with this name already exists, and you don’t have permission to replace it. Choose another name."
+    ),
+    "source_taken": _("Another document already uses this source. Delete it, then retry this one."),
+    "too_many_tags": _("A document can have up to {limit} tags."),
+    "import_cancelled": _("This import was cancelled."),
+    "disk_full": _("The server is out of disk space. Tell your administrator and try again later."),
+    "role_required": _("This requires the role “{role}” in this knowledge base."),
+    "watch_failed": _("Couldn’t check the folder. See the server log."),
+    "watch_empty": _("The folder is empty. Nothing was removed in case a disk is temporarily unavailable."),
+    "watch_empty_folders": _(
+        "Empty: {folders}. Nothing from there was removed in case a disk is temporarily unavailable. If it’s gone for good, delete the empty folder."
+    ),
+    "watch_owner": _(
+        "The person who set this up is no longer an administrator. Another administrator must save it again."
+    ),
+    "watch_unreadable": _("Not readable: {files}."),
+    "watch_unreadable_more": plural(
+        "Not readable: {files}; and {count} more.", "Not readable: {files}; and {count} more."
+    ),
+    "watch_roots_unset": _("WATCH_ROOTS isn’t set, so no folders can be watched."),
+    "watch_path_relative": _("Enter an absolute path, starting with “/”."),
+    "watch_path_unknown": _("No such folder in the allowed locations ({allowed})."),
+    "check_interrupted": _("The check was interrupted."),
+    "check_failed": _("The check failed; see the server log."),
+    # errors with parameters
+    "watch_name_taken": _("This knowledge base already watches a folder named “{name}”."),
+    "group_admin_required": _("Only administrators and managers of the group “{group}” can give it access."),
+    "no_such_subject": _("“{text}” isn’t a user or group."),
+    "username_taken": _("A user named “{username}” already exists."),
+    "username_confusable": _("“{username}” looks too similar to another user name. Choose a different one."),
+    "username_character": _("User names can’t contain the character {code}."),
+    "usernames_exhausted": _("Too many users are named “{name}”."),
+    "group_name_taken": _("A group named “{name}” already exists."),
+    "managed_elsewhere": _("“{group}” is managed in a directory. Change it there."),
+    "viewing_as": _("You’re viewing Cairn as {username} (read-only)."),
+    "not_in_group": _("You signed in with {name}, but you aren’t in a group that has access to Cairn."),
+    "limit_reached": _("You’ve reached your limit of {limit}. Try again {when}."),
+    "questions_per_minute": _("{most} questions per minute"),
+    "searches_per_minute": _("{most} searches per minute"),
+    "uploads_per_minute": _("{most} uploads per minute"),
+    "questions_per_day": _("{most} questions per day"),
+    "model_tokens_per_day": _("{most} model tokens per day"),
+    "uploads_per_day": _("{most} uploads per day"),
+    "uploaded_mb_per_day": _("{most} uploaded MB per day"),
+    "streams_at_once": _("You can run up to {most} questions at once. Wait for one to finish, or stop it."),
+    "followed_at_once": _(
+        "You can follow up to {most} live updates at once. Close a page you no longer need."
+    ),
+}
+"""The template of each code."""
+
+TERMS: Final = (_("reader"), _("editor"), _("manager"))
+"""Values of enums that are used as `Term`."""
