@@ -6,7 +6,7 @@ from typing import Any
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from cairn.messages import CodedMessage, from_json, to_json
+from cairn.messages import CodedMessage, from_json, str_from_json, to_json
 
 _START = '{"message":'
 
@@ -15,7 +15,12 @@ class MessageField(models.TextField):  # type: ignore[type-arg]
     """A text that is stored with its code and parameters if it is a `CodedMessage`."""
 
     def from_db_value(self, value: str | None, *_: object) -> str | None:
-        return from_json(json.loads(value)) if value and value.startswith(_START) else value
+        if not value or not value.startswith(_START):
+            return value
+        try:
+            return str_from_json(json.loads(value))
+        except ValueError:  # a plain text that only looks like a message
+            return value
 
     def get_prep_value(self, value: Any) -> Any:
         return (

@@ -174,7 +174,7 @@ def test_an_install_may_do_without(
 ) -> None:
     from retrieval.gaps import recorder
 
-    off = recorder.environment().model_copy(update={"gaps": False})
+    off = recorder.environment().model_copy(update={"knowledge_gaps_enabled": False})
     monkeypatch.setattr(recorder, "environment", lambda: off)
     refused(ria, LUNCH, base)
     assert not GapQuestion.objects.exists()

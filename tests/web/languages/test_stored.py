@@ -119,7 +119,16 @@ def test_a_message_that_makes_no_sense_is_its_text(params: dict[str, Any]) -> No
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("text", [failures.damaged("email").message, "The check was interrupted.", ""])
+@pytest.mark.parametrize(
+    "text",
+    [
+        failures.damaged("email").message,
+        "The check was interrupted.",
+        "",
+        '{"message": "not_one", "params"',
+        '{"message": "skipped_images"}',
+    ],
+)
 def test_the_database_keeps_messages_and_texts_without_a_code(text: str) -> None:
     check = AccessCheck.objects.create(error=text)
     AccessCheck.objects.filter(pk=check.pk).update(error=text)

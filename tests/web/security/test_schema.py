@@ -144,7 +144,7 @@ def as_person(name: str, world: World, **options: Any) -> Caller:
 @pytest.mark.parametrize("name", ["reader", "admin"])
 def test_every_operation_keeps_to_its_description(world: World, name: str) -> None:
     # A stream gives its place back in another thread, which would wait for what is to be taken back here.
-    limit_set(subject="everyone", values={Measure.MAX_CONCURRENT_SUBSCRIPTIONS: None}, actor=None)
+    limit_set(subject="everyone", values={Measure.FOLLOWED_AT_ONCE: None}, actor=None)
     caller = as_person(name, world)
     tried = [each for each in operations(caller) if (each.method, each.path) != ASK]
     found = [fault for operation in tried for fault in faults(caller, operation, EXAMPLES)]
