@@ -20,6 +20,7 @@ from cairn.audit.services import record
 from cairn.errors import Forbidden, InvalidInput, NotFound, PreconditionFailed
 from cairn.hidden_characters import visible
 from cairn.library.models import KnowledgeBase
+from cairn.messages import CodedMessage
 from ingestion.documents.services import document_update
 from ingestion.documents.submit import document_submit
 from ingestion.documents.upload import Upload
@@ -219,7 +220,8 @@ def _withdraw(verified: VerifiedAnswer) -> None:
         if not row.update(withdrawn_at=timezone.now()):
             return
         if verified.document:
-            version_withdraw(verified.document, message=f"This answer expired on {verified.until}.")
+            message = CodedMessage("answer_expired", date=str(verified.until))
+            version_withdraw(verified.document, message=message)
         gap_reopen(gap=verified.gap, actor=None)
         notify(verified.owner, NoticeKind.EXPIRED, verified.gap)
         record("answer.expired", actor=None, subject=f"gap:{verified.gap_id}")

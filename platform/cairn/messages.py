@@ -29,6 +29,7 @@ def plural(one: str, many: str) -> Plural:
 
 
 Template = str | Plural
+_MAX_DEPTH: Final = 12  # messages in messages are two levels each
 
 
 class Term(str):
@@ -89,21 +90,33 @@ def to_json(value: Any) -> Any:
     return [to_json(each) for each in value] if isinstance(value, list | tuple) else value
 
 
-def from_json(value: Any) -> Any:
-    """Decode what `to_json` has encoded. A message that can't be built becomes its English text."""
+def from_json(value: Any, depth: int = _MAX_DEPTH) -> Any:
+    """Decode what `to_json` has encoded. A message that can't be built becomes its English text.
+
+    Parser processes send messages, and hostile files may control them: what is nested too deeply becomes
+    empty, and lone surrogates, which nothing can write, are dropped.
+    """
     match value:
+        case str():
+            return _writable(value)
+        case dict() | list() if not depth:
+            return ""
         case {"message": str(code), "params": dict(params), "text": str(text)}:
             try:
-                return CodedMessage(code, **from_json(params))
+                return CodedMessage(code, **from_json(params, depth - 1))
             except (KeyError, ValueError, TypeError, IndexError):
-                return text
+                return _writable(text)
         case {"term": str(term)}:
-            return Term(term)
+            return Term(_writable(term))
         case dict():
-            return {name: from_json(each) for name, each in value.items()}
+            return {name: from_json(each, depth - 1) for name, each in value.items()}
         case list():
-            return [from_json(each) for each in value]
+            return [from_json(each, depth - 1) for each in value]
     return value
+
+
+def _writable(text: str) -> str:
+    return text.encode("utf-8", "ignore").decode("utf-8")
 
 
 def str_from_json(value: Any) -> str:
@@ -150,6 +163,10 @@ CATALOGUE: Final[Mapping[str, Template]] = {
     "damaged": _(
         "The {kind} is damaged or incomplete. Open it in its own program, save it again and upload the new copy."
     ),
+    "damaged_nesting": _(
+        "The file is damaged or incomplete. Open it in its own program, save it again and upload the new copy."
+    ),
+    "answer_expired": _("This answer expired on {date}."),
     "protected": _("The {kind} is password-protected. Remove the password and upload it again."),
     "unsafe": _(
         "Cairn didn’t open this file because {why}. Save it again in its own program and upload the new copy."

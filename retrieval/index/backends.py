@@ -12,6 +12,7 @@ from typing import Protocol
 
 from django.utils.module_loading import import_string
 from qdrant_client import QdrantClient
+from qdrant_client.http.exceptions import UnexpectedResponse
 
 from cairn.errors import ConfigurationError, Unavailable
 from cairn.http.ssrf_guard import GuardedTransport
@@ -113,9 +114,15 @@ class ServerBackend(IndexBackend):
         ServerIndex.remove(_client(), _collection(place))
 
     def check(self) -> str:
-        with translated():
-            _client(CHECK_SECONDS).get_collections()
-        return f"Qdrant server at {environment().qdrant_url}"
+        url = environment().qdrant_url
+        try:
+            with translated():
+                _client(CHECK_SECONDS).get_collections()
+        except UnexpectedResponse as error:
+            raise Unavailable(f"{url} responds with {error.status_code}, unlike a Qdrant server.") from error
+        except ValueError as error:
+            raise ConfigurationError(f"QDRANT_URL {url} is not a valid address: {error}") from error
+        return f"Qdrant server at {url}"
 
 
 def _collection(place: str) -> str:
@@ -164,5 +171,5 @@ def require_shared_index() -> None:
     if not backend.shared:
         raise ConfigurationError(
             f"The vector index is {backend.check()}, which one process may have open. To run workers as "
-            "processes, set QDRANT_URL to a Qdrant server."
+            "processes, set QDRANT_URL to a Qdrant server, and leave VECTOR_INDEX empty."
         )

@@ -81,6 +81,7 @@ def restore(
 
 
 def _require_fit(manifest: Manifest) -> None:
+    index_backend()  # VECTOR_INDEX may name something that can't be loaded
     if manifest.database != connection.vendor:
         raise ConfigurationError(
             f"The backup is of an install with {manifest.database}, and this one has {connection.vendor}."

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from pydantic import SecretStr
-from pydantic_settings import DotEnvSettingsSource, EnvSettingsSource
 
 from cairn.settings import Environment
-from cairn.settings.env import FileVariantSource, setting_names
+from cairn.settings.env import DotEnvSource, EnvironmentSource, FileVariantSource, setting_names
 
 HIDDEN = "********"
 _CREDENTIALS = re.compile(r"(?<=://)[^/@\s]*@")
@@ -28,8 +27,8 @@ class Setting:
 def settings_list(environment: Environment) -> list[Setting]:
     sources = {
         "file": FileVariantSource(Environment)(),
-        "environment": EnvSettingsSource(Environment)(),
-        ".env": DotEnvSettingsSource(Environment)(),
+        "environment": EnvironmentSource(Environment)(),
+        ".env": DotEnvSource(Environment)(),
     }
     return [
         Setting(

@@ -26,6 +26,7 @@ from cairn.errors import Unavailable
 from cairn.http.proxy_headers import parse_address
 from cairn.messages import CodedMessage
 from cairn.settings.identity import IdentityProvider
+from web.i18n.localize import localize
 from web.identity.configured_providers import provider_from
 from web.identity.error_pages import failed, refused
 from web.identity.jit_users import groups_in, known_by_scim, may_enter, rights_set, user_arrived
@@ -66,7 +67,7 @@ class AccountAdapter(DefaultAccountAdapter):
         try:
             user: AbstractBaseUser | None = super().authenticate(request, **credentials)
         except Unavailable as error:
-            raise ValidationError(error.message, code=error.code) from error
+            raise ValidationError(localize(error.message), code=error.code) from error
         return user
 
     def is_safe_url(self, url: str | None) -> bool:

@@ -6,9 +6,11 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext
 
+from web.i18n.localize import localize
+
 
 def refused(request: HttpRequest, reason: str) -> HttpResponse:
-    return render(request, "pages/refused.html", {"reason": reason}, status=HTTPStatus.FORBIDDEN)
+    return render(request, "pages/refused.html", {"reason": localize(reason)}, status=HTTPStatus.FORBIDDEN)
 
 
 def failed(request: HttpRequest, provider: str) -> HttpResponse:

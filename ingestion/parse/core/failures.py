@@ -34,6 +34,11 @@ def damaged(kind: str) -> DocumentRejected:
     return DocumentRejected(Rejection.DAMAGED_FILE, CodedMessage("damaged", kind=Term(kind)))
 
 
+def damaged_nesting() -> DocumentRejected:
+    """Reject a file whose parts are nested too deeply to be read."""
+    return DocumentRejected(Rejection.DAMAGED_FILE, CodedMessage("damaged_nesting"))
+
+
 def protected(kind: str) -> DocumentRejected:
     """Reject an encrypted file. `kind` is one of the terms in `formats`."""
     return DocumentRejected(Rejection.PASSWORD_PROTECTED, CodedMessage("protected", kind=Term(kind)))

@@ -7,7 +7,8 @@ from typing import Any, Final
 import yaml
 
 _FENCES: Final = {"---": ("---", "..."), "+++": ("+++",)}
-_KEY: Final = re.compile(r"^[\"']?\w[\w .-]*[\"']?\s*[:=]", re.MULTILINE)
+_KEY: Final = re.compile(r"^[\"']?\w[\w .-]*+[\"']?[ \t]*[:=]", re.MULTILINE)
+_TITLE: Final = re.compile(r"^title[ \t]*:[ \t]*([^\s{\[|>&*!%@`].*)$", re.MULTILINE | re.IGNORECASE)
 _MOST_CHARACTERS: Final = 64_000  # of front matter that is read for its title
 
 
@@ -27,11 +28,14 @@ def split_front_matter(text: str) -> tuple[str | None, str, bool]:
 
 
 def _title(block: str, fence: str) -> str | None:
-    values = _values(block, fence) if len(block) <= _MOST_CHARACTERS else None
-    if not isinstance(values, dict):
+    if len(block) > _MOST_CHARACTERS:
         return None
-    title = next((value for key, value in values.items() if str(key).lower() == "title"), None)
-    return " ".join(title.split()) or None if isinstance(title, str) else None
+    values = _values(block, fence)
+    if isinstance(values, dict):
+        title = next((value for key, value in values.items() if str(key).lower() == "title"), None)
+        return " ".join(title.split()) or None if isinstance(title, str) else None
+    line = _TITLE.search(block) if fence == "---" else None  # another line may be invalid YAML
+    return line[1].strip().strip("\"'") or None if line else None
 
 
 def _values(block: str, fence: str) -> Any:

@@ -77,7 +77,7 @@ class Answer:
         """Return the result. Raises DocumentRejected if the child did, else ChildFailed."""
         match self._header:
             case {"rejected": [str(reason), message]} if reason in _REASONS:
-                raise DocumentRejected(Rejection(reason), str_from_json(message))
+                raise DocumentRejected(Rejection(reason), _message(message))
             case {"failed": str(what)}:
                 raise ChildFailed(what)
             case {"result": dict(found)}:
@@ -86,12 +86,26 @@ class Answer:
                 raise ChildFailed("an answer that makes no sense")
 
 
+def _message(value: Any) -> str:
+    try:
+        return str_from_json(value)
+    except ValueError:
+        raise ChildFailed("a rejection that makes no sense") from None
+
+
 def receive(channel: Channel, largest: int) -> Progress | Answer:
     """Receive a message. Raises ValueError if it is malformed."""
-    match json.loads(channel.recv_bytes(largest)):
+    match _loads(channel.recv_bytes(largest)):
         case {"progress": [int(done), int(total)]} if 0 <= done <= total <= _MOST_PAGES:
             return Progress(done, total)
         case dict(header):
             return Answer(header, channel.recv_bytes(largest))
         case _:
             raise ValueError("neither progress nor an answer")
+
+
+def _loads(data: bytes) -> Any:
+    try:
+        return json.loads(data)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None

@@ -12,6 +12,7 @@ from pydantic import AliasChoices, Field, SecretStr, field_validator, model_vali
 from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
+    DotEnvSettingsSource,
     EnvSettingsSource,
     NoDecode,
     PydanticBaseSettingsSource,
@@ -26,6 +27,25 @@ def setting_names(field: str, info: FieldInfo) -> tuple[str, ...]:
     """Return the current name of a setting, then deprecated ones, in lower case."""
     alias = info.validation_alias
     return tuple(str(name) for name in alias.choices) if isinstance(alias, AliasChoices) else (field,)
+
+
+class _RenamedSettings(EnvSettingsSource):
+    """Reads a setting by its deprecated name where the current one is missing or empty."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        names = setting_names(field_name, field)
+        if len(names) == 1:
+            return super().get_field_value(field, field_name)
+        used = next((name for name in names if self.env_vars.get(name)), names[0])
+        return self.env_vars.get(used), used, False
+
+
+class EnvironmentSource(_RenamedSettings):
+    """Reads environment variables."""
+
+
+class DotEnvSource(_RenamedSettings, DotEnvSettingsSource):
+    """Reads the file .env."""
 
 
 class FileVariantSource(EnvSettingsSource):
@@ -370,6 +390,13 @@ class Environment(BaseSettings):
     )
 
     @model_validator(mode="after")
+    def _check_index(self) -> Self:
+        if self.vector_index == "qdrant-server" and self.qdrant_url is None:
+            message = "VECTOR_INDEX is qdrant-server, but QDRANT_URL is not set"
+            raise ValueError(message)
+        return self
+
+    @model_validator(mode="after")
     def _check_replicas(self) -> Self:
         if self.qdrant_write_consistency > self.qdrant_replication_factor:
             message = "QDRANT_WRITE_CONSISTENCY must not be more than QDRANT_REPLICATION_FACTOR"
@@ -444,8 +471,13 @@ class Environment(BaseSettings):
         cls,
         settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return init_settings, FileVariantSource(settings_cls), env_settings, dotenv_settings
+        return (
+            init_settings,
+            FileVariantSource(settings_cls),
+            EnvironmentSource(settings_cls),
+            DotEnvSource(settings_cls),
+        )

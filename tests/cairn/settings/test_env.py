@@ -42,8 +42,6 @@ def test_a_made_secret_is_the_owners_and_stays(tmp_path: Path) -> None:
 
 
 def test_a_renamed_setting_is_read_by_its_old_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("LLM_MAX_CONCURRENCY")
-    monkeypatch.delenv("PARSE_TIMEOUT_SECONDS")
     monkeypatch.setenv("LLM_PARALLEL", "7")
     (tmp_path / "seconds").write_text("9\n")
     monkeypatch.setenv("PARSE_SECONDS_FILE", str(tmp_path / "seconds"))
@@ -55,3 +53,15 @@ def test_the_current_name_of_a_setting_takes_precedence(monkeypatch: pytest.Monk
     monkeypatch.setenv("LLM_PARALLEL", "7")
     monkeypatch.setenv("LLM_MAX_CONCURRENCY", "8")
     assert Environment().llm_max_concurrency == 8
+
+
+def test_an_empty_current_name_does_not_hide_the_old_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LLM_PARALLEL", "7")
+    monkeypatch.setenv("LLM_MAX_CONCURRENCY", "")
+    assert Environment().llm_max_concurrency == 7
+
+
+def test_a_qdrant_server_needs_its_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VECTOR_INDEX", "qdrant-server")
+    with pytest.raises(ValidationError, match="QDRANT_URL is not set"):
+        Environment()

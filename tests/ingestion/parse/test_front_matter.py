@@ -20,13 +20,25 @@ from ingestion.parse.plaintext.front_matter import split_front_matter
         ('+++\ntitle = "Leave"\n+++\nBody', "Leave", "Body"),
         ('+++\ntitle = """\nLong\ntitle"""\n[menu]\ntitle = "x"\n+++\nBody', "Long title", "Body"),
         ("+++\ntitle = Leave\n+++\nBody", None, "Body"),
+        ("---\ntitle: Leave\ndescription: Note: read this\n---\nBody", "Leave", "Body"),
+        ('---\nsummary: @todo\nTitle: "Release 2"\n---\nBody', "Release 2", "Body"),
     ],
 )
 def test_front_matter_is_split_off(text: str, title: str | None, body: str) -> None:
     assert split_front_matter(text) == (title, body, True)
 
 
-@pytest.mark.parametrize("text", ["Body", "---\nnever closed: yes", "---\n\nA rule above\n\n---\nBody"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Body",
+        "---\nnever closed: yes",
+        "---\n\nA rule above\n\n---\nBody",
+        "---\nWelcome\n=======\n\nIntro\n\n---\nBody",
+        "---\nTerm\n: definition\n---\nBody",
+        f"---\na{' ' * 100_000}b\n---\nBody",
+    ],
+)
 def test_text_without_front_matter_is_unchanged(text: str) -> None:
     assert split_front_matter(text) == (None, text, False)
 

@@ -105,6 +105,7 @@ def test_a_pickle_is_not_opened(refusal: Callable[..., Rejection]) -> None:
     [
         {"rejected": ["no_such_code", "x"]},
         {"rejected": "time_limit"},
+        {"rejected": ["time_limit", 5]},
         {"result": "text"},
         {"progress": [5, 10**40]},
         {"progress": [-1, 3]},

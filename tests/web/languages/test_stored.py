@@ -152,3 +152,15 @@ def test_numbers_are_written_as_the_language_does() -> None:
         assert (number(1234.567, 1), number(1234567), number(0.9996, 3)) == ("1.234,6", "1.234.567", "1,000")
     with translation.override("en"):
         assert (number(1234.567, 1), number(3.98, 0)) == ("1,234.6", "4")
+
+
+def test_a_message_nested_too_deeply_becomes_its_text() -> None:
+    stored: Any = "why"
+    for _ in range(400):
+        stored = {"message": "failed_file", "params": {"name": "a.pdf", "why": stored}, "text": "short"}
+    assert len(messages.str_from_json(stored)) < 500
+
+
+def test_a_message_has_no_lone_surrogates() -> None:
+    stored = {"message": "failed_file", "params": {"name": "a\ud800.pdf", "why": "x"}, "text": ""}
+    assert messages.str_from_json(stored) == "a.pdf: x"

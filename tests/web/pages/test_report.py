@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from django.utils import translation
 from py3langid.langid import MODEL_DIR, MODEL_FILE
 
 from cairn.library.models import Document, DocumentVersion
+from cairn.messages import CodedMessage
 from ingestion.parse.core import formats
 from web.pages.library.parse_report import document_facts, document_properties, document_report, language_name
 from web.presentation.file_groups import LABELS
@@ -54,6 +56,15 @@ def test_what_was_read_is_told(found: dict[str, Any], done: tuple[str, ...]) -> 
 )
 def test_what_is_missing_is_told(found: dict[str, Any], lacking: str) -> None:
     assert document_report(of(report=found)).lacking == (lacking,)
+
+
+def test_a_report_is_in_the_readers_language() -> None:
+    hidden = CodedMessage("hidden_cells", name="Rates", what=CodedMessage("hidden_rows", count=2))
+    suspicious = CodedMessage("suspicious_more", count=3)
+    with translation.override("de"):
+        report = document_report(of(report={"warnings": [hidden], "suspicious": [suspicious]}))
+    assert report.lacking == ("Blatt „Rates“: 2 ausgeblendete Zeilen einbezogen.",)
+    assert report.suspicious[0].startswith("3 weitere Textstellen")
 
 
 def test_long_lists_of_pages_are_cut() -> None:

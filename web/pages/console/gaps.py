@@ -24,7 +24,7 @@ from cairn.errors import CairnError, NotFound
 from cairn.library.models import Document
 from ingestion.gaps.verified_answers import question_texts
 from retrieval.conversations.services import message_for
-from retrieval.gaps.models import UNANSWERED, Gap, GapQuestion, GapState, Notice, VerifiedAnswer
+from retrieval.gaps.models import UNANSWERED, Gap, GapQuestion, GapState, Notice, VerifiedAnswer, Why
 from retrieval.gaps.notices import notice_for, notice_read, notices_for, notices_read_all
 from retrieval.gaps.recorder import passing_on_set
 from retrieval.gaps.selectors import (
@@ -148,7 +148,7 @@ def gap(request: HttpRequest, principal: Principal, gap_id: str) -> HttpResponse
     context = {
         "gap": row,
         "item": _item(row),
-        "questions": [Asked(each, localize(each.reason)) for each in _latest(row)],
+        "questions": [Asked(each, _localized_reason(each)) for each in _latest(row)],
         "nearest": nearest,
         "found": found,
         "suggested": documents_suggested(row, principal),
@@ -181,6 +181,11 @@ def _vouching(principal: Principal, gap: Gap, verified: VerifiedAnswer | None) -
     vouchers = list(owners_of(gap))
     named = owner.pk if owner in vouchers else principal.user
     return {"vouchers": vouchers, "voucher": named, "takes_over_from": None}
+
+
+def _localized_reason(question: GapQuestion) -> str:
+    """Translate Cairn's reason for a refusal. Users write reasons of ratings."""
+    return question.reason if question.why == Why.DOWN else localize(question.reason)
 
 
 def _latest(gap: Gap) -> "QuerySet[GapQuestion]":

@@ -20,6 +20,7 @@ from cairn.errors import InvalidInput
 from cairn.limits.models import Limit, Usage
 from cairn.limits.rules import Measure, Most, defaults
 from cairn.limits.services import limit_set
+from web.i18n.localize import localize
 from web.pages.shell.decorators import page, show
 
 SHOWN: Final = 100
@@ -75,7 +76,7 @@ def index(request: HttpRequest, principal: Principal) -> HttpResponse:
     try:
         limit_set(subject=_text(request.POST, "subject"), values=_values(request.POST), actor=principal.actor)
     except InvalidInput as error:
-        return _shown(request, principal, error=error.message, status=422)
+        return _shown(request, principal, error=localize(error.message), status=422)
     messages.success(request, gettext("Limits saved."))
     return redirect("pages:console-limits")
 

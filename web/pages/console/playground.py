@@ -29,6 +29,7 @@ from retrieval.index.protocol import Filters
 from retrieval.playground import Explanation, explain, hidden_from
 from retrieval.search.fusion import Ranking
 from retrieval.types import Hit
+from web.i18n.localize import localize
 from web.pages.shell.decorators import page, show
 
 SHOWN: Final = 10
@@ -84,7 +85,7 @@ def index(request: HttpRequest, principal: Principal) -> HttpResponse:
         try:
             context |= _searched(principal, form, managed)
         except CairnError as error:
-            context["error"], status = error.message, error.status
+            context["error"], status = localize(error.message), error.status
     return show(request, principal, "pages/console/playground.html", context, area="console", status=status)
 
 

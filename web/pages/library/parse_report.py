@@ -164,7 +164,7 @@ def document_report(document: Document) -> Report:
     return Report(
         tuple(_done(found, slides)),
         tuple(_lacking(found, slides)),
-        tuple(localize(str(line)) for line in found.get("suspicious", ())),
+        tuple(map(localize, found.get("suspicious", ()))),
     )
 
 
@@ -206,7 +206,7 @@ def _lacking(found: dict[str, Any], slides: bool) -> Iterator[str]:
         yield line.format(pages=_pages(blank, slides))
     if found.get("truncated"):
         yield gettext("The document is too long; its end was cut off and isn’t searchable.")
-    yield from (localize(str(item)) for item in found.get("warnings", ()))
+    yield from map(localize, found.get("warnings", ()))
 
 
 def _pages(numbers: Sequence[int], slides: bool) -> str:

@@ -26,6 +26,7 @@ from retrieval.search.hybrid_search import search
 from web.api.framework.pagination import keyset_page
 from web.api.library.library import LibraryQuery, library_rows
 from web.api.schemas import Hit
+from web.i18n.localize import localize
 from web.pages.library.document_rows import STATUSES, document_row
 from web.pages.library.knowledge_bases import base_cards
 from web.pages.shell.decorators import fragment
@@ -191,7 +192,7 @@ def inside(request: HttpRequest, principal: Principal) -> HttpResponse:
     try:
         context["found"] = _passages(query, principal) if query.q else ()
     except TransientError as error:
-        context["error"] = error.message
+        context["error"] = localize(error.message)
     return render(request, "pages/library/_inside.html", context)
 
 

@@ -80,7 +80,8 @@ class LlamaIndexEmbedder:
         try:
             vectors = np.array(embed(), np.float32)
         except Exception as error:  # code of others may raise anything
-            raise Unavailable(f"The embedding model {self._dotted} failed: {error!r}") from error
+            name = type(error).__name__  # its text may contain keys and addresses
+            raise Unavailable(f"The embedding model {self._dotted} failed ({name}).") from error
         if vectors.ndim != 2 or len(vectors) != count or not vectors.size or not np.isfinite(vectors).all():
             raise Unavailable(f"The embedding model {self._dotted} did not return a vector for each text")
         return normalised(vectors)
@@ -119,12 +120,17 @@ class CairnEmbedding(BaseEmbedding):
 
 
 class _Turn:
-    """A lock that prefers queries to documents: a plain one could let a long document starve them."""
+    """A lock that prefers queries to documents, which take it in the order in which they asked for it.
+
+    With a plain lock, a long document would keep others waiting: it asks again at once after each batch.
+    """
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._is_taken = False
         self._waiting_queries = 0
+        self._next_ticket = 0
+        self._served_ticket = 0
 
     @contextmanager
     def query(self) -> Iterator[None]:
@@ -139,7 +145,11 @@ class _Turn:
     @contextmanager
     def documents(self) -> Iterator[None]:
         with self._changed:
-            self._changed.wait_for(lambda: not self._is_taken and not self._waiting_queries)
+            ticket, self._next_ticket = self._next_ticket, self._next_ticket + 1
+            self._changed.wait_for(
+                lambda: not self._is_taken and not self._waiting_queries and ticket == self._served_ticket
+            )
+            self._served_ticket += 1
             self._is_taken = True
         with self._released():
             yield

@@ -52,6 +52,12 @@ class LosesSome(Lengths):
         return super()._get_text_embeddings(texts)[1:]
 
 
+class Slow(Lengths):
+    def _get_text_embeddings(self, texts: list[str]) -> list[list[float]]:
+        time.sleep(0.01)
+        return super()._get_text_embeddings(texts)
+
+
 def opened(name: str, module: str = __name__) -> Embedder:
     return open_embedder(Environment(embedding_model=f"{module}.{name}"))
 
@@ -81,7 +87,7 @@ def test_documents_go_in_batches_in_order_and_queries_as_queries() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "problem"), [("Broken", "no such host"), ("LosesSome", "a vector for each")]
+    ("name", "problem"), [("Broken", r"Broken failed \(\w+\)\.$"), ("LosesSome", "a vector for each")]
 )
 def test_an_embedding_that_fails_is_unavailable(name: str, problem: str) -> None:
     embedder = opened(name)
@@ -165,3 +171,17 @@ def test_both_adapters_together_change_nothing(embedder: LocalEmbedder) -> None:
         there_and_back.embed_documents(texts), embedder.embed_documents(texts), atol=1e-3
     )
     assert there_and_back.dimension == embedder.dimension
+
+
+def test_documents_take_turns() -> None:
+    """A long document asks again at once after each batch, and yet lets another in after a few of them."""
+    embedding = Slow()
+    embedder = LlamaIndexEmbedder(embedding, dotted="x.Slow")
+    long = threading.Thread(target=embedder.embed_documents, args=(["long"] * 400,))
+    long.start()
+    while len(embedding.calls) < 3:
+        time.sleep(0.005)
+    before = len(embedding.calls)
+    embedder.embed_documents(["short"])
+    assert embedding.calls.index(["short"]) - before < 5
+    long.join()
