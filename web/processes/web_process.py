@@ -4,6 +4,7 @@ import os
 import socket
 import sys
 import time
+from importlib import import_module
 from typing import Final
 
 from django.db import connections
@@ -12,7 +13,6 @@ from cairn.accounts.models import User
 from cairn.errors import ConfigurationError, Unavailable
 from cairn.settings import environment
 from cairn.telemetry.tracing import tracing_start, tracing_stop
-from retrieval.index.backends import require_shared_index
 from web.data_dir.first_admin import FirstAdmin, first_admin_create, introduction
 from web.data_dir.migrate import require_migrated
 from web.http.shutdown import draining, ending
@@ -25,6 +25,7 @@ from web.processes.signals import Stopped
 from web.processes.warmup import Loading
 
 _WATCH_SECONDS: Final = 1.0
+_INDEX_BACKENDS: Final = "retrieval.index.backends"  # by name: it imports the Qdrant client
 
 
 class Serving:
@@ -93,7 +94,7 @@ class Serving:
 def require_shared_settings() -> None:
     """Require settings that processes must share. Raises ConfigurationError."""
     require_shared_broker()
-    require_shared_index()
+    import_module(_INDEX_BACKENDS).require_shared_index()
     if environment().secret_key is None:
         raise ConfigurationError(
             "Web processes must sign sessions alike: set SECRET_KEY, the same for all of them."

@@ -11,6 +11,7 @@ import platform
 import socket
 import struct
 import sys
+import time
 
 LIBC = ctypes.CDLL(None, use_errno=True)
 LIBC.sendto.argtypes = [
@@ -158,10 +159,17 @@ def own_signals(command, argument=None):
 
 
 def leave_the_session(_target, _pid):
-    """In a process of its own, which the end of the parser would not end then."""
+    """In a process of its own, which the end of the parser would not end then.
+
+    If another thread has just asked for the interpreter, the copy of this process would wait for it for ever.
+    """
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(60)
+    time.sleep(0.05)  # threads that wait already ask after the old interval
     process = called(ctypes.PyDLL(None, use_errno=True).fork())
     if not process:
         os._exit(LIBC.setsid() < 0)
+    sys.setswitchinterval(interval)
     if os.waitpid(process, 0)[1]:
         raise PermissionError
     return b"left"
