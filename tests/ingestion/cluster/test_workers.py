@@ -62,6 +62,7 @@ def test_a_worker_that_is_told_to_end_hands_its_job_back(
     assert cluster.install.found("handed") == expected(1)
 
 
+@pytest.mark.parametrize("cluster", ["valkey"], indirect=True)  # the broker has no part in it
 def test_the_jobs_of_a_stuck_worker_are_done_by_the_one_that_replaces_it(
     cluster: Cluster, gate: Gate, expected: Expected
 ) -> None:
