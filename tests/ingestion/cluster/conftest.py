@@ -19,6 +19,7 @@ BROKERS: dict[str, Callable[[], Broker]] = {
 }
 
 
+ONE = pytest.mark.parametrize("cluster", ["valkey"], indirect=True)  # the broker has no part in it
 WITH_RABBITMQ = {Fault.AFTER_CLAIM, Fault.AFTER_UPSERT}
 ONLY_EMBEDDED = {Fault.AFTER_PARSE, Fault.AFTER_CHUNK}
 

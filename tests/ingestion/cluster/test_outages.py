@@ -8,13 +8,12 @@ import pytest
 
 from ingestion.pipeline.run import INDEX_BATCH
 from tests.backends import Postgres
-from tests.ingestion.cluster.conftest import Cluster
+from tests.ingestion.cluster.conftest import ONE, Cluster
 from tests.installs import ChunkSet, texts, until
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
 
 Expected = Callable[[int], ChunkSet]
-ONE = pytest.mark.parametrize("cluster", ["valkey"], indirect=True)  # no matter of the broker
 STORE_AWAY, LOCKED = 60.0, 30.0
 
 
