@@ -91,7 +91,9 @@ def test_after_a_kill_the_next_start_finishes_it(install: Install, fault: Fault)
     install.ask("DELETE", f"/documents/{install.document(name)['id']}")
     install.upload_all({f"late/{fault}.md": next(iter(texts(1, edition=3).values()))})
     install.wait_settled()
-    install.ask("POST", AT[fault], json={})
+    if AT[fault] == "/index/swap":  # an erasure rewrites each generation, which is not ready meanwhile
+        until(lambda: "ready" in generations(install), what=str(generations(install)))
+    assert install.ask("POST", AT[fault], json={}).status_code < 300
     install.wait_killed()
     install.start()
     until(lambda: "removing" not in generations(install))
