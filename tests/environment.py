@@ -8,7 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from cairn.settings.env import Environment, setting_names
+from cairn.settings.env import RENAMED, Environment
 from tests.scratch import scratch_folder, write_to_memory
 from tests.shared_models import share_models
 
@@ -29,11 +29,7 @@ atexit.register(shutil.rmtree, DATA_DIR, ignore_errors=True)
 
 def clean_environment(data_dir: str) -> dict[str, str]:
     """This process's environment, without any setting of Cairn's but DATA_DIR."""
-    names = {
-        name.upper()
-        for field, info in Environment.model_fields.items()
-        for name in (field, *setting_names(field, info))
-    }
+    names = {name.upper() for name in (*Environment.model_fields, *RENAMED)}
     files = {f"{name}_FILE" for name in names}
     kept = {name: value for name, value in os.environ.items() if name.upper() not in names | files}
     unset = dict.fromkeys(names, "")  # overrides .env, and counts as not set

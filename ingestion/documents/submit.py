@@ -117,7 +117,7 @@ def _submit(
     if not saved:
         saved.append(storage.original_save(version_id, upload.file))
     version = _version_create(document, upload, principal, version_id, saved[0])
-    return Submission(document, _enqueue(version, upload), created_job=True)
+    return Submission(document, _create_job(version, upload), created_job=True)
 
 
 def _existing_document(base: KnowledgeBase, source_key: str) -> Document | None:
@@ -224,7 +224,7 @@ def _version_create(
     return version
 
 
-def _enqueue(version: DocumentVersion, upload: Upload) -> Job:
+def _create_job(version: DocumentVersion, upload: Upload) -> Job:
     user = version.created_by_id
     lane = upload.part.lane if upload.part else Lane.BULK if upload.batch else lane_for(user)
     job = Job.objects.create(version=version, user_id=user, lane=lane, turn=next_ticket(lane, user))

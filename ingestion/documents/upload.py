@@ -1,4 +1,7 @@
-"""An uploaded file, and what submitting it results in."""
+"""An uploaded file, and the result of its submission.
+
+`submit.document_submit` stores the file and creates the job.
+"""
 
 import hashlib
 import json

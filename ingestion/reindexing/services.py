@@ -9,9 +9,10 @@ from cairn.access.scope import Principal
 from cairn.access.selectors import get_or_not_found
 from cairn.audit.services import record
 from cairn.errors import ConfigurationError, Conflict, InvalidInput
-from cairn.inference.dotted_paths import is_dotted
 from cairn.inference.embedding.model_folder import EncoderFolder
 from cairn.inference.registry import EmbedderChoice, configured_embedder
+from cairn.messages import CodedMessage
+from cairn.settings.dotted_paths import is_dotted
 from ingestion import broker
 from retrieval.index.generations import active_generation, choice_of, new_name
 from retrieval.models import GenerationState, IndexGeneration
@@ -56,13 +57,14 @@ def _begin(choice: EmbedderChoice, principal: Principal) -> IndexGeneration:
 def _choice(model: str) -> EmbedderChoice:
     """Check the model of a request. Only the operator's EMBEDDING_MODEL may name code to run."""
     choice = EmbedderChoice(model, configured_embedder().served)
+    if choice.served:
+        return choice
+    if is_dotted(model):
+        if choice != configured_embedder():
+            raise InvalidInput(CodedMessage("embedding_class_refused", model=model))
+        return choice
     try:
-        if not choice.served and is_dotted(model) and choice != configured_embedder():
-            raise ConfigurationError(
-                f"Only EMBEDDING_MODEL can name a class. Set it to {model} and restart Cairn."
-            )
-        if not choice.served and not is_dotted(model):
-            EncoderFolder.of(model)
+        EncoderFolder.of(model)
     except ConfigurationError as error:
         raise InvalidInput(error.message) from error
     return choice

@@ -27,7 +27,7 @@ from cairn.messages import gettext_noop as _
 
 
 class CairnError(Exception):
-    """`status` and `code` are what REST answers; the message is written for the person who reads it."""
+    """`status` and `code` are sent by the REST API; the message is written for users."""
 
     status: ClassVar[int] = 500
     code: str = "internal_error"

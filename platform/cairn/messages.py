@@ -163,7 +163,7 @@ CATALOGUE: Final[Mapping[str, Template]] = {
     "damaged": _(
         "The {kind} is damaged or incomplete. Open it in its own program, save it again and upload the new copy."
     ),
-    "damaged_nesting": _(
+    "damaged_file": _(
         "The file is damaged or incomplete. Open it in its own program, save it again and upload the new copy."
     ),
     "answer_expired": _("This answer expired on {date}."),
@@ -288,13 +288,13 @@ CATALOGUE: Final[Mapping[str, Template]] = {
         "{count} more passage looks like an instruction to a language model.",
         "{count} more passages look like instructions to a language model.",
     ),
-    "text": _("A text"),
-    "text_at": _("A text in {place}"),
-    "title": _("Its title"),
-    "property": _("Its {name}"),
-    "page": _("page {number}"),
-    "sheet": _("sheet “{name}”"),
-    "section": _("section “{name}”"),
+    "place_text": _("A text"),
+    "place_text_at": _("A text in {place}"),
+    "place_title": _("Its title"),
+    "place_property": _("Its {name}"),
+    "place_page": _("page {number}"),
+    "place_sheet": _("sheet “{name}”"),
+    "place_section": _("section “{name}”"),
     # why a file was refused, and what else is stored with a document, an import or a folder
     "file_too_large": _("This file is {size} MB; the limit is {limit} MB."),
     "part_of_container": _(
@@ -320,13 +320,14 @@ CATALOGUE: Final[Mapping[str, Template]] = {
         "The person who set this up is no longer an administrator. Another administrator must save it again."
     ),
     "watch_unreadable": _("Not readable: {files}."),
-    "watch_unreadable_more": plural(
-        "Not readable: {files}; and {count} more.", "Not readable: {files}; and {count} more."
-    ),
+    "watch_unreadable_more": _("Not readable: {files}; and {count} more."),
     "watch_roots_unset": _("WATCH_ROOTS isn’t set, so no folders can be watched."),
     "watch_path_relative": _("Enter an absolute path, starting with “/”."),
     "watch_path_unknown": _("No such folder in the allowed locations ({allowed})."),
     "check_interrupted": _("The check was interrupted."),
+    "embedding_class_refused": _(
+        "Only EMBEDDING_MODEL can name a class. Set it to {model} and restart Cairn."
+    ),
     "check_failed": _("The check failed; see the server log."),
     # errors with parameters
     "watch_name_taken": _("This knowledge base already watches a folder named “{name}”."),

@@ -1,4 +1,4 @@
-"""Celery's doors to the services."""
+"""Celery tasks that call the services."""
 
 from celery import shared_task
 

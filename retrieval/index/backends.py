@@ -1,4 +1,4 @@
-"""The vector stores, and the choice between them. `qdrant_url` is only read here.
+"""The vector stores, and the choice between them by VECTOR_INDEX and QDRANT_URL.
 
 A generation starts in the place of its own name; a rewrite moves it to another one.
 """
@@ -8,15 +8,15 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
-from django.utils.module_loading import import_string
 from qdrant_client import QdrantClient
 from qdrant_client.http.exceptions import UnexpectedResponse
 
 from cairn.errors import ConfigurationError, Unavailable
 from cairn.http.ssrf_guard import GuardedTransport
 from cairn.settings import environment
+from cairn.settings.dotted_paths import create_dotted
 from cairn.settings.env import ROOT
 from retrieval.index.protocol import Store
 from retrieval.index.qdrant_edge import EdgeIndex, require_room_for_copy
@@ -27,6 +27,7 @@ CHECK_SECONDS = 5
 _OPTIMISE = "retrieval.index.edge_optimise"
 
 
+@runtime_checkable
 class IndexBackend(Protocol):
     """A vector store. Each index has a place, a name that is unique in the store.
 
@@ -159,17 +160,15 @@ def index_backend() -> IndexBackend:
     name = environment().vector_index
     if name is None:
         return ServerBackend() if environment().qdrant_url else EdgeBackend()
-    try:
-        made: IndexBackend = (BACKENDS.get(name) or import_string(name))()
-    except (ImportError, TypeError) as error:
-        raise ConfigurationError(f"VECTOR_INDEX {name} can't be loaded: {error}") from error
-    return made
+    if name in BACKENDS:
+        return BACKENDS[name]()
+    return create_dotted("VECTOR_INDEX", name, IndexBackend)  # type: ignore[type-abstract]  # a protocol
 
 
 def require_shared_index() -> None:
     backend = index_backend()
     if not backend.shared:
         raise ConfigurationError(
-            f"The vector index is {backend.check()}, which one process may have open. To run workers as "
+            f"The vector index is {backend.check()}, which only one process can open. To run several "
             "processes, set QDRANT_URL to a Qdrant server, and leave VECTOR_INDEX empty."
         )

@@ -64,7 +64,7 @@ class Filters:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A point one half found; a larger score is nearer. Dense: cosine. Sparse: BM25."""
+    """A point that the dense or the sparse search found. A larger score is nearer: cosine, or BM25."""
 
     id: UUID
     score: float
@@ -72,7 +72,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """Each half best first."""
+    """Results of the dense and the sparse search, each best first."""
 
     dense: list[Candidate] = field(default_factory=list)
     sparse: list[Candidate] = field(default_factory=list)

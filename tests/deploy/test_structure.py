@@ -20,7 +20,7 @@ from tests.deploy.templates import Unreadable, rendered
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"
 CHART = DEPLOY / "helm" / "cairn"
-_NOT_FOR_PEOPLE = {"DEBUG", "CAIRN_FAULT", "NOTIFY_SOCKET"}
+_NOT_FOR_PEOPLE = {"CAIRN_DEBUG", "CAIRN_FAULT", "NOTIFY_SOCKET"}
 SETTINGS = {name.upper() for name in Environment.model_fields} - _NOT_FOR_PEOPLE
 _OTHERS = {"HF_HUB_OFFLINE", "PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED", "HOME", "PATH"}
 

@@ -19,7 +19,6 @@ from pydantic import SecretStr
 from cairn.accounts.models import User
 from cairn.errors import CairnError, ConfigurationError, Unavailable
 from cairn.http import ssrf_guard
-from cairn.inference.dotted_paths import is_dotted
 from cairn.inference.embedding.model_folder import EncoderFolder
 from cairn.inference.local_models import ModelFolder
 from cairn.inference.packaged_models import package_file
@@ -27,6 +26,7 @@ from cairn.inference.registry import EmbedderChoice, configured_embedder
 from cairn.inference.reranking import open_reranker
 from cairn.library.storage import files_answer
 from cairn.settings import environment
+from cairn.settings.dotted_paths import is_dotted
 from cairn.settings.file_permissions import open_to_others
 from ingestion import broker
 from ingestion.parse import parser_pool

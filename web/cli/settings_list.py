@@ -1,14 +1,15 @@
 """All settings with their values and origins."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from pydantic import SecretStr
+from pydantic_settings import DotEnvSettingsSource, EnvSettingsSource
 
 from cairn.settings import Environment
-from cairn.settings.env import DotEnvSource, EnvironmentSource, FileVariantSource, setting_names
+from cairn.settings.env import FileVariantSource, with_current_names
 
 HIDDEN = "********"
 _CREDENTIALS = re.compile(r"(?<=://)[^/@\s]*@")
@@ -26,27 +27,27 @@ class Setting:
 
 def settings_list(environment: Environment) -> list[Setting]:
     sources = {
-        "file": FileVariantSource(Environment)(),
-        "environment": EnvironmentSource(Environment)(),
-        ".env": DotEnvSource(Environment)(),
+        "file": FileVariantSource(Environment),
+        "environment": EnvSettingsSource(Environment),
+        ".env": DotEnvSettingsSource(Environment),
     }
+    values = {origin: with_current_names(source)() for origin, source in sources.items()}
     return [
         Setting(
-            setting_names(field, info)[0].upper(),
+            field.upper(),
             _shown(getattr(environment, field)),
-            _origin(setting_names(field, info), sources),
+            _origin(field, values),
             info.description or "",
         )
         for field, info in Environment.model_fields.items()
     ]
 
 
-def _origin(names: Sequence[str], sources: Mapping[str, Mapping[str, Any]]) -> str:
+def _origin(name: str, sources: Mapping[str, Mapping[str, Any]]) -> str:
     """Return the first source that has the setting; empty values count as not set."""
     for origin, values in sources.items():
-        for name in names:
-            if name in values:
-                return origin if values[name] != "" else "default"
+        if name in values:
+            return origin if values[name] != "" else "default"
     return "default"
 
 

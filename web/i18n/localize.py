@@ -74,4 +74,8 @@ def _templates() -> Iterator[tuple[str, Callable[[], str]]]:
 
 
 def _pattern(message: str) -> re.Pattern[str]:
-    return re.compile(_BLANK.sub(r"(?P<\1>.+?)", re.escape(message)), re.DOTALL)
+    return re.compile(_BLANK.sub(_placeholder, re.escape(message)), re.DOTALL)
+
+
+def _placeholder(blank: re.Match[str]) -> str:
+    return f"(?P<{blank[1]}>{'[0-9,.]+' if blank[1] == 'count' else '.+?'})"

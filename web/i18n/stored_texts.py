@@ -1,6 +1,7 @@
-"""English texts that are stored without a code: places, and what earlier versions stored. Both lists are closed.
+"""English texts that are stored without a code: places of passages, and messages of earlier versions.
 
-`{blanks}` are placeholders. New messages belong in `cairn.messages`.
+`{blanks}` are placeholders. New messages belong in `cairn.messages`. Whoever rewords a template that was
+released adds its former text to `EARLIER`.
 """
 
 from typing import Final

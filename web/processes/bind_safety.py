@@ -19,7 +19,7 @@ def is_outside(listener: socket.socket) -> bool:
 
 def require_safe_settings(environment: Environment) -> None:
     """Raise ConfigurationError for settings that would open the installation to anyone."""
-    if environment.debug:
+    if environment.cairn_debug:
         raise _refusal("CAIRN_DEBUG is on, and error pages would show the inside of Cairn. Turn it off.")
     secret = environment.secret_key.get_secret_value() if environment.secret_key else None
     if secret is not None and _is_guessable(secret):

@@ -30,6 +30,7 @@ from web.processes.warmup import INGESTION_NEEDS, Loading
 
 _STOP_SECONDS = 3.0  # of the five that a clean end may take
 _LOOK_SECONDS = 0.2
+_SAMPLE_SECONDS = 60.0  # on a busy machine the rest of the sample follows while people sign in
 _WATCH_SECONDS = 1.0
 
 
@@ -104,7 +105,7 @@ class Runtime:
         self._workers.start()
 
     def wait_ready(self) -> None:
-        """Wait for models and the sample knowledge base. Problems are reported, not raised."""
+        """Wait for models, and for a while for the sample. Problems are reported, not raised."""
         problems = self._loading.wait(self._report)
         if environment().sample_knowledge_base:
             sample_load()
@@ -116,10 +117,12 @@ class Runtime:
         self._report.ready(self._ready_line(problems), url=self.url, problems=problems)
 
     def _wait_for_sample(self) -> None:
-        while not (state := sample_state()).settled:
+        until = time.monotonic() + _SAMPLE_SECONDS
+        while not (state := sample_state()).settled and time.monotonic() < until:
             self._report.status(f"Cairn help: {state.ready}/{state.total} documents")
             time.sleep(_LOOK_SECONDS)
-        self._report.step(f"Cairn help: {state.ready}/{state.total} documents")
+        rest = "" if state.settled else "; the others follow"
+        self._report.step(f"Cairn help: {state.ready}/{state.total} documents{rest}")
         for source_uri, message in state.failed:
             self._report.step(f"  {source_uri}: {message}")
 

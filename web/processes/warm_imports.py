@@ -1,8 +1,6 @@
 """Warm-up of other slow parts. Loaded by name in `web.processes.warmup`."""
 
-import cairn.asgi  # noqa: F401 - what is wrong with the middleware shows before anything is served
 import ingestion.tasks  # noqa: F401 - the worker finds its tasks imported
-import web.urls  # noqa: F401 - the first request finds its views imported
 from cairn.inference import registry
 from ingestion.indexing.embedding_batcher import close_batcher
 from ingestion.parse.parser_pool import close_parsers, parser_pool

@@ -20,7 +20,11 @@ from web.processes.progress_report import Reporter
 
 log = logging.getLogger(__name__)
 
-_MODELS, _PARTS = "web.processes.warm_models", "web.processes.warm_imports"
+_MODELS, _WEB, _PARTS = (
+    "web.processes.warm_models",
+    "web.processes.warm_web",
+    "web.processes.warm_imports",
+)
 INGESTION_NEEDS = {"Embedding model", "Vector index", "Parser"}
 
 
@@ -52,6 +56,7 @@ class Loading:
     def _import(self) -> None:
         try:
             self._load(_MODELS)
+            import_module(_WEB)
             import_module(_PARTS)
         except BaseException as error:  # noqa: BLE001 - raised again by parts(), in the thread that can act
             self._error = error

@@ -41,6 +41,7 @@ class Serving:
     def start(self) -> None:
         """Start serving with warm models. Raises CairnError."""
         require_shared_settings()
+        import_module(_INDEX_BACKENDS).require_shared_index()
         tracing_start(environment(), role="web")
         garbage_collection.loading_begins()
         if is_outside(self._listener):
@@ -92,9 +93,11 @@ class Serving:
 
 
 def require_shared_settings() -> None:
-    """Require settings that processes must share. Raises ConfigurationError."""
+    """Require settings that processes must share. Raises ConfigurationError.
+
+    Not the vector store, which loads native libraries: the command that starts processes forks after this.
+    """
     require_shared_broker()
-    import_module(_INDEX_BACKENDS).require_shared_index()
     if environment().secret_key is None:
         raise ConfigurationError(
             "Web processes must sign sessions alike: set SECRET_KEY, the same for all of them."

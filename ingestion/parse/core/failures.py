@@ -34,9 +34,9 @@ def damaged(kind: str) -> DocumentRejected:
     return DocumentRejected(Rejection.DAMAGED_FILE, CodedMessage("damaged", kind=Term(kind)))
 
 
-def damaged_nesting() -> DocumentRejected:
+def damaged_file() -> DocumentRejected:
     """Reject a file whose parts are nested too deeply to be read."""
-    return DocumentRejected(Rejection.DAMAGED_FILE, CodedMessage("damaged_nesting"))
+    return DocumentRejected(Rejection.DAMAGED_FILE, CodedMessage("damaged_file"))
 
 
 def protected(kind: str) -> DocumentRejected:

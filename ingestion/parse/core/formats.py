@@ -52,8 +52,8 @@ class Container(Enum):
 class Format:
     """A supported format. `name` completes "the content is", `noun` "this is a damaged".
 
-    The first of `endings` is the usual one. Without a `container`, the format has a signature of its own,
-    which `detect` knows.
+    The first of `endings` is the usual one. Without a `container`, `detect` recognises it by its content, in
+    some cases together with the name.
     """
 
     media_type: str
@@ -151,7 +151,6 @@ OTHER_KINDS: Final = (
     _("email"),
     _("attached email"),
     _("Office file"),
-    _("Office file of another kind"),
 )
 """What parsers call a file if the noun of its format is too narrow."""
 

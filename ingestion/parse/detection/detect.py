@@ -1,4 +1,7 @@
-"""File type detection by content. The name only distinguishes text formats."""
+"""File type detection by content.
+
+The name distinguishes text formats, and must not contradict the content.
+"""
 
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
@@ -100,7 +103,7 @@ def _broken(suffix: str, expected: frozenset[str], container: str) -> Exception:
     """Guess the type of an unreadable container by its name."""
     claimed = BY_ENDING.get(suffix)
     if claimed is None:
-        return failures.damaged("ZIP archive" if container == formats.ZIP else "Office file of another kind")
+        return failures.damaged("ZIP archive" if container == formats.ZIP else "Office file")
     if claimed.media_type in expected:
         return failures.damaged(claimed.noun)
     return failures.mismatch(suffix, formats.name_of(container))

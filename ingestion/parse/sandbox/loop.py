@@ -48,7 +48,7 @@ def _answer(connection: Connection, handler: Handler, limits: Limits, arguments:
     except DocumentRejected as error:
         messages.send_rejection(connection, error, retire=_is_spent(error))
     except RecursionError:
-        messages.send_rejection(connection, failures.damaged_nesting())
+        messages.send_rejection(connection, failures.damaged_file())
     except MemoryError:
         _unbound()
         messages.send_rejection(connection, failures.memory_limit(limits.memory_mb), retire=True)

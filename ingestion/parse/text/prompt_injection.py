@@ -216,9 +216,9 @@ def describe_findings(rendition: Rendition) -> tuple[str, ...]:
 
 
 def _places(rendition: Rendition) -> Iterator[tuple[str, str]]:
-    own: dict[str, str] = {CodedMessage("title"): rendition.title or ""}
+    own: dict[str, str] = {CodedMessage("place_title"): rendition.title or ""}
     own |= {
-        CodedMessage("property", name=name.replace("_", " ")): value
+        CodedMessage("place_property", name=name.replace("_", " ")): value
         for name, value in rendition.properties.items()
     }
     rules = _rules_for([*own.values(), *(element.text for element in rendition.elements)])
@@ -239,11 +239,15 @@ def _rules_for(texts: Sequence[str]) -> list[_Rule]:
 
 def _place(element: Element) -> str:
     where: Sequence[str] = (
-        *([CodedMessage("page", number=str(element.page))] if element.page else []),
-        *([CodedMessage("sheet", name=element.sheet)] if element.sheet else []),
-        *([CodedMessage("section", name=_shortened(element.section[-1]))] if element.section else []),
+        *([CodedMessage("place_page", number=str(element.page))] if element.page else []),
+        *([CodedMessage("place_sheet", name=element.sheet)] if element.sheet else []),
+        *([CodedMessage("place_section", name=_shortened(element.section[-1]))] if element.section else []),
     )
-    return CodedMessage("text_at", place=messages.join("list", *where)) if where else CodedMessage("text")
+    return (
+        CodedMessage("place_text_at", place=messages.join("list", *where))
+        if where
+        else CodedMessage("place_text")
+    )
 
 
 def _shortened(text: str) -> str:

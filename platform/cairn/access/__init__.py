@@ -1,1 +1,4 @@
-"""The only package that decides who may read and change what."""
+"""Permissions: who may read and change knowledge bases and documents.
+
+Rules for imports, gaps and shared conversations build on these.
+"""

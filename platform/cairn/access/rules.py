@@ -1,4 +1,6 @@
-"""Permission rules as querysets. Every read goes through one of them.
+"""Permission rules: who may read which documents, and who has which role.
+
+`selectors` applies them to one object.
 
 They look up grants when they run, so a grant revoked a moment ago no longer counts.
 """

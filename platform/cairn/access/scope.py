@@ -62,7 +62,7 @@ class Principal:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What one principal may read now. Only `access.scope_for` creates one.
+    """What one principal may read now. Only `cairn.access.selectors` creates one.
 
     A point is in scope when its knowledge base is in `readable` and one of its readers is in `tokens`, or
     when its knowledge base is in `managed` (managers also see restricted documents). `managed` is a subset of

@@ -1,4 +1,4 @@
-"""Models: embedders, chat models, and the one place that loads them."""
+"""Models of every kind, and `registry`, which loads them."""
 
 import sys
 

@@ -61,7 +61,7 @@ SECRET_KEY = (
     if _env.secret_key
     else load_or_create_secret(DATA_DIR / "secret_key")[0]
 )
-DEBUG = _env.debug
+DEBUG = _env.cairn_debug
 ALLOWED_HOSTS = list(_env.allowed_hosts)
 CSRF_TRUSTED_ORIGINS = list(_env.trusted_origins)
 DATABASES = {"default": _database(_env.database_url)}

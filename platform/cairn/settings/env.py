@@ -1,18 +1,14 @@
-"""The one reader of the environment. Fields have the names of the environment variables, in lower case.
+"""The one reader of the environment. Fields have the names of the environment variables, in lower case."""
 
-A setting that was renamed has its old name as an alias, which stays valid.
-"""
-
+from collections.abc import Mapping
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 from zoneinfo import available_timezones
 
-from pydantic import AliasChoices, Field, SecretStr, field_validator, model_validator
-from pydantic.fields import FieldInfo
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
-    DotEnvSettingsSource,
     EnvSettingsSource,
     NoDecode,
     PydanticBaseSettingsSource,
@@ -23,39 +19,45 @@ ROOT = Path(__file__).resolve().parents[3]
 _LISTS = ("allowed_hosts", "trusted_origins", "trusted_proxies", "outgoing_allowed_hosts", "watch_roots")
 
 
-def setting_names(field: str, info: FieldInfo) -> tuple[str, ...]:
-    """Return the current name of a setting, then deprecated ones, in lower case."""
-    alias = info.validation_alias
-    return tuple(str(name) for name in alias.choices) if isinstance(alias, AliasChoices) else (field,)
+RENAMED: Final[Mapping[str, str]] = {
+    "gaps": "knowledge_gaps_enabled",
+    "streams_at_once": "max_concurrent_streams",
+    "followed_at_once": "max_concurrent_subscriptions",
+    "llm_parallel": "llm_max_concurrency",
+    "llm_wait_seconds": "llm_queue_timeout_seconds",
+    "llm_first_token_seconds": "llm_first_token_timeout_seconds",
+    "llm_token_seconds": "llm_inter_token_timeout_seconds",
+    "reranker_seconds": "reranker_timeout_seconds",
+    "parse_seconds": "parse_timeout_seconds",
+    "drain_seconds": "shutdown_drain_seconds",
+    "stream_end_seconds": "shutdown_stream_seconds",
+    "verify_access_hours": "access_check_interval_hours",
+    "worker_metrics": "worker_metrics_address",
+}
+"""Current names by deprecated name. Deprecated names stay valid."""
 
 
-class _RenamedSettings(EnvSettingsSource):
-    """Reads a setting by its deprecated name where the current one is missing or empty."""
-
-    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        names = setting_names(field_name, field)
-        if len(names) == 1:
-            return super().get_field_value(field, field_name)
-        used = next((name for name in names if self.env_vars.get(name)), names[0])
-        return self.env_vars.get(used), used, False
-
-
-class EnvironmentSource(_RenamedSettings):
-    """Reads environment variables."""
-
-
-class DotEnvSource(_RenamedSettings, DotEnvSettingsSource):
-    """Reads the file .env."""
+def with_current_names(source: PydanticBaseSettingsSource) -> EnvSettingsSource:
+    """Let a source read a deprecated name where the current one is missing or empty."""
+    assert isinstance(source, EnvSettingsSource)
+    deprecated = {
+        new + suffix: value
+        for old, new in RENAMED.items()
+        for suffix in ("", "_file")
+        if (value := source.env_vars.get(old + suffix)) and not source.env_vars.get(new + suffix)
+    }
+    source.env_vars = {**source.env_vars, **deprecated}
+    return source
 
 
 class FileVariantSource(EnvSettingsSource):
     """Reads NAME from the file that NAME_FILE names, for secrets mounted as files."""
 
-    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        for name in setting_names(field_name, field):
-            if path := self.env_vars.get(f"{name}_file"):
-                return Path(path).read_text(encoding="utf-8").strip(), name, False
-        return None, field_name, False
+    def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:  # noqa: ARG002
+        path = self.env_vars.get(f"{field_name}_file")
+        if not path:
+            return None, field_name, False
+        return Path(path).read_text(encoding="utf-8").strip(), field_name, False
 
 
 class Environment(BaseSettings):
@@ -105,7 +107,7 @@ class Environment(BaseSettings):
         "none that Cairn has",
     )
     time_zone: str = Field("UTC", description="Time zone of the days in the overview, such as Europe/Berlin")
-    debug: bool = Field(False, validation_alias=AliasChoices("cairn_debug"))
+    cairn_debug: bool = False
 
     ldap_url: str | None = Field(
         None,
@@ -174,13 +176,11 @@ class Environment(BaseSettings):
     s3_ca_file: Path | None = Field(None, description="CA certificates for the S3 server")
     shutdown_drain_seconds: float = Field(
         5,
-        validation_alias=AliasChoices("shutdown_drain_seconds", "drain_seconds"),
         ge=0,
         description="Seconds that a web process reports it is about to stop before it refuses requests",
     )
     shutdown_stream_seconds: float = Field(
         30,
-        validation_alias=AliasChoices("shutdown_stream_seconds", "stream_end_seconds"),
         ge=0,
         description="Seconds that answers in progress may then take to finish",
     )
@@ -206,7 +206,6 @@ class Environment(BaseSettings):
     reranker_api_key: SecretStr | None = None
     reranker_timeout_seconds: float = Field(
         2,
-        validation_alias=AliasChoices("reranker_timeout_seconds", "reranker_seconds"),
         gt=0,
         le=60,
         description="Seconds that a search waits for the reranker",
@@ -233,25 +232,21 @@ class Environment(BaseSettings):
     )
     llm_max_concurrency: int = Field(
         128,
-        validation_alias=AliasChoices("llm_max_concurrency", "llm_parallel"),
         ge=1,
         description="Maximum number of concurrent requests from one process to one server",
     )
     llm_queue_timeout_seconds: float = Field(
         120,
-        validation_alias=AliasChoices("llm_queue_timeout_seconds", "llm_wait_seconds"),
         gt=0,
         description="Seconds that a user's question waits in the queue",
     )
     llm_first_token_timeout_seconds: float = Field(
         120,
-        validation_alias=AliasChoices("llm_first_token_timeout_seconds", "llm_first_token_seconds"),
         gt=0,
         description="Seconds until a server's first token",
     )
     llm_inter_token_timeout_seconds: float = Field(
         60,
-        validation_alias=AliasChoices("llm_inter_token_timeout_seconds", "llm_token_seconds"),
         gt=0,
         description="Seconds between two tokens of a server",
     )
@@ -284,9 +279,8 @@ class Environment(BaseSettings):
     parse_memory_mb: int = Field(2048, ge=256, description="Memory limit of a parser process")
     parse_timeout_seconds: int = Field(
         120,
-        validation_alias=AliasChoices("parse_timeout_seconds", "parse_seconds"),
         ge=1,
-        description="Seconds, of wall and of CPU time, for parsing one file",
+        description="Time limit for parsing one file, in seconds of wall time and of CPU time",
     )
     upload_max_mb: int = Field(200, ge=1, description="Maximum file size")
     max_pages: int = Field(3000, ge=1, description="Maximum number of pages per document")
@@ -317,7 +311,6 @@ class Environment(BaseSettings):
     )
     access_check_interval_hours: float = Field(
         24,
-        validation_alias=AliasChoices("access_check_interval_hours", "verify_access_hours"),
         ge=0,
         le=720,
         description="Hours between automatic access checks; 0: never",
@@ -341,9 +334,8 @@ class Environment(BaseSettings):
     )
     max_concurrent_streams: int = Field(
         32,
-        validation_alias=AliasChoices("max_concurrent_streams", "streams_at_once"),
         ge=0,
-        description="Answers being written at the same time for one user",
+        description="Answers being written at the same time for one user; 0: unlimited",
     )
     conversation_retention_days: int = Field(
         0,
@@ -353,15 +345,14 @@ class Environment(BaseSettings):
     )
     knowledge_gaps_enabled: bool = Field(
         True,
-        validation_alias=AliasChoices("knowledge_gaps_enabled", "gaps"),
         description="Whether refused and badly rated questions are shown, without names, to the "
         "people who maintain the documents",
     )
     max_concurrent_subscriptions: int = Field(
         50,
-        validation_alias=AliasChoices("max_concurrent_subscriptions", "followed_at_once"),
         ge=0,
-        description="Imports, jobs and queues that a user may watch at the same time",
+        description="Live updates of imports, jobs and queues that a user may follow at the same time; "
+        "0: unlimited",
     )
     watchdog_seconds: float = Field(
         0,
@@ -374,7 +365,6 @@ class Environment(BaseSettings):
     log_format: Literal["plain", "json"] = Field("plain", description="json writes one object per line")
     worker_metrics_address: str | None = Field(
         None,
-        validation_alias=AliasChoices("worker_metrics_address", "worker_metrics"),
         pattern=r"^(\d{1,3}(\.\d{1,3}){3}|\[[0-9a-fA-F:]+\]):\d{1,5}$",
         description="Address and port for a worker's Prometheus metrics, such as 0.0.0.0:9100",
     )
@@ -423,14 +413,7 @@ class Environment(BaseSettings):
             self.rewrite_questions == "auto" and not self.has_packaged_chat_model
         )
 
-    @field_validator(
-        "allowed_hosts",
-        "trusted_origins",
-        "trusted_proxies",
-        "outgoing_allowed_hosts",
-        "watch_roots",
-        mode="before",
-    )
+    @field_validator(*_LISTS, mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         return (
@@ -471,13 +454,11 @@ class Environment(BaseSettings):
         cls,
         settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         return (
             init_settings,
-            FileVariantSource(settings_cls),
-            EnvironmentSource(settings_cls),
-            DotEnvSource(settings_cls),
+            *map(with_current_names, (FileVariantSource(settings_cls), env_settings, dotenv_settings)),
         )

@@ -203,7 +203,7 @@ def _stream_sentences(
         source,
         "write",
         SpanKind.LLM,
-        {"model": chat.name, LLM_MODEL: chat.name},
+        {LLM_MODEL: chat.name},
         lambda: token_attributes(prompt_tokens, chat.count_tokens("".join(run.written[first:]))),
     )
     try:

@@ -111,7 +111,9 @@ def test_the_index_is_opened_by_the_back_end_at_a_dotted_path(monkeypatch: pytes
     assert OtherStore.opened == [active_generation().name]
 
 
-@pytest.mark.parametrize("name", ["elsewhere.Store", "qdrant", "retrieval.index.backends.IndexBackend"])
+@pytest.mark.parametrize(
+    "name", ["elsewhere.Store", "qdrant", "retrieval.index.backends.IndexBackend", "uuid.uuid4"]
+)
 def test_an_unknown_back_end_is_a_configuration_error(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     own = backends.environment().model_copy(update={"vector_index": name})
     monkeypatch.setattr(backends, "environment", lambda: own)

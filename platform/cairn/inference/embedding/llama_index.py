@@ -11,10 +11,10 @@ from llama_index.core.base.embeddings.base import BaseEmbedding
 from pydantic import PrivateAttr
 
 from cairn.errors import Unavailable
-from cairn.inference.dotted_paths import create_dotted
 from cairn.inference.embedding.local import normalised
 from cairn.inference.protocols import Batching, Embedder, Vectors
 from cairn.inference.token_estimate import estimated_tokens
+from cairn.settings.dotted_paths import create_dotted
 
 _SETTING: Final = "EMBEDDING_MODEL"
 _ASSUMED_MAX_TOKENS: Final = 512

@@ -24,8 +24,10 @@ _TURNS: list[Message] = [*_PING, {"role": "assistant", "content": "Hello."}, *_P
 
 @dataclass(slots=True)
 class Report:
-    """`problem` is empty for one that works; `remarks` are worth a look all the same. What a server does not
-    tell is None."""
+    """`problem` is empty for a model that works; `remarks` are worth checking even then.
+
+    None: the server doesn't report it.
+    """
 
     kind: str
     model: str

@@ -10,10 +10,10 @@ from llama_index.core.postprocessor.types import BaseNodePostprocessor
 from llama_index.core.schema import NodeWithScore, QueryBundle, TextNode
 
 from cairn.errors import Unavailable
-from cairn.inference.dotted_paths import create_dotted, is_dotted
 from cairn.inference.embedding.pytorch import cuda_is_there, quiet_transformers
 from cairn.inference.local_models import CANNOT_LOAD, CONFIG, ModelFolder
 from cairn.inference.native_libraries import prepare_torch
+from cairn.settings.dotted_paths import create_dotted, is_dotted
 
 _SETTING: Final = "RERANKER_MODEL"
 _MOST_TEXTS: Final = 100
