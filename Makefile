@@ -28,6 +28,9 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 .PHONY: help up test test-slow test-all test-cluster test-faults test-postgres test-vllm lint texts audit-dependencies lock sbom cluster bench bench-load bench-ingest bench-search bench-scale bench-pages bench-timing screenshots clean
 
+# Tests start hundreds of processes: each would compile all modules again.
+unexport PYTHONDONTWRITEBYTECODE
+
 PYTHON ?= python3
 BIN := .venv/bin
 RUNTIME := .venv/.runtime

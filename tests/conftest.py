@@ -193,8 +193,14 @@ def qdrant_url() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def cairn_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Its clock is quick: what people's questions lack is looked at every other second."""
-    server = start_server(tmp_path_factory.mktemp("cairn"), SWEEP_SECONDS="2")
+    """Its clock is quick: what people's questions lack is looked at every other second.
+
+    Its base `cairn-help` holds three of the pages that a new install loads.
+    """
+    data_dir = tmp_path_factory.mktemp("cairn")
+    server = start_server(data_dir, SWEEP_SECONDS="2", SAMPLE_KNOWLEDGE_BASE="false")
+    pages = [f"docs/use/{page}.md" for page in ("asking", "conversations", "uploading")]
+    server.manage("ingest", *pages, "--kb", "cairn-help", "--wait")
     yield server
     stop_server(server)
 

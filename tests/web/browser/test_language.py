@@ -38,7 +38,7 @@ def test_asking_in_german(sign_in: SignIn, viewport: ViewportSize) -> None:
         )
         expect(page.locator("html")).to_have_attribute("lang", "de")
         expect(page.locator("[data-passages-label]").first).to_contain_text(
-            re.compile(r"\d+ Textstellen? in \d+ Dokumenten? gelesen")
+            re.compile(r"\d+ Textstellen? in \d+ Dokument(en)? gelesen")
         )
         page.locator("button.cite").first.click()
         expect(page.locator("#panel-count")).to_contain_text(re.compile(r"Quelle 1 von \d+"))

@@ -5,6 +5,7 @@ import json
 import signal
 import socket
 import sqlite3
+import sys
 import threading
 import time
 from pathlib import Path
@@ -13,6 +14,9 @@ import httpx
 import pytest
 
 from tests.servers import Server, run_manage, start_server, stop_server
+from web.data_dir.help_documents import SampleState
+from web.processes import embedded
+from web.processes.progress_report import reporter_for
 
 pytestmark = pytest.mark.models
 DOCUMENTS = 32
@@ -55,9 +59,26 @@ def test_the_first_password_is_in_a_file_for_the_owner_and_not_in_collected_outp
     assert cairn_server.password not in cairn_server.log
 
 
-def test_the_help_is_searchable_when_it_is_ready(cairn_server: Server) -> None:
-    found = cairn_server.manage("search", "How do I add documents?", "--kb", "cairn-help", "--json")
-    assert json.loads(found.stdout)["results"]
+@pytest.mark.slow
+def test_the_help_is_searchable_soon(own_data_dir: Path) -> None:
+    server = start_server(own_data_dir)
+    try:
+        assert any(line.startswith("Cairn help: ") for line in server.stdout)
+        question = ("search", "How do I add documents?", "--kb", "cairn-help", "--json")
+        while not json.loads(server.manage(*question).stdout)["results"]:
+            time.sleep(1)
+    finally:
+        stop_server(server)
+
+
+def test_it_is_ready_without_the_rest_of_the_help(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(embedded, "_SAMPLE_SECONDS", 0.3)
+    monkeypatch.setattr(embedded, "sample_state", lambda: SampleState(total=9, ready=2))
+    runtime = embedded.Runtime(reporter=reporter_for(sys.stdout, as_json=False))
+    runtime._wait_for_sample()
+    assert "Cairn help: 2/9 documents; the others follow" in capsys.readouterr().out
 
 
 @pytest.mark.slow
