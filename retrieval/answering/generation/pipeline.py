@@ -1,13 +1,6 @@
 """The answer pipeline: standalone question, search, evidence, answer or refusal, sentence check, events.
 
 A compound question is answered part by part, each with its own evidence.
-
-Verdicts
-    supported: every sentence shown can be traced to a passage, and none of the model's sentences was left
-        out for lack of support (remarks about itself and repetitions do not count).
-    partial: something shown or left out could not be traced, the model broke off or was stopped, the
-        passages are quoted in place of an answer, or not every part of the question is answered.
-    refused: nothing is answered; `reason` says why, `nearest` lists documents to open instead.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -19,12 +12,14 @@ from cairn.errors import CairnError
 from cairn.inference.protocols import Embedder, NaturalLanguageInference
 from retrieval.answering.answerability.rules import RuleAnswerability
 from retrieval.answering.generation.extractive import escape_markdown
-from retrieval.answering.generation.generate import (
-    AnswerBuffer,
-    GenerationContext,
+from retrieval.answering.generation.generate import generate_part
+from retrieval.answering.generation.state import AnswerBuffer, GenerationContext, RunState
+from retrieval.answering.generation.verdict import (
     PartResult,
-    RunState,
-    generate_part,
+    combine_verdicts,
+    join_reasons,
+    refuse_part,
+    unanswered_by_cause,
 )
 from retrieval.answering.prompts.evidence import deduplicate
 from retrieval.answering.prompts.prompt import VERSION
@@ -140,7 +135,7 @@ def _answer_parts(context: AnswerContext, run: RunState) -> Iterator[AnswerEvent
     yield Sources(_interleave(answerable))
     if not answerable:
         results = [_unanswerable_part(item) for item in found]
-        yield _refuse(context, run, AnswerBuffer(), results, _join_reasons(results), _interleave(found))
+        yield _refuse(context, run, AnswerBuffer(), results, join_reasons(results), _interleave(found))
         return
     yield from _generate_parts(context, run, found)
 
@@ -166,7 +161,7 @@ def _generate_parts(
     for item in found:
         if run.stopped:
             reason = render_message("stopped", context.language)
-            results.append(PartResult(item.part, AnswerMode.NONE, Verdict.REFUSED, reason, cause="stopped"))
+            results.append(refuse_part(item.part, "stopped", reason))
         elif item.judgement.answerable:
             result = yield from generate_part(
                 context.generation, run, buffer, item.part, item.hits, item.judgement
@@ -179,12 +174,12 @@ def _generate_parts(
         return
     buffer.start_paragraph()
     yield from buffer.emit(_unanswered_notes(results, context.language), run)
-    verdict, reason = _combine_verdicts(context, run, results)
+    verdict, reason = combine_verdicts(context.generation, run, results)
     yield Done(_build_answer(context, run, buffer, results, verdict=verdict, reason=reason))
 
 
 def _unanswerable_part(item: _JudgedPart) -> PartResult:
-    return PartResult(item.part, AnswerMode.NONE, Verdict.REFUSED, item.judgement.reason, cause="missing")
+    return refuse_part(item.part, "missing", item.judgement.reason)
 
 
 def _fail_or_refuse(
@@ -197,53 +192,17 @@ def _fail_or_refuse(
     if run.failure is not None:
         yield Failed(run.failure.code, run.failure.message)
     else:
-        yield _refuse(context, run, buffer, results, _join_reasons(results), hits)
-
-
-def _join_reasons(results: Sequence[PartResult]) -> str:
-    return " ".join(dict.fromkeys(result.reason for result in results))
+        yield _refuse(context, run, buffer, results, join_reasons(results), hits)
 
 
 def _unanswered_notes(results: Sequence[PartResult], language: Language) -> Iterator[AnswerEvent]:
     """Yield a note for each group of unanswered parts."""
     notes = [
-        render_message(word, language, parts=escape_markdown(parts)) for word, parts in _unanswered(results)
+        render_message(word, language, parts=escape_markdown(parts))
+        for word, parts in unanswered_by_cause(results)
     ]
     if notes:
         yield Delta("\n\n".join(notes))
-
-
-def _unanswered(results: Sequence[PartResult]) -> Iterator[tuple[str, str]]:
-    """Yield message keys and unanswered questions. Documents are only blamed if they, and not the model, are
-    at fault."""
-    for word, reasons in (
-        ("untold", {"missing", "abstained"}),
-        ("unwritten", {"nothing_supported", "model_gone"}),
-    ):
-        texts = [result.part.text for result in results if result.cause in reasons]
-        if texts:
-            yield word, " ".join(texts)
-
-
-def _combine_verdicts(
-    context: AnswerContext, run: RunState, results: Sequence[PartResult]
-) -> tuple[Verdict, str]:
-    if len(results) == 1:
-        return results[0].verdict, results[0].reason
-    reasons = [render_message(word, context.language, parts=parts) for word, parts in _unanswered(results)]
-    if run.stopped or run.failure:
-        reasons.append(render_message("stopped" if run.stopped else "broken_off", context.language))
-    if unsupported_count := sum(result.unsupported_count for result in results):
-        what = "flagged" if context.generation.grounding == Grounding.FLAG else "dropped"
-        total = unsupported_count + sum(result.supported_count for result in results)
-        reasons.append(render_message(what, context.language, count=unsupported_count, total=total))
-    if any(result.mode == AnswerMode.EXTRACTIVE for result in results):
-        reasons.append(render_message("model_away" if run.failure else "extractive", context.language))
-    verdict = Verdict.PARTIAL if reasons else Verdict.SUPPORTED
-    reasons = reasons or [render_message("supported", context.language)]
-    if any(result.differs for result in results):
-        reasons.append(render_message("differ_reason", context.language))
-    return verdict, " ".join(reasons)
 
 
 def _refuse(

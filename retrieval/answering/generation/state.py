@@ -1,0 +1,80 @@
+"""What the parts of one answer share: its settings, its state and its text so far."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from cairn.errors import Unavailable
+from cairn.inference.protocols import Embedder, NaturalLanguageInference
+from retrieval.answering.protocols import ChatModel, Locate
+from retrieval.answering.text.lexicon import Language
+from retrieval.types import AnswerEvent, CheckedSentence, Citation, Delta
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationContext:
+    """Constant settings while one question is answered. `evidence_tokens`: None depends on the model's
+    context."""
+
+    chat: ChatModel
+    embedder: Embedder
+    locate: Locate
+    grounding: str
+    max_tokens: int
+    evidence_tokens: int | None
+    cancelled: Callable[[], bool]
+    language: Language
+    inference: NaturalLanguageInference | None = None
+    selects: bool = False
+
+
+@dataclass(slots=True)
+class RunState:
+    """State that changes while one question is answered.
+
+    `failure`: why the model is no longer available. `signals`: what a question of one part was judged by.
+    """
+
+    started_at: float = field(default_factory=time.perf_counter)
+    retrieval_ms: float = 0.0
+    first_token_ms: float | None = None
+    prompt_tokens: int = 0
+    written: list[str] = field(default_factory=list)
+    stopped: bool = False
+    failure: Unavailable | None = None
+    called: bool = False
+    signals: Mapping[str, float] = field(default_factory=dict)
+
+    def elapsed_ms(self) -> float:
+        return (time.perf_counter() - self.started_at) * 1000
+
+
+@dataclass(slots=True)
+class AnswerBuffer:
+    """The answer so far. Parts share its markers and do not repeat what it says."""
+
+    text: str = ""
+    citations: list[Citation] = field(default_factory=list)
+    sentences: list[CheckedSentence] = field(default_factory=list)
+    markers: dict[tuple[object, str], int] = field(default_factory=dict)
+    seen_stems: list[frozenset[str]] = field(default_factory=list)
+    _needs_break: bool = False
+
+    def start_paragraph(self) -> None:
+        """Separate what comes next from the text so far."""
+        self._needs_break = bool(self.text)
+
+    def emit(self, events: Iterator[AnswerEvent], run: RunState) -> Iterator[AnswerEvent]:
+        for event in events:
+            if isinstance(event, Delta):
+                yield self._append(event.text, run)
+            else:
+                yield event
+
+    def _append(self, text: str, run: RunState) -> Delta:
+        delta = f"\n\n{text}" if self._needs_break else text
+        self._needs_break = False
+        self.text += delta
+        if run.first_token_ms is None:
+            run.first_token_ms = run.elapsed_ms()
+        return Delta(delta)

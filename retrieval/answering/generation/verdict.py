@@ -1,0 +1,138 @@
+"""The verdict on an answer: whether it is supported by passages, partly supported, or refused.
+
+supported: every sentence shown can be traced to a passage, and none of the model's sentences was left out for
+    lack of support (remarks about itself and repetitions do not count).
+partial: something shown or left out could not be traced, the model broke off or was stopped, the passages are
+    quoted in place of an answer, or not every part of the question is answered.
+refused: nothing is answered. The reason says why.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from cairn.answers import AnswerMode, Grounding, Verdict
+from retrieval.answering.generation.sentence_gate import SentenceGate
+from retrieval.answering.generation.state import GenerationContext, RunState
+from retrieval.answering.query.decompose import SubQuestion
+from retrieval.answering.text.messages import render_message
+
+
+@dataclass(frozen=True, slots=True)
+class PartResult:
+    """Result of one part of a question. `cause`: message key for an unanswered part. `differs`: documents
+    contradict each other."""
+
+    part: SubQuestion
+    mode: AnswerMode
+    verdict: Verdict
+    reason: str
+    cause: str = ""
+    supported_count: int = 0
+    unsupported_count: int = 0
+    differs: bool = False
+
+
+def build_part_result(
+    context: GenerationContext,
+    run: RunState,
+    part: SubQuestion,
+    gate: SentenceGate,
+    mode: AnswerMode,
+    *,
+    notes: int,
+) -> PartResult:
+    """Return the result of a part that was generated or quoted. `notes`: shown notes on contradictions."""
+    if mode == AnswerMode.NONE and not is_all_repeated(gate):
+        cause = _refusal_cause(run, gate)
+        return refuse_part(part, cause, render_message(cause, context.language))
+    supported_count = sum(sentence.supported for sentence in gate.sentences) - notes
+    verdict, reason = _decide_verdict(context, run, gate, mode, supported_count)
+    if notes:
+        reason = f"{reason} {render_message('differ_reason', context.language)}"
+    mode = AnswerMode.GENERATED if mode == AnswerMode.NONE else mode
+    return PartResult(
+        part,
+        mode,
+        verdict,
+        reason,
+        supported_count=supported_count,
+        unsupported_count=gate.unsupported_count,
+        differs=notes > 0,
+    )
+
+
+def refuse_part(part: SubQuestion, cause: str, reason: str) -> PartResult:
+    return PartResult(part, AnswerMode.NONE, Verdict.REFUSED, reason, cause=cause)
+
+
+def _refusal_cause(run: RunState, gate: SentenceGate) -> str:
+    if run.failure is not None:
+        return "model_gone"
+    return "stopped" if run.stopped else "abstained" if gate.abstained else "nothing_supported"
+
+
+def _decide_verdict(
+    context: GenerationContext, run: RunState, gate: SentenceGate, mode: AnswerMode, supported_count: int
+) -> tuple[Verdict, str]:
+    """Return the verdict on what was shown, and its reason."""
+    if mode == AnswerMode.EXTRACTIVE:
+        return Verdict.PARTIAL, render_message(
+            "model_away" if run.failure else "extractive", context.language
+        )
+    if run.failure or run.stopped:
+        return Verdict.PARTIAL, render_message("broken_off" if run.failure else "stopped", context.language)
+    if gate.unsupported_count:
+        what = "flagged" if context.grounding == Grounding.FLAG else "dropped"
+        return Verdict.PARTIAL, render_message(
+            what,
+            context.language,
+            count=gate.unsupported_count,
+            total=supported_count + gate.unsupported_count,
+        )
+    return Verdict.SUPPORTED, render_message("supported", context.language)
+
+
+def combine_verdicts(
+    context: GenerationContext, run: RunState, results: Sequence[PartResult]
+) -> tuple[Verdict, str]:
+    """Return the verdict on all parts together, and its reasons."""
+    if len(results) == 1:
+        return results[0].verdict, results[0].reason
+    reasons = [
+        render_message(word, context.language, parts=parts) for word, parts in unanswered_by_cause(results)
+    ]
+    if run.stopped or run.failure:
+        reasons.append(render_message("stopped" if run.stopped else "broken_off", context.language))
+    if unsupported_count := sum(result.unsupported_count for result in results):
+        what = "flagged" if context.grounding == Grounding.FLAG else "dropped"
+        total = unsupported_count + sum(result.supported_count for result in results)
+        reasons.append(render_message(what, context.language, count=unsupported_count, total=total))
+    if any(result.mode == AnswerMode.EXTRACTIVE for result in results):
+        reasons.append(render_message("model_away" if run.failure else "extractive", context.language))
+    verdict = Verdict.PARTIAL if reasons else Verdict.SUPPORTED
+    reasons = reasons or [render_message("supported", context.language)]
+    if any(result.differs for result in results):
+        reasons.append(render_message("differ_reason", context.language))
+    return verdict, " ".join(reasons)
+
+
+def unanswered_by_cause(results: Sequence[PartResult]) -> Iterator[tuple[str, str]]:
+    """Yield message keys and unanswered questions. Documents are only blamed if they, and not the model, are
+    at fault."""
+    for key, causes in (
+        ("untold", {"missing", "abstained"}),
+        ("unwritten", {"nothing_supported", "model_gone"}),
+    ):
+        texts = [result.part.text for result in results if result.cause in causes]
+        if texts:
+            yield key, " ".join(texts)
+
+
+def is_all_repeated(gate: SentenceGate) -> bool:
+    """Return whether the answer to an earlier part already has everything that the model wrote."""
+    repeated = render_message("repeated", gate.language)
+    return bool(gate.sentences) and all(item.reason == repeated for item in gate.sentences)
+
+
+def join_reasons(results: Sequence[PartResult]) -> str:
+    return " ".join(dict.fromkeys(result.reason for result in results))
