@@ -1,0 +1,161 @@
+"""LibreOffice and Tesseract, misused by a document or by a parser that a document has taken over."""
+
+import subprocess
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from ingestion.parse.sandbox import landlock, programs
+from ingestion.parse.sandbox.pool import Limits, ParserPool, _ChildPool, _Request
+from tests.ingestion.parse import paper
+from tests.ingestion.parse.probe_programs import DOCUMENT, FOLDER, STARTS
+from tests.web.security.attacks.recorder import Attack
+
+pytestmark = pytest.mark.timeout(300)
+SECRET, OWN = "password", "committee"
+LINKING = """<?xml version="1.0"?>
+<office:document xmlns:office="urn:oasis:names:tc:opendocument:xmlns:office:1.0"
+  xmlns:text="urn:oasis:names:tc:opendocument:xmlns:text:1.0"
+  xmlns:draw="urn:oasis:names:tc:opendocument:xmlns:drawing:1.0"
+  xmlns:svg="urn:oasis:names:tc:opendocument:xmlns:svg-compatible:1.0"
+  xmlns:xlink="http://www.w3.org/1999/xlink"
+  office:version="1.2" office:mimetype="application/vnd.oasis.opendocument.text">
+  <office:body><office:text>
+    <text:p>The committee meets on Monday.</text:p>
+    <text:p><draw:frame text:anchor-type="as-char" svg:width="3cm" svg:height="3cm">
+      <draw:image xlink:href="{picture}" xlink:type="simple" xlink:show="embed"/>
+    </draw:frame></text:p>
+  </office:text></office:body>
+</office:document>"""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def kernel() -> None:
+    if not landlock.version():
+        pytest.skip("this kernel has no Landlock")
+
+
+@pytest.fixture(scope="module")
+def requests() -> Iterator[tuple[str, list[str]]]:
+    """The URL of a picture on a server of this machine, and the paths that the server was asked for."""
+    asked: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_error(404)
+
+        def log_message(self, *values: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}/pixel.png", asked
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Holds a secret as a picture and as a document, neither of which a parser may read."""
+    folder = tmp_path_factory.mktemp("p")
+    (folder / "secret.png").write_bytes(paper.saved(paper.page(["The password is swordfish."])))
+    (folder / "secret.html").write_text("<p>The password is swordfish.</p>")
+    (folder / "list.txt").write_text(f"{folder}/secret.png\n")
+    (folder / "own.png").write_bytes(paper.saved(paper.page()))
+    (folder / "own.html").write_text("<p>The committee meets on Monday.</p>")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def lane(folder: Path) -> Iterator[_ChildPool]:
+    lane = _ChildPool("tests.ingestion.parse.probe_programs", 1, folder / "scratch")
+    yield lane
+    lane.close()
+
+
+def run_confined(lane: _ChildPool, document: Path, program: str, *arguments: str) -> str:
+    """The output of the program in the sandbox of a parser that reads `document`."""
+    request = _Request(document, {"program": program, "arguments": list(arguments)}, Limits())
+    return lane.ask(request).body.decode(errors="replace")
+
+
+def run_freely(folder: Path, document: Path, program: str, *arguments: str) -> str:
+    """The same without a sandbox."""
+    given = [argument.replace(DOCUMENT, str(document)).replace(FOLDER, str(folder)) for argument in arguments]
+    command = [str(programs.find(program)), *given]
+    for _ in range(STARTS.get(program, 1)):
+        done = subprocess.run(command, capture_output=True, timeout=120, check=False)
+    return "\n".join([done.stdout.decode(), *(file.read_text() for file in folder.glob("*.txt"))])
+
+
+def convert(document: str, *, into: str = FOLDER, ending: str = "txt:Text") -> list[str]:
+    profile = f"-env:UserInstallation=file://{FOLDER}/profile"
+    options = ("-env:OSL_SOCKET_PATH=.", "--headless", "--norestore")
+    return [profile, *options, "--convert-to", ending, "--outdir", into, document]
+
+
+def test_tesseract_reads_only_the_document(lane: _ChildPool, folder: Path, attack: Attack) -> None:
+    paper.needs(programs.TESSERACT)
+    attack.allowed(OWN in run_confined(lane, folder / "own.png", programs.TESSERACT, DOCUMENT, "stdout"))
+    tries = {folder / "own.png": f"{folder}/secret.png", folder / "list.txt": DOCUMENT}
+    for document, picture in tries.items():
+        arguments = (programs.TESSERACT, picture, "stdout")
+        attack.allowed(SECRET in run_freely(folder, document, *arguments), "not possible outside either")
+        attack.refused(SECRET not in run_confined(lane, document, *arguments), picture)
+
+
+def test_tesseract_writes_nothing_outside(
+    lane: _ChildPool, folder: Path, tmp_path: Path, attack: Attack
+) -> None:
+    paper.needs(programs.TESSERACT)
+    arguments = (programs.TESSERACT, DOCUMENT, f"{tmp_path}/written")
+    run_confined(lane, folder / "own.png", *arguments)
+    attack.refused(not list(tmp_path.iterdir()))
+    run_freely(folder, folder / "own.png", *arguments)
+    attack.allowed([file.name for file in tmp_path.iterdir()] == ["written.txt"])
+
+
+def test_libreoffice_reads_only_the_document(
+    lane: _ChildPool, folder: Path, tmp_path: Path, attack: Attack
+) -> None:
+    paper.needs(programs.SOFFICE)
+    own, secret = folder / "own.html", convert(f"{folder}/secret.html")
+    found = run_confined(lane, own, programs.SOFFICE, *convert(DOCUMENT))
+    attack.allowed(OWN in found, found)
+    attack.allowed(SECRET in run_freely(tmp_path, own, programs.SOFFICE, *secret))
+    attack.refused(SECRET not in run_confined(lane, own, programs.SOFFICE, *secret))
+
+
+def test_libreoffice_writes_nothing_outside(
+    lane: _ChildPool, folder: Path, tmp_path: Path, attack: Attack
+) -> None:
+    paper.needs(programs.SOFFICE)
+    own, out = folder / "own.html", tmp_path / "out"
+    arguments = convert(DOCUMENT, into=str(out))
+    run_confined(lane, own, programs.SOFFICE, *arguments)
+    attack.refused(not out.exists())
+    run_freely(tmp_path, own, programs.SOFFICE, *arguments)
+    attack.allowed([file.name for file in out.iterdir()] == ["own.txt"])
+
+
+def test_a_document_does_not_make_libreoffice_call_anyone(
+    requests: tuple[str, list[str]], tmp_path: Path, attack: Attack
+) -> None:
+    """A picture that a Word document links to is fetched by LibreOffice wherever it can reach a network."""
+    paper.needs(programs.SOFFICE)
+    url, asked = requests
+    (tmp_path / "linking.fodt").write_text(LINKING.format(picture=url))
+    run_freely(tmp_path, tmp_path / "linking.fodt", programs.SOFFICE, *convert(DOCUMENT, ending="doc"))
+    attack.allowed(bool(asked), "LibreOffice does not fetch linked pictures by itself")
+    asked.clear()
+    pool = ParserPool(size=1, folder=tmp_path / "scratch")
+    try:
+        parsed = pool.parse(tmp_path / "linking.doc", "linking.doc", limits=Limits())
+    finally:
+        pool.close()
+    attack.allowed(any(OWN in element.text for element in parsed.rendition.elements))
+    attack.refused(not asked, asked)
