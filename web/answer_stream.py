@@ -70,7 +70,7 @@ class _Evidence:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class RunningAnswer:
     """A running answer. `lease`: one of the principal's concurrent answers. `detached`: it continues for a
     while after a disconnect.
     """
@@ -78,40 +78,40 @@ class Asked:
     principal: Principal
     allowance: Allowance
     lease: Lease
-    exchange: PendingAnswer
-    pulse: Heartbeat
+    pending: PendingAnswer
+    heartbeat: Heartbeat
     evidence: _Evidence
     detached: bool = False
 
     @property
     def message(self) -> Message:
-        return self.exchange.message
+        return self.pending.message
 
     def events(self) -> Generator[AnswerEvent, None, None]:
         """Yield events; blocking. Raises the error of a failed answer."""
-        for event in self.exchange.events:
+        for event in self.pending.events:
             self.evidence.note(event)
             if isinstance(event, Failed):
                 raise error_coded(event.code, event.message)
             yield event
 
-    def stored(self) -> ShownMessage:
+    def load_message(self) -> ShownMessage:
         """Return the stored message as the principal may see it now."""
         return shown(self.message, principal_again(self.principal))
 
-    def left(self) -> None:
+    def handle_disconnect(self) -> None:
         if self.detached:
-            self._linger()
+            self._wait_for_followers()
         ask.stop(self.message)
 
-    def _linger(self) -> None:
+    def _wait_for_followers(self) -> None:
         """Continue until the answer is complete, access is revoked, or nobody has followed it for too
         long.
         """
         followed, running = timezone.now(), True
         try:
             while running and timezone.now() - followed < GRACE:
-                self.look()  # which gives the connection back
+                self.check_access()  # which gives the connection back
                 time.sleep(CHECK_SECONDS)
                 row = Message.objects.filter(pk=self.message.pk, state=MessageState.RUNNING)
                 seen = row.values_list("followed_at", flat=True).first()
@@ -119,30 +119,30 @@ class Asked:
         except (NotSignedIn, Forbidden, Unavailable):
             return
 
-    def look(self) -> None:
+    def check_access(self) -> None:
         """Check access while the answer is written. Raises NotSignedIn if the asker lost access, Forbidden if
         they may read less than at the start, and Unavailable if this process is shutting down.
         """
         try:
-            self._look()
+            self._check_access()
         finally:
             connections_release()
 
-    def _look(self) -> None:
+    def _check_access(self) -> None:
         if ending.is_set():
             ask.answer_interrupt(self.message)
             raise Unavailable(INTERRUPTED)
         lost_admin = self.principal.is_admin > principal_again(self.principal).is_admin
         if lost_admin or not self.evidence.is_open():
             raise Forbidden(CHANGED)
-        self.pulse.beat()
+        self.heartbeat.beat()
         if self.lease.due:
             self.lease.renew()
 
     def close(self) -> None:
         """Release everything, however the answer ended."""
         try:
-            close_iterator(self.exchange.events)
+            close_iterator(self.pending.events)
             tokens_count(self.principal, self.allowance, _tokens(self.message))
         finally:
             self.lease.release()
@@ -154,15 +154,17 @@ def _tokens(message: Message) -> int:
     return int(usage.get("prompt_tokens", 0)) + int(usage.get("completion_tokens", 0))
 
 
-def begin(principal: Principal, exchange: Callable[[], PendingAnswer], *, detached: bool = False) -> Asked:
+def start_answer(
+    principal: Principal, create: Callable[[], PendingAnswer], *, detached: bool = False
+) -> RunningAnswer:
     """Start an answer. Raises RateLimited or QuotaExceeded before any model is called."""
     allowance = allowance_of(principal)
     lease = slot_take(principal, allowance)
     try:
         question_count(principal, allowance)
-        begun = exchange()
-        return Asked(
-            principal, allowance, lease, begun, Heartbeat(begun.message), _Evidence(principal), detached
+        pending = create()
+        return RunningAnswer(
+            principal, allowance, lease, pending, Heartbeat(pending.message), _Evidence(principal), detached
         )
     except BaseException:
         lease.release()
@@ -171,7 +173,9 @@ def begin(principal: Principal, exchange: Callable[[], PendingAnswer], *, detach
         connections_release()
 
 
-async def followed(asked: Asked, items: Generator[T, None, None]) -> AsyncGenerator[T | None, None]:
+async def _watch_access(
+    answer: RunningAnswer, items: Generator[T, None, None]
+) -> AsyncGenerator[T | None, None]:
     """Yield items that a thread builds from the events, and None regularly while there are none.
 
     Within a second, raises NotSignedIn after the asker was signed out and Forbidden after they lost access to
@@ -179,43 +183,47 @@ async def followed(asked: Asked, items: Generator[T, None, None]) -> AsyncGenera
     Raises Unavailable soon after shutdown began.
     """
     looked = time.monotonic()
-    thread = from_thread(items, left=asked.left, idle_seconds=IDLE_SECONDS, drains=asked.detached)
+    thread = from_thread(
+        items, left=answer.handle_disconnect, idle_seconds=IDLE_SECONDS, drains=answer.detached
+    )
     async with aclosing(thread) as coming:
         async for item in coming:
             if time.monotonic() - looked >= CHECK_SECONDS:
-                await sync_to_async(asked.look)()
+                await sync_to_async(answer.check_access)()
                 looked = time.monotonic()
             yield item
 
 
-async def outcome(asked: Asked, made: Callable[[], T]) -> T:
-    """Return what `made` builds from the stored answer. A disconnect stops the model."""
-    async with aclosing(followed(asked, _outcome(asked, made))) as coming:
+async def wait_for_answer(answer: RunningAnswer, build: Callable[[], T]) -> T:
+    """Return what `build` makes from the stored answer. A disconnect stops the model."""
+    async with aclosing(_watch_access(answer, _wait_for_events(answer, build))) as coming:
         found = [item async for item in coming if item is not None]  # to its end: who leaves stops the model
     return found[0]
 
 
-def _outcome(asked: Asked, made: Callable[[], T]) -> Generator[T | None, None, None]:
+def _wait_for_events(answer: RunningAnswer, build: Callable[[], T]) -> Generator[T | None, None, None]:
     """Yield None at each event, so that a disconnect is noticed."""
     try:
-        for _ in asked.events():
+        for _ in answer.events():
             yield None
     finally:
-        asked.close()
-    yield made()
+        answer.close()
+    yield build()
 
 
-async def streamed(
-    frames: AsyncGenerator[bytes | None, None], render_error: Callable[[CairnError], bytes]
+async def stream_frames(
+    answer: RunningAnswer,
+    frames: Generator[bytes, None, None],
+    render_error: Callable[[CairnError], bytes],
 ) -> AsyncIterator[bytes]:
-    """Yield frames, and a ping when there was none for long; None marks each check.
+    """Yield frames that a thread builds from the events, and a ping when there was none for long.
 
-    `render_error` builds the frame of an error.
+    `render_error` builds the frame of an error that ends the stream.
     """
     spoke = time.monotonic()
     try:
-        async with aclosing(frames):
-            async for each in frames:
+        async with aclosing(_watch_access(answer, frames)) as coming:
+            async for each in coming:
                 if each is not None or time.monotonic() - spoke >= PING_SECONDS:
                     spoke = time.monotonic()
                     yield PING if each is None else each

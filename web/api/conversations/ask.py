@@ -16,7 +16,7 @@ from retrieval import types as found
 from retrieval.conversations import ask as ask_service
 from retrieval.engine import engine
 from retrieval.types import AnswerEvent, Cited, Delta, Prompted, Sources, Waiting
-from web.answer_stream import Asked, begin, followed, outcome, streamed
+from web.answer_stream import RunningAnswer, start_answer, stream_frames, wait_for_answer
 from web.api.conversations.answer_events import STREAMED
 from web.api.conversations.search import FiltersIn
 from web.api.framework import fields
@@ -55,16 +55,16 @@ class Question(Body):
 @router.post("", response=Answer, auth=needs("ask"), openapi_extra={"responses": {200: STREAMED}})
 async def ask(request: HttpRequest, payload: Question) -> Answer | StreamingHttpResponse:
     """Answers from passages you may read. Closing the connection early stops the model."""
-    asked = await sync_to_async(_begin)(principal_of(request), payload)
+    running = await sync_to_async(_start)(principal_of(request), payload)
     if payload.stream:
-        return event_stream(streamed(followed(asked, _frames(asked)), _error_frame))
-    return await outcome(asked, lambda: _answer(asked))
+        return event_stream(stream_frames(running, _frames(running), _error_frame))
+    return await wait_for_answer(running, lambda: _answer(running))
 
 
-def _begin(principal: Principal, payload: Question) -> Asked:
+def _start(principal: Principal, payload: Question) -> RunningAnswer:
     if payload.model not in {None, "cairn"} and payload.model != engine().chat.name:
         raise invalid_field("body", "model", message="There is no such model here")
-    return begin(
+    return start_answer(
         principal,
         lambda: ask_service.ask(
             principal=principal,
@@ -80,16 +80,16 @@ def _begin(principal: Principal, payload: Question) -> Asked:
     )
 
 
-def _frames(asked: Asked) -> Generator[bytes, None, None]:
-    message = asked.message
+def _frames(running: RunningAnswer) -> Generator[bytes, None, None]:
+    message = running.message
     try:
         yield frame("start", {"id": str(message.id), "conversation": str(message.conversation_id)})
-        yield from _frames_of(asked.events())
-        yield _frame("done", _answer(asked))
+        yield from _frames_of(running.events())
+        yield _frame("done", _answer(running))
     except Exception as error:  # noqa: BLE001 the stream is the request's outermost boundary
         yield _error_frame(as_cairn_error(error))
     finally:
-        asked.close()
+        running.close()
 
 
 def _error_frame(error: CairnError) -> bytes:
@@ -122,5 +122,5 @@ def _frame(event: str, data: BaseModel) -> bytes:
     return frame(event, data.model_dump())
 
 
-def _answer(asked: Asked) -> Answer:
-    return answers_of([asked.stored()])[0]
+def _answer(running: RunningAnswer) -> Answer:
+    return answers_of([running.load_message()])[0]

@@ -17,7 +17,7 @@ from cairn.library.models import KnowledgeBase
 from cairn.limits.quotas import search_count
 from retrieval.conversations import ask
 from retrieval.search.hybrid_search import search
-from web.answer_stream import begin, outcome
+from web.answer_stream import start_answer, wait_for_answer
 from web.api.framework import fields
 from web.api.framework.fields import Body, Id
 from web.api.provenance import provenance, provenance_of
@@ -117,7 +117,7 @@ def _search(caller: Caller, taken: Search) -> ToolResult:
 
 async def _ask(caller: Caller, taken: Ask) -> ToolResult:
     """Answer a question outside the user's conversations, as the assistant shows its own."""
-    asked = await sync_to_async(begin)(
+    running = await sync_to_async(start_answer)(
         caller.principal,
         lambda: ask.ask(
             principal=caller.principal,
@@ -126,7 +126,7 @@ async def _ask(caller: Caller, taken: Ask) -> ToolResult:
             history=(),
         ),
     )
-    answer = await outcome(asked, lambda: answers_of([asked.stored()])[0])
+    answer = await wait_for_answer(running, lambda: answers_of([running.load_message()])[0])
     return ToolResult(_answered(caller, answer), answer.model_dump(mode="json"))
 
 

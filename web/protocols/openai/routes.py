@@ -15,7 +15,7 @@ from cairn.errors import CairnError, NotFound
 from cairn.library.models import KnowledgeBase
 from retrieval.conversations import ask
 from retrieval.types import Delta
-from web.answer_stream import Asked, begin, followed, outcome, streamed
+from web.answer_stream import RunningAnswer, start_answer, stream_frames, wait_for_answer
 from web.api.framework.problems import as_cairn_error
 from web.api.framework.request_parser import StrictParser
 from web.api.schemas import Answer, answers_of
@@ -65,22 +65,22 @@ async def chat_completions(
     request: HttpRequest, payload: ChatCompletion
 ) -> dict[str, Any] | StreamingHttpResponse:
     """Answer the last message; earlier ones give its context."""
-    asked = await sync_to_async(_begin)(principal_of(request), payload)
+    running = await sync_to_async(_start)(principal_of(request), payload)
     completion = Completion(
-        identity=f"chatcmpl-{asked.message.id}",
+        identity=f"chatcmpl-{running.message.id}",
         created=int(time.time()),
         model=payload.model,
         origin=request.build_absolute_uri("/").rstrip("/"),
     )
     if payload.stream:
-        chunks = _chunks(asked, completion, with_usage=payload.with_usage)
-        return event_stream(streamed(followed(asked, chunks), _error_chunk))
-    return await outcome(asked, lambda: completion.whole(_answer(asked)))
+        chunks = _chunks(running, completion, with_usage=payload.with_usage)
+        return event_stream(stream_frames(running, chunks, _error_chunk))
+    return await wait_for_answer(running, lambda: completion.whole(_answer(running)))
 
 
-def _begin(principal: Principal, payload: ChatCompletion) -> Asked:
+def _start(principal: Principal, payload: ChatCompletion) -> RunningAnswer:
     question, base = payload.question, _base(principal, payload.model)
-    return begin(
+    return start_answer(
         principal,
         lambda: ask.ask(
             principal=principal,
@@ -105,15 +105,17 @@ def _base(principal: Principal, model: str) -> KnowledgeBase | None:
         raise NotFound(message, code="model_not_found") from error
 
 
-def _chunks(asked: Asked, completion: Completion, *, with_usage: bool) -> Generator[bytes, None, None]:
+def _chunks(
+    running: RunningAnswer, completion: Completion, *, with_usage: bool
+) -> Generator[bytes, None, None]:
     try:
         yield completion.first()
         wrote = False
-        for event in asked.events():
+        for event in running.events():
             if isinstance(event, Delta):
                 wrote = True
                 yield completion.text(event.text)
-        answer = _answer(asked)
+        answer = _answer(running)
         if not wrote:
             yield completion.text(content_of(answer))
         yield completion.last(answer)
@@ -123,12 +125,12 @@ def _chunks(asked: Asked, completion: Completion, *, with_usage: bool) -> Genera
     except Exception as error:  # noqa: BLE001 the stream is the request's outermost boundary
         yield _error_chunk(as_cairn_error(error))
     finally:
-        asked.close()
+        running.close()
 
 
 def _error_chunk(error: CairnError) -> bytes:
     return error_chunk(error_data(error))
 
 
-def _answer(asked: Asked) -> Answer:
-    return answers_of([asked.stored()])[0]
+def _answer(running: RunningAnswer) -> Answer:
+    return answers_of([running.load_message()])[0]
