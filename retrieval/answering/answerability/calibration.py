@@ -32,7 +32,7 @@ class Calibration(BaseModel):
     threshold: float = Field(ge=0, le=1)
 
     @model_validator(mode="after")
-    def _known(self) -> Self:
+    def _check_signal_names(self) -> Self:
         if unknown := sorted(self.weights.keys() - _NAMES):
             raise ValueError(f"unknown signals: {', '.join(unknown)}")
         return self

@@ -48,9 +48,9 @@ def _conflict_note(conflict: Conflict, language: Language) -> ConflictNote:
     def render(markers: Sequence[str]) -> str:
         if conflict.figures is None:
             sides = render_message(
-                "differ_denial", language, title=_title(first.hit), dated=_dated(first.hit, language),
+                "differ_denial", language, title=_title(first.hit), dated=_format_date(first.hit, language),
                 marker=markers[0], other_title=_title(second.hit),
-                other_dated=_dated(second.hit, language), other_marker=markers[1],
+                other_dated=_format_date(second.hit, language), other_marker=markers[1],
             )  # fmt: skip
         else:
             both = zip((first, second), conflict.figures, markers, strict=True)
@@ -62,7 +62,7 @@ def _conflict_note(conflict: Conflict, language: Language) -> ConflictNote:
 
 def _side(hit: Hit, figure: str, marker: str, language: Language) -> str:
     return render_message(
-        "differ_figure", language, title=_title(hit), dated=_dated(hit, language),
+        "differ_figure", language, title=_title(hit), dated=_format_date(hit, language),
         figure=escape_markdown(figure), marker=marker,
     )  # fmt: skip
 
@@ -74,6 +74,6 @@ def _title(hit: Hit) -> str:
     )
 
 
-def _dated(hit: Hit, language: Language) -> str:
+def _format_date(hit: Hit, language: Language) -> str:
     found = document_date(hit)
     return render_message(f"dated_{found.basis}", language, date=found.value)

@@ -17,9 +17,9 @@ from retrieval.answering.generation.state import AnswerBuffer, GenerationContext
 from retrieval.answering.generation.verdict import (
     PartResult,
     combine_verdicts,
+    group_unanswered_by_cause,
     join_reasons,
     refuse_part,
-    unanswered_by_cause,
 )
 from retrieval.answering.prompts.evidence import deduplicate
 from retrieval.answering.prompts.prompt import VERSION
@@ -173,7 +173,7 @@ def _generate_parts(
         yield from _fail_or_refuse(context, run, buffer, results, _interleave(found))
         return
     buffer.start_paragraph()
-    yield from buffer.emit(_unanswered_notes(results, context.language), run)
+    yield from buffer.emit(_render_unanswered_notes(results, context.language), run)
     verdict, reason = combine_verdicts(context.generation, run, results)
     yield Done(_build_answer(context, run, buffer, results, verdict=verdict, reason=reason))
 
@@ -195,11 +195,11 @@ def _fail_or_refuse(
         yield _refuse(context, run, buffer, results, join_reasons(results), hits)
 
 
-def _unanswered_notes(results: Sequence[PartResult], language: Language) -> Iterator[AnswerEvent]:
+def _render_unanswered_notes(results: Sequence[PartResult], language: Language) -> Iterator[AnswerEvent]:
     """Yield a note for each group of unanswered parts."""
     notes = [
         render_message(word, language, parts=escape_markdown(parts))
-        for word, parts in unanswered_by_cause(results)
+        for word, parts in group_unanswered_by_cause(results)
     ]
     if notes:
         yield Delta("\n\n".join(notes))

@@ -99,7 +99,8 @@ def combine_verdicts(
     if len(results) == 1:
         return results[0].verdict, results[0].reason
     reasons = [
-        render_message(word, context.language, parts=parts) for word, parts in unanswered_by_cause(results)
+        render_message(word, context.language, parts=parts)
+        for word, parts in group_unanswered_by_cause(results)
     ]
     if run.stopped or run.failure:
         reasons.append(render_message("stopped" if run.stopped else "broken_off", context.language))
@@ -116,7 +117,7 @@ def combine_verdicts(
     return verdict, " ".join(reasons)
 
 
-def unanswered_by_cause(results: Sequence[PartResult]) -> Iterator[tuple[str, str]]:
+def group_unanswered_by_cause(results: Sequence[PartResult]) -> Iterator[tuple[str, str]]:
     """Yield message keys and unanswered questions. Documents are only blamed if they, and not the model, are
     at fault."""
     for key, causes in (

@@ -61,7 +61,7 @@ def uses_opposite(claim: str, sentence: str) -> bool:
     return any(_is_opposite(claim, sentence, one, other) for one, other in _OPPOSITES)
 
 
-def replaced_by_opposite(words: str, others: str) -> bool:
+def is_opposite_replacement(words: str, others: str) -> bool:
     """Return whether replaced words are opposites; stricter than `uses_opposite`, since one word is enough
     here."""
     return any(_is_opposite(words, others, one, other) for one, other in _REPLACED)

@@ -131,8 +131,8 @@ class SentenceChecker:
             return support
 
     def _check(self, sentence: str, cited: Sequence[int]) -> Support:
-        scored = self._scored(sentence)
-        if reason := self._altered_copy(sentence):
+        scored = self._score_windows(sentence)
+        if reason := self._find_alteration(sentence):
             return Support(reason=self._conflict(sentence, scored[0]) or reason)
         by_passage = {
             passage.number: [item for item in scored if item.window.passage is passage]
@@ -168,15 +168,20 @@ class SentenceChecker:
         )
         return [item for item in supported if item]
 
-    def _altered_copy(self, claim: str) -> str:
+    def _find_alteration(self, claim: str) -> str:
         """Return why the claim, or a part of it, is an altered copy of the sentence that it follows most
         closely."""
         parts = [part for part in _SENTENCES.split(claim) if part]
         return next(
-            (reason for part in dict.fromkeys((claim, *parts)) if (reason := self._altered_part(part))), ""
+            (
+                reason
+                for part in dict.fromkeys((claim, *parts))
+                if (reason := self._find_part_alteration(part))
+            ),
+            "",
         )
 
-    def _altered_part(self, claim: str) -> str:
+    def _find_part_alteration(self, claim: str) -> str:
         stems = content_stems(claim, self._language)
         likely = sorted(self._pieces, key=lambda piece: len(stems & piece.stems), reverse=True)[
             :MAX_COPY_CANDIDATES
@@ -186,11 +191,11 @@ class SentenceChecker:
             return ""
         heading = content_stems(heading_of(piece.hit), self._language)
         elsewhere = content_stems(piece.hit.text, self._language) - piece.stems - heading
-        if words := self._substituted_words(claim, piece.text, heading, elsewhere):
+        if words := self._find_substituted_words(claim, piece.text, heading, elsewhere):
             return render_message("figures", self._reason_language, terms=", ".join(words))
         return render_message("negation", self._reason_language) if flips_polarity(claim, piece.text) else ""
 
-    def _substituted_words(
+    def _find_substituted_words(
         self, claim: str, text: str, heading: frozenset[str], elsewhere: frozenset[str]
     ) -> tuple[str, ...]:
         """Return substituted words. Words of the heading may replace a small word: "the Vault" for "it"."""
@@ -204,7 +209,7 @@ class SentenceChecker:
     def announces(self, line: str) -> bool:
         """Return whether one passage, with the question, has all words of a line that itself states nothing
         yet."""
-        return not self._altered_copy(line) and any(
+        return not self._find_alteration(line) and any(
             self._leads_to(line, passage) for passage in self._evidence
         )
 
@@ -260,7 +265,7 @@ class SentenceChecker:
         if restricts_otherwise(sentence, inside, self._language):
             return render_message("restriction", self._reason_language)
         if len(window.pieces) > 1 and (
-            words := self._substituted_words(sentence, window.text, window.topic, frozenset())
+            words := self._find_substituted_words(sentence, window.text, window.topic, frozenset())
         ):
             return render_message("figures", self._reason_language, terms=", ".join(words))
         lost = self._mixes_rows(sentence, window) or self._repeats(sentence, window)
@@ -331,7 +336,7 @@ class SentenceChecker:
         whole = len(content_stems(sentence, self._language)) >= MIN_STANDALONE_WORDS
         return sentence if whole else f"{self._question} {sentence}"
 
-    def _scored(self, sentence: str) -> list[_Scored]:
+    def _score_windows(self, sentence: str) -> list[_Scored]:
         """Return all windows, best first."""
         if not self._pieces:
             return []

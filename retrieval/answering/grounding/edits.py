@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from functools import lru_cache
 
-from retrieval.answering.grounding.antonyms import obliges_more, replaced_by_opposite
+from retrieval.answering.grounding.antonyms import is_opposite_replacement, obliges_more
 from retrieval.answering.grounding.negation import NEGATORS, PREFIXED
 from retrieval.answering.grounding.quantities import has_quantity, unsupported_figures
 from retrieval.answering.text.lexicon import MONTHS, UNITS, WEEKDAYS, Language
@@ -52,7 +52,7 @@ def flips_polarity(claim: str, quote: str) -> bool:
     """Return whether a negation, a duty or a direction was added, removed or replaced by its opposite."""
     return any(
         _denials(edit.claim) % 2 != _denials(edit.evidence) % 2
-        or replaced_by_opposite(edit.claim, edit.evidence)
+        or is_opposite_replacement(edit.claim, edit.evidence)
         or obliges_more(edit.claim, edit.evidence)
         for edit in find_edits(claim, quote)
         if edit.claim or len(edit.evidence.split()) <= MAX_OMITTED_WORDS

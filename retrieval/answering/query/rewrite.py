@@ -134,7 +134,7 @@ def _read_reply(
     stream = chat.stream(messages, max_tokens=MAX_TOKENS)
     with (
         step("rewrite question", kind=SpanKind.LLM, attributes={LLM_MODEL: chat.name}),
-        _closed_after(seconds, getattr(stream, "close", lambda: None)),
+        _close_after(seconds, getattr(stream, "close", lambda: None)),
     ):
         for piece in stream:
             pieces.append(piece)
@@ -144,7 +144,7 @@ def _read_reply(
 
 
 @contextmanager
-def _closed_after(seconds: float, close: Callable[[], None]) -> Iterator[None]:
+def _close_after(seconds: float, close: Callable[[], None]) -> Iterator[None]:
     """Close the stream after a timeout, which unblocks its reader, and at the end in any case."""
     timer = threading.Timer(seconds, _close, [close])
     timer.daemon = True

@@ -53,7 +53,7 @@ def split_blocks(text: str) -> list[Block]:
     for line in _find_lines(text):
         shape = _shape(text, line)
         if found and _belongs(text, found[-1], line, shape):
-            joined = _merged_shape(text, found[-1], line, shape)
+            joined = _merge_shape(text, found[-1], line, shape)
             found[-1] = replace(found[-1], shape=joined, lines=(*found[-1].lines, line))
         else:
             found.append(Block(shape, (line,)))
@@ -117,7 +117,7 @@ def _continues_list(text: str, block: Block, line: Span) -> bool:
     return led and bare and len(written) <= MAX_ITEM_CHARACTERS and not written.endswith(":")
 
 
-def _merged_shape(text: str, block: Block, line: Span, shape: Shape) -> Shape:
+def _merge_shape(text: str, block: Block, line: Span, shape: Shape) -> Shape:
     """Return the block's shape with the new line: wrapped lines stay a paragraph, a backslash continues code,
     other lines form a list."""
     if block.shape is Shape.PARAGRAPH and text[block.end - 1] == "\\":
