@@ -24,8 +24,8 @@ from retrieval.index.generations import (
     Opened,
     active,
     choice_of,
+    open_generation,
     open_indexes,
-    opened_generation,
     places_of,
     unlike_configured,
 )
@@ -56,10 +56,10 @@ def build(lease: GenerationLease) -> None:
     generation = lease.generation
     if not generation.dimension:
         _begin(lease)
-    _catch_up(lease, opened_generation(generation))
+    _catch_up(lease, open_generation(generation))
     if not generation.optimised:
         _optimise(lease)
-        _catch_up(lease, opened_generation(generation))
+        _catch_up(lease, open_generation(generation))
     lease.become(GenerationState.READY)
     log.info("index generation %s is ready", generation.name)
 
@@ -92,7 +92,7 @@ def _vectorise(opened: Opened) -> Vectorise:
 
 def _optimise(lease: GenerationLease) -> None:
     """Optimise the index in a child process, with the index closed meanwhile."""
-    with open_indexes.closed_exclusively(lease.generation):
+    with open_indexes.close_exclusively(lease.generation):
         child = index_backend().optimising(places_of(lease.generation).serving.name)
         if child is not None:
             fault_point(Fault.REINDEX_WHILE_OPTIMISING)
@@ -115,7 +115,7 @@ def _wait_for(child: "subprocess.Popen[str]", lease: GenerationLease) -> None:
 
 def swap(lease: GenerationLease) -> None:
     """Activate this generation. The previous one is retired, and earlier retired ones are removed."""
-    opened = opened_generation(lease.generation)
+    opened = open_generation(lease.generation)
     opened.embedder.embed_query("warm")  # the first question need not wait for that
     _catch_up(lease, opened)
     at_once = Synchronizer(lease, opened.index, _vectorise(opened), make_way=lambda: None)

@@ -26,7 +26,7 @@ from retrieval.index.backends import index_backend
 from retrieval.index.generations import open_indexes
 from retrieval.index.protocol import Store, StoredPoint
 from retrieval.index.relocatable import Place, PlacedIndex, Places
-from retrieval.index.word_hashes import keyed
+from retrieval.index.word_hashes import apply_word_key
 from retrieval.models import GenerationState, IndexGeneration, new_word_key
 
 log = logging.getLogger(__name__)
@@ -148,4 +148,4 @@ def _copy_batch(points: Sequence[StoredPoint], source: Store, target: Store, key
 
 
 def _rekeyed(point: StoredPoint, key: bytes) -> StoredPoint:
-    return replace(point, sparse=keyed(point.sparse, key)) if key and point.sparse else point
+    return replace(point, sparse=apply_word_key(point.sparse, key)) if key and point.sparse else point

@@ -20,7 +20,7 @@ from cairn.settings.dotted_paths import create_dotted
 from cairn.settings.env import ROOT
 from retrieval.index.protocol import Store
 from retrieval.index.qdrant_edge import EdgeIndex, require_room_for_copy
-from retrieval.index.qdrant_server import ServerIndex, Spread, translated
+from retrieval.index.qdrant_server import ServerIndex, Spread, translate_errors
 
 TIMEOUT_SECONDS = 30
 CHECK_SECONDS = 5
@@ -117,7 +117,7 @@ class ServerBackend(IndexBackend):
     def check(self) -> str:
         url = environment().qdrant_url
         try:
-            with translated():
+            with translate_errors():
                 _client(CHECK_SECONDS).get_collections()
         except UnexpectedResponse as error:
             raise Unavailable(f"{url} responds with {error.status_code}, unlike a Qdrant server.") from error

@@ -92,7 +92,7 @@ def of_version(version: UUID) -> AnyOf:
     return AnyOf.of(VERSION, [version])
 
 
-def counted(document: UUID | None, version: UUID | None) -> list[AnyOf]:
+def build_count_conditions(document: UUID | None, version: UUID | None) -> list[AnyOf]:
     """Return the conditions for counting; without arguments, all points."""
     by_document = [] if document is None else [of_document(document)]
     return by_document if version is None else [*by_document, of_version(version)]

@@ -48,7 +48,7 @@ class InThisProcess:
     def look(self) -> Places:
         return self.places
 
-    def moved(self, places: Places) -> None:
+    def record_move(self, places: Places) -> None:
         self.places = places
 
     def drop_copy(self, copy: Place) -> None:
@@ -69,7 +69,7 @@ class InTheDatabase:
             raise Unavailable("This index was removed.")
         return places_of(row)
 
-    def moved(self, places: Places) -> None: ...
+    def record_move(self, places: Places) -> None: ...
 
     def drop_copy(self, copy: Place) -> None:
         give_up_copy(self._generation, copy)
@@ -98,21 +98,21 @@ class OpenIndexes:
             if generation.id in self._closed_exclusively:
                 raise Unavailable("This index is being optimised.")
             if generation.id not in self._open:
-                index = _placed(generation)
+                index = _build_placed_index(generation)
                 index.open()
                 self._open[generation.id] = index
             return self._open[generation.id]
 
     def add(self, generation: IndexGeneration, store: Store) -> PlacedIndex:
         """Use the store that was just created for the generation."""
-        index = _placed(generation)
+        index = _build_placed_index(generation)
         index.add(places_of(generation).serving.name, store)
         with self._lock:
             self._open[generation.id] = index
         return index
 
     @contextmanager
-    def closed_exclusively(self, generation: IndexGeneration) -> Iterator[None]:
+    def close_exclusively(self, generation: IndexGeneration) -> Iterator[None]:
         """Close a generation for a process that needs it exclusively; opening it meanwhile raises
         Unavailable."""
         with self._lock:
@@ -140,7 +140,7 @@ class OpenIndexes:
 open_indexes = OpenIndexes()
 
 
-def _placed(generation: IndexGeneration) -> PlacedIndex:
+def _build_placed_index(generation: IndexGeneration) -> PlacedIndex:
     backend = index_backend()
     whereabouts = InTheDatabase(generation) if backend.shared else InThisProcess(generation)
     return PlacedIndex(whereabouts, lambda name: backend.open(name, generation.dimension))
@@ -163,7 +163,7 @@ def active() -> Opened:
         return opened
     with _Answering.lock:
         row = _active_row()  # whoever had the lock may have begun one
-        opened = _same(row) or (_begin() if row is None else opened_generation(row))
+        opened = _same(row) or (_begin() if row is None else open_generation(row))
         _Answering.opened = opened
         return opened
 
@@ -194,8 +194,8 @@ def close_index() -> None:
         open_indexes.close_all()
 
 
-def opened_generation(generation: IndexGeneration) -> Opened:
-    """Any generation with its model. Raises ConfigurationError if that has changed or is gone."""
+def open_generation(generation: IndexGeneration) -> Opened:
+    """Open any generation with its model. Raises ConfigurationError if that has changed or is gone."""
     model = embedder(choice_of(generation))
     _require_same_space(generation, model)
     if not generation.encoder:
@@ -235,13 +235,14 @@ def unlike_configured(generation: IndexGeneration) -> str:
     if used == configured:
         return ""
     return (
-        f"The documents are embedded with {_named(used)}, which is used; {_named(configured)} is configured. "
+        f"The documents are embedded with {_describe_model(used)}, which is used; "
+        f"{_describe_model(configured)} is configured. "
         f"To change over, run manage.py reindex --embedding-model {configured.model} --swap; to keep it, "
         "change the setting."
     )
 
 
-def _named(choice: EmbedderChoice) -> str:
+def _describe_model(choice: EmbedderChoice) -> str:
     return f"{choice.model} of EMBEDDING_BASE_URL" if choice.served else choice.model
 
 
@@ -269,7 +270,7 @@ def _begin() -> Opened:
             )
             index = index_backend().create(first.name, first.dimension)
     except IntegrityError:
-        return opened_generation(IndexGeneration.objects.get(state=GenerationState.ACTIVE))
+        return open_generation(IndexGeneration.objects.get(state=GenerationState.ACTIVE))
     return Opened(first, model, open_indexes.add(first, index))
 
 

@@ -32,14 +32,14 @@ def query_hybrid(run: Run, *, limit: int, sparse: bool) -> Candidates:
     The opposite brings no quality, and term frequencies would have to be counted again.
     """
     if not sparse:
-        return Candidates(dense=_ranked(*run([Leg(DENSE, limit)])))
+        return Candidates(dense=_sort_candidates(*run([Leg(DENSE, limit)])))
     dense, worded = (list(found) for found in run([Leg(DENSE, limit), Leg(SPARSE, limit)]))
     unmeasured = frozenset(each.id for each in worded) - {each.id for each in dense}
     if unmeasured:
         dense += next(iter(run([Leg(DENSE, len(unmeasured), unmeasured)])))
-    return Candidates(_ranked(dense), _ranked(worded))
+    return Candidates(_sort_candidates(dense), _sort_candidates(worded))
 
 
-def _ranked(found: Iterable[Candidate]) -> list[Candidate]:
+def _sort_candidates(found: Iterable[Candidate]) -> list[Candidate]:
     """Best first; ties by id, so that the same query gives the same order."""
     return sorted(found, key=lambda candidate: (-candidate.score, candidate.id))

@@ -51,7 +51,7 @@ class EdgeIndex:
             raise Unavailable(f"The folder for a new vector index is not empty: {folder}")
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         _require_room(folder)
-        with _translated(folder):
+        with _translate_errors(folder):
             shard = edge.EdgeShard.create(str(folder), _config(dimension))
             for field, schema in _payload_indexes():
                 shard.update(edge.UpdateOperation.create_field_index(field, schema))
@@ -63,13 +63,13 @@ class EdgeIndex:
         """Raises Unavailable if the data is missing or damaged, ConfigurationError if it is in use."""
         if not any(folder.glob("segments/*/segment.json")):  # Edge would begin an empty index here
             raise Unavailable(f"The vector index {folder} has lost its data. Restore DATA_DIR from a backup.")
-        with _translated(folder):
+        with _translate_errors(folder):
             return cls(folder, edge.EdgeShard.load(str(folder), _config(dimension)))
 
     def upsert(self, points: Sequence[Point]) -> None:
         with self._writes():
             for start in range(0, len(points), UPSERT_BATCH):
-                batch = [_stored(point) for point in points[start : start + UPSERT_BATCH]]
+                batch = [_encode_point(point) for point in points[start : start + UPSERT_BATCH]]
                 self._update(edge.UpdateOperation.upsert_points(batch), points=len(batch))
 
     def delete_version(self, version: UUID) -> None:
@@ -109,7 +109,7 @@ class EdgeIndex:
         return {_id(point.id): _dense(point.vector) for point in found}
 
     def count(self, *, document: UUID | None = None, version: UUID | None = None) -> int:
-        named = conditions.counted(document, version)
+        named = conditions.build_count_conditions(document, version)
         with self._reads() as shard:
             return shard.count(edge.CountRequest(exact=True, filter=_all_of(named)))
 
@@ -117,18 +117,20 @@ class EdgeIndex:
         request = edge.ScrollRequest(offset=start, limit=limit, with_payload=True, with_vector=True)
         with self._reads() as shard:
             records, following = shard.scroll(request)
-        return Page([_copied(record) for record in records], None if following is None else _id(following))
+        return Page(
+            [_decode_record(record) for record in records], None if following is None else _id(following)
+        )
 
     def read_points(self, ids: Sequence[UUID]) -> dict[UUID, StoredPoint]:
         with self._reads() as shard:
             records = shard.retrieve(list(ids), True, True)
-        return {_id(record.id): _copied(record) for record in records}
+        return {_id(record.id): _decode_record(record) for record in records}
 
     def write_points(self, points: Sequence[StoredPoint]) -> None:
         """Not on disk before `finish_copy`: waiting for the disk after each batch would take long."""
         with self._writes(durable=False):
             for start in range(0, len(points), UPSERT_BATCH):
-                batch = [_pasted(point) for point in points[start : start + UPSERT_BATCH]]
+                batch = [_encode_stored_point(point) for point in points[start : start + UPSERT_BATCH]]
                 self._update(edge.UpdateOperation.upsert_points(batch), points=len(batch))
 
     def delete_points(self, ids: Sequence[UUID]) -> None:
@@ -149,7 +151,7 @@ class EdgeIndex:
             if self._closed:
                 return
             self._closed = True
-            with _translated(self._folder):
+            with _translate_errors(self._folder):
                 try:
                     self._shard.flush()
                 finally:
@@ -159,7 +161,7 @@ class EdgeIndex:
     def _reads(self) -> Iterator[edge.EdgeShard]:
         if self._closed:
             raise Unavailable("The vector index has been closed.")
-        with _translated(self._folder):
+        with _translate_errors(self._folder):
             yield self._shard
 
     @contextmanager
@@ -219,16 +221,16 @@ def _sync(path: Path) -> None:
 
 
 @contextmanager
-def _translated(folder: Path) -> Iterator[None]:
+def _translate_errors(folder: Path) -> Iterator[None]:
     try:
         yield
     except Exception as error:
         if type(error) is not Exception:  # Edge raises nothing more special; anything else is a bug of ours
             raise
-        raise _known(error, folder) from error
+        raise _classify_error(error, folder) from error
 
 
-def _known(error: Exception, folder: Path) -> Exception:
+def _classify_error(error: Exception, folder: Path) -> Exception:
     text = str(error)
     if "WouldBlock" in text:
         return ConfigurationError(f"The vector index {folder} is in use by another process.")
@@ -256,7 +258,7 @@ def _payload_indexes() -> Iterator[tuple[str, _Schema]]:
     yield conditions.CREATED_AT, edge.FloatIndexParams()
 
 
-def _stored(point: Point) -> edge.Point:
+def _encode_point(point: Point) -> edge.Point:
     vectors: dict[str, edge.NamedVector] = {DENSE: point.dense.tolist()}
     if point.sparse.indices:
         vectors[SPARSE] = _sparse(point.sparse)
@@ -267,7 +269,7 @@ def _sparse(sparse: Sparse) -> edge.SparseVector:
     return edge.SparseVector(list(sparse.indices), list(sparse.values))
 
 
-def _copied(record: edge.Record) -> StoredPoint:
+def _decode_record(record: edge.Record) -> StoredPoint:
     vectors = record.vector
     assert isinstance(vectors, dict)
     dense, words = vectors[DENSE], vectors.get(SPARSE)
@@ -284,7 +286,7 @@ def _numbers(vector: object) -> tuple[float, ...]:
     return tuple(vector)
 
 
-def _pasted(point: StoredPoint) -> edge.Point:
+def _encode_stored_point(point: StoredPoint) -> edge.Point:
     vectors: dict[str, edge.NamedVector] = {DENSE: list(point.dense)}
     if point.sparse is not None:
         vectors[SPARSE] = _sparse(point.sparse)

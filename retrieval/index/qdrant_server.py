@@ -51,7 +51,7 @@ class ServerIndex:
         cls, client: QdrantClient, collection: str, *, dimension: int, spread: Spread = ONE_SERVER
     ) -> "ServerIndex":
         """Raises Unavailable if there is such a collection."""
-        with translated():
+        with translate_errors():
             if client.collection_exists(collection):
                 raise Unavailable(f"The Qdrant server already has a collection {collection}.")
             client.create_collection(
@@ -69,7 +69,7 @@ class ServerIndex:
     @classmethod
     def open(cls, client: QdrantClient, collection: str, *, dimension: int) -> "ServerIndex":
         """Raises Unavailable if there is no such collection, ConfigurationError if it has other vectors."""
-        with translated():
+        with translate_errors():
             if not client.collection_exists(collection):
                 raise Unavailable(
                     f"The Qdrant server has no collection {collection}. Is QDRANT_URL the right server?"
@@ -84,13 +84,13 @@ class ServerIndex:
 
     @staticmethod
     def remove(client: QdrantClient, collection: str) -> None:
-        with translated():
+        with translate_errors():
             client.delete_collection(collection)
 
     def upsert(self, points: Sequence[Point]) -> None:
         with self._open() as client:
             for start in range(0, len(points), UPSERT_BATCH):
-                batch = [_stored(point) for point in points[start : start + UPSERT_BATCH]]
+                batch = [_encode_point(point) for point in points[start : start + UPSERT_BATCH]]
                 client.upsert(self._collection, batch, wait=True)
 
     def delete_version(self, version: UUID) -> None:
@@ -132,7 +132,7 @@ class ServerIndex:
         return {UUID(str(point.id)): _dense(point.vector) for point in found}
 
     def count(self, *, document: UUID | None = None, version: UUID | None = None) -> int:
-        named = conditions.counted(document, version)
+        named = conditions.build_count_conditions(document, version)
         with self._open() as client:
             return client.count(self._collection, _all_of(named), exact=True).count
 
@@ -146,7 +146,8 @@ class ServerIndex:
                 with_vectors=True,
             )
         return Page(
-            [_copied(record) for record in records], None if following is None else UUID(str(following))
+            [_decode_record(record) for record in records],
+            None if following is None else UUID(str(following)),
         )
 
     def read_points(self, ids: Sequence[UUID]) -> dict[UUID, StoredPoint]:
@@ -154,12 +155,12 @@ class ServerIndex:
             records = client.retrieve(
                 self._collection, [str(each) for each in ids], with_payload=True, with_vectors=True
             )
-        return {UUID(str(record.id)): _copied(record) for record in records}
+        return {UUID(str(record.id)): _decode_record(record) for record in records}
 
     def write_points(self, points: Sequence[StoredPoint]) -> None:
         with self._open() as client:
             for start in range(0, len(points), UPSERT_BATCH):
-                batch = [_pasted(point) for point in points[start : start + UPSERT_BATCH]]
+                batch = [_encode_stored_point(point) for point in points[start : start + UPSERT_BATCH]]
                 client.upsert(self._collection, batch, wait=True)
 
     def delete_points(self, ids: Sequence[UUID]) -> None:
@@ -184,12 +185,12 @@ class ServerIndex:
     def _open(self) -> Iterator[QdrantClient]:
         if self._closed:
             raise Unavailable("The vector index has been closed.")
-        with translated():
+        with translate_errors():
             yield self._client
 
 
 @contextmanager
-def translated() -> Iterator[None]:
+def translate_errors() -> Iterator[None]:
     """Map errors of a server that is away, starting or overloaded. Anything else is a bug."""
     try:
         yield
@@ -218,7 +219,7 @@ def _payload_indexes() -> Iterator[tuple[str, models.PayloadSchemaType | models.
     yield conditions.CREATED_AT, models.PayloadSchemaType.FLOAT
 
 
-def _stored(point: Point) -> models.PointStruct:
+def _encode_point(point: Point) -> models.PointStruct:
     vectors: dict[str, list[float] | models.SparseVector] = {DENSE: point.dense.tolist()}
     if point.sparse.indices:
         vectors[SPARSE] = _sparse(point.sparse)
@@ -229,7 +230,7 @@ def _sparse(sparse: Sparse) -> models.SparseVector:
     return models.SparseVector(indices=list(sparse.indices), values=list(sparse.values))
 
 
-def _copied(record: models.Record) -> StoredPoint:
+def _decode_record(record: models.Record) -> StoredPoint:
     vectors = record.vector
     assert isinstance(vectors, dict)
     dense, found = vectors[DENSE], vectors.get(SPARSE)
@@ -242,7 +243,7 @@ def _is_sparse(found: object) -> TypeGuard[models.SparseVector]:
     return isinstance(found, models.SparseVector)
 
 
-def _pasted(point: StoredPoint) -> models.PointStruct:
+def _encode_stored_point(point: StoredPoint) -> models.PointStruct:
     vectors: dict[str, list[float] | models.SparseVector] = {DENSE: list(point.dense)}
     if point.sparse is not None:
         vectors[SPARSE] = _sparse(point.sparse)

@@ -15,7 +15,7 @@ from cairn.access.scope import Scope
 from cairn.errors import CairnError, Unavailable
 from cairn.inference.protocols import Vectors
 from retrieval.index.protocol import Candidates, Filters, Point, Sparse, Store
-from retrieval.index.word_hashes import keyed, with_keyed_words
+from retrieval.index.word_hashes import apply_word_key, with_keyed_words
 
 _Result = TypeVar("_Result")
 _ATTEMPTS: Final = 10
@@ -42,7 +42,7 @@ class Whereabouts(Protocol):
 
     def look(self) -> Places: ...
 
-    def moved(self, places: Places) -> None:
+    def record_move(self, places: Places) -> None:
         """Record that this process moved the points and updated the row."""
 
     def drop_copy(self, copy: Place) -> None:
@@ -84,7 +84,7 @@ class PlacedIndex:
 
     def move_to(self, places: Places) -> None:
         """Switch reads and writes to the new places, for the process that moves the points."""
-        self._whereabouts.moved(places)
+        self._whereabouts.record_move(places)
         self._follow(places)
 
     def _follow(self, places: Places) -> None:
@@ -118,7 +118,7 @@ class PlacedIndex:
         self, dense: Vectors, sparse: Sparse, *, scope: Scope, filters: Filters, limit: int
     ) -> Candidates:
         def ask(store: Store, key: bytes) -> Candidates:
-            return store.query(dense, keyed(sparse, key), scope=scope, filters=filters, limit=limit)
+            return store.query(dense, apply_word_key(sparse, key), scope=scope, filters=filters, limit=limit)
 
         return self._read(ask)
 
@@ -150,13 +150,13 @@ class PlacedIndex:
     def _write(self, act: Callable[[Store, bytes], None]) -> None:
         places = self._look()
         for _ in range(_ATTEMPTS):
-            written = self._written(act, places)
+            written = self._try_write(act, places)
             if (now := self._look()) == places and written:
                 return
             places = now
         raise Unavailable("The vector index keeps moving.")
 
-    def _written(self, act: Callable[[Store, bytes], None], places: Places) -> bool:
+    def _try_write(self, act: Callable[[Store, bytes], None], places: Places) -> bool:
         """The serving place first: whoever copies relies on this order."""
         try:
             act(self.store(places.serving.name), places.serving.word_key)

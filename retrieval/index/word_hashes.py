@@ -17,7 +17,7 @@ _HASH_BYTES: Final = 4  # the stores' indices are unsigned 32-bit numbers
 _REMEMBERED: Final = 1 << 16
 
 
-def keyed(sparse: Sparse, key: bytes) -> Sparse:
+def apply_word_key(sparse: Sparse, key: bytes) -> Sparse:
     """Replace every hash by its keyed hash. An empty key leaves the vector as it is.
 
     Stores refuse a vector that names an index twice, so the weights of colliding words are added.
@@ -32,7 +32,7 @@ def keyed(sparse: Sparse, key: bytes) -> Sparse:
 
 
 def with_keyed_words(points: Sequence[Point], key: bytes) -> list[Point]:
-    return [replace(point, sparse=keyed(point.sparse, key)) for point in points]
+    return [replace(point, sparse=apply_word_key(point.sparse, key)) for point in points]
 
 
 @lru_cache(_REMEMBERED)

@@ -23,7 +23,7 @@ from retrieval.index.protocol import Point
 from retrieval.index.qdrant_edge import EdgeIndex
 from retrieval.index.relocatable import Place as IndexPlace
 from retrieval.index.relocatable import PlacedIndex
-from retrieval.index.word_hashes import keyed
+from retrieval.index.word_hashes import apply_word_key
 from retrieval.models import GenerationState, IndexGeneration
 from tests.disks import small_disk
 from tests.fakes import FakeEmbedder
@@ -126,7 +126,7 @@ def test_word_hashes_without_a_key_get_one_and_are_found_as_before(place: Place)
     key = bytes(place.row.word_key)
     assert len(key) == 32
     stored = place.index.store(place.row.place).read_points([mine.id])[mine.id].sparse
-    assert stored == keyed(words(77), key) != words(77)
+    assert stored == apply_word_key(words(77), key) != words(77)
     close_index()
     assert [each.id for each in ask(place.index, sparse=words(77)).sparse] == [mine.id]
     assert ask(place.index, sparse=words(78)).sparse == []

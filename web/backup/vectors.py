@@ -15,7 +15,7 @@ from cairn.inference.protocols import Vectors
 from cairn.library.models import Chunk, Document
 from ingestion.indexing.points import embedding_text, points_of
 from retrieval.index.backends import index_backend
-from retrieval.index.generations import close_index, open_indexes, opened_generation
+from retrieval.index.generations import close_index, open_generation, open_indexes
 from retrieval.index.protocol import VectorIndex
 from retrieval.models import IndexGeneration
 from web.backup.manifest import IDS, NUMBERS
@@ -133,7 +133,7 @@ class BackupVectors:
 def _embedded(chunks: Sequence[Chunk], generation: IndexGeneration) -> Sequence[Vectors]:
     if not chunks:
         return []
-    model = opened_generation(generation).embedder
+    model = open_generation(generation).embedder
     return list(model.embed_documents([embedding_text(chunk) for chunk in chunks]))
 
 

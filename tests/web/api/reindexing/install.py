@@ -20,7 +20,7 @@ from ingestion.pipeline import run
 from ingestion.reindexing import runner
 from ingestion.tasks import erase, refresh
 from retrieval.index import backends
-from retrieval.index.generations import active, close_index, opened_generation
+from retrieval.index.generations import active, close_index, open_generation
 from retrieval.index.protocol import VectorIndex
 from retrieval.models import GenerationState, IndexGeneration
 from tests.fakes import FakeChat, FakeEmbedder
@@ -115,7 +115,7 @@ class Generations:
         assert index.count() == sum(chunks.values())
 
     def index_of(self, state: GenerationState) -> VectorIndex:
-        return opened_generation(IndexGeneration.objects.get(state=state)).index
+        return open_generation(IndexGeneration.objects.get(state=state)).index
 
 
 @contextmanager

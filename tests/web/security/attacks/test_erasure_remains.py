@@ -25,7 +25,7 @@ from ingestion.reindexing.all_generations import AllGenerations
 from retrieval.engine import Engine, use
 from retrieval.index.generations import active_generation, active_index
 from retrieval.index.qdrant_edge import EdgeIndex
-from retrieval.index.word_hashes import keyed
+from retrieval.index.word_hashes import apply_word_key
 from retrieval.search.bm25 import document_sparse
 from tests.backends import VectorStore
 from tests.bases import make_base
@@ -110,7 +110,7 @@ def recovered(folder: Path, words: Iterable[str], key: bytes = b"") -> set[str]:
     A hash is 32 bits, in the log with its big end first and in segments with the little end first.
     """
     content = [_without_holes(path) for path in folder.rglob("*") if path.is_file()]
-    hashes = {word: keyed(document_sparse(word), key).indices for word in words}
+    hashes = {word: apply_word_key(document_sparse(word), key).indices for word in words}
     return {
         word
         for word, indices in hashes.items()
