@@ -21,9 +21,9 @@ from retrieval.conversations.ask import EVIDENCE_HITS, evidence_tokens
 from retrieval.engine import Engine
 from retrieval.index.protocol import Candidates, Filters
 from retrieval.search.bm25 import query_sparse
-from retrieval.search.fusion import Ranking, ranked
+from retrieval.search.fusion import Ranking, rank_candidates
 from retrieval.search.hybrid_search import MIN_CANDIDATES, clean_query, hit_of, rerank_depth, search
-from retrieval.search.reranking import reranked
+from retrieval.search.reranking import rerank_hits
 from retrieval.types import Hit, Scores
 
 T = TypeVar("T")
@@ -36,7 +36,7 @@ class Clock:
 
     steps: dict[str, float] = field(default_factory=dict)
 
-    def timed(self, step: str, work: Callable[[], T]) -> T:
+    def time_step(self, step: str, work: Callable[[], T]) -> T:
         began = time.perf_counter()
         try:
             return work()
@@ -66,13 +66,13 @@ def explain(question: str, *, scope: Scope, filters: Filters, parts: Engine, lim
     clock = Clock()
     standalone = understand(clean_query(question), (), None).standalone
     candidates, terms = _candidates(standalone, scope, filters, parts, clock)
-    rankings = {way: ranked(candidates, way, depth=MIN_CANDIDATES, terms=terms) for way in WAYS}
-    hits = clock.timed("check", lambda: _hits(rankings[Ranking.HYBRID], scope))
+    rankings = {way: rank_candidates(candidates, way, depth=MIN_CANDIDATES, terms=terms) for way in WAYS}
+    hits = clock.time_step("check", lambda: _hits(rankings[Ranking.HYBRID], scope))
     by_ranking = {way: _first(found, hits, limit) for way, found in rankings.items()}
     chosen = _first(rankings[Ranking.HYBRID], hits, rerank_depth(EVIDENCE_HITS))
-    ordered = clock.timed("rerank", lambda: reranked(standalone, chosen, parts.reranker))
+    ordered = clock.time_step("rerank", lambda: rerank_hits(standalone, chosen, parts.reranker))
     found = deduplicate(search(standalone, scope=scope, filters=filters, limit=EVIDENCE_HITS, parts=parts))
-    judgement = clock.timed("judge", lambda: _judged(standalone, found, parts))
+    judgement = clock.time_step("judge", lambda: _judge_answerability(standalone, found, parts))
     return Explanation(
         standalone=standalone,
         by_ranking=by_ranking,
@@ -89,7 +89,7 @@ def hidden_from(question: str, *, reader: Scope, looker: Scope, filters: Filters
     """Return what the looker's search finds and the reader may not read, best first."""
     standalone = understand(clean_query(question), (), None).standalone
     candidates, terms = _candidates(standalone, looker, filters, parts, Clock())
-    fused = ranked(candidates, Ranking.HYBRID, depth=MIN_CANDIDATES, terms=terms)
+    fused = rank_candidates(candidates, Ranking.HYBRID, depth=MIN_CANDIDATES, terms=terms)
     seen = _hits(fused, looker)
     readable = set(chunks_for(reader, list(seen)).order_by().values_list("id", flat=True)) if seen else set()
     return [hit for hit in _first(fused, seen, len(fused)) if hit.chunk not in readable]
@@ -98,11 +98,11 @@ def hidden_from(question: str, *, reader: Scope, looker: Scope, filters: Filters
 def _candidates(
     text: str, scope: Scope, filters: Filters, parts: Engine, clock: Clock
 ) -> tuple[Candidates, int]:
-    dense = clock.timed("embed", lambda: parts.embedder.embed_query(text))
+    dense = clock.time_step("embed", lambda: parts.embedder.embed_query(text))
     sparse = query_sparse(text)
     if not scope:
         return Candidates(), len(sparse.indices)
-    found = clock.timed(
+    found = clock.time_step(
         "index",
         lambda: parts.index.query(dense, sparse, scope=scope, filters=filters, limit=MIN_CANDIDATES),
     )
@@ -120,7 +120,7 @@ def _first(found: Sequence[tuple[UUID, Scores]], hits: dict[UUID, Hit], limit: i
     return [hits[chunk] for chunk, _scores in found if chunk in hits][:limit]
 
 
-def _judged(question: str, found: Sequence[Hit], parts: Engine) -> Judgement:
+def _judge_answerability(question: str, found: Sequence[Hit], parts: Engine) -> Judgement:
     embedder = CachingEmbedder(parts.embedder)
     judge = build_answerability(embedder, parts.reader, calibration_of(parts.generation))
     return judge.judge(question, found)

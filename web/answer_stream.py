@@ -25,7 +25,7 @@ from cairn.telemetry.context import close_iterator
 from retrieval.conversations import ask
 from retrieval.conversations.answer_recorder import Heartbeat
 from retrieval.conversations.ask import PendingAnswer
-from retrieval.conversations.services import INTERRUPTED, ShownMessage, shown
+from retrieval.conversations.services import INTERRUPTED, ShownMessage, load_shown_message
 from retrieval.models import Message, MessageState
 from retrieval.types import AnswerEvent, Failed, Sources
 from web.http.authentication import principal_again
@@ -97,7 +97,7 @@ class RunningAnswer:
 
     def load_message(self) -> ShownMessage:
         """Return the stored message as the principal may see it now."""
-        return shown(self.message, principal_again(self.principal))
+        return load_shown_message(self.message, principal_again(self.principal))
 
     def handle_disconnect(self) -> None:
         if self.detached:

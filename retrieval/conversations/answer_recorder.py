@@ -83,14 +83,14 @@ class _AnswerRecord:
             text = "".join(self._text)
             readable = self._readable()
             shown = text if readable or not text else ERASED
-            trace = {"hits": _traced(self.hits)} if readable else {}
+            trace = {"hits": _build_hit_traces(self.hits)} if readable else {}
             rows = rows if "state" in fields else rows.filter(state=MessageState.RUNNING)
             if not rows.update(answer=shown, trace=trace, **fields):
                 return
             citations = self._citations if readable else []
             self._cite(citations)
             if "state" in fields:
-                question_count(message=self._message.pk, bases=_touched(self._scope, self.hits))
+                question_count(message=self._message.pk, bases=_find_question_bases(self._scope, self.hits))
         self._cited = frozenset(citation.marker for citation in citations)
 
     def _readable(self) -> bool:
@@ -175,7 +175,7 @@ def _save(
         if columns["answer"] != ERASED:
             CitationRow.objects.bulk_create(_row(message, citation) for citation in answer.citations)
             documents_cited(cited)
-        question_count(message=message.pk, bases=_touched(scope, hits, answer))
+        question_count(message=message.pk, bases=_find_question_bases(scope, hits, answer))
 
 
 def _readable(scope: Scope, answer: Answer, hits: Sequence[Hit]) -> set[UUID]:
@@ -205,7 +205,7 @@ def _answer_columns(answer: Answer, hits: Sequence[Hit], readable: set[UUID]) ->
     }
 
 
-def _touched(scope: Scope, hits: Sequence[Hit], answer: Answer | None = None) -> frozenset[UUID]:
+def _find_question_bases(scope: Scope, hits: Sequence[Hit], answer: Answer | None = None) -> frozenset[UUID]:
     """Return the knowledge bases of a question: those cited, else those nearest, else those asked."""
     nearest = answer.nearest if answer else ()
     homes = {hit.document: hit.knowledge_base for hit in (*hits, *nearest)}
@@ -240,7 +240,7 @@ def _trace(answer: Answer, scope: Scope, hits: Sequence[Hit], parts: Engine) -> 
         "knowledge_bases": sorted(str(base) for base in scope.readable),
         "whole": scope.whole,
         "generation": (parts.generation or active_generation()).name,
-        "hits": _traced(hits),
+        "hits": _build_hit_traces(hits),
         "prompt_version": answer.prompt_version,
         "rewrite_version": answer.rewrite_version,
         "signals": dict(answer.signals),
@@ -249,5 +249,5 @@ def _trace(answer: Answer, scope: Scope, hits: Sequence[Hit], parts: Engine) -> 
     }
 
 
-def _traced(hits: Sequence[Hit]) -> list[dict[str, Any]]:
+def _build_hit_traces(hits: Sequence[Hit]) -> list[dict[str, Any]]:
     return [{"chunk": str(hit.chunk), "document": str(hit.document), "score": hit.score} for hit in hits]

@@ -170,10 +170,10 @@ def answer_interrupt(message: Message) -> bool:
 def answers_interrupt(*, silent_for: timedelta = timedelta(0)) -> int:
     """Interrupt running answers without a heartbeat for `silent_for`, by default all; return how many."""
     silent = Message.objects.filter(state=MessageState.RUNNING, alive_at__lte=timezone.now() - silent_for)
-    return sum(_interrupted(message) for message in silent)
+    return sum(_mark_interrupted(message) for message in silent)
 
 
-def _interrupted(message: Message) -> bool:
+def _mark_interrupted(message: Message) -> bool:
     same = Message.objects.filter(pk=message.pk, state=MessageState.RUNNING, alive_at=message.alive_at)
     with transaction.atomic():
         ended = same.update(state=MessageState.FAILED, reason=INTERRUPTED)
@@ -211,7 +211,7 @@ def _events(
         locate=locate_quote,
         max_tokens=max_tokens,
         evidence_tokens=evidence_tokens(),
-        cancelled=cancelled or _stopped(message),
+        cancelled=cancelled or _build_stop_check(message),
         answerability=build_answerability(embedder, parts.reader, calibration_of(parts.generation)),
         inference=parts.inference,
         rewrites=environment().rewrites_questions,
@@ -232,7 +232,7 @@ def _grounding(scope: Scope) -> str:
     return Grounding.FLAG if groundings == {Grounding.FLAG} else Grounding.STRICT
 
 
-def _stopped(message: Message) -> Callable[[], bool]:
+def _build_stop_check(message: Message) -> Callable[[], bool]:
     """Return a function that checks the table from time to time: another process may stop the answer."""
     running = Message.objects.filter(pk=message.pk, state=MessageState.RUNNING)
     state = {"looked": time.monotonic(), "stopped": False}

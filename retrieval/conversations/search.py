@@ -17,12 +17,12 @@ def conversations_found(principal: Principal, query: str) -> "QuerySet[Conversat
         return mine
     messages = Message.objects.filter(conversation__in=mine)
     answered = messages.filter(state=MessageState.DONE, answer__icontains=text)  # half ones may quote more
-    matches = Q(question__icontains=text) | Q(id__in=_shown(answered, principal).values("id"))
+    matches = Q(question__icontains=text) | Q(id__in=_exclude_withheld(answered, principal).values("id"))
     found = messages.filter(matches).values("conversation")
     return mine.filter(Q(title__icontains=text) | Q(id__in=found))
 
 
-def _shown(answered: "QuerySet[Message]", principal: Principal) -> "QuerySet[Message]":
+def _exclude_withheld(answered: "QuerySet[Message]", principal: Principal) -> "QuerySet[Message]":
     """Return the messages that are not withheld: a hit would reveal their words."""
     hidden = Citation.objects.filter(message=OuterRef("pk")).exclude(document__in=documents_for(principal))
     flagged = answered.filter(answer__contains=UNSUPPORTED_SUFFIX).prefetch_related("citations")

@@ -183,13 +183,13 @@ def messages_shown(
     path = tree.path
     if before is not None:
         path = path[: _place(path, before)]
-    return _shown_by_id(path if last is None else path[-last:], tree, principal)
+    return _load_shown_messages(path if last is None else path[-last:], tree, principal)
 
 
 def messages_down_to(conversation: Conversation, message: UUID, principal: Principal) -> list[ShownMessage]:
     """Return the path that ends with the message, whichever branch is shown."""
     tree = Tree(conversation)
-    return _shown_by_id(tree.path_to(message), tree, principal)
+    return _load_shown_messages(tree.path_to(message), tree, principal)
 
 
 def _place(path: Sequence[UUID], message: object) -> int:
@@ -203,29 +203,31 @@ def _place(path: Sequence[UUID], message: object) -> int:
 def messages_of_all_branches(conversation: Conversation, principal: Principal) -> list[ShownMessage]:
     """Return all messages in the order in which they were asked."""
     ids = list(conversation.messages.order_by("created_at", "id").values_list("id", flat=True))
-    return _shown_by_id(ids, Tree(conversation), principal)
+    return _load_shown_messages(ids, Tree(conversation), principal)
 
 
-def shown(message: Message, principal: Principal) -> ShownMessage:
+def load_shown_message(message: Message, principal: Principal) -> ShownMessage:
     """Return the message's current state. Raises NotFound if it is gone."""
-    found = _shown_by_id([message.id], Tree(message.conversation), principal)
+    found = _load_shown_messages([message.id], Tree(message.conversation), principal)
     if not found:
         raise NotFound
     return found[0]
 
 
-def _shown_by_id(ids: Sequence[UUID], tree: Tree, principal: Principal) -> list[ShownMessage]:
+def _load_shown_messages(ids: Sequence[UUID], tree: Tree, principal: Principal) -> list[ShownMessage]:
     citations = Prefetch("citations", Citation.objects.select_related("document__knowledge_base"))
     rows = Message.objects.annotate(cited=_CITED).prefetch_related(citations).order_by().in_bulk(ids)
     messages = [rows[each] for each in ids if each in rows]
     readable = _readable(messages, principal)
-    return [_shown(each, tree, readable, cited=each.cited) for each in messages]
+    return [_build_shown_message(each, tree, readable, cited=each.cited) for each in messages]
 
 
 def _readable(messages: Sequence[Message], principal: Principal) -> set[UUID]:
     """Return the documents that these messages use or name and the principal may read now."""
     named = {
-        document for message in messages for document in _cited(message) | prompted_documents(message.trace)
+        document
+        for message in messages
+        for document in _find_cited_documents(message) | prompted_documents(message.trace)
     }
     near = {UUID(str(item["document"])) for message in messages for item in message.nearest}
     return set(documents_for(principal).filter(pk__in=named | near).values_list("pk", flat=True))
@@ -238,7 +240,7 @@ def messages_open(messages: Iterable[Message], principal: Principal) -> list[Mes
     return [message for message in rows if _grounds(message) <= readable]
 
 
-def _cited(message: Message) -> set[UUID]:
+def _find_cited_documents(message: Message) -> set[UUID]:
     return {citation.document_id for citation in message.citations.all()}
 
 
@@ -247,12 +249,12 @@ def _grounds(message: Message) -> set[UUID]:
     that were in the prompt."""
     whole = message.state == MessageState.DONE and not has_uncited_text(message.answer, message.sentences)
     if whole or not message.answer:
-        return _cited(message)
-    return _cited(message) | prompted_documents(message.trace)
+        return _find_cited_documents(message)
+    return _find_cited_documents(message) | prompted_documents(message.trace)
 
 
-def _shown(message: Message, tree: Tree, readable: set[UUID], *, cited: int) -> ShownMessage:
-    """Build the shown message.
+def _build_shown_message(message: Message, tree: Tree, readable: set[UUID], *, cited: int) -> ShownMessage:
+    """Build the message without what may not be read.
 
     `cited`: number of citations when the text was read. They are read later, and a document may be erased in
     between: fewer of them mean that the text is gone, too.
@@ -291,7 +293,7 @@ def history_for(conversation: Conversation, parent: UUID | None, principal: Prin
     answered = Message.objects.filter(pk__in=path[-HISTORY_LOOK:], state=MessageState.DONE)
     ids = set(answered.values_list("id", flat=True))
     path = [each for each in path if each in ids]
-    visible = [item for item in _shown_by_id(path, tree, principal) if not item.withheld]
+    visible = [item for item in _load_shown_messages(path, tree, principal) if not item.withheld]
     return [Turn(item.message.question, item.answer) for item in visible[-HISTORY_TURNS:]]
 
 
@@ -305,7 +307,8 @@ def forget_document(document: UUID) -> int:
         count, gone = citations.count(), set(citations.values_list("message_id", flat=True))
         for message in _that_may_repeat(document, but=gone):
             count += 1
-            if _grounds(message) == _cited(message):  # the words that may come from it are not in the answer
+            if _grounds(message) == _find_cited_documents(message):
+                # The words that may come from it are not in the answer.
                 Message.objects.filter(pk=message.pk).update(sentences=cited_sentences(message.sentences))
             else:
                 gone.add(message.pk)

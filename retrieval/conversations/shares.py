@@ -126,10 +126,10 @@ def messages_shared(share: Share, principal: Principal) -> list[ShownMessage]:
     seen = messages_down_to(share.conversation, share.last_id, principal)
     read = {document for each in seen for document in prompted_documents(each.message.trace)}
     readable = set(documents_for(principal).filter(pk__in=read).values_list("pk", flat=True))
-    return [_shared(each, readable) for each in seen]
+    return [_redact_for_reader(each, readable) for each in seen]
 
 
-def _shared(shown: ShownMessage, readable: Collection[UUID]) -> ShownMessage:
+def _redact_for_reader(shown: ShownMessage, readable: Collection[UUID]) -> ShownMessage:
     """Return the message without anything about documents that the reader may not read; not to be saved."""
     message, open_to_them = shown.message, _open(shown.message, readable)
     if not open_to_them:  # why there was no answer says what the passages found speak of
@@ -137,7 +137,7 @@ def _shared(shown: ShownMessage, readable: Collection[UUID]) -> ShownMessage:
         shown = replace(shown, reason="")
     if shown.state == MessageState.RUNNING:
         return replace(shown, answer="", sentences=[], citations=[])
-    if shown.withheld or (_untraced(message) and not open_to_them):
+    if shown.withheld or (_has_untraced_text(message) and not open_to_them):
         return replace(shown, answer=gettext(NOT_OPEN), sentences=[], citations=[], nearest=[], withheld=True)
     return replace(shown, sentences=[each for each in shown.sentences if _is_shown(each, shown.answer)])
 
@@ -147,7 +147,7 @@ def _is_shown(sentence: Mapping[str, object], answer: str) -> bool:
     return bool(sentence["supported"]) or str(sentence["text"]) in answer
 
 
-def _untraced(message: Message) -> bool:
+def _has_untraced_text(message: Message) -> bool:
     """Return whether it has uncited text, which may come from anything in the prompt."""
     if message.answer in {"", ERASED}:
         return False
@@ -198,11 +198,11 @@ COPIED_CITATION_FIELDS = (
 
 
 def _copy(seen: Sequence[ShownMessage], thread: Conversation) -> None:
-    messages = [_copied(each, thread) for each in seen]
+    messages = [_copy_message(each, thread) for each in seen]
     for above, message in pairwise(messages):
         message.parent_id = above.id
     citations = [
-        _copied_citation(citation, message)
+        _copy_citation(citation, message)
         for each, message in zip(seen, messages, strict=True)
         for citation in each.citations
     ]
@@ -211,7 +211,7 @@ def _copy(seen: Sequence[ShownMessage], thread: Conversation) -> None:
     Conversation.objects.filter(pk=thread.pk).update(current=messages[-1])
 
 
-def _copied(shown: ShownMessage, thread: Conversation) -> Message:
+def _copy_message(shown: ShownMessage, thread: Conversation) -> Message:
     settled = MessageState.STOPPED if shown.state == MessageState.RUNNING else shown.state
     return Message(
         conversation=thread,
@@ -223,5 +223,5 @@ def _copied(shown: ShownMessage, thread: Conversation) -> Message:
     )
 
 
-def _copied_citation(citation: Citation, message: Message) -> Citation:
+def _copy_citation(citation: Citation, message: Message) -> Citation:
     return Citation(message=message, **{name: getattr(citation, name) for name in COPIED_CITATION_FIELDS})

@@ -36,8 +36,8 @@ class Fit:
     wrongly_refused: float
 
 
-def fitted(signals: Sequence[Mapping[str, float]], answerable: Sequence[bool]) -> Fit:
-    """A logistic model; its threshold gives the best F1 of refusals that refuses few answerable questions.
+def fit_calibration(signals: Sequence[Mapping[str, float]], answerable: Sequence[bool]) -> Fit:
+    """Fit a logistic model with the threshold of best refusal F1 that refuses few answerable questions.
 
     Raises InvalidInput if there are too few questions that documents answer, or too few that none answers.
     """
@@ -67,13 +67,14 @@ def _unseen(values: _Numbers, truth: NDArray[np.bool_]) -> _Numbers:
 
 def _threshold(probabilities: _Numbers, truth: NDArray[np.bool_]) -> tuple[float, float, float]:
     tried = [
-        (*_measured(probabilities < at, truth), float(at)) for at in np.linspace(0, 1, _STEPS, endpoint=False)
+        (*_measure_refusals(probabilities < at, truth), float(at))
+        for at in np.linspace(0, 1, _STEPS, endpoint=False)
     ]
     f1, refused, at = max(each for each in tried if each[1] <= MAX_REFUSED_SHARE)
     return at, f1, refused
 
 
-def _measured(refused: NDArray[np.bool_], truth: NDArray[np.bool_]) -> tuple[float, float]:
+def _measure_refusals(refused: NDArray[np.bool_], truth: NDArray[np.bool_]) -> tuple[float, float]:
     right, wrong, missed = (
         int(each.sum()) for each in (refused & ~truth, refused & truth, ~refused & ~truth)
     )

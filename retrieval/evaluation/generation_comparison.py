@@ -37,10 +37,10 @@ class Comparison:
 
 def compare(questions: Sequence[GoldQuestion], before: Engine, after: Engine, *, scope: Scope) -> Comparison:
     asked = [question for question in questions if question.answerable and not question.history]
-    return Comparison(len(asked), _found(asked, before, scope), _found(asked, after, scope))
+    return Comparison(len(asked), _measure_engine(asked, before, scope), _measure_engine(asked, after, scope))
 
 
-def _found(questions: Sequence[GoldQuestion], parts: Engine, scope: Scope) -> Measures:
+def _measure_engine(questions: Sequence[GoldQuestion], parts: Engine, scope: Scope) -> Measures:
     every = measures([_outcome(question, parts, scope) for question in questions])
     return {name: every[name] for name in NAMES}
 

@@ -15,7 +15,7 @@ from cairn.access.selectors import get_or_not_found
 from cairn.answers import Verdict
 from cairn.errors import InvalidInput
 from cairn.library.models import Document, KnowledgeBase
-from retrieval.conversations.services import HISTORY_TURNS, shown
+from retrieval.conversations.services import HISTORY_TURNS, load_shown_message
 from retrieval.evaluation import gold_file
 from retrieval.evaluation.gold_file import Kind
 from retrieval.evaluation.models import GoldQuestion, GoldSource
@@ -134,16 +134,16 @@ def _sources_set(
 
 def _quotes(message: Message, principal: Principal) -> dict[UUID, list[str]]:
     quotes: dict[UUID, list[str]] = {}
-    for citation in shown(message, principal).citations:
+    for citation in load_shown_message(message, principal).citations:
         quotes.setdefault(citation.document_id, []).append(citation.quote)
     return quotes
 
 
 def draft_of(message: Message, principal: Principal) -> GoldDraft:
     """Draft a gold question: unless rated down, the refusal or the cited documents were right."""
-    cited = frozenset(citation.document_id for citation in shown(message, principal).citations)
+    cited = frozenset(citation.document_id for citation in load_shown_message(message, principal).citations)
     follows_up = message.standalone_question not in {"", message.question}
-    history = _asked_before(message) if follows_up else ()
+    history = _load_history(message) if follows_up else ()
     complained, refused = message.rating == "down", message.verdict == Verdict.REFUSED
     answered = Kind.FOLLOW_UP if history else Kind.PARAPHRASE
     return GoldDraft(
@@ -151,17 +151,17 @@ def draft_of(message: Message, principal: Principal) -> GoldDraft:
         kind=Kind.UNANSWERABLE if refused and not complained else answered,
         history=history,
         relevant=frozenset() if complained else cited,
-        searched=cited | _searched(message, principal),
+        searched=cited | _find_readable_documents(message, principal),
     )
 
 
-def _asked_before(message: Message) -> tuple[str, ...]:
+def _load_history(message: Message) -> tuple[str, ...]:
     earlier = message.conversation.messages.filter(created_at__lt=message.created_at, state=MessageState.DONE)
     questions = list(earlier.values_list("question", flat=True))
     return tuple(questions[-HISTORY_TURNS:])
 
 
-def _searched(message: Message, principal: Principal) -> frozenset[UUID]:
+def _find_readable_documents(message: Message, principal: Principal) -> frozenset[UUID]:
     """Return the documents in the answer's prompt that may be read now."""
     chunks = [hit["chunk"] for hit in message.trace.get("hits", ())]
     found = documents_for(principal).filter(versions__chunks__in=chunks)

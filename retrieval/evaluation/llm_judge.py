@@ -26,7 +26,7 @@ class Judge:
         self._relevancy = RelevancyEvaluator(llm=model.llm)
         self._model = model
 
-    def judged(self, outcomes: Sequence[QuestionOutcome], tick: Tick) -> list[QuestionOutcome]:
+    def judge_outcomes(self, outcomes: Sequence[QuestionOutcome], tick: Tick) -> list[QuestionOutcome]:
         """Refusals are not judged. Raises Unavailable if the judge cannot be asked."""
         return asyncio.run(self._all(outcomes, tick))
 
@@ -36,7 +36,7 @@ class Judge:
         async def one(outcome: QuestionOutcome) -> QuestionOutcome:
             nonlocal done
             async with turns:
-                judged = outcome if outcome.refused else await self._judged(outcome)
+                judged = outcome if outcome.refused else await self._judge_outcome(outcome)
             done += 1
             tick("Judging", done, len(outcomes))
             return judged
@@ -44,7 +44,7 @@ class Judge:
         async with self._model.http:
             return await asyncio.gather(*map(one, outcomes))
 
-    async def _judged(self, outcome: QuestionOutcome) -> QuestionOutcome:
+    async def _judge_outcome(self, outcome: QuestionOutcome) -> QuestionOutcome:
         faithfulness = await self._score(self._faithfulness, outcome)
         relevancy = await self._score(self._relevancy, outcome)
         return replace(outcome, faithfulness=faithfulness, relevancy=relevancy)

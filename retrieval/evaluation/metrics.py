@@ -77,7 +77,7 @@ class QuestionOutcome:
 def measures(outcomes: Sequence[QuestionOutcome]) -> Measures:
     answerable = [outcome for outcome in outcomes if outcome.question.answerable]
     answered = [outcome for outcome in answerable if not outcome.refused]
-    latencies = list(_known(outcome.first_token_ms for outcome in outcomes))
+    latencies = list(_drop_missing(outcome.first_token_ms for outcome in outcomes))
     return {
         **_retrieval([(outcome.question, outcome.ranking) for outcome in answerable]),
         **_citations(answered),
@@ -142,10 +142,10 @@ def _mean(values: Iterable[float]) -> float | None:
 
 
 def _mean_known(values: Iterable[float | None]) -> float | None:
-    return _mean(_known(values))
+    return _mean(_drop_missing(values))
 
 
-def _known(values: Iterable[float | None]) -> Iterable[float]:
+def _drop_missing(values: Iterable[float | None]) -> Iterable[float]:
     return (value for value in values if value is not None)
 
 

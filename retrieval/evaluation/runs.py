@@ -37,7 +37,7 @@ def run_for(principal: Principal, value: object) -> EvaluationRun:
     return get_or_not_found(runs_for(principal), value)
 
 
-def asked_in(run: EvaluationRun) -> list[Asked]:
+def load_outcomes(run: EvaluationRun) -> list[Asked]:
     return [Asked.model_validate(outcome) for outcome in run.outcomes]
 
 
@@ -91,7 +91,7 @@ def _without_erased(principal: Principal, outcomes: Sequence[Asked]) -> list[Ask
     readable = documents_for(principal).select_for_update(of=("self",))
     readable = readable.filter(pk__in=list(filter(None, map(_as_uuid, named))))
     present = {str(pk) for pk in readable.values_list("pk", flat=True)}
-    return [each if present.issuperset(each.documents) else _erased(each) for each in outcomes]
+    return [each if present.issuperset(each.documents) else _erase_outcome(each) for each in outcomes]
 
 
 def _as_uuid(text: str) -> UUID | None:
@@ -101,7 +101,7 @@ def _as_uuid(text: str) -> UUID | None:
         return None
 
 
-def _erased(outcome: Asked) -> Asked:
+def _erase_outcome(outcome: Asked) -> Asked:
     return outcome.model_copy(update={"answer": ERASED, "documents": (), "standalone_question": ""})
 
 
@@ -109,11 +109,11 @@ def forget_document(document: Document) -> int:
     """Removes from all runs the answers that quote a document, and its name; how many answers."""
     count, named = 0, str(document.id)
     for run in EvaluationRun.objects.select_for_update().filter(_mentions(document)):
-        asked = asked_in(run)
+        asked = load_outcomes(run)
         count += sum(named in each.documents for each in asked)
-        stored = [_erased(each) if named in each.documents else each for each in asked]
+        stored = [_erase_outcome(each) if named in each.documents else each for each in asked]
         if run.knowledge_base_id == document.knowledge_base_id:
-            stored = [_unnamed(each, document.source_uri) for each in stored]
+            stored = [_erase_document_name(each, document.source_uri) for each in stored]
         run.outcomes = [each.model_dump(mode="json") for each in stored]
         run.save(update_fields=["outcomes"])
     return count
@@ -130,7 +130,7 @@ def _mentions(document: Document) -> Q:
     return found
 
 
-def _unnamed(outcome: Asked, source_uri: str) -> Asked:
+def _erase_document_name(outcome: Asked, source_uri: str) -> Asked:
     def without(names: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(DELETED if name == source_uri else name for name in names)
 

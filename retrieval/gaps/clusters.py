@@ -44,7 +44,8 @@ def questions_group(*, at_once: int = MAX_QUESTIONS_PER_RUN) -> int:
     if embedder:
         _embed_anew(embedder, waiting)
     return sum(
-        _placed(waiting[at : at + QUESTIONS_PER_BATCH]) for at in range(0, len(waiting), QUESTIONS_PER_BATCH)
+        _place_batch(waiting[at : at + QUESTIONS_PER_BATCH])
+        for at in range(0, len(waiting), QUESTIONS_PER_BATCH)
     )
 
 
@@ -79,7 +80,7 @@ def _rows(question: GapQuestion) -> "QuerySet[GapQuestion]":
     return GapQuestion.objects.filter(pk=question.pk, taken_back=False)
 
 
-def _placed(questions: Sequence[UUID]) -> int:
+def _place_batch(questions: Sequence[UUID]) -> int:
     """Place questions, one process at a time: two of the same meaning must not open a gap each."""
     with transaction.atomic():
         list(IndexGeneration.objects.select_for_update().filter(state=GenerationState.ACTIVE))
@@ -92,7 +93,7 @@ def _place(question_id: UUID, known: "dict[tuple[str, str], _Known]") -> bool:
     if question is None:
         return False
     bases = list(KnowledgeBase.objects.filter(pk__in=question.bases, deleted_at=None))
-    if (question.bases and not bases) or _asked_before(question):
+    if (question.bases and not bases) or _is_repeated(question):
         question.delete()
         return False
     key = base_key(base.id for base in bases)
@@ -101,13 +102,13 @@ def _place(question_id: UUID, known: "dict[tuple[str, str], _Known]") -> bool:
         known[space] = _Known(*space)
     others = known[space]
     likest = others.likest(question)
-    question.gap = (likest and Gap.objects.filter(pk=likest).first()) or _opened(bases, key)
+    question.gap = (likest and Gap.objects.filter(pk=likest).first()) or _open_gap(bases, key)
     question.save(update_fields=["gap"])
     others.add(question.gap.pk, question.text, question.embedding)
     return True
 
 
-def _asked_before(question: GapQuestion) -> bool:
+def _is_repeated(question: GapQuestion) -> bool:
     """The same words in the same conversation are one question, however often it was tried."""
     others = GapQuestion.objects.filter(message__conversation=question.message.conversation_id)
     others = others.filter(taken_back=False).exclude(gap=None).exclude(pk=question.pk)
@@ -119,7 +120,7 @@ def base_key(bases: Iterable[UUID]) -> str:
     return sha256(" ".join(names).encode()).hexdigest() if names else ""
 
 
-def _opened(bases: Sequence[KnowledgeBase], key: str) -> Gap:
+def _open_gap(bases: Sequence[KnowledgeBase], key: str) -> Gap:
     gap = Gap.objects.create(base_key=key)
     gap.knowledge_bases.set(bases)
     return gap

@@ -73,8 +73,8 @@ def answering(gap: Gap) -> Document | None:
     return document if verified is None or document.active_version.sha256 == verified.sha256 else None
 
 
-def notified_document(notice: Notice, principal: Principal) -> Document | None:
-    """The document that answers the question of the notice, if the principal may read it now."""
+def find_answering_document(notice: Notice, principal: Principal) -> Document | None:
+    """Return the document that answers the question of the notice, if the principal may read it now."""
     document = answering(notice.gap)
     if document is None or not documents_for(principal).filter(pk=document.pk).exists():
         return None
@@ -85,7 +85,7 @@ def is_still_visible(notice: Notice, principal: Principal) -> bool:
     """Return whether the principal may still see the notice's subject."""
     if notice.kind != NoticeKind.ANSWERED:
         return gaps_for(principal).filter(pk=notice.gap_id).exists()
-    return notified_document(notice, principal) is not None
+    return find_answering_document(notice, principal) is not None
 
 
 def notify_askers() -> int:
@@ -103,12 +103,12 @@ def _notify_askers_of(gap: Gap) -> int:
         if not Gap.objects.filter(pk=gap.pk, told_at=None).update(told_at=timezone.now()):
             return 0
         questions = gap.questions.filter(taken_back=False).select_related("message__conversation__user")
-        waiting = questions.exclude(message__conversation__user__in=_notified_users(gap))
+        waiting = questions.exclude(message__conversation__user__in=_find_notified_users(gap))
         notices = [_notify(question, gap) for question in _latest(waiting) if _may_read(question, document)]
     return len(notices)
 
 
-def _notified_users(gap: Gap) -> list[UUID]:
+def _find_notified_users(gap: Gap) -> list[UUID]:
     """Return users who were notified already: merging a gap adds others."""
     sent = Notice.objects.filter(gap=gap, kind=NoticeKind.ANSWERED, created_at__gte=gap.answered_at)
     return list(sent.values_list("user", flat=True))

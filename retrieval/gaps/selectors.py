@@ -73,7 +73,7 @@ def gaps_shown(rows: "QuerySet[Gap]") -> "QuerySet[Any]":
     )
 
 
-def verified_for(principal: Principal, gap: Gap) -> VerifiedAnswer | None:
+def verified_answer_for(principal: Principal, gap: Gap) -> VerifiedAnswer | None:
     """Only for who may read the document that it was published as, or else its knowledge base."""
     rows = VerifiedAnswer.objects.select_related("gap", "document", "owner", "knowledge_base")
     open_to_them = Q(document=None) | Q(document__in=documents_for(principal))

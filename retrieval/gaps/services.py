@@ -23,7 +23,7 @@ from retrieval.gaps.selectors import owners_of
 def gap_update(*, gap: Gap, principal: Principal, changes: Mapping[str, Any]) -> Gap:
     """`changes` holds what is to change of owner (a user id), due, note, closes_itself."""
     with transaction.atomic():
-        row = _locked(gap)
+        row = _lock_gap(gap)
         before = row.owner_id
         if "owner" in changes:
             row.owner_id = _owner(row, changes["owner"])
@@ -38,7 +38,7 @@ def gap_update(*, gap: Gap, principal: Principal, changes: Mapping[str, Any]) ->
     return row
 
 
-def _locked(gap: Gap) -> Gap:
+def _lock_gap(gap: Gap) -> Gap:
     return Gap.objects.select_for_update().get(pk=gap.pk)
 
 
@@ -56,7 +56,7 @@ def _waiting_state(gap: Gap) -> str:
 
 def gap_dismiss(*, gap: Gap, reason: str, principal: Principal) -> Gap:
     with transaction.atomic():
-        row = _locked(gap)
+        row = _lock_gap(gap)
         if row.state == GapState.ANSWERED:
             raise Conflict(gettext_noop("This gap is already answered."))
         row.state, row.dismissed_reason, row.suggested, row.suggested_at = (
@@ -73,7 +73,7 @@ def gap_dismiss(*, gap: Gap, reason: str, principal: Principal) -> Gap:
 def gap_reopen(*, gap: Gap, actor: UUID | None) -> Gap:
     """Reopen a gap without the right answer. A verified answer stays, unlinked from it."""
     with transaction.atomic():
-        row = _locked(gap)
+        row = _lock_gap(gap)
         row.state = GapState.ASSIGNED if row.owner_id else GapState.OPEN
         row.dismissed_reason, row.document, row.answered_at, row.told_at = "", None, None, None
         row.save()
@@ -129,7 +129,7 @@ def gap_link(*, gap: Gap, document_id: object, principal: Principal) -> Gap:
 def gap_answered(*, gap: Gap, document: Document | None, actor: UUID | None) -> Gap:
     """Mark a gap as answered. People who asked are notified once the document can be found."""
     with transaction.atomic():
-        row = _locked(gap)
+        row = _lock_gap(gap)
         row.state, row.document, row.answered_at, row.told_at = (
             GapState.ANSWERED, document, timezone.now(), None,
         )  # fmt: skip
@@ -141,7 +141,7 @@ def gap_answered(*, gap: Gap, document: Document | None, actor: UUID | None) -> 
 
 def suggestion_decline(*, gap: Gap, principal: Principal) -> Gap:
     with transaction.atomic():
-        row = _locked(gap)
+        row = _lock_gap(gap)
         row.suggested, row.suggested_at = [], None
         row.save(update_fields=["suggested", "suggested_at"])
         record("gap.suggestion_declined", actor=principal.actor, subject=f"gap:{gap.id}")

@@ -30,7 +30,7 @@ def _elements(version: UUID) -> tuple[Element, ...]:
 def locate_quote(hit: Hit, quote: str) -> Location:
     """Return the page with most of the quote, and the boxes of the elements that overlap it."""
     if hit.page is None:
-        return Location(location=location_of(hit.media_type, None, _quoted_cells(hit, quote)))
+        return Location(location=location_of(hit.media_type, None, _find_quoted_cells(hit, quote)))
     elements = _elements(hit.version)
     around = [elements[index] for index in hit.elements if index < len(elements)]
     quoted = Counter[int | None]()
@@ -50,7 +50,7 @@ def _overlap(text: str, quote: str) -> int:
     return min(len(text), len(quote)) if text in quote or quote in text else 0
 
 
-def _quoted_cells(hit: Hit, quote: str) -> Sequence[CellLine]:
+def _find_quoted_cells(hit: Hit, quote: str) -> Sequence[CellLine]:
     """Return the cells of the lines that the quote touches, or all if it is not found."""
     start = hit.text.find(quote)
     if start < 0:

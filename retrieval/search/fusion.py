@@ -30,7 +30,9 @@ class Ranking(StrEnum):
     RRF = "rrf"
 
 
-def ranked(candidates: Candidates, ranking: Ranking, *, depth: int, terms: int) -> list[tuple[UUID, Scores]]:
+def rank_candidates(
+    candidates: Candidates, ranking: Ranking, *, depth: int, terms: int
+) -> list[tuple[UUID, Scores]]:
     """Best first, ties by id.
 
     `depth`: how many of each half the index was asked for. `terms`: how many the query has.
@@ -72,13 +74,13 @@ def fuse(candidates: Candidates, *, terms: int) -> list[tuple[UUID, Scores]]:
     lowest, best = min(dense.values(), default=0.0), max(sparse.values(), default=0.0)
     weight = sparse_weight(terms)
 
-    def scored(chunk: UUID) -> Scores:
+    def score_chunk(chunk: UUID) -> Scores:
         """Score a chunk. A missing BM25 counts as 0, a missing cosine as the lowest known one."""
         near, words = dense.get(chunk), sparse.get(chunk)
         share = words / best if words and best > 0 else 0.0
         return Scores(near, words, (lowest if near is None else near) + weight * share)
 
-    return _best_first([(chunk, scored(chunk)) for chunk in dense.keys() | sparse.keys()])
+    return _best_first([(chunk, score_chunk(chunk)) for chunk in dense.keys() | sparse.keys()])
 
 
 def _best_first(scored: Sequence[tuple[UUID, Scores]]) -> list[tuple[UUID, Scores]]:

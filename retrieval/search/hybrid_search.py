@@ -19,9 +19,9 @@ from retrieval.passages.dates import metadata_date
 from retrieval.passages.locations import location_of
 from retrieval.passages.near_duplicates import Fingerprint
 from retrieval.search.bm25 import query_sparse
-from retrieval.search.fusion import Ranking, ranked
+from retrieval.search.fusion import Ranking, rank_candidates
 from retrieval.search.phrases import phrases_first, phrases_in
-from retrieval.search.reranking import reranked
+from retrieval.search.reranking import rerank_hits
 from retrieval.search.traced_documents import traced_documents
 from retrieval.types import Hit, Owner, Scores
 
@@ -64,10 +64,10 @@ def _search(
     text: str, scope: Scope, filters: Filters, limit: int, ranking: Ranking, parts: Engine
 ) -> list[Hit]:
     if ranking is not Ranking.HYBRID:
-        return _found(text, scope, filters, limit, ranking, parts)
+        return _find_hits(text, scope, filters, limit, ranking, parts)
     phrases = phrases_in(text)
     choice = limit if parts.reranker is None and not phrases else rerank_depth(limit)
-    hits = reranked(text, _found(text, scope, filters, choice, ranking, parts), parts.reranker)
+    hits = rerank_hits(text, _find_hits(text, scope, filters, choice, ranking, parts), parts.reranker)
     return phrases_first(hits, phrases)[:limit]
 
 
@@ -75,7 +75,7 @@ def rerank_depth(limit: int) -> int:
     return max(limit, min(MAX_RERANKED, max(MIN_RERANKED, RERANKED_PER_HIT * limit)))
 
 
-def _found(
+def _find_hits(
     text: str, scope: Scope, filters: Filters, limit: int, ranking: Ranking, parts: Engine
 ) -> list[Hit]:
     model = parts.embedder
@@ -88,7 +88,9 @@ def _found(
     depth, hits = max(MIN_CANDIDATES, CANDIDATES_PER_HIT * limit), list[Hit]()
     for _ in range(MAX_ROUNDS):
         found = parts.index.query(dense, sparse, scope=scope, filters=filters, limit=depth)
-        hits = _load_readable(ranked(found, ranking, depth=depth, terms=len(sparse.indices)), scope, limit)
+        hits = _load_readable(
+            rank_candidates(found, ranking, depth=depth, terms=len(sparse.indices)), scope, limit
+        )
         if len(hits) == limit or _is_all(found, ranking, depth):
             break
         depth *= DEPTH_FACTOR  # what SQL dropped, or what said the same, may hide what may be read
@@ -125,7 +127,7 @@ def _load_readable(ranked: Sequence[tuple[UUID, Scores]], scope: Scope, limit: i
     return hits
 
 
-def found_again(scope: Scope, scores: Mapping[UUID, float]) -> list[Hit]:
+def reload_hits(scope: Scope, scores: Mapping[UUID, float]) -> list[Hit]:
     """Return earlier hits with their scores, if they still exist and are readable."""
     rows = chunks_for(scope, list(scores)).order_by().in_bulk() if scores else {}
     known = {chunk: Scores(None, None, score) for chunk, score in scores.items() if chunk in rows}

@@ -14,10 +14,10 @@ _NO_WORD = re.compile(r"[\W_]+")
 
 def other_spellings(text: str) -> list[str]:
     """Return other spellings of each code: joined if it is written in several words, split if in one."""
-    return list(dict.fromkeys((*_joined(text), *_split(text))))
+    return list(dict.fromkeys((*_join_codes(text), *_split(text))))
 
 
-def _joined(text: str) -> Iterator[str]:
+def _join_codes(text: str) -> Iterator[str]:
     for code in _TOGETHER.findall(text):
         if any(character.isdigit() for character in code):
             yield _NO_WORD.sub("", code)

@@ -18,7 +18,7 @@ from retrieval.types import Hit
 _trouble = ThrottledLogger(logging.getLogger(__name__))
 
 
-def reranked(query: str, hits: Sequence[Hit], reranker: Reranker | None) -> list[Hit]:
+def rerank_hits(query: str, hits: Sequence[Hit], reranker: Reranker | None) -> list[Hit]:
     """Rerank all hits; keep their order if the reranker fails or is late."""
     if reranker is None or not hits:
         return list(hits)

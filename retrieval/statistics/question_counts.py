@@ -86,7 +86,7 @@ class ModelTokens:
     completion: int
 
 
-def asked_in(period: Period, bases: Collection[UUID] | None) -> "QuerySet[AskedQuestion]":
+def filter_questions(period: Period, bases: Collection[UUID] | None) -> "QuerySet[AskedQuestion]":
     """`bases`: only what touches one of them; None for all that was asked."""
     rows = AskedQuestion.objects.filter(second__gte=period.begin, second__lt=period.end)
     if bases is None:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from retrieval.index.protocol import Candidate, Candidates
-from retrieval.search.fusion import LEAST_WEIGHT, MOST_WEIGHT, Ranking, fuse, ranked, sparse_weight
+from retrieval.search.fusion import LEAST_WEIGHT, MOST_WEIGHT, Ranking, fuse, rank_candidates, sparse_weight
 
 A, B, C, D = (UUID(int=number) for number in range(1, 5))
 
@@ -83,7 +83,7 @@ BOTH = halves({A: 0.9, B: 0.5, C: 0.4}, {C: 7.0, B: 3.0})
     ],
 )
 def test_each_ranking_scores_by_itself(ranking: Ranking, wanted: list[tuple[UUID, object]]) -> None:
-    found = ranked(BOTH, ranking, depth=3, terms=1)
+    found = rank_candidates(BOTH, ranking, depth=3, terms=1)
     assert [each for each, _ in found] == [each for each, _ in wanted]
     if ranking is not Ranking.HYBRID:
         assert [score.fused for _, score in found] == [score for _, score in wanted]
@@ -93,7 +93,7 @@ def test_each_ranking_scores_by_itself(ranking: Ranking, wanted: list[tuple[UUID
 
 def test_what_only_the_words_found_has_no_dense_rank() -> None:
     """Its cosine was asked for afterwards, and lies below those that the dense half found by itself."""
-    scores = dict(ranked(halves({A: 0.9, B: 0.1}, {B: 2.0}), Ranking.RRF, depth=1, terms=1))
+    scores = dict(rank_candidates(halves({A: 0.9, B: 0.1}, {B: 2.0}), Ranking.RRF, depth=1, terms=1))
     assert scores[A].fused == scores[B].fused == 1 / 61
 
 

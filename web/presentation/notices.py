@@ -7,7 +7,7 @@ from django.utils.translation import gettext as _
 
 from cairn.access.scope import Principal
 from retrieval.gaps.models import Notice, NoticeKind
-from retrieval.gaps.notices import is_still_visible, notified_document
+from retrieval.gaps.notices import find_answering_document, is_still_visible
 from retrieval.gaps.selectors import gaps_for, gaps_shown
 
 
@@ -19,7 +19,7 @@ def text_of(notice: Notice, principal: Principal) -> str:
 
 
 def _answered(notice: Notice, principal: Principal) -> str:
-    document = notified_document(notice, principal)
+    document = find_answering_document(notice, principal)
     if document is None:
         return _("Your question was answered, but you no longer have access to the answer.")
     base = document.knowledge_base

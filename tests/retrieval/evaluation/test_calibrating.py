@@ -4,7 +4,7 @@ import pytest
 
 from cairn.errors import InvalidInput
 from retrieval.answering.answerability.signals import Signals
-from retrieval.evaluation.calibration_fit import MAX_REFUSED_SHARE, SIGNALS, fitted
+from retrieval.evaluation.calibration_fit import MAX_REFUSED_SHARE, SIGNALS, fit_calibration
 
 NONE = Signals(near=0, words=0, meaning=0, held=0, gap=0, uncounted=0, unnamed=0).as_dict()
 
@@ -20,7 +20,7 @@ def questions(count: int, *, near: float, unnamed: float, seed: int) -> list[dic
 @pytest.mark.slow
 def test_what_tells_gets_weight_and_what_does_not_gets_none() -> None:
     signals = questions(60, near=0.7, unnamed=0.1, seed=1) + questions(30, near=0.4, unnamed=0.6, seed=2)
-    fit = fitted(signals, [True] * 60 + [False] * 30)
+    fit = fit_calibration(signals, [True] * 60 + [False] * 30)
     weights = fit.calibration.weights
     assert weights["near"] > 1
     assert weights["unnamed"] < -0.5
@@ -34,7 +34,7 @@ def test_what_tells_gets_weight_and_what_does_not_gets_none() -> None:
 @pytest.mark.slow
 def test_where_nothing_tells_nearly_all_is_answered() -> None:
     signals = questions(100, near=0.5, unnamed=0.3, seed=3)
-    fit = fitted(signals, [at % 3 > 0 for at in range(100)])
+    fit = fit_calibration(signals, [at % 3 > 0 for at in range(100)])
     assert fit.wrongly_refused <= MAX_REFUSED_SHARE
 
 
@@ -42,13 +42,13 @@ def test_where_nothing_tells_nearly_all_is_answered() -> None:
 def test_the_same_questions_give_the_same_weights() -> None:
     signals = questions(20, near=0.7, unnamed=0, seed=4) + questions(20, near=0.5, unnamed=1, seed=5)
     truth = [True] * 20 + [False] * 20
-    assert fitted(signals, truth) == fitted(signals, truth)
+    assert fit_calibration(signals, truth) == fit_calibration(signals, truth)
 
 
 @pytest.mark.parametrize("answerable", [[], [True] * 50, [True] * 9 + [False] * 50])
 def test_too_few_questions_are_refused(answerable: list[bool]) -> None:
     with pytest.raises(InvalidInput, match="at least 10"):
-        fitted([NONE] * len(answerable), answerable)
+        fit_calibration([NONE] * len(answerable), answerable)
 
 
 def test_the_signals_are_those_that_are_read() -> None:

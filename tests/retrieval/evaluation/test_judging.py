@@ -37,7 +37,7 @@ def outcome(answer: str, *passages: str, verdict: str = "supported") -> Question
 
 
 def judged(judge: Judge, *outcomes: QuestionOutcome) -> list[QuestionOutcome]:
-    return judge.judged(outcomes, lambda _what, _done, _total: None)
+    return judge.judge_outcomes(outcomes, lambda _what, _done, _total: None)
 
 
 def test_answers_are_judged_by_their_passages(server: FakeServer) -> None:
@@ -59,7 +59,7 @@ def test_answers_are_judged_by_their_passages(server: FakeServer) -> None:
 def test_each_answer_that_is_judged_is_told(server: FakeServer) -> None:
     ticks = []
     outcomes = [outcome(f"answer {n}", "text") for n in range(9)]
-    judge(server).judged(outcomes, lambda *tick: ticks.append(tick))
+    judge(server).judge_outcomes(outcomes, lambda *tick: ticks.append(tick))
     assert ticks == [("Judging", n, 9) for n in range(1, 10)]
 
 

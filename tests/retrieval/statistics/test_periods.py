@@ -11,8 +11,8 @@ from retrieval.models import Conversation, Message
 from retrieval.statistics.models import AskedQuestion
 from retrieval.statistics.periods import Period
 from retrieval.statistics.question_counts import (
-    asked_in,
     counts_by_day,
+    filter_questions,
     percentiles_by_day,
     percentiles_of,
     summary_of,
@@ -39,8 +39,8 @@ def test_midnight_is_that_of_the_time_zone() -> None:
     asked("2026-02-28T23:59:59", KOLKATA)  # before
     asked("2026-03-04T00:00:00", KOLKATA)  # after
     period = Period.ending(date(2026, 3, 3), 3, KOLKATA)
-    assert [each.questions for each in counts_by_day(asked_in(period, None), period)] == [1, 2, 1]
-    assert summary_of(asked_in(period.before(KOLKATA), None)).counts.questions == 1
+    assert [each.questions for each in counts_by_day(filter_questions(period, None), period)] == [1, 2, 1]
+    assert summary_of(filter_questions(period.before(KOLKATA), None)).counts.questions == 1
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_days_on_which_clocks_change_are_shorter_or_longer(changing: date, hours
         for clock in ("00:00:00", "23:59:59"):
             asked(f"{day}T{clock}", BERLIN)
     assert period.bounds[3] - period.bounds[2] == hours * 3600
-    assert [each.questions for each in counts_by_day(asked_in(period, None), period)] == [2] * 5
+    assert [each.questions for each in counts_by_day(filter_questions(period, None), period)] == [2] * 5
 
 
 def test_each_figure_against_rows_made_by_hand() -> None:
@@ -62,7 +62,7 @@ def test_each_figure_against_rows_made_by_hand() -> None:
     asked(day, BERLIN, verdict="refused", by="bob")
     asked(day, BERLIN, by="bob")
     period = Period.ending(date(2026, 3, 2), 2, BERLIN)
-    rows = asked_in(period, None)
+    rows = filter_questions(period, None)
     before, today = counts_by_day(rows, period)
     assert before.questions == 0
     assert (today.questions, today.people) == (4, 2)
@@ -84,16 +84,16 @@ def test_percentiles_are_those_of_the_nearest_rank() -> None:
     asked("2026-03-01T12:00:00", BERLIN, total_ms=7)
     asked("2026-03-01T12:00:00", BERLIN, total_ms=None)
     period = Period.ending(date(2026, 3, 2), 3, BERLIN)
-    none, one, twenty = percentiles_by_day(asked_in(period, None), "total_ms", period)
+    none, one, twenty = percentiles_by_day(filter_questions(period, None), "total_ms", period)
     assert (none.p50, none.p95) == (None, None)
     assert (one.p50, one.p95) == (7, 7)
     assert (twenty.p50, twenty.p95) == (1000, 1900)
-    assert percentiles_of(asked_in(period, None), "total_ms").p95 == 1900
-    assert percentiles_of(asked_in(period, [uuid4()]), "total_ms").p50 is None
+    assert percentiles_of(filter_questions(period, None), "total_ms").p95 == 1900
+    assert percentiles_of(filter_questions(period, [uuid4()]), "total_ms").p50 is None
 
 
 def test_without_rows_there_are_no_shares() -> None:
     period = Period.ending(date(2026, 3, 2), 7, BERLIN)
-    summary = summary_of(asked_in(period, None))
+    summary = summary_of(filter_questions(period, None))
     assert (summary.counts.questions, summary.tokens) == (0, 0)
     assert (summary.supported, summary.helpful, summary.whole.p50) == (None, None, None)

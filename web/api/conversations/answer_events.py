@@ -9,9 +9,9 @@ from django.http import StreamingHttpResponse
 from cairn.access.scope import Principal
 from cairn.access.selectors import reading_scope_for
 from cairn.errors import Unavailable
-from retrieval.conversations.services import ShownMessage, message_follow, message_for, shown
+from retrieval.conversations.services import ShownMessage, load_shown_message, message_follow, message_for
 from retrieval.models import MessageState
-from retrieval.search.hybrid_search import found_again
+from retrieval.search.hybrid_search import reload_hits
 from web.api.framework.polling_stream import follow_with
 from web.api.schemas import Hit, answers_of, citations_of, versions_of
 from web.http.sse import frame
@@ -48,7 +48,7 @@ class _AnswerProgress:
         self._principal = principal
         message = message_for(principal, self._message)
         message_follow(message)
-        return shown(message, principal)
+        return load_shown_message(message, principal)
 
     def news(self, before: ShownMessage | None, now: ShownMessage) -> Sequence[bytes]:
         frames = [] if before is not None else [_start(now)]
@@ -61,7 +61,7 @@ class _AnswerProgress:
         if self._sources or not scores:
             return []
         self._sources = True
-        hits = found_again(reading_scope_for(self._principal), scores)
+        hits = reload_hits(reading_scope_for(self._principal), scores)
         return [frame("sources", [Hit.of(hit).model_dump() for hit in hits])]
 
     def _cited(self, now: ShownMessage) -> list[bytes]:

@@ -15,11 +15,11 @@ from retrieval.conversations.services import (
     conversation_pin,
     conversation_rename,
     conversation_show,
+    load_shown_message,
     message_feedback,
     message_feedback_remove,
     message_for,
     messages_shown,
-    shown,
 )
 from web.api.conversations.answer_events import STREAMED, answer_follow
 from web.api.conversations.answer_markdown import markdown_of
@@ -113,7 +113,7 @@ def conversation_remove(request: HttpRequest, conversation_id: str) -> Deleted:
 def message_get(request: HttpRequest, message_id: str) -> Answer:
     """Returns a message, including one that is not on the displayed path."""
     principal = principal_of(request)
-    return answers_of([shown(message_for(principal, message_id), principal)])[0]
+    return answers_of([load_shown_message(message_for(principal, message_id), principal)])[0]
 
 
 @messages.get("/{message_id}/events", openapi_extra={"responses": {200: STREAMED}})
@@ -126,7 +126,7 @@ def message_events(request: HttpRequest, message_id: str) -> StreamingHttpRespon
 def message_markdown(request: HttpRequest, message_id: str) -> HttpResponse:
     """Returns the answer with a list of its sources, to paste elsewhere."""
     principal = principal_of(request)
-    [answer] = answers_of([shown(message_for(principal, message_id), principal)])
+    [answer] = answers_of([load_shown_message(message_for(principal, message_id), principal)])
     return HttpResponse(markdown_of(answer, request.build_absolute_uri), content_type=MARKDOWN_TYPE)
 
 

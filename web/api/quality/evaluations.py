@@ -11,7 +11,7 @@ from cairn.access.models import Role
 from cairn.access.selectors import knowledge_base_for
 from retrieval.evaluation.models import EvaluationRun
 from retrieval.evaluation.question_results import AllAsked, Asked, Grouped, Values
-from retrieval.evaluation.runs import asked_in, run_delete, run_for, run_store, runs_for
+from retrieval.evaluation.runs import load_outcomes, run_delete, run_for, run_store, runs_for
 from web.api.conversations.conversations import Deleted
 from web.api.framework.fields import Body, Id, Name, id_or_nobody
 from web.api.framework.pagination import Page, PageQuery, page_of
@@ -120,7 +120,7 @@ def evaluation_add(request: HttpRequest, payload: NewEvaluation) -> Status[Evalu
 def evaluation_get(request: HttpRequest, evaluation_id: str) -> EvaluationWithOutcomes:
     """Returns an evaluation with the outcome of each question."""
     row = run_for(principal_of(request), evaluation_id)
-    return EvaluationWithOutcomes(**_fields(row), outcomes=asked_in(row))
+    return EvaluationWithOutcomes(**_fields(row), outcomes=load_outcomes(row))
 
 
 @router.delete("/{evaluation_id}", response=Deleted)

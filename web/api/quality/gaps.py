@@ -27,7 +27,7 @@ from retrieval.gaps.selectors import (
     gaps_for,
     gaps_shown,
     questions_of,
-    verified_for,
+    verified_answer_for,
 )
 from retrieval.gaps.services import (
     gap_dismiss,
@@ -255,7 +255,7 @@ def _near(rows: Sequence[Any], principal: Principal | None = None) -> list[Near]
 
 
 def _verified(gap: GapRow, principal: Principal) -> VerifiedAnswer | None:
-    row = verified_for(principal, gap)
+    row = verified_answer_for(principal, gap)
     if row is None:
         return None
     return VerifiedAnswer(
@@ -363,7 +363,7 @@ def gap_renewed(request: HttpRequest, gap_id: str, payload: Renewal) -> GapInFul
     you are an admin and its owner is still an editor.
     """
     principal = principal_of(request)
-    row = verified_for(principal, gap_for(principal, gap_id))
+    row = verified_answer_for(principal, gap_for(principal, gap_id))
     if row is None:
         raise Conflict(gettext_noop("It has no verified answer yet."))
     answer_renew(verified=row, principal=principal, until=payload.until)

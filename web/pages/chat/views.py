@@ -15,7 +15,13 @@ from cairn.access.selectors import document_for
 from cairn.errors import InvalidInput, NotFound
 from cairn.library.models import Document, Tag
 from cairn.settings import environment
-from retrieval.conversations.services import conversation_for, message_for, messages_shown, question_of, shown
+from retrieval.conversations.services import (
+    conversation_for,
+    load_shown_message,
+    message_for,
+    messages_shown,
+    question_of,
+)
 from retrieval.models import Conversation, FeedbackReason
 from retrieval.suggestions.services import suggestions_for
 from web.api.framework.fields import QUESTION_CHARACTERS
@@ -117,7 +123,7 @@ def conversations(request: HttpRequest, principal: Principal) -> HttpResponse:
 @fragment
 def message(request: HttpRequest, principal: Principal, message_id: str) -> HttpResponse:
     found = message_for(principal, message_id)
-    [turn] = turn_views([shown(found, principal)])
+    [turn] = turn_views([load_shown_message(found, principal)])
     return render(
         request,
         "pages/chat/_answer.html",

@@ -16,7 +16,7 @@ from cairn.access.selectors import require_role_anywhere
 from retrieval.evaluation.models import EvaluationRun
 from retrieval.evaluation.question_results import Asked
 from retrieval.evaluation.run_comparison import Change, Difference, differences, measure_changes
-from retrieval.evaluation.runs import asked_in, run_for, runs_for
+from retrieval.evaluation.runs import load_outcomes, run_for, runs_for
 from web.pages.console import metric_format
 from web.pages.console.gold_questions import gold_counts
 from web.pages.library.knowledge_bases import base_cards
@@ -123,7 +123,7 @@ def evaluation(request: HttpRequest, principal: Principal) -> HttpResponse:
 @page
 def evaluation_run(request: HttpRequest, principal: Principal, run_id: str) -> HttpResponse:
     run = run_for(principal, run_id)
-    asked = asked_in(run)
+    asked = load_outcomes(run)
     wrong = [each for each in asked if not each.right]
     shown = wrong if wrong and request.GET.get("show", WRONG) == WRONG else asked
     questions = Paginator(shown, QUESTIONS_SHOWN).get_page(number_in(request.GET.get("page", "")))
@@ -170,7 +170,7 @@ def _others(principal: Principal, run: EvaluationRun) -> Iterable[EvaluationRun]
 def evaluation_compare(request: HttpRequest, principal: Principal, run_id: str) -> HttpResponse:
     """Compare the run with the one in the parameter `with`."""
     now, before = run_for(principal, run_id), run_for(principal, request.GET.get("with", ""))
-    found = differences(asked_in(now), asked_in(before))
+    found = differences(load_outcomes(now), load_outcomes(before))
     context = {
         "tab": "evaluation",
         "now": now,

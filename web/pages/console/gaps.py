@@ -36,7 +36,7 @@ from retrieval.gaps.selectors import (
     gaps_shown,
     owners_of,
     questions_of,
-    verified_for,
+    verified_answer_for,
 )
 from retrieval.search.hybrid_search import search
 from retrieval.types import Hit
@@ -143,7 +143,7 @@ def _item(gap: Gap) -> Item:
 @page
 def gap(request: HttpRequest, principal: Principal, gap_id: str) -> HttpResponse:
     row: Any = gap_for(principal, gap_id)
-    verified = verified_for(principal, row)
+    verified = verified_answer_for(principal, row)
     nearest, found = documents_near(row, principal), _found(principal, row)
     context = {
         "gap": row,

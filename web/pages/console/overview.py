@@ -91,8 +91,8 @@ def _looked(
 
 
 def _figures(looked: Looked) -> dict[str, Any]:
-    asked = question_counts.asked_in(looked.period, looked.bases)
-    before = question_counts.asked_in(looked.before, looked.bases)
+    asked = question_counts.filter_questions(looked.period, looked.bases)
+    before = question_counts.filter_questions(looked.before, looked.bases)
     jobs = jobs_in(looked.bases)
     return {
         "tiles": tiles_of(question_counts.summary_of(asked), question_counts.summary_of(before)),
