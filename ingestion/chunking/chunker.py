@@ -8,7 +8,7 @@ from cairn.library.cell_ranges import CellLine, on_sheet
 from cairn.library.rendition import Element, Rendition
 from ingestion.chunking.breadcrumbs import Path, fit_lines, full_lines, with_context
 from ingestion.chunking.packer import blocks, pack, sections
-from ingestion.chunking.units import CountTokens, Unit, affordable, by_element, costed, cut
+from ingestion.chunking.units import CountTokens, Unit, add_costs, affordable, by_element, cut
 
 _TARGET: Final = 200
 _CONTEXT_SHARE: Final = 3  # at most a third of the window
@@ -67,7 +67,7 @@ def _recount(drafts: list[ChunkDraft], count_tokens: CountTokens, most: int) -> 
 
 def _drafts(rendition: Rendition, title: str, count_tokens: CountTokens, window: int) -> Iterator[ChunkDraft]:
     groups = list(sections(rendition.elements))
-    lines, units, limit = _costed(groups, title, count_tokens, window)
+    lines, units, limit = _measure_groups(groups, title, count_tokens, window)
     ordinal = 0
     for group in groups:
         context, cost = lines[group[0].section]
@@ -76,7 +76,7 @@ def _drafts(rendition: Rendition, title: str, count_tokens: CountTokens, window:
             ordinal += 1
 
 
-def _costed(
+def _measure_groups(
     groups: Sequence[Sequence[Element]], title: str, count_tokens: CountTokens, window: int
 ) -> tuple[Mapping[Path, tuple[str, int]], Mapping[int, list[Unit]], int]:
     """Return context lines by section, units by element, and the token limit of a chunk's text.
@@ -94,7 +94,7 @@ def _costed(
         window // _CONTEXT_SHARE,
     )
     limit = min(_TARGET, window - max((cost for _, cost in contexts.values()), default=0))
-    units = affordable(costed(pieces, counts[len(lines) :]), count_tokens, limit)
+    units = affordable(add_costs(pieces, counts[len(lines) :]), count_tokens, limit)
     return contexts, by_element(units, elements), limit
 
 

@@ -176,11 +176,11 @@ class _Packing:
         for unit in block.body:
             full = self.cost + unit.cost > self._limit
             if full or (self.cost >= goal and len(self.chunks[-1]) > len(block.head)):
-                carried = self._carried(block, unit)
+                carried = self._pop_announcement(block, unit)
                 self._open((*block.head, *carried))
             self._add((unit,))
 
-    def _carried(self, block: Block, following: Unit) -> list[Unit]:
+    def _pop_announcement(self, block: Block, following: Unit) -> list[Unit]:
         """Move an item that announces the following ones along with them."""
         chunk = self.chunks[-1]
         last = chunk[-1]

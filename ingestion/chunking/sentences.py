@@ -24,15 +24,15 @@ def sentences(text: str) -> Iterator[Span]:
     """Yield spans of sentences in order, without surrounding white space."""
     start = 0
     for end in _ends(text):
-        yield from _trimmed(text, start, end)
+        yield from _trim_span(text, start, end)
         start = end
-    yield from _trimmed(text, start, len(text))
+    yield from _trim_span(text, start, len(text))
 
 
 def lines(text: str) -> Iterator[Span]:
     start = 0
     for line in text.split("\n"):
-        yield from _trimmed(text, start, start + len(line))
+        yield from _trim_span(text, start, start + len(line))
         start += len(line) + 1
 
 
@@ -41,9 +41,9 @@ def pieces(text: str, span: Span, size: int) -> Iterator[Span]:
     start, end = span
     while end - start > size:
         cut = _space_before(text, start, start + size)
-        yield from _trimmed(text, start, cut)
+        yield from _trim_span(text, start, cut)
         start = cut
-    yield from _trimmed(text, start, end)
+    yield from _trim_span(text, start, end)
 
 
 def _ends(text: str) -> Iterator[int]:
@@ -68,7 +68,7 @@ def _space_before(text: str, start: int, end: int) -> int:
     return cut if cut > start + (end - start) // 2 else end
 
 
-def _trimmed(text: str, start: int, end: int) -> Iterator[Span]:
+def _trim_span(text: str, start: int, end: int) -> Iterator[Span]:
     while start < end and text[start].isspace():
         start += 1
     while end > start and text[end - 1].isspace():

@@ -33,7 +33,7 @@ def cut(elements: Sequence[Element], limit: int) -> list[Unit]:
     return [Unit(element, *span) for element in elements for span in _spans(element, limit)]
 
 
-def costed(units: Sequence[Unit], counts: Sequence[int]) -> list[Unit]:
+def add_costs(units: Sequence[Unit], counts: Sequence[int]) -> list[Unit]:
     return [
         Unit(unit.element, unit.start, unit.end, count, _cost(count, unit.end - unit.start))
         for unit, count in zip(units, counts, strict=True)
@@ -43,12 +43,12 @@ def costed(units: Sequence[Unit], counts: Sequence[int]) -> list[Unit]:
 def affordable(units: list[Unit], count_tokens: CountTokens, limit: int) -> list[Unit]:
     """Halves what costs more than `limit` until nothing does; a single letter is not cut."""
     while any(_is_too_much(unit, limit) for unit in units):
-        halves = [part for unit in units if _is_too_much(unit, limit) for part in _halved(unit)]
-        counted = iter(costed(halves, count_tokens([half.text for half in halves])))
+        halves = [part for unit in units if _is_too_much(unit, limit) for part in _halve_unit(unit)]
+        counted = iter(add_costs(halves, count_tokens([half.text for half in halves])))
         units = [
             part
             for unit in units
-            for part in ((next(counted) for _ in _halved(unit)) if _is_too_much(unit, limit) else (unit,))
+            for part in ((next(counted) for _ in _halve_unit(unit)) if _is_too_much(unit, limit) else (unit,))
         ]
     return units
 
@@ -75,6 +75,6 @@ def _is_too_much(unit: Unit, limit: int) -> bool:
     return unit.cost > limit and unit.end - unit.start > 1
 
 
-def _halved(unit: Unit) -> list[Unit]:
+def _halve_unit(unit: Unit) -> list[Unit]:
     size = (unit.end - unit.start + 1) // 2
     return [Unit(unit.element, *span) for span in pieces(unit.element.text, (unit.start, unit.end), size)]

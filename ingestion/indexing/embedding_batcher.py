@@ -28,7 +28,7 @@ _NEGLIGIBLE: Final = 64  # tokens, about what a call costs by itself
 _END_SECONDS: Final = 2.0  # a served model may take longer to answer than a process has to end
 
 
-def _unwatched(_done: int) -> None:
+def _ignore_progress(_done: int) -> None:
     pass
 
 
@@ -157,7 +157,7 @@ class Batcher:
         *,
         tokens: Sequence[int],
         urgent: bool = False,
-        watch: Watch = _unwatched,
+        watch: Watch = _ignore_progress,
     ) -> Vectors:
         """Embed texts; return shape (len(texts), dimension). `tokens` are counted by the embedder.
 
