@@ -46,7 +46,7 @@ def document_submit(
     try:
         _check_size(upload.file)
         digest = storage.sha256_of(upload.file)
-        upload = replace(upload, sha256=digest, seen=_seen(knowledge_base, upload.source_key))
+        upload = replace(upload, sha256=digest, seen=_find_seen_version(knowledge_base, upload.source_key))
         return _submit_with_file(knowledge_base, upload, principal, idempotency_key)
     except InvalidInput as error:
         if upload.batch is not None and upload.batch.cancelled_at is None:
@@ -54,7 +54,7 @@ def document_submit(
         raise
 
 
-def _seen(base: KnowledgeBase, source_key: str) -> SeenVersion:
+def _find_seen_version(base: KnowledgeBase, source_key: str) -> SeenVersion:
     rows = Document.objects.filter(deleted_at=None, knowledge_base=base, source_key=source_key)
     found = rows.values_list("latest_version", "latest_version__sha256").first()
     return SeenVersion(*found) if found else SeenVersion()
@@ -145,11 +145,11 @@ def _require_no_race(document: Document, upload: Upload) -> None:
         return  # whoever is overtaken has been stopped by its check
     if document.parent_id:
         raise Conflict(CodedMessage("part_of_container"))
-    if latest and latest.sha256 != upload.sha256 and _arrived_meanwhile(latest, upload):
+    if latest and latest.sha256 != upload.sha256 and _has_arrived_meanwhile(latest, upload):
         raise Conflict(CodedMessage("replaced_meanwhile"))
 
 
-def _arrived_meanwhile(latest: DocumentVersion, upload: Upload) -> bool:
+def _has_arrived_meanwhile(latest: DocumentVersion, upload: Upload) -> bool:
     if latest.id != upload.seen.version:
         return True
     under_way = 0.0 if upload.arrived is None else time.monotonic() - upload.arrived

@@ -298,7 +298,7 @@ class _Scan:
             return ""
         away = {uri: folder for folder in walk.empty for uri in gone if uri.startswith(f"{folder}/")}
         self._remove([uri for uri in gone if uri not in away], principal)
-        return _emptied(sorted(set(away.values())))
+        return _describe_empty_folders(sorted(set(away.values())))
 
     def _remove(self, gone: Iterable[str], principal: Principal) -> None:
         for uri in gone:
@@ -329,7 +329,7 @@ def _latest_digest(base: KnowledgeBase, source_uri: str) -> str | None:
     return rows.values_list("latest_version__sha256", flat=True).first()
 
 
-def _emptied(folders: list[str]) -> str:
+def _describe_empty_folders(folders: list[str]) -> str:
     if not folders:
         return ""
     named = ", ".join(folders[:_NAMED]) + (", …" if len(folders) > _NAMED else "")
