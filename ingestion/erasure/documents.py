@@ -11,7 +11,7 @@ from cairn.errors import Unavailable
 from cairn.library import storage
 from cairn.library.models import Chunk, Document, KnowledgeBase
 from ingestion.documents.resumable_uploads import uploads_drop
-from ingestion.erasure.receipts import receipts_close, removed_add, rewrite_request
+from ingestion.erasure.receipts import add_removed_counts, receipts_close, rewrite_request
 from ingestion.failpoints import Fault, fault_point
 from ingestion.models import IdempotencyKey, ImportItem, Job, PartialUpload, Receipt, ReceiptState
 from ingestion.parse.page_images import picture_names
@@ -48,7 +48,7 @@ def _remove(receipt: Receipt, index: Points) -> None:
         _erase_document(document, index, receipt)
     if kind == "knowledge-base":
         uploads_drop(PartialUpload.objects.filter(knowledge_base=UUID(identity)))
-        removed_add(receipt, Counter(rows=KnowledgeBase.objects.filter(pk=identity).delete()[0]))
+        add_removed_counts(receipt, Counter(rows=KnowledgeBase.objects.filter(pk=identity).delete()[0]))
         gaps.knowledge_bases_forget()
 
 
@@ -79,7 +79,7 @@ def _erase_document(document: Document, index: Points, receipt: Receipt) -> None
         keys, _ = IdempotencyKey.objects.filter(document=document.id).delete()
         rows, _ = document.delete()
         removed["rows"] = rows + keys
-        removed_add(receipt, removed)
+        add_removed_counts(receipt, removed)
     if index.count(document=identity):
         raise Unavailable("The index still contains points of an erased document.")
     if storage.files_delete(*files):

@@ -19,7 +19,7 @@ from retrieval.models import GenerationState, IndexGeneration
 REMOVED: Final = ("rows", "chunks", "points", "files", "quotes")
 
 
-def removed_add(receipt: Receipt, removed: Counter[str]) -> None:
+def add_removed_counts(receipt: Receipt, removed: Counter[str]) -> None:
     total = Counter(receipt.removed) + removed
     receipt.removed = {name: total[name] for name in REMOVED}
     receipt.save(update_fields=["removed"])

@@ -19,9 +19,9 @@ log = logging.getLogger(__name__)
 BATCH_SIZE = 200
 
 
-def expired(base: KnowledgeBase, days: int, *, at: datetime | None = None) -> DocumentQuerySet:
-    """Documents whose latest version is older than `days`. Embedded documents are deleted with their
-    container.
+def find_expired(base: KnowledgeBase, days: int, *, at: datetime | None = None) -> DocumentQuerySet:
+    """Find documents whose latest version is older than `days`, except embedded ones, which are deleted with
+    their container.
     """
     limit = (at or timezone.now()) - timedelta(days=days)
     documents = Document.objects.present().filter(knowledge_base=base, parent=None)
@@ -44,7 +44,7 @@ def apply_retention() -> int:
 
 def _delete_expired(base: KnowledgeBase) -> int:
     deleted = 0
-    for document in expired(base, base.retention_days or 0).order_by("created_at")[:BATCH_SIZE]:
+    for document in find_expired(base, base.retention_days or 0).order_by("created_at")[:BATCH_SIZE]:
         try:
             document_delete(document=document, principal=None)
         except NotFound:  # somebody else was quicker

@@ -30,7 +30,7 @@ from cairn.answers import Grounding
 from cairn.library.models import KnowledgeBase as KnowledgeBaseRow
 from cairn.library.models import Sensitivity
 from ingestion.documents.services import knowledge_base_delete
-from ingestion.erasure.retention import expired
+from ingestion.erasure.retention import find_expired
 from web.api.framework import fields
 from web.api.framework.fields import Body, Description, Id, Name, Patch, Subject, Yes, id_or_nobody
 from web.api.framework.pagination import Page, PageQuery, page_of
@@ -155,7 +155,7 @@ def retention_effect(
 ) -> RetentionEffect:
     """Requires the role manager. Previews what `retention_days` would delete."""
     row = knowledge_base_for(principal_of(request), knowledge_base_id, role=Role.MANAGER)
-    return RetentionEffect(documents=expired(row, query.days).count())
+    return RetentionEffect(documents=find_expired(row, query.days).count())
 
 
 @router.delete("/{knowledge_base_id}", response={202: Erasure}, auth=MANAGES)

@@ -84,9 +84,9 @@ def test_what_is_too_old_goes_by_schedule_with_a_receipt(
 
 
 def test_a_new_version_makes_a_document_young_again(mia: Caller, base: KnowledgeBase, old: Document) -> None:
-    assert retention.expired(base, 30).count() == 1
+    assert retention.find_expired(base, 30).count() == 1
     mia.upload(str(base.id), "leave.md", b"# Leave\n\n30 days a year.")
-    assert retention.expired(base, 30).count() == 0
+    assert retention.find_expired(base, 30).count() == 0
 
 
 def conversations_kept(monkeypatch: pytest.MonkeyPatch, days: int) -> None:

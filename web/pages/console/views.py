@@ -18,7 +18,7 @@ from cairn.accounts.models import Group, User
 from cairn.answers import Grounding
 from cairn.errors import Forbidden
 from cairn.library.models import KnowledgeBase, Sensitivity
-from ingestion.erasure.retention import expired
+from ingestion.erasure.retention import find_expired
 from web.identity.second_factor import users_with_second_factor
 from web.pages.library.knowledge_bases import base_card, base_cards
 from web.pages.shell.decorators import fragment, page, show
@@ -155,7 +155,7 @@ def retention(request: HttpRequest, principal: Principal, slug: str) -> HttpResp
     base = knowledge_base_named(principal, slug, role=Role.MANAGER)
     text = request.GET.get("retention_days", "")
     days = int(text) if text.isascii() and text.isdigit() and len(text) < 6 else 0
-    context = {"days": days, "count": expired(base, days).count() if days else 0}
+    context = {"days": days, "count": find_expired(base, days).count() if days else 0}
     return render(request, "pages/console/_retention.html", context)
 
 
