@@ -56,7 +56,7 @@ class Lease:
     cancel: threading.Event = field(default_factory=threading.Event)
     lost: threading.Event = field(default_factory=threading.Event)
 
-    def interrupted(self) -> bool:
+    def is_interrupted(self) -> bool:
         return self.cancel.is_set() or self.lost.is_set() or stopping.is_set()
 
     def check(self) -> None:
@@ -91,7 +91,7 @@ class Lease:
             self.lost.set()
             raise LeaseLost
 
-    def locked(self) -> Job:
+    def lock_job(self) -> Job:
         """Lock the job's row for the rest of the transaction. Raises LeaseLost."""
         try:
             return Job.objects.select_for_update().get(pk=self.job, lease=self.token)
@@ -210,20 +210,20 @@ def _cancel_inside(version: DocumentVersion) -> None:
 
 def fail(lease: Lease, rejection: DocumentRejected) -> None:
     with transaction.atomic():
-        _end(lease.locked(), rejection.reason, rejection.message)
+        _end(lease.lock_job(), rejection.reason, rejection.message)
 
 
 def hand_back(lease: Lease) -> None:
     """Requeue the job without counting this attempt: the process is shutting down."""
     with transaction.atomic():
-        job = lease.locked()
+        job = lease.lock_job()
         _requeue(job, attempts=job.attempts - 1)
 
 
 def postpone(lease: Lease, reason: Rejection, message: str, *, error: str = "") -> bool:
     """Requeue the job with exponential backoff. Returns False, and fails it, after the last attempt."""
     with transaction.atomic():
-        job = lease.locked()
+        job = lease.lock_job()
         if job.attempts >= environment().job_max_attempts:
             _end(job, reason, message, last_error=error[:200])
             return False
@@ -232,13 +232,13 @@ def postpone(lease: Lease, reason: Rejection, message: str, *, error: str = "") 
         return True
 
 
-def dropped_requeue() -> int:
+def requeue_dropped_jobs() -> int:
     """Requeue jobs whose lease has expired, and end the cancelled ones. Returns their number."""
     ids = list(Job.objects.dropped().values_list("id", flat=True))
-    return sum(map(_dropped_requeue, ids))
+    return sum(map(_requeue_dropped_job, ids))
 
 
-def _dropped_requeue(job_id: uuid.UUID) -> bool:
+def _requeue_dropped_job(job_id: uuid.UUID) -> bool:
     with transaction.atomic():
         job = _lock_first(Job.objects.dropped().filter(pk=job_id))
         if job is None:
@@ -264,7 +264,7 @@ def activate(lease: Lease, *, title: str, generation: IndexGeneration | None = N
     with transaction.atomic():
         if generation and not still_answers(generation):
             raise GenerationChanged
-        job = lease.locked()
+        job = lease.lock_job()
         if job.cancel_requested:  # since the last check; whoever asked was told that it ends
             raise DocumentRejected(Rejection.CANCELLED, _CANCELLED)
         document = Document.objects.select_for_update().get(pk=version.document_id)

@@ -31,7 +31,7 @@ def jobs_in(bases: Collection[UUID] | None) -> JobQuerySet:
     return jobs if bases is None else jobs.filter(version__document__knowledge_base__in=bases)
 
 
-def ended_by_day(
+def count_ended_by_day(
     jobs: JobQuerySet, days: Sequence[date], begin: int, end: int, zone: tzinfo
 ) -> list[EndedCounts]:
     """Count ended jobs per day. `begin` and `end` bound the days, in seconds since 1970."""

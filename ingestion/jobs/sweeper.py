@@ -10,7 +10,7 @@ from cairn.library.models import Document, DocumentVersion
 from cairn.settings import environment
 from ingestion import broker
 from ingestion.indexing.cleanup import remove_chunks
-from ingestion.jobs.lifecycle import dropped_requeue
+from ingestion.jobs.lifecycle import requeue_dropped_jobs
 from ingestion.models import ENDED, RUNNING, Job, JobQuerySet, Lane, Receipt, ReceiptState
 from retrieval.index.protocol import VectorIndex
 from retrieval.models import IndexGeneration
@@ -29,7 +29,7 @@ def wake(*, age: timedelta = AGE, tokens: int = TOKENS) -> int:
     A lane from which a job was taken within `age` is awake. Others get a few messages, each of which passes
     itself on until the lane is empty.
     """
-    dropped_requeue()
+    requeue_dropped_jobs()
     sent = 0
     for lane in Lane:
         waiting = min(_overdue(lane, age)[:tokens].count(), tokens)
@@ -84,4 +84,4 @@ def leases_release_all() -> int:
     """Release all leases at startup of the only process of an installation. Returns requeued jobs."""
     Job.objects.filter(stage__in=RUNNING).update(lease=None, lease_until=None)
     IndexGeneration.objects.update(lease=None, lease_until=None)
-    return dropped_requeue()
+    return requeue_dropped_jobs()

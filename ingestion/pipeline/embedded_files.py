@@ -214,7 +214,7 @@ class _Unpacking:
     def _check(self) -> None:
         """Raise, within the transaction that adds a part, if the part may no longer be added."""
         container = Document.objects.select_for_update(of=("self",)).filter(pk=self._document.pk).first()
-        if container is None or container.deleted_at or self.lease.locked().cancel_requested:
+        if container is None or container.deleted_at or self.lease.lock_job().cancel_requested:
             raise failures.cancelled()
         if self.batch and Import.objects.filter(pk=self.batch.pk).exclude(cancelled_at=None).exists():
             raise failures.cancelled()

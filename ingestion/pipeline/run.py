@@ -165,7 +165,7 @@ def _parse(lease: Lease) -> tuple[Rendition, UnpackResult]:
             path,
             version.filename,
             limits=limits(),
-            cancelled=lease.interrupted,
+            cancelled=lease.is_interrupted,
             progress=_pages(lease),
             urgent=_urgent(lease),
         )
@@ -194,7 +194,7 @@ def _reader(lease: Lease, path: Path) -> embedded_files.Read:
             lease.version.filename,
             place,
             limits=limits(),
-            cancelled=lease.interrupted,
+            cancelled=lease.is_interrupted,
             urgent=_urgent(lease),
         )
 

@@ -70,10 +70,10 @@ def test_a_clock_that_jumps_between_claim_and_renewal_loses_no_lease(
     lease.enter(Stage.EMBEDDING, total=100)
     lease.progress(1)
     assert lifecycle.claim(job.id) is None
-    assert lifecycle.dropped_requeue() == 0
+    assert lifecycle.requeue_dropped_jobs() == 0
     set_clock(timedelta(0))
     lifecycle.renew([lease.token])
-    assert lifecycle.dropped_requeue() == 0
+    assert lifecycle.requeue_dropped_jobs() == 0
     assert seconds_off(reread(job).lease_until) <= LEASE.total_seconds()
 
 

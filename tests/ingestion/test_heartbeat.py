@@ -51,15 +51,15 @@ def test_a_job_learns_that_it_is_to_be_cancelled(leases: list[Lease]) -> None:
     heartbeat = Heartbeat(0.02)
     with heartbeat.maintain(leases[0]), heartbeat.maintain(leases[1]):
         Job.objects.filter(pk=leases[0].job).update(cancel_requested=True)
-        until(leases[0].interrupted)
-        assert not leases[1].interrupted()
+        until(leases[0].is_interrupted)
+        assert not leases[1].is_interrupted()
 
 
 def test_a_job_that_somebody_else_has_now_stops(leases: list[Lease]) -> None:
     heartbeat = Heartbeat(0.02)
     with heartbeat.maintain(leases[0]):
         Job.objects.filter(pk=leases[0].job).update(lease=None)
-        until(leases[0].interrupted)
+        until(leases[0].is_interrupted)
     with pytest.raises(LeaseLost):
         leases[0].check()
 
@@ -73,7 +73,7 @@ def test_a_database_that_does_not_answer_for_a_while_costs_no_lease(leases: list
 
     with patch("ingestion.jobs.heartbeat.renew", locked), heartbeat.maintain(leases[0]):
         assert asked.wait(20)
-        assert not leases[0].interrupted()
+        assert not leases[0].is_interrupted()
     with heartbeat.maintain(leases[0]):
         Job.objects.filter(pk=leases[0].job).update(cancel_requested=True)
-        until(leases[0].interrupted)
+        until(leases[0].is_interrupted)

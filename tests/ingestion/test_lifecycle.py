@@ -156,14 +156,14 @@ def test_a_worker_whose_clock_is_a_day_ahead_steals_nothing(
     claimed(job)
     monkeypatch.setattr("django.utils.timezone.now", lambda: datetime.now(UTC) + timedelta(days=1))
     assert lifecycle.claim(job.id) is None
-    assert lifecycle.dropped_requeue() == 0
+    assert lifecycle.requeue_dropped_jobs() == 0
 
 
 def test_what_a_worker_dropped_is_queued_again_and_its_attempt_counts(job: Job) -> None:
     claimed(job)
-    assert lifecycle.dropped_requeue() == 0, "held"
+    assert lifecycle.requeue_dropped_jobs() == 0, "held"
     expire(job)
-    assert lifecycle.dropped_requeue() == 1
+    assert lifecycle.requeue_dropped_jobs() == 1
     row = reread(job)
     assert (row.stage, row.attempts, row.lease, row.last_error) == (
         Stage.QUEUED, 1, None, "The worker stopped.",
@@ -175,7 +175,7 @@ def test_a_dropped_job_that_was_cancelled_ends(job: Job) -> None:
     claimed(job)
     expire(job)
     Job.objects.update(cancel_requested=True)
-    lifecycle.dropped_requeue()
+    lifecycle.requeue_dropped_jobs()
     assert reread(job).stage == Stage.CANCELLED
 
 

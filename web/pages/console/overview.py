@@ -22,7 +22,7 @@ from cairn.access.scope import Principal
 from cairn.access.selectors import require_role_anywhere
 from cairn.library.models import KnowledgeBase
 from cairn.settings import environment
-from ingestion.jobs.statistics import ended_by_day, jobs_in, waiting
+from ingestion.jobs.statistics import count_ended_by_day, jobs_in, waiting
 from retrieval.gaps.models import GapState
 from retrieval.gaps.selectors import gaps_for
 from retrieval.models import IndexGeneration
@@ -148,7 +148,7 @@ def _seconds(milliseconds: int | None) -> float | None:
 
 def _ingestion_chart(looked: Looked, jobs: Any) -> Chart:
     period = looked.period
-    ended = ended_by_day(jobs, period.days, period.begin, period.end, looked.zone)
+    ended = count_ended_by_day(jobs, period.days, period.begin, period.end, looked.zone)
     series = [
         Series(_("Searchable"), [each.ready for each in ended], "good"),
         Series(_("Failed"), [each.failed for each in ended], "bad"),
