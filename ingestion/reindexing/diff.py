@@ -15,8 +15,8 @@ _STALE: Final = datetime(1970, 1, 1, tzinfo=UTC)
 """Of points whose readers and tags are not sure to be those of any moment."""
 
 
-def outdated(generation: IndexGeneration) -> DocumentQuerySet:
-    """Ready documents whose chunks, readers or tags the generation lacks."""
+def find_outdated(generation: IndexGeneration) -> DocumentQuerySet:
+    """Find ready documents whose chunks, readers or tags the generation lacks."""
     current = IndexedVersion.objects.filter(
         generation=generation, version=OuterRef("active_version"), stamp=OuterRef("updated_at")
     )
@@ -31,7 +31,7 @@ def obsolete(generation: IndexGeneration) -> "QuerySet[IndexedVersion]":
 
 def has_at_most(generation: IndexGeneration, few: int) -> bool:
     """Return whether at most `few` differences are left."""
-    return outdated(generation)[: few + 1].count() + obsolete(generation)[: few + 1].count() <= few
+    return find_outdated(generation)[: few + 1].count() + obsolete(generation)[: few + 1].count() <= few
 
 
 def iterate_documents(documents: DocumentQuerySet) -> Iterator[Document]:
@@ -48,7 +48,7 @@ def note_active(generation: IndexGeneration) -> None:
 
     Call it before the generation retires, and again in the transaction that retires it.
     """
-    rows = outdated(generation).select_related("active_version")
+    rows = find_outdated(generation).select_related("active_version")
     IndexedVersion.objects.bulk_create(
         (_entry_for(generation, document) for document in rows.iterator(_ROW_BATCH_SIZE)),
         batch_size=_ROW_BATCH_SIZE,

@@ -140,12 +140,12 @@ def _copy_batch(points: Sequence[StoredPoint], source: Store, target: Store, key
     written: dict[uuid.UUID, StoredPoint | None] = dict.fromkeys(ids)
     now = {point.id: point for point in points}
     while changed := {each: now.get(each) for each in ids if now.get(each) != written[each]}:
-        target.write_points([_rekeyed(point, key) for point in changed.values() if point])
+        target.write_points([_rekey_point(point, key) for point in changed.values() if point])
         if gone := [each for each, point in changed.items() if point is None]:
             target.delete_points(gone)
         written |= changed
         now = source.read_points(ids)
 
 
-def _rekeyed(point: StoredPoint, key: bytes) -> StoredPoint:
+def _rekey_point(point: StoredPoint, key: bytes) -> StoredPoint:
     return replace(point, sparse=apply_word_key(point.sparse, key)) if key and point.sparse else point

@@ -11,7 +11,7 @@ from cairn.inference.protocols import Embedder, Vectors
 from cairn.library.models import Chunk, Document, DocumentVersion
 from ingestion.failpoints import Fault, fault_point
 from ingestion.indexing.points import embedding_text, points_of, tags_of
-from ingestion.reindexing.diff import iterate_documents, obsolete, outdated
+from ingestion.reindexing.diff import find_outdated, iterate_documents, obsolete
 from ingestion.reindexing.lease import DocumentGone, GenerationLease
 from retrieval.index.protocol import VectorIndex
 from retrieval.models import IndexedVersion
@@ -28,14 +28,14 @@ def embed_with(embedder: Embedder) -> Vectorise:
 def copy_from(index: VectorIndex, otherwise: Vectorise) -> Vectorise:
     """Copy vectors from an index with the same model; embed those it lacks."""
 
-    def copied(chunks: Sequence[Chunk]) -> Vectors:
+    def copy_vectors(chunks: Sequence[Chunk]) -> Vectors:
         there = index.vectors([chunk.id for chunk in chunks])
         missing = [chunk for chunk in chunks if chunk.id not in there]
         if missing:
             there.update(zip((chunk.id for chunk in missing), otherwise(missing), strict=True))
         return np.stack([there[chunk.id] for chunk in chunks])
 
-    return copied
+    return copy_vectors
 
 
 class Synchronizer:
@@ -60,7 +60,7 @@ class Synchronizer:
             self._index.delete_version(entry.version)
             entry.delete()
             changes += 1
-        for document in iterate_documents(outdated(self._lease.generation)):
+        for document in iterate_documents(find_outdated(self._lease.generation)):
             self._bring(document)
             changes += 1
         return changes
