@@ -32,7 +32,7 @@ def parse(path: Path, limits: Limits) -> Rendition:
         raise programs.missing(programs.TESSERACT)
     found = scans.Scans(limits)
     with _damage_named(), Image.open(path, formats=_FORMATS) as opened:
-        pages = _counted(opened, limits)
+        pages = _count_pages(opened, limits)
         for number, frame in enumerate(ImageSequence.Iterator(opened), 1):
             _check_size(frame)
             found.add(number, lambda frame=frame: _upright(frame))  # type: ignore[misc]
@@ -48,7 +48,7 @@ def _damage_named() -> Iterator[None]:
         raise failures.damaged(_KIND) from error
 
 
-def _counted(opened: Image.Image, limits: Limits) -> int:
+def _count_pages(opened: Image.Image, limits: Limits) -> int:
     pages = int(getattr(opened, "n_frames", 1))
     if pages > limits.pages:
         raise failures.too_many_pages(pages, limits.pages)

@@ -65,7 +65,7 @@ def parse_file(path: Path, filename: str, limits: Limits) -> tuple[str, Renditio
         rendition = PARSERS[media_type](path, limits)
         properties = {name: cleaning.clean(value) for name, value in rendition.properties.items()}
     rendition = replace(rendition, properties=properties, language=language.of(rendition.elements))
-    warnings = (*rendition.report.warnings, *report_notes.counted("invisible_characters", hidden()))
+    warnings = (*rendition.report.warnings, *report_notes.build_count_note("invisible_characters", hidden()))
     suspicious = prompt_injection.describe_findings(rendition)
     return media_type, replace(
         rendition, report=replace(rendition.report, warnings=warnings, suspicious=suspicious)

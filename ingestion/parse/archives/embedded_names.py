@@ -13,22 +13,22 @@ def make_unique(names: Sequence[str]) -> list[str]:
     taken: set[str] = set()
     given: list[str] = []
     numbers: dict[str, int] = {}
-    for name in map(_bounded, names):
+    for name in map(_shorten_name, names):
         chosen = name
         while chosen in taken:
             numbers[name] = numbers.get(name, 1) + 1
-            chosen = _numbered(name, numbers[name])
+            chosen = _add_number(name, numbers[name])
         taken.add(chosen)
         given.append(chosen)
     return given
 
 
-def _numbered(name: str, number: int) -> str:
+def _add_number(name: str, number: int) -> str:
     path = PurePosixPath(name)
     return str(path.with_name(f"{path.stem} ({number}){path.suffix}")) if path.name else f"{name} ({number})"
 
 
-def _bounded(name: str) -> str:
+def _shorten_name(name: str) -> str:
     """Shorten a name in the middle, leaving its extension."""
     if len(name) <= _LONGEST:
         return name

@@ -85,13 +85,13 @@ def _sizes(archive: zipfile.ZipFile, compressed: int, bounds: Bounds) -> list[in
     allowed = min(bounds.total, max(_RATIO_FROM, compressed * _MAX_RATIO))
     found: list[int | DocumentRejected] = []
     for member in archive.infolist():
-        size = _tried_size(archive, member, min(bounds.member, allowed))
+        size = _survey_member(archive, member, min(bounds.member, allowed))
         allowed -= size if isinstance(size, int) else 0
         found.append(size)
     return found
 
 
-def _tried_size(archive: zipfile.ZipFile, member: zipfile.ZipInfo, allowed: int) -> int | DocumentRejected:
+def _survey_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, allowed: int) -> int | DocumentRejected:
     if is_encrypted(member):
         return failures.protected(MEMBER)
     try:

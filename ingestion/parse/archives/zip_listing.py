@@ -103,15 +103,15 @@ def read(path: Path, part: int, largest: int) -> bytes:
 
 def _name(entry: zipfile.ZipInfo) -> str:
     """Return the member's path, or an empty string for folders, hidden files and system files."""
-    parts = [part.strip() for part in _SEPARATORS.split(clean(_decoded(entry)).replace("\n", " "))]
+    parts = [part.strip() for part in _SEPARATORS.split(clean(_decode_name(entry)).replace("\n", " "))]
     parts = [part for part in parts if part not in ("", ".")]
     if entry.is_dir() or any(_is_left_out(part) for part in parts):
         return ""
     return "/".join(parts)
 
 
-def _decoded(entry: zipfile.ZipInfo) -> str:
-    """Decode a name. Many programs write UTF-8 without setting the flag."""
+def _decode_name(entry: zipfile.ZipInfo) -> str:
+    """Decode UTF-8 also without its flag, which many programs do not set."""
     if entry.flag_bits & _UTF8_NAME:
         return entry.filename
     try:

@@ -15,7 +15,7 @@ def no_text(message: str = "") -> DocumentRejected:
 
 def unsupported(content: str, suffix: str = "") -> DocumentRejected:
     """Reject an unsupported format. `content` completes "the content is"."""
-    supported = formats.supported()
+    supported = formats.list_extensions()
     if not suffix:
         message = CodedMessage("unsupported", content=content, formats=supported)
     else:

@@ -167,6 +167,6 @@ def name_of(media_type: str) -> str:
     return Term(name) if name else CodedMessage("unknown_format", media_type=media_type)
 
 
-def supported() -> list[str]:
+def list_extensions() -> list[str]:
     """Return the usual extensions of all formats."""
     return [one.endings[0] for one in FORMATS]

@@ -38,7 +38,7 @@ def report(done: int, total: int) -> None:
 
 
 @contextmanager
-def reported_to(listener: PagesRead) -> Iterator[None]:
+def report_to(listener: PagesRead) -> Iterator[None]:
     token = _listener.set(Throttled(listener))
     try:
         yield

@@ -3,6 +3,6 @@
 from cairn.messages import CodedMessage
 
 
-def counted(code: str, count: int) -> tuple[CodedMessage, ...]:
+def build_count_note(code: str, count: int) -> tuple[CodedMessage, ...]:
     """Return the message with this code and count. Empty for a count of zero."""
     return (CodedMessage(code, count=count),) if count else ()

@@ -62,7 +62,7 @@ def _is_bold_line(element: Element) -> bool:
 
 
 def _table(element: Table, builder: RenditionBuilder, *, first_row_is_header: bool) -> None:
-    text, header_rows = html_tables.read(_parsed(element.metadata.text_as_html or "<table/>"))
+    text, header_rows = html_tables.read(_parse_table(element.metadata.text_as_html or "<table/>"))
     if found := _BULLET_ROW.fullmatch(text):
         builder.add(LIST_ITEM, found.group(1))
         return
@@ -71,6 +71,6 @@ def _table(element: Table, builder: RenditionBuilder, *, first_row_is_header: bo
     builder.add(TABLE, text or element.text, header_rows=header_rows)
 
 
-def _parsed(table: str) -> etree._Element:
+def _parse_table(table: str) -> etree._Element:
     parsed: etree._Element = html.fragment_fromstring(table)
     return parsed

@@ -18,7 +18,7 @@ _TITLES: Final = ("title", "name")
 def parse(path: Path, limits: Limits) -> Rendition:
     text = decode(path.read_bytes())
     try:
-        value = _loaded(text)
+        value = _load_json(text)
     except ValueError as error:
         if "\n" in text.strip() and _is_value(text.strip().split("\n", 1)[0]):
             return _lines(text, limits)
@@ -33,11 +33,11 @@ def parse_lines(path: Path, limits: Limits) -> Rendition:
 def _lines(text: str, limits: Limits) -> Rendition:
     """Parse lines, skipping and reporting those that are invalid."""
     lines = [line for line in text.split("\n") if line.strip()]
-    values = [_loaded(line) for line in lines if _is_value(line)]
+    values = [_load_json(line) for line in lines if _is_value(line)]
     broken = len(lines) - len(values)
     if broken > len(values):
         raise failures.damaged(_KIND)
-    return _rendition(values, limits, report_notes.counted("skipped_lines", broken))
+    return _rendition(values, limits, report_notes.build_count_note("skipped_lines", broken))
 
 
 def _rendition(value: Any, limits: Limits, warnings: tuple[str, ...] = ()) -> Rendition:
@@ -48,7 +48,7 @@ def _rendition(value: Any, limits: Limits, warnings: tuple[str, ...] = ()) -> Re
     return builder.build(title=title, report=Report(tables=builder.tables, warnings=warnings))
 
 
-def _loaded(text: str) -> Any:
+def _load_json(text: str) -> Any:
     """Parse JSON with numbers as strings, so that no digit is lost. Raises ValueError."""
     try:
         return json.loads(text, parse_int=str, parse_float=str, strict=False)
@@ -58,7 +58,7 @@ def _loaded(text: str) -> Any:
 
 def _is_value(line: str) -> bool:
     try:
-        _loaded(line)
+        _load_json(line)
     except ValueError:
         return False
     return True

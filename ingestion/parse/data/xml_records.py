@@ -29,7 +29,7 @@ def parse(path: Path, limits: Limits) -> Rendition:
     entities = _drop_entities(root)
     builder = RenditionBuilder(limits)
     _walk(root, builder, 0)
-    report = Report(warnings=report_notes.counted("skipped_entities", entities))
+    report = Report(warnings=report_notes.build_count_note("skipped_entities", entities))
     return builder.build(title=_title(root), report=report)
 
 

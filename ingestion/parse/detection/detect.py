@@ -51,15 +51,15 @@ def detect(path: Path, filename: str) -> str:
     if head.startswith(_OLE):
         return _ole(path, suffix)
     if _is_pdf(head, suffix):
-        return _settled(formats.PDF, suffix)
+        return _check_suffix(formats.PDF, suffix)
     if picture := _starting(head, _PICTURES):
-        return _settled(picture, suffix)
+        return _check_suffix(picture, suffix)
     if cleaning.looks_binary(head):
-        return _settled(_binary(head), suffix)
+        return _check_suffix(_binary(head), suffix)
     return _text(path, head, suffix)
 
 
-def _settled(media_type: str, suffix: str) -> str:
+def _check_suffix(media_type: str, suffix: str) -> str:
     """Raise DocumentRejected if the extension is wrong; unknown extensions are accepted."""
     claimed = BY_ENDING.get(suffix)
     if claimed and claimed.media_type != media_type:
@@ -85,7 +85,7 @@ def _zip(path: Path, suffix: str) -> str:
     media_type = containers.zip_type(path)
     if media_type is None:
         raise _broken(suffix, _ZIPPED, formats.ZIP)
-    return _settled(media_type, suffix)
+    return _check_suffix(media_type, suffix)
 
 
 def _ole(path: Path, suffix: str) -> str:
@@ -96,7 +96,7 @@ def _ole(path: Path, suffix: str) -> str:
         raise failures.protected(claimed.noun if claimed else "Office file")
     if media_type is None:
         raise _broken(suffix, _OLE_BASED, formats.OLE)
-    return _settled(media_type, suffix)
+    return _check_suffix(media_type, suffix)
 
 
 def _broken(suffix: str, expected: frozenset[str], container: str) -> Exception:
@@ -121,14 +121,14 @@ def _text(path: Path, head: bytes, suffix: str) -> str:
     seen = markup.kind_of(sample)
     claimed = BY_ENDING.get(suffix)
     if claimed is None:
-        return _settled(seen or _unnamed(path, sample), suffix)
+        return _check_suffix(seen or _guess_text_type(path, sample), suffix)
     if seen == claimed.media_type or seen in _ALSO_FITS.get(claimed.media_type, ()):
         return claimed.media_type
     if seen == formats.HTML and claimed.media_type == formats.XML:
         return formats.HTML  # XHTML is both
     if seen is None and _may_be(claimed.media_type, sample):
         return claimed.media_type
-    return _settled(seen or formats.PLAIN, suffix)
+    return _check_suffix(seen or formats.PLAIN, suffix)
 
 
 def _may_be(claimed: str, sample: str) -> bool:
@@ -142,7 +142,7 @@ def _may_be(claimed: str, sample: str) -> bool:
     return claimed in _TEXTS
 
 
-def _unnamed(path: Path, sample: str) -> str:
+def _guess_text_type(path: Path, sample: str) -> str:
     if mail_headers.are_plain_in(sample):
         return formats.EML
     if sample.lstrip().startswith(("{", "[")) and markup.is_json(cleaning.decode(path.read_bytes())):

@@ -41,7 +41,7 @@ _PAGE_NUMBER: Final = re.compile(r"(?:page\s*)?[-–—]?\s*(?:\d{1,4}|[ivxlc]{1
 
 def remove(root: html.HtmlElement) -> None:
     _drop([node for node in root.iter() if _is_frame(node)])
-    _drop(list(_named_frames(root)))
+    _drop(list(_find_named_frames(root)))
     _drop(list(_page_marks(root)))
 
 
@@ -67,7 +67,7 @@ def _is_hidden(node: html.HtmlElement) -> bool:
     return hidden or "display:none" in style or "visibility:hidden" in style
 
 
-def _named_frames(root: html.HtmlElement) -> Iterator[html.HtmlElement]:
+def _find_named_frames(root: html.HtmlElement) -> Iterator[html.HtmlElement]:
     """Yield parts whose class or id names boilerplate, unless their text is content."""
     most = len(root.text_content()) * _LARGEST_SHARE
     for node in root.iter("div", "ul", "ol", "p", "section", "form"):

@@ -134,7 +134,7 @@ def _unread(root: html.HtmlElement) -> tuple[str, ...]:
     """Count unread images, except decorative ones, which have an empty description."""
     pictures = sum(image.get("alt") != "" for image in root.iter("img"))
     embedded = sum(1 for _ in root.iter(*_EMBEDDED))
-    return report_notes.counted("skipped_images", pictures) + report_notes.counted(
+    return report_notes.build_count_note("skipped_images", pictures) + report_notes.build_count_note(
         "skipped_objects", embedded
     )
 

@@ -18,16 +18,16 @@ def _lines(content: str, delete_space: bool) -> Iterator[str]:
     for line in content.split("\n"):
         marks, rest = _split(line)
         if begun and len(marks) != depth:
-            yield _quoted(depth, begun)
+            yield _quote_line(depth, begun)
             begun = ""
         depth = len(marks)
         if rest.endswith(" ") and rest != _SIGNATURE:
             begun += rest[:-1] if delete_space else rest
             continue
-        yield _quoted(depth, begun + rest)
+        yield _quote_line(depth, begun + rest)
         begun = ""
     if begun:
-        yield _quoted(depth, begun)
+        yield _quote_line(depth, begun)
 
 
 def _split(line: str) -> tuple[str, str]:
@@ -37,5 +37,5 @@ def _split(line: str) -> tuple[str, str]:
     return marks, rest.removeprefix(" ")
 
 
-def _quoted(depth: int, line: str) -> str:
+def _quote_line(depth: int, line: str) -> str:
     return f"{'>' * depth} {line}" if depth else line

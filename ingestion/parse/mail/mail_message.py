@@ -44,7 +44,7 @@ def _warnings(mail: Mail) -> Iterator[str]:
     if (beyond := len(mail.attachments) - MOST_ATTACHMENTS) > 0:
         yield CodedMessage("skipped_attachments", count=beyond, most=MOST_ATTACHMENTS)
     for part, count in Counter(mail.left_out).items():
-        yield from report_notes.counted(part.code, count)
+        yield from report_notes.build_count_note(part.code, count)
 
 
 def _head(mail: Mail) -> Iterator[str]:

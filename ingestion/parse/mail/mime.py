@@ -42,11 +42,11 @@ Found: TypeAlias = Body | Attachment | LeftOut
 def load(path: Path) -> Mail:
     """Parse a mail. Raises DocumentRejected if it is encrypted."""
     about = path.stat()
-    return _loaded(path, about.st_ino, about.st_mtime_ns, about.st_size)
+    return _parse_mail(path, about.st_ino, about.st_mtime_ns, about.st_size)
 
 
 @lru_cache(maxsize=1)
-def _loaded(path: Path, *_: int) -> Mail:
+def _parse_mail(path: Path, *_: int) -> Mail:
     """Parse a mail, cached for the requests for its attachments."""
     with path.open("rb") as stream:
         return mail_of(BytesParser(policy=POLICY).parse(stream))
@@ -67,10 +67,10 @@ def mail_of(message: Part) -> Mail:
 def header(message: Part, name: str) -> str:
     """Return a header decoded, cleaned and on one line. Repeated headers are joined."""
     values = (str(value) for key, value in message.raw_items() if key.lower() == name.lower())
-    return ", ".join(filter(None, map(_decoded, values)))
+    return ", ".join(filter(None, map(_decode_header, values)))
 
 
-def _decoded(value: str) -> str:
+def _decode_header(value: str) -> str:
     raw = value.encode("utf-8", "surrogateescape")  # 8-bit characters are there as surrogates
     line = cleaning.decode(raw) if not value.isascii() else value
     return " ".join(cleaning.clean(_words(" ".join(line.split()))).split())
@@ -205,14 +205,14 @@ def _is_plain(part: Found) -> TypeGuard[Body]:
 
 def _attachment(part: Part, kind: str) -> Attachment:
     if kind == "message/rfc822":
-        return Attachment(_filename(part) or _mail_name(part), lambda: _attached_mail(part))
+        return Attachment(_filename(part) or _mail_name(part), lambda: _serialize_attached_mail(part))
     name = _filename(part) or f"attachment{mimetypes.guess_extension(kind) or ''}"
     return Attachment(name, lambda: _bytes(part))
 
 
 def _filename(part: Part) -> str:
     try:
-        return _decoded(part.get_filename() or "")
+        return _decode_header(part.get_filename() or "")
     except (ValueError, LookupError, TypeError):
         return ""
 
@@ -222,7 +222,7 @@ def _mail_name(part: Part) -> str:
     return f"{(header(inner[0], 'Subject') if inner else '')[:100] or 'mail'}.eml"
 
 
-def _attached_mail(part: Part) -> bytes:
+def _serialize_attached_mail(part: Part) -> bytes:
     """Return an attached mail, also if encoded in base64 against the standard."""
     inner = _inner(part)
     if not inner:

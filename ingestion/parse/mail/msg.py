@@ -49,11 +49,11 @@ _USUAL: Final = "cp1252"
 def load(path: Path) -> Mail:
     """Parse a mail. Raises DocumentRejected if the file is damaged or the mail encrypted."""
     about = path.stat()
-    return _loaded(path, about.st_ino, about.st_mtime_ns, about.st_size)
+    return _parse_mail(path, about.st_ino, about.st_mtime_ns, about.st_size)
 
 
 @lru_cache(maxsize=1)
-def _loaded(path: Path, *_: int) -> Mail:
+def _parse_mail(path: Path, *_: int) -> Mail:
     """Parse a mail, cached for the requests for its attachments."""
     try:
         with OleFileIO(str(path)) as ole:
@@ -94,14 +94,14 @@ class _Properties(Properties):
 
     @cached_property
     def body_encoding(self) -> str:
-        return self._known(lambda: super(_Properties, self).body_encoding)
+        return self._read_encoding(lambda: super(_Properties, self).body_encoding)
 
     @cached_property
     def _str_prop_encoding(self) -> str:
-        return self._known(lambda: super(_Properties, self)._str_prop_encoding)
+        return self._read_encoding(lambda: super(_Properties, self)._str_prop_encoding)
 
     @staticmethod
-    def _known(encoding: Callable[[], str]) -> str:
+    def _read_encoding(encoding: Callable[[], str]) -> str:
         try:
             return encoding()
         except (UnrecognizedCodePageError, UnsupportedEncodingError):
@@ -116,17 +116,17 @@ class _Values:
         self._found = _Properties(storage, properties_header_offset=offset)
 
     def text(self, name: int) -> str:
-        return clean(self._tried(self._found.str_prop_value, name) or "").strip("\n")
+        return clean(self._try_read(self._found.str_prop_value, name) or "").strip("\n")
 
     def data(self, name: int) -> bytes:
-        return self._tried(self._found.binary_prop_value, name) or b""
+        return self._try_read(self._found.binary_prop_value, name) or b""
 
     def when(self, name: int) -> datetime | None:
-        found = self._tried(self._found.date_prop_value, name)
+        found = self._try_read(self._found.date_prop_value, name)
         return found if isinstance(found, datetime) else None
 
     def number(self, name: int) -> int | None:
-        found = self._tried(self._found.int_prop_value, name)
+        found = self._try_read(self._found.int_prop_value, name)
         return found if isinstance(found, int) else None
 
     def html(self) -> str:
@@ -141,7 +141,7 @@ class _Values:
         except (UnrecognizedCodePageError, UnsupportedEncodingError):
             return None
 
-    def _tried(self, read: Callable[[int], T | None], name: int) -> T | None:
+    def _try_read(self, read: Callable[[int], T | None], name: int) -> T | None:
         try:
             return read(name)
         except _BROKEN:
@@ -195,7 +195,7 @@ def _attachments(storage: Storage, depth: int) -> Iterator[Attachment | LeftOut]
         own = _Values(each, ATTACH_HDR_OFFSET)
         inner = next((one for one in each.storages if one.name == _ATTACHED_MAIL), None)
         if inner is not None and _is_mail(inner):
-            yield _attached_mail(inner, depth + 1)
+            yield _build_mail_attachment(inner, depth + 1)
         elif inner is not None:
             yield LeftOut("skipped_objects")
         elif _is_inline_picture(own):
@@ -220,7 +220,7 @@ def _name(own: _Values) -> str:
     return name or own.text(pid.PID_DISPLAY_NAME) or f"attachment{own.text(pid.PID_ATTACH_EXTENSION)}"
 
 
-def _attached_mail(storage: Storage, depth: int) -> Attachment:
+def _build_mail_attachment(storage: Storage, depth: int) -> Attachment:
     subject = _Values(storage, _ATTACHED_HDR_OFFSET).text(pid.PID_SUBJECT)
 
     def read() -> bytes:

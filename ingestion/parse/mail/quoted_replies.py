@@ -37,12 +37,12 @@ def runs(content: str) -> list[Run]:
     """Split plain text at the beginning and end of quoted mails, in order."""
     lines = content.split("\n")
     end = next((place for place in range(len(lines)) if _rest_is_earlier(lines, place)), len(lines))
-    marked = _marked(lines[:end]) + [True] * (len(lines) - end)
+    marked = _mark_quoted(lines[:end]) + [True] * (len(lines) - end)
     found: list[Run] = []
     start = 0
     for place in range(1, len(lines) + 1):
         if place == len(lines) or marked[place] != marked[start]:
-            found.append((marked[start], _unquoted(lines[start:place], earlier=marked[start])))
+            found.append((marked[start], _strip_quote_marks(lines[start:place], earlier=marked[start])))
             start = place
     return [(earlier, text) for earlier, text in found if text.strip()]
 
@@ -57,7 +57,7 @@ def _rest_is_earlier(lines: Sequence[str], place: int) -> bool:
     return bool(_HEAD.match("\n".join(line for line in lines[place : place + 12] if line.strip())))
 
 
-def _marked(lines: Sequence[str]) -> list[bool]:
+def _mark_quoted(lines: Sequence[str]) -> list[bool]:
     """Return which lines are quoted, including blank lines between them and the attribution."""
     marked = [line.startswith(">") for line in lines]
     for place, quoted in enumerate(marked):
@@ -89,7 +89,7 @@ def _attribution_start(lines: Sequence[str], start: int) -> int:
     return start - 1 if _ON.match(lines[start - 1]) else start
 
 
-def _unquoted(lines: Sequence[str], *, earlier: bool) -> str:
+def _strip_quote_marks(lines: Sequence[str], *, earlier: bool) -> str:
     if not earlier:
         return "\n".join(lines)
     return "\n".join(re.sub(r"^(> ?)+", "", line) for line in lines)
@@ -100,7 +100,7 @@ def split_html(source: str) -> tuple[str, list[str]]:
     root = _tree(source)
     if root is None:
         return source, []
-    earlier = [_taken(node) for node in _quotes(root)]
+    earlier = [_detach_node(node) for node in _quotes(root)]
     if (start := _head_in(root)) is not None:
         earlier.append(_take_from(start))
     return html.tostring(root, encoding="unicode"), earlier
@@ -152,7 +152,7 @@ def _block_of(node: html.HtmlElement) -> html.HtmlElement | None:
     return None
 
 
-def _taken(node: html.HtmlElement) -> str:
+def _detach_node(node: html.HtmlElement) -> str:
     taken = html.tostring(node, encoding="unicode", with_tail=False)
     node.drop_tree()
     return str(taken)

@@ -79,19 +79,19 @@ def languages(limits: Limits) -> tuple[str, ...]:
 
 
 @functools.cache
-def _installed(limits: Limits) -> tuple[str, ...]:
+def _list_languages_once(limits: Limits) -> tuple[str, ...]:
     return languages(limits)
 
 
 def _languages(limits: Limits) -> tuple[str, ...]:
     """Return the configured languages that are installed; else the common ones; else any."""
-    installed = [name for name in _installed(limits) if name not in NOT_A_LANGUAGE]
+    installed = [name for name in _list_languages_once(limits) if name not in NOT_A_LANGUAGE]
     asked = [name for name in limits.ocr_languages.split("+") if name in installed]
     return tuple(asked or [name for name in _DEFAULT_LANGUAGES if name in installed] or installed[:1])
 
 
 def _segmentation(limits: Limits) -> str:
-    return _WITH_ORIENTATION if "osd" in _installed(limits) else _WITHOUT_ORIENTATION
+    return _WITH_ORIENTATION if "osd" in _list_languages_once(limits) else _WITHOUT_ORIENTATION
 
 
 def _fit(picture: Image.Image) -> Image.Image:

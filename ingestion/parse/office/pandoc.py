@@ -23,11 +23,11 @@ _TITLE_BLOCK: Final = re.compile(r"<(/?)header\b")
 
 
 def rst(path: Path, limits: Limits) -> Rendition:
-    return _titled(path, "rst", formats.RST, limits)
+    return _read_with_title(path, "rst", formats.RST, limits)
 
 
 def org(path: Path, limits: Limits) -> Rendition:
-    return _titled(path, "org", formats.ORG, limits)
+    return _read_with_title(path, "org", formats.ORG, limits)
 
 
 def rtf(path: Path, limits: Limits) -> Rendition:
@@ -54,7 +54,7 @@ def _noun(media_type: str) -> str:
     return formats.BY_MEDIA_TYPE[media_type].noun
 
 
-def _titled(path: Path, reader: str, media_type: str, limits: Limits) -> Rendition:
+def _read_with_title(path: Path, reader: str, media_type: str, limits: Limits) -> Rendition:
     """Make the title the first heading, with the others below it."""
     data = decode(path.read_bytes()).encode()
     page = _html(data, reader, media_type, limits, "--shift-heading-level-by=1")

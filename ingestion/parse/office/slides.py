@@ -21,7 +21,7 @@ from ingestion.parse.archives import zip_guard
 from ingestion.parse.core import failures
 from ingestion.parse.core.limits import Limits
 from ingestion.parse.core.rendition_builder import TEXT, RenditionBuilder
-from ingestion.parse.core.report_notes import counted
+from ingestion.parse.core.report_notes import build_count_note
 from ingestion.parse.office.slide_shapes import Piece, ShapeReader, lines_of, one_line, settle
 
 _KIND: Final = "presentation"
@@ -128,5 +128,5 @@ def _report(slides: Sequence[_Read], reader: ShapeReader, tables: int) -> Report
 def _warnings(slides: Sequence[_Read], reader: ShapeReader) -> Iterator[str]:
     if hidden := [str(slide.number) for slide in slides if slide.hidden]:
         yield CodedMessage("hidden_slides", names=", ".join(hidden))
-    yield from counted("skipped_images", reader.pictures)
-    yield from counted("skipped_objects", reader.objects)
+    yield from build_count_note("skipped_images", reader.pictures)
+    yield from build_count_note("skipped_objects", reader.objects)

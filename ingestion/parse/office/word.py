@@ -51,7 +51,7 @@ def parse(path: Path, limits: Limits) -> Rendition:
     zip_guard.check(path, _KIND)
     builder = RenditionBuilder(limits)
     try:
-        document = _opened(path)
+        document = _open_document(path)
         unread = word_markup.unfold(document)
         properties = _properties(document)
         elements = partition_docx(file=_save(document), languages=[""])
@@ -63,7 +63,7 @@ def parse(path: Path, limits: Limits) -> Rendition:
     return builder.build(title=title, report=report, properties=properties)
 
 
-def _opened(path: Path) -> Document:
+def _open_document(path: Path) -> Document:
     part = Package.open(str(path)).main_document_part
     if part.content_type not in (*_VARIANTS, CONTENT_TYPE.WML_DOCUMENT_MAIN):
         raise ValueError(part.content_type)

@@ -8,7 +8,7 @@ from docx.opc.part import Part
 from docx.oxml.ns import qn
 from lxml import etree
 
-from ingestion.parse.core.report_notes import counted
+from ingestion.parse.core.report_notes import build_count_note
 
 Node = Any  # python-docx's elements are lxml's with methods made at run time
 
@@ -84,9 +84,9 @@ def _unread(document: Document) -> tuple[str, ...]:
     body = document.element.body
     comments = [len(etree.fromstring(part.blob)) for part in _parts(document, "comments")]
     return (
-        *counted("skipped_images", sum(1 for _ in body.iter(*_PICTURES))),
-        *counted("skipped_charts", sum(1 for _ in body.iter(*_CHARTS))),
-        *counted("skipped_comments", sum(comments)),
+        *build_count_note("skipped_images", sum(1 for _ in body.iter(*_PICTURES))),
+        *build_count_note("skipped_charts", sum(1 for _ in body.iter(*_CHARTS))),
+        *build_count_note("skipped_comments", sum(comments)),
     )
 
 
@@ -109,10 +109,10 @@ def _lift(box: Node) -> None:
 def _note_texts(document: Document, kind: str) -> dict[str, str]:
     """Return texts of notes by id."""
     notes = (note for part in _parts(document, f"{kind}s") for note in etree.fromstring(part.blob))
-    return {note.get(qn("w:id"), ""): " ".join(_joined(note, qn("w:t")).split()) for note in notes}
+    return {note.get(qn("w:id"), ""): " ".join(_join_texts(note, qn("w:t")).split()) for note in notes}
 
 
-def _joined(node: Node, tag: str) -> str:
+def _join_texts(node: Node, tag: str) -> str:
     return "".join(one.text or "" for one in node.iter(tag))
 
 
@@ -132,19 +132,19 @@ def _place_notes(references: Iterable[Node], texts: dict[str, str]) -> None:
 
 
 def _run(text: str) -> Node:
-    run = _made("w:r")
+    run = _create_element("w:r")
     run.append(_text(text))
     return run
 
 
 def _text(text: str) -> Node:
-    node = _made("w:t")
+    node = _create_element("w:t")
     node.text = text
     node.set("{http://www.w3.org/XML/1998/namespace}space", "preserve")
     return node
 
 
-def _made(name: str) -> Node:
+def _create_element(name: str) -> Node:
     return etree.Element(qn(name))
 
 

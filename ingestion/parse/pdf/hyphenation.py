@@ -24,7 +24,7 @@ class Speller:
             words.update(_WORD.findall(text))
         return set(map(str.lower, words))
 
-    def joined(self, lines: Sequence[str]) -> str:
+    def join_lines(self, lines: Sequence[str]) -> str:
         """Join lines into one paragraph."""
         text = ""
         for line in lines:

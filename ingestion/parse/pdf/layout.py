@@ -55,7 +55,7 @@ def measure(pages: Sequence[Page]) -> Style:
     steps: list[float] = []
     for page in pages:
         for line in page.lines:
-            heights[_rounded(line.height)] += len(line.text)
+            heights[_round_height(line.height)] += len(line.text)
             weights[line.weight] += len(line.text)
         steps.extend(_steps(page.lines))
     height = heights.most_common(1)[0][0] if heights else 10.0
@@ -63,7 +63,7 @@ def measure(pages: Sequence[Page]) -> Style:
     return Style(height, weight, statistics.median(steps) if steps else 1.2)
 
 
-def _rounded(height: float) -> float:
+def _round_height(height: float) -> float:
     return round(height * 2) / 2
 
 

@@ -29,13 +29,13 @@ _REGULAR: Final = 400
 _TIGHT: Final = 0.1
 
 
-def _untyped(function: Any) -> Callable[..., int]:
+def _strip_argtypes(function: Any) -> Callable[..., int]:
     """Return the function without ctypes argument conversion, which takes longer than these calls."""
     return ctypes.CFUNCTYPE(ctypes.c_int)(ctypes.cast(function, ctypes.c_void_p).value or 0)
 
 
-_char_box: Final = _untyped(pdfium.FPDFText_GetLooseCharBox)
-_font_weight: Final = _untyped(pdfium.FPDFText_GetFontWeight)
+_char_box: Final = _strip_argtypes(pdfium.FPDFText_GetLooseCharBox)
+_font_weight: Final = _strip_argtypes(pdfium.FPDFText_GetFontWeight)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,11 +91,11 @@ class _Frame:
 
     def __init__(self, page: pypdfium2.PdfPage) -> None:
         self.width, self.height = (max(side, 1.0) for side in page.get_size())
-        ox, oy = self._shown(page, 0, 0)
-        (xx, xy), (yx, yy) = self._shown(page, 1000, 0), self._shown(page, 0, 1000)
+        ox, oy = self._project_point(page, 0, 0)
+        (xx, xy), (yx, yy) = self._project_point(page, 1000, 0), self._project_point(page, 0, 1000)
         self._matrix = (ox, (xx - ox) / 1000, (yx - ox) / 1000, oy, (xy - oy) / 1000, (yy - oy) / 1000)
 
-    def _shown(self, page: pypdfium2.PdfPage, x: float, y: float) -> tuple[float, float]:
+    def _project_point(self, page: pypdfium2.PdfPage, x: float, y: float) -> tuple[float, float]:
         across, down = ctypes.c_int(), ctypes.c_int()
         pdfium.FPDF_PageToDevice(page, 0, 0, _DEVICE, _DEVICE, 0, x, y, across, down)
         return across.value / _DEVICE * self.width, down.value / _DEVICE * self.height
@@ -141,7 +141,7 @@ def read_page(page: pypdfium2.PdfPage) -> Page:
     frame = _Frame(page)
     textpage = page.get_textpage()
     try:
-        lines = tuple(_merged(_Reader(textpage, frame).lines()))
+        lines = tuple(_merge_lines(_Reader(textpage, frame).lines()))
     finally:
         textpage.close()
     return Page(frame.width, frame.height, lines)
@@ -226,12 +226,12 @@ def _cells(words: _Words, em: float, *, bullet: bool) -> tuple[Cell, ...]:
     return tuple(words.cell(start, end) for start, end in pairwise([*starts, len(texts)]))
 
 
-def _merged(lines: Iterator[Line]) -> Iterator[Line]:
+def _merge_lines(lines: Iterator[Line]) -> Iterator[Line]:
     """Join lines that PDFium splits at raised or shifted text."""
     pending: Line | None = None
     for line in lines:
         if pending is not None and _continues(pending, line):
-            pending = _joined(pending, line)
+            pending = _join_lines(pending, line)
             continue
         if pending is not None:
             yield pending
@@ -248,7 +248,7 @@ def _continues(line: Line, following: Line) -> bool:
     return beside and overlap > 0.5 * min(line.height, following.height)
 
 
-def _joined(line: Line, following: Line) -> Line:
+def _join_lines(line: Line, following: Line) -> Line:
     gap = following.box[0] - line.box[2]
     box = (
         line.box[0],

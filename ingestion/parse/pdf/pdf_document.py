@@ -88,7 +88,7 @@ def _pages(document: pypdfium2.PdfDocument, found: Scans, limits: Limits) -> Ite
 
 def _page(document: pypdfium2.PdfDocument, number: int, found: Scans) -> Page:
     try:
-        page = _filled_in(document, number - 1)
+        page = _load_flattened_page(document, number - 1)
     except pypdfium2.PdfiumError:
         return Page(1, 1, ())
     try:
@@ -99,8 +99,8 @@ def _page(document: pypdfium2.PdfDocument, number: int, found: Scans) -> Page:
         page.close()
 
 
-def _filled_in(document: pypdfium2.PdfDocument, index: int) -> pypdfium2.PdfPage:
-    """Draw form field values onto the page, so that they become part of its text."""
+def _load_flattened_page(document: pypdfium2.PdfDocument, index: int) -> pypdfium2.PdfPage:
+    """Load a page and draw form field values onto it, so that they become part of its text."""
     page = document[index]
     if document.formenv is None:
         return page
@@ -165,7 +165,7 @@ class _Reader:
             self._table(block, number, page)
             return
         boxes = [page.fractions(line.box) for line in block.lines]
-        text = self._speller.joined([line.text for line in block.lines])
+        text = self._speller.join_lines([line.text for line in block.lines])
         if block.kind == "heading":
             self.builder.heading(self._ranks.index(_rank(block)), text, page=number, boxes=boxes)
         elif block.kind == "item":

@@ -43,11 +43,11 @@ class Scans:
             self._skipped.append(number)
             return
         self._tried += 1
-        if found := self._recognised(number, picture(), left):
+        if found := self._recognise_page(number, picture(), left):
             self.read[number] = found
             self._confidences += [sure for paragraph in found for sure in paragraph.confidences]
 
-    def _recognised(self, number: int, picture: Image.Image, seconds: float) -> list[Paragraph]:
+    def _recognise_page(self, number: int, picture: Image.Image, seconds: float) -> list[Paragraph]:
         try:
             return tesseract.read(picture, self._limits, seconds=seconds)
         except programs.ProgramFailed:
@@ -96,7 +96,7 @@ def write(paragraphs: Sequence[Paragraph], number: int, builder: RenditionBuilde
     lines = [[_BROKEN.sub(BROKEN_WORD, line) for line in paragraph.lines] for paragraph in paragraphs]
     speller = Speller([line for group in lines for line in group])
     for paragraph, group in zip(paragraphs, lines, strict=True):
-        text = speller.joined(group)
+        text = speller.join_lines(group)
         if paragraph.is_heading:
             builder.heading(0, text, page=number, boxes=paragraph.boxes)
         else:

@@ -34,14 +34,14 @@ def _groups(lines: Sequence[Line]) -> list[tuple[int, int]]:
     rows = [i for i, line in enumerate(lines) if len(line.cells) > 1 and not line.vertical]
     groups: list[list[int]] = []
     for i in rows:
-        if groups and _linked(lines, groups[-1][-1], i):
+        if groups and _are_linked(lines, groups[-1][-1], i):
             groups[-1].append(i)
         else:
             groups.append([i])
     return [(group[0], group[-1] + 1) for group in groups if _is_table([lines[i] for i in group])]
 
 
-def _linked(lines: Sequence[Line], above: int, below: int) -> bool:
+def _are_linked(lines: Sequence[Line], above: int, below: int) -> bool:
     between = lines[above + 1 : below]
     if len(between) > _MOST_BETWEEN or any(_is_prose(line) for line in between):
         return False

@@ -20,7 +20,7 @@ _DECODED: Final = CodedMessage("base64")
 
 def parse(path: Path, limits: Limits) -> Rendition:
     data = path.read_bytes()
-    packed = _unpacked(data)
+    packed = _decode_base64(data)
     builder = RenditionBuilder(limits)
     text = decode(data if packed is None else packed)
     builder.admit(len(text) - sum(map(text.count, whitespace)))
@@ -29,7 +29,7 @@ def parse(path: Path, limits: Limits) -> Rendition:
     return builder.build(report=Report(warnings=() if packed is None else (_DECODED,)))
 
 
-def _unpacked(data: bytes) -> bytes | None:
+def _decode_base64(data: bytes) -> bytes | None:
     """Decode a file that consists of one base64 block."""
     block = b"".join(data.split())
     if len(block) % 4 or not _BASE64.fullmatch(block):

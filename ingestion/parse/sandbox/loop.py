@@ -43,7 +43,7 @@ def serve(connection: Connection, handler: Handler, *, at_rest: Callable[[], obj
 
 def _answer(connection: Connection, handler: Handler, limits: Limits, arguments: dict[str, Any]) -> None:
     try:
-        with progress.reported_to(partial(messages.send_progress, connection)):
+        with progress.report_to(partial(messages.send_progress, connection)):
             result, body = handler(limits, **arguments)
     except DocumentRejected as error:
         messages.send_rejection(connection, error, retire=_is_spent(error))

@@ -101,7 +101,7 @@ class ParserPool:
         before all others.
         """
         asked = _Request(path, {"filename": filename}, limits, cancelled, progress, urgent)
-        return _parsed(self._parsers.ask(asked).result())
+        return _validate_result(self._parsers.ask(asked).result())
 
     def part(
         self,
@@ -135,7 +135,7 @@ class ParserPool:
         self._pictures.close()
 
 
-def _parsed(result: dict[str, Any]) -> Parsed:
+def _validate_result(result: dict[str, Any]) -> Parsed:
     """Validate the result, since a file may have taken over the child."""
     try:
         rendition = Rendition.from_json(result["rendition"])
@@ -352,7 +352,7 @@ class _Child:
                 answer = self._answer(request)
                 self._retired = answer.retire
             except (EOFError, OSError, ValueError) as error:
-                raise self._died(request.limits) from error
+                raise self._diagnose_death(request.limits) from error
             finally:
                 if self._retired:
                     self.stop()  # nobody may write there while the folder is emptied
@@ -373,7 +373,7 @@ class _Child:
         finally:
             self._scratch.remove()
 
-    def _died(self, limits: Limits) -> _Died:
+    def _diagnose_death(self, limits: Limits) -> _Died:
         """Return how the child ended, if it ended by itself."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(1)
@@ -394,7 +394,7 @@ class _Child:
             self._check(request, late=late)
 
     def _message(self) -> Answer | Progress:
-        with self._killed_after(_RECEIVE_SECONDS):
+        with self._kill_after(_RECEIVE_SECONDS):
             return messages.receive(self._connection, _LARGEST_ANSWER)
 
     def _check(self, request: _Request, *, late: bool) -> None:
@@ -408,7 +408,7 @@ class _Child:
         self._data_bytes = _data_bytes(self._process.pid) or self._data_bytes
 
     @contextlib.contextmanager
-    def _killed_after(self, seconds: float) -> Iterator[None]:
+    def _kill_after(self, seconds: float) -> Iterator[None]:
         """Kill a child that stops in the middle of an answer, which would block its reader."""
         timer = threading.Timer(seconds, self._end_silence)
         timer.daemon = True

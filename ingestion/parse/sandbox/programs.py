@@ -117,7 +117,7 @@ def run(
     if path is None:
         raise missing(program)
     allowed = limits.seconds if seconds is None else min(seconds, limits.seconds)
-    with _started([str(path), *arguments], environment or {}, limits, may_write) as process:
+    with _start_program([str(path), *arguments], environment or {}, limits, may_write) as process:
         output = _converse(process, data, time.monotonic() + allowed, limits)
         process.wait(max(1.0, allowed))
     _check(program, process.returncode, limits)
@@ -125,7 +125,7 @@ def run(
 
 
 @contextlib.contextmanager
-def _started(
+def _start_program(
     command: Sequence[str], environment: Mapping[str, str], limits: Limits, may_write: int
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Start the program, and kill it on exit if it still runs.

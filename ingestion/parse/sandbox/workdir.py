@@ -29,7 +29,7 @@ class Scratch:
     """
 
     def __init__(self, base: Path) -> None:
-        self.root, self._lock = _claimed(base)
+        self.root, self._lock = _claim_folder(base)
         self.inbox, self.work = self.root / "in", self.root / "work"
         self.inbox.mkdir()
         self.work.mkdir()
@@ -83,11 +83,11 @@ def sweep(base: Path) -> None:
     """Remove folders of owners that were killed.
 
     `base` may be the system's folder for temporary files, where a name proves nothing: only folders with the
-    marker of `_claimed` are Cairn's.
+    marker of `_claim_folder` are Cairn's.
     """
     for folder in base.glob(f"{_PREFIX}*"):
         with contextlib.suppress(OSError):
-            lock = _locked(folder)
+            lock = _lock_folder(folder)
             if _is_marked(folder, lock):
                 shutil.rmtree(folder, ignore_errors=True)
             os.close(lock)
@@ -99,20 +99,20 @@ def _is_marked(folder: Path, descriptor: int) -> bool:
     return status.st_uid == os.geteuid() and marker.is_file() and marker.read_text() == str(status.st_ino)
 
 
-def _claimed(base: Path) -> tuple[Path, int]:
+def _claim_folder(base: Path) -> tuple[Path, int]:
     """Create and lock a folder; retry if a sweep intervenes."""
     base.mkdir(parents=True, exist_ok=True)
     while True:
         root = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=base))
         with contextlib.suppress(OSError):
-            lock = _locked(root)
+            lock = _lock_folder(root)
             if root.exists():
                 (root / _MARKER).write_text(str(os.fstat(lock).st_ino))
                 return root, lock
             os.close(lock)
 
 
-def _locked(folder: Path) -> int:
+def _lock_folder(folder: Path) -> int:
     """Lock the folder. Raises OSError if another process has the lock."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:

@@ -26,17 +26,17 @@ _LONGEST_FIELD: Final = 1_000_000
 
 
 def parse(path: Path, limits: Limits) -> Rendition:
-    return _parsed(decode(path.read_bytes()), "", limits)
+    return _parse_rows(decode(path.read_bytes()), "", limits)
 
 
 def parse_tabs(path: Path, limits: Limits) -> Rendition:
     """Parse tab-separated values. Without any tab the file name is wrong, and the delimiter is detected."""
     text = decode(path.read_bytes())
-    return _parsed(text, "\t" if "\t" in text else "", limits)
+    return _parse_rows(text, "\t" if "\t" in text else "", limits)
 
 
-def _parsed(text: str, delimiter: str, limits: Limits) -> Rendition:
-    """Parse rows. The delimiter is detected if empty."""
+def _parse_rows(text: str, delimiter: str, limits: Limits) -> Rendition:
+    """Detect the delimiter if it is empty."""
     builder = RenditionBuilder(limits)
     warnings = _write(_rows(text, delimiter), builder)
     if warnings and builder.is_empty:

@@ -51,17 +51,17 @@ class RowWriter:
             match part:
                 case Caption():  # below each other they go from the general to the special
                     level = (_TITLE if part.apart else _CAPTION) + captions
-                    self._builder.heading(level, self._checked(part.row).text)
+                    self._builder.heading(level, self._build_checked_line(part.row).text)
                     captions += 1
                     continue
                 case Note():
-                    line = self._checked(part.row)
+                    line = self._build_checked_line(part.row)
                     self._builder.add(TEXT, line.text, sheet=self._sheet, cells=(line.cells,))
                 case Table():
                     self._table(part)
             captions = 0
 
-    def _checked(self, row: Row) -> Line:
+    def _build_checked_line(self, row: Row) -> Line:
         line = self._line(row, _places(tuple(row.cells)))
         if len(line.text) > self._builder.room:
             raise Full(row.number)
@@ -73,7 +73,7 @@ class RowWriter:
         body = self._without_repeats(table)
         if sum(len(line.text) for line in header) > _LONGEST_HEADER:
             labels = self._labels(table)
-            self._blocks([], (self._labelled(row, labels, places) for row in body))
+            self._blocks([], (self._build_labelled_line(row, labels, places) for row in body))
         else:
             self._blocks(header, (self._line(row, places) for row in body))
 
@@ -133,8 +133,8 @@ class RowWriter:
             for column in table.columns
         }
 
-    def _labelled(self, row: Row, labels: Mapping[int, str], places: Places) -> Line:
-        """Write a row with a label for each value, for headers too long to repeat."""
+    def _build_labelled_line(self, row: Row, labels: Mapping[int, str], places: Places) -> Line:
+        """Build a row with a label for each value, for headers too long to repeat."""
         shown = ((column, self._shown(row.number, column, value)) for column, value in row.cells.items())
         texts = [f"{labels[c]}: {text}" if labels[c] else text for c, text in shown if text]
         return Line(row.number, " | ".join(texts), _cells(row, places))

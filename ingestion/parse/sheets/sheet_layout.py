@@ -107,7 +107,7 @@ class Layouts:
                     scan.read(block)
         except _DAMAGE:
             return SheetLayout()
-        layout = scan.finished()
+        layout = scan.finish_layout()
         for kind, root in self._beside(self._members[sheet]):
             if kind == "comments":
                 layout.comments += len(_all(root, "comment"))
@@ -218,7 +218,7 @@ class _Scan:
             self._columns[name] = column_number(name.decode())
         return self._columns[name]
 
-    def finished(self) -> SheetLayout:
+    def finish_layout(self) -> SheetLayout:
         """Return the layout. Hidden columns only count where there are cells."""
         used = range(1, self._layout.columns + 1)
         self._layout.hidden_columns = sum(

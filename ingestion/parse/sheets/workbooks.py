@@ -27,7 +27,7 @@ from ingestion.parse.archives import zip_guard
 from ingestion.parse.core import failures
 from ingestion.parse.core.limits import Limits
 from ingestion.parse.core.rendition_builder import RenditionBuilder
-from ingestion.parse.core.report_notes import counted
+from ingestion.parse.core.report_notes import build_count_note
 from ingestion.parse.sheets.grid import Reader, Row, Value, bands
 from ingestion.parse.sheets.number_formats import format_value
 from ingestion.parse.sheets.rows import Full, RowWriter
@@ -86,8 +86,8 @@ class _Workbook:
                 self._cut.append(CodedMessage("cut_sheet", name=name, row=full.row + 1))
                 break
         unread = (
-            *counted("skipped_comments", self._comments),
-            *counted("skipped_text_boxes", self._text_boxes),
+            *build_count_note("skipped_comments", self._comments),
+            *build_count_note("skipped_text_boxes", self._text_boxes),
         )
         warnings = (*self._cut, *self._warnings, *unread)
         if self._builder.is_empty and self._cut:
@@ -132,7 +132,9 @@ class _Workbook:
 
 
 def _remarks(name: str, layout: SheetLayout) -> Iterator[str]:
-    hidden = counted("hidden_rows", layout.hidden_rows) + counted("hidden_columns", layout.hidden_columns)
+    hidden = build_count_note("hidden_rows", layout.hidden_rows) + build_count_note(
+        "hidden_columns", layout.hidden_columns
+    )
     if hidden:
         yield CodedMessage("hidden_cells", name=name, what=messages.join("both", *hidden))
     if layout.uncomputed:
@@ -152,7 +154,7 @@ def _rows(sheet: CalamineSheet) -> Iterator[Row]:
             column: value for column, value in enumerate(values, left) if not _is_blank(value)
         }
         if cells:
-            yield Row(number, spans.filled(number, cells))
+            yield Row(number, spans.fill_row(number, cells))
 
 
 def _is_blank(value: Value) -> bool:
@@ -169,7 +171,7 @@ class _Spans:
                 self._starting.setdefault(first, []).append((column, last))
         self._open: list[tuple[int, int, Value]] = []
 
-    def filled(self, number: int, cells: dict[int, Value]) -> dict[int, Value]:
+    def fill_row(self, number: int, cells: dict[int, Value]) -> dict[int, Value]:
         self._open = [one for one in self._open if one[1] >= number]
         missing = {column: value for column, _, value in self._open if column not in cells}
         for column, last in self._starting.pop(number, ()):

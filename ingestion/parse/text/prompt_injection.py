@@ -202,7 +202,7 @@ def find_instruction(text: str, rules: Sequence[_Rule] = _COMPILED) -> str:
         for match in islice(pattern.finditer(text), 1)
     )
     first = min(hits, key=lambda match: match.start(), default=None)
-    return _shortened(text[first.start() : first.end()]) if first else ""
+    return _clip_text(text[first.start() : first.end()]) if first else ""
 
 
 def describe_findings(rendition: Rendition) -> tuple[str, ...]:
@@ -241,7 +241,7 @@ def _place(element: Element) -> str:
     where: Sequence[str] = (
         *([CodedMessage("place_page", number=str(element.page))] if element.page else []),
         *([CodedMessage("place_sheet", name=element.sheet)] if element.sheet else []),
-        *([CodedMessage("place_section", name=_shortened(element.section[-1]))] if element.section else []),
+        *([CodedMessage("place_section", name=_clip_text(element.section[-1]))] if element.section else []),
     )
     return (
         CodedMessage("place_text_at", place=messages.join("list", *where))
@@ -250,6 +250,6 @@ def _place(element: Element) -> str:
     )
 
 
-def _shortened(text: str) -> str:
+def _clip_text(text: str) -> str:
     line = " ".join(text.split())
     return line if len(line) <= _LONGEST else f"{line[:_LONGEST].rstrip()}…"
