@@ -26,9 +26,10 @@ PHONE = ViewportSize(width=360, height=740)
 class Tour:
     """Nobody's context is made anew each time: signing in leaves something there."""
 
-    def __init__(self, browser: Browser, sample: Sample) -> None:
+    def __init__(self, browser: Browser, sample: Sample, *, language: str = "en") -> None:
         self.browser = browser
         self.sample = sample
+        self._language = language
         self._contexts: dict[str, BrowserContext] = {}
 
     @contextmanager
@@ -69,10 +70,13 @@ class Tour:
 
     def _context(self, who: str) -> BrowserContext:
         if who == NOBODY:
-            return self.browser.new_context(base_url=self.sample.server.url)
+            return self._new_context()
         if who not in self._contexts:
-            context = self.browser.new_context(base_url=self.sample.server.url)
+            context = self._new_context()
             session = {"name": self.sample.cookie, "value": self.sample.sessions[who]}
             context.add_cookies([{**session, "url": self.sample.server.url}])  # type: ignore[list-item]
             self._contexts[who] = context
         return self._contexts[who]
+
+    def _new_context(self) -> BrowserContext:
+        return self.browser.new_context(base_url=self.sample.server.url, locale=self._language)

@@ -1,4 +1,7 @@
-"""Pictures of every page: `python -m tests.tour.screenshots [--only WORD] [--into FOLDER]`."""
+"""Pictures of every page: `python -m tests.tour.screenshots [--only WORD] [--into FOLDER] [--language de]`.
+
+States of pages are only shown in English: they are reached by the names of buttons.
+"""
 
 import argparse
 import re
@@ -71,22 +74,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", default="", help="only pages with this in their name")
     parser.add_argument("--into", type=Path, default=FOLDER)
-    said = parser.parse_args()
-    said.into.mkdir(parents=True, exist_ok=True)
-    wanted = [visit for visit in VISITS if said.only in visit.name]
+    parser.add_argument("--language", default="en")
+    options = parser.parse_args()
+    options.into.mkdir(parents=True, exist_ok=True)
+    english = options.language == "en"
+    visits = [visit for visit in VISITS if options.only in visit.name and (english or not visit.prepare)]
     console = Console()
     with TemporaryDirectory(prefix="cairn-screenshots-") as folder, sync_playwright() as playwright:
         server = start_server(Path(folder))
         try:
             browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-            tour = Tour(browser, sample(server))
-            for visit in wanted:
-                picture(tour, visit, said.into)
+            tour = Tour(browser, sample(server), language=options.language)
+            for visit in visits:
+                picture(tour, visit, options.into)
                 console.print(visit.name, highlight=False)
             browser.close()
         finally:
             stop_server(server)
-    console.print(f"{len(wanted)} pages and states are in {said.into}")
+    console.print(f"{len(visits)} pages and states are in {options.into}")
 
 
 if __name__ == "__main__":
