@@ -200,7 +200,8 @@ def cairn_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     data_dir = tmp_path_factory.mktemp("cairn")
     server = start_server(data_dir, SWEEP_SECONDS="2", SAMPLE_KNOWLEDGE_BASE="false")
     pages = [f"docs/use/{page}.md" for page in ("asking", "conversations", "uploading")]
-    server.manage("ingest", *pages, "--kb", "cairn-help", "--wait")
+    ingested = server.manage("ingest", *pages, "--kb", "cairn-help", "--wait")
+    assert ingested.returncode == 0, ingested.stderr
     yield server
     stop_server(server)
 

@@ -1,7 +1,7 @@
 """Messages that are stored, or raised in layers that know no reader: codes with parameters.
 
 To add a message, add a template to `CATALOGUE`, use `CodedMessage("its_code", …)`, and run `make texts`.
-Stored codes never change; the English of a template may. `web.i18n.localize` renders a message in the
+From version 1.0.0 on, stored codes never change; the English of a template may. `web.i18n.localize` renders a message in the
 reader's language. This module doesn't import Django, since parser processes load it.
 """
 

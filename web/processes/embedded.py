@@ -105,7 +105,7 @@ class Runtime:
         self._workers.start()
 
     def wait_ready(self) -> None:
-        """Wait for models, and for a while for the sample. Problems are reported, not raised."""
+        """Wait for the models, and at most a minute for the sample. Problems are reported, not raised."""
         problems = self._loading.wait(self._report)
         if environment().sample_knowledge_base:
             sample_load()

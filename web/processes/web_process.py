@@ -95,9 +95,14 @@ class Serving:
 def require_shared_settings() -> None:
     """Require settings that processes must share. Raises ConfigurationError.
 
-    Not the vector store, which loads native libraries: the command that starts processes forks after this.
+    The command that starts processes calls this, so it loads no vector store: those bring native libraries.
     """
     require_shared_broker()
+    if environment().has_embedded_index:
+        raise ConfigurationError(
+            "The vector index is embedded, and only one process can open it. To run several processes, set "
+            "QDRANT_URL to a Qdrant server, and leave VECTOR_INDEX empty."
+        )
     if environment().secret_key is None:
         raise ConfigurationError(
             "Web processes must sign sessions alike: set SECRET_KEY, the same for all of them."

@@ -398,6 +398,11 @@ class Environment(BaseSettings):
         return tuple(filter(None, (url.strip() for url in (self.llm_base_url or "").split(","))))
 
     @property
+    def has_embedded_index(self) -> bool:
+        """Qdrant Edge stores the vectors in DATA_DIR, and only one process can open it."""
+        return (self.vector_index or ("" if self.qdrant_url else "qdrant-edge")) == "qdrant-edge"
+
+    @property
     def has_packaged_chat_model(self) -> bool:
         """The small one that comes along answers, since no other is named."""
         return not (self.llm_class or self.llm_base_urls or self.llm_model)

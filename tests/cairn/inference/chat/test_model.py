@@ -12,7 +12,7 @@ from llama_index.core.llms import (
     CustomLLM,
     LLMMetadata,
 )
-from pydantic import PrivateAttr
+from pydantic import BaseModel, PrivateAttr
 
 from cairn.errors import ConfigurationError, Unavailable
 from cairn.inference.chat import ChatModel, open_chat_model
@@ -105,12 +105,34 @@ def test_llm_class_is_made_from_what_is_set() -> None:
 
 @pytest.mark.parametrize("name", ["Scripted", "no_such_module.Class", f"{__name__}.Absent", ".x"])
 def test_a_class_that_is_not_there(name: str) -> None:
-    with pytest.raises(ConfigurationError, match="can't be imported"):
+    with pytest.raises(ConfigurationError, match=r"can't be imported|not a dotted path"):
         open_chat_model(Environment(llm_class=name))
 
 
+class Strict(BaseModel):
+    model: int
+    api_key: str
+
+
+def complain(model: str, api_key: str) -> None:
+    raise ValueError(f"{model} does not take {api_key}")
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [("Strict", "model: Input should be a valid integer"), ("complain", "other does not take …")],
+)
+def test_a_class_that_cannot_be_created_says_why_without_the_key(name: str, reason: str) -> None:
+    with pytest.raises(ConfigurationError) as raised:
+        open_chat_model(
+            Environment(llm_class=f"{__name__}.{name}", llm_model="other", llm_api_key="sk-secret")
+        )
+    assert reason in raised.value.message
+    assert "secret" not in raised.value.message
+
+
 def test_a_class_that_is_no_llm() -> None:
-    with pytest.raises(ConfigurationError, match="not a LLM"):
+    with pytest.raises(ConfigurationError, match="doesn't create an object of the class LLM"):
         open_chat_model(Environment(llm_class=f"{__name__}.not_a_model"))
 
 
