@@ -9,8 +9,8 @@ from pathlib import Path
 _SAMPLE_BYTES = 1 << 20
 
 
-def built_once(target: Path, build: Callable[[Path], None]) -> Path:
-    """`target`, filled by `build` if it is not there yet. It appears whole or not at all."""
+def build_once(target: Path, build: Callable[[Path], None]) -> Path:
+    """Return `target`, built first if it is missing. It appears whole or not at all."""
     if target.is_dir():
         return target
     target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -32,14 +32,14 @@ class ModelFolder:
         """
         if path := _on_disk(model):
             return cls(setting, path.name, path)
-        if cached := _cached(model):
+        if cached := _find_in_cache(model):
             return cls(setting, model, cached)
         raise ConfigurationError(
             f"{setting} {model!r} is neither a folder with a model (config.json) nor the name of one in the "
             "Hugging Face cache of this machine"
         )
 
-    def refused(self, why: object) -> ConfigurationError:
+    def build_error(self, why: object) -> ConfigurationError:
         return ConfigurationError(f"{self.setting} {self.name} cannot be used: {why}")
 
 
@@ -51,7 +51,7 @@ def _on_disk(model: str) -> Path | None:
         return None
 
 
-def _cached(name: str) -> Path | None:
+def _find_in_cache(name: str) -> Path | None:
     try:
         config = try_to_load_from_cache(name, CONFIG)
     except HFValidationError:  # no name that the hub would have

@@ -54,7 +54,7 @@ class _Slot(Generic[T]):
             return self.loaded
 
     @contextmanager
-    def replaced(self, model: T | None) -> Iterator[None]:
+    def replace(self, model: T | None) -> Iterator[None]:
         before = self.loaded
         self.loaded, self.health = (before if model is None else model), None
         try:
@@ -62,8 +62,8 @@ class _Slot(Generic[T]):
         finally:
             self.loaded, self.health = before, None
 
-    def checked(self, check: Callable[[T], str]) -> Health:
-        """`check` answers the model's name or raises; a fresh result is given again."""
+    def check_health(self, check: Callable[[T], str]) -> Health:
+        """`check` returns the model's name or raises. A fresh result is returned again."""
         if self.loaded is None:
             return Health(ok=False, detail="not loaded yet")
         if self.health and time.monotonic() - self.health[0] < _HEALTH_SECONDS:
@@ -132,23 +132,23 @@ def language_inference() -> NaturalLanguageInference:
 
 
 def embedder_health(choice: EmbedderChoice | None = None) -> Health:
-    return _slot(choice).checked(_embeds)
+    return _slot(choice).check_health(_embeds)
 
 
 def chat_health() -> Health:
-    return _chat.checked(_chats)
+    return _chat.check_health(_chats)
 
 
 def reranker_health() -> Health:
-    return _reranker.checked(_reranks)
+    return _reranker.check_health(_reranks)
 
 
 def answer_reader_health() -> Health:
-    return _reader.checked(_reads)
+    return _reader.check_health(_reads)
 
 
 def language_inference_health() -> Health:
-    return _inference.checked(_infers)
+    return _inference.check_health(_infers)
 
 
 class _Lazy:
@@ -177,11 +177,11 @@ def use(
 ) -> Iterator[None]:
     """Other models for a while, in every thread. `embedder` stands for the configured one."""
     with (
-        _slot(None).replaced(embedder),
-        _chat.replaced(chat),
-        _reranker.replaced(reranker),
-        _reader.replaced(reader),
-        _inference.replaced(inference),
+        _slot(None).replace(embedder),
+        _chat.replace(chat),
+        _reranker.replace(reranker),
+        _reader.replace(reader),
+        _inference.replace(inference),
     ):
         yield
 

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from cairn.inference.chat.openvino import OpenVinoLLM, converted
+from cairn.inference.chat.openvino import OpenVinoLLM, convert_gguf
 from cairn.inference.embedding.local import LocalEmbedder
 from cairn.inference.embedding.model_folder import EncoderFolder
-from cairn.inference.embedding.openvino import OpenVinoEncoder, exported
+from cairn.inference.embedding.openvino import OpenVinoEncoder, export_graph
 from cairn.inference.packaged_models import package_file
 from tests.cairn.inference.server import FakeServer
 
@@ -48,7 +48,7 @@ def minilm() -> EncoderFolder:
 
 @pytest.fixture(scope="session")
 def openvino_encoder(minilm: EncoderFolder, models_folder: Path) -> OpenVinoEncoder:
-    return OpenVinoEncoder(exported(minilm, models_folder), pooling="mean")
+    return OpenVinoEncoder(export_graph(minilm, models_folder), pooling="mean")
 
 
 @pytest.fixture(scope="session")
@@ -63,7 +63,7 @@ def gguf() -> Path:
 
 @pytest.fixture(scope="session")
 def smollm(gguf: Path, models_folder: Path) -> Iterator[OpenVinoLLM]:
-    llm = OpenVinoLLM.load(converted(gguf, models_folder), name=gguf.stem)
+    llm = OpenVinoLLM.load(convert_gguf(gguf, models_folder), name=gguf.stem)
     yield llm
     llm.generation.close()
 

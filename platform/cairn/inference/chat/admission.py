@@ -57,7 +57,7 @@ class Admission:
         insort(self._waiting, waiter)
         self._serve()
         try:
-            endpoint = await self._granted(waiter)
+            endpoint = await self._wait_for_endpoint(waiter)
         except BaseException:
             self._forget(waiter)
             raise
@@ -68,11 +68,11 @@ class Admission:
         endpoint.leave()
         self._serve()
 
-    def changed(self) -> None:
+    def reassign_waiting(self) -> None:
         """Assign waiting requests again after a circuit breaker has changed."""
         self._serve()
 
-    async def _granted(self, waiter: _Waiter) -> Endpoint:
+    async def _wait_for_endpoint(self, waiter: _Waiter) -> Endpoint:
         """Wait for an endpoint. Only requests of people have a timeout."""
         try:
             async with asyncio.timeout(self._seconds if waiter.priority is Priority.CHAT else None):
@@ -93,7 +93,7 @@ class Admission:
 
     def _serve(self) -> None:
         for waiter in list(self._waiting):
-            if waiter.granted.done() or self._answered(waiter):
+            if waiter.granted.done() or self._try_assign(waiter):
                 self._waiting.remove(waiter)
         for place, waiter in enumerate(self._waiting, 1):
             if place != waiter.place:
@@ -103,7 +103,7 @@ class Admission:
             count = sum(waiter.priority is priority for waiter in self._waiting)
             metrics.WAITING.labels(priority.kind).set(count)
 
-    def _answered(self, waiter: _Waiter) -> bool:
+    def _try_assign(self, waiter: _Waiter) -> bool:
         usable = [each for each in self._endpoints if each.breaker.lets_through and each not in waiter.avoids]
         free = [each for each in usable if each.in_flight < _room(each, waiter.priority)]
         if not usable:

@@ -25,10 +25,10 @@ class Breaker:
     def lets_through(self) -> bool:
         return self.state is BreakerState.CLOSED
 
-    def succeeded(self) -> None:
+    def record_success(self) -> None:
         self.state, self.failures, self.last_error = BreakerState.CLOSED, 0, ""
 
-    def failed(self, error: str) -> bool:
+    def record_failure(self, error: str) -> bool:
         """Record a failure and return whether it opened the breaker."""
         self.failures, self.last_error = self.failures + 1, error
         if self.lets_through and self.failures < self.limit:

@@ -53,7 +53,7 @@ class Endpoint:
         )
 
         key = environment.llm_api_key.get_secret_value() if environment.llm_api_key else "none"
-        self.url = shown(url)
+        self.url = strip_credentials(url)
         self.name = urlsplit(self.url).netloc
         self.limit = environment.llm_max_concurrency
         self.breaker = Breaker(environment.llm_breaker_failures)
@@ -125,16 +125,16 @@ class Endpoint:
         except EndpointFailed:
             raise
         except TimeoutError as silence:
-            raise self._failed(reading.silent(patience), "timeout") from silence
+            raise self._build_failure(reading.silent(patience), "timeout") from silence
         except (self._failure, httpx.HTTPError) as failure:
-            raise self._explained(failure, reading.silent(patience), reading) from failure
+            raise self._explain_failure(failure, reading.silent(patience), reading) from failure
         except Exception as failure:  # what a server sends may break its client in any way
-            raise self._failed("answers what cannot be read", "unreadable") from failure
+            raise self._build_failure("answers what cannot be read", "unreadable") from failure
         if not reading.finished:
             problem = (
                 "broke off in the middle of its answer" if reading.text else "ended without a single token"
             )
-            raise self._failed(problem, "cut" if reading.text else "no_token")
+            raise self._build_failure(problem, "cut" if reading.text else "no_token")
 
     async def _texts(
         self, messages: Sequence[ChatMessage], max_tokens: int, patience: Patience, reading: "_Reading"
@@ -179,21 +179,21 @@ class Endpoint:
 
     def _adapt_roles(self, messages: Sequence[ChatMessage]) -> list[ChatMessage]:
         harmless = [ChatMessage(_harmless(each.content or ""), role=each.role) for each in messages]
-        return harmless if self._takes_system else merged(harmless)
+        return harmless if self._takes_system else merge_system_message(harmless)
 
-    def _explained(self, failure: Exception, silent: str, reading: "_Reading") -> EndpointFailed:
+    def _explain_failure(self, failure: Exception, silent: str, reading: "_Reading") -> EndpointFailed:
         if isinstance(failure.__cause__, httpx.ReadTimeout | httpx.WriteTimeout):
-            return self._failed(silent, "timeout")
+            return self._build_failure(silent, "timeout")
         status = getattr(failure, "status_code", None)
         if status is None:
-            return self._failed(f"failed: {failure}", "cut" if reading.text else "error")
+            return self._build_failure(f"failed: {failure}", "cut" if reading.text else "error")
         message = f"answered {status}: {failure}"
         if status in _REFUSED:
             error = ConfigurationError(self._sentence(message))
             return EndpointFailed(error, "refused", broken=False, elsewhere=False)
-        return self._failed(message, "busy" if status == _BUSY else "error", broken=status != _BUSY)
+        return self._build_failure(message, "busy" if status == _BUSY else "error", broken=status != _BUSY)
 
-    def _failed(self, problem: str, cause: str, *, broken: bool = True) -> EndpointFailed:
+    def _build_failure(self, problem: str, cause: str, *, broken: bool = True) -> EndpointFailed:
         return EndpointFailed(Unavailable(self._sentence(problem)), cause, broken=broken)
 
     def _sentence(self, problem: str) -> str:
@@ -221,13 +221,13 @@ class _Reading:
         return f"{what} within {seconds:g} seconds"
 
 
-def shown(url: str) -> str:
+def strip_credentials(url: str) -> str:
     """Return the URL without user name and password."""
     parts = urlsplit(url.rstrip("/"))
     return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
 
-def merged(messages: Sequence[ChatMessage]) -> list[ChatMessage]:
+def merge_system_message(messages: Sequence[ChatMessage]) -> list[ChatMessage]:
     """Move the system text before the user's turn, for chat templates without a system role."""
     system = [each.content or "" for each in messages if each.role is MessageRole.SYSTEM]
     others = [each for each in messages if each.role is not MessageRole.SYSTEM]

@@ -68,7 +68,7 @@ def _value(stream: BinaryIO, kind: int) -> Any:
 
 
 def _array(stream: BinaryIO) -> list[Any]:
-    kind, length = _number(stream, "I"), _bounded(_number(stream, "Q"))
+    kind, length = _number(stream, "I"), _check_length(_number(stream, "Q"))
     if kind in _SCALARS:
         layout = struct.Struct(f"<{length}{_SCALARS[kind]}")
         return list(layout.unpack(stream.read(layout.size)))
@@ -77,7 +77,7 @@ def _array(stream: BinaryIO) -> list[Any]:
 
 
 def _string(stream: BinaryIO) -> str:
-    return stream.read(_bounded(_number(stream, "Q"))).decode("utf-8", "replace")
+    return stream.read(_check_length(_number(stream, "Q"))).decode("utf-8", "replace")
 
 
 def _number(stream: BinaryIO, code: str) -> Any:
@@ -85,7 +85,7 @@ def _number(stream: BinaryIO, code: str) -> Any:
     return layout.unpack(stream.read(layout.size))[0]
 
 
-def _bounded(length: int) -> int:
+def _check_length(length: int) -> int:
     if length > _LONGEST:
         raise ValueError(length)
     return length

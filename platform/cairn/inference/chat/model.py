@@ -9,7 +9,7 @@ from llama_index.core.llms import LLM, ChatMessage
 
 from cairn.errors import CairnError, Unavailable
 from cairn.inference.chat.text_stream import Channel, TextStream
-from cairn.inference.token_estimate import estimated_tokens
+from cairn.inference.token_estimate import estimate_tokens
 
 logger = logging.getLogger(__name__)
 Opener = Callable[[Sequence[ChatMessage], int], TextStream]
@@ -27,7 +27,7 @@ class ChatModel:
     context_tokens: int
     llm: LLM
     opener: Opener
-    counter: Callable[[str], int] = estimated_tokens
+    counter: Callable[[str], int] = estimate_tokens
     probe: Callable[[], None] = lambda: None
     closer: Callable[[], None] = lambda: None
     background_opener: Opener | None = None
@@ -36,7 +36,7 @@ class ChatModel:
     def of(cls, llm: LLM) -> "ChatModel":
         """Any LlamaIndex LLM. Its tokens are estimated; closing a stream stops it at its next piece."""
         metadata = llm.metadata
-        return cls(metadata.model_name, metadata.context_window, llm, opener=pumped(llm))
+        return cls(metadata.model_name, metadata.context_window, llm, opener=build_threaded_opener(llm))
 
     def count_tokens(self, text: str) -> int:
         """Exact for a model in this process, an estimate on the high side for others."""
@@ -57,8 +57,8 @@ class ChatModel:
         self.closer()
 
 
-def pumped(llm: LLM) -> Opener:
-    """Reads `llm.stream_chat` in a thread, so that whoever waits for a piece can be freed by `close`."""
+def build_threaded_opener(llm: LLM) -> Opener:
+    """Return an opener that reads `llm.stream_chat` in a thread: `close` frees whoever waits for a piece."""
 
     def pump(channel: Channel, messages: Sequence[ChatMessage], max_tokens: int) -> None:
         error: BaseException | None = None

@@ -22,7 +22,7 @@ from llama_index.core.llms.callbacks import llm_chat_callback, llm_completion_ca
 from pydantic import PrivateAttr
 
 from cairn.errors import ConfigurationError, InvalidInput, Unavailable
-from cairn.inference.artifacts import built_once, fingerprint
+from cairn.inference.artifacts import build_once, fingerprint
 from cairn.inference.chat.gguf import GgufHeader, read_header
 from cairn.inference.chat.model import ChatModel
 from cairn.inference.chat.openvino_pipeline import SLICE_TOKENS, Generation, Ids, Order, write_first_token
@@ -35,8 +35,8 @@ _CONVERTER = "cairn.inference.chat.gguf_to_openvino"
 _HEADER = "header.json"
 
 
-def converted(gguf: Path, models: Path) -> Path:
-    """`gguf` as OpenVINO files under `models`, made in a child process if they are not there.
+def convert_gguf(gguf: Path, models: Path) -> Path:
+    """Return the folder with `gguf` as OpenVINO files; a child process makes it under `models` if missing.
 
     They load twice as fast and take a quarter less memory.
     """
@@ -55,7 +55,7 @@ def converted(gguf: Path, models: Path) -> Path:
         raise ConfigurationError(
             f"LLM_MODEL {gguf} is not there: it must be a GGUF file, or LLM_BASE_URL be set"
         )
-    return built_once(models / f"{gguf.stem}-{fingerprint([gguf])}", convert)
+    return build_once(models / f"{gguf.stem}-{fingerprint([gguf])}", convert)
 
 
 class OpenVinoLLM(CustomLLM):
@@ -70,7 +70,7 @@ class OpenVinoLLM(CustomLLM):
 
     @classmethod
     def load(cls, folder: Path, *, name: str) -> "OpenVinoLLM":
-        """`folder`: what `converted` made."""
+        """`folder`: what `convert_gguf` returned."""
         prepare_openvino()
         header = GgufHeader(**json.loads((folder / _HEADER).read_text(encoding="utf-8")))
         scheduler = openvino_genai.SchedulerConfig()
@@ -80,7 +80,7 @@ class OpenVinoLLM(CustomLLM):
         llm = cls(name=name, context_tokens=header.context_tokens)
         llm._tokenizer = _chat_tokenizer(pipeline, name)
         llm._control = _any_of(header.control_tokens)
-        write_first_token(pipeline, llm._encoded(llm._prompt([ChatMessage("Hello")])))
+        write_first_token(pipeline, llm._encode_text(llm._prompt([ChatMessage("Hello")])))
         llm._generation = Generation(pipeline)
         return llm
 
@@ -98,7 +98,7 @@ class OpenVinoLLM(CustomLLM):
         return self._generation
 
     def count_tokens(self, text: str) -> int:
-        return int(self._encoded(text).shape[1])
+        return int(self._encode_text(text).shape[1])
 
     def probe(self) -> None:
         """No token is asked for: it would wait behind the answers being written."""
@@ -150,7 +150,7 @@ class OpenVinoLLM(CustomLLM):
         return self.open_stream([ChatMessage(prompt, role=MessageRole.USER)], max_tokens)
 
     def _answer(self, prompt: str, max_tokens: int) -> TextStream:
-        ids = self._encoded(prompt)
+        ids = self._encode_text(prompt)
         length = ids.shape[1]
         if length + max_tokens > self.context_tokens:
             raise InvalidInput(
@@ -173,7 +173,7 @@ class OpenVinoLLM(CustomLLM):
             self._control.sub(lambda found: f"{found[0][:1]} {found[0][1:]}", text) if self._control else text
         )
 
-    def _encoded(self, text: str) -> Ids:
+    def _encode_text(self, text: str) -> Ids:
         """Shape (1, tokens)."""
         text = text.encode("utf-8", "replace").decode("utf-8")
         ids: Ids = self._tokenizer.encode(text, add_special_tokens=False).input_ids.data.copy()
@@ -182,7 +182,7 @@ class OpenVinoLLM(CustomLLM):
 
 def local_chat_model(gguf: Path, *, models: Path) -> ChatModel:
     """`models` keeps what is converted."""
-    llm = OpenVinoLLM.load(converted(gguf, models), name=gguf.stem)
+    llm = OpenVinoLLM.load(convert_gguf(gguf, models), name=gguf.stem)
     return ChatModel(
         llm.name,
         llm.context_tokens,

@@ -71,7 +71,7 @@ class Generation:
     def _write(self, order: Order) -> Unavailable | None:
         try:
             self._prefill(order)
-            if not self._unwanted(order):
+            if not self._is_cancelled(order):
                 self._pipeline.generate(_inputs(order.ids), _config(order.max_tokens), self._reader(order))
         except RuntimeError as error:  # what GenAI raises for whatever goes wrong
             logger.exception("generation failed")
@@ -82,7 +82,7 @@ class Generation:
         """Puts a long prompt into the prefix cache slice by slice: no call can be stopped before its first
         token, and the slices take no longer than the whole."""
         for end in range(SLICE_TOKENS, order.ids.shape[1], SLICE_TOKENS):
-            if self._unwanted(order):
+            if self._is_cancelled(order):
                 return
             self._pipeline.generate(_inputs(order.ids[:, :end]), _config(1))
 
@@ -90,14 +90,14 @@ class Generation:
         status = openvino_genai.StreamingStatus
 
         def read(piece: str) -> Any:
-            if self._unwanted(order):
+            if self._is_cancelled(order):
                 return status.CANCEL
             order.channel.put(piece)
             return status.RUNNING
 
         return read
 
-    def _unwanted(self, order: Order) -> bool:
+    def _is_cancelled(self, order: Order) -> bool:
         return order.channel.closed or self._closed.is_set()
 
 

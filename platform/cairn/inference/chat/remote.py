@@ -55,18 +55,18 @@ class RemoteChat:
     def open_stream(
         self, messages: Sequence[ChatMessage], max_tokens: int, *, priority: Priority
     ) -> TextStream:
-        return self._started(lambda channel: self._answer(channel, messages, max_tokens, priority))
+        return self._start_stream(lambda channel: self._answer(channel, messages, max_tokens, priority))
 
     def probe(self) -> None:
         """Raises what one of them says if none of them writes a token."""
-        with self._started(self._probe_all) as answer:
+        with self._start_stream(self._probe_all) as answer:
             for _ in answer:
                 pass
 
     def close(self) -> None:
         self._loop.close(finally_=self._close)
 
-    def _started(self, work: Any) -> TextStream:
+    def _start_stream(self, work: Any) -> TextStream:
         channel = Channel()
         request = self._loop.start(work(channel))
         request.add_done_callback(lambda done: channel.end(_ending(done)))
@@ -85,7 +85,7 @@ class RemoteChat:
                 channel.end(failure or nobody)
                 return
             try:
-                begun, failed = await self._written(endpoint, channel, messages, max_tokens)
+                begun, failed = await self._forward_pieces(endpoint, channel, messages, max_tokens)
             finally:
                 self._admission.leave(endpoint)
             if failed is None:
@@ -95,7 +95,7 @@ class RemoteChat:
                 channel.end(failure)
                 return
 
-    async def _written(
+    async def _forward_pieces(
         self, endpoint: Endpoint, channel: Channel, messages: Sequence[ChatMessage], max_tokens: int
     ) -> tuple[bool, EndpointFailed | None]:
         """Return whether it has begun to write, and how it failed."""
@@ -106,23 +106,23 @@ class RemoteChat:
                     begun = True
                     channel.put(piece)
         except EndpointFailed as failure:
-            self._failed(endpoint, failure)
+            self._record_failure(endpoint, failure)
             return begun, failure
-        self._succeeded(endpoint)
+        self._record_success(endpoint)
         return begun, None
 
-    def _succeeded(self, endpoint: Endpoint) -> None:
+    def _record_success(self, endpoint: Endpoint) -> None:
         """An answer that began before the breaker opened does not close it."""
         if endpoint.breaker.lets_through:
-            endpoint.breaker.succeeded()
+            endpoint.breaker.record_success()
 
-    def _failed(self, endpoint: Endpoint, failure: EndpointFailed) -> None:
+    def _record_failure(self, endpoint: Endpoint, failure: EndpointFailed) -> None:
         logger.warning("%s", failure)
-        if not failure.broken or not endpoint.breaker.failed(failure.error.message):
+        if not failure.broken or not endpoint.breaker.record_failure(failure.error.message):
             return
         logger.error("%s has failed %s times in a row: left alone", endpoint.url, endpoint.breaker.failures)
         metrics.record_breaker_state(endpoint.name, endpoint.breaker.state)
-        self._admission.changed()
+        self._admission.reassign_waiting()
         recovery = asyncio.get_running_loop().create_task(self._recover(endpoint))
         self._recoveries.add(recovery)
         recovery.add_done_callback(self._recoveries.discard)
@@ -141,13 +141,13 @@ class RemoteChat:
         try:
             await endpoint.probe()
         except EndpointFailed as failure:
-            self._failed(endpoint, failure)
+            self._record_failure(endpoint, failure)
             problem: CairnError | None = failure.error
         else:
             problem = None
-            endpoint.breaker.succeeded()
+            endpoint.breaker.record_success()
         metrics.record_breaker_state(endpoint.name, endpoint.breaker.state)
-        self._admission.changed()
+        self._admission.reassign_waiting()
         return problem
 
     async def _probe_all(self, channel: Channel) -> None:

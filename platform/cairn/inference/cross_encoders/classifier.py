@@ -18,7 +18,7 @@ class EntailmentModel:
     def __init__(self, folder: ModelFolder, network: PairNetwork) -> None:
         labels = None if network.answers_with_spans else entailment_labels(network.labels)
         if labels is None:
-            raise folder.refused(f"none of its labels is entailment, but {', '.join(network.labels)}")
+            raise folder.build_error(f"none of its labels is entailment, but {', '.join(network.labels)}")
         self._labels = labels
         self._network = network
 
@@ -58,7 +58,7 @@ class PairReader:
 
     def __init__(self, folder: ModelFolder, network: PairNetwork) -> None:
         if len(network.labels) > 2:
-            raise folder.refused(f"its labels do not tell an answer: {', '.join(network.labels)}")
+            raise folder.build_error(f"its labels do not tell an answer: {', '.join(network.labels)}")
         self._network = network
 
     @property

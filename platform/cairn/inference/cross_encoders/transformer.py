@@ -65,7 +65,7 @@ class PairNetwork:
             _require_words(tokenizer)
             tokens = PairTokens(tokenizer.backend_tokenizer, longest=_longest(config, tokenizer))
         except CANNOT_LOAD as error:
-            raise folder.refused(error) from error
+            raise folder.build_error(error) from error
         return cls(folder, task, model, tokens, torch)
 
     def read(self, pairs: Sequence[tuple[str, str]], *, long: int) -> Iterator[Read]:
@@ -100,7 +100,9 @@ def _task(folder: ModelFolder, architectures: Sequence[str]) -> Task:
         if name.endswith("ForSequenceClassification"):
             return Task.CLASSES
     known = ", ".join(architectures) or "of no known architecture"
-    raise folder.refused(f"it is neither for question answering nor for sequence classification, but {known}")
+    raise folder.build_error(
+        f"it is neither for question answering nor for sequence classification, but {known}"
+    )
 
 
 def _require_words(tokenizer: Any) -> None:

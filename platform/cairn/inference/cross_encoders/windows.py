@@ -41,14 +41,14 @@ class PairTokens:
         """Batches of at most `most` windows, those of like length together."""
         found = [
             (row, window)
-            for row, encoding in enumerate(self._encoded(pairs, long))
+            for row, encoding in enumerate(self._encode_pairs(pairs, long))
             for window in (encoding, *encoding.overflowing)
         ]
         found.sort(key=lambda item: -len(item[1]))
         for start in range(0, len(found), most):
-            yield self._padded(found[start : start + most])
+            yield self._pad_encodings(found[start : start + most])
 
-    def _encoded(self, pairs: Sequence[tuple[str, str]], long: int) -> list[Encoding]:
+    def _encode_pairs(self, pairs: Sequence[tuple[str, str]], long: int) -> list[Encoding]:
         fitted = []
         for pair in pairs:
             texts = [_encodable(text) for text in pair]
@@ -62,7 +62,7 @@ class PairTokens:
         most = self._longest // SHORT_SHARE
         return text if len(offsets) <= most else text[: offsets[most - 1][1]]
 
-    def _padded(self, found: Sequence[tuple[int, Encoding]]) -> Windows:
+    def _pad_encodings(self, found: Sequence[tuple[int, Encoding]]) -> Windows:
         width = max(len(encoding) for _, encoding in found)
         shape = (len(found), width)
         ids, mask = np.full(shape, self._pad, np.int64), np.zeros(shape, np.int64)

@@ -6,7 +6,7 @@ from cairn.errors import ConfigurationError
 from cairn.inference.embedding.llama_index import open_llama_index_embedding
 from cairn.inference.embedding.local import LocalEmbedder
 from cairn.inference.embedding.model_folder import EncoderFolder
-from cairn.inference.embedding.openvino import OpenVinoEncoder, exported
+from cairn.inference.embedding.openvino import OpenVinoEncoder, export_graph
 from cairn.inference.embedding.pytorch import TorchEncoder, cuda_is_there
 from cairn.inference.embedding.remote import RemoteEmbedder
 from cairn.inference.protocols import Embedder
@@ -16,7 +16,7 @@ from cairn.settings.dotted_paths import is_dotted
 
 def open_embedder(environment: Environment) -> Embedder:
     if environment.embedding_base_url:
-        return RemoteEmbedder.configured(environment)
+        return RemoteEmbedder.from_environment(environment)
     if is_dotted(environment.embedding_model):
         return open_llama_index_embedding(environment.embedding_model)
     folder = EncoderFolder.of(environment.embedding_model)
@@ -35,7 +35,7 @@ def local_embedder(folder: EncoderFolder, *, backend: str, models: Path) -> Embe
         return LocalEmbedder(folder, TorchEncoder(folder, device="cuda"))
     if backend == "torch" or not folder.pooling:
         return LocalEmbedder(folder, TorchEncoder(folder, device="cpu"))
-    return LocalEmbedder(folder, OpenVinoEncoder(exported(folder, models), pooling=folder.pooling))
+    return LocalEmbedder(folder, OpenVinoEncoder(export_graph(folder, models), pooling=folder.pooling))
 
 
 __all__ = ["local_embedder", "open_embedder"]

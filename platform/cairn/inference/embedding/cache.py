@@ -53,7 +53,7 @@ class CachingEmbedder:
         new = [text for text in dict.fromkeys(texts) if text not in self._documents]
         if new:
             cache = _cache_for(self._embedder)
-            self._documents.update(cache.known(new))
+            self._documents.update(cache.get_many(new))
             unknown = [text for text in new if text not in self._documents]
             self._add(cache, unknown)
         vectors = [self._documents[text] for text in texts]
@@ -77,7 +77,7 @@ class _VectorCache:
         self._texts: TTLCache[bytes, Vectors] = TTLCache(MAX_CACHED_TEXTS, TEXT_TTL_SECONDS)
         self._lock = threading.Lock()
 
-    def known(self, texts: Sequence[str]) -> dict[str, Vectors]:
+    def get_many(self, texts: Sequence[str]) -> dict[str, Vectors]:
         with self._lock:
             found = {text: self._place(text).get(_digest(text)) for text in texts}
             known = {text: vector for text, vector in found.items() if vector is not None}

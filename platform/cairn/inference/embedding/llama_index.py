@@ -11,9 +11,9 @@ from llama_index.core.base.embeddings.base import BaseEmbedding
 from pydantic import PrivateAttr
 
 from cairn.errors import Unavailable
-from cairn.inference.embedding.local import normalised
+from cairn.inference.embedding.local import normalize_vectors
 from cairn.inference.protocols import Batching, Embedder, Vectors
-from cairn.inference.token_estimate import estimated_tokens
+from cairn.inference.token_estimate import estimate_tokens
 from cairn.settings.dotted_paths import create_dotted
 
 _SETTING: Final = "EMBEDDING_MODEL"
@@ -70,7 +70,7 @@ class LlamaIndexEmbedder:
         return np.concatenate([self._embed_batch(batch) for batch in batches])
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
-        return [estimated_tokens(text) for text in texts]
+        return [estimate_tokens(text) for text in texts]
 
     def _embed_batch(self, texts: list[str]) -> Vectors:
         with self._turn.documents():
@@ -84,7 +84,7 @@ class LlamaIndexEmbedder:
             raise Unavailable(f"The embedding model {self._dotted} failed ({name}).") from error
         if vectors.ndim != 2 or len(vectors) != count or not vectors.size or not np.isfinite(vectors).all():
             raise Unavailable(f"The embedding model {self._dotted} did not return a vector for each text")
-        return normalised(vectors)
+        return normalize_vectors(vectors)
 
 
 class CairnEmbedding(BaseEmbedding):
@@ -139,7 +139,7 @@ class _Turn:
             self._changed.wait_for(lambda: not self._is_taken)
             self._waiting_queries -= 1
             self._is_taken = True
-        with self._released():
+        with self._release_on_exit():
             yield
 
     @contextmanager
@@ -151,11 +151,11 @@ class _Turn:
             )
             self._served_ticket += 1
             self._is_taken = True
-        with self._released():
+        with self._release_on_exit():
             yield
 
     @contextmanager
-    def _released(self) -> Iterator[None]:
+    def _release_on_exit(self) -> Iterator[None]:
         try:
             yield
         finally:

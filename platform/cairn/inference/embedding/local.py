@@ -57,7 +57,7 @@ class LocalEmbedder:
 
     def embed_query(self, text: str) -> Vectors:
         batch = self._tokens.batch(self._folder.query_prompt + text)
-        vector: Vectors = normalised(self._encoder.encode(batch))[0]
+        vector: Vectors = normalize_vectors(self._encoder.encode(batch))[0]
         return vector
 
     def embed_documents(self, texts: Sequence[str]) -> Vectors:
@@ -68,13 +68,13 @@ class LocalEmbedder:
         )
         for batch, found in encoder.encode_all(batches):
             vectors[batch.rows] = found
-        return normalised(vectors)
+        return normalize_vectors(vectors)
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         return self._tokens.count(texts)
 
 
-def normalised(vectors: Vectors) -> Vectors:
-    """Rows of length 1; a row of zeros stays one."""
+def normalize_vectors(vectors: Vectors) -> Vectors:
+    """Scale rows to length 1; a row of zeros stays one."""
     lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
     return np.asarray(vectors / np.maximum(lengths, np.finfo(np.float32).tiny), np.float32)

@@ -18,7 +18,7 @@ import numpy as np
 import openvino
 
 from cairn.errors import ConfigurationError
-from cairn.inference.artifacts import built_once
+from cairn.inference.artifacts import build_once
 from cairn.inference.child_process import ChildFailed, run_in_child
 from cairn.inference.embedding.model_folder import EncoderFolder
 from cairn.inference.embedding.tokenization import Batch
@@ -36,8 +36,8 @@ _SMALLEST: Final = Batch([0], np.zeros((1, 1), np.int64), np.ones((1, 1), np.int
 Encoded = tuple[Batch, Vectors]
 
 
-def exported(folder: EncoderFolder, models: Path) -> Path:
-    """The graph of `folder`'s transformer under `models`; exported in a child process if it is not there.
+def export_graph(folder: EncoderFolder, models: Path) -> Path:
+    """Return the graph of `folder`'s transformer; a child process exports it to `models` if missing.
 
     The child takes PyTorch's memory with it when it ends.
     """
@@ -51,7 +51,7 @@ def exported(folder: EncoderFolder, models: Path) -> Path:
                 f"The embedding model {folder.name} cannot be exported to OpenVINO: {error.message}"
             ) from error
 
-    return built_once(models / folder.identity, export) / _GRAPH
+    return build_once(models / folder.identity, export) / _GRAPH
 
 
 class OpenVinoEncoder:
@@ -68,7 +68,7 @@ class OpenVinoEncoder:
         self._model = openvino.Core().read_model(graph)
         self._inputs = {port.any_name for port in self._model.inputs}
         self._pooling = pooling
-        self._query = self._compiled("LATENCY").create_infer_request()
+        self._query = self._compile_model("LATENCY").create_infer_request()
         self._query_lock = threading.Lock()
         self._compiling = threading.Lock()
         self._requests: _Requests | None = None
@@ -84,9 +84,9 @@ class OpenVinoEncoder:
 
     def encode_all(self, batches: Iterable[Batch]) -> Iterator[Encoded]:
         """Several callers share the cores batch by batch: none waits for another to end."""
-        return self._documents.map(self._encoded, batches)
+        return self._documents.map(self._encode_batch, batches)
 
-    def _encoded(self, request: Any, batch: Batch) -> Encoded:
+    def _encode_batch(self, request: Any, batch: Batch) -> Encoded:
         return batch, self._run(request, batch)
 
     @property
@@ -95,7 +95,7 @@ class OpenVinoEncoder:
         with self._compiling:
             if self._requests is None:
                 with ThreadPoolExecutor(1, initializer=_step_back) as niced:  # its threads inherit it
-                    model = niced.submit(self._compiled, "THROUGHPUT").result()
+                    model = niced.submit(self._compile_model, "THROUGHPUT").result()
                 self._try_out(model)
                 self._requests = _Requests(model)
             return self._requests
@@ -106,9 +106,9 @@ class OpenVinoEncoder:
 
     def _run(self, request: Any, batch: Batch) -> Vectors:
         request.infer(self._feed(batch), share_inputs=True, share_outputs=True)
-        return self._pooled(request, batch)
+        return self._pool_states(request, batch)
 
-    def _compiled(self, hint: str) -> Any:
+    def _compile_model(self, hint: str) -> Any:
         return openvino.Core().compile_model(self._model, "CPU", {"PERFORMANCE_HINT": hint})
 
     def _feed(self, batch: Batch) -> dict[str, Any]:
@@ -119,7 +119,7 @@ class OpenVinoEncoder:
         }
         return {name: values for name, values in feed.items() if name in self._inputs}
 
-    def _pooled(self, request: Any, batch: Batch) -> Vectors:
+    def _pool_states(self, request: Any, batch: Batch) -> Vectors:
         states: Vectors = request.get_output_tensor(0).data
         if self._pooling == "cls":
             return states[:, 0].copy()

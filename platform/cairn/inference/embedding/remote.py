@@ -12,11 +12,11 @@ import numpy as np
 
 from cairn.errors import ConfigurationError, Unavailable
 from cairn.http import ssrf_guard
-from cairn.inference.embedding.local import normalised
+from cairn.inference.embedding.local import normalize_vectors
 from cairn.inference.embedding.model_folder import EncoderFolder
 from cairn.inference.embedding.tokenization import Tokens
 from cairn.inference.protocols import Batching, Vectors
-from cairn.inference.token_estimate import estimated_tokens
+from cairn.inference.token_estimate import estimate_tokens
 from cairn.settings import Environment
 
 _BATCHING = Batching(texts=64, tokens=64 * 512, at_once=4)  # a server batches across requests by itself
@@ -46,7 +46,7 @@ class RemoteEmbedder:
         self._tokens = tokens
 
     @classmethod
-    def configured(cls, environment: Environment) -> "RemoteEmbedder":
+    def from_environment(cls, environment: Environment) -> "RemoteEmbedder":
         key = environment.embedding_api_key
         return cls(
             environment.embedding_base_url or "",
@@ -72,16 +72,18 @@ class RemoteEmbedder:
         return _BATCHING
 
     def embed_query(self, text: str) -> Vectors:
-        vector: Vectors = normalised(self._vectors([text]))[0]
+        vector: Vectors = normalize_vectors(self._vectors([text]))[0]
         return vector
 
     def embed_documents(self, texts: Sequence[str]) -> Vectors:
         if not texts:
             return np.empty((0, self.dimension), np.float32)
-        return normalised(np.concatenate([self._vectors(part) for part in _parts(texts, _BATCHING.texts)]))
+        return normalize_vectors(
+            np.concatenate([self._vectors(part) for part in _parts(texts, _BATCHING.texts)])
+        )
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
-        return self._tokens.count(texts) if self._tokens else [estimated_tokens(text) for text in texts]
+        return self._tokens.count(texts) if self._tokens else [estimate_tokens(text) for text in texts]
 
     def close(self) -> None:
         self._http.close()

@@ -40,13 +40,13 @@ class Tokens:
         self._max_characters = max_sequence * _LONGEST_TOKEN
         self.special_tokens: int = self._counting.num_special_tokens_to_add(is_pair=False)
         self.max_tokens: int = max_sequence - self.special_tokens
-        self._words = WordCounts(self._counted) if _splits_at_words(self._counting) else None
+        self._words = WordCounts(self._count_in_batches) if _splits_at_words(self._counting) else None
 
     def count(self, texts: Sequence[str]) -> list[int]:
-        return self._words.count(texts) if self._words else self._counted(texts)
+        return self._words.count(texts) if self._words else self._count_in_batches(texts)
 
-    def _counted(self, texts: Sequence[str]) -> list[int]:
-        """Some at a time: each encoding takes a kilobyte, and no other thread goes on while they are made."""
+    def _count_in_batches(self, texts: Sequence[str]) -> list[int]:
+        """Count some at a time: each encoding takes a kilobyte, and other threads wait for each call."""
         counts: list[int] = []
         for start in range(0, len(texts), _MAX_TEXTS_PER_CALL):
             some = [_encodable(text) for text in texts[start : start + _MAX_TEXTS_PER_CALL]]
@@ -54,7 +54,7 @@ class Tokens:
         return counts
 
     def batch(self, text: str) -> Batch:
-        return self._padded([0], self._cut([text]))
+        return self._pad_encodings([0], self._cut([text]))
 
     def batches(self, texts: Sequence[str], *, budget: int, most: int) -> Iterator[Batch]:
         """Texts of like length together, longest first; at most `budget` tokens, padding included."""
@@ -62,7 +62,7 @@ class Tokens:
         rows = sorted(range(len(texts)), key=lambda row: -len(encodings[row]))
         while rows:
             size = min(most, max(1, budget // max(1, len(encodings[rows[0]]))))
-            yield self._padded(rows[:size], encodings)
+            yield self._pad_encodings(rows[:size], encodings)
             rows = rows[size:]
 
     def _cut(self, texts: Sequence[str]) -> list[Encoding]:
@@ -70,7 +70,7 @@ class Tokens:
         encodings: list[Encoding] = self._cutting.encode_batch_fast(cut)
         return encodings
 
-    def _padded(self, rows: list[int], encodings: list[Encoding]) -> Batch:
+    def _pad_encodings(self, rows: list[int], encodings: list[Encoding]) -> Batch:
         width = max(len(encodings[row]) for row in rows)
         ids = np.full((len(rows), width), self._pad, np.int64)
         mask = np.zeros((len(rows), width), np.int64)
@@ -90,13 +90,13 @@ class WordCounts:
 
     def count(self, texts: Sequence[str]) -> list[int]:
         words = [text.replace("\n", " ").replace("\t", " ").replace("\r", " ").split(" ") for text in texts]
-        known, long = self._learnt({word for each in words for word in each})
+        known, long = self._count_words({word for each in words for word in each})
         if not long:
             return [sum(map(known.__getitem__, each)) for each in words]
         return [sum(long[word] if word in long else known[word] for word in each) for each in words]
 
-    def _learnt(self, words: set[str]) -> tuple[dict[str, int], dict[str, int]]:
-        """Counts of the short words, and of the long: those are seldom met again and would fill memory."""
+    def _count_words(self, words: set[str]) -> tuple[dict[str, int], dict[str, int]]:
+        """Return the counts of short words and of long ones, which seldom recur and would fill memory."""
         if len(self._known) > _MAX_CACHED_WORDS:
             self._known = {}
         known = self._known

@@ -12,7 +12,7 @@ from pydantic import SecretStr
 
 from cairn.errors import ConfigurationError, Unavailable
 from cairn.http import ssrf_guard
-from cairn.inference.chat.endpoint import shown
+from cairn.inference.chat.endpoint import strip_credentials
 
 _CONTEXT_FIELDS = ("max_model_len", "loaded_context_length", "max_context_length", "context_length")
 _LONGEST = 300  # characters of what a server says
@@ -50,7 +50,7 @@ class Server:
     def __exit__(self, *_error: object) -> None:
         self._http.close()
 
-    def served(self) -> Served:
+    def list_models(self) -> Served:
         listed = self._json("GET", f"{self._url}/models").get("data")
         rows = [row for row in listed if isinstance(row, dict)] if isinstance(listed, list) else []
         models = tuple(str(row.get("id")) for row in rows)
@@ -79,7 +79,7 @@ class Server:
         """A token, or the word of the server that it wrote as many as it was asked for."""
         body = {"model": model, "messages": messages, "max_tokens": 1, "temperature": 0, "stream": True}
         began, came, tokens = time.perf_counter(), None, None
-        for chunk in self._streamed({**body, "stream_options": {"include_usage": True}}):
+        for chunk in self._stream_chunks({**body, "stream_options": {"include_usage": True}}):
             if chunk.get("error"):
                 raise Unavailable(self._plain(f"breaks off: {chunk['error']}"))
             if came is None and _wrote(chunk):
@@ -96,14 +96,14 @@ class Server:
         answer = self._json("POST", f"{self._url}{path}", json=body)
         return answer, round((time.perf_counter() - began) * 1000)
 
-    def _streamed(self, body: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    def _stream_chunks(self, body: dict[str, Any]) -> Iterator[dict[str, Any]]:
         with (
             self._failures(),
             self._http.stream("POST", f"{self._url}/chat/completions", json=body) as response,
         ):
             if response.status_code >= 400:
                 response.read()
-            self._accepted(response)
+            self._raise_for_status(response)
             for line in response.iter_lines():
                 data = line.removeprefix("data:").strip() if line.startswith("data:") else ""
                 if data and data != "[DONE]":
@@ -112,7 +112,7 @@ class Server:
     def _json(self, method: str, url: str, **request: Any) -> dict[str, Any]:
         with self._failures():
             response = self._http.request(method, url, **request)
-            self._accepted(response)
+            self._raise_for_status(response)
             return _object(response.json())
 
     @contextmanager
@@ -126,7 +126,7 @@ class Server:
         except ValueError as error:
             raise Unavailable("answers what cannot be read") from error
 
-    def _accepted(self, response: httpx.Response) -> None:
+    def _raise_for_status(self, response: httpx.Response) -> None:
         if response.status_code < 400:
             return
         problem = self._plain(f"answers {response.status_code}: {response.text[:_LONGEST]}")
@@ -134,7 +134,9 @@ class Server:
 
     def _plain(self, text: str) -> str:
         """Servers repeat the key that they were sent."""
-        return (text.replace(self._key, "…") if self._key else text).replace(self._url, shown(self._url))
+        return (text.replace(self._key, "…") if self._key else text).replace(
+            self._url, strip_credentials(self._url)
+        )
 
 
 def _object(value: object) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from pydantic import SecretStr
 
 from cairn.errors import CairnError, ConfigurationError, Unavailable
 from cairn.inference import registry
-from cairn.inference.chat.endpoint import shown
+from cairn.inference.chat.endpoint import strip_credentials
 from cairn.inference.model_checks.probe import Message, ProbeResult, Server
 from cairn.inference.reranking import reranks
 from cairn.settings import Environment
@@ -54,22 +54,22 @@ def reports(environment: Environment) -> Iterator[Report]:
         yield _reranker(environment)
     if environment.judge_base_url:
         key, model = environment.judge_api_key, environment.judge_model or ""
-        report = Report("judge", model, shown(environment.judge_base_url))
-        yield _filled(report, environment.judge_base_url, key, _chats)
+        report = Report("judge", model, strip_credentials(environment.judge_base_url))
+        yield _fill_report(report, environment.judge_base_url, key, _chats)
 
 
 def chat_reports(environment: Environment) -> Iterator[Report]:
     """Yield a report for each server."""
     for url in environment.llm_base_urls if not environment.llm_class else ():
-        report = Report("chat", environment.llm_model or "", shown(url))
-        filled = _filled(report, url, environment.llm_api_key, _chats)
-        yield _compared(filled, environment) if filled.ok else filled
+        report = Report("chat", environment.llm_model or "", strip_credentials(url))
+        filled = _fill_report(report, url, environment.llm_api_key, _chats)
+        yield _compare_with_settings(filled, environment) if filled.ok else filled
     if environment.llm_class or not environment.llm_base_urls:
         name = environment.llm_class or environment.llm_model or "packaged"
-        yield _tried(Report("chat", name, HERE), _one_token)
+        yield _try_model(Report("chat", name, HERE), _one_token)
 
 
-def _filled(
+def _fill_report(
     report: Report, url: str, key: SecretStr | None, check: Callable[[Report, Server], None]
 ) -> Report:
     with Server(url, key, seconds=_SECONDS) as server:
@@ -84,17 +84,17 @@ def _filled(
 def _look(report: Report, server: Server) -> None:
     """Report the models served. Not every server lists them."""
     try:
-        served = server.served()
+        served = server.list_models()
     except ConfigurationError as refused:
         report.remarks.append(f"It does not list its models: it {refused.message}")
         return
     report.served = served.models
     report.context_tokens = served.contexts.get(report.model)
     if report.model not in served.models and f"{report.model}:latest" not in served.models:
-        raise ConfigurationError(f"does not serve “{report.model}” but {_listed(served.models)}")
+        raise ConfigurationError(f"does not serve “{report.model}” but {_format_names(served.models)}")
 
 
-def _listed(names: tuple[str, ...]) -> str:
+def _format_names(names: tuple[str, ...]) -> str:
     return ", ".join(f"“{name}”" for name in names[:10]) or "nothing"
 
 
@@ -123,7 +123,7 @@ def _accepts(server: Server, model: str, messages: list[Message]) -> bool:
     return True
 
 
-def _compared(report: Report, environment: Environment) -> Report:
+def _compare_with_settings(report: Report, environment: Environment) -> Report:
     """Compare the report with the settings in use."""
     assumed, known = environment.llm_context_tokens, report.context_tokens
     if environment.llm_system_role and report.system_role is False:
@@ -144,8 +144,10 @@ def _compared(report: Report, environment: Environment) -> Report:
 def _embedder(environment: Environment) -> Report:
     url, name = environment.embedding_base_url, environment.embedding_model
     if url:
-        return _filled(Report("embeddings", name, shown(url)), url, environment.embedding_api_key, _embeds)
-    return _tried(Report("embeddings", name, HERE), lambda: registry.embedder().embed_query("ping"))
+        return _fill_report(
+            Report("embeddings", name, strip_credentials(url)), url, environment.embedding_api_key, _embeds
+        )
+    return _try_model(Report("embeddings", name, HERE), lambda: registry.embedder().embed_query("ping"))
 
 
 def _embeds(report: Report, server: Server) -> None:
@@ -159,7 +161,9 @@ def _embeds(report: Report, server: Server) -> None:
 
 def _reranker(environment: Environment) -> Report:
     url, name = environment.reranker_base_url, environment.reranker_model or ""
-    return _tried(Report("reranker", name, shown(url) if url else HERE), lambda: registry.reranker().probe())
+    return _try_model(
+        Report("reranker", name, strip_credentials(url) if url else HERE), lambda: registry.reranker().probe()
+    )
 
 
 def _one_token() -> None:
@@ -168,8 +172,8 @@ def _one_token() -> None:
             pass
 
 
-def _tried(report: Report, work: Callable[[], object]) -> Report:
-    """Loading does not count."""
+def _try_model(report: Report, work: Callable[[], object]) -> Report:
+    """Run the model twice and time the second run: loading does not count."""
     try:
         work()
         began = time.perf_counter()

@@ -15,7 +15,7 @@ def open_reranker(environment: Environment) -> TimelyReranker:
     """The server at RERANKER_BASE_URL, else the cross-encoder or postprocessor RERANKER_MODEL."""
     if environment.reranker_base_url:
         return TimelyReranker(
-            RemoteReranker.configured(environment), seconds=environment.reranker_timeout_seconds
+            RemoteReranker.from_environment(environment), seconds=environment.reranker_timeout_seconds
         )
     scorer = open_postprocessor(environment.reranker_model or "")
     return TimelyReranker(scorer, seconds=environment.reranker_timeout_seconds)

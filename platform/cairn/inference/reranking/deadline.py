@@ -54,7 +54,9 @@ class TimelyReranker:
     def scores(self, query: str, texts: Sequence[str]) -> list[float]:
         self._pause.raise_if_on()
         try:
-            scores = self._awaited(query[:MAX_QUERY_CHARACTERS], texts, time.monotonic() + self._seconds)
+            scores = self._wait_for_scores(
+                query[:MAX_QUERY_CHARACTERS], texts, time.monotonic() + self._seconds
+            )
         except TimeoutError:
             late = Unavailable(f"The reranker {self.name} took longer than {self._seconds:g} s")
             self._pause.count(late, begin_at=MAX_LATE_QUERIES)
@@ -73,14 +75,14 @@ class TimelyReranker:
         self._threads.shutdown(wait=False, cancel_futures=True)
         self._scorer.close()
 
-    def _awaited(self, query: str, texts: Sequence[str], until: float) -> list[float]:
+    def _wait_for_scores(self, query: str, texts: Sequence[str], until: float) -> list[float]:
         if not self._idle.acquire(timeout=self._seconds):
             raise TimeoutError
-        future = self._threads.submit(self._scored, query, texts, until)
+        future = self._threads.submit(self._score_batches, query, texts, until)
         future.add_done_callback(lambda _: self._idle.release())
         return future.result(until - time.monotonic())
 
-    def _scored(self, query: str, texts: Sequence[str], until: float) -> list[float]:
+    def _score_batches(self, query: str, texts: Sequence[str], until: float) -> list[float]:
         scores: list[float] = []
         size = self._scorer.batch_texts
         for start in range(0, len(texts), size):

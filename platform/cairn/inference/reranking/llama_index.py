@@ -39,14 +39,14 @@ class PostprocessorScorer:
             NodeWithScore(node=TextNode(id_=str(place), text=text), score=0.0)
             for place, text in enumerate(texts)
         ]
-        found = self._postprocessed(nodes, query)
+        found = self._postprocess_nodes(nodes, query)
         scores = {node.node.node_id: node.score for node in found}
         return [_number(scores.get(str(place))) for place in range(len(texts))]
 
     def close(self) -> None:
         """Do nothing: the memory is freed with the process."""
 
-    def _postprocessed(self, nodes: list[NodeWithScore], query: str) -> list[NodeWithScore]:
+    def _postprocess_nodes(self, nodes: list[NodeWithScore], query: str) -> list[NodeWithScore]:
         try:
             return self._postprocessor.postprocess_nodes(nodes, QueryBundle(query))
         except Exception as error:  # a thread's outermost boundary, and code of others
@@ -71,10 +71,10 @@ def _cross_encoder(folder: ModelFolder) -> PostprocessorScorer:
             model=str(folder.path), top_n=batch, device="cuda" if cuda else "cpu", trust_remote_code=False
         )
     except CANNOT_LOAD as error:
-        raise folder.refused(error) from error
+        raise folder.build_error(error) from error
     encoder = rerank._model  # it offers no other way to the model's length and labels
     if encoder.num_labels != 1:
-        raise folder.refused(f"it gives {encoder.num_labels} numbers instead of a score")
+        raise folder.build_error(f"it gives {encoder.num_labels} numbers instead of a score")
     encoder.max_seq_length = min(_ASSUMED_POSITIONS, _positions(folder.path))
     return PostprocessorScorer(rerank, name=folder.name, batch_texts=batch)
 

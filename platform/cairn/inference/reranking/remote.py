@@ -30,7 +30,7 @@ class RemoteReranker:
         self._dialect: str | None = None
 
     @classmethod
-    def configured(cls, environment: Environment) -> "RemoteReranker":
+    def from_environment(cls, environment: Environment) -> "RemoteReranker":
         key = environment.reranker_api_key
         return cls(
             environment.reranker_base_url or "",
@@ -56,13 +56,13 @@ class RemoteReranker:
     def _answer(self, query: str, texts: list[str], seconds: float) -> Any:
         known = self._dialect
         for dialect in (known,) if known else _DIALECTS:
-            response = self._posted(self._body(dialect, query, texts), seconds)
+            response = self._post_body(self._body(dialect, query, texts), seconds)
             if response.status_code in _NOT_UNDERSTOOD and not known and dialect != _DIALECTS[-1]:
                 continue
             if not response.is_success:
                 break
             self._dialect = dialect
-            return self._decoded(response)
+            return self._decode_response(response)
         raise Unavailable(f"The reranker at {self._url} returned status {response.status_code}")
 
     def _body(self, dialect: str, query: str, texts: list[str]) -> dict[str, Any]:
@@ -71,7 +71,7 @@ class RemoteReranker:
             return {**model, "query": query, "documents": texts, "top_n": len(texts)}
         return {**model, "query": query, "texts": texts, "truncate": True}
 
-    def _posted(self, body: dict[str, Any], seconds: float) -> httpx.Response:
+    def _post_body(self, body: dict[str, Any], seconds: float) -> httpx.Response:
         timeout = httpx.Timeout(seconds, connect=min(_CONNECT_SECONDS, seconds / 2))
         try:
             return self._http.post(self._url, json=body, timeout=timeout)
@@ -80,7 +80,7 @@ class RemoteReranker:
         except httpx.HTTPError as error:
             raise Unavailable(f"The reranker at {self._url} can't be reached: {error!r}") from error
 
-    def _decoded(self, response: httpx.Response) -> Any:
+    def _decode_response(self, response: httpx.Response) -> Any:
         try:
             return response.json()
         except ValueError as error:

@@ -8,7 +8,7 @@ from llama_index.core.llms import ChatMessage, MessageRole
 
 from cairn.errors import ConfigurationError, InvalidInput
 from cairn.inference.chat import openvino_pipeline
-from cairn.inference.chat.openvino import OpenVinoLLM, converted
+from cairn.inference.chat.openvino import OpenVinoLLM, convert_gguf
 from tests.cairn.inference.chat.test_gguf import FIELDS, write
 
 pytestmark = [pytest.mark.models, pytest.mark.slow]
@@ -63,7 +63,7 @@ def test_neither_slices_nor_the_prefix_cache_change_the_answer(
     messages = [ChatMessage(f"{LONG}Say the first sentence of this text again.", role=MessageRole.USER)]
     assert smollm.count_tokens(LONG) > 2 * openvino_pipeline.SLICE_TOKENS
     sliced, cached = ("".join(smollm.open_stream(messages, 24)) for _ in range(2))
-    whole = OpenVinoLLM.load(converted(gguf, models_folder), name="whole")
+    whole = OpenVinoLLM.load(convert_gguf(gguf, models_folder), name="whole")
     monkeypatch.setattr(openvino_pipeline, "SLICE_TOKENS", 100_000)
     assert "".join(whole.open_stream(messages, 24)) == sliced == cached
     assert sliced.startswith("The hiking trail is marked with piles of stones")
@@ -109,7 +109,7 @@ def test_a_template_without_a_system_turn_gets_the_rules_with_the_question(smoll
 def test_a_model_is_converted_once(smollm: OpenVinoLLM, gguf: Path, models_folder: Path) -> None:
     (folder,) = models_folder.glob("SmolLM2*")
     before = folder.stat().st_mtime_ns
-    assert converted(gguf, models_folder) == folder
+    assert convert_gguf(gguf, models_folder) == folder
     assert folder.stat().st_mtime_ns == before
     assert not list(folder.glob("*.gguf"))
 
@@ -119,5 +119,5 @@ def test_a_model_that_cannot_be_converted_is_explained(tmp_path: Path) -> None:
     with pytest.raises(
         ConfigurationError, match=r"strange\.gguf \(architecture llama\) cannot be run in process"
     ):
-        converted(path, tmp_path / "models")
+        convert_gguf(path, tmp_path / "models")
     assert os.listdir(tmp_path / "models") == []  # noqa: PTH208 - hidden drafts count as well

@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 from sentence_transformers import SentenceTransformer
 
-from cairn.inference.embedding.local import LocalEmbedder, normalised
+from cairn.inference.embedding.local import LocalEmbedder, normalize_vectors
 from cairn.inference.embedding.model_folder import EncoderFolder
 
 pytestmark = pytest.mark.models
@@ -93,4 +93,4 @@ def test_threads_get_their_own_vectors(embedder: LocalEmbedder) -> None:
 
 def test_normalised_leaves_zeros_alone() -> None:
     rows = np.array([[3, 4], [0, 0]], np.float32)
-    assert normalised(rows).tolist() == [[pytest.approx(0.6), pytest.approx(0.8)], [0, 0]]
+    assert normalize_vectors(rows).tolist() == [[pytest.approx(0.6), pytest.approx(0.8)], [0, 0]]

@@ -12,7 +12,7 @@ from cairn.errors import ConfigurationError
 from cairn.inference.embedding import local_embedder
 from cairn.inference.embedding.local import LocalEmbedder
 from cairn.inference.embedding.model_folder import EncoderFolder
-from cairn.inference.embedding.openvino import OpenVinoEncoder, exported
+from cairn.inference.embedding.openvino import OpenVinoEncoder, export_graph
 from cairn.inference.embedding.tokenization import Batch
 from tests.cairn.inference.embedding.test_folder import make
 
@@ -83,14 +83,14 @@ def test_a_graph_is_exported_once_and_loaded_from_then_on(
 def test_what_cannot_be_exported_is_explained(tmp_path: Path) -> None:
     folder = make(tmp_path / "broken", config={"model_type": "no-such-model"})
     with pytest.raises(ConfigurationError, match=r"broken cannot be exported to OpenVINO: .+"):
-        exported(folder, tmp_path / "models")
+        export_graph(folder, tmp_path / "models")
     assert os.listdir(tmp_path / "models") == []  # noqa: PTH208 - hidden drafts count as well
 
 
 def test_cls_pooling_takes_the_first_state(
     openvino_encoder: OpenVinoEncoder, minilm: EncoderFolder, models_folder: Path
 ) -> None:
-    cls = OpenVinoEncoder(exported(minilm, models_folder), pooling="cls")
+    cls = OpenVinoEncoder(export_graph(minilm, models_folder), pooling="cls")
     alone = Batch([0], HELLO.ids, np.array([[1, 0, 0]]))  # the mean over nothing but the first state
     mean_of_first = openvino_encoder.encode(alone)
     first = cls.encode(alone)

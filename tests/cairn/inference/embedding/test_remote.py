@@ -118,7 +118,7 @@ def test_a_damaged_answer_is_unavailable(server: FakeServer, embedder: RemoteEmb
 
 
 def test_tokens_of_a_model_that_is_here_are_counted() -> None:
-    known = RemoteEmbedder.configured(Environment(embedding_base_url="http://127.0.0.1:1/v1"))
+    known = RemoteEmbedder.from_environment(Environment(embedding_base_url="http://127.0.0.1:1/v1"))
     assert known.count_tokens(["hello world"]) == [2]
     assert known.max_tokens == 254
     known.close()
