@@ -19,7 +19,7 @@ from cairn.library import storage
 from cairn.library.models import Chunk, Document, DocumentVersion
 from cairn.library.rendition import Rendition
 from cairn.messages import CodedMessage
-from cairn.telemetry.context import bound
+from cairn.telemetry.context import bind_ids
 from cairn.telemetry.metrics import CHUNKS_INDEXED, READY, STAGE_SECONDS, job_ended
 from cairn.telemetry.tracing import step
 from ingestion import broker
@@ -63,7 +63,7 @@ def run(job_id: UUID) -> None:
 
 def process(lease: Lease) -> None:
     """Process a claimed job. Errors are recorded in the job's row."""
-    with bound(job_id=lease.job), step("job", attributes=_trace_ids(lease)):
+    with bind_ids(job_id=lease.job), step("job", attributes=_trace_ids(lease)):
         log.info("job %s: attempt %d", lease.job, lease.attempt)
         fault_point(Fault.AFTER_CLAIM)
         try:

@@ -23,7 +23,7 @@ _ARRIVED = "cairn.arrived"
 FORM_BYTES = 1 << 20  # what a form has around its file
 
 
-def arrived(request: HttpRequest) -> float | None:
+def get_arrival_time(request: HttpRequest) -> float | None:
     """Return when the request's headers arrived, before its body, as `time.monotonic`; None if unknown."""
     moment: float | None = getattr(request, "scope", {}).get(_ARRIVED)
     return moment
@@ -71,7 +71,7 @@ class BodyLimit:
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         scope[_ARRIVED] = time.monotonic()
-        if scope["type"] == "http" and self._announced(scope) > self._limit:
+        if scope["type"] == "http" and self._read_content_length(scope) > self._limit:
             await self._refuse(send)
             return
         exchange = _Exchange(receive, send, self._limit)
@@ -79,7 +79,7 @@ class BodyLimit:
         if exchange.too_large and not exchange.answered:
             await self._refuse(send)
 
-    def _announced(self, scope: Message) -> int:
+    def _read_content_length(self, scope: Message) -> int:
         length = dict(scope["headers"]).get(b"content-length", b"0")
         return int(length) if length.isdigit() else 0
 

@@ -61,10 +61,10 @@ class CodedMessage(str):
         return message
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _restored, (self.code, self.params)
+        return _restore_message, (self.code, self.params)
 
 
-def _restored(code: str, params: Mapping[str, Parameter]) -> CodedMessage:
+def _restore_message(code: str, params: Mapping[str, Parameter]) -> CodedMessage:
     return CodedMessage(code, **params)
 
 

@@ -70,12 +70,12 @@ class Cairn:
 
     def search(self, query: str) -> list[Passage]:
         """Best first. Raises CairnRefused or CairnUnreachable."""
-        with self._told_apart(), httpx.Client(**self._settings) as http:
+        with self._translate_errors(), httpx.Client(**self._settings) as http:
             known = self._ids(_pages(http)) if self._named else None
             return self._passages(_json(http.post(_SEARCH, json=self._body(query, known))))
 
     async def asearch(self, query: str) -> list[Passage]:
-        with self._told_apart():
+        with self._translate_errors():
             async with httpx.AsyncClient(**self._settings) as http:
                 known = self._ids([page async for page in _apages(http)]) if self._named else None
                 return self._passages(_json(await http.post(_SEARCH, json=self._body(query, known))))
@@ -109,7 +109,7 @@ class Cairn:
         ]
 
     @contextmanager
-    def _told_apart(self) -> Iterator[None]:
+    def _translate_errors(self) -> Iterator[None]:
         try:
             yield
         except httpx.HTTPError as error:

@@ -10,7 +10,7 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext, gettext_noop
 
-from cairn.access.rules import documents_for, granted_to
+from cairn.access.rules import documents_for, match_principal
 from cairn.access.scope import Principal
 from cairn.access.selectors import get_or_not_found
 from cairn.access.services import EVERYONE, parse_subject
@@ -43,7 +43,7 @@ def shares_for(principal: Principal) -> "QuerySet[Share]":
     """
     if principal.viewer:
         return Share.objects.none()
-    named = ShareReader.objects.filter(granted_to(principal)).values("share")
+    named = ShareReader.objects.filter(match_principal(principal)).values("share")
     opened = Q(everyone=True) | Q(id__in=named) | Q(conversation__user=principal.user)
     rows = Share.objects.filter(opened, conversation__user__is_active=True)
     if principal.key_bases is not None:

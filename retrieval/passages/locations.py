@@ -7,7 +7,7 @@ from functools import lru_cache, reduce
 from typing import Final
 from uuid import UUID
 
-from cairn.library.cell_ranges import CellLine, Range, merged
+from cairn.library.cell_ranges import CellLine, Range, merge_ranges
 from cairn.library.models import DocumentVersion
 from cairn.library.rendition import Element
 from cairn.library.storage import rendition_load
@@ -77,8 +77,8 @@ def _ranges(cells: Sequence[CellLine]) -> list[Range]:
     """Return as few ranges as possible. Headers count only if there is nothing else."""
     given = [line for line in cells if line.cells]
     body = [line for line in given if not line.is_header]
-    ranges = list(merged([Range.parse(line.cells) for line in body or given]))
-    return ranges if len(ranges) <= _MOST_RANGES else [reduce(Range.joined, ranges)]
+    ranges = list(merge_ranges([Range.parse(line.cells) for line in body or given]))
+    return ranges if len(ranges) <= _MOST_RANGES else [reduce(Range.join, ranges)]
 
 
 def _rows(ranges: Sequence[Range]) -> str:

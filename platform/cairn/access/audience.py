@@ -79,8 +79,8 @@ def people_reading(document: Document) -> "QuerySet[User]":
     """Return the active people who may read the document."""
     people = people_in(document.knowledge_base)
     manages = _has_role(document.knowledge_base, (Role.MANAGER,))
-    for narrowed in _restricted_around(document):
-        people = people.filter(manages | _granted_by(DocumentReader.objects.filter(document=narrowed)))
+    for narrowed in _find_restricted(document):
+        people = people.filter(manages | _match_named_users(DocumentReader.objects.filter(document=narrowed)))
     return people
 
 
@@ -88,16 +88,16 @@ def _has_role(base: KnowledgeBase, roles: Collection[Role]) -> Q:
     grants = Grant.objects.filter(knowledge_base=base, role__in=roles)
     if grants.filter(user=None, group=None).exists():
         return ~Q(pk__in=())  # anybody; an empty Q would vanish beside an "or"
-    return Q(is_admin=True) | _granted_by(grants)
+    return Q(is_admin=True) | _match_named_users(grants)
 
 
-def _granted_by(rows: "QuerySet[Any]") -> Q:
+def _match_named_users(rows: "QuerySet[Any]") -> Q:
     """Match users that grants, or readers of a document, name directly or through a group."""
     members = Group.members.through.objects.filter(group__in=rows.filter(group__isnull=False).values("group"))
     return Q(pk__in=rows.filter(user__isnull=False).values("user")) | Q(pk__in=members.values("user"))
 
 
-def _restricted_around(document: Document) -> list[Document]:
+def _find_restricted(document: Document) -> list[Document]:
     around = [document]
     while around[-1].parent is not None:
         around.append(around[-1].parent)
@@ -138,7 +138,7 @@ def _access_paths(
 def document_access_of(people: Iterable[User], document: Document) -> list[DocumentAccess]:
     """Return each person's access to the document: through its knowledge base, and past each restriction."""
     users = list(people)
-    narrowed = [(each, list(_readers(each))) for each in _restricted_around(document)]
+    narrowed = [(each, list(_readers(each))) for each in _find_restricted(document)]
     groups = [reader.group_id for _, readers in narrowed for reader in readers if reader.group_id]
     memberships = _memberships(users, groups)
     return [

@@ -50,7 +50,7 @@ def preview_grants(
         return {(access.username, access.user): access.role for access in found if access.role}
 
     before = roles()
-    with _rolled_back():
+    with _roll_back_on_exit():
         grants_replace(knowledge_base=base, grants=grants, principal=principal)
         after = roles()
     return _compare_roles(before, after)
@@ -65,7 +65,7 @@ def preview_readers(document: Document, readers: Sequence[str]) -> AccessPreview
         return dict.fromkeys(found, Role.READER)
 
     before = people(document)
-    with _rolled_back():
+    with _roll_back_on_exit():
         changed = Document.objects.select_related("knowledge_base").get(pk=document.pk)
         readers_replace(document=changed, readers=readers, actor=None)
         after = people(changed)
@@ -73,7 +73,7 @@ def preview_readers(document: Document, readers: Sequence[str]) -> AccessPreview
 
 
 @contextmanager
-def _rolled_back() -> Iterator[None]:
+def _roll_back_on_exit() -> Iterator[None]:
     with transaction.atomic():
         yield
         transaction.set_rollback(True)

@@ -15,7 +15,7 @@ from cairn.accounts.models import Group
 from cairn.library.models import MAX_NESTING_DEPTH, Document, DocumentQuerySet, KnowledgeBase
 
 
-def granted_to(principal: Principal) -> Q:
+def match_principal(principal: Principal) -> Q:
     """Match rows whose `user` is the principal or whose `group` is one of theirs.
 
     It uses a subquery because Django takes longer for hundreds of ids than the database for everything else.
@@ -26,7 +26,7 @@ def granted_to(principal: Principal) -> Q:
 
 def _grants(principal: Principal, role: Role) -> "QuerySet[Grant]":
     """Return the grants that give the principal at least this role."""
-    subject = Q(user=None, group=None) | granted_to(principal)
+    subject = Q(user=None, group=None) | match_principal(principal)
     grants = Grant.objects.filter(subject, role__in=[r for r in Role if r.allows(role)])
     return grants if principal.key_bases is None else grants.filter(knowledge_base__in=principal.key_bases)
 
@@ -55,15 +55,15 @@ def documents_for(principal: Principal, *, role: Role = Role.READER) -> Document
     if principal.is_admin:
         return documents
     managed = knowledge_bases_for(principal, role=Role.MANAGER)
-    return documents.filter(Q(knowledge_base__in=managed) | _unrestricted_for(principal))
+    return documents.filter(Q(knowledge_base__in=managed) | _match_unrestricted(principal))
 
 
-def _unrestricted_for(principal: Principal) -> Q:
+def _match_unrestricted(principal: Principal) -> Q:
     """Match documents that neither themselves nor through a container are restricted to others.
 
     One subquery covers the whole chain: Django takes milliseconds to compile one per container.
     """
-    mine = DocumentReader.objects.filter(granted_to(principal))
+    mine = DocumentReader.objects.filter(match_principal(principal))
     containers = ["__".join(["parent"] * depth) for depth in range(1, MAX_NESTING_DEPTH + 1)]
     chain = [OuterRef("id"), *(OuterRef(f"{container}_id") for container in containers)]
     narrowed = Document.objects.filter(narrowed=True, id__in=chain)  # type: ignore[misc]  # stubs know ids alone

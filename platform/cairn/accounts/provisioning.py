@@ -48,7 +48,7 @@ def identity_set(user: User, *, source: str, external_id: str, actor: UUID | Non
     known = user.identities.filter(source=source)
     if external_id == (known.values_list("external_id", flat=True).first() or ""):
         return
-    _checked_external_id(external_id)
+    _clean_external_id(external_id)
     if Identity.objects.filter(source=source, external_id=external_id).exists():
         raise Taken("This externalId is already in use.")
     known.delete()
@@ -57,7 +57,7 @@ def identity_set(user: User, *, source: str, external_id: str, actor: UUID | Non
     record("user.changed", actor=actor, subject=f"user:{user.id}", source=source, fields=["external_id"])
 
 
-def _checked_external_id(external_id: str) -> str:
+def _clean_external_id(external_id: str) -> str:
     if len(external_id) > EXTERNAL_ID_LENGTH:
         raise InvalidInput(f"An externalId can have up to {EXTERNAL_ID_LENGTH} characters.")
     return external_id
@@ -68,7 +68,7 @@ def team_create(*, name: str, external_id: str, members: Collection[UUID], actor
     with transaction.atomic():
         _team_save(group, name, external_id)
         group.members.set(_people(members))
-        _recorded("group.created", group, actor, members=_texts(members))
+        _record_change("group.created", group, actor, members=_texts(members))
     return group
 
 
@@ -83,11 +83,11 @@ def team_update(group: Group, *, name: str, external_id: str, members: Collectio
             group.members.set(_people(requested))
         if was != (group.name, group.external_id) or before != requested:
             changes = {"added": _texts(requested - before), "removed": _texts(before - requested)}
-            _recorded("group.changed", group, actor, renamed=was[0] != group.name, **changes)
+            _record_change("group.changed", group, actor, renamed=was[0] != group.name, **changes)
 
 
 def _team_save(group: Group, name: str, external_id: str) -> None:
-    group.name, group.external_id = _checked_name(name), _checked_external_id(external_id)
+    group.name, group.external_id = _clean_name(name), _clean_external_id(external_id)
     try:
         with transaction.atomic():
             group.save()
@@ -95,7 +95,7 @@ def _team_save(group: Group, name: str, external_id: str) -> None:
         raise Taken("This group name or externalId is already in use.") from error
 
 
-def _recorded(action: str, group: Group, actor: UUID, **detail: Any) -> None:
+def _record_change(action: str, group: Group, actor: UUID, **detail: Any) -> None:
     record(action, actor=actor, subject=f"group:{group.id}", source=SCIM, **detail)
 
 
@@ -103,7 +103,7 @@ def _texts(ids: Collection[UUID]) -> list[str]:
     return sorted(map(str, ids))
 
 
-def _checked_name(name: str) -> str:
+def _clean_name(name: str) -> str:
     name = name.strip()
     if not name or len(name) > NAME_LENGTH:
         raise InvalidInput(f"A group name must have 1 to {NAME_LENGTH} characters.")

@@ -10,18 +10,18 @@ from cairn.audit.services import record
 
 
 @receiver(user_logged_in, dispatch_uid="audit.sign_in")
-def _signed_in(user: Any, **_: Any) -> None:
+def _record_sign_in(user: Any, **_: Any) -> None:
     record("sign_in", actor=user.pk, subject=f"user:{user.pk}")
 
 
 @receiver(user_logged_out, dispatch_uid="audit.sign_out")
-def _signed_out(user: Any, **_: Any) -> None:
+def _record_sign_out(user: Any, **_: Any) -> None:
     if user is not None:
         record("sign_out", actor=user.pk, subject=f"user:{user.pk}")
 
 
 @receiver(user_login_failed, dispatch_uid="audit.sign_in.failed")
-def _refused(credentials: dict[str, Any], **_: Any) -> None:
+def _record_failed_sign_in(credentials: dict[str, Any], **_: Any) -> None:
     """Record a failed sign-in. Unknown names are not stored: people type their password there."""
     name = str(credentials.get("username") or "").replace("\0", "")
     user = get_user_model()._default_manager.filter(username__iexact=name).first() if name else None

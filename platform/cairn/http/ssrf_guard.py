@@ -39,14 +39,14 @@ class GuardedTransport(httpx.BaseTransport):
     cannot be looked at."""
 
     def __init__(self, url: str) -> None:
-        self._named = _named(url)
+        self._named = _list_named_hosts(url)
         self._open, self._checked = httpx.HTTPTransport(), httpx.HTTPTransport(limits=_NO_REUSE)
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         if _host(request) in self._named:
             return self._open.handle_request(request)
         failure = _unknown(request)
-        for hop in _hops(request, _resolved(request)):
+        for hop in _hops(request, _resolve_host(request)):
             try:
                 return self._checked.handle_request(hop)
             except httpx.ConnectError as error:
@@ -62,14 +62,14 @@ class AsyncGuardedTransport(httpx.AsyncBaseTransport):
     """The same, in an event loop."""
 
     def __init__(self, url: str) -> None:
-        self._named = _named(url)
+        self._named = _list_named_hosts(url)
         self._open, self._checked = httpx.AsyncHTTPTransport(), httpx.AsyncHTTPTransport(limits=_NO_REUSE)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         if _host(request) in self._named:
             return await self._open.handle_async_request(request)
         failure = _unknown(request)
-        for hop in _hops(request, await asyncio.to_thread(_resolved, request)):
+        for hop in _hops(request, await asyncio.to_thread(_resolve_host, request)):
             try:
                 return await self._checked.handle_async_request(hop)
             except httpx.ConnectError as error:
@@ -93,20 +93,20 @@ def is_public(address: Address) -> bool:
     return address.is_global and not (address.is_multicast or address.is_reserved or address.is_unspecified)
 
 
-def _named(url: str) -> frozenset[str]:
+def _list_named_hosts(url: str) -> frozenset[str]:
     hosts = (urlsplit(url).hostname or "", *environment().outgoing_allowed_hosts)
-    return frozenset(map(_folded, hosts))
+    return frozenset(map(_normalize_host, hosts))
 
 
-def _folded(host: str) -> str:
+def _normalize_host(host: str) -> str:
     return host.strip("[]").rstrip(".").lower()
 
 
 def _host(request: httpx.Request) -> str:
-    return _folded(request.url.raw_host.decode("ascii"))
+    return _normalize_host(request.url.raw_host.decode("ascii"))
 
 
-def _resolved(request: httpx.Request) -> list[Address]:
+def _resolve_host(request: httpx.Request) -> list[Address]:
     port = request.url.port or (443 if request.url.scheme == "https" else 80)
     try:
         found = socket.getaddrinfo(_host(request), port, type=socket.SOCK_STREAM)

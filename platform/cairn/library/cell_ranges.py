@@ -36,7 +36,7 @@ class Range:
             column_number(column),
             int(last_row or row) - 1,
             column_number(last_column or column),
-            _unquoted(sheet or ""),
+            _unquote_sheet(sheet or ""),
         )
 
     def continues(self, above: "Range") -> bool:
@@ -48,7 +48,7 @@ class Range:
             and above.first_column <= self.last_column
         )
 
-    def joined(self, other: "Range") -> "Range":
+    def join(self, other: "Range") -> "Range":
         return Range(
             min(self.first_row, other.first_row),
             min(self.first_column, other.first_column),
@@ -73,12 +73,12 @@ class CellLine:
         return [self.cells, self.is_header]
 
 
-def merged(ranges: Sequence[Range]) -> Iterator[Range]:
-    """Ranges that follow each other in reading order as one."""
+def merge_ranges(ranges: Sequence[Range]) -> Iterator[Range]:
+    """Merge ranges that follow each other in reading order."""
     current: Range | None = None
     for one in ranges:
         if current is not None and one.continues(current):
-            current = current.joined(one)
+            current = current.join(one)
             continue
         if current is not None:
             yield current
@@ -89,7 +89,7 @@ def merged(ranges: Sequence[Range]) -> Iterator[Range]:
 
 def on_sheet(sheet: str | None, cells: str) -> str:
     """Prefix a range with its sheet, as in a spreadsheet formula."""
-    return f"{_quoted(sheet)}!{cells}" if sheet else cells
+    return f"{_quote_sheet(sheet)}!{cells}" if sheet else cells
 
 
 def column_name(number: int) -> str:
@@ -109,9 +109,9 @@ def column_number(name: str) -> int:
     return number - 1
 
 
-def _quoted(sheet: str) -> str:
+def _quote_sheet(sheet: str) -> str:
     return sheet if _PLAIN_NAME.fullmatch(sheet) else "'" + sheet.replace("'", "''") + "'"
 
 
-def _unquoted(sheet: str) -> str:
+def _unquote_sheet(sheet: str) -> str:
     return sheet[1:-1].replace("''", "'") if sheet.startswith("'") else sheet

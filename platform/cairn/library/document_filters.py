@@ -56,18 +56,18 @@ class DocumentFilter:
 
 def filter_documents(rows: DocumentQuerySet, filters: DocumentFilter) -> DocumentQuerySet:
     """Filter documents and annotate the sort keys `changed`, `rank` and `name`."""
-    rows = _narrowed(_dated(rows), filters)
+    rows = _apply_filters(_annotate_changed(rows), filters)
     for word in filters.words:
         rows = rows.filter(_matches_word(word))
     return rows.annotate(rank=_rank(filters.text.strip()), name=Lower("title"))
 
 
-def _dated(rows: DocumentQuerySet) -> DocumentQuerySet:
+def _annotate_changed(rows: DocumentQuerySet) -> DocumentQuerySet:
     versions = ("active_version__created_at", "latest_version__created_at", "created_at")
     return rows.annotate(changed=Coalesce(*versions))
 
 
-def _narrowed(rows: DocumentQuerySet, filters: DocumentFilter) -> DocumentQuerySet:
+def _apply_filters(rows: DocumentQuerySet, filters: DocumentFilter) -> DocumentQuerySet:
     rows = rows.with_status(filters.status) if filters.status else rows
     rows = rows.tagged(filters.tag) if filters.tag else rows
     return rows.filter(

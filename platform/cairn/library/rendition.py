@@ -91,7 +91,7 @@ class Rendition:
             title=data["title"],
             pages=data["pages"],
             language=data["language"],
-            report=Report(**{name: _tupled(from_json(value)) for name, value in data["report"].items()}),
+            report=Report(**{name: _freeze_list(from_json(value)) for name, value in data["report"].items()}),
             properties=data.get("properties", {}),
         )
 
@@ -109,5 +109,5 @@ def _element(item: dict[str, Any]) -> Element:
     )
 
 
-def _tupled(value: Any) -> Any:
+def _freeze_list(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value

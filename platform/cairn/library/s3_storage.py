@@ -38,17 +38,17 @@ class BucketStorage(S3Storage):  # type: ignore[misc] # django-storages has no t
         return self.connection.Bucket(self.bucket_name)
 
     def _open(self, name: str, mode: str = "rb") -> "File[bytes]":
-        with _translated():
+        with _translate_errors():
             opened: File[bytes] = super()._open(name, mode)
             return opened if "w" in mode else _Fetched(opened)
 
     def _save(self, name: str, content: "File[bytes]") -> str:
-        with _translated():
+        with _translate_errors():
             return str(super()._save(name, content))
 
     def delete(self, name: str) -> None:
         """Deletes every version, since a bucket that keeps versions would otherwise only hide the file."""
-        with _translated():
+        with _translate_errors():
             key = self._normalize_name(clean_name(name))
             if self.bucket.Object(key).delete().get("DeleteMarker"):
                 self._delete_versions(key)
@@ -59,21 +59,21 @@ class BucketStorage(S3Storage):  # type: ignore[misc] # django-storages has no t
                 version.delete()
 
     def exists(self, name: str) -> bool:
-        with _translated():
+        with _translate_errors():
             return bool(super().exists(name))
 
     def listdir(self, path: str) -> tuple[list[str], list[str]]:
-        with _translated():
+        with _translate_errors():
             folders, files = super().listdir(path)
             return folders, files
 
     def size(self, name: str) -> int:
-        with _translated():
+        with _translate_errors():
             return int(super().size(name))
 
     def reach(self) -> None:
         """Raises Unavailable or ConfigurationError unless the bucket can be used."""
-        with _translated():
+        with _translate_errors():
             self.connection.meta.client.head_bucket(Bucket=self.bucket_name)
 
 
@@ -89,7 +89,7 @@ class _Fetched(File):  # type: ignore[type-arg] # not generic when it runs
         return int(self._remote.size)
 
     def read(self, *count: int) -> bytes:
-        with _translated():
+        with _translate_errors():
             return bytes(self._remote.read(*count))
 
     def chunks(self, chunk_size: int | None = None) -> Iterator[bytes]:
@@ -97,7 +97,7 @@ class _Fetched(File):  # type: ignore[type-arg] # not generic when it runs
             yield block
 
     def seek(self, offset: int, whence: int = 0) -> int:
-        with _translated():
+        with _translate_errors():
             return int(self._remote.seek(offset, whence))
 
     def close(self) -> None:
@@ -105,7 +105,7 @@ class _Fetched(File):  # type: ignore[type-arg] # not generic when it runs
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
+def _translate_errors() -> Iterator[None]:
     """Map errors of an unreachable, overloaded or misconfigured server."""
     try:
         yield

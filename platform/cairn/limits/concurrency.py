@@ -58,7 +58,7 @@ def slot_take(principal: Principal, allowance: Allowance, kind: Measure = Measur
         return Lease()
     holder, places = uuid4(), Slot.objects.filter(owner=allowance.owner, kind=kind)
     for number in _free(places, most):
-        if _taken(places, Slot(owner=allowance.owner, kind=kind, number=number, holder=holder)):
+        if _try_take(places, Slot(owner=allowance.owner, kind=kind, number=number, holder=holder)):
             return Lease(allowance.owner, holder)
     raise RateLimited(CodedMessage(_REFUSALS[kind], most=most), retry_after=RETRY_SECONDS)
 
@@ -76,8 +76,8 @@ def _free(places: "QuerySet[Slot]", most: int) -> Collection[int]:
     ]
 
 
-def _taken(places: "QuerySet[Slot]", slot: Slot) -> bool:
-    """False if somebody else was faster."""
+def _try_take(places: "QuerySet[Slot]", slot: Slot) -> bool:
+    """Return whether the slot was free: False if somebody else was faster."""
     now = timezone.now()
     slot.until = now + LEASE_DURATION
     if places.filter(number=slot.number, until__lte=now).update(holder=slot.holder, until=slot.until):

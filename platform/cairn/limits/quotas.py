@@ -100,20 +100,21 @@ def _spend(principal: Principal, allowance: Allowance, amounts: Mapping[str, int
     if principal.viewer is not None:
         return
     spending = Spending(allowance, amounts, timezone.now())
-    if _counted(spending):
+    if _try_count(spending):
         return
     _ensure_rows(spending)  # the first time on this day, or there is not enough left
-    if not _counted(spending):
+    if not _try_count(spending):
         raise _refusal(spending)
 
 
-def _counted(spending: Spending) -> bool:
-    """Adds all of it where it fits, or nothing. One statement: of two at once neither is overlooked."""
+def _try_count(spending: Spending) -> bool:
+    """Count all of it and return True if it fits, else count nothing. One statement, so that of two at once
+    neither is overlooked."""
     owners = spending.allowance.owners
     with transaction.atomic():
         rows, fits = _rows(spending), _fits(spending)
         fitting = rows.filter(~Q(owner=spending.allowance.owner) | fits) if fits else rows
-        done = fitting.update(**_added(spending)) == len(owners)
+        done = fitting.update(**_build_increments(spending)) == len(owners)
         if not done:
             transaction.set_rollback(True)
     return done
@@ -128,7 +129,7 @@ def _ensure_rows(spending: Spending) -> None:
     Usage.objects.bulk_create(rows, ignore_conflicts=True)
 
 
-def _added(spending: Spending) -> dict[str, Any]:
+def _build_increments(spending: Spending) -> dict[str, Any]:
     """A minute that has begun since the last count begins at nothing, for every kind."""
     amounts, same_minute = spending.amounts, Q(minute=spending.minute)
     by_day = {kind: F(kind) + amount for kind, amount in amounts.items()}

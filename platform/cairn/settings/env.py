@@ -435,7 +435,7 @@ class Environment(BaseSettings):
 
     @field_validator("time_zone")
     @classmethod
-    def _known(cls, value: str) -> str:
+    def _check_time_zone(cls, value: str) -> str:
         if value not in available_timezones():
             message = f"{value!r} is no time zone, such as Europe/Berlin"
             raise ValueError(message)

@@ -85,7 +85,7 @@ class SamlProvider(_Provider):
         return _https(value)
 
     @model_validator(mode="after")
-    def _certified(self) -> "SamlProvider":
+    def _require_certificate(self) -> "SamlProvider":
         if not (self.certificate or self.certificate_file):
             raise ValueError("certificate or certificate_file is missing")
         return self

@@ -14,7 +14,7 @@ def current_ids() -> Mapping[str, str]:
 
 
 @contextmanager
-def bound(**ids: object) -> Iterator[None]:
+def bind_ids(**ids: object) -> Iterator[None]:
     """`request_id`, `job_id` or `answer_id`, beside those that are bound already."""
     token = _ids.set({**_ids.get(), **{name: str(value) for name, value in ids.items()}})
     try:
@@ -31,11 +31,11 @@ class BoundWhile(Iterator[_T]):
         self._ids = ids
 
     def __next__(self) -> _T:
-        with bound(**self._ids):
+        with bind_ids(**self._ids):
             return next(self._events)
 
     def close(self) -> None:
-        with bound(**self._ids):
+        with bind_ids(**self._ids):
             close_iterator(self._events)
 
 

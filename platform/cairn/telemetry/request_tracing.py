@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final
 from uuid import uuid4
 
-from cairn.telemetry.context import bound
+from cairn.telemetry.context import bind_ids
 from cairn.telemetry.tracing import request_span
 
 Message = MutableMapping[str, Any]
@@ -29,5 +29,5 @@ class Identified:
                 message["headers"] = [*message.get("headers", []), (HEADER, identity.encode())]
             await send(message)
 
-        with bound(request_id=identity), request_span(scope["method"]):
+        with bind_ids(request_id=identity), request_span(scope["method"]):
             await self._app(scope, receive, send_with_id)

@@ -86,7 +86,7 @@ def step(
             record_exception=False,
             set_status_on_exception=False,
         ) as span,
-        _timed(seconds),
+        _measure_time(seconds),
     ):
         try:
             yield span
@@ -102,7 +102,7 @@ def _with_kind(
 
 
 @contextmanager
-def _timed(seconds: Histogram | None) -> Iterator[None]:
+def _measure_time(seconds: Histogram | None) -> Iterator[None]:
     if seconds is None:
         yield
         return

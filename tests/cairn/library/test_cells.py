@@ -1,6 +1,6 @@
 import pytest
 
-from cairn.library.cell_ranges import CellLine, Range, column_name, column_number, merged, on_sheet
+from cairn.library.cell_ranges import CellLine, Range, column_name, column_number, merge_ranges, on_sheet
 
 
 @pytest.mark.parametrize(("number", "name"), [(0, "A"), (25, "Z"), (26, "AA"), (701, "ZZ"), (16383, "XFD")])
@@ -47,7 +47,7 @@ def test_names_that_could_be_cells_are_quoted() -> None:
     ],
 )
 def test_ranges_below_each_other_are_one(ranges: list[str], together: list[str]) -> None:
-    assert list(map(str, merged([Range.parse(one) for one in ranges]))) == together
+    assert list(map(str, merge_ranges([Range.parse(one) for one in ranges]))) == together
 
 
 def test_lines_survive_json() -> None:

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from cairn.settings import Environment
-from cairn.telemetry.context import BoundWhile, bound, current_ids
+from cairn.telemetry.context import BoundWhile, bind_ids, current_ids
 from cairn.telemetry.logs import JsonFormatter
 from cairn.telemetry.request_tracing import Identified
 from tests.backends import free_port
@@ -31,7 +31,7 @@ def record(message: str = "job %s", *given: object, failed: bool = False) -> dic
 
 
 def test_a_record_is_one_object_with_the_ids_of_what_goes_on() -> None:
-    with bound(request_id="r"), bound(job_id=7):
+    with bind_ids(request_id="r"), bind_ids(job_id=7):
         said = record("job %s", 7)
     assert (said["level"], said["logger"], said["message"]) == ("WARNING", "ingestion.x", "job 7")
     assert (said["request_id"], said["job_id"]) == ("r", "7")

@@ -76,7 +76,7 @@ def test_nobody_gets_a_canary_and_nothing_of_it_stays(check: Check, admin: Calle
 
 def rule_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     """Narrowing is no longer looked at."""
-    monkeypatch.setattr(rules, "_unrestricted_for", lambda _principal: Q(pk__isnull=False))
+    monkeypatch.setattr(rules, "_match_unrestricted", lambda _principal: Q(pk__isnull=False))
 
 
 def recheck_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:

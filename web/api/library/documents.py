@@ -13,7 +13,7 @@ from cairn.access.models import Role
 from cairn.access.rules import documents_for
 from cairn.access.scope import Principal
 from cairn.access.selectors import document_for, knowledge_base_for
-from cairn.asgi import arrived
+from cairn.asgi import get_arrival_time
 from cairn.audit.services import record, record_sitting
 from cairn.errors import NotFound, PreconditionFailed
 from cairn.library.models import Document as DocumentRow
@@ -157,7 +157,7 @@ def document_add(
             file.name or "",
             if_match=versions_in(if_match),
             batch=batch_in(principal, base, form.batch),
-            arrived=arrived(request),
+            arrived=get_arrival_time(request),
             **form.options(),
         ),
         knowledge_base=base,

@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field, StringConstraints
 from cairn.access.models import Role
 from cairn.access.scope import Principal
 from cairn.access.selectors import knowledge_base_for, require_role
-from cairn.asgi import arrived
+from cairn.asgi import get_arrival_time
 from cairn.errors import InvalidInput
 from cairn.limits.quotas import upload_count
 from ingestion.documents.batch_submit import IncomingFile, files_submit
@@ -277,7 +277,7 @@ def import_items_add(
         IncomingFile(each, each.name or "", source_uri)
         for each, source_uri in zip(file, sources, strict=True)
     ]
-    results = files_submit(batch=batch, files=sent, principal=principal, arrived=arrived(request))
+    results = files_submit(batch=batch, files=sent, principal=principal, arrived=get_arrival_time(request))
     return [Taken.of(each.key, outcome) for each, outcome in zip(sent, results, strict=True)]
 
 

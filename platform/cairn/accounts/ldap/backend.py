@@ -53,7 +53,7 @@ def _let_in(found: Found) -> User | None:
         return None
     try:
         with transaction.atomic():
-            user = _renamed(user, found) if user else _made(found)
+            user = _update_username(user, found) if user else _create_user(found)
             groups_replace(user, source=LDAP, names=found.groups)
     except InvalidInput as error:
         log.warning("somebody of the LDAP directory cannot be let in: %s", error.message)
@@ -61,7 +61,7 @@ def _let_in(found: Found) -> User | None:
     return user
 
 
-def _made(found: Found) -> User:
+def _create_user(found: Found) -> User:
     """Raises Taken if somebody else here has the name. One that only looks like another gets an addition."""
     taken = User.objects.filter(username__iexact=found.username).exists()
     name = found.username if taken else distinguishable_name(found.username, addition=LDAP)
@@ -70,8 +70,8 @@ def _made(found: Found) -> User:
     return user
 
 
-def _renamed(user: User, found: Found) -> User:
-    """The user keeps the name here if the directory's new one could be mistaken for somebody else's.
+def _update_username(user: User, found: Found) -> User:
+    """Take over the directory's name, unless it could be mistaken for somebody else's here.
 
     Raises Taken if somebody else here has exactly that name.
     """

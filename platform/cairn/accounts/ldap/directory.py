@@ -69,7 +69,7 @@ class Directory:
 
     def _find(self, username: str, password: str) -> Found | None:
         settings = self._settings
-        with self._opened() as ours:
+        with self._open_connection() as ours:
             _bind(ours)
             names = {"username": username}
             people = self._entries(ours, settings.user_base, settings.user_filter, names, settings.user_name)
@@ -79,7 +79,7 @@ class Directory:
             if not self._has_password(person["dn"], password):
                 return None
             names["dn"] = person["dn"]
-            return _found(person, settings.user_name, self._groups(ours, names))
+            return _read_person(person, settings.user_name, self._groups(ours, names))
 
     def _groups(self, ours: Connection, names: Mapping[str, str]) -> tuple[str, ...]:
         settings = self._settings
@@ -89,7 +89,7 @@ class Directory:
         return tuple(name for group in groups if (name := _text(group, "cn")))
 
     def _has_password(self, dn: str, password: str) -> bool:
-        with self._opened(dn, password) as theirs:
+        with self._open_connection(dn, password) as theirs:
             bound: bool = theirs.bind()
             if theirs.result["result"] in DOWN:
                 raise Unavailable(AWAY)
@@ -107,7 +107,7 @@ class Directory:
     ) -> list[Entry]:
         ours.search(
             base,
-            _filled(pattern, names),
+            _fill_pattern(pattern, names),
             SUBTREE,
             dereference_aliases=DEREF_NEVER,
             attributes=[attribute, *IDS],
@@ -121,7 +121,7 @@ class Directory:
         return [each for each in ours.response if each["type"] == "searchResEntry"]
 
     @contextmanager
-    def _opened(self, dn: str | None = None, password: str | None = None) -> Iterator[Connection]:
+    def _open_connection(self, dn: str | None = None, password: str | None = None) -> Iterator[Connection]:
         """Open a connection as the given person, or as Cairn. It is not bound yet."""
         settings = self._settings
         connection = Connection(
@@ -166,12 +166,12 @@ def _bind(ours: Connection) -> None:
         raise Unavailable(AWAY)
 
 
-def _filled(pattern: str, names: Mapping[str, str]) -> str:
+def _fill_pattern(pattern: str, names: Mapping[str, str]) -> str:
     """Fill names into the pattern, escaped so that they cannot change it."""
     return re.sub(r"\{(\w+)\}", lambda found: escape_filter_chars(names[found[1]]), pattern)
 
 
-def _found(person: Entry, user_name: str, groups: tuple[str, ...]) -> Found | None:
+def _read_person(person: Entry, user_name: str, groups: tuple[str, ...]) -> Found | None:
     external_id, username = _id(person), _text(person, user_name)
     if not (external_id and username):
         log.warning("the LDAP directory tells neither entryUUID nor objectGUID, or no %s", user_name)
