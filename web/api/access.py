@@ -123,7 +123,7 @@ class NewReaders(Body):
 @in_knowledge_base.get("/{knowledge_base_id}/people", response=Page[Person])
 def people_list(request: HttpRequest, knowledge_base_id: str, page: Query[PeopleQuery]) -> Page[Person]:
     """Requires the role manager. Lists active people with access, and how they get it."""
-    base = _managed(request, knowledge_base_id)
+    base = _get_managed_base(request, knowledge_base_id)
     found = page_of(audience.people_in(base).filter(username__icontains=page.q), page)
     items = [Person.of(access) for access in access_of(found.rows, base)]
     return Page(items=items, next_cursor=found.next_cursor)
@@ -132,14 +132,15 @@ def people_list(request: HttpRequest, knowledge_base_id: str, page: Query[People
 @in_knowledge_base.get("/{knowledge_base_id}/people/{user_id}", response=Person)
 def person_get(request: HttpRequest, knowledge_base_id: str, user_id: str) -> Person:
     """Requires the role manager. Explains how this person gets access, or that they have none."""
-    base = _managed(request, knowledge_base_id)
+    base = _get_managed_base(request, knowledge_base_id)
     return Person.of(access_of([get_or_not_found(User.objects.all(), user_id)], base)[0])
 
 
 @in_knowledge_base.post("/{knowledge_base_id}/grants/effect", response=Effect, auth=FORETELLS)
 def grants_foretell(request: HttpRequest, knowledge_base_id: str, payload: JsonBody[NewGrants]) -> Effect:
     """Requires the role manager. Previews the effects of these grants on people; changes nothing."""
-    base, requested = _managed(request, knowledge_base_id), [(grant.subject, grant.role) for grant in payload]
+    base = _get_managed_base(request, knowledge_base_id)
+    requested = [(grant.subject, grant.role) for grant in payload]
     return Effect.of(preview_grants(base, requested, principal=principal_of(request)))
 
 
@@ -168,7 +169,7 @@ def readers_foretell(request: HttpRequest, document_id: str, payload: NewReaders
     return Effect.of(preview_readers(document, ["everyone"] if payload.readers is None else payload.readers))
 
 
-def _managed(request: HttpRequest, value: str) -> KnowledgeBase:
+def _get_managed_base(request: HttpRequest, value: str) -> KnowledgeBase:
     return knowledge_base_for(principal_of(request), value, role=Role.MANAGER)
 
 

@@ -27,7 +27,7 @@ def _let_in(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
     """Require a key or a session for the API description."""
 
     @wraps(view)
-    def checked(request: HttpRequest, **parts: Any) -> HttpResponse:
+    def authenticate_and_call(request: HttpRequest, **parts: Any) -> HttpResponse:
         try:
             if not any(check(request) for check in needs()):
                 raise NotSignedIn
@@ -35,7 +35,7 @@ def _let_in(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
             return problem(error)
         return view(request, **parts)
 
-    return checked
+    return authenticate_and_call
 
 
 api = DescribedAPI(

@@ -48,13 +48,13 @@ def readyz(request: HttpRequest) -> JsonResponse:
     if draining.is_set():
         return _unavailable({PROCESS: {"ok": False, "detail": "is about to end"}})
     if parts := request.GET.getlist("part"):
-        return _answered({name: _outcome(name, _check_of(name)) for name in parts})
+        return _build_response({name: _outcome(name, _check_of(name)) for name in parts})
     checks = {name: _outcome(name, check) for name, check in CHECKS.items()}
     optional = {name: _outcome(name, check) for name, check in optional_checks().items()}
-    return _answered(checks, optional)
+    return _build_response(checks, optional)
 
 
-def _answered(checks: Outcomes, optional: Outcomes | None = None) -> JsonResponse:
+def _build_response(checks: Outcomes, optional: Outcomes | None = None) -> JsonResponse:
     shown = {**checks, **(optional or {})}
     ready = all(outcome["ok"] for outcome in checks.values())
     return JsonResponse({"status": "ok", "checks": shown}) if ready else _unavailable(shown)

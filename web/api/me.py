@@ -5,7 +5,7 @@ from ninja import Router
 from cairn.access.principals import require_unlimited
 from cairn.accounts.models import User
 from cairn.errors import Forbidden
-from web.api.administration.users import ZIP, exported
+from web.api.administration.users import ZIP, export_user
 from web.api.schemas import Me
 from web.http.authentication import needs, principal_of
 
@@ -27,4 +27,4 @@ def me_export(request: HttpRequest) -> StreamingHttpResponse:
         raise Forbidden(
             gettext_noop("Stop viewing as someone else to download your own data."), code="read_only"
         )
-    return exported(User.objects.get(pk=principal.user), actor=principal.actor)
+    return export_user(User.objects.get(pk=principal.user), actor=principal.actor)

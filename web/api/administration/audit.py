@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 from cairn.audit.models import Event as EventRow
 from cairn.audit.models import EventQuerySet
 from cairn.audit.services import record
-from web.api.framework.downloads import pulled
+from web.api.framework.downloads import stream_attachment
 from web.api.framework.fields import AwareMoment, id_or_nobody
 from web.api.framework.pagination import Page, PageQuery, numbered_page
 from web.exports.audit_log import MEDIA_TYPES, export
@@ -31,7 +31,7 @@ class AuditFilters(BaseModel):
     since: AwareMoment | None = None
     until: AwareMoment | None = None
 
-    def found(self) -> EventQuerySet:
+    def find_events(self) -> EventQuerySet:
         return EventRow.objects.matching(
             actor=id_or_nobody(self.actor) if self.actor else None,
             action=self.action,
@@ -80,7 +80,7 @@ class Event(BaseModel):
 @router.get("", response=Page[Event])
 def event_list(request: HttpRequest, query: Query[AuditQuery]) -> Page[Event]:  # noqa: ARG001
     """Returns events, newest first."""
-    found = numbered_page(query.found(), query, by="id", newest_first=True)
+    found = numbered_page(query.find_events(), query, by="id", newest_first=True)
     return Page(items=[Event.of(row) for row in found.rows], next_cursor=found.next_cursor)
 
 
@@ -89,5 +89,5 @@ def event_export(request: HttpRequest, query: Query[ExportQuery]) -> StreamingHt
     """Exports events as CSV or JSON lines, oldest first. The export itself is logged."""
     record("audit.exported", actor=principal_of(request).actor, subject="audit", format=query.format)
     name = f"audit-{datetime.now(UTC):%Y-%m-%d}.{query.format}"
-    lines = (part.encode() for part in export(query.found(), query.format))
-    return pulled(lines, name=name, media_type=MEDIA_TYPES[query.format])
+    lines = (part.encode() for part in export(query.find_events(), query.format))
+    return stream_attachment(lines, name=name, media_type=MEDIA_TYPES[query.format])

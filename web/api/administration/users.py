@@ -11,7 +11,7 @@ from cairn.accounts.models import User as UserRow
 from cairn.accounts.services import user_create, user_update
 from cairn.audit.services import record
 from ingestion.erasure.users import user_erase
-from web.api.framework.downloads import pulled
+from web.api.framework.downloads import stream_attachment
 from web.api.framework.fields import Body, Members, Password, Patch, Username, Yes, id_or_nobody
 from web.api.framework.pagination import Page, PageQuery, page_of
 from web.api.schemas import User
@@ -86,9 +86,9 @@ def user_remove(request: HttpRequest, user_id: str, response: HttpResponse) -> S
 @router.get("/{user_id}/export", openapi_extra={"responses": ZIP})
 def user_export(request: HttpRequest, user_id: str) -> StreamingHttpResponse:
     """Exports all data about a user as a ZIP, for requests by the user. The export itself is logged."""
-    return exported(get_or_not_found(UserRow.objects.all(), user_id), actor=principal_of(request).actor)
+    return export_user(get_or_not_found(UserRow.objects.all(), user_id), actor=principal_of(request).actor)
 
 
-def exported(user: UserRow, *, actor: UUID) -> StreamingHttpResponse:
+def export_user(user: UserRow, *, actor: UUID) -> StreamingHttpResponse:
     record("user.exported", actor=actor, subject=f"user:{user.id}")
-    return pulled(subject_export(user), name=f"user-{user.id}.zip", media_type="application/zip")
+    return stream_attachment(subject_export(user), name=f"user-{user.id}.zip", media_type="application/zip")

@@ -53,10 +53,14 @@ class _AnswerProgress:
     def news(self, before: ShownMessage | None, now: ShownMessage) -> Sequence[bytes]:
         frames = [] if before is not None else [_start(now)]
         if not now.withheld:
-            frames += [*self._found(now), *self._cited(now), *self._written(now)]
+            frames += [
+                *self._build_source_frames(now),
+                *self._build_citation_frames(now),
+                *self._build_delta_frames(now),
+            ]
         return [*frames, _end(now)] if _over(now) else frames
 
-    def _found(self, now: ShownMessage) -> list[bytes]:
+    def _build_source_frames(self, now: ShownMessage) -> list[bytes]:
         scores = {UUID(hit["chunk"]): float(hit["score"]) for hit in now.message.trace.get("hits", ())}
         if self._sources or not scores:
             return []
@@ -64,12 +68,12 @@ class _AnswerProgress:
         hits = reload_hits(reading_scope_for(self._principal), scores)
         return [frame("sources", [Hit.of(hit).model_dump() for hit in hits])]
 
-    def _cited(self, now: ShownMessage) -> list[bytes]:
+    def _build_citation_frames(self, now: ShownMessage) -> list[bytes]:
         new = [each for each in now.citations if each.marker not in self._markers]
         self._markers |= {each.marker for each in new}
         return [frame("citation", each.model_dump()) for each in citations_of(new, versions_of(new))]
 
-    def _written(self, now: ShownMessage) -> list[bytes]:
+    def _build_delta_frames(self, now: ShownMessage) -> list[bytes]:
         """Return a delta, or nothing if the text was replaced: the last event has the whole answer."""
         sent, self._text = self._text, now.answer
         new = now.answer.removeprefix(sent)

@@ -8,8 +8,8 @@ from pydantic import BaseModel
 
 from cairn.audit.services import record
 from retrieval.conversations.services import conversation_for, messages_shown
-from web.api.conversations.export_formats import MEDIA_TYPES, exported, file_name
-from web.api.framework.downloads import saved
+from web.api.conversations.export_formats import MEDIA_TYPES, file_name, format_conversation
+from web.api.framework.downloads import build_attachment
 from web.http.authentication import needs, principal_of
 
 router = Router(tags=["Conversations"], auth=needs("ask"))
@@ -35,5 +35,5 @@ def conversation_export(
         subject=f"conversation:{row.id}",
         format=query.format,
     )
-    text = exported(row, messages_shown(row, principal), query.format)
-    return saved(text, name=file_name(row, query.format), media_type=MEDIA_TYPES[query.format])
+    text = format_conversation(row, messages_shown(row, principal), query.format)
+    return build_attachment(text, name=file_name(row, query.format), media_type=MEDIA_TYPES[query.format])

@@ -37,7 +37,7 @@ def file_name(conversation: Conversation, form: str) -> str:
     return f"{stem}.{SUFFIXES[form]}"
 
 
-def exported(conversation: Conversation, messages: Sequence[ShownMessage], form: str) -> str:
+def format_conversation(conversation: Conversation, messages: Sequence[ShownMessage], form: str) -> str:
     return (_json if form == "json" else _markdown)(conversation, messages)
 
 

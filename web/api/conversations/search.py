@@ -49,7 +49,7 @@ class FiltersIn(Body):
     def as_filters(self, principal: Principal) -> Filters:
         ids = None if self.document_ids is None else tuple(map(id_or_nobody, self.document_ids))
         if self.updated_after is not None:
-            ids = _updated(principal, self.updated_after, ids) or (NOBODY,)
+            ids = _find_updated_documents(principal, self.updated_after, ids) or (NOBODY,)
         return Filters(
             source_uri=self.source_uri,
             tags=None if self.tags is None else tuple(self.tags),
@@ -66,7 +66,9 @@ def _seconds(moment: datetime | None) -> float | None:
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
-def _updated(principal: Principal, after: datetime, among: Sequence[UUID] | None) -> tuple[UUID, ...]:
+def _find_updated_documents(
+    principal: Principal, after: datetime, among: Sequence[UUID] | None
+) -> tuple[UUID, ...]:
     """Return documents updated in the period from SQL: the index only has the first upload time."""
     rows = filter_documents(documents_for(principal), DocumentFilter(updated_after=after))
     rows = rows if among is None else rows.filter(pk__in=among)

@@ -124,7 +124,7 @@ def share_remove(request: HttpRequest, conversation_id: str) -> Status[None]:
 @router.get("/{share_id}", response=SharedConversation)
 def shared_get(request: HttpRequest, share_id: str) -> SharedConversation:
     principal = principal_of(request)
-    row = shared_opened(principal, share_id)
+    row = open_share(principal, share_id)
     seen = messages_shared(row, principal)
     versions = versions_of(citation for each in seen for citation in each.citations)
     return SharedConversation(
@@ -132,17 +132,17 @@ def shared_get(request: HttpRequest, share_id: str) -> SharedConversation:
         title=row.conversation.title,
         owner=row.conversation.user.username,
         renewed_at=row.renewed_at,
-        messages=[_shared_answer(each, citations_of(each.citations, versions)) for each in seen],
+        messages=[_build_shared_answer(each, citations_of(each.citations, versions)) for each in seen],
     )
 
 
-def shared_opened(principal: Principal, value: object) -> ShareRow:
+def open_share(principal: Principal, value: object) -> ShareRow:
     row = share_for(principal, value)
     record_sitting("share.opened", actor=principal.actor, subject=f"share:{row.id}")
     return row
 
 
-def _shared_answer(shown: ShownMessage, citations: list[Citation]) -> SharedAnswer:
+def _build_shared_answer(shown: ShownMessage, citations: list[Citation]) -> SharedAnswer:
     message = shown.message
     return SharedAnswer(
         question=message.question,

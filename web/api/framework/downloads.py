@@ -42,7 +42,7 @@ async def _blocks(file: "File[bytes]") -> AsyncIterator[bytes]:
             yield block
 
 
-def pulled(parts: Iterator[bytes], *, name: str, media_type: str) -> StreamingHttpResponse:
+def stream_attachment(parts: Iterator[bytes], *, name: str, media_type: str) -> StreamingHttpResponse:
     """Stream an attachment while it is generated."""
     response = StreamingHttpResponse(_each(parts), content_type=media_type)
     response["Content-Disposition"] = content_disposition_header(True, name) or "attachment"
@@ -50,7 +50,7 @@ def pulled(parts: Iterator[bytes], *, name: str, media_type: str) -> StreamingHt
     return response
 
 
-def saved(content: str, *, name: str, media_type: str) -> HttpResponse:
+def build_attachment(content: str, *, name: str, media_type: str) -> HttpResponse:
     """Serve an attachment that is complete in memory."""
     response = HttpResponse(content, content_type=media_type)
     response["Content-Disposition"] = content_disposition_header(True, name) or "attachment"

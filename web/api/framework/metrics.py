@@ -109,16 +109,16 @@ def _measure() -> None:
 
 
 def _measure_queues() -> None:
-    oldest = _found(Job.objects.queued())
+    oldest = _query_backlog(Job.objects.queued())
     WAITING.set(oldest[1])
-    queues = {lane.value: _found(Job.objects.queued().filter(lane=lane)) for lane in Lane}
-    queues[broker.MAINTENANCE] = _found(Receipt.objects.filter(state=ReceiptState.PENDING))
+    queues = {lane.value: _query_backlog(Job.objects.queued().filter(lane=lane)) for lane in Lane}
+    queues[broker.MAINTENANCE] = _query_backlog(Receipt.objects.filter(state=ReceiptState.PENDING))
     for name, (depth, age) in queues.items():
         QUEUE.labels(name).set(depth)
         QUEUE_AGE.labels(name).set(age)
 
 
-def _found(waiting: "QuerySet[Any]") -> tuple[int, float]:
+def _query_backlog(waiting: "QuerySet[Any]") -> tuple[int, float]:
     """Return the number of rows, and the age of the oldest in seconds."""
     found = waiting.order_by().aggregate(count=Count("pk"), at=Min("created_at"))
     return found["count"], _age(found["at"]) if found["at"] else 0

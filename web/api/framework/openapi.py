@@ -51,8 +51,8 @@ def _scopes_text(operation: Operation) -> str:
 
 
 @cache
-def _described(api: NinjaAPI, path_prefix: str) -> _Described:
-    """Build the description once for each prefix; it is the same for all users."""
+def _build_schema(api: NinjaAPI, path_prefix: str) -> _Described:
+    """Build the schema once for each prefix; it is the same for all users."""
     return _Described(api, path_prefix)
 
 
@@ -60,7 +60,9 @@ class DescribedAPI(NinjaAPI):
     def get_openapi_schema(
         self, *, path_prefix: str | None = None, path_params: dict[str, Any] | None = None
     ) -> OpenAPISchema:
-        return _described(self, self.get_root_path(path_params or {}) if path_prefix is None else path_prefix)
+        return _build_schema(
+            self, self.get_root_path(path_params or {}) if path_prefix is None else path_prefix
+        )
 
     def get_openapi_operation_id(self, operation: Operation) -> str:
         return operation.view_func.__name__

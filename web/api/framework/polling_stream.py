@@ -54,10 +54,10 @@ def follow_with(
     shown = look(principal)
     lease = slot_take(principal, allowance_of(principal), Measure.FOLLOWED_AT_ONCE)
     frames = _frames(principal, look, frames_for, shown, over, slower * LOOK_SECONDS, lease)
-    return event_stream(_released(frames, lease))
+    return event_stream(_stream_and_release(frames, lease))
 
 
-async def _released(frames: AsyncGenerator[bytes, None], lease: Lease) -> AsyncIterator[bytes]:
+async def _stream_and_release(frames: AsyncGenerator[bytes, None], lease: Lease) -> AsyncIterator[bytes]:
     try:
         async with aclosing(frames):
             async for each in frames:

@@ -95,7 +95,7 @@ def as_cairn_error(error: BaseException) -> CairnError:
     if isinstance(error, CairnError):
         return error
     if isinstance(error, NinjaValidationError):
-        return InvalidFields([_tidied(item) for item in error.errors])
+        return InvalidFields([_clean_field_error(item) for item in error.errors])
     if isinstance(error, ValidationError):
         return InvalidInput(" ".join(error.messages))
     if isinstance(error, HttpError) and error.status_code == MalformedRequest.status:
@@ -111,7 +111,7 @@ def as_cairn_error(error: BaseException) -> CairnError:
     return CairnError()
 
 
-def _tidied(item: dict[str, Any]) -> dict[str, Any]:
+def _clean_field_error(item: dict[str, Any]) -> dict[str, Any]:
     loc = [part[:LONGEST_NAME] if isinstance(part, str) else part for part in item["loc"]]
     if len(loc) > 1 and loc[0] == "body" and loc[1] in {"payload", "body"}:
         del loc[1]  # the parameter's name in the code

@@ -20,13 +20,13 @@ from web.http.authentication import visible_error
 
 View = Callable[..., Any]
 RenderError = Callable[[CairnError], HttpResponse]
-Refused = Callable[[HttpRequest, HttpResponseNotAllowed], HttpResponse]
+RefuseMethod = Callable[[HttpRequest, HttpResponseNotAllowed], HttpResponse]
 
 
 def patterns_of(api: NinjaAPI, render_error: RenderError, *, sessions: bool = False) -> list[URLPattern]:
     """Return the API's patterns. `render_error` builds error responses. `sessions`: also accept sessions."""
 
-    def refused(request: HttpRequest, response: HttpResponseNotAllowed) -> HttpResponse:
+    def refuse_method(request: HttpRequest, response: HttpResponseNotAllowed) -> HttpResponse:
         error = visible_error(request, MethodNotAllowed(), sessions=sessions)
         refusal = render_error(error)
         if isinstance(error, MethodNotAllowed):
@@ -37,33 +37,35 @@ def patterns_of(api: NinjaAPI, render_error: RenderError, *, sessions: bool = Fa
     found = [pattern for pattern in patterns if isinstance(pattern, URLPattern)]
     for pattern in found:
         if pattern.name != "api-root":
-            pattern.callback = _counted(pattern.callback, str(pattern.pattern), refused)
+            pattern.callback = _count_requests(pattern.callback, str(pattern.pattern), refuse_method)
     return found
 
 
-def _counted(view: View, route: str, refused: Refused) -> View:
+def _count_requests(view: View, route: str, refuse_method: RefuseMethod) -> View:
     if iscoroutinefunction(view):
 
-        async def counted_async(request: HttpRequest, **parts: str) -> HttpResponseBase:
+        async def call_async(request: HttpRequest, **parts: str) -> HttpResponseBase:
             began = time.perf_counter()
             response = await view(request, **parts)
             if isinstance(response, HttpResponseNotAllowed):
-                response = await sync_to_async(refused)(request, response)
-            return _finished(request, response, route, began)
+                response = await sync_to_async(refuse_method)(request, response)
+            return _record_response(request, response, route, began)
 
-        return wraps(view)(counted_async)
+        return wraps(view)(call_async)
 
-    def counted(request: HttpRequest, **parts: str) -> HttpResponseBase:
+    def call(request: HttpRequest, **parts: str) -> HttpResponseBase:
         began = time.perf_counter()
         response = view(request, **parts)
         if isinstance(response, HttpResponseNotAllowed):
-            response = refused(request, response)
-        return _finished(request, response, route, began)
+            response = refuse_method(request, response)
+        return _record_response(request, response, route, began)
 
-    return wraps(view)(counted)
+    return wraps(view)(call)
 
 
-def _finished(request: HttpRequest, response: HttpResponseBase, route: str, began: float) -> HttpResponseBase:
+def _record_response(
+    request: HttpRequest, response: HttpResponseBase, route: str, began: float
+) -> HttpResponseBase:
     request_routed(request.method or "", route, response.status_code)
     request_counted(method=request.method or "", route=route, status=response.status_code, began=began)
     return response

@@ -164,10 +164,10 @@ def document_add(
         principal=principal,
         idempotency_key=idempotency_key,
     )
-    return submitted(submission, principal)
+    return build_submitted_response(submission, principal)
 
 
-def submitted(submission: Submission, principal: Principal) -> Status[Submitted]:
+def build_submitted_response(submission: Submission, principal: Principal) -> Status[Submitted]:
     job = Job.of(submission.job) if submission.job else None
     shape = Submitted(document=Document.of(submission.document, principal), job=job)
     return Status(202 if submission.created_job else 200, shape)
@@ -186,7 +186,7 @@ def source_list(request: HttpRequest, knowledge_base_id: str, query: Query[Sourc
 def document_get(request: HttpRequest, document_id: str, response: HttpResponse) -> Document:
     """Returns the document. `ETag` is the version, for `If-Match`."""
     principal = principal_of(request)
-    return _tagged(response, Document.of(document_for(principal, document_id), principal))
+    return _set_etag(response, Document.of(document_for(principal, document_id), principal))
 
 
 @router.patch("/{document_id}", response=Document, auth=needs("manage"))
@@ -203,7 +203,7 @@ def document_change(
     with transaction.atomic():
         _require_match(row, if_match)
         row = document_update(document=row, principal=principal, changes=payload.sent)
-    return _tagged(response, Document.of(row, principal))
+    return _set_etag(response, Document.of(row, principal))
 
 
 @router.delete("/{document_id}", response={202: Erasure}, auth=needs("manage"))
@@ -255,7 +255,7 @@ def document_content(
 @router.get("/{document_id}/rendition", response=Rendition, auth=READS)
 def document_rendition(request: HttpRequest, document_id: str, query: Query[VersionQuery]) -> Rendition:
     """Returns the extracted content of the document; 404 until it has been processed."""
-    version = _opened(request, document_id, query.version)
+    version = _open_version(request, document_id, query.version)
     if not version.rendition:
         raise NotFound
     try:
@@ -267,7 +267,7 @@ def document_rendition(request: HttpRequest, document_id: str, query: Query[Vers
 @router.get("/{document_id}/chunks", response=Page[Passage], auth=READS)
 def document_chunks(request: HttpRequest, document_id: str, query: Query[ChunkQuery]) -> Page[Passage]:
     """Lists the document's passages in order; none until the document has been processed."""
-    version = _opened(request, document_id, query.version)
+    version = _open_version(request, document_id, query.version)
     found = numbered_page(version.chunks.all(), query, by="ordinal")
     return Page(items=[Passage.of(row, version) for row in found.rows], next_cursor=found.next_cursor)
 
@@ -277,13 +277,13 @@ def document_page(
     request: HttpRequest, document_id: str, page: str, query: Query[VersionQuery]
 ) -> HttpResponse:
     """Returns an image of a page, counted from 1; 404 for formats without pages."""
-    version = _opened(request, document_id, query.version)
+    version = _open_version(request, document_id, query.version)
     if not (page.isdecimal() and page.isascii() and len(page) <= 6):
         raise NotFound
     return picture(request, page_picture(version, int(page)), tag=f"{version.id}-{int(page)}")
 
 
-def _opened(request: HttpRequest, document_id: str, number: int | None) -> DocumentVersion:
+def _open_version(request: HttpRequest, document_id: str, number: int | None) -> DocumentVersion:
     version = _version(request, document_id, number)
     principal = principal_of(request)
     record_sitting("document.opened", actor=principal.actor, subject=f"document:{version.document.id}")
@@ -307,7 +307,7 @@ def batch_in(principal: Principal, base: KnowledgeBase, value: str) -> Import | 
     return import_into(principal, base, value) if value else None
 
 
-def _tagged(response: HttpResponse, document: Document) -> Document:
+def _set_etag(response: HttpResponse, document: Document) -> Document:
     response["ETag"] = f'"{document.version}"'
     return document
 

@@ -23,7 +23,7 @@ from ingestion.documents.resumable_uploads import (
 from ingestion.models import UPLOAD_TTL, PartialUpload
 from web.api.framework.fields import Body, Count, Id, Metadata, SourceUri, Subjects, Title, id_or_nobody
 from web.api.framework.pagination import Page, PageQuery, page_of
-from web.api.library.documents import batch_in, submitted, versions_in
+from web.api.library.documents import batch_in, build_submitted_response, versions_in
 from web.api.schemas import Submitted
 from web.http.authentication import needs, principal_of
 
@@ -172,4 +172,4 @@ def upload_done(
     principal = principal_of(request)
     upload = upload_for(principal, upload_id)
     submission = upload_complete(upload=upload, principal=principal, if_match=versions_in(if_match))
-    return submitted(submission, principal)
+    return build_submitted_response(submission, principal)

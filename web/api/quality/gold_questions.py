@@ -112,7 +112,7 @@ def gold_question_list(
 ) -> Page[GoldQuestion]:
     """Requires the role manager. Lists questions, oldest first."""
     principal = principal_of(request)
-    base = _managed(principal, knowledge_base_id)
+    base = _get_managed_base(principal, knowledge_base_id)
     found = page_of(gold_questions_for(principal).filter(knowledge_base=base), page)
     return Page(items=[GoldQuestion.of(row) for row in found.rows], next_cursor=found.next_cursor)
 
@@ -121,7 +121,7 @@ def gold_question_list(
 def gold_question_export(request: HttpRequest, knowledge_base_id: str) -> HttpResponse:
     """Requires the role manager. Exports complete questions in the format of `manage.py evaluate`."""
     principal = principal_of(request)
-    base = _managed(principal, knowledge_base_id)
+    base = _get_managed_base(principal, knowledge_base_id)
     rows = gold_questions_for(principal).filter(knowledge_base=base)
     record("gold_questions.exported", actor=principal.actor, subject=f"kb:{base.id}")
     lines = "".join(as_gold(row).model_dump_json() + "\n" for row in rows if row.complete)
@@ -136,7 +136,7 @@ def gold_question_add(
 ) -> Status[GoldQuestion]:
     """Requires the role manager. A key also needs the scope `ask` to name a `message`."""
     principal = principal_of(request)
-    base = _managed(principal, knowledge_base_id)
+    base = _get_managed_base(principal, knowledge_base_id)
     if payload.message:
         require_key_scope(principal, "ask")  # the quotes come from a conversation
     row = gold_question_create(
@@ -175,7 +175,7 @@ def gold_question_remove(request: HttpRequest, gold_question_id: str) -> Deleted
     return shape
 
 
-def _managed(principal: Principal, value: str) -> KnowledgeBase:
+def _get_managed_base(principal: Principal, value: str) -> KnowledgeBase:
     return knowledge_base_for(principal, value, role=Role.MANAGER)
 
 

@@ -9,7 +9,7 @@ from cairn.errors import Conflict, NotFound
 from retrieval.conversations.services import conversation_for
 from retrieval.conversations.shares import messages_shared, share_continue, share_for, share_lags, share_of
 from retrieval.models import Conversation, Share
-from web.api.conversations.shares import shared_opened
+from web.api.conversations.shares import open_share
 from web.pages.chat.message_views import turn_views
 from web.pages.shell.decorators import fragment, page, show
 
@@ -17,7 +17,7 @@ from web.pages.shell.decorators import fragment, page, show
 @require_safe
 @page
 def shared(request: HttpRequest, principal: Principal, share_id: str) -> HttpResponse:
-    share = shared_opened(principal, share_id)
+    share = open_share(principal, share_id)
     seen = messages_shared(share, principal)
     context = {
         "share": share,
