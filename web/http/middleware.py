@@ -44,7 +44,7 @@ class Layers:
 
     def __init__(self, get_response: Handler) -> None:
         self._get_response = get_response
-        self._layers: list[Any] = [layer(_unasked) for layer in self.layers]
+        self._layers: list[Any] = [layer(_fail_if_called) for layer in self.layers]
         self._is_async = iscoroutinefunction(get_response)
         if self._is_async:
             markcoroutinefunction(self)
@@ -52,22 +52,22 @@ class Layers:
     def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
         if self._is_async:
             return self._later(request)
-        response, reached = self._requested(request)
+        response, reached = self._process_request(request)
         if response is None:
             response = cast("HttpResponseBase", self._get_response(request))
-        return self._responded(request, response, reached)
+        return self._process_response(request, response, reached)
 
     async def _later(self, request: HttpRequest) -> HttpResponseBase:
         threaded = self.reads_sessions and _may_read(request)
-        enter = sync_to_async(self._requested) if threaded else _directly(self._requested)
+        enter = sync_to_async(self._process_request) if threaded else _directly(self._process_request)
         response, reached = await enter(request)
         if response is None:
             response = await cast("Awaitable[HttpResponseBase]", self._get_response(request))
         threaded = threaded or (self.reads_sessions and _may_write(request))
-        leave = sync_to_async(self._responded) if threaded else _directly(self._responded)
+        leave = sync_to_async(self._process_response) if threaded else _directly(self._process_response)
         return await leave(request, response, reached)
 
-    def _requested(self, request: HttpRequest) -> tuple[HttpResponseBase | None, int]:
+    def _process_request(self, request: HttpRequest) -> tuple[HttpResponseBase | None, int]:
         """Return the response of a layer, if any, and the number of layers that process the response."""
         for place, layer in enumerate(self._layers):
             if not hasattr(layer, "process_request"):
@@ -80,7 +80,9 @@ class Layers:
                 return response, place + 1
         return None, len(self._layers)
 
-    def _responded(self, request: HttpRequest, response: HttpResponseBase, reached: int) -> HttpResponseBase:
+    def _process_response(
+        self, request: HttpRequest, response: HttpResponseBase, reached: int
+    ) -> HttpResponseBase:
         for layer in reversed(self._layers[:reached]):
             if not hasattr(layer, "process_response"):
                 continue
@@ -91,7 +93,7 @@ class Layers:
         return response
 
 
-def _unasked(_request: HttpRequest) -> HttpResponseBase:
+def _fail_if_called(_request: HttpRequest) -> HttpResponseBase:
     raise AssertionError("the layers are asked one by one")
 
 
@@ -105,10 +107,10 @@ def _may_write(request: HttpRequest) -> bool:
 
 
 def _directly(call: Callable[P, R]) -> Callable[P, Awaitable[R]]:
-    async def called(*args: P.args, **kwargs: P.kwargs) -> R:
+    async def call_directly(*args: P.args, **kwargs: P.kwargs) -> R:
         return call(*args, **kwargs)
 
-    return called
+    return call_directly
 
 
 class EverywhereMiddleware(Layers):

@@ -65,7 +65,7 @@ class _Pump(Generic[T]):
     def start(self) -> None:
         threading.Thread(target=self._run, name="event-stream", daemon=True).start()
 
-    def taken(self) -> None:
+    def free_slot(self) -> None:
         self._slots.release()
 
     def leave(self) -> None:
@@ -127,7 +127,7 @@ async def from_thread(
             if isinstance(item, _Idle):
                 yield None
             else:
-                pump.taken()
+                pump.free_slot()
                 yield item
     finally:
         pump.leave()

@@ -27,10 +27,10 @@ class StaticFilesMiddleware(ServeStaticMiddleware):  # type: ignore[misc] # of a
         headers = Headers([])
         self.add_mime_headers(headers, path, url)
         self.add_cache_headers(headers, path, url)
-        return StaticFile(path, headers.items(), encodings={"gzip": str(_compressed(file))})
+        return StaticFile(path, headers.items(), encodings={"gzip": str(_compress_file(file))})
 
 
-def _compressed(file: Path) -> Path:
+def _compress_file(file: Path) -> Path:
     """Return the compressed copy, named by its content and therefore never stale."""
     content = file.read_bytes()
     folder = Path(settings.STATIC_ROOT)

@@ -25,7 +25,7 @@ _BEAT_SECONDS = 1
 logging.getLogger("celery.worker.control").setLevel(logging.ERROR)  # it warns of being shut down
 
 
-def _reserved_app() -> Celery:
+def _create_reserved_app() -> Celery:
     """Create another app, as an app contains the queues of its worker."""
     reserved = Celery("cairn-reserved", set_as_current=False)
     reserved.config_from_object(app.conf)
@@ -41,7 +41,7 @@ class Workers:
         app.conf.update(broker_url=_BROKER, broker_transport_options={"polling_interval": _POLL_SECONDS})
         self._worker = _controller(app, "embedded", environment().worker_threads, queues=None)
         self._reserved = _controller(
-            _reserved_app(), "reserved", 1, queues=(broker.INTERACTIVE, broker.MAINTENANCE)
+            _create_reserved_app(), "reserved", 1, queues=(broker.INTERACTIVE, broker.MAINTENANCE)
         )
         self._beat = Beat(app, max_interval=_BEAT_SECONDS)
         self._threads = [

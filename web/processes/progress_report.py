@@ -59,17 +59,17 @@ class RichReporter:
         self._status: Status | None = None
 
     def step(self, text: str) -> None:
-        self._console.print(f"[green]✓[/green] {_escaped(text)}")
+        self._console.print(f"[green]✓[/green] {_escape_markup(text)}")
 
     def status(self, text: str) -> None:
         if self._status is None:
             self._status = self._console.status("")
             self._status.start()
-        self._status.update(_escaped(text))
+        self._status.update(_escape_markup(text))
 
     def ready(self, text: str, **_facts: Any) -> None:
         self.close()
-        self._console.print(f"[bold]{_escaped(text)}[/bold]")
+        self._console.print(f"[bold]{_escape_markup(text)}[/bold]")
 
     def close(self) -> None:
         if self._status is not None:
@@ -118,7 +118,7 @@ class SilentReporter:
         pass
 
 
-def _escaped(text: str) -> str:
+def _escape_markup(text: str) -> str:
     return text.replace("[", r"\[")
 
 

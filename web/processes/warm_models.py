@@ -31,7 +31,7 @@ def grounding_model() -> str:
     return registry.language_inference().name
 
 
-def _configured() -> dict[str, Callable[[], str]]:
+def _list_optional_loaders() -> dict[str, Callable[[], str]]:
     """Return loaders of configured optional models."""
     given = environment()
     loads = {
@@ -42,4 +42,4 @@ def _configured() -> dict[str, Callable[[], str]]:
     return {name: load for name, (enabled, load) in loads.items() if enabled}
 
 
-LOAD = {"Language model": language_model, **_configured()}
+LOAD = {"Language model": language_model, **_list_optional_loaders()}

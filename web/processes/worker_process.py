@@ -57,7 +57,7 @@ def worker_run(*, queues: Sequence[str], concurrency: int, reporter: Reporter) -
     require_shared_broker()
     require_shared_index()
     tracing_start(environment(), role="worker")
-    known = _known_queues(queues)
+    known = _resolve_queues(queues)
     require_migrated()
     require_broker()
     app.set_current()
@@ -116,7 +116,7 @@ def _start_over() -> NoReturn:
     os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 - what runs already
 
 
-def _known_queues(requested: Sequence[str]) -> list[str]:
+def _resolve_queues(requested: Sequence[str]) -> list[str]:
     known = list(app.amqp.queues)
     unknown = [name for name in requested if name not in known]
     if unknown:
