@@ -21,13 +21,13 @@ def _texts(value: Any) -> set[str]:
 
 
 def _by_number(compare: Compare) -> Compare:
-    def compared(actual: Any, expected: Any) -> bool:
+    def compare_numbers(actual: Any, expected: Any) -> bool:
         try:
             return compare(float(actual), float(expected))
         except (TypeError, ValueError):
             return False
 
-    return compared
+    return compare_numbers
 
 
 def _moment(value: Any) -> datetime:
@@ -39,13 +39,13 @@ def _moment(value: Any) -> datetime:
 
 
 def _by_time(compare: Compare) -> Compare:
-    def compared(actual: Any, expected: Any) -> bool:
+    def compare_times(actual: Any, expected: Any) -> bool:
         try:
             return compare(_moment(actual), _moment(expected))
         except (TypeError, ValueError, OverflowError, OSError):
             return False
 
-    return compared
+    return compare_times
 
 
 def _contains(actual: Any, expected: Any) -> bool:

@@ -18,7 +18,7 @@ _CODES: Final[tuple[tuple[type[CairnError], int], ...]] = (
 """Those that Dify names. Whatever else is wrong has its status as its code."""
 
 
-def answered(error: CairnError) -> HttpResponse:
+def render_error(error: CairnError) -> HttpResponse:
     original = problem(error)
     code = next((code for kind, code in _CODES if isinstance(error, kind)), error.status)
     response = JsonResponse({"error_code": code, "error_msg": _message(error)}, status=error.status)
@@ -38,7 +38,7 @@ def _message(error: CairnError) -> str:
 
 def handlers_add(api: NinjaAPI) -> None:
     def handle(_request: HttpRequest, error: Exception | type[Exception]) -> HttpResponse:
-        return answered(as_cairn_error(error if isinstance(error, Exception) else error()))
+        return render_error(as_cairn_error(error if isinstance(error, Exception) else error()))
 
     for kind in (Exception, HttpError, NinjaValidationError, AuthenticationError):
         api.add_exception_handler(kind, handle)

@@ -12,7 +12,7 @@ from web.api.framework.problems import as_cairn_error, problem
 _REFUSED: Final = -32600
 
 
-def answered(error: CairnError) -> HttpResponse:
+def render_error(error: CairnError) -> HttpResponse:
     original = problem(error)
     body = {"jsonrpc": "2.0", "id": None, "error": {"code": _REFUSED, "message": error.message}}
     response = JsonResponse(body, status=error.status)
@@ -24,7 +24,7 @@ def answered(error: CairnError) -> HttpResponse:
 
 def handlers_add(api: NinjaAPI) -> None:
     def handle(_request: HttpRequest, error: Exception | type[Exception]) -> HttpResponse:
-        return answered(as_cairn_error(error if isinstance(error, Exception) else error()))
+        return render_error(as_cairn_error(error if isinstance(error, Exception) else error()))
 
     for kind in (Exception, HttpError, AuthenticationError):
         api.add_exception_handler(kind, handle)

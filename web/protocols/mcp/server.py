@@ -33,10 +33,10 @@ Context = ServerRequestContext[Any, Any]
 
 async def _tools_list(context: Context, _params: PaginatedRequestParams | None) -> ListToolsResult:
     principal = _caller(context).principal
-    return ListToolsResult(tools=[_shown(tool) for tool in TOOLS if tool.open_to(principal)])
+    return ListToolsResult(tools=[_describe_tool(tool) for tool in TOOLS if tool.open_to(principal)])
 
 
-def _shown(tool: Tool) -> ToolShown:
+def _describe_tool(tool: Tool) -> ToolShown:
     return ToolShown(
         name=tool.name,
         title=tool.title,

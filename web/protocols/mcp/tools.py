@@ -127,10 +127,10 @@ async def _ask(caller: Caller, taken: Ask) -> ToolResult:
         ),
     )
     answer = await wait_for_answer(running, lambda: answers_of([running.load_message()])[0])
-    return ToolResult(_answered(caller, answer), answer.model_dump(mode="json"))
+    return ToolResult(_format_answer(caller, answer), answer.model_dump(mode="json"))
 
 
-def _answered(caller: Caller, answer: Answer) -> str:
+def _format_answer(caller: Caller, answer: Answer) -> str:
     reason = f" {answer.reason}" if answer.reason else ""
     sources = "\n".join(_sources(caller, answer.citations))
     return "\n\n".join(filter(None, (answer.answer, f"Verdict: {answer.verdict}.{reason}", sources)))

@@ -50,7 +50,7 @@ def _message_and_param(error: CairnError) -> tuple[str, str | None]:
     return f"{first['msg']}: {param}" if param else str(first["msg"]), param or None
 
 
-def answered(error: CairnError) -> HttpResponse:
+def render_error(error: CairnError) -> HttpResponse:
     """Return the error with the problem's status and headers; OpenAI clients expect 400, not 422."""
     original = problem(error)
     status = MalformedRequest.status if error.status == InvalidInput.status else error.status
@@ -63,11 +63,11 @@ def answered(error: CairnError) -> HttpResponse:
 
 def handlers_add(api: NinjaAPI) -> None:
     def handle(_request: HttpRequest, error: Exception | type[Exception]) -> HttpResponse:
-        return answered(as_cairn_error(error if isinstance(error, Exception) else error()))
+        return render_error(as_cairn_error(error if isinstance(error, Exception) else error()))
 
     for kind in (Exception, HttpError, NinjaValidationError, AuthenticationError):
         api.add_exception_handler(kind, handle)
 
 
 def unknown_route(request: HttpRequest, **_parts: str) -> HttpResponse:
-    return answered(visible_error(request, NotFound("There is no such address here."), sessions=False))
+    return render_error(visible_error(request, NotFound("There is no such address here."), sessions=False))

@@ -17,21 +17,21 @@ SCHEMAS = {str(schema.id): schema for schema in PROVIDER.schemas}
 RESOURCE_TYPES = {str(kind.id): kind for kind in PROVIDER.resource_types}
 
 
-def _located(request: HttpRequest, resource: Resource[Any], route: str, *parts: str) -> Resource[Any]:
+def _add_location(request: HttpRequest, resource: Resource[Any], route: str, *parts: str) -> Resource[Any]:
     place = request.build_absolute_uri(reverse(f"scim:{route}", args=parts))
     meta = Meta(resource_type=type(resource).__name__, location=place)
     return resource.model_copy(update={"meta": meta})
 
 
 def _config(request: HttpRequest, _principal: Principal) -> HttpResponse:
-    return resource_answer(_located(request, CONFIG, "config"), Context.RESOURCE_QUERY_RESPONSE)
+    return resource_answer(_add_location(request, CONFIG, "config"), Context.RESOURCE_QUERY_RESPONSE)
 
 
 def _all(found: dict[str, Any], route: str) -> Endpoint[...]:
     def every(request: HttpRequest, _principal: Principal) -> HttpResponse:
         if "filter" in request.GET:
             raise Forbidden("What this service can do is not filtered.")
-        resources: Sequence[Any] = [_located(request, each, route, name) for name, each in found.items()]
+        resources: Sequence[Any] = [_add_location(request, each, route, name) for name, each in found.items()]
         return answer(envelope(resources, None, total=len(resources)))
 
     return every
@@ -42,7 +42,9 @@ def _one(found: dict[str, Any], route: str) -> Endpoint[...]:
         [name] = parts.values()
         if name not in found:
             raise NotFound
-        return resource_answer(_located(request, found[name], route, name), Context.RESOURCE_QUERY_RESPONSE)
+        return resource_answer(
+            _add_location(request, found[name], route, name), Context.RESOURCE_QUERY_RESPONSE
+        )
 
     return single
 

@@ -39,7 +39,7 @@ def _id(field: str) -> Callable[[str], Q]:
     return condition
 
 
-def _known_as(value: str) -> Q:
+def _match_external_id(value: str) -> Q:
     return Q(pk__in=Identity.objects.filter(source=SCIM, external_id=value).values("user"))
 
 
@@ -53,7 +53,7 @@ def _email_type(value: str) -> Q:
 
 USERS: Conditions = {
     "id": _id("pk"),
-    "externalid": _known_as,
+    "externalid": _match_external_id,
     "username": lambda value: Q(username__iexact=value),
     "emails": _email,
     "emails.value": _email,
@@ -81,7 +81,7 @@ class _Conditions(FilterVisitor[Q]):
     def visit_comparison(self, node: Comparison) -> Q:
         condition = self._known.get(self._around + _name(node.attr_path))
         if condition is None or node.op is not CompareOperator.eq or not isinstance(node.value, str):
-            raise _refused(self._known)
+            raise _build_filter_error(self._known)
         try:
             check_text(node.value)  # escapes in a literal can make any character
         except InvalidInput as error:
@@ -98,12 +98,12 @@ class _Conditions(FilterVisitor[Q]):
         try:
             return super().visit(node)
         except NotImplementedError as error:  # not, pr
-            raise _refused(self._known) from error
+            raise _build_filter_error(self._known) from error
 
 
 def _name(path: AttrPath) -> str:
     return f"{path.attr}.{path.sub_attr}".lower() if path.sub_attr else path.attr.lower()
 
 
-def _refused(known: Conditions) -> InvalidFilterException:
+def _build_filter_error(known: Conditions) -> InvalidFilterException:
     return InvalidFilterException(detail=f"Filters are eq, and, or; of {', '.join(known)}.")

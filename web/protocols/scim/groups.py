@@ -15,7 +15,7 @@ from cairn.accounts.provisioning import SCIM, team_create, team_update
 from cairn.accounts.services import group_delete
 from web.api.framework.fields import id_or_nobody
 from web.protocols.scim.filters import GROUPS
-from web.protocols.scim.pagination import asked_of, listed
+from web.protocols.scim.pagination import build_page, parse_query
 from web.protocols.scim.patch import Membership, members_in, operations_of, patch
 from web.protocols.scim.resources import Group, group_shown
 from web.protocols.scim.responses import Asked, answer, body_of, endpoint, resource_answer
@@ -24,9 +24,9 @@ ROWS = GroupRow.objects.filter(source=SCIM)
 
 
 def _list(request: HttpRequest, _principal: Principal) -> HttpResponse:
-    asked = asked_of(request, Group)
+    asked = parse_query(request, Group)
     rows, members = _with_members(asked)
-    return answer(listed(rows, asked, GROUPS, lambda row: group_shown(request, row, members=members)))
+    return answer(build_page(rows, asked, GROUPS, lambda row: group_shown(request, row, members=members)))
 
 
 def _create(request: HttpRequest, principal: Principal) -> HttpResponse:
@@ -109,7 +109,7 @@ def _with_members(asked: Asked) -> "tuple[QuerySet[GroupRow], bool]":
 
 def _answer(request: HttpRequest, row: GroupRow, context: Context) -> HttpResponse:
     """Return the group as it is now."""
-    asked = asked_of(request, Group)
+    asked = parse_query(request, Group)
     rows, members = _with_members(asked)
     found = group_shown(request, get_or_not_found(rows, row.pk), members=members)
     return resource_answer(found, context, asked)

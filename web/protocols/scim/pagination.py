@@ -18,7 +18,7 @@ FARTHEST = 1_000_000_000
 TAKEN = ("filter", "attributes", "excludedAttributes", "startIndex", "count")
 
 
-def asked_of(request: HttpRequest, kind: type[Resource[Any]]) -> Asked:
+def parse_query(request: HttpRequest, kind: type[Resource[Any]]) -> Asked:
     sent = {name: request.GET[name] for name in TAKEN if name in request.GET}
     check_text(sent, "query")
     if len(sent.get("filter", "")) > LONGEST:
@@ -33,7 +33,7 @@ def _search_of(kind: type[Resource[Any]]) -> Any:
     return SearchRequest.__class_getitem__(kind)
 
 
-def listed(
+def build_page(
     rows: "QuerySet[M]", asked: Asked, conditions: Conditions, show: Callable[[M], Resource[Any]]
 ) -> dict[str, Any]:
     """Return one page in a stable order."""

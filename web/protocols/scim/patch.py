@@ -75,14 +75,15 @@ class Membership:
 
     def apply(self, operations: list[Operation]) -> list[Operation]:
         """Apply operations on members and return the others."""
-        return [operation for operation in operations if not self._applied(operation)]
+        return [operation for operation in operations if not self._apply_to_members(operation)]
 
-    def _applied(self, operation: Operation) -> bool:
+    def _apply_to_members(self, operation: Operation) -> bool:
+        """Apply an operation on members. Return whether it was one."""
         path = str(operation.get("path") or "").removeprefix(f"{Group.__schema__}:")
         if not path.lower().startswith("members"):
             return False
         node = Path.__class_getitem__(Group)(path).ast
-        named = _named(node) if isinstance(node, ValuePath) else None
+        named = _parse_member_ids(node) if isinstance(node, ValuePath) else None
         if named is None and path.lower() != "members":
             raise InvalidPathException(detail="Members are named as members, or by members[value eq …].")
         self._change(str(operation.get("op")).lower(), named, operation.get("value"))
@@ -119,7 +120,7 @@ def _member_id(member: Any) -> str:
     return value
 
 
-def _named(node: ValuePath) -> set[str]:
+def _parse_member_ids(node: ValuePath) -> set[str]:
     if node.sub_attr:
         raise InvalidPathException(detail="Members come and go as a whole.")
     return set(_values(node.val_filter))

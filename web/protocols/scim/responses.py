@@ -31,16 +31,16 @@ def endpoint(**by_method: Endpoint[...]) -> View:
     """Build a view from one function for each method."""
 
     @require_http_methods([name.upper() for name in by_method])
-    def chosen(request: HttpRequest, principal: Principal, **parts: str) -> HttpResponse:
+    def dispatch_method(request: HttpRequest, principal: Principal, **parts: str) -> HttpResponse:
         return by_method[str(request.method).lower()](request, principal, **parts)
 
     @csrf_exempt  # no cookie counts here
     @never_cache
-    @wraps(chosen)
+    @wraps(dispatch_method)
     def view(request: HttpRequest, **parts: str) -> HttpResponse:
         try:
             with PROVIDER:
-                response = chosen(request, _principal(request), **parts)
+                response = dispatch_method(request, _principal(request), **parts)
         except Exception as error:  # noqa: BLE001 the request's outermost boundary
             return error_answer(error)
         return _wrong_method(response) if isinstance(response, HttpResponseNotAllowed) else response

@@ -10,7 +10,7 @@ from cairn.accounts.models import User as UserRow
 from cairn.accounts.provisioning import person_create, person_update
 from ingestion.erasure.users import user_erase
 from web.protocols.scim.filters import USERS
-from web.protocols.scim.pagination import asked_of, listed
+from web.protocols.scim.pagination import build_page, parse_query
 from web.protocols.scim.patch import operations_of, patch
 from web.protocols.scim.resources import User, email_of, user_shown
 from web.protocols.scim.responses import answer, body_of, endpoint, resource_answer
@@ -19,8 +19,8 @@ ROWS = UserRow.objects.prefetch_related("identities")
 
 
 def _list(request: HttpRequest, _principal: Principal) -> HttpResponse:
-    asked = asked_of(request, User)
-    return answer(listed(ROWS.all(), asked, USERS, lambda row: user_shown(request, row)))
+    asked = parse_query(request, User)
+    return answer(build_page(ROWS.all(), asked, USERS, lambda row: user_shown(request, row)))
 
 
 def _create(request: HttpRequest, principal: Principal) -> HttpResponse:
@@ -75,7 +75,7 @@ def _change(row: UserRow, sent: User, principal: Principal) -> None:
 def _answer(request: HttpRequest, row: UserRow, context: Context) -> HttpResponse:
     """Return the user as they are now."""
     found = user_shown(request, get_or_not_found(ROWS.all(), row.pk))
-    return resource_answer(found, context, asked_of(request, User))
+    return resource_answer(found, context, parse_query(request, User))
 
 
 users = endpoint(get=_list, post=_create)
