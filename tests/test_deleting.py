@@ -47,7 +47,7 @@ JUSTIFIED = {
     "web/backup/files.py::removed_except": "Within the folder of the backup that is just being made.",
     "web/backup/destination.py::_clear": "Only folders that the lock of a backup names by their inode.",
     "web/backup/restore.py::_require_nothing_there": "Looks whether there is anything; deletes nothing.",
-    "web/cli/folder_upload.py::_vanished": "Documents from an imported folder, by their ids.",
+    "web/cli/folder_upload.py::_handle_vanished": "Documents from an imported folder, by their ids.",
     "web/data_dir/help_documents.py::sample_load": "Only documents that Cairn added, by their ids.",
 }
 

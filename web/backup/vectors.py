@@ -20,7 +20,7 @@ from retrieval.index.protocol import VectorIndex
 from retrieval.models import IndexGeneration
 from web.backup.manifest import IDS, NUMBERS
 from web.cli.api_client import Api, ApiProblem
-from web.cli.server_connection import signed_in, url_of
+from web.cli.server_connection import connect_with_temporary_key, url_of
 from web.processes.data_dir_lock import DataDirInUse, DataDirLock, Holder
 
 BATCH_SIZE: Final = 500
@@ -81,7 +81,7 @@ def source() -> Iterator[Source]:
 
 @contextmanager
 def _served_by(holder: Holder | None) -> Iterator[Source]:
-    with signed_in(url_of(holder)) as api:
+    with connect_with_temporary_key(url_of(holder)) as api:
         yield Served(api)
 
 

@@ -177,7 +177,7 @@ def _answering() -> IndexGeneration | None:
 def _place_of(choice: EmbedderChoice) -> str:
     url = environment().embedding_base_url
     if not choice.served and is_dotted(choice.model):
-        return _installed("EMBEDDING_MODEL", choice.model)
+        return _require_installed("EMBEDDING_MODEL", choice.model)
     if not choice.served:
         return f"{choice.model} in {EncoderFolder.of(choice.model).path}"
     if url is None:
@@ -189,7 +189,7 @@ def _place_of(choice: EmbedderChoice) -> str:
 def _chat_model() -> str:
     model, urls, dotted = environment().llm_model, environment().llm_base_urls, environment().llm_class
     if dotted is not None:
-        return _installed("LLM_CLASS", dotted)
+        return _require_installed("LLM_CLASS", dotted)
     if urls:
         for url in urls:
             _answers(f"{url.rstrip('/')}/models", _bearer(environment().llm_api_key))
@@ -209,7 +209,7 @@ def _reranker() -> str:
     if model is None:
         return NOT_CONFIGURED
     if is_dotted(model):
-        return _installed("RERANKER_MODEL", model)
+        return _require_installed("RERANKER_MODEL", model)
     return str(ModelFolder.of("RERANKER_MODEL", model).path)
 
 
@@ -225,7 +225,7 @@ def _reading(setting: str, model: str | None) -> str:
     return NOT_CONFIGURED if model is None else str(ModelFolder.of(setting, model).path)
 
 
-def _installed(setting: str, dotted: str) -> str:
+def _require_installed(setting: str, dotted: str) -> str:
     if find_spec(dotted.partition(".")[0]) is None:
         raise ConfigurationError(f"{setting} is {dotted}, which isn't installed.")
     return dotted

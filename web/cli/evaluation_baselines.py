@@ -17,10 +17,10 @@ def baseline(api: Api, base: str, reference: str) -> Json:
     counts.
     """
     path = Path(reference)
-    return _run_in(path) if path.is_file() else _stored(api, base, reference)
+    return _run_in(path) if path.is_file() else _fetch_run(api, base, reference)
 
 
-def _stored(api: Api, base: str, reference: str) -> Json:
+def _fetch_run(api: Api, base: str, reference: str) -> Json:
     for run in api.pages(_RUNS, knowledge_base=base):
         if reference in {LATEST, run["id"], run["name"]}:
             return api.get(f"{_RUNS}/{run['id']}")

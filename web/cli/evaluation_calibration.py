@@ -21,7 +21,7 @@ def calibrate(api: Api, outcomes: Sequence[QuestionOutcome]) -> Json:
     return {**stored, "refusal_f1": fit.refusal_f1, "wrongly_refused": fit.wrongly_refused}
 
 
-def judged(outcomes: Sequence[QuestionOutcome], tick: Tick) -> list[QuestionOutcome]:
+def judge_outcomes(outcomes: Sequence[QuestionOutcome], tick: Tick) -> list[QuestionOutcome]:
     """Judge outcomes with the configured model. Raises ConfigurationError if half configured."""
     model = judge_model(environment())
     return Judge(model).judge_outcomes(outcomes, tick) if model else list(outcomes)

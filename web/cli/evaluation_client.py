@@ -33,9 +33,9 @@ def outcomes_of(
 
 
 def _outcome(api: Api, base: str, question: GoldQuestion, rankings: Collection[Ranking]) -> QuestionOutcome:
-    answer, answer_ms = _asked(api, base, question)
+    answer, answer_ms = _ask_question(api, base, question)
     standalone = str(answer["standalone_question"])
-    hits, search_ms = _timed(lambda: _hits(api, base, standalone, Ranking.HYBRID))
+    hits, search_ms = _time_call(lambda: _hits(api, base, standalone, Ranking.HYBRID))
     return QuestionOutcome(
         question=question,
         standalone=standalone,
@@ -72,7 +72,7 @@ def _passages(answer: Json, hits: Sequence[Json]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(cited))
 
 
-def _asked(api: Api, base: str, question: GoldQuestion) -> tuple[Json, float]:
+def _ask_question(api: Api, base: str, question: GoldQuestion) -> tuple[Json, float]:
     """Ask a question in a temporary conversation."""
     conversation: Json = {}
     unwatched = {"knowledge_bases": [base], "pass_on": False, "background": True}
@@ -81,7 +81,7 @@ def _asked(api: Api, base: str, question: GoldQuestion) -> tuple[Json, float]:
             body = {"question": earlier, **unwatched, **conversation}
             conversation = _conversation(api.post("/api/v1/ask", body))
         body = {"question": question.question, **unwatched, **conversation}
-        answer, milliseconds = _timed(lambda: api.post("/api/v1/ask", body))
+        answer, milliseconds = _time_call(lambda: api.post("/api/v1/ask", body))
         conversation = _conversation(answer)
         return answer, milliseconds
     finally:
@@ -93,7 +93,7 @@ def _conversation(answer: Json) -> Json:
     return {"conversation": answer["conversation"]}
 
 
-def _timed(call: Callable[[], _T]) -> tuple[_T, float]:
+def _time_call(call: Callable[[], _T]) -> tuple[_T, float]:
     began = time.perf_counter()
     result = call()
     return result, (time.perf_counter() - began) * 1000
@@ -103,14 +103,14 @@ def report(outcomes: Sequence[QuestionOutcome]) -> Json:
     """Build the report, which is printed and used as a baseline."""
     return {
         "questions": len(outcomes),
-        "measures": _rounded(measures(outcomes)),
-        "by_kind": {kind: _rounded(found) for kind, found in by_kind(outcomes).items()},
-        "rankings": {ranking: _rounded(found) for ranking, found in by_ranking(outcomes).items()},
-        "outcomes": [_shown(outcome) for outcome in outcomes],
+        "measures": _round_measures(measures(outcomes)),
+        "by_kind": {kind: _round_measures(found) for kind, found in by_kind(outcomes).items()},
+        "rankings": {ranking: _round_measures(found) for ranking, found in by_ranking(outcomes).items()},
+        "outcomes": [_dump_outcome(outcome) for outcome in outcomes],
     }
 
 
-def stored_gold(api: Api, base: str, name: str) -> GoldSet:
+def load_gold_set(api: Api, base: str, name: str) -> GoldSet:
     """Load the knowledge base's gold questions. Raises InvalidInput if there are none."""
     items = api.pages(f"/api/v1/knowledge-bases/{base}/gold-questions")
     questions = [_gold_question(item) for item in items if item["complete"]]
@@ -134,11 +134,11 @@ def store(api: Api, base: str, name: str, gold: GoldSet, run: Json) -> Json:
     return api.post("/api/v1/evaluations", {**about, **content})
 
 
-def _rounded(found: Measures) -> Measures:
+def _round_measures(found: Measures) -> Measures:
     return {name: None if value is None else round(value, 4) for name, value in found.items()}
 
 
-def _shown(outcome: QuestionOutcome) -> Json:
+def _dump_outcome(outcome: QuestionOutcome) -> Json:
     question = outcome.question
     places = [outcome.ranking.index(uri) + 1 for uri in question.relevant if uri in outcome.ranking]
     asked = Asked(
@@ -163,9 +163,9 @@ def _shown(outcome: QuestionOutcome) -> Json:
 
 def changes(now: Json, before: Json) -> dict[str, list[str]]:
     """Return ids of questions that are right now but were not before, and vice versa."""
-    found = differences(_asked_in(now), _asked_in(before))
+    found = differences(_parse_outcomes(now), _parse_outcomes(before))
     return {change.value: ids_of(found, change) for change in (Change.BETTER, Change.WORSE)}
 
 
-def _asked_in(run: Json) -> list[Asked]:
+def _parse_outcomes(run: Json) -> list[Asked]:
     return [Asked.model_validate(outcome) for outcome in run["outcomes"]]

@@ -108,16 +108,16 @@ def ingest(
     summary.hidden = found.hidden
     summary.failed += [Failure(uri, str(error.code), error.message) for uri, error in found.rejected]
     summary.failed += [_unreadable(uri, error) for uri, error in found.unreadable]
-    known = known_sources(api, base, found.roots)
+    known = fetch_known_sources(api, base, found.roots)
     batch = Batch(api, base, found.roots)
     _send_all(batch, known, found.files, summary, tick)
-    _vanished(api, batch, known, found, summary, prune=prune)
+    _handle_vanished(api, batch, known, found, summary, prune=prune)
     batch.close(unchanged=summary.unchanged)
     if wait_for and batch.id:
         _wait(api, batch.id, summary, tick, seldom=_LOOK_SECONDS if watched else _UNWATCHED_SECONDS)
 
 
-def known_sources(api: Api, base: str, roots: list[str]) -> dict[str, Json]:
+def fetch_known_sources(api: Api, base: str, roots: list[str]) -> dict[str, Json]:
     """Return the server's documents below the roots, by source."""
     path = f"/api/v1/knowledge-bases/{base}/sources"
     asked = roots if len(roots) <= _MANY_ROOTS else [""]
@@ -224,7 +224,7 @@ def _send(batch: Batch, known: dict[str, Json], parcel: Sequence[LocalFile]) -> 
         for file in parcel:
             try:
                 stream = streams.enter_context(file.open())
-                outcome = _known(known.get(file.source_uri), file, stream)
+                outcome = _find_known_outcome(known.get(file.source_uri), file, stream)
             except (OSError, DocumentRejected) as error:
                 outcome = _failure_from(file, error)
             if outcome is None:
@@ -234,7 +234,7 @@ def _send(batch: Batch, known: dict[str, Json], parcel: Sequence[LocalFile]) -> 
         return outcomes + _upload(batch, changed)
 
 
-def _known(there: Json | None, file: LocalFile, stream: IO[bytes]) -> Outcome | None:
+def _find_known_outcome(there: Json | None, file: LocalFile, stream: IO[bytes]) -> Outcome | None:
     """Return the outcome if the server has the same file; None if it has to be sent."""
     if there is None or there["sha256"] != _digest(stream):
         return None
@@ -292,7 +292,7 @@ def _about_the_file(error: OSError | CairnError) -> bool:
     return not isinstance(error, TransientError)
 
 
-def _vanished(
+def _handle_vanished(
     api: Api, batch: Batch, known: dict[str, Json], found: Found, summary: Summary, *, prune: bool
 ) -> None:
     """Remove or report vanished documents of folder imports; documents uploaded otherwise stay."""
@@ -303,7 +303,7 @@ def _vanished(
     if not prune:
         summary.vanished += gone
         return
-    protected = _protected_folders(known.keys(), present, found)
+    protected = _find_protected_folders(known.keys(), present, found)
     for folder, why in protected.items():
         if below := sum(_is_below(uri, [folder]) for uri in gone):
             message = f"{why}, so the {below} documents from it were not removed."
@@ -313,7 +313,7 @@ def _vanished(
     summary.removed += len(removed)
 
 
-def _protected_folders(known: Iterable[str], present: set[str], found: Found) -> dict[str, str]:
+def _find_protected_folders(known: Iterable[str], present: set[str], found: Found) -> dict[str, str]:
     """Return folders from which nothing is removed, with the reason: a disk may be missing, or another folder
     of the same name be meant.
     """

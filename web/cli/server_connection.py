@@ -50,10 +50,10 @@ def client(reporter: Reporter, *, command: str) -> Iterator[Connected]:
         except DataDirInUse as held:  # somebody was faster
             holder = held.holder
         else:
-            with _stopping(runtime), signed_in(runtime.url) as api:
+            with _stopping(runtime), connect_with_temporary_key(runtime.url) as api:
                 yield Connected(api, own=True)
             return
-    with signed_in(url_of(holder)) as api:
+    with connect_with_temporary_key(url_of(holder)) as api:
         yield Connected(api, own=False)
 
 
@@ -66,7 +66,7 @@ def _stopping(runtime: "Runtime") -> Iterator[None]:
 
 
 @contextmanager
-def signed_in(url: str) -> Iterator[Api]:
+def connect_with_temporary_key(url: str) -> Iterator[Api]:
     """Create a key for the duration of the command, from the database: who may read that is trusted."""
     with Api(url) as waiting:
         waiting.get("/healthz")  # answers once the tables are there

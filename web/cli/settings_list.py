@@ -35,7 +35,7 @@ def settings_list(environment: Environment) -> list[Setting]:
     return [
         Setting(
             field.upper(),
-            _shown(getattr(environment, field)),
+            _format_value(getattr(environment, field)),
             _origin(field, values),
             info.description or "",
         )
@@ -51,7 +51,7 @@ def _origin(name: str, sources: Mapping[str, Mapping[str, Any]]) -> str:
     return "default"
 
 
-def _shown(value: object) -> str:
+def _format_value(value: object) -> str:
     if value is None:
         return ""
     if isinstance(value, SecretStr):

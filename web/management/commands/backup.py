@@ -31,7 +31,7 @@ class Command(CairnCommand):
     def handle(self, *_args: Any, **options: Any) -> None:
         if bool(options["gold"]) != bool(options["kb"]):
             raise InvalidInput("--gold and --kb go together.")
-        gold = self._asked(options) if options["gold"] else None
+        gold = self._ask_gold_questions(options) if options["gold"] else None
         reporter = self.reporter(options)
         try:
             manifest = backup(options["target"].expanduser().resolve(), gold=gold, reporter=reporter)
@@ -39,7 +39,7 @@ class Command(CairnCommand):
             reporter.close()
         self._print(manifest, options)
 
-    def _asked(self, options: dict[str, Any]) -> dict[str, Any]:
+    def _ask_gold_questions(self, options: dict[str, Any]) -> dict[str, Any]:
         questions = gold_file(options["gold"])
         with client(self.reporter(options), command="manage.py backup") as connected:
             (base,) = knowledge_bases(connected.api, options["kb"])["knowledge_bases"]

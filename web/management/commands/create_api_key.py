@@ -49,7 +49,7 @@ class Command(CairnCommand):
             user=user,
             label=options["name"],
             scopes=options["scope"],
-            knowledge_bases=_named(options["kb"]),
+            knowledge_bases=_find_official_ids(options["kb"]),
             expires_at=_expiry(options["days"]),
         )
         if options["as_json"]:
@@ -58,7 +58,7 @@ class Command(CairnCommand):
             self.stdout.write(key)
 
 
-def _named(slugs: list[str] | None) -> list[UUID] | None:
+def _find_official_ids(slugs: list[str] | None) -> list[UUID] | None:
     """Return ids of official knowledge bases. Slugs of unofficial ones are ambiguous in trust, so they are
     refused.
     """

@@ -15,7 +15,7 @@ from retrieval.evaluation.metrics import QuestionOutcome, failing_measures, meas
 from retrieval.search.fusion import Ranking
 from web.cli.api_client import Api, Json
 from web.cli.evaluation_baselines import LATEST, baseline
-from web.cli.evaluation_client import changes, outcomes_of, report, store, stored_gold
+from web.cli.evaluation_client import changes, load_gold_set, outcomes_of, report, store
 from web.cli.folder_upload import Tick
 from web.cli.progress_bar import progress_bar
 from web.cli.server_connection import client
@@ -91,30 +91,30 @@ class Command(CairnCommand):
 
     def _run(self, api: Api, given: GoldSet | None, options: dict[str, Any]) -> Json:
         (base,) = knowledge_bases(api, options["kb"])["knowledge_bases"]
-        gold = given or stored_gold(api, base, options["kb"])
+        gold = given or load_gold_set(api, base, options["kb"])
         before = baseline(api, base, options["baseline"]) if options["baseline"] else None
         others = _OTHERS if options["rankings"] else ()
         with progress_bar(sys.stderr, silent=options["as_json"]) as tick:
             asked = list(outcomes_of(api, base, gold.questions, tick, rankings=others))
-            run = report(self._judged(asked, tick))
+            run = report(self._judge_answers(asked, tick))
         if options["calibrate"]:
             run["calibration"] = import_module(_FITTING).calibrate(api, asked)
         if before is not None:
             run["baseline"] = {"measures": before["measures"], **changes(run, before)}
-        return {**self._stored(api, base, options["name"] or gold.name, gold, run), **run}
+        return {**self._store_run(api, base, options["name"] or gold.name, gold, run), **run}
 
-    def _judged(self, asked: list[QuestionOutcome], tick: Tick) -> list[QuestionOutcome]:
+    def _judge_answers(self, asked: list[QuestionOutcome], tick: Tick) -> list[QuestionOutcome]:
         """Judge the answers. If the judge is unavailable, other metrics are still reported."""
         if not (environment().judge_base_url or environment().judge_model):
             return asked
         try:
-            judged: list[QuestionOutcome] = import_module(_FITTING).judged(asked, tick)
+            judged: list[QuestionOutcome] = import_module(_FITTING).judge_outcomes(asked, tick)
             return judged
         except CairnError as error:
             self.stderr.write(f"The answers weren't judged: {error.message}")
             return asked
 
-    def _stored(self, api: Api, base: str, name: str, gold: GoldSet, run: Json) -> Json:
+    def _store_run(self, api: Api, base: str, name: str, gold: GoldSet, run: Json) -> Json:
         """Store the run. If that fails, metrics are still reported."""
         try:
             stored = store(api, base, name, gold, run)
@@ -169,9 +169,9 @@ def _what(outcome: Json) -> str:
 
 
 def _gold(path: Path) -> GoldSet:
-    return GoldSet(_shown(path.stem), gold_file(path))
+    return GoldSet(_make_printable(path.stem), gold_file(path))
 
 
-def _shown(stem: str) -> str:
-    """Return a printable name: file names may contain invalid bytes."""
+def _make_printable(stem: str) -> str:
+    """Replace invalid bytes, which file names may contain."""
     return stem.encode("utf-8", "replace").decode()[:LONGEST_NAME]

@@ -58,7 +58,7 @@ class Command(CairnCommand):
             self._follow(api, reindex_client.rollback(api), "active", options)
         elif not options["status"]:
             return self._build(connected, options)
-        return self._shown(api, options)
+        return self._show_status(api, options)
 
     def _build(self, connected: Connected, options: dict[str, Any]) -> Json:
         api = connected.api
@@ -71,7 +71,7 @@ class Command(CairnCommand):
             refused = bool(comparison["worse"]) and options["swap"] and not options["force"]
         if options["swap"] and not refused:
             self._follow(api, reindex_client.swap(api, force=options["force"]), "active", options)
-        return {**self._shown(api, options), "comparison": comparison, "refused": refused}
+        return {**self._show_status(api, options), "comparison": comparison, "refused": refused}
 
     def _follow(self, api: Api, row: Json, state: str, options: dict[str, Any]) -> Json:
         with progress_bar(sys.stderr, silent=options["as_json"]) as tick:
@@ -87,7 +87,7 @@ class Command(CairnCommand):
                 self.stdout.write(f"{name:12} {_number(before)} {_number(found['after'][name])}{mark}")
         return found
 
-    def _shown(self, api: Api, options: dict[str, Any]) -> Json:
+    def _show_status(self, api: Api, options: dict[str, Any]) -> Json:
         shown = reindex_client.status(api)
         if not options["as_json"]:
             for row in shown["generations"]:

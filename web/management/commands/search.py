@@ -29,12 +29,12 @@ class Command(CairnCommand):
             self.write_json(answer)
             return
         for number, hit in enumerate(answer["results"], 1):
-            self.stdout.write(_shown(number, hit))
+            self.stdout.write(_format_hit(number, hit))
         if not answer["results"]:
             self.stdout.write("No results.")
 
 
-def _shown(number: int, hit: Json) -> str:
+def _format_hit(number: int, hit: Json) -> str:
     where = hit["source_uri"] or hit["title"]
     page = f", page {hit['page']}" if hit.get("page") else ""
     text = " ".join(hit["text"].split())

@@ -23,7 +23,7 @@ class Command(CairnCommand):
 
     def handle(self, *_args: Any, **options: Any) -> None:
         with client(self.reporter(options), command="manage.py verify_access") as connected:
-            check = _followed(connected.api)
+            check = _run_check(connected.api)
         if options["as_json"]:
             self.write_json(check)
         else:
@@ -42,7 +42,7 @@ class Command(CairnCommand):
             self.stdout.write(self.style.ERROR(f"  {leak['who']}: {leak['how']} returned {leak['what']}"))
 
 
-def _followed(api: Api) -> Json:
+def _run_check(api: Api) -> Json:
     check, give_up = api.post(CHECKS, {}), time.monotonic() + PATIENCE
     while check["state"] == "running":
         if time.monotonic() > give_up:
