@@ -20,5 +20,5 @@ urlpatterns: list[URLPattern | URLResolver] = [
 
 handler400 = "web.api.framework.problems.bad_request"
 handler404 = "web.api.framework.problems.not_found"
-handler429 = "web.pages.account.sign_in.throttled"
+handler429 = "web.pages.account.sign_in.render_throttled"
 handler500 = "web.api.framework.problems.server_error"

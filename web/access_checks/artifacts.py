@@ -114,10 +114,10 @@ def find_possible_leftovers() -> list[Leftover]:
         ArtifactKind.GROUP: Group.objects.values_list("id", "name"),
         ArtifactKind.USER: User.objects.values_list("id", "username"),
     }
-    return [leftover for kind, rows in names.items() for leftover in _untracked(kind, rows.iterator())]
+    return [leftover for kind, rows in names.items() for leftover in _find_untracked(kind, rows.iterator())]
 
 
-def _untracked(kind: ArtifactKind, rows: Iterable[tuple[UUID, str]]) -> Iterator[Leftover]:
+def _find_untracked(kind: ArtifactKind, rows: Iterable[tuple[UUID, str]]) -> Iterator[Leftover]:
     tracked = set(CheckArtifact.objects.filter(kind=kind).values_list("object_id", flat=True))
     for identity, name in rows:
         if identity not in tracked and _NAMED_BY_A_CHECK.match(name):

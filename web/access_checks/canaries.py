@@ -124,15 +124,15 @@ class Planted:
     def everything(self) -> tuple[Document, ...]:
         return (*self.documents, self.narrowed)
 
-    def closed_to(self, person: Person) -> tuple[tuple[Canary, KnowledgeBase, Document], ...]:
-        """Yield canaries the person may not see, with knowledge base and document."""
+    def list_hidden_canaries(self, person: Person) -> tuple[tuple[Canary, KnowledgeBase, Document], ...]:
+        """Return canaries the person may not see, with knowledge base and document."""
         first, second = self.documents
         hidden = (self.plain, self.closed, first), (self.pictured, self.closed, second)
         return hidden if person.sees_narrowed else (*hidden, (self.secret, self.shared, self.narrowed))
 
 
 @contextmanager
-def planted(check: AccessCheck) -> Iterator[Planted]:
+def plant_canaries(check: AccessCheck) -> Iterator[Planted]:
     """Create canaries, and remove all objects of checks before and after."""
     remove_all_artifacts()
     try:
@@ -167,11 +167,11 @@ class _Planting:
 
     def _outsiders(self, closed: KnowledgeBase, shared: KnowledgeBase, insider: Person) -> Iterator[Person]:
         yield self._person("outsider")
-        yield self._granted("reader", shared, Role.READER, insider)
-        yield self._granted("editor", shared, Role.EDITOR, insider)
-        yield self._revoked(closed, insider)
-        yield self._expelled(closed, insider)
-        yield self._disabled(closed, insider)
+        yield self._create_person_with_role("reader", shared, Role.READER, insider)
+        yield self._create_person_with_role("editor", shared, Role.EDITOR, insider)
+        yield self._create_revoked_reader(closed, insider)
+        yield self._create_expelled_member(closed, insider)
+        yield self._create_disabled_reader(closed, insider)
         _, key = api_key_create(
             user=insider.user,
             label=self.name,
@@ -191,18 +191,18 @@ class _Planting:
         name = f"{self.name} {name}"
         return create_knowledge_base(self.check, name, replace(principal, is_admin=True))
 
-    def _granted(self, name: str, base: KnowledgeBase, role: Role, insider: Person) -> Person:
+    def _create_person_with_role(self, name: str, base: KnowledgeBase, role: Role, insider: Person) -> Person:
         person, principal = self._person(name), principal_for_user(insider.user)
         grant_give(knowledge_base=base, subject=f"user:{person.user.id}", role=role, principal=principal)
         return person
 
-    def _revoked(self, base: KnowledgeBase, insider: Person) -> Person:
-        person = self._granted("revoked reader", base, Role.READER, insider)
+    def _create_revoked_reader(self, base: KnowledgeBase, insider: Person) -> Person:
+        person = self._create_person_with_role("revoked reader", base, Role.READER, insider)
         insider_grant, principal = (f"user:{insider.user.id}", Role.MANAGER), principal_for_user(insider.user)
         grants_replace(knowledge_base=base, grants=[insider_grant], principal=principal)
         return person
 
-    def _expelled(self, base: KnowledgeBase, insider: Person) -> Person:
+    def _create_expelled_member(self, base: KnowledgeBase, insider: Person) -> Person:
         person, principal = self._person("expelled member"), principal_for_user(insider.user)
         group = create_group(self.check, f"{self.name} members", person.user)
         group.managers.add(insider.user)  # who may therefore give it access
@@ -210,8 +210,8 @@ class _Planting:
         group_update(group, members=())
         return person
 
-    def _disabled(self, base: KnowledgeBase, insider: Person) -> Person:
-        person = self._granted("disabled reader", base, Role.READER, insider)
+    def _create_disabled_reader(self, base: KnowledgeBase, insider: Person) -> Person:
+        person = self._create_person_with_role("disabled reader", base, Role.READER, insider)
         return replace(person, user=user_update(person.user, is_active=False))
 
 

@@ -16,7 +16,7 @@ from cairn.errors import CairnError
 from cairn.library.models import Chunk
 from ingestion.models import Job
 from web.access_checks.artifacts import remove_knowledge_bases
-from web.access_checks.canaries import Person, Planted, planted
+from web.access_checks.canaries import Person, Planted, plant_canaries
 from web.access_checks.client import Doors, Reply, Request, Visitor
 from web.access_checks.probes import (
     API,
@@ -58,7 +58,7 @@ class Outcome:
 def check_canaries(check: AccessCheck) -> Outcome:
     """Run the check. Raises Inconclusive if it has no result."""
     outcome = Outcome(0, [])
-    with planted(check) as there, Doors() as doors:
+    with plant_canaries(check) as there, Doors() as doors:
         _wait_until_ready(there)
         insider = Visitor(doors, there.insider)
         known = _insider_finds(insider, there)
@@ -115,7 +115,7 @@ def _visit(visitor: Visitor, there: Planted, known: Known, outcome: Outcome) -> 
             return None
         reply = visitor.send(request)
         outcome.probes += 1
-        for what in _leaked_kinds(reply, request, secrets):
+        for what in _find_leaked_kinds(reply, request, secrets):
             outcome.leaks.append(Leak(visitor.person.name, request.how, what))
         return reply
 
@@ -125,12 +125,14 @@ def _visit(visitor: Visitor, there: Planted, known: Known, outcome: Outcome) -> 
         if _same(send(request), send(_unknown(request))):
             continue
         outcome.leaks.append(Leak(visitor.person.name, request.how, "that it is there"))
-    if not visitor.person.is_insider and _counted(send(Request("", "GET", _shared(there)))):
+    if not visitor.person.is_insider and _is_document_counted(
+        send(Request("", "GET", _build_shared_base_path(there)))
+    ):
         outcome.leaks.append(Leak(visitor.person.name, "count of documents", "that it is there"))
 
 
 def _secrets_from(person: Person, there: Planted, known: Known) -> Secrets:
-    closed = there.closed_to(person)
+    closed = there.list_hidden_canaries(person)
     canaries = [canary for canary, _, _ in closed]
     documents = [document.id for _, _, document in closed]
     chunks = [chunk for document in documents for chunk in known.chunks[document]]
@@ -147,7 +149,7 @@ def _secrets_from(person: Person, there: Planted, known: Known) -> Secrets:
     }
 
 
-def _leaked_kinds(reply: Reply, request: Request, secrets: Secrets) -> Iterator[str]:
+def _find_leaked_kinds(reply: Reply, request: Request, secrets: Secrets) -> Iterator[str]:
     """Yield the kinds of secrets that the reply contains but the request did not."""
     for what, words in secrets.items():
         if any(word in reply.text and word not in request.sent for word in words):
@@ -155,7 +157,7 @@ def _leaked_kinds(reply: Reply, request: Request, secrets: Secrets) -> Iterator[
 
 
 def _by_words(person: Person, there: Planted, known: Known) -> Iterator[Request]:
-    for canary, base, document in there.closed_to(person):
+    for canary, base, document in there.list_hidden_canaries(person):
         yield from requests_for(canary, base, document)
     yield from (
         request
@@ -165,7 +167,7 @@ def _by_words(person: Person, there: Planted, known: Known) -> Iterator[Request]
 
 
 def _by_id(person: Person, there: Planted, known: Known) -> Iterator[Request]:
-    for _, _, document in there.closed_to(person):
+    for _, _, document in there.list_hidden_canaries(person):
         yield from document_requests(document, known)
     yield from base_requests(there)
     if not person.is_insider:
@@ -185,12 +187,12 @@ def _same(there: Reply | None, elsewhere: Reply | None) -> bool:
     return there.status == elsewhere.status and (pages or there.body == elsewhere.body)
 
 
-def _shared(there: Planted) -> str:
+def _build_shared_base_path(there: Planted) -> str:
     return f"{API}/knowledge-bases/{there.shared.id}"
 
 
-def _counted(reply: Reply | None) -> bool:
-    """Check that the only document, which is closed, is not counted."""
+def _is_document_counted(reply: Reply | None) -> bool:
+    """Return whether the only document, which is closed to the person, is counted."""
     if reply is None or reply.status != httpx.codes.OK:
         return False
     shown: dict[str, Any] = json.loads(reply.body)

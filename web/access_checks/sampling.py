@@ -26,7 +26,7 @@ def check_spots() -> Outcome:
         text = Chunk.objects.filter(version=document.active_version).values_list("text", flat=True).first()
         for person in _who_may_not(document) if text and text.strip() else ():
             outcome.probes += 1
-            if document.id in _found(person, text or ""):
+            if document.id in _find_documents(person, text or ""):
                 outcome.leaks.append(Leak("a user", "search for a real document", f"document {document.id}"))
     return outcome
 
@@ -43,6 +43,6 @@ def _who_may_not(document: Document) -> list[User]:
     return list(others.exclude(pk__in=made_up).order_by("?")[:PEOPLE_EACH])
 
 
-def _found(person: User, text: str) -> set[UUID]:
+def _find_documents(person: User, text: str) -> set[UUID]:
     scope = reading_scope_for(principal_for_user(person))
     return {hit.document for hit in search(text[:CHARACTERS], scope=scope, limit=TOP)}

@@ -31,7 +31,7 @@ def last_result() -> AccessCheck | None:
     return AccessCheck.objects.filter(state__in=RESULTS).order_by("-created_at").first()
 
 
-def leaked() -> bool:
+def has_leak() -> bool:
     last = last_result()
     return last is not None and last.state == CheckState.LEAKED
 

@@ -70,7 +70,7 @@ def _consistent(folder: Path, report: Report) -> _Look:
             if not look.missing:
                 break
             report(f"{len(look.missing)} changed meanwhile: look {attempt + 2}")
-    files.removed_except(look.names, folder / FILES)
+    files.remove_except(look.names, folder / FILES)
     return look
 
 
@@ -84,13 +84,13 @@ def _look(folder: Path, given: vectors.Source, report: Report) -> _Look:
         report("Files")
         for stored in files.stored_files(using):
             look.names.add(stored.name)
-            if not files.copied(stored, folder / FILES / stored.name):
+            if not files.copy_file(stored, folder / FILES / stored.name):
                 look.missing.append(stored.name)
             fault_point(Fault.BACKUP_WHILE_COPYING)
         report("Vectors")
         if active is not None:
             chunks = vectors.indexed_chunks(using)
-            look.vectors, missing = vectors.written(folder, active, chunks, given)
+            look.vectors, missing = vectors.write_vectors(folder, active, chunks, given)
             look.missing += [f"{missing} vectors"] if missing else []
     return look
 

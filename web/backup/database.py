@@ -191,10 +191,10 @@ def _where() -> str:
         "port": settings["PORT"],
         **{name: value for name, value in settings["OPTIONS"].items() if name.startswith("ssl")},
     }
-    return " ".join(f"{name}='{_escaped(str(value))}'" for name, value in parts.items() if value)
+    return " ".join(f"{name}='{_escape_value(str(value))}'" for name, value in parts.items() if value)
 
 
-def _escaped(text: str) -> str:
+def _escape_value(text: str) -> str:
     return text.replace("\\", "\\\\").replace("'", "\\'")
 
 

@@ -26,12 +26,12 @@ def new_folder(target: Path, *, report: Report) -> Iterator[Path]:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         _clear(target.parent, report)
-        with _locked(_beside(target, _LOCK)) as alone:
+        with _try_lock(_beside(target, _LOCK)) as alone:
             if not alone:
                 raise Conflict(f"Another backup to {target} is in progress.")
             if target.exists():
                 raise InvalidInput(f"{target} already exists. Choose a new folder for the backup.")
-            with _made(_beside(target, _UNFINISHED), _beside(target, _LOCK)) as folder:
+            with _create_folder(_beside(target, _UNFINISHED), _beside(target, _LOCK)) as folder:
                 yield folder
                 folder.rename(target)
                 sync(target.parent)
@@ -44,7 +44,7 @@ def _beside(target: Path, suffix: str) -> Path:
 
 
 @contextmanager
-def _made(folder: Path, lock: Path) -> Iterator[Path]:
+def _create_folder(folder: Path, lock: Path) -> Iterator[Path]:
     """Create the folder. The lock contains its inode, so that only this folder is ever removed."""
     folder.mkdir(mode=0o700)
     lock.write_text(_identity(folder))
@@ -57,7 +57,7 @@ def _made(folder: Path, lock: Path) -> Iterator[Path]:
 def _clear(parent: Path, report: Report) -> None:
     """Remove abandoned folders, whose locks the operating system has released."""
     for lock in parent.glob(f".*{_LOCK}"):
-        with suppress(PermissionError), _locked(lock) as alone:  # somebody else's may lie there, too
+        with suppress(PermissionError), _try_lock(lock) as alone:  # somebody else's may lie there, too
             left = lock.with_name(lock.name.removesuffix(_LOCK) + _UNFINISHED)
             if not alone or not left.exists():
                 continue
@@ -75,9 +75,9 @@ def _identity(folder: Path) -> str:
 
 
 @contextmanager
-def _locked(lock: Path) -> Iterator[bool]:
-    """Yield whether the lock was acquired. The lock file is removed afterwards."""
-    descriptor = _opened(lock)
+def _try_lock(lock: Path) -> Iterator[bool]:
+    """Yield whether the lock was acquired. Its file is removed afterwards."""
+    descriptor = _open_and_lock(lock)
     if descriptor is None:
         yield False
         return
@@ -88,7 +88,7 @@ def _locked(lock: Path) -> Iterator[bool]:
         os.close(descriptor)
 
 
-def _opened(lock: Path) -> int | None:
+def _open_and_lock(lock: Path) -> int | None:
     """Open and lock the file; retry if its previous owner removed it meanwhile."""
     while True:
         descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

@@ -39,7 +39,7 @@ def stored_files(using: str) -> Iterator[StoredFile]:
         yield StoredFile(name)
 
 
-def copied(stored: StoredFile, target: Path) -> bool:
+def copy_file(stored: StoredFile, target: Path) -> bool:
     """Copy a file. Returns False if it is missing or damaged."""
     if target.exists():
         return True
@@ -73,7 +73,7 @@ def _is_whole(stored: StoredFile, copy: Path, digest: str) -> bool:
     return True
 
 
-def removed_except(names: set[str], folder: Path) -> None:
+def remove_except(names: set[str], folder: Path) -> None:
     """Remove files that the last snapshot no longer refers to."""
     for path in folder.rglob("*"):
         if path.is_file() and path.relative_to(folder).as_posix() not in names:
@@ -104,6 +104,6 @@ def _names(folder: str) -> Iterator[str]:
 def put_back(backup: Backup) -> Iterator[str]:
     for name in backup.stored_names():
         default_storage.delete(name)
-        with backup.opened(f"{FILES}/{name}") as stream:
+        with backup.open_copy(f"{FILES}/{name}") as stream:
             default_storage.save(name, File(stream))
         yield name

@@ -15,7 +15,9 @@ from web.cli.folder_upload import Tick, knowledge_base_id
 _PLACES: Final = 10  # documents of a ranking that are compared
 
 
-def asked(api: Api, slug: str, base: str, questions: Sequence[GoldQuestion], tick: Tick) -> dict[str, Any]:
+def ask_questions(
+    api: Api, slug: str, base: str, questions: Sequence[GoldQuestion], tick: Tick
+) -> dict[str, Any]:
     return {
         "knowledge_base": slug,
         "questions": [question.model_dump(mode="json") for question in questions],
@@ -41,7 +43,7 @@ def differing(api: Api, folder: Path, tick: Tick) -> Iterator[str]:
     if base is None:
         yield from (question.id for question in questions)
         return
-    now = asked(api, before["knowledge_base"], base, questions, tick)
+    now = ask_questions(api, before["knowledge_base"], base, questions, tick)
     for question, was, is_ in zip(questions, before["answers"], now["answers"], strict=True):
         if was != is_:
             yield question.id

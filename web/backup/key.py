@@ -37,20 +37,20 @@ def key_file() -> Path:
 
 def existing_key() -> BackupKey | None:
     """Return this installation's key, or None before its first backup."""
-    if given := _given_secret():
+    if given := _load_configured_secret():
         return BackupKey(given)
     return BackupKey(load_or_create_secret(key_file())[0]) if key_file().exists() else None
 
 
 def key_get_or_create() -> tuple[BackupKey, bool]:
     """Return the key, and whether it was created."""
-    if given := _given_secret():
+    if given := _load_configured_secret():
         return BackupKey(given), False
     secret, is_new = load_or_create_secret(key_file())
     return BackupKey(secret), is_new
 
 
-def _given_secret() -> str:
-    """Return a configured SECRET_KEY; a generated one would be part of the backup."""
+def _load_configured_secret() -> str:
+    """Return BACKUP_KEY or SECRET_KEY; a generated SECRET_KEY would be part of the backup."""
     given = environment().backup_key or environment().secret_key
     return given.get_secret_value() if given else ""

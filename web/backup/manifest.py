@@ -99,7 +99,7 @@ class Backup:
             self._copy(name, stream)
 
     @contextmanager
-    def opened(self, name: str) -> Iterator[IO[bytes]]:
+    def open_copy(self, name: str) -> Iterator[IO[bytes]]:
         """Open a private copy that nobody can change. Raises as `copy` does."""
         with SpooledTemporaryFile(max_size=_IN_MEMORY, dir=settings.FILE_UPLOAD_TEMP_DIR) as copy:
             self._copy(name, copy)
@@ -146,7 +146,7 @@ def verify(folder: Path, *, key: BackupKey | None, allow_unauthenticated: bool =
     """
     content = _sums(folder)
     authentic = _is_authentic(folder, content, key, allow_unauthenticated=allow_unauthenticated)
-    digests = _parsed(content, folder)
+    digests = _parse_sums(content, folder)
     found = _files(folder)
     for name in sorted(digests.keys() | found.keys()):
         _require_unchanged(folder, name, digests.get(name), found.get(name))
@@ -206,7 +206,7 @@ def _why_not_authentic(folder: Path, key: BackupKey | None, key_id: str) -> str:
     )
 
 
-def _parsed(content: bytes, folder: Path) -> dict[str, str]:
+def _parse_sums(content: bytes, folder: Path) -> dict[str, str]:
     try:
         pairs = [line.split("  ", 1) for line in content.decode().split("\n") if line]
         return {name: digest for digest, name in pairs}

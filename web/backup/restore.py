@@ -69,7 +69,7 @@ def restore(
         if not force:
             _require_nothing_there()
         unfinished_file().touch(mode=0o600)
-        restored = _restored(backup, erasures, report)
+        restored = _restore_contents(backup, erasures, report)
         fault_point(Fault.RESTORE_BEFORE_END)
         unfinished_file().unlink()
         return restored
@@ -106,7 +106,7 @@ def _index_folder() -> Path:
     return Path(settings.DATA_DIR) / _INDEX
 
 
-def _restored(backup: Backup, erasures: Sequence[Erasure], report: Report) -> Restored:
+def _restore_contents(backup: Backup, erasures: Sequence[Erasure], report: Report) -> Restored:
     report("Database")
     slugs = _note_slugs()
     if not database.is_empty():
@@ -114,7 +114,7 @@ def _restored(backup: Backup, erasures: Sequence[Erasure], report: Report) -> Re
     files.remove_all()
     database.load(backup)
     fault_point(Fault.RESTORE_AFTER_TABLES)
-    notes = [*_trusted(backup), *_place_secret(backup), *_missing(backup.manifest)]
+    notes = [*_warn_if_unauthenticated(backup), *_place_secret(backup), *_missing(backup.manifest)]
     _place_head(backup)
     migrate()
     _reserve(slugs)
@@ -149,7 +149,7 @@ def _reserve(slugs: Sequence[str]) -> None:
     ReservedSlug.objects.bulk_create([ReservedSlug(slug=slug) for slug in slugs], ignore_conflicts=True)
 
 
-def _trusted(backup: Backup) -> list[str]:
+def _warn_if_unauthenticated(backup: Backup) -> list[str]:
     return [] if backup.authentic else [_NOT_AUTHENTICATED]
 
 

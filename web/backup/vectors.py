@@ -69,7 +69,7 @@ def source() -> Iterator[Source]:
     try:
         lock.acquire("manage.py backup")
     except DataDirInUse as held:
-        with _served_by(held.holder) as served:
+        with _connect_to_server(held.holder) as served:
             yield served
         return
     try:
@@ -80,7 +80,7 @@ def source() -> Iterator[Source]:
 
 
 @contextmanager
-def _served_by(holder: Holder | None) -> Iterator[Source]:
+def _connect_to_server(holder: Holder | None) -> Iterator[Source]:
     with connect_with_temporary_key(url_of(holder)) as api:
         yield Served(api)
 
@@ -89,7 +89,7 @@ def indexed_chunks(using: str) -> Iterator[UUID]:
     return Chunk.objects.using(using).active().order_by().values_list("id", flat=True).iterator(2000)
 
 
-def written(
+def write_vectors(
     folder: Path, generation: IndexGeneration, chunks: Iterable[UUID], given: Source
 ) -> tuple[int, int]:
     """Write vectors to files. Returns the numbers of vectors written and missing."""
@@ -126,11 +126,11 @@ class BackupVectors:
     def of(self, chunks: Sequence[Chunk], generation: IndexGeneration) -> Vectors:
         """Return vectors of the chunks; missing ones are embedded."""
         missing = [chunk for chunk in chunks if chunk.id not in self._rows]
-        fresh = dict(zip((chunk.id for chunk in missing), _embedded(missing, generation), strict=True))
+        fresh = dict(zip((chunk.id for chunk in missing), _embed_chunks(missing, generation), strict=True))
         return np.stack([fresh[c.id] if c.id in fresh else self._numbers[self._rows[c.id]] for c in chunks])
 
 
-def _embedded(chunks: Sequence[Chunk], generation: IndexGeneration) -> Sequence[Vectors]:
+def _embed_chunks(chunks: Sequence[Chunk], generation: IndexGeneration) -> Sequence[Vectors]:
     if not chunks:
         return []
     model = open_generation(generation).embedder

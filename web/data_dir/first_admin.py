@@ -27,7 +27,7 @@ def password_file() -> Path:
     return Path(settings.DATA_DIR) / "admin_password"
 
 
-def shown_path(path: Path) -> Path:
+def shorten_path(path: Path) -> Path:
     """Return the path relative to the working directory, if below it."""
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
@@ -38,7 +38,7 @@ def introduction(admin: FirstAdmin, *, on_terminal: bool) -> str:
     """
     if admin.password is None:
         return f"First admin: {admin.username}, with the password from CAIRN_ADMIN_PASSWORD"
-    where = shown_path(password_file())
+    where = shorten_path(password_file())
     if on_terminal:
         return f"First admin: {admin.username}, password {admin.password}  (also in {where})"
     return f"First admin: {admin.username}. The password is in {where}"

@@ -182,7 +182,7 @@ def _uploads(user: User) -> Iterator[Row]:
     )  # fmt: skip
 
 
-def _made(user: User) -> Iterator[Row]:
+def _other_objects(user: User) -> Iterator[Row]:
     """Yield other objects of the user, by id."""
     owned: dict[str, QuerySet[Any]] = {
         "import": Import.objects.filter(user=user),
@@ -233,7 +233,7 @@ MEMBERS: Final[dict[str, Callable[[User], Iterator[Row]]]] = {
     "notices": _notices,
     "shares": _shares,
     "uploads": _uploads,
-    "made": _made,
+    "made": _other_objects,
     "usage": _usage,
     "audit": _audit,
 }

@@ -26,24 +26,24 @@ def localize(text: str) -> str:
     if not text or get_language() == "en":
         return text
     if isinstance(text, CodedMessage):
-        return _rendered(text)
+        return _render_message(text)
     known = gettext(text)
     return known if known != text else next(_fitting(text), text)
 
 
-def _rendered(message: CodedMessage) -> str:
-    template = _translated(CATALOGUE[message.code], message.params.get("count", 1))
+def _render_message(message: CodedMessage) -> str:
+    template = _translate_template(CATALOGUE[message.code], message.params.get("count", 1))
     return template.format(**{name: _parameter(value) for name, value in message.params.items()})
 
 
-def _translated(template: Template, count: int) -> str:
+def _translate_template(template: Template, count: int) -> str:
     return ngettext(*template, count) if isinstance(template, Plural) else gettext(template)
 
 
 def _parameter(value: Any) -> str:
     match value:
         case CodedMessage():
-            return _rendered(value)
+            return _render_message(value)
         case Term():
             return gettext(value)
         case [*names, last]:
@@ -70,7 +70,7 @@ def _templates() -> Iterator[tuple[str, Callable[[], str]]]:
     for template in (*(CATALOGUE[code] for code in CATALOGUE if code not in _JOINED), *LOCATIONS, *EARLIER):
         forms = template if isinstance(template, Plural) else (template,)
         for count, english in enumerate(forms, 1):
-            yield english, partial(_translated, template, count)
+            yield english, partial(_translate_template, template, count)
 
 
 def _pattern(message: str) -> re.Pattern[str]:

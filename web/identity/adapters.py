@@ -28,8 +28,8 @@ from cairn.messages import CodedMessage
 from cairn.settings.identity import IdentityProvider
 from web.i18n.localize import localize
 from web.identity.configured_providers import provider_from
-from web.identity.error_pages import failed, refused
-from web.identity.jit_users import groups_in, known_by_scim, may_enter, rights_set, user_arrived
+from web.identity.error_pages import render_failure, render_refusal
+from web.identity.jit_users import find_scim_user, groups_in, may_enter, rights_set, user_arrived
 from web.identity.known_devices import remember_device
 from web.identity.throttling import attempt_begin, remember_address
 
@@ -77,7 +77,9 @@ class AccountAdapter(DefaultAccountAdapter):
         )
 
     def respond_user_inactive(self, request: HttpRequest, user: AbstractBaseUser) -> HttpResponse:  # noqa: ARG002
-        return refused(request, gettext("This account is disabled. Ask an administrator to enable it."))
+        return render_refusal(
+            request, gettext("This account is disabled. Ask an administrator to enable it.")
+        )
 
     def add_message(
         self, request: HttpRequest, level: int, message_template: str | None = None, *args: Any, **kwargs: Any
@@ -114,10 +116,10 @@ class SocialAdapter(DefaultSocialAccountAdapter):
         groups = groups_in(provider, sociallogin.claims)
         if not may_enter(provider, groups):
             message = CodedMessage("not_in_group", name=provider.name)
-            raise ImmediateHttpResponse(refused(request, message))
+            raise ImmediateHttpResponse(render_refusal(request, message))
         sociallogin.state["process"] = "login"
         sociallogin.email_addresses = []
-        if not sociallogin.is_existing and (user := known_by_scim(provider, sociallogin.claims)):
+        if not sociallogin.is_existing and (user := find_scim_user(provider, sociallogin.claims)):
             _join(sociallogin, user)
         if sociallogin.is_existing and sociallogin.user.is_active:
             rights_set(sociallogin.user, provider, groups)
@@ -140,7 +142,7 @@ class SocialAdapter(DefaultSocialAccountAdapter):
     ) -> None:
         reason = (extra_context or {}).get("saml_last_error_reason") or exception or error
         log.warning("signing in with %s failed: %s", provider.sub_id, reason)
-        raise ImmediateHttpResponse(failed(request, provider.name))
+        raise ImmediateHttpResponse(render_failure(request, provider.name))
 
 
 def _provider_of(sociallogin: SocialLogin) -> IdentityProvider:

@@ -16,22 +16,22 @@ from cairn.audit.services import record
 
 
 @receiver(authenticator_added, dispatch_uid="second_factor.added")
-def added(user: User, authenticator: Authenticator, **_: Any) -> None:
+def record_factor_added(user: User, authenticator: Authenticator, **_: Any) -> None:
     _record("second_factor.added", user, authenticator)
 
 
 @receiver(authenticator_removed, dispatch_uid="second_factor.removed")
-def removed(user: User, authenticator: Authenticator, **_: Any) -> None:
+def record_factor_removed(user: User, authenticator: Authenticator, **_: Any) -> None:
     _record("second_factor.removed", user, authenticator)
 
 
 @receiver(authenticator_reset, dispatch_uid="second_factor.renewed")
-def renewed(user: User, authenticator: Authenticator, **_: Any) -> None:
+def record_factor_renewed(user: User, authenticator: Authenticator, **_: Any) -> None:
     _record("second_factor.renewed", user, authenticator)
 
 
 @receiver(authentication_failed, dispatch_uid="second_factor.failed")
-def failed(user: User, authenticator: Authenticator, **_: Any) -> None:
+def record_factor_failed(user: User, authenticator: Authenticator, **_: Any) -> None:
     _record("second_factor.failed", user, authenticator)
 
 

@@ -16,7 +16,7 @@ def provider_from(source: str) -> IdentityProvider | None:
     return next((provider for provider in identity_providers().all if provider.source == source), None)
 
 
-def vouched_for(request: HttpRequest) -> bool:
+def has_second_factor_at_provider(request: HttpRequest) -> bool:
     """Return whether the provider of this session requires a second factor itself."""
     records = get_authentication_records(request, request.user)
     came_from = [record.get("provider", "") for record in records if record.get("method") == "socialaccount"]

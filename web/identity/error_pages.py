@@ -9,11 +9,11 @@ from django.utils.translation import gettext
 from web.i18n.localize import localize
 
 
-def refused(request: HttpRequest, reason: str) -> HttpResponse:
+def render_refusal(request: HttpRequest, reason: str) -> HttpResponse:
     return render(request, "pages/refused.html", {"reason": localize(reason)}, status=HTTPStatus.FORBIDDEN)
 
 
-def failed(request: HttpRequest, provider: str) -> HttpResponse:
+def render_failure(request: HttpRequest, provider: str) -> HttpResponse:
     """Show a general error. The reason, which would help attackers, is only logged."""
     message = gettext("Couldn’t sign in with {provider}. Try again from the sign-in page.")
-    return refused(request, message.format(provider=provider))
+    return render_refusal(request, message.format(provider=provider))

@@ -28,7 +28,7 @@ def may_enter(provider: IdentityProvider, groups: frozenset[str]) -> bool:
     return not provider.allowed_groups or not provider.allowed_groups.isdisjoint(groups)
 
 
-def known_by_scim(provider: IdentityProvider, claims: Claims) -> User | None:
+def find_scim_user(provider: IdentityProvider, claims: Claims) -> User | None:
     """Return the user with the SCIM id in the claims. Names and addresses are never used."""
     external_id = _text(claims.get(provider.scim)) if provider.scim else ""
     found = Identity.objects.filter(source="scim", external_id=external_id).select_related("user").first()

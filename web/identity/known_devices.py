@@ -58,7 +58,7 @@ def remember_device(request: HttpRequest, response: HttpResponseBase, username: 
     )
 
 
-def known_device(request: HttpRequest, username: str) -> Device | None:
+def find_known_device(request: HttpRequest, username: str) -> Device | None:
     """Return the request's device if the user has signed in from it before."""
     device = Device.of(request)
     return device if device is not None and device.knows(username) else None

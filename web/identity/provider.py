@@ -19,7 +19,7 @@ from django.utils.crypto import constant_time_compare
 from onelogin.saml2.auth import OneLogin_Saml2_Auth
 from onelogin.saml2.response import OneLogin_Saml2_Response
 
-from web.identity.error_pages import failed
+from web.identity.error_pages import render_failure
 
 SUBJECT_LENGTH = 191
 SKEW_SECONDS = 60
@@ -135,7 +135,7 @@ class SamlProvider(_Source, SAMLProvider):
         lasting = response.get_nameid_format() != TRANSIENT or subject != response.get_nameid()
         named = bool(subject) and len(subject) <= SUBJECT_LENGTH
         if not (assertion and fresh and lasting and named and _names_an_audience(response)):
-            raise ImmediateHttpResponse(failed(request, self.app.name))
+            raise ImmediateHttpResponse(render_failure(request, self.app.name))
         login = super().sociallogin_from_response(request, response)
         login.claims = response.get_attributes()
         return login

@@ -10,7 +10,7 @@ from django.http import HttpRequest
 
 from cairn.accounts.models import User
 from cairn.audit.services import record
-from web.identity.configured_providers import vouched_for
+from web.identity.configured_providers import has_second_factor_at_provider
 
 KINDS = (Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN)
 
@@ -24,7 +24,11 @@ def users_with_second_factor() -> set[UUID]:
 
 
 def second_factor_missing(request: HttpRequest, user: User) -> bool:
-    return must_have_second_factor(user) and not has_second_factor(user) and not vouched_for(request)
+    return (
+        must_have_second_factor(user)
+        and not has_second_factor(user)
+        and not has_second_factor_at_provider(request)
+    )
 
 
 def must_have_second_factor(user: User) -> bool:

@@ -15,7 +15,7 @@ from django.http import HttpRequest
 from django.utils.crypto import salted_hmac
 
 from cairn.accounts.models import User
-from web.identity.known_devices import known_device
+from web.identity.known_devices import find_known_device
 
 FROM_ADDRESS: Final = "20/m/ip"
 FOR_NAME_AT_ADDRESS: Final = "10/300s/key"
@@ -37,14 +37,14 @@ def attempt_begin(request: HttpRequest, username: str) -> RateLimitUsage | None:
     Returns None if it has to wait. Roll it back after a right password.
     """
     name = username.strip().casefold()
-    if device := known_device(request, name):
+    if device := find_known_device(request, name):
         return _consume(request, [("device", FROM_DEVICE, device.id)])
     address = ratelimit.get_ip(request)
     limits = [
         ("address", FROM_ADDRESS, None),
         ("name_at_address", FOR_NAME_AT_ADDRESS, f"{address} {name}"),
     ]
-    if cache.get(_known_address(address, name)) is None:
+    if cache.get(_build_address_key(address, name)) is None:
         limits.append(("name_anywhere", FOR_NAME_ANYWHERE, name))
     return _consume(request, limits)
 
@@ -54,24 +54,24 @@ def factor_begin(request: HttpRequest, user: User) -> RateLimitUsage | None:
     up the attempts of the user on known devices and addresses.
     """
     name = user.get_username().casefold()
-    if device := known_device(request, name):
+    if device := find_known_device(request, name):
         return _consume(request, [("factor_device", FACTOR_FROM_DEVICE, f"{device.id} {user.pk}")])
     address = ratelimit.get_ip(request)
     limits = [("factor_at_address", FACTOR_AT_ADDRESS, f"{address} {user.pk}")]
-    if cache.get(_known_address(address, name)) is None:
+    if cache.get(_build_address_key(address, name)) is None:
         limits.append(("factor_anywhere", FACTOR_ANYWHERE, str(user.pk)))
     return _consume(request, limits)
 
 
 def may_try(request: HttpRequest, username: str) -> bool:
     """Limit all attempts per address, including successful ones."""
-    if known_device(request, username):
+    if find_known_device(request, username):
         return True
     return _consume(request, [("any", ANY_FROM_ADDRESS, None)]) is not None
 
 
 def remember_address(request: HttpRequest, username: str) -> None:
-    key = _known_address(ratelimit.get_ip(request), username.strip().casefold())
+    key = _build_address_key(ratelimit.get_ip(request), username.strip().casefold())
     cache.set(key, True, ADDRESS_KNOWN_SECONDS)
 
 
@@ -85,5 +85,5 @@ def _consume(request: HttpRequest, limits: Sequence[tuple[str, str, str | None]]
     return used
 
 
-def _known_address(address: str, name: str) -> str:
+def _build_address_key(address: str, name: str) -> str:
     return salted_hmac("cairn.known_address", f"{address} {name}", algorithm="sha256").hexdigest()

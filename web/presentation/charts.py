@@ -95,7 +95,7 @@ class Chart:
         return not any(value for each in self.series for value in each.values)
 
 
-def stacked(name: str, title: Text, days: Sequence[date], series: Sequence[Series]) -> Chart:
+def build_stacked_chart(name: str, title: Text, days: Sequence[date], series: Sequence[Series]) -> Chart:
     """Build a stacked bar chart with a bar a day."""
     sums = [sum(each.values[at] or 0 for each in series) for at in range(len(days))]
     top = ceiling(max(sums, default=0))

@@ -19,7 +19,7 @@ from markdown_it.token import Token
 from markdown_it.utils import EnvType, OptionsDict
 
 from retrieval.answering.generation.sentence_gate import UNSUPPORTED_SUFFIX
-from web.presentation.unsupported_words import CITATION, MARKER, UNSUPPORTED_MARK, words_underlined
+from web.presentation.unsupported_words import CITATION, MARKER, UNSUPPORTED_MARK, underline_words
 
 LONGEST = 50_000  # characters; answers are far shorter, and what is hostile shall not cost more
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>|#~!()])")
@@ -61,7 +61,7 @@ def _render_citation(
     return f'<button type="button" class="cite" data-marker="{marker}" aria-label="{label}">{marker}</button>'
 
 
-def _unsupported(state: StateInline, silent: bool) -> bool:
+def _match_unsupported(state: StateInline, silent: bool) -> bool:
     """Match the mark after an unsupported sentence, in answers that only flag them."""
     if not state.src.startswith(UNSUPPORTED_SUFFIX, state.pos):
         return False
@@ -89,8 +89,8 @@ def _parser() -> MarkdownIt:
     parser = MarkdownIt("commonmark", {"html": False, "maxNesting": 20}).enable(["table", "strikethrough"])
     parser.disable("reference")  # `[1]: https://…` would turn every [1] into a link
     parser.inline.ruler.before("link", CITATION, _citation)
-    parser.inline.ruler.before("link", UNSUPPORTED_MARK, _unsupported)
-    parser.core.ruler.push(UNSUPPORTED_MARK, words_underlined)
+    parser.inline.ruler.before("link", UNSUPPORTED_MARK, _match_unsupported)
+    parser.core.ruler.push(UNSUPPORTED_MARK, underline_words)
     parser.add_render_rule(UNSUPPORTED_MARK, _render_unsupported)
     parser.add_render_rule(CITATION, _render_citation)
     parser.add_render_rule("image", _render_image)
@@ -108,6 +108,6 @@ def render_markdown(text: str, labels: Mapping[int, str] | None = None) -> SafeS
     return mark_safe(_CLEANER.clean(html))  # noqa: S308 - this is the line that cleaned it
 
 
-def escaped(text: str) -> str:
-    """Escape text for Markdown, on one line."""
+def escape_markdown(text: str) -> str:
+    """Escape text and put it on one line."""
     return _SPECIAL.sub(r"\\\1", " ".join(text.split()))

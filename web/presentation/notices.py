@@ -14,11 +14,11 @@ from retrieval.gaps.selectors import gaps_for, gaps_shown
 def text_of(notice: Notice, principal: Principal) -> str:
     """Return the text, without names that the principal may no longer see."""
     if notice.kind == NoticeKind.ANSWERED:
-        return _answered(notice, principal)
+        return _describe_answered(notice, principal)
     return _of_owner(notice, _title(notice, principal))
 
 
-def _answered(notice: Notice, principal: Principal) -> str:
+def _describe_answered(notice: Notice, principal: Principal) -> str:
     document = find_answering_document(notice, principal)
     if document is None:
         return _("Your question was answered, but you no longer have access to the answer.")

@@ -16,21 +16,21 @@ UNSUPPORTED_MARK: Final = "unsupported"
 MARKER: Final = re.compile(r"\[(\d{1,3})\]")
 
 
-def words_underlined(state: StateCore) -> None:
+def underline_words(state: StateCore) -> None:
     """Underline the words that a mark refers to: from the previous citation or mark on, including the phrase
     that introduces them; in a table row only the last cell.
     """
     for block in state.tokens:
         if block.children and any(token.type == UNSUPPORTED_MARK for token in block.children):
-            block.children = _marked(block.children)
+            block.children = _underline_before_marks(block.children)
 
 
-def _marked(tokens: Sequence[Token]) -> list[Token]:
+def _underline_before_marks(tokens: Sequence[Token]) -> list[Token]:
     done: list[Token] = []
     for token in chain.from_iterable(map(_pieces, tokens)):
         if token.type == UNSUPPORTED_MARK:
             start = _first_word(done, token.level)
-            done[start:] = _underlined(done[start:])
+            done[start:] = _wrap_in_mark(done[start:])
         done.append(token)
     return done
 
@@ -70,7 +70,7 @@ def _may_begin(token: Token, level: int) -> bool:
     return token.level == level and token.nesting >= 0 and not gap
 
 
-def _underlined(words: list[Token]) -> list[Token]:
+def _wrap_in_mark(words: list[Token]) -> list[Token]:
     if not words:
         return []
     first, last = words[0], words[-1]

@@ -14,7 +14,7 @@ from cairn.telemetry.tracing import tracing_start, tracing_stop
 from ingestion.jobs.lifecycle import stopping
 from ingestion.jobs.sweeper import leases_release_all
 from retrieval.conversations.ask import answers_interrupt
-from web.data_dir.first_admin import first_admin_create, introduction, password_file, shown_path
+from web.data_dir.first_admin import first_admin_create, introduction, password_file, shorten_path
 from web.data_dir.help_documents import sample_load, sample_state
 from web.data_dir.migrate import migrate
 from web.data_dir.restore_marker import require_finished
@@ -127,7 +127,7 @@ class Runtime:
             self._report.step(f"  {source_uri}: {message}")
 
     def _ready_line(self, problems: dict[str, str]) -> str:
-        hint = f", password in {shown_path(password_file())}" if password_file().exists() else ""
+        hint = f", password in {shorten_path(password_file())}" if password_file().exists() else ""
         seconds = time.monotonic() - self._began
         line = f"Cairn is ready: {self.url}  (sign in as admin{hint}; started in {seconds:.0f} s)"
         return f"{line}  Not working: {', '.join(problems)}." if problems else line

@@ -163,4 +163,4 @@ def test_a_changed_state_loads_the_page_again(
     answer = client.get(GENERATIONS, {"seen": seen})
     assert answer.headers["HX-Refresh"] == "true"
     assert "&lt;b&gt;disk full" in text_of(answer)
-    assert f"two-building-0.{seen}" == page._seen(page._generations()), row
+    assert f"two-building-0.{seen}" == page._encode_states(page._generations()), row

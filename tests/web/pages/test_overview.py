@@ -21,7 +21,7 @@ from retrieval.models import Conversation, Message
 from retrieval.statistics.models import AskedBase, AskedQuestion
 from tests.bases import make_base
 from tests.web.pages.conftest import text_of
-from web.presentation.charts import Series, ceiling, lines, stacked
+from web.presentation.charts import Series, build_stacked_chart, ceiling, lines
 
 SignIn = Callable[[User], Client]
 HOSTILE = '</title><script>alert(1)</script>" onload="'
@@ -158,7 +158,7 @@ def test_hostile_names_do_not_get_out_of_the_page(
 
 def test_labels_of_a_chart_are_text() -> None:
     day = datetime(2026, 3, 1, tzinfo=UTC).date()
-    chart = stacked("c", HOSTILE, [day], [Series(HOSTILE, [3], "good")])
+    chart = build_stacked_chart("c", HOSTILE, [day], [Series(HOSTILE, [3], "good")])
     html = render_to_string("pages/_chart.html", {"chart": chart})
     assert "<script>" not in html
     assert 'onload="' not in html

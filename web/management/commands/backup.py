@@ -7,7 +7,7 @@ from django.core.management.base import CommandParser
 
 from cairn.errors import InvalidInput
 from web.backup.create import backup
-from web.backup.gold_answers import asked
+from web.backup.gold_answers import ask_questions
 from web.backup.manifest import Manifest
 from web.cli.server_connection import client
 from web.management.base import SOME_FAILED, CairnCommand, gold_file, knowledge_bases
@@ -43,7 +43,9 @@ class Command(CairnCommand):
         questions = gold_file(options["gold"])
         with client(self.reporter(options), command="manage.py backup") as connected:
             (base,) = knowledge_bases(connected.api, options["kb"])["knowledge_bases"]
-            return asked(connected.api, options["kb"], base, questions, lambda _what, _done, _total: None)
+            return ask_questions(
+                connected.api, options["kb"], base, questions, lambda _what, _done, _total: None
+            )
 
     def _print(self, manifest: Manifest, options: dict[str, Any]) -> None:
         if options["as_json"]:

@@ -20,9 +20,9 @@ from requests import RequestException
 from cairn.errors import PayloadTooLarge
 from cairn.settings.identity import SamlProvider
 from web.identity.configured_providers import identity_providers
-from web.identity.error_pages import failed
+from web.identity.error_pages import render_failure
 from web.identity.provider import OpenIdAdapter
-from web.pages.account.sign_in import throttled
+from web.pages.account.sign_in import render_throttled
 
 UNREADABLE = (KeyError, LxmlError, OneLogin_Saml2_Error, OneLogin_Saml2_ValidationError, ValueError)
 """What the library raises over responses that are none."""
@@ -31,16 +31,16 @@ RESPONSE_BYTES = 256 << 10
 """Of a SAML response: it is kept until the browser comes back for it, whoever sent it."""
 
 
-def _counted(view: Opened) -> Opened:
+def _limit_rate(view: Opened) -> Opened:
     """Rate-limit the view: each call creates a session or a request to the provider."""
 
     @never_cache
     @wraps(view)
-    def counted(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+    def wrapper(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         allowed = ratelimit.consume(request, app="allauth.account", action="federated", limit_get=True)
-        return view(request, *args, **kwargs) if allowed else throttled(request)
+        return view(request, *args, **kwargs) if allowed else render_throttled(request)
 
-    return counted
+    return wrapper
 
 
 class _Callback(OAuth2CallbackView):
@@ -51,13 +51,13 @@ class _Callback(OAuth2CallbackView):
 
 
 @require_safe
-@_counted
+@_limit_rate
 def oidc_login(request: HttpRequest, provider_id: str) -> HttpResponse:
     return _oidc(OAuth2LoginView, request, provider_id)
 
 
 @require_safe
-@_counted
+@_limit_rate
 def oidc_callback(request: HttpRequest, provider_id: str) -> HttpResponse:
     return _oidc(_Callback, request, provider_id)
 
@@ -69,7 +69,7 @@ def _oidc(kind: Any, request: HttpRequest, provider_id: str) -> HttpResponse:
     try:
         response: HttpResponse = kind.adapter_view(OpenIdAdapter(request, provider_id))(request)
     except (OAuth2Error, RequestException, KeyError):
-        return failed(request, found.name)
+        return render_failure(request, found.name)
     return response
 
 
@@ -82,7 +82,7 @@ def _saml(request: HttpRequest, organization_slug: str) -> SamlProvider:
 
 
 @require_safe
-@_counted
+@_limit_rate
 def saml_login(request: HttpRequest, organization_slug: str) -> HttpResponse:
     _saml(request, organization_slug)
     return saml.login(request, organization_slug=organization_slug)  # type: ignore[no-any-return]
@@ -90,7 +90,7 @@ def saml_login(request: HttpRequest, organization_slug: str) -> HttpResponse:
 
 @csrf_exempt
 @require_POST
-@_counted
+@_limit_rate
 def saml_acs(request: HttpRequest, organization_slug: str) -> HttpResponse:
     """Receive the provider's cross-origin POST. Nothing in it is trusted before validation."""
     _saml(request, organization_slug)
@@ -103,7 +103,7 @@ def saml_acs(request: HttpRequest, organization_slug: str) -> HttpResponse:
 
 
 @require_safe
-@_counted
+@_limit_rate
 def saml_finish(request: HttpRequest, organization_slug: str) -> HttpResponse:
     found = _saml(request, organization_slug)
     try:
@@ -111,11 +111,11 @@ def saml_finish(request: HttpRequest, organization_slug: str) -> HttpResponse:
     except ImmediateHttpResponse as answer:
         return answer.response  # type: ignore[no-any-return]
     except UNREADABLE:
-        return failed(request, found.name)
+        return render_failure(request, found.name)
 
 
 @require_safe
-@_counted
+@_limit_rate
 def saml_logout(request: HttpRequest, organization_slug: str) -> HttpResponse:
     """Sign out on a signed request by the provider; without such a service, nothing does."""
     if not _saml(request, organization_slug).slo_url or "Signature" not in request.GET:
@@ -124,7 +124,7 @@ def saml_logout(request: HttpRequest, organization_slug: str) -> HttpResponse:
 
 
 @require_safe
-@_counted
+@_limit_rate
 def saml_metadata(request: HttpRequest, organization_slug: str) -> HttpResponse:
     _saml(request, organization_slug)
     return saml.metadata(request, organization_slug=organization_slug)  # type: ignore[no-any-return]

@@ -45,14 +45,14 @@ def _own(view: Opened) -> Opened:
     @never_cache
     @sensitive_post_parameters()
     @wraps(view)
-    def opened(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+    def wrapper(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         if not isinstance(request.user, User):
             return redirect_to_login(request.get_full_path())
         if request.user.is_admin and VIEWED in request.session:
             raise PermissionDenied(gettext("Stop viewing as someone else to see your own account."))
         return view(request, *args, **kwargs)
 
-    return opened
+    return wrapper
 
 
 class FactorsView(IndexView):

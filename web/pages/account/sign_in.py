@@ -43,7 +43,7 @@ class SignInView(LoginView):
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         if request.method == "POST" and not may_try(request, request.POST.get("username", "")):
-            return throttled(request)
+            return render_throttled(request)
         response: HttpResponse = super().dispatch(request, *args, **kwargs)
         return response
 
@@ -62,7 +62,7 @@ def is_throttled(form: Form, field: str = NON_FIELD_ERRORS) -> bool:
     return form.has_error(field, code="too_many_login_attempts")
 
 
-def throttled(request: HttpRequest) -> HttpResponse:
+def render_throttled(request: HttpRequest) -> HttpResponse:
     """handler429: rate limit for requests of one kind, successful or not."""
     return with_retry_after(render(request, "429.html"))
 

@@ -20,7 +20,7 @@ from cairn.errors import Forbidden, InvalidInput, NotFound
 from web.i18n.localize import localize
 from web.identity.second_factor import has_second_factor
 from web.pages.account.api_keys import key_fields, key_make
-from web.pages.account.sign_in import throttled
+from web.pages.account.sign_in import render_throttled
 from web.pages.shell.decorators import page, show
 
 
@@ -33,7 +33,7 @@ def account(request: HttpRequest, principal: Principal) -> HttpResponse:
     if request.method != "POST":
         return _account(request, principal)
     if not ratelimit.consume(request, action="change_password", user=request.user):
-        return throttled(request)
+        return render_throttled(request)
     form = PasswordChangeForm(_user(request), request.POST)
     if not form.is_valid():
         return _account(request, principal, password_form=form, status=422)

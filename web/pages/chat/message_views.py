@@ -124,13 +124,13 @@ def _turn_view(shown: ShownMessage, citations: list[Citation], passing_on: str) 
         parent=message.parent_id,
         siblings=tuple(shown.siblings),
         question=message.question,
-        understood=_understood(message),
+        understood=_find_rephrasing(message),
         state=shown.state,
-        html=_rendered(shown.answer, citations),
+        html=_render_answer(shown.answer, citations),
         tone=tone,
         verdict_line=_verdict_line(tone, message.mode, len(citations)),
         reason=localize(shown.reason) if tone in REASONED or shown.state == "failed" else "",
-        unsupported=_unsupported(shown) if tone == "partial" else (),
+        unsupported=_find_unsupported_sentences(shown) if tone == "partial" else (),
         sources=tuple(map(Source.of, citations)),
         nearest=tuple(shown.nearest) if tone == "refused" else (),
         citations=[citation.model_dump(mode="json") for citation in citations],
@@ -142,12 +142,12 @@ def _turn_view(shown: ShownMessage, citations: list[Citation], passing_on: str) 
     )
 
 
-def _understood(message: Message) -> str:
+def _find_rephrasing(message: Message) -> str:
     same = message.standalone_question.split() == message.question.split()
     return "" if same else message.standalone_question
 
 
-def _unsupported(shown: ShownMessage) -> tuple[str, ...]:
+def _find_unsupported_sentences(shown: ShownMessage) -> tuple[str, ...]:
     """Return displayed sentences that no passage supports. Others were removed from the answer, or are
     repetitions that were removed.
     """
@@ -158,7 +158,7 @@ def _unsupported(shown: ShownMessage) -> tuple[str, ...]:
     return tuple(text for text in texts if text in shown.answer and text not in traced)
 
 
-def _rendered(answer: str, citations: Sequence[Citation]) -> SafeString | None:
+def _render_answer(answer: str, citations: Sequence[Citation]) -> SafeString | None:
     return render_markdown(answer, {c.marker: _label(c) for c in citations}) if answer else None
 
 

@@ -16,7 +16,7 @@ from web.pages.shell.decorators import fragment, page, show
 
 @require_safe
 @page
-def shared(request: HttpRequest, principal: Principal, share_id: str) -> HttpResponse:
+def show_shared_conversation(request: HttpRequest, principal: Principal, share_id: str) -> HttpResponse:
     share = open_share(principal, share_id)
     seen = messages_shared(share, principal)
     context = {
@@ -30,7 +30,7 @@ def shared(request: HttpRequest, principal: Principal, share_id: str) -> HttpRes
 
 @require_POST
 @page
-def shared_continue(request: HttpRequest, principal: Principal, share_id: str) -> HttpResponse:  # noqa: ARG001
+def continue_shared_conversation(request: HttpRequest, principal: Principal, share_id: str) -> HttpResponse:  # noqa: ARG001
     share = share_for(principal, share_id)
     try:
         thread = share_continue(share=share, principal=principal)

@@ -61,7 +61,7 @@ class SubjectRow:
 @fragment
 def people(request: HttpRequest, principal: Principal, slug: str) -> HttpResponse:
     base = knowledge_base_named(principal, slug, role=Role.MANAGER)
-    asked, users, number = _looked_up(request, access.people_in(base))
+    asked, users, number = _find_people(request, access.people_in(base))
     shown = users[:PEOPLE_PER_PAGE]
     rows = [_row(each, may=each.is_active and each.role is not None) for each in access_of(shown, base)]
     return _people(request, rows, asked, number, more=len(users) > PEOPLE_PER_PAGE)
@@ -71,12 +71,12 @@ def people(request: HttpRequest, principal: Principal, slug: str) -> HttpRespons
 @fragment
 def readers(request: HttpRequest, principal: Principal, document_id: str) -> HttpResponse:
     found = document_for(principal, document_id, role=Role.MANAGER)
-    asked, users, number = _looked_up(request, access.people_reading(found))
+    asked, users, number = _find_people(request, access.people_reading(found))
     rows = [_document_row(each) for each in document_access_of(users[:PEOPLE_PER_PAGE], found)]
     return _people(request, rows, asked, number, more=len(users) > PEOPLE_PER_PAGE)
 
 
-def _looked_up(request: HttpRequest, who_may: "QuerySet[User]") -> tuple[str, Sequence[User], int]:
+def _find_people(request: HttpRequest, who_may: "QuerySet[User]") -> tuple[str, Sequence[User], int]:
     """Return people with access, or the people found by name, who may have none. One more than is shown."""
     asked = request.GET.get("q", "").replace("\0", "").strip()[:LONGEST_NAME]
     number = number_in(request.GET.get("page", ""))
@@ -135,7 +135,7 @@ def document(request: HttpRequest, principal: Principal, document_id: str) -> Ht
         **about(principal, found),
         "tab": "access",
         "narrowed": found.narrowed,
-        "readers": _chosen(found),
+        "readers": _build_reader_rows(found),
         "blank_reader": SubjectRow("", "", ""),
         "subjects": {
             "users": User.objects.filter(is_active=True).order_by("username"),
@@ -145,7 +145,7 @@ def document(request: HttpRequest, principal: Principal, document_id: str) -> Ht
     return show(request, principal, "pages/library/access.html", context, area="library")
 
 
-def _chosen(found: Document) -> list[SubjectRow]:
+def _build_reader_rows(found: Document) -> list[SubjectRow]:
     return [
         SubjectRow(
             reader.subject, reader.user.username if reader.user else str(reader.group), _kind(reader.subject)

@@ -82,7 +82,7 @@ def index(request: HttpRequest, principal: Principal) -> HttpResponse:
         "before": rows[SHOWN - 1].id if len(rows) > SHOWN else None,
         "first": older is events,
         "keep": _query({name: getattr(form, name) for name in AuditForm.__slots__}),
-        "export": _query({name: _written(value) for name, value in filters.items()}),
+        "export": _query({name: _format_value(value) for name, value in filters.items()}),
     }
     return show(request, principal, "pages/console/audit.html", context, area="console")
 
@@ -95,7 +95,7 @@ def _query(fields: Mapping[str, str]) -> str:
     return urlencode({name: value for name, value in fields.items() if value})
 
 
-def _written(value: object) -> str:
+def _format_value(value: object) -> str:
     return value.isoformat() if isinstance(value, datetime) else str(value or "")
 
 

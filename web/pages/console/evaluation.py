@@ -78,11 +78,11 @@ class PairView:
 
     @property
     def outcome(self) -> str:
-        return _turned(self.before.outcome, self.now.outcome)
+        return _format_change(self.before.outcome, self.now.outcome)
 
     @property
     def place(self) -> str:
-        return _turned(self.before.place, self.now.place)
+        return _format_change(self.before.place, self.now.place)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,8 +150,8 @@ def _tables(run: EvaluationRun) -> dict[str, Any]:
         metric_format.measure_row(_capital(_kind(kind)), metric_format.OF_A_KIND, found)
         for kind, found in run.by_kind.items()
     ]
-    ways = metric_format.ordered(run.rankings if len(run.rankings) > 1 else {}, metric_format.RANKINGS)
-    names = list(metric_format.ordered(next(iter(ways.values()), {}), metric_format.NAMES))
+    ways = metric_format.sort_keys(run.rankings if len(run.rankings) > 1 else {}, metric_format.RANKINGS)
+    names = list(metric_format.sort_keys(next(iter(ways.values()), {}), metric_format.NAMES))
     rankings = [
         metric_format.measure_row(gettext(metric_format.RANKINGS.get(way, way)), names, found)
         for way, found in ways.items()
@@ -182,7 +182,7 @@ def evaluation_compare(request: HttpRequest, principal: Principal, run_id: str) 
         "measures": [
             metric_format.change_view(each) for each in measure_changes(now.measures, before.measures)
         ],
-        "settings": _changed_settings(now, before),
+        "settings": _compare_settings(now, before),
     }
     return show(request, principal, "pages/console/evaluation_compare.html", context, area="console")
 
@@ -192,11 +192,11 @@ def _group(found: Iterable[Difference], change: Change, title: str, meaning: str
     return Group(change.value, gettext(title), gettext(meaning), tuple(pairs))
 
 
-def _turned(before: str, now: str) -> str:
+def _format_change(before: str, now: str) -> str:
     return now if before == now else f"{before} → {now}"
 
 
-def _changed_settings(now: EvaluationRun, before: EvaluationRun) -> list[tuple[str, object, object]]:
+def _compare_settings(now: EvaluationRun, before: EvaluationRun) -> list[tuple[str, object, object]]:
     names = sorted({**before.settings, **now.settings})
     pairs = ((name, before.settings.get(name, ""), now.settings.get(name, "")) for name in names)
     return [(_words(name), was, is_) for name, was, is_ in pairs if was != is_]

@@ -103,7 +103,7 @@ def index(request: HttpRequest, principal: Principal) -> HttpResponse:
     require_role_anywhere(principal, Role.EDITOR)
     bases = base_cards(principal, role=Role.EDITOR, chosen=request.GET.get("kb", ""))
     state, owner = request.GET.get("state", ""), request.GET.get("owner", "")
-    rows = _filtered(principal, request.GET.get("kb", ""), state, owner)
+    rows = _filter_gaps(principal, request.GET.get("kb", ""), state, owner)
     shown = gaps_shown(rows).order_by("-asked", "-last_asked", "id")
     found = Paginator(shown, SHOWN).get_page(number_in(request.GET.get("page", "")))
     context = {
@@ -121,7 +121,7 @@ def index(request: HttpRequest, principal: Principal) -> HttpResponse:
     return show(request, principal, "pages/console/gaps.html", context, area="console")
 
 
-def _filtered(principal: Principal, slug: str, state: str, owner: str) -> "QuerySet[Gap]":
+def _filter_gaps(principal: Principal, slug: str, state: str, owner: str) -> "QuerySet[Gap]":
     rows = gaps_for(principal)
     if state in GapState.values:
         rows = rows.filter(state=state)
@@ -144,11 +144,11 @@ def _item(gap: Gap) -> Item:
 def gap(request: HttpRequest, principal: Principal, gap_id: str) -> HttpResponse:
     row: Any = gap_for(principal, gap_id)
     verified = verified_answer_for(principal, row)
-    nearest, found = documents_near(row, principal), _found(principal, row)
+    nearest, found = documents_near(row, principal), _search_gap_question(principal, row)
     context = {
         "gap": row,
         "item": _item(row),
-        "questions": [Asked(each, _localized_reason(each)) for each in _latest(row)],
+        "questions": [Asked(each, _localize_reason(each)) for each in _latest(row)],
         "nearest": nearest,
         "found": found,
         "suggested": documents_suggested(row, principal),
@@ -183,7 +183,7 @@ def _vouching(principal: Principal, gap: Gap, verified: VerifiedAnswer | None) -
     return {"vouchers": vouchers, "voucher": named, "takes_over_from": None}
 
 
-def _localized_reason(question: GapQuestion) -> str:
+def _localize_reason(question: GapQuestion) -> str:
     """Translate Cairn's reason for a refusal. Users write reasons of ratings."""
     return question.reason if question.why == Why.DOWN else localize(question.reason)
 
@@ -196,7 +196,7 @@ def _wordings(gap: Any) -> list[str]:
     return [text for text in question_texts(gap) if text != gap.title]
 
 
-def _found(principal: Principal, gap: Any) -> Sequence[Hit]:
+def _search_gap_question(principal: Principal, gap: Any) -> Sequence[Hit]:
     """Search for the gap's question now, with the principal's own permissions."""
     bases = [base.id for base in gap.knowledge_bases.all()] if gap.base_key else None
     try:

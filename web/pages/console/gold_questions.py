@@ -84,7 +84,7 @@ def new(request: HttpRequest, principal: Principal) -> HttpResponse:
     if not bases:
         raise Forbidden
     message = request.GET.get("message", "")
-    draft = draft_of(message_for(principal, message), principal) if message else _typed(request)
+    draft = draft_of(message_for(principal, message), principal) if message else _parse_draft(request)
     base = _base_of(principal, bases, draft)
     form = Form(
         api=f"/api/v1/knowledge-bases/{base.id}/gold-questions",
@@ -130,7 +130,7 @@ def _show_form(
     return show(request, principal, "pages/console/gold_question.html", context, area="console")
 
 
-def _typed(request: HttpRequest) -> GoldDraft:
+def _parse_draft(request: HttpRequest) -> GoldDraft:
     question = request.GET.get("question", "").replace("\0", "").strip()[:LONGEST_QUESTION]
     return GoldDraft(question, Kind.PARAPHRASE)
 
@@ -151,7 +151,7 @@ def _candidates(
     searched: frozenset[UUID],
 ) -> list[Candidate]:
     """Return documents that are selected or were retrieved first, then present search results."""
-    found = _found(principal, base, question) if question else []
+    found = _search_documents(principal, base, question) if question else []
     order = list(dict.fromkeys([*sorted(chosen, key=str), *sorted(searched, key=str), *found]))
     rows = documents_for(principal).filter(knowledge_base=base.id).in_bulk(order)
     return [_candidate(rows[each], chosen, searched) for each in order if each in rows]
@@ -162,7 +162,7 @@ def _candidate(row: Document, chosen: frozenset[UUID], searched: Iterable[UUID])
     return Candidate(row.id, row.title, row.source_uri, "" if row.id in chosen else why, row.id in chosen)
 
 
-def _found(principal: Principal, base: BaseCard, question: str) -> list[UUID]:
+def _search_documents(principal: Principal, base: BaseCard, question: str) -> list[UUID]:
     """Search for documents. Empty if a part is down, as the form works without."""
     try:
         hits = search(question, scope=scope_for(principal, [base.id]), limit=CANDIDATES)

@@ -89,21 +89,21 @@ def failures(request: HttpRequest, principal: Principal) -> HttpResponse:
 
 @require_safe
 @fragment
-def failed(request: HttpRequest, principal: Principal, code: str) -> HttpResponse:
+def list_failed_documents(request: HttpRequest, principal: Principal, code: str) -> HttpResponse:
     """Render documents that failed for one reason."""
-    jobs = _failed(principal).filter(version__error_code=code).order_by("-updated_at")
+    jobs = _find_retryable_jobs(principal).filter(version__error_code=code).order_by("-updated_at")
     related = jobs.select_related("version__document__knowledge_base")
     context = {"jobs": related[:FAILED_SHOWN], "more": max(jobs.count() - FAILED_SHOWN, 0)}
     return render(request, "pages/console/_failed.html", context)
 
 
-def _failed(principal: Principal) -> JobQuerySet:
+def _find_retryable_jobs(principal: Principal) -> JobQuerySet:
     """Return failed jobs that can be retried: no newer version exists."""
     return editable_jobs(principal).filter(stage=Stage.FAILED, version=F("version__document__latest_version"))
 
 
 def _failures(principal: Principal) -> list[FailureGroup]:
-    rows = _failed(principal).order_by().values("version__error_code").annotate(jobs=Count("id"))
+    rows = _find_retryable_jobs(principal).order_by().values("version__error_code").annotate(jobs=Count("id"))
     groups = [_group(row["version__error_code"], row["jobs"]) for row in rows]
     return sorted(groups, key=lambda group: -group.jobs)
 

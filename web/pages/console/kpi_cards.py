@@ -23,39 +23,39 @@ class Tile:
 
 def tiles_of(now: Summary, before: Summary) -> list[Tile]:
     return [
-        _counted(_("Questions"), now.counts.questions, before.counts.questions),
-        _counted(_("Active users"), now.counts.people, before.counts.people),
+        _build_count_tile(_("Questions"), now.counts.questions, before.counts.questions),
+        _build_count_tile(_("Active users"), now.counts.people, before.counts.people),
         _share(_("Supported"), now.supported, before.supported, good=1),
         _share(_("Not answered"), now.refused, before.refused, good=-1),
         _share(_("Rated helpful"), now.helpful, before.helpful, good=1),
         _lasting(_("Median time to first word"), now.first.p50, before.first.p50),
         _lasting(_("Median time to full answer"), now.whole.p50, before.whole.p50),
-        _counted(_("Tokens"), now.tokens, before.tokens),
+        _build_count_tile(_("Tokens"), now.tokens, before.tokens),
     ]
 
 
-def _counted(label: str, now: int, before: int) -> Tile:
+def _build_count_tile(label: str, now: int, before: int) -> Tile:
     change = round((now - before) / before * PERCENT) if before else None
-    return Tile(label, _number(now), _signed(change, "%"), "")
+    return Tile(label, _number(now), _format_change(change, "%"), "")
 
 
 def _share(label: str, now: float | None, before: float | None, *, good: int) -> Tile:
     value = "–" if now is None else f"{_number(round(now * PERCENT))} %"
     change = None if now is None or before is None else round((now - before) * PERCENT)
-    return Tile(label, value, _signed(change, _("points")), _tone(change, good))
+    return Tile(label, value, _format_change(change, _("points")), _tone(change, good))
 
 
 def _lasting(label: str, now: int | None, before: int | None) -> Tile:
     value = "–" if now is None else f"{_number(now / 1000, 1)} s"
     change = round((now - before) / before * PERCENT) if now is not None and before else None
-    return Tile(label, value, _signed(change, "%"), _tone(change, -1))
+    return Tile(label, value, _format_change(change, "%"), _tone(change, -1))
 
 
 def _tone(change: int | None, good: int) -> str:
     return "" if not change else "better" if change * good > 0 else "worse"
 
 
-def _signed(change: int | None, unit: str) -> str:
+def _format_change(change: int | None, unit: str) -> str:
     if change is None:
         return ""
     sign = "+" if change > 0 else MINUS if change < 0 else "±"

@@ -72,16 +72,18 @@ class Used:
 def index(request: HttpRequest, principal: Principal) -> HttpResponse:
     require_admin(principal)
     if request.method != "POST":
-        return _shown(request, principal)
+        return _render_page(request, principal)
     try:
         limit_set(subject=_text(request.POST, "subject"), values=_values(request.POST), actor=principal.actor)
     except InvalidInput as error:
-        return _shown(request, principal, error=localize(error.message), status=422)
+        return _render_page(request, principal, error=localize(error.message), status=422)
     messages.success(request, gettext("Limits saved."))
     return redirect("pages:console-limits")
 
 
-def _shown(request: HttpRequest, principal: Principal, *, error: str = "", status: int = 200) -> HttpResponse:
+def _render_page(
+    request: HttpRequest, principal: Principal, *, error: str = "", status: int = 200
+) -> HttpResponse:
     limits = list(Limit.objects.select_related("user", "group", "key__user"))
     known = next((_values_of(limit) for limit in limits if limit.subject == "everyone"), {})
     context = {
@@ -93,7 +95,7 @@ def _shown(request: HttpRequest, principal: Principal, *, error: str = "", statu
         "users": User.objects.filter(is_active=True, limit=None).order_by("username"),
         "groups": Group.objects.filter(limit=None).order_by("name", "source"),
         "keys": ApiKey.objects.usable(timezone.now()).filter(limit=None).select_related("user"),
-        "used": _used(),
+        "used": _find_highest_usage(),
     }
     return show(request, principal, "pages/console/limits.html", context, area="console", status=status)
 
@@ -121,14 +123,14 @@ def _fields(values: Mapping[Measure, Most], otherwise: Mapping[Measure, Most]) -
         Field(
             measure.value,
             gettext(label),
-            _typed(values[measure]) if measure in values else "",
-            _typed(otherwise[measure]),
+            _format_limit(values[measure]) if measure in values else "",
+            _format_limit(otherwise[measure]),
         )
         for measure, label in LABELS.items()
     )
 
 
-def _typed(most: Most) -> str:
+def _format_limit(most: Most) -> str:
     return gettext(UNLIMITED) if most is None else str(most)
 
 
@@ -150,7 +152,7 @@ def _text(form: QueryDict, name: str) -> str:
     return str(form.get(name, "")).strip()
 
 
-def _used() -> list[Used]:
+def _find_highest_usage() -> list[Used]:
     """Return the highest usage, of people and keys; keys without own limits count for their users as well."""
     today = Usage.objects.filter(day=timezone.now().date()).exclude(Q(questions=0) & Q(uploads=0))
     rows = list(today.order_by("-questions", "-bytes", "id")[:SHOWN])

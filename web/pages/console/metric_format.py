@@ -120,14 +120,14 @@ def measure_view(name: str, value: float | None) -> MeasureView:
     return MeasureView(name, gettext(label), gettext(meaning), value_text(name, value))
 
 
-def ordered(found: Mapping[str, T], order: Iterable[str]) -> dict[str, T]:
+def sort_keys(found: Mapping[str, T], order: Iterable[str]) -> dict[str, T]:
     """Sort by `order`; other names come last. Databases do not preserve the order of keys."""
     known = [name for name in order if name in found]
     return {name: found[name] for name in (*known, *sorted(found.keys() - set(known)))}
 
 
 def measure_views(found: Mapping[str, float | None]) -> list[MeasureView]:
-    return [measure_view(name, value) for name, value in ordered(found, NAMES).items()]
+    return [measure_view(name, value) for name, value in sort_keys(found, NAMES).items()]
 
 
 def measure_row(label: str, names: Iterable[str], found: Mapping[str, float | None]) -> MeasureRow:

@@ -89,7 +89,7 @@ class GenerationRow:
 @page
 def index(request: HttpRequest, principal: Principal) -> HttpResponse:
     require_admin(principal)
-    return _shown(request, principal, {})
+    return _render_page(request, principal, {})
 
 
 @require_POST
@@ -100,7 +100,7 @@ def check(request: HttpRequest, principal: Principal) -> HttpResponse:
     kind = request.POST.get("model", "")
     if not any(each.kind == kind and each.name for each in _models({})):
         raise NotFound
-    found = _checked(kind)
+    found = _run_check(kind)
     record(
         "models.checked",
         actor=principal.actor,
@@ -108,7 +108,7 @@ def check(request: HttpRequest, principal: Principal) -> HttpResponse:
         answered=not found.problem,
         milliseconds=found.milliseconds,
     )
-    return _shown(request, principal, {kind: found})
+    return _render_page(request, principal, {kind: found})
 
 
 @require_safe
@@ -118,12 +118,12 @@ def generations(request: HttpRequest, principal: Principal) -> HttpResponse:
     require_admin(principal)
     rows = _generations()
     response = render(request, "pages/console/_generations.html", {"generations": rows})
-    if request.GET.get("seen", "") != _seen(rows):
+    if request.GET.get("seen", "") != _encode_states(rows):
         response["HX-Refresh"] = "true"
     return response
 
 
-def _shown(request: HttpRequest, principal: Principal, checked: dict[str, Checked]) -> HttpResponse:
+def _render_page(request: HttpRequest, principal: Principal, checked: dict[str, Checked]) -> HttpResponse:
     rows = _generations()
     by_state = {row.found.state: row.found for row in rows}
     context = {
@@ -131,7 +131,7 @@ def _shown(request: HttpRequest, principal: Principal, checked: dict[str, Checke
         "models": _models(checked),
         "limit": LIMIT_SECONDS,
         "generations": rows,
-        "seen": _seen(rows),
+        "seen": _encode_states(rows),
         "moving": any(row.found.state in _MOVING or row.found.swap_requested for row in rows),
         "next": by_state.get(GenerationState.BUILDING) or by_state.get(GenerationState.READY),
         "retired": by_state.get(GenerationState.RETIRED),
@@ -148,7 +148,7 @@ def _generations() -> list[GenerationRow]:
     return [GenerationRow(Generation.of(row), STATES[GenerationState(row.state)]) for row in rows]
 
 
-def _seen(rows: Sequence[GenerationRow]) -> str:
+def _encode_states(rows: Sequence[GenerationRow]) -> str:
     return ".".join(f"{row.found.name}-{row.found.state}-{row.found.swap_requested:d}" for row in rows)
 
 
@@ -206,7 +206,7 @@ def _hosts(urls: Sequence[str]) -> str | Promise:
     return ", ".join(urlsplit(url).netloc.rpartition("@")[2] for url in urls) or HERE
 
 
-def _checked(kind: str) -> Checked:
+def _run_check(kind: str) -> Checked:
     """Run the check in a separate thread, which is abandoned on timeout."""
     began = time.perf_counter()
     pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="model-check")

@@ -28,10 +28,10 @@ from retrieval.gaps.selectors import gaps_for
 from retrieval.models import IndexGeneration
 from retrieval.statistics import question_counts
 from retrieval.statistics.periods import Period
-from web.access_checks.services import leaked
+from web.access_checks.services import has_leak
 from web.pages.console.kpi_cards import tiles_of
 from web.pages.shell.decorators import page, show
-from web.presentation.charts import Chart, Series, lines, stacked
+from web.presentation.charts import Chart, Series, build_stacked_chart, lines
 
 PERIODS: Final = {7: gettext_lazy("7 days"), 30: gettext_lazy("30 days"), 90: gettext_lazy("90 days")}
 USUAL: Final = 30
@@ -62,7 +62,7 @@ def index(request: HttpRequest, principal: Principal) -> HttpResponse:
     managed = list(knowledge_bases_for(principal, role=Role.MANAGER).order_by("name", "id"))
     days = _days(request.GET.get("days", ""))
     chosen = next((base for base in managed if base.slug == request.GET.get("kb", "")), None)
-    looked = _looked(principal, managed, chosen, days)
+    looked = _choose_scope(principal, managed, chosen, days)
     context = {
         "tab": "overview",
         "periods": PERIODS,
@@ -80,7 +80,7 @@ def _days(text: str) -> int:
     return next((days for days in PERIODS if str(days) == text), USUAL)
 
 
-def _looked(
+def _choose_scope(
     principal: Principal, managed: Sequence[KnowledgeBase], chosen: KnowledgeBase | None, days: int
 ) -> Looked:
     zone = ZoneInfo(environment().time_zone)
@@ -106,27 +106,27 @@ def _question_charts(period: Period, asked: Any) -> list[Chart]:
     counts = question_counts.counts_by_day(asked, period)
     days = period.days
 
-    def counted(label: str, name: str, tone: str) -> Series:
+    def build_series(label: str, name: str, tone: str) -> Series:
         return Series(label, [getattr(each, name) for each in counts], tone)
 
     return [
-        stacked(
+        build_stacked_chart(
             "verdicts",
             _("Questions"),
             days,
             [
-                counted(_("Supported"), "supported", "good"),
-                counted(_("Partly supported"), "partial", "middling"),
-                counted(_("Not answered"), "refused", "poor"),
-                counted(_("Stopped or failed"), "unfinished", "none"),
+                build_series(_("Supported"), "supported", "good"),
+                build_series(_("Partly supported"), "partial", "middling"),
+                build_series(_("Not answered"), "refused", "poor"),
+                build_series(_("Stopped or failed"), "unfinished", "none"),
             ],
         ),
-        stacked("people", _("Active users"), days, [counted(_("People"), "people", "good")]),
-        stacked(
+        build_stacked_chart("people", _("Active users"), days, [build_series(_("People"), "people", "good")]),
+        build_stacked_chart(
             "feedback",
             _("Feedback"),
             days,
-            [counted(_("Helpful"), "up", "good"), counted(_("Not helpful"), "down", "poor")],
+            [build_series(_("Helpful"), "up", "good"), build_series(_("Not helpful"), "down", "poor")],
         ),
         _latency_chart("first", _("Time to first word"), period, asked, "first_token_ms"),
         _latency_chart("whole", _("Time to full answer"), period, asked, "total_ms"),
@@ -153,7 +153,7 @@ def _ingestion_chart(looked: Looked, jobs: Any) -> Chart:
         Series(_("Searchable"), [each.ready for each in ended], "good"),
         Series(_("Failed"), [each.failed for each in ended], "bad"),
     ]
-    return stacked("ingestion", _("Documents processed"), period.days, series)
+    return build_stacked_chart("ingestion", _("Documents processed"), period.days, series)
 
 
 def _needs(principal: Principal) -> list[Need]:
@@ -165,7 +165,7 @@ def _needs_of_install(principal: Principal) -> list[Need]:
     if not principal.administers:
         return []
     needs = []
-    if leaked():
+    if has_leak():
         text = _("The last access check found a leak.")
         needs.append(Need(text, reverse("pages:console-access-checks"), is_urgent=True))
     if ownerless := knowledge_bases_for(principal).filter(owner=None).count():

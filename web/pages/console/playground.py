@@ -83,7 +83,7 @@ def index(request: HttpRequest, principal: Principal) -> HttpResponse:
     status = 200
     if request.method == "POST":
         try:
-            context |= _searched(principal, form, managed)
+            context |= _run_search(principal, form, managed)
         except CairnError as error:
             context["error"], status = localize(error.message), error.status
     return show(request, principal, "pages/console/playground.html", context, area="console", status=status)
@@ -98,7 +98,9 @@ def _form_from(params: QueryDict) -> PlaygroundForm:
     )
 
 
-def _searched(principal: Principal, form: PlaygroundForm, managed: Sequence[KnowledgeBase]) -> dict[str, Any]:
+def _run_search(
+    principal: Principal, form: PlaygroundForm, managed: Sequence[KnowledgeBase]
+) -> dict[str, Any]:
     search_count(principal)
     reader = _reader(principal, form.person)
     bases = _bases(principal, form, managed)

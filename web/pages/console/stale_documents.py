@@ -79,7 +79,7 @@ def index(request: HttpRequest, principal: Principal) -> HttpResponse:
     require_role_anywhere(principal, Role.MANAGER)
     managed = knowledge_bases_for(principal, role=Role.MANAGER).order_by("name", "id")
     form = _form_from(request)
-    found = _found(documents_for(principal, role=Role.MANAGER).ready(), form)
+    found = _filter_documents(documents_for(principal, role=Role.MANAGER).ready(), form)
     rows = Paginator(found, SHOWN).get_page(number_in(request.GET.get("page", "")))
     context = {
         "tab": "documents",
@@ -108,7 +108,7 @@ def _query_string(form: StaleFilter) -> str:
     return f"{urlencode({name: value for name, value in params.items() if value})}&"
 
 
-def _found(documents: DocumentQuerySet, form: StaleFilter) -> DocumentQuerySet:
+def _filter_documents(documents: DocumentQuerySet, form: StaleFilter) -> DocumentQuerySet:
     months = SPANS[form.span][1]
     day = timezone.now().date() - timedelta(days=months * DAYS_OF_A_MONTH)
     found = KINDS[form.show][1](documents, day)

@@ -119,7 +119,7 @@ def knowledge_bases(request: HttpRequest, principal: Principal) -> HttpResponse:
         raise Forbidden
     context = {
         "bases": bases,
-        "shared_unofficially": _shared_unofficially(principal),
+        "shared_unofficially": _find_public_unofficial_bases(principal),
         "blank": {"sensitivity": Sensitivity.INTERNAL.value, "grounding": Grounding.STRICT.value},
         "sensitivities": SENSITIVITIES,
         "groundings": GROUNDINGS,
@@ -176,7 +176,7 @@ def _grant_row(grant: Grant, subjects: Subjects) -> GrantRow:
     return GrantRow(grant.subject, gettext("Everyone who can sign in"), "", role, closed)
 
 
-def _shared_unofficially(principal: Principal) -> frozenset[UUID]:
+def _find_public_unofficial_bases(principal: Principal) -> frozenset[UUID]:
     """Return unofficial knowledge bases readable by everyone, for admins to review."""
     if not principal.acts_as_admin:
         return frozenset()

@@ -55,7 +55,7 @@ class Care:
 @require_safe
 @page
 def document(request: HttpRequest, principal: Principal, document_id: str) -> HttpResponse:
-    found = _opened(principal, document_id)
+    found = _open_document(principal, document_id)
     context = {
         **about(principal, found),
         "tab": "text",
@@ -68,7 +68,7 @@ def document(request: HttpRequest, principal: Principal, document_id: str) -> Ht
 @require_safe
 @page
 def passages(request: HttpRequest, principal: Principal, document_id: str) -> HttpResponse:
-    found = _opened(principal, document_id)
+    found = _open_document(principal, document_id)
     context = {**about(principal, found), "tab": "passages", **_passages(found, after=-1)}
     return show(request, principal, "pages/library/passages.html", context, area="library")
 
@@ -77,12 +77,12 @@ def passages(request: HttpRequest, principal: Principal, document_id: str) -> Ht
 @fragment
 def more_passages(request: HttpRequest, principal: Principal, document_id: str, after: int) -> HttpResponse:
     """Render the passages after the one numbered `after`."""
-    found = _opened(principal, document_id)
+    found = _open_document(principal, document_id)
     context = {"doc": found, **_passages(found, after=after)}
     return render(request, "pages/library/_passages.html", context)
 
 
-def _opened(principal: Principal, document_id: str) -> Document:
+def _open_document(principal: Principal, document_id: str) -> Document:
     found = document_for(principal, document_id)
     record_sitting("document.opened", actor=principal.actor, subject=f"document:{found.id}")
     document_opened(document=found.id, principal=principal)

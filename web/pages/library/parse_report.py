@@ -162,15 +162,15 @@ def document_report(document: Document) -> Report:
     found: dict[str, Any] = version.report if version else {}
     slides = _has_slides(version)
     return Report(
-        tuple(_done(found, slides)),
+        tuple(_describe_results(found, slides)),
         tuple(_lacking(found, slides)),
         tuple(map(localize, found.get("suspicious", ()))),
     )
 
 
-def _done(found: dict[str, Any], slides: bool) -> Iterator[str]:
+def _describe_results(found: dict[str, Any], slides: bool) -> Iterator[str]:
     if scanned := found.get("ocr_pages"):
-        yield _scanned(_pages(scanned, slides), len(scanned), found.get("ocr_confidence"))
+        yield _describe_text_recognition(_pages(scanned, slides), len(scanned), found.get("ocr_confidence"))
     if tables := found.get("tables"):
         line = ngettext(
             "{n} table, split by row with its header.",
@@ -180,7 +180,7 @@ def _done(found: dict[str, Any], slides: bool) -> Iterator[str]:
         yield line.format(n=number(tables))
 
 
-def _scanned(pages: str, count: int, sure: float | None) -> str:
+def _describe_text_recognition(pages: str, count: int, sure: float | None) -> str:
     if sure is None:
         line = ngettext(
             "{pages} read with text recognition.",

@@ -100,12 +100,12 @@ def _owners(principal: Principal) -> list[User]:
     return list(User.objects.filter(pk__in=owned).order_by("username")[:OWNERS])
 
 
-def found_context(request: HttpRequest, principal: Principal) -> dict[str, Any]:
+def build_search_context(request: HttpRequest, principal: Principal) -> dict[str, Any]:
     query = _query(request, principal)
     rows = library_rows(principal, query)
     page = keyset_page(rows.with_versions(), query, query.order)
     return {
-        "documents": found_rows(page.rows),
+        "documents": build_found_rows(page.rows),
         "next_cursor": page.next_cursor,
         "total": None if query.cursor else rows.count(),
         "address": _without(request, "cursor"),
@@ -138,12 +138,12 @@ def _without(request: HttpRequest, name: str) -> str:
     return rest.urlencode()
 
 
-def found_rows(documents: Iterable[Document]) -> list[FoundRow]:
+def build_found_rows(documents: Iterable[Document]) -> list[FoundRow]:
     today = timezone.localdate()
-    return [_found_row(document, today) for document in documents]
+    return [_build_found_row(document, today) for document in documents]
 
 
-def _found_row(document: Document, today: date) -> FoundRow:
+def _build_found_row(document: Document, today: date) -> FoundRow:
     shown, version = document_row(document, None), document.shown_version
     kind = kind_of(version.media_type) if version else None
     return FoundRow(
@@ -173,10 +173,10 @@ def review_state(review_by: date | None, today: date) -> str:
 
 @require_safe
 @fragment
-def found(request: HttpRequest, principal: Principal) -> HttpResponse:
+def list_matching_documents(request: HttpRequest, principal: Principal) -> HttpResponse:
     """Render matching documents, or the next rows."""
     try:
-        context = found_context(request, principal)
+        context = build_search_context(request, principal)
     except InvalidInput:  # a cursor that is none
         context = {"documents": (), "next_cursor": None, "total": 0}
     name = "_found_rows" if request.GET.get("cursor") else "_found"
@@ -206,7 +206,7 @@ def _passages(query: LibraryQuery, principal: Principal) -> list[Inside]:
     for hit in hits:
         by_document.setdefault(hit.document, []).append(Hit.of(hit))
     rows = documents_for(principal).filter(pk__in=by_document).with_versions()
-    shown = {row.id: row for row in found_rows(rows)}
+    shown = {row.id: row for row in build_found_rows(rows)}
     return [Inside(shown[each], tuple(found)) for each, found in by_document.items() if each in shown]
 
 

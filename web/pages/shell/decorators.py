@@ -17,7 +17,7 @@ from cairn.access.rules import has_role_anywhere
 from cairn.access.scope import Principal
 from cairn.errors import Forbidden, NotFound, NotSignedIn
 from retrieval.gaps.notices import notices_for
-from web.access_checks.services import leaked
+from web.access_checks.services import has_leak
 from web.http.authentication import SecondFactorMissing, principal_of, refuse_changes_while_viewing
 from web.pages.shell.navigation import sections_open
 from web.pages.shell.sidebar import rail_of
@@ -31,41 +31,41 @@ TurnedAway = Callable[[HttpRequest, NotSignedIn | SecondFactorMissing], HttpResp
 def page(view: View[P]) -> Opened:
     """Decorate a full page. Anonymous users are sent to sign in and back."""
 
-    def turned_away(request: HttpRequest, error: NotSignedIn | SecondFactorMissing) -> HttpResponse:
+    def turn_away(request: HttpRequest, error: NotSignedIn | SecondFactorMissing) -> HttpResponse:
         lacks_factor = isinstance(error, SecondFactorMissing)
         return redirect("mfa_index") if lacks_factor else redirect_to_login(request.get_full_path())
 
-    return _door(view, turned_away)
+    return _door(view, turn_away)
 
 
 def fragment(view: View[P]) -> Opened:
     """Decorate a fragment fetched by a script, where a sign-in page would make no sense."""
 
-    def turned_away(_request: HttpRequest, error: NotSignedIn | SecondFactorMissing) -> HttpResponse:
+    def turn_away(_request: HttpRequest, error: NotSignedIn | SecondFactorMissing) -> HttpResponse:
         message = (
             gettext(error.message) if isinstance(error, SecondFactorMissing) else gettext("Sign in again.")
         )
         return HttpResponse(message, status=error.status, content_type="text/plain; charset=utf-8")
 
-    return _door(view, turned_away)
+    return _door(view, turn_away)
 
 
-def _door(view: View[P], turned_away: TurnedAway) -> Opened:
+def _door(view: View[P], turn_away: TurnedAway) -> Opened:
     @never_cache
     @wraps(view)
-    def opened(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+    def wrapper(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
         try:
             principal = principal_of(request)
             refuse_changes_while_viewing(principal, request)
             return view(request, principal, *args, **kwargs)
         except (NotSignedIn, SecondFactorMissing) as error:
-            return turned_away(request, error)
+            return turn_away(request, error)
         except NotFound as error:
             raise Http404 from error
         except Forbidden as error:
             raise PermissionDenied(error.message) from error
 
-    return opened
+    return wrapper
 
 
 def show(
@@ -90,7 +90,7 @@ def show(
         tab=context.get("tab", ""),
     )
     around = {
-        "leaked": area == "console" and principal.administers and leaked(),
+        "leaked": area == "console" and principal.administers and has_leak(),
         "me": principal,
         "area": area,
         "manages": manages,

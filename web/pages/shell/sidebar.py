@@ -63,14 +63,14 @@ def rail_of(
     pinned = [] if cursor else list(rows.exclude(pinned_at=None).order_by("-pinned_at", "-id"))
     page = PageQuery(limit=SHOWN, cursor=cursor)
     found = page_of(rows.filter(pinned_at=None), page, by="updated_at", newest_first=True)
-    groups = tuple(_grouped([*pinned, *found.rows], current, above))
+    groups = tuple(_group_conversations([*pinned, *found.rows], current, above))
     if not found.next_cursor:
         return Rail(groups, query, "")
     asked = {"q": query, "current": current, "cursor": found.next_cursor, "above": groups[-1].key}
     return Rail(groups, query, urlencode({name: value for name, value in asked.items() if value}))
 
 
-def _grouped(rows: Iterable[Conversation], current: str, above: str) -> Iterable[Group]:
+def _group_conversations(rows: Iterable[Conversation], current: str, above: str) -> Iterable[Group]:
     for key, members in groupby(rows, key=_group):
         yield Group(key, tuple(_item(row, current) for row in members), goes_on=key == above)
 

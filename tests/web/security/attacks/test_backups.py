@@ -266,13 +266,13 @@ def test_a_file_that_changes_after_it_was_verified_is_not_used(
 ) -> None:
     whole = verify(backup, key=KEY)
     whole.copy(name, tmp_path / "copy")
-    with whole.opened(name) as stream:
+    with whole.open_copy(name) as stream:
         attack.allowed(stream.read() == (tmp_path / "copy").read_bytes() == HOLDS[name])
     assert (tmp_path / "copy").stat().st_mode & 0o777 == 0o600
     _change(name)(backup)
     with pytest.raises(InvalidInput):
         whole.copy(name, tmp_path / "copy")
-    with pytest.raises(InvalidInput), whole.opened(name):
+    with pytest.raises(InvalidInput), whole.open_copy(name):
         attack.refused(False, name)
     attack.refused(True)
 
