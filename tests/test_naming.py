@@ -103,3 +103,33 @@ def test_folders_are_small() -> None:
         > RULES["max_folder_entries"]
     }
     assert_listed("folders", crowded)
+
+
+def test_functions_are_not_named_by_a_participle() -> None:
+    """Filters of a QuerySet may be: `expired()` is Django's own idiom. So are properties."""
+    exempt = {id(member) for _, node in nodes() if isinstance(node, ast.ClassDef) for member in filters(node)}
+    found = {
+        f"{file}::{node.name}"
+        for file, node in nodes()
+        if isinstance(node, Function) and id(node) not in exempt and is_participle(node.name)
+    }
+    assert_listed("participles", found)
+
+
+def filters(node: ast.ClassDef) -> Iterator[ast.stmt]:
+    is_query_set = node.name.endswith(("QuerySet", "Manager"))
+    for member in node.body:
+        if isinstance(member, Function) and (is_query_set or is_property(member)):
+            yield member
+
+
+def is_property(node: Function) -> bool:
+    return any("property" in ast.unparse(decorator) for decorator in node.decorator_list)
+
+
+def is_participle(name: str) -> bool:
+    first, *rest = name.strip("_").split("_")
+    is_regular = first.endswith("ed") and first not in {"embed", "exceed", "feed", "need", "proceed", "seed"}
+    if not is_regular and first not in RULES["irregular_participles"].split():
+        return False
+    return not rest or rest[0] in RULES["prepositions"].split()
