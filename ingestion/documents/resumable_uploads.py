@@ -107,10 +107,8 @@ def _check_size(size: int) -> None:
 
 def _check_number(principal: Principal) -> None:
     if PartialUpload.objects.open().filter(user=principal.user).count() >= MAX_OPEN_UPLOADS:
-        raise RateLimited(
-            f"{MAX_OPEN_UPLOADS} of your uploads are under way. Finish or cancel one of them first.",
-            retry_after=RETRY_SECONDS,
-        )
+        message = CodedMessage("too_many_uploads", most=MAX_OPEN_UPLOADS)
+        raise RateLimited(message, retry_after=RETRY_SECONDS)
 
 
 def part_add(*, upload: PartialUpload, offset: int, data: bytes) -> PartialUpload:
@@ -145,11 +143,11 @@ def _check_part(upload: PartialUpload, offset: int, size: int) -> None:
     if offset != upload.received:
         raise WrongOffset(upload.received)
     if size > MAX_PART_BYTES:
-        raise PayloadTooLarge(f"A part may have {MAX_PART_BYTES} bytes at most.")
+        raise PayloadTooLarge(CodedMessage("upload_part_too_large", most=MAX_PART_BYTES))
     if offset + size > upload.size:
-        raise InvalidInput(f"This part exceeds the announced file size of {upload.size} bytes.")
+        raise InvalidInput(CodedMessage("upload_too_long", size=upload.size))
     if size < MIN_PART_BYTES and offset + size < upload.size:
-        raise InvalidInput(f"A part that is not the last one has {MIN_PART_BYTES} bytes at least.")
+        raise InvalidInput(CodedMessage("upload_part_too_small", least=MIN_PART_BYTES))
 
 
 def upload_complete(

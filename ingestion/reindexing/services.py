@@ -38,7 +38,7 @@ def generation_build(*, principal: Principal, model: str | None = None) -> Index
         if row is None:
             row = _begin(requested or answering, principal)
         elif requested not in {None, choice_of(row)}:
-            raise Conflict(f"An index with {row.encoder} already exists. Cancel it first.")
+            raise Conflict(CodedMessage("index_being_built", model=row.encoder))
         else:
             IndexGeneration.objects.filter(pk=row.pk).update(error="")
         transaction.on_commit(broker.enqueue_reindex, robust=True)
@@ -79,9 +79,8 @@ def generation_swap(*, principal: Principal, force: bool = False) -> IndexGenera
     if row is None or row.state != GenerationState.READY:
         raise Conflict(gettext_noop("No index is ready to activate."))
     if row.comparison.get("worse") and not force:
-        raise Conflict(
-            f"It finds less than the one that answers: {', '.join(row.comparison['worse'])}.", code="worse"
-        )
+        measures = ", ".join(row.comparison["worse"])
+        raise Conflict(CodedMessage("index_worse", measures=measures), code="worse")
     return _request_swap(row, principal, "index.swap")
 
 

@@ -332,6 +332,19 @@ CATALOGUE: Final[Mapping[str, Template]] = {
     # errors with parameters
     "watch_name_taken": _("This knowledge base already watches a folder named “{name}”."),
     "group_admin_required": _("Only administrators and managers of the group “{group}” can give it access."),
+    "slug_invalid": _("“{slug}” isn’t a valid slug. Use lower-case letters, digits and hyphens."),
+    "slug_taken": _(
+        "The slug “{slug}” belongs to another knowledge base, or to one that was deleted. Slugs can’t be reused: "
+        "choose another."
+    ),
+    "group_name_length": _("A group name must have 1 to {most} characters."),
+    "group_too_large": _("A group can have up to {most} members."),
+    "too_many_uploads": _("{most} of your uploads aren’t finished. Finish or cancel one of them first."),
+    "upload_part_too_large": _("A part of an upload can have up to {most} bytes."),
+    "upload_part_too_small": _("Each part of an upload except the last must have at least {least} bytes."),
+    "upload_too_long": _("This part exceeds the announced file size of {size} bytes."),
+    "index_being_built": _("An index with {model} is being built or waits to be activated. Cancel it first."),
+    "index_worse": _("The new index finds less than the active one: {measures}."),
     "no_such_subject": _("“{text}” isn’t a user or group."),
     "username_taken": _("A user named “{username}” already exists."),
     "username_confusable": _("“{username}” looks too similar to another user name. Choose a different one."),

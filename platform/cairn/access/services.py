@@ -181,12 +181,9 @@ def _reserve_exactly(slug: str, principal: Principal) -> str:
     if not principal.acts_as_admin:
         raise Forbidden(gettext_noop("Only administrators can choose a slug."))
     if not slug or slugify(slug) != slug or len(slug) > STEM_LENGTH:
-        raise InvalidInput(f"“{slug}” is not a valid slug.")
+        raise InvalidInput(CodedMessage("slug_invalid", slug=slug))
     if not _reserve(slug):
-        raise Taken(
-            f"The slug “{slug}” belongs to another knowledge base, perhaps one that was deleted. Slugs are "
-            "never used again: choose another."
-        )
+        raise Taken(CodedMessage("slug_taken", slug=slug))
     return slug
 
 
