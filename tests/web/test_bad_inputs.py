@@ -130,10 +130,11 @@ def test_every_hostile_file_ends_with_a_reason(
     assert _marks(server) == before
 
 
-@pytest.mark.faults
+@pytest.mark.acceptance
 def test_a_table_of_200000_columns_is_read_whole(
     api: httpx.Client, base: str, server: Server, hostile: dict[str, bytes]
 ) -> None:
+    """It is embedded at low priority: beside other tests that takes more than ten minutes."""
     before = _marks(server)
     assert _uploaded(api, base, {WIDE: hostile[WIDE]}) == {WIDE: "ready"}
     _assert_unharmed(api, base, server)
