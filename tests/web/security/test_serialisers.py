@@ -26,6 +26,7 @@ FROM_MULTIPROCESSING = {"multiprocessing.connection": {"Connection", "Pipe"}}
 """`Connection` has `send_bytes`; processes, queues and pools exchange pickles."""
 FUNCTIONS = {"eval", "exec", "compile", "__import__"}
 METHODS = {("yaml", "load"), ("yaml", "unsafe_load"), ("torch", "load"), ("pandas", "read_pickle")}
+PLAIN_LOADERS = {"yaml.BaseLoader", "yaml.CBaseLoader", "yaml.SafeLoader", "yaml.CSafeLoader"}
 CONNECTION = {"send", "recv"}
 """Methods of a `Connection` that pickle. Sockets are given a size or data, and are not used here either."""
 OPTIONS = {("allow_pickle", True), ("trust_remote_code", True), ("weights_only", False), ("shell", True)}
@@ -52,13 +53,19 @@ def _dangers_of_call(call: ast.Call) -> Iterator[str]:
     match call.func:
         case ast.Name(name) if name in FUNCTIONS:
             yield name
-        case ast.Attribute(ast.Name(module), name) if (module, name) in METHODS:
+        case ast.Attribute(ast.Name(module), name) if (module, name) in METHODS and not _is_plain_yaml(call):
             yield f"{module}.{name}"
         case ast.Attribute(owner, name) if name in CONNECTION and "connection" in ast.unparse(owner).lower():
             yield f"connection.{name}"
     for keyword in call.keywords:
         if isinstance(keyword.value, ast.Constant) and (keyword.arg, keyword.value.value) in OPTIONS:
             yield str(keyword.arg)
+
+
+def _is_plain_yaml(call: ast.Call) -> bool:
+    """Return whether a loader is named that builds nothing but plain values."""
+    loaders = {ast.unparse(keyword.value) for keyword in call.keywords if keyword.arg == "Loader"}
+    return bool(loaders) and loaders <= PLAIN_LOADERS
 
 
 @pytest.mark.slow
@@ -79,6 +86,7 @@ def test_no_module_turns_data_into_code() -> None:
         ("from multiprocessing.connection import Client", "multiprocessing.connection"),
         ("eval(text)", "eval"),
         ("yaml.load(text)", "yaml.load"),
+        ("yaml.load(text, Loader=yaml.CLoader)", "yaml.load"),
         ("torch.load(path)", "torch.load"),
         ("self._connection.recv()", "connection.recv"),
         ("np.load(path, allow_pickle=True)", "allow_pickle"),
