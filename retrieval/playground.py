@@ -85,7 +85,9 @@ def explain(question: str, *, scope: Scope, filters: Filters, parts: Engine, lim
     )
 
 
-def hidden_from(question: str, *, reader: Scope, looker: Scope, filters: Filters, parts: Engine) -> list[Hit]:
+def find_hidden_hits(
+    question: str, *, reader: Scope, looker: Scope, filters: Filters, parts: Engine
+) -> list[Hit]:
     """Return what the looker's search finds and the reader may not read, best first."""
     standalone = understand(clean_query(question), (), None).standalone
     candidates, terms = _candidates(standalone, looker, filters, parts, Clock())

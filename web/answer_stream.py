@@ -111,7 +111,7 @@ class RunningAnswer:
         followed, running = timezone.now(), True
         try:
             while running and timezone.now() - followed < GRACE:
-                self.check_access()  # which gives the connection back
+                self.recheck_access()  # which gives the connection back
                 time.sleep(CHECK_SECONDS)
                 row = Message.objects.filter(pk=self.message.pk, state=MessageState.RUNNING)
                 seen = row.values_list("followed_at", flat=True).first()
@@ -119,16 +119,18 @@ class RunningAnswer:
         except (NotSignedIn, Forbidden, Unavailable):
             return
 
-    def check_access(self) -> None:
-        """Check access while the answer is written. Raises NotSignedIn if the asker lost access, Forbidden if
-        they may read less than at the start, and Unavailable if this process is shutting down.
+    def recheck_access(self) -> None:
+        """Recheck access while the answer is written, and renew its heartbeat and lease.
+
+        Raises NotSignedIn if the asker lost access, Forbidden if they may read less than at the start, and
+        Unavailable if this process is shutting down, which interrupts the answer.
         """
         try:
-            self._check_access()
+            self._recheck_access()
         finally:
             connections_release()
 
-    def _check_access(self) -> None:
+    def _recheck_access(self) -> None:
         if ending.is_set():
             ask.answer_interrupt(self.message)
             raise Unavailable(INTERRUPTED)
@@ -173,7 +175,7 @@ def start_answer(
         connections_release()
 
 
-async def _watch_access(
+async def _iterate_with_access(
     answer: RunningAnswer, items: Generator[T, None, None]
 ) -> AsyncGenerator[T | None, None]:
     """Yield items that a thread builds from the events, and None regularly while there are none.
@@ -189,14 +191,14 @@ async def _watch_access(
     async with aclosing(thread) as coming:
         async for item in coming:
             if time.monotonic() - looked >= CHECK_SECONDS:
-                await sync_to_async(answer.check_access)()
+                await sync_to_async(answer.recheck_access)()
                 looked = time.monotonic()
             yield item
 
 
 async def wait_for_answer(answer: RunningAnswer, build: Callable[[], T]) -> T:
     """Return what `build` makes from the stored answer. A disconnect stops the model."""
-    async with aclosing(_watch_access(answer, _wait_for_events(answer, build))) as coming:
+    async with aclosing(_iterate_with_access(answer, _wait_for_events(answer, build))) as coming:
         found = [item async for item in coming if item is not None]  # to its end: who leaves stops the model
     return found[0]
 
@@ -222,7 +224,7 @@ async def stream_frames(
     """
     spoke = time.monotonic()
     try:
-        async with aclosing(_watch_access(answer, frames)) as coming:
+        async with aclosing(_iterate_with_access(answer, frames)) as coming:
             async for each in coming:
                 if each is not None or time.monotonic() - spoke >= PING_SECONDS:
                     spoke = time.monotonic()

@@ -143,11 +143,11 @@ def _check_part(upload: PartialUpload, offset: int, size: int) -> None:
     if offset != upload.received:
         raise WrongOffset(upload.received)
     if size > MAX_PART_BYTES:
-        raise PayloadTooLarge(CodedMessage("upload_part_too_large", most=MAX_PART_BYTES))
+        raise PayloadTooLarge(CodedMessage("upload_part_too_large", most=MAX_PART_BYTES >> 20))
     if offset + size > upload.size:
         raise InvalidInput(CodedMessage("upload_too_long", size=upload.size))
     if size < MIN_PART_BYTES and offset + size < upload.size:
-        raise InvalidInput(CodedMessage("upload_part_too_small", least=MIN_PART_BYTES))
+        raise InvalidInput(CodedMessage("upload_part_too_small", least=MIN_PART_BYTES >> 10))
 
 
 def upload_complete(

@@ -6,7 +6,7 @@ from django.db.models import TextChoices
 
 
 class Verdict(StrEnum):
-    """How far an answer is supported; `retrieval.answering.generation` decides."""
+    """How far an answer is supported; `retrieval.answering.generation.verdict` decides."""
 
     SUPPORTED = "supported"
     PARTIAL = "partial"

@@ -1,8 +1,8 @@
 """Messages that are stored, or raised in layers that know no reader: codes with parameters.
 
 To add a message, add a template to `CATALOGUE`, use `CodedMessage("its_code", …)`, and run `make texts`.
-From version 1.0.0 on, stored codes never change; the English of a template may. `web.i18n.localize` renders a message in the
-reader's language. This module doesn't import Django, since parser processes load it.
+From version 1.0.0 on, stored codes never change; the English of a template may. `web.i18n.localize` renders
+a message in the reader's language. This module doesn't import Django, since parser processes load it.
 """
 
 import operator
@@ -325,9 +325,6 @@ CATALOGUE: Final[Mapping[str, Template]] = {
     "watch_path_relative": _("Enter an absolute path, starting with “/”."),
     "watch_path_unknown": _("No such folder in the allowed locations ({allowed})."),
     "check_interrupted": _("The check was interrupted."),
-    "embedding_class_refused": _(
-        "Only EMBEDDING_MODEL can name a class. Set it to {model} and restart Cairn."
-    ),
     "check_failed": _("The check failed; see the server log."),
     # errors with parameters
     "watch_name_taken": _("This knowledge base already watches a folder named “{name}”."),
@@ -337,13 +334,16 @@ CATALOGUE: Final[Mapping[str, Template]] = {
         "The slug “{slug}” belongs to another knowledge base, or to one that was deleted. Slugs can’t be reused: "
         "choose another."
     ),
-    "group_name_length": _("A group name must have 1 to {most} characters."),
-    "group_too_large": _("A group can have up to {most} members."),
     "too_many_uploads": _("{most} of your uploads aren’t finished. Finish or cancel one of them first."),
-    "upload_part_too_large": _("A part of an upload can have up to {most} bytes."),
-    "upload_part_too_small": _("Each part of an upload except the last must have at least {least} bytes."),
+    "upload_part_too_large": _("A part of an upload can have up to {most} MB."),
+    "upload_part_too_small": _("Each part of an upload except the last must have at least {least} kB."),
     "upload_too_long": _("This part exceeds the announced file size of {size} bytes."),
-    "index_being_built": _("An index with {model} is being built or waits to be activated. Cancel it first."),
+    "index_being_built": _(
+        "An index with {model} is being built or is waiting to be activated. Cancel it first."
+    ),
+    "embedding_class_refused": _(
+        "Only EMBEDDING_MODEL can name a class. Set it to {model} and restart Cairn."
+    ),
     "index_worse": _("The new index finds less than the active one: {measures}."),
     "no_such_subject": _("“{text}” isn’t a user or group."),
     "username_taken": _("A user named “{username}” already exists."),

@@ -17,7 +17,7 @@ from cairn.errors import ConfigurationError, Unavailable
 from cairn.http.ssrf_guard import GuardedTransport
 from cairn.settings import environment
 from cairn.settings.dotted_paths import create_dotted
-from cairn.settings.env import ROOT
+from cairn.settings.env import EDGE, ONE_PROCESS_ONLY, ROOT
 from retrieval.index.protocol import Store
 from retrieval.index.qdrant_edge import EdgeIndex, require_room_for_copy
 from retrieval.index.qdrant_server import ServerIndex, Spread, translate_errors
@@ -152,14 +152,12 @@ def _client(timeout: int = TIMEOUT_SECONDS) -> QdrantClient:
     )
 
 
-BACKENDS: dict[str, Callable[[], IndexBackend]] = {"qdrant-edge": EdgeBackend, "qdrant-server": ServerBackend}
+BACKENDS: dict[str, Callable[[], IndexBackend]] = {EDGE: EdgeBackend, "qdrant-server": ServerBackend}
 
 
 def index_backend() -> IndexBackend:
-    """Return the store named by VECTOR_INDEX, or else Qdrant: the server at QDRANT_URL, Edge without one."""
-    name = environment().vector_index
-    if name is None:
-        return ServerBackend() if environment().qdrant_url else EdgeBackend()
+    """Return the configured store. A dotted path names one of another package."""
+    name = environment().vector_store
     if name in BACKENDS:
         return BACKENDS[name]()
     return create_dotted("VECTOR_INDEX", name, IndexBackend)  # type: ignore[type-abstract]  # a protocol
@@ -168,7 +166,4 @@ def index_backend() -> IndexBackend:
 def require_shared_index() -> None:
     backend = index_backend()
     if not backend.shared:
-        raise ConfigurationError(
-            f"The vector index is {backend.check()}, which only one process can open. To run several "
-            "processes, set QDRANT_URL to a Qdrant server, and leave VECTOR_INDEX empty."
-        )
+        raise ConfigurationError(ONE_PROCESS_ONLY.format(store=backend.check()))

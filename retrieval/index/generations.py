@@ -98,14 +98,14 @@ class OpenIndexes:
             if generation.id in self._closed_exclusively:
                 raise Unavailable("This index is being optimised.")
             if generation.id not in self._open:
-                index = _build_placed_index(generation)
+                index = _create_placed_index(generation)
                 index.open()
                 self._open[generation.id] = index
             return self._open[generation.id]
 
     def add(self, generation: IndexGeneration, store: Store) -> PlacedIndex:
         """Use the store that was just created for the generation."""
-        index = _build_placed_index(generation)
+        index = _create_placed_index(generation)
         index.add(places_of(generation).serving.name, store)
         with self._lock:
             self._open[generation.id] = index
@@ -140,7 +140,7 @@ class OpenIndexes:
 open_indexes = OpenIndexes()
 
 
-def _build_placed_index(generation: IndexGeneration) -> PlacedIndex:
+def _create_placed_index(generation: IndexGeneration) -> PlacedIndex:
     backend = index_backend()
     whereabouts = InTheDatabase(generation) if backend.shared else InThisProcess(generation)
     return PlacedIndex(whereabouts, lambda name: backend.open(name, generation.dimension))

@@ -11,7 +11,7 @@ _WORD = re.compile(r"\w+")
 
 def phrases_in(query: str) -> list[str]:
     """Normalised; those of one word too, if it has more than one character."""
-    found = (_normalise(straight or curly) for straight, curly in _QUOTED.findall(query))
+    found = (_normalize(straight or curly) for straight, curly in _QUOTED.findall(query))
     return list(dict.fromkeys(phrase for phrase in found if len(phrase) > 1))
 
 
@@ -22,9 +22,9 @@ def phrases_first(hits: Sequence[Hit], phrases: Sequence[str]) -> list[Hit]:
 
 def _contains_phrases(hit: Hit, phrases: Sequence[str]) -> bool:
     """Whole words, whatever their case and what stands between them."""
-    words = f" {_normalise(' '.join((hit.title, *hit.section, hit.text)))} "
+    words = f" {_normalize(' '.join((hit.title, *hit.section, hit.text)))} "
     return all(f" {phrase} " in words for phrase in phrases)
 
 
-def _normalise(text: str) -> str:
+def _normalize(text: str) -> str:
     return " ".join(_WORD.findall(text.casefold()))

@@ -74,7 +74,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", default="", help="only pages with this in their name")
     parser.add_argument("--into", type=Path, default=FOLDER)
-    parser.add_argument("--language", default="en")
+    parser.add_argument("--language", default="en", help="de, for example; without the states of pages")
     options = parser.parse_args()
     options.into.mkdir(parents=True, exist_ok=True)
     english = options.language == "en"

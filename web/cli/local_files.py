@@ -167,7 +167,7 @@ def _add_archive(found: Found, path: Path, folder: str) -> None:
     """Add members. An unsafe name rejects the whole archive, encryption only the member."""
     archive = Archive(path)
     members = _members(path)
-    hidden = [member for member in members if _hidden(PurePosixPath(member.filename).parts)]
+    hidden = [member for member in members if _has_hidden_part(PurePosixPath(member.filename).parts)]
     shown = [member for member in members if member not in hidden]
     found.hidden += len(hidden)
     for member in shown:
@@ -223,5 +223,5 @@ def _require_distinct(files: list[LocalFile]) -> None:
         )
 
 
-def _hidden(parts: tuple[str, ...]) -> bool:
+def _has_hidden_part(parts: tuple[str, ...]) -> bool:
     return any(map(is_hidden, parts))

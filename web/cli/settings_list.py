@@ -9,7 +9,7 @@ from pydantic import SecretStr
 from pydantic_settings import DotEnvSettingsSource, EnvSettingsSource
 
 from cairn.settings import Environment
-from cairn.settings.env import FileVariantSource, with_current_names
+from cairn.settings.env import FileVariantSource, accept_deprecated_names
 
 HIDDEN = "********"
 _CREDENTIALS = re.compile(r"(?<=://)[^/@\s]*@")
@@ -31,7 +31,7 @@ def settings_list(environment: Environment) -> list[Setting]:
         "environment": EnvSettingsSource(Environment),
         ".env": DotEnvSettingsSource(Environment),
     }
-    values = {origin: with_current_names(source)() for origin, source in sources.items()}
+    values = {origin: accept_deprecated_names(source)() for origin, source in sources.items()}
     return [
         Setting(
             field.upper(),

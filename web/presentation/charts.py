@@ -103,7 +103,7 @@ def build_stacked_chart(name: str, title: Text, days: Sequence[date], series: Se
     return Chart(name, title, days, series, top, 0, "", columns)
 
 
-def lines(
+def build_line_chart(
     name: str,
     title: Text,
     days: Sequence[date],

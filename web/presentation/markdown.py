@@ -108,6 +108,6 @@ def render_markdown(text: str, labels: Mapping[int, str] | None = None) -> SafeS
     return mark_safe(_CLEANER.clean(html))  # noqa: S308 - this is the line that cleaned it
 
 
-def escape_markdown(text: str) -> str:
+def escape_markdown_line(text: str) -> str:
     """Escape text and put it on one line."""
     return _SPECIAL.sub(r"\\\1", " ".join(text.split()))

@@ -12,6 +12,7 @@ from django.db import connections
 from cairn.accounts.models import User
 from cairn.errors import ConfigurationError, Unavailable
 from cairn.settings import environment
+from cairn.settings.env import EDGE, ONE_PROCESS_ONLY
 from cairn.telemetry.tracing import tracing_start, tracing_stop
 from web.data_dir.first_admin import FirstAdmin, first_admin_create, introduction
 from web.data_dir.migrate import require_migrated
@@ -98,11 +99,8 @@ def require_shared_settings() -> None:
     The command that starts processes calls this, so it loads no vector store: those bring native libraries.
     """
     require_shared_broker()
-    if environment().has_embedded_index:
-        raise ConfigurationError(
-            "The vector index is embedded, and only one process can open it. To run several processes, set "
-            "QDRANT_URL to a Qdrant server, and leave VECTOR_INDEX empty."
-        )
+    if environment().vector_store == EDGE:
+        raise ConfigurationError(ONE_PROCESS_ONLY.format(store=EDGE))
     if environment().secret_key is None:
         raise ConfigurationError(
             "Web processes must sign sessions alike: set SECRET_KEY, the same for all of them."

@@ -34,7 +34,7 @@ def damaged(kind: str) -> DocumentRejected:
     return DocumentRejected(Rejection.DAMAGED_FILE, CodedMessage("damaged", kind=Term(kind)))
 
 
-def damaged_file() -> DocumentRejected:
+def nested_beyond_reading() -> DocumentRejected:
     """Reject a file whose parts are nested too deeply to be read."""
     return DocumentRejected(Rejection.DAMAGED_FILE, CodedMessage("damaged_file"))
 

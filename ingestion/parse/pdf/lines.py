@@ -231,7 +231,7 @@ def _merge_lines(lines: Iterator[Line]) -> Iterator[Line]:
     pending: Line | None = None
     for line in lines:
         if pending is not None and _continues(pending, line):
-            pending = _join_lines(pending, line)
+            pending = _join_fragments(pending, line)
             continue
         if pending is not None:
             yield pending
@@ -248,7 +248,7 @@ def _continues(line: Line, following: Line) -> bool:
     return beside and overlap > 0.5 * min(line.height, following.height)
 
 
-def _join_lines(line: Line, following: Line) -> Line:
+def _join_fragments(line: Line, following: Line) -> Line:
     gap = following.box[0] - line.box[2]
     box = (
         line.box[0],

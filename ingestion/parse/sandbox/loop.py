@@ -37,7 +37,7 @@ def serve(connection: Connection, handler: Handler, *, at_rest: Callable[[], obj
         except EOFError:
             return
         limits, arguments = messages.read_request(data)
-        _bound(limits)
+        _set_limits(limits)
         _answer(connection, handler, limits, arguments)
 
 
@@ -48,25 +48,25 @@ def _answer(connection: Connection, handler: Handler, limits: Limits, arguments:
     except DocumentRejected as error:
         messages.send_rejection(connection, error, retire=_is_spent(error))
     except RecursionError:
-        messages.send_rejection(connection, failures.damaged_file())
+        messages.send_rejection(connection, failures.nested_beyond_reading())
     except MemoryError:
-        _unbound()
+        _lift_memory_limit()
         messages.send_rejection(connection, failures.memory_limit(limits.memory_mb), retire=True)
     except Exception as error:  # noqa: BLE001 the outermost boundary of the child process
         messages.send_failure(connection, _describe(error))
     else:
-        _unbound()
+        _lift_memory_limit()
         messages.send_result(connection, result, body=body, retire=_is_bloated())
 
 
-def _bound(limits: Limits) -> None:
+def _set_limits(limits: Limits) -> None:
     used = resource.getrusage(resource.RUSAGE_SELF)
     seconds = int(used.ru_utime + used.ru_stime) + limits.seconds + 1
     resource.setrlimit(resource.RLIMIT_CPU, (seconds, resource.RLIM_INFINITY))
     resource.setrlimit(resource.RLIMIT_DATA, (limits.memory_mb << 20, resource.RLIM_INFINITY))
 
 
-def _unbound() -> None:
+def _lift_memory_limit() -> None:
     """Lift the memory limit, since sending the answer needs some memory, too."""
     resource.setrlimit(resource.RLIMIT_DATA, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
 

@@ -345,7 +345,7 @@ class _Child:
     def ask(self, request: _Request) -> Answer:
         """Send a request. Kills the child and raises DocumentRejected on timeout or cancellation."""
         self._retired = True  # until it has answered in full
-        with self._scratch.lent(request.path.resolve()) as path:
+        with self._scratch.lend(request.path.resolve()) as path:
             try:
                 message = messages.request(request.limits, {"path": str(path), **request.arguments})
                 self._connection.send_bytes(message)

@@ -35,7 +35,7 @@ class Scratch:
         self.work.mkdir()
 
     @contextlib.contextmanager
-    def lent(self, path: Path) -> Iterator[Path]:
+    def lend(self, path: Path) -> Iterator[Path]:
         """Provide the file under a name in the inbox, as a hard link if possible, else as a copy."""
         inside = self.inbox / "file"
         try:

@@ -26,16 +26,16 @@ _LONGEST_FIELD: Final = 1_000_000
 
 
 def parse(path: Path, limits: Limits) -> Rendition:
-    return _parse_rows(decode(path.read_bytes()), "", limits)
+    return _parse_text(decode(path.read_bytes()), "", limits)
 
 
 def parse_tabs(path: Path, limits: Limits) -> Rendition:
     """Parse tab-separated values. Without any tab the file name is wrong, and the delimiter is detected."""
     text = decode(path.read_bytes())
-    return _parse_rows(text, "\t" if "\t" in text else "", limits)
+    return _parse_text(text, "\t" if "\t" in text else "", limits)
 
 
-def _parse_rows(text: str, delimiter: str, limits: Limits) -> Rendition:
+def _parse_text(text: str, delimiter: str, limits: Limits) -> Rendition:
     """Detect the delimiter if it is empty."""
     builder = RenditionBuilder(limits)
     warnings = _write(_rows(text, delimiter), builder)

@@ -15,7 +15,6 @@ from cairn.accounts.models import Group, Identity, User
 from cairn.accounts.services import user_create, user_update
 from cairn.audit.services import record
 from cairn.errors import InvalidInput, Taken
-from cairn.messages import CodedMessage
 
 SCIM = "scim"
 EXTERNAL_ID_LENGTH = 255
@@ -107,13 +106,13 @@ def _texts(ids: Collection[UUID]) -> list[str]:
 def _clean_name(name: str) -> str:
     name = name.strip()
     if not name or len(name) > NAME_LENGTH:
-        raise InvalidInput(CodedMessage("group_name_length", most=NAME_LENGTH))
+        raise InvalidInput(f"A group name must have 1 to {NAME_LENGTH} characters.")
     return name
 
 
 def _people(ids: Collection[UUID]) -> list[User]:
     if len(ids) > MAX_MEMBERS:
-        raise InvalidInput(CodedMessage("group_too_large", most=MAX_MEMBERS))
+        raise InvalidInput(f"A group can have up to {MAX_MEMBERS} members.")
     found = list(User.objects.filter(id__in=ids))
     if len(found) != len(set(ids)):
         raise InvalidInput("One of the members isn’t a user.")

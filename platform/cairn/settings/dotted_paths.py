@@ -1,7 +1,7 @@
 """Classes of other packages, named in settings by their dotted path."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib import import_module
 from pathlib import Path
 from types import MappingProxyType
@@ -21,11 +21,16 @@ def is_dotted(model: str) -> bool:
 
 
 def create_dotted(
-    setting: str, dotted: str, base: type[T], options: Mapping[str, object] = _NO_OPTIONS, *, secret: str = ""
+    setting: str,
+    dotted: str,
+    base: type[T],
+    options: Mapping[str, object] = _NO_OPTIONS,
+    *,
+    secrets: Iterable[str] = (),
 ) -> T:
     """Call the class or function `dotted` with options.
 
-    Raises ConfigurationError, which never shows `secret`.
+    Raises ConfigurationError, which shows none of the secrets among the options.
     """
     if _DOTTED.fullmatch(dotted) is None:
         raise ConfigurationError(f"{setting} {dotted} is not a dotted path, such as package.module.Class.")
@@ -36,19 +41,21 @@ def create_dotted(
         raise ConfigurationError(f"{setting} {dotted} can't be imported: {error}") from error
     try:
         created = create(**options)
-    except (ImportError, AttributeError, TypeError, ValueError) as error:
-        reason = _explain(error, secret)
+    except Exception as error:  # noqa: BLE001 code of another package
+        reason = _explain(error, secrets)
         raise ConfigurationError(f"{setting} {dotted} can't be created: {reason}") from None
     if not isinstance(created, base):
         raise ConfigurationError(f"{setting} {dotted} doesn't create an object of the class {base.__name__}")
     return created
 
 
-def _explain(error: Exception, secret: str) -> str:
-    """Return the message without `secret`. Pydantic would quote its inputs, one of which is the secret."""
+def _explain(error: Exception, secrets: Iterable[str]) -> str:
+    """Return the message without the secrets. Pydantic would quote all inputs."""
     if isinstance(error, ValidationError):
         problems = error.errors(include_url=False, include_context=False, include_input=False)
-        text = "; ".join(f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}" for problem in problems)
+        text = "; ".join(": ".join([*map(str, problem["loc"]), problem["msg"]]) for problem in problems)
     else:
         text = str(error) or type(error).__name__
-    return text.replace(secret, "…") if secret else text
+    for secret in filter(None, secrets):
+        text = text.replace(secret, "…")
+    return text

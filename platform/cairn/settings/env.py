@@ -36,8 +36,14 @@ RENAMED: Final[Mapping[str, str]] = {
 }
 """Current names by deprecated name. Deprecated names stay valid."""
 
+EDGE = "qdrant-edge"
+ONE_PROCESS_ONLY = (
+    "The vector index is {store}, which only one process can open. To run several processes, set QDRANT_URL "
+    "to a Qdrant server, and leave VECTOR_INDEX empty."
+)
 
-def with_current_names(source: PydanticBaseSettingsSource) -> EnvSettingsSource:
+
+def accept_deprecated_names(source: PydanticBaseSettingsSource) -> EnvSettingsSource:
     """Let a source read a deprecated name where the current one is missing or empty."""
     assert isinstance(source, EnvSettingsSource)
     deprecated = {
@@ -398,9 +404,9 @@ class Environment(BaseSettings):
         return tuple(filter(None, (url.strip() for url in (self.llm_base_url or "").split(","))))
 
     @property
-    def has_embedded_index(self) -> bool:
-        """Qdrant Edge stores the vectors in DATA_DIR, and only one process can open it."""
-        return (self.vector_index or ("" if self.qdrant_url else "qdrant-edge")) == "qdrant-edge"
+    def vector_store(self) -> str:
+        """The name or dotted path of the store: VECTOR_INDEX, or else Qdrant with or without a server."""
+        return self.vector_index or ("qdrant-server" if self.qdrant_url else EDGE)
 
     @property
     def has_packaged_chat_model(self) -> bool:
@@ -465,5 +471,5 @@ class Environment(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         return (
             init_settings,
-            *map(with_current_names, (FileVariantSource(settings_cls), env_settings, dotenv_settings)),
+            *map(accept_deprecated_names, (FileVariantSource(settings_cls), env_settings, dotenv_settings)),
         )

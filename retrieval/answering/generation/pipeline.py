@@ -196,7 +196,7 @@ def _fail_or_refuse(
 
 
 def _render_unanswered_notes(results: Sequence[PartResult], language: Language) -> Iterator[AnswerEvent]:
-    """Yield a note for each group of unanswered parts."""
+    """Yield one Delta that names the unanswered parts, if there are any."""
     notes = [
         render_message(word, language, parts=escape_markdown(parts))
         for word, parts in group_unanswered_by_cause(results)

@@ -76,20 +76,25 @@ def _decide_verdict(
 ) -> tuple[Verdict, str]:
     """Return the verdict on what was shown, and its reason."""
     if mode == AnswerMode.EXTRACTIVE:
-        return Verdict.PARTIAL, render_message(
-            "model_away" if run.failure else "extractive", context.language
-        )
+        return Verdict.PARTIAL, _explain_quotes(context, run)
     if run.failure or run.stopped:
-        return Verdict.PARTIAL, render_message("broken_off" if run.failure else "stopped", context.language)
+        return Verdict.PARTIAL, _explain_interruption(context, run)
     if gate.unsupported_count:
-        what = "flagged" if context.grounding == Grounding.FLAG else "dropped"
-        return Verdict.PARTIAL, render_message(
-            what,
-            context.language,
-            count=gate.unsupported_count,
-            total=supported_count + gate.unsupported_count,
-        )
+        return Verdict.PARTIAL, _explain_unsupported(context, gate.unsupported_count, supported_count)
     return Verdict.SUPPORTED, render_message("supported", context.language)
+
+
+def _explain_quotes(context: GenerationContext, run: RunState) -> str:
+    return render_message("model_away" if run.failure else "extractive", context.language)
+
+
+def _explain_interruption(context: GenerationContext, run: RunState) -> str:
+    return render_message("broken_off" if run.failure else "stopped", context.language)
+
+
+def _explain_unsupported(context: GenerationContext, count: int, supported_count: int) -> str:
+    key = "flagged" if context.grounding == Grounding.FLAG else "dropped"
+    return render_message(key, context.language, count=count, total=supported_count + count)
 
 
 def combine_verdicts(
@@ -103,13 +108,12 @@ def combine_verdicts(
         for word, parts in group_unanswered_by_cause(results)
     ]
     if run.stopped or run.failure:
-        reasons.append(render_message("stopped" if run.stopped else "broken_off", context.language))
+        reasons.append(_explain_interruption(context, run))
     if unsupported_count := sum(result.unsupported_count for result in results):
-        what = "flagged" if context.grounding == Grounding.FLAG else "dropped"
-        total = unsupported_count + sum(result.supported_count for result in results)
-        reasons.append(render_message(what, context.language, count=unsupported_count, total=total))
+        supported_count = sum(result.supported_count for result in results)
+        reasons.append(_explain_unsupported(context, unsupported_count, supported_count))
     if any(result.mode == AnswerMode.EXTRACTIVE for result in results):
-        reasons.append(render_message("model_away" if run.failure else "extractive", context.language))
+        reasons.append(_explain_quotes(context, run))
     verdict = Verdict.PARTIAL if reasons else Verdict.SUPPORTED
     reasons = reasons or [render_message("supported", context.language)]
     if any(result.differs for result in results):

@@ -23,7 +23,7 @@ def own(tmp_path: Path) -> Scratch:
 
 
 def test_a_file_is_lent_and_all_that_came_of_it_goes(own: Scratch, document: Path) -> None:
-    with own.lent(document) as path:
+    with own.lend(document) as path:
         assert path.read_text() == "the document"
         (own.work / "deep" / "er").mkdir(parents=True)
         (own.work / "deep" / "er" / "page").touch()

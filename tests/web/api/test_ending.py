@@ -95,7 +95,7 @@ def test_an_answer_during_which_the_tables_go_away_ends_with_an_event(
     chat = EndlessChat()
     with use(Engine(parts.embedder, parts.index, chat)):
         asked = mia.post("/ask", {"question": QUESTION, "stream": True})
-        go = lambda: monkeypatch.setattr(answer_stream.RunningAnswer, "check_access", away)  # noqa: E731
+        go = lambda: monkeypatch.setattr(answer_stream.RunningAnswer, "recheck_access", away)  # noqa: E731
         told = events(async_to_sync(read)(asked.streaming_content, go))
         assert chat.ended.wait(30)
         threads_joined("event-stream", "reader-left")

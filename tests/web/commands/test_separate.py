@@ -29,6 +29,11 @@ SHARED = {"CELERY_BROKER_URL": "redis://:hidden@127.0.0.1:{port}/0", "QDRANT_URL
         (["beat"], SHARED, "The broker at redis://127.0.0.1:"),
         (["web"], {}, "CELERY_BROKER_URL is memory://"),
         (["web"], {**SHARED, "QDRANT_URL": ""}, "set QDRANT_URL to a Qdrant server"),
+        (
+            ["web", "--workers", "2", "--port", "0"],
+            {**SHARED, "QDRANT_URL": "", "SECRET_KEY": "long enough for a test of what it says"},
+            "set QDRANT_URL to a Qdrant server",
+        ),
         (["web"], SHARED, "set SECRET_KEY, the same for all of them"),
         (
             ["web", "--port", "0"],
@@ -46,5 +51,6 @@ def test_what_is_missing_is_said_in_a_sentence(
     ended = run_manage(tmp_path, *command, **given)
     assert ended.returncode == 1
     assert said in ended.stderr
+    assert "processes at" not in ended.stdout
     assert "Traceback" not in ended.stderr
     assert "hidden" not in ended.stderr

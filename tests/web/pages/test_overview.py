@@ -21,7 +21,7 @@ from retrieval.models import Conversation, Message
 from retrieval.statistics.models import AskedBase, AskedQuestion
 from tests.bases import make_base
 from tests.web.pages.conftest import text_of
-from web.presentation.charts import Series, build_stacked_chart, ceiling, lines
+from web.presentation.charts import Series, build_line_chart, build_stacked_chart, ceiling
 
 SignIn = Callable[[User], Client]
 HOSTILE = '</title><script>alert(1)</script>" onload="'
@@ -187,7 +187,7 @@ def test_a_chart_ends_at_a_round_number(value: float, top: float) -> None:
 
 def test_a_line_is_broken_where_nothing_was_measured() -> None:
     days = [datetime(2026, 3, day, tzinfo=UTC).date() for day in range(1, 6)]
-    chart = lines("c", "t", days, [Series("s", [1, 2, None, None, 2], "good")])
+    chart = build_line_chart("c", "t", days, [Series("s", [1, 2, None, None, 2], "good")])
     assert [line.points for line in chart.lines] == ["5.00,50.00 15.00,0.00", "45.00,0.00 45.00,0.00"]
 
 

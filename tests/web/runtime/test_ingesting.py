@@ -534,7 +534,7 @@ def test_nothing_goes_into_an_unofficial_knowledge_base(
 
 def test_a_slug_of_a_deleted_knowledge_base_is_refused(command: Api, base: KnowledgeBase) -> None:
     KnowledgeBase.objects.update(deleted_at=base.created_at)
-    with pytest.raises(ApiProblem, match="perhaps one that was deleted"):
+    with pytest.raises(ApiProblem, match="or to one that was deleted"):
         knowledge_base_ensure(command, "handbook")
     assert KnowledgeBase.objects.count() == 1
 

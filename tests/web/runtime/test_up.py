@@ -13,6 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.installs import until
 from tests.servers import Server, run_manage, start_server, stop_server
 from web.data_dir.help_documents import SampleState
 from web.processes import embedded
@@ -65,8 +66,7 @@ def test_the_help_is_searchable_soon(own_data_dir: Path) -> None:
     try:
         assert any(line.startswith("Cairn help: ") for line in server.stdout)
         question = ("search", "How do I add documents?", "--kb", "cairn-help", "--json")
-        while not json.loads(server.manage(*question).stdout)["results"]:
-            time.sleep(1)
+        until(lambda: bool(json.loads(server.manage(*question).stdout)["results"]))
     finally:
         stop_server(server)
 

@@ -64,6 +64,8 @@ def _dangers_of_call(call: ast.Call) -> Iterator[str]:
 
 def _is_plain_yaml(call: ast.Call) -> bool:
     """Return whether a loader is named that builds nothing but plain values."""
+    if ast.unparse(call.func) != "yaml.load":
+        return False
     loaders = {ast.unparse(keyword.value) for keyword in call.keywords if keyword.arg == "Loader"}
     return bool(loaders) and loaders <= PLAIN_LOADERS
 
@@ -88,6 +90,7 @@ def test_no_module_turns_data_into_code() -> None:
         ("yaml.load(text)", "yaml.load"),
         ("yaml.load(text, Loader=yaml.CLoader)", "yaml.load"),
         ("torch.load(path)", "torch.load"),
+        ("torch.load(path, Loader=yaml.SafeLoader)", "torch.load"),
         ("self._connection.recv()", "connection.recv"),
         ("np.load(path, allow_pickle=True)", "allow_pickle"),
         ("Model(path, trust_remote_code=True)", "trust_remote_code"),

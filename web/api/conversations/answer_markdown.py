@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from web.api.provenance import provenance
 from web.api.schemas import Answer, Citation
-from web.presentation.markdown import escape_markdown
+from web.presentation.markdown import escape_markdown_line
 
 
 def markdown_of(answer: Answer, absolute: Callable[[str], str]) -> str:
@@ -17,4 +17,4 @@ def markdown_of(answer: Answer, absolute: Callable[[str], str]) -> str:
 def _source(citation: Citation, absolute: Callable[[str], str]) -> str:
     place = citation.location or (f"page {citation.page}" if citation.page else "")
     name = ", ".join(filter(None, (citation.title, place, provenance(citation))))
-    return f"- [{citation.marker}] [{escape_markdown(name)}]({absolute(citation.url)})"
+    return f"- [{citation.marker}] [{escape_markdown_line(name)}]({absolute(citation.url)})"

@@ -15,7 +15,7 @@ from retrieval.models import Conversation, MessageState
 from web.api.provenance import provenance
 from web.api.schemas import Answer, Citation, ConversationWithMessages, answers_of
 from web.api.schemas import Conversation as ConversationShape
-from web.presentation.markdown import escape_markdown
+from web.presentation.markdown import escape_markdown_line
 
 SUFFIXES: Final = {"markdown": "md", "json": "json"}
 MEDIA_TYPES: Final = {"markdown": "text/markdown; charset=utf-8", "json": "application/json"}
@@ -49,21 +49,22 @@ def _json(conversation: Conversation, messages: Sequence[ShownMessage]) -> str:
 
 def _markdown(conversation: Conversation, messages: Sequence[ShownMessage]) -> str:
     at = date_format(timezone.localtime(), "DATETIME_FORMAT")
-    parts = [f"# {escape_markdown(conversation.title)}", gettext("Exported from Cairn, {at}.").format(at=at)]
+    exported = gettext("Exported from Cairn, {at}.").format(at=at)
+    parts = [f"# {escape_markdown_line(conversation.title)}", exported]
     for answer in answers_of(messages):
         parts += [part for part in _turn(answer) if part]
     return "\n\n".join(parts) + "\n"
 
 
 def _turn(answer: Answer) -> Iterator[str]:
-    yield f"## {escape_markdown(answer.question)}"
+    yield f"## {escape_markdown_line(answer.question)}"
     yield sanitize_markdown(answer.answer)
     yield "" if answer.withheld else _verdict(answer)
     if answer.citations:
         yield gettext("Sources:")
         yield from map(_source, answer.citations)
     if answer.nearest:
-        titles = "\n".join(f"- {escape_markdown(item.title)}" for item in answer.nearest)
+        titles = "\n".join(f"- {escape_markdown_line(item.title)}" for item in answer.nearest)
         yield f"{gettext('Related documents:')}\n\n{titles}"
 
 
@@ -72,7 +73,7 @@ def _verdict(answer: Answer) -> str:
         line = gettext("The answer wasn’t completed.")
     else:
         line = gettext(VERDICTS[answer.verdict]) if answer.verdict in VERDICTS else ""
-    text = " ".join(filter(None, (line, escape_markdown(answer.reason))))
+    text = " ".join(filter(None, (line, escape_markdown_line(answer.reason))))
     return f"*{text}*" if text else ""
 
 
@@ -80,6 +81,6 @@ def _source(citation: Citation) -> str:
     place = gettext("page {n}").format(n=citation.page) if citation.page else citation.location
     version = gettext("version {n}").format(n=citation.version)
     places = (citation.title, place, version, provenance(citation, gettext))
-    where = ", ".join(escape_markdown(each) for each in places if each)
-    quote = "\n".join(f"> {escape_markdown(line)}" for line in citation.quote.splitlines())
+    where = ", ".join(escape_markdown_line(each) for each in places if each)
+    quote = "\n".join(f"> {escape_markdown_line(line)}" for line in citation.quote.splitlines())
     return f"[{citation.marker}] {where}\n\n{quote}"

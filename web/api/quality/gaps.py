@@ -244,7 +244,7 @@ def _in_full(principal: Principal, gap_id: object) -> GapInFull:
         nearest=_near(documents_near(row, principal)),
         suggested=_near(documents_suggested(row, principal)),
         document=linked[0] if linked else None,
-        verified=_build_verified_answer(row, principal),
+        verified=_load_verified_answer(row, principal),
     )
 
 
@@ -254,7 +254,7 @@ def _near(rows: Sequence[Any], principal: Principal | None = None) -> list[Near]
     return [Near(document=str(row.id), title=row.title, url=passage_url(row.id)) for row in rows]
 
 
-def _build_verified_answer(gap: GapRow, principal: Principal) -> VerifiedAnswer | None:
+def _load_verified_answer(gap: GapRow, principal: Principal) -> VerifiedAnswer | None:
     row = verified_answer_for(principal, gap)
     if row is None:
         return None

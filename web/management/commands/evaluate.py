@@ -169,9 +169,9 @@ def _what(outcome: Json) -> str:
 
 
 def _gold(path: Path) -> GoldSet:
-    return GoldSet(_make_printable(path.stem), gold_file(path))
+    return GoldSet(_clean_run_name(path.stem), gold_file(path))
 
 
-def _make_printable(stem: str) -> str:
+def _clean_run_name(stem: str) -> str:
     """Replace invalid bytes, which file names may contain."""
     return stem.encode("utf-8", "replace").decode()[:LONGEST_NAME]

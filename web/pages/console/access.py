@@ -135,7 +135,7 @@ def document(request: HttpRequest, principal: Principal, document_id: str) -> Ht
         **about(principal, found),
         "tab": "access",
         "narrowed": found.narrowed,
-        "readers": _build_reader_rows(found),
+        "readers": _load_reader_rows(found),
         "blank_reader": SubjectRow("", "", ""),
         "subjects": {
             "users": User.objects.filter(is_active=True).order_by("username"),
@@ -145,7 +145,7 @@ def document(request: HttpRequest, principal: Principal, document_id: str) -> Ht
     return show(request, principal, "pages/library/access.html", context, area="library")
 
 
-def _build_reader_rows(found: Document) -> list[SubjectRow]:
+def _load_reader_rows(found: Document) -> list[SubjectRow]:
     return [
         SubjectRow(
             reader.subject, reader.user.username if reader.user else str(reader.group), _kind(reader.subject)

@@ -31,7 +31,7 @@ from retrieval.statistics.periods import Period
 from web.access_checks.services import has_leak
 from web.pages.console.kpi_cards import tiles_of
 from web.pages.shell.decorators import page, show
-from web.presentation.charts import Chart, Series, build_stacked_chart, lines
+from web.presentation.charts import Chart, Series, build_line_chart, build_stacked_chart
 
 PERIODS: Final = {7: gettext_lazy("7 days"), 30: gettext_lazy("30 days"), 90: gettext_lazy("90 days")}
 USUAL: Final = 30
@@ -39,7 +39,7 @@ THOUSAND: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Looked:
+class ViewRange:
     """The displayed period and scope. `bases`: None for everything, which only admins see."""
 
     period: Period
@@ -62,16 +62,16 @@ def index(request: HttpRequest, principal: Principal) -> HttpResponse:
     managed = list(knowledge_bases_for(principal, role=Role.MANAGER).order_by("name", "id"))
     days = _days(request.GET.get("days", ""))
     chosen = next((base for base in managed if base.slug == request.GET.get("kb", "")), None)
-    looked = _choose_scope(principal, managed, chosen, days)
+    viewed = _build_view_range(principal, managed, chosen, days)
     context = {
         "tab": "overview",
         "periods": PERIODS,
         "days": days,
-        "zone": str(looked.zone),
+        "zone": str(viewed.zone),
         "bases": managed,
         "chosen": chosen,
         "needs": _needs(principal),
-        **_figures(looked),
+        **_figures(viewed),
     }
     return show(request, principal, "pages/console/overview.html", context, area="console")
 
@@ -80,23 +80,23 @@ def _days(text: str) -> int:
     return next((days for days in PERIODS if str(days) == text), USUAL)
 
 
-def _choose_scope(
+def _build_view_range(
     principal: Principal, managed: Sequence[KnowledgeBase], chosen: KnowledgeBase | None, days: int
-) -> Looked:
+) -> ViewRange:
     zone = ZoneInfo(environment().time_zone)
     period = Period.ending(datetime.now(zone).date(), days, zone)
     shown = [base.id for base in ([chosen] if chosen else managed)]
     everything = principal.is_admin and chosen is None
-    return Looked(period, period.before(zone), zone, None if everything else shown)
+    return ViewRange(period, period.before(zone), zone, None if everything else shown)
 
 
-def _figures(looked: Looked) -> dict[str, Any]:
-    asked = question_counts.filter_questions(looked.period, looked.bases)
-    before = question_counts.filter_questions(looked.before, looked.bases)
-    jobs = jobs_in(looked.bases)
+def _figures(viewed: ViewRange) -> dict[str, Any]:
+    asked = question_counts.filter_questions(viewed.period, viewed.bases)
+    before = question_counts.filter_questions(viewed.before, viewed.bases)
+    jobs = jobs_in(viewed.bases)
     return {
         "tiles": tiles_of(question_counts.summary_of(asked), question_counts.summary_of(before)),
-        "charts": [*_question_charts(looked.period, asked), _ingestion_chart(looked, jobs)],
+        "charts": [*_question_charts(viewed.period, asked), _ingestion_chart(viewed, jobs)],
         "tokens": question_counts.tokens_of(asked),
         "queue": waiting(jobs),
     }
@@ -139,16 +139,16 @@ def _latency_chart(name: str, title: str, period: Period, asked: Any, field: str
         Series(_("Median"), [_seconds(each.p50) for each in found], "good"),
         Series(_("95th percentile"), [_seconds(each.p95) for each in found], "middling"),
     ]
-    return lines(name, title, period.days, series, unit=_("s"), decimals=1)
+    return build_line_chart(name, title, period.days, series, unit=_("s"), decimals=1)
 
 
 def _seconds(milliseconds: int | None) -> float | None:
     return None if milliseconds is None else milliseconds / THOUSAND
 
 
-def _ingestion_chart(looked: Looked, jobs: Any) -> Chart:
-    period = looked.period
-    ended = count_ended_by_day(jobs, period.days, period.begin, period.end, looked.zone)
+def _ingestion_chart(viewed: ViewRange, jobs: Any) -> Chart:
+    period = viewed.period
+    ended = count_ended_by_day(jobs, period.days, period.begin, period.end, viewed.zone)
     series = [
         Series(_("Searchable"), [each.ready for each in ended], "good"),
         Series(_("Failed"), [each.failed for each in ended], "bad"),

@@ -26,7 +26,7 @@ from cairn.library.models import KnowledgeBase
 from cairn.limits.quotas import search_count
 from retrieval.engine import engine
 from retrieval.index.protocol import Filters
-from retrieval.playground import Explanation, explain, hidden_from
+from retrieval.playground import Explanation, explain, find_hidden_hits
 from retrieval.search.fusion import Ranking
 from retrieval.types import Hit
 from web.i18n.localize import localize
@@ -110,7 +110,7 @@ def _run_search(
     shown: dict[str, Any] = {"found": found, "columns": _columns(found), "steps": _steps(found)}
     if reader is not principal:
         looker = scope_for(principal, bases)
-        hidden = hidden_from(form.question, reader=scope, looker=looker, filters=filters, parts=parts)
+        hidden = find_hidden_hits(form.question, reader=scope, looker=looker, filters=filters, parts=parts)
         shown |= {"as": reader, "hidden_count": len(hidden), "hidden": _items(hidden[:SHOWN], {})}
     return shown
 

@@ -100,7 +100,7 @@ def _owners(principal: Principal) -> list[User]:
     return list(User.objects.filter(pk__in=owned).order_by("username")[:OWNERS])
 
 
-def build_search_context(request: HttpRequest, principal: Principal) -> dict[str, Any]:
+def load_search_context(request: HttpRequest, principal: Principal) -> dict[str, Any]:
     query = _query(request, principal)
     rows = library_rows(principal, query)
     page = keyset_page(rows.with_versions(), query, query.order)
@@ -176,7 +176,7 @@ def review_state(review_by: date | None, today: date) -> str:
 def list_matching_documents(request: HttpRequest, principal: Principal) -> HttpResponse:
     """Render matching documents, or the next rows."""
     try:
-        context = build_search_context(request, principal)
+        context = load_search_context(request, principal)
     except InvalidInput:  # a cursor that is none
         context = {"documents": (), "next_cursor": None, "total": 0}
     name = "_found_rows" if request.GET.get("cursor") else "_found"

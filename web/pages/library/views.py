@@ -15,7 +15,7 @@ from cairn.settings import environment
 from web.pages.library.document_rows import LABELS, STATUSES, document_rows, jobs_of
 from web.pages.library.imports import failures_data, open_imports
 from web.pages.library.knowledge_bases import base_card, base_cards
-from web.pages.library.search import build_search_context, search_form
+from web.pages.library.search import load_search_context, search_form
 from web.pages.shell.decorators import fragment, number_in, page, show
 
 PAGE = 100
@@ -26,7 +26,7 @@ PAGE = 100
 def index(request: HttpRequest, principal: Principal) -> HttpResponse:
     form = search_form(request, principal)
     try:
-        found = build_search_context(request, principal)
+        found = load_search_context(request, principal)
     except InvalidInput as error:  # a cursor that is none
         raise NotFound from error
     context = {"bases": base_cards(principal), **form, **found}

@@ -1,6 +1,7 @@
 """Chat models, and the choice between them."""
 
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from llama_index.core.llms import LLM
 
@@ -28,13 +29,11 @@ def open_chat_model(environment: Environment) -> ChatModel:
 def _instance(dotted: str, environment: Environment) -> LLM:
     """Call the class or function `dotted` with those of model, api_base and api_key that are set."""
     key = environment.llm_api_key.get_secret_value() if environment.llm_api_key else ""
-    options = {
-        "model": environment.llm_model,
-        "api_base": next(iter(environment.llm_base_urls), None),
-        "api_key": key,
-    }
+    url = next(iter(environment.llm_base_urls), "")
+    options = {"model": environment.llm_model, "api_base": url, "api_key": key}
     given = {option: value for option, value in options.items() if value}
-    return create_dotted("LLM_CLASS", dotted, LLM, given, secret=key)  # type: ignore[type-abstract]  # a base
+    secrets = (key, urlsplit(url).netloc.rpartition("@")[0], urlsplit(url).password or "")
+    return create_dotted("LLM_CLASS", dotted, LLM, given, secrets=secrets)  # type: ignore[type-abstract]  # a base
 
 
 __all__ = ["ChatModel", "TextStream", "open_chat_model"]

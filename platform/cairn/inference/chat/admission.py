@@ -93,7 +93,7 @@ class Admission:
 
     def _serve(self) -> None:
         for waiter in list(self._waiting):
-            if waiter.granted.done() or self._try_assign(waiter):
+            if waiter.granted.done() or self._try_settle(waiter):
                 self._waiting.remove(waiter)
         for place, waiter in enumerate(self._waiting, 1):
             if place != waiter.place:
@@ -103,7 +103,8 @@ class Admission:
             count = sum(waiter.priority is priority for waiter in self._waiting)
             metrics.WAITING.labels(priority.kind).set(count)
 
-    def _try_assign(self, waiter: _Waiter) -> bool:
+    def _try_settle(self, waiter: _Waiter) -> bool:
+        """Grant a server, or fail if none is usable. Returns whether the request no longer waits."""
         usable = [each for each in self._endpoints if each.breaker.lets_through and each not in waiter.avoids]
         free = [each for each in usable if each.in_flight < _room(each, waiter.priority)]
         if not usable:
