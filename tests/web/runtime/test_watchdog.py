@@ -103,6 +103,7 @@ def program(folder: Path, source: str = _PROGRAM, **settings: str) -> Iterator[P
         running.process.communicate()
 
 
+@pytest.mark.slow
 def test_a_child_that_holds_the_gil_is_dumped_killed_and_replaced(tmp_path: Path) -> None:
     with program(tmp_path, WATCHDOG_SECONDS="5") as running:
         stuck = running.begun()
@@ -193,6 +194,7 @@ def test_the_wait_for_a_processor_is_known() -> None:
     assert watchdog._processor_wait(os.getpid()) > 0
 
 
+@pytest.mark.slow
 def test_a_signal_between_two_children_ends_it(tmp_path: Path) -> None:
     with program(tmp_path, _PAUSING, WATCHDOG_SECONDS="5") as running:
         running.begun().send_signal(HOLD)
@@ -202,6 +204,7 @@ def test_a_signal_between_two_children_ends_it(tmp_path: Path) -> None:
         assert running.process.returncode == 128 + signal.SIGTERM
 
 
+@pytest.mark.slow
 def test_of_a_group_only_the_stuck_process_is_replaced(tmp_path: Path) -> None:
     """As with `web --workers 2`."""
     with program(tmp_path, _GROUP, WATCHDOG_SECONDS="5") as running:
