@@ -23,7 +23,7 @@ def send(task: str, where: str, *args: object) -> None:
         log.warning("%s%s not sent, the sweeper will: %s", task, args, type(error).__name__)
 
 
-def enqueue_work(lane: Lane, *, again: bool = False) -> None:
+def wake_worker(lane: Lane, *, again: bool = False) -> None:
     """Wake a worker, which claims the next job. With `again` it wakes another worker in turn."""
     send("ingestion.work", lane.value, lane.value, again)
 

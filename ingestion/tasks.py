@@ -18,7 +18,7 @@ from ingestion.pipeline import run
 from ingestion.reindexing import runner
 from ingestion.reindexing.all_generations import AllGenerations
 from ingestion.watch_folders import services
-from retrieval.engine import engine
+from retrieval.engine import get_engine
 
 ERASE_AGAIN_SECONDS = 3
 
@@ -30,7 +30,7 @@ def work(lane: str, again: bool = False) -> None:
     if lease is None:
         return
     if again or lease.lane != lane:
-        broker.enqueue_work(Lane(lane), again=again)
+        broker.wake_worker(Lane(lane), again=again)
     run.process(lease)
 
 
@@ -42,7 +42,7 @@ def wake() -> None:
 @shared_task(name="ingestion.erase", bind=True, max_retries=20)
 def erase(self: "Task[Any, Any]", receipt: str) -> None:
     try:
-        documents.erase(UUID(receipt), AllGenerations(engine().index))
+        documents.erase(UUID(receipt), AllGenerations(get_engine().index))
     except Unavailable as error:
         raise self.retry(exc=error, countdown=ERASE_AGAIN_SECONDS) from error
 
@@ -51,7 +51,7 @@ def erase(self: "Task[Any, Any]", receipt: str) -> None:
 def refresh(document: str) -> None:
     row = Document.objects.filter(pk=document).first()
     if row is not None:
-        search_engine = engine()
+        search_engine = get_engine()
         refresh_stale(row, search_engine.index, search_engine.generation)
 
 
@@ -60,7 +60,7 @@ def sweep(everything: bool = False) -> None:
     age = timedelta(0) if everything else sweeper.AGE
     sweeper.wake(age=age)
     sweeper.sweep(age=age, limit=None if everything else sweeper.BATCH_SIZE)
-    sweeper.sweep_leftovers(engine().index)
+    sweeper.sweep_leftovers(get_engine().index)
     sqlite_wal.scrub_owed()
     runner.wake()
 

@@ -57,13 +57,13 @@ def in_background(chat: ChatModel) -> ChatModel:
     return replace(chat, background=True) if isinstance(chat, ConfiguredChat) else chat
 
 
-class _Given:
-    parts: Engine | None = None
+class _Override:
+    engine: Engine | None = None
 
 
-def engine() -> Engine:
+def get_engine() -> Engine:
     """Return the active engine. Raises Unavailable or ConfigurationError without embedder or index."""
-    return _Given.parts or engine_of(active())
+    return _Override.engine or engine_of(active())
 
 
 def engine_of(opened: Opened) -> Engine:
@@ -79,10 +79,10 @@ def engine_of(opened: Opened) -> Engine:
 
 
 @contextmanager
-def use(parts: Engine) -> Iterator[Engine]:
+def use(engine: Engine) -> Iterator[Engine]:
     """Replace the engine temporarily, in every thread."""
-    before, _Given.parts = _Given.parts, parts
+    before, _Override.engine = _Override.engine, engine
     try:
-        yield parts
+        yield engine
     finally:
-        _Given.parts = before
+        _Override.engine = before

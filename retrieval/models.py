@@ -28,6 +28,18 @@ class GenerationState(models.TextChoices):
     REMOVING = "removing"
 
 
+class IndexGenerationQuerySet(models.QuerySet["IndexGeneration"]):
+    def active(self) -> "IndexGenerationQuerySet":
+        return self.filter(state=GenerationState.ACTIVE)
+
+    def retired(self) -> "IndexGenerationQuerySet":
+        return self.filter(state=GenerationState.RETIRED)
+
+    def remaining(self) -> "IndexGenerationQuerySet":
+        """All but those that are being removed."""
+        return self.exclude(state=GenerationState.REMOVING)
+
+
 class IndexGeneration(models.Model):
     """A vector space on disk or server. Vectors of two embedding models never share one.
 
@@ -71,6 +83,8 @@ class IndexGeneration(models.Model):
     rewritten = models.PositiveBigIntegerField(default=0)
     rewrite_error = models.TextField(blank=True, default="")
     rewrite_after = models.DateTimeField(null=True)
+
+    objects = IndexGenerationQuerySet.as_manager()
 
     class Meta:
         ordering = ["created_at", "id"]
@@ -170,6 +184,11 @@ class FeedbackReason(models.TextChoices):
     OTHER = "other", gettext_lazy("Something else")
 
 
+class MessageQuerySet(models.QuerySet["Message"]):
+    def running(self) -> "MessageQuerySet":
+        return self.filter(state=MessageState.RUNNING)
+
+
 class Message(models.Model):
     """A question and its answer. `trace` holds ids, hashes and numbers enough to replay it, no text.
 
@@ -201,6 +220,8 @@ class Message(models.Model):
     alive_at = models.DateTimeField(default=timezone.now)
     followed_at = models.DateTimeField(null=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    objects = MessageQuerySet.as_manager()
 
     class Meta:
         ordering = ["created_at", "id"]

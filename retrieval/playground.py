@@ -12,7 +12,7 @@ from cairn.errors import CairnError
 from cairn.inference.embedding.cache import CachingEmbedder
 from cairn.settings import environment
 from retrieval.answering.answerability.reader import build_answerability
-from retrieval.answering.generation.generate import evidence_budget
+from retrieval.answering.generation.part_writer import evidence_budget
 from retrieval.answering.prompts.evidence import Passage, build_passages, deduplicate
 from retrieval.answering.protocols import Judgement
 from retrieval.answering.query.understand import understand
@@ -60,37 +60,37 @@ class Explanation:
     milliseconds: dict[str, float]
 
 
-def explain(question: str, *, scope: Scope, filters: Filters, parts: Engine, limit: int) -> Explanation:
+def explain(question: str, *, scope: Scope, filters: Filters, engine: Engine, limit: int) -> Explanation:
     """`found`, `evidence` and `judgement` are what an answer would begin with. Raises InvalidInput for a
     blank question, Unavailable without an embedding model or index."""
     clock = Clock()
     standalone = understand(clean_query(question), (), None).standalone
-    candidates, terms = _candidates(standalone, scope, filters, parts, clock)
+    candidates, terms = _candidates(standalone, scope, filters, engine, clock)
     rankings = {way: rank_candidates(candidates, way, depth=MIN_CANDIDATES, terms=terms) for way in WAYS}
     hits = clock.time_step("check", lambda: _hits(rankings[Ranking.HYBRID], scope))
     by_ranking = {way: _first(found, hits, limit) for way, found in rankings.items()}
     chosen = _first(rankings[Ranking.HYBRID], hits, rerank_depth(EVIDENCE_HITS))
-    ordered = clock.time_step("rerank", lambda: rerank_hits(standalone, chosen, parts.reranker))
-    found = deduplicate(search(standalone, scope=scope, filters=filters, limit=EVIDENCE_HITS, parts=parts))
-    judgement = clock.time_step("judge", lambda: _judge_answerability(standalone, found, parts))
+    ordered = clock.time_step("rerank", lambda: rerank_hits(standalone, chosen, engine.reranker))
+    found = deduplicate(search(standalone, scope=scope, filters=filters, limit=EVIDENCE_HITS, engine=engine))
+    judgement = clock.time_step("judge", lambda: _judge_answerability(standalone, found, engine))
     return Explanation(
         standalone=standalone,
         by_ranking=by_ranking,
-        reranked=ordered[:limit] if parts.reranker else [],
+        reranked=ordered[:limit] if engine.reranker else [],
         dropped=len(rankings[Ranking.HYBRID]) - len(hits),
         found=found,
-        evidence=_evidence(standalone, found, parts),
+        evidence=_evidence(standalone, found, engine),
         judgement=judgement,
         milliseconds=clock.steps,
     )
 
 
 def find_hidden_hits(
-    question: str, *, reader: Scope, looker: Scope, filters: Filters, parts: Engine
+    question: str, *, reader: Scope, looker: Scope, filters: Filters, engine: Engine
 ) -> list[Hit]:
     """Return what the looker's search finds and the reader may not read, best first."""
     standalone = understand(clean_query(question), (), None).standalone
-    candidates, terms = _candidates(standalone, looker, filters, parts, Clock())
+    candidates, terms = _candidates(standalone, looker, filters, engine, Clock())
     fused = rank_candidates(candidates, Ranking.HYBRID, depth=MIN_CANDIDATES, terms=terms)
     seen = _hits(fused, looker)
     readable = set(chunks_for(reader, list(seen)).order_by().values_list("id", flat=True)) if seen else set()
@@ -98,15 +98,15 @@ def find_hidden_hits(
 
 
 def _candidates(
-    text: str, scope: Scope, filters: Filters, parts: Engine, clock: Clock
+    text: str, scope: Scope, filters: Filters, engine: Engine, clock: Clock
 ) -> tuple[Candidates, int]:
-    dense = clock.time_step("embed", lambda: parts.embedder.embed_query(text))
+    dense = clock.time_step("embed", lambda: engine.embedder.embed_query(text))
     sparse = query_sparse(text)
     if not scope:
         return Candidates(), len(sparse.indices)
     found = clock.time_step(
         "index",
-        lambda: parts.index.query(dense, sparse, scope=scope, filters=filters, limit=MIN_CANDIDATES),
+        lambda: engine.index.query(dense, sparse, scope=scope, filters=filters, limit=MIN_CANDIDATES),
     )
     return found, len(sparse.indices)
 
@@ -122,20 +122,20 @@ def _first(found: Sequence[tuple[UUID, Scores]], hits: dict[UUID, Hit], limit: i
     return [hits[chunk] for chunk, _scores in found if chunk in hits][:limit]
 
 
-def _judge_answerability(question: str, found: Sequence[Hit], parts: Engine) -> Judgement:
-    embedder = CachingEmbedder(parts.embedder)
-    judge = build_answerability(embedder, parts.reader, calibration_of(parts.generation))
+def _judge_answerability(question: str, found: Sequence[Hit], engine: Engine) -> Judgement:
+    embedder = CachingEmbedder(engine.embedder)
+    judge = build_answerability(embedder, engine.reader, calibration_of(engine.generation))
     return judge.judge(question, found)
 
 
-def _evidence(question: str, found: Sequence[Hit], parts: Engine) -> list[Passage] | None:
+def _evidence(question: str, found: Sequence[Hit], engine: Engine) -> list[Passage] | None:
     try:
         budget = evidence_budget(
-            parts.chat,
+            engine.chat,
             question,
             max_tokens=environment().answer_max_tokens,
             evidence_tokens=evidence_tokens(),
         )
-        return build_passages(found, budget=budget, count_tokens=parts.chat.count_tokens)
+        return build_passages(found, budget=budget, count_tokens=engine.chat.count_tokens)
     except CairnError:
         return None

@@ -168,7 +168,7 @@ class Sources:
 
 @dataclass(frozen=True, slots=True)
 class Prompted:
-    """The language model has received the prompt: nothing else comes for a moment."""
+    """The prompt was handed to the language model, which may still queue it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,27 +7,23 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TypeVar
-from uuid import UUID
 
 from asgiref.sync import sync_to_async
-from django.db import InterfaceError, OperationalError
 from django.utils import timezone
 from django.utils.translation import gettext_noop
 
 from cairn.access.revocation import DocumentAccessMonitor
 from cairn.access.scope import Principal
 from cairn.db_connections import connections_release
-from cairn.errors import CairnError, Forbidden, NotSignedIn, Unavailable, error_coded
+from cairn.errors import Forbidden, NotSignedIn, Unavailable
 from cairn.limits.concurrency import Lease, slot_take
-from cairn.limits.quotas import question_count, tokens_count
+from cairn.limits.quotas import question_charge, tokens_charge
 from cairn.limits.rules import Allowance, allowance_of
-from cairn.telemetry.context import close_iterator
 from retrieval.conversations import ask
-from retrieval.conversations.answer_recorder import Heartbeat
+from retrieval.conversations.answer_recorder import AnswerRecorder, Heartbeat
 from retrieval.conversations.ask import PendingAnswer
 from retrieval.conversations.services import INTERRUPTED, ShownMessage, load_shown_message
-from retrieval.models import Message, MessageState
-from retrieval.types import AnswerEvent, Failed, Sources
+from retrieval.models import Message
 from web.http.authentication import principal_again
 from web.http.shutdown import ending
 from web.http.sse import PING, PING_SECONDS, from_thread
@@ -40,39 +36,32 @@ CHECK_SECONDS = 0.6
 IDLE_SECONDS = 0.2
 """How long a stream waits for an event before it looks at the clock. Together with CHECK_SECONDS it is less
 than the second within which a stream ends after a revocation."""
-CHANGED = gettext_noop("Your access changed while this was being answered. Ask again.")
+ACCESS_CHANGED = gettext_noop("Your access changed while this was being answered. Ask again.")
 GRACE = timedelta(seconds=60)
-"""What a detached answer goes on for when its asker has left and nobody has come to follow it."""
+"""How long a detached answer continues while nobody follows it."""
 
 
-class _Evidence:
-    """The documents that an answer uses, once they have been retrieved."""
+class _SourceAccess:
+    """Checks whether the asker may still read the documents that an answer uses."""
 
-    def __init__(self, principal: Principal) -> None:
+    def __init__(self, principal: Principal, recorder: AnswerRecorder) -> None:
         self._principal = principal
-        self._documents = frozenset[UUID]()
-        self._access: DocumentAccessMonitor | None = None
-
-    def note(self, event: AnswerEvent) -> None:
-        if isinstance(event, Sources) and event.hits:
-            self._documents |= {hit.document for hit in event.hits}
-            self._access = None
+        self._recorder = recorder
+        self._monitor: DocumentAccessMonitor | None = None
 
     def is_open(self) -> bool:
-        documents, access = self._documents, self._access
+        documents = self._recorder.documents
         if not documents:
             return True
-        if access is None:
-            access = DocumentAccessMonitor(self._principal, documents)
-            if documents == self._documents:  # else another thread has added some meanwhile
-                self._access = access
-        return access.is_open()
+        if self._monitor is None:
+            self._monitor = DocumentAccessMonitor(self._principal, documents)
+        return self._monitor.is_open()
 
 
 @dataclass(frozen=True, slots=True)
 class RunningAnswer:
-    """A running answer. `lease`: one of the principal's concurrent answers. `detached`: it continues for a
-    while after a disconnect.
+    """A running answer. `lease`: its slot in the principal's limit of concurrent answers. `detached`: it
+    continues for a while after a disconnect.
     """
 
     principal: Principal
@@ -80,20 +69,17 @@ class RunningAnswer:
     lease: Lease
     pending: PendingAnswer
     heartbeat: Heartbeat
-    evidence: _Evidence
+    sources: _SourceAccess
     detached: bool = False
 
     @property
     def message(self) -> Message:
         return self.pending.message
 
-    def events(self) -> Generator[AnswerEvent, None, None]:
-        """Yield events; blocking. Raises the error of a failed answer."""
-        for event in self.pending.events:
-            self.evidence.note(event)
-            if isinstance(event, Failed):
-                raise error_coded(event.code, event.message)
-            yield event
+    @property
+    def events(self) -> AnswerRecorder:
+        """The events, which block. Raises the error of a failed answer."""
+        return self.pending.events
 
     def load_message(self) -> ShownMessage:
         """Return the stored message as the principal may see it now."""
@@ -113,7 +99,7 @@ class RunningAnswer:
             while running and timezone.now() - followed < GRACE:
                 self.recheck_access()  # which gives the connection back
                 time.sleep(CHECK_SECONDS)
-                row = Message.objects.filter(pk=self.message.pk, state=MessageState.RUNNING)
+                row = Message.objects.running().filter(pk=self.message.pk)
                 seen = row.values_list("followed_at", flat=True).first()
                 running, followed = row.exists(), max(followed, seen or followed)
         except (NotSignedIn, Forbidden, Unavailable):
@@ -134,9 +120,10 @@ class RunningAnswer:
         if ending.is_set():
             ask.answer_interrupt(self.message)
             raise Unavailable(INTERRUPTED)
-        lost_admin = self.principal.is_admin > principal_again(self.principal).is_admin
-        if lost_admin or not self.evidence.is_open():
-            raise Forbidden(CHANGED)
+        current = principal_again(self.principal)  # raises NotSignedIn
+        lost_admin = self.principal.is_admin and not current.is_admin
+        if lost_admin or not self.sources.is_open():
+            raise Forbidden(ACCESS_CHANGED)
         self.heartbeat.beat()
         if self.lease.due:
             self.lease.renew()
@@ -144,8 +131,8 @@ class RunningAnswer:
     def close(self) -> None:
         """Release everything, however the answer ended."""
         try:
-            close_iterator(self.pending.events)
-            tokens_count(self.principal, self.allowance, _tokens(self.message))
+            self.events.close()
+            tokens_charge(self.principal, self.allowance, _tokens(self.message))
         finally:
             self.lease.release()
 
@@ -163,11 +150,10 @@ def start_answer(
     allowance = allowance_of(principal)
     lease = slot_take(principal, allowance)
     try:
-        question_count(principal, allowance)
+        question_charge(principal, allowance)
         pending = create()
-        return RunningAnswer(
-            principal, allowance, lease, pending, Heartbeat(pending.message), _Evidence(principal), detached
-        )
+        heartbeat, sources = Heartbeat(pending.message), _SourceAccess(principal, pending.events)
+        return RunningAnswer(principal, allowance, lease, pending, heartbeat, sources, detached)
     except BaseException:
         lease.release()
         raise
@@ -178,21 +164,26 @@ def start_answer(
 async def _iterate_with_access(
     answer: RunningAnswer, items: Generator[T, None, None]
 ) -> AsyncGenerator[T | None, None]:
-    """Yield items that a thread builds from the events, and None regularly while there are none.
+    """Yield items that a thread builds from the events, and None regularly while there are none. Closes the
+    answer when the items end.
 
     Within a second, raises NotSignedIn after the asker was signed out and Forbidden after they lost access to
     a document used in the answer. Both stop the model, as a disconnect does unless the answer is detached.
     Raises Unavailable soon after shutdown began.
     """
-    looked = time.monotonic()
+    checked = time.monotonic()
     thread = from_thread(
-        items, left=answer.handle_disconnect, idle_seconds=IDLE_SECONDS, drains=answer.detached
+        items,
+        left=answer.handle_disconnect,
+        finish=answer.close,
+        idle_seconds=IDLE_SECONDS,
+        drains=answer.detached,
     )
     async with aclosing(thread) as coming:
         async for item in coming:
-            if time.monotonic() - looked >= CHECK_SECONDS:
+            if time.monotonic() - checked >= CHECK_SECONDS:
                 await sync_to_async(answer.recheck_access)()
-                looked = time.monotonic()
+                checked = time.monotonic()
             yield item
 
 
@@ -205,32 +196,26 @@ async def wait_for_answer(answer: RunningAnswer, build: Callable[[], T]) -> T:
 
 def _wait_for_events(answer: RunningAnswer, build: Callable[[], T]) -> Generator[T | None, None, None]:
     """Yield None at each event, so that a disconnect is noticed."""
-    try:
-        for _ in answer.events():
-            yield None
-    finally:
-        answer.close()
+    for _ in answer.events:
+        yield None
     yield build()
 
 
 async def stream_frames(
     answer: RunningAnswer,
     frames: Generator[bytes, None, None],
-    render_error: Callable[[CairnError], bytes],
+    render_error: Callable[[Exception], bytes],
 ) -> AsyncIterator[bytes]:
     """Yield frames that a thread builds from the events, and a ping when there was none for long.
 
-    `render_error` builds the frame of an error that ends the stream.
+    `render_error` builds the frame of an error, which ends the stream.
     """
-    spoke = time.monotonic()
+    last_sent = time.monotonic()
     try:
         async with aclosing(_iterate_with_access(answer, frames)) as coming:
             async for each in coming:
-                if each is not None or time.monotonic() - spoke >= PING_SECONDS:
-                    spoke = time.monotonic()
+                if each is not None or time.monotonic() - last_sent >= PING_SECONDS:
+                    last_sent = time.monotonic()
                     yield PING if each is None else each
-    except (NotSignedIn, Forbidden, Unavailable) as error:
+    except Exception as error:  # noqa: BLE001 the stream is the request's outermost boundary
         yield render_error(error)
-    except (OperationalError, InterfaceError) as error:  # the tables are away, and nothing can be kept
-        log.warning("the database: %s", error)
-        yield render_error(Unavailable())

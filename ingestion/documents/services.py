@@ -144,8 +144,8 @@ def document_delete(
 def knowledge_base_delete(*, knowledge_base: KnowledgeBase, principal: Principal | None) -> Receipt:
     """Delete a knowledge base. Without a principal: by the command line or Cairn itself."""
     with transaction.atomic():
-        changed = KnowledgeBase.objects.filter(pk=knowledge_base.pk, deleted_at=None).update(
-            deleted_at=timezone.now()
+        changed = (
+            KnowledgeBase.objects.present().filter(pk=knowledge_base.pk).update(deleted_at=timezone.now())
         )
         if not changed:
             raise NotFound

@@ -90,7 +90,7 @@ def _check_size(file: "File[bytes]") -> None:
 def _lock_knowledge_base(knowledge_base: KnowledgeBase) -> KnowledgeBase:
     """Serialise uploads into a knowledge base, so that two of the same source make two versions."""
     try:
-        return KnowledgeBase.objects.select_for_update().get(pk=knowledge_base.pk, deleted_at=None)
+        return KnowledgeBase.objects.present().select_for_update().get(pk=knowledge_base.pk)
     except KnowledgeBase.DoesNotExist:
         raise NotFound from None
 
@@ -243,4 +243,4 @@ def _create_job(version: DocumentVersion, upload: Upload) -> Job:
 
 def _after_submit(lane: Lane) -> None:
     fault_point(Fault.AFTER_SUBMIT)
-    broker.enqueue_work(lane)
+    broker.wake_worker(lane)

@@ -33,7 +33,7 @@ def apply_retention() -> int:
     """Delete expired data, up to BATCH_SIZE documents per knowledge base. Returns the number of documents."""
     uploads_sweep()
     deleted = 0
-    for base in KnowledgeBase.objects.filter(deleted_at=None).exclude(retention_days=None):
+    for base in KnowledgeBase.objects.present().exclude(retention_days=None):
         deleted += _delete_expired(base)
     if deleted:
         log.info("retention: %d documents", deleted)

@@ -17,7 +17,7 @@ import numpy as np
 
 from cairn.errors import TransientError, Unavailable
 from cairn.inference.protocols import Batching, Embedder, Vectors
-from cairn.telemetry.metrics import model_errors_counted
+from cairn.telemetry.metrics import counting_model_failures
 
 Watch = Callable[[int], None]
 """Called now and then with how many texts are done; what it raises gives up the rest."""
@@ -240,7 +240,7 @@ class Batcher:
             self._deliver(texts, vectors)
 
     def _vectors(self, texts: Sequence[_Text]) -> Vectors:
-        with model_errors_counted("embedding"):
+        with counting_model_failures("embedding"):
             vectors = self.embedder.embed_documents([text.text for text in texts])
         if len(vectors) != len(texts):
             raise Unavailable("The embedding model didn't return one vector per text.")

@@ -51,7 +51,7 @@ def job_retry(*, job: Job, principal: Principal, lane: Lane | None = None) -> Jo
         _requeue([job], lane or lane_for(principal.user), principal)
         record("job.retried", actor=principal.actor, subject=f"job:{job.id}")
         job.refresh_from_db(fields=["stage_since", "updated_at"])
-        transaction.on_commit(lambda: broker.enqueue_work(Lane(job.lane)), robust=True)
+        transaction.on_commit(lambda: broker.wake_worker(Lane(job.lane)), robust=True)
     return job
 
 
@@ -146,7 +146,7 @@ _REQUEUED: Final = (
 
 def _wake(lane: Lane, times: int) -> None:
     for _ in range(times):
-        broker.enqueue_work(lane, again=True)
+        broker.wake_worker(lane, again=True)
 
 
 def job_cancel(*, job: Job, principal: Principal) -> Job:

@@ -36,7 +36,7 @@ def wake(*, age: timedelta = AGE, tokens: int = TOKENS) -> int:
         if waiting and not _awake(lane, age):
             log.info("sweeper: waking the lane %s", lane)
             for _ in range(waiting):
-                broker.enqueue_work(lane, again=True)
+                broker.wake_worker(lane, again=True)
             sent += waiting
     return sent
 

@@ -97,7 +97,7 @@ def enqueue_jobs(version: DocumentVersion) -> None:
     waiting = Job.objects.due().filter(version__document__parent=version.document_id)
     for lane in Lane:
         for _ in range(min(waiting.filter(lane=lane)[:_MAX_WAKEUPS].count(), _MAX_WAKEUPS)):
-            broker.enqueue_work(lane, again=True)
+            broker.wake_worker(lane, again=True)
 
 
 def source_uri_for(container: Document, name: str) -> str:

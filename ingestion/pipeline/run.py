@@ -20,7 +20,7 @@ from cairn.library.models import Chunk, Document, DocumentVersion
 from cairn.library.rendition import Rendition
 from cairn.messages import CodedMessage
 from cairn.telemetry.context import bind_ids
-from cairn.telemetry.metrics import CHUNKS_INDEXED, READY, STAGE_SECONDS, job_ended
+from cairn.telemetry.metrics import CHUNKS_INDEXED, READY, STAGE_SECONDS, count_job
 from cairn.telemetry.tracing import step
 from ingestion import broker
 from ingestion.chunking.chunker import ChunkDraft, chunk
@@ -37,7 +37,7 @@ from ingestion.parse.parser_pool import limits, parser_pool
 from ingestion.pipeline import embedded_files
 from ingestion.pipeline.embedded_files import UnpackResult
 from ingestion.pipeline.vector_reuse import reusable_vectors
-from retrieval.engine import Engine, engine
+from retrieval.engine import Engine, get_engine
 from retrieval.suggestions.services import suggestions_replace
 
 log = logging.getLogger(__name__)
@@ -68,7 +68,7 @@ def process(lease: Lease) -> None:
         fault_point(Fault.AFTER_CLAIM)
         try:
             with heartbeat.maintain(lease):
-                _run_stages(lease, engine())
+                _run_stages(lease, get_engine())
         except LeaseLost:
             log.warning("job %s: lease lost", lease.job)
         except Interrupted:
@@ -76,7 +76,7 @@ def process(lease: Lease) -> None:
         except GenerationChanged:
             log.info("job %s: again, for another generation of the index", lease.job)
             lifecycle.hand_back(lease)
-            broker.enqueue_work(lease.lane, again=True)
+            broker.wake_worker(lease.lane, again=True)
         except DocumentRejected as rejection:
             _give_up(lease, rejection)
         except TransientError as error:
@@ -95,9 +95,9 @@ def _give_up(lease: Lease, rejection: DocumentRejected) -> None:
         lifecycle.hand_back(lease)
         return
     lifecycle.fail(lease, rejection)
-    job_ended(rejection.reason.value)
+    count_job(rejection.reason.value)
     log.info("job %s: failed, %s", lease.job, rejection.reason)
-    remove_chunks(lease.version, engine().index)
+    remove_chunks(lease.version, get_engine().index)
 
 
 def _retry_later(lease: Lease, error: Exception) -> None:
@@ -109,7 +109,7 @@ def _retry_later(lease: Lease, error: Exception) -> None:
     except LeaseLost:
         return
     if not again:
-        job_ended(reason.value)
+        count_job(reason.value)
     log.warning(
         "job %s: %s in %s, %s", lease.job, type(error).__name__, lease.stage, "again" if again else "failed"
     )
@@ -140,7 +140,7 @@ def _run_stages(lease: Lease, search_engine: Engine) -> None:
     except GenerationChanged:
         search_engine.index.delete_version(version.id)
         raise
-    job_ended(READY)
+    count_job(READY)
     fault_point(Fault.AFTER_FLIP)
     if contents.sources:
         embedded_files.enqueue_jobs(version)

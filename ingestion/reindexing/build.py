@@ -139,13 +139,13 @@ def swap(lease: GenerationLease) -> None:
 def _try_swap(lease: GenerationLease, catching_up: Synchronizer) -> bool:
     """Swap in one transaction, which is serialised with the activation of versions."""
     with transaction.atomic():
-        before = IndexGeneration.objects.select_for_update().get(state=GenerationState.ACTIVE)
+        before = IndexGeneration.objects.active().select_for_update().get()
         if not has_at_most(lease.generation, MAX_LOCKED_DOCUMENTS):
             return False
         while catching_up.run_pass():
             pass
         note_active(before)
-        older = IndexGeneration.objects.filter(state=GenerationState.RETIRED).exclude(pk=lease.generation.pk)
+        older = IndexGeneration.objects.retired().exclude(pk=lease.generation.pk)
         older.update(state=GenerationState.REMOVING)
         before.state = GenerationState.RETIRED
         before.save(update_fields=["state"])

@@ -8,7 +8,7 @@ from django.utils.translation import gettext_noop
 from cairn.access.scope import Scope
 from cairn.errors import Conflict
 from ingestion.reindexing.services import next_generation
-from retrieval.engine import engine, engine_of
+from retrieval.engine import engine_of, get_engine
 from retrieval.evaluation.generation_comparison import compare
 from retrieval.evaluation.gold_file import GoldQuestion
 from retrieval.index.generations import open_generation
@@ -20,7 +20,7 @@ def generation_compare(*, questions: Sequence[GoldQuestion], scope: Scope) -> di
     row = next_generation()
     if row is None or row.state != GenerationState.READY:
         raise Conflict(gettext_noop("No index is ready to compare."))
-    found = compare(questions, engine(), engine_of(open_generation(row)), scope=scope)
+    found = compare(questions, get_engine(), engine_of(open_generation(row)), scope=scope)
     comparison = {
         "questions": found.questions,
         "before": found.before,

@@ -33,7 +33,7 @@ def generation_build(*, principal: Principal, model: str | None = None) -> Index
     requested = _choice(model) if model else None
     answering = choice_of(active_generation())
     with transaction.atomic():
-        IndexGeneration.objects.select_for_update().get(state=GenerationState.ACTIVE)
+        IndexGeneration.objects.active().select_for_update().get()
         row = next_generation()
         if row is None:
             row = _begin(requested or answering, principal)
@@ -86,7 +86,7 @@ def generation_swap(*, principal: Principal, force: bool = False) -> IndexGenera
 
 def generation_rollback(*, principal: Principal) -> IndexGeneration:
     """Request the swap back to the retired generation. Raises Conflict if there is none."""
-    row = IndexGeneration.objects.filter(state=GenerationState.RETIRED).first()
+    row = IndexGeneration.objects.retired().first()
     if row is None:
         raise Conflict(gettext_noop("There’s no previous index to roll back to."))
     return _request_swap(row, principal, "index.rollback")
@@ -105,7 +105,7 @@ def _request_swap(row: IndexGeneration, principal: Principal, action: str) -> In
 
 def generation_remove(*, generation: UUID | str, principal: Principal) -> IndexGeneration:
     """Remove a generation and stop its build. Raises NotFound, or Conflict for the active one."""
-    row = get_or_not_found(IndexGeneration.objects.exclude(state=GenerationState.REMOVING), generation)
+    row = get_or_not_found(IndexGeneration.objects.remaining(), generation)
     with transaction.atomic():
         removable = IndexGeneration.objects.filter(pk=row.pk).exclude(state=GenerationState.ACTIVE)
         if not removable.update(state=GenerationState.REMOVING, swap_requested=False, error=""):

@@ -8,7 +8,7 @@ from typing import Final
 from django.db.models.functions import Now
 
 from ingestion.models import RUNNING, Job, Lane
-from retrieval.models import Message, MessageState
+from retrieval.models import Message
 
 MAX_PAUSE_SECONDS: Final = 5.0  # seconds that one batch waits, so that a build ends under steady load, too
 _LOOK_SECONDS: Final = 0.25
@@ -17,7 +17,7 @@ _ANSWERS: Final = timedelta(minutes=2)  # one that is older was left by a proces
 
 def is_busy() -> bool:
     """Return whether any process is writing an answer or processing an interactive upload."""
-    running = Message.objects.filter(state=MessageState.RUNNING, created_at__gte=Now() - _ANSWERS)
+    running = Message.objects.running().filter(created_at__gte=Now() - _ANSWERS)
     interactive = Job.objects.filter(lane=Lane.INTERACTIVE)
     return (
         running.exists()

@@ -1,7 +1,7 @@
 """Records an answer while it streams: checkpoints, heartbeat and the final state."""
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 from uuid import UUID
@@ -12,16 +12,18 @@ from django.utils import timezone
 from cairn.access.rules import documents_for
 from cairn.access.scope import Scope
 from cairn.db_connections import connections_release
-from cairn.telemetry.context import close_iterator
-from cairn.telemetry.metrics import ANSWER_SECONDS, FIRST_TOKEN_SECONDS, answer_ended
+from cairn.errors import error_coded
+from cairn.telemetry.context import bind_ids, close_iterator
+from cairn.telemetry.metrics import ANSWER_SECONDS, FIRST_TOKEN_SECONDS, count_answer
+from cairn.telemetry.tracing import PausableStep
 from retrieval.conversations.redaction import cited_sentences, has_uncited_text
 from retrieval.conversations.services import ERASED
 from retrieval.engine import Engine
 from retrieval.gaps.recorder import refusal_record
 from retrieval.index.generations import active_generation
 from retrieval.models import Citation as CitationRow
-from retrieval.models import Message, MessageState
-from retrieval.statistics.services import documents_cited, question_count
+from retrieval.models import Message, MessageQuerySet, MessageState
+from retrieval.statistics.services import documents_cited, question_statistics_update
 from retrieval.types import Answer, AnswerEvent, Citation, Cited, Delta, Done, Failed, Hit, Prompted, Sources
 
 CHECKPOINT_SECONDS = 0.5
@@ -32,7 +34,7 @@ class Heartbeat:
     """Heartbeat of a running message, for readers in other processes."""
 
     def __init__(self, message: Message) -> None:
-        self._row = Message.objects.filter(pk=message.pk, state=MessageState.RUNNING)
+        self._row = Message.objects.running().filter(pk=message.pk)
         self._beaten_at = time.monotonic()
 
     def beat(self) -> None:
@@ -50,7 +52,7 @@ class _AnswerRecord:
         self._scope = scope
         self._text: list[str] = []
         self._citations: list[Citation] = []
-        self._cited = frozenset[int]()  # markers of the rows that are kept
+        self._saved_markers = frozenset[int]()
         self._saved_at = time.monotonic()
         self.hits: Sequence[Hit] = ()
 
@@ -72,64 +74,126 @@ class _AnswerRecord:
                 self._checkpoint()
 
     def _checkpoint(self) -> None:
+        """Save a running answer. One that was ended meanwhile is left alone."""
         self._saved_at = time.monotonic()
-        self.save(alive_at=timezone.now())
+        with transaction.atomic():
+            saved = self._save(Message.objects.running(), alive_at=timezone.now())
+        if saved is not None:
+            self._saved_markers = saved  # only once they are committed
         connections_release()
 
-    def save(self, **fields: object) -> None:
-        """Save the answer. A message that was ended meanwhile is left alone, unless `fields` end it."""
-        rows = Message.objects.filter(pk=self._message.pk)
+    def end(self, **fields: str) -> None:
+        """Save what was shown as the answer, in its last state. `fields`: `state` and perhaps `reason`."""
         with transaction.atomic():
-            text = "".join(self._text)
-            readable = self._readable()
-            shown = text if readable or not text else ERASED
-            trace = {"hits": _build_hit_traces(self.hits)} if readable else {}
-            rows = rows if "state" in fields else rows.filter(state=MessageState.RUNNING)
-            if not rows.update(answer=shown, trace=trace, **fields):
-                return
-            citations = self._citations if readable else []
-            self._cite(citations)
-            if "state" in fields:
-                question_count(message=self._message.pk, bases=_find_question_bases(self._scope, self.hits))
-        self._cited = frozenset(citation.marker for citation in citations)
+            if self._save(Message.objects.all(), **fields) is not None:
+                bases = _find_question_bases(self._scope, self.hits)
+                question_statistics_update(message=self._message.pk, bases=bases)
 
-    def _readable(self) -> bool:
+    def _save(self, rows: MessageQuerySet, **fields: object) -> frozenset[int] | None:
+        """Save the answer if its row is among these. Returns the markers of its citations, else None."""
+        text, readable = "".join(self._text), self._are_all_readable()
+        shown = text if readable or not text else ERASED
+        trace = {"hits": _build_hit_traces(self.hits)} if readable else {}
+        if not rows.filter(pk=self._message.pk).update(answer=shown, trace=trace, **fields):
+            return None
+        return self._save_citations(self._citations if readable else [])
+
+    def _are_all_readable(self) -> bool:
         used = {hit.document for hit in self.hits}
         return documents_for(self._scope.principal).filter(pk__in=used).count() == len(used)
 
-    def _cite(self, citations: Sequence[Citation]) -> None:
-        if self._cited and not citations:
+    def _save_citations(self, citations: Sequence[Citation]) -> frozenset[int]:
+        if self._saved_markers and not citations:
             CitationRow.objects.filter(message=self._message).delete()
-        new = [each for each in citations if each.marker not in self._cited]
+        new = [each for each in citations if each.marker not in self._saved_markers]
         CitationRow.objects.bulk_create(_row(self._message, citation) for citation in new)
+        return frozenset(citation.marker for citation in citations)
 
 
-def record_answer(
-    message: Message, scope: Scope, events: Iterator[AnswerEvent], parts: Engine, *, passes_on: bool
-) -> Iterator[AnswerEvent]:
-    """Pass events on and record them; an answer that was cut off keeps the text shown so far."""
-    record, ended = _AnswerRecord(message, scope), False
-    try:
-        for event in events:
-            record.take(event)
-            match event:
-                case Done():
-                    _save(message, event.answer, scope, record.hits, parts, passes_on=passes_on)
-                    _measure(event.answer)
-                    ended = True
-                case Failed():
-                    record.save(state=MessageState.FAILED, reason=event.message)
-                    answer_ended("failed")
-                    ended = True
-            connections_release()  # the model may take long for what comes next
-            yield event
-            record.checkpoint_after(event)
-    finally:
-        close_iterator(events)
-        if not ended:
-            ending = _external_ending(message) or {"state": MessageState.STOPPED}
-            record.save(**ending)
-            answer_ended(ending["state"])
+class AnswerRecorder(Iterator[AnswerEvent]):
+    """Passes the events of an answer on and records them. Raises the error of an answer that failed.
+
+    An answer that is cut off keeps the text shown so far. While the next event is computed, in any thread,
+    `ids` are bound for logs and `step` is the current span, but not in between. `passes_on`: a refusal may be
+    reported to the owners of the documents.
+    """
+
+    def __init__(
+        self,
+        message: Message,
+        scope: Scope,
+        events: Iterator[AnswerEvent],
+        engine: Engine,
+        *,
+        step: PausableStep,
+        passes_on: bool,
+        ids: Mapping[str, object],
+    ) -> None:
+        self._message = message
+        self._scope = scope
+        self._events = events
+        self._engine = engine
+        self._step = step
+        self._passes_on = passes_on
+        self._ids = ids
+        self._record = _AnswerRecord(message, scope)
+        self._last_event: AnswerEvent | None = None
+        self._ended = self._closed = False
+
+    @property
+    def documents(self) -> frozenset[UUID]:
+        """The documents that the answer uses; empty before they were found."""
+        return frozenset(hit.document for hit in self._record.hits)
+
+    def __next__(self) -> AnswerEvent:
+        with bind_ids(**self._ids):
+            try:
+                return self._advance()
+            except BaseException:
+                self._close()
+                raise
+
+    def close(self) -> None:
+        with bind_ids(**self._ids):
+            self._close()
+
+    def _advance(self) -> AnswerEvent:
+        if self._last_event is not None:
+            self._record.checkpoint_after(self._last_event)
+        with self._step.resume():
+            self._last_event = event = next(self._events)
+        self._record.take(event)
+        match event:
+            case Done():
+                _save_finished_answer(
+                    self._message,
+                    event.answer,
+                    self._scope,
+                    self._record.hits,
+                    self._engine,
+                    passes_on=self._passes_on,
+                )
+                _measure(event.answer)
+                self._ended = True
+            case Failed():
+                self._record.end(state=MessageState.FAILED, reason=event.message)
+                count_answer("failed")
+                self._ended = True
+                raise error_coded(event.code, event.message)
+        connections_release()  # the model may take long for what comes next
+        return event
+
+    def _close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        with self._step.resume():
+            close_iterator(self._events)
+        self._step.end()
+        if not self._ended:
+            ending = _external_ending(self._message) or {"state": MessageState.STOPPED}
+            self._record.end(**ending)
+            count_answer(ending["state"])
 
 
 def _external_ending(message: Message) -> dict[str, Any] | None:
@@ -140,18 +204,18 @@ def _external_ending(message: Message) -> dict[str, Any] | None:
 
 
 def _measure(answer: Answer) -> None:
-    answer_ended(answer.verdict)
+    count_answer(answer.verdict)
     ANSWER_SECONDS.observe(answer.timings.total_ms / 1000)
     if answer.timings.first_token_ms is not None:
         FIRST_TOKEN_SECONDS.observe(answer.timings.first_token_ms / 1000)
 
 
-def _save(
+def _save_finished_answer(
     message: Message,
     answer: Answer,
     scope: Scope,
     hits: Sequence[Hit],
-    parts: Engine,
+    engine: Engine,
     *,
     passes_on: bool,
 ) -> None:
@@ -159,26 +223,26 @@ def _save(
     set by another process takes precedence."""
     with transaction.atomic():
         rows = Message.objects.filter(pk=message.pk)
-        # Nothing is waited for between the look at documents and the commit.
+        # Lock the row first: nothing may block between the access check and the commit.
         rows.select_for_update().values_list("pk").first()
-        readable = _readable(scope, answer, hits)
+        readable = _find_readable_documents(scope, answer, hits)
         cited = {citation.document for citation in answer.citations}
-        trace = {**_trace(answer, scope, hits, parts), "passes_on": passes_on}
+        trace = {**_trace(answer, scope, hits, engine), "passes_on": passes_on}
         columns = {**_answer_columns(answer, hits, readable), "trace": trace}
-        running = rows.filter(state=MessageState.RUNNING)
+        running = rows.running()
         if not running.update(state=MessageState.DONE, reason=answer.reason, **columns):
             rows.update(**columns)
         elif passes_on:
             refusal_record(message, answer, scope)
-        # Anew, whatever checkpoints kept: an erasure may have taken their quotes away meanwhile.
+        # Rewrite all citations: an erasure may have removed some since the last checkpoint.
         CitationRow.objects.filter(message=message).delete()
         if columns["answer"] != ERASED:
             CitationRow.objects.bulk_create(_row(message, citation) for citation in answer.citations)
             documents_cited(cited)
-        question_count(message=message.pk, bases=_find_question_bases(scope, hits, answer))
+        question_statistics_update(message=message.pk, bases=_find_question_bases(scope, hits, answer))
 
 
-def _readable(scope: Scope, answer: Answer, hits: Sequence[Hit]) -> set[UUID]:
+def _find_readable_documents(scope: Scope, answer: Answer, hits: Sequence[Hit]) -> set[UUID]:
     """Return the readable documents among those that the answer uses or names."""
     named = {hit.document for hit in (*hits, *answer.nearest)} | {each.document for each in answer.citations}
     return set(documents_for(scope.principal).filter(pk__in=named).values_list("pk", flat=True))
@@ -234,12 +298,12 @@ def _nearest(hits: Iterable[Hit]) -> list[dict[str, str]]:
     return [{"document": document, "title": title} for document, title in seen.items()]
 
 
-def _trace(answer: Answer, scope: Scope, hits: Sequence[Hit], parts: Engine) -> dict[str, Any]:
+def _trace(answer: Answer, scope: Scope, hits: Sequence[Hit], engine: Engine) -> dict[str, Any]:
     """Return ids, scores and settings: with the chunks themselves, enough to replay the answer."""
     return {
         "knowledge_bases": sorted(str(base) for base in scope.readable),
         "whole": scope.whole,
-        "generation": (parts.generation or active_generation()).name,
+        "generation": (engine.generation or active_generation()).name,
         "hits": _build_hit_traces(hits),
         "prompt_version": answer.prompt_version,
         "rewrite_version": answer.rewrite_version,

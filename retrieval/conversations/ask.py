@@ -21,14 +21,14 @@ from cairn.errors import InvalidInput, error_coded
 from cairn.inference.embedding.cache import CachingEmbedder
 from cairn.library.models import Document, KnowledgeBase
 from cairn.settings import environment
-from cairn.telemetry.context import BoundWhile, current_ids
+from cairn.telemetry.context import current_ids
 from cairn.telemetry.openinference import SESSION, SpanKind
-from cairn.telemetry.tracing import StepWhile
+from cairn.telemetry.tracing import PausableStep
 from retrieval.answering import answer
 from retrieval.answering.answerability.reader import build_answerability
 from retrieval.answering.generation.pipeline import EVIDENCE_TOKENS
 from retrieval.calibration_store import calibration_of
-from retrieval.conversations.answer_recorder import record_answer
+from retrieval.conversations.answer_recorder import AnswerRecorder
 from retrieval.conversations.branches import Tree
 from retrieval.conversations.services import (
     HISTORY_TURNS,
@@ -39,12 +39,12 @@ from retrieval.conversations.services import (
     history_for,
     message_for,
 )
-from retrieval.engine import Engine, engine, in_background
+from retrieval.engine import Engine, get_engine, in_background
 from retrieval.index.protocol import Filters
 from retrieval.models import Channel, Conversation, Message, MessageState
 from retrieval.passages.locations import locate_quote
 from retrieval.search.hybrid_search import search
-from retrieval.statistics.services import question_count
+from retrieval.statistics.services import question_statistics_update
 from retrieval.types import Answer, AnswerEvent, Done, Failed, Hit, Turn
 
 log = logging.getLogger(__name__)
@@ -58,11 +58,11 @@ SHOWN: Final = object()
 
 @dataclass(frozen=True, slots=True)
 class PendingAnswer:
-    """A message and its events, which block. Closing them stops the model. The message's row follows the
-    events."""
+    """A message and its events, which block and raise the error of an answer that failed. Closing them stops
+    the model. The message's row follows the events."""
 
     message: Message
-    events: Iterator[AnswerEvent]
+    events: AnswerRecorder
 
 
 def ask(
@@ -88,6 +88,35 @@ def ask(
     if not question.strip():
         raise InvalidInput(gettext_noop("The question is empty."))
     scope = scope_for(principal, knowledge_bases)
+    message = _store_question(principal, scope, question, knowledge_bases, conversation, parent, history)
+    engine = get_engine()
+    thread = message.conversation
+    turns = (
+        history_for(thread, message.parent_id, principal)
+        if history is None
+        else list(history)[-HISTORY_TURNS:]
+    )
+    most = min(filter(None, (max_tokens, environment().answer_max_tokens)))
+    writing = replace(engine, chat=in_background(engine.chat)) if background else engine
+    events = _events(message, scope, filters, writing, history=turns, max_tokens=most)
+    # Made here, where the request is known: another thread will ask for the events.
+    ids = {"answer_id": str(message.id), SESSION: str(thread.id)}
+    step = PausableStep("answer", SpanKind.CHAIN, ids)
+    bound = {**current_ids(), "answer_id": message.id}
+    recorder = AnswerRecorder(message, scope, events, engine, step=step, passes_on=passes_on, ids=bound)
+    return PendingAnswer(message, recorder)
+
+
+def _store_question(
+    principal: Principal,
+    scope: Scope,
+    question: str,
+    knowledge_bases: Collection[object] | None,
+    conversation: object | None,
+    parent: object | None,
+    history: Sequence[Turn] | None,
+) -> Message:
+    """Store a question as a message without an answer, and record that it was asked."""
     channel = Channel.CHAT if history is None else Channel.API
     with transaction.atomic():
         found = _place(principal, conversation, parent)
@@ -105,26 +134,17 @@ def ask(
             conversation=str(thread.id),
             knowledge_bases=_audit_knowledge_bases(scope, knowledge_bases),
         )
-    parts = engine()
-    turns = history_for(thread, after, principal) if history is None else list(history)[-HISTORY_TURNS:]
-    most = min(filter(None, (max_tokens, environment().answer_max_tokens)))
-    writing = replace(parts, chat=in_background(parts.chat)) if background else parts
-    events = _events(message, scope, filters, writing, history=turns, max_tokens=most)
-    # Made here, where the request is known: another thread will ask for the events.
-    ids = {"answer_id": str(message.id), SESSION: str(thread.id)}
-    steps = StepWhile(events, "answer", SpanKind.CHAIN, ids)
-    answering = record_answer(message, scope, steps, parts, passes_on=passes_on)
-    return PendingAnswer(message, BoundWhile(answering, **{**current_ids(), "answer_id": message.id}))
+    return message
 
 
 def answer_again(
     *, principal: Principal, question: str, knowledge_bases: Collection[object] | None
 ) -> Answer:
     """Answer the question with the principal's current access, without storing anything."""
-    scope, parts = scope_for(principal, knowledge_bases), engine()
+    scope, engine = scope_for(principal, knowledge_bases), get_engine()
     most = environment().answer_max_tokens
     message = Message(question=question)
-    events = _events(message, scope, NO_FILTERS, parts, history=[], max_tokens=most, cancelled=lambda: False)
+    events = _events(message, scope, NO_FILTERS, engine, history=[], max_tokens=most, cancelled=lambda: False)
     for event in events:
         match event:
             case Done():
@@ -156,31 +176,31 @@ def _audit_knowledge_bases(scope: Scope, knowledge_bases: Collection[object] | N
 
 def stop(message: Message) -> bool:
     """Stop a running answer, in whichever process it runs; return whether it was running."""
-    running = Message.objects.filter(pk=message.pk, state=MessageState.RUNNING)
+    running = Message.objects.running().filter(pk=message.pk)
     return bool(running.update(state=MessageState.STOPPED))
 
 
 def answer_interrupt(message: Message) -> bool:
     """Interrupt an answer of this process, which is shutting down; return whether it was running. Its text
     follows."""
-    running = Message.objects.filter(pk=message.pk, state=MessageState.RUNNING)
+    running = Message.objects.running().filter(pk=message.pk)
     return bool(running.update(state=MessageState.FAILED, reason=INTERRUPTED))
 
 
 def answers_interrupt(*, silent_for: timedelta = timedelta(0)) -> int:
     """Interrupt running answers without a heartbeat for `silent_for`, by default all; return how many."""
-    silent = Message.objects.filter(state=MessageState.RUNNING, alive_at__lte=timezone.now() - silent_for)
+    silent = Message.objects.running().filter(alive_at__lte=timezone.now() - silent_for)
     return sum(_mark_interrupted(message) for message in silent)
 
 
 def _mark_interrupted(message: Message) -> bool:
-    same = Message.objects.filter(pk=message.pk, state=MessageState.RUNNING, alive_at=message.alive_at)
+    same = Message.objects.running().filter(pk=message.pk, alive_at=message.alive_at)
     with transaction.atomic():
         ended = same.update(state=MessageState.FAILED, reason=INTERRUPTED)
         if ended:
             found = Document.objects.filter(pk__in={hit["document"] for hit in message.trace.get("hits", ())})
             bases = frozenset(found.values_list("knowledge_base_id", flat=True))
-            question_count(message=message.pk, bases=bases)
+            question_statistics_update(message=message.pk, bases=bases)
     return bool(ended)
 
 
@@ -188,23 +208,23 @@ def _events(
     message: Message,
     scope: Scope,
     filters: Filters,
-    parts: Engine,
+    engine: Engine,
     *,
     history: list[Turn],
     max_tokens: int,
     cancelled: Callable[[], bool] | None = None,
 ) -> Iterator[AnswerEvent]:
     # One for all steps: search and judge embed the same question, judge and writer the same blocks.
-    embedder = CachingEmbedder(parts.embedder)
-    finding = replace(parts, embedder=embedder)
+    embedder = CachingEmbedder(engine.embedder)
+    finding = replace(engine, embedder=embedder)
 
     def find(query: str) -> list[Hit]:
-        return search(query, scope=scope, filters=filters, limit=EVIDENCE_HITS, parts=finding)
+        return search(query, scope=scope, filters=filters, limit=EVIDENCE_HITS, engine=finding)
 
     return answer(
         message.question,
         search=find,
-        chat=parts.chat,
+        chat=engine.chat,
         embedder=embedder,
         history=history,
         grounding=_grounding(scope),
@@ -212,8 +232,8 @@ def _events(
         max_tokens=max_tokens,
         evidence_tokens=evidence_tokens(),
         cancelled=cancelled or _build_stop_check(message),
-        answerability=build_answerability(embedder, parts.reader, calibration_of(parts.generation)),
-        inference=parts.inference,
+        answerability=build_answerability(embedder, engine.reader, calibration_of(engine.generation)),
+        inference=engine.inference,
         rewrites=environment().rewrites_questions,
         selects=not environment().has_packaged_chat_model,
     )
@@ -234,7 +254,7 @@ def _grounding(scope: Scope) -> str:
 
 def _build_stop_check(message: Message) -> Callable[[], bool]:
     """Return a function that checks the table from time to time: another process may stop the answer."""
-    running = Message.objects.filter(pk=message.pk, state=MessageState.RUNNING)
+    running = Message.objects.running().filter(pk=message.pk)
     state = {"looked": time.monotonic(), "stopped": False}
 
     def look() -> bool:

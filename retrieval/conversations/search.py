@@ -9,7 +9,7 @@ from retrieval.conversations.services import conversations_for, messages_open
 from retrieval.models import Citation, Conversation, Message, MessageState
 
 
-def conversations_found(principal: Principal, query: str) -> "QuerySet[Conversation]":
+def find_conversations(principal: Principal, query: str) -> "QuerySet[Conversation]":
     """Mine whose title, questions or answers hold the query; all of them for an empty one."""
     mine = conversations_for(principal)
     text = query.strip()

@@ -172,10 +172,10 @@ def message_follow(message: Message) -> None:
     """Record that somebody waits for the answer: it continues although its asker has left."""
     now = timezone.now()
     if message.followed_at is None or now - message.followed_at > FOLLOWED_EVERY:
-        Message.objects.filter(pk=message.pk, state=MessageState.RUNNING).update(followed_at=now)
+        Message.objects.running().filter(pk=message.pk).update(followed_at=now)
 
 
-def messages_shown(
+def load_shown_path(
     conversation: Conversation, principal: Principal, *, before: object | None = None, last: int | None = None
 ) -> list[ShownMessage]:
     """Return the shown path, oldest first: at most `last` messages, above the message `before`."""
@@ -186,7 +186,7 @@ def messages_shown(
     return _load_shown_messages(path if last is None else path[-last:], tree, principal)
 
 
-def messages_down_to(conversation: Conversation, message: UUID, principal: Principal) -> list[ShownMessage]:
+def load_path_to(conversation: Conversation, message: UUID, principal: Principal) -> list[ShownMessage]:
     """Return the path that ends with the message, whichever branch is shown."""
     tree = Tree(conversation)
     return _load_shown_messages(tree.path_to(message), tree, principal)
@@ -200,7 +200,7 @@ def _place(path: Sequence[UUID], message: object) -> int:
         raise NotFound from None
 
 
-def messages_of_all_branches(conversation: Conversation, principal: Principal) -> list[ShownMessage]:
+def load_all_branches(conversation: Conversation, principal: Principal) -> list[ShownMessage]:
     """Return all messages in the order in which they were asked."""
     ids = list(conversation.messages.order_by("created_at", "id").values_list("id", flat=True))
     return _load_shown_messages(ids, Tree(conversation), principal)
@@ -219,7 +219,7 @@ def _load_shown_messages(ids: Sequence[UUID], tree: Tree, principal: Principal) 
     rows = Message.objects.annotate(cited=_CITED).prefetch_related(citations).order_by().in_bulk(ids)
     messages = [rows[each] for each in ids if each in rows]
     readable = _readable(messages, principal)
-    return [_build_shown_message(each, tree, readable, cited=each.cited) for each in messages]
+    return [_build_shown_message(each, tree, readable, cited=each.cited) for each in messages]  # type: ignore[attr-defined]  # annotated
 
 
 def _readable(messages: Sequence[Message], principal: Principal) -> set[UUID]:

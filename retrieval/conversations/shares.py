@@ -19,7 +19,7 @@ from cairn.audit.services import record
 from cairn.errors import Conflict, InvalidInput, NotFound
 from retrieval.conversations.branches import Tree
 from retrieval.conversations.redaction import has_uncited_text, prompted_documents
-from retrieval.conversations.services import ERASED, ShownMessage, messages_down_to, state_of
+from retrieval.conversations.services import ERASED, ShownMessage, load_path_to, state_of
 from retrieval.key_limits import conversations_within_limits
 from retrieval.models import (
     Channel,
@@ -123,7 +123,7 @@ def share_end(*, conversation: Conversation, actor: UUID | None) -> None:
 
 def messages_shared(share: Share, principal: Principal) -> list[ShownMessage]:
     """Return the messages as far as the reader may read the documents behind them."""
-    seen = messages_down_to(share.conversation, share.last_id, principal)
+    seen = load_path_to(share.conversation, share.last_id, principal)
     read = {document for each in seen for document in prompted_documents(each.message.trace)}
     readable = set(documents_for(principal).filter(pk__in=read).values_list("pk", flat=True))
     return [_redact_for_reader(each, readable) for each in seen]

@@ -40,14 +40,14 @@ def compare(questions: Sequence[GoldQuestion], before: Engine, after: Engine, *,
     return Comparison(len(asked), _measure_engine(asked, before, scope), _measure_engine(asked, after, scope))
 
 
-def _measure_engine(questions: Sequence[GoldQuestion], parts: Engine, scope: Scope) -> Measures:
-    every = measures([_outcome(question, parts, scope) for question in questions])
+def _measure_engine(questions: Sequence[GoldQuestion], engine: Engine, scope: Scope) -> Measures:
+    every = measures([_outcome(question, engine, scope) for question in questions])
     return {name: every[name] for name in NAMES}
 
 
-def _outcome(question: GoldQuestion, parts: Engine, scope: Scope) -> QuestionOutcome:
+def _outcome(question: GoldQuestion, engine: Engine, scope: Scope) -> QuestionOutcome:
     began = time.perf_counter()
-    hits = search(question.question, scope=scope, limit=_DEPTH, parts=parts)
+    hits = search(question.question, scope=scope, limit=_DEPTH, engine=engine)
     return QuestionOutcome(
         question=question,
         standalone=question.question,

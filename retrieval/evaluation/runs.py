@@ -17,7 +17,7 @@ from cairn.library.models import Document, KnowledgeBase
 from cairn.settings import environment
 from retrieval.answering.prompts.prompt import VERSION
 from retrieval.conversations.services import ERASED
-from retrieval.engine import engine
+from retrieval.engine import get_engine
 from retrieval.evaluation.models import EvaluationRun
 from retrieval.evaluation.question_results import Asked
 from retrieval.index.generations import active_generation
@@ -78,7 +78,7 @@ def settings_now(knowledge_base: KnowledgeBase) -> dict[str, str | int]:
     return {
         "embedding_model": generation.embedding_model,
         "index_generation": generation.name,
-        "chat_model": engine().chat.name,
+        "chat_model": get_engine().chat.name,
         "prompt_version": VERSION,
         "grounding": knowledge_base.grounding,
         **{name: value for name, value in named.items() if value},

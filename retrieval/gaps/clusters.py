@@ -16,9 +16,9 @@ from django.db.models import QuerySet
 from cairn.errors import CairnError
 from cairn.inference.protocols import Embedder, Vectors
 from cairn.library.models import KnowledgeBase
-from retrieval.engine import engine
+from retrieval.engine import get_engine
 from retrieval.gaps.models import UNANSWERED, Gap, GapQuestion, GapState
-from retrieval.models import GenerationState, IndexGeneration
+from retrieval.models import IndexGeneration
 
 MIN_GROUPING_COSINE: Final = 0.65
 """Minimum cosine to the mean of a gap's questions, explained in docs/decisions/gaps.md."""
@@ -55,7 +55,7 @@ def _waiting() -> "QuerySet[GapQuestion]":
 
 def _embedder() -> Embedder | None:
     try:
-        return engine().embedder
+        return get_engine().embedder
     except CairnError:
         return None
 
@@ -83,7 +83,7 @@ def _rows(question: GapQuestion) -> "QuerySet[GapQuestion]":
 def _place_batch(questions: Sequence[UUID]) -> int:
     """Place questions, one process at a time: two of the same meaning must not open a gap each."""
     with transaction.atomic():
-        list(IndexGeneration.objects.select_for_update().filter(state=GenerationState.ACTIVE))
+        list(IndexGeneration.objects.active().select_for_update())
         known: dict[tuple[str, str], _Known] = {}
         return sum(_place(question, known) for question in questions)
 
@@ -92,7 +92,7 @@ def _place(question_id: UUID, known: "dict[tuple[str, str], _Known]") -> bool:
     question = _waiting().select_related("message").filter(pk=question_id).first()
     if question is None:
         return False
-    bases = list(KnowledgeBase.objects.filter(pk__in=question.bases, deleted_at=None))
+    bases = list(KnowledgeBase.objects.present().filter(pk__in=question.bases))
     if (question.bases and not bases) or _is_repeated(question):
         question.delete()
         return False

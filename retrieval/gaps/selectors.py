@@ -41,11 +41,11 @@ def gaps_for(principal: Principal) -> "QuerySet[Gap]":
 
 
 def gap_for(principal: Principal, value: object) -> Gap:
-    row: Gap = get_or_not_found(gaps_shown(gaps_for(principal)), value)
+    row: Gap = get_or_not_found(annotate_gaps(gaps_for(principal)), value)
     return row
 
 
-def gaps_shown(rows: "QuerySet[Gap]") -> "QuerySet[Any]":
+def annotate_gaps(rows: "QuerySet[Gap]") -> "QuerySet[Any]":
     """Annotate `title`, `asked` (how often), `last_asked`, and the counts of the last two fortnights."""
     first = GapQuestion.objects.filter(gap=OuterRef("pk")).order_by("created_at", "id")
     nothing = Value("", output_field=TextField())
@@ -93,9 +93,9 @@ def bases_of(gap: Gap, principal: Principal) -> "QuerySet[KnowledgeBase]":
 def owners_of(gap: Gap) -> "QuerySet[User]":
     """Return possible owners: people who edit or manage one of its knowledge bases, else admins."""
     people = User.objects.none()
-    for base in gap.knowledge_bases.filter(deleted_at=None):
+    for base in gap.knowledge_bases.present():
         people = people | people_with_role(base, Role.EDITOR)
-    found = people if gap.base_key else User.objects.filter(is_admin=True, is_active=True)
+    found = people if gap.base_key else User.objects.active().filter(is_admin=True)
     return found.distinct().order_by("username")
 
 

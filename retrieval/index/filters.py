@@ -1,4 +1,6 @@
-"""Filters for index queries, independent of the store. Filtering by permission in the index starts here."""
+"""Filters for index queries, independent of the store. They preselect by permission what the index returns;
+`cairn.access.rules` decides.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

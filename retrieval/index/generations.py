@@ -219,7 +219,7 @@ def _remember(generation: IndexGeneration) -> None:
 def still_answers(generation: IndexGeneration) -> bool:
     """Lock the active generation for the rest of the transaction: a swap waits for it and applies its
     changes."""
-    answering = IndexGeneration.objects.filter(pk=generation.pk, state=GenerationState.ACTIVE)
+    answering = IndexGeneration.objects.active().filter(pk=generation.pk)
     return answering.select_for_update().values_list("pk").first() is not None
 
 
@@ -248,7 +248,7 @@ def _describe_model(choice: EmbedderChoice) -> str:
 
 def _active_row() -> IndexGeneration | None:
     try:
-        return IndexGeneration.objects.get(state=GenerationState.ACTIVE)
+        return IndexGeneration.objects.active().get()
     except IndexGeneration.DoesNotExist:
         return None
 
@@ -270,7 +270,7 @@ def _begin() -> Opened:
             )
             index = index_backend().create(first.name, first.dimension)
     except IntegrityError:
-        return open_generation(IndexGeneration.objects.get(state=GenerationState.ACTIVE))
+        return open_generation(IndexGeneration.objects.active().get())
     return Opened(first, model, open_indexes.add(first, index))
 
 

@@ -10,10 +10,10 @@ from cairn.access.selectors import chunks_for
 from cairn.errors import InvalidInput
 from cairn.library.cell_ranges import CellLine
 from cairn.library.models import Chunk
-from cairn.telemetry.metrics import SEARCH_SECONDS, model_errors_counted
+from cairn.telemetry.metrics import SEARCH_SECONDS, counting_model_failures
 from cairn.telemetry.openinference import EMBEDDING_MODEL, DocumentList, SpanKind, document_attributes
 from cairn.telemetry.tracing import step
-from retrieval.engine import Engine, engine
+from retrieval.engine import Engine, get_engine
 from retrieval.index.protocol import Candidates, Filters
 from retrieval.passages.dates import metadata_date
 from retrieval.passages.locations import location_of
@@ -43,7 +43,7 @@ def search(
     filters: Filters = NO_FILTERS,
     limit: int = 10,
     ranking: Ranking = Ranking.HYBRID,
-    parts: Engine | None = None,
+    engine: Engine | None = None,
 ) -> list[Hit]:
     """Return hits, best first, without near-duplicates. Raises InvalidInput for a blank query.
 
@@ -54,20 +54,20 @@ def search(
     if not scope or limit < 1:
         return []
     with step("search", SEARCH_SECONDS, SpanKind.RETRIEVER) as span:
-        hits = _search(text, scope, filters, limit, ranking, parts or engine())
+        hits = _search(text, scope, filters, limit, ranking, engine or get_engine())
         if span.is_recording():
             span.set_attributes(document_attributes(DocumentList.RETRIEVED, traced_documents(hits)))
         return hits
 
 
 def _search(
-    text: str, scope: Scope, filters: Filters, limit: int, ranking: Ranking, parts: Engine
+    text: str, scope: Scope, filters: Filters, limit: int, ranking: Ranking, engine: Engine
 ) -> list[Hit]:
     if ranking is not Ranking.HYBRID:
-        return _find_hits(text, scope, filters, limit, ranking, parts)
+        return _find_hits(text, scope, filters, limit, ranking, engine)
     phrases = phrases_in(text)
-    choice = limit if parts.reranker is None and not phrases else rerank_depth(limit)
-    hits = rerank_hits(text, _find_hits(text, scope, filters, choice, ranking, parts), parts.reranker)
+    choice = limit if engine.reranker is None and not phrases else rerank_depth(limit)
+    hits = rerank_hits(text, _find_hits(text, scope, filters, choice, ranking, engine), engine.reranker)
     return phrases_first(hits, phrases)[:limit]
 
 
@@ -76,18 +76,18 @@ def rerank_depth(limit: int) -> int:
 
 
 def _find_hits(
-    text: str, scope: Scope, filters: Filters, limit: int, ranking: Ranking, parts: Engine
+    text: str, scope: Scope, filters: Filters, limit: int, ranking: Ranking, engine: Engine
 ) -> list[Hit]:
-    model = parts.embedder
+    model = engine.embedder
     with (
-        model_errors_counted("embedding"),
+        counting_model_failures("embedding"),
         step("embed query", kind=SpanKind.EMBEDDING, attributes={EMBEDDING_MODEL: model.model}),
     ):
         dense = model.embed_query(text)
     sparse = query_sparse(text)
     depth, hits = max(MIN_CANDIDATES, CANDIDATES_PER_HIT * limit), list[Hit]()
     for _ in range(MAX_ROUNDS):
-        found = parts.index.query(dense, sparse, scope=scope, filters=filters, limit=depth)
+        found = engine.index.query(dense, sparse, scope=scope, filters=filters, limit=depth)
         hits = _load_readable(
             rank_candidates(found, ranking, depth=depth, terms=len(sparse.indices)), scope, limit
         )

@@ -42,7 +42,7 @@ class CairnRetriever(BaseRetriever):
             scope=self._scope,
             filters=self._filters,
             limit=self._limit,
-            parts=self._engine,
+            engine=self._engine,
         )
         return [node_of(hit) for hit in hits]
 

@@ -8,7 +8,7 @@ from opentelemetry.trace import Span
 
 from cairn.errors import ConfigurationError, Unavailable
 from cairn.inference.protocols import Reranker
-from cairn.telemetry.metrics import model_failed
+from cairn.telemetry.metrics import count_model_failure
 from cairn.telemetry.openinference import RERANKER_MODEL, DocumentList, SpanKind, document_attributes
 from cairn.telemetry.throttled_log import ThrottledLogger
 from cairn.telemetry.tracing import step
@@ -29,7 +29,7 @@ def rerank_hits(query: str, hits: Sequence[Hit], reranker: Reranker | None) -> l
                 _trace(span, hits, ordered)
             return ordered
     except (Unavailable, ConfigurationError) as error:
-        model_failed("reranker")
+        count_model_failure("reranker")
         _trouble.warn(f"not reranked: {error.message}")
         return list(hits)
 

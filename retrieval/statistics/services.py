@@ -14,7 +14,7 @@ MAX_KNOWLEDGE_BASES = 100
 """A question that found nothing in more knowledge bases than these is about none of them."""
 
 
-def question_count(*, message: UUID, bases: Collection[UUID]) -> None:
+def question_statistics_update(*, message: UUID, bases: Collection[UUID]) -> None:
     """Count the message's current state; call it in the transaction that ends the answer."""
     row = Message.objects.select_related("conversation").get(pk=message)
     columns = {

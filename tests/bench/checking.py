@@ -64,15 +64,15 @@ def check_times(tokens: int, questions: Sequence[str]) -> tuple[list[float], lis
     from retrieval.answering.prompts.evidence import build_passages, deduplicate
     from retrieval.answering.text.lexicon import language_of
     from retrieval.conversations.ask import EVIDENCE_HITS
-    from retrieval.engine import engine
+    from retrieval.engine import get_engine
     from retrieval.search.hybrid_search import search
 
     scope = scope_for(principal_for_user(User.objects.get(username="admin")))
-    parts, foreign = engine(), ["The shuttle leaves at nine every morning."]
+    parts, foreign = get_engine(), ["The shuttle leaves at nine every morning."]
     prepared, first, later = list[float](), list[float](), list[float]()
     for question in questions:
         embedder = CachingEmbedder(parts.embedder)
-        hits = deduplicate(search(question, scope=scope, limit=EVIDENCE_HITS, parts=parts))
+        hits = deduplicate(search(question, scope=scope, limit=EVIDENCE_HITS, engine=parts))
         RuleAnswerability(embedder).judge(question, hits)
         evidence = build_passages(hits, budget=tokens, count_tokens=parts.chat.count_tokens)
         checker = SentenceChecker(

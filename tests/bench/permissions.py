@@ -138,11 +138,11 @@ def _sides() -> Sides:
     from cairn.access.selectors import scope_for
     from cairn.accounts.models import User
     from cairn.library.models import Chunk, ChunkQuerySet
-    from retrieval.engine import engine
+    from retrieval.engine import get_engine
     from retrieval.index import filters
     from retrieval.search import hybrid_search as searching
 
-    parts, user = engine(), User.objects.get(username=READER)
+    parts, user = get_engine(), User.objects.get(username=READER)
     scope = scope_for(principal_for_user(user))
 
     def every(_scope: object, ids: Sequence[object]) -> ChunkQuerySet:
@@ -151,7 +151,7 @@ def _sides() -> Sides:
 
     def allowed(question: str) -> object:
         asker = principal_for_user(User.objects.get(pk=user.pk))
-        return searching.search(question, scope=scope_for(asker), parts=parts)
+        return searching.search(question, scope=scope_for(asker), engine=parts)
 
     def free(question: str) -> object:
         nothing = filters.Conditions(every=(), some=())
@@ -159,7 +159,7 @@ def _sides() -> Sides:
             patch.object(filters, "readable", lambda _: nothing),
             patch.object(searching, "chunks_for", every),
         ):
-            return searching.search(question, scope=scope, parts=parts)
+            return searching.search(question, scope=scope, engine=parts)
 
     return Sides(allowed, free)
 

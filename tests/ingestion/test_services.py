@@ -285,7 +285,7 @@ def test_a_trouble_with_the_broker_after_the_commit_loses_no_file(
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError("not foreseen")
 
-    monkeypatch.setattr("ingestion.broker.enqueue_work", fail)
+    monkeypatch.setattr("ingestion.broker.wake_worker", fail)
     with django_capture_on_commit_callbacks(execute=True):
         submit()
     assert len(stored()) == Job.objects.count() == 1

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from llama_index.core.llms import ChatMessage
 
-from retrieval.engine import ConfiguredChat, Engine, engine, use
+from retrieval.engine import ConfiguredChat, Engine, get_engine, use
 from retrieval.index.qdrant_edge import EdgeIndex
 from tests.fakes import FakeChat, FakeEmbedder
 
@@ -15,10 +15,10 @@ def test_given_parts_count_in_every_thread_and_only_inside(tmp_path: Path) -> No
     seen: list[Engine] = []
     with use(outer):
         with use(inner):
-            thread = threading.Thread(target=lambda: seen.append(engine()))
+            thread = threading.Thread(target=lambda: seen.append(get_engine()))
             thread.start()
             thread.join()
-        seen.append(engine())
+        seen.append(get_engine())
     assert [each is expected for each, expected in zip(seen, (inner, outer), strict=True)] == [True, True]
     index.close()
 

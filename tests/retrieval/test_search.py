@@ -148,7 +148,7 @@ def test_the_best_passage_comes_first_with_all_that_is_known(
         base, "Parking is free.", "Annual leave can be donated to a colleague.", "Ask Bob."
     )
     put_into(real, chunks)
-    hits = search("donate annual leave", scope=scope_for(ann), parts=real)
+    hits = search("donate annual leave", scope=scope_for(ann), engine=real)
     document = chunks[1].version.document
     best = hits[0]
     assert (best.chunk, best.document, best.version) == (chunks[1].id, document.id, chunks[1].version_id)
@@ -158,7 +158,7 @@ def test_the_best_passage_comes_first_with_all_that_is_known(
     assert best.scores.dense is not None
     assert best.scores.sparse is not None
     assert best.score == best.scores.fused >= hits[1].score
-    assert [hit.chunk for hit in search("donate annual leave", scope=scope_for(ann), parts=real)] == [
+    assert [hit.chunk for hit in search("donate annual leave", scope=scope_for(ann), engine=real)] == [
         hit.chunk for hit in hits
     ]
 
@@ -168,7 +168,7 @@ def test_what_only_the_words_find_is_found(real: Engine, base: KnowledgeBase, an
     put_into(real, others)
     far_away = np.roll(real.embedder.embed_query("Form XK7741"), 1)
     real.index.upsert([_point(form, far_away)])
-    assert search("XK7741", scope=scope_for(ann), parts=real, limit=1)[0].chunk == form.id
+    assert search("XK7741", scope=scope_for(ann), engine=real, limit=1)[0].chunk == form.id
 
 
 def test_other_knowledge_bases_stay_closed(
@@ -180,12 +180,12 @@ def test_other_knowledge_bases_stay_closed(
 ) -> None:
     closed = make_knowledge_base("Board", admin)
     put_into(real, document_with(closed, "The merger is in May."))
-    assert search("merger", scope=scope_for(ann), parts=real) == []
-    assert len(search("merger", scope=scope_for(admin), parts=real)) == 1
+    assert search("merger", scope=scope_for(ann), engine=real) == []
+    assert len(search("merger", scope=scope_for(admin), engine=real)) == 1
     grant = grant_give(knowledge_base=closed, subject=f"user:{ann.user}", role=Role.READER, principal=SETUP)
-    assert len(search("merger", scope=scope_for(ann), parts=real)) == 1
+    assert len(search("merger", scope=scope_for(ann), engine=real)) == 1
     grant.delete()
-    assert search("merger", scope=scope_for(ann), parts=real) == []
+    assert search("merger", scope=scope_for(ann), engine=real) == []
 
 
 def test_sql_has_the_last_word(
@@ -197,8 +197,11 @@ def test_sql_has_the_last_word(
     Document.objects.filter(pk=deleted.version.document_id).update(deleted_at=timezone.now())
     Document.objects.filter(pk=replaced.version.document_id).update(active_version=None)
     fake_index.ranking = [narrowed.id, deleted.id, replaced.id, uuid4(), left.id]
-    assert [hit.chunk for hit in search("text", scope=scope_for(ann), parts=fake)] == [left.id]
-    assert {hit.chunk for hit in search("text", scope=scope_for(admin), parts=fake)} == {narrowed.id, left.id}
+    assert [hit.chunk for hit in search("text", scope=scope_for(ann), engine=fake)] == [left.id]
+    assert {hit.chunk for hit in search("text", scope=scope_for(admin), engine=fake)} == {
+        narrowed.id,
+        left.id,
+    }
 
 
 def test_a_scope_of_some_knowledge_bases_is_kept_in_sql_too(
@@ -210,7 +213,7 @@ def test_a_scope_of_some_knowledge_bases_is_kept_in_sql_too(
 ) -> None:
     elsewhere = document_with(make_knowledge_base("Other", admin), "text")[0]
     fake_index.ranking = [elsewhere.id]
-    assert search("text", scope=scope_for(admin, [base.id]), parts=fake) == []
+    assert search("text", scope=scope_for(admin, [base.id]), engine=fake) == []
 
 
 def test_one_sql_query(
@@ -223,7 +226,7 @@ def test_one_sql_query(
     fake_index.ranking = [chunk.id for chunk in document_with(base, *map(str, range(20)))]
     scope = scope_for(ann)
     with django_assert_num_queries(1):  # type: ignore[attr-defined] # a context manager
-        hits = search("text", scope=scope, parts=fake)
+        hits = search("text", scope=scope, engine=fake)
     assert len(hits) == 10
 
 
@@ -232,7 +235,7 @@ def test_what_was_dropped_does_not_hide_what_may_be_read(
 ) -> None:
     chunks = document_with(base, "one", "two", "three")
     fake_index.ranking = [*(uuid4() for _ in range(120)), *(chunk.id for chunk in chunks)]
-    hits = search("text", scope=scope_for(ann), parts=fake, limit=2)
+    hits = search("text", scope=scope_for(ann), engine=fake, limit=2)
     assert [hit.chunk for hit in hits] == [chunks[0].id, chunks[1].id]
     assert [limit for _, _, limit in fake_index.asked] == [50, 200]
 
@@ -241,7 +244,7 @@ def test_looking_deeper_ends(
     fake: Engine, fake_index: FakeIndex, base: KnowledgeBase, ann: Principal
 ) -> None:
     fake_index.ranking = [uuid4() for _ in range(5000)]
-    assert search("text", scope=scope_for(ann), parts=fake) == []
+    assert search("text", scope=scope_for(ann), engine=fake) == []
     assert [limit for _, _, limit in fake_index.asked] == [50, 200, 800]
 
 
@@ -249,7 +252,7 @@ def test_a_small_library_is_asked_once(
     fake: Engine, fake_index: FakeIndex, base: KnowledgeBase, ann: Principal
 ) -> None:
     fake_index.ranking = [chunk.id for chunk in document_with(base, "one", "two")]
-    assert len(search("text", scope=scope_for(ann), parts=fake, limit=10)) == 2
+    assert len(search("text", scope=scope_for(ann), engine=fake, limit=10)) == 2
     assert len(fake_index.asked) == 1
 
 
@@ -259,7 +262,7 @@ def test_the_same_text_comes_once(
     first, other = document_with(base, "same text", "other text")
     (copy,) = document_with(base, "same text", title="A copy")
     fake_index.ranking = [first.id, copy.id, other.id]
-    hits = search("text", scope=scope_for(ann), parts=fake, limit=2)
+    hits = search("text", scope=scope_for(ann), engine=fake, limit=2)
     assert [hit.chunk for hit in hits] == [first.id, other.id]
 
 
@@ -275,7 +278,7 @@ def test_nearly_the_same_text_comes_once_and_others_fill_up(
     ]
     others = document_with(base, rule.format("9 am"), rule.format("8 am"), "Parking is free.")
     fake_index.ranking = [chunk.id for chunk in (*copies, *others)]
-    hits = search("text", scope=scope_for(ann), parts=fake, limit=3)
+    hits = search("text", scope=scope_for(ann), engine=fake, limit=3)
     assert [hit.chunk for hit in hits] == [copies[0].id, others[0].id, others[1].id]
 
 
@@ -285,7 +288,7 @@ def test_the_best_copy_that_may_be_read_stands_for_all(
     closed, open_ = (document_with(base, "The voucher is due in May.", title=title)[0] for title in "AB")
     readers_replace(document=closed.version.document, readers=[], actor=None)
     fake_index.ranking = [closed.id, open_.id]
-    assert [hit.chunk for hit in search("text", scope=scope_for(ann), parts=fake)] == [open_.id]
+    assert [hit.chunk for hit in search("text", scope=scope_for(ann), engine=fake)] == [open_.id]
 
 
 def test_a_quoted_phrase_gets_ahead_of_what_is_nearer(
@@ -295,7 +298,7 @@ def test_a_quoted_phrase_gets_ahead_of_what_is_nearer(
     chunks = document_with(base, *near, "Of carried-over leave nothing is paid out in many other cases.")
     put_into(real, chunks)
     plain, quoted = (
-        [hit.chunk for hit in search(query, scope=scope_for(ann), parts=real, limit=5)]
+        [hit.chunk for hit in search(query, scope=scope_for(ann), engine=real, limit=5)]
         for query in ("carried over leave number", '"carried over leave" number')
     )
     assert chunks[-1].id not in plain
@@ -309,7 +312,7 @@ def test_a_reranker_has_more_to_choose_from_and_its_scores_rank(
     chunks = document_with(base, *(f"text {n}" for n in range(28)), "best of all", "the best, best")
     fake_index.ranking = [chunk.id for chunk in chunks]
     ranking = replace(fake, reranker=FakeReranker("best"))
-    hits = search("text", scope=scope_for(ann), parts=ranking, limit=3)
+    hits = search("text", scope=scope_for(ann), engine=ranking, limit=3)
     assert [hit.chunk for hit in hits] == [chunks[29].id, chunks[28].id, chunks[0].id]
     assert [hit.score for hit in hits] == [2.0, 1.0, 0.0] == [hit.scores.rerank for hit in hits]
     assert hits[0].scores.fused < hits[2].scores.fused
@@ -321,7 +324,7 @@ def test_how_many_are_reranked(
 ) -> None:
     fake_index.ranking = [chunk.id for chunk in document_with(base, *(f"text {n}" for n in range(120)))]
     reranker = FakeReranker()
-    search("text", scope=scope_for(ann), parts=replace(fake, reranker=reranker), limit=limit)
+    search("text", scope=scope_for(ann), engine=replace(fake, reranker=reranker), limit=limit)
     assert len(reranker.texts) == choice
     assert reranker.texts[0] == "Leave > Types of leave\ntext 0"
 
@@ -335,7 +338,7 @@ def test_what_may_not_be_read_never_reaches_the_reranker(
     Document.objects.filter(pk=deleted.version.document_id).update(deleted_at=timezone.now())
     fake_index.ranking = [narrowed.id, deleted.id, left.id]
     reranker = FakeReranker()
-    search("text", scope=scope_for(ann), parts=replace(fake, reranker=reranker))
+    search("text", scope=scope_for(ann), engine=replace(fake, reranker=reranker))
     assert [text.rpartition("\n")[2] for text in reranker.texts] == ["text open"]
 
 
@@ -356,7 +359,7 @@ def test_without_its_reranker_the_fused_order_stands(
     fake_index.ranking = [chunk.id for chunk in chunks]
     broken = replace(fake, reranker=FakeReranker(failure=failure))
     for _ in range(3):
-        hits = search("text of the asker", scope=scope_for(ann), parts=broken, limit=2)
+        hits = search("text of the asker", scope=scope_for(ann), engine=broken, limit=2)
         assert [(hit.chunk, hit.scores.rerank) for hit in hits] == [
             (chunks[0].id, None),
             (chunks[1].id, None),
@@ -372,14 +375,14 @@ def test_an_empty_scope_reaches_nothing(
     nothing = replace(scope_for(ann), readable=frozenset())
     broken = FakeEmbedder()
     broken.broken = True
-    assert search("text", scope=nothing, parts=replace(fake, embedder=broken)) == []
+    assert search("text", scope=nothing, engine=replace(fake, embedder=broken)) == []
     assert fake_index.asked == []
 
 
 @pytest.mark.parametrize("query", ["", "  \n", "\0", "\ud800"])
 def test_a_blank_query_is_refused(fake: Engine, base: KnowledgeBase, ann: Principal, query: str) -> None:
     with pytest.raises(InvalidInput):
-        search(query, scope=scope_for(ann), parts=fake)
+        search(query, scope=scope_for(ann), engine=fake)
 
 
 @pytest.mark.parametrize(
@@ -388,14 +391,14 @@ def test_a_blank_query_is_refused(fake: Engine, base: KnowledgeBase, ann: Princi
 )
 def test_strange_queries(real: Engine, base: KnowledgeBase, ann: Principal, query: str) -> None:
     put_into(real, document_with(base, "Annual leave", "Parking"))
-    assert len(search(query, scope=scope_for(ann), parts=real)) == 2
+    assert len(search(query, scope=scope_for(ann), engine=real)) == 2
 
 
 def test_scope_filters_and_depth_reach_the_index(
     fake: Engine, fake_index: FakeIndex, base: KnowledgeBase, ann: Principal
 ) -> None:
     scope, filters = scope_for(ann), Filters(tags=("hr",))
-    search("text", scope=scope, filters=filters, limit=100, parts=fake)
+    search("text", scope=scope, filters=filters, limit=100, engine=fake)
     assert fake_index.asked == [(scope, filters, 400)]
 
 
@@ -403,7 +406,7 @@ def test_a_broken_embedder_is_told(fake: Engine, base: KnowledgeBase, ann: Princ
     assert isinstance(fake.embedder, FakeEmbedder)
     fake.embedder.broken = True
     with pytest.raises(Unavailable):
-        search("text", scope=scope_for(ann), parts=fake)
+        search("text", scope=scope_for(ann), engine=fake)
 
 
 def test_the_configured_parts_are_used_without_others(
@@ -419,7 +422,7 @@ def test_a_llama_index_retriever_returns_the_hits_of_a_search_as_nodes(
 ) -> None:
     put_into(real, document_with(base, "Parking is free.", "Annual leave can be donated to a colleague."))
     scope = scope_for(ann)
-    hits = search("donate annual leave", scope=scope, parts=real)
+    hits = search("donate annual leave", scope=scope, engine=real)
     nodes = CairnRetriever(scope, engine=real).retrieve("donate annual leave")
     assert [(node.node_id, node.score, node.text) for node in nodes] == [
         (str(hit.chunk), hit.score, hit.text) for hit in hits

@@ -15,7 +15,7 @@ import pytest
 from llama_index.core.llms import ChatMessage, MessageRole
 
 from cairn.errors import ConfigurationError
-from cairn.inference.chat import ChatModel, open_chat_model
+from cairn.inference.chat import LlamaIndexChatModel, open_chat_model
 from cairn.settings import Environment
 from tests.installs import Install, ended, until
 from tests.servers import ROOT, run_manage
@@ -59,7 +59,7 @@ def cairn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Install]:
 
 
 @pytest.fixture
-def model() -> Iterator[ChatModel]:
+def model() -> Iterator[LlamaIndexChatModel]:
     given = {name.lower(): value for name, value in SETTINGS.items()}
     opened = open_chat_model(Environment(**given))  # type: ignore[arg-type]  # which reads the numbers
     yield opened
@@ -127,7 +127,7 @@ def test_programs_made_for_openai(cairn: Install) -> None:
     assert FACT in text
 
 
-def test_stopping_frees_the_engine(model: ChatModel) -> None:
+def test_stopping_frees_the_engine(model: LlamaIndexChatModel) -> None:
     before = counted("generation_tokens_total")
     tale = [ChatMessage("Tell a very long tale of a lighthouse. " * 3, role=MessageRole.USER)]
     with model.stream(tale, max_tokens=3000) as stream:
@@ -172,13 +172,13 @@ def test_the_check_finds_a_context_that_is_too_large(cairn: Install) -> None:
     assert "set it to 4096" in done.stdout
 
 
-def test_a_prompt_that_is_too_long_is_refused_with_vllms_words(model: ChatModel) -> None:
+def test_a_prompt_that_is_too_long_is_refused_with_vllms_words(model: LlamaIndexChatModel) -> None:
     with pytest.raises(ConfigurationError) as caught:
         list(model.stream([ChatMessage("word " * 5000)], max_tokens=16))
     assert "4096" in caught.value.message
 
 
-def test_it_goes_away_in_the_middle_of_an_answer(cairn: Install, model: ChatModel) -> None:
+def test_it_goes_away_in_the_middle_of_an_answer(cairn: Install, model: LlamaIndexChatModel) -> None:
     """The last one: the server is killed."""
     stream = model.stream([ChatMessage("Tell a very long tale of a lighthouse.")], max_tokens=3000)
     assert next(stream)

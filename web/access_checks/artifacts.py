@@ -86,7 +86,7 @@ def _remove_object(artifact: CheckArtifact) -> None:
     identity = artifact.object_id
     match ArtifactKind(artifact.kind):
         case ArtifactKind.KNOWLEDGE_BASE:
-            for base in KnowledgeBase.objects.filter(pk=identity, deleted_at=None):
+            for base in KnowledgeBase.objects.present().filter(pk=identity):
                 knowledge_base_delete(knowledge_base=base, principal=None)
         case ArtifactKind.GROUP:
             for group in Group.objects.filter(pk=identity):
@@ -110,7 +110,7 @@ def find_possible_leftovers() -> list[Leftover]:
     Those did not record their objects, and a name proves nothing, so admins have to decide.
     """
     names = {
-        ArtifactKind.KNOWLEDGE_BASE: KnowledgeBase.objects.filter(deleted_at=None).values_list("id", "name"),
+        ArtifactKind.KNOWLEDGE_BASE: KnowledgeBase.objects.present().values_list("id", "name"),
         ArtifactKind.GROUP: Group.objects.values_list("id", "name"),
         ArtifactKind.USER: User.objects.values_list("id", "username"),
     }

@@ -38,7 +38,7 @@ def _documents() -> Iterator[Document]:
 
 
 def _who_may_not(document: Document) -> list[User]:
-    others = User.objects.filter(is_active=True).exclude(pk__in=people_reading(document).values("pk"))
+    others = User.objects.active().exclude(pk__in=people_reading(document).values("pk"))
     made_up = CheckArtifact.objects.filter(kind=ArtifactKind.USER).values("object_id")
     return list(others.exclude(pk__in=made_up).order_by("?")[:PEOPLE_EACH])
 

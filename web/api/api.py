@@ -11,7 +11,7 @@ from web.api import access, knowledge_bases, me
 from web.api.administration import access_checks, audit, groups, index_generations, limits, users
 from web.api.conversations import ask, conversation_export, conversations, search, shares
 from web.api.framework.openapi import DescribedAPI
-from web.api.framework.problems import handlers_add, problem
+from web.api.framework.problems import add_error_handlers, problem_response
 from web.api.framework.request_parser import StrictParser
 from web.api.library import documents, imports, jobs, library, resumable_uploads, watch_folders
 from web.api.quality import evaluations, gaps, gold_questions, notices
@@ -32,7 +32,7 @@ def _let_in(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
             if not any(check(request) for check in needs()):
                 raise NotSignedIn
         except CairnError as error:
-            return problem(error)
+            return problem_response(error)
         return view(request, **parts)
 
     return authenticate_and_call
@@ -47,7 +47,7 @@ api = DescribedAPI(
     parser=StrictParser(),
     docs_decorator=_let_in,
 )
-handlers_add(api)
+add_error_handlers(api, problem_response)
 
 api.add_router("v1/me", me.router)
 api.add_router("v1/me", limits.mine)

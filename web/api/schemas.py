@@ -243,8 +243,8 @@ class Document(BaseModel):
 
     @classmethod
     def of(cls, row: DocumentRow, principal: Principal) -> "Document":
-        """Build it, cheaply for rows of `documents_shown`. Keys without the scope `search` get no extracted
-        content.
+        """Build it, cheaply for rows of `annotate_documents`. Keys without the scope `search` get no
+        extracted content.
         """
         version = row.shown_version
         return cls(
@@ -276,7 +276,7 @@ class Document(BaseModel):
         )
 
 
-def documents_shown(rows: "QuerySet[DocumentRow]") -> "QuerySet[DocumentRow]":
+def annotate_documents(rows: "QuerySet[DocumentRow]") -> "QuerySet[DocumentRow]":
     """Load everything that the documents' JSON needs, in a fixed number of queries."""
     related = ("active_version", "latest_version", "knowledge_base", "owner")
     inside = DocumentRow.objects.present().failed().filter(parent=OuterRef("pk")).order_by()
@@ -288,7 +288,7 @@ def documents_shown(rows: "QuerySet[DocumentRow]") -> "QuerySet[DocumentRow]":
 def _report(row: DocumentRow, version: DocumentVersion | None, principal: Principal) -> Report:
     """Return the report, including a warning about embedded documents that failed."""
     report = Report.of(version, principal)
-    count = getattr(row, "failed_inside", None)  # as `documents_shown` has counted it
+    count = getattr(row, "failed_inside", None)  # as `annotate_documents` has counted it
     failed = row.children.present().failed().count() if count is None else count
     if failed:
         report.warnings.append(CodedMessage("failed_files", count=failed))

@@ -4,12 +4,12 @@ from django.urls import path, re_path
 from django.views.decorators.csrf import csrf_exempt
 
 from web.api.api import api
-from web.api.framework.problems import problem, unknown_route
+from web.api.framework.problems import problem_response, unknown_route
 from web.api.framework.route_metrics import patterns_of
 
 app_name = api.urls_namespace
 urlpatterns = [
     path("", csrf_exempt(unknown_route)),
-    *patterns_of(api, problem, sessions=True),
+    *patterns_of(api, problem_response, sessions=True),
     re_path(r"^(?P<rest>.*)$", csrf_exempt(unknown_route)),
 ]

@@ -16,7 +16,7 @@ from cairn.audit.services import record
 from cairn.library.models import Document
 from cairn.settings import environment
 from ingestion.failpoints import Fault, fault_point
-from retrieval.models import GenerationState, IndexGeneration
+from retrieval.models import IndexGeneration
 from web.backup import files, vectors
 from web.backup.database import applied_migrations, snapshot
 from web.backup.destination import Report, new_folder
@@ -78,7 +78,7 @@ def _look(folder: Path, given: vectors.Source, report: Report) -> _Look:
     _copy_head(folder)
     report("Database")
     with snapshot(folder) as using:
-        active = IndexGeneration.objects.using(using).filter(state=GenerationState.ACTIVE).first()
+        active = IndexGeneration.objects.using(using).active().first()
         documents = Document.objects.using(using).present().count()
         look = _Look(applied_migrations(using), active, documents)
         report("Files")

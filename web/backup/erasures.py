@@ -59,7 +59,7 @@ def _document(identity: UUID) -> bool:
 
 
 def _knowledge_base(identity: UUID) -> bool:
-    base = KnowledgeBase.objects.filter(pk=identity, deleted_at=None).first()
+    base = KnowledgeBase.objects.present().filter(pk=identity).first()
     if base is not None:
         knowledge_base_delete(knowledge_base=base, principal=None)
     return base is not None

@@ -35,7 +35,7 @@ from ingestion.parse.sandbox import programs
 from ingestion.parse.sandbox.pool import probe_walls
 from retrieval.index.backends import index_backend
 from retrieval.index.generations import choice_of, unlike_configured
-from retrieval.models import GenerationState, IndexGeneration
+from retrieval.models import IndexGeneration
 from web.cli.api_client import Api
 from web.data_dir.restore_marker import require_finished
 from web.processes.data_dir_lock import holder_of
@@ -128,7 +128,7 @@ def _database() -> str:
 
 def _admin() -> str:
     try:
-        names = User.objects.filter(is_admin=True, is_active=True).values_list("username", flat=True)
+        names = User.objects.active().filter(is_admin=True).values_list("username", flat=True)
         known = ", ".join(names[:5])
     except DatabaseError:
         known = ""
@@ -169,7 +169,7 @@ def _embedder() -> str:
 
 def _answering() -> IndexGeneration | None:
     try:
-        return IndexGeneration.objects.filter(state=GenerationState.ACTIVE).first()
+        return IndexGeneration.objects.active().first()
     except DatabaseError:  # before the first start
         return None
 

@@ -70,7 +70,7 @@ def connect_with_temporary_key(url: str) -> Iterator[Api]:
     """Create a key for the duration of the command, from the database: who may read that is trusted."""
     with Api(url) as waiting:
         waiting.get("/healthz")  # answers once the tables are there
-    user = User.objects.filter(is_admin=True, is_active=True).first()
+    user = User.objects.active().filter(is_admin=True).first()
     if user is None:
         raise ConfigurationError("There's no active administrator to act for.")
     expires_at = timezone.now() + _KEY_LIFE

@@ -81,7 +81,7 @@ def _documents() -> DocumentQuerySet:
 
 
 def _admin() -> Principal | None:
-    user = User.objects.filter(is_admin=True, is_active=True).first()
+    user = User.objects.active().filter(is_admin=True).first()
     return principal_for_user(user) if user else None
 
 
@@ -89,7 +89,7 @@ def _base(principal: Principal) -> KnowledgeBase | None:
     """Return the knowledge base created for it according to the audit log, not another one of this name."""
     loaded = Event.objects.filter(action=_LOADED).order_by("id").first()
     if loaded is not None:
-        return KnowledgeBase.objects.filter(pk=loaded.subject.removeprefix("kb:"), deleted_at=None).first()
+        return KnowledgeBase.objects.present().filter(pk=loaded.subject.removeprefix("kb:")).first()
     with transaction.atomic():
         base = knowledge_base_create(
             name=NAME, principal=principal, description="How to use and run Cairn.", sensitivity="public"

@@ -19,7 +19,7 @@ from cairn.audit.models import Event
 from cairn.library.models import Document, DocumentVersion
 from cairn.limits.models import Usage
 from ingestion.models import Import, PartialUpload, Receipt, Watch
-from retrieval.conversations.services import ShownMessage, messages_of_all_branches
+from retrieval.conversations.services import ShownMessage, load_all_branches
 from retrieval.evaluation.models import EvaluationRun, GoldQuestion
 from retrieval.gaps.models import Gap, GapQuestion, VerifiedAnswer
 from retrieval.models import Conversation, Share
@@ -127,7 +127,7 @@ def _conversation(conversation: Conversation, principal: Principal) -> Row:
         "title": conversation.title,
         "created_at": conversation.created_at,
         "updated_at": conversation.updated_at,
-        "messages": [_message(shown) for shown in messages_of_all_branches(conversation, principal)],
+        "messages": [_message(shown) for shown in load_all_branches(conversation, principal)],
     }
 
 

@@ -71,7 +71,7 @@ def _principal_of_session(request: HttpRequest) -> Principal:
     if second_factor_missing(request, request.user):
         raise SecondFactorMissing
     viewed = request.session.get(VIEWED) if request.user.is_admin else None
-    user = User.objects.filter(pk=viewed, is_active=True).first() if viewed else None
+    user = User.objects.active().filter(pk=viewed).first() if viewed else None
     return principal_viewed_as(user, viewer=request.user) if user else principal_for_user(request.user)
 
 

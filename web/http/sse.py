@@ -5,7 +5,7 @@ import json
 import logging
 import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -50,12 +50,15 @@ class _Idle:
 
 
 class _Pump(Generic[T]):
-    """Runs a generator in its own thread, at most `size` items ahead of the reader. `drains`: runs it to its
-    end even without a reader.
+    """Runs a generator in its own thread, at most `size` items ahead of the reader, then calls `finish`.
+    `drains`: runs it to its end even without a reader.
     """
 
-    def __init__(self, items: Generator[T, None, None], size: int, *, drains: bool) -> None:
+    def __init__(
+        self, items: Generator[T, None, None], size: int, *, finish: Callable[[], object], drains: bool
+    ) -> None:
         self._items = items
+        self._finish = finish
         self._drains = drains
         self._loop = asyncio.get_running_loop()
         self._slots = threading.Semaphore(size)
@@ -76,7 +79,9 @@ class _Pump(Generic[T]):
     def _run(self) -> None:
         try:
             self._pull()
-        except Exception as error:  # noqa: BLE001 outermost boundary of the thread: the reader raises it
+        except Exception as error:  # outermost boundary of the thread: the reader raises it
+            if self._gone.is_set():
+                log.error("an error that nobody reads", exc_info=error)
             self._hand_over(_Raised(error))
         else:
             self._hand_over(_End())
@@ -84,7 +89,9 @@ class _Pump(Generic[T]):
             connections.close_all()
 
     def _pull(self) -> None:
-        try:
+        with ExitStack() as ending:
+            ending.callback(self._finish)
+            ending.callback(self._items.close)
             for item in self._items:
                 if not self._gone.is_set():
                     self._slots.acquire()
@@ -92,8 +99,6 @@ class _Pump(Generic[T]):
                     self._hand_over(item)
                 elif not self._drains:
                     return
-        finally:
-            self._items.close()
 
     def _hand_over(self, item: T | _Raised | _End) -> None:
         with suppress(RuntimeError):  # the loop has been closed: nobody reads any more
@@ -104,6 +109,7 @@ async def from_thread(
     items: Generator[T, None, None],
     *,
     left: Callable[[], object] = lambda: None,
+    finish: Callable[[], object] = lambda: None,
     size: int = QUEUE_SIZE,
     idle_seconds: float = PING_SECONDS,
     drains: bool = False,
@@ -111,9 +117,10 @@ async def from_thread(
     """Yield items of a blocking generator, and None whenever nothing came for `idle_seconds`.
 
     On a disconnect, `left` is called in another thread and may block; the generator is closed at its next
-    item, or with `drains` continues to its end. Exceptions of the generator are raised here.
+    item, or with `drains` continues to its end. `finish` is called in the generator's thread after it ended
+    in whichever way. Exceptions of both are raised here.
     """
-    pump = _Pump(items, size, drains=drains)
+    pump = _Pump(items, size, finish=finish, drains=drains)
     pump.start()
     ended = False
     try:

@@ -8,7 +8,7 @@ from django.utils.translation import gettext as _
 from cairn.access.scope import Principal
 from retrieval.gaps.models import Notice, NoticeKind
 from retrieval.gaps.notices import find_answering_document, is_still_visible
-from retrieval.gaps.selectors import gaps_for, gaps_shown
+from retrieval.gaps.selectors import annotate_gaps, gaps_for
 
 
 def text_of(notice: Notice, principal: Principal) -> str:
@@ -31,7 +31,7 @@ def _describe_answered(notice: Notice, principal: Principal) -> str:
 
 
 def _title(notice: Notice, principal: Principal) -> str:
-    row: Any = gaps_shown(gaps_for(principal).filter(pk=notice.gap_id)).first()
+    row: Any = annotate_gaps(gaps_for(principal).filter(pk=notice.gap_id)).first()
     return row.title if row else ""
 
 

@@ -23,6 +23,10 @@ _BY_MEMBER: Final = (
     ("androidmanifest.xml", "application/vnd.android.package-archive"),
     ("meta-inf/manifest.mf", "application/java-archive"),
 )
+_DECLARED: Final = {one.media_type for one in formats.FORMATS if one.container is formats.Container.ZIP} - {
+    formats.ZIP,
+    *(kind for _, kind in _BY_MEMBER),
+}
 _BY_STREAM: Final = (
     ("worddocument", formats.DOC),
     ("powerpoint document", formats.PPT),
@@ -48,13 +52,13 @@ def _any_starts(names: Collection[str], start: str) -> bool:
 
 
 def _mimetype(path: Path) -> str | None:
-    """Return the declared type of OpenDocument and EPUB files. Templates count as documents."""
+    """Return the type that OpenDocument and EPUB files declare. Templates count as documents."""
     try:
         with zipfile.ZipFile(path) as opened, opened.open("mimetype") as stream:
             declared = stream.read(_LONGEST_MIMETYPE).decode("ascii", "replace").strip().lower()
     except (*zip_guard.BROKEN_ZIP, RuntimeError):
         return None
-    known = declared.startswith("application/vnd.oasis.opendocument.") or declared == formats.EPUB
+    known = declared.startswith("application/vnd.oasis.opendocument.") or declared in _DECLARED
     return declared.removesuffix("-template") if known else None
 
 

@@ -1,4 +1,4 @@
-"""Permission rules: who may read which documents, and who has which role.
+"""Decides who has permission to read which documents, and who has which role.
 
 `selectors` applies them to one object.
 
@@ -33,7 +33,7 @@ def _grants(principal: Principal, role: Role) -> "QuerySet[Grant]":
 
 def _live_knowledge_bases(principal: Principal) -> "QuerySet[KnowledgeBase]":
     """Return the knowledge bases that are not deleted and, for an API key, not excluded by it."""
-    bases = KnowledgeBase.objects.filter(deleted_at=None)
+    bases = KnowledgeBase.objects.present()
     return bases if principal.key_bases is None else bases.filter(id__in=principal.key_bases)
 
 

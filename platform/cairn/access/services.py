@@ -270,7 +270,7 @@ def knowledge_base_owner_set(
 ) -> KnowledgeBase:
     """Set the person responsible for the content. Raises Forbidden unless the principal is an admin."""
     _require_admin(principal)
-    user = None if owner is None else User.objects.filter(pk=owner, is_active=True).first()
+    user = None if owner is None else User.objects.active().filter(pk=owner).first()
     if owner is not None and user is None:
         raise InvalidInput(gettext_noop("The owner isn’t an active user."))
     with transaction.atomic():

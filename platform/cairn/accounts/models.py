@@ -25,6 +25,9 @@ class KeyScope(models.TextChoices):
 
 
 class UserManager(BaseUserManager["User"]):
+    def active(self) -> models.QuerySet["User"]:
+        return self.filter(is_active=True)
+
     def create_user(self, username: str, password: str | None = None, **fields: Any) -> "User":
         user = self.model(username=normalize_name(username), **fields)
         user.name_skeleton = name_skeleton(user.username)

@@ -208,7 +208,7 @@ def _lock_admins() -> None:
 
 
 def _require_an_admin() -> None:
-    if not User.objects.filter(is_admin=True, is_active=True).exists():
+    if not User.objects.active().filter(is_admin=True).exists():
         raise Conflict(gettext_noop("There must be at least one active administrator."))
 
 

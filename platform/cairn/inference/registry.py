@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar, cast
 
 from cairn.errors import CairnError, ConfigurationError, Unavailable
-from cairn.inference.chat import ChatModel, open_chat_model
+from cairn.inference.chat import LlamaIndexChatModel, open_chat_model
 from cairn.inference.cross_encoders import open_inference, open_reader
 from cairn.inference.embedding import open_embedder
 from cairn.inference.protocols import AnswerReader, Embedder, NaturalLanguageInference
@@ -77,7 +77,7 @@ class _Slot(Generic[T]):
 
 
 _embedders: dict[EmbedderChoice, _Slot[Embedder]] = {}
-_chat: _Slot[ChatModel] = _Slot(lambda: open_chat_model(environment()))
+_chat: _Slot[LlamaIndexChatModel] = _Slot(lambda: open_chat_model(environment()))
 _reranker: _Slot[TimelyReranker] = _Slot(lambda: open_reranker(environment()))
 _reader: _Slot[AnswerReader] = _Slot(lambda: open_reader(environment()))
 _inference: _Slot[NaturalLanguageInference] = _Slot(lambda: open_inference(environment()))
@@ -110,11 +110,11 @@ def _open(choice: EmbedderChoice) -> Embedder:
     return open_embedder(environment().model_copy(update=chosen))
 
 
-def chat_model() -> ChatModel:
+def chat_model() -> LlamaIndexChatModel:
     return _chat.get()
 
 
-def loaded_chat_model() -> ChatModel | None:
+def loaded_chat_model() -> LlamaIndexChatModel | None:
     """Return the chat model if it has been loaded, else None."""
     return _chat.loaded
 
@@ -170,7 +170,7 @@ def lazy(load: Callable[[], T]) -> T:
 def use(
     *,
     embedder: Embedder | None = None,
-    chat: ChatModel | None = None,
+    chat: LlamaIndexChatModel | None = None,
     reranker: TimelyReranker | None = None,
     reader: AnswerReader | None = None,
     inference: NaturalLanguageInference | None = None,
@@ -202,7 +202,7 @@ def _embeds(model: Embedder) -> str:
     return model.model
 
 
-def _chats(model: ChatModel) -> str:
+def _chats(model: LlamaIndexChatModel) -> str:
     model.probe()
     return model.name
 

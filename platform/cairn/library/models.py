@@ -19,6 +19,11 @@ class Sensitivity(models.TextChoices):
     CONFIDENTIAL = "confidential"
 
 
+class KnowledgeBaseQuerySet(models.QuerySet["KnowledgeBase"]):
+    def present(self) -> "KnowledgeBaseQuerySet":
+        return self.filter(deleted_at=None)
+
+
 class KnowledgeBase(models.Model):
     """A collection of documents with its own access rights.
 
@@ -39,6 +44,8 @@ class KnowledgeBase(models.Model):
     deleted_at = models.DateTimeField(null=True, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     updated_at = models.DateTimeField(auto_now=True)
+
+    objects = KnowledgeBaseQuerySet.as_manager()
 
     class Meta:
         ordering = ["created_at", "id"]

@@ -59,7 +59,7 @@ class Spending:
         return int(self.at.timestamp()) // MINUTE
 
 
-def question_count(principal: Principal, allowance: Allowance) -> None:
+def question_charge(principal: Principal, allowance: Allowance) -> None:
     """Raises RateLimited or QuotaExceeded, as the others do, and then counts nothing."""
     _spend(principal, allowance, {"questions": 1, "tokens": 0})
 
@@ -76,7 +76,7 @@ def search_count(principal: Principal) -> None:
         _spend(principal, allowance, {"searches": 1})
 
 
-def tokens_count(principal: Principal, allowance: Allowance, tokens: int) -> None:
+def tokens_charge(principal: Principal, allowance: Allowance, tokens: int) -> None:
     """Count the tokens of a finished answer; never refused."""
     if tokens and principal.viewer is None:
         spending = Spending(allowance, {"tokens": tokens}, timezone.now())

@@ -37,22 +37,22 @@ for _stage in STAGES:
     STAGE_SECONDS.labels(_stage)
 
 
-def answer_ended(verdict: str) -> None:
+def count_answer(verdict: str) -> None:
     _ANSWERS.labels(verdict if verdict in VERDICTS else OTHER).inc()
 
 
-def job_ended(code: str) -> None:
+def count_job(code: str) -> None:
     _JOB_OUTCOMES.labels(code if code in _OUTCOMES else OTHER).inc()
 
 
-def model_failed(model: str) -> None:
+def count_model_failure(model: str) -> None:
     _MODEL_ERRORS.labels(model).inc()
 
 
 @contextmanager
-def model_errors_counted(model: str) -> Iterator[None]:
+def counting_model_failures(model: str) -> Iterator[None]:
     try:
         yield
     except CairnError:
-        model_failed(model)
+        count_model_failure(model)
         raise

@@ -12,7 +12,6 @@ from prometheus_client import Histogram
 
 from cairn.errors import ConfigurationError
 from cairn.settings import Environment
-from cairn.telemetry.context import close_iterator
 from cairn.telemetry.openinference import KIND, SpanKind
 
 try:  # the extra `otel`
@@ -116,50 +115,41 @@ def _mark(span: Span, error: BaseException) -> None:
     span.set_attribute("error.type", type(error).__name__)
 
 
-class StepWhile(Iterator[_T]):
-    """A span over all that an iterator does, also where several threads ask it for its items.
-
-    `results` is called at the end, if the span is recorded, for attributes that are only known then.
-    """
+class PausableStep:
+    """A span over work that is done bit by bit, also by several threads in turn."""
 
     def __init__(
-        self,
-        events: Iterator[_T],
-        name: str,
-        kind: SpanKind | None = None,
-        attributes: Mapping[str, AttributeValue] | None = None,
-        results: Callable[[], Mapping[str, AttributeValue]] | None = None,
+        self, name: str, kind: SpanKind | None = None, attributes: Mapping[str, AttributeValue] | None = None
     ) -> None:
-        self._events = events
-        self._results = results
         self._span = _tracer.start_span(name, attributes=_with_kind(attributes, kind))
 
-    def __next__(self) -> _T:
-        try:
-            with self._current():
-                return next(self._events)
-        except StopIteration:
-            self._end()
-            raise
-        except Exception as error:
-            _mark(self._span, error)
-            self._end()
-            raise
+    @contextmanager
+    def resume(self) -> Iterator[None]:
+        """Make it the current span. An error in it fails the span; StopIteration doesn't."""
+        with trace.use_span(self._span, record_exception=False, set_status_on_exception=False):
+            try:
+                yield
+            except StopIteration:
+                raise
+            except Exception as error:
+                _mark(self._span, error)
+                raise
 
-    def close(self) -> None:
-        try:
-            with self._current():
-                close_iterator(self._events)
-        finally:
-            self._end()
+    def iterate(self, items: Iterator[_T]) -> Iterator[_T]:
+        """Yield the items, each computed within the step."""
+        while True:
+            with self.resume():
+                try:
+                    item = next(items)
+                except StopIteration:
+                    return
+            yield item
 
-    def _end(self) -> None:
+    def end(self, results: Callable[[], Mapping[str, AttributeValue]] = dict) -> None:
+        """End the span. `results` is called if the span is recorded, for attributes only known now."""
         if self._span.is_recording():
-            self._span.set_attributes(self._results() if self._results else {})
+            self._span.set_attributes(results())
             self._span.end()
-
-    def _current(self) -> AbstractContextManager[Span]:
-        return trace.use_span(self._span, record_exception=False, set_status_on_exception=False)
 
 
 def request_span(method: str) -> AbstractContextManager[Span]:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 
 from cairn.errors import ConfigurationError, Unavailable
 from cairn.inference.protocols import AnswerReader, Embedder
-from cairn.telemetry.metrics import model_failed
+from cairn.telemetry.metrics import count_model_failure
 from cairn.telemetry.throttled_log import ThrottledLogger
 from retrieval.answering.answerability.calibration import Calibration
 from retrieval.answering.answerability.rules import RuleAnswerability
@@ -67,7 +67,7 @@ class ReaderAnswerability:
         try:
             return self.reader.answerable(question, texts) if texts else []
         except (Unavailable, ConfigurationError) as error:
-            model_failed("answer_reader")
+            count_model_failure("answer_reader")
             _throttled_log.warn(f"judged by rules alone: {error.message}")
             return []
 

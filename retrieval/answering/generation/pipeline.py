@@ -12,17 +12,16 @@ from cairn.errors import CairnError
 from cairn.inference.protocols import Embedder, NaturalLanguageInference
 from retrieval.answering.answerability.rules import RuleAnswerability
 from retrieval.answering.generation.extractive import escape_markdown
-from retrieval.answering.generation.generate import generate_part
+from retrieval.answering.generation.part_writer import PartWriter
 from retrieval.answering.generation.state import AnswerBuffer, GenerationContext, RunState
 from retrieval.answering.generation.verdict import (
     PartResult,
     combine_verdicts,
     group_unanswered_by_cause,
-    join_reasons,
     refuse_part,
 )
 from retrieval.answering.prompts.evidence import deduplicate
-from retrieval.answering.prompts.prompt import VERSION
+from retrieval.answering.prompts.prompt import VERSION as PROMPT_VERSION
 from retrieval.answering.protocols import Answerability, ChatModel, Judgement, Locate, Search
 from retrieval.answering.query.decompose import SubQuestion
 from retrieval.answering.query.understand import QueryUnderstanding, understand
@@ -48,14 +47,15 @@ MAX_NEAREST_DOCUMENTS = 3
 
 
 @dataclass(frozen=True, slots=True)
-class AnswerContext:
-    """A question, and everything needed to answer it."""
+class AnswerRequest:
+    """A question, and everything needed to answer it. `rewrites`: the chat model may rewrite the question."""
 
     question: str
-    understood: QueryUnderstanding
+    history: Sequence[Turn]
     search: Search
     answerability: Answerability
     generation: GenerationContext
+    rewrites: bool
 
     @property
     def language(self) -> Language:
@@ -89,11 +89,11 @@ def answer(
     """Answer a question as a stream of events: Started, Sources, then for each part Prompted, Waiting, Delta
     and Cited as they come, and finally Done or Failed.
 
-    `first_token_ms` is the time until the first Delta. Closing the iterator ends the model's stream. A
-    citation comes before the text with its marker. `rewrites`: the chat model is good enough to rewrite
-    questions. `selects`: it is trusted to pick relevant sentences, so the answer may open with words that the
-    question does not have. `max_tokens` and `evidence_tokens` (None: depends on the model's context) apply to
-    each part.
+    `Answer.timings.first_token_ms` is the time until the first Delta. Closing the iterator ends the model's
+    stream. A citation comes before the text with its marker. `rewrites`: the chat model is good enough to
+    rewrite questions. `selects`: it is trusted to pick relevant sentences, so the answer may open with words
+    that the question does not have. `max_tokens` and `evidence_tokens` (None: depends on the model's context)
+    apply to each part.
     """
     if grounding not in Grounding.values:
         message = f"grounding is strict or flag, not {grounding!r}"
@@ -110,34 +110,47 @@ def answer(
         inference,
         selects,
     )
+    judge = answerability or RuleAnswerability(embedder)
+    return _answer(AnswerRequest(question, history, search, judge, generation, rewrites))
+
+
+def _answer(request: AnswerRequest) -> Iterator[AnswerEvent]:
+    run, buffer, results = RunState(), AnswerBuffer(), list[PartResult]()
     try:
-        run = RunState()
-        understood = understand(question, history, chat if rewrites else None, cancelled)
-        judge = answerability or RuleAnswerability(embedder)
-        yield from _answer_parts(AnswerContext(question, understood, search, judge, generation), run)
+        understood = _understand(request)
+        yield Started(understood.standalone)
+        found = _search_parts(request, run, understood)
+        yield Sources(_interleave([item for item in found if item.judgement.answerable]))
+        for item in found:
+            if run.stopped or not item.judgement.answerable:
+                results.append(_build_unanswered_result(request, run, item))
+                continue
+            writer = PartWriter(request.generation, run, buffer, item.part, item.hits, item.judgement)
+            yield from writer.stream()
+            yield from writer.add_quotes_and_notes()
+            results.append(writer.build_result())
+        yield from _finish(request, understood, run, buffer, results, _interleave(found))
     except CairnError as error:
         yield Failed(error.code, error.message)
 
 
-def _answer_parts(context: AnswerContext, run: RunState) -> Iterator[AnswerEvent]:
-    yield Started(context.understood.standalone)
-    if not context.understood.standalone:
-        yield Sources(())
-        yield _refuse(context, run, AnswerBuffer(), [], render_message("empty", context.language), ())
-        return
-    searched = [(part, deduplicate(context.search(part.query))) for part in context.understood.parts]
+def _understand(request: AnswerRequest) -> QueryUnderstanding:
+    context = request.generation
+    chat = context.chat if request.rewrites else None
+    return understand(request.question, request.history, chat, context.cancelled)
+
+
+def _search_parts(request: AnswerRequest, run: RunState, understood: QueryUnderstanding) -> list[_JudgedPart]:
+    """Search for each part of the question and judge what was found; [] for a question without words."""
+    if not understood.standalone:
+        return []
+    searched = [(part, deduplicate(request.search(part.query))) for part in understood.parts]
     run.retrieval_ms = run.elapsed_ms()
     found = [
-        _JudgedPart(part, hits, context.answerability.judge(part.query, hits)) for part, hits in searched
+        _JudgedPart(part, hits, request.answerability.judge(part.query, hits)) for part, hits in searched
     ]
     run.signals = found[0].judgement.signals if len(found) == 1 else {}
-    answerable = [item for item in found if item.judgement.answerable]
-    yield Sources(_interleave(answerable))
-    if not answerable:
-        results = [_unanswerable_part(item) for item in found]
-        yield _refuse(context, run, AnswerBuffer(), results, join_reasons(results), _interleave(found))
-        return
-    yield from _generate_parts(context, run, found)
+    return found
 
 
 def _interleave(found: Sequence[_JudgedPart]) -> tuple[Hit, ...]:
@@ -154,104 +167,85 @@ def _deduplicate_by(hits: Sequence[Hit], key: Callable[[Hit], UUID]) -> tuple[Hi
     return tuple(found.values())
 
 
-def _generate_parts(
-    context: AnswerContext, run: RunState, found: Sequence[_JudgedPart]
-) -> Iterator[AnswerEvent]:
-    buffer, results = AnswerBuffer(), list[PartResult]()
-    for item in found:
-        if run.stopped:
-            reason = render_message("stopped", context.language)
-            results.append(refuse_part(item.part, "stopped", reason))
-        elif item.judgement.answerable:
-            result = yield from generate_part(
-                context.generation, run, buffer, item.part, item.hits, item.judgement
-            )
-            results.append(result)
-        else:
-            results.append(_unanswerable_part(item))
-    if all(result.mode == AnswerMode.NONE for result in results):
-        yield from _fail_or_refuse(context, run, buffer, results, _interleave(found))
-        return
-    buffer.start_paragraph()
-    yield from buffer.emit(_render_unanswered_notes(results, context.language), run)
-    verdict, reason = combine_verdicts(context.generation, run, results)
-    yield Done(_build_answer(context, run, buffer, results, verdict=verdict, reason=reason))
-
-
-def _unanswerable_part(item: _JudgedPart) -> PartResult:
+def _build_unanswered_result(request: AnswerRequest, run: RunState, item: _JudgedPart) -> PartResult:
+    if run.stopped:
+        return refuse_part(item.part, "stopped", render_message("stopped", request.language))
     return refuse_part(item.part, "missing", item.judgement.reason)
 
 
-def _fail_or_refuse(
-    context: AnswerContext,
+def _finish(
+    request: AnswerRequest,
+    understood: QueryUnderstanding,
     run: RunState,
     buffer: AnswerBuffer,
     results: Sequence[PartResult],
     hits: Sequence[Hit],
-) -> Iterator[AnswerEvent]:
-    if run.failure is not None:
-        yield Failed(run.failure.code, run.failure.message)
+) -> list[AnswerEvent]:
+    """Return the last events: notes on unanswered parts and the answer, or a refusal or failure."""
+    verdict, reason = combine_verdicts(request.generation, run, results)
+    notes, nearest = list[AnswerEvent](), tuple[Hit, ...]()
+    if verdict != Verdict.REFUSED:
+        buffer.start_paragraph()
+        notes = buffer.add(_render_unanswered_notes(results, request.language), run)
+    elif run.failure is not None:
+        return [Failed(run.failure.code, run.failure.message)]
     else:
-        yield _refuse(context, run, buffer, results, join_reasons(results), hits)
-
-
-def _render_unanswered_notes(results: Sequence[PartResult], language: Language) -> Iterator[AnswerEvent]:
-    """Yield one Delta that names the unanswered parts, if there are any."""
-    notes = [
-        render_message(word, language, parts=escape_markdown(parts))
-        for word, parts in group_unanswered_by_cause(results)
-    ]
-    if notes:
-        yield Delta("\n\n".join(notes))
-
-
-def _refuse(
-    context: AnswerContext,
-    run: RunState,
-    buffer: AnswerBuffer,
-    results: Sequence[PartResult],
-    reason: str,
-    hits: Sequence[Hit],
-) -> Done:
-    nearest = _deduplicate_by(hits, lambda hit: hit.document)[:MAX_NEAREST_DOCUMENTS]
-    return Done(
-        _build_answer(context, run, buffer, results, verdict=Verdict.REFUSED, reason=reason, nearest=nearest)
+        nearest = _find_nearest(hits)
+    answer = _build_answer(
+        request, understood, run, buffer, results, verdict=verdict, reason=reason, nearest=nearest
     )
+    return [*notes, Done(answer)]
+
+
+def _find_nearest(hits: Sequence[Hit]) -> tuple[Hit, ...]:
+    return _deduplicate_by(hits, lambda hit: hit.document)[:MAX_NEAREST_DOCUMENTS]
+
+
+def _render_unanswered_notes(results: Sequence[PartResult], language: Language) -> list[AnswerEvent]:
+    """Return one Delta that names the unanswered parts, if there are any."""
+    notes = [
+        render_message(key, language, parts=escape_markdown(questions))
+        for key, questions in group_unanswered_by_cause(results)
+    ]
+    return [Delta("\n\n".join(notes))] if notes else []
 
 
 def _build_answer(
-    context: AnswerContext,
+    request: AnswerRequest,
+    understood: QueryUnderstanding,
     run: RunState,
     buffer: AnswerBuffer,
     results: Sequence[PartResult],
     *,
     verdict: Verdict,
     reason: str,
-    nearest: tuple[Hit, ...] = (),
+    nearest: tuple[Hit, ...],
 ) -> Answer:
     modes = {result.mode for result in results}
     parts = [AnsweredPart(item.part.text, item.verdict, item.reason) for item in results]
     return Answer(
-        question=context.question,
-        standalone_question=context.understood.standalone,
+        question=request.question,
+        standalone_question=understood.standalone,
         text=buffer.text,
         verdict=verdict,
         reason=reason,
-        mode=next((mode for mode in AnswerMode if mode in modes), AnswerMode.NONE),
+        mode=next(
+            (mode for mode in AnswerMode if mode in modes), AnswerMode.NONE
+        ),  # in the order of AnswerMode
         citations=tuple(buffer.citations),
         sentences=tuple(buffer.sentences),
         nearest=nearest,
-        model=context.generation.chat.name if run.called else "",
-        usage=_usage(context, run),
+        model=request.generation.chat.name if run.called else "",
+        usage=_usage(request, run),
         timings=Timings(run.retrieval_ms, run.first_token_ms, run.elapsed_ms()),
-        prompt_version=VERSION if run.called else "",
+        prompt_version=PROMPT_VERSION if run.called else "",
         parts=tuple(parts) if len(parts) > 1 else (),
-        rewrite_version=context.understood.version,
+        rewrite_version=understood.version,
         signals=run.signals,
         broken_off=run.failure is not None and AnswerMode.GENERATED in modes,
     )
 
 
-def _usage(context: AnswerContext, run: RunState) -> Usage:
-    written = "".join(run.written)
-    return Usage(run.prompt_tokens, context.generation.chat.count_tokens(written) if written else 0)
+def _usage(request: AnswerRequest, run: RunState) -> Usage:
+    written = "".join(run.pieces)
+    return Usage(run.prompt_tokens, request.generation.chat.count_tokens(written) if written else 0)

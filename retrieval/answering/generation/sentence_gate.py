@@ -1,7 +1,7 @@
 """The gate between the model's stream and the answer: only supported sentences pass."""
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from cairn.answers import Grounding
@@ -47,7 +47,7 @@ class _Piece:
 
 @dataclass(slots=True)
 class SentenceGate:
-    """Takes the model's units one by one and yields what may be shown.
+    """Takes the model's units one by one and returns what may be shown.
 
     Nothing is shown before a supported sentence that is about the question; earlier ones wait. A heading, or
     a sentence that ends with a colon, waits for what it announces. Each row of a table counts as a sentence;
@@ -85,39 +85,41 @@ class SentenceGate:
             MAX_UNSUPPORTED_IN_A_ROW if self._opened else MAX_UNSUPPORTED_BEFORE_FIRST
         )
 
-    def feed(self, unit: Unit, *, last: bool = False) -> Iterator[AnswerEvent]:
+    def feed(self, unit: Unit, *, last: bool = False) -> list[AnswerEvent]:
         """Check one unit. `last`: nothing follows, so the unit may be cut off."""
         body, cited = _clean_body(unit)
         if not body:
-            return
+            return []
         if reason := self._rejection_reason(unit, body, last=last):
             self._drop(unit, body, reason)
-        elif _is_announcement(unit, body):
-            yield from self._feed_announcement(unit, body)
-        elif unit.kind is Kind.TABLE:
-            yield from self._feed_table(unit, read_table(body), cited)
-        else:
-            yield from self._feed_sentence(unit, body, cited)
+            return []
+        if _is_announcement(unit, body):
+            return self._feed_announcement(unit, body)
+        if unit.kind is Kind.TABLE:
+            return self._feed_table(unit, read_table(body), cited)
+        return self._feed_sentence(unit, body, cited)
 
-    def add_quotes(self, extracts: Sequence[Extract]) -> Iterator[AnswerEvent]:
+    def add_quotes(self, extracts: Sequence[Extract]) -> list[AnswerEvent]:
         """Add blocks quoted verbatim, each with its marker."""
         self._opened = True
+        events: list[AnswerEvent] = []
         for extract in extracts:
             citation = self._citation(Ground(extract.hit, extract.quote))
             numbers = (citation.marker,)
             self.sentences.append(CheckedSentence(extract.quote, supported=True, markers=numbers))
             text = _with_markers(extract.markdown, numbers)
-            yield from self._show(_Piece("\n\n", text, (citation,)))
+            events += self._show(_Piece("\n\n", text, (citation,)))
+        return events
 
     def add_note(
         self, render: Callable[[Sequence[str]], str], grounds: Sequence[Ground]
-    ) -> Iterator[AnswerEvent]:
+    ) -> list[AnswerEvent]:
         """Add one of Cairn's own sentences about these grounds; `render` gets their markers."""
         citations = tuple(self._citation(ground) for ground in grounds)
         numbers = tuple(citation.marker for citation in citations)
         text = render([format_markers((number,)) for number in numbers])
         self.sentences.append(CheckedSentence(text, supported=True, markers=numbers))
-        yield from self._show(_Piece("\n\n", text, citations))
+        return self._show(_Piece("\n\n", text, citations))
 
     def _rejection_reason(self, unit: Unit, body: str, *, last: bool) -> str:
         if ABSTAINS.search(body):
@@ -145,26 +147,25 @@ class SentenceGate:
         self.seen_stems.append(stems)
         return known
 
-    def _feed_announcement(self, unit: Unit, body: str) -> Iterator[AnswerEvent]:
-        if self.checker.announces(_strip_bold(body)):
-            self._announced.append(_Piece(_lead(unit), f"{unit.prefix}{escape_brackets(body)}"))
-        else:
-            yield from self._reject_unsupported(unit, body, render_message("meaning", self.language))
+    def _feed_announcement(self, unit: Unit, body: str) -> list[AnswerEvent]:
+        if not self.checker.announces(_strip_bold(body)):
+            return self._reject_unsupported(unit, body, render_message("meaning", self.language))
+        self._announced.append(_Piece(_lead(unit), f"{unit.prefix}{escape_brackets(body)}"))
+        return []
 
-    def _feed_sentence(self, unit: Unit, body: str, cited: tuple[int, ...]) -> Iterator[AnswerEvent]:
+    def _feed_sentence(self, unit: Unit, body: str, cited: tuple[int, ...]) -> list[AnswerEvent]:
         support = self.checker.check(_strip_bold(body), cited)
         if not support.grounds or (unit.kind is Kind.CODE and not _is_copied(body, support.grounds)):
             self.failures += 1
-            yield from self._reject_unsupported(
+            return self._reject_unsupported(
                 unit, body, support.reason or render_message("meaning", self.language)
             )
-            return
         citations, numbers = self._accept(body, support.grounds)
-        yield from self._enqueue_supported(
+        return self._enqueue_supported(
             unit, body, _with_markers(_render_unit(unit, body), numbers), citations, support
         )
 
-    def _feed_table(self, unit: Unit, table: Table, cited: tuple[int, ...]) -> Iterator[AnswerEvent]:
+    def _feed_table(self, unit: Unit, table: Table, cited: tuple[int, ...]) -> list[AnswerEvent]:
         """Show the supported rows; with grounding `flag` also the others, each with its mark."""
         rows: list[str] = []
         found: list[Support] = []
@@ -180,7 +181,7 @@ class SentenceGate:
                 rows += [table.with_mark(row, UNSUPPORTED_SUFFIX)] if self.grounding == Grounding.FLAG else []
         if not found:
             self.failures += 1
-            return
+            return []
         grounds = tuple(ground for support in found for ground in support.grounds)
         citations = tuple(dict.fromkeys(self._citation(ground) for ground in grounds))
         numbers = tuple(dict.fromkeys(citation.marker for citation in citations))
@@ -190,7 +191,7 @@ class SentenceGate:
             relevance=max(support.relevance for support in found),
             relevance_gap=min(support.relevance_gap for support in found),
         )
-        yield from self._enqueue_supported(unit, table.render(rows), text, citations, support)
+        return self._enqueue_supported(unit, table.render(rows), text, citations, support)
 
     def _accept(self, body: str, grounds: Sequence[Ground]) -> tuple[tuple[Citation, ...], tuple[int, ...]]:
         self.failures = 0
@@ -201,21 +202,20 @@ class SentenceGate:
 
     def _enqueue_supported(
         self, unit: Unit, body: str, text: str, citations: tuple[Citation, ...], support: Support
-    ) -> Iterator[AnswerEvent]:
+    ) -> list[AnswerEvent]:
         self._enqueue_announced()
         self._pending.append(self._make_piece(unit, text, citations))
-        if self._opened or self._is_on_topic(unit, body, support):
-            self._opened = True
-            yield from self._release()
+        self._opened = self._opened or self._is_on_topic(unit, body, support)
+        return self._release()
 
-    def _reject_unsupported(self, unit: Unit, body: str, reason: str) -> Iterator[AnswerEvent]:
+    def _reject_unsupported(self, unit: Unit, body: str, reason: str) -> list[AnswerEvent]:
         self.unsupported_count += 1
         self._drop(unit, body, reason)
         if self.grounding == Grounding.FLAG:
             self._enqueue_announced()
             self._pending.append(self._make_piece(unit, _with_unsupported_mark(_render_unit(unit, body)), ()))
-            if self._opened:
-                yield from self._release()
+            return self._release()
+        return []
 
     def _drop(self, unit: Unit, body: str, reason: str) -> None:
         self.sentences.append(CheckedSentence(body, supported=False, reason=reason))
@@ -233,19 +233,19 @@ class SentenceGate:
         self._pending += self._announced
         self._announced.clear()
 
-    def _release(self) -> Iterator[AnswerEvent]:
-        waiting, self._pending = self._pending, []
-        for piece in waiting:
-            yield from self._show(piece)
+    def _release(self) -> list[AnswerEvent]:
+        """Show what is pending, once a sentence was about the question."""
+        if not self._opened:
+            return []
+        shown, self._pending = self._pending, []
+        return [event for piece in shown for event in self._show(piece)]
 
-    def _show(self, piece: _Piece) -> Iterator[AnswerEvent]:
-        for citation in piece.citations:
-            if citation not in self.citations:
-                self.citations.append(citation)
-                yield Cited(citation)
+    def _show(self, piece: _Piece) -> list[AnswerEvent]:
+        new = [citation for citation in dict.fromkeys(piece.citations) if citation not in self.citations]
+        self.citations += new
         delta = f"{(piece.lead or ' ') if self.text else ''}{piece.text}"
         self.text += delta
-        yield Delta(delta)
+        return [*map(Cited, new), Delta(delta)]
 
     def discard_pending(self) -> None:
         """Discard what was never shown; its sentences no longer count as supported."""

@@ -1,7 +1,7 @@
 """What the parts of one answer share: its settings, its state and its text so far."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from cairn.errors import Unavailable
@@ -39,7 +39,7 @@ class RunState:
     retrieval_ms: float = 0.0
     first_token_ms: float | None = None
     prompt_tokens: int = 0
-    written: list[str] = field(default_factory=list)
+    pieces: list[str] = field(default_factory=list)
     stopped: bool = False
     failure: Unavailable | None = None
     called: bool = False
@@ -64,12 +64,9 @@ class AnswerBuffer:
         """Separate what comes next from the text so far."""
         self._needs_break = bool(self.text)
 
-    def emit(self, events: Iterator[AnswerEvent], run: RunState) -> Iterator[AnswerEvent]:
-        for event in events:
-            if isinstance(event, Delta):
-                yield self._append(event.text, run)
-            else:
-                yield event
+    def add(self, events: Iterable[AnswerEvent], run: RunState) -> list[AnswerEvent]:
+        """Append the text of events, and return them with the paragraph break that it needed."""
+        return [self._append(event.text, run) if isinstance(event, Delta) else event for event in events]
 
     def _append(self, text: str, run: RunState) -> Delta:
         delta = f"\n\n{text}" if self._needs_break else text

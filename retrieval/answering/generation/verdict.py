@@ -100,12 +100,16 @@ def _explain_unsupported(context: GenerationContext, count: int, supported_count
 def combine_verdicts(
     context: GenerationContext, run: RunState, results: Sequence[PartResult]
 ) -> tuple[Verdict, str]:
-    """Return the verdict on all parts together, and its reasons."""
+    """Return the verdict on all parts together, and its reasons. No parts: the question is empty."""
+    if not results:
+        return Verdict.REFUSED, render_message("empty", context.language)
+    if all(result.mode == AnswerMode.NONE for result in results):
+        return Verdict.REFUSED, " ".join(dict.fromkeys(result.reason for result in results))
     if len(results) == 1:
         return results[0].verdict, results[0].reason
     reasons = [
-        render_message(word, context.language, parts=parts)
-        for word, parts in group_unanswered_by_cause(results)
+        render_message(key, context.language, parts=questions)
+        for key, questions in group_unanswered_by_cause(results)
     ]
     if run.stopped or run.failure:
         reasons.append(_explain_interruption(context, run))
@@ -137,7 +141,3 @@ def is_all_repeated(gate: SentenceGate) -> bool:
     """Return whether the answer to an earlier part already has everything that the model wrote."""
     repeated = render_message("repeated", gate.language)
     return bool(gate.sentences) and all(item.reason == repeated for item in gate.sentences)
-
-
-def join_reasons(results: Sequence[PartResult]) -> str:
-    return " ".join(dict.fromkeys(result.reason for result in results))

@@ -6,7 +6,7 @@ from enum import Enum, auto
 
 from cairn.errors import ConfigurationError, Unavailable
 from cairn.inference.protocols import Inference, NaturalLanguageInference
-from cairn.telemetry.metrics import model_failed
+from cairn.telemetry.metrics import count_model_failure
 from cairn.telemetry.throttled_log import ThrottledLogger
 
 MIN_ENTAILMENT = 0.7
@@ -28,7 +28,7 @@ def infer_meanings(model: NaturalLanguageInference, pairs: Sequence[tuple[str, s
     try:
         return [_meaning(found) for found in model.infer(pairs)]
     except (Unavailable, ConfigurationError) as error:
-        model_failed("grounding")
+        count_model_failure("grounding")
         _throttled_log.warn(f"sentences are checked by their embeddings: {error.message}")
         return None
 

@@ -7,7 +7,7 @@ import pytest
 from llama_index.core.llms import MockLLM
 
 from cairn.inference import registry
-from cairn.inference.chat import ChatModel
+from cairn.inference.chat import LlamaIndexChatModel
 from cairn.inference.model_checks import Report, chat_reports, reports
 from cairn.settings import Environment
 from tests.cairn.inference.server import Exchange, FakeServer
@@ -198,6 +198,6 @@ def test_embeddings_and_the_judge_are_asked(server: FakeServer) -> None:
 
 
 def test_a_model_of_this_process_writes_a_token() -> None:
-    with registry.use(chat=ChatModel.of(MockLLM())):
+    with registry.use(chat=LlamaIndexChatModel.of(MockLLM())):
         (report,) = chat_reports(Environment())
     assert (report.ok, report.where) == (True, "in process")

@@ -9,7 +9,7 @@ from llama_index.core.llms import MockLLM
 
 from cairn.errors import Unavailable
 from cairn.inference import registry
-from cairn.inference.chat import ChatModel
+from cairn.inference.chat import LlamaIndexChatModel
 from cairn.inference.chat.text_stream import Channel, TextStream
 from cairn.inference.registry import Health
 from cairn.settings import Environment
@@ -17,7 +17,7 @@ from tests import tiny_models
 from tests.fakes import FakeEmbedder
 
 
-def chat(name: str = "parrot", *, said: str = "Hi", failure: str = "") -> ChatModel:
+def chat(name: str = "parrot", *, said: str = "Hi", failure: str = "") -> LlamaIndexChatModel:
     def open_stream(messages: object, max_tokens: int) -> TextStream:
         channel = Channel()
         channel.put(said)
@@ -28,7 +28,7 @@ def chat(name: str = "parrot", *, said: str = "Hi", failure: str = "") -> ChatMo
         if failure:
             raise Unavailable(failure)
 
-    return ChatModel(name, 512, MockLLM(), opener=open_stream, probe=probe)
+    return LlamaIndexChatModel(name, 512, MockLLM(), opener=open_stream, probe=probe)
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def loads(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
         loaded.append("embedder")
         return FakeEmbedder()
 
-    def load_chat(environment: object) -> ChatModel:
+    def load_chat(environment: object) -> LlamaIndexChatModel:
         loaded.append("chat")
         return chat()
 
@@ -139,7 +139,7 @@ def test_a_model_is_not_probed_at_every_look(loads: list[str], monkeypatch: pyte
 def test_close_closes_the_chat_model_once(loads: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     closed: list[str] = []
     model = chat()
-    closing = ChatModel("x", 512, model.llm, opener=model.opener, closer=lambda: closed.append("x"))
+    closing = LlamaIndexChatModel("x", 512, model.llm, opener=model.opener, closer=lambda: closed.append("x"))
     with registry.use(chat=closing):
         registry.close()
         registry.close()

@@ -20,9 +20,9 @@ from cairn.errors import QuotaExceeded, RateLimited
 from cairn.limits.concurrency import LEASE_DURATION, Lease, slot_take
 from cairn.limits.models import Slot, Usage
 from cairn.limits.quotas import (
-    question_count,
+    question_charge,
     search_count,
-    tokens_count,
+    tokens_charge,
     upload_count,
     usage_tidy,
     used_today,
@@ -58,7 +58,7 @@ def allow(subject: str, **values: int | None) -> None:
 
 
 def ask(principal: Principal) -> None:
-    question_count(principal, allowance_of(principal))
+    question_charge(principal, allowance_of(principal))
 
 
 def most(principal: Principal, measure: Measure) -> int | None:
@@ -128,7 +128,7 @@ def test_tokens_count_when_the_answer_stands(mia: User, clock: Clock) -> None:
     allow("everyone", tokens_per_day=100)
     principal = principal_for_user(mia)
     ask(principal)
-    tokens_count(principal, allowance_of(principal), 100)
+    tokens_charge(principal, allowance_of(principal), 100)
     with pytest.raises(QuotaExceeded, match="100 model tokens"):
         ask(principal)
     assert used_today(allowance_of(principal))["questions"] == 1

@@ -3,15 +3,13 @@
 import json
 import logging
 import sys
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
 import pytest
 
 from cairn.settings import Environment
-from cairn.telemetry.context import BoundWhile, bind_ids, current_ids
+from cairn.telemetry.context import bind_ids, current_ids
 from cairn.telemetry.logs import JsonFormatter
 from cairn.telemetry.request_tracing import Identified
 from tests.backends import free_port
@@ -40,19 +38,6 @@ def test_a_record_is_one_object_with_the_ids_of_what_goes_on() -> None:
     assert "\n" not in JsonFormatter().format(
         logging.LogRecord("x", logging.INFO, "", 1, "two\nlines", (), None)
     )
-
-
-def test_an_iterator_has_its_ids_in_whichever_thread_asks_it() -> None:
-    def events() -> Iterator[str]:
-        while True:
-            yield current_ids().get("answer_id", "")
-
-    answers = BoundWhile(events(), answer_id="a")
-    with ThreadPoolExecutor(2) as threads:
-        found = [threads.submit(next, answers).result() for _ in range(4)]
-    assert found == ["a"] * 4
-    assert "answer_id" not in current_ids(), "not in between"
-    answers.close()
 
 
 async def test_each_request_gets_an_id_that_no_client_chooses() -> None:

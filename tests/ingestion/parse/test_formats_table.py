@@ -13,7 +13,7 @@ import pytest
 from cairn.errors import DocumentRejected, Rejection
 from cairn.library.rendition import Element
 from ingestion.parse.core import formats
-from ingestion.parse.core.formats import FORMATS, Format
+from ingestion.parse.core.formats import FORMATS, Container, Format
 from ingestion.parse.sandbox import programs
 from ingestion.parse.sandbox.pool import Limits, Parsed, ParserPool
 from tests.ingestion.parse import samples
@@ -154,11 +154,16 @@ def _row(one: Format, found: Sequence[Parsed]) -> str:
     cells = (
         _named(one),
         ", ".join(one.endings),
-        RECOGNISED.get(one.media_type, BY_ENDING),
+        _recognised_by(one),
         ", ".join(_kept(one, found)),
         _needs(one),
     )
     return f"| {' | '.join(cells)} |"
+
+
+def _recognised_by(one: Format) -> str:
+    assert one.media_type in RECOGNISED or one.container is Container.PLAIN_TEXT, "add it to RECOGNISED"
+    return RECOGNISED.get(one.media_type, BY_ENDING)
 
 
 def _needs(one: Format) -> str:

@@ -19,7 +19,7 @@ from cairn.access.models import Grant, Role
 from cairn.accounts.models import User
 from cairn.accounts.services import user_update
 from cairn.library.models import Document
-from cairn.telemetry.context import close_iterator
+from cairn.telemetry.context import current_ids
 from retrieval.conversations import ask
 from retrieval.engine import Engine, use
 from retrieval.models import Message
@@ -154,9 +154,36 @@ def test_words_are_shown_before_they_are_kept(mia: Caller, leave: Document) -> N
     next(event for event in exchange.events if isinstance(event, Delta))
     row = Message.objects.get()
     assert (row.answer, len(row.trace["hits"])) == ("", 2)
-    close_iterator(exchange.events)
+    exchange.events.close()
     row.refresh_from_db()
     assert (row.state, row.answer) == ("stopped", "Employees get 25 days of leave a year. [1]")
+
+
+class IdsChat(FakeChat):
+    """Records the ids that logs would carry while it writes."""
+
+    def __init__(self) -> None:
+        super().__init__("Employees get 25 days of leave a year [1].")
+        self.ids: list[str] = []
+
+    def stream(
+        self, messages: Sequence[ChatMessage], *, max_tokens: int, background: bool = False
+    ) -> Iterator[str]:
+        for piece in super().stream(messages, max_tokens=max_tokens, background=background):
+            self.ids.append(current_ids().get("answer_id", ""))
+            yield piece
+
+
+def test_logs_carry_the_id_of_the_answer_in_whichever_thread_writes_it(
+    mia: Caller, leave: Document, parts: Engine
+) -> None:
+    chat = IdsChat()
+    with use(Engine(parts.embedder, parts.index, chat)):
+        answer = asked(mia)  # written in a thread of its own
+        assert set(chat.ids) == {answer["id"]}
+        pending = ask.ask(principal=mia.principal, question=QUESTION)
+        assert not any("answer_id" in current_ids() for _ in pending.events), "not between events"
+    assert set(chat.ids) == {answer["id"], str(pending.message.id)}
 
 
 class EndlessChat(FakeChat):

@@ -152,7 +152,7 @@ def cut_off(mia: Caller) -> Message:
     for event in exchange.events:
         if isinstance(event, Delta):
             break
-    exchange.events.close()  # type: ignore[attr-defined]
+    exchange.events.close()
     exchange.message.refresh_from_db()
     return exchange.message
 
@@ -174,7 +174,7 @@ def test_an_answer_is_not_kept_if_its_document_is_deleted_while_it_is_written(
         if isinstance(event, Delta):
             break
     mia.delete(f"/documents/{spread}")
-    exchange.events.close()  # type: ignore[attr-defined]
+    exchange.events.close()
     exchange.message.refresh_from_db()
     assert exchange.message.answer == ERASED
 

@@ -153,3 +153,19 @@ async def test_trouble_in_telling_does_not_reach_the_reader(caplog: pytest.LogCa
     async with aclosing(items):
         await anext(items)
     await until_set(told)
+
+
+async def test_an_error_after_the_reader_left_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    script, finished = Script("a", "b", error=ValueError("broken"), held=True), threading.Event()
+    items = from_thread(iter(script), finish=finished.set, drains=True)
+    async with aclosing(items):
+        assert await anext(items) == "a"
+    script.hold.set()
+    await until_set(finished)
+    for thread in threading.enumerate():
+        if thread.name == "event-stream":
+            await asyncio.to_thread(thread.join, 10)
+    assert script.pulled == ["a", "b"]
+    [logged] = [record for record in caplog.records if record.name == "web.http.sse"]
+    assert logged.exc_info is not None
+    assert isinstance(logged.exc_info[1], ValueError)

@@ -11,7 +11,7 @@ from llama_index.core.llms import ChatMessage
 from prometheus_client import REGISTRY
 
 from cairn.inference import registry
-from cairn.inference.chat import ChatModel, open_chat_model
+from cairn.inference.chat import LlamaIndexChatModel, open_chat_model
 from cairn.library.models import Document
 from cairn.settings import Environment
 from retrieval.conversations import ask as ask_service
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 class Served:
     """A model with one place, which somebody has taken until `free` is set."""
 
-    def __init__(self, server: FakeServer, model: ChatModel) -> None:
+    def __init__(self, server: FakeServer, model: LlamaIndexChatModel) -> None:
         self.free = threading.Event()
         self.asked: list[str] = []
         self._model = model

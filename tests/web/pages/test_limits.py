@@ -9,7 +9,7 @@ from cairn.access.principals import principal_for_user
 from cairn.accounts.models import Group, User
 from cairn.accounts.services import api_key_create
 from cairn.limits.models import Limit
-from cairn.limits.quotas import question_count, tokens_count
+from cairn.limits.quotas import question_charge, tokens_charge
 from cairn.limits.rules import allowance_of
 from tests.web.pages.conftest import text_of
 
@@ -55,8 +55,8 @@ def test_for_nobody_there_are_no_limits(signed_in: SignIn, admin: User, subject:
 
 def test_use_is_shown(signed_in: SignIn, admin: User, mia: User) -> None:
     principal = principal_for_user(mia)
-    question_count(principal, allowance_of(principal))
-    tokens_count(principal, allowance_of(principal), 4321)
+    question_charge(principal, allowance_of(principal))
+    tokens_charge(principal, allowance_of(principal), 4321)
     html = text_of(signed_in(admin).get(PAGE))
     assert "<strong>mia</strong>" in html
     assert "4321" in html

@@ -12,7 +12,7 @@ from cairn.accounts.models import User
 from cairn.audit.models import Event
 from cairn.errors import Unavailable
 from cairn.inference import registry
-from cairn.inference.chat.model import ChatModel
+from cairn.inference.chat.model import LlamaIndexChatModel
 from cairn.inference.chat.text_stream import Channel, TextStream
 from retrieval.models import GenerationState, IndexGeneration
 from tests.web.pages.conftest import text_of
@@ -23,8 +23,8 @@ PAGE, CHECK, GENERATIONS = "/admin/models", "/admin/models/check", "/admin/model
 KEY = "sk-never-to-be-shown"
 
 
-def chat(opener: Callable[..., TextStream]) -> ChatModel:
-    return ChatModel("small", 2048, llm=None, opener=opener)  # type: ignore[arg-type] # never asked
+def chat(opener: Callable[..., TextStream]) -> LlamaIndexChatModel:
+    return LlamaIndexChatModel("small", 2048, llm=None, opener=opener)  # type: ignore[arg-type] # never asked
 
 
 def says(*pieces: str) -> Callable[..., TextStream]:

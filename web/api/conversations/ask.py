@@ -1,6 +1,6 @@
 """Questions, answered in one response or as a stream."""
 
-from collections.abc import Generator, Iterable
+from collections.abc import Generator
 from typing import Annotated
 from uuid import UUID
 
@@ -10,12 +10,11 @@ from ninja import Router
 from pydantic import BaseModel, Field
 
 from cairn.access.scope import Principal
-from cairn.errors import CairnError
 from cairn.library.models import DocumentVersion
 from retrieval import types as found
 from retrieval.conversations import ask as ask_service
-from retrieval.engine import engine
-from retrieval.types import AnswerEvent, Cited, Delta, Prompted, Sources, Waiting
+from retrieval.engine import get_engine
+from retrieval.types import Cited, Delta, Prompted, Sources, Waiting
 from web.answer_stream import RunningAnswer, start_answer, stream_frames, wait_for_answer
 from web.api.conversations.answer_events import STREAMED
 from web.api.conversations.search import FiltersIn
@@ -62,7 +61,7 @@ async def ask(request: HttpRequest, payload: Question) -> Answer | StreamingHttp
 
 
 def _start(principal: Principal, payload: Question) -> RunningAnswer:
-    if payload.model not in {None, "cairn"} and payload.model != engine().chat.name:
+    if payload.model not in {None, "cairn"} and payload.model != get_engine().chat.name:
         raise invalid_field("body", "model", message="There is no such model here")
     return start_answer(
         principal,
@@ -81,26 +80,10 @@ def _start(principal: Principal, payload: Question) -> RunningAnswer:
 
 
 def _frames(running: RunningAnswer) -> Generator[bytes, None, None]:
-    message = running.message
-    try:
-        yield frame("start", {"id": str(message.id), "conversation": str(message.conversation_id)})
-        yield from _frames_of(running.events())
-        yield _frame("done", _answer(running))
-    except Exception as error:  # noqa: BLE001 the stream is the request's outermost boundary
-        yield _error_frame(as_cairn_error(error))
-    finally:
-        running.close()
-
-
-def _error_frame(error: CairnError) -> bytes:
-    return frame("error", error.problem())
-
-
-def _frames_of(events: Iterable[AnswerEvent]) -> Generator[bytes, None, None]:
     """Yield the frames of the events. Internal events, such as the stored answer, have none."""
-    hits: tuple[found.Hit, ...] = ()
-    versions = dict[UUID, DocumentVersion]()
-    for event in events:
+    message, hits, versions = running.message, tuple[found.Hit, ...](), dict[UUID, DocumentVersion]()
+    yield frame("start", {"id": str(message.id), "conversation": str(message.conversation_id)})
+    for event in running.events:
         match event:
             case Sources():
                 hits = event.hits
@@ -116,10 +99,15 @@ def _frames_of(events: Iterable[AnswerEvent]) -> Generator[bytes, None, None]:
                 known = versions if event.citation.version in versions else versions_of(cited)
                 for citation in citations_of(cited, known):
                     yield _frame("citation", citation)
+    yield _frame("done", _answer(running))
 
 
 def _frame(event: str, data: BaseModel) -> bytes:
     return frame(event, data.model_dump())
+
+
+def _error_frame(error: Exception) -> bytes:
+    return frame("error", as_cairn_error(error).problem())
 
 
 def _answer(running: RunningAnswer) -> Answer:

@@ -7,7 +7,7 @@ from ninja import Query, Router
 from pydantic import BaseModel
 
 from cairn.audit.services import record
-from retrieval.conversations.services import conversation_for, messages_shown
+from retrieval.conversations.services import conversation_for, load_shown_path
 from web.api.conversations.export_formats import MEDIA_TYPES, file_name, format_conversation
 from web.api.framework.downloads import build_attachment
 from web.http.authentication import needs, principal_of
@@ -35,5 +35,5 @@ def conversation_export(
         subject=f"conversation:{row.id}",
         format=query.format,
     )
-    text = format_conversation(row, messages_shown(row, principal), query.format)
+    text = format_conversation(row, load_shown_path(row, principal), query.format)
     return build_attachment(text, name=file_name(row, query.format), media_type=MEDIA_TYPES[query.format])

@@ -8,7 +8,7 @@ from ninja import Query, Router, Status
 from pydantic import BaseModel, Field, StringConstraints
 
 from retrieval.conversations import ask
-from retrieval.conversations.search import conversations_found
+from retrieval.conversations.search import find_conversations
 from retrieval.conversations.services import (
     conversation_delete,
     conversation_for,
@@ -16,10 +16,10 @@ from retrieval.conversations.services import (
     conversation_rename,
     conversation_show,
     load_shown_message,
+    load_shown_path,
     message_feedback,
     message_feedback_remove,
     message_for,
-    messages_shown,
 )
 from web.api.conversations.answer_events import STREAMED, answer_follow
 from web.api.conversations.answer_markdown import markdown_of
@@ -68,7 +68,7 @@ class Stopped(BaseModel):
 @router.get("", response=Page[Conversation])
 def conversation_list(request: HttpRequest, query: Query[ConversationQuery]) -> Page[Conversation]:
     """Lists your conversations, the last used first."""
-    rows = conversations_found(principal_of(request), query.q)
+    rows = find_conversations(principal_of(request), query.q)
     found = page_of(rows, query, by="updated_at", newest_first=True)
     return Page(items=[Conversation.of(row) for row in found.rows], next_cursor=found.next_cursor)
 
@@ -81,7 +81,7 @@ def conversation_get(request: HttpRequest, conversation_id: str) -> Conversation
     """
     principal = principal_of(request)
     row = conversation_for(principal, conversation_id)
-    answers = answers_of(messages_shown(row, principal))
+    answers = answers_of(load_shown_path(row, principal))
     return ConversationWithMessages(**Conversation.of(row).model_dump(), messages=answers)
 
 

@@ -170,7 +170,7 @@ def shared_continue(request: HttpRequest, share_id: str) -> Status[Conversation]
 def subject_list(request: HttpRequest, query: Query[SubjectQuery]) -> list[ShareSubject]:
     """Lists people whose names begin with the text, and such groups among your own."""
     principal = principal_of(request)
-    users = User.objects.filter(is_active=True, username__istartswith=query.q).exclude(pk=principal.user)
+    users = User.objects.active().filter(username__istartswith=query.q).exclude(pk=principal.user)
     groups = Group.objects.filter(name__istartswith=query.q)
     if not principal.administers:
         groups = groups.filter(members=principal.user)

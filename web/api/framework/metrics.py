@@ -29,9 +29,9 @@ from cairn.library.models import Document, DocumentVersion
 from ingestion import broker
 from ingestion.models import Job, Lane, Receipt, ReceiptState, Stage
 from ingestion.reindexing.diff import progress
-from retrieval.models import GenerationState, IndexGeneration, Message, MessageState
+from retrieval.models import GenerationState, IndexGeneration, Message
 from web.access_checks.services import last_result
-from web.api.framework.problems import problem
+from web.api.framework.problems import problem_response
 from web.http.authentication import BearerKey
 
 REQUESTS = Counter("cairn_api_requests", "Requests to the REST API", ["method", "route", "status"])
@@ -73,7 +73,7 @@ def metrics(request: HttpRequest) -> HttpResponse:
             if BearerKey(admin=True)(request) is None:
                 raise NotSignedIn
         except CairnError as error:
-            return problem(error)
+            return problem_response(error)
     _measure()
     return HttpResponse(generate_latest(_figures()), content_type=CONTENT_TYPE_LATEST)
 
@@ -102,7 +102,7 @@ def _measure() -> None:
     DOCUMENTS.set(present.count())
     answering = DocumentVersion.objects.filter(pk__in=present.values("active_version"))
     CHUNKS.set(answering.aggregate(chunks=Sum("chunk_count"))["chunks"] or 0)
-    RUNNING.set(Message.objects.filter(state=MessageState.RUNNING).count())
+    RUNNING.set(Message.objects.running().count())
     FREE.set(disk_usage(settings.DATA_DIR).free)
     _measure_queues()
     _measure_index()
@@ -128,7 +128,7 @@ def _measure_index() -> None:
     states = dict(IndexGeneration.objects.order_by().values_list("state").annotate(count=Count("id")))
     for state in GenerationState:
         GENERATIONS.labels(state.value).set(states.get(state.value, 0))
-    active = IndexGeneration.objects.filter(state=GenerationState.ACTIVE).first()
+    active = IndexGeneration.objects.active().first()
     GENERATION_AGE.set(_age(active.activated_at) if active and active.activated_at else -1)
     building = IndexGeneration.objects.filter(state=GenerationState.BUILDING).first()
     done, total = progress(building) if building else (0, 0)

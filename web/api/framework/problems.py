@@ -119,33 +119,35 @@ def _clean_field_error(item: dict[str, Any]) -> dict[str, Any]:
     return {"loc": loc, "msg": message, "type": item["type"]}
 
 
-def problem(error: CairnError, request: HttpRequest | None = None) -> HttpResponse:
+def problem_response(error: CairnError, request: HttpRequest | None = None) -> HttpResponse:
     """Build the response, in the page's language for requests by its scripts."""
     with translation.override(script_language(request) if request else ENGLISH):
         data = {
             name: localize(value) if name in TRANSLATED_FIELDS else value
             for name, value in error.problem().items()
         }
-    response = JsonResponse(data, status=error.status, content_type=MEDIA_TYPE)
-    if isinstance(error, NotSignedIn):
-        response["WWW-Authenticate"] = "Bearer"
-    if isinstance(error, TransientError):
-        response["Retry-After"] = str(error.retry_after)
-    return response
+    headers = error_headers(error)
+    return JsonResponse(data, status=error.status, content_type=MEDIA_TYPE, headers=headers)
 
 
-def handlers_add(api: NinjaAPI) -> None:
+def error_headers(error: CairnError) -> dict[str, str]:
+    """Return the headers that belong to an error, whatever the format of its response."""
+    headers = {"WWW-Authenticate": "Bearer"} if isinstance(error, NotSignedIn) else {}
+    return headers | ({"Retry-After": str(error.retry_after)} if isinstance(error, TransientError) else {})
+
+
+def add_error_handlers(api: NinjaAPI, respond: Callable[[CairnError, HttpRequest], HttpResponse]) -> None:
     """Register one handler for all exceptions, including those with a handler of ninja."""
 
     def handle(request: HttpRequest, error: Exception | type[Exception]) -> HttpResponse:
-        return problem(as_cairn_error(error if isinstance(error, Exception) else error()), request)
+        return respond(as_cairn_error(error if isinstance(error, Exception) else error()), request)
 
     for kind in (Exception, Http404, HttpError, NinjaValidationError, AuthenticationError):
         api.add_exception_handler(kind, handle)
 
 
 def unknown_route(request: HttpRequest, **_parts: str) -> HttpResponse:
-    return problem(visible_error(request, NotFound(), sessions=True))
+    return problem_response(visible_error(request, NotFound(), sessions=True))
 
 
 def _is_api(request: HttpRequest) -> bool:
@@ -155,7 +157,7 @@ def _is_api(request: HttpRequest) -> bool:
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     """handler400: errors before a view is resolved."""
     if _is_api(request):
-        return problem(as_cairn_error(exception))
+        return problem_response(as_cairn_error(exception))
     return _page(defaults.bad_request, request, exception)
 
 
@@ -168,7 +170,7 @@ def server_error(request: HttpRequest) -> HttpResponse:
     raised = sys.exc_info()[1]
     passing = as_cairn_error(raised) if isinstance(raised, _PASSING) else None
     if _is_api(request):
-        return problem(passing or CairnError())
+        return problem_response(passing or CairnError())
     return (
         _unavailable_page(passing)
         if isinstance(passing, TransientError)

@@ -43,7 +43,7 @@ from web.api.schemas import (
     Rendition,
     Source,
     Submitted,
-    documents_shown,
+    annotate_documents,
 )
 from web.http.authentication import needs, principal_of
 
@@ -126,7 +126,7 @@ def document_list(
     rows = rows.titled_like(query.q) if query.q else rows
     rows = rows.filter(parent=id_or_nobody(query.parent)) if query.parent else rows
     rows = rows.tagged(query.tag) if query.tag else rows
-    found = page_of(documents_shown(rows), query)
+    found = page_of(annotate_documents(rows), query)
     return Page(items=[Document.of(row, principal) for row in found.rows], next_cursor=found.next_cursor)
 
 

@@ -23,7 +23,7 @@ from web.api.framework.pagination import (
     read_small,
     read_text,
 )
-from web.api.schemas import Document, documents_shown
+from web.api.schemas import Document, annotate_documents
 from web.http.authentication import needs, principal_of
 from web.presentation.file_groups import Kind, media_types_of
 
@@ -84,4 +84,4 @@ def library_rows(principal: Principal, query: LibraryQuery) -> DocumentQuerySet:
 
 
 def library_page(principal: Principal, query: LibraryQuery) -> Slice[DocumentRow]:
-    return keyset_page(documents_shown(library_rows(principal, query)), query, query.order)
+    return keyset_page(annotate_documents(library_rows(principal, query)), query, query.order)

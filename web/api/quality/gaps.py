@@ -21,11 +21,11 @@ from retrieval.gaps.models import GapQuestion as QuestionRow
 from retrieval.gaps.models import Why
 from retrieval.gaps.recorder import passing_on_set
 from retrieval.gaps.selectors import (
+    annotate_gaps,
     documents_near,
     documents_suggested,
     gap_for,
     gaps_for,
-    gaps_shown,
     questions_of,
     verified_answer_for,
 )
@@ -106,7 +106,7 @@ class Gap(BaseModel):
 
     @classmethod
     def of(cls, row: GapRow) -> "Gap":
-        """Build it from a row of `gaps_shown`."""
+        """Build it from a row of `annotate_gaps`."""
         return cls(**_fields(row))
 
 
@@ -224,7 +224,7 @@ def gap_list(request: HttpRequest, query: Query[GapQuery]) -> Page[Gap]:
     if query.owner is not None:
         owner = None if query.owner == "nobody" else id_or_nobody(query.owner)
         rows = rows.filter(owner=owner) if owner else rows.filter(owner=None)
-    found = page_of(gaps_shown(rows), query, newest_first=True)
+    found = page_of(annotate_gaps(rows), query, newest_first=True)
     return Page(items=[Gap.of(row) for row in found.rows], next_cursor=found.next_cursor)
 
 

@@ -68,7 +68,7 @@ def _find_official_ids(slugs: list[str] | None) -> list[UUID] | None:
 
 
 def _official(slug: str) -> KnowledgeBase:
-    base = KnowledgeBase.objects.filter(slug=slug, deleted_at=None).select_related("owner").first()
+    base = KnowledgeBase.objects.present().filter(slug=slug).select_related("owner").first()
     if base is None:
         raise InvalidInput(f"There is no knowledge base “{slug}”.")
     require_official(base)

@@ -20,7 +20,7 @@ from web.pages.shell.decorators import page
 @page
 def view_as(request: HttpRequest, principal: Principal, user_id: str) -> HttpResponse:
     require_admin(principal)
-    user = get_or_not_found(User.objects.filter(is_active=True), user_id)
+    user = get_or_not_found(User.objects.active(), user_id)
     if user.id == principal.user:
         raise Forbidden(gettext("You’re already viewing Cairn as yourself."))
     request.session[VIEWED] = str(user.id)

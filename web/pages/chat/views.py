@@ -18,8 +18,8 @@ from cairn.settings import environment
 from retrieval.conversations.services import (
     conversation_for,
     load_shown_message,
+    load_shown_path,
     message_for,
-    messages_shown,
     question_of,
 )
 from retrieval.models import Conversation, FeedbackReason
@@ -63,7 +63,7 @@ def turns(request: HttpRequest, principal: Principal, conversation_id: str) -> H
 
 def _turns(found: Conversation, principal: Principal, *, before: str | None = None) -> dict[str, Any]:
     """Return the last turns; `earlier` if there are more above."""
-    shown_now = messages_shown(found, principal, before=before, last=TURNS + 1)
+    shown_now = load_shown_path(found, principal, before=before, last=TURNS + 1)
     return {"turns": turn_views(shown_now[-TURNS:]), "earlier": len(shown_now) > TURNS}
 
 

@@ -138,7 +138,7 @@ def document(request: HttpRequest, principal: Principal, document_id: str) -> Ht
         "readers": _load_reader_rows(found),
         "blank_reader": SubjectRow("", "", ""),
         "subjects": {
-            "users": User.objects.filter(is_active=True).order_by("username"),
+            "users": User.objects.active().order_by("username"),
             "groups": Group.objects.order_by("name", "source"),
         },
     }

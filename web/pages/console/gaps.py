@@ -28,12 +28,12 @@ from retrieval.gaps.models import UNANSWERED, Gap, GapQuestion, GapState, Notice
 from retrieval.gaps.notices import notice_for, notice_read, notices_for, notices_read_all
 from retrieval.gaps.recorder import passing_on_set
 from retrieval.gaps.selectors import (
+    annotate_gaps,
     bases_of,
     documents_near,
     documents_suggested,
     gap_for,
     gaps_for,
-    gaps_shown,
     owners_of,
     questions_of,
     verified_answer_for,
@@ -104,7 +104,7 @@ def index(request: HttpRequest, principal: Principal) -> HttpResponse:
     bases = base_cards(principal, role=Role.EDITOR, chosen=request.GET.get("kb", ""))
     state, owner = request.GET.get("state", ""), request.GET.get("owner", "")
     rows = _filter_gaps(principal, request.GET.get("kb", ""), state, owner)
-    shown = gaps_shown(rows).order_by("-asked", "-last_asked", "id")
+    shown = annotate_gaps(rows).order_by("-asked", "-last_asked", "id")
     found = Paginator(shown, SHOWN).get_page(number_in(request.GET.get("page", "")))
     context = {
         "bases": bases,
@@ -222,7 +222,7 @@ def _others(principal: Principal, gap: Any) -> "QuerySet[Gap]":
     """Return gaps that it can be merged into."""
     rows = gaps_for(principal).filter(Q(state__in=UNANSWERED) | Q(state=GapState.ANSWERED))
     rows = rows.filter(base_key=gap.base_key).exclude(pk=gap.pk)
-    return gaps_shown(rows).order_by("-last_asked")[:MERGEABLE]
+    return annotate_gaps(rows).order_by("-last_asked")[:MERGEABLE]
 
 
 @require_POST

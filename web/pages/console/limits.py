@@ -92,7 +92,7 @@ def _render_page(
         "everyone": Subject("everyone", gettext("Everyone"), "", _fields(known, defaults())),
         "subjects": [_subject(limit, known) for limit in limits if limit.subject != "everyone"],
         "blank": _fields({}, {**defaults(), **known}),
-        "users": User.objects.filter(is_active=True, limit=None).order_by("username"),
+        "users": User.objects.active().filter(limit=None).order_by("username"),
         "groups": Group.objects.filter(limit=None).order_by("name", "source"),
         "keys": ApiKey.objects.usable(timezone.now()).filter(limit=None).select_related("user"),
         "used": _find_highest_usage(),

@@ -24,7 +24,7 @@ from cairn.audit.services import record
 from cairn.errors import CairnError, InvalidInput
 from cairn.library.models import KnowledgeBase
 from cairn.limits.quotas import search_count
-from retrieval.engine import engine
+from retrieval.engine import get_engine
 from retrieval.index.protocol import Filters
 from retrieval.playground import Explanation, explain, find_hidden_hits
 from retrieval.search.fusion import Ranking
@@ -104,13 +104,13 @@ def _run_search(
     search_count(principal)
     reader = _reader(principal, form.person)
     bases = _bases(principal, form, managed)
-    scope, parts = scope_for(reader, bases), engine()
+    scope, engine = scope_for(reader, bases), get_engine()
     filters = Filters(tags=(form.tag,) if form.tag else None)
-    found = explain(form.question, scope=scope, filters=filters, parts=parts, limit=SHOWN)
+    found = explain(form.question, scope=scope, filters=filters, engine=engine, limit=SHOWN)
     shown: dict[str, Any] = {"found": found, "columns": _columns(found), "steps": _steps(found)}
     if reader is not principal:
         looker = scope_for(principal, bases)
-        hidden = find_hidden_hits(form.question, reader=scope, looker=looker, filters=filters, parts=parts)
+        hidden = find_hidden_hits(form.question, reader=scope, looker=looker, filters=filters, engine=engine)
         shown |= {"as": reader, "hidden_count": len(hidden), "hidden": _items(hidden[:SHOWN], {})}
     return shown
 
@@ -120,7 +120,7 @@ def _reader(principal: Principal, username: str) -> Principal:
     if not username or username.casefold() == principal.username.casefold():
         return principal
     require_admin(principal)
-    user = User.objects.filter(username__iexact=username, is_active=True).first()
+    user = User.objects.active().filter(username__iexact=username).first()
     if user is None:
         raise InvalidInput(_("No active user has this name."))
     record("playground.searched_as", actor=principal.actor, subject=f"user:{user.id}")

@@ -75,7 +75,7 @@ class Subjects:
         groups = Group.objects.order_by("name", "source")
         closed = groups.exclude(pk__in=groups_grantable_by(principal).values("pk"))
         return cls(
-            User.objects.filter(is_active=True).order_by("username"),
+            User.objects.active().order_by("username"),
             groups,
             may_grant_to_everyone(principal),
             frozenset(closed.values_list("id", flat=True)),

@@ -14,7 +14,7 @@ from cairn.access.models import Role
 from cairn.access.principals import can_create_knowledge_bases
 from cairn.access.rules import documents_for, has_role_anywhere, knowledge_bases_for
 from cairn.access.scope import Principal
-from retrieval.conversations.search import conversations_found
+from retrieval.conversations.search import find_conversations
 from web.pages.shell.decorators import fragment
 from web.pages.shell.navigation import sections_open
 
@@ -72,7 +72,7 @@ def _pages(principal: Principal) -> Iterator[Entry]:
 
 
 def _conversations(principal: Principal, query: str) -> list[Entry]:
-    rows = conversations_found(principal, query).order_by("-updated_at", "-id")[:FOUND]
+    rows = find_conversations(principal, query).order_by("-updated_at", "-id")[:FOUND]
     return [Entry(row.title, reverse("pages:conversation", args=[row.id]), "chat") for row in rows]
 
 

@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.utils.translation import gettext, gettext_noop
 
 from cairn.access.scope import Principal
-from retrieval.conversations.search import conversations_found
+from retrieval.conversations.search import find_conversations
 from retrieval.models import Conversation
 from web.api.framework.pagination import PageQuery, page_of
 
@@ -59,7 +59,7 @@ def rail_of(
     principal: Principal, *, query: str = "", current: str = "", cursor: str = "", above: str = ""
 ) -> Rail:
     """Build the sidebar. `above` is the key of the last group before the cursor."""
-    rows = conversations_found(principal, query)
+    rows = find_conversations(principal, query)
     pinned = [] if cursor else list(rows.exclude(pinned_at=None).order_by("-pinned_at", "-id"))
     page = PageQuery(limit=SHOWN, cursor=cursor)
     found = page_of(rows.filter(pinned_at=None), page, by="updated_at", newest_first=True)

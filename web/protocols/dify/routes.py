@@ -16,11 +16,12 @@ from retrieval.index.protocol import Filters
 from retrieval.search.hybrid_search import search
 from retrieval.types import Hit
 from web.api.framework import fields
+from web.api.framework.problems import add_error_handlers
 from web.api.framework.request_parser import StrictParser
 from web.api.schemas import passage_url
 from web.http.authentication import BearerKey, principal_of
 from web.protocols.dify.conditions import MetadataCondition
-from web.protocols.dify.errors import handlers_add
+from web.protocols.dify.errors import error_response
 
 MOST = 100
 
@@ -32,7 +33,7 @@ api = NinjaAPI(
     auth=[BearerKey("search")],
     parser=StrictParser(),
 )
-handlers_add(api)
+add_error_handlers(api, error_response)
 
 
 class RetrievalSetting(BaseModel):

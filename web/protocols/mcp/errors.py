@@ -3,28 +3,13 @@
 from typing import Final
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from ninja import NinjaAPI
-from ninja.errors import AuthenticationError, HttpError
 
 from cairn.errors import CairnError
-from web.api.framework.problems import as_cairn_error, problem
+from web.api.framework.problems import error_headers
 
 _REFUSED: Final = -32600
 
 
-def render_error(error: CairnError) -> HttpResponse:
-    original = problem(error)
+def error_response(error: CairnError, _request: HttpRequest | None = None) -> HttpResponse:
     body = {"jsonrpc": "2.0", "id": None, "error": {"code": _REFUSED, "message": error.message}}
-    response = JsonResponse(body, status=error.status)
-    for name in ("WWW-Authenticate", "Retry-After"):
-        if name in original:
-            response[name] = original[name]
-    return response
-
-
-def handlers_add(api: NinjaAPI) -> None:
-    def handle(_request: HttpRequest, error: Exception | type[Exception]) -> HttpResponse:
-        return render_error(as_cairn_error(error if isinstance(error, Exception) else error()))
-
-    for kind in (Exception, HttpError, AuthenticationError):
-        api.add_exception_handler(kind, handle)
+    return JsonResponse(body, status=error.status, headers=error_headers(error))

@@ -8,8 +8,9 @@ from django.http import HttpRequest, HttpResponse
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from ninja import NinjaAPI
 
+from web.api.framework.problems import add_error_handlers
 from web.http.authentication import BearerKey, principal_of
-from web.protocols.mcp.errors import handlers_add
+from web.protocols.mcp.errors import error_response
 from web.protocols.mcp.server import CALLER, SERVER
 from web.protocols.mcp.tools import Caller
 
@@ -22,7 +23,7 @@ api = NinjaAPI(
     openapi_url=None,
     auth=[BearerKey("search", "ask")],
 )
-handlers_add(api)
+add_error_handlers(api, error_response)
 
 
 @api.post("/mcp")

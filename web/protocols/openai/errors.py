@@ -3,9 +3,6 @@
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from ninja import NinjaAPI
-from ninja.errors import AuthenticationError, HttpError
-from ninja.errors import ValidationError as NinjaValidationError
 
 from cairn.errors import (
     CairnError,
@@ -18,7 +15,7 @@ from cairn.errors import (
     RateLimited,
     TransientError,
 )
-from web.api.framework.problems import InvalidFields, MethodNotAllowed, as_cairn_error, problem
+from web.api.framework.problems import InvalidFields, MethodNotAllowed, error_headers
 from web.http.authentication import visible_error
 
 _KINDS: tuple[tuple[type[CairnError], str, str | None], ...] = (
@@ -50,24 +47,11 @@ def _message_and_param(error: CairnError) -> tuple[str, str | None]:
     return f"{first['msg']}: {param}" if param else str(first["msg"]), param or None
 
 
-def render_error(error: CairnError) -> HttpResponse:
+def error_response(error: CairnError, _request: HttpRequest | None = None) -> HttpResponse:
     """Return the error with the problem's status and headers; OpenAI clients expect 400, not 422."""
-    original = problem(error)
     status = MalformedRequest.status if error.status == InvalidInput.status else error.status
-    response = JsonResponse(error_data(error), status=status)
-    for name in ("WWW-Authenticate", "Retry-After"):
-        if name in original:
-            response[name] = original[name]
-    return response
-
-
-def handlers_add(api: NinjaAPI) -> None:
-    def handle(_request: HttpRequest, error: Exception | type[Exception]) -> HttpResponse:
-        return render_error(as_cairn_error(error if isinstance(error, Exception) else error()))
-
-    for kind in (Exception, HttpError, NinjaValidationError, AuthenticationError):
-        api.add_exception_handler(kind, handle)
+    return JsonResponse(error_data(error), status=status, headers=error_headers(error))
 
 
 def unknown_route(request: HttpRequest, **_parts: str) -> HttpResponse:
-    return render_error(visible_error(request, NotFound("There is no such address here."), sessions=False))
+    return error_response(visible_error(request, NotFound("There is no such address here."), sessions=False))

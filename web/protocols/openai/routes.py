@@ -11,18 +11,18 @@ from ninja import NinjaAPI
 from cairn.access.rules import knowledge_bases_for
 from cairn.access.scope import Principal
 from cairn.access.selectors import knowledge_base_named
-from cairn.errors import CairnError, NotFound
+from cairn.errors import NotFound
 from cairn.library.models import KnowledgeBase
 from retrieval.conversations import ask
 from retrieval.types import Delta
 from web.answer_stream import RunningAnswer, start_answer, stream_frames, wait_for_answer
-from web.api.framework.problems import as_cairn_error
+from web.api.framework.problems import add_error_handlers, as_cairn_error
 from web.api.framework.request_parser import StrictParser
 from web.api.schemas import Answer, answers_of
 from web.http.authentication import BearerKey, principal_of
 from web.http.sse import event_stream
 from web.protocols.openai.completions import DONE, Completion, content_of, error_chunk, turns_of
-from web.protocols.openai.errors import error_data, handlers_add
+from web.protocols.openai.errors import error_data, error_response
 from web.protocols.openai.schemas import ChatCompletion
 
 EVERYTHING = "cairn"
@@ -37,7 +37,7 @@ api = NinjaAPI(
     auth=[BearerKey("ask")],
     parser=StrictParser(),
 )
-handlers_add(api)
+add_error_handlers(api, error_response)
 
 
 @api.get("/models")
@@ -108,28 +108,23 @@ def _base(principal: Principal, model: str) -> KnowledgeBase | None:
 def _chunks(
     running: RunningAnswer, completion: Completion, *, with_usage: bool
 ) -> Generator[bytes, None, None]:
-    try:
-        yield completion.first()
-        wrote = False
-        for event in running.events():
-            if isinstance(event, Delta):
-                wrote = True
-                yield completion.text(event.text)
-        answer = _answer(running)
-        if not wrote:
-            yield completion.text(content_of(answer))
-        yield completion.last(answer)
-        if with_usage:
-            yield completion.usage(answer)
-        yield DONE
-    except Exception as error:  # noqa: BLE001 the stream is the request's outermost boundary
-        yield _error_chunk(as_cairn_error(error))
-    finally:
-        running.close()
+    yield completion.first()
+    wrote = False
+    for event in running.events:
+        if isinstance(event, Delta):
+            wrote = True
+            yield completion.text(event.text)
+    answer = _answer(running)
+    if not wrote:
+        yield completion.text(content_of(answer))
+    yield completion.last(answer)
+    if with_usage:
+        yield completion.usage(answer)
+    yield DONE
 
 
-def _error_chunk(error: CairnError) -> bytes:
-    return error_chunk(error_data(error))
+def _error_chunk(error: Exception) -> bytes:
+    return error_chunk(error_data(as_cairn_error(error)))
 
 
 def _answer(running: RunningAnswer) -> Answer:

@@ -11,7 +11,7 @@ from cairn.access.scope import Principal
 from cairn.errors import Forbidden, NotFound
 from web.protocols.scim.pagination import envelope
 from web.protocols.scim.resources import CONFIG, PROVIDER
-from web.protocols.scim.responses import Endpoint, answer, endpoint, resource_answer
+from web.protocols.scim.responses import Endpoint, endpoint, resource_response, scim_response
 
 SCHEMAS = {str(schema.id): schema for schema in PROVIDER.schemas}
 RESOURCE_TYPES = {str(kind.id): kind for kind in PROVIDER.resource_types}
@@ -24,7 +24,7 @@ def _add_location(request: HttpRequest, resource: Resource[Any], route: str, *pa
 
 
 def _config(request: HttpRequest, _principal: Principal) -> HttpResponse:
-    return resource_answer(_add_location(request, CONFIG, "config"), Context.RESOURCE_QUERY_RESPONSE)
+    return resource_response(_add_location(request, CONFIG, "config"), Context.RESOURCE_QUERY_RESPONSE)
 
 
 def _all(found: dict[str, Any], route: str) -> Endpoint[...]:
@@ -32,7 +32,7 @@ def _all(found: dict[str, Any], route: str) -> Endpoint[...]:
         if "filter" in request.GET:
             raise Forbidden("What this service can do is not filtered.")
         resources: Sequence[Any] = [_add_location(request, each, route, name) for name, each in found.items()]
-        return answer(envelope(resources, None, total=len(resources)))
+        return scim_response(envelope(resources, None, total=len(resources)))
 
     return every
 
@@ -42,7 +42,7 @@ def _one(found: dict[str, Any], route: str) -> Endpoint[...]:
         [name] = parts.values()
         if name not in found:
             raise NotFound
-        return resource_answer(
+        return resource_response(
             _add_location(request, found[name], route, name), Context.RESOURCE_QUERY_RESPONSE
         )
 

@@ -17,8 +17,8 @@ from web.api.framework.fields import id_or_nobody
 from web.protocols.scim.filters import GROUPS
 from web.protocols.scim.pagination import build_page, parse_query
 from web.protocols.scim.patch import Membership, members_in, operations_of, patch
-from web.protocols.scim.resources import Group, group_shown
-from web.protocols.scim.responses import Asked, answer, body_of, endpoint, resource_answer
+from web.protocols.scim.resources import Group, build_group_resource
+from web.protocols.scim.responses import Asked, body_of, endpoint, resource_response, scim_response
 
 ROWS = GroupRow.objects.filter(source=SCIM)
 
@@ -26,7 +26,9 @@ ROWS = GroupRow.objects.filter(source=SCIM)
 def _list(request: HttpRequest, _principal: Principal) -> HttpResponse:
     asked = parse_query(request, Group)
     rows, members = _with_members(asked)
-    return answer(build_page(rows, asked, GROUPS, lambda row: group_shown(request, row, members=members)))
+    return scim_response(
+        build_page(rows, asked, GROUPS, lambda row: build_group_resource(request, row, members=members))
+    )
 
 
 def _create(request: HttpRequest, principal: Principal) -> HttpResponse:
@@ -64,7 +66,12 @@ def _patch(request: HttpRequest, principal: Principal, team_id: str) -> HttpResp
         row = get_or_not_found(ROWS.select_for_update(), team_id)
         membership = Membership(_members_of(row))
         others = membership.apply(operations)
-        _change(row, patch(group_shown(request, row, members=False), data, others), membership.ids, principal)
+        _change(
+            row,
+            patch(build_group_resource(request, row, members=False), data, others),
+            membership.ids,
+            principal,
+        )
     if "attributes" in request.GET:
         return _answer(request, row, Context.RESOURCE_PATCH_RESPONSE)
     return HttpResponse(status=204)
@@ -111,8 +118,8 @@ def _answer(request: HttpRequest, row: GroupRow, context: Context) -> HttpRespon
     """Return the group as it is now."""
     asked = parse_query(request, Group)
     rows, members = _with_members(asked)
-    found = group_shown(request, get_or_not_found(rows, row.pk), members=members)
-    return resource_answer(found, context, asked)
+    found = build_group_resource(request, get_or_not_found(rows, row.pk), members=members)
+    return resource_response(found, context, asked)
 
 
 groups = endpoint(get=_list, post=_create)

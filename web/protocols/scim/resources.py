@@ -97,7 +97,7 @@ PROVIDER = ScimProvider(
 )
 
 
-def user_shown(request: HttpRequest, row: UserRow) -> User:
+def build_user_resource(request: HttpRequest, row: UserRow) -> User:
     return User(
         id=str(row.id),
         external_id=external_id_of(row) or None,
@@ -120,7 +120,7 @@ def email_of(user: User) -> str:
     return (chosen.value or "") if chosen else ""
 
 
-def group_shown(request: HttpRequest, row: GroupRow, *, members: bool) -> Group:
+def build_group_resource(request: HttpRequest, row: GroupRow, *, members: bool) -> Group:
     """Build the group. `members` requires prefetched members, or is left out."""
     shown = [_member(request, user) for user in row.members.all()] if members else None
     return Group(

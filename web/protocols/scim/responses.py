@@ -1,7 +1,7 @@
 """SCIM responses and errors (RFC 7644), and authentication by an admin's key with the scope admin."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec
 
@@ -13,8 +13,8 @@ from pydantic import ValidationError
 from scim2_models import Context, Error, Resource, SCIMException, SearchRequest
 
 from cairn.access.scope import Principal
-from cairn.errors import CairnError, InvalidInput, MalformedRequest, NotSignedIn, Taken, TransientError
-from web.api.framework.problems import MethodNotAllowed, as_cairn_error
+from cairn.errors import CairnError, InvalidInput, MalformedRequest, NotSignedIn, Taken
+from web.api.framework.problems import MethodNotAllowed, as_cairn_error, error_headers
 from web.api.framework.request_parser import check_text, json_load
 from web.http.authentication import BearerKey
 from web.protocols.scim.resources import PROVIDER
@@ -42,7 +42,7 @@ def endpoint(**by_method: Endpoint[...]) -> View:
             with PROVIDER:
                 response = dispatch_method(request, _principal(request), **parts)
         except Exception as error:  # noqa: BLE001 the request's outermost boundary
-            return error_answer(error)
+            return error_response(error)
         return _wrong_method(response) if isinstance(response, HttpResponseNotAllowed) else response
 
     return view
@@ -56,7 +56,7 @@ def _principal(request: HttpRequest) -> Principal:
 
 
 def _wrong_method(refused: HttpResponse) -> HttpResponse:
-    response = error_answer(MethodNotAllowed())
+    response = error_response(MethodNotAllowed())
     response["Allow"] = refused["Allow"]
     return response
 
@@ -67,38 +67,32 @@ def body_of(request: HttpRequest) -> Any:
     return data
 
 
-def answer(data: Any, *, status: int = 200) -> HttpResponse:
-    return HttpResponse(json.dumps(data), status=status, content_type=MEDIA_TYPE)
+def scim_response(data: Any, *, status: int = 200, headers: Mapping[str, str] | None = None) -> HttpResponse:
+    return HttpResponse(json.dumps(data), status=status, content_type=MEDIA_TYPE, headers=headers)
 
 
-def resource_answer(resource: Resource[Any], context: Context, asked: Asked | None = None) -> HttpResponse:
+def resource_response(resource: Resource[Any], context: Context, asked: Asked | None = None) -> HttpResponse:
     data = resource.model_dump(scim_ctx=context, response_parameters=asked)
     if context is not Context.RESOURCE_CREATION_RESPONSE:
-        return answer(data)
-    response = answer(data, status=201)
+        return scim_response(data)
+    response = scim_response(data, status=201)
     if resource.meta is not None and resource.meta.location:
         response["Location"] = resource.meta.location
     return response
 
 
-def error_answer(error: Exception) -> HttpResponse:
+def error_response(error: Exception) -> HttpResponse:
     if isinstance(error, SCIMException):
         return _error_response(error.to_error())
     if isinstance(error, ValidationError):
         return _error_response(Error.from_validation_errors(error.errors(include_input=False))[0])
     known = as_cairn_error(error)
-    response = _error_response(
-        Error(status=_status(known), scim_type=_scim_type(known), detail=known.message)
-    )
-    if isinstance(known, NotSignedIn):
-        response["WWW-Authenticate"] = "Bearer"
-    if isinstance(known, TransientError):
-        response["Retry-After"] = str(known.retry_after)
-    return response
+    described = Error(status=_status(known), scim_type=_scim_type(known), detail=known.message)
+    return _error_response(described, headers=error_headers(known))
 
 
-def _error_response(error: Error) -> HttpResponse:
-    return answer(error.model_dump(), status=error.status or 500)
+def _error_response(error: Error, headers: Mapping[str, str] | None = None) -> HttpResponse:
+    return scim_response(error.model_dump(), status=error.status or 500, headers=headers)
 
 
 def _status(error: CairnError) -> int:

@@ -12,15 +12,15 @@ from ingestion.erasure.users import user_erase
 from web.protocols.scim.filters import USERS
 from web.protocols.scim.pagination import build_page, parse_query
 from web.protocols.scim.patch import operations_of, patch
-from web.protocols.scim.resources import User, email_of, user_shown
-from web.protocols.scim.responses import answer, body_of, endpoint, resource_answer
+from web.protocols.scim.resources import User, build_user_resource, email_of
+from web.protocols.scim.responses import body_of, endpoint, resource_response, scim_response
 
 ROWS = UserRow.objects.prefetch_related("identities")
 
 
 def _list(request: HttpRequest, _principal: Principal) -> HttpResponse:
     asked = parse_query(request, User)
-    return answer(build_page(ROWS.all(), asked, USERS, lambda row: user_shown(request, row)))
+    return scim_response(build_page(ROWS.all(), asked, USERS, lambda row: build_user_resource(request, row)))
 
 
 def _create(request: HttpRequest, principal: Principal) -> HttpResponse:
@@ -51,7 +51,7 @@ def _patch(request: HttpRequest, principal: Principal, user_id: str) -> HttpResp
     data = body_of(request)
     with transaction.atomic():
         row = get_or_not_found(UserRow.objects.select_for_update(), user_id)
-        _change(row, patch(user_shown(request, row), data, operations_of(data)), principal)
+        _change(row, patch(build_user_resource(request, row), data, operations_of(data)), principal)
     return _answer(request, row, Context.RESOURCE_PATCH_RESPONSE)
 
 
@@ -74,8 +74,8 @@ def _change(row: UserRow, sent: User, principal: Principal) -> None:
 
 def _answer(request: HttpRequest, row: UserRow, context: Context) -> HttpResponse:
     """Return the user as they are now."""
-    found = user_shown(request, get_or_not_found(ROWS.all(), row.pk))
-    return resource_answer(found, context, parse_query(request, User))
+    found = build_user_resource(request, get_or_not_found(ROWS.all(), row.pk))
+    return resource_response(found, context, parse_query(request, User))
 
 
 users = endpoint(get=_list, post=_create)

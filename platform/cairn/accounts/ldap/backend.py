@@ -39,7 +39,7 @@ class LdapBackend(BaseBackend):
         return _let_in(found) if found else None
 
     def get_user(self, user_id: UUID) -> User | None:
-        return User.objects.filter(pk=user_id, is_active=True).first()
+        return User.objects.active().filter(pk=user_id).first()
 
 
 def _is_of_here(username: str) -> bool:

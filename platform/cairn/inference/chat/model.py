@@ -16,7 +16,7 @@ Opener = Callable[[Sequence[ChatMessage], int], TextStream]
 
 
 @dataclass(frozen=True, slots=True)
-class ChatModel:
+class LlamaIndexChatModel:
     """`opener` starts an answer of at most so many tokens; `counter` counts a text's tokens.
 
     `background_opener`: the same for what nobody watches, where the model tells them apart. `probe` raises
@@ -33,7 +33,7 @@ class ChatModel:
     background_opener: Opener | None = None
 
     @classmethod
-    def of(cls, llm: LLM) -> "ChatModel":
+    def of(cls, llm: LLM) -> "LlamaIndexChatModel":
         """Any LlamaIndex LLM. Its tokens are estimated; closing a stream stops it at its next piece."""
         metadata = llm.metadata
         return cls(metadata.model_name, metadata.context_window, llm, opener=build_threaded_opener(llm))

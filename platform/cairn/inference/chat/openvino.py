@@ -24,7 +24,7 @@ from pydantic import PrivateAttr
 from cairn.errors import ConfigurationError, InvalidInput, Unavailable
 from cairn.inference.artifacts import build_once, fingerprint
 from cairn.inference.chat.gguf import GgufHeader, read_header
-from cairn.inference.chat.model import ChatModel
+from cairn.inference.chat.model import LlamaIndexChatModel
 from cairn.inference.chat.openvino_pipeline import SLICE_TOKENS, Generation, Ids, Order, write_first_token
 from cairn.inference.chat.text_stream import TextStream
 from cairn.inference.child_process import ChildFailed, run_in_child
@@ -180,10 +180,10 @@ class OpenVinoLLM(CustomLLM):
         return ids
 
 
-def local_chat_model(gguf: Path, *, models: Path) -> ChatModel:
+def local_chat_model(gguf: Path, *, models: Path) -> LlamaIndexChatModel:
     """`models` keeps what is converted."""
     llm = OpenVinoLLM.load(convert_gguf(gguf, models), name=gguf.stem)
-    return ChatModel(
+    return LlamaIndexChatModel(
         llm.name,
         llm.context_tokens,
         llm,

@@ -15,7 +15,7 @@ from cairn.inference.chat import metrics
 from cairn.inference.chat.admission import Admission, Priority
 from cairn.inference.chat.endpoint import Endpoint, EndpointFailed
 from cairn.inference.chat.event_loop import BackgroundLoop
-from cairn.inference.chat.model import ChatModel
+from cairn.inference.chat.model import LlamaIndexChatModel
 from cairn.inference.chat.text_stream import Channel, TextStream
 from cairn.settings import Environment
 
@@ -40,9 +40,9 @@ class RemoteChat:
         self._recoveries: set[asyncio.Task[None]] = set()
 
     @property
-    def chat_model(self) -> ChatModel:
+    def chat_model(self) -> LlamaIndexChatModel:
         llm = self.endpoints[0].llm
-        return ChatModel(
+        return LlamaIndexChatModel(
             llm.model,
             llm.context_window,
             llm,

@@ -8,13 +8,13 @@ import pytest
 from llama_index.core.llms import ChatMessage, MessageRole
 
 from cairn.errors import CairnError, ConfigurationError, Unavailable
-from cairn.inference.chat import ChatModel, TextStream, open_chat_model
+from cairn.inference.chat import LlamaIndexChatModel, TextStream, open_chat_model
 from cairn.settings import Environment
 from tests.cairn.inference.server import Exchange, FakeServer
 from tests.installs import until
 
 LONG = 60.0
-Opener = Callable[..., ChatModel]
+Opener = Callable[..., LlamaIndexChatModel]
 
 
 @pytest.fixture
@@ -26,9 +26,9 @@ def other() -> Iterator[FakeServer]:
 @pytest.fixture
 def opened() -> Iterator[Opener]:
     """A model at the servers, which closes with the test."""
-    models: list[ChatModel] = []
+    models: list[LlamaIndexChatModel] = []
 
-    def make(*servers: FakeServer, **settings: Any) -> ChatModel:
+    def make(*servers: FakeServer, **settings: Any) -> LlamaIndexChatModel:
         urls = ",".join(server.url for server in servers)
         named: dict[str, Any] = {"llm_base_url": urls, "llm_model": "mistral", "llm_breaker_seconds": LONG}
         models.append(open_chat_model(Environment(**{**named, **settings})))
@@ -60,7 +60,7 @@ class Held:
         self._go.release()
 
 
-def ask(model: ChatModel, text: str = "Why?", *, background: bool = False) -> TextStream:
+def ask(model: LlamaIndexChatModel, text: str = "Why?", *, background: bool = False) -> TextStream:
     return model.stream([ChatMessage(text)], max_tokens=20, background=background)
 
 

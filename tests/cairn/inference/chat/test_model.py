@@ -15,7 +15,7 @@ from llama_index.core.llms import (
 from pydantic import PrivateAttr
 
 from cairn.errors import ConfigurationError, Unavailable
-from cairn.inference.chat import ChatModel, open_chat_model
+from cairn.inference.chat import LlamaIndexChatModel, open_chat_model
 from cairn.settings import Environment
 
 
@@ -71,7 +71,7 @@ MESSAGES = [ChatMessage("Is it?")]
 
 def test_any_llamaindex_llm_will_do() -> None:
     llm = scripted()
-    model = ChatModel.of(llm)
+    model = LlamaIndexChatModel.of(llm)
     assert (model.name, model.context_tokens, model.llm) == ("scripted", 2048, llm)
     assert "".join(model.stream(MESSAGES, max_tokens=7)) == "Yes, indeed"
     assert llm._asked == [{"max_tokens": 7}]
@@ -79,7 +79,7 @@ def test_any_llamaindex_llm_will_do() -> None:
 
 
 def test_its_failure_is_unavailable() -> None:
-    stream = ChatModel.of(scripted(failure=True)).stream(MESSAGES, max_tokens=7)
+    stream = LlamaIndexChatModel.of(scripted(failure=True)).stream(MESSAGES, max_tokens=7)
     assert [next(stream) for _ in range(3)] == ["Yes", ", ", "indeed"]
     with pytest.raises(Unavailable, match="no more memory"):
         next(stream)
@@ -87,7 +87,7 @@ def test_its_failure_is_unavailable() -> None:
 
 def test_closing_frees_the_reader_at_once_and_ends_the_llm_at_its_next_piece() -> None:
     llm = Scripted()
-    stream = ChatModel.of(llm).stream(MESSAGES, max_tokens=7)
+    stream = LlamaIndexChatModel.of(llm).stream(MESSAGES, max_tokens=7)
     assert next(stream) == "Yes"
     stream.close()
     assert list(stream) == []

@@ -5,7 +5,7 @@ import pytest
 from llama_index.core.llms import ChatMessage, MessageRole
 
 from cairn.errors import CairnError, ConfigurationError, Unavailable
-from cairn.inference.chat import ChatModel, open_chat_model
+from cairn.inference.chat import LlamaIndexChatModel, open_chat_model
 from cairn.settings import Environment
 from tests.cairn.inference.server import Exchange, FakeServer
 
@@ -13,7 +13,7 @@ MESSAGES = [ChatMessage("Be brief.", role=MessageRole.SYSTEM), ChatMessage("Why?
 
 
 @pytest.fixture
-def model(server: FakeServer) -> Iterator[ChatModel]:
+def model(server: FakeServer) -> Iterator[LlamaIndexChatModel]:
     environment = Environment(
         llm_base_url=server.url, llm_model="mistral", llm_api_key="secret", llm_context_tokens=4096
     )
@@ -32,7 +32,7 @@ def says(*pieces: str) -> object:
     return respond
 
 
-def test_it_streams(server: FakeServer, model: ChatModel) -> None:
+def test_it_streams(server: FakeServer, model: LlamaIndexChatModel) -> None:
     first_was_read = threading.Event()
 
     def respond(exchange: Exchange) -> None:
@@ -49,7 +49,7 @@ def test_it_streams(server: FakeServer, model: ChatModel) -> None:
     assert list(stream) == [" so."]
 
 
-def test_what_is_asked(server: FakeServer, model: ChatModel) -> None:
+def test_what_is_asked(server: FakeServer, model: LlamaIndexChatModel) -> None:
     server.respond = says("ok")
     assert "".join(model.stream(MESSAGES, max_tokens=50)) == "ok"
     (exchange,) = server.exchanges
@@ -65,13 +65,13 @@ def test_what_is_asked(server: FakeServer, model: ChatModel) -> None:
     assert (model.name, model.context_tokens) == ("mistral", 4096)
 
 
-def test_text_cannot_end_its_turn(server: FakeServer, model: ChatModel) -> None:
+def test_text_cannot_end_its_turn(server: FakeServer, model: LlamaIndexChatModel) -> None:
     server.respond = says("ok")
     list(model.stream([ChatMessage("12 days<|eot_id|><|x y|>")], max_tokens=5))
     assert server.exchanges[0].body["messages"][0]["content"] == "12 days< |eot_id|><|x y|>"
 
 
-def test_closing_hangs_up_between_pieces(server: FakeServer, model: ChatModel) -> None:
+def test_closing_hangs_up_between_pieces(server: FakeServer, model: LlamaIndexChatModel) -> None:
     hung_up = threading.Event()
 
     def respond(exchange: Exchange) -> None:
@@ -88,7 +88,7 @@ def test_closing_hangs_up_between_pieces(server: FakeServer, model: ChatModel) -
     assert list(stream) == []
 
 
-def test_closing_hangs_up_before_the_first_piece(server: FakeServer, model: ChatModel) -> None:
+def test_closing_hangs_up_before_the_first_piece(server: FakeServer, model: LlamaIndexChatModel) -> None:
     asked, hung_up = threading.Event(), threading.Event()
 
     def respond(exchange: Exchange) -> None:
@@ -103,7 +103,7 @@ def test_closing_hangs_up_before_the_first_piece(server: FakeServer, model: Chat
     assert hung_up.wait(60)
 
 
-def test_streams_run_at_the_same_time(server: FakeServer, model: ChatModel) -> None:
+def test_streams_run_at_the_same_time(server: FakeServer, model: LlamaIndexChatModel) -> None:
     both = threading.Barrier(2)
 
     def respond(exchange: Exchange) -> None:
@@ -122,7 +122,7 @@ def failure_of(stream: Iterator[str]) -> CairnError:
     return caught.value
 
 
-def test_an_error_in_the_middle_of_a_stream(server: FakeServer, model: ChatModel) -> None:
+def test_an_error_in_the_middle_of_a_stream(server: FakeServer, model: LlamaIndexChatModel) -> None:
     def respond(exchange: Exchange) -> None:
         exchange.start_stream()
         exchange.delta("Because")
@@ -137,7 +137,7 @@ def test_an_error_in_the_middle_of_a_stream(server: FakeServer, model: ChatModel
     assert "engine died" in failure.message
 
 
-def test_a_connection_lost_in_the_middle_of_a_stream(server: FakeServer, model: ChatModel) -> None:
+def test_a_connection_lost_in_the_middle_of_a_stream(server: FakeServer, model: LlamaIndexChatModel) -> None:
     def respond(exchange: Exchange) -> None:
         exchange.start_stream(promised_bytes=10_000)
         exchange.delta("Because")
@@ -148,7 +148,7 @@ def test_a_connection_lost_in_the_middle_of_a_stream(server: FakeServer, model: 
     assert isinstance(failure_of(stream), Unavailable)
 
 
-def test_an_event_that_is_no_json(server: FakeServer, model: ChatModel) -> None:
+def test_an_event_that_is_no_json(server: FakeServer, model: LlamaIndexChatModel) -> None:
     def respond(exchange: Exchange) -> None:
         exchange.start_stream()
         exchange.event("{oops")
@@ -158,7 +158,7 @@ def test_an_event_that_is_no_json(server: FakeServer, model: ChatModel) -> None:
 
 
 @pytest.mark.parametrize("event", ["null", "7", '["Because"]', '{"choices": 7}', '{"choices": [null]}'])
-def test_an_event_that_is_no_chunk(server: FakeServer, model: ChatModel, event: str) -> None:
+def test_an_event_that_is_no_chunk(server: FakeServer, model: LlamaIndexChatModel, event: str) -> None:
     def respond(exchange: Exchange) -> None:
         exchange.start_stream()
         exchange.event(event)
@@ -178,7 +178,7 @@ def test_an_event_that_is_no_chunk(server: FakeServer, model: ChatModel, event: 
     ],
 )
 def test_a_chunk_that_says_nothing_is_passed_over(
-    server: FakeServer, model: ChatModel, chunk: dict[str, object]
+    server: FakeServer, model: LlamaIndexChatModel, chunk: dict[str, object]
 ) -> None:
     def respond(exchange: Exchange) -> None:
         exchange.start_stream()
@@ -191,7 +191,9 @@ def test_a_chunk_that_says_nothing_is_passed_over(
 
 
 @pytest.mark.parametrize("status", [401, 404, 500, 503])
-def test_a_server_that_cannot_is_unavailable(server: FakeServer, model: ChatModel, status: int) -> None:
+def test_a_server_that_cannot_is_unavailable(
+    server: FakeServer, model: LlamaIndexChatModel, status: int
+) -> None:
     server.respond = lambda exchange: exchange.answer({"error": {"message": "not now"}}, status)
     failure = failure_of(model.stream(MESSAGES, max_tokens=50))
     assert isinstance(failure, Unavailable)
@@ -199,7 +201,9 @@ def test_a_server_that_cannot_is_unavailable(server: FakeServer, model: ChatMode
     assert "not now" in failure.message
 
 
-def test_a_request_the_server_refuses_is_misconfigured(server: FakeServer, model: ChatModel) -> None:
+def test_a_request_the_server_refuses_is_misconfigured(
+    server: FakeServer, model: LlamaIndexChatModel
+) -> None:
     server.respond = lambda exchange: exchange.answer({"error": {"message": "context is 2048"}}, 400)
     failure = failure_of(model.stream(MESSAGES, max_tokens=50))
     assert isinstance(failure, ConfigurationError)
@@ -207,14 +211,14 @@ def test_a_request_the_server_refuses_is_misconfigured(server: FakeServer, model
     assert len(server.exchanges) == 1
 
 
-def test_nobody_there(model: ChatModel, server: FakeServer) -> None:
+def test_nobody_there(model: LlamaIndexChatModel, server: FakeServer) -> None:
     server.__exit__(None, None, None)
     failure = failure_of(model.stream(MESSAGES, max_tokens=50))
     assert isinstance(failure, Unavailable)
     assert server.url in failure.message
 
 
-def test_a_probe_asks_for_one_token(server: FakeServer, model: ChatModel) -> None:
+def test_a_probe_asks_for_one_token(server: FakeServer, model: LlamaIndexChatModel) -> None:
     server.respond = says("p")
     model.probe()
     assert server.exchanges[0].body["max_tokens"] == 1
@@ -223,7 +227,7 @@ def test_a_probe_asks_for_one_token(server: FakeServer, model: ChatModel) -> Non
         model.probe()
 
 
-def test_closing_the_model_ends_its_streams(server: FakeServer, model: ChatModel) -> None:
+def test_closing_the_model_ends_its_streams(server: FakeServer, model: LlamaIndexChatModel) -> None:
     hung_up = threading.Event()
 
     def respond(exchange: Exchange) -> None:

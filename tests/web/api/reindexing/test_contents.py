@@ -22,7 +22,7 @@ from ingestion.pipeline import run
 from ingestion.reindexing import build, runner
 from ingestion.reindexing.all_generations import AllGenerations
 from ingestion.reindexing.throttle import yield_to_users
-from retrieval.engine import engine
+from retrieval.engine import get_engine
 from retrieval.index.generations import active
 from retrieval.index.qdrant_edge import EdgeIndex
 from retrieval.models import (
@@ -50,7 +50,7 @@ def switched(install: Generations, during: Callable[[], None]) -> None:
     install.other.before = during
     install.reindex()
     install.swap()
-    assert engine().embedder is install.other
+    assert get_engine().embedder is install.other
     install.assert_index_is_what_sql_says()
 
 
@@ -141,7 +141,7 @@ def test_going_back_brings_nothing_back_and_lacks_nothing(install: Generations) 
     install.add("badger.txt", "The badger sleeps.")
     install.add("zebra.txt", "The zebra runs.")
     install.rollback()
-    assert engine().embedder is install.present
+    assert get_engine().embedder is install.present
     assert sorted(install.found("animals")) == ["badger.txt", "zebra.txt"]
     install.assert_index_is_what_sql_says()
 

@@ -6,7 +6,7 @@ import pytest
 
 from cairn.errors import CairnError
 from ingestion.reindexing import runner
-from retrieval.engine import engine
+from retrieval.engine import get_engine
 from retrieval.models import GenerationState, IndexGeneration
 from tests.web.api.conftest import Caller
 from tests.web.api.reindexing.install import OTHER, THIRD, Generations
@@ -40,7 +40,7 @@ def test_another_model_takes_over_and_gives_back(install: Generations) -> None:
     assert install.states() == ["active", "retired"]
     assert install.found("hands") == ["otters.txt"]
     assert install.present.queries[-1] == "hands"
-    assert engine().embedder is install.present
+    assert get_engine().embedder is install.present
 
 
 def test_what_is_shown(install: Generations) -> None:

@@ -1,0 +1,180 @@
+"""Generation of one part of an answer, from its evidence to checked events."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+
+from cairn.answers import AnswerMode
+from cairn.errors import Unavailable
+from cairn.telemetry.context import close_iterator
+from cairn.telemetry.metrics import count_model_failure
+from cairn.telemetry.openinference import LLM_MODEL, SpanKind, token_attributes
+from cairn.telemetry.tracing import PausableStep
+from retrieval.answering.generation.conflict_note import conflict_notes
+from retrieval.answering.generation.extractive import Extract, extract_blocks
+from retrieval.answering.generation.sentence_gate import SentenceGate
+from retrieval.answering.generation.state import AnswerBuffer, GenerationContext, RunState
+from retrieval.answering.generation.verdict import PartResult, build_part_result, is_all_repeated
+from retrieval.answering.grounding.check import SentenceChecker
+from retrieval.answering.prompts.evidence import Passage, build_passages
+from retrieval.answering.prompts.prompt import load_prompt
+from retrieval.answering.protocols import ChatModel, Judgement
+from retrieval.answering.query.decompose import SubQuestion
+from retrieval.answering.text.sentences import SentenceStream
+from retrieval.types import AnswerEvent, Hit, Prompted, Waiting
+
+TEMPLATE_TOKENS = 64  # what a chat template puts around the turns
+MIN_EVIDENCE_TOKENS = 64
+MAX_EVIDENCE_TOKENS = 4000  # by itself; a setting may ask for more
+LOOP_CHARACTERS = 120
+CONTEXT_DIVISOR = 3  # evidence takes at most a third of the model's context
+
+
+class PartWriter:
+    """Writes one part of an answer: `stream`, then `add_quotes_and_notes`, then `build_result`."""
+
+    def __init__(
+        self,
+        context: GenerationContext,
+        run: RunState,
+        buffer: AnswerBuffer,
+        part: SubQuestion,
+        hits: Sequence[Hit],
+        judgement: Judgement,
+    ) -> None:
+        self._context = context
+        self._run = run
+        self._buffer = buffer
+        self._part = part
+        self._hits = hits
+        self._judgement = judgement
+        self._evidence = self._build_evidence()
+        self._checker = SentenceChecker(
+            self._evidence,
+            context.embedder,
+            question=part.query,
+            reason_language=context.language,
+            inference=context.inference,
+        )
+        self._gate = SentenceGate(
+            part.query, self._checker, context.locate, context.grounding, context.language,
+            citations=buffer.citations, markers=buffer.markers, seen_stems=buffer.seen_stems,
+            selects=context.selects,
+        )  # fmt: skip
+        self._mode = AnswerMode.NONE
+        self._note_count = 0
+
+    def _build_evidence(self) -> list[Passage]:
+        context = self._context
+        budget = evidence_budget(
+            context.chat,
+            self._part.query,
+            max_tokens=context.max_tokens,
+            evidence_tokens=context.evidence_tokens,
+        )
+        return build_passages(self._hits, budget=budget, count_tokens=context.chat.count_tokens)
+
+    def stream(self) -> Iterator[AnswerEvent]:
+        """Yield Prompted, Waiting, and the checked text as the model writes it, until the model fails.
+
+        Closing the iterator ends the model's stream.
+        """
+        self._buffer.start_paragraph()
+        if self._run.failure is not None:
+            return
+        sentences, place = SentenceStream(), None
+        try:
+            with self._open_model_stream() as (stream, pieces):
+                yield Prompted()
+                self._checker.prepare()
+                for piece in pieces:
+                    if self._context.cancelled():
+                        self._run.stopped = True
+                        return
+                    before, place = place, getattr(stream, "place", None)
+                    if place is not None and place != before:
+                        yield Waiting(place)
+                    self._run.pieces.append(piece)
+                    for unit in sentences.feed(piece):
+                        yield from self._show(self._gate.feed(unit))
+                    if self._is_finished(sentences.pending):
+                        return
+                for unit in sentences.close():
+                    yield from self._show(self._gate.feed(unit, last=True))
+        except Unavailable as error:
+            count_model_failure("chat")
+            self._run.failure = error
+
+    @contextmanager
+    def _open_model_stream(self) -> Iterator[tuple[Iterator[str], Iterator[str]]]:
+        """Start the model. Yields its stream, which knows its place in the queue, and the pieces of text."""
+        messages = load_prompt().messages(self._part.query, self._evidence)
+        chat, run, start = self._context.chat, self._run, len(self._run.pieces)
+        prompt_tokens = sum(chat.count_tokens(str(message.content)) for message in messages)
+        run.prompt_tokens += prompt_tokens
+        run.called = True
+        stream = chat.stream(messages, max_tokens=self._context.max_tokens)
+        source = getattr(stream, "with_pauses", lambda: stream)()
+        step = PausableStep("write", SpanKind.LLM, {LLM_MODEL: chat.name})
+        try:
+            yield stream, step.iterate(source)
+        finally:
+            with step.resume():
+                close_iterator(source)
+                close_iterator(stream)
+            step.end(lambda: token_attributes(prompt_tokens, chat.count_tokens("".join(run.pieces[start:]))))
+
+    def _show(self, events: Iterable[AnswerEvent]) -> list[AnswerEvent]:
+        return self._buffer.add(events, self._run)
+
+    def _is_finished(self, pending: str) -> bool:
+        return self._gate.is_hopeless or self._gate.abstained or _is_looping(pending)
+
+    def add_quotes_and_notes(self) -> list[AnswerEvent]:
+        """Return quotes if nothing that the model wrote may be shown, and notes on contradictions."""
+        gate, context, events = self._gate, self._context, list[AnswerEvent]()
+        if gate.opened:
+            self._mode = AnswerMode.GENERATED
+        else:
+            gate.discard_pending()
+            blocks = self._find_quotable_blocks()
+            self._mode = AnswerMode.EXTRACTIVE if blocks else AnswerMode.NONE
+            new = [block for block in blocks if (block.hit.chunk, block.quote) not in self._buffer.markers]
+            events += self._show(gate.add_quotes(new))
+        notes = conflict_notes(self._part.query, gate, self._hits, context.language)
+        for note in notes:
+            events += self._show(gate.add_note(note.render, note.grounds))
+        self._note_count = len(notes)
+        self._buffer.sentences += gate.sentences
+        return events
+
+    def _find_quotable_blocks(self) -> list[Extract]:
+        """Return blocks to quote if the evidence is strong."""
+        gate, context = self._gate, self._context
+        if not self._judgement.strong or gate.abstained or self._run.stopped or is_all_repeated(gate):
+            return []
+        return extract_blocks(self._part.query, self._hits, context.embedder, context.language)
+
+    def build_result(self) -> PartResult:
+        return build_part_result(
+            self._context, self._run, self._part, self._gate, self._mode, notes=self._note_count
+        )
+
+
+def evidence_budget(chat: ChatModel, question: str, *, max_tokens: int, evidence_tokens: int | None) -> int:
+    """Return the tokens of evidence for the model. `evidence_tokens`: None is as much as its
+    context allows, up to MAX_EVIDENCE_TOKENS."""
+    prompt = chat.count_tokens(load_prompt().overhead(question)) + TEMPLATE_TOKENS
+    room = chat.context_tokens - prompt - max_tokens
+    budget = evidence_tokens
+    if budget is None:
+        budget = min(MAX_EVIDENCE_TOKENS, chat.context_tokens // CONTEXT_DIVISOR)
+    return max(MIN_EVIDENCE_TOKENS, min(budget, room))
+
+
+def _is_looping(pending: str) -> bool:
+    """Return whether an unfinished sentence repeats its last words over and over."""
+    if len(pending) < LOOP_CHARACTERS or len(pending) % 8:  # checking each new character would be slow
+        return False
+    tail = pending[-LOOP_CHARACTERS:]
+    periods = range(1, LOOP_CHARACTERS // 3 + 1)  # repeated at least three times
+    return any(tail[period:] == tail[:-period] for period in periods)
