@@ -187,9 +187,11 @@ class AnswerRecorder(Iterator[AnswerEvent]):
         if self._closed:
             return
         self._closed = True
-        with self._step.resume():
-            close_iterator(self._events)
-        self._step.end()
+        try:
+            with self._step.resume():
+                close_iterator(self._events)
+        finally:
+            self._step.end()
         if not self._ended:
             ending = _external_ending(self._message) or {"state": MessageState.STOPPED}
             self._record.end(**ending)

@@ -23,6 +23,7 @@ _BY_MEMBER: Final = (
     ("androidmanifest.xml", "application/vnd.android.package-archive"),
     ("meta-inf/manifest.mf", "application/java-archive"),
 )
+# Formats known by a member are left out: any ZIP file can declare to be one.
 _DECLARED: Final = {one.media_type for one in formats.FORMATS if one.container is formats.Container.ZIP} - {
     formats.ZIP,
     *(kind for _, kind in _BY_MEMBER),

@@ -1,7 +1,7 @@
 """Generation of one part of an answer, from its evidence to checked events."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 from cairn.answers import AnswerMode
 from cairn.errors import Unavailable
@@ -115,13 +115,14 @@ class PartWriter:
         stream = chat.stream(messages, max_tokens=self._context.max_tokens)
         source = getattr(stream, "with_pauses", lambda: stream)()
         step = PausableStep("write", SpanKind.LLM, {LLM_MODEL: chat.name})
-        try:
+        with ExitStack() as ending:
+            ending.callback(
+                step.end,
+                lambda: token_attributes(prompt_tokens, chat.count_tokens("".join(run.pieces[start:]))),
+            )
+            ending.callback(close_iterator, stream)
+            ending.callback(close_iterator, source)
             yield stream, step.iterate(source)
-        finally:
-            with step.resume():
-                close_iterator(source)
-                close_iterator(stream)
-            step.end(lambda: token_attributes(prompt_tokens, chat.count_tokens("".join(run.pieces[start:]))))
 
     def _show(self, events: Iterable[AnswerEvent]) -> list[AnswerEvent]:
         return self._buffer.add(events, self._run)

@@ -159,6 +159,23 @@ def test_words_are_shown_before_they_are_kept(mia: Caller, leave: Document) -> N
     assert (row.state, row.answer) == ("stopped", "Employees get 25 days of leave a year. [1]")
 
 
+def test_citations_that_were_rolled_back_are_saved_with_the_next_state(
+    mia: Caller, leave: Document, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(**_given: object) -> None:
+        raise OSError("the disk")
+
+    pending = ask.ask(principal=mia.principal, question=QUESTION)
+    next(event for event in pending.events if isinstance(event, Delta))
+    with monkeypatch.context() as broken:
+        broken.setattr("retrieval.conversations.answer_recorder.question_statistics_update", fail)
+        with pytest.raises(OSError, match="the disk"):
+            pending.events.close()
+    assert not pending.message.citations.exists()
+    pending.events._record.end(state="stopped")
+    assert pending.message.citations.count() == 1
+
+
 class IdsChat(FakeChat):
     """Records the ids that logs would carry while it writes."""
 
