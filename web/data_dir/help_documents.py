@@ -10,6 +10,7 @@ from django.db import transaction
 
 from cairn.access.models import Role
 from cairn.access.principals import principal_for_user
+from cairn.access.rules import documents_for
 from cairn.access.scope import Principal
 from cairn.access.services import EVERYONE, grant_give, knowledge_base_create
 from cairn.accounts.models import User
@@ -73,6 +74,11 @@ def sample_state() -> SampleState:
     )
     ready = sum(1 for _, version in latest if version and version.state == VersionState.READY)
     return SampleState(len(documents), ready, failed)
+
+
+def find_help_document(source_uri: str, principal: Principal) -> Document | None:
+    """Return a page of the sample, if it is loaded and `principal` may read it."""
+    return _documents().filter(pk__in=documents_for(principal), source_uri=source_uri).first()
 
 
 def _documents() -> DocumentQuerySet:

@@ -15,6 +15,8 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from cairn.settings.chat_models import DOWNLOADABLE, PACKAGED, DownloadableModel, load_chosen_model
+
 ROOT = Path(__file__).resolve().parents[3]
 _LISTS = ("allowed_hosts", "trusted_origins", "trusted_proxies", "outgoing_allowed_hosts", "watch_roots")
 
@@ -228,7 +230,11 @@ class Environment(BaseSettings):
         "commas, serve the same model",
     )
     llm_api_key: SecretStr | None = None
-    llm_model: str | None = Field(None, description="Name of the served model, or path of a GGUF file")
+    llm_model: str | None = Field(
+        None,
+        description="Name of the served model; without LLM_BASE_URL, the path of a GGUF file, or "
+        "smollm2-135m or qwen2.5-coder-1.5b; if not set, the model chosen last",
+    )
     llm_class: str | None = Field(None, description="Dotted path of a LlamaIndex LLM class to use instead")
     llm_context_tokens: int = Field(8192, ge=512, description="Context window assumed for a served model")
     llm_system_role: bool = Field(
@@ -270,8 +276,8 @@ class Environment(BaseSettings):
     answer_evidence_tokens: int | None = Field(
         None,
         ge=64,
-        description="Size of the passages given to the model; if not set, 500 for the packaged one, "
-        "else a third of the context window, at most 4000",
+        description="Size of the passages given to the model; if not set, 500 for smollm2-135m, "
+        "1000 for qwen2.5-coder-1.5b, else a third of the context window, at most 4000",
     )
     answer_max_tokens: int = Field(
         320, ge=16, description="Maximum length of an answer, or of each part if a question has several"
@@ -279,7 +285,7 @@ class Environment(BaseSettings):
     rewrite_questions: Literal["auto", "on", "off"] = Field(
         "auto",
         description="Whether the model rewrites follow-up questions as standalone ones; auto: any "
-        "model but the packaged one",
+        "model but smollm2-135m and qwen2.5-coder-1.5b",
     )
 
     parse_memory_mb: int = Field(2048, ge=256, description="Memory limit of a parser process")
@@ -409,9 +415,21 @@ class Environment(BaseSettings):
         return self.vector_index or ("qdrant-server" if self.qdrant_url else EDGE)
 
     @property
+    def local_chat_model(self) -> str | None:
+        """The name or path of the model in this process; None if LLM_CLASS or a server answers."""
+        if self.llm_class or self.llm_base_urls:
+            return None
+        return self.llm_model or load_chosen_model(self.data_dir)
+
+    @property
     def has_packaged_chat_model(self) -> bool:
-        """The small one that comes along answers, since no other is named."""
-        return not (self.llm_class or self.llm_base_urls or self.llm_model)
+        """The small model answers that is part of every installation, for demonstration."""
+        return self.local_chat_model == PACKAGED
+
+    @property
+    def downloaded_chat_model(self) -> DownloadableModel | None:
+        """The model in this process, if it is one that Cairn installs on request."""
+        return DOWNLOADABLE.get(self.local_chat_model or "")
 
     @property
     def excludes_unofficial(self) -> bool:
@@ -420,9 +438,8 @@ class Environment(BaseSettings):
 
     @property
     def rewrites_questions(self) -> bool:
-        return self.rewrite_questions == "on" or (
-            self.rewrite_questions == "auto" and not self.has_packaged_chat_model
-        )
+        without_gpu = self.has_packaged_chat_model or self.downloaded_chat_model
+        return self.rewrite_questions == "on" or (self.rewrite_questions == "auto" and not without_gpu)
 
     @field_validator(*_LISTS, mode="before")
     @classmethod

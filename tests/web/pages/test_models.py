@@ -8,12 +8,15 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from cairn.access.models import Role
 from cairn.accounts.models import User
 from cairn.audit.models import Event
 from cairn.errors import Unavailable
 from cairn.inference import registry
 from cairn.inference.chat.model import LlamaIndexChatModel
 from cairn.inference.chat.text_stream import Channel, TextStream
+from cairn.library.models import Document
+from ingestion.models import SampleDocument
 from retrieval.models import GenerationState, IndexGeneration
 from tests.web.pages.conftest import text_of
 from web.pages.console import models as page
@@ -86,6 +89,30 @@ def test_hosts_are_shown_and_neither_keys_nor_passwords(
     for secret in (KEY, "hunter2", "user:", "/v1<"):
         assert secret not in html
     assert html.count("Not configured (optional)") == 3
+
+
+def test_the_demonstration_model_is_pointed_out_to_admins(
+    signed_in: SignIn,
+    admin: User,
+    active: IndexGeneration,
+    document: Document,
+    grant: Callable[[User, Role], None],
+) -> None:
+    client = signed_in(admin)
+    html = text_of(client.get(PAGE))
+    assert "The language model is for demonstration only." in html
+    assert "See docs/operate/language-models.md." in html
+    Document.objects.filter(pk=document.pk).update(source_uri="docs/operate/language-models.md")
+    SampleDocument.objects.create(document=document)
+    grant(admin, Role.READER)
+    link = f'<a href="/library/documents/{document.id}">Choose another model</a>'
+    assert link in text_of(client.get(PAGE))
+
+
+def test_another_model_has_no_such_notice(
+    signed_in: SignIn, admin: User, active: IndexGeneration, served: None
+) -> None:
+    assert "demonstration" not in text_of(signed_in(admin).get(PAGE))
 
 
 def test_a_check_tells_how_long_it_took_and_is_on_record(

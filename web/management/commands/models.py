@@ -1,4 +1,4 @@
-"""`models check`: test each configured model and its settings."""
+"""`models`: check the configured models, or install another language model."""
 
 import argparse
 import sys
@@ -8,20 +8,36 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
+from cairn.inference.chat_model_install import MODEL_OVERRULED, choose_chat_model
 from cairn.inference.model_checks import Report, reports
 from cairn.settings import environment
+from cairn.settings.chat_models import NAMES
 from web.management.base import SOME_FAILED, CairnCommand
 
 
 class Command(CairnCommand):
-    help = "Check the configured models with a tiny test request."
+    help = "Check the configured models with a tiny test request, or install another language model."
 
     def add_arguments(self, parser: CommandParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
         check = actions.add_parser("check", help="request one token, vector or score from each model")
         check.add_argument("--json", action="store_true", dest="as_json", default=argparse.SUPPRESS)
 
+        install = actions.add_parser("install", help="install a language model, for all later starts")
+        install.add_argument("name", metavar="NAME", help=", ".join(NAMES))
+
     def handle(self, *_args: Any, **options: Any) -> None:
+        if options["action"] == "install":
+            self._install(options["name"])
+        else:
+            self._check(options)
+
+    def _install(self, name: str) -> None:
+        choose_chat_model(name, environment().data_dir, lambda text: self.stderr.write(text))
+        overruled = environment().local_chat_model != name
+        self.stdout.write(MODEL_OVERRULED if overruled else f"Cairn uses {name} from its next start on.")
+
+    def _check(self, options: dict[str, Any]) -> None:
         found = []
         for report in reports(environment()):
             found.append(report)

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Any
 from django.core.management.base import CommandParser
 
 from cairn.errors import CairnError
+from cairn.inference.chat_model_install import MODEL_OVERRULED, choose_chat_model
+from cairn.settings import environment
+from cairn.settings.chat_models import NAMES
 from web.management.base import FAILED, CairnCommand, leave
 from web.processes.progress_report import reporter_for
 from web.processes.signals import Stopped, stop_on_signals
@@ -32,7 +35,13 @@ class Command(CairnCommand):
             help="port to listen on; 0 picks a free one (default: %(default)s)",
         )
 
+        parser.add_argument("--model", help=f"language model for this and later starts: {', '.join(NAMES)}")
+
     def handle(self, *_args: Any, **options: Any) -> None:
+        if name := options["model"]:  # before the watchdog, which would take a long download for a hang
+            choose_chat_model(name, environment().data_dir, self._write_line)
+            if environment().local_chat_model != name:
+                self._write_line(MODEL_OVERRULED)
         supervise()
         reporter = reporter_for(sys.stdout, as_json=options["as_json"])
         runtime = import_module(_RUNTIME).Runtime(
@@ -40,6 +49,9 @@ class Command(CairnCommand):
         )
         stop_on_signals()
         leave(self._serve(runtime))
+
+    def _write_line(self, text: str) -> None:
+        self.stderr.write(text)
 
     def _serve(self, runtime: "Runtime") -> int:
         problem = ""

