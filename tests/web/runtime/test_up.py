@@ -13,6 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from cairn.settings.chat_models import DEMONSTRATION_ONLY
 from tests.installs import until
 from tests.servers import Server, run_manage, start_server, stop_server
 from web.data_dir.help_documents import SampleState
@@ -48,6 +49,7 @@ def points(data_dir: Path) -> int:
 def test_the_ready_line_names_the_address_and_where_the_password_is(cairn_server: Server) -> None:
     assert cairn_server.url in cairn_server.stdout[-1]
     assert str(cairn_server.data_dir / "admin_password") in cairn_server.stdout[-1]
+    assert DEMONSTRATION_ONLY in cairn_server.stdout
     assert httpx.get(f"{cairn_server.url}/healthz", trust_env=False).json() == {"status": "ok"}
 
 
