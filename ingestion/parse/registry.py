@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from unstructured.partition.text_type import sentence_count
 
+from cairn.inference import language_identification
 from cairn.library.rendition import Rendition
 from ingestion.parse import images
 from ingestion.parse.archives import embedded_files, zip_listing
@@ -22,7 +23,7 @@ from ingestion.parse.pdf import pdf_document
 from ingestion.parse.plaintext import markdown, plain
 from ingestion.parse.sandbox.loop import serve
 from ingestion.parse.sheets import csv_files, workbooks
-from ingestion.parse.text import cleaning, language_model, prompt_injection
+from ingestion.parse.text import cleaning, prompt_injection
 
 Parser = Callable[[Path, Limits], Rendition]
 
@@ -78,7 +79,7 @@ def main(connection: Connection) -> None:
 
 def _load_models() -> None:
     """Load the language and sentence models, which takes half a second, before the first request."""
-    language_model.identify(_WORDS)
+    language_identification.identify(_WORDS)
     sentence_count(_WORDS)
 
 

@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from cairn.inference import language_identification
 from cairn.library.rendition import Element
 from ingestion.parse.core.rendition_builder import CODE
-from ingestion.parse.text import language_model
 
 _SAMPLES: Final = 25
 _SAMPLE_CHARACTERS: Final = 200
@@ -18,7 +18,7 @@ def of(elements: Sequence[Element]) -> str | None:
     sample = "\n".join(_samples([one for one in elements if one.category != CODE]))
     if sum(map(str.isalpha, sample)) < _FEWEST_LETTERS:
         return None
-    language, confidence = language_model.identify(sample)
+    language, confidence = language_identification.identify(sample)
     return language if confidence >= _SURE else None
 
 

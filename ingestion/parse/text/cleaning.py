@@ -9,7 +9,7 @@ from typing import Final
 from charset_normalizer import from_bytes
 
 from cairn.hidden_characters import visible
-from ingestion.parse.text import language_model
+from cairn.inference import language_identification
 
 _MARK: Final = "\ufeff"  # at the beginning it says how a file is encoded
 
@@ -115,7 +115,7 @@ def _latin(sample: bytes, high: list[int]) -> str:
     for encoding in _LATIN:
         text = sample.decode(encoding, errors="replace")
         signs = len(_SIGN_IN_WORD.findall(text)) + text.count("\ufffd")
-        confidence = language_model.identify(text)[1]
+        confidence = language_identification.identify(text)[1]
         if signs < best_signs or (signs == best_signs and confidence > best_confidence + _SURER):
             best, best_signs, best_confidence = encoding, signs, confidence
     return best

@@ -29,7 +29,8 @@ from retrieval.answering.grounding.windows import Piece, Window, heading_of, pie
 from retrieval.answering.prompts.evidence import Passage
 from retrieval.answering.text.lexicon import STRUCTURE, Language, language_of
 from retrieval.answering.text.messages import render_message
-from retrieval.answering.text.terms import content_stems, content_words, coverage, stem
+from retrieval.answering.text.number_words import comparable_stems
+from retrieval.answering.text.terms import content_words, coverage, stem
 from retrieval.types import Hit
 
 MIN_COPY_WORDS = 0.95  # share of a sentence's content words in the window: it is as good as copied
@@ -115,7 +116,7 @@ class SentenceChecker:
         self._reason_language: Language = reason_language
         self._language = language_of(" ".join(passage.text for passage in evidence))
         self._question = question
-        self._question_stems = content_stems(question, self._language)
+        self._question_stems = comparable_stems(question, self._language)
 
     def prepare(self) -> None:
         """Embed the evidence ahead of the first sentence, best done while the model reads the prompt."""
@@ -182,15 +183,15 @@ class SentenceChecker:
         )
 
     def _find_part_alteration(self, claim: str) -> str:
-        stems = content_stems(claim, self._language)
+        stems = comparable_stems(claim, self._language)
         likely = sorted(self._pieces, key=lambda piece: len(stems & piece.stems), reverse=True)[
             :MAX_COPY_CANDIDATES
         ]
         piece = max(likely, key=lambda piece: overlap(claim, piece.text), default=None)
         if piece is None:
             return ""
-        heading = content_stems(heading_of(piece.hit), self._language)
-        elsewhere = content_stems(piece.hit.text, self._language) - piece.stems - heading
+        heading = comparable_stems(heading_of(piece.hit), self._language)
+        elsewhere = comparable_stems(piece.hit.text, self._language) - piece.stems - heading
         if words := self._find_substituted_words(claim, piece.text, heading, elsewhere):
             return render_message("figures", self._reason_language, terms=", ".join(words))
         return render_message("negation", self._reason_language) if flips_polarity(claim, piece.text) else ""
@@ -203,8 +204,8 @@ class SentenceChecker:
         return tuple(edit.claim for edit in found if not self._names_topic(edit, heading))
 
     def _names_topic(self, edit: Edit, heading: frozenset[str]) -> bool:
-        stems = content_stems(edit.claim, self._language)
-        return bool(stems) and stems <= heading and not content_stems(edit.evidence, self._language)
+        stems = comparable_stems(edit.claim, self._language)
+        return bool(stems) and stems <= heading and not comparable_stems(edit.evidence, self._language)
 
     def announces(self, line: str) -> bool:
         """Return whether one passage, with the question, has all words of a line that itself states nothing
@@ -217,7 +218,7 @@ class SentenceChecker:
         text = "\n".join(hit.text for hit in passage.hits)
         around = f"{self._question}\n{passage.heading}\n{text}"
         structure = frozenset(stem(word, self._language) for word in STRUCTURE)
-        if not content_stems(line, self._language) <= content_stems(around, self._language) | structure:
+        if not comparable_stems(line, self._language) <= comparable_stems(around, self._language) | structure:
             return False
         if unsupported_figures(line, around) or unsupported_names(line, around, self._language):
             return False
@@ -273,7 +274,7 @@ class SentenceChecker:
 
     def _nearest(self, sentence: str, window: Window) -> Piece:
         """Return the window's sentence that shares most words: it must not have other figures."""
-        stems = content_stems(sentence, self._language)
+        stems = comparable_stems(sentence, self._language)
         return max(self._inside(window), key=lambda piece: len(stems & piece.stems))
 
     def _inside(self, window: Window) -> Sequence[Piece]:
@@ -284,7 +285,7 @@ class SentenceChecker:
         if language_of(sentence) != self._language:
             return False
         known = window.stems | self._question_stems
-        parts = (content_stems(part, self._language) for part in _SENTENCES.split(sentence))
+        parts = (comparable_stems(part, self._language) for part in _SENTENCES.split(sentence))
         return any(part and coverage(part, known) < MIN_PART_COVERAGE for part in parts)
 
     def _repeats(self, sentence: str, window: Window) -> bool:
@@ -304,7 +305,7 @@ class SentenceChecker:
         return len(rows) > 1 and any(self._is_of_no_row(part, rows) for part in _PARTS.split(sentence))
 
     def _is_of_no_row(self, part: str, rows: Sequence[Piece]) -> bool:
-        stems = content_stems(part, self._language)
+        stems = comparable_stems(part, self._language)
         meant = [row for row in rows if row.key <= stems] or rows
         return all(
             unsupported_figures(part, row.text) or unsupported_names(part, row.text, self._language)
@@ -314,7 +315,7 @@ class SentenceChecker:
     def _near(self, sentence: str, item: _Scored) -> bool:
         if language_of(sentence) != self._language:
             return item.cosine >= MIN_CROSS_LANGUAGE_COSINE
-        if content_stems(sentence, self._language) <= self._question_stems:
+        if comparable_stems(sentence, self._language) <= self._question_stems:
             return item.words >= MIN_COPY_WORDS and item.cosine >= MIN_ECHO_COSINE
         if item.words >= MIN_COPY_WORDS:
             return item.cosine >= MIN_COPY_COSINE
@@ -327,20 +328,20 @@ class SentenceChecker:
     def _mixes(self, sentence: str, window: Window) -> bool:
         """Return whether the sentence has words from elsewhere in the chunk: "senior" beside the days that
         juniors get."""
-        return bool(content_stems(sentence, self._language) & self._elsewhere(window))
+        return bool(comparable_stems(sentence, self._language) & self._elsewhere(window))
 
     def _elsewhere(self, window: Window) -> frozenset[str]:
-        return content_stems(window.hit.text, self._language) - window.stems
+        return comparable_stems(window.hit.text, self._language) - window.stems
 
     def _hypothesis(self, sentence: str) -> str:
-        whole = len(content_stems(sentence, self._language)) >= MIN_STANDALONE_WORDS
+        whole = len(comparable_stems(sentence, self._language)) >= MIN_STANDALONE_WORDS
         return sentence if whole else f"{self._question} {sentence}"
 
     def _score_windows(self, sentence: str) -> list[_Scored]:
         """Return all windows, best first."""
         if not self._pieces:
             return []
-        stems, meant = content_stems(sentence, self._language), self._hypothesis(sentence)
+        stems, meant = comparable_stems(sentence, self._language), self._hypothesis(sentence)
         vector = self._embedder.embed_documents([meant])[0]
         cosines, relevances = self._vectors @ vector, self._vectors @ self._question_vector
         own = float(vector @ self._question_vector) if meant == sentence else 0.0

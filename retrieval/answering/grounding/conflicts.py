@@ -14,7 +14,8 @@ from retrieval.answering.grounding.check import Ground
 from retrieval.answering.grounding.negation import clauses
 from retrieval.answering.grounding.quantities import Figures, Quantity, figures_of
 from retrieval.answering.text.blocks import sentences_in, split_blocks
-from retrieval.answering.text.lexicon import MONTHS, NUMBER_WORDS, SCALES, UNITS, Language, language_of
+from retrieval.answering.text.lexicon import MONTHS, SCALES, UNITS, Language, language_of
+from retrieval.answering.text.number_words import write_digits
 from retrieval.answering.text.terms import content_stems, content_words, coverage, stem
 from retrieval.types import Hit
 
@@ -32,7 +33,7 @@ _NEUTRAL_DE = """mitarbeiter mitarbeitende mitarbeitenden beschäftigte beschäf
 erhalten erhält bekommen bekommt haben stehen zu beträgt betragen derzeit seit ab insgesamt jahr jahre
 jährlich pro stand gilt gelten gültig"""
 _NEUTRAL = frozenset(f"{_NEUTRAL_EN} {_NEUTRAL_DE}".split())
-_FIGURES = frozenset({*MONTHS, *NUMBER_WORDS, *SCALES, *UNITS, "am", "pm", "uhr"})
+_FIGURES = frozenset({*MONTHS, *SCALES, *UNITS, "am", "pm", "uhr"})
 _AT_MOST = re.compile(
     r"\b(?:up to|at most|maximum|no more than|not exceed\w*|höchstens|bis zu|maximal)\b", re.IGNORECASE
 )
@@ -176,7 +177,7 @@ def _find_statements(hit: Hit, text: str, asked: frozenset[str]) -> Iterator[_St
 def _stems(text: str, language: Language) -> frozenset[str]:
     words = (
         word
-        for word in content_words(text, language)
+        for word in content_words(write_digits(text), language)
         if word.casefold() not in _FIGURES | _NEUTRAL and not any(letter.isdigit() for letter in word)
     )
     return frozenset(stem(word, language) for word in words)

@@ -15,6 +15,7 @@ from retrieval.answering.grounding.antonyms import is_opposite_replacement, obli
 from retrieval.answering.grounding.negation import NEGATORS, PREFIXED
 from retrieval.answering.grounding.quantities import has_quantity, unsupported_figures
 from retrieval.answering.text.lexicon import MONTHS, UNITS, WEEKDAYS, Language
+from retrieval.answering.text.number_words import write_digits
 from retrieval.answering.text.terms import content_stems
 
 MIN_OVERLAP = 0.6  # share of the claim's words that stand in the evidence in the same order
@@ -110,7 +111,7 @@ def _iter_edits(
 
 
 def _tokens(text: str) -> list[str]:
-    return _TOKEN.findall(_POSSESSIVE.sub("", _CONTRACTED.sub(" not", text)))
+    return _TOKEN.findall(_POSSESSIVE.sub("", _CONTRACTED.sub(" not", write_digits(text, vague=True))))
 
 
 def _is_substitution(edit: Edit, language: Language, elsewhere: frozenset[str]) -> bool:

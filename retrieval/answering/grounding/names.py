@@ -2,7 +2,8 @@
 
 import re
 
-from retrieval.answering.text.lexicon import IMPERATIVES, MONTHS, NUMBER_WORDS, STOPWORDS, UNITS, Language
+from retrieval.answering.text.lexicon import IMPERATIVES, MONTHS, STOPWORDS, UNITS, Language
+from retrieval.answering.text.number_words import is_number_word
 from retrieval.answering.text.terms import stem
 
 _CODE = re.compile(
@@ -67,7 +68,7 @@ def _names(text: str, language: Language) -> list[str]:
 
 def _is_void(word: str) -> bool:
     folded = word.casefold()
-    return folded in _VOID or folded in NUMBER_WORDS or (folded in MONTHS and len(folded) > 3)
+    return folded in _VOID or is_number_word(folded) or (folded in MONTHS and len(folded) > 3)
 
 
 def _is_name(text: str, tokens: list[re.Match[str]], capital: list[bool], at: int) -> bool:

@@ -6,20 +6,23 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 
-from retrieval.answering.text.lexicon import MONTHS, NUMBER_WORDS, PERIODS, RATES, SCALES, UNITS, WEEKDAYS
+from retrieval.answering.text.lexicon import MONTHS, PERIODS, RATES, SCALES, UNITS, WEEKDAYS
+from retrieval.answering.text.locales import decimal_separator, puts_day_first
+from retrieval.answering.text.number_words import identify_language, write_digits
 
 _MONTH = "|".join(sorted(MONTHS, key=len, reverse=True))
-_DAY = r"(?P<day>\d{1,2})(?:st|nd|rd|th|\.)?(?:\s?[–-]\s?(?P<until>\d{1,2})(?:st|nd|rd|th)?)?"
+_DAY = r"(?P<day>\d{1,2})(?:st|nd|rd|th|er|[.ºª°])?(?:\s?[–-]\s?(?P<until>\d{1,2})(?:st|nd|rd|th)?)?"
+_OF = r"(?:(?:of|de|del|di)\s+)?"
 _YEAR = r"(?P<year>(?:1[5-9]|20|21)\d\d)"
 _DATES = tuple(
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
         rf"\b(?P<month>{_MONTH})\.?\s+{_DAY}(?:,?\s+{_YEAR})?(?!\w|[.,]\d)",
-        rf"\b{_DAY}\s+(?:of\s+)?(?P<month>{_MONTH})\b\.?(?:,?\s+{_YEAR})?",
-        rf"\b(?P<month>{_MONTH})\.?,?\s+{_YEAR}\b",
+        rf"\b{_DAY}\s+{_OF}(?P<month>{_MONTH})\b\.?(?:,?\s+{_OF}{_YEAR})?",
+        rf"\b(?P<month>{_MONTH})\.?,?\s+{_OF}{_YEAR}\b",
         rf"\b{_YEAR}-(?P<month>\d\d)-(?P<day>\d\d)\b",
         r"\b(?P<day>\d{1,2})\.\s?(?P<month>\d{1,2})\.\s?(?P<year>\d{4})\b",
-        r"\b(?P<month>\d{1,2})/(?P<day>\d{1,2})/(?P<year>\d{4})\b",
+        r"\b(?P<first>\d{1,2})(?P<sign>[/-])(?P<second>\d{1,2})(?P=sign)(?P<year>\d{4})\b",
     )
 )
 _TIME = re.compile(
@@ -35,13 +38,6 @@ _NUMBER = re.compile(
     r"|pay|per)[ \t-]+){0,2}(?P<unit>[^\W\d_]+|[%€$£°]))?",
     re.IGNORECASE,
 )
-_COMPOUND = re.compile(
-    r"\b(twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety)[\s-](one|two|three|four|five|six|seven|eight|nine)\b",
-    re.IGNORECASE,
-)
-_NUMBER_WORD = re.compile(r"\b(" + "|".join(NUMBER_WORDS) + r")\b", re.IGNORECASE)
-_VAGUE = frozenset({"one", "eins", "null", "zero"})
-"""Number words that are mostly pronouns or idioms: read as numbers in evidence, but not in a claim."""
 _YEARS = re.compile(r"(?:19|20)\d\d")
 _GROUPED = re.compile(r"\d{1,3}(?:([.,'’])\d{3})(?:\1\d{3})*")
 
@@ -50,8 +46,11 @@ _PERIODS = "|".join(
     sorted((word for word, unit in UNITS.items() if unit in PERIODS and len(word) > 2), key=len, reverse=True)
 )
 _RATE = re.compile(rf"\b(?:a|an|per|each|every|pro|je|im|jede[nms]?)\s+({_PERIODS})\b", re.IGNORECASE)
-_CALENDAR = re.compile(r"[^\W\d_]+")
-_VERBS = frozenset({"may", "march", "mar", "sat", "sun", "sonne", "mai"})
+_CALENDAR = re.compile(r"[^\W\d_]+(?:-feira)?")
+_GROUPING_SPACE = re.compile(r"(?<=\d)[\u00a0\u202f](?=\d{3}(?!\d))")
+MIN_LANGUAGE_CONFIDENCE = 0.95  # from which separators are read by language only
+MIN_LANGUAGE_WORDS = 5
+_VERBS = frozenset({"may", "march", "mar", "mars", "sat", "sun", "sonne", "mai"})
 """Months that are also other words: read as months if capitalised after a word that dates have."""
 _DATED = re.compile(
     r"\b(?:in|by|of|until|till|since|during|from|to|before|after|every|each|next|last|early|mid|late|and|through"
@@ -152,7 +151,7 @@ def _is_other_word(text: str, match: re.Match[str]) -> bool:
 
 def conflicting_figures(claim: str, sentence: str) -> tuple[str, ...]:
     """Return figures of the claim where the sentence has different ones of the same unit."""
-    claimed = _by_unit(_figures(claim, is_claim=True).quantities)
+    claimed = _by_unit(_figures(claim, is_claim=False).quantities)
     stated = _by_unit(_figures(sentence, is_claim=False).quantities)
     return tuple(
         quantity.written
@@ -201,26 +200,35 @@ def _agree(claimed: Quantity, known: Quantity, units: frozenset[str]) -> bool:
 
 @lru_cache(maxsize=4096)
 def _figures(text: str, *, is_claim: bool) -> Figures:
+    language = _language_of_separators(text)
+    text = _GROUPING_SPACE.sub("’", write_digits(text, vague=not is_claim))
     dates: list[Date] = []
     times: list[tuple[frozenset[int], str]] = []
     extra: list[Quantity] = []
     for pattern in _DATES:
-        text = pattern.sub(lambda match: _collect_date(match, dates), text)
+        text = pattern.sub(lambda match: _collect_date(match, dates, language), text)
     text = _TIME.sub(lambda match: _collect_time(match, times), text)
     if not is_claim:
         extra = [_unitless(part) for date in dates for part in (date.year, date.day, date.until) if part]
         extra += [_unitless(minute // 60) for minutes, _ in times for minute in minutes]
-    return Figures(
-        (*_quantities(_spell_as_digits(text, is_claim=is_claim)), *extra), tuple(dates), tuple(times)
-    )
+    return Figures((*_quantities(text, language), *extra), tuple(dates), tuple(times))
+
+
+def _language_of_separators(text: str) -> str | None:
+    """Return the language that decides what "1.500" means; None for a text too short to tell."""
+    language, confidence = identify_language(text)
+    is_sure = confidence >= MIN_LANGUAGE_CONFIDENCE and len(_CALENDAR.findall(text)) >= MIN_LANGUAGE_WORDS
+    return language if is_sure else None
 
 
 def _unitless(value: int) -> Quantity:
     return Quantity(frozenset({Decimal(value)}), None, str(value))
 
 
-def _collect_date(match: re.Match[str], dates: list[Date]) -> str:
+def _collect_date(match: re.Match[str], dates: list[Date], language: str | None) -> str:
     found = match.groupdict()
+    if "first" in found:
+        found |= _order_date(found["first"], found["second"], language)
     month = found["month"]
     date = Date(
         year=int(found["year"]) if found.get("year") else None,
@@ -231,6 +239,12 @@ def _collect_date(match: re.Match[str], dates: list[Date]) -> str:
     )
     dates.append(date)
     return " ; "
+
+
+def _order_date(first: str, second: str, language: str | None) -> dict[str, str]:
+    """Tell day and month apart: by their size, else by the language, else as in the United States."""
+    day_first = int(first) > 12 or (language is not None and int(second) <= 12 and puts_day_first(language))
+    return {"day": first, "month": second} if day_first else {"day": second, "month": first}
 
 
 def _collect_time(match: re.Match[str], times: list[tuple[frozenset[int], str]]) -> str:
@@ -249,35 +263,25 @@ def _collect_time(match: re.Match[str], times: list[tuple[frozenset[int], str]])
     return " ; "
 
 
-def _spell_as_digits(text: str, *, is_claim: bool) -> str:
-    """Replace number words by digits."""
-    text = _COMPOUND.sub(lambda m: str(NUMBER_WORDS[m[1].casefold()] + NUMBER_WORDS[m[2].casefold()]), text)
-
-    def digit(match: re.Match[str]) -> str:
-        word = match.group().casefold()
-        return match.group() if is_claim and word in _VAGUE else str(NUMBER_WORDS[word])
-
-    return _NUMBER_WORD.sub(digit, text)
-
-
-def _quantities(text: str) -> Iterator[Quantity]:
+def _quantities(text: str, language: str | None) -> Iterator[Quantity]:
     for match in _NUMBER.finditer(text):
         unit = UNITS.get((match["currency"] or match["unit"] or "").casefold().replace("us$", "$"))
         scale = SCALES.get((match["scale"] or "").casefold(), 1)
-        readings = frozenset(value * scale for value in _readings(match["number"]))
+        readings = frozenset(value * scale for value in _readings(match["number"], language))
         written = match.group() if unit else match.group()[: match.end("number") - match.start()]
         if readings:
             yield Quantity(readings, unit, written.strip())
 
 
-def _readings(digits: str) -> set[Decimal]:
-    found: set[Decimal] = set()
+def _readings(digits: str, language: str | None) -> set[Decimal]:
+    """Return the values that the digits may stand for. A known language knows "1.500" from "1,500"."""
     grouped = _GROUPED.fullmatch(digits)
-    if grouped:
-        found.add(Decimal(re.sub(r"\D", "", digits)))
-    if not grouped or digits.count(".") == 1:
-        found |= _decimal(digits)
-    return found
+    if not grouped:
+        return _decimal(digits)
+    whole = {Decimal(re.sub(r"\D", "", digits))}
+    if language and digits.count(grouped[1]) == 1:
+        return _decimal(digits) if grouped[1] == decimal_separator(language) else whole
+    return whole | _decimal(digits) if digits.count(".") == 1 else whole
 
 
 def _decimal(digits: str) -> set[Decimal]:

@@ -12,7 +12,7 @@ from retrieval.answering.grounding.quantities import has_value
 from retrieval.answering.prompts.evidence import Passage
 from retrieval.answering.text.blocks import CELL_SEPARATOR, Block, Shape, Span, sentences_in, split_blocks
 from retrieval.answering.text.lexicon import Language
-from retrieval.answering.text.terms import content_stems
+from retrieval.answering.text.number_words import comparable_stems
 from retrieval.types import Hit
 
 MAX_WINDOW_PIECES = 3
@@ -74,7 +74,7 @@ def _pieces(passage: Passage, hit: Hit, block: Block, lead: str, language: Langu
         return
     for span in sentences_in(hit.text, block):
         text = hit.text[span.start : span.end]
-        yield Piece(passage, hit, span, text, content_stems(text, language))
+        yield Piece(passage, hit, span, text, comparable_stems(text, language))
 
 
 def _header(text: str, block: Block) -> Span | None:
@@ -90,12 +90,12 @@ def _rows(
     for row in block.lines[1:]:
         own = hit.text[row.start : row.end]
         text = "\n".join(filter(None, (lead, header, own)))
-        key = content_stems(own.strip("| ").split(CELL_SEPARATOR.strip())[0], language)
-        yield Piece(passage, hit, row, text, content_stems(text, language), key)
+        key = comparable_stems(own.strip("| ").split(CELL_SEPARATOR.strip())[0], language)
+        yield Piece(passage, hit, row, text, comparable_stems(text, language), key)
 
 
 def windows_of(pieces: Sequence[Piece], language: Language) -> Iterator[Window]:
-    headings = {piece.hit.chunk: content_stems(heading_of(piece.hit), language) for piece in pieces}
+    headings = {piece.hit.chunk: comparable_stems(heading_of(piece.hit), language) for piece in pieces}
     spans = {(piece.hit.chunk, piece.span.start): at for at, piece in enumerate(pieces)}
     for start, piece in enumerate(pieces):
         for stop in range(start + 1, min(start + MAX_WINDOW_PIECES, len(pieces)) + 1):

@@ -3,6 +3,8 @@
 import re
 from typing import Literal
 
+from retrieval.answering.text.locales import month_names, scale_names, unit_names, weekday_names
+
 Language = Literal["en", "de"]
 
 _EN = """a about above after again against all also am an and any are as at be because been before being
@@ -26,64 +28,46 @@ _ONLY = {
     "de": STOPWORDS["de"] - STOPWORDS["en"],
 }
 
-_NUMBERS = {
-    "en": "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen "
-    "sixteen seventeen eighteen nineteen",
-    "de": "null eins zwei drei vier fünf sechs sieben acht neun zehn elf zwölf dreizehn vierzehn fünfzehn "
-    "sechzehn siebzehn achtzehn neunzehn",
-}
-_TENS = {
-    "en": "twenty thirty forty fifty sixty seventy eighty ninety",
-    "de": "zwanzig dreißig vierzig fünfzig sechzig siebzig achtzig neunzig",
-}
-NUMBER_WORDS: dict[str, int] = {
-    **{word: value for words in _NUMBERS.values() for value, word in enumerate(words.split())},
-    **{word: 10 * value for words in _TENS.values() for value, word in enumerate(words.split(), 2)},
-}
-SCALES = {
+SCALES = scale_names() | {
     "hundred": 100,
     "hundert": 100,
-    "thousand": 1000,
-    "tausend": 1000,
     "k": 1000,
-    "million": 10**6,
-    "millions": 10**6,
-    "millionen": 10**6,
     "mio": 10**6,
-    "billion": 10**9,
-    "milliarde": 10**9,
-    "milliarden": 10**9,
+    "mln": 10**6,
     "mrd": 10**9,
+    "mld": 10**9,
     "bn": 10**9,
 }
 _UNITS = {
-    "second": "second seconds sec secs sekunde sekunden",
-    "minute": "minute minutes min mins minuten",
-    "hour": "hour hours hr hrs h stunde stunden std",
-    "day": "day days tag tage tagen",
-    "week": "week weeks wk wks woche wochen",
-    "month": "month months monat monate monaten",
-    "year": "year years yr yrs jahr jahre jahren",
-    "%": "% percent pct prozent",
-    "$": "$ usd dollar dollars",
+    "second": "sec secs",
+    "minute": "min mins",
+    "hour": "hr hrs h std",
+    "day": "tagen",
+    "week": "wk wks",
+    "month": "monaten",
+    "year": "yr yrs jahren",
+    "%": "% pct",
+    "$": "$ usd dollar dollars dólar dólares dollari",
     "€": "€ eur euro euros",
     "£": "£ gbp pounds",
-    "metre": "metre metres meter meters metern",
-    "km": "km kilometre kilometres kilometer kilometers kilometern",
-    "mile": "mile miles mi meile meilen",
-    "foot": "foot feet ft",
-    "kg": "kg kilogram kilograms kilogramm",
-    "byte": "byte bytes",
-    "kb": "kb kilobyte kilobytes",
-    "mb": "mb megabyte megabytes",
-    "gb": "gb gigabyte gigabytes",
-    "tb": "tb terabyte terabytes",
-    "degree": "° degree degrees grad",
+    "metre": "metre metres metern",
+    "km": "km kilometre kilometres kilometern",
+    "mile": "mi",
+    "foot": "ft",
+    "kg": "kg",
+    "kb": "kb",
+    "mb": "mb",
+    "gb": "gb",
+    "tb": "tb",
+    "degree": "°",
     "person": "person persons people personen",
     "page": "page pages seite seiten",
     "period": "period periods",
 }
-UNITS: dict[str, str] = {word: unit for unit, words in _UNITS.items() for word in words.split()}
+"""Units that have no name in Unicode's locale data, their abbreviations and cases."""
+UNITS: dict[str, str] = unit_names() | {
+    word: unit for unit, words in _UNITS.items() for word in words.split()
+}
 PERIODS = frozenset({"second", "minute", "hour", "day", "week", "month", "year"})
 _RATES = {
     "hour": "hourly stündlich",
@@ -94,35 +78,10 @@ _RATES = {
 }
 RATES: dict[str, str] = {word: unit for unit, words in _RATES.items() for word in words.split()}
 
-_MONTHS = (
-    "january januar jänner jan",
-    "february februar feb",
-    "march märz mar",
-    "april apr",
-    "may mai",
-    "june juni jun",
-    "july juli jul",
-    "august aug",
-    "september sept sep",
-    "october oktober oct okt",
-    "november nov",
-    "december dezember dec dez",
-)
-MONTHS: dict[str, int] = {word: number for number, words in enumerate(_MONTHS, 1) for word in words.split()}
-
-_WEEKDAYS = (
-    "monday montag",
-    "tuesday dienstag",
-    "wednesday mittwoch",
-    "thursday donnerstag",
-    "friday freitag",
-    "saturday samstag sonnabend",
-    "sunday sonntag",
-)
+MONTHS = month_names() | {"jänner": 1}
 WEEKDAYS: dict[str, int] = {
     form: number
-    for number, words in enumerate(_WEEKDAYS, 1)
-    for word in words.split()
+    for word, number in (weekday_names() | {"sonnabend": 6}).items()
     for form in (word, f"{word}s", f"{word}e", f"{word}en")
 }
 

@@ -2,9 +2,9 @@ from collections.abc import Sequence
 
 import pytest
 
+from cairn.inference import language_identification
 from cairn.library.rendition import Element
 from ingestion.parse.core import language
-from ingestion.parse.text import language_model
 from tests.ingestion.parse.conftest import Read
 
 GERMAN = "Der Urlaub muss zwei Wochen vorher bei der Abteilungsleitung beantragt werden."
@@ -43,7 +43,7 @@ def test_code_does_not_count() -> None:
 
 def test_the_whole_document_is_looked_at_but_not_all_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
     samples: list[str] = []
-    monkeypatch.setattr(language_model, "identify", lambda text: samples.append(text) or ("de", 1.0))
+    monkeypatch.setattr(language_identification, "identify", lambda text: samples.append(text) or ("de", 1.0))
     language.of(elements([f"{number} " + "words " * 500 for number in range(5000)]))
     assert len(samples[0]) < 6000
     assert "4800 " in samples[0]
