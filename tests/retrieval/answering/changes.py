@@ -49,8 +49,9 @@ _DAY = re.compile(rf"\b(?:{'|'.join(_DAYS)})\b")
 _NAME = re.compile(r"(?<=[a-z] )[A-Z][a-z]{2,}\b")
 _DENIED = re.compile(r"\b(must|may|do|does|is|are|can|should|will|did|was|were|have|has)( not|not)\b")
 _AFFIRMED = re.compile(r"\b(must|may|is|are|can|should|will|was|were)\b(?!\s+not|not|n't)")
-_ONLY = re.compile(r"\bonly (?!if\b)")
-_SUBJECT = re.compile(r"^(?:The |All |Our )?[a-z A-Z]{3,40}? (?:may|must|can|should|will) (?!not\b|only\b)")
+_SUBJECT = re.compile(
+    r"^(?!Only\b)(?:The |All |Our )?[a-z A-Z]{3,40}? (?:may|must|can|should|will) (?!not\b|only\b)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,5 +121,4 @@ _RULES: dict[str, tuple[re.Pattern[str], Callable[[str, str, Random], str]]] = {
     "denial added": (_AFFIRMED, _deny),
     "denial dropped": (_DENIED, _affirm),
     "only added": (_SUBJECT, _limit),
-    "only dropped": (_ONLY, lambda old, passage, random: " "),
 }
