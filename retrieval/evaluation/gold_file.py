@@ -35,7 +35,7 @@ class Kind(StrEnum):
 class GoldQuestion(BaseModel):
     """`relevant`: the `source_uri` of each document that answers it; none if no document does. `history`:
     questions asked before it in the same conversation, oldest first. `must_contain`: words that any right
-    answer has, whatever their case."""
+    answer has, whatever their case. `answer`, `note`: a correct answer and a remark, for people to read."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -46,6 +46,8 @@ class GoldQuestion(BaseModel):
     relevant: tuple[_Words, ...] = ()
     quotes: tuple[_Words, ...] = ()
     must_contain: tuple[_Words, ...] = ()
+    answer: str = ""
+    note: str = ""
 
     @property
     def answerable(self) -> bool:
@@ -53,7 +55,7 @@ class GoldQuestion(BaseModel):
 
     @model_validator(mode="after")
     def _agrees(self) -> "GoldQuestion":
-        if not self.relevant and (self.quotes or self.must_contain):
+        if not self.relevant and (self.quotes or self.must_contain or self.answer):
             raise ValueError("has an answer but no relevant document")
         if self.relevant and self.kind.unanswerable:
             raise ValueError(f"is {self.kind} but has a relevant document")
@@ -67,8 +69,9 @@ class GoldSet:
 
     @property
     def sha256(self) -> str:
-        """The same for the same questions, however their file is written."""
-        return sha256("\n".join(each.model_dump_json() for each in self.questions).encode()).hexdigest()
+        """The same for the same questions, however their file is written and whatever people noted."""
+        lines = (each.model_dump_json(exclude={"answer", "note"}) for each in self.questions)
+        return sha256("\n".join(lines).encode()).hexdigest()
 
 
 def gold_questions(lines: Iterable[str]) -> list[GoldQuestion]:

@@ -42,14 +42,20 @@ class Calibration(BaseModel):
         return logistic(self.bias + sum(weight * values[name] for name, weight in self.weights.items()))
 
 
+class ShippedCalibration(Calibration):
+    """`fitted_on`: names of the evaluation sets that the weights were fitted on."""
+
+    fitted_on: tuple[str, ...] = Field(exclude=True)
+
+
 def logistic(value: float) -> float:
     return 1 / (1 + math.exp(-value)) if value >= 0 else 1 - 1 / (1 + math.exp(value))
 
 
 @lru_cache
-def _load_shipped() -> Mapping[str, Calibration]:
+def _load_shipped() -> Mapping[str, ShippedCalibration]:
     text = (files("retrieval.answering.answerability") / "calibration.json").read_bytes()
-    return TypeAdapter(dict[str, Calibration]).validate_json(text)
+    return TypeAdapter(dict[str, ShippedCalibration]).validate_json(text)
 
 
 def calibration_for(model: str) -> Calibration:
