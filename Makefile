@@ -17,6 +17,7 @@
 # make bench-ingest   how fast documents become searchable, against the bare encoder
 # make bench-search   how fast search and answers are, at 100,000 passages and with 50 people at once
 # make bench-load   people who chat on a cluster of two web processes: errors, waiting, memory
+# make evaluate   search, answers and refusals on the evaluation sets; the first run ingests them
 # make screenshots   pictures of every page, in light, dark, high contrast and on a phone, in screenshots/
 # make bench-scale   the vector index with up to a million passages: filling, search, memory, and a cluster's size
 # make bench-pages   how fast pages are for who looks at them, by the browser's own entries
@@ -27,7 +28,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help up test test-slow test-all test-cluster test-faults test-postgres test-vllm lint texts audit-dependencies lock sbom cluster bench bench-load bench-ingest bench-search bench-scale bench-pages bench-timing screenshots clean
+.PHONY: help up test test-slow test-all test-cluster test-faults test-postgres test-vllm lint texts audit-dependencies lock sbom cluster bench bench-load bench-ingest bench-search bench-scale bench-pages bench-timing evaluate screenshots clean
 
 # Tests start hundreds of processes: each would compile all modules again.
 unexport PYTHONDONTWRITEBYTECODE
@@ -111,6 +112,9 @@ bench-pages: $(DEV)
 
 bench-timing: $(DEV)
 	$(BIN)/python -m tests.bench.timing $(ARGS)
+
+evaluate: $(DEV)
+	$(BIN)/python -m tests.evaluation $(ARGS)
 
 screenshots: $(DEV)
 	$(BIN)/python -m tests.tour.screenshots $(ARGS)
