@@ -136,7 +136,7 @@ def main(folder: Path, kind: str) -> None:
     install_locked(folder, "libraries", kind)
     if needs_cuda(folder):
         install_locked(folder, "CUDA libraries", "cuda")
-    install_locked(folder, "language model", "models")
+    install_locked(folder, "models", "models")
     install_locked(folder, "build tools", "build")
     pip(folder, "Cairn", "--no-deps", "--no-build-isolation", "-e", ".")
 

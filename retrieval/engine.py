@@ -18,15 +18,23 @@ from retrieval.models import IndexGeneration
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """Fetched once per question: its embedder is the one that made the vectors of its index."""
+    """Fetched once per question: its embedder is the one that made the vectors of its index.
+
+    `reranker` ranks the hits of every search, `answer_reranker` only those that an answer is written from.
+    """
 
     embedder: Embedder
     index: VectorIndex
     chat: ChatModel
     reranker: Reranker | None = None
+    answer_reranker: Reranker | None = None
     reader: AnswerReader | None = None
     inference: NaturalLanguageInference | None = None
     generation: IndexGeneration | None = None
+
+    def for_answers(self) -> "Engine":
+        """Return the engine that searches for the evidence of answers."""
+        return replace(self, reranker=self.answer_reranker or self.reranker)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +75,15 @@ def get_engine() -> Engine:
 
 
 def engine_of(opened: Opened) -> Engine:
+    configured = lazy(reranker) if reranks(environment()) else None
+    # The packaged one takes many times as long as a search, which is little beside writing an answer.
+    packaged = environment().has_packaged_reranker
     return Engine(
         opened.embedder,
         opened.index,
         ConfiguredChat(),
-        lazy(reranker) if reranks(environment()) else None,
+        None if packaged else configured,
+        configured if packaged else None,
         lazy(answer_reader) if environment().answerability_model else None,
         lazy(language_inference) if environment().grounding_model else None,
         opened.generation,

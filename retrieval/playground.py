@@ -22,8 +22,8 @@ from retrieval.engine import Engine
 from retrieval.index.protocol import Candidates, Filters
 from retrieval.search.bm25 import query_sparse
 from retrieval.search.fusion import Ranking, rank_candidates
-from retrieval.search.hybrid_search import MIN_CANDIDATES, clean_query, hit_of, rerank_depth, search
-from retrieval.search.reranking import rerank_hits
+from retrieval.search.hybrid_search import MIN_CANDIDATES, clean_query, hit_of, search
+from retrieval.search.reranking import rerank_depth, rerank_hits, select_reranker
 from retrieval.types import Hit, Scores
 
 T = TypeVar("T")
@@ -63,14 +63,15 @@ class Explanation:
 def explain(question: str, *, scope: Scope, filters: Filters, engine: Engine, limit: int) -> Explanation:
     """`found`, `evidence` and `judgement` are what an answer would begin with. Raises InvalidInput for a
     blank question, Unavailable without an embedding model or index."""
-    clock = Clock()
+    clock, engine = Clock(), engine.for_answers()
     standalone = understand(clean_query(question), (), None).standalone
     candidates, terms = _candidates(standalone, scope, filters, engine, clock)
     rankings = {way: rank_candidates(candidates, way, depth=MIN_CANDIDATES, terms=terms) for way in WAYS}
     hits = clock.time_step("check", lambda: _hits(rankings[Ranking.HYBRID], scope))
     by_ranking = {way: _first(found, hits, limit) for way, found in rankings.items()}
-    chosen = _first(rankings[Ranking.HYBRID], hits, rerank_depth(EVIDENCE_HITS))
-    ordered = clock.time_step("rerank", lambda: rerank_hits(standalone, chosen, engine.reranker))
+    reranker = select_reranker(standalone, engine.reranker)
+    chosen = _first(rankings[Ranking.HYBRID], hits, rerank_depth(EVIDENCE_HITS, reranker))
+    ordered = clock.time_step("rerank", lambda: rerank_hits(standalone, chosen, reranker))
     found = deduplicate(search(standalone, scope=scope, filters=filters, limit=EVIDENCE_HITS, engine=engine))
     judgement = clock.time_step("judge", lambda: _judge_answerability(standalone, found, engine))
     return Explanation(

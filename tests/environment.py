@@ -8,7 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from cairn.settings.env import RENAMED, Environment
+from cairn.settings.env import NO_RERANKER, RENAMED, Environment
 from tests.scratch import scratch_folder, write_to_memory
 from tests.shared_models import share_models
 
@@ -33,6 +33,7 @@ def clean_environment(data_dir: str) -> dict[str, str]:
     files = {f"{name}_FILE" for name in names}
     kept = {name: value for name, value in os.environ.items() if name.upper() not in names | files}
     unset = dict.fromkeys(names, "")  # overrides .env, and counts as not set
+    unset["RERANKER_MODEL"] = NO_RERANKER  # a test that wants the packaged one names it
     offline = {"HF_HUB_OFFLINE": "1"}
     return kept | unset | offline | {"DATA_DIR": data_dir, "DJANGO_SETTINGS_MODULE": "cairn.settings.django"}
 

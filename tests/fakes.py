@@ -52,8 +52,17 @@ class FakeReranker:
 
     name = "fake-reranker"
 
-    def __init__(self, word: str = "best", *, failure: Exception | None = None) -> None:
+    def __init__(
+        self,
+        word: str = "best",
+        *,
+        failure: Exception | None = None,
+        max_texts: int = 100,
+        languages: frozenset[str] | None = None,
+    ) -> None:
         self.failure = failure
+        self.max_texts = max_texts
+        self.languages = languages
         self.texts: list[str] = []
         self._word = word
 

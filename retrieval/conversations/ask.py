@@ -216,7 +216,7 @@ def _events(
 ) -> Iterator[AnswerEvent]:
     # One for all steps: search and judge embed the same question, judge and writer the same blocks.
     embedder = CachingEmbedder(engine.embedder)
-    finding = replace(engine, embedder=embedder)
+    finding = replace(engine.for_answers(), embedder=embedder)
 
     def find(query: str) -> list[Hit]:
         return search(query, scope=scope, filters=filters, limit=EVIDENCE_HITS, engine=finding)

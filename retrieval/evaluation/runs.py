@@ -13,6 +13,7 @@ from cairn.access.rules import documents_for, knowledge_bases_for
 from cairn.access.scope import Principal
 from cairn.access.selectors import get_or_not_found
 from cairn.audit.services import record
+from cairn.inference.reranking import reranker_name, reranks
 from cairn.library.models import Document, KnowledgeBase
 from cairn.settings import environment
 from retrieval.answering.prompts.prompt import VERSION
@@ -70,7 +71,7 @@ def settings_now(knowledge_base: KnowledgeBase) -> dict[str, str | int]:
     settings = environment()
     named = {
         "evidence_tokens": settings.answer_evidence_tokens,
-        "reranker": settings.reranker_model or settings.reranker_base_url,
+        "reranker": reranker_name(settings) or (reranks(settings) and settings.reranker_base_url),
         "answerability_model": settings.answerability_model,
         "grounding_model": settings.grounding_model,
         "judge_model": settings.judge_model,

@@ -21,7 +21,7 @@ from retrieval.passages.near_duplicates import Fingerprint
 from retrieval.search.bm25 import query_sparse
 from retrieval.search.fusion import Ranking, rank_candidates
 from retrieval.search.phrases import phrases_first, phrases_in
-from retrieval.search.reranking import rerank_hits
+from retrieval.search.reranking import rerank_depth, rerank_hits, select_reranker
 from retrieval.search.traced_documents import traced_documents
 from retrieval.types import Hit, Owner, Scores
 
@@ -32,8 +32,6 @@ CANDIDATES_PER_HIT = 4
 ROWS_PER_HIT = 2
 DEPTH_FACTOR = 4
 MAX_ROUNDS = 3
-RERANKED_PER_HIT = 4
-MIN_RERANKED, MAX_RERANKED = 30, 100
 
 
 def search(
@@ -66,13 +64,10 @@ def _search(
     if ranking is not Ranking.HYBRID:
         return _find_hits(text, scope, filters, limit, ranking, engine)
     phrases = phrases_in(text)
-    choice = limit if engine.reranker is None and not phrases else rerank_depth(limit)
-    hits = rerank_hits(text, _find_hits(text, scope, filters, choice, ranking, engine), engine.reranker)
+    reranker = select_reranker(text, engine.reranker)
+    choice = limit if reranker is None and not phrases else rerank_depth(limit, None if phrases else reranker)
+    hits = rerank_hits(text, _find_hits(text, scope, filters, choice, ranking, engine), reranker)
     return phrases_first(hits, phrases)[:limit]
-
-
-def rerank_depth(limit: int) -> int:
-    return max(limit, min(MAX_RERANKED, max(MIN_RERANKED, RERANKED_PER_HIT * limit)))
 
 
 def _find_hits(

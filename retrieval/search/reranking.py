@@ -1,4 +1,7 @@
-"""The order that a reranker gives to what was found. It sees only hits that the asker may read."""
+"""The order that a reranker gives to what was found. It sees only hits that the asker may read.
+
+A reranker that doesn't read the language of the query or of the hits is not asked: its scores would be noise.
+"""
 
 import logging
 from collections.abc import Sequence
@@ -6,32 +9,70 @@ from dataclasses import replace
 
 from opentelemetry.trace import Span
 
-from cairn.errors import ConfigurationError, Unavailable
+from cairn.errors import CairnError, ConfigurationError, Unavailable
 from cairn.inference.protocols import Reranker
 from cairn.telemetry.metrics import count_model_failure
 from cairn.telemetry.openinference import RERANKER_MODEL, DocumentList, SpanKind, document_attributes
 from cairn.telemetry.throttled_log import ThrottledLogger
 from cairn.telemetry.tracing import step
+from retrieval.answering.text.lexicon import recognised_language
 from retrieval.search.traced_documents import traced_documents
 from retrieval.types import Hit
+
+RERANKED_PER_HIT = 4
+MIN_RERANKED, MAX_RERANKED = 30, 100
+_SAMPLE_CHARACTERS = 300  # of each hit, to recognise the language
 
 _trouble = ThrottledLogger(logging.getLogger(__name__))
 
 
+def select_reranker(query: str, reranker: Reranker | None) -> Reranker | None:
+    """Return the reranker if it can be loaded and reads the language of the query."""
+    try:
+        return reranker if reranker is not None and _reads(reranker, query) else None
+    except (Unavailable, ConfigurationError) as error:
+        _report_failure(error)
+        return None
+
+
+def rerank_depth(limit: int, reranker: Reranker | None = None) -> int:
+    """Return how many hits to choose `limit` from."""
+    depth = min(MAX_RERANKED, max(MIN_RERANKED, RERANKED_PER_HIT * limit))
+    return max(limit, depth if reranker is None else min(depth, reranker.max_texts))
+
+
 def rerank_hits(query: str, hits: Sequence[Hit], reranker: Reranker | None) -> list[Hit]:
-    """Rerank all hits; keep their order if the reranker fails or is late."""
+    """Rerank the first hits, as many as the reranker takes; the others follow in their order.
+
+    All keep their order if the reranker fails or is late.
+    """
     if reranker is None or not hits:
         return list(hits)
     try:
-        with step("rerank", kind=SpanKind.RERANKER, attributes={RERANKER_MODEL: reranker.name}) as span:
-            ordered = _by_score(hits, reranker.scores(query, [_read_text(hit) for hit in hits]))
-            if span.is_recording():
-                _trace(span, hits, ordered)
-            return ordered
+        chosen, others = hits[: reranker.max_texts], hits[reranker.max_texts :]
+        if not _reads(reranker, "\n".join(_read_text(hit)[:_SAMPLE_CHARACTERS] for hit in chosen)):
+            return list(hits)
+        return [*_score_hits(query, chosen, reranker), *others]
     except (Unavailable, ConfigurationError) as error:
-        count_model_failure("reranker")
-        _trouble.warn(f"not reranked: {error.message}")
+        _report_failure(error)
         return list(hits)
+
+
+def _score_hits(query: str, hits: Sequence[Hit], reranker: Reranker) -> list[Hit]:
+    with step("rerank", kind=SpanKind.RERANKER, attributes={RERANKER_MODEL: reranker.name}) as span:
+        ordered = _by_score(hits, reranker.scores(query, [_read_text(hit) for hit in hits]))
+        if span.is_recording():
+            _trace(span, hits, ordered)
+        return ordered
+
+
+def _reads(reranker: Reranker, text: str) -> bool:
+    return reranker.languages is None or recognised_language(text) in reranker.languages
+
+
+def _report_failure(error: CairnError) -> None:
+    count_model_failure("reranker")
+    _trouble.warn(f"not reranked: {error.message}")
 
 
 def _by_score(hits: Sequence[Hit], scores: Sequence[float]) -> list[Hit]:

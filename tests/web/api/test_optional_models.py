@@ -12,9 +12,13 @@ from cairn.access.services import readers_replace
 from cairn.errors import Unavailable
 from cairn.inference.protocols import Inference, Vectors
 from cairn.library.models import Document, KnowledgeBase
+from cairn.settings import Environment
 from ingestion.documents.submit import document_submit
 from ingestion.documents.upload import Upload
+from retrieval import engine
 from retrieval.engine import Engine, use
+from retrieval.index.generations import Opened
+from retrieval.models import IndexGeneration
 from tests.fakes import FakeChat, FakeEmbedder, FakeInference, FakeReader, FakeReranker
 from tests.web.api.conftest import Caller, events, indexed, streamed
 from tests.web.api.test_ask import QUESTION, asked
@@ -77,6 +81,34 @@ def test_a_question_is_answered_from_reranked_passages(mia: Caller, leave: Docum
         sources = dict(events(streamed(response)))["sources"]
     assert texts(sources) == [BICYCLES, LEAVE]
     assert [hit["scores"]["rerank"] for hit in sources] == [1.0, 0.0]
+
+
+def test_a_reranker_for_answers_leaves_searches_alone(mia: Caller, leave: Document, parts: Engine) -> None:
+    with use(replace(parts, answer_reranker=FakeReranker("bicycles"))):
+        hits = found(mia)
+        response = mia.post("/ask", {"question": QUESTION, "stream": True})
+        sources = dict(events(streamed(response)))["sources"]
+    assert texts(hits) == [LEAVE, BICYCLES]
+    assert [hit["score"] for hit in hits] == [hit["scores"]["fused"] for hit in hits]
+    assert texts(sources) == [BICYCLES, LEAVE]
+
+
+@pytest.mark.parametrize(
+    ("model", "searches", "answers"),
+    [
+        ("", False, True),
+        ("ms-marco-MiniLM-L-12-v2", False, True),
+        ("/srv/own", True, False),
+        ("none", False, False),
+    ],
+)
+def test_only_the_packaged_reranker_is_for_answers_alone(
+    monkeypatch: pytest.MonkeyPatch, parts: Engine, model: str, searches: bool, answers: bool
+) -> None:
+    monkeypatch.setattr(engine, "environment", lambda: Environment(reranker_model=model))
+    made = engine.engine_of(Opened(IndexGeneration(), parts.embedder, parts.index))
+    assert (made.reranker is not None, made.answer_reranker is not None) == (searches, answers)
+    assert (made.for_answers().reranker is not None) is (searches or answers)
 
 
 def test_no_model_reads_what_the_asker_may_not(

@@ -102,7 +102,7 @@ OPTIONAL_MODELS = ("Reranker", "Reader model", "Grounding model")
 def configured(monkeypatch: pytest.MonkeyPatch) -> Look:
     """What is found of the models that an install may do without, with these settings."""
 
-    def look(**settings: str) -> dict[str, Finding]:
+    def look(**settings: str | None) -> dict[str, Finding]:
         given = environment().model_copy(update=settings)
         monkeypatch.setattr(doctor, "environment", lambda: given)
         monkeypatch.setattr(doctor, "CHECKS", {name: CHECKS[name] for name in OPTIONAL_MODELS})
@@ -131,7 +131,7 @@ def test_a_reranking_server_is_asked(configured: Look, server: FakeServer) -> No
     found = configured(reranker_base_url=server.url, reranker_model="bge")
     assert (found["Reranker"].ok, found["Reranker"].detail) == (True, f"bge at {server.url}")
     server.respond = lambda exchange: exchange.answer({}, 500)
-    found = configured(reranker_base_url=server.url)
+    found = configured(reranker_base_url=server.url, reranker_model=None)
     assert (found["Reranker"].ok, found["Reranker"].optional) == (False, False)
     assert "returned status 500" in found["Reranker"].detail
 

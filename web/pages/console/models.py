@@ -21,7 +21,7 @@ from cairn.access.scope import Principal
 from cairn.audit.services import record
 from cairn.errors import CairnError, NotFound
 from cairn.inference import registry
-from cairn.inference.reranking import reranks
+from cairn.inference.reranking import reranker_name
 from cairn.settings import environment
 from retrieval.index.generations import active, active_generation, choice_of, unlike_configured
 from retrieval.models import GenerationState, IndexGeneration
@@ -171,7 +171,7 @@ def _models(checked: dict[str, Checked]) -> list[Model]:
         ),
         (
             "reranker",
-            (given.reranker_model or "") if reranks(given) else "",
+            reranker_name(given),
             _only(given.reranker_base_url),
             [],
         ),

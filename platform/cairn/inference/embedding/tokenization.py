@@ -49,7 +49,7 @@ class Tokens:
         """Count some at a time: each encoding takes a kilobyte, and other threads wait for each call."""
         counts: list[int] = []
         for start in range(0, len(texts), _MAX_TEXTS_PER_CALL):
-            some = [_encodable(text) for text in texts[start : start + _MAX_TEXTS_PER_CALL]]
+            some = [replace_surrogates(text) for text in texts[start : start + _MAX_TEXTS_PER_CALL]]
             counts += map(len, self._counting.encode_batch_fast(some, add_special_tokens=False))
         return counts
 
@@ -66,7 +66,7 @@ class Tokens:
             rows = rows[size:]
 
     def _cut(self, texts: Sequence[str]) -> list[Encoding]:
-        cut = [_encodable(text[: self._max_characters]) for text in texts]
+        cut = [replace_surrogates(text[: self._max_characters]) for text in texts]
         encodings: list[Encoding] = self._cutting.encode_batch_fast(cut)
         return encodings
 
@@ -114,6 +114,6 @@ def _splits_at_words(tokenizer: Tokenizer) -> bool:
     return kinds == ["BertNormalizer", "BertPreTokenizer"] and not any(" " in content for content in added)
 
 
-def _encodable(text: str) -> str:
+def replace_surrogates(text: str) -> str:
     """Half a surrogate pair passes JSON but not the tokenizer."""
     return text.encode("utf-8", "replace").decode("utf-8")

@@ -11,7 +11,7 @@ from cairn.errors import CairnError, ConfigurationError, Unavailable
 from cairn.inference import registry
 from cairn.inference.chat.endpoint import strip_credentials
 from cairn.inference.model_checks.probe import Message, ProbeResult, Server
-from cairn.inference.reranking import reranks
+from cairn.inference.reranking import reranker_name, reranks
 from cairn.settings import Environment
 
 HERE = "in process"
@@ -160,7 +160,7 @@ def _embeds(report: Report, server: Server) -> None:
 
 
 def _reranker(environment: Environment) -> Report:
-    url, name = environment.reranker_base_url, environment.reranker_model or ""
+    url, name = environment.reranker_base_url, reranker_name(environment)
     return _try_model(
         Report("reranker", name, strip_credentials(url) if url else HERE), lambda: registry.reranker().probe()
     )

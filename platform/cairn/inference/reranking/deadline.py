@@ -13,13 +13,24 @@ PAUSE_SECONDS = 10.0  # in which a reranker that failed is not asked
 MAX_LATE_QUERIES = 3  # queries in a row that take too long, after which it counts as failed
 MAX_QUERY_CHARACTERS = 1_000  # characters; a longer one would push the passage out of the model's window
 MAX_TEXT_CHARACTERS = 8_000
+MAX_TEXTS = 100
+MAX_TEXTS_ON_CPU = 16  # of 256 tokens: about a second of CPU time with 12 small layers
 
 
 class Scorer(Protocol):
-    """Scores at most `batch_texts` texts in a call; `at_once` threads may call it together."""
+    """Scores at most `batch_texts` texts in a call; `at_once` threads may call it together.
+
+    `max_texts` and `languages` as in Reranker.
+    """
 
     @property
     def name(self) -> str: ...
+
+    @property
+    def max_texts(self) -> int: ...
+
+    @property
+    def languages(self) -> frozenset[str] | None: ...
 
     @property
     def batch_texts(self) -> int: ...
@@ -50,6 +61,14 @@ class TimelyReranker:
     @property
     def name(self) -> str:
         return self._scorer.name
+
+    @property
+    def max_texts(self) -> int:
+        return self._scorer.max_texts
+
+    @property
+    def languages(self) -> frozenset[str] | None:
+        return self._scorer.languages
 
     def scores(self, query: str, texts: Sequence[str]) -> list[float]:
         self._pause.raise_if_on()

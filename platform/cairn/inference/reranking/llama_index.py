@@ -13,10 +13,10 @@ from cairn.errors import Unavailable
 from cairn.inference.embedding.pytorch import cuda_is_there, quiet_transformers
 from cairn.inference.local_models import CANNOT_LOAD, CONFIG, ModelFolder
 from cairn.inference.native_libraries import prepare_torch
+from cairn.inference.reranking.deadline import MAX_TEXTS, MAX_TEXTS_ON_CPU
 from cairn.settings.dotted_paths import create_dotted, is_dotted
 
 _SETTING: Final = "RERANKER_MODEL"
-_MOST_TEXTS: Final = 100
 _CPU_BATCH, _GPU_BATCH = 8, 64
 _ASSUMED_POSITIONS: Final = 512  # what LlamaIndex's class cuts to, whatever the model takes
 
@@ -25,10 +25,19 @@ class PostprocessorScorer:
     """A Scorer, one query at a time: tokenizers and models of others may not bear several."""
 
     at_once = 1
+    languages = None
 
-    def __init__(self, postprocessor: BaseNodePostprocessor, *, name: str, batch_texts: int) -> None:
+    def __init__(
+        self,
+        postprocessor: BaseNodePostprocessor,
+        *,
+        name: str,
+        batch_texts: int,
+        max_texts: int = MAX_TEXTS,
+    ) -> None:
         self._postprocessor = postprocessor
         self.name = name
+        self.max_texts = max_texts
         self.batch_texts = batch_texts
         if "top_n" in type(postprocessor).model_fields:
             postprocessor.top_n = batch_texts  # type: ignore[attr-defined]  # as the line before says
@@ -57,7 +66,7 @@ def open_postprocessor(model: str) -> PostprocessorScorer:
     """`model`: folder or cached name of a cross-encoder, or dotted path of a LlamaIndex postprocessor."""
     if is_dotted(model):
         made = create_dotted(_SETTING, model, BaseNodePostprocessor)  # type: ignore[type-abstract]  # a base
-        return PostprocessorScorer(made, name=model, batch_texts=_MOST_TEXTS)
+        return PostprocessorScorer(made, name=model, batch_texts=MAX_TEXTS)
     return _cross_encoder(ModelFolder.of(_SETTING, model))
 
 
@@ -76,7 +85,8 @@ def _cross_encoder(folder: ModelFolder) -> PostprocessorScorer:
     if encoder.num_labels != 1:
         raise folder.build_error(f"it gives {encoder.num_labels} numbers instead of a score")
     encoder.max_seq_length = min(_ASSUMED_POSITIONS, _positions(folder.path))
-    return PostprocessorScorer(rerank, name=folder.name, batch_texts=batch)
+    most = MAX_TEXTS if cuda else MAX_TEXTS_ON_CPU
+    return PostprocessorScorer(rerank, name=folder.name, batch_texts=batch, max_texts=most)
 
 
 def _positions(folder: Path) -> int:

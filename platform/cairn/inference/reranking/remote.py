@@ -7,6 +7,7 @@ import httpx
 
 from cairn.errors import Unavailable
 from cairn.http import ssrf_guard
+from cairn.inference.reranking.deadline import MAX_TEXTS
 from cairn.settings import Environment
 
 _BATCH_TEXTS: Final = 32  # the most that TEI takes unless told otherwise
@@ -20,6 +21,8 @@ class RemoteReranker:
     """A Scorer. Which of the two dialects the server speaks is learnt from its first answer."""
 
     batch_texts = _BATCH_TEXTS
+    max_texts = MAX_TEXTS
+    languages = None
     at_once = _MAX_CONCURRENT_BATCHES
 
     def __init__(self, base_url: str, *, model: str | None = None, api_key: str | None = None) -> None:

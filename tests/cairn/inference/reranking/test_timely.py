@@ -13,7 +13,7 @@ NEVER = 60.0
 class Lengths:
     """Scores by length, or by `answers`, one for a call. While `gate` is shut it takes for ever."""
 
-    name, batch_texts = "lengths", 4
+    name, batch_texts, max_texts, languages = "lengths", 4, 100, None
 
     def __init__(self, at_once: int = 1) -> None:
         self.at_once = at_once
