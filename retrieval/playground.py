@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, TypeVar
 from uuid import UUID
 
@@ -11,13 +11,11 @@ from cairn.access.selectors import chunks_for
 from cairn.errors import CairnError
 from cairn.inference.embedding.cache import CachingEmbedder
 from cairn.settings import environment
-from retrieval.answering.answerability.reader import build_answerability
-from retrieval.answering.generation.part_writer import evidence_budget
-from retrieval.answering.prompts.evidence import Passage, build_passages, deduplicate
+from retrieval.answering.prompts.evidence import Passage, deduplicate
 from retrieval.answering.protocols import Judgement
 from retrieval.answering.query.understand import understand
-from retrieval.calibration_store import calibration_of
-from retrieval.conversations.ask import EVIDENCE_HITS, evidence_tokens
+from retrieval.conversations.answer_models import answerability_of, evidence_budget
+from retrieval.conversations.ask import EVIDENCE_HITS
 from retrieval.engine import Engine
 from retrieval.index.protocol import Candidates, Filters
 from retrieval.search.bm25 import query_sparse
@@ -125,18 +123,11 @@ def _first(found: Sequence[tuple[UUID, Scores]], hits: dict[UUID, Hit], limit: i
 
 def _judge_answerability(question: str, found: Sequence[Hit], engine: Engine) -> Judgement:
     embedder = CachingEmbedder(engine.embedder)
-    judge = build_answerability(embedder, engine.reader, calibration_of(engine.generation))
-    return judge.judge(question, found)
+    return answerability_of(replace(engine, embedder=embedder)).judge(question, found)
 
 
 def _evidence(question: str, found: Sequence[Hit], engine: Engine) -> list[Passage] | None:
     try:
-        budget = evidence_budget(
-            engine.chat,
-            question,
-            max_tokens=environment().answer_max_tokens,
-            evidence_tokens=evidence_tokens(),
-        )
-        return build_passages(found, budget=budget, count_tokens=engine.chat.count_tokens)
+        return evidence_budget(engine.chat, environment().answer_max_tokens).select_passages(question, found)
     except CairnError:
         return None

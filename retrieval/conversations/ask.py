@@ -21,13 +21,12 @@ from cairn.errors import InvalidInput, error_coded
 from cairn.inference.embedding.cache import CachingEmbedder
 from cairn.library.models import Document, KnowledgeBase
 from cairn.settings import environment
+from cairn.settings.env import PACKAGED_RERANKER
 from cairn.telemetry.context import current_ids
 from cairn.telemetry.openinference import SESSION, SpanKind
 from cairn.telemetry.tracing import PausableStep
 from retrieval.answering import answer
-from retrieval.answering.answerability.reader import build_answerability
-from retrieval.answering.generation.pipeline import EVIDENCE_TOKENS
-from retrieval.calibration_store import calibration_of
+from retrieval.conversations.answer_models import answerability_of, evidence_budget, reranker_name
 from retrieval.conversations.answer_recorder import AnswerRecorder
 from retrieval.conversations.branches import Tree
 from retrieval.conversations.services import (
@@ -221,6 +220,7 @@ def _events(
     def find(query: str) -> list[Hit]:
         return search(query, scope=scope, filters=filters, limit=EVIDENCE_HITS, engine=finding)
 
+    budget = evidence_budget(engine.chat, max_tokens)
     return answer(
         message.question,
         search=find,
@@ -229,22 +229,14 @@ def _events(
         history=history,
         grounding=_grounding(scope),
         locate=locate_quote,
-        max_tokens=max_tokens,
-        evidence_tokens=evidence_tokens(),
+        evidence=budget,
         cancelled=cancelled or _build_stop_check(message),
-        answerability=build_answerability(embedder, engine.reader, calibration_of(engine.generation)),
+        answerability=answerability_of(finding),
         inference=engine.inference,
         rewrites=environment().rewrites_questions,
         selects=not environment().has_packaged_chat_model,
+        reranker=finding.reranker if reranker_name() == PACKAGED_RERANKER else None,
     )
-
-
-def evidence_tokens() -> int | None:
-    """Return the evidence limit; None depends on the model's context."""
-    given = environment()
-    if given.answer_evidence_tokens or given.has_packaged_chat_model:
-        return given.answer_evidence_tokens or EVIDENCE_TOKENS
-    return given.downloaded_chat_model.evidence_tokens if given.downloaded_chat_model else None
 
 
 def _grounding(scope: Scope) -> str:

@@ -14,7 +14,7 @@ from sklearn.preprocessing import StandardScaler
 from cairn.errors import InvalidInput
 from retrieval.answering.answerability.calibration import Calibration
 
-SIGNALS: Final = ("near", "meaning", "held", "gap", "uncounted", "unnamed")
+SIGNALS: Final = ("near", "meaning", "held", "gap", "uncounted", "unnamed", "relevance")
 MAX_REFUSED_SHARE: Final = 0.06  # share of answerable questions; of new ones rather more are refused
 MIN_QUESTIONS: Final = 10  # questions of either sort, below which weights would be a matter of luck
 _FOLDS: Final = 5
@@ -36,9 +36,16 @@ class Fit:
     wrongly_refused: float
 
 
-def fit_calibration(signals: Sequence[Mapping[str, float]], answerable: Sequence[bool]) -> Fit:
+def fit_calibration(
+    signals: Sequence[Mapping[str, float]],
+    answerable: Sequence[bool],
+    *,
+    names: Sequence[str] = SIGNALS,
+    max_refused: float = MAX_REFUSED_SHARE,
+) -> Fit:
     """Fit a logistic model with the threshold of best refusal F1 that refuses few answerable questions.
 
+    `names`: the signals to use; one that some question lacks, such as a reranker's, gets no weight.
     Raises InvalidInput if there are too few questions that documents answer, or too few that none answers.
     """
     truth = np.array(answerable, dtype=bool)
@@ -47,9 +54,10 @@ def fit_calibration(signals: Sequence[Mapping[str, float]], answerable: Sequence
             f"Calibration needs at least {MIN_QUESTIONS} questions that documents answer and {MIN_QUESTIONS} "
             f"that none does; there are {truth.sum()} and {(~truth).sum()}."
         )
-    values = np.array([[row.get(name, 0.0) for name in SIGNALS] for row in signals], dtype=np.float64)
-    threshold, f1, refused = _threshold(_unseen(values, truth), truth)
-    return Fit(_calibration(values, truth, threshold), f1, refused)
+    known = [name for name in names if all(name in row for row in signals)]
+    values = np.array([[row[name] for name in known] for row in signals], dtype=np.float64)
+    threshold, f1, refused = _threshold(_unseen(values, truth), truth, max_refused)
+    return Fit(_calibration(known, values, truth, threshold), f1, refused)
 
 
 def _model() -> Pipeline:
@@ -65,12 +73,14 @@ def _unseen(values: _Numbers, truth: NDArray[np.bool_]) -> _Numbers:
     return total / _REPEATS
 
 
-def _threshold(probabilities: _Numbers, truth: NDArray[np.bool_]) -> tuple[float, float, float]:
+def _threshold(
+    probabilities: _Numbers, truth: NDArray[np.bool_], max_refused: float
+) -> tuple[float, float, float]:
     tried = [
         (*_measure_refusals(probabilities < at, truth), float(at))
         for at in np.linspace(0, 1, _STEPS, endpoint=False)
     ]
-    f1, refused, at = max(each for each in tried if each[1] <= MAX_REFUSED_SHARE)
+    f1, refused, at = max(each for each in tried if each[1] <= max_refused)
     return at, f1, refused
 
 
@@ -81,13 +91,15 @@ def _measure_refusals(refused: NDArray[np.bool_], truth: NDArray[np.bool_]) -> t
     return 2 * right / (2 * right + wrong + missed), wrong / int(truth.sum())
 
 
-def _calibration(values: _Numbers, truth: NDArray[np.bool_], threshold: float) -> Calibration:
+def _calibration(
+    names: Sequence[str], values: _Numbers, truth: NDArray[np.bool_], threshold: float
+) -> Calibration:
     """The weights for signals as they are, with the scaling multiplied in."""
     scaler, model = (step for _, step in _model().fit(values, truth).steps)
     weights = model.coef_[0] / scaler.scale_
     bias = float(model.intercept_[0] - weights @ scaler.mean_)
     return Calibration(
         bias=round(bias, _PLACES),
-        weights={name: round(float(weight), _PLACES) for name, weight in zip(SIGNALS, weights, strict=True)},
+        weights={name: round(float(weight), _PLACES) for name, weight in zip(names, weights, strict=True)},
         threshold=round(threshold, _PLACES),
     )

@@ -16,7 +16,7 @@ from cairn.audit.services import record
 from cairn.inference.reranking import reranker_name, reranks
 from cairn.library.models import Document, KnowledgeBase
 from cairn.settings import environment
-from retrieval.answering.prompts.prompt import VERSION
+from retrieval.conversations.answer_models import prompt_version
 from retrieval.conversations.services import ERASED
 from retrieval.engine import get_engine
 from retrieval.evaluation.models import EvaluationRun
@@ -80,7 +80,7 @@ def settings_now(knowledge_base: KnowledgeBase) -> dict[str, str | int]:
         "embedding_model": generation.embedding_model,
         "index_generation": generation.name,
         "chat_model": get_engine().chat.name,
-        "prompt_version": VERSION,
+        "prompt_version": prompt_version(),
         "grounding": knowledge_base.grounding,
         **{name: value for name, value in named.items() if value},
     }

@@ -21,6 +21,7 @@ from retrieval.types import Hit
 
 RERANKED_PER_HIT = 4
 MIN_RERANKED, MAX_RERANKED = 30, 100
+MAX_KEYWORDS = 4
 _SAMPLE_CHARACTERS = 300  # of each hit, to recognise the language
 
 _trouble = ThrottledLogger(logging.getLogger(__name__))
@@ -29,7 +30,7 @@ _trouble = ThrottledLogger(logging.getLogger(__name__))
 def select_reranker(query: str, reranker: Reranker | None) -> Reranker | None:
     """Return the reranker if it can be loaded and reads the language of the query."""
     try:
-        return reranker if reranker is not None and _reads(reranker, query) else None
+        return reranker if reranker is not None and _may_read(reranker, query) else None
     except (Unavailable, ConfigurationError) as error:
         _report_failure(error)
         return None
@@ -64,6 +65,12 @@ def _score_hits(query: str, hits: Sequence[Hit], reranker: Reranker) -> list[Hit
         if span.is_recording():
             _trace(span, hits, ordered)
         return ordered
+
+
+def _may_read(reranker: Reranker, query: str) -> bool:
+    """Return whether it reads the query, or cannot be told not to: keywords show no language, the passages
+    do."""
+    return len(query.split()) <= MAX_KEYWORDS or _reads(reranker, query)
 
 
 def _reads(reranker: Reranker, text: str) -> bool:

@@ -1,8 +1,8 @@
 """One set's documents in an installation of its own, and the questions to them."""
 
 import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from cairn.access.principals import principal_for_user
@@ -14,10 +14,10 @@ from cairn.errors import error_coded
 from cairn.inference.embedding.cache import CachingEmbedder
 from cairn.settings import environment
 from retrieval.answering import answer
-from retrieval.answering.answerability.calibration import Calibration, calibration_for
-from retrieval.answering.answerability.reader import build_answerability
+from retrieval.answering.answerability.calibration import calibration_for
 from retrieval.answering.protocols import Answerability, Judgement
 from retrieval.calibration_store import calibration_of
+from retrieval.conversations.answer_models import answerability_of, evidence_budget, reranker_name
 from retrieval.conversations.ask import EVIDENCE_HITS
 from retrieval.engine import Engine, get_engine
 from retrieval.evaluation.gold_file import GoldQuestion
@@ -49,13 +49,12 @@ def ask_set(
         base = knowledge_base_ensure(connected.api, name)
         _ingest(connected.api, base, write_documents(name, documents), tick)
         engine = get_engine()
-        calibration = _calibration(engine)
         found = (
             _judge_all(base, questions, engine, tick)
             if judgements
             else outcomes_of(connected.api, base, questions, tick)
         )
-        return [result_of(outcome, calibration, generated=not judgements) for outcome in found]
+        return [result_of(outcome, _rate_with(engine), generated=not judgements) for outcome in found]
 
 
 def _ingest(api: Api, base: str, paths: list[Path], tick: Tick) -> None:
@@ -65,8 +64,13 @@ def _ingest(api: Api, base: str, paths: list[Path], tick: Tick) -> None:
         sys.stderr.write(f"{failure.source_uri}: {failure.code}: {failure.message}\n")
 
 
-def _calibration(engine: Engine) -> Calibration:
-    return calibration_of(engine.generation) or calibration_for(engine.embedder.model)
+def _rate_with(engine: Engine) -> Callable[[Mapping[str, float]], float]:
+    own, model, reranker = calibration_of(engine.generation), engine.embedder.model, reranker_name()
+
+    def rate(signals: Mapping[str, float]) -> float:
+        return calibration_for(model, signals, own=own, reranker=reranker).probability(signals)
+
+    return rate
 
 
 def _judge_all(
@@ -94,19 +98,21 @@ class RecordingJudge:
 
 def judge_question(question: GoldQuestion, scope: Scope, engine: Engine) -> QuestionOutcome:
     """Run the answer pipeline until it has sources to answer from, or none."""
-    embedder = CachingEmbedder(engine.embedder)
-    judge = RecordingJudge(build_answerability(embedder, engine.reader, calibration_of(engine.generation)))
+    finding = replace(engine.for_answers(), embedder=CachingEmbedder(engine.embedder))
+    budget = evidence_budget(engine.chat, environment().answer_max_tokens)
+    judge = RecordingJudge(answerability_of(finding))
 
     def find(query: str) -> list[Hit]:
-        return search(query, scope=scope, limit=EVIDENCE_HITS, engine=engine)
+        return search(query, scope=scope, limit=EVIDENCE_HITS, engine=finding)
 
     events = answer(
         question.question,
         search=find,
         chat=engine.chat,
-        embedder=embedder,
+        embedder=finding.embedder,
         locate=locate_quote,
         history=[Turn(earlier, "") for earlier in question.history],
+        evidence=budget,
         answerability=judge,
         rewrites=environment().rewrites_questions,
     )
@@ -120,7 +126,7 @@ def judge_question(question: GoldQuestion, scope: Scope, engine: Engine) -> Ques
             case Sources():
                 refused = not event.hits
                 break
-    hits = search(standalone, scope=scope, limit=_DEPTH, engine=engine) if standalone else []
+    hits = search(standalone, scope=scope, limit=_DEPTH, engine=finding) if standalone else []
     return QuestionOutcome(
         question=question,
         standalone=standalone,

@@ -1,14 +1,12 @@
 """Results of single questions, and the measures of a set with their confidence intervals."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from statistics import median
 from typing import Final
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from retrieval.answering.answerability.calibration import Calibration
-from retrieval.answering.answerability.signals import Signals
 from retrieval.evaluation.gold_file import Kind
 from retrieval.evaluation.metrics import QuestionOutcome
 from tests.evaluation.intervals import Estimate, Numbers, bootstrap, estimate_share
@@ -42,7 +40,10 @@ class Result(BaseModel):
         return [uri in self.relevant for uri in self.cited]
 
 
-def result_of(outcome: QuestionOutcome, calibration: Calibration, *, generated: bool) -> Result:
+def result_of(
+    outcome: QuestionOutcome, rate: Callable[[Mapping[str, float]], float], *, generated: bool
+) -> Result:
+    """`rate`: returns the probability of an answer by the signals."""
     question = outcome.question
     ranks = [outcome.ranking.index(uri) + 1 for uri in question.relevant if uri in outcome.ranking]
     return Result(
@@ -59,7 +60,7 @@ def result_of(outcome: QuestionOutcome, calibration: Calibration, *, generated: 
         first_word_seconds=None if outcome.first_token_ms is None else outcome.first_token_ms / 1000,
         seconds=outcome.answer_ms / 1000 if generated else None,
         signals=outcome.signals,
-        probability=calibration.probability(Signals(**outcome.signals)) if outcome.signals else None,
+        probability=rate(outcome.signals) if outcome.signals else None,
     )
 
 

@@ -363,7 +363,8 @@ ENGLISH, GERMAN = "What is the best text?", "Was ist der beste Text für mich?"
         (ENGLISH, "this is the best text of all", True),
         (GERMAN, "this is the best text of all", False),
         ("Quel est le meilleur texte ?", "this is the best text of all", False),
-        ("best text", "this is the best text of all", False),
+        ("best text", "this is the best text of all", True),
+        ("best text", "best ist der beste Text, den wir für Sie haben", False),
         (ENGLISH, "best ist der beste Text, den wir für Sie haben", False),
     ],
 )

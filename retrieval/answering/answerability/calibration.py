@@ -1,9 +1,9 @@
 """Weights of the signals that decide whether the evidence can answer a question.
 
-Cosines of two embedding models are not comparable, so weights belong to a model. The shipped ones, in
-`calibration.json`, were fitted on questions about one handbook (except for missing names, which weigh more
-than the few such questions showed: rates of one town are not those of another); an organisation can fit its
-own (`manage.py evaluate --calibrate`). For an unknown model, only words and names count.
+Cosines of two embedding models are not comparable, so weights belong to a model, and to the signals at hand:
+without a reranker, other weights apply. `calibration.json` has the shipped ones, each with the evaluation
+sets that it was fitted on; an organisation can fit its own (`manage.py evaluate --calibrate`). For an unknown
+model, only words and names count.
 """
 
 import math
@@ -18,7 +18,6 @@ from retrieval.answering.answerability.signals import Signals
 
 _Finite = Annotated[float, Field(allow_inf_nan=False)]
 _NAMES = frozenset(Signals.__dataclass_fields__)
-_DEFAULT = ""
 
 
 class Calibration(BaseModel):
@@ -37,14 +36,19 @@ class Calibration(BaseModel):
             raise ValueError(f"unknown signals: {', '.join(unknown)}")
         return self
 
-    def probability(self, signals: Signals) -> float:
-        values = signals.as_dict()
+    def applies_to(self, values: Mapping[str, float]) -> bool:
+        return self.weights.keys() <= values.keys()
+
+    def probability(self, values: Mapping[str, float]) -> float:
         return logistic(self.bias + sum(weight * values[name] for name, weight in self.weights.items()))
 
 
 class ShippedCalibration(Calibration):
-    """`fitted_on`: names of the evaluation sets that the weights were fitted on."""
+    """`embedder`: the beginning of an embedding model's name, empty for any. `reranker`: whose scores count,
+    if it uses them. `fitted_on`: evaluation sets."""
 
+    embedder: str = Field(exclude=True)
+    reranker: str = Field("", exclude=True)
     fitted_on: tuple[str, ...] = Field(exclude=True)
 
 
@@ -53,12 +57,24 @@ def logistic(value: float) -> float:
 
 
 @lru_cache
-def _load_shipped() -> Mapping[str, ShippedCalibration]:
+def load_shipped_calibrations() -> tuple[ShippedCalibration, ...]:
     text = (files("retrieval.answering.answerability") / "calibration.json").read_bytes()
-    return TypeAdapter(dict[str, ShippedCalibration]).validate_json(text)
+    return TypeAdapter(tuple[ShippedCalibration, ...]).validate_json(text)
 
 
-def calibration_for(model: str) -> Calibration:
-    """Return the shipped calibration of an embedding model, matched by the beginning of its name."""
-    shipped = _load_shipped()
-    return next((shipped[name] for name in shipped if name and model.startswith(name)), shipped[_DEFAULT])
+def calibration_for(
+    embedder: str,
+    values: Mapping[str, float] | None = None,
+    *,
+    own: Calibration | None = None,
+    reranker: str = "",
+) -> Calibration:
+    """Return the organisation's own calibration if its signals are known, else the shipped one that uses most
+    of them. `values`: None for those that need no reranker."""
+    known = dict.fromkeys(_NAMES - {"relevance"}, 0.0) if values is None else values
+    if own is not None and own.applies_to(known):
+        return own
+    shipped = (each for each in load_shipped_calibrations() if each.reranker in {"", reranker})
+    fitting = [each for each in shipped if each.applies_to(known)]
+    named = [each for each in fitting if each.embedder and embedder.startswith(each.embedder)]
+    return max(named or [each for each in fitting if not each.embedder], key=lambda each: len(each.weights))

@@ -35,10 +35,14 @@ _throttled_log = ThrottledLogger(logging.getLogger(__name__))
 
 
 def build_answerability(
-    embedder: Embedder, reader: AnswerReader | None, calibration: Calibration | None = None
+    embedder: Embedder,
+    reader: AnswerReader | None,
+    calibration: Calibration | None = None,
+    reranker: str = "",
 ) -> Answerability:
-    """Build the judge. `calibration`: None for the shipped one."""
-    rules = RuleAnswerability(embedder, calibration)
+    """Build the judge. `calibration`: None for the shipped one. `reranker`: the name of the model whose
+    scores the evidence has."""
+    rules = RuleAnswerability(embedder, calibration, reranker)
     return rules if reader is None else ReaderAnswerability(rules, reader)
 
 

@@ -21,36 +21,42 @@ MIN_RELATED_WORDS = 0.5
 
 
 class RuleAnswerability:
-    def __init__(self, embedder: Embedder, calibration: Calibration | None = None) -> None:
-        """`calibration` defaults to the one shipped for the embedder's model."""
+    def __init__(
+        self,
+        embedder: Embedder,
+        calibration: Calibration | None = None,
+        reranker: str = "",
+    ) -> None:
+        """`calibration`: the organisation's own; None for the shipped one. `reranker`: the name of the model
+        whose scores the evidence has."""
         self._embedder = embedder
-        self._calibration = calibration or calibration_for(embedder.model)
+        self._calibration = calibration
+        self._reranker = reranker
 
     def judge(self, question: str, evidence: Sequence[Hit]) -> Judgement:
         language = language_of(question)
         if not evidence:
             return Judgement(answerable=False, reason=render_message("no_hits", language))
         assessment = assess_evidence(question, evidence, self._embedder)
-        probability = self._calibration.probability(assessment.signals)
-        answerable = probability >= self._calibration.threshold
+        signals = assessment.signals.as_dict()
+        calibration = calibration_for(
+            self._embedder.model, signals, own=self._calibration, reranker=self._reranker
+        )
+        answerable = calibration.probability(signals) >= calibration.threshold
         reason = "" if answerable else _refusal_reason(question, assessment, language)
-        return Judgement(answerable, reason, strong=answerable, signals=assessment.signals.as_dict())
+        return Judgement(answerable, reason, strong=answerable, signals=signals)
 
 
 def _refusal_reason(question: str, assessment: Assessment, language: Language) -> str:
-    """Explain what is missing by its clearest sign. Only words of the question are named."""
-    terms = [word for word in (*assessment.missing_words, *assessment.unnamed) if word in question]
-    missing = format_terms(list(dict.fromkeys(terms)), language) if terms else ""
-    if missing and (assessment.unnamed or not _is_related(assessment)):
-        return render_message("missing", language, terms=missing)
-    if assessment.found_words and _lacks_answer_type(assessment):
-        return render_message(
-            "kind",
-            language,
-            terms=format_terms(assessment.found_words, language),
-            kind=render_message(assessment.answer_type, language),
-        )
-    return render_message("missing", language, terms=missing) if missing else render_message("far", language)
+    """Explain what is missing by its clearest sign: a name, or the kind of thing asked for. A list of words
+    that no passage has explains nothing: an answer may well use others."""
+    if names := [name for name in assessment.unnamed if name in question]:
+        return render_message("missing", language, terms=format_terms(names, language))
+    if not _is_related(assessment):
+        return render_message("far", language)
+    if _lacks_answer_type(assessment):
+        return render_message("kind", language, kind=render_message(assessment.answer_type, language))
+    return render_message("unread", language)
 
 
 def _is_related(assessment: Assessment) -> bool:

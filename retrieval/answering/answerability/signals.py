@@ -1,5 +1,6 @@
 """Signals of a question and its evidence that predict whether the evidence can answer it."""
 
+import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -21,6 +22,7 @@ MIN_CREDIT_COSINE, FULL_CREDIT_COSINE = (
     0.3,
     0.8,
 )  # cosines of two words, between which the credit for other words grows
+MAX_LOG_ODDS = 12.0  # a reranker is never as sure as this and right
 MISSING_TYPE_PENALTY = 0.2  # how far below the nearest block a thing counts that no block holds
 
 _ASKING_EN = """long many often far soon early late big good best happen happens look see tell know find want
@@ -41,7 +43,7 @@ _YEAR = re.compile(r"\b(?:19|20)\d\d\b")
 
 @dataclass(frozen=True, slots=True)
 class Signals:
-    """Cosines and shares; the last two are 0 or 1. The names are stored in calibrations.
+    """Cosines and shares; `uncounted` and `unnamed` are 0 or 1. The names are stored in calibrations.
 
     near: cosine of the nearest hit.
     words: share of the question's content words in the passage that has most; misspelt ones count less.
@@ -50,6 +52,7 @@ class Signals:
     gap: how much nearer a block without that type is.
     uncounted: no block has a number of what the question counts.
     unnamed: a name or year of the question is in no passage, or only in one without anything else asked for.
+    relevance: the reranker's score of the best hit, as log odds if it is a probability; None without one.
     """
 
     near: float
@@ -59,19 +62,18 @@ class Signals:
     gap: float
     uncounted: float
     unnamed: float
+    relevance: float | None = None
 
     def as_dict(self) -> dict[str, float]:
-        return asdict(self)
+        """Return the known signals."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True)
 class Assessment:
-    """The signals, and material for a reason: words that some passage or none has, names that none has, and
-    the expected answer type."""
+    """The signals, and material for a reason: names that no passage has, and the expected answer type."""
 
     signals: Signals
-    found_words: tuple[str, ...]
-    missing_words: tuple[str, ...]
     unnamed: tuple[str, ...]
     answer_type: str
 
@@ -88,7 +90,6 @@ def assess_evidence(question: str, hits: Sequence[Hit], embedder: Embedder) -> A
     unnamed = _find_missing_names(question, words, texts, together, language)
     answer_type = expected_answer_type(question)
     held, gap = _typed_block_cosines(answer_type, hits, asked, embedder)
-    there = [max((row[at] for row in counts), default=0.0) for at in range(len(words))]
     return Assessment(
         signals=Signals(
             near=_nearest_cosine(hits, texts, asked, embedder),
@@ -98,9 +99,8 @@ def assess_evidence(question: str, hits: Sequence[Hit], embedder: Embedder) -> A
             gap=gap,
             uncounted=float(_is_uncounted(question, hits)),
             unnamed=float(bool(unnamed)),
+            relevance=_best_relevance(hits),
         ),
-        found_words=tuple(word for word, count in zip(words, there, strict=True) if count),
-        missing_words=tuple(word for word, count in zip(words, there, strict=True) if not count),
         unnamed=unnamed,
         answer_type=answer_type.name if answer_type else "",
     )
@@ -165,6 +165,17 @@ def _nearest_cosine(hits: Sequence[Hit], texts: Sequence[str], asked: Vectors, e
     if len(known) < len(hits):
         known = [float(value) for value in embedder.embed_documents(texts) @ asked]
     return max(known)
+
+
+def _best_relevance(hits: Sequence[Hit]) -> float | None:
+    best = max((hit.scores.rerank for hit in hits if hit.scores.rerank is not None), default=None)
+    return best if best is None or not 0 <= best <= 1 else log_odds(best)
+
+
+def log_odds(probability: float) -> float:
+    least = math.exp(-MAX_LOG_ODDS)
+    share = min(1 - least, max(least, probability))
+    return math.log(share / (1 - share))
 
 
 def _word_likeness(words: Sequence[str], text: str, language: Language) -> list[float]:

@@ -4,8 +4,14 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from cairn.inference.protocols import Embedder
-from retrieval.answering.answerability.signals import MAX_BLOCK_CHARACTERS, block_text, subject_words
+from cairn.errors import ConfigurationError, Unavailable
+from cairn.inference.protocols import Embedder, Reranker
+from retrieval.answering.answerability.signals import (
+    MAX_BLOCK_CHARACTERS,
+    block_text,
+    log_odds,
+    subject_words,
+)
 from retrieval.answering.text.answer_types import counted_noun_pattern, expected_answer_type
 from retrieval.answering.text.blocks import (
     CELL_SEPARATOR,
@@ -21,6 +27,8 @@ from retrieval.answering.text.terms import content_stems, coverage, likeness, st
 from retrieval.types import Hit
 
 MAX_BLOCKS = 3
+MAX_RERANKED = 8
+MAX_LOG_ODDS_GAP = 3.0  # how far behind the most relevant block another may be
 MAX_CANDIDATES = 60
 MAX_CHARACTERS = 1400  # in all; the first block is shown whatever its length
 MAX_ROWS = 6
@@ -60,7 +68,11 @@ class _Candidate:
 
 
 def extract_blocks(
-    question: str, hits: Sequence[Hit], embedder: Embedder, language: Language
+    question: str,
+    hits: Sequence[Hit],
+    embedder: Embedder,
+    language: Language,
+    reranker: Reranker | None = None,
 ) -> list[Extract]:
     """Return the blocks worth quoting, best first."""
     candidates = list(_candidates(hits, language))[:MAX_CANDIDATES]
@@ -68,8 +80,23 @@ def extract_blocks(
         return []
     scores = _scores(question, candidates, embedder, language)
     ranked = sorted(zip(scores, candidates, strict=True), key=lambda pair: pair[0], reverse=True)
+    near = _rerank_blocks(question, ranked[:MAX_RERANKED], reranker) if reranker else []
     question_stems = content_stems(question, language)
-    return [_render_extract(item, question_stems, language) for item in _choose(_near_best(ranked))]
+    return [_render_extract(item, question_stems, language) for item in _choose(near or _near_best(ranked))]
+
+
+def _rerank_blocks(
+    question: str, ranked: Sequence[tuple[float, _Candidate]], reranker: Reranker
+) -> list[_Candidate]:
+    """Return the blocks that the reranker finds about as relevant as the best one; none if it fails."""
+    candidates = [candidate for _, candidate in ranked]
+    texts = [block_text(item.hit, item.text[:MAX_BLOCK_CHARACTERS]) for item in candidates]
+    try:
+        odds = [log_odds(score) for score in reranker.scores(question, texts)]
+    except (Unavailable, ConfigurationError):
+        return []
+    order = sorted(range(len(odds)), key=lambda at: -odds[at])
+    return [candidates[at] for at in order if odds[at] >= odds[order[0]] - MAX_LOG_ODDS_GAP]
 
 
 def _scores(

@@ -15,18 +15,13 @@ from retrieval.answering.generation.sentence_gate import SentenceGate
 from retrieval.answering.generation.state import AnswerBuffer, GenerationContext, RunState
 from retrieval.answering.generation.verdict import PartResult, build_part_result, is_all_repeated
 from retrieval.answering.grounding.check import SentenceChecker
-from retrieval.answering.prompts.evidence import Passage, build_passages
 from retrieval.answering.prompts.prompt import load_prompt
-from retrieval.answering.protocols import ChatModel, Judgement
+from retrieval.answering.protocols import Judgement
 from retrieval.answering.query.decompose import SubQuestion
 from retrieval.answering.text.sentences import SentenceStream
 from retrieval.types import AnswerEvent, Hit, Prompted, Waiting
 
-TEMPLATE_TOKENS = 64  # what a chat template puts around the turns
-MIN_EVIDENCE_TOKENS = 64
-MAX_EVIDENCE_TOKENS = 4000  # by itself; a setting may ask for more
 LOOP_CHARACTERS = 120
-CONTEXT_DIVISOR = 3  # evidence takes at most a third of the model's context
 
 
 class PartWriter:
@@ -47,13 +42,16 @@ class PartWriter:
         self._part = part
         self._hits = hits
         self._judgement = judgement
-        self._evidence = self._build_evidence()
+        was_reranked = any(hit.scores.rerank is not None for hit in hits)  # so it reads their language
+        self._reranker = context.reranker if was_reranked else None
+        self._evidence = context.evidence.select_passages(part.query, hits)
         self._checker = SentenceChecker(
             self._evidence,
             context.embedder,
             question=part.query,
             reason_language=context.language,
             inference=context.inference,
+            reranker=self._reranker if context.selects else None,
         )
         self._gate = SentenceGate(
             part.query, self._checker, context.locate, context.grounding, context.language,
@@ -62,16 +60,6 @@ class PartWriter:
         )  # fmt: skip
         self._mode = AnswerMode.NONE
         self._note_count = 0
-
-    def _build_evidence(self) -> list[Passage]:
-        context = self._context
-        budget = evidence_budget(
-            context.chat,
-            self._part.query,
-            max_tokens=context.max_tokens,
-            evidence_tokens=context.evidence_tokens,
-        )
-        return build_passages(self._hits, budget=budget, count_tokens=context.chat.count_tokens)
 
     def stream(self) -> Iterator[AnswerEvent]:
         """Yield Prompted, Waiting, and the checked text as the model writes it, until the model fails.
@@ -107,12 +95,13 @@ class PartWriter:
     @contextmanager
     def _open_model_stream(self) -> Iterator[tuple[Iterator[str], Iterator[str]]]:
         """Start the model. Yields its stream, which knows its place in the queue, and the pieces of text."""
-        messages = load_prompt().messages(self._part.query, self._evidence)
+        prompt = load_prompt(self._context.evidence.prompt_version)
+        messages = prompt.messages(self._part.query, self._evidence)
         chat, run, start = self._context.chat, self._run, len(self._run.pieces)
         prompt_tokens = sum(chat.count_tokens(str(message.content)) for message in messages)
         run.prompt_tokens += prompt_tokens
         run.called = True
-        stream = chat.stream(messages, max_tokens=self._context.max_tokens)
+        stream = chat.stream(messages, max_tokens=self._context.evidence.max_tokens)
         source = getattr(stream, "with_pauses", lambda: stream)()
         step = PausableStep("write", SpanKind.LLM, {LLM_MODEL: chat.name})
         with ExitStack() as ending:
@@ -153,23 +142,14 @@ class PartWriter:
         gate, context = self._gate, self._context
         if not self._judgement.strong or gate.abstained or self._run.stopped or is_all_repeated(gate):
             return []
-        return extract_blocks(self._part.query, self._hits, context.embedder, context.language)
+        return extract_blocks(
+            self._part.query, self._hits, context.embedder, context.language, self._reranker
+        )
 
     def build_result(self) -> PartResult:
         return build_part_result(
             self._context, self._run, self._part, self._gate, self._mode, notes=self._note_count
         )
-
-
-def evidence_budget(chat: ChatModel, question: str, *, max_tokens: int, evidence_tokens: int | None) -> int:
-    """Return the tokens of evidence for the model. `evidence_tokens`: None is as much as its
-    context allows, up to MAX_EVIDENCE_TOKENS."""
-    prompt = chat.count_tokens(load_prompt().overhead(question)) + TEMPLATE_TOKENS
-    room = chat.context_tokens - prompt - max_tokens
-    budget = evidence_tokens
-    if budget is None:
-        budget = min(MAX_EVIDENCE_TOKENS, chat.context_tokens // CONTEXT_DIVISOR)
-    return max(MIN_EVIDENCE_TOKENS, min(budget, room))
 
 
 def _is_looping(pending: str) -> bool:

@@ -9,8 +9,9 @@ from uuid import UUID
 
 from cairn.answers import AnswerMode, Grounding, Verdict
 from cairn.errors import CairnError
-from cairn.inference.protocols import Embedder, NaturalLanguageInference
+from cairn.inference.protocols import Embedder, NaturalLanguageInference, Reranker
 from retrieval.answering.answerability.rules import RuleAnswerability
+from retrieval.answering.generation.evidence_budget import EvidenceBudget
 from retrieval.answering.generation.extractive import escape_markdown
 from retrieval.answering.generation.part_writer import PartWriter
 from retrieval.answering.generation.state import AnswerBuffer, GenerationContext, RunState
@@ -21,7 +22,6 @@ from retrieval.answering.generation.verdict import (
     refuse_part,
 )
 from retrieval.answering.prompts.evidence import deduplicate
-from retrieval.answering.prompts.prompt import VERSION as PROMPT_VERSION
 from retrieval.answering.protocols import Answerability, ChatModel, Judgement, Locate, Search
 from retrieval.answering.query.decompose import SubQuestion
 from retrieval.answering.query.understand import QueryUnderstanding, understand
@@ -42,6 +42,7 @@ from retrieval.types import (
     Usage,
 )
 
+MAX_TOKENS = 320
 EVIDENCE_TOKENS = 500  # what the packaged model makes good use of
 MAX_NEAREST_DOCUMENTS = 3
 
@@ -78,13 +79,13 @@ def answer(
     locate: Locate,
     history: Sequence[Turn] = (),
     grounding: str = Grounding.STRICT,
-    max_tokens: int = 320,
-    evidence_tokens: int | None = EVIDENCE_TOKENS,
+    evidence: EvidenceBudget | None = None,
     cancelled: Callable[[], bool] = lambda: False,
     answerability: Answerability | None = None,
     inference: NaturalLanguageInference | None = None,
     rewrites: bool = False,
     selects: bool = False,
+    reranker: Reranker | None = None,
 ) -> Iterator[AnswerEvent]:
     """Answer a question as a stream of events: Started, Sources, then for each part Prompted, Waiting, Delta
     and Cited as they come, and finally Done or Failed.
@@ -92,8 +93,9 @@ def answer(
     `Answer.timings.first_token_ms` is the time until the first Delta. Closing the iterator ends the model's
     stream. A citation comes before the text with its marker. `rewrites`: the chat model is good enough to
     rewrite questions. `selects`: it is trusted to pick relevant sentences, so the answer may open with words
-    that the question does not have. `max_tokens` and `evidence_tokens` (None: depends on the model's context)
-    apply to each part.
+    that the question does not have. `reranker`: the packaged one, if there is one; chooses quotes
+    and recognises what a trusted model says in other words.
+    `evidence`: how much of it the model reads for each part, and its prompt.
     """
     if grounding not in Grounding.values:
         message = f"grounding is strict or flag, not {grounding!r}"
@@ -103,12 +105,12 @@ def answer(
         embedder,
         locate,
         grounding,
-        max_tokens,
-        evidence_tokens,
+        evidence or EvidenceBudget(chat, MAX_TOKENS, EVIDENCE_TOKENS),
         cancelled,
         language_of(question),
         inference,
         selects,
+        reranker,
     )
     judge = answerability or RuleAnswerability(embedder)
     return _answer(AnswerRequest(question, history, search, judge, generation, rewrites))
@@ -238,7 +240,7 @@ def _build_answer(
         model=request.generation.chat.name if run.called else "",
         usage=_usage(request, run),
         timings=Timings(run.retrieval_ms, run.first_token_ms, run.elapsed_ms()),
-        prompt_version=PROMPT_VERSION if run.called else "",
+        prompt_version=request.generation.evidence.prompt_version if run.called else "",
         parts=tuple(parts) if len(parts) > 1 else (),
         rewrite_version=understood.version,
         signals=run.signals,

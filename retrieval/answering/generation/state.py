@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from cairn.errors import Unavailable
-from cairn.inference.protocols import Embedder, NaturalLanguageInference
+from cairn.inference.protocols import Embedder, NaturalLanguageInference, Reranker
+from retrieval.answering.generation.evidence_budget import EvidenceBudget
 from retrieval.answering.protocols import ChatModel, Locate
 from retrieval.answering.text.lexicon import Language
 from retrieval.types import AnswerEvent, CheckedSentence, Citation, Delta
@@ -13,19 +14,18 @@ from retrieval.types import AnswerEvent, CheckedSentence, Citation, Delta
 
 @dataclass(frozen=True, slots=True)
 class GenerationContext:
-    """Constant settings while one question is answered. `evidence_tokens`: None depends on the model's
-    context."""
+    """Constant settings while one question is answered."""
 
     chat: ChatModel
     embedder: Embedder
     locate: Locate
     grounding: str
-    max_tokens: int
-    evidence_tokens: int | None
+    evidence: EvidenceBudget
     cancelled: Callable[[], bool]
     language: Language
     inference: NaturalLanguageInference | None = None
     selects: bool = False
+    reranker: Reranker | None = None
 
 
 @dataclass(slots=True)

@@ -15,7 +15,8 @@ from functools import cached_property
 
 import numpy as np
 
-from cairn.inference.protocols import Embedder, NaturalLanguageInference, Vectors
+from cairn.errors import ConfigurationError, Unavailable
+from cairn.inference.protocols import Embedder, NaturalLanguageInference, Reranker, Vectors
 from cairn.telemetry.openinference import METADATA, SpanKind
 from cairn.telemetry.tracing import step
 from retrieval.answering.grounding.antonyms import obliges_more, uses_opposite
@@ -42,6 +43,10 @@ MIN_ECHO_COSINE = (
 )
 MIN_STANDALONE_WORDS = 4  # content words; a shorter sentence means something only together with the question
 MIN_CROSS_LANGUAGE_COSINE = 0.75  # where words cannot be compared
+MIN_PARAPHRASE_WORDS = 0.5  # of a paraphrase that the reranker finds in the window
+MIN_PARAPHRASE_NEW_WORDS = 0.8  # of its words that the question does not have
+MIN_PARAPHRASE_COSINE = 0.4
+MIN_PARAPHRASE_RELEVANCE = 0.98
 MAX_PIECES = 160  # sentences of the evidence that are embedded
 MAX_WINDOWS_TRIED = 6  # windows of a passage that are looked at closely
 MIN_PART_COVERAGE = 0.5
@@ -108,11 +113,15 @@ class SentenceChecker:
         question: str,
         reason_language: Language,
         inference: NaturalLanguageInference | None = None,
+        reranker: Reranker | None = None,
     ) -> None:
-        """`reason_language`: language of the reasons. `inference` replaces the similarity check."""
+        """`reason_language`: language of the reasons. `inference` replaces the similarity check. `reranker`:
+        recognises paraphrases; None for a model that isn't trusted to write any."""
         self._evidence = evidence
         self._embedder = embedder
         self._inference = inference
+        self._reranker = reranker
+        self._relevances: dict[tuple[str, str], float] = {}
         self._reason_language: Language = reason_language
         self._language = language_of(" ".join(passage.text for passage in evidence))
         self._question = question
@@ -317,13 +326,33 @@ class SentenceChecker:
             return item.cosine >= MIN_CROSS_LANGUAGE_COSINE
         if comparable_stems(sentence, self._language) <= self._question_stems:
             return item.words >= MIN_COPY_WORDS and item.cosine >= MIN_ECHO_COSINE
-        if item.words >= MIN_COPY_WORDS:
-            return item.cosine >= MIN_COPY_COSINE
-        return (
-            item.words >= MIN_SHARED_WORDS
-            and item.cosine >= MIN_COSINE
-            and not self._mixes(sentence, item.window)
-        )
+        if item.words >= MIN_COPY_WORDS and item.cosine >= MIN_COPY_COSINE:
+            return True
+        if self._mixes(sentence, item.window):
+            return False
+        same_words = item.words >= MIN_SHARED_WORDS and item.cosine >= MIN_COSINE
+        return same_words or self._is_paraphrase(sentence, item)
+
+    def _is_paraphrase(self, sentence: str, item: _Scored) -> bool:
+        """Return whether it says in other words what the window says. Words of the question are given; most
+        others must be the window's."""
+        if self._reranker is None or item.cosine < MIN_PARAPHRASE_COSINE or item.words < MIN_PARAPHRASE_WORDS:
+            return False
+        new = comparable_stems(sentence, self._language) - self._question_stems
+        if coverage(new, item.window.stems) < MIN_PARAPHRASE_NEW_WORDS:
+            return False
+        return self._rate_relevance(sentence, item.window, self._reranker) >= MIN_PARAPHRASE_RELEVANCE
+
+    def _rate_relevance(self, sentence: str, window: Window, reranker: Reranker) -> float:
+        """Return how sure the reranker is that the window is about what the sentence says."""
+        text = f"{window.passage.heading}\n{window.quote}"
+        if (sentence, text) not in self._relevances:
+            try:
+                (score,) = reranker.scores(sentence, [text])
+            except (Unavailable, ConfigurationError):
+                score = 0.0
+            self._relevances[sentence, text] = score
+        return self._relevances[sentence, text]
 
     def _mixes(self, sentence: str, window: Window) -> bool:
         """Return whether the sentence has words from elsewhere in the chunk: "senior" beside the days that

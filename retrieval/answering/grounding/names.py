@@ -93,7 +93,10 @@ def _plain(text: str) -> str:
 
 
 def _words(plain: str) -> list[str]:
-    return [part for word in _TOKEN.findall(plain) for part in {word, *re.split(r"[-]", word)}]
+    """Return the words, and those with hyphens also in parts and as one: Wi-Fi is WiFi."""
+    return [
+        part for word in _TOKEN.findall(plain) for part in {word, word.replace("-", ""), *word.split("-")}
+    ]
 
 
 def _has_code(code: str, plain: str) -> bool:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib.resources import files
 from string import Template
 
@@ -11,7 +12,8 @@ from llama_index.core.llms import ChatMessage, MessageRole
 from cairn.hidden_characters import visible
 from retrieval.answering.prompts.evidence import Passage
 
-VERSION = "answer-1"
+PACKAGED_VERSION = "answer-1"
+VERSION = "answer-2"
 FENCE = '"""'
 _FENCE = re.compile(r"(?:[\"“”„]\s*){3,}|(?:['’]\s*){3,}")
 _MARKER = re.compile(r"[\[【](\s*+(?:\^\s*+)?\d[\d\s,;–-]*)[\]】]")
@@ -43,11 +45,12 @@ def load_prompt(version: str = VERSION) -> Prompt:
 
 def load_texts(version: str) -> tuple[str, Template]:
     """Return a prompt's system text and its user template."""
-    folder = files("retrieval.answering") / "prompts"
-    system, user = (
-        (folder / f"{version}.{part}.txt").read_text(encoding="utf-8").strip() for part in ("system", "user")
-    )
-    return system, Template(user)
+    return _read_text(f"{version}.system.txt"), Template(_read_text(f"{version}.user.txt"))
+
+
+@cache
+def _read_text(name: str) -> str:
+    return (files("retrieval.answering") / "prompts" / name).read_text(encoding="utf-8").strip()
 
 
 def neutralize(text: str) -> str:

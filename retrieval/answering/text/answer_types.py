@@ -54,7 +54,7 @@ ANSWER_TYPES = (
     ),
     _answer_type(
         "amount",
-        r"\b(?:costs?|prices?|salary|salaries|fees?|earns?|wages?|fare|(?:hotel|hourly|daily|going) rate)\b"
+        r"\b(?:costs?|prices?|salary|salaries|fees?|wages?|fare|(?:hotel|hourly|daily|going) rate)\b"
         r"|\bhow much (?:does|do|did|will|would|is|are|may|can|could)\b.*\b(?:charge|pay|paid|spend|lunch)\b"
         r"|\bhow (?:many|much) (?:dollars|euros|money)\b|\bin (?:dollars|euros)\b|\bwhat amount\b"
         r"|\b(?:preis|gehalt|gebühr|kosten|kostet|lohn|miete|betrag)\b|\bwie ?viel (?:geld|euro|dollar)\b",

@@ -20,9 +20,7 @@ from tests.installs import until
 
 NAME = "tiny"
 PARTS = [bytes([number]) * size for number, size in ((1, 1000), (2, 1000), (10, 400))]
-MODEL = DownloadableModel(
-    NAME, "tiny.gguf", 2400, 1000, hashlib.sha256(b"".join(PARTS)).hexdigest(), evidence_tokens=100
-)
+MODEL = DownloadableModel(NAME, "tiny.gguf", 2400, 1000, hashlib.sha256(b"".join(PARTS)).hexdigest())
 
 
 class Shop:

@@ -9,7 +9,8 @@ from cairn.errors import ConfigurationError
 from cairn.inference.chat import find_gguf, open_chat_model
 from cairn.settings import Environment
 from cairn.settings.chat_models import DOWNLOADABLE, PACKAGED, load_chosen_model, save_chosen_model
-from retrieval.conversations import ask
+from retrieval.conversations import answer_models
+from tests.fakes import FakeChat
 
 LARGER = "qwen2.5-coder-1.5b"
 
@@ -68,10 +69,12 @@ def test_the_choice_of_another_version_is_ignored(tmp_path: Path) -> None:
 
 
 def test_a_model_without_a_gpu_gets_less_to_read(chosen: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ask, "environment", lambda: Environment(data_dir=chosen))
-    assert ask.evidence_tokens() == DOWNLOADABLE[LARGER].evidence_tokens
+    def tokens(environment: Environment) -> int | None:
+        monkeypatch.setattr(answer_models, "environment", lambda: environment)
+        return answer_models.evidence_budget(FakeChat(), max_tokens=320).evidence_tokens
+
+    assert tokens(Environment(data_dir=chosen)) == answer_models.IN_PROCESS_EVIDENCE_TOKENS
+    assert tokens(Environment(llm_model="/srv/other.gguf")) == answer_models.IN_PROCESS_EVIDENCE_TOKENS
+    assert tokens(Environment(data_dir=chosen, answer_evidence_tokens=99)) == 99
+    assert tokens(Environment(llm_base_url="http://127.0.0.1:1/v1")) is None
     assert not Environment(data_dir=chosen).rewrites_questions
-    monkeypatch.setattr(ask, "environment", lambda: Environment(data_dir=chosen, answer_evidence_tokens=99))
-    assert ask.evidence_tokens() == 99
-    monkeypatch.setattr(ask, "environment", lambda: Environment(llm_model="/srv/other.gguf"))
-    assert ask.evidence_tokens() is None

@@ -35,11 +35,11 @@ def test_what_a_passage_speaks_of_is_answerable(question: str) -> None:
 @pytest.mark.parametrize(
     ("question", "reason"),
     [
-        ("What is the cafeteria's lunch menu on Fridays?", "“cafeteria”, “lunch”, “menu” and “Fridays”"),
-        ("Which hotels are there in Boise?", "don’t mention “Boise”"),
+        ("What is the cafeteria's lunch menu on Fridays?", "none of them mentions “Fridays”"),
+        ("Which hotels are there in Boise?", "none of them mentions “Boise”"),
         ("What was the annual leave policy for contractors in 2019?", "“2019”"),
-        ("Wie hoch ist die Miete der Wohnung?", "„Miete“"),
-        ("Wer ist es?", "etwas anderem"),
+        ("Wie hoch ist die Miete der Wohnung?", "beantwortet diese Frage"),
+        ("Wer ist es?", "beantwortet diese Frage"),
     ],
 )
 def test_what_is_missing_is_named(question: str, reason: str) -> None:
@@ -74,14 +74,26 @@ STRICT = Calibration(bias=0.5, weights={"gap": -20, "uncounted": -4}, threshold=
 @pytest.mark.parametrize(
     ("question", "text", "reason"),
     [
-        ("What is the price of the parking permit?", "The parking permit has a price.", "no amount"),
+        (
+            "What is the price of the parking permit?",
+            "The parking permit has a price.",
+            "states an amount",
+        ),
         ("What is the price of the parking permit?", "The price of the parking permit is $40.", ""),
-        ("How many seats does the room have?", "The room has seats.", "no number"),
-        ("How many seats does the room have?", "The room has 3 doors and many more seats.", "no number"),
+        ("How many seats does the room have?", "The room has seats.", "states a number"),
+        (
+            "How many seats does the room have?",
+            "The room has 3 doors and many more seats.",
+            "states a number",
+        ),
         ("How many seats does the room have?", "The room has twelve seats.", ""),
-        ("What time does the front desk open?", "The front desk will open.", "no time of day"),
+        (
+            "What time does the front desk open?",
+            "The front desk will open.",
+            "gives a time of day",
+        ),
         ("What time does the front desk open?", "The front desk will open at 9 am.", ""),
-        ("Wie lange dauert die Prüfung?", "Die Prüfung ist schwer.", "aber keine Dauer"),
+        ("Wie lange dauert die Prüfung?", "Die Prüfung ist schwer.", "nennt eine Dauer"),
         ("Wie lange dauert die Prüfung?", "Die Prüfung dauert drei Wochen.", ""),
     ],
 )

@@ -1,5 +1,6 @@
+from cairn.errors import Unavailable
 from retrieval.answering.generation.extractive import escape_markdown, extract_blocks
-from tests.fakes import FakeEmbedder
+from tests.fakes import FakeEmbedder, FakeReranker
 from tests.retrieval.answering.builders import LEAVE, TRAVEL, make_hit
 
 TABLE = "Prices.\n\nCity | Rate\n" + "\n".join(f"Town{n} | ${100 + n}" for n in range(40))
@@ -29,6 +30,19 @@ def test_the_header_is_quoted_with_the_rows_below_it() -> None:
     table = "Place | 5 Elm Street\nDoor code | 4711\nDesk | second floor"
     found = extract_blocks("What is the door code of the place?", [make_hit(table)], FakeEmbedder(), "en")
     assert found[0].quote == table
+
+
+def test_a_reranker_chooses_among_the_nearest_blocks() -> None:
+    question = "How many days of annual leave do employees earn?"
+    near, far = (make_hit(text, title=title) for text, title in ((LEAVE, "Annual leave"), (TRAVEL, "Travel")))
+
+    def quote(reranker: FakeReranker | None) -> list[str]:
+        found = extract_blocks(question, [near, far], FakeEmbedder(), "en", reranker)
+        return [extract.quote for extract in found]
+
+    assert quote(None)[0] == LEAVE.split("\n\n")[0]
+    assert quote(FakeReranker("voucher")) == [TRAVEL]
+    assert quote(FakeReranker(failure=Unavailable("away"))) == quote(None)
 
 
 def test_says_nothing_twice() -> None:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from llama_index.core.llms import ChatMessage
 
 from retrieval.answering import answer
+from retrieval.answering.generation.evidence_budget import EvidenceBudget
 from retrieval.types import Answer, AnswerEvent, Cited, Delta, Done, Hit, Location
 from tests.fakes import FakeEmbedder
 from tests.retrieval.answering.builders import STRONG
@@ -191,16 +192,17 @@ class Chat:
 
 
 def told(pieces: Sequence[str], hits: Sequence[Hit] = HITS, grounding: str = "strict") -> list[AnswerEvent]:
+    chat = Chat(pieces)
     return list(
         answer(
             QUESTION,
             search=lambda _: hits,
-            chat=Chat(pieces),
+            chat=chat,
             embedder=FakeEmbedder(),
             locate=lambda hit, quote: Location(),
             answerability=STRONG,
             grounding=grounding,
-            evidence_tokens=5000,
+            evidence=EvidenceBudget(chat, max_tokens=320, evidence_tokens=5000),
         )
     )
 

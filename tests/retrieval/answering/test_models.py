@@ -4,6 +4,8 @@ import pytest
 
 from cairn.inference.registry import chat_model, embedder
 from retrieval.answering import answer
+from retrieval.answering.generation.evidence_budget import EvidenceBudget
+from retrieval.answering.prompts.prompt import PACKAGED_VERSION
 from retrieval.types import Answer, Citation, Cited, Delta, Done, Hit, Location, Sources
 from tests.retrieval.answering.builders import LEAVE, TRAVEL, make_hit
 
@@ -25,7 +27,7 @@ def ask(question: str) -> tuple[Answer, list[object]]:
             chat=chat_model(),
             embedder=embedder(),
             locate=lambda hit, quote: Location(),
-            max_tokens=120,
+            evidence=EvidenceBudget(chat_model(), 120, 500, PACKAGED_VERSION),
         )
     )
     last = found[-1]

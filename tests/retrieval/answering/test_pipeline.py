@@ -52,7 +52,7 @@ def test_a_supported_answer_is_cited_with_its_quotes() -> None:
     assert final.citations[0].page == 3
     assert all(sentence.supported for sentence in final.sentences)
     assert final.model == "writer"
-    assert final.prompt_version == "answer-1"
+    assert final.prompt_version == "answer-2"
     assert final.usage.prompt_tokens > 0
     assert final.usage.completion_tokens > 0
     assert final.timings.first_token_ms is not None

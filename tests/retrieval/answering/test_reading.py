@@ -44,7 +44,7 @@ def test_the_passage_itself_must_have_the_names() -> None:
 def test_a_reader_that_is_sure_of_none_refuses_with_a_reason() -> None:
     refusal = judged(STRONG.judgement, {"": 0.1})
     assert not refusal.answerable
-    assert "none of them answers the question" in refusal.reason
+    assert "none of them answers this question" in refusal.reason
     assert "keine beantwortet" in judged(STRONG.judgement, {"": 0.0}, "Wie viele Tage Urlaub gibt es?").reason
 
 

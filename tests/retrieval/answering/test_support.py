@@ -5,7 +5,7 @@ from cairn.inference.protocols import Inference
 from retrieval.answering.grounding.check import SentenceChecker
 from retrieval.answering.prompts.evidence import build_passages
 from retrieval.types import Hit
-from tests.fakes import FakeEmbedder, FakeInference
+from tests.fakes import FakeEmbedder, FakeInference, FakeReranker
 from tests.retrieval.answering.builders import LEAVE, TRAVEL, make_hit
 from tests.retrieval.answering.hostile import BADGES, sentences_of
 
@@ -13,11 +13,19 @@ HITS = [make_hit(LEAVE), make_hit(TRAVEL, title="Travel")]
 
 
 def checker(
-    hits: list[Hit] = HITS, question: str = "What are the rules?", inference: FakeInference | None = None
+    hits: list[Hit] = HITS,
+    question: str = "What are the rules?",
+    inference: FakeInference | None = None,
+    reranker: FakeReranker | None = None,
 ) -> SentenceChecker:
     evidence = build_passages(hits, budget=10_000, count_tokens=len)
     return SentenceChecker(
-        evidence, FakeEmbedder(), question=question, reason_language="en", inference=inference
+        evidence,
+        FakeEmbedder(),
+        question=question,
+        reason_language="en",
+        inference=inference,
+        reranker=reranker,
     )
 
 
@@ -203,3 +211,33 @@ def test_without_its_model_nearness_counts_again(failure: Exception) -> None:
     check = checker(inference=FakeInference(failure=failure)).check
     assert check("Employees earn 25 days of annual leave a year.", [1]).grounds
     assert not check("The canteen serves a hot lunch each day.", [1]).grounds
+
+
+FEE = [make_hit("Pay for guest speakers starts at $75 an hour.", title="Fees")]
+FEE_QUESTION = "What do we give people who talk at our events?"
+FEE_PARAPHRASE = "We give guest speakers $75 an hour to start."
+
+
+def test_a_paraphrase_needs_a_reranker_that_finds_it_in_the_passage() -> None:
+    def support(sentence: str, reranker: FakeReranker | None) -> bool:
+        return bool(checker(FEE, FEE_QUESTION, reranker=reranker).check(sentence, [1]).grounds)
+
+    assert not support(FEE_PARAPHRASE, None)
+    assert support(FEE_PARAPHRASE, FakeReranker("speakers"))
+    assert not support(FEE_PARAPHRASE, FakeReranker("nothing of it"))
+    assert not support(FEE_PARAPHRASE, FakeReranker(failure=Unavailable("away")))
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "We give guest speakers $85 an hour to start.",
+        "We don't give guest speakers $75 an hour to start.",
+        "We give guest speakers from Oslo $75 an hour to start.",
+        "We give guest speakers lunch, a hotel room and $75 an hour to start.",
+    ],
+)
+def test_no_reranker_outweighs_a_changed_fact(sentence: str) -> None:
+    check = checker(FEE, FEE_QUESTION, reranker=FakeReranker("speakers")).check
+    assert check(FEE_PARAPHRASE, [1]).grounds
+    assert not check(sentence, [1]).grounds

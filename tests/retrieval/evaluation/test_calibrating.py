@@ -27,8 +27,8 @@ def test_what_tells_gets_weight_and_what_does_not_gets_none() -> None:
     assert weights["gap"] == 0
     assert fit.wrongly_refused <= MAX_REFUSED_SHARE
     assert fit.refusal_f1 > 0.8
-    assert fit.calibration.probability(Signals(**{**NONE, "near": 0.8})) >= fit.calibration.threshold
-    assert fit.calibration.probability(Signals(**{**NONE, "near": 0.2})) < fit.calibration.threshold
+    assert fit.calibration.probability({**NONE, "near": 0.8}) >= fit.calibration.threshold
+    assert fit.calibration.probability({**NONE, "near": 0.2}) < fit.calibration.threshold
 
 
 @pytest.mark.slow
@@ -52,4 +52,4 @@ def test_too_few_questions_are_refused(answerable: list[bool]) -> None:
 
 
 def test_the_signals_are_those_that_are_read() -> None:
-    assert set(SIGNALS) <= NONE.keys()
+    assert set(SIGNALS) <= set(Signals.__dataclass_fields__)

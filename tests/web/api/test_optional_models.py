@@ -131,7 +131,7 @@ def test_a_reader_that_finds_no_answer_refuses(mia: Caller, leave: Document, par
     with use(replace(parts, reader=FakeReader({"": 0.0}))):
         answer = asked(mia)
     assert (answer["verdict"], answer["mode"], answer["citations"]) == ("refused", "none", [])
-    assert "none of them answers the question" in answer["reason"]
+    assert "none of them answers this question" in answer["reason"]
     assert [each["document"] for each in answer["nearest"]] == [str(leave.id)]
 
 
