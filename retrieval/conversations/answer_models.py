@@ -29,7 +29,7 @@ def evidence_budget(chat: ChatModel, max_tokens: int) -> EvidenceBudget:
     return EvidenceBudget(chat, max_tokens, tokens, prompt_version())
 
 
-def reranker_name() -> str:
+def answer_reranker_name() -> str:
     """Return the model whose scores the evidence of answers has; empty if they are a server's."""
     settings = environment()
     if settings.has_packaged_reranker:
@@ -39,4 +39,4 @@ def reranker_name() -> str:
 
 def answerability_of(engine: Engine) -> Answerability:
     own = calibration_of(engine.generation)
-    return build_answerability(engine.embedder, engine.reader, own, reranker_name())
+    return build_answerability(engine.embedder, engine.reader, own, answer_reranker_name())

@@ -26,7 +26,7 @@ from cairn.telemetry.context import current_ids
 from cairn.telemetry.openinference import SESSION, SpanKind
 from cairn.telemetry.tracing import PausableStep
 from retrieval.answering import answer
-from retrieval.conversations.answer_models import answerability_of, evidence_budget, reranker_name
+from retrieval.conversations.answer_models import answer_reranker_name, answerability_of, evidence_budget
 from retrieval.conversations.answer_recorder import AnswerRecorder
 from retrieval.conversations.branches import Tree
 from retrieval.conversations.services import (
@@ -235,7 +235,7 @@ def _events(
         inference=engine.inference,
         rewrites=environment().rewrites_questions,
         selects=not environment().has_packaged_chat_model,
-        reranker=finding.reranker if reranker_name() == PACKAGED_RERANKER else None,
+        reranker=finding.reranker if answer_reranker_name() == PACKAGED_RERANKER else None,
     )
 
 

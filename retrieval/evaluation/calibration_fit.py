@@ -14,7 +14,7 @@ from sklearn.preprocessing import StandardScaler
 from cairn.errors import InvalidInput
 from retrieval.answering.answerability.calibration import Calibration
 
-SIGNALS: Final = ("near", "meaning", "held", "gap", "uncounted", "unnamed", "relevance")
+SIGNALS: Final = ("near", "meaning", "held", "gap", "uncounted", "unnamed")
 MAX_REFUSED_SHARE: Final = 0.06  # share of answerable questions; of new ones rather more are refused
 MIN_QUESTIONS: Final = 10  # questions of either sort, below which weights would be a matter of luck
 _FOLDS: Final = 5
@@ -45,7 +45,7 @@ def fit_calibration(
 ) -> Fit:
     """Fit a logistic model with the threshold of best refusal F1 that refuses few answerable questions.
 
-    `names`: the signals to use; one that some question lacks, such as a reranker's, gets no weight.
+    `names`: the signals to use. A reranker's isn't among them by default: its scale is its own.
     Raises InvalidInput if there are too few questions that documents answer, or too few that none answers.
     """
     truth = np.array(answerable, dtype=bool)
@@ -54,10 +54,9 @@ def fit_calibration(
             f"Calibration needs at least {MIN_QUESTIONS} questions that documents answer and {MIN_QUESTIONS} "
             f"that none does; there are {truth.sum()} and {(~truth).sum()}."
         )
-    known = [name for name in names if all(name in row for row in signals)]
-    values = np.array([[row[name] for name in known] for row in signals], dtype=np.float64)
+    values = np.array([[row.get(name, 0.0) for name in names] for row in signals], dtype=np.float64)
     threshold, f1, refused = _threshold(_unseen(values, truth), truth, max_refused)
-    return Fit(_calibration(known, values, truth, threshold), f1, refused)
+    return Fit(_calibration(names, values, truth, threshold), f1, refused)
 
 
 def _model() -> Pipeline:

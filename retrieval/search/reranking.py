@@ -28,9 +28,11 @@ _trouble = ThrottledLogger(logging.getLogger(__name__))
 
 
 def select_reranker(query: str, reranker: Reranker | None) -> Reranker | None:
-    """Return the reranker if it can be loaded and reads the language of the query."""
+    """Return the reranker if it can be loaded and may read the language of the query."""
     try:
-        return reranker if reranker is not None and _may_read(reranker, query) else None
+        return (
+            reranker if reranker is not None and reranker.max_texts and _may_read(reranker, query) else None
+        )
     except (Unavailable, ConfigurationError) as error:
         _report_failure(error)
         return None
@@ -51,7 +53,8 @@ def rerank_hits(query: str, hits: Sequence[Hit], reranker: Reranker | None) -> l
         return list(hits)
     try:
         chosen, others = hits[: reranker.max_texts], hits[reranker.max_texts :]
-        if not _reads(reranker, "\n".join(_read_text(hit)[:_SAMPLE_CHARACTERS] for hit in chosen)):
+        samples = [_read_text(hit)[:_SAMPLE_CHARACTERS] for hit in chosen]
+        if not _reads(reranker, "\n".join(samples)) or any(_is_foreign(reranker, text) for text in samples):
             return list(hits)
         return [*_score_hits(query, chosen, reranker), *others]
     except (Unavailable, ConfigurationError) as error:
@@ -68,9 +71,15 @@ def _score_hits(query: str, hits: Sequence[Hit], reranker: Reranker) -> list[Hit
 
 
 def _may_read(reranker: Reranker, query: str) -> bool:
-    """Return whether it reads the query, or cannot be told not to: keywords show no language, the passages
-    do."""
-    return len(query.split()) <= MAX_KEYWORDS or _reads(reranker, query)
+    """Return whether it reads the query. Keywords show no language: the passages decide."""
+    return _reads(reranker, query) or (
+        len(query.split()) <= MAX_KEYWORDS and recognised_language(query) is None
+    )
+
+
+def _is_foreign(reranker: Reranker, text: str) -> bool:
+    """Return whether the text is clearly in a language that the reranker does not read."""
+    return reranker.languages is not None and recognised_language(text) not in {None, *reranker.languages}
 
 
 def _reads(reranker: Reranker, text: str) -> bool:

@@ -17,7 +17,7 @@ from retrieval.answering import answer
 from retrieval.answering.answerability.calibration import calibration_for
 from retrieval.answering.protocols import Answerability, Judgement
 from retrieval.calibration_store import calibration_of
-from retrieval.conversations.answer_models import answerability_of, evidence_budget, reranker_name
+from retrieval.conversations.answer_models import answer_reranker_name, answerability_of, evidence_budget
 from retrieval.conversations.ask import EVIDENCE_HITS
 from retrieval.engine import Engine, get_engine
 from retrieval.evaluation.gold_file import GoldQuestion
@@ -65,7 +65,7 @@ def _ingest(api: Api, base: str, paths: list[Path], tick: Tick) -> None:
 
 
 def _rate_with(engine: Engine) -> Callable[[Mapping[str, float]], float]:
-    own, model, reranker = calibration_of(engine.generation), engine.embedder.model, reranker_name()
+    own, model, reranker = calibration_of(engine.generation), engine.embedder.model, answer_reranker_name()
 
     def rate(signals: Mapping[str, float]) -> float:
         return calibration_for(model, signals, own=own, reranker=reranker).probability(signals)
@@ -126,7 +126,7 @@ def judge_question(question: GoldQuestion, scope: Scope, engine: Engine) -> Ques
             case Sources():
                 refused = not event.hits
                 break
-    hits = search(standalone, scope=scope, limit=_DEPTH, engine=finding) if standalone else []
+    hits = search(standalone, scope=scope, limit=_DEPTH, engine=engine) if standalone else []
     return QuestionOutcome(
         question=question,
         standalone=standalone,

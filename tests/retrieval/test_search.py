@@ -365,6 +365,7 @@ ENGLISH, GERMAN = "What is the best text?", "Was ist der beste Text für mich?"
         ("Quel est le meilleur texte ?", "this is the best text of all", False),
         ("best text", "this is the best text of all", True),
         ("best text", "best ist der beste Text, den wir für Sie haben", False),
+        ("Wo ist best?", "this is the best text of all", False),
         (ENGLISH, "best ist der beste Text, den wir für Sie haben", False),
     ],
 )
@@ -387,8 +388,14 @@ def test_a_reranker_is_asked_only_in_languages_that_it_reads(
         assert [hit.chunk for hit in hits] == [chunk.id for chunk in (reversed(chunks) if ranks else chunks)]
 
 
+@pytest.mark.parametrize("query", [ENGLISH, "best text"])
 def test_a_reranker_that_cannot_be_loaded_is_no_error(
-    fake: Engine, fake_index: FakeIndex, base: KnowledgeBase, ann: Principal, monkeypatch: pytest.MonkeyPatch
+    fake: Engine,
+    fake_index: FakeIndex,
+    base: KnowledgeBase,
+    ann: Principal,
+    monkeypatch: pytest.MonkeyPatch,
+    query: str,
 ) -> None:
     monkeypatch.setattr(packaged_models, "_folders", lambda package: [])
     monkeypatch.setattr(registry, "environment", lambda: Environment(reranker_model=None))
@@ -396,7 +403,7 @@ def test_a_reranker_that_cannot_be_loaded_is_no_error(
     fake_index.ranking = [chunk.id for chunk in chunks]
     with registry.use():
         engine = replace(fake, reranker=lazy(registry.reranker))
-        hits = search(ENGLISH, scope=scope_for(ann), engine=engine)
+        hits = search(query, scope=scope_for(ann), engine=engine)
     assert [hit.chunk for hit in hits] == [chunk.id for chunk in chunks]
 
 
@@ -542,3 +549,19 @@ def test_a_llama_index_retriever_stays_within_its_scope_and_filters(
 def test_scope_cannot_be_left_out() -> None:
     with pytest.raises(TypeError):
         searching.search("text")  # type: ignore[call-arg] # the point of the test
+
+
+def test_passages_in_several_languages_are_not_reranked(
+    fake: Engine, fake_index: FakeIndex, base: KnowledgeBase, ann: Principal
+) -> None:
+    texts = (
+        "this is the worst text of all",
+        "this is the best text of all",
+        "das ist der Text, den wir haben",
+    )
+    chunks = [document_with(base, text, title=text)[0] for text in texts]
+    fake_index.ranking = [chunk.id for chunk in chunks]
+    reranker = FakeReranker("best", languages=frozenset({"en"}))
+    hits = search(ENGLISH, scope=scope_for(ann), engine=replace(fake, reranker=reranker), limit=3)
+    assert not reranker.texts
+    assert [hit.chunk for hit in hits] == [chunk.id for chunk in chunks]

@@ -70,8 +70,8 @@ def calibration_for(
     reranker: str = "",
 ) -> Calibration:
     """Return the organisation's own calibration if its signals are known, else the shipped one that uses most
-    of them. `values`: None for those that need no reranker."""
-    known = dict.fromkeys(_NAMES - {"relevance"}, 0.0) if values is None else values
+    of them. `values`: None for all that there can be with this reranker."""
+    known = dict.fromkeys(_NAMES - (set() if reranker else {"relevance"}), 0.0) if values is None else values
     if own is not None and own.applies_to(known):
         return own
     shipped = (each for each in load_shipped_calibrations() if each.reranker in {"", reranker})

@@ -22,7 +22,7 @@ MIN_CREDIT_COSINE, FULL_CREDIT_COSINE = (
     0.3,
     0.8,
 )  # cosines of two words, between which the credit for other words grows
-MAX_LOG_ODDS = 12.0  # a reranker is never as sure as this and right
+MAX_LOG_ODDS = 12.0  # beyond this, a reranker being sure means nothing
 MISSING_TYPE_PENALTY = 0.2  # how far below the nearest block a thing counts that no block holds
 
 _ASKING_EN = """long many often far soon early late big good best happen happens look see tell know find want

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from cairn.errors import ConfigurationError, Unavailable
 from cairn.inference.protocols import Embedder, Reranker
+from cairn.telemetry.metrics import count_model_failure
 from retrieval.answering.answerability.signals import (
     MAX_BLOCK_CHARACTERS,
     block_text,
@@ -94,6 +95,7 @@ def _rerank_blocks(
     try:
         odds = [log_odds(score) for score in reranker.scores(question, texts)]
     except (Unavailable, ConfigurationError):
+        count_model_failure("reranker")
         return []
     order = sorted(range(len(odds)), key=lambda at: -odds[at])
     return [candidates[at] for at in order if odds[at] >= odds[order[0]] - MAX_LOG_ODDS_GAP]

@@ -17,6 +17,7 @@ import numpy as np
 
 from cairn.errors import ConfigurationError, Unavailable
 from cairn.inference.protocols import Embedder, NaturalLanguageInference, Reranker, Vectors
+from cairn.telemetry.metrics import count_model_failure
 from cairn.telemetry.openinference import METADATA, SpanKind
 from cairn.telemetry.tracing import step
 from retrieval.answering.grounding.antonyms import obliges_more, uses_opposite
@@ -350,7 +351,8 @@ class SentenceChecker:
             try:
                 (score,) = reranker.scores(sentence, [text])
             except (Unavailable, ConfigurationError):
-                score = 0.0
+                count_model_failure("reranker")
+                self._reranker, score = None, 0.0  # no further sentence waits for it
             self._relevances[sentence, text] = score
         return self._relevances[sentence, text]
 

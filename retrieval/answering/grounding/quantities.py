@@ -103,7 +103,9 @@ def unsupported_figures(claim: str, evidence: str) -> tuple[str, ...]:
     claimed, stated = _figures(claim, is_claim=True), _figures(evidence, is_claim=False)
     units = frozenset(UNITS.get(word.casefold(), "") for word in re.findall(r"[^\W\d_]+|[%€$£°]", evidence))
     missing = [
-        date.written for date in claimed.dates if not any(known.supports(date) for known in stated.dates)
+        date.written
+        for date in claimed.dates
+        if not any(known.written == date.written or known.supports(date) for known in stated.dates)
     ]
     missing += [
         written for minutes, written in claimed.times if not any(minutes & known for known, _ in stated.times)

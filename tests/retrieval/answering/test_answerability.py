@@ -77,23 +77,23 @@ STRICT = Calibration(bias=0.5, weights={"gap": -20, "uncounted": -4}, threshold=
         (
             "What is the price of the parking permit?",
             "The parking permit has a price.",
-            "states an amount",
+            "states this amount",
         ),
         ("What is the price of the parking permit?", "The price of the parking permit is $40.", ""),
-        ("How many seats does the room have?", "The room has seats.", "states a number"),
+        ("How many seats does the room have?", "The room has seats.", "states this number"),
         (
             "How many seats does the room have?",
             "The room has 3 doors and many more seats.",
-            "states a number",
+            "states this number",
         ),
         ("How many seats does the room have?", "The room has twelve seats.", ""),
         (
             "What time does the front desk open?",
             "The front desk will open.",
-            "gives a time of day",
+            "gives this time of day",
         ),
         ("What time does the front desk open?", "The front desk will open at 9 am.", ""),
-        ("Wie lange dauert die Prüfung?", "Die Prüfung ist schwer.", "nennt eine Dauer"),
+        ("Wie lange dauert die Prüfung?", "Die Prüfung ist schwer.", "nennt diese Dauer"),
         ("Wie lange dauert die Prüfung?", "Die Prüfung dauert drei Wochen.", ""),
     ],
 )

@@ -123,3 +123,11 @@ def test_takes_number_words_for_digits_in_near_copies() -> None:
     quote = "Mitarbeiter erhalten fünfundzwanzig Tage Urlaub im Jahr."
     assert not substitutions("Mitarbeiter erhalten 25 Tage Urlaub im Jahr.", quote, "de", nothing)
     assert substitutions("Mitarbeiter erhalten zwanzig Tage Urlaub im Jahr.", quote, "de", nothing)
+
+
+@pytest.mark.parametrize(
+    "evidence", ["Die Frist für alle Anträge dieser Art endet am 05/06/2024 um Mitternacht."]
+)
+def test_a_date_as_the_passage_writes_it_is_supported_whatever_the_language(evidence: str) -> None:
+    assert not unsupported_figures("Frist: 05/06/2024.", evidence)
+    assert unsupported_figures("Frist: 05/07/2024.", evidence)

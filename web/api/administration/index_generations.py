@@ -25,6 +25,7 @@ from ingestion.reindexing.services import (
 )
 from retrieval.answering.answerability.calibration import Calibration, calibration_for
 from retrieval.calibration_store import calibration_forget, calibration_of, calibration_set
+from retrieval.conversations.answer_models import answer_reranker_name
 from retrieval.evaluation.gold_file import GoldQuestion
 from retrieval.index.generations import active_generation, choice_of, open_indexes, unlike_configured
 from retrieval.models import GenerationState, IndexGeneration
@@ -193,7 +194,7 @@ class Weights(Calibration):
 def calibration_show(request: HttpRequest) -> Weights:  # noqa: ARG001
     """Returns the answerability weights for the active embedding model."""
     own = calibration_of(active_generation())
-    found = own or calibration_for(active_generation().embedding_model)
+    found = own or calibration_for(active_generation().embedding_model, reranker=answer_reranker_name())
     return Weights(**found.model_dump(), own=own is not None)
 
 

@@ -37,7 +37,7 @@ HERE: Final = gettext_lazy("in process")
 LABELS: Final = {
     "chat": (gettext_lazy("Language model"), gettext_lazy("Writes answers")),
     "embedder": (gettext_lazy("Embedding model"), gettext_lazy("Finds passages by meaning")),
-    "reranker": (gettext_lazy("Reranker"), gettext_lazy("Ranks search results")),
+    "reranker": (gettext_lazy("Reranker"), gettext_lazy("Ranks passages")),
     "reader": (gettext_lazy("Reader model"), gettext_lazy("Checks whether a passage contains the answer")),
     "inference": (
         gettext_lazy("Grounding model"),
