@@ -76,14 +76,15 @@ def _threshold(
     probabilities: _Numbers, truth: NDArray[np.bool_], max_refused: float
 ) -> tuple[float, float, float]:
     tried = [
-        (*_measure_refusals(probabilities < at, truth), float(at))
+        (*measure_refusals(probabilities < at, truth), float(at))
         for at in np.linspace(0, 1, _STEPS, endpoint=False)
     ]
     f1, refused, at = max(each for each in tried if each[1] <= max_refused)
     return at, f1, refused
 
 
-def _measure_refusals(refused: NDArray[np.bool_], truth: NDArray[np.bool_]) -> tuple[float, float]:
+def measure_refusals(refused: NDArray[np.bool_], truth: NDArray[np.bool_]) -> tuple[float, float]:
+    """Return the refusal F1, and the share of the answerable questions (`truth`) that are refused."""
     right, wrong, missed = (
         int(each.sum()) for each in (refused & ~truth, refused & truth, ~refused & ~truth)
     )

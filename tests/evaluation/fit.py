@@ -10,9 +10,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
+
 from cairn.settings.env import PACKAGED_RERANKER
 from retrieval.answering.answerability.calibration import Calibration
-from retrieval.evaluation.calibration_fit import fit_calibration
+from retrieval.evaluation.calibration_fit import fit_calibration, measure_refusals
 from tests.evaluation.results import Result
 from tests.evaluation.sets import TUNED
 from tests.evaluation.table import read_report
@@ -62,15 +64,12 @@ def _fit(
 
 def choose_threshold(calibration: Calibration, rows: Sequence[Result]) -> float:
     """Return the threshold of best refusal F1 that wrongly refuses few enough of the answerable questions."""
-    probabilities = [calibration.probability(row.signals) for row in rows]
+    probabilities = np.array([calibration.probability(row.signals) for row in rows])
+    truth = np.array([row.answerable for row in rows])
 
     def rate(threshold: float) -> tuple[bool, float]:
-        pairs = [(value < threshold, row.answerable) for value, row in zip(probabilities, rows, strict=True)]
-        right = sum(refused and not answerable for refused, answerable in pairs)
-        wrong = sum(refused and answerable for refused, answerable in pairs)
-        missed = sum(not refused and not answerable for refused, answerable in pairs)
-        few = wrong <= MAX_REFUSED_SHARE * sum(row.answerable for row in rows)
-        return few, 2 * right / (2 * right + wrong + missed)
+        f1, refused = measure_refusals(probabilities < threshold, truth)
+        return refused <= MAX_REFUSED_SHARE, f1
 
     return max((step / _STEPS for step in range(_STEPS)), key=rate)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.evaluation.agreement import cohens_kappa
+from tests.evaluation.fit import fit_shipped
 from tests.evaluation.intervals import estimate_auc
 from tests.evaluation.sets import (
     MADE,
@@ -80,6 +81,11 @@ def test_sets_are_either_tuned_on_or_reported() -> None:
 def test_reported_sets_cannot_be_loaded_for_tuning(name: str) -> None:
     with pytest.raises(ValueError, match="no set to tune on"):
         load_tuning_questions(name)
+
+
+def test_weights_are_not_fitted_on_results_of_reported_sets() -> None:
+    with pytest.raises(ValueError, match="no sets to tune on: company"):
+        fit_shipped({"product": [], "company": []})
 
 
 def test_shipped_weights_were_fitted_on_sets_to_tune_on() -> None:
