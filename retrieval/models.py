@@ -281,7 +281,8 @@ class ShareReader(models.Model):
 class Citation(models.Model):
     """`chunk` and `version` are plain ids: chunks of replaced versions go, the citation stays.
 
-    `location` is where the quote stands, in words, as when it was made.
+    `location` is where the quote stands, in words, as when it was made. `links` has start, end and URL of
+    each link in the quote; null if there is none.
     A marker that the answer quotes from a document goes with that document.
     """
 
@@ -296,6 +297,7 @@ class Citation(models.Model):
     section = models.JSONField(default=list)
     quote = models.TextField()
     boxes = models.JSONField(default=list)
+    links = models.JSONField(null=True)
 
     class Meta:
         ordering = ["message", "marker", "id"]

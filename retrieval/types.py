@@ -7,6 +7,7 @@ from uuid import UUID
 
 from cairn.answers import AnswerMode, Verdict
 from cairn.library.cell_ranges import CellLine
+from cairn.library.links import Link
 from cairn.library.rendition import Box
 
 
@@ -32,8 +33,8 @@ class Owner:
 class Hit:
     """A readable chunk found for a query. `elements` are indexes into its rendition.
 
-    `location` describes where it is; `cells` does so for each line of a text from a sheet. `dated`: the date
-    in the document's metadata, in ISO format or only a year; empty without one.
+    `location` describes where it is; `cells` does so for each line of a text from a sheet. `links` are in
+    `text`. `dated`: the date in the document's metadata, in ISO format or only a year; empty without one.
     """
 
     chunk: UUID
@@ -51,6 +52,7 @@ class Hit:
     updated_at: datetime
     media_type: str = ""
     cells: tuple[CellLine, ...] = ()
+    links: tuple[Link, ...] = ()
     location: str = ""
     dated: str = ""
     knowledge_base_name: str = ""
@@ -73,7 +75,7 @@ class Location:
 
 @dataclass(frozen=True, slots=True)
 class Citation:
-    """`marker` is the [n] in the answer; `quote` is verbatim from the chunk."""
+    """`marker` is the [n] in the answer; `quote` is verbatim from the chunk, and `links` are in it."""
 
     marker: int
     chunk: UUID
@@ -85,6 +87,7 @@ class Citation:
     quote: str
     boxes: tuple[Box, ...] = ()
     location: str = ""
+    links: tuple[Link, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

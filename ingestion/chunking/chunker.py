@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from cairn.library.cell_ranges import CellLine, on_sheet
+from cairn.library.links import MAX_LINKS_PER_PASSAGE, Link, links_between
 from cairn.library.rendition import Element, Rendition
 from ingestion.chunking.breadcrumbs import Path, fit_lines, full_lines, with_context
 from ingestion.chunking.packer import blocks, pack, sections
@@ -24,7 +25,8 @@ class ChunkDraft:
     """A chunk before it is saved.
 
     `text` is made of the texts of `elements`, verbatim. `tokens` counts those of `embedding_text`. `cells`
-    has the location in the sheet for each line of `text`, and is empty for elements without cells.
+    has the location in the sheet for each line of `text`, and is empty for elements without cells. `links`
+    are in `text`.
     """
 
     ordinal: int
@@ -35,6 +37,7 @@ class ChunkDraft:
     elements: tuple[int, ...]
     tokens: int
     cells: tuple[CellLine, ...] = ()
+    links: tuple[Link, ...] = ()
 
     @property
     def embedding_text(self) -> str:
@@ -110,18 +113,36 @@ def _draft(ordinal: int, units: Sequence[Unit], context: str, cost: int) -> Chun
         elements,
         cost + sum(unit.tokens for unit in units),
         _cells(units) if any(unit.element.cells for unit in units) else (),
+        _links(units) if any(unit.element.links for unit in units) else (),
     )
 
 
 def _text(units: Sequence[Unit]) -> str:
-    text = ""
+    return "".join(f"{gap}{element.text[start:end]}" for gap, element, start, end in _slices(units))
+
+
+def _slices(units: Sequence[Unit]) -> Iterator[tuple[str, Element, int, int]]:
+    """Yield the parts of elements that a chunk's text is made of, each after the gap to the part before."""
     before: Unit | None = None
     for start, end in _runs(units):
         first = units[start]
-        text += "" if before is None else _between(before.element, first)
+        gap = "" if before is None else _between(before.element, first)
         before = units[end - 1]
-        text += first.element.text[first.start : before.end]
-    return text
+        yield gap, first.element, first.start, before.end
+
+
+def _links(units: Sequence[Unit]) -> tuple[Link, ...]:
+    """Return the links in the text that `_text` builds from the units."""
+    found: list[Link] = []
+    place = 0
+    for gap, element, start, end in _slices(units):
+        place += len(gap)
+        found += [
+            Link(link.start + place, link.end + place, link.url)
+            for link in links_between(element.links, start, end)
+        ]
+        place += end - start
+    return tuple(found[:MAX_LINKS_PER_PASSAGE])
 
 
 def _runs(units: Sequence[Unit]) -> Iterator[tuple[int, int]]:

@@ -260,6 +260,7 @@ def _row(version: DocumentVersion, draft: ChunkDraft) -> Chunk:
         page=draft.page,
         elements=list(draft.elements),
         cells=[line.as_json() for line in draft.cells],
+        links=list(draft.links) or None,
         tokens=draft.tokens,
         sha256=sha256(draft.text.encode()).hexdigest(),
     )

@@ -292,6 +292,7 @@ def _row(message: Message, citation: Citation) -> CitationRow:
         section=list(citation.section),
         quote=citation.quote,
         boxes=[list(box) for box in citation.boxes],
+        links=list(citation.links) or None,
     )
 
 

@@ -194,6 +194,7 @@ COPIED_FIELDS = ("question", "standalone_question", "verdict", "reason", "mode",
 
 COPIED_CITATION_FIELDS = (
     "marker", "document", "version", "chunk", "title", "page", "location", "section", "quote", "boxes",
+    "links",
 )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from cairn.access.scope import Scope
 from cairn.access.selectors import chunks_for
 from cairn.errors import InvalidInput
 from cairn.library.cell_ranges import CellLine
+from cairn.library.links import links_from_json
 from cairn.library.models import Chunk
 from cairn.telemetry.metrics import SEARCH_SECONDS, counting_model_failures
 from cairn.telemetry.openinference import EMBEDDING_MODEL, DocumentList, SpanKind, document_attributes
@@ -148,6 +149,7 @@ def hit_of(chunk: Chunk, scores: Scores) -> Hit:
         updated_at=document.updated_at,
         media_type=media_type,
         cells=cells,
+        links=links_from_json(chunk.links),
         location=location_of(media_type, chunk.page, cells),
         dated=metadata_date({**chunk.version.properties, **document.metadata}),
         knowledge_base_name=base.name,

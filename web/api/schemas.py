@@ -18,6 +18,7 @@ from cairn.access.services import READERS, readers_of
 from cairn.accounts.models import Group as GroupRow
 from cairn.accounts.models import User as UserRow
 from cairn.library.cell_ranges import CellLine
+from cairn.library.links import links_from_json, safe_url
 from cairn.library.models import Chunk, DocumentVersion
 from cairn.library.models import Document as DocumentRow
 from cairn.library.models import KnowledgeBase as KnowledgeBaseRow
@@ -562,6 +563,22 @@ class Verified(BaseModel):
         return cls(by=row.owner.username if row.owner else None, until=row.until)
 
 
+class CitedLink(BaseModel):
+    """A link in the quote, with the document's own text. `url` begins with http:, https: or mailto:."""
+
+    text: str
+    url: str
+
+    @classmethod
+    def build_all(cls, quote: str, links: Iterable[Sequence[Any]] | None) -> "list[CitedLink]":
+        """Build them from positions in the quote, each once. Targets are checked again."""
+        found = [
+            (" ".join(quote[link.start : link.end].split()), safe_url(link.url))
+            for link in links_from_json(links)
+        ]
+        return [cls(text=text, url=url) for text, url in dict.fromkeys(found) if text and url]
+
+
 class Citation(BaseModel):
     """`version`: the number of the document's quoted version. `verified`: who is responsible for it, and
     until when.
@@ -582,6 +599,7 @@ class Citation(BaseModel):
     section: list[str]
     boxes: list[Box]
     quote: str
+    links: list[CitedLink]
     url: str
     verified: Verified | None
 
@@ -604,6 +622,7 @@ class Citation(BaseModel):
             section=list(citation.section),
             boxes=list(citation.boxes),
             quote=citation.quote,
+            links=CitedLink.build_all(citation.quote, citation.links),
             url=passage_url(document.id, citation.chunk),
             verified=Verified.of(version),
         )

@@ -5,6 +5,7 @@ from typing import Final
 
 from cairn.library.rendition import Box, Element, Rendition, Report
 from ingestion.parse.core import failures
+from ingestion.parse.core.anchors import Anchor, locate_anchors
 from ingestion.parse.core.limits import Limits
 from ingestion.parse.text.cleaning import clean
 
@@ -17,6 +18,7 @@ CODE: Final = "CodeSnippet"
 _LONGEST_HEADING: Final = 300
 _LONGEST_TITLE: Final = 200
 _ENDS: Final = ("\n", ". ", "! ", "? ")
+_MAX_LINKS: Final = 5_000
 
 
 class RenditionBuilder:
@@ -28,14 +30,23 @@ class RenditionBuilder:
         self._headings: list[tuple[int, str]] = []
         self._characters = 0
         self._pieces = 0
+        self._links = 0
 
-    def heading(self, level: int, text: str, *, page: int | None = None, boxes: Sequence[Box] = ()) -> None:
+    def heading(
+        self,
+        level: int,
+        text: str,
+        *,
+        page: int | None = None,
+        boxes: Sequence[Box] = (),
+        anchors: Sequence[Anchor] = (),
+    ) -> None:
         """Add a heading, which ends all sections at its level and below. `level` 0 is the outermost."""
         line = " ".join(clean(text).split())
         if not line:
             return
         self.close(level)
-        self.add(TITLE, line, page=page, boxes=boxes)
+        self.add(TITLE, line, page=page, boxes=boxes, anchors=anchors)
         self._headings.append((level, line[:_LONGEST_HEADING]))
 
     def close(self, level: int) -> None:
@@ -53,7 +64,9 @@ class RenditionBuilder:
         header_rows: int = 0,
         sheet: str | None = None,
         cells: Sequence[str] = (),
+        anchors: Sequence[Anchor] = (),
     ) -> None:
+        """Add an element. `anchors` are the links in it; a document keeps only the first few thousand."""
         if not (cleaned := clean(text).strip("\n").rstrip()).strip():
             return
         self.admit(len(cleaned))
@@ -62,10 +75,14 @@ class RenditionBuilder:
         if self._pieces > self._limits.pieces:
             raise failures.too_many_pieces(self._limits.pieces)
         section = tuple(line for _, line in self._headings)
-        index = len(self._elements)
+        links = locate_anchors(cleaned, anchors)[: _MAX_LINKS - self._links]
+        self._links += len(links)
         self._elements.append(
-            Element(index, category, cleaned, section, page, tuple(boxes), header_rows, sheet, tuple(cells))
-        )
+            Element(
+                len(self._elements), category, cleaned, section, page, tuple(boxes), header_rows, sheet,
+                tuple(cells), links,
+            )
+        )  # fmt: skip
 
     @property
     def is_empty(self) -> bool:

@@ -2,15 +2,18 @@
 
 import inspect
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
+from urllib.parse import urljoin
 
 from lxml import etree, html
 from unstructured.partition.html import partition_html
 
+from cairn.library.links import safe_url
 from cairn.library.rendition import Rendition, Report
 from ingestion.parse.core import failures, html_tables, report_notes, unstructured_elements
+from ingestion.parse.core.anchors import Anchor
 from ingestion.parse.core.limits import Limits
 from ingestion.parse.core.rendition_builder import RenditionBuilder
 from ingestion.parse.html import boilerplate
@@ -64,11 +67,15 @@ def read(
     if any(len(text) > _LONGEST_TEXT for text in root.itertext()):
         raise failures.too_long(_LONGEST_TEXT)
     named, properties = title or _title(root), _properties(root)
+    _resolve_links(root)
     unread = _reshape(root)
+    tables = _table_anchors(root)
     builder = RenditionBuilder(limits)
     text = html.tostring(root, encoding="unicode")
     elements = _partition(text=text)
-    unstructured_elements.collect(elements, builder, first_row_is_header=first_row_is_header)
+    unstructured_elements.collect(
+        elements, builder, first_row_is_header=first_row_is_header, table_anchors=tables
+    )
     report = Report(tables=builder.tables, warnings=unread)
     return builder.build(title=named or builder.first_heading, report=report, properties=properties)
 
@@ -105,6 +112,34 @@ def _properties(root: html.HtmlElement) -> dict[str, str]:
 
 def _meta_name(meta: html.HtmlElement) -> str:
     return (meta.get("name") or meta.get("property") or "").lower()
+
+
+def _resolve_links(root: html.HtmlElement) -> None:
+    """Replace targets by safe ones, or remove them. Relative ones need a page that names its address."""
+    base = next((node.get("href") for node in root.iter("base") if node.get("href")), "")
+    for link in root.iter("a"):
+        target = _resolve(base, link.attrib.pop("href", ""))
+        if target:
+            link.set("href", target)
+
+
+def _resolve(base: str, target: str) -> str | None:
+    try:
+        return safe_url(urljoin(base, target) if base else target)
+    except ValueError:
+        return None
+
+
+def _table_anchors(root: html.HtmlElement) -> list[Sequence[Anchor]]:
+    """Return the links of each table for which unstructured returns an element."""
+    filled = (table for table in root.iter("table") if any(_filled_cells(table)))
+    return [
+        [Anchor(link.text_content(), link.get("href") or "") for link in table.iter("a")] for table in filled
+    ]
+
+
+def _filled_cells(table: html.HtmlElement) -> Iterator[bool]:
+    return (bool(cell.text_content().strip()) for cell in table.iter("td", "th"))
 
 
 def _reshape(root: html.HtmlElement) -> tuple[str, ...]:

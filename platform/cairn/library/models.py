@@ -286,7 +286,8 @@ class ChunkQuerySet(models.QuerySet["Chunk"]):
 class Chunk(models.Model):
     """`id` is uuid5(version, ordinal). `context` is embedded with `text` but not shown as its text.
 
-    `cells` has a `CellLine` for each line of `text` that comes from a sheet.
+    `cells` has a `CellLine` for each line of `text` that comes from a sheet. `links` has start, end and URL
+    of each link in `text`; null if there is none, or if the passage was indexed before links were kept.
     """
 
     id = models.UUIDField(primary_key=True, editable=False)
@@ -298,6 +299,7 @@ class Chunk(models.Model):
     page = models.PositiveIntegerField(null=True)
     elements = models.JSONField(default=list)
     cells = models.JSONField(default=list)
+    links = models.JSONField(null=True)
     tokens = models.PositiveIntegerField()
     sha256 = models.CharField(max_length=64)
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
+from cairn.library.links import Link, links_from_json
 from cairn.messages import from_json, to_json
 
 Box = tuple[float, float, float, float]
@@ -17,7 +18,7 @@ class Element:
     A table's `text` has a line per row, cells joined by " | "; `header_rows` says how many of those
     lines are its header. `section` is the path of headings above, outermost first. `page` counts
     from 1; in a presentation it is the slide. `cells` are the A1 ranges of the text's lines, one for
-    each, in the sheet named `sheet`; empty where there is no spreadsheet.
+    each, in the sheet named `sheet`; empty where there is no spreadsheet. `links` are in `text`.
     """
 
     index: int
@@ -29,13 +30,15 @@ class Element:
     header_rows: int = 0
     sheet: str | None = None
     cells: tuple[str, ...] = ()
+    links: tuple[Link, ...] = ()
 
 
-_OPTIONAL: Final = ("section", "page", "boxes", "header_rows", "sheet", "cells")
+_OPTIONAL: Final = ("section", "page", "boxes", "header_rows", "sheet", "cells", "links")
 _TUPLES: Final[dict[str, Callable[[Any], Any]]] = {
     "section": tuple,
     "boxes": lambda boxes: tuple(map(tuple, boxes)),
     "cells": tuple,
+    "links": links_from_json,
 }
 
 

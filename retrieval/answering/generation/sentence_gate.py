@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from cairn.answers import Grounding
 from cairn.hidden_characters import visible
+from cairn.library.links import Link, links_between
 from retrieval.answering.generation.extractive import Extract
 from retrieval.answering.grounding.check import Ground, Support
 from retrieval.answering.protocols import Locate, SentenceCheck
@@ -303,7 +304,13 @@ def _citation(number: int, hit: Hit, quote: str, locate: Locate) -> Citation:
         quote=quote,
         boxes=place.boxes,
         location=place.location,
+        links=_quoted_links(hit, quote),
     )
+
+
+def _quoted_links(hit: Hit, quote: str) -> tuple[Link, ...]:
+    start = hit.text.find(quote)
+    return links_between(hit.links, start, start + len(quote)) if start >= 0 else ()
 
 
 def _clean_body(unit: Unit) -> tuple[str, tuple[int, ...]]:

@@ -72,7 +72,7 @@ def test_a_conversation_holds_its_answers(
             "knowledge_base_name": "Handbook", "official": True,
             "knowledge_base_owner": {"id": str(mia.user.id), "username": "mia"},
             "version": 1, "page": 2, "location": "", "section": ["Leave"], "boxes": [[0.1, 0.1, 0.9, 0.2]],
-            "quote": "25 days a year", "url": f"{url}?chunk={citation.chunk}", "verified": None,
+            "quote": "25 days a year", "links": [], "url": f"{url}?chunk={citation.chunk}", "verified": None,
         }
     ]  # fmt: skip
     del answer["citations"], answer["created_at"]

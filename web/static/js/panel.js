@@ -2,6 +2,7 @@
 
 import { $, $$, el } from "./dom.js";
 import { Problem, api } from "./http.js";
+import { linkList } from "./links.js";
 import { placeAmong, placeOf, provenance, vouched } from "./places.js";
 import { pageWord, renderWithPassage, showLit } from "./reading.js";
 import { t } from "./i18n.js";
@@ -104,6 +105,9 @@ export class Panel {
     $("#panel-facts").textContent = placeOf(citation);
     $("#panel-base").replaceChildren(provenance(citation));
     $("#panel-verified").replaceChildren(...[vouched(citation)].filter(Boolean));
+    const links = citation.links ?? [];
+    $("#panel-links").replaceChildren(...(links.length ? [el("h3", { text: t("Links in this passage") }), linkList(links)] : []));
+    $("#panel-links").hidden = !links.length;
     $("[data-prev]", this.#root).disabled = this.#at === 0;
     $("[data-next]", this.#root).disabled = this.#at === this.#citations.length - 1;
     $("#panel-view").hidden = true;

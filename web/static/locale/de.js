@@ -37,6 +37,7 @@ globalThis.cairnCatalog = {
 "Link copied.":"Link kopiert.",
 "Link created.":"Link erstellt.",
 "Link updated.":"Link aktualisiert.",
+"Links in this passage":"Links in dieser Textstelle",
 "Live progress stopped. Reload the page to see the current state.":"Der Fortschritt wird nicht mehr aktualisiert. Laden Sie die Seite neu, um den aktuellen Stand zu sehen.",
 "Loading":"Wird geladen",
 "Mark as reviewed":"Als geprüft markieren",

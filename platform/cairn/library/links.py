@@ -1,0 +1,93 @@
+"""Links in documents: which targets are safe to offer, and where a link is in its text."""
+
+import re
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from typing import Any, Final, NamedTuple
+from urllib.parse import SplitResult, quote, urlsplit, urlunsplit
+
+import idna
+
+MAX_URL_CHARACTERS: Final = 2_000
+MAX_LINKS_PER_PASSAGE: Final = 20
+_WEB: Final = ("http", "https")
+_HOST: Final = re.compile(r"(?!-)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*")
+_MAILBOX: Final = re.compile(r"[\w.!#$&'*+/=?^`{|}~-]{1,64}@([^@\s]{1,255})", re.ASCII)
+_ESCAPED: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_UNESCAPED: Final = "!#$%&'()*+,/:;=?@[]~"
+_REFUSED: Final = re.compile(r"[\\\x00-\x1f\x7f-\xa0]")
+
+
+class Link(NamedTuple):
+    """A link from `start` to `end` of a text. A named tuple, since JSON stores it as a list."""
+
+    start: int
+    end: int
+    url: str
+
+
+def links_from_json(data: Iterable[Sequence[Any]] | None) -> tuple[Link, ...]:
+    return tuple(Link(int(start), int(end), str(url)) for start, end, url in data or ())
+
+
+@lru_cache(maxsize=4096)
+def safe_url(url: str) -> str | None:
+    """Return the URL in ASCII if people may follow it, else None.
+
+    Allowed are web addresses without a user name, and addresses to write an email to, without what follows
+    them. A host with letters of other scripts is in its ASCII form, so that it cannot pass for another one.
+    """
+    url = url.strip()
+    if not 0 < len(url) <= MAX_URL_CHARACTERS or _REFUSED.search(url):
+        return None
+    try:
+        parts = urlsplit(url)
+        found = _web_address(parts) if parts.scheme in _WEB else _mail_address(parts)
+    except ValueError:
+        return None
+    return found if found and len(found) <= MAX_URL_CHARACTERS else None
+
+
+def _web_address(parts: SplitResult) -> str | None:
+    """Raises ValueError for a host or port that is not valid."""
+    if "@" in parts.netloc or "%" in parts.netloc:
+        return None
+    host, port = _ascii_host(parts.hostname or ""), parts.port
+    if host is None:
+        return None
+    place = host if port is None else f"{host}:{port}"
+    rest = (_escape(parts.path), _escape(parts.query), _escape(parts.fragment))
+    return urlunsplit((parts.scheme, place, *rest))
+
+
+def _mail_address(parts: SplitResult) -> str | None:
+    found = _MAILBOX.fullmatch(parts.path) if parts.scheme == "mailto" and not parts.netloc else None
+    host = _ascii_host(found[1]) if found else None
+    return f"mailto:{parts.path.rpartition('@')[0]}@{host}" if host else None
+
+
+def _ascii_host(host: str) -> str | None:
+    """Return the host as browsers look it up. Raises ValueError if it is none."""
+    if not host.isascii():
+        host = idna.encode(host, uts46=True).decode()
+    return host.lower() if _HOST.fullmatch(host.lower().removesuffix(".")) else None
+
+
+def _escape(part: str) -> str:
+    """Escape what a URL cannot contain, but nothing twice."""
+    return quote(_ESCAPED.sub("%25", part), safe=_UNESCAPED)
+
+
+def host_of(url: str) -> str:
+    """Return what to display next to a safe link: its host and port, or the email address."""
+    parts = urlsplit(url)
+    return parts.netloc or parts.path
+
+
+def links_between(links: Iterable[Link], start: int, end: int) -> tuple[Link, ...]:
+    """Return the links within a range, with positions relative to its start."""
+    return tuple(
+        Link(link.start - start, link.end - start, link.url)
+        for link in links
+        if start <= link.start and link.end <= end
+    )

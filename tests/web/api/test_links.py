@@ -1,0 +1,89 @@
+"""Links of a document, from its upload to the citations of an answer."""
+
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from cairn.library.models import Chunk, KnowledgeBase
+from ingestion.parse import parser_pool
+from ingestion.parse.sandbox.pool import ParserPool
+from ingestion.pipeline import run
+from retrieval.engine import Engine, use
+from retrieval.models import Citation
+from tests.fakes import FakeChat
+from tests.web.api.conftest import Caller
+from tests.web.working import files_on_disk
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+QUESTION = "How do employees book a trip?"
+PORTAL = "https://travel.example.org/book"
+TRIPS = f"""# Trips
+
+Employees book a trip in the [travel portal]({PORTAL}), never by [phone](phone.md).
+
+Bicycles are parked behind the [main house](https://example.org/house).
+"""
+
+
+@pytest.fixture(autouse=True)
+def files_in_memory(settings: Any, tmp_path: Path) -> None:
+    """On disk for once."""
+    files_on_disk(settings, tmp_path / "files")
+
+
+@pytest.fixture
+def trips(
+    mia: Caller, base: KnowledgeBase, parts: Engine, pool: ParserPool, monkeypatch: pytest.MonkeyPatch
+) -> str:
+    """Trips.md, worked on as a worker does it."""
+    monkeypatch.setattr(parser_pool, "_pool", pool)
+    answer = mia.upload(str(base.id), "Trips.md", TRIPS.encode()).json()
+    run.run(UUID(answer["job"]["id"]))
+    document: str = answer["document"]["id"]
+    assert mia.get(f"/documents/{document}").json()["status"] == "ready"
+    return document
+
+
+def asked(mia: Caller, parts: Engine, *said: str) -> dict[str, Any]:
+    with use(Engine(parts.embedder, parts.index, FakeChat(*said))):
+        answer: dict[str, Any] = mia.post("/ask", {"question": QUESTION}).json()
+    return answer
+
+
+def test_a_citation_has_the_links_of_its_quote(mia: Caller, trips: str, parts: Engine) -> None:
+    answer = asked(mia, parts, "Employees book a trip in the travel portal, never by phone [1].")
+    [citation] = answer["citations"]
+    assert "travel portal" in citation["quote"]
+    assert citation["links"] == [{"text": "travel portal", "url": PORTAL}]
+    assert mia.get(f"/messages/{answer['id']}").json()["citations"] == [citation]
+
+
+def test_passages_are_as_they_were(trips: str) -> None:
+    [chunk] = Chunk.objects.all()
+    assert chunk.text == (
+        "Employees book a trip in the travel portal, never by phone.\n\n"
+        "Bicycles are parked behind the main house."
+    )
+    assert [chunk.text[start:end] for start, end, _ in chunk.links or ()] == ["travel portal", "main house"]
+
+
+def test_an_index_from_before_answers_without_links(mia: Caller, trips: str, parts: Engine) -> None:
+    Chunk.objects.update(links=None)
+    [citation] = asked(mia, parts, "Employees book a trip in the travel portal [1].")["citations"]
+    assert citation["links"] == []
+
+
+def test_a_stored_target_is_checked_once_more(mia: Caller, trips: str, parts: Engine) -> None:
+    answer = asked(mia, parts, "Employees book a trip in the travel portal [1].")
+    Citation.objects.update(links=[[0, 9, "javascript:alert(1)"], [10, 14, "https://a@example.org/"]])
+    assert mia.get(f"/messages/{answer['id']}").json()["citations"][0]["links"] == []
+
+
+def test_a_link_of_a_model_is_none(mia: Caller, trips: str, parts: Engine) -> None:
+    said = "Employees book a trip in the [travel portal](https://evil.example/) <https://evil.example/b> [1]."
+    answer = asked(mia, parts, said)
+    assert [link["url"] for each in answer["citations"] for link in each["links"]] in ([PORTAL], [])
+    assert "](" not in answer["answer"]
