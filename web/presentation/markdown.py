@@ -1,7 +1,7 @@
 """Safe HTML from Markdown written by models and people.
 
-Raw HTML is escaped, images are replaced by their description, and `[n]` becomes a button only if the answer
-has a citation with that number.
+Raw HTML is escaped, images and links are replaced by their text, and `[n]` becomes a button only if the
+answer has a citation with that number. The only links are those of cited passages.
 """
 
 import re
@@ -19,17 +19,19 @@ from markdown_it.token import Token
 from markdown_it.utils import EnvType, OptionsDict
 
 from retrieval.answering.generation.sentence_gate import UNSUPPORTED_SUFFIX
+from web.presentation.cited_links import LINK_HOST, TextLink, link_cited_words
 from web.presentation.unsupported_words import CITATION, MARKER, UNSUPPORTED_MARK, underline_words
 
 LONGEST = 50_000  # characters; answers are far shorter, and what is hostile shall not cost more
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>|#~!()])")
 _BLOCKS = {"p", "br", "hr", "pre", "blockquote", "ul", "ol", "li", "h1", "h2", "h3", "h4", "h5", "h6"}
 _TABLES = {"table", "thead", "tbody", "tr", "th", "td"}
-_TAGS = _BLOCKS | _TABLES | {"strong", "em", "s", "code", "a", "button", "mark"}
+_TAGS = _BLOCKS | _TABLES | {"strong", "em", "s", "code", "a", "button", "mark", "span"}
 _ATTRIBUTES = {
-    "a": {"href", "title"},
+    "a": {"href", "target"},
     "ol": {"start"},
     "mark": {"class", "title"},
+    "span": {"class"},
     "button": {"type", "class", "data-marker", "aria-label"},
 }
 _CLEANER = nh3.Cleaner(
@@ -85,27 +87,44 @@ def _render_image(
     return str(escape(tokens[index].content))
 
 
+def _render_link_host(
+    _self: RendererHTML, tokens: Sequence[Token], index: int, _options: OptionsDict, _env: EnvType
+) -> str:
+    return f' <span class="link-host">({escape(tokens[index].content)})</span>'
+
+
 def _parser() -> MarkdownIt:
     parser = MarkdownIt("commonmark", {"html": False, "maxNesting": 20}).enable(["table", "strikethrough"])
     parser.disable("reference")  # `[1]: https://…` would turn every [1] into a link
     parser.inline.ruler.before("link", CITATION, _citation)
     parser.inline.ruler.before("link", UNSUPPORTED_MARK, _match_unsupported)
     parser.core.ruler.push(UNSUPPORTED_MARK, underline_words)
+    parser.core.ruler.push(LINK_HOST, link_cited_words)
     parser.add_render_rule(UNSUPPORTED_MARK, _render_unsupported)
     parser.add_render_rule(CITATION, _render_citation)
     parser.add_render_rule("image", _render_image)
+    parser.add_render_rule(LINK_HOST, _render_link_host)
     return parser
 
 
 _PARSER = _parser()
 
 
-def render_markdown(text: str, labels: Mapping[int, str] | None = None) -> SafeString:
-    """Render Markdown. `labels` has the accessible name of each citation's button, by number."""
-    env: dict[str, Any] = {"labels": labels or {}}
+def render_markdown(
+    text: str, labels: Mapping[int, str] | None = None, links: Mapping[int, Sequence[TextLink]] | None = None
+) -> SafeString:
+    """Render Markdown. `labels` has the accessible name of each citation's button, by number, and `links` the
+    links of its quote."""
+    env: dict[str, Any] = {"labels": labels or {}, "links": links or {}}
     whole = text[:LONGEST].encode("utf-8", "replace").decode("utf-8")  # no half of a surrogate pair
     html = _PARSER.render(whole, env)
     return mark_safe(_CLEANER.clean(html))  # noqa: S308 - this is the line that cleaned it
+
+
+def format_link(text: str, url: str) -> str:
+    """Write a link as Markdown. `url` is in ASCII and without blanks."""
+    target = url.replace("(", "%28").replace(")", "%29")
+    return f"[{escape_markdown_line(text)}]({target})"
 
 
 def escape_markdown_line(text: str) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Final, NamedTuple
 
-from cairn.library.links import Link, safe_url
+from cairn.library.links import Link, find_words, safe_url
 from ingestion.parse.text.cleaning import clean
 
 _MAX_PER_ELEMENT: Final = 200
@@ -41,24 +41,10 @@ def _locate(text: str, anchors: Sequence[Anchor]) -> Iterator[Link]:
         url = safe_url(anchor.target)
         if url is None or not 0 < len(phrase) <= _MAX_TEXT_CHARACTERS or misses > _MAX_MISSES:
             continue
-        start = find_phrase(text, phrase, end)
+        start = find_words(text, phrase, end)
+        start = text.find(phrase, end) if start < 0 else start
         if start < 0:
             misses += 1
             continue
         end = start + len(phrase)
         yield Link(start, end, url)
-
-
-def find_phrase(text: str, phrase: str, start: int) -> int:
-    """Return where the text has the phrase, preferably as whole words; -1 if nowhere."""
-    first = at = text.find(phrase, start)
-    for _ in range(_MAX_MISSES):
-        if at < 0 or not _splits_word(text, at, at + len(phrase)):
-            break
-        at = text.find(phrase, at + 1)
-    return first if at < 0 or _splits_word(text, at, at + len(phrase)) else at
-
-
-def _splits_word(text: str, start: int, end: int) -> bool:
-    before, after = text[start - 1 : start], text[end : end + 1]
-    return (before.isalnum() and text[start].isalnum()) or (after.isalnum() and text[end - 1].isalnum())

@@ -15,6 +15,7 @@ _HOST: Final = re.compile(r"(?!-)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*")
 _MAILBOX: Final = re.compile(r"[\w.!#$&'*+/=?^`{|}~-]{1,64}@([^@\s]{1,255})", re.ASCII)
 _ESCAPED: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _UNESCAPED: Final = "!#$%&'()*+,/:;=?@[]~"
+_MAX_TRIES: Final = 20
 _REFUSED: Final = re.compile(r"[\\\x00-\x1f\x7f-\xa0]")
 
 
@@ -91,3 +92,18 @@ def links_between(links: Iterable[Link], start: int, end: int) -> tuple[Link, ..
         for link in links
         if start <= link.start and link.end <= end
     )
+
+
+def find_words(text: str, phrase: str, start: int) -> int:
+    """Return where the text has the phrase as whole words; -1 if nowhere."""
+    at = text.find(phrase, start)
+    for _ in range(_MAX_TRIES):
+        if at < 0 or not _splits_word(text, at, at + len(phrase)):
+            return at
+        at = text.find(phrase, at + 1)
+    return -1
+
+
+def _splits_word(text: str, start: int, end: int) -> bool:
+    before, after = text[max(start - 1, 0) : start], text[end : end + 1]
+    return (before.isalnum() and text[start].isalnum()) or (after.isalnum() and text[end - 1].isalnum())

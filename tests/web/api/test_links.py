@@ -1,10 +1,12 @@
 """Links of a document, from its upload to the citations of an answer."""
 
+import re
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
+from markdown_it import MarkdownIt
 
 from cairn.library.models import Chunk, KnowledgeBase
 from ingestion.parse import parser_pool
@@ -87,3 +89,31 @@ def test_a_link_of_a_model_is_none(mia: Caller, trips: str, parts: Engine) -> No
     answer = asked(mia, parts, said)
     assert [link["url"] for each in answer["citations"] for link in each["links"]] in ([PORTAL], [])
     assert "](" not in answer["answer"]
+
+
+def test_copied_text_and_exports_have_the_links(mia: Caller, trips: str, parts: Engine) -> None:
+    answer = asked(mia, parts, "Employees book a trip in the travel portal [1].")
+    quote = answer["citations"][0]["quote"]
+    Citation.objects.update(
+        links=[[0, len(quote), "https://example.org/a_(b)?c=[d]"], [0, 9, "https://example.org/`e`"]]
+    )
+    lines = (
+        rf"- [{quote}](https://example.org/a_%28b%29?c=[d])",
+        "- [Employees](https://example.org/%60e%60)",
+    )
+    copied = mia.get(f"/messages/{answer['id']}/markdown").content.decode()
+    exported = mia.get(f"/conversations/{answer['conversation']}/export").content.decode()
+    assert all(f"\n  {line}\n" in copied for line in lines)
+    assert all(f"\n{line}\n" in exported for line in lines)
+    as_json = mia.get(f"/conversations/{answer['conversation']}/export?format=json").json()
+    assert as_json["messages"][0]["citations"][0]["links"][1]["text"] == "Employees"
+
+
+def test_a_link_cannot_end_its_markdown(mia: Caller, trips: str, parts: Engine) -> None:
+    answer = asked(mia, parts, "Employees book a trip in the travel portal [1].")
+    quote = "x](https://evil.example) ![p](https://evil.example/p.png) <b>"
+    Citation.objects.update(quote=quote, links=[[0, len(quote), PORTAL]])
+    copied = mia.get(f"/messages/{answer['id']}/markdown").content.decode()
+    html = MarkdownIt("commonmark").render(copied.partition("Sources:")[2])
+    assert re.findall(r'(?:href|src)="(?!http://testserver)([^"]*)"', html) == [PORTAL]
+    assert "<b>" not in html

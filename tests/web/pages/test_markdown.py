@@ -10,7 +10,7 @@ from web.presentation.markdown import _PARSER, LONGEST, render_markdown
 
 LABELS = {1: 'Source 1: "Rules" <b>', 2: "Source 2: Leave"}
 BLOCKS = {"blockquote", "br", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "li", "ol", "p", "pre", "ul"}
-INLINE = {"a", "button", "code", "em", "mark", "s", "strong"}
+INLINE = {"a", "button", "code", "em", "mark", "s", "span", "strong"}
 ALLOWED = BLOCKS | INLINE | {"table", "tbody", "td", "th", "thead", "tr"}
 
 
@@ -94,15 +94,81 @@ def test_long_text_is_cut() -> None:
     assert len(render_markdown("a" * (LONGEST * 3))) < LONGEST * 2
 
 
-def test_a_link_says_nothing_of_where_it_was_followed() -> None:
-    [(_, _), (tag, attributes)] = Tags(render_markdown("[x](https://ok.example/a)")).found
+GUIDE = "https://ok.example/guide"
+LINKS = {
+    1: [("Travel guide", GUIDE), ("mail us", "mailto:hr@ok.example")],
+    2: [("here", "https://ok.example/2")],
+}
+
+
+def linked(text: str) -> list[str]:
+    return re.findall(r'<a href="[^"]*"[^>]*>(.*?)</a>', render_markdown(text, LABELS, LINKS))
+
+
+def test_words_of_a_cited_link_are_that_link() -> None:
+    html = render_markdown("See the Travel guide. [1]", LABELS, LINKS)
+    (tag, attributes), host = Tags(html).found[1:3]
     assert tag == "a"
-    assert attributes == {"href": "https://ok.example/a", "rel": "nofollow noopener noreferrer"}
+    assert attributes == {"href": GUIDE, "target": "_blank", "rel": "nofollow noopener noreferrer"}
+    assert host == ("span", {"class": "link-host"})
+    assert '>Travel guide</a> <span class="link-host">(ok.example)</span>. <button' in html
 
 
-def test_links_into_this_site_are_no_links() -> None:
-    """They could make a reader sign out or open what the writer wants opened."""
-    assert "href" not in render_markdown("[x](/logout) [y](//evil.example)")
+@pytest.mark.parametrize(
+    ("text", "words"),
+    {
+        "See the **Travel guide** or mail us. [1]": ["Travel guide", "mail us"],
+        "Read the Travel guide, and look here. [1][2]": ["Travel guide", "here"],
+        "Look here. [1]": [],
+        "See the Travel guide. Then ask. [1]": [],
+        "See the Travel guide. [2] Ask. [1]": [],
+        "Ask. [1] See the Travel guide.": [],
+        "See the Travel guide. [?] Ask. [1]": [],
+        "See the Travel guide. [3] ask [1]": [],
+        "See the Travel guide.\n\nAsk. [1]": [],
+        "See the Travel guide.\n\n[1]": [],
+        "There they ask. [2]": [],
+        "See the Travel guides, the `Travel guide`. [1]": [],
+        "> See the Travel guide. Then ask. [1]": ["Travel guide"],
+        "> - See the Travel guide.\n> - Then ask. [1]": ["Travel guide"],
+        "> | a | b |\n> |---|---|\n> | Travel guide | 4 |\n\n[1]": ["Travel guide"],
+        "> See the Travel guide.\n\nThen ask. [1]": [],
+        "| a | b |\n|---|---|\n| Travel guide | 4 |\n| 5 | mail us [1] |": ["mail us"],
+        "- The Travel guide. [1]\n- The Travel guide. [2]": ["Travel guide"],
+    }.items(),
+)
+def test_only_the_words_before_a_citation_are_linked(text: str, words: list[str]) -> None:
+    assert linked(text) == words
+
+
+def test_words_with_two_targets_are_not_linked() -> None:
+    links = {1: [("here", GUIDE)], 2: [("here", "https://other.example/")]}
+    assert "href" not in render_markdown("Look here. [1][2]", LABELS, links)
+    assert "href" in render_markdown("Look here. [1]", LABELS, links)
+
+
+def test_links_of_a_model_are_text() -> None:
+    for text in (
+        "[x](https://evil.example/a)",
+        "<https://evil.example/a>",
+        "[Travel guide](https://evil.example)",
+    ):
+        assert "href" not in render_markdown(text, LABELS, LINKS)
+    html = render_markdown("[Travel guide](https://evil.example) [x](/logout) [1]", LABELS, LINKS)
+    assert re.findall(r'href="([^"]*)"', html) == [GUIDE]
+
+
+@pytest.mark.parametrize(
+    "url", ["javascript:alert(1)", "data:text/html,x", "/logout", "//evil.example", "x:y"]
+)
+def test_an_unsafe_target_never_reaches_the_page(url: str) -> None:
+    assert "href" not in render_markdown("See here. [1]", LABELS, {1: [("here", url)]})
+
+
+def test_the_words_of_a_link_are_text() -> None:
+    words = '<img src=x onerror=alert(1)>"'
+    html = render_markdown(f"See \\{words}. [1]", LABELS, {1: [(words, GUIDE)]})
+    assert {tag for tag, _ in Tags(html).found} == {"p", "a", "span", "button"}
 
 
 def test_a_picture_is_its_description() -> None:
@@ -175,11 +241,24 @@ def test_what_is_cited_is_not_underlined_where_the_citations_are_not_known() -> 
 
 def test_whatever_is_underlined_tags_are_closed_where_they_belong() -> None:
     """Before the cleaner mends them."""
-    parts = ("**", "*", "`", "~~", "[?]", "[1]", " word", ". ", "\n", "[a](https://example.org)")
+    parts = (
+        "**",
+        "*",
+        "`",
+        "~~",
+        "[?]",
+        "[1]",
+        " word",
+        ". ",
+        "\n",
+        "> ",
+        "[a](https://example.org)",
+        "here",
+    )
     chance = random.Random(5)
     for _ in range(500):
         text = "".join(chance.choices(parts, k=12))
-        assert _well_formed(_PARSER.render(text, {"labels": {1: "Passage 1"}})), text
+        assert _well_formed(_PARSER.render(text, {"labels": {1: "Passage 1"}, "links": {1: LINKS[2]}})), text
 
 
 def _well_formed(html: str) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from web.api.provenance import provenance
 from web.api.schemas import Answer, Citation
-from web.presentation.markdown import escape_markdown_line
+from web.presentation.markdown import escape_markdown_line, format_link
 
 
 def markdown_of(answer: Answer, absolute: Callable[[str], str]) -> str:
@@ -17,4 +17,5 @@ def markdown_of(answer: Answer, absolute: Callable[[str], str]) -> str:
 def _source(citation: Citation, absolute: Callable[[str], str]) -> str:
     place = citation.location or (f"page {citation.page}" if citation.page else "")
     name = ", ".join(filter(None, (citation.title, place, provenance(citation))))
-    return f"- [{citation.marker}] [{escape_markdown_line(name)}]({absolute(citation.url)})"
+    source = f"- [{citation.marker}] [{escape_markdown_line(name)}]({absolute(citation.url)})"
+    return "\n".join([source, *(f"  - {format_link(link.text, link.url)}" for link in citation.links)])

@@ -15,7 +15,7 @@ from retrieval.models import Conversation, MessageState
 from web.api.provenance import provenance
 from web.api.schemas import Answer, Citation, ConversationWithMessages, answers_of
 from web.api.schemas import Conversation as ConversationShape
-from web.presentation.markdown import escape_markdown_line
+from web.presentation.markdown import escape_markdown_line, format_link
 
 SUFFIXES: Final = {"markdown": "md", "json": "json"}
 MEDIA_TYPES: Final = {"markdown": "text/markdown; charset=utf-8", "json": "application/json"}
@@ -83,4 +83,5 @@ def _source(citation: Citation) -> str:
     places = (citation.title, place, version, provenance(citation, gettext))
     where = ", ".join(escape_markdown_line(each) for each in places if each)
     quote = "\n".join(f"> {escape_markdown_line(line)}" for line in citation.quote.splitlines())
-    return f"[{citation.marker}] {where}\n\n{quote}"
+    links = "\n".join(f"- {format_link(link.text, link.url)}" for link in citation.links)
+    return "\n\n".join(filter(None, (f"[{citation.marker}] {where}", quote, links)))

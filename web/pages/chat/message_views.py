@@ -159,7 +159,10 @@ def _find_unsupported_sentences(shown: ShownMessage) -> tuple[str, ...]:
 
 
 def _render_answer(answer: str, citations: Sequence[Citation]) -> SafeString | None:
-    return render_markdown(answer, {c.marker: _label(c) for c in citations}) if answer else None
+    if not answer:
+        return None
+    links = {each.marker: [(link.text, link.url) for link in each.links] for each in citations}
+    return render_markdown(answer, {each.marker: _label(each) for each in citations}, links)
 
 
 def _by_marker(citations: Sequence[Citation]) -> list[Citation]:
