@@ -10,6 +10,7 @@ from cairn.errors import DocumentRejected, Rejection
 from cairn.library.rendition import Rendition, Report
 from cairn.messages import CodedMessage
 from ingestion.parse.core import report_notes
+from ingestion.parse.core.anchors import Anchor
 from ingestion.parse.core.limits import Limits
 from ingestion.parse.core.rendition_builder import TEXT, TITLE, RenditionBuilder
 from ingestion.parse.html import html_document
@@ -114,7 +115,8 @@ def _append(read: Rendition | str, builder: RenditionBuilder, *, below: int) -> 
             builder.add(TEXT, paragraph)
         return
     for element in read.elements:
+        anchors = [Anchor(element.text[link.start : link.end], link.url) for link in element.links]
         if element.category == TITLE:
-            builder.heading(len(element.section) + below, element.text)
+            builder.heading(len(element.section) + below, element.text, anchors=anchors)
         else:
-            builder.add(element.category, element.text, header_rows=element.header_rows)
+            builder.add(element.category, element.text, header_rows=element.header_rows, anchors=anchors)

@@ -9,6 +9,7 @@ from docx.document import Document
 from docx.opc.constants import CONTENT_TYPE, RELATIONSHIP_TYPE
 from docx.opc.exceptions import OpcError
 from docx.opc.part import PartFactory
+from docx.oxml.ns import qn
 from docx.package import Package
 from docx.parts.document import DocumentPart
 from docx.parts.image import ImagePart
@@ -18,6 +19,7 @@ from unstructured.partition.docx import partition_docx
 from cairn.library.rendition import Rendition, Report
 from ingestion.parse.archives import zip_guard
 from ingestion.parse.core import failures, unstructured_elements
+from ingestion.parse.core.anchors import Anchor
 from ingestion.parse.core.limits import Limits
 from ingestion.parse.core.rendition_builder import RenditionBuilder
 from ingestion.parse.office import word_markup
@@ -54,10 +56,11 @@ def parse(path: Path, limits: Limits) -> Rendition:
         document = _open_document(path)
         unread = word_markup.unfold(document)
         properties = _properties(document)
+        tables = _table_anchors(document)
         elements = partition_docx(file=_save(document), languages=[""])
     except _DAMAGE as error:
         raise failures.damaged(_KIND) from error
-    unstructured_elements.collect(elements, builder, first_row_is_header=True)
+    unstructured_elements.collect(elements, builder, first_row_is_header=True, table_anchors=tables)
     report = Report(tables=builder.tables, warnings=unread)
     title = properties.pop("title", builder.first_heading)
     return builder.build(title=title, report=report, properties=properties)
@@ -70,6 +73,22 @@ def _open_document(path: Path) -> Document:
     part._content_type = CONTENT_TYPE.WML_DOCUMENT_MAIN
     document: Document = part.document
     return document
+
+
+def _table_anchors(document: Document) -> list[list[Anchor]]:
+    """Return the external links of each table in the body, including those of tables in it."""
+    targets = {key: one.target_ref for key, one in document.part.rels.items() if one.is_external}
+    tables = (node for node in document.element.body if node.tag == qn("w:tbl"))
+    return [
+        [_anchor(link, targets.get(link.get(qn("r:id")), "")) for link in table.iter(qn("w:hyperlink"))]
+        for table in tables
+    ]
+
+
+def _anchor(link: etree._Element, target: str) -> Anchor:
+    text = "".join(one.text or "" for one in link.iter(qn("w:t")))
+    fragment = link.get(qn("w:anchor"))
+    return Anchor(text, f"{target}#{fragment}" if target and fragment else target)
 
 
 def _save(document: Document) -> io.BytesIO:

@@ -3,7 +3,7 @@
 import ctypes
 import operator
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Final, NamedTuple
@@ -13,6 +13,8 @@ import pypdfium2
 import pypdfium2.raw as pdfium
 
 from cairn.library.rendition import Box
+from ingestion.parse.core.anchors import Anchor
+from ingestion.parse.pdf.link_annotations import LinkAnnotation
 from ingestion.parse.text.cleaning import clean
 
 _HYPHEN: Final = "\x02"  # PDFium's sign for a hyphen that ends a line
@@ -116,10 +118,17 @@ class _Frame:
 
 
 @dataclass(frozen=True, slots=True)
+class PageLink:
+    box: Box
+    anchor: Anchor
+
+
+@dataclass(frozen=True, slots=True)
 class Page:
     width: float
     height: float
     lines: tuple[Line, ...]
+    links: tuple[PageLink, ...] = ()
 
     @property
     def characters(self) -> int:
@@ -136,15 +145,23 @@ def _share(part: float, whole: float) -> float:
     return round(min(max(part / whole, 0.0), 1.0), 5)
 
 
-def read_page(page: pypdfium2.PdfPage) -> Page:
-    """Return lines in file order. Raises PdfiumError if the page's text cannot be loaded."""
+def read_page(page: pypdfium2.PdfPage, annotations: Sequence[LinkAnnotation] = ()) -> Page:
+    """Return lines in file order, and links. Raises PdfiumError if the page's text cannot be loaded."""
     frame = _Frame(page)
     textpage = page.get_textpage()
     try:
         lines = tuple(_merge_lines(_Reader(textpage, frame).lines()))
+        links = tuple(_page_link(textpage, frame, annotation) for annotation in annotations)
     finally:
         textpage.close()
-    return Page(frame.width, frame.height, lines)
+    return Page(frame.width, frame.height, lines, links)
+
+
+def _page_link(textpage: pypdfium2.PdfTextPage, frame: _Frame, annotation: LinkAnnotation) -> PageLink:
+    area = annotation.area
+    text = textpage.get_text_bounded(area.left, area.bottom, area.right, area.top)
+    (left,), (top,), (right,), (bottom,) = frame.boxes(bytes(area) * 2)
+    return PageLink((left, top, right, bottom), Anchor(text, annotation.target))
 
 
 class _Reader:

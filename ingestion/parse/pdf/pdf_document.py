@@ -12,16 +12,18 @@ import pypdfium2
 from pypdfium2.raw import FLAT_NORMALDISPLAY, FLATTEN_SUCCESS, FPDF_ERR_PASSWORD, FPDFPage_Flatten
 
 from cairn.errors import DocumentRejected
-from cairn.library.rendition import Rendition, Report
+from cairn.library.rendition import Box, Rendition, Report
 from cairn.messages import CodedMessage
 from ingestion.parse.core import failures, progress
+from ingestion.parse.core.anchors import Anchor
 from ingestion.parse.core.limits import Limits
 from ingestion.parse.core.rendition_builder import LIST_ITEM, TABLE, RenditionBuilder
 from ingestion.parse.pdf import scanned_pages, scans, tables
 from ingestion.parse.pdf.headers_footers import without_furniture
 from ingestion.parse.pdf.hyphenation import Speller
 from ingestion.parse.pdf.layout import Block, blocks_of, measure
-from ingestion.parse.pdf.lines import BROKEN_WORD, Page, read_page
+from ingestion.parse.pdf.lines import BROKEN_WORD, Line, Page, PageLink, read_page
+from ingestion.parse.pdf.link_annotations import LinkAnnotation, read_annotations
 from ingestion.parse.pdf.scans import Scans
 from ingestion.parse.sandbox import programs
 from ingestion.parse.text.cleaning import clean
@@ -88,32 +90,37 @@ def _pages(document: pypdfium2.PdfDocument, found: Scans, limits: Limits) -> Ite
 
 def _page(document: pypdfium2.PdfDocument, number: int, found: Scans) -> Page:
     try:
-        page = _load_flattened_page(document, number - 1)
+        page, links = _load_flattened_page(document, number - 1)
     except pypdfium2.PdfiumError:
         return Page(1, 1, ())
     try:
-        return _text_or_scan(page, number, found)
+        return _text_or_scan(page, links, number, found)
     except pypdfium2.PdfiumError:
         return Page(1, 1, ())
     finally:
         page.close()
 
 
-def _load_flattened_page(document: pypdfium2.PdfDocument, index: int) -> pypdfium2.PdfPage:
-    """Load a page and draw form field values onto it, so that they become part of its text."""
+def _load_flattened_page(
+    document: pypdfium2.PdfDocument, index: int
+) -> tuple[pypdfium2.PdfPage, list[LinkAnnotation]]:
+    """Load a page and its links, and draw form field values onto it, so that they become part of its text."""
     page = document[index]
+    links = read_annotations(document, page)  # flattening removes them
     if document.formenv is None:
-        return page
+        return page, links
     page.set_cropbox(*page.get_bbox())  # PDFium would take a size that is told for all pages for none
     if FPDFPage_Flatten(page, FLAT_NORMALDISPLAY) != FLATTEN_SUCCESS:
-        return page
+        return page, links
     page.close()
-    return document[index]
+    return document[index], links
 
 
-def _text_or_scan(page: pypdfium2.PdfPage, number: int, found: Scans) -> Page:
+def _text_or_scan(
+    page: pypdfium2.PdfPage, links: Sequence[LinkAnnotation], number: int, found: Scans
+) -> Page:
     """Return the page's text, or the recognised text if it is a scan with few letters."""
-    text = read_page(page)
+    text = read_page(page, links)
     if scanned_pages.is_scan(page, text):
         found.add(number, partial(scanned_pages.picture, page))
     return replace(text, lines=()) if number in found.read else text
@@ -166,18 +173,38 @@ class _Reader:
             return
         boxes = [page.fractions(line.box) for line in block.lines]
         text = self._speller.join_lines([line.text for line in block.lines])
+        anchors = list(_anchors(block.lines, page.links))
         if block.kind == "heading":
-            self.builder.heading(self._ranks.index(_rank(block)), text, page=number, boxes=boxes)
+            level = self._ranks.index(_rank(block))
+            self.builder.heading(level, text, page=number, boxes=boxes, anchors=anchors)
         elif block.kind == "item":
-            self.builder.add(LIST_ITEM, _BULLET.sub("", text), page=number, boxes=boxes)
+            self.builder.add(LIST_ITEM, _BULLET.sub("", text), page=number, boxes=boxes, anchors=anchors)
         else:
-            self.builder.add(_PARAGRAPH, text, page=number, boxes=boxes)
+            self.builder.add(_PARAGRAPH, text, page=number, boxes=boxes, anchors=anchors)
 
     def _table(self, block: Block, number: int, page: Page) -> None:
         rows = tables.rows_of(block.lines)
         text = "\n".join(tables.row_texts(rows)).replace(BROKEN_WORD, "-")
-        boxes = [page.fractions(row.box) for row in rows]
-        self.builder.add(TABLE, text, page=number, boxes=boxes, header_rows=tables.header_rows(rows))
+        self.builder.add(
+            TABLE,
+            text,
+            page=number,
+            boxes=[page.fractions(row.box) for row in rows],
+            header_rows=tables.header_rows(rows),
+            anchors=list(_anchors(block.lines, page.links)),
+        )
+
+
+def _anchors(lines: Sequence[Line], links: Sequence[PageLink]) -> Iterator[Anchor]:
+    """Yield the links whose middle is on one of the lines, from left to right on each."""
+    for line in lines if links else ():
+        on_line = (link for link in links if _contains_middle(line.box, link.box))
+        yield from (link.anchor for link in sorted(on_line, key=lambda link: link.box[0]))
+
+
+def _contains_middle(outer: Box, inner: Box) -> bool:
+    across, down = (inner[0] + inner[2]) / 2, (inner[1] + inner[3]) / 2
+    return outer[0] <= across <= outer[2] and outer[1] <= down <= outer[3]
 
 
 def _rank(block: Block) -> tuple[int, int]:

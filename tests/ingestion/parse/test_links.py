@@ -1,9 +1,19 @@
 """Links of documents: what is kept of them, and what is not."""
 
+import io
+from pathlib import Path
+
 import pytest
+from docx import Document
+from docx.opc.constants import RELATIONSHIP_TYPE
+from docx.oxml import OxmlElement
+from docx.oxml.ns import qn
+from docx.text.paragraph import Paragraph
+from fpdf import FPDF
 
 from cairn.library.rendition import Rendition
 from tests.ingestion.parse.conftest import Read
+from tests.ingestion.parse.test_pdf import form
 
 Links = list[tuple[str, str]]
 
@@ -113,3 +123,83 @@ def test_a_document_keeps_only_the_first_thousands_of_links(read: Read) -> None:
     assert len(links(found)) == 5_000
     packed = read(" ".join(f"[x](https://example.org/{n})" for n in range(100_000)), "b.md")
     assert len(links(packed)) == 200
+
+
+def hyperlink(paragraph: Paragraph, text: str, url: str, *, fragment: str = "") -> None:
+    """Appends a link of two runs, as Word writes one when its middle was edited."""
+    node = OxmlElement("w:hyperlink")
+    node.set(qn("r:id"), paragraph.part.relate_to(url, RELATIONSHIP_TYPE.HYPERLINK, is_external=True))
+    if fragment:
+        node.set(qn("w:anchor"), fragment)
+    for part in (text[:3], text[3:]):
+        run = paragraph.add_run(part)
+        node.append(run._r)
+    paragraph._p.append(node)
+
+
+def test_links_of_word_documents_are_kept(read: Read) -> None:
+    document = Document()
+    paragraph = document.add_paragraph("Read the guide, that is the ")
+    hyperlink(paragraph, "Travel guide", "https://example.org/guide", fragment="rates")
+    paragraph.add_run(" or ")
+    hyperlink(paragraph, "the script", "javascript:alert(1)")
+    paragraph.add_run(".")
+    item = document.add_paragraph("Write to ", style="List Number")
+    hyperlink(item, "the desk", "mailto:desk@example.org")
+    document.add_table(1, 1).cell(0, 0).text = "A table without links."
+    table = document.add_table(2, 2)
+    for cell, text in zip(
+        (c for row in table.rows for c in row.cells), ["City", "Form", "Bonn", ""], strict=True
+    ):
+        cell.text = text
+    hyperlink(table.cell(1, 1).paragraphs[0], "Form B", "https://example.org/b")
+    buffer = io.BytesIO()
+    document.save(buffer)
+    assert links(read(buffer.getvalue(), "a.docx")) == [
+        ("Travel guide", "https://example.org/guide#rates"),
+        ("the desk", "mailto:desk@example.org"),
+        ("Form B", "https://example.org/b"),
+    ]
+
+
+def test_links_of_pdfs_are_kept(read: Read) -> None:
+    pdf = FPDF()
+    pdf.add_page()
+    pdf.set_font("helvetica", size=12)
+    pdf.write(6, "Employees read the ")
+    pdf.write(6, "Travel guide", link="https://example.org/guide")
+    pdf.write(6, " before a business trip and then write a letter to ")
+    pdf.write(6, "the travel desk of the company", link="mailto:desk@example.org")
+    pdf.write(6, ", not to ")
+    pdf.write(6, "anybody", link="javascript:alert(1)")
+    pdf.write(6, " else. Thank you.")
+    pdf.add_page()
+    pdf.write(6, "The end of the Travel guide is on the first page.")
+    pdf.link(10, 100, 50, 10, "https://example.org/nothing")
+    found = read(bytes(pdf.output()), "a.pdf")
+    assert links(found) == [
+        ("Travel guide", "https://example.org/guide"),
+        ("the travel desk of the company", "mailto:desk@example.org"),
+    ]
+
+
+def test_links_of_a_form_are_kept(read: Read, tmp_path: Path) -> None:
+    """Drawing its values onto the page removes its links."""
+    area = "<</Subtype/Link/Rect[48 300 112 318]/A<</S/URI/URI(https://example.org/who)>>>>"
+    data = form(tmp_path / "form").read_text().replace("/Annots[5 0 R]", f"/Annots[5 0 R {area}]")
+    assert links(read(data, "form.pdf")) == [("Applicant:", "https://example.org/who")]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    {
+        "a.rst": "Trips\n=====\n\nRead the `Travel guide <https://example.org/guide>`_ first.\n",
+        "a.org": "* Trips\n\nRead the [[https://example.org/guide][Travel guide]] first.\n",
+        "a.rtf": r'{\rtf1 Read the {\field{\*\fldinst{HYPERLINK "https://example.org/guide"}}'
+        r"{\fldrslt{Travel guide}}} first.\par}",
+        "a.eml": "From: a@example.org\nTo: b@example.org\nSubject: Trips\nContent-Type: text/html\n\n"
+        '<p>Read the <a href="https://example.org/guide">Travel guide</a> first.</p>\n',
+    }.items(),
+)
+def test_links_of_other_formats_are_kept(read: Read, name: str, text: str) -> None:
+    assert links(read(text, name)) == [("Travel guide", "https://example.org/guide")]
