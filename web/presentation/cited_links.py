@@ -67,9 +67,10 @@ class _Placing:
             self._in_row = block.nesting > 0
             if not self._quotes:
                 self.close()
-        cites_above = self._whole and bool(block.children) and block.children[0].type == CITATION
-        if block.children and not (self._quotes or self._in_row or cites_above):
-            self.close()
+        if block.children and not (self._quotes or self._in_row):
+            cites_above = self._whole and block.children[0].type == CITATION
+            if not cites_above:
+                self.close()
 
     def take(self, token: Token) -> None:
         if token.type == CITATION:

@@ -87,7 +87,7 @@ def test_a_stored_target_is_checked_once_more(mia: Caller, trips: str, parts: En
 def test_a_link_of_a_model_is_none(mia: Caller, trips: str, parts: Engine) -> None:
     said = "Employees book a trip in the [travel portal](https://evil.example/) <https://evil.example/b> [1]."
     answer = asked(mia, parts, said)
-    assert [link["url"] for each in answer["citations"] for link in each["links"]] in ([PORTAL], [])
+    assert [link["url"] for each in answer["citations"] for link in each["links"]] == [PORTAL]
     assert "](" not in answer["answer"]
 
 
