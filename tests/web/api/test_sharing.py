@@ -41,7 +41,7 @@ def answered(mia: Caller, document: Document, parts: Engine) -> Callable[..., Me
         if given["answer"] == f"{QUOTE} [1]":
             Citation.objects.create(
                 message=message, marker=1, document=document, version=chunk.version_id, chunk=chunk.id,
-                title="Leave", page=2, quote=QUOTE,
+                title="Leave", page=2, quote=QUOTE, links=[[0, 2, "https://example.org/"]],
             )  # fmt: skip
         Conversation.objects.filter(pk=conversation.pk).update(current=message)
         return message
@@ -298,7 +298,9 @@ def test_whoever_may_read_all_of_it_goes_on_in_a_conversation_of_their_own(
     assert made.status_code == 201, made.content
     own = rob.get(f"/conversations/{made.json()['id']}").json()
     assert [each["question"] for each in own["messages"]] == ["How many days?", "And for managers?"]
-    assert own["messages"][1]["citations"][0]["quote"] == QUOTE
+    citation = own["messages"][1]["citations"][0]
+    assert citation["quote"] == QUOTE
+    assert citation["links"] == [{"text": QUOTE[:2], "url": "https://example.org/"}]
     assert "Mia's own words" not in json.dumps(own)
     assert len(mia.get(f"/conversations/{last.conversation_id}").json()["messages"]) == 2
     forget_document(document.id)

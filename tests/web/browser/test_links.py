@@ -1,6 +1,5 @@
 """Links of a document, in an answer and in the panel with its passage."""
 
-import os
 import time
 from collections.abc import Callable
 from typing import Any
@@ -61,7 +60,3 @@ def test_links_are_in_the_answer_and_in_the_panel(sign_in: SignIn, conversation:
     body.locator(".cite").first.click()
     links = page.get_by_role("navigation", name="Links in this passage")
     assert_leads_away_safely(links.get_by_role("link", name="online booking portal"), portal)
-    if folder := os.environ.get("SHOTS"):
-        page.screenshot(path=f"{folder}/links.png")
-        page.set_viewport_size({"width": 390, "height": 844})
-        page.screenshot(path=f"{folder}/links-phone.png")
