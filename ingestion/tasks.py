@@ -10,7 +10,7 @@ from cairn.errors import Unavailable
 from cairn.library.models import Document
 from ingestion import broker
 from ingestion.erasure import documents, retention, sqlite_wal
-from ingestion.gaps import retry, verified_answers
+from ingestion.gaps import asker_notices, retry, verified_answers
 from ingestion.indexing.cleanup import refresh_stale
 from ingestion.jobs import lifecycle, sweeper
 from ingestion.models import Lane
@@ -19,6 +19,7 @@ from ingestion.reindexing import runner
 from ingestion.reindexing.all_generations import AllGenerations
 from ingestion.watch_folders import services
 from retrieval.engine import get_engine
+from retrieval.gaps.recorder import gaps_tidy
 
 ERASE_AGAIN_SECONDS = 3
 
@@ -94,3 +95,9 @@ def expire() -> None:
 @shared_task(name="ingestion.gaps_try")
 def gaps_try() -> None:
     retry.gaps_try()
+
+
+@shared_task(name="gaps.tell")
+def notify_askers() -> None:
+    gaps_tidy()
+    asker_notices.notify_askers()

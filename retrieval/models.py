@@ -229,6 +229,11 @@ class Message(models.Model):
     def __str__(self) -> str:
         return f"message {self.id}"
 
+    @property
+    def chosen_knowledge_bases(self) -> list[str] | None:
+        """Ids of the knowledge bases that the asker chose; None for all."""
+        return self.trace.get("knowledge_bases", []) if self.trace.get("whole") is False else None
+
 
 class Share(models.Model):
     """A link by which others read a conversation, down to `last`. To `everyone` who can sign in, or to its

@@ -22,6 +22,14 @@ class Scores:
 
 
 @dataclass(frozen=True, slots=True)
+class VerifiedText:
+    """A verified answer to the question, as its author wrote it, and the passage that has it."""
+
+    text: str
+    hit: "Hit"
+
+
+@dataclass(frozen=True, slots=True)
 class Owner:
     """The person responsible for a knowledge base."""
 

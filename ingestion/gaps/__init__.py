@@ -1,1 +1,1 @@
-"""Verified answers to knowledge gaps, and retries of open ones."""
+"""Verified answers to knowledge gaps, retries of open ones, and notices to people who asked."""

@@ -1,7 +1,6 @@
 """Verified answers: documents that an owner vouches for until their expiry date."""
 
 import hashlib
-import re
 from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import Final
@@ -29,6 +28,7 @@ from retrieval.gaps.models import Gap, NoticeKind, VerifiedAnswer
 from retrieval.gaps.notices import notify
 from retrieval.gaps.selectors import bases_of
 from retrieval.gaps.services import gap_answered, gap_reopen, until_in_future
+from retrieval.gaps.verified_documents import markdown_of
 
 SOURCE: Final = "cairn:verified/"
 WARNING_PERIOD: Final = timedelta(days=7)
@@ -37,8 +37,6 @@ BATCH_SIZE: Final = 100
 _PUBLISHED: Final = (
     "title", "text", "wordings", "owner", "until", "document", "sha256", "withdrawn_at", "warned_at",
 )  # fmt: skip
-_HEADING: Final = re.compile(r"^(#{1,5})(?=\s)")
-_FENCE: Final = re.compile(r"^\s*(```|~~~)")
 
 
 def answer_publish(
@@ -168,29 +166,6 @@ def _save_answer(
 
 def _line(text: str) -> str:
     return " ".join(visible(text).split())
-
-
-def markdown_of(verified: VerifiedAnswer) -> str:
-    """Render the answer below its question and again below each alternate question.
-
-    Passages are found by their headings, and search returns one of several passages with the same text.
-    """
-    body = _demote_headings(verified.text)
-    return "\n".join(f"# {_heading(each)}\n\n{body}\n" for each in (verified.title, *verified.wordings))
-
-
-def _heading(text: str) -> str:
-    """Escape Markdown in a question."""
-    return re.sub(r"([\\`*_\[\]<>#|~])", r"\\\1", text)
-
-
-def _demote_headings(text: str) -> str:
-    """Lower the text's headings by one level, except lines in fenced code."""
-    lines, fenced = list[str](), False
-    for line in text.splitlines():
-        fenced ^= bool(_FENCE.match(line))
-        lines.append(line if fenced else _HEADING.sub(r"#\1", line))
-    return "\n".join(lines)
 
 
 def answers_expire(*, today: date | None = None) -> int:

@@ -14,10 +14,14 @@ class Verdict(StrEnum):
 
 
 class AnswerMode(StrEnum):
-    """Origin of an answer's text: the model, quoted passages, or none if it was refused."""
+    """Origin of an answer's text: the model, quoted passages, a verified answer, or none if it was refused.
+
+    If the parts of an answer differ, the first of these counts.
+    """
 
     GENERATED = "generated"
     EXTRACTIVE = "extractive"
+    VERIFIED = "verified"
     NONE = "none"
 
 

@@ -7,10 +7,13 @@ from typing import Protocol
 from llama_index.core.llms import ChatMessage
 
 from retrieval.answering.grounding.check import Support
-from retrieval.types import Hit, Location
+from retrieval.types import Hit, Location, VerifiedText
 
 Search = Callable[[str], Sequence[Hit]]
 """Search function: hits for a query, best first, each already checked against the reader's access."""
+
+FindVerified = Callable[[str], Sequence[VerifiedText]]
+"""Function that finds the verified answers to exactly this question that the reader has access to."""
 
 Locate = Callable[[Hit, str], Location]
 """Function that finds the page and boxes of a quote."""

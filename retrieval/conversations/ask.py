@@ -39,6 +39,7 @@ from retrieval.conversations.services import (
     message_for,
 )
 from retrieval.engine import Engine, get_engine, in_background
+from retrieval.gaps.verified_lookup import find_verified_answers
 from retrieval.index.protocol import Filters
 from retrieval.models import Channel, Conversation, Message, MessageState
 from retrieval.passages.locations import locate_quote
@@ -139,8 +140,10 @@ def _store_question(
 def answer_again(
     *, principal: Principal, question: str, knowledge_bases: Collection[object] | None
 ) -> Answer:
-    """Answer the question with the principal's current access, without storing anything."""
+    """Answer the question with the principal's current access, without storing anything. People who wait for
+    the model come first."""
     scope, engine = scope_for(principal, knowledge_bases), get_engine()
+    engine = replace(engine, chat=in_background(engine.chat))
     most = environment().answer_max_tokens
     message = Message(question=question)
     events = _events(message, scope, NO_FILTERS, engine, history=[], max_tokens=most, cancelled=lambda: False)
@@ -236,6 +239,7 @@ def _events(
         rewrites=environment().rewrites_questions,
         selects=not environment().has_packaged_chat_model,
         reranker=finding.reranker if answer_reranker_name() == PACKAGED_RERANKER else None,
+        find_verified=lambda query: find_verified_answers(query, scope=scope, filters=filters),
     )
 
 

@@ -83,11 +83,11 @@ def message_for(principal: Principal, value: object) -> Message:
     return get_or_not_found(Message.objects.filter(conversation__in=conversations_for(principal)), value)
 
 
-def question_of(principal: Principal, message: object) -> str:
-    """Return a question of the principal, asked through any channel."""
+def own_message(principal: Principal, message: object) -> Message:
+    """Return a message of the principal, asked through any channel."""
     reachable = conversations_within_limits(principal).filter(user=principal.user)
     mine = Message.objects.filter(conversation__in=reachable)
-    return get_or_not_found(mine.none() if principal.viewer else mine, message).question
+    return get_or_not_found(mine.none() if principal.viewer else mine, message)
 
 
 def conversation_start(

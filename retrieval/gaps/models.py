@@ -25,8 +25,8 @@ class Gap(models.Model):
     """Questions of one meaning, asked over the same knowledge bases; none of these: for admins.
 
     `base_key` stands for these knowledge bases. `document` answers it, unless a verified answer does.
-    `suggested`: documents that answered when a question of it was asked again at `suggested_at`. `told_at`:
-    when those who asked were told of the answer.
+    `suggested`: documents that answered when a question of it was asked again at `suggested_at`. `tried_at`:
+    when one was last asked again. `told_at`: when those who asked were told of the answer.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)

@@ -1,24 +1,19 @@
 """Notices: answers for people who asked, tasks for owners of gaps."""
 
-from collections.abc import Iterable
 from uuid import UUID
 
-from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import Q
 from django.utils import timezone
 
-from cairn.access.principals import has_key_scope, principal_for_user
+from cairn.access.principals import has_key_scope
 from cairn.access.rules import documents_for
 from cairn.access.scope import Principal
 from cairn.access.selectors import get_or_not_found
 from cairn.accounts.models import User
-from cairn.errors import NotSignedIn
 from cairn.library.models import Document
-from retrieval.gaps.models import Gap, GapQuestion, GapState, Notice, NoticeKind, NoticeQuerySet
+from retrieval.gaps.models import Gap, Notice, NoticeKind, NoticeQuerySet
 from retrieval.gaps.selectors import gaps_for
 from retrieval.key_limits import conversations_within_limits
-
-MAX_GAPS_PER_RUN = 50
 
 
 def notices_for(principal: Principal) -> "NoticeQuerySet":
@@ -61,7 +56,7 @@ def notify(user: User | UUID | None, kind: NoticeKind, gap: Gap) -> None:
         Notice.objects.get_or_create(user_id=identity, kind=kind, gap=gap, message=None, read_at=None)
 
 
-def answering(gap: Gap) -> Document | None:
+def find_answer(gap: Gap) -> Document | None:
     """The document that answers it, while it can be found."""
     verified = getattr(gap, "verified", None)
     if verified is not None:
@@ -75,7 +70,7 @@ def answering(gap: Gap) -> Document | None:
 
 def find_answering_document(notice: Notice, principal: Principal) -> Document | None:
     """Return the document that answers the question of the notice, if the principal may read it now."""
-    document = answering(notice.gap)
+    document = find_answer(notice.gap)
     if document is None or not documents_for(principal).filter(pk=document.pk).exists():
         return None
     return document
@@ -86,48 +81,3 @@ def is_still_visible(notice: Notice, principal: Principal) -> bool:
     if notice.kind != NoticeKind.ANSWERED:
         return gaps_for(principal).filter(pk=notice.gap_id).exists()
     return find_answering_document(notice, principal) is not None
-
-
-def notify_askers() -> int:
-    """Notify people who asked about answers that can be found by now; return how many people."""
-    waiting = Gap.objects.filter(state=GapState.ANSWERED, told_at=None).order_by("answered_at")
-    rows = waiting.select_related("verified__document__active_version", "document__active_version")
-    return sum(_notify_askers_of(gap) for gap in rows[:MAX_GAPS_PER_RUN])
-
-
-def _notify_askers_of(gap: Gap) -> int:
-    document = answering(gap)
-    if document is None:
-        return 0
-    with transaction.atomic():
-        if not Gap.objects.filter(pk=gap.pk, told_at=None).update(told_at=timezone.now()):
-            return 0
-        questions = gap.questions.filter(taken_back=False).select_related("message__conversation__user")
-        waiting = questions.exclude(message__conversation__user__in=_find_notified_users(gap))
-        notices = [_notify(question, gap) for question in _latest(waiting) if _may_read(question, document)]
-    return len(notices)
-
-
-def _find_notified_users(gap: Gap) -> list[UUID]:
-    """Return users who were notified already: merging a gap adds others."""
-    sent = Notice.objects.filter(gap=gap, kind=NoticeKind.ANSWERED, created_at__gte=gap.answered_at)
-    return list(sent.values_list("user", flat=True))
-
-
-def _latest(questions: "QuerySet[GapQuestion]") -> Iterable[GapQuestion]:
-    """Return the latest question of each person."""
-    return {question.message.conversation.user_id: question for question in questions}.values()
-
-
-def _may_read(question: GapQuestion, document: Document) -> bool:
-    """Return whether the person may read the document: otherwise they would be refused again."""
-    try:
-        principal = principal_for_user(question.message.conversation.user)
-    except NotSignedIn:
-        return False
-    return documents_for(principal).filter(pk=document.pk).exists()
-
-
-def _notify(question: GapQuestion, gap: Gap) -> Notice:
-    user = question.message.conversation.user_id
-    return Notice.objects.create(user_id=user, kind=NoticeKind.ANSWERED, gap=gap, message=question.message)

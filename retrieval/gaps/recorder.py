@@ -52,8 +52,8 @@ def _record(message: Message, why: Why, bases: list[UUID]) -> None:
 def _bases_of(message: Message) -> list[UUID]:
     """The knowledge bases that were asked; if none was named, the first official one that was cited, or
     that came near."""
-    if message.trace.get("whole") is False:
-        return [UUID(base) for base in message.trace.get("knowledge_bases", [])]
+    if (chosen := message.chosen_knowledge_bases) is not None:
+        return [UUID(base) for base in chosen]
     near = [UUID(str(item["document"])) for item in message.nearest]
     cited = message.citations.order_by("marker").values_list("document", flat=True)
     return _first_official([*cited, *near])

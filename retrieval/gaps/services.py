@@ -98,7 +98,7 @@ def gap_merge(*, gap: Gap, into: Gap, principal: Principal) -> Gap:
         gap.notices.filter(message=None).delete()
         gap.notices.update(gap=into)
         Gap.objects.filter(pk=gap.pk).delete()
-        Gap.objects.filter(pk=into.pk, state=GapState.ANSWERED).update(told_at=None)
+        Gap.objects.filter(pk=into.pk, state=GapState.ANSWERED).update(told_at=None, tried_at=None)
         record("gap.merged", actor=principal.actor, subject=f"gap:{into.id}", merged=str(gap.id))
     return into
 

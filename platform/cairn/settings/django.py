@@ -251,7 +251,11 @@ CELERY_BEAT_SCHEDULE = {
     "retain": {"task": "ingestion.retain", "schedule": 600.0},
     "verify": {"task": "web.verify_access_due", "schedule": 600.0},
     "gaps-group": {"task": "gaps.group", "schedule": min(10.0, _env.sweep_seconds)},
-    "gaps-tell": {"task": "gaps.tell", "schedule": min(10.0, _env.sweep_seconds)},
+    "gaps-tell": {
+        "task": "gaps.tell",
+        "schedule": min(10.0, _env.sweep_seconds),
+        "options": {"queue": "watches"},
+    },
     "gaps-try": {"task": "ingestion.gaps_try", "schedule": 60.0, "options": {"queue": "watches"}},
     "expire": {"task": "ingestion.expire", "schedule": 600.0},
     "answers": {"task": "web.answers_interrupt", "schedule": 60.0},

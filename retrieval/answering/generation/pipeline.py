@@ -21,8 +21,9 @@ from retrieval.answering.generation.verdict import (
     group_unanswered_by_cause,
     refuse_part,
 )
+from retrieval.answering.generation.verified import build_verified_result, show_verified_answers
 from retrieval.answering.prompts.evidence import deduplicate
-from retrieval.answering.protocols import Answerability, ChatModel, Judgement, Locate, Search
+from retrieval.answering.protocols import Answerability, ChatModel, FindVerified, Judgement, Locate, Search
 from retrieval.answering.query.decompose import SubQuestion
 from retrieval.answering.query.understand import QueryUnderstanding, understand
 from retrieval.answering.text.lexicon import Language, language_of
@@ -40,6 +41,7 @@ from retrieval.types import (
     Timings,
     Turn,
     Usage,
+    VerifiedText,
 )
 
 MAX_TOKENS = 320
@@ -57,6 +59,7 @@ class AnswerRequest:
     answerability: Answerability
     generation: GenerationContext
     rewrites: bool
+    find_verified: FindVerified
 
     @property
     def language(self) -> Language:
@@ -68,6 +71,7 @@ class _JudgedPart:
     part: SubQuestion
     hits: Sequence[Hit]
     judgement: Judgement
+    verified: Sequence[VerifiedText] = ()
 
 
 def answer(
@@ -86,6 +90,7 @@ def answer(
     rewrites: bool = False,
     selects: bool = False,
     reranker: Reranker | None = None,
+    find_verified: FindVerified = lambda _: (),
 ) -> Iterator[AnswerEvent]:
     """Answer a question as a stream of events: Started, Sources, then for each part Prompted, Waiting, Delta
     and Cited as they come, and finally Done or Failed.
@@ -95,7 +100,8 @@ def answer(
     rewrite questions. `selects`: it is trusted to pick relevant sentences, so the answer may open with words
     that the question does not have. `reranker`: the packaged one, if there is one; chooses quotes
     and recognises what a trusted model says in other words.
-    `evidence`: how much of it the model reads for each part, and its prompt.
+    `evidence`: how much of it the model reads for each part, and its prompt. `find_verified`: what it finds
+    is the answer, whatever the documents say.
     """
     if grounding not in Grounding.values:
         message = f"grounding is strict or flag, not {grounding!r}"
@@ -113,7 +119,7 @@ def answer(
         reranker,
     )
     judge = answerability or RuleAnswerability(embedder)
-    return _answer(AnswerRequest(question, history, search, judge, generation, rewrites))
+    return _answer(AnswerRequest(question, history, search, judge, generation, rewrites, find_verified))
 
 
 def _answer(request: AnswerRequest) -> Iterator[AnswerEvent]:
@@ -126,6 +132,10 @@ def _answer(request: AnswerRequest) -> Iterator[AnswerEvent]:
         for item in found:
             if run.stopped or not item.judgement.answerable:
                 results.append(_build_unanswered_result(request, run, item))
+                continue
+            if item.verified:
+                yield from show_verified_answers(request.generation, run, buffer, item.verified)
+                results.append(build_verified_result(request.generation, item.part, item.verified))
                 continue
             writer = PartWriter(request.generation, run, buffer, item.part, item.hits, item.judgement)
             yield from writer.stream()
@@ -146,13 +156,34 @@ def _search_parts(request: AnswerRequest, run: RunState, understood: QueryUnders
     """Search for each part of the question and judge what was found; [] for a question without words."""
     if not understood.standalone:
         return []
-    searched = [(part, deduplicate(request.search(part.query))) for part in understood.parts]
+    searched = [
+        (part, verified, [answer.hit for answer in verified] or deduplicate(request.search(part.query)))
+        for part, verified in _find_verified(request, understood)
+    ]
     run.retrieval_ms = run.elapsed_ms()
     found = [
-        _JudgedPart(part, hits, request.answerability.judge(part.query, hits)) for part, hits in searched
+        _JudgedPart(part, hits, _judge(request, part, verified, hits), verified)
+        for part, verified, hits in searched
     ]
     run.signals = found[0].judgement.signals if len(found) == 1 else {}
     return found
+
+
+def _find_verified(
+    request: AnswerRequest, understood: QueryUnderstanding
+) -> list[tuple[SubQuestion, Sequence[VerifiedText]]]:
+    """Return the question as a whole if there is a verified answer to it, else its parts with theirs."""
+    if answers := request.find_verified(understood.standalone):
+        return [(SubQuestion(request.question, understood.standalone), answers)]
+    if len(understood.parts) == 1:
+        return [(understood.parts[0], ())]
+    return [(part, request.find_verified(part.query)) for part in understood.parts]
+
+
+def _judge(
+    request: AnswerRequest, part: SubQuestion, verified: Sequence[VerifiedText], hits: Sequence[Hit]
+) -> Judgement:
+    return Judgement(answerable=True) if verified else request.answerability.judge(part.query, hits)
 
 
 def _interleave(found: Sequence[_JudgedPart]) -> tuple[Hit, ...]:

@@ -288,10 +288,10 @@ class SentenceGate:
 
     def _citation(self, ground: Ground) -> Citation:
         number = self.markers.setdefault((ground.hit.chunk, ground.quote), len(self.markers) + 1)
-        return _citation(number, ground.hit, ground.quote, self.locate)
+        return build_citation(number, ground.hit, ground.quote, self.locate)
 
 
-def _citation(number: int, hit: Hit, quote: str, locate: Locate) -> Citation:
+def build_citation(number: int, hit: Hit, quote: str, locate: Locate) -> Citation:
     place = locate(hit, quote)
     return Citation(
         marker=number,
@@ -316,7 +316,7 @@ def _quoted_links(hit: Hit, quote: str) -> tuple[Link, ...]:
 def _clean_body(unit: Unit) -> tuple[str, tuple[int, ...]]:
     """Return the text without markers and markup, and the numbers of the passages it cites."""
     if unit.kind is Kind.CODE:
-        return _strip_fences(visible(unit.body)), ()
+        return strip_fences(visible(unit.body)), ()
     body, cited = strip_markers(unit.body)
     body, more = strip_markers(sanitize_markdown(body))
     stripped = INTRODUCTION.sub("", body)
@@ -327,7 +327,7 @@ def _clean_body(unit: Unit) -> tuple[str, tuple[int, ...]]:
     return body, (*cited, *more, *named)
 
 
-def _strip_fences(block: str) -> str:
+def strip_fences(block: str) -> str:
     """Return the code without its fences; the closing one may be missing."""
     lines = block.split("\n")[1:]
     if lines and not lines[-1].strip().strip("`~"):
@@ -365,14 +365,14 @@ def _strip_bold(body: str) -> str:
 
 
 def _with_markers(text: str, numbers: tuple[int, ...]) -> str:
-    return _append_mark(text, format_markers(numbers))
+    return append_mark(text, format_markers(numbers))
 
 
 def _with_unsupported_mark(text: str) -> str:
-    return _append_mark(text, UNSUPPORTED_SUFFIX)
+    return append_mark(text, UNSUPPORTED_SUFFIX)
 
 
-def _append_mark(text: str, mark: str) -> str:
+def append_mark(text: str, mark: str) -> str:
     """Append a mark to a sentence or quoted paragraph, or on its own line to a table, list or code block."""
     last = text.rpartition("\n")[2]
     own_line = last.lstrip("> ").startswith(("|", "```", "~~~"))

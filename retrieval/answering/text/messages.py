@@ -75,6 +75,14 @@ _TEXTS: dict[str, dict[Language, str]] = {
         "en": "Every sentence is supported by a source.",
         "de": "Jeder Satz ist durch eine Quelle belegt.",
     },
+    "verified": {
+        "en": "This is a verified answer to this question.",
+        "de": "Das ist eine bestätigte Antwort auf diese Frage.",
+    },
+    "verified_several": {
+        "en": "There are several verified answers to this question.",
+        "de": "Zu dieser Frage gibt es mehrere bestätigte Antworten.",
+    },
     "untold": {
         "en": "Not covered by the documents: {parts}",
         "de": "Nicht in den Dokumenten: {parts}",

@@ -15,6 +15,7 @@ from cairn.accounts.services import api_key_create
 from cairn.library.models import Document, KnowledgeBase
 from ingestion.erasure.documents import erase
 from ingestion.erasure.users import user_erase
+from ingestion.gaps.asker_notices import notify_askers
 from ingestion.gaps.retry import gaps_try
 from ingestion.gaps.verified_answers import answers_expire
 from ingestion.models import Job, Receipt, Stage
@@ -23,7 +24,6 @@ from retrieval.engine import Engine
 from retrieval.gaps import clusters
 from retrieval.gaps.clusters import questions_group
 from retrieval.gaps.models import Gap, GapQuestion, Notice
-from retrieval.gaps.notices import notify_askers
 from retrieval.gaps.recorder import gaps_tidy
 from tests.bases import make_base
 from tests.fakes import FakeChat, FakeEmbedder

@@ -7,13 +7,14 @@ import pytest
 from playwright.sync_api import Locator, Page, ViewportSize, expect
 
 from tests.web.browser.conftest import WIDE
-from tests.web.browser.test_journey import ANSWERED, SLOW, ask, create_knowledge_base, markdown, uploaded
+from tests.web.browser.test_journey import SLOW, ask, create_knowledge_base, markdown, uploaded
 
 pytestmark = [pytest.mark.browser, pytest.mark.models]
 
 PHONE = ViewportSize(width=390, height=800)
-QUESTION = "What is the cafeteria's lunch menu on Fridays?"
-ANSWER = "On Fridays the cafeteria's lunch menu is baked fish with potatoes, or a lentil stew."
+QUESTION = "Can I bring my parrot into the reading room?"
+ANSWER = "Yes, on Fridays, if everybody in the room agrees."
+SIMILAR = "Can I bring my goldfish into the reading room?"
 LOOKS = 150
 
 
@@ -58,7 +59,8 @@ def test_a_refused_question_is_answered_by_somebody_who_vouches_for_it(
     appears(page, "/notices", unread).get_by_role("button", name="Ask again").click()
     expect(page.get_by_label("Your question")).to_have_value(QUESTION)
     page.get_by_label("Your question").press("Enter")
-    expect(page.locator(".verdict")).to_contain_text(ANSWERED, timeout=SLOW)
+    expect(page.locator(".verdict")).to_contain_text("Verified answer by admin", timeout=SLOW)
+    expect(page.locator(".answer-body")).to_have_text(f"{ANSWER} 1")
     page.locator(".source").filter(has_text="Verified by admin until").first.click()
     expect(page.locator("#panel-verified")).to_contain_text("Verified by admin until")
     page.keyboard.press("Escape")
@@ -66,3 +68,6 @@ def test_a_refused_question_is_answered_by_somebody_who_vouches_for_it(
     expect(page.get_by_role("tooltip")).to_contain_text("Verified by admin until")
     page.goto("/notices")
     expect(unread()).to_have_count(0)
+
+    ask(page, slug, SIMILAR)
+    expect(page.locator(".verdict")).not_to_contain_text("Verified answer")

@@ -178,3 +178,40 @@ def test_a_notice_leads_nowhere_once_its_document_is_closed(
     assert "no longer have access" in text_of(client.get("/notices"))
     assert client.post(f"/notices/{notice.id}/open")["Location"] == "/notices"
     assert client.post("/notices/read")["Location"] == "/notices"
+
+
+def test_an_answer_that_somebody_vouches_for_says_so_while_it_holds(
+    signed_in: SignIn,
+    refused: GapQuestion,
+    answered: Callable[..., Message],
+    ready: Document,
+    ria: User,
+    mia: User,
+) -> None:
+    client, message = signed_in(ria), answered(ria, mode="verified", verdict="supported")
+    page = f"/messages/{message.id}/rendered"
+    vouched(refused, ready, mia)
+    html = text_of(client.get(page))
+    assert "Verified answer by mia" in html
+    assert "Supported by" not in html
+    VerifiedAnswer.objects.update(owner=None)
+    assert "<span>Verified answer</span>" in text_of(client.get(page))
+    VerifiedAnswer.objects.update(until=timezone.localdate() - timedelta(days=1))
+    html = text_of(client.get(page))
+    assert "This answer is no longer verified" in html
+    assert "Verified answer" not in html
+
+
+def test_a_question_is_asked_again_as_it_was_understood_and_where_it_was_asked(
+    signed_in: SignIn, refused: GapQuestion, ria: User, base: KnowledgeBase
+) -> None:
+    client, page = signed_in(ria), f"/?again={refused.message_id}"
+    chosen = f'value="{base.id}" data-name="{base.name}" checked'
+    assert chosen not in text_of(client.get(page))
+    Message.objects.filter(pk=refused.message_id).update(
+        standalone_question="What is for lunch on Fridays?",
+        trace={"whole": False, "knowledge_bases": [str(base.id)]},
+    )
+    html = text_of(client.get(page))
+    assert ">What is for lunch on Fridays?</textarea>" in html
+    assert chosen in html

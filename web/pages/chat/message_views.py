@@ -128,7 +128,7 @@ def _turn_view(shown: ShownMessage, citations: list[Citation], passing_on: str) 
         state=shown.state,
         html=_render_answer(shown.answer, citations),
         tone=tone,
-        verdict_line=_verdict_line(tone, message.mode, len(citations)),
+        verdict_line=_verdict_line(tone, message.mode, citations),
         reason=localize(shown.reason) if tone in REASONED or shown.state == "failed" else "",
         unsupported=_find_unsupported_sentences(shown) if tone == "partial" else (),
         sources=tuple(map(Source.of, citations)),
@@ -177,22 +177,34 @@ def _tone(shown: ShownMessage) -> str:
     return shown.message.verdict if shown.message.verdict in ICONS else "stopped"
 
 
-def _verdict_line(tone: str, mode: str, citations: int) -> str:
+def _verdict_line(tone: str, mode: str, citations: Sequence[Citation]) -> str:
+    count = len(citations)
     match tone:
+        case "supported" if mode == "verified":
+            return _describe_verification(citations)
         case "supported":
-            line = ngettext("Supported by {n} passage", "Supported by {n} passages", citations)
-            return line.format(n=number(citations))
+            line = ngettext("Supported by {n} passage", "Supported by {n} passages", count)
+            return line.format(n=number(count))
         case "partial":
             if mode != "extractive":
                 return gettext("Partly supported")
-            line = ngettext("Quoted from {n} passage", "Quoted from {n} passages", citations)
-            return line.format(n=number(citations))
+            line = ngettext("Quoted from {n} passage", "Quoted from {n} passages", count)
+            return line.format(n=number(count))
         case "refused":
             return gettext("Not found in your knowledge bases")
         case "withheld":
             return gettext("No longer available")
         case _:
             return gettext("Stopped")
+
+
+def _describe_verification(citations: Sequence[Citation]) -> str:
+    """Say who verified the answer, as long as it is valid."""
+    verified = [citation.verified for citation in citations]
+    if not verified or None in verified:
+        return gettext("This answer is no longer verified")
+    names = ", ".join(dict.fromkeys(each.by for each in verified if each and each.by))
+    return gettext("Verified answer by {names}").format(names=names) if names else gettext("Verified answer")
 
 
 def _label(citation: Citation) -> str:

@@ -1,6 +1,6 @@
 """Chat pages: new chats, conversations, and fragments fetched by scripts."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from django.db.models import Count
@@ -20,7 +20,7 @@ from retrieval.conversations.services import (
     load_shown_message,
     load_shown_path,
     message_for,
-    question_of,
+    own_message,
 )
 from retrieval.models import Conversation, FeedbackReason
 from retrieval.suggestions.services import suggestions_for
@@ -39,8 +39,13 @@ TURNS = 50  # at once; earlier ones come when they are asked for
 def new(request: HttpRequest, principal: Principal) -> HttpResponse:
     """Show an empty chat. `again` is the id of a message whose question is prefilled, as URLs are logged."""
     again = request.GET.get("again")
-    question = question_of(principal, again) if again else ""
-    return _chat(request, principal, {"turns": (), "asked_again": question})
+    if not again:
+        return _chat(request, principal, {"turns": (), "asked_again": ""})
+    earlier = own_message(principal, again)
+    # Here it has no conversation before it to be understood from.
+    question = earlier.standalone_question or earlier.question
+    chosen = earlier.chosen_knowledge_bases or ()
+    return _chat(request, principal, {"turns": (), "asked_again": question}, chosen=chosen)
 
 
 @require_safe
@@ -67,8 +72,10 @@ def _turns(found: Conversation, principal: Principal, *, before: str | None = No
     return {"turns": turn_views(shown_now[-TURNS:]), "earlier": len(shown_now) > TURNS}
 
 
-def _chat(request: HttpRequest, principal: Principal, context: dict[str, Any]) -> HttpResponse:
-    bases = base_cards(principal, chosen=request.GET.get("kb", ""))
+def _chat(
+    request: HttpRequest, principal: Principal, context: dict[str, Any], *, chosen: Collection[str] = ()
+) -> HttpResponse:
+    bases = base_cards(principal, chosen=chosen or request.GET.get("kb", ""))
     asked = request.GET.get("document")
     only = document_for(principal, asked) if asked else None
     context = {

@@ -1,6 +1,6 @@
 """Knowledge bases as shown on pages."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -51,10 +51,12 @@ class BaseCard:
         return self.role.allows(Role.MANAGER)
 
 
-def base_cards(principal: Principal, *, role: Role = Role.READER, chosen: str = "") -> list[BaseCard]:
+def base_cards(
+    principal: Principal, *, role: Role = Role.READER, chosen: str | Collection[str] = ""
+) -> list[BaseCard]:
     """Return all knowledge bases in which the principal has the role, by name.
 
-    `chosen` is the slug of the selected one.
+    `chosen`: the slug of the selected one, or the ids of several.
     """
     bases = knowledge_bases_for(principal, role=role).select_related("owner")
     return _cards(principal, bases.order_by("name", "id"), roles_in(principal), chosen)
@@ -66,7 +68,10 @@ def base_card(principal: Principal, base: KnowledgeBase) -> BaseCard:
 
 
 def _cards(
-    principal: Principal, bases: Iterable[KnowledgeBase], roles: dict[UUID, Role], chosen: str
+    principal: Principal,
+    bases: Iterable[KnowledgeBase],
+    roles: dict[UUID, Role],
+    chosen: str | Collection[str],
 ) -> list[BaseCard]:
     counts = _counts(principal)
     return [
@@ -83,7 +88,7 @@ def _cards(
             official=base.official,
             owner=base.owner_id,
             owner_name=base.owner.username if base.owner else "",
-            chosen=base.slug == chosen,
+            chosen=base.slug == chosen if isinstance(chosen, str) else str(base.id) in chosen,
         )
         for base in bases
     ]

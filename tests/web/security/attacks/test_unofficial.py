@@ -18,10 +18,10 @@ from cairn.library.models import Chunk, Document, KnowledgeBase
 from cairn.settings import environment
 from ingestion.documents.submit import document_submit
 from ingestion.documents.upload import Upload
+from ingestion.gaps.asker_notices import notify_askers
 from retrieval.engine import Engine
 from retrieval.evaluation.models import GoldQuestion
 from retrieval.gaps.clusters import questions_group
-from retrieval.gaps.notices import notify_askers
 from retrieval.suggestions.services import suggestions_for, suggestions_replace
 from tests.bases import let_create
 from tests.fakes import FakeChat
@@ -366,7 +366,8 @@ def test_owners_of_unofficial_knowledge_bases_do_not_learn_what_was_rated_down(
 
 def test_a_notice_says_where_an_answer_comes_from(attack: Attack, stage: Stage) -> None:
     for base, keeper, text in ((stage.rogue, stage.mia, WRONG), (stage.real, stage.admin, RIGHT)):
-        stage.rob.post("/ask", {"question": LUNCH, **_bases(base)})
+        answer = stage.rob.post("/ask", {"question": QUESTION, **_bases(base)}).json()
+        stage.rob.post(f"/messages/{answer['id']}/feedback", {"rating": "down", "reason": "incomplete"})
         _gaps(keeper)
         [gap] = keeper.get(f"/gaps?knowledge_base={base.id}").json()["items"]
         keeper.post(f"/gaps/{gap['id']}/document", {"document": str(stage.documents[text].id)})
