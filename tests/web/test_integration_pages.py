@@ -2,54 +2,36 @@
 
 import json
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from markdown_it import MarkdownIt
 
-from tests.servers import ROOT, Server, server_environment
+from tests.servers import ROOT, Server
+from tests.web.documented import assert_answers, blocks, run, typed
 
 pytestmark = [pytest.mark.models, pytest.mark.slow]
 
+UPLOADING = "How do I upload documents?"
+
 PAGES = ROOT / "docs" / "integrate"
-ADDRESS = "http://127.0.0.1:8000"
 
 
-def blocks(page: str) -> list[str]:
-    text = (PAGES / f"{page}.md").read_text(encoding="utf-8")
-    return [token.content for token in MarkdownIt().parse(text) if token.type == "code_block"]
-
-
-def typed(server: Server, block: str) -> str:
-    return block.replace(ADDRESS, server.url).replace(".venv/bin/python", sys.executable)
-
-
-def run(server: Server, *command: str) -> str:
-    said = subprocess.run(
-        command,
-        env=server_environment(server.data_dir) | {"PATH": "/usr/bin:/bin"},
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert said.returncode == 0, said.stderr
-    return said.stdout
+def blocks_of(page: str) -> list[str]:
+    return blocks(f"docs/integrate/{page}.md")
 
 
 def said_by_hand(server: Server, page: str) -> tuple[str, str]:
     """What the last command in a shell says, and the key that the page makes."""
     if shutil.which("curl") is None:
         pytest.skip("curl is not there: apt-get install curl")
-    (block,) = (block for block in blocks(page) if block.startswith("KEY="))
+    (block,) = (block for block in blocks_of(page) if block.startswith("KEY="))
     *said, key = run(server, "bash", "-euc", f"{typed(server, block)}\nprintf '\\n%s' \"$KEY\"").split("\n")
     return "\n".join(said), key
 
 
 def programs(page: str) -> list[str]:
-    return [block for block in blocks(page) if block.startswith(("import ", "from "))]
+    return [block for block in blocks_of(page) if block.startswith(("import ", "from "))]
 
 
 def run_program(server: Server, program: str, key: str) -> str:
@@ -67,28 +49,35 @@ def test_dify_s_request(cairn_server: Server) -> None:
     records = json.loads(said)["records"]
     assert 1 <= len(records) <= 3
     assert all(each["content"] and each["metadata"]["path"] for each in records)
-    (command,) = (block for block in blocks("dify") if block.startswith(".venv"))
+    assert any("upload" in each["content"].lower() for each in records)
+    (command,) = (block for block in blocks_of("dify") if block.startswith(".venv"))
     assert run(cairn_server, "bash", "-euc", typed(cairn_server, command)).strip()
 
 
 def test_the_pages_of_assistants(cairn_server: Server) -> None:
     said, key = said_by_hand(cairn_server, "mcp")
-    assert json.loads(said)["result"]["isError"] is False
+    result = json.loads(said)["result"]
+    assert result["isError"] is False
+    assert_answers(result["structuredContent"]["answer"], UPLOADING)
     (program,) = programs("mcp")
-    assert "[1]" in run_program(cairn_server, program, key)
-    (started,) = (json.loads(block) for block in blocks("mcp") if block.startswith("{"))
+    answer, _, sources = run_program(cairn_server, program, key).partition("\n\nVerdict: ")
+    assert_answers(answer, UPLOADING)
+    assert "[1] Upload documents" in sources
+    (started,) = (json.loads(block) for block in blocks_of("mcp") if block.startswith("{"))
     program, command, option, _file = started["mcpServers"]["cairn"]["args"]
     assert option in run(cairn_server, sys.executable, Path(program).name, command, "--help")
 
 
 def test_the_page_of_programs_made_for_openai(cairn_server: Server) -> None:
     said, key = said_by_hand(cairn_server, "openai")
-    assert json.loads(said)["citations"]
+    completion = json.loads(said)
+    assert completion["citations"]
+    assert_answers(completion["choices"][0]["message"]["content"], UPLOADING)
     client, like = programs("openai")
-    assert "/library/documents/" in run_program(cairn_server, client, key)
-    assert "[1]" in run_program(
-        cairn_server, f'{like}\nprint(llm.complete("How do I upload documents?"))', key
-    )
+    answer, source = run_program(cairn_server, client, key).split("\n1 ", 1)
+    assert_answers(answer, UPLOADING)
+    assert "/library/documents/" in source
+    assert_answers(run_program(cairn_server, f'{like}\nprint(llm.complete("{UPLOADING}"))', key), UPLOADING)
 
 
 def test_the_page_of_retrievers(cairn_server: Server) -> None:
@@ -99,13 +88,3 @@ def test_the_page_of_retrievers(cairn_server: Server) -> None:
     assert tagged == "", "nothing of the sample has this tag"
     anything = langchain.replace(', filters={"tags": ["hr"]}', "")
     assert "/library/documents/" in run_program(cairn_server, anything, key)
-
-
-def test_the_commands_of_the_rest_pages(cairn_server: Server) -> None:
-    if shutil.which("curl") is None:
-        pytest.skip("curl is not there: apt-get install curl")
-    pages = ("rest/overview", "rest/authentication", "rest/asking", "rest/search")
-    commands = [typed(cairn_server, block) for page in pages for block in blocks(page)]
-    responses = run(cairn_server, "bash", "-euo", "pipefail", "-c", "\n".join(commands))
-    assert responses.count('"verdict"') >= 2
-    assert "urn:cairn:problem" not in responses

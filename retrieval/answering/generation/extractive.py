@@ -13,6 +13,7 @@ from retrieval.answering.answerability.signals import (
     log_odds,
     subject_words,
 )
+from retrieval.answering.grounding.substance import adds_something
 from retrieval.answering.text.answer_types import counted_noun_pattern, expected_answer_type
 from retrieval.answering.text.blocks import (
     CELL_SEPARATOR,
@@ -76,7 +77,10 @@ def extract_blocks(
     reranker: Reranker | None = None,
 ) -> list[Extract]:
     """Return the blocks worth quoting, best first."""
-    candidates = list(_candidates(hits, language))[:MAX_CANDIDATES]
+    # A page may ask the very question, and answer it below.
+    candidates = [
+        item for item in _candidates(hits, language) if adds_something(item.text, question, language)
+    ][:MAX_CANDIDATES]
     if not candidates:
         return []
     scores = _scores(question, candidates, embedder, language)

@@ -9,6 +9,7 @@ from cairn.hidden_characters import visible
 from cairn.library.links import Link, links_between
 from retrieval.answering.generation.extractive import Extract
 from retrieval.answering.grounding.check import Ground, Support
+from retrieval.answering.grounding.substance import adds_something
 from retrieval.answering.protocols import Locate, SentenceCheck
 from retrieval.answering.text.citation_markers import format_markers, strip_markers
 from retrieval.answering.text.lexicon import Language, language_of
@@ -137,10 +138,18 @@ class SentenceGate:
             and not _ends_sentence(body)
         ):
             return render_message("unfinished", self.language)
+        if not _is_announcement(unit, body) and not self._adds_something(unit, body):
+            self.repeats += 1
+            return render_message("meta", self.language)
         if self._is_repetition(body):
             self.repeats += 1
             return render_message("repeated", self.language)
         return ""
+
+    def _adds_something(self, unit: Unit, body: str) -> bool:
+        return unit.kind is not Kind.SENTENCE or adds_something(
+            _strip_bold(body), self.question, self.language
+        )
 
     def _is_repetition(self, body: str) -> bool:
         stems = content_stems(body, self.language) or frozenset({body})

@@ -76,6 +76,34 @@ def test_flag_keeps_and_marks_it() -> None:
     assert not final.sentences[0].supported
 
 
+SHARING = [
+    make_hit(
+        "Readers see your questions as you typed them. They see only answers based on documents they can "
+        "read; in place of any other answer, they see a note. Answers to questions are in the conversation.",
+        title="Conversations",
+    )
+]
+REPETITION = "The answers to the questions are in the answers to the questions [1]."
+SUBSTANCE = "Readers see only answers based on documents they can read [1]."
+
+
+@pytest.mark.parametrize("grounding", ["strict", "flag"])
+def test_a_sentence_that_only_repeats_words_is_left_out(grounding: str) -> None:
+    question = "What answers do readers of a conversation see?"
+    final = answered(question, SHARING, Writer(f"{REPETITION} {SUBSTANCE}"), grounding=grounding)
+    assert (final.text, final.verdict) == (f"{SUBSTANCE.replace(' [1].', '.')} [1]", "supported")
+    assert final.sentences[0].reason == "Doesn’t answer the question."
+
+
+def test_the_question_itself_is_not_quoted_as_its_answer() -> None:
+    question = "How do employees donate annual leave to colleagues?"
+    hits = [make_hit(f"{question}\n\n{LEAVE}")]
+    final = answered(question, hits, Writer(FALSE))
+    assert final.mode == "extractive"
+    assert question not in final.text
+    assert "Form 630" in final.text
+
+
 @pytest.mark.parametrize("grounding", ["strict", "flag"])
 def test_nothing_is_shown_when_nothing_holds(grounding: str) -> None:
     chat = Writer(f"{FALSE} {OTHER_FALSE}")
