@@ -1,6 +1,7 @@
 """Formats that Pandoc converts to HTML, which is then parsed."""
 
 import re
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -19,15 +20,40 @@ _HEAP_EXHAUSTED: Final = 251
 _NO_TITLE: Final = "<title>-</title>"
 _ROW_END: Final = re.compile(rb"(?<!\\)(?:\\\\)*\\row(?![a-z])")
 """Some programs define a table's row once for all that follow; Pandoc knows a new row by its definition."""
+_CSV_TABLE: Final = re.compile(r"\s*\.\. csv-table::")
+_OPTION: Final = re.compile(r"\s*:[\w-]+:")
 _TITLE_BLOCK: Final = re.compile(r"<(/?)header\b")
 
 
 def rst(path: Path, limits: Limits) -> Rendition:
-    return _read_with_title(path, "rst", formats.RST, limits)
+    text = "\n".join(_drop_blank_rows(decode(path.read_bytes()).split("\n")))
+    return _read_with_title(text, "rst", formats.RST, limits)
+
+
+def _drop_blank_rows(lines: Iterable[str]) -> Iterator[str]:
+    """Yield the lines without blank ones inside csv-table directives: Pandoc rejects the whole document."""
+    margin: int | None = None  # of the directive that these lines belong to
+    blank = list[str]()
+    in_rows = False
+    for line in lines:
+        if not line.strip() and margin is not None:
+            blank.append(line)
+            continue
+        indentation = len(line) - len(line.lstrip())
+        if margin is not None and indentation <= margin:
+            margin = None
+        if margin is None or not in_rows:
+            yield from blank
+        blank.clear()
+        in_rows = margin is not None and (in_rows or not _OPTION.match(line))
+        if margin is None and _CSV_TABLE.match(line):
+            margin, in_rows = indentation, False
+        yield line
+    yield from blank
 
 
 def org(path: Path, limits: Limits) -> Rendition:
-    return _read_with_title(path, "org", formats.ORG, limits)
+    return _read_with_title(decode(path.read_bytes()), "org", formats.ORG, limits)
 
 
 def rtf(path: Path, limits: Limits) -> Rendition:
@@ -54,10 +80,9 @@ def _noun(media_type: str) -> str:
     return formats.BY_MEDIA_TYPE[media_type].noun
 
 
-def _read_with_title(path: Path, reader: str, media_type: str, limits: Limits) -> Rendition:
+def _read_with_title(text: str, reader: str, media_type: str, limits: Limits) -> Rendition:
     """Make the title the first heading, with the others below it."""
-    data = decode(path.read_bytes()).encode()
-    page = _html(data, reader, media_type, limits, "--shift-heading-level-by=1")
+    page = _html(text.encode(), reader, media_type, limits, "--shift-heading-level-by=1")
     return html_document.read(_TITLE_BLOCK.sub(r"<\1div", page), limits)
 
 

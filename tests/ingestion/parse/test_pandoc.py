@@ -118,6 +118,25 @@ def test_restructured_text(read: Read) -> None:
     assert "root:" not in str(outline(found))
 
 
+def test_blank_rows_in_a_csv_table_of_restructured_text_are_skipped(read: Read) -> None:
+    text = """
+Rates
+=====
+
+.. csv-table:: Leave
+  :header: grade, days
+
+  GS-7, 20
+
+  GS-8, 25
+
+Take it.
+"""
+    table, after = read(text, "rates.rst").elements[-2:]
+    assert table.text.splitlines()[-3:] == ["grade | days", "GS-7 | 20", "GS-8 | 25"]
+    assert after.text == "Take it."
+
+
 def test_org(read: Read) -> None:
     found = read(ORG, "a.org")
     assert (found.title, found.properties["author"]) == ("Leave", "Ada")
