@@ -11,8 +11,8 @@ from retrieval.answering.text.lexicon import Language
 from retrieval.answering.text.terms import WORD, is_content, stem
 
 _CLAUSE = re.compile(
-    r"[,;:.!?()\n–—|]|\s-\s|\b(?:and|but|or|if|unless|when|while|because|although|though|which|who|that|so"
-    r"|und|aber|sondern|oder|wenn|falls|weil|obwohl|während|dass|damit|sofern)\b",
+    r"[,;:.!?()\n–—|]|\s-\s|\b(?:and|but|if|unless|when|while|because|although|though|which|who|that|so"
+    r"|und|aber|sondern|wenn|falls|weil|obwohl|während|dass|damit|sofern)\b",
     re.IGNORECASE,
 )
 _IDIOM = re.compile(
@@ -70,7 +70,9 @@ def clauses(text: str, language: Language) -> list[Clause]:
 def _clause(text: str, language: Language) -> Clause:
     text = _CONTRACTED.sub(" not", text)
     words = [word.casefold() for word in WORD.findall(text)]
-    negations = sum((word in NEGATORS) + (word in PREFIXED) for word in words)
+    negations = sum((word in NEGATORS) + (word in PREFIXED) for word in words if word != "nor")
+    if "nor" in words:
+        negations = max(1, negations)  # it continues a negation
     plain = [PREFIXED.get(word, word) for word in words if word not in NEGATORS]
     stems = frozenset(stem(word, language) for word in plain if is_content(word, language))
     return Clause(stems, negations % 2 == 1)

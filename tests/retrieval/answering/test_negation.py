@@ -13,6 +13,8 @@ from retrieval.answering.text.lexicon import Language
         ("Term employees are ineligible.", "Term employees are not eligible.", "en"),
         ("You need a badge to enter.", "You cannot enter without a badge.", "en"),
         ("Reply no later than Friday.", "Reply by Friday.", "en"),
+        ("It will not copy photos or audio.", "The backup does not copy photos, nor audio.", "en"),
+        ("Neither guests nor interns get a badge.", "Guests and interns do not get a badge.", "en"),
         ("Passwörter dürfen nicht geteilt werden.", "Es ist verboten, Passwörter zu teilen.", "de"),
         ("Urlaub kann übertragen werden.", "Urlaub kann übertragen werden.", "de"),
     ],
@@ -30,6 +32,8 @@ def test_agrees(claim: str, evidence: str, language: Language) -> None:
         ("Leave isn't paid out.", "Leave is paid out.", "en"),
         ("Term employees are eligible.", "Term employees are ineligible.", "en"),
         ("A reason is given if the request is approved.", "A reason is given if it is not approved.", "en"),
+        ("Guests and interns get a badge.", "Neither guests nor interns get a badge.", "en"),
+        ("It copies audio.", "It does not copy photos or audio.", "en"),
         (
             "Figma plugins require approval.",
             "Figma plugins are okay to use and don't require approval.",
