@@ -21,6 +21,7 @@ class Engine:
     """Fetched once per question: its embedder is the one that made the vectors of its index.
 
     `reranker` ranks the hits of every search, `answer_reranker` only those that an answer is written from.
+    `writes_answers`: if not, answers are quotes, and the chat model isn't asked.
     """
 
     embedder: Embedder
@@ -31,6 +32,7 @@ class Engine:
     reader: AnswerReader | None = None
     inference: NaturalLanguageInference | None = None
     generation: IndexGeneration | None = None
+    writes_answers: bool = True
 
     def for_answers(self) -> "Engine":
         """Return the engine that searches for the evidence of answers."""
@@ -87,6 +89,7 @@ def engine_of(opened: Opened) -> Engine:
         lazy(answer_reader) if environment().answerability_model else None,
         lazy(language_inference) if environment().grounding_model else None,
         opened.generation,
+        environment().writes_answers,
     )
 
 

@@ -236,6 +236,7 @@ def _events(
         cancelled=cancelled or _build_stop_check(message),
         answerability=answerability_of(finding),
         inference=engine.inference,
+        writes=engine.writes_answers,
         rewrites=environment().rewrites_questions,
         selects=not environment().has_packaged_chat_model,
         reranker=finding.reranker if answer_reranker_name() == PACKAGED_RERANKER else None,

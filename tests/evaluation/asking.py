@@ -114,6 +114,7 @@ def judge_question(question: GoldQuestion, scope: Scope, engine: Engine) -> Ques
         history=[Turn(earlier, "") for earlier in question.history],
         evidence=budget,
         answerability=judge,
+        writes=engine.writes_answers,
         rewrites=environment().rewrites_questions,
     )
     standalone, refused = question.question, True

@@ -10,8 +10,9 @@ from typing import Final
 PACKAGED: Final = "smollm2-135m"
 """Part of every installation, and for demonstration only."""
 DEMONSTRATION_ONLY: Final = (
-    "The language model SmolLM2-135M is for demonstration only. For real use, install another with "
-    "make up MODEL=qwen2.5-coder-1.5b, or connect a larger one: docs/operate/language-models.md"
+    "Answers are quotes: the language model SmolLM2-135M is for demonstration only. For written answers, "
+    "install another with make up MODEL=qwen2.5-coder-1.5b, or connect a larger one: "
+    "docs/operate/language-models.md"
 )
 _CHOICE: Final = "chat_model"
 

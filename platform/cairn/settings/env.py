@@ -284,6 +284,11 @@ class Environment(BaseSettings):
     answer_max_tokens: int = Field(
         320, ge=16, description="Maximum length of an answer, or of each part if a question has several"
     )
+    answer_style: Literal["auto", "written", "quoted"] = Field(
+        "auto",
+        description="Whether the model writes answers or the passages are quoted; auto: written by any "
+        "model but smollm2-135m",
+    )
     rewrite_questions: Literal["auto", "on", "off"] = Field(
         "auto",
         description="Whether the model rewrites follow-up questions as standalone ones; auto: any "
@@ -442,6 +447,13 @@ class Environment(BaseSettings):
     def excludes_unofficial(self) -> bool:
         """Questions and searches that name no knowledge base leave unofficial ones out."""
         return self.unofficial_knowledge_bases == "exclude"
+
+    @property
+    def writes_answers(self) -> bool:
+        """The model writes answers. The packaged one is too small to: quotes answer more questions."""
+        return self.answer_style == "written" or (
+            self.answer_style == "auto" and not self.has_packaged_chat_model
+        )
 
     @property
     def rewrites_questions(self) -> bool:

@@ -44,7 +44,7 @@ class PartWriter:
         self._judgement = judgement
         was_reranked = any(hit.scores.rerank is not None for hit in hits)  # so it reads their language
         self._reranker = context.reranker if was_reranked else None
-        self._evidence = context.evidence.select_passages(part.query, hits)
+        self._evidence = context.evidence.select_passages(part.query, hits) if context.writes else []
         self._checker = SentenceChecker(
             self._evidence,
             context.embedder,
@@ -67,7 +67,7 @@ class PartWriter:
         Closing the iterator ends the model's stream.
         """
         self._buffer.start_paragraph()
-        if self._run.failure is not None:
+        if self._run.failure is not None or not self._context.writes:
             return
         sentences, place = SentenceStream(), None
         try:

@@ -87,6 +87,7 @@ def answer(
     cancelled: Callable[[], bool] = lambda: False,
     answerability: Answerability | None = None,
     inference: NaturalLanguageInference | None = None,
+    writes: bool = True,
     rewrites: bool = False,
     selects: bool = False,
     reranker: Reranker | None = None,
@@ -96,12 +97,13 @@ def answer(
     and Cited as they come, and finally Done or Failed.
 
     `Answer.timings.first_token_ms` is the time until the first Delta. Closing the iterator ends the model's
-    stream. A citation comes before the text with its marker. `rewrites`: the chat model is good enough to
-    rewrite questions. `selects`: it is trusted to pick relevant sentences, so the answer may open with words
-    that the question does not have. `reranker`: the packaged one, if there is one; chooses quotes
-    and recognises what a trusted model says in other words.
-    `evidence`: how much of it the model reads for each part, and its prompt. `find_verified`: what it finds
-    is the answer, whatever the documents say.
+    stream. A citation comes before the text with its marker. `writes`: whether the chat model is asked; if
+    not, passages are quoted. `rewrites`: the chat model is good enough to rewrite questions. `selects`: it is
+    trusted to pick relevant sentences, so the answer may open with words that the question does not have.
+    `reranker`: the packaged one, if there is one; chooses quotes and recognises what a trusted model says in
+    other words.
+    `evidence`: how much of it the model reads for each part, and its prompt. `find_verified`: what it finds is
+    the answer, whatever the documents say.
     """
     if grounding not in Grounding.values:
         message = f"grounding is strict or flag, not {grounding!r}"
@@ -117,6 +119,7 @@ def answer(
         inference,
         selects,
         reranker,
+        writes,
     )
     judge = answerability or RuleAnswerability(embedder)
     return _answer(AnswerRequest(question, history, search, judge, generation, rewrites, find_verified))

@@ -26,6 +26,7 @@ class GenerationContext:
     inference: NaturalLanguageInference | None = None
     selects: bool = False
     reranker: Reranker | None = None
+    writes: bool = True
 
 
 @dataclass(slots=True)

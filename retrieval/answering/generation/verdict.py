@@ -43,7 +43,7 @@ def build_part_result(
 ) -> PartResult:
     """Return the result of a part that was generated or quoted. `notes`: shown notes on contradictions."""
     if mode == AnswerMode.NONE and not is_all_repeated(gate):
-        cause = _refusal_cause(run, gate)
+        cause = _refusal_cause(context, run, gate)
         return refuse_part(part, cause, render_message(cause, context.language))
     supported_count = sum(sentence.supported for sentence in gate.sentences) - notes
     verdict, reason = _decide_verdict(context, run, gate, mode, supported_count)
@@ -65,10 +65,12 @@ def refuse_part(part: SubQuestion, cause: str, reason: str) -> PartResult:
     return PartResult(part, AnswerMode.NONE, Verdict.REFUSED, reason, cause=cause)
 
 
-def _refusal_cause(run: RunState, gate: SentenceGate) -> str:
+def _refusal_cause(context: GenerationContext, run: RunState, gate: SentenceGate) -> str:
     if run.failure is not None:
         return "model_gone"
-    return "stopped" if run.stopped else "abstained" if gate.abstained else "nothing_supported"
+    if run.stopped:
+        return "stopped"
+    return "abstained" if gate.abstained or not context.writes else "nothing_supported"
 
 
 def _decide_verdict(
@@ -85,6 +87,8 @@ def _decide_verdict(
 
 
 def _explain_quotes(context: GenerationContext, run: RunState) -> str:
+    if not context.writes:
+        return render_message("quoted", context.language)
     return render_message("model_away" if run.failure else "extractive", context.language)
 
 

@@ -46,6 +46,10 @@ _TEXTS: dict[str, dict[Language, str]] = {
         "en": "I couldn’t write an answer that the documents support.",
         "de": "Ich konnte keine Antwort schreiben, die durch die Dokumente belegt ist.",
     },
+    "quoted": {
+        "en": "These are direct quotes from the documents.",
+        "de": "Das sind wörtliche Zitate aus den Dokumenten.",
+    },
     "extractive": {
         "en": "These are direct quotes: I couldn’t write an answer that the documents support.",
         "de": "Das sind wörtliche Zitate: Eine eigene Antwort ließ sich nicht durch die Dokumente belegen.",

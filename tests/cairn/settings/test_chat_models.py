@@ -46,6 +46,25 @@ def test_settings_win_over_the_choice(chosen: Path, settings: dict[str, Any], mo
     assert given.downloaded_chat_model is None
 
 
+@pytest.mark.parametrize(
+    ("settings", "writes"),
+    [
+        ({}, False),
+        ({"answer_style": "written"}, True),
+        ({"llm_base_url": "http://llm:8001/v1", "llm_model": "mistral"}, True),
+        ({"llm_base_url": "http://llm:8001/v1", "llm_model": "mistral", "answer_style": "quoted"}, False),
+    ],
+)
+def test_the_packaged_model_writes_only_on_request(
+    tmp_path: Path, settings: dict[str, Any], writes: bool
+) -> None:
+    assert Environment(data_dir=tmp_path, **settings).writes_answers is writes
+
+
+def test_a_larger_model_writes(chosen: Path) -> None:
+    assert Environment(data_dir=chosen).writes_answers
+
+
 def test_a_server_needs_a_model_of_its_own(chosen: Path) -> None:
     with pytest.raises(ConfigurationError, match="LLM_BASE_URL needs LLM_MODEL"):
         open_chat_model(Environment(data_dir=chosen, llm_base_url="http://127.0.0.1:1/v1"))

@@ -128,6 +128,7 @@ def events(
     grounding: str = "strict",
     cancelled: Callable[[], bool] = lambda: False,
     selects: bool = False,
+    writes: bool = True,
 ) -> Iterator[AnswerEvent]:
     return answer(
         question,
@@ -139,6 +140,7 @@ def events(
         grounding=grounding,
         cancelled=cancelled,
         selects=selects,
+        writes=writes,
     )
 
 
@@ -150,8 +152,17 @@ def answered(
     answerability: Says | None = STRONG,
     grounding: str = "strict",
     selects: bool = False,
+    writes: bool = True,
 ) -> Answer:
-    heard = events(question, hits, chat, answerability=answerability, grounding=grounding, selects=selects)
+    heard = events(
+        question,
+        hits,
+        chat,
+        answerability=answerability,
+        grounding=grounding,
+        selects=selects,
+        writes=writes,
+    )
     last = list(heard)[-1]
     assert isinstance(last, Done)
     return last.answer

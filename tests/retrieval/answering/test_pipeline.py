@@ -115,6 +115,16 @@ def test_nothing_is_shown_when_nothing_holds(grounding: str) -> None:
     assert final.text.count("[1]") == 1
 
 
+def test_without_writing_the_passages_are_quoted_and_the_model_is_not_asked() -> None:
+    chat = Writer(TRUE)
+    final = answered(QUESTION, HITS, chat, writes=False)
+    assert (final.mode, final.verdict, chat.prompts) == ("extractive", "partial", [])
+    assert final.text.startswith("> Employees earn 25 days")
+    assert final.reason == "These are direct quotes from the documents."
+    assert (final.model, final.usage.prompt_tokens) == ("", 0)
+    assert answered(QUESTION, HITS, chat, writes=False, answerability=WEAK).verdict == "refused"
+
+
 def test_weak_evidence_is_not_quoted_in_place_of_an_answer() -> None:
     final = answered(QUESTION, HITS, Writer(f"{FALSE} {OTHER_FALSE}"), answerability=WEAK)
     assert (final.verdict, final.mode, final.text, final.citations) == ("refused", "none", "", ())
