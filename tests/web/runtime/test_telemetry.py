@@ -87,6 +87,7 @@ def test_logs_and_traces_tell_what_happened_and_not_what_was_said(
         "OTEL_EXPORTER_OTLP_HEADERS": "x-key=abc",
         "RERANKER_MODEL": "llama_index.core.postprocessor.LongContextReorder",
         "RERANKER_TIMEOUT_SECONDS": "60",
+        "ANSWER_STYLE": "written",
     }
     server = start_server(own_data_dir, **settings)
     try:
