@@ -101,9 +101,8 @@ def answer(
     not, passages are quoted. `rewrites`: the chat model is good enough to rewrite questions. `selects`: it is
     trusted to pick relevant sentences, so the answer may open with words that the question does not have.
     `reranker`: the packaged one, if there is one; chooses quotes and recognises what a trusted model says in
-    other words.
-    `evidence`: how much of it the model reads for each part, and its prompt. `find_verified`: what it finds is
-    the answer, whatever the documents say.
+    other words. `evidence`: how much of it the model reads for each part, and its prompt. `find_verified`:
+    what it finds is the answer, whatever the documents say.
     """
     if grounding not in Grounding.values:
         message = f"grounding is strict or flag, not {grounding!r}"
