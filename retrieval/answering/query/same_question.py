@@ -6,11 +6,13 @@ similarity decides, but the words themselves. Stems don't either: "internal" and
 
 import re
 import unicodedata
+from functools import lru_cache
 from typing import Final
 
 from retrieval.answering.text.number_words import write_digits
 
 MAX_CHARACTERS: Final = 1000
+_REMEMBERED: Final = 20_000
 
 QuestionKey = tuple[str, ...]
 """Equal for questions that say the same. Empty for a text without words."""
@@ -52,6 +54,7 @@ _SAME: Final = {
 _NO_PLURAL: Final = frozenset({"news", "customs", "means", "goods"})
 
 
+@lru_cache(maxsize=_REMEMBERED)  # every question is compared with those of all verified answers
 def question_key(text: str) -> QuestionKey:
     """Return what a question says, comparable with others."""
     plain = unicodedata.normalize("NFKC", write_digits(text[:MAX_CHARACTERS])).casefold()
