@@ -1,8 +1,8 @@
 """Extractive answers: the blocks most relevant to the question, quoted whole."""
 
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from cairn.errors import ConfigurationError, Unavailable
 from cairn.inference.protocols import Embedder, Reranker
@@ -50,11 +50,13 @@ _SPECIAL = re.compile(r"[\\`*\[\]<|~]|(?<!\w)_|_(?!\w)|^#")
 
 @dataclass(frozen=True, slots=True)
 class Extract:
-    """A quote. `markdown` is the block as a quotation, without its marker."""
+    """A quote. `markdown` is the block as a quotation, without its marker. `relevance`: the reranker's score
+    for the question, as log odds; None without a reranker."""
 
     hit: Hit
     quote: str
     markdown: str
+    relevance: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,24 +87,32 @@ def extract_blocks(
         return []
     scores = _scores(question, candidates, embedder, language)
     ranked = sorted(zip(scores, candidates, strict=True), key=lambda pair: pair[0], reverse=True)
-    near = _rerank_blocks(question, ranked[:MAX_RERANKED], reranker) if reranker else []
+    relevances = _rate_blocks(question, ranked[:MAX_RERANKED], reranker) if reranker else {}
     question_stems = content_stems(question, language)
-    return [_render_extract(item, question_stems, language) for item in _choose(near or _near_best(ranked))]
+    return [
+        replace(_render_extract(item, question_stems, language), relevance=relevances.get(item))
+        for item in _choose(_most_relevant(relevances) or _near_best(ranked))
+    ]
 
 
-def _rerank_blocks(
+def _rate_blocks(
     question: str, ranked: Sequence[tuple[float, _Candidate]], reranker: Reranker
-) -> list[_Candidate]:
-    """Return the blocks that the reranker finds about as relevant as the best one; none if it fails."""
+) -> dict[_Candidate, float]:
+    """Return the reranker's log odds of each block; none if it fails."""
     candidates = [candidate for _, candidate in ranked]
     texts = [block_text(item.hit, item.text[:MAX_BLOCK_CHARACTERS]) for item in candidates]
     try:
-        odds = [log_odds(score) for score in reranker.scores(question, texts)]
+        return dict(zip(candidates, map(log_odds, reranker.scores(question, texts)), strict=True))
     except (Unavailable, ConfigurationError):
         count_model_failure("reranker")
-        return []
-    order = sorted(range(len(odds)), key=lambda at: -odds[at])
-    return [candidates[at] for at in order if odds[at] >= odds[order[0]] - MAX_LOG_ODDS_GAP]
+        return {}
+
+
+def _most_relevant(relevances: Mapping[_Candidate, float]) -> list[_Candidate]:
+    """Return the blocks that are about as relevant as the best one, best first."""
+    best = max(relevances.values(), default=0.0)
+    order = sorted(relevances, key=lambda item: -relevances[item])
+    return [item for item in order if relevances[item] >= best - MAX_LOG_ODDS_GAP]
 
 
 def _scores(

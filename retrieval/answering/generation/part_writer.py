@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import cached_property
 
 from cairn.answers import AnswerMode
 from cairn.errors import Unavailable
@@ -11,6 +12,7 @@ from cairn.telemetry.openinference import LLM_MODEL, SpanKind, token_attributes
 from cairn.telemetry.tracing import PausableStep
 from retrieval.answering.generation.conflict_note import conflict_notes
 from retrieval.answering.generation.extractive import Extract, extract_blocks
+from retrieval.answering.generation.relevance import RelevanceToQuestion
 from retrieval.answering.generation.sentence_gate import SentenceGate
 from retrieval.answering.generation.state import AnswerBuffer, GenerationContext, RunState
 from retrieval.answering.generation.verdict import PartResult, build_part_result, is_all_repeated
@@ -74,6 +76,7 @@ class PartWriter:
             with self._open_model_stream() as (stream, pieces):
                 yield Prompted()
                 self._checker.prepare()
+                self._gate.relevance = self._build_relevance()
                 for piece in pieces:
                     if self._context.cancelled():
                         self._run.stopped = True
@@ -113,6 +116,20 @@ class PartWriter:
             ending.callback(close_iterator, source)
             yield stream, step.iterate(source)
 
+    def _build_relevance(self) -> RelevanceToQuestion | None:
+        """Rate the quotes while the model reads the prompt: what it writes must be as relevant."""
+        best = self._extracts[0].relevance if self._reranker and self._extracts else None
+        if self._reranker is None or best is None:
+            return None
+        return RelevanceToQuestion(self._part.query, self._reranker, best)
+
+    @cached_property
+    def _extracts(self) -> list[Extract]:
+        context = self._context
+        return extract_blocks(
+            self._part.query, self._hits, context.embedder, context.language, self._reranker
+        )
+
     def _show(self, events: Iterable[AnswerEvent]) -> list[AnswerEvent]:
         return self._buffer.add(events, self._run)
 
@@ -139,12 +156,10 @@ class PartWriter:
 
     def _find_quotable_blocks(self) -> list[Extract]:
         """Return blocks to quote if the evidence is strong."""
-        gate, context = self._gate, self._context
+        gate = self._gate
         if not self._judgement.strong or gate.abstained or self._run.stopped or is_all_repeated(gate):
             return []
-        return extract_blocks(
-            self._part.query, self._hits, context.embedder, context.language, self._reranker
-        )
+        return self._extracts
 
     def build_result(self) -> PartResult:
         return build_part_result(

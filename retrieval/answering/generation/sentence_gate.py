@@ -8,6 +8,7 @@ from cairn.answers import Grounding
 from cairn.hidden_characters import visible
 from cairn.library.links import Link, links_between
 from retrieval.answering.generation.extractive import Extract
+from retrieval.answering.generation.relevance import RelevanceToQuestion
 from retrieval.answering.grounding.check import Ground, Support
 from retrieval.answering.grounding.substance import adds_something
 from retrieval.answering.protocols import Locate, SentenceCheck
@@ -54,7 +55,8 @@ class SentenceGate:
     Nothing is shown before a supported sentence that is about the question; earlier ones wait. A heading, or
     a sentence that ends with a colon, waits for what it announces. Each row of a table counts as a sentence;
     code must be copied line by line from a passage. Gates of one answer's parts share `citations`, `markers`
-    and `seen_stems`. `selects`: the model is trusted to pick relevant sentences.
+    and `seen_stems`. `selects`: the model is trusted to pick relevant sentences. `relevance`: rates
+    the sentence that an answer begins with; None without a reranker.
     """
 
     question: str
@@ -63,6 +65,7 @@ class SentenceGate:
     grounding: str
     language: Language
     selects: bool = False
+    relevance: RelevanceToQuestion | None = None
     text: str = ""
     citations: list[Citation] = field(default_factory=list)
     sentences: list[CheckedSentence] = field(default_factory=list)
@@ -267,7 +270,10 @@ class SentenceGate:
         self.sentences = [replace(item, supported=False, markers=()) for item in self.sentences]
 
     def _is_on_topic(self, unit: Unit, body: str, support: Support) -> bool:
-        """Return whether it covers most of the question, in the same words or in meaning."""
+        """Return whether it covers most of the question, in the same words or in meaning, and is as relevant
+        as a quote would be."""
+        if self.relevance is not None and not self.relevance.is_near_best(body):
+            return False
         quotes = " ".join(ground.quote for ground in support.grounds)
         headings = " ".join(
             f"{ground.hit.title} {' '.join(ground.hit.section)}" for ground in support.grounds

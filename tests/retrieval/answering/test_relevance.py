@@ -1,0 +1,68 @@
+"""A written answer has to answer the question about as well as the best quote."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+
+from cairn.errors import Unavailable
+from retrieval.answering import answer
+from retrieval.answering.generation.relevance import RelevanceToQuestion
+from retrieval.types import Answer, Done, Location
+from tests.fakes import FakeEmbedder
+from tests.retrieval.answering.builders import STRONG, Writer, make_hit
+
+QUESTION = "How often does the board meet?"
+BESIDE = "The board has regular meetings."
+QUOTE = "The board meets twice a year in the office."
+HIT = make_hit(f"{BESIDE}\n\n{QUOTE}", title="Board")
+
+
+class WordReranker:
+    """Finds texts relevant that have a word."""
+
+    name = "words"
+    max_texts = 16
+    languages = None
+
+    def __init__(self, word: str, *, fails: bool = False) -> None:
+        self._word, self._fails = word, fails
+
+    def scores(self, query: str, texts: Sequence[str]) -> list[float]:
+        if self._fails:
+            raise Unavailable("The reranker is away.")
+        return [0.99 if self._word in text else 0.01 for text in texts]
+
+
+def write(text: str, reranker: WordReranker) -> Answer:
+    reranked = replace(HIT, scores=replace(HIT.scores, rerank=0.9))
+    *_, last = answer(
+        QUESTION,
+        search=lambda _: [reranked],
+        chat=Writer(text),
+        embedder=FakeEmbedder(),
+        locate=lambda hit, quote: Location(),
+        answerability=STRONG,
+        reranker=reranker,
+    )
+    assert isinstance(last, Done)
+    return last.answer
+
+
+def test_a_true_sentence_beside_the_point_gives_way_to_the_quote() -> None:
+    given = write(f"{BESIDE} [1]", WordReranker("twice"))
+    assert given.mode == "extractive"
+    assert "twice a year" in given.text
+
+
+def test_a_sentence_as_relevant_as_the_quote_begins_the_answer() -> None:
+    assert write(f"{QUOTE} [1]", WordReranker("twice")).mode == "generated"
+
+
+def test_without_the_reranker_the_words_decide() -> None:
+    assert write(f"{BESIDE} [1]", WordReranker("twice", fails=True)).mode == "generated"
+
+
+@pytest.mark.parametrize(("best", "near"), [(0.0, False), (-3.0, True)])
+def test_the_gap_to_the_best_quote_decides(best: float, near: bool) -> None:
+    assert RelevanceToQuestion(QUESTION, WordReranker("twice"), best).is_near_best(BESIDE) is near
