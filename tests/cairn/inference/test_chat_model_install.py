@@ -14,6 +14,7 @@ import pytest
 
 from cairn.errors import InvalidInput, Unavailable
 from cairn.inference import chat_model_install as module
+from cairn.inference import model_downloads
 from cairn.inference.chat_model_install import choose_chat_model
 from cairn.settings.chat_models import DOWNLOADABLE, PACKAGED, DownloadableModel, load_chosen_model
 from tests.installs import until
@@ -69,7 +70,7 @@ class Shop:
 @pytest.fixture
 def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
     shop = Shop(tmp_path)
-    monkeypatch.setattr(module, "LOCKS", shop.locks)
+    monkeypatch.setattr(model_downloads, "LOCKS", shop.locks)
     offer(monkeypatch, MODEL)
     for name, value in {"NO_INDEX": "1", "FIND_LINKS": str(shop.wheels), "CONFIG_FILE": os.devnull}.items():
         monkeypatch.setenv(f"PIP_{name}", value)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from django.core.management import call_command
 
+from cairn.inference.embedding.model_folder import MULTILINGUAL
 from cairn.settings import Environment
 from cairn.settings.chat_models import DEMONSTRATION_ONLY, PACKAGED, load_chosen_model, save_chosen_model
 from web.cli import doctor
@@ -56,7 +57,16 @@ def test_an_unknown_name_is_refused(data_dir: Path) -> None:
     with pytest.raises(SystemExit) as left:
         call_command("models", "install", "none", stderr=err)
     assert left.value.code == 1
-    assert f"no model “none”. Available: {PACKAGED}, {LARGER}" in err.getvalue()
+    assert f"no model “none”. Available: {PACKAGED}, {LARGER}, {MULTILINGUAL}" in err.getvalue()
+
+
+def test_an_embedding_model_is_no_choice_of_a_language_model(data_dir: Path) -> None:
+    save_chosen_model(data_dir, LARGER)
+    (data_dir / "models" / "multilingual-e5-small-1").mkdir()
+    printed = install(MULTILINGUAL)
+    assert f"EMBEDDING_MODEL={MULTILINGUAL}" in printed
+    assert f"manage.py reindex --embedding-model {MULTILINGUAL} --swap" in printed
+    assert load_chosen_model(data_dir) == LARGER
 
 
 def test_up_chooses_before_it_starts(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:

