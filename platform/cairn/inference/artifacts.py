@@ -1,6 +1,7 @@
 """Folders under DATA_DIR that hold what was made from a model once: exported graphs, converted weights."""
 
 import hashlib
+import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable
@@ -29,6 +30,16 @@ def _rename_unless_there(draft: Path, target: Path) -> None:
     except OSError:
         if not target.is_dir():  # else another process was faster, and its result is as good
             raise
+
+
+def sync_folder(folder: Path) -> None:
+    """Have everything in the folder written to disk, so that a power cut after its renaming loses nothing."""
+    for path in (*folder.rglob("*"), folder):
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def fingerprint(files: Iterable[Path]) -> str:

