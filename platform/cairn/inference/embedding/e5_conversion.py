@@ -1,8 +1,8 @@
 """Converts multilingual-e5-small to a folder that sentence-transformers and Cairn read.
 
-The weights are centred: the model's cosines lie between 0.7 and 0.9, and search expects them around 0. A
-vector is the mean of the states of the last layer, so the mean of all vectors is subtracted from the bias
-that the last layer adds to each state.
+The weights are centred: the model's cosines lie between 0.7 and 0.9, too close together for the weights of
+search. A vector is the mean of the states of the last layer, so the mean of all vectors is subtracted from
+the bias that the last layer adds to each state.
 """
 
 import json
