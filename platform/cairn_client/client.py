@@ -1,4 +1,4 @@
-"""Two REST calls: what a slug stands for, and search."""
+"""Search over REST."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -8,9 +8,7 @@ from urllib.parse import urljoin
 
 import httpx
 
-_BASES = "/api/v1/knowledge-bases"
 _SEARCH = "/api/v1/search"
-_PAGE = 200
 Filters = Mapping[str, Any]
 Json = dict[str, Any]
 
@@ -71,29 +69,18 @@ class Cairn:
     def search(self, query: str) -> list[Passage]:
         """Best first. Raises CairnRefused or CairnUnreachable."""
         with self._translate_errors(), httpx.Client(**self._settings) as http:
-            known = self._ids(_pages(http)) if self._named else None
-            return self._passages(_json(http.post(_SEARCH, json=self._body(query, known))))
+            return self._passages(_json(http.post(_SEARCH, json=self._body(query))))
 
     async def asearch(self, query: str) -> list[Passage]:
         with self._translate_errors():
             async with httpx.AsyncClient(**self._settings) as http:
-                known = self._ids([page async for page in _apages(http)]) if self._named else None
-                return self._passages(_json(await http.post(_SEARCH, json=self._body(query, known))))
+                return self._passages(_json(await http.post(_SEARCH, json=self._body(query))))
 
-    def _body(self, query: str, bases: list[str] | None) -> Json:
+    def _body(self, query: str) -> Json:
         body: Json = {"query": query, "top_k": self._top_k}
-        if bases is not None:
-            body["knowledge_bases"] = bases
+        if self._named:
+            body["knowledge_bases"] = self._named
         return body | ({"filters": self._filters} if self._filters else {})
-
-    def _ids(self, pages: "Iterator[Json] | list[Json]") -> list[str]:
-        """Cairn would search in the others without a word."""
-        bases = [base for page in pages for base in page["items"]]
-        known = {base[name]: base["id"] for base in bases for name in ("slug", "id")}
-        for name in self._named:
-            if name not in known:
-                raise CairnRefused(404, "not_found", f"There is no knowledge base “{name}” for this key.")
-        return [known[name] for name in self._named]
 
     def _passages(self, answer: Json) -> list[Passage]:
         return [
@@ -114,30 +101,6 @@ class Cairn:
             yield
         except httpx.HTTPError as error:
             raise CairnUnreachable(f"{self.url} does not answer ({type(error).__name__}).") from error
-
-
-def _pages(http: httpx.Client) -> Iterator[Json]:
-    cursor: str | None = None
-    while True:
-        page = _json(http.get(_BASES, params=_page(cursor)))
-        yield page
-        cursor = page["next_cursor"]
-        if not cursor:
-            return
-
-
-async def _apages(http: httpx.AsyncClient) -> Any:
-    cursor: str | None = None
-    while True:
-        page = _json(await http.get(_BASES, params=_page(cursor)))
-        yield page
-        cursor = page["next_cursor"]
-        if not cursor:
-            return
-
-
-def _page(cursor: str | None) -> dict[str, Any]:
-    return {"limit": _PAGE, **({"cursor": cursor} if cursor else {})}
 
 
 def _json(response: httpx.Response) -> Json:

@@ -4,7 +4,9 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import TypeVar
 from uuid import UUID
 
+from django.core.validators import slug_re
 from django.db import models
+from django.db.models import Q
 
 from cairn.access.models import Role
 from cairn.access.rules import documents_for, has_role_anywhere, knowledge_bases_for, role_in, roles_in
@@ -33,11 +35,28 @@ def get_or_not_found(rows: "models.QuerySet[M]", value: object) -> M:
 
 
 def knowledge_base_for(principal: Principal, value: object, *, role: Role = Role.READER) -> KnowledgeBase:
-    """Return a knowledge base. Raises NotFound if the principal may not see it, Forbidden if their role is
-    too low."""
-    base = get_or_not_found(knowledge_bases_for(principal), value)
+    """Return the knowledge base with this id or slug. Raises NotFound if the principal may not see it,
+    Forbidden if their role is too low."""
+    base = knowledge_bases_for(principal).filter(_match_names([_parse_id_or_slug(value)])).first()
+    if base is None:
+        raise NotFound
     require_role(principal, base, role)
     return base
+
+
+def _parse_id_or_slug(value: object) -> UUID | str:
+    """Parse an id; other text is a slug. An id never counts as a slug, so nobody can take its place."""
+    try:
+        return parse_id(value)
+    except NotFound:
+        return str(value)
+
+
+def _match_names(names: Collection[UUID | str]) -> Q:
+    ids = [name for name in names if isinstance(name, UUID)]
+    return Q(pk__in=ids) | Q(
+        slug__in=[name for name in names if isinstance(name, str) and slug_re.match(name)]
+    )
 
 
 def knowledge_base_named(principal: Principal, slug: str, *, role: Role = Role.READER) -> KnowledgeBase:
@@ -82,10 +101,11 @@ def require_official(base: KnowledgeBase) -> None:
 
 
 def scope_for(principal: Principal, knowledge_bases: Collection[object] | None = None) -> Scope:
-    """Return what the principal may read now, limited to `knowledge_bases`. None means all of them, except
-    unofficial ones if UNOFFICIAL_KNOWLEDGE_BASES excludes them.
+    """Return what the principal may read now, limited to the ids in `knowledge_bases`. None means all of
+    them, except unofficial ones if UNOFFICIAL_KNOWLEDGE_BASES excludes them.
 
-    Ids that do not exist or are not readable are dropped silently, so an answer does not reveal which it was.
+    Ids that do not exist or are not readable are dropped. For those that a request names, call
+    `requested_knowledge_bases` first, which refuses them.
     """
     if knowledge_bases is None:
         official_only = environment().excludes_unofficial
@@ -96,17 +116,30 @@ def scope_for(principal: Principal, knowledge_bases: Collection[object] | None =
 
 
 def requested_knowledge_bases(
-    principal: Principal, knowledge_bases: Collection[object] | None, documents: Collection[UUID] | None
-) -> Collection[object] | None:
-    """Return the knowledge bases that a question or search is about, None for all.
+    principal: Principal, knowledge_bases: Collection[str] | None, documents: Collection[UUID] | None = None
+) -> Collection[UUID] | None:
+    """Return the ids of the knowledge bases that a question or search is about, None for all.
 
+    Raises NotFound unless each of `knowledge_bases` is the id or slug of one that the principal may see.
     Naming documents includes their knowledge bases, so that excluding unofficial ones does not hide a
     document that was asked for.
     """
-    if knowledge_bases is not None or not documents or not environment().excludes_unofficial:
-        return knowledge_bases
+    if knowledge_bases is not None:
+        return _named_ids(principal, knowledge_bases)
+    if not documents or not environment().excludes_unofficial:
+        return None
     rows = documents_for(principal).filter(pk__in=documents).order_by()
     return list(rows.values_list("knowledge_base", flat=True).distinct())
+
+
+def _named_ids(principal: Principal, values: Collection[str]) -> list[UUID]:
+    """Look up all ids and slugs in one query, so that the time does not tell which of them exist."""
+    names = [_parse_id_or_slug(value) for value in values]
+    rows = knowledge_bases_for(principal).filter(_match_names(names)).values_list("id", "slug")
+    known: dict[UUID | str, UUID] = {name: base for base, slug in rows for name in (base, slug)}
+    if not known.keys() >= set(names):
+        raise NotFound
+    return [known[name] for name in names]
 
 
 def reading_scope_for(principal: Principal) -> Scope:

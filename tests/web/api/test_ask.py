@@ -24,6 +24,7 @@ from retrieval.conversations import ask
 from retrieval.engine import Engine, use
 from retrieval.models import Message
 from retrieval.types import Delta, Prompted
+from tests.bases import make_base
 from tests.fakes import FakeChat, FakeEmbedder
 from tests.web.api.conftest import Caller, assert_problem, caller_for, events, indexed, streamed
 
@@ -103,6 +104,15 @@ def test_a_conversation_goes_on(mia: Caller, rob: Caller, leave: Document) -> No
 def test_a_model_may_be_named_if_it_is_there(mia: Caller, leave: Document) -> None:
     assert asked(mia, model="fake-chat")["model"] == "fake-chat"
     assert_problem(mia.post("/ask", {"question": QUESTION, "model": "another"}), 422, "invalid")
+
+
+def test_knowledge_bases_are_named_by_id_or_slug(mia: Caller, leave: Document) -> None:
+    base, other = leave.knowledge_base, make_base(name="Other", principal=mia.principal)
+    for named in (str(base.id), base.slug):
+        answer = mia.post("/ask", {"question": QUESTION, "knowledge_bases": [named, other.slug]})
+        assert answer.json()["citations"], answer.content
+    answer = mia.post("/ask", {"question": QUESTION, "knowledge_bases": [other.slug]})
+    assert answer.json()["verdict"] == "refused"
 
 
 def test_an_answer_is_streamed(mia: Caller, leave: Document) -> None:

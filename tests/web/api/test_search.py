@@ -4,15 +4,19 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from cairn.access.models import Grant, Role
 from cairn.access.services import readers_replace
 from cairn.library.models import Document, KnowledgeBase
 from retrieval.engine import Engine
+from retrieval.models import Message
 from tests.bases import make_base
 from tests.fakes import FakeEmbedder
 from tests.web.api.conftest import Caller, assert_problem, indexed
 
+NONE = {"items": [], "next_cursor": None}
 ABSENT = "00000000-0000-0000-0000-000000000001"
 TEXTS = ("Employees get 25 days of leave a year.", "Bicycles are parked behind the house.")
 
@@ -95,10 +99,49 @@ def test_knowledge_bases_narrow_and_never_widen(mia: Caller, rob: Caller, leave:
     other = make_base(name="Other", principal=mia.principal)
     base = str(leave.knowledge_base_id)
     assert len(found(mia, knowledge_bases=[base])) == 2
-    assert len(found(mia, knowledge_bases=[base, str(other.id), ABSENT, "nonsense"])) == 2
+    assert len(found(mia, knowledge_bases=[base, str(other.id)])) == 2
     assert found(mia, knowledge_bases=[str(other.id)]) == []
-    assert found(mia, knowledge_bases=["nonsense"]) == []
-    assert found(rob, knowledge_bases=[base]) == []
+
+
+def test_a_slug_is_as_good_as_an_id(mia: Caller, leave: Document) -> None:
+    base = leave.knowledge_base
+    other = make_base(name="Other", principal=mia.principal)
+    assert len(found(mia, knowledge_bases=[base.slug])) == 2
+    assert len(found(mia, knowledge_bases=[base.slug, str(base.id), other.slug])) == 2
+    assert found(mia, knowledge_bases=[other.slug]) == []
+    for path in ("/knowledge-bases/{}", "/knowledge-bases/{}/documents", "/jobs?knowledge_base={}",
+                 "/documents?knowledge_base={}", "/evaluations?knowledge_base={}", "/gaps?knowledge_base={}",
+                 "/uploads?knowledge_base={}"):  # fmt: skip
+        by_slug, by_id = mia.get(path.format(base.slug)), mia.get(path.format(base.id))
+        assert (by_slug.status_code, by_slug.json()) == (200, by_id.json())
+        assert by_slug.json() != mia.get(path.format(other.slug)).json() or by_id.json() == NONE
+    assert mia.get("/jobs?knowledge_base=" + base.slug).json()["items"]
+    assert mia.upload(base.slug, "new.md", b"# New").json()["document"]["knowledge_base"] == str(base.id)
+
+
+@pytest.mark.parametrize("path", ["/search", "/ask"])
+def test_a_knowledge_base_that_is_not_there_for_me_is_not_found(
+    mia: Caller, rob: Caller, leave: Document, path: str
+) -> None:
+    """Hidden, absent, deleted or malformed, by id or slug, alone or beside one that is mine: all alike."""
+    mine = make_base(name="Rob's", principal=rob.principal)
+    hidden, deleted = leave.knowledge_base, make_base(name="Gone", principal=rob.principal)
+    assert rob.delete(f"/knowledge-bases/{deleted.id}").status_code == 202
+    word = "query" if path == "/search" else "question"
+    names = [str(hidden.id), hidden.slug, str(deleted.id), deleted.slug, ABSENT, "nonsense"]
+    before = Message.objects.count()
+    told = set()
+    rob.post(path, {word: "days", "knowledge_bases": [ABSENT]})  # creates what is counted per day
+    for name in names:
+        for bases in ([name], [str(mine.id), name]):
+            with CaptureQueriesContext(connection) as queries:
+                response = rob.post(path, {word: "days of leave", "knowledge_bases": bases})
+            assert_problem(response, 404, "not_found")
+            told.add((response.content, len(queries)))
+    assert len(told) == 1, told
+    for malformed in ("no such", "", "\u00fc", "a/b"):
+        assert rob.post(path, {word: "days", "knowledge_bases": [malformed]}).content in {e for e, _ in told}
+    assert Message.objects.count() == before
 
 
 @pytest.mark.parametrize(

@@ -29,8 +29,8 @@ router = Router(tags=["Ask"])
 
 
 class Question(Body):
-    """`knowledge_bases` absent: all I may read; without unofficial ones if the installation excludes them
-    (`UNOFFICIAL_KNOWLEDGE_BASES`). `conversation` goes on with one of mine; absent: a new
+    """`knowledge_bases`: ids or slugs. Absent: all I may read; without unofficial ones if the installation
+    excludes them (`UNOFFICIAL_KNOWLEDGE_BASES`). `conversation` goes on with one of mine; absent: a new
     one. `parent`: the message of it that this is asked after, null for none; absent: the one that it shows
     last. With the question of another message and its parent, the answer is another version of that one's;
     with another question it is a branch. `detached`: a stream that breaks does not stop the answer, which can

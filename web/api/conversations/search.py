@@ -42,7 +42,7 @@ class FiltersIn(Body):
 
     def requested_knowledge_bases(
         self, principal: Principal, requested: Sequence[str] | None
-    ) -> Collection[object] | None:
+    ) -> Collection[UUID] | None:
         ids = None if self.document_ids is None else [id_or_nobody(value) for value in self.document_ids]
         return requested_knowledge_bases(principal, requested, ids)
 
@@ -76,8 +76,8 @@ def _find_updated_documents(
 
 
 class SearchQuery(Body):
-    """`knowledge_bases` absent: all I may read; without unofficial ones if the installation excludes them
-    (`UNOFFICIAL_KNOWLEDGE_BASES`). `ranking`: `dense` (cosine alone), `bm25` and `rrf`
+    """`knowledge_bases`: ids or slugs. Absent: all I may read; without unofficial ones if the installation
+    excludes them (`UNOFFICIAL_KNOWLEDGE_BASES`). `ranking`: `dense` (cosine alone), `bm25` and `rrf`
     (reciprocal rank fusion, k = 60) are there to compare the default with."""
 
     query: fields.Query

@@ -17,7 +17,8 @@ from pydantic import (
     model_validator,
 )
 
-from cairn.access.selectors import parse_id
+from cairn.access.scope import Principal
+from cairn.access.selectors import knowledge_base_for, parse_id
 from cairn.errors import NotFound
 
 
@@ -25,7 +26,8 @@ def _line(longest: int) -> Any:
     return StringConstraints(strip_whitespace=True, min_length=1, max_length=longest)
 
 
-Id = Annotated[str, StringConstraints(max_length=100)]
+Id = Annotated[str, StringConstraints(max_length=140)]
+"""An id, or the slug of a knowledge base, which may have 140 characters."""
 Ids = Annotated[list[Id], Field(max_length=200)]
 SomeIds = Annotated[list[Id], Field(min_length=1, max_length=200)]
 Members = Annotated[list[Id], Field(max_length=5000)]
@@ -100,3 +102,14 @@ def id_or_nobody(value: str) -> UUID:
         return parse_id(value)
     except NotFound:
         return NOBODY
+
+
+def knowledge_base_or_nobody(principal: Principal, value: str) -> UUID:
+    """Return the id that a list is filtered by, given an id or a slug."""
+    if (identity := id_or_nobody(value)) != NOBODY:
+        return identity
+    try:
+        base: UUID = knowledge_base_for(principal, value).id
+    except NotFound:
+        return NOBODY
+    return base

@@ -14,7 +14,7 @@ from cairn.errors import Rejection
 from ingestion.jobs.services import job_cancel, job_retry, jobs_retry
 from ingestion.models import ENDED, RUNNING, Lane, Stage
 from ingestion.selectors import job_for, jobs_for
-from web.api.framework.fields import Body, Id, SomeIds, id_or_nobody
+from web.api.framework.fields import Body, Id, SomeIds, id_or_nobody, knowledge_base_or_nobody
 from web.api.framework.pagination import Page, PageQuery, page_of
 from web.api.framework.polling_stream import follow
 from web.api.schemas import Job
@@ -48,15 +48,14 @@ class JobQuery(PageQuery):
     exhausted: bool = Field(False, description="Only jobs that failed after their last attempt")
     batch: str = Field("", max_length=100, alias="import", description="Only jobs of this import")
     document: str = Field("", max_length=100)
-    knowledge_base: str = Field("", max_length=100)
+    knowledge_base: str = Field("", max_length=140)
 
-    def conditions(self) -> dict[str, Any]:
-        ids = {
-            "items__batch": self.batch,
-            "version__document": self.document,
-            "version__document__knowledge_base": self.knowledge_base,
-        }
+    def conditions(self, principal: Principal) -> dict[str, Any]:
+        ids = {"items__batch": self.batch, "version__document": self.document}
         found: dict[str, Any] = {name: id_or_nobody(value) for name, value in ids.items() if value}
+        if self.knowledge_base:
+            base = knowledge_base_or_nobody(principal, self.knowledge_base)
+            found["version__document__knowledge_base"] = base
         options = {"stage": self.stage, "version__error_code": self.code, "lane": self.lane}
         found |= {name: value for name, value in options.items() if value is not None}
         if self.open is not None:
@@ -100,7 +99,8 @@ class Now(BaseModel):
 @router.get("", response=Page[Job], auth=FOLLOWS)
 def job_list(request: HttpRequest, query: Query[JobQuery]) -> Page[Job]:
     """Lists jobs of documents you may read, newest first. `stage=failed` lists those that were given up."""
-    rows = jobs_for(principal_of(request)).filter(**query.conditions())
+    principal = principal_of(request)
+    rows = jobs_for(principal).filter(**query.conditions(principal))
     rows = rows.exhausted() if query.exhausted else rows
     found = page_of(rows.distinct() if query.batch else rows, query, newest_first=True)
     return Page(items=Job.all_of(found.rows), next_cursor=found.next_cursor)
@@ -109,10 +109,11 @@ def job_list(request: HttpRequest, query: Query[JobQuery]) -> Page[Job]:
 @router.post("/retry", response={202: Retried}, auth=WORKS)
 def job_again_all(request: HttpRequest, payload: Again) -> Status[Retried]:
     """Requires the role editor for each job; others are skipped."""
+    principal, base = principal_of(request), payload.knowledge_base
     done = jobs_retry(
-        principal=principal_of(request),
+        principal=principal,
         code=payload.code,
-        knowledge_base=_id(payload.knowledge_base),
+        knowledge_base=None if base is None else knowledge_base_or_nobody(principal, base),
         batch=_id(payload.batch),
         jobs=None if payload.jobs is None else [id_or_nobody(job) for job in payload.jobs],
     )

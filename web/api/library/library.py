@@ -11,7 +11,7 @@ from cairn.access.scope import Principal
 from cairn.library.document_filters import DocumentFilter, Review, Sort, filter_documents
 from cairn.library.models import Document as DocumentRow
 from cairn.library.models import DocumentQuerySet
-from web.api.framework.fields import Moment, id_or_nobody
+from web.api.framework.fields import Moment, id_or_nobody, knowledge_base_or_nobody
 from web.api.framework.pagination import (
     Key,
     Page,
@@ -44,7 +44,7 @@ class LibraryQuery(PageQuery):
     """Filters, combined with AND."""
 
     q: str = Field("", max_length=200, description="Words in the title, source, file name or tags")
-    knowledge_base: str = Field("", max_length=100)
+    knowledge_base: str = Field("", max_length=140)
     type: Kind | None = None
     owner: str = Field("", max_length=100, description="A user's id, or `me`")
     updated_after: Moment | None = Field(None, description="Only documents whose current version is newer")
@@ -57,7 +57,9 @@ class LibraryQuery(PageQuery):
         owner = str(principal.user) if self.owner == "me" else self.owner
         return DocumentFilter(
             text=self.q,
-            knowledge_base=id_or_nobody(self.knowledge_base) if self.knowledge_base else None,
+            knowledge_base=knowledge_base_or_nobody(principal, self.knowledge_base)
+            if self.knowledge_base
+            else None,
             media_types=media_types_of(self.type) if self.type else None,
             owner=id_or_nobody(owner) if owner else None,
             updated_after=self.updated_after,

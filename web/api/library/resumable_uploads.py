@@ -21,7 +21,16 @@ from ingestion.documents.resumable_uploads import (
     uploads_for,
 )
 from ingestion.models import UPLOAD_TTL, PartialUpload
-from web.api.framework.fields import Body, Count, Id, Metadata, SourceUri, Subjects, Title, id_or_nobody
+from web.api.framework.fields import (
+    Body,
+    Count,
+    Id,
+    Metadata,
+    SourceUri,
+    Subjects,
+    Title,
+    knowledge_base_or_nobody,
+)
 from web.api.framework.pagination import Page, PageQuery, page_of
 from web.api.library.documents import batch_in, build_submitted_response, versions_in
 from web.api.schemas import Submitted
@@ -98,7 +107,7 @@ class Upload(BaseModel):
 
 
 class UploadQuery(PageQuery):
-    knowledge_base: str = Field("", max_length=100)
+    knowledge_base: str = Field("", max_length=140)
 
 
 class PartQuery(BaseModel):
@@ -131,9 +140,10 @@ def upload_begin(request: HttpRequest, payload: NewUpload) -> Status[Upload]:
 @router.get("", response=Page[Upload], auth=WORKS)
 def upload_list(request: HttpRequest, query: Query[UploadQuery]) -> Page[Upload]:
     """Lists your incomplete uploads."""
-    rows = uploads_for(principal_of(request)).filter(completed_at=None)
+    principal = principal_of(request)
+    rows = uploads_for(principal).filter(completed_at=None)
     if query.knowledge_base:
-        rows = rows.filter(knowledge_base=id_or_nobody(query.knowledge_base))
+        rows = rows.filter(knowledge_base=knowledge_base_or_nobody(principal, query.knowledge_base))
     found = page_of(rows, query)
     return Page(items=[Upload.of(row) for row in found.rows], next_cursor=found.next_cursor)
 

@@ -39,7 +39,7 @@ from retrieval.gaps.services import (
     suggestion_decline,
 )
 from web.api.framework import fields
-from web.api.framework.fields import Body, Id, Patch, Title, id_or_nobody
+from web.api.framework.fields import Body, Id, Patch, Title, id_or_nobody, knowledge_base_or_nobody
 from web.api.framework.pagination import Page, PageQuery, page_of
 from web.api.schemas import passage_url
 from web.http.authentication import needs, principal_of
@@ -217,9 +217,10 @@ class PassedOn(BaseModel):
 @router.get("", response=Page[Gap])
 def gap_list(request: HttpRequest, query: Query[GapQuery]) -> Page[Gap]:
     """Lists gaps of knowledge bases you manage, and those assigned to you, newest first."""
-    rows = gaps_for(principal_of(request))
+    principal = principal_of(request)
+    rows = gaps_for(principal)
     if query.knowledge_base is not None:
-        rows = rows.filter(knowledge_bases=id_or_nobody(query.knowledge_base))
+        rows = rows.filter(knowledge_bases=knowledge_base_or_nobody(principal, query.knowledge_base))
     rows = rows.filter(state=query.state) if query.state else rows
     if query.owner is not None:
         owner = None if query.owner == "nobody" else id_or_nobody(query.owner)

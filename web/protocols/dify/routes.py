@@ -8,8 +8,7 @@ from pydantic import BaseModel, Field
 
 from cairn.access.rules import documents_for
 from cairn.access.scope import Principal
-from cairn.access.selectors import knowledge_base_for, knowledge_base_named, scope_for
-from cairn.errors import NotFound
+from cairn.access.selectors import knowledge_base_for, scope_for
 from cairn.library.models import KnowledgeBase
 from cairn.limits.quotas import search_count
 from retrieval.index.protocol import Filters
@@ -55,7 +54,7 @@ class Retrieval(BaseModel):
 @api.post("/retrieval")
 def retrieval(request: HttpRequest, payload: Retrieval) -> dict[str, Any]:
     principal = principal_of(request)
-    base = _base(principal, payload.knowledge_id)
+    base = knowledge_base_for(principal, payload.knowledge_id)
     search_count(principal)
     hits = search(
         payload.query,
@@ -66,13 +65,6 @@ def retrieval(request: HttpRequest, payload: Retrieval) -> dict[str, Any]:
     least, origin = payload.retrieval_setting.score_threshold or 0.0, request.build_absolute_uri("/")
     records = [_record(hit, origin.rstrip("/")) for hit in hits]
     return {"records": [record for record in records if record["score"] >= least]}
-
-
-def _base(principal: Principal, named: str) -> KnowledgeBase:
-    try:
-        return knowledge_base_named(principal, named)
-    except NotFound:
-        return knowledge_base_for(principal, named)
 
 
 def _filters(principal: Principal, base: KnowledgeBase, condition: MetadataCondition | None) -> Filters:

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 from cairn.access.principals import has_key_scope
 from cairn.access.rules import knowledge_bases_for
 from cairn.access.scope import Principal
-from cairn.access.selectors import document_for, scope_for
+from cairn.access.selectors import document_for, requested_knowledge_bases, scope_for
 from cairn.audit.services import record_sitting
 from cairn.errors import NotFound
 from cairn.library.models import KnowledgeBase
@@ -64,13 +64,13 @@ class Nothing(Body):
 
 class Search(Body):
     query: fields.Query
-    knowledge_bases: Bases = Field(None, description="Ids from list_knowledge_bases; all if omitted")
+    knowledge_bases: Bases = Field(None, description="Ids or slugs from list_knowledge_bases; all if omitted")
     top_k: fields.Count = Field(5, ge=1, le=50)
 
 
 class Ask(Body):
     question: fields.Question
-    knowledge_bases: Bases = Field(None, description="Ids from list_knowledge_bases; all if omitted")
+    knowledge_bases: Bases = Field(None, description="Ids or slugs from list_knowledge_bases; all if omitted")
 
 
 class Read(Body):
@@ -107,7 +107,7 @@ def _suffix(description: str) -> str:
 
 def _search(caller: Caller, taken: Search) -> ToolResult:
     search_count(caller.principal)
-    scope = scope_for(caller.principal, taken.knowledge_bases)
+    scope = scope_for(caller.principal, requested_knowledge_bases(caller.principal, taken.knowledge_bases))
     hits = [Hit.of(hit) for hit in search(taken.query, scope=scope, limit=taken.top_k)]
     texts = [f"[{number}] {_place(caller, hit)}\n{hit.text}" for number, hit in enumerate(hits, 1)]
     return ToolResult(
@@ -122,7 +122,7 @@ async def _ask(caller: Caller, taken: Ask) -> ToolResult:
         lambda: ask.ask(
             principal=caller.principal,
             question=taken.question,
-            knowledge_bases=taken.knowledge_bases,
+            knowledge_bases=requested_knowledge_bases(caller.principal, taken.knowledge_bases),
             history=(),
         ),
     )
