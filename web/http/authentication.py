@@ -87,6 +87,18 @@ class SecondFactorMissing(Forbidden):
         super().__init__(gettext_noop("Set up a second factor first; it’s required here."))
 
 
+class InvalidKey(NotSignedIn):
+    """Does not tell whether the key ever existed, has expired, was revoked, or belongs to a disabled user."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            gettext_noop(
+                "This API key isn’t valid. It may be mistyped, expired or revoked. You can create a new one under "
+                "Account."
+            )
+        )
+
+
 class BearerKey(HttpBearer):
     """Admits keys with one of the scopes. If a key is sent, the session is ignored, even if the key is
     invalid.
@@ -104,14 +116,14 @@ class BearerKey(HttpBearer):
         if header is None:
             return None
         scheme, _, key = header.strip().partition(" ")
-        if scheme.lower() != self.openapi_scheme:
-            raise NotSignedIn
+        if scheme.lower() != self.openapi_scheme or not key.strip():
+            raise NotSignedIn(gettext_noop("Send the API key in the header “Authorization: Bearer <key>”."))
         return self.authenticate(request, key.strip())
 
     def authenticate(self, request: HttpRequest, token: str) -> Principal:
         key = api_key_find(token)
         if key is None:
-            raise NotSignedIn
+            raise InvalidKey
         principal = _cache_principal(request, principal_for_key(key))
         _require(principal, self.scopes, admin=self.admin)
         return principal

@@ -277,7 +277,14 @@ LOGGING = {
         "plain": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"},
         "json": {"()": "cairn.telemetry.logs.JsonFormatter"},
     },
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": _env.log_format}},
+    "filters": {"client_errors": {"()": "cairn.telemetry.logs.ClientErrorFilter"}},
+    "handlers": {
+        "stderr": {
+            "class": "logging.StreamHandler",
+            "formatter": _env.log_format,
+            "filters": ["client_errors"],
+        }
+    },
     "root": {"handlers": ["stderr"], "level": "WARNING"},
     "loggers": {
         **{name: {"level": _env.log_level} for name in ("cairn", "retrieval", "ingestion", "web")},

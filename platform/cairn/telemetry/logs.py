@@ -1,10 +1,19 @@
-"""Log records as JSON, a line each: where they come from, and what they are about by its id."""
+"""Log records: without tracebacks of refused requests, and optionally as JSON, one line each."""
 
 import json
 import logging
 from datetime import UTC, datetime
 
 from cairn.telemetry.context import current_ids
+
+
+class ClientErrorFilter(logging.Filter):
+    """Removes the traceback from records about requests that Cairn refused, as nothing in Cairn is wrong."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if 400 <= getattr(record, "status_code", 0) < 500:
+            record.exc_info = None
+        return True
 
 
 class JsonFormatter(logging.Formatter):

@@ -1,5 +1,6 @@
 """Who is let in."""
 
+import json
 from datetime import timedelta
 from typing import Any
 
@@ -8,7 +9,7 @@ from django.test import Client
 from django.utils import timezone
 
 from cairn.access.services import knowledge_base_create
-from cairn.accounts.models import Group, User
+from cairn.accounts.models import ApiKey, Group, User
 from cairn.accounts.services import api_key_create, api_key_revoke
 from cairn.errors import NotSignedIn
 from cairn.library.models import Document, KnowledgeBase
@@ -59,6 +60,33 @@ def test_a_disabled_user_is_refused(rob: Caller, browser: Client) -> None:
     rob.user.save()
     assert_problem(rob.get("/me"), 401, "not_signed_in")
     assert_problem(browser.get("/api/v1/me"), 401, "not_signed_in")
+
+
+@pytest.mark.parametrize("path", ["/api/v1/me", "/v1/models", "/api/nothing", "/scim/v2/Users", "/metrics"])
+def test_an_invalid_key_is_not_told_like_a_missing_one(rob: Caller, path: str) -> None:
+    """Nor does the answer tell why it is invalid: only that it is."""
+    client = Client(REMOTE_ADDR="192.0.2.7")
+    revoked, expired = (api_key_create(user=rob.user, label=each) for each in ("revoked", "expired"))
+    api_key_revoke(user=rob.user, key_id=revoked[0].id)
+    ApiKey.objects.filter(pk=expired[0].pk).update(expires_at=timezone.now() - timedelta(seconds=1))
+    told = set()
+    for key in (revoked[1], expired[1], f"{rob.key}x", "nonsense"):
+        response = client.get(path, headers={"Authorization": f"Bearer {key}"})
+        told.add((response.status_code, response.content, response["WWW-Authenticate"]))
+    [(status, body, challenge)] = told
+    assert (status, challenge) == (401, 'Bearer error="invalid_token"')
+    assert "This API key isn’t valid." in json.dumps(json.loads(body), ensure_ascii=False)
+    missing = client.get(path)
+    assert (missing.status_code, missing["WWW-Authenticate"]) == (401, "Bearer")
+    assert "Sign in or send an API key" in missing.content.decode()
+
+
+def test_a_header_in_another_form_is_told_the_right_one(rob: Caller) -> None:
+    for header in (rob.key, f"Basic {rob.key}", "Bearer", "Bearer "):
+        problem = assert_problem(
+            Client().get("/api/v1/me", headers={"Authorization": header}), 401, "not_signed_in"
+        )
+        assert problem["detail"] == "Send the API key in the header “Authorization: Bearer <key>”."
 
 
 def test_me_tells_whom_the_key_acts_for(db: None) -> None:

@@ -1,6 +1,8 @@
 """Administration is for administrators, and a knowledge base's for its managers."""
 
+import logging
 from collections.abc import Callable
+from io import StringIO
 
 import pytest
 from django.test import Client
@@ -25,6 +27,19 @@ def test_others_are_turned_away(signed_in: SignIn, admin: User, rob: User, path:
     response = signed_in(rob).get(path)
     assert response.status_code == 403
     assert "You don’t have access to this page" in text_of(response)
+
+
+def test_a_refusal_is_one_line_in_the_log(signed_in: SignIn, rob: User) -> None:
+    (handler,) = (each for each in logging.getLogger().handlers if each.get_name() == "stderr")
+    assert isinstance(handler, logging.StreamHandler)
+    lines = StringIO()
+    before = handler.setStream(lines)
+    try:
+        assert signed_in(rob).get("/admin/users").status_code == 403
+    finally:
+        handler.setStream(before)
+    [line] = lines.getvalue().splitlines()
+    assert line.endswith("Forbidden (Permission denied): /admin/users")
 
 
 def test_others_are_not_led_there(

@@ -37,7 +37,7 @@ from cairn.errors import (
     UnsupportedMedia,
 )
 from cairn.library.storage import FULL, NO_ROOM
-from web.http.authentication import visible_error
+from web.http.authentication import InvalidKey, visible_error
 from web.i18n.languages import ENGLISH, script_language
 from web.i18n.localize import localize
 
@@ -133,6 +133,8 @@ def problem_response(error: CairnError, request: HttpRequest | None = None) -> H
 def error_headers(error: CairnError) -> dict[str, str]:
     """Return the headers that belong to an error, whatever the format of its response."""
     headers = {"WWW-Authenticate": "Bearer"} if isinstance(error, NotSignedIn) else {}
+    if isinstance(error, InvalidKey):
+        headers["WWW-Authenticate"] += ' error="invalid_token"'
     return headers | ({"Retry-After": str(error.retry_after)} if isinstance(error, TransientError) else {})
 
 
