@@ -93,8 +93,8 @@ class InvalidKey(NotSignedIn):
     def __init__(self) -> None:
         super().__init__(
             gettext_noop(
-                "This API key isn’t valid. It may be mistyped, expired or revoked. You can create a new one under "
-                "Account."
+                "This API key isn’t valid. It may be mistyped, expired or revoked. You can create a new one "
+                "under Account."
             )
         )
 
