@@ -20,6 +20,7 @@ from cairn.audit.services import record
 from cairn.errors import CairnError, Conflict
 from cairn.library.models import MAX_NESTING_DEPTH, Document, DocumentVersion, KnowledgeBase
 from cairn.messages import CodedMessage
+from ingestion.imports.progress import Progress, RunningJob, measure, running_jobs, weight_sums
 from ingestion.jobs.lifecycle import cancel_all
 from ingestion.models import (
     ENDED,
@@ -45,12 +46,16 @@ class ImportState(StrEnum):
     CANCELLED = "cancelled"
 
 
+_OVER: Final = frozenset({ImportState.DONE, ImportState.CANCELLED})
+
+
 @dataclass(frozen=True, slots=True)
 class Summary:
     """Progress of an import.
 
     `files` is the sum of the counts from `queued` on; `chunks` counts those of ready documents. `rate` is in
-    files per second, `eta` in seconds; both are None if not known (yet).
+    files per second, `eta` in seconds; both are None if not known (yet). `progress` is between 0 and 1, by
+    passages.
     """
 
     state: ImportState
@@ -66,11 +71,12 @@ class Summary:
     chunks: int
     rate: float | None
     eta: float | None
+    progress: float
     updated_at: datetime
 
     @property
     def over(self) -> bool:
-        return self.state in {ImportState.DONE, ImportState.CANCELLED}
+        return self.state in _OVER
 
 
 def import_open(
@@ -213,9 +219,15 @@ def summaries(batches: Iterable[Import], principal: Principal | None = None) -> 
     counting = _visible_items(list(by_id.values()), principal) if principal else Q()
     counted = _count_items(by_id, counting)
     whole = _count_items(by_id, Q()) if counting else counted
-    arriving = _last_part_times(by_id)
+    arriving, running = _last_part_times(by_id), running_jobs(counting, by_id)
     return {
-        identity: _summary(batch, counted.get(identity, {}), whole.get(identity, {}), arriving.get(identity))
+        identity: _summary(
+            batch,
+            counted.get(identity, {}),
+            whole.get(identity, {}),
+            arriving.get(identity),
+            running.get(identity, []),
+        )
         for identity, batch in by_id.items()
     }
 
@@ -227,6 +239,7 @@ def _count_items(batch_ids: Iterable[UUID], counting: Q) -> dict[UUID, Mapping[s
         .values("batch")
         .annotate(
             files=Count("id"),
+            accepted=_count(_ACCEPTED),
             queued=_count(_ACCEPTED, job__stage=Stage.QUEUED),
             processing=_count(_ACCEPTED, job__stage__in=RUNNING),
             ready=_count(_ACCEPTED, job__stage=Stage.READY),
@@ -239,6 +252,7 @@ def _count_items(batch_ids: Iterable[UUID], counting: Q) -> dict[UUID, Mapping[s
             worked_on=_count(_WORKED_ON),
             began=Min("job__started_at", filter=_WORKED_ON),
             ended=Max("job__updated_at", filter=Q(job__stage__in=ENDED)),
+            **weight_sums(_ACCEPTED, _WORKED_ON),
         )
     )
     return {row["batch"]: row for row in rows}
@@ -268,25 +282,39 @@ _COUNTS: Final = ("queued", "processing", "ready", "failed", "cancelled", "uncha
 
 
 def _summary(
-    batch: Import, row: Mapping[str, Any], whole: Mapping[str, Any], arriving: datetime | None
+    batch: Import,
+    row: Mapping[str, Any],
+    whole: Mapping[str, Any],
+    arriving: datetime | None,
+    running: Sequence[RunningJob],
 ) -> Summary:
     counts = {name: row.get(name, 0) for name in _COUNTS}
     # What has no job any more was deleted by somebody after it had been taken.
     removed = row.get("files", 0) - sum(counts.values())
     counts["unchanged"] += batch.unchanged
     came = _came(batch, row, arriving)
-    files, rate = row.get("files", 0) + batch.unchanged, _rate(row)
-    waiting = counts["queued"] + counts["processing"]
+    files, state = row.get("files", 0) + batch.unchanged, _state(batch, whole, _came(batch, whole, arriving))
+    progress = _progress(batch, row, running, state, files)
     return Summary(
-        state=_state(batch, whole, _came(batch, whole, arriving)),
+        state=state,
         files=files,
         removed=removed,
         chunks=row.get("chunks") or 0,
-        rate=rate,
-        eta=round(waiting / rate, 1) if rate and waiting else None,
+        rate=_rate(row),
+        eta=progress.eta,
+        progress=progress.done,
         updated_at=max(came, row.get("ended") or came),
         **counts,
     )
+
+
+def _progress(
+    batch: Import, row: Mapping[str, Any], running: Sequence[RunningJob], state: ImportState, files: int
+) -> Progress:
+    if state in _OVER:
+        return Progress(1.0, None)
+    missing = max((batch.expected or 0) - files, 0) if state == ImportState.RECEIVING else 0
+    return measure(row, running, files=row.get("accepted", 0), missing=missing)
 
 
 def _came(batch: Import, row: Mapping[str, Any], arriving: datetime | None) -> datetime:

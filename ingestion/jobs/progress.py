@@ -39,7 +39,7 @@ def queue_statuses(jobs: Sequence[Job]) -> dict[UUID, QueueStatus]:
     queued = [job for job in jobs if job.stage == Stage.QUEUED]
     timed = any(job.stage in RUNNING or job.not_before for job in jobs)
     now = _database_now() if timed else timezone.now()
-    found = {job.id: _working(job, now) for job in jobs}
+    found = {job.id: running_status(job, now) for job in jobs}
     if queued:
         typical = _typical_seconds()
         for job, place in _places(queued):
@@ -52,7 +52,7 @@ def _database_now() -> datetime:
     return Job.objects.order_by().values_list(Now(), flat=True).first() or timezone.now()
 
 
-def _working(job: Job, now: datetime) -> QueueStatus:
+def running_status(job: Job, now: datetime) -> QueueStatus:
     """Estimate from the rate of the current stage."""
     elapsed = (now - job.stage_since).total_seconds()
     if job.ended or not job.done or elapsed <= 0:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from functools import cache, partial
 from typing import Any, Final
 
+from babel.numbers import format_percent
 from django.utils.formats import number_format
 from django.utils.translation import get_language, gettext, ngettext
 
@@ -19,6 +20,11 @@ def number(value: float, decimals: int | None = None) -> str:
     """Format a number: 1,234.5 or 1.234,5."""
     rounded = value if decimals is None else round(value, decimals)  # Django cuts digits off
     return number_format(rounded, decimal_pos=decimals, use_l10n=True, force_grouping=True)
+
+
+def percent(share: float) -> str:
+    """Format a share: 34% or 34 %."""
+    return format_percent(share, locale=get_language() or "en")
 
 
 def localize(text: str) -> str:

@@ -1,5 +1,6 @@
 """Bringing many files in, in a real browser: what is told of each, and what can be done about it."""
 
+import json
 import re
 from collections import Counter
 from collections.abc import Callable
@@ -129,6 +130,42 @@ def test_an_import_that_a_reload_cut_off_is_finished(sign_in: SignIn, folder: Pa
     unsent.locator('input[data-input="folder"]').set_input_files(folder)
     expect(page.locator("[data-sum]")).to_have_text("2 of 4 ready · 2 failed", timeout=SLOW)
     expect(unsent).to_be_hidden()
+
+
+def test_bar_share_and_time_left_agree(sign_in: SignIn, folder: Path) -> None:
+    """Fourteen files of which none is ready: all figures are about the passages that are done."""
+    page = sign_in()
+    opened(page)
+    counts = {
+        **dict.fromkeys(("ready", "failed", "cancelled", "unchanged", "refused", "removed"), 0),
+        "files": 14, "queued": 13, "processing": 1,
+    }  # fmt: skip
+    said = {
+        "label": "reports", "state": "processing", "files": 14, "counts": counts, "rate": 4.7, "eta_s": 54.0,
+        "progress": 0.349,
+    }  # fmt: skip
+    item = {
+        "id": "1", "source_uri": "reports/long.pdf", "outcome": "accepted", "document": None, "job": "1",
+        "stage": "embedding", "done": 34, "total": 120, "rate": 5.0, "queue_position": None, "eta_s": 17.2,
+        "chunks": 0, "report": None, "error": None,
+    }  # fmt: skip
+
+    def tell(route: Route) -> None:
+        batch = route.request.url.split("/")[-2]
+        event = f"event: progress\ndata: {json.dumps({'id': batch, **said})}\n\n"
+        route.fulfill(content_type="text/event-stream", body=event)
+
+    page.route("**/api/v1/imports/*/events", tell)
+    page.route(
+        "**/api/v1/imports/*/items?*",
+        lambda route: route.fulfill(json={"items": [item], "next_cursor": None}),
+    )
+    page.route(UPLOADS, letting_through(1))
+    page.locator("#folder").set_input_files(folder)
+    page.goto(str(page.locator(".import-head [data-name]").get_attribute("href")))
+    expect(page.locator("[data-sum]")).to_have_text("0 of 14 ready · 34% · about 54 s left", timeout=SLOW)
+    assert page.locator("[data-bar]").evaluate("(bar) => bar.value") == 0.349
+    expect(page.locator("[data-list] [data-line]")).to_have_text("Embedding 34 of 120")
 
 
 def sent_by(page: Page) -> Counter[str]:

@@ -72,8 +72,8 @@ class Counts(BaseModel):
 
 class Import(BaseModel):
     """`container` is the document, an archive or a mail, that the files came from. `rate` is in files per
-    second. While `receiving`, more files may come, until as many as announced have come, it is closed, or
-    idle for ten minutes.
+    second. `progress`, from 0 to 1, and `eta_s` count passages, not files. While `receiving`, more files may
+    come, until as many as announced have come, it is closed, or idle for ten minutes.
     """
 
     id: str
@@ -89,6 +89,7 @@ class Import(BaseModel):
     chunks: int
     rate: float | None
     eta_s: float | None
+    progress: float
     created_at: datetime
     updated_at: datetime
 
@@ -117,6 +118,7 @@ class Import(BaseModel):
             chunks=now.chunks,
             rate=now.rate,
             eta_s=now.eta,
+            progress=now.progress,
             created_at=row.created_at,
             updated_at=now.updated_at,
         )

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from math import floor
 from typing import Any, Final
 from uuid import UUID
 
@@ -18,7 +19,7 @@ from ingestion.imports.services import ImportState, Summary, summaries
 from ingestion.models import Import, ImportKind
 from ingestion.selectors import import_for, imports_for
 from web.api.library.imports import Import as ImportShape
-from web.i18n.localize import number
+from web.i18n.localize import number, percent
 from web.pages.library.knowledge_bases import base_card
 from web.pages.shell.decorators import page, show
 
@@ -27,6 +28,7 @@ KINDS: Final = {
     ImportKind.ARCHIVE: gettext_noop("Extracted from a file"),
     ImportKind.WATCH: gettext_noop("Watched folder"),
 }
+_LEAST_SHOWN: Final = 0.01
 LOOKED_AT: Final = 20  # of the latest imports of a knowledge base, for those that are not over
 
 
@@ -39,8 +41,7 @@ class ImportRow:
     kind: str
     sum: str
     state: str
-    done: int
-    total: int
+    progress: str
     failed: int
     created_at: datetime
 
@@ -76,15 +77,14 @@ def _row(batch: Import, found: Summary) -> ImportRow:
         kind=gettext(KINDS[ImportKind(batch.kind)]),
         sum=sum_line(found, expected=batch.expected),
         state=found.state,
-        done=found.files - found.queued - found.processing,
-        total=max(found.files, batch.expected or 0),
+        progress=str(found.progress),
         failed=found.failed + found.refused,
         created_at=batch.created_at,
     )
 
 
 def sum_line(found: Summary, *, expected: int | None) -> str:
-    """Format a summary like the scripts: `212 of 260 ready · 3 failed`."""
+    """Format a summary like the scripts: `212 of 260 ready · 3 failed · 81%`."""
     counted = (
         (found.failed + found.refused, gettext("{n} failed")),
         (found.unchanged, gettext("{n} unchanged")),
@@ -94,6 +94,8 @@ def sum_line(found: Summary, *, expected: int | None) -> str:
     files = max(found.files, expected or 0)
     ready = gettext("{ready} of {files} ready").format(ready=number(found.ready), files=number(files))
     parts = [ready, *(words.format(n=number(count)) for count, words in counted if count)]
+    if not found.over and found.progress >= _LEAST_SHOWN:
+        parts.append(percent(floor(found.progress * 100) / 100))
     if found.state == ImportState.CANCELLED:
         parts.append(gettext("import cancelled"))
     if found.state == ImportState.RECEIVING:

@@ -28,7 +28,7 @@ const failedIn = ({ counts }) => counts.failed + counts.refused;
 const endedIn = ({ counts }) => counts.files - counts.queued - counts.processing;
 const expected = (batch, extra = 0) => Math.max(batch.files ?? 0, batch.counts.files) + extra;
 
-/** "212 of 260 ready · 3 failed · about 40 s left" */
+/** "212 of 260 ready · 3 failed · 81% · about 40 s left" */
 export function sumLine(batch, { refused = 0, sending = null } = {}) {
   const { counts } = batch;
   const failed = failedIn(batch) + refused;
@@ -43,19 +43,16 @@ export function sumLine(batch, { refused = 0, sending = null } = {}) {
   return said.join(" · ");
 }
 
-function pace({ state, rate, eta_s: eta, counts }, sending) {
-  if (sending) return [t("{n} uploaded, {sent} of {total}", { n: sending.files, sent: bytes(sending.sent), total: bytes(sending.total) })];
-  if (state === "receiving") return [t("uploading")];
-  if (!eta && counts.queued) return [t("{n} queued", { n: counts.queued })];
-  if (!(eta > 2)) return [];
-  return [...speed(rate), t("about {time} left", { time: duration(eta) })];
+function pace({ state, progress, eta_s: eta, counts }, sending) {
+  const said = percent(progress);
+  if (sending) return [...said, t("{n} uploaded, {sent} of {total}", { n: sending.files, sent: bytes(sending.sent), total: bytes(sending.total) })];
+  if (state === "receiving") return [...said, t("uploading")];
+  if (!eta && counts.queued) return [...said, t("{n} queued", { n: counts.queued })];
+  return eta > 2 ? [...said, t("about {time} left", { time: duration(eta) })] : said;
 }
 
-function speed(rate) {
-  if (rate >= 1) return [t("{n} files per second", { n: number(rate, { maximumFractionDigits: rate >= 10 ? 0 : 1 }) })];
-  const aMinute = Math.round(rate * 60);
-  return aMinute > 0 ? [tn("{n} file per minute", "{n} files per minute", aMinute)] : [];
-}
+/** What the bar shows, rounded down: all is done only at the end. */
+const percent = (progress) => (progress >= 0.01 ? [number(Math.floor(progress * 100) / 100, { style: "percent" })] : []);
 
 /** Of a file that goes in parts, at the pace since this page took it up. */
 function timeLeft({ loaded, size, resumed, began }) {
@@ -75,7 +72,7 @@ const WORDS = { refused: t("Rejected"), unchanged: t("Unchanged"), removed: t("R
 function wordsOf(item) {
   if (item.outcome !== "accepted") return WORDS[item.outcome];
   if (!item.stage) return WORDS.deleted;
-  if (!item.report) return line(item);
+  if (!item.report) return line(item, { timed: false }); // the import has one estimate, for all of it
   return [t("Ready"), tn("{n} passage", "{n} passages", item.chunks), item.report.ocr_pages.length ? t("text recognition") : ""].filter(Boolean).join(", ");
 }
 
@@ -196,8 +193,7 @@ export class ImportView {
     const bar = this.#at("bar");
     const over = OVER.has(batch.state) && !this.busy;
     bar.hidden = over;
-    // Half of the way is coming in, half is being read.
-    bar.value = (batch.counts.files + endedIn(batch)) / Math.max(2 * expected(batch), 1);
+    bar.value = batch.progress;
     this.node.dataset.state = over ? (failedIn(batch) ? "failed" : batch.state) : "busy";
     this.#at("cancel").hidden = over;
     const note = this.#at("note");

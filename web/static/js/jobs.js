@@ -14,14 +14,15 @@ export function duration(seconds) {
   return seconds < 5400 ? tn("{n} minute", "{n} minutes", Math.round(seconds / 60)) : tn("{n} hour", "{n} hours", Math.round(seconds / 3600));
 }
 
-export function line(job) {
+/** `timed`: with how fast it is and how long it still takes. */
+export function line(job, { timed = true } = {}) {
   if (ENDED.has(job.stage)) return DOING[job.stage];
   if (job.stage === "queued" && job.retry_at) return t("Waiting to retry");
-  if (job.stage === "queued" && job.queue_position) return [t("Queued, number {n}", { n: job.queue_position }), job.eta_s > 5 ? t("ready in about {time}", { time: duration(job.eta_s) }) : ""].filter(Boolean).join(", ");
+  if (job.stage === "queued" && job.queue_position) return [t("Queued, number {n}", { n: job.queue_position }), timed && job.eta_s > 5 ? t("ready in about {time}", { time: duration(job.eta_s) }) : ""].filter(Boolean).join(", ");
   const doing = DOING[job.stage];
   return [
     job.total ? t("{doing} {done} of {total}", { doing, done: job.done, total: job.total }) : doing,
-    job.rate >= 1 ? t("{n} per second", { n: Math.round(job.rate) }) : "",
-    job.eta_s > 5 ? t("about {time} left", { time: duration(job.eta_s) }) : "",
+    timed && job.rate >= 1 ? t("{n} per second", { n: Math.round(job.rate) }) : "",
+    timed && job.eta_s > 5 ? t("about {time} left", { time: duration(job.eta_s) }) : "",
   ].filter(Boolean).join(", ");
 }

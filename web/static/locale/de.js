@@ -166,12 +166,7 @@ globalThis.cairnCatalog = {
 "{n} Datei fehlt. Wenn keine andere Seite sie gerade hochlädt, wählen Sie dieselben Dateien noch einmal. Bereits hochgeladene werden übersprungen.",
 "{n} Dateien fehlen. Wenn keine andere Seite sie gerade hochlädt, wählen Sie dieselben Dateien noch einmal. Bereits hochgeladene werden übersprungen."
 ],
-"{n} file per minute":[
-"{n} Datei pro Minute",
-"{n} Dateien pro Minute"
-],
 "{n} files":"{n} Dateien",
-"{n} files per second":"{n} Dateien pro Sekunde",
 "{n} hidden file (name starting with a dot) was skipped.":[
 "{n} versteckte Datei (Name beginnt mit einem Punkt) wurde übersprungen.",
 "{n} versteckte Dateien (Name beginnt mit einem Punkt) wurden übersprungen."
