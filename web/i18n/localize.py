@@ -13,6 +13,8 @@ from cairn.messages import CATALOGUE, CodedMessage, Plural, Template, Term
 from web.i18n.stored_texts import EARLIER, LOCATIONS
 
 _BLANK: Final = re.compile(r"\\\{(\w+)\\\}")
+_UNITS: Final = ("B", "KB", "MB", "GB")
+_UNIT_STEP: Final = 1024
 _JOINED: Final = frozenset({"sentences", "list", "both", "failed_file"})
 
 
@@ -25,6 +27,15 @@ def number(value: float, decimals: int | None = None) -> str:
 def percent(share: float) -> str:
     """Format a share: 34% or 34 %."""
     return format_percent(share, locale=get_language() or "en")
+
+
+def size(count: float) -> str:
+    """Format a number of bytes like the scripts: 200 MB, 1.5 MB or 1,5 MB."""
+    unit = 0
+    while count >= _UNIT_STEP and unit < len(_UNITS) - 1:
+        count, unit = count / _UNIT_STEP, unit + 1
+    is_short = unit and count < 10 and not round(float(count), 1).is_integer()
+    return f"{number(count, 1 if is_short else 0)}\xa0{_UNITS[unit]}"
 
 
 def localize(text: str) -> str:

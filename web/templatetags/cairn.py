@@ -6,4 +6,5 @@ from web.i18n import localize
 
 register = template.Library()
 register.filter("number", localize.number)
+register.filter("size", localize.size)
 register.filter("told", localize.localize)

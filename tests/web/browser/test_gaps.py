@@ -51,7 +51,7 @@ def test_a_refused_question_is_answered_by_somebody_who_vouches_for_it(
     expect(page.get_by_role("heading", name=QUESTION)).to_be_visible()
     page.get_by_label("Answer", exact=True).fill(ANSWER)
     page.get_by_role("button", name="Publish answer").click()
-    expect(page.get_by_text(re.compile("Verified by admin until"))).to_be_visible(timeout=SLOW)
+    expect(page.get_by_text(re.compile("Verified by admin, valid until"))).to_be_visible(timeout=SLOW)
     assert page.evaluate("document.documentElement.scrollWidth") <= viewport["width"]
 
     notice = page.get_by_role("listitem").filter(has_text="can now be answered").filter(has_text=QUESTION)
@@ -61,11 +61,11 @@ def test_a_refused_question_is_answered_by_somebody_who_vouches_for_it(
     page.get_by_label("Your question").press("Enter")
     expect(page.locator(".verdict")).to_contain_text("Verified answer by admin", timeout=SLOW)
     expect(page.locator(".answer-body")).to_have_text(f"{ANSWER} 1")
-    page.locator(".source").filter(has_text="Verified by admin until").first.click()
-    expect(page.locator("#panel-verified")).to_contain_text("Verified by admin until")
+    page.locator(".source").filter(has_text="Verified by admin, valid until").first.click()
+    expect(page.locator("#panel-verified")).to_contain_text("Verified by admin, valid until")
     page.keyboard.press("Escape")
     page.locator(".answer-body button.cite").first.dispatch_event("pointerover", {"pointerType": "mouse"})
-    expect(page.get_by_role("tooltip")).to_contain_text("Verified by admin until")
+    expect(page.get_by_role("tooltip")).to_contain_text("Verified by admin, valid until")
     page.goto("/notices")
     expect(unread()).to_have_count(0)
 

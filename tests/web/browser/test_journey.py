@@ -108,7 +108,7 @@ def test_a_citation_of_a_pdf_is_drawn_on_its_page(sign_in: SignIn) -> None:
     panel.get_by_role("button", name="Text").click()
     expect(panel.locator("mark").first).to_contain_text("42 hours")
     with page.expect_download() as download:
-        panel.get_by_role("link", name="Open original").click()
+        panel.get_by_role("link", name="Download original").click()
     assert download.value.path().read_bytes().startswith(b"%PDF")
 
 

@@ -128,7 +128,7 @@ def test_sources_say_who_vouches_for_them_while_somebody_does(
 ) -> None:
     client, message = signed_in(ria), answered(ria)
     row = vouched(refused, ready, mia)
-    assert "Verified by mia until" in text_of(client.get(f"/messages/{message.id}/rendered"))
+    assert "Verified by mia, valid until" in text_of(client.get(f"/messages/{message.id}/rendered"))
     VerifiedAnswer.objects.update(until=timezone.localdate() - timedelta(days=1))
     assert "Verified by" not in text_of(client.get(f"/messages/{message.id}/rendered"))
     VerifiedAnswer.objects.update(until=row.until, sha256="another")
@@ -140,7 +140,7 @@ def test_the_verified_answer_is_shown_and_can_be_renewed(
 ) -> None:
     vouched(refused, ready, mia)
     html = text_of(signed_in(mia).get(f"/admin/gaps/{refused.gap_id}"))
-    assert "Verified by mia until" in html
+    assert "Verified by mia, valid until" in html
     assert "Renew until" in html
     VerifiedAnswer.objects.update(until=timezone.localdate() - timedelta(days=1))
     assert "no longer used" in text_of(signed_in(mia).get(f"/admin/gaps/{refused.gap_id}"))

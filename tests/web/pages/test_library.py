@@ -64,6 +64,20 @@ def test_a_narrowed_document_is_neither_listed_nor_counted(
 
 
 @pytest.mark.parametrize(
+    ("count", "english", "german"),
+    [(200, "200 B", "200 B"), (2048, "2 KB", "2 KB"), (1536, "1.5 KB", "1,5 KB"),
+     (200 << 20, "200 MB", "200 MB"), (3 << 39, "1,536 GB", "1.536 GB"), (0, "0 B", "0 B")],
+)  # fmt: skip
+def test_sizes_have_no_needless_digits(
+    signed_in: SignIn, mia: User, ready: Document, count: int, english: str, german: str
+) -> None:
+    DocumentVersion.objects.filter(document=ready).update(size=count)
+    for language, said in (("en", english), ("de", german)):
+        page = signed_in(mia).get(f"/library/documents/{ready.id}", headers={"Accept-Language": language})
+        assert f"<dd>{said}</dd>" in text_of(page)
+
+
+@pytest.mark.parametrize(
     ("asked", "found"),
     [
         ({}, True),

@@ -84,12 +84,22 @@ def test_changes_are_against_as_many_days_before(
         ask(base, days_ago=days_ago, total_ms=2000 if days_ago < 7 else 4000)
     ask(base, days_ago=8, verdict="refused")
     found = tiles(text_of(signed_in(mia).get(f"{PAGE}?days=7")))
-    assert found["Questions"] == "3|±0 %"
-    assert found["Supported"] == "100 %|+33 points"
-    assert found["Not answered"] == "0 %|\N{MINUS SIGN}33 points"
-    assert found["Median time to full answer"] == "2.0 s|\N{MINUS SIGN}50 %"
+    assert found["Questions"] == "3|±0%"
+    assert found["Supported"] == "100%|+33 points"
+    assert found["Not answered"] == "0%|\N{MINUS SIGN}33 points"
+    assert found["Median time to full answer"] == "2.0 s|\N{MINUS SIGN}50%"
     assert found["Rated helpful"] == "–|–"
     assert tiles(text_of(signed_in(mia).get(PAGE)))["Questions"].startswith("6|")
+
+
+def test_percentages_are_written_as_the_language_does(
+    signed_in: SignIn, mia: User, base: KnowledgeBase, ask: Callable[..., AskedQuestion]
+) -> None:
+    ask(base)
+    client = signed_in(mia)
+    assert tiles(text_of(client.get(PAGE)))["Supported"].startswith("100%|")
+    german = text_of(client.get(PAGE, headers={"Accept-Language": "de"}))
+    assert tiles(german)["Belegt"].startswith("100\xa0%|")
 
 
 @pytest.mark.parametrize("days", ["", "0", "8", "-7", "x", "9" * 40])

@@ -158,7 +158,7 @@ def _candidates(
 
 
 def _candidate(row: Document, chosen: frozenset[UUID], searched: Iterable[UUID]) -> Candidate:
-    why = gettext("read for the answer") if row.id in searched else gettext("found now")
+    why = gettext("retrieved for the answer") if row.id in searched else gettext("found by a new search")
     return Candidate(row.id, row.title, row.source_uri, "" if row.id in chosen else why, row.id in chosen)
 
 

@@ -6,6 +6,7 @@ from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 
 from retrieval.statistics.question_counts import Summary
+from web.i18n.localize import percent
 
 PERCENT = 100
 MINUS = "\N{MINUS SIGN}"
@@ -36,11 +37,11 @@ def tiles_of(now: Summary, before: Summary) -> list[Tile]:
 
 def _build_count_tile(label: str, now: int, before: int) -> Tile:
     change = round((now - before) / before * PERCENT) if before else None
-    return Tile(label, _number(now), _format_change(change, "%"), "")
+    return Tile(label, _number(now), _format_change(change), "")
 
 
 def _share(label: str, now: float | None, before: float | None, *, good: int) -> Tile:
-    value = "–" if now is None else f"{_number(round(now * PERCENT))} %"
+    value = "–" if now is None else percent(now)
     change = None if now is None or before is None else round((now - before) * PERCENT)
     return Tile(label, value, _format_change(change, _("points")), _tone(change, good))
 
@@ -48,18 +49,19 @@ def _share(label: str, now: float | None, before: float | None, *, good: int) ->
 def _lasting(label: str, now: int | None, before: int | None) -> Tile:
     value = "–" if now is None else f"{_number(now / 1000, 1)} s"
     change = round((now - before) / before * PERCENT) if now is not None and before else None
-    return Tile(label, value, _format_change(change, "%"), _tone(change, -1))
+    return Tile(label, value, _format_change(change), _tone(change, -1))
 
 
 def _tone(change: int | None, good: int) -> str:
     return "" if not change else "better" if change * good > 0 else "worse"
 
 
-def _format_change(change: int | None, unit: str) -> str:
+def _format_change(change: int | None, unit: str = "") -> str:
+    """Format a change in `unit`, by default in percent."""
     if change is None:
         return ""
     sign = "+" if change > 0 else MINUS if change < 0 else "±"
-    return f"{sign}{_number(abs(change))} {unit}"
+    return sign + (f"{_number(abs(change))} {unit}" if unit else percent(abs(change) / PERCENT))
 
 
 def _number(value: float, decimals: int = 0) -> str:

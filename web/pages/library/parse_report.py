@@ -6,13 +6,12 @@ from datetime import datetime
 from typing import Any, Final
 
 from django.conf.locale import LANG_INFO
-from django.template.defaultfilters import filesizeformat
 from django.utils.formats import date_format
 from django.utils.translation import gettext, gettext_lazy, gettext_noop, ngettext, pgettext_lazy
 
 from cairn.library.models import Document, DocumentVersion
 from ingestion.parse.core import formats
-from web.i18n.localize import localize, number
+from web.i18n.localize import localize, number, size
 from web.presentation.file_groups import label_of
 
 SHOWN_NUMBERS: Final = 12
@@ -102,7 +101,7 @@ def document_facts(document: Document) -> list[Fact]:
 def _version_facts(version: DocumentVersion) -> list[tuple[str, str]]:
     return [
         (gettext("Type"), label_of(version.media_type)),
-        (gettext("Size"), str(filesizeformat(version.size)).replace("\xa0", " ")),
+        (gettext("Size"), size(version.size).replace("\xa0", " ")),
         (gettext("Slides") if _has_slides(version) else gettext("Pages"), str(version.pages or "")),
         (gettext("Passages"), str(version.chunk_count or "")),
         (gettext("Version"), str(version.number)),

@@ -79,8 +79,11 @@ SECTIONS: Final[Sequence[tuple[Text, Sequence[Section]]]] = (
         (
             Section("audit", _("Audit log"), "console-audit", Takes.ADMIN),
             Section("access-checks", _("Access check"), "console-access-checks", Takes.ADMIN),
-            Section("components", _("Components"), "console-components", Takes.ADMIN),
         ),
+    ),
+    (
+        _("Development"),
+        (Section("components", _("Interface components"), "console-components", Takes.ADMIN),),
     ),
 )
 

@@ -72,9 +72,8 @@ export async function copy(text, message = t("Copied.")) {
 export function bytes(n) {
   const units = ["B", "KB", "MB", "GB"];
   let unit = 0;
-  while (n >= 1000 && unit < units.length - 1) { n /= 1000; unit += 1; }
-  const digits = unit && n < 10 ? 1 : 0;
-  return `${number(n, { minimumFractionDigits: digits, maximumFractionDigits: digits })} ${units[unit]}`;
+  while (n >= 1024 && unit < units.length - 1) { n /= 1024; unit += 1; }
+  return `${number(n, { maximumFractionDigits: unit && n < 10 ? 1 : 0 })} ${units[unit]}`;
 }
 
 const AGO = new Intl.RelativeTimeFormat(language, { numeric: "auto" });

@@ -18,7 +18,7 @@ export function duration(seconds) {
 export function line(job, { timed = true } = {}) {
   if (ENDED.has(job.stage)) return DOING[job.stage];
   if (job.stage === "queued" && job.retry_at) return t("Waiting to retry");
-  if (job.stage === "queued" && job.queue_position) return [t("Queued, number {n}", { n: job.queue_position }), timed && job.eta_s > 5 ? t("ready in about {time}", { time: duration(job.eta_s) }) : ""].filter(Boolean).join(", ");
+  if (job.stage === "queued" && job.queue_position) return [t("Number {n} in the queue", { n: job.queue_position }), timed && job.eta_s > 5 ? t("ready in about {time}", { time: duration(job.eta_s) }) : ""].filter(Boolean).join(", ");
   const doing = DOING[job.stage];
   return [
     job.total ? t("{doing} {done} of {total}", { doing, done: job.done, total: job.total }) : doing,
