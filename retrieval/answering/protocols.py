@@ -7,6 +7,7 @@ from typing import Protocol
 from llama_index.core.llms import ChatMessage
 
 from retrieval.answering.grounding.check import Support
+from retrieval.answering.text.refusals import ReplyLanguage
 from retrieval.types import Hit, Location, VerifiedText
 
 Search = Callable[[str], Sequence[Hit]]
@@ -60,6 +61,8 @@ class Judgement:
 
 
 class Answerability(Protocol):
-    def judge(self, question: str, evidence: Sequence[Hit]) -> Judgement:
+    def judge(
+        self, question: str, evidence: Sequence[Hit], language: ReplyLanguage | None = None
+    ) -> Judgement:
         """Judge whether the evidence, best first, can answer the question. Reasons only name words of the
-        question."""
+        question. `language`: that of the reason; None for the question's."""

@@ -16,6 +16,7 @@ from cairn.settings import environment
 from retrieval.answering import answer
 from retrieval.answering.answerability.calibration import calibration_for
 from retrieval.answering.protocols import Answerability, Judgement
+from retrieval.answering.text.refusals import ReplyLanguage
 from retrieval.calibration_store import calibration_of
 from retrieval.conversations.answer_models import answer_reranker_name, answerability_of, evidence_budget
 from retrieval.conversations.ask import EVIDENCE_HITS
@@ -90,8 +91,10 @@ class RecordingJudge:
     judge_evidence: Answerability
     judgements: list[Judgement] = field(default_factory=list)
 
-    def judge(self, question: str, evidence: Sequence[Hit]) -> Judgement:
-        judgement = self.judge_evidence.judge(question, evidence)
+    def judge(
+        self, question: str, evidence: Sequence[Hit], language: ReplyLanguage | None = None
+    ) -> Judgement:
+        judgement = self.judge_evidence.judge(question, evidence, language)
         self.judgements.append(judgement)
         return judgement
 

@@ -25,6 +25,7 @@ from retrieval.answering.answerability.signals import block_text, missing_names
 from retrieval.answering.protocols import Answerability, Judgement
 from retrieval.answering.text.lexicon import language_of
 from retrieval.answering.text.messages import render_message
+from retrieval.answering.text.refusals import ReplyLanguage, reply_language
 from retrieval.types import Hit
 
 MAX_PASSAGES = 5
@@ -53,14 +54,17 @@ class ReaderAnswerability:
     rules: Answerability
     reader: AnswerReader
 
-    def judge(self, question: str, evidence: Sequence[Hit]) -> Judgement:
-        ruled = self.rules.judge(question, evidence)
+    def judge(
+        self, question: str, evidence: Sequence[Hit], language: ReplyLanguage | None = None
+    ) -> Judgement:
+        language = language or reply_language(question)
+        ruled = self.rules.judge(question, evidence, language)
         texts = [block_text(hit, hit.text) for hit in evidence[:MAX_PASSAGES]]
         sure = self._read(question, texts)
         if not sure:
             return ruled
         if ruled.answerable:
-            return _reject(question, ruled) if max(sure) <= MAX_UNANSWERED_PROBABILITY else ruled
+            return _reject(ruled, language) if max(sure) <= MAX_UNANSWERED_PROBABILITY else ruled
         found = (
             text for text, probability in zip(texts, sure, strict=True) if probability >= MIN_SURE_PROBABILITY
         )
@@ -76,7 +80,5 @@ class ReaderAnswerability:
             return []
 
 
-def _reject(question: str, ruled: Judgement) -> Judgement:
-    return replace(
-        ruled, answerable=False, reason=render_message("unread", language_of(question)), strong=False
-    )
+def _reject(ruled: Judgement, language: ReplyLanguage) -> Judgement:
+    return replace(ruled, answerable=False, reason=render_message("unread", language), strong=False)

@@ -11,8 +11,8 @@ from cairn.inference.protocols import Embedder
 from retrieval.answering.answerability.calibration import Calibration, calibration_for
 from retrieval.answering.answerability.signals import Assessment, assess_evidence
 from retrieval.answering.protocols import Judgement
-from retrieval.answering.text.lexicon import Language, language_of
-from retrieval.answering.text.messages import format_terms, render_message
+from retrieval.answering.text.messages import render_message
+from retrieval.answering.text.refusals import ReplyLanguage, format_terms, reply_language
 from retrieval.types import Hit
 
 MIN_RELATED_COSINE = 0.4  # cosine below which passages are said to be about something else
@@ -33,8 +33,10 @@ class RuleAnswerability:
         self._calibration = calibration
         self._reranker = reranker
 
-    def judge(self, question: str, evidence: Sequence[Hit]) -> Judgement:
-        language = language_of(question)
+    def judge(
+        self, question: str, evidence: Sequence[Hit], language: ReplyLanguage | None = None
+    ) -> Judgement:
+        language = language or reply_language(question)
         if not evidence:
             return Judgement(answerable=False, reason=render_message("no_hits", language))
         assessment = assess_evidence(question, evidence, self._embedder)
@@ -47,7 +49,7 @@ class RuleAnswerability:
         return Judgement(answerable, reason, strong=answerable, signals=signals)
 
 
-def _refusal_reason(question: str, assessment: Assessment, language: Language) -> str:
+def _refusal_reason(question: str, assessment: Assessment, language: ReplyLanguage) -> str:
     """Explain what is missing by its clearest sign: a name, or the kind of thing asked for. A list of words
     that no passage has explains nothing: an answer may well use others."""
     if names := [name for name in assessment.unnamed if name in question]:

@@ -28,6 +28,7 @@ from retrieval.answering.query.decompose import SubQuestion
 from retrieval.answering.query.understand import QueryUnderstanding, understand
 from retrieval.answering.text.lexicon import Language, language_of
 from retrieval.answering.text.messages import render_message
+from retrieval.answering.text.refusals import reply_language
 from retrieval.types import (
     Answer,
     AnsweredPart,
@@ -115,6 +116,7 @@ def answer(
         evidence or EvidenceBudget(chat, MAX_TOKENS, EVIDENCE_TOKENS),
         cancelled,
         language_of(question),
+        reply_language(question),
         inference,
         selects,
         reranker,
@@ -185,7 +187,9 @@ def _find_verified(
 def _judge(
     request: AnswerRequest, part: SubQuestion, verified: Sequence[VerifiedText], hits: Sequence[Hit]
 ) -> Judgement:
-    return Judgement(answerable=True) if verified else request.answerability.judge(part.query, hits)
+    if verified:
+        return Judgement(answerable=True)
+    return request.answerability.judge(part.query, hits, request.generation.reply_language)
 
 
 def _interleave(found: Sequence[_JudgedPart]) -> tuple[Hit, ...]:
@@ -204,7 +208,7 @@ def _deduplicate_by(hits: Sequence[Hit], key: Callable[[Hit], UUID]) -> tuple[Hi
 
 def _build_unanswered_result(request: AnswerRequest, run: RunState, item: _JudgedPart) -> PartResult:
     if run.stopped:
-        return refuse_part(item.part, "stopped", render_message("stopped", request.language))
+        return refuse_part(item.part, "stopped", render_message("stopped", request.generation.reply_language))
     return refuse_part(item.part, "missing", item.judgement.reason)
 
 

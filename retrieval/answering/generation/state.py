@@ -9,12 +9,17 @@ from cairn.inference.protocols import Embedder, NaturalLanguageInference, Rerank
 from retrieval.answering.generation.evidence_budget import EvidenceBudget
 from retrieval.answering.protocols import ChatModel, Locate
 from retrieval.answering.text.lexicon import Language
+from retrieval.answering.text.refusals import ReplyLanguage
 from retrieval.types import AnswerEvent, CheckedSentence, Citation, Delta
 
 
 @dataclass(frozen=True, slots=True)
 class GenerationContext:
-    """Constant settings while one question is answered."""
+    """Constant settings while one question is answered.
+
+    `language`: by whose rules texts are read. `reply_language`: that of a refusal, which is written in more
+    languages.
+    """
 
     chat: ChatModel
     embedder: Embedder
@@ -23,6 +28,7 @@ class GenerationContext:
     evidence: EvidenceBudget
     cancelled: Callable[[], bool]
     language: Language
+    reply_language: ReplyLanguage
     inference: NaturalLanguageInference | None = None
     selects: bool = False
     reranker: Reranker | None = None

@@ -44,7 +44,7 @@ def build_part_result(
     """Return the result of a part that was generated or quoted. `notes`: shown notes on contradictions."""
     if mode == AnswerMode.NONE and not is_all_repeated(gate):
         cause = _refusal_cause(context, run, gate)
-        return refuse_part(part, cause, render_message(cause, context.language))
+        return refuse_part(part, cause, render_message(cause, context.reply_language))
     supported_count = sum(sentence.supported for sentence in gate.sentences) - notes
     verdict, reason = _decide_verdict(context, run, gate, mode, supported_count)
     if notes:
@@ -106,7 +106,7 @@ def combine_verdicts(
 ) -> tuple[Verdict, str]:
     """Return the verdict on all parts together, and its reasons. No parts: the question is empty."""
     if not results:
-        return Verdict.REFUSED, render_message("empty", context.language)
+        return Verdict.REFUSED, render_message("empty", context.reply_language)
     if all(result.mode == AnswerMode.NONE for result in results):
         return Verdict.REFUSED, " ".join(dict.fromkeys(result.reason for result in results))
     if len(results) == 1:

@@ -1,51 +1,9 @@
 """Cairn's own messages in an answer, in the question's language."""
 
-from collections.abc import Sequence
-
 from retrieval.answering.text.lexicon import Language
+from retrieval.answering.text.refusals import REFUSALS, ReplyLanguage
 
 _TEXTS: dict[str, dict[Language, str]] = {
-    "empty": {"en": "The question is empty.", "de": "Die Frage ist leer."},
-    "no_hits": {
-        "en": "I found nothing about this in the documents you can access.",
-        "de": "Dazu habe ich in den Dokumenten, auf die Sie Zugriff haben, nichts gefunden.",
-    },
-    "far": {
-        "en": "The closest pages I found are about something else.",
-        "de": "Die ähnlichsten Seiten, die ich gefunden habe, handeln von etwas anderem.",
-    },
-    "missing": {
-        "en": "I found related pages, but none of them mentions {terms}.",
-        "de": "Ich habe verwandte Seiten gefunden, aber keine erwähnt {terms}.",
-    },
-    "kind": {
-        "en": "I found related pages, but none of them {kind}.",
-        "de": "Ich habe verwandte Seiten gefunden, aber keine {kind}.",
-    },
-    "code": {"en": "gives this code or password", "de": "nennt diesen Code oder dieses Passwort"},
-    "amount": {"en": "states this amount", "de": "nennt diesen Betrag"},
-    "share": {"en": "states this percentage", "de": "nennt diesen Prozentsatz"},
-    "age": {"en": "states this age", "de": "nennt dieses Alter"},
-    "year": {"en": "names this year", "de": "nennt dieses Jahr"},
-    "clock": {"en": "gives this time of day", "de": "nennt diese Uhrzeit"},
-    "frequency": {"en": "says how often", "de": "sagt, wie oft"},
-    "span": {"en": "says how long", "de": "nennt diese Dauer"},
-    "contact": {"en": "gives this phone number", "de": "nennt diese Telefonnummer"},
-    "address": {"en": "gives this address", "de": "nennt diese Adresse"},
-    "number": {"en": "states this number", "de": "nennt diese Zahl"},
-    "date": {"en": "gives this date", "de": "nennt dieses Datum"},
-    "unread": {
-        "en": "I found related pages, but none of them answers this question.",
-        "de": "Ich habe verwandte Seiten gefunden, aber keine beantwortet diese Frage.",
-    },
-    "abstained": {
-        "en": "I found related pages, but none of them answers this question.",
-        "de": "Ich habe verwandte Seiten gefunden, aber keine beantwortet diese Frage.",
-    },
-    "nothing_supported": {
-        "en": "I couldn’t write an answer that the documents support.",
-        "de": "Ich konnte keine Antwort schreiben, die durch die Dokumente belegt ist.",
-    },
     "quoted": {
         "en": "These are direct quotes from the documents.",
         "de": "Das sind wörtliche Zitate aus den Dokumenten.",
@@ -62,11 +20,6 @@ _TEXTS: dict[str, dict[Language, str]] = {
         "en": "The language model stopped early, so this answer is incomplete.",
         "de": "Das Sprachmodell hat abgebrochen; die Antwort ist unvollständig.",
     },
-    "model_gone": {
-        "en": "The language model isn’t available right now.",
-        "de": "Das Sprachmodell ist gerade nicht erreichbar.",
-    },
-    "stopped": {"en": "The answer was stopped.", "de": "Die Antwort wurde gestoppt."},
     "dropped": {
         "en": "Left out, as no source supports them: {count} of {total} sentences.",
         "de": "Weggelassen, weil keine Quelle sie belegt: {count} von {total} Sätzen.",
@@ -128,12 +81,8 @@ _TEXTS: dict[str, dict[Language, str]] = {
 }
 
 
-def render_message(key: str, language: Language, **values: object) -> str:
-    return _TEXTS[key][language].format(**values)
-
-
-def format_terms(terms: Sequence[str], language: Language) -> str:
-    """Quote and join at most four terms."""
-    quoted = [f"“{term}”" if language == "en" else f"„{term}“" for term in terms[:4]]
-    word = {"en": "and", "de": "und"}[language]
-    return quoted[0] if len(quoted) == 1 else f"{', '.join(quoted[:-1])} {word} {quoted[-1]}"
+def render_message(key: str, language: ReplyLanguage, **values: object) -> str:
+    """Render a message. Only refusals are written in all languages; the others are in English or German."""
+    if key in REFUSALS:
+        return REFUSALS[key][language].format(**values)
+    return _TEXTS[key]["de" if language == "de" else "en"].format(**values)

@@ -9,6 +9,7 @@ from llama_index.core.llms import ChatMessage
 from cairn.errors import Unavailable
 from retrieval.answering import answer
 from retrieval.answering.protocols import Judgement
+from retrieval.answering.text.refusals import ReplyLanguage
 from retrieval.types import Answer, AnswerEvent, Done, Hit, Location, Scores
 from tests.fakes import FakeEmbedder
 
@@ -111,7 +112,9 @@ class Says:
     def __init__(self, judgement: Judgement) -> None:
         self.judgement = judgement
 
-    def judge(self, question: str, evidence: Sequence[Hit]) -> Judgement:
+    def judge(
+        self, question: str, evidence: Sequence[Hit], language: ReplyLanguage | None = None
+    ) -> Judgement:
         return self.judgement
 
 

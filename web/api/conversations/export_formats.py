@@ -9,7 +9,10 @@ from django.utils.formats import date_format
 from django.utils.text import slugify
 from django.utils.translation import gettext, gettext_noop
 
+from cairn.answers import Verdict
 from retrieval.answering.text.markdown_filter import sanitize_markdown
+from retrieval.answering.text.messages import render_message
+from retrieval.answering.text.refusals import language_of_refusal
 from retrieval.conversations.services import ShownMessage
 from retrieval.models import Conversation, MessageState
 from web.api.provenance import provenance
@@ -22,7 +25,6 @@ MEDIA_TYPES: Final = {"markdown": "text/markdown; charset=utf-8", "json": "appli
 VERDICTS: Final = {
     "supported": gettext_noop("Supported."),
     "partial": gettext_noop("Partly supported."),
-    "refused": gettext_noop("Not found in your knowledge bases."),
 }
 _LONGEST = 60
 
@@ -65,12 +67,16 @@ def _turn(answer: Answer) -> Iterator[str]:
         yield from map(_source, answer.citations)
     if answer.nearest:
         titles = "\n".join(f"- {escape_markdown_line(item.title)}" for item in answer.nearest)
-        yield f"{gettext('Related documents:')}\n\n{titles}"
+        language = language_of_refusal(answer.reason, answer.question)
+        yield f"{render_message('related', language)}\n\n{titles}"
 
 
 def _verdict(answer: Answer) -> str:
     if answer.state != MessageState.DONE:
         line = gettext("The answer wasn’t completed.")
+    elif answer.verdict == Verdict.REFUSED:
+        language = language_of_refusal(answer.reason, answer.question)
+        line = f"{render_message('refused', language)}."
     else:
         line = gettext(VERDICTS[answer.verdict]) if answer.verdict in VERDICTS else ""
     text = " ".join(filter(None, (line, escape_markdown_line(answer.reason))))

@@ -8,6 +8,8 @@ from uuid import UUID
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext, ngettext
 
+from retrieval.answering.text.messages import render_message
+from retrieval.answering.text.refusals import ReplyLanguage, language_of_refusal
 from retrieval.conversations.services import ERASED, ShownMessage
 from retrieval.models import Message
 from web.api.schemas import Citation, Verified, citations_of, versions_of
@@ -18,7 +20,6 @@ from web.presentation.markdown import render_markdown
 LONG_QUESTION = 160
 FOLDED_QUESTION = 600
 ICONS = {"supported": "check", "partial": "info", "refused": "none", "stopped": "stop", "withheld": "info"}
-REASONED = {"partial", "refused"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +51,25 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
+class Refusal:
+    """Texts of a page around the reason of a refusal, in the language of the reason."""
+
+    language: ReplyLanguage
+    related: str
+    advice: str
+
+    @classmethod
+    def of(cls, shown: ShownMessage) -> "Refusal":
+        language = language_of_refusal(shown.reason, shown.message.question)
+        return cls(language, *(render_message(key, language) for key in ("related", "advice")))
+
+
+@dataclass(frozen=True, slots=True)
 class TurnView:
     """A question and its answer. `tone` is the verdict, or the state of an answer without one; `citations`
     are for the scripts. `understood`: the standalone question, if different. `siblings`: ids of all
-    versions in its place. `passing_on`: as in `web.pages.chat.gap_sharing`, empty if there is no gap.
+    versions in its place. `refusal`: the texts around the reason of a refusal. `passing_on`: as in
+    `web.pages.chat.gap_sharing`, empty if there is no gap.
     """
 
     id: UUID
@@ -69,6 +85,7 @@ class TurnView:
     unsupported: tuple[str, ...]
     sources: tuple[Source, ...]
     nearest: tuple[dict[str, object], ...]
+    refusal: Refusal | None
     citations: list[dict[str, Any]]
     incomplete: bool
     rating: str
@@ -119,6 +136,7 @@ def turn_views(messages: Sequence[ShownMessage]) -> list[TurnView]:
 def _turn_view(shown: ShownMessage, citations: list[Citation], passing_on: str) -> TurnView:
     message = shown.message
     tone = _tone(shown)
+    refusal = Refusal.of(shown) if tone == "refused" else None
     return TurnView(
         id=message.id,
         parent=message.parent_id,
@@ -128,11 +146,14 @@ def _turn_view(shown: ShownMessage, citations: list[Citation], passing_on: str) 
         state=shown.state,
         html=_render_answer(shown.answer, citations),
         tone=tone,
-        verdict_line=_verdict_line(tone, message.mode, citations),
-        reason=localize(shown.reason) if tone in REASONED or shown.state == "failed" else "",
+        verdict_line=render_message("refused", refusal.language)
+        if refusal
+        else _verdict_line(tone, message.mode, citations),
+        reason=_reason(shown, tone),
         unsupported=_find_unsupported_sentences(shown) if tone == "partial" else (),
         sources=tuple(map(Source.of, citations)),
-        nearest=tuple(shown.nearest) if tone == "refused" else (),
+        nearest=tuple(shown.nearest) if refusal else (),
+        refusal=refusal,
         citations=[citation.model_dump(mode="json") for citation in citations],
         incomplete=shown.incomplete,
         rating=message.rating,
@@ -140,6 +161,12 @@ def _turn_view(shown: ShownMessage, citations: list[Citation], passing_on: str) 
         rating_reason=message.rating_reason,
         rating_comment=message.rating_comment,
     )
+
+
+def _reason(shown: ShownMessage, tone: str) -> str:
+    if tone == "refused":
+        return shown.reason  # in the question's language, like all that stands around it
+    return localize(shown.reason) if tone == "partial" or shown.state == "failed" else ""
 
 
 def _find_rephrasing(message: Message) -> str:
@@ -190,8 +217,6 @@ def _verdict_line(tone: str, mode: str, citations: Sequence[Citation]) -> str:
                 return gettext("Partly supported")
             line = ngettext("Quoted from {n} passage", "Quoted from {n} passages", count)
             return line.format(n=number(count))
-        case "refused":
-            return gettext("Not found in your knowledge bases")
         case "withheld":
             return gettext("No longer available")
         case _:
