@@ -23,7 +23,7 @@ from ingestion.parse.pdf import pdf_document
 from ingestion.parse.plaintext import markdown, plain
 from ingestion.parse.sandbox.loop import serve
 from ingestion.parse.sheets import csv_files, workbooks
-from ingestion.parse.text import cleaning, prompt_injection
+from ingestion.parse.text import cleaning, encoded_data, prompt_injection
 
 Parser = Callable[[Path, Limits], Rendition]
 
@@ -65,6 +65,7 @@ def parse_file(path: Path, filename: str, limits: Limits) -> tuple[str, Renditio
     with cleaning.counting_hidden() as hidden:
         rendition = PARSERS[media_type](path, limits)
         properties = {name: cleaning.clean(value) for name, value in rendition.properties.items()}
+    rendition = encoded_data.drop(rendition)
     rendition = replace(rendition, properties=properties, language=language.of(rendition.elements))
     warnings = (*rendition.report.warnings, *report_notes.build_count_note("invisible_characters", hidden()))
     suspicious = prompt_injection.describe_findings(rendition)

@@ -138,6 +138,9 @@ CATALOGUE: Final[Mapping[str, Template]] = {
     "empty_file": _("The file is empty (0 bytes). Check the original and upload it again."),
     "no_text": _("No text was found in the file. Upload a file that contains text."),
     "no_passages": _("No text was found in this file, so it isn’t searchable."),
+    "no_language": _(
+        "The file contains no readable text, only encoded data or minified code. Upload a readable version."
+    ),
     "no_text_besides_front_matter": _(
         "The file contains no text apart from its front matter. Add some and upload it again."
     ),
@@ -249,6 +252,10 @@ CATALOGUE: Final[Mapping[str, Template]] = {
     "invisible_characters": plural(
         "{count} invisible character was removed. Invisible characters can hide words from readers.",
         "{count} invisible characters were removed. Invisible characters can hide words from readers.",
+    ),
+    "encoded_data": plural(
+        "{count} character of encoded data or minified code was skipped, as it isn’t readable text.",
+        "{count} characters of encoded data or minified code were skipped, as they aren’t readable text.",
     ),
     "base64": _("The text was Base64-encoded and has been decoded."),
     "cut_rows": _("The file contains too much text: rows from {row} on were skipped."),
