@@ -12,7 +12,7 @@ from cairn.inference import language_identification
 from cairn.library.rendition import Rendition
 from ingestion.parse import images
 from ingestion.parse.archives import embedded_files, zip_listing
-from ingestion.parse.core import formats, language, report_notes
+from ingestion.parse.core import encoded_data, formats, language, report_notes
 from ingestion.parse.core.limits import Limits
 from ingestion.parse.data import json_records, xml_records
 from ingestion.parse.detection import detect
@@ -23,7 +23,7 @@ from ingestion.parse.pdf import pdf_document
 from ingestion.parse.plaintext import markdown, plain
 from ingestion.parse.sandbox.loop import serve
 from ingestion.parse.sheets import csv_files, workbooks
-from ingestion.parse.text import cleaning, encoded_data, prompt_injection
+from ingestion.parse.text import cleaning, prompt_injection
 
 Parser = Callable[[Path, Limits], Rendition]
 

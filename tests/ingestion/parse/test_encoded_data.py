@@ -12,9 +12,9 @@ import pytest
 from cairn.errors import Rejection
 from cairn.library.rendition import Rendition
 from cairn.messages import CodedMessage
+from ingestion.parse.core import encoded_data
 from ingestion.parse.core.limits import Limits
 from ingestion.parse.core.rendition_builder import TEXT, RenditionBuilder
-from ingestion.parse.text import encoded_data
 from tests.ingestion.parse.conftest import ROOT, Read, Refuse
 
 SETS = ROOT / "tests" / "evaluation" / "sets"
