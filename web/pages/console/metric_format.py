@@ -57,14 +57,20 @@ NAMES: Final[Mapping[str, tuple[str, str]]] = {
         gettext_noop("Share of answers that address the question, according to the judge"),
     ),
     "search_p50_ms": (gettext_noop("Search, median"), gettext_noop("Search time")),
-    "search_p95_ms": (gettext_noop("Search, 95th percentile"), gettext_noop("95% of searches are faster")),
+    "search_p95_ms": (
+        gettext_noop("Search, 95th percentile"),
+        gettext_noop("95 percent of searches are faster"),
+    ),
     "first_token_p50_ms": (gettext_noop("First word, median"), gettext_noop("Time to first word")),
     "first_token_p95_ms": (
         gettext_noop("First word, 95th percentile"),
-        gettext_noop("95% of answers start sooner"),
+        gettext_noop("95 percent of answers start sooner"),
     ),
     "answer_p50_ms": (gettext_noop("Answer, median"), gettext_noop("Time to full answer")),
-    "answer_p95_ms": (gettext_noop("Answer, 95th percentile"), gettext_noop("95% of answers are faster")),
+    "answer_p95_ms": (
+        gettext_noop("Answer, 95th percentile"),
+        gettext_noop("95 percent of answers are faster"),
+    ),
 }
 OF_A_LIST: Final = ("ndcg@10", "citation_precision", "refusal_f1", "wrongly_refused")
 OF_A_KIND: Final = ("ndcg@10", "citation_precision", "wrongly_refused", "refusal_recall", "must_contain")
