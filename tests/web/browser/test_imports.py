@@ -322,9 +322,9 @@ def test_an_import_is_cancelled_while_it_is_sent(sign_in: SignIn, folder: Path) 
 def test_a_file_that_is_too_large_is_refused_at_once(sign_in: SignIn) -> None:
     page = sign_in()
     opened(page)
-    page.locator("#drop").evaluate("(drop) => { drop.dataset.maxBytes = '1000'; }")
+    page.locator("#drop").evaluate("(drop) => { drop.dataset.maxBytes = '1024'; }")
     page.locator("#files").set_input_files([text("long.txt", "x" * 2000)])
-    expect(page.locator("#left-out")).to_contain_text("long.txt is 2 KB; the limit is 1000 B.")
+    expect(page.locator("#left-out")).to_contain_text("long.txt is 2 KB; the limit is 1 KB.")
     expect(page.locator(".import")).to_have_count(0)
 
 
