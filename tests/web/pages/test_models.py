@@ -100,7 +100,7 @@ def test_the_demonstration_model_is_pointed_out_to_admins(
 ) -> None:
     client = signed_in(admin)
     html = text_of(client.get(PAGE))
-    assert "The language model is for demonstration only." in html
+    assert "Answers are quotes: this language model is for demonstration only." in html
     assert "See docs/operate/language-models.md." in html
     Document.objects.filter(pk=document.pk).update(source_uri="docs/operate/language-models.md")
     SampleDocument.objects.create(document=document)
