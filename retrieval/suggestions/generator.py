@@ -25,6 +25,9 @@ _LEANING: Final = re.compile(
 """Headings that are unclear without their context."""
 _DOING: Final = frozenset(_WORDS["doing"])
 """First words of headings that describe a task."""
+_ALSO_NOUNS: Final = frozenset(_WORDS["also_nouns"])
+_AFTER_VERBS: Final = frozenset(_WORDS["after_verbs"])
+"""Words that show the word before them to be a verb: "Book a trip", unlike "Book prices"."""
 _EMPTY: Final = frozenset(_WORDS["empty"])
 """Headings that say nothing about their section."""
 _ABOUT: Final = {
@@ -66,9 +69,14 @@ def _own(heading: str, language: str | None) -> str:
         return ""
     if heading.endswith("?"):
         return heading if 3 <= len(words) <= 20 and heading.count("?") == 1 else ""
-    if language in {"en", None} and 2 <= len(words) <= 9 and words[0].lower() in _DOING:
+    if language in {"en", None} and 2 <= len(words) <= 9 and _is_task(words):
         return _how(heading)
     return ""
+
+
+def _is_task(words: Sequence[str]) -> bool:
+    verb, after = words[0].lower(), words[1].lower()
+    return verb in _DOING and (verb not in _ALSO_NOUNS or after in _AFTER_VERBS)
 
 
 def _how(heading: str) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Final, NamedTuple
 
-from cairn.library.links import Link, find_words, safe_url
+from cairn.library.links import Link, find_words, pretends_another_host, safe_url
 from ingestion.parse.text.cleaning import clean
 
 _MAX_PER_ELEMENT: Final = 200
@@ -40,6 +40,8 @@ def _locate(text: str, anchors: Sequence[Anchor]) -> Iterator[Link]:
         phrase = " ".join(clean(anchor.text[: 2 * _MAX_TEXT_CHARACTERS]).split())
         url = safe_url(anchor.target)
         if url is None or not 0 < len(phrase) <= _MAX_TEXT_CHARACTERS or misses > _MAX_MISSES:
+            continue
+        if pretends_another_host(phrase, url):
             continue
         start = find_words(text, phrase, end)
         start = text.find(phrase, end) if start < 0 else start

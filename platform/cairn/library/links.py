@@ -16,6 +16,7 @@ _MAILBOX: Final = re.compile(r"[\w.!#$&'*+/=?^`{|}~-]{1,64}@([^@\s]{1,255})", re
 _ESCAPED: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _UNESCAPED: Final = "!#$%&'()*+,/:;=?@[]~"
 _MAX_TRIES: Final = 20
+_SHOWN_ADDRESS: Final = re.compile(r"(?:https?://|(?=www\.))([^\s/?#:]+)", re.IGNORECASE)
 _REFUSED: Final = re.compile(r"[\\\x00-\x1f\x7f-\xa0]")
 
 
@@ -83,6 +84,15 @@ def host_of(url: str) -> str:
     """Return what to display next to a safe link: its host and port, or the email address."""
     parts = urlsplit(url)
     return parts.netloc or parts.path
+
+
+def pretends_another_host(text: str, url: str) -> bool:
+    """Return whether the text of a safe link is an address on another host than the link's."""
+    shown = _SHOWN_ADDRESS.match(text.strip())
+    if shown is None:
+        return False
+    actual = urlsplit(url).hostname or ""
+    return shown[1].lower().removeprefix("www.") != actual.removeprefix("www.")
 
 
 def links_between(links: Iterable[Link], start: int, end: int) -> tuple[Link, ...]:

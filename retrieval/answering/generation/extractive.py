@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from cairn.errors import ConfigurationError, Unavailable
 from cairn.inference.protocols import Embedder, Reranker
@@ -44,6 +45,7 @@ MIN_BLOCK_WORDS = 4  # content words
 MIN_DUPLICATE_COVERAGE = 0.85  # share of a block's content words that a better block has
 
 _NUMBERED = re.compile(r"\(?(\d{1,3})[.)]\s")
+_LEADING_NUMBER = re.compile(r"^(\s*\d{1,9})([.)])")
 _MARKER = re.compile(r"\[\^?\d")
 _SPECIAL = re.compile(r"[\\`*\[\]<|~]|(?<!\w)_|_(?!\w)|^#")
 
@@ -242,12 +244,25 @@ def _render_list(lines: Sequence[str]) -> str:
 
 def _render_items(lines: Sequence[str]) -> Iterator[str]:
     """Yield the items. Numbers stay; items without one below a number are nested in it."""
+    if _skips_numbers(lines):  # Markdown would count them anew
+        yield "\n\n".join(map(_escape_numbers, lines))
+        return
     numbered = False
     for line in lines:
         number = _NUMBERED.match(line)
         numbered = numbered or number is not None
         mark = f"{number[1]}. " if number else "   - " if numbered else "- "
         yield f"{mark}{escape_markdown(strip_bullet(line))}"
+
+
+def _skips_numbers(lines: Sequence[str]) -> bool:
+    numbers = [int(found[1]) for line in lines if (found := _NUMBERED.match(line))]
+    return any(later != earlier + 1 for earlier, later in pairwise(numbers))
+
+
+def _escape_numbers(line: str) -> str:
+    """Escape a line so that a number at its start shows as written and doesn't begin a list."""
+    return _LEADING_NUMBER.sub(r"\1\\\2", escape_markdown(line))
 
 
 def _blockquote(markdown: str) -> str:

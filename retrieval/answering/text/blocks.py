@@ -100,18 +100,26 @@ def _belongs(text: str, block: Block, line: Span, shape: Shape) -> bool:
     if (block.shape is Shape.TABLE) != (shape is Shape.TABLE):
         return False
     last = block.lines[-1]
-    if "\n" not in text[last.end : line.start].replace("\n", "", 1):
+    if not _is_apart(text, last, line):
         return True
     if shape is not Shape.PARAGRAPH:
         return block.shape is shape or text[last.end - 1] == ":"
     return _continues_list(text, block, line)
 
 
+def _is_apart(text: str, earlier: Span, later: Span) -> bool:
+    """Return whether there is a blank line between two lines."""
+    return text[earlier.end : later.start].count("\n") > 1
+
+
 def _continues_list(text: str, block: Block, line: Span) -> bool:
-    """Return whether a paragraph is a list item without its bullet: short paragraphs after a lead-in are."""
+    """Return whether a paragraph is a list item without its bullet: short paragraphs after a lead-in are,
+    unless the items before it are on adjacent lines, as those of a list are."""
     written = text[line.start : line.end]
     if text[block.end - 1] == ":":
         return True
+    if len(block.lines) > 1 and not _is_apart(text, block.lines[-2], block.lines[-1]):
+        return False
     led = text[block.lines[0].end - 1] == ":" and len(block.lines) > 1
     bare = not any(is_bulleted(text[item.start : item.end]) for item in block.lines)
     return led and bare and len(written) <= MAX_ITEM_CHARACTERS and not written.endswith(":")

@@ -27,6 +27,21 @@ def links(found: Rendition) -> Links:
     ]
 
 
+@pytest.mark.parametrize(
+    ("text", "target", "kept"),
+    [
+        ("https://bank.example/login", "https://evil.example/phish", False),
+        ("www.bank.example", "https://evil.example", False),
+        ("http://bank.example", "https://www.bank.example/login", True),
+        ("WWW.Bank.example/login", "https://bank.example/", True),
+        ("node.js", "https://nodejs.example", True),
+        ("our bank", "https://bank.example", True),
+    ],
+)
+def test_an_address_that_leads_elsewhere_is_no_link(read: Read, text: str, target: str, kept: bool) -> None:
+    assert bool(links(read(f"Please see [{text}]({target}) today.", "a.md"))) is kept
+
+
 def test_links_of_markdown_are_kept_with_their_places(read: Read) -> None:
     found = read(
         "# Travel\n\nA guide to guides: read the [2022\nGuide](https://example.org/guide) first.\n\n"

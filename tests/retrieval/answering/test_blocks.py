@@ -24,6 +24,14 @@ def test_a_lead_in_keeps_its_items_when_their_bullets_are_gone() -> None:
     assert text[first.start : first.end] == "You need all of these:\n\nA badge\n\nA form"
 
 
+def test_a_paragraph_after_a_list_is_no_item_of_it() -> None:
+    text = "Two things are allowed in the elevator:\nbicycles\nstrollers\n\nSmoking there is forbidden."
+    assert [text[block.start : block.end] for block in split_blocks(text)] == [
+        "Two things are allowed in the elevator:\nbicycles\nstrollers",
+        "Smoking there is forbidden.",
+    ]
+
+
 def test_sentences_are_quotable_as_they_stand() -> None:
     pieces = [TEXT[s.start : s.end] for block in split_blocks(TEXT) for s in sentences_in(TEXT, block)]
     assert "With two sentences." in pieces

@@ -2,6 +2,7 @@ from cairn.errors import Unavailable
 from retrieval.answering.generation.extractive import escape_markdown, extract_blocks
 from tests.fakes import FakeEmbedder, FakeReranker
 from tests.retrieval.answering.builders import LEAVE, TRAVEL, make_hit
+from web.presentation.markdown import render_markdown
 
 TABLE = "Prices.\n\nCity | Rate\n" + "\n".join(f"Town{n} | ${100 + n}" for n in range(40))
 
@@ -14,6 +15,14 @@ def test_quotes_whole_blocks_word_for_word() -> None:
         "> To donate leave to a colleague:\n>\n"
         "> 1. Fill in Form 630.\n> 2. Send it to Dana Whitfield in Payroll."
     )
+
+
+def test_numbers_with_gaps_are_not_counted_anew() -> None:
+    text = "12. The deposit is three months of rent.\n\n15. The deposit is returned.\n\n21. It earns nothing."
+    (found,) = extract_blocks("What about the deposit?", [make_hit(text)], FakeEmbedder(), "en")
+    page = str(render_markdown(found.markdown))
+    assert "<ol" not in page
+    assert [number for number in ("12.", "15.", "21.", "13.") if number in page] == ["12.", "15.", "21."]
 
 
 def test_a_table_keeps_its_header_and_the_rows_asked_for() -> None:

@@ -17,7 +17,9 @@ def made(*headings: str, title: str = "Leave rules", language: str | None = "en"
         ("Who may take leave?", "Who may take leave?"),
         ("3.2 Who may take leave?", "Who may take leave?"),
         ("Cancel your import", "How do I cancel my import?"),
+        ("Travel to Bonn", "How do I travel to Bonn?"),
         ("4. Ask for leave.", "How do I ask for leave?"),
+        ("Travel expenses", "What does “Leave rules” say about “Travel expenses”?"),
         ("Sick leave", "What does “Leave rules” say about “Sick leave”?"),
     ],
 )

@@ -91,6 +91,15 @@ def test_other_wordings_that_were_published_are_answered_too(
     assert is_verified(ask(ria, QUESTION))
 
 
+def test_the_questions_of_the_gap_are_answered_whatever_the_title(
+    answered: str, base: KnowledgeBase, mia: Caller, ria: Caller
+) -> None:
+    publish(mia, answered, base, title="Parking")
+    assert is_verified(ask(ria, QUESTION))
+    publish(mia, answered, base, title="Parking", wordings=[])
+    assert not is_verified(ask(ria, QUESTION))
+
+
 def test_it_is_only_for_people_who_can_read_it(
     answered: str, base: KnowledgeBase, mia: Caller, ria: Caller, rob: Caller
 ) -> None:

@@ -14,7 +14,7 @@ from cairn.access.rules import documents_for
 from cairn.access.scope import Principal
 from cairn.accounts.models import User
 from cairn.errors import Conflict, InvalidInput, NotFound
-from ingestion.gaps.verified_answers import answer_publish, answer_renew
+from ingestion.gaps.verified_answers import answer_publish, answer_renew, question_texts
 from retrieval.conversations.services import message_for
 from retrieval.gaps.models import Gap as GapRow
 from retrieval.gaps.models import GapQuestion as QuestionRow
@@ -185,8 +185,8 @@ class Link(Body):
 
 
 class NewAnswer(Body):
-    """`wordings`: alternate questions. `owner`: who is responsible for it; you if absent. Only admins can
-    name somebody else (403 otherwise).
+    """`wordings`: alternate questions; the gap's questions if absent. `owner`: who is responsible for it; you
+    if absent. Only admins can name somebody else (403 otherwise).
     """
 
     knowledge_base: Id
@@ -342,12 +342,11 @@ def gap_answer(request: HttpRequest, gap_id: str, payload: NewAnswer) -> GapInFu
     document, valid until the given day. Sending it again creates a new version.
     """
     principal = principal_of(request)
-    answer_publish(
-        gap=gap_for(principal, gap_id),
-        principal=principal,
-        owner=_owner(payload.owner, principal),
-        **payload.model_dump(exclude={"owner"}),
-    )
+    gap = gap_for(principal, gap_id)
+    said = payload.model_dump(exclude={"owner"})
+    if "wordings" not in payload.model_fields_set:
+        said["wordings"] = question_texts(gap)
+    answer_publish(gap=gap, principal=principal, owner=_owner(payload.owner, principal), **said)
     return _in_full(principal, gap_id)
 
 
