@@ -26,6 +26,9 @@ from ingestion.models import SampleDocument
 NAME = "Cairn help"
 DOCS = ROOT / "docs"
 _LOADED = "sample.loaded"
+_DECISIONS = "decisions"
+_CONTRIBUTORS = "\n\nFor contributors "
+"""How the first sentence of such a page begins: each page begins with whom it is for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +50,17 @@ def sample_load(docs: Path = DOCS) -> None:
     base = _base(principal) if docs.is_dir() and principal else None
     if base is None or principal is None:
         return
-    files = {f"docs/{path.relative_to(docs).as_posix()}": path for path in sorted(docs.rglob("*.md"))}
+    pages = (path for path in sorted(docs.rglob("*.md")) if not _is_for_contributors(path, docs))
+    files = {f"docs/{path.relative_to(docs).as_posix()}": path for path in pages}
     for source_uri, path in files.items():
         _submit(base, path, source_uri, principal)
     for document in _documents().exclude(source_uri__in=files):
         document_delete(document=document, principal=None)
+
+
+def _is_for_contributors(path: Path, docs: Path) -> bool:
+    """Return whether a page only concerns people who change Cairn: others would get answers from it."""
+    return path.is_relative_to(docs / _DECISIONS) or _CONTRIBUTORS in path.read_text(encoding="utf-8")
 
 
 def _submit(base: KnowledgeBase, path: Path, source_uri: str, principal: Principal) -> None:

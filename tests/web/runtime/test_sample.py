@@ -15,9 +15,9 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def docs(tmp_path: Path) -> Path:
-    (tmp_path / "decisions").mkdir()
+    (tmp_path / "operate").mkdir()
     (tmp_path / "asking.md").write_text("# Asking")
-    (tmp_path / "decisions" / "0001.md").write_text("# Why")
+    (tmp_path / "operate" / "backups.md").write_text("# Backups")
     (tmp_path / "picture.png").write_bytes(b"\x89PNG")
     return tmp_path
 
@@ -36,7 +36,15 @@ def test_everyone_may_read_the_help(docs: Path, admin: User) -> None:
     base = KnowledgeBase.objects.get(slug="cairn-help")
     assert base.name == "Cairn help"
     assert "everyone" in {grant.subject for grant in base.grants.all()}
-    assert uris() == ["docs/asking.md", "docs/decisions/0001.md"]
+    assert uris() == ["docs/asking.md", "docs/operate/backups.md"]
+
+
+def test_pages_for_contributors_are_no_help(docs: Path, admin: User) -> None:
+    (docs / "decisions").mkdir()
+    (docs / "decisions" / "access.md").write_text("# Access\n\nWho may read what.")
+    (docs / "evaluation.md").write_text("# Evaluation\n\nFor contributors and others: sets.")
+    sample_load(docs)
+    assert uris() == ["docs/asking.md", "docs/operate/backups.md"]
 
 
 def test_only_what_changed_is_read_again(docs: Path, admin: User) -> None:
@@ -51,7 +59,7 @@ def test_what_left_docs_leaves_the_knowledge_base(docs: Path, admin: User) -> No
     sample_load(docs)
     (docs / "asking.md").unlink()
     sample_load(docs)
-    assert uris() == ["docs/decisions/0001.md"]
+    assert uris() == ["docs/operate/backups.md"]
 
 
 def test_what_people_added_stays(docs: Path, admin: User) -> None:
@@ -70,7 +78,7 @@ def test_what_people_added_stays_whatever_it_is_called(docs: Path, admin: User) 
     )
     (docs / "asking.md").unlink()
     sample_load(docs)
-    assert uris() == ["docs/decisions/0001.md", "docs/own.md"]
+    assert uris() == ["docs/operate/backups.md", "docs/own.md"]
     assert sample_state().total == 1
 
 
