@@ -132,6 +132,17 @@ def test_text_is_laid_out_as_it_comes(page: Page) -> None:
     assert "<td>d</td>" in html
 
 
+def test_escaped_text_and_numbers_show_as_written_while_they_stream(page: Page) -> None:
+    text = (
+        "> Open \\[the page\\] \\*now\\*.\n\n12. twelfth\n13. next\n\n15\\. apart\n\n| a\\|b | c |\n|---|---|"
+    )
+    html = page.evaluate(WRITE, [list(text), []])
+    assert "<p>Open [the page] *now*.</p>" in html
+    assert '<ol start="12"><li>twelfth</li><li>next</li></ol>' in html
+    assert "<p>15. apart</p>" in html
+    assert "<th>a|b</th><th>c</th>" in html
+
+
 def test_events_are_read_however_they_are_cut(page: Page) -> None:
     delta = 'event: delta\ndata: {"text":\ndata: "ü"}\n\n'
     stream = f": ping\n\n{delta}event: done\r\ndata: {{}}\r\n\r\ndata: unfinished"

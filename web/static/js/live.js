@@ -4,7 +4,7 @@
 import { el } from "./dom.js";
 import { citeButton } from "./citations.js";
 
-const INLINE = /\[(\d{1,3})\]|\*\*([^*]+)\*\*|\*([^*\s][^*]*)\*|`([^`]+)`/g;
+const INLINE = /\\([!-/:-@[-`{-~])|\[(\d{1,3})\]|\*\*([^*]+)\*\*|\*([^*\s][^*]*)\*|`([^`]+)`/g;
 const UNFINISHED = /\[\d{0,3}$/;
 const ITEM = /^\s*(?:[-*+]|\d{1,3}[.)])\s+/;
 
@@ -35,7 +35,7 @@ function blocks(text) {
   return found;
 }
 
-const cells = (line) => line.replace(/^\||\|\s*$/g, "").split("|").map((cell) => cell.trim());
+const cells = (line) => line.replace(/^\||\|\s*$/g, "").split(/(?<!\\)\|/).map((cell) => cell.trim());
 
 export class LiveText {
   #node;
@@ -87,7 +87,8 @@ export class LiveText {
       if (ITEM.test(line)) items.push(line.replace(ITEM, ""));
       else items[items.length - 1] += ` ${line.trim()}`;
     }
-    return el(kind === "numbers" ? "ol" : "ul", {}, ...items.map((item) => el("li", {}, ...this.#inline(item))));
+    const start = kind === "numbers" ? Number.parseInt(lines[0], 10) : 1;
+    return el(kind === "numbers" ? "ol" : "ul", start === 1 ? {} : { start }, ...items.map((item) => el("li", {}, ...this.#inline(item))));
   }
 
   #table(lines) {
@@ -99,10 +100,11 @@ export class LiveText {
     const nodes = [];
     let at = 0;
     for (const match of text.matchAll(INLINE)) {
-      const [whole, marker, strong, em, code] = match;
+      const [whole, escaped, marker, strong, em, code] = match;
       nodes.push(text.slice(at, match.index));
       at = match.index + whole.length;
-      if (marker) nodes.push(this.#marker(Number(marker)));
+      if (escaped) nodes.push(escaped);
+      else if (marker) nodes.push(this.#marker(Number(marker)));
       else if (strong) nodes.push(el("strong", {}, ...this.#inline(strong)));
       else if (em) nodes.push(el("em", {}, ...this.#inline(em)));
       else nodes.push(el("code", { text: code }));
