@@ -50,12 +50,15 @@ def sample_load(docs: Path = DOCS) -> None:
     base = _base(principal) if docs.is_dir() and principal else None
     if base is None or principal is None:
         return
-    pages = (path for path in sorted(docs.rglob("*.md")) if not _is_for_contributors(path, docs))
-    files = {f"docs/{path.relative_to(docs).as_posix()}": path for path in pages}
+    files = {f"docs/{path.relative_to(docs).as_posix()}": path for path in find_pages(docs)}
     for source_uri, path in files.items():
         _submit(base, path, source_uri, principal)
     for document in _documents().exclude(source_uri__in=files):
         document_delete(document=document, principal=None)
+
+
+def find_pages(docs: Path = DOCS) -> list[Path]:
+    return [path for path in sorted(docs.rglob("*.md")) if not _is_for_contributors(path, docs)]
 
 
 def _is_for_contributors(path: Path, docs: Path) -> bool:
