@@ -44,6 +44,7 @@ SEARCH_SCORE_WEIGHT = 0.3  # weight of how far the hit's score is behind the bes
 MIN_BLOCK_WORDS = 4  # content words
 MIN_DUPLICATE_COVERAGE = 0.85  # share of a block's content words that a better block has
 
+_OMITTED = "…"
 _NUMBERED = re.compile(r"\(?(\d{1,3})[.)]\s")
 _LEADING_NUMBER = re.compile(r"^(\s*\d{1,9})([.)])")
 _MARKER = re.compile(r"\[\^?\d")
@@ -181,7 +182,7 @@ def _render_extract(item: _Candidate, question_stems: frozenset[str], language: 
         case Shape.TABLE:
             rows = _relevant_rows(item, question_stems, language)
             quote = item.hit.text[_quote_start(item.block, rows) : rows[-1].end] if rows else item.text
-            shown = [lines[0], *(item.hit.text[row.start : row.end] for row in rows)]
+            shown = [lines[0], *_mark_omissions(item, rows)]
             return Extract(item.hit, quote, _render_table(shown))
         case Shape.LIST:
             return Extract(item.hit, item.text, _render_list(lines))
@@ -193,7 +194,7 @@ def _render_extract(item: _Candidate, question_stems: frozenset[str], language: 
 
 def _relevant_rows(item: _Candidate, question_stems: frozenset[str], language: Language) -> Sequence[Span]:
     """Return the run of rows that shares most words with the question, without the header."""
-    body = [line for line in item.block.lines[1:] if not _is_rule(item.hit.text[line.start : line.end])]
+    body = _body_rows(item)
     if len(body) <= MAX_ROWS:
         return body
     shared = [
@@ -201,6 +202,19 @@ def _relevant_rows(item: _Candidate, question_stems: frozenset[str], language: L
     ]
     best = max(range(len(body)), key=lambda at: sum(shared[at : at + MAX_ROWS]))
     return body[best : best + MAX_ROWS]
+
+
+def _mark_omissions(item: _Candidate, rows: Sequence[Span]) -> list[str]:
+    """Return the rows to show, with a row of "…" wherever others are left out."""
+    body = _body_rows(item)
+    before = [_OMITTED] if rows and rows[0] != body[0] else []
+    after = [_OMITTED] if rows and rows[-1] != body[-1] else []
+    return [*before, *(item.hit.text[row.start : row.end] for row in rows), *after]
+
+
+def _body_rows(item: _Candidate) -> list[Span]:
+    """Return the rows of a table without its header."""
+    return [line for line in item.block.lines[1:] if not _is_rule(item.hit.text[line.start : line.end])]
 
 
 def _quote_start(block: Block, rows: Sequence[Span]) -> int:
