@@ -5,15 +5,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
+import numpy as np
+
 from cairn.errors import ConfigurationError, Unavailable
 from cairn.inference.protocols import Embedder, Reranker
 from cairn.telemetry.metrics import count_model_failure
 from retrieval.answering.answerability.signals import (
     MAX_BLOCK_CHARACTERS,
     block_text,
-    log_odds,
     subject_words,
 )
+from retrieval.answering.generation.relevance import find_queries, rate_relevance
 from retrieval.answering.grounding.substance import adds_something
 from retrieval.answering.text.answer_types import counted_noun_pattern, expected_answer_type
 from retrieval.answering.text.blocks import (
@@ -41,7 +43,7 @@ SHARED_WORDS_WEIGHT = 0.4  # weight of shared words beside the cosine
 ANSWER_TYPE_WEIGHT = 0.15  # for holding the kind of thing asked for
 COUNTED_NOUN_WEIGHT = 0.15  # for holding a number of what is counted
 SEARCH_SCORE_WEIGHT = 0.3  # weight of how far the hit's score is behind the best one's
-MIN_BLOCK_WORDS = 4  # content words
+MIN_BLOCK_WORDS = 4  # content words, unless all blocks have fewer
 MIN_DUPLICATE_COVERAGE = 0.85  # share of a block's content words that a better block has
 
 _OMITTED = "…"
@@ -83,9 +85,9 @@ def extract_blocks(
 ) -> list[Extract]:
     """Return the blocks worth quoting, best first."""
     # A page may ask the very question, and answer it below.
-    candidates = [
-        item for item in _candidates(hits, language) if adds_something(item.text, question, language)
-    ][:MAX_CANDIDATES]
+    blocks = [item for item in _candidates(hits, language) if adds_something(item.text, question, language)]
+    long_enough = [item for item in blocks if len(item.own) >= MIN_BLOCK_WORDS]
+    candidates = (long_enough or blocks)[:MAX_CANDIDATES]
     if not candidates:
         return []
     scores = _scores(question, candidates, embedder, language)
@@ -105,7 +107,7 @@ def _rate_blocks(
     candidates = [candidate for _, candidate in ranked]
     texts = [block_text(item.hit, item.text[:MAX_BLOCK_CHARACTERS]) for item in candidates]
     try:
-        return dict(zip(candidates, map(log_odds, reranker.scores(question, texts)), strict=True))
+        return dict(zip(candidates, rate_relevance(question, texts, reranker), strict=True))
     except (Unavailable, ConfigurationError):
         count_model_failure("reranker")
         return {}
@@ -122,16 +124,18 @@ def _scores(
     question: str, candidates: Sequence[_Candidate], embedder: Embedder, language: Language
 ) -> list[float]:
     texts = [block_text(item.hit, item.text[:MAX_BLOCK_CHARACTERS]) for item in candidates]
-    cosines = embedder.embed_documents(texts) @ embedder.embed_query(question)
+    queries = np.array([embedder.embed_query(query) for query in find_queries(question)])
+    cosines = (embedder.embed_documents(texts) @ queries.T).mean(axis=1)
     best = max(item.hit.scores.fused for item in candidates)
-    words = [stem(word, language) for word in subject_words(question, language)]
+    search_weight = 0.0 if len(queries) > 1 else SEARCH_SCORE_WEIGHT  # the search was for both questions
+    words = [stem(word, language) for word in subject_words(find_queries(question)[-1], language)]
     answer_type, counted = expected_answer_type(question), counted_noun_pattern(question)
     return [
         float(cosine)
         + SHARED_WORDS_WEIGHT * _share(words, item.stems)
         + ANSWER_TYPE_WEIGHT * (answer_type is not None and answer_type.matches(item.text))
         + COUNTED_NOUN_WEIGHT * (counted is not None and counted.search(item.text) is not None)
-        + SEARCH_SCORE_WEIGHT * (item.hit.scores.fused - best)
+        + search_weight * (item.hit.scores.fused - best)
         for item, cosine in zip(candidates, cosines, strict=True)
     ]
 
@@ -171,7 +175,7 @@ def _candidates(hits: Sequence[Hit], language: Language) -> Iterator[_Candidate]
             own = content_stems(text, language)
             lone_row = block.shape is Shape.TABLE  # mostly what stands at the foot of a page
             dangling = len(block.lines) == 1 and (lone_row or text.endswith(":"))
-            if len(own) >= MIN_BLOCK_WORDS and not dangling:
+            if own and not dangling:
                 heading = content_stems(f"{hit.title} {' '.join(hit.section)}", language)
                 yield _Candidate(hit, block, own, own | heading)
 

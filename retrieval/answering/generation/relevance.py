@@ -1,5 +1,7 @@
 """Whether a sentence answers the question about as well as the best quote would."""
 
+import re
+from collections.abc import Sequence
 from typing import Final
 
 from cairn.errors import ConfigurationError, Unavailable
@@ -12,6 +14,22 @@ MAX_GAP: Final = 2.0
 began with a sentence that the reranker found as relevant as the best block, or more so."""
 
 
+_QUESTION_END: Final = re.compile(r"(?<=\?)\s+")
+
+
+def find_queries(question: str) -> list[str]:
+    """Return the question and, if it comes after an earlier one that it refers to, the last one by itself:
+    the answer to the earlier one must not count as much."""
+    return list(dict.fromkeys((question, _QUESTION_END.split(question)[-1])))
+
+
+def rate_relevance(question: str, texts: Sequence[str], reranker: Reranker) -> list[float]:
+    """Return log odds, the mean of those of each query. Raises Unavailable or ConfigurationError."""
+    queries = find_queries(question)
+    rated = [[log_odds(score) for score in reranker.scores(query, texts)] for query in queries]
+    return [sum(odds) / len(odds) for odds in zip(*rated, strict=True)]
+
+
 class RelevanceToQuestion:
     def __init__(self, question: str, reranker: Reranker, best: float) -> None:
         """`best`: log odds of the most relevant block of the evidence."""
@@ -22,8 +40,8 @@ class RelevanceToQuestion:
     def is_near_best(self, sentence: str) -> bool:
         """Return whether a sentence is relevant enough to begin an answer; True if the reranker fails."""
         try:
-            (score,) = self._reranker.scores(self._question, [sentence])
+            (relevance,) = rate_relevance(self._question, [sentence], self._reranker)
         except (Unavailable, ConfigurationError):
             count_model_failure("reranker")
             return True
-        return log_odds(score) >= self._least
+        return relevance >= self._least

@@ -17,6 +17,11 @@ def test_quotes_whole_blocks_word_for_word() -> None:
     )
 
 
+def test_a_short_text_is_quoted_if_there_is_no_other() -> None:
+    (found,) = extract_blocks("What do otters hold?", [make_hit("Otters hold hands.")], FakeEmbedder(), "en")
+    assert found.quote == "Otters hold hands."
+
+
 def test_numbers_with_gaps_are_not_counted_anew() -> None:
     text = "12. The deposit is three months of rent.\n\n15. The deposit is returned.\n\n21. It earns nothing."
     (found,) = extract_blocks("What about the deposit?", [make_hit(text)], FakeEmbedder(), "en")

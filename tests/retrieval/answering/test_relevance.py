@@ -7,7 +7,7 @@ import pytest
 
 from cairn.errors import Unavailable
 from retrieval.answering import answer
-from retrieval.answering.generation.relevance import RelevanceToQuestion
+from retrieval.answering.generation.relevance import RelevanceToQuestion, rate_relevance
 from retrieval.types import Answer, Done, Location
 from tests.fakes import FakeEmbedder
 from tests.retrieval.answering.builders import STRONG, Writer, make_hit
@@ -66,3 +66,12 @@ def test_without_the_reranker_the_words_decide() -> None:
 @pytest.mark.parametrize(("best", "near"), [(0.0, False), (-3.0, True)])
 def test_the_gap_to_the_best_quote_decides(best: float, near: bool) -> None:
     assert RelevanceToQuestion(QUESTION, WordReranker("twice"), best).is_near_best(BESIDE) is near
+
+
+def test_a_follow_up_counts_more_than_the_question_before_it() -> None:
+    class Pairs(WordReranker):
+        def scores(self, query: str, texts: Sequence[str]) -> list[float]:
+            return [0.999 if text in query else 0.01 for text in texts]
+
+    earlier, later = rate_relevance("What is a permit? And a badge?", ["permit", "badge"], Pairs(""))
+    assert later > earlier

@@ -104,7 +104,7 @@ def test_it_is_only_for_people_who_can_read_it(
     answered: str, base: KnowledgeBase, mia: Caller, ria: Caller, rob: Caller
 ) -> None:
     assert not is_verified(ask(rob, QUESTION))
-    assert not is_verified(ask(rob, QUESTION, knowledge_bases=[str(base.id)]))
+    assert ask(rob, QUESTION, knowledge_bases=[str(base.id)])["status"] == 404
     document = VerifiedAnswer.objects.get().document
     assert document is not None
     mia.patch(f"/documents/{document.id}", {"readers": [f"user:{mia.user.id}"]})
