@@ -67,7 +67,7 @@ def test_arrows_walk_what_was_found(sign_in: SignIn, viewport: ViewportSize) -> 
     assert box["x"] >= 0
     assert box["x"] + box["width"] <= viewport["width"]
     field.fill("library")
-    expect(options).to_have_count(1)
+    expect(options.first).to_have_text("Library")  # conversations may mention it, too
     page.keyboard.press("Enter")
     page.wait_for_url("**/library")
 
