@@ -61,8 +61,10 @@ def _notify_askers_of(gap: Gap) -> int:
 
 
 def _waiting_questions(gap: Gap) -> Iterator[GapQuestion]:
-    """Yield the latest question of each person who was not notified yet: merging a gap adds others."""
-    sent = Notice.objects.filter(gap=gap, kind=NoticeKind.ANSWERED, created_at__gte=gap.answered_at)
+    """Yield the latest question of each person who was not notified yet: merging a gap adds others. A notice
+    that is still unread leads to the latest answer, too."""
+    known = Q(created_at__gte=gap.answered_at) | Q(read_at=None)
+    sent = Notice.objects.filter(known, gap=gap, kind=NoticeKind.ANSWERED)
     questions = gap.questions.filter(taken_back=False).select_related("message__conversation__user")
     waiting = questions.exclude(message__conversation__user__in=sent.values("user"))
     latest: dict[UUID, GapQuestion] = {each.message.conversation.user_id: each for each in waiting}

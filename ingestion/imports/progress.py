@@ -51,7 +51,8 @@ class Progress:
 
 
 def weight_sums(accepted: Q, worked_on: Q) -> dict[str, Sum]:
-    """Return aggregates of items that `measure` needs. `worked_on`: jobs that show how fast the import is."""
+    """Return aggregates of items that `measure_progress` needs. `worked_on`: jobs that show how fast the
+    import is."""
     parts = {"all": accepted, "ended": accepted & Q(job__stage__in=ENDED), "worked": worked_on}
     return {
         **{f"{name}_chunks": Sum(_CHUNKS, filter=part) for name, part in parts.items()},
@@ -70,7 +71,9 @@ def running_jobs(items: Q, batches: Iterable[UUID]) -> dict[UUID, list[RunningJo
     return found
 
 
-def measure(sums: Mapping[str, Any], running: Sequence[RunningJob], *, files: int, missing: int) -> Progress:
+def measure_progress(
+    sums: Mapping[str, Any], running: Sequence[RunningJob], *, files: int, missing: int
+) -> Progress:
     """Measure an unfinished import of `files` accepted files; `missing` more were announced."""
     known, known_bytes = sums.get("all_chunks") or 0, sums.get("known_bytes") or 0
     per_byte = known / known_bytes if known and known_bytes else 1.0

@@ -20,7 +20,7 @@ from cairn.audit.services import record
 from cairn.errors import CairnError, Conflict
 from cairn.library.models import MAX_NESTING_DEPTH, Document, DocumentVersion, KnowledgeBase
 from cairn.messages import CodedMessage
-from ingestion.imports.progress import Progress, RunningJob, measure, running_jobs, weight_sums
+from ingestion.imports.progress import Progress, RunningJob, measure_progress, running_jobs, weight_sums
 from ingestion.jobs.lifecycle import cancel_all
 from ingestion.models import (
     ENDED,
@@ -314,7 +314,7 @@ def _progress(
     if state in _OVER:
         return Progress(1.0, None)
     missing = max((batch.expected or 0) - files, 0) if state == ImportState.RECEIVING else 0
-    return measure(row, running, files=row.get("accepted", 0), missing=missing)
+    return measure_progress(row, running, files=row.get("accepted", 0), missing=missing)
 
 
 def _came(batch: Import, row: Mapping[str, Any], arriving: datetime | None) -> datetime:

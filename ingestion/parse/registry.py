@@ -65,7 +65,7 @@ def parse_file(path: Path, filename: str, limits: Limits) -> tuple[str, Renditio
     with cleaning.counting_hidden() as hidden:
         rendition = PARSERS[media_type](path, limits)
         properties = {name: cleaning.clean(value) for name, value in rendition.properties.items()}
-    rendition = encoded_data.drop(rendition)
+    rendition = encoded_data.drop_encoded_data(rendition)
     rendition = replace(rendition, properties=properties, language=language.of(rendition.elements))
     warnings = (*rendition.report.warnings, *report_notes.build_count_note("invisible_characters", hidden()))
     suspicious = prompt_injection.describe_findings(rendition)

@@ -55,7 +55,7 @@ class _Span:
     is_token: bool
 
 
-def drop(rendition: Rendition) -> Rendition:
+def drop_encoded_data(rendition: Rendition) -> Rendition:
     """Return the rendition without encoded data, and with a warning. Raises DocumentRejected(NO_TEXT) if
     nothing else is left."""
     spans = [span for block in _blocks(rendition.elements) for span in block]

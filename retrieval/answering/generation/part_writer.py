@@ -118,10 +118,10 @@ class PartWriter:
 
     def _build_relevance(self) -> RelevanceToQuestion | None:
         """Rate the quotes while the model reads the prompt: what it writes must be as relevant."""
-        best = self._extracts[0].relevance if self._reranker and self._extracts else None
-        if self._reranker is None or best is None:
+        if self._reranker is None or not self._extracts:
             return None
-        return RelevanceToQuestion(self._part.query, self._reranker, best)
+        best = self._extracts[0].relevance
+        return None if best is None else RelevanceToQuestion(self._part.query, self._reranker, best)
 
     @cached_property
     def _extracts(self) -> list[Extract]:

@@ -10,8 +10,8 @@ from cairn.telemetry.metrics import count_model_failure
 from retrieval.answering.answerability.signals import log_odds
 
 MAX_GAP: Final = 2.0
-"""Log odds. Of 21 answers of a 1.5B model to questions of `product` and `operations`, all right ones but one
-began with a sentence that the reranker found as relevant as the best block, or more so."""
+"""Log odds. Of 20 answers of a 1.5B model to answerable questions of `product` and `operations`, all right
+ones but one began with a sentence that the reranker found as relevant as the best block, or more so."""
 
 
 _QUESTION_END: Final = re.compile(r"(?<=\?)\s+")

@@ -16,7 +16,7 @@ from ingestion.gaps.verified_answers import answers_expire
 from ingestion.models import Receipt
 from retrieval.engine import Engine
 from retrieval.gaps.clusters import questions_group
-from retrieval.gaps.models import Gap, VerifiedAnswer
+from retrieval.gaps.models import Gap, Notice, VerifiedAnswer
 from tests.bases import let_create
 from tests.fakes import FakeChat
 from tests.principals import SETUP
@@ -253,6 +253,18 @@ def test_who_asked_is_notified_after_getting_the_answer(
     assert (notice["kind"], notice["question"]) == ("answered", QUESTION)
     assert is_verified(ask(ria, notice["question"]))
     assert notify_askers() == 0
+
+
+def test_a_correction_is_not_announced_beside_an_unread_notice(
+    answered: str, base: KnowledgeBase, mia: Caller, ria: Caller
+) -> None:
+    assert notify_askers() == 1
+    publish(mia, answered, base, text="No, except on Fridays.")
+    assert notify_askers() == 0
+    assert len(notices(ria)) == 1
+    Notice.objects.filter(user=ria.user.id).update(read_at=timezone.now())
+    publish(mia, answered, base, text="No, except on Sundays.")
+    assert notify_askers() == 1
 
 
 def test_who_would_be_refused_again_is_not_notified(

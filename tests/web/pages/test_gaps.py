@@ -128,7 +128,9 @@ def test_sources_say_who_vouches_for_them_while_somebody_does(
 ) -> None:
     client, message = signed_in(ria), answered(ria)
     row = vouched(refused, ready, mia)
-    assert "Verified by mia, valid until" in text_of(client.get(f"/messages/{message.id}/rendered"))
+    assert "Verified by mia for the question in its title" in text_of(
+        client.get(f"/messages/{message.id}/rendered")
+    )
     VerifiedAnswer.objects.update(until=timezone.localdate() - timedelta(days=1))
     assert "Verified by" not in text_of(client.get(f"/messages/{message.id}/rendered"))
     VerifiedAnswer.objects.update(until=row.until, sha256="another")

@@ -33,6 +33,6 @@ export function provenance({ knowledge_base_name: base, knowledge_base_owner: ow
 export function vouched({ verified }) {
   if (!verified) return null;
   const until = new Date(verified.until).toLocaleDateString(language, { dateStyle: "medium", timeZone: "UTC" });
-  const said = verified.by ? t("Verified by {by}, valid until {until}", { by: verified.by, until }) : t("Verified, valid until {until}", { until });
+  const said = verified.by ? t("Verified by {by} for the question in its title, valid until {until}", { by: verified.by, until }) : t("Verified for the question in its title, valid until {until}", { until });
   return el("span", { class: "source-verified" }, icon("check"), said);
 }
