@@ -40,6 +40,13 @@ async def until_set(event: threading.Event) -> None:
     assert await asyncio.to_thread(event.wait, 10)
 
 
+async def until_ended(name: str) -> None:
+    """Wait for threads of this name, whose last log record would otherwise reach the next test."""
+    for thread in threading.enumerate():
+        if thread.name == name:
+            await asyncio.to_thread(thread.join, 10)
+
+
 def test_a_frame_is_one_event_whatever_the_text() -> None:
     sent = frame("delta", {"text": "a\n\nevent: done\r\ndata: x\u2028\ud800"})
     assert sent.startswith(b"event: delta\ndata: ")
@@ -153,6 +160,8 @@ async def test_trouble_in_telling_does_not_reach_the_reader(caplog: pytest.LogCa
     async with aclosing(items):
         await anext(items)
     await until_set(told)
+    await until_ended("reader-left")
+    assert "could not tell that a reader left" in caplog.text
 
 
 async def test_an_error_after_the_reader_left_is_logged(caplog: pytest.LogCaptureFixture) -> None:
@@ -162,9 +171,7 @@ async def test_an_error_after_the_reader_left_is_logged(caplog: pytest.LogCaptur
         assert await anext(items) == "a"
     script.hold.set()
     await until_set(finished)
-    for thread in threading.enumerate():
-        if thread.name == "event-stream":
-            await asyncio.to_thread(thread.join, 10)
+    await until_ended("event-stream")
     assert script.pulled == ["a", "b"]
     [logged] = [record for record in caplog.records if record.name == "web.http.sse"]
     assert logged.exc_info is not None
