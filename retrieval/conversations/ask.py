@@ -33,6 +33,7 @@ from retrieval.conversations.services import (
     HISTORY_TURNS,
     INTERRUPTED,
     conversation_confine,
+    conversation_follow_edit,
     conversation_for,
     conversation_start,
     history_for,
@@ -124,6 +125,8 @@ def _store_question(
             conversation_start(principal=principal, question=question, channel=channel),
             None,
         )
+        if found and after is None:
+            conversation_follow_edit(conversation=thread, question=question)
         message = Message.objects.create(conversation=thread, parent_id=after, question=question)
         Conversation.objects.filter(pk=thread.pk).update(updated_at=timezone.now(), current=message)
         conversation_confine(conversation=thread, scope=scope, is_new=found is None)

@@ -15,11 +15,16 @@ def find_conversations(principal: Principal, query: str) -> "QuerySet[Conversati
     text = query.strip()
     if not text:
         return mine
-    messages = Message.objects.filter(conversation__in=mine)
+    found = find_matching_messages(principal, text).values("conversation")
+    return mine.filter(Q(title__icontains=text) | Q(id__in=found))
+
+
+def find_matching_messages(principal: Principal, text: str) -> "QuerySet[Message]":
+    """Return the principal's messages whose question or answer contains the text."""
+    messages = Message.objects.filter(conversation__in=conversations_for(principal))
     answered = messages.filter(state=MessageState.DONE, answer__icontains=text)  # half ones may quote more
     matches = Q(question__icontains=text) | Q(id__in=_exclude_withheld(answered, principal).values("id"))
-    found = messages.filter(matches).values("conversation")
-    return mine.filter(Q(title__icontains=text) | Q(id__in=found))
+    return messages.filter(matches)
 
 
 def _exclude_withheld(answered: "QuerySet[Message]", principal: Principal) -> "QuerySet[Message]":

@@ -93,8 +93,24 @@ def own_message(principal: Principal, message: object) -> Message:
 def conversation_start(
     *, principal: Principal, question: str, channel: Channel = Channel.CHAT
 ) -> Conversation:
-    title = _shorten(question.strip().splitlines()[0])
+    title = title_from(question)
     return Conversation.objects.create(user_id=principal.user, title=title, channel=channel)
+
+
+def title_from(question: str) -> str:
+    """Return the title that a conversation gets from its first question."""
+    return _shorten(question.strip().splitlines()[0])
+
+
+def conversation_follow_edit(*, conversation: Conversation, question: str) -> None:
+    """Rename the conversation after its edited first question. A title that somebody chose stays.
+
+    Call it before the edited question is stored.
+    """
+    firsts = conversation.messages.filter(parent=None).values_list("question", flat=True)
+    if conversation.title in map(title_from, firsts):
+        unchanged = Conversation.objects.filter(pk=conversation.pk, title=conversation.title)
+        unchanged.update(title=title_from(question))
 
 
 def conversation_confine(*, conversation: Conversation, scope: Scope, is_new: bool) -> None:

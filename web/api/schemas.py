@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
+from itertools import accumulate
 from typing import Any, Literal
 from urllib.parse import urlencode
 from uuid import UUID
@@ -33,6 +34,7 @@ from ingestion.models import Job as JobRow
 from ingestion.models import Lane, Stage
 from ingestion.models import Receipt as ReceiptRow
 from retrieval import types as found
+from retrieval.conversations import snippets
 from retrieval.conversations.services import ShownMessage
 from retrieval.gaps.models import VerifiedAnswer
 from retrieval.models import Citation as CitationRow
@@ -760,8 +762,30 @@ def nearest_of(item: dict[str, object]) -> Nearest:
     return Nearest(document=document, title=str(item["title"]), url=passage_url(document))
 
 
+class Snippet(BaseModel):
+    """Words around the first hit of a search. `highlights`: start and end of each hit in `text`."""
+
+    message: str
+    field: Literal["question", "answer"]
+    text: str
+    highlights: list[tuple[int, int]]
+
+    @classmethod
+    def of(cls, snippet: snippets.Snippet) -> "Snippet":
+        ends = list(accumulate(len(span.text) for span in snippet.spans))
+        hits = zip([0, *ends], ends, snippet.spans, strict=False)
+        return cls(
+            message=str(snippet.message),
+            field=snippet.field,
+            text="".join(span.text for span in snippet.spans),
+            highlights=[(start, end) for start, end, span in hits if span.is_hit],
+        )
+
+
 class Conversation(BaseModel):
-    """`current`: the message at the end of the displayed path; null before the first question."""
+    """`current`: the message at the end of the displayed path; null before the first question. `snippet`: in
+    a search, the words around the hit; null if only the title matches.
+    """
 
     id: str
     title: str
@@ -769,9 +793,10 @@ class Conversation(BaseModel):
     pinned: bool
     created_at: datetime
     updated_at: datetime
+    snippet: Snippet | None = None
 
     @classmethod
-    def of(cls, row: ConversationRow) -> "Conversation":
+    def of(cls, row: ConversationRow, snippet: snippets.Snippet | None = None) -> "Conversation":
         return cls(
             id=str(row.id),
             title=row.title,
@@ -779,6 +804,7 @@ class Conversation(BaseModel):
             pinned=row.pinned_at is not None,
             created_at=row.created_at,
             updated_at=row.updated_at,
+            snippet=Snippet.of(snippet) if snippet else None,
         )
 
 

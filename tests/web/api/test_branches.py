@@ -116,6 +116,25 @@ def test_a_follow_up_is_understood_by_its_own_path(mia: Caller, document: Docume
     assert "leave" not in on_current["standalone_question"]
 
 
+@pytest.mark.django_db(transaction=True)
+def test_the_title_follows_an_edited_first_question(mia: Caller, document: Document, parts: Engine) -> None:
+    indexed(document, parts, "Employees get 25 days of leave a year.")
+    first = mia.post("/ask", {"question": "How many day of leave?"}).json()
+    where = {"conversation": first["conversation"]}
+    address = f"/conversations/{first['conversation']}"
+
+    def title_after(question: str, **body: Any) -> str:
+        asked = mia.post("/ask", {"question": question, **where, **body})
+        assert asked.status_code == 200, asked.content
+        return str(mia.get(address).json()["title"])
+
+    assert title_after("How many days of leave?\nPer year, please.", parent=None) == "How many days of leave?"
+    assert title_after("And for contractors?") == "How many days of leave?"
+    assert title_after("How many days of leave? " * 9, parent=None).endswith("…")
+    mia.patch(address, {"title": "Leave"})
+    assert title_after("How long is parental leave?", parent=None) == "Leave"
+
+
 def test_a_parent_of_somebody_else_is_not_there(
     rob: Caller, mia: Caller, conversation: Conversation, tree: dict[str, Message]
 ) -> None:

@@ -167,6 +167,21 @@ def test_conversations_are_found_by_title_question_and_answer(
     assert_problem(rob.get(f"/conversations?q={'a' * 201}"), 422, "invalid")
 
 
+def test_a_search_returns_the_words_around_the_hit(rob: Caller, message: Message) -> None:
+    def snippet(query: str) -> Any:
+        [item] = rob.get(f"/conversations?q={query}").json()["items"]
+        return item["snippet"]
+
+    assert snippet("days") == {
+        "message": str(message.id), "field": "question", "text": "How many days?", "highlights": [[9, 13]]
+    }  # fmt: skip
+    assert snippet("A") == {**snippet("days"), "highlights": [[5, 6], [10, 11]]}
+    answer = {"message": str(message.id), "field": "answer", "text": "25 days a year."}
+    assert snippet("25%20days") == {**answer, "highlights": [[0, 7]]}
+    assert snippet("Leave") is None  # only the title matches
+    assert [item["snippet"] for item in rob.get("/conversations").json()["items"]] == [None]
+
+
 def test_nothing_is_found_by_an_answer_that_is_withheld(
     rob: Caller, base: KnowledgeBase, message: Message
 ) -> None:

@@ -68,7 +68,9 @@ def test_an_answer_is_made_again_and_a_question_is_changed(page: Page) -> None:
     page.keyboard.press("Enter")
     expect(page.locator(".turn")).to_have_count(1)
     answered(page)
-    expect(page.get_by_role("heading", name=CHANGED)).to_be_visible()
+    expect(page.locator(".turn .question")).to_have_text(CHANGED)
+    expect(page.locator("#conversation-title")).to_have_text(CHANGED)
+    expect(page).to_have_title(f"{CHANGED} · Cairn")
     expect(versions).to_contain_text("3 of 3")
 
     page.get_by_role("button", name="Not helpful").click()

@@ -19,7 +19,14 @@ SignIn = Callable[[User], Client]
 
 
 def titles(html: str) -> list[str]:
-    return re.findall(r'<a class="rail-link"[^>]*><span class="truncate">([^<]*)</span>', html)
+    plain = re.sub("</?mark>", "", html)
+    return re.findall(
+        r'<a class="rail-link"[^>]*><span class="rail-text"><span class="truncate">([^<]*)</span>', plain
+    )
+
+
+def snippets(html: str) -> list[str]:
+    return re.findall(r'<span class="rail-snippet">(.*?)</span>', html, re.DOTALL)
 
 
 def headings(html: str) -> list[str]:
@@ -75,6 +82,58 @@ def test_answers_are_searched_unless_they_are_withheld(
     assert titles(text_of(client.get("/conversations", {"q": "40 hours"}))) == ["About leave"]
     Grant.objects.filter(user=rob).delete()
     assert titles(text_of(client.get("/conversations", {"q": "40 hours"}))) == []
+
+
+def test_hits_are_shown_in_their_sentence(
+    signed_in: SignIn, mia: User, answered: Callable[..., Message]
+) -> None:
+    answered(mia, question="How much leave may I give, please?", answer="Up to **40** hours [1].\n\nNo more.")
+    client = signed_in(mia)
+
+    def found(query: str) -> list[str]:
+        return snippets(text_of(client.get("/conversations", {"q": query})))
+
+    assert found("LEAVE may") == ["How much <mark>leave may</mark> I give, please?"]
+    assert found("hours") == ["Up to 40 <mark>hours</mark>. No more."]
+    assert found("**40**") == ["Up to <mark>**40**</mark> hours [1]. No more."]
+    assert found("") == []
+
+
+def test_a_long_answer_is_cut_around_the_hit(
+    signed_in: SignIn, mia: User, answered: Callable[..., Message]
+) -> None:
+    answered(mia, answer=f"{'before ' * 5000}needle {'after ' * 5000}")
+    [text] = snippets(text_of(signed_in(mia).get("/conversations", {"q": "needle"})))
+    assert text.startswith("…before ")
+    assert " <mark>needle</mark> after" in text
+    assert text.endswith("after…")
+    assert len(text) < 200
+
+
+def test_nothing_is_shown_of_a_withheld_answer(
+    signed_in: SignIn, rob: User, answered: Callable[..., Message], grant: Callable[[User, Role], None]
+) -> None:
+    """The question matches as well, so that the conversation is found in any case."""
+    grant(rob, Role.READER)
+    message = answered(rob, question="Who is entitled to hours?", answer="hours of the secret [1]")
+    Message.objects.create(conversation=message.conversation, question="hours", answer="", state="failed")
+    client = signed_in(rob)
+    assert "secret" in text_of(client.get("/conversations", {"q": "hours of"}))
+    Grant.objects.filter(user=rob).delete()
+    assert snippets(text_of(client.get("/conversations", {"q": "hours of"}))) == []
+    assert "secret" not in text_of(client.get("/conversations", {"q": "hours"}))
+
+
+def test_markup_in_hits_is_escaped(signed_in: SignIn, mia: User, answered: Callable[..., Message]) -> None:
+    answered(
+        mia, question="<script>alert(1)</script> <b>\u202ebold</b>", answer="<img src=x onerror=alert(1)>"
+    )
+    client = signed_in(mia)
+    for query in ("alert", "<b>", "<script>", "onerror", "bold"):
+        html = text_of(client.get("/conversations", {"q": query}))
+        assert not re.search("<script>|<b>|<img|\u202e", "".join(snippets(html))), query
+    html = text_of(client.get("/conversations", {"q": "<b>"}))
+    assert "<mark>&lt;b&gt;</mark>" in html
 
 
 def test_a_title_cannot_leave_its_place(signed_in: SignIn, mia: User) -> None:

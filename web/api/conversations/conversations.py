@@ -21,6 +21,7 @@ from retrieval.conversations.services import (
     message_feedback_remove,
     message_for,
 )
+from retrieval.conversations.snippets import find_snippets
 from web.api.conversations.answer_events import STREAMED, answer_follow
 from web.api.conversations.answer_markdown import markdown_of
 from web.api.framework.fields import Body, Id, Patch, Yes
@@ -68,9 +69,12 @@ class Stopped(BaseModel):
 @router.get("", response=Page[Conversation])
 def conversation_list(request: HttpRequest, query: Query[ConversationQuery]) -> Page[Conversation]:
     """Lists your conversations, the last used first."""
-    rows = find_conversations(principal_of(request), query.q)
+    principal = principal_of(request)
+    rows = find_conversations(principal, query.q)
     found = page_of(rows, query, by="updated_at", newest_first=True)
-    return Page(items=[Conversation.of(row) for row in found.rows], next_cursor=found.next_cursor)
+    snippets = find_snippets(principal, found.rows, query.q)
+    items = [Conversation.of(row, snippets.get(row.id)) for row in found.rows]
+    return Page(items=items, next_cursor=found.next_cursor)
 
 
 @router.get("/{conversation_id}", response=ConversationWithMessages)

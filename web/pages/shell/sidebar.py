@@ -1,6 +1,6 @@
 """Sidebar with the user's conversations: pinned ones, then by age."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import groupby
@@ -12,6 +12,7 @@ from django.utils.translation import gettext, gettext_noop
 
 from cairn.access.scope import Principal
 from retrieval.conversations.search import find_conversations
+from retrieval.conversations.snippets import Snippet, Span, find_snippets, mark_hits
 from retrieval.models import Conversation
 from web.api.framework.pagination import PageQuery, page_of
 
@@ -27,10 +28,14 @@ LABELS = {
 
 @dataclass(frozen=True, slots=True)
 class Item:
+    """A conversation. `title_spans` and `snippet` mark the hits of a search."""
+
     id: UUID
     title: str
     current: bool
     pinned: bool
+    title_spans: Sequence[Span]
+    snippet: Snippet | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,20 +68,32 @@ def rail_of(
     pinned = [] if cursor else list(rows.exclude(pinned_at=None).order_by("-pinned_at", "-id"))
     page = PageQuery(limit=SHOWN, cursor=cursor)
     found = page_of(rows.filter(pinned_at=None), page, by="updated_at", newest_first=True)
-    groups = tuple(_group_conversations([*pinned, *found.rows], current, above))
+    shown = [*pinned, *found.rows]
+    snippets = find_snippets(principal, shown, query)
+    items = {row.id: _item(row, current, query, snippets) for row in shown}
+    groups = tuple(_group_conversations(shown, items, above))
     if not found.next_cursor:
         return Rail(groups, query, "")
     asked = {"q": query, "current": current, "cursor": found.next_cursor, "above": groups[-1].key}
     return Rail(groups, query, urlencode({name: value for name, value in asked.items() if value}))
 
 
-def _group_conversations(rows: Iterable[Conversation], current: str, above: str) -> Iterable[Group]:
+def _group_conversations(
+    rows: Iterable[Conversation], items: Mapping[UUID, Item], above: str
+) -> Iterable[Group]:
     for key, members in groupby(rows, key=_group):
-        yield Group(key, tuple(_item(row, current) for row in members), goes_on=key == above)
+        yield Group(key, tuple(items[row.id] for row in members), goes_on=key == above)
 
 
-def _item(row: Conversation, current: str) -> Item:
-    return Item(row.id, row.title, current=str(row.id) == current, pinned=row.pinned_at is not None)
+def _item(row: Conversation, current: str, query: str, snippets: Mapping[UUID, Snippet]) -> Item:
+    return Item(
+        row.id,
+        row.title,
+        current=str(row.id) == current,
+        pinned=row.pinned_at is not None,
+        title_spans=mark_hits(row.title, query),
+        snippet=snippets.get(row.id),
+    )
 
 
 def _group(conversation: Conversation) -> str:

@@ -55,6 +55,7 @@ export async function ask(question, parent = lastTurn()?.dataset.message ?? "") 
   turn.onstart = (conversation) => {
     draft.keep($("#question").value); // until now a page that is left in a hurry kept the question
     if (!main.dataset.conversation) enterConversation(conversation, turn.question);
+    else if (!parent) document.body.dispatchEvent(new CustomEvent("conversations-changed")); // the title may have changed
   };
   await carried(turn, () => begun(turn, parent));
 }

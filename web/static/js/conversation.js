@@ -65,12 +65,14 @@ function rename({ title }) {
   $("#rename-input").select();
 }
 
+function showTitle(title) {
+  $("#conversation-title").textContent = title;
+  document.title = `${title} · Cairn`;
+}
+
 async function renamed(title) {
   await api("PATCH", path(meant), { title });
-  if (meant.id === open()) {
-    $("#conversation-title").textContent = title;
-    document.title = `${title} · Cairn`;
-  }
+  if (meant.id === open()) showTitle(title);
   renaming.close();
   changed();
 }
@@ -113,6 +115,8 @@ list.addEventListener("keydown", walk);
 $("#find-conversation").addEventListener("keydown", (event) => { if (event.key === "ArrowDown") walk(event); });
 // Where more was asked for, the first of it takes the place of the button.
 list.addEventListener("htmx:afterSwap", (event) => {
+  const entry = open() && $(`.rail-options[data-conversation="${open()}"]`, list);
+  if (entry) showTitle(entry.dataset.title); // it follows an edited first question
   if (event.target.matches("[data-rest]")) $("a", event.target)?.focus({ preventScroll: true });
   else if (document.activeElement === document.body) refocus();
 });
