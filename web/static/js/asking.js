@@ -1,4 +1,4 @@
-// Asking a question and following its answer, through broken connections, until it stands.
+// Asking a question and following its answer, through broken connections, until it is complete.
 
 import { $, $$ } from "./dom.js";
 import { Problem, api, request } from "./http.js";

@@ -1,10 +1,10 @@
-// A document's own page: its text, lit at the passage that the address names.
+// A document's own page: its text, with the passage highlighted that the address names.
 
 import { $, el } from "./dom.js";
 import { api } from "./http.js";
-import "./care.js";
+import "./review.js";
 import { wireDocuments } from "./documents.js";
-import { renderWithPassage, showLit } from "./reading.js";
+import { renderWithPassage, showLit } from "./rendition.js";
 import { t } from "./i18n.js";
 
 async function read(holder) {

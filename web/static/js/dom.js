@@ -1,4 +1,4 @@
-// Small ways with the document, shared by the modules.
+// DOM helpers, shared by the modules.
 
 import { language, number, t } from "./i18n.js";
 

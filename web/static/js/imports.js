@@ -4,7 +4,7 @@ import { $, $$, bytes, clone, confirmed, el, toast } from "./dom.js";
 import { Problem, api } from "./http.js";
 import { duration, line } from "./jobs.js";
 import { followInTurn, throttled } from "./streams.js";
-import { chosen } from "./intake.js";
+import { chosen } from "./dropped-files.js";
 import { Sender } from "./sender.js";
 import { number, t, tn } from "./i18n.js";
 

@@ -3,7 +3,7 @@
 import { $, bytes, clone, el, toast } from "./dom.js";
 import { api } from "./http.js";
 import { wireDocuments } from "./documents.js";
-import { chosen, dropped } from "./intake.js";
+import { chosen, dropped } from "./dropped-files.js";
 import { ImportView } from "./imports.js";
 import { throttled } from "./streams.js";
 import { t, tn } from "./i18n.js";

@@ -4,7 +4,7 @@ import { $, $$, el } from "./dom.js";
 import { Problem, api } from "./http.js";
 import { linkList } from "./links.js";
 import { placeAmong, placeOf, provenance, vouched } from "./places.js";
-import { pageWord, renderWithPassage, showLit } from "./reading.js";
+import { pageWord, renderWithPassage, showLit } from "./rendition.js";
 import { t } from "./i18n.js";
 
 const GONE = t("This document was deleted, or you no longer have access to it.");

@@ -2,7 +2,7 @@
 // By XMLHttpRequest, since fetch cannot tell how much has been sent.
 
 import { Problem, SIGNED_OUT, csrfToken, renewToken } from "./http.js";
-import { forget, isLarge, ok, send, sendInParts } from "./parts.js";
+import { forget, isLarge, ok, send, sendInParts } from "./resumable-upload.js";
 import { t } from "./i18n.js";
 
 const AT_ONCE = 2; // of all imports together: a browser opens six connections to one host

@@ -1,4 +1,4 @@
-// A rendition as readable text, with a passage lit.
+// A rendition as readable text, with a passage highlighted.
 
 import { el } from "./dom.js";
 import { locate } from "./match.js";
