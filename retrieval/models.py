@@ -98,6 +98,23 @@ class IndexGeneration(models.Model):
         return f"{self.name} ({self.embedding_model})"
 
 
+class ModelProfile(models.Model):
+    """The use of a language model that an evaluation found best.
+
+    `chat_model`: as the settings name it. `profile`: a `retrieval.answering.profile.AnswerProfile`.
+    `measured`: the figures of each profile that was compared, with `questions` gold questions.
+    """
+
+    chat_model = models.CharField(max_length=1000, unique=True)
+    profile = models.JSONField()
+    measured = models.JSONField(default=list)
+    questions = models.PositiveIntegerField()
+    evaluated_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return self.chat_model
+
+
 class IndexedVersion(models.Model):
     """A version whose points a generation has, or is getting: the first `written` of its chunks.
 

@@ -14,7 +14,7 @@ from cairn.settings import environment
 from retrieval.answering.prompts.evidence import Passage, deduplicate
 from retrieval.answering.protocols import Judgement
 from retrieval.answering.query.understand import understand
-from retrieval.conversations.answer_models import answerability_of, evidence_budget
+from retrieval.conversations.answer_models import answer_profile, answerability_of, evidence_budget
 from retrieval.conversations.ask import EVIDENCE_HITS
 from retrieval.engine import Engine
 from retrieval.index.protocol import Candidates, Filters
@@ -128,6 +128,7 @@ def _judge_answerability(question: str, found: Sequence[Hit], engine: Engine) ->
 
 def _evidence(question: str, found: Sequence[Hit], engine: Engine) -> list[Passage] | None:
     try:
-        return evidence_budget(engine.chat, environment().answer_max_tokens).select_passages(question, found)
+        budget = evidence_budget(engine.chat, environment().answer_max_tokens, answer_profile(engine))
+        return budget.select_passages(question, found)
     except CairnError:
         return None

@@ -1,32 +1,51 @@
 """What the configured models are used for in an answer."""
 
+from dataclasses import replace
 from typing import Final
 
 from cairn.settings import environment
 from cairn.settings.env import PACKAGED_RERANKER
+from retrieval.answering.answerability.model_judge import ModelAnswerability
 from retrieval.answering.answerability.reader import build_answerability
-from retrieval.answering.generation.evidence_budget import EvidenceBudget
+from retrieval.answering.evidence_budget import EvidenceBudget
 from retrieval.answering.generation.pipeline import EVIDENCE_TOKENS
+from retrieval.answering.profile import AnswerProfile
 from retrieval.answering.prompts.prompt import PACKAGED_VERSION, VERSION
 from retrieval.answering.protocols import Answerability, ChatModel
 from retrieval.calibration_store import calibration_of
 from retrieval.engine import Engine
+from retrieval.profile_store import read_profile, stored_profile
 
 IN_PROCESS_EVIDENCE_TOKENS: Final = 1000  # a CPU reads more of a prompt too slowly
 
 
-def prompt_version() -> str:
-    return PACKAGED_VERSION if environment().has_packaged_chat_model else VERSION
+def answer_profile(engine: Engine) -> AnswerProfile:
+    """Return the stored profile of the configured model, else the default one. Settings take precedence."""
+    settings = environment()
+    default = default_profile(writes=engine.writes_answers)
+    row = stored_profile(settings.chat_model_name)
+    if row is None:
+        return default
+    stored = read_profile(row)
+    return replace(
+        stored,
+        writes=stored.writes if settings.answer_style == "auto" else default.writes,
+        evidence_tokens=settings.answer_evidence_tokens or stored.evidence_tokens,
+    )
 
 
-def evidence_budget(chat: ChatModel, max_tokens: int) -> EvidenceBudget:
+def default_profile(*, writes: bool) -> AnswerProfile:
     settings = environment()
     served = settings.llm_class or settings.llm_base_urls
-    default = None if served else IN_PROCESS_EVIDENCE_TOKENS
+    tokens = None if served else IN_PROCESS_EVIDENCE_TOKENS
+    version = VERSION
     if settings.has_packaged_chat_model:
-        default = EVIDENCE_TOKENS
-    tokens = settings.answer_evidence_tokens or default
-    return EvidenceBudget(chat, max_tokens, tokens, prompt_version())
+        tokens, version = EVIDENCE_TOKENS, PACKAGED_VERSION
+    return AnswerProfile(writes, version, settings.answer_evidence_tokens or tokens)
+
+
+def evidence_budget(chat: ChatModel, max_tokens: int, profile: AnswerProfile) -> EvidenceBudget:
+    return EvidenceBudget(chat, max_tokens, profile.evidence_tokens, profile.prompt_version)
 
 
 def answer_reranker_name() -> str:
@@ -37,6 +56,8 @@ def answer_reranker_name() -> str:
     return "" if settings.reranker_base_url else settings.reranker_model or ""
 
 
-def answerability_of(engine: Engine) -> Answerability:
+def answerability_of(engine: Engine, judging: EvidenceBudget | None = None) -> Answerability:
+    """Build the judge. `judging`: what the language model reads as a second judge; None if it is none."""
     own = calibration_of(engine.generation)
-    return build_answerability(engine.embedder, engine.reader, own, answer_reranker_name())
+    first = build_answerability(engine.embedder, engine.reader, own, answer_reranker_name())
+    return first if judging is None else ModelAnswerability(first, judging)

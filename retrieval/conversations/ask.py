@@ -26,7 +26,13 @@ from cairn.telemetry.context import current_ids
 from cairn.telemetry.openinference import SESSION, SpanKind
 from cairn.telemetry.tracing import PausableStep
 from retrieval.answering import answer
-from retrieval.conversations.answer_models import answer_reranker_name, answerability_of, evidence_budget
+from retrieval.answering.profile import AnswerProfile
+from retrieval.conversations.answer_models import (
+    answer_profile,
+    answer_reranker_name,
+    answerability_of,
+    evidence_budget,
+)
 from retrieval.conversations.answer_recorder import AnswerRecorder
 from retrieval.conversations.branches import Tree
 from retrieval.conversations.services import (
@@ -78,13 +84,14 @@ def ask(
     max_tokens: int | None = None,
     passes_on: bool = True,
     background: bool = False,
+    profile: AnswerProfile | None = None,
 ) -> PendingAnswer:
     """Store a question and start answering it.
 
     `parent`: the previous message, None for none. `history`: earlier turns sent by a program; such a
     conversation is not shown in the chat. `max_tokens`: limit of the answer, if lower than usual.
     `passes_on`: a refusal may be reported to the owners of the documents. `background`: nobody waits, so the
-    model answers people first.
+    model answers people first. `profile`: how the model is used, if not as usual.
     """
     if not question.strip():
         raise InvalidInput(gettext_noop("The question is empty."))
@@ -99,7 +106,7 @@ def ask(
     )
     most = min(filter(None, (max_tokens, environment().answer_max_tokens)))
     writing = replace(engine, chat=in_background(engine.chat)) if background else engine
-    events = _events(message, scope, filters, writing, history=turns, max_tokens=most)
+    events = _events(message, scope, filters, writing, history=turns, max_tokens=most, profile=profile)
     # Made here, where the request is known: another thread will ask for the events.
     ids = {"answer_id": str(message.id), SESSION: str(thread.id)}
     step = PausableStep("answer", SpanKind.CHAIN, ids)
@@ -218,6 +225,7 @@ def _events(
     history: list[Turn],
     max_tokens: int,
     cancelled: Callable[[], bool] | None = None,
+    profile: AnswerProfile | None = None,
 ) -> Iterator[AnswerEvent]:
     # One for all steps: search and judge embed the same question, judge and writer the same blocks.
     embedder = CachingEmbedder(engine.embedder)
@@ -226,7 +234,8 @@ def _events(
     def find(query: str) -> list[Hit]:
         return search(query, scope=scope, filters=filters, limit=EVIDENCE_HITS, engine=finding)
 
-    budget = evidence_budget(engine.chat, max_tokens)
+    profile = profile or answer_profile(engine)
+    budget = evidence_budget(engine.chat, max_tokens, profile)
     return answer(
         message.question,
         search=find,
@@ -237,9 +246,9 @@ def _events(
         locate=locate_quote,
         evidence=budget,
         cancelled=cancelled or _build_stop_check(message),
-        answerability=answerability_of(finding),
+        answerability=answerability_of(finding, budget if profile.judges else None),
         inference=engine.inference,
-        writes=engine.writes_answers,
+        writes=profile.writes,
         rewrites=environment().rewrites_questions,
         selects=not environment().has_packaged_chat_model,
         reranker=finding.reranker if answer_reranker_name() == PACKAGED_RERANKER else None,

@@ -16,7 +16,7 @@ from cairn.audit.services import record
 from cairn.inference.reranking import reranker_name, reranks
 from cairn.library.models import Document, KnowledgeBase
 from cairn.settings import environment
-from retrieval.conversations.answer_models import prompt_version
+from retrieval.conversations.answer_models import answer_profile
 from retrieval.conversations.services import ERASED
 from retrieval.engine import get_engine
 from retrieval.evaluation.models import EvaluationRun
@@ -68,9 +68,10 @@ def run_delete(*, run: EvaluationRun, actor: UUID | None) -> None:
 def settings_now(knowledge_base: KnowledgeBase) -> dict[str, str | int]:
     """Whatever makes two runs on the same questions differ, but for the documents."""
     generation = active_generation()
-    settings = environment()
+    settings, engine = environment(), get_engine()
+    profile = answer_profile(engine)
     named = {
-        "evidence_tokens": settings.answer_evidence_tokens,
+        "evidence_tokens": profile.evidence_tokens,
         "reranker": reranker_name(settings) or (reranks(settings) and settings.reranker_base_url),
         "answerability_model": settings.answerability_model,
         "grounding_model": settings.grounding_model,
@@ -79,8 +80,9 @@ def settings_now(knowledge_base: KnowledgeBase) -> dict[str, str | int]:
     return {
         "embedding_model": generation.embedding_model,
         "index_generation": generation.name,
-        "chat_model": get_engine().chat.name,
-        "prompt_version": prompt_version(),
+        "chat_model": engine.chat.name,
+        "prompt_version": profile.prompt_version,
+        "answer_style": "written" if profile.writes else "quoted",
         "grounding": knowledge_base.grounding,
         **{name: value for name, value in named.items() if value},
     }

@@ -18,7 +18,12 @@ from retrieval.answering.answerability.calibration import calibration_for
 from retrieval.answering.protocols import Answerability, Judgement
 from retrieval.answering.text.refusals import ReplyLanguage
 from retrieval.calibration_store import calibration_of
-from retrieval.conversations.answer_models import answer_reranker_name, answerability_of, evidence_budget
+from retrieval.conversations.answer_models import (
+    answer_profile,
+    answer_reranker_name,
+    answerability_of,
+    evidence_budget,
+)
 from retrieval.conversations.ask import EVIDENCE_HITS
 from retrieval.engine import Engine, get_engine
 from retrieval.evaluation.gold_file import GoldQuestion
@@ -102,8 +107,9 @@ class RecordingJudge:
 def judge_question(question: GoldQuestion, scope: Scope, engine: Engine) -> QuestionOutcome:
     """Run the answer pipeline until it has sources to answer from, or none."""
     finding = replace(engine.for_answers(), embedder=CachingEmbedder(engine.embedder))
-    budget = evidence_budget(engine.chat, environment().answer_max_tokens)
-    judge = RecordingJudge(answerability_of(finding))
+    profile = answer_profile(engine)
+    budget = evidence_budget(engine.chat, environment().answer_max_tokens, profile)
+    judge = RecordingJudge(answerability_of(finding, budget if profile.judges else None))
 
     def find(query: str) -> list[Hit]:
         return search(query, scope=scope, limit=EVIDENCE_HITS, engine=finding)
@@ -117,7 +123,7 @@ def judge_question(question: GoldQuestion, scope: Scope, engine: Engine) -> Ques
         history=[Turn(earlier, "") for earlier in question.history],
         evidence=budget,
         answerability=judge,
-        writes=engine.writes_answers,
+        writes=profile.writes,
         rewrites=environment().rewrites_questions,
     )
     standalone, refused = question.question, True

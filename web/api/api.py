@@ -8,7 +8,15 @@ from django.http import HttpRequest, HttpResponse
 
 from cairn.errors import CairnError, NotSignedIn
 from web.api import access, knowledge_bases, me
-from web.api.administration import access_checks, audit, groups, index_generations, limits, users
+from web.api.administration import (
+    access_checks,
+    answer_profile,
+    audit,
+    groups,
+    index_generations,
+    limits,
+    users,
+)
 from web.api.conversations import ask, conversation_export, conversations, search, shares
 from web.api.framework.openapi import DescribedAPI
 from web.api.framework.problems import add_error_handlers, problem_response
@@ -70,6 +78,7 @@ api.add_router("v1/jobs", jobs.router)
 api.add_router("v1/access-checks", access_checks.router)
 api.add_router("v1/audit", audit.router)
 api.add_router("v1/index", index_generations.router)
+api.add_router("v1/answer-profile", answer_profile.router)
 api.add_router("v1/search", search.router)
 api.add_router("v1/ask", ask.router)
 api.add_router("v1/conversations", conversations.router)

@@ -2,9 +2,11 @@
 
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import asdict
 from typing import Final, TypeVar
 
 from cairn.errors import InvalidInput
+from retrieval.answering.profile import AnswerProfile
 from retrieval.evaluation.gold_file import GoldQuestion, GoldSet
 from retrieval.evaluation.metrics import Measures, QuestionOutcome, by_kind, by_ranking, measures
 from retrieval.evaluation.question_results import Asked
@@ -24,16 +26,24 @@ def outcomes_of(
     tick: Tick,
     *,
     rankings: Collection[Ranking] = (),
+    profile: AnswerProfile | None = None,
 ) -> Iterator[QuestionOutcome]:
-    """Yield outcomes of questions. `rankings` are additional rankings to search with, for comparison."""
+    """Yield outcomes of questions. `rankings` are additional rankings to search with, for comparison.
+    `profile`: how the language model is used, if not as usual."""
     for done, question in enumerate(questions):
         tick("Asking", done, len(questions))
-        yield _outcome(api, base, question, rankings)
+        yield _outcome(api, base, question, rankings, profile)
     tick("Asking", len(questions), len(questions))
 
 
-def _outcome(api: Api, base: str, question: GoldQuestion, rankings: Collection[Ranking]) -> QuestionOutcome:
-    answer, answer_ms = _ask_question(api, base, question)
+def _outcome(
+    api: Api,
+    base: str,
+    question: GoldQuestion,
+    rankings: Collection[Ranking],
+    profile: AnswerProfile | None,
+) -> QuestionOutcome:
+    answer, answer_ms = _ask_question(api, base, question, profile)
     standalone = str(answer["standalone_question"])
     hits, search_ms = _time_call(lambda: _hits(api, base, standalone, Ranking.HYBRID))
     return QuestionOutcome(
@@ -72,10 +82,14 @@ def _passages(answer: Json, hits: Sequence[Json]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(cited))
 
 
-def _ask_question(api: Api, base: str, question: GoldQuestion) -> tuple[Json, float]:
+def _ask_question(
+    api: Api, base: str, question: GoldQuestion, profile: AnswerProfile | None
+) -> tuple[Json, float]:
     """Ask a question in a temporary conversation."""
     conversation: Json = {}
-    unwatched = {"knowledge_bases": [base], "pass_on": False, "background": True}
+    unwatched: Json = {"knowledge_bases": [base], "pass_on": False, "background": True}
+    if profile is not None:
+        unwatched["profile"] = asdict(profile)
     try:
         for earlier in question.history:
             body = {"question": earlier, **unwatched, **conversation}

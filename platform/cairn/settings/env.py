@@ -434,6 +434,11 @@ class Environment(BaseSettings):
         return self.local_chat_model == PACKAGED
 
     @property
+    def chat_model_name(self) -> str:
+        """The model as the settings name it, which is known before it is loaded."""
+        return self.llm_model or self.llm_class or self.local_chat_model or ""
+
+    @property
     def downloaded_chat_model(self) -> DownloadableModel | None:
         """The model in this process, if it is one that Cairn installs on request."""
         return DOWNLOADABLE.get(self.local_chat_model or "")

@@ -12,12 +12,13 @@ from cairn.telemetry.openinference import LLM_MODEL, SpanKind, token_attributes
 from cairn.telemetry.tracing import PausableStep
 from retrieval.answering.generation.conflict_note import conflict_notes
 from retrieval.answering.generation.extractive import Extract, extract_blocks
+from retrieval.answering.generation.quote_first import QuoteFirstReader
 from retrieval.answering.generation.relevance import RelevanceToQuestion
 from retrieval.answering.generation.sentence_gate import SentenceGate
 from retrieval.answering.generation.state import AnswerBuffer, GenerationContext, RunState
 from retrieval.answering.generation.verdict import PartResult, build_part_result, is_all_repeated
 from retrieval.answering.grounding.check import SentenceChecker
-from retrieval.answering.prompts.prompt import load_prompt
+from retrieval.answering.prompts.prompt import QUOTE_FIRST_VERSION, load_prompt
 from retrieval.answering.protocols import Judgement
 from retrieval.answering.query.decompose import SubQuestion
 from retrieval.answering.text.sentences import SentenceStream
@@ -60,6 +61,11 @@ class PartWriter:
             citations=buffer.citations, markers=buffer.markers, seen_stems=buffer.seen_stems,
             selects=context.selects,
         )  # fmt: skip
+        self._quote_first = (
+            QuoteFirstReader([passage.text for passage in self._evidence])
+            if context.evidence.prompt_version == QUOTE_FIRST_VERSION
+            else None
+        )
         self._mode = AnswerMode.NONE
         self._note_count = 0
 
@@ -85,11 +91,11 @@ class PartWriter:
                     if place is not None and place != before:
                         yield Waiting(place)
                     self._run.pieces.append(piece)
-                    for unit in sentences.feed(piece):
+                    for unit in sentences.feed(self._read(piece)):
                         yield from self._show(self._gate.feed(unit))
                     if self._is_finished(sentences.pending):
                         return
-                for unit in sentences.close():
+                for unit in [*sentences.feed(self._read_rest()), *sentences.close()]:
                     yield from self._show(self._gate.feed(unit, last=True))
         except Unavailable as error:
             count_model_failure("chat")
@@ -133,7 +139,15 @@ class PartWriter:
     def _show(self, events: Iterable[AnswerEvent]) -> list[AnswerEvent]:
         return self._buffer.add(events, self._run)
 
+    def _read(self, piece: str) -> str:
+        return piece if self._quote_first is None else self._quote_first.feed(piece)
+
+    def _read_rest(self) -> str:
+        return "" if self._quote_first is None else self._quote_first.close()
+
     def _is_finished(self, pending: str) -> bool:
+        if self._quote_first is not None and self._quote_first.is_rejected:
+            return True
         return self._gate.is_hopeless or self._gate.abstained or _is_looping(pending)
 
     def add_quotes_and_notes(self) -> list[AnswerEvent]:

@@ -11,7 +11,7 @@ from cairn.answers import AnswerMode, Grounding, Verdict
 from cairn.errors import CairnError
 from cairn.inference.protocols import Embedder, NaturalLanguageInference, Reranker
 from retrieval.answering.answerability.rules import RuleAnswerability
-from retrieval.answering.generation.evidence_budget import EvidenceBudget
+from retrieval.answering.evidence_budget import EvidenceBudget
 from retrieval.answering.generation.extractive import escape_markdown
 from retrieval.answering.generation.part_writer import PartWriter
 from retrieval.answering.generation.state import AnswerBuffer, GenerationContext, RunState

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from cairn.errors import Unavailable
 from cairn.inference.protocols import Embedder, NaturalLanguageInference, Reranker
-from retrieval.answering.generation.evidence_budget import EvidenceBudget
+from retrieval.answering.evidence_budget import EvidenceBudget
 from retrieval.answering.protocols import ChatModel, Locate
 from retrieval.answering.text.lexicon import Language
 from retrieval.answering.text.refusals import ReplyLanguage

@@ -14,6 +14,8 @@ from retrieval.answering.prompts.evidence import Passage
 
 PACKAGED_VERSION = "answer-1"
 VERSION = "answer-2"
+QUOTE_FIRST_VERSION = "answer-3"
+ANSWER_VERSIONS = (PACKAGED_VERSION, VERSION, QUOTE_FIRST_VERSION)
 FENCE = '"""'
 _FENCE = re.compile(r"(?:[\"“”„]\s*){3,}|(?:['’]\s*){3,}")
 _MARKER = re.compile(r"[\[【](\s*+(?:\^\s*+)?\d[\d\s,;–-]*)[\]】]")

@@ -10,7 +10,6 @@ from cairn.inference.chat import find_gguf, open_chat_model
 from cairn.settings import Environment
 from cairn.settings.chat_models import DOWNLOADABLE, PACKAGED, load_chosen_model, save_chosen_model
 from retrieval.conversations import answer_models
-from tests.fakes import FakeChat
 
 LARGER = "qwen2.5-coder-1.5b"
 
@@ -90,7 +89,7 @@ def test_the_choice_of_another_version_is_ignored(tmp_path: Path) -> None:
 def test_a_model_without_a_gpu_gets_less_to_read(chosen: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def tokens(environment: Environment) -> int | None:
         monkeypatch.setattr(answer_models, "environment", lambda: environment)
-        return answer_models.evidence_budget(FakeChat(), max_tokens=320).evidence_tokens
+        return answer_models.default_profile(writes=True).evidence_tokens
 
     assert tokens(Environment(data_dir=chosen)) == answer_models.IN_PROCESS_EVIDENCE_TOKENS
     assert tokens(Environment(llm_model="/srv/other.gguf")) == answer_models.IN_PROCESS_EVIDENCE_TOKENS

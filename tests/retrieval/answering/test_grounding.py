@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from llama_index.core.llms import ChatMessage
 
 from retrieval.answering import answer
-from retrieval.answering.generation.evidence_budget import EvidenceBudget
+from retrieval.answering.evidence_budget import EvidenceBudget
 from retrieval.types import Answer, AnswerEvent, Cited, Delta, Done, Hit, Location
 from tests.fakes import FakeEmbedder
 from tests.retrieval.answering.builders import STRONG

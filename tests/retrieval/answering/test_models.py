@@ -4,7 +4,7 @@ import pytest
 
 from cairn.inference.registry import chat_model, embedder
 from retrieval.answering import answer
-from retrieval.answering.generation.evidence_budget import EvidenceBudget
+from retrieval.answering.evidence_budget import EvidenceBudget
 from retrieval.answering.prompts.prompt import PACKAGED_VERSION
 from retrieval.types import Answer, Citation, Cited, Delta, Done, Hit, Location, Sources
 from tests.retrieval.answering.builders import LEAVE, TRAVEL, make_hit

@@ -64,7 +64,8 @@ def test_a_run_is_stored_with_the_settings_of_the_moment(
     assert kept["outcomes"] == run(base)["outcomes"]
     assert kept["settings"] == {
         "embedding_model": "fake-words", "index_generation": "test", "chat_model": FakeChat().name,
-        "prompt_version": kept["settings"]["prompt_version"], "grounding": "strict",
+        "prompt_version": "answer-1", "answer_style": "written", "evidence_tokens": 500,
+        "grounding": "strict",
     }  # fmt: skip
 
 

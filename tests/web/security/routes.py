@@ -186,6 +186,9 @@ ROUTES: list[Route] = [
     api("GET", "/index/calibration", Guard.ADMIN),
     api("PUT", "/index/calibration", Guard.ADMIN, body=_CALIBRATION),
     api("DELETE", "/index/calibration", Guard.ADMIN),
+    api("GET", "/answer-profile", Guard.ADMIN),
+    api("PUT", "/answer-profile", Guard.ADMIN, body={"profile": {}}),
+    api("DELETE", "/answer-profile", Guard.ADMIN),
     api("POST", "/index/swap", Guard.ADMIN, body={}, lets_in=409),
     api("POST", "/index/rollback", Guard.ADMIN, body={}, lets_in=409),
     # Questions

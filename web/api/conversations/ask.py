@@ -16,6 +16,7 @@ from retrieval.conversations import ask as ask_service
 from retrieval.engine import get_engine
 from retrieval.types import Cited, Delta, Prompted, Sources, Waiting
 from web.answer_stream import RunningAnswer, start_answer, stream_frames, wait_for_answer
+from web.api.administration.answer_profile import Profile, read_trial_profile
 from web.api.conversations.answer_events import STREAMED
 from web.api.conversations.search import FiltersIn
 from web.api.framework import fields
@@ -49,6 +50,9 @@ class Question(Body):
     )
     detached: fields.Yes = False
     background: fields.Yes = Field(False, description="Low priority: people's questions are answered first")
+    profile: Profile | None = Field(
+        None, description="Use the language model in this way for this question (administrators only)"
+    )
 
 
 @router.post("", response=Answer, auth=needs("ask"), openapi_extra={"responses": {200: STREAMED}})
@@ -63,6 +67,7 @@ async def ask(request: HttpRequest, payload: Question) -> Answer | StreamingHttp
 def _start(principal: Principal, payload: Question) -> RunningAnswer:
     if payload.model not in {None, "cairn"} and payload.model != get_engine().chat.name:
         raise invalid_field("body", "model", message="There is no such model here")
+    profile = read_trial_profile(principal, payload.profile)
     return start_answer(
         principal,
         lambda: ask_service.ask(
@@ -74,6 +79,7 @@ def _start(principal: Principal, payload: Question) -> RunningAnswer:
             parent=payload.parent if "parent" in payload.model_fields_set else ask_service.SHOWN,
             passes_on=payload.pass_on,
             background=payload.background,
+            profile=profile,
         ),
         detached=payload.detached and payload.stream,
     )

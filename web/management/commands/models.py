@@ -1,9 +1,10 @@
-"""`models`: check the configured models, or install another."""
+"""`models`: check the configured models, install another, or find the best use of the language model."""
 
 import argparse
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any, Final
 
 from django.core.management.base import CommandParser
@@ -15,7 +16,12 @@ from cairn.inference.embedding.model_folder import MULTILINGUAL
 from cairn.inference.model_checks import Report, reports
 from cairn.settings import environment
 from cairn.settings.chat_models import NAMES
-from web.management.base import SOME_FAILED, CairnCommand
+from retrieval.answering.profile import AnswerProfile
+from web.cli.evaluation_client import load_gold_set
+from web.cli.profile_evaluation import Measured, ProfileSearch
+from web.cli.progress_bar import progress_bar
+from web.cli.server_connection import client
+from web.management.base import SOME_FAILED, CairnCommand, gold_file, knowledge_bases
 
 _INSTALLABLE: Final = (*NAMES, MULTILINGUAL)
 _EMBEDDING_INSTALLED: Final = f"""\
@@ -26,7 +32,7 @@ Until the new index is ready, the current one answers with its own model."""
 
 
 class Command(CairnCommand):
-    help = "Check the configured models with a tiny test request, or install another model."
+    help = "Check the configured models, install another, or find out how to use the language model best."
 
     def add_arguments(self, parser: CommandParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
@@ -37,14 +43,53 @@ class Command(CairnCommand):
             "install", help="install a language model for all later starts, or an embedding model"
         )
         install.add_argument("name", metavar="NAME", help=", ".join(_INSTALLABLE))
+        self._add_evaluate_arguments(
+            actions.add_parser(
+                "evaluate",
+                help="ask gold questions with several prompts and sizes of evidence, and use what works best",
+            )
+        )
+
+    def _add_evaluate_arguments(self, evaluate: CommandParser) -> None:
+        evaluate.add_argument(
+            "gold",
+            type=Path,
+            nargs="?",
+            metavar="GOLD.jsonl",
+            help="questions, one JSON object per line (default: the gold questions from the console)",
+        )
+        evaluate.add_argument("--kb", required=True, metavar="SLUG", help="knowledge base to ask")
+        evaluate.add_argument("--dry-run", action="store_true", help="only compare; change nothing")
+        evaluate.add_argument("--json", action="store_true", dest="as_json", default=argparse.SUPPRESS)
 
     def handle(self, *_args: Any, **options: Any) -> None:
-        if options["action"] == "install":
-            self._install(options["name"])
-        else:
-            self._check(options)
+        actions = {"install": self._install, "check": self._check, "evaluate": self._evaluate}
+        actions[options["action"]](options)
 
-    def _install(self, name: str) -> None:
+    def _evaluate(self, options: dict[str, Any]) -> None:
+        """Compare profiles of the language model, print each as it is measured, and store the best."""
+        given = gold_file(options["gold"]) if options["gold"] else None
+        with client(self.reporter(options), command="manage.py models evaluate") as connected:
+            (base,) = knowledge_bases(connected.api, options["kb"])["knowledge_bases"]
+            questions = given or load_gold_set(connected.api, base, options["kb"]).questions
+            with progress_bar(sys.stderr, silent=options["as_json"]) as tick:
+                search = ProfileSearch(connected.api, base, questions, tick)
+                for measured in search.run():
+                    if not options["as_json"]:
+                        self.stdout.write(_describe_measured(measured, len(questions)))
+            if not options["dry_run"]:
+                search.store()
+        if options["as_json"]:
+            rows = [asdict(each) for each in search.measured.values()]
+            self.write_json(
+                {"questions": len(questions), "best": asdict(search.best.profile), "measured": rows}
+            )
+            return
+        used = "Best" if options["dry_run"] else "Used from now on"
+        self.stdout.write(self.style.SUCCESS(f"{used}: {_describe_profile(search.best.profile)}"))
+
+    def _install(self, options: dict[str, Any]) -> None:
+        name = options["name"]
         if name not in _INSTALLABLE:
             raise InvalidInput(f"There is no model “{name}”. Available: {', '.join(_INSTALLABLE)}")
         if name == MULTILINGUAL:
@@ -77,6 +122,27 @@ class Command(CairnCommand):
 
 def _answer(report: Report) -> dict[str, Any]:
     return {**asdict(report), "ok": report.ok}
+
+
+def _describe_measured(measured: Measured, questions: int) -> str:
+    refused = "-" if measured.wrongly_refused is None else f"{measured.wrongly_refused:.2f}"
+    first = "-" if measured.first_token_ms is None else f"{measured.first_token_ms / 1000:.1f} s"
+    return (
+        f"{measured.right} of {questions} right, wrongly refused {refused}, first word after {first}: "
+        f"{_describe_profile(measured.profile)}"
+    )
+
+
+def _describe_profile(profile: AnswerProfile) -> str:
+    if not profile.writes:
+        return "passages are quoted"
+    size = (
+        "as much evidence as fits"
+        if profile.evidence_tokens is None
+        else f"{profile.evidence_tokens} tokens of evidence"
+    )
+    judges = ", the model judges the evidence" if profile.judges else ""
+    return f"prompt {profile.prompt_version}, {size}{judges}"
 
 
 def _facts(report: Report) -> Iterator[str]:

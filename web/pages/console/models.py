@@ -23,8 +23,11 @@ from cairn.errors import CairnError, NotFound
 from cairn.inference import registry
 from cairn.inference.reranking import reranker_name
 from cairn.settings import environment
+from retrieval.conversations.answer_models import answer_profile
+from retrieval.engine import get_engine
 from retrieval.index.generations import active, active_generation, choice_of, unlike_configured
 from retrieval.models import GenerationState, IndexGeneration
+from retrieval.profile_store import stored_profile
 from web.api.administration.index_generations import Generation
 from web.data_dir.help_documents import find_help_document
 from web.pages.shell.decorators import fragment, page, show
@@ -162,7 +165,7 @@ def _models(checked: dict[str, Checked]) -> list[Model]:
     named = given.llm_model or given.llm_class or given.local_chat_model or ""
     chat_name = PACKAGED if given.has_packaged_chat_model else named
     found = [
-        ("chat", chat_name, given.llm_base_urls, _context()),
+        ("chat", chat_name, given.llm_base_urls, [*_context(), *_profile_facts()]),
         (
             "embedder",
             embedder.model,
@@ -189,6 +192,20 @@ def _context() -> list[str]:
     assumed = given.llm_context_tokens if given.llm_base_url else None
     tokens = chat.context_tokens if chat else assumed
     return [_("%(n)s tokens of context") % {"n": tokens}] if tokens else []
+
+
+def _profile_facts() -> list[str]:
+    """Return how answers use the language model."""
+    profile, row = answer_profile(get_engine()), stored_profile(environment().chat_model_name)
+    if profile.writes:
+        facts = [_("Writes answers with the prompt %(version)s") % {"version": profile.prompt_version}]
+    else:
+        facts = [_("Answers are quotes from the passages")]
+    if profile.judges:
+        facts.append(_("Also decides whether the passages contain the answer"))
+    if row is not None:
+        facts.append(_("Chosen with %(n)s gold questions") % {"n": row.questions})
+    return facts
 
 
 def _encoder(served: bool) -> list[str]:

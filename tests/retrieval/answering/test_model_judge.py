@@ -1,0 +1,47 @@
+"""The language model as a second judge of whether passages answer a question."""
+
+import pytest
+
+from retrieval.answering.answerability.model_judge import MAX_TOKENS, VERSION, ModelAnswerability
+from retrieval.answering.evidence_budget import EvidenceBudget
+from retrieval.answering.protocols import Judgement
+from tests.retrieval.answering.builders import LEAVE, STRONG, Away, Says, Writer, make_hit
+
+QUESTION = "How many days of annual leave do employees earn?"
+
+
+def judge(writer: Writer, first: Says = STRONG) -> Judgement:
+    both = ModelAnswerability(first, EvidenceBudget(writer, 320, None))
+    return both.judge(QUESTION, [make_hit(LEAVE)])
+
+
+@pytest.mark.parametrize("said", ["no", "No.", " **No**, they don't", "NO\n"])
+def test_what_the_model_denies_is_refused(said: str) -> None:
+    found = judge(Writer(said))
+    assert (found.answerable, found.strong) == (False, False)
+    assert found.reason
+
+
+@pytest.mark.parametrize("said", ["yes", "Nobody knows", "", "not sure"])
+def test_anything_else_leaves_the_first_judgement(said: str) -> None:
+    assert judge(Writer(said)) == STRONG.judgement
+
+
+def test_what_is_refused_anyway_is_not_asked() -> None:
+    writer, refusal = Writer("yes"), Judgement(answerable=False, reason="nothing about it")
+    assert judge(writer, Says(refusal)) == refusal
+    assert not writer.prompts
+
+
+def test_without_the_model_the_first_judge_decides() -> None:
+    assert judge(Away()) == STRONG.judgement
+
+
+def test_the_model_reads_the_question_and_the_passages() -> None:
+    writer = Writer("yes")
+    judge(writer)
+    text = "\n".join(str(message.content) for message in writer.prompts[0])
+    assert QUESTION in text
+    assert "25 days of annual leave" in text
+    assert "yes or no" in text
+    assert (VERSION, MAX_TOKENS) == ("judge-1", 4)
