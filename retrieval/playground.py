@@ -128,7 +128,9 @@ def _judge_answerability(question: str, found: Sequence[Hit], engine: Engine) ->
 
 def _evidence(question: str, found: Sequence[Hit], engine: Engine) -> list[Passage] | None:
     try:
-        budget = evidence_budget(engine.chat, environment().answer_max_tokens, answer_profile(engine))
+        budget = evidence_budget(
+            engine.chat, environment().answer_max_tokens, answer_profile(writes=engine.writes_answers)
+        )
         return budget.select_passages(question, found)
     except CairnError:
         return None

@@ -19,10 +19,11 @@ from retrieval.profile_store import read_profile, stored_profile
 IN_PROCESS_EVIDENCE_TOKENS: Final = 1000  # a CPU reads more of a prompt too slowly
 
 
-def answer_profile(engine: Engine) -> AnswerProfile:
-    """Return the stored profile of the configured model, else the default one. Settings take precedence."""
+def answer_profile(*, writes: bool) -> AnswerProfile:
+    """Return the stored profile of the configured model, else the default one. Settings take precedence.
+    `writes`: whether it writes by default."""
     settings = environment()
-    default = default_profile(writes=engine.writes_answers)
+    default = default_profile(writes=writes)
     row = stored_profile(settings.chat_model_name)
     if row is None:
         return default

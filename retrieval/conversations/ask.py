@@ -234,7 +234,7 @@ def _events(
     def find(query: str) -> list[Hit]:
         return search(query, scope=scope, filters=filters, limit=EVIDENCE_HITS, engine=finding)
 
-    profile = profile or answer_profile(engine)
+    profile = profile or answer_profile(writes=engine.writes_answers)
     budget = evidence_budget(engine.chat, max_tokens, profile)
     return answer(
         message.question,

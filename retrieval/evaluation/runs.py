@@ -69,7 +69,7 @@ def settings_now(knowledge_base: KnowledgeBase) -> dict[str, str | int]:
     """Whatever makes two runs on the same questions differ, but for the documents."""
     generation = active_generation()
     settings, engine = environment(), get_engine()
-    profile = answer_profile(engine)
+    profile = answer_profile(writes=engine.writes_answers)
     named = {
         "evidence_tokens": profile.evidence_tokens,
         "reranker": reranker_name(settings) or (reranks(settings) and settings.reranker_base_url),

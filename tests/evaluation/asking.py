@@ -107,7 +107,7 @@ class RecordingJudge:
 def judge_question(question: GoldQuestion, scope: Scope, engine: Engine) -> QuestionOutcome:
     """Run the answer pipeline until it has sources to answer from, or none."""
     finding = replace(engine.for_answers(), embedder=CachingEmbedder(engine.embedder))
-    profile = answer_profile(engine)
+    profile = answer_profile(writes=engine.writes_answers)
     budget = evidence_budget(engine.chat, environment().answer_max_tokens, profile)
     judge = RecordingJudge(answerability_of(finding, budget if profile.judges else None))
 

@@ -13,8 +13,10 @@ from tests.fakes import FakeChat
 from tests.web.api.conftest import Caller, assert_problem, indexed
 
 QUESTION = "How many days of leave do employees get a year?"
-DEFAULT = {"writes": True, "prompt_version": "answer-1", "evidence_tokens": 500, "judges": False}
-QUOTED = {**DEFAULT, "writes": False}
+DEFAULT = {"writes": False, "prompt_version": "answer-1", "evidence_tokens": 500, "judges": False}
+"""Of the packaged model. The tests' engine has another one, which writes by default."""
+WRITTEN = {**DEFAULT, "writes": True}
+QUOTED = {**DEFAULT, "prompt_version": "answer-2"}
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
@@ -53,7 +55,7 @@ def test_a_stored_profile_applies_to_the_next_question(admin: Caller, mia: Calle
 
 
 def test_the_judge_of_a_profile_is_asked(admin: Caller, mia: Caller, leave: Document, parts: Engine) -> None:
-    admin.put("/answer-profile", {"profile": {**DEFAULT, "judges": True}})
+    admin.put("/answer-profile", {"profile": {**WRITTEN, "judges": True}})
     mia.post("/ask", {"question": QUESTION})
     assert isinstance(parts.chat, FakeChat)
     assert "yes or no" in str(parts.chat.prompts[0])

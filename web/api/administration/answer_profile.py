@@ -14,7 +14,6 @@ from cairn.errors import InvalidInput
 from cairn.settings import environment
 from retrieval.answering.profile import AnswerProfile
 from retrieval.conversations.answer_models import answer_profile
-from retrieval.engine import get_engine
 from retrieval.profile_store import profile_forget, profile_set, stored_profile
 from web.api.framework.fields import Body, Yes
 from web.http.authentication import needs, principal_of
@@ -81,7 +80,7 @@ def read_trial_profile(principal: Principal, profile: Profile | None) -> AnswerP
 def profile_show(request: HttpRequest) -> ModelProfile:  # noqa: ARG001
     """Returns how answers use the configured language model."""
     name = environment().chat_model_name
-    row, current = stored_profile(name), answer_profile(get_engine())
+    row, current = stored_profile(name), answer_profile(writes=environment().writes_answers)
     return ModelProfile(
         model=name,
         profile=Profile.model_validate(current, from_attributes=True),

@@ -24,7 +24,6 @@ from cairn.inference import registry
 from cairn.inference.reranking import reranker_name
 from cairn.settings import environment
 from retrieval.conversations.answer_models import answer_profile
-from retrieval.engine import get_engine
 from retrieval.index.generations import active, active_generation, choice_of, unlike_configured
 from retrieval.models import GenerationState, IndexGeneration
 from retrieval.profile_store import stored_profile
@@ -196,7 +195,10 @@ def _context() -> list[str]:
 
 def _profile_facts() -> list[str]:
     """Return how answers use the language model."""
-    profile, row = answer_profile(get_engine()), stored_profile(environment().chat_model_name)
+    profile, row = (
+        answer_profile(writes=environment().writes_answers),
+        stored_profile(environment().chat_model_name),
+    )
     if profile.writes:
         facts = [_("Writes answers with the prompt %(version)s") % {"version": profile.prompt_version}]
     else:
