@@ -20,9 +20,8 @@ from cairn.errors import Conflict, InvalidInput, NotFound, PayloadTooLarge, Rate
 from cairn.library import storage
 from cairn.library.models import KnowledgeBase
 from cairn.messages import CodedMessage
-from cairn.settings import environment
 from ingestion.documents.submit import document_submit
-from ingestion.documents.upload import Submission, Upload, clean_filename
+from ingestion.documents.upload import Submission, Upload, clean_filename, require_upload_size
 from ingestion.imports.services import item_refused, require_takes_files
 from ingestion.models import Import, PartialUpload, PartialUploadQuerySet, UploadPart
 
@@ -78,7 +77,7 @@ def upload_open(
     """Open an upload. `options` are the title, source_uri, metadata and readers for `document_submit`."""
     name = clean_filename(filename)
     try:
-        _check_size(size)
+        require_upload_size(size)
         with transaction.atomic():
             User.objects.select_for_update().get(pk=principal.user)  # of two at once, none is overlooked
             _check_number(principal)
@@ -97,12 +96,6 @@ def upload_open(
         if batch is not None and batch.cancelled_at is None:
             item_refused(batch=batch, source_uri=options.get("source_uri") or name, error=error)
         raise
-
-
-def _check_size(size: int) -> None:
-    limit = environment().upload_max_mb
-    if size > limit << 20:
-        raise PayloadTooLarge(CodedMessage("file_too_large", size=size >> 20, limit=limit))
 
 
 def _check_number(principal: Principal) -> None:

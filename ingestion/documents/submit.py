@@ -6,24 +6,28 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from django.core.files.base import File
 from django.db import transaction
 from django.db.models.functions import Now
 
 from cairn.access.rules import may_replace
 from cairn.access.scope import Principal
 from cairn.audit.services import record
-from cairn.errors import Conflict, InvalidInput, NotFound, PayloadTooLarge, PreconditionFailed
+from cairn.errors import Conflict, InvalidInput, NotFound, PreconditionFailed
 from cairn.hidden_characters import visible
 from cairn.library import storage
 from cairn.library.models import Document, DocumentVersion, KnowledgeBase
 from cairn.messages import CodedMessage
-from cairn.settings import environment
 from ingestion import broker
 from ingestion.documents.idempotency import previous_submission, remember_submission
 from ingestion.documents.services import apply_changes
 from ingestion.documents.sources import is_resubmittable
-from ingestion.documents.upload import SeenVersion, Submission, Upload, clean_filename
+from ingestion.documents.upload import (
+    SeenVersion,
+    Submission,
+    Upload,
+    clean_filename,
+    require_upload_size,
+)
 from ingestion.failpoints import Fault, fault_point
 from ingestion.imports.services import item_record, item_record_again, item_refused, require_takes_files
 from ingestion.jobs.fair_queue import lane_for, next_ticket
@@ -44,7 +48,7 @@ def document_submit(
     """
     upload = replace(upload, filename=clean_filename(upload.filename))
     try:
-        _check_size(upload.file)
+        require_upload_size(upload.file.size)
         digest = storage.sha256_of(upload.file)
         upload = replace(upload, sha256=digest, seen=_find_seen_version(knowledge_base, upload.source_key))
         return _submit_with_file(knowledge_base, upload, principal, idempotency_key)
@@ -79,12 +83,6 @@ def _submit_with_file(
         if not stored:
             storage.files_delete(*saved)
     return submission
-
-
-def _check_size(file: "File[bytes]") -> None:
-    limit = environment().upload_max_mb
-    if file.size > limit << 20:
-        raise PayloadTooLarge(CodedMessage("file_too_large", size=file.size >> 20, limit=limit))
 
 
 def _lock_knowledge_base(knowledge_base: KnowledgeBase) -> KnowledgeBase:

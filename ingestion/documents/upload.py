@@ -13,8 +13,11 @@ from typing import Any
 
 from django.core.files.base import File
 
+from cairn.errors import PayloadTooLarge
 from cairn.hidden_characters import visible
 from cairn.library.models import Document, KnowledgeBase
+from cairn.messages import CodedMessage
+from cairn.settings import environment
 from ingestion.models import Import, Job, Lane
 
 
@@ -77,6 +80,12 @@ class Upload:
             self.metadata, self.readers,
         ]  # fmt: skip
         return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
+
+
+def require_upload_size(size: int) -> None:
+    limit = environment().upload_max_mb
+    if size > limit << 20:
+        raise PayloadTooLarge(CodedMessage("file_too_large", size=size >> 20, limit=limit))
 
 
 def clean_filename(name: str) -> str:

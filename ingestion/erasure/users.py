@@ -1,4 +1,4 @@
-"""Erasure of users, with a receipt."""
+"""Delete a user and erase their data (GDPR), with a receipt."""
 
 from collections.abc import Iterator
 from uuid import UUID

@@ -12,13 +12,13 @@ from django.db.models import Max, Q
 
 from ingestion.models import Job, Lane
 
-BULK_THRESHOLD: Final = 20
-"""Who has as many interactive jobs waiting is bringing in a folder, whatever it is called."""
+MAX_INTERACTIVE_JOBS: Final = 20
+"""A user with this many waiting is uploading a folder: further jobs go to the bulk lane."""
 
 
 def lane_for(user: UUID | None) -> Lane:
-    waiting = Job.objects.queued().filter(user=user, lane=Lane.INTERACTIVE)[:BULK_THRESHOLD].count()
-    return Lane.BULK if waiting >= BULK_THRESHOLD else Lane.INTERACTIVE
+    waiting = Job.objects.queued().filter(user=user, lane=Lane.INTERACTIVE)[:MAX_INTERACTIVE_JOBS].count()
+    return Lane.BULK if waiting >= MAX_INTERACTIVE_JOBS else Lane.INTERACTIVE
 
 
 def current_ticket(lane: Lane) -> int:

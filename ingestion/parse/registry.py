@@ -23,7 +23,7 @@ from ingestion.parse.pdf import pdf_document
 from ingestion.parse.plaintext import markdown, plain
 from ingestion.parse.sandbox.loop import serve
 from ingestion.parse.sheets import csv_files, workbooks
-from ingestion.parse.text import cleaning, prompt_injection
+from ingestion.parse.text import cleaning, injection_detection
 
 Parser = Callable[[Path, Limits], Rendition]
 
@@ -68,7 +68,7 @@ def parse_file(path: Path, filename: str, limits: Limits) -> tuple[str, Renditio
     rendition = encoded_data.drop_encoded_data(rendition)
     rendition = replace(rendition, properties=properties, language=language.of(rendition.elements))
     warnings = (*rendition.report.warnings, *report_notes.build_count_note("invisible_characters", hidden()))
-    suspicious = prompt_injection.describe_findings(rendition)
+    suspicious = injection_detection.describe_findings(rendition)
     return media_type, replace(
         rendition, report=replace(rendition.report, warnings=warnings, suspicious=suspicious)
     )

@@ -1,4 +1,7 @@
-"""The vector index as the rest of Cairn sees it: ids, vectors and filter fields, never text."""
+"""The vector index as the rest of Cairn sees it: ids, vectors and filter fields, never text.
+
+`retrieval.index.backends` chooses the implementation.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field

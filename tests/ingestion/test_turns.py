@@ -12,7 +12,7 @@ from cairn.accounts.models import User
 from cairn.accounts.services import user_create
 from cairn.library.models import KnowledgeBase
 from ingestion.jobs import lifecycle
-from ingestion.jobs.fair_queue import BULK_THRESHOLD, lane_for
+from ingestion.jobs.fair_queue import MAX_INTERACTIVE_JOBS, lane_for
 from ingestion.models import Job, Lane, Stage
 from tests.ingestion.queueing import queued
 
@@ -100,7 +100,7 @@ def test_a_job_handed_back_need_not_wait_again(base: KnowledgeBase, ada: User, b
 
 def test_who_has_many_interactive_jobs_waiting_gets_the_bulk_lane(base: KnowledgeBase, ada: User) -> None:
     assert lane_for(ada.id) == Lane.INTERACTIVE
-    queued(base, ada, lane=Lane.INTERACTIVE, count=BULK_THRESHOLD)
+    queued(base, ada, lane=Lane.INTERACTIVE, count=MAX_INTERACTIVE_JOBS)
     assert lane_for(ada.id) == Lane.BULK
 
 

@@ -215,7 +215,7 @@ def test_links_out_of_the_folder_are_not_followed(looked: Looked, drive: Path) -
 
 
 def test_a_refused_file_is_told_once(looked: Looked, drive: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ingestion.documents.submit._check_size", _refuse)
+    monkeypatch.setattr("ingestion.documents.submit.require_upload_size", _refuse)
     assert looked() == {"files": 2, "refused": 2}
     assert summary(Import.objects.get()).refused == 2
     assert looked() == {"files": 2, "unchanged": 2}

@@ -1,4 +1,7 @@
-"""Headers of all responses, including static files."""
+"""Headers of all responses, including static files.
+
+The Content-Security-Policy is CONTENT_SECURITY_POLICY in `cairn.settings.django`; django-csp sends it.
+"""
 
 from typing import Final
 

@@ -31,7 +31,7 @@ from web.identity.configured_providers import provider_from
 from web.identity.error_pages import render_failure, render_refusal
 from web.identity.jit_users import find_scim_user, groups_in, may_enter, rights_set, user_arrived
 from web.identity.known_devices import remember_device
-from web.identity.throttling import attempt_begin, remember_address
+from web.identity.sign_in_throttling import attempt_begin, remember_address
 
 log = logging.getLogger(__name__)
 SILENT = "account/messages/"

@@ -21,7 +21,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cairn.accounts.models import User
 from cairn.audit.services import record
 from web.identity.passkeys import count_use, has_own_origin
-from web.identity.throttling import factor_begin
+from web.identity.sign_in_throttling import factor_begin
 
 MALFORMED = (
     AttributeError,

@@ -1,4 +1,9 @@
-"""URLs of the pages."""
+"""URLs of the pages.
+
+A new page also needs a view (`web.pages.shell.decorators.page`), a template, a line in
+tests/web/security/routes.py and, in the administration, one in `web.pages.shell.navigation`. CONTRIBUTING.md
+has the whole recipe.
+"""
 
 from django.urls import path
 

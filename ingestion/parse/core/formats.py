@@ -1,4 +1,9 @@
-"""Supported formats by media type and extension, and unsupported formats that have a name."""
+"""Supported formats by media type and extension, and unsupported formats that have a name.
+
+A new format needs a row in `FORMATS` here, a parser in `ingestion.parse.registry`, a label in
+`web.presentation.file_groups`, a row in docs/use/formats.md and, unless its name or media type identifies it,
+a rule in `ingestion.parse.detection`. CONTRIBUTING.md has the whole recipe.
+"""
 
 from dataclasses import dataclass
 from enum import Enum

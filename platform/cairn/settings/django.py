@@ -147,7 +147,7 @@ ACCOUNT_FORMS = {"login": "web.identity.forms.SignInForm"}
 ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_SESSION_REMEMBER = True
 ACCOUNT_RATE_LIMITS = {
-    "login": None,  # see web.identity.throttling, which no one can use to lock somebody else out
+    "login": None,  # see web.identity.sign_in_throttling, which no one can use to lock somebody else out
     "federated": "120/m/ip",
     "login_failed": None,  # nor this one, which second factors would share
 }

@@ -301,7 +301,7 @@ class Environment(BaseSettings):
         ge=1,
         description="Time limit for parsing one file, in seconds of wall time and of CPU time",
     )
-    upload_max_mb: int = Field(200, ge=1, description="Maximum file size")
+    upload_max_mb: int = Field(200, ge=1, description="Maximum upload size of one file")
     max_pages: int = Field(3000, ge=1, description="Maximum number of pages per document")
     max_ocr_pages: int = Field(
         500, ge=0, description="Maximum number of pages per document that go through text recognition (OCR)"
@@ -418,7 +418,10 @@ class Environment(BaseSettings):
 
     @property
     def vector_store(self) -> str:
-        """The name or dotted path of the store: VECTOR_INDEX, or else Qdrant with or without a server."""
+        """The name or dotted path of the store: VECTOR_INDEX, or else Qdrant with or without a server.
+
+        Opened by `retrieval.index.backends.index_backend`.
+        """
         return self.vector_index or ("qdrant-server" if self.qdrant_url else EDGE)
 
     @property
@@ -430,7 +433,7 @@ class Environment(BaseSettings):
 
     @property
     def has_packaged_chat_model(self) -> bool:
-        """The small model answers that is part of every installation, for demonstration."""
+        """Whether the bundled demonstration model is the chat model."""
         return self.local_chat_model == PACKAGED
 
     @property
@@ -445,7 +448,7 @@ class Environment(BaseSettings):
 
     @property
     def has_packaged_reranker(self) -> bool:
-        """The small one that comes along reranks, since no other is named and none is served."""
+        """Whether the bundled reranker is used, because no other is configured."""
         return not self.reranker_base_url and self.reranker_model in (None, PACKAGED_RERANKER)
 
     @property

@@ -1,1 +1,1 @@
-"""Whether the evidence can answer the question."""
+"""Whether the evidence can answer the question; if not, Cairn refuses."""

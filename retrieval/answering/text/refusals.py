@@ -1,7 +1,7 @@
 """Texts of refusals, in the languages in which questions are understood.
 
 A refusal is written by Cairn as a whole, so all of it, with the labels that a page puts around it, can be in
-one language: the question's.
+one language: the question's. Only texts: `answerability` and `generation.verdict` decide.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,7 @@
-"""Server-sent events of a running answer, read from its row, whichever process writes it."""
+"""Server-sent events of a running answer, read from its row, whichever process writes it.
+
+The request that asked gets its stream from `web.answer_stream`.
+"""
 
 from collections.abc import Sequence
 from typing import Any

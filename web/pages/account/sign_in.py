@@ -16,10 +16,10 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from cairn.errors import Unavailable
 from web.identity.configured_providers import identity_providers
-from web.identity.throttling import may_try
+from web.identity.sign_in_throttling import may_try
 
 WAIT_SECONDS = 300
-"""How long people are told to wait; see web.identity.throttling."""
+"""How long people are told to wait; see web.identity.sign_in_throttling."""
 
 
 @dataclass(frozen=True, slots=True)

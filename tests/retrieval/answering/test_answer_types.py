@@ -23,7 +23,7 @@ from retrieval.answering.text.answer_types import counted_noun_pattern, expected
         ("How do I ask for leave?", None),
     ],
 )
-def test_the_kind_that_a_question_asks_for(question: str, kind: str | None) -> None:
+def test_the_answer_type_that_a_question_asks_for(question: str, kind: str | None) -> None:
     found = expected_answer_type(question)
     assert (found and found.name) == kind
 

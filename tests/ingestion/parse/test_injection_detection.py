@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ingestion.parse.text.prompt_injection import MAX_REPORTED, find_instruction
+from ingestion.parse.text.injection_detection import MAX_REPORTED, find_instruction
 from tests.ingestion.parse.conftest import Read
 
 # requests in plain words, which no rule can tell from a document's own
