@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
-from cairn.answers import AnswerMode, Verdict
+from cairn.answers import AnswerMode, Intent, Verdict
 from cairn.library.cell_ranges import CellLine
 from cairn.library.links import Link
 from cairn.library.rendition import Box
@@ -145,7 +145,8 @@ class Answer:
     """A finished answer.
 
     `parts` is empty for a simple question. `rewrite_version`: of the prompt, if a model rewrote the question.
-    `broken_off`: the model became unavailable in the middle.
+    `broken_off`: the model became unavailable in the middle. `library_query`: the query string of the library
+    page with all documents of a list that is longer than the answer.
     """
 
     question: str
@@ -165,11 +166,14 @@ class Answer:
     rewrite_version: str = ""
     signals: Mapping[str, float] = field(default_factory=dict)
     broken_off: bool = False
+    intent: Intent = Intent.ASK
+    library_query: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Started:
     standalone_question: str
+    intent: Intent = Intent.ASK
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,3 +30,13 @@ class Grounding(TextChoices):
 
     STRICT = "strict"
     FLAG = "flag"
+
+
+class Intent(StrEnum):
+    """Purpose of a message. `ask` is any question that no rule recognises as something else."""
+
+    ASK = "ask"
+    LIST = "list"
+    FIND = "find"
+    SUMMARISE = "summarise"
+    COMPARE = "compare"

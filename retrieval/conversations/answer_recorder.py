@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from cairn.access.rules import documents_for
 from cairn.access.scope import Scope
+from cairn.answers import Intent
 from cairn.db_connections import connections_release
 from cairn.errors import error_coded
 from cairn.telemetry.context import bind_ids, close_iterator
@@ -24,7 +25,19 @@ from retrieval.index.generations import active_generation
 from retrieval.models import Citation as CitationRow
 from retrieval.models import Message, MessageQuerySet, MessageState
 from retrieval.statistics.services import documents_cited, question_statistics_update
-from retrieval.types import Answer, AnswerEvent, Citation, Cited, Delta, Done, Failed, Hit, Prompted, Sources
+from retrieval.types import (
+    Answer,
+    AnswerEvent,
+    Citation,
+    Cited,
+    Delta,
+    Done,
+    Failed,
+    Hit,
+    Prompted,
+    Sources,
+    Started,
+)
 
 CHECKPOINT_SECONDS = 0.5
 HEARTBEAT_SECONDS = 5
@@ -54,10 +67,13 @@ class _AnswerRecord:
         self._citations: list[Citation] = []
         self._saved_markers = frozenset[int]()
         self._saved_at = time.monotonic()
+        self._intent = Intent.ASK
         self.hits: Sequence[Hit] = ()
 
     def take(self, event: AnswerEvent) -> None:
         match event:
+            case Started():
+                self._intent = event.intent
             case Sources():
                 self.hits = event.hits
             case Cited():
@@ -93,7 +109,7 @@ class _AnswerRecord:
         """Save the answer if its row is among these. Returns the markers of its citations, else None."""
         text, readable = "".join(self._text), self._are_all_readable()
         shown = text if readable or not text else ERASED
-        trace = {"hits": _build_hit_traces(self.hits)} if readable else {}
+        trace = {"hits": _build_hit_traces(self.hits), "intent": self._intent} if readable else {}
         if not rows.filter(pk=self._message.pk).update(answer=shown, trace=trace, **fields):
             return None
         return self._save_citations(self._citations if readable else [])
@@ -312,6 +328,8 @@ def _trace(answer: Answer, scope: Scope, hits: Sequence[Hit], engine: Engine) ->
         "rewrite_version": answer.rewrite_version,
         "signals": dict(answer.signals),
         "broken_off": answer.broken_off,
+        "intent": answer.intent,
+        "library_query": answer.library_query,
         "verdicts": [sentence.supported for sentence in answer.sentences],
     }
 

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from django.db import transaction
@@ -26,7 +26,10 @@ from cairn.telemetry.context import current_ids
 from cairn.telemetry.openinference import SESSION, SpanKind
 from cairn.telemetry.tracing import PausableStep
 from retrieval.answering import answer
+from retrieval.answering.evidence_budget import EvidenceBudget
+from retrieval.answering.generation.pipeline import build_generation_context
 from retrieval.answering.profile import AnswerProfile
+from retrieval.answering.query.intents import IntentRequest
 from retrieval.conversations.answer_models import (
     answer_profile,
     answer_reranker_name,
@@ -42,17 +45,20 @@ from retrieval.conversations.services import (
     conversation_follow_edit,
     conversation_for,
     conversation_start,
+    first_cited_document,
     history_for,
     message_for,
 )
 from retrieval.engine import Engine, get_engine, in_background
 from retrieval.gaps.verified_lookup import find_verified_answers
 from retrieval.index.protocol import Filters
+from retrieval.intents.composer import IntentContext, SearchPassages
+from retrieval.intents.dispatch import answer_by_intent
 from retrieval.models import Channel, Conversation, Message, MessageState
 from retrieval.passages.locations import locate_quote
 from retrieval.search.hybrid_search import search
 from retrieval.statistics.services import question_statistics_update
-from retrieval.types import Answer, AnswerEvent, Done, Failed, Hit, Turn
+from retrieval.types import Answer, AnswerEvent, Done, Failed, Hit, Turn, VerifiedText
 
 log = logging.getLogger(__name__)
 
@@ -228,32 +234,78 @@ def _events(
     profile: AnswerProfile | None = None,
 ) -> Iterator[AnswerEvent]:
     # One for all steps: search and judge embed the same question, judge and writer the same blocks.
-    embedder = CachingEmbedder(engine.embedder)
-    finding = replace(engine.for_answers(), embedder=embedder)
-
-    def find(query: str) -> list[Hit]:
-        return search(query, scope=scope, filters=filters, limit=EVIDENCE_HITS, engine=finding)
-
+    finding = replace(engine.for_answers(), embedder=CachingEmbedder(engine.embedder))
     profile = profile or answer_profile(writes=engine.writes_answers)
     budget = evidence_budget(engine.chat, max_tokens, profile)
-    return answer(
+    settings = {
+        **_generation_settings(scope, finding, budget, writes=profile.writes),
+        "cancelled": cancelled or _build_stop_check(message),
+    }
+
+    def find_verified(query: str) -> list[VerifiedText]:
+        return find_verified_answers(query, scope=scope, filters=filters)
+
+    return answer_by_intent(
         message.question,
-        search=find,
-        chat=engine.chat,
-        embedder=embedder,
-        history=history,
-        grounding=_grounding(scope),
-        locate=locate_quote,
-        evidence=budget,
-        cancelled=cancelled or _build_stop_check(message),
-        answerability=answerability_of(finding, budget if profile.judges else None),
-        inference=engine.inference,
-        writes=profile.writes,
-        rewrites=environment().rewrites_questions,
-        selects=not environment().has_packaged_chat_model,
-        reranker=finding.reranker if answer_reranker_name() == PACKAGED_RERANKER else None,
-        find_verified=lambda query: find_verified_answers(query, scope=scope, filters=filters),
+        build_context=lambda request: _build_intent_context(
+            request, message, scope, filters, finding, settings
+        ),
+        find_verified=find_verified,
+        answer_question=lambda: answer(
+            message.question,
+            search=_search_function(scope, filters, finding),
+            history=history,
+            answerability=answerability_of(finding, budget if profile.judges else None),
+            rewrites=environment().rewrites_questions,
+            find_verified=find_verified,
+            **settings,
+        ),
     )
+
+
+def _build_intent_context(
+    request: IntentRequest,
+    message: Message,
+    scope: Scope,
+    filters: Filters,
+    finding: Engine,
+    settings: dict[str, Any],
+) -> IntentContext:
+    return IntentContext(
+        message.question,
+        request,
+        scope,
+        filters,
+        search=_search_function(scope, filters, replace(finding, reranker=None)),
+        answer_search=_search_function(scope, filters, finding),
+        index=finding.index,
+        generation=build_generation_context(message.question, **settings),
+        cited=lambda: first_cited_document(message),
+    )
+
+
+def _search_function(scope: Scope, filters: Filters, engine: Engine) -> SearchPassages:
+    def find(query: str, limit: int = EVIDENCE_HITS) -> list[Hit]:
+        return search(query, scope=scope, filters=filters, limit=limit, engine=engine)
+
+    return find
+
+
+def _generation_settings(
+    scope: Scope, finding: Engine, budget: EvidenceBudget, *, writes: bool
+) -> dict[str, Any]:
+    """Return what every message is answered with. `finding`: the engine that searches."""
+    return {
+        "chat": finding.chat,
+        "embedder": finding.embedder,
+        "grounding": _grounding(scope),
+        "locate": locate_quote,
+        "evidence": budget,
+        "inference": finding.inference,
+        "writes": writes,
+        "selects": not environment().has_packaged_chat_model,
+        "reranker": finding.reranker if answer_reranker_name() == PACKAGED_RERANKER else None,
+    }
 
 
 def _grounding(scope: Scope) -> str:

@@ -313,6 +313,20 @@ def history_for(conversation: Conversation, parent: UUID | None, principal: Prin
     return [Turn(item.message.question, item.answer) for item in visible[-HISTORY_TURNS:]]
 
 
+def first_cited_document(message: Message) -> UUID | None:
+    """Return the document that the nearest earlier answer with sources cites first. Whether it may be read is
+    for the caller to check."""
+    earlier = message.parent
+    for _ in range(HISTORY_LOOK):
+        if earlier is None:
+            return None
+        cited = earlier.citations.order_by("marker").values_list("document", flat=True).first()
+        if cited is not None:
+            return cited
+        earlier = earlier.parent
+    return None
+
+
 def forget_document(document: UUID) -> int:
     """Remove everything quoted from a document from all conversations; return how many quotes.
 

@@ -7,12 +7,15 @@ from django.db import transaction
 
 from cairn.access.models import ArtifactKind, CheckArtifact
 from cairn.access.scope import Scope
-from cairn.answers import Verdict
+from cairn.answers import Intent, Verdict
 from cairn.library.models import Document
 from cairn.settings import environment
 from retrieval.gaps.models import Gap, GapQuestion, Why
 from retrieval.models import Message
 from retrieval.types import Answer
+
+_ABOUT_DOCUMENTS = frozenset({Intent.LIST, Intent.FIND, Intent.SUMMARISE})
+"""Intents that ask for documents. Such a message is no question that a document could answer."""
 
 
 def refusal_record(message: Message, answer: Answer, scope: Scope) -> None:
@@ -20,7 +23,7 @@ def refusal_record(message: Message, answer: Answer, scope: Scope) -> None:
 
     If the asker named none, only the managers of the official knowledge base that came nearest learn of it.
     """
-    if answer.verdict != Verdict.REFUSED or not _counts(message):
+    if answer.verdict != Verdict.REFUSED or answer.intent in _ABOUT_DOCUMENTS or not _counts(message):
         return
     bases = _first_official(hit.document for hit in answer.nearest) if scope.whole else sorted(scope.readable)
     _record(message, Why.REFUSED, bases)

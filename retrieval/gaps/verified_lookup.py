@@ -1,7 +1,6 @@
 """Finds verified answers to a question that somebody asks in the same words."""
 
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
 from typing import Final
 
 from django.db.models import F, QuerySet
@@ -10,11 +9,12 @@ from django.utils import timezone
 from cairn.access.rules import documents_for
 from cairn.access.scope import Scope
 from cairn.access.selectors import chunks_for
-from cairn.library.models import Chunk, Document
+from cairn.library.models import Chunk
 from retrieval.answering.query.same_question import QuestionKey, question_key
 from retrieval.gaps.models import VerifiedAnswer
 from retrieval.gaps.verified_documents import is_as_published
 from retrieval.index.protocol import Filters
+from retrieval.search.document_rows import narrow_documents
 from retrieval.search.hybrid_search import hit_of
 from retrieval.types import Scores, VerifiedText
 
@@ -43,26 +43,11 @@ def _current_answers(scope: Scope, filters: Filters) -> "QuerySet[VerifiedAnswer
     else:
         documents = documents.filter(knowledge_base__in=scope.readable)
     return VerifiedAnswer.objects.filter(
-        document__in=_narrow(documents, filters),
+        document__in=narrow_documents(documents, filters),
         document__active_version__sha256=F("sha256"),
         until__gte=timezone.localdate(),
         withdrawn_at=None,
     ).order_by("-document__active_version__created_at", "id")
-
-
-def _narrow(documents: "QuerySet[Document]", filters: Filters) -> "QuerySet[Document]":
-    """Apply the filters of a search, which the index knows by other names."""
-    if filters.source_uri is not None:
-        documents = documents.filter(source_uri=filters.source_uri)
-    if filters.tags is not None:
-        documents = documents.filter(tags__name__in=filters.tags)
-    if filters.document_ids is not None:
-        documents = documents.filter(pk__in=filters.document_ids)
-    if filters.created_after is not None:
-        documents = documents.filter(created_at__gte=datetime.fromtimestamp(filters.created_after, UTC))
-    if filters.created_before is not None:
-        documents = documents.filter(created_at__lt=datetime.fromtimestamp(filters.created_before, UTC))
-    return documents
 
 
 def _keys(row: VerifiedAnswer) -> Iterator[QuestionKey]:

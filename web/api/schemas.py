@@ -18,6 +18,7 @@ from cairn.access.scope import Principal
 from cairn.access.services import READERS, readers_of
 from cairn.accounts.models import Group as GroupRow
 from cairn.accounts.models import User as UserRow
+from cairn.answers import Intent
 from cairn.library.cell_ranges import CellLine
 from cairn.library.links import links_from_json, safe_url
 from cairn.library.models import Chunk, DocumentVersion
@@ -705,6 +706,12 @@ class Answer(BaseModel):
     verdict: str
     reason: str
     mode: str
+    intent: str = Field(
+        description="What the message was understood as: `ask`, `list`, `find`, `summarise` or `compare`"
+    )
+    library_url: str = Field(
+        description="The library page with the whole list, if the answer shows only its beginning; else empty"
+    )
     citations: list[Citation]
     sentences: list[Sentence]
     nearest: list[Nearest]
@@ -742,6 +749,8 @@ def _answer(shown: ShownMessage, citations: list[Citation]) -> Answer:
         verdict=row.verdict,
         reason=shown.reason,
         mode=row.mode,
+        intent=row.trace.get("intent", Intent.ASK),
+        library_url=library_url_of(row),
         citations=citations,
         sentences=[Sentence.model_validate(sentence) for sentence in shown.sentences],
         nearest=[nearest_of(item) for item in shown.nearest],
@@ -755,6 +764,12 @@ def _answer(shown: ShownMessage, citations: list[Citation]) -> Answer:
         timings=Timings.model_validate(row.timings),
         created_at=row.created_at,
     )
+
+
+def library_url_of(row: MessageRow) -> str:
+    """Return the URL of the library page with all documents of a list; empty if the answer shows them all."""
+    query = row.trace.get("library_query", "")
+    return f"/library?{query}" if query else ""
 
 
 def nearest_of(item: dict[str, object]) -> Nearest:

@@ -12,7 +12,7 @@ from cairn.access.models import Role
 from cairn.access.rules import documents_for, has_role_anywhere, knowledge_bases_for, role_in, roles_in
 from cairn.access.scope import Principal, Scope
 from cairn.errors import Forbidden, NotFound
-from cairn.library.models import Chunk, ChunkQuerySet, Document, KnowledgeBase
+from cairn.library.models import Chunk, ChunkQuerySet, Document, DocumentQuerySet, KnowledgeBase
 from cairn.messages import CodedMessage, Term
 from cairn.settings import environment
 
@@ -171,16 +171,22 @@ def _ids(values: Iterable[object]) -> Iterable[UUID]:
             continue
 
 
+def documents_in(scope: Scope) -> DocumentQuerySet:
+    """Return the documents of the scope that the principal may read at this moment."""
+    readable = documents_for(scope.principal)
+    if not scope.whole:  # else the rules say it all, and say it sooner than a list of thousands
+        readable = readable.filter(knowledge_base__in=scope.readable)
+    if scope.official_only:
+        readable = readable.filter(knowledge_base__official=True)
+    return readable
+
+
 def chunks_for(scope: Scope, ids: Collection[UUID]) -> ChunkQuerySet:
     """Return the chunks among `ids` that the principal may read at this moment: the final check of every
     hit."""
     # Naming the chunks inside, too, keeps SQLite from listing everything that may be read: 23 ms at
     # 20,000 documents without, 5 ms with it.
-    readable = documents_for(scope.principal).filter(versions__chunks__in=ids)
-    if not scope.whole:  # else the rules say it all, and say it sooner than a list of thousands
-        readable = readable.filter(knowledge_base__in=scope.readable)
-    if scope.official_only:
-        readable = readable.filter(knowledge_base__official=True)
+    readable = documents_in(scope).filter(versions__chunks__in=ids)
     return (
         Chunk.objects.active()
         .filter(id__in=ids, version__document__in=readable)

@@ -105,10 +105,42 @@ def answer(
     other words. `evidence`: how much of it the model reads for each part, and its prompt. `find_verified`:
     what it finds is the answer, whatever the documents say.
     """
+    generation = build_generation_context(
+        question,
+        chat=chat,
+        embedder=embedder,
+        locate=locate,
+        grounding=grounding,
+        evidence=evidence,
+        cancelled=cancelled,
+        inference=inference,
+        writes=writes,
+        selects=selects,
+        reranker=reranker,
+    )
+    judge = answerability or RuleAnswerability(embedder)
+    return _answer(AnswerRequest(question, history, search, judge, generation, rewrites, find_verified))
+
+
+def build_generation_context(
+    question: str,
+    *,
+    chat: ChatModel,
+    embedder: Embedder,
+    locate: Locate,
+    grounding: str = Grounding.STRICT,
+    evidence: EvidenceBudget | None = None,
+    cancelled: Callable[[], bool] = lambda: False,
+    inference: NaturalLanguageInference | None = None,
+    writes: bool = True,
+    selects: bool = False,
+    reranker: Reranker | None = None,
+) -> GenerationContext:
+    """Return the settings for one question; see `answer`."""
     if grounding not in Grounding.values:
         message = f"grounding is strict or flag, not {grounding!r}"
         raise ValueError(message)
-    generation = GenerationContext(
+    return GenerationContext(
         chat,
         embedder,
         locate,
@@ -122,8 +154,6 @@ def answer(
         reranker,
         writes,
     )
-    judge = answerability or RuleAnswerability(embedder)
-    return _answer(AnswerRequest(question, history, search, judge, generation, rewrites, find_verified))
 
 
 def _answer(request: AnswerRequest) -> Iterator[AnswerEvent]:

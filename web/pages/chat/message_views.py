@@ -8,11 +8,12 @@ from uuid import UUID
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext, ngettext
 
+from cairn.answers import Intent
 from retrieval.answering.text.messages import render_message
 from retrieval.answering.text.refusals import ReplyLanguage, language_of_refusal
 from retrieval.conversations.services import ERASED, ShownMessage
 from retrieval.models import Message
-from web.api.schemas import Citation, Verified, citations_of, versions_of
+from web.api.schemas import Citation, Verified, citations_of, library_url_of, versions_of
 from web.i18n.localize import localize, number
 from web.pages.chat.gap_sharing import passing_on_by_message
 from web.presentation.markdown import render_markdown
@@ -20,6 +21,9 @@ from web.presentation.markdown import render_markdown
 LONG_QUESTION = 160
 FOLDED_QUESTION = 600
 ICONS = {"supported": "check", "partial": "info", "refused": "none", "stopped": "stop", "withheld": "info"}
+
+SHOW_DOCUMENTS = frozenset({Intent.LIST, Intent.FIND})
+"""Intents whose answers show documents, and state nothing that a passage could support."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +73,7 @@ class TurnView:
     """A question and its answer. `tone` is the verdict, or the state of an answer without one; `citations`
     are for the scripts. `understood`: the standalone question, if different. `siblings`: ids of all
     versions in its place. `refusal`: the texts around the reason of a refusal. `passing_on`: as in
-    `web.pages.chat.gap_sharing`, empty if there is no gap.
+    `web.pages.chat.gap_sharing`, empty if there is no gap. `library_url`: the page with the rest of a list.
     """
 
     id: UUID
@@ -92,6 +96,7 @@ class TurnView:
     rating_reason: str
     rating_comment: str
     passing_on: str
+    library_url: str
 
     @property
     def number(self) -> int:
@@ -148,7 +153,7 @@ def _turn_view(shown: ShownMessage, citations: list[Citation], passing_on: str) 
         tone=tone,
         verdict_line=render_message("refused", refusal.language)
         if refusal
-        else _verdict_line(tone, message.mode, citations),
+        else _verdict_line(tone, message, citations),
         reason=_reason(shown, tone),
         unsupported=_find_unsupported_sentences(shown) if tone == "partial" else (),
         sources=tuple(map(Source.of, citations)),
@@ -158,6 +163,7 @@ def _turn_view(shown: ShownMessage, citations: list[Citation], passing_on: str) 
         incomplete=shown.incomplete,
         rating=message.rating,
         passing_on=passing_on,
+        library_url="" if tone == "withheld" else library_url_of(message),
         rating_reason=message.rating_reason,
         rating_comment=message.rating_comment,
     )
@@ -204,9 +210,12 @@ def _tone(shown: ShownMessage) -> str:
     return shown.message.verdict if shown.message.verdict in ICONS else "stopped"
 
 
-def _verdict_line(tone: str, mode: str, citations: Sequence[Citation]) -> str:
-    count = len(citations)
+def _verdict_line(tone: str, message: Message, citations: Sequence[Citation]) -> str:
+    count, mode = len(citations), message.mode
     match tone:
+        case "supported" if message.trace.get("intent") in SHOW_DOCUMENTS:
+            line = ngettext("{n} document shown", "{n} documents shown", count)
+            return line.format(n=number(count))
         case "supported" if mode == "verified":
             return _describe_verification(citations)
         case "supported":

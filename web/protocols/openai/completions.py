@@ -74,7 +74,12 @@ class Completion:
 
     def _grounding(self, answer: Answer) -> dict[str, Any]:
         cited = [self._absolute(citation) for citation in answer.citations]
-        return {"citations": cited, "verdict": answer.verdict, "reason": answer.reason}
+        return {
+            "citations": cited,
+            "verdict": answer.verdict,
+            "reason": answer.reason,
+            "intent": answer.intent,
+        }
 
     def _absolute(self, citation: Citation) -> dict[str, Any]:
         return {**citation.model_dump(), "url": f"{self.origin}{citation.url}"}

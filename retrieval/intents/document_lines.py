@@ -1,0 +1,40 @@
+"""Lines about documents in an answer: a title with its knowledge base, cited by how the document begins."""
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Final
+from uuid import UUID
+
+from retrieval.answering.generation.extractive import escape_markdown
+from retrieval.intents.catalogue import Catalogue
+from retrieval.intents.composer import Composer
+from retrieval.types import AnswerEvent, Hit
+
+OPENING_CHARACTERS: Final = 240
+
+
+def write_documents(composer: Composer, hits: Iterable[Hit], *, snippets: bool = False) -> list[AnswerEvent]:
+    """Add a list item for each document. `snippets`: with the beginning of its passage."""
+    events: list[AnswerEvent] = []
+    for number, hit in enumerate(hits):
+        opening = shorten(hit.text)
+        name = f"- **{escape_markdown(_one_line(hit.title))}** ({escape_markdown(hit.knowledge_base_name)})"
+        text = f"{name}: {escape_markdown(_one_line(opening))}…" if snippets else name
+        events += composer.cite(text, hit, opening, joins=number > 0, whole=True)
+    return events
+
+
+def open_documents(catalogue: Catalogue, documents: Sequence[UUID]) -> list[Hit]:
+    return list(catalogue.load_openings(documents).values())
+
+
+def shorten(text: str) -> str:
+    """Return the beginning of a passage, verbatim, up to the end of a word."""
+    if len(text) <= OPENING_CHARACTERS:
+        return text
+    cut = text[:OPENING_CHARACTERS]
+    return re.sub(r"\s+\S*$", "", cut) or cut
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
