@@ -1,5 +1,6 @@
 """Celery tasks that call the services."""
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -22,6 +23,19 @@ from retrieval.engine import get_engine
 from retrieval.gaps.recorder import gaps_tidy
 
 ERASE_AGAIN_SECONDS = 3
+
+
+def _renamed_task(name: str, *, formerly: str) -> Callable[[Callable[[], None]], Callable[[], None]]:
+    """Register a task that is also accepted by its name in the previous release.
+
+    During an upgrade, a beat process of that release may still send it.
+    """
+
+    def register(function: Callable[[], None]) -> Callable[[], None]:
+        shared_task(name=formerly)(function)
+        return shared_task(name=name)(function)
+
+    return register
 
 
 @shared_task(name="ingestion.work")
@@ -71,8 +85,8 @@ def reindex() -> None:
     runner.wake()
 
 
-@shared_task(name="ingestion.retain")
-def retain() -> None:
+@_renamed_task("ingestion.apply_retention", formerly="ingestion.retain")
+def apply_retention() -> None:
     retention.apply_retention()
 
 
@@ -92,12 +106,12 @@ def expire() -> None:
     verified_answers.answers_expire()
 
 
-@shared_task(name="ingestion.gaps_try")
-def gaps_try() -> None:
-    retry.gaps_try()
+@_renamed_task("ingestion.retry_gaps", formerly="ingestion.gaps_try")
+def retry_gaps() -> None:
+    retry.retry_gaps()
 
 
-@shared_task(name="gaps.tell")
+@_renamed_task("ingestion.notify_askers", formerly="gaps.tell")
 def notify_askers() -> None:
     gaps_tidy()
     asker_notices.notify_askers()

@@ -24,7 +24,7 @@ QUESTIONS_PER_GAP: Final = 2
 """Of one gap: the last ones that were asked."""
 
 
-def gaps_try() -> int:
+def retry_gaps() -> int:
     """Retry due gaps while the system is idle. Returns the number of gaps tried."""
     tried = 0
     for gap in list(gaps_due()[:GAPS_PER_RUN]):

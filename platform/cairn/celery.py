@@ -1,4 +1,4 @@
-"""The Celery application. Tasks are thin doors to services."""
+"""The Celery application. Tasks only call services."""
 
 import os
 

@@ -17,7 +17,7 @@ from cairn.library.models import Chunk
 from ingestion.models import Job
 from web.access_checks.artifacts import remove_knowledge_bases
 from web.access_checks.canaries import Person, Planted, plant_canaries
-from web.access_checks.client import Doors, Reply, Request, Visitor
+from web.access_checks.client import InProcessApplication, Reply, Request, Visitor
 from web.access_checks.probes import (
     API,
     Known,
@@ -58,12 +58,12 @@ class Outcome:
 def check_canaries(check: AccessCheck) -> Outcome:
     """Run the check. Raises Inconclusive if it has no result."""
     outcome = Outcome(0, [])
-    with plant_canaries(check) as there, Doors() as doors:
+    with plant_canaries(check) as there, InProcessApplication() as application:
         _wait_until_ready(there)
-        insider = Visitor(doors, there.insider)
+        insider = Visitor(application, there.insider)
         known = _insider_finds(insider, there)
         for person in there.outsiders:
-            _visit(Visitor(doors, person), there, known, outcome)
+            _visit(Visitor(application, person), there, known, outcome)
         remove_knowledge_bases(check)
         _nothing_is_left(insider, there, outcome)
     return outcome

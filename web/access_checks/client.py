@@ -50,7 +50,7 @@ class Reply:
     body: bytes
 
 
-class Doors:
+class InProcessApplication:
     """The web application without a network. Refused requests are not logged, as hundreds are expected."""
 
     def __init__(self) -> None:
@@ -89,13 +89,13 @@ def _origin() -> str:
 class Visitor:
     """A person with an API key and a browser session."""
 
-    def __init__(self, doors: Doors, person: Person) -> None:
-        self._doors = doors
+    def __init__(self, application: InProcessApplication, person: Person) -> None:
+        self._application = application
         self.person = person
         self._session = _session(person.user) if person.may_sign_in else ""
 
     def send(self, request: Request) -> Reply:
-        answer = self._doors.request(
+        answer = self._application.request(
             request.method,
             request.path,
             json=request.body,

@@ -81,7 +81,7 @@ class _Pump(Generic[T]):
             self._pull()
         except Exception as error:  # outermost boundary of the thread: the reader raises it
             if self._gone.is_set():
-                log.error("an error that nobody reads", exc_info=error)
+                log.error("error in an event stream after the client disconnected", exc_info=error)
             self._hand_over(_Raised(error))
         else:
             self._hand_over(_End())
@@ -101,7 +101,7 @@ class _Pump(Generic[T]):
                     return
 
     def _hand_over(self, item: T | _Raised | _End) -> None:
-        with suppress(RuntimeError):  # the loop has been closed: nobody reads any more
+        with suppress(RuntimeError):  # the loop has been closed: the client has disconnected
             self._loop.call_soon_threadsafe(self.queue.put_nowait, item)
 
 
@@ -154,6 +154,6 @@ def _call(left: Callable[[], object]) -> None:
     try:
         left()
     except Exception:
-        log.exception("could not tell that a reader left")
+        log.exception("cannot record that the client disconnected")
     finally:
         connections.close_all()

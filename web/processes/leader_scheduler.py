@@ -44,7 +44,7 @@ class TurnTaking(beat.Scheduler):
         self._asked = time.monotonic()
         before, self._mine = self._mine, _has_lease(self.own)
         if self._mine != before:
-            log.info("this beat %s", "sends out what is due" if self._mine else "waits for another one")
+            log.info("this beat process is now %s", "the leader" if self._mine else "on standby")
         return self._mine
 
 
@@ -52,7 +52,7 @@ def _has_lease(own: UUID) -> bool:
     try:
         return acquire_beat_lease(own)
     except DatabaseError as error:
-        log.warning("whose turn it is, cannot be told: %s", type(error).__name__)
+        log.warning("cannot acquire the beat lease: %s", type(error).__name__)
         return False
     finally:
         connections.close_all()

@@ -1,0 +1,1 @@
+"""Audit log: events, their hash chain, and its verification."""

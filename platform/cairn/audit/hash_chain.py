@@ -1,7 +1,7 @@
-"""The chain of events: each has a number and a hash over what it says and the hash before it.
+"""The hash chain of audit events: each has a number, and a hash of its content and the hash before it.
 
-Events are sealed soon after they were committed, not within: else everybody who writes would wait for
-everybody else. The order of the chain is that of sealing.
+Events are sealed soon after their transaction, not in it: otherwise all writers would have to wait for each
+other. The order of the chain is that of sealing.
 """
 
 import hashlib
@@ -30,7 +30,7 @@ _WALK = 2000
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """The end of the chain as somebody knew it: that many events, the last of them with this hash."""
+    """The end of the chain as recorded at `where`: the number of events, and the hash of the last one."""
 
     count: int
     hash: str
@@ -39,8 +39,8 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class ChainStatus:
-    """`problem` tells of the first event that is not as it was, whose number is `broken_at`. `overdue`: those
-    that should have been sealed long ago."""
+    """`problem` describes the first event that was changed or removed; `broken_at` is its number. `overdue`
+    counts events that should have been sealed long ago."""
 
     count: int
     hash: str
@@ -105,10 +105,10 @@ def read_head_file() -> Known | None:
 
 
 def _file_write(head: Head) -> None:
-    """Write the head file, unless it names a chain that no longer exists: that is for a person to see."""
+    """Write the head file, unless it names a chain that no longer exists: that needs a person's attention."""
     known = read_head_file()
     if known and not _matches_chain(known):
-        log.error("the audit log does not end as %s says: run manage.py audit verify", known.where)
+        log.error("the end of the audit log differs from %s: run manage.py audit verify", known.where)
         return
     fresh = head_file().with_suffix(".new")
     fresh.write_text(json.dumps({"count": head.count, "hash": head.hash}), encoding="utf-8")

@@ -21,13 +21,13 @@ class EventQuerySet(models.QuerySet["Event"]):
         return self.filter(number=None)
 
     def about(self, subject: str) -> "EventQuerySet":
-        """`document:ID` and the like, or the id alone, whatever it is of."""
+        """Filter by a subject such as `document:ID`, or by the id alone, whatever its kind."""
         return (
             self.filter(subject=subject) if ":" in subject else self.filter(subject__endswith=f":{subject}")
         )
 
     def kind(self, action: str) -> "EventQuerySet":
-        """`grant.given`, or all that begin with `grant`."""
+        """Filter by an action such as `grant.given`, or by its first words: `grant` for all about grants."""
         return self.filter(Q(action=action) | Q(action__startswith=f"{action}."))
 
     def matching(
@@ -58,10 +58,10 @@ class EventQuerySet(models.QuerySet["Event"]):
 
 
 class Event(models.Model):
-    """`actor` and `subject` are plain ids: an event outlives what it speaks of.
+    """`actor` and `subject` are plain ids: an event outlives the objects that it is about.
 
-    `number` and `hash` are its place in the chain, which `sealing` gives it: see there. Triggers of the
-    database keep sealed rows from being changed, and all from being deleted.
+    `number` and `hash` are its place in the hash chain, assigned by `cairn.audit.hash_chain.seal_all`.
+    Database triggers prevent changes to sealed rows, and any deletion.
     """
 
     number = models.PositiveBigIntegerField(null=True, unique=True, editable=False)

@@ -1,4 +1,4 @@
-"""Signing in and out, whichever way: Django tells."""
+"""Record sign-ins and sign-outs, by whichever method, from Django's signals."""
 
 from typing import Any
 

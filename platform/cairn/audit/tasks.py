@@ -1,4 +1,4 @@
-"""Celery's door to sealing."""
+"""Celery task that adds new audit events to the hash chain."""
 
 from celery import shared_task
 

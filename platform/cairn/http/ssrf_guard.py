@@ -1,8 +1,8 @@
-"""HTTP to other machines. Where a request really goes is looked at when it connects, on every hop.
+"""Outgoing HTTP, protected against SSRF.
 
-Hosts that an admin has named, in the address of a server or in OUTGOING_ALLOWED_HOSTS, may be anywhere. Any
-other, such as one that a server redirects to, has to be on the public internet: not this machine, not the
-network around it. The address that was looked at is connected to: a name cannot change its mind in between.
+Addresses are checked after name resolution, again at every redirect, and the connection uses the checked
+address, so DNS rebinding has no effect. They must be on the public internet: not this machine, not its
+network. Hosts that an admin has named, in the URL of a server or in OUTGOING_ALLOWED_HOSTS, are exempt.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ _NO_REUSE: Final = httpx.Limits(max_keepalive_connections=0)  # each connection 
 
 
 class AddressNotAllowed(httpx.ConnectError):
-    """The host leads to this machine or its network, and nobody has named it."""
+    """Raised for a host on this machine or in its network that no admin has named."""
 
 
 def client(url: str, **options: Any) -> httpx.Client:
@@ -35,8 +35,8 @@ def async_client(url: str, **options: Any) -> httpx.AsyncClient:
 
 
 class GuardedTransport(httpx.BaseTransport):
-    """The host of `url` is allowed by name. Proxies of the environment are not used: what they connect to
-    cannot be looked at."""
+    """Transport that allows the host of `url` by name. It ignores proxies of the environment, because
+    the addresses that a proxy connects to cannot be checked."""
 
     def __init__(self, url: str) -> None:
         self._named = _list_named_hosts(url)
@@ -82,7 +82,7 @@ class AsyncGuardedTransport(httpx.AsyncBaseTransport):
 
 
 def is_public(address: Address) -> bool:
-    """Addresses of version 4 that are written as ones of version 6 count as what they stand for."""
+    """Return whether an address is on the public internet. IPv4 addresses in IPv6 form count as IPv4."""
     if isinstance(address, IPv6Address):
         if address.ipv4_mapped:
             return is_public(address.ipv4_mapped)

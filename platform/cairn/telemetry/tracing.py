@@ -159,7 +159,7 @@ def request_span(method: str) -> AbstractContextManager[Span]:
 
 
 def request_routed(method: str, route: str, status: int) -> None:
-    """Names the span of the request by its route: a path would tell of what."""
+    """Name the request's span by its route. The path would reveal ids."""
     span = trace.get_current_span()
     if span.is_recording():
         span.update_name(f"{method} {route}")

@@ -15,7 +15,7 @@ from django.utils import timezone
 from cairn.audit import hash_chain
 from cairn.audit.hash_chain import Known, head_file, seal_all, verify
 from cairn.audit.models import AppendOnly, Event, Head
-from cairn.audit.services import record, record_sitting
+from cairn.audit.services import record, record_unless_recent
 from cairn.audit.tasks import seal
 
 guards = import_module("cairn.audit.migrations.0002_chain")
@@ -158,5 +158,5 @@ def test_the_database_neither_changes_what_is_sealed_nor_deletes(chain: None) ->
 def test_what_is_done_again_and_again_is_recorded_once(db: None) -> None:
     ada, bob = uuid4(), uuid4()
     for actor in (ada, ada, bob, ada):
-        record_sitting("document.opened", actor=actor, subject="document:1")
+        record_unless_recent("document.opened", actor=actor, subject="document:1")
     assert Event.objects.count() == 2

@@ -16,7 +16,7 @@ from cairn.library.models import Document, KnowledgeBase
 from ingestion.erasure.documents import erase
 from ingestion.erasure.users import user_erase
 from ingestion.gaps.asker_notices import notify_askers
-from ingestion.gaps.retry import gaps_try
+from ingestion.gaps.retry import retry_gaps
 from ingestion.gaps.verified_answers import answers_expire
 from ingestion.models import Job, Receipt, Stage
 from ingestion.parse.sandbox.pool import ParserPool
@@ -535,21 +535,21 @@ def test_new_documents_are_tried_with_the_rights_of_who_asked(
     Job.objects.update(stage=Stage.READY)  # nobody waits for an upload
     refused(ria, LUNCH, base)
     gap = only_gap(mia)["id"]
-    assert gaps_try() == 0
+    assert retry_gaps() == 0
     assert mia.get(f"/gaps/{gap}").json()["suggested"] == []
     indexed(document, parts, ANSWER)
     mia.patch(f"/documents/{document.id}", {"readers": [f"user:{mia.user.id}"]})
-    gaps_try()
+    retry_gaps()
     assert mia.get(f"/gaps/{gap}").json()["suggested"] == []
     mia.patch(f"/documents/{document.id}", {"readers": None})
-    assert gaps_try() == 1
-    assert gaps_try() == 0
+    assert retry_gaps() == 1
+    assert retry_gaps() == 0
     [suggested] = mia.get(f"/gaps/{gap}").json()["suggested"]
     assert suggested["document"] == str(document.id)
     assert mia.post(f"/gaps/{gap}/decline").json()["suggested"] == []
     mia.patch(f"/gaps/{gap}", {"closes_itself": True})
     mia.patch(f"/documents/{document.id}", {"title": "The menu"})
-    assert gaps_try() == 1
+    assert retry_gaps() == 1
     assert mia.get(f"/gaps/{gap}").json()["state"] == "answered"
     assert Notice.objects.count() == 0
     assert notify_askers() == 1

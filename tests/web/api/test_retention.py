@@ -17,7 +17,7 @@ from ingestion import broker
 from ingestion.erasure import retention
 from ingestion.erasure.documents import erase
 from ingestion.models import Receipt
-from ingestion.tasks import retain
+from ingestion.tasks import apply_retention
 from retrieval.conversations.services import conversation_start
 from retrieval.engine import Engine
 from retrieval.models import Conversation
@@ -42,7 +42,7 @@ def test_a_manager_sees_what_would_go_before_it_is_saved(
     assert mia.get(path).json()["retention_days"] is None
     effects = [mia.get(f"{path}/retention/effect?days={days}").json() for days in (30, 32)]
     assert effects == [{"documents": 1}, {"documents": 0}]
-    retain()
+    apply_retention()
     assert Document.objects.present().count() == 1
     grant(rob, Role.EDITOR)
     assert_problem(rob.get(f"{path}/retention/effect?days=30"), 403, "forbidden")
@@ -71,13 +71,13 @@ def test_what_is_too_old_goes_by_schedule_with_a_receipt(
     sent: list[tuple[str, object]] = []
     monkeypatch.setattr(broker, "send", lambda task, _where, *args: sent.append((task, *args)))
     with django_capture_on_commit_callbacks(execute=True):
-        retain()
+        apply_retention()
     receipt = Receipt.objects.get()
     assert sent == [("ingestion.erase", str(receipt.id))]
     assert (receipt.object, receipt.requested_by) == (f"document:{old.id}", None)
     assert mia.get(f"/documents/{old.id}").status_code == 404
     assert [row.title for row in Document.objects.present()] == ["young.md"]
-    retain()
+    apply_retention()
     assert Receipt.objects.count() == 1
     erase(receipt.id, parts.index)
     assert not Document.objects.filter(pk=old.pk).exists()
@@ -102,13 +102,14 @@ def test_conversations_that_nobody_goes_on_with_go(
     old = conversation_start(principal=mia.principal, question="Old?")
     Conversation.objects.filter(pk=old.pk).update(updated_at=timezone.now() - timedelta(days=40))
     conversations_kept(monkeypatch, days)
-    retain()
+    apply_retention()
     assert Conversation.objects.count() == left
     assert Event.objects.filter(action="conversations.expired").exists() == (left == 1)
 
 
 def test_it_is_looked_at_by_schedule() -> None:
-    assert {"task": "ingestion.retain", "schedule": 600.0} in configured.CELERY_BEAT_SCHEDULE.values()
+    scheduled = configured.CELERY_BEAT_SCHEDULE.values()
+    assert {"task": "ingestion.apply_retention", "schedule": 600.0} in scheduled
 
 
 def test_the_console_tells_how_many_would_go(mia: Caller, base: KnowledgeBase, old: Document) -> None:

@@ -161,7 +161,7 @@ async def test_trouble_in_telling_does_not_reach_the_reader(caplog: pytest.LogCa
         await anext(items)
     await until_set(told)
     await until_ended("reader-left")
-    assert "could not tell that a reader left" in caplog.text
+    assert "cannot record that the client disconnected" in caplog.text
 
 
 async def test_an_error_after_the_reader_left_is_logged(caplog: pytest.LogCaptureFixture) -> None:

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from cairn.access.scope import Principal
 from cairn.accounts.models import Group, User
-from cairn.audit.services import record_sitting
+from cairn.audit.services import record_unless_recent
 from retrieval.conversations.services import ShownMessage, conversation_for
 from retrieval.conversations.shares import (
     messages_shared,
@@ -138,7 +138,7 @@ def shared_get(request: HttpRequest, share_id: str) -> SharedConversation:
 
 def open_share(principal: Principal, value: object) -> ShareRow:
     row = share_for(principal, value)
-    record_sitting("share.opened", actor=principal.actor, subject=f"share:{row.id}")
+    record_unless_recent("share.opened", actor=principal.actor, subject=f"share:{row.id}")
     return row
 
 

@@ -14,7 +14,7 @@ from cairn.access.rules import documents_for
 from cairn.access.scope import Principal
 from cairn.access.selectors import document_for, knowledge_base_for
 from cairn.asgi import get_arrival_time
-from cairn.audit.services import record, record_sitting
+from cairn.audit.services import record, record_unless_recent
 from cairn.errors import NotFound, PreconditionFailed
 from cairn.library.models import Document as DocumentRow
 from cairn.library.models import DocumentVersion, KnowledgeBase
@@ -286,7 +286,7 @@ def document_page(
 def _open_version(request: HttpRequest, document_id: str, number: int | None) -> DocumentVersion:
     version = _version(request, document_id, number)
     principal = principal_of(request)
-    record_sitting("document.opened", actor=principal.actor, subject=f"document:{version.document.id}")
+    record_unless_recent("document.opened", actor=principal.actor, subject=f"document:{version.document.id}")
     document_opened(document=version.document.id, principal=principal)
     return version
 

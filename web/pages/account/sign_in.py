@@ -23,18 +23,18 @@ WAIT_SECONDS = 300
 
 
 @dataclass(frozen=True, slots=True)
-class DoorView:
+class ProviderLink:
     name: str
     address: str
 
 
-def doors(next_url: str | None) -> list[DoorView]:
+def list_provider_links(next_url: str | None) -> list[ProviderLink]:
     """Return the identity providers for the sign-in page."""
     query = f"?{urlencode({'next': next_url})}" if next_url else ""
     providers = identity_providers()
     return [
-        *(DoorView(p.name, reverse("openid_connect_login", args=[p.id]) + query) for p in providers.oidc),
-        *(DoorView(p.name, reverse("saml_login", args=[p.id]) + query) for p in providers.saml),
+        *(ProviderLink(p.name, reverse("openid_connect_login", args=[p.id]) + query) for p in providers.oidc),
+        *(ProviderLink(p.name, reverse("saml_login", args=[p.id]) + query) for p in providers.saml),
     ]
 
 
@@ -48,7 +48,7 @@ class SignInView(LoginView):
         return response
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        return {**super().get_context_data(**kwargs), "providers": doors(self.get_next_url())}
+        return {**super().get_context_data(**kwargs), "providers": list_provider_links(self.get_next_url())}
 
     def form_invalid(self, form: LoginForm) -> HttpResponse:
         throttled = is_throttled(form)

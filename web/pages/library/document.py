@@ -15,7 +15,7 @@ from cairn.access.audience import people_reading
 from cairn.access.rules import documents_for
 from cairn.access.scope import Principal
 from cairn.access.selectors import chunks_for, document_for, parse_id, scope_for
-from cairn.audit.services import record_sitting
+from cairn.audit.services import record_unless_recent
 from cairn.errors import NotFound
 from cairn.library.models import Document
 from ingestion.documents.services import REVIEW_DAYS
@@ -84,7 +84,7 @@ def more_passages(request: HttpRequest, principal: Principal, document_id: str, 
 
 def _open_document(principal: Principal, document_id: str) -> Document:
     found = document_for(principal, document_id)
-    record_sitting("document.opened", actor=principal.actor, subject=f"document:{found.id}")
+    record_unless_recent("document.opened", actor=principal.actor, subject=f"document:{found.id}")
     document_opened(document=found.id, principal=principal)
     return found
 

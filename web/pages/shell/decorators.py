@@ -35,7 +35,7 @@ def page(view: View[P]) -> Opened:
         lacks_factor = isinstance(error, SecondFactorMissing)
         return redirect("mfa_index") if lacks_factor else redirect_to_login(request.get_full_path())
 
-    return _door(view, turn_away)
+    return _guard_view(view, turn_away)
 
 
 def fragment(view: View[P]) -> Opened:
@@ -47,10 +47,10 @@ def fragment(view: View[P]) -> Opened:
         )
         return HttpResponse(message, status=error.status, content_type="text/plain; charset=utf-8")
 
-    return _door(view, turn_away)
+    return _guard_view(view, turn_away)
 
 
-def _door(view: View[P], turn_away: TurnedAway) -> Opened:
+def _guard_view(view: View[P], turn_away: TurnedAway) -> Opened:
     @never_cache
     @wraps(view)
     def wrapper(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:

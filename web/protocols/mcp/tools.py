@@ -11,7 +11,7 @@ from cairn.access.principals import has_key_scope
 from cairn.access.rules import knowledge_bases_for
 from cairn.access.scope import Principal
 from cairn.access.selectors import document_for, requested_knowledge_bases, scope_for
-from cairn.audit.services import record_sitting
+from cairn.audit.services import record_unless_recent
 from cairn.errors import NotFound
 from cairn.library.models import KnowledgeBase
 from cairn.limits.quotas import search_count
@@ -151,7 +151,7 @@ def _read(caller: Caller, taken: Read) -> ToolResult:
     version = document.shown_version
     if version is None:
         raise NotFound
-    record_sitting("document.opened", actor=caller.principal.actor, subject=f"document:{document.id}")
+    record_unless_recent("document.opened", actor=caller.principal.actor, subject=f"document:{document.id}")
     rows = version.chunks.order_by("ordinal")
     found = list(rows.filter(ordinal__gt=-1 if taken.after is None else taken.after)[: MAX_PASSAGES + 1])
     passages = [Passage.of(row, version) for row in found[:MAX_PASSAGES]]

@@ -1,4 +1,4 @@
-"""Lets people in whom an LDAP directory knows."""
+"""Authentication backend for people in an LDAP directory."""
 
 import logging
 from typing import Any
@@ -47,7 +47,7 @@ def _is_of_here(username: str) -> bool:
 
 
 def _let_in(found: Found) -> User | None:
-    """Known by the directory's id alone: a name could be somebody else's here."""
+    """Identify the user by the directory's id alone: the name could belong to another user here."""
     user = User.objects.filter(identities__source=LDAP, identities__external_id=found.external_id).first()
     if user is not None and not user.is_active:
         return None
@@ -56,13 +56,13 @@ def _let_in(found: Found) -> User | None:
             user = _update_username(user, found) if user else _create_user(found)
             groups_replace(user, source=LDAP, names=found.groups)
     except InvalidInput as error:
-        log.warning("somebody of the LDAP directory cannot be let in: %s", error.message)
+        log.warning("LDAP user rejected: %s", error.message)
         return None
     return user
 
 
 def _create_user(found: Found) -> User:
-    """Raises Taken if somebody else here has the name. One that only looks like another gets an addition."""
+    """Raises Taken if another user has the name. A name that only looks like another one gets a suffix."""
     taken = User.objects.filter(username__iexact=found.username).exists()
     name = found.username if taken else distinguishable_name(found.username, addition=LDAP)
     user = user_create(username=name)

@@ -64,7 +64,7 @@ class Directory:
         try:
             return self._find(username, password)
         except (LDAPException, OSError, UnicodeError) as error:
-            log.warning("the LDAP directory cannot be asked: %s", type(error).__name__)
+            log.warning("cannot query the LDAP directory: %s", type(error).__name__)
             raise Unavailable(AWAY) from error
 
     def _find(self, username: str, password: str) -> Found | None:
@@ -116,7 +116,7 @@ class Directory:
         )
         result = ours.result["result"]
         if result not in {RESULT_SUCCESS, RESULT_SIZE_LIMIT_EXCEEDED}:
-            log.warning("the LDAP directory cannot be searched: %s", ours.result["description"])
+            log.warning("cannot search the LDAP directory: %s", ours.result["description"])
             raise Unavailable(AWAY)
         return [each for each in ours.response if each["type"] == "searchResEntry"]
 
@@ -162,7 +162,7 @@ def _close(connection: Connection) -> None:
 
 def _bind(ours: Connection) -> None:
     if not ours.bind():
-        log.warning("the LDAP directory refuses LDAP_BIND_DN: %s", ours.result["description"])
+        log.warning("the LDAP directory rejected LDAP_BIND_DN: %s", ours.result["description"])
         raise Unavailable(AWAY)
 
 
@@ -174,7 +174,7 @@ def _fill_pattern(pattern: str, names: Mapping[str, str]) -> str:
 def _read_person(person: Entry, user_name: str, groups: tuple[str, ...]) -> Found | None:
     external_id, username = _id(person), _text(person, user_name)
     if not (external_id and username):
-        log.warning("the LDAP directory tells neither entryUUID nor objectGUID, or no %s", user_name)
+        log.warning("the LDAP directory returned neither entryUUID nor objectGUID, or no %s", user_name)
         return None
     return Found(external_id, username, groups)
 

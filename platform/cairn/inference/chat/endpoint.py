@@ -151,7 +151,7 @@ class Endpoint:
                 "/chat/completions",
                 cast_to=object,
                 body=self._body(messages, max_tokens),
-                options={"timeout": _patient(patience)},
+                options={"timeout": _http_timeout(patience)},
                 stream=True,
                 stream_cls=self._stream,
             )
@@ -237,8 +237,8 @@ def merge_system_message(messages: Sequence[ChatMessage]) -> list[ChatMessage]:
     return [first, *others[1:]]
 
 
-def _patient(patience: Patience) -> httpx.Timeout:
-    """Ours comes first: this one is for connections that it cannot reach into."""
+def _http_timeout(patience: Patience) -> httpx.Timeout:
+    """Return a fallback for waits that our own deadlines, a second shorter, cannot interrupt in httpx."""
     return httpx.Timeout(max(patience.first, patience.next) + 1, connect=_CONNECT_SECONDS)
 
 

@@ -120,7 +120,9 @@ class RemoteChat:
         logger.warning("%s", failure)
         if not failure.broken or not endpoint.breaker.record_failure(failure.error.message):
             return
-        logger.error("%s has failed %s times in a row: left alone", endpoint.url, endpoint.breaker.failures)
+        logger.error(
+            "%s has failed %s times in a row and is skipped for now", endpoint.url, endpoint.breaker.failures
+        )
         metrics.record_breaker_state(endpoint.name, endpoint.breaker.state)
         self._admission.reassign_waiting()
         recovery = asyncio.get_running_loop().create_task(self._recover(endpoint))
@@ -164,7 +166,7 @@ def _ending(request: Future[None]) -> CairnError | None:
     if request.cancelled():
         return Unavailable("The request to the language model was stopped")
     if (error := request.exception()) is not None:
-        logger.error("a request to the language model broke", exc_info=error)
+        logger.error("unexpected error in a request to the language model", exc_info=error)
         return Unavailable("The request to the language model could not be made")
     return None
 
