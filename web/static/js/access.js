@@ -1,4 +1,4 @@
-// Who may read a knowledge base or a document: the list of subjects, and what a change would do to whom.
+// Access to a knowledge base or a document: the list of subjects, and a preview of who gains and loses access.
 
 import { $, $$, confirmed, toast } from "./dom.js";
 import { api } from "./http.js";
@@ -15,7 +15,7 @@ function named({ count, people }) {
 
 const sentence = (some, say) => (some.count ? [say(some.count, { names: named(some) })] : []);
 
-/** What would come of it, in words; empty if it makes no difference to anybody. */
+/** The effect of a change, in words; empty if nobody's access changes. */
 function told({ gains, losses, changes }) {
   return [
     ...sentence(losses, (n, names) => tn("{n} person loses access: {names}.", "{n} people lose access: {names}.", n, names)),

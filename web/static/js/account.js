@@ -1,4 +1,4 @@
-// Copying a new key.
+// Copy a new API key.
 
 import { $$, copy } from "./dom.js";
 

@@ -24,7 +24,7 @@ export const lastTurn = () => $$(".turn", turns).findLast((turn) => turn.dataset
 function busy(turn) {
   running = turn;
   const [send, stop] = [$("#send"), $("#stop")];
-  const held = [send, stop].includes(document.activeElement); // what is hidden loses the focus
+  const held = [send, stop].includes(document.activeElement); // a hidden button loses the focus
   send.hidden = turn !== null;
   stop.hidden = turn === null;
   if (held) (turn ? stop : send).focus({ preventScroll: true });
@@ -42,7 +42,7 @@ function enterConversation(id, title) {
   $("#conversations").setAttribute("hx-vals", JSON.stringify({ current: id }));
 }
 
-/** `parent`: the message that it comes after, "" for none; absent, the last one that is shown. */
+/** `parent`: id of the previous message, "" for none. Default: the last one on the page. */
 export async function ask(question, parent = lastTurn()?.dataset.message ?? "") {
   if (running || !question.trim()) return;
   const turn = new Turn(question.trim(), parent);
@@ -53,20 +53,20 @@ export async function ask(question, parent = lastTurn()?.dataset.message ?? "") 
   turn.node.scrollIntoView({ block: "start", behavior: "smooth" });
   if (wasInside || document.activeElement === document.body) $(".question", turn.node).focus({ preventScroll: true });
   turn.onstart = (conversation) => {
-    draft.keep($("#question").value); // until now a page that is left in a hurry kept the question
+    draft.keep($("#question").value); // until now, the question was the draft, in case the page was closed
     if (!main.dataset.conversation) enterConversation(conversation, turn.question);
     else if (!parent) document.body.dispatchEvent(new CustomEvent("conversations-changed")); // the title may have changed
   };
   await carried(turn, () => begun(turn, parent));
 }
 
-/** What the server shows as running is followed on. */
+/** Follow an answer that the server rendered as still running. */
 export function resume() {
   const node = $("[data-running]", turns)?.closest(".turn");
   if (node && !running) carried(Turn.over(node), () => {});
 }
 
-/** If the stream that it begins with breaks, or there is none, the answer is followed from its row. */
+/** If the first stream breaks, or there is none, follow the stored answer. */
 async function carried(turn, begin) {
   busy(turn);
   try {
@@ -115,7 +115,7 @@ async function followed(turn) {
   }
 }
 
-/** Whether the connection is at fault and not the answer, which is then being written still. */
+/** Whether only the connection failed: then the answer is still being written. */
 const isPassing = (error) => !error.told && (error instanceof Problem ? PASSING.has(error.status) : error instanceof TypeError);
 
 const pause = (ms, signal) => new Promise((resolve) => {
@@ -123,7 +123,7 @@ const pause = (ms, signal) => new Promise((resolve) => {
   signal.addEventListener("abort", resolve, { once: true });
 });
 
-/** Asked to stop, the server ends the answer in order; if it does not, the connection is cut. */
+/** Ask the server to stop, which ends the answer properly; abort the connection if it doesn't. */
 export function halt() {
   if (!running || running.stopping) return;
   const turn = running;

@@ -1,4 +1,4 @@
-// Versions of an answer, changed questions, and going from one to another.
+// Versions of an answer, edited questions, and switching between versions.
 
 import { $, $$, announce, clone, fragment, toast } from "./dom.js";
 import { api, page } from "./http.js";
@@ -11,7 +11,7 @@ import { t } from "./i18n.js";
 const turns = $("#turns");
 const conversation = () => $("#main").dataset.conversation;
 
-/** In the place of a turn; what stood there and below it is kept as another version. */
+/** Ask in place of a turn. That turn and those below it stay on the server as another version. */
 function replaced(node, question) {
   const { parent } = node.dataset;
   while (node.nextElementSibling) node.nextElementSibling.remove();
@@ -47,7 +47,7 @@ function giveUp(form) {
   $("[data-edit-question]", row).focus();
 }
 
-/** Shows the branch of a version, down to what was asked last on it. */
+/** Show the branch of a version, down to its last question. */
 export async function showVersion(node, button) {
   const id = button.dataset.version;
   const forward = button.matches(":last-child");
@@ -69,7 +69,7 @@ export async function showVersion(node, button) {
   resume();
 }
 
-/** What stands above the turns that are shown, without a jump of what is read. */
+/** Load earlier turns above, without moving what is on screen. */
 export async function showEarlier(button) {
   const thread = $("#thread");
   button.disabled = true;

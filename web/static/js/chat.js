@@ -1,4 +1,4 @@
-// The chat page: the question field, keys, and what can be done with what stands there.
+// The chat page: the question field, keys, and actions on questions and answers.
 
 import { $, $$, announce, copy, toast } from "./dom.js";
 import { text } from "./http.js";
@@ -24,7 +24,7 @@ async function copyAnswer(turn) {
   }
 }
 
-/** Puts a question into the field, to be changed and asked again; what is already typed there is kept for undo. */
+/** Put a question into the field, to be edited and asked. Undo restores what was typed there. */
 function putIntoField(question) {
   field.focus();
   field.select();
@@ -72,7 +72,7 @@ field.addEventListener("keydown", (event) => {
   edit(last);
 });
 $("#composer").addEventListener("submit", (event) => { event.preventDefault(); submit(); });
-// Until now the form could only have been sent as the browser does, with the question in the address.
+// Before this, submitting the form would have put the question into the URL.
 $("#send").disabled = field.disabled;
 $("#stop").addEventListener("click", halt);
 document.addEventListener("keydown", (event) => {

@@ -15,7 +15,7 @@ export function remember(message, citations) {
 
 export function citationsOf(message) { return known.get(message) ?? []; }
 
-/** Reads the data block that the server puts behind each answer. */
+/** Read the JSON that the server adds to each answer. */
 export function rememberFrom(turn) {
   const data = $('script[type="application/json"]', turn);
   if (data) remember(turn.dataset.message, JSON.parse(data.textContent));

@@ -1,4 +1,4 @@
-// Forms that speak to the REST API, and who may read a knowledge base.
+// Forms that call the REST API, and access to a knowledge base.
 
 import { $, $$, confirmed, toast } from "./dom.js";
 import { wireDocuments } from "./documents.js";
@@ -105,7 +105,7 @@ async function post(button) {
 const LOOK_MS = 5000;
 const due = (id) => $(`#${id}`)?.dispatchEvent(new Event("due"));
 
-/** Nothing is taken from under the hands of somebody who reads a list, or has gone further back. */
+/** Don't refresh failures while the user has one open, or imports after the user has loaded more. */
 function look() {
   if (document.hidden) return;
   if (!$("#failures details[open]")) due("failures");

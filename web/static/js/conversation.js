@@ -1,4 +1,4 @@
-// What can be done with a conversation: from its entry in the list, and from the head of the open one.
+// Actions on a conversation: from its entry in the list, and from the head of the open one.
 
 import { $, $$, confirmed, toast } from "./dom.js";
 import { api } from "./http.js";
@@ -14,7 +14,7 @@ const path = ({ id }, rest = "") => `/api/v1/conversations/${id}${rest}`;
 const open = () => $("#main")?.dataset.conversation ?? "";
 const changed = () => document.body.dispatchEvent(new CustomEvent("conversations-changed"));
 
-/** Which conversation a button stands for. The open one may have got its name after the page came. */
+/** The conversation that a button belongs to. The open one may have got its title after the page was loaded. */
 function subjectOf(button) {
   const pinned = "pinned" in button.dataset;
   if ("current" in button.dataset) return { button, pinned, id: open(), title: $("#conversation-title").textContent };
@@ -38,7 +38,7 @@ menu.addEventListener("menu-open", ({ detail: button }) => {
   place(button);
 });
 
-/** Back to the button that the menu came from, or to its like where the list was made anew. */
+/** Return the focus to the button that opened the menu, or to its successor if the list was rendered again. */
 function refocus() {
   const button = meant?.button.isConnected ? meant.button : $$(".rail-options", list).find((each) => each.dataset.conversation === meant?.id);
   button?.focus({ preventScroll: true });
@@ -113,7 +113,7 @@ function walk(event) {
 
 list.addEventListener("keydown", walk);
 $("#find-conversation").addEventListener("keydown", (event) => { if (event.key === "ArrowDown") walk(event); });
-// Where more was asked for, the first of it takes the place of the button.
+// After loading more, the first new entry gets the focus that the button had.
 list.addEventListener("htmx:afterSwap", (event) => {
   const entry = open() && $(`.rail-options[data-conversation="${open()}"]`, list);
   if (entry) showTitle(entry.dataset.title); // it follows an edited first question

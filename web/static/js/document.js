@@ -1,4 +1,4 @@
-// A document's own page: its text, with the passage highlighted that the address names.
+// A document's page: its text, with the passage of the URL highlighted.
 
 import { $, el } from "./dom.js";
 import { api } from "./http.js";

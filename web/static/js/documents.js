@@ -1,4 +1,4 @@
-// What can be done with a document that is here, on its page and in the list.
+// Actions on a document, on its page and in the list.
 
 import { $, $$, confirmed, toast } from "./dom.js";
 import { api } from "./http.js";
@@ -10,7 +10,7 @@ function tell(id, text) {
   for (const holder of $$(`[data-job="${id}"] [data-progress]`)) holder.textContent = text;
 }
 
-/** One stream for a whole list: the jobs that are worked on, and those that are next. */
+/** One stream for a whole list: its running jobs, and those that are next. */
 function followList(changed) {
   let before = new Set();
   follow("/api/v1/jobs/events", "queue", ({ jobs }) => {
@@ -49,7 +49,7 @@ async function act(event, changed) {
   }
 }
 
-/** `list`: where many documents are shown. */
+/** `list`: the element with many documents. */
 export function wireDocuments({ list = null, changed }) {
   document.addEventListener("click", (event) => act(event, changed));
   const moving = $("[data-moving][data-job]");

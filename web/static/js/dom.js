@@ -29,7 +29,7 @@ export function icon(name, small = true) {
 
 export const clone = (id) => document.getElementById(id).content.firstElementChild.cloneNode(true);
 
-/** Server-made HTML of our own origin as nodes; scripts in it never run. */
+/** Parse HTML from our own server into nodes. Scripts in it never run. */
 export function fragment(html) {
   const template = document.createElement("template");
   template.innerHTML = html;

@@ -1,4 +1,4 @@
-// Questions that were typed and not asked: kept in this browser, for each user and conversation.
+// Drafts of questions: stored in this browser, for each user and conversation.
 
 const PREFIX = "cairn-draft:";
 
@@ -7,7 +7,7 @@ function key() {
   return `${PREFIX}${user}:${conversation || "new"}`;
 }
 
-/** Without storage drafts last as long as the page. */
+/** Without browser storage, drafts last as long as the page. */
 function tried(action) {
   try {
     return action();

@@ -1,4 +1,4 @@
-// Which files were dropped or chosen, with their paths below the folder.
+// The files that were dropped or chosen, with their paths relative to the folder.
 
 import { t } from "./i18n.js";
 
@@ -14,14 +14,14 @@ async function* walk(entry, above = "") {
   }
   const reader = entry.createReader();
   for (;;) {
-    // readEntries gives at most a hundred at a time.
+    // readEntries returns at most a hundred at a time.
     const entries = await asked((...back) => reader.readEntries(...back));
     if (!entries.length) return;
     for (const child of entries) yield* walk(child, `${path}/`);
   }
 }
 
-/** `unread` are what the browser could not open; `hidden` counts names that begin with a dot. */
+/** `unread`: paths that the browser could not open. `hidden`: number of names that begin with a dot. */
 function choice(label, found, unread = []) {
   const files = found.filter(({ path }) => !hidden(path));
   return { label, files, hidden: found.length - files.length, unread };

@@ -1,4 +1,4 @@
-// What people say of an answer: a thumb, and for one that did not help why. It can be changed and taken back.
+// Feedback on an answer: thumbs up or down, with a reason for down. It can be changed and withdrawn.
 
 import { $, $$, announce, clone, toast } from "./dom.js";
 import { api } from "./http.js";
@@ -47,7 +47,7 @@ export async function rate(turn, button) {
   }
 }
 
-/** The thumb counts at once; what was wrong may follow. */
+/** The rating is saved at once; the reason may follow. */
 async function disliked(turn, button) {
   if ($("[data-feedback]", turn)) { close(turn); return; }
   if (!isPressed(button)) await give(turn, { rating: "down" });

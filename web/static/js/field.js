@@ -1,4 +1,4 @@
-// Fields for questions: as high as what is in them, and clear about what is too long before it is sent.
+// Question fields: they grow with their text, and warn before sending when it is too long.
 
 import { number, t, tn } from "./i18n.js";
 
@@ -12,7 +12,7 @@ export function fit(area) {
   area.style.height = `${area.scrollHeight}px`;
 }
 
-/** Says how long it is where that matters; whether it can be asked. */
+/** Show the length when it nears the limit. Returns whether the question can be asked. */
 export function isAskable(area) {
   const longest = Number(area.dataset.longest);
   const length = area.value.length < TELL_FROM * longest ? 0 : lengthOf(area.value);
@@ -25,7 +25,7 @@ export function isAskable(area) {
   return over <= 0 && area.value.trim() !== "";
 }
 
-/** Enter asks, Shift+Enter makes a line; what an input method composes is left alone. */
+/** Enter asks, Shift+Enter inserts a line break. Enter that confirms an input method's composition does neither. */
 export function onEnter(area, action) {
   area.addEventListener("input", () => { fit(area); isAskable(area); });
   area.addEventListener("keydown", (event) => {

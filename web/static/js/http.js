@@ -11,7 +11,7 @@ export class Problem extends Error {
 
 export const csrfToken = () => document.querySelector('meta[name="csrf-token"]').content;
 
-/** After signing in anew elsewhere this page's token is an old one. */
+/** After a new sign-in in another tab, this page's CSRF token is outdated. */
 export async function renewToken() {
   const html = await (await fetch(location.href, { credentials: "same-origin" })).text();
   const token = new DOMParser().parseFromString(html, "text/html").querySelector('meta[name="csrf-token"]');
@@ -21,10 +21,10 @@ export async function renewToken() {
 export const SIGNED_OUT = t("You’ve been signed out. Your text is still here; reload the page to sign in again.");
 export const STALE = t("Your session has changed. Reload the page and try again.");
 
-/** Whether it was the token, from REST or as a page: then nothing has been done yet. */
+/** Whether the token was the reason, in a REST response or a page: then nothing has been changed yet. */
 export const isStale = async (response) => response.status === 403 && (await response.clone().text().catch(() => "")).includes("csrf_failed");
 
-/** What `send` brings, with a new token where the old one was refused. */
+/** Return the response of `send`; repeat with a new token if the old one was refused. */
 export async function withToken(send) {
   const response = await send();
   if (!(await isStale(response))) return response;

@@ -1,6 +1,5 @@
-// Pieces of pages that are fetched when something happens: the few attributes of htmx that Cairn uses, meaning what they mean
-// there: hx-get, hx-post, hx-trigger, hx-target, hx-swap (what is in the target, or the whole of it), hx-swap-oob, hx-include,
-// hx-vals, hx-disabled-elt.
+// Page fragments loaded on events: the subset of htmx's attributes that Cairn uses, with the same meaning: hx-get, hx-post,
+// hx-trigger, hx-target, hx-swap (innerHTML or outerHTML), hx-swap-oob, hx-include, hx-vals, hx-disabled-elt.
 
 import { $, $$, fragment } from "./dom.js";
 import { csrfToken, isStale, withToken } from "./http.js";
@@ -9,7 +8,7 @@ const WIRED = "[hx-get], [hx-post]";
 const wired = new WeakSet();
 const running = new WeakMap();
 
-/** Attributes hold for what is inside, too. */
+/** Attributes are inherited by descendants. */
 const said = (node, name) => node.closest(`[${name}]`)?.getAttribute(name) ?? "";
 const json = (node, name) => JSON.parse(said(node, name) || "{}");
 const tell = (node, name, detail = {}) => node.dispatchEvent(new CustomEvent(`htmx:${name}`, { bubbles: true, detail }));

@@ -1,4 +1,4 @@
-// Texts, numbers and dates in the page's language. The English text is the key; a catalog is there for other languages only.
+// Texts, numbers and dates in the page's language. The English text is the key; only other languages have a catalog.
 
 export const language = document.documentElement.lang || "en";
 const catalog = globalThis.cairnCatalog ?? {};

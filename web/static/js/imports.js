@@ -1,4 +1,4 @@
-// One import: its sum, what is being sent, what failed and why, and every file.
+// One import: its totals, uploads in progress, failures with reasons, and all files.
 
 import { $, $$, bytes, clone, confirmed, el, toast } from "./dom.js";
 import { Problem, api } from "./http.js";
@@ -19,10 +19,10 @@ const OVER = new Set(["done", "cancelled"]);
 const FILTERS = [["", t("All"), "files"], ["failed=true", t("Failed"), "failed"], ["stage=queued", t("Waiting"), "queued"], ["stage=ready", t("Ready"), "ready"], ["outcome=unchanged", t("Unchanged"), "unchanged"], ["stage=cancelled", t("Cancelled"), "cancelled"], ["outcome=removed", t("Removed"), "removed"]];
 
 let failures = null;
-/** What the codes mean: name, advice, and whether trying again may help. */
+/** Failure codes with name, advice, and whether a retry may help. */
 const known = () => (failures ??= JSON.parse(document.getElementById("failures").textContent));
 
-// The sum ---------------------------------------------------------------------------------------
+// Totals ---------------------------------------------------------------------------------------
 
 const failedIn = ({ counts }) => counts.failed + counts.refused;
 const endedIn = ({ counts }) => counts.files - counts.queued - counts.processing;
@@ -51,10 +51,10 @@ function pace({ state, progress, eta_s: eta, counts }, sending) {
   return eta > 2 ? [...said, t("about {time} left", { time: duration(eta) })] : said;
 }
 
-/** What the bar shows, rounded down: all is done only at the end. */
+/** Percentage in the progress bar, rounded down: it reaches 100 only at the end. */
 const percent = (progress) => (progress >= 0.01 ? [number(Math.floor(progress * 100) / 100, { style: "percent" })] : []);
 
-/** Of a file that goes in parts, at the pace since this page took it up. */
+/** Remaining time of an upload in parts, at the speed since this page continued it. */
 function timeLeft({ loaded, size, resumed, began }) {
   const gone = began ? (Date.now() - began) / 1000 : 0;
   if (gone < 2 || loaded <= resumed) return "";
@@ -76,7 +76,7 @@ function wordsOf(item) {
   return [t("Ready"), tn("{n} passage", "{n} passages", item.chunks), item.report.ocr_pages.length ? t("text recognition") : ""].filter(Boolean).join(", ");
 }
 
-/** What was not read, or not as one might expect. */
+/** Parts of the file that were not read, or not as expected. */
 function remarksOf({ report }) {
   if (!report) return [];
   const blank = report.pages_without_text.length;
@@ -85,7 +85,7 @@ function remarksOf({ report }) {
 
 // A list of files -------------------------------------------------------------------------------------
 
-/** Rows are kept by id, so that a button that has the focus keeps it. */
+/** Rows are reused by id, so that a focused button keeps the focus. */
 function fill(list, items, rows) {
   const kept = new Set(items.map((item) => item.id));
   for (const [id, row] of rows) if (!kept.has(id)) { row.remove(); rows.delete(id); }
@@ -97,7 +97,7 @@ function fill(list, items, rows) {
   });
 }
 
-/** The folders are told, but the name is what is looked for. */
+/** A path with its folders de-emphasised: people look for the file name. */
 function pathOf(path) {
   const at = path.lastIndexOf("/") + 1;
   return at ? [el("span", { class: "item-folder", text: path.slice(0, at) }), path.slice(at)] : [path];
@@ -158,8 +158,8 @@ export class ImportView {
   }
 
   async #sent() {
-    // Fewer may have come than were announced: then nobody waits for the rest.
-    // Not after a cancel: a closed import of which all is read counts as done, and cannot be cancelled.
+    // Fewer files may have arrived than were announced: close the import, so that it doesn't wait for the rest.
+    // Not after a cancellation: a closed import whose files are all processed counts as done, and cannot be cancelled.
     if (!this.sender.stopped) await api("POST", `/api/v1/imports/${this.batch.id}/close`, {}).then((batch) => this.news(batch), () => {});
     this.draw();
   }
@@ -225,7 +225,7 @@ export class ImportView {
     list.hidden = flying.size === 0;
   }
 
-  /** Files that the server never got: only this page knows of them, while it is open. */
+  /** Files that the server never received: only this page knows of them, while it is open. */
   #drawLost() {
     const lost = this.sender?.refused ?? [];
     const box = this.#at("lost");
@@ -243,7 +243,7 @@ export class ImportView {
     }
   }
 
-  /** Nobody tells when a page that sends is closed: nothing comes any more. */
+  /** The server isn't notified when an uploading page is closed: detect it by the absence of new files. */
   #drawUnsent() {
     const missing = (this.batch.files ?? 0) - this.batch.counts.files;
     const wanted = !this.busy && missing > 0 && this.batch.state !== "cancelled";
@@ -297,7 +297,7 @@ export class ImportView {
       this.#at("failures").insertBefore(group.node, this.#at("more-failures"));
     }
     const retryable = items.filter((item) => item.job).length;
-    // A group that grows long folds itself up, unless somebody has opened or closed it.
+    // A group that becomes long is collapsed, unless the user has opened or closed it.
     if (!group.touched) $("details", group.node).open = items.length <= SHORT;
     set($("[data-count]", group.node), tn("{n} file", "{n} files", items.length));
     const all = $("[data-all]", group.node);
@@ -325,7 +325,7 @@ export class ImportView {
     return this.#lookAtFiles().catch((error) => toast(error.message));
   }
 
-  // What people do ------------------------------------------------------------------------------------
+  // Actions ------------------------------------------------------------------------------------
 
   #wire() {
     const filters = this.#at("filters");
@@ -379,7 +379,7 @@ export class ImportView {
     this.send(files);
   }
 
-  /** Sends what had not arrived when the page was closed. */
+  /** Upload the files that had not arrived when the page was closed. */
   async #goOn(files) {
     const here = new Set();
     for (let cursor = ""; cursor !== null;) {

@@ -1,4 +1,4 @@
-// How work on a document stands, in words.
+// The state of a document's processing, in words.
 
 import { follow } from "./streams.js";
 import { t, tn } from "./i18n.js";
@@ -14,7 +14,7 @@ export function duration(seconds) {
   return seconds < 5400 ? tn("{n} minute", "{n} minutes", Math.round(seconds / 60)) : tn("{n} hour", "{n} hours", Math.round(seconds / 3600));
 }
 
-/** `timed`: with how fast it is and how long it still takes. */
+/** `timed`: include the speed and the remaining time. */
 export function line(job, { timed = true } = {}) {
   if (ENDED.has(job.stage)) return DOING[job.stage];
   if (job.stage === "queued" && job.retry_at) return t("Waiting to retry");

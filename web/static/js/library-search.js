@@ -1,4 +1,4 @@
-// The library: one search over all documents, by what is known of them or by what they say.
+// The library: one search over all documents, by title and properties or by content.
 
 import { $, fragment, tellTimes, toast } from "./dom.js";
 import { page } from "./http.js";
@@ -19,7 +19,7 @@ function said() {
 
 const within = () => inside.getAttribute("aria-pressed") === "true";
 
-/** The address tells what is searched for, so that it can be reloaded, kept and sent. */
+/** The URL contains the search, so that it can be reloaded, bookmarked and shared. */
 function remember(fields) {
   const query = fields.toString();
   history.replaceState(null, "", query ? `${form.action}?${query}` : form.action);

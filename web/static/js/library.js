@@ -1,4 +1,4 @@
-// A knowledge base: bringing files in, following imports, and what can be done with its documents.
+// A knowledge base: uploading files, following imports, and actions on its documents.
 
 import { $, bytes, clone, el, toast } from "./dom.js";
 import { api } from "./http.js";
@@ -30,13 +30,13 @@ function progressed() {
   discover();
 }
 
-/** An archive that was opened, or somebody else's folder, is an import of its own. */
+/** An archive, or another person's folder, is an import of its own. */
 const discover = throttled(REFRESH_MS * 2, async () => {
   const { items } = await api("GET", `/api/v1/knowledge-bases/${base()}/imports?limit=${MOUNTED}`).catch(() => ({ items: [] }));
   for (const batch of items.reverse()) if (!views.has(batch.id) && ["receiving", "processing"].includes(batch.state)) mount(batch);
 });
 
-// Bringing files in ---------------------------------------------------------------------------------------
+// Uploading ---------------------------------------------------------------------------------------
 
 function leftOut({ hidden, unread }, tooLarge, limit) {
   const lines = tooLarge.map(({ file, path }) => t("{name} is {size}; the limit is {limit}. Split it and upload the parts.", { name: path, size: bytes(file.size), limit: bytes(limit) }));

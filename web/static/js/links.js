@@ -1,8 +1,8 @@
-// Links of documents: never followed by themselves, with the host beside the document's own words.
+// Links in documents: never followed automatically, with the host shown next to the document's own text.
 
 import { el } from "./dom.js";
 
-/** Where a link leads, as the browser reads its target: the host, or who gets the email. */
+/** The target of a link as the browser parses it: the host, or the recipient of the email. */
 function host(url) {
   if (!URL.canParse(url)) return "";
   const { host: named, pathname } = new URL(url);

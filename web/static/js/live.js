@@ -1,5 +1,5 @@
-// An answer while it is written: the Markdown that answers use, as nodes made here, never as HTML. What
-// the server renders afterwards looks the same, so that nothing jumps.
+// An answer while it is being written: the subset of Markdown that answers use, built as nodes, never as HTML. The server's
+// final rendering looks the same, so that nothing jumps.
 
 import { el } from "./dom.js";
 import { citeButton } from "./citations.js";
@@ -47,7 +47,7 @@ export class LiveText {
 
   get citations() { return [...this.#citations.values()]; }
 
-  /** All of it comes again; what is drawn stays until it differs. */
+  /** The whole text is sent again; nodes stay until their text differs. */
   restart() { this.text = ""; }
 
   append(text) {
@@ -60,7 +60,7 @@ export class LiveText {
     for (const span of this.#node.querySelectorAll(`span[data-pending="${citation.marker}"]`)) span.replaceWith(citeButton(citation));
   }
 
-  /** Only blocks whose source has changed are made anew: what has been read stays as it is. */
+  /** Render only blocks whose source has changed, so that text being read or selected stays. */
   #draw() {
     const wanted = blocks(this.text.replace(UNFINISHED, ""));
     wanted.forEach((block, at) => {

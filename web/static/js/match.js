@@ -1,7 +1,7 @@
 // Finding a quoted passage in the elements of a rendition.
 //
-// A quote was cut from a chunk, which joined elements by line breaks, may have repeated a table's
-// header and had its white space tidied. So white space and cell bars are left out on both sides.
+// A quote comes from a chunk, which joins elements by line breaks, may repeat a table's header and has normalised white space.
+// So white space and cell separators are ignored on both sides.
 
 const SKIPPED = /[\s|]/u;
 

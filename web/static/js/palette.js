@@ -1,4 +1,4 @@
-// The command palette: what a few letters find, walked by arrow keys while the field keeps the focus.
+// The command palette: search results for a few letters, selected by arrow keys while the field keeps the focus.
 
 import { $, $$, el, fragment } from "./dom.js";
 import { page } from "./http.js";
@@ -69,6 +69,6 @@ list.addEventListener("pointermove", (event) => {
   const entry = event.target.closest("[role=option]");
   if (entry && entry !== chosen()) choose(entry);
 });
-// The page that is open already would not be loaded again.
+// A link to the open page would not load it again.
 list.addEventListener("click", (event) => { if (event.target.closest("a")) dialog.close(); });
 dialog.addEventListener("click", (event) => { if (event.target === dialog || event.target.closest("[data-palette-close]")) dialog.close(); });

@@ -1,4 +1,4 @@
-// The passage beside the answer: in the picture of its page, or in the text as read.
+// The passage next to the answer: in the image of its page, or in the extracted text.
 
 import { $, $$, el } from "./dom.js";
 import { Problem, api } from "./http.js";
@@ -61,7 +61,7 @@ export class Panel {
     opener?.setAttribute("aria-expanded", "true");
   }
 
-  // Where the panel covers the answer, what it covers cannot be reached by keyboard.
+  // Where the panel covers the answer, the covered part is not reachable by keyboard.
   #modal() { $("#main").inert = window.matchMedia("(max-width: 40rem)").matches; }
 
   #onKey(event) {

@@ -1,4 +1,4 @@
-// Passkeys: a form whose button asks the browser for a credential and sends it along.
+// Passkeys: forms that get a credential from the browser before they are sent.
 
 import { $, $$ } from "./dom.js";
 import { t } from "./i18n.js";

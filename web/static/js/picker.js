@@ -1,4 +1,4 @@
-// What is asked: knowledge bases, and filters by document, tag and age. Chips tell what is chosen.
+// Where to search: knowledge bases, and filters by document, tag and age. Chips show the selection.
 
 import { $, $$, el, icon, toast } from "./dom.js";
 import { api } from "./http.js";
@@ -10,7 +10,7 @@ const main = $("#main");
 const picker = $("#picker");
 const picked = $("#picked");
 const find = $("#pick-document");
-const tag = $("#pick-tag"); // null where no document has any
+const tag = $("#pick-tag"); // null if no document has a tag
 const within = $("#pick-within");
 const documents = new Map(); // id -> title
 const tags = new Set();
@@ -18,7 +18,7 @@ let timer = 0;
 
 const bases = () => $$('input[name="kb"]:checked', picker);
 
-/** The part of a question to the API that says where to look. */
+/** The fields of a question in the REST API that limit the search. */
 export function choice() {
   const said = {};
   const filters = {};
@@ -31,7 +31,7 @@ export function choice() {
   return said;
 }
 
-// Kept for the conversation, in this tab. Titles are not: whoever sits here next may not read them. -------------
+// Stored for the conversation, in this tab. Titles are not: the next person at this browser may not be allowed to read them. -------------
 
 const key = () => `cairn-asked:${main.dataset.conversation || "new"}`;
 
@@ -42,7 +42,7 @@ function keep() {
 
 function kept() {
   const [{ type } = {}] = performance.getEntriesByType("navigation");
-  // A new chat starts afresh, unless it was only reloaded.
+  // A new chat starts without filters, unless it was only reloaded.
   if (!main.dataset.conversation && (type === "navigate" || location.search)) return null;
   try { return JSON.parse(sessionStorage.getItem(key())); } catch { return null; }
 }
@@ -107,7 +107,7 @@ export function wirePicker() {
   });
   find.addEventListener("input", () => { clearTimeout(timer); timer = setTimeout(look, WAIT_MS); });
   find.addEventListener("keydown", (event) => { if (event.key === "Enter") { event.preventDefault(); $("button", $("#pick-found"))?.click(); } });
-  // The first answer makes it a conversation, which keeps what was chosen.
+  // The first answer creates the conversation, for which the selection is then stored.
   new MutationObserver(keep).observe(main, { attributeFilter: ["data-conversation"] });
   if (picked.dataset.document) documents.set(picked.dataset.document, picked.dataset.title);
   show();

@@ -16,7 +16,7 @@ function marked(text, range) {
   return [text.slice(0, from), el("mark", { text: text.slice(from, to) }), text.slice(to)].filter((part) => part !== "");
 }
 
-/** A table's row; in a spreadsheet its number stands before it, as in the program it came from. */
+/** A table's row; rows of a spreadsheet start with their number, as in spreadsheet programs. */
 function table(element, range) {
   const head = element.header_rows ?? 0;
   const body = el("tbody");
@@ -39,7 +39,7 @@ function drawn(element, range) {
 
 const SLIDES = new Set(["application/vnd.openxmlformats-officedocument.presentationml.presentation", "application/vnd.ms-powerpoint"]);
 
-/** What a page is called where this document came from. */
+/** The word for a page of this document: page or slide. */
 export const pageWord = (mediaType) => (SLIDES.has(mediaType) ? t("Slide") : t("Page"));
 
 function placeOf(element, word) {
@@ -47,7 +47,7 @@ function placeOf(element, word) {
   return element.page == null ? null : `${word} ${element.page}`;
 }
 
-/** Elements as nodes, in blocks that the browser may leave unpainted until they are near. */
+/** Elements as nodes, in blocks that the browser can skip painting while they are off screen. */
 export function render(elements, lit = new Map(), word = t("Page")) {
   const reading = el("div", { class: "reading" });
   let block;
@@ -63,7 +63,7 @@ export function render(elements, lit = new Map(), word = t("Page")) {
   return reading;
 }
 
-/** Once more after the first painting: until then blocks that are left unpainted have guessed heights. */
+/** Scroll again after the first painting: until then, the heights of skipped blocks are estimates. */
 export function showLit(reading) {
   const show = () => reading.querySelector("mark")?.scrollIntoView({ block: "center" });
   show();

@@ -1,4 +1,4 @@
-// A large file, part by part: what has arrived stays, whatever happens to the connection or the page.
+// Upload of a large file in parts. Parts that have arrived survive a lost connection or a closed page.
 
 import { csrfToken } from "./http.js";
 
@@ -8,7 +8,7 @@ const PART = 8 << 20;
 const part = () => Number(document.documentElement.dataset.partBytes) || PART;
 export const isLarge = (file) => file.size > part();
 
-/** By this the file is known again when it is chosen once more. */
+/** Recognises the file when it is chosen again. */
 const fingerprint = ({ file, path }) => `${path.slice(-120)}:${file.size}:${file.lastModified}`;
 
 export const ok = (xhr) => xhr.status >= 200 && xhr.status < 300;
@@ -23,12 +23,12 @@ export function send(method, url, { body = null, type = "application/json", stat
     xhr.open(method, url);
     xhr.setRequestHeader("X-CSRFToken", csrfToken());
     xhr.setRequestHeader("Accept", "application/json");
-    if (body !== null && type) xhr.setRequestHeader("Content-Type", type); // that of a form is the browser's
+    if (body !== null && type) xhr.setRequestHeader("Content-Type", type); // for a form, the browser sets it
     xhr.send(body);
   });
 }
 
-/** The upload to go on with: the one of this page, one that another page began, or a new one. */
+/** The upload to continue: this page's, one that another page began, or a new one. */
 async function begun(entry, { base, batch, state }) {
   const { file, path, upload } = entry;
   if (upload) {
@@ -45,10 +45,10 @@ async function begun(entry, { base, batch, state }) {
   return send("POST", "/api/v1/uploads", { body: JSON.stringify(said), state });
 }
 
-/** Answers with the last request: of the whole, or the one that failed. */
+/** Return the last response: to the completed upload, or to the request that failed. */
 export async function sendInParts(entry, { base, batch, state, onChange }) {
   const { file } = entry;
-  entry.unlisted = false; // what the server refuses here, it writes down as an item of the import
+  entry.unlisted = false; // the server records a refusal here as an item of the import
   const first = await begun(entry, { base, batch, state });
   if (!ok(first)) return first;
   entry.unlisted = true;
@@ -74,7 +74,7 @@ export async function sendInParts(entry, { base, batch, state, onChange }) {
   return send("POST", `/api/v1/uploads/${entry.upload.id}/complete`, { state });
 }
 
-/** So that what arrived does not lie there for a day. */
+/** Delete the parts now; the server would delete them after a day. */
 export function forget({ upload }) {
   if (upload) send("DELETE", `/api/v1/uploads/${upload.id}`, { state: {} });
 }

@@ -1,4 +1,4 @@
-// Who answers for a document, and when it is to be looked through again.
+// The person responsible for a document, and its next review.
 
 import { $, confirmed, el } from "./dom.js";
 import { api } from "./http.js";

@@ -1,12 +1,12 @@
-// Sending the files of an import: a few at once, and again when the connection or the server fails.
-// By XMLHttpRequest, since fetch cannot tell how much has been sent.
+// Uploads the files of an import: a few at once, with retries when the connection or the server fails.
+// Uses XMLHttpRequest, since fetch does not report upload progress.
 
 import { Problem, SIGNED_OUT, csrfToken, renewToken } from "./http.js";
 import { forget, isLarge, ok, send, sendInParts } from "./resumable-upload.js";
 import { t } from "./i18n.js";
 
-const AT_ONCE = 2; // of all imports together: a browser opens six connections to one host
-const MANY = 20; // waiting files, of which small ones are sent together, so many and of so much size
+const AT_ONCE = 2; // for all imports together: a browser opens six connections to a host
+const MANY = 20; // when more files than this are waiting, small ones are sent together: up to this many and TOGETHER_BYTES
 const TOGETHER_BYTES = 512 << 10;
 const TRIES = 4;
 const PAUSE_MS = 3000;
@@ -45,7 +45,7 @@ export class Sender {
     this.queue = files.map((each, at) => ({ ...each, key: `${batch}:${at}:${Date.now()}` }));
     this.flying = new Map(); // path -> {loaded, size, entry}
     this.together = new Set(); // {loaded}, of requests with several files
-    this.refused = []; // {file, path, problem}: what the server cannot list, as it never got them
+    this.refused = []; // {file, path, problem}: the server never received them, so it cannot list them
   }
 
   async run() {
@@ -64,13 +64,13 @@ export class Sender {
     for (const { xhr } of [...this.flying.values(), ...this.together]) xhr?.abort();
   }
 
-  /** One file of those that are being sent. */
+  /** A file that is being uploaded. */
   cancel(path) {
     const { entry, xhr } = this.flying.get(path) ?? {};
     if (!entry) return;
     entry.cancelled = true;
     this.flying.delete(path);
-    // An upload that is just being begun is forgotten when its number has come: an aborted request would leave it there.
+    // An upload that is just being created is deleted once its id is known: aborting the request would leave it on the server.
     if (entry.upload || !isLarge(entry.file)) {
       xhr?.abort();
       forget(entry);
@@ -94,7 +94,7 @@ export class Sender {
     return this.queue.splice(0, Math.max(count, 1));
   }
 
-  /** False if they are to be sent one by one, which tells what is wrong with which. */
+  /** Return false if the files must be sent one by one, to find out which one is refused. */
   async #deliverTogether(entries) {
     const body = new FormData();
     for (const { file, path } of entries) {
@@ -108,7 +108,7 @@ export class Sender {
     const xhr = await send("POST", `/api/v1/imports/${this.batch}/items`, { body, type: "", state, onLoaded });
     this.together.delete(state);
     if (this.stopped || !ok(xhr)) return false;
-    for (const entry of entries) this.#arrived(entry); // what is refused is an item of the import
+    for (const entry of entries) this.#arrived(entry); // refused files are items of the import
     return true;
   }
 
@@ -138,10 +138,10 @@ export class Sender {
     const later = Number(xhr.getResponseHeader("Retry-After")) * 1000;
     if (problem.code === "rate_limited") return this.#wait(problem.message, () => true, later);
     if (tried < TRIES && xhr.status >= 500) return this.#wait(BUSY, () => true, later);
-    // Another part arrived than was thought, or the upload is gone: the server is asked where to go on.
+    // The offset differs from the server's, or the upload is gone: ask the server where to continue.
     if (entry.unlisted && tried < TRIES && [404, 409].includes(xhr.status)) return true;
     if (problem.code === "csrf_failed" && tried < TRIES) return renewToken().then(() => true, () => true);
-    // Anything else the server has written down itself as an item of the import.
+    // The server has recorded any other refusal as an item of the import.
     if (entry.unlisted || xhr.status >= 500 || [403, 404, 429].includes(xhr.status)) return this.#refuse(entry, problem);
     this.#arrived(entry);
     return false;

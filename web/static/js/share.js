@@ -1,4 +1,4 @@
-// Sharing a conversation inside the organisation: who may open its link, and until where it goes.
+// Sharing a conversation inside the organisation: who may open its link, and up to which message.
 
 import { $, $$, copy, el, fragment, icon, toast } from "./dom.js";
 import { api, page } from "./http.js";

@@ -18,7 +18,7 @@ function openRail(open) {
   (open ? $("a, button", rail) : $("[data-rail-open]")).focus();
 }
 
-let opener = null; // of the menu that was open last
+let opener = null; // button of the last menu that was open
 
 function closeMenus({ except, refocus = false } = {}) {
   for (const button of $$('[data-menu][aria-expanded="true"]')) {
@@ -89,7 +89,7 @@ document.addEventListener("keydown", (event) => {
 
 document.addEventListener("submit", (event) => { if (event.target.matches("[data-sign-out]")) forgetDrafts(); });
 
-// A dialog that was opened from a menu cannot give the focus back to it: the menu has closed.
+// A dialog opened from a menu cannot return the focus to it: the menu has closed.
 document.addEventListener("close", () => {
   const held = document.activeElement;
   const lost = held === document.body || !held.checkVisibility();
@@ -107,7 +107,7 @@ document.addEventListener("submit", async (event) => {
 });
 
 const offline = $("#offline");
-// A browser without a way to the internet calls itself offline, though Cairn may be right here: ask.
+// A browser without internet access reports itself offline, though it may still reach Cairn: ask the server.
 const showOnline = async () => {
   const reached = navigator.onLine || await fetch("/healthz", { cache: "no-store" }).then(() => true, () => false);
   offline.hidden = reached;

@@ -1,4 +1,4 @@
-// Keys that work on every page, and the sheet that tells of them.
+// Keyboard shortcuts of every page, and the dialog that lists them.
 
 import { $, $$ } from "./dom.js";
 import { openPalette } from "./palette.js";
@@ -15,7 +15,7 @@ function openSheet() {
   if (!sheet.open) sheet.showModal();
 }
 
-/** What a key means here, if anything. In a field that holds something only the palette opens. */
+/** The action of a key, if any. In a field that is not empty, only the palette's shortcut works. */
 function meaning(event) {
   const key = event.key.toLowerCase();
   if (modified(event) && key === "k" && !event.shiftKey) return openPalette;

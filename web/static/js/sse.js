@@ -1,4 +1,4 @@
-// Server-sent events out of a fetch response; EventSource cannot POST.
+// Server-sent events from a fetch response, since EventSource cannot POST.
 
 const LINE_END = /\r\n|\n|\r/;
 

@@ -1,24 +1,24 @@
-// Following what changes on the server. A browser opens six connections to one host, of all tabs together: streams are few,
-// and none of a page that nobody sees.
+// Event streams from the server. A browser opens at most six connections to a host, for all tabs together, so a page opens few
+// streams, and none while it is hidden.
 
 import { api } from "./http.js";
 import { t } from "./i18n.js";
 
 const AGAIN_MS = [1000, 2000, 4000, 8000, 15000];
 const STEADY_MS = 60_000;
-const PATIENCE_MS = 300_000; // a server may take minutes to start anew
+const PATIENCE_MS = 300_000; // a server may take minutes to restart
 const LOOK_MS = 4000;
 const FINAL = new Set([401, 403, 404]);
 const LOST = t("Live progress stopped. Reload the page to see the current state.");
 
-const turns = []; // the first has the stream
+const turns = []; // the first one uses the stream
 
-/** Tells of each event until `isOver` says that no more will come, or `onLost` why there is none. Returns how to stop. */
+/** Call `onNews` for each event until `isOver` returns true; call `onLost` with the reason if the stream fails. Returns a function that stops. */
 export function follow(url, type, onNews, isOver = () => false, onLost = () => {}) {
   let source = null;
   let timer = 0;
   let tries = 0;
-  let broken = 0; // since when nothing came
+  let broken = 0; // time of the first failure since the last event
   let opened = 0;
   const close = () => { clearTimeout(timer); source?.close(); };
   const stop = () => { document.removeEventListener("visibilitychange", turned); close(); };
@@ -46,7 +46,7 @@ export function follow(url, type, onNews, isOver = () => false, onLost = () => {
       onNews(news);
     });
     source.onerror = (event) => {
-      // Without data the connection broke: the browser opens it again, unless the server refused it.
+      // An error without data means a lost connection: the browser reconnects, unless the server refused the request.
       if (event.data !== undefined) failed(JSON.parse(event.data).status);
       else if (source.readyState === EventSource.CLOSED) failed();
     };
@@ -77,7 +77,7 @@ function poll(url, onNews, onLost) {
   return () => { stopped = true; clearTimeout(timer); };
 }
 
-/** As `follow` for what has its events at `url`, but by one stream for all of these: the others are looked at now and then. */
+/** Like `follow`, but with one stream for all objects: the others are polled. */
 export function followInTurn(url, type, onNews, isOver, onLost) {
   let stop = () => {};
   const told = (news) => { if (isOver(news)) leave(); onNews(news); };
@@ -94,7 +94,7 @@ export function followInTurn(url, type, onNews, isOver, onLost) {
   return leave;
 }
 
-/** Calls at once, then at most once in so many milliseconds, with the last call never lost. */
+/** Throttle: call at once, then at most once per interval. The last call is never lost. */
 export function throttled(ms, action) {
   let timer = 0;
   let wanted = false;

@@ -1,4 +1,4 @@
-// Runs before the first paint, so that a chosen theme does not flash, and nobody is too fast for the chat.
+// Runs before the first paint, so that the wrong theme doesn't flash, and an early Enter in the chat isn't lost.
 (() => {
   const root = document.documentElement;
   const wanted = matchMedia("(prefers-contrast: more)");
@@ -12,7 +12,7 @@
   wanted.addEventListener("change", () => window.applyTheme(root.dataset.theme));
   window.applyTheme(kept());
 
-  // Enter before the chat's script is there, which lets the button be pressed: it asks as soon as it is.
+  // Enter was pressed before the chat's script has loaded and enabled the button: ask as soon as it is enabled.
   document.addEventListener("keydown", (event) => {
     if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
     if (event.target.id !== "question" || !document.querySelector("#send:disabled")) return;

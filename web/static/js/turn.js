@@ -16,7 +16,7 @@ const SLOW_MS = 15_000;
 export class Turn {
   #slow = 0;
 
-  /** `parent`: the id of the message that it comes after, "" for none. */
+  /** `parent`: id of the previous message, "" for none. */
   constructor(question, parent, node = null) {
     this.question = question;
     this.node = node ?? clone("turn-template");
@@ -31,7 +31,7 @@ export class Turn {
     this.state(node ? t("Writing…") : t("Searching…"));
   }
 
-  /** One that the server has shown as running, to be followed on. */
+  /** Take over a turn that the server rendered as still running. */
   static over(node) {
     const fresh = clone("turn-template");
     $("[data-answer]", node).replaceWith($("[data-top]", fresh), $("[data-answer]", fresh));
@@ -76,7 +76,7 @@ export class Turn {
     details.hidden = false;
   }
 
-  /** Others come first at the language model. */
+  /** Other requests are ahead in the queue of the language model. */
   queued(position) {
     this.state(position > 1 ? t("Waiting for the language model: number {n} in the queue…", { n: position }) : t("Waiting for the language model: you’re next…"));
   }
@@ -95,7 +95,7 @@ export class Turn {
     this.finished = true;
     remember(this.id ?? answer.id, answer.citations);
     this.node.dataset.message = answer.id;
-    // Without the server's rendering what streamed in stays: it is the same text.
+    // If the server's rendering can't be loaded, the streamed text stays: it is the same.
     try {
       await this.settled();
     } catch (error) {
@@ -106,7 +106,7 @@ export class Turn {
     announce(t("Answer ready. {verdict}", { verdict: $(".verdict", this.node)?.textContent.trim() ?? "" }));
   }
 
-  /** The server's rendering takes the place of the text that streamed in. */
+  /** Replace the streamed text by the server's rendering. */
   async settled() {
     const html = await page(`/messages/${this.id}/rendered`);
     const focused = document.activeElement?.closest?.("button.cite");
@@ -119,7 +119,7 @@ export class Turn {
     if (marker) $(`button.cite[data-marker="${marker}"]`, this.node)?.focus({ preventScroll: true });
   }
 
-  /** What the server knows of it, where it does; else what went wrong here. */
+  /** Show the answer as the server stored it, or else the error. */
   async failed(error) {
     this.settle();
     announce(t("The answer couldn’t be completed."));
@@ -135,7 +135,7 @@ export class Turn {
     $("[data-answer]", this.node).append(box);
   }
 
-  /** The stream was cut here: the server tells what it has kept, if it was told of the question at all. */
+  /** The user stopped the stream: show what the server has stored, if it received the question. */
   async stopped() {
     this.settle();
     announce(t("Stopped."));
