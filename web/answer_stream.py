@@ -23,6 +23,7 @@ from retrieval.conversations import ask
 from retrieval.conversations.answer_recorder import AnswerRecorder, Heartbeat
 from retrieval.conversations.ask import PendingAnswer
 from retrieval.conversations.services import INTERRUPTED, ShownMessage, load_shown_message
+from retrieval.conversations.small_talk import SmallTalkReply, small_talk_in
 from retrieval.models import Message
 from web.http.authentication import principal_again
 from web.http.shutdown import ending
@@ -44,7 +45,7 @@ GRACE = timedelta(seconds=60)
 class _SourceAccess:
     """Checks whether the asker may still read the documents that an answer uses."""
 
-    def __init__(self, principal: Principal, recorder: AnswerRecorder) -> None:
+    def __init__(self, principal: Principal, recorder: AnswerRecorder | SmallTalkReply) -> None:
         self._principal = principal
         self._recorder = recorder
         self._monitor: DocumentAccessMonitor | None = None
@@ -77,7 +78,7 @@ class RunningAnswer:
         return self.pending.message
 
     @property
-    def events(self) -> AnswerRecorder:
+    def events(self) -> AnswerRecorder | SmallTalkReply:
         """The events, which block. Raises the error of a failed answer."""
         return self.pending.events
 
@@ -144,13 +145,15 @@ def _tokens(message: Message) -> int:
 
 
 def start_answer(
-    principal: Principal, create: Callable[[], PendingAnswer], *, detached: bool = False
+    principal: Principal, question: str, create: Callable[[], PendingAnswer], *, detached: bool = False
 ) -> RunningAnswer:
-    """Start an answer. Raises RateLimited or QuotaExceeded before any model is called."""
+    """Start an answer. Raises RateLimited or QuotaExceeded before any model is called; small talk is not
+    charged."""
     allowance = allowance_of(principal)
     lease = slot_take(principal, allowance)
     try:
-        question_charge(principal, allowance)
+        if not small_talk_in(question):
+            question_charge(principal, allowance)
         pending = create()
         heartbeat, sources = Heartbeat(pending.message), _SourceAccess(principal, pending.events)
         return RunningAnswer(principal, allowance, lease, pending, heartbeat, sources, detached)

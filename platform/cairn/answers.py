@@ -15,6 +15,7 @@ class Verdict(StrEnum):
 
 class AnswerMode(StrEnum):
     """Origin of an answer's text: the model, quoted passages, a verified answer, or none if it was refused.
+    A reply to small talk is no answer, and has no verdict.
 
     If the parts of an answer differ, the first of these counts.
     """
@@ -23,6 +24,7 @@ class AnswerMode(StrEnum):
     EXTRACTIVE = "extractive"
     VERIFIED = "verified"
     NONE = "none"
+    SMALL_TALK = "small_talk"
 
 
 class Grounding(TextChoices):

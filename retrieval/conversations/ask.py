@@ -44,10 +44,17 @@ from retrieval.conversations.services import (
     conversation_confine,
     conversation_follow_edit,
     conversation_for,
+    conversation_retitle_after_small_talk,
     conversation_start,
     first_cited_document,
     history_for,
     message_for,
+)
+from retrieval.conversations.small_talk import (
+    SmallTalkReply,
+    build_reply_columns,
+    is_small_talk,
+    small_talk_in,
 )
 from retrieval.engine import Engine, get_engine, in_background
 from retrieval.gaps.verified_lookup import find_verified_answers
@@ -75,7 +82,7 @@ class PendingAnswer:
     the model. The message's row follows the events."""
 
     message: Message
-    events: AnswerRecorder
+    events: AnswerRecorder | SmallTalkReply
 
 
 def ask(
@@ -103,12 +110,14 @@ def ask(
         raise InvalidInput(gettext_noop("The question is empty."))
     scope = scope_for(principal, knowledge_bases)
     message = _store_question(principal, scope, question, knowledge_bases, conversation, parent, history)
+    if is_small_talk(message):
+        return PendingAnswer(message, SmallTalkReply(message, principal))
     engine = get_engine()
     thread = message.conversation
     turns = (
         history_for(thread, message.parent_id, principal)
         if history is None
-        else list(history)[-HISTORY_TURNS:]
+        else [turn for turn in history if not small_talk_in(turn.question)][-HISTORY_TURNS:]
     )
     most = min(filter(None, (max_tokens, environment().answer_max_tokens)))
     writing = replace(engine, chat=in_background(engine.chat)) if background else engine
@@ -132,6 +141,8 @@ def _store_question(
 ) -> Message:
     """Store a question as a message without an answer, and record that it was asked."""
     channel = Channel.CHAT if history is None else Channel.API
+    talk = small_talk_in(question)
+    reply = build_reply_columns(talk, scope) if talk else {}
     with transaction.atomic():
         found = _place(principal, conversation, parent)
         thread, after = found or (
@@ -140,7 +151,9 @@ def _store_question(
         )
         if found and after is None:
             conversation_follow_edit(conversation=thread, question=question)
-        message = Message.objects.create(conversation=thread, parent_id=after, question=question)
+        elif found and not talk:
+            conversation_retitle_after_small_talk(conversation=thread, question=question)
+        message = Message.objects.create(conversation=thread, parent_id=after, question=question, **reply)
         Conversation.objects.filter(pk=thread.pk).update(updated_at=timezone.now(), current=message)
         conversation_confine(conversation=thread, scope=scope, is_new=found is None)
         record(

@@ -15,10 +15,12 @@ from django.utils.translation import gettext_noop
 from cairn.access.rules import documents_for
 from cairn.access.scope import Principal, Scope
 from cairn.access.selectors import get_or_not_found, parse_id
+from cairn.answers import AnswerMode
 from cairn.audit.services import record
 from cairn.errors import InvalidInput, NotFound
 from retrieval.conversations.branches import Tree
 from retrieval.conversations.redaction import cited_sentences, has_uncited_text, prompted_documents
+from retrieval.conversations.small_talk import is_small_talk, render_small_talk, small_talk_in
 from retrieval.gaps.recorder import rating_record
 from retrieval.key_limits import conversations_within_limits
 from retrieval.models import Channel, Citation, Conversation, ConversationBase, Message, MessageState, Share
@@ -122,6 +124,13 @@ def conversation_confine(*, conversation: Conversation, scope: Scope, is_new: bo
         (ConversationBase(conversation=conversation, knowledge_base=base) for base in bases or ()),
         ignore_conflicts=True,
     )
+
+
+def conversation_retitle_after_small_talk(*, conversation: Conversation, question: str) -> None:
+    """Title a conversation that began with small talk by its first question. Call it before that is added."""
+    is_first = not conversation.messages.exclude(mode=AnswerMode.SMALL_TALK).exists()
+    if is_first and small_talk_in(conversation.title):
+        Conversation.objects.filter(pk=conversation.pk).update(title=title_from(question))
 
 
 def _shorten(text: str) -> str:
@@ -234,6 +243,8 @@ def _load_shown_messages(ids: Sequence[UUID], tree: Tree, principal: Principal) 
     citations = Prefetch("citations", Citation.objects.select_related("document__knowledge_base"))
     rows = Message.objects.annotate(cited=_CITED).prefetch_related(citations).order_by().in_bulk(ids)
     messages = [rows[each] for each in ids if each in rows]
+    for message in filter(is_small_talk, messages):
+        message.answer = render_small_talk(message, principal)
     readable = _readable(messages, principal)
     return [_build_shown_message(each, tree, readable, cited=each.cited) for each in messages]  # type: ignore[attr-defined]  # annotated
 
@@ -307,6 +318,7 @@ def history_for(conversation: Conversation, parent: UUID | None, principal: Prin
     tree = Tree(conversation)
     path = tree.path_to(parent)
     answered = Message.objects.filter(pk__in=path[-HISTORY_LOOK:], state=MessageState.DONE)
+    answered = answered.exclude(mode=AnswerMode.SMALL_TALK)
     ids = set(answered.values_list("id", flat=True))
     path = [each for each in path if each in ids]
     visible = [item for item in _load_shown_messages(path, tree, principal) if not item.withheld]

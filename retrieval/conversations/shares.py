@@ -20,6 +20,7 @@ from cairn.errors import Conflict, InvalidInput, NotFound
 from retrieval.conversations.branches import Tree
 from retrieval.conversations.redaction import has_uncited_text, prompted_documents
 from retrieval.conversations.services import ERASED, ShownMessage, load_path_to, state_of
+from retrieval.conversations.small_talk import is_small_talk
 from retrieval.key_limits import conversations_within_limits
 from retrieval.models import (
     Channel,
@@ -149,7 +150,7 @@ def _is_shown(sentence: Mapping[str, object], answer: str) -> bool:
 
 def _has_untraced_text(message: Message) -> bool:
     """Return whether it has uncited text, which may come from anything in the prompt."""
-    if message.answer in {"", ERASED}:
+    if message.answer in {"", ERASED} or is_small_talk(message):
         return False
     loose = message.mode != AnswerMode.EXTRACTIVE and has_uncited_text(message.answer, message.sentences)
     return loose or message.state != MessageState.DONE or not message.citations.all()

@@ -12,7 +12,7 @@ from cairn.access.models import Role
 from cairn.access.rules import documents_for, knowledge_bases_for
 from cairn.access.scope import Principal
 from cairn.access.selectors import get_or_not_found
-from cairn.answers import Verdict
+from cairn.answers import AnswerMode, Verdict
 from cairn.errors import InvalidInput
 from cairn.library.models import Document, KnowledgeBase
 from retrieval.conversations.services import HISTORY_TURNS, load_shown_message
@@ -157,6 +157,7 @@ def draft_of(message: Message, principal: Principal) -> GoldDraft:
 
 def _load_history(message: Message) -> tuple[str, ...]:
     earlier = message.conversation.messages.filter(created_at__lt=message.created_at, state=MessageState.DONE)
+    earlier = earlier.exclude(mode=AnswerMode.SMALL_TALK)
     questions = list(earlier.values_list("question", flat=True))
     return tuple(questions[-HISTORY_TURNS:])
 

@@ -7,7 +7,7 @@ from django.db import transaction
 
 from cairn.access.models import ArtifactKind, CheckArtifact
 from cairn.access.scope import Scope
-from cairn.answers import Intent, Verdict
+from cairn.answers import AnswerMode, Intent, Verdict
 from cairn.library.models import Document
 from cairn.settings import environment
 from retrieval.gaps.models import Gap, GapQuestion, Why
@@ -38,7 +38,10 @@ def rating_record(message: Message) -> None:
 
 
 def _counts(message: Message) -> bool:
-    """Questions of an access check, and those that the asker wants to keep private, do not count."""
+    """Questions of an access check, those that the asker wants to keep private, and small talk do not
+    count."""
+    if message.mode == AnswerMode.SMALL_TALK:
+        return False
     if not environment().knowledge_gaps_enabled or not message.trace.get("passes_on", True):
         return False
     user = message.conversation.user_id

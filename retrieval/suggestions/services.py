@@ -1,7 +1,7 @@
 """Suggestions are made when a version begins to answer, and picked when somebody begins to ask."""
 
 import random
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import chain, islice
 from uuid import UUID
 
@@ -46,15 +46,18 @@ def suggestions_replace(document: Document, sections: Iterable[Sequence[str]] | 
 
 
 def suggestions_for(
-    principal: Principal, *, base: UUID | None = None, document: Document | None = None
+    principal: Principal, *, bases: Collection[UUID] | None = None, document: Document | None = None
 ) -> list[str]:
-    """A few, of different knowledge bases, that documents answer which the principal may read now."""
+    """Return a few questions that documents answer which the principal may read now.
+
+    They come from different knowledge bases: some of `bases`, or of all that a question covers.
+    """
     if document is not None:
         rows = Suggestion.objects.filter(document__in=documents_for(principal).filter(pk=document.pk))
         return list(rows.values_list("question", flat=True)[:SHOWN])
-    bases = [base] if base else _some_bases(principal)
-    each = max(2, -(-SHOWN // max(len(bases), 1)))
-    picked = chain.from_iterable(_some(principal, chosen, each) for chosen in bases)
+    picks = _some_bases(principal) if bases is None else random.sample(list(bases), min(len(bases), BASES))
+    each = max(2, -(-SHOWN // max(len(picks), 1)))
+    picked = chain.from_iterable(_some(principal, chosen, each) for chosen in picks)
     return list(dict.fromkeys(picked))[:SHOWN]
 
 

@@ -17,7 +17,7 @@ from web.api.administration import (
     limits,
     users,
 )
-from web.api.conversations import ask, conversation_export, conversations, search, shares
+from web.api.conversations import ask, conversation_export, conversations, search, shares, suggestions
 from web.api.framework.openapi import DescribedAPI
 from web.api.framework.problems import add_error_handlers, problem_response
 from web.api.framework.request_parser import StrictParser
@@ -87,6 +87,7 @@ api.add_router("v1/conversations", shares.of_conversation)
 api.add_router("v1/shared", shares.router)
 api.add_router("v1/share-subjects", shares.subjects)
 api.add_router("v1/messages", conversations.messages)
+api.add_router("v1/messages", suggestions.of_message)
 api.add_router("v1/messages", gaps.of_message)
 api.add_router("v1/gaps", gaps.router)
 api.add_router("v1/notices", notices.router)

@@ -691,7 +691,9 @@ class AnsweredPart(BaseModel):
 
 
 class Answer(BaseModel):
-    """`state` is running, done, stopped or failed. Content you may no longer read is withheld."""
+    """`state` is running, done, stopped or failed. Content you may no longer read is withheld. `mode`:
+    `small_talk` is a reply to a message such as "hi", without a verdict.
+    """
 
     id: str
     conversation: str

@@ -79,6 +79,7 @@ urlpatterns = [
     path("admin/evaluation/gold-questions/<str:question_id>", gold_questions.question, name="gold-question"),
     path("admin/gaps", gaps.index, name="console-gaps"),
     path("admin/gaps/<str:gap_id>", gaps.gap, name="gap"),
+    path("messages/<str:message_id>/suggestions", chat_views.suggestions, name="message-suggestions"),
     path("messages/<str:message_id>/passing-on", gaps.passing_on, name="passing-on"),
     path("notices", gaps.notices, name="notices"),
     path("notices/read", gaps.notices_all_read, name="notices-read"),

@@ -10,6 +10,7 @@ from cairn.access.services import readers_replace
 from cairn.audit.models import Event
 from cairn.library.models import Document, KnowledgeBase
 from retrieval.engine import Engine
+from retrieval.suggestions.models import Suggestion
 from tests.web.api.conftest import Caller, Response, caller_for, indexed
 
 QUESTION = "How many days of leave do employees get a year?"
@@ -85,6 +86,15 @@ def test_a_key_is_shown_the_tools_that_it_may_use(mia: Caller) -> None:
     ingesting = caller_for("ben", scopes=["ingest"])
     assert send(ingesting, "tools/list", {}).status_code == 403
     assert send(Caller(mia.user, "nonsense"), "tools/list", {}).status_code == 401
+
+
+def test_small_talk_gets_a_reply_without_a_verdict_and_examples(mia: Caller, leave: Document) -> None:
+    Suggestion.objects.create(document=leave, knowledge_base=leave.knowledge_base, question="Who gets leave?")
+    found = call(mia, "ask", question="hello")
+    assert text(found) == "Hello! What would you like to know?\n\n- Who gets leave?"
+    assert found["structuredContent"]["mode"] == "small_talk"
+    assert found["structuredContent"]["suggestions"] == ["Who gets leave?"]
+    assert "suggestions" not in call(mia, "ask", question=QUESTION)["structuredContent"]
 
 
 def test_an_answer_comes_with_its_sources_and_verdict(mia: Caller, leave: Document) -> None:

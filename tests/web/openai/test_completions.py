@@ -11,6 +11,7 @@ from cairn.accounts.services import user_update
 from cairn.library.models import Document, KnowledgeBase
 from retrieval.engine import Engine, use
 from retrieval.models import Conversation, Message
+from retrieval.suggestions.models import Suggestion
 from tests.bases import make_base
 from tests.fakes import FakeChat
 from tests.web.api.conftest import Caller, Response, caller_for, indexed, streamed
@@ -117,6 +118,43 @@ def test_a_refusal_says_why(rob: Caller, leave: Document, parts: Engine, *, stre
     assert (last["verdict"], last["citations"]) == ("refused", [])
     assert isinstance(parts.chat, FakeChat)
     assert parts.chat.prompts == []
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_small_talk_is_told_from_an_answer_and_comes_with_examples(
+    mia: Caller, leave: Document, parts: Engine, *, stream: bool
+) -> None:
+    for number in range(4):
+        Suggestion.objects.create(
+            document=leave, knowledge_base=leave.knowledge_base, question=f"Who gets leave {number}?"
+        )
+    response = complete(mia, "Good morning!", stream=stream)
+    if stream:
+        found = chunks(response)
+        text = "".join(chunk["choices"][0]["delta"].get("content", "") for chunk in found)
+        last = found[-1]
+    else:
+        last = response.json()
+        text = last["choices"][0]["message"]["content"]
+    assert text.startswith("Hello! What would you like to know?\n\n- Who gets leave")
+    assert text.count("\n- ") == 3
+    assert (last["mode"], last["verdict"], last["citations"]) == ("small_talk", "", [])
+    assert completed(mia)["mode"] == "generated"
+
+
+def test_small_talk_before_a_question_is_not_its_context(mia: Caller, leave: Document) -> None:
+    turns = [
+        {"role": "user", "content": "Who gets leave?"},
+        {"role": "assistant", "content": "Employees do."},
+        {"role": "user", "content": "thanks"},
+        {"role": "assistant", "content": "You’re welcome!"},
+        {"role": "user", "content": "And for contractors?"},
+    ]
+    complete(mia, messages=turns)
+    complete(mia, messages=[*turns[:2], turns[-1]])
+    questions = Message.objects.order_by("created_at").values_list("standalone_question", flat=True)
+    with_thanks, without = questions
+    assert with_thanks == without != "And for contractors?"
 
 
 def test_models_are_what_the_key_may_read(mia: Caller, rob: Caller, base: KnowledgeBase) -> None:

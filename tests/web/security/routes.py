@@ -209,6 +209,7 @@ ROUTES: list[Route] = [
     api("POST", "/messages/{message_id}/feedback", Guard.OWNER, ASK, body={"rating": "up"}),
     api("DELETE", "/messages/{message_id}/feedback", Guard.OWNER, ASK),
     api("GET", "/messages/{message_id}/events", Guard.OWNER, ASK),
+    api("GET", "/messages/{message_id}/suggestions", Guard.OWNER, ASK),
     api("GET", "/messages/{message_id}/markdown", Guard.OWNER, ASK),
     api("POST", "/messages/{message_id}/stop", Guard.OWNER, ASK),
     # Evaluation
@@ -296,6 +297,7 @@ ROUTES: list[Route] = [
     page("GET", "/shared/{share_id}", Guard.OWNER),
     page("POST", "/shared/{share_id}/continue", Guard.OWNER),
     fragment("GET", "/messages/{message_id}/rendered", Guard.OWNER),
+    fragment("GET", "/messages/{message_id}/suggestions", Guard.OWNER),
     fragment("POST", "/messages/{message_id}/passing-on", Guard.OWNER, form={"said": "yes"}),
     page("GET", "/notices", Guard.SIGNED_IN),
     page("POST", "/notices/read", Guard.SIGNED_IN, form={}),

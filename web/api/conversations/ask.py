@@ -70,6 +70,7 @@ def _start(principal: Principal, payload: Question) -> RunningAnswer:
     profile = read_trial_profile(principal, payload.profile)
     return start_answer(
         principal,
+        payload.question,
         lambda: ask_service.ask(
             principal=principal,
             question=payload.question,

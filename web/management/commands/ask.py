@@ -49,5 +49,7 @@ class Command(CairnCommand):
             where = sources.get(citation["document"]) or citation["title"]
             page = f", page {citation['page']}" if citation.get("page") else ""
             self.stdout.write(f"[{citation['marker']}] {citation['title']}  ({where}{page})")
+        if not answer["verdict"]:  # small talk
+            return
         reason = f": {answer['reason']}" if answer["reason"] and answer["answer"] else ""
         self.stdout.write(f"Verdict: {answer['verdict']}{reason}")

@@ -12,6 +12,7 @@ from cairn.answers import Intent
 from retrieval.answering.text.messages import render_message
 from retrieval.answering.text.refusals import ReplyLanguage, language_of_refusal
 from retrieval.conversations.services import ERASED, ShownMessage
+from retrieval.conversations.small_talk import is_small_talk
 from retrieval.models import Message
 from web.api.schemas import Citation, Verified, citations_of, library_url_of, versions_of
 from web.i18n.localize import localize, number
@@ -20,7 +21,14 @@ from web.presentation.markdown import render_markdown
 
 LONG_QUESTION = 160
 FOLDED_QUESTION = 600
-ICONS = {"supported": "check", "partial": "info", "refused": "none", "stopped": "stop", "withheld": "info"}
+ICONS = {
+    "supported": "check",
+    "partial": "info",
+    "refused": "none",
+    "stopped": "stop",
+    "withheld": "info",
+    "small-talk": "",
+}
 
 SHOW_DOCUMENTS = frozenset({Intent.LIST, Intent.FIND})
 """Intents whose answers show documents, and state nothing that a passage could support."""
@@ -70,7 +78,7 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class TurnView:
-    """A question and its answer. `tone` is the verdict, or the state of an answer without one; `citations`
+    """A question and its answer. `tone` is the verdict, or the state of what has none; `citations`
     are for the scripts. `understood`: the standalone question, if different. `siblings`: ids of all
     versions in its place. `refusal`: the texts around the reason of a refusal. `passing_on`: as in
     `web.pages.chat.gap_sharing`, empty if there is no gap. `library_url`: the page with the rest of a list.
@@ -207,6 +215,8 @@ def _tone(shown: ShownMessage) -> str:
         return "withheld"
     if shown.state == "stopped":
         return "stopped"
+    if is_small_talk(shown.message):
+        return "small-talk"
     return shown.message.verdict if shown.message.verdict in ICONS else "stopped"
 
 
@@ -228,6 +238,8 @@ def _verdict_line(tone: str, message: Message, citations: Sequence[Citation]) ->
             return line.format(n=number(count))
         case "withheld":
             return gettext("No longer available")
+        case "small-talk":
+            return ""
         case _:
             return gettext("Stopped")
 

@@ -22,7 +22,9 @@ from retrieval.conversations.services import (
     message_for,
     own_message,
 )
+from retrieval.conversations.small_talk import is_small_talk
 from retrieval.models import Conversation, FeedbackReason
+from retrieval.suggestions.message_suggestions import suggestions_after
 from retrieval.suggestions.services import suggestions_for
 from web.api.framework.fields import QUESTION_CHARACTERS
 from web.pages.chat.message_views import turn_views
@@ -67,9 +69,14 @@ def turns(request: HttpRequest, principal: Principal, conversation_id: str) -> H
 
 
 def _turns(found: Conversation, principal: Principal, *, before: str | None = None) -> dict[str, Any]:
-    """Return the last turns; `earlier` if there are more above."""
+    """Return the last turns; `earlier` if there are more above. Questions are suggested after the last."""
     shown_now = load_shown_path(found, principal, before=before, last=TURNS + 1)
-    return {"turns": turn_views(shown_now[-TURNS:]), "earlier": len(shown_now) > TURNS}
+    last = shown_now[-1].message.id if shown_now and before is None else None
+    return {
+        "turns": turn_views(shown_now[-TURNS:]),
+        "earlier": len(shown_now) > TURNS,
+        "suggests_after": last,
+    }
 
 
 def _chat(
@@ -101,8 +108,8 @@ def _tags(principal: Principal) -> list[str]:
 
 def _suggestions(principal: Principal, bases: Sequence[BaseCard], only: Document | None) -> Sequence[str]:
     """Return suggestions for the knowledge base or document the chat is limited to, if any."""
-    chosen = next((base.id for base in bases if base.chosen), None)
-    return suggestions_for(principal, base=chosen, document=only)
+    chosen = [base.id for base in bases if base.chosen] or None
+    return suggestions_for(principal, bases=chosen, document=only)
 
 
 def _suggests_unofficial(bases: Sequence[BaseCard], only: Document | None) -> bool:
@@ -128,11 +135,24 @@ def conversations(request: HttpRequest, principal: Principal) -> HttpResponse:
 
 @require_safe
 @fragment
+def suggestions(request: HttpRequest, principal: Principal, message_id: str) -> HttpResponse:
+    """Render questions to ask after a message, or nothing."""
+    shown = load_shown_message(message_for(principal, message_id), principal)
+    context = {"questions": suggestions_after(principal, shown), "small_talk": is_small_talk(shown.message)}
+    return render(request, "pages/chat/_suggestions.html", context)
+
+
+@require_safe
+@fragment
 def message(request: HttpRequest, principal: Principal, message_id: str) -> HttpResponse:
     found = message_for(principal, message_id)
     [turn] = turn_views([load_shown_message(found, principal)])
     return render(
         request,
         "pages/chat/_answer.html",
-        {"turn": turn, "manages": has_role_anywhere(principal, Role.MANAGER)},
+        {
+            "turn": turn,
+            "manages": has_role_anywhere(principal, Role.MANAGER),
+            "suggests_after": turn.id,
+        },
     )

@@ -11,13 +11,15 @@ from cairn.access.principals import has_key_scope
 from cairn.access.rules import knowledge_bases_for
 from cairn.access.scope import Principal
 from cairn.access.selectors import document_for, requested_knowledge_bases, scope_for
+from cairn.answers import AnswerMode
 from cairn.audit.services import record_unless_recent
 from cairn.errors import NotFound
 from cairn.library.models import KnowledgeBase
 from cairn.limits.quotas import search_count
 from retrieval.conversations import ask
 from retrieval.search.hybrid_search import search
-from web.answer_stream import start_answer, wait_for_answer
+from web.answer_stream import RunningAnswer, start_answer, wait_for_answer
+from web.api.conversations.suggestions import examples_after, list_questions
 from web.api.framework import fields
 from web.api.framework.fields import Body, Id
 from web.api.provenance import provenance, provenance_of
@@ -119,6 +121,7 @@ async def _ask(caller: Caller, taken: Ask) -> ToolResult:
     """Answer a question outside the user's conversations, as the assistant shows its own."""
     running = await sync_to_async(start_answer)(
         caller.principal,
+        taken.question,
         lambda: ask.ask(
             principal=caller.principal,
             question=taken.question,
@@ -126,11 +129,21 @@ async def _ask(caller: Caller, taken: Ask) -> ToolResult:
             history=(),
         ),
     )
-    answer = await wait_for_answer(running, lambda: answers_of([running.load_message()])[0])
-    return ToolResult(_format_answer(caller, answer), answer.model_dump(mode="json"))
+    answer, examples = await wait_for_answer(running, lambda: _load_answer(caller, running))
+    data = answer.model_dump(mode="json") | ({"suggestions": examples} if examples else {})
+    return ToolResult(_format_answer(caller, answer, examples), data)
 
 
-def _format_answer(caller: Caller, answer: Answer) -> str:
+def _load_answer(caller: Caller, running: RunningAnswer) -> tuple[Answer, list[str]]:
+    """Return the answer, and example questions if it is a reply to small talk."""
+    shown = running.load_message()
+    [answer] = answers_of([shown])
+    return answer, examples_after(answer, shown, caller.principal)
+
+
+def _format_answer(caller: Caller, answer: Answer, examples: list[str]) -> str:
+    if answer.mode == AnswerMode.SMALL_TALK:
+        return answer.answer + list_questions(examples)
     reason = f" {answer.reason}" if answer.reason else ""
     sources = "\n".join(_sources(caller, answer.citations))
     return "\n\n".join(filter(None, (answer.answer, f"Verdict: {answer.verdict}.{reason}", sources)))

@@ -78,6 +78,7 @@ class Completion:
             "citations": cited,
             "verdict": answer.verdict,
             "reason": answer.reason,
+            "mode": answer.mode,
             "intent": answer.intent,
         }
 

@@ -16,6 +16,7 @@ from cairn.library.models import KnowledgeBase
 from retrieval.conversations import ask
 from retrieval.types import Delta
 from web.answer_stream import RunningAnswer, start_answer, stream_frames, wait_for_answer
+from web.api.conversations.suggestions import examples_after, list_questions
 from web.api.framework.problems import add_error_handlers, as_cairn_error
 from web.api.framework.request_parser import StrictParser
 from web.api.schemas import Answer, answers_of
@@ -75,13 +76,14 @@ async def chat_completions(
     if payload.stream:
         chunks = _chunks(running, completion, with_usage=payload.with_usage)
         return event_stream(stream_frames(running, chunks, _error_chunk))
-    return await wait_for_answer(running, lambda: completion.whole(_answer(running)))
+    return await wait_for_answer(running, lambda: completion.whole(_answer_with_examples(running)))
 
 
 def _start(principal: Principal, payload: ChatCompletion) -> RunningAnswer:
     question, base = payload.question, _base(principal, payload.model)
     return start_answer(
         principal,
+        question,
         lambda: ask.ask(
             principal=principal,
             question=question,
@@ -117,10 +119,22 @@ def _chunks(
     answer = _answer(running)
     if not wrote:
         yield completion.text(content_of(answer))
+    if examples := _examples(running, answer):
+        yield completion.text(examples)
     yield completion.last(answer)
     if with_usage:
         yield completion.usage(answer)
     yield DONE
+
+
+def _answer_with_examples(running: RunningAnswer) -> Answer:
+    answer = _answer(running)
+    return answer.model_copy(update={"answer": answer.answer + _examples(running, answer)})
+
+
+def _examples(running: RunningAnswer, answer: Answer) -> str:
+    """Return what follows a reply to small talk, as Markdown; empty for any answer."""
+    return list_questions(examples_after(answer, running.load_message(), running.principal))
 
 
 def _error_chunk(error: Exception) -> bytes:

@@ -48,6 +48,7 @@ export async function ask(question, parent = lastTurn()?.dataset.message ?? "") 
   const turn = new Turn(question.trim(), parent);
   const wasInside = turns.contains(document.activeElement);
   $("#welcome")?.remove();
+  for (const earlier of $$("[data-next-questions]", turns)) earlier.remove();
   for (const earlier of $$(".turn-fresh")) earlier.classList.remove("turn-fresh");
   turns.append(turn.node);
   turn.node.scrollIntoView({ block: "start", behavior: "smooth" });

@@ -1,0 +1,21 @@
+"""Questions to ask next, below a message."""
+
+from typing import Final
+
+from cairn.access.scope import Principal
+from cairn.access.selectors import parse_id
+from retrieval.conversations.services import ShownMessage
+from retrieval.conversations.small_talk import is_small_talk
+from retrieval.suggestions.services import suggestions_for
+
+MAX_NEXT: Final = 3
+
+
+def suggestions_after(principal: Principal, shown: ShownMessage) -> list[str]:
+    """Return up to three questions that documents answer which the principal may read now."""
+    message = shown.message
+    if not is_small_talk(message):
+        return []
+    chosen = message.chosen_knowledge_bases
+    bases = None if chosen is None else [parse_id(base) for base in chosen]
+    return suggestions_for(principal, bases=bases)[:MAX_NEXT]
