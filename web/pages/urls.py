@@ -29,6 +29,7 @@ from web.pages.console import (
 from web.pages.console import views as console_views
 from web.pages.library import document, imports, search
 from web.pages.library import views as library_views
+from web.pages.people import choices, groups, users
 from web.pages.shell import command_palette
 
 app_name = "pages"
@@ -88,11 +89,20 @@ urlpatterns = [
     path("admin/models", models.index, name="console-models"),
     path("admin/models/check", models.check, name="console-models-check"),
     path("admin/models/generations", models.generations, name="console-generations"),
-    path("admin/users", console_views.users, name="console-users"),
+    path("choices/grantees", choices.grantees, name="choices-grantees"),
+    path("choices/readers", choices.readers, name="choices-readers"),
+    path("choices/limits", choices.limitable, name="choices-limits"),
+    path("choices/users", choices.users, name="choices-users"),
+    path("choices/owners", choices.owners, name="choices-owners"),
+    path("choices/groups", choices.groups, name="choices-groups"),
+    path("choices/knowledge-bases", choices.knowledge_bases, name="choices-knowledge-bases"),
+    path("admin/users", users.users, name="console-users"),
+    path("admin/users/<str:user_id>", users.user, name="console-user"),
     path("admin/users/<str:user_id>/view-as", impersonation.view_as, name="view-as"),
     path("admin/users/<str:user_id>/second-factor/reset", second_factor.reset, name="second-factor-reset"),
     path("view-as/stop", impersonation.view_as_stop, name="view-as-stop"),
-    path("admin/groups", console_views.groups, name="console-groups"),
+    path("admin/groups", groups.groups, name="console-groups"),
+    path("admin/groups/<str:group_id>", groups.group, name="console-group"),
     path("admin/access-checks", access_checks.index, name="console-access-checks"),
     path("admin/audit", audit.index, name="console-audit"),
     path("admin/components", components.index, name="console-components"),

@@ -126,7 +126,7 @@ def user_update(
     _require_valid_password(password)
     with transaction.atomic():
         if is_admin is False or is_active is False:
-            _lock_admins()
+            lock_admins()
         user = User.objects.select_for_update().get(pk=user.pk)
         if username is not None:
             _rename(user, normalize_name(username))
@@ -140,7 +140,7 @@ def user_update(
         _save_unique(user)
         if groups is not None:
             _memberships_set(user, groups)
-        _require_an_admin()
+        require_an_admin()
         details = {
             "username": username is not None,
             "email": email is not None,
@@ -201,13 +201,13 @@ def distinguishable_name(requested: str, *, addition: str) -> str:
     raise Conflict(CodedMessage("usernames_exhausted", name=stem))
 
 
-def _lock_admins() -> None:
+def lock_admins() -> None:
     """Makes changes that may take away an admin wait for each other: two that demote one another at the same
     time would each still see the other. In one order, so that they do not block each other for good."""
     list(User.objects.select_for_update().filter(is_admin=True).order_by("pk").values_list("pk"))
 
 
-def _require_an_admin() -> None:
+def require_an_admin() -> None:
     if not User.objects.active().filter(is_admin=True).exists():
         raise Conflict(gettext_noop("There must be at least one active administrator."))
 
@@ -218,11 +218,11 @@ def user_delete(user: User, *, actor: UUID | None = None) -> int:
     `ingestion.erasure.users.user_erase` also issues a receipt.
     """
     with transaction.atomic():
-        _lock_admins()
+        lock_admins()
         record("user.deleted", actor=actor, subject=f"user:{user.pk}")
         sessions = sessions_delete(user)
         rows, _ = user.delete()
-        _require_an_admin()
+        require_an_admin()
     return rows + sessions
 
 

@@ -126,7 +126,7 @@ def test_pages_offer_it(admin: Caller, rob: Caller) -> None:
     client = Client()
     client.force_login(admin.user)
     assert "/api/v1/me/export" in client.get("/account").content.decode()
-    assert f"/api/v1/users/{rob.user.id}/export" in client.get("/admin/users").content.decode()
+    assert f"/api/v1/users/{rob.user.id}/export" in client.get(f"/admin/users/{rob.user.id}").content.decode()
 
 
 @pytest.mark.slow

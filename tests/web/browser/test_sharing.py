@@ -25,7 +25,7 @@ def person(page: Page) -> str:
     new.get_by_label("User name").fill(name)
     new.get_by_label("Password").fill(PASSWORD)
     new.get_by_role("button", name="Create user").click()
-    expect(page.locator("summary", has_text=name)).to_be_visible()
+    expect(page.get_by_role("heading", name=name)).to_be_visible()
     return name
 
 

@@ -27,7 +27,7 @@ def test_limits_are_typed_and_shown(signed_in: SignIn, admin: User, mia: User) -
     group = Group.objects.create(name="Guests")
     api_key_create(user=mia, label="scanner")
     html = text_of(client.get(PAGE))
-    assert "scanner (mia)" in html
+    assert "scanner (mia)" in text_of(client.get("/choices/limits?q=scan"))
     assert 'placeholder="300"' in html
     said = {"subject": f"group:{group.id}", "questions_per_day": " 12 ", "tokens_per_day": "Unlimited"}
     answer = client.post(PAGE, said, follow=True)

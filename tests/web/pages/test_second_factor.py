@@ -254,7 +254,7 @@ def test_an_admin_takes_away_a_lost_factor(signed_in: SignIn, rob: User, admin: 
     path = f"/admin/users/{rob.id}/second-factor/reset"
     assert here.post(path).status_code == 403
     client = signed_in(admin)
-    assert "Remove second factor" in text_of(client.get("/admin/users"))
+    assert "Remove second factor" in text_of(client.get(f"/admin/users/{rob.id}"))
     assert client.get(path).status_code == 405
     assert client.post("/admin/users/nonsense/second-factor/reset").status_code == 404
     assert client.post(path)["Location"] == "/admin/users"

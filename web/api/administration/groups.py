@@ -4,11 +4,14 @@
 from collections.abc import Sequence
 from uuid import UUID
 
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from ninja import Query, Router, Status
+from pydantic import Field
 
 from cairn.access.selectors import get_or_not_found
 from cairn.accounts.models import Group as GroupRow
+from cairn.accounts.selectors import find_groups
 from cairn.accounts.services import group_create, group_delete, group_update
 from web.api.framework.fields import Body, GroupName, Members, Patch, Yes, id_or_nobody
 from web.api.framework.pagination import Page, PageQuery, page_of
@@ -32,9 +35,18 @@ class GroupPatch(Patch):
     can_create_knowledge_bases: Yes | None = None
 
 
+class GroupQuery(PageQuery):
+    q: str = Field("", max_length=150, description="Part of the name")
+    source: str | None = Field(None, max_length=100, description="Directory; empty for local groups")
+
+    def rows(self) -> "QuerySet[GroupRow]":
+        return find_groups(self.q, source=self.source)
+
+
 @router.get("", response=Page[Group])
-def group_list(request: HttpRequest, page: Query[PageQuery]) -> Page[Group]:
-    found = page_of(GroupRow.objects.prefetch_related("members", "managers"), page)
+def group_list(request: HttpRequest, page: Query[GroupQuery]) -> Page[Group]:
+    """Lists groups, the oldest first."""
+    found = page_of(page.rows().prefetch_related("members", "managers"), page)
     return Page(items=[Group.of(row) for row in found.rows], next_cursor=found.next_cursor)
 
 

@@ -1,22 +1,41 @@
 """Users, for admins."""
 # ruff: noqa: ARG001 (the framework passes the request by name)
 
+from enum import StrEnum
 from uuid import UUID
 
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.utils.translation import gettext
 from ninja import Query, Router, Status
+from pydantic import BaseModel, Field
 
 from cairn.access.selectors import get_or_not_found
+from cairn.accounts.bulk import BulkResult, users_join_group, users_leave_group, users_set_active
+from cairn.accounts.models import Group as GroupRow
 from cairn.accounts.models import User as UserRow
+from cairn.accounts.selectors import find_users
 from cairn.accounts.services import user_create, user_update
 from cairn.audit.services import record
 from ingestion.erasure.users import user_erase
 from web.api.framework.downloads import stream_attachment
-from web.api.framework.fields import Body, Members, Password, Patch, Username, Yes, id_or_nobody
+from web.api.framework.fields import (
+    Body,
+    Id,
+    Members,
+    Password,
+    Patch,
+    SomeIds,
+    Username,
+    Yes,
+    id_or_nobody,
+)
 from web.api.framework.pagination import Page, PageQuery, page_of
+from web.api.framework.problems import invalid_field
 from web.api.schemas import User
 from web.exports.subject_export import subject_export
 from web.http.authentication import needs, principal_of
+from web.i18n.localize import localize
 
 router = Router(tags=["Users"], auth=needs(admin=True))
 ZIP = {200: {"description": "OK", "content": {"application/zip": {}}}}
@@ -40,9 +59,54 @@ class UserPatch(Patch):
     groups: Members | None = None
 
 
+class UserQuery(PageQuery):
+    q: str = Field("", max_length=150, description="Part of the user name")
+    group: str = Field("", max_length=140, description="Only members of this group")
+    is_active: bool | None = None
+    is_admin: bool | None = None
+
+    def rows(self) -> "QuerySet[UserRow]":
+        group = id_or_nobody(self.group) if self.group else None
+        return find_users(self.q, group=group, is_active=self.is_active, is_admin=self.is_admin)
+
+
+class BatchAction(StrEnum):
+    ACTIVATE = "activate"
+    DEACTIVATE = "deactivate"
+    ADD_TO_GROUP = "add_to_group"
+    REMOVE_FROM_GROUP = "remove_from_group"
+
+
+class UserBatch(Body):
+    """`group` is required to add to a group or remove from one."""
+
+    action: BatchAction
+    users: SomeIds
+    group: Id = ""
+
+
+class SkippedUser(BaseModel):
+    id: str
+    detail: str
+
+
+class UserBatchResult(BaseModel):
+    """`unchanged`: users who already were as requested. `skipped`: users who were left out, and why."""
+
+    changed: int
+    unchanged: int
+    skipped: list[SkippedUser]
+
+    @classmethod
+    def of(cls, result: BulkResult) -> "UserBatchResult":
+        skipped = [SkippedUser(id=str(user), detail=localize(why)) for user, why in result.skipped.items()]
+        return cls(changed=result.changed, unchanged=result.unchanged, skipped=skipped)
+
+
 @router.get("", response=Page[User])
-def user_list(request: HttpRequest, page: Query[PageQuery]) -> Page[User]:
-    found = page_of(UserRow.objects.prefetch_related("member_of"), page)
+def user_list(request: HttpRequest, page: Query[UserQuery]) -> Page[User]:
+    """Lists users, the oldest account first."""
+    found = page_of(page.rows().prefetch_related("member_of"), page)
     return Page(items=[User.of(row) for row in found.rows], next_cursor=found.next_cursor)
 
 
@@ -57,6 +121,22 @@ def user_add(request: HttpRequest, payload: NewUser) -> Status[User]:
         actor=principal_of(request).actor,
     )
     return Status(201, User.of(row))
+
+
+@router.post("/batch", response=UserBatchResult)
+def user_batch(request: HttpRequest, payload: UserBatch) -> UserBatchResult:
+    """Changes up to 200 users, all or none; each change is an audit event. Your own account is never
+    deactivated, and the last active admin stays active."""
+    actor = principal_of(request).actor
+    ids = {id_or_nobody(value) for value in payload.users}
+    if payload.action in {BatchAction.ACTIVATE, BatchAction.DEACTIVATE}:
+        is_active = payload.action is BatchAction.ACTIVATE
+        return UserBatchResult.of(users_set_active(ids, is_active=is_active, actor=actor))
+    group = GroupRow.objects.filter(pk=id_or_nobody(payload.group)).first()
+    if group is None:
+        raise invalid_field("body", "group", message=gettext("This group doesn’t exist."))
+    change = users_join_group if payload.action is BatchAction.ADD_TO_GROUP else users_leave_group
+    return UserBatchResult.of(change(ids, group, actor=actor))
 
 
 @router.get("/{user_id}", response=User)

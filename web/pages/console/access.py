@@ -15,7 +15,7 @@ from cairn.access.audience import ADMIN, Access, DocumentAccess, access_of, docu
 from cairn.access.models import Role
 from cairn.access.scope import Principal
 from cairn.access.selectors import document_for, knowledge_base_named
-from cairn.accounts.models import Group, User
+from cairn.accounts.models import User
 from cairn.library.models import Document
 from web.pages.library.document import about
 from web.pages.shell.decorators import fragment, number_in, page, show
@@ -137,10 +137,6 @@ def document(request: HttpRequest, principal: Principal, document_id: str) -> Ht
         "narrowed": found.narrowed,
         "readers": _load_reader_rows(found),
         "blank_reader": SubjectRow("", "", ""),
-        "subjects": {
-            "users": User.objects.active().order_by("username"),
-            "groups": Group.objects.order_by("name", "source"),
-        },
     }
     return show(request, principal, "pages/library/access.html", context, area="library")
 

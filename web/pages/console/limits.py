@@ -15,7 +15,7 @@ from django.views.decorators.http import require_http_methods
 
 from cairn.access.principals import require_admin
 from cairn.access.scope import Principal
-from cairn.accounts.models import ApiKey, Group, User
+from cairn.accounts.models import ApiKey, User
 from cairn.errors import InvalidInput
 from cairn.limits.models import Limit, Usage
 from cairn.limits.rules import Measure, Most, defaults
@@ -92,9 +92,6 @@ def _render_page(
         "everyone": Subject("everyone", gettext("Everyone"), "", _fields(known, defaults())),
         "subjects": [_subject(limit, known) for limit in limits if limit.subject != "everyone"],
         "blank": _fields({}, {**defaults(), **known}),
-        "users": User.objects.active().filter(limit=None).order_by("username"),
-        "groups": Group.objects.filter(limit=None).order_by("name", "source"),
-        "keys": ApiKey.objects.usable(timezone.now()).filter(limit=None).select_related("user"),
         "used": _find_highest_usage(),
     }
     return show(request, principal, "pages/console/limits.html", context, area="console", status=status)

@@ -2,6 +2,7 @@
 
 import { $, $$, confirmed, toast } from "./dom.js";
 import { api } from "./http.js";
+import "./combobox.js";
 import { clearProblem, showProblem } from "./console.js";
 import { t, tn } from "./i18n.js";
 
@@ -27,13 +28,11 @@ function told({ gains, losses, changes }) {
 function wire(form) {
   const rows = $("[data-rows]", form);
   const save = $("button:not([type])", form);
-  const picker = $("[data-add]", form);
+  const picker = $("[data-combobox]", form);
   const everyone = $("[data-everyone]", form); // documents only: not narrowed
   const changed = () => {
     save.disabled = false;
     $("[data-nobody]", form).hidden = rows.children.length > 0;
-    const taken = new Set($$("[data-subject]", rows).map((row) => row.dataset.subject));
-    for (const option of $$("option", picker)) option.disabled = "closed" in option.dataset || taken.has(option.value);
     if (everyone) $("[data-chosen]", form).hidden = everyone.checked;
   };
   const value = () => {
@@ -41,20 +40,21 @@ function wire(form) {
     if (everyone) return { readers: everyone.checked ? null : subjects.map((row) => row.dataset.subject) };
     return subjects.map((row) => ({ subject: row.dataset.subject, role: $("select", row).value }));
   };
-  picker.addEventListener("change", () => {
-    const option = picker.selectedOptions[0];
-    const row = $("template", form).content.firstElementChild.cloneNode(true);
-    row.dataset.subject = option.value;
-    $("[data-name]", row).textContent = option.textContent;
-    $("[data-kind]", row).textContent = KINDS[option.value.split(":")[0]] ?? "";
-    $("select", row)?.setAttribute("aria-label", t("Role of {name}", { name: option.textContent }));
-    $("[data-remove]", row).setAttribute("aria-label", t("Remove access for {name}", { name: option.textContent }));
-    rows.append(row);
-    picker.value = "";
-    changed();
+  picker.addEventListener("choose", ({ detail: { value: subject, label } }) => {
+    let row = $$("[data-subject]", rows).find((each) => each.dataset.subject === subject);
+    if (!row) {
+      row = $("template", form).content.firstElementChild.cloneNode(true);
+      row.dataset.subject = subject;
+      $("[data-name]", row).textContent = label;
+      $("[data-kind]", row).textContent = KINDS[subject.split(":")[0]] ?? "";
+      $("select", row)?.setAttribute("aria-label", t("Role of {name}", { name: label }));
+      $("[data-remove]", row).setAttribute("aria-label", t("Remove access for {name}", { name: label }));
+      rows.append(row);
+      changed();
+    }
     ($("select", row) ?? $("[data-remove]", row)).focus();
   });
-  rows.addEventListener("click", (event) => { if (event.target.closest("[data-remove]")) { event.target.closest("[data-subject]").remove(); changed(); picker.focus(); } });
+  rows.addEventListener("click", (event) => { if (event.target.closest("[data-remove]")) { event.target.closest("[data-subject]").remove(); changed(); $("[role=combobox]", picker).focus(); } });
   form.addEventListener("change", changed);
   form.addEventListener("submit", async (event) => {
     event.preventDefault();

@@ -17,7 +17,7 @@ function payload(form) {
   const data = {};
   for (const input of $$("[name]", form)) {
     const { name } = input;
-    if (input.hasAttribute("data-list")) { data[name] ??= []; if (input.checked) data[name].push(input.value); }
+    if (input.hasAttribute("data-list")) { data[name] ??= []; if (input.checked || (input.type === "hidden" && !input.disabled)) data[name].push(input.value); }
     else if (input.type === "radio") { if (input.checked) data[name] = input.value; }
     else if (!(input.hasAttribute("data-optional") && input.value === "")) data[name] = valueOf(input);
   }
@@ -50,7 +50,7 @@ export function clearProblem(form) {
 
 function then(form, answer) {
   const what = form.dataset.then ?? "reload";
-  if (what.startsWith("go:")) location.assign(what.slice(3).replace("{slug}", answer?.slug ?? ""));
+  if (what.startsWith("go:")) location.assign(what.slice(3).replace(/\{(\w+)\}/, (_, name) => answer?.[name] ?? ""));
   else if (what === "reload") location.reload();
   else toast(t("Saved."));
 }

@@ -4,6 +4,11 @@ globalThis.cairnCatalog = {
 "{n} Treffer."
 ],
 "A document you selected no longer exists.":"Ein ausgewähltes Dokument gibt es nicht mehr.",
+"Add":"Hinzufügen",
+"Add {n} user to “{group}”?":[
+"{n} Konto zu „{group}“ hinzufügen?",
+"{n} Konten zu „{group}“ hinzufügen?"
+],
 "All":"Alle",
 "All knowledge bases":"Alle Wissensbasen",
 "All selected files are already uploaded.":"Alle gewählten Dateien sind bereits hochgeladen.",
@@ -18,6 +23,11 @@ globalThis.cairnCatalog = {
 "Can’t reach the server. Check your connection and try again.":"Der Server ist nicht erreichbar. Prüfen Sie Ihre Verbindung und versuchen Sie es noch einmal.",
 "Can’t reach the server. Check your connection.":"Der Server ist nicht erreichbar. Prüfen Sie Ihre Verbindung.",
 "Change access?":"Zugriff ändern?",
+"Changed {n} user.":[
+"{n} Konto geändert.",
+"{n} Konten geändert."
+],
+"Choose a group first.":"Wählen Sie zuerst eine Gruppe.",
 "Connection lost. Keep this page open; the upload resumes automatically.":"Verbindung unterbrochen. Lassen Sie diese Seite offen; das Hochladen wird automatisch fortgesetzt.",
 "Copied with sources.":"Mit Quellen kopiert.",
 "Copied.":"Kopiert.",
@@ -29,7 +39,17 @@ globalThis.cairnCatalog = {
 "Delete “{title}”?":"„{title}“ löschen?",
 "Deleted since":"Inzwischen gelöscht",
 "Deleted “{title}”.":"„{title}“ gelöscht.",
+"Disable":"Deaktivieren",
+"Disable {n} user?":[
+"{n} Konto deaktivieren?",
+"{n} Konten deaktivieren?"
+],
 "Embedding":"Wird eingebettet",
+"Enable":"Aktivieren",
+"Enable {n} user?":[
+"{n} Person aktivieren?",
+"{n} Personen aktivieren?"
+],
 "Failed":"Fehlgeschlagen",
 "Fill in the marked field.":"Füllen Sie das markierte Feld aus.",
 "Finished files stay. Files not yet uploaded or processed are skipped.":"Fertige Dateien bleiben erhalten. Noch nicht hochgeladene oder verarbeitete werden übersprungen.",
@@ -70,6 +90,10 @@ globalThis.cairnCatalog = {
 "Remove":"Entfernen",
 "Remove access for {name}":"Zugriff für {name} entfernen",
 "Remove {name}":"{name} entfernen",
+"Remove {n} user from “{group}”?":[
+"{n} Konto aus „{group}“ entfernen?",
+"{n} Konten aus „{group}“ entfernen?"
+],
 "Removed":"Entfernt",
 "Retry all {n}":"Alle {n} erneut verarbeiten",
 "Retry {title}":"{title} erneut verarbeiten",
@@ -88,6 +112,10 @@ globalThis.cairnCatalog = {
 "Sheet {name}":"Blatt {name}",
 "Showing the first {n} of {all} failed files. See “All files”, “Failed” for the rest.":"Die ersten {n} von {all} fehlgeschlagenen Dateien. Die übrigen finden Sie unter „Alle Dateien“, „Fehlgeschlagen“.",
 "Sign in":"Anmelden",
+"Skipped {n} user:":[
+"{n} Konto ausgelassen:",
+"{n} Konten ausgelassen:"
+],
 "Slide":"Folie",
 "Something went wrong while displaying the answer. Ask again.":"Beim Anzeigen der Antwort ist etwas schiefgegangen. Fragen Sie noch einmal.",
 "Something went wrong. Try again in a moment.":"Etwas ist schiefgegangen. Versuchen Sie es gleich noch einmal.",
@@ -95,6 +123,7 @@ globalThis.cairnCatalog = {
 "Source {number}: {what}":"Quelle {number}: {what}",
 "Splitting into passages":"Wird in Textstellen zerlegt",
 "Stopped.":"Gestoppt.",
+"Stopped. The others are unchanged.":"Angehalten. Die übrigen bleiben unverändert.",
 "Stopping…":"Wird gestoppt …",
 "Tag: {name}":"Schlagwort: {name}",
 "Thanks. The document owners will see this.":"Danke. Die Zuständigen sehen Ihre Rückmeldung.",
@@ -110,6 +139,10 @@ globalThis.cairnCatalog = {
 "The server answered with an error ({status}).":"Der Server meldete einen Fehler ({status}).",
 "The server answered with an error ({status}). Try again in a moment.":"Der Server meldete einen Fehler ({status}). Versuchen Sie es gleich noch einmal.",
 "The server is busy. The upload resumes automatically in a moment.":"Der Server ist ausgelastet. Das Hochladen wird gleich automatisch fortgesetzt.",
+"They are signed out at once and can’t sign in. Their data is kept.":"Sie werden sofort abgemeldet und können sich nicht mehr anmelden. Ihre Daten bleiben erhalten.",
+"They can sign in again.":"Sie können sich wieder anmelden.",
+"They get the access of this group.":"Sie erhalten den Zugriff dieser Gruppe.",
+"They lose any access they have through this group.":"Sie verlieren den Zugriff, den sie über diese Gruppe haben.",
 "This document was deleted, or you no longer have access to it.":"Dieses Dokument wurde gelöscht, oder Sie haben keinen Zugriff mehr.",
 "This is taking longer than usual. You can wait, stop, or come back later…":"Das dauert länger als sonst. Sie können warten, stoppen oder später wiederkommen …",
 "Too long by 1 character (limit {longest}). Shorten it, or upload the text as a document.":[
@@ -206,10 +239,15 @@ globalThis.cairnCatalog = {
 ],
 "{n} queued":"{n} in der Warteschlange",
 "{n} removed":"{n} entfernt",
+"{n} selected":[
+"{n} ausgewählt",
+"{n} ausgewählt"
+],
 "{n} unchanged":"{n} unverändert",
 "{n} uploaded, {sent} of {total}":"{n} hochgeladen, {sent} von {total}",
 "{place} of {pages}":"{place} von {pages}",
 "{ready} of {files} ready":"{ready} von {files} bereit",
+"{seen} of {n}":"{seen} von {n}",
 "“{name}” doesn’t exist or can’t read this document.":"Das Konto „{name}“ existiert nicht oder darf dieses Dokument nicht lesen.",
 "“{title}” will be deleted. This can’t be undone. Documents aren’t affected.":"„{title}“ wird gelöscht. Das lässt sich nicht rückgängig machen. Dokumente sind nicht betroffen."
 };

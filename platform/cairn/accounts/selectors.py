@@ -1,0 +1,33 @@
+"""Users and groups by name and other properties, for lists that are searched on the server."""
+
+from uuid import UUID
+
+from django.db.models import Case, IntegerField, QuerySet, Value, When
+
+from cairn.accounts.models import Group, User
+
+
+def find_users(
+    text: str = "",
+    *,
+    group: UUID | None = None,
+    is_active: bool | None = None,
+    is_admin: bool | None = None,
+) -> "QuerySet[User]":
+    """Return users whose name contains the text and who have the given properties; None means any."""
+    found = User.objects.filter(username__icontains=text) if text else User.objects.all()
+    found = found if group is None else found.filter(member_of=group)
+    found = found if is_active is None else found.filter(is_active=is_active)
+    return found if is_admin is None else found.filter(is_admin=is_admin)
+
+
+def find_groups(text: str = "", *, source: str | None = None) -> "QuerySet[Group]":
+    """Return groups whose name contains the text; `source` "" means those of this installation."""
+    found = Group.objects.filter(name__icontains=text) if text else Group.objects.all()
+    return found if source is None else found.filter(source=source)
+
+
+def rank_by_prefix(field: str, text: str) -> Case:
+    """Return an expression to sort by: names that start with the text come before those that contain it."""
+    starts = When(**{f"{field}__istartswith": text}, then=Value(0))
+    return Case(starts, default=Value(1), output_field=IntegerField())

@@ -1,0 +1,126 @@
+"""Lists of users and groups that are searched, sorted and paged on the server, and searchable pickers."""
+
+from collections.abc import Callable
+
+import pytest
+from django.test import Client
+
+from cairn.access.models import Role
+from cairn.accounts.confusable_names import name_skeleton
+from cairn.accounts.models import Group, User
+from cairn.accounts.services import api_key_create, group_create
+from cairn.library.models import KnowledgeBase
+from cairn.limits.services import limit_set
+from tests.web.pages.conftest import text_of
+
+SignIn = Callable[[User], Client]
+
+
+@pytest.fixture
+def crowd(db: None) -> list[User]:
+    names = [f"user-{n:03}" for n in range(120)]
+    return User.objects.bulk_create(
+        User(username=name, name_skeleton=name_skeleton(name), is_active=n % 3 > 0)
+        for n, name in enumerate(names)
+    )
+
+
+def _listed(html: str) -> list[str]:
+    return [part.partition("</a>")[0].rpartition(">")[2] for part in html.split('<a class="title')[1:]]
+
+
+def test_users_are_searched_filtered_sorted_and_paged(
+    signed_in: SignIn, admin: User, crowd: list[User]
+) -> None:
+    client = signed_in(admin)
+    group = group_create(name="Staff", members=[crowd[7].id, crowd[8].id])
+
+    def listed(query: str) -> list[str]:
+        return _listed(text_of(client.get(f"/admin/users?{query}")))
+
+    assert listed("") == ["ada", *(f"user-{n:03}" for n in range(49))]
+    assert listed("page=3") == [f"user-{n:03}" for n in range(99, 120)]
+    assert listed("page=999") == listed("page=3")
+    assert listed("q=SER-11") == [f"user-{n}" for n in range(110, 120)]
+    assert listed("q=%") == []
+    assert listed(f"group={group.id}") == ["user-007", "user-008"]
+    assert listed(f"group={group.id}&q=8") == ["user-008"]
+    assert listed("group=nonsense") == []
+    assert listed("state=admins") == ["ada"]
+    assert listed("state=disabled")[:2] == ["user-000", "user-003"]
+    assert listed("sort=oldest")[0] == "ada"
+    assert "ada" not in listed("sort=newest")
+    assert listed("state=x&sort=x&page=-1") == listed("")
+    html = text_of(client.get("/admin/users?q=user&state=active&page=2"))
+    assert 'href="?q=user&amp;state=active&amp;page=1"' in html
+    assert 'data-filters="q=user&amp;is_active=true"' in html
+    assert 'data-total="80"' in html
+
+
+def test_groups_are_searched_sorted_and_show_their_members_in_pages(
+    signed_in: SignIn, admin: User, crowd: list[User]
+) -> None:
+    Group.objects.bulk_create(Group(name=f"Team {n:02}") for n in range(60))
+    large = group_create(name="Zoo", members=[user.id for user in crowd[:70]])
+    client = signed_in(admin)
+    assert _listed(text_of(client.get("/admin/groups")))[:2] == ["Team 00", "Team 01"]
+    assert _listed(text_of(client.get("/admin/groups?page=2")))[-1] == "Zoo"
+    assert _listed(text_of(client.get("/admin/groups?q=zo"))) == ["Zoo"]
+    assert _listed(text_of(client.get("/admin/groups?sort=largest")))[0] == "Zoo"
+    html = text_of(client.get(f"/admin/groups/{large.id}?page=2"))
+    assert _listed(html) == [f"user-{n:03}" for n in range(50, 70)]
+    assert f'data-filters="group={large.id}"' in html
+    assert _listed(text_of(client.get(f"/admin/groups/{large.id}?q=-03"))) == [
+        f"user-{n:03}" for n in range(30, 40)
+    ]
+
+
+def test_pages_of_nobody_are_not_found(signed_in: SignIn, admin: User) -> None:
+    for path in ("/admin/users/nobody", "/admin/groups/nobody"):
+        assert signed_in(admin).get(path).status_code == 404
+
+
+def _options(client: Client, path: str) -> list[str]:
+    return [part.partition('"')[0] for part in text_of(client.get(path)).split('data-label="')[1:]]
+
+
+def test_pickers_offer_few_and_the_best_first(signed_in: SignIn, admin: User, crowd: list[User]) -> None:
+    User.objects.create_user("a-user-110")
+    client = signed_in(admin)
+    offered = _options(client, "/choices/users?q=user")
+    assert len(offered) == 20
+    assert offered[0] == "user-000"
+    assert "Type more letters" in text_of(client.get("/choices/users?q=user"))
+    assert _options(client, "/choices/users?q=user-110") == ["user-110", "a-user-110"]
+    assert "No matches." in text_of(client.get("/choices/users?q=nobody"))
+
+
+def test_pickers_of_grants_leave_out_who_cannot_sign_in(
+    signed_in: SignIn, mia: User, base: KnowledgeBase, crowd: list[User]
+) -> None:
+    client = signed_in(mia)
+    for path in ("/choices/grantees", "/choices/readers"):
+        assert _options(client, f"{path}?q=user-00")[:2] == ["user-001", "user-002"]
+    assert "Everyone who can sign in" in _options(client, "/choices/grantees?q=every")
+    assert "Everyone who can sign in" not in _options(client, "/choices/readers")
+
+
+def test_pickers_of_limits_offer_who_has_none(signed_in: SignIn, admin: User, rob: User) -> None:
+    key, _ = api_key_create(user=rob, label="robot")
+    client = signed_in(admin)
+    assert _options(client, "/choices/limits?q=rob") == ["rob", "robot (rob)"]
+    for subject in (f"user:{rob.id}", f"key:{key.id}"):
+        limit_set(subject=subject, values={}, actor=admin.id)
+    limit_set(subject=f"user:{rob.id}", values={"searches_per_minute": 1}, actor=admin.id)  # type: ignore[dict-item]
+    assert _options(client, "/choices/limits?q=rob") == ["robot (rob)"]
+
+
+def test_pickers_of_knowledge_bases_offer_those_of_a_role(
+    signed_in: SignIn, mia: User, rob: User, base: KnowledgeBase, grant: Callable[[User, Role], None]
+) -> None:
+    grant(rob, Role.READER)
+    path = "/choices/knowledge-bases"
+    assert f'data-value="{base.slug}"' in text_of(signed_in(rob).get(path))
+    assert f'data-value="{base.id}"' in text_of(signed_in(rob).get(f"{path}?by=id&q=hand"))
+    assert _options(signed_in(rob), f"{path}?role=manager") == []
+    assert _options(signed_in(mia), f"{path}?role=manager") == ["Handbook"]
