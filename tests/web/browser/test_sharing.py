@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Page, ViewportSize, expect
 
 from tests.conftest import PASSWORD
-from tests.web.browser.test_journey import PHONE, QUESTION, ask, create_knowledge_base, pdf, uploaded
+from tests.web.browser.test_journey import PHONE, QUESTION, ask, choose, create_knowledge_base, pdf, uploaded
 
 pytestmark = [pytest.mark.browser, pytest.mark.models]
 
@@ -73,7 +73,7 @@ def test_a_conversation_is_shared_read_printed_and_taken_back(
     assert "42 hours" not in printed(theirs)
 
     page.goto(f"/admin/knowledge-bases/{slug}")
-    page.get_by_label("Give access to").select_option(label=reader)
+    choose(page, "Give access to", reader)
     page.get_by_role("button", name="Save access").click()
     page.get_by_role("dialog").get_by_role("button", name="Save").click()
     expect(page.get_by_text("Saved. The change applies immediately.")).to_be_visible()
