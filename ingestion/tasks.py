@@ -90,6 +90,11 @@ def apply_retention() -> None:
     retention.apply_retention()
 
 
+@shared_task(name="ingestion.purge_conversations")
+def purge_conversations() -> None:
+    retention.purge_conversations()
+
+
 @shared_task(name="ingestion.watch")
 def watch(watch: str) -> None:
     services.scan_folder(UUID(watch))

@@ -183,6 +183,26 @@ class ConversationBase(models.Model):
         return str(self.knowledge_base)
 
 
+class DeletedConversation(models.Model):
+    """A copy of a deleted conversation, which its owner may restore `until` then.
+
+    `id`: that of the conversation. `rows`: all rows that were deleted, as JSON. `documents`: ids of documents
+    whose words may be in it.
+    """
+
+    id = models.UUIDField(primary_key=True)
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="+")
+    rows = models.TextField()
+    documents = models.JSONField(default=list)
+    until = models.DateTimeField(db_index=True)
+
+    class Meta:
+        ordering = ["until", "id"]
+
+    def __str__(self) -> str:
+        return f"deleted conversation {self.id}"
+
+
 class MessageState(models.TextChoices):
     RUNNING = "running"
     DONE = "done"

@@ -15,7 +15,7 @@ from ingestion.erasure.receipts import add_removed_counts, receipts_close, rewri
 from ingestion.failpoints import Fault, fault_point
 from ingestion.models import IdempotencyKey, ImportItem, Job, PartialUpload, Receipt, ReceiptState
 from ingestion.parse.page_images import picture_names
-from retrieval.conversations import services
+from retrieval.conversations import services, undo
 from retrieval.evaluation import gold_questions, runs
 from retrieval.gaps import services as gaps
 
@@ -71,7 +71,10 @@ def _erase_document(document: Document, index: Points, receipt: Receipt) -> None
     files = _files_of(document)
     removed = Counter(points=points, files=storage.files_delete(*files))
     with transaction.atomic():
+        copies = undo.deleted_conversations_forget(document.id)
         removed["quotes"] = services.forget_document(document.id) + runs.forget_document(document)
+        # Again: a conversation that was being deleted meanwhile has left a copy.
+        removed["quotes"] += copies + undo.deleted_conversations_forget(document.id)
         gold_questions.forget_document(document.id)
         gaps.document_forget(document.id)
         ImportItem.objects.filter(document=document).update(source_uri=runs.DELETED, message="")

@@ -13,6 +13,7 @@ from ingestion.documents.resumable_uploads import uploads_sweep
 from ingestion.documents.services import document_delete
 from ingestion.erasure.sqlite_wal import scrub
 from retrieval.conversations.services import conversations_expire
+from retrieval.conversations.undo import deleted_conversations_purge
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +41,14 @@ def apply_retention() -> int:
     if conversations_expire(environment().conversation_retention_days):
         scrub()
     return deleted
+
+
+def purge_conversations() -> int:
+    """Delete copies of deleted conversations that can no longer be restored; return how many."""
+    count = deleted_conversations_purge()
+    if count:
+        scrub()
+    return count
 
 
 def _delete_expired(base: KnowledgeBase) -> int:

@@ -137,7 +137,7 @@ STATES: Final[tuple[Visit, ...]] = (
     ),
     Visit(
         "conversation deleted", CONVERSATION,
-        prepare=_after(_press("Conversation options"), _press("Delete conversation"), _shown("#confirm")),
+        prepare=_after(_press("Conversation options"), _press("Delete conversation"), _shown(".toast")),
     ),
     Visit("citation in text", CONVERSATION, prepare=_after(_cited(0), _shown("#panel mark"))),
     Visit("citation on its page", CONVERSATION, prepare=_after(_cited(2), _shown("#panel .sheet-box"))),

@@ -249,6 +249,7 @@ CELERY_BEAT_SCHEDULE = {
     "watch": {"task": "ingestion.watch_due", "schedule": 30.0},
     "seal": {"task": "audit.seal", "schedule": 5.0},
     "apply-retention": {"task": "ingestion.apply_retention", "schedule": 600.0},
+    "purge": {"task": "ingestion.purge_conversations", "schedule": 60.0},
     "verify": {"task": "web.verify_access_due", "schedule": 600.0},
     "gaps-group": {"task": "gaps.group", "schedule": min(10.0, _env.sweep_seconds)},
     "notify-askers": {

@@ -57,9 +57,27 @@ def test_an_entry_is_pinned_renamed_and_deleted_from_its_menu(
     expect(renamed).to_have_attribute("aria-expanded", "false")
     renamed.click()
     page.get_by_role("button", name="Delete conversation").click()
-    page.get_by_role("dialog").get_by_role("button", name="Delete").click()
     expect(entries.get_by_role("link", name=title)).to_have_count(0)
     expect(page).to_have_url(re.compile("/library$"))
+    expect(page.get_by_role("button", name="Undo")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(entries.get_by_role("link", name=f"{title} No")).to_be_visible()
+    expect(page.get_by_text("Conversation restored.")).to_be_visible()
+
+
+def test_deleting_the_open_conversation_is_undone_from_the_next_page(sign_in: SignIn) -> None:
+    page = sign_in()
+    title = asked(page)
+    address = page.url
+    page.get_by_role("button", name="Conversation options").click()
+    page.get_by_role("button", name="Delete conversation").click()
+    expect(page.get_by_role("heading", name="What would you like to know?")).to_be_visible()
+    expect(page.locator("#conversations").get_by_role("link", name=title)).to_have_count(0)
+    page.get_by_role("button", name="Undo").click()
+    expect(page).to_have_url(address)
+    expect(page.locator(".turn .question")).to_have_text(title)
+    page.reload()
+    expect(page.get_by_role("button", name="Undo")).to_have_count(0)
 
 
 def test_the_list_is_walked_by_keyboard(sign_in: SignIn) -> None:

@@ -200,6 +200,7 @@ ROUTES: list[Route] = [
     api("PATCH", "/conversations/{conversation_id}", Guard.OWNER, ASK, body={"title": "renamed"}),
     api("DELETE", "/conversations/{conversation_id}", Guard.OWNER, ASK),
     api("GET", "/messages/{message_id}", Guard.OWNER, ASK),
+    api("POST", "/conversations/{deleted_id}/restore", Guard.OWNER, ASK),
     api("GET", "/conversations/{conversation_id}/export", Guard.OWNER, ASK),
     api("GET", "/conversations/{conversation_id}/share", Guard.OWNER, ASK),
     api("PUT", "/conversations/{conversation_id}/share", Guard.OWNER, ASK, body={"subjects": ["everyone"]}),

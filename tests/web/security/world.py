@@ -29,6 +29,7 @@ from ingestion.models import Job, Receipt, Watch
 from ingestion.parse.page_images import PDF, WIDTH
 from retrieval.conversations.services import conversation_start
 from retrieval.conversations.shares import share_put
+from retrieval.conversations.undo import conversation_delete_restorably
 from retrieval.engine import Engine
 from retrieval.evaluation.gold_file import Kind
 from retrieval.evaluation.models import EvaluationRun, GoldQuestion
@@ -188,6 +189,7 @@ def _things(base: KnowledgeBase, manager: Principal, parts: Engine) -> dict[str,
         "check_id": str(AccessCheck.objects.create(state=CheckState.PASSED).id),
         "generation_id": str(_generation()),
         "conversation_id": str(message.conversation_id),
+        "deleted_id": str(_deleted_conversation(manager)),
         "message_id": str(message.id),
         "share_id": str(_share(message)),
         "evaluation_id": str(run.id),
@@ -261,6 +263,13 @@ def _message(document: Document, owner: Principal) -> Message:
         quote=SECRET,
     )
     return message
+
+
+def _deleted_conversation(owner: Principal) -> object:
+    conversation = conversation_start(principal=owner, question=SECRET)
+    identity = conversation.id
+    conversation_delete_restorably(conversation=conversation, actor=owner.actor)
+    return identity
 
 
 def _share(message: Message) -> object:

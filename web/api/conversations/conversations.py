@@ -1,5 +1,6 @@
 """The user's conversations, and feedback on answers."""
 
+from datetime import datetime
 from typing import Annotated, Literal
 
 from django.db import transaction
@@ -22,6 +23,7 @@ from retrieval.conversations.services import (
     message_for,
 )
 from retrieval.conversations.snippets import find_snippets
+from retrieval.conversations.undo import conversation_delete_restorably, conversation_restore
 from web.api.conversations.answer_events import STREAMED, answer_follow
 from web.api.conversations.answer_markdown import markdown_of
 from web.api.framework.fields import Body, Id, Patch, Yes
@@ -51,6 +53,16 @@ class ConversationQuery(PageQuery):
 class Deleted(BaseModel):
     id: str
     deleted: bool = True
+
+
+class DeleteQuery(BaseModel):
+    restorable: bool = Field(False, description="Keep a copy for five minutes, so that it can be restored")
+
+
+class DeletedConversation(Deleted):
+    """`restorable_until`: only if a copy is kept."""
+
+    restorable_until: datetime | None = None
 
 
 class NewFeedback(Body):
@@ -104,13 +116,27 @@ def conversation_change(
     return Conversation.of(row)
 
 
-@router.delete("/{conversation_id}", response=Deleted)
-def conversation_remove(request: HttpRequest, conversation_id: str) -> Deleted:
+@router.delete("/{conversation_id}", response=DeletedConversation, exclude_none=True)
+def conversation_remove(
+    request: HttpRequest, conversation_id: str, query: Query[DeleteQuery]
+) -> DeletedConversation:
+    """Deletes the conversation at once. `POST /conversations/{id}/restore` brings it back if it was deleted
+    with `restorable`.
+    """
     principal = principal_of(request)
     row = conversation_for(principal, conversation_id)
-    shape = Deleted(id=str(row.id))
-    conversation_delete(conversation=row, actor=principal.actor)
+    shape = DeletedConversation(id=str(row.id))
+    if query.restorable:
+        shape.restorable_until = conversation_delete_restorably(conversation=row, actor=principal.actor)
+    else:
+        conversation_delete(conversation=row, actor=principal.actor)
     return shape
+
+
+@router.post("/{deleted_id}/restore", response=Conversation)
+def conversation_bring_back(request: HttpRequest, deleted_id: str) -> Conversation:
+    """Restores a conversation that was deleted with `restorable`; 404 when its copy is gone."""
+    return Conversation.of(conversation_restore(principal=principal_of(request), conversation=deleted_id))
 
 
 @messages.get("/{message_id}", response=Answer)

@@ -1,9 +1,10 @@
 // Actions on a conversation: from its entry in the list, and from the head of the open one.
 
-import { $, $$, confirmed, toast } from "./dom.js";
+import { $, $$, toast } from "./dom.js";
 import { api } from "./http.js";
 import { t } from "./i18n.js";
 import { openSharing } from "./share.js";
+import { offerUndo, offerUndoAgain } from "./undo.js";
 
 const menu = $("#conversation-menu");
 const renaming = $("#rename");
@@ -77,9 +78,9 @@ async function renamed(title) {
   changed();
 }
 
-async function remove({ id, title }) {
-  if (!(await confirmed({ title: t("Delete this conversation?"), text: t("“{title}” will be deleted. This can’t be undone. Documents aren’t affected.", { title }), yes: t("Delete") }))) return;
-  await api("DELETE", path({ id }));
+async function remove({ id }) {
+  await api("DELETE", path({ id }, "?restorable=true"));
+  offerUndo(id, id === open());
   if (id === open()) location.assign("/");
   else changed();
 }
@@ -120,3 +121,5 @@ list.addEventListener("htmx:afterSwap", (event) => {
   if (event.target.matches("[data-rest]")) $("a", event.target)?.focus({ preventScroll: true });
   else if (document.activeElement === document.body) refocus();
 });
+
+offerUndoAgain();

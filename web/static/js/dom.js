@@ -38,11 +38,17 @@ export function fragment(html) {
 
 export const announce = (text) => { document.getElementById("announce").textContent = text; };
 
-export function toast(text, { action, label } = {}) {
+/** It stays while it is pointed at or has the focus. */
+export function toast(text, { action, label, ms = 8000 } = {}) {
   const node = el("div", { class: "toast" }, el("span", { text }));
   if (action) node.append(el("button", { type: "button", class: "button", text: label, onclick: () => { node.remove(); action(); } }));
   document.getElementById("toasts")?.append(node);
-  setTimeout(() => node.remove(), 8000);
+  const leave = () => {
+    if (node.matches(":hover, :focus-within")) setTimeout(leave, 2000);
+    else node.remove();
+  };
+  setTimeout(leave, ms);
+  return node;
 }
 
 export function confirmed({ title, text, yes }) {

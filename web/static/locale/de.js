@@ -29,13 +29,14 @@ globalThis.cairnCatalog = {
 ],
 "Choose a group first.":"Wählen Sie zuerst eine Gruppe.",
 "Connection lost. Keep this page open; the upload resumes automatically.":"Verbindung unterbrochen. Lassen Sie diese Seite offen; das Hochladen wird automatisch fortgesetzt.",
+"Conversation deleted.":"Unterhaltung gelöscht.",
+"Conversation restored.":"Unterhaltung wiederhergestellt.",
 "Copied with sources.":"Mit Quellen kopiert.",
 "Copied.":"Kopiert.",
 "Couldn’t display the passage. Close it and open it again.":"Die Textstelle konnte nicht angezeigt werden. Schließen Sie sie und öffnen Sie sie noch einmal.",
 "Couldn’t load the image of this page. Switch to “Text” to read it.":"Das Bild dieser Seite konnte nicht geladen werden. Unter „Text“ können Sie sie lesen.",
 "Couldn’t read {names}. Select it again.":"Nicht lesbar: {names}. Bitte noch einmal auswählen.",
 "Delete":"Löschen",
-"Delete this conversation?":"Diese Unterhaltung löschen?",
 "Delete “{title}”?":"„{title}“ löschen?",
 "Deleted since":"Inzwischen gelöscht",
 "Deleted “{title}”.":"„{title}“ gelöscht.",
@@ -143,6 +144,7 @@ globalThis.cairnCatalog = {
 "They can sign in again.":"Sie können sich wieder anmelden.",
 "They get the access of this group.":"Sie erhalten den Zugriff dieser Gruppe.",
 "They lose any access they have through this group.":"Sie verlieren den Zugriff, den sie über diese Gruppe haben.",
+"This conversation can no longer be restored.":"Diese Unterhaltung lässt sich nicht mehr wiederherstellen.",
 "This document was deleted, or you no longer have access to it.":"Dieses Dokument wurde gelöscht, oder Sie haben keinen Zugriff mehr.",
 "This is taking longer than usual. You can wait, stop, or come back later…":"Das dauert länger als sonst. Sie können warten, stoppen oder später wiederkommen …",
 "Too long by 1 character (limit {longest}). Shorten it, or upload the text as a document.":[
@@ -150,6 +152,7 @@ globalThis.cairnCatalog = {
 "{n} Zeichen zu lang (höchstens {longest}). Kürzen Sie den Text oder laden Sie ihn als Dokument hoch."
 ],
 "Unchanged":"Unverändert",
+"Undo":"Rückgängig machen",
 "Unofficial":"Inoffiziell",
 "Uploaded, checking":"Hochgeladen, wird geprüft",
 "Uploading {sent} of {total}":"{sent} von {total} hochgeladen",
@@ -248,6 +251,5 @@ globalThis.cairnCatalog = {
 "{place} of {pages}":"{place} von {pages}",
 "{ready} of {files} ready":"{ready} von {files} bereit",
 "{seen} of {n}":"{seen} von {n}",
-"“{name}” doesn’t exist or can’t read this document.":"Das Konto „{name}“ existiert nicht oder darf dieses Dokument nicht lesen.",
-"“{title}” will be deleted. This can’t be undone. Documents aren’t affected.":"„{title}“ wird gelöscht. Das lässt sich nicht rückgängig machen. Dokumente sind nicht betroffen."
+"“{name}” doesn’t exist or can’t read this document.":"Das Konto „{name}“ existiert nicht oder darf dieses Dokument nicht lesen."
 };
