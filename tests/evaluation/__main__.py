@@ -1,6 +1,7 @@
 """Search, answers and refusals on the evaluation sets, as a table with 95 % confidence intervals.
 
-`python -m tests.evaluation [--sets company,german] [--sample 40] [--judgements] [--json FILE]`. Each set has
+`python -m tests.evaluation [--sets company,german] [--sample 40] [--judgements] [--json FILE]`, or with
+`--support` how well the sentences of answers are checked. Each set has
 an installation of its own in var/evaluation, which stays: documents are ingested again only after a change to
 the embedding model or to how documents are read.
 """
@@ -65,6 +66,18 @@ def ask_here(chosen: argparse.Namespace) -> None:
     os._exit(0)  # threads in the models' libraries cannot be stopped and would crash at exit
 
 
+def check_support_here(names: Sequence[str]) -> None:
+    """Check written and changed sentences in this process, and print the table."""
+    folder = ROOT / "var" / "evaluation" / "support"
+    share_models(folder)
+    os.environ |= {"DATA_DIR": str(folder), "DJANGO_SETTINGS_MODULE": "cairn.settings.django"}
+    django.setup()
+    support = import_module("tests.evaluation.support")  # imports models, which need the settings
+    Console(width=_WIDTH).print(support.build_support_table(support.check_sets(names)))
+    sys.stdout.flush()
+    os._exit(0)  # threads in the models' libraries cannot be stopped and would crash at exit
+
+
 def ask_set_apart(name: str, chosen: argparse.Namespace, arguments: Sequence[str]) -> list[Result]:
     """Ask a set in a process of its own, because the settings of a process name one DATA_DIR."""
     folder = ROOT / "var" / "evaluation" / index_identity() / name
@@ -115,6 +128,7 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
         "--load", type=Path, metavar="FILE", help="show results of an earlier --json; ask nothing"
     )
     parser.add_argument("--curve", type=Path, metavar="FILE.svg", help="draw the refusal curves")
+    parser.add_argument("--support", action="store_true", help="measure only how sentences are checked")
     parser.add_argument("--write-results", type=Path, help=argparse.SUPPRESS)
     return parser.parse_args(arguments)
 
@@ -123,6 +137,8 @@ def main(arguments: Sequence[str]) -> None:
     chosen = parse_arguments(arguments)
     if chosen.write_results:
         ask_here(chosen)
+    if chosen.support:
+        check_support_here(chosen.sets)
     if chosen.load:
         results = read_report(json.loads(chosen.load.read_text(encoding="utf-8")))
     else:

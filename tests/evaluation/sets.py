@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from retrieval.evaluation.gold_file import GoldQuestion, gold_questions
 from tests.gold.sec_10_q import TABLE, gold_questions_in
@@ -30,6 +30,21 @@ class EvaluationDocument:
     source_uri: str
     title: str
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenSentence:
+    """A sentence that a language model wrote. `passages`: what it read, each passage with its chunks.
+
+    `cited`: numbers of the passages that it named. `supported`: whether a passage states it.
+    """
+
+    question_id: str
+    question: str
+    passages: list[list[dict[str, Any]]]
+    text: str
+    cited: tuple[int, ...]
+    supported: bool
 
 
 def available_sets() -> tuple[str, ...]:
@@ -56,6 +71,32 @@ def load_tuning_questions(name: str) -> list[GoldQuestion]:
         message = f"“{name}” is no set to tune on; these are: {', '.join(TUNED)}"
         raise ValueError(message)
     return load_questions(name)
+
+
+def load_written(name: str) -> list[WrittenSentence]:
+    """Load the sentences written about a set's documents; [] if there are none."""
+    path = _SETS / name / "written.jsonl"
+    if not path.exists():
+        return []
+    answers = map(json.loads, path.read_text(encoding="utf-8").splitlines())
+    return [
+        WrittenSentence(
+            answer["id"],
+            answer["question"],
+            answer["passages"],
+            sentence["text"],
+            tuple(sentence["cited"]),
+            sentence["supported"],
+        )
+        for answer in answers
+        for sentence in answer["sentences"]
+    ]
+
+
+def load_tuning_sentences(name: str) -> list[WrittenSentence]:
+    """Load sentences to fit something on. Raises ValueError for a set that results are reported for."""
+    load_tuning_questions(name)
+    return load_written(name)
 
 
 def load_documents(name: str) -> Iterator[EvaluationDocument]:

@@ -15,18 +15,24 @@ from functools import cached_property
 
 import numpy as np
 
-from cairn.errors import ConfigurationError, Unavailable
 from cairn.inference.protocols import Embedder, NaturalLanguageInference, Reranker, Vectors
-from cairn.telemetry.metrics import count_model_failure
 from cairn.telemetry.openinference import METADATA, SpanKind
 from cairn.telemetry.tracing import step
 from retrieval.answering.grounding.antonyms import obliges_more, uses_opposite
-from retrieval.answering.grounding.edits import Edit, flips_polarity, overlap, substitutions
+from retrieval.answering.grounding.edits import (
+    Edit,
+    changes_restriction,
+    flips_polarity,
+    overlap,
+    substitutions,
+)
 from retrieval.answering.grounding.entailment import Meaning, infer_meanings
 from retrieval.answering.grounding.names import unsupported_names
 from retrieval.answering.grounding.negation import contradicts
+from retrieval.answering.grounding.purpose import split_purpose
 from retrieval.answering.grounding.quantities import conflicting_figures, unsupported_figures
 from retrieval.answering.grounding.restrictions import restricts_otherwise
+from retrieval.answering.grounding.window_rater import WindowRater
 from retrieval.answering.grounding.windows import Piece, Window, heading_of, pieces_of, windows_of
 from retrieval.answering.prompts.evidence import Passage
 from retrieval.answering.text.lexicon import STRUCTURE, Language, language_of
@@ -48,6 +54,10 @@ MIN_PARAPHRASE_WORDS = 0.5  # of a paraphrase that the reranker finds in the win
 MIN_PARAPHRASE_NEW_WORDS = 0.8  # of its words that the question does not have
 MIN_PARAPHRASE_COSINE = 0.4
 MIN_PARAPHRASE_RELEVANCE = 0.98
+MIN_SHARED_RELEVANCE = 0.9  # of a sentence with the window's words, but not in its order
+VERBATIM_COSINE = 0.95  # from which the reranker isn't asked
+MIN_QUESTION_RELEVANCE = 0.02
+"""How relevant to the question the window must be if the sentence has words that only the question has."""
 MAX_PIECES = 160  # sentences of the evidence that are embedded
 MAX_WINDOWS_TRIED = 6  # windows of a passage that are looked at closely
 MIN_PART_COVERAGE = 0.5
@@ -117,16 +127,17 @@ class SentenceChecker:
         reranker: Reranker | None = None,
     ) -> None:
         """`reason_language`: language of the reasons. `inference` replaces the similarity check. `reranker`:
-        recognises paraphrases; None for a model that isn't trusted to write any."""
+        recognises paraphrases, and what only seems to be one; None for a model that isn't trusted to write
+        any."""
         self._evidence = evidence
         self._embedder = embedder
         self._inference = inference
-        self._reranker = reranker
-        self._relevances: dict[tuple[str, str], float] = {}
+        self._rater = WindowRater(None if inference else reranker)
         self._reason_language: Language = reason_language
         self._language = language_of(" ".join(passage.text for passage in evidence))
         self._question = question
         self._question_stems = comparable_stems(question, self._language)
+        self._purpose = ""  # of the sentence that is checked, if it repeats the question
 
     def prepare(self) -> None:
         """Embed the evidence ahead of the first sentence, best done while the model reads the prompt."""
@@ -142,6 +153,8 @@ class SentenceChecker:
             return support
 
     def _check(self, sentence: str, cited: Sequence[int]) -> Support:
+        if self._rater.is_available:
+            self._purpose, sentence = split_purpose(sentence, self._question, self._language)
         scored = self._score_windows(sentence)
         if reason := self._find_alteration(sentence):
             return Support(reason=self._conflict(sentence, scored[0]) or reason)
@@ -204,6 +217,8 @@ class SentenceChecker:
         elsewhere = comparable_stems(piece.hit.text, self._language) - piece.stems - heading
         if words := self._find_substituted_words(claim, piece.text, heading, elsewhere):
             return render_message("figures", self._reason_language, terms=", ".join(words))
+        if changes_restriction(claim, piece.text):
+            return render_message("restriction", self._reason_language)
         return render_message("negation", self._reason_language) if flips_polarity(claim, piece.text) else ""
 
     def _find_substituted_words(
@@ -253,7 +268,7 @@ class SentenceChecker:
         meaning = known.get(id(item.window))
         if meaning is Meaning.OPPOSITE:
             return render_message("negation", self._reason_language)
-        near = meaning is None and self._near(sentence, item) and not self._goes_beyond(sentence, item.window)
+        near = meaning is None and self._is_near(sentence, item)
         supported = near or meaning is Meaning.SAME
         return "" if supported else render_message("meaning", self._reason_language)
 
@@ -322,39 +337,55 @@ class SentenceChecker:
             for row in meant
         )
 
+    def _is_near(self, sentence: str, item: _Scored) -> bool:
+        return (
+            self._near(sentence, item)
+            and not self._goes_beyond(sentence, item.window)
+            and self._serves_question(sentence, item.window)
+        )
+
+    def _serves_question(self, sentence: str, window: Window) -> bool:
+        """Return whether the window may have words of the question left out: "To make text bigger, name a
+        file" takes the purpose from the question, and the file from a passage about pictures."""
+        if language_of(sentence) != self._language:
+            return True
+        purpose = comparable_stems(self._purpose, self._language)
+        given = (comparable_stems(sentence, self._language) | purpose) & self._question_stems
+        if given <= window.stems and bool(purpose) == bool(self._purpose):
+            return True
+        relevance = self._rater.rate(self._question, window)
+        return relevance is None or relevance >= MIN_QUESTION_RELEVANCE
+
     def _near(self, sentence: str, item: _Scored) -> bool:
         if language_of(sentence) != self._language:
             return item.cosine >= MIN_CROSS_LANGUAGE_COSINE
         if comparable_stems(sentence, self._language) <= self._question_stems:
             return item.words >= MIN_COPY_WORDS and item.cosine >= MIN_ECHO_COSINE
         if item.words >= MIN_COPY_WORDS and item.cosine >= MIN_COPY_COSINE:
-            return True
+            return self._is_confirmed(sentence, item)
         if self._mixes(sentence, item.window):
             return False
         same_words = item.words >= MIN_SHARED_WORDS and item.cosine >= MIN_COSINE
-        return same_words or self._is_paraphrase(sentence, item)
+        return (same_words and self._is_confirmed(sentence, item)) or self._is_paraphrase(sentence, item)
+
+    def _is_confirmed(self, sentence: str, item: _Scored) -> bool:
+        """Return whether words in common mean the same: "The cost is $25" has the words of "To save on the
+        cost, use our link once you have spent $25"."""
+        if item.cosine >= VERBATIM_COSINE:
+            return True
+        relevance = self._rater.rate(sentence, item.window)
+        return relevance is None or relevance >= MIN_SHARED_RELEVANCE
 
     def _is_paraphrase(self, sentence: str, item: _Scored) -> bool:
         """Return whether it says in other words what the window says. Words of the question are given; most
         others must be the window's."""
-        if self._reranker is None or item.cosine < MIN_PARAPHRASE_COSINE or item.words < MIN_PARAPHRASE_WORDS:
+        if item.cosine < MIN_PARAPHRASE_COSINE or item.words < MIN_PARAPHRASE_WORDS:
             return False
         new = comparable_stems(sentence, self._language) - self._question_stems
         if coverage(new, item.window.stems) < MIN_PARAPHRASE_NEW_WORDS:
             return False
-        return self._rate_relevance(sentence, item.window, self._reranker) >= MIN_PARAPHRASE_RELEVANCE
-
-    def _rate_relevance(self, sentence: str, window: Window, reranker: Reranker) -> float:
-        """Return how sure the reranker is that the window is about what the sentence says."""
-        text = f"{window.passage.heading}\n{window.quote}"
-        if (sentence, text) not in self._relevances:
-            try:
-                (score,) = reranker.scores(sentence, [text])
-            except (Unavailable, ConfigurationError):
-                count_model_failure("reranker")
-                self._reranker, score = None, 0.0  # no further sentence waits for it
-            self._relevances[sentence, text] = score
-        return self._relevances[sentence, text]
+        relevance = self._rater.rate(sentence, item.window)
+        return relevance is not None and relevance >= MIN_PARAPHRASE_RELEVANCE
 
     def _mixes(self, sentence: str, window: Window) -> bool:
         """Return whether the sentence has words from elsewhere in the chunk: "senior" beside the days that

@@ -6,7 +6,7 @@ not near copies and have no edits.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from functools import lru_cache
@@ -26,6 +26,25 @@ _TOKEN = re.compile(r"\d+(?:[.,:/]\d+)*%?|[^\W\d_]+|[%€$£]")
 _SIGNS = frozenset(":/")
 _CONTRACTED = re.compile(r"(?<=\w)n['’]t\b|(?<=can)not\b", re.IGNORECASE)
 _POSSESSIVE = re.compile(r"['’]s\b")
+_LIMITS = frozenset(
+    (
+        "only",
+        "solely",
+        "exclusively",
+        "merely",
+        "sole",
+        "nur",
+        "ausschließlich",
+        "lediglich",
+        "bloß",
+        "einzig",
+    )
+)
+_EXCEPTIONS = frozenset(("except", "excluding", "unless", "außer", "ausser", "ausgenommen"))
+_EXCEPTION_PHRASE = re.compile(
+    r"\b(?:other than|apart from|aside from|with the exception of|except for|abgesehen von|mit ausnahme)\b",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +75,17 @@ def flips_polarity(claim: str, quote: str) -> bool:
         or is_opposite_replacement(edit.claim, edit.evidence)
         or obliges_more(edit.claim, edit.evidence)
         for edit in find_edits(claim, quote)
-        if edit.claim or len(edit.evidence.split()) <= MAX_OMITTED_WORDS
+        if _is_close(edit)
     )
+
+
+def changes_restriction(claim: str, quote: str) -> bool:
+    """Return whether a restricting word was added or left out. One that only moved is no change here, nor one
+    in a clause that was left out, unless that is the exception itself."""
+    plain_claim, plain_quote = (_EXCEPTION_PHRASE.sub("except", text) for text in (claim, quote))
+    edits = find_edits(plain_claim, plain_quote)
+    close = [edit for edit in edits if _is_close(edit)]
+    return _changes_count(close, _LIMITS) or _changes_count(edits, _EXCEPTIONS)
 
 
 def overlap(claim: str, quote: str) -> float:
@@ -155,6 +183,19 @@ def _calendar(words: list[str]) -> frozenset[str]:
         for word in words
         if word.casefold() in names and word[0].isupper()
     )
+
+
+def _is_close(edit: Edit) -> bool:
+    """Return whether it isn't just a clause that was left out."""
+    return bool(edit.claim) or len(edit.evidence.split()) <= MAX_OMITTED_WORDS
+
+
+def _changes_count(edits: Sequence[Edit], words: frozenset[str]) -> bool:
+    return _count(words, [edit.claim for edit in edits]) != _count(words, [edit.evidence for edit in edits])
+
+
+def _count(words: frozenset[str], texts: Sequence[str]) -> int:
+    return sum(word.casefold() in words for text in texts for word in text.split())
 
 
 def _denials(text: str) -> int:

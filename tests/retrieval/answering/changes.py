@@ -5,24 +5,25 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from random import Random
 
-_WORDS = [
-    "two",
-    "three",
-    "four",
-    "five",
-    "six",
-    "seven",
-    "eight",
-    "nine",
-    "ten",
-    "eleven",
-    "twelve",
-    "fifteen",
-    "twenty",
-    "thirty",
-    "forty",
-    "fifty",
-]
+_NUMBERS = {
+    "two": 2,
+    "three": 3,
+    "four": 4,
+    "five": 5,
+    "six": 6,
+    "seven": 7,
+    "eight": 8,
+    "nine": 9,
+    "ten": 10,
+    "eleven": 11,
+    "twelve": 12,
+    "fifteen": 15,
+    "twenty": 20,
+    "thirty": 30,
+    "forty": 40,
+    "fifty": 50,
+}
+_WORDS = list(_NUMBERS)
 _MONTHS = [
     "January",
     "February",
@@ -39,6 +40,7 @@ _MONTHS = [
 ]
 _DAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
 _STRANGERS = ("Kowalski", "Nguyen", "Boise", "Helsinki")
+_UNITS = ["minutes", "hours", "days", "weeks", "months", "years"]
 
 _DIGITS = re.compile(r"(?<![\w.,:/#-])\d{1,3}(?:,\d{3})*(?![\w/-]|[.,:]\d)")
 _NUMBER_WORD = re.compile(rf"\b(?:{'|'.join(_WORDS)})\b(?!-)")
@@ -49,6 +51,13 @@ _DAY = re.compile(rf"\b(?:{'|'.join(_DAYS)})\b")
 _NAME = re.compile(r"(?<=[a-z] )[A-Z][a-z]{2,}\b")
 _DENIED = re.compile(r"\b(must|may|do|does|is|are|can|should|will|did|was|were|have|has)( not|not)\b")
 _AFFIRMED = re.compile(r"\b(must|may|is|are|can|should|will|was|were)\b(?!\s+not|not|n't)")
+_CONTRACTED = re.compile(r"\b(do|does|did|is|are|was|were|has|have|should|could|would|ca|wo)n['’]t\b")
+_NEVER = re.compile(r"\b(?:never|without)\b")
+_UNIT = re.compile(rf"(?<=\d )(?:{'|'.join(_UNITS)})\b")
+_ONLY = re.compile(r"(?<!not )(?<!-)\b(?:only|solely|exclusively)\b ")
+_PERMITTED = re.compile(r"\b(?:may|can|must|should|will)\b(?! only| not|not)")
+_EXCEPTION = re.compile(r",? (?:except|unless|other than|apart from|excluding)\b[^.,;:()]*(?=[.,;:])")
+_EXCEPT = re.compile(r"\b(?:except(?: for)?|excluding)\b(?! (?:that|when|if|where|in|by|to|as|with)\b)")
 _SUBJECT = re.compile(
     r"^(?!Only\b)(?:The |All |Our )?[a-z A-Z]{3,40}? (?:may|must|can|should|will) (?!not\b|only\b)"
 )
@@ -71,7 +80,7 @@ def changes_of(sentence: str, passage: str, random: Random) -> Iterator[Change]:
         new = replace(match[0], passage, random)
         changed = f"{sentence[: match.start()]}{new}{sentence[match.end() :]}"
         changed = re.sub(r"  +", " ", changed)
-        if new and changed.casefold() not in passage.casefold():
+        if new != match[0] and changed.casefold() not in passage.casefold():
             yield Change(kind, changed, sentence)
 
 
@@ -89,7 +98,7 @@ def _other_digits(old: str, passage: str, random: Random) -> str:
 
 
 def _spelt_other(old: str, passage: str, random: Random) -> str:
-    return random.choice([word for at, word in enumerate(_WORDS, 2) if str(at) != old and word != old])
+    return random.choice([word for word, value in _NUMBERS.items() if str(value) != old])
 
 
 def _other_name(old: str, passage: str, random: Random) -> str:
@@ -103,6 +112,27 @@ def _deny(old: str, passage: str, random: Random) -> str:
 
 def _affirm(old: str, passage: str, random: Random) -> str:
     return re.sub(r" ?not$", "", old)
+
+
+def _affirm_contracted(old: str, passage: str, random: Random) -> str:
+    verb = re.sub(r"n['’]t$", "", old)
+    return {"ca": "can", "wo": "will"}.get(verb, verb)
+
+
+def _reverse(old: str, passage: str, random: Random) -> str:
+    return {"never": "always", "without": "with"}[old]
+
+
+def _drop(old: str, passage: str, random: Random) -> str:
+    return ""
+
+
+def _include(old: str, passage: str, random: Random) -> str:
+    return "including"
+
+
+def _limit_inside(old: str, passage: str, random: Random) -> str:
+    return f"{old} only"
 
 
 def _limit(old: str, passage: str, random: Random) -> str:
@@ -120,5 +150,12 @@ _RULES: dict[str, tuple[re.Pattern[str], Callable[[str, str, Random], str]]] = {
     "day of the week": (_DAY, _other(_DAYS)),
     "denial added": (_AFFIRMED, _deny),
     "denial dropped": (_DENIED, _affirm),
+    "denial dropped from a contraction": (_CONTRACTED, _affirm_contracted),
+    "denial reversed": (_NEVER, _reverse),
+    "unit": (_UNIT, _other(_UNITS)),
     "only added": (_SUBJECT, _limit),
+    "only added inside": (_PERMITTED, _limit_inside),
+    "only dropped": (_ONLY, _drop),
+    "exception dropped": (_EXCEPTION, _drop),
+    "exception reversed": (_EXCEPT, _include),
 }

@@ -62,6 +62,35 @@ def test_says_why_a_sentence_does_not_hold(sentence: str, reason: str) -> None:
     assert reason in support.reason
 
 
+@pytest.mark.parametrize(
+    ("sentence", "is_right"),
+    [
+        ("Managers may approve trips and sign contracts, and only they may cancel them.", True),
+        ("Managers may approve trips and sign contracts, and they only may cancel them.", True),
+        ("Managers may approve trips and sign contracts.", True),
+        ("Managers may only approve trips and sign contracts, and only they may cancel them.", False),
+        ("Managers may approve trips and sign contracts, and they may cancel them.", False),
+        ("Guests may use rooms other than the archive.", True),
+        ("Guests may use rooms.", False),
+        ("All votes are taken orally, in which case paper is used.", False),
+        (
+            "Galileo argued that all bodies fall alike and that objects retain their speed, for example.",
+            False,
+        ),
+    ],
+)
+def test_a_restricting_word_is_neither_added_nor_left_out(sentence: str, is_right: bool) -> None:
+    text = (
+        "Managers may approve trips and sign contracts, and only they may cancel them.\n\n"
+        "Guests may use rooms other than the archive.\n\n"
+        "All votes are taken orally unless a member asks for a ballot, in which case paper is used.\n\n"
+        "Galileo argued that all bodies fall alike and that objects retain their speed unless acted on by a "
+        "force, for example."
+    )
+    check = checker([make_hit(text, title="Rules")], "What is there?").check
+    assert bool(check(sentence, [1]).grounds) is is_right
+
+
 def test_a_clause_of_its_own_is_not_carried_along() -> None:
     issued = sentences_of([make_hit(BADGES)])[0].removesuffix(".")
     check = checker([make_hit(BADGES, title="Badges")], "What is there?").check
