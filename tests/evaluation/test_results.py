@@ -112,6 +112,7 @@ def test_a_sample_depends_on_the_seed_alone() -> None:
     assert len(index_identity()) == 12
 
 
+@pytest.mark.django_db
 @pytest.mark.parametrize(("hits", "refused"), [([make_hit(LEAVE)], False), ([], True)])
 def test_judging_stops_before_the_model_writes(
     hits: list[Hit], *, refused: bool, engine_override: Engine, monkeypatch: pytest.MonkeyPatch
