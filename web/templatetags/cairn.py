@@ -1,5 +1,8 @@
 """Template tags and filters for localized text."""
 
+from collections.abc import Iterable
+from typing import Any
+
 from django import template
 
 from web.i18n import localize
@@ -8,3 +11,9 @@ register = template.Library()
 register.filter("number", localize.number)
 register.filter("size", localize.size)
 register.filter("told", localize.localize)
+
+
+@register.filter
+def name_of_slug(bases: Iterable[Any], slug: str | None) -> str:
+    """Return the name of the knowledge base with the slug; "" if there is none."""
+    return next((str(base.name) for base in bases if base.slug == slug), "")

@@ -10,6 +10,7 @@ from cairn.accounts.confusable_names import name_skeleton
 from cairn.accounts.models import Group, User
 from cairn.accounts.services import api_key_create, group_create
 from cairn.library.models import KnowledgeBase
+from cairn.limits.models import Limit
 from cairn.limits.services import limit_set
 from tests.web.pages.conftest import text_of
 
@@ -124,3 +125,59 @@ def test_pickers_of_knowledge_bases_offer_those_of_a_role(
     assert f'data-value="{base.id}"' in text_of(signed_in(rob).get(f"{path}?by=id&q=hand"))
     assert _options(signed_in(rob), f"{path}?role=manager") == []
     assert _options(signed_in(mia), f"{path}?role=manager") == ["Handbook"]
+
+
+def _make_bases(count: int) -> None:
+    numbers = range(count)
+    KnowledgeBase.objects.bulk_create(
+        KnowledgeBase(name=f"Base {n:02}", slug=f"base-{n:02}") for n in numbers
+    )
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("/admin", "kb"), ("/admin/gaps", "kb"),
+        ("/admin/documents", "base"), ("/admin/evaluation/gold-questions/new", "kb"),
+    ],
+)  # fmt: skip
+def test_many_knowledge_bases_are_chosen_in_a_picker_and_few_in_a_list(
+    signed_in: SignIn, admin: User, path: str, name: str
+) -> None:
+    _make_bases(20)
+    client = signed_in(admin)
+    html = text_of(client.get(f"{path}?{name}=base-07"))
+    assert '<option value="base-07" selected>Base 07</option>' in html
+    assert "data-combobox" not in html
+    KnowledgeBase.objects.create(name="Base 20", slug="base-20")
+    html = text_of(client.get(f"{path}?{name}=base-07"))
+    assert '<option value="base-07"' not in html
+    assert f'<input type="hidden" name="{name}" value="base-07" data-choice>' in html
+    assert 'value="Base 07"' in html
+
+
+def test_knowledge_bases_keys_and_limits_are_searched_and_paged(
+    signed_in: SignIn, admin: User, crowd: list[User]
+) -> None:
+    _make_bases(60)
+    people = [user for user in crowd if user.is_active][:60]
+    for user in people:
+        api_key_create(user=user, label=f"key of {user.username}")
+    Limit.objects.bulk_create(Limit(user=user, values={"questions_per_day": 5}) for user in people)
+    client = signed_in(admin)
+
+    def counted(path: str, mark: str) -> int:
+        return text_of(client.get(path)).count(mark)
+
+    for path, mark, shown, rest in (
+        ("/admin/knowledge-bases", 'class="shelf-item"', 50, 10),
+        ("/admin/keys", "cairn_", 50, 10),
+        ("/admin/limits", 'name="subject" value="user:', 25, 25),
+    ):
+        assert counted(path, mark) == shown
+        assert counted(f"{path}?page=2", mark) == rest
+    assert counted("/admin/knowledge-bases?q=BASE 05", 'class="shelf-item"') == 1
+    assert counted("/admin/knowledge-bases?q=nothing", "No matching knowledge bases.") == 1
+    assert counted("/admin/keys?q=user-011", "cairn_") == 1
+    assert counted("/admin/limits?q=user-011", 'name="subject" value="user:') == 1
+    assert counted("/admin/limits?q=nobody", "No matching overrides.") == 1

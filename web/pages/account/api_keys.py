@@ -1,11 +1,15 @@
 """API keys: the user's own, and all keys for admins."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import urlencode
 from uuid import UUID
 
 from django.contrib import messages
+from django.core.paginator import Paginator
+from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils import timezone
@@ -16,12 +20,14 @@ from cairn.access.principals import require_admin
 from cairn.access.rules import knowledge_bases_for
 from cairn.access.scope import Principal
 from cairn.access.selectors import parse_id
-from cairn.accounts.models import ApiKey, ApiKeyQuerySet, KeyScope, User
+from cairn.accounts.models import ApiKey, KeyScope, User
 from cairn.accounts.services import api_key_create, api_key_revoke
 from cairn.errors import InvalidInput, NotFound
 from cairn.library.models import KnowledgeBase
-from web.pages.shell.decorators import page, show
+from web.pages.shell.decorators import number_in, page, show
 
+SHOWN = 50
+LONGEST_TEXT = 150
 SCOPES = tuple((scope.value, scope.label) for scope in KeyScope)
 LIVES = (
     ("", gettext_lazy("Never")),
@@ -55,9 +61,9 @@ class KeyRow:
     expires_at: datetime | None
 
 
-def key_rows(principal: Principal, keys: ApiKeyQuerySet) -> list[KeyRow]:
+def key_rows(principal: Principal, keys: Iterable[ApiKey]) -> list[KeyRow]:
     names = dict(knowledge_bases_for(principal).values_list("id", "name"))
-    return [_row(key, names) for key in keys.select_related("user")]
+    return [_row(key, names) for key in keys]
 
 
 def _row(key: ApiKey, names: dict[UUID, str]) -> KeyRow:
@@ -90,7 +96,9 @@ def _bases(limits: list[str] | None, names: dict[UUID, str]) -> str:
 def key_fields(principal: Principal, user: User) -> dict[str, Any]:
     """Return the account page's context for keys."""
     return {
-        "keys": key_rows(principal, ApiKey.objects.usable(timezone.now()).filter(user=user)),
+        "keys": key_rows(
+            principal, ApiKey.objects.usable(timezone.now()).filter(user=user).select_related("user")
+        ),
         "scopes": SCOPES,
         "lives": LIVES,
         "bases": knowledge_bases_for(principal).order_by("name", "id"),
@@ -150,8 +158,18 @@ def key_revoke(request: HttpRequest, principal: Principal, key_id: str) -> HttpR
 def all_keys(request: HttpRequest, principal: Principal) -> HttpResponse:
     """List every valid key, so that admins see which programs have access."""
     require_admin(principal)
-    keys = key_rows(principal, ApiKey.objects.usable(timezone.now()).order_by("user__username", "created_at"))
-    context = {"keys": keys, "tab": "keys"}
+    text = request.GET.get("q", "").replace("\0", "").strip()[:LONGEST_TEXT]
+    usable = ApiKey.objects.usable(timezone.now()).order_by("user__username", "created_at", "id")
+    named = Q(label__icontains=text) | Q(user__username__icontains=text) | Q(prefix__startswith=text)
+    found = usable.filter(named) if text else usable
+    rows = Paginator(found.select_related("user"), SHOWN).get_page(number_in(request.GET.get("page", "")))
+    context = {
+        "keys": key_rows(principal, rows),
+        "rows": rows,
+        "text": text,
+        "query_prefix": f"{urlencode({'q': text})}&" if text else "",
+        "tab": "keys",
+    }
     return show(request, principal, "pages/console/keys.html", context, area="console")
 
 

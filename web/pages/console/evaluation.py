@@ -24,6 +24,7 @@ from web.pages.shell.decorators import number_in, page, show
 from web.presentation.markdown import render_markdown
 
 RUNS_SHOWN: Final = 30
+GOLD_SHOWN: Final = 50
 QUESTIONS_SHOWN: Final = 100
 COMPARABLE: Final = 100
 WRONG: Final = "wrong"
@@ -107,7 +108,7 @@ def evaluation(request: HttpRequest, principal: Principal) -> HttpResponse:
     context = {
         "bases": bases,
         "chosen": chosen,
-        "gold": gold_counts(bases, principal),
+        "gold": gold_counts([chosen] if chosen else bases, principal)[:GOLD_SHOWN],
         "columns": metric_format.measure_row("", metric_format.OF_A_LIST, {}).values,
         "runs": runs,
         "items": [

@@ -172,6 +172,6 @@ def _search_documents(principal: Principal, base: BaseCard, question: str) -> li
 
 
 def gold_counts(bases: Iterable[BaseCard], principal: Principal) -> list[tuple[BaseCard, int]]:
-    """Count gold questions by knowledge base."""
+    """Count gold questions by knowledge base, most first; equal ones stay in order."""
     counts = Counter(gold_questions_for(principal).values_list("knowledge_base", flat=True))
-    return [(base, counts[base.id]) for base in bases]
+    return sorted(((base, counts[base.id]) for base in bases), key=lambda pair: -pair[1])

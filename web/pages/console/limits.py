@@ -3,10 +3,12 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
+from urllib.parse import urlencode
 from uuid import UUID
 
 from django.contrib import messages
-from django.db.models import Q
+from django.core.paginator import Paginator
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect
 from django.utils import timezone
@@ -21,9 +23,11 @@ from cairn.limits.models import Limit, Usage
 from cairn.limits.rules import Measure, Most, defaults
 from cairn.limits.services import limit_set
 from web.i18n.localize import localize
-from web.pages.shell.decorators import page, show
+from web.pages.shell.decorators import number_in, page, show
 
 SHOWN: Final = 100
+OVERRIDES: Final = 25
+LONGEST_TEXT: Final = 150
 MOST: Final = 1_000_000_000
 UNLIMITED: Final = gettext_noop("unlimited")
 LABELS: Final = {
@@ -84,17 +88,30 @@ def index(request: HttpRequest, principal: Principal) -> HttpResponse:
 def _render_page(
     request: HttpRequest, principal: Principal, *, error: str = "", status: int = 200
 ) -> HttpResponse:
-    limits = list(Limit.objects.select_related("user", "group", "key__user"))
-    known = next((_values_of(limit) for limit in limits if limit.subject == "everyone"), {})
+    general = Limit.objects.filter(user=None, group=None, key=None).first()
+    known = _values_of(general) if general else {}
+    text = request.GET.get("q", "").replace("\0", "").strip()[:LONGEST_TEXT]
+    rows = Paginator(_find_overrides(text), OVERRIDES).get_page(number_in(request.GET.get("page", "")))
     context = {
+        "rows": rows,
+        "text": text,
+        "query_prefix": f"{urlencode({'q': text})}&" if text else "",
         "tab": "limits",
         "error": error,
         "everyone": Subject("everyone", gettext("Everyone"), "", _fields(known, defaults())),
-        "subjects": [_subject(limit, known) for limit in limits if limit.subject != "everyone"],
+        "subjects": [_subject(limit, known) for limit in rows],
         "blank": _fields({}, {**defaults(), **known}),
         "used": _find_highest_usage(),
     }
     return show(request, principal, "pages/console/limits.html", context, area="console", status=status)
+
+
+def _find_overrides(text: str) -> "QuerySet[Limit]":
+    named = Q(user__username__icontains=text) | Q(group__name__icontains=text) | Q(key__label__icontains=text)
+    rows = Limit.objects.exclude(user=None, group=None, key=None).select_related("user", "group", "key__user")
+    return (rows.filter(named) if text else rows).order_by(
+        "user__username", "group__name", "key__label", "id"
+    )
 
 
 def _subject(limit: Limit, everyone: Mapping[Measure, Most]) -> Subject:

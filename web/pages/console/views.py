@@ -2,8 +2,10 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from urllib.parse import urlencode
 from uuid import UUID
 
+from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext, gettext_lazy
@@ -19,7 +21,7 @@ from cairn.errors import Forbidden
 from cairn.library.models import KnowledgeBase, Sensitivity
 from ingestion.erasure.retention import find_expired
 from web.pages.library.knowledge_bases import base_card, base_cards
-from web.pages.shell.decorators import fragment, page, show
+from web.pages.shell.decorators import fragment, number_in, page, show
 
 SENSITIVITIES = (
     (Sensitivity.PUBLIC.value, gettext_lazy("Public")),
@@ -38,6 +40,8 @@ GROUNDINGS = (
         gettext_lazy("Reads more smoothly; sentences without a source are marked."),
     ),
 )
+SHOWN = 50
+LONGEST_NAME = 120
 ROLES = (
     (Role.READER.value, gettext_lazy("Reader")),
     (Role.EDITOR.value, gettext_lazy("Editor")),
@@ -63,8 +67,13 @@ def knowledge_bases(request: HttpRequest, principal: Principal) -> HttpResponse:
     bases = base_cards(principal, role=Role.MANAGER)
     if not bases and not can_create_knowledge_bases(principal):
         raise Forbidden
+    text = request.GET.get("q", "").strip()[:LONGEST_NAME]
+    found = [base for base in bases if text.casefold() in base.name.casefold()]
     context = {
-        "bases": bases,
+        "bases": Paginator(found, SHOWN).get_page(number_in(request.GET.get("page", ""))),
+        "searchable": len(bases) > SHOWN,
+        "text": text,
+        "query_prefix": f"{urlencode({'q': text})}&" if text else "",
         "shared_unofficially": _find_public_unofficial_bases(principal),
         "blank": {"sensitivity": Sensitivity.INTERNAL.value, "grounding": Grounding.STRICT.value},
         "sensitivities": SENSITIVITIES,
