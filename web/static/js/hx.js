@@ -1,5 +1,5 @@
 // Page fragments loaded on events: the subset of htmx's attributes that Cairn uses, with the same meaning: hx-get, hx-post,
-// hx-trigger, hx-target, hx-swap (innerHTML, or the target itself), hx-swap-oob, hx-include, hx-vals, hx-disabled-elt.
+// hx-trigger, hx-target, hx-swap (the content of the target, or the target itself), hx-swap-oob, hx-include, hx-vals, hx-disabled-elt.
 
 import { $, $$, fragment } from "./dom.js";
 import { csrfToken, isStale, withToken } from "./http.js";
