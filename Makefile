@@ -1,28 +1,28 @@
 # make up      install what is missing and start Cairn on http://127.0.0.1:8000
 # make up MODEL=qwen2.5-coder-1.5b   the same with a larger language model, also at later starts
-# make test    the tests that take minutes together; the others have targets of their own
+# make test    the quick tests, in minutes; slower ones have their own targets
 # make test-slow   tests in a browser, and those that start many processes or send thousands of requests
-# make test-faults   those that break things: processes killed, disks full, servers away
-# make test-cluster   what takes longest: a whole cluster with the handbook, backups that are killed, full disks, a bucket
+# make test-faults   tests with faults: killed processes, full disks, unavailable servers
+# make test-cluster   the slowest tests: a whole cluster with the handbook, interrupted backups, full disks, an S3 bucket
 # make test-all   all of these
-# make test-postgres  what of it touches the database, on PostgreSQL
-# make test-vllm   a real vLLM on this machine's processors as the language model; installs it into .venv-vllm (3 GB)
+# make test-postgres   the tests that use the database, on PostgreSQL
+# make test-vllm   tests against a real vLLM on the CPU; installs it into .venv-vllm (3 GB)
 # make lint    ruff, mypy, import rules
 # make audit-dependencies   look up known vulnerabilities of the installed packages
-# make lock    write requirements/ anew from pyproject.toml: versions and digests of every package
+# make lock    regenerate requirements/ from pyproject.toml: versions and hashes of every package
 # make sbom    write the software bill of materials of a server to dist/
 # make texts   collect the interface's texts for translation, and compile the translations
-# make cluster   every process of a cluster on this machine, for a look
+# make cluster   run a whole cluster on this machine, to try it out
 # make bench   speed and memory, as a table and as JSON
-# make bench-ingest   how fast documents become searchable, against the bare encoder
+# make bench-ingest   how fast documents become searchable, compared with the bare encoder
 # make bench-search   how fast search and answers are, at 100,000 passages and with 50 people at once
-# make bench-load   people who chat on a cluster of two web processes: errors, waiting, memory
+# make bench-load   people chatting on two web processes: errors, waiting times, memory
 # make evaluate   search, answers and refusals on the evaluation sets; the first run ingests them
-# make screenshots   pictures of every page, in light, dark, high contrast and on a phone, in screenshots/
+# make screenshots   screenshots of every page in screenshots/: light, dark, high contrast, and on a phone
 # make bench-scale   the vector index with up to a million passages: filling, search, memory, and a cluster's size
-# make bench-pages   how fast pages are for who looks at them, by the browser's own entries
-# make bench-timing   whether answers take longer where there is something to hide; needs an idle machine
-# make clean   remove what make made; your data in var/ stays
+# make bench-pages   page speed as users see it, from the browser's performance entries
+# make bench-timing   whether response times reveal hidden documents; needs an idle machine
+# make clean   remove .venv and caches; your data in var/ stays
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c

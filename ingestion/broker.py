@@ -20,7 +20,7 @@ def send(task: str, where: str, *args: object) -> None:
     try:
         app.send_task(task, args=args, queue=where, retry=False)
     except (OperationalError, OSError) as error:
-        log.warning("%s%s not sent, the sweeper will: %s", task, args, type(error).__name__)
+        log.warning("cannot send %s%s now, the sweeper will: %s", task, args, type(error).__name__)
 
 
 def wake_worker(lane: Lane, *, again: bool = False) -> None:

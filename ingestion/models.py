@@ -208,7 +208,7 @@ class PartialUploadQuerySet(models.QuerySet["PartialUpload"]):
 class PartialUpload(models.Model):
     """A resumable upload of a file in consecutive parts. `received` counts the bytes stored so far.
 
-    `said` has the options for `document_submit`. `fingerprint` is the client's own identifier of the file,
+    `options` are those for `document_submit`. `fingerprint` is the client's own identifier of the file,
     used to resume. `document` and `job` are set on completion.
     """
 
@@ -219,7 +219,7 @@ class PartialUpload(models.Model):
     filename = models.CharField(max_length=255)
     size = models.BigIntegerField()
     sha256 = models.CharField(max_length=64, blank=True)
-    said = models.JSONField(default=dict)
+    options = models.JSONField(default=dict, db_column="said")
     fingerprint = models.CharField(max_length=200, blank=True)
     received = models.BigIntegerField(default=0)
     document = models.ForeignKey(Document, null=True, on_delete=models.CASCADE, related_name="+")

@@ -1,4 +1,4 @@
-"""Rules of the house that no tool checks."""
+"""Rules of this code base that no tool checks."""
 
 import platform
 from pathlib import Path

@@ -59,6 +59,21 @@ def test_identifiers_use_the_terms_of_the_field() -> None:
     assert_listed("identifiers", {name for name in defined if banned & split_words(name)})
 
 
+def test_log_messages_use_the_terms_of_the_field() -> None:
+    messages = {text for _, node in nodes() for text in logged_texts(node)}
+    banned = set(f"{RULES['banned_words']} {RULES['banned_log_words']}".split())
+    assert len(messages) > 30
+    assert not {text for text in messages if banned & split_words(text.lower())}
+
+
+def logged_texts(node: ast.AST) -> Iterator[str]:
+    match node:
+        case ast.Call(
+            func=ast.Attribute(value=ast.Name(id="log" | "logger")), args=[ast.Constant(str(text)), *_]
+        ):
+            yield text
+
+
 def test_module_names_are_searchable() -> None:
     vague = set(RULES["vague_module_names"].split())
     assert_listed("modules", {str(file) for file in modules() if vague & set(file.stem.split("_"))})

@@ -16,7 +16,7 @@ from cairn.access.revocation import DocumentAccessMonitor
 from cairn.access.scope import Principal
 from cairn.db_connections import connections_release
 from cairn.errors import Forbidden, NotSignedIn, Unavailable
-from cairn.limits.concurrency import Lease, slot_take
+from cairn.limits.concurrency import SlotLease, slot_take
 from cairn.limits.quotas import question_charge, tokens_charge
 from cairn.limits.rules import Allowance, allowance_of
 from retrieval.conversations import ask
@@ -67,7 +67,7 @@ class RunningAnswer:
 
     principal: Principal
     allowance: Allowance
-    lease: Lease
+    lease: SlotLease
     pending: PendingAnswer
     heartbeat: Heartbeat
     sources: _SourceAccess

@@ -89,7 +89,7 @@ def upload_open(
                 size=size,
                 sha256=sha256.lower(),
                 fingerprint=fingerprint,
-                said=dict(options),
+                options=dict(options),
                 updated_at=Now(),
             )
     except InvalidInput as error:
@@ -163,7 +163,7 @@ def upload_complete(
                 batch=upload.batch,
                 if_match=if_match,
                 arrived=time.monotonic() - (timezone.now() - upload.created_at).total_seconds(),
-                **upload.said,
+                **upload.options,
             ),
             knowledge_base=upload.knowledge_base,
             principal=principal,
@@ -198,7 +198,9 @@ def _check_digest(upload: PartialUpload, whole: BinaryIO) -> None:
         error = WrongDigest("The bytes that arrived do not have the announced SHA-256. Send the file again.")
         if upload.batch:
             item_refused(
-                batch=upload.batch, source_uri=upload.said.get("source_uri") or upload.filename, error=error
+                batch=upload.batch,
+                source_uri=upload.options.get("source_uri") or upload.filename,
+                error=error,
             )
         raise error
 

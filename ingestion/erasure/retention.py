@@ -37,7 +37,7 @@ def apply_retention() -> int:
     for base in KnowledgeBase.objects.present().exclude(retention_days=None):
         deleted += _delete_expired(base)
     if deleted:
-        log.info("retention: %d documents", deleted)
+        log.info("retention deleted %d documents", deleted)
     if conversations_expire(environment().conversation_retention_days):
         scrub()
     return deleted

@@ -50,7 +50,7 @@ def _notify_askers_of(gap: Gap) -> int:
             if not _is_answered(question, document):
                 continue
         except Unavailable as error:
-            log.info("people who asked about gap %s are notified later: %s", gap.id, error.code)
+            log.info("notifying the askers of gap %s later: %s", gap.id, error.code)
             return count
         user = question.message.conversation.user_id
         Notice.objects.create(user_id=user, kind=NoticeKind.ANSWERED, gap=gap, message=question.message)
@@ -79,7 +79,7 @@ def _is_answered(question: GapQuestion, document: Document) -> bool:
     except Unavailable:
         raise
     except CairnError as error:  # an account that is disabled
-        log.info("question %s was not asked again: %s", question.id, error.code)
+        log.info("cannot retry question %s: %s", question.id, error.code)
         return False
 
 

@@ -55,7 +55,7 @@ def _retry_gap(gap: Gap) -> None:
         try:
             answer = _ask_again(question)
         except CairnError as error:  # nobody of that name any more, or a part is away: another time
-            log.info("gap %s was not tried: %s", gap.id, error.code)
+            log.info("cannot retry gap %s: %s", gap.id, error.code)
             continue
         if documents := _new_documents(answer, question):
             _suggest(gap, documents, sure=answer.verdict == Verdict.SUPPORTED)

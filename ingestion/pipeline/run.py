@@ -74,7 +74,7 @@ def process(lease: Lease) -> None:
         except Interrupted:
             lifecycle.hand_back(lease)
         except GenerationChanged:
-            log.info("job %s: again, for another generation of the index", lease.job)
+            log.info("job %s: repeating for another index generation", lease.job)
             lifecycle.hand_back(lease)
             broker.wake_worker(lease.lane, again=True)
         except DocumentRejected as rejection:
@@ -111,7 +111,11 @@ def _retry_later(lease: Lease, error: Exception) -> None:
     if not again:
         count_job(reason.value)
     log.warning(
-        "job %s: %s in %s, %s", lease.job, type(error).__name__, lease.stage, "again" if again else "failed"
+        "job %s: %s in %s, %s",
+        lease.job,
+        type(error).__name__,
+        lease.stage,
+        "retrying" if again else "failed",
     )
 
 

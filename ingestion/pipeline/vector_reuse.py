@@ -32,7 +32,7 @@ def reusable_vectors(
     try:
         found = _vectors(list(set(earlier.values())), index)
     except Unavailable as error:  # what writes the points says so
-        log.warning("vectors of version %s not read: %s", answering, error)
+        log.warning("cannot read the vectors of version %s: %s", answering, error)
         return {}
     return {chunk: found[point] for chunk, point in earlier.items() if point in found}
 

@@ -131,7 +131,7 @@ def swap(lease: GenerationLease) -> None:
             gettext_noop("Documents are changing faster than the new index can catch up. Try again later.")
         )
     fault_point(Fault.REINDEX_AFTER_SWAP)
-    log.info("index generation %s answers now", opened.generation.name)
+    log.info("index generation %s is active", opened.generation.name)
     if unlike := unlike_configured(opened.generation):
         log.warning(unlike)
 

@@ -58,7 +58,7 @@ def work_all() -> None:
             if not _run_lease(lease):
                 stopping.wait(_PAUSE_SECONDS)
     except DatabaseError as error:  # the sweeper wakes it again
-        log.warning("reindexing: %s", type(error).__name__)
+        log.warning("reindexing failed: %s", type(error).__name__)
 
 
 def _run_lease(lease: GenerationLease) -> bool:
@@ -66,9 +66,9 @@ def _run_lease(lease: GenerationLease) -> bool:
     try:
         work_on(lease)
     except LeaseEnded:
-        log.info("index generation %s: put aside", lease.generation.name)
+        log.info("index generation %s: lease ended", lease.generation.name)
     except (TransientError, DatabaseError) as error:
-        log.warning("index generation %s: %s, again later", lease.generation.name, type(error).__name__)
+        log.warning("index generation %s: %s, retrying later", lease.generation.name, type(error).__name__)
         return False
     except CairnError as error:
         log.warning("index generation %s: %s", lease.generation.name, error.message)

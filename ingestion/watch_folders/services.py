@@ -144,14 +144,14 @@ def scan_folder(watch_id: UUID) -> None:
     except CairnError as problem:
         error = problem.message
     except Exception:  # the boundary of this piece of work: the next look may fare better
-        log.exception("watch %s: could not be looked at", watch.id)
+        log.exception("scan of watch folder %s failed", watch.id)
         error = CodedMessage("watch_failed")
     finally:
         if seen.batch:
             import_close(batch=seen.batch)
     result = {**seen.counts, "seconds": round(time.monotonic() - began, 1)}
     _release(watch, looked_at=looked_at, result=result, error=error, **seen.batch_fields())
-    log.info("watch %s: %s", watch.id, result)
+    log.info("watch folder %s: %s", watch.id, result)
 
 
 def _release(watch: Watch, **fields: Any) -> None:

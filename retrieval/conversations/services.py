@@ -347,7 +347,7 @@ def forget_document(document: UUID) -> int:
     with transaction.atomic():
         citations = Citation.objects.filter(document=document)
         count, gone = citations.count(), set(citations.values_list("message_id", flat=True))
-        for message in _that_may_repeat(document, but=gone):
+        for message in _find_messages_that_may_repeat(document, but=gone):
             count += 1
             if _grounds(message) == _find_cited_documents(message):
                 # The words that may come from it are not in the answer.
@@ -366,7 +366,7 @@ def forget_document(document: UUID) -> int:
     return count
 
 
-def _that_may_repeat(document: UUID, *, but: Collection[UUID]) -> list[Message]:
+def _find_messages_that_may_repeat(document: UUID, *, but: Collection[UUID]) -> list[Message]:
     """Return messages with uncited text that had the document in their prompt."""
     rows = Message.objects.select_for_update().filter(trace__icontains=str(document))
     return [

@@ -79,7 +79,7 @@ _PLACE_FIELDS = ("name", "place", "word_key", "next_place", "next_word_key", "co
 
 
 def give_up_copy(generation: uuid.UUID, copy: Place) -> None:
-    log.warning("the rewrite of index generation %s could not be written and starts again", generation)
+    log.warning("cannot write the copy of index generation %s: the rewrite will restart", generation)
     IndexGeneration.objects.filter(pk=generation, next_place=copy.name).update(copying=False)
 
 

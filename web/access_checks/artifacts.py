@@ -78,7 +78,7 @@ def _remove(artifacts: "QuerySet[CheckArtifact]") -> None:
                 _remove_object(artifact)
                 artifact.delete()
         except CairnError as error:  # it stays on the list, and the others must still go
-            log.warning("%s of an access check was not removed: %s", artifact, error.message)
+            log.warning("cannot remove %s of an access check: %s", artifact, error.message)
 
 
 def _remove_object(artifact: CheckArtifact) -> None:

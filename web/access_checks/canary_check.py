@@ -20,7 +20,7 @@ from web.access_checks.canaries import Person, Planted, plant_canaries
 from web.access_checks.client import InProcessApplication, Reply, Request, Visitor
 from web.access_checks.probes import (
     API,
-    Known,
+    KnownIds,
     base_requests,
     conversation_requests,
     document_requests,
@@ -78,7 +78,7 @@ def _wait_until_ready(there: Planted) -> None:
         time.sleep(LOOK_SECONDS)
 
 
-def _insider_finds(insider: Visitor, there: Planted) -> Known:
+def _insider_finds(insider: Visitor, there: Planted) -> KnownIds:
     for canary in (there.plain, there.pictured, there.secret):
         found = insider.send(Request("", "POST", f"{API}/search", {"query": canary.question}))
         if canary.code not in found.text:
@@ -89,7 +89,7 @@ def _insider_finds(insider: Visitor, there: Planted) -> Known:
     answer = json.loads(_body(insider, asked, "answer"))
     documents = [document.id for document in there.everything]
     jobs = Job.objects.filter(version__document__in=documents).values_list("version__document", "id")
-    return Known(answer["conversation"], answer["id"], dict(jobs), _chunks(documents))
+    return KnownIds(answer["conversation"], answer["id"], dict(jobs), _chunks(documents))
 
 
 def _body(insider: Visitor, request: Request, what: str) -> bytes:
@@ -107,7 +107,7 @@ def _chunks(documents: list[UUID]) -> dict[UUID, list[UUID]]:
     return chunks
 
 
-def _visit(visitor: Visitor, there: Planted, known: Known, outcome: Outcome) -> None:
+def _visit(visitor: Visitor, there: Planted, known: KnownIds, outcome: Outcome) -> None:
     secrets = _secrets_from(visitor.person, there, known)
 
     def send(request: Request) -> Reply | None:
@@ -131,7 +131,7 @@ def _visit(visitor: Visitor, there: Planted, known: Known, outcome: Outcome) -> 
         outcome.leaks.append(Leak(visitor.person.name, "count of documents", "that it is there"))
 
 
-def _secrets_from(person: Person, there: Planted, known: Known) -> Secrets:
+def _secrets_from(person: Person, there: Planted, known: KnownIds) -> Secrets:
     closed = there.list_hidden_canaries(person)
     canaries = [canary for canary, _, _ in closed]
     documents = [document.id for _, _, document in closed]
@@ -156,7 +156,7 @@ def _find_leaked_kinds(reply: Reply, request: Request, secrets: Secrets) -> Iter
             yield what
 
 
-def _by_words(person: Person, there: Planted, known: Known) -> Iterator[Request]:
+def _by_words(person: Person, there: Planted, known: KnownIds) -> Iterator[Request]:
     for canary, base, document in there.list_hidden_canaries(person):
         yield from requests_for(canary, base, document)
     yield from (
@@ -166,7 +166,7 @@ def _by_words(person: Person, there: Planted, known: Known) -> Iterator[Request]
     )
 
 
-def _by_id(person: Person, there: Planted, known: Known) -> Iterator[Request]:
+def _by_id(person: Person, there: Planted, known: KnownIds) -> Iterator[Request]:
     for _, _, document in there.list_hidden_canaries(person):
         yield from document_requests(document, known)
     yield from base_requests(there)

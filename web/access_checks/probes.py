@@ -12,7 +12,7 @@ API = "/api/v1"
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class KnownIds:
     """Identifiers from the insider's question that others may have learned. Jobs by document."""
 
     conversation: str
@@ -48,7 +48,7 @@ def requests_for(canary: Canary, base: KnowledgeBase, document: Document) -> Ite
     )
 
 
-def document_requests(document: Document, known: Known) -> Iterator[Request]:
+def document_requests(document: Document, known: KnownIds) -> Iterator[Request]:
     """Yield requests with the id of the document or its job."""
     for tail in ("", "/content", "/rendition", "/chunks", "/pages/1.png", "/people"):
         yield Request("document" + tail, "GET", f"{API}/documents/{document.id}{tail}")
@@ -63,7 +63,7 @@ def document_requests(document: Document, known: Known) -> Iterator[Request]:
     yield Request("trying a job again", "POST", f"{API}/jobs/{job}/retry")
 
 
-def conversation_requests(known: Known) -> Iterator[Request]:
+def conversation_requests(known: KnownIds) -> Iterator[Request]:
     """Yield requests for somebody else's conversation about a canary."""
     yield Request("conversation", "GET", f"{API}/conversations/{known.conversation}")
     yield Request("page of a conversation", "GET", f"/conversations/{known.conversation}", page=True)
@@ -85,7 +85,7 @@ def base_requests(planted: Planted) -> Iterator[Request]:
     yield Request("upload", "POST", f"{API}/knowledge-bases/{base.id}/documents", file=upload)
 
 
-def open_requests(planted: Planted, known: Known) -> Iterator[Request]:
+def open_requests(planted: Planted, known: KnownIds) -> Iterator[Request]:
     """Yield requests that are allowed, but must neither return nor count closed content."""
     going_on = {"question": "And what is its code?", "conversation": known.conversation}
     yield Request("going on with a conversation", "POST", f"{API}/ask", going_on)

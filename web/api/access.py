@@ -23,7 +23,7 @@ from web.http.authentication import needs, principal_of
 
 in_knowledge_base = Router(tags=["Access"], auth=needs("manage"))
 of_document = Router(tags=["Access"], auth=needs("manage"))
-FORETELLS = needs("manage", reads=True)
+PREVIEWS = needs("manage", reads=True)
 NAMED_AT_MOST = 100
 
 
@@ -136,8 +136,10 @@ def person_get(request: HttpRequest, knowledge_base_id: str, user_id: str) -> Pe
     return Person.of(access_of([get_or_not_found(User.objects.all(), user_id)], base)[0])
 
 
-@in_knowledge_base.post("/{knowledge_base_id}/grants/effect", response=Effect, auth=FORETELLS)
-def grants_foretell(request: HttpRequest, knowledge_base_id: str, payload: JsonBody[NewGrants]) -> Effect:
+@in_knowledge_base.post(
+    "/{knowledge_base_id}/grants/effect", response=Effect, auth=PREVIEWS, operation_id="grants_foretell"
+)
+def grants_preview(request: HttpRequest, knowledge_base_id: str, payload: JsonBody[NewGrants]) -> Effect:
     """Requires the role manager. Previews the effects of these grants on people; changes nothing."""
     base = _get_managed_base(request, knowledge_base_id)
     requested = [(grant.subject, grant.role) for grant in payload]
@@ -162,8 +164,10 @@ def reader_get(request: HttpRequest, document_id: str, user_id: str) -> Reader:
     )
 
 
-@of_document.post("/{document_id}/readers/effect", response=Effect, auth=FORETELLS)
-def readers_foretell(request: HttpRequest, document_id: str, payload: NewReaders) -> Effect:
+@of_document.post(
+    "/{document_id}/readers/effect", response=Effect, auth=PREVIEWS, operation_id="readers_foretell"
+)
+def readers_preview(request: HttpRequest, document_id: str, payload: NewReaders) -> Effect:
     """Requires the role manager. Previews the effects of restricting the document; changes nothing."""
     document = _document(request, document_id)
     return Effect.of(preview_readers(document, ["everyone"] if payload.readers is None else payload.readers))

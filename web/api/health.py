@@ -79,7 +79,7 @@ def _outcome(name: str, check: Check) -> dict[str, object]:
     try:
         check()
     except Exception as error:  # noqa: BLE001 whatever it is, the part does not work
-        log.warning("readiness: %s: %s", name, type(error).__name__)
+        log.warning("readiness check of %s failed: %s", name, type(error).__name__)
         return {"ok": False, "detail": "does not answer"}
     return {"ok": True, "detail": "answers"}
 

@@ -32,7 +32,7 @@ from cairn.library.models import Sensitivity
 from ingestion.documents.services import knowledge_base_delete
 from ingestion.erasure.retention import find_expired
 from web.api.framework import fields
-from web.api.framework.fields import Body, Description, Id, Name, Patch, Subject, Yes, id_or_nobody
+from web.api.framework.fields import Body, Description, Flag, Id, Name, Patch, Subject, id_or_nobody
 from web.api.framework.pagination import Page, PageQuery, page_of
 from web.api.schemas import Erasure, Grant, KnowledgeBase, Receipt
 from web.http.authentication import needs, principal_of
@@ -69,7 +69,7 @@ class KnowledgeBasePatch(Patch):
     sensitivity: Sensitivity | None = None
     grounding: Grounding | None = None
     retention_days: Days | None = None
-    official: Yes | None = None
+    official: Flag | None = None
     owner: Id | None = None
 
 

@@ -33,7 +33,7 @@ class Source(Protocol):
     def of(self, generation: UUID, chunks: Sequence[UUID]) -> dict[UUID, Vectors]: ...
 
 
-class Here:
+class LocalVectors:
     """Vectors from the index, opened by this process only."""
 
     def of(self, generation: UUID, chunks: Sequence[UUID]) -> dict[UUID, Vectors]:
@@ -41,7 +41,7 @@ class Here:
         return open_indexes.of(row).vectors(chunks) if row else {}
 
 
-class Served:
+class ServerVectors:
     """Vectors from the server process that has the index open."""
 
     def __init__(self, api: Api) -> None:
@@ -63,7 +63,7 @@ class Served:
 def source() -> Iterator[Source]:
     """Yield the source of vectors, depending on whether a server is running."""
     if index_backend().shared:
-        yield Here()
+        yield LocalVectors()
         return
     lock = DataDirLock(Path(settings.DATA_DIR))
     try:
@@ -73,7 +73,7 @@ def source() -> Iterator[Source]:
             yield served
         return
     try:
-        yield Here()
+        yield LocalVectors()
     finally:
         close_index()
         lock.release()
@@ -82,7 +82,7 @@ def source() -> Iterator[Source]:
 @contextmanager
 def _connect_to_server(holder: Holder | None) -> Iterator[Source]:
     with connect_with_temporary_key(url_of(holder)) as api:
-        yield Served(api)
+        yield ServerVectors(api)
 
 
 def indexed_chunks(using: str) -> Iterator[UUID]:

@@ -14,7 +14,7 @@ from django.utils.text import slugify
 
 from cairn.errors import CairnError, DocumentRejected, InvalidInput, TransientError
 from web.cli.api_client import Api, ApiProblem, Json
-from web.cli.local_files import Found, LocalFile
+from web.cli.local_files import LocalFile, LocalFiles
 
 _MAX_CONCURRENT_REQUESTS: Final = 4
 _PARCEL_FILES: Final = 20
@@ -96,7 +96,7 @@ def _knowledge_base_created(api: Api, slug: str) -> str:
 def ingest(
     api: Api,
     base: str,
-    found: Found,
+    found: LocalFiles,
     summary: Summary,
     tick: Tick,
     *,
@@ -293,7 +293,7 @@ def _about_the_file(error: OSError | CairnError) -> bool:
 
 
 def _handle_vanished(
-    api: Api, batch: Batch, known: dict[str, Json], found: Found, summary: Summary, *, prune: bool
+    api: Api, batch: Batch, known: dict[str, Json], found: LocalFiles, summary: Summary, *, prune: bool
 ) -> None:
     """Remove or report vanished documents of folder imports; documents uploaded otherwise stay."""
     present = {file.source_uri for file in found.files} | {uri for uri, _ in found.rejected}
@@ -313,7 +313,7 @@ def _handle_vanished(
     summary.removed += len(removed)
 
 
-def _find_protected_folders(known: Iterable[str], present: set[str], found: Found) -> dict[str, str]:
+def _find_protected_folders(known: Iterable[str], present: set[str], found: LocalFiles) -> dict[str, str]:
     """Return folders from which nothing is removed, with the reason: a disk may be missing, or another folder
     of the same name be meant.
     """

@@ -79,7 +79,7 @@ class LocalFile:
 
 
 @dataclass(slots=True)
-class Found:
+class LocalFiles:
     """Files found. `hidden` counts skipped dot files; `rejected` has source_uri and reason.
 
     `roots` are the prefixes of the sources of each folder, archive or file. Sources below `unknown` could not
@@ -96,9 +96,9 @@ class Found:
     empty: list[str] = field(default_factory=list)
 
 
-def find_files(paths: Iterable[Path]) -> Found:
+def find_files(paths: Iterable[Path]) -> LocalFiles:
     """Find files. Raises InvalidInput for missing paths, or two files with the same source_uri."""
-    found = Found()
+    found = LocalFiles()
     for path in paths:
         if path.is_dir():
             _add_folder(found, path.resolve())
@@ -112,7 +112,7 @@ def find_files(paths: Iterable[Path]) -> Found:
     return found
 
 
-def _add_folder(found: Found, folder: Path) -> None:
+def _add_folder(found: LocalFiles, folder: Path) -> None:
     def unreadable(error: OSError) -> None:
         uri = _uri(folder, Path(error.filename))
         found.unreadable.append((uri, error))
@@ -144,7 +144,7 @@ def _is_archive(path: Path) -> bool:
     return path.suffix.lower() == ".zip"
 
 
-def _add_file(found: Found, path: Path, source_uri: str) -> None:
+def _add_file(found: LocalFiles, path: Path, source_uri: str) -> None:
     if not _is_archive(path):
         found.files.append(LocalFile(path, source_uri, size=_size(path)))
         return
@@ -163,7 +163,7 @@ def _size(path: Path) -> int:
         return 0
 
 
-def _add_archive(found: Found, path: Path, folder: str) -> None:
+def _add_archive(found: LocalFiles, path: Path, folder: str) -> None:
     """Add members. An unsafe name rejects the whole archive, encryption only the member."""
     archive = Archive(path)
     members = _members(path)

@@ -49,7 +49,9 @@ def rights_set(user: User, provider: IdentityProvider, groups: frozenset[str]) -
         try:
             user_update(user, is_admin=provider.admin_group in groups)
         except Conflict:
-            log.warning("%s says that user %s is no admin, but nobody else is one", provider.source, user.id)
+            log.warning(
+                "%s does not list user %s as an admin, but there is no other one", provider.source, user.id
+            )
 
 
 def _texts(value: object) -> list[str]:

@@ -85,7 +85,7 @@ class Loading:
         except CairnError as error:
             problem = error.message
         except Exception as error:  # the boundary of a thread: the other parts go on
-            log.exception("%s could not be loaded", part)
+            log.exception("cannot load %s", part)
             problem = f"{type(error).__name__}: {error}"
         finally:
             connections.close_all()

@@ -104,7 +104,7 @@ def dump_stacks_on_request() -> None:
 
 
 def kill_stuck(pid: int) -> None:
-    log.error("process %d is stuck: its stacks follow, then it is killed", pid)
+    log.error("process %d is stuck: printing its stacks, then killing it", pid)
     with suppress(ProcessLookupError):
         os.kill(pid, DUMP_STACKS)
         time.sleep(_DUMP_SECONDS)

@@ -104,7 +104,7 @@ def _serve_metrics() -> None:
 def _start_over() -> NoReturn:
     """Re-execute the program once running jobs are back in the queue and the broker is available."""
     stopping.set()
-    log.warning("starting over, since the connection to the broker is lost")
+    log.warning("restarting, since the connection to the broker was lost")
     give_up = time.monotonic() + END_SECONDS
     while state.active_requests and time.monotonic() < give_up:
         time.sleep(_LOOK_SECONDS)

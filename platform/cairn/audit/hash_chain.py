@@ -29,7 +29,7 @@ _WALK = 2000
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class ChainEnd:
     """The end of the chain as recorded at `where`: the number of events, and the hash of the last one."""
 
     count: int
@@ -93,15 +93,15 @@ def head_file() -> Path:
     return Path(settings.DATA_DIR) / "audit_head.json"
 
 
-def read_head_file() -> Known | None:
+def read_head_file() -> ChainEnd | None:
     """Return the head stored beside the database. An unreadable file yields a head that matches nothing."""
     try:
         content = json.loads(head_file().read_text(encoding="utf-8"))
-        return Known(int(content["count"]), str(content["hash"]), str(head_file()))
+        return ChainEnd(int(content["count"]), str(content["hash"]), str(head_file()))
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError):
-        return Known(0, UNREADABLE, str(head_file()))
+        return ChainEnd(0, UNREADABLE, str(head_file()))
 
 
 def _file_write(head: Head) -> None:
@@ -115,11 +115,11 @@ def _file_write(head: Head) -> None:
     fresh.replace(head_file())
 
 
-def _matches_chain(known: Known) -> bool:
+def _matches_chain(known: ChainEnd) -> bool:
     return Event.objects.filter(number=known.count, hash=known.hash).exists()
 
 
-def verify(known: Sequence[Known] = ()) -> ChainStatus:
+def verify(known: Sequence[ChainEnd] = ()) -> ChainStatus:
     """Walk the whole chain and compare its end with the known heads."""
     ends = [*known, *([stored] if (stored := read_head_file()) else []), *_head_rows()]
     count, last, problem, broken_at = _walk(ends)
@@ -130,11 +130,11 @@ def verify(known: Sequence[Known] = ()) -> ChainStatus:
     return ChainStatus(count, last, waiting.count(), overdue, broken_at, problem)
 
 
-def _head_rows() -> list[Known]:
-    return [Known(row.count, row.hash, "the database") for row in Head.objects.all()]
+def _head_rows() -> list[ChainEnd]:
+    return [ChainEnd(row.count, row.hash, "the database") for row in Head.objects.all()]
 
 
-def _walk(ends: Sequence[Known]) -> tuple[int, str, str, int | None]:
+def _walk(ends: Sequence[ChainEnd]) -> tuple[int, str, str, int | None]:
     count, previous = 0, START
     for event in Event.objects.sealed().order_by("number").iterator(_WALK):
         number = count + 1
@@ -149,7 +149,7 @@ def _walk(ends: Sequence[Known]) -> tuple[int, str, str, int | None]:
     return count, previous, "", None
 
 
-def _missing(count: int, ends: Sequence[Known]) -> tuple[int | None, str]:
+def _missing(count: int, ends: Sequence[ChainEnd]) -> tuple[int | None, str]:
     for end in ends:
         if end.count > count:
             return count + 1, f"Event {count + 1} has been removed: {end.where} knows of {end.count}."

@@ -156,6 +156,8 @@ class Document(models.Model):
     review_days = models.PositiveIntegerField(null=True, blank=True)
     reviewed_at = models.DateTimeField(null=True, blank=True)
     narrowed = models.BooleanField(default=False)
+    """Pages and docs call such a document "restricted"."""
+
     active_version = models.ForeignKey(
         "DocumentVersion", null=True, on_delete=models.SET_NULL, related_name="+"
     )

@@ -29,7 +29,7 @@ _REFUSALS: Final = {
 }
 
 
-class Lease:
+class SlotLease:
     """A leased slot: `renew` it often while in use, then `release` it. Without an owner there is no slot and
     no database access."""
 
@@ -51,15 +51,17 @@ class Lease:
             self._rows.delete()
 
 
-def slot_take(principal: Principal, allowance: Allowance, kind: Measure = Measure.STREAMS_AT_ONCE) -> Lease:
+def slot_take(
+    principal: Principal, allowance: Allowance, kind: Measure = Measure.STREAMS_AT_ONCE
+) -> SlotLease:
     """Lease a slot. Raises RateLimited while all of the owner's slots are taken."""
     most = allowance.most[kind]
     if most is None or principal.viewer is not None:
-        return Lease()
+        return SlotLease()
     holder, places = uuid4(), Slot.objects.filter(owner=allowance.owner, kind=kind)
     for number in _free(places, most):
         if _try_take(places, Slot(owner=allowance.owner, kind=kind, number=number, holder=holder)):
-            return Lease(allowance.owner, holder)
+            return SlotLease(allowance.owner, holder)
     raise RateLimited(CodedMessage(_REFUSALS[kind], most=most), retry_after=RETRY_SECONDS)
 
 

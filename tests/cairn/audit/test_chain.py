@@ -13,7 +13,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from cairn.audit import hash_chain
-from cairn.audit.hash_chain import Known, head_file, seal_all, verify
+from cairn.audit.hash_chain import ChainEnd, head_file, seal_all, verify
 from cairn.audit.models import AppendOnly, Event, Head
 from cairn.audit.services import record, record_unless_recent
 from cairn.audit.tasks import seal
@@ -50,7 +50,7 @@ def test_an_untouched_chain_verifies(chain: None) -> None:
     assert (verdict.count, verdict.unsealed, verdict.overdue, verdict.problem) == (5, 1, 0, "")
     assert seal_all() == 1
     assert seal_all() == 0
-    assert verify([Known(5, verdict.hash, "a note")]).problem == ""
+    assert verify([ChainEnd(5, verdict.hash, "a note")]).problem == ""
 
 
 def swapped() -> None:
@@ -104,7 +104,7 @@ def rewritten(*, keep: int) -> None:
 
 @pytest.mark.parametrize("keep", [5, 3])
 def test_a_whole_new_chain_is_found_by_the_file_and_by_what_was_noted(chain: None, keep: int) -> None:
-    noted = Known(5, verify().hash, "--head")
+    noted = ChainEnd(5, verify().hash, "--head")
     rewritten(keep=keep)
     assert str(head_file()) in verify().problem
     head_file().unlink()

@@ -17,7 +17,7 @@ from cairn.access.scope import Principal
 from cairn.accounts.models import Group, User
 from cairn.accounts.services import api_key_create
 from cairn.errors import QuotaExceeded, RateLimited
-from cairn.limits.concurrency import LEASE_DURATION, Lease, slot_take
+from cairn.limits.concurrency import LEASE_DURATION, SlotLease, slot_take
 from cairn.limits.models import Slot, Usage
 from cairn.limits.quotas import (
     question_charge,
@@ -234,7 +234,7 @@ def test_searches_that_nothing_limits_are_not_written_down(mia: User) -> None:
 # How many at once ------------------------------------------------------------------------------------------
 
 
-def take(principal: Principal) -> Lease:
+def take(principal: Principal) -> SlotLease:
     return slot_take(principal, allowance_of(principal))
 
 

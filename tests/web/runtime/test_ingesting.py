@@ -22,7 +22,7 @@ from tests.web.api.conftest import Caller, caller_for
 from web.cli import folder_upload
 from web.cli.api_client import Api, ApiProblem, Json
 from web.cli.folder_upload import Summary, ingest, knowledge_base_ensure
-from web.cli.local_files import Found, LocalFile, find_files
+from web.cli.local_files import LocalFile, LocalFiles, find_files
 
 pytestmark = pytest.mark.django_db(transaction=True)
 Bring = Callable[..., Summary]
@@ -458,7 +458,7 @@ def test_without_waiting_they_are_accepted(bring: Bring, folder: Path) -> None:
 
 
 def test_what_was_rejected_before_the_upload_counts(api: Api, base: KnowledgeBase) -> None:
-    found = Found([], 4, [("x.zip", DocumentRejected(Rejection.ARCHIVE_UNSAFE, "No."))])
+    found = LocalFiles([], 4, [("x.zip", DocumentRejected(Rejection.ARCHIVE_UNSAFE, "No."))])
     summary = Summary()
     ingest(api, str(base.id), found, summary, quiet, wait_for=True, prune=True)
     assert (str(summary), codes(summary)) == ("1 failed, 4 hidden left out", {"x.zip": "archive_unsafe"})
@@ -491,7 +491,7 @@ def test_a_document_deleted_while_it_is_waited_for(bring: Bring, folder: Path, w
 
 def test_many_files_are_sent_by_a_few(api: Api, base: KnowledgeBase, tmp_path: Path, worker: Worker) -> None:
     write(tmp_path / "f", "x")
-    many = Found([LocalFile(tmp_path / "f", f"f/{number}") for number in range(40)], roots=["f/"])
+    many = LocalFiles([LocalFile(tmp_path / "f", f"f/{number}") for number in range(40)], roots=["f/"])
     summary = Summary()
     ingest(api, str(base.id), many, summary, quiet, wait_for=False, prune=False)
     assert (summary.waiting, len(present())) == (40, 40)

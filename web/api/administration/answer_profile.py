@@ -15,7 +15,7 @@ from cairn.settings import environment
 from retrieval.answering.profile import AnswerProfile
 from retrieval.conversations.answer_models import answer_profile
 from retrieval.profile_store import profile_forget, profile_set, stored_profile
-from web.api.framework.fields import Body, Yes
+from web.api.framework.fields import Body, Flag
 from web.http.authentication import needs, principal_of
 
 router = Router(tags=["Models"], auth=needs(admin=True))
@@ -26,14 +26,14 @@ PromptVersion = Literal["answer-1", "answer-2", "answer-3"]
 class Profile(Body):
     """Use of the language model in answers."""
 
-    writes: Yes = Field(True, description="The model writes answers; if not, passages are quoted")
+    writes: Flag = Field(True, description="The model writes answers; if not, passages are quoted")
     prompt_version: PromptVersion = Field(
         "answer-2", description="answer-3: the model quotes the sentence it relies on before it answers"
     )
     evidence_tokens: Annotated[int, Field(ge=64, le=1_000_000)] | None = Field(
         None, description="Size of the passages that the model reads; null for as much as its context allows"
     )
-    judges: Yes = Field(False, description="The model also decides if the passages contain the answer")
+    judges: Flag = Field(False, description="The model also decides if the passages contain the answer")
 
     def as_profile(self) -> AnswerProfile:
         return AnswerProfile(**self.model_dump())

@@ -13,7 +13,7 @@ from cairn.access.selectors import get_or_not_found
 from cairn.accounts.models import Group as GroupRow
 from cairn.accounts.selectors import find_groups
 from cairn.accounts.services import group_create, group_delete, group_update
-from web.api.framework.fields import Body, GroupName, Members, Patch, Yes, id_or_nobody
+from web.api.framework.fields import Body, Flag, GroupName, Members, Patch, id_or_nobody
 from web.api.framework.pagination import Page, PageQuery, page_of
 from web.api.schemas import Group
 from web.http.authentication import needs, principal_of
@@ -25,14 +25,14 @@ class NewGroup(Body):
     name: GroupName
     members: Members = []
     managers: Members = []
-    can_create_knowledge_bases: Yes = False
+    can_create_knowledge_bases: Flag = False
 
 
 class GroupPatch(Patch):
     name: GroupName | None = None
     members: Members | None = None
     managers: Members | None = None
-    can_create_knowledge_bases: Yes | None = None
+    can_create_knowledge_bases: Flag | None = None
 
 
 class GroupQuery(PageQuery):

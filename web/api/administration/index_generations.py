@@ -29,7 +29,7 @@ from retrieval.conversations.answer_models import answer_reranker_name
 from retrieval.evaluation.gold_file import GoldQuestion
 from retrieval.index.generations import active_generation, choice_of, open_indexes, unlike_configured
 from retrieval.models import GenerationState, IndexGeneration
-from web.api.framework.fields import Body, Id, Yes
+from web.api.framework.fields import Body, Flag, Id
 from web.http.authentication import needs, principal_of
 
 router = Router(tags=["Index"])
@@ -44,7 +44,7 @@ class Build(Body):
 
 
 class Swap(Body):
-    force: Yes = Field(False, description="Activate even if the last comparison found it clearly worse")
+    force: Flag = Field(False, description="Activate even if the last comparison found it clearly worse")
 
 
 class Nothing(Body):

@@ -21,13 +21,13 @@ from ingestion.erasure.users import user_erase
 from web.api.framework.downloads import stream_attachment
 from web.api.framework.fields import (
     Body,
+    Flag,
     Id,
     Members,
     Password,
     Patch,
     SomeIds,
     Username,
-    Yes,
     id_or_nobody,
 )
 from web.api.framework.pagination import Page, PageQuery, page_of
@@ -46,16 +46,16 @@ class NewUser(Body):
 
     username: Username
     password: Password | None = None
-    is_admin: Yes = False
-    is_active: Yes = True
+    is_admin: Flag = False
+    is_active: Flag = True
     groups: Members = []
 
 
 class UserPatch(Patch):
     username: Username | None = None
     password: Password | None = None
-    is_admin: Yes | None = None
-    is_active: Yes | None = None
+    is_admin: Flag | None = None
+    is_active: Flag | None = None
     groups: Members | None = None
 
 

@@ -44,12 +44,12 @@ class Question(Body):
     conversation: Id | None = None
     parent: Id | None = None
     model: Annotated[str, Field(max_length=200)] | None = None
-    stream: fields.Yes = False
-    pass_on: fields.Yes = Field(
+    stream: fields.Flag = False
+    pass_on: fields.Flag = Field(
         True, description="If the question is refused, the document owners can see it"
     )
-    detached: fields.Yes = False
-    background: fields.Yes = Field(False, description="Low priority: people's questions are answered first")
+    detached: fields.Flag = False
+    background: fields.Flag = Field(False, description="Low priority: people's questions are answered first")
     profile: Profile | None = Field(
         None, description="Use the language model in this way for this question (administrators only)"
     )

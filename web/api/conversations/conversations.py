@@ -26,7 +26,7 @@ from retrieval.conversations.snippets import find_snippets
 from retrieval.conversations.undo import conversation_delete_restorably, conversation_restore
 from web.api.conversations.answer_events import STREAMED, answer_follow
 from web.api.conversations.answer_markdown import markdown_of
-from web.api.framework.fields import Body, Id, Patch, Yes
+from web.api.framework.fields import Body, Flag, Id, Patch
 from web.api.framework.pagination import Page, PageQuery, page_of
 from web.api.schemas import Answer, Conversation, ConversationWithMessages, Feedback, answers_of
 from web.http.authentication import needs, principal_of
@@ -43,7 +43,7 @@ class ConversationPatch(Patch):
 
     title: ConversationTitle | None = None
     current: Id | None = None
-    pinned: Yes | None = None
+    pinned: Flag | None = None
 
 
 class ConversationQuery(PageQuery):

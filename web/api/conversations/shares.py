@@ -21,7 +21,7 @@ from retrieval.conversations.shares import (
     share_put,
 )
 from retrieval.models import Share as ShareRow
-from web.api.framework.fields import Body, Subject, Yes
+from web.api.framework.fields import Body, Flag, Subject
 from web.api.schemas import Citation, Conversation, Nearest, citations_of, nearest_of, versions_of
 from web.http.authentication import needs, principal_of
 
@@ -37,7 +37,7 @@ class ShareBody(Body):
     """
 
     subjects: Annotated[list[Subject], Field(min_length=1, max_length=200)]
-    renew: Yes = False
+    renew: Flag = False
 
 
 class Share(BaseModel):

@@ -67,7 +67,7 @@ def as_utc(moment: datetime) -> datetime:
 
 Moment = Annotated[datetime, AfterValidator(as_utc)]
 AwareMoment = Annotated[AwareDatetime, AfterValidator(as_utc)]
-Yes = StrictBool
+Flag = StrictBool
 Count = StrictInt
 
 NOBODY = UUID(int=0)

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from cairn.access.scope import Principal
 from cairn.db_connections import connections_release
-from cairn.limits.concurrency import Lease, slot_take
+from cairn.limits.concurrency import SlotLease, slot_take
 from cairn.limits.rules import Measure, allowance_of
 from web.api.framework.problems import as_cairn_error
 from web.http.authentication import principal_again
@@ -57,7 +57,7 @@ def follow_with(
     return event_stream(_stream_and_release(frames, lease))
 
 
-async def _stream_and_release(frames: AsyncGenerator[bytes, None], lease: Lease) -> AsyncIterator[bytes]:
+async def _stream_and_release(frames: AsyncGenerator[bytes, None], lease: SlotLease) -> AsyncIterator[bytes]:
     try:
         async with aclosing(frames):
             async for each in frames:
@@ -74,7 +74,7 @@ async def _frames(
     shown: S,
     over: Callable[[S], bool],
     pause: float,
-    lease: Lease,
+    lease: SlotLease,
 ) -> AsyncGenerator[bytes, None]:
     for each in await _frames_between(frames_for, None, shown):
         yield each
@@ -123,7 +123,7 @@ def _frames_between(
 
 
 @sync_to_async
-def _look(principal: Principal, look: Callable[[Principal], S], lease: Lease) -> S:
+def _look(principal: Principal, look: Callable[[Principal], S], lease: SlotLease) -> S:
     try:
         if lease.due:
             lease.renew()

@@ -103,7 +103,7 @@ def as_cairn_error(error: BaseException) -> CairnError:
     for foreign, ours in _FOREIGN:
         if isinstance(error, foreign):
             if ours is Unavailable:
-                log.warning("the database: %s", error)
+                log.warning("database error: %s", error)
             return ours()
     if isinstance(error, OSError) and error.errno in FULL:
         return Unavailable(NO_ROOM)

@@ -94,7 +94,7 @@ class Upload(BaseModel):
             knowledge_base=str(row.knowledge_base_id),
             batch=str(row.batch_id) if row.batch_id else None,
             filename=row.filename,
-            source_uri=row.said.get("source_uri") or "",
+            source_uri=row.options.get("source_uri") or "",
             fingerprint=row.fingerprint,
             size=row.size,
             offset=row.received,

@@ -12,7 +12,7 @@ from cairn.access.rules import knowledge_bases_for
 from cairn.access.selectors import get_or_not_found, knowledge_base_for
 from ingestion.models import Watch as WatchRow
 from ingestion.watch_folders.services import next_scan, watch_create, watch_delete, watch_scan, watch_update
-from web.api.framework.fields import Body, Patch, Yes
+from web.api.framework.fields import Body, Flag, Patch
 from web.api.framework.pagination import Page, PageQuery, page_of
 from web.http.authentication import needs, principal_of
 
@@ -27,15 +27,15 @@ class NewWatch(Body):
     """`prune`: documents of files that have vanished are deleted."""
 
     path: FolderPath = Field(description="A folder on the server under one of WATCH_ROOTS")
-    prune: Yes = False
+    prune: Flag = False
     every_seconds: Seconds = 300
-    enabled: Yes = True
+    enabled: Flag = True
 
 
 class WatchPatch(Patch):
-    prune: Yes | None = None
+    prune: Flag | None = None
     every_seconds: Seconds | None = None
-    enabled: Yes | None = None
+    enabled: Flag | None = None
 
 
 class Result(BaseModel):

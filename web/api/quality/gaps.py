@@ -169,7 +169,7 @@ class GapPatch(Patch):
     owner: Id | None = None
     due: date | None = None
     note: Annotated[str, Field(max_length=5000)] | None = None
-    closes_itself: fields.Yes | None = None
+    closes_itself: fields.Flag | None = None
 
 
 class Dismissal(Body):
@@ -204,8 +204,8 @@ class Renewal(Body):
 class PassingOn(Body):
     """The asker's choice. `with_name`: editors see who asked."""
 
-    passed_on: fields.Yes
-    with_name: fields.Yes = False
+    passed_on: fields.Flag
+    with_name: fields.Flag = False
 
 
 class PassedOn(BaseModel):
@@ -343,10 +343,10 @@ def gap_answer(request: HttpRequest, gap_id: str, payload: NewAnswer) -> GapInFu
     """
     principal = principal_of(request)
     gap = gap_for(principal, gap_id)
-    said = payload.model_dump(exclude={"owner"})
+    options = payload.model_dump(exclude={"owner"})
     if "wordings" not in payload.model_fields_set:
-        said["wordings"] = question_texts(gap)
-    answer_publish(gap=gap, principal=principal, owner=_owner(payload.owner, principal), **said)
+        options["wordings"] = question_texts(gap)
+    answer_publish(gap=gap, principal=principal, owner=_owner(payload.owner, principal), **options)
     return _in_full(principal, gap_id)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from django.core.management.base import CommandParser
 from django.db import OperationalError
 
-from cairn.audit.hash_chain import ChainStatus, Known, verify
+from cairn.audit.hash_chain import ChainEnd, ChainStatus, verify
 from cairn.audit.models import Event
 from cairn.errors import InvalidInput
 from web.exports.audit_log import FORMATS, export
@@ -72,11 +72,11 @@ class Command(CairnCommand):
             self.stdout.write(part, ending="")
 
 
-def _head(text: str) -> Known:
+def _head(text: str) -> ChainEnd:
     found = _HEAD.fullmatch(text)
     if found is None:
         raise InvalidInput("--head takes what `audit verify` has printed: a number, a colon and 64 digits.")
-    return Known(int(found[1]), found[2], "--head")
+    return ChainEnd(int(found[1]), found[2], "--head")
 
 
 def _as_json(verdict: ChainStatus) -> dict[str, object]:

@@ -239,7 +239,7 @@ def _run_check(kind: str) -> Checked:
     except TimeoutError:
         problem = _("No response within %(n)s seconds.") % {"n": LIMIT_SECONDS}
     except CairnError as error:
-        log.warning("check of %s: %s", kind, type(error).__name__)
+        log.warning("check of %s failed: %s", kind, type(error).__name__)
         problem = _without_secrets(error.message)
     finally:
         pool.shutdown(wait=False)

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field, StringConstraints
 
-from web.api.framework.fields import Count, Yes
+from web.api.framework.fields import Count, Flag
 from web.api.framework.problems import InvalidFields, invalid_field
 
 QUESTION_CHARACTERS = 4000
@@ -31,7 +31,7 @@ class Message(BaseModel):
 
 
 class StreamOptions(BaseModel):
-    include_usage: Yes = False
+    include_usage: Flag = False
 
 
 class ResponseFormat(BaseModel):
@@ -43,7 +43,7 @@ class ChatCompletion(BaseModel):
 
     model: Annotated[str, StringConstraints(max_length=200)]
     messages: Annotated[list[Message], Field(min_length=1, max_length=MESSAGES_AT_MOST)]
-    stream: Yes | None = False
+    stream: Flag | None = False
     stream_options: StreamOptions | None = None
     max_tokens: Annotated[Count, Field(ge=1)] | None = None
     max_completion_tokens: Annotated[Count, Field(ge=1)] | None = None

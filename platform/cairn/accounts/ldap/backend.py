@@ -11,7 +11,7 @@ from django.http import HttpRequest
 
 from cairn.accounts.confusable_names import acceptable_name, normalize_name
 from cairn.accounts.external_groups import groups_replace
-from cairn.accounts.ldap.directory import Directory, Found
+from cairn.accounts.ldap.directory import Directory, LdapPerson
 from cairn.accounts.models import User
 from cairn.accounts.provisioning import identity_set
 from cairn.accounts.services import distinguishable_name, name_is_taken, user_create, user_update
@@ -46,7 +46,7 @@ def _is_of_here(username: str) -> bool:
     return User.objects.filter(username__iexact=username).exclude(identities__source=LDAP).exists()
 
 
-def _let_in(found: Found) -> User | None:
+def _let_in(found: LdapPerson) -> User | None:
     """Identify the user by the directory's id alone: the name could belong to another user here."""
     user = User.objects.filter(identities__source=LDAP, identities__external_id=found.external_id).first()
     if user is not None and not user.is_active:
@@ -61,7 +61,7 @@ def _let_in(found: Found) -> User | None:
     return user
 
 
-def _create_user(found: Found) -> User:
+def _create_user(found: LdapPerson) -> User:
     """Raises Taken if another user has the name. A name that only looks like another one gets a suffix."""
     taken = User.objects.filter(username__iexact=found.username).exists()
     name = found.username if taken else distinguishable_name(found.username, addition=LDAP)
@@ -70,7 +70,7 @@ def _create_user(found: Found) -> User:
     return user
 
 
-def _update_username(user: User, found: Found) -> User:
+def _update_username(user: User, found: LdapPerson) -> User:
     """Take over the directory's name, unless it could be mistaken for somebody else's here.
 
     Raises Taken if somebody else here has exactly that name.

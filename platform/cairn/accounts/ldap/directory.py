@@ -31,7 +31,7 @@ Entry = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class LdapPerson:
     """`external_id` stays the same whatever the person is called."""
 
     external_id: str
@@ -56,7 +56,7 @@ class Directory:
     def __init__(self, settings: LdapSettings) -> None:
         self._settings = settings
 
-    def find(self, username: str, password: str) -> Found | None:
+    def find(self, username: str, password: str) -> LdapPerson | None:
         """Return the one person with this name and password, else None. Raises Unavailable if the directory
         does not respond."""
         if not password:  # a bind without one is anonymous, and always succeeds
@@ -67,7 +67,7 @@ class Directory:
             log.warning("cannot query the LDAP directory: %s", type(error).__name__)
             raise Unavailable(AWAY) from error
 
-    def _find(self, username: str, password: str) -> Found | None:
+    def _find(self, username: str, password: str) -> LdapPerson | None:
         settings = self._settings
         with self._open_connection() as ours:
             _bind(ours)
@@ -171,12 +171,12 @@ def _fill_pattern(pattern: str, names: Mapping[str, str]) -> str:
     return re.sub(r"\{(\w+)\}", lambda found: escape_filter_chars(names[found[1]]), pattern)
 
 
-def _read_person(person: Entry, user_name: str, groups: tuple[str, ...]) -> Found | None:
+def _read_person(person: Entry, user_name: str, groups: tuple[str, ...]) -> LdapPerson | None:
     external_id, username = _id(person), _text(person, user_name)
     if not (external_id and username):
         log.warning("the LDAP directory returned neither entryUUID nor objectGUID, or no %s", user_name)
         return None
-    return Found(external_id, username, groups)
+    return LdapPerson(external_id, username, groups)
 
 
 def _id(person: Entry) -> str:

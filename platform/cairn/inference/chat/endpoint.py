@@ -178,7 +178,9 @@ class Endpoint:
         }
 
     def _adapt_roles(self, messages: Sequence[ChatMessage]) -> list[ChatMessage]:
-        harmless = [ChatMessage(_harmless(each.content or ""), role=each.role) for each in messages]
+        harmless = [
+            ChatMessage(_escape_control_tokens(each.content or ""), role=each.role) for each in messages
+        ]
         return harmless if self._takes_system else merge_system_message(harmless)
 
     def _explain_failure(self, failure: Exception, silent: str, reading: "_Reading") -> EndpointFailed:
@@ -242,6 +244,6 @@ def _http_timeout(patience: Patience) -> httpx.Timeout:
     return httpx.Timeout(max(patience.first, patience.next) + 1, connect=_CONNECT_SECONDS)
 
 
-def _harmless(text: str) -> str:
-    """Servers read `<|…|>` in a text as the model's own markers: a passage could end its turn with one."""
+def _escape_control_tokens(text: str) -> str:
+    """Break up `<|…|>`, which servers parse as a control token: in a passage, one could end the turn."""
     return _CONTROL.sub("< |", text)

@@ -162,13 +162,13 @@ class OpenVinoLLM(CustomLLM):
 
     def _prompt(self, messages: Sequence[ChatMessage]) -> str:
         turns = [
-            {"role": message.role.value, "content": self._harmless(message.content or "")}
+            {"role": message.role.value, "content": self._escape_control_tokens(message.content or "")}
             for message in messages
         ]
         return str(self._tokenizer.apply_chat_template(turns, add_generation_prompt=True))
 
-    def _harmless(self, text: str) -> str:
-        """A passage must not be able to end its turn and begin another."""
+    def _escape_control_tokens(self, text: str) -> str:
+        """Break up the model's control tokens, with which a passage could end its turn and begin another."""
         return (
             self._control.sub(lambda found: f"{found[0][:1]} {found[0][1:]}", text) if self._control else text
         )

@@ -12,13 +12,13 @@ PAUSE_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class QueuePosition:
     """Position in the model's queue, from 1."""
 
     number: int
 
 
-Item = str | Place | BaseException | None
+Item = str | QueuePosition | BaseException | None
 
 
 class Channel:
@@ -40,7 +40,7 @@ class Channel:
 
     def wait_at(self, place: int) -> None:
         """Announce the position in the queue: the answer has not started."""
-        self._items.put(Place(place))
+        self._items.put(QueuePosition(place))
 
     def end(self, error: BaseException | None = None) -> None:
         self._items.put(error)
@@ -90,8 +90,8 @@ class TextStream(Iterator[str]):
         return piece
 
     def with_pauses(self) -> Iterator[str]:
-        """The same, and an empty piece at each new place in the queue and where nothing comes for a second:
-        who reads can look then whether it is still wanted."""
+        """Yield the text, and an empty piece at each new position in the queue and after each second without
+        text, so that the caller can check whether the answer is still needed."""
         with contextlib.suppress(StopIteration):
             while True:
                 yield self._next(PAUSE_SECONDS)
@@ -100,7 +100,7 @@ class TextStream(Iterator[str]):
         if self._ended or self._channel.closed:
             raise StopIteration
         item = self._channel.get(seconds)
-        if isinstance(item, Place):
+        if isinstance(item, QueuePosition):
             self.place, item = item.number, ""
         if isinstance(item, str) and not self._channel.closed:
             self.place = None if item else self.place

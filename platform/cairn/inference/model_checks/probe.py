@@ -20,7 +20,7 @@ Message = dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Served:
+class ServedModels:
     """`models`: the names it serves. `contexts`: of those of which it tells, in tokens."""
 
     models: tuple[str, ...] = ()
@@ -50,7 +50,7 @@ class Server:
     def __exit__(self, *_error: object) -> None:
         self._http.close()
 
-    def list_models(self) -> Served:
+    def list_models(self) -> ServedModels:
         listed = self._json("GET", f"{self._url}/models").get("data")
         rows = [row for row in listed if isinstance(row, dict)] if isinstance(listed, list) else []
         models = tuple(str(row.get("id")) for row in rows)
@@ -58,7 +58,7 @@ class Server:
         for row in rows:  # an adapter has the context of its base
             if (base := str(row.get("parent"))) in contexts:
                 contexts.setdefault(str(row.get("id")), contexts[base])
-        return Served(models, contexts)
+        return ServedModels(models, contexts)
 
     def context_of(self, model: str) -> int | None:
         """Return the context length that llama.cpp and LM Studio report beyond the common API."""
