@@ -356,7 +356,7 @@ def test_a_refused_file_does_not_stop_the_others(
     bring: Bring, folder: Path, worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "ingestion.documents.submit.environment", lambda: type("Limits", (), {"upload_max_mb": 0})
+        "ingestion.documents.upload.environment", lambda: type("Limits", (), {"upload_max_mb": 0})
     )
     write(folder / "empty.md", "")
     summary = bring(folder, wait=True)
