@@ -15,7 +15,7 @@ from tests.web.documented import assert_answers, blocks, run, typed
 from tests.web.test_end_to_end import Api
 from web.data_dir.help_documents import find_pages
 
-pytestmark = [pytest.mark.models, pytest.mark.slow]
+pytestmark = [pytest.mark.models, pytest.mark.slow, pytest.mark.timeout(900)]
 
 REST = "docs/integrate/rest"
 SEPARATOR = "=====\n"
@@ -36,7 +36,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     (folder / "drive").mkdir()
     started = start_server(folder / "data", SWEEP_SECONDS="2", WATCH_ROOTS=str(folder / "drive"))
     api = Api(started)
-    until(lambda: has_read_documentation(api), patience=180)
+    until(lambda: has_read_documentation(api), patience=600)
     api.http.close()
     yield started
     stop_server(started)

@@ -198,10 +198,10 @@ def test_time_that_the_asker_takes_is_not_the_files(own_pool: ParserPool, tmp_pa
     asked = []
 
     def not_cancelled() -> bool:
-        asked.append(time.sleep(3))  # as a database does that is locked
+        asked.append(time.sleep(7))  # as a database does that is locked
         return False
 
-    own_pool.parse(path, "some.txt", limits=Limits(seconds=2), cancelled=not_cancelled)
+    own_pool.parse(path, "some.txt", limits=Limits(seconds=6), cancelled=not_cancelled)
     assert len(asked) > 1
 
 

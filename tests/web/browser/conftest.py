@@ -13,6 +13,7 @@ from playwright.sync_api import (
     Request,
     StorageState,
     ViewportSize,
+    expect,
     sync_playwright,
 )
 
@@ -20,6 +21,7 @@ from tests.servers import Server
 from tests.tour.looking import CHROMIUM, FLAGS
 
 WIDE = ViewportSize(width=1280, height=800)
+expect.set_options(timeout=20_000)  # five seconds are too few for two servers and browsers on two busy cores
 
 
 @pytest.fixture(scope="module")
