@@ -62,7 +62,7 @@ def test_a_refused_question_is_answered_by_somebody_who_vouches_for_it(
     page.get_by_label("Your question").press("Enter")
     expect(page.locator(".verdict")).to_contain_text("Verified answer by admin", timeout=SLOW)
     expect(page.locator(".answer-body")).to_have_text(f"{ANSWER} 1")
-    page.locator(".source").filter(has_text=MARK).first.click()
+    page.locator(".source-document").filter(has_text=MARK).locator(".source").first.click()
     expect(page.locator("#panel-verified")).to_contain_text(MARK)
     page.keyboard.press("Escape")
     page.locator(".answer-body button.cite").first.dispatch_event("pointerover", {"pointerType": "mouse"})

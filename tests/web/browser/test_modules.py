@@ -23,6 +23,13 @@ WRITE = """async ([deltas, citations]) => {
   for (const delta of deltas) live.append(delta);
   return node.innerHTML;
 }"""
+WRITE_CODE = """async () => {
+  const { LiveText } = await import("/static/js/live.js");
+  const node = document.createElement("div");
+  document.querySelector("main").append(node);
+  window.code = new LiveText(node);
+  code.append("```\\none\\n");
+}"""
 PARSE = """async (chunks) => {
   const { events } = await import("/static/js/sse.js");
   const bytes = new TextEncoder();
@@ -130,6 +137,20 @@ def test_text_is_laid_out_as_it_comes(page: Page) -> None:
     assert "<blockquote><p>said</p></blockquote>" in html
     assert "<th>a</th>" in html
     assert "<td>d</td>" in html
+
+
+def test_code_keeps_its_lines_while_it_streams_and_its_button_stays(page: Page) -> None:
+    text = "So:\n\n```sh\n# not a heading\n\n- no *item* [1]\n```\nDone ```here```.\n\n~~~\nopen"
+    html = page.evaluate(WRITE, [list(text), [CITATION]])
+    assert "<code># not a heading\n\n- no *item* [1]</code></pre>" in html
+    assert "<code>open</code></pre>" in html
+    assert "<p>Done" in html
+    assert html.count("<button") == html.count('aria-label="Copy code"') == 2
+    page.evaluate(WRITE_CODE)
+    page.get_by_role("button", name="Copy code").focus()
+    page.evaluate("code.append('two')")
+    expect(page.get_by_role("button", name="Copy code")).to_be_focused()
+    expect(page.get_by_role("group", name="Code")).to_have_text("one\ntwo")
 
 
 def test_escaped_text_and_numbers_show_as_written_while_they_stream(page: Page) -> None:

@@ -12,8 +12,8 @@ from cairn.access.models import Grant, Role
 from cairn.access.principals import principal_for_user
 from cairn.access.services import readers_replace
 from cairn.accounts.models import User
-from cairn.library.models import Document, KnowledgeBase
-from retrieval.models import Conversation, Message
+from cairn.library.models import Document, DocumentVersion, KnowledgeBase
+from retrieval.models import Citation, Conversation, Message
 from tests.bases import make_base
 from tests.web.pages.conftest import SENTENCE, text_of
 
@@ -56,6 +56,32 @@ def test_a_conversation_shows_its_answers(signed_in: SignIn, mia: User, answered
     [citation] = citations_in(html)
     assert citation["quote"] == SENTENCE
     assert citation["version"] == 1
+
+
+def test_sources_are_listed_by_document(
+    signed_in: SignIn, mia: User, ready: Document, answered: Answered
+) -> None:
+    message = answered(mia, answer="Up to 40 hours [1][2]. Ask early [3].")
+    first = message.citations.get()
+    other = Document.objects.create(knowledge_base=ready.knowledge_base, title="Pay <rules>")
+    version = DocumentVersion.objects.create(document=other, number=1, size=1)
+    other.active_version = other.latest_version = version
+    other.save()
+    for marker, document, page in ((2, other, 7), (3, ready, None)):
+        assert document.active_version_id
+        Citation.objects.create(
+            message=message, marker=marker, document=document, version=document.active_version_id,
+            chunk=first.chunk, title=document.title, page=page, location=f"page {page}" if page else "",
+            quote=SENTENCE,
+        )  # fmt: skip
+    html = text_of(signed_in(mia).get(f"/messages/{message.id}/rendered"))
+    listed = html.partition('<div class="sources"')[2].partition("</div>")[0]
+    leave, pay = listed.split('<li class="source-document">')[1:]
+    assert re.findall(r'data-marker="(\d)"', leave) == ["1", "3"]
+    assert re.findall(r'data-marker="(\d)"', pay) == ["2"]
+    assert f'href="/library/documents/{ready.id}">Leave rules</a>' in leave
+    assert "Pay &lt;rules&gt;" in pay
+    assert re.findall(r'source-where">([^<]*)<', leave + pay) == ["Giving leave", "Passage", "page 7"]
 
 
 @pytest.mark.parametrize("path", ["/conversations/{conversation}", "/messages/{message}/rendered"])

@@ -1,8 +1,8 @@
 """Questions and answers as shown in the chat, limited to what the viewer may read now."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.utils.safestring import SafeString
@@ -34,31 +34,38 @@ SHOW_DOCUMENTS = frozenset({Intent.LIST, Intent.FIND})
 """Intents whose answers show documents, and state nothing that a passage could support."""
 
 
+class CitedPassage(NamedTuple):
+    marker: int
+    where: str
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
     """A cited document. `base` and `owner`: its knowledge base and the person responsible for it. `verified`:
     who is responsible for the verified answer and until when, if it is one.
     """
 
-    marker: int
+    document: str
     title: str
-    where: str
     base: str
     owner: str
     official: bool
     verified: Verified | None
+    passages: tuple[CitedPassage, ...]
 
     @classmethod
-    def of(cls, citation: Citation) -> "Source":
-        owner = citation.knowledge_base_owner
+    def of(cls, citations: Sequence[Citation]) -> "Source":
+        """Return the source of citations of one document."""
+        first = citations[0]
+        owner = first.knowledge_base_owner
         return cls(
-            citation.marker,
-            citation.title,
-            _where(citation),
-            citation.knowledge_base_name,
+            first.document,
+            first.title,
+            first.knowledge_base_name,
             owner.username if owner else "",
-            citation.official,
-            citation.verified,
+            first.official,
+            first.verified,
+            tuple(CitedPassage(each.marker, _where(each)) for each in citations),
         )
 
 
@@ -164,7 +171,7 @@ def _turn_view(shown: ShownMessage, citations: list[Citation], passing_on: str) 
         else _verdict_line(tone, message, citations),
         reason=_reason(shown, tone),
         unsupported=_find_unsupported_sentences(shown) if tone == "partial" else (),
-        sources=tuple(map(Source.of, citations)),
+        sources=_group_by_document(citations),
         nearest=tuple(shown.nearest) if refusal else (),
         refusal=refusal,
         citations=[citation.model_dump(mode="json") for citation in citations],
@@ -208,6 +215,14 @@ def _render_answer(answer: str, citations: Sequence[Citation]) -> SafeString | N
 
 def _by_marker(citations: Sequence[Citation]) -> list[Citation]:
     return sorted(citations, key=lambda citation: citation.marker)
+
+
+def _group_by_document(citations: Iterable[Citation]) -> tuple[Source, ...]:
+    """Return the cited documents in the order in which the answer first cites them."""
+    by_document: dict[str, list[Citation]] = {}
+    for citation in citations:
+        by_document.setdefault(citation.document, []).append(citation)
+    return tuple(map(Source.of, by_document.values()))
 
 
 def _tone(shown: ShownMessage) -> str:

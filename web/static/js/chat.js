@@ -5,6 +5,7 @@ import { text } from "./http.js";
 import { ask, halt, isRunning, lastTurn, resume } from "./asking.js";
 import { askAgain, edit, showEarlier, showVersion } from "./branches.js";
 import { rememberFrom, wireCitations } from "./citations.js";
+import { wireCode } from "./code.js";
 import { draft } from "./drafts.js";
 import { rate } from "./feedback.js";
 import { wireFolds } from "./folding.js";
@@ -84,6 +85,7 @@ document.addEventListener("keydown", (event) => {
 for (const turn of $$(".turn", turns)) rememberFrom(turn);
 $(".turn:last-of-type", turns)?.scrollIntoView({ block: "start" });
 wirePicker();
+wireCode(turns);
 wireFolds(turns);
 if (!field.disabled && !field.value) field.value = draft.read();
 fit(field);

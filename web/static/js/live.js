@@ -3,9 +3,11 @@
 
 import { el } from "./dom.js";
 import { citeButton } from "./citations.js";
+import { codeBlock } from "./code.js";
 
 const INLINE = /\\([!-/:-@[-`{-~])|\[(\d{1,3})\]|\*\*([^*]+)\*\*|\*([^*\s][^*]*)\*|`([^`]+)`/g;
 const UNFINISHED = /\[\d{0,3}$/;
+const FENCE = /^ {0,3}(`{3,}(?=[^`]*$)|~{3,})/;
 const ITEM = /^\s*(?:[-*+]|\d{1,3}[.)])\s+/;
 
 const KINDS = [
@@ -19,12 +21,25 @@ const kindOf = (line) => KINDS.find(([, fits]) => fits(line))?.[0] ?? "text";
 
 const isList = (kind) => kind === "bullets" || kind === "numbers";
 
-/** Runs of lines of one kind; blank lines part them, and what is indented goes on with a list. */
+/** Runs of lines of one kind; blank lines part them, and what is indented goes on with a list. Code ends at its fence. */
 function blocks(text) {
   const found = [];
   let parted = true;
+  let fence = null;
   for (const line of text.split("\n")) {
     const last = found.at(-1);
+    const [, marks] = line.match(FENCE) ?? [];
+    if (fence) {
+      if (marks?.startsWith(fence) && line.trim() === marks) fence = null;
+      else last.lines.push(line);
+      continue;
+    }
+    if (marks) {
+      fence = marks;
+      found.push({ kind: "code", lines: [] });
+      parted = true;
+      continue;
+    }
     const goesOn = isList(last?.kind) && (/^\s+\S/.test(line) || (!parted && kindOf(line) === "text"));
     const kind = goesOn ? last.kind : kindOf(line);
     if (!line.trim()) { parted = true; continue; }
@@ -66,14 +81,17 @@ export class LiveText {
     wanted.forEach((block, at) => {
       const source = `${block.kind}\n${block.lines.join("\n")}`;
       if (this.#drawn[at] === source) return;
+      this.#drawn[at] = source;
+      const growing = block.kind === "code" && this.#node.children[at]?.matches(".code") && this.#node.children[at].querySelector("code");
+      if (growing) { growing.textContent = block.lines.join("\n"); return; } // its button keeps the focus
       const node = this.#block(block);
       if (this.#node.children[at]) this.#node.children[at].replaceWith(node);
       else this.#node.append(node);
-      this.#drawn[at] = source;
     });
   }
 
   #block({ kind, lines }) {
+    if (kind === "code") return codeBlock(lines.join("\n"));
     if (isList(kind)) return this.#list(kind, lines);
     if (kind === "heading") return el("h3", {}, ...this.#inline(lines[0].replace(/^#+\s+/, "")));
     if (kind === "table") return this.#table(lines);

@@ -105,6 +105,7 @@ export class Panel {
     $("#panel-facts").textContent = placeOf(citation);
     $("#panel-base").replaceChildren(provenance(citation));
     $("#panel-verified").replaceChildren(...[vouched(citation)].filter(Boolean));
+    this.#siblings(citation);
     const links = citation.links ?? [];
     $("#panel-links").replaceChildren(...(links.length ? [el("h3", { text: t("Links in this passage") }), linkList(links)] : []));
     $("#panel-links").hidden = !links.length;
@@ -113,6 +114,22 @@ export class Panel {
     $("#panel-view").hidden = true;
     $("#panel-document").href = `/library/documents/${citation.document}?chunk=${citation.chunk}`;
     $("#panel-original").href = `/api/v1/documents/${citation.document}/content`;
+  }
+
+  /** Everything else that the answer cites from the same document is one click away. */
+  #siblings(citation) {
+    const bar = $("#panel-siblings");
+    const held = bar.contains(document.activeElement);
+    const cited = this.#citations.filter((each) => each.document === citation.document);
+    const buttons = cited.map((each) => el("button", { type: "button", class: "source", "aria-current": String(each === citation), onclick: () => this.#stepTo(each) }, el("span", { class: "source-n", text: String(each.marker) }), " ", el("span", { class: "source-where", text: placeOf(each) || each.section?.at(-1) || t("Passage") })));
+    bar.replaceChildren(...buttons);
+    bar.hidden = cited.length < 2;
+    if (held) buttons[cited.indexOf(citation)].focus({ preventScroll: true });
+  }
+
+  #stepTo(citation) {
+    this.#at = this.#citations.indexOf(citation);
+    this.#show();
   }
 
   async #content(citation) {

@@ -1,10 +1,11 @@
 // A rendition as readable text, with a passage highlighted.
 
+import { codeBlock } from "./code.js";
 import { el } from "./dom.js";
 import { locate } from "./match.js";
 import { t } from "./i18n.js";
 
-const KINDS = { Title: "el-title", Header: "el-title", ListItem: "el-item", CodeSnippet: "el-code" };
+const KINDS = { Title: "el-title", Header: "el-title", ListItem: "el-item" };
 const NUMBERED = /^(?:\d+|[a-z])[.)]\s/i;
 const PER_BLOCK = 60;
 
@@ -34,6 +35,7 @@ function table(element, range) {
 
 function drawn(element, range) {
   if (element.category === "Table") return table(element, range);
+  if (element.category === "CodeSnippet") return codeBlock(...marked(element.text, range));
   return el("p", { class: kindOf(element) }, ...marked(element.text, range));
 }
 
