@@ -15,7 +15,7 @@ MISSPELT_CREDIT = 0.8  # what a word counts that is there in another spelling
 MIN_MISSPELT_LETTERS = 4
 
 WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
-_CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
+CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 POSSESSIVE = re.compile(r"['’]s?$")
 
 
@@ -38,7 +38,7 @@ def stem(word: str, language: Language) -> str:
 @lru_cache(maxsize=50_000)
 def is_content(word: str, language: Language) -> bool:
     folded = POSSESSIVE.sub("", word.casefold())
-    long_enough = len(folded) > 1 or folded.isdigit() or bool(_CJK.match(folded))
+    long_enough = len(folded) > 1 or folded.isdigit() or bool(CJK.match(folded))
     return long_enough and folded not in STOPWORDS[language]
 
 
@@ -46,7 +46,7 @@ def content_words(text: str, language: Language) -> list[str]:
     """Return content words in order, as written. Scripts without spaces are cut into pairs of characters."""
     words: list[str] = []
     for word in WORD.findall(text):
-        if _CJK.search(word):
+        if CJK.search(word):
             words += [word[at : at + 2] for at in range(max(1, len(word) - 1))]
         elif is_content(word, language):
             words.append(word)

@@ -84,11 +84,11 @@ def test_a_search_inside_lists_passages_by_document(
     client = signed_in(mia)
     html = text_of(client.get("/documents/passages?q=leave days"))
     assert html.count("data-document=") == 1
-    assert "25 days of leave" in html
+    assert "Employees get 25 <mark>days</mark> of" in html
     assert "?chunk=" in html
-    assert "25 days" in text_of(client.get("/documents/passages?q=leave days&review=unset"))
-    assert "25 days" not in text_of(client.get("/documents/passages?q=leave days&review=overdue"))
-    assert "25 days" not in text_of(signed_in(rob).get("/documents/passages?q=leave days"))
+    assert "Employees get 25" in text_of(client.get("/documents/passages?q=leave days&review=unset"))
+    assert "Employees get 25" not in text_of(client.get("/documents/passages?q=leave days&review=overdue"))
+    assert "Employees get 25" not in text_of(signed_in(rob).get("/documents/passages?q=leave days"))
     assert "in your own words" in text_of(client.get("/documents/passages"))
 
 
@@ -114,3 +114,21 @@ def test_versions_are_listed(signed_in: SignIn, mia: User, ready: Document) -> N
     html = text_of(signed_in(mia).get(f"/library/documents/{ready.id}"))
     assert "2 versions" in html
     assert "content?version=2" in html
+
+
+def test_words_of_a_search_are_marked_in_titles(signed_in: SignIn, mia: User, base: KnowledgeBase) -> None:
+    made(base, "Übung <b>annual</b> leave")
+    html = text_of(signed_in(mia).get("/documents?q=LEAV übung %3Cb%3E"))
+    assert "<mark>Übung</mark> <mark>&lt;b&gt;</mark>annual&lt;/b&gt; <mark>leav</mark>e</a>" in html
+    assert "<mark>" not in text_of(signed_in(mia).get("/documents"))
+
+
+def test_words_of_a_search_are_marked_in_passages(
+    signed_in: SignIn, mia: User, document: Document, parts: Engine
+) -> None:
+    long = "Nothing here. " * 40 + "Unused <i>days</i> of a leave lapse in April. " + "Nor there. " * 40
+    indexed(document, parts, long)
+    html = text_of(signed_in(mia).get("/documents/passages?q=What happens to a day of leave?"))
+    assert "Unused &lt;i&gt;<mark>days</mark>&lt;/i&gt; of a <mark>leave</mark> lapse in April." in html
+    assert "…Nothing here." in html
+    assert html.count("…</p>") == 1

@@ -3,12 +3,13 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_safe
 from pydantic import ValidationError
@@ -31,10 +32,13 @@ from web.pages.library.document_rows import STATUSES, document_row
 from web.pages.library.knowledge_bases import base_cards
 from web.pages.shell.decorators import fragment
 from web.presentation.file_groups import ICONS, NAMES, kind_of
+from web.presentation.query_marks import FindSpans, excerpt, find_parts, find_words, mark_found
 
 PAGE: Final = 50
 OWNERS: Final = 200
 PASSAGES: Final = 40
+SNIPPET: Final = 280
+"""Characters shown of a passage."""
 INSIDE_AT_MOST: Final = 2000
 """So many documents a search inside may be narrowed to by other things than the knowledge base."""
 WITHIN: Final = {
@@ -54,11 +58,11 @@ FIELDS: Final = ("q", "type", "owner", "review", "status", "sort", "cursor")
 
 @dataclass(frozen=True, slots=True)
 class FoundRow:
-    """A document found. `review` is due, overdue, set or empty."""
+    """A document found, with the words of the search marked. `review` is due, overdue, set or empty."""
 
     id: UUID
-    title: str
-    source_uri: str
+    title: SafeString
+    source_uri: SafeString
     status: str
     status_label: str
     base: str
@@ -71,12 +75,17 @@ class FoundRow:
     review_by: date | None
 
 
+class Snippet(NamedTuple):
+    hit: Hit
+    text: SafeString
+
+
 @dataclass(frozen=True, slots=True)
 class Inside:
     """Passages of one document."""
 
     row: FoundRow
-    hits: tuple[Hit, ...]
+    snippets: tuple[Snippet, ...]
 
 
 def search_form(request: HttpRequest, principal: Principal) -> dict[str, Any]:
@@ -105,7 +114,7 @@ def load_search_context(request: HttpRequest, principal: Principal) -> dict[str,
     rows = library_rows(principal, query)
     page = keyset_page(rows.with_versions(), query, query.order)
     return {
-        "documents": build_found_rows(page.rows),
+        "documents": build_found_rows(page.rows, find_parts(query.q)),
         "next_cursor": page.next_cursor,
         "total": None if query.cursor else rows.count(),
         "address": _without(request, "cursor"),
@@ -138,18 +147,19 @@ def _without(request: HttpRequest, name: str) -> str:
     return rest.urlencode()
 
 
-def build_found_rows(documents: Iterable[Document]) -> list[FoundRow]:
+def build_found_rows(documents: Iterable[Document], find: FindSpans) -> list[FoundRow]:
+    """Return rows in which what `find` finds is marked."""
     today = timezone.localdate()
-    return [_build_found_row(document, today) for document in documents]
+    return [_build_found_row(document, find, today) for document in documents]
 
 
-def _build_found_row(document: Document, today: date) -> FoundRow:
+def _build_found_row(document: Document, find: FindSpans, today: date) -> FoundRow:
     shown, version = document_row(document, None), document.shown_version
     kind = kind_of(version.media_type) if version else None
     return FoundRow(
         id=document.id,
-        title=document.title,
-        source_uri=document.source_uri if document.source_uri != document.title else "",
+        title=mark_found(document.title, find),
+        source_uri=mark_found(document.source_uri if document.source_uri != document.title else "", find),
         status=shown.status,
         status_label=shown.status_label,
         base=document.knowledge_base.name,
@@ -202,11 +212,13 @@ def _passages(query: LibraryQuery, principal: Principal) -> list[Inside]:
     hits = search(
         query.q, scope=scope_for(principal, bases), filters=_filters(query, principal), limit=PASSAGES
     )
-    by_document: dict[UUID, list[Hit]] = {}
-    for hit in hits:
-        by_document.setdefault(hit.document, []).append(Hit.of(hit))
+    find = find_words(query.q)
+    by_document: dict[UUID, list[Snippet]] = {}
+    for hit in map(Hit.of, hits):
+        text = mark_found(excerpt(hit.text, find, characters=SNIPPET), find)
+        by_document.setdefault(UUID(hit.document), []).append(Snippet(hit, text))
     rows = documents_for(principal).filter(pk__in=by_document).with_versions()
-    shown = {row.id: row for row in build_found_rows(rows)}
+    shown = {row.id: row for row in build_found_rows(rows, find)}
     return [Inside(shown[each], tuple(found)) for each, found in by_document.items() if each in shown]
 
 
