@@ -75,6 +75,10 @@ def _click(selector: str) -> Prepare:
     return lambda page: page.locator(selector).first.click()
 
 
+def _type(selector: str, text: str) -> Prepare:
+    return lambda page: page.locator(selector).press_sequentially(text)
+
+
 def _after(*steps: Prepare) -> Prepare:
     def prepared(page: Page) -> None:
         for step in steps:
@@ -127,6 +131,7 @@ STATES: Final[tuple[Visit, ...]] = (
     Visit("second step", "/login", NOBODY, _after(_signing_in("una", PASSWORD), _shown("#id_code"))),
     Visit("user menu", "/library", prepare=_after(_press("admin"), _shown("#user-menu"))),
     Visit("picker of knowledge bases", "/", prepare=_after(_click(".picker-button"), _shown("#picker"))),
+    Visit("knowledge bases to mention", "/", prepare=_after(_type("#question", "@"), _shown("#mentions"))),
     Visit(
         "conversation menu", CONVERSATION,
         prepare=_after(_press("Conversation options"), _shown("#conversation-menu")),

@@ -9,7 +9,7 @@ from django.urls import path
 
 from web.pages.account import api_keys, impersonation, language, second_factor
 from web.pages.account import views as account_views
-from web.pages.chat import shares
+from web.pages.chat import mentions, shares
 from web.pages.chat import views as chat_views
 from web.pages.console import (
     access,
@@ -43,6 +43,7 @@ urlpatterns = [
     path("shared/<str:share_id>", shares.show_shared_conversation, name="shared"),
     path("shared/<str:share_id>/continue", shares.continue_shared_conversation, name="shared-continue"),
     path("messages/<str:message_id>/rendered", chat_views.message, name="message"),
+    path("mentions", mentions.mentions, name="mentions"),
     path("palette", command_palette.palette, name="palette"),
     path("library", library_views.index, name="library"),
     path("documents", search.list_matching_documents, name="found"),

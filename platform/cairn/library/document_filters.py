@@ -104,13 +104,16 @@ def _to_review(review: Review | None, today: date | None = None) -> Q:
 
 
 def _matches_word(word: str) -> Q:
-    tags = Tag.objects.filter(_has("name", word), document=OuterRef("pk"))
-    names = _has("active_version__filename", word) | _has("latest_version__filename", word)
-    return _has("title", word) | _has("source_uri", word) | names | Q(Exists(tags))
+    tags = Tag.objects.filter(contains("name", word), document=OuterRef("pk"))
+    names = contains("active_version__filename", word) | contains("latest_version__filename", word)
+    return contains("title", word) | contains("source_uri", word) | names | Q(Exists(tags))
 
 
-def _has(field: str, word: str) -> Q:
-    """SQLite tells large letters from small ones outside of ASCII: then each spelling is tried."""
+def contains(field: str, word: str) -> Q:
+    """Return whether a field has the word in it, in capital letters or small ones.
+
+    SQLite tells large letters from small ones outside of ASCII: then each spelling is tried.
+    """
     spellings = {word} if word.isascii() else {word, word.lower(), word.upper(), word.capitalize()}
     filters = Q()
     for spelling in spellings:

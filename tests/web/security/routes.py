@@ -304,6 +304,7 @@ ROUTES: list[Route] = [
     page("GET", "/notices", Guard.SIGNED_IN),
     page("POST", "/notices/read", Guard.SIGNED_IN, form={}),
     page("POST", "/notices/{notice_id}/open", Guard.OWNER, form={}),
+    fragment("GET", "/mentions", Guard.SIGNED_IN, query="q=umbra"),
     fragment("GET", "/palette", Guard.SIGNED_IN, query="q=umbra"),
     page("GET", "/library", Guard.SIGNED_IN),
     fragment("GET", "/documents", Guard.SIGNED_IN),

@@ -42,10 +42,12 @@ function enterConversation(id, title) {
   $("#conversations").setAttribute("hx-vals", JSON.stringify({ current: id }));
 }
 
-/** `parent`: id of the previous message, "" for none. Default: the last one on the page. */
-export async function ask(question, parent = lastTurn()?.dataset.message ?? "") {
+/** `parent`: id of the previous message, "" for none. Default: the last one on the page. `only`: ids of the knowledge
+ * bases that the question mentions. */
+export async function ask(question, parent = lastTurn()?.dataset.message ?? "", only = []) {
   if (running || !question.trim()) return;
   const turn = new Turn(question.trim(), parent);
+  turn.node.dataset.mentioned = only.join(" ");
   const wasInside = turns.contains(document.activeElement);
   $("#welcome")?.remove();
   for (const earlier of $$("[data-next-questions]", turns)) earlier.remove();
@@ -58,7 +60,7 @@ export async function ask(question, parent = lastTurn()?.dataset.message ?? "") 
     if (!main.dataset.conversation) enterConversation(conversation, turn.question);
     else if (!parent) document.body.dispatchEvent(new CustomEvent("conversations-changed")); // the title may have changed
   };
-  await carried(turn, () => begun(turn, parent));
+  await carried(turn, () => begun(turn, parent, only));
 }
 
 /** Follow an answer that the server rendered as still running. */
@@ -83,8 +85,8 @@ async function carried(turn, begin) {
   }
 }
 
-async function begun(turn, parent) {
-  const json = { question: turn.question, stream: true, detached: true, ...choice() };
+async function begun(turn, parent, only) {
+  const json = { question: turn.question, stream: true, detached: true, ...choice(only) };
   if (main.dataset.conversation) Object.assign(json, { conversation: main.dataset.conversation, parent: parent || null });
   try {
     await read(turn, await request("POST", "/api/v1/ask", { json, signal: turn.abort.signal, accept: STREAM }));

@@ -13,10 +13,10 @@ const conversation = () => $("#main").dataset.conversation;
 
 /** Ask in place of a turn. That turn and those below it stay on the server as another version. */
 function replaced(node, question) {
-  const { parent } = node.dataset;
+  const { parent, mentioned = "" } = node.dataset;
   while (node.nextElementSibling) node.nextElementSibling.remove();
   node.remove();
-  ask(question, parent);
+  ask(question, parent, mentioned.split(" ").filter(Boolean));
 }
 
 export const askAgain = (node) => { if (!isRunning()) replaced(node, $(".question", node).textContent); };

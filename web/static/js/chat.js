@@ -11,7 +11,8 @@ import { rate } from "./feedback.js";
 import { wireFolds } from "./folding.js";
 import { fit, isAskable, onEnter } from "./field.js";
 import { t } from "./i18n.js";
-import { wirePicker } from "./picker.js";
+import { wireMentions } from "./mentions.js";
+import { mention, takeMentions, wirePicker } from "./picker.js";
 
 const turns = $("#turns");
 const field = $("#question");
@@ -40,7 +41,7 @@ function submit() {
   field.value = "";
   fit(field);
   isAskable(field);
-  ask(question);
+  ask(question, undefined, takeMentions());
 }
 
 const ACTIONS = {
@@ -56,7 +57,7 @@ turns.addEventListener("click", (event) => {
   const suggestion = event.target.closest("[data-ask]");
   const earlier = event.target.closest("[data-earlier]");
   const turn = event.target.closest(".turn");
-  if (suggestion) ask(suggestion.dataset.ask);
+  if (suggestion) ask(suggestion.dataset.ask, undefined, takeMentions());
   else if (earlier) showEarlier(earlier);
   else if (turn) for (const [selector, action] of Object.entries(ACTIONS)) {
     const button = event.target.closest(selector);
@@ -64,6 +65,7 @@ turns.addEventListener("click", (event) => {
   }
 });
 
+wireMentions(field, mention); // first, as Enter picks from its list
 onEnter(field, submit);
 field.addEventListener("input", () => draft.keep(field.value));
 field.addEventListener("keydown", (event) => {

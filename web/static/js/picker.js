@@ -1,4 +1,5 @@
 // Where to search: knowledge bases, and filters by document, tag and age. Chips show the selection.
+// Knowledge bases mentioned with "@" replace the selected ones for one question.
 
 import { $, $$, el, icon, toast } from "./dom.js";
 import { api } from "./http.js";
@@ -14,21 +15,36 @@ const tag = $("#pick-tag"); // null if no document has a tag
 const within = $("#pick-within");
 const documents = new Map(); // id -> title
 const tags = new Set();
+const mentioned = new Map(); // id -> name
+const MOST_CHIPS = 6;
 let timer = 0;
 
 const bases = () => $$('input[name="kb"]:checked', picker);
 
-/** The fields of a question in the REST API that limit the search. */
-export function choice() {
+/** The fields of a question in the REST API that limit the search. `only`: ids of the knowledge bases that it mentions. */
+export function choice(only) {
   const said = {};
   const filters = {};
-  const ids = bases().map((box) => box.value);
+  const ids = only.length ? only : bases().map((box) => box.value);
   if (ids.length) said.knowledge_bases = ids;
   if (documents.size) filters.document_ids = [...documents.keys()];
   if (tags.size) filters.tags = [...tags];
   if (within.value) filters.updated_after = new Date(Date.now() - within.value * DAY_MS).toISOString();
   if (Object.keys(filters).length) said.filters = filters;
   return said;
+}
+
+export function mention(id, name) {
+  mentioned.set(id, name);
+  show();
+}
+
+/** Return the ids of the mentioned knowledge bases, and forget them. */
+export function takeMentions() {
+  const ids = [...mentioned.keys()];
+  mentioned.clear();
+  show();
+  return ids;
 }
 
 // Stored for the conversation, in this tab. Titles are not: the next person at this browser may not be allowed to read them. -------------
@@ -70,10 +86,23 @@ function chip(text, remove) {
   return el("li", {}, button);
 }
 
+/** More than a few are one chip: the list that they are chosen from tells which. */
+function baseChips() {
+  if (mentioned.size) return [...mentioned].map(([id, name]) => chip(t("@{name}: this question only", { name }), () => mentioned.delete(id)));
+  const all = bases();
+  if (all.length > MOST_CHIPS) return [chip(tn("{n} knowledge base", "{n} knowledge bases", all.length), () => all.forEach(clear))];
+  return all.map((box) => chip(box.dataset.name, () => clear(box)));
+}
+
+const clear = (box) => { box.checked = false; };
+
 function show() {
-  const names = bases().map((box) => box.dataset.name);
-  $("#picker-label").textContent = names.length === 0 ? t("All knowledge bases") : names.length === 1 ? names[0] : tn("{n} knowledge base", "{n} knowledge bases", names.length);
+  const chosen = bases();
+  $("#picker-label").textContent = chosen.length === 0 ? t("All knowledge bases") : chosen.length === 1 ? chosen[0].dataset.name : tn("{n} knowledge base", "{n} knowledge bases", chosen.length);
+  const ids = new Set(chosen.map((box) => box.value));
+  for (const button of $$("#welcome button[data-base]")) button.setAttribute("aria-pressed", String(ids.has(button.dataset.base)));
   const chips = [
+    ...baseChips(),
     ...[...documents].map(([id, title]) => chip(t("Only: {title}", { title }), () => documents.delete(id))),
     ...[...tags].map((name) => chip(t("Tag: {name}", { name }), () => tags.delete(name))),
     ...(within.value ? [chip(within.selectedOptions[0].textContent, () => { within.value = ""; })] : []),
@@ -107,6 +136,11 @@ export function wirePicker() {
   });
   find.addEventListener("input", () => { clearTimeout(timer); timer = setTimeout(look, WAIT_MS); });
   find.addEventListener("keydown", (event) => { if (event.key === "Enter") { event.preventDefault(); $("button", $("#pick-found"))?.click(); } });
+  $("#welcome")?.addEventListener("click", ({ target }) => {
+    const id = target.closest("button[data-base]")?.dataset.base;
+    const box = id && $$('input[name="kb"]', picker).find((each) => each.value === id);
+    if (box) { box.checked = !box.checked; changed(); }
+  });
   // The first answer creates the conversation, for which the selection is then stored.
   new MutationObserver(keep).observe(main, { attributeFilter: ["data-conversation"] });
   if (picked.dataset.document) documents.set(picked.dataset.document, picked.dataset.title);

@@ -3,6 +3,7 @@ globalThis.cairnCatalog = {
 "1 Treffer.",
 "{n} Treffer."
 ],
+"@{name}: this question only":"@{name}: nur diese Frage",
 "A document you selected no longer exists.":"Ein ausgewähltes Dokument gibt es nicht mehr.",
 "Add":"Hinzufügen",
 "Add {n} user to “{group}”?":[
@@ -218,6 +219,10 @@ globalThis.cairnCatalog = {
 "{n} knowledge base":[
 "{n} Wissensbasis",
 "{n} Wissensbasen"
+],
+"{n} knowledge base. Use the arrow keys and Enter to choose.":[
+"{n} Wissensbasis. Mit Pfeiltasten und Enter auswählen.",
+"{n} Wissensbasen. Mit Pfeiltasten und Enter auswählen."
 ],
 "{n} minute":[
 "{n} Minute",
