@@ -11,6 +11,7 @@ from cairn.library.models import Document, DocumentVersion
 from ingestion.parse.parser_pool import limits, parser_pool
 
 WIDTH = 1240
+THUMBNAIL_WIDTH = 240
 PDF = "application/pdf"
 
 

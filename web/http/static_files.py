@@ -29,6 +29,10 @@ class StaticFilesMiddleware(ServeStaticMiddleware):  # type: ignore[misc] # of a
         self.add_cache_headers(headers, path, url)
         return StaticFile(path, headers.items(), encodings={"gzip": str(_compress_file(file))})
 
+    def immutable_file_test(self, path: str, url: str) -> bool:
+        """Return whether browsers may keep a file for good: a font's name has its version."""
+        return Path(path).suffix == ".woff2" or bool(super().immutable_file_test(path, url))
+
 
 def _compress_file(file: Path) -> Path:
     """Return the compressed copy, named by its content and therefore never stale."""

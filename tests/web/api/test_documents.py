@@ -16,7 +16,7 @@ from cairn.library.models import Chunk, Document, DocumentVersion, KnowledgeBase
 from cairn.library.rendition import Element, Rendition
 from cairn.library.storage import rendition_save
 from cairn.settings import environment
-from ingestion.parse.page_images import WIDTH
+from ingestion.parse.page_images import THUMBNAIL_WIDTH, WIDTH
 from tests.web.api.conftest import Caller, assert_problem, streamed
 
 FIELDS = {
@@ -294,6 +294,17 @@ def test_a_page_picture_that_was_kept_is_sent(mia: Caller, document: Document) -
     again = mia.get(f"/documents/{document.id}/pages/2.png", **{"If-None-Match": response["ETag"]})
     assert (again.status_code, again.content) == (304, b"")
     assert_problem(mia.get(f"/documents/{document.id}/pages/3.png"), 404, "not_found")
+
+
+def test_a_thumbnail_of_a_page_is_another_picture(mia: Caller, document: Document) -> None:
+    version = made_ready(document, media_type="application/pdf", pages=1)
+    for width, content in ((WIDTH, b"large"), (THUMBNAIL_WIDTH, b"small")):
+        default_storage.save(f"pages/{version.id}/1-{width}.png", ContentFile(content))
+    path = f"/documents/{document.id}/pages/1.png"
+    large, small = mia.get(f"{path}?size=full"), mia.get(f"{path}?size=thumbnail")
+    assert (large.content, small.content) == (b"large", b"small")
+    assert mia.get(path, **{"If-None-Match": small["ETag"]}).content == b"large"
+    assert_problem(mia.get(f"{path}?size=4000"), 422, "invalid")
 
 
 def cut_up(document: Document, count: int) -> DocumentVersion:

@@ -1,12 +1,14 @@
 """Finding documents, and asking about just some of them, in a real browser."""
 
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, ViewportSize, expect
 
+from ingestion.parse.page_images import THUMBNAIL_WIDTH
 from tests.web.browser.conftest import WIDE
 from tests.web.browser.test_journey import (
     FACT,
@@ -14,6 +16,7 @@ from tests.web.browser.test_journey import (
     SLOW,
     create_knowledge_base,
     markdown,
+    pdf,
     upload,
 )
 
@@ -136,3 +139,44 @@ def test_filters_are_chosen_told_and_sent(sign_in: SignIn, viewport: ViewportSiz
     assert sorted(filters) == ["document_ids", "updated_after"]
     page.goto("/")
     expect(chips).to_have_count(0)
+
+
+@SIZES
+def test_pages_of_a_pdf_are_looked_at(sign_in: SignIn, viewport: ViewportSize) -> None:
+    page = sign_in(viewport=viewport)
+    slug = create_knowledge_base(page)
+    upload(page, slug, pdf(f"{slug}.pdf"))
+    expect(page.locator("#documents .tag-ready")).to_have_count(1, timeout=SLOW)
+    page.locator("#documents a.title").click()
+    thumbnails = page.get_by_role("list", name="Pages").get_by_role("button")
+    expect(thumbnails).to_have_count(2)
+    small = thumbnails.first.locator("img")
+    width = "image => image.complete && image.naturalWidth"
+    appear = time.monotonic() + SLOW / 1000
+    while not small.evaluate(width):
+        assert time.monotonic() < appear
+        time.sleep(0.2)
+    assert abs(small.evaluate(width) - THUMBNAIL_WIDTH) <= 1
+    assert page.evaluate("document.documentElement.scrollWidth") <= viewport["width"]
+    photographed(page, f"pages-{viewport['width']}")
+
+    page.get_by_role("button", name="Open page 1").press("Enter")
+    viewer = page.get_by_role("dialog", name="Page 1 of 2")
+    expect(viewer.get_by_role("img", name="Page 1 of")).to_be_visible(timeout=SLOW)
+    page.keyboard.press("ArrowRight")
+    viewer = page.get_by_role("dialog", name="Page 2 of 2")
+    expect(viewer.get_by_role("img", name="Page 2 of")).to_be_visible(timeout=SLOW)
+    page.keyboard.press("ArrowRight")
+    expect(viewer).to_be_visible()
+    expect(viewer.get_by_role("button", name="Next page")).to_have_attribute("aria-disabled", "true")
+    photographed(page, f"page-{viewport['width']}")
+    viewer.get_by_role("button", name="Previous page").click()
+    expect(page.get_by_role("dialog", name="Page 1 of 2")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("button", name="Open page 1")).to_be_focused()
+
+    page.route("**/pages/2.png*", lambda route: route.abort())
+    page.reload()
+    page.get_by_role("button", name="Open page 2").click()
+    missing = page.get_by_role("dialog").get_by_text("Couldn’t load the image of this page.")
+    expect(missing).to_be_visible()

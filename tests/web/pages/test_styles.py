@@ -163,3 +163,30 @@ def test_styles_and_scripts_come_compressed(client: Client) -> None:
         known = (Path("web/static") / name).read_bytes()
         assert gzip.decompress(b"".join(response)) == known
         assert b"".join(client.get(f"/static/{name}")) == known
+
+
+def test_fonts_come_from_here_and_stay_in_the_browser(client: Client) -> None:
+    """Fonts of the two faces are loaded first, and never asked for again."""
+    sheet = stylesheet()
+    named = set(re.findall(r'url\("\.\./fonts/([^"]+)"\)', sheet))
+    folder = Path(str(finders.find("css/cairn.css"))).parent.parent / "fonts"
+    assert named == {path.name for path in folder.glob("*.woff2")}
+    assert sheet.count("@font-face") == sheet.count("font-display: swap") == len(named) == 8
+    for name in named:
+        response = client.get(f"/static/fonts/{name}")
+        assert response["Content-Type"] == "font/woff2"
+        assert "immutable" in response["Cache-Control"]
+        assert b"".join(response).startswith(b"wOF2")
+    assert "immutable" not in client.get("/static/css/cairn.css")["Cache-Control"]
+    assert {path.name for path in folder.glob("*LICENSE.txt")} == {
+        f"{name.partition('-latin')[0]}-LICENSE.txt" for name in named if "-latin." in name
+    }
+    preloaded = re.findall(
+        r'rel="preload" as="font"[^>]*/static/fonts/([^"]+)', client.get("/login").content.decode()
+    )
+    assert set(preloaded) == {name for name in named if "-latin." in name}
+    assert sum((folder / name).stat().st_size for name in preloaded) < 110_000
+
+
+def test_the_policy_allows_fonts_from_here_only(client: Client) -> None:
+    assert "font-src 'self'" in client.get("/login")["Content-Security-Policy"]

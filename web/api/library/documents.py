@@ -25,7 +25,7 @@ from ingestion.documents.sources import sources_under
 from ingestion.documents.submit import document_submit
 from ingestion.documents.upload import Submission, Upload
 from ingestion.models import Import
-from ingestion.parse.page_images import page_picture
+from ingestion.parse.page_images import THUMBNAIL_WIDTH, WIDTH, page_picture
 from ingestion.selectors import import_into, receipt_for
 from retrieval.statistics.services import document_opened
 from web.api.framework import fields
@@ -55,6 +55,7 @@ READS = needs("search")
 SOURCES = 1000
 OWNERS = 20
 Number = Annotated[int | None, Field(ge=1, le=2**31 - 1, description="Version; the active one if omitted")]
+WIDTHS = {"full": WIDTH, "thumbnail": THUMBNAIL_WIDTH}
 PNG = {
     200: {"description": "OK", "content": {"image/png": {"schema": {"type": "string", "format": "binary"}}}}
 }
@@ -96,6 +97,10 @@ class OwnerQuery(BaseModel):
 
 class VersionQuery(BaseModel):
     version: Number = None
+
+
+class PageImageQuery(VersionQuery):
+    size: Literal["full", "thumbnail"] = "full"
 
 
 class RemoveQuery(BaseModel):
@@ -274,13 +279,17 @@ def document_chunks(request: HttpRequest, document_id: str, query: Query[ChunkQu
 
 @router.get("/{document_id}/pages/{page}.png", auth=READS, openapi_extra={"responses": PNG})
 def document_page(
-    request: HttpRequest, document_id: str, page: str, query: Query[VersionQuery]
+    request: HttpRequest, document_id: str, page: str, query: Query[PageImageQuery]
 ) -> HttpResponse:
-    """Returns an image of a page, counted from 1; 404 for formats without pages."""
+    """Returns an image of a page, counted from 1; 404 for formats without pages. A thumbnail is small enough
+    for a list of pages.
+    """
     version = _open_version(request, document_id, query.version)
     if not (page.isdecimal() and page.isascii() and len(page) <= 6):
         raise NotFound
-    return picture(request, page_picture(version, int(page)), tag=f"{version.id}-{int(page)}")
+    width = WIDTHS[query.size]
+    image = page_picture(version, int(page), width=width)
+    return picture(request, image, tag=f"{version.id}-{int(page)}-{width}")
 
 
 def _open_version(request: HttpRequest, document_id: str, number: int | None) -> DocumentVersion:

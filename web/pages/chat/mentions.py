@@ -26,10 +26,10 @@ def mentions(request: HttpRequest, principal: Principal) -> HttpResponse:
 
 def _matches(principal: Principal, typed: str) -> list[KnowledgeBase]:
     """Return those that the principal may read. Names that begin with the text come first."""
-    wanted = Q()
+    condition = Q()
     for word in typed.split()[:WORDS]:
-        wanted &= contains("name", word)
+        condition &= contains("name", word)
     begins = When(name__istartswith=typed, then=Value(0))
     rank = Case(begins, default=Value(1), output_field=IntegerField())
-    rows = knowledge_bases_for(principal).filter(wanted).annotate(rank=rank).select_related("owner")
+    rows = knowledge_bases_for(principal).filter(condition).annotate(rank=rank).select_related("owner")
     return list(rows.order_by("rank", "name", "id")[:FOUND])

@@ -17,8 +17,9 @@ from cairn.access.scope import Principal
 from cairn.access.selectors import chunks_for, document_for, parse_id, scope_for
 from cairn.audit.services import record_unless_recent
 from cairn.errors import NotFound
-from cairn.library.models import Document
+from cairn.library.models import Document, DocumentVersion
 from ingestion.documents.services import REVIEW_DAYS
+from ingestion.parse.page_images import PDF
 from retrieval.statistics.services import document_opened
 from web.api.schemas import Passage
 from web.pages.library.document_rows import document_row, document_rows, jobs_of
@@ -60,9 +61,16 @@ def document(request: HttpRequest, principal: Principal, document_id: str) -> Ht
         **about(principal, found),
         "tab": "text",
         "has_text": bool(found.active_version and found.active_version.rendition),
+        "pictured": _version_with_images(found),
         "passage": _passage(principal, found, request.GET.get("chunk")),
     }
     return show(request, principal, "pages/library/document.html", context, area="library")
+
+
+def _version_with_images(found: Document) -> DocumentVersion | None:
+    """Return the version whose pages can be shown as images, if any."""
+    version = found.shown_version
+    return version if version and version.pages and version.media_type == PDF else None
 
 
 @require_safe

@@ -4,6 +4,7 @@ import { $, el } from "./dom.js";
 import { api } from "./http.js";
 import "./review.js";
 import { wireDocuments } from "./documents.js";
+import { wirePages } from "./pages.js";
 import { renderWithPassage, showLit } from "./rendition.js";
 import { t } from "./i18n.js";
 
@@ -21,6 +22,8 @@ async function read(holder) {
   holder.removeAttribute("aria-busy");
 }
 
+const pages = $("#pages");
+if (pages) wirePages(pages);
 const holder = $("#reading");
 if (holder) read(holder);
 wireDocuments({ changed: ({ erased } = {}) => (erased ? location.assign($("#document").dataset.back) : location.reload()) });

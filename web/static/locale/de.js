@@ -38,6 +38,7 @@ globalThis.cairnCatalog = {
 "Copied.":"Kopiert.",
 "Copy code":"Code kopieren",
 "Couldn’t display the passage. Close it and open it again.":"Die Textstelle konnte nicht angezeigt werden. Schließen Sie sie und öffnen Sie sie noch einmal.",
+"Couldn’t load the image of this page.":"Das Bild dieser Seite konnte nicht geladen werden.",
 "Couldn’t load the image of this page. Switch to “Text” to read it.":"Das Bild dieser Seite konnte nicht geladen werden. Unter „Text“ können Sie sie lesen.",
 "Couldn’t read {names}. Select it again.":"Nicht lesbar: {names}. Bitte noch einmal auswählen.",
 "Delete":"Löschen",
@@ -78,7 +79,9 @@ globalThis.cairnCatalog = {
 "Not uploaded":"Nicht hochgeladen",
 "Number {n} in the queue":"Platz {n} in der Warteschlange",
 "Only: {title}":"Nur: {title}",
+"Open page {number}":"Seite {number} öffnen",
 "Page":"Seite",
+"Page {number} of {pages}":"Seite {number} von {pages}",
 "Page {number} of {title}":"Seite {number} von {title}",
 "Passage":"Textstelle",
 "Passkeys aren’t available here. They need a recent browser and an https address.":"Passkeys sind hier nicht verfügbar. Nötig sind ein aktueller Browser und eine https-Adresse.",
@@ -116,6 +119,10 @@ globalThis.cairnCatalog = {
 "See the message next to each file.":"Siehe die Meldung neben jeder Datei.",
 "Sharing stopped.":"Nicht mehr geteilt.",
 "Sheet {name}":"Blatt {name}",
+"Show more ({n} page)":[
+"Mehr anzeigen ({n} Seite)",
+"Mehr anzeigen ({n} Seiten)"
+],
 "Showing the first {n} of {all} failed files. See “All files”, “Failed” for the rest.":"Die ersten {n} von {all} fehlgeschlagenen Dateien. Die übrigen finden Sie unter „Alle Dateien“, „Fehlgeschlagen“.",
 "Sign in":"Anmelden",
 "Skipped {n} user:":[
