@@ -2,9 +2,14 @@
 
 import json
 from collections.abc import Callable
+from io import BytesIO
 from typing import Any
+from xml.etree import ElementTree
+from zipfile import ZipFile
 
+import pypdfium2
 import pytest
+from django.http import HttpResponse
 
 from cairn.access.models import Grant, Role
 from cairn.audit.models import Event
@@ -13,6 +18,12 @@ from retrieval.conversations.services import WITHHELD, conversation_start
 from retrieval.engine import Engine
 from retrieval.models import Citation, Message, MessageState
 from tests.web.api.conftest import Caller, assert_problem, indexed
+from web.api.conversations.conversation_export import MEDIA_TYPES
+from web.exports.answer_blocks import blocks_of, plain_block
+from web.exports.pdf import write_pdf
+from web.exports.word import write_word
+
+WORD = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 
 QUOTE = "25 days a year,\nfor *everybody* ![x](/x)"
 
@@ -67,12 +78,86 @@ def test_as_json_as_the_api_tells_it(rob: Caller, message: Message) -> None:
     assert said["citations"][0]["quote"] == QUOTE
 
 
-@pytest.mark.parametrize("form", ["markdown", "json"])
+def text_in(answer: Any, form: str) -> str:
+    """The text of a file, read by another library than wrote it."""
+    if form == "pdf":
+        with pypdfium2.PdfDocument(answer.content) as document:
+            pages = [page.get_textpage().get_text_range() for page in document]
+        return " ".join(" ".join(pages).split())
+    if form == "docx":
+        with ZipFile(BytesIO(answer.content)) as file:
+            root = ElementTree.fromstring(file.read("word/document.xml"))
+        return "\n".join("".join(paragraph.itertext()) for paragraph in root.iter(f"{WORD}p"))
+    return str(answer.content.decode())
+
+
+@pytest.mark.parametrize("form", ["pdf", "docx"])
+def test_as_a_document_with_sources_quotes_and_verdicts(rob: Caller, message: Message, form: str) -> None:
+    answer = exported(rob, message, form)
+    assert answer["Content-Type"] == MEDIA_TYPES[form]
+    assert answer["Content-Disposition"] == f'attachment; filename="how-many-days-script.{form}"'
+    text = text_in(answer, form)
+    assert text.startswith("How *many* days?/..\\")
+    for part in (
+        "Exported from Cairn, ", "25 days [1].", "Supported. Every sentence is supported by a source.",
+        "Sources:", "[1] Leave # rules, page 2, version 1, Handbook", "for *everybody* ![x](/x)",
+    ):  # fmt: skip
+        assert part in text
+
+
+@pytest.mark.parametrize("form", ["pdf", "docx"])
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        "".join(map(chr, range(0x300))), "\ud800", "[" * 5000, "- " * 500, "W" * 20_000, "*a **b " * 500,
+        "|" + "W" * 300 + "|b|\n|-|-|\n" + ("|" + "W" * 300 + "|b|\n") * 3,
+        "|" + "a|" * 50 + "\n|" + "-|" * 50 + "\n|" + "b|" * 50,
+        "日本語 עברית العربية 😀", "<w:p>&amp;</w:p>", "",
+    ],
+    ids=range(11),
+)  # fmt: skip
+def test_hostile_content_becomes_text(form: str, hostile: str) -> None:
+    blocks = [plain_block("title", hostile), *blocks_of(hostile), plain_block("quote", f"{hostile} end")]
+    written = {"pdf": write_pdf, "docx": write_word}[form](hostile, blocks)
+    assert "end" in text_in(HttpResponse(written), form)
+
+
+def test_a_pdf_says_that_characters_are_missing() -> None:
+    def text(words: str) -> str:
+        return text_in(HttpResponse(write_pdf("x", [plain_block("title", words)])), "pdf")
+
+    assert text("Πόσες ημέρες? Сколько дней?") == "Πόσες ημέρες? Сколько дней?"
+    for words in ("日本語", "עברית"):
+        assert "This PDF can’t show all characters correctly. Export to Word instead." in text(words)
+
+
+@pytest.mark.parametrize("form", ["markdown", "json", "pdf", "docx"])
+def test_one_answer_is_exported(rob: Caller, admin: Caller, message: Message, form: str) -> None:
+    Message.objects.create(
+        conversation=message.conversation, parent=message, question="Another?", state="done"
+    )
+    path = f"/messages/{message.id}/export?format={form}"
+    answer = rob.get(path)
+    text = text_in(answer, form)
+    assert "days [1]." in text.replace("**", "")
+    assert "Another?" not in text
+    event = Event.objects.get(action="answer.exported")
+    assert (event.actor, event.subject, event.detail) == (
+        rob.user.id,
+        f"message:{message.id}",
+        {"format": form},
+    )
+    assert_problem(admin.get(path), 404, "not_found")
+
+
+@pytest.mark.parametrize("path", ["/conversations/{conversation}/export", "/messages/{message}/export"])
+@pytest.mark.parametrize("form", ["markdown", "json", "pdf", "docx"])
 def test_what_may_not_be_read_any_more_stays_back(
-    rob: Caller, base: KnowledgeBase, message: Message, form: str
+    rob: Caller, base: KnowledgeBase, message: Message, form: str, path: str
 ) -> None:
     Grant.objects.filter(knowledge_base=base, user=rob.user).delete()
-    text = exported(rob, message, form).content.decode()
+    address = path.format(conversation=message.conversation_id, message=message.id)
+    text = text_in(rob.get(f"{address}?format={form}"), form)
     assert WITHHELD in text
     for hidden in ("25 days", "**25**", "rules", "everybody"):
         assert hidden not in text

@@ -91,6 +91,23 @@ def test_an_answer_is_made_again_and_a_question_is_changed(page: Page) -> None:
     assert page.evaluate("document.documentElement.scrollWidth") <= page.viewport_size["width"]
 
 
+def test_an_answer_is_exported_from_its_menu(page: Page) -> None:
+    ask(page, QUESTION)
+    answered(page)
+    menu = page.get_by_role("button", name="Export answer")
+    menu.focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("link", name="Export as PDF")).to_be_focused()
+    assert page.evaluate("document.documentElement.scrollWidth") <= page.viewport_size["width"]
+    with page.expect_download() as download:
+        page.keyboard.press("Enter")
+    assert download.value.suggested_filename.endswith(".pdf")
+    assert download.value.path().read_bytes().startswith(b"%PDF-")
+    menu.click()
+    page.keyboard.press("Escape")
+    expect(menu).to_be_focused()
+
+
 def test_an_answer_goes_on_after_a_reload_and_is_stopped(page: Page) -> None:
     ask(page, LONG)
     page.wait_for_url("**/conversations/*")

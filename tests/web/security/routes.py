@@ -212,6 +212,7 @@ ROUTES: list[Route] = [
     api("DELETE", "/messages/{message_id}/feedback", Guard.OWNER, ASK),
     api("GET", "/messages/{message_id}/events", Guard.OWNER, ASK),
     api("GET", "/messages/{message_id}/suggestions", Guard.OWNER, ASK),
+    api("GET", "/messages/{message_id}/export", Guard.OWNER, ASK),
     api("GET", "/messages/{message_id}/markdown", Guard.OWNER, ASK),
     api("POST", "/messages/{message_id}/stop", Guard.OWNER, ASK),
     # Evaluation

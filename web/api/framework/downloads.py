@@ -50,7 +50,7 @@ def stream_attachment(parts: Iterator[bytes], *, name: str, media_type: str) -> 
     return response
 
 
-def build_attachment(content: str, *, name: str, media_type: str) -> HttpResponse:
+def build_attachment(content: str | bytes, *, name: str, media_type: str) -> HttpResponse:
     """Serve an attachment that is complete in memory."""
     response = HttpResponse(content, content_type=media_type)
     response["Content-Disposition"] = content_disposition_header(True, name) or "attachment"
