@@ -30,6 +30,8 @@ _AFTER_VERBS: Final = frozenset(_WORDS["after_verbs"])
 """Words that show the word before them to be a verb: "Book a trip", unlike "Book prices"."""
 _EMPTY: Final = frozenset(_WORDS["empty"])
 """Headings that say nothing about their section."""
+_DANGLING: Final = frozenset(_WORDS["dangling"])
+"""Words that no complete heading ends with."""
 _ABOUT: Final = {
     "en": "What does “{title}” say about “{heading}”?",
     "de": "Was steht in „{title}“ über „{heading}“?",
@@ -57,10 +59,23 @@ def _headings(title: str, sections: Iterable[Sequence[str]]) -> Iterator[str]:
             heading.casefold() not in seen
             and heading
             and not _ODD.search(heading)
+            and not _is_fragment(heading)
             and len(heading) <= MAX_HEADING_CHARACTERS
         ):
             seen.add(heading.casefold())
             yield heading
+
+
+def _is_fragment(heading: str) -> bool:
+    """Return whether the heading begins or ends within a sentence, as lines do that were taken for one."""
+    words = heading.casefold().split()
+    return (
+        heading[0].islower()
+        or not (heading[0].isalnum() or heading[0] in '“„«"¿')
+        or heading[-1] in ",;-–—/&+("
+        or words[-1].strip(".:") in _DANGLING
+        or heading.count("(") != heading.count(")")
+    )
 
 
 def _own(heading: str, language: str | None) -> str:

@@ -30,3 +30,19 @@ class Suggestion(models.Model):
 
     def __str__(self) -> str:
         return self.question
+
+
+class ExampleQuestion(models.Model):
+    """A question that a manager of the knowledge base chose to suggest to its readers."""
+
+    knowledge_base = models.ForeignKey(
+        KnowledgeBase, on_delete=models.CASCADE, related_name="example_questions"
+    )
+    question = models.CharField(max_length=200)
+    position = models.PositiveSmallIntegerField()
+
+    class Meta:
+        ordering = ["position", "id"]
+
+    def __str__(self) -> str:
+        return self.question

@@ -6,22 +6,19 @@ from itertools import chain, islice
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Exists, OuterRef
-from django.db.models.functions import Length
 
 from cairn.access.rules import documents_for, roles_in
 from cairn.access.scope import Principal
 from cairn.access.selectors import scope_for
 from cairn.library.models import Document
-from retrieval.evaluation.models import GoldQuestion, GoldSource
+from retrieval.suggestions.asked_questions import gold_questions, popular_questions, verified_questions
 from retrieval.suggestions.generator import questions_of
-from retrieval.suggestions.models import Suggestion
+from retrieval.suggestions.models import ExampleQuestion, Suggestion
 
 SHOWN = 6
 BASES = 6
 _LOOKED_AT = 24
 _SECTIONS = 2000
-_LONGEST = 160
 
 
 def suggestions_replace(document: Document, sections: Iterable[Sequence[str]] | None = None) -> None:
@@ -69,21 +66,22 @@ def _some_bases(principal: Principal) -> list[UUID]:
 
 
 def _some(principal: Principal, base: UUID, count: int) -> Sequence[str]:
-    """Pick suggestions: people's first, then from a random position; plain ones last."""
-    gold = _gold(principal, base, count // 2)
+    """Pick suggestions: people's first, then generated ones from a random position; plain ones last."""
+    picked = list(islice(dict.fromkeys(_questions_by_people(principal, base, count)), count))
+    if len(picked) == count:
+        return picked
     start = random.random()  # noqa: S311 - nothing to guess
     rows = sorted(_around(principal, base, start), key=lambda row: row.plain)
-    return [*gold, *(row.question for row in rows)][:count]
+    return [*picked, *(row.question for row in rows)][:count]
 
 
-def _gold(principal: Principal, base: UUID, count: int) -> Sequence[str]:
-    """Gold questions that stand by themselves and whose documents the principal may all read now."""
-    sources = GoldSource.objects.filter(question=OuterRef("pk"))
-    closed = sources.exclude(document__in=documents_for(principal).ready())
-    rows = GoldQuestion.objects.annotate(length=Length("question")).filter(
-        Exists(sources), ~Exists(closed), knowledge_base=base, history=[], length__lte=_LONGEST
-    )
-    return list(rows.order_by("?").values_list("question", flat=True)[:count])
+def _questions_by_people(principal: Principal, base: UUID, count: int) -> Iterator[str]:
+    """Yield curated questions, then those of verified answers, gold questions and popular ones."""
+    curated = ExampleQuestion.objects.filter(knowledge_base=base)
+    yield from curated.values_list("question", flat=True)[:count]
+    yield from verified_questions(principal, count, base=base)
+    yield from gold_questions(principal, count, base=base)
+    yield from popular_questions(principal, base, count)
 
 
 def _around(principal: Principal, base: UUID, start: float) -> Iterator[Suggestion]:

@@ -7,7 +7,7 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 
 from cairn.errors import CairnError, NotSignedIn
-from web.api import access, knowledge_bases, me
+from web.api import access, example_questions, knowledge_bases, me
 from web.api.administration import (
     access_checks,
     answer_profile,
@@ -63,6 +63,7 @@ api.add_router("v1/limits", limits.router)
 api.add_router("v1/users", users.router)
 api.add_router("v1/groups", groups.router)
 api.add_router("v1/knowledge-bases", knowledge_bases.router)
+api.add_router("v1/knowledge-bases", example_questions.in_knowledge_base)
 api.add_router("v1/knowledge-bases", documents.in_knowledge_base)
 api.add_router("v1/documents", library.router)
 api.add_router("v1/documents", documents.router)

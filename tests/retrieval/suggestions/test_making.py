@@ -39,6 +39,17 @@ def test_what_makes_no_sense_alone_is_left_out(heading: str) -> None:
     assert made(heading) == []
 
 
+@pytest.mark.parametrize(
+    "heading",
+    [
+        "employees who have worked for", "Applications for leave must be sent to the", "Leave, sick pay and",
+        "Rules for the,", "- and others", "Leave (paid", "Urlaub und Krankheit für die", "(see below",
+    ],
+)  # fmt: skip
+def test_parts_of_sentences_are_left_out(heading: str) -> None:
+    assert made(heading) == []
+
+
 def test_questions_of_its_own_come_before_made_ones() -> None:
     assert made("Sick leave", "Who may take leave?", "Pay") == ["Who may take leave?"]
     assert len(made(*(f"Kind of leave {word}" for word in "abcdefgh"))) == MAX_SUGGESTIONS

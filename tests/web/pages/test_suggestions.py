@@ -12,6 +12,7 @@ from cairn.accounts.models import User
 from cairn.library.models import Document, KnowledgeBase
 from ingestion.documents.services import document_delete, document_update
 from retrieval.evaluation.models import GoldQuestion
+from retrieval.suggestions.curated import examples_replace
 from retrieval.suggestions.models import Suggestion
 from retrieval.suggestions.services import suggestions_for, suggestions_replace
 from tests.bases import make_base
@@ -103,3 +104,14 @@ def _many(base: KnowledgeBase) -> None:
         version = document.versions.create(number=1, filename="x", size=1, sha256="x", state="ready")
         Document.objects.filter(pk=document.pk).update(active_version=version)
         Suggestion.objects.create(document=document, knowledge_base=base, question=f"{base.name} {number}?")
+
+
+def test_managers_see_the_example_questions_that_they_chose(
+    signed_in: SignIn, mia: User, rob: User, base: KnowledgeBase, grant: Grant
+) -> None:
+    chosen = ["Who gets <leave>?", "When?"]
+    examples_replace(knowledge_base=base, questions=chosen, principal=principal_for_user(mia))
+    shown = text_of(signed_in(mia).get("/admin/knowledge-bases/handbook"))
+    assert "Who gets &lt;leave&gt;?\nWhen?</textarea>" in shown
+    grant(rob, Role.READER)
+    assert 'data-ask="Who gets &lt;leave&gt;?"' in text_of(signed_in(rob).get("/"))

@@ -12,7 +12,7 @@ from cairn.access.models import Role
 from cairn.access.rules import documents_for, has_role_anywhere
 from cairn.access.scope import Principal
 from cairn.access.selectors import document_for
-from cairn.errors import InvalidInput, NotFound
+from cairn.errors import CairnError, InvalidInput, NotFound
 from cairn.library.models import Document, Tag
 from cairn.settings import environment
 from retrieval.conversations.services import (
@@ -136,9 +136,13 @@ def conversations(request: HttpRequest, principal: Principal) -> HttpResponse:
 @require_safe
 @fragment
 def suggestions(request: HttpRequest, principal: Principal, message_id: str) -> HttpResponse:
-    """Render questions to ask after a message, or nothing."""
+    """Render questions to ask after a message, or nothing: nobody asked for them, so nobody sees why not."""
     shown = load_shown_message(message_for(principal, message_id), principal)
-    context = {"questions": suggestions_after(principal, shown), "small_talk": is_small_talk(shown.message)}
+    try:
+        questions = suggestions_after(principal, shown)
+    except CairnError:
+        questions = []
+    context = {"questions": questions, "small_talk": is_small_talk(shown.message)}
     return render(request, "pages/chat/_suggestions.html", context)
 
 

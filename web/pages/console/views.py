@@ -20,6 +20,7 @@ from cairn.answers import Grounding
 from cairn.errors import Forbidden
 from cairn.library.models import KnowledgeBase, Sensitivity
 from ingestion.erasure.retention import find_expired
+from retrieval.suggestions.curated import MAX_EXAMPLE_CHARACTERS, MAX_EXAMPLES, examples_of
 from web.pages.library.knowledge_bases import base_card, base_cards
 from web.pages.shell.decorators import fragment, number_in, page, show
 
@@ -97,6 +98,9 @@ def knowledge_base(request: HttpRequest, principal: Principal, slug: str) -> Htt
         "roles": ROLES,
         "sensitivities": SENSITIVITIES,
         "groundings": GROUNDINGS,
+        "examples": "\n".join(examples_of(base)),
+        "max_examples": MAX_EXAMPLES,
+        "max_example_characters": MAX_EXAMPLE_CHARACTERS,
     }
     return show(request, principal, "pages/console/knowledge_base.html", context, area="console")
 
