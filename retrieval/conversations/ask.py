@@ -293,6 +293,7 @@ def _build_intent_context(
         answer_search=_search_function(scope, filters, finding),
         index=finding.index,
         generation=build_generation_context(message.question, **settings),
+        judge=answerability_of(finding).judge,
         cited=lambda: first_cited_document(message),
     )
 

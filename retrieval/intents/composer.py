@@ -9,6 +9,7 @@ from cairn.access.scope import Scope
 from cairn.answers import AnswerMode, Intent, Verdict
 from retrieval.answering.generation.sentence_gate import append_mark, build_citation
 from retrieval.answering.generation.state import AnswerBuffer, GenerationContext, RunState
+from retrieval.answering.protocols import Judgement
 from retrieval.answering.query.intents import IntentRequest
 from retrieval.answering.text.citation_markers import format_markers
 from retrieval.answering.text.lexicon import Language
@@ -36,8 +37,8 @@ class SearchPassages(Protocol):
 class IntentContext:
     """Everything that a message with an intent is answered with.
 
-    `cited`: finds the document that an earlier answer cites first. `answer_search` finds the evidence of
-    answers; `search` more, and without a reranker.
+    `answer_search` finds the evidence of answers; `search` more, and without a reranker. `judge`: decides
+    whether hits can answer a question. `cited`: finds the document that an earlier answer cites first.
     """
 
     question: str
@@ -48,6 +49,7 @@ class IntentContext:
     answer_search: SearchPassages
     index: VectorIndex
     generation: GenerationContext
+    judge: Callable[[str, Sequence[Hit]], Judgement]
     cited: Callable[[], UUID | None] = lambda: None
 
     @property

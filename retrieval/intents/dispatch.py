@@ -7,14 +7,22 @@ from cairn.answers import Intent
 from cairn.errors import CairnError
 from retrieval.answering.protocols import FindVerified
 from retrieval.answering.query.intents import IntentRequest, recognise_intent
+from retrieval.intents.compare import compare
 from retrieval.intents.composer import IntentContext
+from retrieval.intents.find_document import find_document
 from retrieval.intents.list_documents import list_documents
+from retrieval.intents.summarise_document import summarise_document
 from retrieval.types import AnswerEvent, Failed
 
 Handler = Callable[[IntentContext], Iterator[AnswerEvent] | None]
 """Function that returns the events of an answer, or None if an ordinary answer serves better."""
 
-_HANDLERS: Final[dict[Intent, Handler]] = {Intent.LIST: list_documents}
+_HANDLERS: Final[dict[Intent, Handler]] = {
+    Intent.LIST: list_documents,
+    Intent.FIND: find_document,
+    Intent.SUMMARISE: summarise_document,
+    Intent.COMPARE: compare,
+}
 
 
 def answer_by_intent(

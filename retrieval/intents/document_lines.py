@@ -19,7 +19,8 @@ def write_documents(composer: Composer, hits: Iterable[Hit], *, snippets: bool =
     for number, hit in enumerate(hits):
         opening = shorten(hit.text)
         name = f"- **{escape_markdown(_one_line(hit.title))}** ({escape_markdown(hit.knowledge_base_name)})"
-        text = f"{name}: {escape_markdown(_one_line(opening))}…" if snippets else name
+        cut = "…" if len(opening) < len(hit.text) else ""
+        text = f"{name}: {escape_markdown(_one_line(opening))}{cut}" if snippets else name
         events += composer.cite(text, hit, opening, joins=number > 0, whole=True)
     return events
 
@@ -28,11 +29,11 @@ def open_documents(catalogue: Catalogue, documents: Sequence[UUID]) -> list[Hit]
     return list(catalogue.load_openings(documents).values())
 
 
-def shorten(text: str) -> str:
+def shorten(text: str, most: int = OPENING_CHARACTERS) -> str:
     """Return the beginning of a passage, verbatim, up to the end of a word."""
-    if len(text) <= OPENING_CHARACTERS:
+    if len(text) <= most:
         return text
-    cut = text[:OPENING_CHARACTERS]
+    cut = text[:most]
     return re.sub(r"\s+\S*$", "", cut) or cut
 
 

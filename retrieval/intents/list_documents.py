@@ -25,7 +25,7 @@ SEARCHED_PASSAGES: Final = 50
 
 @dataclass(frozen=True, slots=True)
 class _Listing:
-    """What to list. `terms`: the words as typed; `words`: their beginnings, as SQL looks for them."""
+    """Criteria of a list. `terms`: the words as typed; `words`: their beginnings, as SQL looks for them."""
 
     catalogue: Catalogue
     terms: tuple[str, ...]

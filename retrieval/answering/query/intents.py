@@ -37,7 +37,7 @@ class IntentRequest:
     knowledge base or folder to list. `period`: since when listed documents were uploaded. `kind`: the word
     for documents, where it tells which ("policies"); empty for documents in general. `explicit`: the message
     names documents as such, so it can't be meant as a question about their content. `refers_back`: the
-    document is the one that the last answer cites. `sides`: what to compare.
+    document is the one that the last answer cites, unless one is called `topic`. `sides`: what to compare.
     """
 
     intent: Intent
@@ -71,6 +71,7 @@ class _Grammar:
     explicit: re.Pattern[str]
     headed: re.Pattern[str]
     this: re.Pattern[str]
+    maybe_this: re.Pattern[str]
     article: re.Pattern[str]
     clause: re.Pattern[str]
     joint: re.Pattern[str]
@@ -156,7 +157,10 @@ def _recognise_summary(text: str, grammar: _Grammar) -> IntentRequest | None:
         topic = explicit["name"] if explicit else plain
         if _is_name(topic, grammar, MAX_NAME_WORDS):
             certain = explicit is not None or _FILE.search(plain) is not None
-            return IntentRequest(Intent.SUMMARISE, topic=_unquote(topic), explicit=certain)
+            refers = grammar.maybe_this.fullmatch(name) is not None
+            return IntentRequest(
+                Intent.SUMMARISE, topic=_unquote(topic), explicit=certain, refers_back=refers
+            )
     return None
 
 
@@ -229,6 +233,7 @@ def _compile(language: str, entry: dict[str, Any]) -> _Grammar:
         explicit=compile_pattern(entry["explicit"]),
         headed=compile_pattern(entry["headed"]),
         this=compile_pattern(entry["this"]),
+        maybe_this=compile_pattern(entry["maybe_this"]),
         article=compile_pattern(r"^(?:%article%)\s+"),
         clause=compile_pattern(rf"\b(?:{entry['clause']})\b"),
         joint=compile_pattern(rf"\b(?:{entry['joints']})\b"),

@@ -1,22 +1,27 @@
 """Messages that ask for documents, over HTTP: lists, finding, summaries and comparisons."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
+from uuid import UUID
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 
 from cairn.access.models import Role
 from cairn.access.services import readers_replace
-from cairn.library.models import Document, KnowledgeBase
+from cairn.library.models import Chunk, Document, KnowledgeBase
 from ingestion.documents.submit import document_submit
 from ingestion.documents.upload import Upload
-from retrieval.engine import Engine
+from retrieval.engine import Engine, use
 from retrieval.gaps.models import GapQuestion
 from retrieval.intents.list_documents import MAX_TITLES
+from retrieval.intents.summarise_document import MAX_SECTIONS
 from tests.fakes import FakeChat
 from tests.web.api.conftest import Caller, events, indexed, streamed
 
+UNKNOWN = "I found nothing about this in the documents you can access."
+SECTIONS = ("Flights", "Hotels", "Receipts")
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
@@ -129,3 +134,170 @@ def test_programs_for_openai_get_the_intent(mia: Caller, add: Callable[..., Docu
     assert response.status_code == 200, response.content
     assert response.json()["intent"] == "list"
     assert "Travel policy" in response.json()["choices"][0]["message"]["content"]
+
+
+def test_a_document_is_found_by_its_title(mia: Caller, add: Callable[..., Document]) -> None:
+    policy = add("Travel and expense policy", "Keep the receipts.")
+    add("Parking policy", "Bicycles are parked behind the house.")
+    answer = ask(mia, "Where is the expense policy?")
+    assert (answer["intent"], answer["verdict"]) == ("find", "supported")
+    [citation] = answer["citations"]
+    assert citation["document"] == str(policy.id)
+    assert "(Handbook): Keep the receipts" in answer["answer"]
+
+
+def test_a_document_is_found_by_its_content(mia: Caller, add: Callable[..., Document]) -> None:
+    rules = add("Rules", "Bicycles are parked behind the house.", "Employees get 25 days of leave a year.")
+    answer = ask(mia, "Find the document about bicycles")
+    assert "No document has “bicycles” in its title" in answer["answer"]
+    assert [each["document"] for each in answer["citations"]] == [str(rules.id)]
+
+
+def test_a_document_that_may_not_be_read_is_as_unknown_as_one_that_isnt_there(
+    mia: Caller, rob: Caller, add: Callable[..., Document], grant: Callable[[Caller, Role], None]
+) -> None:
+    secret = add("Moon report", "The rocket starts on Monday.")
+    readers_replace(document=secret, readers=[f"user:{mia.user.id}"], actor=mia.user.id)
+    grant(rob, Role.READER)
+    for hidden, absent in (
+        ("Find the document about the rocket", "Find the document about the zeppelin"),
+        ("Summarise Moon report.md", "Summarise Mars report.md"),
+    ):
+        first, second = ask(rob, hidden), ask(rob, absent)
+        assert first["verdict"] == second["verdict"] == "refused"
+        assert first["reason"] == second["reason"] == UNKNOWN
+        assert first["citations"] == first["nearest"] == []
+        assert ask(mia, hidden)["verdict"] != "refused"
+    assert not GapQuestion.objects.exists()
+
+
+def test_a_question_about_where_something_is_stays_a_question(mia: Caller, leave: Document) -> None:
+    assert ask(mia, "Where is the travel policy?")["intent"] == "ask"
+
+
+@pytest.fixture
+def leave(document: Document, parts: Engine) -> Document:
+    indexed(
+        document, parts, "Employees get 25 days of leave a year.", "Bicycles are parked behind the house."
+    )
+    return document
+
+
+@pytest.fixture
+def policy(add: Callable[..., Document]) -> Document:
+    """A document with three sections."""
+    document = add(
+        "Travel policy",
+        "Employees book flights in the portal. The portal shows flights of all airlines.",
+        "Hotels cost at most 120 euros a night. Hotels are booked in the portal.",
+        "Receipts are handed in within a month. Receipts are kept for ten years.",
+    )
+    for chunk, heading in zip(Chunk.objects.filter(version__document=document), SECTIONS, strict=True):
+        Chunk.objects.filter(pk=chunk.pk).update(section=["Travel policy", heading])
+    return document
+
+
+def test_a_summary_quotes_each_section(mia: Caller, policy: Document, parts: Engine) -> None:
+    with use(replace(parts, writes_answers=False)):
+        answer = ask(mia, "Summarise the travel policy")
+    assert (answer["intent"], answer["mode"], answer["verdict"]) == ("summarise", "extractive", "partial")
+    places = [answer["answer"].index(f"**{heading}**") for heading in SECTIONS]
+    assert places == sorted(places)
+    assert {citation["document"] for citation in answer["citations"]} == {str(policy.id)}
+    texts = dict(Chunk.objects.filter(version__document=policy).values_list("id", "text"))
+    for citation in answer["citations"]:
+        assert citation["quote"] in texts[UUID(citation["chunk"])]
+    assert {tuple(citation["section"])[-1] for citation in answer["citations"]} == set(SECTIONS)
+
+
+def test_what_the_model_summarises_is_checked(mia: Caller, policy: Document, parts: Engine) -> None:
+    chat = FakeChat(
+        "Employees book flights in the portal [1].",
+        "Hotels cost at most 950 euros a night [1].",
+        "Receipts are handed in within a month [1].",
+    )
+    with use(replace(parts, chat=chat)):
+        answer = ask(mia, "Summarise the travel policy")
+    assert (answer["intent"], answer["mode"], answer["verdict"]) == ("summarise", "generated", "partial")
+    assert "Employees book flights in the portal. [1]" in answer["answer"]
+    assert "950" not in answer["answer"]
+    assert "> Hotels" in answer["answer"]
+    assert len(chat.prompts) == len(SECTIONS)
+
+
+def test_the_document_of_the_last_answer_can_be_summarised(
+    mia: Caller, policy: Document, leave: Document, parts: Engine
+) -> None:
+    with use(replace(parts, writes_answers=False)):
+        first = ask(mia, "Find the document about hotels")
+        summary = ask(mia, "Summarise it", conversation=first["conversation"])
+        assert {each["document"] for each in summary["citations"]} == {str(policy.id)}
+        alone = ask(mia, "Summarise this document")
+        assert (alone["intent"], alone["verdict"], alone["reason"]) == ("summarise", "refused", UNKNOWN)
+
+
+def test_a_name_that_fits_several_documents_leads_to_a_question(
+    mia: Caller, policy: Document, add: Callable[..., Document]
+) -> None:
+    add("Travel policy for guests")
+    add("Travel policy for drivers")
+    answer = ask(mia, "Summarise the policy for travel")
+    assert "Which one should I summarise?" in answer["answer"]
+    assert len(answer["citations"]) == 3
+    assert ask(mia, "Summarise the travel policy")["intent"] == "summarise"
+
+
+def test_a_long_document_is_summarised_in_part_and_says_so(
+    mia: Caller, add: Callable[..., Document], parts: Engine
+) -> None:
+    count = MAX_SECTIONS + 5
+    document = add("Manual", *(f"Machine {n} is cleaned with brush {n} every day." for n in range(count)))
+    for number, chunk in enumerate(Chunk.objects.filter(version__document=document)):
+        Chunk.objects.filter(pk=chunk.pk).update(section=[f"Machine {number}"])
+    with use(replace(parts, writes_answers=False)):
+        answer = ask(mia, "Summarise the manual")
+    assert f"it has {count} sections. This summary covers the {MAX_SECTIONS} longest, 80%" in answer["answer"]
+    assert f"{MAX_SECTIONS} longest, 80%" in answer["reason"]
+    assert len(answer["citations"]) == MAX_SECTIONS
+
+
+def test_a_comparison_has_a_column_for_each_side(
+    mia: Caller, add: Callable[..., Document], parts: Engine
+) -> None:
+    add("Travel policy 2023", "The 2023 travel policy allows hotels for 100 euros a night.")
+    add("Travel policy 2024", "The 2024 travel policy allows hotels for 120 euros a night.")
+    with use(replace(parts, writes_answers=False)):
+        answer = ask(mia, "Compare the 2023 and 2024 travel policy")
+    assert (answer["intent"], answer["mode"], answer["verdict"]) == ("compare", "extractive", "partial")
+    header, _, row = answer["answer"].splitlines()[:3]
+    assert header == "| 2023 travel policy | 2024 travel policy |"
+    left, right = row.strip("| ").split(" | ")
+    assert "100 euros" in left
+    assert "120 euros" in right
+    assert "[1]" in left
+    assert "[2]" in right
+
+
+def test_a_comparison_says_which_side_is_missing(
+    mia: Caller, add: Callable[..., Document], parts: Engine
+) -> None:
+    add("Sick leave", "Sick leave is granted for six weeks.")
+    with use(replace(parts, writes_answers=False)):
+        answer = ask(mia, "What is the difference between sick leave and zeppelins?")
+        assert "contain nothing about “zeppelins”" in answer["answer"]
+        assert answer["verdict"] == "partial"
+        neither = ask(mia, "What is the difference between submarines and zeppelins?")
+    assert (neither["intent"], neither["verdict"]) == ("ask", "refused")
+    assert GapQuestion.objects.count() == 1
+
+
+def test_what_the_model_compares_is_checked(mia: Caller, add: Callable[..., Document], parts: Engine) -> None:
+    add("Annual leave", "Annual leave lasts 25 days.")
+    add("Sick leave", "Sick leave is granted for six weeks.")
+    chat = FakeChat("Annual leave lasts 25 days [1].", "Sick leave is granted for nine weeks [1].")
+    with use(replace(parts, chat=chat)):
+        answer = ask(mia, "Compare annual leave with sick leave")
+    assert (answer["intent"], answer["mode"]) == ("compare", "generated")
+    assert "Annual leave lasts 25 days" in answer["answer"]
+    assert "nine weeks" not in answer["answer"]
+    assert "six weeks" in answer["answer"]

@@ -245,3 +245,17 @@ def test_tags_are_offered_of_documents_that_one_may_read(
     readers_replace(document=ready, readers=[], actor=None)
     assert "merger" not in text_of(signed_in(rob).get("/"))
     assert "<option>merger</option>" in text_of(signed_in(mia).get("/"))
+
+
+def test_a_list_links_its_documents_and_the_rest_in_the_library(
+    signed_in: SignIn, mia: User, answered: Answered
+) -> None:
+    message = answered(mia)
+    Message.objects.filter(pk=message.pk).update(
+        trace={**message.trace, "intent": "list", "library_query": "q=leave&sort=title"}
+    )
+    html = text_of(signed_in(mia).get(f"/conversations/{message.conversation_id}"))
+    assert "1 document shown<" in html
+    assert '<a class="button" href="/library?q=leave&amp;sort=title">Show all in the library</a>' in html
+    assert re.search(r'<a class="chip" href="/library/documents/[^"]+">', html)
+    assert 'class="source"' not in html

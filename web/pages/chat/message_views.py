@@ -89,6 +89,7 @@ class TurnView:
     are for the scripts. `understood`: the standalone question, if different. `siblings`: ids of all
     versions in its place. `refusal`: the texts around the reason of a refusal. `passing_on`: as in
     `web.pages.chat.gap_sharing`, empty if there is no gap. `library_url`: the page with the rest of a list.
+    `documents`: those that a list or a search for a document shows, in place of `sources`.
     """
 
     id: UUID
@@ -112,6 +113,7 @@ class TurnView:
     rating_comment: str
     passing_on: str
     library_url: str
+    documents: tuple[Citation, ...]
 
     @property
     def number(self) -> int:
@@ -156,6 +158,7 @@ def turn_views(messages: Sequence[ShownMessage]) -> list[TurnView]:
 def _turn_view(shown: ShownMessage, citations: list[Citation], passing_on: str) -> TurnView:
     message = shown.message
     tone = _tone(shown)
+    shows_documents = tone == "supported" and message.trace.get("intent") in SHOW_DOCUMENTS
     refusal = Refusal.of(shown) if tone == "refused" else None
     return TurnView(
         id=message.id,
@@ -171,13 +174,14 @@ def _turn_view(shown: ShownMessage, citations: list[Citation], passing_on: str) 
         else _verdict_line(tone, message, citations),
         reason=_reason(shown, tone),
         unsupported=_find_unsupported_sentences(shown) if tone == "partial" else (),
-        sources=_group_by_document(citations),
+        sources=() if shows_documents else _group_by_document(citations),
         nearest=tuple(shown.nearest) if refusal else (),
         refusal=refusal,
         citations=[citation.model_dump(mode="json") for citation in citations],
         incomplete=shown.incomplete,
         rating=message.rating,
         passing_on=passing_on,
+        documents=tuple(citations) if shows_documents else (),
         library_url="" if tone == "withheld" else library_url_of(message),
         rating_reason=message.rating_reason,
         rating_comment=message.rating_comment,

@@ -1,0 +1,196 @@
+"""Summarises a document section by section: in the model's words, checked as in any answer, or in quotes."""
+
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+from uuid import UUID
+
+from cairn.access.selectors import chunks_for
+from cairn.answers import AnswerMode, Intent, Verdict
+from cairn.inference.protocols import Vectors
+from cairn.library.models import Document
+from retrieval.answering.generation.extractive import escape_markdown
+from retrieval.answering.generation.part_writer import PartWriter
+from retrieval.answering.generation.verdict import PartResult, combine_verdicts
+from retrieval.answering.protocols import Judgement
+from retrieval.answering.query.decompose import SubQuestion
+from retrieval.answering.text.messages import render_message
+from retrieval.intents.catalogue import Catalogue
+from retrieval.intents.central_sentences import choose_sentences, rank_passages
+from retrieval.intents.composer import Composer, IntentContext
+from retrieval.intents.document_lines import open_documents
+from retrieval.intents.find_document import refuse_unknown, show_documents
+from retrieval.intents.messages import render_number, render_share, render_text
+from retrieval.intents.named_documents import find_named_documents
+from retrieval.intents.sections import Section, choose_longest, load_outline, split_sections
+from retrieval.search.hybrid_search import hit_of
+from retrieval.types import AnswerEvent, Hit, Scores, Sources, Started
+
+MAX_SECTIONS: Final = 20
+FEW_SECTIONS: Final = 6
+"""So many sections get two sentences each; more get one."""
+PASSAGES_QUOTED: Final = 2
+PASSAGES_READ: Final = 6
+VECTORS_AT_ONCE: Final = 1000
+_STRONG: Final = Judgement(answerable=True, strong=True)
+_NO_SCORES: Final = Scores(None, None, 0.0)
+
+
+def summarise_document(context: IntentContext) -> Iterator[AnswerEvent] | None:
+    """Return the events of a summary, or of a question which document is meant. None if the message doesn't
+    name a document."""
+    catalogue = Catalogue(context.scope, context.filters, context.language)
+    if not context.request.topic:
+        return _summarise(context, catalogue, _find_previous(context))
+    named = find_named_documents(catalogue, context.request.topic)
+    if named.only:
+        return _summarise(context, catalogue, named.only)
+    if context.request.refers_back and (previous := _find_previous(context)):
+        return _summarise(context, catalogue, previous)
+    if named.count:
+        return show_documents(context, open_documents(catalogue, named.best), "summary_which", named.count)
+    return refuse_unknown(context, Intent.SUMMARISE) if context.request.explicit else None
+
+
+def _find_previous(context: IntentContext) -> UUID | None:
+    """Return the document to which the question is limited, else the one cited before it."""
+    chosen = context.filters.document_ids
+    return chosen[0] if chosen and len(chosen) == 1 else context.cited()
+
+
+def _summarise(
+    context: IntentContext, catalogue: Catalogue, document_id: UUID | None
+) -> Iterator[AnswerEvent]:
+    document = catalogue.rows().filter(pk=document_id).first() if document_id else None
+    if document is None or document.active_version_id is None:
+        return refuse_unknown(context, Intent.SUMMARISE)
+    sections = split_sections(load_outline(document.active_version_id))
+    return _Summary(context, document, sections).stream()
+
+
+@dataclass(slots=True)
+class _Summary:
+    context: IntentContext
+    document: Document
+    sections: Sequence[Section]
+    composer: Composer = field(init=False)
+    results: list[PartResult] = field(default_factory=list)
+    quotes: int = 0
+
+    def __post_init__(self) -> None:
+        self.composer = Composer(self.context)
+
+    def stream(self) -> Iterator[AnswerEvent]:
+        run, generation = self.composer.run, self.context.generation
+        chosen = choose_longest(self.sections, MAX_SECTIONS)
+        yield Started(self.context.question, Intent.SUMMARISE)
+        vectors = self._load_vectors(chosen)
+        passages = [self._load_passages(section, vectors) for section in chosen]
+        run.retrieval_ms = run.elapsed_ms()
+        yield Sources(tuple(hit for hits in passages for hit in hits))
+        yield from self._write_opening(chosen)
+        for number, (section, hits) in enumerate(zip(chosen, passages, strict=True), start=1):
+            if generation.cancelled():
+                run.stopped = True
+            if run.stopped:
+                break
+            if hits:
+                yield from self._write_section(section, hits, number, len(chosen))
+        yield self._finish(chosen)
+
+    def _load_vectors(self, sections: Sequence[Section]) -> dict[UUID, Vectors]:
+        ids = [passage.id for section in sections for passage in section.passages]
+        found: dict[UUID, Vectors] = {}
+        for at in range(0, len(ids), VECTORS_AT_ONCE):
+            found |= self.context.index.vectors(ids[at : at + VECTORS_AT_ONCE])
+        return found
+
+    def _load_passages(self, section: Section, vectors: dict[UUID, Vectors]) -> list[Hit]:
+        """Return the most central passages, in order, that may be read now."""
+        most = PASSAGES_READ if self.context.generation.writes else PASSAGES_QUOTED
+        ids = rank_passages(section, vectors)[:most]
+        rows = chunks_for(self.context.scope, ids).order_by("ordinal")
+        return [hit_of(row, _NO_SCORES) for row in rows]
+
+    def _write_opening(self, chosen: Sequence[Section]) -> Iterator[AnswerEvent]:
+        language, title = self.context.language, escape_markdown(self.document.title)
+        yield from self.composer.write(render_text("summary_opening", language, title=title))
+        if note := self._describe_coverage(chosen):
+            yield from self.composer.write(note)
+
+    def _describe_coverage(self, chosen: Sequence[Section]) -> str:
+        if len(chosen) == len(self.sections):
+            return ""
+        language = self.context.language
+        share = sum(each.tokens for each in chosen) / max(1, sum(each.tokens for each in self.sections))
+        return render_text(
+            "summary_partial",
+            language,
+            n=len(chosen),
+            sections=render_number(len(self.sections), language),
+            share=render_share(share, language),
+        )
+
+    def _write_section(
+        self, section: Section, hits: Sequence[Hit], number: int, total: int
+    ) -> Iterator[AnswerEvent]:
+        if heading := self._name(section, number, total):
+            yield from self.composer.write(f"**{escape_markdown(heading)}**")
+        written = False
+        if self.context.generation.writes and self.composer.run.failure is None:
+            written = yield from self._write_in_own_words(section, hits)
+        if not (written or self.composer.run.stopped):
+            yield from self._quote(hits)
+
+    def _name(self, section: Section, number: int, total: int) -> str:
+        language, pages = self.context.language, section.pages
+        if section.heading or total == 1:
+            return section.heading
+        if pages:
+            key = "summary_page" if pages[0] == pages[1] else "summary_pages"
+            return render_text(key, language, first=str(pages[0]), last=str(pages[1]))
+        return render_text("summary_part", language, n=number, total=render_number(total, language))
+
+    def _write_in_own_words(
+        self, section: Section, hits: Sequence[Hit]
+    ) -> Generator[AnswerEvent, None, bool]:
+        """Let the model write about the section; return whether anything is shown."""
+        composer, context = self.composer, self.context
+        subject = f"{self.document.title}: {section.heading}" if section.heading else self.document.title
+        before = len(composer.buffer.text)
+        part = SubQuestion(subject, subject)
+        writer = PartWriter(context.generation, composer.run, composer.buffer, part, hits, _STRONG)
+        yield from writer.stream()
+        if len(composer.buffer.text) == before:
+            return False
+        yield from writer.add_quotes_and_notes()
+        self.results.append(writer.build_result())
+        return True
+
+    def _quote(self, hits: Sequence[Hit]) -> Iterator[AnswerEvent]:
+        most = 2 if len(self.sections) <= FEW_SECTIONS else 1
+        generation = self.context.generation
+        for sentence in choose_sentences(hits, generation.embedder, generation.language, most):
+            text = f"> {escape_markdown(' '.join(sentence.text.split()))}"
+            self.quotes += 1
+            yield from self.composer.cite(text, sentence.hit, sentence.text)
+
+    def _finish(self, chosen: Sequence[Section]) -> AnswerEvent:
+        run, language = self.composer.run, self.context.language
+        if not (self.results or self.quotes):
+            verdict, reason, mode = Verdict.REFUSED, self._explain_nothing(), AnswerMode.NONE
+        elif self.results:
+            verdict, reason = combine_verdicts(self.context.generation, run, self.results)
+            mode = AnswerMode.GENERATED
+            if self.quotes:
+                verdict, reason = Verdict.PARTIAL, f"{reason} {render_message('extractive', language)}"
+        else:
+            reason = render_message("stopped" if run.stopped else "quoted", language)
+            verdict, mode = Verdict.PARTIAL, AnswerMode.EXTRACTIVE
+        if mode is not AnswerMode.NONE:
+            reason = f"{reason} {self._describe_coverage(chosen)}".strip()
+        return self.composer.finish(verdict, reason, mode, intent=Intent.SUMMARISE)
+
+    def _explain_nothing(self) -> str:
+        key = "stopped" if self.composer.run.stopped else "no_hits"
+        return render_message(key, self.context.generation.reply_language)
