@@ -1,5 +1,5 @@
 # ruff: noqa: RUF001 - letters that look alike are the subject of this module
-"""Keeps user names apart that people would take for one another.
+"""Prevents user names that people could mistake for one another.
 
 This follows Unicode Technical Standard 39: a name keeps to one script ("highly restrictive"), and two names
 look alike if they have the same skeleton. The table of look-alikes is the part of Unicode's that matters for
@@ -32,7 +32,7 @@ _LOOK_ALIKES: Final = {
 """A letter of a skeleton, and the letters that look like it."""
 _SKELETON: Final = str.maketrans({each: letter for letter, like in _LOOK_ALIKES.items() for each in like})
 _INVISIBLE: Final = dict.fromkeys(map(ord, "\u115f\u1160\u3164\uffa0\u0640"))
-"""Letters that show nothing, or only make another one longer."""
+"""Letters that are invisible, or only lengthen another one."""
 _SCRIPTS: Final = frozenset(
     [
         "ARABIC",
@@ -77,7 +77,7 @@ _SCRIPT_NAMES: Final = {"ARABIC-INDIC": "ARABIC", "EXTENDED": "ARABIC"}
 
 
 def normalize_name(name: str) -> str:
-    """The one way in which the name is stored: letters that are the same to Unicode become equal."""
+    """Return the form in which the name is stored: letters that are equivalent in Unicode become equal."""
     return unicodedata.normalize("NFKC", name)
 
 

@@ -1,4 +1,4 @@
-"""Memberships that a directory tells: OpenID Connect, SAML, LDAP, SCIM."""
+"""Group memberships from a directory: OpenID Connect, SAML, LDAP, SCIM."""
 
 from collections.abc import Collection
 

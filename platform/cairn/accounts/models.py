@@ -1,4 +1,4 @@
-"""People, groups of people, and the keys that act for them."""
+"""Users, groups, and the API keys of users."""
 
 import uuid
 from datetime import datetime

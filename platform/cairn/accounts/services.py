@@ -1,4 +1,4 @@
-"""Writes to people, groups and keys."""
+"""Write services for users, groups and API keys."""
 
 import hashlib
 import secrets
@@ -154,7 +154,7 @@ def user_update(
 
 
 def _rename(user: User, username: str) -> None:
-    """A name from before look-alikes were refused may stay."""
+    """Check and set a new name. An unchanged one may stay, even if it would be refused today."""
     if username == user.username:
         return
     check_name(username)
@@ -304,7 +304,7 @@ def group_update(
 
 
 def group_delete(group: Group, *, actor: UUID | None = None) -> None:
-    """Whatever was granted to the group goes with it."""
+    """Delete a group and all grants to it."""
     with transaction.atomic():
         record("group.deleted", actor=actor, subject=f"group:{group.id}")
         group.delete()
@@ -358,7 +358,7 @@ def api_key_revoke(*, user: User, key_id: UUID, actor: UUID | None = None) -> No
 
 
 def api_key_find(key: str) -> ApiKey | None:
-    """The usable key with this text, marked as used."""
+    """Return the usable key with this text, and record its use."""
     now = timezone.now()
     row = ApiKey.objects.usable(now).select_related("user").filter(digest=_digest(key)).first()
     if row and (row.last_used_at is None or now - row.last_used_at > LAST_USED_EVERY):

@@ -1,4 +1,4 @@
-"""Models of every kind, and `registry`, which loads them."""
+"""Adapters of all kinds of models, and `registry`, which loads them."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Folders under DATA_DIR that hold what was made from a model once: exported graphs, converted weights."""
+"""Folders under DATA_DIR with files derived from a model: exported graphs, converted weights."""
 
 import hashlib
 import os
@@ -11,7 +11,7 @@ _SAMPLE_BYTES = 1 << 20
 
 
 def build_once(target: Path, build: Callable[[Path], None]) -> Path:
-    """Return `target`, built first if it is missing. It appears whole or not at all."""
+    """Return `target`, built first if it is missing. It appears atomically."""
     if target.is_dir():
         return target
     target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -33,7 +33,7 @@ def _rename_unless_there(draft: Path, target: Path) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Have everything in the folder written to disk, so that a power cut after its renaming loses nothing."""
+    """Flush all files of the folder to disk, so that a power cut after its renaming loses nothing."""
     for path in (*folder.rglob("*"), folder):
         descriptor = os.open(path, os.O_RDONLY)
         try:

@@ -1,4 +1,4 @@
-"""Work that a process of its own does once: its memory, warnings and crashes are not ours."""
+"""One-time work in a child process, which isolates its memory, warnings and crashes."""
 
 import subprocess
 import sys
@@ -13,7 +13,7 @@ class ChildFailed(CairnError):
 
 
 def run_in_child(module: str, *arguments: Path) -> None:
-    """`module` as a program, found where this process found Cairn."""
+    """Run `module` as a program, with the import path of this process."""
     command = [sys.executable, "-m", module, *map(str, arguments)]
     source_root = Path(cairn.__file__).parents[1]
     done = subprocess.run(  # noqa: S603 - our own code

@@ -1,4 +1,4 @@
-"""Models that lie on this machine, by the path of their folder or their name."""
+"""Models on this machine, by name or by the path of their folder."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,7 @@ CONFIG = "config.json"
 CANNOT_LOAD = (
     OSError, ValueError, RuntimeError, KeyError, TypeError, ImportError, AttributeError, SafetensorError
 )  # fmt: skip
-"""What transformers raises over files that are missing, cut off or of something else."""
+"""Exceptions that transformers raises for missing, truncated or unrelated files."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,13 +20,13 @@ _lock = threading.RLock()
 
 
 def prepare_openvino() -> None:
-    """Creates the first tensors and runs the first inference. Other threads wait until it is done."""
+    """Create the first tensors and run the first inference. Other threads wait until it is done."""
     with _lock:
         _use_openvino()
 
 
 def prepare_torch() -> Any:
-    """Imports PyTorch, exchanges the first arrays with NumPy and returns the module."""
+    """Import PyTorch, exchange the first arrays with NumPy, and return the module."""
     with _lock:
         return _use_torch()
 

@@ -1,4 +1,4 @@
-"""Protocols of the models that Cairn uses, whoever runs them."""
+"""Protocols of the models that Cairn uses, wherever they run."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ class Embedder(Protocol):
 
     @property
     def max_tokens(self) -> int:
-        """Tokens of one text that count; the rest would be cut off."""
+        """Longest text in tokens; the rest is truncated."""
 
     @property
     def batching(self) -> Batching: ...
@@ -49,7 +49,7 @@ class Embedder(Protocol):
 
 
 class Reranker(Protocol):
-    """Reads the query and each text together, which tells more than the nearness of two vectors."""
+    """Reads the query and each text together, which is more accurate than comparing two vectors."""
 
     @property
     def name(self) -> str: ...

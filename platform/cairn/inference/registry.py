@@ -22,7 +22,7 @@ _HEALTH_SECONDS = 10  # a served model is asked no more often than this
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """`detail`: the model's name, or what is wrong."""
+    """`detail`: the model's name, or the problem."""
 
     ok: bool
     detail: str
@@ -37,7 +37,7 @@ class EmbedderChoice:
 
 
 class _Slot(Generic[T]):
-    """Loads at most once, also when threads ask together; what failed to load is tried again."""
+    """Loads a model at most once, even if threads request it at the same time. Failed loads are retried."""
 
     def __init__(self, load: Callable[[], T]) -> None:
         self._load = load
@@ -187,7 +187,7 @@ def use(
 
 
 def close() -> None:
-    """Stops answers being written; a process that ends in the middle of one would crash."""
+    """Stop running answers: the process would crash if it ended during one."""
     model, _chat.loaded = _chat.loaded, None
     if model is not None:
         model.close()

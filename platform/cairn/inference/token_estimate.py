@@ -1,4 +1,4 @@
-"""Tokens of a model whose tokenizer is not here."""
+"""Token estimate for models without an available tokenizer."""
 
 import math
 import string

@@ -1,4 +1,4 @@
-"""Documents by what is known of them, in an order that pages can go on in."""
+"""Filters for documents by their properties, in an order that supports pagination."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -110,9 +110,9 @@ def _matches_word(word: str) -> Q:
 
 
 def contains(field: str, word: str) -> Q:
-    """Return whether a field has the word in it, in capital letters or small ones.
+    """Match a field that contains the word, in upper or lower case.
 
-    SQLite tells large letters from small ones outside of ASCII: then each spelling is tried.
+    SQLite ignores case for ASCII letters only, so other words are tried in several spellings.
     """
     spellings = {word} if word.isascii() else {word, word.lower(), word.upper(), word.capitalize()}
     filters = Q()

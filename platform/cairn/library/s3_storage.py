@@ -1,4 +1,4 @@
-"""Files in a bucket of a server that speaks S3. Named by dotted path in `cairn.settings.storage`."""
+"""Storage in a bucket of an S3-compatible server. `cairn.settings.storage` names it by dotted path."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,7 +18,7 @@ _REFUSED: Final = {401, 403}
 
 
 class BucketStorage(S3Storage):  # type: ignore[misc] # django-storages has no types
-    """Raises Unavailable while the server is away, ConfigurationError where it does not let Cairn in."""
+    """Raises Unavailable if the server is unreachable, ConfigurationError if it denies access."""
 
     def __init__(self, *, addressing_style: str, **options: Any) -> None:
         config = Config(

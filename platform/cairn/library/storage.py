@@ -1,4 +1,4 @@
-"""Originals and renditions, under names that Cairn makes up."""
+"""Storage of originals and renditions, under generated names."""
 
 import errno
 import gzip
@@ -61,7 +61,7 @@ def rendition_save(version: UUID, rendition: Rendition) -> str:
 
 
 def _save(name: str, file: "File[bytes]") -> str:
-    """The whole file or none of it."""
+    """Save the whole file, or delete what was written of it."""
     try:
         return default_storage.save(name, file)
     except BaseException as error:

@@ -1,1 +1,1 @@
-"""Limits: what people and programs may use, and what they have used."""
+"""Rate limits and quotas of users and API keys, and their usage."""

@@ -64,7 +64,7 @@ class Usage(models.Model):
 
 
 class Slot(models.Model):
-    """A stream that is open for the owner. What a dead process left counts until `until`. `kind` is the
+    """An open stream of the owner. One left by a dead process counts until `until`. `kind` is the
     measure that limits how many there are."""
 
     owner = models.UUIDField()

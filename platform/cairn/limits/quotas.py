@@ -1,4 +1,4 @@
-"""Counting what is done against what is allowed. The database counts: any number of processes may."""
+"""Counts usage against limits. The database counts, so any number of processes may do so."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -70,7 +70,7 @@ def upload_count(principal: Principal, *, size: int, files: int = 1) -> None:
 
 
 def search_count(principal: Principal) -> None:
-    """Searches that nothing limits are not counted: writing that down would take longer than to search."""
+    """Count a search, unless nothing limits it: the write would take longer than the search."""
     allowance = allowance_of(principal)
     if allowance.most[Measure.SEARCHES_PER_MINUTE] is not None:
         _spend(principal, allowance, {"searches": 1})
@@ -130,7 +130,7 @@ def _ensure_rows(spending: Spending) -> None:
 
 
 def _build_increments(spending: Spending) -> dict[str, Any]:
-    """A minute that has begun since the last count begins at nothing, for every kind."""
+    """Return the new counts. In a new minute, all counts per minute start at zero."""
     amounts, same_minute = spending.amounts, Q(minute=spending.minute)
     by_day = {kind: F(kind) + amount for kind, amount in amounts.items()}
     by_minute = {

@@ -1,4 +1,4 @@
-"""Changing what is allowed. Takes effect with the commit: the next request sees it."""
+"""Change limits. A change takes effect with its commit, for the next request."""
 
 from collections.abc import Mapping
 from uuid import UUID

@@ -1,4 +1,4 @@
-"""Each request gets an id, for logs and for whoever asks about it, and a span."""
+"""Gives each request an id, for logs and support requests, and a span."""
 
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final

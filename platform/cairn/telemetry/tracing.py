@@ -65,7 +65,7 @@ def _headers(environment: Environment) -> dict[str, str]:
 
 
 def tracing_stop() -> None:
-    """Sends what has not been sent."""
+    """Send all pending spans."""
     if _Running.provider is not None:
         _Running.provider.force_flush(_SECONDS * 1000)
 
@@ -110,13 +110,13 @@ def _measure_time(seconds: Histogram | None) -> Iterator[None]:
 
 
 def _mark(span: Span, error: BaseException) -> None:
-    """Messages may quote what somebody wrote."""
+    """Record the kind of an error without its message, which may quote users' text."""
     span.set_status(Status(StatusCode.ERROR))
     span.set_attribute("error.type", type(error).__name__)
 
 
 class PausableStep:
-    """A span over work that is done bit by bit, also by several threads in turn."""
+    """A span over work done in steps, possibly by several threads in turn."""
 
     def __init__(
         self, name: str, kind: SpanKind | None = None, attributes: Mapping[str, AttributeValue] | None = None

@@ -1,4 +1,4 @@
-"""Admission: assigns waiting requests to servers. People come before background work."""
+"""Admission: assigns waiting requests to servers. Requests of people come before background work."""
 
 import asyncio
 import itertools
@@ -35,7 +35,7 @@ class _Waiter:
 
 
 class Admission:
-    """Used in one event loop. `seconds`: how long somebody waits at most."""
+    """Queue of requests, used in one event loop. `seconds`: longest time that a request waits."""
 
     def __init__(self, endpoints: Sequence[Endpoint], *, seconds: float) -> None:
         self._endpoints = endpoints

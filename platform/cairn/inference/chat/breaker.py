@@ -5,7 +5,7 @@ from enum import StrEnum
 
 
 class BreakerState(StrEnum):
-    """half_open: it is being asked for one token, which decides."""
+    """State of a breaker. half_open: a request for one token decides whether it closes."""
 
     CLOSED = "closed"
     HALF_OPEN = "half_open"
@@ -14,7 +14,7 @@ class BreakerState(StrEnum):
 
 @dataclass(slots=True)
 class Breaker:
-    """Opens at `limit` failures in a row. `last_error`: what the last of them was."""
+    """Circuit breaker that opens after `limit` consecutive failures. `last_error`: the last message."""
 
     limit: int
     state: BreakerState = BreakerState.CLOSED

@@ -28,7 +28,7 @@ _CONTROL = re.compile(r"<\|(?=[\w-]+\|>)")
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """Seconds until the first token, and between two."""
+    """Deadlines in seconds: until the first token, and between two tokens."""
 
     first: float
     next: float
@@ -82,7 +82,7 @@ class Endpoint:
         metrics.record_breaker_state(self.name, self.breaker.state)
 
     def enter(self) -> None:
-        """A request is on its way to it, until it leaves."""
+        """Count a request to this server as running, until `leave`."""
         self.in_flight += 1
         self.served += 1
         metrics.IN_FLIGHT.labels(self.name).inc()
@@ -102,7 +102,7 @@ class Endpoint:
             raise
 
     async def probe(self) -> None:
-        """Asks for one token: a server can call itself healthy while its engine is not."""
+        """Request one token: a server can report that it is healthy while its engine is not."""
         patience = Patience(_PROBE_SECONDS, _PROBE_SECONDS)
         async with aclosing(self._pieces([ChatMessage("ping")], 1, patience)) as found:
             async for _ in found:

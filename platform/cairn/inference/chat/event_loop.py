@@ -16,14 +16,14 @@ class BackgroundLoop:
         self._thread.start()
 
     def start(self, work: Coroutine[Any, Any, None]) -> Future[None]:
-        """Cancelling the future cancels `work`, wherever it waits."""
+        """Run `work` in the loop. Cancelling the returned future cancels it."""
         if self._loop.is_closed():
             work.close()
             raise Unavailable("The language model was stopped")
         return asyncio.run_coroutine_threadsafe(work, self._loop)
 
     def close(self, *, finally_: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """Cancels what still runs, waits for it to clean up, and awaits `finally_` in the loop."""
+        """Cancel all running work, wait for its clean-up, and await `finally_` in the loop."""
         if self._loop.is_closed():
             return
         self.start(_cancel_others()).result()

@@ -1,4 +1,4 @@
-"""The header of a GGUF file: what the model says about itself.
+"""Reads the header of a GGUF file, which describes the model.
 
 Format: docs/gguf.md of ggml, versions 2 and 3.
 """
@@ -21,7 +21,7 @@ _LONGEST = 64 << 20  # bytes of one string, items of one array; more means a dam
 
 @dataclass(frozen=True, slots=True)
 class GgufHeader:
-    """`control_tokens` steer the model (turn markers and the like); no text of a user's may hold one."""
+    """`control_tokens` such as turn markers steer the model; text from users must not contain them."""
 
     architecture: str
     context_tokens: int

@@ -1,4 +1,4 @@
-"""Numbers about served language models, for Prometheus. `endpoint` is a host, never a whole address."""
+"""Prometheus metrics of language model servers. `endpoint` is a host, never a whole URL."""
 
 from prometheus_client import Counter, Gauge, Histogram
 

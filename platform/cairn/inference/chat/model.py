@@ -53,7 +53,7 @@ class LlamaIndexChatModel:
         return (opener or self.opener)(messages, max_tokens)
 
     def close(self) -> None:
-        """Stops what is being written."""
+        """Stop all running answers."""
         self.closer()
 
 

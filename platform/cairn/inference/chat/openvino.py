@@ -59,7 +59,7 @@ def convert_gguf(gguf: Path, models: Path) -> Path:
 
 
 class OpenVinoLLM(CustomLLM):
-    """Greedy decoding. Askers wait in line; the prompt's beginning is remembered from answer to answer."""
+    """Greedy decoding. Requests are queued; the beginning of prompts is cached across answers."""
 
     name: str
     context_tokens: int
@@ -101,7 +101,7 @@ class OpenVinoLLM(CustomLLM):
         return int(self._encode_text(text).shape[1])
 
     def probe(self) -> None:
-        """No token is asked for: it would wait behind the answers being written."""
+        """Do not request a token: it would wait for the answers being written."""
         if not self._generation.alive:
             raise Unavailable("The language model was stopped")
 

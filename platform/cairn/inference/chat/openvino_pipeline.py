@@ -53,7 +53,7 @@ class Generation:
         return self._idle.wait(timeout)
 
     def close(self) -> None:
-        """Stops the answer being written, refuses those that wait, ends the thread."""
+        """Stop the running answer, refuse waiting ones, and end the thread."""
         self._closed.set()
         self._orders.put(None)
         self._thread.join()
@@ -102,7 +102,7 @@ class Generation:
 
 
 def write_first_token(pipeline: Any, ids: Ids) -> None:
-    """The pipeline's first inference, before a thread of its own feeds it."""
+    """Run the pipeline's first inference before its thread starts."""
     pipeline.generate(_inputs(ids), _config(1), lambda _piece: openvino_genai.StreamingStatus.RUNNING)
 
 

@@ -58,7 +58,7 @@ class RemoteChat:
         return self._start_stream(lambda channel: self._answer(channel, messages, max_tokens, priority))
 
     def probe(self) -> None:
-        """Raises what one of them says if none of them writes a token."""
+        """Raises the error of one of the servers if none of them writes a token."""
         with self._start_stream(self._probe_all) as answer:
             for _ in answer:
                 pass
@@ -98,7 +98,7 @@ class RemoteChat:
     async def _forward_pieces(
         self, endpoint: Endpoint, channel: Channel, messages: Sequence[ChatMessage], max_tokens: int
     ) -> tuple[bool, EndpointFailed | None]:
-        """Return whether it has begun to write, and how it failed."""
+        """Return whether the server has written anything, and its failure, if any."""
         begun = False
         try:
             async with aclosing(endpoint.pieces(messages, max_tokens)) as pieces:
@@ -139,7 +139,7 @@ class RemoteChat:
                 await self._probe(endpoint)
 
     async def _probe(self, endpoint: Endpoint) -> CairnError | None:
-        """Return what is wrong with the server. A token closes its breaker."""
+        """Return the error of the server, if any. A token closes its breaker."""
         try:
             await endpoint.probe()
         except EndpointFailed as failure:

@@ -1,4 +1,4 @@
-"""Text on its way from the thread that generates it to the one that reads it."""
+"""Stream of text from the thread that generates it to the one that reads it."""
 
 import contextlib
 import threading
@@ -32,28 +32,28 @@ class Channel:
 
     @property
     def closed(self) -> bool:
-        """True when nobody reads any more: stop generating."""
+        """True after the reader has closed the stream: stop generating."""
         return self._closed.is_set()
 
     def put(self, piece: str) -> None:
         self._items.put(piece)
 
     def wait_at(self, place: int) -> None:
-        """Announce the position in the queue: the answer has not started."""
+        """Report the position in the queue, before the answer has started."""
         self._items.put(QueuePosition(place))
 
     def end(self, error: BaseException | None = None) -> None:
         self._items.put(error)
 
     def get(self, seconds: float | None = None) -> Item:
-        """Empty text if nothing comes for so long."""
+        """Return the next item, or empty text after a timeout of `seconds`."""
         try:
             return self._items.get(timeout=seconds)
         except Empty:
             return ""
 
     def on_close(self, action: Callable[[], None]) -> None:
-        """`action` runs in the closing thread; at once, if that has been."""
+        """Call `action` in the thread that closes the stream, or at once if it is closed."""
         with self._lock:
             self._on_close = action
             late = self.closed

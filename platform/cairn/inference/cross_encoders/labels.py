@@ -1,4 +1,4 @@
-"""Meaning of a model's classes, by their names."""
+"""Mapping of a model's class names to entailment, neutral and contradiction."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class EntailmentLabels:
-    """Places of the classes; models of two classes know no contradiction."""
+    """Indexes of the classes; models with two classes have no contradiction."""
 
     entailment: int
     contradiction: int | None = None

@@ -37,7 +37,7 @@ class Read:
 
 
 class PairNetwork:
-    """Threads may share it: one runs at a time, since PyTorch spreads it over all cores."""
+    """Threads may share an instance: one runs at a time, since PyTorch uses all cores."""
 
     def __init__(self, folder: ModelFolder, task: Task, model: Any, tokens: PairTokens, torch: Any) -> None:
         self.name = folder.name

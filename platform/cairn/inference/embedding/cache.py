@@ -1,4 +1,4 @@
-"""An embedder with a cache, both for one question and for those that follow soon."""
+"""An embedder with a cache for a question and for those that follow soon."""
 
 import threading
 from collections.abc import Mapping, MutableMapping, Sequence

@@ -1,4 +1,4 @@
-"""A sentence-transformers model on disk: what its own files say about it."""
+"""A sentence-transformers model on disk, described by its own files."""
 
 import json
 from dataclasses import dataclass
@@ -82,7 +82,7 @@ class EncoderFolder:
 
     @cached_property
     def pooling(self) -> str | None:
-        """mean or cls where the vector is just that; None where only sentence-transformers can tell."""
+        """Return mean or cls if pooling is only that; None if it needs sentence-transformers."""
         plain = [kind in {"Transformer", "Pooling", "Normalize"} for kind in self._kinds]
         if not all(plain) or self._kinds[:2] != ["Transformer", "Pooling"]:
             return None

@@ -83,7 +83,7 @@ class OpenVinoEncoder:
             return self._run(self._query, batch)
 
     def encode_all(self, batches: Iterable[Batch]) -> Iterator[Encoded]:
-        """Several callers share the cores batch by batch: none waits for another to end."""
+        """Share the cores between callers batch by batch, so that none waits for another to finish."""
         return self._documents.map(self._encode_batch, batches)
 
     def _encode_batch(self, request: Any, batch: Batch) -> Encoded:
@@ -91,7 +91,7 @@ class OpenVinoEncoder:
 
     @property
     def _documents(self) -> "_Requests":
-        """Compiled when the first documents come: a process that only answers never pays for it."""
+        """Compile the model when the first documents arrive: a process that only answers never needs it."""
         with self._compiling:
             if self._requests is None:
                 with ThreadPoolExecutor(1, initializer=_step_back) as niced:  # its threads inherit it
@@ -101,7 +101,7 @@ class OpenVinoEncoder:
             return self._requests
 
     def _try_out(self, model: Any) -> None:
-        """The model's first inference, before threads share it."""
+        """Run the model's first inference before threads share it."""
         self._run(model.create_infer_request(), _SMALLEST)
 
     def _run(self, request: Any, batch: Batch) -> Vectors:

@@ -1,4 +1,4 @@
-"""The encoder through sentence-transformers: on CUDA, and where a model is more than pooled states."""
+"""The encoder through sentence-transformers: on CUDA, and for models with more than a pooling layer."""
 
 import ctypes
 from collections.abc import Iterable, Iterator
@@ -27,7 +27,7 @@ def cuda_is_there() -> bool:
 
 
 def quiet_transformers() -> None:
-    """No progress bars and no advice on standard error while models load."""
+    """Suppress progress bars and advice on standard error while models load."""
     from transformers.utils import logging  # noqa: PLC0415 - slow to import
 
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # transformers' own

@@ -18,7 +18,7 @@ Ids = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """`ids`, `mask`: (texts, longest text); `rows` says which texts they are."""
+    """`ids`, `mask`: (texts, longest text); `rows` has the indexes of the texts."""
 
     rows: list[int]
     ids: Ids
@@ -82,7 +82,7 @@ class Tokens:
 
 
 class WordCounts:
-    """Counts tokens by the word, each word once: five times as fast where a text is the sum of its words."""
+    """Counts tokens word by word, each word once: five times as fast if a text is the sum of its words."""
 
     def __init__(self, count: Callable[[Sequence[str]], list[int]]) -> None:
         self._count = count
@@ -107,7 +107,7 @@ class WordCounts:
 
 
 def _splits_at_words(tokenizer: Tokenizer) -> bool:
-    """BERT's, for one, never looks beyond a space."""
+    """Return whether words can be tokenized separately, as with BERT's tokenizer."""
     parts = json.loads(tokenizer.to_str())
     kinds = [(parts.get(part) or {}).get("type") for part in ("normalizer", "pre_tokenizer")]
     added = [token["content"] for token in parts.get("added_tokens", ())]

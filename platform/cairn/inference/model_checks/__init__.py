@@ -1,4 +1,4 @@
-"""Models, asked whether they do their work."""
+"""Checks of whether the configured models work."""
 
 from cairn.inference.model_checks.reports import Report, chat_reports, reports
 

@@ -21,7 +21,7 @@ Message = dict[str, str]
 
 @dataclass(frozen=True, slots=True)
 class ServedModels:
-    """`models`: the names it serves. `contexts`: of those of which it tells, in tokens."""
+    """`models`: names of the served models. `contexts`: context lengths in tokens, where reported."""
 
     models: tuple[str, ...] = ()
     contexts: dict[str, int] = field(default_factory=dict)
@@ -76,7 +76,7 @@ class Server:
         return None
 
     def one_token(self, model: str, messages: list[Message]) -> ProbeResult:
-        """A token, or the word of the server that it wrote as many as it was asked for."""
+        """Request one token. A finish reason counts as one, since the text of a token may be empty."""
         body = {"model": model, "messages": messages, "max_tokens": 1, "temperature": 0, "stream": True}
         began, came, tokens = time.perf_counter(), None, None
         for chunk in self._stream_chunks({**body, "stream_options": {"include_usage": True}}):
@@ -133,7 +133,7 @@ class Server:
         raise ConfigurationError(problem) if response.status_code < 500 else Unavailable(problem)
 
     def _plain(self, text: str) -> str:
-        """Servers repeat the key that they were sent."""
+        """Remove the key from the text: servers may repeat it in their errors."""
         return (text.replace(self._key, "…") if self._key else text).replace(
             self._url, strip_credentials(self._url)
         )

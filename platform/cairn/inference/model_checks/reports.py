@@ -107,7 +107,7 @@ def _chats(report: Report, server: Server) -> None:
 
 
 def _hears(server: Server, model: str, plain: ProbeResult) -> bool:
-    """Some templates refuse what the system says, and some leave it out."""
+    """Return whether the chat template uses the system message: some refuse it, and some drop it."""
     try:
         ruled = server.one_token(model, _SYSTEM)
     except ConfigurationError:

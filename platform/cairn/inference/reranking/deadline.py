@@ -1,4 +1,4 @@
-"""Scores within a deadline, or none at all."""
+"""Reranking with a deadline: all scores in time, or none."""
 
 import math
 import threading
@@ -87,7 +87,7 @@ class TimelyReranker:
         return scores
 
     def probe(self) -> None:
-        """Scores one text. Raises what is wrong."""
+        """Score one text. Raises the model's errors."""
         self.scores("probe", ["probe"])
 
     def close(self) -> None:

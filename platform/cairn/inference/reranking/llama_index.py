@@ -22,7 +22,7 @@ _ASSUMED_POSITIONS: Final = 512  # what LlamaIndex's class cuts to, whatever the
 
 
 class PostprocessorScorer:
-    """A Scorer, one query at a time: tokenizers and models of others may not bear several."""
+    """A Scorer for one query at a time: other packages' tokenizers and models may not be thread-safe."""
 
     at_once = 1
     languages = None
@@ -43,7 +43,7 @@ class PostprocessorScorer:
             postprocessor.top_n = batch_texts  # type: ignore[attr-defined]  # as the line before says
 
     def score(self, query: str, texts: Sequence[str], *, seconds: float) -> list[float]:  # noqa: ARG002
-        """Cannot give up in the middle of a batch."""
+        """Score without a deadline: a batch cannot be interrupted."""
         nodes = [
             NodeWithScore(node=TextNode(id_=str(place), text=text), score=0.0)
             for place, text in enumerate(texts)
@@ -95,7 +95,7 @@ def _positions(folder: Path) -> int:
 
 
 def _number(score: object) -> float:
-    """NaN for what was left out or is no number: refused by who asked."""
+    """Use NaN for missing and non-numeric scores, which the caller refuses."""
     try:
         return float(score)  # type: ignore[arg-type]  # that is what is found out here
     except (TypeError, ValueError):

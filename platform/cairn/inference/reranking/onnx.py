@@ -76,7 +76,7 @@ class OnnxScorer:
         return scorer
 
     def score(self, query: str, texts: Sequence[str], *, seconds: float) -> list[float]:  # noqa: ARG002
-        """Cannot give up in the middle of a text."""
+        """Score without a deadline: a text cannot be interrupted."""
         return [self._score_pair(query, text) for text in texts]
 
     def close(self) -> None:

@@ -18,7 +18,7 @@ _NOT_UNDERSTOOD: Final = {400, 422}
 
 
 class RemoteReranker:
-    """A Scorer. Which of the two dialects the server speaks is learnt from its first answer."""
+    """A Scorer. The server's first response reveals which of the two dialects it uses."""
 
     batch_texts = _BATCH_TEXTS
     max_texts = MAX_TEXTS
