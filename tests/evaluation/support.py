@@ -14,6 +14,7 @@ from cairn.inference.embedding.cache import CachingEmbedder
 from cairn.inference.protocols import Embedder, Reranker
 from cairn.inference.reranking import open_reranker
 from cairn.settings import environment
+from cairn.settings.env import PACKAGED_RERANKER
 from retrieval.answering.grounding.check import SentenceChecker
 from retrieval.answering.prompts.evidence import Passage
 from retrieval.answering.text.blocks import sentences_in, split_blocks
@@ -71,7 +72,7 @@ class ChangedSentence:
 
 def check_sets(names: Sequence[str]) -> list[tuple[str, Checked]]:
     """Check the sentences written about these sets, and changed sentences of tuned and reported ones."""
-    embedder, reranker = open_embedder(environment()), open_patient_reranker()
+    embedder, reranker = open_embedder(environment()), open_packaged_reranker()
     written = [(name, each) for name in names for each in check_written(name, embedder, reranker)]
     changed = [
         (f"changed, {part}", each)
@@ -82,9 +83,12 @@ def check_sets(names: Sequence[str]) -> list[tuple[str, Checked]]:
     return [*written, *changed]
 
 
-def open_patient_reranker() -> Reranker:
-    """Open the reranker with a deadline that a busy machine meets, too."""
-    return open_reranker(environment().model_copy(update={"reranker_timeout_seconds": _PATIENCE_SECONDS}))
+def open_packaged_reranker() -> Reranker:
+    """Open the reranker with a deadline that even a busy machine meets."""
+    settings = environment().model_copy(
+        update={"reranker_model": PACKAGED_RERANKER, "reranker_timeout_seconds": _PATIENCE_SECONDS}
+    )
+    return open_reranker(settings)
 
 
 def check_written(name: str, embedder: Embedder, reranker: Reranker) -> Iterator[Checked]:

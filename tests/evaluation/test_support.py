@@ -13,7 +13,7 @@ from tests.evaluation.support import (
     build_support_table,
     check_changed,
     draw_changes,
-    open_patient_reranker,
+    open_packaged_reranker,
     passes,
 )
 from tests.fakes import FakeEmbedder, FakeReranker
@@ -80,7 +80,7 @@ def test_a_changed_sentence_is_checked_against_its_passage() -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 def test_hardly_any_changed_sentence_passes() -> None:
-    found = list(check_changed("tuned", CHANGES_PER_GROUP, embedder(), open_patient_reranker()))
+    found = list(check_changed("tuned", CHANGES_PER_GROUP, embedder(), open_packaged_reranker()))
     changed = [each for each in found if each.group != "unchanged"]
     passed = [f"{each.text} was: {each.original}" for each in changed if each.passed]
     assert len(changed) == 5 * CHANGES_PER_GROUP
@@ -93,7 +93,7 @@ def test_hardly_any_changed_sentence_passes() -> None:
 @pytest.mark.timeout(600)
 def test_written_sentences_pass_if_a_passage_states_them() -> None:
     """The bounds are what was reached on the sets to tune on, less a few sentences."""
-    model, reranker = embedder(), open_patient_reranker()
+    model, reranker = embedder(), open_packaged_reranker()
     passed = Counter(
         (written.supported, passes(written, model, reranker))
         for name in ("product", "operations")
