@@ -20,10 +20,11 @@ from cairn.accounts.models import Group as GroupRow
 from cairn.accounts.models import User as UserRow
 from cairn.answers import Intent
 from cairn.library.cell_ranges import CellLine
-from cairn.library.links import links_from_json, safe_url
+from cairn.library.links import Link, bare_links, links_from_json, safe_url
 from cairn.library.models import Chunk, DocumentVersion
 from cairn.library.models import Document as DocumentRow
 from cairn.library.models import KnowledgeBase as KnowledgeBaseRow
+from cairn.library.rendition import Element as ReadElement
 from cairn.library.rendition import Rendition as ReadRendition
 from cairn.messages import CodedMessage
 from cairn.settings import environment
@@ -445,7 +446,19 @@ class Erasure(BaseModel):
     receipt: Receipt
 
 
+class ElementLink(BaseModel):
+    """A link in an element's text. Positions count Unicode code points. `url` begins with http:, https: or
+    mailto:.
+    """
+
+    start: int
+    end: int
+    url: str
+
+
 class Element(BaseModel):
+    """`links`: those of the document, and web addresses written out in the text."""
+
     index: int
     category: str
     text: str
@@ -455,6 +468,15 @@ class Element(BaseModel):
     header_rows: int
     sheet: str | None
     cells: list[str]
+    links: list[ElementLink]
+
+    @classmethod
+    def of(cls, read: ReadElement) -> "Element":
+        in_document = [Link(start, end, safe_url(url) or "") for start, end, url in read.links]
+        safe = [link for link in in_document if link.url]
+        links = sorted((*safe, *bare_links(read.text, in_document)))
+        shown = [ElementLink(start=start, end=end, url=url) for start, end, url in links]
+        return cls(**{name: getattr(read, name) for name in cls.model_fields if name != "links"}, links=shown)
 
 
 class Rendition(BaseModel):
@@ -465,7 +487,7 @@ class Rendition(BaseModel):
 
     @classmethod
     def of(cls, read: ReadRendition) -> "Rendition":
-        return cls.model_validate(read, from_attributes=True)
+        return cls(pages=read.pages, elements=list(map(Element.of, read.elements)))
 
 
 class Passage(BaseModel):

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from itertools import islice
 from typing import Any, Final, NamedTuple
 from urllib.parse import SplitResult, quote, urlsplit, urlunsplit
 
@@ -17,6 +18,9 @@ _ESCAPED: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _UNESCAPED: Final = "!#$%&'()*+,/:;=?@[]~"
 _MAX_TRIES: Final = 20
 _SHOWN_ADDRESS: Final = re.compile(r"(?:https?://|(?=www\.))([^\s/?#:]+)", re.IGNORECASE)
+_BARE_URL: Final = re.compile(r"(?<![\w/@.])https?://[^\s<>\"`{}|\\^\[\]]{1,2000}", re.IGNORECASE)
+_AFTER_URL: Final = ".,;:!?'’”»*_"
+_MAX_BARE_URLS: Final = 200
 _REFUSED: Final = re.compile(r"[\\\x00-\x1f\x7f-\xa0]")
 
 
@@ -102,6 +106,24 @@ def links_between(links: Iterable[Link], start: int, end: int) -> tuple[Link, ..
         for link in links
         if start <= link.start and link.end <= end
     )
+
+
+def bare_links(text: str, known: Sequence[Link] = ()) -> tuple[Link, ...]:
+    """Return safe links for URLs written out in a text, where it has no links already. There is a limit."""
+    found = []
+    for match in islice(_BARE_URL.finditer(text), _MAX_BARE_URLS):
+        shown = _without_punctuation(match[0])
+        link = Link(match.start(), match.start() + len(shown), safe_url(shown) or "")
+        if link.url and all(link.end <= other.start or other.end <= link.start for other in known):
+            found.append(link)
+    return tuple(found)
+
+
+def _without_punctuation(url: str) -> str:
+    """Return the URL without the end of the sentence or the parenthesis that it is in."""
+    while url and (url[-1] in _AFTER_URL or (url[-1] == ")" and url.count(")") > url.count("("))):
+        url = url[:-1]
+    return url
 
 
 def find_words(text: str, phrase: str, start: int) -> int:

@@ -12,6 +12,7 @@ from django.test.utils import CaptureQueriesContext
 
 from cairn.access.models import Role
 from cairn.access.services import readers_replace
+from cairn.library.links import Link
 from cairn.library.models import Chunk, Document, DocumentVersion, KnowledgeBase, VersionState
 from cairn.library.rendition import Element, Rendition
 from cairn.library.storage import rendition_save
@@ -262,7 +263,9 @@ def test_what_was_read_is_shown_once_it_has_been_read(mia: Caller, document: Doc
     path = f"/documents/{document.id}/rendition"
     assert_problem(mia.get(path), 404, "not_found")
     box = (0.1, 0.2, 0.9, 0.3)
-    element = Element(0, "NarrativeText", "25 days.", ("Leave",), 1, (box,))
+    text = "😀 25 days, see https://example.org/a_(b)."
+    kept = (Link(2, 9, "https://example.org/x"), Link(10, 13, "javascript:alert(1)"))
+    element = Element(0, "NarrativeText", text, ("Leave",), 1, (box,), links=kept)
     assert document.latest_version is not None
     name = rendition_save(document.latest_version.id, Rendition((element,), pages=1))
     made_ready(document, rendition=name, pages=1)
@@ -270,8 +273,12 @@ def test_what_was_read_is_shown_once_it_has_been_read(mia: Caller, document: Doc
         "pages": 1,
         "elements": [
             {
-                "index": 0, "category": "NarrativeText", "text": "25 days.", "section": ["Leave"],
+                "index": 0, "category": "NarrativeText", "text": text, "section": ["Leave"],
                 "page": 1, "boxes": [list(box)], "header_rows": 0, "sheet": None, "cells": [],
+                "links": [
+                    {"start": 2, "end": 9, "url": "https://example.org/x"},
+                    {"start": 15, "end": 40, "url": "https://example.org/a_(b)"},
+                ],
             }
         ],
     }  # fmt: skip

@@ -68,6 +68,11 @@ FAULT = "(status) => streams.at(-1).onerror({ data: JSON.stringify({ status }) }
 REFUSAL = "() => { streams.at(-1).readyState = 2; streams.at(-1).onerror({}); }"
 NEWS = "() => { streams.at(-1).onopen({}); streams.at(-1).listeners.progress({ data: '{}' }); }"
 NO_MORE = "Live progress stopped. Reload the page to see the current state."
+RENDER = """async (element) => {
+  const { renderWithPassage } = await import("/static/js/rendition.js");
+  const { reading } = renderWithPassage([element], "see https://a.example/x now", {}, "Page");
+  return reading.innerHTML;
+}"""
 CITATION = {"marker": 1, "title": "Rules", "page": None}
 
 
@@ -151,6 +156,25 @@ def test_code_keeps_its_lines_while_it_streams_and_its_button_stays(page: Page) 
     page.evaluate("code.append('two')")
     expect(page.get_by_role("button", name="Copy code")).to_be_focused()
     expect(page.get_by_role("group", name="Code")).to_have_text("one\ntwo")
+
+
+@pytest.mark.parametrize("category", ["NarrativeText", "Table"])
+def test_links_of_a_text_lead_away_safely_and_show_where(page: Page, category: str) -> None:
+    text = "😀 Please see https://a.example/x now, or the form."
+    urls = {"https://a.example/x": "https://a.example/x", "the form": "https://xn--bcher-kva.example/<b>"}
+    links = [
+        {"start": text.index(said), "end": text.index(said) + len(said), "url": urls[said]} for said in urls
+    ]
+    element = {"category": category, "text": text, "page": 1, "section": [], "links": links}
+    html = page.evaluate(RENDER, element)
+    safe = 'target="_blank" rel="nofollow noopener noreferrer"'
+    mark = "<mark>https://a.example/x</mark>"
+    assert (
+        f'<mark>see </mark><a href="https://a.example/x" {safe}>{mark}</a><mark> now</mark>, or' in html
+        or (category == "Table" and f'<a href="https://a.example/x" {safe}>{mark}</a>' in html)
+    )
+    host = '<span class="link-host">(xn--bcher-kva.example)</span>'
+    assert f">{'<mark>the form</mark>' if category == 'Table' else 'the form'}</a> {host}" in html
 
 
 def test_escaped_text_and_numbers_show_as_written_while_they_stream(page: Page) -> None:

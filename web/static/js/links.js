@@ -9,6 +9,15 @@ function host(url) {
   return named || pathname;
 }
 
-const external = ({ text, url }) => [el("a", { href: url, target: "_blank", rel: "nofollow noopener noreferrer", text }), " ", el("span", { class: "link-host", text: host(url) })];
+const anchor = (url, ...content) => el("a", { href: url, target: "_blank", rel: "nofollow noopener noreferrer" }, ...content);
+const hostBeside = (url) => [" ", el("span", { class: "link-host", text: `(${host(url)})` })];
+
+const external = ({ text, url }) => [anchor(url, text), " ", el("span", { class: "link-host", text: host(url) })];
+
+/** A link within text. The host is next to it unless the text is an address that begins with it. */
+export function inlineLink({ text, url }, ...content) {
+  const shows = [`http://${host(url)}`, `https://${host(url)}`].some((start) => text === start || text.startsWith(`${start}/`));
+  return [anchor(url, ...content), ...(shows ? [] : hostBeside(url))];
+}
 
 export const linkList = (links) => el("ul", { role: "list" }, ...links.map((link) => el("li", {}, ...external(link))));

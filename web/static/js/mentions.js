@@ -95,4 +95,3 @@ export function wireMentions(area, onPick) {
     if (option) take(option, onPick);
   });
 }
-
