@@ -33,6 +33,12 @@ def test_a_reply_has_no_verdict_and_leads_to_examples(
     assert signed_in(rob).get(f"/messages/{message.id}/suggestions").status_code == 404
 
 
+def test_a_reply_says_which_language_it_is_in(signed_in: SignIn, mia: User, ready: Document) -> None:
+    message = ask(principal=principal_for_user(mia), question="merci").message
+    rendered = text_of(signed_in(mia).get(f"/messages/{message.id}/rendered"))
+    assert 'lang="fr"><p>Avec plaisir' in rendered
+
+
 def test_questions_are_suggested_after_the_last_turn_only(
     signed_in: SignIn, mia: User, answered: Answered
 ) -> None:

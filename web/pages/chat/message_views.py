@@ -87,8 +87,9 @@ class Refusal:
 class TurnView:
     """A question and its answer. `tone` is the verdict, or the state of what has none; `citations`
     are for the scripts. `understood`: the standalone question, if different. `siblings`: ids of all
-    versions in its place. `refusal`: the texts around the reason of a refusal. `passing_on`: as in
-    `web.pages.chat.gap_sharing`, empty if there is no gap. `library_url`: the page with the rest of a list.
+    versions in its place. `language`: of a reply to small talk. `refusal`: the texts around the reason of a
+    refusal. `passing_on`: as in `web.pages.chat.gap_sharing`, empty if there is no gap. `library_url`: the
+    page with the rest of a list.
     `documents`: those that a list or a search for a document shows, in place of `sources`.
     """
 
@@ -99,6 +100,7 @@ class TurnView:
     understood: str
     state: str
     html: SafeString | None
+    language: str
     tone: str
     verdict_line: str
     reason: str
@@ -168,6 +170,7 @@ def _turn_view(shown: ShownMessage, citations: list[Citation], passing_on: str) 
         understood=_find_rephrasing(message),
         state=shown.state,
         html=_render_answer(shown.answer, citations),
+        language=message.trace.get("language", "") if tone == "small-talk" else "",
         tone=tone,
         verdict_line=render_message("refused", refusal.language)
         if refusal
