@@ -273,18 +273,27 @@ class Message(models.Model):
 
 
 class Share(models.Model):
-    """A link by which others read a conversation, down to `last`. To `everyone` who can sign in, or to its
-    `readers`: with none of these left it is open to nobody."""
+    """A link by which others read a conversation, down to `last`, or `last` alone if `single`. To `everyone`
+    who can sign in, or to its `readers`: with none of these left it is open to nobody."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    conversation = models.OneToOneField(Conversation, on_delete=models.CASCADE, related_name="share")
+    conversation = models.ForeignKey(Conversation, on_delete=models.CASCADE, related_name="shares")
     last = models.ForeignKey(Message, on_delete=models.CASCADE, related_name="+")
+    single = models.BooleanField(default=False)
     everyone = models.BooleanField(default=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     renewed_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
         ordering = ["created_at", "id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["conversation"], condition=models.Q(single=False), name="conversation_shared_once"
+            ),
+            models.UniqueConstraint(
+                fields=["last"], condition=models.Q(single=True), name="answer_shared_once"
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"share {self.id}"

@@ -19,7 +19,14 @@ from cairn.audit.services import record
 from cairn.errors import Conflict, InvalidInput, NotFound
 from retrieval.conversations.branches import Tree
 from retrieval.conversations.redaction import has_uncited_text, prompted_documents
-from retrieval.conversations.services import ERASED, ShownMessage, load_path_to, state_of
+from retrieval.conversations.services import (
+    ERASED,
+    ShownMessage,
+    load_path_to,
+    load_shown_message,
+    state_of,
+    title_from,
+)
 from retrieval.conversations.small_talk import is_small_talk
 from retrieval.key_limits import conversations_within_limits
 from retrieval.models import (
@@ -56,25 +63,42 @@ def share_for(principal: Principal, value: object) -> Share:
     return get_or_not_found(shares_for(principal), value)
 
 
-def share_of(conversation: Conversation) -> Share:
-    share = Share.objects.filter(conversation=conversation).first()
+def share_of(conversation: Conversation, message: Message | None = None) -> Share:
+    """Return the link to the conversation, or to one of its answers."""
+    share = _shares_of(conversation, message).first()
     if share is None:
         raise NotFound
     return share
 
 
+def _shares_of(conversation: Conversation, message: Message | None) -> "QuerySet[Share]":
+    rows = Share.objects.filter(conversation=conversation, single=message is not None)
+    return rows if message is None else rows.filter(last=message)
+
+
+def share_title(share: Share) -> str:
+    """Return the title for readers. That of the conversation may say what they cannot see of it."""
+    return title_from(share.last.question) if share.single else share.conversation.title
+
+
 def share_put(
-    *, conversation: Conversation, subjects: Sequence[str], renew: bool = False, actor: UUID | None
+    *,
+    conversation: Conversation,
+    message: Message | None = None,
+    subjects: Sequence[str],
+    renew: bool = False,
+    actor: UUID | None,
 ) -> Share:
-    """Share with these subjects only. `renew`: the link also shows what was added since."""
+    """Share with these subjects only: the conversation, or `message` alone. `renew`: the link also shows what
+    was added since."""
     everyone, readers = _readers(subjects)
     with transaction.atomic():
         thread = Conversation.objects.select_for_update().get(pk=conversation.pk)
-        share = Share.objects.filter(conversation=thread).first()
+        share = _shares_of(thread, message).first()
         made = share is None
-        share = share or Share(conversation=thread)
+        share = share or Share(conversation=thread, single=message is not None)
         if made or renew:
-            share.last, share.renewed_at = _last_settled(thread), timezone.now()
+            share.last, share.renewed_at = _last_settled(thread, message), timezone.now()
         share.everyone = everyone
         share.save()
         share.readers.all().delete()
@@ -84,7 +108,7 @@ def share_put(
         record(
             "share.created" if made else "share.changed",
             actor=actor,
-            subject=f"conversation:{thread.id}",
+            subject=f"message:{message.id}" if message else f"conversation:{thread.id}",
             share=str(share.id),
             to=list(dict.fromkeys(subjects)),
             last=str(share.last_id),
@@ -100,9 +124,9 @@ def _readers(subjects: Sequence[str]) -> tuple[bool, list[tuple[UUID | None, UUI
     return False, [parse_subject(text) for text in dict.fromkeys(subjects)]
 
 
-def _last_settled(conversation: Conversation) -> Message:
-    """Return the last message of the shown path that is not being written."""
-    path = Tree(conversation).path
+def _last_settled(conversation: Conversation, message: Message | None) -> Message:
+    """Return the last message of the shown path, or of `message` alone, that is not being written."""
+    path = Tree(conversation).path if message is None else [message.id]
     rows = Message.objects.in_bulk(path)
     settled = [rows[each] for each in path if state_of(rows[each]) != MessageState.RUNNING]
     if not settled:
@@ -112,19 +136,24 @@ def _last_settled(conversation: Conversation) -> Message:
 
 def share_lags(share: Share) -> bool:
     """Return whether the conversation has continued, or shows another branch."""
-    return Tree(share.conversation).current != share.last_id
+    return not share.single and Tree(share.conversation).current != share.last_id
 
 
-def share_end(*, conversation: Conversation, actor: UUID | None) -> None:
+def share_end(*, conversation: Conversation, message: Message | None = None, actor: UUID | None) -> None:
+    subject = f"message:{message.id}" if message else f"conversation:{conversation.id}"
     with transaction.atomic():
-        share = share_of(conversation)
-        record("share.ended", actor=actor, subject=f"conversation:{conversation.id}", share=str(share.id))
+        share = share_of(conversation, message)
+        record("share.ended", actor=actor, subject=subject, share=str(share.id))
         share.delete()
 
 
 def messages_shared(share: Share, principal: Principal) -> list[ShownMessage]:
     """Return the messages as far as the reader may read the documents behind them."""
-    seen = load_path_to(share.conversation, share.last_id, principal)
+    seen = (
+        [load_shown_message(share.last, principal)]
+        if share.single
+        else load_path_to(share.conversation, share.last_id, principal)
+    )
     read = {document for each in seen for document in prompted_documents(each.message.trace)}
     readable = set(documents_for(principal).filter(pk__in=read).values_list("pk", flat=True))
     return [_redact_for_reader(each, readable) for each in seen]
@@ -166,7 +195,7 @@ def share_continue(*, share: Share, principal: Principal) -> Conversation:
     """Start the reader's own conversation from a share, if all of it is open to them."""
     source = share.conversation
     thread = Conversation(
-        user_id=principal.user, title=source.title, channel=Channel.CHAT, confined=source.confined
+        user_id=principal.user, title=share_title(share), channel=Channel.CHAT, confined=source.confined
     )
     with transaction.atomic():  # read in it, too: what is erased in between would be written again
         seen = messages_shared(share, principal)
@@ -182,6 +211,9 @@ def share_continue(*, share: Share, principal: Principal) -> Conversation:
             ConversationBase(conversation=thread, knowledge_base=base)
             for base in source.bases.values_list("knowledge_base", flat=True)
         )
+        if share.single:  # the question as understood may repeat earlier ones, which are not shared
+            for each in seen:
+                each.message.standalone_question = ""
         _copy(seen, thread)
         record(
             "share.continued", actor=principal.actor, subject=f"share:{share.id}", conversation=str(thread.id)

@@ -168,6 +168,7 @@ def _shares(user: User) -> Iterator[Row]:
         yield {
             "id": share.id,
             "conversation": share.conversation_id,
+            "message": share.last_id if share.single else None,
             "to": share.subjects,
             "created_at": share.created_at,
             "renewed_at": share.renewed_at,

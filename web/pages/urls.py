@@ -40,6 +40,7 @@ urlpatterns = [
     path("conversations/<str:conversation_id>", chat_views.conversation, name="conversation"),
     path("conversations/<str:conversation_id>/turns", chat_views.turns, name="turns"),
     path("conversations/<str:conversation_id>/sharing", shares.sharing, name="sharing"),
+    path("messages/<str:message_id>/sharing", shares.answer_sharing, name="answer-sharing"),
     path("shared/<str:share_id>", shares.show_shared_conversation, name="shared"),
     path("shared/<str:share_id>/continue", shares.continue_shared_conversation, name="shared-continue"),
     path("messages/<str:message_id>/rendered", chat_views.message, name="message"),

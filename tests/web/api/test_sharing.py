@@ -363,3 +363,74 @@ def test_colleagues_are_found_by_how_their_names_begin(mia: Caller, rob: Caller,
     assert named(mia, "mia") == set()
     assert str(other.id) not in mia.get("/share-subjects?q=ro").content.decode()
     assert_problem(mia.get("/share-subjects?q=r"), 422, "invalid")
+
+
+def test_a_single_answer_is_shared_without_the_rest(
+    mia: Caller, rob: Caller, answered: Callable[..., Message], grant: Callable[[Caller, Role], None]
+) -> None:
+    grant(rob, Role.READER)
+    answered(question="What does the secret project pay?", answer="The secret [1].")
+    message = answered(
+        question="And per year?", standalone_question="What does the secret project pay a year?"
+    )
+    answered(question="Is it a secret?")
+    path = f"/messages/{message.id}/share"
+    assert_problem(mia.get(path), 404, "not_found")
+    share = mia.put(path, {"subjects": [f"user:{rob.user.id}"]}).json()
+    assert (share["message"], share["lags"]) == (str(message.id), False)
+    assert mia.get(path).json() == share
+    response = rob.get(f"/shared/{share['id']}")
+    assert [each["question"] for each in response.json()["messages"]] == ["And per year?"]
+    assert response.json()["title"] == "And per year?"
+    rob.client.force_login(rob.user)
+    page = rob.client.get(f"/shared/{share['id']}").content.decode()
+    assert QUOTE in page
+    copy = rob.post(f"/shared/{share['id']}/continue").json()
+    copied = rob.get(f"/conversations/{copy['id']}")
+    assert copied.json()["title"] == "And per year?"
+    for text in (response.content.decode(), page, copied.content.decode()):
+        assert "secret" not in text
+    events = Event.objects.filter(subject=f"message:{message.id}", action__startswith="share.")
+    assert set(events.values_list("action", flat=True)) == {"share.created"}
+
+
+def test_a_shared_answer_is_withheld_like_any_other(
+    mia: Caller, rob: Caller, answered: Callable[..., Message]
+) -> None:
+    message = answered()
+    share = mia.put(f"/messages/{message.id}/share", {"subjects": ["everyone"]}).json()
+    [seen] = rob.get(f"/shared/{share['id']}").json()["messages"]
+    assert (seen["answer"], seen["withheld"]) == (NOT_OPEN, True)
+    forget_document(message.citations.get().document_id)
+    assert_problem(rob.get(f"/shared/{share['id']}"), 404, "not_found")
+
+
+def test_a_conversation_and_its_answers_are_shared_apart(
+    mia: Caller, rob: Caller, answered: Callable[..., Message]
+) -> None:
+    first, second = answered(), answered(question="Per month?")
+    whole = shared(mia, second)
+    links = [
+        mia.put(f"/messages/{each.id}/share", {"subjects": ["everyone"]}).json() for each in (first, second)
+    ]
+    assert len({whole["id"], *(link["id"] for link in links)}) == 3
+    again = mia.put(f"/messages/{first.id}/share", {"subjects": [f"user:{rob.user.id}"]}).json()
+    assert (again["id"], again["subjects"]) == (links[0]["id"], [f"user:{rob.user.id}"])
+    assert mia.delete(f"/messages/{first.id}/share").status_code == 204
+    assert_problem(rob.get(f"/shared/{links[0]['id']}"), 404, "not_found")
+    for link in (whole, links[1]):
+        assert rob.get(f"/shared/{link['id']}").status_code == 200
+    assert mia.delete(f"/conversations/{second.conversation_id}/share").status_code == 204
+    assert_problem(rob.get(f"/shared/{whole['id']}"), 404, "not_found")
+    assert rob.get(f"/shared/{links[1]['id']}").status_code == 200
+    mia.client.force_login(mia.user)
+    dialog = mia.client.get(
+        f"/conversations/{second.conversation_id}/sharing", headers={"HX-Request": "true"}
+    )
+    assert f"/shared/{links[1]['id']}" in dialog.content.decode()
+
+
+def test_an_answer_that_is_being_written_is_not_shared(mia: Caller, answered: Callable[..., Message]) -> None:
+    message = answered(state=MessageState.RUNNING, answer="")
+    assert_problem(mia.put(f"/messages/{message.id}/share", {"subjects": ["everyone"]}), 409, "conflict")
+    assert not Share.objects.exists()

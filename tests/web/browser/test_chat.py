@@ -108,6 +108,23 @@ def test_an_answer_is_exported_from_its_menu(page: Page) -> None:
     expect(menu).to_be_focused()
 
 
+def test_an_answer_is_shared_from_its_button(page: Page) -> None:
+    ask(page, QUESTION)
+    answered(page)
+    button = page.get_by_role("button", name="Share answer")
+    button.press("Enter")
+    dialog = page.get_by_role("dialog", name="Share answer")
+    dialog.get_by_role("button", name="Create link").click()
+    link = dialog.get_by_label("Link", exact=True)
+    expect(link).to_have_value(re.compile("/shared/"))
+    address = link.input_value()
+    assert page.evaluate("document.documentElement.scrollWidth") <= page.viewport_size["width"]
+    page.keyboard.press("Escape")
+    expect(button).to_be_focused()
+    page.goto(address)
+    expect(page.locator("main").get_by_role("heading", name=QUESTION).first).to_be_visible()
+
+
 def test_an_answer_goes_on_after_a_reload_and_is_stopped(page: Page) -> None:
     ask(page, LONG)
     page.wait_for_url("**/conversations/*")

@@ -216,6 +216,9 @@ ROUTES: list[Route] = [
     api("GET", "/messages/{message_id}/events", Guard.OWNER, ASK),
     api("GET", "/messages/{message_id}/suggestions", Guard.OWNER, ASK),
     api("GET", "/messages/{message_id}/export", Guard.OWNER, ASK),
+    api("GET", "/messages/{message_id}/share", Guard.OWNER, ASK),
+    api("PUT", "/messages/{message_id}/share", Guard.OWNER, ASK, body={"subjects": ["everyone"]}),
+    api("DELETE", "/messages/{message_id}/share", Guard.OWNER, ASK),
     api("GET", "/messages/{message_id}/markdown", Guard.OWNER, ASK),
     api("POST", "/messages/{message_id}/stop", Guard.OWNER, ASK),
     # Evaluation
@@ -300,6 +303,7 @@ ROUTES: list[Route] = [
     page("GET", "/conversations/{conversation_id}", Guard.OWNER),
     fragment("GET", "/conversations/{conversation_id}/turns", Guard.OWNER),
     fragment("GET", "/conversations/{conversation_id}/sharing", Guard.OWNER),
+    fragment("GET", "/messages/{message_id}/sharing", Guard.OWNER),
     page("GET", "/shared/{share_id}", Guard.OWNER),
     page("POST", "/shared/{share_id}/continue", Guard.OWNER),
     fragment("GET", "/messages/{message_id}/rendered", Guard.OWNER),

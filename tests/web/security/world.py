@@ -275,6 +275,8 @@ def _deleted_conversation(owner: Principal) -> object:
 def _share(message: Message) -> object:
     """Addressed to somebody who is none of the actors."""
     reader = user_create(username="sheila")
+    actor = message.conversation.user_id
+    share_put(conversation=message.conversation, message=message, subjects=[f"user:{reader.id}"], actor=actor)
     return share_put(
         conversation=message.conversation, subjects=[f"user:{reader.id}"], actor=message.conversation.user_id
     ).id

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 from cairn.access.scope import Principal
 from cairn.accounts.models import Group, User
 from cairn.audit.services import record_unless_recent
-from retrieval.conversations.services import ShownMessage, conversation_for
+from retrieval.conversations.services import ShownMessage, conversation_for, message_for
 from retrieval.conversations.shares import (
     messages_shared,
     share_continue,
@@ -19,6 +19,7 @@ from retrieval.conversations.shares import (
     share_lags,
     share_of,
     share_put,
+    share_title,
 )
 from retrieval.models import Share as ShareRow
 from web.api.framework.fields import Body, Flag, Subject
@@ -26,6 +27,7 @@ from web.api.schemas import Citation, Conversation, Nearest, citations_of, neare
 from web.http.authentication import needs, principal_of
 
 of_conversation = Router(tags=["Sharing"], auth=needs("ask"))
+of_message = Router(tags=["Sharing"], auth=needs("ask"))
 router = Router(tags=["Sharing"], auth=needs("ask"))
 subjects = Router(tags=["Sharing"], auth=needs("ask"))
 SUGGESTED = 10
@@ -41,10 +43,12 @@ class ShareBody(Body):
 
 
 class Share(BaseModel):
-    """`lags`: the conversation has continued since. Open `url` in a browser."""
+    """`message`: set if only this answer is shared. `lags`: the conversation has continued since. Open `url`
+    in a browser."""
 
     id: str
     conversation: str
+    message: str | None = None
     url: str
     subjects: list[str]
     lags: bool
@@ -56,6 +60,7 @@ class Share(BaseModel):
         return cls(
             id=str(row.id),
             conversation=str(row.conversation_id),
+            message=str(row.last_id) if row.single else None,
             url=f"/shared/{row.id}",
             subjects=row.subjects,
             lags=share_lags(row),
@@ -121,6 +126,37 @@ def share_remove(request: HttpRequest, conversation_id: str) -> Status[None]:
     return Status(204, None)
 
 
+@of_message.get("/{message_id}/share", response=Share)
+def answer_share_get(request: HttpRequest, message_id: str) -> Share:
+    """Returns the link to this answer alone; 404 while it is not shared."""
+    message = message_for(principal_of(request), message_id)
+    return Share.of(share_of(message.conversation, message))
+
+
+@of_message.put("/{message_id}/share", response=Share)
+def answer_share_change(request: HttpRequest, message_id: str, payload: ShareBody) -> Share:
+    """Creates a link to this question and answer alone, or changes who may open it."""
+    principal = principal_of(request)
+    message = message_for(principal, message_id)
+    return Share.of(
+        share_put(
+            conversation=message.conversation,
+            message=message,
+            subjects=payload.subjects,
+            actor=principal.actor,
+        )
+    )
+
+
+@of_message.delete("/{message_id}/share", response={204: None})
+def answer_share_remove(request: HttpRequest, message_id: str) -> Status[None]:
+    """Deletes the link to this answer."""
+    principal = principal_of(request)
+    message = message_for(principal, message_id)
+    share_end(conversation=message.conversation, message=message, actor=principal.actor)
+    return Status(204, None)
+
+
 @router.get("/{share_id}", response=SharedConversation)
 def shared_get(request: HttpRequest, share_id: str) -> SharedConversation:
     principal = principal_of(request)
@@ -129,7 +165,7 @@ def shared_get(request: HttpRequest, share_id: str) -> SharedConversation:
     versions = versions_of(citation for each in seen for citation in each.citations)
     return SharedConversation(
         id=str(row.id),
-        title=row.conversation.title,
+        title=share_title(row),
         owner=row.conversation.user.username,
         renewed_at=row.renewed_at,
         messages=[_build_shared_answer(each, citations_of(each.citations, versions)) for each in seen],

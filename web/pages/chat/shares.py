@@ -6,9 +6,16 @@ from django.views.decorators.http import require_POST, require_safe
 
 from cairn.access.scope import Principal
 from cairn.errors import Conflict, NotFound
-from retrieval.conversations.services import conversation_for
-from retrieval.conversations.shares import messages_shared, share_continue, share_for, share_lags, share_of
-from retrieval.models import Conversation, Share
+from retrieval.conversations.services import conversation_for, message_for
+from retrieval.conversations.shares import (
+    messages_shared,
+    share_continue,
+    share_for,
+    share_lags,
+    share_of,
+    share_title,
+)
+from retrieval.models import Conversation, Message, Share
 from web.api.conversations.shares import open_share
 from web.pages.chat.message_views import turn_views
 from web.pages.shell.decorators import fragment, page, show
@@ -21,6 +28,7 @@ def show_shared_conversation(request: HttpRequest, principal: Principal, share_i
     seen = messages_shared(share, principal)
     context = {
         "share": share,
+        "title": share_title(share),
         "turns": turn_views(seen),
         "mine": share.conversation.user_id == principal.user,
         "whole": not any(each.withheld for each in seen),
@@ -43,21 +51,35 @@ def continue_shared_conversation(request: HttpRequest, principal: Principal, sha
 @fragment
 def sharing(request: HttpRequest, principal: Principal, conversation_id: str) -> HttpResponse:
     """Render the current contents of the dialog."""
-    conversation = conversation_for(principal, conversation_id)
-    share = _share(conversation)
+    return _show_dialog(request, conversation_for(principal, conversation_id), None)
+
+
+@require_safe
+@fragment
+def answer_sharing(request: HttpRequest, principal: Principal, message_id: str) -> HttpResponse:
+    """Render the dialog for one answer."""
+    message = message_for(principal, message_id)
+    return _show_dialog(request, message.conversation, message)
+
+
+def _show_dialog(request: HttpRequest, conversation: Conversation, message: Message | None) -> HttpResponse:
+    share = _share(conversation, message)
+    answers = conversation.shares.filter(single=True).select_related("last") if message is None else ()
     context = {
-        "conversation": conversation,
+        "path": f"/messages/{message.id}" if message else f"/conversations/{conversation.id}",
+        "is_answer": message is not None,
         "share": share,
         "address": request.build_absolute_uri(f"/shared/{share.id}") if share else "",
         "lags": share is not None and share_lags(share),
         "readers": share.readers.select_related("user", "group") if share else (),
         "everyone": share is None or share.everyone,
+        "answers": answers,
     }
     return render(request, "pages/shared/_dialog.html", context)
 
 
-def _share(conversation: Conversation) -> Share | None:
+def _share(conversation: Conversation, message: Message | None) -> Share | None:
     try:
-        return share_of(conversation)
+        return share_of(conversation, message)
     except NotFound:
         return None

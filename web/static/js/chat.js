@@ -13,6 +13,7 @@ import { fit, isAskable, onEnter } from "./field.js";
 import { t } from "./i18n.js";
 import { wireMentions } from "./mentions.js";
 import { mention, takeMentions, wirePicker } from "./picker.js";
+import { openSharing } from "./share.js";
 
 const turns = $("#turns");
 const field = $("#question");
@@ -44,9 +45,18 @@ function submit() {
   ask(question, undefined, takeMentions());
 }
 
+async function share(turn) {
+  try {
+    await openSharing(`/messages/${turn.dataset.message}`);
+  } catch (error) {
+    toast(error.message);
+  }
+}
+
 const ACTIONS = {
   "[data-rate]": rate,
   "[data-copy]": copyAnswer,
+  "[data-share-answer]": share,
   "[data-edit]": (turn) => putIntoField($("[data-understood]", turn).textContent),
   "[data-edit-question]": edit,
   "[data-again]": askAgain,

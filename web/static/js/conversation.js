@@ -85,7 +85,7 @@ async function remove({ id }) {
   else changed();
 }
 
-const ACTS = { pin, rename, remove, share: ({ id }) => openSharing(id), print: () => window.print() };
+const ACTS = { pin, rename, remove, share: ({ id }) => openSharing(`/conversations/${id}`), print: () => window.print() };
 
 menu.addEventListener("click", (event) => {
   const act = ACTS[event.target.closest("[data-act]")?.dataset.act];

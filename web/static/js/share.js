@@ -13,10 +13,11 @@ let asked = 0;
 const form = () => $("form", dialog);
 const chosen = () => $$("[data-readers] [data-subject]", dialog).map((each) => each.dataset.subject);
 const everyone = () => $("[name=to]:checked", dialog).value === "everyone";
-const url = () => `/api/v1/conversations/${form().dataset.conversation}/share`;
+const url = () => `/api/v1${form().dataset.path}/share`;
 
-export async function openSharing(conversation) {
-  dialog.replaceChildren(fragment(await page(`/conversations/${conversation}/sharing`)));
+/** `path`: of a conversation, or of one answer. */
+export async function openSharing(path) {
+  dialog.replaceChildren(fragment(await page(`${path}/sharing`)));
   if (!dialog.open) dialog.showModal();
 }
 
@@ -27,7 +28,7 @@ function say(text) {
 async function put(renew = false) {
   const made = !form().dataset.shared;
   await api("PUT", url(), { subjects: everyone() ? ["everyone"] : chosen(), renew });
-  await openSharing(form().dataset.conversation);
+  await openSharing(form().dataset.path);
   toast(made ? t("Link created.") : renew ? t("Link updated.") : t("Saved."));
   if (made) $("#share-link").select();
 }
