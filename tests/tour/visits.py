@@ -38,6 +38,7 @@ class Visit:
 
 OTHERS: Final[Mapping[str, str]] = {
     "/login": NOBODY,
+    "/set-password": NOBODY,
     "/account/confirm/code": "una",
     "/account/confirm/passkey": "una",
     "/account/second-factor/app/remove": "una",
@@ -63,7 +64,10 @@ def page_routes() -> list[str]:
         route.path
         for route in ROUTES
         if route.method == "GET"
-        and (route.door is Door.PAGE or (route.door is Door.PUBLIC and route.path.startswith("/login")))
+        and (
+            route.door is Door.PAGE
+            or (route.door is Door.PUBLIC and route.path.startswith(("/login", "/set-password")))
+        )
     ]
 
 

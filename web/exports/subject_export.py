@@ -13,7 +13,7 @@ from django.db.models import QuerySet
 
 from cairn.access.principals import principal_for_background_work
 from cairn.access.scope import Principal
-from cairn.accounts.models import User
+from cairn.accounts.models import PasswordLink, User
 from cairn.accounts.services import sessions_of
 from cairn.audit.models import Event
 from cairn.library.models import Document, DocumentVersion
@@ -97,6 +97,11 @@ def _keys(user: User) -> Iterator[Row]:
         "id", "label", "prefix", "scopes", "knowledge_bases", "created_at", "expires_at", "last_used_at",
         "revoked_at",
     )  # fmt: skip
+
+
+def _one_time_links(user: User) -> Iterator[Row]:
+    """Return the one-time link without its token."""
+    yield from PasswordLink.objects.filter(user=user).values("created_at", "expires_at")
 
 
 def _second_factors(user: User) -> Iterator[Row]:
@@ -227,6 +232,7 @@ MEMBERS: Final[dict[str, Callable[[User], Iterator[Row]]]] = {
     "identities": _identities,
     "grants": _grants,
     "keys": _keys,
+    "one_time_links": _one_time_links,
     "second_factors": _second_factors,
     "sessions": _sessions,
     "conversations": _conversations,

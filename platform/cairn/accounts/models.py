@@ -180,3 +180,20 @@ class ApiKey(models.Model):
 
     def __str__(self) -> str:
         return f"{self.label} ({self.prefix}…)"
+
+
+class PasswordLink(models.Model):
+    """A one-time link with which a user sets a password: an invitation, or a reset. Only a digest is stored.
+
+    `state` is the user's session hash at creation. The link ends when it changes: with any new password, and
+    when the account is disabled.
+    """
+
+    user = models.OneToOneField(User, on_delete=models.CASCADE, related_name="password_link")
+    digest = models.CharField(max_length=64, unique=True)
+    state = models.CharField(max_length=64)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    expires_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"password link of {self.user_id}"

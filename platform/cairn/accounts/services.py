@@ -34,7 +34,7 @@ def _first_message(error: ValidationError) -> str:
     return " ".join(error.messages)
 
 
-def _require_valid_password(password: str | None) -> str | None:
+def require_valid_password(password: str | None) -> str | None:
     if password is not None:
         try:
             validate_password(password)
@@ -85,7 +85,7 @@ def user_create(
     actor: UUID | None = None,
 ) -> User:
     """Create a user. Without a password they cannot sign in with one; keys still work."""
-    _require_valid_password(password)
+    require_valid_password(password)
     username = normalize_name(username)
     check_name(username)
     _require_free_name(username)
@@ -123,7 +123,7 @@ def user_update(
 ) -> User:
     """Change the fields that are not None. The last active admin cannot be demoted or disabled. A disabled
     user's sessions stay ended when the account is enabled again."""
-    _require_valid_password(password)
+    require_valid_password(password)
     with transaction.atomic():
         if is_admin is False or is_active is False:
             lock_admins()

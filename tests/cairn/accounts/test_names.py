@@ -148,6 +148,7 @@ def test_accounts_that_look_alike_already_outlive_the_migration() -> None:
         for name in names:
             users.objects.create(username=name)
         migrate(AFTER)
+        migrate(latest)
         rows = User.objects.order_by("created_at")
         assert [(row.username, row.has_older_lookalike) for row in rows] == [
             (name, name not in {"alice", "bob"}) for name in names

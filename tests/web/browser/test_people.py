@@ -107,3 +107,32 @@ def test_a_picker_is_closed_by_escape_and_chips_are_removed(sign_in: SignIn) -> 
     new.get_by_role("button", name=f"Remove Team {word}").click()
     expect(new.locator(".chip")).to_have_count(0)
     expect(field).to_be_focused()
+
+
+def test_an_invited_user_sets_a_password_and_signs_in(
+    sign_in: SignIn, open_page: Callable[..., Page]
+) -> None:
+    page = sign_in()
+    name = f"user-{uuid4().hex[:8]}"
+    page.goto("/admin/users")
+    new = page.get_by_role("region", name="New user")
+    new.get_by_label("User name").fill(name)
+    new.get_by_role("button", name="Create user").click()
+    page.get_by_role("button", name="Create link").click()
+    link = page.locator(".secret code")
+    expect(link).to_contain_text("/set-password#")
+    theirs = open_page()
+    theirs.goto(link.inner_text())
+    theirs.get_by_label("New password").fill(PASSWORD)
+    theirs.get_by_label("Repeat the password").fill("something else")
+    assert "#" not in theirs.url
+    theirs.get_by_role("button", name="Set password").click()
+    expect(theirs.get_by_text("The two passwords differ.")).to_be_visible()
+    theirs.get_by_label("New password").fill(PASSWORD)
+    theirs.get_by_label("Repeat the password").fill(PASSWORD)
+    theirs.get_by_role("button", name="Set password").click()
+    expect(theirs.get_by_text(f"Password set. Sign in as {name}.")).to_be_visible()
+    theirs.get_by_label("User name").fill(name)
+    theirs.get_by_label("Password").fill(PASSWORD)
+    theirs.get_by_role("button", name="Sign in", exact=True).click()
+    expect(theirs.get_by_role("button", name=name)).to_be_visible()

@@ -103,6 +103,8 @@ ROUTES: list[Route] = [
     api("PATCH", "/users/{user_id}", Guard.ADMIN, body={"is_active": False}),
     api("DELETE", "/users/{user_id}", Guard.ADMIN),
     api("GET", "/users/{user_id}/export", Guard.ADMIN),
+    api("POST", "/users/{user_id}/password-link", Guard.ADMIN, body={}),
+    api("DELETE", "/users/{user_id}/password-link", Guard.ADMIN, lets_in=404),
     api("GET", "/groups", Guard.ADMIN),
     api("POST", "/groups", Guard.ADMIN, body={"name": "new"}),
     api("GET", "/groups/{group_id}", Guard.ADMIN),
@@ -290,6 +292,8 @@ ROUTES: list[Route] = [
     public("GET", "/login/passkey"),
     public("POST", "/login/passkey"),
     public("POST", "/logout"),
+    public("GET", "/set-password"),
+    public("POST", "/set-password", lets_in=422),
     # Of providers that are not configured
     public("GET", "/oidc/{provider_id}/login", lets_in=404),
     public("GET", "/oidc/{provider_id}/callback", lets_in=404),

@@ -1,7 +1,9 @@
 """Users, for admins."""
 # ruff: noqa: ARG001 (the framework passes the request by name)
 
+from datetime import datetime
 from enum import StrEnum
+from typing import Annotated
 from uuid import UUID
 
 from django.db.models import QuerySet
@@ -14,6 +16,7 @@ from cairn.access.selectors import get_or_not_found
 from cairn.accounts.bulk import BulkResult, users_join_group, users_leave_group, users_set_active
 from cairn.accounts.models import Group as GroupRow
 from cairn.accounts.models import User as UserRow
+from cairn.accounts.password_links import password_link_create, password_link_revoke
 from cairn.accounts.selectors import find_users
 from cairn.accounts.services import user_create, user_update
 from cairn.audit.services import record
@@ -21,6 +24,7 @@ from ingestion.erasure.users import user_erase
 from web.api.framework.downloads import stream_attachment
 from web.api.framework.fields import (
     Body,
+    Count,
     Flag,
     Id,
     Members,
@@ -57,6 +61,15 @@ class UserPatch(Patch):
     is_admin: Flag | None = None
     is_active: Flag | None = None
     groups: Members | None = None
+
+
+class NewPasswordLink(Body):
+    days: Annotated[Count, Field(ge=1, le=30)] = 7
+
+
+class PasswordLink(BaseModel):
+    url: str
+    expires_at: datetime
 
 
 class UserQuery(PageQuery):
@@ -161,6 +174,27 @@ def user_remove(request: HttpRequest, user_id: str, response: HttpResponse) -> S
     receipt = user_erase(user=row, actor=principal_of(request).actor)
     response["Location"] = f"/api/v1/receipts/{receipt.id}"
     return Status(204, None)
+
+
+@router.post("/{user_id}/password-link", response={201: PasswordLink})
+def password_link_add(request: HttpRequest, user_id: str, payload: NewPasswordLink) -> Status[PasswordLink]:
+    """Creates a one-time link with which the user sets a password: an invitation, or a reset. Any earlier
+    link ends. The token is in the fragment of `url`, and is returned only here."""
+    row = get_or_not_found(UserRow.objects.all(), user_id)
+    link, token = password_link_create(row, days=payload.days, actor=_actor(request))
+    url = f"{request.build_absolute_uri('/set-password')}#{token}"
+    return Status(201, PasswordLink(url=url, expires_at=link.expires_at))
+
+
+@router.delete("/{user_id}/password-link", response={204: None})
+def password_link_remove(request: HttpRequest, user_id: str) -> Status[None]:
+    """Revokes the one-time link of a user."""
+    password_link_revoke(get_or_not_found(UserRow.objects.all(), user_id), actor=_actor(request))
+    return Status(204, None)
+
+
+def _actor(request: HttpRequest) -> UserRow:
+    return UserRow.objects.get(pk=principal_of(request).actor)
 
 
 @router.get("/{user_id}/export", openapi_extra={"responses": ZIP})

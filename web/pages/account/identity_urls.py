@@ -2,12 +2,13 @@
 
 from django.urls import path
 
-from web.pages.account import federation, second_factor, sign_in
+from web.pages.account import federation, password_links, second_factor, sign_in
 
 urlpatterns = [
     path("login", sign_in.login, name="account_login"),
     path("login/code", second_factor.second_step, name="mfa_authenticate"),
     path("login/passkey", second_factor.passkey_sign_in, name="mfa_login_webauthn"),
+    path("set-password", password_links.set_password, name="set_password"),
     path("logout", sign_in.logout, name="account_logout"),
     path("account/confirm", second_factor.confirm_password, name="account_reauthenticate"),
     path("account/confirm/code", second_factor.confirm_code, name="mfa_reauthenticate"),

@@ -10,7 +10,8 @@ from django.views.decorators.http import require_safe
 from cairn.access.principals import require_admin
 from cairn.access.scope import Principal
 from cairn.access.selectors import get_or_not_found
-from cairn.accounts.models import Group, User
+from cairn.accounts.models import Group, PasswordLink, User
+from cairn.accounts.password_links import is_usable
 from cairn.accounts.selectors import find_users
 from web.api.framework.fields import id_or_nobody
 from web.identity.second_factor import has_second_factor
@@ -80,6 +81,12 @@ def user(request: HttpRequest, principal: Principal, user_id: str) -> HttpRespon
         "person": person,
         "groups": [Choice(str(group.id), group.name) for group in groups if not group.source],
         "directory_groups": [str(group) for group in groups if group.source],
+        "link": _find_link(person),
         "has_second_factor": has_second_factor(person),
     }
     return show(request, principal, "pages/people/user.html", context, area="console")
+
+
+def _find_link(person: User) -> PasswordLink | None:
+    link = PasswordLink.objects.filter(user=person).select_related("user").first()
+    return link if link and is_usable(link) else None
