@@ -51,18 +51,15 @@ class ConversationQuery(PageQuery):
 
 
 class Deleted(BaseModel):
+    """`restorable_until`: only for a conversation of which a copy is kept."""
+
     id: str
     deleted: bool = True
+    restorable_until: datetime | None = None
 
 
 class DeleteQuery(BaseModel):
     restorable: bool = Field(False, description="Keep a copy for five minutes, so that it can be restored")
-
-
-class DeletedConversation(Deleted):
-    """`restorable_until`: only if a copy is kept."""
-
-    restorable_until: datetime | None = None
 
 
 class NewFeedback(Body):
@@ -116,16 +113,14 @@ def conversation_change(
     return Conversation.of(row)
 
 
-@router.delete("/{conversation_id}", response=DeletedConversation, exclude_none=True)
-def conversation_remove(
-    request: HttpRequest, conversation_id: str, query: Query[DeleteQuery]
-) -> DeletedConversation:
+@router.delete("/{conversation_id}", response=Deleted, exclude_none=True)
+def conversation_remove(request: HttpRequest, conversation_id: str, query: Query[DeleteQuery]) -> Deleted:
     """Deletes the conversation at once. `POST /conversations/{id}/restore` brings it back if it was deleted
     with `restorable`.
     """
     principal = principal_of(request)
     row = conversation_for(principal, conversation_id)
-    shape = DeletedConversation(id=str(row.id))
+    shape = Deleted(id=str(row.id))
     if query.restorable:
         shape.restorable_until = conversation_delete_restorably(conversation=row, actor=principal.actor)
     else:
@@ -167,7 +162,7 @@ def feedback_give(request: HttpRequest, message_id: str, payload: NewFeedback) -
     return Feedback.of(message_feedback(message=row, **payload.model_dump()))
 
 
-@messages.delete("/{message_id}/feedback", response=Deleted)
+@messages.delete("/{message_id}/feedback", response=Deleted, exclude_none=True)
 def feedback_take_back(request: HttpRequest, message_id: str) -> Deleted:
     row = message_for(principal_of(request), message_id)
     return Deleted(id=str(message_feedback_remove(message=row).id))

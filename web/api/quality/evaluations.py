@@ -124,7 +124,7 @@ def evaluation_get(request: HttpRequest, evaluation_id: str) -> EvaluationWithOu
     return EvaluationWithOutcomes(**_fields(row), outcomes=load_outcomes(row))
 
 
-@router.delete("/{evaluation_id}", response=Deleted)
+@router.delete("/{evaluation_id}", response=Deleted, exclude_none=True)
 def evaluation_remove(request: HttpRequest, evaluation_id: str) -> Deleted:
     row = run_for(principal_of(request), evaluation_id)
     shape = Deleted(id=str(row.id))

@@ -167,7 +167,7 @@ def gold_question_change(
     return GoldQuestion.of(gold_question_update(principal=principal, row=row, **sent))
 
 
-@router.delete("/{gold_question_id}", response=Deleted)
+@router.delete("/{gold_question_id}", response=Deleted, exclude_none=True)
 def gold_question_remove(request: HttpRequest, gold_question_id: str) -> Deleted:
     row = gold_question_for(principal_of(request), gold_question_id)
     shape = Deleted(id=str(row.id))
