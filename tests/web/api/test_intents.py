@@ -1,6 +1,7 @@
 """Messages that ask for documents, over HTTP: lists, finding, summaries and comparisons."""
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
@@ -13,10 +14,12 @@ from cairn.access.services import readers_replace
 from cairn.library.models import Chunk, Document, KnowledgeBase
 from ingestion.documents.submit import document_submit
 from ingestion.documents.upload import Upload
+from retrieval.conversations import ask as ask_service
 from retrieval.engine import Engine, use
 from retrieval.gaps.models import GapQuestion
 from retrieval.intents.list_documents import MAX_TITLES
 from retrieval.intents.summarise_document import MAX_SECTIONS
+from retrieval.models import Message, MessageState
 from tests.fakes import FakeChat
 from tests.web.api.conftest import Caller, events, indexed, streamed
 
@@ -301,3 +304,20 @@ def test_what_the_model_compares_is_checked(mia: Caller, add: Callable[..., Docu
     assert "Annual leave lasts 25 days" in answer["answer"]
     assert "nine weeks" not in answer["answer"]
     assert "six weeks" in answer["answer"]
+
+
+def test_a_stopped_summary_has_the_sections_so_far(mia: Caller, policy: Document, parts: Engine) -> None:
+    """Another process stops it: it looks at the row between two sections."""
+
+    class Stopping(FakeChat):
+        def stream(self, *args: Any, **options: Any) -> Iterator[str]:
+            time.sleep(ask_service.STOP_CHECK_SECONDS + 0.1)
+            Message.objects.running().update(state=MessageState.STOPPED)
+            return super().stream(*args, **options)
+
+    chat = Stopping("Employees book flights in the portal [1].")
+    with use(replace(parts, chat=chat)):
+        answer = ask(mia, "Summarise the travel policy")
+    assert (answer["state"], answer["incomplete"]) == ("stopped", True)
+    assert "**Receipts**" not in answer["answer"]
+    assert len(chat.prompts) == 1
