@@ -127,6 +127,24 @@ def _asked_away(page: Page) -> None:
     expect(page.locator(".failure")).to_be_visible()
 
 
+def _delete_in_appearance(page: Page) -> None:
+    """Other states need the conversation: the server is not told."""
+    page.route(
+        "**/api/v1/conversations/*?restorable=true", lambda route: route.fulfill(json={"deleted": True})
+    )
+    page.get_by_role("button", name="Conversation options").first.click()
+    page.get_by_role("button", name="Delete conversation").first.click()
+    expect(page.get_by_role("button", name="Undo")).to_be_visible()
+
+
+def _search_conversations(page: Page) -> None:
+    opener = page.get_by_role("button", name="Open menu")
+    if opener.is_visible():
+        opener.click()
+    page.get_by_label("Search conversations", exact=True).fill("leave")
+    expect(page.locator(".rail-snippet mark").first).to_be_visible()
+
+
 FAILURES: Final = ("400", "403_csrf", "429", "500", "503")
 CONVERSATION: Final = "/conversations/{conversation_id}"
 
@@ -144,10 +162,13 @@ STATES: Final[tuple[Visit, ...]] = (
         "conversation renamed", CONVERSATION,
         prepare=_after(_press("Conversation options"), _press("Rename"), _shown("#rename")),
     ),
+    Visit("conversation deleted", CONVERSATION, prepare=_delete_in_appearance),
+    Visit("conversations searched", "/library", prepare=_search_conversations),
     Visit(
-        "conversation deleted", CONVERSATION,
-        prepare=_after(_press("Conversation options"), _press("Delete conversation"), _shown(".toast")),
+        "answer exported", CONVERSATION,
+        prepare=_after(_press("Export answer"), _shown(".answer-actions .menu:not([hidden])")),
     ),
+    Visit("answer shared", CONVERSATION, prepare=_after(_press("Share answer"), _shown("#share[open]"))),
     Visit("citation in text", CONVERSATION, prepare=_after(_cited(0), _shown("#panel mark"))),
     Visit("citation on its page", CONVERSATION, prepare=_after(_cited(2), _shown("#panel .sheet-box"))),
     Visit("card of a citation", CONVERSATION, prepare=_hover),
