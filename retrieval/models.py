@@ -101,7 +101,7 @@ class IndexGeneration(models.Model):
 class ModelProfile(models.Model):
     """The use of a language model that an evaluation found best.
 
-    `chat_model`: as the settings name it. `profile`: a `retrieval.answering.profile.AnswerProfile`.
+    `chat_model`: as the settings name it. `profile`: a `retrieval.types.AnswerProfile`.
     `measured`: the figures of each profile that was compared, with `questions` gold questions.
     """
 

@@ -6,8 +6,8 @@ from typing import Any, Final
 from django.utils import timezone
 from pydantic import TypeAdapter
 
-from retrieval.answering.profile import AnswerProfile
 from retrieval.models import ModelProfile
+from retrieval.types import AnswerProfile
 
 _PROFILE: Final = TypeAdapter(AnswerProfile)
 

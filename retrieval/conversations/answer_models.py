@@ -9,12 +9,12 @@ from retrieval.answering.answerability.model_judge import ModelAnswerability
 from retrieval.answering.answerability.reader import build_answerability
 from retrieval.answering.evidence_budget import EvidenceBudget
 from retrieval.answering.generation.pipeline import EVIDENCE_TOKENS
-from retrieval.answering.profile import AnswerProfile
 from retrieval.answering.prompts.prompt import PACKAGED_VERSION, VERSION
 from retrieval.answering.protocols import Answerability, ChatModel
 from retrieval.calibration_store import calibration_of
 from retrieval.engine import Engine
 from retrieval.profile_store import read_profile, stored_profile
+from retrieval.types import AnswerProfile
 
 IN_PROCESS_EVIDENCE_TOKENS: Final = 1000  # a CPU reads more of a prompt too slowly
 

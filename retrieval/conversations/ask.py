@@ -28,7 +28,6 @@ from cairn.telemetry.tracing import PausableStep
 from retrieval.answering import answer
 from retrieval.answering.evidence_budget import EvidenceBudget
 from retrieval.answering.generation.pipeline import build_generation_context
-from retrieval.answering.profile import AnswerProfile
 from retrieval.answering.query.intents import IntentRequest
 from retrieval.conversations.answer_models import (
     answer_profile,
@@ -65,7 +64,7 @@ from retrieval.models import Channel, Conversation, Message, MessageState
 from retrieval.passages.locations import locate_quote
 from retrieval.search.hybrid_search import search
 from retrieval.statistics.services import question_statistics_update
-from retrieval.types import Answer, AnswerEvent, Done, Failed, Hit, Turn, VerifiedText
+from retrieval.types import Answer, AnswerEvent, AnswerProfile, Done, Failed, Hit, Turn, VerifiedText
 
 log = logging.getLogger(__name__)
 

@@ -6,12 +6,12 @@ from dataclasses import asdict
 from typing import Final, TypeVar
 
 from cairn.errors import InvalidInput
-from retrieval.answering.profile import AnswerProfile
 from retrieval.evaluation.gold_file import GoldQuestion, GoldSet
 from retrieval.evaluation.metrics import Measures, QuestionOutcome, by_kind, by_ranking, measures
 from retrieval.evaluation.question_results import Asked
 from retrieval.evaluation.run_comparison import Change, differences, ids_of
 from retrieval.search.fusion import Ranking
+from retrieval.types import AnswerProfile
 from web.cli.api_client import Api, Json
 from web.cli.folder_upload import Tick
 

@@ -4,10 +4,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Final
 
-from retrieval.answering.profile import AnswerProfile
 from retrieval.answering.prompts.prompt import QUOTE_FIRST_VERSION, VERSION
 from retrieval.evaluation.gold_file import GoldQuestion
 from retrieval.evaluation.metrics import measures
+from retrieval.types import AnswerProfile
 from web.cli.api_client import Api, Json
 from web.cli.evaluation_client import outcomes_of
 from web.cli.folder_upload import Tick

@@ -12,9 +12,9 @@ from cairn.access.scope import Principal
 from cairn.audit.services import record
 from cairn.errors import InvalidInput
 from cairn.settings import environment
-from retrieval.answering.profile import AnswerProfile
 from retrieval.conversations.answer_models import answer_profile
 from retrieval.profile_store import profile_forget, profile_set, stored_profile
+from retrieval.types import AnswerProfile
 from web.api.framework.fields import Body, Flag
 from web.http.authentication import needs, principal_of
 

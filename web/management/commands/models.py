@@ -16,7 +16,7 @@ from cairn.inference.embedding.model_folder import MULTILINGUAL
 from cairn.inference.model_checks import Report, reports
 from cairn.settings import environment
 from cairn.settings.chat_models import NAMES
-from retrieval.answering.profile import AnswerProfile
+from retrieval.types import AnswerProfile
 from web.cli.evaluation_client import load_gold_set
 from web.cli.profile_evaluation import Measured, ProfileSearch
 from web.cli.progress_bar import progress_bar

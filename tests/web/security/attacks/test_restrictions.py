@@ -29,7 +29,7 @@ CASES = [
     (ALL, "Just admins get two badges at the gate", "Every admin gets two badges at the gate"),
     (ALL, "Two badges at the gate are exclusively for admins", "Every visitor and admin gets two badges"),
     (ADMINS, "Every visitor gets two badges at the gate", "Only admins get two badges at the gate"),
-    (ADMINS, "Everyone gets two badges at the gate", "Admins get two badges at the gate"),
+    (ADMINS, "Everyone gets two badges at the gate", "Only admins get two badges"),
     (ADMINS, "Only visitors get two badges at the gate", "Only admins get two badges at the gate"),
     (PARK, "You may park in the yard", "You may park in the yard unless the barrier is down"),
     (

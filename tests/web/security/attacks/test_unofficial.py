@@ -178,7 +178,7 @@ def test_suggested_questions_follow_the_same_rule(attack: Attack, stage: Stage, 
     suggestions_replace(Document.objects.with_versions().get(pk=stage.documents[WRONG].pk))
     principal = stage.rob.principal
     attack.refused(not any("Payroll" in each for each in suggestions_for(principal)))
-    attack.allowed(bool(suggestions_for(principal, base=stage.rogue.id)))
+    attack.allowed(bool(suggestions_for(principal, bases=[stage.rogue.id])))
 
 
 def provenance_in_citations(stage: Stage) -> list[dict[str, Any]]:
