@@ -16,7 +16,7 @@ from cairn.audit.models import Event
 from cairn.library.models import Document, KnowledgeBase
 from retrieval.conversations.services import WITHHELD, conversation_start
 from retrieval.engine import Engine
-from retrieval.models import Citation, Message, MessageState
+from retrieval.models import Citation, Conversation, Message, MessageState
 from tests.web.api.conftest import Caller, assert_problem, indexed
 from web.api.conversations.conversation_export import MEDIA_TYPES
 from web.exports.answer_blocks import blocks_of, plain_block
@@ -187,3 +187,23 @@ def test_it_is_on_record_and_for_its_owner_only(rob: Caller, admin: Caller, mess
     assert event.detail == {"format": "json"}
     assert_problem(admin.get(path), 404, "not_found")
     assert_problem(rob.get(f"{path}?format=html"), 422, "invalid")
+
+
+@pytest.mark.parametrize("form", MEDIA_TYPES)
+def test_a_single_answer_does_not_carry_the_title_of_its_conversation(
+    rob: Caller, message: Message, form: str
+) -> None:
+    Conversation.objects.filter(pk=message.conversation_id).update(title="Severance in Kiel")
+    answer = rob.get(f"/messages/{message.id}/export?format={form}")
+    assert answer.status_code == 200, answer.content
+    assert "Severance" not in text_in(answer, form)
+    assert "severance" not in answer["Content-Disposition"]
+
+
+@pytest.mark.parametrize("form", ["markdown", "pdf", "docx"])
+def test_quotes_are_not_said_to_be_partly_supported(rob: Caller, message: Message, form: str) -> None:
+    reason = "These are direct quotes from the documents."
+    Message.objects.filter(pk=message.pk).update(verdict="partial", mode="extractive", reason=reason)
+    text = text_in(exported(rob, message, form), form)
+    assert reason in text
+    assert "Partly" not in text

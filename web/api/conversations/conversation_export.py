@@ -53,21 +53,23 @@ def conversation_export(
         subject=f"conversation:{row.id}",
         format=query.format,
     )
-    return _build_file(row, load_shown_path(row, principal), query.format)
+    return _build_file(row, row.title, load_shown_path(row, principal), query.format)
 
 
 @messages.get("/{message_id}/export", openapi_extra={"responses": FILES})
 def message_export(request: HttpRequest, message_id: str, query: Query[ExportQuery]) -> HttpResponse:
-    """Exports one question and its answer, as the export of its conversation does."""
+    """Exports one question and its answer, as the export of its conversation does, without its title."""
     principal = principal_of(request)
     row = message_for(principal, message_id)
     record("answer.exported", actor=principal.actor, subject=f"message:{row.id}", format=query.format)
     shown = [load_shown_message(row, principal)]
-    return _build_file(row.conversation, shown, query.format)
+    return _build_file(row.conversation, row.question, shown, query.format)
 
 
-def _build_file(conversation: Conversation, shown: Sequence[ShownMessage], form: str) -> HttpResponse:
-    title, answers = conversation.title, answers_of(shown)
+def _build_file(
+    conversation: Conversation, title: str, shown: Sequence[ShownMessage], form: str
+) -> HttpResponse:
+    answers = answers_of(shown)
     content: str | bytes
     match form:
         case "pdf":
@@ -75,7 +77,7 @@ def _build_file(conversation: Conversation, shown: Sequence[ShownMessage], form:
         case "docx":
             content = word.write_word(title, build_document(title, answers))
         case "json":
-            content = format_as_json(conversation, answers)
+            content = format_as_json(conversation, title, answers)
         case _:
             content = format_as_markdown(title, answers)
     return build_attachment(content, name=file_name(title, form), media_type=MEDIA_TYPES[form])

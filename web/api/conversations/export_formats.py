@@ -9,7 +9,7 @@ from django.utils.formats import date_format
 from django.utils.text import slugify
 from django.utils.translation import gettext, gettext_noop
 
-from cairn.answers import Verdict
+from cairn.answers import AnswerMode, Verdict
 from retrieval.answering.text.markdown_filter import sanitize_markdown
 from retrieval.answering.text.messages import render_message
 from retrieval.answering.text.refusals import language_of_refusal
@@ -37,8 +37,8 @@ def file_name(title: str, form: str) -> str:
     return f"{stem}.{SUFFIXES[form]}"
 
 
-def format_as_json(conversation: Conversation, answers: Sequence[Answer]) -> str:
-    about = ConversationShape.of(conversation).model_dump()
+def format_as_json(conversation: Conversation, title: str, answers: Sequence[Answer]) -> str:
+    about = {**ConversationShape.of(conversation).model_dump(), "title": title}
     shape = ExportedConversation(**about, messages=list(answers), exported_at=timezone.now())
     return shape.model_dump_json(indent=2)
 
@@ -73,6 +73,8 @@ def describe_verdict(answer: Answer) -> str:
     elif answer.verdict == Verdict.REFUSED:
         language = language_of_refusal(answer.reason, answer.question)
         line = f"{render_message('refused', language)}."
+    elif answer.mode == AnswerMode.EXTRACTIVE:
+        line = ""  # quotes support themselves, and the reason says that they are quotes
     else:
         line = gettext(VERDICTS[answer.verdict]) if answer.verdict in VERDICTS else ""
     return " ".join(filter(None, (line, answer.reason)))
