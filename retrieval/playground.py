@@ -18,9 +18,10 @@ from retrieval.conversations.answer_models import answer_profile, answerability_
 from retrieval.conversations.ask import EVIDENCE_HITS
 from retrieval.engine import Engine
 from retrieval.index.protocol import Candidates, Filters
+from retrieval.search.answer_search import search_for_answer
 from retrieval.search.bm25 import query_sparse
 from retrieval.search.fusion import Ranking, rank_candidates
-from retrieval.search.hybrid_search import MIN_CANDIDATES, clean_query, hit_of, search
+from retrieval.search.hybrid_search import MIN_CANDIDATES, clean_query, hit_of
 from retrieval.search.reranking import rerank_depth, rerank_hits, select_reranker
 from retrieval.types import Hit, Scores
 
@@ -70,7 +71,11 @@ def explain(question: str, *, scope: Scope, filters: Filters, engine: Engine, li
     reranker = select_reranker(standalone, engine.reranker)
     chosen = _first(rankings[Ranking.HYBRID], hits, rerank_depth(EVIDENCE_HITS, reranker))
     ordered = clock.time_step("rerank", lambda: rerank_hits(standalone, chosen, reranker))
-    found = deduplicate(search(standalone, scope=scope, filters=filters, limit=EVIDENCE_HITS, engine=engine))
+    found = deduplicate(
+        search_for_answer(
+            standalone, scope=scope, filters=filters, limit=EVIDENCE_HITS, engine=engine, question=question
+        )
+    )
     judgement = clock.time_step("judge", lambda: _judge_answerability(standalone, found, engine))
     return Explanation(
         standalone=standalone,

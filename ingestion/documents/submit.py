@@ -110,7 +110,7 @@ def _submit(
         document = _document_create(base, upload, principal)
     _apply_options(document, upload, principal)
     latest = document.latest_version
-    if latest and latest.sha256 == upload.sha256:
+    if latest and latest.sha256 == upload.sha256 and not upload.always_new:
         return _same_bytes(document, latest, upload, principal)
     if not saved:
         saved.append(storage.original_save(version_id, upload.file))

@@ -53,8 +53,8 @@ class Upload:
     """An uploaded file with its options; None for options that were not given.
 
     `if_match`: acceptable numbers of the latest version, `*` for any. `batch`: the import that the file
-    belongs to. `arrived`: when the request began, in `time.monotonic` seconds; None for now. `sha256` and
-    `seen` are determined when it is submitted.
+    belongs to. `arrived`: when the request began, in `time.monotonic` seconds; None for now. `always_new`:
+    make a new version even of the same bytes. `sha256` and `seen` are determined when it is submitted.
     """
 
     file: "File[bytes]"
@@ -67,6 +67,7 @@ class Upload:
     batch: Import | None = None
     part: EmbeddedFile | None = None
     arrived: float | None = None
+    always_new: bool = False
     sha256: str = ""
     seen: SeenVersion = SeenVersion()
 

@@ -62,7 +62,7 @@ from retrieval.intents.composer import IntentContext, SearchPassages
 from retrieval.intents.dispatch import answer_by_intent
 from retrieval.models import Channel, Conversation, Message, MessageState
 from retrieval.passages.locations import locate_quote
-from retrieval.search.hybrid_search import search
+from retrieval.search.answer_search import search_for_answer
 from retrieval.statistics.services import question_statistics_update
 from retrieval.types import Answer, AnswerEvent, AnswerProfile, Done, Failed, Hit, Turn, VerifiedText
 
@@ -265,7 +265,7 @@ def _events(
         find_verified=find_verified,
         answer_question=lambda: answer(
             message.question,
-            search=_search_function(scope, filters, finding),
+            search=_search_function(message.question, scope, filters, finding),
             history=history,
             answerability=answerability_of(finding, budget if profile.judges else None),
             rewrites=environment().rewrites_questions,
@@ -288,8 +288,8 @@ def _build_intent_context(
         request,
         scope,
         filters,
-        search=_search_function(scope, filters, replace(finding, reranker=None)),
-        answer_search=_search_function(scope, filters, finding),
+        search=_search_function(message.question, scope, filters, replace(finding, reranker=None)),
+        answer_search=_search_function(message.question, scope, filters, finding),
         index=finding.index,
         generation=build_generation_context(message.question, **settings),
         judge=answerability_of(finding).judge,
@@ -297,9 +297,11 @@ def _build_intent_context(
     )
 
 
-def _search_function(scope: Scope, filters: Filters, engine: Engine) -> SearchPassages:
+def _search_function(question: str, scope: Scope, filters: Filters, engine: Engine) -> SearchPassages:
     def find(query: str, limit: int = EVIDENCE_HITS) -> list[Hit]:
-        return search(query, scope=scope, filters=filters, limit=limit, engine=engine)
+        return search_for_answer(
+            query, scope=scope, filters=filters, limit=limit, engine=engine, question=question
+        )
 
     return find
 

@@ -23,7 +23,7 @@ from retrieval.conversations.services import ShownMessage
 from retrieval.engine import get_engine
 from retrieval.gaps.verified_lookup import find_verified_answers
 from retrieval.models import Citation, Message
-from retrieval.search.hybrid_search import search
+from retrieval.search.answer_search import search_for_answer
 from retrieval.suggestions.asked_questions import gold_questions, verified_questions
 from retrieval.suggestions.curated import examples_of
 from retrieval.suggestions.generator import Made, questions_of
@@ -138,5 +138,5 @@ class _AnswerabilityCheck:
         return bool(parts) and all(self._has_evidence(part.query) for part in parts)
 
     def _has_evidence(self, query: str) -> bool:
-        hits = search(query, scope=self._scope, limit=EVIDENCE_HITS, engine=self._engine)
+        hits = search_for_answer(query, scope=self._scope, limit=EVIDENCE_HITS, engine=self._engine)
         return self._judge.judge(query, deduplicate(hits), reply_language(query)).answerable

@@ -82,6 +82,7 @@ class Runtime:
         self._loading.libraries()
         garbage_collection.loading_ended()
         self._server.start()
+        self._report.step(f"Serving {self.url} while models and documents load")
         self._loading.parts()
         if broker_is_in_process():
             self._start_workers()

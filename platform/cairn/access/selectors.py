@@ -1,6 +1,7 @@
 """Getters that check access: the only ways to load objects that some people may not see."""
 
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 from typing import TypeVar
 from uuid import UUID
 
@@ -161,6 +162,12 @@ def _scope(
 ) -> Scope:
     managed = frozenset(base for base in readable if roles[base] == Role.MANAGER)
     return Scope(principal, readable, managed, principal.tokens, whole=whole, official_only=official_only)
+
+
+def scope_without(scope: Scope, knowledge_bases: Collection[UUID]) -> Scope:
+    """Return the rest of a scope."""
+    left = frozenset(knowledge_bases)
+    return replace(scope, readable=scope.readable - left, managed=scope.managed - left)
 
 
 def _ids(values: Iterable[object]) -> Iterable[UUID]:

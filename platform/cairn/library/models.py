@@ -19,9 +19,19 @@ class Sensitivity(models.TextChoices):
     CONFIDENTIAL = "confidential"
 
 
+class HelpAudience(models.TextChoices):
+    USERS = "users"
+    ADMINS = "admins"
+    OPERATORS = "operators"
+
+
 class KnowledgeBaseQuerySet(models.QuerySet["KnowledgeBase"]):
     def present(self) -> "KnowledgeBaseQuerySet":
         return self.filter(deleted_at=None)
+
+    def help(self) -> "KnowledgeBaseQuerySet":
+        """Those that Cairn created from its own documentation."""
+        return self.exclude(help_for="")
 
 
 class KnowledgeBase(models.Model):
@@ -29,7 +39,8 @@ class KnowledgeBase(models.Model):
 
     A knowledge base is `official` if an admin or a command created it, or if an admin has approved it
     since. `owner` is the person responsible for its content. Documents older than `retention_days` are
-    deleted by schedule; null keeps them.
+    deleted by schedule; null keeps them. `help_for`: for whom Cairn's own help in it is written; empty for
+    all other knowledge bases.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -41,6 +52,9 @@ class KnowledgeBase(models.Model):
     official = models.BooleanField(default=False)
     owner = models.ForeignKey(User, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
     retention_days = models.PositiveIntegerField(null=True, blank=True)
+    help_for = models.CharField(
+        max_length=9, choices=HelpAudience.choices, blank=True, default="", editable=False
+    )
     deleted_at = models.DateTimeField(null=True, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     updated_at = models.DateTimeField(auto_now=True)

@@ -395,7 +395,7 @@ class Environment(BaseSettings):
     )
     otel_service_name: str = Field("cairn", description="Name of this installation in traces")
     sample_knowledge_base: bool = Field(
-        True, description="Load docs/ as the knowledge base 'Cairn help' at first start"
+        True, description="Load docs/ as knowledge bases of help for users, admins and operators"
     )
 
     @model_validator(mode="after")

@@ -53,6 +53,14 @@ def test_the_ready_line_names_the_address_and_where_the_password_is(cairn_server
     assert httpx.get(f"{cairn_server.url}/healthz", trust_env=False).json() == {"status": "ok"}
 
 
+@pytest.mark.slow
+def test_the_address_is_printed_before_models_and_help_are_loaded(cairn_server: Server) -> None:
+    lines = cairn_server.stdout
+    serving = next(n for n, line in enumerate(lines) if line.startswith(f"Serving {cairn_server.url} "))
+    loaded = next(n for n, line in enumerate(lines) if line.startswith("Cairn help: "))
+    assert serving < loaded < len(lines) - 1
+
+
 def test_the_first_password_is_in_a_file_for_the_owner_and_not_in_collected_output(
     cairn_server: Server,
 ) -> None:
