@@ -42,7 +42,8 @@ class Hit:
     """A readable chunk found for a query. `elements` are indexes into its rendition.
 
     `location` describes where it is; `cells` does so for each line of a text from a sheet. `links` are in
-    `text`. `dated`: the date in the document's metadata, in ISO format or only a year; empty without one.
+    `text`. `code`: where code starts and ends in `text`; None if no code is marked. `dated`: the date in the
+    document's metadata, in ISO format or only a year; empty without one.
     """
 
     chunk: UUID
@@ -61,6 +62,7 @@ class Hit:
     media_type: str = ""
     cells: tuple[CellLine, ...] = ()
     links: tuple[Link, ...] = ()
+    code: tuple[tuple[int, int], ...] | None = None
     location: str = ""
     dated: str = ""
     knowledge_base_name: str = ""

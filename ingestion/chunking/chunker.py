@@ -17,6 +17,7 @@ _SMALLEST: Final = 16
 _NARROWER: Final = (1.0, 0.75, 0.5, 0.25)
 _CLOSE: Final = frozenset(("ListItem", "CodeSnippet"))
 _TABLE: Final = "Table"
+_CODE: Final = "CodeSnippet"
 _SAFE_SHARE: Final = 0.8  # of the window: a sum of costs below it is believed
 
 
@@ -26,7 +27,7 @@ class ChunkDraft:
 
     `text` is made of the texts of `elements`, verbatim. `tokens` counts those of `embedding_text`. `cells`
     has the location in the sheet for each line of `text`, and is empty for elements without cells. `links`
-    are in `text`.
+    are in `text`. `code` has start and end of each piece of code in it.
     """
 
     ordinal: int
@@ -38,6 +39,7 @@ class ChunkDraft:
     tokens: int
     cells: tuple[CellLine, ...] = ()
     links: tuple[Link, ...] = ()
+    code: tuple[tuple[int, int], ...] = ()
 
     @property
     def embedding_text(self) -> str:
@@ -114,6 +116,7 @@ def _draft(ordinal: int, units: Sequence[Unit], context: str, cost: int) -> Chun
         cost + sum(unit.tokens for unit in units),
         _cells(units) if any(unit.element.cells for unit in units) else (),
         _links(units) if any(unit.element.links for unit in units) else (),
+        _code(units),
     )
 
 
@@ -128,7 +131,15 @@ def _slices(units: Sequence[Unit]) -> Iterator[tuple[str, Element, int, int]]:
         first = units[start]
         gap = "" if before is None else _between(before.element, first)
         before = units[end - 1]
-        yield gap, first.element, first.start, before.end
+        yield gap, first.element, _start_of(first), before.end
+
+
+def _start_of(unit: Unit) -> int:
+    """Return where the unit starts, with its indentation if it is a line of code."""
+    if unit.element.category != _CODE:
+        return unit.start
+    line = unit.element.text.rfind("\n", 0, unit.start) + 1
+    return unit.start if unit.element.text[line : unit.start].strip() else line
 
 
 def _links(units: Sequence[Unit]) -> tuple[Link, ...]:
@@ -143,6 +154,17 @@ def _links(units: Sequence[Unit]) -> tuple[Link, ...]:
         ]
         place += end - start
     return tuple(found[:MAX_LINKS_PER_PASSAGE])
+
+
+def _code(units: Sequence[Unit]) -> tuple[tuple[int, int], ...]:
+    """Return where code starts and ends in the text that `_text` builds from the units."""
+    found: list[tuple[int, int]] = []
+    place = 0
+    for gap, element, start, end in _slices(units):
+        place += len(gap)
+        found += [(place, place + end - start)] if element.category == _CODE else []
+        place += end - start
+    return tuple(found)
 
 
 def _runs(units: Sequence[Unit]) -> Iterator[tuple[int, int]]:

@@ -265,6 +265,7 @@ def _row(version: DocumentVersion, draft: ChunkDraft) -> Chunk:
         elements=list(draft.elements),
         cells=[line.as_json() for line in draft.cells],
         links=list(draft.links) or None,
+        code=list(draft.code) or None,
         tokens=draft.tokens,
         sha256=sha256(draft.text.encode()).hexdigest(),
     )

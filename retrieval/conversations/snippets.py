@@ -17,7 +17,10 @@ from retrieval.models import Conversation, Message, MessageState
 BEFORE = 40
 AFTER = 100
 """Characters around the first hit."""
-_MARKUP = re.compile(r"\*\*|__|`|^#{1,6}\s|\s?\[\d+\]", re.MULTILINE)
+_MARKUP = re.compile(
+    r"^(?:>[ \t]?)+(?:#{1,6}\s)?|^#{1,6}\s|(?<!\\)(?:\*\*|__|`|\s?\[\d+\])|\\(?=[!-/:-@[-`{-~])",
+    re.MULTILINE,
+)
 
 
 @dataclass(frozen=True, slots=True)

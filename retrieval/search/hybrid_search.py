@@ -150,6 +150,7 @@ def hit_of(chunk: Chunk, scores: Scores) -> Hit:
         media_type=media_type,
         cells=cells,
         links=links_from_json(chunk.links),
+        code=tuple((start, end) for start, end in chunk.code) if chunk.code else None,
         location=location_of(media_type, chunk.page, cells),
         dated=metadata_date({**chunk.version.properties, **document.metadata}),
         knowledge_base_name=base.name,

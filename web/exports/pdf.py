@@ -77,7 +77,7 @@ def _write_paragraph(pdf: FPDF, block: Block) -> None:
     size = _SIZES.get(block.kind, _SIZE)
     height = size * _LINE
     is_heading = block.kind in {"title", "question", "heading"}
-    indent = _INDENT * (block.level or (1 if block.kind == "quote" else 0))
+    indent = _INDENT * (block.level or (1 if block.kind in {"quote", "code"} else 0))
     pdf.set_text_color(_GREY if block.kind in {"note", "quote"} else 0)
     pdf.ln(height if is_heading else height / 3)
     margin = pdf.l_margin

@@ -24,6 +24,7 @@ from web.presentation.unsupported_words import CITATION, MARKER, UNSUPPORTED_MAR
 
 LONGEST = 50_000  # characters; answers are far shorter, and what is hostile shall not cost more
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>|#~!()])")
+_LINE_END = re.compile(r"\r\n|\r|\n")
 _BLOCKS = {"p", "br", "hr", "pre", "blockquote", "ul", "ol", "li", "h1", "h2", "h3", "h4", "h5", "h6"}
 _TABLES = {"table", "thead", "tbody", "tr", "th", "td"}
 _TAGS = _BLOCKS | _TABLES | {"strong", "em", "s", "code", "a", "button", "mark", "span"}
@@ -119,6 +120,16 @@ def render_markdown(
     whole = text[:LONGEST].encode("utf-8", "replace").decode("utf-8")  # no half of a surrogate pair
     html = _PARSER.render(whole, env)
     return mark_safe(_CLEANER.clean(html))  # noqa: S308 - this is the line that cleaned it
+
+
+def code_ranges(text: str) -> list[range]:
+    """Return where a text has blocks of code, with the lines of their fences."""
+    lines = [0, *(end.end() for end in _LINE_END.finditer(text)), len(text)]
+    return [
+        range(lines[block.map[0]], lines[block.map[1]])
+        for block in _PARSER.parse(text, {})
+        if block.map and block.type in ("fence", "code_block")
+    ]
 
 
 def format_link(text: str, url: str) -> str:

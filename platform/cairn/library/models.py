@@ -304,6 +304,7 @@ class Chunk(models.Model):
 
     `cells` has a `CellLine` for each line of `text` that comes from a sheet. `links` has start, end and URL
     of each link in `text`; null if there is none, or if the passage was indexed before links were kept.
+    `code` has start and end of each piece of code in `text`, and is null for the same reasons.
     """
 
     id = models.UUIDField(primary_key=True, editable=False)
@@ -316,6 +317,7 @@ class Chunk(models.Model):
     elements = models.JSONField(default=list)
     cells = models.JSONField(default=list)
     links = models.JSONField(null=True)
+    code = models.JSONField(null=True)
     tokens = models.PositiveIntegerField()
     sha256 = models.CharField(max_length=64)
 

@@ -231,7 +231,7 @@ def _typed_block_cosines(
 
 def _blocks(hits: Sequence[Hit]) -> Iterator[tuple[Hit, str]]:
     for hit in hits:
-        for block in split_blocks(hit.text):
+        for block in split_blocks(hit.text, hit.code):
             yield hit, hit.text[block.start : block.end][:MAX_BLOCK_CHARACTERS]
 
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import groupby, pairwise
 
 import numpy as np
 
@@ -49,7 +49,6 @@ MIN_DUPLICATE_COVERAGE = 0.85  # share of a block's content words that a better 
 _OMITTED = "…"
 _NUMBERED = re.compile(r"\(?(\d{1,3})[.)]\s")
 _LEADING_NUMBER = re.compile(r"^(\s*\d{1,9})([.)])")
-_MARKER = re.compile(r"\[\^?\d")
 _SPECIAL = re.compile(r"[\\`*\[\]<|~]|(?<!\w)_|_(?!\w)|^#")
 
 
@@ -170,7 +169,7 @@ def _choose(ranked: Sequence[_Candidate]) -> list[_Candidate]:
 
 def _candidates(hits: Sequence[Hit], language: Language) -> Iterator[_Candidate]:
     for hit in hits:
-        for block in split_blocks(hit.text):
+        for block in split_blocks(hit.text, hit.code):
             text = hit.text[block.start : block.end]
             own = content_stems(text, language)
             lone_row = block.shape is Shape.TABLE  # mostly what stands at the foot of a page
@@ -189,9 +188,9 @@ def _render_extract(item: _Candidate, question_stems: frozenset[str], language: 
             shown = [lines[0], *_mark_omissions(item, rows)]
             return Extract(item.hit, quote, _render_table(shown))
         case Shape.LIST:
-            return Extract(item.hit, item.text, _render_list(lines))
+            return Extract(item.hit, item.text, _blockquote("\n\n".join(_render_list_parts(item))))
         case Shape.CODE:
-            return Extract(item.hit, item.text, _render_code(item.text))
+            return Extract(item.hit, item.text, _blockquote("\n\n".join(_render_code_parts(item))))
         case _:
             return Extract(item.hit, item.text, _blockquote(escape_markdown(" ".join(lines))))
 
@@ -240,24 +239,36 @@ def _render_table(lines: Sequence[str]) -> str:
     return _blockquote("\n".join([written[0], "|" + " --- |" * width, *written[1:]]))
 
 
-def _render_code(text: str) -> str:
-    """Quote code in a fence longer than any inside, so that nothing in it can close the fence.
+def _render_code_parts(item: _Candidate) -> Iterator[str]:
+    for is_code, lines in _group_lines(item):
+        yield from map(_render_code, lines) if is_code else [escape_markdown(" ".join(lines))]
 
-    Nothing can be escaped in a fence, so text that looks like one of our markers is shown as text instead.
-    """
-    if _MARKER.search(text):
-        return _blockquote(escape_markdown(text))
-    longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
+
+def _render_list_parts(item: _Candidate) -> Iterator[str]:
+    """Yield the lists between the pieces of code, and the code."""
+    for is_code, lines in _group_lines(item):
+        yield from map(_render_code, lines) if is_code else [_render_list(lines)]
+
+
+def _group_lines(item: _Candidate) -> Iterator[tuple[bool, list[str]]]:
+    """Yield runs of lines that are code, and of lines that aren't."""
+    for is_code, run in groupby(item.block.lines, key=item.block.code.__contains__):
+        yield is_code, [item.hit.text[line.start : line.end] for line in run]
+
+
+def _render_code(code: str) -> str:
+    """Write code in a fence longer than any inside, so that nothing in it can close the fence."""
+    longest = max((len(run) for run in re.findall(r"`+", code)), default=0)
     fence = "`" * max(3, longest + 1)
-    return _blockquote(f"{fence}\n{text}\n{fence}")
+    return f"{fence}\n{code}\n{fence}"
 
 
 def _render_list(lines: Sequence[str]) -> str:
-    """Quote a list. The first line is a lead-in if it ends with a colon, or if it alone has no bullet."""
+    """Write a list. The first line is a lead-in if it ends with a colon, or if it alone has no bullet."""
     bulleted = [is_bulleted(line) for line in lines]
     leads = lines[0].endswith(":") or (not bulleted[0] and any(bulleted))
     lead, items = ([escape_markdown(lines[0]), ""], lines[1:]) if leads else ([], lines)
-    return _blockquote("\n".join([*lead, *_render_items(items)]))
+    return "\n".join([*lead, *_render_items(items)]).rstrip("\n")
 
 
 def _render_items(lines: Sequence[str]) -> Iterator[str]:

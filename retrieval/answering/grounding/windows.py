@@ -58,7 +58,7 @@ def pieces_of(evidence: Sequence[Passage], language: Language) -> Iterator[Piece
     for passage in evidence:
         for hit in passage.hits:
             lead = ""
-            for block in split_blocks(hit.text):
+            for block in split_blocks(hit.text, hit.code):
                 yield from _pieces(passage, hit, block, lead, language)
                 lead = _lead(hit.text, block)
 
@@ -113,7 +113,7 @@ def _block_windows(
         if piece.hit.chunk in seen:
             continue
         seen.add(piece.hit.chunk)
-        for block in split_blocks(piece.hit.text):
+        for block in split_blocks(piece.hit.text, piece.hit.code):
             if block.shape is Shape.PARAGRAPH or block.end - block.start > MAX_QUOTE_CHARACTERS:
                 continue
             inside = [

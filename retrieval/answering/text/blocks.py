@@ -1,14 +1,15 @@
-"""Splits a chunk into self-contained blocks: a paragraph, a list with its lead-in, a table.
+"""Splits a chunk into self-contained blocks: a paragraph, a list or code with its lead-in, a table.
 
 A chunk's text consists of elements: list items on consecutive lines below their lead-in, other elements
 separated by a blank line. A table has a line per row, its cells joined by " | ".
 """
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 
+from retrieval.answering.text.code_lines import find_code
 from retrieval.answering.text.sentences import split_sentences
 
 CELL_SEPARATOR = " | "
@@ -34,10 +35,12 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A block of a chunk. `lines` are its paragraphs, items or rows."""
+    """A block of a chunk. `lines` are its paragraphs, items, rows and pieces of code; the latter are also in
+    `code`. A block of shape CODE may begin with a lead-in, and a LIST may have code below its items."""
 
     shape: Shape
     lines: tuple[Span, ...]
+    code: tuple[Span, ...] = ()
 
     @property
     def start(self) -> int:
@@ -48,15 +51,18 @@ class Block:
         return self.lines[-1].end
 
 
-def split_blocks(text: str) -> list[Block]:
+def split_blocks(text: str, code: Sequence[tuple[int, int]] | None = None) -> list[Block]:
+    """Split a text. `code`: where its code is; None if that is unknown."""
     found: list[Block] = []
-    for line in _find_lines(text):
-        shape = _shape(text, line)
+    for line, is_code in _find_lines(text, find_code(text) if code is None else code):
+        shape = Shape.CODE if is_code else _shape(text, line)
+        marked = (line,) if is_code else ()
         if found and _belongs(text, found[-1], line, shape):
-            joined = _merge_shape(text, found[-1], line, shape)
-            found[-1] = replace(found[-1], shape=joined, lines=(*found[-1].lines, line))
+            block = found[-1]
+            joined = _merge_shape(text, block, line, shape)
+            found[-1] = Block(joined, (*block.lines, line), (*block.code, *marked))
         else:
-            found.append(Block(shape, (line,)))
+            found.append(Block(shape, (line,), marked))
     return found
 
 
@@ -65,9 +71,10 @@ def sentences_in(text: str, block: Block) -> Iterator[Span]:
     for line in block.lines:
         if block.shape is Shape.TABLE:
             yield line
-        else:
-            for unit in split_sentences(text[line.start : line.end]):
-                yield Span(line.start + unit.start, line.start + unit.end)
+            continue
+        for part in _split_lines(text, line.start, line.end) if line in block.code else (line,):
+            for unit in split_sentences(text[part.start : part.end]):
+                yield Span(part.start + unit.start, part.start + unit.end)
 
 
 def strip_bullet(line: str) -> str:
@@ -79,12 +86,24 @@ def is_bulleted(line: str) -> bool:
     return _BULLET.match(line) is not None
 
 
-def _find_lines(text: str) -> Iterator[Span]:
-    for match in _LINE.finditer(text):
+def _find_lines(text: str, code: Sequence[tuple[int, int]]) -> Iterator[tuple[Span, bool]]:
+    """Yield lines, and each piece of code as a whole. The flag is true for code."""
+    at = 0
+    for start, end in sorted(code):
+        if not at <= start < end <= len(text):  # of another text
+            continue
+        yield from ((line, False) for line in _split_lines(text, at, start))
+        yield Span(start, end), True
+        at = end
+    yield from ((line, False) for line in _split_lines(text, at, len(text)))
+
+
+def _split_lines(text: str, start: int, end: int) -> Iterator[Span]:
+    for match in _LINE.finditer(text, start, end):
         line = match.group()
-        start = match.start() + len(line) - len(line.lstrip())
+        begin = match.start() + len(line) - len(line.lstrip())
         if line.strip():
-            yield Span(start, start + len(line.strip()))
+            yield Span(begin, begin + len(line.strip()))
 
 
 def _shape(text: str, line: Span) -> Shape:
@@ -99,12 +118,27 @@ def _belongs(text: str, block: Block, line: Span, shape: Shape) -> bool:
     line."""
     if (block.shape is Shape.TABLE) != (shape is Shape.TABLE):
         return False
+    if shape is Shape.CODE:
+        return _introduces_code(text, block)
     last = block.lines[-1]
+    if block.code:
+        return block.shape is Shape.LIST and (shape is Shape.LIST or not _is_apart(text, last, line))
     if not _is_apart(text, last, line):
         return True
     if shape is not Shape.PARAGRAPH:
         return block.shape is shape or text[last.end - 1] == ":"
     return _continues_list(text, block, line)
+
+
+def _introduces_code(text: str, block: Block) -> bool:
+    """Return whether code belongs to the block before it: to other code, to a list's item, or to a lead-in,
+    which any short paragraph is."""
+    last = block.lines[-1]
+    if last in block.code or text[last.end - 1] == ":":
+        return True
+    if block.shape is Shape.LIST:
+        return is_bulleted(text[last.start : last.end])
+    return block.end - block.start <= MAX_ITEM_CHARACTERS
 
 
 def _is_apart(text: str, earlier: Span, later: Span) -> bool:
@@ -126,9 +160,9 @@ def _continues_list(text: str, block: Block, line: Span) -> bool:
 
 
 def _merge_shape(text: str, block: Block, line: Span, shape: Shape) -> Shape:
-    """Return the block's shape with the new line: wrapped lines stay a paragraph, a backslash continues code,
-    other lines form a list."""
-    if block.shape is Shape.PARAGRAPH and text[block.end - 1] == "\\":
+    """Return the block's shape with the new line: wrapped lines stay a paragraph, code below a paragraph is
+    code with a lead-in, other lines form a list."""
+    if shape is Shape.CODE and block.shape is Shape.PARAGRAPH:
         return Shape.CODE
     wrapped = text[line.start].islower() and text[block.end - 1] not in ".!?:"
     if block.shape is Shape.PARAGRAPH and shape is Shape.PARAGRAPH and wrapped:

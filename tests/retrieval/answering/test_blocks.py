@@ -1,3 +1,5 @@
+import pytest
+
 from retrieval.answering.text.blocks import Shape, sentences_in, split_blocks
 
 TEXT = (
@@ -41,3 +43,49 @@ def test_sentences_are_quotable_as_they_stand() -> None:
 
 def test_empty_text_has_no_blocks() -> None:
     assert split_blocks("\n \n") == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "$ make test", "sudo reboot", "git push --force origin", "ssh-keygen -t ed25519 -f ~/.ssh/id",
+        "docker run \\\n  image", "C:\\> ipconfig", "cd /srv\ngit pull --rebase\nls",
+    ],
+)  # fmt: skip
+def test_a_command_is_recognised_where_nothing_marks_code(line: str) -> None:
+    text = f"Run this first:\n\n{line}\n\nThen sign out and in again."
+    first, second = split_blocks(text)
+    assert (first.shape, [text[each.start : each.end] for each in first.code]) == (Shape.CODE, [line])
+    assert second.shape is Shape.PARAGRAPH
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "It costs:\n$ 40 a day\n$ 200 a week",
+        "use the --force option if needed",
+        "option | meaning\n--all | show all\nlist --long | show more",
+        "3. Stamp it, so that it is in status SUBMIT.\\\n4. Wait for the approval.",
+        "Vor- und Nachteile",
+        "sudo is a program.",
+        "bring a badge - and a form",
+    ],
+)
+def test_prose_is_not_taken_for_code(text: str) -> None:
+    assert not any(block.code for block in split_blocks(text))
+
+
+def test_code_belongs_to_the_item_above_it_and_ends_other_blocks() -> None:
+    text = "1. Install:\n\nget it\n2. Start:\n\nrun | it\n\nA paragraph.\n\n  more()"
+    code = [(text.index(each), text.index(each) + len(each)) for each in ("get it", "run | it", "  more()")]
+    found = split_blocks(text, code)
+    assert [(block.shape, len(block.lines), len(block.code)) for block in found] == [
+        (Shape.LIST, 4, 2),
+        (Shape.CODE, 2, 1),
+    ]
+    assert text[found[1].code[0].start : found[1].end] == "  more()"
+
+
+def test_offsets_beyond_the_text_are_ignored() -> None:
+    [block] = split_blocks("A text.", [(3, 90), (-4, 2), (5, 5)])
+    assert (block.shape, block.code) == (Shape.PARAGRAPH, ())

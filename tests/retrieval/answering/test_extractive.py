@@ -85,21 +85,23 @@ def test_what_a_document_says_acts_neither_as_markdown_nor_as_marker() -> None:
 
 def test_a_command_over_several_lines_stays_one() -> None:
     command = "curl -s https://host/upload \\\n  -H 'Authorization: key' \\\n  -F file=@`name`"
-    hit = make_hit(f"To upload a file, send it.\n\n{command}", title="Upload")
-    found = extract_blocks("What is the curl command to upload a file?", [hit], FakeEmbedder(), "en")
-    shown = {extract.quote: extract.markdown for extract in found}[command]
-    assert shown == "> ```\n> " + command.replace("\n", "\n> ") + "\n> ```"
+    lead = "To upload a file, send it."
+    hit = make_hit(f"{lead}\n\n{command}", title="Upload")
+    [found] = extract_blocks("What is the curl command to upload a file?", [hit], FakeEmbedder(), "en")
+    assert found.quote == f"{lead}\n\n{command}"
+    assert found.markdown == f"> {lead}\n>\n> ```\n> " + command.replace("\n", "\n> ") + "\n> ```"
 
 
-def test_code_neither_closes_its_fence_nor_forges_a_marker() -> None:
+def test_code_neither_closes_its_fence_nor_forges_a_citation() -> None:
     start = "upload yearly report \\\n"
-    fenced, forged = (
+    fenced, marked = (
         extract_blocks("upload the yearly report", [make_hit(start + rest)], FakeEmbedder(), "en")[0]
         for rest in ("```\nsecond line", "-x a[1] second line")
     )
     assert fenced.markdown.startswith("> ````\n")
-    assert "[1]" not in forged.markdown.replace("\\[1\\]", "")
-    assert "1" in forged.markdown
+    assert marked.markdown.endswith("> -x a[1] second line\n> ```")
+    assert "<button" not in render_markdown(marked.markdown, {1: "Source 1"})
+    assert "<button" in render_markdown(f"{marked.markdown}\n\n[1]", {1: "Source 1"})
 
 
 def test_the_block_that_holds_the_kind_of_thing_asked_for_comes_first() -> None:

@@ -180,6 +180,8 @@ def test_a_search_returns_the_words_around_the_hit(rob: Caller, message: Message
     answer = {"message": str(message.id), "field": "answer", "text": "25 days a year."}
     assert snippet("25%20days") == {**answer, "highlights": [[0, 7]]}
     assert snippet("Leave") is None  # only the title matches
+    Message.objects.update(answer="> ```\n> ls \n> ```\n\n[1]\n\n> # Keys\n> A key is in \\~/.ssh [2]")
+    assert snippet("key%20is")["text"] == "ls Keys A key is in ~/.ssh"
     assert [item["snippet"] for item in rob.get("/conversations").json()["items"]] == [None]
 
 

@@ -10,6 +10,7 @@ from django.utils.text import slugify
 from django.utils.translation import gettext, gettext_noop
 
 from cairn.answers import AnswerMode, Verdict
+from cairn.hidden_characters import visible
 from retrieval.answering.text.markdown_filter import sanitize_markdown
 from retrieval.answering.text.messages import render_message
 from retrieval.answering.text.refusals import language_of_refusal
@@ -17,7 +18,7 @@ from retrieval.models import Conversation, MessageState
 from web.api.provenance import provenance
 from web.api.schemas import Answer, Citation, ConversationWithMessages
 from web.api.schemas import Conversation as ConversationShape
-from web.presentation.markdown import escape_markdown_line, format_link
+from web.presentation.markdown import code_ranges, escape_markdown_line, format_link
 
 SUFFIXES: Final = {"markdown": "md", "json": "json", "pdf": "pdf", "docx": "docx"}
 VERDICTS: Final = {
@@ -54,7 +55,7 @@ def format_as_markdown(title: str, answers: Sequence[Answer]) -> str:
 
 def _turn(answer: Answer) -> Iterator[str]:
     yield f"## {escape_markdown_line(answer.question)}"
-    yield sanitize_markdown(answer.answer)
+    yield _sanitize_outside_code(answer.answer)
     verdict = "" if answer.withheld else describe_verdict(answer)
     yield f"*{escape_markdown_line(verdict)}*" if verdict else ""
     if answer.citations:
@@ -64,6 +65,15 @@ def _turn(answer: Answer) -> Iterator[str]:
         titles = "\n".join(f"- {escape_markdown_line(item.title)}" for item in answer.nearest)
         language = language_of_refusal(answer.reason, answer.question)
         yield f"{render_message('related', language)}\n\n{titles}"
+
+
+def _sanitize_outside_code(text: str) -> str:
+    """Sanitize an answer. Nothing acts as Markdown or HTML in a block of code, which stays as it is."""
+    parts, at = list[str](), 0
+    for code in code_ranges(text):
+        parts += [sanitize_markdown(text[at : code.start]), visible(text[code.start : code.stop])]
+        at = code.stop
+    return "".join([*parts, sanitize_markdown(text[at:])])
 
 
 def describe_verdict(answer: Answer) -> str:

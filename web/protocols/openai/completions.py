@@ -9,6 +9,7 @@ from typing import Any
 from retrieval.types import Turn
 from web.api.provenance import provenance
 from web.api.schemas import Answer, Citation
+from web.presentation.markdown import code_ranges
 from web.protocols.openai.schemas import Message
 
 DONE = b"data: [DONE]\n\n"
@@ -86,7 +87,8 @@ class Completion:
         return {**citation.model_dump(), "url": f"{self.origin}{citation.url}"}
 
     def _annotations(self, text: str, citations: Iterable[Citation]) -> list[dict[str, Any]]:
-        """Return one annotation for each [n] in the text, with its character range."""
+        """Return one annotation for each [n] in the text outside code, with its character range."""
+        code = code_ranges(text)
         by_marker = {citation.marker: citation for citation in citations}
         return [
             {
@@ -100,6 +102,7 @@ class Completion:
             }
             for found in _MARKER.finditer(text)
             if (citation := by_marker.get(int(found[1])))
+            and not any(found.start() in block for block in code)
         ]
 
 
