@@ -133,7 +133,7 @@ def sentences_of(hits: Sequence[Hit]) -> list[str]:
         hit.text[span.start : span.end]
         for hit in hits
         for block in split_blocks(hit.text)
-        if block.shape in (Shape.PARAGRAPH, Shape.LIST)
+        if block.shape is not Shape.TABLE
         for span in sentences_in(hit.text, block)
     ]
 
