@@ -38,7 +38,6 @@ from retrieval.conversations.answer_models import (
 from retrieval.conversations.answer_recorder import AnswerRecorder
 from retrieval.conversations.branches import Tree
 from retrieval.conversations.services import (
-    HISTORY_TURNS,
     INTERRUPTED,
     conversation_confine,
     conversation_follow_edit,
@@ -48,6 +47,7 @@ from retrieval.conversations.services import (
     first_cited_document,
     history_for,
     message_for,
+    turns_with_subject,
 )
 from retrieval.conversations.small_talk import (
     SmallTalkReply,
@@ -114,9 +114,7 @@ def ask(
     engine = get_engine()
     thread = message.conversation
     turns = (
-        history_for(thread, message.parent_id, principal)
-        if history is None
-        else [turn for turn in history if not small_talk_in(turn.question)][-HISTORY_TURNS:]
+        history_for(thread, message.parent_id, principal) if history is None else turns_with_subject(history)
     )
     most = min(filter(None, (max_tokens, environment().answer_max_tokens)))
     writing = replace(engine, chat=in_background(engine.chat)) if background else engine

@@ -15,9 +15,11 @@ from django.utils.translation import gettext_noop
 from cairn.access.rules import documents_for
 from cairn.access.scope import Principal, Scope
 from cairn.access.selectors import get_or_not_found, parse_id
-from cairn.answers import AnswerMode
+from cairn.answers import AnswerMode, Intent, Verdict
 from cairn.audit.services import record
 from cairn.errors import InvalidInput, NotFound
+from retrieval.answering.query.intents import recognise_intent
+from retrieval.answering.query.standalone import is_command, is_fragment
 from retrieval.conversations.branches import Tree
 from retrieval.conversations.redaction import cited_sentences, has_uncited_text, prompted_documents
 from retrieval.conversations.small_talk import is_small_talk, render_small_talk, small_talk_in
@@ -321,8 +323,32 @@ def history_for(conversation: Conversation, parent: UUID | None, principal: Prin
     answered = answered.exclude(mode=AnswerMode.SMALL_TALK)
     ids = set(answered.values_list("id", flat=True))
     path = [each for each in path if each in ids]
-    visible = [item for item in _load_shown_messages(path, tree, principal) if not item.withheld]
-    return [Turn(item.message.question, item.answer) for item in visible[-HISTORY_TURNS:]]
+    visible = [
+        Turn(_question_in_context(item.message), item.answer)
+        for item in _load_shown_messages(path, tree, principal)
+        if not item.withheld and not _is_failed_command(item.message)
+    ]
+    return turns_with_subject(visible)
+
+
+def turns_with_subject(turns: Sequence[Turn]) -> list[Turn]:
+    """Return the last turns that a follow-up can take its subject from: "summarise it" has none."""
+    return [turn for turn in turns if not _lacks_subject(turn.question)][-HISTORY_TURNS:]
+
+
+def _lacks_subject(question: str) -> bool:
+    request = recognise_intent(question)
+    return (request.refers_back and not request.topic) or small_talk_in(question) is not None
+
+
+def _is_failed_command(message: Message) -> bool:
+    is_request = message.trace.get("intent", Intent.ASK) != Intent.ASK or is_command(message.question)
+    return is_request and message.verdict == Verdict.REFUSED
+
+
+def _question_in_context(message: Message) -> str:
+    """Return the question, for a keyword with the question that it turned out to belong to."""
+    return (is_fragment(message.question) and message.standalone_question) or message.question
 
 
 def first_cited_document(message: Message) -> UUID | None:

@@ -29,6 +29,7 @@ from retrieval.answering.query.understand import QueryUnderstanding, understand
 from retrieval.answering.text.lexicon import Language, language_of
 from retrieval.answering.text.messages import render_message
 from retrieval.answering.text.refusals import reply_language
+from retrieval.answering.text.terms import content_stems
 from retrieval.types import (
     Answer,
     AnsweredPart,
@@ -160,8 +161,13 @@ def _answer(request: AnswerRequest) -> Iterator[AnswerEvent]:
     run, buffer, results = RunState(), AnswerBuffer(), list[PartResult]()
     try:
         understood = _understand(request)
-        yield Started(understood.standalone)
+        settled = not any(part.joined for part in understood.parts)
+        if settled:
+            yield Started(understood.standalone)
         found = _search_parts(request, run, understood)
+        if not settled:
+            understood, found = _join_if_needed(request, run, understood, found)
+            yield Started(understood.standalone)
         yield Sources(_interleave([item for item in found if item.judgement.answerable]))
         for item in found:
             if run.stopped or not item.judgement.answerable:
@@ -201,6 +207,30 @@ def _search_parts(request: AnswerRequest, run: RunState, understood: QueryUnders
     ]
     run.signals = found[0].judgement.signals if len(found) == 1 else {}
     return found
+
+
+def _join_if_needed(
+    request: AnswerRequest, run: RunState, understood: QueryUnderstanding, found: list[_JudgedPart]
+) -> tuple[QueryUnderstanding, list[_JudgedPart]]:
+    """Return a keyword and what was found for it, or both with the question before it: if only together they
+    have an answer. The question before it has one by itself, so a passage must have the keyword, too."""
+    [part] = understood.parts
+    if not found or found[0].judgement.answerable:
+        return understood, found
+    joined = SubQuestion(part.text, part.joined)
+    together = QueryUnderstanding(joined.query, (joined,))
+    signals = run.signals
+    again = _search_parts(request, run, together)
+    stems = content_stems(part.text, request.language)
+    known = any(stems <= content_stems(_read(hit), request.language) for hit in again[0].hits)
+    if known and again[0].judgement.answerable:
+        return together, again
+    run.signals = signals
+    return understood, found
+
+
+def _read(hit: Hit) -> str:
+    return f"{hit.title} {' '.join(hit.section)} {hit.text}"
 
 
 def _find_verified(

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from retrieval.answering.query.standalone import build_standalone_question, is_follow_up
+from retrieval.answering.query.standalone import build_standalone_question, is_follow_up, is_fragment
 from retrieval.answering.text.blocks import is_bulleted, strip_bullet
 from retrieval.answering.text.lexicon import Language, language_of
 from retrieval.answering.text.sentences import split_sentences
@@ -106,17 +106,18 @@ _LEAN_DE = re.compile(r"\bsie\b(?!\s+(?:ist|sind|hat|haben)\s+\w+\s)")
 @dataclass(frozen=True, slots=True)
 class SubQuestion:
     """One of the questions. `text` is as typed; `query` is self-contained: it is searched, judged and
-    answered."""
+    answered. `joined`: the query to try instead if the documents don't answer `query`; empty for none."""
 
     text: str
     query: str
+    joined: str = ""
 
 
 def split_question(question: str, history: Sequence[Turn] = ()) -> tuple[SubQuestion, ...]:
     """Return the sub-questions in order; a simple question as a whole."""
     pieces = _merge_surplus(list(_split_pieces(question))) if len(question) <= MAX_CHARACTERS else []
     if len(pieces) < 2:
-        return (SubQuestion(question, build_standalone_question(question, history)),)
+        return (_build_only_question(question, history),)
     found: list[SubQuestion] = []
     for piece in pieces:
         before = [Turn(part.text, "") for part in found]
@@ -124,13 +125,21 @@ def split_question(question: str, history: Sequence[Turn] = ()) -> tuple[SubQues
     return tuple(found)
 
 
+def _build_only_question(question: str, history: Sequence[Turn]) -> SubQuestion:
+    query = build_standalone_question(question, history)
+    joins = bool(history) and is_fragment(question)
+    joined = build_standalone_question(question, history, follows=True) if joins else ""
+    return SubQuestion(question, query, joined if joined != query else "")
+
+
 def _query(piece: str, before: Sequence[Turn], history: Sequence[Turn]) -> str:
     if not before:
         return build_standalone_question(piece, history)
-    if not (is_follow_up(piece) or _LEAN_DE.search(piece)):
+    follows = is_follow_up(piece) or is_fragment(piece)
+    if not (follows or _LEAN_DE.search(piece)):
         return piece
     return _resolve_pronoun(piece, before[-1].question) or build_standalone_question(
-        piece, [*history, *before]
+        piece, [*history, *before], follows=follows
     )
 
 
@@ -247,7 +256,7 @@ def _starts_question(before: str, text: str) -> bool:
     last = before.rpartition(",")
     if last[1] and len(last[2].split()) <= MAX_ENUMERATION_WORDS and not _HAS_VERB.search(last[2]):
         return False
-    return _has_subject(text) or is_follow_up(text)
+    return _has_subject(text) or is_follow_up(text) or is_fragment(text)
 
 
 def _has_subject(text: str) -> bool:

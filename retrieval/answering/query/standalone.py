@@ -1,7 +1,8 @@
 """Makes a follow-up question self-contained, by rules: it is appended to the question it follows.
 
 Nothing typed is removed, and a question with its own subject is left as it is. The result can always be
-searched for, even if a model's rewriting is unusable.
+searched for, even if a model's rewriting is unusable. A keyword or two ("parking") may be a new subject as
+well as a follow-up: only what is found can tell.
 """
 
 import re
@@ -28,6 +29,18 @@ _PREPOSITION = re.compile(
     r"(?:in|on|at|by|for|from|to|with|of|after|before|bis|ab|seit|für|an|auf|mit|von|nach|vor)\s+",
     re.IGNORECASE,
 )
+_ADDITION = re.compile(
+    r"(?:also|only|even|just|except|without|unless|more|less|fewer|longer|shorter|higher|lower|cheaper|earlier|later"
+    r"|sooner|faster|better|larger|bigger|smaller|auch|nur|sogar|außer|ohne|mehr|weniger|länger|kürzer|höher"
+    r"|niedriger|billiger|günstiger|früher|später|schneller|besser|größer|kleiner)\b",
+    re.IGNORECASE,
+)
+_COMMAND = re.compile(
+    r"(?:please\s+|bitte\s+)?(?:compare|summari[sz]e|sum up|tl;?dr|list|show|find|open|vergleiche?n?"
+    r"|fasse?n?|liste|zeigen?|finden?|öffnen?)\b",
+    re.IGNORECASE,
+)
+MAX_FRAGMENT_WORDS = 3
 _CLAUSE = re.compile(
     rf"(?:{_PREPOSITION.pattern})?(?:how|what|which|who|whom|whose|"
     r"when|where|why|do|does|did|is|are|can|could|may|must|should|will|would|was|wie|welche[rsnm]?|wer|wen|wem|"
@@ -78,11 +91,14 @@ _TIME_OFF = re.compile(
 )
 
 
-def build_standalone_question(question: str, history: Sequence[Turn]) -> str:
-    """Return the question with its context before it. It ends with the question as typed."""
+def build_standalone_question(question: str, history: Sequence[Turn], *, follows: bool = False) -> str:
+    """Return the question with its context before it. It ends with the question as typed.
+
+    `follows`: the question is a follow-up, whatever it says.
+    """
     parts = [_normalize(question)]
     for turn in reversed(history[-MAX_LOOKBACK_TURNS:]):
-        if not is_follow_up(parts[0]):
+        if not (is_follow_up(parts[0]) or (follows and len(parts) == 1)):
             break
         parts.insert(0, _normalize(turn.question))
     joined = " ".join(part for part in parts if part)
@@ -101,8 +117,27 @@ def is_follow_up(question: str) -> bool:
     own = subject_stems(text)
     if joined := _JOINED.match(text):
         return len(own) < MIN_SUBJECT_WORDS or not _CLAUSE.match(text[joined.end() :])
-    short = len(own) < 2 and len(text.split()) < 4 and not _CLAUSE.match(text)
-    return not own or (short and not _names_subject(text))
+    if _PREPOSITION.match(text) and _is_short(text):
+        return True
+    added = _ADDITION.match(text)
+    return not own or (added is not None and _is_short(text[added.end() :]))
+
+
+def is_fragment(question: str) -> bool:
+    """Return whether the question is a keyword or two that may be a subject of its own or belong to the
+    question before it: "parking"."""
+    text = question.strip()
+    return bool(text) and not is_follow_up(text) and not is_command(text) and _is_short(text)
+
+
+def is_command(question: str) -> bool:
+    """Return whether the question begins like a request for documents: "compare prices"."""
+    return _COMMAND.match(question.strip()) is not None
+
+
+def _is_short(text: str) -> bool:
+    is_short = len(subject_stems(text)) < 2 and len(text.split()) <= MAX_FRAGMENT_WORDS
+    return is_short and not _CLAUSE.match(text) and not _names_subject(text)
 
 
 def _names_subject(text: str) -> bool:

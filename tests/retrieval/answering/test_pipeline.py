@@ -1,4 +1,4 @@
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
 
@@ -332,6 +332,42 @@ def test_a_follow_up_is_searched_and_asked_with_its_subject() -> None:
     assert queries[0] in str(chat.prompts[0][1].content)
     assert isinstance(last, Done)
     assert last.answer.question == "And how is it donated?"
+
+
+class Needs:
+    """Accepts questions with a word."""
+
+    def __init__(self, word: str) -> None:
+        self.word = word
+
+    def judge(self, question: str, evidence: Sequence[Hit], language: str | None = None) -> Judgement:
+        answerable = self.word in question
+        return Judgement(answerable, "" if answerable else "Nothing.", strong=True)
+
+
+@pytest.mark.parametrize(
+    ("keyword", "needed", "read"),
+    [
+        ("interns", "interns", "interns"),  # has an answer by itself
+        ("interns", "annual leave", f"{QUESTION} interns"),  # has one only together
+        ("asdfgh", "annual leave", "asdfgh"),  # the question before it has one, but it isn't about this
+    ],
+)
+def test_a_keyword_is_joined_only_if_that_answers_it(keyword: str, needed: str, read: str) -> None:
+    hits = [*HITS, make_hit("Interns earn 5 days of annual leave.", title="Interns")]
+    first, *_, last = answer(
+        keyword,
+        search=lambda query: hits,
+        chat=Writer("Interns earn 5 days of annual leave [3]."),
+        embedder=FakeEmbedder(),
+        locate=lambda hit, quote: Location(),
+        history=[Turn(QUESTION, TRUE)],
+        answerability=Needs(needed),
+    )
+    assert first == Started(read)
+    assert isinstance(last, Done)
+    assert last.answer.standalone_question == read
+    assert (last.answer.verdict == "refused") == (keyword == "asdfgh")
 
 
 def test_the_prompt_fits_the_context_window() -> None:

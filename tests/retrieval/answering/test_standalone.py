@@ -4,7 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retrieval.answering.query.standalone import MAX_CHARACTERS, build_standalone_question, is_follow_up
+from retrieval.answering.query.standalone import (
+    MAX_CHARACTERS,
+    build_standalone_question,
+    is_follow_up,
+    is_fragment,
+)
 from retrieval.evaluation.gold_file import gold_questions
 from retrieval.types import Turn
 
@@ -16,6 +21,9 @@ LEAVE = Turn("How much annual leave do I get?", "25 days. [1]")
     [
         "And for part-time employees?",
         "What about contractors?",
+        "for contractors",
+        "only in winter",
+        "longer for managers?",
         "Can it be carried over?",
         "Who approves that?",
         "How do they apply?",
@@ -41,6 +49,20 @@ def test_follow_ups_take_the_question_before_along(question: str) -> None:
 )
 def test_other_questions_stand_by_themselves(question: str) -> None:
     assert build_standalone_question(question, [LEAVE]) == question
+
+
+@pytest.mark.parametrize("question", ["parking", "vpn", "Hotels?", "asdfgh", "Dienstwagen"])
+def test_a_keyword_may_be_a_new_subject(question: str) -> None:
+    assert is_fragment(question)
+    assert build_standalone_question(question, [LEAVE]) == question
+    assert build_standalone_question(question, [LEAVE], follows=True) == f"{LEAVE.question} {question}"
+
+
+@pytest.mark.parametrize(
+    "question", ["", "compare prices?", "Form 630", "CEMGSA", "for contractors", "Who pays?"]
+)
+def test_what_is_no_keyword(question: str) -> None:
+    assert not is_fragment(question)
 
 
 def test_a_chain_of_follow_ups_reaches_back_to_its_subject() -> None:
