@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
+from typing import Final
 from uuid import UUID
 
 from django.db import transaction
@@ -14,7 +15,7 @@ from cairn.access.rules import documents_for, match_principal
 from cairn.access.scope import Principal
 from cairn.access.selectors import get_or_not_found
 from cairn.access.services import EVERYONE, parse_subject
-from cairn.answers import AnswerMode
+from cairn.answers import AnswerMode, Intent
 from cairn.audit.services import record
 from cairn.errors import Conflict, InvalidInput, NotFound
 from retrieval.conversations.branches import Tree
@@ -28,6 +29,7 @@ from retrieval.conversations.services import (
     title_from,
 )
 from retrieval.conversations.small_talk import is_small_talk
+from retrieval.intents.document_lines import LIST_ITEM
 from retrieval.key_limits import conversations_within_limits
 from retrieval.models import (
     Channel,
@@ -40,6 +42,7 @@ from retrieval.models import (
     ShareReader,
 )
 
+_COUNTING: Final = frozenset({Intent.LIST, Intent.FIND})
 NOT_OPEN = gettext_noop("You don’t have access to this answer’s documents.")
 
 
@@ -156,7 +159,20 @@ def messages_shared(share: Share, principal: Principal) -> list[ShownMessage]:
     )
     read = {document for each in seen for document in prompted_documents(each.message.trace)}
     readable = set(documents_for(principal).filter(pk__in=read).values_list("pk", flat=True))
-    return [_redact_for_reader(each, readable) for each in seen]
+    redacted = [_redact_for_reader(each, readable) for each in seen]
+    if share.conversation.user_id == principal.user:
+        return redacted
+    return [_remove_counts(each) for each in redacted]
+
+
+def _remove_counts(shown: ShownMessage) -> ShownMessage:
+    """Return a list of documents without Cairn's own sentences: they count all that the asker may read."""
+    message = shown.message
+    if shown.withheld or message.trace.get("intent") not in _COUNTING:
+        return shown
+    message.trace = {**message.trace, "library_query": ""}
+    items = [line for line in shown.answer.splitlines() if line.startswith(LIST_ITEM)]
+    return replace(shown, answer="\n".join(items))
 
 
 def _redact_for_reader(shown: ShownMessage, readable: Collection[UUID]) -> ShownMessage:

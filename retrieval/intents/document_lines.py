@@ -11,6 +11,7 @@ from retrieval.intents.composer import Composer
 from retrieval.types import AnswerEvent, Hit
 
 OPENING_CHARACTERS: Final = 240
+LIST_ITEM: Final = "- **"
 
 
 def write_documents(composer: Composer, hits: Iterable[Hit], *, snippets: bool = False) -> list[AnswerEvent]:
@@ -18,7 +19,8 @@ def write_documents(composer: Composer, hits: Iterable[Hit], *, snippets: bool =
     events: list[AnswerEvent] = []
     for number, hit in enumerate(hits):
         opening = shorten(hit.text)
-        name = f"- **{escape_markdown(_one_line(hit.title))}** ({escape_markdown(hit.knowledge_base_name)})"
+        title, base = escape_markdown(_one_line(hit.title)), escape_markdown(hit.knowledge_base_name)
+        name = f"{LIST_ITEM}{title}** ({base})"
         cut = "…" if len(opening) < len(hit.text) else ""
         text = f"{name}: {escape_markdown(_one_line(opening))}{cut}" if snippets else name
         events += composer.cite(text, hit, opening, joins=number > 0, whole=True)

@@ -77,7 +77,11 @@ def _stream(
     mentions = _find_mentions(context, listing) if topic else _Mentions()
     composer.run.retrieval_ms = composer.run.elapsed_ms()
     yield Sources((*titled, *mentions.hits[:MAX_MENTIONS]))
-    yield from composer.write(_headline(context, listing, count))
+    headline = _headline(context, listing, count)
+    if not (count or mentions.hits):
+        yield composer.finish(Verdict.REFUSED, headline, AnswerMode.NONE, intent=Intent.LIST)
+        return
+    yield from composer.write(headline)
     yield from write_documents(composer, titled)
     yield from _write_rest(composer, count - len(titled))
     if topic:

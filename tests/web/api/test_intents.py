@@ -97,14 +97,55 @@ def test_a_list_of_a_knowledge_base_is_found_by_its_name(mia: Caller, add: Calla
     answer = ask(mia, "How many documents are in the handbook?")
     assert "You can read one document in “Handbook”:" in answer["answer"]
     missing = ask(mia, "How many documents are in Finance?")
-    assert "No document that you can read has “Finance” in its title" in missing["answer"]
+    assert "No document that you can read has “Finance” in its title" in missing["reason"]
 
 
 def test_a_list_of_documents_that_arent_there_is_no_gap(mia: Caller, add: Callable[..., Document]) -> None:
     answer = ask(mia, "Welche Dokumente gibt es zu Reisekosten?")
-    assert answer["intent"] == "list"
-    assert "Kein Dokument, das Sie lesen können, hat „Reisekosten“" in answer["answer"]
+    assert (answer["intent"], answer["verdict"], answer["mode"]) == ("list", "refused", "none")
+    assert answer["answer"] == ""
+    assert "Kein Dokument, das Sie lesen können, hat „Reisekosten“" in answer["reason"]
     assert not GapQuestion.objects.exists()
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "Welche Dokumente gibt es zum Thema Reisen?",
+        "Welche Dokumente über das Thema Reisen gibt es?",
+        "Which documents do you have on the topic of Reisen?",
+    ],
+)
+def test_a_topic_may_be_called_a_topic(mia: Caller, add: Callable[..., Document], question: str) -> None:
+    add("Reisen")
+    answer = ask(mia, question)
+    assert (answer["intent"], [each["title"] for each in answer["citations"]]) == ("list", ["Reisen"])
+
+
+@pytest.mark.parametrize("single", [True, False])
+def test_a_shared_list_doesnt_tell_how_much_its_asker_may_read(
+    mia: Caller,
+    rob: Caller,
+    add: Callable[..., Document],
+    grant: Callable[[Caller, Role], None],
+    single: bool,
+) -> None:
+    documents = [add(f"Policy {number:02}") for number in range(MAX_TITLES + 3)]
+    for secret in documents[MAX_TITLES:]:
+        readers_replace(document=secret, readers=[f"user:{mia.user.id}"], actor=mia.user.id)
+    grant(rob, Role.READER)
+    answer = ask(mia, "List all documents")
+    path = f"/messages/{answer['id']}" if single else f"/conversations/{answer['conversation']}"
+    share = mia.put(f"{path}/share", {"subjects": ["everyone"]}).json()["id"]
+    [own] = mia.get(f"/shared/{share}").json()["messages"]
+    [seen] = rob.get(f"/shared/{share}").json()["messages"]
+    assert f"{MAX_TITLES + 3} documents" in own["answer"]
+    assert len(seen["answer"].splitlines()) == len(seen["citations"]) == MAX_TITLES
+    assert "can read" not in seen["answer"]
+    assert "more" not in seen["answer"]
+    copy = rob.post(f"/shared/{share}/continue").json()["id"]
+    [copied] = rob.get(f"/conversations/{copy}").json()["messages"]
+    assert (copied["answer"], copied["library_url"]) == (seen["answer"], "")
 
 
 def test_policies_that_only_a_text_describes_are_a_question(
