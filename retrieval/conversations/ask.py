@@ -39,12 +39,12 @@ from retrieval.conversations.answer_recorder import AnswerRecorder
 from retrieval.conversations.branches import Tree
 from retrieval.conversations.services import (
     INTERRUPTED,
+    cited_document,
     conversation_confine,
     conversation_follow_edit,
     conversation_for,
     conversation_retitle_after_small_talk,
     conversation_start,
-    first_cited_document,
     history_for,
     message_for,
     turns_with_subject,
@@ -291,7 +291,7 @@ def _build_intent_context(
         index=finding.index,
         generation=build_generation_context(message.question, **settings),
         judge=answerability_of(finding).judge,
-        cited=lambda: first_cited_document(message),
+        cited=lambda position: cited_document(message, position),
     )
 
 

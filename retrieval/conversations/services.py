@@ -351,16 +351,16 @@ def _question_in_context(message: Message) -> str:
     return (is_fragment(message.question) and message.standalone_question) or message.question
 
 
-def first_cited_document(message: Message) -> UUID | None:
-    """Return the document that the nearest earlier answer with sources cites first. Whether it may be read is
-    for the caller to check."""
+def cited_document(message: Message, position: int) -> UUID | None:
+    """Return a document that the nearest earlier answer with sources cites, counted from 1; the last for 0.
+    Whether it may be read is for the caller to check."""
     earlier = message.parent
     for _ in range(HISTORY_LOOK):
         if earlier is None:
             return None
-        cited = earlier.citations.order_by("marker").values_list("document", flat=True).first()
-        if cited is not None:
-            return cited
+        cited = list(dict.fromkeys(earlier.citations.order_by("marker").values_list("document", flat=True)))
+        if cited:
+            return cited[position - 1] if position <= len(cited) else None
         earlier = earlier.parent
     return None
 

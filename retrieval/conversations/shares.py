@@ -162,10 +162,10 @@ def messages_shared(share: Share, principal: Principal) -> list[ShownMessage]:
     redacted = [_redact_for_reader(each, readable) for each in seen]
     if share.conversation.user_id == principal.user:
         return redacted
-    return [_remove_counts(each) for each in redacted]
+    return [_hide_counts(each) for each in redacted]
 
 
-def _remove_counts(shown: ShownMessage) -> ShownMessage:
+def _hide_counts(shown: ShownMessage) -> ShownMessage:
     """Return a list of documents without Cairn's own sentences: they count all that the asker may read."""
     message = shown.message
     if shown.withheld or message.trace.get("intent") not in _COUNTING:

@@ -38,7 +38,8 @@ class IntentContext:
     """Everything that a message with an intent is answered with.
 
     `answer_search` finds the evidence of answers; `search` more, and without a reranker. `judge`: decides
-    whether hits can answer a question. `cited`: finds the document that an earlier answer cites first.
+    whether hits can answer a question. `cited`: finds a document that an earlier answer cites,
+    by its position.
     """
 
     question: str
@@ -50,7 +51,7 @@ class IntentContext:
     index: VectorIndex
     generation: GenerationContext
     judge: Callable[[str, Sequence[Hit]], Judgement]
-    cited: Callable[[], UUID | None] = lambda: None
+    cited: Callable[[int], UUID | None] = lambda _: None
 
     @property
     def language(self) -> Language:

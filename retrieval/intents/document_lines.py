@@ -6,6 +6,8 @@ from typing import Final
 from uuid import UUID
 
 from retrieval.answering.generation.extractive import escape_markdown
+from retrieval.answering.text.lexicon import Language
+from retrieval.answering.text.terms import content_stems
 from retrieval.intents.catalogue import Catalogue
 from retrieval.intents.composer import Composer
 from retrieval.types import AnswerEvent, Hit
@@ -37,6 +39,12 @@ def shorten(text: str, most: int = OPENING_CHARACTERS) -> str:
         return text
     cut = text[:most]
     return re.sub(r"\s+\S*$", "", cut) or cut
+
+
+def has_own_text(hit: Hit, language: Language) -> bool:
+    """Return whether the passage says more than its title and headings do."""
+    headings = content_stems(f"{hit.title} {' '.join(hit.section)}", language)
+    return not content_stems(hit.text, language) <= headings
 
 
 def _one_line(text: str) -> str:

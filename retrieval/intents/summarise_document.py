@@ -16,9 +16,9 @@ from retrieval.answering.protocols import Judgement
 from retrieval.answering.query.decompose import SubQuestion
 from retrieval.answering.text.messages import render_message
 from retrieval.intents.catalogue import Catalogue
-from retrieval.intents.central_sentences import choose_sentences, rank_passages
+from retrieval.intents.central_sentences import QuotedSentence, choose_sentences, rank_passages
 from retrieval.intents.composer import Composer, IntentContext
-from retrieval.intents.document_lines import open_documents
+from retrieval.intents.document_lines import has_own_text, open_documents
 from retrieval.intents.find_document import refuse_unknown, show_documents
 from retrieval.intents.messages import render_number, render_share, render_text
 from retrieval.intents.named_documents import find_named_documents
@@ -36,9 +36,9 @@ _STRONG: Final = Judgement(answerable=True, strong=True)
 _NO_SCORES: Final = Scores(None, None, 0.0)
 
 
-def summarise_document(context: IntentContext) -> Iterator[AnswerEvent] | None:
-    """Return the events of a summary, or of a question which document is meant. None if the message doesn't
-    name a document."""
+def summarise_document(context: IntentContext) -> Iterator[AnswerEvent]:
+    """Return the events of a summary, of a question which document is meant, or of a refusal if there is
+    none."""
     catalogue = Catalogue(context.scope, context.filters, context.language)
     if not context.request.topic:
         return _summarise(context, catalogue, _find_previous(context))
@@ -49,13 +49,13 @@ def summarise_document(context: IntentContext) -> Iterator[AnswerEvent] | None:
         return _summarise(context, catalogue, previous)
     if named.count:
         return show_documents(context, open_documents(catalogue, named.best), "summary_which", named.count)
-    return refuse_unknown(context, Intent.SUMMARISE) if context.request.explicit else None
+    return refuse_unknown(context, Intent.SUMMARISE)
 
 
 def _find_previous(context: IntentContext) -> UUID | None:
     """Return the document to which the question is limited, else the one cited before it."""
     chosen = context.filters.document_ids
-    return chosen[0] if chosen and len(chosen) == 1 else context.cited()
+    return chosen[0] if chosen and len(chosen) == 1 else context.cited(context.request.position)
 
 
 def _summarise(
@@ -86,8 +86,13 @@ class _Summary:
         yield Started(self.context.question, Intent.SUMMARISE)
         vectors = self._load_vectors(chosen)
         passages = [self._load_passages(section, vectors) for section in chosen]
+        chosen, passages = self._drop_bare_headings(chosen, passages)
         run.retrieval_ms = run.elapsed_ms()
         yield Sources(tuple(hit for hits in passages for hit in hits))
+        if self.context.request.sentences:
+            yield from self._write_shortly([hits[0] for hits in passages if hits])
+            yield self._finish(self.sections)
+            return
         yield from self._write_opening(chosen)
         for number, (section, hits) in enumerate(zip(chosen, passages, strict=True), start=1):
             if generation.cancelled():
@@ -111,6 +116,30 @@ class _Summary:
         ids = rank_passages(section, vectors)[:most]
         rows = chunks_for(self.context.scope, ids).order_by("ordinal")
         return [hit_of(row, _NO_SCORES) for row in rows]
+
+    def _drop_bare_headings(
+        self, chosen: Sequence[Section], passages: Sequence[Sequence[Hit]]
+    ) -> tuple[list[Section], list[list[Hit]]]:
+        """Leave out sections that consist of a title, and passages that do."""
+        language = self.context.language
+        own_text = [[hit for hit in hits if has_own_text(hit, language)] for hits in passages]
+        bare = [bool(hits) and not own for hits, own in zip(passages, own_text, strict=True)]
+        if all(bare):
+            return list(chosen), [list(hits) for hits in passages]
+        dropped = [section for section, is_bare in zip(chosen, bare, strict=True) if is_bare]
+        self.sections = [section for section in self.sections if section not in dropped]
+        pairs = [
+            pair
+            for pair, is_bare in zip(zip(chosen, own_text, strict=True), bare, strict=True)
+            if not is_bare
+        ]
+        return [section for section, _ in pairs], [hits for _, hits in pairs]
+
+    def _write_shortly(self, hits: Sequence[Hit]) -> Iterator[AnswerEvent]:
+        """Quote the most central sentences of the whole document, as many as were asked for."""
+        generation, most = self.context.generation, self.context.request.sentences or 1
+        for sentence in choose_sentences(hits, generation.embedder, generation.language, most):
+            yield from self._write_quote(sentence)
 
     def _write_opening(self, chosen: Sequence[Section]) -> Iterator[AnswerEvent]:
         language, title = self.context.language, escape_markdown(self.document.title)
@@ -171,9 +200,12 @@ class _Summary:
         most = 2 if len(self.sections) <= FEW_SECTIONS else 1
         generation = self.context.generation
         for sentence in choose_sentences(hits, generation.embedder, generation.language, most):
-            text = f"> {escape_markdown(' '.join(sentence.text.split()))}"
-            self.quotes += 1
-            yield from self.composer.cite(text, sentence.hit, sentence.text)
+            yield from self._write_quote(sentence)
+
+    def _write_quote(self, sentence: QuotedSentence) -> Iterator[AnswerEvent]:
+        text = f"> {escape_markdown(' '.join(sentence.text.split()))}"
+        self.quotes += 1
+        yield from self.composer.cite(text, sentence.hit, sentence.text)
 
     def _finish(self, chosen: Sequence[Section]) -> AnswerEvent:
         run, language = self.composer.run, self.context.language

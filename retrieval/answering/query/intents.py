@@ -12,8 +12,11 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, Final
 
+from text_to_num import alpha2digit
+
 from cairn.answers import Intent
 from cairn.hidden_characters import visible
+from retrieval.answering.query.standalone import is_command
 
 MAX_CHARACTERS: Final = 300  # a longer message is a question with its circumstances
 MAX_TOPIC_WORDS: Final = 8
@@ -27,6 +30,9 @@ _QUOTED: Final = re.compile(r"[\"“„«”']\s*([^\"“”„«»]+?)\s*[\"”
 _MACRO: Final = re.compile(r"%(\w+)%")
 _END: Final = re.compile(r"[\s?.!…]+$")
 _NUMBER: Final = re.compile(r"\d+")
+_BARE_NUMBER: Final = re.compile(
+    r"(?:(?:that|the one|der|die|dem|das) )?(?:(?:of|from|for|von|aus) )?(\d+)", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +43,9 @@ class IntentRequest:
     knowledge base or folder to list. `period`: since when listed documents were uploaded. `kind`: the word
     for documents, where it tells which ("policies"); empty for documents in general. `explicit`: the message
     names documents as such, so it can't be meant as a question about their content. `refers_back`: the
-    document is the one that the last answer cites, unless one is called `topic`. `sides`: what to compare.
+    document is the one that the last answer cites, unless one is called `topic`; `position`: which of those
+    that it cites, counted from 1, or the last for 0. `sides`: what to compare. `sentences`: how long a
+    summary may be; None for any length.
     """
 
     intent: Intent
@@ -47,6 +55,8 @@ class IntentRequest:
     kind: str = ""
     explicit: bool = False
     refers_back: bool = False
+    position: int = 1
+    sentences: int | None = None
     sides: tuple[str, ...] = ()
 
 
@@ -72,6 +82,7 @@ class _Grammar:
     headed: re.Pattern[str]
     this: re.Pattern[str]
     maybe_this: re.Pattern[str]
+    nth: re.Pattern[str]
     article: re.Pattern[str]
     clause: re.Pattern[str]
     joint: re.Pattern[str]
@@ -143,25 +154,46 @@ def _recognise_find(text: str, grammar: _Grammar) -> IntentRequest | None:
         elif _FILE.search(name):
             return IntentRequest(Intent.FIND, topic=_unquote(name), explicit=True)
         elif grammar.headed.fullmatch(name) and _is_name(name, grammar, MAX_IMPLICIT_NAME_WORDS):
-            return IntentRequest(Intent.FIND, topic=_unquote(name))
+            return IntentRequest(Intent.FIND, topic=_unquote(name), explicit=is_command(text))
     return None
 
 
 def _recognise_summary(text: str, grammar: _Grammar) -> IntentRequest | None:
     for found in _match_any(grammar.summary, text):
-        name = found["name"].strip()
-        if grammar.this.fullmatch(name):
-            return IntentRequest(Intent.SUMMARISE, explicit=True, refers_back=True)
+        name, sentences = found["name"].strip(), _parse_length(found.groupdict().get("length"), grammar)
+        if position := _parse_position(name, grammar):
+            return IntentRequest(
+                Intent.SUMMARISE, explicit=True, refers_back=True, position=position[0], sentences=sentences
+            )
         plain = _strip_article(name, grammar)
         explicit = grammar.explicit.fullmatch(plain)
         topic = explicit["name"] if explicit else plain
         if _is_name(topic, grammar, MAX_NAME_WORDS):
-            certain = explicit is not None or _FILE.search(plain) is not None
             refers = grammar.maybe_this.fullmatch(name) is not None
             return IntentRequest(
-                Intent.SUMMARISE, topic=_unquote(topic), explicit=certain, refers_back=refers
+                Intent.SUMMARISE,
+                topic=_unquote(topic),
+                explicit=True,
+                refers_back=refers,
+                sentences=sentences,
             )
     return None
+
+
+def _parse_position(name: str, grammar: _Grammar) -> tuple[int] | None:
+    """Return which of the documents cited before is meant, if the name says just that."""
+    if grammar.this.fullmatch(name):
+        return (1,)
+    found = grammar.nth.fullmatch(name)
+    return (int(next(key for key, text in found.groupdict().items() if text)[1:]),) if found else None
+
+
+def _parse_length(text: str | None, grammar: _Grammar) -> int | None:
+    """Return a number that is written in digits or words."""
+    if not text:
+        return None
+    digits = text if text.isdigit() else alpha2digit(text, grammar.language, threshold=0)
+    return int(digits) if digits.isdigit() and int(digits) else None
 
 
 def _recognise_comparison(text: str, grammar: _Grammar) -> IntentRequest | None:
@@ -170,15 +202,20 @@ def _recognise_comparison(text: str, grammar: _Grammar) -> IntentRequest | None:
         ambiguous = grammar.joint.search(second) or (grammar.joint.search(first) is not None)
         if ambiguous or not all(_is_name(side, grammar, MAX_TOPIC_WORDS) for side in (first, second)):
             return None
-        return IntentRequest(Intent.COMPARE, sides=(_complete(first, second), second))
+        return IntentRequest(Intent.COMPARE, sides=_complete(first, second))
     return None
 
 
-def _complete(first: str, second: str) -> str:
-    """Return the first side with the words that it shares with the second: "the 2023 and 2024 policy"."""
+def _complete(first: str, second: str) -> tuple[str, str]:
+    """Return both sides with the words that they share: "the 2023 and 2024 policy", "policy 2023 with
+    2024"."""
     opening, _, rest = second.partition(" ")
-    is_short = _NUMBER.fullmatch(first) and _NUMBER.fullmatch(opening) and rest
-    return f"{first} {rest}" if is_short else first
+    if _NUMBER.fullmatch(first) and _NUMBER.fullmatch(opening) and rest:
+        return f"{first} {rest}", second
+    number = _BARE_NUMBER.fullmatch(second)
+    if number and not _NUMBER.fullmatch(first) and len(_NUMBER.findall(first)) == 1:
+        return first, _NUMBER.sub(number[1], first)
+    return first, second
 
 
 def _is_name(text: str, grammar: _Grammar, most: int, *, may_be_empty: bool = False) -> bool:
@@ -223,7 +260,7 @@ def _compile(language: str, entry: dict[str, Any]) -> _Grammar:
         finding=all_of("find"),
         summary=all_of("summarise"),
         comparison=all_of("compare"),
-        generic=compile_pattern("%documents%"),
+        generic=compile_pattern("%documents%|%everything%"),
         about=compile_pattern("%about% (?P<topic>.+)"),
         inside=compile_pattern(f"%inside% (?P<inside>.+?)(?:{entry['inside_end']})?"),
         periods={
@@ -234,6 +271,7 @@ def _compile(language: str, entry: dict[str, Any]) -> _Grammar:
         headed=compile_pattern(entry["headed"]),
         this=compile_pattern(entry["this"]),
         maybe_this=compile_pattern(entry["maybe_this"]),
+        nth=compile_pattern(entry["nth"]),
         article=compile_pattern(r"^(?:%article%)\s+"),
         clause=compile_pattern(rf"\b(?:{entry['clause']})\b"),
         joint=compile_pattern(rf"\b(?:{entry['joints']})\b"),

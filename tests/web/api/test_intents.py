@@ -228,6 +228,17 @@ def leave(document: Document, parts: Engine) -> Document:
 
 
 @pytest.fixture
+def name_sections() -> Callable[..., None]:
+    """Set the headings above a document's passages."""
+
+    def name(document: Document, *headings: str) -> None:
+        for chunk, heading in zip(Chunk.objects.filter(version__document=document), headings, strict=True):
+            Chunk.objects.filter(pk=chunk.pk).update(section=[document.title, heading])
+
+    return name
+
+
+@pytest.fixture
 def policy(add: Callable[..., Document]) -> Document:
     """A document with three sections."""
     document = add(
@@ -280,6 +291,55 @@ def test_the_document_of_the_last_answer_can_be_summarised(
         assert (alone["intent"], alone["verdict"], alone["reason"]) == ("summarise", "refused", UNKNOWN)
 
 
+def test_a_document_of_a_list_can_be_summarised(
+    mia: Caller, policy: Document, add: Callable[..., Document], parts: Engine
+) -> None:
+    add("A note", "Bicycles are parked behind the house.")
+    with use(replace(parts, writes_answers=False)):
+        listed = ask(mia, "list everything uploaded this month")
+        assert [each["title"] for each in listed["citations"]] == ["A note", "Travel policy"]
+        summary = ask(mia, "summarise the second one", conversation=listed["conversation"])
+        assert {each["document"] for each in summary["citations"]} == {str(policy.id)}
+        missing = ask(mia, "summarise the fifth one", conversation=listed["conversation"])
+    assert (missing["intent"], missing["reason"]) == ("summarise", UNKNOWN)
+
+
+def test_everything_about_a_topic_is_a_list(mia: Caller, policy: Document) -> None:
+    answer = ask(mia, "show me everything about travel")
+    assert (answer["intent"], [each["title"] for each in answer["citations"]]) == ("list", ["Travel policy"])
+
+
+@pytest.mark.parametrize(
+    ("message", "intent"),
+    [("Summarise the zeppelin handbook", "summarise"), ("Open the zeppelin handbook", "find")],
+)
+def test_an_unknown_title_is_refused_and_no_gap(
+    mia: Caller, policy: Document, message: str, intent: str
+) -> None:
+    answer = ask(mia, message)
+    assert (answer["intent"], answer["verdict"], answer["reason"]) == (intent, "refused", UNKNOWN)
+    assert not GapQuestion.objects.exists()
+
+
+def test_a_section_that_is_only_a_title_is_not_summarised(
+    mia: Caller, policy: Document, name_sections: Callable[..., None], parts: Engine
+) -> None:
+    first = Chunk.objects.get(version__document=policy, ordinal=0)
+    Chunk.objects.filter(pk=first.pk).update(text="Travel policy", section=["Travel policy"])
+    with use(replace(parts, writes_answers=False)):
+        answer = ask(mia, "Summarise the travel policy")
+    assert "> Travel policy" not in answer["answer"]
+    assert "> Hotels" in answer["answer"]
+    assert str(first.pk) not in {each["chunk"] for each in answer["citations"]}
+
+
+def test_a_summary_is_as_short_as_asked_for(mia: Caller, policy: Document, parts: Engine) -> None:
+    with use(replace(parts, writes_answers=False)):
+        answer = ask(mia, "Summarise the travel policy in two sentences")
+    assert len(answer["citations"]) == 2
+    assert len([line for line in answer["answer"].splitlines() if line]) == 2
+
+
 def test_a_name_that_fits_several_documents_leads_to_a_question(
     mia: Caller, policy: Document, add: Callable[..., Document]
 ) -> None:
@@ -320,6 +380,47 @@ def test_a_comparison_has_a_column_for_each_side(
     assert "120 euros" in right
     assert "[1]" in left
     assert "[2]" in right
+
+
+def test_versions_are_compared_by_topic(
+    mia: Caller, add: Callable[..., Document], name_sections: Callable[..., None], parts: Engine
+) -> None:
+    """Sections match by heading, then by meaning, wherever they are; what is left has rows of its own."""
+    old = add(
+        "Reiserichtlinie 2023",
+        "Hotels kosten 100 Euro pro Nacht.",
+        "Das Tagegeld beträgt 24 Euro am Tag.",
+        "Der Parkplatz am Flughafen wird bezahlt.",
+    )
+    new = add(
+        "Reiserichtlinie 2024",
+        "Das Tagegeld beträgt 28 Euro am Tag.",
+        "Bahnfahrten werden im Portal gebucht.",
+        "Hotels kosten 120 Euro pro Nacht.",
+    )
+    name_sections(old, "Hotels", "Tagegeld", "Parken")
+    name_sections(new, "Verpflegung", "Bahn", "2. Hotels")
+    with use(replace(parts, writes_answers=False)):
+        answer = ask(mia, "Vergleiche die Reiserichtlinie 2023 mit 2024")
+    header, _, *rows = answer["answer"].splitlines()
+    assert header == "| Reiserichtlinie 2023 | Reiserichtlinie 2024 |"
+    cells = [row.strip("| ").split(" | ") for row in rows]
+    assert [("100" in a, "120" in b) for a, b in cells] == [(True, True), *[(False, False)] * 3]
+    assert [("24 Euro" in a, "28 Euro" in b) for a, b in cells][1] == (True, True)
+    assert ("Parkplatz" in cells[2][0], cells[2][1]) == (True, "—")
+    assert (cells[3][0], "Bahnfahrten" in cells[3][1]) == ("—", True)
+
+
+def test_a_side_that_names_no_document_isnt_filled_with_another(
+    mia: Caller, add: Callable[..., Document], parts: Engine
+) -> None:
+    add("Salary bands 2023", "The salary bands of 2023 begin at 40,000 euros.")
+    add("Salary bands 2024", "The salary bands of 2024 begin at 42,000 euros.")
+    with use(replace(parts, writes_answers=False)):
+        answer = ask(mia, "Compare salary bands 2023 with Fantasy bands 2024")
+    assert "contain nothing about “Fantasy bands 2024”" in answer["answer"]
+    assert "contain nothing" not in answer["reason"]
+    assert "42,000" not in answer["answer"]
 
 
 def test_a_comparison_says_which_side_is_missing(
