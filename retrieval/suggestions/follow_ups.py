@@ -69,7 +69,9 @@ def _candidates(
     ids = [document.pk for document in documents]
     yield from gold_questions(principal, MAX_CHECKED, documents=ids)
     yield from verified_questions(principal, MAX_CHECKED, documents=ids)
-    generated = [*_questions_near_quotes(citations, documents), *_load_suggestions(ids)]
+    quoted = _questions_of_quotes(citations, documents)
+    near = [*_questions_near_quotes(citations, documents), *_load_suggestions(ids)]
+    generated = [each for each in near if each.question not in quoted]
     yield from (each.question for each in generated if not each.plain)
     yield from examples_of(documents[0].knowledge_base)
     yield from (each.question for each in generated if each.plain)
@@ -88,6 +90,18 @@ def _questions_near_quotes(citations: Sequence[Citation], documents: Sequence[Do
         ]
         found += _questions_around(document, cited)
     return found
+
+
+def _questions_of_quotes(citations: Sequence[Citation], documents: Sequence[Document]) -> set[str]:
+    """Return the questions out of the quoted sections themselves, which have just been answered."""
+    by_document = {document.pk: document for document in documents}
+    return {
+        made.question
+        for each in citations
+        if (document := by_document.get(each.document_id)) and document.active_version
+        for heading in each.section
+        for made in questions_of(document.title, [[heading]], document.active_version.language)
+    }
 
 
 def _questions_around(document: Document, cited: Sequence[Chunk]) -> list[Made]:

@@ -26,6 +26,7 @@ _LEANING: Final = re.compile(
 _DOING: Final = frozenset(_WORDS["doing"])
 """First words of headings that describe a task."""
 _ALSO_NOUNS: Final = frozenset(_WORDS["also_nouns"])
+"""Those of them that are often nouns or adjectives: "Open points"."""
 _AFTER_VERBS: Final = frozenset(_WORDS["after_verbs"])
 """Words that show the word before them to be a verb: "Book a trip", unlike "Book prices"."""
 _EMPTY: Final = frozenset(_WORDS["empty"])
@@ -33,9 +34,14 @@ _EMPTY: Final = frozenset(_WORDS["empty"])
 _DANGLING: Final = frozenset(_WORDS["dangling"])
 """Words that no complete heading ends with."""
 _ABOUT: Final = {
-    "en": "What does “{title}” say about “{heading}”?",
-    "de": "Was steht in „{title}“ über „{heading}“?",
+    "en": "What should I know about {heading}?",
+    "de": "Was sollte ich zum Thema {heading} wissen?",
 }
+_MAX_TOPIC_WORDS: Final = 5
+_GERUNDS: Final = {
+    form: verb for verb in _DOING for form in (f"{verb.removesuffix('e')}ing", f"{verb}{verb[-1]}ing")
+}
+"""Their forms in -ing; also some that aren't words, which no heading has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +54,7 @@ def questions_of(title: str, sections: Iterable[Sequence[str]], language: str | 
     """The best of them, in the order in which they stand. `sections`: the paths of the passages."""
     headings = list(_headings(title, sections))
     own = [Made(question) for heading in headings if (question := _own(heading, language))]
-    return list(islice(own or _about(title, headings, language), MAX_SUGGESTIONS))
+    return list(islice(own or _about(headings, language), MAX_SUGGESTIONS))
 
 
 def _headings(title: str, sections: Iterable[Sequence[str]]) -> Iterator[str]:
@@ -84,9 +90,20 @@ def _own(heading: str, language: str | None) -> str:
         return ""
     if heading.endswith("?"):
         return heading if 3 <= len(words) <= 20 and heading.count("?") == 1 else ""
-    if language in {"en", None} and 2 <= len(words) <= 9 and _is_task(words):
-        return _how(heading)
-    return ""
+    task = _task(words) if language in {"en", None} and 2 <= len(words) <= 9 else []
+    return _how(" ".join(task)) if task else ""
+
+
+def _task(words: Sequence[str]) -> Sequence[str]:
+    """Return the task that a heading describes, beginning with a verb; nothing if it may be anything else."""
+    if [word.lower() for word in words[:2]] == ["how", "to"]:
+        return words[2:]
+    verb = words[0].lower()
+    if verb not in _GERUNDS:
+        return words if _is_task(words) else []
+    task = [_GERUNDS[verb], *words[1:]]
+    is_object = words[1].lower() in _AFTER_VERBS or words[-1].rstrip(".:").endswith("s")
+    return task if is_object and _is_task(task) else []
 
 
 def _is_task(words: Sequence[str]) -> bool:
@@ -103,10 +120,16 @@ def _how(heading: str) -> str:
     return f"How do I {mine[0].lower()}{mine[1:]}?"
 
 
-def _about(title: str, headings: Iterable[str], language: str | None) -> Iterator[Made]:
+def _about(headings: Iterable[str], language: str | None) -> Iterator[Made]:
+    """Yield questions about headings that name a topic in a few words. A single word is too vague."""
     template = _ABOUT.get(language or "en")
-    if template is None or _ODD.search(title) or len(title) > MAX_HEADING_CHARACTERS:
-        return
-    for heading in headings:
-        if heading.casefold() not in _EMPTY and len(heading.split()) <= 8 and not heading.endswith("?"):
-            yield Made(template.format(title=title, heading=heading.rstrip(".:")), plain=True)
+    least = 1 if language == "de" else 2  # German writes compounds as one word
+    for heading in headings if template else ():
+        words = heading.split()
+        if (
+            least <= len(words) <= _MAX_TOPIC_WORDS
+            and heading.casefold() not in _EMPTY
+            and not heading.endswith("?")
+            and not _LEANING.search(heading)
+        ):
+            yield Made(str(template).format(heading=heading.rstrip(".:")), plain=True)

@@ -140,7 +140,7 @@ def test_what_is_asked_about_a_document_is_of_the_version_that_answers(
 
     parsers.while_parsing = overtake
     run.run(older.id)
-    assert [one.question for one in Suggestion.objects.all()] == ["What does “New” say about “New rules”?"]
+    assert [one.question for one in Suggestion.objects.all()] == ["What should I know about New rules?"]
 
 
 @pytest.mark.parametrize("lost", ["nothing", "points", "title"])

@@ -8,12 +8,12 @@ import pytest
 from cairn.access.models import Grant, Role
 from cairn.access.services import readers_replace
 from cairn.audit.models import Event
-from cairn.library.models import Document, KnowledgeBase
+from cairn.library.models import Chunk, Document, KnowledgeBase
 from retrieval.conversations.services import conversation_delete
 from retrieval.engine import Engine
 from retrieval.models import Conversation
 from retrieval.suggestions.models import ExampleQuestion, Suggestion
-from retrieval.suggestions.services import suggestions_for
+from retrieval.suggestions.services import suggestions_for, suggestions_replace
 from tests.web.api.conftest import Caller, assert_problem, caller_for, indexed
 
 QUESTION = "How many days of leave do employees get a year?"
@@ -124,6 +124,19 @@ def test_follow_ups_are_what_the_documents_answer(mia: Caller, rob: Caller, leav
     assert mia.get(url).json() == {"questions": []}
     refused = ask(mia, "Who painted the Mona Lisa?")
     assert mia.get(f"/messages/{refused['id']}/suggestions").json() == {"questions": []}
+
+
+def test_follow_ups_leave_out_the_section_that_was_quoted(mia: Caller, leave: Document) -> None:
+    version = leave.active_version
+    assert version is not None
+    for ordinal, heading in enumerate(["Who gets leave?", "Where are bicycles parked?"]):
+        Chunk.objects.filter(version=version, ordinal=ordinal).update(section=[heading])
+    suggestions_replace(leave)
+    assert Suggestion.objects.count() == 2
+    answer = ask(mia)
+    assert [each["section"] for each in answer["citations"]] == [["Who gets leave?"]]
+    suggested = mia.get(f"/messages/{answer['id']}/suggestions").json()["questions"]
+    assert suggested == ["Where are bicycles parked?"]
 
 
 def test_follow_ups_end_with_access(mia: Caller, leave: Document, reader: Callable[[str], Caller]) -> None:

@@ -28,7 +28,7 @@ def test_a_reply_has_no_verdict_and_leads_to_examples(
     assert "data-rate" not in rendered
     assert f'hx-get="/messages/{message.id}/suggestions"' in rendered
     examples = text_of(client.get(f"/messages/{message.id}/suggestions"))
-    assert 'data-ask="What does “Leave rules” say about “Giving leave”?"' in examples
+    assert 'data-ask="What should I know about Giving leave?"' in examples
     assert "Try asking" in examples
     assert signed_in(rob).get(f"/messages/{message.id}/suggestions").status_code == 404
 

@@ -173,9 +173,13 @@ def test_a_scope_made_before_an_approval_was_taken_back_shows_nothing_after_it(
     attack.refused(chunks_for(scope, chunks).count() == 1)
 
 
+def _suggest_about(heading: str, document: Document) -> None:
+    Chunk.objects.filter(version__document=document).update(section=[heading])
+    suggestions_replace(Document.objects.with_versions().get(pk=document.pk))
+
+
 def test_suggested_questions_follow_the_same_rule(attack: Attack, stage: Stage, excluding: None) -> None:
-    Document.objects.filter(pk=stage.documents[WRONG].pk).update(title="Payroll numbers")
-    suggestions_replace(Document.objects.with_versions().get(pk=stage.documents[WRONG].pk))
+    _suggest_about("Payroll numbers", stage.documents[WRONG])
     principal = stage.rob.principal
     attack.refused(not any("Payroll" in each for each in suggestions_for(principal)))
     attack.allowed(bool(suggestions_for(principal, bases=[stage.rogue.id])))
@@ -386,8 +390,7 @@ def test_the_start_page_suggests_no_questions_of_unofficial_knowledge_bases(
     gold = GoldQuestion.objects.create(knowledge_base=stage.rogue, question=WRITTEN, kind="paraphrase")
     gold.sources.create(document=stage.documents[WRONG])
     for text, title in ((RIGHT, "Leave policy"), (WRONG, "Payroll numbers")):
-        Document.objects.filter(pk=stage.documents[text].pk).update(title=title)
-        suggestions_replace(Document.objects.with_versions().get(pk=stage.documents[text].pk))
+        _suggest_about(title, stage.documents[text])
     page = _start_page(stage.rob)
     attack.refused(WRITTEN not in page and "Payroll" not in page, page)
     attack.allowed("Leave policy" in page and MARK not in page, page)
