@@ -138,9 +138,9 @@ def test_the_focus_comes_back_from_menus_and_dialogs(sign_in: SignIn, shelf: str
         page.keyboard.press("Enter")
         page.keyboard.press("Escape")
         expect(opener).to_be_focused()
-    for item in ("Rename", "Delete conversation"):
+    for item in ("Rename", "Share"):
         page.get_by_role("button", name="Conversation options").press("Enter")
-        page.get_by_role("button", name=item).press("Enter")
+        page.get_by_role("button", name=item, exact=True).press("Enter")
         expect(page.locator("dialog[open]")).to_be_visible()
         page.keyboard.press("Escape")
         expect(page.locator("dialog[open]")).to_have_count(0)

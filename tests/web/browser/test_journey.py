@@ -179,8 +179,8 @@ def test_a_conversation_is_renamed_and_deleted(sign_in: SignIn) -> None:
     expect(page).to_have_title("An empty shelf · Cairn")
     page.get_by_role("button", name="Conversation options").click()
     page.get_by_role("button", name="Delete conversation").click()
-    page.get_by_role("dialog").get_by_role("button", name="Delete").click()
     page.wait_for_url("**/")
+    expect(page.get_by_role("button", name="Undo")).to_be_visible()
     expect(page.locator("#conversations")).not_to_contain_text("An empty shelf")
 
 

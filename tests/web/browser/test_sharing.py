@@ -48,7 +48,7 @@ def test_a_conversation_is_shared_read_printed_and_taken_back(
 
     options = page.get_by_role("button", name="Conversation options")
     options.click()
-    page.get_by_role("button", name="Share").click()
+    page.get_by_role("button", name="Share", exact=True).click()
     dialog = page.get_by_role("dialog", name="Share conversation")
     expect(dialog).to_contain_text("see your questions as you typed them")
     dialog.get_by_label("Only these people and groups").check()
@@ -85,7 +85,7 @@ def test_a_conversation_is_shared_read_printed_and_taken_back(
     for text in (printed(theirs), printed_of(page, conversation)):
         assert QUESTION in text
         assert re.search(r"42 hours.*\[ ?1 ?\]", text), text
-        assert re.search(r"1 leave,? Page 2", text, re.IGNORECASE), text
+        assert re.search(r"leave.*\b1 page 2", text, re.IGNORECASE), text
         for left_out in ("New chat", "Go to", "Ask your documents", "Search conversations", "Enter to send"):
             assert left_out not in text
 
@@ -96,7 +96,7 @@ def test_a_conversation_is_shared_read_printed_and_taken_back(
 
     page.goto(conversation)
     options.click()
-    page.get_by_role("button", name="Share").click()
+    page.get_by_role("button", name="Share", exact=True).click()
     dialog.get_by_role("button", name="Stop sharing").click()
     expect(page.get_by_text("Sharing stopped.")).to_be_visible()
     response = theirs.goto(address)
