@@ -1,4 +1,4 @@
-"""Answers messages that want something else than an answer, and leaves all others to the caller."""
+"""Dispatch of messages that ask to list, find, summarise or compare documents; all others are questions."""
 
 from collections.abc import Callable, Iterator
 from typing import Final

@@ -107,6 +107,18 @@ def knowledge_bases(api: Api, slug: str | None) -> Json:
     return {"knowledge_bases": [base]}
 
 
+def add_gold_arguments(parser: CommandParser) -> None:
+    """Add the gold questions to ask and the knowledge base that answers them."""
+    parser.add_argument(
+        "gold",
+        type=Path,
+        nargs="?",
+        metavar="GOLD.jsonl",
+        help="questions, one JSON object per line (default: the gold questions from the console)",
+    )
+    parser.add_argument("--kb", required=True, metavar="SLUG", help="knowledge base to ask")
+
+
 def gold_file(path: Path) -> list[GoldQuestion]:
     try:
         with path.open(encoding="utf-8") as lines:

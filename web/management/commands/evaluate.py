@@ -19,7 +19,7 @@ from web.cli.evaluation_client import changes, load_gold_set, outcomes_of, repor
 from web.cli.folder_upload import Tick
 from web.cli.progress_bar import progress_bar
 from web.cli.server_connection import client
-from web.management.base import SOME_FAILED, CairnCommand, gold_file, knowledge_bases
+from web.management.base import SOME_FAILED, CairnCommand, add_gold_arguments, gold_file, knowledge_bases
 
 _FITTING = "web.cli.evaluation_calibration"  # by name: it takes seconds to import
 LONGEST_NAME = 120
@@ -47,14 +47,7 @@ class Command(CairnCommand):
     help = "Ask questions with known answers and measure search, citations, refusals and response times."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument(
-            "gold",
-            type=Path,
-            nargs="?",
-            metavar="GOLD.jsonl",
-            help="questions, one JSON object per line (default: the gold questions from the console)",
-        )
-        parser.add_argument("--kb", required=True, metavar="SLUG", help="knowledge base to ask")
+        add_gold_arguments(parser)
         parser.add_argument("--name", type=_name, help="name of the run (default: the file name)")
         parser.add_argument(
             "--baseline",

@@ -4,7 +4,6 @@ import argparse
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any, Final
 
 from django.core.management.base import CommandParser
@@ -21,7 +20,7 @@ from web.cli.evaluation_client import load_gold_set
 from web.cli.profile_evaluation import Measured, ProfileSearch
 from web.cli.progress_bar import progress_bar
 from web.cli.server_connection import client
-from web.management.base import SOME_FAILED, CairnCommand, gold_file, knowledge_bases
+from web.management.base import SOME_FAILED, CairnCommand, add_gold_arguments, gold_file, knowledge_bases
 
 _INSTALLABLE: Final = (*NAMES, MULTILINGUAL)
 _EMBEDDING_INSTALLED: Final = f"""\
@@ -51,14 +50,7 @@ class Command(CairnCommand):
         )
 
     def _add_evaluate_arguments(self, evaluate: CommandParser) -> None:
-        evaluate.add_argument(
-            "gold",
-            type=Path,
-            nargs="?",
-            metavar="GOLD.jsonl",
-            help="questions, one JSON object per line (default: the gold questions from the console)",
-        )
-        evaluate.add_argument("--kb", required=True, metavar="SLUG", help="knowledge base to ask")
+        add_gold_arguments(evaluate)
         evaluate.add_argument("--dry-run", action="store_true", help="only compare; change nothing")
         evaluate.add_argument("--json", action="store_true", dest="as_json", default=argparse.SUPPRESS)
 
