@@ -16,7 +16,6 @@ PHONE = ViewportSize(width=360, height=740)
 SLOW = 120_000  # milliseconds: answering on a busy machine
 QUESTION = "Who can see my conversations?"
 CHANGED = "How do I rate an answer?"
-LONG = "How do I upload documents? Say it in every detail."
 
 
 @pytest.fixture(params=[WIDE, PHONE], ids=["wide", "phone"])
@@ -125,23 +124,13 @@ def test_an_answer_is_shared_from_its_button(page: Page) -> None:
     expect(page.locator("main").get_by_role("heading", name=QUESTION).first).to_be_visible()
 
 
-def test_an_answer_goes_on_after_a_reload_and_is_stopped(page: Page) -> None:
-    ask(page, LONG)
-    page.wait_for_url("**/conversations/*")
-    with page.expect_request("**/api/v1/messages/*/events"):
-        page.reload()
-    stop = page.get_by_role("button", name="Stop generating")
-    expect(stop).to_be_visible()
-    page.keyboard.press("Escape")
-    expect(page.get_by_role("button", name="Ask", exact=True)).to_be_visible(timeout=10_000)
-    expect(page.locator(".verdict")).to_be_visible()
-
+def test_an_answer_is_there_after_leaving_the_page(page: Page) -> None:
     ask(page, QUESTION)
-    page.locator(".turn[data-message]").nth(1).wait_for()
+    page.locator(".turn[data-message]").wait_for()
     page.goto("/")
     page.go_back()
-    answered(page, 2)
-    expect(page.locator(".turn").last.locator(".answer-body")).to_have_text(re.compile(r"\w+"))
+    answered(page)
+    expect(page.locator(".answer-body")).to_have_text(re.compile(r"\w+"))
 
 
 def test_what_was_typed_is_kept_until_it_is_asked(page: Page, cairn_server: Server) -> None:

@@ -149,6 +149,19 @@ def test_a_slow_model_is_waited_for_and_that_is_said(page: Page, model: Model) -
     answered(page, "Supported by 1 passage")
 
 
+def test_an_answer_goes_on_after_a_reload_and_is_stopped(page: Page, model: Model) -> None:
+    model.does = model.stops_in_the_middle
+    ask(page)
+    expect(page.locator(".answer-body")).to_contain_text("42 hours")
+    page.reload()
+    expect(page.locator(".answer-body")).to_contain_text("42 hours")
+    expect(page.get_by_role("button", name="Stop generating")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("button", name="Ask", exact=True)).to_be_visible()
+    expect(page.locator(".verdict")).to_be_visible()
+    expect(page.locator(".answer-body")).to_contain_text("42 hours")
+
+
 def test_who_is_signed_out_while_an_answer_is_written_comes_back_to_it(
     page: Page, model: Model, cairn_server: Server
 ) -> None:

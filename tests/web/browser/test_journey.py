@@ -339,13 +339,3 @@ def test_one_who_was_signed_out_is_told(sign_in: SignIn) -> None:
     page.get_by_label("Your question").fill(QUESTION)
     page.keyboard.press("Enter")
     expect(page.locator(".failure")).to_contain_text("You’ve been signed out.")
-
-
-def test_an_answer_is_stopped(sign_in: SignIn) -> None:
-    page = sign_in()
-    page.get_by_label("Your question").fill("How do I upload documents? Say it in every detail.")
-    page.keyboard.press("Enter")
-    page.get_by_role("button", name="Stop generating").wait_for()
-    page.keyboard.press("Escape")
-    expect(page.get_by_role("button", name="Ask", exact=True)).to_be_visible(timeout=10_000)
-    expect(page.locator(".verdict")).to_be_visible()
