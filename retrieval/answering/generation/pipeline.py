@@ -4,12 +4,13 @@ A compound question is answered part by part, each with its own evidence.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from cairn.answers import AnswerMode, Grounding, Verdict
 from cairn.errors import CairnError
 from cairn.inference.protocols import Embedder, NaturalLanguageInference, Reranker
+from retrieval.answering.answerability.language_mismatch import explain_other_language
 from retrieval.answering.answerability.rules import RuleAnswerability
 from retrieval.answering.evidence_budget import EvidenceBudget
 from retrieval.answering.generation.extractive import escape_markdown
@@ -249,7 +250,11 @@ def _judge(
 ) -> Judgement:
     if verified:
         return Judgement(answerable=True)
-    return request.answerability.judge(part.query, hits, request.generation.reply_language)
+    language = request.generation.reply_language
+    judgement = request.answerability.judge(part.query, hits, language)
+    if not judgement.answerable and (reason := explain_other_language(part.query, hits, language)):
+        return replace(judgement, reason=reason)
+    return judgement
 
 
 def _interleave(found: Sequence[_JudgedPart]) -> tuple[Hit, ...]:

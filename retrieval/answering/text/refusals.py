@@ -80,6 +80,19 @@ REFUSALS: Final[dict[str, dict[ReplyLanguage, str]]] = {
         "nl": "De meest gelijkende pagina’s die ik heb gevonden, gaan over iets anders.",
         "da": "De nærmeste sider, jeg fandt, handler om noget andet.",
     },
+    "other_language": {
+        "en": "The closest pages I found are in {other}. Try asking in {other}.",
+        "de": "Die ähnlichsten Seiten, die ich gefunden habe, sind auf {other}. Fragen Sie am besten auf "
+        "{other}.",
+        "fr": "Les pages les plus proches que j’ai trouvées sont en {other}. Essayez de poser la question en "
+        "{other}.",
+        "es": "Las páginas más parecidas que he encontrado están en {other}. Pruebe a preguntar en {other}.",
+        "it": "Le pagine più simili che ho trovato sono in {other}. Prova a fare la domanda in {other}.",
+        "pt": "As páginas mais próximas que encontrei estão em {other}. Experimente perguntar em {other}.",
+        "nl": "De meest gelijkende pagina’s die ik heb gevonden, zijn in het {other}. Stel uw vraag in het "
+        "{other}.",
+        "da": "De nærmeste sider, jeg fandt, er på {other}. Prøv at spørge på {other}.",
+    },
     "missing": {
         "en": "I found related pages, but none of them mentions {terms}.",
         "de": "Ich habe verwandte Seiten gefunden, aber keine erwähnt {terms}.",
@@ -264,7 +277,8 @@ REFUSALS: Final[dict[str, dict[ReplyLanguage, str]]] = {
 """Texts by key. The first three are labels of pages; the answer types complete `kind`."""
 REFUSALS["abstained"] = REFUSALS["unread"]
 _REASONS: Final = (
-    "empty", "no_hits", "far", "missing", "kind", "unread", "nothing_supported", "model_gone", "stopped",
+    "empty", "no_hits", "other_language", "far", "missing", "kind", "unread", "nothing_supported",
+    "model_gone", "stopped",
 )  # fmt: skip
 """Texts that begin a reason."""
 _QUOTED: Final[dict[ReplyLanguage, str]] = {

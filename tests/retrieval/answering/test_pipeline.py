@@ -202,6 +202,35 @@ def test_refuses_what_the_passages_do_not_speak_of(question: str) -> None:
     assert chat.streams == []
 
 
+GERMAN_LEAVE = "Beschäftigte erwerben 25 Urlaubstage im Jahr. Der Urlaub muss genommen werden."
+
+
+@pytest.mark.parametrize(
+    ("question", "texts", "reason"),
+    [
+        (
+            "Wie viele Urlaubstage habe ich im Jahr?",
+            [LEAVE, TRAVEL],
+            "sind auf Englisch. Fragen Sie am besten auf Englisch.",
+        ),
+        (QUESTION, [GERMAN_LEAVE], "The closest pages I found are in German. Try asking in German."),
+        ("Combien de jours de congé ai-je ?", [LEAVE], "Essayez de poser la question en anglais."),
+        ("Wie viele Urlaubstage habe ich im Jahr?", [LEAVE, GERMAN_LEAVE], "Missing."),
+        (QUESTION, [LEAVE], "Missing."),
+        ("Urlaub", [LEAVE], "Missing."),
+        (QUESTION, ["4711 0815"], "Missing."),
+    ],
+)
+def test_a_refusal_says_that_the_documents_are_in_another_language(
+    question: str, texts: list[str], reason: str
+) -> None:
+    hits = [make_hit(text, title=f"Page {at}") for at, text in enumerate(texts)]
+    says = Says(Judgement(answerable=False, reason="Missing."))
+    final = answered(question, hits, Writer(TRUE), answerability=says)
+    assert final.verdict == "refused"
+    assert final.reason.endswith(reason)
+
+
 def test_refuses_without_hits() -> None:
     final = answered(QUESTION, [], Writer(TRUE), answerability=None)
     assert (final.verdict, final.nearest) == ("refused", ())
