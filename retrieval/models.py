@@ -147,7 +147,8 @@ class Conversation(models.Model):
     """A tree of messages; what is shown of it is the path from the first question to `current`.
 
     `pinned_at`: since when its owner keeps it at the top; null: not at all. `confined`: each of its questions
-    was asked within the knowledge bases that `bases` lists.
+    was asked within the knowledge bases that `bases` lists. Started with an assistant, it keeps it:
+    `assistant_name` is its name when it was last asked, and `assistant` is null once it was deleted.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -157,6 +158,10 @@ class Conversation(models.Model):
     current = models.ForeignKey("Message", on_delete=models.SET_NULL, null=True, related_name="+")
     pinned_at = models.DateTimeField(null=True)
     confined = models.BooleanField(default=False)
+    assistant = models.ForeignKey(
+        "assistants.Assistant", on_delete=models.SET_NULL, null=True, related_name="+"
+    )
+    assistant_name = models.CharField(max_length=120, blank=True, default="")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     updated_at = models.DateTimeField(default=timezone.now)
 

@@ -338,8 +338,8 @@ CATALOGUE: Final[Mapping[str, Template]] = {
     "group_admin_required": _("Only administrators and managers of the group “{group}” can give it access."),
     "slug_invalid": _("“{slug}” isn’t a valid slug. Use lower-case letters, digits and hyphens."),
     "slug_taken": _(
-        "The slug “{slug}” belongs to another knowledge base, or to one that was deleted. Slugs can’t be reused: "
-        "choose another."
+        "The slug “{slug}” belongs to another knowledge base or assistant, or to one that was deleted. Slugs "
+        "can’t be reused: choose another."
     ),
     "too_many_uploads": _("{most} of your uploads aren’t finished. Finish or cancel one of them first."),
     "upload_part_too_large": _("A part of an upload can have up to {most} MB."),
@@ -352,6 +352,9 @@ CATALOGUE: Final[Mapping[str, Template]] = {
         "Only EMBEDDING_MODEL can name a class. Set it to {model} and restart Cairn."
     ),
     "index_worse": _("The new index finds less than the active one: {measures}."),
+    "assistant_gone": _(
+        "The assistant “{name}” is no longer available to you, so this conversation can’t continue. Start a new one."
+    ),
     "no_such_subject": _("“{text}” isn’t a user or group."),
     "username_taken": _("A user named “{username}” already exists."),
     "username_confusable": _("“{username}” looks too similar to another user name. Choose a different one."),

@@ -17,6 +17,7 @@ from cairn.errors import error_coded
 from cairn.telemetry.context import bind_ids, close_iterator
 from cairn.telemetry.metrics import ANSWER_SECONDS, FIRST_TOKEN_SECONDS, count_answer
 from cairn.telemetry.tracing import PausableStep
+from retrieval.assistants.models import Assistant
 from retrieval.conversations.redaction import cited_sentences, has_uncited_text
 from retrieval.conversations.services import ERASED
 from retrieval.engine import Engine
@@ -144,6 +145,7 @@ class AnswerRecorder(Iterator[AnswerEvent]):
         step: PausableStep,
         passes_on: bool,
         ids: Mapping[str, object],
+        assistant: Assistant | None = None,
     ) -> None:
         self._message = message
         self._scope = scope
@@ -152,6 +154,7 @@ class AnswerRecorder(Iterator[AnswerEvent]):
         self._step = step
         self._passes_on = passes_on
         self._ids = ids
+        self._assistant = assistant
         self._record = _AnswerRecord(message, scope)
         self._last_event: AnswerEvent | None = None
         self._ended = self._closed = False
@@ -188,6 +191,7 @@ class AnswerRecorder(Iterator[AnswerEvent]):
                     self._record.hits,
                     self._engine,
                     passes_on=self._passes_on,
+                    assistant=self._assistant,
                 )
                 _measure(event.answer)
                 self._ended = True
@@ -236,6 +240,7 @@ def _save_finished_answer(
     engine: Engine,
     *,
     passes_on: bool,
+    assistant: Assistant | None,
 ) -> None:
     """Save the finished answer, without content of documents that were deleted or closed meanwhile. An ending
     set by another process takes precedence."""
@@ -245,7 +250,7 @@ def _save_finished_answer(
         rows.select_for_update().values_list("pk").first()
         readable = _find_readable_documents(scope, answer, hits)
         cited = {citation.document for citation in answer.citations}
-        trace = {**_trace(answer, scope, hits, engine), "passes_on": passes_on}
+        trace = {**_trace(answer, scope, hits, engine, assistant), "passes_on": passes_on}
         columns = {**_answer_columns(answer, hits, readable), "trace": trace}
         running = rows.running()
         if not running.update(state=MessageState.DONE, reason=answer.reason, **columns):
@@ -317,11 +322,14 @@ def _nearest(hits: Iterable[Hit]) -> list[dict[str, str]]:
     return [{"document": document, "title": title} for document, title in seen.items()]
 
 
-def _trace(answer: Answer, scope: Scope, hits: Sequence[Hit], engine: Engine) -> dict[str, Any]:
+def _trace(
+    answer: Answer, scope: Scope, hits: Sequence[Hit], engine: Engine, assistant: Assistant | None
+) -> dict[str, Any]:
     """Return ids, scores and settings: with the chunks themselves, enough to replay the answer."""
     return {
         "knowledge_bases": sorted(str(base) for base in scope.readable),
         "whole": scope.whole,
+        "assistant": {"id": str(assistant.id), "version": assistant.version} if assistant else None,
         "generation": (engine.generation or active_generation()).name,
         "hits": _build_hit_traces(hits),
         "prompt_version": answer.prompt_version,

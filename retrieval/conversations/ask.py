@@ -29,6 +29,8 @@ from retrieval.answering import answer
 from retrieval.answering.evidence_budget import EvidenceBudget
 from retrieval.answering.generation.pipeline import build_generation_context
 from retrieval.answering.query.intents import IntentRequest
+from retrieval.assistants.models import Assistant
+from retrieval.assistants.selectors import assistant_scope
 from retrieval.conversations.answer_models import (
     answer_profile,
     answer_reranker_name,
@@ -36,6 +38,7 @@ from retrieval.conversations.answer_models import (
     evidence_budget,
 )
 from retrieval.conversations.answer_recorder import AnswerRecorder
+from retrieval.conversations.assistants import choose_assistant
 from retrieval.conversations.branches import Tree
 from retrieval.conversations.services import (
     INTERRUPTED,
@@ -97,18 +100,23 @@ def ask(
     passes_on: bool = True,
     background: bool = False,
     profile: AnswerProfile | None = None,
+    assistant: object | None = None,
 ) -> PendingAnswer:
     """Store a question and start answering it.
 
     `parent`: the previous message, None for none. `history`: earlier turns sent by a program; such a
     conversation is not shown in the chat. `max_tokens`: limit of the answer, if lower than usual.
     `passes_on`: a refusal may be reported to the owners of the documents. `background`: nobody waits, so the
-    model answers people first. `profile`: how the model is used, if not as usual.
+    model answers people first. `profile`: how the model is used, if not as usual. `assistant`: id or slug of
+    the one that answers; a conversation keeps its own.
     """
     if not question.strip():
         raise InvalidInput(gettext_noop("The question is empty."))
-    scope = scope_for(principal, knowledge_bases)
-    message = _store_question(principal, scope, question, knowledge_bases, conversation, parent, history)
+    chosen = choose_assistant(principal, _find_conversation(principal, conversation, parent), assistant)
+    scope = assistant_scope(principal, chosen, knowledge_bases)
+    message = _store_question(
+        principal, scope, question, knowledge_bases, conversation, parent, history, assistant=chosen
+    )
     if is_small_talk(message):
         return PendingAnswer(message, SmallTalkReply(message, principal))
     engine = get_engine()
@@ -118,12 +126,16 @@ def ask(
     )
     most = min(filter(None, (max_tokens, environment().answer_max_tokens)))
     writing = replace(engine, chat=in_background(engine.chat)) if background else engine
-    events = _events(message, scope, filters, writing, history=turns, max_tokens=most, profile=profile)
+    events = _events(
+        message, scope, filters, writing, history=turns, max_tokens=most, profile=profile, assistant=chosen
+    )
     # Made here, where the request is known: another thread will ask for the events.
     ids = {"answer_id": str(message.id), SESSION: str(thread.id)}
     step = PausableStep("answer", SpanKind.CHAIN, ids)
     bound = {**current_ids(), "answer_id": message.id}
-    recorder = AnswerRecorder(message, scope, events, engine, step=step, passes_on=passes_on, ids=bound)
+    recorder = AnswerRecorder(
+        message, scope, events, engine, step=step, passes_on=passes_on, ids=bound, assistant=chosen
+    )
     return PendingAnswer(message, recorder)
 
 
@@ -135,6 +147,8 @@ def _store_question(
     conversation: object | None,
     parent: object | None,
     history: Sequence[Turn] | None,
+    *,
+    assistant: Assistant | None,
 ) -> Message:
     """Store a question as a message without an answer, and record that it was asked."""
     channel = Channel.CHAT if history is None else Channel.API
@@ -151,7 +165,9 @@ def _store_question(
         elif found and not talk:
             conversation_retitle_after_small_talk(conversation=thread, question=question)
         message = Message.objects.create(conversation=thread, parent_id=after, question=question, **reply)
-        Conversation.objects.filter(pk=thread.pk).update(updated_at=timezone.now(), current=message)
+        Conversation.objects.filter(pk=thread.pk).update(
+            updated_at=timezone.now(), current=message, **_assistant_columns(assistant)
+        )
         conversation_confine(conversation=thread, scope=scope, is_new=found is None)
         record(
             "question.asked",
@@ -159,8 +175,13 @@ def _store_question(
             subject=f"message:{message.id}",
             conversation=str(thread.id),
             knowledge_bases=_audit_knowledge_bases(scope, knowledge_bases),
+            **({"assistant": str(assistant.id)} if assistant else {}),
         )
     return message
+
+
+def _assistant_columns(assistant: Assistant | None) -> dict[str, object]:
+    return {"assistant": assistant, "assistant_name": assistant.name} if assistant else {}
 
 
 def answer_again(
@@ -186,15 +207,21 @@ def _place(
     principal: Principal, conversation: object | None, parent: object | None
 ) -> tuple[Conversation, UUID | None] | None:
     """Return the conversation to continue and the parent, None for a new one. Raises NotFound."""
-    if conversation is None:
-        if parent is None or parent is SHOWN:
-            return None
-        message = message_for(principal, parent)
-        return message.conversation, message.id
-    thread = conversation_for(principal, conversation)
+    thread = _find_conversation(principal, conversation, parent)
+    if thread is None:
+        return None
     if parent is SHOWN:
         return thread, Tree(thread).current
     return thread, None if parent is None else get_or_not_found(thread.messages.all(), parent).id
+
+
+def _find_conversation(
+    principal: Principal, conversation: object | None, parent: object | None
+) -> Conversation | None:
+    """Return the conversation to continue, None for a new one. Raises NotFound."""
+    if conversation is not None:
+        return conversation_for(principal, conversation)
+    return None if parent is None or parent is SHOWN else message_for(principal, parent).conversation
 
 
 def _audit_knowledge_bases(scope: Scope, knowledge_bases: Collection[object] | None) -> list[str] | None:
@@ -242,13 +269,16 @@ def _events(
     max_tokens: int,
     cancelled: Callable[[], bool] | None = None,
     profile: AnswerProfile | None = None,
+    assistant: Assistant | None = None,
 ) -> Iterator[AnswerEvent]:
     # One for all steps: search and judge embed the same question, judge and writer the same blocks.
     finding = replace(engine.for_answers(), embedder=CachingEmbedder(engine.embedder))
     profile = profile or answer_profile(writes=engine.writes_answers)
     budget = evidence_budget(engine.chat, max_tokens, profile)
+    # Below the rules of the answer's prompt, and nowhere else: what judges and checks never sees them.
+    instructed = replace(budget, instructions=assistant.instructions) if assistant else budget
     settings = {
-        **_generation_settings(scope, finding, budget, writes=profile.writes),
+        **_generation_settings(scope, finding, instructed, writes=profile.writes),
         "cancelled": cancelled or _build_stop_check(message),
     }
 

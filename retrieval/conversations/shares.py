@@ -18,6 +18,7 @@ from cairn.access.services import EVERYONE, parse_subject
 from cairn.answers import AnswerMode, Intent
 from cairn.audit.services import record
 from cairn.errors import Conflict, InvalidInput, NotFound
+from retrieval.conversations.assistants import usable_assistant
 from retrieval.conversations.branches import Tree
 from retrieval.conversations.redaction import has_uncited_text, prompted_documents
 from retrieval.conversations.services import (
@@ -210,8 +211,14 @@ def _open(message: Message, readable: Collection[UUID]) -> bool:
 def share_continue(*, share: Share, principal: Principal) -> Conversation:
     """Start the reader's own conversation from a share, if all of it is open to them."""
     source = share.conversation
+    assistant = usable_assistant(source, principal)
     thread = Conversation(
-        user_id=principal.user, title=share_title(share), channel=Channel.CHAT, confined=source.confined
+        user_id=principal.user,
+        title=share_title(share),
+        channel=Channel.CHAT,
+        confined=source.confined,
+        assistant=assistant,
+        assistant_name=assistant.name if assistant else "",
     )
     with transaction.atomic():  # read in it, too: what is erased in between would be written again
         seen = messages_shared(share, principal)

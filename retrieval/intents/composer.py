@@ -118,7 +118,7 @@ class Composer:
                 model=generation.chat.name if run.called else "",
                 usage=Usage(run.prompt_tokens, generation.chat.count_tokens(written) if written else 0),
                 timings=Timings(run.retrieval_ms, run.first_token_ms, run.elapsed_ms()),
-                prompt_version=generation.evidence.prompt_version if run.called else "",
+                prompt_version=generation.evidence.full_prompt_version if run.called else "",
                 broken_off=run.failure is not None and mode == AnswerMode.GENERATED,
                 intent=intent,
                 library_query=library_query,

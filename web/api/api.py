@@ -7,7 +7,7 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 
 from cairn.errors import CairnError, NotSignedIn
-from web.api import access, example_questions, knowledge_bases, me
+from web.api import access, assistants, example_questions, knowledge_bases, me
 from web.api.administration import (
     access_checks,
     answer_profile,
@@ -82,6 +82,7 @@ api.add_router("v1/index", index_generations.router)
 api.add_router("v1/answer-profile", answer_profile.router)
 api.add_router("v1/search", search.router)
 api.add_router("v1/ask", ask.router)
+api.add_router("v1/assistants", assistants.router)
 api.add_router("v1/conversations", conversations.router)
 api.add_router("v1/conversations", conversation_export.router)
 api.add_router("v1/conversations", shares.of_conversation)

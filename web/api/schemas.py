@@ -821,9 +821,17 @@ class Snippet(BaseModel):
         )
 
 
+class ConversationAssistant(BaseModel):
+    """`id`: null if it was deleted."""
+
+    id: str | None
+    name: str
+
+
 class Conversation(BaseModel):
     """`current`: the message at the end of the displayed path; null before the first question. `snippet`: in
-    a search, the words around the hit; null if only the title matches.
+    a search, the words around the hit; null if only the title matches. `assistant`: the one it was started
+    with; null if there is none.
     """
 
     id: str
@@ -833,6 +841,7 @@ class Conversation(BaseModel):
     created_at: datetime
     updated_at: datetime
     snippet: Snippet | None = None
+    assistant: ConversationAssistant | None = None
 
     @classmethod
     def of(cls, row: ConversationRow, snippet: snippets.Snippet | None = None) -> "Conversation":
@@ -844,7 +853,13 @@ class Conversation(BaseModel):
             created_at=row.created_at,
             updated_at=row.updated_at,
             snippet=Snippet.of(snippet) if snippet else None,
+            assistant=_conversation_assistant(row),
         )
+
+
+def _conversation_assistant(row: ConversationRow) -> ConversationAssistant | None:
+    identity = str(row.assistant_id) if row.assistant_id else None
+    return ConversationAssistant(id=identity, name=row.assistant_name) if row.assistant_name else None
 
 
 class ConversationWithMessages(Conversation):

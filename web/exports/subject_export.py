@@ -19,6 +19,7 @@ from cairn.audit.models import Event
 from cairn.library.models import Document, DocumentVersion
 from cairn.limits.models import Usage
 from ingestion.models import Import, PartialUpload, Receipt, Watch
+from retrieval.assistants.models import Assistant
 from retrieval.conversations.services import ShownMessage, load_all_branches
 from retrieval.evaluation.models import EvaluationRun, GoldQuestion
 from retrieval.gaps.models import Gap, GapQuestion, VerifiedAnswer
@@ -130,6 +131,7 @@ def _conversation(conversation: Conversation, principal: Principal) -> Row:
     return {
         "id": conversation.id,
         "title": conversation.title,
+        "assistant": conversation.assistant_name,
         "created_at": conversation.created_at,
         "updated_at": conversation.updated_at,
         "messages": [_message(shown) for shown in load_all_branches(conversation, principal)],
@@ -178,6 +180,12 @@ def _shares(user: User) -> Iterator[Row]:
             "created_at": share.created_at,
             "renewed_at": share.renewed_at,
         }
+
+
+def _assistants(user: User) -> Iterator[Row]:
+    """Yield the assistants that the user created."""
+    rows = Assistant.objects.filter(created_by=user).order_by("created_at", "id")
+    yield from rows.values("id", "name", "description", "instructions", "starter_questions", "created_at")
 
 
 def _uploads(user: User) -> Iterator[Row]:
@@ -239,6 +247,7 @@ MEMBERS: Final[dict[str, Callable[[User], Iterator[Row]]]] = {
     "gap_questions": _gap_questions,
     "notices": _notices,
     "shares": _shares,
+    "assistants": _assistants,
     "uploads": _uploads,
     "made": _other_objects,
     "usage": _usage,

@@ -1,4 +1,4 @@
 """Permissions: who may read and change knowledge bases and documents.
 
-Rules for imports, gaps and shared conversations build on these.
+Rules for imports, gaps, assistants and shared conversations build on these.
 """

@@ -4,7 +4,7 @@ Managers of a knowledge base choose its people. Access for everyone or for whole
 could grant it could put text into everybody's answers.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from uuid import UUID
 
 from django.db.models import QuerySet
@@ -52,6 +52,17 @@ def require_may_grant(
     if (None, None) in raised and not may_grant_to_everyone(principal):
         raise Forbidden(EVERYONE_NEEDS_ADMIN)
     _require_groups(principal, {group for _, group in raised if group})
+
+
+def require_may_open_assistant(
+    principal: Principal, requested: Collection[Subject], existing: Collection[Subject]
+) -> None:
+    """Raise Forbidden unless the principal may offer an assistant to these subjects: as with grants, except
+    that it gives access to nothing, so that only new ones count."""
+    added = set(requested) - set(existing)
+    if (None, None) in added and not may_grant_to_everyone(principal):
+        raise Forbidden(EVERYONE_NEEDS_ADMIN)
+    _require_groups(principal, {group for _, group in added if group})
 
 
 def _is_raised(role: Role, before: Role | None) -> bool:

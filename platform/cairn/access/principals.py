@@ -74,6 +74,14 @@ def require_unlimited(principal: Principal) -> None:
         raise Forbidden(gettext_noop("This key only works for some knowledge bases."))
 
 
+def require_not_viewing(principal: Principal) -> None:
+    """Raise Forbidden for an admin who views Cairn as somebody else."""
+    if principal.viewer is not None:
+        raise Forbidden(
+            gettext_noop("You can’t change anything while viewing Cairn as someone else."), code="read_only"
+        )
+
+
 def can_create_knowledge_bases(principal: Principal) -> bool:
     """Admins may create knowledge bases, and so may members of the groups that an admin selected for it.
 
@@ -92,10 +100,7 @@ def can_create_knowledge_bases(principal: Principal) -> bool:
 def require_can_create_knowledge_bases(principal: Principal) -> None:
     require_key_scope(principal, "manage")
     require_unlimited(principal)
-    if principal.viewer is not None:
-        raise Forbidden(
-            gettext_noop("You can’t change anything while viewing Cairn as someone else."), code="read_only"
-        )
+    require_not_viewing(principal)
     if not can_create_knowledge_bases(principal):
         raise Forbidden(
             gettext_noop(

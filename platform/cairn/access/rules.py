@@ -8,10 +8,18 @@ They look up grants when they run, so a grant revoked a moment ago no longer cou
 from uuid import UUID
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.utils.translation import gettext_noop
 
 from cairn.access.models import DocumentReader, Grant, Role
+from cairn.access.principals import (
+    has_key_scope,
+    require_key_scope,
+    require_not_viewing,
+    require_unlimited,
+)
 from cairn.access.scope import Principal
 from cairn.accounts.models import Group
+from cairn.errors import Forbidden
 from cairn.library.models import MAX_NESTING_DEPTH, Document, DocumentQuerySet, KnowledgeBase
 
 
@@ -77,6 +85,26 @@ def may_replace(principal: Principal, document: Document) -> bool:
 
 def has_role_anywhere(principal: Principal, role: Role) -> bool:
     return principal.is_admin or knowledge_bases_for(principal, role=role).exists()
+
+
+def can_create_assistants(principal: Principal) -> bool:
+    """Admins and managers of a knowledge base may create assistants.
+
+    An API key also needs the scope `manage` and must not be limited to some knowledge bases.
+    """
+    return (
+        principal.key_bases is None
+        and has_key_scope(principal, "manage")
+        and has_role_anywhere(principal, Role.MANAGER)
+    )
+
+
+def require_can_create_assistants(principal: Principal) -> None:
+    require_key_scope(principal, "manage")
+    require_unlimited(principal)
+    require_not_viewing(principal)
+    if not can_create_assistants(principal):
+        raise Forbidden(gettext_noop("Only administrators and managers of a knowledge base can do this."))
 
 
 def role_in(principal: Principal, knowledge_base: KnowledgeBase) -> Role | None:

@@ -145,13 +145,16 @@ def reader_tokens(document: Document) -> tuple[str, ...]:
     return tuple(readers_of(document)) if _nearest_restricted(document) else (EVERY_READER,)
 
 
-def _reserve_slug(name: str, principal: Principal) -> str:
-    """Reserves a slug for a new knowledge base of this name.
+def slug_reserve(name: str, principal: Principal, *, slug: str | None = None, fallback: str) -> str:
+    """Reserve a slug for a new knowledge base or assistant of this name, or exactly `slug`.
 
-    Only admins see all knowledge bases, so only they get a slug that depends on which ones are taken.
-    Everybody else gets a random suffix, whether or not another knowledge base has the name.
+    Both share one set of slugs, which are never used again. Only admins see all knowledge bases, so only they
+    get a slug that depends on which ones are taken. Everybody else gets a random suffix, whether or not
+    another knowledge base has the name. `fallback`: the slug of a name without letters.
     """
-    stem = slugify(name)[:STEM_LENGTH] or "knowledge-base"
+    if slug is not None:
+        return _reserve_exactly(slug, principal)
+    stem = slugify(name)[:STEM_LENGTH] or fallback
     candidates = _numbered_slugs(stem) if principal.acts_as_admin else _random_slugs(stem)
     return next(slug for slug in candidates if _reserve(slug))
 
@@ -205,7 +208,7 @@ def knowledge_base_create(
     with transaction.atomic():
         base = KnowledgeBase.objects.create(
             name=name,
-            slug=_reserve_slug(name, principal) if slug is None else _reserve_exactly(slug, principal),
+            slug=slug_reserve(name, principal, slug=slug, fallback="knowledge-base"),
             description=description,
             sensitivity=sensitivity,
             grounding=grounding,

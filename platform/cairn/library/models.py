@@ -80,7 +80,7 @@ _PERMANENT = "Reserved slugs are never changed or deleted."
 
 
 class ReservedSlug(models.Model):
-    """A slug that a knowledge base has or once had.
+    """A slug that a knowledge base or assistant has or once had.
 
     Rows are never deleted: scripts that still name an erased knowledge base must not end up in another one.
     """

@@ -93,6 +93,7 @@ INSTALLED_APPS = [
     "cairn.access",
     "cairn.limits",
     "retrieval",
+    "retrieval.assistants",
     "retrieval.evaluation",
     "retrieval.statistics",
     "retrieval.gaps",

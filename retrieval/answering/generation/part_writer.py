@@ -18,7 +18,7 @@ from retrieval.answering.generation.sentence_gate import SentenceGate
 from retrieval.answering.generation.state import AnswerBuffer, GenerationContext, RunState
 from retrieval.answering.generation.verdict import PartResult, build_part_result, is_all_repeated
 from retrieval.answering.grounding.check import SentenceChecker
-from retrieval.answering.prompts.prompt import QUOTE_FIRST_VERSION, load_prompt
+from retrieval.answering.prompts.prompt import QUOTE_FIRST_VERSION
 from retrieval.answering.protocols import Judgement
 from retrieval.answering.query.decompose import SubQuestion
 from retrieval.answering.text.sentences import SentenceStream
@@ -104,8 +104,7 @@ class PartWriter:
     @contextmanager
     def _open_model_stream(self) -> Iterator[tuple[Iterator[str], Iterator[str]]]:
         """Start the model. Yields its stream, which knows its place in the queue, and the pieces of text."""
-        prompt = load_prompt(self._context.evidence.prompt_version)
-        messages = prompt.messages(self._part.query, self._evidence)
+        messages = self._context.evidence.prompt.messages(self._part.query, self._evidence)
         chat, run, start = self._context.chat, self._run, len(self._run.pieces)
         prompt_tokens = sum(chat.count_tokens(str(message.content)) for message in messages)
         run.prompt_tokens += prompt_tokens

@@ -342,7 +342,7 @@ def _build_answer(
         model=request.generation.chat.name if run.called else "",
         usage=_usage(request, run),
         timings=Timings(run.retrieval_ms, run.first_token_ms, run.elapsed_ms()),
-        prompt_version=request.generation.evidence.prompt_version if run.called else "",
+        prompt_version=request.generation.evidence.full_prompt_version if run.called else "",
         parts=tuple(parts) if len(parts) > 1 else (),
         rewrite_version=understood.version,
         signals=run.signals,

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
 from string import Template
@@ -15,6 +15,7 @@ from retrieval.answering.prompts.evidence import Passage
 PACKAGED_VERSION = "answer-1"
 VERSION = "answer-2"
 QUOTE_FIRST_VERSION = "answer-3"
+INSTRUCTIONS_VERSION = "assistant-1"
 ANSWER_VERSIONS = (PACKAGED_VERSION, VERSION, QUOTE_FIRST_VERSION)
 FENCE = '"""'
 _FENCE = re.compile(r"(?:[\"“”„]\s*){3,}|(?:['’]\s*){3,}")
@@ -27,6 +28,12 @@ _CONTROL = re.compile(r"<(?=[|/]|<?/?[A-Za-z_][\w]{0,30}\|?>)|\[(?=/?[A-Z_]{2,30
 class Prompt:
     system: str
     user: Template
+
+    def with_instructions(self, instructions: str) -> "Prompt":
+        """Return the prompt with an assistant's instructions below the rules, which take precedence."""
+        template = Template(_read_text(f"{INSTRUCTIONS_VERSION}.system.txt"))
+        below = template.substitute(instructions=neutralize(instructions).strip())
+        return replace(self, system=f"{self.system}\n\n{below}")
 
     def messages(self, question: str, evidence: Sequence[Passage]) -> list[ChatMessage]:
         quoted = "\n\n".join(_fence(passage) for passage in evidence)

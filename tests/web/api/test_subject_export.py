@@ -17,6 +17,7 @@ from cairn.accounts.models import ApiKey
 from cairn.accounts.services import api_key_create
 from cairn.audit.models import Event
 from cairn.library.models import Document, KnowledgeBase
+from retrieval.assistants.models import Assistant
 from retrieval.conversations.services import WITHHELD, conversation_start
 from retrieval.engine import Engine
 from retrieval.models import Citation, Message
@@ -60,6 +61,9 @@ def rob(rob: Caller, grant: Callable[[Caller, Role], None], document: Document, 
         title=document.title, quote=QUOTE,
     )  # fmt: skip
     rob.upload(str(document.knowledge_base_id), "mine.md", b"# Mine")
+    Assistant.objects.create(
+        name="Leave", slug="leave", instructions="Be brief.", created_by=rob.user, everyone=True
+    )
     Client().force_login(rob.user)
     return rob
 
@@ -75,6 +79,7 @@ def test_it_holds_all_that_is_theirs(rob: Caller, mia: Caller, base: KnowledgeBa
     assert (message["question"], message["answer"]) == ("How many days?", f"{QUOTE} [1]")
     assert message["citations"][0]["quote"] == QUOTE
     assert message["feedback"] == {"rating": "up", "reason": "", "comment": "Helpful."}
+    assert [(each["name"], each["instructions"]) for each in rows["assistants"]] == [("Leave", "Be brief.")]
     assert [upload["filename"] for upload in rows["uploads"]] == ["mine.md"]
     assert {"document.submitted", "sign_in"} <= {event["action"] for event in rows["audit"]}
     assert all(event["actor"] == str(rob.user.id) for event in rows["audit"])

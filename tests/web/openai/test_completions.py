@@ -332,3 +332,33 @@ def test_a_model_that_breaks_off_is_told_of(
     else:
         error = assert_error(response, 503, "server_error", "unavailable")
     assert error["type"] == "server_error"
+
+
+def test_an_assistant_is_a_model_of_those_who_may_use_it(
+    admin: Caller, mia: Caller, rob: Caller, leave: Document, parts: Engine
+) -> None:
+    body = {"name": "Leave", "knowledge_bases": [leave.knowledge_base.slug], "instructions": "Be brief."}
+    made = admin.post("/assistants", {**body, "subjects": [f"user:{mia.user.id}"]}).json()
+    model = f"cairn/{made['slug']}"
+    listed = [each["id"] for each in send(mia, "GET", "/models").json()["data"]]
+    assert listed == ["cairn", f"cairn/{leave.knowledge_base.slug}", model]
+    assert send(mia, "GET", f"/models/{model}").json()["id"] == model
+    found = completed(mia, model=model)
+    assert (found["model"], found["verdict"]) == (model, "supported")
+    assert isinstance(parts.chat, FakeChat)
+    assert "Be brief." in str(parts.chat.prompts[-1][0].content)
+    assert Conversation.objects.get().assistant_name == "Leave"
+    # Nothing to read, and nobody's to use: both are models that do not exist.
+    assert [each["id"] for each in send(rob, "GET", "/models").json()["data"]] == ["cairn"]
+    assert_error(complete(rob, model=model), 404, "invalid_request_error", "model_not_found")
+
+
+def test_no_assistant_takes_the_name_of_a_knowledge_base(
+    admin: Caller, leave: Document, base: KnowledgeBase
+) -> None:
+    named = {"name": base.name, "knowledge_bases": [base.slug]}
+    assert admin.post("/assistants", {**named, "slug": base.slug}).status_code == 409
+    made = admin.post("/assistants", named).json()
+    assert made["slug"] != base.slug
+    models = [each["id"] for each in send(admin, "GET", "/models").json()["data"]]
+    assert len(models) == len(set(models)) == 3

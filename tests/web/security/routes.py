@@ -16,6 +16,7 @@ FOLLOWS = ("ingest", "manage")
 SEARCH = ("search",)
 TOOLS = ("search", "ask")
 ASK = ("ask",)
+USES_ASSISTANTS = ("ask", "manage")
 INGEST = ("ingest",)
 MANAGE = ("manage",)
 
@@ -200,6 +201,12 @@ ROUTES: list[Route] = [
     # Questions
     api("POST", "/search", Guard.SIGNED_IN, SEARCH, reads=True, body={"query": "leave"}),
     api("POST", "/ask", Guard.SIGNED_IN, ASK, body={"question": "Why?", "model": "nobody's"}, lets_in=422),
+    api("GET", "/assistants", Guard.SIGNED_IN, USES_ASSISTANTS),
+    api("POST", "/assistants", Guard.MANAGES_SOMETHING, MANAGE,
+        body={"name": "new", "knowledge_bases": ["{knowledge_base_id}"]}),
+    api("GET", "/assistants/{assistant_id}", Guard.READER, USES_ASSISTANTS),
+    api("PATCH", "/assistants/{assistant_id}", Guard.MANAGER, MANAGE, body={"name": "renamed"}),
+    api("DELETE", "/assistants/{assistant_id}", Guard.MANAGER, MANAGE),
     api("GET", "/conversations", Guard.SIGNED_IN, ASK),
     api("GET", "/conversations/{conversation_id}", Guard.OWNER, ASK),
     api("PATCH", "/conversations/{conversation_id}", Guard.OWNER, ASK, body={"title": "renamed"}),

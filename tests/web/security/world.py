@@ -12,7 +12,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.utils import timezone
 
-from cairn.access.models import AccessCheck, CheckState, Role
+from cairn.access.models import AccessCheck, CheckState, Grant, Role
 from cairn.access.principals import principal_for_user
 from cairn.access.scope import Principal
 from cairn.access.services import grant_give, knowledge_base_create
@@ -27,6 +27,7 @@ from ingestion.documents.upload import Upload
 from ingestion.imports.services import import_open
 from ingestion.models import Job, Receipt, Watch
 from ingestion.parse.page_images import PDF, WIDTH
+from retrieval.assistants.services import assistant_create
 from retrieval.conversations.services import conversation_start
 from retrieval.conversations.shares import share_put
 from retrieval.conversations.undo import conversation_delete_restorably
@@ -188,6 +189,7 @@ def _things(base: KnowledgeBase, manager: Principal, parts: Engine) -> dict[str,
         "job_id": str(Job.objects.get(version__document=document).id),
         "check_id": str(AccessCheck.objects.create(state=CheckState.PASSED).id),
         "generation_id": str(_generation()),
+        "assistant_id": str(_assistant(base, manager)),
         "conversation_id": str(message.conversation_id),
         "deleted_id": str(_deleted_conversation(manager)),
         "message_id": str(message.id),
@@ -270,6 +272,18 @@ def _deleted_conversation(owner: Principal) -> object:
     identity = conversation.id
     conversation_delete_restorably(conversation=conversation, actor=owner.actor)
     return identity
+
+
+def _assistant(base: KnowledgeBase, creator: Principal) -> object:
+    """For the readers and editors of the knowledge base."""
+    readers = Grant.objects.filter(knowledge_base=base, user__isnull=False)
+    return assistant_create(
+        principal=creator,
+        name=SECRET,
+        instructions=SECRET,
+        knowledge_bases=[str(base.id)],
+        subjects=[grant.subject for grant in readers],
+    ).id
 
 
 def _share(message: Message) -> object:

@@ -36,13 +36,15 @@ class Question(Body):
     last. With the question of another message and its parent, the answer is another version of that one's;
     with another question it is a branch. `detached`: a stream that breaks does not stop the answer, which can
     be followed at `/messages/{id}/events`, and ends if nobody does so for a minute. `model` may name the one
-    that is configured."""
+    that is configured. `assistant`: id or slug of one that answers from those of its knowledge bases that I
+    may read; a conversation keeps the assistant that it started with."""
 
     question: fields.Question
     knowledge_bases: Annotated[list[Id], Field(min_length=1, max_length=200)] | None = None
     filters: FiltersIn = FiltersIn()
     conversation: Id | None = None
     parent: Id | None = None
+    assistant: Id | None = None
     model: Annotated[str, Field(max_length=200)] | None = None
     stream: fields.Flag = False
     pass_on: fields.Flag = Field(
@@ -81,6 +83,7 @@ def _start(principal: Principal, payload: Question) -> RunningAnswer:
             passes_on=payload.pass_on,
             background=payload.background,
             profile=profile,
+            assistant=payload.assistant,
         ),
         detached=payload.detached and payload.stream,
     )

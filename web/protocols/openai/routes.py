@@ -1,4 +1,5 @@
-"""`/v1/models` and `/v1/chat/completions`. A model is everything the key may read, or one knowledge base."""
+"""`/v1/models` and `/v1/chat/completions`. A model is everything the key may read, one knowledge base, or an
+assistant. Their slugs come from one set, so no two of them have the same name."""
 
 import time
 from collections.abc import Generator
@@ -10,9 +11,10 @@ from ninja import NinjaAPI
 
 from cairn.access.rules import knowledge_bases_for
 from cairn.access.scope import Principal
-from cairn.access.selectors import knowledge_base_named
 from cairn.errors import NotFound
 from cairn.library.models import KnowledgeBase
+from retrieval.assistants.models import Assistant
+from retrieval.assistants.selectors import assistant_named, assistants_offered_to
 from retrieval.conversations import ask
 from retrieval.types import Delta
 from web.answer_stream import RunningAnswer, start_answer, stream_frames, wait_for_answer
@@ -43,18 +45,21 @@ add_error_handlers(api, error_response)
 
 @api.get("/models")
 def models_list(request: HttpRequest) -> dict[str, Any]:
-    bases = knowledge_bases_for(principal_of(request)).order_by("created_at", "id")
-    return {"object": "list", "data": [_model(EVERYTHING, SINCE), *map(_model_of, bases)]}
+    principal = principal_of(request)
+    bases = knowledge_bases_for(principal).order_by("created_at", "id")
+    assistants = assistants_offered_to(principal).order_by("created_at", "id")
+    models = [_model(EVERYTHING, SINCE), *map(_model_of, bases), *map(_model_of, assistants)]
+    return {"object": "list", "data": models}
 
 
 @api.get("/models/{path:model}")
 def models_get(request: HttpRequest, model: str) -> dict[str, Any]:
-    base = _base(principal_of(request), model)
-    return _model_of(base) if base else _model(EVERYTHING, SINCE)
+    found = _find_model(principal_of(request), model)
+    return _model_of(found) if found else _model(EVERYTHING, SINCE)
 
 
-def _model_of(base: KnowledgeBase) -> dict[str, Any]:
-    return _model(f"{PREFIX}{base.slug}", int(base.created_at.timestamp()))
+def _model_of(named: KnowledgeBase | Assistant) -> dict[str, Any]:
+    return _model(f"{PREFIX}{named.slug}", int(named.created_at.timestamp()))
 
 
 def _model(identity: str, created: int) -> dict[str, Any]:
@@ -80,28 +85,32 @@ async def chat_completions(
 
 
 def _start(principal: Principal, payload: ChatCompletion) -> RunningAnswer:
-    question, base = payload.question, _base(principal, payload.model)
+    question, model = payload.question, _find_model(principal, payload.model)
     return start_answer(
         principal,
         question,
         lambda: ask.ask(
             principal=principal,
             question=question,
-            knowledge_bases=None if base is None else [base.id],
+            knowledge_bases=[model.id] if isinstance(model, KnowledgeBase) else None,
+            assistant=model.id if isinstance(model, Assistant) else None,
             history=turns_of(payload.messages),
             max_tokens=payload.most_tokens,
         ),
     )
 
 
-def _base(principal: Principal, model: str) -> KnowledgeBase | None:
-    """Return the knowledge base of a model, None for all. Raises NotFound if missing or not visible."""
+def _find_model(principal: Principal, model: str) -> KnowledgeBase | Assistant | None:
+    """Return the knowledge base or assistant of a model, None for all that the principal may read. Raises
+    NotFound if missing or not visible."""
     if model == EVERYTHING:
         return None
+    slug = model.removeprefix(PREFIX)
     try:
-        if not model.startswith(PREFIX):
+        if slug == model:
             raise NotFound
-        return knowledge_base_named(principal, model.removeprefix(PREFIX))
+        base = knowledge_bases_for(principal).filter(slug=slug).first()
+        return base or assistant_named(principal, slug)
     except NotFound as error:
         message = f"There is no such model, or you may not ask it. Ask “{EVERYTHING}”, or see /v1/models."
         raise NotFound(message, code="model_not_found") from error

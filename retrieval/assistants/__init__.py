@@ -1,0 +1,1 @@
+"""Assistants: instructions and starter questions for a selection of knowledge bases."""
