@@ -28,15 +28,18 @@ def picture_names(version: UUID) -> list[str]:
 
 
 def page_picture(version: DocumentVersion, number: int, *, width: int = WIDTH) -> bytes:
-    """Return the page as PNG. Raises NotFound for missing pages and formats without pages."""
+    """Return the page as PNG. Raises NotFound for missing pages, erased files and formats without pages."""
     if version.media_type != PDF or not version.pages or not 1 <= number <= version.pages:
         raise NotFound
     name = f"{_folder(version.id)}/{number}-{width}.png"
     if default_storage.exists(name):
         with default_storage.open(name) as stored:
             return bytes(stored.read())
-    with storage.as_local_path(version.original) as path:
-        picture = parser_pool().render_page(path, number, width=width, limits=limits())
+    try:
+        with storage.as_local_path(version.original) as path:
+            picture = parser_pool().render_page(path, number, width=width, limits=limits())
+    except FileNotFoundError as error:  # erased meanwhile
+        raise NotFound from error
     saved = default_storage.save(name, ContentFile(picture))
     if not Document.objects.present().filter(versions=version.pk).exists():  # deleted while it was drawn
         default_storage.delete(saved)

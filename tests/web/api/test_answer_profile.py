@@ -85,6 +85,8 @@ def test_an_admin_may_try_a_profile_with_one_question(admin: Caller, mia: Caller
         {"profile": {"prompt_version": "../secret"}},
         {"profile": {}, "measured": [{"profile": {}, "right": 5}], "questions": 4},
         {"profile": {}, "more": 1},
+        {"profile": {}, "questions": 2**63},
+        {"profile": {}, "measured": [{"profile": {}, "right": 0, "first_token_ms": 1e12}]},
     ],
 )
 def test_invalid_profiles_change_nothing(admin: Caller, parts: Engine, body: dict[str, Any]) -> None:

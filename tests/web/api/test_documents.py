@@ -303,6 +303,12 @@ def test_a_page_picture_that_was_kept_is_sent(mia: Caller, document: Document) -
     assert_problem(mia.get(f"/documents/{document.id}/pages/3.png"), 404, "not_found")
 
 
+def test_a_page_of_an_erased_file_is_not_found(mia: Caller, document: Document) -> None:
+    version = made_ready(document, media_type="application/pdf", pages=1)
+    default_storage.delete(version.original)
+    assert_problem(mia.get(f"/documents/{document.id}/pages/1.png"), 404, "not_found")
+
+
 def test_a_thumbnail_of_a_page_is_another_picture(mia: Caller, document: Document) -> None:
     version = made_ready(document, media_type="application/pdf", pages=1)
     for width, content in ((WIDTH, b"large"), (THUMBNAIL_WIDTH, b"small")):

@@ -20,6 +20,7 @@ from web.http.authentication import needs, principal_of
 
 router = Router(tags=["Models"], auth=needs(admin=True))
 
+QuestionCount = Annotated[int, Field(ge=0, le=1_000_000)]
 PromptVersion = Literal["answer-1", "answer-2", "answer-3"]
 
 
@@ -43,9 +44,9 @@ class MeasuredProfile(Body):
     """Figures of a profile. `right`: questions answered, or refused, as expected."""
 
     profile: Profile
-    right: Annotated[int, Field(ge=0)]
+    right: QuestionCount
     wrongly_refused: Annotated[float, Field(ge=0, le=1)] | None = None
-    first_token_ms: Annotated[float, Field(ge=0)] | None = None
+    first_token_ms: Annotated[float, Field(ge=0, le=86_400_000)] | None = None
 
 
 class NewProfile(Body):
@@ -53,7 +54,7 @@ class NewProfile(Body):
 
     profile: Profile
     measured: Annotated[list[MeasuredProfile], Field(max_length=100)] = []
-    questions: Annotated[int, Field(ge=0)] = 0
+    questions: QuestionCount = 0
 
 
 class ModelProfile(BaseModel):
