@@ -33,6 +33,10 @@ _EMPTY: Final = frozenset(_WORDS["empty"])
 """Headings that say nothing about their section."""
 _DANGLING: Final = frozenset(_WORDS["dangling"])
 """Words that no complete heading ends with."""
+_INTERROGATIVES: Final = frozenset(_WORDS["interrogatives"])
+"""First words of English questions."""
+_CIRCUMSTANCES: Final = frozenset({"after", "before", "during", "when", "while", "without"})
+"""“Leaving the page during an import” tells what happens then, not how it is done."""
 _ABOUT: Final = {
     "en": "What should I know about {heading}?",
     "de": "Was sollte ich zum Thema {heading} wissen?",
@@ -89,9 +93,15 @@ def _own(heading: str, language: str | None) -> str:
     if _LEANING.search(heading) or heading.casefold() in _EMPTY:
         return ""
     if heading.endswith("?"):
-        return heading if 3 <= len(words) <= 20 and heading.count("?") == 1 else ""
+        return heading if 3 <= len(words) <= 20 and _is_question(heading, language) else ""
     task = _task(words) if language in {"en", None} and 2 <= len(words) <= 9 else []
     return _how(" ".join(task)) if task else ""
+
+
+def _is_question(heading: str, language: str | None) -> bool:
+    """Return whether a reader would ask it: “Want to learn more?” is the document's question to the reader."""
+    first_word = heading.split()[0].strip("¿“\"").lower()
+    return heading.count("?") == 1 and (language != "en" or first_word in _INTERROGATIVES)
 
 
 def _task(words: Sequence[str]) -> Sequence[str]:
@@ -101,6 +111,8 @@ def _task(words: Sequence[str]) -> Sequence[str]:
     verb = words[0].lower()
     if verb not in _GERUNDS:
         return words if _is_task(words) else []
+    if not _CIRCUMSTANCES.isdisjoint(word.lower() for word in words):
+        return []
     task = [_GERUNDS[verb], *words[1:]]
     is_object = words[1].lower() in _AFTER_VERBS or words[-1].rstrip(".:").endswith("s")
     return task if is_object and _is_task(task) else []

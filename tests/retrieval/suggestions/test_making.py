@@ -43,6 +43,7 @@ def test_a_heading_becomes_a_question(heading: str, question: str) -> None:
         "<b>Pay</b>", "Pay",
         "One rather long noun heading of many words", "Leave rules", "leave Rules", "x" * 500,
         "I am new. How can I do that?",
+        "Want to learn more about pensions?", "Leaving the page during an import",
         "What? And why is it so?",
     ],
 )  # fmt: skip
