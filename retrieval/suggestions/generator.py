@@ -99,8 +99,8 @@ def _own(heading: str, language: str | None) -> str:
 
 
 def _is_question(heading: str, language: str | None) -> bool:
-    """Return whether a reader would ask it: “Want to learn more?” is the document's question to the reader."""
-    first_word = heading.split()[0].strip("¿“\"").lower()
+    """Return whether a reader would ask it: “Want to learn more?” is put to the reader."""
+    first_word = heading.split(maxsplit=1)[0].strip('¿“"').lower()
     return heading.count("?") == 1 and (language != "en" or first_word in _INTERROGATIVES)
 
 
