@@ -366,3 +366,29 @@ class Clock(models.Model):
     id = models.PositiveSmallIntegerField(primary_key=True)
     holder = models.UUIDField()
     until = models.DateTimeField()
+
+
+class ProcessKind(models.TextChoices):
+    WORKER = "worker"
+    BEAT = "beat"
+
+
+class RunningProcess(models.Model):
+    """A worker or a beat process that runs, or ended without deregistering; see `ingestion.jobs.presence`.
+
+    Times are the database's. `queues` is empty for beat.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    kind = models.CharField(max_length=6, choices=ProcessKind.choices)
+    host = models.CharField(max_length=255)
+    pid = models.PositiveIntegerField()
+    queues = models.JSONField(default=list)
+    started_at = models.DateTimeField()
+    seen_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["started_at", "id"]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.host}:{self.pid}"

@@ -13,6 +13,7 @@ from web.api.administration import (
     answer_profile,
     audit,
     groups,
+    health,
     index_generations,
     limits,
     users,
@@ -76,6 +77,7 @@ api.add_router("v1/uploads", resumable_uploads.router)
 api.add_router("v1/knowledge-bases", watch_folders.in_knowledge_base)
 api.add_router("v1/watches", watch_folders.router)
 api.add_router("v1/jobs", jobs.router)
+api.add_router("v1/health", health.router)
 api.add_router("v1/access-checks", access_checks.router)
 api.add_router("v1/audit", audit.router)
 api.add_router("v1/index", index_generations.router)

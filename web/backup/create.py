@@ -21,7 +21,7 @@ from web.backup import files, vectors
 from web.backup.database import applied_migrations, snapshot
 from web.backup.destination import Report, new_folder
 from web.backup.key import key_file, key_get_or_create
-from web.backup.manifest import AUDIT_HEAD, FILES, GOLD, KEY_FILE, Generation, Manifest, seal
+from web.backup.manifest import AUDIT_HEAD, FILES, GOLD, KEY_FILE, Generation, Manifest, seal, verify
 from web.processes.progress_report import Reporter
 
 TRIES: Final = 5
@@ -39,8 +39,13 @@ class _Look:
     vectors: int = 0
 
 
-def backup(target: Path, *, gold: dict[str, Any] | None, reporter: Reporter) -> Manifest:
-    """Create a backup. Raises CairnError with nothing left behind. Unavailable data is in `missing`."""
+def backup(
+    target: Path, *, gold: dict[str, Any] | None, reporter: Reporter, is_verified: bool = False
+) -> Manifest:
+    """Create a backup. Raises CairnError with nothing left behind. Unavailable data is in `missing`.
+
+    `is_verified`: read it again and compare every checksum before it gets its name.
+    """
     with new_folder(target, report=reporter.step) as folder:
         look = _consistent(folder, reporter.status)
         if gold is not None:
@@ -49,10 +54,22 @@ def backup(target: Path, *, gold: dict[str, Any] | None, reporter: Reporter) -> 
         reporter.status("Checksums")
         key, is_new = key_get_or_create()
         seal(folder, manifest, key)
+        if is_verified:
+            reporter.status("Verification")
+            verify(folder, key=key)
+        written = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
         fault_point(Fault.BACKUP_BEFORE_RENAME)
     if is_new:
         reporter.step(_KEY_MADE.format(path=key_file()))
-    record("backup.made", actor=None, documents=manifest.documents, files=manifest.files)
+    record(
+        "backup.made",
+        actor=None,
+        documents=manifest.documents,
+        files=manifest.files,
+        bytes=written,
+        missing=len(manifest.missing),
+        verified=is_verified,
+    )
     return manifest
 
 

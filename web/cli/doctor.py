@@ -12,7 +12,6 @@ from pathlib import Path
 import httpx
 from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections
-from django.db.migrations.executor import MigrationExecutor
 from kombu.exceptions import OperationalError
 from pydantic import SecretStr
 
@@ -39,6 +38,9 @@ from retrieval.index.generations import choice_of, unlike_configured
 from retrieval.models import IndexGeneration
 from web.cli.api_client import Api
 from web.data_dir.restore_marker import require_finished
+from web.health.processes import check_beat, check_queue, check_workers
+from web.health.results import HealthResult, HealthState
+from web.health.storage import ROOM_NEEDED, check_backup, count_pending_migrations
 from web.processes.data_dir_lock import holder_of
 
 PACKAGES = (
@@ -55,7 +57,6 @@ PACKAGES = (
     "pypdfium2",
     "llama-index-core",
 )
-ROOM_NEEDED = 1 << 30
 NOT_CONFIGURED = "not configured, and not needed"
 _SECONDS = 5.0
 
@@ -120,8 +121,7 @@ def _data_dir() -> str:
 
 def _database() -> str:
     connection = connections[DEFAULT_DB_ALIAS]
-    executor = MigrationExecutor(connection)
-    waiting = len(executor.migration_plan(executor.loader.graph.leaf_nodes()))
+    waiting = count_pending_migrations()
     name = f"{connection.vendor} {connection.settings_dict['NAME']}"
     return f"{name}, {waiting} migrations pending until the next start" if waiting else name
 
@@ -292,6 +292,32 @@ def _server() -> str:
     return f"{summary}; {', '.join(away)} do not" if away else summary
 
 
+def _require_running(check: Callable[[], HealthResult]) -> Callable[[], str]:
+    """Check a part of a running installation. It isn't missed before the start."""
+
+    def run() -> str:
+        is_embedded = environment().celery_broker_url.startswith("memory:")
+        if is_embedded and holder_of(Path(settings.DATA_DIR)) is None:
+            return "not running"
+        return _report_health(check)
+
+    return run
+
+
+def _report_health(check: Callable[[], HealthResult]) -> str:
+    """Return the message of a healthy part; raise Lacking for a warning, ConfigurationError for a problem."""
+    try:
+        result = check()
+    except DatabaseError:
+        return "known after the first start"
+    text = " ".join(filter(None, (result.message, result.remedy, result.command)))
+    if result.state == HealthState.WARNING:
+        raise Lacking(text)
+    if result.state == HealthState.PROBLEM:
+        raise ConfigurationError(text)
+    return result.message
+
+
 def _bearer(key: SecretStr | None) -> dict[str, str]:
     return {"Authorization": f"Bearer {key.get_secret_value()}"} if key else {}
 
@@ -324,4 +350,8 @@ CHECKS: dict[str, Callable[[], str]] = {
     "Other documents": _other_documents,
     "Parser processes": _parser_processes,
     "Server": _server,
+    "Workers": _require_running(check_workers),
+    "Beat": _require_running(check_beat),
+    "Waiting": _require_running(check_queue),
+    "Last backup": lambda: _report_health(check_backup),
 }

@@ -2,15 +2,11 @@
 
 import socket
 from ipaddress import ip_address
-from typing import Final
 
 from cairn.accounts.models import User
 from cairn.errors import ConfigurationError
 from cairn.settings import Environment
-
-SHORTEST_SECRET: Final = 32
-FEWEST_CHARACTERS: Final = 8  # different ones
-PLACEHOLDERS: Final = ("change", "django-insecure", "example", "password", "replace", "secret")
+from cairn.settings.generated_secrets import SHORTEST_SECRET, is_guessable
 
 
 def is_outside(listener: socket.socket) -> bool:
@@ -22,16 +18,11 @@ def require_safe_settings(environment: Environment) -> None:
     if environment.cairn_debug:
         raise _refusal("CAIRN_DEBUG is on, and error pages would show the inside of Cairn. Turn it off.")
     secret = environment.secret_key.get_secret_value() if environment.secret_key else None
-    if secret is not None and _is_guessable(secret):
+    if secret is not None and is_guessable(secret):
         raise _refusal(
             f"SECRET_KEY can be guessed: it needs {SHORTEST_SECRET} characters or more, made by chance. "
             "Leave it out, and Cairn makes one."
         )
-
-
-def _is_guessable(secret: str) -> bool:
-    short = len(secret) < SHORTEST_SECRET or len(set(secret)) < FEWEST_CHARACTERS
-    return short or secret.lower().startswith(PLACEHOLDERS)
 
 
 def require_admin_password(environment: Environment) -> None:

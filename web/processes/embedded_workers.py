@@ -15,6 +15,8 @@ from cairn.celery import app
 from cairn.settings import environment
 from ingestion import broker
 from ingestion.jobs.lifecycle import stopping
+from ingestion.jobs.presence import Presence
+from ingestion.models import ProcessKind
 from web.processes.leader_scheduler import Beat
 
 _BROKER = "memory://localhost"
@@ -49,12 +51,18 @@ class Workers:
             threading.Thread(target=_work, args=(self._reserved,), name="reserved-worker", daemon=True),
         ]
         self._beat_thread = threading.Thread(target=self._beat.start, name="beat", daemon=True)
+        self._presences = [
+            Presence(ProcessKind.WORKER, is_alive=lambda: all(thread.is_alive() for thread in self._threads)),
+            Presence(ProcessKind.BEAT, is_alive=self._beat_thread.is_alive),
+        ]
 
     def start(self) -> None:
         """Start, and take over jobs of an earlier process at once."""
         stopping.clear()
         for thread in (*self._threads, self._beat_thread):
             thread.start()
+        for presence in self._presences:
+            presence.start()
         app.send_task("ingestion.sweep", kwargs={"everything": True})
 
     def stop(self, timeout: float) -> None:
@@ -62,6 +70,8 @@ class Workers:
         give_up = time.monotonic() + timeout
         stopping.set()
         self._beat.stop()
+        for presence in self._presences:
+            presence.stop(timeout=0.5)
         if any(thread.is_alive() for thread in self._threads):
             app.control.broadcast("shutdown")  # a flag would be seen only after two seconds without a message
         for thread in self._threads:

@@ -21,6 +21,8 @@ from cairn.errors import ConfigurationError, Unavailable
 from cairn.settings import environment
 from cairn.telemetry.tracing import tracing_start, tracing_stop
 from ingestion.jobs.lifecycle import stopping
+from ingestion.jobs.presence import Presence
+from ingestion.models import ProcessKind
 from retrieval.index.backends import require_shared_index
 from web.data_dir.migrate import require_migrated
 from web.processes import garbage_collection, warm_imports
@@ -79,12 +81,16 @@ def worker_run(*, queues: Sequence[str], concurrency: int, reporter: Reporter) -
     end_on_signals(stopping.set)
     _serve_metrics()
     reporter.ready(f"Working on {', '.join(known)}, {concurrency} at once", queues=known, pid=command_pid())
+    presence = Presence(ProcessKind.WORKER, queues=known)
+    presence.start()
     try:
         worker.start()
     except Unavailable:
+        presence.stop()
         _start_over()
     finally:
         stopping.set()
+        presence.stop()
         warm_imports.close()
         tracing_stop()
 

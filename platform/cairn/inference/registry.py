@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Final, Generic, TypeVar, cast
 
 from cairn.errors import CairnError, ConfigurationError, Unavailable
 from cairn.inference.chat import LlamaIndexChatModel, open_chat_model
@@ -17,6 +17,8 @@ from cairn.inference.reranking import TimelyReranker, open_reranker
 from cairn.settings import environment
 
 T = TypeVar("T")
+NOT_LOADED: Final = "not loaded yet"
+"""The detail of a model that hasn't been used in this process."""
 _HEALTH_SECONDS = 10  # a served model is asked no more often than this
 
 
@@ -65,7 +67,7 @@ class _Slot(Generic[T]):
     def check_health(self, check: Callable[[T], str]) -> Health:
         """`check` returns the model's name or raises. A fresh result is returned again."""
         if self.loaded is None:
-            return Health(ok=False, detail="not loaded yet")
+            return Health(ok=False, detail=NOT_LOADED)
         if self.health and time.monotonic() - self.health[0] < _HEALTH_SECONDS:
             return self.health[1]
         try:

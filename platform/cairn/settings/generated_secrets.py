@@ -1,8 +1,18 @@
-"""Secrets an embedded install makes for itself, kept in DATA_DIR for its owner only."""
+"""Secrets that an embedded installation generates in DATA_DIR, and the strength of configured ones."""
 
 import os
 import secrets
 from pathlib import Path
+from typing import Final
+
+SHORTEST_SECRET: Final = 32
+FEWEST_CHARACTERS: Final = 8  # different ones
+PLACEHOLDERS: Final = ("change", "django-insecure", "example", "password", "replace", "secret")
+
+
+def is_guessable(secret: str) -> bool:
+    short = len(secret) < SHORTEST_SECRET or len(set(secret)) < FEWEST_CHARACTERS
+    return short or secret.lower().startswith(PLACEHOLDERS)
 
 
 def load_or_create_secret(path: Path, *, make: str | None = None) -> tuple[str, bool]:

@@ -27,6 +27,9 @@ class Command(CairnCommand):
             "--gold", type=Path, metavar="GOLD.jsonl", help="questions to ask now and again after a restore"
         )
         parser.add_argument("--kb", metavar="SLUG", help="knowledge base for --gold")
+        parser.add_argument(
+            "--verify", action="store_true", help="read the finished backup again and compare every checksum"
+        )
 
     def handle(self, *_args: Any, **options: Any) -> None:
         if bool(options["gold"]) != bool(options["kb"]):
@@ -34,7 +37,8 @@ class Command(CairnCommand):
         gold = self._ask_gold_questions(options) if options["gold"] else None
         reporter = self.reporter(options)
         try:
-            manifest = backup(options["target"].expanduser().resolve(), gold=gold, reporter=reporter)
+            target = options["target"].expanduser().resolve()
+            manifest = backup(target, gold=gold, reporter=reporter, is_verified=options["verify"])
         finally:
             reporter.close()
         self._print(manifest, options)

@@ -29,6 +29,7 @@ from retrieval.models import GenerationState, IndexGeneration
 from retrieval.profile_store import stored_profile
 from web.api.administration.index_generations import Generation
 from web.data_dir.help_documents import find_help_document
+from web.health.secrets import without_secrets
 from web.pages.shell.decorators import fragment, page, show
 
 log = logging.getLogger(__name__)
@@ -240,7 +241,7 @@ def _run_check(kind: str) -> Checked:
         problem = _("No response within %(n)s seconds.") % {"n": LIMIT_SECONDS}
     except CairnError as error:
         log.warning("check of %s failed: %s", kind, type(error).__name__)
-        problem = _without_secrets(error.message)
+        problem = without_secrets(error.message, environment())
     finally:
         pool.shutdown(wait=False)
     return Checked(round((time.perf_counter() - began) * 1000), problem)
@@ -263,15 +264,3 @@ def _one_token() -> None:
     with registry.chat_model().stream([ChatMessage("ping")], max_tokens=1) as answer:
         for _piece in answer:
             pass
-
-
-def _without_secrets(text: str) -> str:
-    """Remove API keys and URL passwords, which servers may repeat in error messages."""
-    given = environment()
-    secrets = (given.llm_api_key, given.embedding_api_key, given.reranker_api_key)
-    credentials = [secret.get_secret_value() for secret in secrets if secret]
-    addresses = (*given.llm_base_urls, given.embedding_base_url, given.reranker_base_url)
-    credentials += [urlsplit(url).password or "" for url in addresses if url]
-    for secret in filter(None, credentials):
-        text = text.replace(secret, "…")
-    return text

@@ -71,6 +71,7 @@ def index(request: HttpRequest, principal: Principal) -> HttpResponse:
         "bases": managed,
         "chosen": chosen,
         "needs": _needs(principal),
+        "has_health": principal.administers,
         **_figures(viewed),
     }
     return show(request, principal, "pages/console/overview.html", context, area="console")

@@ -47,7 +47,13 @@ class Group:
 
 
 SECTIONS: Final[Sequence[tuple[Text, Sequence[Section]]]] = (
-    ("", (Section("overview", _("Overview"), "console-index", Takes.MANAGING),)),
+    (
+        "",
+        (
+            Section("overview", _("Overview"), "console-index", Takes.MANAGING),
+            Section("health", _("Health"), "console-health", Takes.ADMIN),
+        ),
+    ),
     (
         _("Knowledge"),
         (

@@ -1,0 +1,1 @@
+"""Health checks, through the page and REST."""
