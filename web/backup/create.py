@@ -21,7 +21,17 @@ from web.backup import files, vectors
 from web.backup.database import applied_migrations, snapshot
 from web.backup.destination import Report, new_folder
 from web.backup.key import key_file, key_get_or_create
-from web.backup.manifest import AUDIT_HEAD, FILES, GOLD, KEY_FILE, Generation, Manifest, seal, verify
+from web.backup.manifest import (
+    AUDIT_HEAD,
+    FILES,
+    GOLD,
+    KEY_FILE,
+    Generation,
+    Manifest,
+    measure_size,
+    seal,
+    verify,
+)
 from web.processes.progress_report import Reporter
 
 TRIES: Final = 5
@@ -57,7 +67,7 @@ def backup(
         if is_verified:
             reporter.status("Verification")
             verify(folder, key=key)
-        written = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+        written = measure_size(folder)
         fault_point(Fault.BACKUP_BEFORE_RENAME)
     if is_new:
         reporter.step(_KEY_MADE.format(path=key_file()))

@@ -257,6 +257,11 @@ def _files(folder: Path) -> dict[str, Path]:
     return found
 
 
+def measure_size(folder: Path) -> int:
+    """Return the size of all files in bytes."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
 def _digest(path: Path) -> str:
     with path.open("rb") as stream:
         return file_digest(stream, "sha256").hexdigest()
