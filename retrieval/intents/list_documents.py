@@ -86,7 +86,7 @@ def _stream(
     yield from _write_rest(composer, count - len(titled))
     if topic:
         yield from _write_mentions(composer, mentions, any_titled=count > 0)
-    query = _library_query(context, listing) if count > len(titled) else ""
+    query = _library_query(context, listing, count) if count > len(titled) else ""
     yield composer.finish(
         Verdict.SUPPORTED, "", AnswerMode.EXTRACTIVE, intent=Intent.LIST, library_query=query
     )
@@ -137,8 +137,11 @@ def _write_rest(composer: Composer, count: int) -> list[AnswerEvent]:
     return composer.write(render_text("more", composer.context.language, n=count)) if count > 0 else []
 
 
-def _library_query(context: IntentContext, listing: _Listing) -> str:
-    """Return the query string of the library page with the same documents; empty if it can't show these."""
+def _library_query(context: IntentContext, listing: _Listing, count: int) -> str:
+    """Return the query string of the library page with the same documents; empty if it can't show these.
+
+    `count` is their number.
+    """
     scope, base = context.scope, listing.base
     if context.filters != NO_FILTERS or scope.official_only:
         return ""
@@ -149,7 +152,7 @@ def _library_query(context: IntentContext, listing: _Listing) -> str:
         if base is None:
             return ""
     typed = [word for term in listing.terms for word in term.split()]
-    is_same = bool(typed) and listing.count(typed) == listing.count(listing.words)
+    is_same = bool(typed) and (typed == list(listing.words) or listing.count(typed) == count)
     fields = {
         "q": " ".join(typed if is_same else listing.words),
         "base": base.slug if base else "",

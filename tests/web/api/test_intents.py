@@ -1,7 +1,7 @@
 """Messages that ask for documents, over HTTP: lists, finding, summaries and comparisons."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
@@ -17,6 +17,7 @@ from ingestion.documents.upload import Upload
 from retrieval.conversations import ask as ask_service
 from retrieval.engine import Engine, use
 from retrieval.gaps.models import GapQuestion
+from retrieval.intents import list_documents
 from retrieval.intents.list_documents import MAX_TITLES
 from retrieval.intents.summarise_document import MAX_SECTIONS
 from retrieval.models import Message, MessageState
@@ -77,6 +78,25 @@ def test_a_long_list_shows_its_beginning_and_links_to_all(mia: Caller, add: Call
     assert "3 more aren’t shown here." in answer["answer"]
     assert [each["title"] for each in answer["citations"]] == [f"Policy {n:02}" for n in range(MAX_TITLES)]
     assert answer["library_url"] == "/library?sort=title"
+
+
+def test_a_long_list_is_counted_once(
+    mia: Caller, add: Callable[..., Document], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Over 100,000 documents, counting takes a quarter of a second."""
+    for number in range(MAX_TITLES + 1):
+        add(f"Travel {number:02}")
+    counted = []
+    count = list_documents._Listing.count
+
+    def count_and_note(listing: list_documents._Listing, words: Sequence[str]) -> int:
+        counted.append(words)
+        return count(listing, words)
+
+    monkeypatch.setattr(list_documents._Listing, "count", count_and_note)
+    answer = ask(mia, "Which documents do you have about travel?")
+    assert answer["library_url"] == "/library?q=travel&sort=title"
+    assert len(counted) == 1
 
 
 def test_a_list_has_only_what_its_reader_may_read(
