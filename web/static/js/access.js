@@ -1,6 +1,6 @@
 // Access to a knowledge base or a document: the list of subjects, and a preview of who gains and loses access.
 
-import { $, $$, confirmed, toast } from "./dom.js";
+import { $, $$, confirmed, el, toast } from "./dom.js";
 import { api } from "./http.js";
 import "./combobox.js";
 import { clearProblem, showProblem } from "./console.js";
@@ -14,15 +14,20 @@ function named({ count, people }) {
   return count > names.length ? t("{names} and {n} more", { names: names.join(", "), n: count - names.length }) : names.join(", ");
 }
 
-const sentence = (some, say) => (some.count ? [say(some.count, { names: named(some) })] : []);
+/** A line with a sign and a colour; the words alone say the same. */
+function line(kind, sign, some, say) {
+  if (!some.count) return [];
+  const words = say(some.count, { names: named(some) });
+  return [el("span", { class: `access-line access-${kind}` }, el("span", { class: "access-sign", "aria-hidden": "true" }, sign), el("span", {}, words))];
+}
 
-/** The effect of a change, in words; empty if nobody's access changes. */
-function told({ gains, losses, changes }) {
+/** The effect of a change, as lines; none if nobody's access changes. */
+function effectLines({ gains, losses, changes }) {
   return [
-    ...sentence(losses, (n, names) => tn("{n} person loses access: {names}.", "{n} people lose access: {names}.", n, names)),
-    ...sentence(gains, (n, names) => tn("{n} person gains access: {names}.", "{n} people gain access: {names}.", n, names)),
-    ...sentence(changes, (n, names) => tn("{n} person changes role: {names}.", "{n} people change role: {names}.", n, names)),
-  ].join(" ");
+    ...line("loss", "−", losses, (n, names) => tn("{n} person loses access: {names}.", "{n} people lose access: {names}.", n, names)),
+    ...line("gain", "+", gains, (n, names) => tn("{n} person gains access: {names}.", "{n} people gain access: {names}.", n, names)),
+    ...line("change", "↔", changes, (n, names) => tn("{n} person changes role: {names}.", "{n} people change role: {names}.", n, names)),
+  ];
 }
 
 function wire(form) {
@@ -61,8 +66,8 @@ function wire(form) {
     clearProblem(form);
     const wanted = value();
     try {
-      const text = told(await api("POST", form.dataset.effect, wanted));
-      if (text && !(await confirmed({ title: t("Change access?"), text: t("{changes} This applies immediately.", { changes: text }), yes: t("Save") }))) return;
+      const lines = effectLines(await api("POST", form.dataset.effect, wanted));
+      if (lines.length && !(await confirmed({ title: t("Change access?"), text: [...lines, t("This applies immediately.")], yes: t("Save") }))) return;
       await api(form.dataset.method, form.dataset.access, wanted);
       save.disabled = true;
       toast(t("Saved. The change applies immediately."));

@@ -54,7 +54,7 @@ export function toast(text, { action, label, ms = 8000 } = {}) {
 export function confirmed({ title, text, yes }) {
   const dialog = document.getElementById("confirm");
   $("[data-title]", dialog).textContent = title;
-  $("[data-text]", dialog).textContent = text ?? "";
+  $("[data-text]", dialog).replaceChildren(...[text ?? ""].flat());
   const accept = $("[data-yes]", dialog);
   accept.textContent = yes;
   dialog.returnValue = "";
