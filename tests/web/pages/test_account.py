@@ -1,8 +1,10 @@
 """One's own password and API keys."""
 
 import re
+import shlex
 from collections.abc import Callable
 from datetime import timedelta
+from html import unescape
 from typing import Any
 
 import pytest
@@ -12,6 +14,8 @@ from django.utils import timezone
 from cairn.accounts.models import ApiKey, User
 from cairn.accounts.services import api_key_create, api_key_find
 from cairn.library.models import KnowledgeBase
+from retrieval.engine import Engine
+from retrieval.models import GenerationState, IndexGeneration
 from tests.conftest import PASSWORD
 from tests.web.pages.conftest import text_of
 
@@ -54,6 +58,34 @@ def test_a_new_key_is_shown_once_and_works(signed_in: SignIn, rob: User) -> None
     assert (found.user, found.label, found.scopes) == (rob, "Import", ["search", "ask"])
     assert key not in text_of(client.get("/account"))
     assert found.prefix in text_of(client.get("/account"))
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    ("scopes", "path"),
+    [(["ask", "search"], "/api/v1/ask"), (["search"], "/api/v1/search"), (["ingest"], "/api/v1/me")],
+)
+def test_the_command_shown_with_a_new_key_works(
+    signed_in: SignIn, rob: User, engine_override: Engine, scopes: list[str], path: str
+) -> None:
+    embedder = engine_override.embedder
+    IndexGeneration.objects.create(
+        name="test",
+        embedding_model=embedder.model,
+        dimension=embedder.dimension,
+        state=GenerationState.ACTIVE,
+    )
+    html = text_of(signed_in(rob).post("/account/keys", {"label": "Import", "scopes": scopes}))
+    [shown] = re.findall(r'<code id="fresh-command">(.*?)</code>', html)
+    program, *words = shlex.split(unescape(shown))
+    assert (program, words.pop(0), words.pop(0)) == ("curl", "-s", f"http://testserver{path}")
+    sent = list(zip(words[::2], words[1::2], strict=True))
+    headers = dict(value.split(": ", 1) for flag, value in sent if flag == "-H")
+    [body] = [value for flag, value in sent if flag == "-d"] or [""]
+    content_type = headers.pop("Content-Type", "")
+    client = Client(headers=headers)
+    answer = client.post(path, body, content_type) if body else client.get(path)
+    assert answer.status_code == 200, answer.content
 
 
 def test_a_key_needs_a_name_and_known_scopes(signed_in: SignIn, rob: User) -> None:

@@ -1,5 +1,7 @@
 """API keys: the user's own, and all keys for admins."""
 
+import json
+import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -105,12 +107,12 @@ def key_fields(principal: Principal, user: User) -> dict[str, Any]:
     }
 
 
-def key_make(request: HttpRequest, principal: Principal, user: User) -> str:
-    """Create a key from the form. Raises InvalidInput for invalid fields."""
+def key_make(request: HttpRequest, principal: Principal, user: User) -> tuple[ApiKey, str]:
+    """Create a key from the form. Raises InvalidInput for invalid fields. Returns its row and the key."""
     label = request.POST.get("label", "").replace("\0", "").strip()[:100]
     if not label:
         raise InvalidInput(gettext("Enter a name for the key."))
-    _, key = api_key_create(
+    return api_key_create(
         user=user,
         label=label,
         scopes=request.POST.getlist("scopes"),
@@ -118,7 +120,20 @@ def key_make(request: HttpRequest, principal: Principal, user: User) -> str:
         expires_at=_expiry(request.POST.get("expires", "")),
         actor=principal.actor,
     )
-    return key
+
+
+def example_command(request: HttpRequest, row: ApiKey, key: str) -> str:
+    """Return a curl command that works with the new key, at the address that this page was opened at."""
+    question = gettext("How do I ask a good question?")
+    path, body = "/api/v1/me", None
+    if KeyScope.ASK in row.scopes:
+        path, body = "/api/v1/ask", {"question": question}
+    elif KeyScope.SEARCH in row.scopes:
+        path, body = "/api/v1/search", {"query": question}
+    parts = ["curl", "-s", request.build_absolute_uri(path), "-H", f"Authorization: Bearer {key}"]
+    if body:
+        parts += ["-H", "Content-Type: application/json", "-d", json.dumps(body, ensure_ascii=False)]
+    return shlex.join(parts)
 
 
 def _limits(request: HttpRequest, principal: Principal) -> list[UUID] | None:

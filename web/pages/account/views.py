@@ -19,7 +19,7 @@ from cairn.audit.services import record
 from cairn.errors import Forbidden, InvalidInput, NotFound
 from web.i18n.localize import localize
 from web.identity.second_factor import has_second_factor
-from web.pages.account.api_keys import key_fields, key_make
+from web.pages.account.api_keys import example_command, key_fields, key_make
 from web.pages.account.sign_in import render_throttled
 from web.pages.shell.decorators import page, show
 
@@ -48,10 +48,10 @@ def account(request: HttpRequest, principal: Principal) -> HttpResponse:
 def key_create(request: HttpRequest, principal: Principal) -> HttpResponse:
     """Create a key and render it in the response, so that it is not stored in a session or URL."""
     try:
-        key = key_make(request, principal, _user(request))
+        row, key = key_make(request, principal, _user(request))
     except (InvalidInput, NotFound) as error:
         return _account(request, principal, key_error=localize(error.message), status=422)
-    return _account(request, principal, fresh_key=key)
+    return _account(request, principal, fresh_key=key, fresh_command=example_command(request, row, key))
 
 
 def _user(request: HttpRequest) -> User:
