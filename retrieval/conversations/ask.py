@@ -185,15 +185,19 @@ def _assistant_columns(assistant: Assistant | None) -> dict[str, object]:
 
 
 def answer_again(
-    *, principal: Principal, question: str, knowledge_bases: Collection[object] | None
+    *,
+    principal: Principal,
+    question: str,
+    knowledge_bases: Collection[object] | None,
+    filters: Filters = NO_FILTERS,
 ) -> Answer:
-    """Answer the question with the principal's current access, without storing anything. People who wait for
-    the model come first."""
+    """Answer the question with the principal's current access, without storing anything, and without any of
+    their conversations. People who wait for the model come first."""
     scope, engine = scope_for(principal, knowledge_bases), get_engine()
     engine = replace(engine, chat=in_background(engine.chat))
     most = environment().answer_max_tokens
     message = Message(question=question)
-    events = _events(message, scope, NO_FILTERS, engine, history=[], max_tokens=most, cancelled=lambda: False)
+    events = _events(message, scope, filters, engine, history=[], max_tokens=most, cancelled=lambda: False)
     for event in events:
         match event:
             case Done():

@@ -1,7 +1,7 @@
 """The playground takes a search apart, for managers within their bases; admins may look as somebody else."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import pytest
@@ -17,9 +17,12 @@ from cairn.audit.models import Event
 from cairn.library.models import Document, KnowledgeBase
 from ingestion.documents.submit import document_submit
 from ingestion.documents.upload import Upload
+from retrieval.conversations.services import conversation_start
 from retrieval.engine import Engine, use
-from retrieval.models import Message
-from tests.fakes import FakeEmbedder, FakeReranker
+from retrieval.gaps.models import GapQuestion
+from retrieval.models import Conversation, Message
+from retrieval.statistics.models import AskedQuestion
+from tests.fakes import FakeChat, FakeEmbedder, FakeReranker
 from tests.principals import SETUP
 from tests.web.api.conftest import indexed
 from tests.web.pages.conftest import text_of
@@ -198,3 +201,46 @@ def test_what_documents_say_stays_text(
     assert "&lt;img src=x" in html
     for tag in ("<img src=x", "<script>alert", "<svg onload"):
         assert tag not in html
+
+
+@pytest.fixture
+def answering(leave: Document, engine_override: Engine) -> Iterator[None]:
+    with use(replace(engine_override, chat=FakeChat("Employees get 25 days of leave a year [1]."))):
+        yield
+
+
+def test_admins_see_the_answer_that_somebody_would_get(
+    signed_in: SignIn, admin: User, mia: User, answering: None, secret: Document
+) -> None:
+    """Nothing is stored but an audit entry without the question."""
+    asked = {**QUESTION, "person": "mia", "answer": "yes"}
+    html = text_of(signed_in(admin).post(PAGE, asked))
+    tried = html.partition('aria-labelledby="tried-title"')[2].partition("</section>")[0]
+    assert "25 days" in tried
+    assert "Umbra" not in tried
+    assert not Message.objects.exists()
+    assert not Conversation.objects.exists()
+    assert not AskedQuestion.objects.exists()
+    assert not GapQuestion.objects.exists()
+    event = Event.objects.get(action="playground.asked_as")
+    assert (event.actor, event.subject, event.detail) == (admin.id, f"user:{mia.id}", {})
+
+
+def test_earlier_conversations_of_that_person_are_not_used(
+    signed_in: SignIn, admin: User, mia: User, answering: None
+) -> None:
+    """A follow-up that only they could understand is not completed from what they asked before."""
+    own = conversation_start(principal=principal_for_user(mia), question="Leave")
+    earlier = {"answer": "They get 25 days.", "state": "done", "verdict": "supported"}
+    Message.objects.create(conversation=own, question="How much leave do zookeepers get?", **earlier)
+    before = list(Message.objects.values())
+    html = text_of(signed_in(admin).post(PAGE, {"question": "And why?", "person": "mia", "answer": "yes"}))
+    assert "zookeepers" not in html
+    assert list(Message.objects.values()) == before
+
+
+def test_only_admins_have_answers_tried(signed_in: SignIn, mia: User, leave: Document) -> None:
+    client = signed_in(mia)
+    assert 'name="answer"' not in text_of(client.get(PAGE))
+    assert client.post(PAGE, {**QUESTION, "answer": "yes"}).status_code == 403
+    assert not Event.objects.filter(action="playground.asked_as").exists()

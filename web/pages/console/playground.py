@@ -10,6 +10,7 @@ from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.utils.functional import Promise
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods
@@ -20,17 +21,20 @@ from cairn.access.rules import knowledge_bases_for
 from cairn.access.scope import Principal
 from cairn.access.selectors import require_role_anywhere, scope_for
 from cairn.accounts.models import User
+from cairn.answers import Verdict
 from cairn.audit.services import record
 from cairn.errors import CairnError, InvalidInput
 from cairn.library.models import KnowledgeBase
 from cairn.limits.quotas import search_count
+from retrieval.conversations.ask import answer_again
 from retrieval.engine import get_engine
 from retrieval.index.protocol import Filters
 from retrieval.playground import Explanation, explain, find_hidden_hits
 from retrieval.search.fusion import Ranking
-from retrieval.types import Hit
+from retrieval.types import Citation, Hit
 from web.i18n.localize import localize
 from web.pages.shell.decorators import page, show
+from web.presentation.markdown import render_markdown
 
 SHOWN: Final = 10
 LONGEST: Final = 2000
@@ -44,12 +48,31 @@ STEPS: Final[dict[str, Promise]] = {
 }
 
 
+VERDICTS: Final[dict[Verdict, Promise]] = {
+    Verdict.SUPPORTED: gettext_lazy("Supported"),
+    Verdict.PARTIAL: gettext_lazy("Partly supported"),
+    Verdict.REFUSED: gettext_lazy("Not answered"),
+}
+
+
 @dataclass(frozen=True, slots=True)
 class PlaygroundForm:
     question: str = ""
     kb: str = ""
     tag: str = ""
     person: str = ""
+    answer: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TriedAnswer:
+    """An answer that is shown and not stored."""
+
+    html: SafeString
+    verdict: str
+    reason: str
+    citations: Sequence[Citation]
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +101,7 @@ class Column:
 def index(request: HttpRequest, principal: Principal) -> HttpResponse:
     require_role_anywhere(principal, Role.MANAGER)
     managed = list(knowledge_bases_for(principal, role=Role.MANAGER).order_by("name", "id"))
-    form = _form_from(request.POST)
+    form = _form_from(request.POST or request.GET)
     context: dict[str, Any] = {"tab": "playground", "bases": managed, "wanted": form}
     status = 200
     if request.method == "POST":
@@ -108,11 +131,33 @@ def _run_search(
     filters = Filters(tags=(form.tag,) if form.tag else None)
     found = explain(form.question, scope=scope, filters=filters, engine=engine, limit=SHOWN)
     shown: dict[str, Any] = {"found": found, "columns": _columns(found), "steps": _steps(found)}
+    if form.answer:
+        shown["tried"] = _try_answer(principal, reader, form, bases, filters)
     if reader is not principal:
         looker = scope_for(principal, bases)
         hidden = find_hidden_hits(form.question, reader=scope, looker=looker, filters=filters, engine=engine)
         shown |= {"as": reader, "hidden_count": len(hidden), "hidden": _items(hidden[:SHOWN], {})}
     return shown
+
+
+def _try_answer(
+    principal: Principal,
+    reader: Principal,
+    form: PlaygroundForm,
+    bases: Sequence[UUID] | None,
+    filters: Filters,
+) -> TriedAnswer:
+    """Answer as the reader would be answered in a new conversation. Only the audit log learns of it."""
+    require_admin(principal)
+    record("playground.asked_as", actor=principal.actor, subject=f"user:{reader.user}")
+    answer = answer_again(principal=reader, question=form.question, knowledge_bases=bases, filters=filters)
+    return TriedAnswer(
+        html=render_markdown(answer.text),
+        verdict=str(VERDICTS.get(answer.verdict, "")),
+        reason=localize(answer.reason),
+        citations=answer.citations,
+        seconds=answer.timings.total_ms / 1000,
+    )
 
 
 def _reader(principal: Principal, username: str) -> Principal:
