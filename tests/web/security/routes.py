@@ -146,6 +146,7 @@ ROUTES: list[Route] = [
     api("GET", "/documents/{document_id}/people/{user_id}", Guard.MANAGER, MANAGE),
     api("POST", "/documents/{document_id}/readers/effect", Guard.MANAGER, MANAGE,
         reads=True, body={"readers": None}),
+    api("GET", "/receipts", Guard.SIGNED_IN, MANAGE),
     api("GET", "/receipts/{receipt_id}", Guard.REQUESTER, MANAGE),
     # Work
     api("GET", "/knowledge-bases/{knowledge_base_id}/imports", Guard.READER, FOLLOWS),
@@ -400,6 +401,7 @@ ROUTES: list[Route] = [
     fragment("GET", "/choices/knowledge-bases", Guard.SIGNED_IN),
     page("GET", "/admin/access-checks", Guard.ADMIN),
     fragment("GET", "/admin/knowledge-bases/{slug}/retention", Guard.MANAGER),
+    page("GET", "/admin/erasures", Guard.ADMIN),
     page("GET", "/admin/audit", Guard.ADMIN),
     page("GET", "/admin/components", Guard.ADMIN),
     page("GET", "/admin/limits", Guard.ADMIN),

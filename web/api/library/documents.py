@@ -26,7 +26,7 @@ from ingestion.documents.submit import document_submit
 from ingestion.documents.upload import Submission, Upload
 from ingestion.models import Import
 from ingestion.parse.page_images import THUMBNAIL_WIDTH, WIDTH, page_picture
-from ingestion.selectors import import_into, receipt_for
+from ingestion.selectors import import_into, receipt_for, receipts_for
 from retrieval.statistics.services import document_opened
 from web.api.framework import fields
 from web.api.framework.downloads import attachment, picture
@@ -93,6 +93,10 @@ class Reviewed(fields.Body):
 
 class OwnerQuery(BaseModel):
     q: str = Field("", max_length=150, description="Part of the user name")
+
+
+class ReceiptQuery(PageQuery):
+    state: Literal["pending", "done"] | None = None
 
 
 class VersionQuery(BaseModel):
@@ -235,6 +239,14 @@ def document_owners(request: HttpRequest, document_id: str, query: Query[OwnerQu
     row = document_for(principal_of(request), document_id, role=Role.EDITOR)
     people = people_reading(row).filter(username__icontains=query.q).order_by("username")
     return [Owner(id=str(user.id), username=user.username) for user in people[:OWNERS]]
+
+
+@receipts.get("", response=Page[Receipt], auth=needs("manage"))
+def receipt_list(request: HttpRequest, query: Query[ReceiptQuery]) -> Page[Receipt]:
+    """Lists receipts, newest first: all of them for admins, those of your own deletions otherwise."""
+    rows = receipts_for(principal_of(request))
+    found = page_of(rows.filter(state=query.state) if query.state else rows, query, newest_first=True)
+    return Page(items=[Receipt.of(row) for row in found.rows], next_cursor=found.next_cursor)
 
 
 @receipts.get("/{receipt_id}", response=Receipt, auth=needs("manage"))

@@ -85,6 +85,7 @@ SECTIONS: Final[Sequence[tuple[Text, Sequence[Section]]]] = (
         (
             Section("audit", _("Audit log"), "console-audit", Takes.ADMIN),
             Section("access-checks", _("Access check"), "console-access-checks", Takes.ADMIN),
+            Section("erasures", _("Erasures"), "console-erasures", Takes.ADMIN),
         ),
     ),
     (
