@@ -1,4 +1,7 @@
-"""Messages to workers through the broker. The sweeper repeats lost ones."""
+"""Messages to workers through the broker. The sweeper repeats lost ones.
+
+Jobs are rows, created by `ingestion.documents.submit`; a message only tells workers to look for them.
+"""
 
 import logging
 from uuid import UUID

@@ -25,7 +25,7 @@ def job_for(principal: Principal, value: object) -> Job:
 def imports_for(principal: Principal) -> "QuerySet[Import]":
     """The principal's own imports, and those into knowledge bases they edit.
 
-    Imports of archives also require permission to read the archive.
+    Imports of archives are hidden from people who may not read the archive.
     """
     edited = Q(knowledge_base__in=knowledge_bases_for(principal, role=Role.EDITOR))
     own = Q(user=principal.user, knowledge_base__in=knowledge_bases_for(principal))

@@ -1,0 +1,1 @@
+"""Search and answers: `search` finds passages in the `index`, `answering` writes and checks answers."""

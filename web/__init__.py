@@ -1,0 +1,1 @@
+"""What people and programs reach: `pages` (HTML), `api` (REST), `protocols` (OpenAI, MCP, SCIM), `cli`."""

@@ -1,4 +1,7 @@
-"""Submit uploaded files. Each submission is one transaction; the work follows on commit."""
+"""Submit uploaded files: store the file and the version, create the processing job, and enqueue it.
+
+Each submission is one transaction; workers are told on commit.
+"""
 
 import time
 import uuid

@@ -1,4 +1,4 @@
-"""Retry unanswered questions with their askers' permissions after documents have changed."""
+"""Ask unanswered questions again on behalf of their askers after documents have changed."""
 
 import logging
 from typing import Final

@@ -1,1 +1,1 @@
-"""Jobs: their queue, lifecycle, progress and retries."""
+"""Jobs: their queue, lifecycle, progress and retries. `ingestion.documents.submit` creates them."""

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from retrieval.answering.prompts.evidence import Passage, build_passages
-from retrieval.answering.prompts.prompt import INSTRUCTIONS_VERSION, VERSION, Prompt, load_prompt
+from retrieval.answering.prompts.prompt import DEFAULT_VERSION, INSTRUCTIONS_VERSION, Prompt, load_prompt
 from retrieval.answering.protocols import ChatModel
 from retrieval.types import Hit
 
@@ -23,7 +23,7 @@ class EvidenceBudget:
     chat: ChatModel
     max_tokens: int
     evidence_tokens: int | None
-    prompt_version: str = VERSION
+    prompt_version: str = DEFAULT_VERSION
     instructions: str = ""
 
     @property

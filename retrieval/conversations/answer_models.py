@@ -9,7 +9,7 @@ from retrieval.answering.answerability.model_judge import ModelAnswerability
 from retrieval.answering.answerability.reader import build_answerability
 from retrieval.answering.evidence_budget import EvidenceBudget
 from retrieval.answering.generation.pipeline import EVIDENCE_TOKENS
-from retrieval.answering.prompts.prompt import PACKAGED_VERSION, VERSION
+from retrieval.answering.prompts.prompt import DEFAULT_VERSION, PACKAGED_VERSION
 from retrieval.answering.protocols import Answerability, ChatModel
 from retrieval.calibration_store import calibration_of
 from retrieval.engine import Engine
@@ -39,7 +39,7 @@ def default_profile(*, writes: bool) -> AnswerProfile:
     settings = environment()
     served = settings.llm_class or settings.llm_base_urls
     tokens = None if served else IN_PROCESS_EVIDENCE_TOKENS
-    version = VERSION
+    version = DEFAULT_VERSION
     if settings.has_packaged_chat_model:
         tokens, version = EVIDENCE_TOKENS, PACKAGED_VERSION
     return AnswerProfile(writes, version, settings.answer_evidence_tokens or tokens)

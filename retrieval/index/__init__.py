@@ -1,0 +1,1 @@
+"""The vector index: `protocol` is its interface, `backends` chooses the store, `generations` which is active."""

@@ -1,5 +1,7 @@
 """The vector stores, and the choice between them by VECTOR_INDEX and QDRANT_URL.
 
+CONTRIBUTING.md has the recipe for another vector store.
+
 A generation starts in the place of its own name; a rewrite moves it to another one.
 """
 

@@ -1,4 +1,4 @@
-"""Routes of the REST API, below api/."""
+"""Routes of the REST API, below api/. Those of HTML pages are in `web.pages.urls`."""
 
 from django.urls import path, re_path
 from django.views.decorators.csrf import csrf_exempt

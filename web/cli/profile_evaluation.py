@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Final
 
-from retrieval.answering.prompts.prompt import QUOTE_FIRST_VERSION, VERSION
+from retrieval.answering.prompts.prompt import DEFAULT_VERSION, QUOTE_FIRST_VERSION
 from retrieval.evaluation.gold_file import GoldQuestion
 from retrieval.evaluation.metrics import measures
 from retrieval.types import AnswerProfile
@@ -82,7 +82,7 @@ def _prompts(current: AnswerProfile) -> list[AnswerProfile]:
     quoted = replace(current, writes=False, judges=False)
     written = [
         replace(current, writes=True, judges=False, prompt_version=version)
-        for version in (VERSION, QUOTE_FIRST_VERSION)
+        for version in (DEFAULT_VERSION, QUOTE_FIRST_VERSION)
     ]
     return [quoted, *written]
 

@@ -2,6 +2,7 @@
 
 Rules for English and German, without a model. Findings are reported to the document's owner and have no
 other effect: the document stays searchable. Instructions in plain words ("write a poem") are not detected.
+The prompts of answers are in `retrieval.answering.prompts`.
 """
 
 import re

@@ -12,11 +12,11 @@ from llama_index.core.llms import ChatMessage, MessageRole
 from cairn.hidden_characters import visible
 from retrieval.answering.prompts.evidence import Passage
 
-PACKAGED_VERSION = "answer-1"
-VERSION = "answer-2"
-QUOTE_FIRST_VERSION = "answer-3"
+PACKAGED_VERSION = "answer-1"  # for the packaged model
+DEFAULT_VERSION = "answer-2"  # for all others, unless their stored profile names another one
+QUOTE_FIRST_VERSION = "answer-3"  # the model quotes the sentence it relies on first
 INSTRUCTIONS_VERSION = "assistant-1"
-ANSWER_VERSIONS = (PACKAGED_VERSION, VERSION, QUOTE_FIRST_VERSION)
+ANSWER_VERSIONS = (PACKAGED_VERSION, DEFAULT_VERSION, QUOTE_FIRST_VERSION)
 FENCE = '"""'
 _FENCE = re.compile(r"(?:[\"“”„]\s*){3,}|(?:['’]\s*){3,}")
 _MARKER = re.compile(r"[\[【](\s*+(?:\^\s*+)?\d[\d\s,;–-]*)[\]】]")
@@ -48,7 +48,7 @@ class Prompt:
         return self.system + self.user.substitute(passages="", question=neutralize(question))
 
 
-def load_prompt(version: str = VERSION) -> Prompt:
+def load_prompt(version: str = DEFAULT_VERSION) -> Prompt:
     return Prompt(*load_texts(version))
 
 

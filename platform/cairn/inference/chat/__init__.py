@@ -1,4 +1,7 @@
-"""Chat models, and the choice between them."""
+"""Chat model back ends: OpenAI-compatible servers, LlamaIndex classes, models in the process.
+
+`open_chat_model` chooses one by the settings. CONTRIBUTING.md has the recipe for another one.
+"""
 
 from pathlib import Path
 from urllib.parse import urlsplit

@@ -1,4 +1,7 @@
-"""An OpenAI-compatible server: vLLM, Ollama, LM Studio, llama.cpp, …"""
+"""A client of an OpenAI-compatible server: vLLM, Ollama, LM Studio, llama.cpp, …
+
+`cairn.inference.chat.open_chat_model` chooses between this and models in the process.
+"""
 
 import asyncio
 import re
