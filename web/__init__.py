@@ -1,1 +1,1 @@
-"""What people and programs reach: `pages` (HTML), `api` (REST), `protocols` (OpenAI, MCP, SCIM), `cli`."""
+"""Pages (`pages`), the REST API (`api`), other protocols (`protocols`) and commands (`cli`)."""

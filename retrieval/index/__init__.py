@@ -1,1 +1,1 @@
-"""The vector index: `protocol` is its interface, `backends` chooses the store, `generations` which is active."""
+"""The vector index: `protocol` the interface, `backends` has the stores, `generations` the active index."""
