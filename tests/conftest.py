@@ -21,6 +21,7 @@ from cairn.access.services import grant_give
 from cairn.accounts.models import User
 from cairn.accounts.services import user_create
 from cairn.library.models import KnowledgeBase
+from cairn.settings.stored import store
 from retrieval.engine import Engine, use
 from retrieval.index.qdrant_edge import EdgeIndex
 from tests.backends import VectorStore
@@ -141,6 +142,12 @@ def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
         if connection.vendor == "sqlite":
             with connection.cursor() as cursor:
                 cursor.execute("DROP TRIGGER IF EXISTS audit_event_kept")
+
+
+@pytest.fixture(autouse=True)
+def nothing_stored(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test is charged with looking for stored settings before it stores some."""
+    monkeypatch.setattr(store, "_current", store.Snapshot(read_at=float("inf")))
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from cairn.errors import NotFound
 from cairn.library.models import Document, DocumentQuerySet, KnowledgeBase
-from cairn.settings import environment
+from cairn.settings.stored.store import effective_environment
 from ingestion.documents.resumable_uploads import uploads_sweep
 from ingestion.documents.services import document_delete
 from ingestion.erasure.sqlite_wal import scrub
@@ -38,7 +38,7 @@ def apply_retention() -> int:
         deleted += _delete_expired(base)
     if deleted:
         log.info("retention deleted %d documents", deleted)
-    if conversations_expire(environment().conversation_retention_days):
+    if conversations_expire(effective_environment().conversation_retention_days):
         scrub()
     return deleted
 

@@ -16,6 +16,7 @@ from web.api.administration import (
     health,
     index_generations,
     limits,
+    settings,
     users,
 )
 from web.api.conversations import ask, conversation_export, conversations, search, shares, suggestions
@@ -81,6 +82,7 @@ api.add_router("v1/health", health.router)
 api.add_router("v1/access-checks", access_checks.router)
 api.add_router("v1/audit", audit.router)
 api.add_router("v1/index", index_generations.router)
+api.add_router("v1/settings", settings.router)
 api.add_router("v1/answer-profile", answer_profile.router)
 api.add_router("v1/search", search.router)
 api.add_router("v1/ask", ask.router)

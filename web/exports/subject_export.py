@@ -18,6 +18,7 @@ from cairn.accounts.services import sessions_of
 from cairn.audit.models import Event
 from cairn.library.models import Document, DocumentVersion
 from cairn.limits.models import Usage
+from cairn.settings.stored.models import StoredSection
 from ingestion.models import Import, PartialUpload, Receipt, Watch
 from retrieval.assistants.models import Assistant
 from retrieval.conversations.services import ShownMessage, load_all_branches
@@ -212,6 +213,8 @@ def _other_objects(user: User) -> Iterator[Row]:
     for kind, rows in owned.items():
         for row in _values(rows, "id", "created_at"):
             yield {"kind": kind, **row}
+    for section in StoredSection.objects.filter(changed_by=user):
+        yield {"kind": "settings", "id": section.section, "created_at": section.changed_at}
 
 
 def _values(rows: "QuerySet[Any]", *fields: str) -> Iterator[Row]:

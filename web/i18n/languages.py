@@ -9,6 +9,7 @@ from django.utils.deprecation import MiddlewareMixin
 from django.utils.translation.trans_real import parse_accept_lang_header
 
 from cairn.accounts.models import User
+from cairn.settings.stored.store import effective_environment
 
 ENGLISH = "en"
 PROGRAMS = ("/api/", "/v1/", "/scim/", "/metrics", "/healthz", "/readyz")
@@ -43,7 +44,7 @@ def language_of(request: HttpRequest) -> str:
 
 
 def _first_offered(codes: Iterator[str]) -> str:
-    return next(filter(is_offered, codes), settings.DEFAULT_LANGUAGE)
+    return next(filter(is_offered, codes), effective_environment().default_language)
 
 
 def script_language(request: HttpRequest) -> str:

@@ -1,7 +1,5 @@
 """Adapters for allauth: no self-registration, and no redirects to other hosts."""
 
-import base64
-import hashlib
 import logging
 from typing import Any
 
@@ -11,13 +9,10 @@ from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.mfa.totp.internal.auth import generate_totp_secret
 from allauth.socialaccount.adapter import DefaultSocialAccountAdapter, _build_apps_from_settings
 from allauth.socialaccount.models import SocialApp, SocialLogin
-from cryptography.fernet import Fernet, InvalidToken, MultiFernet
-from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
-from django.utils.encoding import force_bytes
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext
 
@@ -26,6 +21,7 @@ from cairn.errors import Unavailable
 from cairn.http.proxy_headers import parse_address
 from cairn.messages import CodedMessage
 from cairn.settings.identity import IdentityProvider
+from cairn.settings.stored.encryption import decrypt, encrypt
 from web.i18n.localize import localize
 from web.identity.configured_providers import provider_from
 from web.identity.error_pages import render_failure, render_refusal
@@ -35,6 +31,7 @@ from web.identity.sign_in_throttling import attempt_begin, remember_address
 
 log = logging.getLogger(__name__)
 SILENT = "account/messages/"
+PURPOSE = "second_factor"
 
 
 class AccountAdapter(DefaultAccountAdapter):
@@ -160,20 +157,8 @@ class SecondFactorAdapter(DefaultMFAAdapter):
     """Adapter that stores secrets of second factors encrypted, so that a copy of the database is useless."""
 
     def encrypt(self, text: str) -> str:
-        return _fernet().encrypt(text.encode()).decode("ascii")
+        return encrypt(text, purpose=PURPOSE)
 
     def decrypt(self, encrypted_text: str) -> str:
         """Decrypt a secret. After a change of SECRET_KEY the result matches no code."""
-        try:
-            return _fernet().decrypt(encrypted_text.encode()).decode()
-        except InvalidToken:
-            return str(generate_totp_secret())
-
-
-def _fernet() -> MultiFernet:
-    return MultiFernet([_fernet_of(key) for key in (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)])
-
-
-def _fernet_of(key: str | bytes) -> Fernet:
-    digest = hashlib.sha256(b"cairn.second_factor:" + force_bytes(key)).digest()
-    return Fernet(base64.urlsafe_b64encode(digest))
+        return decrypt(encrypted_text, purpose=PURPOSE) or str(generate_totp_secret())

@@ -32,7 +32,8 @@ from web.pages.console import views as console_views
 from web.pages.library import document, imports, search
 from web.pages.library import views as library_views
 from web.pages.people import choices, groups, users
-from web.pages.shell import command_palette
+from web.pages.settings import views as settings
+from web.pages.shell import branding, command_palette
 
 app_name = "pages"
 
@@ -114,6 +115,11 @@ urlpatterns = [
     path("admin/audit", audit.index, name="console-audit"),
     path("admin/components", components.index, name="console-components"),
     path("admin/limits", limits.index, name="console-limits"),
+    path("admin/settings", settings.index, name="console-settings"),
+    path("admin/settings/logo", settings.logo, name="console-settings-logo"),
+    path("admin/settings/<str:section>", settings.section, name="console-settings-section"),
+    path("branding/logo.png", branding.logo, name="brand-logo"),
+    path("branding/colors.css", branding.stylesheet, name="brand-style"),
     path("admin/keys", api_keys.all_keys, name="console-keys"),
     path("admin/keys/<str:key_id>/revoke", api_keys.any_key_revoke, name="console-key-revoke"),
     path("account", account_views.account, name="account"),

@@ -11,6 +11,7 @@ from django.conf import settings
 from cairn.errors import Unavailable
 from cairn.settings import Environment, environment
 from cairn.settings.chat_models import DEMONSTRATION_ONLY
+from cairn.settings.stored.store import reload_snapshot
 from cairn.telemetry.tracing import tracing_start, tracing_stop
 from ingestion.jobs.lifecycle import stopping
 from ingestion.jobs.sweeper import leases_release_all
@@ -91,6 +92,7 @@ class Runtime:
         Path(settings.STATIC_ROOT).mkdir(exist_ok=True)  # ServeStatic warns of a folder that is not there
         self._report.status("Preparing the database")
         applied = migrate()
+        reload_snapshot()
         if broker_is_in_process():  # then no other process writes answers
             answers_interrupt()
         self._report.step(f"Database ready{f' ({applied} migrations applied)' if applied else ''}")

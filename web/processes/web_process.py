@@ -13,6 +13,7 @@ from cairn.accounts.models import User
 from cairn.errors import ConfigurationError, Unavailable
 from cairn.settings import environment
 from cairn.settings.env import EDGE, ONE_PROCESS_ONLY
+from cairn.settings.stored.store import reload_snapshot
 from cairn.telemetry.tracing import tracing_start, tracing_stop
 from web.data_dir.first_admin import FirstAdmin, first_admin_create, introduction
 from web.data_dir.migrate import require_migrated
@@ -61,6 +62,7 @@ class Serving:
 
     def _prepare_database(self) -> None:
         require_migrated()
+        reload_snapshot()
         if is_outside(self._listener):
             require_admin_password(environment())
         admin = _first_admin()

@@ -6,11 +6,14 @@ from typing import Any
 from django import template
 
 from web.i18n import localize
+from web.presentation.branding import current_brand, name_in_title
 
 register = template.Library()
 register.filter("number", localize.number)
 register.filter("size", localize.size)
 register.filter("told", localize.localize)
+register.filter("branded", name_in_title)
+register.simple_tag(current_brand, name="current_brand")
 
 
 @register.filter

@@ -87,6 +87,7 @@ INSTALLED_APPS = [
     "csp",
     "ninja",
     "cairn.cache",
+    "cairn.settings.stored",
     "cairn.accounts",
     "cairn.audit",
     "cairn.library",
@@ -212,7 +213,6 @@ CONTENT_SECURITY_POLICY = {
 
 LANGUAGE_CODE = "en"  # of commands, workers and what is stored; pages: web.i18n.languages
 LANGUAGES = [("en", "English"), ("de", "Deutsch")]
-DEFAULT_LANGUAGE = _env.default_language
 DEVICE_COOKIE_NAME = f"cairn_device_{_install}"
 LANGUAGE_COOKIE_NAME = f"cairn_language_{_install}"
 LANGUAGE_COOKIE_AGE = 365 * 24 * 3600

@@ -91,7 +91,7 @@ def test_a_new_version_makes_a_document_young_again(mia: Caller, base: Knowledge
 
 def conversations_kept(monkeypatch: pytest.MonkeyPatch, days: int) -> None:
     said = environment().model_copy(update={"conversation_retention_days": days})
-    monkeypatch.setattr(retention, "environment", lambda: said)
+    monkeypatch.setattr(retention, "effective_environment", lambda: said)
 
 
 @pytest.mark.parametrize(("days", "left"), [(0, 2), (30, 1), (41, 2)])

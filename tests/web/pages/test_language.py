@@ -5,7 +5,6 @@ import io
 import re
 import zipfile
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 from django.conf import settings
@@ -16,9 +15,11 @@ from django.utils import translation
 from cairn.accounts.models import User
 from cairn.accounts.services import api_key_create
 from cairn.audit.models import Event
+from cairn.settings import environment
 from tests import translations
 from tests.conftest import PASSWORD
 from web.exports.subject_export import subject_export
+from web.i18n import languages
 
 GERMAN = {"HTTP_ACCEPT_LANGUAGE": "de-AT,de;q=0.9,en;q=0.5"}
 
@@ -43,8 +44,11 @@ def test_the_browser_says_which_language(client: Client, db: None) -> None:
     assert seen(client, HTTP_ACCEPT_LANGUAGE=";;q=,\0") == "en"
 
 
-def test_the_setting_counts_where_nobody_asks_for_a_language(client: Client, db: None, settings: Any) -> None:
-    settings.DEFAULT_LANGUAGE = "de"
+def test_the_setting_counts_where_nobody_asks_for_a_language(
+    client: Client, db: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    german = environment().model_copy(update={"default_language": "de"})
+    monkeypatch.setattr(languages, "effective_environment", lambda: german)
     assert seen(client) == "de"
     assert seen(client, HTTP_ACCEPT_LANGUAGE="fr") == "de"
     assert seen(client, HTTP_ACCEPT_LANGUAGE="en") == "en"

@@ -202,6 +202,7 @@ def _things(base: KnowledgeBase, manager: Principal, parts: Engine) -> dict[str,
         "page": "1",
         "after": "0",
         "code": "no_text",
+        "section": "branding",
         "rest": "no/such/address",
     }
 

@@ -81,6 +81,10 @@ SECTIONS: Final[Sequence[tuple[Text, Sequence[Section]]]] = (
         ),
     ),
     (
+        _("Installation"),
+        (Section("settings", _("Settings"), "console-settings", Takes.ADMIN),),
+    ),
+    (
         _("Compliance"),
         (
             Section("audit", _("Audit log"), "console-audit", Takes.ADMIN),

@@ -1,0 +1,160 @@
+"""Reads stored settings. Every process looks for changes every few seconds, so none needs a restart."""
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeVar
+
+from django.apps import apps
+from django.db import DatabaseError, connections
+from pydantic import ValidationError
+
+from cairn.errors import InvalidInput
+from cairn.settings import Environment, environment
+from cairn.settings.stored.encryption import decrypt, encrypt
+from cairn.settings.stored.sections import SECTIONS, Section
+
+log = logging.getLogger(__name__)
+
+REFRESH_SECONDS: Final = 3.0
+PURPOSE: Final = "stored_settings"
+S = TypeVar("S", bound=Section)
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """All stored settings at one moment. `environment`: the effective one; None if nothing overrides it.
+    `logo`: its SHA-256, or ""."""
+
+    read_at: float
+    rows: Mapping[str, tuple[int, Mapping[str, Any]]] = field(default_factory=dict)
+    logo: str = ""
+    sections: Mapping[str, Section] = field(default_factory=dict)
+    environment: Environment | None = None
+
+
+_current: Snapshot | None = None
+_lock = threading.Lock()
+_refreshing = threading.Lock()
+
+
+def effective_environment() -> Environment:
+    """Return the environment, completed by the settings that admins stored."""
+    return current_snapshot().environment or environment()
+
+
+def load_section(section: type[S]) -> S:
+    """Return what is stored for a section, secrets in plain text, whether or not it takes effect."""
+    found = current_snapshot().sections.get(section.key)
+    return found if isinstance(found, section) else section()
+
+
+def current_snapshot() -> Snapshot:
+    """Return the settings, at most a few seconds old. Without a database, those read last.
+
+    An event loop can't wait for the database: it gets those read last, and a thread reads them again.
+    """
+    found = _current
+    if found is not None and time.monotonic() - found.read_at < REFRESH_SECONDS:
+        return found
+    if not _in_event_loop():
+        return _refresh(found)
+    if _refreshing.acquire(blocking=False):
+        threading.Thread(target=_refresh_in_background, args=(found,), daemon=True).start()
+    return found or Snapshot(0)
+
+
+def reload_snapshot() -> None:
+    """Read the settings now, so that the first request of a process meets them."""
+    forget_snapshot()
+    current_snapshot()
+
+
+def forget_snapshot() -> None:
+    """Let this process read the settings again at their next use."""
+    global _current
+    with _lock:
+        _current = None
+
+
+def _in_event_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
+def _refresh(found: Snapshot | None) -> Snapshot:
+    global _current
+    with _lock:
+        if _current is found or _current is None:
+            _current = _read(_current)
+        return _current
+
+
+def _refresh_in_background(found: Snapshot | None) -> None:
+    try:
+        _refresh(found)
+    finally:
+        _refreshing.release()
+        connections.close_all()
+
+
+def encode(values: Section) -> dict[str, Any]:
+    """Return the values as they are stored: without those that are not set, and secrets encrypted."""
+    found = values.model_dump(mode="json", exclude_none=True)
+    return {
+        name: encrypt(value, purpose=PURPOSE) if name in values.secrets else value
+        for name, value in found.items()
+    }
+
+
+def decode(section: type[S], values: Mapping[str, Any]) -> S:
+    """Return the stored values. One that can't be read, such as after a change of SECRET_KEY, isn't set."""
+    plain = {
+        name: decrypt(value, purpose=PURPOSE) if name in section.secrets else value
+        for name, value in values.items()
+        if name in section.model_fields
+    }
+    try:
+        return section.model_validate(plain)
+    except (InvalidInput, ValidationError) as error:
+        log.warning("stored settings %s are ignored: %s", section.key, type(error).__name__)
+        return section()
+
+
+def _read(before: Snapshot | None) -> Snapshot:
+    now = time.monotonic()
+    try:
+        stored_section, logo_model = (apps.get_model("stored_settings", name) for name in _MODELS)
+        rows = {row.section: (row.version, row.values) for row in stored_section.objects.all()}
+        logo = logo_model.objects.values_list("sha256", flat=True).first() or ""
+    except DatabaseError as error:  # it is away, or has no tables yet
+        log.warning("stored settings could not be read: %s", type(error).__name__)
+        return _as_of(now, before) if before else Snapshot(now)
+    if before is not None and (rows, logo) == (before.rows, before.logo):
+        return _as_of(now, before)
+    sections = {key: decode(SECTIONS[key], row[1]) for key, row in rows.items() if key in SECTIONS}
+    return Snapshot(now, rows, logo, sections, _overlay(sections))
+
+
+_MODELS: Final = ("StoredSection", "Logo")
+
+
+def _as_of(moment: float, found: Snapshot) -> Snapshot:
+    return Snapshot(moment, found.rows, found.logo, found.sections, found.environment)
+
+
+def _overlay(sections: Mapping[str, Section]) -> Environment | None:
+    """Return the environment with the stored values that no variable takes precedence over."""
+    overrides = {
+        target: value
+        for section in sections.values()
+        for name, target in section.environment.items()
+        if (value := getattr(section, name)) is not None and not section.variable_of(name)
+    }
+    return environment().model_copy(update=overrides) if overrides else None

@@ -1,0 +1,1 @@
+"""Changes and checks of the settings that admins store."""

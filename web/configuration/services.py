@@ -1,0 +1,106 @@
+"""Store settings and the logo. Every change is recorded with its old and new values, except secrets."""
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any, Final
+from uuid import UUID
+
+from django.core.files import File
+from django.db import IntegrityError, transaction
+
+from cairn.audit.services import record
+from cairn.errors import Conflict
+from cairn.messages import gettext_noop
+from cairn.settings.stored.models import Logo, StoredSection
+from cairn.settings.stored.sections import Section
+from cairn.settings.stored.store import decode, encode, forget_snapshot
+from web.configuration.logo import render_logo
+
+CHANGED_MEANWHILE: Final = gettext_noop(
+    "Someone else has changed these settings. Reload the page to see them, then make your change again."
+)
+SET_BY_ENVIRONMENT: Final = gettext_noop(
+    "An environment variable sets this. Change it on the server, or remove it there first."
+)
+LOGO: Final = 1  # its only row
+REDACTED: Final = "…"
+"""Stands in the audit log for a secret."""
+
+
+def section_change(
+    *, section: type[Section], changes: Mapping[str, Any], version: int, actor: UUID | None
+) -> None:
+    """Store changed values; None removes one. `version`: the one that the changes were made to, 0 if
+    nothing had been stored. Raises Conflict if it isn't the current one."""
+    with transaction.atomic():
+        row = StoredSection.objects.select_for_update().filter(pk=section.key).first()
+        if version != (row.version if row else 0):
+            raise Conflict(CHANGED_MEANWHILE)
+        before = decode(section, row.values if row else {})
+        after = section.model_validate({**before.model_dump(), **changes})
+        changed = _list_changed(before, after)
+        if any(section.variable_of(name) for name in changed):
+            raise Conflict(SET_BY_ENVIRONMENT)
+        after.require_consistent(before, changed)
+        _write(row, after, version + 1, actor)
+        record(
+            "settings.changed",
+            actor=actor,
+            subject=f"settings:{section.key}",
+            before={name: _value_for_log(before, name) for name in changed},
+            after={name: _value_for_log(after, name) for name in changed},
+        )
+        transaction.on_commit(forget_snapshot)
+
+
+def logo_set(*, file: "File[bytes]", actor: UUID | None) -> None:
+    """Store an uploaded image as the logo. Raises InvalidInput for what isn't one."""
+    image = render_logo(file)
+    digest = hashlib.sha256(image).hexdigest()
+    with transaction.atomic():
+        before = _logo_so_far()
+        Logo.objects.update_or_create(pk=LOGO, defaults={"content": image, "sha256": digest})
+        _record_logo(actor, before, digest)
+
+
+def logo_remove(*, actor: UUID | None) -> bool:
+    """Return whether there was a logo."""
+    with transaction.atomic():
+        if before := _logo_so_far():
+            Logo.objects.filter(pk=LOGO).delete()
+            _record_logo(actor, before, "")
+    return bool(before)
+
+
+def _write(row: StoredSection | None, values: Section, version: int, actor: UUID | None) -> None:
+    given = {"values": encode(values), "version": version, "changed_by_id": actor}
+    if row is None:
+        try:
+            with transaction.atomic():
+                StoredSection.objects.create(section=values.key, **given)
+        except IntegrityError as error:  # another admin was the first at the same moment
+            raise Conflict(CHANGED_MEANWHILE) from error
+        return
+    for name, value in given.items():
+        setattr(row, name, value)
+    row.save()
+
+
+def _list_changed(before: Section, after: Section) -> list[str]:
+    return [name for name in type(after).model_fields if getattr(before, name) != getattr(after, name)]
+
+
+def _value_for_log(values: Section, name: str) -> Any:
+    value = getattr(values, name)
+    return REDACTED if name in values.secrets and value is not None else value
+
+
+def _logo_so_far() -> str:
+    """Return the SHA-256 of the logo, "" if there is none."""
+    rows = Logo.objects.select_for_update().filter(pk=LOGO)
+    return next(iter(rows.values_list("sha256", flat=True)), "")
+
+
+def _record_logo(actor: UUID | None, before: str, after: str) -> None:
+    record("settings.changed", actor=actor, subject="settings:logo", before=before, after=after)
+    transaction.on_commit(forget_snapshot)

@@ -1,0 +1,131 @@
+"""Form fields of stored settings: how each one is labelled, shown and read."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from cairn.settings import environment
+from cairn.settings.stored.sections import Branding, General, Section
+
+Text = str | Promise
+REMOVE: Final = "remove_"
+"""Prefix of the box that removes a stored secret."""
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """`kind`: line, text, number, color, choice or secret. `attributes`: those of its HTML element."""
+
+    label: Text
+    hint: Text = ""
+    kind: str = "line"
+    choices: Sequence[tuple[str, Text]] = ()
+    attributes: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """`variable`: the environment variable that takes precedence. `fallback`: what applies if empty.
+    `is_stored`: whether there is a secret."""
+
+    name: str
+    input: Input
+    value: str
+    variable: str = ""
+    fallback: str = ""
+    is_stored: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SectionForm:
+    section: type[Section]
+    title: Text
+    intro: Text
+    inputs: Mapping[str, Input]
+
+
+FORMS: Final[Mapping[str, SectionForm]] = {
+    form.section.key: form
+    for form in (
+        SectionForm(
+            Branding,
+            _("Branding"),
+            _("What people see as the name, logo and colours of this installation."),
+            {
+                "name": Input(_("Name"), _("Shown instead of “Cairn”."), attributes={"maxlength": "40"}),
+                "accent_color": Input(
+                    _("Accent colour"),
+                    _(
+                        "For links and buttons, such as #1d6252. It must be dark enough to read on white; "
+                        "the dark scheme gets a lighter shade."
+                    ),
+                    attributes={"maxlength": "7", "placeholder": "#1d6252"},
+                ),
+                "sign_in_text": Input(
+                    _("Text on the sign-in page"), kind="text", attributes={"maxlength": "500"}
+                ),
+            },
+        ),
+        SectionForm(
+            General,
+            _("Language and retention"),
+            _("Defaults for everyone."),
+            {
+                "default_language": Input(
+                    _("Language"),
+                    _("For people who haven’t chosen one and whose browser requests none that is offered."),
+                    kind="choice",
+                    choices=(("en", "English"), ("de", "Deutsch")),
+                ),
+                "conversation_retention_days": Input(
+                    _("Keep conversations for (days)"),
+                    _("Conversations that nobody continues for so long are deleted for good. 0: never."),
+                    kind="number",
+                    attributes={"min": "0", "max": "36500"},
+                ),
+            },
+        ),
+    )
+}
+
+
+def list_fields(form: SectionForm, values: Section, typed: Mapping[str, str]) -> list[Field]:
+    """Return the fields with what was typed, else with what is stored. Secrets are never shown."""
+    return [_field(form, name, each, values, typed) for name, each in form.inputs.items()]
+
+
+def read_changes(form: SectionForm, typed: Mapping[str, str]) -> dict[str, Any]:
+    """Return what a form changes. Fields that weren't sent, and empty secrets, stay unchanged."""
+    secrets = form.section.secrets
+    sent = {name: typed[name].strip() for name in form.inputs if name in typed}
+    changes: dict[str, Any] = {
+        name: (value.lower() if name == "accent_color" else value) or None
+        for name, value in sent.items()
+        if value or name not in secrets
+    }
+    return changes | {
+        name: None for name in secrets if typed.get(f"{REMOVE}{name}") and not changes.get(name)
+    }
+
+
+def _field(form: SectionForm, name: str, given: Input, values: Section, typed: Mapping[str, str]) -> Field:
+    section, stored = form.section, getattr(values, name)
+    variable = section.variable_of(name)
+    if name in section.secrets:
+        return Field(name, given, "", variable, is_stored=stored is not None)
+    applies = getattr(environment(), section.environment.get(name, ""), None)
+    shown = applies if variable else stored
+    text = "" if shown is None else str(shown)
+    return Field(name, given, typed.get(name, text), variable, _format_fallback(given, applies))
+
+
+def _format_fallback(given: Input, applies: Any) -> str:
+    """Return the value that applies where nothing is stored; "" if there is none."""
+    if applies is None:
+        return ""
+    label = dict(given.choices).get(str(applies), str(applies))
+    return gettext("Default: {value}").format(value=label)

@@ -1,0 +1,128 @@
+"""Settings that admins change while Cairn runs, one page for each section."""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse, QueryDict
+from django.shortcuts import redirect
+from django.utils.translation import gettext
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from pydantic import ValidationError
+
+from cairn.access.principals import require_admin
+from cairn.access.scope import Principal
+from cairn.errors import InvalidInput
+from cairn.settings.stored.models import Logo, StoredSection
+from cairn.settings.stored.sections import Branding
+from cairn.settings.stored.store import decode
+from web.configuration.services import logo_remove, logo_set, section_change
+from web.i18n.localize import localize
+from web.pages.settings.fields import FORMS, SectionForm, list_fields, read_changes
+from web.pages.shell.decorators import page, show
+
+LONGEST_VALUE = 10_000
+
+
+@require_safe
+@page
+def index(request: HttpRequest, principal: Principal) -> HttpResponse:
+    require_admin(principal)
+    return _render_page(request, principal, FORMS[Branding.key])
+
+
+@sensitive_post_parameters()
+@require_http_methods(["GET", "HEAD", "POST"])
+@page
+def section(request: HttpRequest, principal: Principal, section: str) -> HttpResponse:
+    require_admin(principal)
+    form = _form(section)
+    if request.method != "POST":
+        return _render_page(request, principal, form)
+    typed = _read_form(request.POST)
+    try:
+        section_change(
+            section=form.section,
+            changes=read_changes(form, typed),
+            version=_version(typed),
+            actor=principal.actor,
+        )
+    except (InvalidInput, ValidationError) as error:
+        return _render_page(request, principal, form, typed=typed, error=error)
+    messages.success(request, gettext("Settings saved."))
+    return redirect("pages:console-settings-section", section=section)
+
+
+@require_POST
+@page
+def logo(request: HttpRequest, principal: Principal) -> HttpResponse:
+    """Replace the logo, or remove it if no file is sent."""
+    require_admin(principal)
+    file = request.FILES.get("logo")
+    try:
+        if file is not None:
+            logo_set(file=file, actor=principal.actor)
+        elif request.POST.get("remove"):
+            logo_remove(actor=principal.actor)
+        else:
+            raise InvalidInput(gettext("Choose a file."))
+    except InvalidInput as error:
+        return _render_page(request, principal, FORMS[Branding.key], error=error)
+    messages.success(request, gettext("Settings saved."))
+    return redirect("pages:console-settings-section", section=Branding.key)
+
+
+def _form(key: str) -> SectionForm:
+    if (form := FORMS.get(key)) is None:
+        raise Http404
+    return form
+
+
+def _render_page(
+    request: HttpRequest,
+    principal: Principal,
+    form: SectionForm,
+    *,
+    typed: Mapping[str, str] | None = None,
+    error: InvalidInput | ValidationError | None = None,
+) -> HttpResponse:
+    row = StoredSection.objects.select_related("changed_by").filter(pk=form.section.key).first()
+    entered = typed or {}
+    context: dict[str, Any] = {
+        "tab": "settings",
+        "forms": FORMS.values(),
+        "form": form,
+        "fields": list_fields(form, decode(form.section, row.values if row else {}), entered),
+        "version": entered.get("version", row.version if row else 0),
+        "row": row,
+        "error": _describe(error, form) if error else "",
+        "has_logo": form.section is Branding and Logo.objects.exists(),
+    }
+    status = error.status if isinstance(error, InvalidInput) else HTTPStatus.UNPROCESSABLE_ENTITY
+    return show(
+        request,
+        principal,
+        "pages/console/settings.html",
+        context,
+        area="console",
+        status=status if error else HTTPStatus.OK,
+    )
+
+
+def _describe(error: InvalidInput | ValidationError, form: SectionForm) -> str:
+    if isinstance(error, InvalidInput):
+        return localize(error.message)
+    names = [str(each["loc"][0]) for each in error.errors() if each["loc"]]
+    labels = [str(form.inputs[name].label) for name in dict.fromkeys(names) if name in form.inputs]
+    return gettext("Check the value of: {fields}").format(fields=", ".join(labels))
+
+
+def _read_form(form: QueryDict) -> dict[str, str]:
+    return {name: str(value).replace("\0", "")[:LONGEST_VALUE] for name, value in form.items()}
+
+
+def _version(typed: Mapping[str, str]) -> int:
+    text = typed.get("version", "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else -1
