@@ -15,9 +15,9 @@ from cairn.access.services import EVERYONE, parse_subject, slug_reserve
 from cairn.audit.services import record
 from cairn.errors import Conflict, InvalidInput, NotFound
 from cairn.library.models import KnowledgeBase
+from cairn.settings import environment
 from retrieval.assistants.models import Assistant, AssistantReader
 from retrieval.assistants.selectors import visible_bases
-from retrieval.engine import get_engine
 
 MAX_INSTRUCTIONS: Final = 2000
 """Characters. They share the model's context with the passages."""
@@ -105,8 +105,8 @@ def _set_columns(assistant: Assistant, fields: Mapping[str, Any]) -> None:
 
 
 def configured_models() -> list[str]:
-    """Return the names of the chat models that an assistant can use."""
-    return [get_engine().chat.name]
+    """Return the names, as the settings have them, of the chat models that an assistant can use."""
+    return list(filter(None, [environment().chat_model_name]))
 
 
 def _replace_bases(assistant: Assistant, values: Collection[str], principal: Principal) -> None:

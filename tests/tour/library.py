@@ -76,6 +76,16 @@ def filled(api: httpx.Client) -> dict[str, Any]:
     known = _made(
         api, f"/knowledge-bases/{base['id']}/gold-questions", **gold, relevant=[documents["leave.md"]]
     )
+    assistant = _made(
+        api,
+        "/assistants",
+        name="Leave and travel",
+        description="For questions before you go on holiday or on a business trip.",
+        instructions="Answer briefly.",
+        knowledge_bases=[base["slug"]],
+        starter_questions=["How many days of leave do I get?", "Who pays for a train ticket?"],
+        subjects=["everyone"],
+    )
     runs = [_made(api, "/evaluations", **_evaluation(base["id"], name)) for name in ("before", "after")]
     return {
         "slug": base["slug"],
@@ -85,6 +95,7 @@ def filled(api: httpx.Client) -> dict[str, Any]:
         "group_id": group["id"],
         "document_id": documents["leave.md"],
         "question_id": known["id"],
+        "assistant_id": assistant["id"],
         "run_id": runs[1]["id"],
         "other_run": runs[0]["id"],
         "documents": documents,

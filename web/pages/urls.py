@@ -9,6 +9,7 @@ from django.urls import path
 
 from web.pages.account import api_keys, impersonation, language, second_factor
 from web.pages.account import views as account_views
+from web.pages.chat import assistants as chat_assistants
 from web.pages.chat import mentions, shares
 from web.pages.chat import views as chat_views
 from web.pages.console import (
@@ -28,6 +29,7 @@ from web.pages.console import (
     playground,
     stale_documents,
 )
+from web.pages.console import assistants as console_assistants
 from web.pages.console import views as console_views
 from web.pages.library import document, imports, search
 from web.pages.library import views as library_views
@@ -47,6 +49,7 @@ urlpatterns = [
     path("shared/<str:share_id>", shares.show_shared_conversation, name="shared"),
     path("shared/<str:share_id>/continue", shares.continue_shared_conversation, name="shared-continue"),
     path("messages/<str:message_id>/rendered", chat_views.message, name="message"),
+    path("assistants", chat_assistants.index, name="assistants"),
     path("mentions", mentions.mentions, name="mentions"),
     path("palette", command_palette.palette, name="palette"),
     path("library", library_views.index, name="library"),
@@ -69,6 +72,9 @@ urlpatterns = [
     path("admin/knowledge-bases/<slug:slug>", console_views.knowledge_base, name="console-knowledge-base"),
     path("admin/knowledge-bases/<slug:slug>/people", access.people, name="console-people"),
     path("admin/knowledge-bases/<slug:slug>/retention", console_views.retention, name="console-retention"),
+    path("admin/assistants", console_assistants.index, name="console-assistants"),
+    path("admin/assistants/new", console_assistants.new, name="console-assistant-new"),
+    path("admin/assistants/<str:assistant_id>", console_assistants.assistant, name="console-assistant"),
     path("admin/documents", stale_documents.index, name="console-documents"),
     path("admin/ingestion", ingestion.ingesting, name="console-ingestion"),
     path("admin/ingestion/queue", ingestion.queue, name="console-queue"),

@@ -11,6 +11,7 @@ from cairn.accounts.models import Group
 from cairn.accounts.services import api_key_create
 from cairn.audit.models import Event
 from cairn.library.models import Document, KnowledgeBase
+from cairn.settings import environment
 from ingestion.documents.services import knowledge_base_delete
 from retrieval.assistants.models import Assistant
 from retrieval.engine import Engine
@@ -381,8 +382,9 @@ def test_invalid_assistants_are_refused(
     assert not Assistant.objects.exists()
 
 
-def test_a_configured_model_can_be_chosen(admin: Caller, base: KnowledgeBase, parts: Engine) -> None:
-    assert created(admin, base, model=parts.chat.name)["model"] == parts.chat.name
+def test_a_configured_model_can_be_chosen(admin: Caller, base: KnowledgeBase) -> None:
+    name = environment().chat_model_name
+    assert created(admin, base, model=name)["model"] == name
 
 
 def test_slugs_are_shared_with_knowledge_bases(admin: Caller, base: KnowledgeBase) -> None:

@@ -65,6 +65,7 @@ DATA = (
     "sheila",
     "all-MiniLM-L6-v2",
     "SmolLM2-135M-Instruct",
+    "smollm2-135m",
     "test,",
 )
 """What is called so in the world of these tests."""

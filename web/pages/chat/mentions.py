@@ -11,6 +11,8 @@ from cairn.access.rules import knowledge_bases_for
 from cairn.access.scope import Principal
 from cairn.library.document_filters import WORDS, contains
 from cairn.library.models import KnowledgeBase
+from retrieval.assistants.models import Assistant
+from retrieval.assistants.selectors import assistant_for
 from web.pages.shell.decorators import fragment
 
 FOUND: Final = 8
@@ -21,12 +23,15 @@ FOUND: Final = 8
 def mentions(request: HttpRequest, principal: Principal) -> HttpResponse:
     """Render the knowledge bases whose names match what is typed after the “@”."""
     typed = " ".join(request.GET.get("q", "").replace("\0", "").split())[:140]
-    return render(request, "pages/chat/_mentions.html", {"bases": _matches(principal, typed)})
+    named = request.GET.get("assistant")
+    assistant = assistant_for(principal, named) if named else None
+    return render(request, "pages/chat/_mentions.html", {"bases": _matches(principal, typed, assistant)})
 
 
-def _matches(principal: Principal, typed: str) -> list[KnowledgeBase]:
-    """Return those that the principal may read. Names that begin with the text come first."""
-    condition = Q()
+def _matches(principal: Principal, typed: str, assistant: Assistant | None) -> list[KnowledgeBase]:
+    """Return those that the principal may read, only the assistant's if there is one. Names that begin with
+    the text come first."""
+    condition = Q(pk__in=assistant.knowledge_bases.values("pk")) if assistant else Q()
     for word in typed.split()[:WORDS]:
         condition &= contains("name", word)
     begins = When(name__istartswith=typed, then=Value(0))

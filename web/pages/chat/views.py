@@ -15,6 +15,9 @@ from cairn.access.selectors import document_for
 from cairn.errors import CairnError, InvalidInput, NotFound
 from cairn.library.models import Document, Tag
 from cairn.settings import environment
+from retrieval.assistants.models import Assistant
+from retrieval.assistants.selectors import assistant_for, visible_bases
+from retrieval.conversations.assistants import usable_assistant
 from retrieval.conversations.services import (
     conversation_for,
     load_shown_message,
@@ -27,6 +30,7 @@ from retrieval.models import Conversation, FeedbackReason
 from retrieval.suggestions.message_suggestions import suggestions_after
 from retrieval.suggestions.services import suggestions_for
 from web.api.framework.fields import QUESTION_CHARACTERS
+from web.pages.chat.assistants import assistant_cards
 from web.pages.chat.message_views import turn_views
 from web.pages.library.knowledge_bases import BaseCard, base_cards
 from web.pages.shell.decorators import fragment, page, show
@@ -39,22 +43,30 @@ TURNS = 50  # at once; earlier ones come when they are asked for
 @require_safe
 @page
 def new(request: HttpRequest, principal: Principal) -> HttpResponse:
-    """Show an empty chat. `again` is the id of a message whose question is prefilled, as URLs are logged."""
+    """Show an empty chat. `again` is the id of a message whose question is prefilled, as URLs are logged;
+    `assistant` is the slug of the one that answers."""
     again = request.GET.get("again")
     if not again:
-        return _chat(request, principal, {"turns": (), "asked_again": ""})
+        named = request.GET.get("assistant")
+        assistant = assistant_for(principal, named) if named else None
+        return _chat(request, principal, {"turns": (), "asked_again": ""}, assistant=assistant)
     earlier = own_message(principal, again)
     # Here it has no conversation before it to be understood from.
     question = earlier.standalone_question or earlier.question
-    chosen = earlier.chosen_knowledge_bases or ()
-    return _chat(request, principal, {"turns": (), "asked_again": question}, chosen=chosen)
+    assistant = usable_assistant(earlier.conversation, principal)
+    chosen = () if assistant else earlier.chosen_knowledge_bases or ()
+    context = {"turns": (), "asked_again": question}
+    return _chat(request, principal, context, chosen=chosen, assistant=assistant)
 
 
 @require_safe
 @page
 def conversation(request: HttpRequest, principal: Principal, conversation_id: str) -> HttpResponse:
     found = conversation_for(principal, conversation_id)
-    return _chat(request, principal, {"conversation": found, **_turns(found, principal)})
+    assistant = usable_assistant(found, principal)
+    ended = bool(found.assistant_name) and assistant is None
+    context = {"conversation": found, "assistant_gone": ended, **_turns(found, principal)}
+    return _chat(request, principal, context, assistant=assistant)
 
 
 @require_safe
@@ -80,18 +92,26 @@ def _turns(found: Conversation, principal: Principal, *, before: str | None = No
 
 
 def _chat(
-    request: HttpRequest, principal: Principal, context: dict[str, Any], *, chosen: Collection[str] = ()
+    request: HttpRequest,
+    principal: Principal,
+    context: dict[str, Any],
+    *,
+    chosen: Collection[str] = (),
+    assistant: Assistant | None = None,
 ) -> HttpResponse:
-    bases = base_cards(principal, chosen=chosen or request.GET.get("kb", ""))
+    bases = _bases(principal, assistant, chosen or request.GET.get("kb", ""))
     asked = request.GET.get("document")
     only = document_for(principal, asked) if asked else None
+    is_plain = assistant is None and only is None and not context.get("conversation")
     context = {
         **context,
+        "assistant": assistant,
+        "assistants": assistant_cards(principal) if is_plain else (),
         "bases": bases,
         "only": only,
         "tags": _tags(principal),
         "unofficial_excluded": environment().excludes_unofficial,
-        "suggestions": () if context.get("conversation") else _suggestions(principal, bases, only),
+        "suggestions": () if context.get("conversation") else _suggestions(principal, bases, only, assistant),
         "suggests_unofficial": _suggests_unofficial(bases, only),
         "longest": QUESTION_CHARACTERS,
         "feedback_reasons": FeedbackReason.choices,
@@ -106,10 +126,28 @@ def _tags(principal: Principal) -> list[str]:
     return sorted(row["name"] for row in most)
 
 
-def _suggestions(principal: Principal, bases: Sequence[BaseCard], only: Document | None) -> Sequence[str]:
-    """Return suggestions for the knowledge base or document the chat is limited to, if any."""
-    chosen = [base.id for base in bases if base.chosen] or None
-    return suggestions_for(principal, bases=chosen, document=only)
+def _bases(
+    principal: Principal, assistant: Assistant | None, chosen: str | Collection[str]
+) -> Sequence[BaseCard]:
+    """Return the knowledge bases to choose from: all that the principal may read, or the assistant's."""
+    bases = base_cards(principal, chosen=chosen)
+    if assistant is None:
+        return bases
+    selected = {base.id for base in visible_bases([assistant], principal)[assistant.pk]}
+    return [base for base in bases if base.id in selected]
+
+
+def _suggestions(
+    principal: Principal, bases: Sequence[BaseCard], only: Document | None, assistant: Assistant | None
+) -> Sequence[str]:
+    """Return the assistant's starter questions, or suggestions for the knowledge base or document the chat is
+    limited to, if any."""
+    if assistant and assistant.starter_questions:
+        return list(assistant.starter_questions)
+    limits = [base.id for base in bases if base.chosen or assistant]
+    if assistant and not limits:
+        return ()
+    return suggestions_for(principal, bases=limits or None, document=only)
 
 
 def _suggests_unofficial(bases: Sequence[BaseCard], only: Document | None) -> bool:

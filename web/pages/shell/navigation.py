@@ -58,6 +58,7 @@ SECTIONS: Final[Sequence[tuple[Text, Sequence[Section]]]] = (
         _("Knowledge"),
         (
             Section("bases", _("Knowledge bases"), "console", Takes.CREATING),
+            Section("assistants", _("Assistants"), "console-assistants", Takes.MANAGING),
             Section("documents", _("Documents"), "console-documents", Takes.MANAGING),
             Section("ingestion", _("Ingestion"), "console-ingestion", Takes.EDITING),
         ),

@@ -88,6 +88,7 @@ async function carried(turn, begin) {
 async function begun(turn, parent, only) {
   const json = { question: turn.question, stream: true, detached: true, ...choice(only) };
   if (main.dataset.conversation) Object.assign(json, { conversation: main.dataset.conversation, parent: parent || null });
+  else if (main.dataset.assistant) json.assistant = main.dataset.assistant;
   try {
     await read(turn, await request("POST", "/api/v1/ask", { json, signal: turn.abort.signal, accept: STREAM }));
   } catch (error) {

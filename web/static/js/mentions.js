@@ -42,7 +42,7 @@ function close() {
 
 async function find(text) {
   const turn = (asked += 1);
-  const found = await page(`${list.dataset.address}?q=${encodeURIComponent(text)}`).catch(() => "");
+  const found = await page(`${list.dataset.address}q=${encodeURIComponent(text)}`).catch(() => "");
   if (turn !== asked) return;
   list.replaceChildren(fragment(found));
   const all = options();
