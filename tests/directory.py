@@ -90,7 +90,7 @@ class Slapd(Process):
         if (self.folder / "data").exists():
             return
         (self.folder / "data").mkdir()
-        _certify(self.ca_file, self.folder / "key.pem")
+        make_certificate(self.ca_file, self.folder / "key.pem")
         (self.folder / "slapd.conf").write_text(self._configuration())
         load = [self._loader, "-f", str(self.folder / "slapd.conf")]
         subprocess.run(load, input=ENTRIES.encode(), check=True, capture_output=True)
@@ -118,7 +118,7 @@ class Slapd(Process):
         return [self._program, "-f", str(self.folder / "slapd.conf"), "-h", addresses, "-d", "0"]
 
 
-def _certify(certificate: Path, key_file: Path) -> None:
+def make_certificate(certificate: Path, key_file: Path) -> None:
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
     now = datetime.now(UTC)

@@ -333,6 +333,18 @@ CATALOGUE: Final[Mapping[str, Template]] = {
     "watch_path_unknown": _("No such folder in the allowed locations ({allowed})."),
     "check_interrupted": _("The check was interrupted."),
     "check_failed": _("The check failed; see the server log."),
+    # whether the mail server works
+    "mail_not_configured": _("No mail server is configured. Set SMTP_HOST and MAIL_FROM."),
+    "mail_server_works": _("{server} accepts mail from Cairn."),
+    "mail_test_sent": _("{server} accepted a test message to {address}."),
+    "mail_unreachable": _("Can’t connect to {server}: {reason}"),
+    "mail_timeout": _("{server} didn’t respond within {seconds} seconds."),
+    "mail_tls_failed": _("No secure connection to {server}: {reason}"),
+    "mail_not_supported": _("{server} doesn’t support this security or sign-in: {reason}"),
+    "mail_login_refused": _("{server} refused SMTP_USER or SMTP_PASSWORD: {reason}"),
+    "mail_invalid": _("The message can’t be sent: {reason}"),
+    "mail_refused": _("{server} refused {address}: {reason}"),
+    "mail_refused_message": _("{server} refused the message: {reason}"),
     # errors with parameters
     "watch_name_taken": _("This knowledge base already watches a folder named “{name}”."),
     "group_admin_required": _("Only administrators and managers of the group “{group}” can give it access."),

@@ -41,6 +41,8 @@ from web.data_dir.restore_marker import require_finished
 from web.health.processes import check_beat, check_queue, check_workers
 from web.health.results import HealthResult, HealthState
 from web.health.storage import ROOM_NEEDED, check_backup, count_pending_migrations
+from web.mail.check import check_mail_server
+from web.mail.server import configured_mail_server
 from web.processes.data_dir_lock import holder_of
 
 PACKAGES = (
@@ -231,6 +233,17 @@ def _require_installed(setting: str, dotted: str) -> str:
     return dotted
 
 
+def _mail_server() -> str:
+    if configured_mail_server() is None:
+        if environment().smtp_host:
+            raise ConfigurationError("SMTP_HOST is set, but MAIL_FROM isn't, so no mail is sent.")
+        return NOT_CONFIGURED
+    verdict = check_mail_server()
+    if not verdict.ok:
+        raise Unavailable(verdict.message)
+    return verdict.message
+
+
 def _old_office_files() -> str:
     return str(_program(programs.SOFFICE, "LibreOffice", "old Office files (.doc, .ppt)"))
 
@@ -345,6 +358,7 @@ CHECKS: dict[str, Callable[[], str]] = {
     "Reranker": _reranker,
     "Reader model": _answer_reader,
     "Grounding model": _grounding_model,
+    "Mail server": _mail_server,
     "Old Office files": _old_office_files,
     "Text recognition": _text_recognition,
     "Other documents": _other_documents,

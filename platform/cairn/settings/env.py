@@ -144,6 +144,29 @@ class Environment(BaseSettings):
         "(member={dn})", description="LDAP filter that finds a user's groups; may contain {dn} or {username}"
     )
 
+    smtp_host: str | None = Field(
+        None, description="Mail server for invitations and password resets; no mail is sent if not set"
+    )
+    smtp_port: int | None = Field(
+        None,
+        ge=1,
+        le=65535,
+        description="Port of the mail server; if not set, 587 with StartTLS, 465 with TLS, 25 without",
+    )
+    smtp_security: Literal["starttls", "tls", "none"] = Field(
+        "starttls", description="How the connection to the mail server is encrypted"
+    )
+    smtp_user: str = Field("", description="User name at the mail server; no sign-in if empty")
+    smtp_password: SecretStr | None = None
+    smtp_ca_file: Path | None = Field(
+        None, description="CA certificates for the mail server, instead of the system's"
+    )
+    mail_from: str | None = Field(
+        None,
+        pattern=r"^[^\r\n]+@[^\r\n]+$",
+        description="Sender of mail, such as Cairn <cairn@example.org>; required for sending",
+    )
+
     database_url: str | None = Field(
         None, description="postgres://user:password@host/name; SQLite in DATA_DIR if not set"
     )
